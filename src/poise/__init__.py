@@ -1,0 +1,28 @@
+"""poise: 2-D pose estimation for people and animals.
+
+    import poise
+    model = poise.load("model.safetensors")
+    poses = poise.predict(model, "photo.jpg", boxes=[[10, 20, 110, 220]])
+
+Nothing heavy is imported before it is used.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from poise.inference.predict import predict
+    from poise.zoo.file import load, save
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "load", "predict", "save"]
+
+_HOMES = {"load": "poise.zoo.file", "save": "poise.zoo.file", "predict": "poise.inference.predict"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'poise' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,1 @@
+"""Codecs: each file is the whole contract between keypoints and a network's output."""

@@ -1,0 +1,138 @@
+"""The contract between keypoints and a network's output, and its laws."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, Literal
+
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from poise.dims import Size
+from poise.errors import InputError, unknown
+from poise.geometry import Grid
+from poise.structures import Points
+
+
+@dataclass(frozen=True)
+class InstanceCodec(ABC):
+    """Codec for views of ONE person. Batched, on the device of its input.
+
+    Laws, checked for every file of this folder:
+
+    1. decode(encode(xy)).xy is xy, to within `tolerance` input pixels.
+    2. unflip(unflip(output)) is output.
+    3. decode(unflip(encode(mirrored xy))).xy is xy, to within `tolerance`.
+    4. loss(encode(xy), xy, visible) is below the loss of any shifted output.
+    5. A keypoint that is not labelled (visible 0) sends no gradient back.
+
+    Some published releases break a law on purpose. Their codec says so in `exceptions`: the law's number, and by how many
+    input pixels (law 3) or in which share of cells (law 2).
+
+    Attributes:
+        size: Of a view, pixels (h, w).
+        cells: Of a map (h, w).
+        keypoints: How many.
+    """
+
+    size: Size
+    cells: Size
+    keypoints: int
+
+    head: ClassVar[Literal["maps"]] = "maps"
+    """The kind of head this codec needs."""
+
+    def __post_init__(self) -> None:
+        """Refuse sizes without extent."""
+        if min(*self.size, *self.cells, self.keypoints) < 1:
+            raise InputError(
+                f"{type(self).__name__} needs positive sizes, found size {self.size}, cells {self.cells}, "
+                f"{self.keypoints} keypoints"
+            )
+
+    @property
+    @abstractmethod
+    def grid(self) -> Grid:
+        """How the cells lie on the view."""
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """Channels the head must give."""
+
+    @property
+    @abstractmethod
+    def tolerance(self) -> float:
+        """What law 1 and 3 allow, input pixels."""
+
+    @property
+    def exceptions(self) -> Mapping[int, float]:
+        """Laws this codec breaks on purpose, and by how much; none by default."""
+        return {}
+
+    @abstractmethod
+    def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b c h w"]:
+        """What a network without fault would answer for keypoints at `xy` (input pixels), all of them labelled."""
+
+    @abstractmethod
+    def loss(
+        self, output: Float[Tensor, "b c h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
+    ) -> Float[Tensor, ""]:
+        """How far an answer is from the labels. `visible`: 0 not labelled, 1 hidden, 2 in sight."""
+
+    @abstractmethod
+    def decode(self, output: Float[Tensor, "b c h w"]) -> Points:
+        """Positions (input pixels) and scores. Non-finite scores come back as 0, with the highest cell."""
+
+    @abstractmethod
+    def unflip(self, output: Float[Tensor, "b c h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b c h w"]:
+        """The answer for a mirrored view, as an answer for the view itself. `flip` is `Skeleton.flip`."""
+
+    @abstractmethod
+    def picture(self, output: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h w"]:
+        """Maps for people to look at, 0..1."""
+
+
+@cache
+def codec_types() -> Mapping[str, type[InstanceCodec]]:
+    """Every final codec of this folder, by the name of its class (`Gaussian`, `UDPGaussian`)."""
+    package = importlib.import_module(__package__)
+    found: dict[str, type[InstanceCodec]] = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name in ("base", "maps"):
+            continue
+        contents = importlib.import_module(f"{__package__}.{module.name}")
+        for _, cls in inspect.getmembers(contents, inspect.isclass):
+            if issubclass(cls, InstanceCodec) and cls.__module__ == contents.__name__ and not inspect.isabstract(cls):
+                found[cls.__name__] = cls
+    return found
+
+
+def to_plain(codec: InstanceCodec) -> dict[str, Any]:
+    """A codec as plain values, for a model file."""
+    return {"type": type(codec).__name__} | dataclasses.asdict(codec)
+
+
+def from_plain(values: Mapping[str, Any]) -> InstanceCodec:
+    """The codec that `to_plain` wrote.
+
+    Raises:
+        UnknownName: No codec of that type exists.
+        InputError: Its fields are other ones.
+    """
+    rest = dict(values)
+    name = str(rest.pop("type", ""))
+    if name not in codec_types():
+        raise unknown("codec", name, codec_types())
+    for key in ("size", "cells"):
+        if key in rest:
+            rest[key] = tuple(rest[key])
+    try:
+        return codec_types()[name](**rest)
+    except TypeError as error:
+        raise InputError(f"codec {name} cannot be made from {sorted(rest)}: {error}") from error

@@ -1,0 +1,1 @@
+"""Loss formulas that know no codec."""

@@ -1,0 +1,1 @@
+"""Measures: pure functions, and stateful shells over them."""

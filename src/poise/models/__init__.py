@@ -1,0 +1,1 @@
+"""Models: a network, its codec and its preprocessing in one."""

@@ -1,0 +1,1 @@
+"""Parts of networks; strangers to codecs."""

@@ -1,0 +1,1 @@
+"""Backbones: modules that turn images into feature maps, with `channels` and `strides`."""

@@ -1,0 +1,1 @@
+"""Heads: feature maps to the channels a codec asks for."""

@@ -1,0 +1,1 @@
+"""Runs: typed functions whose docstrings hold command, time and score."""

@@ -1,0 +1,1 @@
+"""Training on Lightning; the only floor that knows it."""

@@ -1,0 +1,1 @@
+"""Pictures: labels and predictions drawn, maps shown, reports written."""

@@ -1,0 +1,1 @@
+"""One file per paper: builders, official releases, key names, expected scores."""
