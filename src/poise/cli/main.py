@@ -1,0 +1,93 @@
+"""The command line: finds the command, prints errors as one sentence. Imports nothing heavy."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from poise.errors import PoiseError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo:run", "draw data, train, evaluate, predict and report; needs no files"),
+    "train": ("train:run", "train a recipe, or on your own COCO-style files"),
+    "evaluate": ("evaluate:run", "the COCO protocol and PCK for a model"),
+    "predict": ("predict:run", "keypoints on photographs"),
+    "import": ("import_:run", "an official checkpoint to a poise model file"),
+    "zoo": ("zoo:run", "published models: sizes, scores, where their weights are"),
+    "data split": ("data:split", "an annotation file in two, by share and group"),
+    "data stats": ("data:stats", "what is in an annotation file"),
+    "data draw": ("data:draw", "pictures with their labels, and mirrored"),
+    "data check": ("data:check", "find, and mend, what breaks training or evaluation"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code comes back.
+
+    Returns:
+        0 for success, 1 for a mistake that is explained, 2 for a command or flag that does not exist, 130 for Ctrl-C.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        sys.stdout.write(overview())
+        return 0
+    if words[0] == "--version":
+        from poise import __version__
+
+        sys.stdout.write(f"poise {__version__}\n")
+        return 0
+    name = " ".join(words[:2]) if words[0] == "data" else words[0]
+    if name not in COMMANDS:
+        return _no_such(words)
+    try:
+        return _run(name, words[len(name.split()) :])
+    except PoiseError as error:
+        sys.stderr.write(f"poise {name}: {' '.join(str(error).split())}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\npoise {name}: interrupted\n")
+        return 130
+
+
+def overview() -> str:
+    """The text of `poise --help`."""
+    width = max(map(len, COMMANDS))
+    rows = "\n".join(f"  {name:<{width}}  {what}" for name, (_, what) in COMMANDS.items())
+    return (
+        "poise: 2-D pose estimation for people and animals\n\n"
+        f"usage: poise COMMAND [flags]\n\ncommands:\n{rows}\n\n"
+        "poise COMMAND --help shows the flags and an example.\n"
+        "Start with: poise demo\n"
+    )
+
+
+def _run(name: str, words: list[str]) -> int:
+    file, function = COMMANDS[name][0].split(":")
+    command = getattr(importlib.import_module(f"poise.cli.{file}"), function)
+    if file == "train":  # its flags depend on the recipe, which stands among its words
+        return int(command(words) or 0)
+    import tyro
+
+    try:
+        return int(tyro.cli(command, args=words, prog=f"poise {name}") or 0)
+    except SystemExit as leave:  # tyro leaves after --help and after a wrong flag
+        return int(leave.code or 0)
+
+
+def _no_such(words: list[str]) -> int:
+    if words[0] == "data":
+        inside = [name.split()[1] for name in COMMANDS if name.startswith("data ")]
+        if len(words) < 2 or words[1] in ("-h", "--help"):
+            rows = "".join(f"  poise {name}  {what}\n" for name, (_, what) in COMMANDS.items() if name.startswith("data "))
+            sys.stdout.write(rows)
+            return 0
+        wrong, near = f"data {words[1]}", [f"data {n}" for n in get_close_matches(words[1], inside)]
+    else:
+        wrong, near = words[0], get_close_matches(words[0], list(COMMANDS))
+    hint = f"did you mean {' or '.join(near)}?" if near else "poise --help lists them"
+    sys.stderr.write(f"poise: there is no command {wrong!r}; {hint}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

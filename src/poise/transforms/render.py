@@ -1,0 +1,41 @@
+"""The one resampling: an image through the product of all warps, and its colours as the network wants them."""
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from poise.dims import Size
+from poise.geometry import Warp
+from poise.structures import Preprocess
+
+
+def resample(image: UInt8[Tensor, "3 H W"], warp: Warp, size: Size) -> UInt8[np.ndarray, "h w 3"]:
+    """The view of `size` that `warp` (image pixels to view pixels) cuts out; bilinear, black outside."""
+    pixels = image.permute(1, 2, 0).numpy()
+    return cv2.warpAffine(pixels, warp[:2].numpy(), (size[1], size[0]), flags=cv2.INTER_LINEAR)
+
+
+def normalise(pixels: UInt8[np.ndarray, "h w 3"], preprocess: Preprocess) -> Float[Tensor, "3 h w"]:
+    """RGB pixels to what the network reads: channel order, (value / 255 - mean) / std. Memory stays rows of pixels."""
+    ordered = pixels if preprocess.channels == "rgb" else pixels[..., ::-1]
+    floats = cv2.LUT(np.ascontiguousarray(ordered), _table(preprocess.mean, preprocess.std))
+    return torch.from_numpy(floats).permute(2, 0, 1)
+
+
+def denormalise(view: Float[Tensor, "3 h w"], preprocess: Preprocess) -> UInt8[Tensor, "3 h w"]:
+    """Back to RGB pixels, to look at."""
+    mean, std = (torch.tensor(v, device=view.device)[:, None, None] for v in (preprocess.mean, preprocess.std))
+    pixels = ((view * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
+    return pixels if preprocess.channels == "rgb" else pixels.flip(0)
+
+
+def render(image: UInt8[Tensor, "3 H W"], warp: Warp, *, size: Size, preprocess: Preprocess) -> Float[Tensor, "3 h w"]:
+    """Resample once, then normalise."""
+    return normalise(resample(image, warp, size), preprocess)
+
+
+def _table(mean: tuple[float, ...], std: tuple[float, ...]) -> Float[np.ndarray, "1 256 3"]:
+    levels = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
+    return ((levels - np.float32(mean)) / np.float32(std))[None]
