@@ -1,1 +1,1 @@
-"""Files in, samples out."""
+"""Data sets: files in, samples out."""

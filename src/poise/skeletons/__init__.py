@@ -1,7 +1,24 @@
 """Skeletons: which keypoints there are, how they mirror, how exactly people can point at them."""
 
 from poise.skeletons._skeleton import Skeleton
+from poise.skeletons.category import from_categories, from_category, mirror_pairs
 from poise.skeletons.coco import COCO17
+from poise.skeletons.convert import convert, places, select, union
+from poise.skeletons.lsp import LSP14
+from poise.skeletons.mpii import MPII16
 from poise.skeletons.quadruped import QUADRUPED
 
-__all__ = ["COCO17", "QUADRUPED", "Skeleton"]
+__all__ = [
+    "COCO17",
+    "LSP14",
+    "MPII16",
+    "QUADRUPED",
+    "Skeleton",
+    "convert",
+    "from_categories",
+    "from_category",
+    "mirror_pairs",
+    "places",
+    "select",
+    "union",
+]

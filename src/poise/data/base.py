@@ -1,0 +1,69 @@
+"""What a data set is: images, and what is labelled in them."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Bool, UInt8
+from torch import Tensor
+
+from poise.skeletons import Skeleton
+from poise.structures import Key, Labels, Sample
+
+
+class Dataset(ABC):
+    """Whole images and their labels, one skeleton for all. Reading happens when a sample is asked for.
+
+    Laws, checked for every data set of this folder:
+
+    1. `labels(i)` has one row per person and one column per keypoint of `skeleton`; what is not labelled is at (0, 0).
+    2. Asking twice gives the same answer.
+    3. `dataset[i]` is `image(i)`, `labels(i)` and `key(i)`; no two keys are equal.
+    4. A mirrored and twice mirrored sample is the sample.
+    5. `people()` are rows of `labels(i)` with a labelled keypoint, a box of positive size, and no crowd.
+    6. It can be pickled (the workers of a loader need that).
+    """
+
+    skeleton: Skeleton
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many images."""
+
+    @abstractmethod
+    def key(self, index: int) -> Key:
+        """Which image that is."""
+
+    @abstractmethod
+    def labels(self, index: int) -> Labels:
+        """What is labelled in it, without reading the image."""
+
+    @abstractmethod
+    def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
+        """The image, RGB; its memory is rows of pixels.
+
+        Raises:
+            ImageError: It is missing or cannot be decoded.
+        """
+
+    def __getitem__(self, index: int) -> Sample:
+        """Image and labels."""
+        return Sample(self.image(index), self.labels(index), self.key(index))
+
+    def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
+        """The people one can train on: pairs of a sample's index and a row of its labels.
+
+        Args:
+            crowd: Whether annotations of groups count as people.
+        """
+        return [
+            (i, row)
+            for i in range(len(self))
+            for row in torch.nonzero(trainable(self.labels(i), crowd=crowd)).flatten().tolist()
+        ]
+
+
+def trainable(labels: Labels, *, crowd: bool = False) -> Bool[Tensor, " n"]:
+    """Which people have at least one labelled keypoint and a box of positive size, and are no crowd (unless `crowd`)."""
+    sized = (labels.boxes[:, 2:] > labels.boxes[:, :2]).all(dim=1)
+    good = sized & (labels.visible > 0).any(dim=1)
+    return good if crowd else good & ~labels.crowd

@@ -1,0 +1,106 @@
+"""Skeletons read from the `categories` of a COCO file."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from poise.errors import AnnotationError, SkeletonMismatch
+from poise.skeletons._skeleton import Pair, Skeleton
+from poise.skeletons.coco import COCO17
+from poise.skeletons.convert import union
+from poise.skeletons.lsp import LSP14
+from poise.skeletons.mpii import MPII16
+from poise.skeletons.sigmas import sigmas_by_name
+
+_SWAPPED = {"left": "right", "right": "left", "l": "r", "r": "l"}
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_GLUED = re.compile(r"^(left|right)(?=[a-z])")
+_UPPER = frozenset(COCO17.upper + MPII16.upper + LSP14.upper) | {"head"}
+
+
+def mirror_pairs(names: Sequence[str]) -> tuple[Pair, ...]:
+    """The pairs (left, right) among names: `left_eye`, `LeftEye`, `lefteye`, `eye_left`, `l_eye`, `L_F_Paw`, `LEye`.
+
+    >>> mirror_pairs(("nose", "right_eye", "left_eye", "L_F_Paw", "R_F_Paw"))
+    (('left_eye', 'right_eye'), ('L_F_Paw', 'R_F_Paw'))
+    """
+    words = {tuple(_split(name)): name for name in names}
+    pairs: dict[frozenset[str], Pair] = {}
+    for spelled, name in words.items():
+        partner = words.get(tuple(_SWAPPED.get(word, word) for word in spelled))
+        if partner is None or partner == name:
+            continue
+        side = next(word for word in spelled if word in _SWAPPED)
+        pairs.setdefault(frozenset((name, partner)), (name, partner) if side.startswith("l") else (partner, name))
+    return tuple(pairs.values())
+
+
+def _split(name: str) -> list[str]:
+    words = [word.lower() for word in _WORDS.findall(name)]
+    return [part for word in words for part in re.split(r"\s+", _GLUED.sub(r"\1 ", word))]
+
+
+def from_category(category: Mapping[str, Any]) -> Skeleton:
+    """The skeleton of one entry of `categories`.
+
+    Keypoints and bones are its `keypoints` and `skeleton` (counted from 1; from 0 where a 0 stands there). Mirror pairs
+    follow from the names (`mirror_pairs`), sigmas are its optional list `sigmas`, else go by name (`sigmas_by_name`).
+    Keypoints named and ordered like COCO's, MPII's or LSP's are that skeleton.
+
+    Raises:
+        AnnotationError: It has no keypoints, or a bone names one that is not there.
+        SkeletonMismatch: Names repeat, or the sigmas are of another count or not positive.
+    """
+    label = str(category.get("name", category.get("id", "?")))
+    names = tuple(str(n) for n in category.get("keypoints") or ())
+    if not names:
+        raise AnnotationError(f"category {label!r} names no keypoints; a keypoint file lists them under `keypoints`")
+    twin = next((s for s in (COCO17, MPII16, LSP14) if s.keypoints == names), None)
+    skeleton = twin or _new(label, names, category)
+    if not category.get("sigmas"):
+        return skeleton
+    try:
+        sigmas = tuple(float(s) for s in category["sigmas"])
+    except (TypeError, ValueError):
+        raise AnnotationError(f"category {label!r}: `sigmas` must be numbers, found {category['sigmas']!r}") from None
+    return replace(skeleton, sigmas=sigmas, sigma_source="given in the annotation file")
+
+
+def _new(label: str, names: tuple[str, ...], category: Mapping[str, Any]) -> Skeleton:
+    sigmas, source = sigmas_by_name(names)
+    return Skeleton(
+        name=label,
+        keypoints=names,
+        bones=_bones(label, names, category.get("skeleton") or ()),
+        mirror=mirror_pairs(names),
+        sigmas=sigmas,
+        upper=tuple(n for n in names if n in _UPPER),
+        sigma_source=source,
+    )
+
+
+def _bones(label: str, names: tuple[str, ...], pairs: Sequence[Sequence[int]]) -> tuple[Pair, ...]:
+    first = 0 if any(0 in pair for pair in pairs) else 1
+    wrong = [p for p in pairs if len(p) != 2 or not all(isinstance(i, int) and first <= i < first + len(names) for i in p)]
+    if wrong:
+        raise AnnotationError(
+            f"category {label!r}: `skeleton` joins {wrong[0]}, but there are {len(names)} keypoints, counted from {first}"
+        )
+    return tuple((names[a - first], names[b - first]) for a, b in pairs if a != b)
+
+
+def from_categories(categories: Sequence[Mapping[str, Any]]) -> Skeleton:
+    """The union, by name, of the skeletons of all categories that have keypoints.
+
+    Raises:
+        AnnotationError: None has.
+        SkeletonMismatch: They disagree which keypoints mirror onto each other.
+    """
+    with_keypoints = [c for c in categories if c.get("keypoints")]
+    if not with_keypoints:
+        raise AnnotationError("no category names keypoints; a keypoint file lists them under `keypoints`")
+    try:
+        return union([from_category(c) for c in with_keypoints])
+    except SkeletonMismatch as error:
+        raise AnnotationError(f"the categories of the file do not fit together: {error}") from error

@@ -1,0 +1,94 @@
+"""Between skeletons: the same keypoints by name, unions, selections."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from poise.errors import SkeletonMismatch
+from poise.skeletons._skeleton import Skeleton
+
+
+def places(source: Skeleton, target: Skeleton) -> tuple[int, ...]:
+    """For each keypoint of `target` its place in `source`, -1 where `source` has none of that name."""
+    known = {name: i for i, name in enumerate(source.keypoints)}
+    return tuple(known.get(name, -1) for name in target.keypoints)
+
+
+def convert(
+    xy: Float[Tensor, "n k 2"], visible: Int64[Tensor, "n k"], *, source: Skeleton, target: Skeleton
+) -> tuple[Float[Tensor, "n k2 2"], Int64[Tensor, "n k2"]]:
+    """Keypoints of one skeleton as those of another, by name; what `source` does not have is not labelled (visible 0).
+
+    Raises:
+        SkeletonMismatch: They share no keypoint.
+    """
+    found = places(source, target)
+    if max(found) < 0:
+        raise SkeletonMismatch(
+            f"skeletons {source.name!r} and {target.name!r} share no keypoint: "
+            f"{', '.join(source.keypoints)} against {', '.join(target.keypoints)}"
+        )
+    index = torch.tensor(found)
+    known = index >= 0
+    index = index.clamp(min=0)
+    return xy[:, index] * known[:, None].to(xy), visible[:, index] * known
+
+
+def select(skeleton: Skeleton, names: Sequence[str], *, name: str | None = None) -> Skeleton:
+    """The skeleton of some of the keypoints, in the order of `names`; bones and pairs that lose an end go.
+
+    Raises:
+        SkeletonMismatch: `names` holds one that is not there.
+    """
+    index = [skeleton.index(n) for n in names]
+    kept = set(names)
+    return Skeleton(
+        name=name or f"{skeleton.name}-{len(names)}",
+        keypoints=tuple(names),
+        bones=tuple(pair for pair in skeleton.bones if kept.issuperset(pair)),
+        mirror=tuple(pair for pair in skeleton.mirror if kept.issuperset(pair)),
+        sigmas=tuple(skeleton.sigmas[i] for i in index),
+        upper=tuple(n for n in skeleton.upper if n in kept),
+        sigma_source=skeleton.sigma_source,
+    )
+
+
+def union(skeletons: Sequence[Skeleton], *, name: str | None = None) -> Skeleton:
+    """All keypoints of all skeletons, joined by name in the order they first appear; of two sigmas the first stays.
+
+    Raises:
+        SkeletonMismatch: There are none, or they disagree which keypoints mirror onto each other.
+    """
+    if not skeletons:
+        raise SkeletonMismatch("a union needs at least one skeleton, found none")
+    first = skeletons[0]
+    if all(s.keypoints == first.keypoints for s in skeletons):
+        return first
+    sigmas = {n: v for s in reversed(skeletons) for n, v in zip(s.keypoints, s.sigmas, strict=True)}
+    names = tuple(dict.fromkeys(n for s in skeletons for n in s.keypoints))
+    return Skeleton(
+        name=name or "+".join(dict.fromkeys(s.name for s in skeletons)),
+        keypoints=names,
+        bones=tuple({frozenset(p): p for s in reversed(skeletons) for p in s.bones}.values()),
+        mirror=_mirror(skeletons),
+        sigmas=tuple(sigmas[n] for n in names),
+        upper=tuple(dict.fromkeys(n for s in skeletons for n in s.upper)),
+        sigma_source="; ".join(dict.fromkeys(f"{s.name}: {s.sigma_source}" for s in skeletons)),
+    )
+
+
+def _mirror(skeletons: Sequence[Skeleton]) -> tuple[tuple[str, str], ...]:
+    pairs = dict.fromkeys(p for s in skeletons for p in s.mirror)
+    partners: dict[str, set[str]] = {}
+    for a, b in pairs:
+        partners.setdefault(a, set()).add(b)
+        partners.setdefault(b, set()).add(a)
+    torn = sorted(n for n, p in partners.items() if len(p) > 1)
+    if torn:
+        raise SkeletonMismatch(
+            f"skeletons {', '.join(s.name for s in skeletons)} disagree about the mirror partner of {', '.join(torn)}; "
+            f"rename these keypoints in one of the files"
+        )
+    return tuple({frozenset(p): p for p in reversed(pairs)}.values())[::-1]
