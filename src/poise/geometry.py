@@ -80,27 +80,27 @@ def identity() -> Warp:
 
 def translation(x: float, y: float) -> Warp:
     """Move by (x, y) pixels."""
-    return _matrix([[1, 0, x], [0, 1, y], [0, 0, 1]])
+    return _matrix([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
 
 
 def scaling(x: float, y: float) -> Warp:
     """Stretch about the centre of pixel 0."""
-    return _matrix([[x, 0, 0], [0, y, 0], [0, 0, 1]])
+    return _matrix([[x, 0.0, 0.0], [0.0, y, 0.0], [0.0, 0.0, 1.0]])
 
 
 def rotation(degrees: float) -> Warp:
     """Turn about the centre of pixel 0, from the x axis towards the y axis (clockwise on the screen)."""
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return _matrix([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+    return _matrix([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
 def mirror(width: int) -> Warp:
     """Left to right in an image of `width` pixels: x becomes width - 1 - x."""
-    return _matrix([[-1, 0, width - 1], [0, 1, 0], [0, 0, 1]])
+    return _matrix([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 
 
-def apply(warp: Float[Tensor, "*b 3 3"], xy: Float[Tensor, "*b k 2"]) -> Float[Tensor, "*b k 2"]:
-    """Points through a warp (or a batch of points through a batch of warps), in the points' dtype."""
+def apply(warp: Float[Tensor, "*w 3 3"], xy: Float[Tensor, "*b k 2"]) -> Float[Tensor, "*b k 2"]:
+    """Points through a warp, or a batch of points through a batch of warps; the answer has the points' dtype."""
     warp = warp.to(xy)
     return xy @ warp[..., :2, :2].transpose(-1, -2) + warp[..., None, :2, 2]
 

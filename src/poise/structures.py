@@ -68,7 +68,7 @@ class Labels:
         """How many people."""
         return len(self.xy)
 
-    def select(self, rows: Tensor) -> "Labels":
+    def select(self, rows: Tensor | slice) -> "Labels":
         """The people of `rows` (indices or a bool mask)."""
         return Labels(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 

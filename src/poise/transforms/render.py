@@ -38,4 +38,5 @@ def render(image: UInt8[Tensor, "3 H W"], warp: Warp, *, size: Size, preprocess:
 
 def _table(mean: tuple[float, ...], std: tuple[float, ...]) -> Float[np.ndarray, "1 256 3"]:
     levels = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
-    return ((levels - np.float32(mean)) / np.float32(std))[None]
+    table = (levels - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
+    return np.asarray(table, np.float32)[None]
