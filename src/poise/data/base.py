@@ -15,7 +15,7 @@ class Dataset(ABC):
 
     Laws, checked for every data set of this folder:
 
-    1. `labels(i)` has one row per person and one column per keypoint of `skeleton`; what is not labelled is at (0, 0).
+    1. `labels(i)` has one row per person and one column per keypoint of `skeleton`, and no number that is not finite.
     2. Asking twice gives the same answer.
     3. `dataset[i]` is `image(i)`, `labels(i)` and `key(i)`; no two keys are equal.
     4. A mirrored and twice mirrored sample is the sample.

@@ -10,7 +10,9 @@ from poise.skeletons._skeleton import Skeleton
 
 def known() -> dict[str, Skeleton]:
     """All skeletons that files of this folder define."""
-    modules = [importlib.import_module(f"{skeletons.__name__}.{info.name}") for info in pkgutil.iter_modules(skeletons.__path__)]
+    modules = [
+        importlib.import_module(f"{skeletons.__name__}.{info.name}") for info in pkgutil.iter_modules(skeletons.__path__)
+    ]
     found = (value for module in modules for value in vars(module).values())
     return {value.name: value for value in found if isinstance(value, Skeleton)}
 

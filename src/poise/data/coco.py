@@ -1,0 +1,266 @@
+"""Keypoint files in the form of COCO (cocodataset.org/#format-data), with any keypoints."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor
+
+from poise.data.base import Dataset
+from poise.data.document import Document, read_document
+from poise.data.files import ImageFiles
+from poise.data.masks import has_segmentation, mask, mask_area
+from poise.dims import Size
+from poise.errors import AnnotationError
+from poise.skeletons import Skeleton, from_categories, from_category, places
+from poise.structures import Key, Labels
+
+BODY_SHARE = 0.53
+"""Of a person's box that the person covers, for annotations without an area: the mean over COCO's own annotations."""
+
+BOX_MARGIN = 0.1
+"""By which share of its size a box made from keypoints grows to each side, for annotations without a box."""
+
+_MEND = "`poise data check FILE --fix OUT` lists and mends such things"
+
+
+@final
+class CocoDataset(Dataset):
+    """A COCO-style keypoint file and its images.
+
+    Missing optional fields are filled: `iscrowd` 0, `area` from the segmentation, else `BODY_SHARE` of the box; `bbox` from
+    the labelled keypoints, `BOX_MARGIN` wider; annotations without `keypoints` have none labelled; `num_keypoints` is not
+    trusted but counted. Annotations of categories without keypoints are left out. All images count, also those without
+    annotations.
+
+    Args:
+        annotations: The JSON file.
+        images: The folder or zip file the images lie in; `file_name` may name sub-folders.
+        skeleton: The keypoints wanted, found by name in the file; by default the union of the file's categories.
+
+    Raises:
+        ReadError: A file or folder is missing, empty or unreadable.
+        AnnotationError: The file is of another kind, or damaged; the message names the annotation.
+        SkeletonMismatch: The file has no keypoint of `skeleton`.
+    """
+
+    def __init__(self, annotations: Path | str, images: Path | str, *, skeleton: Skeleton | None = None) -> None:
+        document = read_document(annotations)
+        name = str(annotations)
+        sources = _sources(document, name, skeleton)
+        self.annotations = Path(annotations)
+        self.files = ImageFiles(images)
+        self.skeleton = skeleton or from_categories(document["categories"])
+        self.categories = {c: str(r.get("name", c)) for r in document["categories"] if (c := r.get("id")) in sources}
+        self._records = [_record(i, r, name) for i, r in enumerate(document["images"])]
+        order = {r["id"]: i for i, r in enumerate(self._records)}
+        if len(order) < len(self._records):
+            raise AnnotationError(f"{name!r}: {len(self._records)} images share {len(order)} ids; {_MEND}")
+        kept = [a for a in document["annotations"] if a.get("category_id", next(iter(sources))) in sources]
+        index = _image_index(kept, order, name)
+        turn = np.argsort(index, kind="stable")
+        kept = [kept[i] for i in turn]
+        self._first = np.searchsorted(index[turn], np.arange(len(order) + 1))
+        self._labels = _labels(kept, self.skeleton, sources, [self._records[i] for i in index[turn]])
+
+    def __len__(self) -> int:
+        """How many images."""
+        return len(self._records)
+
+    def key(self, index: int) -> Key:
+        """File name and id of an image."""
+        return Key(self._records[index]["file_name"], self._records[index]["id"])
+
+    def size(self, index: int) -> Size | None:
+        """Height and width as the file states them, None where it does not."""
+        return _size(self._records[index])
+
+    def labels(self, index: int) -> Labels:
+        """The annotations of an image, in the order of the file."""
+        index = range(len(self))[index]
+        return self._labels.select(torch.arange(*self._first[index : index + 2].tolist()))
+
+    def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
+        """The image, RGB.
+
+        Raises:
+            ImageError: It is missing or cannot be decoded.
+        """
+        return self.files.read(self._records[index]["file_name"])
+
+    def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
+        """The people one can train on: pairs of an image's index and a row of its labels."""
+        people = self._labels
+        sized = (people.boxes[:, 2:] > people.boxes[:, :2]).all(dim=1)
+        good = (sized & (people.visible > 0).any(dim=1) & (~people.crowd | crowd)).numpy().nonzero()[0]
+        image = np.searchsorted(self._first, good, side="right") - 1
+        return list(zip(image.tolist(), (good - self._first[image]).tolist(), strict=True))
+
+    def masks(self, index: int) -> Bool[Tensor, "n H W"]:
+        """Which pixels each annotation of an image covers; none where it has no segmentation. Reads the file again.
+
+        Raises:
+            AnnotationError: A segmentation is broken, or the file does not state the size of the image.
+        """
+        size = self.size(index)
+        if size is None:
+            raise AnnotationError(f"image {self.key(index).file_name!r} has no `width` and `height`; {_MEND}")
+        ids = self.labels(index).ids.tolist()
+        image_id = self.key(index).image_id
+        found = {a.get("id"): a for a in read_document(self.annotations)["annotations"] if a.get("image_id") == image_id}
+        out = torch.zeros((len(ids), *size), dtype=torch.bool)
+        for row, annotation_id in enumerate(ids):
+            annotation = found.get(annotation_id, {})
+            if has_segmentation(annotation):
+                out[row] = torch.from_numpy(mask(annotation["segmentation"], size))
+        return out
+
+
+def _sources(document: Document, name: str, skeleton: Skeleton | None) -> dict[Any, Skeleton]:
+    """The skeleton of each category that has keypoints, by id."""
+    with_keypoints = [c for c in document["categories"] if c.get("keypoints")]
+    if with_keypoints:
+        return {c.get("id", 1): from_category(c) for c in with_keypoints}
+    if skeleton is None:
+        raise AnnotationError(
+            f"{name!r}: no category lists its `keypoints`, so nobody knows what they are called; "
+            f"add the names to `categories`, or give a skeleton"
+        )
+    return {c: skeleton for c in {a.get("category_id", 1) for a in document["annotations"]}} or {1: skeleton}
+
+
+def _record(place: int, record: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What is needed of an image's record; COCO's own `file_name` has no folder, its `coco_url` says which."""
+    file_name = record.get("file_name") or "/".join(str(record.get("coco_url", "")).split("/")[-2:])
+    if not file_name or not isinstance(record.get("id"), int):
+        raise AnnotationError(
+            f"{name!r}: image number {place} needs a `file_name` and a whole number `id`, found {record}; {_MEND}"
+        )
+    return {"id": record["id"], "file_name": file_name, "width": record.get("width"), "height": record.get("height")}
+
+
+def _size(record: Mapping[str, Any]) -> Size | None:
+    return (record["height"], record["width"]) if record["height"] and record["width"] else None
+
+
+def _image_index(annotations: Sequence[Mapping[str, Any]], order: Mapping[int, int], name: str) -> np.ndarray:
+    index = [order.get(a.get("image_id", -1), -1) for a in annotations]
+    if -1 in index:
+        wrong = annotations[index.index(-1)]
+        raise AnnotationError(
+            f"{name!r}: annotation {wrong.get('id')} is of image {wrong.get('image_id')}, which is not among `images`; {_MEND}"
+        )
+    return np.array(index, dtype=np.int64)
+
+
+def _labels(
+    annotations: Sequence[Mapping[str, Any]],
+    skeleton: Skeleton,
+    sources: Mapping[Any, Skeleton],
+    records: Sequence[Mapping[str, Any]],
+) -> Labels:
+    """All annotations at once; a row per annotation."""
+    only = next(iter(sources))
+    categories = [a.get("category_id", only) for a in annotations]
+    xy = np.zeros((len(annotations), len(skeleton), 2), np.float32)
+    visible = np.zeros((len(annotations), len(skeleton)), np.int64)
+    for category, source in sources.items():
+        rows = np.array([i for i, c in enumerate(categories) if c == category], dtype=np.int64)
+        keypoints = _keypoints([annotations[i] for i in rows], source)
+        found = np.array(places(source, skeleton))
+        here = np.flatnonzero(found >= 0)
+        xy[np.ix_(rows, here)] = keypoints[:, found[here], :2]
+        visible[np.ix_(rows, here)] = keypoints[:, found[here], 2]
+    boxes = _boxes(annotations, xy, visible)
+    return Labels(
+        xy=torch.from_numpy(xy),
+        visible=torch.from_numpy(visible),
+        boxes=boxes,
+        area=_areas(annotations, boxes, records),
+        crowd=torch.tensor([bool(a.get("iscrowd")) for a in annotations], dtype=torch.bool),
+        ids=_ids(annotations),
+        categories=_whole(categories, "category_id"),
+    )
+
+
+def _ids(annotations: Sequence[Mapping[str, Any]]) -> Int64[Tensor, " n"]:
+    return _whole([a.get("id", i + 1) for i, a in enumerate(annotations)], "id")
+
+
+def _whole(values: list[Any], what: str) -> Int64[Tensor, " n"]:
+    try:
+        return torch.tensor(values, dtype=torch.int64)
+    except (TypeError, ValueError, RuntimeError):
+        wrong = next((v for v in values if not isinstance(v, int)), None)
+        raise AnnotationError(f"annotations need a whole number `{what}`, found {wrong!r}; {_MEND}") from None
+
+
+def _keypoints(annotations: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> np.ndarray:
+    """Rows of x, y, visible (n k 3); all 0 where an annotation has none."""
+    count = 3 * len(skeleton)
+    none = [0.0] * count
+    lists = [a.get("keypoints") or none for a in annotations]
+    wrong = next((i for i, values in enumerate(lists) if len(values) != count), None)
+    if wrong is not None:
+        raise AnnotationError(
+            f"annotation {annotations[wrong].get('id')} (image {annotations[wrong].get('image_id')}) has {len(lists[wrong])} numbers "
+            f"under `keypoints`; skeleton {skeleton.name!r} has {len(skeleton)} keypoints, so {count} are expected; {_MEND}"
+        )
+    try:
+        found = np.array(lists, dtype=np.float64).reshape(len(lists), len(skeleton), 3)
+    except (TypeError, ValueError):
+        raise AnnotationError(f"`keypoints` must be flat lists of numbers x, y, visible; {_MEND}") from None
+    v = found[..., 2]
+    bad = ~np.isin(v, (0, 1, 2)) | ((v > 0) & ~np.isfinite(found[..., :2]).all(axis=-1))
+    if bad.any():
+        row, place = np.argwhere(bad)[0]
+        raise AnnotationError(
+            f"annotation {annotations[row].get('id')}: keypoint {skeleton.keypoints[place]!r} is {found[row, place].tolist()}; expected "
+            f"finite x and y, and 0 (not labelled), 1 (hidden) or 2 (in sight); {_MEND}"
+        )
+    return np.where(v[..., None] > 0, found, 0.0)
+
+
+def _boxes(annotations: Sequence[Mapping[str, Any]], xy: np.ndarray, visible: np.ndarray) -> Float[Tensor, "n 4"]:
+    """x0 y0 x1 y1; where there is none, around the labelled keypoints."""
+    given = [a.get("bbox") for a in annotations]
+    boxes = np.zeros((len(given), 4), np.float64)
+    rows = [i for i, box in enumerate(given) if box]
+    try:
+        boxes[rows] = np.array([given[i] for i in rows], dtype=np.float64).reshape(-1, 4)
+    except (TypeError, ValueError):
+        raise AnnotationError(f"`bbox` must be four numbers x, y, width, height; {_MEND}") from None
+    wrong = ~np.isfinite(boxes).all(axis=1)
+    if wrong.any():
+        first = annotations[int(wrong.argmax())]
+        raise AnnotationError(f"annotation {first.get('id')}: `bbox` {first['bbox']} is not finite; {_MEND}")
+    boxes[:, 2:] += boxes[:, :2]
+    without = [i for i, box in enumerate(given) if not box and visible[i].any()]
+    for i in without:
+        boxes[i] = around(xy[i][visible[i] > 0])
+    return torch.from_numpy(boxes.astype(np.float32))
+
+
+def around(xy: np.ndarray) -> np.ndarray:
+    """The box x0 y0 x1 y1 around points, `BOX_MARGIN` of its longer side wider on each side, at least a pixel."""
+    low, high = xy.min(axis=0), xy.max(axis=0)
+    margin = max(BOX_MARGIN * float((high - low).max()), 1.0)
+    return np.concatenate((low - margin, high + margin))
+
+
+def _areas(
+    annotations: Sequence[Mapping[str, Any]], boxes: Float[Tensor, "n 4"], records: Sequence[Mapping[str, Any]]
+) -> Float[Tensor, " n"]:
+    """Square pixels: as annotated, else of the segmentation, else a share of the box."""
+    sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)
+    areas = (sides.prod(dim=1) * BODY_SHARE).numpy()
+    for i, annotation in enumerate(annotations):
+        area = annotation.get("area")
+        if isinstance(area, (int, float)) and 0 < area < float("inf"):
+            areas[i] = area
+        elif has_segmentation(annotation) and (size := _size(records[i])):
+            areas[i] = mask_area(annotation["segmentation"], size) or areas[i]
+    return torch.from_numpy(areas)
