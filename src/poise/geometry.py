@@ -107,7 +107,8 @@ def apply(warp: Float[Tensor, "*w 3 3"], xy: Float[Tensor, "*b k 2"]) -> Float[T
 
 def invert(warp: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:
     """The warp back."""
-    return torch.linalg.inv(warp)
+    back: Tensor = torch.linalg.inv(warp)
+    return back
 
 
 Boxes = Float[Tensor, "n 4"]
