@@ -1,0 +1,91 @@
+"""A validation's memory: poses and labels go in image by image, scores come out at the end."""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poise.errors import SkeletonMismatch
+from poise.metrics import coco
+from poise.metrics.pck import PCK, THRESHOLDS, pck
+from poise.skeletons import Skeleton
+from poise.structures import Labels
+
+
+@final
+class Collector:
+    """Collects poses that were looked for in the boxes of labelled people, and their labels.
+
+    Args:
+        skeleton: Of both.
+        thresholds: Of the PCK, shares of the box's longer side.
+    """
+
+    def __init__(self, skeleton: Skeleton, *, thresholds: Sequence[float] = THRESHOLDS) -> None:
+        self.skeleton = skeleton
+        self.thresholds = tuple(thresholds)
+        self._labels: dict[int, list[Labels]] = {}
+        self._results: list[dict[str, Any]] = []
+        self._counts: dict[float, PCK] = {}
+
+    def __len__(self) -> int:
+        """How many people there were."""
+        return sum(len(part) for parts in self._labels.values() for part in parts)
+
+    def add(self, image: int, xy: Float[Tensor, "n k 2"], score: Float[Tensor, "n k"], labels: Labels) -> None:
+        """Take one pose for each of some people of an image; other people of it may follow.
+
+        Args:
+            image: A number of the image's own.
+            xy: Pixels of the image.
+            score: Of each keypoint; their mean rates the pose.
+            labels: The people, in the same order.
+
+        Raises:
+            SkeletonMismatch: Another number of people or keypoints.
+        """
+        if xy.shape[:2] != labels.visible.shape or xy.shape[1] != len(self.skeleton):
+            raise SkeletonMismatch(
+                f"{tuple(xy.shape[:2])} poses and keypoints were found for {tuple(labels.visible.shape)} labelled ones of "
+                f"skeleton {self.skeleton.name!r} ({len(self.skeleton)} keypoints); they must agree"
+            )
+        self._labels.setdefault(image, []).append(labels)
+        ones = torch.ones(len(xy), dtype=torch.int64)
+        self._results += coco.rows_of(xy, score, score.mean(dim=1), image=image, categories=ones)
+        for threshold in self.thresholds:
+            self._count(threshold, pck(xy, labels, threshold))
+
+    def merge(self, other: "Collector") -> None:
+        """Take everything another collector has, such as that of another process; its images must be other ones."""
+        for image, parts in other._labels.items():
+            self._labels.setdefault(image, []).extend(parts)
+        self._results += other._results
+        for threshold, count in other._counts.items():
+            self._count(threshold, count)
+
+    def compute(self) -> dict[str, float]:
+        """The pck at every threshold ("pck@0.1") and COCO's ten numbers ("AP", ...); nothing where nobody was added."""
+        if not self._labels:
+            return {}
+        return {f"pck@{t:g}": count.mean for t, count in self._counts.items()} | coco.evaluate(
+            self._truth(), self._results, self.skeleton
+        ).numbers
+
+    def keypoints(self) -> dict[str, dict[str, float]]:
+        """The pck of every keypoint at every threshold, by its name."""
+        table: dict[str, dict[str, float]] = {name: {} for name in self.skeleton.keypoints}
+        for threshold, count in self._counts.items():
+            for name, value in zip(self.skeleton.keypoints, count.keypoints, strict=True):
+                table[name][f"pck@{threshold:g}"] = value
+        return table
+
+    def _count(self, threshold: float, count: PCK) -> None:
+        old = self._counts.get(threshold)
+        self._counts[threshold] = count if old is None else PCK(old.hits + count.hits, old.labelled + count.labelled)
+
+    def _truth(self) -> dict[str, Any]:
+        parts = [coco.truth_of({image: part}, self.skeleton) for image, all_ in self._labels.items() for part in all_]
+        images = [{"id": image} for image in self._labels]
+        return parts[0] | {"images": images, "annotations": [a for part in parts for a in part["annotations"]]}

@@ -1,0 +1,128 @@
+"""Object keypoint similarity, and what the releases build on it: suppression of doubles, rescoring.
+
+OKS (COCO's keypoint task): the mean of exp(-d^2 / (2 s^2 (2 sigma)^2)) over labelled keypoints, d the distance, s^2 the area
+of the person, sigma the keypoint's own. 1 is perfect.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from poise.errors import InputError
+from poise.structures import Labels
+
+EPSILON = float(np.spacing(1))
+"""What pycocotools adds to areas."""
+
+
+def oks(found: Float[Tensor, "m k 2"], labels: Labels, sigmas: Sequence[float]) -> Float[Tensor, "m n"]:
+    """OKS of every pose with every labelled person of one image, as COCO's protocol computes it, float64.
+
+    A person without a labelled keypoint is compared by how far the pose leaves its box, enlarged to three times its size.
+
+    Args:
+        found: Poses, pixels.
+        labels: The people of the image.
+        sigmas: One per keypoint.
+
+    Raises:
+        InputError: As many sigmas as keypoints are needed.
+    """
+    scale = _variances(sigmas, found.shape[1]) * (labels.area.double() + EPSILON)[:, None] * 2
+    seen = labels.visible > 0
+    unseen = ~seen.any(dim=1)
+    offset = found.double()[:, None] - labels.xy.double()[None]
+    offset = torch.where(unseen[None, :, None, None], _outside(found.double(), labels.boxes.double()), offset)
+    similar = torch.exp(-offset.square().sum(dim=-1) / scale)
+    counted = seen | unseen[:, None]
+    return (similar * counted).sum(dim=-1) / counted.sum(dim=-1)
+
+
+def _outside(found: Float[Tensor, "m k 2"], boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "m n k 2"]:
+    extent = boxes[:, 2:] - boxes[:, :2]
+    low, high = (boxes[:, :2] - extent)[None, :, None], (boxes[:, 2:] + extent)[None, :, None]
+    return (low - found[:, None]).clamp(min=0) + (found[:, None] - high).clamp(min=0)
+
+
+def pose_oks(
+    xy: Float[Tensor, "n k 2"], area: Float[Tensor, " n"], sigmas: Sequence[float], *, known: Bool[Tensor, "n k"] | None = None
+) -> Float[Tensor, "n n"]:
+    """OKS of every pose with every other, float64; the area is the mean of the two.
+
+    Args:
+        xy: Poses of one image, pixels.
+        area: Of each, square pixels.
+        sigmas: One per keypoint.
+        known: Keypoints of the second pose that count (HRNet's release looks at one pose's scores alone); all by default.
+
+    Raises:
+        InputError: As many sigmas as keypoints are needed.
+    """
+    size = area.double()
+    scale = _variances(sigmas, xy.shape[1]) * ((size[:, None] + size[None]) / 2 + EPSILON)[..., None] * 2
+    points = xy.double()
+    similar = torch.exp(-(points[:, None] - points[None]).square().sum(dim=-1) / scale)
+    if known is None:
+        return similar.mean(dim=-1)
+    return (similar * known[None]).sum(dim=-1) / known.sum(dim=-1).clamp(min=1)[None]
+
+
+def _variances(sigmas: Sequence[float], keypoints: int) -> Float[Tensor, " k"]:
+    if len(sigmas) != keypoints:
+        raise InputError(f"there are {len(sigmas)} sigmas for {keypoints} keypoints; OKS needs one for each")
+    return (2 * torch.tensor(sigmas, dtype=torch.float64)).square()
+
+
+def oks_nms(similar: Float[Tensor, "n n"], score: Float[Tensor, " n"], threshold: float) -> Int64[Tensor, " m"]:
+    """The rows of the poses that stay, best first: of two nearer than `threshold` the one of higher score.
+
+    Args:
+        similar: `pose_oks` of the poses of one image.
+        score: Of each pose.
+        threshold: An OKS; a pose exactly at it stays.
+    """
+    order = _descending(score)
+    near = (similar > threshold).numpy()
+    gone = np.zeros(len(order), dtype=bool)
+    kept: list[int] = []
+    for row in order:
+        if not gone[row]:
+            kept.append(int(row))
+            gone |= near[row]
+    return torch.tensor(kept, dtype=torch.int64)
+
+
+def soft_oks_nms(
+    similar: Float[Tensor, "n n"], score: Float[Tensor, " n"], threshold: float, *, most: int = 20
+) -> Int64[Tensor, " m"]:
+    """The rows of at most `most` poses, best first, where every pose taken lowers the score of those near it.
+
+    As HRNet's release does it: scores fall by exp(-oks^2 / threshold), nothing is cut by score, and the lowered scores only
+    order the poses.
+    """
+    left, scores = _descending(score), score.double().numpy().copy()
+    kept: list[int] = []
+    while len(left) and len(kept) < most:
+        best, left = left[0], left[1:]
+        kept.append(int(best))
+        scores[left] *= np.exp(-(similar[best].double().numpy()[left] ** 2) / threshold)
+        left = left[np.argsort(scores[left], kind="stable")[::-1]]
+    return torch.tensor(kept, dtype=torch.int64)
+
+
+def _descending(score: Float[Tensor, " n"]) -> np.ndarray:
+    # Of equal scores the last comes first, as in the releases.
+    return np.argsort(score.numpy(), kind="stable")[::-1]
+
+
+def rescore(box_score: Float[Tensor, " n"], keypoint_score: Float[Tensor, "n k"], threshold: float) -> Float[Tensor, " n"]:
+    """The score of each pose: its box's, times the mean of its keypoint scores above `threshold` (0 where none is).
+
+    Simple Baselines' and HRNet's releases, with threshold 0.2.
+    """
+    sure = keypoint_score > threshold
+    mean = (keypoint_score * sure).sum(dim=1) / sure.sum(dim=1).clamp(min=1)
+    return box_score * mean

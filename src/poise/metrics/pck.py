@@ -1,0 +1,56 @@
+"""PCK: the share of labelled keypoints that are found near enough, measured in the size of their box."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from poise.structures import Labels
+
+THRESHOLDS = (0.05, 0.1, 0.2)
+"""Of pck@0.05, pck@0.1 and pck@0.2: shares of the box's longer side."""
+
+
+@dataclass(frozen=True, eq=False)
+class PCK:
+    """Counts that add up over images.
+
+    Attributes:
+        hits: Keypoints nearer than the threshold.
+        labelled: Keypoints that are labelled.
+    """
+
+    hits: Int64[Tensor, " k"]
+    labelled: Int64[Tensor, " k"]
+
+    @property
+    def mean(self) -> float:
+        """Share of all labelled keypoints that are hit; nan where none is labelled."""
+        return float(self.hits.sum().double() / self.labelled.sum())
+
+    @property
+    def keypoints(self) -> list[float]:
+        """The same for each keypoint."""
+        return (self.hits.double() / self.labelled).tolist()
+
+
+def pck(found: Float[Tensor, "n k 2"], labels: Labels, threshold: float) -> PCK:
+    """Count the keypoints nearer to their label than `threshold` times the longer side of the person's box.
+
+    Crowds and people whose box has no size do not count; a position that is not finite is a miss.
+
+    Args:
+        found: One pose for each person of `labels`, pixels.
+        labels: The people.
+        threshold: A share of the box's longer side; exactly at it is a miss.
+    """
+    distance, counted = distances(found, labels)
+    return PCK(hits=((distance < threshold) & counted).sum(dim=0), labelled=counted.sum(dim=0))
+
+
+def distances(found: Float[Tensor, "n k 2"], labels: Labels) -> tuple[Float[Tensor, "n k"], Bool[Tensor, "n k"]]:
+    """Distance of each keypoint from its label, in longer sides of the person's box, and which of them count."""
+    side = (labels.boxes[:, 2:] - labels.boxes[:, :2]).amax(dim=1)
+    counted = (labels.visible > 0) & ~labels.crowd[:, None] & (side > 0)[:, None]
+    distance = (found.double() - labels.xy.double()).norm(dim=-1) / side.double()[:, None]
+    return distance, counted

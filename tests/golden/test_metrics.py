@@ -1,0 +1,106 @@
+"""OKS, suppression, rescoring and the COCO protocol against the releases and pycocotools."""
+
+import dataclasses
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from poise.geometry import from_xywh
+from poise.metrics import coco
+from poise.metrics.oks import oks, oks_nms, pose_oks, rescore, soft_oks_nms
+from poise.skeletons import COCO17
+from poise.structures import Labels
+
+NAMES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
+
+
+HERE = Path(__file__).parent / "functions"
+
+
+def read(path: Path, name: str):
+    # The copy of the results here has 1 for every keypoint score, which the protocol does not read.
+    found = next(p for p in (path.parent / f"{name}.json.gz", HERE / f"{name}.json.gz") if p.is_file())
+    return json.loads(gzip.decompress(found.read_bytes()))
+
+
+def labels_of(people: list[dict]) -> Labels:
+    keypoints = torch.tensor([p["keypoints"] for p in people], dtype=torch.float64).reshape(len(people), 17, 3)
+    boxes = from_xywh(torch.tensor([p["bbox"] for p in people], dtype=torch.float64))
+    area = torch.tensor([p["area"] for p in people], dtype=torch.float64)
+    return Labels.of(keypoints[..., :2], keypoints[..., 2].long(), boxes, area=area)
+
+
+@pytest.mark.golden("functions/m04_*.npz")
+def test_suppression_is_that_of_the_release(golden_arrays):
+    z = {name: torch.from_numpy(value) for name, value in golden_arrays.items()}
+    xy, known = z["keypoints"][..., :2], z["keypoints"][..., 2] > 0.5
+    similar = pose_oks(xy, z["areas"], COCO17.sigmas)
+    half = pose_oks(xy, z["areas"], COCO17.sigmas, known=known)
+    assert (similar - z["hrnet_oks_matrix"]).abs().max() < 1e-9
+    assert (half - z["hrnet_oks_matrix_vis05"]).abs().max() < 1e-9
+    for threshold in (0.9, 0.5, 0.2):
+        assert oks_nms(similar, z["scores"], threshold).tolist() == z[f"hrnet_oks_nms_{threshold}"].tolist()
+        assert soft_oks_nms(similar, z["scores"], threshold).tolist() == z[f"hrnet_soft_oks_nms_{threshold}"].tolist()
+    assert oks_nms(half, z["scores"], 0.5).tolist() == z["hrnet_oks_nms_0.5_vis05"].tolist()
+
+
+@pytest.mark.golden("functions/m05_coco_eval.npz")
+def test_the_coco_protocol_is_that_of_pycocotools(golden_file, golden_arrays, golden_functions):
+    assert golden_functions("m05_coco_gt.json.gz")
+    assert golden_functions("m05_coco_dt_keypoints.json.gz")
+    truth, results = read(golden_file, "m05_coco_gt"), read(golden_file, "m05_coco_dt_keypoints")
+    scores = coco.evaluate(truth, results, COCO17)
+    assert [*scores.numbers] == [*NAMES]
+    assert np.abs(np.array([*scores.numbers.values()]) - golden_arrays["keypoints_stats"]).max() < 1e-9
+    for name in ("precision", "recall", "scores"):
+        assert np.abs(getattr(scores, name) - golden_arrays[f"keypoints_{name}"]).max() < 1e-9
+
+    wide = coco.evaluate(truth, results, dataclasses.replace(COCO17, sigmas=(0.1,) * 17))
+    assert np.abs(np.array([*wide.numbers.values()]) - golden_arrays["keypoints_stats_sigma0.1"]).max() < 1e-9
+
+    first = sorted(image["id"] for image in truth["images"])[:20]
+    part = coco.evaluate(truth, results, COCO17, images=first)
+    assert np.abs(np.array([*part.numbers.values()]) - golden_arrays["keypoints_stats_first20imgs"]).max() < 1e-9
+
+
+@pytest.mark.golden("functions/m05_coco_eval.npz")
+def test_oks_is_that_of_pycocotools_even_without_labelled_keypoints(golden_file, golden_arrays):
+    truth, results = read(golden_file, "m05_coco_gt"), read(golden_file, "m05_coco_dt_keypoints")
+    checked = 0
+    for image in truth["images"]:
+        rows = golden_arrays["keypoints_oks_triples"][golden_arrays["keypoints_oks_triples"][:, 0] == image["id"]]
+        people = [a for a in truth["annotations"] if a["image_id"] == image["id"]]
+        poses = [r for r in results if r["image_id"] == image["id"]]
+        if not people or not poses:
+            continue
+        poses = sorted(poses, key=lambda r: -r["score"])[:20]
+        found = torch.tensor([r["keypoints"] for r in poses], dtype=torch.float64).reshape(len(poses), 17, 3)[..., :2]
+        similar = oks(found, labels_of(people), COCO17.sigmas)
+        got = similar[rows[:, 1].astype(int), rows[:, 2].astype(int)]
+        assert np.abs(got.numpy() - rows[:, 3]).max() < 1e-9
+        checked += len(rows)
+    assert checked == len(golden_arrays["keypoints_oks_triples"])
+
+
+@pytest.mark.golden("functions/m07_*.npz")
+def test_rescoring_and_suppression_make_the_results_of_the_release(golden_file, golden_arrays):
+    z = golden_arrays
+    preds, boxes = torch.from_numpy(z["preds"]), torch.from_numpy(z["all_boxes"])
+    for soft, threshold, least in ((0, 0.9, 0.2), (1, 0.9, 0.2), (0, 0.5, 0)):
+        name = f"soft{soft}_thr{threshold}_vis{least}"
+        if f"{name}_score" not in z:
+            continue
+        score = rescore(boxes[:, 5], preds[..., 2].double(), least)
+        kept: list[int] = []
+        for image in dict.fromkeys(z["image_ids"].tolist()):
+            rows = torch.from_numpy(np.flatnonzero(z["image_ids"] == image))
+            similar = pose_oks(preds[rows, :, :2], boxes[rows, 4], COCO17.sigmas)
+            suppress = soft_oks_nms if soft else oks_nms
+            kept += rows[suppress(similar, score[rows], threshold)].tolist()
+        assert z["image_ids"][kept].tolist() == z[f"{name}_image_id"].tolist()
+        assert np.abs(score[kept].numpy() - z[f"{name}_score"]).max() < 1e-6
+        assert np.abs(preds[kept, 0].numpy() - z[f"{name}_kp0"]).max() < 1e-6
