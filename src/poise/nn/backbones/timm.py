@@ -1,0 +1,98 @@
+"""Any backbone of timm by its name, with timm's own weights if wanted. timm is an optional package."""
+
+import difflib
+from typing import Any, final
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from poise.dims import Size
+from poise.errors import InputError, MissingExtra, ReadError, UnknownName
+from poise.nn.base import Backbone, Feature
+
+
+@final
+class TimmBackbone(Backbone):
+    """A timm model without its classifier (`features_only`).
+
+    Args:
+        name: As timm names it, with or without the tag of its weights (`resnet18`, `convnext_atto.d2_in1k`).
+        size: Of the views (h, w); transformers with learnt positions are built for it.
+        pretrained: Start from the weights timm finds, downloaded where they are not in its cache.
+
+    Attributes:
+        mean: Of each channel (red, green, blue) the weights expect, of values 0..1.
+        std: Of each channel.
+
+    Raises:
+        MissingExtra: timm is not installed.
+        UnknownName: timm has no such model.
+        InputError: The model gives no feature maps.
+        ReadError: Its weights cannot be had.
+    """
+
+    def __init__(self, name: str, size: Size, *, pretrained: bool = False) -> None:
+        super().__init__()
+        self.body = _features(name, size, pretrained)
+        info: Any = self.body.feature_info
+        self.channels = tuple(info.channels())
+        self.strides = tuple(info.reduction())
+        self.multiple = max(self.strides)
+        found: dict[str, Any] = _timm().get_pretrained_cfg(name).to_dict()
+        self.mean: tuple[float, float, float] = tuple(found["mean"])
+        self.std: tuple[float, float, float] = tuple(found["std"])
+        self._last = str(getattr(self.body, "output_fmt", "NCHW")).endswith("NHWC")
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
+        """The model's feature maps, channels first."""
+        features: list[Tensor] = self.body(images)
+        return [f.permute(0, 3, 1, 2) for f in features] if self._last else list(features)
+
+
+def _timm() -> Any:
+    try:
+        import timm
+    except ImportError as error:
+        raise MissingExtra(
+            "backbones of timm need the package timm: pip install 'poise[train]', or pip install timm"
+        ) from error
+    return timm.models
+
+
+def whole_model(name: str) -> nn.Module:
+    """A timm model with its pretrained weights, classifier and all.
+
+    Raises:
+        MissingExtra, UnknownName, ReadError: As for `TimmBackbone`.
+    """
+    return _create(name, {"pretrained": True})
+
+
+def _features(name: str, size: Size, pretrained: bool) -> nn.Module:
+    options = {"pretrained": pretrained, "features_only": True}
+    try:
+        return _create(name, options | {"img_size": size})
+    except TypeError:  # convolutional networks take any size and no such argument
+        return _create(name, options)
+
+
+def _create(name: str, options: dict[str, Any]) -> nn.Module:
+    models = _timm()
+    if not models.is_model(name):  # also keeps `hf-hub:` and `local-dir:` names of foreign files out
+        raise _no_such(name, models.list_models())
+    try:
+        model: nn.Module = models.create_model(name, **options)
+    except OSError as error:
+        raise ReadError(
+            f"the weights of {name!r} cannot be downloaded or read ({str(error).splitlines()[0]}); start where there is a "
+            "network so that timm keeps them in its cache, or go on without them (pretrained off)"
+        ) from error
+    except RuntimeError as error:
+        raise InputError(f"timm's {name!r} cannot be used as a backbone: {error}") from error
+    return model
+
+
+def _no_such(name: str, known: list[str]) -> UnknownName:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    hint = "the nearest: " + ", ".join(near) if near else "timm.list_models() lists them"
+    return UnknownName(f"timm has no model {name!r}; {hint}")

@@ -1,0 +1,86 @@
+"""What the parts of a network are: a backbone gives feature maps, a head turns them into what a codec reads."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TypeAlias, final
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from poise.dims import Size
+from poise.errors import InputError
+
+Feature: TypeAlias = Float[Tensor, "b _ _ _"]
+"""One feature map of a batch; every map has its own channels and cells."""
+
+
+class Backbone(nn.Module, ABC):
+    """Images in, feature maps out, finest first.
+
+    Attributes:
+        channels: Of each feature map.
+        strides: Pixels of the view per cell, of each feature map.
+        multiple: Heights and widths of views must be multiples of this.
+    """
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+    multiple: int
+
+    @abstractmethod
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
+        """The feature maps of normalised views."""
+
+
+class Head(nn.Module, ABC):
+    """Feature maps in, maps for a codec out.
+
+    Attributes:
+        final: The last layer; its output channels are the codec's, so they are told apart by keypoint.
+    """
+
+    final: nn.Conv2d
+
+    @abstractmethod
+    def forward(self, features: list[Feature]) -> Feature:
+        """What the codec reads."""
+
+
+@final
+class Network(nn.Module):
+    """A backbone and a head that fits it."""
+
+    def __init__(self, backbone: Backbone, head: Head) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Feature:
+        """What the codec reads, for normalised views."""
+        output: Tensor = self.head(self.backbone(images))
+        return output
+
+
+def check_size(size: Size, multiple: int, what: str) -> None:
+    """Refuse views a network cannot take, and name the nearest it can.
+
+    Raises:
+        InputError: Height or width is not a positive multiple of `multiple`.
+    """
+    if min(size) > 0 and not any(side % multiple for side in size):
+        return
+    raise InputError(
+        f"{what} takes views whose height and width are multiples of {multiple}, not {size[0]}x{size[1]} (height x width); "
+        f"the nearest: {' or '.join(f'{h}x{w}' for h, w in nearest_sizes(size, multiple))}"
+    )
+
+
+def nearest_sizes(size: Size, multiple: int) -> Sequence[Size]:
+    """The nearest sizes whose sides are multiples: rounded down and rounded up.
+
+    >>> nearest_sizes((250, 192), 32)
+    [(224, 192), (256, 192)]
+    """
+    down = tuple(max(side // multiple, 1) * multiple for side in size)
+    up = tuple(max(-(-side // multiple), 1) * multiple for side in size)
+    return sorted({(down[0], down[1]), (up[0], up[1])})

@@ -1,0 +1,90 @@
+"""The residual blocks of ResNet (arXiv 1512.03385, figures 2 and 5), which HRNet uses too."""
+
+from typing import Literal, final
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Style = Literal["pytorch", "caffe"]
+"""Where a bottleneck strides: at its 3x3 convolution, or at its first 1x1."""
+
+
+def conv3x3(channels: int, width: int, stride: int = 1) -> nn.Conv2d:
+    """A 3x3 convolution without bias, padded by one cell."""
+    return nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False)
+
+
+def conv1x1(channels: int, width: int, stride: int = 1) -> nn.Conv2d:
+    """A 1x1 convolution without bias."""
+    return nn.Conv2d(channels, width, 1, stride=stride, bias=False)
+
+
+def _shortcut(channels: int, width: int, stride: int) -> nn.Sequential | None:
+    if stride == 1 and channels == width:
+        return None
+    return nn.Sequential(conv1x1(channels, width, stride), nn.BatchNorm2d(width))
+
+
+@final
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut.
+
+    Args:
+        channels: That come in.
+        width: Of the convolutions, and channels that leave.
+        stride: Of the first convolution.
+    """
+
+    expansion = 1
+
+    def __init__(self, channels: int, width: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = conv3x3(channels, width, stride)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = conv3x3(width, width)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(channels, width, stride)
+
+    def forward(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
+        """The block's answer."""
+        rest = x if self.downsample is None else self.downsample(x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out)).add_(rest)
+        answer: Tensor = self.relu(out)
+        return answer
+
+
+@final
+class Bottleneck(nn.Module):
+    """A 1x1, a 3x3 and a 1x1 convolution, and a shortcut; four times `width` channels leave.
+
+    Args:
+        channels: That come in.
+        width: Of the 3x3 convolution.
+        stride: Of the block.
+        style: Which convolution strides: "pytorch" the 3x3, "caffe" the first 1x1. The weights have the same names.
+    """
+
+    expansion = 4
+
+    def __init__(self, channels: int, width: int, stride: int = 1, style: Style = "pytorch") -> None:
+        super().__init__()
+        first, middle = (stride, 1) if style == "caffe" else (1, stride)
+        self.conv1 = conv1x1(channels, width, first)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = conv3x3(width, width, middle)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = conv1x1(width, width * self.expansion)
+        self.bn3 = nn.BatchNorm2d(width * self.expansion)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(channels, width * self.expansion, stride)
+
+    def forward(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
+        """The block's answer."""
+        rest = x if self.downsample is None else self.downsample(x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out)).add_(rest)
+        answer: Tensor = self.relu(out)
+        return answer

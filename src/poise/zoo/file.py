@@ -1,0 +1,160 @@
+"""A model as one `.safetensors` file: weights, and as JSON metadata everything else a model is.
+
+The metadata has one entry, "poise": the format's version, skeleton, codec, preprocessing, and the card with the architecture.
+Loading calls no code but the network builders of this folder.
+"""
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from poise.codecs.base import from_plain, to_plain
+from poise.errors import CheckpointError, InputError, PoiseError, WriteError
+from poise.models.topdown import Card, TopDown
+from poise.skeletons import Skeleton
+from poise.structures import Architecture, Preprocess
+from poise.zoo.checkpoint import compare
+from poise.zoo.find import families
+
+FORMAT = 1
+"""Version of the metadata; files of later versions are refused."""
+
+
+def save(model: TopDown, path: str | os.PathLike[str]) -> Path:
+    """Write a model file; it is there whole or not at all.
+
+    Args:
+        model: With whatever weights it has.
+        path: Ends in `.safetensors`; folders are made.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: Another ending.
+        WriteError: The place cannot be written.
+    """
+    target = Path(path)
+    if target.suffix != ".safetensors":
+        raise InputError(f"a model file ends in .safetensors, not {target.suffix!r} ({target})")
+    weights = {key: value.detach().cpu().contiguous() for key, value in model.network.state_dict().items()}
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".poise-", dir=target.parent) as folder:
+            draft = Path(folder) / target.name
+            save_file(weights, draft, metadata={"poise": json.dumps(describe(model))})
+            draft.replace(target)
+    except (OSError, SafetensorError) as error:
+        raise WriteError(f"the model cannot be written to {target} ({error}); choose another place") from error
+    return target
+
+
+def describe(model: TopDown) -> dict[str, Any]:
+    """Everything a model is beside its weights, as plain values."""
+    return {
+        "format": FORMAT,
+        "skeleton": dataclasses.asdict(model.skeleton),
+        "codec": to_plain(model.codec),
+        "preprocess": dataclasses.asdict(model.preprocess),
+        "card": dataclasses.asdict(model.card),
+    }
+
+
+def load(path: str | os.PathLike[str]) -> TopDown:
+    """Read a model file; the model is on the CPU and ready to predict.
+
+    Args:
+        path: Of a file that `save` wrote.
+
+    Raises:
+        CheckpointError: The file is missing, truncated, not one of poise, or of a later version.
+    """
+    source = Path(path)
+    weights, text = _read(source)
+    try:
+        values = json.loads(text)
+        return _assemble(values, weights)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, PoiseError):
+            raise CheckpointError(f"{source}: {error}") from error
+        raise CheckpointError(f"the metadata of {source} cannot be understood ({error!r}); was it edited?") from error
+    except PoiseError as error:
+        raise CheckpointError(f"{source}: {error}") from error
+
+
+def _read(source: Path) -> tuple[dict[str, Tensor], str]:
+    if not source.is_file():
+        raise CheckpointError(f"there is no model file {source}; train one, or convert a checkpoint with: poise import")
+    try:
+        with safe_open(source, framework="pt") as file:
+            metadata: Mapping[str, str] = file.metadata() or {}
+            weights = {key: _single(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118  # not a dictionary
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{source} is truncated or no .safetensors file ({error}); an official checkpoint becomes one with: poise import"
+        ) from error
+    if "poise" not in metadata:
+        raise CheckpointError(f"{source} was not written by poise: it says neither skeleton nor architecture; use poise import")
+    return weights, metadata["poise"]
+
+
+def _single(value: Tensor) -> Tensor:
+    """Weights are float32 in memory, however the file keeps them."""
+    return value.float() if value.is_floating_point() else value
+
+
+def _assemble(values: Mapping[str, Any], weights: dict[str, Tensor]) -> TopDown:
+    if values["format"] > FORMAT:
+        raise CheckpointError(f"it has format {values['format']} and this poise reads up to {FORMAT}; update poise")
+    card = dict(values["card"])
+    made = Architecture(**card.pop("architecture"))
+    network = _network(made, weights)
+    model = TopDown(
+        network,
+        from_plain(_tuples(values["codec"])),
+        Preprocess(**_tuples(values["preprocess"])),
+        Skeleton(**_tuples(values["skeleton"])),
+        Card(architecture=made, **card),
+    )
+    return model.eval()
+
+
+def _network(made: Architecture, weights: dict[str, Tensor]) -> nn.Module:
+    """The network with its weights; made without initial values where the file has them all."""
+    build = _builder(made.builder)
+    with torch.device("meta"):
+        network = build(**made.arguments)
+    difference = compare(network.state_dict(), weights)
+    if difference:
+        raise CheckpointError(f"its weights are not those of {made.builder}: {difference}")
+    network.load_state_dict(weights, assign=True, strict=False)
+    if any(t.is_meta for t in (*network.parameters(), *network.buffers())):  # buffers that are not saved
+        network = build(**made.arguments)
+        network.load_state_dict(weights, strict=False)
+    return network
+
+
+def _builder(name: str) -> Callable[..., nn.Module]:
+    """A network builder of the zoo, and nothing else, by `file:function`."""
+    file, _, function = name.partition(":")
+    family = families().get(file)
+    if family is None or function not in family.networks:
+        known = ", ".join(f"{f}:{n}" for f, family in families().items() for n in family.networks)
+        raise CheckpointError(f"its architecture {name!r} is not one this poise builds ({known}); update poise")
+    return family.networks[function]
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as tuples, all the way down."""
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,60 @@
+"""Finds models by name: every file of this folder that has a FAMILY is part of the zoo."""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+
+from poise.errors import UnknownName, unknown
+from poise.models.topdown import TopDown
+from poise.skeletons import Skeleton
+from poise.zoo.release import Family, Release, Wish
+
+
+@cache
+def families() -> Mapping[str, Family]:
+    """The families of the zoo, by the name of their file."""
+    package = importlib.import_module(__package__)
+    modules = {m.name: importlib.import_module(f"{__package__}.{m.name}") for m in pkgutil.iter_modules(package.__path__)}
+    return {name: module.FAMILY for name, module in sorted(modules.items()) if hasattr(module, "FAMILY")}
+
+
+def releases() -> Mapping[str, Release]:
+    """Every model worth listing, by name; `build` also makes other sizes of them."""
+    return {release.name: release for family in families().values() for release in family.releases}
+
+
+def names() -> list[str]:
+    """The names of every model worth listing; `build` also makes other sizes of them."""
+    return list(releases())
+
+
+def family_of(name: str) -> Family:
+    """The family a name belongs to.
+
+    Raises:
+        UnknownName: To none; the message gives the nearest names.
+    """
+    for family in families().values():
+        if family.match(name) is not None:
+            return family
+    hint = str(unknown("model", name, names()))
+    forms = ", ".join(family.form for family in families().values())
+    raise UnknownName(f"{hint} Names look like: {forms}")
+
+
+def build(name: str, *, skeleton: Skeleton | None = None, pretrained: bool = False) -> TopDown:
+    """The model of a name, with the initial weights of its paper.
+
+    Args:
+        name: Such as `hrnet_w32_coco_256x192`; any size the network can take, listed by `names()` or not.
+        skeleton: Other keypoints than those of the name.
+        pretrained: Start the backbone from ImageNet weights, which are downloaded where torch or timm does not have them.
+
+    Raises:
+        UnknownName: No family has such a name.
+        InputError: A size, depth or width the network cannot take.
+        ReadError: The ImageNet weights cannot be had.
+    """
+    family = family_of(name)
+    return family.build(Wish(name, family.match(name) or {}, skeleton, pretrained))

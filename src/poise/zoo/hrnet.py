@@ -1,0 +1,105 @@
+"""HRNet (Sun, Xiao, Liu, Wang; CVPR 2019; arXiv 1902.09212): high resolution all the way."""
+
+from typing import cast
+
+from poise.codecs.base import InstanceCodec
+from poise.dims import Size
+from poise.models.topdown import Card, TopDown
+from poise.nn.backbones.hrnet import HRNet
+from poise.nn.base import Network, check_size
+from poise.nn.heads.pixelwise import PixelwiseHead
+from poise.skeletons import COCO17, Skeleton
+from poise.structures import Architecture, Preprocess
+from poise.zoo.heatmaps import STRIDE, check_codec, gaussian, preprocess
+from poise.zoo.imagenet import start_hrnet
+from poise.zoo.release import Family, Release, Wish
+
+PAGE = "https://github.com/leoxiaobin/deep-high-resolution-net.pytorch"
+FOLDER = "https://drive.google.com/drive/folders/1hOTihvbyIxsm5ygDpbUuJ7O_tzv4oXjC"
+LICENCE = (
+    "MIT (the authors' code); the weights come from ImageNet and COCO or MPII images, whose own terms hold "
+    "(MPII: non-commercial research)"
+)
+
+
+def network(width: int, channels: int) -> Network:
+    """The network alone, with random weights.
+
+    Args:
+        width: Of the finest branch; published are 32 and 48.
+        channels: Of the codec.
+    """
+    backbone = HRNet(width)
+    return Network(backbone, PixelwiseHead(backbone.channels[0], channels))
+
+
+def hrnet(
+    width: int = 32,
+    *,
+    skeleton: Skeleton = COCO17,
+    size: Size = (256, 192),
+    codec: InstanceCodec | None = None,
+    cut: Preprocess | None = None,
+    pretrained: bool = False,
+    name: str | None = None,
+) -> TopDown:
+    """An HRNet with random weights, or with ImageNet's in its backbone.
+
+    Args:
+        width: Of the finest branch; published are 32 and 48.
+        skeleton: The keypoints.
+        size: Of the views (h, w), multiples of 32.
+        codec: For views of `size` and maps of a quarter of it; the release's by default.
+        cut: How views are cut and normalised; the release's by default.
+        pretrained: Start the backbone from timm's ImageNet weights (widths 18, 30, 32, 40, 44, 48, 64).
+        name: Of the model.
+
+    Raises:
+        InputError: A size, width or codec that does not fit.
+        MissingExtra, ReadError: The ImageNet weights cannot be had.
+    """
+    check_size(size, HRNet.multiple, f"HRNet-W{width}")
+    codec = codec or gaussian(size, skeleton)
+    check_codec(codec, size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), skeleton=skeleton)
+    built = network(width, codec.channels)
+    if pretrained:
+        start_hrnet(cast(HRNet, built.backbone), width)
+    made = Architecture("hrnet:network", {"width": width, "channels": codec.channels})
+    card = Card(name or f"hrnet_w{width}", made, licence="of whoever trains it")
+    return TopDown(built, codec, cut or preprocess("rgb"), skeleton, card)
+
+
+def build(wish: Wish) -> TopDown:
+    """The model of a name such as `hrnet_w32_coco_256x192`."""
+    return hrnet(int(wish.parts["width"]), skeleton=wish.keypoints, size=wish.size, pretrained=wish.pretrained, name=wish.name)
+
+
+def _release(width: int, data: str, shape: str, **scores: float) -> Release:
+    names = {"AP": "coco-val2017/AP", "half": "mpii-val/PCKh@0.5", "tenth": "mpii-val/PCKh@0.1"}
+    return Release(
+        name=f"hrnet_w{width}_{data}_{shape}",
+        file=f"pose_{data}/pose_hrnet_w{width}_{shape}.pth",
+        page=PAGE,
+        folder=FOLDER,
+        licence=LICENCE,
+        scores={names[key]: value for key, value in scores.items()},
+    )
+
+
+FAMILY = Family(
+    paper="HRNet (arXiv 1902.09212)",
+    form="hrnet_{w32,w48}_{coco,mpii}_HEIGHTxWIDTH",
+    pattern=r"hrnet_w(?P<width>\d+)_(?P<data>coco|mpii)_(?P<size>\d+x\d+)",
+    build=build,
+    networks={"network": network},
+    # README of the release: AP on COCO val2017 with boxes of a detector of person AP 56.4; PCKh on MPII val. Flip test.
+    releases=(
+        _release(32, "coco", "256x192", AP=0.744),
+        _release(32, "coco", "384x288", AP=0.758),
+        _release(32, "mpii", "256x256", half=0.903, tenth=0.377),
+        _release(48, "coco", "256x192", AP=0.751),
+        _release(48, "coco", "384x288", AP=0.763),
+        _release(48, "mpii", "256x256"),
+    ),
+    keys=(("final_layer.", "head.final."), ("", "backbone.")),
+)

@@ -1,0 +1,112 @@
+"""What the zoo knows about a paper's models: names, builders, official files, how their weights are called."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from poise.dims import Size
+from poise.models.topdown import TopDown
+from poise.skeletons import COCO17, MPII16, Skeleton
+
+
+@dataclass(frozen=True)
+class Release:
+    """One published model.
+
+    Attributes:
+        name: In this zoo.
+        file: What the official file is called, with its folder there; empty where none was published.
+        page: The page of its authors that leads to the file.
+        folder: Where the file lies, for a browser.
+        url: The file itself, where it can be downloaded without a browser.
+        sha256: Of the file, where known.
+        licence: Of code and weights, in words.
+        scores: What the authors report, by name; shares, not per cent.
+    """
+
+    name: str
+    file: str = ""
+    page: str = ""
+    folder: str = ""
+    url: str | None = None
+    sha256: str | None = None
+    licence: str = "unknown"
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A name taken apart, and what is wanted beside it.
+
+    Attributes:
+        name: As given.
+        parts: The named groups of the family's pattern.
+        skeleton: Of the user; None for that of the name.
+        pretrained: Whether the backbone starts from ImageNet weights.
+    """
+
+    name: str
+    parts: Mapping[str, str]
+    skeleton: Skeleton | None = None
+    pretrained: bool = False
+
+    @property
+    def size(self) -> Size:
+        """Of views (h, w), from the part `size` ("256x192")."""
+        height, width = self.parts["size"].split("x")
+        return int(height), int(width)
+
+    @property
+    def keypoints(self) -> Skeleton:
+        """The skeleton given, else that of the part `data` ("coco" or "mpii")."""
+        return self.skeleton or published_skeleton(self.parts["data"])
+
+
+def published_skeleton(data: str) -> Skeleton:
+    """Of a data set by the word that stands in names: "coco" or "mpii"."""
+    return MPII16 if data == "mpii" else COCO17
+
+
+@dataclass(frozen=True)
+class Family:
+    """The models of one file of the zoo; every such file has one, called FAMILY.
+
+    Attributes:
+        paper: In words, with its number.
+        form: What names look like, for people.
+        pattern: The same as a regular expression with named groups; the whole name must match.
+        build: Makes the model of a name.
+        networks: Functions that make a network from plain arguments, by name; model files may ask for these and no others.
+        releases: The published models, and sizes worth listing.
+        keys: Beginnings of weight names, official and ours; the first that fits counts. Empty without official files.
+    """
+
+    paper: str
+    form: str
+    pattern: str
+    build: Callable[[Wish], TopDown]
+    networks: Mapping[str, Callable[..., nn.Module]]
+    releases: tuple[Release, ...] = ()
+    keys: tuple[tuple[str, str], ...] = ()
+
+    def match(self, name: str) -> Mapping[str, str] | None:
+        """The parts of a name, or None if it is not of this family."""
+        found = re.fullmatch(self.pattern, name)
+        return None if found is None else {key: value or "" for key, value in found.groupdict().items()}
+
+    def ours(self, official: str) -> str:
+        """The name of a weight in our network."""
+        return _replace(official, self.keys)
+
+    def official(self, ours: str) -> str:
+        """The name of a weight in the official checkpoint."""
+        return _replace(ours, tuple((b, a) for a, b in self.keys))
+
+
+def _replace(key: str, pairs: tuple[tuple[str, str], ...]) -> str:
+    for old, new in pairs:
+        if key.startswith(old):
+            return new + key[len(old) :]
+    return key

@@ -1,0 +1,92 @@
+"""The head of Simple Baselines (arXiv 1804.06208) on any backbone of timm."""
+
+import math
+
+from poise.codecs.base import InstanceCodec
+from poise.dims import Size
+from poise.models.topdown import Card, TopDown
+from poise.nn.backbones.timm import TimmBackbone
+from poise.nn.base import Network, check_size
+from poise.nn.heads.deconv import DeconvHead
+from poise.skeletons import COCO17, Skeleton
+from poise.structures import Architecture, Preprocess
+from poise.zoo.heatmaps import STRIDE, check_codec, gaussian_on
+from poise.zoo.release import Family, Wish
+
+
+def _network(backbone: TimmBackbone, channels: int) -> Network:
+    return Network(backbone, DeconvHead(backbone.channels[-1], channels, (256,) * doublings(backbone.strides[-1])))
+
+
+def doublings(stride: int) -> int:
+    """How many transposed convolutions come nearest to maps of stride 4: three for stride 32, two for 16 and 14.
+
+    >>> [doublings(s) for s in (64, 32, 16, 14, 8, 4)]
+    [4, 3, 2, 2, 1, 0]
+    """
+    return max(round(math.log2(stride / STRIDE)), 0)
+
+
+def network(backbone: str, channels: int, height: int, width: int) -> Network:
+    """The network alone, with random weights.
+
+    Args:
+        backbone: As timm names it.
+        channels: Of the codec.
+        height: Of the views.
+        width: Of the views.
+    """
+    return _network(TimmBackbone(backbone, (height, width)), channels)
+
+
+def deconv(
+    backbone: str,
+    *,
+    skeleton: Skeleton = COCO17,
+    size: Size = (256, 192),
+    codec: InstanceCodec | None = None,
+    cut: Preprocess | None = None,
+    pretrained: bool = False,
+    name: str | None = None,
+) -> TopDown:
+    """Transposed convolutions on any timm backbone, up to maps of stride 4 or what comes nearest.
+
+    Args:
+        backbone: As timm names it.
+        skeleton: The keypoints.
+        size: Of the views (h, w), multiples of the backbone's coarsest stride.
+        codec: For views of `size` and the maps of this network; rounded Gaussians by default.
+        cut: How views are cut and normalised; by default an unbiased crop with the backbone's own mean and deviation.
+        pretrained: Start the backbone from the weights timm has.
+        name: Of the model.
+
+    Raises:
+        MissingExtra: timm is not installed.
+        UnknownName: timm has no such model.
+        InputError: A size, model or codec that does not fit.
+        ReadError: The weights cannot be had.
+    """
+    trunk = TimmBackbone(backbone, size, pretrained=pretrained)
+    check_size(size, trunk.multiple, f"timm's {backbone}")
+    factor = 2 ** doublings(trunk.strides[-1])
+    cells = (size[0] // trunk.strides[-1] * factor, size[1] // trunk.strides[-1] * factor)
+    codec = codec or gaussian_on(size, cells, skeleton)
+    check_codec(codec, size=size, cells=cells, skeleton=skeleton)
+    arguments = {"backbone": backbone, "channels": codec.channels, "height": size[0], "width": size[1]}
+    card = Card(name or f"timm_{backbone}", Architecture("timm:network", arguments), licence="of whoever trains it")
+    cut = cut or Preprocess(mean=trunk.mean, std=trunk.std)
+    return TopDown(_network(trunk, codec.channels), codec, cut, skeleton, card)
+
+
+def build(wish: Wish) -> TopDown:
+    """The model of a name such as `timm_mobilenetv4_conv_small_coco_256x192`."""
+    return deconv(wish.parts["backbone"], skeleton=wish.keypoints, size=wish.size, pretrained=wish.pretrained, name=wish.name)
+
+
+FAMILY = Family(
+    paper="the head of Simple Baselines (arXiv 1804.06208) on a backbone of timm",
+    form="timm_BACKBONE_{coco,mpii}_HEIGHTxWIDTH",
+    pattern=r"timm_(?P<backbone>.+)_(?P<data>coco|mpii)_(?P<size>\d+x\d+)",
+    build=build,
+    networks={"network": network},
+)
