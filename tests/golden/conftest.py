@@ -41,7 +41,9 @@ def files(pattern: str) -> list[Path]:
     for root in roots():
         for path in sorted(root.glob(pattern)):
             twin = HERE / path.relative_to(root)
-            if stem(path) not in NOT_GOLDEN and not (root != HERE and twin.is_file() and filecmp.cmp(path, twin, shallow=False)):
+            if stem(path) not in NOT_GOLDEN and not (
+                root != HERE and twin.is_file() and filecmp.cmp(path, twin, shallow=False)
+            ):
                 found.append(path)
     return found
 
@@ -127,7 +129,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return
     known = {(path.parent.name, stem(path)) for path in tried}
     count = {kind: sum(path.parent.name == kind for path in tried) for kind in ("functions", "models")}
-    there = {(kind, stem(p)) for root in roots() for kind in count for p in (root / kind).glob("*") if p.name.endswith(SUFFIXES)}
+    there = {
+        (kind, stem(p)) for root in roots() for kind in count for p in (root / kind).glob("*") if p.name.endswith(SUFFIXES)
+    }
     unknown = sorted(name for kind, name in there - known if name not in NOT_GOLDEN)
     listed = ", ".join(unknown) if unknown else "none"
     terminalreporter.write_line(

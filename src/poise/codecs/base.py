@@ -125,13 +125,10 @@ def from_plain(values: Mapping[str, Any]) -> InstanceCodec:
         UnknownName: No codec of that type exists.
         InputError: Its fields are other ones.
     """
-    rest = dict(values)
+    rest: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     name = str(rest.pop("type", ""))
     if name not in codec_types():
         raise unknown("codec", name, codec_types())
-    for key in ("size", "cells"):
-        if key in rest:
-            rest[key] = tuple(rest[key])
     try:
         return codec_types()[name](**rest)
     except TypeError as error:

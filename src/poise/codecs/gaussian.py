@@ -1,0 +1,75 @@
+"""Bumps on rounded cells, decoded with a quarter shift (Simple Baselines, arXiv 1804.06208; HRNet, arXiv 1902.09212)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from poise.codecs.maps import MapCodec, bump, rounded, ruler, sample
+from poise.geometry import Grid
+
+
+@final
+@dataclass(frozen=True)
+class Gaussian(MapCodec):
+    """A bump of width `sigma` cells, cut off at 3 sigma, on the cell nearest to each keypoint.
+
+    Attributes:
+        shift_flipped: Whether maps of the mirrored view move one cell to the right (HRNet's SHIFT_HEATMAP). Cell 0 of
+            the strided grid does not mirror onto the last cell, and this makes up for most of it.
+    """
+
+    shift_flipped: bool = True
+
+    @cached_property
+    def grid(self) -> Grid:
+        """Strided: cell 0 on pixel 0."""
+        return Grid.strided(self.size, self.cells)
+
+    @property
+    def tolerance(self) -> float:
+        """Half a cell: the target is rounded."""
+        return max(self.grid.scale) / 2 + 1e-3
+
+    @property
+    def exceptions(self) -> Mapping[int, float]:
+        """Law 2 in column 0 when flipped maps are shifted; law 3 by what the strided grid does not mirror."""
+        stride = self.grid.scale[0]
+        if self.shift_flipped:
+            return {2: 1 / self.cells[1], 3: self.tolerance + 1}
+        return {3: self.tolerance + abs(stride - 1)}
+
+    def centre(self, cells: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k 2"]:
+        """The nearest cell."""
+        return rounded(cells)
+
+    def profiles(self, cells: Float[Tensor, "b k 2"]) -> tuple[Float[Tensor, "b k h"], Float[Tensor, "b k w"]]:
+        """A bump around the nearest cell, 0 beyond 3 sigma."""
+        column, row = (self._profile(rounded(cells)[..., axis], self.cells[1 - axis]) for axis in (1, 0))
+        return column, row
+
+    def _profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
+        distance = ruler(centre, length) - centre[..., None]
+        return bump(distance, self.sigma) * (distance.abs() <= 3 * self.sigma)
+
+    def peaks(
+        self, maps: Float[Tensor, "b k h w"], cells: Int64[Tensor, "b k 2"], score: Float[Tensor, "b k"]
+    ) -> Float[Tensor, "b k 2"]:
+        """A quarter of a cell towards the higher neighbour on each axis; cells 0, 1 and the last stay where they are."""
+        x, y = cells.unbind(-1)
+        height, width = self.cells
+        inside = (x > 1) & (x < width - 1) & (y > 1) & (y < height - 1)
+        x, y = x.masked_fill(~inside, 0), y.masked_fill(~inside, 0)
+        step = inside.long()
+        slope_x = sample(maps, x + step, y) - sample(maps, x - step, y)
+        slope_y = sample(maps, x, y + step) - sample(maps, x, y - step)
+        return cells + 0.25 * torch.stack((slope_x, slope_y), dim=-1).sign()
+
+    def unflip(self, output: Float[Tensor, "b k h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b k h w"]:
+        """Columns reversed, left and right swapped; then one cell to the right, column 0 staying, if `shift_flipped`."""
+        back = super().unflip(output, flip)
+        return torch.cat((back[..., :1], back[..., :-1]), dim=-1) if self.shift_flipped else back

@@ -1,0 +1,91 @@
+"""Losses between maps: mean squared error, and the same over the hardest keypoints only (OHKM).
+
+Both are means over every map of a batch, also over those whose weight is 0, as in the releases of Simple Baselines
+(arXiv 1804.06208) and HRNet (arXiv 1902.09212). A weight multiplies the difference inside the square.
+
+Where the target is a product of a column and a row, as a Gaussian is, `outer_squares` never makes the target.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from poise.errors import InputError
+
+
+def mse(
+    output: Float[Tensor, "b k h w"], target: Float[Tensor, "b k h w"], weight: Float[Tensor, "b k"] | None = None
+) -> Float[Tensor, ""]:
+    """Half the mean squared difference of maps, each difference times the weight of its keypoint.
+
+    >>> mse(torch.ones(1, 2, 4, 3), torch.zeros(1, 2, 4, 3), torch.tensor([[1.0, 0.0]]))
+    tensor(0.2500)
+    """
+    return mean_squares(squares(output, target), weight, cells=output.shape[-2] * output.shape[-1])
+
+
+def ohkm(
+    output: Float[Tensor, "b k h w"],
+    target: Float[Tensor, "b k h w"],
+    weight: Float[Tensor, "b k"] | None = None,
+    *,
+    top: int = 8,
+) -> Float[Tensor, ""]:
+    """As `mse`, over the `top` keypoints of each view whose maps are worst (CPN, arXiv 1711.07319, section 3.3)."""
+    return hardest_squares(squares(output, target), weight, cells=output.shape[-2] * output.shape[-1], top=top)
+
+
+def squares(output: Float[Tensor, "b k h w"], target: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k"]:
+    """Squared distance of each map from its target."""
+    return (output - target).square().sum(dim=(-2, -1))
+
+
+def outer_squares(
+    output: Float[Tensor, "b k h w"], column: Float[Tensor, "b k h"], row: Float[Tensor, "b k w"]
+) -> Float[Tensor, "b k"]:
+    """Squared distance of each map from the product of a column and a row."""
+    distance: Tensor = _OuterSquares.apply(output, column, row)
+    return distance
+
+
+def mean_squares(distance: Float[Tensor, "b k"], weight: Float[Tensor, "b k"] | None, *, cells: int) -> Float[Tensor, ""]:
+    """Half the mean over views, keypoints and cells of weighted squared distances."""
+    return _weighted(distance, weight).mean() / (2 * cells)
+
+
+def hardest_squares(
+    distance: Float[Tensor, "b k"], weight: Float[Tensor, "b k"] | None, *, cells: int, top: int
+) -> Float[Tensor, ""]:
+    """As `mean_squares`, over the `top` worst keypoints of each view.
+
+    Raises:
+        InputError: `top` is not between 1 and the number of keypoints.
+    """
+    if not 1 <= top <= distance.shape[1]:
+        raise InputError(f"the {top} hardest of {distance.shape[1]} keypoints were asked for; choose between 1 and all of them")
+    return _weighted(distance, weight).topk(top, dim=1).values.mean() / (2 * cells)
+
+
+def _weighted(distance: Tensor, weight: Tensor | None) -> Tensor:
+    return distance if weight is None else distance * weight.to(distance).square()
+
+
+class _OuterSquares(torch.autograd.Function):
+    """The difference is made once, in one pass, and serves both ways."""
+
+    @staticmethod
+    def forward(ctx: Any, output: Tensor, column: Tensor, row: Tensor) -> Tensor:
+        difference = torch.addcmul(output, column[..., None], row[..., None, :], value=-1)
+        ctx.save_for_backward(difference)
+        flat = difference.flatten(2)
+        squared: Tensor = torch.linalg.vecdot(flat, flat)
+        return squared
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (difference,) = ctx.saved_tensors
+        return difference * (2 * gradient)[..., None, None], None, None
