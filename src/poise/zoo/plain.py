@@ -1,0 +1,87 @@
+"""Our own default models: small networks of dense convolutions with unbiased maps, made to be trained on a plain CPU."""
+
+from poise.codecs.base import InstanceCodec
+from poise.codecs.udp import UDPGaussian
+from poise.dims import Size
+from poise.errors import unknown
+from poise.models.topdown import Card, TopDown
+from poise.nn.backbones.plain import PlainNet, Stages
+from poise.nn.base import Network, check_size
+from poise.nn.heads.pyramid import PyramidHead
+from poise.skeletons import COCO17, Skeleton
+from poise.structures import Architecture, Preprocess
+from poise.zoo.heatmaps import STRIDE, check_codec
+from poise.zoo.release import Family, Release, Wish
+
+WIDTHS: dict[str, Stages] = {"t": (32, 64, 128, 256), "s": (64, 128, 256, 384)}
+"""Channels of the four stages: tiny, small."""
+
+BLOCKS: Stages = (2, 2, 2, 2)
+HEAD = 64
+
+
+def network(width: str, channels: int) -> Network:
+    """The network alone, with random weights.
+
+    Args:
+        width: "t" or "s".
+        channels: Of the codec.
+
+    Raises:
+        UnknownName: Another width.
+    """
+    if width not in WIDTHS:
+        raise unknown("width of poise's own network", width, WIDTHS)
+    backbone = PlainNet(WIDTHS[width], BLOCKS)
+    return Network(backbone, PyramidHead(backbone.channels, HEAD, channels))
+
+
+def plain(
+    width: str = "s",
+    *,
+    skeleton: Skeleton = COCO17,
+    size: Size = (256, 192),
+    codec: InstanceCodec | None = None,
+    cut: Preprocess | None = None,
+    name: str | None = None,
+) -> TopDown:
+    """A small model with random weights.
+
+    Args:
+        width: "t" (2.9 million parameters) or "s" (7.9 million).
+        skeleton: The keypoints.
+        size: Of the views (h, w), multiples of 32.
+        codec: For views of `size` and maps of a quarter of it; UDP's by default, 2 cells wide at 256x192 and in proportion.
+        cut: How views are cut and normalised; unbiased by default.
+        name: Of the model.
+
+    Raises:
+        InputError: A size or codec that does not fit.
+        UnknownName: Another width.
+    """
+    check_size(size, PlainNet.multiple, f"poise_{width}")
+    cells = (size[0] // STRIDE, size[1] // STRIDE)
+    codec = codec or UDPGaussian(size=size, cells=cells, keypoints=len(skeleton), sigma=max(1.0, min(size) / 96))
+    check_codec(codec, size=size, cells=cells, skeleton=skeleton)
+    made = Architecture("plain:network", {"width": width, "channels": codec.channels})
+    card = Card(name or f"poise_{width}", made, licence="of whoever trains it")
+    return TopDown(network(width, codec.channels), codec, cut or Preprocess(), skeleton, card)
+
+
+def build(wish: Wish) -> TopDown:
+    """The model of a name such as `poise_s_coco_256x192`."""
+    return plain(wish.parts["width"], skeleton=wish.keypoints, size=wish.size, name=wish.name)
+
+
+FAMILY = Family(
+    paper="poise's own",
+    form="poise_{t,s}_{coco,mpii}_HEIGHTxWIDTH",
+    pattern=r"poise_(?P<width>[a-z]+)_(?P<data>coco|mpii)_(?P<size>\d+x\d+)",
+    build=build,
+    networks={"network": network},
+    releases=tuple(
+        Release(name=f"poise_{width}_coco_{shape}", licence="Apache-2.0 (code)")
+        for width in WIDTHS
+        for shape in ("192x160", "256x192")
+    ),
+)
