@@ -14,8 +14,8 @@ from poise.data.document import Document, read_document
 from poise.data.files import ImageFiles
 from poise.data.masks import has_segmentation, mask, mask_area
 from poise.dims import Size
-from poise.errors import AnnotationError
-from poise.skeletons import Skeleton, from_categories, from_category, places
+from poise.errors import AnnotationError, ImageError
+from poise.skeletons import Skeleton, check_shared, from_categories, from_category, places, union
 from poise.structures import Key, Labels
 
 BODY_SHARE = 0.53
@@ -38,7 +38,7 @@ class CocoDataset(Dataset):
 
     Args:
         annotations: The JSON file.
-        images: The folder or zip file the images lie in; `file_name` may name sub-folders.
+        images: The folder or zip file the images lie in; `file_name` may name sub-folders. None for the labels alone.
         skeleton: The keypoints wanted, found by name in the file; by default the union of the file's categories.
 
     Raises:
@@ -47,13 +47,14 @@ class CocoDataset(Dataset):
         SkeletonMismatch: The file has no keypoint of `skeleton`.
     """
 
-    def __init__(self, annotations: Path | str, images: Path | str, *, skeleton: Skeleton | None = None) -> None:
+    def __init__(self, annotations: Path | str, images: Path | str | None, *, skeleton: Skeleton | None = None) -> None:
         document = read_document(annotations)
         name = str(annotations)
         sources = _sources(document, name, skeleton)
         self.annotations = Path(annotations)
-        self.files = ImageFiles(images)
+        self.files = None if images is None else ImageFiles(images)
         self.skeleton = skeleton or from_categories(document["categories"])
+        check_shared(union(list(sources.values())), self.skeleton)
         self.categories = {c: str(r.get("name", c)) for r in document["categories"] if (c := r.get("id")) in sources}
         self._records = [_record(i, r, name) for i, r in enumerate(document["images"])]
         order = {r["id"]: i for i, r in enumerate(self._records)}
@@ -89,7 +90,10 @@ class CocoDataset(Dataset):
         Raises:
             ImageError: It is missing or cannot be decoded.
         """
-        return self.files.read(self._records[index]["file_name"])
+        name: str = self._records[index]["file_name"]
+        if self.files is None:
+            raise ImageError(f"image {name!r} was asked of a data set opened without images; give their folder or zip file")
+        return self.files.read(name)
 
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
         """The people one can train on: pairs of an image's index and a row of its labels."""
@@ -129,7 +133,7 @@ def _sources(document: Document, name: str, skeleton: Skeleton | None) -> dict[A
             f"{name!r}: no category lists its `keypoints`, so nobody knows what they are called; "
             f"add the names to `categories`, or give a skeleton"
         )
-    return {c: skeleton for c in {a.get("category_id", 1) for a in document["annotations"]}} or {1: skeleton}
+    return dict.fromkeys({a.get("category_id", 1) for a in document["annotations"]} or {1}, skeleton)
 
 
 def _record(place: int, record: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -206,8 +210,8 @@ def _keypoints(annotations: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> 
     wrong = next((i for i, values in enumerate(lists) if len(values) != count), None)
     if wrong is not None:
         raise AnnotationError(
-            f"annotation {annotations[wrong].get('id')} (image {annotations[wrong].get('image_id')}) has {len(lists[wrong])} numbers "
-            f"under `keypoints`; skeleton {skeleton.name!r} has {len(skeleton)} keypoints, so {count} are expected; {_MEND}"
+            f"annotation {annotations[wrong].get('id')} (image {annotations[wrong].get('image_id')}) has {len(lists[wrong])} "
+            f"numbers under `keypoints`; expected {count}, 3 for each of the {len(skeleton)} keypoints of {skeleton.name!r}; {_MEND}"
         )
     try:
         found = np.array(lists, dtype=np.float64).reshape(len(lists), len(skeleton), 3)
@@ -218,8 +222,8 @@ def _keypoints(annotations: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> 
     if bad.any():
         row, place = np.argwhere(bad)[0]
         raise AnnotationError(
-            f"annotation {annotations[row].get('id')}: keypoint {skeleton.keypoints[place]!r} is {found[row, place].tolist()}; expected "
-            f"finite x and y, and 0 (not labelled), 1 (hidden) or 2 (in sight); {_MEND}"
+            f"annotation {annotations[row].get('id')}: keypoint {skeleton.keypoints[place]!r} is {found[row, place].tolist()}; "
+            f"expected finite x and y, and 0 (not labelled), 1 (hidden) or 2 (in sight); {_MEND}"
         )
     return np.where(v[..., None] > 0, found, 0.0)
 

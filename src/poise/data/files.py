@@ -3,6 +3,7 @@
 import os
 import zipfile
 from collections import Counter
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, final
@@ -74,10 +75,11 @@ class ImageFiles:
 
     def names(self) -> list[str]:
         """The names of all images, sorted, with `/` between folders."""
+        found: Iterable[str]
         if self.root.is_dir():
             found = (p.relative_to(self.root).as_posix() for p in self.root.rglob("*") if p.is_file())
         else:
-            found = iter(self._archive().namelist())
+            found = self._archive().namelist()
         return sorted(filter(_is_image, found))
 
     def _path(self, name: str) -> Path:

@@ -3,7 +3,7 @@
 from poise.skeletons._skeleton import Skeleton
 from poise.skeletons.category import from_categories, from_category, mirror_pairs
 from poise.skeletons.coco import COCO17
-from poise.skeletons.convert import convert, places, select, union
+from poise.skeletons.convert import check_shared, convert, places, select, union
 from poise.skeletons.lsp import LSP14
 from poise.skeletons.mpii import MPII16
 from poise.skeletons.quadruped import QUADRUPED
@@ -14,6 +14,7 @@ __all__ = [
     "MPII16",
     "QUADRUPED",
     "Skeleton",
+    "check_shared",
     "convert",
     "from_categories",
     "from_category",

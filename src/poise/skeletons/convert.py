@@ -16,6 +16,19 @@ def places(source: Skeleton, target: Skeleton) -> tuple[int, ...]:
     return tuple(known.get(name, -1) for name in target.keypoints)
 
 
+def check_shared(source: Skeleton, target: Skeleton) -> None:
+    """Refuse two skeletons that share no keypoint.
+
+    Raises:
+        SkeletonMismatch: They share none.
+    """
+    if set(source.keypoints).isdisjoint(target.keypoints):
+        raise SkeletonMismatch(
+            f"skeletons {source.name!r} and {target.name!r} share no keypoint: "
+            f"{', '.join(source.keypoints)} against {', '.join(target.keypoints)}"
+        )
+
+
 def convert(
     xy: Float[Tensor, "n k 2"], visible: Int64[Tensor, "n k"], *, source: Skeleton, target: Skeleton
 ) -> tuple[Float[Tensor, "n k2 2"], Int64[Tensor, "n k2"]]:
@@ -24,13 +37,8 @@ def convert(
     Raises:
         SkeletonMismatch: They share no keypoint.
     """
-    found = places(source, target)
-    if max(found) < 0:
-        raise SkeletonMismatch(
-            f"skeletons {source.name!r} and {target.name!r} share no keypoint: "
-            f"{', '.join(source.keypoints)} against {', '.join(target.keypoints)}"
-        )
-    index = torch.tensor(found)
+    check_shared(source, target)
+    index = torch.tensor(places(source, target))
     known = index >= 0
     index = index.clamp(min=0)
     return xy[:, index] * known[:, None].to(xy), visible[:, index] * known

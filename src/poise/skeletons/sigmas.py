@@ -3,8 +3,8 @@
 from poise.skeletons.coco import COCO17
 
 DEFAULT_SIGMA = 0.05
-"""For keypoints COCO does not know. COCO's own lie between 0.025 (eyes) and 0.107 (hips), half of them at or above 0.072: a keypoint
-nobody has measured is judged more strictly than most joints, so that a default never flatters a score."""
+"""For keypoints COCO does not know. COCO's own lie between 0.025 (eyes) and 0.107 (hips), half of them at or above 0.072: a
+keypoint nobody has measured is judged more strictly than most joints, so that a default never flatters a score."""
 
 
 def sigmas_by_name(names: tuple[str, ...]) -> tuple[tuple[float, ...], str]:

@@ -1,0 +1,140 @@
+"""Boxes of people: from a detector's file, or from the labels."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from poise.data.base import Dataset, trainable
+from poise.dims import Size
+from poise.errors import AnnotationError, BoxError, ReadError
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class PersonBoxes:
+    """Where to look for people, by image id.
+
+    Attributes:
+        boxes: x0 y0 x1 y1 in pixels of the image, best score first.
+        scores: Of each box.
+        skipped: How many boxes of the file were left out because they have no size or are not finite.
+    """
+
+    boxes: Mapping[int, Float[Tensor, "n 4"]]
+    scores: Mapping[int, Float[Tensor, " n"]]
+    skipped: int = 0
+
+    def __len__(self) -> int:
+        """How many boxes."""
+        return sum(map(len, self.boxes.values()))
+
+    def of(self, image_id: int) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
+        """Boxes and scores of an image; none where the file has none."""
+        if image_id not in self.boxes:
+            return torch.zeros((0, 4)), torch.zeros(0)
+        return self.boxes[image_id], self.scores[image_id]
+
+
+def read_boxes(path: Path | str, *, min_score: float = 0.0, categories: Collection[int] | None = None) -> PersonBoxes:
+    """A detector's file: the usual JSON list of `image_id`, `category_id`, `bbox` (x, y, width, height) and `score`.
+
+    Args:
+        path: The file.
+        min_score: Boxes below it are left out.
+        categories: Boxes of other categories are left out; None keeps all.
+
+    Raises:
+        ReadError: The file is missing or unreadable.
+        AnnotationError: It is not such a list.
+    """
+    rows = _rows(Path(path))
+    if categories is not None:
+        rows = [r for r in rows if r.get("category_id", next(iter(categories), 1)) in categories]
+    try:
+        ids = np.array([r["image_id"] for r in rows], dtype=np.int64)
+        boxes = np.array([r["bbox"] for r in rows], dtype=np.float64).reshape(len(rows), 4)
+        scores = np.array([r.get("score", 1.0) for r in rows], dtype=np.float64)
+    except KeyError as error:
+        raise AnnotationError(f"{str(path)!r}: a detection lacks {error}; each needs `image_id`, `bbox` and `score`") from None
+    except (TypeError, ValueError):
+        raise AnnotationError(
+            f"{str(path)!r}: each detection needs a whole number `image_id`, `bbox` of four numbers x, y, width, height, "
+            f"and a number `score`"
+        ) from None
+    good = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1) & np.isfinite(scores)
+    boxes[:, 2:] += boxes[:, :2]
+    kept = good & (scores >= min_score)
+    return _grouped(ids[kept], boxes[kept], scores[kept], skipped=int((~good).sum()))
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        rows = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ReadError(f"there is no file of boxes {str(path)!r}; check the path") from None
+    except OSError as error:
+        raise ReadError(f"the file of boxes {str(path)!r} cannot be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise AnnotationError(f"{str(path)!r} is not valid JSON ({error}); is the file complete?") from error
+    if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
+        raise AnnotationError(
+            f"{str(path)!r} is no list of detections; expected [{{image_id, category_id, bbox, score}}, ...]. "
+            f"For the boxes of an annotation file use the labels' own"
+        )
+    return rows
+
+
+def _grouped(ids: np.ndarray, boxes: np.ndarray, scores: np.ndarray, *, skipped: int) -> PersonBoxes:
+    order = np.lexsort((-scores, ids))
+    unique, starts = np.unique(ids[order], return_index=True)
+    bounds = [*starts.tolist(), len(ids)]
+    all_boxes = torch.from_numpy(boxes[order].astype(np.float32))
+    all_scores = torch.from_numpy(scores[order].astype(np.float32))
+    spans = {int(i): slice(a, b) for i, a, b in zip(unique, bounds, bounds[1:], strict=False)}
+    return PersonBoxes({i: all_boxes[s] for i, s in spans.items()}, {i: all_scores[s] for i, s in spans.items()}, skipped)
+
+
+def labelled_boxes(dataset: Dataset) -> PersonBoxes:
+    """The boxes of the labelled people (`Dataset.people`), with score 1."""
+    boxes = {}
+    for i in range(len(dataset)):
+        labels = dataset.labels(i)
+        rows = trainable(labels)
+        if rows.any():
+            boxes[dataset.key(i).image_id] = labels.boxes[rows]
+    return PersonBoxes(boxes, {i: torch.ones(len(b)) for i, b in boxes.items()})
+
+
+def usable(boxes: Float[Tensor, "n 4"], size: Size) -> Bool[Tensor, " n"]:
+    """Which boxes are finite, have a size, and lie at least partly in an image of `size` (h, w)."""
+    sized = torch.isfinite(boxes).all(dim=1) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+    low, high = boxes[:, :2], boxes[:, 2:]
+    return sized & (high > 0).all(dim=1) & (low < boxes.new_tensor([size[1], size[0]])).all(dim=1)
+
+
+def check_boxes(boxes: Float[Tensor, "n 4"], size: Size) -> None:
+    """Refuse boxes nobody can be found in.
+
+    Raises:
+        BoxError: One is not finite, has no size, or lies outside an image of `size` (h, w); the message says which.
+    """
+    good = usable(boxes, size)
+    if good.all():
+        return
+    row = int((~good).nonzero()[0])
+    box = boxes[row]
+    if not torch.isfinite(box).all():
+        fault = "is not finite"
+    elif not (box[2:] > box[:2]).all():
+        fault = "has no size"
+    else:
+        fault = f"lies outside the image of {size[1]} x {size[0]} pixels"
+    found = ", ".join(f"{v:g}" for v in box.tolist())
+    raise BoxError(f"box {row} ({found}) {fault}; expected x0 y0 x1 y1 in pixels with x0 < x1 and y0 < y1, inside the image")

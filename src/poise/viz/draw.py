@@ -1,0 +1,150 @@
+"""People drawn on images: left warm, right cool, the middle green."""
+
+from collections.abc import Sequence
+from math import ceil
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor
+
+from poise.errors import InputError
+from poise.skeletons import Skeleton
+
+Pixels: TypeAlias = UInt8[np.ndarray, "H W 3"]
+Colour = tuple[int, int, int]
+
+LEFT: Colour = (255, 140, 0)
+RIGHT: Colour = (0, 160, 255)
+MIDDLE: Colour = (90, 210, 90)
+BOX: Colour = (240, 240, 80)
+_DARK: Colour = (20, 20, 20)
+_SHIFT = 4
+"""Bits below a pixel that OpenCV draws with."""
+
+
+def draw_people(
+    image: Pixels,
+    xy: Float[Tensor, "n k 2"] | Float[np.ndarray, "n k 2"],
+    visible: Int64[Tensor, "n k"] | Int64[np.ndarray, "n k"] | Float[Tensor, "n k"] | Float[np.ndarray, "n k"],
+    skeleton: Skeleton,
+    *,
+    boxes: Float[Tensor, "n 4"] | Float[np.ndarray, "n 4"] | None = None,
+    min_score: float = 0.2,
+) -> Pixels:
+    """The image with people on it; the image given stays as it is.
+
+    Hidden keypoints are hollow. Lines and dots grow with the person.
+
+    Args:
+        image: RGB.
+        xy: Keypoints, pixels.
+        visible: Whole numbers 0, 1 (hidden), 2 as labelled; or floats, the scores of what is believed.
+        skeleton: Of the keypoints.
+        boxes: x0 y0 x1 y1, drawn where given.
+        min_score: Keypoints with a lower score are not drawn.
+
+    Raises:
+        InputError: The skeleton has another number of keypoints.
+    """
+    points, state = np.asarray(xy, dtype=np.float64), np.asarray(visible)
+    if points.shape[1] != len(skeleton):
+        raise InputError(f"{points.shape[1]} keypoints cannot be drawn as {skeleton.name!r}, which has {len(skeleton)}")
+    if state.dtype.kind == "f":
+        state = np.where(state >= min_score, 2, 0)
+    state = np.where(np.isfinite(points).all(axis=-1), state, 0)
+    frames = None if boxes is None else np.asarray(boxes, dtype=np.float64)
+    out: Pixels = np.ascontiguousarray(image).copy()
+    for row in range(len(points)):
+        box = None if frames is None else frames[row]
+        width = _width(points[row][state[row] > 0], box)
+        if box is not None and np.isfinite(box).all():
+            cv2.rectangle(out, _fixed(box[:2]), _fixed(box[2:]), BOX, max(1, round(width / 2)), cv2.LINE_AA, _SHIFT)
+        _draw_person(out, points[row], state[row], skeleton, width)
+    return out
+
+
+def draw_mask(image: Pixels, mask: Bool[np.ndarray, "H W"], colour: Colour = BOX) -> Pixels:
+    """The image with the pixels of a mask tinted."""
+    out: Pixels = image.copy()
+    out[mask] = (0.5 * image[mask] + 0.5 * np.array(colour)).astype(np.uint8)
+    return out
+
+
+def colours(skeleton: Skeleton) -> tuple[Colour, ...]:
+    """Of each keypoint: left warm, right cool, others green."""
+    side = {name: colour for pair in skeleton.mirror for name, colour in zip(pair, (LEFT, RIGHT), strict=True)}
+    return tuple(side.get(name, MIDDLE) for name in skeleton.keypoints)
+
+
+def _draw_person(out: Pixels, xy: Float[np.ndarray, "k 2"], visible: np.ndarray, skeleton: Skeleton, width: float) -> None:
+    colour = colours(skeleton)
+    line = max(1, round(width))
+    for a, b in skeleton.edges:
+        if visible[a] and visible[b]:
+            shade = colour[a] if colour[a] == colour[b] else MIDDLE
+            cv2.line(out, _fixed(xy[a]), _fixed(xy[b]), _DARK, line + 2, cv2.LINE_AA, _SHIFT)
+            cv2.line(out, _fixed(xy[a]), _fixed(xy[b]), shade, line, cv2.LINE_AA, _SHIFT)
+    radius = round(max(1.3 * width, 2.0) * 2**_SHIFT)
+    for point, state, shade in zip(xy, visible, colour, strict=True):
+        if state == 1:
+            cv2.circle(out, _fixed(point), radius, shade, max(1, round(width / 2)), cv2.LINE_AA, _SHIFT)
+        elif state:
+            cv2.circle(out, _fixed(point), radius + 2**_SHIFT, _DARK, -1, cv2.LINE_AA, _SHIFT)
+            cv2.circle(out, _fixed(point), radius, shade, -1, cv2.LINE_AA, _SHIFT)
+
+
+def _fixed(point: np.ndarray) -> tuple[int, int]:
+    """OpenCV's fixed-point coordinates; far points are pulled to where its 32 bits suffice."""
+    x, y = np.clip(np.rint(point * 2**_SHIFT), -(2**24), 2**24).astype(int).tolist()
+    return x, y
+
+
+def _width(points: np.ndarray, box: np.ndarray | None) -> float:
+    """A hundredth of the person's longer side, between 1 and 8 pixels."""
+    corners = points if len(points) > 1 else np.zeros((1, 2)) if box is None else box.reshape(2, 2)
+    extent = float((corners.max(axis=0) - corners.min(axis=0)).max())
+    return min(max(extent / 100, 1.0), 8.0) if np.isfinite(extent) else 1.0
+
+
+def enlarged(image: Pixels, side: int) -> tuple[Pixels, float]:
+    """The image with its longer side at least `side` pixels, and the factor; points move to (p + 0.5) * factor - 0.5."""
+    factor = max(1.0, side / max(image.shape[:2]))
+    if factor == 1.0:
+        return image, 1.0
+    size = (round(image.shape[1] * factor), round(image.shape[0] * factor))
+    return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), factor
+
+
+def titled(image: Pixels, title: str) -> Pixels:
+    """The image under a strip with a line of text."""
+    height, scale = 22, 0.45
+    strip = np.full((height, image.shape[1], 3), 32, np.uint8)
+    text = title.encode("ascii", "replace").decode()
+    cv2.putText(strip, text, (5, height - 7), cv2.FONT_HERSHEY_SIMPLEX, scale, (235, 235, 235), 1, cv2.LINE_AA)
+    return np.concatenate((strip, image))
+
+
+def beside(images: Sequence[Pixels]) -> Pixels:
+    """Images in one row."""
+    return contact_sheet(images, len(images))
+
+
+def contact_sheet(images: Sequence[Pixels], columns: int = 4, *, gap: int = 4) -> Pixels:
+    """Images in rows of `columns`, each in the middle of a cell as large as the largest.
+
+    Raises:
+        InputError: There are no images, or no columns.
+    """
+    if not images or columns < 1:
+        raise InputError(f"a contact sheet needs images and columns, found {len(images)} and {columns}")
+    columns = min(columns, len(images))
+    h, w = (max(i.shape[axis] for i in images) for axis in (0, 1))
+    rows = ceil(len(images) / columns)
+    sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, 3), 32, np.uint8)
+    for place, image in enumerate(images):
+        y = (place // columns) * (h + gap) + (h - image.shape[0]) // 2
+        x = (place % columns) * (w + gap) + (w - image.shape[1]) // 2
+        sheet[y : y + image.shape[0], x : x + image.shape[1]] = image
+    return sheet
