@@ -1,0 +1,102 @@
+"""Drawn figures as files: a COCO keypoint file and its images."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from poise.data.figures.dataset import FigureDataset
+from poise.data.figures.scene import Scene
+from poise.errors import WriteError
+from poise.skeletons import Skeleton
+
+
+def write_coco(dataset: FigureDataset, folder: Path) -> Path:
+    """Write `annotations.json` and `images/*.jpg` into a folder, in the form of COCO's keypoint files.
+
+    Polygons follow the silhouettes; boxes are x, y, width, height; all ids start at 1. The images are JPEGs of quality 95.
+
+    Args:
+        dataset: What to draw.
+        folder: Is made where it does not exist; files of the same names are replaced.
+
+    Returns:
+        The annotation file. It is written last: where it stands, the images are complete.
+
+    Raises:
+        WriteError: The folder cannot be written.
+    """
+    images: list[dict[str, Any]] = []
+    people: list[dict[str, Any]] = []
+    target = folder / "annotations.json"
+    try:
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        for i in range(len(dataset)):
+            scene, key = dataset.scene(i), dataset.key(i)
+            _written(folder / "images" / key.file_name, _jpeg(scene.image))
+            height, width = scene.image.shape[:2]
+            images.append({"id": key.image_id, "file_name": key.file_name, "width": width, "height": height})
+            people += _annotations(scene, image_id=key.image_id, first=len(people) + 1)
+        whole = {"images": images, "annotations": people, "categories": [_category(dataset.skeleton)]}
+        _written(target, json.dumps(whole).encode())
+    except OSError as error:
+        raise WriteError(f"cannot write the drawn data set to {folder}: {error}; choose a folder you may write to") from error
+    return target
+
+
+def _written(path: Path, content: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _jpeg(image: NDArray[np.uint8]) -> bytes:
+    done, packed = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, 95))
+    assert done, "OpenCV always has a JPEG encoder"
+    return bytes(packed.tobytes())
+
+
+def _category(skeleton: Skeleton) -> dict[str, Any]:
+    return {
+        "id": 1,
+        "name": "person" if skeleton.name == "coco17" else skeleton.name,
+        "supercategory": "drawn figure",
+        "keypoints": list(skeleton.keypoints),
+        "skeleton": [[a + 1, b + 1] for a, b in skeleton.edges],
+        "sigmas": list(skeleton.sigmas),
+    }
+
+
+def _annotations(scene: Scene, *, image_id: int, first: int) -> list[dict[str, Any]]:
+    rows = []
+    for n, (xy, visible, box) in enumerate(zip(scene.xy, scene.visible, scene.boxes, strict=True)):
+        x0, y0, x1, y1 = (round(float(v), 2) for v in box)
+        flat = [v for (x, y), seen in zip(xy.tolist(), visible.tolist(), strict=True) for v in (round(x, 2), round(y, 2), seen)]
+        rows.append(
+            {
+                "id": first + n,
+                "image_id": image_id,
+                "category_id": 1,
+                "keypoints": flat,
+                "num_keypoints": int((visible > 0).sum()),
+                "bbox": [x0, y0, round(x1 - x0, 2), round(y1 - y0, 2)],
+                "area": float(scene.area[n]),
+                "segmentation": _polygons(scene.silhouettes[n]),
+                "iscrowd": 0,
+            }
+        )
+    return rows
+
+
+def _polygons(silhouette: NDArray[np.bool_]) -> list[list[float]]:
+    found, _ = cv2.findContours(silhouette.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_TC89_L1)
+    return [[float(v) for v in line.reshape(-1)] for line in found if len(line) >= 3]

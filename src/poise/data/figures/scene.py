@@ -1,0 +1,185 @@
+"""A scene: figures put into a place, lit, partly hidden, photographed."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from poise.data.figures.backdrop import backdrop, occluder, shadow
+from poise.data.figures.canvas import Camera, Canvas, Light
+from poise.data.figures.part import Figure
+from poise.dims import Size
+
+Body = Callable[[np.random.Generator], Figure]
+Box = tuple[float, float, float, float]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """An image, and all there is to know about the figures in it.
+
+    Attributes:
+        image: H x W x 3, RGB.
+        xy: Keypoints n x k x 2; (0, 0) where `visible` is 0.
+        visible: n x k; 0 outside the image, 1 hidden, 2 in sight.
+        boxes: n x 4, x0 y0 x1 y1 around the silhouettes (and the keypoints in the image), cut at the edges of the image.
+        area: n, pixels of the silhouettes.
+        silhouettes: n x H x W; what other figures and things hide belongs to them.
+    """
+
+    image: NDArray[np.uint8]
+    xy: NDArray[np.float32]
+    visible: NDArray[np.int64]
+    boxes: NDArray[np.float32]
+    area: NDArray[np.float32]
+    silhouettes: NDArray[np.bool_]
+
+
+def draw_scene(rng: np.random.Generator, size: Size, *, body: Body, count: int) -> Scene:
+    """Draw `count` figures, the nearer ones over the farther ones."""
+    canvas = Canvas(backdrop(rng, size))
+    light = _light(rng)
+    placed = [_placed(body(rng), camera_distance=rng.uniform(3.5, 9)) for _ in range(count)]
+    cameras = _arranged(rng, [p[1] for p in placed], [p[2] for p in placed], size)
+    rows = sorted(range(count), key=lambda i: cameras[i].scale)
+    found = [_drawn(rng, canvas, placed[i][0], cameras[i], light, number=n + 1) for n, i in enumerate(rows)]
+    _occluded(rng, canvas, [f[2] for f in found])
+    image = _photographed(rng, canvas.image)
+    xy = np.stack([f[0] for f in found])
+    visible = np.stack([_sight(canvas, f[0], f[1], number=n + 1) for n, f in enumerate(found)])
+    silhouettes = np.stack([f[3] for f in found])
+    boxes = np.array([_box(s, p[v > 0]) for s, p, v in zip(silhouettes, xy, visible, strict=True)], np.float32)
+    xy = np.where(visible[..., None] > 0, xy, 0).astype(np.float32)
+    return Scene(image, xy, visible, boxes, silhouettes.sum(axis=(1, 2)).astype(np.float32), silhouettes)
+
+
+def _light(rng: np.random.Generator) -> Light:
+    """A lamp somewhere before and mostly above the scene."""
+    direction = np.array((rng.normal(0, 0.7), rng.normal(-0.5, 0.4), rng.uniform(0.35, 1)))
+    x, y, z = (direction / np.linalg.norm(direction)).tolist()
+    ambient = rng.uniform(0.35, 0.75)
+    return Light((x, y, z), ambient, 1.15 - 0.8 * ambient)
+
+
+def _placed(figure: Figure, *, camera_distance: float) -> tuple[Figure, Camera, Box]:
+    """The figure, a camera of scale 1, and what it covers through that."""
+    camera = Camera(1.0, 0.0, 0.0, camera_distance)
+    ends = np.array([(p.start, p.end) for p in figure.parts]).reshape(-1, 3)
+    reach = np.repeat([0.9 * max(p.radii) for p in figure.parts], 2)
+    seen = camera.project(ends)
+    reach = reach * seen[:, 3]
+    low, high = (seen[:, :2] - reach[:, None]).min(axis=0), (seen[:, :2] + reach[:, None]).max(axis=0)
+    return figure, camera, (low[0], low[1], high[0], high[1])
+
+
+def _arranged(rng: np.random.Generator, cameras: list[Camera], boxes: list[Box], size: Size) -> list[Camera]:
+    """Give every figure a size and a place; those that would hide each other are moved, up to eight times."""
+    taken: list[Box] = []
+    arranged: list[Camera] = []
+    for camera, box in zip(cameras, boxes, strict=True):
+        for _ in range(8):
+            put, covered = _put(rng, camera, box, size, crowd=len(cameras))
+            if all(_shared(covered, other) < 0.3 for other in taken):
+                break
+        taken.append(covered)
+        arranged.append(put)
+    return arranged
+
+
+def _put(rng: np.random.Generator, camera: Camera, box: Box, size: Size, *, crowd: int) -> tuple[Camera, Box]:
+    h, w = size
+    wide, high = box[2] - box[0], box[3] - box[1]
+    share = rng.uniform(0.5, 0.95) if crowd == 1 else rng.uniform(0.3, 0.75) * max(0.55, 1.1 - 0.1 * crowd)
+    scale = share * min(w / wide, h / high)
+    free_x, free_y = w - scale * wide, h - scale * high
+    left, top = rng.random() * free_x, rng.random() ** (0.5 if crowd == 1 else 0.7) * free_y
+    if rng.random() < 0.1:
+        left += rng.uniform(-0.25, 0.25) * scale * wide
+        top += rng.uniform(0, 0.25) * scale * high
+    put = replace(camera, scale=scale, x=left - scale * box[0], y=top - scale * box[1])
+    return put, (left, top, left + scale * wide, top + scale * high)
+
+
+def _shared(a: Box, b: Box) -> float:
+    """The part of the smaller box that the other one covers."""
+    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    smaller = min((x[2] - x[0]) * (x[3] - x[1]) for x in (a, b))
+    return max(wide, 0.0) * max(high, 0.0) / smaller
+
+
+def _drawn(
+    rng: np.random.Generator, canvas: Canvas, figure: Figure, camera: Camera, light: Light, *, number: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], Box, NDArray[np.bool_]]:
+    """Paint one figure: its keypoints, which of them its own body hides, its box, its silhouette."""
+    seen = camera.project(figure.points)
+    feet = camera.project(np.array([[0.0, figure.foot, 0.0]]))[0]
+    if rng.random() < 0.7:
+        middle = float(seen[:, 0].mean())
+        shadow(
+            canvas.image,
+            place=(middle, feet[1]),
+            reach=(0.3 * float(np.ptp(seen[:, 0])) + 0.2 * camera.scale, 0.08 * camera.scale),
+        )
+    canvas.draw(figure, camera, light, number=number)
+    columns, rows, inside = _pixels(seen[:, :2], canvas.owner.shape)
+    surface = canvas.depth[rows, columns]
+    margin = figure.slack * seen[:, 3] + 1.0
+    hidden = surface > seen[:, 2] + margin
+    silhouette = canvas.inside.copy()
+    return seen[:, :2], hidden & inside, _box(silhouette, seen[inside, :2]), silhouette
+
+
+def _pixels(xy: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """The column and row each point falls on, and whether it is in the image."""
+    h, w = shape[:2]
+    inside = (xy[:, 0] >= 0) & (xy[:, 1] >= 0) & (xy[:, 0] <= w - 1) & (xy[:, 1] <= h - 1)
+    near = np.rint(xy).astype(np.int64)
+    return np.clip(near[:, 0], 0, w - 1), np.clip(near[:, 1], 0, h - 1), inside
+
+
+def _sight(canvas: Canvas, xy: NDArray[np.float64], hidden: NDArray[np.bool_], *, number: int) -> NDArray[np.int64]:
+    columns, rows, inside = _pixels(xy, canvas.owner.shape)
+    owner = canvas.owner[rows, columns]
+    covered = hidden | ((owner != number) & (owner != 0))
+    return np.where(inside, np.where(covered, 1, 2), 0)
+
+
+def _box(silhouette: NDArray[np.bool_], points: NDArray[np.float64]) -> Box:
+    """Around the pixels of a silhouette and the points in the image."""
+    h, w = silhouette.shape
+    columns, rows = np.flatnonzero(silhouette.any(axis=0)), np.flatnonzero(silhouette.any(axis=1))
+    low = np.array((columns[0] - 0.5, rows[0] - 0.5) if len(columns) else (w, h))
+    high = np.array((columns[-1] + 0.5, rows[-1] + 0.5) if len(columns) else (0, 0))
+    if len(points):
+        low, high = np.minimum(low, points.min(axis=0)), np.maximum(high, points.max(axis=0))
+    return max(low[0], 0.0), max(low[1], 0.0), min(high[0], w - 1.0), min(high[1], h - 1.0)
+
+
+def _occluded(rng: np.random.Generator, canvas: Canvas, boxes: list[Box]) -> None:
+    """Put things in front of some of the figures."""
+    for box in boxes:
+        for _ in range(int(rng.choice(3, p=(0.68, 0.24, 0.08)))):
+            over = canvas.image.astype(np.uint8)
+            mask = np.zeros(canvas.owner.shape, np.uint8)
+            occluder(rng, over, mask, box=box)
+            np.copyto(canvas.image, over, where=mask[..., None] > 0, casting="unsafe")
+            canvas.owner[mask > 127] = Canvas.OCCLUDER
+
+
+def _photographed(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Exposure, contrast, tint, a little blur, grain."""
+    tint = rng.normal(1, 0.05, 3) * math.exp(rng.normal(0, 0.18))
+    contrast = rng.uniform(0.65, 1.2)
+    gain = np.array(tint * contrast, np.float32)
+    image = image * gain + np.float32(127.5 * (1 - contrast) + rng.normal(0, 10))
+    if rng.random() < 0.4:
+        image = cv2.GaussianBlur(image, (5, 5), rng.uniform(0.4, 1.1))
+    strength = rng.uniform(0, 9) if rng.random() < 0.7 else 0.0
+    noise = np.frombuffer(rng.bytes(image.size), np.int8).reshape(image.shape)
+    image += noise * np.float32(strength / 74)
+    return np.clip(image, 0, 255).astype(np.uint8)
