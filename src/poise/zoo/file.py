@@ -116,7 +116,7 @@ def _assemble(values: Mapping[str, Any], weights: dict[str, Tensor]) -> TopDown:
     if values["format"] > FORMAT:
         raise CheckpointError(f"it has format {values['format']} and this poise reads up to {FORMAT}; update poise")
     card = dict(values["card"])
-    made = Architecture(**card.pop("architecture"))
+    made = Architecture(**_tuples(card.pop("architecture")))
     network = _network(made, weights)
     model = TopDown(
         network,

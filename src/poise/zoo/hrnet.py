@@ -17,8 +17,7 @@ from poise.zoo.release import Family, Release, Wish
 PAGE = "https://github.com/leoxiaobin/deep-high-resolution-net.pytorch"
 FOLDER = "https://drive.google.com/drive/folders/1hOTihvbyIxsm5ygDpbUuJ7O_tzv4oXjC"
 LICENCE = (
-    "MIT (the authors' code); the weights come from ImageNet and COCO or MPII images, whose own terms hold "
-    "(MPII: non-commercial research)"
+    "MIT (code); the weights come from ImageNet and COCO or MPII images, whose own terms hold (MPII: non-commercial research)"
 )
 
 

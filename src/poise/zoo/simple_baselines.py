@@ -19,7 +19,7 @@ from poise.zoo.release import Family, Release, Wish
 PAGE = "https://github.com/microsoft/human-pose-estimation.pytorch"
 FOLDER = "https://drive.google.com/drive/folders/13_wJ6nC7my1KKouMkQMqyr9r1ZnLnukP"
 LICENCE = (
-    "MIT (the authors' code); the weights, offered for research, come from ImageNet and COCO or MPII images, "
+    "MIT (code); the weights, offered for research, come from ImageNet and COCO or MPII images, "
     "whose own terms hold (MPII: non-commercial research)"
 )
 
