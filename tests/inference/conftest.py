@@ -1,0 +1,56 @@
+"""A model that sees what it is asked for: keypoints are a red, a green and a blue dot on black."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from poise.codecs.udp import UDPGaussian
+from poise.models.topdown import Card, TopDown
+from poise.skeletons import Skeleton
+from poise.structures import Architecture, Preprocess
+
+SKELETON = Skeleton("dots", ("red", "green", "blue"), sigmas=(0.05, 0.05, 0.05), sigma_source="made up")
+
+
+class Looks(nn.Module):
+    """Answers with the picture, every colour on its own map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[int] = []
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.calls.append(len(images))
+        return images * self.weight
+
+
+def model(**preprocess) -> TopDown:
+    size = (64, 48)
+    wishes = Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), **preprocess)
+    return TopDown(Looks(), UDPGaussian(size, size, 3), wishes, SKELETON, Card("looks", Architecture("none:none")))
+
+
+def picture(xy: np.ndarray, size: tuple[int, int] = (240, 320), width: float = 6.0) -> np.ndarray:
+    """RGB pixels with the dots of every person; xy is (n, 3, 2)."""
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    image = np.zeros((*size, 3))
+    for person in xy:
+        for channel, (x, y) in enumerate(person):
+            image[..., channel] = np.maximum(
+                image[..., channel], np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 2 / width**2)
+            )
+    return (image * 255).round().astype(np.uint8)
+
+
+PEOPLE = np.array([[[60.0, 60.0], [90.0, 120.0], [50.0, 150.0]], [[200.0, 80.0], [240.0, 90.0], [220.0, 170.0]]])
+BOXES = [[30.0, 30.0, 120.0, 180.0], [170.0, 40.0, 280.0, 210.0]]
+
+
+@pytest.fixture
+def dots() -> SimpleNamespace:
+    """The model's maker, the pictures' painter, two people and their boxes."""
+    return SimpleNamespace(model=model, picture=picture, people=PEOPLE, boxes=BOXES, skeleton=SKELETON)
