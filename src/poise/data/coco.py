@@ -211,7 +211,8 @@ def _keypoints(annotations: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> 
     if wrong is not None:
         raise AnnotationError(
             f"annotation {annotations[wrong].get('id')} (image {annotations[wrong].get('image_id')}) has {len(lists[wrong])} "
-            f"numbers under `keypoints`; expected {count}, 3 for each of the {len(skeleton)} keypoints of {skeleton.name!r}; {_MEND}"
+            f"numbers under `keypoints`; expected {count}, 3 for each of the {len(skeleton)} keypoints of {skeleton.name!r}; "
+            f"{_MEND}"
         )
     try:
         found = np.array(lists, dtype=np.float64).reshape(len(lists), len(skeleton), 3)

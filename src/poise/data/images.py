@@ -6,6 +6,7 @@ alpha is dropped; of 16 bits the upper 8 stay.
 """
 
 import io
+import os
 import warnings
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from poise.errors import ImageError
+from poise.errors import ImageError, WriteError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 """Of files taken for images when a folder is searched."""
@@ -75,6 +76,28 @@ def image_size(data: bytes, *, name: str) -> tuple[int, int]:
     with _opened(data, name) as image:
         turned = image.getexif().get(0x0112, 1) >= 5
         return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def write_image(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
+    """Write RGB pixels; the suffix says how (.jpg, .png). The file appears whole or not at all.
+
+    Raises:
+        WriteError: The place cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part{os.getpid()}")
+    data = cv2.imencode(path.suffix, cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2BGR))[1]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data.tobytes())
+        part.replace(path)
+    except OSError as error:
+        raise WriteError(f"{str(path)!r} cannot be written: {error.strerror or error}; choose another place") from error
+
+
+def stored_size(data: bytes, *, name: str) -> tuple[int, int]:
+    """Height and width as stored, before EXIF orientation; raises as `image_size`."""
+    with _opened(data, name) as image:
+        return image.height, image.width
 
 
 def _ordinary(data: bytes) -> bool:

@@ -1,0 +1,140 @@
+"""What `poise data` prints and paints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from poise.data.base import Dataset
+from poise.data.coco import CocoDataset
+from poise.data.document import Document, read_document, write_document
+from poise.data.files import ImageFiles
+from poise.data.lint import Finding
+from poise.data.lint.pictures import Picture, read_pictures
+from poise.data.mirror import mirrored
+from poise.data.stats import PERCENTILES, LabelStatistics
+from poise.errors import InputError
+from poise.skeletons import Skeleton
+from poise.structures import Labels, Sample
+from poise.viz.draw import contact_sheet, draw_mask, draw_people, enlarged, titled
+
+EXAMPLES = 3
+"""Findings shown of each kind."""
+
+Looked = tuple[str, Document, dict[str, Picture]]
+
+
+def print_statistics(console: Console, found: LabelStatistics, skeleton: Skeleton) -> None:
+    """Counts, a table of keypoints, sizes."""
+    console.print(
+        f"{found.images} images ({found.empty} without annotations), {found.annotations} annotations, {found.crowds} crowds, "
+        f"at most {found.per_image} in an image; {found.people} people to train on",
+        highlight=False,
+    )
+    table = Table("keypoint", "not labelled", "hidden", "in sight", "mirror partner", "sigma", title=f"skeleton {skeleton.name}")
+    for k, name in enumerate(skeleton.keypoints):
+        partner = skeleton.keypoints[int(skeleton.flip[k])]
+        counts = [f"{v}" for v in found.visible[k]]
+        table.add_row(name, *counts, "" if partner == name else partner, f"{skeleton.sigmas[k]:g}")
+    console.print(table)
+    console.print(f"sigmas: {skeleton.sigma_source}", highlight=False)
+    for name, values in (("height", found.box_height), ("width", found.box_width)):
+        shown = ", ".join(f"{p} %: {v:.0f}" for p, v in zip(PERCENTILES, values, strict=False))
+        console.print(f"box {name}, pixels: {shown or 'no boxes'}", highlight=False)
+    console.print(f"area over box area: {found.area_share:.2f} on average", highlight=False)
+
+
+def labelled_pair(dataset: CocoDataset, index: int, side: int) -> np.ndarray:
+    """A picture with its labels, and the mirrored one beside."""
+    sample = dataset[index]
+    crowd = dataset.masks(index)[sample.labels.crowd].any(dim=0).numpy() if sample.labels.crowd.any() else None
+    other = mirrored(sample, dataset.skeleton)
+    left = _painted(sample, dataset.skeleton, side, mask=crowd)
+    right = _painted(other, dataset.skeleton, side, mask=None if crowd is None else crowd[:, ::-1])
+    name = Path(sample.key.file_name).name
+    return contact_sheet([titled(left, name), titled(right, "mirrored")], 2)
+
+
+def _painted(sample: Sample, skeleton: Skeleton, side: int, *, mask: np.ndarray | None) -> np.ndarray:
+    image = np.ascontiguousarray(sample.image.permute(1, 2, 0).numpy())
+    if mask is not None:
+        image = draw_mask(image, np.ascontiguousarray(mask))
+    image, factor = enlarged(image, side)
+    labels: Labels = sample.labels
+    return draw_people(
+        image,
+        (labels.xy + 0.5) * factor - 0.5,
+        labels.visible,
+        skeleton,
+        boxes=(labels.boxes + 0.5) * factor - 0.5,
+    )
+
+
+def look(console: Console, file: Path, images: Path | None) -> Looked:
+    """An annotation file and, where there is a folder, its images, all read once."""
+    document = read_document(file)
+    if images is None:
+        return str(file), document, {}
+    files = ImageFiles(images)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"reading the images of {file.name}", total=len(document["images"]))
+        return str(file), document, read_pictures(document, files, advance=lambda: progress.advance(task))
+
+
+def targets(files: Sequence[Path], fix: Path) -> list[Path]:
+    """Where the mended copies go.
+
+    Raises:
+        InputError: A copy would overwrite an original or another copy, or several files would become one.
+    """
+    if fix.suffix == ".json" and len(files) > 1:
+        raise InputError(f"{len(files)} files cannot be mended into one, {str(fix)!r}; give a folder")
+    found = [fix] if fix.suffix == ".json" else [fix / file.name for file in files]
+    originals = {file.resolve() for file in files}
+    if len(set(found)) < len(found) or any(target.resolve() in originals for target in found):
+        raise InputError(f"mended copies in {str(fix)!r} would overwrite an original or each other; choose another folder")
+    return found
+
+
+def print_findings(console: Console, name: str, findings: Sequence[Finding], *, mended: bool) -> None:
+    """A row per kind of finding with the first few of them."""
+    if not findings:
+        return
+    table = Table("what is wrong", "count", "where", "found", "mended to" if mended else "--fix would make it", title=name)
+    kinds: dict[tuple[str, bool], list[Finding]] = {}
+    for finding in findings:
+        kinds.setdefault((finding.kind, bool(finding.mended)), []).append(finding)
+    for (kind, _), members in sorted(kinds.items(), key=lambda item: (bool(item[1][0].mended), -len(item[1]))):
+        for row, finding in enumerate(members[:EXAMPLES]):
+            count = f"{len(members)}" if row == 0 else ""
+            after = finding.mended or "[red]left: only you can know[/]"
+            table.add_row(kind if row == 0 else "", count, _plain(finding.where), _plain(finding.found), after)
+    console.print(table)
+
+
+def _plain(text: Any) -> str:
+    """Text that rich takes as it is."""
+    return str(text).replace("[", "\\[")
+
+
+def write_mended(console: Console, documents: Sequence[Document], places: Sequence[Path]) -> None:
+    """Write the copies, and say what is in them."""
+    for document, place in zip(documents, places, strict=True):
+        write_document(document, place)
+        count = f"{len(document['images'])} images, {len(document['annotations'])} annotations"
+        console.print(f"mended copy: {place} ({count})", soft_wrap=True, highlight=False)
+
+
+def verdict(found: int, mendable: int, *, fixed: bool) -> str:
+    """The last line."""
+    if not found:
+        return "nothing wrong found"
+    if fixed:
+        return f"{found} things wrong, {mendable} mended, {found - mendable} left"
+    return f"{found} things wrong; --fix OUT mends {mendable} of them"

@@ -1,0 +1,170 @@
+"""`poise data split | stats | draw | check`: look at annotation files before anybody trains on them."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+_Images = Annotated[Path | None, arg(metavar="DIR")]
+_Out = Annotated[Path | None, arg(metavar="OUT")]
+_Files = Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]")]
+_Folders = Annotated[tuple[Path, ...], arg(metavar="DIR [DIR ...]")]
+_Group = Annotated[str | None, arg(metavar="KEY")]
+
+
+def split(file: Positional[Path], *, out: Path, share: float = 0.8, seed: int = 0, group: _Group = None) -> int:
+    r"""Split an annotation file in two: OUT/train.json and OUT/val.json.
+
+    For example:
+
+        poise data split person_keypoints.json --share 0.8 --seed 0 --group sequence --out splits
+
+        poise data split person_keypoints.json --group "^(.*)_\\d+\.jpg$" --out splits
+
+    Args:
+        file: COCO-style keypoint file.
+        out: Folder for the two files.
+        share: Of the images that go to train.json.
+        seed: The same seed gives the same parts.
+        group: Images of one group stay together: a field of the image records, or a regular expression on file_name.
+    """
+    from rich.console import Console
+
+    from poise.data.document import read_document, write_document
+    from poise.data.split import groups
+    from poise.data.split import split as split_document
+
+    document = read_document(file)
+    console = Console()
+    for name, part in zip(("train", "val"), split_document(document, share=share, seed=seed, group=group), strict=True):
+        write_document(part, out / f"{name}.json")
+        count = f"{len(part['images'])} images, {len(part['annotations'])} annotations"
+        of = f", {len(set(groups(part, group)))} groups" if group else ""
+        console.print(f"{out / name}.json: {count}{of}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def stats(file: Positional[Path], *, images: _Images = None, count: int = 2000) -> int:
+    """Count people, boxes and keypoints; mean and deviation of the images.
+
+    For example:
+
+        poise data stats person_keypoints.json --images images
+
+    Args:
+        file: COCO-style keypoint file.
+        images: Folder or zip file of the images; without it only the labels are counted.
+        count: Mean and deviation are of so many images at most, evenly spread over the file.
+    """
+    from rich.console import Console
+
+    from poise.cli._data import print_statistics
+    from poise.data.coco import CocoDataset
+    from poise.data.stats import channel_statistics, label_statistics
+
+    dataset = CocoDataset(file, images)
+    console = Console()
+    print_statistics(console, label_statistics(dataset), dataset.skeleton)
+    if images is None:
+        return 0
+    total = len(dataset)
+    chosen = range(total) if total <= count else [i * total // count for i in range(count)]
+    found = channel_statistics(dataset, chosen)
+    heights, widths = zip(*found.sizes, strict=True)
+    for name, values in (("mean", found.mean), ("deviation", found.std)):
+        console.print(f"{name} of red, green, blue (0..1): " + ", ".join(f"{v:.4f}" for v in values), highlight=False)
+    console.print(
+        f"{len(found.sizes)} images read: {min(widths)} to {max(widths)} wide, {min(heights)} to {max(heights)} high",
+        highlight=False,
+    )
+    for problem in found.unreadable[:10]:
+        console.print(f"[yellow]left out:[/] {problem}", highlight=False)
+    return 1 if found.unreadable else 0
+
+
+def draw(file: Positional[Path], *, images: Path, out: Path, count: int = 20, seed: int = 0, side: int = 480) -> int:
+    """Draw labels on pictures, and the mirrored picture with mirrored labels beside each.
+
+    In both, the person's own left is warm (orange) and right is cool (blue); hidden keypoints are hollow.
+
+    For example:
+
+        poise data draw person_keypoints.json --images images --out drawn --count 20
+
+    Args:
+        file: COCO-style keypoint file.
+        images: Folder or zip file of the images.
+        out: Folder for the pictures.
+        count: How many pictures, drawn at random from those with people.
+        seed: Of the choice.
+        side: Smaller pictures are enlarged until their longer side has so many pixels.
+    """
+    import random
+
+    from rich.console import Console
+
+    from poise.cli._data import labelled_pair
+    from poise.data.coco import CocoDataset
+    from poise.data.images import write_image
+    from poise.errors import AnnotationError, ImageError
+
+    dataset = CocoDataset(file, images)
+    peopled = sorted({i for i, _ in dataset.people(crowd=True)})
+    if not peopled:
+        raise AnnotationError(f"{str(file)!r} labels nobody, so there is nothing to draw")
+    console, failed = Console(), 0
+    chosen = sorted(random.Random(seed).sample(peopled, min(count, len(peopled))))
+    for index in chosen:
+        try:
+            picture = labelled_pair(dataset, index, side)
+        except ImageError as error:
+            failed += 1
+            console.print(f"[yellow]left out:[/] {error}", highlight=False)
+            continue
+        write_image(out / f"{index:06d}_{Path(dataset.key(index).file_name).stem}.jpg", picture)
+    console.print(f"{len(chosen) - failed} pictures in {out}" + (f", {failed} left out" if failed else ""), highlight=False)
+    return 1 if failed else 0
+
+
+def check(files: Positional[_Files], *, images: _Folders = (), fix: _Out = None) -> int:
+    """Find what breaks training or makes AP 0 or -1; exit code 1 when something is left.
+
+    With several files also the images they share are found, by name, by id and by content.
+
+    For example:
+
+        poise data check train.json val.json --images images --fix mended
+
+    Args:
+        files: COCO-style keypoint files.
+        images: Folder or zip file of the images: one for all files, or one for each.
+        fix: Write mended copies there: a file name, or a folder (needed for several files). The originals stay.
+    """
+    from rich.console import Console
+
+    from poise.cli._data import look, print_findings, targets, verdict, write_mended
+    from poise.data.lint import check_file, separate
+    from poise.errors import InputError
+
+    if not files or len(images) not in (0, 1, len(files)):
+        raise InputError(
+            f"found {len(files)} files and {len(images)} image folders; give files, and one folder or one for each"
+        )
+    places = targets(files, fix) if fix else []
+    console = Console()
+    folders = images if len(images) == len(files) else (images or (None,)) * len(files)
+    looked = [look(console, file, folder) for file, folder in zip(files, folders, strict=True)]
+    results = [check_file(document, pictures) for _, document, pictures in looked]
+    mended = [(name, result.mended, pictures) for (name, _, pictures), result in zip(looked, results, strict=True)]
+    found = {name: list(result.findings) for (name, _, _), result in zip(looked, results, strict=True)}
+    for i, first in enumerate(mended):
+        for second in mended[i + 1 :]:
+            found[f"{first[0]} and {second[0]}"] = separate(first, second)
+    for name, findings in found.items():
+        print_findings(console, name, findings, mended=fix is not None)
+    write_mended(console, [document for _, document, _ in mended][: len(places)], places)
+    everything = [finding for findings in found.values() for finding in findings]
+    left = [finding for finding in everything if fix is None or not finding.mended]
+    mendable = sum(bool(finding.mended) for finding in everything)
+    console.print(verdict(len(everything), mendable, fixed=fix is not None), highlight=False)
+    return 1 if left else 0

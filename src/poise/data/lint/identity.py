@@ -1,0 +1,157 @@
+"""Ids: of images, categories and annotations, and what refers to them."""
+
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+from poise.data.document import Document
+from poise.data.lint.finding import Finding
+from poise.errors import PoiseError
+from poise.skeletons import Skeleton, from_category
+
+
+def check_images(document: Document) -> Iterator[Finding]:
+    """Names and ids of images: missing, 0, or given twice. Mends `document` in place."""
+    yield from _names(document)
+    yield from _repeated_ids(document)
+    yield from _repeated_names(document)
+    yield from _odd_ids(document)
+
+
+def _names(document: Document) -> Iterator[Finding]:
+    for place, image in enumerate(document["images"]):
+        if image.get("file_name"):
+            continue
+        url = "/".join(str(image.get("coco_url") or "").split("/")[-2:])
+        where = f"image {image.get('id', f'number {place}')}"
+        if url:
+            image["file_name"] = url
+        yield Finding("image without file name", where, "no `file_name`", f"{url!r}, from its `coco_url`" if url else "")
+
+
+def _repeated_ids(document: Document) -> Iterator[Finding]:
+    """The same record twice is dropped once; two images with one id leave open whose the annotations are."""
+    first: dict[Hashable, dict[str, Any]] = {}
+    kept = []
+    for image in document["images"]:
+        known = first.setdefault(_hashable(image.get("id")), image)
+        if image.get("id") is None or known is image:
+            kept.append(image)
+        elif known.get("file_name") == image.get("file_name"):
+            found = f"id {image['id']} stands twice with this name"
+            yield Finding("the same image twice", _image(image), found, "the second record dropped")
+        else:
+            kept.append(image)
+            found = f"id {image['id']} is also that of {known.get('file_name')!r}"
+            yield Finding("image id repeats", _image(image), found)
+    document["images"] = kept
+
+
+def _repeated_names(document: Document) -> Iterator[Finding]:
+    first: dict[str, dict[str, Any]] = {}
+    doubles = {}
+    for image in document["images"]:
+        known = first.setdefault(image.get("file_name") or str(id(image)), image)
+        if known is not image and known.get("id") != image.get("id"):
+            doubles[image.get("id")] = known.get("id")
+            found = f"ids {known.get('id')} and {image.get('id')}"
+            yield Finding(
+                "the same image twice", _image(image), found, f"one record, id {known.get('id')}, with all annotations"
+            )
+    merge_images(document, doubles)
+
+
+def merge_images(document: Document, doubles: dict[Any, Any]) -> None:
+    """Drop the images whose ids are keys; their annotations go to the images whose ids are values."""
+    if not doubles:
+        return
+    document["images"] = [image for image in document["images"] if image.get("id") not in doubles]
+    for annotation in document["annotations"]:
+        annotation["image_id"] = doubles.get(annotation.get("image_id"), annotation.get("image_id"))
+
+
+def _odd_ids(document: Document) -> Iterator[Finding]:
+    """Ids that are 0, missing or no whole numbers get a new one; a text id keeps its annotations."""
+    taken = max((i["id"] for i in document["images"] if _whole(i.get("id"))), default=0)
+    moved = {}
+    for image in document["images"]:
+        old = image.get("id")
+        if _whole(old) and old != 0:
+            continue
+        taken += 1
+        image["id"] = taken
+        if old is not None:
+            moved[_hashable(old)] = taken
+        kind = "image id is 0" if old == 0 else "image id is no whole number"
+        yield Finding(kind, _image(image), f"id {old!r}", f"id {taken}, its annotations with it")
+    if moved:
+        for annotation in document["annotations"]:
+            old = _hashable(annotation.get("image_id"))
+            annotation["image_id"] = moved.get(old, annotation.get("image_id"))
+
+
+def check_categories(document: Document) -> Iterator[Finding]:
+    """Categories whose skeleton cannot be read, or whose ids repeat. Mends nothing: only the author knows the names."""
+    seen: set[Hashable] = set()
+    if not document["categories"]:
+        yield Finding("no categories", "the file", "`categories` is missing or empty, so the keypoints have no names")
+    for category in document["categories"]:
+        where = f"category {category.get('name', category.get('id'))!r}"
+        if _hashable(category.get("id")) in seen or category.get("id") is None:
+            yield Finding("category id repeats or is missing", where, f"id {category.get('id')!r}")
+        seen.add(_hashable(category.get("id")))
+        if category.get("keypoints") and isinstance(problem := skeleton_of(category), str):
+            yield Finding("skeleton cannot be used", where, problem)
+
+
+def skeleton_of(category: dict[str, Any]) -> Skeleton | str:
+    """The skeleton of a category, or what is wrong with it."""
+    try:
+        return from_category(category)
+    except PoiseError as error:
+        return str(error)
+
+
+def check_annotation_ids(document: Document) -> Iterator[Finding]:
+    """Annotations whose id is 0, missing or given twice, or whose image or category does not exist."""
+    images = {image.get("id") for image in document["images"]}
+    taken = max((a["id"] for a in document["annotations"] if _whole(a.get("id"))), default=0)
+    seen: set[int] = set()
+    kept = []
+    for place, annotation in enumerate(document["annotations"]):
+        old = annotation.get("id")
+        where = f"annotation {old if old is not None else f'number {place}'}"
+        if annotation.get("image_id") not in images:
+            yield Finding("annotation without image", where, f"image {annotation.get('image_id')!r} does not exist", "dropped")
+            continue
+        kept.append(annotation)
+        if not _whole(old) or old == 0 or old in seen:
+            taken += 1
+            annotation["id"] = taken
+            kind = "annotation id is 0" if old == 0 else "annotation id repeats" if _whole(old) else "annotation id is missing"
+            yield Finding(kind, where, f"id {old!r}", f"id {taken}")
+        seen.add(annotation["id"])
+        yield from _category(annotation, document, where)
+    document["annotations"] = kept
+
+
+def _category(annotation: dict[str, Any], document: Document, where: str) -> Iterator[Finding]:
+    ids = [c.get("id") for c in document["categories"]]
+    old = annotation.get("category_id")
+    if old in ids or not ids:
+        return
+    mended = f"category {ids[0]}, the only one" if len(ids) == 1 else ""
+    if mended:
+        annotation["category_id"] = ids[0]
+    yield Finding("annotation without category", where, f"category {old!r} does not exist", mended)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _hashable(value: Any) -> Hashable:
+    return value if isinstance(value, Hashable) else repr(value)
+
+
+def _image(image: dict[str, Any]) -> str:
+    return f"image {image.get('file_name') or image.get('id')!r}"

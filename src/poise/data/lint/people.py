@@ -1,0 +1,263 @@
+"""Keypoints, boxes and areas of annotations."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+
+from poise.data.coco import BODY_SHARE, around
+from poise.data.document import Document
+from poise.data.lint.finding import Finding
+from poise.data.lint.identity import skeleton_of
+from poise.data.masks import has_segmentation, mask, mask_area
+from poise.errors import AnnotationError
+from poise.skeletons import Skeleton
+
+EDGE = 1.0
+"""Pixels a box or keypoint may lie outside its image: the difference between counting pixels and counting their borders."""
+
+HOLD = 0.1
+"""Share of its longer side by which a keypoint may lie outside its box. Crops are 1.25 times the box, so these keypoints are
+still seen; COCO's own boxes, drawn around masks, leave out hidden ankles by more than a few pixels."""
+
+
+@final
+@dataclass
+class _Person:
+    """An annotation being examined; `findings` collects what is wrong, the annotation is mended in place."""
+
+    annotation: dict[str, Any]
+    image: dict[str, Any]
+    skeleton: Skeleton
+    findings: list[Finding] = field(default_factory=list)
+    dropped: bool = False
+
+    def report(self, kind: str, found: str, mended: str = "") -> None:
+        name = self.image.get("file_name")
+        self.findings.append(Finding(kind, f"annotation {self.annotation.get('id')} ({name})", found, mended))
+
+    def drop(self, kind: str, found: str) -> None:
+        self.report(kind, found, "annotation dropped")
+        self.dropped = True
+
+    @property
+    def crowd(self) -> bool:
+        return bool(self.annotation.get("iscrowd"))
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Height and width; infinite where the file does not say."""
+        return self.image.get("height") or math.inf, self.image.get("width") or math.inf
+
+    def labelled(self) -> np.ndarray:
+        """The labelled keypoints, n x 2."""
+        rows = np.array(self.annotation["keypoints"], dtype=np.float64).reshape(-1, 3)
+        return rows[rows[:, 2] > 0, :2]
+
+
+def check_people(document: Document) -> Iterator[Finding]:
+    """What is wrong with keypoints, boxes and areas. Mends `document` in place; expects ids that fit (`identity`)."""
+    skeletons = {c.get("id"): skeleton_of(c) for c in document["categories"] if c.get("keypoints")}
+    images = {image.get("id"): image for image in document["images"]}
+    kept: list[dict[str, Any]] = []
+    seen: set[Any] = set()
+    for annotation in document["annotations"]:
+        skeleton = skeletons.get(annotation.get("category_id"))
+        if not isinstance(skeleton, Skeleton) or annotation.get("image_id") not in images:
+            kept.append(annotation)
+            continue
+        person = _Person(annotation, images[annotation["image_id"]], skeleton)
+        _check(person)
+        if not person.dropped:
+            _check_double(person, seen)
+        if not person.dropped:
+            kept.append(annotation)
+        yield from person.findings
+    document["annotations"] = kept
+    if skeletons and not any(a.get("num_keypoints") for a in kept):
+        yield Finding("nobody is labelled", "the file", "no annotation has a labelled keypoint, so nothing can be trained")
+
+
+def _check(person: _Person) -> None:
+    for rule in (_crowd, _keypoint_list, _keypoint_values, _count, _segmentation, _box, _area):
+        rule(person)
+        if person.dropped:
+            return
+
+
+def _check_double(person: _Person, seen: set[Any]) -> None:
+    a = person.annotation
+    if not a.get("num_keypoints"):
+        return
+    same = (a["image_id"], a.get("category_id"), tuple(a["keypoints"]))
+    if same in seen:
+        person.drop("the same person twice", "another annotation of this image has the same keypoints")
+    seen.add(same)
+
+
+def _crowd(person: _Person) -> None:
+    value = person.annotation.get("iscrowd")
+    if value in (0, 1):
+        return
+    person.annotation["iscrowd"] = int(bool(value))
+    person.report("iscrowd missing", f"`iscrowd` is {value!r}", f"{int(bool(value))}")
+
+
+def _keypoint_list(person: _Person) -> None:
+    values, wanted = person.annotation.get("keypoints"), 3 * len(person.skeleton)
+    if values is None:
+        person.annotation["keypoints"] = [0] * wanted
+        person.report("keypoints missing", "no `keypoints`", "none labelled")
+    elif not isinstance(values, list) or len(values) != wanted:
+        count = len(values) if isinstance(values, list) else repr(values)
+        person.drop("wrong number of keypoints", f"{count} numbers, {wanted} expected for {len(person.skeleton)} keypoints")
+    elif odd := [v for v in values if not isinstance(v, (int, float))]:
+        person.drop("keypoints are no numbers", repr(odd[0]))
+
+
+def _keypoint_values(person: _Person) -> None:
+    values: list[float] = person.annotation["keypoints"]
+    h, w = person.size
+    before = len(person.labelled())
+    for k, name in enumerate(person.skeleton.keypoints):
+        x, y, v = values[3 * k : 3 * k + 3]
+        kind = _keypoint_fault(x, y, v, h, w)
+        if kind is None:
+            continue
+        state = min(int(v), 2) if v > 2 and math.isfinite(v) and _keypoint_fault(x, y, 2, h, w) is None else 0
+        values[3 * k : 3 * k + 3] = [x, y, 2] if state else [0, 0, 0]
+        person.report(kind, f"{name} is {x:g}, {y:g}, {v:g}", "visibility 2" if state else "not labelled")
+    if person.annotation.get("num_keypoints") == before:
+        person.annotation["num_keypoints"] = len(person.labelled())
+
+
+def _keypoint_fault(x: float, y: float, v: float, h: float, w: float) -> str | None:
+    if v not in (0, 1, 2):
+        return "visibility is not 0, 1 or 2"
+    if v == 0:
+        return None
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return "keypoint is not finite"
+    if x == 0 and y == 0:
+        return "keypoint labelled at exactly (0, 0)"
+    if not (-EDGE <= x <= w + EDGE and -EDGE <= y <= h + EDGE):
+        return "keypoint outside the image"
+    return None
+
+
+def _count(person: _Person) -> None:
+    found, actual = person.annotation.get("num_keypoints"), len(person.labelled())
+    if found == actual:
+        return
+    person.annotation["num_keypoints"] = actual
+    kind = "num_keypoints missing" if found is None else "num_keypoints wrong"
+    person.report(kind, f"{found!r}, {actual} are labelled", str(actual))
+
+
+def _box(person: _Person) -> None:
+    fault = _box_fault(person)
+    if fault:
+        _replace_box(person, *fault)
+        return
+    _cut_box(person)
+    _grow_box(person)
+
+
+def _cut_box(person: _Person) -> None:
+    h, w = person.size
+    box = _given_box(person)
+    x0, y0, x1, y1 = box[0], box[1], box[0] + box[2], box[1] + box[3]
+    if min(x0, y0) < -EDGE or x1 > w + EDGE or y1 > h + EDGE:
+        _set_box(person, (max(x0, 0.0), max(y0, 0.0), min(x1, w), min(y1, h)))
+        person.report("box partly outside the image", _shown(box), f"{_shown(person.annotation['bbox'])}, cut at the edge")
+
+
+def _grow_box(person: _Person) -> None:
+    x0, y0, width, height = _given_box(person)
+    x1, y1 = x0 + width, y0 + height
+    points = person.labelled()
+    if person.crowd or not len(points):
+        return
+    beyond = max(x0 - points[:, 0].min(), y0 - points[:, 1].min(), points[:, 0].max() - x1, points[:, 1].max() - y1)
+    if beyond > HOLD * max(x1 - x0, y1 - y0) + EDGE:
+        low, high = np.minimum(points.min(axis=0), (x0, y0)), np.maximum(points.max(axis=0), (x1, y1))
+        _set_box(person, (*low.tolist(), *high.tolist()))
+        person.report("box does not hold its keypoints", f"one lies {beyond:.1f} pixels outside", "box grown to hold them")
+
+
+def _given_box(person: _Person) -> list[float]:
+    box = person.annotation.get("bbox")
+    good = isinstance(box, list) and len(box) == 4 and all(isinstance(v, (int, float)) for v in box)
+    return [float(v) for v in box] if good else []
+
+
+def _box_fault(person: _Person) -> tuple[str, str] | None:
+    box, (h, w) = _given_box(person), person.size
+    if not box:
+        return "box missing", f"`bbox` is {person.annotation.get('bbox')!r}"
+    if not all(map(math.isfinite, box)):
+        return "box is not finite", _shown(box)
+    if box[2] <= 0 or box[3] <= 0:
+        return "box of no size", _shown(box)
+    if box[0] >= w or box[1] >= h or box[0] + box[2] <= 0 or box[1] + box[3] <= 0:
+        return "box outside the image", _shown(box)
+    return None
+
+
+def _replace_box(person: _Person, kind: str, found: str) -> None:
+    points, covered = person.labelled(), _covered_box(person)
+    if len(points):
+        corners, source = tuple(around(points).tolist()), "around the keypoints"
+    elif covered is not None:
+        corners, source = covered, "around the segmentation"
+    else:
+        person.drop(kind, f"{found}, and neither keypoints nor a segmentation")
+        return
+    x0, y0, x1, y1 = corners
+    h, w = person.size
+    _set_box(person, (max(x0, 0.0), max(y0, 0.0), min(x1, w), min(y1, h)))
+    person.report(kind, found, f"{_shown(person.annotation['bbox'])}, {source}")
+
+
+def _covered_box(person: _Person) -> tuple[float, ...] | None:
+    if not has_segmentation(person.annotation) or math.inf in person.size:
+        return None
+    rows, columns = mask(person.annotation["segmentation"], (int(person.size[0]), int(person.size[1]))).nonzero()
+    if not len(rows):
+        return None
+    return float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1)
+
+
+def _set_box(person: _Person, corners: tuple[float, ...]) -> None:
+    x0, y0, x1, y1 = corners
+    person.annotation["bbox"] = [round(v, 2) for v in (x0, y0, x1 - x0, y1 - y0)]
+
+
+def _segmentation(person: _Person) -> None:
+    if not has_segmentation(person.annotation) or math.inf in person.size:
+        return
+    try:
+        mask_area(person.annotation["segmentation"], (int(person.size[0]), int(person.size[1])))
+    except (AnnotationError, TypeError, ValueError) as error:
+        del person.annotation["segmentation"]
+        person.report("segmentation cannot be read", str(error), "removed")
+
+
+def _area(person: _Person) -> None:
+    area, box = person.annotation.get("area"), person.annotation["bbox"]
+    good = isinstance(area, (int, float)) and math.isfinite(area) and area > 0
+    if good:
+        return
+    kind = "area is zero" if area == 0 else "area missing" if area is None else "area is no positive number"
+    new, source = round(BODY_SHARE * box[2] * box[3], 2), f"{BODY_SHARE} of the box"
+    if has_segmentation(person.annotation) and math.inf not in person.size:
+        covered = mask_area(person.annotation["segmentation"], (int(person.size[0]), int(person.size[1])))
+        new, source = (covered, "of the segmentation") if covered else (new, source)
+    person.annotation["area"] = new
+    person.report(kind, f"`area` is {area!r}", f"{new:g}, {source}")
+
+
+def _shown(box: list[float]) -> str:
+    return "[" + ", ".join(f"{v:g}" for v in box) + "]"

@@ -1,0 +1,129 @@
+"""What is in a data set: people, boxes, keypoints, and the channels of its images."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from poise.data.base import Dataset, trainable
+from poise.errors import ImageError, InputError
+from poise.geometry import box_area
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class LabelStatistics:
+    """Counts over all labels of a data set.
+
+    Attributes:
+        images: How many.
+        empty: Images without annotations.
+        annotations: How many.
+        crowds: Annotations that stand for a group.
+        people: Those one can train on (`Dataset.people`).
+        per_image: Largest number of annotations in an image.
+        visible: For each keypoint how often it is not labelled, hidden, in sight, among annotations with any keypoint.
+        box_height: Percentiles 5, 25, 50, 75, 95 of the boxes of people, pixels.
+        box_width: The same of widths.
+        area_share: Mean of area over box area.
+    """
+
+    images: int
+    empty: int
+    annotations: int
+    crowds: int
+    people: int
+    per_image: int
+    visible: tuple[tuple[int, int, int], ...]
+    box_height: tuple[float, ...]
+    box_width: tuple[float, ...]
+    area_share: float
+
+
+PERCENTILES = (5, 25, 50, 75, 95)
+
+
+def label_statistics(dataset: Dataset) -> LabelStatistics:
+    """Count what is labelled; reads no image."""
+    labels = [dataset.labels(i) for i in range(len(dataset))]
+    good = [one.select(trainable(one)) for one in labels]
+    boxes = torch.cat([one.boxes for one in good]) if good else torch.zeros((0, 4))
+    areas = torch.cat([one.area for one in good]) if good else torch.zeros(0)
+    known = torch.cat([one.visible[(one.visible > 0).any(dim=1)] for one in labels]) if labels else torch.zeros((0, 1))
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return LabelStatistics(
+        images=len(labels),
+        empty=sum(len(one) == 0 for one in labels),
+        annotations=sum(map(len, labels)),
+        crowds=sum(int(one.crowd.sum()) for one in labels),
+        people=len(boxes),
+        per_image=max(map(len, labels), default=0),
+        visible=tuple(_counted(known[:, k]) for k in range(len(dataset.skeleton))),
+        box_height=_percentiles(sides[:, 1]),
+        box_width=_percentiles(sides[:, 0]),
+        area_share=float((areas / box_area(boxes)).mean()) if len(boxes) else 0.0,
+    )
+
+
+def _counted(states: Tensor) -> tuple[int, int, int]:
+    none, hidden, seen = (int((states == v).sum()) for v in (0, 1, 2))
+    return none, hidden, seen
+
+
+def _percentiles(values: Float[Tensor, " n"]) -> tuple[float, ...]:
+    return tuple(np.percentile(values.numpy(), PERCENTILES).tolist()) if len(values) else ()
+
+
+@final
+@dataclass(frozen=True)
+class ChannelStatistics:
+    """Red, green and blue of all pixels, as values 0..1, and the sizes of the images."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    sizes: tuple[tuple[int, int], ...]
+    unreadable: tuple[str, ...]
+
+
+def channel_statistics(dataset: Dataset, indices: Iterable[int]) -> ChannelStatistics:
+    """Mean and deviation of the channels over all pixels of some images; every image counts by its pixels.
+
+    Images that cannot be read are left out and named.
+
+    Raises:
+        InputError: No image can be read.
+    """
+    total, squares, pixels = np.zeros(3), np.zeros(3), 0
+    sizes, unreadable = [], []
+    for index in indices:
+        try:
+            image = dataset.image(index)
+        except ImageError as error:
+            unreadable.append(str(error))
+            continue
+        counts = _histograms(image)
+        values = np.arange(256) / 255
+        total += counts @ values
+        squares += counts @ values**2
+        pixels += image.shape[1] * image.shape[2]
+        sizes.append((image.shape[1], image.shape[2]))
+    if not pixels:
+        raise InputError(
+            f"no image could be read for mean and deviation; {unreadable[0] if unreadable else 'none was asked for'}"
+        )
+    mean = total / pixels
+    std = np.sqrt(np.maximum(squares / pixels - mean**2, 0))
+    return ChannelStatistics(_three(mean), _three(std), tuple(sizes), tuple(unreadable))
+
+
+def _histograms(image: UInt8[Tensor, "3 H W"]) -> np.ndarray:
+    return np.stack([np.bincount(channel.reshape(-1).numpy(), minlength=256) for channel in image.contiguous()])
+
+
+def _three(values: np.ndarray) -> tuple[float, float, float]:
+    r, g, b = values.tolist()
+    return r, g, b
