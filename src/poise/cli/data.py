@@ -19,7 +19,7 @@ def split(file: Positional[Path], *, out: Path, share: float = 0.8, seed: int = 
 
         poise data split person_keypoints.json --share 0.8 --seed 0 --group sequence --out splits
 
-        poise data split person_keypoints.json --group "^(.*)_\\d+\.jpg$" --out splits
+        poise data split person_keypoints.json --group "^(.*)_\d+\.jpg$" --out splits
 
     Args:
         file: COCO-style keypoint file.
@@ -82,7 +82,15 @@ def stats(file: Positional[Path], *, images: _Images = None, count: int = 2000) 
     return 1 if found.unreadable else 0
 
 
-def draw(file: Positional[Path], *, images: Path, out: Path, count: int = 20, seed: int = 0, side: int = 480) -> int:
+def draw(
+    file: Positional[Path],
+    *,
+    images: Annotated[Path, arg(metavar="DIR")],
+    out: Path,
+    count: int = 20,
+    seed: int = 0,
+    side: int = 480,
+) -> int:
     """Draw labels on pictures, and the mirrored picture with mirrored labels beside each.
 
     In both, the person's own left is warm (orange) and right is cool (blue); hidden keypoints are hollow.

@@ -67,15 +67,14 @@ def decode(data: bytes, *, name: str) -> UInt8[Tensor, "3 H W"]:
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
-def image_size(data: bytes, *, name: str) -> tuple[int, int]:
-    """Height and width as shown (after EXIF orientation), from the head of the file alone.
+def is_turned(data: bytes, *, name: str) -> bool:
+    """Whether the EXIF orientation swaps width and height of the stored pixels.
 
     Raises:
         ImageError: Not an image.
     """
     with _opened(data, name) as image:
-        turned = image.getexif().get(0x0112, 1) >= 5
-        return (image.width, image.height) if turned else (image.height, image.width)
+        return bool(image.getexif().get(0x0112, 1) >= 5)
 
 
 def write_image(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
@@ -92,12 +91,6 @@ def write_image(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
         part.replace(path)
     except OSError as error:
         raise WriteError(f"{str(path)!r} cannot be written: {error.strerror or error}; choose another place") from error
-
-
-def stored_size(data: bytes, *, name: str) -> tuple[int, int]:
-    """Height and width as stored, before EXIF orientation; raises as `image_size`."""
-    with _opened(data, name) as image:
-        return image.height, image.width
 
 
 def _ordinary(data: bytes) -> bool:

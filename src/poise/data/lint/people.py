@@ -188,7 +188,7 @@ def _grow_box(person: _Person) -> None:
 
 
 def _given_box(person: _Person) -> list[float]:
-    box = person.annotation.get("bbox")
+    box: Any = person.annotation.get("bbox")
     good = isinstance(box, list) and len(box) == 4 and all(isinstance(v, (int, float)) for v in box)
     return [float(v) for v in box] if good else []
 

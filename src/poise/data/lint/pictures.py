@@ -8,7 +8,7 @@ from typing import Any, final
 
 from poise.data.document import Document
 from poise.data.files import ImageFiles
-from poise.data.images import decode, image_size, stored_size
+from poise.data.images import decode, is_turned
 from poise.data.lint.finding import Finding
 from poise.data.lint.identity import merge_images
 from poise.dims import Size
@@ -41,8 +41,8 @@ def read_pictures(document: Document, files: ImageFiles, *, advance: Callable[[]
 def _read(files: ImageFiles, name: str) -> Picture:
     try:
         data = files.bytes(name)
-        decode(data, name=name)
-        return Picture(hashlib.sha256(data).hexdigest(), image_size(data, name=name), stored_size(data, name=name))
+        _, h, w = decode(data, name=name).shape
+        return Picture(hashlib.sha256(data).hexdigest(), (h, w), (w, h) if is_turned(data, name=name) else (h, w))
     except ImageError as error:
         missing = not files.has(name)
         return Picture(problem="missing" if missing else str(error))

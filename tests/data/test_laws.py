@@ -1,0 +1,87 @@
+"""The laws of `data/base.py`, on the fakes of all data sets."""
+
+import pickle
+
+import pytest
+import torch
+
+from poise.data.base import Dataset, trainable
+from poise.data.mirror import mirrored
+
+
+def same_labels(a, b) -> bool:
+    names = ("xy", "visible", "boxes", "area", "crowd", "ids", "categories")
+    return all(torch.equal(getattr(a, n), getattr(b, n)) for n in names)
+
+
+def test_every_data_set_of_the_folder_has_a_fake(fake_datasets):
+    assert fake_datasets
+    assert all(isinstance(d, Dataset) for d in fake_datasets)
+
+
+def test_labels_have_the_shape_of_the_skeleton_and_finite_numbers(fake_datasets):
+    for dataset in fake_datasets:
+        assert len(dataset) > 0
+        for i in range(len(dataset)):
+            labels = dataset.labels(i)
+            assert labels.xy.shape == (len(labels), len(dataset.skeleton), 2)
+            assert torch.isfinite(labels.xy).all()
+            assert torch.isfinite(labels.boxes).all()
+            assert set(labels.visible.flatten().tolist()) <= {0, 1, 2}
+
+
+def test_asking_twice_gives_the_same_answer(fake_datasets):
+    for dataset in fake_datasets:
+        for i in range(len(dataset)):
+            assert same_labels(dataset.labels(i), dataset.labels(i))
+            assert torch.equal(dataset.image(i), dataset.image(i))
+
+
+def test_a_sample_is_its_image_labels_and_key_and_keys_differ(fake_datasets):
+    for dataset in fake_datasets:
+        for i in range(len(dataset)):
+            sample = dataset[i]
+            assert sample.key == dataset.key(i)
+            assert same_labels(sample.labels, dataset.labels(i))
+            assert torch.equal(sample.image, dataset.image(i))
+            assert sample.image.dtype == torch.uint8
+            assert sample.image.permute(1, 2, 0).is_contiguous(), "the memory must be rows of pixels"
+        assert len({dataset.key(i) for i in range(len(dataset))}) == len(dataset)
+
+
+def test_an_index_behind_the_last_is_refused_so_that_loops_end(fake_datasets):
+    for dataset in fake_datasets:
+        with pytest.raises(IndexError):
+            dataset[len(dataset)]
+
+
+def test_a_mirror_twice_changes_nothing_and_once_swaps_sides(fake_datasets):
+    for dataset in fake_datasets:
+        sample = dataset[0]
+        once = mirrored(sample, dataset.skeleton)
+        twice = mirrored(once, dataset.skeleton)
+        assert torch.equal(twice.image, sample.image)
+        torch.testing.assert_close(twice.labels.xy, sample.labels.xy, atol=1e-4, rtol=0)
+        torch.testing.assert_close(twice.labels.boxes, sample.labels.boxes, atol=1e-4, rtol=0)
+        left, right = dataset.skeleton.mirror[0]
+        a, b = dataset.skeleton.index(left), dataset.skeleton.index(right)
+        assert torch.equal(once.labels.visible[:, a], sample.labels.visible[:, b])
+        torch.testing.assert_close(once.labels.xy[:, a, 0], sample.size[1] - 1 - sample.labels.xy[:, b, 0])
+
+
+def test_people_are_the_rows_one_can_train_on(fake_datasets):
+    for dataset in fake_datasets:
+        people = dataset.people()
+        assert people
+        expected = [
+            (i, row) for i in range(len(dataset)) for row, good in enumerate(trainable(dataset.labels(i)).tolist()) if good
+        ]
+        assert people == expected
+
+
+def test_a_data_set_can_be_pickled(fake_datasets):
+    for dataset in fake_datasets:
+        dataset.image(0)
+        again = pickle.loads(pickle.dumps(dataset))
+        assert torch.equal(again.image(0), dataset.image(0))
+        assert same_labels(again.labels(0), dataset.labels(0))
