@@ -91,7 +91,7 @@ def _footnote() -> str:
     pages = sorted({release.page for release in releases().values() if release.page})
     forms = "\n".join(f"  {family.form}  ({family.paper})" for family in families().values())
     return (
-        "\nScores are the authors', with the flip test: AP on COCO val2017 (boxes of a detector, person AP 56.4), PCKh on MPII val.\n"
+        "\nScores are the authors', flip test: AP on COCO val2017 (boxes of a detector, person AP 56.4), PCKh on MPII val.\n"
         "Weights were trained on ImageNet and on COCO or MPII images, whose own terms hold.\n"
         f"Official files: {', '.join(pages)}\n"
         "poise zoo NAME says more; any size the network can take may stand in a name:\n" + forms

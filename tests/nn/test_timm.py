@@ -1,0 +1,48 @@
+import sys
+
+import pytest
+import torch
+
+from poise import zoo
+from poise.errors import InputError, MissingExtra, UnknownName
+from poise.zoo.file import load, save
+from poise.zoo.timm import deconv
+
+FEW = ["mobilenetv4_conv_small", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "convnext_atto"]
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_any_backbone_gets_the_head_and_survives_a_file(name, tmp_path):
+    pytest.importorskip("timm")
+    model = zoo.build(f"timm_{name}_coco_128x96").eval()
+    again = load(save(model, tmp_path / "model.safetensors"))
+    view = torch.randn(1, 3, 128, 96)
+    with torch.no_grad():
+        answer = model(view)
+        assert torch.equal(answer, again(view))
+    assert answer.shape == (1, 17, 32, 24)
+    assert again.preprocess == model.preprocess
+
+
+def test_an_unknown_backbone_names_the_nearest():
+    pytest.importorskip("timm")
+    with pytest.raises(UnknownName, match="resnet18"):
+        zoo.build("timm_resnet18x_coco_256x192")
+
+
+def test_names_of_foreign_repositories_are_no_backbones():
+    pytest.importorskip("timm")
+    with pytest.raises(UnknownName):
+        deconv("hf-hub:someone/something")
+
+
+def test_a_size_the_backbone_cannot_take_is_refused():
+    pytest.importorskip("timm")
+    with pytest.raises(InputError, match="multiples of 32"):
+        deconv("resnet10t", size=(120, 96))
+
+
+def test_without_timm_the_package_to_install_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(MissingExtra, match="pip install"):
+        deconv("resnet18")
