@@ -259,3 +259,11 @@ def _numbers(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:
         parts += [tensor[..., 0, 0], tensor[:1, ..., 0, 0], tensor[5:6, ..., 0, 0], tensor[..., 1, 0], tensor[..., 2, 0]]
     means = [float(part[part > -1].mean()) if (part > -1).any() else -1.0 for part in parts]
     return dict(zip(NUMBERS, means, strict=True))
+
+
+def table(name: str, numbers: Mapping[str, float]) -> str:
+    """The ten numbers as rows of a Markdown table, in the columns of the papers; "-" where there is nobody."""
+    cells = [f"{numbers[n]:.3f}" if numbers[n] >= 0 else "-" for n in NUMBERS]
+    heads = ("AP", "AP .5", "AP .75", "AP (M)", "AP (L)", "AR", "AR .5", "AR .75", "AR (M)", "AR (L)")
+    rows = (("Arch", *heads), ("---",) * (len(heads) + 1), (name, *cells))
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

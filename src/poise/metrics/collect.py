@@ -83,7 +83,7 @@ class Collector:
 
     def _count(self, threshold: float, count: PCK) -> None:
         old = self._counts.get(threshold)
-        self._counts[threshold] = count if old is None else PCK(old.hits + count.hits, old.labelled + count.labelled)
+        self._counts[threshold] = count if old is None else old + count
 
     def _truth(self) -> dict[str, Any]:
         parts = [coco.truth_of({image: part}, self.skeleton) for image, all_ in self._labels.items() for part in all_]

@@ -1,10 +1,13 @@
 """PCK: the share of labelled keypoints that are found near enough, measured in the size of their box."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from poise.metrics.oks import oks
 from poise.structures import Labels
 
 THRESHOLDS = (0.05, 0.1, 0.2)
@@ -22,6 +25,9 @@ class PCK:
 
     hits: Int64[Tensor, " k"]
     labelled: Int64[Tensor, " k"]
+
+    def __add__(self, other: "PCK") -> "PCK":
+        return PCK(self.hits + other.hits, self.labelled + other.labelled)
 
     @property
     def mean(self) -> float:
@@ -54,3 +60,27 @@ def distances(found: Float[Tensor, "n k 2"], labels: Labels) -> tuple[Float[Tens
     counted = (labels.visible > 0) & ~labels.crowd[:, None] & (side > 0)[:, None]
     distance = (found.double() - labels.xy.double()).norm(dim=-1) / side.double()[:, None]
     return distance, counted
+
+
+def matched(
+    found: Float[Tensor, "m k 2"], score: Float[Tensor, " m"], labels: Labels, sigmas: Sequence[float]
+) -> Float[Tensor, "n k 2"]:
+    """One pose for each labelled person where nobody said which is whose: nan where none is left.
+
+    In the order of their scores poses take the person of highest OKS among those that are free and no crowd.
+
+    Args:
+        found: Poses of one image, pixels.
+        score: Of each pose.
+        labels: The people of the image.
+        sigmas: Of OKS, one per keypoint.
+    """
+    out = torch.full_like(labels.xy, torch.nan)
+    similar = oks(found, labels, sigmas)
+    similar[:, labels.crowd | ~(labels.visible > 0).any(dim=1)] = -1
+    for row in score.argsort(descending=True, stable=True).tolist():
+        best = int(similar[row].argmax()) if len(labels) else -1
+        if best >= 0 and similar[row, best] > 0:
+            out[best] = found[row].to(out)
+            similar[:, best] = -1
+    return out

@@ -1,0 +1,73 @@
+"""Tables of an evaluation, for the terminal."""
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from poise.inference.evaluate import Evaluation, SelfTest
+from poise.inference.people import Found, Skipped
+from poise.metrics.coco import table
+
+
+def print_evaluation(console: Console, evaluation: Evaluation, *, name: str) -> None:
+    """The keypoints, the categories, what was left out, where the sigmas are from; last a row to copy."""
+    columns = ("pck@0.05", "pck@0.1", "pck@0.2", "AP", "AR")
+    grid = Table(
+        "keypoint", *columns, "sigma", title="AP and AR: as if this keypoint alone were labelled", title_justify="left"
+    )
+    for column in grid.columns[1:]:
+        column.justify = "right"
+    for keypoint, sigma in zip(evaluation.skeleton.keypoints, evaluation.skeleton.sigmas, strict=True):
+        grid.add_row(keypoint, *(cell(evaluation.keypoints[keypoint][c]) for c in columns), f"{sigma:.3f}")
+    grid.add_section()
+    everything = evaluation.numbers
+    grid.add_row("all", *(cell(everything[c]) for c in columns), "")
+    console.print(grid)
+    if len(evaluation.coco.categories) > 1:
+        for category, numbers in evaluation.coco.categories.items():
+            say(console, f"category {category}: AP {cell(numbers['AP'])}, AR {cell(numbers['AR'])}")
+    say(console, f"sigmas of OKS, skeleton {evaluation.skeleton.name}: {evaluation.skeleton.sigma_source}")
+    if evaluation.lost_boxes:
+        say(console, f"{evaluation.lost_boxes} boxes lie outside their image; nobody was looked for in them")
+    print_skipped(console, evaluation.skipped, "their people count as missed")
+    say(console, table(name, evaluation.coco.numbers))
+
+
+def print_cost(console: Console, test: SelfTest) -> None:
+    """What crop and codec cost."""
+    if len(test.errors):
+        mean, most = float(test.errors.mean()), float(test.errors.max())
+        say(console, f"{len(test.errors)} labelled keypoints come back {mean:.2f} pixels of the view away, {most:.2f} at most")
+    if test.outside:
+        say(console, f"{test.outside} labelled keypoints lie outside their person's view, where no network can find them")
+    crop = max(test.codec_ap - test.evaluation.coco.numbers["AP"], 0.0)
+    say(
+        console, f"AP is {test.evaluation.coco.numbers['AP']:.3f}: the codec costs {1 - test.codec_ap:.3f}, the crop {crop:.3f}"
+    )
+
+
+def print_skipped(console: Console, skipped: list[Skipped], consequence: str) -> None:
+    """The images that could not be used, up to ten by name."""
+    for one in skipped[:10]:
+        say(console, f"skipped: {one.reason}")
+    if skipped:
+        count = "1 image was" if len(skipped) == 1 else f"{len(skipped)} images were"
+        say(console, f"{count} skipped; {consequence}")
+
+
+def cell(value: float) -> str:
+    """Three decimals; "-" where there is no number."""
+    return f"{value:.3f}" if value >= 0 else "-"
+
+
+def say(console: Console, text: str) -> None:
+    """Text as it stands: no markup, no colour, no line breaks of ours."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def with_bar(stream: Iterable[Found], total: int) -> Iterable[Found]:
+    """The same images, with a progress bar on stderr where that is a terminal."""
+    console = Console(stderr=True)
+    return track(stream, description="images", total=total, console=console, disable=not console.is_terminal, transient=True)

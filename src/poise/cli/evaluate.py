@@ -1,0 +1,106 @@
+"""`poise evaluate`: the COCO protocol and PCK."""
+
+from pathlib import Path
+
+from tyro.conf import Positional
+
+
+def run(
+    model: Positional[Path],
+    *,
+    annotations: Path,
+    images: Path | None = None,
+    boxes: str = "gt",
+    min_box_score: float = 0.0,
+    min_keypoint_score: float | None = None,
+    oks_nms: str | None = None,
+    flip: bool = True,
+    out: Path | None = None,
+    self_test: bool = False,
+    device: str | None = None,
+    precision: str | None = None,
+    batch: int = 32,
+    workers: int = 2,
+) -> int:
+    """Measure a model: the ten numbers of COCO's protocol, PCK, every keypoint; the last lines are a row to copy.
+
+    Keypoints of the file are found in the model by name. OKS uses the sigmas of the file's skeleton.
+
+    For example:
+
+        poise evaluate model.safetensors --annotations person_keypoints_val2017.json --images val2017
+
+    Args:
+        model: Model file.
+        annotations: COCO-style keypoint file.
+        images: Folder or zip file of its images.
+        boxes: Where to look: "gt" for the labelled boxes, or a detector's JSON list of image_id, category_id, bbox, score.
+        min_box_score: Detections below it are left out.
+        min_keypoint_score: Keypoints above it make the score of a pose; by default as the model's release does.
+        oks_nms: Of two poses nearer than this OKS the better one stays, or "off"; by default as the model's release does.
+        flip: Average with the mirrored view; twice the time.
+        out: Write the poses in COCO's result format.
+        self_test: Use no network: labels go through crop, encoding and decoding and back. AP is 1 but for what the codec costs.
+        device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
+        precision: fp32 or bf16; by default bf16 where it is faster.
+        batch: People at a time.
+        workers: Threads that read images.
+    """
+    from rich.console import Console
+
+    from poise.cli._scores import print_cost, print_evaluation, say, with_bar
+    from poise.errors import InputError
+    from poise.inference.boxes import detections
+    from poise.inference.evaluate import Rating, evaluate
+    from poise.inference.evaluate import self_test as test_codec
+    from poise.inference.exam import Exam
+    from poise.inference.people import Setting
+    from poise.inference.write import writable_folder, write_json
+    from poise.zoo.file import load
+
+    console = Console()
+    if out is not None:
+        writable_folder(out.parent)
+    if images is None and not self_test:
+        raise InputError("there are no images to look at; give their folder or zip file with --images")
+    network = load(model)
+    exam = Exam.of_file(annotations, images, skeleton=network.skeleton)
+    if self_test:
+        test = test_codec(network, exam)
+        evaluation = test.evaluation
+        print_cost(console, test)
+    else:
+        setting = Setting.of(network, device=device, precision=precision, flip=flip, batch=batch, workers=workers)
+        release = Rating.of(network)
+        rating = Rating(
+            release.min_keypoint_score if min_keypoint_score is None else min_keypoint_score,
+            release.oks_nms if oks_nms is None else threshold(oks_nms),
+        )
+        found = None if boxes == "gt" else detections(boxes, exam, min_score=min_box_score)
+        where = "labelled boxes" if found is None else f"{sum(map(len, found.values()))} boxes of {boxes}"
+        say(console, f"{where}, flip test {'on' if flip else 'off'}, {setting.device} in {setting.precision}")
+        evaluation = evaluate(network, exam, setting, rating=rating, boxes=found, watch=with_bar)
+    if out is not None:
+        write_json(evaluation.results, out)
+        say(console, f"{len(evaluation.results)} poses written to {out}")
+    print_evaluation(console, evaluation, name="labels through the codec" if self_test else network.card.name)
+    return 0
+
+
+def threshold(text: str) -> float | None:
+    """The OKS above which poses are doubles; None for "off".
+
+    Raises:
+        InputError: Neither "off" nor a number from 0 to 1.
+    """
+    from poise.errors import InputError
+
+    if text == "off":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise InputError(f'--oks-nms is a number from 0 to 1, or "off", not {text!r}')
+    return value
