@@ -1,0 +1,86 @@
+import json
+
+import pytest
+import torch
+
+from poise.data.boxes import check_boxes, labelled_boxes, read_boxes, usable
+from poise.data.coco import CocoDataset
+from poise.errors import AnnotationError, BoxError, ReadError
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(rows):
+        path = tmp_path / "detections.json"
+        path.write_text(json.dumps(rows))
+        return path
+
+    return write
+
+
+def row(image_id, bbox, score=0.5, category_id=1):
+    return {"image_id": image_id, "category_id": category_id, "bbox": bbox, "score": score}
+
+
+def test_boxes_are_grouped_by_image_best_first(file):
+    found = read_boxes(file([row(7, [1, 2, 3, 4], 0.3), row(9, [0, 0, 5, 5], 0.9), row(7, [10, 20, 30, 40], 0.8)]))
+    boxes, scores = found.of(7)
+    assert boxes.tolist() == [[10, 20, 40, 60], [1, 2, 4, 6]]
+    assert scores.tolist() == pytest.approx([0.8, 0.3])
+    assert len(found) == 3
+    assert found.of(8)[0].shape == (0, 4)
+
+
+def test_low_scores_and_other_categories_are_left_out(file):
+    path = file([row(1, [0, 0, 5, 5], 0.1), row(1, [0, 0, 6, 6], 0.6), row(1, [0, 0, 7, 7], 0.9, category_id=3)])
+    found = read_boxes(path, min_score=0.5, categories={1})
+    assert found.of(1)[0].tolist() == [[0, 0, 6, 6]]
+    assert found.skipped == 0
+
+
+def test_boxes_of_no_size_are_skipped_and_counted(file):
+    bad = [row(1, [0, 0, 0, 5]), row(1, [0, 0, 5, -1]), row(1, [0, float("nan"), 5, 5]), row(1, [1, 1, 2, 2])]
+    found = read_boxes(file(bad))
+    assert (len(found), found.skipped) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"annotations": []}, "no list of detections"),
+        ([row(1, [0, 0, 5])], "four numbers"),
+        ([{"image_id": 1, "score": 1.0}], "lacks 'bbox'"),
+        ([row("a", [0, 0, 5, 5])], "whole number"),
+    ],
+)
+def test_other_files_are_refused(file, rows, message):
+    with pytest.raises(AnnotationError, match=message):
+        read_boxes(file(rows))
+
+
+def test_a_missing_or_broken_file_is_refused(tmp_path):
+    with pytest.raises(ReadError, match="no file of boxes"):
+        read_boxes(tmp_path / "none.json")
+    (tmp_path / "half.json").write_text('[{"image_id"')
+    with pytest.raises(AnnotationError, match="not valid JSON"):
+        read_boxes(tmp_path / "half.json")
+
+
+def test_an_empty_list_is_no_error(file):
+    assert len(read_boxes(file([]))) == 0
+
+
+def test_labelled_boxes_are_those_of_the_people(fake, tmp_path):
+    dataset = CocoDataset(*fake.write(tmp_path / "coco"))
+    found = labelled_boxes(dataset)
+    assert len(found) == len(dataset.people())
+    assert torch.equal(found.of(33)[0], dataset.labels(2).boxes[:1]), "the crowd has none"
+
+
+def test_usable_boxes_touch_the_image():
+    boxes = torch.tensor([[0, 0, 5, 5], [-9, -9, 1, 1], [20, 0, 30, 5], [-9, 0, 0, 5], [3, 3, 3, 9], [0, 0, float("inf"), 5]])
+    assert usable(boxes, (10, 20)).tolist() == [True, True, False, False, False, False]
+    check_boxes(boxes[:2], (10, 20))
+    for place, message in ((2, "outside the image of 20 x 10"), (4, "has no size"), (5, "is not finite")):
+        with pytest.raises(BoxError, match=message):
+            check_boxes(boxes[place : place + 1], (10, 20))
