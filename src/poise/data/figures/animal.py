@@ -9,79 +9,9 @@ import numpy as np
 from poise.data.figures import coat
 from poise.data.figures.coat import Coat, Colour
 from poise.data.figures.gait import Gait, random_gait
-from poise.data.figures.part import Figure, Matrix, Part, Trim, Vector, turn, vector
+from poise.data.figures.kinds import BLACK, KINDS, WHITE, Kind
+from poise.data.figures.part import Figure, Matrix, Part, Sketch, Trim, Vector, turn, vector
 from poise.skeletons import QUADRUPED
-
-
-@final
-@dataclass(frozen=True)
-class Kind:
-    """What an animal of one kind is like; lengths in units of the trunk.
-
-    Attributes:
-        leg: From the trunk's axis to the ground.
-        girth: Radius of the chest.
-        limb: Radius of the lower legs.
-        neck: Its length.
-        carriage: How high the neck is carried, degrees above the trunk.
-        skull: Radius of the head.
-        muzzle: From the middle of the skull to the nose.
-        ear: Its length.
-        flop: Whether the ears hang.
-        tail: Its length.
-        tail_carriage: Degrees above the trunk.
-        bush: Radius of the tail's end.
-        mane: Whether there is one.
-        horns: Their length.
-        paws: Radius of the feet, in units of the lower leg's.
-        patterns: What its coat may be.
-        palette: Colours it comes in, pairs of ground and pattern.
-    """
-
-    leg: float
-    girth: float
-    limb: float
-    neck: float
-    carriage: float
-    skull: float
-    muzzle: float
-    ear: float
-    flop: bool
-    tail: float
-    tail_carriage: float
-    bush: float
-    mane: bool
-    horns: float
-    paws: float
-    patterns: tuple[str, ...]
-    palette: tuple[tuple[Colour, Colour], ...]
-
-
-BROWN, BLACK, WHITE = (112.0, 70.0, 40.0), (34.0, 30.0, 30.0), (232.0, 226.0, 214.0)
-TAN, GREY, RUST = (186.0, 146.0, 96.0), (128.0, 124.0, 120.0), (176.0, 92.0, 42.0)
-
-KINDS = {
-    "horse": Kind(0.98, 0.25, 0.042, 0.52, 48, 0.115, 0.34, 0.12, False, 0.62, -62, 0.05, True, 0, 1.35,
-                  ("plain", "plain", "patches"), ((BROWN, WHITE), (BLACK, WHITE), (GREY, WHITE), (RUST, WHITE), (WHITE, BROWN))),
-    "zebra": Kind(0.9, 0.25, 0.042, 0.44, 45, 0.115, 0.32, 0.13, False, 0.5, -65, 0.025, True, 0, 1.35,
-                  ("stripes",), ((WHITE, BLACK),)),
-    "cow": Kind(0.8, 0.29, 0.046, 0.34, 20, 0.13, 0.3, 0.15, True, 0.6, -75, 0.025, False, 0.15, 1.4,
-                ("patches", "patches", "plain"), ((WHITE, BLACK), (WHITE, BROWN), (RUST, WHITE), (BLACK, WHITE), (TAN, BROWN))),
-    "dog": Kind(0.76, 0.21, 0.042, 0.3, 46, 0.115, 0.23, 0.14, False, 0.45, 25, 0.035, False, 0, 1.35,
-                ("plain", "patches", "spots"), ((BROWN, WHITE), (BLACK, TAN), (TAN, WHITE), (WHITE, BLACK), (GREY, WHITE), (RUST, WHITE))),
-    "hound": Kind(0.68, 0.2, 0.042, 0.28, 42, 0.11, 0.24, 0.19, True, 0.5, 40, 0.025, False, 0, 1.4,
-                  ("patches", "plain"), ((WHITE, BROWN), (TAN, WHITE), (BROWN, BLACK), (BLACK, TAN))),
-    "cat": Kind(0.62, 0.18, 0.042, 0.2, 38, 0.12, 0.145, 0.12, False, 0.75, 30, 0.028, False, 0, 1.25,
-                ("stripes", "plain", "patches"), ((GREY, BLACK), (RUST, TAN), (BLACK, GREY), (WHITE, GREY), (TAN, BROWN))),
-    "leopard": Kind(0.66, 0.21, 0.05, 0.26, 22, 0.125, 0.17, 0.08, False, 0.75, -20, 0.03, False, 0, 1.35,
-                    ("spots", "stripes"), ((TAN, BLACK), (RUST, BLACK))),
-    "sheep": Kind(0.68, 0.3, 0.036, 0.26, 32, 0.1, 0.21, 0.12, True, 0.16, -60, 0.05, False, 0, 1.3,
-                  ("plain",), ((WHITE, WHITE), (GREY, WHITE), (BLACK, GREY))),
-    "deer": Kind(0.98, 0.2, 0.03, 0.46, 56, 0.09, 0.24, 0.15, False, 0.16, -30, 0.03, False, 0.22, 1.3,
-                 ("plain", "spots"), ((RUST, WHITE), (BROWN, TAN), (TAN, WHITE))),
-    "giraffe": Kind(1.25, 0.25, 0.045, 1.05, 60, 0.1, 0.26, 0.12, False, 0.5, -70, 0.02, True, 0.09, 1.3,
-                    ("patches",), ((TAN, BROWN), (WHITE, RUST))),
-}  # fmt: skip
 
 
 @final
@@ -110,16 +40,17 @@ class Pelt:
 
 def random_animal(rng: np.random.Generator) -> Figure:
     """Any animal, doing anything."""
-    kind = KINDS[str(rng.choice(list(KINDS)))]
+    kind = KINDS[list(KINDS)[rng.integers(len(KINDS))]]
     vary = rng.normal(1, 0.07, 6).tolist()
-    return animal(kind, random_pelt(rng, kind), random_gait(rng, neck=kind.carriage, tail=kind.tail_carriage), vary=vary)
+    gait = random_gait(rng, neck=kind.carriage, tail=kind.tail_carriage, sits=not kind.hooves)
+    return animal(kind, random_pelt(rng, kind), gait, vary=vary)
 
 
 def random_pelt(rng: np.random.Generator, kind: Kind) -> Pelt:
     """A coat that an animal of that kind may have."""
     base, mark = kind.palette[rng.integers(len(kind.palette))]
     tints = (_shifted(rng, base), _shifted(rng, mark))
-    pattern = str(rng.choice(kind.patterns))
+    pattern = kind.patterns[rng.integers(len(kind.patterns))]
     pale = coat.mixed(tints[0], WHITE, rng.uniform(0.25, 0.7))
     dark = coat.mixed(tints[0], BLACK, rng.uniform(0.3, 0.9))
     return Pelt(
@@ -143,33 +74,29 @@ def animal(kind: Kind, pelt: Pelt, gait: Gait, *, vary: list[float]) -> Figure:
     world = turn(0, -gait.tilt) @ turn(2, gait.roll) @ turn(1, gait.yaw)
     trunk = world @ turn(0, gait.rise)
     girth = kind.girth * vary[1]
-    parts: list[Part] = []
-    places: dict[str, Vector] = {}
-    slack: dict[str, float] = {}
-    chest, rump = trunk @ vector(0, 0, 0.36), trunk @ vector(0, -0.02, -0.36)
+    sketch = Sketch()
+    chest, rump = trunk @ vector(0.0, 0.0, 0.36), trunk @ vector(0.0, -0.02, -0.36)
     shape = trunk * np.array((0.78, 1.0, 0.62))
-    down = trunk @ vector(0, 1, 0)
+    down = trunk @ vector(0.0, 1.0, 0.0)
     belly = Trim(pelt.belly, direction=(down[0], down[1], down[2]), offset=pelt.belly_line, sharp=6.0)
-    parts.append(Part(chest, rump, (girth, 0.92 * girth, 0.84 * girth), pelt.body, belly, shape))
-    places["withers"], places["tail_base"] = trunk @ vector(0, -0.94 * girth, 0.3), trunk @ vector(0, -0.7 * girth, -0.46)
-    slack["withers"] = slack["tail_base"] = girth
-    _head(parts, kind, pelt, gait=gait, trunk=trunk, girth=girth, vary=vary, places=places, slack=slack)
-    _tail(parts, kind, pelt, gait=gait, trunk=trunk, base=places["tail_base"], length=kind.tail * vary[5])
+    sketch.add(Part(chest, rump, (girth, 0.92 * girth, 0.84 * girth), pelt.body, belly, shape))
+    tail_base = trunk @ vector(0.0, -0.7 * girth, -0.46)
+    sketch.mark("withers", trunk @ vector(0.0, -0.94 * girth, 0.3), slack=girth)
+    sketch.mark("tail_base", tail_base, slack=girth)
+    _head(sketch, kind, pelt, gait=gait, trunk=trunk, girth=girth, vary=vary)
+    _tail(sketch, kind, pelt, gait=gait, trunk=trunk, base=tail_base, length=kind.tail * vary[5])
     for number, (side, name) in enumerate(((1.0, "left"), (-1.0, "right"))):
         for end, angles in (("front", gait.front[number]), ("back", gait.back[number])):
             joints = _leg(
-                parts, kind, pelt, end=end, frame=trunk, angles=angles, side=side, girth=girth, length=kind.leg * vary[0]
+                sketch, kind, pelt, end=end, frame=trunk, angles=angles, side=side, girth=girth, length=kind.leg * vary[0]
             )
             for joint, place, depth in zip(("elbow", "knee", "paw"), joints, (2.6, 1.6, 1.6), strict=True):
-                places[f"{name}_{end}_{joint}"] = place
-                slack[f"{name}_{end}_{joint}"] = depth * kind.limb
-    names = QUADRUPED.keypoints
-    foot = max(float(p[1]) for p in places.values()) + 0.04
-    return Figure(tuple(parts), np.stack([places[n] for n in names]), np.array([slack[n] for n in names]), foot)
+                sketch.mark(f"{name}_{end}_{joint}", place, slack=depth * kind.limb)
+    return sketch.finished(QUADRUPED, sole=0.04)
 
 
 def _leg(
-    parts: list[Part],
+    sketch: Sketch,
     kind: Kind,
     pelt: Pelt,
     *,
@@ -189,17 +116,17 @@ def _leg(
     upper = frame @ turn(0, swing) @ turn(2, -side * spread)
     middle = upper @ turn(0, first if front else -first)
     lower = middle @ turn(0, -second if front else second)
-    elbow = root + upper @ vector(0, a, 0)
-    knee = elbow + middle @ vector(0, b, 0)
-    paw = knee + lower @ vector(0, c, 0)
+    elbow = root + upper @ vector(0.0, a, 0.0)
+    knee = elbow + middle @ vector(0.0, b, 0.0)
+    paw = knee + lower @ vector(0.0, c, 0.0)
     thick = (0.5 * girth, 2.1 * r, 1.5 * r) if front else (0.62 * girth, 0.42 * girth, 1.7 * r)
     socks = Trim(pelt.socks, along=1.0, offset=pelt.sock) if pelt.sock < 1 else None
-    parts.append(Part(root, elbow, thick, pelt.body, shape=frame * np.array((0.62, 1.0, 0.9))))
-    parts.append(Part(elbow, knee, (1.5 * r if front else 1.7 * r, 1.25 * r, 1.1 * r), pelt.body))
-    parts.append(Part(knee, paw, (1.12 * r, 0.85 * r, 0.95 * r), pelt.body, socks))
-    toe = paw + _level(frame) @ vector(0, 0.2 * r, 1.1 * r * kind.paws)
-    foot = pelt.nose if kind.mane or kind.horns else pelt.socks if socks else pelt.body
-    parts.append(Part(paw, toe, (1.0 * r, r * kind.paws, 0.8 * r * kind.paws), foot))
+    sketch.add(Part(root, elbow, thick, pelt.body, shape=frame * np.array((0.62, 1.0, 0.9))))
+    sketch.add(Part(elbow, knee, (1.5 * r if front else 1.7 * r, 1.25 * r, 1.1 * r), pelt.body))
+    sketch.add(Part(knee, paw, (1.12 * r, 0.85 * r, 0.95 * r), pelt.body, socks))
+    toe = paw + _level(frame) @ vector(0.0, 0.2 * r, 1.1 * r * kind.paws)
+    foot = pelt.nose if kind.hooves else pelt.socks if socks else pelt.body
+    sketch.add(Part(paw, toe, (1.0 * r, r * kind.paws, 0.8 * r * kind.paws), foot))
     return [elbow, knee, paw]
 
 
@@ -211,20 +138,20 @@ def _level(frame: Matrix) -> Matrix:
     return np.stack((left, down, np.cross(left, down)), axis=1)
 
 
-def _tail(parts: list[Part], kind: Kind, pelt: Pelt, *, gait: Gait, trunk: Matrix, base: Vector, length: float) -> None:
+def _tail(sketch: Sketch, kind: Kind, pelt: Pelt, *, gait: Gait, trunk: Matrix, base: Vector, length: float) -> None:
     height, aside, curl = gait.tail
-    first = trunk @ turn(1, aside) @ turn(0, -max(height, -85.0)) @ vector(0, 0, -1)
-    second = trunk @ turn(1, aside) @ turn(0, -max(height + curl, -100.0)) @ vector(0, 0, -1)
-    start = base + trunk @ vector(0, 0.03, 0.03)
+    first = trunk @ turn(1, aside) @ turn(0, -max(height, -85.0)) @ vector(0.0, 0.0, -1.0)
+    second = trunk @ turn(1, aside) @ turn(0, -max(height + curl, -100.0)) @ vector(0.0, 0.0, -1.0)
+    start = base + trunk @ vector(0.0, 0.03, 0.03)
     middle = base + 0.5 * length * first
     end = middle + 0.5 * length * second
     r = 0.022
-    parts.append(Part(start, middle, (r * 1.3, r, 0.5 * (r + kind.bush)), pelt.body))
-    parts.append(Part(middle, end, (0.5 * (r + kind.bush), kind.bush, 0.5 * kind.bush), pelt.mane if kind.mane else pelt.body))
+    sketch.add(Part(start, middle, (r * 1.3, r, 0.5 * (r + kind.bush)), pelt.body))
+    sketch.add(Part(middle, end, (0.5 * (r + kind.bush), kind.bush, 0.5 * kind.bush), pelt.mane if kind.mane else pelt.body))
 
 
 def _head(
-    parts: list[Part],
+    sketch: Sketch,
     kind: Kind,
     pelt: Pelt,
     *,
@@ -232,64 +159,67 @@ def _head(
     trunk: Matrix,
     girth: float,
     vary: list[float],
-    places: dict[str, Vector],
-    slack: dict[str, float],
 ) -> None:
     raised, aside = gait.neck
     look, nod, tilt = gait.head
     neck = trunk @ turn(1, aside) @ turn(0, raised)
     frame = trunk @ turn(1, aside + look) @ turn(0, 0.35 * raised - nod) @ turn(2, tilt)
     s = kind.skull * (0.5 + 0.5 * vary[3])
-    root = trunk @ vector(0, -0.15 * girth, 0.38)
-    nape = root + neck @ vector(0, 0, kind.neck * vary[2] + 0.12)
-    centre = nape + frame @ vector(0, -0.1 * s, 0.45 * s)
+    root = trunk @ vector(0.0, -0.15 * girth, 0.38)
+    nape = root + neck @ vector(0.0, 0.0, kind.neck * vary[2] + 0.12)
+    centre = nape + frame @ vector(0.0, -0.1 * s, 0.45 * s)
 
     def at(x: float, y: float, z: float) -> Vector:
         return centre + frame @ vector(x, y, z)
 
     thick = (0.72 * girth, 0.5 * girth + 0.25 * s, 0.82 * s)
-    parts.append(Part(root, nape, thick, pelt.body, shape=neck * np.array((0.72, 1.0, 0.8))))
+    sketch.add(Part(root, nape, thick, pelt.body, shape=neck * np.array((0.72, 1.0, 0.8))))
     if kind.mane:
-        crest, end = root + trunk @ vector(0, -0.7 * girth, 0.0), nape + frame @ vector(0, -0.75 * s, 0)
-        parts.append(Part(crest, end, (0.05, 0.055, 0.045), pelt.mane))
+        crest, end = root + trunk @ vector(0.0, -0.7 * girth, 0.0), nape + frame @ vector(0.0, -0.75 * s, 0.0)
+        sketch.add(Part(crest, end, (0.05, 0.055, 0.045), pelt.mane))
     length = kind.muzzle * vary[3]
-    parts.append(
-        Part(at(0, 0, -0.1 * s), at(0, 0.06 * s, 0.35 * s), (s, s, 0.82 * s), pelt.body, shape=frame * np.array((0.88, 1, 1)))
+    sketch.add(
+        Part(
+            at(0.0, 0.0, -0.1 * s),
+            at(0.0, 0.06 * s, 0.35 * s),
+            (s, s, 0.82 * s),
+            pelt.body,
+            shape=frame * np.array((0.88, 1.0, 1.0)),
+        )
     )
-    tip = at(0, 0.35 * s, length - 0.34 * s)
+    tip = at(0.0, 0.35 * s, length - 0.34 * s)
     pale = Trim(pelt.belly, along=1.0, offset=0.35) if pelt.belly_line < 1 else None
-    parts.append(
-        Part(at(0, 0.14 * s, 0.3 * s), tip, (0.74 * s, 0.6 * s, 0.46 * s), pelt.body, pale, frame * np.array((0.85, 1, 1)))
+    sketch.add(
+        Part(
+            at(0.0, 0.14 * s, 0.3 * s), tip, (0.74 * s, 0.6 * s, 0.46 * s), pelt.body, pale, frame * np.array((0.85, 1.0, 1.0))
+        )
     )
-    nose = at(0, 0.24 * s, length)
-    parts.append(
+    nose = at(0.0, 0.24 * s, length)
+    sketch.add(
         Part(at(-0.1 * s, 0.2 * s, length - 0.12 * s), at(0.1 * s, 0.2 * s, length - 0.12 * s), (0.2 * s,) * 3, pelt.nose)
     )
-    places["nose"], slack["nose"] = nose, 0.3 * s
-    places["throat"] = nape + frame @ vector(0, 0.62 * s, -0.1 * s)
-    slack["throat"] = 1.2 * s
-    _features(parts, kind, pelt, at=at, s=s, ear=kind.ear * vary[4], places=places, slack=slack)
+    sketch.mark("nose", nose, slack=0.3 * s)
+    sketch.mark("throat", nape + frame @ vector(0.0, 0.62 * s, -0.1 * s), slack=1.2 * s)
+    _features(sketch, kind, pelt, at=at, s=s, ear=kind.ear * vary[4])
 
 
 def _features(
-    parts: list[Part],
+    sketch: Sketch,
     kind: Kind,
     pelt: Pelt,
     *,
     at: Callable[[float, float, float], Vector],
     s: float,
     ear: float,
-    places: dict[str, Vector],
-    slack: dict[str, float],
 ) -> None:
     """Eyes, ears and horns."""
     dark = Coat(np.full_like(pelt.nose.tile, 18))
     glint = Coat(np.full_like(pelt.nose.tile, 225))
     for side, name in ((1.0, "left"), (-1.0, "right")):
         eye = at(side * 0.62 * s, -0.3 * s, 0.62 * s)
-        parts.append(Part(eye, eye, (0.16 * s,) * 3, dark))
+        sketch.add(Part(eye, eye, (0.16 * s,) * 3, dark))
         spark = at(side * 0.68 * s, -0.36 * s, 0.72 * s)
-        parts.append(Part(spark, spark, (0.05 * s,) * 3, glint))
+        sketch.add(Part(spark, spark, (0.05 * s,) * 3, glint))
         root = at(side * 0.66 * s, -0.68 * s, -0.3 * s)
         tip = (
             at(side * (0.66 * s + 0.55 * ear), -0.68 * s + 0.75 * ear, -0.3 * s)
@@ -297,12 +227,12 @@ def _features(
             else at(side * (0.66 * s + 0.3 * ear), -0.68 * s - 0.95 * ear, -0.35 * s)
         )
         width = (0.3 * s, 0.36 * s, 0.3 * s) if kind.flop else (0.36 * s, 0.28 * s, 0.06 * s)
-        parts.append(Part(root, tip, width, pelt.body, Trim(pelt.mane, along=1.0, offset=0.8)))
+        sketch.add(Part(root, tip, width, pelt.body, Trim(pelt.mane, along=1.0, offset=0.8)))
         if kind.horns:
             start, end = (
                 at(side * 0.35 * s, -0.85 * s, -0.1 * s),
                 at(side * (0.4 * s + 0.5 * kind.horns), -0.85 * s - kind.horns, -0.1 * s),
             )
-            parts.append(Part(start, end, (0.022, 0.018, 0.008), pelt.belly))
-        places[f"{name}_eye"], slack[f"{name}_eye"] = eye, 0.3 * s
-        places[f"{name}_ear"], slack[f"{name}_ear"] = root, 0.55 * s
+            sketch.add(Part(start, end, (0.022, 0.018, 0.008), pelt.belly))
+        sketch.mark(f"{name}_eye", eye, slack=0.3 * s)
+        sketch.mark(f"{name}_ear", root, slack=0.55 * s)

@@ -4,17 +4,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from poise.data.figures.chance import pick
 from poise.data.figures.coat import Colour, colour, mixed
 from poise.dims import Size
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
 
+SKIES = (((130.0, 180.0, 230.0), 3.0), ((200.0, 205.0, 210.0), 2.0), ((240.0, 190.0, 150.0), 1.0), ((40.0, 46.0, 70.0), 1.0))
+"""Blue, overcast, evening, night; and how often."""
+GROUNDS = (((96.0, 130.0, 66.0), 3.0), ((150.0, 130.0, 100.0), 2.0), ((120.0, 120.0, 118.0), 2.0), ((214.0, 200.0, 168.0), 1.0))
+"""Grass, earth, asphalt, sand; and how often."""
+
 
 def backdrop(rng: np.random.Generator, size: Size) -> Image:
     """A landscape, a room or a blur, with things standing about that are no bodies."""
-    painted = rng.choice((_landscape, _room, _blur), p=(0.45, 0.3, 0.25))
-    image: Image = painted(rng, size)
+    image = pick(rng, ((_landscape, 0.45), (_room, 0.3), (_blur, 0.25)))(rng, size)
     for _ in range(int(rng.integers(2, 10))):
         _thing(rng, image, colour(rng), place=_anywhere(rng, size), reach=rng.uniform(0.03, 0.2) * min(size))
     return image
@@ -48,11 +53,10 @@ def _anywhere(rng: np.random.Generator, size: Size) -> tuple[float, float]:
     return rng.uniform(0, size[1]), rng.uniform(0, size[0])
 
 
-def _ramp(rng: np.random.Generator, size: Size, *, contrast: float, cells: int = 3) -> Image:
-    """A few colours that run into each other."""
-    base = np.array(colour(rng))
-    grid = np.clip(base + rng.uniform(-contrast, contrast, (cells, cells, 3)), 0, 255).astype(np.uint8)
-    return _stretched(grid, size)
+def _ramp(rng: np.random.Generator, size: Size, tint: Colour, *, contrast: float, cells: int = 3) -> Image:
+    """Shades of a colour that run into each other."""
+    grey = rng.uniform(-contrast, contrast, (cells, cells, 1)) + rng.uniform(-0.25, 0.25, (cells, cells, 3)) * contrast
+    return _stretched(np.clip(np.array(tint) + grey, 0, 255).astype(np.uint8), size)
 
 
 def _stretched(grid: Image, size: Size) -> Image:
@@ -72,8 +76,8 @@ def _landscape(rng: np.random.Generator, size: Size) -> Image:
     h, w = size
     horizon = int(h * rng.uniform(0.25, 0.75))
     image = np.empty((h, w, 3), np.uint8)
-    image[:horizon] = _ramp(rng, (horizon, w), contrast=35)
-    image[horizon:] = _ramp(rng, (h - horizon, w), contrast=35)
+    image[:horizon] = _ramp(rng, (horizon, w), mixed(pick(rng, SKIES), colour(rng), 0.4), contrast=35.0)
+    image[horizon:] = _ramp(rng, (h - horizon, w), mixed(pick(rng, GROUNDS), colour(rng), 0.4), contrast=35.0)
     _grain(rng, image[horizon:], cells=int(rng.integers(10, 70)), strength=rng.uniform(0.1, 0.45))
     _grain(rng, image[:horizon], cells=int(rng.integers(4, 8)), strength=rng.uniform(0.0, 0.4))
     line = rng.integers(3)
@@ -107,8 +111,8 @@ def _room(rng: np.random.Generator, size: Size) -> Image:
     h, w = size
     edge = int(h * rng.uniform(0.5, 0.92))
     image = np.empty((h, w, 3), np.uint8)
-    image[:edge] = _ramp(rng, (edge, w), contrast=20)
-    image[edge:] = _ramp(rng, (h - edge, w), contrast=20)
+    image[:edge] = _ramp(rng, (edge, w), colour(rng, loudness=0.6), contrast=20.0)
+    image[edge:] = _ramp(rng, (h - edge, w), colour(rng, loudness=0.6), contrast=20.0)
     _grain(rng, image, cells=int(rng.integers(20, 80)), strength=rng.uniform(0.02, 0.15))
     ink = colour(rng)
     step = max(6, int(rng.uniform(0.06, 0.25) * w))
@@ -133,7 +137,7 @@ def _room(rng: np.random.Generator, size: Size) -> Image:
 
 def _blur(rng: np.random.Generator, size: Size) -> Image:
     """Colours without shape, as behind a long lens."""
-    image = _ramp(rng, size, contrast=90, cells=int(rng.integers(3, 8)))
+    image = _ramp(rng, size, colour(rng, loudness=0.8), contrast=60.0, cells=int(rng.integers(3, 8)))
     _grain(rng, image, cells=int(rng.integers(16, 100)), strength=rng.uniform(0.0, 0.3))
     return image
 
@@ -142,7 +146,7 @@ def _thing(
     rng: np.random.Generator, image: NDArray[np.uint8], tint: Colour, *, place: tuple[float, float], reach: float
 ) -> None:
     """Something that is no body: a box, a stone, a pole, a bent tube like a limb, leaves."""
-    drawn = rng.choice((_box, _stone, _tube, _leaves), p=(0.3, 0.2, 0.28, 0.22))
+    drawn = pick(rng, ((_box, 0.3), (_stone, 0.2), (_tube, 0.28), (_leaves, 0.22)))
     drawn(rng, image, tint, place=place, reach=reach)
 
 

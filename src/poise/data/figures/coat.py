@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from poise.data.figures.chance import pick
+
 Colour = tuple[float, float, float]
 """Red, green, blue, 0 to 255."""
 Tile = NDArray[np.uint8]
@@ -30,10 +32,10 @@ class Coat:
     density: float = 200.0
 
 
-def colour(rng: np.random.Generator) -> Colour:
-    """Any colour, greys and dull ones more often than loud ones."""
-    hue, saturation, value = rng.random(3)
-    r, g, b = colorsys.hsv_to_rgb(hue, saturation**1.5, 0.1 + 0.88 * value)
+def colour(rng: np.random.Generator, *, loudness: float = 1.0) -> Colour:
+    """Any colour, greys and dull ones more often than loud ones; `loudness` bounds the saturation."""
+    hue, saturation, value = rng.random(3).tolist()
+    r, g, b = colorsys.hsv_to_rgb(hue, loudness * saturation**1.5, 0.1 + 0.88 * value)
     return 255 * r, 255 * g, 255 * b
 
 
@@ -49,7 +51,8 @@ def plain(rng: np.random.Generator, tint: Colour, *, rough: float = 0.06) -> Coa
 
 def garment(rng: np.random.Generator) -> Coat:
     """Cloth: plain, striped either way, checked, spotted, fading or flecked."""
-    pattern = rng.choice((_flat, _rings, _stripes, _checks, _spots, _fade, _flecks), p=(0.36, 0.14, 0.12, 0.1, 0.1, 0.08, 0.1))
+    patterns = ((_flat, 0.36), (_rings, 0.14), (_stripes, 0.12), (_checks, 0.1), (_spots, 0.1), (_fade, 0.08), (_flecks, 0.1))
+    pattern = pick(rng, patterns)
     tints = (colour(rng), colour(rng))
     return Coat(_woven(rng, pattern(rng), tints, rng.uniform(0.03, 0.12)), density=rng.uniform(160, 300))
 
@@ -78,7 +81,7 @@ def fur(rng: np.random.Generator, pattern: str, tints: tuple[Colour, Colour]) ->
 
 def _woven(rng: np.random.Generator, share: NDArray[np.float32], tints: tuple[Colour, Colour], rough: float) -> Tile:
     grain = np.frombuffer(rng.bytes(SIDE * SIDE), np.uint8).reshape(SIDE, SIDE, 1).astype(np.float32)
-    a, b = np.float32(tints[0]), np.float32(tints[1])
+    a, b = np.array(tints[0], np.float32), np.array(tints[1], np.float32)
     tile = (a + share[..., None] * (b - a)) * (1 + rough * (grain / 127.5 - 1))
     return np.clip(tile, 0, 255).astype(np.uint8)
 
@@ -115,13 +118,15 @@ def _flecks(rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _patches(rng: np.random.Generator) -> NDArray[np.float32]:
-    return np.clip((_cloud(rng, 5) - 0.5) * 12 + 0.5, 0, 1)
+    patches: NDArray[np.float32] = np.clip((_cloud(rng, 5) - 0.5) * 12 + 0.5, 0, 1)
+    return patches
 
 
 def _tiger(rng: np.random.Generator) -> NDArray[np.float32]:
     rows = np.arange(SIDE, dtype=np.float32)[:, None]
-    bent = rows * rng.integers(3, 6) / SIDE + 0.5 * _cloud(rng, 4)
-    return np.clip(np.cos(2 * np.pi * bent) * 3 + rng.uniform(-0.8, 0.8), 0, 1).astype(np.float32)
+    bent = rows * (int(rng.integers(3, 6)) / SIDE) + 0.5 * _cloud(rng, 4)
+    waves: NDArray[np.float32] = np.cos(np.float32(2 * np.pi) * bent) * 3 + np.float32(rng.uniform(-0.8, 0.8))
+    return np.clip(waves, 0, 1)
 
 
 def _spots(rng: np.random.Generator) -> NDArray[np.float32]:

@@ -5,6 +5,8 @@ from typing import final
 
 import numpy as np
 
+from poise.data.figures.chance import pick
+
 LegAngles = tuple[float, float, float, float]
 
 FRONT_LIMITS = ((-60.0, 45.0), (-6.0, 20.0), (-25.0, 75.0), (-5.0, 80.0))
@@ -45,9 +47,9 @@ class Gait:
     tail: tuple[float, float, float]
 
 
-def random_gait(rng: np.random.Generator, *, neck: float, tail: float) -> Gait:
+def random_gait(rng: np.random.Generator, *, neck: float, tail: float, sits: bool) -> Gait:
     """An animal at its business; `neck` and `tail` are how high its kind carries them, in degrees."""
-    deed = rng.choice((_stand, _walk, _trot, _gallop, _sit), p=(0.26, 0.26, 0.16, 0.2, 0.12))
+    deed = pick(rng, ((_stand, 0.26), (_walk, 0.26), (_trot, 0.16), (_gallop, 0.2), (_sit, 0.15 * sits)))
     front, back, rise = deed(rng)
     side = 90 if rng.random() < 0.5 else -90
     yaw = rng.normal(side, 32) if rng.random() < 0.75 else rng.uniform(-180, 180)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poise.data.figures.coat import Coat
+from poise.skeletons import Skeleton
 
 Vector = NDArray[np.float64]
 """Three numbers x, y, z, in units of the body."""
@@ -93,3 +94,32 @@ class Figure:
     points: NDArray[np.float64]
     slack: NDArray[np.float64]
     foot: float
+
+
+@final
+class Sketch:
+    """A figure in the making.
+
+    Attributes:
+        parts: Its tubes so far.
+        places: Its keypoints so far, in space.
+    """
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+        self.places: dict[str, Vector] = {}
+        self._slack: dict[str, float] = {}
+
+    def add(self, part: Part) -> None:
+        """One tube more."""
+        self.parts.append(part)
+
+    def mark(self, name: str, place: Vector, *, slack: float) -> None:
+        """One keypoint more; `slack` is how far below the surface it lies when it is in sight."""
+        self.places[name], self._slack[name] = place, slack
+
+    def finished(self, skeleton: Skeleton, *, sole: float) -> Figure:
+        """The figure, its keypoints in the order of the skeleton; the ground is `sole` below the lowest one."""
+        points = np.stack([self.places[name] for name in skeleton.keypoints])
+        slack = np.array([self._slack[name] for name in skeleton.keypoints])
+        return Figure(tuple(self.parts), points, slack, float(points[:, 1].max()) + sole)

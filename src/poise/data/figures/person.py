@@ -7,8 +7,9 @@ from typing import final
 import numpy as np
 
 from poise.data.figures import coat
+from poise.data.figures.chance import pick
 from poise.data.figures.coat import Coat
-from poise.data.figures.part import Figure, Matrix, Part, Trim, Vector, turn, vector
+from poise.data.figures.part import Figure, Matrix, Part, Sketch, Trim, Vector, turn, vector
 from poise.data.figures.pose import Angles, Pose, random_pose
 from poise.skeletons import COCO17
 
@@ -101,11 +102,11 @@ class Outfit:
             shirt=shirt,
             trousers=trousers,
             shoes=coat.plain(rng, coat.colour(rng)),
-            sleeve=float(rng.choice((0.1, rng.uniform(0.35, 0.7), rng.uniform(1.0, 1.6), 2.0), p=(0.15, 0.35, 0.1, 0.4))),
-            leg=float(rng.choice((rng.uniform(0.3, 0.6), rng.uniform(0.7, 1.1), 2.0), p=(0.15, 0.2, 0.65))),
-            skirt=bool(rng.random() < 0.15),
-            tail=int(rng.choice(3, p=(0.6, 0.25, 0.15))),
-            baldness=float(rng.uniform(0.05, 0.5) if rng.random() < 0.93 else 1.5),
+            sleeve=pick(rng, ((0.1, 0.15), (rng.uniform(0.35, 0.7), 0.35), (rng.uniform(1.0, 1.6), 0.1), (2.0, 0.4))),
+            leg=pick(rng, ((rng.uniform(0.3, 0.6), 0.15), (rng.uniform(0.7, 1.1), 0.2), (2.0, 0.65))),
+            skirt=rng.random() < 0.15,
+            tail=pick(rng, ((0, 0.6), (1, 0.25), (2, 0.15))),
+            baldness=rng.uniform(-0.1, 0.4) if rng.random() < 0.94 else 1.5,
         )
 
 
@@ -120,120 +121,113 @@ def person(build: Build, outfit: Outfit, pose: Pose) -> Figure:
     lean, bend, twist = pose.spine
     pelvis = world @ turn(0, -0.35 * lean) @ turn(2, -0.3 * bend)
     chest = pelvis @ turn(0, -0.65 * lean) @ turn(2, bend) @ turn(1, twist)
-    parts: list[Part] = []
-    places: dict[str, Vector] = {}
-    slack: dict[str, float] = {}
-    waist = pelvis @ vector(0, -0.4 * build.trunk, 0)
-    neck = waist + chest @ vector(0, -0.6 * build.trunk, 0)
-    _trunk(parts, build, outfit, frames=(pelvis, chest), places=(waist, neck))
-    _head(parts, build, outfit, pose=pose, chest=chest, neck=neck, places=places, slack=slack)
+    sketch = Sketch()
+    waist = pelvis @ vector(0.0, -0.4 * build.trunk, 0.0)
+    neck = waist + chest @ vector(0.0, -0.6 * build.trunk, 0.0)
+    _trunk(sketch, build, outfit, frames=(pelvis, chest), places=(waist, neck))
+    _head(sketch, build, outfit, pose=pose, chest=chest, neck=neck)
     for side, name, arm, leg in ((1.0, "left", pose.arms[0], pose.legs[0]), (-1.0, "right", pose.arms[1], pose.legs[1])):
-        shoulder = neck + chest @ vector(side * build.shoulders, 0.012, 0)
-        hip = pelvis @ vector(side * build.hips, 0.01, 0)
-        joints = _arm(parts, build, outfit, frame=chest, shoulder=shoulder, angles=arm, side=side)
-        joints += _leg(parts, build, outfit, frame=pelvis, hip=hip, angles=leg, side=side)
+        shoulder = neck + chest @ vector(side * build.shoulders, 0.012, 0.0)
+        hip = pelvis @ vector(side * build.hips, 0.01, 0.0)
+        joints = _arm(sketch, build, outfit, frame=chest, shoulder=shoulder, angles=arm, side=side)
+        joints += _leg(sketch, build, outfit, frame=pelvis, hip=hip, angles=leg, side=side)
         ends = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
         depths = (0.06, 0.045, 0.04, 0.1, 0.06, 0.05)
         for end, joint, depth in zip(ends, joints, depths, strict=True):
-            places[f"{name}_{end}"] = joint
-            slack[f"{name}_{end}"] = depth * build.girth
-    if outfit.skirt:
-        _skirt(parts, build, outfit, pelvis=pelvis, knees=(places["left_knee"], places["right_knee"]))
-    names = COCO17.keypoints
-    foot = max(float(p[1]) for p in places.values()) + 0.05
-    return Figure(tuple(parts), np.stack([places[n] for n in names]), np.array([slack[n] for n in names]), foot)
+            sketch.mark(f"{name}_{end}", joint, slack=depth * build.girth)
+    if outfit.skirt and max(abs(angles[0]) for angles in pose.legs) < 50:
+        _skirt(sketch, build, outfit, pelvis=pelvis, knees=(sketch.places["left_knee"], sketch.places["right_knee"]))
+    return sketch.finished(COCO17, sole=0.05)
 
 
 def _stretched(frame: Matrix, x: float, y: float, z: float) -> Matrix:
-    return frame * np.array((x, y, z))
+    stretched: Matrix = frame * np.array((x, y, z))
+    return stretched
 
 
 def _trunk(
-    parts: list[Part], build: Build, outfit: Outfit, *, frames: tuple[Matrix, Matrix], places: tuple[Vector, Vector]
+    sketch: Sketch, build: Build, outfit: Outfit, *, frames: tuple[Matrix, Matrix], places: tuple[Vector, Vector]
 ) -> None:
     (pelvis, chest), (waist, neck) = frames, places
     g = build.girth
     wide = build.shoulders + 0.012
-    top = neck + chest @ vector(0, 0.035, 0)
+    top = neck + chest @ vector(0.0, 0.035, 0.0)
     shape = _stretched(chest, 1.0, 0.42, 0.58 * (0.7 + 0.3 * g))
-    parts.append(Part(top, waist, (wide, 0.1 * g + 0.008, 0.082 * g + 0.008), outfit.shirt, shape=shape))
-    low = pelvis @ vector(0, -0.02, 0)
+    sketch.add(Part(top, waist, (wide, 0.1 * g + 0.008, 0.082 * g + 0.008), outfit.shirt, shape=shape))
+    low = pelvis @ vector(0.0, -0.02, 0.0)
     shape = _stretched(pelvis, 1.0, 0.5, 0.7)
     hips = build.hips + 0.042 * g
     belt = Trim(outfit.trousers, along=1.0, offset=0.55)
-    parts.append(Part(waist, low, (0.082 * g + 0.008, 0.5 * (0.088 * g + hips), hips), outfit.shirt, belt, shape))
+    sketch.add(Part(waist, low, (0.082 * g + 0.008, 0.5 * (0.088 * g + hips), hips), outfit.shirt, belt, shape))
 
 
 def _head(
-    parts: list[Part],
+    sketch: Sketch,
     build: Build,
     outfit: Outfit,
     *,
     pose: Pose,
     chest: Matrix,
     neck: Vector,
-    places: dict[str, Vector],
-    slack: dict[str, float],
 ) -> None:
     look, nod, tilt = pose.head
     frame = chest @ turn(1, look) @ turn(0, -nod) @ turn(2, tilt)
     h = build.head
-    base = neck + frame @ vector(0, -0.035, 0.004)
-    centre = base + frame @ (h * vector(0, -0.07, 0.018))
+    base = neck + frame @ vector(0.0, -0.035, 0.004)
+    centre = base + frame @ (h * vector(0.0, -0.07, 0.018))
 
     def at(x: float, y: float, z: float) -> Vector:
         return centre + frame @ (h * vector(x, y, z))
 
     thick = 0.034 * (0.6 + 0.4 * build.girth)
-    parts.append(Part(neck + chest @ vector(0, 0.02, 0), at(0, 0.03, -0.012), (thick * 1.3, thick, thick), outfit.skin))
-    border = frame @ vector(0, -1.0, -0.95)
+    sketch.add(Part(neck + chest @ vector(0.0, 0.02, 0.0), at(0.0, 0.03, -0.012), (thick * 1.3, thick, thick), outfit.skin))
+    border = frame @ vector(0.0, -1.0, -0.95)
     hair = Trim(outfit.hair, direction=(border[0], border[1], border[2]), offset=outfit.baldness, sharp=12.0)
     round_head = _stretched(frame, 0.92, 1.0, 1.08)
-    parts.append(Part(at(0, -0.022, 0), at(0, 0.034, 0.01), (0.066 * h, 0.064 * h, 0.046 * h), outfit.skin, hair, round_head))
+    sketch.add(
+        Part(at(0.0, -0.022, 0.0), at(0.0, 0.034, 0.01), (0.066 * h, 0.064 * h, 0.046 * h), outfit.skin, hair, round_head)
+    )
     if outfit.tail == 1:
-        parts.append(Part(at(0, -0.01, -0.03), at(0, 0.12, -0.045), (0.058 * h, 0.062 * h, 0.05 * h), outfit.hair))
+        sketch.add(Part(at(0.0, -0.01, -0.03), at(0.0, 0.12, -0.045), (0.058 * h, 0.062 * h, 0.05 * h), outfit.hair))
     if outfit.tail == 2:
-        parts.append(Part(at(0, -0.01, -0.075), at(0, 0.11, -0.11), (0.02 * h, 0.026 * h, 0.012 * h), outfit.hair))
-    _face(parts, outfit, at=at, frame=frame, h=h)
-    names = {"nose": (0, 0.012, 0.088), "left_eye": (0.027, -0.008, 0.066), "right_eye": (-0.027, -0.008, 0.066)}
+        sketch.add(Part(at(0.0, -0.01, -0.075), at(0.0, 0.11, -0.11), (0.02 * h, 0.026 * h, 0.012 * h), outfit.hair))
+    _face(sketch, outfit, at=at, frame=frame, h=h)
+    names = {"nose": (0.0, 0.012, 0.088), "left_eye": (0.027, -0.008, 0.066), "right_eye": (-0.027, -0.008, 0.066)}
     ears = {"left_ear": (0.063, 0.006, -0.006), "right_ear": (-0.063, 0.006, -0.006)}
     for name, place in (names | ears).items():
-        places[name] = at(*place)
-        slack[name] = 0.03 * h
+        sketch.mark(name, at(*place), slack=0.03 * h)
 
 
-def _face(parts: list[Part], outfit: Outfit, *, at: Callable[[float, float, float], Vector], frame: Matrix, h: float) -> None:
+def _face(sketch: Sketch, outfit: Outfit, *, at: Callable[[float, float, float], Vector], frame: Matrix, h: float) -> None:
     white = Coat(np.full_like(outfit.skin.tile, 235))
     dark = Coat(np.full_like(outfit.skin.tile, 25))
     lips = Coat((outfit.skin.tile * np.array((0.75, 0.45, 0.45))).astype(np.uint8))
     flat = _stretched(frame, 1.0, 0.7, 0.4)
-    for side in (1, -1):
+    for side in (1.0, -1.0):
         eye = at(side * 0.027, -0.008, 0.064)
-        parts.append(Part(eye, eye, (0.014 * h,) * 3, white, shape=flat))
-        pupil = at(side * 0.027, -0.008, 0.071)
-        parts.append(Part(pupil, pupil, (0.008 * h,) * 3, dark))
+        sketch.add(Part(eye, eye, (0.0125 * h,) * 3, white, shape=flat))
+        pupil = at(side * 0.027, -0.008, 0.067)
+        sketch.add(Part(pupil, pupil, (0.0075 * h,) * 3, dark))
         brow = (at(side * 0.014, -0.027, 0.066), at(side * 0.042, -0.026, 0.058))
-        parts.append(Part(*brow, (0.005 * h,) * 3, outfit.hair))
+        sketch.add(Part(*brow, (0.005 * h,) * 3, outfit.hair))
         ear = (at(side * 0.063, -0.008, -0.006), at(side * 0.06, 0.016, -0.004))
-        parts.append(Part(*ear, (0.014 * h, 0.012 * h, 0.01 * h), outfit.skin))
-    parts.append(Part(at(0, -0.01, 0.066), at(0, 0.014, 0.078), (0.007 * h, 0.01 * h, 0.013 * h), outfit.skin))
-    parts.append(Part(at(-0.018, 0.044, 0.056), at(0.018, 0.044, 0.056), (0.005 * h, 0.009 * h, 0.005 * h), lips))
+        sketch.add(Part(*ear, (0.014 * h, 0.012 * h, 0.01 * h), outfit.skin))
+    sketch.add(Part(at(0.0, -0.01, 0.066), at(0.0, 0.014, 0.078), (0.007 * h, 0.01 * h, 0.013 * h), outfit.skin))
+    sketch.add(Part(at(-0.018, 0.044, 0.056), at(0.018, 0.044, 0.056), (0.005 * h, 0.009 * h, 0.005 * h), lips))
 
 
 def _arm(
-    parts: list[Part], build: Build, outfit: Outfit, *, frame: Matrix, shoulder: Vector, angles: Angles, side: float
+    sketch: Sketch, build: Build, outfit: Outfit, *, frame: Matrix, shoulder: Vector, angles: Angles, side: float
 ) -> list[Vector]:
     swing, raised, inward, flexed = angles
     upper = frame @ turn(0, swing) @ turn(2, -side * raised) @ turn(1, -side * inward)
-    elbow = shoulder + upper @ vector(0, build.upper_arm, 0)
+    elbow = shoulder + upper @ vector(0.0, build.upper_arm, 0.0)
     lower = upper @ turn(0, flexed)
-    wrist = elbow + lower @ vector(0, build.forearm, 0)
+    wrist = elbow + lower @ vector(0.0, build.forearm, 0.0)
     g = 0.5 + 0.5 * build.girth
     cloth = 0.006 if outfit.sleeve > 1 else 0.0
-    parts.append(
-        Part(shoulder, elbow, (0.044 * g, 0.04 * g, 0.032 * g + cloth), outfit.shirt, _bare(outfit.skin, outfit.sleeve))
-    )
-    parts.append(
+    sketch.add(Part(shoulder, elbow, (0.044 * g, 0.04 * g, 0.032 * g + cloth), outfit.shirt, _bare(outfit.skin, outfit.sleeve)))
+    sketch.add(
         Part(
             elbow,
             wrist,
@@ -242,31 +236,31 @@ def _arm(
             _bare(outfit.skin, outfit.sleeve - 1),
         )
     )
-    hand = wrist + lower @ turn(0, 12) @ vector(0, 0.05, 0)
+    hand = wrist + lower @ turn(0, 12.0) @ vector(0.0, 0.05, 0.0)
     flat = _stretched(lower, 0.65, 1.0, 1.0)
-    parts.append(Part(wrist, hand, (0.021 * g, 0.031 * g, 0.02 * g), outfit.skin, shape=flat))
+    sketch.add(Part(wrist, hand, (0.021 * g, 0.031 * g, 0.02 * g), outfit.skin, shape=flat))
     thumb = wrist + lower @ vector(-side * 0.012, 0.042, 0.03)
-    parts.append(Part(wrist + lower @ vector(0, 0.012, 0.006), thumb, (0.012, 0.01, 0.009), outfit.skin))
+    sketch.add(Part(wrist + lower @ vector(0.0, 0.012, 0.006), thumb, (0.012, 0.01, 0.009), outfit.skin))
     return [shoulder, elbow, wrist]
 
 
 def _leg(
-    parts: list[Part], build: Build, outfit: Outfit, *, frame: Matrix, hip: Vector, angles: Angles, side: float
+    sketch: Sketch, build: Build, outfit: Outfit, *, frame: Matrix, hip: Vector, angles: Angles, side: float
 ) -> list[Vector]:
     swing, spread, outward, flexed = angles
     upper = frame @ turn(0, swing) @ turn(2, -side * spread) @ turn(1, side * outward)
-    knee = hip + upper @ vector(0, build.thigh, 0)
+    knee = hip + upper @ vector(0.0, build.thigh, 0.0)
     lower = upper @ turn(0, -flexed)
-    ankle = knee + lower @ vector(0, build.shin, 0)
+    ankle = knee + lower @ vector(0.0, build.shin, 0.0)
     g = build.girth
-    reach = 0.1 if outfit.skirt else outfit.leg
+    reach = min(0.6 * outfit.leg, 0.9) if outfit.skirt else outfit.leg
     cloth = 0.008 if reach > 1 else 0.0
     thigh, calf = (0.068 * g, 0.06 * g, 0.043 * g + cloth), (0.042 * g + cloth, 0.043 * g + cloth, 0.027 * g + 1.4 * cloth)
-    parts.append(Part(hip, knee, thigh, outfit.trousers, _bare(outfit.skin, reach)))
-    parts.append(Part(knee, ankle, calf, outfit.trousers, _bare(outfit.skin, reach - 1)))
-    foot = lower @ turn(0, 6)
-    heel, toe = ankle + foot @ vector(0, 0.022, -0.012), ankle + foot @ vector(side * 0.006, 0.034, 0.095)
-    parts.append(Part(heel, toe, (0.03 * (0.7 + 0.3 * g), 0.032, 0.024), outfit.shoes))
+    sketch.add(Part(hip, knee, thigh, outfit.trousers, _bare(outfit.skin, reach)))
+    sketch.add(Part(knee, ankle, calf, outfit.trousers, _bare(outfit.skin, reach - 1)))
+    foot = lower @ turn(0, 6.0)
+    heel, toe = ankle + foot @ vector(0.0, 0.022, -0.012), ankle + foot @ vector(side * 0.006, 0.034, 0.095)
+    sketch.add(Part(heel, toe, (0.03 * (0.7 + 0.3 * g), 0.032, 0.024), outfit.shoes))
     return [hip, knee, ankle]
 
 
@@ -275,11 +269,11 @@ def _bare(skin: Coat, reach: float) -> Trim | None:
     return None if reach >= 1 else Trim(skin, along=1.0, offset=max(reach, -1.0))
 
 
-def _skirt(parts: list[Part], build: Build, outfit: Outfit, *, pelvis: Matrix, knees: tuple[Vector, Vector]) -> None:
+def _skirt(sketch: Sketch, build: Build, outfit: Outfit, *, pelvis: Matrix, knees: tuple[Vector, Vector]) -> None:
     middle = 0.5 * (knees[0] + knees[1])
-    hem = min(0.5 + 0.35 * outfit.leg, 1.05) * middle
+    hem = min(0.6 + 0.35 * outfit.leg, 1.05) * middle
     spread = 0.5 * float(np.linalg.norm(knees[0] - knees[1])) + 0.06
-    waist = pelvis @ vector(0, -0.05, 0)
+    waist = pelvis @ vector(0.0, -0.05, 0.0)
     shape = _stretched(pelvis, 1.0, 0.25, 0.75)
     width = (0.088 * build.girth, 0.5 * (0.1 * build.girth + spread) + 0.012, min(spread, 0.24))
-    parts.append(Part(waist, hem, width, outfit.trousers, shape=shape))
+    sketch.add(Part(waist, hem, width, outfit.trousers, shape=shape))

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
+
+from poise.data.figures.chance import pick
 
 Angles = tuple[float, float, float, float]
 
@@ -43,7 +46,7 @@ class Pose:
 
 def random_pose(rng: np.random.Generator) -> Pose:
     """A pose out of everyday life: standing, gesturing, walking, running, sitting, crouching, jumping."""
-    deed = rng.choice((_stand, _gesture, _stride, _sit, _crouch, _leap), p=(0.2, 0.3, 0.24, 0.08, 0.06, 0.12))
+    deed = pick(rng, ((_stand, 0.2), (_gesture, 0.3), (_stride, 0.24), (_sit, 0.08), (_crouch, 0.06), (_leap, 0.12)))
     arms, legs, lean = deed(rng)
     yaw = rng.normal(0, 40) if rng.random() < 0.6 else rng.uniform(-180, 180)
     return Pose(
@@ -61,7 +64,7 @@ Limits = tuple[tuple[float, float], ...]
 Deed = tuple[list[list[float]], list[list[float]], float]
 
 
-def _within(angles: np.ndarray, limits: Limits) -> tuple[float, float, float]:
+def _within(angles: NDArray[np.float64], limits: Limits) -> tuple[float, float, float]:
     a, b, c = (float(min(max(v, low), high)) for v, (low, high) in zip(angles, limits, strict=True))
     return a, b, c
 
@@ -102,9 +105,8 @@ def _stride(rng: np.random.Generator) -> Deed:
         step = np.sin(phase + shift)
         recover = max(0.0, np.cos(phase + shift))
         legs.append([8 * haste + 34 * haste * step, 3.0, 6.0, 8 + 70 * haste * recover + rng.normal(0, 5)])
-        arms.append(
-            [-34 * haste * step, 6 + abs(rng.normal(0, 5)), 12.0, 15 + 70 * max(0.0, haste - 0.6) + abs(rng.normal(0, 15))]
-        )
+        elbow = 15 + 70 * max(0.0, haste - 0.6) + abs(rng.normal(0, 15))
+        arms.append([-34 * haste * step, 6 + abs(rng.normal(0, 5)), 12.0, elbow])
     return arms, legs, 8 * haste
 
 

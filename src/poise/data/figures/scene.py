@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from poise.data.figures.backdrop import backdrop, occluder, shadow
 from poise.data.figures.canvas import Camera, Canvas, Light
+from poise.data.figures.chance import pick
 from poise.data.figures.part import Figure
 from poise.dims import Size
 
@@ -53,9 +54,10 @@ def draw_scene(rng: np.random.Generator, size: Size, *, body: Body, count: int) 
     xy = np.stack([f[0] for f in found])
     visible = np.stack([_sight(canvas, f[0], f[1], number=n + 1) for n, f in enumerate(found)])
     silhouettes = np.stack([f[3] for f in found])
-    boxes = np.array([_box(s, p[v > 0]) for s, p, v in zip(silhouettes, xy, visible, strict=True)], np.float32)
-    xy = np.where(visible[..., None] > 0, xy, 0).astype(np.float32)
-    return Scene(image, xy, visible, boxes, silhouettes.sum(axis=(1, 2)).astype(np.float32), silhouettes)
+    around = [_box(s, p[v > 0]) for s, p, v in zip(silhouettes, xy, visible, strict=True)]
+    boxes: NDArray[np.float32] = np.array(around, np.float32)
+    labelled = np.where(visible[..., None] > 0, xy, 0).astype(np.float32)
+    return Scene(image, labelled, visible, boxes, silhouettes.sum(axis=(1, 2)).astype(np.float32), silhouettes)
 
 
 def _light(rng: np.random.Generator) -> Light:
@@ -78,26 +80,30 @@ def _placed(figure: Figure, *, camera_distance: float) -> tuple[Figure, Camera, 
 
 
 def _arranged(rng: np.random.Generator, cameras: list[Camera], boxes: list[Box], size: Size) -> list[Camera]:
-    """Give every figure a size and a place; those that would hide each other are moved, up to eight times."""
+    """Give every figure a size and a place; one that would hide most of another is moved, up to eight times."""
+    if len(cameras) == 1:
+        return [_put(rng, cameras[0], boxes[0], size, share=rng.uniform(0.5, 0.97), height=rng.random() ** 0.5)[0]]
     taken: list[Box] = []
     arranged: list[Camera] = []
+    largest = max(0.45, 1.0 - 0.1 * len(cameras))
     for camera, box in zip(cameras, boxes, strict=True):
         for _ in range(8):
-            put, covered = _put(rng, camera, box, size, crowd=len(cameras))
-            if all(_shared(covered, other) < 0.3 for other in taken):
+            near = rng.uniform(0.4, 1)
+            height = min(max(0.9 * near + 0.1 + rng.normal(0, 0.12), 0.0), 1.0)
+            put, covered = _put(rng, camera, box, size, share=largest * near, height=height)
+            if all(_shared(covered, other) < 0.45 for other in taken):
                 break
         taken.append(covered)
         arranged.append(put)
     return arranged
 
 
-def _put(rng: np.random.Generator, camera: Camera, box: Box, size: Size, *, crowd: int) -> tuple[Camera, Box]:
+def _put(rng: np.random.Generator, camera: Camera, box: Box, size: Size, *, share: float, height: float) -> tuple[Camera, Box]:
+    """Scale a figure to a `share` of the image and put it in; `height` 1 is the lower edge. One in ten leaves it a bit."""
     h, w = size
     wide, high = box[2] - box[0], box[3] - box[1]
-    share = rng.uniform(0.5, 0.95) if crowd == 1 else rng.uniform(0.3, 0.75) * max(0.55, 1.1 - 0.1 * crowd)
     scale = share * min(w / wide, h / high)
-    free_x, free_y = w - scale * wide, h - scale * high
-    left, top = rng.random() * free_x, rng.random() ** (0.5 if crowd == 1 else 0.7) * free_y
+    left, top = rng.random() * (w - scale * wide), height * (h - scale * high)
     if rng.random() < 0.1:
         left += rng.uniform(-0.25, 0.25) * scale * wide
         top += rng.uniform(0, 0.25) * scale * high
@@ -120,11 +126,8 @@ def _drawn(
     feet = camera.project(np.array([[0.0, figure.foot, 0.0]]))[0]
     if rng.random() < 0.7:
         middle = float(seen[:, 0].mean())
-        shadow(
-            canvas.image,
-            place=(middle, feet[1]),
-            reach=(0.3 * float(np.ptp(seen[:, 0])) + 0.2 * camera.scale, 0.08 * camera.scale),
-        )
+        wide = 0.3 * float(np.ptp(seen[:, 0])) + 0.2 * camera.scale
+        shadow(canvas.image, place=(middle, feet[1]), reach=(wide, 0.08 * camera.scale))
     canvas.draw(figure, camera, light, number=number)
     columns, rows, inside = _pixels(seen[:, :2], canvas.owner.shape)
     surface = canvas.depth[rows, columns]
@@ -163,7 +166,7 @@ def _box(silhouette: NDArray[np.bool_], points: NDArray[np.float64]) -> Box:
 def _occluded(rng: np.random.Generator, canvas: Canvas, boxes: list[Box]) -> None:
     """Put things in front of some of the figures."""
     for box in boxes:
-        for _ in range(int(rng.choice(3, p=(0.68, 0.24, 0.08)))):
+        for _ in range(pick(rng, ((0, 0.68), (1, 0.24), (2, 0.08)))):
             over = canvas.image.astype(np.uint8)
             mask = np.zeros(canvas.owner.shape, np.uint8)
             occluder(rng, over, mask, box=box)
@@ -175,11 +178,11 @@ def _photographed(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArr
     """Exposure, contrast, tint, a little blur, grain."""
     tint = rng.normal(1, 0.05, 3) * math.exp(rng.normal(0, 0.18))
     contrast = rng.uniform(0.65, 1.2)
-    gain = np.array(tint * contrast, np.float32)
-    image = image * gain + np.float32(127.5 * (1 - contrast) + rng.normal(0, 10))
+    gain = (tint * contrast).astype(np.float32)
+    exposed: NDArray[np.float32] = image * gain + np.float32(127.5 * (1 - contrast) + rng.normal(0, 10))
     if rng.random() < 0.4:
-        image = cv2.GaussianBlur(image, (5, 5), rng.uniform(0.4, 1.1))
+        cv2.GaussianBlur(exposed, (5, 5), rng.uniform(0.4, 1.1), dst=exposed)
     strength = rng.uniform(0, 9) if rng.random() < 0.7 else 0.0
     noise = np.frombuffer(rng.bytes(image.size), np.int8).reshape(image.shape)
-    image += noise * np.float32(strength / 74)
-    return np.clip(image, 0, 255).astype(np.uint8)
+    exposed += noise * np.float32(strength / 74)
+    return np.clip(exposed, 0, 255).astype(np.uint8)
