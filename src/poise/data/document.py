@@ -2,12 +2,12 @@
 
 import gc
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from poise.errors import AnnotationError, ReadError, WriteError
+from poise.data.writing import write_whole
+from poise.errors import AnnotationError, ReadError
 
 Document = dict[str, Any]
 """`images`, `annotations`, `categories` and whatever else stood in the file."""
@@ -76,12 +76,4 @@ def write_document(document: Mapping[str, Any], path: Path | str) -> None:
     Raises:
         WriteError: The place cannot be written.
     """
-    target = Path(path)
-    part = target.with_name(f".{target.name}.part{os.getpid()}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(document), encoding="utf-8")
-        part.replace(target)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise WriteError(f"{str(path)!r} cannot be written: {error.strerror or error}; choose another place") from error
+    write_whole(path, json.dumps(document).encode())

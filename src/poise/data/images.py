@@ -6,7 +6,6 @@ alpha is dropped; of 16 bits the upper 8 stay.
 """
 
 import io
-import os
 import warnings
 from pathlib import Path
 
@@ -17,7 +16,8 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from poise.errors import ImageError, WriteError
+from poise.data.writing import write_whole
+from poise.errors import ImageError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 """Of files taken for images when a folder is searched."""
@@ -83,14 +83,7 @@ def write_image(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
     Raises:
         WriteError: The place cannot be written.
     """
-    part = path.with_name(f".{path.name}.part{os.getpid()}")
-    data = cv2.imencode(path.suffix, cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2BGR))[1]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data.tobytes())
-        part.replace(path)
-    except OSError as error:
-        raise WriteError(f"{str(path)!r} cannot be written: {error.strerror or error}; choose another place") from error
+    write_whole(path, cv2.imencode(path.suffix, cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
 def _ordinary(data: bytes) -> bool:

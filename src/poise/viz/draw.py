@@ -13,6 +13,7 @@ from poise.errors import InputError
 from poise.skeletons import Skeleton
 
 Pixels: TypeAlias = UInt8[np.ndarray, "H W 3"]
+AnyPixels: TypeAlias = UInt8[np.ndarray, "_ _ 3"]
 Colour = tuple[int, int, int]
 
 LEFT: Colour = (255, 140, 0)
@@ -108,7 +109,7 @@ def _width(points: np.ndarray, box: np.ndarray | None) -> float:
     return min(max(extent / 100, 1.0), 8.0) if np.isfinite(extent) else 1.0
 
 
-def enlarged(image: Pixels, side: int) -> tuple[Pixels, float]:
+def enlarged(image: AnyPixels, side: int) -> tuple[AnyPixels, float]:
     """The image with its longer side at least `side` pixels, and the factor; points move to (p + 0.5) * factor - 0.5."""
     factor = max(1.0, side / max(image.shape[:2]))
     if factor == 1.0:
@@ -117,7 +118,7 @@ def enlarged(image: Pixels, side: int) -> tuple[Pixels, float]:
     return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), factor
 
 
-def titled(image: Pixels, title: str) -> Pixels:
+def titled(image: AnyPixels, title: str) -> AnyPixels:
     """The image under a strip with a line of text."""
     height, scale = 22, 0.45
     strip = np.full((height, image.shape[1], 3), 32, np.uint8)
@@ -126,12 +127,12 @@ def titled(image: Pixels, title: str) -> Pixels:
     return np.concatenate((strip, image))
 
 
-def beside(images: Sequence[Pixels]) -> Pixels:
+def beside(images: Sequence[AnyPixels]) -> AnyPixels:
     """Images in one row."""
     return contact_sheet(images, len(images))
 
 
-def contact_sheet(images: Sequence[Pixels], columns: int = 4, *, gap: int = 4) -> Pixels:
+def contact_sheet(images: Sequence[AnyPixels], columns: int = 4, *, gap: int = 4) -> AnyPixels:
     """Images in rows of `columns`, each in the middle of a cell as large as the largest.
 
     Raises:

@@ -49,7 +49,7 @@ class _Person:
     @property
     def size(self) -> tuple[float, float]:
         """Height and width; infinite where the file does not say."""
-        return self.image.get("height") or math.inf, self.image.get("width") or math.inf
+        return float(self.image.get("height") or math.inf), float(self.image.get("width") or math.inf)
 
     def labelled(self) -> np.ndarray:
         """The labelled keypoints, n x 2."""
@@ -109,6 +109,7 @@ def _keypoint_list(person: _Person) -> None:
     values, wanted = person.annotation.get("keypoints"), 3 * len(person.skeleton)
     if values is None:
         person.annotation["keypoints"] = [0] * wanted
+        person.annotation["num_keypoints"] = 0
         person.report("keypoints missing", "no `keypoints`", "none labelled")
     elif not isinstance(values, list) or len(values) != wanted:
         count = len(values) if isinstance(values, list) else repr(values)
@@ -122,11 +123,11 @@ def _keypoint_values(person: _Person) -> None:
     h, w = person.size
     before = len(person.labelled())
     for k, name in enumerate(person.skeleton.keypoints):
-        x, y, v = values[3 * k : 3 * k + 3]
+        x, y, v = (float(value) for value in values[3 * k : 3 * k + 3])
         kind = _keypoint_fault(x, y, v, h, w)
         if kind is None:
             continue
-        state = min(int(v), 2) if v > 2 and math.isfinite(v) and _keypoint_fault(x, y, 2, h, w) is None else 0
+        state = min(int(v), 2) if v > 2 and math.isfinite(v) and _keypoint_fault(x, y, 2.0, h, w) is None else 0
         values[3 * k : 3 * k + 3] = [x, y, 2] if state else [0, 0, 0]
         person.report(kind, f"{name} is {x:g}, {y:g}, {v:g}", "visibility 2" if state else "not labelled")
     if person.annotation.get("num_keypoints") == before:

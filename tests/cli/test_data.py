@@ -1,0 +1,123 @@
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from poise.cli.main import main
+from poise.data.images import read_image
+
+spec = importlib.util.spec_from_file_location("fake_coco", Path(__file__).parents[1] / "data" / "fakes" / "coco.py")
+fake = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(fake)
+
+
+@pytest.fixture
+def coco(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    return fake.write(tmp_path / "coco")
+
+
+def run(*words) -> int:
+    return main(["data", *map(str, words)])
+
+
+@pytest.mark.parametrize("command", ["split", "stats", "draw", "check"])
+def test_help_has_an_example(command, capsys):
+    assert run(command, "--help") == 0
+    assert f"poise data {command} " in capsys.readouterr().out.split("positional")[0].split("For example")[1]
+
+
+def test_split_writes_two_files(coco, tmp_path, capsys):
+    assert run("split", coco[0], "--share", 0.5, "--group", "sequence", "--out", tmp_path / "parts") == 0
+    parts = [json.loads((tmp_path / "parts" / f"{name}.json").read_text()) for name in ("train", "val")]
+    assert [len(p["images"]) for p in parts] == [2, 2]
+    assert {i["sequence"] for i in parts[0]["images"]}.isdisjoint(i["sequence"] for i in parts[1]["images"])
+    assert "2 images" in capsys.readouterr().out
+
+
+def test_stats_prints_counts_sigmas_and_channels(coco, capsys):
+    assert run("stats", coco[0]) == 0
+    out = capsys.readouterr().out
+    assert "4 images (1 without annotations), 5 annotations, 1 crowds" in out
+    assert "sigmas: given" in out
+    assert "mean" not in out.splitlines()[-1]
+    assert run("stats", coco[0], "--images", coco[1]) == 0
+    assert "4 images read: 40 to 64 wide, 33 to 60 high" in capsys.readouterr().out
+
+
+def test_draw_writes_a_picture_beside_its_mirror(coco, tmp_path, capsys):
+    assert run("draw", coco[0], "--images", coco[1], "--out", tmp_path / "drawn", "--side", 100) == 0
+    found = sorted((tmp_path / "drawn").iterdir())
+    assert len(found) == 3, "the image without people is not drawn"
+    assert read_image(found[0]).shape == (3, 75 + 22, 204)
+    assert "3 pictures" in capsys.readouterr().out
+
+
+def test_draw_leaves_out_what_it_cannot_read_and_says_so(coco, tmp_path, capsys):
+    (coco[1] / "000000000001.jpg").write_bytes(b"no")
+    assert run("draw", coco[0], "--images", coco[1], "--out", tmp_path / "drawn") == 1
+    assert "2 pictures" in capsys.readouterr().out
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
+
+
+def test_check_is_content_with_a_sound_file(coco, capsys):
+    assert run("check", coco[0], "--images", coco[1]) == 0
+    assert "nothing wrong found" in capsys.readouterr().out
+
+
+def test_check_reports_then_mends_then_is_content(coco, tmp_path, capsys):
+    document = json.loads(coco[0].read_text())
+    document["annotations"][0]["area"] = 0
+    document["annotations"][1]["id"] = 0
+    coco[0].write_text(json.dumps(document))
+    assert run("check", coco[0], "--images", coco[1]) == 1
+    out = capsys.readouterr().out
+    assert "area is zero" in out
+    assert "2 things wrong; --fix OUT mends 2" in out
+    assert run("check", coco[0], "--images", coco[1], "--fix", tmp_path / "mended.json") == 0
+    out = capsys.readouterr().out
+    assert "of the segmentation" in out
+    assert "2 mended, 0 left" in out
+    assert json.loads(coco[0].read_text()) == document, "the original stays"
+    assert run("check", tmp_path / "mended.json", "--images", coco[1]) == 0
+
+
+def test_check_leaves_with_1_when_something_cannot_be_mended(coco, tmp_path, capsys):
+    document = json.loads(coco[0].read_text())
+    document["categories"][0]["keypoints"][1] = "nose"
+    coco[0].write_text(json.dumps(document))
+    assert run("check", coco[0], "--fix", tmp_path / "mended") == 1
+    assert "only you can know" in capsys.readouterr().out
+
+
+def test_check_of_two_files_finds_what_they_share(coco, tmp_path, capsys):
+    run("split", coco[0], "--share", 0.5, "--out", tmp_path / "parts")
+    parts = tmp_path / "parts" / "train.json", tmp_path / "parts" / "val.json"
+    assert run("check", *parts, "--images", coco[1]) == 0
+    assert run("check", coco[0], parts[1], "--images", coco[1]) == 1
+    assert "image in both files" in capsys.readouterr().out
+    assert run("check", coco[0], parts[1], "--images", coco[1], "--fix", tmp_path / "mended") == 0
+    mended = json.loads((tmp_path / "mended" / coco[0].name).read_text())
+    assert len(mended["images"]) == 2
+
+
+@pytest.mark.parametrize("kind", ["captions", "instances"])
+def test_check_names_the_file_to_use_instead(kind, tmp_path, capsys):
+    path = tmp_path / f"{kind}_val2017.json"
+    row = {"id": 1, "image_id": 1, "caption": "x"} if kind == "captions" else {"id": 1, "image_id": 1, "bbox": [1, 2, 3, 4]}
+    path.write_text(json.dumps({"images": [{"id": 1}], "annotations": [row]}))
+    assert run("check", path) == 1
+    assert "person_keypoints_val2017.json" in capsys.readouterr().err
+
+
+def test_a_copy_never_overwrites_an_original(coco, capsys):
+    assert run("check", coco[0], "--fix", coco[0]) == 1
+    assert run("check", coco[0], "--fix", coco[0].parent) == 1
+    assert "overwrite" in capsys.readouterr().err
+
+
+def test_an_unwritable_place_is_one_sentence(coco, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert run("split", coco[0], "--out", tmp_path / "file" / "parts") == 1
+    assert "cannot be written" in capsys.readouterr().err

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+import torch
+
+from poise.errors import InputError
+from poise.skeletons import COCO17, LSP14
+from poise.viz.draw import LEFT, RIGHT, contact_sheet, draw_mask, draw_people, enlarged, titled
+
+WHITE = np.full((120, 100, 3), 255, np.uint8)
+
+
+def body(*, seed=0):
+    xy = torch.from_numpy(np.random.default_rng(seed).uniform(20, 80, (1, 17, 2))).float()
+    return xy, torch.full((1, 17), 2)
+
+
+def test_left_is_warm_and_right_is_cool():
+    xy, visible = torch.zeros(1, 17, 2), torch.zeros(1, 17, dtype=torch.int64)
+    for name, place in (("left_wrist", (20.0, 30.0)), ("right_wrist", (70.0, 90.0))):
+        xy[0, COCO17.index(name)] = torch.tensor(place)
+        visible[0, COCO17.index(name)] = 2
+    drawn = draw_people(WHITE, xy, visible, COCO17)
+    assert tuple(drawn[30, 20]) == LEFT
+    assert tuple(drawn[90, 70]) == RIGHT
+    assert (drawn[60, 45] == 255).all()
+
+
+def test_the_image_given_stays_as_it_is():
+    before = WHITE.copy()
+    assert (draw_people(WHITE, *body(), COCO17) != WHITE).any()
+    assert np.array_equal(WHITE, before)
+
+
+def test_hidden_keypoints_are_hollow_and_unlabelled_ones_absent():
+    xy = torch.full((1, 14, 2), 50.0)
+    xy[0, 1] = torch.tensor([50.0, 110.0])
+    big = torch.tensor([[0.0, 0.0, 100.0, 900.0]])
+    state = torch.zeros(1, 14, dtype=torch.int64)
+    state[0, 0] = 1
+    drawn = draw_people(WHITE, xy, state, LSP14, boxes=big)
+    assert (drawn[50, 50] == 255).all(), "hollow"
+    assert (drawn[35:65, 35:65] != 255).any(), "but a ring"
+    state[0, 0] = 2
+    assert (draw_people(WHITE, xy, state, LSP14)[50, 50] != 255).any()
+    state[0, 0] = 0
+    assert (draw_people(WHITE, xy, state, LSP14) == 255).all()
+
+
+def test_scores_decide_what_is_drawn_and_numbers_that_are_not_finite_are_not():
+    xy, _ = body()
+    assert (draw_people(WHITE, xy, torch.full((1, 17), 0.1), COCO17) == 255).all()
+    assert (draw_people(WHITE, xy, torch.full((1, 17), 0.9), COCO17) != 255).any()
+    assert (draw_people(WHITE, xy * float("nan"), torch.full((1, 17), 0.9), COCO17) == 255).all()
+
+
+def test_points_far_outside_do_no_harm():
+    xy, visible = body()
+    assert draw_people(WHITE, xy * 1e9, visible, COCO17, boxes=torch.tensor([[-1e9, 0.0, 1e9, 5.0]])).shape == WHITE.shape
+
+
+def test_lines_grow_with_the_person():
+    small = draw_people(np.full((900, 900, 3), 255, np.uint8), *body(), COCO17)
+    xy, visible = body()
+    large = draw_people(np.full((900, 900, 3), 255, np.uint8), xy * 10, visible, COCO17)
+    share = [(i != 255).any(axis=2).sum() for i in (small, large)]
+    assert share[1] > 15 * share[0], "ten times as long, and wider"
+
+
+def test_arrays_are_drawn_as_tensors_are():
+    xy, visible = body()
+    assert (draw_people(WHITE, xy.numpy(), visible.numpy(), COCO17) == draw_people(WHITE, xy, visible, COCO17)).all()
+    assert (draw_people(WHITE, torch.zeros(0, 17, 2), torch.zeros(0, 17), COCO17) == 255).all()
+
+
+def test_another_number_of_keypoints_is_refused():
+    with pytest.raises(InputError, match="17 keypoints cannot be drawn as 'lsp14'"):
+        draw_people(WHITE, *body(), LSP14)
+
+
+def test_masks_titles_sheets_and_enlarging():
+    mask = np.zeros((120, 100), bool)
+    mask[:10] = True
+    assert (draw_mask(WHITE, mask)[10:] == 255).all()
+    assert (draw_mask(WHITE, mask)[:10] != 255).any(axis=2).all()
+    assert titled(WHITE, "größer").shape == (142, 100, 3)
+    sheet = contact_sheet([WHITE, WHITE[:60], WHITE], 2, gap=4)
+    assert sheet.shape == (244, 204, 3)
+    assert (sheet[30 + 5, 150] == 255).all()
+    with pytest.raises(InputError, match="needs images"):
+        contact_sheet([])
+    image, factor = enlarged(WHITE, 240)
+    assert (image.shape, factor) == ((240, 200, 3), 2.0)
+    assert enlarged(WHITE, 50)[1] == 1.0
