@@ -1,24 +1,34 @@
 """`poise evaluate`: the COCO protocol and PCK."""
 
 from pathlib import Path
+from typing import Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
+
+_Model = Annotated[Path, arg(metavar="FILE")]
+_File = Annotated[Path, arg(metavar="FILE")]
+_Images = Annotated[Path | None, arg(metavar="DIR")]
+_Boxes = Annotated[str, arg(metavar="gt|FILE")]
+_Score = Annotated[float | None, arg(metavar="T")]
+_Nms = Annotated[str | None, arg(metavar="T|off")]
+_Out = Annotated[Path | None, arg(metavar="FILE.json")]
+_Name = Annotated[str | None, arg(metavar="NAME")]
 
 
 def run(
-    model: Positional[Path],
+    model: Positional[_Model],
     *,
-    annotations: Path,
-    images: Path | None = None,
-    boxes: str = "gt",
+    annotations: _File,
+    images: _Images = None,
+    boxes: _Boxes = "gt",
     min_box_score: float = 0.0,
-    min_keypoint_score: float | None = None,
-    oks_nms: str | None = None,
+    min_keypoint_score: _Score = None,
+    oks_nms: _Nms = None,
     flip: bool = True,
-    out: Path | None = None,
+    out: _Out = None,
     self_test: bool = False,
-    device: str | None = None,
-    precision: str | None = None,
+    device: _Name = None,
+    precision: _Name = None,
     batch: int = 32,
     workers: int = 2,
 ) -> int:

@@ -160,9 +160,11 @@ def look(model: TopDown, views: Sequence[Float[Tensor, "3 h w"]], setting: Setti
     training = model.training
     model.eval().to(setting.device).to(memory_format=torch.channels_last)
     try:
-        with torch.inference_mode(), autocast(setting.device, setting.precision):
+        with torch.inference_mode():
             images = torch.stack(list(views)).to(setting.device).contiguous(memory_format=torch.channels_last)
-            points = model.predict(images, flip=setting.flip)
+            with autocast(setting.device, setting.precision):
+                output = model.answer(images, flip=setting.flip)
+            points = model.codec.decode(output)
     finally:
         model.train(training)
     return Points(points.xy.cpu(), points.score.cpu())

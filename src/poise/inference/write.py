@@ -2,17 +2,20 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
-import cv2
 import numpy as np
-from jaxtyping import UInt8
 
-from poise.errors import WriteError
+from poise.data.images import write_image
+from poise.errors import InputError, WriteError
 from poise.geometry import to_xywh
+from poise.inference.people import Found
+from poise.inference.sources import Source, SourceBoxes
+from poise.models.topdown import TopDown
 from poise.structures import Poses
+from poise.viz.draw import draw_people
 
 
 def writable_folder(path: Path | str) -> Path:
@@ -61,18 +64,6 @@ def write_json(value: Any, path: Path | str) -> Path:
     return write_bytes(json.dumps(value).encode(), path)
 
 
-def write_picture(image: UInt8[np.ndarray, "H W 3"], path: Path | str) -> Path:
-    """Write an RGB picture; the suffix says in which format.
-
-    Raises:
-        WriteError: The place cannot be written.
-    """
-    done, data = cv2.imencode(Path(path).suffix, image[..., ::-1])
-    if not done:
-        raise WriteError(f"the picture {str(path)!r} cannot be encoded; use .jpg or .png")
-    return write_bytes(data.tobytes(), path)
-
-
 def prediction_rows(poses: Poses, *, image_id: int, categories: Sequence[int]) -> list[dict[str, Any]]:
     """Poses as rows of `predictions.json`: the form of COCO's results, with file name and box (x, y, width, height)."""
     triples = np.concatenate((poses.xy.numpy(), poses.score.numpy()[..., None]), axis=-1).reshape(len(poses), -1)
@@ -88,3 +79,71 @@ def prediction_rows(poses: Poses, *, image_id: int, categories: Sequence[int]) -
         }
         for row in range(len(poses))
     ]
+
+
+@final
+class Writer:
+    """Writes the picture of every image as it comes, and all rows at the end.
+
+    Args:
+        folder: For the pictures and `predictions.json`.
+        model: Whose skeleton is drawn.
+        sources: The images.
+        where: The boxes people were looked for in; they are drawn.
+        min_score: People with a lower score are left out.
+
+    Raises:
+        InputError: A picture would take the place of one of the images.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        model: TopDown,
+        sources: Sequence[Source],
+        where: Mapping[int, SourceBoxes] | None,
+        *,
+        min_score: float = 0.0,
+    ) -> None:
+        self.folder, self.model, self.where, self.min_score = folder, model, where, min_score
+        self.rows: list[dict[str, Any]] = []
+        self.lost_boxes = 0
+        taken = {source.path.resolve() for source in sources}
+        hit = next((s for s in sources if self._picture(s.name).resolve() in taken), None)
+        if hit is not None:
+            raise InputError(f"the picture of {hit.name!r} would overwrite an image; give another folder with --out")
+
+    def add(self, found: Found) -> None:
+        """Draw an image and keep its rows.
+
+        Raises:
+            WriteError: The place cannot be written.
+        """
+        key = found.poses.key
+        known = None if self.where is None else self.where[key.image_id].categories
+        categories = [1] * len(found.poses) if known is None else [known[row] for row in found.rows]
+        self.lost_boxes += 0 if known is None else len(known) - len(found.rows)
+        kept = (found.poses.pose_score >= self.min_score).nonzero().flatten()
+        poses = found.poses.select(kept)
+        self.rows += prediction_rows(poses, image_id=key.image_id, categories=[categories[i] for i in kept.tolist()])
+        drawn = draw_people(
+            found.image.permute(1, 2, 0).numpy(),
+            poses.xy,
+            poses.score,
+            self.model.skeleton,
+            boxes=None if self.where is None else poses.boxes,
+            min_score=self.model.preprocess.min_keypoint_score,
+        )
+        write_image(self._picture(key.file_name), drawn)
+
+    def finish(self) -> Path:
+        """Write `predictions.json`.
+
+        Raises:
+            WriteError: The place cannot be written.
+        """
+        return write_json(self.rows, self.folder / "predictions.json")
+
+    def _picture(self, name: str) -> Path:
+        flat = name.replace("/", "_")
+        return self.folder / (flat if flat.lower().endswith((".jpg", ".jpeg")) else f"{flat}.jpg")

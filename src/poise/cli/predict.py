@@ -1,0 +1,78 @@
+"""`poise predict`: keypoints on photographs."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+_Sources = Annotated[tuple[str, ...], arg(metavar="SOURCE [SOURCE ...]")]
+_Model = Annotated[Path | None, arg(metavar="FILE")]
+_Boxes = Annotated[Path | None, arg(metavar="FILE")]
+_Name = Annotated[str | None, arg(metavar="NAME")]
+
+
+def run(
+    sources: Positional[_Sources],
+    *,
+    model: _Model = None,
+    boxes: _Boxes = None,
+    min_score: float = 0.0,
+    out: Path = Path("poise-predictions"),
+    device: _Name = None,
+    precision: _Name = None,
+    batch: int = 32,
+    workers: int = 2,
+) -> int:
+    """Find keypoints on images; writes predictions.json and the images with the people drawn on them.
+
+    For example:
+
+        poise predict photos holiday/*.jpg --model model.safetensors --boxes detections.json --out found
+
+    Args:
+        sources: Image files, folders, or patterns in quotes.
+        model: Model file.
+        boxes: A detector's JSON list of image_id, bbox (x, y, width, height), score; rows may have file_name, else the images'
+            names are the ids. Without it every image is one person.
+        min_score: People with a lower score are left out.
+        out: Folder for the results.
+        device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
+        precision: fp32 or bf16; by default bf16 where it is faster.
+        batch: People at a time.
+        workers: Threads that read images.
+    """
+    from rich.console import Console
+
+    from poise.cli._scores import print_skipped, say, with_bar
+    from poise.errors import ImageError, InputError
+    from poise.inference.people import Setting, Skipped, find_people
+    from poise.inference.sources import boxes_of, find_images, requests_of
+    from poise.inference.write import Writer, writable_folder
+    from poise.zoo.file import load
+
+    if model is None:
+        raise InputError(
+            "no model was given; `poise demo` and `poise train` make one, `poise import NAME CHECKPOINT` turns an official "
+            "checkpoint into one (`poise zoo` lists them). Then: poise predict SOURCE --model FILE.safetensors"
+        )
+    console = Console()
+    images = find_images(sources, without=out)
+    where = None if boxes is None else boxes_of(boxes, images)
+    network = load(model)
+    setting = Setting.of(network, device=device, precision=precision, batch=batch, workers=workers)
+    writer = Writer(writable_folder(out), network, images, where, min_score=min_score)
+    requests = requests_of(images, where)
+    skipped: list[Skipped] = []
+    for found in with_bar(find_people(network, requests, setting, skipped=skipped), len(requests)):
+        writer.add(found)
+    if requests and len(skipped) == len(requests):
+        first = skipped[0].reason
+        raise ImageError(first if len(skipped) == 1 else f"none of the {len(skipped)} images could be used; the first: {first}")
+    path = writer.finish()
+    print_skipped(console, skipped, "nothing was written for it" if len(skipped) == 1 else "nothing was written for them")
+    if len(requests) < len(images):
+        say(console, f"{len(images) - len(requests)} images have no boxes; nobody was looked for in them")
+    if writer.lost_boxes:
+        say(console, f"{writer.lost_boxes} boxes lie outside their image; nobody was looked for in them")
+    say(console, f"{len(writer.rows)} people in {len(requests) - len(skipped)} images: {path} and pictures beside it")
+    return 0

@@ -1,0 +1,150 @@
+"""Images to look at: files, folders and patterns, and the boxes that belong to them."""
+
+import glob
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poise.data.boxes import PersonBoxes, read_boxes
+from poise.data.images import SUFFIXES, read_image
+from poise.errors import InputError, ReadError
+from poise.inference.people import Request
+from poise.structures import Key
+
+
+@final
+@dataclass(frozen=True)
+class Source:
+    """An image to look at.
+
+    Attributes:
+        path: Where it is.
+        name: What it is called in results: its path below the folder that was given, or its file name.
+        image_id: The number its name is, where all names are different numbers; else its place, from 1.
+    """
+
+    path: Path
+    name: str
+    image_id: int
+
+
+def find_images(sources: Sequence[str], *, without: Path | None = None) -> list[Source]:
+    """The images of files, folders (with the folders in them) and patterns such as `photos/*.jpg`, each once, in order.
+
+    Args:
+        sources: As typed.
+        without: Files below this folder are not taken: results of an earlier run.
+
+    Raises:
+        InputError: There are no sources.
+        ReadError: A file, folder or pattern gives nothing.
+    """
+    if not sources:
+        raise InputError("no images were given; name files, folders or patterns")
+    found: dict[Path, tuple[Path, str]] = {}
+    for text in sources:
+        for path, name in _images_of(text, without):
+            found.setdefault(path.resolve(), (path, name))
+    count = Counter(name for _, name in found.values())
+    named = [(path, name if count[name] == 1 else path.as_posix().lstrip("/")) for path, name in found.values()]
+    stems = [path.stem for path, _ in named]
+    numbered = all(s.isascii() and s.isdigit() and int(s) > 0 for s in stems) and len({int(s) for s in stems}) == len(stems)
+    return [Source(path, name, int(path.stem) if numbered else i) for i, (path, name) in enumerate(named, start=1)]
+
+
+def _images_of(text: str, without: Path | None) -> list[tuple[Path, str]]:
+    path = Path(text)
+    if path.is_dir():
+        inside = [p for p in sorted(path.rglob("*")) if _is_image(p, without)]
+        if not inside:
+            raise ReadError(f"the folder {text!r} holds no images ({', '.join(sorted(SUFFIXES))})")
+        return [(p, p.relative_to(path).as_posix()) for p in inside]
+    if path.exists():
+        return [(path, path.name)]
+    matches = [p for p in map(Path, sorted(glob.glob(text, recursive=True))) if _is_image(p, without)]  # noqa: PTH207
+    if not matches:
+        what = "no image is called" if glob.has_magic(text) else "there is no file or folder"
+        raise ReadError(f"{what} {text!r}; check the path")
+    return [(p, p.name) for p in matches]
+
+
+def _is_image(path: Path, without: Path | None) -> bool:
+    inside = without is not None and without.resolve() in path.resolve().parents
+    return path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".") and not inside
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class SourceBoxes:
+    """Where to look for people in one image."""
+
+    boxes: Float[Tensor, "n 4"]
+    scores: Float[Tensor, " n"]
+    categories: list[int]
+
+
+def boxes_of(path: Path | str, sources: Sequence[Source]) -> dict[int, SourceBoxes]:
+    """A detector's file for these images, by the image ids of the sources; images without boxes are left out.
+
+    A row belongs to an image if it has its `file_name`, or else if the image's name is the number `image_id` (as COCO's are).
+
+    Args:
+        path: JSON list of image_id, bbox (x, y, width, height), score, and if wanted category_id and file_name.
+        sources: The images.
+
+    Raises:
+        ReadError: The file is missing or unreadable.
+        AnnotationError: It is no list of detections.
+        InputError: No box belongs to any of the images.
+    """
+    read_boxes(path)  # says what is wrong with the file
+    rows = json.loads(Path(path).read_bytes())
+    ids = {str(row["file_name"]): row["image_id"] for row in rows if "file_name" in row and "image_id" in row}
+    categories = sorted({int(row.get("category_id", 1)) for row in rows})
+    parts = {category: read_boxes(path, categories={category}) for category in categories}
+    found = {s.image_id: _boxes_in(parts, number) for s in sources if (number := _number(s, ids)) is not None}
+    found = {image: boxes for image, boxes in found.items() if boxes.categories}
+    if not found:
+        raise InputError(
+            f"none of the boxes in {str(path)!r} belongs to these images; a row needs the image's `file_name`, "
+            f"or the image's name must be the number `image_id`"
+        )
+    return found
+
+
+def _number(source: Source, ids: Mapping[str, int]) -> int | None:
+    for name in (source.name, source.path.name):
+        if name in ids:
+            return ids[name]
+    return int(source.path.stem) if source.path.stem.isascii() and source.path.stem.isdigit() else None
+
+
+def _boxes_in(parts: Mapping[int, PersonBoxes], image: int) -> SourceBoxes:
+    found = {category: part.of(image) for category, part in parts.items()}
+    return SourceBoxes(
+        torch.cat([torch.zeros(0, 4), *(boxes for boxes, _ in found.values())]),
+        torch.cat([torch.zeros(0), *(scores for _, scores in found.values())]),
+        [category for category, (boxes, _) in found.items() for _ in boxes],
+    )
+
+
+def requests_of(sources: Sequence[Source], where: Mapping[int, SourceBoxes] | None) -> list[Request]:
+    """What to look for: in the boxes of each image that has some, or without boxes in every image as a whole."""
+    kept = [s for s in sources if where is None or s.image_id in where]
+    return [
+        Request(
+            Key(s.name, s.image_id),
+            partial(read_image, s.path),
+            None if where is None else where[s.image_id].boxes,
+            None if where is None else where[s.image_id].scores,
+        )
+        for s in kept
+    ]
