@@ -25,7 +25,7 @@ def main() -> None:
         val=FigureDataset(8, seed=2),  # another seed: other drawings
         epochs=1,
         batch=8,
-        augmentation=Augmentation(scale=0.2, rotation=20),
+        augmentation=Augmentation(scale=0.2, rotation=20.0),
         optimizer=Optimizer(rate=1e-3),
     )
     result = fit(recipe, out=Path("train_and_predict"), seed=0, workers=0)
