@@ -9,7 +9,6 @@ from poise.data.figures.coat import Colour, colour, mixed
 from poise.dims import Size
 
 Image = NDArray[np.uint8]
-Mask = NDArray[np.uint8]
 
 SKIES = (((130.0, 180.0, 230.0), 3.0), ((200.0, 205.0, 210.0), 2.0), ((240.0, 190.0, 150.0), 1.0), ((40.0, 46.0, 70.0), 1.0))
 """Blue, overcast, evening, night; and how often."""
@@ -25,16 +24,11 @@ def backdrop(rng: np.random.Generator, size: Size) -> Image:
     return image
 
 
-def occluder(rng: np.random.Generator, image: Image, mask: Mask, *, box: tuple[float, float, float, float]) -> None:
-    """Put something in front of a part of `box`: into the image, and as 255 into `mask`."""
+def occluder(rng: np.random.Generator, image: Image, *, box: tuple[float, float, float, float]) -> None:
+    """Put something in front of a part of `box` (x0, y0, x1, y1), more often low than high."""
     x0, y0, x1, y1 = box
     place = (rng.uniform(x0, x1), rng.uniform(y0 + 0.15 * (y1 - y0), y1))
-    reach = rng.uniform(0.07, 0.19) * max(x1 - x0, y1 - y0)
-    state = rng.bit_generator.state
-    _thing(rng, image, colour(rng), place=place, reach=reach)
-    rng.bit_generator.state = state
-    colour(rng)
-    _thing(rng, mask[..., None], (255.0, 255.0, 255.0), place=place, reach=reach)
+    _thing(rng, image, colour(rng), place=place, reach=rng.uniform(0.07, 0.19) * max(x1 - x0, y1 - y0))
 
 
 def shadow(image: NDArray[np.float32], *, place: tuple[float, float], reach: tuple[float, float]) -> None:
@@ -163,7 +157,7 @@ def _box(rng: np.random.Generator, image: Image, tint: Colour, *, place: tuple[f
     cv2.fillConvexPoly(image, _fixed(corners), tint, cv2.LINE_AA, 4)
     front = corners * (1, 1)
     front[:2] = 0.5 * (corners[:2] + corners[[3, 2]])
-    cv2.fillConvexPoly(image, _fixed(front), mixed(tint, (0.0, 0.0, 0.0), 0.15 if image.shape[2] == 3 else 0.0), cv2.LINE_AA, 4)
+    cv2.fillConvexPoly(image, _fixed(front), mixed(tint, (0.0, 0.0, 0.0), 0.15), cv2.LINE_AA, 4)
 
 
 def _stone(rng: np.random.Generator, image: Image, tint: Colour, *, place: tuple[float, float], reach: float) -> None:
@@ -181,7 +175,7 @@ def _tube(rng: np.random.Generator, image: Image, tint: Colour, *, place: tuple[
     steps = np.stack((np.cos(angles), np.sin(angles)), axis=1) * reach * 1.6
     line = np.array(place) + np.concatenate((-steps[:1], [[0, 0]], steps[1:]))
     wide = max(2, int(reach * rng.uniform(0.2, 0.55)))
-    dark = mixed(tint, (0.0, 0.0, 0.0), 0.35) if image.shape[2] == 3 else tint
+    dark = mixed(tint, (0.0, 0.0, 0.0), 0.35)
     for width, shade in ((wide, dark), (max(1, wide // 2), tint)):
         cv2.polylines(image, [_fixed(line)], False, shade, width, cv2.LINE_AA, 4)
 
@@ -191,5 +185,5 @@ def _leaves(rng: np.random.Generator, image: Image, tint: Colour, *, place: tupl
     spots = np.array(place) + rng.normal(0, 0.45 * reach, (count, 2))
     shades, sizes = rng.uniform(-0.35, 0.35, count), rng.uniform(0.12, 0.38, count) * reach
     for (x, y), shade, r in zip(_fixed(spots).tolist(), shades.tolist(), _fixed(sizes).tolist(), strict=True):
-        leaf = mixed(tint, (255.0, 255.0, 255.0) if shade > 0 else (0.0, 0.0, 0.0), abs(shade)) if image.shape[2] == 3 else tint
+        leaf = mixed(tint, (255.0, 255.0, 255.0) if shade > 0 else (0.0, 0.0, 0.0), abs(shade))
         cv2.circle(image, (x, y), max(r, 16), leaf, -1, cv2.LINE_AA, 4)

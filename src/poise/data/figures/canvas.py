@@ -20,6 +20,9 @@ Values = NDArray[np.floating[Any]]
 Box = tuple[int, int, int, int]
 """First column and row, then those after the last ones."""
 
+FINEST = 0.45
+"""Radius in pixels below which nothing is drawn, and no end of a part is thinner."""
+
 
 @final
 @dataclass(frozen=True)
@@ -86,7 +89,9 @@ class Canvas:
         ends = np.array([(p.start, p.end) for p in figure.parts]).reshape(-1, 3)
         seen = camera.project(ends).reshape(-1, 2, 4)
         for i in np.argsort(seen[:, :, 2].sum(axis=1), kind="stable"):
-            self._paint(figure.parts[i], _Axis.of(figure.parts[i], seen[i]), light)
+            axis = _Axis.of(figure.parts[i], seen[i])
+            if max(axis.radii) > FINEST:
+                self._paint(figure.parts[i], axis, light)
         self.owner[self.inside] = number
 
     def _paint(self, part: Part, axis: "_Axis", light: Light) -> None:
@@ -98,11 +103,14 @@ class Canvas:
         surface = _Surface.of(axis, (x0, y0, x1, y1))
         window = (slice(y0, y1), slice(x0, x1))
         picture, behind = self.image[window], self.depth[window]
-        alpha = surface.cover * np.clip((surface.depth - behind) * 0.7 + 0.5, 0, 1)
+        alpha = surface.cover * _share((surface.depth - behind) * 0.7 + 0.5)
         lit = surface.towards(*light.direction)
         shade = (light.ambient + light.lamp * np.maximum(lit, 0)) * (0.72 + 0.28 * surface.rise)
         colour = _coloured(part, surface, pixels=axis.pixels)
-        picture += alpha[..., None] * (colour * shade[..., None] - picture)
+        colour *= _threefold(shade)
+        colour -= picture
+        colour *= _threefold(alpha)
+        picture += colour
         np.copyto(behind, surface.depth, where=alpha > 0.5)
         self.inside[window] |= surface.cover > 0.5
 
@@ -144,7 +152,7 @@ class _Axis:
         ux, uy = ((bx - ax) / length, (by - ay) / length) if length > 1e-3 else (0.0, 1.0)
         across, cap, thick = _support(part, ux, uy)
         middle = 0.5 * (near_a + near_b)
-        r0, r1, r2 = (max(float(r) * n * across, 0.45) for r, n in zip(part.radii, (near_a, middle, near_b), strict=True))
+        r0, r1, r2 = (max(float(r) * n * across, FINEST) for r, n in zip(part.radii, (near_a, middle, near_b), strict=True))
         return cls(ax, ay, (az, bz), length, ux, uy, (r0, r1, r2), cap, thick, middle)
 
     @property
@@ -192,7 +200,7 @@ class _Surface:
         ys = np.arange(y0, y1, dtype=np.float32)[:, None] - axis.y
         along = xs * axis.ux + ys * axis.uy
         across = ys * axis.ux - xs * axis.uy
-        reached: Values = np.clip(along, 0, axis.length)
+        reached: Values = np.minimum(np.maximum(along, 0), axis.length)
         t = reached * (1 / max(axis.length, 1e-3))
         r0, r1, r2 = axis.radii
         radius = r0 + t * ((4 * r1 - 3 * r0 - r2) + t * (2 * (r0 + r2) - 4 * r1))
@@ -200,7 +208,7 @@ class _Surface:
         inverse = 1 / radius
         side, over = across * inverse, (along - reached) * (1 / axis.cap) * inverse
         squared = side * side + over * over
-        cover = np.clip((1 - np.sqrt(squared)) * radius + 0.5, 0, 1)
+        cover = _share((1 - np.sqrt(squared)) * radius + 0.5)
         rise = np.sqrt(np.maximum(1 - squared, 0))
         start, end = axis.depths
         depth = start + (end - start) * t + rise * radius * axis.thick
@@ -233,8 +241,8 @@ def _coloured(part: Part, surface: _Surface, *, pixels: float) -> NDArray[np.flo
     if trim is not None:
         x, y, z = map(float, trim.direction)
         border = trim.along * surface.t + surface.towards(x, y, z)
-        share = np.clip((border - trim.offset) * trim.sharp + 0.5, 0, 1)[..., None]
-        colour += share * (_wrapped(trim.coat, u, v) - colour)
+        share = _share((border - trim.offset) * trim.sharp + 0.5)
+        colour += _threefold(share) * (_wrapped(trim.coat, u, v) - colour)
     return colour
 
 
@@ -243,3 +251,14 @@ def _wrapped(coat: Coat, u: Values, v: Values) -> NDArray[np.float32]:
     density = np.float32(coat.density)
     seen = cv2.remap(coat.tile, u * density, v * density, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     return seen.astype(np.float32)
+
+
+def _share(values: Values) -> Values:
+    """Cut to 0..1, in place."""
+    np.maximum(values, 0, out=values)
+    return np.minimum(values, 1, out=values)
+
+
+def _threefold(values: Values) -> NDArray[np.float32]:
+    """The same for red, green and blue; quicker to work with than a broadcast over three."""
+    return cv2.cvtColor(values, cv2.COLOR_GRAY2RGB).astype(np.float32, copy=False)

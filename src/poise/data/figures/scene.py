@@ -167,22 +167,24 @@ def _occluded(rng: np.random.Generator, canvas: Canvas, boxes: list[Box]) -> Non
     """Put things in front of some of the figures."""
     for box in boxes:
         for _ in range(pick(rng, ((0, 0.68), (1, 0.24), (2, 0.08)))):
-            over = canvas.image.astype(np.uint8)
-            mask = np.zeros(canvas.owner.shape, np.uint8)
-            occluder(rng, over, mask, box=box)
-            np.copyto(canvas.image, over, where=mask[..., None] > 0, casting="unsafe")
-            canvas.owner[mask > 127] = Canvas.OCCLUDER
+            before = canvas.image.astype(np.uint8)
+            after = before.copy()
+            occluder(rng, after, box=box)
+            changed = (after != before).any(axis=2)
+            np.copyto(canvas.image, after, where=changed[..., None])
+            canvas.owner[changed] = Canvas.OCCLUDER
 
 
 def _photographed(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Exposure, contrast, tint, a little blur, grain."""
     tint = rng.normal(1, 0.05, 3) * math.exp(rng.normal(0, 0.18))
     contrast = rng.uniform(0.65, 1.2)
-    gain = (tint * contrast).astype(np.float32)
-    exposed: NDArray[np.float32] = image * gain + np.float32(127.5 * (1 - contrast) + rng.normal(0, 10))
+    offset = 127.5 * (1 - contrast) + rng.normal(0, 10)
+    exposed = cv2.transform(image, np.column_stack((np.diag(tint * contrast), [offset] * 3)))
     if rng.random() < 0.4:
         cv2.GaussianBlur(exposed, (5, 5), rng.uniform(0.4, 1.1), dst=exposed)
     strength = rng.uniform(0, 9) if rng.random() < 0.7 else 0.0
-    noise = np.frombuffer(rng.bytes(image.size), np.int8).reshape(image.shape)
-    exposed += noise * np.float32(strength / 74)
-    return np.clip(exposed, 0, 255).astype(np.uint8)
+    grain = np.frombuffer(rng.bytes(image.shape[0] * image.shape[1]), np.uint8).reshape(image.shape[:2])
+    grey = cv2.cvtColor(grain, cv2.COLOR_GRAY2RGB)
+    share = strength / 74
+    return cv2.addWeighted(exposed, 1.0, grey, share, -127.5 * share, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
