@@ -1,0 +1,92 @@
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from poise.errors import InputError, WriteError
+from poise.viz.report import Report, _ticks
+
+VOID = {"meta", "img", "line", "polyline", "circle"}
+
+
+class Nesting(HTMLParser):
+    """Fails where a tag is closed that is not open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert tag in VOID or self.open.pop() == tag
+
+
+def page() -> Report:
+    picture = np.zeros((20, 30, 3), np.uint8)
+    return (
+        Report("A run <&>")
+        .section("Curve")
+        .curve("loss", [1, 2, 3], {"training": [3.0, 2.0, 1.5], "validation": [3.5, float("nan"), 2.0]}, xlabel="epoch")
+        .section("Scores & more")
+        .text("First.\n\nSecond <script>.")
+        .table(("keypoint", "pck", "people"), [("nose", 0.91234, 12), ("left_eye", float("nan"), 0)])
+        .pictures([("a <caption>", picture), ("another", picture + 9)])
+    )
+
+
+def test_a_page_is_sound_and_fetches_nothing():
+    text = page().html()
+    parser = Nesting()
+    parser.feed(text)
+    assert parser.open == []
+    assert not re.search(r'(src|href)="(?!data:|#)', text)
+    assert "http" not in text.replace("http-equiv", "")
+    assert "@import" not in text
+    assert "url(" not in text
+
+
+def test_words_of_others_are_not_taken_for_markup():
+    text = page().html()
+    for raw in ("<script>", "<&>", "<caption>"):
+        assert raw not in text
+    assert "Second &lt;script&gt;." in text
+
+
+def test_cells_are_rounded_and_missing_numbers_are_a_dash():
+    text = page().html()
+    for cell in ("<td>0.912</td>", "<td>12</td>", "<td>-</td>", "<td>nose</td>"):
+        assert cell in text
+
+
+def test_a_chart_leaves_out_what_is_not_finite():
+    lines = re.findall(r'<polyline points="([^"]*)"', page().html())
+    assert [len(line.split()) for line in lines] == [3, 2]
+    flat = Report("x").curve("flat", [0, 0], {"y": [1.0, 1.0]}).curve("none", [], {"y": []}).html()
+    assert "nan" not in flat.split("</style>")[1]
+
+
+@pytest.mark.parametrize("values", [[0.0, 1.0], [3.2, 3.9], [-5.0, 1e4], [1e-6, 2e-6], [7.0], []])
+def test_ticks_are_few_and_span_the_values(values):
+    ticks = _ticks(values)
+    assert 2 <= len(ticks) <= 8
+    assert all(ticks[0] - 1e-9 <= v <= ticks[-1] + 1e-9 for v in values)
+
+
+def test_tables_and_charts_that_do_not_fit_are_refused():
+    with pytest.raises(InputError, match="2 cells for 1 headers"):
+        Report("x").table(["a"], [(1, 2)])
+    with pytest.raises(InputError, match="'loss' needs lines as long as its 3"):
+        Report("x").curve("loss", [1, 2, 3], {"a": [1.0]})
+
+
+def test_it_is_written_whole_or_not_at_all(tmp_path):
+    path = page().write(tmp_path / "new" / "report.html")
+    assert path.read_text(encoding="utf-8") == page().html()
+    assert [p.name for p in path.parent.iterdir()] == ["report.html"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WriteError, match="cannot be written"):
+        page().write(tmp_path / "file" / "report.html")
