@@ -68,7 +68,17 @@ class TopDown(nn.Module):
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """The codec's loss of a batch."""
-        return self.codec.loss(self(batch.images), batch.xy, batch.visible)
+        return self.compare(self(batch.images), batch)
+
+    def compare(self, output: Float[Tensor, "b c i j"], batch: Batch) -> Float[Tensor, ""]:
+        """The codec's loss of an answer, in float32 even where the network computes in less."""
+        with torch.autocast(output.device.type, enabled=False):
+            return self.codec.loss(output, batch.xy, batch.visible)
+
+    def read(self, output: Float[Tensor, "b c i j"]) -> Points:
+        """The keypoints in an answer, in pixels of the views; in float32 even where the network computes in less."""
+        with torch.autocast(output.device.type, enabled=False):
+            return self.codec.decode(output)
 
     def answer(self, images: Float[Tensor, "b 3 h w"], *, flip: bool) -> Float[Tensor, "b c i j"]:
         """The network's answer, averaged with that for the mirrored views if `flip`."""
@@ -80,4 +90,4 @@ class TopDown(nn.Module):
 
     def predict(self, images: Float[Tensor, "b 3 h w"], *, flip: bool) -> Points:
         """Keypoints in pixels of the views, with the flip test if `flip`."""
-        return self.codec.decode(self.answer(images, flip=flip))
+        return self.read(self.answer(images, flip=flip))
