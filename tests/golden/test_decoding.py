@@ -70,7 +70,9 @@ def check(problem, arrays, codec_of, home, *, keys):
         maps, size, cells, center, scale, expected = problem(match["part"], arrays[key])
         codec = codec_of(size, cells, maps.shape[1], match)
         points = codec.decode(maps)
-        best = codec.grid.to_pixels(highest(maps)[0].float()).numpy().astype(np.float64)
+        best = (
+            codec.grid.to_pixels(highest(maps.flatten(0, 1))[0].float().unflatten(0, maps.shape[:2])).numpy().astype(np.float64)
+        )
         found = points.xy.numpy().astype(np.float64)
         if match["what"] == "maxvals":
             np.testing.assert_array_equal(points.score.numpy(), expected[..., 0])
@@ -89,7 +91,7 @@ def check(problem, arrays, codec_of, home, *, keys):
 def test_the_highest_cell_is_that_of_the_release(golden_arrays, problem):
     for part in MAPS:
         maps, *_, expected = problem(part, golden_arrays[f"max_{part}_coords"])
-        cells, score = highest(maps)
+        cells, score = (found.unflatten(0, maps.shape[:2]) for found in highest(maps.flatten(0, 1)))
         np.testing.assert_array_equal(cells.numpy(), expected)
         np.testing.assert_array_equal(score.numpy(), problem(part, golden_arrays[f"max_{part}_maxvals"])[-1][..., 0])
 
@@ -123,7 +125,7 @@ def test_udp_refines_as_its_release_does(golden_arrays, problem):
 def smoothed_alike(codec_of, problem, expected, part):
     """Each map of the file is one of ours: the files hold some of the maps of d00 and do not say which."""
     maps, size, cells, *_ = problem(part, expected)
-    found = codec_of(size, cells, maps.shape[1]).smooth(maps).flatten(0, 1).numpy()
+    found = codec_of(size, cells, maps.shape[1]).smooth(maps.flatten(0, 1)).numpy()
     for wanted in expected.reshape(-1, *cells):
         worst = np.abs(found - wanted).max(axis=(1, 2))
         assert np.nanmin(worst) < 2e-6 * max(1, wanted.max())

@@ -9,9 +9,12 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.maps import MapCodec, bump, ruler
+from poise.codecs.maps import CHUNK, MapCodec, blur, blur_taps, bump, ruler
 from poise.errors import InputError
 from poise.geometry import Grid
+
+FLOOR = 1e-10
+"""Under the logarithm, as the release has it."""
 
 
 @final
@@ -45,43 +48,47 @@ class Dark(MapCodec):
         """The keypoint itself."""
         return cells
 
-    def profiles(self, cells: Float[Tensor, "b k 2"]) -> tuple[Float[Tensor, "b k h"], Float[Tensor, "b k w"]]:
+    def profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
         """A bump around the keypoint, never cut off."""
-        x, y = cells.unbind(-1)
-        height, width = self.cells
-        return (
-            bump(ruler(cells, height) - y[..., None], self.sigma),
-            bump(ruler(cells, width) - x[..., None], self.sigma),
-        )
+        return bump(ruler(centre, length) - centre[..., None], self.sigma)
 
     def peaks(
-        self, maps: Float[Tensor, "b k h w"], cells: Int64[Tensor, "b k 2"], score: Float[Tensor, "b k"]
-    ) -> Float[Tensor, "b k 2"]:
-        """One Newton step in the logarithm of the smoothed map; cells within two of the border stay where they are."""
-        x, y = cells.unbind(-1)
-        height, width = self.cells
-        inside = (x > 1) & (x < width - 2) & (y > 1) & (y < height - 2)
-        smooth = self.smooth(maps).flatten(0, 1)
-        reach = torch.arange(-2, 3, device=maps.device)
-        x, y = (torch.where(inside, v, 2).flatten()[:, None] + reach for v in (x, y))
-        rows = torch.arange(len(smooth), device=maps.device)[:, None, None]
-        log = smooth[rows, y.clamp(0, height - 1)[:, :, None], x.clamp(0, width - 1)[:, None, :]].clamp(min=1e-10).log()
-        step = newton(log).view(*cells.shape)
-        return cells + torch.where(inside[..., None], step, 0)
+        self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
+    ) -> Float[Tensor, "n 2"]:
+        """One Newton step in the logarithm of the smoothed map; cells within two of the border stay where they are.
 
-    def smooth(self, maps: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
+        The step does not change when a map is scaled, so only what is around each highest cell is smoothed. Where that
+        is not positive the release's floor under the logarithm counts, and with it the scale.
+        """
+        limit = cells.new_tensor(self.cells[::-1]) - 2
+        inside = ((cells > 1) & (cells < limit)).all(dim=-1)
+        near = self._smooth_around(maps, cells)
+        low = (near <= FLOOR).flatten(1).any(dim=1) & inside
+        if low.any():
+            near[low] *= self._gain(maps[low], score[low])[:, None, None]
+        return cells + torch.where(inside[:, None], newton(near.clamp(min=FLOOR).log()), 0)
+
+    def smooth(self, maps: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
         """The maps blurred with zeros around them, and scaled so that each keeps its maximum."""
-        taps = gaussian_taps(self.kernel, maps)
-        wide = F.conv2d(maps.flatten(0, 1)[:, None], taps.view(1, 1, 1, -1), padding=(0, self.kernel // 2))
-        blurred = F.conv2d(wide, taps.view(1, 1, -1, 1), padding=(self.kernel // 2, 0)).view(maps.shape)
-        return blurred * (maps.amax(dim=(-2, -1), keepdim=True) / blurred.amax(dim=(-2, -1), keepdim=True))
+        gain = self._gain(maps, maps.flatten(1).amax(dim=1))
+        return (blur(maps, self.kernel, "zeros") * gain).permute(2, 0, 1)
 
+    def _gain(self, maps: Float[Tensor, "n h w"], score: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        parts = [blur(part, self.kernel, "zeros").flatten(0, 1).amax(dim=0) for part in torch.split(maps, CHUNK)]
+        return score / torch.cat(parts)
 
-def gaussian_taps(size: int, like: Float[Tensor, "*n"]) -> Float[Tensor, " size"]:
-    """The blur OpenCV takes for `size` cells when it is not told how wide: sigma = 0.3 ((size - 1) / 2 - 1) + 0.8."""
-    sigma = 0.3 * ((size - 1) * 0.5 - 1) + 0.8
-    taps = torch.exp(-0.5 * ((torch.arange(size, dtype=torch.float64) - (size - 1) / 2) / sigma) ** 2)
-    return (taps / taps.sum()).to(like)
+    def _smooth_around(self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"]) -> Float[Tensor, "n 5 5"]:
+        """The blurred maps in 5x5 cells around `cells`."""
+        height, width = self.cells
+        reach = self.kernel // 2 + 2
+        x, y = (c[:, None] + torch.arange(-reach, reach + 1, device=maps.device) for c in cells.unbind(-1))
+        rows, columns = y.clamp(0, height - 1) * width, x.clamp(0, width - 1)
+        patch = maps.flatten(1).gather(1, (rows[:, :, None] + columns[:, None, :]).flatten(1)).view(len(maps), *y.shape[1:], -1)
+        patch *= ((y >= 0) & (y < height))[:, :, None].float()
+        patch *= ((x >= 0) & (x < width))[:, None, :].float()
+        taps = maps.new_tensor(blur_taps(self.kernel))
+        band = torch.stack([F.pad(taps, (i, 4 - i)) for i in range(5)], dim=1)
+        return (patch.flatten(1) @ torch.kron(band, band)).view(-1, 5, 5)
 
 
 def newton(log: Float[Tensor, "n 5 5"]) -> Float[Tensor, "n 2"]:

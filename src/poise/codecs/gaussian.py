@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.maps import MapCodec, bump, rounded, ruler, sample
+from poise.codecs.maps import MapCodec, bump, rounded, ruler
 from poise.geometry import Grid
 
 
@@ -47,27 +47,20 @@ class Gaussian(MapCodec):
         """The nearest cell."""
         return rounded(cells)
 
-    def profiles(self, cells: Float[Tensor, "b k 2"]) -> tuple[Float[Tensor, "b k h"], Float[Tensor, "b k w"]]:
+    def profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
         """A bump around the nearest cell, 0 beyond 3 sigma."""
-        column, row = (self._profile(rounded(cells)[..., axis], self.cells[1 - axis]) for axis in (1, 0))
-        return column, row
-
-    def _profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
-        distance = ruler(centre, length) - centre[..., None]
+        distance = ruler(centre, length) - rounded(centre)[..., None]
         return bump(distance, self.sigma) * (distance.abs() <= 3 * self.sigma)
 
     def peaks(
-        self, maps: Float[Tensor, "b k h w"], cells: Int64[Tensor, "b k 2"], score: Float[Tensor, "b k"]
-    ) -> Float[Tensor, "b k 2"]:
+        self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
+    ) -> Float[Tensor, "n 2"]:
         """A quarter of a cell towards the higher neighbour on each axis; cells 0, 1 and the last stay where they are."""
-        x, y = cells.unbind(-1)
         height, width = self.cells
-        inside = (x > 1) & (x < width - 1) & (y > 1) & (y < height - 1)
-        x, y = x.masked_fill(~inside, 0), y.masked_fill(~inside, 0)
-        step = inside.long()
-        slope_x = sample(maps, x + step, y) - sample(maps, x - step, y)
-        slope_y = sample(maps, x, y + step) - sample(maps, x, y - step)
-        return cells + 0.25 * torch.stack((slope_x, slope_y), dim=-1).sign()
+        inside = ((cells > 1) & (cells < cells.new_tensor((width - 1, height - 1)))).all(dim=-1, keepdim=True)
+        step = cells.new_tensor((1, width, -1, -width)) * inside
+        around = maps.flatten(1).gather(1, cells[:, :1] + cells[:, 1:] * width + step)
+        return cells + 0.25 * (around[:, :2] - around[:, 2:]).sign()
 
     def unflip(self, output: Float[Tensor, "b k h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b k h w"]:
         """Columns reversed, left and right swapped; then one cell to the right, column 0 staying, if `shift_flipped`."""

@@ -5,15 +5,14 @@ from functools import cached_property
 from typing import final
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.maps import MapCodec, bump, rounded, ruler
+from poise.codecs.maps import CHUNK, MapCodec, blur, bump, rounded, ruler
 from poise.geometry import Grid
 
-TAPS = (0.03125, 0.109375, 0.21875, 0.28125, 0.21875, 0.109375, 0.03125)
-"""OpenCV's table for a blur of 7 cells."""
+BLUR = 7
+"""Cells a side of the blur that smooths maps before they are decoded."""
 
 LEAST, MOST = 0.001, 50.0
 """The release cuts smoothed maps here before it takes the logarithm."""
@@ -38,34 +37,37 @@ class UDPGaussian(MapCodec):
         """The nearest cell."""
         return rounded(cells)
 
-    def profiles(self, cells: Float[Tensor, "b k 2"]) -> tuple[Float[Tensor, "b k h"], Float[Tensor, "b k w"]]:
+    def profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
         """A bump around the keypoint, 0 beyond 3 sigma from the nearest cell."""
-        column, row = (self._profile(cells[..., axis], self.cells[1 - axis]) for axis in (1, 0))
-        return column, row
-
-    def _profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
         cell = ruler(centre, length)
         window = (cell - rounded(centre)[..., None]).abs() <= 3 * self.sigma
         return bump(cell - centre[..., None], self.sigma) * window
 
     def peaks(
-        self, maps: Float[Tensor, "b k h w"], cells: Int64[Tensor, "b k 2"], score: Float[Tensor, "b k"]
-    ) -> Float[Tensor, "b k 2"]:
+        self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
+    ) -> Float[Tensor, "n 2"]:
         """One Newton step in the logarithm of the smoothed map, at the border too."""
         height, width = self.cells
-        smooth = self.smooth(maps).flatten(0, 1)
-        x, y = (v.flatten()[:, None] + torch.arange(-1, 2, device=maps.device) for v in cells.unbind(-1))
-        rows = torch.arange(len(smooth), device=maps.device)[:, None, None]
-        patch = smooth[rows, y.clamp(0, height - 1)[:, :, None], x.clamp(0, width - 1)[:, None, :]]
-        return cells + newton(patch.clamp(LEAST, MOST).log()).view(*cells.shape)
+        x, y = (c[:, None] + torch.arange(-1, 2, device=maps.device) for c in cells.unbind(-1))
+        index = (y.clamp(0, height - 1)[:, :, None] * width + x.clamp(0, width - 1)[:, None, :]).flatten(1)
+        near, low, high = (
+            torch.cat(parts) for parts in zip(*map(_look, torch.split(maps, CHUNK), torch.split(index, CHUNK)), strict=True)
+        )
+        risen = (near - low) / (high - low) * score[:, None]
+        return cells + newton(risen.clamp(LEAST, MOST).log().view(-1, 3, 3))
 
-    def smooth(self, maps: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
+    def smooth(self, maps: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
         """The maps blurred, and scaled so that each goes from 0 to its maximum."""
-        taps = maps.new_tensor(TAPS)
-        wide = F.pad(maps.flatten(0, 1)[:, None], (3, 3, 3, 3), mode="reflect")
-        blurred = F.conv2d(F.conv2d(wide, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1)).view(maps.shape)
-        low, high = blurred.amin(dim=(-2, -1), keepdim=True), blurred.amax(dim=(-2, -1), keepdim=True)
-        return (blurred - low) / (high - low) * maps.amax(dim=(-2, -1), keepdim=True)
+        everywhere = torch.arange(maps[0].numel(), device=maps.device).expand(len(maps), -1)
+        blurred, low, high = _look(maps, everywhere)
+        return ((blurred - low) / (high - low) * maps.flatten(1).amax(dim=1, keepdim=True)).view(maps.shape)
+
+
+def _look(maps: Float[Tensor, "n h w"], index: Int64[Tensor, "n i"]) -> tuple[Tensor, Tensor, Tensor]:
+    """Values of the blurred maps at `index`, (n, i), and their lowest and highest, (n, 1)."""
+    blurred = blur(maps, BLUR, "mirror").flatten(0, 1)
+    low, high = blurred.amin(dim=0)[:, None], blurred.amax(dim=0)[:, None]
+    return blurred.gather(0, index.t()).t(), low, high
 
 
 def newton(log: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n 2"]:

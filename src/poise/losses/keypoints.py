@@ -74,18 +74,22 @@ def _weighted(distance: Tensor, weight: Tensor | None) -> Tensor:
 
 
 class _OuterSquares(torch.autograd.Function):
-    """The difference is made once, in one pass, and serves both ways."""
+    """The difference is made once, in one pass, and becomes the gradient in another."""
 
     @staticmethod
     def forward(ctx: Any, output: Tensor, column: Tensor, row: Tensor) -> Tensor:
-        difference = torch.addcmul(output, column[..., None], row[..., None, :], value=-1)
-        ctx.save_for_backward(difference)
-        flat = difference.flatten(2)
-        squared: Tensor = torch.linalg.vecdot(flat, flat)
-        return squared
+        ctx.save_for_backward(output, column, row)
+        ctx.difference = _difference(output, column, row)
+        length: Tensor = torch.linalg.vector_norm(ctx.difference, dim=(-2, -1))
+        return length.square()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (difference,) = ctx.saved_tensors
-        return difference * (2 * gradient)[..., None, None], None, None
+        difference = _difference(*ctx.saved_tensors) if ctx.difference is None else ctx.difference
+        ctx.difference = None  # given away: a second way back through a retained graph makes its own
+        return difference.mul_((2 * gradient)[..., None, None]), None, None
+
+
+def _difference(output: Tensor, column: Tensor, row: Tensor) -> Tensor:
+    return torch.addcmul(output, column[..., None], row[..., None, :], value=-1)
