@@ -82,11 +82,12 @@ class TopDown(nn.Module):
 
     def answer(self, images: Float[Tensor, "b 3 h w"], *, flip: bool) -> Float[Tensor, "b c i j"]:
         """The network's answer, averaged with that for the mirrored views if `flip`."""
+        both: Tensor = self(torch.cat((images, images.flip(-1))) if flip else images)
         if not flip:
-            return self(images)
-        both = self(torch.cat((images, images.flip(-1))))
+            return both
         straight, mirrored = both.chunk(2)
-        return (straight + self.codec.unflip(mirrored, self.skeleton.flip.to(both.device))) / 2
+        back: Tensor = self.codec.unflip(mirrored, self.skeleton.flip.to(both.device))
+        return (straight + back) / 2
 
     def predict(self, images: Float[Tensor, "b 3 h w"], *, flip: bool) -> Points:
         """Keypoints in pixels of the views, with the flip test if `flip`."""
