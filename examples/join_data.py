@@ -1,7 +1,7 @@
 """Two data sets with different keypoints, trained together: joined by name, what is missing is not labelled.
 
-Draws people (17 keypoints) and animals (20), joins them, and shows that a keypoint nobody labelled gets no gradient. Prints what
-it found; nothing is written.
+Draws people (17 keypoints) and animals (20), joins them, and shows that a keypoint nobody labelled gets no gradient.
+Prints what it found; nothing is written.
 """
 
 import torch
@@ -24,15 +24,13 @@ def main() -> None:
     batch = Batch.of([cutter(both[index], person) for index, person in both.people()])
 
     output = model(batch.images).detach().requires_grad_()
-    model.codec.loss(output, batch.xy, batch.visible).backward()
-    assert output.grad is not None
-    pushed = output.grad.abs().amax(dim=(-2, -1)) > 0  # views, keypoints
+    (gradient,) = torch.autograd.grad(model.codec.loss(output, batch.xy, batch.visible), output)
+    pushed = gradient.abs().amax(dim=(-2, -1)) > 0  # views, keypoints
     for start, name in ((0, "people"), (len(people), "animals")):
         rows = slice(start, start + 4)
         taught = [k for k, any_ in zip(both.skeleton.keypoints, pushed[rows].any(dim=0).tolist(), strict=True) if any_]
         print(f"{name} teach {len(taught)} keypoints, such as {', '.join(taught[-3:])}")
     assert not bool(pushed[batch.visible == 0].any()), "what is not labelled sends no gradient"
-    assert torch.equal(pushed.any(dim=0), (batch.visible > 0).any(dim=0))
 
 
 if __name__ == "__main__":
