@@ -40,7 +40,7 @@ def test_stats_prints_counts_sigmas_and_channels(coco, capsys):
     assert run("stats", coco[0]) == 0
     out = capsys.readouterr().out
     assert "4 images (1 without annotations), 5 annotations, 1 crowds" in out
-    assert "sigmas: given" in out
+    assert "sigmas: COCO's" in out
     assert "mean" not in out.splitlines()[-1]
     assert run("stats", coco[0], "--images", coco[1]) == 0
     assert "4 images read: 40 to 64 wide, 33 to 60 high" in capsys.readouterr().out

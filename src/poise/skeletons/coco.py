@@ -29,4 +29,5 @@ COCO17 = Skeleton(
         "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder",
         "left_elbow", "right_elbow", "left_wrist", "right_wrist",
     ),
+    sigma_source="COCO's",
 )  # fmt: skip

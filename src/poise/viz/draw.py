@@ -82,18 +82,28 @@ def colours(skeleton: Skeleton) -> tuple[Colour, ...]:
 def _draw_person(out: Pixels, xy: Float[np.ndarray, "k 2"], visible: np.ndarray, skeleton: Skeleton, width: float) -> None:
     colour = colours(skeleton)
     line = max(1, round(width))
+    before = out.copy()
     for a, b in skeleton.edges:
         if visible[a] and visible[b]:
             shade = colour[a] if colour[a] == colour[b] else MIDDLE
             cv2.line(out, _fixed(xy[a]), _fixed(xy[b]), _DARK, line + 2, cv2.LINE_AA, _SHIFT)
             cv2.line(out, _fixed(xy[a]), _fixed(xy[b]), shade, line, cv2.LINE_AA, _SHIFT)
     radius = round(max(1.3 * width, 2.0) * 2**_SHIFT)
+    _uncover(out, before, xy[visible == 1], radius)
     for point, state, shade in zip(xy, visible, colour, strict=True):
         if state == 1:
             cv2.circle(out, _fixed(point), radius, shade, max(1, round(width / 2)), cv2.LINE_AA, _SHIFT)
         elif state:
             cv2.circle(out, _fixed(point), radius + 2**_SHIFT, _DARK, -1, cv2.LINE_AA, _SHIFT)
             cv2.circle(out, _fixed(point), radius, shade, -1, cv2.LINE_AA, _SHIFT)
+
+
+def _uncover(out: Pixels, before: Pixels, xy: Float[np.ndarray, "h 2"], radius: int) -> None:
+    """Take the ends of bones off hidden keypoints, so that their rings are hollow."""
+    inside = np.zeros(out.shape[:2], np.uint8)
+    for point in xy:
+        cv2.circle(inside, _fixed(point), radius, 1, -1, cv2.LINE_8, _SHIFT)
+    out[inside > 0] = before[inside > 0]
 
 
 def _fixed(point: np.ndarray) -> tuple[int, int]:
