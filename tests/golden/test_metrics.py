@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from poise.geometry import from_xywh
+from poise.inference.exam import release_boxes
 from poise.metrics import coco
 from poise.metrics.oks import oks, oks_nms, pose_oks, rescore, soft_oks_nms
 from poise.skeletons import COCO17
 from poise.structures import Labels
+from poise.transforms.crop import frame
 
 NAMES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
 
@@ -104,3 +106,19 @@ def test_rescoring_and_suppression_make_the_results_of_the_release(golden_file, 
         assert z["image_ids"][kept].tolist() == z[f"{name}_image_id"].tolist()
         assert np.abs(score[kept].numpy() - z[f"{name}_score"]).max() < 1e-6
         assert np.abs(preds[kept, 0].numpy() - z[f"{name}_kp0"]).max() < 1e-6
+
+
+@pytest.mark.golden("functions/m06_*.npz")
+def test_annotated_boxes_become_the_centres_and_scales_of_the_releases(golden_file, golden_arrays):
+    truth = read(golden_file, "m05_coco_gt")
+    sizes = {image["id"]: (image["height"], image["width"]) for image in truth["images"]}
+    # The release keeps 126 of them: no crowds, some area, some number among the keypoints, a box of some size.
+    people = [a for a in truth["annotations"] if not a["iscrowd"] and a["area"] > 0 and max(a["keypoints"])]
+    people = sorted(people, key=lambda a: [i["id"] for i in truth["images"]].index(a["image_id"]))
+    assert [a["image_id"] for a in people] == golden_arrays["image_id"].tolist()
+    for rule in ("hrnet", "dark", "udp"):
+        for row, person in enumerate(people):
+            box = release_boxes(from_xywh(torch.tensor([person["bbox"]])), rule, size=sizes[person["image_id"]])[0]
+            seen = frame(rule, box, size=(256, 192), padding=1.25)
+            assert np.abs(np.array(seen.centre) - golden_arrays[f"{rule}_center"][row]).max() < 1e-3
+            assert np.abs(np.array(seen.extent) / 200 - golden_arrays[f"{rule}_scale"][row]).max() < 1e-5

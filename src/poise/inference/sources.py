@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poise.data.boxes import PersonBoxes, read_boxes
+from poise.data.boxes import read_boxes
 from poise.data.images import SUFFIXES, read_image
 from poise.errors import InputError, ReadError
+from poise.geometry import from_xywh
 from poise.inference.people import Request
 from poise.structures import Key
 
@@ -41,7 +42,7 @@ def find_images(sources: Sequence[str], *, without: Path | None = None) -> list[
 
     Args:
         sources: As typed.
-        without: Files below this folder are not taken: results of an earlier run.
+        without: A folder inside one of theirs whose files are not taken: results of an earlier run.
 
     Raises:
         InputError: There are no sources.
@@ -63,22 +64,28 @@ def find_images(sources: Sequence[str], *, without: Path | None = None) -> list[
 def _images_of(text: str, without: Path | None) -> list[tuple[Path, str]]:
     path = Path(text)
     if path.is_dir():
-        inside = [p for p in sorted(path.rglob("*")) if _is_image(p, without)]
+        inside = [p for p in sorted(path.rglob("*")) if _is_image(p) and not _below(p, without, path)]
         if not inside:
             raise ReadError(f"the folder {text!r} holds no images ({', '.join(sorted(SUFFIXES))})")
         return [(p, p.relative_to(path).as_posix()) for p in inside]
     if path.exists():
         return [(path, path.name)]
-    matches = [p for p in map(Path, sorted(glob.glob(text, recursive=True))) if _is_image(p, without)]  # noqa: PTH207
+    matches = [p for p in map(Path, sorted(glob.glob(text, recursive=True))) if _is_image(p)]  # noqa: PTH207
     if not matches:
         what = "no image is called" if glob.has_magic(text) else "there is no file or folder"
         raise ReadError(f"{what} {text!r}; check the path")
     return [(p, p.name) for p in matches]
 
 
-def _is_image(path: Path, without: Path | None) -> bool:
-    inside = without is not None and without.resolve() in path.resolve().parents
-    return path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".") and not inside
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+
+
+def _below(path: Path, without: Path | None, folder: Path) -> bool:
+    """Whether an image lies in the folder to leave out, which is itself inside `folder`."""
+    if without is None or folder.resolve() not in without.resolve().parents:
+        return False
+    return without.resolve() in path.resolve().parents
 
 
 @final
@@ -107,11 +114,11 @@ def boxes_of(path: Path | str, sources: Sequence[Source]) -> dict[int, SourceBox
     """
     read_boxes(path)  # says what is wrong with the file
     rows = json.loads(Path(path).read_bytes())
-    ids = {str(row["file_name"]): row["image_id"] for row in rows if "file_name" in row and "image_id" in row}
-    categories = sorted({int(row.get("category_id", 1)) for row in rows})
-    parts = {category: read_boxes(path, categories={category}) for category in categories}
-    found = {s.image_id: _boxes_in(parts, number) for s in sources if (number := _number(s, ids)) is not None}
-    found = {image: boxes for image, boxes in found.items() if boxes.categories}
+    ids = {str(row["file_name"]): int(row["image_id"]) for row in rows if "file_name" in row}
+    groups: dict[int, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: -float(row.get("score", 1.0))):
+        groups.setdefault(int(row["image_id"]), []).append(row)
+    found = {s.image_id: _boxes(groups[n]) for s in sources if (n := _number(s, ids)) in groups}
     if not found:
         raise InputError(
             f"none of the boxes in {str(path)!r} belongs to these images; a row needs the image's `file_name`, "
@@ -120,19 +127,18 @@ def boxes_of(path: Path | str, sources: Sequence[Source]) -> dict[int, SourceBox
     return found
 
 
-def _number(source: Source, ids: Mapping[str, int]) -> int | None:
+def _number(source: Source, ids: Mapping[str, int]) -> int:
     for name in (source.name, source.path.name):
         if name in ids:
             return ids[name]
-    return int(source.path.stem) if source.path.stem.isascii() and source.path.stem.isdigit() else None
+    return int(source.path.stem) if source.path.stem.isascii() and source.path.stem.isdigit() else -1
 
 
-def _boxes_in(parts: Mapping[int, PersonBoxes], image: int) -> SourceBoxes:
-    found = {category: part.of(image) for category, part in parts.items()}
+def _boxes(rows: Sequence[Mapping[str, Any]]) -> SourceBoxes:
     return SourceBoxes(
-        torch.cat([torch.zeros(0, 4), *(boxes for boxes, _ in found.values())]),
-        torch.cat([torch.zeros(0), *(scores for _, scores in found.values())]),
-        [category for category, (boxes, _) in found.items() for _ in boxes],
+        from_xywh(torch.tensor([row["bbox"] for row in rows], dtype=torch.float32)),
+        torch.tensor([float(row.get("score", 1.0)) for row in rows]),
+        [int(row.get("category_id", 1)) for row in rows],
     )
 
 

@@ -66,7 +66,9 @@ def write_json(value: Any, path: Path | str) -> Path:
 
 def prediction_rows(poses: Poses, *, image_id: int, categories: Sequence[int]) -> list[dict[str, Any]]:
     """Poses as rows of `predictions.json`: the form of COCO's results, with file name and box (x, y, width, height)."""
-    triples = np.concatenate((poses.xy.numpy(), poses.score.numpy()[..., None]), axis=-1).reshape(len(poses), -1)
+    triples = np.concatenate((poses.xy.numpy(), poses.score.numpy()[..., None]), axis=-1).reshape(
+        len(poses), 3 * poses.xy.shape[1]
+    )
     boxes = to_xywh(poses.boxes)
     return [
         {

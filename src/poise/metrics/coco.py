@@ -145,7 +145,9 @@ def rows_of(
     categories: Int64[Tensor, " n"],
 ) -> list[dict[str, Any]]:
     """Poses of one image as results in COCO's form."""
-    flat = np.concatenate((xy.double().numpy(), keypoint_score.double().numpy()[..., None]), axis=-1).reshape(len(xy), -1)
+    flat = np.concatenate((xy.double().numpy(), keypoint_score.double().numpy()[..., None]), axis=-1).reshape(
+        len(xy), 3 * xy.shape[1]
+    )
     values = zip(categories.tolist(), flat.tolist(), score.double().tolist(), strict=True)
     return [{"image_id": image, "category_id": c, "keypoints": k, "score": s} for c, k, s in values]
 

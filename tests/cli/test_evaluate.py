@@ -1,0 +1,87 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from poise.cli.main import main
+from poise.skeletons import COCO17
+from poise.zoo import build
+from poise.zoo.file import save
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save(build("poise_t_coco_192x160"), tmp_path_factory.mktemp("model") / "tiny.safetensors")
+
+
+@pytest.fixture
+def labels(tmp_path):
+    """Three images with a person each."""
+    rng = np.random.default_rng(0)
+    people = []
+    for i in (1, 2, 3):
+        cv2.imwrite(str(tmp_path / f"{i}.jpg"), rng.integers(0, 255, (200, 200, 3), np.uint8))
+        xy = rng.uniform(30, 170, (17, 2))
+        keypoints = np.c_[xy, np.full(17, 2)].reshape(-1).tolist()
+        person = {"id": i, "image_id": i, "category_id": 1, "bbox": [20, 20, 160, 160], "area": 12000, "iscrowd": 0}
+        people.append(person | {"keypoints": keypoints, "num_keypoints": 17})
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 200, "height": 200} for i in (1, 2, 3)]
+    category = {"id": 1, "name": "person", "keypoints": list(COCO17.keypoints)}
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps({"images": images, "annotations": people, "categories": [category]}))
+    return path
+
+
+def evaluate(*words) -> int:
+    return main(["evaluate", *map(str, words)])
+
+
+def test_the_last_lines_are_a_row_to_copy(model, labels, tmp_path, capsys):
+    out = tmp_path / "results.json"
+    assert evaluate(model, "--annotations", labels, "--images", tmp_path, "--no-flip", "--out", out) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-3] == "| Arch | AP | AP .5 | AP .75 | AP (M) | AP (L) | AR | AR .5 | AR .75 | AR (M) | AR (L) |"
+    assert said[-1].startswith("| poise_t_coco_192x160 | 0.")
+    assert said[-1].count("|") == said[-3].count("|")
+    assert any("sigmas of OKS" in line for line in said)
+    assert any("left_shoulder" in line for line in said)
+    assert len(json.loads(out.read_text())) == 3
+
+
+def test_the_self_test_scores_1_and_needs_no_images(model, labels, capsys):
+    assert evaluate(model, "--annotations", labels, "--self-test") == 0
+    said = capsys.readouterr().out
+    assert "AP is 1.000: the codec costs 0.000, the crop 0.000" in said
+    assert said.splitlines()[-1].startswith("| labels through the codec | 1.000 | 1.000")
+
+
+def test_a_detectors_boxes_and_a_broken_image(model, labels, tmp_path, capsys):
+    (tmp_path / "2.jpg").write_bytes(b"broken")
+    rows = [{"image_id": i, "category_id": 1, "bbox": [20, 20, 160, 160], "score": 0.3 * i} for i in (1, 2, 3)]
+    (tmp_path / "boxes.json").write_text(json.dumps(rows))
+    words = ("--boxes", tmp_path / "boxes.json", "--min-box-score", "0.5", "--oks-nms", "off", "--min-keypoint-score", "0")
+    out = tmp_path / "results.json"
+    assert evaluate(model, "--annotations", labels, "--images", tmp_path, *words, "--out", out) == 0
+    assert [r["image_id"] for r in json.loads(out.read_text())] == [3]
+    assert "1 image was skipped; their people count as missed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("{model}", "--annotations", "{labels}"), "--images"),
+        (("{model}", "--annotations", "{labels}", "--images", "{tmp}/nowhere"), "nowhere"),
+        (("{model}", "--annotations", "{tmp}/none.json", "--images", "{tmp}"), "none.json"),
+        (("{labels}", "--annotations", "{labels}", "--images", "{tmp}"), "truncated or no .safetensors"),
+        (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--oks-nms", "2"), "--oks-nms is a number"),
+        (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--boxes", "{labels}"), "no list of detections"),
+        (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--out", "{labels}/x.json"), "cannot be written"),
+        (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--precision", "int8"), "no precision"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(words, says, model, labels, tmp_path, capsys):
+    assert evaluate(*(w.format(model=model, labels=labels, tmp=tmp_path) for w in words)) == 1
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1

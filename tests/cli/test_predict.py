@@ -1,0 +1,104 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from poise.cli.main import main
+from poise.zoo import build
+from poise.zoo.file import save
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save(build("poise_t_coco_192x160"), tmp_path_factory.mktemp("model") / "tiny.safetensors")
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of two images, one of them in a folder of its own."""
+    (tmp_path / "photos" / "more").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in ("photos/12.jpg", "photos/more/7.png"):
+        cv2.imwrite(str(tmp_path / name), rng.integers(0, 255, (60, 80, 3), np.uint8))
+    return tmp_path / "photos"
+
+
+def predict(*words) -> int:
+    return main(["predict", *map(str, words), "--precision", "fp32"])
+
+
+def test_a_folder_gives_rows_and_pictures(model, photos, tmp_path):
+    assert predict(photos, "--model", model, "--out", tmp_path / "out") == 0
+    rows = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert [(r["image_id"], r["file_name"], r["bbox"]) for r in rows] == [
+        (12, "12.jpg", [0.0, 0.0, 80.0, 60.0]),
+        (7, "more/7.png", [0.0, 0.0, 80.0, 60.0]),
+    ]
+    assert all(set(r) == {"image_id", "file_name", "category_id", "keypoints", "score", "bbox"} for r in rows)
+    assert all(len(r["keypoints"]) == 51 for r in rows)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["12.jpg", "more_7.png.jpg", "predictions.json"]
+
+
+def test_patterns_and_files_are_taken_once_and_bad_images_are_counted(model, photos, tmp_path, capsys):
+    (photos / "bad.jpg").write_bytes(b"\xff\xd8 broken")
+    assert predict(photos / "*.jpg", photos / "12.jpg", "--model", model, "--out", tmp_path / "out") == 0
+    rows = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert [r["file_name"] for r in rows] == ["12.jpg"]
+    said = capsys.readouterr().out
+    assert "1 image was skipped" in said
+    assert "bad.jpg" in said
+
+
+def test_boxes_belong_to_images_by_name_or_number(model, photos, tmp_path, capsys):
+    rows = [
+        {"image_id": 12, "category_id": 3, "bbox": [5, 5, 30, 40], "score": 0.9},
+        {"image_id": 12, "category_id": 3, "bbox": [500, 5, 30, 40], "score": 0.8},
+        {"image_id": 1, "file_name": "more/7.png", "bbox": [10, 10, 20, 20], "score": 0.5},
+    ]
+    (tmp_path / "boxes.json").write_text(json.dumps(rows))
+    assert predict(photos, "--model", model, "--boxes", tmp_path / "boxes.json", "--out", tmp_path / "out") == 0
+    found = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert [(r["image_id"], r["category_id"], r["bbox"]) for r in found] == [(12, 3, [5, 5, 30, 40]), (7, 1, [10, 10, 20, 20])]
+    assert "1 boxes lie outside" in capsys.readouterr().out
+
+
+def test_people_below_a_score_are_left_out(model, photos, tmp_path):
+    assert predict(photos, "--model", model, "--min-score", "2", "--out", tmp_path / "out") == 0
+    assert json.loads((tmp_path / "out" / "predictions.json").read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("{photos}",), "no model was given"),
+        (("{photos}", "--model", "none.safetensors"), "none.safetensors"),
+        (("{tmp}/nobody.jpg", "--model", "{model}"), "no file or folder"),
+        (("{tmp}/*.gif", "--model", "{model}"), "no image is called"),
+        (("{tmp}/empty", "--model", "{model}"), "holds no images"),
+        (("{tmp}/words.jpg", "--model", "{model}"), "not an image"),
+        (("{photos}", "--model", "{model}", "--out", "{tmp}/words.jpg/out"), "cannot be written"),
+        (("{photos}", "--model", "{model}", "--out", "{photos}"), "would overwrite"),
+        (("{photos}", "--model", "{model}", "--boxes", "{tmp}/other.json"), "belongs to these images"),
+        (("{photos}", "--model", "{model}", "--boxes", "{tmp}/words.jpg"), "not valid JSON"),
+        (("{photos}", "--model", "{tmp}/words.jpg"), "truncated"),
+        (("{photos}", "--model", "{model}", "--device", "gpu"), "no device"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence_and_leave_nothing(words, says, model, photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "words.jpg").write_text("words")
+    (tmp_path / "other.json").write_text('[{"image_id": 99, "bbox": [1, 2, 3, 4], "score": 1}]')
+    before = sorted(tmp_path.rglob("*"))
+    assert predict(*(w.format(photos=photos, tmp=tmp_path, model=model) for w in words)) == 1
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1
+    assert [p for p in sorted(tmp_path.rglob("*")) if p not in before and p.is_file()] == []
+
+
+def test_pictures_of_an_earlier_run_are_not_looked_at(model, photos, capsys):
+    for _ in range(2):
+        assert predict(photos, "--model", model, "--out", photos / "found") == 0
+    assert "2 people in 2 images" in capsys.readouterr().out.splitlines()[-1]
