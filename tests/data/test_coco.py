@@ -148,12 +148,20 @@ def _set(path, value):
         (_set(("annotations", 0, "id"), "one"), "whole number `id`, found 'one'"),
         (_set(("images", 0, "id"), 22), "4 images share 3 ids"),
         (_set(("images", 0, "file_name"), None), "needs a `file_name`"),
+        (_set(("images",), []), "lists no images"),
         (_set(("categories",), []), "no category lists its `keypoints`"),
     ],
 )
 def test_a_damaged_file_is_refused_with_what_and_where(folder, change, message):
     with pytest.raises(AnnotationError, match=message):
         CocoDataset(*folder(change))
+
+
+def test_a_file_without_annotations_is_a_data_set_without_people(folder):
+    dataset = CocoDataset(*folder(_set(("annotations",), [])))
+    assert [len(dataset.labels(i)) for i in range(4)] == [0] * 4
+    assert dataset.labels(0).xy.shape == (0, 17, 2)
+    assert dataset.people() == []
 
 
 def test_captions_and_instances_are_refused_and_the_right_file_is_named(fake, folder):

@@ -50,6 +50,8 @@ class CocoDataset(Dataset):
     def __init__(self, annotations: Path | str, images: Path | str | None, *, skeleton: Skeleton | None = None) -> None:
         document = read_document(annotations)
         name = str(annotations)
+        if not document["images"]:
+            raise AnnotationError(f"{name!r} lists no images; a data set needs at least one record under `images`")
         sources = _sources(document, name, skeleton)
         self.annotations = Path(annotations)
         self.files = None if images is None else ImageFiles(images)
