@@ -1,0 +1,162 @@
+"""`poise train`: a recipe's typed arguments and the run's own are the flags."""
+
+import inspect
+import json
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from poise.errors import CheckpointError, PoiseError
+
+if TYPE_CHECKING:
+    from poise.recipes.find import Maker
+
+_USAGE = """poise train: train a recipe
+
+usage: poise train RECIPE [flags]
+       poise train --resume RUN [flags]
+
+example:
+  poise train own --annotations mine.json --images photos --minutes 60 --out runs/mine
+
+poise train RECIPE --help shows the flags of a recipe. RECIPE is a name below, or module:function of your own.
+
+recipes:
+"""
+
+
+def run(words: Sequence[str]) -> int:
+    """Train a recipe.
+
+    Args:
+        words: Of the command line, after `poise train`.
+
+    Returns:
+        The exit code.
+    """
+    import sys
+
+    from poise.recipes.find import find, recipes
+
+    if not words or words[0] in ("-h", "--help"):
+        rows = (f"  {name:<22}{(inspect.getdoc(f) or '').splitlines()[0]}\n" for name, f in recipes().items())
+        sys.stdout.write(_USAGE + "".join(rows))
+        return 0
+    words = [*_words_of(words), *words] if words[0].startswith("-") else list(words)
+    name, rest = words[0], words[1:]
+    maker = find(name)
+    import tyro
+
+    try:
+        tyro.cli(_joined(maker, words), args=rest, prog=f"poise train {name}")
+    except SystemExit as leave:  # tyro leaves after --help and after a wrong flag
+        return int(leave.code or 0)
+    return 0
+
+
+def _words_of(words: Sequence[str]) -> list[str]:
+    """The command of the run that is to go on."""
+    if "--resume" not in words[:-1]:
+        raise CheckpointError("poise train wants a recipe, or --resume RUN; poise train --help lists the recipes")
+    folder = Path(words[list(words).index("--resume") + 1])
+    try:
+        kept = json.loads((folder / "settings.json").read_text(encoding="utf-8"))["settings"]["command"]
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"{folder} does not say which command made it ({error}); name the recipe and its flags"
+        ) from error
+    return [str(word) for word in kept]
+
+
+def _joined(maker: "Maker", words: list[str]) -> Callable[..., None]:
+    """A function that takes the arguments of a recipe and those of a run."""
+    ours, theirs = inspect.signature(_train).parameters, inspect.signature(maker).parameters
+    hints = typing.get_type_hints(_train) | typing.get_type_hints(maker, include_extras=True)
+    clash = sorted(set(ours) & set(theirs))
+    if clash:
+        raise PoiseError(
+            f"recipe {words[0]!r} has arguments that every run has already: {', '.join(clash)}; call them otherwise"
+        )
+
+    def command(**values: Any) -> None:
+        recipe = maker(**{name: values.pop(name) for name in theirs})
+        _train(recipe, words=words, **values)
+
+    shown = {n: p for n, p in (theirs | ours).items() if n not in ("recipe", "words")}
+    together = [p.replace(annotation=hints[n], kind=inspect.Parameter.KEYWORD_ONLY) for n, p in shown.items()]
+    command.__signature__ = inspect.Signature(together)  # type: ignore[attr-defined]
+    command.__annotations__ = {n: hints[n] for n in shown}
+    command.__doc__ = _documented(maker)
+    return command
+
+
+def _documented(maker: "Maker") -> str:
+    """The recipe's docstring, its arguments followed by those of the run."""
+    text, _, rest = (inspect.getdoc(maker) or "").partition("\nArgs:\n")
+    arguments = rest.partition("\n\n")[0]
+    common = (inspect.getdoc(_train) or "").partition("\nArgs:\n")[2]
+    return f"{text}\nArgs:\n{arguments}\n{common}"
+
+
+def _train(
+    recipe: Any,
+    *,
+    words: list[str],
+    out: Path | None = None,
+    seed: int = 0,
+    device: str | None = None,
+    precision: str | None = None,
+    batch: int | None = None,
+    accumulate: int = 1,
+    workers: int | None = None,
+    resume: Path | None = None,
+    start: Path | None = None,
+    devices: int = 1,
+    nodes: int = 1,
+    strategy: str = "auto",
+    minutes: float | None = None,
+    steps: int | None = None,
+    save_minutes: float = 5.0,
+) -> None:
+    """Train.
+
+    Args:
+        out: Folder of the run; by default `runs/` and the name of the recipe.
+        seed: Of all chances.
+        device: cpu, cuda, ...; by default a GPU where there is one.
+        precision: fp32 or bf16; by default bf16 where it is faster.
+        batch: People per step, over all devices; the learning rate follows it linearly.
+        accumulate: Steps whose gradients are added up.
+        workers: Processes that cut views.
+        resume: Folder of a run to go on with.
+        start: Model file to fine-tune, also of another skeleton.
+        devices: GPUs, or CPU processes, on each machine.
+        nodes: Machines.
+        strategy: Lightning's name for how they work together.
+        minutes: Stop after so many minutes of training.
+        steps: Stop after so many steps.
+        save_minutes: Between two saved states.
+    """
+    import dataclasses
+
+    from poise.training.fit import fit
+
+    fit(
+        dataclasses.replace(recipe, settings={"command": words}),
+        out=out or Path("runs") / recipe.name,
+        seed=seed,
+        device=device,
+        precision=precision,
+        batch=batch,
+        accumulate=accumulate,
+        workers=workers,
+        resume=resume,
+        start=start,
+        devices=devices,
+        nodes=nodes,
+        strategy=strategy,
+        minutes=minutes,
+        steps=steps,
+        save_minutes=save_minutes,
+    )

@@ -1,0 +1,58 @@
+"""Some images of a data set, as a data set."""
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from poise.data.base import Dataset
+from poise.errors import InputError
+from poise.structures import Key, Labels
+
+
+@final
+class Part(Dataset):
+    """The images of a data set at some places, in that order.
+
+    Args:
+        dataset: The whole.
+        rows: Places of the images.
+    """
+
+    def __init__(self, dataset: Dataset, rows: Sequence[int]) -> None:
+        self.dataset = dataset
+        self.rows = tuple(rows)
+        self.skeleton = dataset.skeleton
+
+    def __len__(self) -> int:
+        """How many images."""
+        return len(self.rows)
+
+    def key(self, index: int) -> Key:
+        """As the whole calls it."""
+        return self.dataset.key(self.rows[index])
+
+    def labels(self, index: int) -> Labels:
+        """As in the whole."""
+        return self.dataset.labels(self.rows[index])
+
+    def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
+        """As in the whole."""
+        return self.dataset.image(self.rows[index])
+
+
+def split(dataset: Dataset, *, share: float, seed: int) -> tuple[Part, Part]:
+    """A data set in two, by image: the second part has `share` of them, drawn by `seed`.
+
+    Raises:
+        InputError: A part would be empty.
+    """
+    count = round(share * len(dataset))
+    if not 0 < count < len(dataset):
+        raise InputError(
+            f"{share:g} of {len(dataset)} images for validation leaves one part empty; give another share, or a validation file"
+        )
+    rows = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed)).tolist()
+    return Part(dataset, sorted(rows[count:])), Part(dataset, sorted(rows[:count]))

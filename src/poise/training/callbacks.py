@@ -1,0 +1,266 @@
+"""What happens beside the learning: saving, stopping, writing figures down, telling how it goes."""
+
+import csv
+import dataclasses
+import io
+import os
+from pathlib import Path
+from typing import Any, final
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from poise.errors import WriteError
+from poise.training.module import Module
+from poise.training.signals import Interrupts
+from poise.zoo import file as model_file
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody asked the run to stop; its state is saved."""
+
+
+class Hook(Callback):
+    """A callback that knows what Lightning cannot: that the module is ours."""
+
+    @staticmethod
+    def of(module: LightningModule) -> Module:
+        """The module of the run."""
+        assert isinstance(module, Module)
+        return module
+
+
+@final
+class Keeper(Hook):
+    """Saves the state of the run and its best model, and stops it when its time is over or somebody asks.
+
+    Args:
+        folder: Of the run.
+        interrupts: Whether somebody asked.
+        best: Name of the score that says which model is best; more is better.
+    """
+
+    def __init__(self, folder: Path, interrupts: Interrupts, *, best: str) -> None:
+        self.folder = folder
+        self.interrupts = interrupts
+        self.best = best
+        self.best_score = float("-inf")
+        self.best_scores: dict[str, float] = {}
+        self._saved = 0.0
+
+    @property
+    def state_file(self) -> Path:
+        """Where the state of the run is."""
+        return self.folder / "checkpoints" / "last.ckpt"
+
+    @property
+    def model_file(self) -> Path:
+        """Where the best model is."""
+        return self.folder / "model.safetensors"
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the saved state."""
+        return {"best_score": self.best_score, "best_scores": self.best_scores}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From the saved state."""
+        self.best_score = state_dict["best_score"]
+        self.best_scores = state_dict["best_scores"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to count."""
+        self._saved = self.of(pl_module).elapsed
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save now and then; stop where that is asked for."""
+        module = self.of(pl_module)
+        plan = module.plan
+        seconds = module.tick()
+        asked = bool(trainer.strategy.broadcast(self.interrupts.asked)) if plan.world > 1 else self.interrupts.asked
+        over = (plan.budget is not None and seconds >= plan.budget) or (
+            plan.steps is not None and trainer.global_step >= plan.steps
+        )
+        if asked or over or seconds - self._saved >= plan.save_every:
+            trainer.save_checkpoint(self.state_file)
+            self._saved = module.tick()
+        if asked:
+            raise Interrupted
+        trainer.should_stop = trainer.should_stop or over
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the model if it is the best so far."""
+        module = self.of(pl_module)
+        value = module.scores.get(self.best, float("-inf"))
+        if value > self.best_score:
+            self.best_score, self.best_scores = value, dict(module.scores)
+            self._write(trainer, module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the state after the epoch's validation, unless the epoch was cut short: that state is saved already."""
+        if not trainer.should_stop:
+            trainer.save_checkpoint(self.state_file)
+            self._saved = self.of(pl_module).elapsed
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Without validation the last model is the best."""
+        module = self.of(pl_module)
+        if module.val_views is None:
+            self._write(trainer, module)
+
+    def _write(self, trainer: Trainer, module: Module) -> None:
+        if not trainer.is_global_zero:
+            return
+        model = module.best_model
+        scores = {f"val/{name}": value for name, value in self.best_scores.items() if name != "loss"}
+        notes = f"recipe {module.recipe.name}, epoch {trainer.current_epoch + 1}; scores with ground-truth boxes, no flip test"
+        model.card = dataclasses.replace(model.card, scores=model.card.scores | scores, notes=notes)
+        model_file.save(model, self.model_file)
+
+
+@final
+class Journal(Hook):
+    """Writes a row of figures per epoch to `metrics.csv`, tells it on the screen and to TensorBoard.
+
+    Args:
+        folder: Of the run.
+        console: Where to tell it.
+    """
+
+    def __init__(self, folder: Path, console: Console) -> None:
+        self.folder = folder
+        self.console = console
+        self.rows: list[dict[str, float]] = []
+        self._loss = 0.0
+        self._steps = 0
+        self._people = 0
+        self._begin = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the saved state: the figures so far, those of the unfinished epoch too."""
+        return {"rows": self.rows, "loss": self._loss, "steps": self._steps, "people": self._people}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From the saved state."""
+        self.rows = state_dict["rows"]
+        self._loss, self._steps, self._people = (state_dict[n] for n in ("loss", "steps", "people"))
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to count."""
+        self._begin = self.of(pl_module).elapsed
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Add up the losses."""
+        module = self.of(pl_module)
+        self._loss += float(module.loss.detach())
+        self._steps += 1
+        self._people += len(batch.batch) * module.plan.world
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The time of training ends here."""
+        self._trained = self.of(pl_module).tick()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """One row."""
+        module = self.of(pl_module)
+        now = module.tick()
+        trained = self._trained if module.val_views is not None else now
+        row: dict[str, float] = {
+            "epoch": trainer.current_epoch + 1,
+            "step": trainer.global_step,
+            "minutes": round(now / 60, 3),
+            "rate": module.rate,
+            "train/loss": self._loss / max(1, self._steps),
+            "train/norm": module.norm,
+            "people_per_second": round(self._people / max(1e-9, trained - self._begin), 1),
+        }
+        row |= {f"val/{name}": value for name, value in module.scores.items()}
+        self.rows.append(row)
+        self._loss, self._steps, self._people, self._begin = 0.0, 0, 0, now
+        if trainer.is_global_zero:
+            write_csv(self.folder / "metrics.csv", self.rows)
+            self._tell(row, epochs=module.recipe.epochs)
+
+    def _tell(self, row: dict[str, float], *, epochs: int) -> None:
+        scores = "  ".join(f"{name.removeprefix('val/')} {value:.4g}" for name, value in row.items() if name.startswith("val/"))
+        self.console.print(
+            f"epoch {int(row['epoch'])}/{epochs}  loss {row['train/loss']:.5g}  val ({scores or 'none'})  "
+            f"lr {row['rate']:.2e}  {row['people_per_second']:.1f} people/s  {row['minutes']:.1f} min",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def write_csv(path: Path, rows: list[dict[str, float]]) -> None:
+    """Rows as a CSV file, whole or not at all.
+
+    Raises:
+        WriteError: It cannot be written.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def write_text(path: Path, text: str) -> None:
+    """A text file, whole or not at all.
+
+    Raises:
+        WriteError: It cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        raise WriteError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+@final
+class Bar(Hook):
+    """A progress bar on a terminal; nothing elsewhere.
+
+    Args:
+        console: The terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the bar."""
+        if trainer.is_global_zero and self.console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=self.console, transient=True)
+            self._task = self._bar.add_task("")
+            self._bar.start()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move it."""
+        if self._bar is not None:
+            module = self.of(pl_module)
+            text = f"epoch {trainer.current_epoch + 1}/{module.recipe.epochs}  loss {module.loss_value:.4g}"
+            self._bar.update(self._task, completed=batch_idx + 1, total=len(module.order), description=text)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say what happens now."""
+        if self._bar is not None:
+            self._bar.update(self._task, description="validation, ground-truth boxes")
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Take it away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

@@ -1,0 +1,57 @@
+"""States of a run on disk: written whole or not at all."""
+
+import os
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+
+from poise.errors import CheckpointError, WriteError
+
+
+@final
+class AtomicIO(TorchCheckpointIO):
+    """Lightning's checkpoint files, written beside their place, flushed to the disk, then moved there in one go."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a state; an interruption, a crash or a full disk leaves the last good one.
+
+        Raises:
+            WriteError: There is no room, or no right to write.
+        """
+        target = Path(path)
+        beside = target.with_name(f".{target.name}.part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with beside.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(target)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+            beside.unlink(missing_ok=True)
+            raise WriteError(
+                f"the state of the run cannot be written to {target} ({error}); the last good one is kept"
+            ) from error
+
+
+def check_state(path: Path) -> Path:
+    """The saved state of a run, whole.
+
+    Args:
+        path: The folder of a run, or its `last.ckpt`.
+
+    Raises:
+        CheckpointError: There is none, or it cannot be read.
+    """
+    state = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
+    if not state.is_file():
+        raise CheckpointError(f"{path} holds no saved state: {state} does not exist; --resume wants the folder of a run")
+    try:
+        whole = torch.load(state, map_location="cpu", weights_only=True, mmap=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{state} cannot be read ({error}); it may be cut short") from error
+    if "poise" not in whole:
+        raise CheckpointError(f"{state} is not the state of a poise run; --resume wants the folder of a run")
+    return state

@@ -1,0 +1,220 @@
+"""Views of people for a training loop: which person comes when, cut how, on how many processes.
+
+Every view depends on (seed, epoch, place in the list of people) alone: any number of workers gives the same views, and a
+run can go on from the middle of an epoch.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import cv2
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from poise.data.base import Dataset
+from poise.errors import ImageError, InputError
+from poise.structures import Batch, View
+from poise.transforms.cut import Cutter
+
+Place = tuple[int, int]
+"""Epoch, and place in the list of people."""
+
+_TRIES = 10
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Parcel:
+    """What a loader hands over: a batch, where its people stand in the list, and the seconds it took.
+
+    Attributes:
+        batch: The views.
+        places: In the list of people.
+        read: Seconds of reading and decoding images.
+        warp: Seconds of cutting views.
+        bad: What could not be read, and why.
+    """
+
+    batch: Batch
+    places: tuple[int, ...]
+    read: float
+    warp: float
+    bad: tuple[str, ...] = ()
+
+    def to(self, *args: Any, **kwargs: Any) -> "Parcel":
+        """The same parcel elsewhere; Lightning asks for this."""
+        return replace(self, batch=self.batch.to(*args, **kwargs))
+
+    def pin_memory(self) -> "Parcel":
+        """The same parcel in page-locked memory."""
+        return replace(self, batch=self.batch.pin_memory())
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """One view, the seconds it took, and what could not be read on the way to it."""
+
+    view: View
+    place: int
+    read: float
+    warp: float
+    bad: tuple[str, ...] = ()
+
+
+@final
+class Views(TorchDataset[Cut]):
+    """The people of a data set as views, by (epoch, place).
+
+    Args:
+        dataset: Where the people are.
+        cutter: Cuts them.
+        seed: Of all chances.
+
+    Raises:
+        InputError: The data set has nobody to train on.
+    """
+
+    def __init__(self, dataset: Dataset, cutter: Cutter, *, seed: int) -> None:
+        self.dataset = dataset
+        self.cutter = cutter
+        self.seed = seed
+        self.people = dataset.people()
+        if not self.people:
+            raise InputError(
+                f"none of the {len(dataset)} images has a person with a labelled keypoint and a box of positive size; "
+                "`poise data check` tells why"
+            )
+
+    def __len__(self) -> int:
+        """How many people."""
+        return len(self.people)
+
+    def __getitem__(self, place: Place) -> Cut:
+        """The view of one person in one epoch; where its image cannot be read, that of the next whose image can.
+
+        Raises:
+            ImageError: None of ten images in a row can be read.
+        """
+        epoch, row = place
+        bad: list[str] = []
+        for offset in range(_TRIES):
+            try:
+                return self._cut(epoch, (row + offset) % len(self.people), tuple(bad))
+            except ImageError as error:
+                bad.append(str(error))
+        raise ImageError(f"{_TRIES} images in a row cannot be read; the first: {bad[0]}")
+
+    def _cut(self, epoch: int, row: int, bad: tuple[str, ...]) -> Cut:
+        index, person = self.people[row]
+        begin = time.perf_counter()
+        sample = self.dataset[index]
+        middle = time.perf_counter()
+        view = self.cutter(sample, person, torch.Generator().manual_seed(mixed(self.seed, epoch, row)))
+        return Cut(view, row, middle - begin, time.perf_counter() - middle, bad)
+
+
+def mixed(*numbers: int) -> int:
+    """One seed out of several numbers, without a pattern (the finaliser of splitmix64)."""
+    state = 0
+    for number in numbers:
+        state = (state + number + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+        state ^= state >> 31
+    return state >> 1
+
+
+@final
+class Order:
+    """Which places make up each batch of an epoch; a batch sampler that can begin in the middle.
+
+    Args:
+        count: People.
+        batch: Of one process.
+        seed: Of the shuffle; None keeps the order of the data, and the last batch may be small.
+        rank: Which of `world` processes this is.
+        world: How many processes share the data.
+    """
+
+    def __init__(self, count: int, batch: int, *, seed: int | None, rank: int = 0, world: int = 1) -> None:
+        self.count = count
+        self.batch = batch
+        self.seed = seed
+        self.rank = rank
+        self.world = world
+        self.epoch = 0
+        self._begin = (0, 0)
+
+    @property
+    def sampler(self) -> "Order":
+        """Where Lightning looks for `set_epoch`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch whose batches come next."""
+        self.epoch = epoch
+
+    def begin(self, epoch: int, batch: int) -> None:
+        """Start epoch `epoch` at batch number `batch` instead of 0."""
+        self.epoch = epoch
+        self._begin = (epoch, batch)
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch. Shuffled epochs leave out the people who do not fill a batch."""
+        if self.seed is None:
+            return -(-len(range(self.rank, self.count, self.world)) // self.batch)
+        return max(1, self.count // (self.batch * self.world))
+
+    def __iter__(self) -> Iterator[list[Place]]:
+        """The batches of the epoch, from where it should begin."""
+        first = self._begin[1] if self.epoch == self._begin[0] else 0
+        rows = self._rows()
+        for number in range(first, len(self)):
+            yield [(self.epoch, row) for row in rows[number * self.batch : (number + 1) * self.batch]]
+
+    def _rows(self) -> list[int]:
+        if self.seed is None:
+            return list(range(self.rank, self.count, self.world))
+        chance = torch.Generator().manual_seed(mixed(self.seed, self.epoch))
+        rows: list[int] = torch.randperm(self.count, generator=chance).tolist()
+        wanted = len(self) * self.batch * self.world
+        rows = (rows * -(-wanted // self.count))[:wanted]  # fewer people than one batch: they come again
+        return rows[self.rank :: self.world]
+
+
+def collate(cuts: list[Cut]) -> Parcel:
+    """Views to one batch whose images are channels-last."""
+    batch = Batch.of([c.view for c in cuts])
+    batch = replace(batch, images=batch.images.contiguous(memory_format=torch.channels_last))
+    bad = tuple(message for c in cuts for message in c.bad)
+    return Parcel(batch, tuple(c.place for c in cuts), sum(c.read for c in cuts), sum(c.warp for c in cuts), bad)
+
+
+def loader(views: Views, order: Order, *, workers: int, pin: bool) -> DataLoader[Parcel]:
+    """Parcels in the order given, cut by `workers` processes (0: in this one).
+
+    With workers, OpenCV works in one thread from here on, in this process too: a process that forks while OpenCV's threads
+    wait leaves its children without them, and they hang.
+    """
+    if workers:
+        cv2.setNumThreads(1)
+    return DataLoader(
+        views,  # type: ignore[arg-type]  # the stubs know no collate that changes the type
+        batch_sampler=order,  # type: ignore[arg-type]  # places, not numbers
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=pin,
+        persistent_workers=workers > 0,
+        worker_init_fn=_quiet_worker,
+        prefetch_factor=4 if workers else None,
+    )
+
+
+def _quiet_worker(number: int) -> None:
+    # The processes are the parallelism; threads inside them would fight over the cores.
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

@@ -1,0 +1,292 @@
+"""Train a recipe: `fit(recipe, out=folder)`."""
+
+import json
+import logging
+import os
+import platform
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from rich.console import Console
+from safetensors.torch import load_file
+
+from poise import __version__
+from poise.errors import TrainingError, WriteError
+from poise.models.device import choose_device, choose_precision
+from poise.models.topdown import TopDown
+from poise.training.callbacks import Bar, Interrupted, Journal, Keeper, write_text
+from poise.training.checkpoint import AtomicIO, check_state
+from poise.training.data import Views
+from poise.training.module import Module
+from poise.training.plan import Plan, rate_of
+from poise.training.recipe import Recipe
+from poise.training.signals import Interrupts
+from poise.transforms.cut import Cutter
+from poise.zoo import file as model_file
+from poise.zoo.carry import carry_head
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """What a run left.
+
+    Attributes:
+        model: The best one, in evaluation mode.
+        metrics: Its scores, by name; with ground-truth boxes.
+        folder: Of the run.
+        file: The model file.
+        history: One row of figures per epoch, as in `metrics.csv`.
+    """
+
+    model: TopDown
+    metrics: dict[str, float]
+    folder: Path
+    file: Path
+    history: list[dict[str, float]]
+
+
+def fit(
+    recipe: Recipe,
+    *,
+    out: Path | str,
+    seed: int = 0,
+    device: str | None = None,
+    precision: str | None = None,
+    workers: int | None = None,
+    batch: int | None = None,
+    accumulate: int = 1,
+    devices: int = 1,
+    nodes: int = 1,
+    strategy: str = "auto",
+    resume: Path | str | None = None,
+    start: Path | str | None = None,
+    minutes: float | None = None,
+    steps: int | None = None,
+    save_minutes: float = 5.0,
+    console: Console | None = None,
+) -> RunResult:
+    """Train a recipe and keep its best model.
+
+    The folder `out` receives `settings.json`, `metrics.csv`, `model.safetensors` (the best so far), `checkpoints/last.ckpt`,
+    `pictures/` and `tensorboard/`. Validation uses ground-truth boxes, without the flip test.
+
+    Args:
+        recipe: What to train.
+        out: Folder of the run.
+        seed: Of all chances. The same seed gives the same run, whatever the number of workers.
+        device: "cpu", "cuda", ...; by default a GPU where there is one.
+        precision: "fp32" or "bf16"; by default bf16 where it is faster.
+        workers: Processes that cut views; by default a few less than there are cores.
+        batch: People per step, over all devices; by default the recipe's. The learning rate follows it linearly.
+        accumulate: Steps whose gradients are added up before the weights move.
+        devices: Processes or GPUs on each machine.
+        nodes: Machines.
+        strategy: Lightning's name for how they work together.
+        resume: Folder of a run to go on with, also from the middle of an epoch; its result is that of a run never interrupted.
+        start: Model file to start from, also one of another skeleton.
+        minutes: Stop, validate and keep the result after so many minutes of training.
+        steps: The same after so many optimizer steps.
+        save_minutes: Time between two saved states.
+        console: Where to tell what happens.
+
+    Raises:
+        InputError: Flags that do not fit together.
+        WriteError: The folder holds another run, or cannot be written.
+        CheckpointError: The state to go on from, or the model to start from, cannot be used.
+        TrainingError: The loss is not finite, or the memory does not suffice.
+        KeyboardInterrupt: Somebody stopped the run; its state is saved.
+    """
+    console = console or Console()
+    folder = Path(resume) if resume is not None else Path(out)
+    state = check_state(folder) if resume is not None else None
+    plan = _plan(recipe, seed, device, precision, workers, batch, accumulate, devices * nodes, minutes, steps, save_minutes)
+    rate, sentence = rate_of(recipe, batch=plan.batch, accumulate=accumulate)
+    views, val_views = _views(recipe, plan)
+    if plan.rank == 0:
+        _open(folder, new=state is None)
+        _write_settings(folder, recipe, plan, sentence)
+        _tell(console, recipe, plan, views, val_views, sentence)
+    if start is not None and state is None:
+        carried = carry_head(model_file.load(start), recipe.model)
+        if plan.rank == 0:
+            console.print(f"start from {start}: {carried}", highlight=False, soft_wrap=True)
+    module = Module(recipe, plan, train=views, val=val_views)
+    module.model.to(memory_format=torch.channels_last)
+    with Interrupts() as interrupts, _quiet(), _out_of_memory(plan):
+        keeper = Keeper(folder, interrupts, best=recipe.best)
+        journal = Journal(folder, console)
+        trainer = _trainer(recipe, plan, [journal, keeper, Bar(console)], devices=devices, nodes=nodes, strategy=strategy)
+        try:
+            trainer.fit(module, ckpt_path=state, weights_only=True if state else None)
+        except Interrupted:
+            console.print(f"stopped; go on with --resume {folder}", highlight=False, soft_wrap=True)
+            raise
+    return _result(module, keeper, journal, console)
+
+
+def _plan(
+    recipe: Recipe,
+    seed: int,
+    device: str | None,
+    precision: str | None,
+    workers: int | None,
+    batch: int | None,
+    accumulate: int,
+    world: int,
+    minutes: float | None,
+    steps: int | None,
+    save_minutes: float,
+) -> Plan:
+    place = choose_device(device)
+    together = batch or recipe.batch
+    rate, _ = rate_of(recipe, batch=together, accumulate=accumulate)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Plan(
+        seed=seed,
+        batch=together,
+        accumulate=accumulate,
+        rate=rate,
+        world=world,
+        rank=_rank(),
+        workers=workers if workers is not None else max(1, min(16, cores // world - (cores > 2))) if cores > 1 else 0,
+        device=place,
+        precision=choose_precision(precision, place),
+        budget=None if minutes is None else 60 * minutes,
+        steps=steps,
+        save_every=60 * save_minutes,
+    )
+
+
+def _rank() -> int:
+    """Which process this is, as Lightning's launchers and SLURM say it."""
+    for name in ("RANK", "SLURM_PROCID"):
+        if name in os.environ:
+            return int(os.environ[name])
+    return int(os.environ.get("NODE_RANK", 0)) + int(os.environ.get("LOCAL_RANK", 0))
+
+
+def _views(recipe: Recipe, plan: Plan) -> tuple[Views, Views | None]:
+    model = recipe.model
+    cutter = Cutter(model.codec.size, model.preprocess, model.skeleton)
+    random = Cutter(model.codec.size, model.preprocess, model.skeleton, recipe.augmentation)
+    val = Views(recipe.val, cutter, seed=plan.seed) if recipe.val is not None else None
+    return Views(recipe.train, random, seed=plan.seed), val
+
+
+def _trainer(recipe: Recipe, plan: Plan, callbacks: list[Callback], *, devices: int, nodes: int, strategy: str) -> Trainer:
+    accelerator = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[plan.device.type]
+    chosen: Any = [plan.device.index] if plan.device.index is not None and devices == 1 else devices
+    return Trainer(
+        accelerator=accelerator,
+        devices=chosen,
+        num_nodes=nodes,
+        strategy=strategy,
+        precision="bf16-mixed" if plan.precision == "bf16" else "32-true",
+        max_epochs=recipe.epochs,
+        accumulate_grad_batches=plan.accumulate,
+        callbacks=callbacks,
+        plugins=[AtomicIO()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+def _open(folder: Path, *, new: bool) -> None:
+    if new and (folder / "checkpoints" / "last.ckpt").exists():
+        raise WriteError(f"{folder} already holds a run; go on with --resume {folder}, or give another --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+
+
+def _write_settings(folder: Path, recipe: Recipe, plan: Plan, sentence: str) -> None:
+    values = {
+        "recipe": recipe.name,
+        "settings": recipe.settings,
+        "plan": asdict(plan),
+        "learning_rate": sentence,
+        "optimizer": asdict(recipe.optimizer),
+        "schedule": asdict(recipe.schedule),
+        "augmentation": asdict(recipe.augmentation) if recipe.augmentation else None,
+        "epochs": recipe.epochs,
+        "average": recipe.average,
+        "clip": recipe.clip,
+        "freeze_epochs": recipe.freeze_epochs,
+        "validation_boxes": "ground truth",
+        "versions": {"poise": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+    write_text(folder / "settings.json", json.dumps(values, indent=2, default=str) + "\n")
+
+
+def _tell(console: Console, recipe: Recipe, plan: Plan, train: Views, val: Views | None, sentence: str) -> None:
+    parameters = sum(p.numel() for p in recipe.model.network.parameters())
+    checked = f"{len(val)} people to check on, with ground-truth boxes" if val is not None else "nobody to check on"
+    console.print(
+        f"{recipe.name}: {recipe.model.card.name}, {parameters / 1e6:.2f} M parameters, on {plan.device} in {plan.precision}; "
+        f"{len(train)} people to learn from, {checked}; {plan.workers} workers\n"
+        f"batch {plan.batch} x {plan.accumulate}; {sentence}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _result(module: Module, keeper: Keeper, journal: Journal, console: Console) -> RunResult:
+    for message in module.unreadable:
+        console.print(f"skipped: {message}", highlight=False, soft_wrap=True)
+    if module.unreadable:
+        console.print(
+            f"{len(module.unreadable)} images could not be read; others took their place", highlight=False, soft_wrap=True
+        )
+    model = module.best_model.cpu()
+    if keeper.model_file.exists():  # the weights alone: a network of the user's own is not in the zoo
+        model.network.load_state_dict(load_file(keeper.model_file))
+    return RunResult(model.eval(), dict(keeper.best_scores), keeper.folder, keeper.model_file, journal.rows)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning without its tips; what it warns of wrongly here is left out, sentence by sentence."""
+    loggers = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")]
+    levels = [log.level for log in loggers]
+    for log in loggers:
+        log.setLevel(logging.ERROR)
+    known = (
+        r"The '\w+_dataloader' does not have many workers",  # we measure the loader and say so ourselves
+        r"Found \d+ module\(s\) in eval mode",  # the average of the weights, a frozen backbone
+        r"You're resuming from a checkpoint that ended before the epoch ended",  # our order of batches can do that
+        r"GPU available but not used",
+        r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    )
+    with warnings.catch_warnings():
+        for text in known:
+            warnings.filterwarnings("ignore", message=text)
+        yield
+    for log, level in zip(loggers, levels, strict=True):
+        log.setLevel(level)
+
+
+@contextmanager
+def _out_of_memory(plan: Plan) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        short = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        if not short:
+            raise
+        half = max(1, plan.batch // 2)
+        raise TrainingError(
+            f"the memory of {plan.device} does not suffice for batches of {plan.batch}; --batch {half} --accumulate "
+            f"{2 * plan.accumulate} trains the same with half of it"
+        ) from error

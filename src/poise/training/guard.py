@@ -1,0 +1,87 @@
+"""What stops a run that can no longer learn, and says where it began."""
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from poise.errors import TrainingError
+from poise.models.device import Precision, autocast
+from poise.models.topdown import TopDown
+from poise.structures import Batch
+
+
+@final
+@dataclass(frozen=True)
+class Step:
+    """What is known of a step before the weights move."""
+
+    number: int
+    rate: float
+    loss: float
+    norm: float
+
+
+def check_finite(step: Step, model: TopDown, batch: Batch, *, precision: Precision) -> None:
+    """Stop when the loss or the gradient of a step is not finite.
+
+    Args:
+        step: Its figures.
+        model: With the gradients of the step.
+        batch: What it was computed from.
+        precision: In which numbers.
+
+    Raises:
+        TrainingError: With the step, the learning rate, the images of the batch and the first layer at fault.
+    """
+    if math.isfinite(step.loss) and math.isfinite(step.norm):
+        return
+    names = ", ".join(key.file_name for key in batch.keys[:8]) + (", ..." if len(batch.keys) > 8 else "")
+    with autocast(batch.images.device, precision):
+        where = first_fault(model, batch)
+    raise TrainingError(
+        f"step {step.number}: the loss is {step.loss:.4g} and the norm of its gradient {step.norm:.4g}; both must be finite. "
+        f"First at fault: {where}. Learning rate {step.rate:.3g}; batch: {names}. "
+        "Try a lower learning rate, gradient clipping or fp32; the last good state is in the folder of the run"
+    )
+
+
+def first_fault(model: TopDown, batch: Batch) -> str:
+    """Where a value that is not finite appears first: labels, images, a weight, a layer's answer, or a gradient."""
+    for name, values in (("the labels", batch.xy[batch.visible > 0]), ("the images", batch.images)):
+        if not _finite(values):
+            return f"{name} of the batch"
+    # The gradients are those of the step at fault; running forward again would not change them.
+    spoiled = [name for name, p in model.network.named_parameters() if p.grad is not None and not _finite(p.grad)]
+    weights = [name for name, p in model.network.named_parameters() if not _finite(p)]
+    if weights:
+        return f"the weight {weights[0]}"
+    layer = _first_layer(model.network, batch.images)
+    if layer:
+        return f"the answer of layer {layer}"
+    # Backwards the last layer comes first.
+    return f"the gradient of {spoiled[-1]}" if spoiled else "the codec's loss"
+
+
+def _first_layer(network: nn.Module, images: Tensor) -> str:
+    found: list[str] = []
+    handles = []
+    for name, layer in network.named_modules():
+        if next(layer.children(), None) is None:
+
+            def look(_: nn.Module, __: object, output: Tensor, name: str = name) -> None:
+                if not found and not _finite(output):
+                    found.append(name)
+
+            handles.append(layer.register_forward_hook(look))
+    with torch.no_grad():
+        network(images)
+    for handle in handles:
+        handle.remove()
+    return found[0] if found else ""
+
+
+def _finite(values: Tensor) -> bool:
+    return bool(torch.isfinite(values).all())

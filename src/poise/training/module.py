@@ -1,0 +1,222 @@
+"""One training run as Lightning sees it: loss, steps, learning rate, average of the weights, validation."""
+
+import copy
+import time
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from poise.models.topdown import TopDown
+from poise.training import optim
+from poise.training.data import Order, Parcel, Views, loader, mixed
+from poise.training.guard import Step, check_finite
+from poise.training.plan import Plan
+from poise.training.recipe import Recipe
+from poise.training.scores import Found, Truth, score
+
+
+@final
+class Module(LightningModule):
+    """A recipe in training.
+
+    Args:
+        recipe: What is trained.
+        plan: How this run trains it: batches, learning rate, seed, budget.
+        train: Views to learn from.
+        val: Views to check on, or None.
+
+    Attributes:
+        model: Learns.
+        average: Moving average of its weights, or None.
+        scores: Of the last validation.
+        loss_value: Of the last step.
+        norm: Of the last step's gradient, before clipping.
+        elapsed: Seconds this run has trained, earlier sessions too.
+        unreadable: Images that could not be read, and why.
+    """
+
+    def __init__(self, recipe: Recipe, plan: Plan, *, train: Views, val: Views | None) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.plan = plan
+        self.views = train
+        self.val_views = val
+        self.model = recipe.model
+        self.average = copy.deepcopy(recipe.model).requires_grad_(False) if recipe.average is not None else None
+        self.truth = Truth.of(val) if val is not None else None
+        self.order = Order(len(train), plan.share, seed=plan.seed, rank=plan.rank, world=plan.world)
+        self.scores: dict[str, float] = {}
+        self.loss_value = float("nan")
+        self.norm = float("nan")
+        self.rate = 0.0
+        self.elapsed = 0.0
+        self.unreadable: dict[str, None] = {}
+        self.frozen = False
+        self._earlier = 0.0
+        self._since = time.monotonic()
+        self._found: dict[int, Found] = {}
+        self._val_loss: list[tuple[float, int]] = []
+        self._steps_per_epoch = -(-len(self.order) // plan.accumulate)
+
+    @property
+    def best_model(self) -> TopDown:
+        """What is validated and saved: the average where there is one."""
+        return self.average if self.average is not None else self.model
+
+    # data
+
+    def train_dataloader(self) -> DataLoader[Parcel]:
+        """Shuffled parcels, from wherever the run stands in its epoch."""
+        return loader(self.views, self.order, workers=self.plan.workers, pin=self.plan.device.type == "cuda")
+
+    def val_dataloader(self) -> list[DataLoader[Parcel]]:
+        """The people to check on, in their order."""
+        if self.val_views is None:
+            return []
+        order = Order(len(self.val_views), self.plan.share, seed=None, rank=self.plan.rank, world=self.plan.world)
+        return [loader(self.val_views, order, workers=self.plan.workers, pin=self.plan.device.type == "cuda")]
+
+    # steps
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The recipe's optimizer, at the scaled learning rate."""
+        return optim.build(self.recipe.optimizer, self.model.network, rate=self.plan.rate)
+
+    def train(self, mode: bool = True) -> "Module":
+        """Training mode; the average, and a frozen backbone, stay in evaluation mode."""
+        super().train(mode)
+        if self.average is not None:
+            self.average.eval()
+        if self.frozen:
+            self._backbone().eval()
+        return self
+
+    def on_train_start(self) -> None:
+        """Begin the clock."""
+        self._since = time.monotonic()
+        self._freeze()
+
+    def on_train_epoch_start(self) -> None:
+        """Thaw the backbone when its time has come."""
+        self._freeze()
+
+    def _freeze(self) -> None:
+        self.frozen = self.current_epoch < self.recipe.freeze_epochs
+        if self.recipe.freeze_epochs:
+            if self.plan.world == 1:  # over several processes every weight must take part in the backward pass
+                self._backbone().requires_grad_(not self.frozen)
+            self.train()
+
+    def _backbone(self) -> nn.Module:
+        return self.model.network.get_submodule("backbone")
+
+    def training_step(self, parcel: Parcel, batch_idx: int) -> Float[Tensor, ""]:
+        """The loss of a batch. What chance a network takes (dropout) depends on seed and step alone."""
+        torch.manual_seed(mixed(self.plan.seed, self.current_epoch, batch_idx, self.plan.rank))
+        self.unreadable.update(dict.fromkeys(parcel.bad))
+        self.parcel = parcel
+        self.loss = self.model.loss(parcel.batch)
+        return self.loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Refuse what is not finite, then clip."""
+        weights = [p for p in self.model.parameters() if p.grad is not None]
+        if self.frozen:
+            for p in self._backbone().parameters():
+                p.grad = None
+        norm = torch.nn.utils.get_total_norm([p.grad for p in weights if p.grad is not None])
+        self.loss_value, self.norm = torch.stack((self.loss.detach().float(), norm.float())).tolist()
+        step = Step(self.trainer.global_step, self.rate, self.loss_value, self.norm)
+        check_finite(step, self.model, self.parcel.batch, precision=self.plan.precision)
+        if self.recipe.clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(weights, self.recipe.clip, norm)
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """One step at the schedule's learning rate, then the average follows."""
+        gone = self.elapsed / self.plan.budget if self.plan.budget else 0.0
+        step = self.trainer.global_step
+        factor = optim.factor(
+            self.recipe.schedule,
+            step=step,
+            steps_per_epoch=self._steps_per_epoch,
+            epochs=self.recipe.epochs,
+            time_share=gone,
+        )
+        optimizer = self.optimizers()
+        optim.set_rate(optimizer, factor)  # type: ignore[arg-type]  # one optimizer, not a list
+        self.rate = self.plan.rate * factor
+        super().optimizer_step(*args, **kwargs)
+        if self.average is not None and self.recipe.average is not None:
+            follow(self.average, self.model, decay=min(self.recipe.average, (1 + step) / (10 + step)))
+
+    def tick(self) -> float:
+        """Seconds trained so far; the same on every process."""
+        seconds = self._earlier + time.monotonic() - self._since
+        self.elapsed = self.trainer.strategy.broadcast(seconds) if self.plan.world > 1 else seconds
+        return self.elapsed
+
+    # validation, with ground-truth boxes
+
+    def on_validation_start(self) -> None:
+        """Forget the last answers."""
+        self._found = {}
+        self._val_loss = []
+
+    def validation_step(self, parcel: Parcel, batch_idx: int) -> None:
+        """Find the keypoints of a batch, in pixels of the images."""
+        model, batch = self.best_model, parcel.batch
+        output = model(batch.images)
+        loss = model.compare(output, batch)
+        points = model.read(output)
+        self._val_loss.append((float(loss), len(batch)))
+        self._found.update(Found.rows(points, batch, parcel.places))
+        self.unreadable.update(dict.fromkeys(parcel.bad))
+
+    def on_validation_epoch_end(self) -> None:
+        """Bring the answers of all processes together and rate them."""
+        if self.truth is None or self.trainer.sanity_checking:
+            return
+        found, losses = self._found, self._val_loss
+        if self.plan.world > 1:
+            gathered: list[Any] = [None] * self.plan.world
+            torch.distributed.all_gather_object(gathered, (found, losses))
+            found = {place: row for part, _ in gathered for place, row in part.items()}
+            losses = [row for _, part in gathered for row in part]
+        total = sum(n for _, n in losses)
+        self.scores = score(self.truth, found) | {"loss": sum(value * n for value, n in losses) / total}
+
+    # checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Where the run stands, beside Lightning's own state."""
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress
+        whole = progress.current.ready >= len(self.order)
+        checkpoint["poise"] = {
+            "epoch": self.current_epoch + int(whole),
+            "batch": 0 if whole else progress.current.ready,
+            "elapsed": self.elapsed,
+            "scores": self.scores,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from there."""
+        state = checkpoint["poise"]
+        self.order.begin(state["epoch"], state["batch"])
+        self._earlier = self.elapsed = state["elapsed"]
+        self.scores = state["scores"]
+
+
+@torch.no_grad()
+def follow(average: nn.Module, model: nn.Module, *, decay: float) -> None:
+    """Move an average of weights and statistics towards the model by 1 - decay; counters are copied."""
+    pairs = zip(average.state_dict().values(), model.state_dict().values(), strict=True)
+    floats, others = [], []
+    for pair in pairs:
+        (floats if pair[0].is_floating_point() else others).append(pair)
+    torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1 - decay)
+    for old, new in others:
+        old.copy_(new)

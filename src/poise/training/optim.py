@@ -1,0 +1,67 @@
+"""The optimizer of a run, and its learning rate at every step."""
+
+import math
+
+import torch
+from torch import nn
+
+from poise.training.recipe import Optimizer, Schedule
+
+
+def build(options: Optimizer, network: nn.Module, *, rate: float) -> torch.optim.Optimizer:
+    """The optimizer for a network, with the scaled learning rate.
+
+    Each group carries `rate`, the full learning rate that `set_rate` multiplies. Norms and biases get no weight decay.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        factor = options.backbone if in_backbone(name) else 1.0
+        decay = options.decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((factor, decay), []).append(parameter)
+    plain = [
+        {"params": parameters, "lr": rate * factor, "rate": rate * factor, "weight_decay": decay}
+        for (factor, decay), parameters in groups.items()
+    ]
+    fused = all(p.device.type in ("cpu", "cuda") for p in network.parameters())
+    kind = torch.optim.AdamW if options.kind == "adamw" else torch.optim.Adam
+    return kind(plain, lr=rate, betas=options.betas, fused=fused)
+
+
+def in_backbone(name: str) -> bool:
+    """Whether a parameter of a network belongs to its backbone."""
+    return name.startswith("backbone.")
+
+
+def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Give every group its full learning rate times `factor`."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["rate"] * factor
+
+
+def scaled_rate(options: Optimizer, *, batch: int, base_batch: int) -> float:
+    """The learning rate for a batch: linear in it (arXiv 1706.02677, section 2.1)."""
+    return options.rate * batch / base_batch
+
+
+def factor(schedule: Schedule, *, step: int, steps_per_epoch: int, epochs: int, time_share: float = 0.0) -> float:
+    """What the full learning rate is multiplied by at a step.
+
+    Args:
+        schedule: The rule.
+        step: Optimizer steps done.
+        steps_per_epoch: Optimizer steps of one epoch.
+        epochs: Of the whole run.
+        time_share: Share of the time budget that is gone; counts where the schedule goes over time.
+    """
+    warm = 1.0
+    if step < schedule.warmup_steps:
+        warm = schedule.warmup_start + (1 - schedule.warmup_start) * step / schedule.warmup_steps
+    if schedule.kind == "constant":
+        return warm
+    epoch = step / steps_per_epoch
+    if schedule.kind == "steps":
+        return float(warm * schedule.factor ** sum(epoch >= m for m in schedule.milestones))
+    share = epoch / epochs
+    if schedule.over_time:
+        share = max(share, time_share)
+    return warm * (schedule.floor + (1 - schedule.floor) * (1 + math.cos(math.pi * min(share, 1.0))) / 2)

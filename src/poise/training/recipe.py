@@ -1,0 +1,122 @@
+"""What a training run is made of. `recipes/` writes these values, `fit` reads them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, final
+
+from poise.data.base import Dataset
+from poise.errors import InputError
+from poise.models.topdown import TopDown
+from poise.transforms.jitter import Augmentation
+
+
+@final
+@dataclass(frozen=True)
+class Optimizer:
+    """Which rule moves the weights.
+
+    Attributes:
+        kind: "adam" or "adamw".
+        rate: Learning rate for batches of the recipe's `base_batch`.
+        decay: Weight decay; norms and biases are spared.
+        backbone: Factor on the learning rate of the backbone, for fine-tuning.
+        betas: Of Adam.
+    """
+
+    kind: Literal["adam", "adamw"] = "adam"
+    rate: float = 1e-3
+    decay: float = 0.0
+    backbone: float = 1.0
+    betas: tuple[float, float] = (0.9, 0.999)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not self.rate > 0 or self.decay < 0 or self.backbone < 0:
+            raise InputError(
+                f"an optimizer needs a learning rate above 0 and no negative decay or backbone factor; found rate {self.rate}, "
+                f"decay {self.decay}, backbone {self.backbone}"
+            )
+
+
+@final
+@dataclass(frozen=True)
+class Schedule:
+    """How the learning rate changes over a run.
+
+    Attributes:
+        kind: "steps" multiplies by `factor` at each milestone; "cosine" falls to `floor`; "constant" stays.
+        milestones: Epochs.
+        factor: At each milestone.
+        floor: What a cosine ends at, as a share of the full rate.
+        warmup_steps: Steps over which the rate rises linearly ...
+        warmup_start: ... from this share of it.
+        over_time: With a time budget, the share of the budget that is gone moves the cosine too, so that it ends when the
+            budget does. Such a run depends on the speed of the machine and cannot be repeated bit by bit.
+    """
+
+    kind: Literal["steps", "cosine", "constant"] = "steps"
+    milestones: tuple[int, ...] = ()
+    factor: float = 0.1
+    floor: float = 0.01
+    warmup_steps: int = 0
+    warmup_start: float = 0.001
+    over_time: bool = False
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """One run, ready to be trained.
+
+    Attributes:
+        name: Of the recipe.
+        model: Built, with the weights to start from.
+        train: What it learns from.
+        val: What it is checked on after each epoch, with ground-truth boxes; None for nothing.
+        epochs: Passes through the training data.
+        batch: People per step, over all devices.
+        base_batch: The batch that `optimizer.rate` is meant for; another batch scales the rate linearly. None: `batch`.
+        augmentation: Chances of a training view; None for none.
+        optimizer: Which rule moves the weights.
+        schedule: How the learning rate changes.
+        average: Decay of the moving average of the weights, which is then what is validated and saved; None for none.
+        clip: Largest norm of the gradient; None for any.
+        best: Score that says which model is best; more is better.
+        freeze_epochs: Epochs in which the backbone stays as it is.
+        expected: Scores the recipe should reach, by name.
+        notes: In words.
+        settings: How to make this recipe again: its name and arguments. Filled by `recipes.find`.
+    """
+
+    name: str
+    model: TopDown
+    train: Dataset
+    val: Dataset | None
+    epochs: int
+    batch: int
+    base_batch: int | None = None
+    augmentation: Augmentation | None = field(default_factory=Augmentation)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    average: float | None = None
+    clip: float | None = None
+    best: str = "pck@0.1"
+    freeze_epochs: int = 0
+    expected: Mapping[str, float] = field(default_factory=dict)
+    notes: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check counts, and that model and data have the same keypoints."""
+        if self.epochs < 1 or self.batch < 1:
+            raise InputError(
+                f"recipe {self.name!r} needs at least one epoch and a batch of one, found {self.epochs}, {self.batch}"
+            )
+        if self.average is not None and not 0 <= self.average < 1:
+            raise InputError(f"recipe {self.name!r}: the decay of the weight average is 0 to below 1, not {self.average}")
+        for dataset in (self.train, self.val):
+            if dataset is not None and dataset.skeleton.keypoints != self.model.skeleton.keypoints:
+                raise InputError(
+                    f"recipe {self.name!r}: the model has the keypoints {', '.join(self.model.skeleton.keypoints)} and the data "
+                    f"{', '.join(dataset.skeleton.keypoints)}; give them one order (data sets can be joined by keypoint name)"
+                )

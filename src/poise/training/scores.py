@@ -1,0 +1,74 @@
+"""Scores of a validation inside training: ground-truth boxes, one view each, no flip test."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poise.geometry import apply, invert
+from poise.metrics import coco
+from poise.metrics.pck import pck
+from poise.skeletons import Skeleton
+from poise.structures import Batch, Labels, Points
+from poise.training.data import Views
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What was found of one person, in pixels of the image."""
+
+    xy: Float[Tensor, "k 2"]
+    score: Float[Tensor, " k"]
+
+    @classmethod
+    def rows(cls, points: Points, batch: Batch, places: tuple[int, ...]) -> "dict[int, Found]":
+        """The people of a batch by their places."""
+        xy = apply(invert(batch.warps), points.xy.to(batch.warps.dtype)).float().cpu()
+        score = points.score.float().cpu()
+        return {place: cls(xy[i], score[i]) for i, place in enumerate(places)}
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """The labels of the people to check on, by place.
+
+    Attributes:
+        people: One row per place.
+        images: The image of each place.
+        skeleton: The keypoints.
+        document: The same labels as COCO annotations, with everybody else in those images.
+    """
+
+    people: Labels
+    images: tuple[int, ...]
+    skeleton: Skeleton
+    document: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, views: Views) -> "Truth":
+        """The labels behind views."""
+        images = tuple(image for image, _ in views.people)
+        labels = {image: views.dataset.labels(image) for image in dict.fromkeys(images)}
+        rows = [labels[image].select(slice(person, person + 1)) for image, person in views.people]
+        people = Labels(**{f.name: torch.cat([getattr(r, f.name) for r in rows]) for f in fields(Labels)})
+        skeleton = views.dataset.skeleton
+        return cls(people, images, skeleton, coco.truth_of(labels, skeleton))
+
+
+def score(truth: Truth, found: Mapping[int, Found]) -> dict[str, float]:
+    """AP of the COCO protocol and pck@0.1 (share of labelled keypoints) of the people found."""
+    places = sorted(found)
+    xy = torch.stack([found[p].xy for p in places])
+    rows = [row for place in places for row in _result(truth.images[place], found[place])]
+    protocol = coco.evaluate(truth.document, rows, truth.skeleton)
+    return {"pck@0.1": pck(xy, truth.people.select(torch.tensor(places)), 0.1).mean, "AP": protocol.numbers["AP"]}
+
+
+def _result(image: int, found: Found) -> list[dict[str, Any]]:
+    rating = found.score.mean(dim=0, keepdim=True)
+    return coco.rows_of(found.xy[None], found.score[None], rating, image=image, categories=torch.ones(1, dtype=torch.int64))
