@@ -98,7 +98,7 @@ def main() -> None:
     for source in SOURCES:
         exam = Exam.of_file(files[source]["test"], data / SOURCES[source][1], skeleton=model.skeleton)
         people = sum(len(exam.people(i)) for i in range(len(exam.dataset)))
-        lines.append(row(f"{source}, labels through the codec", self_test(model, exam)[0], people))
+        lines.append(row(f"{source}, labels through the codec", self_test(model, exam).evaluation, people))
         lines.append(row(f"{source}, flip test", evaluate(model, exam, Setting.of(model)), people))
         lines.append(row(f"{source}, no flip", evaluate(model, exam, replace(Setting.of(model), flip=False)), people))
     text = "\n".join(
