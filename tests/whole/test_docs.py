@@ -120,28 +120,36 @@ def test_commands_of_a_page_exist_with_their_flags(
     flags_of: dict[str, set[str]],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     words = shlex.split(call)[1:]
     if words[0] in ("COMMAND", "--help", "--version", "data") and _named(words) is None:
         return
-    # `poise data check | split` in a sentence stands for both.
     name = _named(words)
     assert name is not None, f"{page}: there is no command {call!r}"
     used = set(FLAG.findall(call)) - {"--help"}
     if not used:
         return
-    about = words[1] if name == "train" and len(words) > 1 else ""
+    about = words[1] if name == "train" and not words[1].startswith("-") else ""
     question = [*name.split(), *([about] if about else []), "--help"]
     key = " ".join(question)
     if key not in flags_of:
-        if ":" in about:  # a module of the reader's; that page runs the code itself
-            pytest.skip("the recipe is the reader's own")
+        if ":" in about:
+            write_modules(ROOT / page, tmp_path)
+            monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.setenv("COLUMNS", "200")
         assert main(question) == 0
         flags_of[key] = set(FLAG.findall(capsys.readouterr().out))
-    # `--flip/--no-flip` in help texts lists both.
-    unknown = {flag for flag in used if flag not in flags_of[key]}
+    unknown = used - flags_of[key]
     assert not unknown, f"{page}: {call!r} uses {sorted(unknown)}, which {key!r} does not list"
+
+
+def write_modules(page: Path, folder: Path) -> None:
+    """Blocks of a page that start with `# name.py` as files."""
+    for block in blocks(page):
+        named = re.match(r"# (\w+\.py)\n", block.body)
+        if block.kind == "python" and named:
+            (folder / named[1]).write_text(block.body, encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
