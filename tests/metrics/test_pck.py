@@ -3,7 +3,7 @@ import math
 
 import torch
 
-from poise.metrics.pck import pck
+from poise.metrics.pck import matched, pck
 from poise.structures import Labels
 
 LABELS = Labels.of(
@@ -31,3 +31,15 @@ def test_crowds_and_boxes_without_size_do_not_count_and_nan_is_a_miss():
     flat = dataclasses.replace(LABELS, boxes=torch.zeros(2, 4))
     assert pck(LABELS.xy, flat, 0.1).labelled.tolist() == [0, 0, 0]
     assert pck(LABELS.xy * torch.nan, LABELS, 0.1).hits.tolist() == [0, 0, 0]
+
+
+def test_poses_are_given_to_people_by_oks_best_score_first():
+    labels = dataclasses.replace(LABELS, visible=torch.full((2, 3), 2))
+    near, far = labels.xy + 0.5, labels.xy + 2.0
+    found = torch.stack((far[0], near[0], near[1] + 1000.0))
+    given = matched(found, torch.tensor([0.9, 0.5, 0.4]), labels, (0.1, 0.1, 0.1))
+    assert torch.equal(given[0], far[0])
+    assert given[1].isnan().all()
+    assert matched(torch.zeros(0, 3, 2), torch.zeros(0), labels, (0.1, 0.1, 0.1)).isnan().all()
+    crowd = dataclasses.replace(labels, crowd=torch.tensor([True, True]))
+    assert matched(found, torch.tensor([0.9, 0.5, 0.4]), crowd, (0.1, 0.1, 0.1)).isnan().all()
