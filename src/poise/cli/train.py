@@ -5,12 +5,12 @@ import json
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from poise.errors import CheckpointError, PoiseError
+from poise.errors import CheckpointError
 
-if TYPE_CHECKING:
-    from poise.recipes.find import Maker
+Maker = Callable[..., Any]
+"""Gives a recipe."""
 
 _USAGE = """poise train: train a recipe
 
@@ -69,19 +69,14 @@ def _words_of(words: Sequence[str]) -> list[str]:
     return [str(word) for word in kept]
 
 
-def _joined(maker: "Maker", words: list[str]) -> Callable[..., None]:
+def _joined(maker: Maker, words: list[str]) -> Callable[..., None]:
     """A function that takes the arguments of a recipe and those of a run."""
     ours, theirs = inspect.signature(_train).parameters, inspect.signature(maker).parameters
     hints = typing.get_type_hints(_train) | typing.get_type_hints(maker, include_extras=True)
-    clash = sorted(set(ours) & set(theirs))
-    if clash:
-        raise PoiseError(
-            f"recipe {words[0]!r} has arguments that every run has already: {', '.join(clash)}; call them otherwise"
-        )
 
     def command(**values: Any) -> None:
-        recipe = maker(**{name: values.pop(name) for name in theirs})
-        _train(recipe, words=words, **values)
+        recipe = maker(**{name: values[name] for name in theirs})  # a flag of both, such as --seed, goes to both
+        _train(recipe, words=words, **{name: values[name] for name in ours if name in values})
 
     shown = {n: p for n, p in (theirs | ours).items() if n not in ("recipe", "words")}
     together = [p.replace(annotation=hints[n], kind=inspect.Parameter.KEYWORD_ONLY) for n, p in shown.items()]
@@ -91,7 +86,7 @@ def _joined(maker: "Maker", words: list[str]) -> Callable[..., None]:
     return command
 
 
-def _documented(maker: "Maker") -> str:
+def _documented(maker: Maker) -> str:
     """The recipe's docstring, its arguments followed by those of the run."""
     text, _, rest = (inspect.getdoc(maker) or "").partition("\nArgs:\n")
     arguments = rest.partition("\n\n")[0]
@@ -122,6 +117,8 @@ def _train(
     """Train.
 
     Args:
+        recipe: Made from its own flags.
+        words: Of the command line.
         out: Folder of the run; by default `runs/` and the name of the recipe.
         seed: Of all chances.
         device: cpu, cuda, ...; by default a GPU where there is one.

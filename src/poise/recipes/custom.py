@@ -40,7 +40,7 @@ def own(
 ) -> Recipe:
     """Train on one or several COCO-style keypoint files, with any keypoints; several are joined by keypoint name.
 
-    Example:
+    For example:
 
         poise train own --annotations mine.json --images photos --minutes 60 --out runs/mine
 

@@ -1,17 +1,15 @@
 """What happens beside the learning: saving, stopping, writing figures down, telling how it goes."""
 
-import csv
 import dataclasses
-import io
-import os
 from pathlib import Path
 from typing import Any, final
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from poise.errors import WriteError
+from poise.training.files import write_csv
+from poise.training.hook import Hook
 from poise.training.module import Module
 from poise.training.signals import Interrupts
 from poise.zoo import file as model_file
@@ -19,16 +17,6 @@ from poise.zoo import file as model_file
 
 class Interrupted(KeyboardInterrupt):
     """Somebody asked the run to stop; its state is saved."""
-
-
-class Hook(Callback):
-    """A callback that knows what Lightning cannot: that the module is ours."""
-
-    @staticmethod
-    def of(module: LightningModule) -> Module:
-        """The module of the run."""
-        assert isinstance(module, Module)
-        return module
 
 
 @final
@@ -193,35 +181,6 @@ class Journal(Hook):
             highlight=False,
             soft_wrap=True,
         )
-
-
-def write_csv(path: Path, rows: list[dict[str, float]]) -> None:
-    """Rows as a CSV file, whole or not at all.
-
-    Raises:
-        WriteError: It cannot be written.
-    """
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
-def write_text(path: Path, text: str) -> None:
-    """A text file, whole or not at all.
-
-    Raises:
-        WriteError: It cannot be written.
-    """
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, path)
-    except OSError as error:
-        raise WriteError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 @final

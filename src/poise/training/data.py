@@ -204,7 +204,7 @@ def loader(views: Views, order: Order, *, workers: int, pin: bool) -> DataLoader
         cv2.setNumThreads(1)
     return DataLoader(
         views,  # type: ignore[arg-type]  # the stubs know no collate that changes the type
-        batch_sampler=order,  # type: ignore[arg-type]  # places, not numbers
+        batch_sampler=order,
         num_workers=workers,
         collate_fn=collate,
         pin_memory=pin,

@@ -20,9 +20,12 @@ from poise import __version__
 from poise.errors import TrainingError, WriteError
 from poise.models.device import choose_device, choose_precision
 from poise.models.topdown import TopDown
-from poise.training.callbacks import Bar, Interrupted, Journal, Keeper, write_text
+from poise.training.boards import Boards
+from poise.training.callbacks import Bar, Interrupted, Journal, Keeper
 from poise.training.checkpoint import AtomicIO, check_state
+from poise.training.clock import Clock
 from poise.training.data import Views
+from poise.training.files import write_text
 from poise.training.module import Module
 from poise.training.plan import Plan, rate_of
 from poise.training.recipe import Recipe
@@ -107,7 +110,7 @@ def fit(
     folder = Path(resume) if resume is not None else Path(out)
     state = check_state(folder) if resume is not None else None
     plan = _plan(recipe, seed, device, precision, workers, batch, accumulate, devices * nodes, minutes, steps, save_minutes)
-    rate, sentence = rate_of(recipe, batch=plan.batch, accumulate=accumulate)
+    _, sentence = rate_of(recipe, batch=plan.batch, accumulate=accumulate)
     views, val_views = _views(recipe, plan)
     if plan.rank == 0:
         _open(folder, new=state is None)
@@ -122,7 +125,14 @@ def fit(
     with Interrupts() as interrupts, _quiet(), _out_of_memory(plan):
         keeper = Keeper(folder, interrupts, best=recipe.best)
         journal = Journal(folder, console)
-        trainer = _trainer(recipe, plan, [journal, keeper, Bar(console)], devices=devices, nodes=nodes, strategy=strategy)
+        trainer = _trainer(
+            recipe,
+            plan,
+            [Clock(console), journal, keeper, Boards(folder), Bar(console)],
+            devices=devices,
+            nodes=nodes,
+            strategy=strategy,
+        )
         try:
             trainer.fit(module, ckpt_path=state, weights_only=True if state else None)
         except Interrupted:

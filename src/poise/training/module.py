@@ -213,10 +213,9 @@ class Module(LightningModule):
 @torch.no_grad()
 def follow(average: nn.Module, model: nn.Module, *, decay: float) -> None:
     """Move an average of weights and statistics towards the model by 1 - decay; counters are copied."""
-    pairs = zip(average.state_dict().values(), model.state_dict().values(), strict=True)
-    floats, others = [], []
-    for pair in pairs:
-        (floats if pair[0].is_floating_point() else others).append(pair)
-    torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1 - decay)
-    for old, new in others:
-        old.copy_(new)
+    pairs = list(zip(average.state_dict().values(), model.state_dict().values(), strict=True))
+    floats = [pair for pair in pairs if pair[0].is_floating_point()]
+    torch._foreach_lerp_([old for old, _ in floats], [new for _, new in floats], 1 - decay)
+    for old, new in pairs:
+        if not old.is_floating_point():
+            old.copy_(new)

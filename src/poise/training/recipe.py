@@ -117,6 +117,6 @@ class Recipe:
         for dataset in (self.train, self.val):
             if dataset is not None and dataset.skeleton.keypoints != self.model.skeleton.keypoints:
                 raise InputError(
-                    f"recipe {self.name!r}: the model has the keypoints {', '.join(self.model.skeleton.keypoints)} and the data "
-                    f"{', '.join(dataset.skeleton.keypoints)}; give them one order (data sets can be joined by keypoint name)"
+                    f"recipe {self.name!r}: the model has the keypoints {', '.join(self.model.skeleton.keypoints)} and the "
+                    f"data {', '.join(dataset.skeleton.keypoints)}; give them one order (data can be joined by keypoint name)"
                 )
