@@ -1,4 +1,4 @@
-"""How fast poise is beside vectorised readings of the published formulae: one run, one thread, turn about.
+"""How fast poise is beside vectorised readings of the published formulae: one run, one thread, turn about, in processor time.
 
     python benchmarks/speed.py [--only TEXT] [--out FILE.json]
 
@@ -16,15 +16,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
-    os.environ.setdefault(name, "1")  # before numpy and torch are loaded
-
-import cv2
-import torch
 import tyro
 from rich.console import Console
 from rich.table import Table
-
 from row import Row, Work
 
 
@@ -45,6 +39,16 @@ class Timing:
         return self.ratio >= self.wanted
 
 
+def one_thread() -> None:
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
+        os.environ[name] = "1"  # read when NumPy and torch are loaded, so before they are
+    import cv2
+    import torch
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
 def found_rows() -> Iterator[Row]:
     for path in sorted(Path(__file__).parent.glob("speed_*.py")):
         yield from importlib.import_module(path.stem).rows()
@@ -56,9 +60,14 @@ def milliseconds(work: Work) -> float:
     return 1e3 * (time.process_time() - start)
 
 
+def measured(work: Work) -> float:
+    """Processor time of `work` when its code, its data and its memory are at hand."""
+    work()
+    return milliseconds(work)
+
+
 def measure(row: Row) -> Timing:
-    row.ours(), row.theirs()
-    pairs = [(milliseconds(row.ours), milliseconds(row.theirs)) for _ in range(row.repeats)]
+    pairs = [(measured(row.ours), measured(row.theirs)) for _ in range(row.repeats)]
     ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
     counted = row.public if row.public is not None and theirs > 1.2 * row.public else theirs
     return Timing(row.name, ours, theirs, row.public, counted / ours, row.wanted)
@@ -80,8 +89,7 @@ def main(*, only: str = "", out: Path | None = None) -> int:
         only: Rows whose name holds this text.
         out: Also write the numbers here, as JSON.
     """
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    one_thread()
     timings = [measure(row) for row in found_rows() if only in row.name]
     Console().print(table(timings))
     if out is not None:

@@ -5,21 +5,22 @@ time, is called in a loop. Public figures: the official code on one core of a Xe
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from row import Row
 
 from poise.codecs.dark import Dark
 from poise.codecs.gaussian import Gaussian
 from poise.codecs.maps import MapCodec
 from poise.codecs.udp import UDPGaussian
-from row import Row
 
 VIEWS, KEYPOINTS, SIZE, CELLS = 32, 17, (256, 192), (64, 48)
-Array = NDArray[np.float32]
-Encoder = Callable[[Array, NDArray[np.int64]], tuple[Array, Array]]
+Array = NDArray[Any]
+Encoder = Callable[[Array, Array], tuple[Array, Array]]
 Decoder = Callable[[Array], tuple[Array, Array]]
 
 
@@ -54,9 +55,7 @@ def decoding(codec: MapCodec, reading: Decoder, maps: Array, public: float, want
     return Row(f"decode {type(codec).__name__}", lambda: codec.decode(tensor), lambda: reading(maps), public, wanted, 31)
 
 
-def training(
-    codec: MapCodec, encoder: Encoder, maps: Array, labels: tuple[Array, NDArray[np.int64]], figures: tuple[float, float]
-) -> Row:
+def training(codec: MapCodec, encoder: Encoder, maps: Array, labels: tuple[Array, Array], figures: tuple[float, float]) -> Row:
     xy, visible = (torch.from_numpy(part) for part in labels)
     output = torch.from_numpy(maps).requires_grad_()
 
@@ -77,14 +76,14 @@ def training(
     return Row(f"encode + loss {type(codec).__name__}", ours, theirs, figures[0], figures[1], 31)
 
 
-def highest(maps: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
+def highest(maps: Array) -> tuple[Array, Array, Array]:
     flat = maps.reshape(len(maps), maps.shape[1], -1)
     index, score = flat.argmax(axis=2), flat.max(axis=2)
     index[score <= 0] = 0
     return index % maps.shape[3], index // maps.shape[3], score
 
 
-def at(maps: Array, x: NDArray[np.int64], y: NDArray[np.int64]) -> Array:
+def at(maps: Array, x: Array, y: Array) -> Array:
     views, joints = np.ogrid[: maps.shape[0], : maps.shape[1]]
     value: Array = maps[views, joints, y, x]
     return value
@@ -156,32 +155,32 @@ def distances(centre: Array) -> Array:
     return squared
 
 
-def reach(centre: Array, visible: NDArray[np.int64], radius: float = 6.0) -> Array:
+def reach(centre: Array, visible: Array, radius: float = 6.0) -> Array:
     low, high = np.trunc(centre - radius), np.trunc(centre + radius + 1)
     inside = ((low < CELLS[::-1]) & (high >= 0)).all(axis=-1)
     return (inside & (visible > 0)).astype(np.float32)
 
 
-def window(nearest: Array, radius: float = 6.0) -> NDArray[np.bool_]:
+def window(nearest: Array, radius: float = 6.0) -> Array:
     x, y = np.arange(CELLS[1]), np.arange(CELLS[0])[:, None]
-    inside: NDArray[np.bool_] = np.abs(x - nearest[..., 0, None, None]) <= radius
+    inside: Array = np.abs(x - nearest[..., 0, None, None]) <= radius
     return inside & (np.abs(y - nearest[..., 1, None, None]) <= radius)
 
 
-def encode_gaussian(xy: Array, visible: NDArray[np.int64]) -> tuple[Array, Array]:
+def encode_gaussian(xy: Array, visible: Array) -> tuple[Array, Array]:
     nearest = np.trunc(xy / np.float32(SIZE[1] / CELLS[1]) + np.float32(0.5))
     weight = reach(nearest, visible)
     return np.exp(distances(nearest) / np.float32(-8.0)) * window(nearest), weight
 
 
-def encode_dark(xy: Array, visible: NDArray[np.int64]) -> tuple[Array, Array]:
+def encode_dark(xy: Array, visible: Array) -> tuple[Array, Array]:
     factor = (SIZE[1] - 1) / (CELLS[1] - 1)
     middle = (np.array(SIZE[::-1]) - 1) / 2 - factor * (np.array(CELLS[::-1]) - 1) / 2
     centre = ((xy - middle) / factor).astype(np.float32)
     return np.exp(distances(centre) / np.float32(-8.0)), reach(centre, visible)
 
 
-def encode_udp(xy: Array, visible: NDArray[np.int64]) -> tuple[Array, Array]:
+def encode_udp(xy: Array, visible: Array) -> tuple[Array, Array]:
     scale = (np.array(SIZE[::-1]) - 1) / (np.array(CELLS[::-1]) - 1)
     centre = (xy / scale).astype(np.float32)
     nearest = np.trunc(centre + np.float32(0.5))

@@ -41,8 +41,8 @@ class Dark(MapCodec):
 
     @property
     def tolerance(self) -> float:
-        """A hundredth of a cell, away from the border."""
-        return 0.01 * self.grid.scale[0]
+        """A thousandth of a cell, away from the border."""
+        return 0.001 * self.grid.scale[0]
 
     def centre(self, cells: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k 2"]:
         """The keypoint itself."""
@@ -83,12 +83,17 @@ class Dark(MapCodec):
         reach = self.kernel // 2 + 2
         x, y = (c[:, None] + torch.arange(-reach, reach + 1, device=maps.device) for c in cells.unbind(-1))
         rows, columns = y.clamp(0, height - 1) * width, x.clamp(0, width - 1)
-        patch = maps.flatten(1).gather(1, (rows[:, :, None] + columns[:, None, :]).flatten(1)).view(len(maps), *y.shape[1:], -1)
+        patch = (
+            maps.flatten(1)
+            .gather(1, (rows[:, :, None] + columns[:, None, :]).flatten(1))
+            .view(len(maps), y.shape[1], x.shape[1])
+        )
         patch *= ((y >= 0) & (y < height))[:, :, None].float()
         patch *= ((x >= 0) & (x < width))[:, None, :].float()
-        taps = maps.new_tensor(blur_taps(self.kernel))
+        taps = torch.tensor(blur_taps(self.kernel), dtype=torch.float64, device=maps.device)
         band = torch.stack([F.pad(taps, (i, 4 - i)) for i in range(5)], dim=1)
-        return (patch.flatten(1) @ torch.kron(band, band)).view(-1, 5, 5)
+        # In float64, so that no setting of precision for matrix products reaches it.
+        return (patch.flatten(1).double() @ torch.kron(band, band)).view(-1, 5, 5)
 
 
 def newton(log: Float[Tensor, "n 5 5"]) -> Float[Tensor, "n 2"]:

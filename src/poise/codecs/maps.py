@@ -96,8 +96,9 @@ class MapCodec(InstanceCodec):
         """
         self._check(output)
         maps = output.detach().float().flatten(0, 1).contiguous()
-        cells, score = highest(maps)
-        peaks = self.peaks(maps, cells, score)
+        with torch.autocast(maps.device.type, enabled=False):
+            cells, score = highest(maps)
+            peaks = self.peaks(maps, cells, score)
         found = torch.where(peaks.isfinite().all(dim=-1, keepdim=True), peaks, cells).view(*output.shape[:2], 2)
         return Points(self.grid.to_pixels(found.float()), torch.where(score.isfinite(), score, 0).view(output.shape[:2]))
 
@@ -191,7 +192,7 @@ CHUNK = 64
 
 def blur(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Float[Tensor, "h w n"]:
     """Maps smoothed by `size` cells (`blur_taps`) along both axes. The maps become the last axis, which spares a copy."""
-    if maps.device.type == "cpu":
+    if maps.device.type == "cpu" and len(maps) > 0:
         return _blur_channels(maps, size, border)
     return _blur_images(maps, size, border).permute(1, 2, 0)
 

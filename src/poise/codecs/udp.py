@@ -30,8 +30,8 @@ class UDPGaussian(MapCodec):
 
     @property
     def tolerance(self) -> float:
-        """A tenth of a cell, away from the border: the cut-off and the floor of the logarithm leave a little."""
-        return 0.1 * max(self.grid.scale)
+        """A thousandth of a cell, away from the border."""
+        return 0.001 * max(self.grid.scale)
 
     def centre(self, cells: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k 2"]:
         """The nearest cell."""
@@ -65,9 +65,9 @@ class UDPGaussian(MapCodec):
 
 def _look(maps: Float[Tensor, "n h w"], index: Int64[Tensor, "n i"]) -> tuple[Tensor, Tensor, Tensor]:
     """Values of the blurred maps at `index`, (n, i), and their lowest and highest, (n, 1)."""
-    blurred = blur(maps, BLUR, "mirror").flatten(0, 1)
-    low, high = blurred.amin(dim=0)[:, None], blurred.amax(dim=0)[:, None]
-    return blurred.gather(0, index.t()).t(), low, high
+    blurred = blur(maps, BLUR, "mirror")
+    low, high = blurred.amin(dim=0).amin(dim=0), blurred.amax(dim=0).amax(dim=0)  # at once is slow for a few maps
+    return blurred.flatten(0, 1).gather(0, index.t()).t(), low[:, None], high[:, None]
 
 
 def newton(log: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n 2"]:
