@@ -1,8 +1,13 @@
+from urllib.error import URLError
+
 import pytest
 import torch
+import torchvision
 
 from poise import zoo
-from poise.errors import InputError, UnknownName
+from poise.errors import InputError, ReadError, UnknownName
+from poise.nn.backbones.hrnet import HRNet
+from poise.nn.backbones.resnet import ResNet
 from poise.skeletons import COCO17, MPII16, QUADRUPED
 from poise.zoo.cost import STORED, costs, measure
 from poise.zoo.find import families, releases
@@ -82,3 +87,29 @@ def test_every_release_belongs_to_its_family_and_tells_its_licence():
             assert not release.file or (release.page and release.folder)
     assert releases()["hrnet_w48_coco_384x288"].scores == {"coco-val2017/AP": 0.763}
     assert len(COCO17) == 17
+
+
+@pytest.mark.parametrize("width", [32, 48])
+def test_every_weight_of_hrnet_stands_in_timms_classifier_of_the_same_width(width):
+    timm = pytest.importorskip("timm")
+    with torch.device("meta"):
+        given = timm.create_model(f"hrnet_w{width}").state_dict()
+        needed = HRNet(width).state_dict()
+    assert all(given[key].shape == value.shape for key, value in needed.items())
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_every_weight_of_resnet_stands_in_torchvisions(depth):
+    with torch.device("meta"):
+        given = torchvision.models.get_model(f"resnet{depth}").state_dict()
+        needed = ResNet(depth).state_dict()
+    assert all(given[key].shape == value.shape for key, value in needed.items())
+
+
+def test_imagenet_weights_out_of_reach_say_how_to_go_on(monkeypatch):
+    def no_network(*_args, **_options):
+        raise URLError("no network")
+
+    monkeypatch.setattr(torchvision.models.ResNet18_Weights.IMAGENET1K_V1.__class__, "get_state_dict", no_network)
+    with pytest.raises(ReadError, match=r"TORCH_HOME.*start without"):
+        zoo.build("poseresnet_18_coco_64x64", pretrained=True)
