@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.maps import CHUNK, MapCodec, blur, blur_taps, bump, ruler
+from poise.codecs.maps import MapCodec, blur_taps, blurred, bump, ruler
 from poise.errors import InputError
 from poise.geometry import Grid
 
@@ -70,12 +70,17 @@ class Dark(MapCodec):
 
     def smooth(self, maps: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
         """The maps blurred with zeros around them, and scaled so that each keeps its maximum."""
-        gain = self._gain(maps, maps.flatten(1).amax(dim=1))
-        return (blur(maps, self.kernel, "zeros") * gain).permute(2, 0, 1)
+        smooth = torch.empty_like(maps)
+        for some, part in blurred(maps, self.kernel, "zeros"):
+            smooth[some] = part.permute(2, 0, 1)
+        return smooth * self._gain(maps, maps.flatten(1).amax(dim=1))[:, None, None]
 
     def _gain(self, maps: Float[Tensor, "n h w"], score: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        parts = [blur(part, self.kernel, "zeros").flatten(0, 1).amax(dim=0) for part in torch.split(maps, CHUNK)]
-        return score / torch.cat(parts)
+        """How much lower the blur makes each maximum."""
+        high = torch.empty_like(score)
+        for some, part in blurred(maps, self.kernel, "zeros"):
+            high[some] = part.amax(dim=0).amax(dim=0)
+        return score / high
 
     def _smooth_around(self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"]) -> Float[Tensor, "n 5 5"]:
         """The blurred maps in 5x5 cells around `cells`."""

@@ -2,6 +2,7 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -190,24 +191,35 @@ CHUNK = 64
 """Maps blurred at a time on a processor: they stay in its cache, and OpenCV takes up to 128 channels."""
 
 
-def blur(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Float[Tensor, "h w n"]:
-    """Maps smoothed by `size` cells (`blur_taps`) along both axes. The maps become the last axis, which spares a copy."""
-    if maps.device.type == "cpu" and len(maps) > 0:
-        return _blur_channels(maps, size, border)
-    return _blur_images(maps, size, border).permute(1, 2, 0)
+def blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Iterator[tuple[slice, Float[Tensor, "h w m"]]]:
+    """Maps smoothed by `size` cells (`blur_taps`) along both axes, some at a time: which ones, and the maps as LAST axis.
+
+    What is given is overwritten when the next is asked for: fresh memory for each costs more than the blur.
+    """
+    if maps.device.type == "cpu":
+        yield from _blurred_as_channels(maps, size, border)
+    else:
+        yield slice(0, len(maps)), _blurred_as_images(maps, size, border).permute(1, 2, 0)
 
 
-def _blur_channels(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Float[Tensor, "h w n"]:
+def _blurred_as_channels(
+    maps: Float[Tensor, "n h w"], size: int, border: Border
+) -> Iterator[tuple[slice, Float[Tensor, "h w m"]]]:
     # As channels of one image maps are filtered side by side, eight or sixteen in one instruction.
-    n, height, width = maps.shape
-    image = cv2.transpose(maps.flatten(1).numpy()).reshape(height, width, n)
+    count, height, width = maps.shape
     edge = {"zeros": cv2.BORDER_CONSTANT, "mirror": cv2.BORDER_REFLECT_101}[border]
     taps = np.array(blur_taps(size), np.float32)
-    smooth = cv2.sepFilter2D(image, -1, taps, taps, borderType=edge)
-    return torch.from_numpy(smooth).view(height, width, n)
+    rows = maps.flatten(1).numpy()
+    memory = np.empty((2, height * width * min(count, CHUNK)), np.float32)
+    for start in range(0, count, CHUNK):
+        part = rows[start : start + CHUNK]
+        image, smooth = (m[: part.size].reshape(height, width, len(part)) for m in memory)
+        cv2.transpose(part, dst=image.reshape(-1, len(part)))
+        cv2.sepFilter2D(image, -1, taps, taps, dst=smooth, borderType=edge)
+        yield slice(start, start + len(part)), torch.from_numpy(smooth)
 
 
-def _blur_images(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Float[Tensor, "n h w"]:
+def _blurred_as_images(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Float[Tensor, "n h w"]:
     taps, half = maps.new_tensor(blur_taps(size)), size // 2
     wide = F.pad(maps[:, None], (half,) * 4, mode="constant" if border == "zeros" else "reflect")
     return F.conv2d(F.conv2d(wide, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1)).squeeze(1)

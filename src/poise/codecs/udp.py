@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.maps import CHUNK, MapCodec, blur, bump, rounded, ruler
+from poise.codecs.maps import MapCodec, blurred, bump, rounded, ruler
 from poise.geometry import Grid
 
 BLUR = 7
@@ -50,24 +50,25 @@ class UDPGaussian(MapCodec):
         height, width = self.cells
         x, y = (c[:, None] + torch.arange(-1, 2, device=maps.device) for c in cells.unbind(-1))
         index = (y.clamp(0, height - 1)[:, :, None] * width + x.clamp(0, width - 1)[:, None, :]).flatten(1)
-        near, low, high = (
-            torch.cat(parts) for parts in zip(*map(_look, torch.split(maps, CHUNK), torch.split(index, CHUNK)), strict=True)
-        )
+        near, low, high = _look(maps, index)
         risen = (near - low) / (high - low) * score[:, None]
         return cells + newton(risen.clamp(LEAST, MOST).log().view(-1, 3, 3))
 
     def smooth(self, maps: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
         """The maps blurred, and scaled so that each goes from 0 to its maximum."""
         everywhere = torch.arange(maps[0].numel(), device=maps.device).expand(len(maps), -1)
-        blurred, low, high = _look(maps, everywhere)
-        return ((blurred - low) / (high - low) * maps.flatten(1).amax(dim=1, keepdim=True)).view(maps.shape)
+        values, low, high = _look(maps, everywhere)
+        return ((values - low) / (high - low) * maps.flatten(1).amax(dim=1, keepdim=True)).view(maps.shape)
 
 
 def _look(maps: Float[Tensor, "n h w"], index: Int64[Tensor, "n i"]) -> tuple[Tensor, Tensor, Tensor]:
     """Values of the blurred maps at `index`, (n, i), and their lowest and highest, (n, 1)."""
-    blurred = blur(maps, BLUR, "mirror")
-    low, high = blurred.amin(dim=0).amin(dim=0), blurred.amax(dim=0).amax(dim=0)  # at once is slow for a few maps
-    return blurred.flatten(0, 1).gather(0, index.t()).t(), low[:, None], high[:, None]
+    values, low, high = maps.new_empty(index.shape), maps.new_empty(len(maps), 1), maps.new_empty(len(maps), 1)
+    for some, smooth in blurred(maps, BLUR, "mirror"):
+        values[some] = smooth.flatten(0, 1).gather(0, index[some].t()).t()
+        low[some, 0] = smooth.amin(dim=0).amin(dim=0)  # both axes at once are slow for a few maps
+        high[some, 0] = smooth.amax(dim=0).amax(dim=0)
+    return values, low, high
 
 
 def newton(log: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n 2"]:
