@@ -53,12 +53,11 @@ class Dots(Dataset):
 class Net(nn.Module):
     """A backbone and a head, with a norm and chance in it, as real networks have."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, chance: bool = True) -> None:
         super().__init__()
-        self.backbone = nn.Sequential(
-            nn.Conv2d(3, 16, 5, 2, 2, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3, 2, 1), nn.ReLU()
-        )
-        self.drop = nn.Dropout2d(0.1)
+        norm = nn.BatchNorm2d(16) if chance else nn.Identity()
+        self.backbone = nn.Sequential(nn.Conv2d(3, 16, 5, 2, 2), norm, nn.ReLU(), nn.Conv2d(16, 16, 3, 2, 1), nn.ReLU())
+        self.drop = nn.Dropout2d(0.1 if chance else 0.0)
         self.head = nn.Conv2d(16, 2, 3, 1, 1)
 
     def forward(self, images):
@@ -74,21 +73,23 @@ class Tiny:
     epochs: int = 3
     average: float | None = 0.9
     freeze_epochs: int = 0
-    rate: float = 3e-3
+    rate: float = 1e-2
+    chance: bool = True
+    val: bool = True
 
 
 def recipe(options: Tiny = Tiny()) -> Recipe:
     torch.manual_seed(0)
     codec = UDPGaussian(size=(64, 64), cells=(16, 16), keypoints=2)
-    model = TopDown(Net(), codec, Preprocess(), DOTS, Card("tiny", Architecture("none:none")))
+    model = TopDown(Net(chance=options.chance), codec, Preprocess(), DOTS, Card("tiny", Architecture("none:none")))
     return Recipe(
         name="tiny",
         model=model,
         train=Dots(options.people),
-        val=Dots(10, seed=1),
+        val=Dots(10, seed=1) if options.val else None,
         epochs=options.epochs,
         batch=options.batch,
-        augmentation=Augmentation(rotation=20),
+        augmentation=Augmentation(rotation=20.0, flip=0.0),
         optimizer=Optimizer(rate=options.rate),
         schedule=Schedule(kind="cosine", warmup_steps=3),
         average=options.average,
@@ -105,10 +106,11 @@ def main() -> None:
     parser.add_argument("--strategy", default="auto")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--save-minutes", type=float, default=5.0)
+    parser.add_argument("--same", action="store_true", help="nothing that depends on how a batch is shared")
     flags = parser.parse_args()
     torch.set_num_threads(1)
     fit(
-        recipe(Tiny(epochs=flags.epochs)),
+        recipe(Tiny(epochs=flags.epochs, chance=not flags.same)),
         out=flags.out,
         resume=flags.resume,
         device="cpu",

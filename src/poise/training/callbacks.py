@@ -8,15 +8,15 @@ from lightning.pytorch import LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from poise.training.files import write_csv
+from poise.training.files import Row, write_csv
 from poise.training.hook import Hook
 from poise.training.module import Module
 from poise.training.signals import Interrupts
 from poise.zoo import file as model_file
 
 
-class Interrupted(KeyboardInterrupt):
-    """Somebody asked the run to stop; its state is saved."""
+class Interrupted(Exception):  # no error
+    """Somebody asked the run to stop; its state is saved. Lightning would leave the process on KeyboardInterrupt."""
 
 
 @final
@@ -36,6 +36,7 @@ class Keeper(Hook):
         self.best_score = float("-inf")
         self.best_scores: dict[str, float] = {}
         self._saved = 0.0
+        self._asked = False
 
     @property
     def state_file(self) -> Path:
@@ -66,17 +67,21 @@ class Keeper(Hook):
         """Save now and then; stop where that is asked for."""
         module = self.of(pl_module)
         plan = module.plan
-        seconds = module.tick()
-        asked = bool(trainer.strategy.broadcast(self.interrupts.asked)) if plan.world > 1 else self.interrupts.asked
+        seconds, asked = module.now(), self.interrupts.asked
+        if plan.world > 1:
+            seconds, asked = trainer.strategy.broadcast((seconds, asked))
+        module.elapsed = seconds
         over = (plan.budget is not None and seconds >= plan.budget) or (
             plan.steps is not None and trainer.global_step >= plan.steps
         )
+        trainer.should_stop = trainer.should_stop or over
+        self._asked = asked
+        if batch_idx + 1 == len(module.order):
+            return  # saved after the epoch's validation
         if asked or over or seconds - self._saved >= plan.save_every:
-            trainer.save_checkpoint(self.state_file)
-            self._saved = module.tick()
+            self._save(trainer, module)
         if asked:
             raise Interrupted
-        trainer.should_stop = trainer.should_stop or over
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the model if it is the best so far."""
@@ -88,15 +93,22 @@ class Keeper(Hook):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the state after the epoch's validation, unless the epoch was cut short: that state is saved already."""
-        if not trainer.should_stop:
-            trainer.save_checkpoint(self.state_file)
-            self._saved = self.of(pl_module).elapsed
+        module = self.of(pl_module)
+        if trainer.fit_loop.epoch_loop.batch_progress.current.ready >= len(module.order):
+            self._save(trainer, module)
+        if self._asked:
+            raise Interrupted
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Without validation the last model is the best."""
         module = self.of(pl_module)
         if module.val_views is None:
             self._write(trainer, module)
+        trainer.strategy.barrier()
+
+    def _save(self, trainer: Trainer, module: Module) -> None:
+        trainer.save_checkpoint(self.state_file)
+        self._saved = module.elapsed
 
     def _write(self, trainer: Trainer, module: Module) -> None:
         if not trainer.is_global_zero:
@@ -120,7 +132,7 @@ class Journal(Hook):
     def __init__(self, folder: Path, console: Console) -> None:
         self.folder = folder
         self.console = console
-        self.rows: list[dict[str, float]] = []
+        self.rows: list[Row] = []
         self._loss = 0.0
         self._steps = 0
         self._people = 0
@@ -150,14 +162,14 @@ class Journal(Hook):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The time of training ends here."""
-        self._trained = self.of(pl_module).tick()
+        self._trained = self.of(pl_module).now()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """One row."""
         module = self.of(pl_module)
-        now = module.tick()
+        now = module.now()
         trained = self._trained if module.val_views is not None else now
-        row: dict[str, float] = {
+        row: Row = {
             "epoch": trainer.current_epoch + 1,
             "step": trainer.global_step,
             "minutes": round(now / 60, 3),
@@ -173,7 +185,7 @@ class Journal(Hook):
             write_csv(self.folder / "metrics.csv", self.rows)
             self._tell(row, epochs=module.recipe.epochs)
 
-    def _tell(self, row: dict[str, float], *, epochs: int) -> None:
+    def _tell(self, row: Row, *, epochs: int) -> None:
         scores = "  ".join(f"{name.removeprefix('val/')} {value:.4g}" for name, value in row.items() if name.startswith("val/"))
         self.console.print(
             f"epoch {int(row['epoch'])}/{epochs}  loss {row['train/loss']:.5g}  val ({scores or 'none'})  "

@@ -14,7 +14,7 @@ STARVED = 0.15
 """Share of a step spent waiting for the loader above which it is too slow."""
 
 WARM = 5
-"""Steps that are not counted: caches fill, workers start."""
+"""Steps that are not counted, or a fifth of an epoch: caches fill, workers start."""
 
 MOST = 200
 """Steps that are counted; after them nothing is measured any more."""
@@ -37,6 +37,7 @@ class Clock(Hook):
         self.steps = 0
         self._on = True
         self._seen = 0
+        self._warm = WARM
         self._last = 0.0
         self._handles: list[Any] = []
         self._device = torch.device("cpu")
@@ -45,6 +46,7 @@ class Clock(Hook):
         """Watch the network."""
         module = self.of(pl_module)
         self._device = module.plan.device
+        self._warm = min(WARM, len(module.order) // 5)
         self._handles = [module.model.network.register_forward_hook(self._forward)]
         self._last = time.perf_counter()
 
@@ -54,7 +56,7 @@ class Clock(Hook):
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         now = time.perf_counter()
-        if self._seen >= WARM:
+        if self._seen >= self._warm:
             self.seconds[part] += now - self._last
         self._last = now
 
@@ -65,7 +67,7 @@ class Clock(Hook):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """The batch is there."""
         self._mark("wait")
-        if self._on and self._seen >= WARM:
+        if self._on and self._seen >= self._warm:
             self.seconds["read"] += batch.read
             self.seconds["warp"] += batch.warp
             self.people += len(batch.batch)

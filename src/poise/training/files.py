@@ -6,6 +6,9 @@ from pathlib import Path
 
 from poise.errors import WriteError
 
+Row = dict[str, int | float]
+"""Figures by name."""
+
 
 def write_bytes(path: Path, data: bytes) -> None:
     """A file, folders made where needed.
@@ -31,7 +34,7 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_csv(path: Path, rows: list[dict[str, float]]) -> None:
+def write_csv(path: Path, rows: list[Row]) -> None:
     """Rows under the names of all of them.
 
     Raises:

@@ -1,18 +1,15 @@
 """Train a recipe: `fit(recipe, out=folder)`."""
 
 import json
-import logging
 import os
 import platform
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import torch
-from lightning.pytorch import Callback, Trainer
 from rich.console import Console
 from safetensors.torch import load_file
 
@@ -22,14 +19,16 @@ from poise.models.device import choose_device, choose_precision
 from poise.models.topdown import TopDown
 from poise.training.boards import Boards
 from poise.training.callbacks import Bar, Interrupted, Journal, Keeper
-from poise.training.checkpoint import AtomicIO, check_state
+from poise.training.checkpoint import check_state
 from poise.training.clock import Clock
 from poise.training.data import Views
-from poise.training.files import write_text
+from poise.training.files import Row, write_text
 from poise.training.module import Module
 from poise.training.plan import Plan, rate_of
 from poise.training.recipe import Recipe
 from poise.training.signals import Interrupts
+from poise.training.summary import summary
+from poise.training.trainer import quiet, rank_of_process, trainer
 from poise.transforms.cut import Cutter
 from poise.zoo import file as model_file
 from poise.zoo.carry import carry_head
@@ -52,7 +51,7 @@ class RunResult:
     metrics: dict[str, float]
     folder: Path
     file: Path
-    history: list[dict[str, float]]
+    history: list[Row]
 
 
 def fit(
@@ -106,7 +105,7 @@ def fit(
         TrainingError: The loss is not finite, or the memory does not suffice.
         KeyboardInterrupt: Somebody stopped the run; its state is saved.
     """
-    console = console or Console()
+    console = (console or Console()) if rank_of_process() == 0 else Console(quiet=True)
     folder = Path(resume) if resume is not None else Path(out)
     state = check_state(folder) if resume is not None else None
     plan = _plan(recipe, seed, device, precision, workers, batch, accumulate, devices * nodes, minutes, steps, save_minutes)
@@ -115,29 +114,22 @@ def fit(
     if plan.rank == 0:
         _open(folder, new=state is None)
         _write_settings(folder, recipe, plan, sentence)
-        _tell(console, recipe, plan, views, val_views, sentence)
+    _tell(console, recipe, plan, views, val_views, sentence)
     if start is not None and state is None:
         carried = carry_head(model_file.load(start), recipe.model)
-        if plan.rank == 0:
-            console.print(f"start from {start}: {carried}", highlight=False, soft_wrap=True)
+        console.print(f"start from {start}: {carried}", highlight=False, soft_wrap=True)
     module = Module(recipe, plan, train=views, val=val_views)
     module.model.to(memory_format=torch.channels_last)
-    with Interrupts() as interrupts, _quiet(), _out_of_memory(plan):
+    with Interrupts() as interrupts, quiet(), _out_of_memory(plan):
         keeper = Keeper(folder, interrupts, best=recipe.best)
         journal = Journal(folder, console)
-        trainer = _trainer(
-            recipe,
-            plan,
-            [Clock(console), journal, keeper, Boards(folder), Bar(console)],
-            devices=devices,
-            nodes=nodes,
-            strategy=strategy,
-        )
+        hooks = [Clock(console), journal, keeper, Boards(folder), Bar(console)]
+        lightning = trainer(recipe, plan, hooks, devices=devices, nodes=nodes, strategy=strategy)
         try:
-            trainer.fit(module, ckpt_path=state, weights_only=True if state else None)
-        except Interrupted:
+            lightning.fit(module, ckpt_path=state, weights_only=True if state else None)
+        except (Interrupted, SystemExit) as error:  # Lightning leaves the process when Ctrl-C comes twice
             console.print(f"stopped; go on with --resume {folder}", highlight=False, soft_wrap=True)
-            raise
+            raise KeyboardInterrupt from error
     return _result(module, keeper, journal, console)
 
 
@@ -164,7 +156,7 @@ def _plan(
         accumulate=accumulate,
         rate=rate,
         world=world,
-        rank=_rank(),
+        rank=rank_of_process(),
         workers=workers if workers is not None else max(1, min(16, cores // world - (cores > 2))) if cores > 1 else 0,
         device=place,
         precision=choose_precision(precision, place),
@@ -174,42 +166,12 @@ def _plan(
     )
 
 
-def _rank() -> int:
-    """Which process this is, as Lightning's launchers and SLURM say it."""
-    for name in ("RANK", "SLURM_PROCID"):
-        if name in os.environ:
-            return int(os.environ[name])
-    return int(os.environ.get("NODE_RANK", 0)) + int(os.environ.get("LOCAL_RANK", 0))
-
-
 def _views(recipe: Recipe, plan: Plan) -> tuple[Views, Views | None]:
     model = recipe.model
     cutter = Cutter(model.codec.size, model.preprocess, model.skeleton)
     random = Cutter(model.codec.size, model.preprocess, model.skeleton, recipe.augmentation)
     val = Views(recipe.val, cutter, seed=plan.seed) if recipe.val is not None else None
     return Views(recipe.train, random, seed=plan.seed), val
-
-
-def _trainer(recipe: Recipe, plan: Plan, callbacks: list[Callback], *, devices: int, nodes: int, strategy: str) -> Trainer:
-    accelerator = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[plan.device.type]
-    chosen: Any = [plan.device.index] if plan.device.index is not None and devices == 1 else devices
-    return Trainer(
-        accelerator=accelerator,
-        devices=chosen,
-        num_nodes=nodes,
-        strategy=strategy,
-        precision="bf16-mixed" if plan.precision == "bf16" else "32-true",
-        max_epochs=recipe.epochs,
-        accumulate_grad_batches=plan.accumulate,
-        callbacks=callbacks,
-        plugins=[AtomicIO()],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
 
 
 def _open(folder: Path, *, new: bool) -> None:
@@ -241,10 +203,10 @@ def _write_settings(folder: Path, recipe: Recipe, plan: Plan, sentence: str) -> 
 
 
 def _tell(console: Console, recipe: Recipe, plan: Plan, train: Views, val: Views | None, sentence: str) -> None:
-    parameters = sum(p.numel() for p in recipe.model.network.parameters())
+    console.print(summary(recipe.model))
     checked = f"{len(val)} people to check on, with ground-truth boxes" if val is not None else "nobody to check on"
     console.print(
-        f"{recipe.name}: {recipe.model.card.name}, {parameters / 1e6:.2f} M parameters, on {plan.device} in {plan.precision}; "
+        f"{recipe.name}: {recipe.model.card.name} on {plan.device} in {plan.precision}; "
         f"{len(train)} people to learn from, {checked}; {plan.workers} workers\n"
         f"batch {plan.batch} x {plan.accumulate}; {sentence}",
         highlight=False,
@@ -263,28 +225,6 @@ def _result(module: Module, keeper: Keeper, journal: Journal, console: Console) 
     if keeper.model_file.exists():  # the weights alone: a network of the user's own is not in the zoo
         model.network.load_state_dict(load_file(keeper.model_file))
     return RunResult(model.eval(), dict(keeper.best_scores), keeper.folder, keeper.model_file, journal.rows)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Lightning without its tips; what it warns of wrongly here is left out, sentence by sentence."""
-    loggers = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")]
-    levels = [log.level for log in loggers]
-    for log in loggers:
-        log.setLevel(logging.ERROR)
-    known = (
-        r"The '\w+_dataloader' does not have many workers",  # we measure the loader and say so ourselves
-        r"Found \d+ module\(s\) in eval mode",  # the average of the weights, a frozen backbone
-        r"You're resuming from a checkpoint that ended before the epoch ended",  # our order of batches can do that
-        r"GPU available but not used",
-        r"`isinstance\(treespec, LeafSpec\)` is deprecated",
-    )
-    with warnings.catch_warnings():
-        for text in known:
-            warnings.filterwarnings("ignore", message=text)
-        yield
-    for log, level in zip(loggers, levels, strict=True):
-        log.setLevel(level)
 
 
 @contextmanager

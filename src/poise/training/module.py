@@ -35,7 +35,7 @@ class Module(LightningModule):
         scores: Of the last validation.
         loss_value: Of the last step.
         norm: Of the last step's gradient, before clipping.
-        elapsed: Seconds this run has trained, earlier sessions too.
+        elapsed: Seconds this run had trained at the end of the last step, earlier sessions too; the same on every process.
         unreadable: Images that could not be read, and why.
     """
 
@@ -109,7 +109,7 @@ class Module(LightningModule):
         if self.recipe.freeze_epochs:
             if self.plan.world == 1:  # over several processes every weight must take part in the backward pass
                 self._backbone().requires_grad_(not self.frozen)
-            self.train()
+            self.train(self.training)
 
     def _backbone(self) -> nn.Module:
         return self.model.network.get_submodule("backbone")
@@ -153,11 +153,9 @@ class Module(LightningModule):
         if self.average is not None and self.recipe.average is not None:
             follow(self.average, self.model, decay=min(self.recipe.average, (1 + step) / (10 + step)))
 
-    def tick(self) -> float:
-        """Seconds trained so far; the same on every process."""
-        seconds = self._earlier + time.monotonic() - self._since
-        self.elapsed = self.trainer.strategy.broadcast(seconds) if self.plan.world > 1 else seconds
-        return self.elapsed
+    def now(self) -> float:
+        """Seconds trained so far, as this process counts them."""
+        return self._earlier + time.monotonic() - self._since
 
     # validation, with ground-truth boxes
 

@@ -1,0 +1,34 @@
+"""What is about to be trained, as a table: parts, layers, parameters, multiply-adds."""
+
+import copy
+
+from rich.table import Table
+from torch import nn
+
+from poise.models.topdown import TopDown
+from poise.nn.count import count
+
+
+def summary(model: TopDown) -> Table:
+    """One row per part of the network (two levels deep) and one for all of it."""
+    network = copy.deepcopy(model.network).to("meta")  # counts without computing
+    cost = count(network, model.codec.size)
+    h, w = model.codec.size
+    table = Table(
+        title=f"{model.card.name}, views of {h}x{w}, {len(model.skeleton)} keypoints, codec {type(model.codec).__name__}"
+    )
+    for name in ("part", "kind"):
+        table.add_column(name)
+    for name in ("layers", "parameters", "multiply-adds"):
+        table.add_column(name, justify="right")
+    for name, part in network.named_children():
+        table.add_row(name, type(part).__name__, *_numbers(part), "")
+        for inner, child in part.named_children():
+            table.add_row(f"  {inner}", type(child).__name__, *_numbers(child), "")
+    table.add_row("all", type(network).__name__, *_numbers(network), f"{cost.multiply_adds / 1e6:,.0f} M", end_section=True)
+    return table
+
+
+def _numbers(part: nn.Module) -> tuple[str, str]:
+    layers = sum(next(m.children(), None) is None for m in part.modules())
+    return str(layers), f"{sum(p.numel() for p in part.parameters()):,}"

@@ -1,0 +1,92 @@
+"""Lightning's trainer, as a run needs it: which processes, atomic states, no tips."""
+
+import copy
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.strategies import DDPStrategy
+
+from poise.models.topdown import TopDown
+from poise.training.checkpoint import AtomicIO
+from poise.training.plan import Plan
+from poise.training.recipe import Recipe
+
+KNOWN = (
+    r"The '\w+_dataloader' does not have many workers",  # we measure the loader and say so ourselves
+    r"Found \d+ module\(s\) in eval mode",  # the average of the weights, a frozen backbone
+    r"You're resuming from a checkpoint that ended before the epoch ended",  # our order of batches can do that
+    r"GPU available but not used",
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    r"Total length of `(DataLoader|CombinedLoader)` across ranks is zero",  # few people to check on
+)
+"""What Lightning warns of, wrongly here."""
+
+
+def trainer(recipe: Recipe, plan: Plan, callbacks: Sequence[Callback], *, devices: int, nodes: int, strategy: str) -> Trainer:
+    """A trainer that only trains: logs, states, pictures and bars are the callbacks' own."""
+    accelerator = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[plan.device.type]
+    one = plan.device.index is not None and devices == 1
+    return Trainer(
+        accelerator=accelerator,
+        devices=[plan.device.index] if one else devices,
+        num_nodes=nodes,
+        strategy=_strategy(recipe.model, plan, strategy),
+        precision="bf16-mixed" if plan.precision == "bf16" else "32-true",
+        max_epochs=recipe.epochs,
+        accumulate_grad_batches=plan.accumulate,
+        callbacks=list(callbacks),
+        plugins=[AtomicIO()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        limit_val_batches=None if recipe.val is not None else 0,
+        use_distributed_sampler=False,
+    )
+
+
+def _strategy(model: TopDown, plan: Plan, name: str) -> Any:
+    """Lightning's by name; for DDP it is found out whether some weights take no part, which DDP must know."""
+    if plan.world == 1 or name not in ("auto", "ddp"):
+        return name
+    return DDPStrategy(find_unused_parameters=idle(model))
+
+
+def idle(model: TopDown) -> bool:
+    """Whether some weights get no gradient (HRNet computes branches that nobody reads)."""
+    network = copy.deepcopy(model.network).train()
+    network(torch.zeros(2, 3, *model.codec.size)).sum().backward()
+    return any(p.grad is None for p in network.parameters())
+
+
+def rank_of_process() -> int:
+    """Which process this is, as Lightning's launcher, torchrun or SLURM says it."""
+    for name in ("RANK", "SLURM_PROCID"):
+        if name in os.environ:
+            return int(os.environ[name])
+    return int(os.environ.get("LOCAL_RANK", 0))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Lightning without its tips and without the warnings of `KNOWN`."""
+    names = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
+    loggers = [logging.getLogger(n) for n in names]
+    levels = [log.level for log in loggers]
+    for log in loggers:
+        log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for text in KNOWN:
+                warnings.filterwarnings("ignore", message=text)
+            yield
+    finally:
+        for log, level in zip(loggers, levels, strict=True):
+            log.setLevel(level)

@@ -1,0 +1,102 @@
+import pytest
+import torch
+
+from poise.errors import ImageError, InputError
+from poise.structures import Labels, Preprocess
+from poise.training.data import Order, Views, collate, loader, mixed
+from poise.transforms.cut import Cutter
+from poise.transforms.jitter import Augmentation
+
+
+def rows(order: Order) -> list[int]:
+    return [row for batch in order for _, row in batch]
+
+
+def test_an_epoch_shows_everybody_once_and_no_two_epochs_are_alike():
+    order = Order(12, 4, seed=3)
+    first = rows(order)
+    order.set_epoch(1)
+    second = rows(order)
+    assert sorted(first) == sorted(second) == list(range(12))
+    assert first != second
+
+
+def test_processes_share_every_batch():
+    whole = Order(24, 8, seed=3)
+    parts = [Order(24, 4, seed=3, rank=r, world=2) for r in (0, 1)]
+    for batch, *shares in zip(whole, *parts, strict=True):
+        assert sorted(batch) == sorted(shares[0] + shares[1])
+
+
+def test_an_epoch_can_begin_in_its_middle_and_only_that_epoch_does():
+    straight, resumed = Order(40, 4, seed=0), Order(40, 4, seed=0)
+    straight.set_epoch(2)
+    resumed.begin(2, 6)
+    assert list(resumed) == list(straight)[6:]
+    resumed.set_epoch(3)
+    assert len(list(resumed)) == len(resumed) == 10
+
+
+def test_validation_shows_everybody_in_order_however_many_processes_share_it():
+    assert rows(Order(7, 3, seed=None)) == list(range(7))
+    parts = [rows(Order(7, 3, seed=None, rank=r, world=2)) for r in (0, 1)]
+    assert sorted(parts[0] + parts[1]) == list(range(7))
+
+
+def test_fewer_people_than_a_batch_come_again():
+    assert sorted(rows(Order(3, 8, seed=0))) == [0, 0, 0, 1, 1, 1, 2, 2]
+
+
+def test_seeds_are_mixed_without_collisions():
+    seeds = {mixed(s, e, i) for s in range(4) for e in range(20) for i in range(50)}
+    assert len(seeds) == 4000
+    assert all(0 <= s < 2**63 for s in seeds)
+
+
+@pytest.fixture
+def views(tiny):
+    cutter = Cutter((64, 64), Preprocess(), tiny.DOTS, Augmentation())
+    return Views(tiny.Dots(6), cutter, seed=5)
+
+
+def test_a_view_depends_on_seed_epoch_and_place_alone(views):
+    again = views[(1, 2)].view.image
+    assert torch.equal(views[(1, 2)].view.image, again)
+    assert not torch.equal(views[(2, 2)].view.image, again)
+    assert not torch.equal(views[(1, 3)].view.image, again)
+
+
+def test_a_parcel_is_channels_last_and_knows_its_people(views):
+    parcel = collate([views[(0, 4)], views[(0, 1)]])
+    assert parcel.places == (4, 1)
+    assert parcel.batch.images.is_contiguous(memory_format=torch.channels_last)
+    assert parcel.read > 0
+    assert parcel.warp > 0
+    assert parcel.to("cpu").places == (4, 1)
+
+
+def test_workers_give_the_same_parcels(views):
+    alone = list(loader(views, Order(6, 2, seed=1), workers=0, pin=False))
+    helped = list(loader(views, Order(6, 2, seed=1), workers=2, pin=False))
+    for a, b in zip(alone, helped, strict=True):
+        assert a.places == b.places
+        assert torch.equal(a.batch.images, b.batch.images)
+
+
+def test_data_without_people_is_refused(tiny, monkeypatch):
+    monkeypatch.setattr(
+        tiny.Dots,
+        "labels",
+        lambda self, i: Labels.of(torch.zeros(1, 2, 2), torch.zeros(1, 2, dtype=torch.int64), torch.ones(1, 4)),
+    )
+    with pytest.raises(InputError, match="none of the 6 images"):
+        Views(tiny.Dots(6), Cutter((64, 64), Preprocess(), tiny.DOTS), seed=0)
+
+
+def test_unreadable_images_in_a_row_stop_the_run(views, tiny, monkeypatch):
+    def image(self, index):
+        raise ImageError(f"dots-{index}.png is gone")
+
+    monkeypatch.setattr(tiny.Dots, "image", image)
+    with pytest.raises(ImageError, match=r"10 images in a row.*dots-2\.png is gone"):
+        views[(0, 2)]

@@ -1,0 +1,250 @@
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from poise.codecs.udp import UDPGaussian
+from poise.errors import CheckpointError, ImageError, InputError, TrainingError, WriteError
+from poise.models.topdown import TopDown
+from poise.training import module as module_file
+from poise.training.checkpoint import AtomicIO
+from poise.training.fit import fit
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+HERE = {"device": "cpu", "precision": "fp32", "workers": 0}
+
+
+def same(a: TopDown, b: TopDown) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def silent() -> Console:
+    return Console(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def whole(tiny, tmp_path_factory):
+    """A run nobody interrupts, and what it told."""
+    torch.set_num_threads(1)
+    console = Console(record=True, width=200, file=io.StringIO())
+    result = fit(tiny.recipe(), out=tmp_path_factory.mktemp("whole"), console=console, **HERE)
+    text = console.export_text()
+    return result, text
+
+
+def test_a_run_learns_and_leaves_everything_in_its_folder(whole):
+    result, _ = whole
+    rows = list(csv.DictReader((result.folder / "metrics.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert float(rows[-1]["train/loss"]) < 0.7 * float(rows[0]["train/loss"])
+    assert result.metrics["pck@0.1"] == max(float(row["val/pck@0.1"]) for row in rows)
+    settings = json.loads((result.folder / "settings.json").read_text())
+    assert settings["plan"]["seed"] == 0
+    assert settings["validation_boxes"] == "ground truth"
+    assert {p.name for p in (result.folder / "pictures").iterdir()} == {f"epoch-000{i}.png" for i in (1, 2, 3)}
+    assert list((result.folder / "tensorboard").iterdir())
+    assert result.file.is_file()
+    assert (result.folder / "checkpoints" / "last.ckpt").is_file()
+    assert result.model.card.scores["val/pck@0.1"] == result.metrics["pck@0.1"]
+
+
+def test_a_run_tells_its_network_its_learning_rate_and_where_the_time_goes(whole):
+    _, text = whole
+    for words in ("parameters", "multiply-adds", "learning rate", "ground-truth boxes", "where the time goes"):
+        assert words in text
+
+
+@pytest.mark.parametrize("steps", [2, 7, 10])
+def test_a_run_resumed_within_or_after_an_epoch_ends_as_if_never_stopped(tiny, whole, tmp_path, steps):
+    fit(tiny.recipe(), out=tmp_path, steps=steps, console=silent(), **HERE)
+    again = fit(tiny.recipe(), out=tmp_path, resume=tmp_path, console=silent(), **HERE)
+    assert same(again.model, whole[0].model)
+    losses = [row["train/loss"] for row in again.history]
+    assert losses == [row["train/loss"] for row in whole[0].history]
+
+
+def test_a_finished_run_resumed_stays_as_it_is(tiny, whole):
+    again = fit(tiny.recipe(), out=whole[0].folder, resume=whole[0].folder, console=silent(), **HERE)
+    assert same(again.model, whole[0].model)
+
+
+def test_the_number_of_workers_changes_nothing(tiny, whole, tmp_path):
+    other = fit(tiny.recipe(), out=tmp_path, console=silent(), **(HERE | {"workers": 2}))
+    assert same(other.model, whole[0].model)
+
+
+def test_another_seed_gives_another_run(tiny, whole, tmp_path):
+    other = fit(tiny.recipe(), out=tmp_path, seed=1, console=silent(), **HERE)
+    assert not same(other.model, whole[0].model)
+
+
+def test_accumulated_batches_count_as_one(tiny, tmp_path):
+    options = tiny.Tiny(chance=False, average=None, epochs=1, val=False)
+    large = fit(tiny.recipe(options), out=tmp_path / "large", batch=8, console=silent(), **HERE)
+    small = fit(tiny.recipe(options), out=tmp_path / "small", batch=4, accumulate=2, console=silent(), **HERE)
+    for a, b in zip(large.model.parameters(), small.model.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.fixture
+def started(tiny, script, tmp_path):
+    """A long run in another process that has saved its state at least once."""
+    folder = tmp_path / "run"
+    command = [sys.executable, str(script), "--out", str(folder), "--epochs", "60", "--save-minutes", "0.001"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    state = folder / "checkpoints" / "last.ckpt"
+    until = time.monotonic() + 60
+    while not state.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert state.exists(), process.communicate()[0]
+    yield process, folder
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_killed_or_interrupted_goes_on_to_the_same_end(tiny, started, tmp_path, kind):
+    process, folder = started
+    process.send_signal(kind)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode != 0
+    assert kind == signal.SIGKILL or "--resume" in output
+    options = tiny.Tiny(epochs=60)
+    resumed = fit(tiny.recipe(options), out=folder, resume=folder, steps=40, console=silent(), **HERE)
+    straight = fit(tiny.recipe(options), out=tmp_path / "straight", steps=40, console=silent(), **HERE)
+    assert resumed.history[-1]["step"] == straight.history[-1]["step"]
+    state = [
+        torch.load(f / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for f in (folder, tmp_path / "straight")
+    ]
+    assert all(torch.equal(state[0][name], state[1][name]) for name in state[1])
+
+
+def test_two_processes_learn_what_one_learns(tiny, script, tmp_path):
+    command = [sys.executable, str(script), "--out", str(tmp_path / "two"), "--devices", "2", "--strategy", "ddp", "--same"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    one = fit(tiny.recipe(tiny.Tiny(chance=False)), out=tmp_path / "one", console=silent(), **HERE)
+    rows = list(csv.DictReader((tmp_path / "two" / "metrics.csv").read_text().splitlines()))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
+    np.testing.assert_allclose([float(row["val/loss"]) for row in rows], [row["val/loss"] for row in one.history], rtol=1e-3)
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tiny, whole):
+    with pytest.raises(WriteError, match="already holds a run"):
+        fit(tiny.recipe(), out=whole[0].folder, console=silent(), **HERE)
+
+
+def test_there_must_be_something_to_resume(tiny, tmp_path):
+    with pytest.raises(CheckpointError, match="no saved state"):
+        fit(tiny.recipe(), out=tmp_path, resume=tmp_path, console=silent(), **HERE)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"PK cut short")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        fit(tiny.recipe(), out=tmp_path, resume=tmp_path, console=silent(), **HERE)
+
+
+def test_a_loss_that_is_not_finite_names_batch_rate_and_layer(tiny, tmp_path):
+    recipe = tiny.recipe()
+    layer = recipe.model.network.head
+    layer.register_forward_hook(lambda m, i, o: o * float("nan") if m.training else o)
+    with pytest.raises(TrainingError, match=r"(?s)step 0: the loss is nan.*layer head.*Learning rate.*dots-\d+\.png"):
+        fit(recipe, out=tmp_path, console=silent(), **HERE)
+
+
+def test_weights_that_are_not_finite_are_named(tiny, tmp_path):
+    recipe = tiny.recipe()
+    with torch.no_grad():
+        recipe.model.network.backbone[3].weight[0] = float("inf")
+    with pytest.raises(TrainingError, match=r"the weight backbone\.3\.weight"):
+        fit(recipe, out=tmp_path, console=silent(), **HERE)
+
+
+def test_too_little_memory_suggests_a_smaller_batch(tiny, tmp_path, monkeypatch):
+    def loss(self, batch):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(module_file.TopDown, "loss", loss)
+    with pytest.raises(TrainingError, match="--batch 4 --accumulate 2"):
+        fit(tiny.recipe(), out=tmp_path, console=silent(), **HERE)
+
+
+def test_a_full_disk_leaves_the_last_good_state(tmp_path, monkeypatch):
+    state = tmp_path / "last.ckpt"
+    AtomicIO().save_checkpoint({"step": 1}, state)
+
+    def full(values, file):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(WriteError, match=r"No space left.*last good one is kept"):
+        AtomicIO().save_checkpoint({"step": 2}, state)
+    assert torch.load(state, weights_only=True) == {"step": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_images_that_cannot_be_read_are_replaced_and_counted(tiny, tmp_path, monkeypatch):
+    read = tiny.Dots.image
+
+    def image(self, index):
+        if index == 3 and self.seed == 0:
+            raise ImageError("dots-3.png cannot be decoded")
+        return read(self, index)
+
+    monkeypatch.setattr(tiny.Dots, "image", image)
+    console = Console(record=True, width=200, file=io.StringIO())
+    fit(tiny.recipe(tiny.Tiny(epochs=1)), out=tmp_path, console=console, **HERE)
+    text = console.export_text()
+    assert "skipped: dots-3.png cannot be decoded" in text
+    assert "1 images could not be read" in text
+
+
+def test_a_frozen_backbone_keeps_weights_and_statistics_then_thaws(tiny, tmp_path):
+    options = tiny.Tiny(epochs=2, freeze_epochs=1, average=None)
+    before = {n: v.clone() for n, v in tiny.recipe(options).model.network.backbone.state_dict().items()}
+    frozen = fit(tiny.recipe(options), out=tmp_path / "a", steps=5, console=silent(), **HERE).model.network
+    assert all(torch.equal(v, before[n]) for n, v in frozen.backbone.state_dict().items())
+    assert not torch.equal(frozen.head.weight, tiny.recipe(options).model.network.head.weight)
+    thawed = fit(tiny.recipe(options), out=tmp_path / "b", steps=7, console=silent(), **HERE)
+    state = torch.load(thawed.folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert not torch.equal(state["model.network.backbone.0.weight"], before["0.weight"])
+
+
+def test_the_rate_follows_the_batch_and_says_so(tiny, tmp_path):
+    console = Console(record=True, width=200, file=io.StringIO())
+    result = fit(tiny.recipe(tiny.Tiny(epochs=1)), out=tmp_path, batch=4, console=console, **HERE)
+    assert "x 4/8 = 0.005" in console.export_text()
+    settings = json.loads((result.folder / "settings.json").read_text())
+    assert settings["plan"]["rate"] == pytest.approx(0.005)
+
+
+def test_time_that_is_over_ends_the_run_with_a_validation(tiny, tmp_path):
+    options = tiny.Tiny(epochs=10_000)
+    result = fit(tiny.recipe(options), out=tmp_path, minutes=0.02, console=silent(), **HERE)
+    assert result.history[-1]["epoch"] < 10_000
+    assert "pck@0.1" in result.metrics
+    assert Path(result.file).is_file()
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tiny, tmp_path):
+    with pytest.raises(InputError, match="cannot be shared by 3 processes"):
+        fit(tiny.recipe(), out=tmp_path, devices=3, console=silent(), **HERE)
+
+
+def test_model_and_data_must_have_the_same_keypoints(tiny):
+    recipe = tiny.recipe()
+    other = tiny.Skeleton("other", ("left_dot", "tail"), sigmas=(0.1, 0.1))
+    codec = UDPGaussian(size=(64, 64), cells=(16, 16), keypoints=2)
+    model = TopDown(tiny.Net(), codec, recipe.model.preprocess, other, recipe.model.card)
+    with pytest.raises(InputError, match="left_dot, tail"):
+        tiny.Recipe(name="x", model=model, train=tiny.Dots(4), val=None, epochs=1, batch=1)

@@ -1,0 +1,62 @@
+import pytest
+import torch
+from torch import nn
+
+from poise.errors import InputError
+from poise.training.optim import build, factor, scaled_rate, set_rate
+from poise.training.recipe import Optimizer, Schedule
+
+
+def at(schedule: Schedule, step: int, *, time_share: float = 0.0) -> float:
+    return factor(schedule, step=step, steps_per_epoch=10, epochs=10, time_share=time_share)
+
+
+def test_steps_fall_at_their_epochs():
+    schedule = Schedule("steps", milestones=(4, 7))
+    assert [at(schedule, s) for s in (0, 39, 40, 69, 70, 99)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_a_cosine_falls_from_one_to_its_floor():
+    schedule = Schedule("cosine", floor=0.2)
+    assert [at(schedule, s) for s in (0, 50, 100)] == pytest.approx([1, 0.6, 0.2])
+
+
+def test_a_budget_moves_the_cosine_only_where_that_is_asked_for():
+    assert at(Schedule("cosine", floor=0.0, over_time=True), 10, time_share=1.0) == pytest.approx(0)
+    assert at(Schedule("cosine", floor=0.0), 50, time_share=1.0) == pytest.approx(0.5)
+
+
+def test_the_rate_rises_linearly_while_warming_up():
+    schedule = Schedule("constant", warmup_steps=10, warmup_start=0.1)
+    assert [at(schedule, s) for s in (0, 5, 10, 11)] == pytest.approx([0.1, 0.55, 1, 1])
+
+
+def test_the_rate_is_linear_in_the_batch():
+    assert scaled_rate(Optimizer(rate=1e-3), batch=32, base_batch=128) == pytest.approx(2.5e-4)
+
+
+def test_norms_and_biases_do_not_decay_and_the_backbone_has_its_own_rate():
+    network = nn.ModuleDict({"backbone": nn.Conv2d(3, 4, 3), "head": nn.BatchNorm2d(4)})
+    optimizer = build(Optimizer("adamw", rate=1.0, decay=0.1, backbone=0.5), network, rate=0.2)
+    groups = {id(p): g for g in optimizer.param_groups for p in g["params"]}
+    assert groups[id(network["backbone"].weight)]["weight_decay"] == 0.1
+    assert groups[id(network["backbone"].bias)]["weight_decay"] == 0.0
+    assert groups[id(network["head"].weight)]["weight_decay"] == 0.0
+    assert groups[id(network["backbone"].weight)]["lr"] == pytest.approx(0.1)
+    set_rate(optimizer, 0.5)
+    assert groups[id(network["backbone"].weight)]["lr"] == pytest.approx(0.05)
+    assert groups[id(network["head"].weight)]["lr"] == pytest.approx(0.1)
+
+
+def test_a_rate_of_zero_is_refused():
+    with pytest.raises(InputError, match="above 0"):
+        Optimizer(rate=0.0)
+
+
+def test_only_adam_with_decoupled_decay_shrinks_weights_without_gradient():
+    network = nn.ModuleDict({"head": nn.Conv2d(1, 1, 1)})
+    before = network["head"].weight.detach().clone()
+    optimizer = build(Optimizer("adamw", rate=1.0, decay=0.5), network, rate=0.1)
+    network["head"](torch.zeros(1, 1, 1, 1)).sum().backward()
+    optimizer.step()
+    torch.testing.assert_close(network["head"].weight.detach(), before * 0.95)
