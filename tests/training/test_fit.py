@@ -248,3 +248,12 @@ def test_model_and_data_must_have_the_same_keypoints(tiny):
     model = TopDown(tiny.Net(), codec, recipe.model.preprocess, other, recipe.model.card)
     with pytest.raises(InputError, match="left_dot, tail"):
         tiny.Recipe(name="x", model=model, train=tiny.Dots(4), val=None, epochs=1, batch=1)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_learns_in_bfloat16(tiny, tmp_path):
+    result = fit(tiny.recipe(), out=tmp_path, device="cuda", workers=2, console=silent())
+    settings = json.loads((tmp_path / "settings.json").read_text())
+    assert settings["plan"]["precision"] == "bf16"
+    assert result.history[-1]["train/loss"] < 0.7 * result.history[0]["train/loss"]

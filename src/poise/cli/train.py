@@ -1,5 +1,6 @@
 """`poise train`: a recipe's typed arguments and the run's own are the flags."""
 
+import dataclasses
 import inspect
 import json
 import typing
@@ -49,9 +50,11 @@ def run(words: Sequence[str]) -> int:
     import tyro
 
     try:
-        tyro.cli(_joined(maker, words), args=rest, prog=f"poise train {name}")
+        flags = vars(tyro.cli(_flags(maker), args=rest, prog=f"poise train {name}"))
     except SystemExit as leave:  # tyro leaves after --help and after a wrong flag
         return int(leave.code or 0)
+    ours, theirs = (set(inspect.signature(f).parameters) & set(flags) for f in (_train, maker))
+    _train(maker(**{n: flags[n] for n in theirs}), words=words, **{n: flags[n] for n in ours})
     return 0
 
 
@@ -69,21 +72,21 @@ def _words_of(words: Sequence[str]) -> list[str]:
     return [str(word) for word in kept]
 
 
-def _joined(maker: Maker, words: list[str]) -> Callable[..., None]:
-    """A function that takes the arguments of a recipe and those of a run."""
+def _flags(maker: Maker) -> type:
+    """A dataclass of the arguments of a recipe and of a run; one that both have, such as `seed`, stands there once."""
     ours, theirs = inspect.signature(_train).parameters, inspect.signature(maker).parameters
     hints = typing.get_type_hints(_train) | typing.get_type_hints(maker, include_extras=True)
+    shown = {name: p for name, p in (ours | theirs).items() if name not in ("recipe", "words")}
+    order = [*theirs, *(name for name in shown if name not in theirs)]
+    flags = dataclasses.make_dataclass("Flags", [_field(shown[n], hints[n]) for n in order], kw_only=True, frozen=True)
+    flags.__doc__ = _documented(maker)
+    return flags
 
-    def command(**values: Any) -> None:
-        recipe = maker(**{name: values[name] for name in theirs})  # a flag of both, such as --seed, goes to both
-        _train(recipe, words=words, **{name: values[name] for name in ours if name in values})
 
-    shown = {n: p for n, p in (theirs | ours).items() if n not in ("recipe", "words")}
-    together = [p.replace(annotation=hints[n], kind=inspect.Parameter.KEYWORD_ONLY) for n, p in shown.items()]
-    command.__signature__ = inspect.Signature(together)  # type: ignore[attr-defined]
-    command.__annotations__ = {n: hints[n] for n in shown}
-    command.__doc__ = _documented(maker)
-    return command
+def _field(parameter: inspect.Parameter, hint: Any) -> tuple[str, Any, Any]:
+    if parameter.default is inspect.Parameter.empty:
+        return parameter.name, hint, dataclasses.field()
+    return parameter.name, hint, dataclasses.field(default=parameter.default)
 
 
 def _documented(maker: Maker) -> str:
@@ -135,8 +138,6 @@ def _train(
         steps: Stop after so many steps.
         save_minutes: Between two saved states.
     """
-    import dataclasses
-
     from poise.training.fit import fit
 
     fit(

@@ -1,4 +1,4 @@
-"""Finds recipes by name: every public function of this folder's files that gives a `Recipe`, or `module:function`."""
+"""Finds recipes by name: functions of this folder that give a `Recipe` and document their command, or `module:function`."""
 
 import importlib
 import inspect
@@ -24,8 +24,12 @@ def recipes() -> Mapping[str, Maker]:
         name: function
         for module in modules
         for name, function in sorted(vars(module).items())
-        if not name.startswith("_") and getattr(function, "__module__", "") == module.__name__ and gives_recipe(function)
+        if getattr(function, "__module__", "") == module.__name__ and gives_recipe(function) and _documented(name, function)
     }
+
+
+def _documented(name: str, function: Maker) -> bool:
+    return f"poise train {name}" in (inspect.getdoc(function) or "")
 
 
 def gives_recipe(value: object) -> bool:

@@ -1,0 +1,46 @@
+"""HRNet (Sun, Xiao, Liu, Wang; CVPR 2019; arXiv 1902.09212) on COCO, as its release is configured."""
+
+from pathlib import Path
+from typing import Literal
+
+from poise.recipes.base import Optimizer, Recipe, Schedule
+from poise.recipes.coco import keypoints2017
+from poise.transforms.jitter import Augmentation
+from poise.zoo.hrnet import hrnet as build
+
+AP = {(32, 256): 0.744, (32, 384): 0.758, (48, 256): 0.751, (48, 384): 0.763}
+"""On COCO val2017 with a detector's boxes (person AP 56.4) and the flip test, from the release's page."""
+
+
+def hrnet(*, data: Path, width: Literal[32, 48] = 32, size: tuple[int, int] = (256, 192), pretrained: bool = True) -> Recipe:
+    """HRNet on COCO: 210 epochs of Adam, half bodies among the views.
+
+    For example:
+
+        poise train hrnet --data coco --width 32 --out runs/hrnet_w32
+
+    Expected on COCO val2017, detector of person AP 56.4, flip test: AP 0.744 (W32) and 0.751 (W48) at 256x192, 0.758 and 0.763
+    at 384x288. The authors trained on four GPUs. The scores while training are with ground-truth boxes and without the flip
+    test, so they are others.
+
+    Args:
+        data: Folder of COCO 2017, as its archives unpack.
+        width: Channels of the finest branch.
+        size: Height and width of the views.
+        pretrained: Start the backbone from ImageNet weights, as the authors did.
+    """
+    batch = 4 * (24 if (width, size[0]) == (48, 384) else 32)
+    return Recipe(
+        name="hrnet",
+        model=build(width, size=size, pretrained=pretrained),
+        train=keypoints2017(data, "train2017"),
+        val=keypoints2017(data, "val2017"),
+        epochs=210,
+        batch=batch,
+        augmentation=Augmentation(scale=0.35, rotation=45.0, half_body=0.3, half_body_joints=8),
+        optimizer=Optimizer("adam", rate=1e-3),  # the release's weight decay reaches SGD only
+        schedule=Schedule("steps", milestones=(170, 200)),
+        best="AP",
+        expected={"coco-val2017/AP": AP[width, size[0]]} if (width, size[0]) in AP else {},
+        notes=f"4 GPUs of {batch // 4} people each in the release",
+    )

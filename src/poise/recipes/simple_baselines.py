@@ -1,0 +1,59 @@
+"""Simple Baselines (Xiao, Wu, Wei; ECCV 2018; arXiv 1804.06208) on COCO, as its release is configured."""
+
+from pathlib import Path
+from typing import Literal
+
+from poise.recipes.base import Optimizer, Recipe, Schedule
+from poise.recipes.coco import keypoints2017
+from poise.transforms.jitter import Augmentation
+from poise.zoo.simple_baselines import poseresnet
+
+AP = {
+    (50, 256): 0.704,
+    (50, 384): 0.722,
+    (101, 256): 0.714,
+    (101, 384): 0.736,
+    (152, 256): 0.720,
+    (152, 384): 0.743,
+}
+"""On COCO val2017 with a detector's boxes (person AP 56.4) and the flip test, from the release's page."""
+
+
+def simple_baseline(
+    *,
+    data: Path,
+    depth: Literal[18, 34, 50, 101, 152] = 50,
+    size: tuple[int, int] = (256, 192),
+    pretrained: bool = True,
+) -> Recipe:
+    """A ResNet and three transposed convolutions on COCO: 140 epochs of Adam.
+
+    For example:
+
+        poise train simple_baseline --data coco --depth 50 --out runs/simple_baseline_50
+
+    Expected on COCO val2017, detector of person AP 56.4, flip test: AP 0.704 (R50), 0.714 (R101), 0.720 (R152) at 256x192;
+    0.722, 0.736, 0.743 at 384x288. The authors trained on four GPUs. The scores while training are with ground-truth boxes and
+    without the flip test, so they are others.
+
+    Args:
+        data: Folder of COCO 2017, as its archives unpack.
+        depth: Of the ResNet.
+        size: Height and width of the views.
+        pretrained: Start the backbone from ImageNet weights, as the authors did.
+    """
+    expected = {"coco-val2017/AP": AP[depth, size[0]]} if (depth, size[0]) in AP else {}
+    return Recipe(
+        name="simple_baseline",
+        model=poseresnet(depth, size=size, pretrained=pretrained),
+        train=keypoints2017(data, "train2017"),
+        val=keypoints2017(data, "val2017"),
+        epochs=140,
+        batch=128,
+        augmentation=Augmentation(scale=0.3, rotation=40.0),
+        optimizer=Optimizer("adam", rate=1e-3),  # the release's weight decay reaches SGD only
+        schedule=Schedule("steps", milestones=(90, 120)),
+        best="AP",
+        expected=expected,
+        notes="4 GPUs of 32 people each in the release",
+    )
