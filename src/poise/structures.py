@@ -140,9 +140,9 @@ class Batch:
 
     def to(self, *args: Any, **kwargs: Any) -> "Batch":
         """The same batch elsewhere, as `Tensor.to`; a dtype is for the images alone. Lightning asks for this."""
-        target = torch.empty(0).to(*args, **kwargs)
-        moved = {n: getattr(self, n).to(device=target.device) for n in ("xy", "visible", "warps")}
-        return replace(self, images=self.images.to(*args, **kwargs), **moved)
+        images = self.images.to(*args, **kwargs)
+        moved = {n: getattr(self, n).to(device=images.device) for n in ("xy", "visible", "warps")}
+        return replace(self, images=images, **moved)
 
     def pin_memory(self) -> "Batch":
         """The same batch in page-locked memory."""

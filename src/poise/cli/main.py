@@ -20,6 +20,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data check": ("data:check", "find, and mend, what breaks training or evaluation"),
 }
 
+TRAIN_EXTRA = ("lightning", "tensorboard", "timm")
+"""Packages that only training needs, and that come with the extra of that name."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code comes back.
@@ -44,6 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PoiseError as error:
         sys.stderr.write(f"poise {name}: {' '.join(str(error).split())}\n")
         return 1
+    except ModuleNotFoundError as error:
+        extra = (error.name or "").partition(".")[0]
+        if extra not in TRAIN_EXTRA:
+            raise
+        sys.stderr.write(f"poise {name}: the package {extra!r} is not installed; it comes with: pip install 'poise[train]'\n")
+        return 1
+    except BrokenPipeError:  # somebody downstream, such as head, has read enough
+        sys.stderr.close()
+        return 0
     except KeyboardInterrupt:
         sys.stderr.write(f"\npoise {name}: interrupted\n")
         return 130

@@ -1,0 +1,153 @@
+"""The parts of `poise demo` that make no decision: drawing, clearing, writing what was found."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from rich.console import Console
+from rich.progress import track
+
+from poise.data.figures import FigureDataset, write_coco
+from poise.data.images import write_image
+from poise.data.writing import write_whole
+from poise.errors import WriteError
+from poise.inference.evaluate import Evaluation
+from poise.inference.exam import Exam
+from poise.inference.people import Request, Setting, find_people
+from poise.models.topdown import TopDown
+from poise.recipes.demo import DRAWN
+from poise.structures import Sample
+from poise.training.fit import RunResult
+from poise.transforms.cut import Cutter
+from poise.transforms.render import denormalise
+from poise.viz.draw import beside, draw_people, titled
+from poise.viz.maps import grid, overlay, together
+from poise.viz.report import Report
+from poise.zoo.file import save
+
+SHOWN = 12
+TESTED = 300
+_OURS = ("data", "run", "pictures", "metrics.json", "model.safetensors", "report.html")
+
+
+def clear(out: Path) -> None:
+    """Make the folder, without what an earlier demo left.
+
+    Raises:
+        WriteError: It cannot be written, or holds something else.
+    """
+    strange = sorted(p.name for p in out.iterdir() if p.name not in _OURS) if out.is_dir() else []
+    if strange:
+        raise WriteError(f"{out} holds what no demo writes ({', '.join(strange[:3])}); give a new folder with --out")
+    try:
+        for name in _OURS:
+            place = out / name
+            if place.is_dir():
+                shutil.rmtree(place)
+            elif place.exists():
+                place.unlink()
+        (out / "pictures").mkdir(parents=True)
+    except OSError as error:
+        raise WriteError(f"the folder {out} cannot be written ({error.strerror or error}); give another with --out") from error
+
+
+def with_progress(indices: Iterable[int], total: int) -> Iterable[int]:
+    """The same indices, with a progress bar on stderr where that is a terminal."""
+    console = Console(stderr=True)
+    return track(indices, description="drawing", total=total, console=console, disable=not console.is_terminal, transient=True)
+
+
+def draw_test(out: Path, *, seed: int) -> Path:
+    """Write the unseen drawings as a COCO-style data set; its annotation file comes back."""
+    return write_coco(FigureDataset(TESTED, size=DRAWN, seed=seed), out / "data")
+
+
+def finish(out: Path, trained: RunResult, exam: Exam, found: Evaluation, setting: Setting, *, seconds: float) -> None:
+    """Write model file, figures, pictures and report."""
+    model = trained.model
+    save(model, out / "model.safetensors")
+    numbers = found.numbers | {"images": len(exam.dataset), "seconds": round(seconds, 1)}
+    write_whole(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())
+    pairs, answers = [], []
+    requests = [Request(exam.dataset.key(i), _reader(exam, i), exam.boxes(i, model.preprocess.crop)) for i in range(SHOWN)]
+    for index, one in enumerate(find_people(model, requests, setting)):
+        sample = exam.dataset[index]
+        pair = _pair(sample, one.poses.xy, one.poses.score, model)
+        write_image(out / "pictures" / sample.key.file_name.replace(".jpg", ".png"), pair)
+        pairs.append((sample.key.file_name, pair))
+    for index in range(3):
+        answers += _maps(model, exam.dataset[index])
+    _report(trained, found, pairs, answers, seconds).write(out / "report.html")
+
+
+def _reader(exam: Exam, index: int) -> Callable[[], UInt8[torch.Tensor, "3 H W"]]:
+    return lambda: exam.dataset.image(index)
+
+
+def _pair(sample: Sample, xy: torch.Tensor, score: torch.Tensor, model: TopDown) -> UInt8[np.ndarray, "h w 3"]:
+    """Labels beside predictions."""
+    image = np.ascontiguousarray(sample.image.permute(1, 2, 0).numpy())
+    labels = sample.labels
+    left = draw_people(image, labels.xy, labels.visible, model.skeleton)
+    right = draw_people(image, xy.float(), score.float(), model.skeleton)
+    return beside([titled(left, "labels"), titled(right, "found")])
+
+
+def _maps(model: TopDown, sample: Sample) -> list[tuple[str, UInt8[np.ndarray, "h w 3"]]]:
+    """What the network is asked for and what it answers, for one person."""
+    view = Cutter(model.codec.size, model.preprocess, model.skeleton)(sample, 0)
+    pixels = denormalise(view.image, model.preprocess).permute(1, 2, 0).contiguous().numpy()
+    with torch.inference_mode():
+        wanted = model.codec.picture(model.codec.encode(view.labels.xy.float()))[0]
+        answer = model.codec.picture(model.eval()(view.image[None].contiguous()))[0]
+    name = sample.key.file_name
+    return [
+        (f"{name}: target maps, all keypoints", overlay(pixels, together(wanted))),
+        (f"{name}: predicted maps, all keypoints", overlay(pixels, together(answer))),
+        (f"{name}: predicted maps", grid(answer, model.skeleton.keypoints, image=pixels)),
+    ]
+
+
+def _report(
+    trained: RunResult,
+    found: Evaluation,
+    pairs: list[tuple[str, UInt8[np.ndarray, "h w 3"]]],
+    answers: list[tuple[str, UInt8[np.ndarray, "h w 3"]]],
+    seconds: float,
+) -> Report:
+    epochs = [row["epoch"] for row in trained.history]
+    columns = ("pck@0.05", "pck@0.1", "pck@0.2", "AP", "AR")
+    rows: list[tuple[str | float, ...]] = [(name, *(values[c] for c in columns)) for name, values in found.keypoints.items()]
+    return (
+        Report("poise demo")
+        .text(
+            f"A {trained.model.card.name} was trained on drawn people and measured on {TESTED} drawings it had not seen; "
+            f"all of it took {seconds:.0f} seconds. pck@0.1 is the share of labelled keypoints found nearer than a tenth of "
+            f"the longer side of their box: {found.pck['pck@0.1']:.3f}."
+        )
+        .section("Training")
+        .curve(
+            "loss",
+            epochs,
+            {"training": [r["train/loss"] for r in trained.history], "validation": [r["val/loss"] for r in trained.history]},
+            xlabel="epoch",
+        )
+        .curve(
+            "validation, ground-truth boxes",
+            epochs,
+            {"pck@0.1": [r["val/pck@0.1"] for r in trained.history], "AP": [r["val/AP"] for r in trained.history]},
+            xlabel="epoch",
+        )
+        .section("Unseen drawings")
+        .table(("", *found.coco.numbers, *found.pck), [("all", *found.coco.numbers.values(), *found.pck.values())])
+        .section("Every keypoint")
+        .table(("keypoint", *columns), rows)
+        .section("Labels and predictions")
+        .pictures(pairs, width=360)
+        .section("Maps")
+        .pictures(answers, width=300)
+    )

@@ -1,0 +1,49 @@
+"""The run of `poise demo`: a tiny network on drawn people, on any machine, without a file."""
+
+from poise.data.figures import FigureDataset
+from poise.data.kept import Kept, Watch
+from poise.recipes.base import Optimizer, Recipe, Schedule
+from poise.transforms.jitter import Augmentation
+from poise.zoo.plain import plain
+
+DRAWN = (160, 160)
+"""Height and width of the drawings."""
+
+
+def demo(
+    *, people: int = 3000, checked: int = 200, epochs: int = 16, seed: int = 0, size: tuple[int, int] = (128, 96)
+) -> Recipe:
+    """Train `poise_t` on drawn people.
+
+    Example:
+        poise train demo --out runs/demo
+
+    About a minute and a half on two CPU cores with bf16; pck@0.1 on unseen drawings above 0.90.
+
+    Args:
+        people: Drawings to learn from, one person each.
+        checked: Drawings to check on after each epoch.
+        epochs: Passes through the drawings.
+        seed: Of the drawings.
+        size: Height and width of the views.
+    """
+    return drawn(people=people, checked=checked, epochs=epochs, seed=seed, size=size)
+
+
+def drawn(*, people: int, checked: int, epochs: int, seed: int, size: tuple[int, int], watch: Watch | None = None) -> Recipe:
+    """The same, with somebody watching the drawings being made."""
+    train = Kept(FigureDataset(people, size=DRAWN, seed=seed), watch=watch)
+    return Recipe(
+        name="demo",
+        model=plain("t", skeleton=train.skeleton, size=size, name="poise_t_demo"),
+        train=train,
+        val=Kept(FigureDataset(checked, size=DRAWN, seed=seed + 1)),
+        epochs=epochs,
+        batch=32,
+        augmentation=Augmentation(scale=0.2, rotation=25.0, colour=0.2),
+        optimizer=Optimizer("adamw", rate=2e-3, decay=0.01),
+        schedule=Schedule("cosine", warmup_steps=100, over_time=True),
+        average=0.99,
+        clip=1.0,
+        expected={"pck@0.1": 0.90},
+    )
