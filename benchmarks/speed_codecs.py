@@ -52,7 +52,7 @@ def decoding(codec: MapCodec, reading: Decoder, maps: Array, public: float, want
     ours = codec.decode(tensor)
     theirs = torch.from_numpy(reading(maps)[0])
     assert torch.allclose(ours.xy, theirs.float(), atol=0.02), (ours.xy - theirs).abs().max()
-    return Row(f"decode {type(codec).__name__}", lambda: codec.decode(tensor), lambda: reading(maps), public, wanted, 31)
+    return Row(f"decode {type(codec).__name__}", lambda: codec.decode(tensor), lambda: reading(maps), public, wanted, 35)
 
 
 def training(codec: MapCodec, encoder: Encoder, maps: Array, labels: tuple[Array, Array], figures: tuple[float, float]) -> Row:
@@ -73,7 +73,7 @@ def training(codec: MapCodec, encoder: Encoder, maps: Array, labels: tuple[Array
         return loss.detach()
 
     assert torch.allclose(ours(), theirs(), rtol=1e-4)
-    return Row(f"encode + loss {type(codec).__name__}", ours, theirs, figures[0], figures[1], 31)
+    return Row(f"encode + loss {type(codec).__name__}", ours, theirs, figures[0], figures[1], 35)
 
 
 def highest(maps: Array) -> tuple[Array, Array, Array]:

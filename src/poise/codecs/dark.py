@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.maps import MapCodec, blur_taps, blurred, bump, ruler
+from poise.codecs.maps import MapCodec, blur_taps, blurred, blurred_extremes, bump, ruler
 from poise.errors import InputError
 from poise.geometry import Grid
 
@@ -77,10 +77,7 @@ class Dark(MapCodec):
 
     def _gain(self, maps: Float[Tensor, "n h w"], score: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """How much lower the blur makes each maximum."""
-        high = torch.empty_like(score)
-        for some, part in blurred(maps, self.kernel, "zeros"):
-            high[some] = part.amax(dim=0).amax(dim=0)
-        return score / high
+        return score / blurred_extremes(maps, self.kernel, "zeros")[1]
 
     def _smooth_around(self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"]) -> Float[Tensor, "n 5 5"]:
         """The blurred maps in 5x5 cells around `cells`."""
@@ -88,11 +85,8 @@ class Dark(MapCodec):
         reach = self.kernel // 2 + 2
         x, y = (c[:, None] + torch.arange(-reach, reach + 1, device=maps.device) for c in cells.unbind(-1))
         rows, columns = y.clamp(0, height - 1) * width, x.clamp(0, width - 1)
-        patch = (
-            maps.flatten(1)
-            .gather(1, (rows[:, :, None] + columns[:, None, :]).flatten(1))
-            .view(len(maps), y.shape[1], x.shape[1])
-        )
+        index = rows[:, :, None] + columns[:, None, :]
+        patch = maps.flatten(1).gather(1, index.flatten(1)).view(index.shape)
         patch *= ((y >= 0) & (y < height))[:, :, None].float()
         patch *= ((x >= 0) & (x < width))[:, None, :].float()
         taps = torch.tensor(blur_taps(self.kernel), dtype=torch.float64, device=maps.device)

@@ -187,8 +187,8 @@ def blur_taps(size: int) -> tuple[float, ...]:
 Border = Literal["zeros", "mirror"]
 """What is beyond the edge of a map: nothing, or the map mirrored about its outermost cells."""
 
-CHUNK = 64
-"""Maps blurred at a time on a processor: they stay in its cache, and OpenCV takes up to 128 channels."""
+CHUNK = 128
+"""Maps blurred at a time on a processor: OpenCV takes no more channels."""
 
 
 def blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Iterator[tuple[slice, Float[Tensor, "h w m"]]]:
@@ -200,6 +200,16 @@ def blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Iterator
         yield from _blurred_as_channels(maps, size, border)
     else:
         yield slice(0, len(maps)), _blurred_as_images(maps, size, border).permute(1, 2, 0)
+
+
+def blurred_extremes(
+    maps: Float[Tensor, "n h w"], size: int, border: Border
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """The lowest and the highest value of each map after the blur."""
+    low, high = maps.new_empty(len(maps)), maps.new_empty(len(maps))
+    for some, smooth in blurred(maps, size, border):
+        low[some], high[some] = smooth.amin(dim=0).amin(dim=0), smooth.amax(dim=0).amax(dim=0)
+    return low, high
 
 
 def _blurred_as_channels(

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.maps import MapCodec, blurred, bump, rounded, ruler
+from poise.codecs.maps import MapCodec, blurred, blurred_extremes, bump, rounded, ruler
 from poise.geometry import Grid
 
 BLUR = 7
@@ -46,29 +46,43 @@ class UDPGaussian(MapCodec):
     def peaks(
         self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
     ) -> Float[Tensor, "n 2"]:
-        """One Newton step in the logarithm of the smoothed map, at the border too."""
-        height, width = self.cells
-        x, y = (c[:, None] + torch.arange(-1, 2, device=maps.device) for c in cells.unbind(-1))
-        index = (y.clamp(0, height - 1)[:, :, None] * width + x.clamp(0, width - 1)[:, None, :]).flatten(1)
-        near, low, high = _look(maps, index)
-        risen = (near - low) / (high - low) * score[:, None]
-        return cells + newton(risen.clamp(LEAST, MOST).log().view(-1, 3, 3))
+        """One Newton step in the logarithm of the smoothed map, at the border too.
+
+        The step does not change when a map is scaled, and no blur makes it higher than it was. So the highest smoothed
+        value is looked for only where the release's cuts under the logarithm may count.
+        """
+        near, low = self._around(maps, cells)
+        high = score.clone()
+        uncut = (_risen(near, low, high, score) > LEAST).all(dim=1) & (score <= MOST)
+        if not uncut.all():
+            high[~uncut] = blurred_extremes(maps[~uncut], BLUR, "mirror")[1]
+        risen = _risen(near, low, high, score).clamp(LEAST, MOST)
+        return cells + newton(risen.log().view(-1, 3, 3))
 
     def smooth(self, maps: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
         """The maps blurred, and scaled so that each goes from 0 to its maximum."""
-        everywhere = torch.arange(maps[0].numel(), device=maps.device).expand(len(maps), -1)
-        values, low, high = _look(maps, everywhere)
-        return ((values - low) / (high - low) * maps.flatten(1).amax(dim=1, keepdim=True)).view(maps.shape)
+        low, high = blurred_extremes(maps, BLUR, "mirror")
+        smooth = torch.empty_like(maps)
+        for some, part in blurred(maps, BLUR, "mirror"):
+            smooth[some] = part.permute(2, 0, 1)
+        return _risen(smooth.flatten(1), low, high, maps.flatten(1).amax(dim=1)).view(maps.shape)
+
+    def _around(self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"]) -> tuple[Tensor, Tensor]:
+        """The blurred maps in 3x3 cells around `cells`, (n, 9), and their lowest values, (n)."""
+        height, width = self.cells
+        x, y = (c[:, None] + torch.arange(-1, 2, device=maps.device) for c in cells.unbind(-1))
+        index = (y.clamp(0, height - 1)[:, :, None] * width + x.clamp(0, width - 1)[:, None, :]).flatten(1)
+        near, low = maps.new_empty(index.shape), maps.new_empty(len(maps))
+        for some, smooth in blurred(maps, BLUR, "mirror"):
+            near[some] = smooth.flatten(0, 1).gather(0, index[some].t()).t()
+            low[some] = smooth.amin(dim=0).amin(dim=0)  # both axes at once are slow for a few maps
+        return near, low
 
 
-def _look(maps: Float[Tensor, "n h w"], index: Int64[Tensor, "n i"]) -> tuple[Tensor, Tensor, Tensor]:
-    """Values of the blurred maps at `index`, (n, i), and their lowest and highest, (n, 1)."""
-    values, low, high = maps.new_empty(index.shape), maps.new_empty(len(maps), 1), maps.new_empty(len(maps), 1)
-    for some, smooth in blurred(maps, BLUR, "mirror"):
-        values[some] = smooth.flatten(0, 1).gather(0, index[some].t()).t()
-        low[some, 0] = smooth.amin(dim=0).amin(dim=0)  # both axes at once are slow for a few maps
-        high[some, 0] = smooth.amax(dim=0).amax(dim=0)
-    return values, low, high
+def _risen(
+    values: Float[Tensor, "n i"], low: Float[Tensor, " n"], high: Float[Tensor, " n"], score: Float[Tensor, " n"]
+) -> Float[Tensor, "n i"]:
+    return (values - low[:, None]) / (high - low)[:, None] * score[:, None]
 
 
 def newton(log: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n 2"]:
