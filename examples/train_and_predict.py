@@ -21,7 +21,7 @@ def main() -> None:
     recipe = Recipe(
         name="example",
         model=zoo.build("poise_t_coco_192x160"),
-        train=FigureDataset(64, seed=1),
+        train=FigureDataset(32, seed=1),
         val=FigureDataset(8, seed=2),  # another seed: other drawings
         epochs=1,
         batch=8,
