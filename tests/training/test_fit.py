@@ -153,6 +153,12 @@ def test_there_must_be_something_to_resume(tiny, tmp_path):
         fit(tiny.recipe(), out=tmp_path, resume=tmp_path, console=silent(), **HERE)
 
 
+def test_a_run_goes_on_with_the_batch_and_seed_it_began_with(tiny, tmp_path):
+    fit(tiny.recipe(), out=tmp_path, steps=2, console=silent(), **HERE)
+    with pytest.raises(CheckpointError, match=r"'batch': 8.*'batch': 4"):
+        fit(tiny.recipe(), out=tmp_path, resume=tmp_path, batch=4, console=silent(), **HERE)
+
+
 def test_a_loss_that_is_not_finite_names_batch_rate_and_layer(tiny, tmp_path):
     recipe = tiny.recipe()
     layer = recipe.model.network.head

@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from poise.errors import CheckpointError
 from poise.models.topdown import TopDown
 from poise.training import optim
 from poise.training.data import Order, Parcel, Views, loader, mixed
@@ -198,11 +199,25 @@ class Module(LightningModule):
             "batch": 0 if whole else progress.current.ready,
             "elapsed": self.elapsed,
             "scores": self.scores,
+            "plan": self._order_of_chances(),
         }
 
+    def _order_of_chances(self) -> dict[str, int]:
+        """What decides who is seen when."""
+        plan = self.plan
+        return {"people": len(self.views), "batch": plan.batch, "accumulate": plan.accumulate, "seed": plan.seed}
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Go on from there.
+
+        Raises:
+            CheckpointError: The run was trained with other data, batches or seed.
+        """
         state = checkpoint["poise"]
+        if state["plan"] != self._order_of_chances():
+            raise CheckpointError(
+                f"the run was trained with {state['plan']} and is to go on with {self._order_of_chances()}; these must agree"
+            )
         self.order.begin(state["epoch"], state["batch"])
         self._earlier = self.elapsed = state["elapsed"]
         self.scores = state["scores"]

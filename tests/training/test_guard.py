@@ -1,0 +1,39 @@
+import pytest
+import torch
+
+from poise.errors import TrainingError
+from poise.structures import Batch, Key
+from poise.training.guard import Step, check_finite, first_fault
+
+
+@pytest.fixture
+def batch():
+    images = torch.rand(2, 3, 64, 64)
+    keys = (Key("a.png"), Key("b.png"))
+    return Batch(images, torch.full((2, 2, 2), 30.0), torch.full((2, 2), 2), torch.eye(3).repeat(2, 1, 1), keys)
+
+
+def test_finite_steps_pass(tiny, batch):
+    check_finite(Step(3, 1e-3, 0.5, 1.0), tiny.recipe().model, batch, precision="fp32")
+
+
+def test_the_first_layer_at_fault_is_named_not_a_later_one(tiny, batch):
+    model = tiny.recipe().model
+    model.network.backbone[2].register_forward_hook(lambda m, i, o: o * float("inf"))
+    assert first_fault(model, batch) == "the answer of layer backbone.2"
+
+
+def test_labels_and_images_are_looked_at_first(tiny, batch):
+    batch.xy[0, 0, 0] = float("nan")
+    assert first_fault(tiny.recipe().model, batch) == "the labels of the batch"
+    batch.visible[0, 0] = 0
+    batch.images[1, 0, 0, 0] = float("inf")
+    assert first_fault(tiny.recipe().model, batch) == "the images of the batch"
+
+
+def test_a_gradient_that_explodes_alone_is_named(tiny, batch):
+    model = tiny.recipe().model
+    model.loss(batch).backward()
+    model.network.head.weight.grad.fill_(float("nan"))
+    with pytest.raises(TrainingError, match=r"step 7.*the gradient of head\.weight.*Learning rate 0\.001.*a\.png, b\.png"):
+        check_finite(Step(7, 1e-3, 0.5, float("nan")), model, batch, precision="fp32")
