@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
 from poise.data.document import Document, read_document, write_document
 from poise.data.files import ImageFiles
@@ -37,7 +36,9 @@ def print_statistics(console: Console, found: LabelStatistics, skeleton: Skeleto
         f"at most {found.per_image} in an image; {found.people} people to train on",
         highlight=False,
     )
-    table = Table("keypoint", "not labelled", "hidden", "in sight", "mirror partner", "sigma", title=f"skeleton {skeleton.name}")
+    table = Table(
+        "keypoint", "not labelled", "hidden", "in sight", "mirror partner", "sigma", title=f"skeleton {skeleton.name}"
+    )
     for k, name in enumerate(skeleton.keypoints):
         partner = skeleton.keypoints[int(skeleton.flip[k])]
         counts = [f"{v}" for v in found.visible[k]]

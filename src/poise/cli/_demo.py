@@ -24,13 +24,14 @@ from poise.structures import Sample
 from poise.training.fit import RunResult
 from poise.transforms.cut import Cutter
 from poise.transforms.render import denormalise
-from poise.viz.draw import beside, draw_people, titled
+from poise.viz.draw import AnyPixels, beside, draw_people, titled
 from poise.viz.maps import grid, overlay, together
 from poise.viz.report import Report
 from poise.zoo.file import save
 
 SHOWN = 12
-TESTED = 300
+"""Pictures of labels beside predictions."""
+
 _OURS = ("data", "run", "pictures", "metrics.json", "model.safetensors", "report.html")
 
 
@@ -61,9 +62,9 @@ def with_progress(indices: Iterable[int], total: int) -> Iterable[int]:
     return track(indices, description="drawing", total=total, console=console, disable=not console.is_terminal, transient=True)
 
 
-def draw_test(out: Path, *, seed: int) -> Path:
+def draw_test(out: Path, count: int, *, seed: int) -> Path:
     """Write the unseen drawings as a COCO-style data set; its annotation file comes back."""
-    return write_coco(FigureDataset(TESTED, size=DRAWN, seed=seed), out / "data")
+    return write_coco(FigureDataset(count, size=DRAWN, seed=seed), out / "data")
 
 
 def finish(out: Path, trained: RunResult, exam: Exam, found: Evaluation, setting: Setting, *, seconds: float) -> None:
@@ -73,13 +74,14 @@ def finish(out: Path, trained: RunResult, exam: Exam, found: Evaluation, setting
     numbers = found.numbers | {"images": len(exam.dataset), "seconds": round(seconds, 1)}
     write_whole(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())
     pairs, answers = [], []
-    requests = [Request(exam.dataset.key(i), _reader(exam, i), exam.boxes(i, model.preprocess.crop)) for i in range(SHOWN)]
+    shown = range(min(SHOWN, len(exam.dataset)))
+    requests = [Request(exam.dataset.key(i), _reader(exam, i), exam.boxes(i, model.preprocess.crop)) for i in shown]
     for index, one in enumerate(find_people(model, requests, setting)):
         sample = exam.dataset[index]
         pair = _pair(sample, one.poses.xy, one.poses.score, model)
         write_image(out / "pictures" / sample.key.file_name.replace(".jpg", ".png"), pair)
         pairs.append((sample.key.file_name, pair))
-    for index in range(3):
+    for index in shown[:3]:
         answers += _maps(model, exam.dataset[index])
     _report(trained, found, pairs, answers, seconds).write(out / "report.html")
 
@@ -88,7 +90,7 @@ def _reader(exam: Exam, index: int) -> Callable[[], UInt8[torch.Tensor, "3 H W"]
     return lambda: exam.dataset.image(index)
 
 
-def _pair(sample: Sample, xy: torch.Tensor, score: torch.Tensor, model: TopDown) -> UInt8[np.ndarray, "h w 3"]:
+def _pair(sample: Sample, xy: torch.Tensor, score: torch.Tensor, model: TopDown) -> AnyPixels:
     """Labels beside predictions."""
     image = np.ascontiguousarray(sample.image.permute(1, 2, 0).numpy())
     labels = sample.labels
@@ -97,7 +99,7 @@ def _pair(sample: Sample, xy: torch.Tensor, score: torch.Tensor, model: TopDown)
     return beside([titled(left, "labels"), titled(right, "found")])
 
 
-def _maps(model: TopDown, sample: Sample) -> list[tuple[str, UInt8[np.ndarray, "h w 3"]]]:
+def _maps(model: TopDown, sample: Sample) -> list[tuple[str, AnyPixels]]:
     """What the network is asked for and what it answers, for one person."""
     view = Cutter(model.codec.size, model.preprocess, model.skeleton)(sample, 0)
     pixels = denormalise(view.image, model.preprocess).permute(1, 2, 0).contiguous().numpy()
@@ -115,8 +117,8 @@ def _maps(model: TopDown, sample: Sample) -> list[tuple[str, UInt8[np.ndarray, "
 def _report(
     trained: RunResult,
     found: Evaluation,
-    pairs: list[tuple[str, UInt8[np.ndarray, "h w 3"]]],
-    answers: list[tuple[str, UInt8[np.ndarray, "h w 3"]]],
+    pairs: list[tuple[str, AnyPixels]],
+    answers: list[tuple[str, AnyPixels]],
     seconds: float,
 ) -> Report:
     epochs = [row["epoch"] for row in trained.history]
@@ -125,9 +127,9 @@ def _report(
     return (
         Report("poise demo")
         .text(
-            f"A {trained.model.card.name} was trained on drawn people and measured on {TESTED} drawings it had not seen; "
-            f"all of it took {seconds:.0f} seconds. pck@0.1 is the share of labelled keypoints found nearer than a tenth of "
-            f"the longer side of their box: {found.pck['pck@0.1']:.3f}."
+            f"A {trained.model.card.name} was trained on drawn people and measured on {len(found.results)} drawings it had not "
+            f"seen; all of it took {seconds:.0f} seconds. pck@0.1 is the share of labelled keypoints found nearer than a tenth "
+            f"of the longer side of their box: {found.pck['pck@0.1']:.3f}."
         )
         .section("Training")
         .curve(

@@ -13,6 +13,7 @@ def run(
     *,
     out: _Dir = Path("poise-demo"),
     people: int = 3000,
+    tested: int = 300,
     epochs: int = 16,
     minutes: float = 1.8,
     seed: int = 0,
@@ -31,6 +32,7 @@ def run(
     Args:
         out: Folder for everything; a demo that is already there is replaced.
         people: Drawings to learn from.
+        tested: Unseen drawings to measure on.
         epochs: Passes through them.
         minutes: Most time for the training.
         seed: Of drawings and training.
@@ -52,9 +54,9 @@ def run(
     started = time.monotonic()
     console = Console()
     clear(out)
-    say(console, f"drawing {people} people to learn from, 200 to check on and 300 for the test")
+    say(console, f"drawing {people} people to learn from, 200 to check on and {tested} for the test")
     recipe = drawn(people=people, checked=200, epochs=epochs, seed=seed, size=(128, 96), watch=with_progress)
-    annotations = draw_test(out, seed=seed + 2)
+    annotations = draw_test(out, tested, seed=seed + 2)
     trained = fit(recipe, out=out / "run", seed=seed, device=device, precision=precision, minutes=minutes, console=console)
     exam = Exam.of_file(annotations, annotations.parent / "images", skeleton=trained.model.skeleton)
     setting = Setting.of(trained.model, device=device, precision=precision)

@@ -15,7 +15,7 @@ def demo(
 ) -> Recipe:
     """Train `poise_t` on drawn people.
 
-    Example:
+    For example:
         poise train demo --out runs/demo
 
     About a minute and a half on two CPU cores with bf16; pck@0.1 on unseen drawings above 0.90.

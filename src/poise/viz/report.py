@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from poise.errors import InputError, WriteError
-from poise.viz.draw import Pixels
+from poise.viz.draw import AnyPixels, Pixels
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --soft: #60646c; --line: #e0e1e6; --ground: #fcfcfd; --card: #ffffff;
@@ -109,7 +109,7 @@ class Report:
         )
         return self
 
-    def pictures(self, pictures: Sequence[tuple[str, Pixels]], *, width: int = 240) -> "Report":
+    def pictures(self, pictures: Sequence[tuple[str, AnyPixels]], *, width: int = 240) -> "Report":
         """A gallery of RGB pictures with captions.
 
         Args:

@@ -1,0 +1,47 @@
+import subprocess
+import sys
+
+from poise.cli.main import COMMANDS, main, overview
+
+
+def test_help_lists_every_command(capsys):
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in COMMANDS)
+    assert text == overview()
+
+
+def test_an_unknown_command_names_the_nearest(capsys):
+    assert main(["evalute"]) == 2
+    assert "did you mean evaluate" in capsys.readouterr().err
+
+
+def test_an_unknown_data_command_names_the_nearest(capsys):
+    assert main(["data", "chekc"]) == 2
+    assert "did you mean data check" in capsys.readouterr().err
+
+
+def test_a_mistake_is_one_sentence_and_exit_code_1(capsys):
+    assert main(["evaluate", "nowhere.safetensors", "--annotations", "a.json", "--images", "b"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "nowhere.safetensors" in error
+
+
+def test_an_unknown_flag_is_exit_code_2(capsys):
+    assert main(["predict", "x.jpg", "--modell", "m.safetensors"]) == 2
+    assert "--model" in capsys.readouterr().err
+
+
+def test_a_missing_extra_says_how_to_get_it():
+    script = "import sys; sys.modules['lightning'] = None; from poise.cli.main import main; sys.exit(main(['demo']))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "pip install 'poise[train]'" in done.stderr
+
+
+def test_reading_only_the_beginning_of_the_help_is_no_error():
+    script = "import sys; from poise.cli.main import main; sys.exit(main(['zoo', '--help']))"
+    piped = f'"{sys.executable}" -c "{script}" | head -1'
+    done = subprocess.run(piped, shell=True, capture_output=True, text=True, check=False, timeout=60)
+    assert "Traceback" not in done.stderr
