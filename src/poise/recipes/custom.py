@@ -6,10 +6,10 @@ from pathlib import Path
 from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
 from poise.data.join import Joined
+from poise.data.part import hold_out
 from poise.errors import InputError
 from poise.models.topdown import TopDown
 from poise.recipes.base import Optimizer, Recipe, Schedule
-from poise.recipes.part import split
 from poise.skeletons import Skeleton, union
 from poise.transforms.jitter import Augmentation
 from poise.zoo.find import build
@@ -72,7 +72,7 @@ def own(
         InputError: Numbers of files and folders differ.
     """
     whole = joined(annotations, images)
-    train, val = split(whole, share=val_share, seed=split_seed) if val_annotations is None else (whole, None)
+    train, val = hold_out(whole, share=val_share, seed=split_seed) if val_annotations is None else (whole, None)
     if val_annotations is not None:
         val_set: Dataset = joined(val_annotations, val_images or images, skeleton=whole.skeleton)
     else:

@@ -10,6 +10,7 @@ import numpy as np
 from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
 from poise.data.join import Joined
+from poise.data.part import Part
 from poise.skeletons import COCO17, LSP14
 
 SIZES = ((48, 64), (60, 40), (50, 50), (33, 47))
@@ -91,4 +92,10 @@ def datasets(folder: Path) -> list[Dataset]:
             packed.write(path, f"val2017/{path.name}")
     other = CocoDataset(*write(folder / "lsp", LSP14.keypoints, seed=1))
     coco = CocoDataset(file, images)
-    return [coco, CocoDataset(file, archive), CocoDataset(file, images, skeleton=LSP14), Joined([coco, other])]
+    return [
+        coco,
+        CocoDataset(file, archive),
+        CocoDataset(file, images, skeleton=LSP14),
+        Joined([coco, other]),
+        Part(other, [2, 0]),
+    ]
