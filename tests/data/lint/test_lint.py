@@ -259,6 +259,14 @@ def test_images_that_two_files_share_are_found_by_content_and_dropped_from_the_l
     assert len(val["images"]) == 2
 
 
+def test_of_two_files_with_the_same_images_neither_is_emptied(folder):
+    first, second = fake.document(), fake.document()
+    found = separate(looked("first", first, folder), looked("second", second, folder))
+    assert len(found) == 4
+    assert not any(f.mended for f in found), "left to the author"
+    assert first == second == fake.document()
+
+
 def test_without_images_names_decide_and_other_contents_are_other_images(folder, tmp_path):
     train, val = fake.document(), fake.document()
     val["images"] = val["images"][:1]

@@ -1,6 +1,7 @@
 """Images that two files share: who trains on one and tests on the other fools himself."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,11 +17,14 @@ Looked = tuple[str, Document, Mapping[str, Picture]]
 def separate(first: Looked, second: Looked) -> list[Finding]:
     """The images that two files share; they are dropped from the larger document, which is taken for the training file.
 
-    Images are the same when their bytes are, or, where one of them was not read, when their names or their ids are.
+    Images are the same when their bytes are, or, where one of them was not read, when their names or their ids are. A
+    document that would lose all its images stays as it is: which of the two is wanted only the author knows.
     """
     large, small = (first, second) if len(first[1]["images"]) >= len(second[1]["images"]) else (second, first)
     found = list(_shared(large, small))
     lost = {i for i, _ in found}
+    if lost == {image.get("id") for image in large[1]["images"]}:
+        return [replace(finding, mended="") for _, finding in found]
     mended = part(large[1], {image.get("id") for image in large[1]["images"]} - lost)
     large[1]["images"], large[1]["annotations"] = mended["images"], mended["annotations"]
     return [finding for _, finding in found]
