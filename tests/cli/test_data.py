@@ -102,6 +102,33 @@ def test_check_of_two_files_finds_what_they_share(coco, tmp_path, capsys):
     assert len(mended["images"]) == 2
 
 
+def test_draw_outlines_people_and_tints_crowds(coco, tmp_path):
+    def pixels(document):
+        coco[0].write_text(json.dumps(document))
+        out = tmp_path / f"drawn{len(document['annotations'][3].get('segmentation', ()))}"
+        assert run("draw", coco[0], "--images", coco[1], "--out", out, "--side", 50) == 0
+        return read_image(next(out.glob("000002_*"))).int()
+
+    document = json.loads(coco[0].read_text())
+    plain = json.loads(coco[0].read_text())
+    for annotation in plain["annotations"]:
+        del annotation["segmentation"]
+    change = (pixels(document) - pixels(plain)).abs().amax(dim=0)[22:, :50] > 40
+    assert change[:, :8].float().mean() > 0.2, "the crowd lies on the left"
+    x, y, w, h = (round(v) for v in document["annotations"][3]["bbox"])
+    assert 0 < change[y : y + h, max(x, 14) : x + w].float().mean() < 0.6, "of the person there is a line"
+
+
+def test_draw_leaves_out_a_picture_whose_segmentation_is_broken(coco, tmp_path, capsys):
+    document = json.loads(coco[0].read_text())
+    document["annotations"][0]["segmentation"] = [[1, 2, 3]]
+    coco[0].write_text(json.dumps(document))
+    assert run("draw", coco[0], "--images", coco[1], "--out", tmp_path / "drawn") == 1
+    out = capsys.readouterr().out
+    assert "a polygon needs" in out
+    assert "2 pictures" in out
+
+
 @pytest.mark.parametrize("kind", ["captions", "instances"])
 def test_check_names_the_file_to_use_instead(kind, tmp_path, capsys):
     path = tmp_path / f"{kind}_val2017.json"

@@ -4,7 +4,7 @@ import torch
 
 from poise.errors import InputError
 from poise.skeletons import COCO17, LSP14
-from poise.viz.draw import LEFT, RIGHT, contact_sheet, draw_mask, draw_people, enlarged, titled
+from poise.viz.draw import LEFT, RIGHT, contact_sheet, draw_mask, draw_outline, draw_people, enlarged, titled
 
 WHITE = np.full((120, 100, 3), 255, np.uint8)
 
@@ -82,6 +82,9 @@ def test_masks_titles_sheets_and_enlarging():
     mask[:10] = True
     assert (draw_mask(WHITE, mask)[10:] == 255).all()
     assert (draw_mask(WHITE, mask)[:10] != 255).any(axis=2).all()
+    line = (draw_outline(WHITE, mask) != 255).any(axis=2)
+    assert line[9].all(), "around the mask"
+    assert not line[3:8, 3:97].any(), "not within it"
     assert titled(WHITE, "größer").shape == (142, 100, 3)
     sheet = contact_sheet([WHITE, WHITE[:60], WHITE], 2, gap=4)
     assert sheet.shape == (244, 204, 3)

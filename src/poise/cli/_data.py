@@ -21,7 +21,7 @@ from poise.data.stats import PERCENTILES, LabelStatistics
 from poise.errors import InputError
 from poise.skeletons import Skeleton
 from poise.structures import Labels, Sample
-from poise.viz.draw import contact_sheet, draw_mask, draw_people, enlarged, titled
+from poise.viz.draw import contact_sheet, draw_mask, draw_outline, draw_people, enlarged, titled
 
 EXAMPLES = 3
 """Findings shown of each kind."""
@@ -52,22 +52,22 @@ def print_statistics(console: Console, found: LabelStatistics, skeleton: Skeleto
 
 
 def labelled_pair(dataset: CocoDataset, index: int, side: int) -> np.ndarray:
-    """A picture with its labels, and the mirrored one beside."""
+    """A picture with its labels, and the mirrored one beside; crowds are tinted, people outlined, where masks say so."""
     sample = dataset[index]
-    crowd = dataset.masks(index)[sample.labels.crowd].any(dim=0).numpy() if sample.labels.crowd.any() else None
-    other = mirrored(sample, dataset.skeleton)
-    left = _painted(sample, dataset.skeleton, side, mask=crowd)
-    right = _painted(other, dataset.skeleton, side, mask=None if crowd is None else crowd[:, ::-1])
+    stated = dataset.size(index) == sample.size
+    masks = dataset.masks(index).numpy() if stated else np.zeros((len(sample.labels), *sample.size), dtype=np.bool_)
+    left = _painted(sample, dataset.skeleton, side, masks=masks)
+    right = _painted(mirrored(sample, dataset.skeleton), dataset.skeleton, side, masks=masks[:, :, ::-1])
     name = Path(sample.key.file_name).name
     return contact_sheet([titled(left, name), titled(right, "mirrored")], 2)
 
 
-def _painted(sample: Sample, skeleton: Skeleton, side: int, *, mask: np.ndarray | None) -> np.ndarray:
-    image = np.ascontiguousarray(sample.image.permute(1, 2, 0).numpy())
-    if mask is not None:
-        image = draw_mask(image, np.ascontiguousarray(mask))
-    image, factor = enlarged(image, side)
+def _painted(sample: Sample, skeleton: Skeleton, side: int, *, masks: np.ndarray) -> np.ndarray:
     labels: Labels = sample.labels
+    image = np.ascontiguousarray(sample.image.permute(1, 2, 0).numpy())
+    for crowd, mask in zip(labels.crowd.tolist(), masks, strict=True):
+        image = (draw_mask if crowd else draw_outline)(image, np.ascontiguousarray(mask))
+    image, factor = enlarged(image, side)
     return draw_people(
         image,
         (labels.xy + 0.5) * factor - 0.5,

@@ -93,7 +93,8 @@ def draw(
 ) -> int:
     """Draw labels on pictures, and the mirrored picture with mirrored labels beside each.
 
-    In both, the person's own left is warm (orange) and right is cool (blue); hidden keypoints are hollow.
+    In both, the person's own left is warm (orange) and right is cool (blue); hidden keypoints are hollow. Where the file
+    has segmentations, people are outlined and crowds tinted.
 
     For example:
 
@@ -125,7 +126,7 @@ def draw(
     for index in chosen:
         try:
             picture = labelled_pair(dataset, index, side)
-        except ImageError as error:
+        except (ImageError, AnnotationError) as error:
             failed += 1
             console.print(f"[yellow]left out:[/] {error}", highlight=False)
             continue

@@ -1,6 +1,7 @@
 """Keypoint files in the form of COCO (cocodataset.org/#format-data), with any keypoints."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from poise.data.base import Dataset
 from poise.data.document import Document, read_document
 from poise.data.files import ImageFiles
-from poise.data.masks import has_segmentation, mask, mask_area
+from poise.data.masks import Segmentation, has_segmentation, mask, mask_area
 from poise.dims import Size
 from poise.errors import AnnotationError, ImageError
 from poise.skeletons import Skeleton, check_shared, from_categories, from_category, places, union
@@ -106,7 +107,9 @@ class CocoDataset(Dataset):
         return list(zip(image.tolist(), (good - self._first[image]).tolist(), strict=True))
 
     def masks(self, index: int) -> Bool[Tensor, "n H W"]:
-        """Which pixels each annotation of an image covers; none where it has no segmentation. Reads the file again.
+        """Which pixels each annotation of an image covers; none where it has no segmentation.
+
+        The first call reads the file again and keeps its segmentations.
 
         Raises:
             AnnotationError: A segmentation is broken, or the file does not state the size of the image.
@@ -115,14 +118,18 @@ class CocoDataset(Dataset):
         if size is None:
             raise AnnotationError(f"image {self.key(index).file_name!r} has no `width` and `height`; {_MEND}")
         ids = self.labels(index).ids.tolist()
-        image_id = self.key(index).image_id
-        found = {a.get("id"): a for a in read_document(self.annotations)["annotations"] if a.get("image_id") == image_id}
         out = torch.zeros((len(ids), *size), dtype=torch.bool)
         for row, annotation_id in enumerate(ids):
-            annotation = found.get(annotation_id, {})
-            if has_segmentation(annotation):
-                out[row] = torch.from_numpy(mask(annotation["segmentation"], size))
+            segmentation = self._segmentations.get((self.key(index).image_id, annotation_id))
+            if segmentation is not None:
+                out[row] = torch.from_numpy(mask(segmentation, size))
         return out
+
+    @cached_property
+    def _segmentations(self) -> Mapping[tuple[Any, Any], Segmentation]:
+        """By image and annotation id. Larger than all other labels together, so read only when masks are wanted."""
+        everything = read_document(self.annotations)["annotations"]
+        return {(a.get("image_id"), a.get("id")): a["segmentation"] for a in everything if has_segmentation(a)}
 
 
 def _sources(document: Document, name: str, skeleton: Skeleton | None) -> dict[Any, Skeleton]:

@@ -73,6 +73,14 @@ def draw_mask(image: Pixels, mask: Bool[np.ndarray, "H W"], colour: Colour = BOX
     return out
 
 
+def draw_outline(image: Pixels, mask: Bool[np.ndarray, "H W"], colour: Colour = BOX) -> Pixels:
+    """The image with a line around what a mask covers."""
+    out: Pixels = np.ascontiguousarray(image).copy()
+    lines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(out, lines, -1, colour, 1, cv2.LINE_AA)
+    return out
+
+
 def colours(skeleton: Skeleton) -> tuple[Colour, ...]:
     """Of each keypoint: left warm, right cool, others green."""
     side = {name: colour for pair in skeleton.mirror for name, colour in zip(pair, (LEFT, RIGHT), strict=True)}
