@@ -78,10 +78,38 @@ def test_a_detectors_boxes_and_a_broken_image(model, labels, tmp_path, capsys):
         (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--boxes", "{labels}"), "no list of detections"),
         (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--out", "{labels}/x.json"), "cannot be written"),
         (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--precision", "int8"), "no precision"),
+        (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--out", "{tmp}"), "is a folder"),
+        (("{model}", "--annotations", "{labels}", "--images", "{tmp}/bad", "--out", "{tmp}/new/x"), "none of the 3 images"),
+        (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--boxes", "{tmp}/empty.json"), "none of the 2 boxes"),
+        (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--boxes", "{tmp}/out.json"), "none of the 3 boxes"),
+        (("{model}", "--annotations", "{tmp}/sizeless.json", "--images", "{tmp}"), "none of the 3 boxes"),
+        (("{model}", "--annotations", "{tmp}/noarea.json", "--images", "{tmp}"), "has no area"),
+        (("{model}", "--annotations", "{tmp}/noid.json", "--images", "{tmp}"), "has the id None; expected a whole number"),
     ],
 )
-def test_mistakes_are_told_in_one_sentence(words, says, model, labels, tmp_path, capsys):
+def test_mistakes_are_told_in_one_sentence_and_leave_nothing(words, says, model, labels, tmp_path, capsys):
+    (tmp_path / "bad").mkdir()
+    for i in (1, 2, 3):
+        (tmp_path / "bad" / f"{i}.jpg").write_bytes(b"broken")
+    document = json.loads(labels.read_text())
+    people, categories = document["annotations"], document["categories"]
+    write = lambda name, value: (tmp_path / name).write_text(json.dumps(value))  # noqa: E731
+    write("sizeless.json", document | {"annotations": [p | {"bbox": [5, 5, 0, 0]} for p in people]})
+    write("noarea.json", document | {"annotations": [{k: v for k, v in p.items() if k != "area"} for p in people]})
+    write("noid.json", document | {"categories": [{k: v for k, v in c.items() if k != "id"} for c in categories]})
+    write("empty.json", [{"image_id": 1, "category_id": 1, "bbox": box, "score": 1} for box in ([1, 1, 0, 9], [1, 1, 9, -9])])
+    write("out.json", [{"image_id": i, "category_id": 1, "bbox": [900, 900, 9, 9], "score": 1} for i in (1, 2, 3)])
+    before = sorted(tmp_path.rglob("*"))
     assert evaluate(*(w.format(model=model, labels=labels, tmp=tmp_path) for w in words)) == 1
     said = capsys.readouterr().err
     assert says in said
     assert said.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_people_in_boxes_of_no_size_are_counted(model, labels, tmp_path, capsys):
+    document = json.loads(labels.read_text())
+    document["annotations"][1]["bbox"] = [20, 20, 0, 160]
+    labels.write_text(json.dumps(document))
+    assert evaluate(model, "--annotations", labels, "--images", tmp_path, "--no-flip") == 0
+    assert "nobody was looked for in 1 box of no size or outside the image" in capsys.readouterr().out

@@ -60,7 +60,20 @@ def test_boxes_belong_to_images_by_name_or_number(model, photos, tmp_path, capsy
     assert predict(photos, "--model", model, "--boxes", tmp_path / "boxes.json", "--out", tmp_path / "out") == 0
     found = json.loads((tmp_path / "out" / "predictions.json").read_text())
     assert [(r["image_id"], r["category_id"], r["bbox"]) for r in found] == [(12, 3, [5, 5, 30, 40]), (7, 1, [10, 10, 20, 20])]
-    assert "1 boxes lie outside" in capsys.readouterr().out
+    assert "nobody was looked for in 1 box of no size or outside the image" in capsys.readouterr().out
+
+
+def test_a_name_says_more_than_a_number_and_a_row_without_a_score_is_left_out(model, photos, tmp_path):
+    rows = [
+        {"image_id": 0, "file_name": "12.jpg", "bbox": [5, 5, 30, 40], "score": 0.9},
+        {"image_id": 0, "file_name": "more/7.png", "bbox": [10, 10, 20, 20], "score": 0.5},
+        {"image_id": 12, "file_name": "7.png", "bbox": [1, 1, 20, 20], "score": 0.5},
+        {"image_id": 7, "bbox": [1, 1, 20, 20], "score": None},
+    ]
+    (tmp_path / "boxes.json").write_text(json.dumps(rows))
+    assert predict(photos, "--model", model, "--boxes", tmp_path / "boxes.json", "--out", tmp_path / "out") == 0
+    found = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert [(r["image_id"], r["bbox"]) for r in found] == [(12, [5, 5, 30, 40]), (7, [10, 10, 20, 20])]
 
 
 def test_people_below_a_score_are_left_out(model, photos, tmp_path):
@@ -81,6 +94,7 @@ def test_people_below_a_score_are_left_out(model, photos, tmp_path):
         (("{photos}", "--model", "{model}", "--out", "{photos}"), "would overwrite"),
         (("{photos}", "--model", "{model}", "--boxes", "{tmp}/other.json"), "belongs to these images"),
         (("{photos}", "--model", "{model}", "--boxes", "{tmp}/words.jpg"), "not valid JSON"),
+        (("{photos}", "--model", "{model}", "--boxes", "{tmp}/useless.json"), "in 3 boxes of no size or outside the image"),
         (("{photos}", "--model", "{tmp}/words.jpg"), "truncated"),
         (("{photos}", "--model", "{model}", "--device", "gpu"), "no device"),
     ],
@@ -89,13 +103,15 @@ def test_mistakes_are_told_in_one_sentence_and_leave_nothing(words, says, model,
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "words.jpg").write_text("words")
+    rows = [{"image_id": 12, "bbox": box, "score": 1} for box in ([5, 5, 0, 0], [500, 5, 9, 9], [float("nan"), 1, 9, 9])]
+    (tmp_path / "useless.json").write_text(json.dumps(rows))
     (tmp_path / "other.json").write_text('[{"image_id": 99, "bbox": [1, 2, 3, 4], "score": 1}]')
     before = sorted(tmp_path.rglob("*"))
     assert predict(*(w.format(photos=photos, tmp=tmp_path, model=model) for w in words)) == 1
     said = capsys.readouterr().err
     assert says in said
     assert said.count("\n") == 1
-    assert [p for p in sorted(tmp_path.rglob("*")) if p not in before and p.is_file()] == []
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_pictures_of_an_earlier_run_are_not_looked_at(model, photos, capsys):

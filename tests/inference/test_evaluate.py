@@ -172,6 +172,7 @@ def test_annotations_that_cannot_be_scored_against_are_refused(dots, folder):
     del content["annotations"][0]["area"]
     with pytest.raises(AnnotationError, match="has no area"):
         evaluate(model, exam(folder, content, model), quick(model))
+    assert model.network.calls == []  # told before hours of work
     with pytest.raises(InputError, match="nobody to look for"):
         evaluate(model, exam(folder, document(dots) | {"annotations": []}, model), quick(model))
 

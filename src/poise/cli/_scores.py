@@ -30,7 +30,7 @@ def print_evaluation(console: Console, evaluation: Evaluation, *, name: str) -> 
             say(console, f"category {category}: AP {cell(numbers['AP'])}, AR {cell(numbers['AR'])}")
     say(console, f"sigmas of OKS, skeleton {evaluation.skeleton.name}: {evaluation.skeleton.sigma_source}")
     if evaluation.lost_boxes:
-        say(console, f"{evaluation.lost_boxes} boxes lie outside their image; nobody was looked for in them")
+        say(console, lost(evaluation.lost_boxes))
     print_skipped(console, evaluation.skipped, "their people count as missed")
     say(console, table(name, evaluation.coco.numbers))
 
@@ -46,6 +46,20 @@ def print_cost(console: Console, test: SelfTest) -> None:
     say(
         console, f"AP is {test.evaluation.coco.numbers['AP']:.3f}: the codec costs {1 - test.codec_ap:.3f}, the crop {crop:.3f}"
     )
+
+
+def lost(boxes: int) -> str:
+    """What to say of boxes that were of no use."""
+    return f"nobody was looked for in {counted(boxes, 'box', 'boxes')} of no size or outside the image"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number and its word.
+
+    >>> counted(1, "image"), counted(2, "box", "boxes")
+    ('1 image', '2 boxes')
+    """
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def print_skipped(console: Console, skipped: list[Skipped], consequence: str) -> None:

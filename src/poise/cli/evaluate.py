@@ -56,43 +56,46 @@ def run(
         batch: People at a time.
         workers: Threads that read images.
     """
+    from contextlib import nullcontext
+
     from rich.console import Console
 
     from poise.cli._scores import print_cost, print_evaluation, say, with_bar
-    from poise.errors import InputError
+    from poise.errors import InputError, WriteError
     from poise.inference.boxes import detections
     from poise.inference.evaluate import Rating, evaluate
     from poise.inference.evaluate import self_test as test_codec
     from poise.inference.exam import Exam
     from poise.inference.people import Setting
-    from poise.inference.write import writable_folder, write_json
+    from poise.inference.write import results_folder, write_json
     from poise.zoo.file import load
 
     console = Console()
-    if out is not None:
-        writable_folder(out.parent)
+    if out is not None and out.is_dir():
+        raise WriteError(f"{str(out)!r} is a folder; --out names a file, such as {str(out / 'results.json')!r}")
     if images is None and not self_test:
         raise InputError("there are no images to look at; give their folder or zip file with --images")
     network = load(model)
     exam = Exam.of_file(annotations, images, skeleton=network.skeleton)
-    if self_test:
-        test = test_codec(network, exam)
-        evaluation = test.evaluation
-        print_cost(console, test)
-    else:
-        setting = Setting.of(network, device=device, precision=precision, flip=flip, batch=batch, workers=workers)
-        release = Rating.of(network)
-        rating = Rating(
-            release.min_keypoint_score if min_keypoint_score is None else min_keypoint_score,
-            release.oks_nms if oks_nms is None else threshold(oks_nms),
-        )
-        found = None if boxes == "gt" else detections(boxes, exam, min_score=min_box_score)
-        where = "labelled boxes" if found is None else f"{sum(map(len, found.values()))} boxes of {boxes}"
-        say(console, f"{where}, flip test {'on' if flip else 'off'}, {setting.device} in {setting.precision}")
-        evaluation = evaluate(network, exam, setting, rating=rating, boxes=found, watch=with_bar)
-    if out is not None:
-        write_json(evaluation.results, out)
-        say(console, f"{len(evaluation.results)} poses written to {out}")
+    with nullcontext() if out is None else results_folder(out.parent):
+        if self_test:
+            test = test_codec(network, exam)
+            evaluation = test.evaluation
+            print_cost(console, test)
+        else:
+            setting = Setting.of(network, device=device, precision=precision, flip=flip, batch=batch, workers=workers)
+            release = Rating.of(network)
+            rating = Rating(
+                release.min_keypoint_score if min_keypoint_score is None else min_keypoint_score,
+                release.oks_nms if oks_nms is None else threshold(oks_nms),
+            )
+            found = None if boxes == "gt" else detections(boxes, exam, min_score=min_box_score)
+            where = "labelled boxes" if found is None else f"{sum(map(len, found.values()))} boxes of {boxes}"
+            say(console, f"{where}, flip test {'on' if flip else 'off'}, {setting.device} in {setting.precision}")
+            evaluation = evaluate(network, exam, setting, rating=rating, boxes=found, watch=with_bar)
+        if out is not None:
+            write_json(evaluation.results, out)
+            say(console, f"{len(evaluation.results)} poses written to {out}")
     print_evaluation(console, evaluation, name="labels through the codec" if self_test else network.card.name)
     return 0
 

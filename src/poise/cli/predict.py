@@ -43,11 +43,11 @@ def run(
     """
     from rich.console import Console
 
-    from poise.cli._scores import print_skipped, say, with_bar
-    from poise.errors import ImageError, InputError
-    from poise.inference.people import Setting, Skipped, find_people
+    from poise.cli._scores import counted, lost, print_skipped, say, with_bar
+    from poise.errors import BoxError, ImageError, InputError
+    from poise.inference.people import Setting, Skipped, find_people, none_usable
     from poise.inference.sources import boxes_of, find_images, requests_of
-    from poise.inference.write import Writer, writable_folder
+    from poise.inference.write import Writer, results_folder
     from poise.zoo.file import load
 
     if model is None:
@@ -60,19 +60,22 @@ def run(
     where = None if boxes is None else boxes_of(boxes, images)
     network = load(model)
     setting = Setting.of(network, device=device, precision=precision, batch=batch, workers=workers)
-    writer = Writer(writable_folder(out), network, images, where, min_score=min_score)
     requests = requests_of(images, where)
     skipped: list[Skipped] = []
-    for found in with_bar(find_people(network, requests, setting, skipped=skipped), len(requests)):
-        writer.add(found)
-    if requests and len(skipped) == len(requests):
-        first = skipped[0].reason
-        raise ImageError(first if len(skipped) == 1 else f"none of the {len(skipped)} images could be used; the first: {first}")
-    path = writer.finish()
+    with results_folder(out) as folder:
+        writer = Writer(folder, network, images, where, min_score=min_score)
+        for found in with_bar(find_people(network, requests, setting, skipped=skipped), len(requests)):
+            writer.add(found)
+        if len(skipped) == len(requests):
+            raise ImageError(none_usable(skipped))
+        if not writer.looked_into:
+            raise BoxError(f"{lost(writer.lost_boxes)}; expected `bbox` as x, y, width, height in pixels of these images")
+        path = writer.finish()
     print_skipped(console, skipped, "nothing was written for it" if len(skipped) == 1 else "nothing was written for them")
     if len(requests) < len(images):
-        say(console, f"{len(images) - len(requests)} images have no boxes; nobody was looked for in them")
+        say(console, f"{counted(len(images) - len(requests), 'image')} without boxes; nobody was looked for there")
     if writer.lost_boxes:
-        say(console, f"{writer.lost_boxes} boxes lie outside their image; nobody was looked for in them")
-    say(console, f"{len(writer.rows)} people in {len(requests) - len(skipped)} images: {path} and pictures beside it")
+        say(console, lost(writer.lost_boxes))
+    people, looked = len(writer.rows), counted(len(requests) - len(skipped), "image")
+    say(console, f"{people} {'person' if people == 1 else 'people'} in {looked}: {path} and pictures beside it")
     return 0

@@ -11,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poise.data.boxes import PersonBoxes
-from poise.errors import InputError
+from poise.errors import BoxError, ImageError
 from poise.geometry import apply
 from poise.inference.exam import Exam
-from poise.inference.people import Found, Request, Setting, Skipped, find_people, poses_of
+from poise.inference.people import Found, Request, Setting, Skipped, find_people, none_usable, poses_of
 from poise.metrics import coco
 from poise.metrics.oks import oks_nms, pose_oks, rescore
 from poise.metrics.pck import PCK, THRESHOLDS, matched, pck
@@ -58,7 +58,7 @@ class Evaluation:
         results: All poses in COCO's form.
         skeleton: Of the data set.
         skipped: Images that could not be used; their people count as missed.
-        lost_boxes: Boxes outside their image, which nobody looked into.
+        lost_boxes: Boxes that have no size or lie outside their image; nobody was looked for in them.
     """
 
     coco: coco.CocoScores
@@ -107,14 +107,16 @@ def evaluate(
     Raises:
         SkeletonMismatch: The model lacks keypoints of the data set.
         AnnotationError: The annotations cannot be scored against.
-        InputError: There is nobody to look for.
+        BoxError: No box is of any use.
+        ImageError: No image can be used.
     """
     exam.known_to(model.skeleton)
+    coco.check(exam.truth, exam.skeletons)  # before anything slow
     wanted = _labelled(model, exam) if boxes is None else _detected(exam, boxes)
+    lost = exam.sizeless if boxes is None else sum(part.skipped for part in boxes.values())
     if not wanted:
-        raise InputError("there is nobody to look for: no labelled people, or no boxes for these images")
+        raise BoxError(_nobody(lost))
     skipped: list[Skipped] = []
-    lost = 0
     looked: dict[int, _Looked] = {}
     order = {want.request.key: index for index, want in wanted.items()}
     stream: Iterable[Found] = find_people(model, [want.request for want in wanted.values()], setting, skipped=skipped)
@@ -125,7 +127,20 @@ def evaluate(
         looked[index] = _Looked(
             found.poses, None if rows is None else [rows[i] for i in found.rows], [categories[i] for i in found.rows]
         )
+    if len(skipped) == len(wanted):
+        raise ImageError(none_usable(skipped))
+    if not any(one.categories for one in looked.values()):
+        raise BoxError(_nobody(lost))
     return _compare(model, exam, looked, rating or Rating.of(model), skipped=skipped, lost=lost)
+
+
+def _nobody(lost: int) -> str:
+    if not lost:
+        return "there is nobody to look for: no labelled people, or no boxes for these images"
+    return (
+        f"none of the {lost} boxes can be looked into: they have no size or lie outside their image; expected `bbox` as x, y, "
+        f"width, height in pixels, width and height above 0"
+    )
 
 
 @final

@@ -13,7 +13,7 @@ from poise.data.base import Dataset, trainable
 from poise.data.coco import CocoDataset
 from poise.data.document import read_document
 from poise.dims import Size
-from poise.errors import InputError, SkeletonMismatch
+from poise.errors import AnnotationError, InputError, SkeletonMismatch
 from poise.metrics.coco import truth_of
 from poise.skeletons import Skeleton, from_category
 from poise.structures import CropRule
@@ -51,6 +51,12 @@ class Exam:
         """
         truth = read_document(annotations)
         named = [c for c in truth["categories"] if c.get("keypoints")]
+        nameless = next((c for c in named if not isinstance(c.get("id"), int)), None)
+        if nameless is not None:
+            raise AnnotationError(
+                f"{str(annotations)!r}: category {nameless.get('name')!r} has the id {nameless.get('id')!r}; expected a whole "
+                f"number, the `category_id` of its annotations"
+            )
         if named:
             skeletons = {int(c["id"]): from_category(c) for c in named}
         else:
@@ -99,6 +105,16 @@ class Exam:
         """The rows of an image's labels one can look for: labelled, no crowd, with a box of some size."""
         rows: list[int] = trainable(self.dataset.labels(index)).nonzero().flatten().tolist()
         return rows
+
+    @property
+    def sizeless(self) -> int:
+        """How many people are labelled, but in a box of no size."""
+        count = 0
+        for index in range(len(self.dataset)):
+            labels = self.dataset.labels(index)
+            known = (labels.visible > 0).any(dim=1) & ~labels.crowd
+            count += int(known.sum()) - len(self.people(index))
+        return count
 
     def categories(self, index: int) -> list[int]:
         """The category of each of `people`."""

@@ -109,6 +109,12 @@ class Skipped:
     reason: str
 
 
+def none_usable(skipped: Sequence[Skipped]) -> str:
+    """What to say where all images were skipped."""
+    first = skipped[0].reason
+    return first if len(skipped) == 1 else f"none of the {len(skipped)} images could be used; the first: {first}"
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class _Cut:

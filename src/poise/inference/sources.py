@@ -91,7 +91,7 @@ def _below(path: Path, without: Path | None, folder: Path) -> bool:
 @final
 @dataclass(frozen=True, eq=False)
 class SourceBoxes:
-    """Where to look for people in one image."""
+    """Where to look for people in one image; boxes of no use are among them."""
 
     boxes: Float[Tensor, "n 4"]
     scores: Float[Tensor, " n"]
@@ -113,12 +113,12 @@ def boxes_of(path: Path | str, sources: Sequence[Source]) -> dict[int, SourceBox
         InputError: No box belongs to any of the images.
     """
     read_boxes(path)  # says what is wrong with the file
-    rows = json.loads(Path(path).read_bytes())
-    ids = {str(row["file_name"]): int(row["image_id"]) for row in rows if "file_name" in row}
-    groups: dict[int, list[dict[str, Any]]] = {}
+    rows = [row for row in json.loads(Path(path).read_bytes()) if row.get("score", 1.0) is not None]
+    groups: dict[str | int, list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: -float(row.get("score", 1.0))):
-        groups.setdefault(int(row["image_id"]), []).append(row)
-    found = {s.image_id: _boxes(groups[n]) for s in sources if (n := _number(s, ids)) in groups}
+        groups.setdefault(str(row["file_name"]) if row.get("file_name") else int(row["image_id"]), []).append(row)
+    owners = {s.image_id: [groups[name] for name in _names(s) if name in groups] for s in sources}
+    found = {image: _boxes(parts[0]) for image, parts in owners.items() if parts}
     if not found:
         raise InputError(
             f"none of the boxes in {str(path)!r} belongs to these images; a row needs the image's `file_name`, "
@@ -127,11 +127,10 @@ def boxes_of(path: Path | str, sources: Sequence[Source]) -> dict[int, SourceBox
     return found
 
 
-def _number(source: Source, ids: Mapping[str, int]) -> int:
-    for name in (source.name, source.path.name):
-        if name in ids:
-            return ids[name]
-    return int(source.path.stem) if source.path.stem.isascii() and source.path.stem.isdigit() else -1
+def _names(source: Source) -> list[str | int]:
+    """What a row may call an image, the surest first."""
+    stem = source.path.stem
+    return [source.name, source.path.name, *([int(stem)] if stem.isascii() and stem.isdigit() else [])]
 
 
 def _boxes(rows: Sequence[Mapping[str, Any]]) -> SourceBoxes:

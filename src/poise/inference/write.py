@@ -2,13 +2,15 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
 from poise.data.images import write_image
+from poise.data.writing import write_whole
 from poise.errors import InputError, WriteError
 from poise.geometry import to_xywh
 from poise.inference.people import Found
@@ -35,24 +37,22 @@ def writable_folder(path: Path | str) -> Path:
     return folder
 
 
-def write_bytes(data: bytes, path: Path | str) -> Path:
-    """Write a file.
+@contextmanager
+def results_folder(path: Path | str) -> Iterator[Path]:
+    """The folder for the work inside the block; one that it made and that is still empty goes again where the work fails.
 
     Raises:
-        WriteError: The place cannot be written.
+        WriteError: It cannot be made or written to.
     """
-    target = Path(path)
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    there = Path(path).exists()
+    folder = writable_folder(path)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(data)
-        draft.replace(target)
-    except OSError as error:
-        raise WriteError(f"{str(target)!r} cannot be written: {error.strerror or error}; choose another place") from error
-    finally:
-        if draft.exists():
-            draft.unlink()
-    return target
+        yield folder
+    except BaseException:
+        if not there:
+            with suppress(OSError):  # it holds something
+                folder.rmdir()
+        raise
 
 
 def write_json(value: Any, path: Path | str) -> Path:
@@ -61,7 +61,8 @@ def write_json(value: Any, path: Path | str) -> Path:
     Raises:
         WriteError: The place cannot be written.
     """
-    return write_bytes(json.dumps(value).encode(), path)
+    write_whole(path, json.dumps(value).encode())
+    return Path(path)
 
 
 def prediction_rows(poses: Poses, *, image_id: int, categories: Sequence[int]) -> list[dict[str, Any]]:
@@ -109,6 +110,7 @@ class Writer:
     ) -> None:
         self.folder, self.model, self.where, self.min_score = folder, model, where, min_score
         self.rows: list[dict[str, Any]] = []
+        self.looked_into = 0
         self.lost_boxes = 0
         taken = {source.path.resolve() for source in sources}
         hit = next((s for s in sources if self._picture(s.name).resolve() in taken), None)
@@ -116,7 +118,7 @@ class Writer:
             raise InputError(f"the picture of {hit.name!r} would overwrite an image; give another folder with --out")
 
     def add(self, found: Found) -> None:
-        """Draw an image and keep its rows.
+        """Draw an image and keep its rows; nothing where none of its boxes could be looked into.
 
         Raises:
             WriteError: The place cannot be written.
@@ -125,6 +127,9 @@ class Writer:
         known = None if self.where is None else self.where[key.image_id].categories
         categories = [1] * len(found.poses) if known is None else [known[row] for row in found.rows]
         self.lost_boxes += 0 if known is None else len(known) - len(found.rows)
+        self.looked_into += len(found.rows)
+        if not found.rows:
+            return
         kept = (found.poses.pose_score >= self.min_score).nonzero().flatten()
         poses = found.poses.select(kept)
         self.rows += prediction_rows(poses, image_id=key.image_id, categories=[categories[i] for i in kept.tolist()])

@@ -95,6 +95,11 @@ def evaluate_keypoints(
     return {name: _score(truth, _only(people, of, name), poses, of, images=images).numbers for name in names}
 
 
+def check(truth: Truth, skeletons: Skeleton | Mapping[int, Skeleton]) -> None:
+    """Refuse annotations that results cannot be scored against, before there are results. Errors as `evaluate`."""
+    _people(truth, skeletons_of(truth, skeletons))
+
+
 def skeletons_of(truth: Truth, skeletons: Skeleton | Mapping[int, Skeleton]) -> dict[int, Skeleton]:
     """The skeleton of every category, by its id.
 
