@@ -76,6 +76,17 @@ def test_ticks_are_few_and_span_the_values(values):
     assert all(ticks[0] - 1e-9 <= v <= ticks[-1] + 1e-9 for v in values)
 
 
+def test_places_of_whole_numbers_have_ticks_without_fractions():
+    assert _ticks([1.0, 2.0], whole=True) == [1, 2]
+    assert all(tick == round(tick) for tick in _ticks([1.0, 13.0], whole=True))
+
+
+def test_long_numbers_at_the_axis_have_room():
+    text = Report("x").curve("loss", [1, 2], {"y": [0.002005, 0.002035]}).html()
+    for at, number in re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="end">([^<]+)<', text):
+        assert float(at) >= 7 * len(number)
+
+
 def test_tables_and_charts_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="2 cells for 1 headers"):
         Report("x").table(["a"], [(1, 2)])

@@ -29,6 +29,8 @@ def test_the_report_fetches_nothing(demo):
     assert "<svg" in page
     assert 'src="http' not in page
     assert 'href="http' not in page
+    assert "Sigmas of OKS, skeleton coco17: " in page
+    assert "<td>-1.000</td>" not in page
 
 
 def test_its_model_can_be_evaluated_and_predicts(demo, tmp_path, capsys):

@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 from rich.console import Console
 from rich.progress import track
 
+from poise.cli._scores import cell
 from poise.data.figures import FigureDataset, write_coco
 from poise.data.images import write_image
 from poise.data.writing import write_whole
@@ -106,11 +107,11 @@ def _maps(model: TopDown, sample: Sample) -> list[tuple[str, AnyPixels]]:
     with torch.inference_mode():
         wanted = model.codec.picture(model.codec.encode(view.labels.xy.float()))[0]
         answer = model.codec.picture(model.eval()(view.image[None].contiguous()))[0]
-    name = sample.key.file_name
+    large = pixels.repeat(3, axis=0).repeat(3, axis=1)
+    asked, answered = (titled(overlay(large, together(m)), t) for m, t in ((wanted, "target maps"), (answer, "predicted maps")))
     return [
-        (f"{name}: target maps, all keypoints", overlay(pixels, together(wanted))),
-        (f"{name}: predicted maps, all keypoints", overlay(pixels, together(answer))),
-        (f"{name}: predicted maps", grid(answer, model.skeleton.keypoints, image=pixels)),
+        (f"{sample.key.file_name}: all keypoints together", beside([asked, answered])),
+        (f"{sample.key.file_name}: predicted map of each keypoint", grid(answer, model.skeleton.keypoints, image=pixels)),
     ]
 
 
@@ -123,13 +124,16 @@ def _report(
 ) -> Report:
     epochs = [row["epoch"] for row in trained.history]
     columns = ("pck@0.05", "pck@0.1", "pck@0.2", "AP", "AR")
-    rows: list[tuple[str | float, ...]] = [(name, *(values[c] for c in columns)) for name, values in found.keypoints.items()]
+    sigmas = dict(zip(found.skeleton.keypoints, found.skeleton.sigmas, strict=True))
+    rows: list[tuple[str | float, ...]] = [
+        (name, *(cell(values[c]) for c in columns), sigmas[name]) for name, values in found.keypoints.items()
+    ]
     return (
         Report("poise demo")
         .text(
-            f"A {trained.model.card.name} was trained on drawn people and measured on {len(found.results)} drawings it had not "
-            f"seen; all of it took {seconds:.0f} seconds. pck@0.1 is the share of labelled keypoints found nearer than a tenth "
-            f"of the longer side of their box: {found.pck['pck@0.1']:.3f}."
+            f"The model {trained.model.card.name} was trained on drawn people and measured on {len(found.results)} people in "
+            f"drawings it had not seen; all of it took {seconds:.0f} seconds. pck@0.1 is the share of labelled keypoints found "
+            f"nearer than a tenth of the longer side of their box: {found.pck['pck@0.1']:.3f}."
         )
         .section("Training")
         .curve(
@@ -145,11 +149,13 @@ def _report(
             xlabel="epoch",
         )
         .section("Unseen drawings")
-        .table(("", *found.coco.numbers, *found.pck), [("all", *found.coco.numbers.values(), *found.pck.values())])
+        .table(("", *found.numbers), [("all", *map(cell, found.numbers.values()))])
         .section("Every keypoint")
-        .table(("keypoint", *columns), rows)
+        .text("AP and AR are as if this keypoint alone were labelled.")
+        .table(("keypoint", *columns, "sigma"), rows)
+        .text(f"Sigmas of OKS, skeleton {found.skeleton.name}: {found.skeleton.sigma_source}.")
         .section("Labels and predictions")
         .pictures(pairs, width=360)
         .section("Maps")
-        .pictures(answers, width=300)
+        .pictures(answers, width=360)
     )

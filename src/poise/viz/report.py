@@ -30,13 +30,16 @@ nav { display: flex; flex-wrap: wrap; gap: .35rem .9rem; margin-bottom: 1rem; fo
 nav a { color: var(--soft); }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--card); }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-th, td { padding: .42rem .9rem; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
+th, td { padding: .42rem .6rem; text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; padding-left: .9rem; } th:last-child, td:last-child { padding-right: .9rem; }
 th { color: var(--soft); font-weight: 600; border-bottom: 1px solid var(--line); }
 tbody tr + tr td { border-top: 1px solid var(--line); }
 td { font-variant-numeric: tabular-nums; }
-.gallery { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--wide)), 1fr)); }
+.gallery { display: grid; gap: 1rem; align-items: start; margin: 1rem 0;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--wide)), 1fr)); }
 figure { margin: 0; border: 1px solid var(--line); border-radius: 10px; overflow: hidden; background: var(--card); }
+figure + figure { margin-top: 1rem; }
+.gallery figure { margin: 0; }
 figure img { display: block; width: 100%; height: auto; }
 figcaption { padding: .45rem .8rem; font-size: .86rem; color: var(--soft); }
 svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
@@ -170,26 +173,30 @@ def _data(image: Pixels) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 860, 300, 62, 18, 14, 40
+_WIDTH, _HEIGHT, _RIGHT, _TOP, _BOTTOM = 860, 300, 18, 14, 40
+_LETTER = 7.2
+"""Width of a digit of the labels, about."""
 
 
 def _chart(xs: Sequence[float], lines: Sequence[Sequence[float]], xlabel: str) -> str:
     finite = [(x, y) for ys in lines for x, y in zip(xs, ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
-    across, up = _ticks([x for x, _ in finite]), _ticks([y for _, y in finite])
+    whole = all(x == round(x) for x, _ in finite)
+    across, up = _ticks([x for x, _ in finite], whole=whole), _ticks([y for _, y in finite])
+    margin = round(_LETTER * max(len(f"{y:.6g}") for y in up)) + 20
 
     def place(x: float, y: float) -> tuple[float, float]:
-        right = _LEFT + (x - across[0]) / (across[-1] - across[0]) * (_WIDTH - _LEFT - _RIGHT)
+        right = margin + (x - across[0]) / (across[-1] - across[0]) * (_WIDTH - margin - _RIGHT)
         down = _HEIGHT - _BOTTOM - (y - up[0]) / (up[-1] - up[0]) * (_HEIGHT - _TOP - _BOTTOM)
         return round(right, 1), round(down, 1)
 
     parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" aria-hidden="true">']
     for y in up:
         _, down = place(across[0], y)
-        parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{down}" y2="{down}" stroke="var(--line)"/>')
-        parts.append(f'<text x="{_LEFT - 8}" y="{down + 4}" text-anchor="end">{y:.6g}</text>')
+        parts.append(f'<line x1="{margin}" x2="{_WIDTH - _RIGHT}" y1="{down}" y2="{down}" stroke="var(--line)"/>')
+        parts.append(f'<text x="{margin - 8}" y="{down + 4}" text-anchor="end">{y:.6g}</text>')
     for x in across:
         parts.append(f'<text x="{place(x, up[0])[0]}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{x:.6g}</text>')
-    middle = (_LEFT + _WIDTH - _RIGHT) / 2
+    middle = (margin + _WIDTH - _RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{html.escape(xlabel)}</text>')
     for i, ys in enumerate(lines):
         points = [place(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
@@ -201,13 +208,14 @@ def _chart(xs: Sequence[float], lines: Sequence[Sequence[float]], xlabel: str) -
     return "".join([*parts, "</svg>"])
 
 
-def _ticks(values: Sequence[float]) -> list[float]:
-    """About five round numbers that span the values."""
+def _ticks(values: Sequence[float], *, whole: bool = False) -> list[float]:
+    """About five round numbers that span the values; without fractions if `whole`."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     if high - low < 1e-12:
         low, high = low - 0.5, high + 0.5
     rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * 0.999)
+    step = float(math.ceil(step)) if whole else step
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [i * step for i in range(first, last + 1)]
