@@ -152,6 +152,23 @@ def test_cells_that_are_not_numbers_are_passed_over(codec, xy, value):
     assert (found - torch.stack((best % codec.cells[1], best // codec.cells[1]), dim=-1)).abs().max() <= 1
 
 
+@pytest.mark.parametrize("views", [0, 1, 3])
+@pytest.mark.parametrize("cells", [(1, 1), (1, 4), (3, 1), (2, 2), (5, 3)])
+def test_maps_smaller_than_any_bump_are_encoded_and_decoded(kind, cells, views):
+    codec = kind((9, 7), cells, len(FLIP))
+    xy = torch.rand(views, len(FLIP), 2, generator=torch.Generator().manual_seed(3)) * 7
+    output = codec.encode(xy)
+    assert output.shape == (views, codec.channels, *cells)
+    for values in (output, output * torch.nan, output.new_full(output.shape, torch.inf)):
+        found = codec.decode(codec.unflip(values, FLIP))
+        assert found.xy.shape == (views, len(FLIP), 2)
+        assert found.xy.isfinite().all()
+        assert found.score.isfinite().all()
+    learnt = output.clone().requires_grad_()
+    codec.loss(learnt, xy + 1, everywhere(xy)).backward()
+    assert learnt.grad.isfinite().all()
+
+
 def test_a_plain_map_of_the_wrong_size_is_refused(codec):
     with pytest.raises(ValueError, match="network must be built for this codec"):
         codec.decode(torch.zeros(1, codec.channels, codec.cells[0] + 1, codec.cells[1]))

@@ -3,13 +3,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from poise.errors import BoxError, InputError
 from poise.geometry import apply, invert
 from poise.skeletons import COCO17
 from poise.structures import Key, Labels, Preprocess, Sample
+from poise.transforms.crop import frame
 from poise.transforms.cut import Cutter
 from poise.transforms.jitter import Augmentation, Draw
 from poise.transforms.render import denormalise, resample
@@ -52,20 +53,46 @@ def test_a_drawn_dot_and_its_keypoint_coincide_after_any_chain(rule, size, x, y,
     cutter = Cutter(size, Preprocess(crop=rule), COCO17, Augmentation())
     sample = sample_of(x, y)
     draw = Draw(scale=scale, degrees=degrees, flip=flip, shift=shift, half_body=False, prefer_upper=False)
-    seen = frame_of(cutter, sample)
+    seen = frame(rule, sample.labels.boxes[0], size=size, padding=cutter.preprocess.padding)
     warp = cutter.random_warp(draw, seen, sample.labels, width=IMAGE[1])
     keypoint = apply(warp, sample.labels.xy)[0, 0].tolist()
     margin = 30
-    inside = margin < keypoint[0] < size[1] - margin and margin < keypoint[1] < size[0] - margin
-    if inside:
-        found = centre_of(resample(sample.image, warp, size))
-        assert math.dist(found, keypoint) < 0.05
+    assume(margin < keypoint[0] < size[1] - margin and margin < keypoint[1] < size[0] - margin)
+    assert math.dist(centre_of(resample(sample.image, warp, size)), keypoint) < 0.05
 
 
-def frame_of(cutter: Cutter, sample: Sample):
-    from poise.transforms.crop import frame
-
-    return frame(cutter.preprocess.crop, sample.labels.boxes[0], size=cutter.size, padding=cutter.preprocess.padding)
+@settings(max_examples=60, deadline=None)
+@given(
+    rule=st.sampled_from(["unbiased", "hrnet", "dark", "udp"]),
+    size=st.sampled_from([(256, 192), (192, 256), (160, 160), (201, 133)]),
+    marked=st.integers(0, 16),
+    seed=st.integers(0, 2**31),
+    half_body=st.sampled_from([0.0, 1.0]),
+    colour=st.sampled_from([0.0, 0.3]),
+    translation=st.floats(0, 0.2),
+    rotation=st.floats(0, 60),
+)
+def test_a_dot_stays_on_its_keypoint_whatever_chance_decides(
+    rule, size, marked, seed, half_body, colour, translation, rotation
+):
+    chance = torch.Generator().manual_seed(seed)
+    xy = torch.tensor([130.0, 90.0]) + torch.rand(1, 17, 2, generator=chance, dtype=torch.float64) * torch.tensor(
+        [140.0, 120.0]
+    )
+    x, y = xy[0, marked].tolist()
+    labels = Labels.of(xy, torch.full((1, 17), 2), torch.tensor([[100.0, 60.0, 300.0, 240.0]]))
+    augmentation = Augmentation(
+        rotation=rotation, translation=translation, half_body=half_body, half_body_joints=0, colour=colour
+    )
+    cutter = Cutter(size, Preprocess(crop=rule), COCO17, augmentation)
+    view = cutter(Sample(dot(x, y), labels, Key("dot")), 0, chance)
+    mirrored = bool(view.warp[:2, :2].det() < 0)
+    keypoint = view.labels.xy[0, int(COCO17.flip[marked]) if mirrored else marked]
+    margin = 25 * float(view.warp[:2, :2].det().abs().sqrt()) + 2
+    room = torch.tensor([size[1] - 1.0, size[0] - 1.0]) - margin
+    assume(bool(((keypoint > margin) & (keypoint < room)).all()))
+    pixels = denormalise(view.image, cutter.preprocess).permute(1, 2, 0).numpy()
+    assert math.dist(centre_of(pixels - pixels.min(axis=(0, 1))), keypoint.tolist()) < 0.05
 
 
 def test_a_random_view_carries_its_labels_along():
@@ -121,7 +148,7 @@ def test_a_box_without_extent_is_refused(box):
 
 
 def test_augmentation_needs_a_generator_and_sane_amounts():
-    with pytest.raises(InputError, match="needs a torch.Generator"):
+    with pytest.raises(InputError, match=r"needs a torch\.Generator"):
         Cutter((64, 64), Preprocess(), COCO17, Augmentation())(sample_of(1.0, 1.0), 0)
     with pytest.raises(InputError, match="probability"):
         Augmentation(flip=2.0)
