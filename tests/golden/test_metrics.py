@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,21 @@ HERE = Path(__file__).parent / "functions"
 
 
 def read(path: Path, name: str):
+    """The file that belongs to `path`: with the same ending (`_s3` of `m05_coco_eval_s3`), else without, there or here."""
+    ending = "_" + stem(path).rpartition("_")[2]
     # The copy of the results here has 1 for every keypoint score, which the protocol does not read.
-    found = next(p for p in (path.parent / f"{name}.json.gz", HERE / f"{name}.json.gz") if p.is_file())
-    return json.loads(gzip.decompress(found.read_bytes()))
+    places = [folder / f"{name}{part}.json.gz" for folder in (path.parent, HERE) for part in (ending, "")]
+    return json.loads(gzip.decompress(next(p for p in places if p.is_file()).read_bytes()))
+
+
+def stem(path: Path) -> str:
+    return path.name.removesuffix(".npz")
+
+
+def varied(arrays: dict, pattern: str) -> dict[float, np.ndarray]:
+    """The arrays whose whole name matches, by the number in it."""
+    found = {name: re.fullmatch(pattern, name) for name in arrays}
+    return {float(match[1]): arrays[name] for name, match in found.items() if match}
 
 
 def labels_of(people: list[dict]) -> Labels:
@@ -44,16 +57,21 @@ def test_suppression_is_that_of_the_release(golden_arrays):
     half = pose_oks(xy, z["areas"], COCO17.sigmas, known=known)
     assert (similar - z["hrnet_oks_matrix"]).abs().max() < 1e-9
     assert (half - z["hrnet_oks_matrix_vis05"]).abs().max() < 1e-9
-    for threshold in (0.9, 0.5, 0.2):
-        assert oks_nms(similar, z["scores"], threshold).tolist() == z[f"hrnet_oks_nms_{threshold}"].tolist()
-        assert soft_oks_nms(similar, z["scores"], threshold).tolist() == z[f"hrnet_soft_oks_nms_{threshold}"].tolist()
-    assert oks_nms(half, z["scores"], 0.5).tolist() == z["hrnet_oks_nms_0.5_vis05"].tolist()
+    checks = [
+        (oks_nms, similar, varied(golden_arrays, r"hrnet_oks_nms_([\d.]+)")),
+        (soft_oks_nms, similar, varied(golden_arrays, r"hrnet_soft_oks_nms_([\d.]+)")),
+        (oks_nms, half, varied(golden_arrays, r"hrnet_oks_nms_([\d.]+)_vis05")),
+    ]
+    for suppress, matrix, stored in checks:
+        assert stored
+        for threshold, kept in stored.items():
+            assert suppress(matrix, z["scores"], threshold).tolist() == kept.tolist()
 
 
-@pytest.mark.golden("functions/m05_coco_eval.npz")
+@pytest.mark.golden("functions/m05_coco_eval*.npz")
 def test_the_coco_protocol_is_that_of_pycocotools(golden_file, golden_arrays, golden_functions):
-    assert golden_functions("m05_coco_gt.json.gz")
-    assert golden_functions("m05_coco_dt_keypoints.json.gz")
+    assert golden_functions("m05_coco_gt*.json.gz")
+    assert golden_functions("m05_coco_dt_keypoints*.json.gz")
     truth, results = read(golden_file, "m05_coco_gt"), read(golden_file, "m05_coco_dt_keypoints")
     scores = coco.evaluate(truth, results, COCO17)
     assert [*scores.numbers] == [*NAMES]
@@ -61,15 +79,17 @@ def test_the_coco_protocol_is_that_of_pycocotools(golden_file, golden_arrays, go
     for name in ("precision", "recall", "scores"):
         assert np.abs(getattr(scores, name) - golden_arrays[f"keypoints_{name}"]).max() < 1e-9
 
-    wide = coco.evaluate(truth, results, dataclasses.replace(COCO17, sigmas=(0.1,) * 17))
-    assert np.abs(np.array([*wide.numbers.values()]) - golden_arrays["keypoints_stats_sigma0.1"]).max() < 1e-9
+    for sigma, stats in varied(golden_arrays, r"keypoints_stats_sigma([\d.]+)").items():
+        wide = coco.evaluate(truth, results, dataclasses.replace(COCO17, sigmas=(sigma,) * 17))
+        assert np.abs(np.array([*wide.numbers.values()]) - stats).max() < 1e-9
 
-    first = sorted(image["id"] for image in truth["images"])[:20]
-    part = coco.evaluate(truth, results, COCO17, images=first)
-    assert np.abs(np.array([*part.numbers.values()]) - golden_arrays["keypoints_stats_first20imgs"]).max() < 1e-9
+    for count, stats in varied(golden_arrays, r"keypoints_stats_first(\d+)imgs").items():
+        first = sorted(image["id"] for image in truth["images"])[: int(count)]
+        part = coco.evaluate(truth, results, COCO17, images=first)
+        assert np.abs(np.array([*part.numbers.values()]) - stats).max() < 1e-9
 
 
-@pytest.mark.golden("functions/m05_coco_eval.npz")
+@pytest.mark.golden("functions/m05_coco_eval*.npz")
 def test_oks_is_that_of_pycocotools_even_without_labelled_keypoints(golden_file, golden_arrays):
     truth, results = read(golden_file, "m05_coco_gt"), read(golden_file, "m05_coco_dt_keypoints")
     checked = 0
@@ -88,35 +108,56 @@ def test_oks_is_that_of_pycocotools_even_without_labelled_keypoints(golden_file,
     assert checked == len(golden_arrays["keypoints_oks_triples"])
 
 
+def released(z: dict, *, soft: int, threshold: float, least: float) -> tuple[list[int], torch.Tensor]:
+    """The rows HRNet's evaluation keeps, images by first appearance and the best first, and the score of every row."""
+    preds, boxes = torch.from_numpy(z["preds"]), torch.from_numpy(z["all_boxes"])
+    score = rescore(boxes[:, 5], preds[..., 2].double(), least)
+    kept: list[int] = []
+    for image in dict.fromkeys(z["image_ids"].tolist()):
+        rows = torch.from_numpy(np.flatnonzero(z["image_ids"] == image))
+        similar = pose_oks(preds[rows, :, :2], boxes[rows, 4], COCO17.sigmas)
+        kept += rows[(soft_oks_nms if soft else oks_nms)(similar, score[rows], threshold)].tolist()
+    return kept, score
+
+
 @pytest.mark.golden("functions/m07_*.npz")
 def test_rescoring_and_suppression_make_the_results_of_the_release(golden_file, golden_arrays):
     z = golden_arrays
-    preds, boxes = torch.from_numpy(z["preds"]), torch.from_numpy(z["all_boxes"])
-    for soft, threshold, least in ((0, 0.9, 0.2), (1, 0.9, 0.2), (0, 0.5, 0)):
-        name = f"soft{soft}_thr{threshold}_vis{least}"
-        if f"{name}_score" not in z:
-            continue
-        score = rescore(boxes[:, 5], preds[..., 2].double(), least)
-        kept: list[int] = []
-        for image in dict.fromkeys(z["image_ids"].tolist()):
-            rows = torch.from_numpy(np.flatnonzero(z["image_ids"] == image))
-            similar = pose_oks(preds[rows, :, :2], boxes[rows, 4], COCO17.sigmas)
-            suppress = soft_oks_nms if soft else oks_nms
-            kept += rows[suppress(similar, score[rows], threshold)].tolist()
+    variants = [match for name in z if (match := re.fullmatch(r"(soft(\d)_thr([\d.]+)_vis([\d.]+))_score", name))]
+    assert variants
+    for name, soft, threshold, least in (match.groups() for match in variants):
+        kept, score = released(z, soft=int(soft), threshold=float(threshold), least=float(least))
         assert z["image_ids"][kept].tolist() == z[f"{name}_image_id"].tolist()
         assert np.abs(score[kept].numpy() - z[f"{name}_score"]).max() < 1e-6
-        assert np.abs(preds[kept, 0].numpy() - z[f"{name}_kp0"]).max() < 1e-6
+        assert np.abs(z["preds"][kept, 0] - z[f"{name}_kp0"]).max() < 1e-6
+        rows = [
+            {
+                "image_id": int(z["image_ids"][row]),
+                "category_id": 1,
+                "keypoints": z["preds"][row].astype(float).ravel().tolist(),
+                "score": float(score[row]),
+            }
+            for row in kept
+        ]
+        found = coco.evaluate(read(golden_file, "m05_coco_gt"), rows, COCO17)
+        assert np.abs(np.array([*found.numbers.values()]) - z[f"{name}_stats"]).max() < 1e-6
 
 
 @pytest.mark.golden("functions/m06_*.npz")
 def test_annotated_boxes_become_the_centres_and_scales_of_the_releases(golden_file, golden_arrays):
     truth = read(golden_file, "m05_coco_gt")
     sizes = {image["id"]: (image["height"], image["width"]) for image in truth["images"]}
-    # The release keeps 126 of them: no crowds, some area, some number among the keypoints, a box of some size.
+    # Which people the release keeps: no crowds, some area, some number among the keypoints, something of the box inside.
     people = [a for a in truth["annotations"] if not a["iscrowd"] and a["area"] > 0 and max(a["keypoints"])]
+    people = [a for a in people if all(max(0, a["bbox"][i]) <= sizes[a["image_id"]][1 - i] - 1 for i in (0, 1))]
     people = sorted(people, key=lambda a: [i["id"] for i in truth["images"]].index(a["image_id"]))
     assert [a["image_id"] for a in people] == golden_arrays["image_id"].tolist()
-    for rule in ("hrnet", "dark", "udp"):
+    labels = labels_of(people)
+    assert np.abs(labels.xy.numpy() - golden_arrays["joints"][..., :2]).max() < 1e-9
+    assert (labels.visible.clamp(max=1).numpy() == golden_arrays["vis"][..., 0]).all()
+    rules = [rule for rule in ("hrnet", "dark", "udp") if f"{rule}_center" in golden_arrays]
+    assert rules
+    for rule in rules:
         for row, person in enumerate(people):
             box = release_boxes(from_xywh(torch.tensor([person["bbox"]])), rule, size=sizes[person["image_id"]])[0]
             seen = frame(rule, box, size=(256, 192), padding=1.25)
