@@ -31,6 +31,16 @@ def test_the_rate_rises_linearly_while_warming_up():
     assert [at(schedule, s) for s in (0, 5, 10, 11)] == pytest.approx([0.1, 0.55, 1, 1])
 
 
+def test_a_warm_up_longer_than_a_tenth_of_the_run_is_cut_to_it():
+    schedule = Schedule("constant", warmup_steps=200, warmup_start=0.0)
+    assert [at(schedule, s) for s in (0, 5, 10, 99)] == pytest.approx([0, 0.5, 1, 1])
+
+
+def test_a_budget_that_ends_before_the_steps_moves_the_warm_up_too():
+    schedule = Schedule("cosine", warmup_steps=10, warmup_start=0.0, floor=1.0, over_time=True)
+    assert [at(schedule, 1, time_share=t) for t in (0.0, 0.05, 0.1, 0.5)] == pytest.approx([0.1, 0.5, 1, 1])
+
+
 def test_the_rate_is_linear_in_the_batch():
     assert scaled_rate(Optimizer(rate=1e-3), batch=32, base_batch=128) == pytest.approx(2.5e-4)
 

@@ -44,8 +44,8 @@ def own(
 
         poise train own --annotations mine.json --images photos --minutes 60 --out runs/mine
 
-    A cosine over the epochs, or over --minutes where they are given and end earlier. Score and time depend on the data: 55
-    people a second, and pck@0.1 of 0.52 on Leeds Sports Extended after 15 minutes, is a mark on two CPU cores with bf16.
+    A cosine over the epochs, or over --minutes where they are given and end earlier. Score and time depend on the data;
+    docs/results.md has those of real people on two CPU cores.
 
     Args:
         annotations: COCO-style keypoint files.

@@ -8,6 +8,10 @@ from torch import nn
 from poise.training.recipe import Optimizer, Schedule
 
 
+WARMUP = 0.1
+"""Most of a run, in steps or in time, that the rise of the learning rate may take."""
+
+
 def build(options: Optimizer, network: nn.Module, *, rate: float) -> torch.optim.Optimizer:
     """The optimizer for a network, with the scaled learning rate.
 
@@ -46,6 +50,8 @@ def scaled_rate(options: Optimizer, *, batch: int, base_batch: int) -> float:
 def factor(schedule: Schedule, *, step: int, steps_per_epoch: int, epochs: int, time_share: float = 0.0) -> float:
     """What the full learning rate is multiplied by at a step.
 
+    A warm-up longer than a tenth of the run is cut to that, so that a small run reaches its full rate too.
+
     Args:
         schedule: The rule.
         step: Optimizer steps done.
@@ -53,9 +59,9 @@ def factor(schedule: Schedule, *, step: int, steps_per_epoch: int, epochs: int, 
         epochs: Of the whole run.
         time_share: Share of the time budget that is gone; counts where the schedule goes over time.
     """
-    warm = 1.0
-    if step < schedule.warmup_steps:
-        warm = schedule.warmup_start + (1 - schedule.warmup_start) * step / schedule.warmup_steps
+    rise = min(float(schedule.warmup_steps), WARMUP * steps_per_epoch * epochs)
+    risen = max(step / rise, time_share / WARMUP if schedule.over_time else 0.0) if rise else 1.0
+    warm = schedule.warmup_start + (1 - schedule.warmup_start) * min(risen, 1.0)
     if schedule.kind == "constant":
         return warm
     epoch = step / steps_per_epoch

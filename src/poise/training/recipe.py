@@ -48,7 +48,7 @@ class Schedule:
         milestones: Epochs.
         factor: At each milestone.
         floor: What a cosine ends at, as a share of the full rate.
-        warmup_steps: Steps over which the rate rises linearly ...
+        warmup_steps: Steps, at most a tenth of the run, over which the rate rises linearly ...
         warmup_start: ... from this share of it.
         over_time: With a time budget, the share of the budget that is gone moves the cosine too, so that it ends when the
             budget does. Such a run depends on the speed of the machine and cannot be repeated bit by bit.
