@@ -219,3 +219,43 @@ def test_release_boxes_are_cut_and_a_pixel_shorter_and_ours_stay():
     cleaned = release_boxes(boxes, "hrnet", size=(240, 320))
     assert cleaned.tolist() == [[0, 10, 54, 59], [10, 10, 319, 239], [900, 10, 950, 60]]
     assert release_boxes(boxes, "dark", size=None)[1].tolist() == [10, 10, 400, 300]
+
+
+def suppressed(rows: list[dict], areas: list[float], sigma: float, threshold: float) -> list[dict]:
+    """HRNet's oks_nms in plain loops, as its release reads: best first, whoever is nearer than the threshold goes."""
+    order = sorted(range(len(rows)), key=lambda i: -rows[i]["score"])
+    kept = []
+    while order:
+        best, *rest = order
+        kept.append(rows[best])
+        near = []
+        for other in rest:
+            one, two = (np.array(rows[i]["keypoints"]).reshape(-1, 3) for i in (best, other))
+            squares = ((one - two)[:, :2] ** 2).sum(axis=1)
+            exponent = squares / (2 * sigma) ** 2 / ((areas[best] + areas[other]) / 2) / 2
+            near.append(np.exp(-exponent).mean() > threshold)
+        order = [other for other, gone in zip(rest, near, strict=True) if not gone]
+    return kept
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.6, 0.9])
+def test_detections_are_rated_and_thinned_out_as_hrnets_evaluation_does(dots, folder, threshold):
+    model = dots.model(crop="hrnet")
+    task = exam(folder, document(dots, 1), model)
+    rng = np.random.default_rng(0)
+    corners = [(30, 30), (170, 40)] * 8
+    boxes = [
+        [x + float(d[0]), y + float(d[1]), 60 + float(d[2]), 80 + float(d[3])]
+        for (x, y), d in zip(corners, rng.uniform(-40, 80, (16, 4)), strict=True)
+    ]
+    rows = [{"image_id": 1, "category_id": 1, "bbox": b, "score": 0.9 - 0.05 * i} for i, b in enumerate(boxes)]
+    found = detections(folder(rows, "boxes.json"), task, min_score=0.0)
+    every = evaluate(model, task, quick(model), boxes=found, rating=Rating(0.2, None)).results
+    sure = [[s for s in r["keypoints"][2::3] if s > 0.2] for r in every]
+    rated = [row["score"] * sum(s) / len(s) if s else 0 for row, s in zip(rows, sure, strict=True)]
+    assert [r["score"] for r in every] == pytest.approx(rated, abs=1e-5)
+    sides = [(max(w, h * 0.75), max(h, w / 0.75)) for _, _, w, h in boxes]  # views are 48 wide and 64 high
+    wanted = suppressed(every, [1.25**2 * w * h for w, h in sides], 0.05, threshold)
+    kept = evaluate(model, task, quick(model), boxes=found, rating=Rating(0.2, threshold)).results
+    assert kept == wanted
+    assert 2 < len(kept) < 16
