@@ -15,7 +15,9 @@ from rich.console import Console
 from poise.codecs.udp import UDPGaussian
 from poise.errors import CheckpointError, ImageError, InputError, TrainingError, WriteError
 from poise.models.topdown import TopDown
+from poise.training import callbacks
 from poise.training import module as module_file
+from poise.training.callbacks import Interrupted, Keeper
 from poise.training.checkpoint import AtomicIO
 from poise.training.fit import fit
 
@@ -73,9 +75,48 @@ def test_a_run_resumed_within_or_after_an_epoch_ends_as_if_never_stopped(tiny, w
     assert losses == [row["train/loss"] for row in whole[0].history]
 
 
-def test_a_finished_run_resumed_stays_as_it_is(tiny, whole):
-    again = fit(tiny.recipe(), out=whole[0].folder, resume=whole[0].folder, console=silent(), **HERE)
+def test_a_finished_run_resumed_stays_as_it_is_and_says_so(tiny, whole):
+    console = Console(record=True, width=200, file=io.StringIO())
+    again = fit(tiny.recipe(), out=whole[0].folder, resume=whole[0].folder, console=console, **HERE)
     assert same(again.model, whole[0].model)
+    assert "3 of 3 epochs are done" in console.export_text()
+
+
+def test_a_state_saved_while_gradients_add_up_loses_none_of_them(tiny, tmp_path, monkeypatch):
+    options = tiny.Tiny(epochs=1, val=False)
+    flags = HERE | {"batch": 4, "accumulate": 2, "console": silent()}
+    straight = fit(tiny.recipe(options), out=tmp_path / "straight", **flags)
+    with monkeypatch.context() as patch:
+        save = Keeper._save
+
+        def save_and_stop(self, trainer, module):
+            save(self, trainer, module)
+            raise Interrupted
+
+        patch.setattr(Keeper, "_save", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            fit(tiny.recipe(options), out=tmp_path / "cut", save_minutes=0.0, **flags)
+    resumed = fit(tiny.recipe(options), out=tmp_path / "cut", resume=tmp_path / "cut", **flags)
+    assert same(resumed.model, straight.model)
+
+
+def test_ctrl_c_within_a_long_validation_does_not_wait_for_its_end(tiny, whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(callbacks, "PATIENCE", -1.0)
+    with monkeypatch.context() as patch:
+        step, seen = module_file.Module.validation_step, []
+
+        def ask(self, parcel, batch_idx):
+            seen.append(batch_idx)
+            signal.raise_signal(signal.SIGINT)
+            return step(self, parcel, batch_idx)
+
+        patch.setattr(module_file.Module, "validation_step", ask)
+        with pytest.raises(KeyboardInterrupt):
+            fit(tiny.recipe(), out=tmp_path, console=silent(), **HERE)
+    assert seen == [0]
+    again = fit(tiny.recipe(), out=tmp_path, resume=tmp_path, console=silent(), **HERE)
+    assert same(again.model, whole[0].model)
+    assert [row["val/loss"] for row in again.history] == [row["val/loss"] for row in whole[0].history]
 
 
 def test_the_number_of_workers_changes_nothing(tiny, whole, tmp_path):
@@ -151,6 +192,39 @@ def test_there_must_be_something_to_resume(tiny, tmp_path):
     (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"PK cut short")
     with pytest.raises(CheckpointError, match="cannot be read"):
         fit(tiny.recipe(), out=tmp_path, resume=tmp_path, console=silent(), **HERE)
+
+
+def test_a_state_of_an_older_version_is_refused_in_words(tiny, whole, tmp_path):
+    state = torch.load(whole[0].folder / "checkpoints" / "last.ckpt", weights_only=True)
+    del state["poise"]["plan"]
+    AtomicIO().save_checkpoint(state, tmp_path / "checkpoints" / "last.ckpt")
+    with pytest.raises(CheckpointError, match="does not say plan: it was saved by another version"):
+        fit(tiny.recipe(), out=tmp_path, resume=tmp_path, console=silent(), **HERE)
+
+
+def test_a_run_whose_time_is_over_asks_for_more(tiny, tmp_path):
+    flags = HERE | {"minutes": 1e-5, "console": silent()}
+    fit(tiny.recipe(), out=tmp_path, **flags)
+    with pytest.raises(InputError, match="--resume with more --minutes goes on"):
+        fit(tiny.recipe(), out=tmp_path, resume=tmp_path, **flags)
+
+
+def test_a_run_of_another_network_is_refused_and_its_settings_stay(tiny, tmp_path):
+    fit(tiny.recipe(), out=tmp_path, steps=2, console=silent(), **HERE)
+    before = (tmp_path / "settings.json").read_text()
+    recipe = tiny.recipe(tiny.Tiny(average=None))
+    with pytest.raises(CheckpointError, match=r"another network.*unexpected: average\."):
+        fit(recipe, out=tmp_path, resume=tmp_path, console=silent(), **HERE)
+    assert (tmp_path / "settings.json").read_text() == before
+
+
+@pytest.mark.parametrize(
+    "flag", [{"batch": 0}, {"accumulate": 0}, {"devices": 0}, {"minutes": 0.0}, {"steps": 0}, {"workers": -1}]
+)
+def test_numbers_a_run_cannot_have_are_refused(tiny, tmp_path, flag):
+    with pytest.raises(InputError, match=f"cannot be trained with .*{next(iter(flag))}"):
+        fit(tiny.recipe(), out=tmp_path, console=silent(), **(HERE | flag))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_goes_on_with_the_batch_and_seed_it_began_with(tiny, tmp_path):

@@ -1,6 +1,8 @@
 """What happens beside the learning: saving, stopping, writing figures down, telling how it goes."""
 
 import dataclasses
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -8,11 +10,14 @@ from lightning.pytorch import LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from poise.training.files import Row, write_csv
+from poise.training.files import Row, write_csv, write_text
 from poise.training.hook import Hook
 from poise.training.module import Module
 from poise.training.signals import Interrupts
 from poise.zoo import file as model_file
+
+PATIENCE = 5.0
+"""Seconds of a validation above which Ctrl-C does not wait for its end."""
 
 
 class Interrupted(Exception):  # no error
@@ -37,6 +42,9 @@ class Keeper(Hook):
         self.best_scores: dict[str, float] = {}
         self._saved = 0.0
         self._asked = False
+        self._ready = False
+        self._check_began = 0.0
+        self._check_seconds = float("inf")
 
     @property
     def state_file(self) -> Path:
@@ -71,21 +79,44 @@ class Keeper(Hook):
         if plan.world > 1:
             seconds, asked = trainer.strategy.broadcast((seconds, asked))
         module.elapsed = seconds
+        left = len(module.order) - batch_idx - 1
+        if left and (batch_idx + 1) % plan.accumulate:
+            return  # a state keeps no gradients that are still being added up
         over = (plan.budget is not None and seconds >= plan.budget) or (
             plan.steps is not None and trainer.global_step >= plan.steps
         )
         trainer.should_stop = trainer.should_stop or over
         self._asked = asked
-        if batch_idx + 1 == len(module.order):
+        if left == 0:
             return  # saved after the epoch's validation
-        if asked or over or seconds - self._saved >= plan.save_every:
+        last_chance = module.val_views is not None and left <= plan.accumulate and self._check_seconds > PATIENCE
+        if asked or over or last_chance or seconds - self._saved >= plan.save_every:
             self._save(trainer, module)
+        self._ready = last_chance
         if asked:
+            raise Interrupted
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to count."""
+        self._check_began = self.of(pl_module).now()
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Stop within a validation too: the run goes on from the state saved before the epoch's last step."""
+        if self.interrupts.asked and self._ready and self.of(pl_module).plan.world == 1:
             raise Interrupted
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the model if it is the best so far."""
         module = self.of(pl_module)
+        self._check_seconds = module.now() - self._check_began
         value = module.scores.get(self.best, float("-inf"))
         if value > self.best_score:
             self.best_score, self.best_scores = value, dict(module.scores)
@@ -122,16 +153,18 @@ class Keeper(Hook):
 
 @final
 class Journal(Hook):
-    """Writes a row of figures per epoch to `metrics.csv`, tells it on the screen and to TensorBoard.
+    """Writes `settings.json`, and a row of figures per epoch to `metrics.csv` and on the screen.
 
     Args:
         folder: Of the run.
         console: Where to tell it.
+        settings: Of the run; written when training begins, so that a state that does not fit leaves the former ones.
     """
 
-    def __init__(self, folder: Path, console: Console) -> None:
+    def __init__(self, folder: Path, console: Console, *, settings: Mapping[str, Any]) -> None:
         self.folder = folder
         self.console = console
+        self.settings = settings
         self.rows: list[Row] = []
         self._loss = 0.0
         self._steps = 0
@@ -148,8 +181,10 @@ class Journal(Hook):
         self._loss, self._steps, self._people = (state_dict[n] for n in ("loss", "steps", "people"))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to count."""
+        """Write the settings down, and begin to count."""
         self._begin = self.of(pl_module).elapsed
+        if trainer.is_global_zero:
+            write_text(self.folder / "settings.json", json.dumps(self.settings, indent=2, default=str) + "\n")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

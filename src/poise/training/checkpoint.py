@@ -36,8 +36,12 @@ class AtomicIO(TorchCheckpointIO):
             ) from error
 
 
-def check_state(path: Path) -> Path:
-    """The saved state of a run, whole.
+PARTS = ("epoch", "batch", "elapsed", "scores", "plan")
+"""Of where a run stands, in its state."""
+
+
+def check_state(path: Path) -> tuple[Path, dict[str, Any]]:
+    """The file with the saved state of a run, whole, and where the run stands in it.
 
     Args:
         path: The folder of a run, or its `last.ckpt`.
@@ -45,6 +49,8 @@ def check_state(path: Path) -> Path:
     Raises:
         CheckpointError: There is none, or it cannot be read.
     """
+    if not path.exists():
+        raise CheckpointError(f"there is no {path}; --resume wants the folder of a run")
     state = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
     if not state.is_file():
         raise CheckpointError(f"{path} holds no saved state: {state} does not exist; --resume wants the folder of a run")
@@ -54,4 +60,10 @@ def check_state(path: Path) -> Path:
         raise CheckpointError(f"{state} cannot be read ({error}); it may be cut short") from error
     if "poise" not in whole:
         raise CheckpointError(f"{state} is not the state of a poise run; --resume wants the folder of a run")
-    return state
+    missing = [part for part in PARTS if part not in whole["poise"]]
+    if missing:
+        raise CheckpointError(
+            f"{state} does not say {', '.join(missing)}: it was saved by another version of poise; go on with that one, or "
+            "begin anew with --start and the model file of the run"
+        )
+    return state, whole["poise"]

@@ -1,20 +1,19 @@
 """Train a recipe: `fit(recipe, out=folder)`."""
 
-import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
 from poise import __version__
-from poise.errors import TrainingError, WriteError
+from poise.errors import InputError, TrainingError, WriteError
 from poise.models.device import choose_device, choose_precision
 from poise.models.topdown import TopDown
 from poise.training.boards import Boards
@@ -22,7 +21,7 @@ from poise.training.callbacks import Bar, Interrupted, Journal, Keeper
 from poise.training.checkpoint import check_state
 from poise.training.clock import Clock
 from poise.training.data import Views
-from poise.training.files import Row, write_text
+from poise.training.files import Row
 from poise.training.module import Module
 from poise.training.plan import Plan, rate_of
 from poise.training.recipe import Recipe
@@ -107,13 +106,14 @@ def fit(
     """
     console = (console or Console()) if rank_of_process() == 0 else Console(quiet=True)
     folder = Path(resume) if resume is not None else Path(out)
-    state = check_state(folder) if resume is not None else None
+    state, stand = check_state(folder) if resume is not None else (None, None)
     plan = _plan(recipe, seed, device, precision, workers, batch, accumulate, devices * nodes, minutes, steps, save_minutes)
     _, sentence = rate_of(recipe, batch=plan.batch, accumulate=accumulate)
+    if stand is not None:
+        _anything_left(console, recipe, plan, stand)
     views, val_views = _views(recipe, plan)
     if plan.rank == 0:
         _open(folder, new=state is None)
-        _write_settings(folder, recipe, plan, sentence)
     _tell(console, recipe, plan, views, val_views, sentence)
     if start is not None and state is None:
         carried = carry_head(model_file.load(start), recipe.model)
@@ -122,7 +122,7 @@ def fit(
     module.model.to(memory_format=torch.channels_last)
     with Interrupts() as interrupts, quiet(), _out_of_memory(plan):
         keeper = Keeper(folder, interrupts, best=recipe.best)
-        journal = Journal(folder, console)
+        journal = Journal(folder, console, settings=_settings(recipe, plan, sentence))
         hooks = [Clock(console), journal, keeper, Boards(folder), Bar(console)]
         lightning = trainer(recipe, plan, hooks, devices=devices, nodes=nodes, strategy=strategy)
         try:
@@ -147,7 +147,7 @@ def _plan(
     save_minutes: float,
 ) -> Plan:
     place = choose_device(device)
-    together = batch or recipe.batch
+    together = recipe.batch if batch is None else batch
     rate, _ = rate_of(recipe, batch=together, accumulate=accumulate)
     return Plan(
         seed=seed,
@@ -191,8 +191,8 @@ def _open(folder: Path, *, new: bool) -> None:
         raise WriteError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
 
 
-def _write_settings(folder: Path, recipe: Recipe, plan: Plan, sentence: str) -> None:
-    values = {
+def _settings(recipe: Recipe, plan: Plan, sentence: str) -> dict[str, Any]:
+    return {
         "recipe": recipe.name,
         "settings": recipe.settings,
         "plan": asdict(plan),
@@ -207,7 +207,21 @@ def _write_settings(folder: Path, recipe: Recipe, plan: Plan, sentence: str) -> 
         "validation_boxes": "ground truth",
         "versions": {"poise": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
-    write_text(folder / "settings.json", json.dumps(values, indent=2, default=str) + "\n")
+
+
+def _anything_left(console: Console, recipe: Recipe, plan: Plan, stand: Mapping[str, Any]) -> None:
+    """Say that a run is finished; refuse to go on where its time is over."""
+    if stand["epoch"] >= recipe.epochs:
+        console.print(
+            f"nothing is left to train: {stand['epoch']} of {recipe.epochs} epochs are done; more --epochs go on",
+            highlight=False,
+            soft_wrap=True,
+        )
+    elif plan.budget is not None and stand["elapsed"] >= plan.budget:
+        raise InputError(
+            f"the run has trained {stand['elapsed'] / 60:.3g} of its {plan.budget / 60:.3g} minutes; "
+            "--resume with more --minutes goes on"
+        )
 
 
 def _tell(console: Console, recipe: Recipe, plan: Plan, train: Views, val: Views | None, sentence: str) -> None:

@@ -18,6 +18,7 @@ from poise.training.guard import Step, check_finite
 from poise.training.plan import Plan
 from poise.training.recipe import Recipe
 from poise.training.scores import Found, Truth, score
+from poise.zoo.checkpoint import compare
 
 
 @final
@@ -211,12 +212,17 @@ class Module(LightningModule):
         """Go on from there.
 
         Raises:
-            CheckpointError: The run was trained with other data, batches or seed.
+            CheckpointError: The run was trained with other data, batches or seed, or another network.
         """
         state = checkpoint["poise"]
         if state["plan"] != self._order_of_chances():
             raise CheckpointError(
                 f"the run was trained with {state['plan']} and is to go on with {self._order_of_chances()}; these must agree"
+            )
+        difference = compare(self.state_dict(), checkpoint["state_dict"])
+        if difference:
+            raise CheckpointError(
+                f"the run trained another network than {self.recipe.model.card.name!r} of this recipe; weights: {difference}"
             )
         self.order.begin(state["epoch"], state["batch"])
         self._earlier = self.elapsed = state["elapsed"]

@@ -7,7 +7,6 @@ from torch import nn
 
 from poise.training.recipe import Optimizer, Schedule
 
-
 WARMUP = 0.1
 """Most of a run, in steps or in time, that the rise of the learning rate may take."""
 

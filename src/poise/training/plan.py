@@ -50,11 +50,18 @@ class Plan:
         return self.batch // self.world
 
     def __post_init__(self) -> None:
-        """Check that the batch can be shared."""
-        if self.batch < 1 or self.accumulate < 1 or self.batch % self.world:
+        """Check the ranges, and that the batch can be shared."""
+        least = {"batch": self.batch, "accumulate": self.accumulate, "devices x nodes": self.world}
+        wrong = [f"{name} {value}" for name, value in least.items() if value < 1]
+        wrong += [f"workers {self.workers}"] if self.workers < 0 else []
+        wrong += [f"minutes {self.budget / 60:g}"] if self.budget is not None and not self.budget > 0 else []
+        wrong += [f"steps {self.steps}"] if self.steps is not None and self.steps < 1 else []
+        if wrong:
+            raise InputError(f"a run cannot be trained with {', '.join(wrong)}; these must be above 0 (workers: or 0)")
+        if self.batch % self.world:
             raise InputError(
-                f"a batch of {self.batch} cannot be shared by {self.world} processes with {self.accumulate} accumulated steps; "
-                "use a batch that is a multiple of their number"
+                f"a batch of {self.batch} cannot be shared by {self.world} processes; use a batch that is a multiple of their "
+                "number"
             )
 
 
