@@ -143,6 +143,13 @@ def test_written_images_are_read_back(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(WriteError, match="cannot be written"):
         write_image(tmp_path / "file" / "a.png", SMOOTH)
+    with pytest.raises(WriteError, match="end its name in"):
+        write_image(tmp_path / "a.xyz", SMOOTH)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a.png").mkdir()
+    with pytest.raises(WriteError, match="cannot be written"):
+        write_image(tmp_path / "full" / "a.png", SMOOTH)
+    assert [p.name for p in (tmp_path / "full").iterdir()] == ["a.png"], "no part is left behind"
 
 
 @pytest.fixture

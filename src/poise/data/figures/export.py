@@ -1,6 +1,5 @@
 """Drawn figures as files: a COCO keypoint file and its images."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from poise.data.document import write_document
 from poise.data.figures.dataset import FigureDataset
 from poise.data.figures.scene import Scene
+from poise.data.writing import write_whole
 from poise.errors import WriteError
 from poise.skeletons import Skeleton
 
@@ -35,27 +36,17 @@ def write_coco(dataset: FigureDataset, folder: Path) -> Path:
     try:
         (folder / "images").mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
-        for i in range(len(dataset)):
-            scene, key = dataset.scene(i), dataset.key(i)
-            _written(folder / "images" / key.file_name, _jpeg(scene.image))
-            height, width = scene.image.shape[:2]
-            images.append({"id": key.image_id, "file_name": key.file_name, "width": width, "height": height})
-            people += _annotations(scene, image_id=key.image_id, first=len(people) + 1)
-        whole = {"images": images, "annotations": people, "categories": [_category(dataset.skeleton)]}
-        _written(target, json.dumps(whole).encode())
     except OSError as error:
         raise WriteError(f"cannot write the drawn data set to {folder}: {error}; choose a folder you may write to") from error
+    for i in range(len(dataset)):
+        scene, key = dataset.scene(i), dataset.key(i)
+        write_whole(folder / "images" / key.file_name, _jpeg(scene.image))
+        height, width = scene.image.shape[:2]
+        images.append({"id": key.image_id, "file_name": key.file_name, "width": width, "height": height})
+        people += _annotations(scene, image_id=key.image_id, first=len(people) + 1)
+    whole = {"images": images, "annotations": people, "categories": [_category(dataset.skeleton)]}
+    write_document(whole, target)
     return target
-
-
-def _written(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def _jpeg(image: NDArray[np.uint8]) -> bytes:
