@@ -102,6 +102,12 @@ def test_check_of_two_files_finds_what_they_share(coco, tmp_path, capsys):
     assert len(mended["images"]) == 2
 
 
+@pytest.mark.parametrize("count", [0, -3])
+def test_draw_refuses_to_draw_nothing(coco, tmp_path, capsys, count):
+    assert run("draw", coco[0], "--images", coco[1], "--out", tmp_path / "drawn", "--count", count) == 1
+    assert "give 1 or more" in capsys.readouterr().err
+
+
 def test_draw_outlines_people_and_tints_crowds(coco, tmp_path):
     def pixels(document):
         coco[0].write_text(json.dumps(document))

@@ -115,8 +115,10 @@ def draw(
     from poise.cli._data import labelled_pair
     from poise.data.coco import CocoDataset
     from poise.data.images import write_image
-    from poise.errors import AnnotationError, ImageError
+    from poise.errors import AnnotationError, ImageError, InputError
 
+    if count < 1:
+        raise InputError(f"--count {count} pictures cannot be drawn; give 1 or more")
     dataset = CocoDataset(file, images)
     peopled = sorted({i for i, _ in dataset.people(crowd=True)})
     if not peopled:

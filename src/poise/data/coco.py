@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from poise.data.base import Dataset
-from poise.data.document import Document, read_document
+from poise.data.document import Document, read_document, stated_size
 from poise.data.files import ImageFiles
 from poise.data.masks import Segmentation, has_segmentation, mask, mask_area
 from poise.dims import Size
@@ -80,7 +80,8 @@ class CocoDataset(Dataset):
 
     def size(self, index: int) -> Size | None:
         """Height and width as the file states them, None where it does not."""
-        return _size(self._records[index])
+        size: Size | None = self._records[index]["size"]
+        return size
 
     def labels(self, index: int) -> Labels:
         """The annotations of an image, in the order of the file."""
@@ -148,15 +149,11 @@ def _sources(document: Document, name: str, skeleton: Skeleton | None) -> dict[A
 def _record(place: int, record: Mapping[str, Any], name: str) -> dict[str, Any]:
     """What is needed of an image's record; COCO's own `file_name` has no folder, its `coco_url` says which."""
     file_name = record.get("file_name") or "/".join(str(record.get("coco_url", "")).split("/")[-2:])
-    if not file_name or not isinstance(record.get("id"), int):
+    if not file_name or not isinstance(file_name, str) or not isinstance(record.get("id"), int):
         raise AnnotationError(
             f"{name!r}: image number {place} needs a `file_name` and a whole number `id`, found {record}; {_MEND}"
         )
-    return {"id": record["id"], "file_name": file_name, "width": record.get("width"), "height": record.get("height")}
-
-
-def _size(record: Mapping[str, Any]) -> Size | None:
-    return (record["height"], record["width"]) if record["height"] and record["width"] else None
+    return {"id": record["id"], "file_name": file_name, "size": stated_size(record)}
 
 
 def _image_index(annotations: Sequence[Mapping[str, Any]], order: Mapping[int, int], name: str) -> np.ndarray:
@@ -204,11 +201,10 @@ def _ids(annotations: Sequence[Mapping[str, Any]]) -> Int64[Tensor, " n"]:
 
 
 def _whole(values: list[Any], what: str) -> Int64[Tensor, " n"]:
-    try:
-        return torch.tensor(values, dtype=torch.int64)
-    except (TypeError, ValueError, RuntimeError):
-        wrong = next((v for v in values if not isinstance(v, int)), None)
-        raise AnnotationError(f"annotations need a whole number `{what}`, found {wrong!r}; {_MEND}") from None
+    wrong = [v for v in values if not isinstance(v, int) or abs(v) >= 2**63]
+    if wrong:
+        raise AnnotationError(f"annotations need a whole number `{what}`, found {wrong[0]!r}; {_MEND}")
+    return torch.tensor(values, dtype=torch.int64)
 
 
 def _keypoints(annotations: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> np.ndarray:
@@ -216,26 +212,27 @@ def _keypoints(annotations: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> 
     count = 3 * len(skeleton)
     none = [0.0] * count
     lists = [a.get("keypoints") or none for a in annotations]
-    wrong = next((i for i, values in enumerate(lists) if len(values) != count), None)
+    wrong = next((i for i, values in enumerate(lists) if not isinstance(values, list) or len(values) != count), None)
     if wrong is not None:
+        found = len(lists[wrong]) if isinstance(lists[wrong], list) else repr(lists[wrong])
         raise AnnotationError(
-            f"annotation {annotations[wrong].get('id')} (image {annotations[wrong].get('image_id')}) has {len(lists[wrong])} "
+            f"annotation {annotations[wrong].get('id')} (image {annotations[wrong].get('image_id')}) has {found} "
             f"numbers under `keypoints`; expected {count}, 3 for each of the {len(skeleton)} keypoints of {skeleton.name!r}; "
             f"{_MEND}"
         )
     try:
-        found = np.array(lists, dtype=np.float64).reshape(len(lists), len(skeleton), 3)
+        rows = np.array(lists, dtype=np.float64).reshape(len(lists), len(skeleton), 3)
     except (TypeError, ValueError):
         raise AnnotationError(f"`keypoints` must be flat lists of numbers x, y, visible; {_MEND}") from None
-    v = found[..., 2]
-    bad = ~np.isin(v, (0, 1, 2)) | ((v > 0) & ~np.isfinite(found[..., :2]).all(axis=-1))
+    v = rows[..., 2]
+    bad = ~np.isin(v, (0, 1, 2)) | ((v > 0) & ~np.isfinite(rows[..., :2]).all(axis=-1))
     if bad.any():
         row, place = np.argwhere(bad)[0]
         raise AnnotationError(
-            f"annotation {annotations[row].get('id')}: keypoint {skeleton.keypoints[place]!r} is {found[row, place].tolist()}; "
+            f"annotation {annotations[row].get('id')}: keypoint {skeleton.keypoints[place]!r} is {rows[row, place].tolist()}; "
             f"expected finite x and y, and 0 (not labelled), 1 (hidden) or 2 (in sight); {_MEND}"
         )
-    return np.where(v[..., None] > 0, found, 0.0)
+    return np.where(v[..., None] > 0, rows, 0.0)
 
 
 def _boxes(annotations: Sequence[Mapping[str, Any]], xy: np.ndarray, visible: np.ndarray) -> Float[Tensor, "n 4"]:
@@ -275,6 +272,6 @@ def _areas(
         area = annotation.get("area")
         if isinstance(area, (int, float)) and 0 < area < float("inf"):
             areas[i] = area
-        elif has_segmentation(annotation) and (size := _size(records[i])):
+        elif has_segmentation(annotation) and (size := records[i]["size"]):
             areas[i] = mask_area(annotation["segmentation"], size) or areas[i]
     return torch.from_numpy(areas)

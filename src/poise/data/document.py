@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from poise.data.writing import write_whole
+from poise.dims import Size
 from poise.errors import AnnotationError, ReadError
 
 Document = dict[str, Any]
@@ -32,6 +33,7 @@ def read_document(path: Path | str) -> Document:
             f"{str(path)!r} is no COCO keypoint file: it needs lists `images`, `annotations` and `categories`, found {found}"
         )
     document["categories"] = document.get("categories") or []
+    _check_records(document, path)
     _check_kind(document, path)
     return document
 
@@ -52,6 +54,30 @@ def _parse(path: Path) -> Any:
     finally:
         if collecting:
             gc.enable()
+
+
+def stated_size(image: Mapping[str, Any]) -> Size | None:
+    """Height and width as a record of `images` states them; None where they are missing or no positive whole numbers."""
+    sides = [image.get("height"), image.get("width")]
+    if not all(isinstance(v, int | float) and 0 < v < 2**31 and v == int(v) for v in sides):
+        return None
+    return int(image["height"]), int(image["width"])
+
+
+_NAMES = {"images": ("id",), "annotations": ("id", "image_id", "category_id"), "categories": ("id", "name")}
+"""Fields that others refer to; lists and objects cannot be looked up."""
+
+
+def _check_records(document: Document, path: Path | str) -> None:
+    for kind, names in _NAMES.items():
+        rows = document[kind]
+        wrong = [row for row in rows if not isinstance(row, dict)] if isinstance(rows, list) else [rows]
+        if wrong:
+            raise AnnotationError(f"{str(path)!r}: `{kind}` must be a list of objects, found {str(wrong[0])[:80]!r}")
+        for name in names:
+            odd = next((row for row in rows if isinstance(row.get(name), list | dict)), None)
+            if odd is not None:
+                raise AnnotationError(f"{str(path)!r}: `{name}` in `{kind}` must be a number or text, found {odd[name]!r}")
 
 
 def _check_kind(document: Document, path: Path | str) -> None:

@@ -53,8 +53,9 @@ def from_category(category: Mapping[str, Any]) -> Skeleton:
         SkeletonMismatch: Names repeat, or the sigmas are of another count or not positive.
     """
     label = str(category.get("name", category.get("id", "?")))
-    names = tuple(str(n) for n in category.get("keypoints") or ())
-    if not names:
+    given = category.get("keypoints") or ()
+    names = tuple(str(n) for n in given) if isinstance(given, list | tuple) else ()
+    if not names or not all(isinstance(n, str | int) for n in given):
         raise AnnotationError(f"category {label!r} names no keypoints; a keypoint file lists them under `keypoints`")
     twin = next((s for s in (COCO17, MPII16, LSP14) if s.keypoints == names), None)
     skeleton = twin or _new(label, names, category)
@@ -81,6 +82,8 @@ def _new(label: str, names: tuple[str, ...], category: Mapping[str, Any]) -> Ske
 
 
 def _bones(label: str, names: tuple[str, ...], pairs: Sequence[Sequence[int]]) -> tuple[Pair, ...]:
+    if not isinstance(pairs, list | tuple) or not all(isinstance(p, list | tuple) for p in pairs):
+        raise AnnotationError(f"category {label!r}: `skeleton` must be a list of pairs of numbers, found {str(pairs)[:80]}")
     first = 0 if any(0 in pair for pair in pairs) else 1
     wrong = [p for p in pairs if len(p) != 2 or not all(isinstance(i, int) and first <= i < first + len(names) for i in p)]
     if wrong:

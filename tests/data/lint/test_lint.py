@@ -12,9 +12,11 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from poise.data.coco import CocoDataset
+from poise.data.document import read_document, write_document
 from poise.data.files import ImageFiles
 from poise.data.lint import check_file, separate
 from poise.data.lint.pictures import read_pictures
+from poise.errors import PoiseError
 
 spec = importlib.util.spec_from_file_location("fake_coco", Path(__file__).parents[1] / "fakes" / "coco.py")
 fake = importlib.util.module_from_spec(spec)
@@ -140,7 +142,7 @@ LEFT = [
     (at("categories", to=[]), "no categories"),
     (at("categories", 0, "keypoints", 1, to="nose"), "skeleton cannot be used"),
     (at("categories", 0, "sigmas", to=[0.1]), "skeleton cannot be used"),
-    (lambda d: d["categories"].append(d["categories"][0]), "category id repeats or is missing"),
+    (lambda d: d["categories"].append(d["categories"][0]), "category id repeats or is no whole number"),
     (at("images", 1, "id", to=11), "image id repeats"),
     (without("images", 1, "file_name"), "image without file name"),
     (at("images", 1, "width", to=41), "image size wrong"),
@@ -282,3 +284,41 @@ def test_the_two_names_that_coco_gives_one_image_are_one():
     val["images"] = [{**val["images"][0], "file_name": "COCO_val2014_000000000001.jpg"}]
     found = separate(looked("train", train, None), looked("val", val, None))
     assert "the same id and size" in found[0].found
+
+
+ODD = [None, "x", "", -1, 0, True, 2.5, float("nan"), float("inf"), 10**30, [], {}, [None], ["a"], [1, 2], {"a": 1}]
+
+
+def places(value, path=()):
+    """Every place in a document, of lists only the first three."""
+    steps = value.items() if isinstance(value, dict) else enumerate(value[:3]) if isinstance(value, list) else ()
+    for step, inner in steps:
+        yield (*path, step)
+        yield from places(inner, (*path, step))
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_an_odd_value_anywhere_is_a_sentence_or_a_finding_and_what_is_mended_can_be_read(tmp_path, odd):
+    file = tmp_path / "odd.json"
+    for path in places(fake.document()):
+        if path[0] == "info" or len(path) == 1:
+            continue
+        document = fake.document()
+        at(*path, to=odd)(document)
+        file.write_text(json.dumps(document))
+        try:
+            document = read_document(file)
+        except PoiseError:
+            continue
+        checked = check_file(document, {})
+        if all(finding.mended for finding in checked.findings):
+            write_document(checked.mended, file)
+        refused = ""
+        try:
+            data = CocoDataset(file, None)
+            for i in range(len(data)):
+                data.masks(i)
+        except PoiseError as error:
+            refused = str(error)
+        left = [finding for finding in checked.findings if not finding.mended]
+        assert left or not refused, f"{path} passed the check, but: {refused}"

@@ -19,12 +19,11 @@ def check_images(document: Document) -> Iterator[Finding]:
 
 def _names(document: Document) -> Iterator[Finding]:
     for place, image in enumerate(document["images"]):
-        if image.get("file_name"):
+        if image.get("file_name") and isinstance(image["file_name"], str):
             continue
         url = "/".join(str(image.get("coco_url") or "").split("/")[-2:])
         where = f"image {image.get('id', f'number {place}')}"
-        if url:
-            image["file_name"] = url
+        image["file_name"] = url
         yield Finding("image without file name", where, "no `file_name`", f"{url!r}, from its `coco_url`" if url else "")
 
 
@@ -33,7 +32,7 @@ def _repeated_ids(document: Document) -> Iterator[Finding]:
     first: dict[Hashable, dict[str, Any]] = {}
     kept = []
     for image in document["images"]:
-        known = first.setdefault(_hashable(image.get("id")), image)
+        known = first.setdefault(image.get("id"), image)
         if image.get("id") is None or known is image:
             kept.append(image)
         elif known.get("file_name") == image.get("file_name"):
@@ -80,12 +79,12 @@ def _odd_ids(document: Document) -> Iterator[Finding]:
         taken += 1
         image["id"] = taken
         if old is not None:
-            moved[_hashable(old)] = taken
+            moved[old] = taken
         kind = "image id is 0" if old == 0 else "image id is no whole number"
         yield Finding(kind, _image(image), f"id {old!r}", f"id {taken}, its annotations with it")
     if moved:
         for annotation in document["annotations"]:
-            old = _hashable(annotation.get("image_id"))
+            old = annotation.get("image_id")
             annotation["image_id"] = moved.get(old, annotation.get("image_id"))
 
 
@@ -94,11 +93,13 @@ def check_categories(document: Document) -> Iterator[Finding]:
     seen: set[Hashable] = set()
     if not document["categories"]:
         yield Finding("no categories", "the file", "`categories` is missing or empty, so the keypoints have no names")
+    elif not any(category.get("keypoints") for category in document["categories"]):
+        yield Finding("no category with keypoints", "the file", "no category lists its `keypoints`, so they have no names")
     for category in document["categories"]:
         where = f"category {category.get('name', category.get('id'))!r}"
-        if _hashable(category.get("id")) in seen or category.get("id") is None:
-            yield Finding("category id repeats or is missing", where, f"id {category.get('id')!r}")
-        seen.add(_hashable(category.get("id")))
+        if category.get("id") in seen or not _whole(category.get("id")):
+            yield Finding("category id repeats or is no whole number", where, f"id {category.get('id')!r}")
+        seen.add(category.get("id"))
         if category.get("keypoints") and isinstance(problem := skeleton_of(category), str):
             yield Finding("skeleton cannot be used", where, problem)
 
@@ -139,18 +140,14 @@ def _category(annotation: dict[str, Any], document: Document, where: str) -> Ite
     old = annotation.get("category_id")
     if old in ids or not ids:
         return
-    mended = f"category {ids[0]}, the only one" if len(ids) == 1 else ""
+    mended = f"category {ids[0]}, the only one" if len(ids) == 1 and _whole(ids[0]) else ""
     if mended:
         annotation["category_id"] = ids[0]
     yield Finding("annotation without category", where, f"category {old!r} does not exist", mended)
 
 
 def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _hashable(value: Any) -> Hashable:
-    return value if isinstance(value, Hashable) else repr(value)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def _image(image: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from poise.data.coco import BODY_SHARE, around
-from poise.data.document import Document
+from poise.data.document import Document, stated_size
 from poise.data.lint.finding import Finding
 from poise.data.lint.identity import skeleton_of
 from poise.data.masks import check_segmentation, has_segmentation, mask, mask_area
@@ -49,7 +49,8 @@ class _Person:
     @property
     def size(self) -> tuple[float, float]:
         """Height and width; infinite where the file does not say."""
-        return float(self.image.get("height") or math.inf), float(self.image.get("width") or math.inf)
+        h, w = stated_size(self.image) or (math.inf, math.inf)
+        return float(h), float(w)
 
     def labelled(self) -> np.ndarray:
         """The labelled keypoints, n x 2."""

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, final
 
-from poise.data.document import Document
+from poise.data.document import Document, stated_size
 from poise.data.files import ImageFiles
 from poise.data.images import decode, is_turned
 from poise.data.lint.finding import Finding
@@ -75,26 +75,26 @@ def _unreadable(document: Document, pictures: Mapping[str, Picture]) -> Iterator
 def _sizes(document: Document, pictures: Mapping[str, Picture]) -> Iterator[Finding]:
     for image in document["images"]:
         picture = pictures.get(image.get("file_name", ""), Picture())
-        stated = (image.get("height"), image.get("width"))
+        stated, given = stated_size(image), f"`width` {image.get('width')!r}, `height` {image.get('height')!r}"
         where, shown = f"image {image.get('file_name')!r}", f"{picture.size[1]} x {picture.size[0]}"
         if not picture.digest:
-            if None in stated:
-                yield Finding("image size missing", where, f"`width` {stated[1]}, `height` {stated[0]}")
+            if stated is None:
+                yield Finding("image size missing", where, given)
             continue
         if stated == picture.size:
             continue
-        if stated == picture.stored:
+        if stated is not None and stated == picture.stored:
             found = f"labelled as stored ({stated[1]} x {stated[0]}), but its EXIF orientation shows it as {shown}"
             yield Finding("labels ignore the EXIF orientation", where, found)
             continue
-        kind = "image size missing" if None in stated else "image size wrong"
+        kind = "image size missing" if stated is None else "image size wrong"
         mended = _resized(image, picture.size)
-        yield Finding(kind, where, f"stated {stated[1]} x {stated[0]}, the file is {shown}", mended)
+        yield Finding(kind, where, f"stated {given}, the file is {shown}", mended)
 
 
 def _resized(image: dict[str, Any], size: Size) -> str:
     """A missing size is filled; a wrong one is not: the labels may belong to an image of the size stated."""
-    if image.get("height") is not None and image.get("width") is not None:
+    if stated_size(image) is not None:
         return ""
     image["height"], image["width"] = size
     return f"{size[1]} x {size[0]}"
