@@ -14,7 +14,6 @@ from rich.progress import track
 from poise.cli._scores import cell
 from poise.data.figures import FigureDataset, write_coco
 from poise.data.images import write_image
-from poise.data.writing import write_whole
 from poise.errors import WriteError
 from poise.inference.evaluate import Evaluation
 from poise.inference.exam import Exam
@@ -28,6 +27,7 @@ from poise.transforms.render import denormalise
 from poise.viz.draw import AnyPixels, beside, draw_people, titled
 from poise.viz.maps import grid, overlay, together
 from poise.viz.report import Report
+from poise.writing import write_whole
 from poise.zoo.file import save
 
 SHOWN = 12

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from poise.data.writing import write_whole
 from poise.dims import Size
 from poise.errors import AnnotationError, ReadError
+from poise.writing import write_whole
 
 Document = dict[str, Any]
 """`images`, `annotations`, `categories` and whatever else stood in the file."""

@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
@@ -58,7 +59,7 @@ class ImageFiles:
             raise ImageError(f"image {name!r} is not in {str(self.root)!r}; check the file name and which zip file it is in")
         try:
             return self._archive().read(member)
-        except (OSError, zipfile.BadZipFile, RuntimeError) as error:
+        except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
             raise ImageError(f"image {name!r} in {str(self.root)!r} cannot be read: {error}") from error
 
     def read(self, name: str) -> UInt8[Tensor, "3 H W"]:

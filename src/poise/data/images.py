@@ -16,8 +16,8 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from poise.data.writing import write_whole
 from poise.errors import ImageError, WriteError
+from poise.writing import write_whole
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 """Of files taken for images when a folder is searched."""

@@ -10,7 +10,6 @@ from typing import Any, final
 import numpy as np
 
 from poise.data.images import write_image
-from poise.data.writing import write_whole
 from poise.errors import InputError, WriteError
 from poise.geometry import to_xywh
 from poise.inference.people import Found
@@ -18,6 +17,7 @@ from poise.inference.sources import Source, SourceBoxes
 from poise.models.topdown import TopDown
 from poise.structures import Poses
 from poise.viz.draw import draw_people
+from poise.writing import write_whole
 
 
 def writable_folder(path: Path | str) -> Path:

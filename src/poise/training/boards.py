@@ -7,9 +7,9 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from poise.models.device import autocast
-from poise.training.files import write_bytes
 from poise.training.hook import Hook
 from poise.training.pictures import batch_picture, png
+from poise.writing import write_whole
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -60,7 +60,7 @@ class Boards(Hook):
         with autocast(module.plan.device, module.plan.precision):
             picture = batch_picture(model, module.parcel.batch)
         model.train(was)
-        write_bytes(self.folder / "pictures" / f"epoch-{trainer.current_epoch + 1:04d}.png", png(picture))
+        write_whole(self.folder / "pictures" / f"epoch-{trainer.current_epoch + 1:04d}.png", png(picture))
         self._writer.add_image("batch", torch.from_numpy(picture), trainer.global_step, dataformats="HWC")
         self._writer.flush()
 

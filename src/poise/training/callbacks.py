@@ -10,10 +10,11 @@ from lightning.pytorch import LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from poise.training.files import Row, write_csv, write_text
+from poise.training.files import Row, write_csv
 from poise.training.hook import Hook
 from poise.training.module import Module
 from poise.training.signals import Interrupts
+from poise.writing import write_whole
 from poise.zoo import file as model_file
 
 PATIENCE = 5.0
@@ -184,7 +185,7 @@ class Journal(Hook):
         """Write the settings down, and begin to count."""
         self._begin = self.of(pl_module).elapsed
         if trainer.is_global_zero:
-            write_text(self.folder / "settings.json", json.dumps(self.settings, indent=2, default=str) + "\n")
+            write_whole(self.folder / "settings.json", (json.dumps(self.settings, indent=2, default=str) + "\n").encode())
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -3,7 +3,6 @@
 import base64
 import html
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import final
@@ -11,8 +10,9 @@ from typing import final
 import cv2
 import numpy as np
 
-from poise.errors import InputError, WriteError
+from poise.errors import InputError
 from poise.viz.draw import AnyPixels, Pixels
+from poise.writing import write_whole
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --soft: #60646c; --line: #e0e1e6; --ground: #fcfcfd; --card: #ffffff;
@@ -144,17 +144,8 @@ class Report:
         Raises:
             WriteError: The place cannot be written.
         """
-        target = Path(path)
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(self.html(), encoding="utf-8")
-            draft.replace(target)
-        except OSError as error:
-            if draft.exists():
-                draft.unlink()
-            raise WriteError(f"the report cannot be written to {str(target)!r}: {error.strerror or error}") from error
-        return target
+        write_whole(path, self.html().encode())
+        return Path(path)
 
 
 def _cell(value: str | float | int) -> str:

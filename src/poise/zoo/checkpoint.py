@@ -29,8 +29,11 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        code = [line.strip() for line in str(error).splitlines() if "GLOBAL" in line or "Unsupported class" in line]
+        if not code:
+            raise CheckpointError(f"{path} is no checkpoint of torch; was a web page saved in its place?") from error
         raise CheckpointError(
-            f"{path} holds more than weights and plain values, which is not read ({_first(error)})"
+            f"{path} holds more than weights and plain values, which is not read ({code[0][:200]})"
         ) from error
     except (RuntimeError, EOFError, BadZipFile, OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path} is truncated or no checkpoint of torch ({_first(error)}); fetch it again") from error
@@ -40,7 +43,7 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
 
 
 def _first(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
 
 
 def unwrap(state: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -54,7 +57,7 @@ def unwrap(state: Mapping[str, Any]) -> dict[str, Tensor]:
             return unwrap(state[key])
     weights: dict[str, Tensor] = {}
     for key, value in state.items():
-        if not isinstance(value, Tensor):
+        if not isinstance(value, Tensor) or not isinstance(key, str):
             raise CheckpointError(
                 f"the checkpoint has a {type(value).__name__} called {key!r}; expected weights, alone or under "
                 "'state_dict' or 'model'"

@@ -7,21 +7,21 @@ Loading calls no code but the network builders of this folder.
 import dataclasses
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from poise.codecs.base import from_plain, to_plain
-from poise.errors import CheckpointError, InputError, PoiseError, WriteError
+from poise.errors import CheckpointError, InputError, PoiseError
 from poise.models.topdown import Card, TopDown
 from poise.skeletons import Skeleton
-from poise.structures import Architecture, Preprocess
+from poise.structures import Architecture, CropRule, Preprocess
+from poise.writing import write_whole
 from poise.zoo.checkpoint import compare
 from poise.zoo.find import families
 
@@ -47,14 +47,7 @@ def save(model: TopDown, path: str | os.PathLike[str]) -> Path:
     if target.suffix != ".safetensors":
         raise InputError(f"a model file ends in .safetensors, not {target.suffix!r} ({target})")
     weights = {key: value.detach().cpu().contiguous() for key, value in model.network.state_dict().items()}
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".poise-", dir=target.parent) as folder:
-            draft = Path(folder) / target.name
-            save_file(weights, draft, metadata={"poise": json.dumps(describe(model))})
-            draft.replace(target)
-    except (OSError, SafetensorError) as error:
-        raise WriteError(f"the model cannot be written to {target} ({error}); choose another place") from error
+    write_whole(target, to_bytes(weights, metadata={"poise": json.dumps(describe(model))}))
     return target
 
 
@@ -83,7 +76,7 @@ def load(path: str | os.PathLike[str]) -> TopDown:
     try:
         values = json.loads(text)
         return _assemble(values, weights)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         if isinstance(error, PoiseError):
             raise CheckpointError(f"{source}: {error}") from error
         raise CheckpointError(f"the metadata of {source} cannot be understood ({error!r}); was it edited?") from error
@@ -121,11 +114,22 @@ def _assemble(values: Mapping[str, Any], weights: dict[str, Tensor]) -> TopDown:
     model = TopDown(
         network,
         from_plain(_tuples(values["codec"])),
-        Preprocess(**_tuples(values["preprocess"])),
+        _preprocess(values["preprocess"]),
         Skeleton(**_tuples(values["skeleton"])),
         Card(architecture=made, **card),
     )
     return model.eval()
+
+
+def _preprocess(values: Mapping[str, Any]) -> Preprocess:
+    """How views are cut; what cannot be is refused here and not in the middle of a prediction."""
+    made = Preprocess(**_tuples(values))
+    numbers = (made.padding, made.min_keypoint_score, made.oks_nms, *made.mean, *made.std)
+    three = len(made.mean) == len(made.std) == 3
+    words = made.crop in get_args(CropRule) and made.channels in ("rgb", "bgr") and isinstance(made.flip_test, bool)
+    if not (three and words and all(isinstance(n, int | float) for n in numbers) and min(made.padding, *made.std) > 0):
+        raise CheckpointError(f"its preprocessing cannot be: {made}")
+    return made
 
 
 def _network(made: Architecture, weights: dict[str, Tensor]) -> nn.Module:

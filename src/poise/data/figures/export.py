@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from poise.data.document import write_document
 from poise.data.figures.dataset import FigureDataset
 from poise.data.figures.scene import Scene
-from poise.data.writing import write_whole
 from poise.errors import WriteError
 from poise.skeletons import Skeleton
+from poise.writing import write_whole
 
 
 def write_coco(dataset: FigureDataset, folder: Path) -> Path:
