@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -39,6 +41,9 @@ def test_the_flags_are_the_recipes_and_the_runs(trained):
 
 def test_a_run_goes_on_without_naming_its_recipe_again(trained):
     assert main(["train", "--resume", str(trained), "--steps", "4"]) == 0
+    assert main(["train", "--resume", str(trained)]) == 0
+    command = json.loads((trained / "settings.json").read_text())["settings"]["command"]
+    assert command.count("--resume") <= 1
     assert (trained / "metrics.csv").read_text().count("\n") == 3
 
 
@@ -56,6 +61,57 @@ def test_a_wrong_flag_names_the_nearest(drawn, capsys):
     assert "--epochs" in capsys.readouterr().err
 
 
+def test_a_wrong_flag_names_the_nearest_also_where_a_required_one_lacks(capsys):
+    assert main(["train", "own", "--epoch=3"]) == 2
+    assert "no flag '--epoch'; did you mean '--epochs'" in capsys.readouterr().err
+    assert main(["train", "own", "--vall_share", "3"]) == 2
+    assert "'--val-share'" in capsys.readouterr().err
+
+
+def test_the_seed_decides_the_weights_a_network_begins_with(drawn, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "poise.training.fit.fit", lambda recipe, **flags: made.append(recipe.model.network.backbone.stem[0].weight)
+    )
+    for seed in (1, 1, 2):
+        assert main(words(drawn, "--out", tmp_path, "--seed", seed)) == 0
+    first, again, other = made
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_model_of_another_skeleton_is_a_start_and_what_is_kept_is_told(trained, tmp_path, capsys):
+    write_coco(FigureDataset(12, size=(96, 96), kind="animals"), tmp_path)
+    start = trained / "model.safetensors"
+    assert main(words(tmp_path, "--out", tmp_path / "tuned", "--start", start, "--steps", 1, "--freeze-epochs", 1)) == 0
+    old, new = load(start), load(tmp_path / "tuned" / "model.safetensors")
+    both = [name for name in new.skeleton.keypoints if name in old.skeleton.keypoints]
+    anew = [name for name in new.skeleton.keypoints if name not in both]
+    assert both
+    assert anew
+    text = capsys.readouterr().out
+    assert f"kept the backbone and {len(both)} keypoints of the head ({', '.join(both)})" in text
+    assert f"{len(anew)} start anew ({', '.join(anew)})" in text
+    for name, value in old.network.backbone.state_dict().items():
+        assert torch.equal(value, new.network.backbone.state_dict()[name]), name
+
+
+def test_two_processes_start_from_the_command_line(drawn, tmp_path):
+    command = [sys.executable, "-m", "poise.cli.main", *words(drawn, "--out", tmp_path / "two", "--epochs", 1)]
+    both = [*command, "--devices", "2", "--strategy", "ddp", "--precision", "fp32"]
+    done = subprocess.run(both, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("people to learn from") == 1
+    assert json.loads((tmp_path / "two" / "settings.json").read_text())["plan"]["world"] == 2
+
+
+def test_there_must_be_a_run_to_go_on_with(tmp_path, capsys):
+    assert main(["train", f"--resume={tmp_path / 'nowhere'}"]) == 1
+    assert "nowhere; --resume wants the folder of a run" in capsys.readouterr().err
+    assert main(["train", "--resume", str(tmp_path)]) == 1
+    assert "does not say which command made it" in capsys.readouterr().err
+
+
 def test_a_wrong_recipe_names_the_nearest(capsys):
     assert main(["train", "hrnt"]) == 1
     assert "did you mean 'hrnet'" in capsys.readouterr().err
@@ -68,6 +124,8 @@ def test_help_lists_the_recipes_and_each_shows_its_flags(capsys):
     text = capsys.readouterr().out
     assert "--val-share" in text
     assert "--minutes" in text
+    assert "--val-annotations PATH [PATH ...]" in text
+    assert "{None}" not in text
     assert "poise train own --annotations" in text
 
 

@@ -2,12 +2,16 @@
 
 import dataclasses
 import inspect
+import itertools
 import json
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from tyro.conf import arg
+
+from poise.cli._flags import wrong_flag
 from poise.errors import CheckpointError
 
 Maker = Callable[..., Any]
@@ -47,12 +51,19 @@ def run(words: Sequence[str]) -> int:
     words = [*_words_of(words), *words] if words[0].startswith("-") else list(words)
     name, rest = words[0], words[1:]
     maker = find(name)
+    shown = _flags(maker)
+    wrong = wrong_flag(rest, [field.name for field in dataclasses.fields(shown)])
+    if wrong:
+        sys.stderr.write(f"poise train {name}: {wrong}; poise train {name} --help shows all\n")
+        return 2
+    import torch
     import tyro
 
     try:
-        flags = vars(tyro.cli(_flags(maker), args=rest, prog=f"poise train {name}"))
+        flags = vars(tyro.cli(shown, args=rest, prog=f"poise train {name}"))
     except SystemExit as leave:  # tyro leaves after --help and after a wrong flag
         return int(leave.code or 0)
+    torch.manual_seed(flags["seed"])  # the weights a network begins with are drawn by the recipe
     ours, theirs = (set(inspect.signature(f).parameters) & set(flags) for f in (_train, maker))
     _train(maker(**{n: flags[n] for n in theirs}), words=words, **{n: flags[n] for n in ours})
     return 0
@@ -60,16 +71,21 @@ def run(words: Sequence[str]) -> int:
 
 def _words_of(words: Sequence[str]) -> list[str]:
     """The command of the run that is to go on."""
-    if "--resume" not in words[:-1]:
+    after = [b for a, b in itertools.pairwise(words) if a == "--resume"]
+    after += [word.removeprefix("--resume=") for word in words if word.startswith("--resume=")]
+    if not after:
         raise CheckpointError("poise train wants a recipe, or --resume RUN; poise train --help lists the recipes")
-    folder = Path(words[list(words).index("--resume") + 1])
+    folder = Path(after[-1])
+    if not folder.is_dir():
+        raise CheckpointError(f"there is no folder {folder}; --resume wants the folder of a run")
     try:
         kept = json.loads((folder / "settings.json").read_text(encoding="utf-8"))["settings"]["command"]
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"{folder} does not say which command made it ({error}); name the recipe and its flags"
         ) from error
-    return [str(word) for word in kept]
+    places = [i for i, word in enumerate(kept) if word == "--resume"]
+    return [str(word) for i, word in enumerate(kept) if i not in places and i - 1 not in places]
 
 
 def _flags(maker: Maker) -> type:
@@ -86,7 +102,20 @@ def _flags(maker: Maker) -> type:
 def _field(parameter: inspect.Parameter, hint: Any) -> tuple[str, Any, Any]:
     if parameter.default is inspect.Parameter.empty:
         return parameter.name, hint, dataclasses.field()
-    return parameter.name, hint, dataclasses.field(default=parameter.default)
+    metavar = _metavar(hint) if parameter.default is None else None
+    shown = Annotated[hint, arg(metavar=metavar)] if metavar else hint
+    return parameter.name, shown, dataclasses.field(default=parameter.default)
+
+
+def _metavar(hint: Any) -> str | None:
+    """What may stand after an optional flag: PATH for `Path | None`, PATH [PATH ...] for `list[Path] | None`."""
+    kinds = [part for part in typing.get_args(hint) if part is not type(None)]
+    listed = len(kinds) == 1 and typing.get_origin(kinds[0]) is list
+    each = typing.get_args(kinds[0])[0] if listed else kinds[0] if len(kinds) == 1 else None
+    if each not in (Path, int, float, str):
+        return None
+    name = each.__name__.upper()
+    return f"{name} [{name} ...]" if listed else name
 
 
 def _documented(maker: Maker) -> str:

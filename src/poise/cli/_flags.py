@@ -1,0 +1,23 @@
+"""Flags nobody has given: the nearest are named, also where tyro would only speak of those that lack."""
+
+from collections.abc import Sequence
+
+from poise.errors import unknown
+
+
+def wrong_flag(words: Sequence[str], names: Sequence[str]) -> str | None:
+    """What to say of the first word that begins with `--` and is no flag; None where all are.
+
+    Args:
+        words: Of the command line, after the command.
+        names: Of the arguments of the command.
+
+    >>> wrong_flag(["--epoch", "3"], ["epochs", "batch"])
+    "there is no flag '--epoch'; did you mean '--epochs'?"
+    """
+    flags = {f"--{name}".replace("_", "-") for name in names} | {"--help"}
+    for word in words:
+        flag = word.partition("=")[0].partition(".")[0].replace("_", "-")
+        if word.startswith("--") and not {flag, flag.replace("--no-", "--")} & flags:
+            return str(unknown("flag", flag, flags))
+    return None
