@@ -7,11 +7,6 @@ from poise.zoo.checkpoint import official_state
 from poise.zoo.file import load
 
 
-@pytest.fixture(autouse=True)
-def wide(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-
-
 def test_the_list_has_every_name_its_size_and_its_score(capsys):
     assert main(["zoo"]) == 0
     text = capsys.readouterr().out

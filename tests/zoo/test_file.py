@@ -94,6 +94,9 @@ def test_metadata_that_does_not_fit_is_refused(model, file):
         ({"codec": values["codec"] | {"keypoints": 3}}, "must agree"),
         (architecture(depth=34, channels=20), "missing"),
         (architecture(what=34), "cannot be understood"),
+        (architecture(depth=18, channels=-1), "cannot be understood"),
+        ({"preprocess": values["preprocess"] | {"crop": "square"}}, "cannot be"),
+        ({"preprocess": values["preprocess"] | {"std": [0.2, 0.2, 0.0]}}, "preprocessing cannot be"),
     ]
     for change, message in wrong:
         edit(file, **(values | change))

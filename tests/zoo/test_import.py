@@ -106,3 +106,17 @@ def test_missing_and_foreign_files_are_refused(tmp_path):
     torch.save(torch.zeros(3), tmp_path / "tensor.pth")
     with pytest.raises(CheckpointError, match="expected a dictionary"):
         read_checkpoint(tmp_path / "tensor.pth")
+
+
+@pytest.mark.parametrize("content", [b"<!DOCTYPE html><html>", b"hello", b""])
+def test_a_file_that_is_no_checkpoint_is_not_called_code(tmp_path, content):
+    path = tmp_path / "page.pth"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="no checkpoint of torch"):
+        read_checkpoint(path)
+
+
+def test_weights_without_names_are_refused(tmp_path):
+    torch.save({1: torch.zeros(1)}, tmp_path / "numbers.pth")
+    with pytest.raises(CheckpointError, match="expected a dictionary of weights by name"):
+        read_checkpoint(tmp_path / "numbers.pth")

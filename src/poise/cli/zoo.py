@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from poise.zoo.release import Release
 
 
+WIDE = 160
+"""Columns of the table where nobody says how many there are."""
+
+
 def run(
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = "",
     /,
@@ -33,6 +37,8 @@ def run(
     from poise.errors import InputError
 
     console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, WIDE)  # in a pipe or file a row of the table is one line
     if name:
         _show(name, console)
     elif fetch is None:

@@ -37,8 +37,8 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
         ) from error
     except (RuntimeError, EOFError, BadZipFile, OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path} is truncated or no checkpoint of torch ({_first(error)}); fetch it again") from error
-    if not isinstance(found, Mapping):
-        raise CheckpointError(f"{path} holds a {type(found).__name__}; expected a dictionary of weights")
+    if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
+        raise CheckpointError(f"{path} holds a {type(found).__name__}; expected a dictionary of weights by name")
     return found
 
 
@@ -57,7 +57,7 @@ def unwrap(state: Mapping[str, Any]) -> dict[str, Tensor]:
             return unwrap(state[key])
     weights: dict[str, Tensor] = {}
     for key, value in state.items():
-        if not isinstance(value, Tensor) or not isinstance(key, str):
+        if not isinstance(value, Tensor):
             raise CheckpointError(
                 f"the checkpoint has a {type(value).__name__} called {key!r}; expected weights, alone or under "
                 "'state_dict' or 'model'"
