@@ -9,12 +9,12 @@ from poise.transforms.jitter import Augmentation
 from poise.zoo.simple_baselines import poseresnet
 
 AP = {
-    (50, 256): 0.704,
-    (50, 384): 0.722,
-    (101, 256): 0.714,
-    (101, 384): 0.736,
-    (152, 256): 0.720,
-    (152, 384): 0.743,
+    (50, (256, 192)): 0.704,
+    (50, (384, 288)): 0.722,
+    (101, (256, 192)): 0.714,
+    (101, (384, 288)): 0.736,
+    (152, (256, 192)): 0.720,
+    (152, (384, 288)): 0.743,
 }
 """On COCO val2017 with a detector's boxes (person AP 56.4) and the flip test, from the release's page."""
 
@@ -42,7 +42,7 @@ def simple_baseline(
         size: Height and width of the views.
         pretrained: Start the backbone from ImageNet weights, as the authors did.
     """
-    expected = {"coco-val2017/AP": AP[depth, size[0]]} if (depth, size[0]) in AP else {}
+    expected = {"coco-val2017/AP": AP[depth, size]} if (depth, size) in AP else {}
     return Recipe(
         name="simple_baseline",
         model=poseresnet(depth, size=size, pretrained=pretrained),
