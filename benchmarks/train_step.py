@@ -2,9 +2,9 @@
 
     python benchmarks/train_step.py [--name hrnet_w32_coco_256x192] [--batch 8] [--rounds 5] [--threads 2] [--device cpu]
 
-Both sides run turn about in one process, with Adam, and the quickest round of each counts, so that neighbours on the machine
-disturb both alike. Exit code 1 below the wanted ratio. A CPU with bfloat16 but without matrix units (AMX) multiplies at most
-twice as fast in it; the wanted ratio needs AMX, or a GPU.
+One side is what `poise train` computes, with its fused Adam; both run turn about in one process, and the quickest round of
+each counts, so that neighbours on the machine disturb both alike. Exit code 1 below the wanted ratio. A CPU with bfloat16 but
+without matrix units (AMX) multiplies at most twice as fast in it; the wanted ratio needs AMX, or a GPU.
 """
 
 import sys
@@ -29,11 +29,12 @@ class Setting:
     title: str
     precision: Precision
     layout: torch.memory_format
+    fused: bool | None
 
 
 SETTINGS = (
-    Setting("fp32 eager", "fp32", torch.contiguous_format),
-    Setting("bf16 channels-last", "bf16", torch.channels_last),
+    Setting("fp32 eager", "fp32", torch.contiguous_format, fused=None),
+    Setting("bf16 channels-last", "bf16", torch.channels_last, fused=True),
 )
 
 
@@ -51,7 +52,7 @@ def step_of(setting: Setting, name: str, count: int, device: torch.device) -> Ca
     model = build(name).train().to(device).to(memory_format=setting.layout)
     drawn = drawn_batch(count, model.codec.size, model.codec.keypoints).to(device)
     batch = replace(drawn, images=drawn.images.contiguous(memory_format=setting.layout))
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=setting.fused)
 
     def step() -> None:
         with autocast(device, setting.precision):
