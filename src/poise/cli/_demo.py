@@ -57,10 +57,10 @@ def clear(out: Path) -> None:
         raise WriteError(f"the folder {out} cannot be written ({error.strerror or error}); give another with --out") from error
 
 
-def with_progress(indices: Iterable[int], total: int) -> Iterable[int]:
-    """The same indices, with a progress bar on stderr where that is a terminal."""
+def with_progress(samples: Iterable[Sample], total: int) -> Iterable[Sample]:
+    """The same samples, with a progress bar on stderr where that is a terminal."""
     console = Console(stderr=True)
-    return track(indices, description="drawing", total=total, console=console, disable=not console.is_terminal, transient=True)
+    return track(samples, description="drawing", total=total, console=console, disable=not console.is_terminal, transient=True)
 
 
 def draw_test(out: Path, count: int, *, seed: int) -> Path:

@@ -1,16 +1,23 @@
 """A data set held in memory, for small ones that are slow to make."""
 
-from collections.abc import Callable, Iterable
+import os
+import pickle
+from collections.abc import Callable, Iterable, Iterator
 from typing import final
 
+import cv2
 from jaxtyping import UInt8
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from poise.data.base import Dataset
 from poise.structures import Key, Labels, Sample
 
-Watch = Callable[[Iterable[int], int], Iterable[int]]
-"""Sees the index of every sample as it is made, and is told how many there will be; for progress bars."""
+Watch = Callable[[Iterable[Sample], int], Iterable[Sample]]
+"""Sees every sample as it is made, and is told how many there will be; for progress bars."""
+
+FEW = 500
+"""Samples that are made faster than processes start."""
 
 
 @final
@@ -19,13 +26,17 @@ class Kept(Dataset):
 
     Args:
         dataset: What to keep; its images must fit into memory (a 256x256 image takes 0.2 MB).
-        watch: Sees every index as its sample is made.
+        processes: How many make them at a time; by default as many as there are cores, and none beside this one for few
+            samples.
+        watch: Sees every sample as it is made.
     """
 
-    def __init__(self, dataset: Dataset, *, watch: Watch | None = None) -> None:
+    def __init__(self, dataset: Dataset, *, processes: int | None = None, watch: Watch | None = None) -> None:
         self.skeleton = dataset.skeleton
-        indices: Iterable[int] = range(len(dataset))
-        self._samples = [dataset[i] for i in (watch(indices, len(dataset)) if watch else indices)]
+        if processes is None:
+            processes = 0 if len(dataset) < FEW else (os.cpu_count() or 1)
+        made = _made(dataset, processes if processes > 1 else 0)
+        self._samples = list(watch(made, len(dataset)) if watch else made)
 
     def __len__(self) -> int:
         """How many images."""
@@ -46,3 +57,14 @@ class Kept(Dataset):
     def __getitem__(self, index: int) -> Sample:
         """The kept sample."""
         return self._samples[index]
+
+
+def _made(dataset: Dataset, processes: int) -> Iterator[Sample]:
+    """The samples in their order."""
+    if not processes:
+        yield from (dataset[i] for i in range(len(dataset)))
+        return
+    cv2.setNumThreads(1)  # a process that forks while OpenCV's threads wait leaves its children without them
+    # As bytes: tensors would each take a file descriptor, of which there are about a thousand.
+    loader: Iterable[bytes] = DataLoader(dataset, batch_size=None, num_workers=processes, collate_fn=pickle.dumps)  # type: ignore[arg-type]
+    yield from map(pickle.loads, loader)
