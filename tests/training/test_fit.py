@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 from poise.codecs.udp import UDPGaussian
-from poise.errors import CheckpointError, ImageError, InputError, TrainingError, WriteError
+from poise.errors import CheckpointError, ImageError, InputError, TrainingError, UnknownName, WriteError
 from poise.models.topdown import TopDown
 from poise.training import callbacks
 from poise.training import module as module_file
@@ -225,6 +225,11 @@ def test_numbers_a_run_cannot_have_are_refused(tiny, tmp_path, flag):
     with pytest.raises(InputError, match=f"cannot be trained with .*{next(iter(flag))}"):
         fit(tiny.recipe(), out=tmp_path, console=silent(), **(HERE | flag))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_strategy_nobody_has_names_the_nearest(tiny, tmp_path):
+    with pytest.raises(UnknownName, match="did you mean 'ddp'"):
+        fit(tiny.recipe(), out=tmp_path, strategy="dpd", console=silent(), **HERE)
 
 
 def test_a_run_goes_on_with_the_batch_and_seed_it_began_with(tiny, tmp_path):

@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
 
+from poise.errors import unknown
 from poise.models.topdown import TopDown
 from poise.training.checkpoint import AtomicIO
 from poise.training.plan import Plan
@@ -53,7 +54,14 @@ def trainer(recipe: Recipe, plan: Plan, callbacks: Sequence[Callback], *, device
 
 
 def _strategy(model: TopDown, plan: Plan, name: str) -> Any:
-    """Lightning's by name; for DDP it is found out whether some weights take no part, which DDP must know."""
+    """Lightning's by name; for DDP it is found out whether some weights take no part, which DDP must know.
+
+    Raises:
+        UnknownName: Lightning has no such strategy.
+    """
+    known = ("auto", *StrategyRegistry.available_strategies())
+    if name not in known:
+        raise unknown("strategy", name, known)
     if plan.world == 1 or name not in ("auto", "ddp"):
         return name
     return DDPStrategy(find_unused_parameters=idle(model))
