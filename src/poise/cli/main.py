@@ -78,6 +78,14 @@ def _run(name: str, words: list[str]) -> int:
     command = getattr(importlib.import_module(f"poise.cli.{file}"), function)
     if file == "train":  # its flags depend on the recipe, which stands among its words
         return int(command(words) or 0)
+    import inspect
+
+    from poise.cli._flags import wrong_flag
+
+    flags = [p.name for p in inspect.signature(command).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    if wrong := wrong_flag(words, flags):
+        sys.stderr.write(f"poise {name}: {wrong}\n")
+        return 2
     import tyro
 
     try:
