@@ -5,6 +5,7 @@ from poise.data.figures import FigureDataset
 from poise.data.kept import Kept
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine of one core
 @pytest.mark.parametrize("processes", [0, 2])
 def test_kept_samples_are_those_of_the_data_set_in_its_order(processes):
     drawn = FigureDataset(5, size=(48, 48), seed=4)

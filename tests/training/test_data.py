@@ -75,6 +75,7 @@ def test_a_parcel_is_channels_last_and_knows_its_people(views):
     assert parcel.to("cpu").places == (4, 1)
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine of one core
 def test_workers_give_the_same_parcels(views):
     alone = list(loader(views, Order(6, 2, seed=1), workers=0, pin=False))
     helped = list(loader(views, Order(6, 2, seed=1), workers=2, pin=False))

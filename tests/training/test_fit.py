@@ -119,6 +119,7 @@ def test_ctrl_c_within_a_long_validation_does_not_wait_for_its_end(tiny, whole, 
     assert [row["val/loss"] for row in again.history] == [row["val/loss"] for row in whole[0].history]
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine of one core
 def test_the_number_of_workers_changes_nothing(tiny, whole, tmp_path):
     other = fit(tiny.recipe(), out=tmp_path, console=silent(), **(HERE | {"workers": 2}))
     assert same(other.model, whole[0].model)

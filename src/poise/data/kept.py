@@ -1,6 +1,5 @@
 """A data set held in memory, for small ones that are slow to make."""
 
-import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from typing import final
@@ -11,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from poise.data.base import Dataset
+from poise.machine import cores
 from poise.structures import Key, Labels, Sample
 
 Watch = Callable[[Iterable[Sample], int], Iterable[Sample]]
@@ -34,7 +34,7 @@ class Kept(Dataset):
     def __init__(self, dataset: Dataset, *, processes: int | None = None, watch: Watch | None = None) -> None:
         self.skeleton = dataset.skeleton
         if processes is None:
-            processes = 0 if len(dataset) < FEW else (os.cpu_count() or 1)
+            processes = 0 if len(dataset) < FEW else cores()
         made = _made(dataset, processes if processes > 1 else 0)
         self._samples = list(watch(made, len(dataset)) if watch else made)
 

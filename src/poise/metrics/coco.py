@@ -24,8 +24,11 @@ NUMBERS = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl
 Truth = Mapping[str, Any]
 """What stands in a COCO annotation file: images, annotations, categories."""
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 """A result: image_id, category_id, keypoints (flat x, y, score), score."""
+
+READ = {"image_id", "category_id", "keypoints", "score"}
+"""The fields of a result that the protocol reads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +181,7 @@ def _people(truth: Truth, of: Mapping[int, Skeleton]) -> list[dict[str, Any]]:
         keypoints = found.get("keypoints") or [0] * (3 * k)
         if len(keypoints) != 3 * k:
             raise SkeletonMismatch(f"{where} has {len(keypoints) / 3:g} keypoints and skeleton {of[category].name!r} has {k}")
+        counted = found.get("num_keypoints")
         people.append(
             {
                 "id": number,
@@ -186,7 +190,7 @@ def _people(truth: Truth, of: Mapping[int, Skeleton]) -> list[dict[str, Any]]:
                 "bbox": found["bbox"],
                 "area": found["area"],
                 "iscrowd": int(found.get("iscrowd") or 0),
-                "num_keypoints": found.get("num_keypoints", sum(v > 0 for v in keypoints[2::3])),
+                "num_keypoints": sum(v > 0 for v in keypoints[2::3]) if counted is None else counted,
                 "keypoints": keypoints,
             }
         )
@@ -198,8 +202,9 @@ def _poses(truth: Truth, results: Sequence[Row], of: Mapping[int, Skeleton]) -> 
     strange = sorted({row["image_id"] for row in results} - known)
     if strange:
         raise AnnotationError(f"results are for images {strange[:5]} that the annotations do not list; is it another file?")
-    poses = [{name: row[name] for name in ("image_id", "category_id", "keypoints", "score")} for row in results]
-    poses = [pose for pose in poses if pose["category_id"] in of]
+    # Other fields go, for hotcoco would read a bbox; rows without any stay as they are: copies cost most of the time.
+    chosen = (row for row in results if row["category_id"] in of)
+    poses: list[dict[str, Any]] = [row if row.keys() == READ else {name: row[name] for name in READ} for row in chosen]
     wrong = next((p for p in poses if len(p["keypoints"]) != 3 * len(of[p["category_id"]])), None)
     if wrong is not None:
         k = len(of[wrong["category_id"]])
@@ -241,7 +246,8 @@ def _score(
         chosen = [person for person in people if person["category_id"] in group]
         categories = [{"id": i, "name": names[i]} for i in group]
         gt = hotcoco.COCO({"images": ids, "annotations": chosen, "categories": categories})
-        dt = gt.load_res([pose for pose in poses if pose["category_id"] in group])
+        of_group = poses if len(group) == len(of) else [pose for pose in poses if pose["category_id"] in group]
+        dt = gt.load_res(of_group)
         run = hotcoco.COCOeval(gt, dt, "keypoints")
         run.params.kpt_oks_sigmas = list(sigmas)
         if images is not None:

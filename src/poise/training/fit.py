@@ -1,6 +1,5 @@
 """Train a recipe: `fit(recipe, out=folder)`."""
 
-import os
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from safetensors.torch import load_file
 
 from poise import __version__
 from poise.errors import InputError, TrainingError, WriteError
+from poise.machine import cores
 from poise.models.device import choose_device, choose_precision
 from poise.models.topdown import TopDown
 from poise.training.boards import Boards
@@ -170,8 +170,8 @@ def _workers(world: int) -> int:
 
     One worker reads and cuts 300 people a second from images of 200 pixels; two cores train our small networks on 50 to 100.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(8, cores // world - 1))
+    there = cores()
+    return max(1, min(8, there // world - 1))
 
 
 def _views(recipe: Recipe, plan: Plan) -> tuple[Views, Views | None]:
