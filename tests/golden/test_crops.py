@@ -8,7 +8,7 @@ import torch
 
 from poise.geometry import apply, from_xywh, invert, mirror
 from poise.structures import Labels, Preprocess
-from poise.transforms.crop import Frame, frame, frame_warp, widened
+from poise.transforms.crop import Frame, frame, frame_warp, well_centred, widened
 from poise.transforms.cut import mirrored
 from poise.transforms.half_body import half_body
 from poise.transforms.render import normalise, resample
@@ -169,3 +169,14 @@ def test_half_bodies_are_the_releases(golden_file, rule, name, prefer_upper):
         if found is not None:
             got = [*found.centre, *(v / STD for v in found.extent)]
             np.testing.assert_allclose(got, z[f"{rule}_{name}_cs"][i], rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.golden("functions/t06_halfbody_select*.npz")
+def test_people_off_the_middle_are_left_out_as_in_the_release(golden_file):
+    z = np.load(golden_file)
+    kept = []
+    for joints, vis, centre, scale in zip(z["sel_joints"], z["sel_vis"], z["sel_center"], z["sel_scale"], strict=True):
+        seen = Frame(tuple(centre.tolist()), tuple((scale * STD).tolist()))
+        kept.append(well_centred(seen, torch.from_numpy(joints[:, :2]), torch.from_numpy(vis[:, 0]).long()))
+    assert 0 < sum(kept) < len(kept)
+    np.testing.assert_array_equal(kept, z["sel_keep"])

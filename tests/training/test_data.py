@@ -101,3 +101,13 @@ def test_unreadable_images_in_a_row_stop_the_run(views, tiny, monkeypatch):
     monkeypatch.setattr(tiny.Dots, "image", image)
     with pytest.raises(ImageError, match=r"10 images in a row.*dots-2\.png is gone"):
         views[(0, 2)]
+
+
+def test_people_off_the_middle_can_be_left_out(tiny):
+    cutter = Cutter((64, 64), Preprocess(), tiny.DOTS)
+    dots = tiny.Dots(2000)
+    everybody, chosen = Views(dots, cutter, seed=0), Views(dots, cutter, seed=0, select=True)
+    off = {p for p in everybody.people if p not in chosen.people}
+    assert 0 < len(chosen) < len(everybody) == 2000
+    distance = {p: (dots.labels(p[0]).xy[0].mean(dim=0) - 31.5).norm().item() for p in everybody.people}
+    assert max(distance[p] for p in chosen.people) <= min(distance[p] for p in off)

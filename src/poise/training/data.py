@@ -73,16 +73,21 @@ class Views(TorchDataset[Cut]):
         dataset: Where the people are.
         cutter: Cuts them.
         seed: Of all chances.
+        select: Leave out people whose keypoints lie off the middle of their view.
 
     Raises:
         InputError: The data set has nobody to train on.
     """
 
-    def __init__(self, dataset: Dataset, cutter: Cutter, *, seed: int) -> None:
+    def __init__(self, dataset: Dataset, cutter: Cutter, *, seed: int, select: bool = False) -> None:
         self.dataset = dataset
         self.cutter = cutter
         self.seed = seed
         self.people = dataset.people()
+        if self.people and select:
+            self.people = [(i, person) for i, person in self.people if cutter.centred(dataset.labels(i), person)]
+            if not self.people:
+                raise InputError("nobody's keypoints lie around the middle of the box; train without select")
         if not self.people:
             raise InputError(
                 f"none of the {len(dataset)} images has a person with a labelled keypoint and a box of positive size; "

@@ -179,7 +179,7 @@ def _views(recipe: Recipe, plan: Plan) -> tuple[Views, Views | None]:
     cutter = Cutter(model.codec.size, model.preprocess, model.skeleton)
     random = Cutter(model.codec.size, model.preprocess, model.skeleton, recipe.augmentation)
     val = Views(recipe.val, cutter, seed=plan.seed) if recipe.val is not None else None
-    return Views(recipe.train, random, seed=plan.seed), val
+    return Views(recipe.train, random, seed=plan.seed, select=recipe.select), val
 
 
 def _open(folder: Path, *, new: bool) -> None:

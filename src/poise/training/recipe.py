@@ -83,6 +83,7 @@ class Recipe:
         clip: Largest norm of the gradient; None for any.
         best: Score that says which model is best; more is better.
         freeze_epochs: Epochs in which the backbone stays as it is.
+        select: Whether to leave out people whose keypoints lie off the middle of their box, as HRNet's release can.
         expected: Scores the recipe should reach, by name.
         notes: In words.
         settings: How to make this recipe again: its name and arguments. Filled by `recipes.find`.
@@ -102,6 +103,7 @@ class Recipe:
     clip: float | None = None
     best: str = "pck@0.1"
     freeze_epochs: int = 0
+    select: bool = False
     expected: Mapping[str, float] = field(default_factory=dict)
     notes: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)

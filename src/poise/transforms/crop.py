@@ -5,10 +5,11 @@ on the pixels of the view. The releases differ in both: by a pixel in the centre
 DARK), by which axes they scale (HRNet and DARK only look at the width), by the sense of a rotation.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.dims import Size
@@ -92,6 +93,20 @@ def crop_warp(rule: CropRule, box: Float[Tensor, "4"], *, size: Size, padding: f
         BoxError: The box is not finite or has no extent.
     """
     return frame_warp(rule, frame(rule, box, size=size, padding=padding), size=size)
+
+
+def well_centred(seen: Frame, xy: Float[Tensor, "k 2"], visible: Int64[Tensor, " k"]) -> bool:
+    """Whether a person's labelled keypoints lie around the middle of the frame (golden t06; HRNet's `SELECT_DATA`).
+
+    The distance of their mean from the centre, in a fifth of the frame's size, may be the less the more keypoints there are.
+    """
+    labelled = visible > 0
+    count = int(labelled.sum())
+    if count == 0:
+        return False
+    x, y = xy[labelled].double().mean(dim=0).tolist()
+    squared = (x - seen.centre[0]) ** 2 + (y - seen.centre[1]) ** 2
+    return math.exp(-squared / (2 * 0.2**2 * seen.extent[0] * seen.extent[1])) > 0.0125 * count + 0.4375
 
 
 def whole_image_warp(image: Size, size: Size) -> Warp:

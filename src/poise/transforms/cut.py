@@ -14,7 +14,7 @@ from poise.geometry import Warp, apply, mirror
 from poise.skeletons import Skeleton
 from poise.structures import Labels, Preprocess, Sample, View
 from poise.transforms.colour import colour_matrix, recolour
-from poise.transforms.crop import Frame, aspect, crop_warp, frame, frame_warp
+from poise.transforms.crop import Frame, aspect, crop_warp, frame, frame_warp, well_centred
 from poise.transforms.half_body import half_body
 from poise.transforms.jitter import Augmentation, Draw
 from poise.transforms.render import normalise, render, resample
@@ -68,6 +68,11 @@ class Cutter:
             pixels = recolour(pixels, colour_matrix(self.augmentation.colour, generator))
         moved = mirrored(labels, self.skeleton.flip) if draw.flip else labels
         return self._view(sample, moved, warp, normalise(pixels, self.preprocess), person=person)
+
+    def centred(self, labels: Labels, person: int) -> bool:
+        """Whether the person's keypoints lie around the middle of the view without augmentation (`well_centred`)."""
+        seen = frame(self.preprocess.crop, labels.boxes[person], size=self.size, padding=self.preprocess.padding)
+        return well_centred(seen, labels.xy[person], labels.visible[person])
 
     def box(self, image: UInt8[Tensor, "3 H W"], box: Float[Tensor, "4"]) -> tuple[Float[Tensor, "3 h w"], Warp]:
         """The normalised view of a box x0 y0 x1 y1 of an image, and its warp.
