@@ -42,7 +42,7 @@ def drawn(*, people: int, checked: int, epochs: int, seed: int, size: tuple[int,
         batch=32,
         # The test is drawn as the training is, so every drawing is a new view already; little is added.
         augmentation=Augmentation(scale=0.05, rotation=5.0, rotation_probability=0.3),
-        optimizer=Optimizer("adamw", rate=6e-3, decay=0.05),
+        optimizer=Optimizer("adamw", rate=1e-2, decay=0.05),
         schedule=Schedule("cosine", warmup_steps=100, over_time=True),
         average=0.99,
         clip=1.0,
