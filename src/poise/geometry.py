@@ -129,12 +129,6 @@ def box_area(boxes: Boxes) -> Float[Tensor, " n"]:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
-def clip_boxes(boxes: Boxes, size: Size) -> Boxes:
-    """Boxes cut at the edges of an image of `size` (h, w)."""
-    h, w = size
-    return torch.stack([boxes[:, i].clamp(0, (w, h)[i % 2]) for i in range(4)], dim=1)
-
-
 def boxes_around(xy: Float[Tensor, "n k 2"], known: torch.Tensor) -> Boxes:
     """The smallest box around the points that are `known` (bool, n k); all zero where there is none."""
     low = torch.where(known[..., None], xy, torch.inf).amin(dim=1)

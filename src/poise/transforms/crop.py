@@ -8,13 +8,12 @@ DARK), by which axes they scale (HRNet and DARK only look at the width), by the 
 import math
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.dims import Size
 from poise.errors import BoxError
-from poise.geometry import Warp, identity, rotation, scaling, translation
+from poise.geometry import Warp, rotation, scaling, translation
 from poise.structures import CropRule
 
 
@@ -107,11 +106,3 @@ def well_centred(seen: Frame, xy: Float[Tensor, "k 2"], visible: Int64[Tensor, "
     x, y = xy[labelled].double().mean(dim=0).tolist()
     squared = (x - seen.centre[0]) ** 2 + (y - seen.centre[1]) ** 2
     return math.exp(-squared / (2 * 0.2**2 * seen.extent[0] * seen.extent[1])) > 0.0125 * count + 0.4375
-
-
-def whole_image_warp(image: Size, size: Size) -> Warp:
-    """The warp that shows a whole image in a view, as large as it fits, centred."""
-    if image == size:
-        return identity()
-    corners = torch.tensor([0.0, 0.0, image[1] - 1.0, image[0] - 1.0])
-    return crop_warp("unbiased", corners, size=size, padding=1.0)
