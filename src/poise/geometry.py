@@ -73,11 +73,6 @@ def _matrix(rows: list[list[float]]) -> Warp:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def identity() -> Warp:
-    """The warp that moves nothing."""
-    return torch.eye(3, dtype=torch.float64)
-
-
 def translation(x: float, y: float) -> Warp:
     """Move by (x, y) pixels."""
     return _matrix([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
