@@ -218,7 +218,16 @@ class Preprocess:
 
 @dataclass(frozen=True)
 class Architecture:
-    """How to build a network again: a builder's name (`file:function` under `poise.zoo`) and its plain arguments."""
+    """How to build a network again.
+
+    Attributes:
+        builder: Its name, `file:function` under `poise.zoo`.
+        arguments: Of the builder, plain values.
+        cells: Of the maps (h, w) that vectors are read off; None where the codec reads maps.
+        vectors: Lengths of those vectors.
+    """
 
     builder: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    cells: Size | None = None
+    vectors: tuple[int, ...] = ()

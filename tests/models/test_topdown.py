@@ -24,9 +24,9 @@ def batch_of(views: int = 3) -> Batch:
 def test_loss_and_keypoints_are_computed_in_float32_inside_autocast():
     model, batch = model_of(), batch_of()
     output = model(batch.images).detach()
-    plain_loss, plain_points = model.compare(output, batch), model.read(output)
+    plain_loss, plain_points = model.compare([output], batch), model.read(output)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss, points = model.compare(output, batch), model.read(output)
+        loss, points = model.compare([output], batch), model.read(output)
     assert loss.dtype == torch.float32
     assert torch.equal(loss, plain_loss)
     assert torch.equal(points.xy, plain_points.xy)

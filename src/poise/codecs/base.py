@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -22,6 +22,8 @@ from poise.structures import Points
 @dataclass(frozen=True)
 class InstanceCodec(ABC):
     """Codec for views of ONE person. Batched, on the device of its input.
+
+    An output is one tensor: maps (b c h w), or vectors (b k n) where `vectors` says so.
 
     Laws, checked for every file of this folder:
 
@@ -44,9 +46,6 @@ class InstanceCodec(ABC):
     cells: Size
     keypoints: int
 
-    head: ClassVar[Literal["maps"]] = "maps"
-    """The kind of head this codec needs."""
-
     def __post_init__(self) -> None:
         """Refuse sizes without extent."""
         if min(*self.size, *self.cells, self.keypoints) < 1:
@@ -63,7 +62,15 @@ class InstanceCodec(ABC):
     @property
     @abstractmethod
     def channels(self) -> int:
-        """Channels the head must give."""
+        """Maps the network must give."""
+
+    @property
+    def vectors(self) -> tuple[int, ...]:
+        """Lengths of the vectors this codec reads of each keypoint, made from its map (`nn.heads.readout`); none for maps.
+
+        Vectors stand one after another in an output of shape (b, k, their sum).
+        """
+        return ()
 
     @property
     @abstractmethod
@@ -76,25 +83,25 @@ class InstanceCodec(ABC):
         return {}
 
     @abstractmethod
-    def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b c h w"]:
+    def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b ..."]:
         """What a network without fault would answer for keypoints at `xy` (input pixels), all of them labelled."""
 
     @abstractmethod
     def loss(
-        self, output: Float[Tensor, "b c h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
+        self, output: Float[Tensor, "b ..."], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
     ) -> Float[Tensor, ""]:
         """How far an answer is from the labels. `visible`: 0 not labelled, 1 hidden, 2 in sight."""
 
     @abstractmethod
-    def decode(self, output: Float[Tensor, "b c h w"]) -> Points:
+    def decode(self, output: Float[Tensor, "b ..."]) -> Points:
         """Positions (input pixels) and scores. Non-finite scores come back as 0, with the highest cell."""
 
     @abstractmethod
-    def unflip(self, output: Float[Tensor, "b c h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b c h w"]:
+    def unflip(self, output: Float[Tensor, "b ..."], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b ..."]:
         """The answer for a mirrored view, as an answer for the view itself. `flip` is `Skeleton.flip`."""
 
     @abstractmethod
-    def picture(self, output: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h w"]:
+    def picture(self, output: Float[Tensor, "b ..."]) -> Float[Tensor, "b k h w"]:
         """Maps for people to look at, 0..1."""
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from poise.dims import Size
 from poise.errors import InputError
+from poise.nn.heads.readout import Readout
 
 Feature: TypeAlias = Float[Tensor, "b _ _ _"]
 """One feature map of a batch; every map has its own channels and cells."""
@@ -42,23 +43,31 @@ class Head(nn.Module, ABC):
     final: nn.Conv2d
 
     @abstractmethod
-    def forward(self, features: list[Feature]) -> Feature:
-        """What the codec reads."""
+    def forward(self, features: list[Feature]) -> Feature | list[Feature]:
+        """What the codec reads; or a list of answers, of which it reads the last and the others only make losses."""
 
 
 @final
 class Network(nn.Module):
-    """A backbone and a head that fits it."""
+    """A backbone, a head that fits it, and what turns the head's last maps into vectors where the codec reads those.
+
+    Attributes:
+        readout: None where the codec reads maps; set when network and codec are joined.
+    """
 
     def __init__(self, backbone: Backbone, head: Head) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.readout: Readout | None = None
 
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Feature:
-        """What the codec reads, for normalised views."""
-        output: Tensor = self.head(self.backbone(images))
-        return output
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Feature | list[Feature] | Float[Tensor, "b k n"]:
+        """What the codec reads, for normalised views; or a list that ends with it."""
+        answer: Tensor | list[Tensor] = self.head(self.backbone(images))
+        if self.readout is None:
+            return answer
+        vectors: Tensor = self.readout(answer if isinstance(answer, Tensor) else answer[-1])
+        return vectors
 
 
 def check_size(size: Size, multiple: int, what: str) -> None:

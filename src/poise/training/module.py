@@ -169,9 +169,9 @@ class Module(LightningModule):
     def validation_step(self, parcel: Parcel, batch_idx: int) -> None:
         """Find the keypoints of a batch, in pixels of the images."""
         model, batch = self.best_model, parcel.batch
-        output = model(batch.images)
-        loss = model.compare(output, batch)
-        points = model.read(output)
+        outputs = model.outputs(batch.images)
+        loss = model.compare(outputs, batch)
+        points = model.read(outputs[-1])
         self._val_loss.append((float(loss), len(batch)))
         self._found.update(Found.rows(points, batch, parcel.places))
         self.unreadable.update(dict.fromkeys(parcel.bad))

@@ -69,9 +69,9 @@ def _strategy(model: TopDown, plan: Plan, name: str) -> Any:
 
 def idle(model: TopDown) -> bool:
     """Whether some weights get no gradient (HRNet computes branches that nobody reads)."""
-    network = copy.deepcopy(model.network).train()
-    network(torch.zeros(2, 3, *model.codec.size)).sum().backward()
-    return any(p.grad is None for p in network.parameters())
+    spare = copy.deepcopy(model).train()
+    torch.autograd.backward([output.sum() for output in spare.outputs(torch.zeros(2, 3, *model.codec.size))])
+    return any(p.grad is None for p in spare.parameters())
 
 
 def rank_of_process() -> int:

@@ -8,20 +8,23 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
-from torch import Tensor, nn
+from torch import Tensor
 
 from poise.codecs.base import from_plain, to_plain
 from poise.errors import CheckpointError, InputError, PoiseError
 from poise.models.topdown import Card, TopDown
+from poise.nn.base import Network
 from poise.skeletons import Skeleton
 from poise.structures import Architecture, CropRule, Preprocess
 from poise.writing import write_whole
+from poise.zoo.assemble import with_readout
 from poise.zoo.checkpoint import compare
 from poise.zoo.find import families
 
@@ -57,6 +60,7 @@ def describe(model: TopDown) -> dict[str, Any]:
         "format": FORMAT,
         "skeleton": dataclasses.asdict(model.skeleton),
         "codec": to_plain(model.codec),
+        "deep": [to_plain(codec) for codec in model.deep],
         "preprocess": dataclasses.asdict(model.preprocess),
         "card": dataclasses.asdict(model.card),
     }
@@ -117,6 +121,7 @@ def _assemble(values: Mapping[str, Any], weights: dict[str, Tensor]) -> TopDown:
         _preprocess(values["preprocess"]),
         Skeleton(**_tuples(values["skeleton"])),
         Card(architecture=made, **card),
+        deep=tuple(from_plain(_tuples(codec)) for codec in values.get("deep", ())),
     )
     return model.eval()
 
@@ -132,22 +137,26 @@ def _preprocess(values: Mapping[str, Any]) -> Preprocess:
     return made
 
 
-def _network(made: Architecture, weights: dict[str, Tensor]) -> nn.Module:
+def _network(made: Architecture, weights: dict[str, Tensor]) -> Network:
     """The network with its weights; made without initial values where the file has them all."""
-    build = _builder(made.builder)
+    build = partial(_built, _builder(made.builder), made)
     with torch.device("meta"):
-        network = build(**made.arguments)
+        network = build()
     difference = compare(network.state_dict(), weights)
     if difference:
         raise CheckpointError(f"its weights are not those of {made.builder}: {difference}")
     network.load_state_dict(weights, assign=True, strict=False)
     if any(t.is_meta for t in (*network.parameters(), *network.buffers())):  # buffers that are not saved
-        network = build(**made.arguments)
+        network = build()
         network.load_state_dict(weights, strict=False)
     return network
 
 
-def _builder(name: str) -> Callable[..., nn.Module]:
+def _built(builder: Callable[..., Network], made: Architecture) -> Network:
+    return with_readout(builder(**made.arguments), made)
+
+
+def _builder(name: str) -> Callable[..., Network]:
     """A network builder of the zoo, and nothing else, by `file:function`."""
     file, _, function = name.partition(":")
     family = families().get(file)

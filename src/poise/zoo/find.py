@@ -43,18 +43,19 @@ def family_of(name: str) -> Family:
     raise UnknownName(f"{hint} Names look like: {forms}")
 
 
-def build(name: str, *, skeleton: Skeleton | None = None, pretrained: bool = False) -> TopDown:
+def build(name: str, *, skeleton: Skeleton | None = None, pretrained: bool = False, codec: str | None = None) -> TopDown:
     """The model of a name, with the initial weights of its paper.
 
     Args:
         name: Such as `hrnet_w32_coco_256x192`; any size the network can take, listed by `names()` or not.
         skeleton: Other keypoints than those of the name.
         pretrained: Start the backbone from ImageNet weights, which are downloaded where torch or timm does not have them.
+        codec: Another codec than the paper's, by the name of its class (`UDPOffset`); views are then cut as it expects.
 
     Raises:
-        UnknownName: No family has such a name.
+        UnknownName: No family has such a name, or there is no such codec.
         InputError: A size, depth or width the network cannot take.
         ReadError: The ImageNet weights cannot be had.
     """
     family = family_of(name)
-    return family.build(Wish(name, family.match(name) or {}, skeleton, pretrained))
+    return family.build(Wish(name, family.match(name) or {}, skeleton, pretrained, codec))

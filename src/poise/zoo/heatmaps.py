@@ -2,12 +2,11 @@
 
 from typing import Literal
 
-from poise.codecs.base import InstanceCodec
 from poise.codecs.gaussian import Gaussian
 from poise.dims import Size
-from poise.errors import InputError
 from poise.skeletons import Skeleton
 from poise.structures import Preprocess
+from poise.zoo.assemble import usual_sigma
 
 STRIDE = 4
 
@@ -23,25 +22,9 @@ def gaussian(size: Size, skeleton: Skeleton) -> Gaussian:
 
 def gaussian_on(size: Size, cells: Size, skeleton: Skeleton) -> Gaussian:
     """The same codec on maps of `cells`."""
-    short = min(size)
-    sigma = 1.0 if short < 160 else 2.0 if short < 288 else 3.0
-    return Gaussian(size=size, cells=cells, keypoints=len(skeleton), sigma=sigma, shift_flipped=True)
+    return Gaussian(size=size, cells=cells, keypoints=len(skeleton), sigma=usual_sigma(size), shift_flipped=True)
 
 
 def preprocess(channels: Literal["rgb", "bgr"]) -> Preprocess:
     """The releases' views: box grown by a quarter to the aspect of the view, ImageNet's mean and deviation."""
     return Preprocess(crop="hrnet", padding=1.25, channels=channels)
-
-
-def check_codec(codec: InstanceCodec, *, size: Size, cells: Size, skeleton: Skeleton) -> None:
-    """Refuse a codec for other views, maps or keypoints.
-
-    Raises:
-        InputError: It does not fit.
-    """
-    found = (codec.size, codec.cells, codec.keypoints)
-    if found != (size, cells, len(skeleton)):
-        raise InputError(
-            f"the codec is for views of {found[0]}, maps of {found[1]} and {found[2]} keypoints; this network needs views of "
-            f"{size}, maps of {cells} and the {len(skeleton)} keypoints of {skeleton.name!r}"
-        )

@@ -4,13 +4,14 @@ from typing import cast
 
 from poise.codecs.base import InstanceCodec
 from poise.dims import Size
-from poise.models.topdown import Card, TopDown
+from poise.models.topdown import TopDown
 from poise.nn.backbones.hrnet import HRNet
 from poise.nn.base import Network, check_size
 from poise.nn.heads.pixelwise import PixelwiseHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.heatmaps import STRIDE, check_codec, gaussian, preprocess
+from poise.zoo.assemble import assemble, check_codec, cut_for, wished_codec
+from poise.zoo.heatmaps import STRIDE, gaussian, preprocess
 from poise.zoo.imagenet import start_hrnet
 from poise.zoo.release import Family, Release, Wish
 
@@ -64,13 +65,20 @@ def hrnet(
     if pretrained:
         start_hrnet(cast(HRNet, built.backbone), width)
     made = Architecture("hrnet:network", {"width": width, "channels": codec.channels})
-    card = Card(name or f"hrnet_w{width}", made, licence="of whoever trains it")
-    return TopDown(built, codec, cut or preprocess("rgb"), skeleton, card)
+    cut = cut or cut_for(codec, preprocess("rgb"))
+    return assemble(name or f"hrnet_w{width}", made, built, codec=codec, cut=cut, skeleton=skeleton)
 
 
 def build(wish: Wish) -> TopDown:
     """The model of a name such as `hrnet_w32_coco_256x192`."""
-    return hrnet(int(wish.parts["width"]), skeleton=wish.keypoints, size=wish.size, pretrained=wish.pretrained, name=wish.name)
+    return hrnet(
+        int(wish.parts["width"]),
+        skeleton=wish.keypoints,
+        size=wish.size,
+        codec=wished_codec(wish),
+        pretrained=wish.pretrained,
+        name=wish.name,
+    )
 
 
 def _release(width: int, data: str, shape: str, **scores: float) -> Release:

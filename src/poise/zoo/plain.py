@@ -4,13 +4,14 @@ from poise.codecs.base import InstanceCodec
 from poise.codecs.udp import UDPGaussian
 from poise.dims import Size
 from poise.errors import unknown
-from poise.models.topdown import Card, TopDown
+from poise.models.topdown import TopDown
 from poise.nn.backbones.plain import PlainNet, Stages
 from poise.nn.base import Network, check_size
 from poise.nn.heads.pyramid import PyramidHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.heatmaps import STRIDE, check_codec
+from poise.zoo.assemble import assemble, check_codec, cut_for, wished_codec
+from poise.zoo.heatmaps import STRIDE
 from poise.zoo.release import Family, Release, Wish
 
 WIDTHS: dict[str, Stages] = {"t": (32, 64, 128, 256), "s": (64, 128, 256, 384)}
@@ -52,7 +53,7 @@ def plain(
         skeleton: The keypoints.
         size: Of the views (h, w), multiples of 32.
         codec: For views of `size` and maps of a quarter of it; UDP's by default, 2 cells wide at 256x192 and in proportion.
-        cut: How views are cut and normalised; unbiased by default.
+        cut: How views are cut and normalised; by default unbiased, or as a codec that is given expects.
         name: Of the model.
 
     Raises:
@@ -61,16 +62,18 @@ def plain(
     """
     check_size(size, PlainNet.multiple, f"poise_{width}")
     cells = (size[0] // STRIDE, size[1] // STRIDE)
+    cut = cut or (Preprocess() if codec is None else cut_for(codec, Preprocess()))
     codec = codec or UDPGaussian(size=size, cells=cells, keypoints=len(skeleton), sigma=max(1.0, min(size) / 96))
     check_codec(codec, size=size, cells=cells, skeleton=skeleton)
     made = Architecture("plain:network", {"width": width, "channels": codec.channels})
-    card = Card(name or f"poise_{width}", made, licence="of whoever trains it")
-    return TopDown(network(width, codec.channels), codec, cut or Preprocess(), skeleton, card)
+    built = network(width, codec.channels)
+    return assemble(name or f"poise_{width}", made, built, codec=codec, cut=cut, skeleton=skeleton)
 
 
 def build(wish: Wish) -> TopDown:
     """The model of a name such as `poise_s_coco_256x192`."""
-    return plain(wish.parts["width"], skeleton=wish.keypoints, size=wish.size, name=wish.name)
+    width, codec = wish.parts["width"], wished_codec(wish)
+    return plain(width, skeleton=wish.keypoints, size=wish.size, codec=codec, name=wish.name)
 
 
 FAMILY = Family(

@@ -4,10 +4,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from torch import nn
-
 from poise.dims import Size
 from poise.models.topdown import TopDown
+from poise.nn.base import Network
 from poise.skeletons import COCO17, MPII16, Skeleton
 
 
@@ -45,12 +44,14 @@ class Wish:
         parts: The named groups of the family's pattern.
         skeleton: Of the user; None for that of the name.
         pretrained: Whether the backbone starts from ImageNet weights.
+        codec: Name of another codec than the paper's; None for the paper's.
     """
 
     name: str
     parts: Mapping[str, str]
     skeleton: Skeleton | None = None
     pretrained: bool = False
+    codec: str | None = None
 
     @property
     def size(self) -> Size:
@@ -87,7 +88,7 @@ class Family:
     form: str
     pattern: str
     build: Callable[[Wish], TopDown]
-    networks: Mapping[str, Callable[..., nn.Module]]
+    networks: Mapping[str, Callable[..., Network]]
     releases: tuple[Release, ...] = ()
     keys: tuple[tuple[str, str], ...] = ()
 

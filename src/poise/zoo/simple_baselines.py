@@ -5,14 +5,15 @@ from typing import cast
 
 from poise.codecs.base import InstanceCodec
 from poise.dims import Size
-from poise.models.topdown import Card, TopDown
+from poise.models.topdown import TopDown
 from poise.nn.backbones.resnet import DEPTHS, ResNet
 from poise.nn.base import Network, check_size
 from poise.nn.blocks import Style
 from poise.nn.heads.deconv import DeconvHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.heatmaps import STRIDE, check_codec, gaussian, preprocess
+from poise.zoo.assemble import assemble, check_codec, cut_for, wished_codec
+from poise.zoo.heatmaps import STRIDE, gaussian, preprocess
 from poise.zoo.imagenet import start_resnet
 from poise.zoo.release import Family, Release, Wish
 
@@ -70,8 +71,8 @@ def poseresnet(
     if pretrained:
         start_resnet(cast(ResNet, built.backbone), depth, style)
     made = Architecture("simple_baselines:network", {"depth": depth, "channels": codec.channels, "style": style})
-    card = Card(name or f"poseresnet_{depth}", made, licence="of whoever trains it")
-    return TopDown(built, codec, cut or preprocess("bgr"), skeleton, card)
+    cut = cut or cut_for(codec, preprocess("bgr"))
+    return assemble(name or f"poseresnet_{depth}", made, built, codec=codec, cut=cut, skeleton=skeleton)
 
 
 def build(wish: Wish) -> TopDown:
@@ -81,6 +82,7 @@ def build(wish: Wish) -> TopDown:
         skeleton=wish.keypoints,
         size=wish.size,
         style="caffe" if wish.parts["caffe"] else "pytorch",
+        codec=wished_codec(wish),
         pretrained=wish.pretrained,
         name=wish.name,
     )

@@ -4,13 +4,14 @@ import math
 
 from poise.codecs.base import InstanceCodec
 from poise.dims import Size
-from poise.models.topdown import Card, TopDown
+from poise.models.topdown import TopDown
 from poise.nn.backbones.timm import TimmBackbone
 from poise.nn.base import Network, check_size
 from poise.nn.heads.deconv import DeconvHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.heatmaps import STRIDE, check_codec, gaussian_on
+from poise.zoo.assemble import assemble, check_codec, cut_for, named_codec
+from poise.zoo.heatmaps import STRIDE, gaussian_on
 from poise.zoo.release import Family, Wish
 
 
@@ -44,7 +45,7 @@ def deconv(
     *,
     skeleton: Skeleton = COCO17,
     size: Size = (256, 192),
-    codec: InstanceCodec | None = None,
+    codec: InstanceCodec | str | None = None,
     cut: Preprocess | None = None,
     pretrained: bool = False,
     name: str | None = None,
@@ -55,7 +56,7 @@ def deconv(
         backbone: As timm names it.
         skeleton: The keypoints.
         size: Of the views (h, w), multiples of the backbone's coarsest stride.
-        codec: For views of `size` and the maps of this network; rounded Gaussians by default.
+        codec: For views of `size` and the maps of this network, or its name; rounded Gaussians by default.
         cut: How views are cut and normalised; by default an unbiased crop with the backbone's own mean and deviation.
         pretrained: Start the backbone from the weights timm has.
         name: Of the model.
@@ -70,17 +71,27 @@ def deconv(
     check_size(size, trunk.multiple, f"timm's {backbone}")
     factor = 2 ** doublings(trunk.strides[-1])
     cells = (size[0] // trunk.strides[-1] * factor, size[1] // trunk.strides[-1] * factor)
+    own = Preprocess(mean=trunk.mean, std=trunk.std)
+    if isinstance(codec, str):
+        codec = named_codec(codec, size, cells, keypoints=len(skeleton))
+    cut = cut or (own if codec is None else cut_for(codec, own))
     codec = codec or gaussian_on(size, cells, skeleton)
     check_codec(codec, size=size, cells=cells, skeleton=skeleton)
     arguments = {"backbone": backbone, "channels": codec.channels, "height": size[0], "width": size[1]}
-    card = Card(name or f"timm_{backbone}", Architecture("timm:network", arguments), licence="of whoever trains it")
-    cut = cut or Preprocess(mean=trunk.mean, std=trunk.std)
-    return TopDown(_network(trunk, codec.channels), codec, cut, skeleton, card)
+    made, built = Architecture("timm:network", arguments), _network(trunk, codec.channels)
+    return assemble(name or f"timm_{backbone}", made, built, codec=codec, cut=cut, skeleton=skeleton)
 
 
 def build(wish: Wish) -> TopDown:
     """The model of a name such as `timm_mobilenetv4_conv_small_coco_256x192`."""
-    return deconv(wish.parts["backbone"], skeleton=wish.keypoints, size=wish.size, pretrained=wish.pretrained, name=wish.name)
+    return deconv(
+        wish.parts["backbone"],
+        skeleton=wish.keypoints,
+        size=wish.size,
+        codec=wish.codec,
+        pretrained=wish.pretrained,
+        name=wish.name,
+    )
 
 
 FAMILY = Family(

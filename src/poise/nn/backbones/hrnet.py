@@ -35,13 +35,14 @@ def _up(channels: int, width: int, steps: int) -> nn.Sequential:
     return nn.Sequential(conv1x1(channels, width), nn.BatchNorm2d(width), nn.Upsample(scale_factor=2**steps, mode="nearest"))
 
 
-def _path(widths: tuple[int, ...], source: int, target: int) -> nn.Module:
-    """From the branch `source` to the resolution of the branch `target`."""
+def _path(widths: tuple[int, ...], source: int, target: int, gain: int) -> nn.Module:
+    """From the branch `source` to the resolution of the branch `target`, `gain` times as wide as that branch."""
+    leaving = widths[target] * gain
     if source == target:
-        return nn.Identity()
+        return nn.Identity() if gain == 1 else nn.Sequential(conv1x1(widths[source], leaving))
     if source > target:
-        return _up(widths[source], widths[target], source - target)
-    return _down(widths[source], widths[target], target - source)
+        return _up(widths[source], leaving, source - target)
+    return _down(widths[source], leaving, target - source)
 
 
 @final
@@ -51,14 +52,15 @@ class Exchange(nn.Module):
     Args:
         widths: Of the branches, finest first.
         outputs: How many of the resolutions leave, finest first; all of them by default.
+        gain: The sums are this many times as wide as the branches.
     """
 
-    def __init__(self, widths: tuple[int, ...], outputs: int | None = None) -> None:
+    def __init__(self, widths: tuple[int, ...], outputs: int | None = None, gain: int = 1) -> None:
         super().__init__()
         count = len(widths)
         self.branches = nn.ModuleList(nn.Sequential(*(BasicBlock(w, w) for _ in range(BLOCKS))) for w in widths)
         self.fuse_layers = nn.ModuleList(
-            nn.ModuleList(_path(widths, source, target) for source in range(count)) for target in range(outputs or count)
+            nn.ModuleList(_path(widths, source, target, gain) for source in range(count)) for target in range(outputs or count)
         )
 
     def forward(self, features: list[Feature]) -> list[Feature]:
@@ -82,17 +84,21 @@ class HRNet(Backbone):
     Args:
         width: Of the finest branch; each coarser one is twice as wide. Published: 32 and 48.
         branches: How many leave the last module, finest first. The published pose networks keep one.
+        gain: What leaves the last module is this many times as wide as its branches; 4 in UDP's release (arXiv 1911.07524).
 
     Raises:
-        InputError: A width below 1, or not 1 to 4 branches.
+        InputError: A width or gain below 1, or not 1 to 4 branches.
     """
 
     multiple = 32
 
-    def __init__(self, width: int, branches: int = 1) -> None:
+    def __init__(self, width: int, branches: int = 1, gain: int = 1) -> None:
         super().__init__()
-        if width < 1 or not 1 <= branches <= 4:
-            raise InputError(f"HRNet needs a width of at least 1 and 1 to 4 branches, not width {width}, branches {branches}")
+        if min(width, gain) < 1 or not 1 <= branches <= 4:
+            raise InputError(
+                f"HRNet needs a width and a gain of at least 1 and 1 to 4 branches, not width {width}, gain {gain}, "
+                f"branches {branches}"
+            )
         widths = (width, 2 * width, 4 * width, 8 * width)
         self.conv1 = conv3x3(3, 64, 2)
         self.bn1 = nn.BatchNorm2d(64)
@@ -105,8 +111,8 @@ class HRNet(Backbone):
         self.transition2 = _one_more(widths[:3])
         self.stage3 = _stage(widths[:3], MODULES[1])
         self.transition3 = _one_more(widths)
-        self.stage4 = _stage(widths, MODULES[2], branches)
-        self.channels = widths[:branches]
+        self.stage4 = _stage(widths, MODULES[2], branches, gain)
+        self.channels = tuple(gain * w for w in widths[:branches])
         self.strides = (4, 8, 16, 32)[:branches]
         _initialise(self)
 
@@ -120,8 +126,8 @@ class HRNet(Backbone):
         return finest
 
 
-def _stage(widths: tuple[int, ...], modules: int, outputs: int | None = None) -> nn.Sequential:
-    last = Exchange(widths, outputs)
+def _stage(widths: tuple[int, ...], modules: int, outputs: int | None = None, gain: int = 1) -> nn.Sequential:
+    last = Exchange(widths, outputs, gain)
     return nn.Sequential(*(Exchange(widths) for _ in range(modules - 1)), last)
 
 

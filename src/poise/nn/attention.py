@@ -1,0 +1,100 @@
+"""Attention over channels: what a whole feature map holds changes each of its cells."""
+
+from typing import Literal, final
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from poise.errors import unknown
+
+Pooling = Literal["attention", "average"]
+"""How a map becomes one vector: a weighted mean with learned weights, or the plain mean."""
+
+Fusion = Literal["add", "multiply", "multiply_add"]
+"""What the vector does to every cell: it is added, or scales the channels by 0..1, or first scales and is then added."""
+
+LEAST_HIDDEN = 16
+SHARE = 16
+
+
+def hidden(channels: int) -> int:
+    """Channels between the two layers of a block: a sixteenth, and at least 16, as LPN's release has it.
+
+    >>> hidden(64), hidden(512)
+    (16, 32)
+    """
+    return max(LEAST_HIDDEN, channels // SHARE)
+
+
+@final
+class SqueezeExcite(nn.Module):
+    """Scales each channel by 0..1, from the means of all channels (SE, arXiv 1709.01507, section 3).
+
+    Args:
+        channels: Of the feature map.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fc = nn.Sequential(
+            nn.Linear(channels, hidden(channels), bias=False),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden(channels), channels, bias=False),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The feature map, its channels scaled."""
+        scale: Tensor = self.fc(x.mean(dim=(2, 3)))
+        return x * scale[:, :, None, None]
+
+
+@final
+class GlobalContext(nn.Module):
+    """Adds what the whole map holds to each of its cells (GC, arXiv 1904.11492, section 4).
+
+    The weights are named as LPN's release names them. A new block that adds changes nothing.
+
+    Args:
+        channels: Of the feature map.
+        pooling: How the map becomes one vector.
+        fusion: What the vector does to every cell.
+
+    Raises:
+        UnknownName: Another pooling or fusion.
+    """
+
+    def __init__(self, channels: int, pooling: Pooling = "attention", fusion: Fusion = "add") -> None:
+        super().__init__()
+        if pooling not in ("attention", "average"):
+            raise unknown("pooling of a GC block", pooling, ("attention", "average"))
+        if fusion not in ("add", "multiply", "multiply_add"):
+            raise unknown("fusion of a GC block", fusion, ("add", "multiply", "multiply_add"))
+        self.conv_mask = nn.Conv2d(channels, 1, 1) if pooling == "attention" else None
+        self.channel_add_conv = _transform(channels) if "add" in fusion else None
+        self.channel_mul_conv = _transform(channels) if "multiply" in fusion else None
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The feature map with its context."""
+        context = self._pooled(x)
+        out = x
+        if self.channel_mul_conv is not None:
+            out = out * self.channel_mul_conv(context).sigmoid()
+        if self.channel_add_conv is not None:
+            out = out + self.channel_add_conv(context)
+        return out
+
+    def _pooled(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 1 1"]:
+        if self.conv_mask is None:
+            return x.mean(dim=(2, 3), keepdim=True)
+        weights = self.conv_mask(x).flatten(2).softmax(dim=2)
+        return (x.flatten(2) @ weights.transpose(1, 2))[..., None]
+
+
+def _transform(channels: int) -> nn.Sequential:
+    """Two 1x1 convolutions with a normalisation between them; the last starts at 0, so that a new block is silent."""
+    width = hidden(channels)
+    last = nn.Conv2d(width, channels, 1)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)  # type: ignore[arg-type]  # a Conv2d's bias may be None; not here
+    return nn.Sequential(nn.Conv2d(channels, width, 1), nn.LayerNorm([width, 1, 1]), nn.ReLU(inplace=True), last)

@@ -1,0 +1,55 @@
+"""MSPN (Li et al.; arXiv 1901.00148): stages whose encoders are ResNet-50s."""
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from poise.nn.backbones.multistage import Encoder, MultiStage
+from poise.nn.backbones.resnet import DEPTHS
+from poise.nn.base import Feature
+from poise.nn.conv import ConvBN
+
+
+@final
+class Narrowing(nn.Module):
+    """A bottleneck: a 1x1, a 3x3 that strides, and a 1x1 convolution, all with biases; and a shortcut.
+
+    Args:
+        channels: That come in.
+        width: That leave.
+        stride: Of the block.
+        narrow: Width of the 3x3 convolution.
+    """
+
+    def __init__(self, channels: int, width: int, stride: int, narrow: int) -> None:
+        super().__init__()
+        self.conv_bn_relu1 = ConvBN(channels, narrow, 1)
+        self.conv_bn_relu2 = ConvBN(narrow, narrow, 3, stride=stride)
+        self.conv_bn_relu3 = ConvBN(narrow, width, 1, relu=False)
+        self.downsample = shortcut(channels, width, stride)
+
+    def forward(self, x: Feature) -> Feature:
+        """The block's answer."""
+        rest = x if self.downsample is None else self.downsample(x)
+        out: Tensor = self.conv_bn_relu3(self.conv_bn_relu2(self.conv_bn_relu1(x)))
+        return torch.relu(out + rest)
+
+
+def shortcut(channels: int, width: int, stride: int) -> ConvBN | None:
+    """What makes a block's input fit its answer; None where it does."""
+    return None if stride == 1 and channels == width else ConvBN(channels, width, 1, stride=stride, relu=False)
+
+
+def quarter(channels: int, width: int, stride: int) -> Narrowing:
+    """ResNet-50's bottleneck: a quarter of the width within."""
+    return Narrowing(channels, width, stride, width // 4)
+
+
+def mspn(stages: int) -> MultiStage:
+    """MSPN's body of some stages (1 to 4 are published).
+
+    Raises:
+        InputError: No stage at all.
+    """
+    return MultiStage(Encoder(quarter, DEPTHS[50], (256, 512, 1024, 2048)), stages)

@@ -1,0 +1,80 @@
+"""RSN (Cai et al.; arXiv 2003.04030): MSPN's frame with residual steps blocks, and the plain encoder it is compared with."""
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from poise.nn.backbones.mspn import Narrowing, shortcut
+from poise.nn.backbones.multistage import Encoder, MultiStage
+from poise.nn.base import Feature
+from poise.nn.conv import ConvBN
+from poise.nn.backbones.resnet import DEPTHS
+
+CHANNELS = (64, 128, 256, 512)
+
+BRANCHES = 4
+
+
+@final
+class Steps(nn.Module):
+    """A residual steps block (section 3.2, figure 3).
+
+    A 1x1 convolution splits into four branches of one to four 3x3 convolutions. From the second branch on, each convolution also
+    gets the answer of the branch before at the same step, where that one has such a step; so features of many receptive fields
+    are added within one block.
+
+    Args:
+        channels: That come in; a branch has 26/64 of them.
+        width: That leave.
+        stride: Of the first convolution.
+    """
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.branch = channels * 26 // 64
+        self.conv_bn_relu1 = ConvBN(channels, BRANCHES * self.branch, 1, stride=stride)
+        for row in range(1, BRANCHES + 1):
+            for step in range(1, row + 1):
+                self.add_module(_name(row, step), ConvBN(self.branch, self.branch, 3))
+        self.conv_bn_relu3 = ConvBN(BRANCHES * self.branch, width, 1, relu=False)
+        self.downsample = shortcut(channels, width, stride)
+
+    def forward(self, x: Feature) -> Feature:
+        """The block's answer."""
+        rest = x if self.downsample is None else self.downsample(x)
+        before: list[Tensor] = []
+        ends = []
+        for row, part in enumerate(self.conv_bn_relu1(x).split(self.branch, dim=1), start=1):
+            before = self._row(row, part, before)
+            ends.append(before[-1])
+        out: Tensor = self.conv_bn_relu3(torch.cat(ends, dim=1))
+        return torch.relu(out + rest)
+
+    def _row(self, row: int, x: Tensor, before: list[Tensor]) -> list[Tensor]:
+        """The answers of one branch's steps."""
+        answers: list[Tensor] = []
+        for step in range(1, row + 1):
+            x = x + before[step - 1] if step <= len(before) else x
+            x = self.get_submodule(_name(row, step))(x)
+            answers.append(x)
+        return answers
+
+
+def _name(row: int, step: int) -> str:
+    return f"conv_bn_relu2_{row}_{step}"
+
+
+def plain(channels: int, width: int, stride: int) -> Narrowing:
+    """A bottleneck that does not narrow, of which the release makes its Res-18."""
+    return Narrowing(channels, width, stride, width)
+
+
+def rsn18(stages: int) -> MultiStage:
+    """RSN-18's body; 4xRSN-18 has 4 stages."""
+    return MultiStage(Encoder(Steps, DEPTHS[18], CHANNELS), stages)
+
+
+def res18(stages: int) -> MultiStage:
+    """The same frame with plain blocks."""
+    return MultiStage(Encoder(plain, DEPTHS[18], CHANNELS), stages)

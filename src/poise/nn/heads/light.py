@@ -1,0 +1,43 @@
+"""LPN's head (arXiv 1911.10346, section 3.2): grouped transposed convolutions, each mixed by a 1x1 convolution."""
+
+from math import gcd
+from typing import final
+
+from torch import Tensor, nn
+
+from poise.nn.base import Feature, Head
+from poise.nn.blocks import conv1x1
+
+
+@final
+class LightDeconvHead(Head):
+    """Doubles the resolution of the last feature map a few times, cheaply, then reads the maps off.
+
+    Args:
+        channels: Of the last feature map.
+        outputs: Channels of the codec.
+        widths: Of the transposed convolutions, which have as many groups as divide both their sides; each doubles the
+            resolution.
+    """
+
+    def __init__(self, channels: int, outputs: int, widths: tuple[int, ...] = (256, 256)) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for width in widths:
+            groups = gcd(channels, width)
+            deconv = nn.ConvTranspose2d(channels, width, 4, stride=2, padding=1, groups=groups, bias=False)
+            mix = conv1x1(width, width)
+            nn.init.normal_(deconv.weight, std=0.001)
+            nn.init.normal_(mix.weight, std=0.001)
+            layers += [deconv, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+            layers += [mix, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+            channels = width
+        self.layers = nn.Sequential(*layers)
+        self.final = nn.Conv2d(channels, outputs, 1)
+        nn.init.normal_(self.final.weight, std=0.001)
+        nn.init.zeros_(self.final.bias)  # type: ignore[arg-type]  # a Conv2d's bias may be None; not here
+
+    def forward(self, features: list[Feature]) -> Feature:
+        """What the codec reads."""
+        output: Tensor = self.final(self.layers(features[-1]))
+        return output
