@@ -36,11 +36,9 @@ class Backbone(nn.Module, ABC):
 class Head(nn.Module, ABC):
     """Feature maps in, maps for a codec out.
 
-    Attributes:
-        final: The last layer; its output channels are the codec's, so they are told apart by keypoint.
+    Layers whose output channels are the codec's, told apart by keypoint, are called `final`, wherever in the head they are: the
+    last layer of a plain head, the last of every answer of a head with several.
     """
-
-    final: nn.Conv2d
 
     @abstractmethod
     def forward(self, features: list[Feature]) -> Feature | list[Feature]:

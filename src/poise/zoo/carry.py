@@ -11,8 +11,8 @@ from poise.models.topdown import TopDown
 from poise.zoo.checkpoint import compare
 
 HEAD = "head."
-FINAL = "head.final."
-"""The layer whose output channels are the codec's, in every network of the zoo (`nn.base.Head`)."""
+FINAL = "final"
+"""The layers whose output channels are the codec's, in every head of the zoo (`nn.base.Head`)."""
 
 
 @final
@@ -58,7 +58,7 @@ def carry_head(start: TopDown, target: TopDown) -> Carried:
     """
     given, needed = start.network.state_dict(), target.network.state_dict()
     _same_backbone(start, target, given, needed)
-    body = {k: v for k, v in needed.items() if not k.startswith(FINAL)}
+    body = {k: v for k, v in needed.items() if not _is_final(k)}
     fits = {k for k, v in body.items() if k in given and given[k].shape == v.shape}
     kept = _rows(start, target) if body.keys() - fits == set() else {}
     with torch.no_grad():
@@ -82,10 +82,14 @@ def _same_backbone(start: TopDown, target: TopDown, given: dict[str, Tensor], ne
         )
 
 
+def _is_final(key: str) -> bool:
+    return key.startswith(HEAD) and FINAL in key.split(".")
+
+
 def _rows(start: TopDown, target: TopDown) -> dict[str, tuple[int, int]]:
     """For keypoints of both: their places in the old and the new model; none where the last layers do not compare."""
     old, new = start.network.state_dict(), target.network.state_dict()
-    names = [k for k in new if k.startswith(FINAL)]
+    names = [k for k, v in new.items() if _is_final(k) and v.ndim]  # batch counters have no rows
     alike = type(start.codec) is type(target.codec) or _width(start) == _width(target) == 1
     if not names or not alike or any(k not in old or old[k].shape[1:] != new[k].shape[1:] for k in names):
         return {}
@@ -104,6 +108,6 @@ def _width(model: TopDown) -> int:
 def _copy_rows(start: TopDown, target: TopDown, places: dict[str, tuple[int, int]]) -> None:
     old, new = start.network.state_dict(), target.network.state_dict()
     width = _width(target)
-    for key in [k for k in new if k.startswith(FINAL)]:
+    for key in [k for k, v in new.items() if _is_final(k) and v.ndim]:
         for source, place in places.values():
             new[key][place * width : (place + 1) * width] = old[key][source * width : (source + 1) * width]

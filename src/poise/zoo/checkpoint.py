@@ -129,7 +129,8 @@ def official_state(model: TopDown, name: str) -> dict[str, Tensor]:
         UnknownName: No family has such a name.
     """
     family = family_of(name)
-    return {family.official(key): value for key, value in model.network.state_dict().items()}
+    state = {family.official(key): value for key, value in model.network.state_dict().items()}
+    return state if family.order is None else {key: state[key] for key in sorted(state, key=family.order)}
 
 
 def import_release(name: str, state: Mapping[str, Any]) -> TopDown:

@@ -82,6 +82,8 @@ class Family:
         networks: Functions that make a network from plain arguments, by name; model files may ask for these and no others.
         releases: The published models, and sizes worth listing.
         keys: Beginnings of weight names, official and ours; the first that fits counts. Empty without official files.
+        order: Sorts official names where the official network holds its parts in another order than ours; names of equal rank
+            keep our order.
     """
 
     paper: str
@@ -91,6 +93,7 @@ class Family:
     networks: Mapping[str, Callable[..., Network]]
     releases: tuple[Release, ...] = ()
     keys: tuple[tuple[str, str], ...] = ()
+    order: Callable[[str], tuple[int, ...]] | None = None
 
     def match(self, name: str) -> Mapping[str, str] | None:
         """The parts of a name, or None if it is not of this family."""
