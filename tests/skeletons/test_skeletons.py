@@ -3,6 +3,7 @@ import torch
 
 from poise.errors import AnnotationError, SkeletonMismatch, UnknownName
 from poise.skeletons import (
+    ANIMAL18,
     COCO17,
     LSP14,
     MPII16,
@@ -19,7 +20,7 @@ from poise.skeletons import (
 from poise.skeletons.find import find, known
 from poise.skeletons.sigmas import DEFAULT_SIGMA
 
-ALL = [COCO17, MPII16, LSP14, QUADRUPED]
+ALL = [COCO17, MPII16, LSP14, QUADRUPED, ANIMAL18]
 
 
 @pytest.mark.parametrize("skeleton", ALL, ids=lambda s: s.name)
@@ -39,6 +40,14 @@ def test_mpii_and_lsp_have_the_order_of_their_files():
     )
     assert MPII16.flip.tolist() == [5, 4, 3, 2, 1, 0, 6, 7, 8, 9, 15, 14, 13, 12, 11, 10]
     assert LSP14.flip.tolist() == [5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7, 6, 12, 13]
+
+
+def test_animals_mirror_as_the_release_of_the_synthetic_animals_mirrors_them():
+    pairs = [(0, 1), (3, 4), (5, 6), (8, 9), (10, 11), (12, 13), (14, 15), (16, 17)]
+    places = [i for pair in pairs for i in pair]
+    assert [int(ANIMAL18.flip[i]) for i in places] == [i for pair in pairs for i in reversed(pair)]
+    assert ANIMAL18.flip[2] == 2
+    assert ANIMAL18.flip[7] == 7
 
 
 def test_sigmas_are_cocos_by_name_and_say_where_the_default_stands():

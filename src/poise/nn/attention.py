@@ -88,7 +88,8 @@ class GlobalContext(nn.Module):
         if self.conv_mask is None:
             return x.mean(dim=(2, 3), keepdim=True)
         weights = self.conv_mask(x).flatten(2).softmax(dim=2)
-        return (x.flatten(2) @ weights.transpose(1, 2))[..., None]
+        context: Tensor = x.flatten(2) @ weights.transpose(1, 2)
+        return context[..., None]
 
 
 def _transform(channels: int) -> nn.Sequential:

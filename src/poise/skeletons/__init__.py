@@ -1,6 +1,7 @@
 """Skeletons: which keypoints there are, how they mirror, how exactly people can point at them."""
 
 from poise.skeletons._skeleton import Skeleton
+from poise.skeletons.animals import ANIMAL18
 from poise.skeletons.category import from_categories, from_category, mirror_pairs
 from poise.skeletons.coco import COCO17
 from poise.skeletons.convert import check_shared, convert, places, select, union
@@ -9,6 +10,7 @@ from poise.skeletons.mpii import MPII16
 from poise.skeletons.quadruped import QUADRUPED
 
 __all__ = [
+    "ANIMAL18",
     "COCO17",
     "LSP14",
     "MPII16",

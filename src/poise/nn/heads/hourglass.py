@@ -1,0 +1,92 @@
+"""Stacked hourglasses (arXiv 1603.06937, section 3): each makes a guess, which the next one sees and improves."""
+
+from typing import final
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from poise.errors import InputError
+from poise.nn.base import Feature, Head
+from poise.nn.preactivation import PreBottleneck
+
+DEPTH = 4
+"""How often one hourglass halves the resolution."""
+
+
+@final
+class Hourglass(nn.Module):
+    """Halves the resolution four times and doubles it again, with a way past at every level.
+
+    A level of an odd number of cells loses the last one on the way down; on the way up it gets all of them back, each a copy
+    of the nearest. DARK's release (arXiv 1910.06278) does so at its innermost level, for views of 128x96.
+
+    Args:
+        features: Channels that come in and leave.
+        blocks: Residual blocks at every place.
+    """
+
+    def __init__(self, features: int, blocks: int) -> None:
+        super().__init__()
+        # Innermost level first. Of each: past it, into it, out of it; and at the innermost level what is at the bottom.
+        self.hg = nn.ModuleList(
+            nn.ModuleList(_residual(features, blocks) for _ in range(3 if level else 4)) for level in range(DEPTH)
+        )
+
+    def forward(self, x: Float[Tensor, "b c _ _"]) -> Float[Tensor, "b c _ _"]:
+        """The features, each cell having seen all others."""
+        return self._level(DEPTH - 1, x)
+
+    def _level(self, level: int, x: Tensor) -> Tensor:
+        past, down, up, *bottom = self.hg[level].children()
+        beside = past(x)
+        low = down(functional.max_pool2d(x, 2, stride=2))
+        low = up(bottom[0](low) if bottom else self._level(level - 1, low))
+        wide: Tensor = functional.interpolate(low, size=beside.shape[-2:], mode="nearest")
+        answer: Tensor = beside + wide
+        return answer
+
+
+@final
+class HourglassHead(Head):
+    """A stack of hourglasses; each answers with maps, and the last answer is the one to read.
+
+    Args:
+        features: Channels of the feature map.
+        outputs: Channels of the codec.
+        stacks: How many hourglasses. Published: 1, 2, 4, 8.
+        blocks: Residual blocks at every place of an hourglass. Published: 1, 4.
+
+    Raises:
+        InputError: No hourglass, or no block.
+    """
+
+    def __init__(self, features: int, outputs: int, *, stacks: int, blocks: int) -> None:
+        super().__init__()
+        if min(stacks, blocks) < 1:
+            raise InputError(f"there is no hourglass of {stacks} stacks and {blocks} blocks; both must be at least 1")
+        self.hg = nn.ModuleList(Hourglass(features, blocks) for _ in range(stacks))
+        self.res = nn.ModuleList(_residual(features, blocks) for _ in range(stacks))
+        self.fc = nn.ModuleList(_mix(features) for _ in range(stacks))
+        self.final = nn.ModuleList(nn.Conv2d(features, outputs, 1) for _ in range(stacks))
+        self.fc_ = nn.ModuleList(nn.Conv2d(features, features, 1) for _ in range(stacks - 1))
+        self.score_ = nn.ModuleList(nn.Conv2d(outputs, features, 1) for _ in range(stacks - 1))
+
+    def forward(self, features: list[Feature]) -> list[Feature]:
+        """The answer of every hourglass, in their order."""
+        x = features[-1]
+        answers: list[Tensor] = []
+        for stack, hourglass in enumerate(self.hg):
+            y = self.fc[stack](self.res[stack](hourglass(x)))
+            answers.append(self.final[stack](y))
+            if stack < len(self.hg) - 1:
+                x = x + self.fc_[stack](y) + self.score_[stack](answers[-1])
+        return answers
+
+
+def _residual(features: int, blocks: int) -> nn.Sequential:
+    return nn.Sequential(*(PreBottleneck(features, features // 2) for _ in range(blocks)))
+
+
+def _mix(features: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(features, features, 1), nn.BatchNorm2d(features), nn.ReLU(inplace=True))
