@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import torch
 
+from poise.codecs.blur import _blurred_as_images as blurred_as_images
+from poise.codecs.blur import blur_taps, blurred
 from poise.codecs.dark import Dark
 from poise.codecs.gaussian import Gaussian
-from poise.codecs.maps import _blurred_as_images as blurred_as_images
-from poise.codecs.maps import blur_taps, blurred, bump, highest, rounded
+from poise.codecs.maps import bump, rounded
+from poise.codecs.readings import highest
 from poise.codecs.udp import UDPGaussian
 
 KINDS = [Gaussian, Dark, UDPGaussian]
@@ -130,3 +132,10 @@ def test_dark_steps_in_the_whole_map_as_it_does_around_the_peak():
             step = -torch.linalg.solve(hessian, gradient) if hessian.det() != 0 else torch.zeros(2)
             expected = torch.tensor([x, y]) + step.double()
             assert torch.allclose(found.flatten(0, 1)[n].double(), expected, rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_highest_value_is_the_score(kind):
+    codec = kind((256, 192), (64, 48), 5)
+    output = codec.encode(40 + 100 * torch.rand(12, 5, 2, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(codec.decode(output).score, output.amax(dim=(-2, -1)))

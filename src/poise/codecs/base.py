@@ -23,18 +23,23 @@ from poise.structures import Points
 class InstanceCodec(ABC):
     """Codec for views of ONE person. Batched, on the device of its input.
 
-    An output is one tensor: maps (b c h w), or vectors (b k n) where `vectors` says so.
+    An output is one tensor: maps (b c h w), the channels of a keypoint one after another; or vectors (b k n) where `vectors`
+    says so.
 
     Laws, checked for every file of this folder:
 
     1. decode(encode(xy)).xy is xy, to within `tolerance` input pixels.
     2. unflip(unflip(output)) is output.
     3. decode(unflip(encode(mirrored xy))).xy is xy, to within `tolerance`.
-    4. loss(encode(xy), xy, visible) is below the loss of any shifted output.
+    4. loss(encode(xy), xy, visible) is 0, and below the loss of any shifted output.
     5. A keypoint that is not labelled (visible 0) sends no gradient back.
 
-    Some published releases break a law on purpose. Their codec says so in `exceptions`: the law's number, and by how many
-    input pixels (law 3) or in which share of cells (law 2).
+    Some published releases break a law on purpose. Their codec says so in `exceptions`, by the law's number:
+
+    1 and 3: how many input pixels off a keypoint may be, in place of `tolerance`.
+    2: in which share of an output's values it changes.
+    4: how large the loss of an answer without fault may be; a shifted output's is still larger.
+    5: which share of the keypoints that are not labelled may send a gradient.
 
     Attributes:
         size: Of a view, pixels (h, w).
