@@ -1,13 +1,19 @@
-"""Backbones that start from ImageNet weights, as both papers train: through torchvision's and timm's own loaders."""
+"""Backbones that start from ImageNet weights, as their papers train: through torchvision's and timm's own loaders."""
 
+import re
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from poise.errors import CheckpointError, InputError, ReadError
-from poise.nn.backbones.hrnet import HRNet
+from poise.nn.backbones.hrnet import MODULES, HRNet
+from poise.nn.backbones.multistage import MultiStage
 from poise.nn.backbones.resnet import ResNet
 from poise.nn.blocks import Style
+
+LAST_SUMS = (f"stage4.{MODULES[-1] - 1}.fuse_layers.",)
+"""HRNet's weights between its last branches and what leaves."""
 
 
 def start_resnet(backbone: ResNet, depth: int, style: Style) -> None:
@@ -21,21 +27,57 @@ def start_resnet(backbone: ResNet, depth: int, style: Style) -> None:
         raise InputError(
             "torchvision has ImageNet weights for the pytorch style only; take that style, or start without (pretrained off)"
         )
+    _fill(backbone, _torchvision(depth), f"torchvision's resnet{depth}")
+
+
+def start_mspn(backbone: MultiStage) -> None:
+    """Load torchvision's first ImageNet weights of ResNet-50 into the stem and the encoder of every stage.
+
+    Raises:
+        ReadError: They are not in torch's cache and cannot be downloaded.
+    """
+    _fill(backbone, as_mspn(_torchvision(50), backbone.state_dict()), "torchvision's resnet50")
+
+
+def as_mspn(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a ResNet-50 under the names of MSPN's body.
+
+    Args:
+        state: Of the ResNet, as torchvision names it.
+        own: Of the body. Its ways up, which no ResNet has, stay as they are; its convolutions' biases become 0.
+    """
+    ready = {key: value for key, value in own.items() if ".upsample." in key}
+    biases = {key: torch.zeros_like(value) for key, value in own.items() if key not in ready and key.endswith("conv.bias")}
+    rest = {key: _in_resnet(key) for key in own if key not in ready and key not in biases}
+    return ready | biases | {key: state[name] for key, name in rest.items() if name in state}
+
+
+def _in_resnet(key: str) -> str:
+    """`stages.1.downsample.layer1.0.conv_bn_relu2.bn.weight` is `layer1.0.bn2.weight` in torchvision."""
+    key = re.sub(r"^top\.conv\.(conv|bn)\.", r"\g<1>1.", key)
+    key = re.sub(r"^stages\.\d+\.downsample\.", "", key)
+    key = re.sub(r"\.conv_bn_relu(\d)\.(conv|bn)\.", r".\2\1.", key)
+    return key.replace(".downsample.conv.", ".downsample.0.").replace(".downsample.bn.", ".downsample.1.")
+
+
+def _torchvision(depth: int) -> Mapping[str, Tensor]:
     from torchvision.models import get_model_weights
 
     weights = get_model_weights(f"resnet{depth}").IMAGENET1K_V1
     try:
         state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+        return state
     except (OSError, RuntimeError) as error:  # RuntimeError: a broken download, by its hash
         raise ReadError(
             f"the ImageNet weights of ResNet-{depth} cannot be downloaded ({error}); put {weights.url} into torch's cache "
             "(the folder hub/checkpoints of $TORCH_HOME), or start without (pretrained off)"
         ) from error
-    _fill(backbone, state, f"torchvision's resnet{depth}")
 
 
 def start_hrnet(backbone: HRNet, width: int) -> None:
     """Load timm's ImageNet weights of the classifier HRNet, whose trunk is this one.
+
+    The sums that leave the last module are the classifier's only where they are as wide; wider ones (UDP) start anew.
 
     Raises:
         MissingExtra: timm is not installed.
@@ -44,15 +86,26 @@ def start_hrnet(backbone: HRNet, width: int) -> None:
     """
     from poise.nn.backbones.timm import whole_model
 
-    _fill(backbone, whole_model(f"hrnet_w{width}").state_dict(), f"timm's hrnet_w{width}")
+    anew = () if backbone.channels[0] == width else LAST_SUMS
+    _fill(backbone, whole_model(f"hrnet_w{width}").state_dict(), f"timm's hrnet_w{width}", anew=anew)
 
 
-def _fill(backbone: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Every weight of the backbone from `state`; what the classifier has beside them stays behind."""
-    own = backbone.state_dict()
+def _fill(backbone: nn.Module, state: Mapping[str, Tensor], source: str, *, anew: tuple[str, ...] = ()) -> None:
+    """Every weight of the backbone from `state`, but for beginnings in `anew`; what the classifier has beside stays behind."""
+    own = {key: value for key, value in backbone.state_dict().items() if not key.startswith(anew)}
     unfit = [key for key, value in own.items() if key not in state or state[key].shape != value.shape]
     if unfit:
         raise CheckpointError(
             f"{source} lacks {len(unfit)} weights of this backbone, such as {unfit[0]!r}; is it another version?"
         )
-    backbone.load_state_dict({key: state[key] for key in own})
+    backbone.load_state_dict({key: state[key] for key in own}, strict=False)  # `unfit` was strict
+
+
+def from_scratch(pretrained: bool, what: str) -> None:
+    """Refuse ImageNet weights for a network that has none anywhere.
+
+    Raises:
+        InputError: They are wanted.
+    """
+    if pretrained:
+        raise InputError(f"nobody trained {what} on ImageNet; its authors start without (pretrained off)")

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from poise.nn.backbones.mspn import Narrowing, shortcut
 from poise.nn.backbones.multistage import Encoder, MultiStage
+from poise.nn.backbones.resnet import DEPTHS
 from poise.nn.base import Feature
 from poise.nn.conv import ConvBN
-from poise.nn.backbones.resnet import DEPTHS
 
 CHANNELS = (64, 128, 256, 512)
 
@@ -20,8 +20,8 @@ BRANCHES = 4
 class Steps(nn.Module):
     """A residual steps block (section 3.2, figure 3).
 
-    A 1x1 convolution splits into four branches of one to four 3x3 convolutions. From the second branch on, each convolution also
-    gets the answer of the branch before at the same step, where that one has such a step; so features of many receptive fields
+    A 1x1 convolution splits into four branches of one to four 3x3 convolutions. From the second on, each convolution also gets
+    the answer of the branch before at the same step, where that one has such a step; so features of many receptive fields
     are added within one block.
 
     Args:

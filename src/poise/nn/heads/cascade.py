@@ -111,9 +111,7 @@ class CascadeHead(Head):
         self.upsamples = nn.ModuleList(Rise() for _ in range(steps - 1))
         self.predict = nn.ModuleList(Reader(outputs) for _ in range(steps))
         # The coarser a map, the more blocks before it is resized (figure 1).
-        self.cascade = nn.ModuleList(
-            nn.Sequential(*(Halving(WIDTH) for _ in range(steps - 1 - step))) for step in range(steps)
-        )
+        self.cascade = nn.ModuleList(nn.Sequential(*(Halving(WIDTH) for _ in range(steps - 1 - step))) for step in range(steps))
         self.join = Halving(steps * WIDTH)
         self.final = Last(outputs)
         _initialise(self)

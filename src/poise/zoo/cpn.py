@@ -1,0 +1,148 @@
+"""CPN (Chen et al.; CVPR 2018; arXiv 1711.07319): a pyramid for the easy keypoints, a cascade for the hard ones."""
+
+from typing import cast
+
+from poise.codecs.base import InstanceCodec
+from poise.dims import Size
+from poise.models.topdown import TopDown
+from poise.nn.backbones.resnet import ResNet
+from poise.nn.base import Network, check_size
+from poise.nn.heads.cascade import CascadeHead
+from poise.skeletons import COCO17, Skeleton
+from poise.structures import Architecture, Preprocess
+from poise.zoo.assemble import assemble, check_codec, cut_for, wished_codec
+from poise.zoo.heatmaps import STRIDE, gaussian
+from poise.zoo.imagenet import start_resnet
+from poise.zoo.release import Family, Release, Wish
+
+PAGE = "https://github.com/GengDavid/pytorch-cpn"
+LICENCE = "as its page says (code); the weights come from ImageNet and COCO images, whose own terms hold"
+
+LEVELS = 4
+"""Answers of GlobalNet, one for each resolution of the backbone; RefineNet's comes last."""
+
+
+def network(depth: int, channels: int) -> Network:
+    """The network alone, with random weights.
+
+    Args:
+        depth: Of the ResNet; published are 50 and 101.
+        channels: Of the codec.
+    """
+    backbone = ResNet(depth)
+    return Network(backbone, CascadeHead(backbone.channels, channels))
+
+
+def preprocess() -> Preprocess:
+    """The release's views: mean colour off, no deviation; all keypoints make the score, no pose is suppressed."""
+    return Preprocess(
+        crop="hrnet",
+        mean=(122.7717 / 255, 115.9465 / 255, 102.9801 / 255),
+        std=(1.0, 1.0, 1.0),
+        min_keypoint_score=-1.0,
+        oks_nms=1.0,
+    )
+
+
+def codecs(size: Size, skeleton: Skeleton) -> tuple[InstanceCodec, ...]:
+    """The release's codecs, one per answer."""
+    return (gaussian(size, skeleton),) * (LEVELS + 1)
+
+
+def cpn(
+    depth: int = 50,
+    *,
+    skeleton: Skeleton = COCO17,
+    size: Size = (256, 192),
+    codec: InstanceCodec | None = None,
+    cut: Preprocess | None = None,
+    pretrained: bool = False,
+    name: str | None = None,
+) -> TopDown:
+    """A CPN with random weights, or with ImageNet's in its backbone.
+
+    Args:
+        depth: Of the ResNet: 18, 34, 50, 101 or 152; published are 50 and 101.
+        skeleton: The keypoints.
+        size: Of the views (h, w), multiples of 32.
+        codec: Of every answer, for views of `size` and maps of a quarter of it; the release's codecs by default: GlobalNet's
+            labels get narrower from answer to answer, RefineNet trains the 8 hardest keypoints of each view.
+        cut: How views are cut and normalised; the release's by default.
+        pretrained: Start the backbone from torchvision's ImageNet weights.
+        name: Of the model.
+
+    Raises:
+        InputError: A size, depth or codec that does not fit.
+        ReadError: The ImageNet weights cannot be had.
+    """
+    check_size(size, ResNet.multiple, f"CPN-{depth}")
+    own = codecs(size, skeleton) if codec is None else (codec,) * (LEVELS + 1)
+    check_codec(own[-1], size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), skeleton=skeleton)
+    channels = own[-1].channels
+    built = network(depth, channels)
+    if pretrained:
+        start_resnet(cast(ResNet, built.backbone), depth, "pytorch")
+    made = Architecture("cpn:network", {"depth": depth, "channels": channels})
+    cut = cut or (preprocess() if codec is None else cut_for(codec, preprocess()))
+    return assemble(name or f"cpn_{depth}", made, built, codec=own[-1], deep=own[:-1], cut=cut, skeleton=skeleton)
+
+
+def build(wish: Wish) -> TopDown:
+    """The model of a name such as `cpn_50_coco_256x192`."""
+    return cpn(
+        int(wish.parts["depth"]),
+        skeleton=wish.keypoints,
+        size=wish.size,
+        codec=wished_codec(wish),
+        pretrained=wish.pretrained,
+        name=wish.name,
+    )
+
+
+def _keys() -> tuple[tuple[str, str], ...]:
+    """Beginnings of weight names, official and ours."""
+    reader = {"0.": "before.0.", "1.": "before.1.", "3.": "final.conv.", "5.": "final.bn."}
+    rise = {"1.": "conv.", "2.": "bn."}
+    return (
+        *((f"global_net.predict.{n}.{a}", f"head.predict.{n}.{b}") for n in range(LEVELS) for a, b in reader.items()),
+        *((f"global_net.upsamples.{n}.{a}", f"head.upsamples.{n}.{b}") for n in range(LEVELS - 1) for a, b in rise.items()),
+        ("global_net.laterals.", "head.laterals."),
+        ("refine_net.cascade.", "head.cascade."),
+        ("refine_net.final_predict.0.", "head.join."),
+        ("refine_net.final_predict.1.", "head.final.conv."),
+        ("refine_net.final_predict.2.", "head.final.bn."),
+        ("resnet.", "backbone."),
+    )
+
+
+# README of the release: AP on COCO minival with detected boxes, flip test. Its files.
+_SCORES = {(50, "256x192"): 0.692, (50, "384x288"): 0.722, (101, "384x288"): 0.723}
+_FILES = {
+    (50, "256x192"): ("COCO.res50.256x192.CPN", "https://drive.google.com/open?id=1pUpU8o6QtgK197vAfCtT5cxokE9p-yuB"),
+    (50, "384x288"): ("COCO.res50.384x288.CPN", "https://drive.google.com/open?id=1L6Qq-incr2XtptdLJti3Zdf6sr19zs7y"),
+    (101, "384x288"): ("COCO.res101.384x288.CPN", "https://drive.google.com/open?id=1zFYUsDbFG3xxMoZkSv253QsVD9AF9rv7"),
+}
+
+
+def _release(depth: int, shape: str) -> Release:
+    file, folder = _FILES.get((depth, shape), ("", ""))
+    score = _SCORES.get((depth, shape))
+    return Release(
+        name=f"cpn_{depth}_coco_{shape}",
+        file=file,
+        page=PAGE,
+        folder=folder,
+        licence=LICENCE,
+        scores={} if score is None else {"coco-val2017/AP": score},
+    )
+
+
+FAMILY = Family(
+    paper="CPN (arXiv 1711.07319)",
+    form="cpn_{50,101}_coco_HEIGHTxWIDTH",
+    pattern=r"cpn_(?P<depth>\d+)_(?P<data>coco|mpii)_(?P<size>\d+x\d+)",
+    build=build,
+    networks={"network": network},
+    releases=tuple(_release(depth, shape) for depth in (50, 101) for shape in ("256x192", "384x288", "256x256")),
+    keys=_keys(),
+)

@@ -1,0 +1,120 @@
+"""MSPN (Li et al.; arXiv 1901.00148): stages of ResNet-50 encoders and ways up, supervised coarse to fine."""
+
+from typing import cast
+
+from poise.codecs.base import InstanceCodec
+from poise.dims import Size
+from poise.errors import InputError
+from poise.models.topdown import TopDown
+from poise.nn.backbones.mspn import mspn as body
+from poise.nn.backbones.multistage import MultiStage
+from poise.nn.base import Network
+from poise.skeletons import COCO17, Skeleton
+from poise.structures import Architecture, Preprocess
+from poise.zoo.assemble import wished_codec
+from poise.zoo.imagenet import start_mspn
+from poise.zoo.multistage import MOST, channels_of, keys, multistage, order, with_head
+from poise.zoo.release import Family, Release, Wish
+
+PAGE = "https://github.com/megvii-detection/MSPN"
+FOLDER = "https://drive.google.com/open?id=1MW27OY_4YetEZ4JiD4PltFGL_1-caECy"
+LICENCE = (
+    "as its page says (code); the weights come from ImageNet and COCO or MPII images, whose own terms hold "
+    "(MPII: non-commercial research)"
+)
+
+
+def network(stages: int, channels: int) -> Network:
+    """The network alone, with random weights.
+
+    Args:
+        stages: Published are 1 to 4.
+        channels: Of the codec.
+
+    Raises:
+        InputError: Another number of stages.
+    """
+    if not 1 <= stages <= MOST:
+        raise InputError(f"MSPN has 1 to {MOST} stages, not {stages}")
+    return with_head(body(stages), channels)
+
+
+def mspn(
+    stages: int = 2,
+    *,
+    skeleton: Skeleton = COCO17,
+    size: Size = (256, 192),
+    codec: InstanceCodec | None = None,
+    cut: Preprocess | None = None,
+    pretrained: bool = False,
+    name: str | None = None,
+) -> TopDown:
+    """An MSPN with random weights, or with ImageNet's in its encoders.
+
+    Args:
+        stages: 1 to 4.
+        skeleton: The keypoints.
+        size: Of the views (h, w), multiples of 32.
+        codec: Of every answer, for views of `size` and maps of a quarter of it; the release's codecs by default: labels get
+            narrower from step to step, the last step trains the 8 hardest keypoints of each view.
+        cut: How views are cut and normalised; the release's by default.
+        pretrained: Start stem and encoders from torchvision's ImageNet ResNet-50.
+        name: Of the model.
+
+    Raises:
+        InputError: A size, codec or number of stages that does not fit.
+        ReadError: The ImageNet weights cannot be had.
+    """
+    channels = channels_of(codec, what="MSPN", size=size, skeleton=skeleton)
+    built = network(stages, channels)
+    if pretrained:
+        start_mspn(cast(MultiStage, built.backbone))
+    made = Architecture("mspn:network", {"stages": stages, "channels": channels})
+    return multistage(
+        name or f"mspn_{stages}stg", made, built, stages=stages, skeleton=skeleton, size=size, codec=codec, cut=cut
+    )
+
+
+def build(wish: Wish) -> TopDown:
+    """The model of a name such as `mspn_2stg_coco_256x192`."""
+    return mspn(
+        int(wish.parts["stages"]),
+        skeleton=wish.keypoints,
+        size=wish.size,
+        codec=wished_codec(wish),
+        pretrained=wish.pretrained,
+        name=wish.name,
+    )
+
+
+def _release(stages: int, data: str, shape: str, *, file: str = "", **scores: float) -> Release:
+    names = {"AP": "coco-minival/AP", "half": "mpii-val/PCKh@0.5"}
+    return Release(
+        name=f"mspn_{stages}stg_{data}_{shape}",
+        file=file,
+        page=PAGE,
+        folder=FOLDER if file else "",
+        licence=LICENCE,
+        scores={names[key]: value for key, value in scores.items()},
+    )
+
+
+FAMILY = Family(
+    paper="MSPN (arXiv 1901.00148)",
+    form="mspn_{1,2,3,4}stg_{coco,mpii}_HEIGHTxWIDTH",
+    pattern=r"mspn_(?P<stages>\d+)stg_(?P<data>coco|mpii)_(?P<size>\d+x\d+)",
+    build=build,
+    networks={"network": network},
+    # README of the release and table 6 of the paper: AP on COCO minival with detected boxes, flip test; PCKh on MPII val.
+    releases=(
+        _release(1, "coco", "256x192", AP=0.715),
+        _release(2, "coco", "256x192", AP=0.745, file="mspn_2xstg_coco.pth"),
+        _release(3, "coco", "256x192", AP=0.752),
+        _release(4, "coco", "256x192", AP=0.759),
+        _release(4, "coco", "384x288", AP=0.769),
+        _release(2, "mpii", "256x256"),
+        _release(4, "mpii", "256x256", half=0.911),
+    ),
+    keys=keys(),
+    order=order,
+)

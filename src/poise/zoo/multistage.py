@@ -1,0 +1,100 @@
+"""What MSPN and RSN share: how their weights are called and ordered, what supervises a stage, how views are cut."""
+
+import re
+
+from poise.codecs.base import InstanceCodec
+from poise.dims import Size
+from poise.models.topdown import TopDown
+from poise.nn.backbones.multistage import MultiStage
+from poise.nn.base import Network, check_size
+from poise.nn.heads.multistage import MultiStageHead
+from poise.skeletons import Skeleton
+from poise.structures import Architecture, Preprocess
+from poise.zoo.assemble import assemble, check_codec, cut_for
+from poise.zoo.heatmaps import STRIDE, gaussian
+
+STEPS = 4
+"""Answers of a stage."""
+
+MOST = 4
+"""Stages of the largest published network."""
+
+
+def with_head(backbone: MultiStage, channels: int) -> Network:
+    """A network that answers at every step of every stage."""
+    return Network(backbone, MultiStageHead(backbone.channels, channels))
+
+
+def preprocess() -> Preprocess:
+    """The releases' views: blue first, ImageNet's mean and deviation; all keypoints make the score, no pose is suppressed."""
+    return Preprocess(
+        crop="hrnet",
+        channels="bgr",
+        mean=(0.406, 0.456, 0.485),
+        std=(0.225, 0.224, 0.229),
+        min_keypoint_score=-1.0,
+        oks_nms=1.0,
+    )
+
+
+def codecs(size: Size, skeleton: Skeleton, stages: int) -> tuple[InstanceCodec, ...]:
+    """The releases' codecs, one per answer."""
+    return (gaussian(size, skeleton),) * (STEPS * stages)
+
+
+def multistage(
+    name: str,
+    made: Architecture,
+    network: Network,
+    *,
+    stages: int,
+    skeleton: Skeleton,
+    size: Size,
+    codec: InstanceCodec | None,
+    cut: Preprocess | None,
+) -> TopDown:
+    """A model of a network of stages.
+
+    Args:
+        name: Of the model.
+        made: Which builder made the network.
+        network: For the channels of the codec.
+        stages: How many.
+        skeleton: The keypoints.
+        size: Of the views (h, w).
+        codec: Of every answer; the releases' codecs if None.
+        cut: How views are cut; as the releases do, or as the given codec expects, if None.
+    """
+    own = codecs(size, skeleton, stages) if codec is None else (codec,) * (STEPS * stages)
+    cut = cut or (preprocess() if codec is None else cut_for(codec, preprocess()))
+    return assemble(name, made, network, codec=own[-1], deep=own[:-1], cut=cut, skeleton=skeleton)
+
+
+def channels_of(codec: InstanceCodec | None, *, what: str, size: Size, skeleton: Skeleton) -> int:
+    """Channels of every answer: the codec's; for the releases' codecs one for each keypoint.
+
+    Raises:
+        InputError: A size the network cannot take, or a codec for others.
+    """
+    check_size(size, MultiStage.multiple, what)
+    if codec is None:
+        return len(skeleton)
+    check_codec(codec, size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), skeleton=skeleton)
+    return codec.channels
+
+
+def keys() -> tuple[tuple[str, str], ...]:
+    """Beginnings of weight names, official and ours."""
+    units = [(n, f"stage{n // STEPS}.upsample.up{n % STEPS + 1}.") for n in range(MOST * STEPS)]
+    return (
+        *((f"{unit}res_conv1.", f"head.readers.{n}.before.") for n, unit in units),
+        *((f"{unit}res_conv2.", f"head.readers.{n}.final.") for n, unit in units),
+        *((f"stage{n}.", f"backbone.stages.{n}.") for n in range(MOST)),
+        ("", "backbone."),
+    )
+
+
+def order(official: str) -> tuple[int, ...]:
+    """Official networks hold the layers that read an answer in the step they belong to; ours hold them in the head."""
+    found = re.match(r"stage(\d+)\.(?:upsample\.up(\d+)\.)?", official)
+    return (-1, 0) if found is None else (int(found[1]), int(found[2] or 0))

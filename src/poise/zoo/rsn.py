@@ -1,0 +1,123 @@
+"""RSN (Cai et al.; ECCV 2020; arXiv 2003.04030): MSPN's frame with residual steps blocks."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from poise.codecs.base import InstanceCodec
+from poise.dims import Size
+from poise.errors import InputError, unknown
+from poise.models.topdown import TopDown
+from poise.nn.backbones.multistage import MultiStage
+from poise.nn.backbones.rsn import res18, rsn18
+from poise.nn.base import Network
+from poise.skeletons import COCO17, Skeleton
+from poise.structures import Architecture, Preprocess
+from poise.zoo.assemble import wished_codec
+from poise.zoo.multistage import channels_of, keys, multistage, order, with_head
+from poise.zoo.release import Family, Release, Wish
+
+PAGE = "https://github.com/caiyuanhao1998/RSN"
+LICENCE = (
+    "as its page says (code); the weights come from COCO or MPII images, whose own terms hold (MPII: non-commercial research)"
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One published network.
+
+    Attributes:
+        body: Makes its backbone, of so many stages.
+        stages: How many.
+    """
+
+    body: Callable[[int], MultiStage]
+    stages: int
+
+
+KINDS: Mapping[str, Kind] = {"res18": Kind(res18, 1), "rsn18": Kind(rsn18, 1), "4xrsn18": Kind(rsn18, 4)}
+"""The networks of the release."""
+
+
+def network(kind: str, channels: int) -> Network:
+    """The network alone, with random weights.
+
+    Args:
+        kind: "res18", "rsn18" or "4xrsn18".
+        channels: Of the codec.
+
+    Raises:
+        UnknownName: Another kind.
+    """
+    if kind not in KINDS:
+        raise unknown("network of RSN", kind, KINDS)
+    return with_head(KINDS[kind].body(KINDS[kind].stages), channels)
+
+
+def rsn(
+    kind: str = "rsn18",
+    *,
+    skeleton: Skeleton = COCO17,
+    size: Size = (256, 192),
+    codec: InstanceCodec | None = None,
+    cut: Preprocess | None = None,
+    name: str | None = None,
+) -> TopDown:
+    """An RSN, or the plain network it is compared with, with random weights, as the release starts.
+
+    Args:
+        kind: "rsn18", "4xrsn18" or "res18".
+        skeleton: The keypoints.
+        size: Of the views (h, w), multiples of 32.
+        codec: Of every answer, for views of `size` and maps of a quarter of it; the release's codecs, MSPN's, by default.
+        cut: How views are cut and normalised; the release's by default.
+        name: Of the model.
+
+    Raises:
+        InputError: A size or codec that does not fit.
+        UnknownName: Another kind.
+    """
+    channels = channels_of(codec, what="RSN", size=size, skeleton=skeleton)
+    built = network(kind, channels)
+    made = Architecture("rsn:network", {"kind": kind, "channels": channels})
+    stages = KINDS[kind].stages
+    return multistage(name or f"rsn_{kind}", made, built, stages=stages, skeleton=skeleton, size=size, codec=codec, cut=cut)
+
+
+def build(wish: Wish) -> TopDown:
+    """The model of a name such as `rsn_rsn18_coco_256x192`.
+
+    Raises:
+        InputError: ImageNet weights are asked for.
+    """
+    if wish.pretrained:
+        raise InputError("there are no ImageNet weights of RSN, which is trained from nothing; start without (pretrained off)")
+    return rsn(wish.parts["kind"], skeleton=wish.keypoints, size=wish.size, codec=wished_codec(wish), name=wish.name)
+
+
+def _release(kind: str, data: str, shape: str, **scores: float) -> Release:
+    names = {"AP": "coco-val2017/AP"}
+    return Release(
+        name=f"rsn_{kind}_{data}_{shape}",
+        page=PAGE,
+        licence=LICENCE,
+        scores={names[key]: value for key, value in scores.items()},
+    )
+
+
+FAMILY = Family(
+    paper="RSN (arXiv 2003.04030)",
+    form="rsn_{res18,rsn18,4xrsn18}_{coco,mpii}_HEIGHTxWIDTH",
+    pattern=rf"rsn_(?P<kind>{'|'.join(KINDS)})_(?P<data>coco|mpii)_(?P<size>\d+x\d+)",
+    build=build,
+    networks={"network": network},
+    # README of the release, its PyTorch trainings; the paper's platform reached 0.707 and 0.736.
+    releases=(
+        _release("res18", "coco", "256x192", AP=0.652),
+        _release("rsn18", "coco", "256x192", AP=0.704),
+        _release("4xrsn18", "coco", "256x192"),
+        _release("rsn18", "mpii", "256x256"),
+    ),
+    keys=keys(),
+    order=order,
+)
