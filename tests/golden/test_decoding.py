@@ -11,7 +11,7 @@ import torch
 
 from poise.codecs.dark import Dark
 from poise.codecs.gaussian import Gaussian
-from poise.codecs.maps import highest
+from poise.codecs.readings import highest
 from poise.codecs.udp import UDPGaussian
 
 STRIDE = 4

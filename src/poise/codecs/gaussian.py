@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.maps import MapCodec, bump, rounded, ruler
+from poise.codecs.readings import quarter
 from poise.geometry import Grid
 
 
@@ -41,7 +42,7 @@ class Gaussian(MapCodec):
         stride = self.grid.scale[0]
         if self.shift_flipped:
             return {2: 1 / self.cells[1], 3: self.tolerance + 1}
-        return {3: self.tolerance + abs(stride - 1)}
+        return {3: self.tolerance + stride - 1} if stride > 1 else {}
 
     def centre(self, cells: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k 2"]:
         """The nearest cell."""
@@ -56,11 +57,7 @@ class Gaussian(MapCodec):
         self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
     ) -> Float[Tensor, "n 2"]:
         """A quarter of a cell towards the higher neighbour on each axis; cells 0, 1 and the last stay where they are."""
-        height, width = self.cells
-        inside = ((cells > 1) & (cells < cells.new_tensor((width - 1, height - 1)))).all(dim=-1, keepdim=True)
-        step = cells.new_tensor((1, width, -1, -width)) * inside
-        around = maps.flatten(1).gather(1, cells[:, :1] + cells[:, 1:] * width + step)
-        return cells + 0.25 * (around[:, :2] - around[:, 2:]).sign()
+        return quarter(maps, cells, cells)
 
     def unflip(self, output: Float[Tensor, "b k h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b k h w"]:
         """Columns reversed, left and right swapped; then one cell to the right, column 0 staying, if `shift_flipped`."""

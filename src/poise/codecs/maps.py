@@ -1,19 +1,14 @@
-"""What codecs with one map per keypoint share: bumps, their loss, the highest cell, the blur, the mirror."""
+"""What codecs with one map per keypoint share: bumps, their loss, how they are read, the mirror."""
 
-import math
 from abc import abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
-import cv2
-import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
+from poise.codecs.readings import Reading, check_reading, highest, read
 from poise.errors import InputError
 from poise.losses.keypoints import hardest_squares, mean_squares, outer_squares
 from poise.structures import Points
@@ -27,11 +22,13 @@ class MapCodec(InstanceCodec):
         sigma: Width of the bump, cells.
         joint_weights: Weight of each keypoint in the loss; None weighs all alike.
         ohkm: Only so many keypoints of each view, the worst ones, make the loss; None takes all.
+        reading: How positions are read from the maps; None is the codec's own way.
     """
 
     sigma: float = 2.0
     joint_weights: tuple[float, ...] | None = None
     ohkm: int | None = None
+    reading: Reading | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that make no loss."""
@@ -42,6 +39,7 @@ class MapCodec(InstanceCodec):
             raise InputError(f"{len(self.joint_weights)} joint weights were given for {self.keypoints} keypoints")
         if self.ohkm is not None and not 1 <= self.ohkm <= self.keypoints:
             raise InputError(f"ohkm counts the hardest keypoints: it must be 1 to {self.keypoints}, found {self.ohkm}")
+        check_reading(self.reading)
 
     @property
     def channels(self) -> int:
@@ -99,7 +97,10 @@ class MapCodec(InstanceCodec):
         maps = output.detach().float().flatten(0, 1).contiguous()
         with torch.autocast(maps.device.type, enabled=False):
             cells, score = highest(maps)
-            peaks = self.peaks(maps, cells, score)
+            if self.reading is None:
+                peaks = self.peaks(maps, cells, score)
+            else:
+                peaks = read(self.reading, maps, cells, score, sigma=self.sigma)
         found = torch.where(peaks.isfinite().all(dim=-1, keepdim=True), peaks, cells).view(*output.shape[:2], 2)
         return Points(self.grid.to_pixels(found.float()), torch.where(score.isfinite(), score, 0).view(output.shape[:2]))
 
@@ -151,85 +152,3 @@ def ruler(like: Tensor, length: int) -> Float[Tensor, " n"]:
 def rounded(cells: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """The nearest cell as the releases round: halves up, and negative numbers towards 0."""
     return (cells + 0.5).trunc()
-
-
-def highest(maps: Float[Tensor, "n h w"]) -> tuple[Int64[Tensor, "n 2"], Float[Tensor, " n"]]:
-    """The first highest cell (x, y) of each map and its value; cell (0, 0) where that is not above 0.
-
-    NaNs are passed over for the cell; the value is then NaN.
-    """
-    flat = maps.flatten(1)
-    index = _argmax(flat)
-    score = flat.gather(1, index[:, None]).squeeze(1)
-    if not score.isfinite().all():
-        index = _argmax(flat.nan_to_num(-torch.inf, torch.inf, -torch.inf))
-    index = index.masked_fill(score <= 0, 0)
-    width = maps.shape[-1]
-    return torch.stack((index % width, index.div(width, rounding_mode="floor")), dim=-1), score
-
-
-def _argmax(rows: Tensor) -> Tensor:
-    # NumPy's is vectorised: ten times as fast on a processor.
-    return rows.argmax(dim=1) if rows.device.type != "cpu" else torch.from_numpy(rows.numpy().argmax(axis=1))
-
-
-def blur_taps(size: int) -> tuple[float, ...]:
-    """The blur of `size` cells, odd, that OpenCV takes when it is not told how wide.
-
-    Up to 9 cells from its table, then a Gaussian of sigma = 0.3 ((size - 1) / 2 - 1) + 0.8.
-    """
-    table = {3: (1, 2, 1), 5: (1, 4, 6, 4, 1), 7: (2, 7, 14, 18, 14, 7, 2), 9: (4, 13, 30, 51, 60, 51, 30, 13, 4)}
-    sigma = 0.3 * ((size - 1) * 0.5 - 1) + 0.8
-    taps = table.get(size, tuple(math.exp(-0.5 * ((i - (size - 1) / 2) / sigma) ** 2) for i in range(size)))
-    return tuple(tap / sum(taps) for tap in taps)
-
-
-Border = Literal["zeros", "mirror"]
-"""What is beyond the edge of a map: nothing, or the map mirrored about its outermost cells."""
-
-CHUNK = 128
-"""Maps blurred at a time on a processor: OpenCV takes no more channels."""
-
-
-def blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Iterator[tuple[slice, Float[Tensor, "h w m"]]]:
-    """Maps smoothed by `size` cells (`blur_taps`) along both axes, some at a time: which ones, and the maps as LAST axis.
-
-    What is given is overwritten when the next is asked for: fresh memory for each costs more than the blur.
-    """
-    if maps.device.type == "cpu":
-        yield from _blurred_as_channels(maps, size, border)
-    else:
-        yield slice(0, len(maps)), _blurred_as_images(maps, size, border).permute(1, 2, 0)
-
-
-def blurred_extremes(
-    maps: Float[Tensor, "n h w"], size: int, border: Border
-) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-    """The lowest and the highest value of each map after the blur."""
-    low, high = maps.new_empty(len(maps)), maps.new_empty(len(maps))
-    for some, smooth in blurred(maps, size, border):
-        low[some], high[some] = smooth.amin(dim=0).amin(dim=0), smooth.amax(dim=0).amax(dim=0)
-    return low, high
-
-
-def _blurred_as_channels(
-    maps: Float[Tensor, "n h w"], size: int, border: Border
-) -> Iterator[tuple[slice, Float[Tensor, "h w m"]]]:
-    # As channels of one image maps are filtered side by side, eight or sixteen in one instruction.
-    count, height, width = maps.shape
-    edge = {"zeros": cv2.BORDER_CONSTANT, "mirror": cv2.BORDER_REFLECT_101}[border]
-    taps = np.array(blur_taps(size), np.float32)
-    rows = maps.flatten(1).numpy()
-    memory = np.empty((2, height * width * min(count, CHUNK)), np.float32)
-    for start in range(0, count, CHUNK):
-        part = rows[start : start + CHUNK]
-        image, smooth = (m[: part.size].reshape(height, width, len(part)) for m in memory)
-        cv2.transpose(part, dst=image.reshape(-1, len(part)))
-        cv2.sepFilter2D(image, -1, taps, taps, dst=smooth, borderType=edge)
-        yield slice(start, start + len(part)), torch.from_numpy(smooth)
-
-
-def _blurred_as_images(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Float[Tensor, "n h w"]:
-    taps, half = maps.new_tensor(blur_taps(size)), size // 2
-    wide = F.pad(maps[:, None], (half,) * 4, mode="constant" if border == "zeros" else "reflect")
-    return F.conv2d(F.conv2d(wide, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1)).squeeze(1)

@@ -8,14 +8,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.maps import MapCodec, blurred, blurred_extremes, bump, rounded, ruler
+from poise.codecs.blur import blurred, blurred_extremes
+from poise.codecs.maps import MapCodec, bump, rounded, ruler
+from poise.codecs.taylor import UDP_BLUR, risen, udp_step
 from poise.geometry import Grid
-
-BLUR = 7
-"""Cells a side of the blur that smooths maps before they are decoded."""
-
-LEAST, MOST = 0.001, 50.0
-"""The release cuts smoothed maps here before it takes the logarithm."""
 
 
 @final
@@ -46,52 +42,13 @@ class UDPGaussian(MapCodec):
     def peaks(
         self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
     ) -> Float[Tensor, "n 2"]:
-        """One Newton step in the logarithm of the smoothed map, at the border too.
-
-        The step does not change when a map is scaled, and no blur makes it higher than it was. So the highest smoothed
-        value is looked for only where the release's cuts under the logarithm may count.
-        """
-        near, low = self._around(maps, cells)
-        high = score.clone()
-        uncut = (_risen(near, low, high, score) > LEAST).all(dim=1) & (score <= MOST)
-        if not uncut.all():
-            high[~uncut] = blurred_extremes(maps[~uncut], BLUR, "mirror")[1]
-        risen = _risen(near, low, high, score).clamp(LEAST, MOST)
-        return cells + newton(risen.log().view(-1, 3, 3))
+        """One Newton step in the logarithm of the smoothed map, at the border too."""
+        return cells + udp_step(maps, cells, score)
 
     def smooth(self, maps: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
         """The maps blurred, and scaled so that each goes from 0 to its maximum."""
-        low, high = blurred_extremes(maps, BLUR, "mirror")
+        low, high = blurred_extremes(maps, UDP_BLUR, "mirror")
         smooth = torch.empty_like(maps)
-        for some, part in blurred(maps, BLUR, "mirror"):
+        for some, part in blurred(maps, UDP_BLUR, "mirror"):
             smooth[some] = part.permute(2, 0, 1)
-        return _risen(smooth.flatten(1), low, high, maps.flatten(1).amax(dim=1)).view(maps.shape)
-
-    def _around(self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"]) -> tuple[Tensor, Tensor]:
-        """The blurred maps in 3x3 cells around `cells`, (n, 9), and their lowest values, (n)."""
-        height, width = self.cells
-        x, y = (c[:, None] + torch.arange(-1, 2, device=maps.device) for c in cells.unbind(-1))
-        index = (y.clamp(0, height - 1)[:, :, None] * width + x.clamp(0, width - 1)[:, None, :]).flatten(1)
-        near, low = maps.new_empty(index.shape), maps.new_empty(len(maps))
-        for some, smooth in blurred(maps, BLUR, "mirror"):
-            near[some] = smooth.flatten(0, 1).gather(0, index[some].t()).t()
-            low[some] = smooth.amin(dim=0).amin(dim=0)  # both axes at once are slow for a few maps
-        return near, low
-
-
-def _risen(
-    values: Float[Tensor, "n i"], low: Float[Tensor, " n"], high: Float[Tensor, " n"], score: Float[Tensor, " n"]
-) -> Float[Tensor, "n i"]:
-    return (values - low[:, None]) / (high - low)[:, None] * score[:, None]
-
-
-def newton(log: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n 2"]:
-    """- inverse Hessian times gradient at the middle; the mixed derivative looks along one diagonal, as the release does."""
-    log = log.double()
-    c, left, right, up, down = log[:, 1, 1], log[:, 1, 0], log[:, 1, 2], log[:, 0, 1], log[:, 2, 1]
-    dx, dy = (right - left) / 2, (down - up) / 2
-    tiny = torch.finfo(torch.float32).eps  # the release adds it so that no Hessian is singular
-    dxx, dyy = right - 2 * c + left + tiny, down - 2 * c + up + tiny
-    dxy = (log[:, 2, 2] - right - down + 2 * c - left - up + log[:, 0, 0]) / 2
-    step = torch.stack((dxy * dy - dyy * dx, dxy * dx - dxx * dy), dim=-1)
-    return step / (dxx * dyy - dxy * dxy)[:, None]
+        return risen(smooth.flatten(1), low, high, maps.flatten(1).amax(dim=1)).view(maps.shape)

@@ -1,0 +1,129 @@
+"""One Newton step in the logarithm of a smoothed map, from the highest cell to the peak between the cells.
+
+As DARK (arXiv 1910.06278, section 3.1) and UDP (arXiv 1911.07524) do it: they blur, keep the height, differentiate and treat
+the border each in their own way.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from poise.codecs.blur import Border, blur_taps, blurred, blurred_extremes
+
+FLOOR = 1e-10
+"""Under the logarithm, as DARK's release has it."""
+
+LEAST, MOST = 0.001, 50.0
+"""UDP's release cuts smoothed maps here before it takes the logarithm."""
+
+UDP_BLUR = 7
+"""Cells a side of the blur of UDP's release."""
+
+
+def dark_step(
+    maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"], *, kernel: int
+) -> Float[Tensor, "n 2"]:
+    """DARK's step, in cells, from the highest cell of each map; cells within two of the border stay where they are.
+
+    The step does not change when a map is scaled, so only what is around each highest cell is smoothed. Where that
+    is not positive the release's floor under the logarithm counts, and with it the scale.
+
+    Args:
+        maps: As they come.
+        cells: The highest cell (x, y) of each.
+        score: Its value.
+        kernel: Cells a side of the blur, with zeros around the map.
+    """
+    height, width = maps.shape[-2:]
+    inside = ((cells > 1) & (cells < cells.new_tensor((width - 2, height - 2)))).all(dim=-1)
+    near = _smooth_around(maps, cells, kernel)
+    low = (near <= FLOOR).flatten(1).any(dim=1) & inside
+    if low.any():
+        near[low] *= dark_gain(maps[low], score[low], kernel=kernel)[:, None, None]
+    return torch.where(inside[:, None], newton5(near.clamp(min=FLOOR).log()), 0)
+
+
+def dark_gain(maps: Float[Tensor, "n h w"], score: Float[Tensor, " n"], *, kernel: int) -> Float[Tensor, " n"]:
+    """How much lower DARK's blur makes each maximum."""
+    return score / blurred_extremes(maps, kernel, "zeros")[1]
+
+
+def _smooth_around(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], kernel: int) -> Float[Tensor, "n 5 5"]:
+    """The blurred maps in 5x5 cells around `cells`."""
+    height, width = maps.shape[-2:]
+    reach = kernel // 2 + 2
+    x, y = (c[:, None] + torch.arange(-reach, reach + 1, device=maps.device) for c in cells.unbind(-1))
+    rows, columns = y.clamp(0, height - 1) * width, x.clamp(0, width - 1)
+    index = rows[:, :, None] + columns[:, None, :]
+    patch = maps.flatten(1).gather(1, index.flatten(1)).view(index.shape)
+    patch *= ((y >= 0) & (y < height))[:, :, None].float()
+    patch *= ((x >= 0) & (x < width))[:, None, :].float()
+    taps = torch.tensor(blur_taps(kernel), dtype=torch.float64, device=maps.device)
+    band = torch.stack([F.pad(taps, (i, 4 - i)) for i in range(5)], dim=1)
+    # In float64, so that no setting of precision for matrix products reaches it.
+    return (patch.flatten(1).double() @ torch.kron(band, band)).view(-1, 5, 5)
+
+
+def newton5(log: Float[Tensor, "n 5 5"]) -> Float[Tensor, "n 2"]:
+    """- inverse Hessian times gradient at the middle, by central differences over one and two cells; 0 if singular."""
+    c = log[:, 2, 2]
+    dx, dy = (log[:, 2, 3] - log[:, 2, 1]) / 2, (log[:, 3, 2] - log[:, 1, 2]) / 2
+    dxx = (log[:, 2, 4] - 2 * c + log[:, 2, 0]) / 4
+    dyy = (log[:, 4, 2] - 2 * c + log[:, 0, 2]) / 4
+    dxy = (log[:, 3, 3] - log[:, 1, 3] - log[:, 3, 1] + log[:, 1, 1]) / 4
+    determinant = dxx * dyy - dxy * dxy
+    step = torch.stack((dxy * dy - dyy * dx, dxy * dx - dxx * dy), dim=-1)
+    return torch.where(determinant[:, None] != 0, step / determinant[:, None], 0)
+
+
+def udp_step(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]) -> Float[Tensor, "n 2"]:
+    """UDP's step, in cells, from the highest cell of each map, at the border too.
+
+    The step does not change when a map is scaled, and no blur makes it higher than it was. So the highest smoothed
+    value is looked for only where the release's cuts under the logarithm may count.
+
+    Args:
+        maps: As they come.
+        cells: The highest cell (x, y) of each.
+        score: Its value.
+    """
+    near, low = _around(maps, cells, UDP_BLUR, "mirror")
+    high = score.clone()
+    uncut = (risen(near, low, high, score) > LEAST).all(dim=1) & (score <= MOST)
+    if not uncut.all():
+        high[~uncut] = blurred_extremes(maps[~uncut], UDP_BLUR, "mirror")[1]
+    return newton3(risen(near, low, high, score).clamp(LEAST, MOST).log().view(-1, 3, 3))
+
+
+def _around(
+    maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], kernel: int, border: Border
+) -> tuple[Float[Tensor, "n 9"], Float[Tensor, " n"]]:
+    """The blurred maps in 3x3 cells around `cells`, the outermost cells repeated beyond the border; their lowest values."""
+    height, width = maps.shape[-2:]
+    x, y = (c[:, None] + torch.arange(-1, 2, device=maps.device) for c in cells.unbind(-1))
+    index = (y.clamp(0, height - 1)[:, :, None] * width + x.clamp(0, width - 1)[:, None, :]).flatten(1)
+    near, low = maps.new_empty(index.shape), maps.new_empty(len(maps))
+    for some, smooth in blurred(maps, kernel, border):
+        near[some] = smooth.flatten(0, 1).gather(0, index[some].t()).t()
+        low[some] = smooth.amin(dim=0).amin(dim=0)  # both axes at once are slow for a few maps
+    return near, low
+
+
+def risen(
+    values: Float[Tensor, "n i"], low: Float[Tensor, " n"], high: Float[Tensor, " n"], score: Float[Tensor, " n"]
+) -> Float[Tensor, "n i"]:
+    """Values from `low` to `high` moved to 0 to `score`."""
+    return (values - low[:, None]) / (high - low)[:, None] * score[:, None]
+
+
+def newton3(log: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n 2"]:
+    """- inverse Hessian times gradient at the middle; the mixed derivative looks along one diagonal, as UDP's release does."""
+    log = log.double()
+    c, left, right, up, down = log[:, 1, 1], log[:, 1, 0], log[:, 1, 2], log[:, 0, 1], log[:, 2, 1]
+    dx, dy = (right - left) / 2, (down - up) / 2
+    tiny = torch.finfo(torch.float32).eps  # the release adds it so that no Hessian is singular
+    dxx, dyy = right - 2 * c + left + tiny, down - 2 * c + up + tiny
+    dxy = (log[:, 2, 2] - right - down + 2 * c - left - up + log[:, 0, 0]) / 2
+    step = torch.stack((dxy * dy - dyy * dx, dxy * dx - dxx * dy), dim=-1)
+    return step / (dxx * dyy - dxy * dxy)[:, None]
