@@ -72,6 +72,13 @@ class Replay:
         return [torch.from_numpy(np.random.default_rng(i).standard_normal(s).astype(np.float32)) for i, s in enumerate(shapes)]
 
     @property
+    def multiply_adds(self) -> int:
+        """Of one view; where the file counts matrix products too (LPN's attention has some), with them."""
+        counted: int | None = self.meta.get("flop_counter_flops_batch")
+        layers: int = self.meta["macs_per_image"]
+        return layers if counted is None else counted // (2 * self.meta["input_shapes"][0][0])
+
+    @property
     def tolerance(self) -> float:
         """Share of each output's largest value: what the index suggests, and at least 2e-5."""
         index = self.path.with_name("index.json")

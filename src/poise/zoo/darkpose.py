@@ -1,0 +1,106 @@
+"""DARK (Zhang, Zhu, Dai, Ye, Zhu; CVPR 2020; arXiv 1910.06278): known networks, un-rounded maps, a Taylor step."""
+
+from poise.codecs.base import InstanceCodec
+from poise.codecs.dark import Dark
+from poise.models.topdown import TopDown
+from poise.structures import Preprocess
+from poise.zoo import heatmaps
+from poise.zoo.assemble import cut_for, usual_sigma, wished_codec
+from poise.zoo.heatmaps import STRIDE
+from poise.zoo.hourglass import KEYS, hourglass
+from poise.zoo.hrnet import hrnet
+from poise.zoo.imagenet import from_scratch
+from poise.zoo.release import Family, Release, Wish
+from poise.zoo.simple_baselines import poseresnet
+
+PAGE = "https://github.com/ilovepose/DarkPose"
+LICENCE = (
+    "none named by the release, its code is HRNet's (MIT); the weights come from ImageNet and COCO or MPII images, whose own "
+    "terms hold (MPII: non-commercial research)"
+)
+
+
+def codec_of(wish: Wish) -> Dark:
+    """The release's codec for a name; widths and blurs are those of its configuration files."""
+    size = wish.size
+    small = min(size) < 160
+    wide = small and wish.parts["stacks"] == "8"
+    narrow = small and not wish.parts["stacks"] and wish.parts["width"] != "48"
+    return Dark(
+        size=size,
+        cells=(size[0] // STRIDE, size[1] // STRIDE),
+        keypoints=len(wish.keypoints),
+        sigma=2.0 if wide else usual_sigma(size),
+        kernel=3 if narrow else 11,
+    )
+
+
+def build(wish: Wish) -> TopDown:
+    """The model of a name such as `darkpose_hrnet_w32_coco_128x96`; only HRNet reads RGB, the others BGR."""
+    codec = wished_codec(wish) or codec_of(wish)
+    cut = cut_for(codec, heatmaps.preprocess("rgb" if wish.parts["width"] else "bgr"))
+    if wish.parts["stacks"]:
+        return _hourglass(wish, codec, cut)
+    if wish.parts["depth"]:
+        return poseresnet(
+            int(wish.parts["depth"]),
+            skeleton=wish.keypoints,
+            size=wish.size,
+            codec=codec,
+            cut=cut,
+            pretrained=wish.pretrained,
+            name=wish.name,
+        )
+    return hrnet(
+        int(wish.parts["width"]),
+        skeleton=wish.keypoints,
+        size=wish.size,
+        codec=codec,
+        cut=cut,
+        pretrained=wish.pretrained,
+        name=wish.name,
+    )
+
+
+def _hourglass(wish: Wish, codec: InstanceCodec, cut: Preprocess) -> TopDown:
+    from_scratch(wish.pretrained, "stacked hourglasses")
+    stacks = int(wish.parts["stacks"])
+    return hourglass(stacks, skeleton=wish.keypoints, size=wish.size, codec=codec, cut=cut, name=wish.name)
+
+
+def _release(network: str, data: str, shape: str, **scores: float) -> Release:
+    names = {"AP": "coco-val2017/AP", "half": "mpii-val/PCKh@0.5", "tenth": "mpii-val/PCKh@0.1"}
+    found = {names[key]: value for key, value in scores.items()}
+    return Release(f"darkpose_{network}_{data}_{shape}", page=PAGE, licence=LICENCE, scores=found)
+
+
+FAMILY = Family(
+    paper="DARK (arXiv 1910.06278)",
+    form="darkpose_{hrnet_{w32,w48},hourglass{4,8},poseresnet_{50,101,152}}_{coco,mpii}_HEIGHTxWIDTH",
+    pattern=(
+        r"darkpose_(?:hrnet_w(?P<width>\d+)|hourglass(?P<stacks>\d+)|poseresnet_(?P<depth>\d+))"
+        r"_(?P<data>coco|mpii)_(?P<size>\d+x\d+)"
+    ),
+    build=build,
+    networks={},
+    # README of the release: AP on COCO val2017 with boxes of a detector of person AP 56.4; PCKh on MPII val. Flip test.
+    releases=(
+        _release("hourglass4", "coco", "128x96", AP=0.696),
+        _release("hourglass8", "coco", "128x96", AP=0.708),
+        _release("poseresnet_50", "coco", "128x96", AP=0.626),
+        _release("poseresnet_101", "coco", "128x96", AP=0.632),
+        _release("poseresnet_152", "coco", "128x96", AP=0.631),
+        _release("hrnet_w32", "coco", "128x96", AP=0.707),
+        _release("hrnet_w32", "coco", "256x192", AP=0.756),
+        _release("hrnet_w32", "coco", "384x288", AP=0.766),
+        _release("hrnet_w48", "coco", "128x96", AP=0.719),
+        _release("hrnet_w48", "coco", "384x288", AP=0.768),
+        _release("hrnet_w32", "mpii", "256x256", half=0.906, tenth=0.420),
+    ),
+    keys=(
+        ("deconv_layers.", "head.layers."),
+        *((f"final_layer.{kind}", f"head.final.{kind}") for kind in ("weight", "bias")),
+        *KEYS,
+        ("", "backbone."),
+    ),
+)

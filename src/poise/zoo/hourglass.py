@@ -1,0 +1,153 @@
+"""Stacked hourglasses (Newell, Yang, Deng; ECCV 2016; arXiv 1603.06937).
+
+As pytorch-pose has them, and after it the synthetic animals (arXiv 1912.08265).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from poise.codecs.base import InstanceCodec
+from poise.codecs.gaussian import Gaussian
+from poise.dims import Size
+from poise.errors import InputError
+from poise.models.topdown import TopDown
+from poise.nn.backbones.hourglass import HourglassStem
+from poise.nn.base import Network, check_size, nearest_sizes
+from poise.nn.heads.hourglass import DEPTH, HourglassHead
+from poise.skeletons import ANIMAL18, COCO17, MPII16, Skeleton
+from poise.structures import Architecture, Preprocess
+from poise.zoo.assemble import assemble, check_codec, cut_for, wished_codec
+from poise.zoo.heatmaps import STRIDE
+from poise.zoo.imagenet import from_scratch
+from poise.zoo.release import Family, Release, Wish
+
+PAGE = "https://github.com/JitengMu/Learning-from-Synthetic-Animals"
+FOLDER = "https://www.cs.jhu.edu/~qiuwch/animal/"
+LICENCE = "none named by the animals' release; its network is that of pytorch-pose (GPL-3.0)"
+PYTORCH_POSE = "https://github.com/bearpaw/pytorch-pose"
+
+LEAST = STRIDE * 2**DEPTH
+"""Pixels a side of the smallest view: one cell is left at the bottom of an hourglass."""
+
+SKELETONS: Mapping[str, Skeleton] = {"16": MPII16, "17": COCO17, "18": ANIMAL18}
+"""By the number of joints that stands in names."""
+
+KEYS = (*((f"{part}.", f"head.{part}.") for part in ("hg", "res", "fc", "fc_", "score_")), ("score.", "head.final."))
+"""Beginnings of the weight names of the head, official and ours."""
+
+MEAN = (0.4404, 0.4440, 0.4327)
+"""Of MPII's images (red, green, blue), as pytorch-pose subtracts it; nothing is divided by."""
+
+
+def network(stacks: int, blocks: int, channels: int, features: int = 256) -> Network:
+    """The network alone, with torch's initial weights.
+
+    Args:
+        stacks: How many hourglasses.
+        blocks: Residual blocks at every place of an hourglass.
+        channels: Of the codec.
+        features: Of the hourglasses; 256 in every release.
+    """
+    backbone = HourglassStem(features)
+    return Network(backbone, HourglassHead(features, channels, stacks=stacks, blocks=blocks))
+
+
+def check_view(size: Size, what: str) -> None:
+    """Refuse views an hourglass cannot take, and name the nearest it can.
+
+    Raises:
+        InputError: A side that is no multiple of 4, or below 64.
+    """
+    if 0 < min(size) < LEAST:
+        near = nearest_sizes((max(size[0], LEAST), max(size[1], LEAST)), HourglassStem.multiple)
+        raise InputError(
+            f"{what} takes views of {LEAST}x{LEAST} and more, for it halves them {DEPTH + 2} times, not {size[0]}x{size[1]} "
+            f"(height x width); the nearest: {' or '.join(f'{h}x{w}' for h, w in near)}"
+        )
+    check_size(size, HourglassStem.multiple, what)
+
+
+def label_maps(size: Size, skeleton: Skeleton) -> Gaussian:
+    """The release's codec: bumps of 1 cell on whole cells."""
+    return Gaussian(
+        size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), keypoints=len(skeleton), sigma=1.0, shift_flipped=False
+    )
+
+
+def preprocess(skeleton: Skeleton) -> Preprocess:
+    """The releases' views: square boxes grown by a quarter, those of animals by a half; tested without mirrored views.
+
+    Each animal's checkpoint was trained with the mean of its own images, which its release keeps in a file beside; that of
+    MPII stands in for it here.
+    """
+    padding = 1.5 if skeleton is ANIMAL18 else 1.25
+    return Preprocess(crop="hrnet", padding=padding, mean=MEAN, std=(1.0, 1.0, 1.0), flip_test=False)
+
+
+def hourglass(
+    stacks: int = 8,
+    blocks: int = 1,
+    *,
+    skeleton: Skeleton = MPII16,
+    size: Size = (256, 256),
+    codec: InstanceCodec | None = None,
+    cut: Preprocess | None = None,
+    name: str | None = None,
+) -> TopDown:
+    """A stack of hourglasses with random weights; all of them learn from the same labels.
+
+    Args:
+        stacks: How many hourglasses. Published: 1, 2, 4, 8.
+        blocks: Residual blocks at every place of an hourglass. Published: 1, 4.
+        skeleton: The keypoints.
+        size: Of the views (h, w), multiples of 4 and at least 64.
+        codec: For views of `size` and maps of a quarter of it; the release's by default.
+        cut: How views are cut and normalised; the release's by default.
+        name: Of the model.
+
+    Raises:
+        InputError: A size, number or codec that does not fit.
+    """
+    check_view(size, "a stacked hourglass")
+    own = preprocess(skeleton)
+    cut = cut or (own if codec is None else cut_for(codec, own))
+    codec = codec or label_maps(size, skeleton)
+    check_codec(codec, size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), skeleton=skeleton)
+    built = network(stacks, blocks, codec.channels)
+    made = Architecture("hourglass:network", {"stacks": stacks, "blocks": blocks, "channels": codec.channels})
+    deep = (codec,) * (stacks - 1)
+    name = name or f"hourglass_{stacks}stack_b{blocks}"
+    return assemble(name, made, built, codec=codec, cut=cut, skeleton=skeleton, deep=deep)
+
+
+def build(wish: Wish) -> TopDown:
+    """The model of a name such as `hourglass_4stack_b1_18j_256x256`."""
+    from_scratch(wish.pretrained, "stacked hourglasses")
+    skeleton = wish.skeleton or SKELETONS[wish.parts["joints"]]
+    return hourglass(
+        int(wish.parts["stacks"]),
+        int(wish.parts["blocks"]),
+        skeleton=skeleton,
+        size=wish.size,
+        codec=wished_codec(replace(wish, skeleton=skeleton)),
+        name=wish.name,
+    )
+
+
+FAMILY = Family(
+    paper="stacked hourglass (arXiv 1603.06937)",
+    form="hourglass_{1,2,4,8}stack_b{1,4}_{16,17,18}j_HEIGHTxWIDTH",
+    pattern=r"hourglass_(?P<stacks>\d+)stack_b(?P<blocks>\d+)_(?P<joints>16|17|18)j_(?P<size>\d+x\d+)",
+    build=build,
+    networks={"network": network},
+    # Several animals' checkpoints share one network, so no score stands here; 16 and 17 joints are pytorch-pose's networks.
+    releases=(
+        Release("hourglass_4stack_b1_18j_256x256", page=PAGE, folder=FOLDER, licence=LICENCE),
+        *(
+            Release(f"hourglass_{stacks}stack_b1_{joints}j_256x256", page=PYTORCH_POSE, licence="GPL-3.0 (code)")
+            for joints in (16, 17)
+            for stacks in (1, 2, 4, 8)
+        ),
+    ),
+    keys=(*KEYS, ("", "backbone.")),
+)

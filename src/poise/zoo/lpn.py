@@ -1,0 +1,126 @@
+"""LPN (Zhang, Tang, Wu; arXiv 1911.10346): Simple Baselines made light, trained from scratch in stages."""
+
+from poise.codecs.base import InstanceCodec
+from poise.dims import Size
+from poise.models.topdown import TopDown
+from poise.nn.attention import Fusion, Pooling
+from poise.nn.backbones.lpn import LPN, Attention
+from poise.nn.base import Network, check_size
+from poise.nn.heads.light import LightDeconvHead
+from poise.skeletons import COCO17, Skeleton
+from poise.structures import Architecture, Preprocess
+from poise.zoo.assemble import assemble, check_codec, cut_for, wished_codec
+from poise.zoo.heatmaps import STRIDE, gaussian, preprocess
+from poise.zoo.imagenet import from_scratch
+from poise.zoo.release import Family, Release, Wish
+
+PAGE = "https://github.com/zhang943/lpn-pytorch"
+FOLDER = "https://drive.google.com/drive/folders/1_VuLzWXeKg-Lzu54HfZQsMGUwUG6xXzS"
+LICENCE = "MIT (code); the weights come from COCO or MPII images, whose own terms hold (MPII: non-commercial research)"
+
+
+def network(
+    depth: int, attention: Attention, channels: int, *, pooling: Pooling = "attention", fusion: Fusion = "add"
+) -> Network:
+    """The network alone, with random weights.
+
+    Args:
+        depth: 50, 101 or 152.
+        attention: Of each block.
+        channels: Of the codec.
+        pooling: Of "gc".
+        fusion: Of "gc".
+    """
+    backbone = LPN(depth, attention, pooling=pooling, fusion=fusion)
+    return Network(backbone, LightDeconvHead(backbone.channels[-1], channels))
+
+
+def lpn(
+    depth: int = 50,
+    attention: Attention = "gc",
+    *,
+    pooling: Pooling = "attention",
+    fusion: Fusion = "add",
+    skeleton: Skeleton = COCO17,
+    size: Size = (256, 192),
+    codec: InstanceCodec | None = None,
+    cut: Preprocess | None = None,
+    name: str | None = None,
+) -> TopDown:
+    """An LPN with random weights; the authors start without ImageNet.
+
+    Args:
+        depth: 50, 101 or 152.
+        attention: Of each block: "gc" as published, "se" or "none".
+        pooling: Of "gc": cells weighed by "attention" as published, or their "average".
+        fusion: Of "gc": what is seen is added as published ("add"), scales the channels ("multiply"), or both.
+        skeleton: The keypoints.
+        size: Of the views (h, w), multiples of 16.
+        codec: For views of `size` and maps of a quarter of it; the release's by default.
+        cut: How views are cut and normalised; by default the release's for COCO, which reads blue, green, red.
+        name: Of the model.
+
+    Raises:
+        InputError: A size, depth or codec that does not fit.
+        UnknownName: Another attention, pooling or fusion.
+    """
+    check_size(size, LPN.multiple, f"LPN-{depth}")
+    codec = codec or gaussian(size, skeleton)
+    check_codec(codec, size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), skeleton=skeleton)
+    built = network(depth, attention, codec.channels, pooling=pooling, fusion=fusion)
+    arguments = {"depth": depth, "attention": attention, "channels": codec.channels, "pooling": pooling, "fusion": fusion}
+    cut = cut or cut_for(codec, preprocess("bgr"))
+    made = Architecture("lpn:network", arguments)
+    return assemble(name or f"lpn_{depth}_{attention}", made, built, codec=codec, cut=cut, skeleton=skeleton)
+
+
+def build(wish: Wish) -> TopDown:
+    """The model of a name such as `lpn_50_gc_coco_256x192`; the release reads COCO as BGR and MPII as RGB."""
+    from_scratch(wish.pretrained, "LPN")
+    codec = wished_codec(wish) or gaussian(wish.size, wish.keypoints)
+    return lpn(
+        int(wish.parts["depth"]),
+        ATTENTIONS[wish.parts["attention"]],
+        skeleton=wish.keypoints,
+        size=wish.size,
+        codec=codec,
+        cut=cut_for(codec, preprocess("rgb" if wish.parts["data"] == "mpii" else "bgr")),
+        name=wish.name,
+    )
+
+
+ATTENTIONS: dict[str, Attention] = {"gc": "gc", "se": "se", "none": "none"}
+
+
+def _release(depth: int, data: str, shape: str, **scores: float) -> Release:
+    names = {"AP": "coco-val2017/AP", "half": "mpii-val/PCKh@0.5", "tenth": "mpii-val/PCKh@0.1"}
+    return Release(
+        name=f"lpn_{depth}_gc_{data}_{shape}",
+        file=f"pose_{data}/lpn_{depth}_{shape}.pth",
+        page=PAGE,
+        folder=FOLDER,
+        licence=LICENCE,
+        scores={names[key]: value for key, value in scores.items()},
+    )
+
+
+def _ablation(depth: int, attention: str) -> Release:
+    return Release(name=f"lpn_{depth}_{attention}_coco_256x192", page=PAGE, licence=LICENCE)
+
+
+FAMILY = Family(
+    paper="LPN (arXiv 1911.10346)",
+    form="lpn_{50,101,152}_{gc,se,none}_{coco,mpii}_HEIGHTxWIDTH",
+    pattern=r"lpn_(?P<depth>\d+)_(?P<attention>gc|se|none)_(?P<data>coco|mpii)_(?P<size>\d+x\d+)",
+    build=build,
+    networks={"network": network},
+    # README of the release: AP on COCO val2017 with boxes of a detector of person AP 56.4; PCKh on MPII val. Flip test.
+    releases=(
+        _release(50, "coco", "256x192", AP=0.691),
+        _release(101, "coco", "256x192", AP=0.704),
+        _release(152, "coco", "256x192", AP=0.710),
+        _release(50, "mpii", "256x256", half=0.8864, tenth=0.3412),
+        *(_ablation(depth, attention) for depth in (50, 101, 152) for attention in ("se", "none")),
+    ),
+    keys=(("deconv_layers.", "head.layers."), ("final_layer.", "head.final."), ("", "backbone.")),
+)
