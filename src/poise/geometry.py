@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.dims import Size
@@ -89,6 +89,11 @@ def rotation(degrees: float) -> Warp:
     return _matrix([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
+def shearing(x: float, y: float) -> Warp:
+    """Lean the axes towards each other by `x` and `y` degrees, about the centre of pixel 0."""
+    return _matrix([[1.0, math.tan(math.radians(x)), 0.0], [math.tan(math.radians(y)), 1.0, 0.0], [0.0, 0.0, 1.0]])
+
+
 def mirror(width: int) -> Warp:
     """Left to right in an image of `width` pixels: x becomes width - 1 - x."""
     return _matrix([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
@@ -98,6 +103,14 @@ def apply(warp: Float[Tensor, "*w 3 3"], xy: Float[Tensor, "*b k 2"]) -> Float[T
     """Points through a warp, or a batch of points through a batch of warps; the answer has the points' dtype."""
     warp = warp.to(xy)
     return xy @ warp[..., :2, :2].transpose(-1, -2) + warp[..., None, :2, 2]
+
+
+def apply_counted(warp: Warp, xy: Float[Tensor, "*b k 2"]) -> Int64[Tensor, "*b k 2"]:
+    """Whole pixels counted from 1, through a warp to such (the stacked hourglass' release; golden t02).
+
+    What lies between two pixels goes to the one nearer to pixel 1; what lies before it, too.
+    """
+    return apply(warp, xy - 1).trunc().long() + 1
 
 
 def invert(warp: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:

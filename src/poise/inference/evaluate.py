@@ -180,7 +180,7 @@ def self_test(model: TopDown, exam: Exam) -> SelfTest:
         labels = exam.dataset.labels(index).select(torch.tensor(rows))
         xy, visible = convert(labels.xy, labels.visible, source=exam.skeleton, target=model.skeleton)
         boxes, key = exam.boxes(index, rule.crop), exam.dataset.key(index)
-        warps = torch.stack([crop_warp(rule.crop, box, size=size, padding=rule.padding) for box in boxes])
+        warps = torch.stack([crop_warp(rule, box, size=size) for box in boxes])
         seen = apply(warps, xy.double()).float()
         back = model.codec.decode(model.codec.encode(seen))
         inside = ((seen >= 0) & (seen <= seen.new_tensor([size[1] - 1, size[0] - 1]))).all(dim=-1)
@@ -280,5 +280,5 @@ def _results(
 def _areas(model: TopDown, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, " n"]:
     """Square pixels that the model sees of each box: what the releases take for the area when they remove doubles."""
     rule = model.preprocess
-    seen = [frame(rule.crop, box, size=model.codec.size, padding=rule.padding).extent for box in boxes]
+    seen = [frame(rule, box, size=model.codec.size).extent for box in boxes]
     return torch.tensor(seen, dtype=torch.float64).prod(dim=1)

@@ -2,15 +2,19 @@
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 
 _GREY = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601 luma
 
 
-def colour_matrix(strength: float, generator: torch.Generator) -> Float[np.ndarray, "3 4"]:
-    """A random change of colour; `strength` is the largest relative change of brightness, contrast, saturation and gain."""
-    draws = (torch.rand(6, generator=generator).double() * 2 - 1).numpy() * strength
+def colour_matrix(strength: float, tint: tuple[float, ...]) -> Float[np.ndarray, "3 4"]:
+    """A random change of colour.
+
+    Args:
+        strength: The largest relative change of brightness, contrast and saturation; of a channel's gain the half.
+        tint: Chance's answers, -1 to 1: brightness, contrast, saturation, and the gain of each channel.
+    """
+    draws = np.array(tint) * strength
     brightness, contrast, saturation = 1 + draws[0], 1 + draws[1], 1 + draws[2]
     gains = (1 + draws[3:] / 2) * brightness * contrast
     mix = saturation * np.eye(3) + (1 - saturation) * np.tile(_GREY, (3, 1))

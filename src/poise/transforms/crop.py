@@ -2,19 +2,21 @@
 
 A rule does two things. It turns a box into a `Frame`, the centre and extent of what is to be seen; and it lays that frame
 on the pixels of the view. The releases differ in both: by a pixel in the centre (DARK), by a pixel in the extent (UDP,
-DARK), by which axes they scale (HRNet and DARK only look at the width), by the sense of a rotation.
+DARK), by which axes they scale (HRNet, MSPN and DARK only look at the width), by the sense of a rotation, by rounding the
+frame to whole pixels (CPN). CPN alone moves pixels otherwise than keypoints (`pixel_warp`).
 """
 
 import math
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.dims import Size
 from poise.errors import BoxError
-from poise.geometry import Warp, rotation, scaling, translation
-from poise.structures import CropRule
+from poise.geometry import Warp, mirror, rotation, scaling, translation
+from poise.structures import CropRule, Preprocess
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,13 @@ class Frame:
 
 
 def aspect(rule: CropRule, size: Size) -> float:
-    """Width over height that a rule gives its frames: of the pixels, or for ours of the distances between corner pixels."""
+    """Width over height that a rule gives its frames.
+
+    That of the pixels; for ours that of the distances between corner pixels; the hourglass' frames are always square.
+    """
     h, w = size
+    if rule == "hourglass":
+        return 1.0
     return (w - 1) / (h - 1) if rule == "unbiased" and min(size) > 1 else w / h
 
 
@@ -49,10 +56,15 @@ def widened(extent: tuple[float, float], ratio: float) -> tuple[float, float]:
     return (w, w / ratio) if w > ratio * h else (ratio * h, h)
 
 
-def frame(rule: CropRule, box: Float[Tensor, "4"], *, size: Size, padding: float) -> Frame:
+def frame(cut: Preprocess, box: Float[Tensor, "4"], *, size: Size) -> Frame:
     """The frame of a box x0 y0 x1 y1 for views of `size`.
 
-    A box whose centre has x = -1 is not padded by the releases (their mark for "unknown"; golden t01); ours pads every box.
+    A box whose centre has x = -1 is not padded by HRNet's, DARK's and UDP's releases (their mark for "unknown"; golden t01).
+
+    Args:
+        cut: Rule, factors of the two sides, padding.
+        box: In pixels of the image.
+        size: Of the view (h, w).
 
     Raises:
         BoxError: The box is not finite or has no extent.
@@ -61,23 +73,28 @@ def frame(rule: CropRule, box: Float[Tensor, "4"], *, size: Size, padding: float
     w, h = x1 - x0, y1 - y0
     if not (w > 0 and h > 0 and w < float("inf") and h < float("inf")):
         raise BoxError(f"box x0 y0 x1 y1 = {[round(v, 2) for v in (x0, y0, x1, y1)]} has no extent; x1 and y1 must lie beyond")
-    off = 1 if rule == "dark" else 0
+    off = 1 if cut.crop == "dark" else 0
     centre = (x0 + (w - off) / 2, y0 + (h - off) / 2)
-    result = Frame(centre, widened((w, h), aspect(rule, size)))
-    return result if rule != "unbiased" and centre[0] == -1 else result.scaled(padding)
+    result = Frame(centre, widened((w * cut.sides[0], h * cut.sides[1]), aspect(cut.crop, size)))
+    return result if cut.crop in ("hrnet", "dark", "udp") and centre[0] == -1 else result.scaled(cut.padding)
 
 
 def frame_warp(rule: CropRule, seen: Frame, *, size: Size, degrees: float = 0.0) -> Warp:
-    """The 3x3 warp that lays a frame on a view of `size`; image pixels to view pixels.
+    """The 3x3 warp that lays a frame on a view of `size`; image pixels to view pixels, for keypoints.
 
-    `degrees` turns the content in the sense of each release: HRNet and DARK against the clock, UDP and ours with it.
+    `degrees` turns the content in the sense of each release: UDP and ours with the clock, the others against it.
     """
     (cx, cy), (w, h) = seen.centre, seen.extent
     rows, columns = size
     home = translation(-cx, -cy)
-    if rule == "hrnet":
+    if rule in ("hrnet", "mspn"):
         k, middle = columns / w, (columns / 2, rows / 2)
         return translation(*middle) @ scaling(k, k) @ rotation(-degrees) @ home
+    if rule == "cpn":
+        return _turned(_whole_pixels(seen, size), size=size, degrees=degrees)
+    if rule == "hourglass":
+        laid = translation(columns / 2, rows / 2) @ scaling(columns / w, rows / h) @ home
+        return _turned(laid, size=size, degrees=degrees)
     middle = ((columns - 1) / 2, (rows - 1) / 2)
     if rule == "dark":
         k = (columns - 1) / (w - 1)
@@ -85,13 +102,34 @@ def frame_warp(rule: CropRule, seen: Frame, *, size: Size, degrees: float = 0.0)
     return translation(*middle) @ scaling((columns - 1) / w, (rows - 1) / h) @ rotation(degrees) @ home
 
 
-def crop_warp(rule: CropRule, box: Float[Tensor, "4"], *, size: Size, padding: float) -> Warp:
-    """The warp that cuts `box` (x0 y0 x1 y1), grown by `padding`, into a view of `size`.
+def mirrored_warp(rule: CropRule, seen: Frame, *, size: Size, width: int, degrees: float = 0.0) -> Warp:
+    """As `frame_warp`, of the mirrored image; `width` is the image's. CPN mirrors the view it has cut, the others the image."""
+    if rule == "cpn":
+        return mirror(size[1]) @ frame_warp(rule, seen, size=size, degrees=degrees)
+    return frame_warp(rule, seen.mirrored(width), size=size, degrees=degrees) @ mirror(width)
+
+
+def pixel_warp(rule: CropRule, warp: Warp) -> Warp:
+    """The warp that pixels take where keypoints take `warp`.
+
+    The same for all rules but CPN's: there a resize lays the middle x of a pixel on (x + 1/2) s - 1/2, and keypoints go to
+    x s. Mirrors and rotations of the view come after that and move both alike.
+    """
+    if rule != "cpn":
+        return warp
+    linear = warp[:2, :2]
+    turn = linear / linear.norm(dim=0)  # what is left when the two scales are taken out: mirror and rotation
+    half = torch.full((2,), 0.5, dtype=warp.dtype)
+    return translation(*(linear @ half - turn @ half).tolist()) @ warp
+
+
+def crop_warp(cut: Preprocess, box: Float[Tensor, "4"], *, size: Size) -> Warp:
+    """The warp that cuts `box` (x0 y0 x1 y1), grown as `cut` says, into a view of `size`.
 
     Raises:
         BoxError: The box is not finite or has no extent.
     """
-    return frame_warp(rule, frame(rule, box, size=size, padding=padding), size=size)
+    return frame_warp(cut.crop, frame(cut, box, size=size), size=size)
 
 
 def well_centred(seen: Frame, xy: Float[Tensor, "k 2"], visible: Int64[Tensor, " k"]) -> bool:
@@ -106,3 +144,24 @@ def well_centred(seen: Frame, xy: Float[Tensor, "k 2"], visible: Int64[Tensor, "
     x, y = xy[labelled].double().mean(dim=0).tolist()
     squared = (x - seen.centre[0]) ** 2 + (y - seen.centre[1]) ** 2
     return math.exp(-squared / (2 * 0.2**2 * seen.extent[0] * seen.extent[1])) > 0.0125 * count + 0.4375
+
+
+def whole_box(seen: Frame) -> tuple[int, int, int, int]:
+    """A frame's x0 y0 x1 y1 cut down to whole pixels, at least one wide and high (CPN; golden t07).
+
+    The release also keeps it within the image padded by its longer side on each side, which holds any box of that image.
+    """
+    (cx, cy), (w, h) = seen.centre, seen.extent
+    x0, y0 = math.floor(cx - w / 2), math.floor(cy - h / 2)
+    return x0, y0, max(math.floor(cx + w / 2), x0 + 1), max(math.floor(cy + h / 2), y0 + 1)
+
+
+def _whole_pixels(seen: Frame, size: Size) -> Warp:
+    x0, y0, x1, y1 = whole_box(seen)
+    return scaling(size[1] / (x1 - x0), size[0] / (y1 - y0)) @ translation(-float(x0), -float(y0))
+
+
+def _turned(warp: Warp, *, size: Size, degrees: float) -> Warp:
+    """Then turned about the middle of the view, against the clock."""
+    x, y = size[1] / 2, size[0] / 2
+    return translation(x, y) @ rotation(-degrees) @ translation(-x, -y) @ warp if degrees else warp

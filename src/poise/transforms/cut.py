@@ -4,19 +4,20 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from poise.dims import Size
 from poise.errors import InputError
-from poise.geometry import Warp, apply, mirror
+from poise.geometry import Warp, apply, scaling, shearing, translation
 from poise.skeletons import Skeleton
 from poise.structures import Labels, Preprocess, Sample, View
 from poise.transforms.colour import colour_matrix, recolour
-from poise.transforms.crop import Frame, aspect, crop_warp, frame, frame_warp, well_centred
+from poise.transforms.crop import Frame, aspect, crop_warp, frame, frame_warp, mirrored_warp, pixel_warp, well_centred
 from poise.transforms.half_body import half_body
-from poise.transforms.jitter import Augmentation, Draw
+from poise.transforms.jitter import Augmentation, Draw, Way
 from poise.transforms.render import normalise, render, resample
 
 
@@ -37,70 +38,102 @@ class Cutter:
     skeleton: Skeleton
     augmentation: Augmentation | None = None
 
+    def __post_init__(self) -> None:
+        """Check that the skeleton has what the augmentation names."""
+        strange = sorted(set(self.augmentation.half_body_upper if self.augmentation else ()) - set(self.skeleton.keypoints))
+        if strange:
+            raise InputError(f"augmentation: half_body_upper names {', '.join(strange)}, which {self.skeleton.name!r} has not")
+
     @cached_property
     def _upper(self) -> Tensor:
-        return torch.tensor([n in self.skeleton.upper for n in self.skeleton.keypoints])
+        named = (self.augmentation and self.augmentation.half_body_upper) or self.skeleton.upper
+        return torch.tensor([n in named for n in self.skeleton.keypoints])
 
-    def __call__(self, sample: Sample, person: int, generator: torch.Generator | None = None) -> View:
+    def __call__(
+        self, sample: Sample, person: int, generator: torch.Generator | None = None, *, way: Way | None = None
+    ) -> View:
         """The view of one person of a sample.
 
         Args:
             sample: Image and labels.
             person: Row of the labels.
             generator: Chance, needed where there is an augmentation.
+            way: Which of the augmentation's repetitions this is; None where nobody is repeated.
 
         Raises:
             BoxError: The person's box has no extent.
             InputError: There is an augmentation and no generator.
         """
         labels = sample.labels.select(slice(person, person + 1))
-        seen = frame(self.preprocess.crop, labels.boxes[0], size=self.size, padding=self.preprocess.padding)
+        cut = self.preprocess
         if self.augmentation is None:
-            warp = frame_warp(self.preprocess.crop, seen, size=self.size)
-            pixels = resample(sample.image, warp, self.size)
-            return self._view(sample, labels, warp, normalise(pixels, self.preprocess), person=person)
+            warp = crop_warp(cut, labels.boxes[0], size=self.size)
+            image = render(sample.image, pixel_warp(cut.crop, warp), size=self.size, preprocess=cut)
+            return self._view(sample, labels, warp, image, person=person)
         if generator is None:
             raise InputError("a cutter with an augmentation needs a torch.Generator for its chances")
-        draw = self.augmentation.draw(generator)
-        warp = self.random_warp(draw, seen, labels, width=sample.size[1])
-        pixels = resample(sample.image, warp, self.size)
-        if self.augmentation.colour > 0:
-            pixels = recolour(pixels, colour_matrix(self.augmentation.colour, generator))
+        draw = self.augmentation.draw(generator, way=way)
+        warp, pixel = self.random_warps(draw, labels, width=sample.size[1])
+        image = normalise(self._painted(resample(sample.image, pixel, self.size, fill=cut.fill), draw), cut)
+        if self.augmentation.drop is not None:
+            holes = self.augmentation.drop.draw(self.size, torch.Generator().manual_seed(draw.seed))
+            image = holes.punched(image, cut)
         moved = mirrored(labels, self.skeleton.flip) if draw.flip else labels
-        return self._view(sample, moved, warp, normalise(pixels, self.preprocess), person=person)
+        return self._view(sample, moved, warp, image, person=person)
 
     def centred(self, labels: Labels, person: int) -> bool:
         """Whether the person's keypoints lie around the middle of the view without augmentation (`well_centred`)."""
-        seen = frame(self.preprocess.crop, labels.boxes[person], size=self.size, padding=self.preprocess.padding)
+        seen = frame(self.preprocess, labels.boxes[person], size=self.size)
         return well_centred(seen, labels.xy[person], labels.visible[person])
 
     def box(self, image: UInt8[Tensor, "3 H W"], box: Float[Tensor, "4"]) -> tuple[Float[Tensor, "3 h w"], Warp]:
-        """The normalised view of a box x0 y0 x1 y1 of an image, and its warp.
+        """The normalised view of a box x0 y0 x1 y1 of an image, and the warp that predictions go home through.
 
         Raises:
             BoxError: The box has no extent.
         """
-        warp = crop_warp(self.preprocess.crop, box, size=self.size, padding=self.preprocess.padding)
-        return render(image, warp, size=self.size, preprocess=self.preprocess), warp
+        warp = crop_warp(self.preprocess, box, size=self.size)
+        pixel = pixel_warp(self.preprocess.crop, warp)
+        return render(image, pixel, size=self.size, preprocess=self.preprocess), warp
 
-    def random_warp(self, draw: Draw, seen: Frame, labels: Labels, *, width: int) -> Warp:
-        """The warp of one draw: half body, scale, translation, mirror, rotation, in the releases' order."""
+    def random_warps(self, draw: Draw, labels: Labels, *, width: int) -> tuple[Warp, Warp]:
+        """The warps of one draw for keypoints and for pixels, which differ for CPN only.
+
+        Half body, scale, translation, mirror, rotation, in the releases' order; then stretched and sheared in the view.
+        """
         rule = self.preprocess.crop
+        seen = self._seen(draw, labels).scaled(draw.scale).moved(*draw.shift)
+        if draw.flip:
+            warp = mirrored_warp(rule, seen, size=self.size, width=width, degrees=draw.degrees)
+        else:
+            warp = frame_warp(rule, seen, size=self.size, degrees=draw.degrees)
+        bent = _bent(draw, self.size)
+        return bent @ warp, bent @ pixel_warp(rule, warp)
+
+    def _seen(self, draw: Draw, labels: Labels) -> Frame:
+        """The frame before it is scaled and moved: of half a body where chance says so and there is one."""
+        rule, options = self.preprocess.crop, self.augmentation or Augmentation()
+        w, h = options.sides or self.preprocess.sides
+        random = replace(self.preprocess, sides=(w * (1 + draw.grow[0]), h * (1 + draw.grow[1])))
+        whole = frame(random, labels.boxes[0], size=self.size)
+        if not draw.half_body or int((labels.visible > 0).sum()) <= options.half_body_joints:
+            return whole
+        half = half_body(
+            labels.xy[0],
+            labels.visible[0],
+            self._upper,
+            prefer_upper=draw.prefer_upper,
+            ratio=aspect(rule, self.size),
+            rule=rule,
+            grow=draw.grow,
+        )
+        return half if half is not None and min(half.extent) > 0 else whole
+
+    def _painted(self, pixels: UInt8[np.ndarray, "h w 3"], draw: Draw) -> UInt8[np.ndarray, "h w 3"]:
         options = self.augmentation or Augmentation()
-        if draw.half_body and int((labels.visible > 0).sum()) > options.half_body_joints:
-            half = half_body(
-                labels.xy[0],
-                labels.visible[0],
-                self._upper,
-                prefer_upper=draw.prefer_upper,
-                ratio=aspect(rule, self.size),
-                rule=rule,
-            )
-            seen = half if half is not None and min(half.extent) > 0 else seen
-        seen = seen.scaled(draw.scale).moved(*draw.shift)
-        if not draw.flip:
-            return frame_warp(rule, seen, size=self.size, degrees=draw.degrees)
-        return frame_warp(rule, seen.mirrored(width), size=self.size, degrees=draw.degrees) @ mirror(width)
+        if options.colour == options.gain == 0:
+            return pixels
+        return recolour(pixels, np.array(draw.gains)[:, None] * colour_matrix(options.colour, draw.tint))
 
     def _view(self, sample: Sample, labels: Labels, warp: Warp, image: Float[Tensor, "3 h w"], *, person: int) -> View:
         moved = replace(labels, xy=apply(warp, labels.xy), boxes=_box_through(warp, labels.boxes))
@@ -110,6 +143,11 @@ class Cutter:
 def mirrored(labels: Labels, flip: Int64[Tensor, " k"]) -> Labels:
     """Labels whose left keypoints have become right ones; positions are moved by the warp, not here."""
     return replace(labels, xy=labels.xy[:, flip], visible=labels.visible[:, flip])
+
+
+def _bent(draw: Draw, size: Size) -> Warp:
+    x, y = (size[1] - 1) / 2, (size[0] - 1) / 2
+    return translation(x, y) @ shearing(*draw.shear) @ scaling(*draw.stretch) @ translation(-x, -y)
 
 
 def _box_through(warp: Warp, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:

@@ -1,17 +1,36 @@
-"""Random views of one person: how much a recipe may scale, turn, mirror, move, halve and recolour."""
+"""Random views of one person: how much a recipe may scale, turn, mirror, move, halve, recolour and drop."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, final, get_args
 
 import torch
 
 from poise.errors import InputError
+from poise.transforms.drop import Drop
+
+Way = Literal["plain", "flip", "turn"]
+"""What a copy of a person gets where people are repeated: neither mirror nor rotation, the mirror, or a rotation."""
 
 
 @final
 @dataclass(frozen=True)
 class Draw:
-    """What chance decided for one view."""
+    """What chance decided for one view.
+
+    Attributes:
+        scale: Factor on the frame.
+        degrees: Of the rotation.
+        flip: Whether the view is mirrored.
+        shift: Of the frame, in shares of its extent.
+        half_body: Whether half a body is shown, if there is one ...
+        prefer_upper: ... and which half is asked first.
+        grow: Shares by which the box grows before the aspect is fixed, width and height.
+        stretch: Factors on the finished view, x and y.
+        shear: Degrees, along x and along y.
+        tint: -1 to 1: brightness, contrast, saturation, and the gain of each channel.
+        gains: Factor on each channel.
+        seed: Of what is dropped.
+    """
 
     scale: float
     degrees: float
@@ -19,12 +38,18 @@ class Draw:
     shift: tuple[float, float]
     half_body: bool
     prefer_upper: bool
+    grow: tuple[float, float] = (0.0, 0.0)
+    stretch: tuple[float, float] = (1.0, 1.0)
+    shear: tuple[float, float] = (0.0, 0.0)
+    tint: tuple[float, ...] = (0.0,) * 6
+    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    seed: int = 0
 
 
 @final
 @dataclass(frozen=True)
 class Augmentation:
-    """The Simple Baselines family's rule and what later releases added.
+    """The Simple Baselines family's rule and what other releases do.
 
     Attributes:
         scale: The frame grows by clip(N(1, scale), 1 - scale, 1 + scale).
@@ -35,9 +60,21 @@ class Augmentation:
         half_body: Probability of showing half a body (HRNet: 0.3) ...
         half_body_joints: ... when more than this many keypoints are labelled.
         colour: Largest relative change of brightness, contrast, saturation and channel gains; 0 for none.
+        scale_range: The frame grows by a uniform number of this range instead (MSPN: 0.6 to 1.0; CPN: 0.7 to 1.35) ...
+        scale_most: ... but at most by this (CPN: 1.25, the part of the image it had cut before); None for no such bound.
+        rotation_law: "uniform" turns by U(-rotation, rotation) degrees instead (MSPN, CPN).
+        sides: Factors on the box's sides in training, in place of the model's `Preprocess.sides` (MSPN: 1.05 each).
+        extents: The sides grow by up to these shares more, each uniformly (MSPN: 0.6 and 0.8).
+        half_body_upper: Keypoints that count as the upper body; none for the skeleton's own (MSPN counts the hips too).
+        gain: Each channel is multiplied by U(1 - gain, 1 + gain) (CPN: 0.2).
+        stretch: Each axis of the view is stretched by U(1 - stretch, 1 + stretch).
+        shear: Each axis of the view is sheared by U(-shear, shear) degrees.
+        repeat: Each person comes once in an epoch in each of these ways (CPN: plain, flip, turn, turn); none for once, with
+            `flip` and `rotation_probability` deciding.
+        drop: How information is dropped from the finished view (AID); None for not.
 
     Raises:
-        InputError: A probability outside 0..1 or a negative amount.
+        InputError: A probability outside 0..1, a negative amount, or an empty range.
     """
 
     scale: float = 0.3
@@ -48,29 +85,86 @@ class Augmentation:
     half_body: float = 0.0
     half_body_joints: int = 8
     colour: float = 0.0
+    scale_range: tuple[float, float] | None = None
+    scale_most: float | None = None
+    rotation_law: Literal["normal", "uniform"] = "normal"
+    sides: tuple[float, float] | None = None
+    extents: tuple[float, float] = (0.0, 0.0)
+    half_body_upper: tuple[str, ...] = ()
+    gain: float = 0.0
+    stretch: float = 0.0
+    shear: float = 0.0
+    repeat: tuple[Way, ...] = ()
+    drop: Drop | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         for name in ("rotation_probability", "flip", "half_body"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"augmentation: {name} is a probability, 0 to 1, not {getattr(self, name)}")
-        for name in ("scale", "translation", "colour"):
+        for name in ("scale", "translation", "colour", "gain", "stretch"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"augmentation: {name} is a share, 0 to below 1, not {getattr(self, name)}")
         if self.rotation < 0:
             raise InputError(f"augmentation: rotation is in degrees, 0 or more, not {self.rotation}")
+        if not 0 <= self.shear < 45:
+            raise InputError(f"augmentation: shear is in degrees, 0 to below 45, not {self.shear}")
+        self._check_ranges()
 
-    def draw(self, generator: torch.Generator) -> Draw:
-        """Let chance decide. Always takes the same number of random numbers, so that options do not shift each other."""
+    def _check_ranges(self) -> None:
+        if self.scale_range is not None and not 0 < self.scale_range[0] <= self.scale_range[1]:
+            raise InputError(f"augmentation: scale_range goes from a factor above 0 to one not smaller, not {self.scale_range}")
+        if self.scale_most is not None and not self.scale_most > 0:
+            raise InputError(f"augmentation: scale_most is a factor above 0, not {self.scale_most}")
+        if self.sides is not None and not min(self.sides) > 0:
+            raise InputError(f"augmentation: sides are factors above 0, not {self.sides}")
+        if min(self.extents) < 0:
+            raise InputError(f"augmentation: extents are shares, 0 or more, not {self.extents}")
+        if self.rotation_law not in ("normal", "uniform"):
+            raise InputError(f"augmentation: rotation_law is normal or uniform, not {self.rotation_law!r}")
+        strange = sorted(set(self.repeat) - set(get_args(Way)))
+        if strange:
+            raise InputError(f"augmentation: repeat takes {', '.join(get_args(Way))}, not {', '.join(map(str, strange))}")
+
+    def draw(self, generator: torch.Generator, *, way: Way | None = None) -> Draw:
+        """Let chance decide.
+
+        Always takes the same number of random numbers, so that options do not shift each other.
+
+        Args:
+            generator: Chance.
+            way: Whether to mirror or turn is settled by that, where people are repeated.
+        """
         normal = torch.randn(3, generator=generator).tolist()
         uniform = torch.rand(5, generator=generator).tolist()
-        scale = min(max(1 + self.scale * normal[0], 1 - self.scale), 1 + self.scale)
-        degrees = min(max(self.rotation * normal[1], -2 * self.rotation), 2 * self.rotation)
+        tint = (torch.rand(6, generator=generator).double() * 2 - 1).tolist()
+        grow = torch.rand(2, generator=generator).tolist()
+        more = (torch.rand(9, generator=generator).double() * 2 - 1).tolist()
+        seed = int(torch.randint(2**62, (), generator=generator))
+        turned = uniform[0] < self.rotation_probability if way is None else way == "turn"
         return Draw(
-            scale=scale,
-            degrees=degrees if uniform[0] < self.rotation_probability else 0.0,
-            flip=uniform[1] < self.flip,
+            scale=self._scale(normal[0], (more[0] + 1) / 2),
+            degrees=self._degrees(normal[1], more[1]) if turned else 0.0,
+            flip=uniform[1] < self.flip if way is None else way == "flip",
             shift=((2 * uniform[2] - 1) * self.translation, (2 * uniform[3] - 1) * self.translation),
             half_body=uniform[4] < self.half_body,
             prefer_upper=normal[2] < 0.5,  # the release compares randn(), not rand(): 69 % upper
+            grow=(grow[0] * self.extents[0], grow[1] * self.extents[1]),
+            stretch=(1 + more[2] * self.stretch, 1 + more[3] * self.stretch),
+            shear=(more[4] * self.shear, more[5] * self.shear),
+            tint=tuple(tint),
+            gains=(1 + more[6] * self.gain, 1 + more[7] * self.gain, 1 + more[8] * self.gain),
+            seed=seed,
         )
+
+    def _scale(self, normal: float, uniform: float) -> float:
+        if self.scale_range is None:
+            drawn = min(max(1 + self.scale * normal, 1 - self.scale), 1 + self.scale)
+        else:
+            drawn = self.scale_range[0] + (self.scale_range[1] - self.scale_range[0]) * uniform
+        return drawn if self.scale_most is None else min(drawn, self.scale_most)
+
+    def _degrees(self, normal: float, uniform: float) -> float:
+        if self.rotation_law == "uniform":
+            return self.rotation * uniform
+        return min(max(self.rotation * normal, -2 * self.rotation), 2 * self.rotation)

@@ -11,10 +11,12 @@ from poise.geometry import Warp
 from poise.structures import Preprocess
 
 
-def resample(image: UInt8[Tensor, "3 H W"], warp: Warp, size: Size) -> UInt8[np.ndarray, "h w 3"]:
-    """The view of `size` that `warp` (image pixels to view pixels) cuts out; bilinear, black outside."""
+def resample(
+    image: UInt8[Tensor, "3 H W"], warp: Warp, size: Size, *, fill: tuple[float, float, float] = (0.0, 0.0, 0.0)
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The view of `size` that `warp` (image pixels to view pixels) cuts out; bilinear, the colour `fill` (0..255) outside."""
     pixels = image.permute(1, 2, 0).numpy()
-    return cv2.warpAffine(pixels, warp[:2].numpy(), (size[1], size[0]), flags=cv2.INTER_LINEAR)
+    return cv2.warpAffine(pixels, warp[:2].numpy(), (size[1], size[0]), flags=cv2.INTER_LINEAR, borderValue=fill)
 
 
 def normalise(pixels: UInt8[np.ndarray, "h w 3"], preprocess: Preprocess) -> Float[Tensor, "3 h w"]:
@@ -32,8 +34,8 @@ def denormalise(view: Float[Tensor, "3 h w"], preprocess: Preprocess) -> UInt8[T
 
 
 def render(image: UInt8[Tensor, "3 H W"], warp: Warp, *, size: Size, preprocess: Preprocess) -> Float[Tensor, "3 h w"]:
-    """Resample once, then normalise."""
-    return normalise(resample(image, warp, size), preprocess)
+    """Resample once, then normalise; `warp` is that of the pixels."""
+    return normalise(resample(image, warp, size, fill=preprocess.fill), preprocess)
 
 
 def _table(mean: tuple[float, ...], std: tuple[float, ...]) -> Float[np.ndarray, "1 256 3"]:
