@@ -1,16 +1,16 @@
 """Attention over channels: what a whole feature map holds changes each of its cells."""
 
-from typing import Literal, final
+from typing import final
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from poise.errors import unknown
 
-Pooling = Literal["attention", "average"]
+POOLINGS = ("attention", "average")
 """How a map becomes one vector: a weighted mean with learned weights, or the plain mean."""
 
-Fusion = Literal["add", "multiply", "multiply_add"]
+FUSIONS = ("add", "multiply", "multiply_add")
 """What the vector does to every cell: it is added, or scales the channels by 0..1, or first scales and is then added."""
 
 LEAST_HIDDEN = 16
@@ -57,19 +57,19 @@ class GlobalContext(nn.Module):
 
     Args:
         channels: Of the feature map.
-        pooling: How the map becomes one vector.
-        fusion: What the vector does to every cell.
+        pooling: How the map becomes one vector, of POOLINGS.
+        fusion: What the vector does to every cell, of FUSIONS.
 
     Raises:
         UnknownName: Another pooling or fusion.
     """
 
-    def __init__(self, channels: int, pooling: Pooling = "attention", fusion: Fusion = "add") -> None:
+    def __init__(self, channels: int, pooling: str = "attention", fusion: str = "add") -> None:
         super().__init__()
-        if pooling not in ("attention", "average"):
-            raise unknown("pooling of a GC block", pooling, ("attention", "average"))
-        if fusion not in ("add", "multiply", "multiply_add"):
-            raise unknown("fusion of a GC block", fusion, ("add", "multiply", "multiply_add"))
+        if pooling not in POOLINGS:
+            raise unknown("pooling of a GC block", pooling, POOLINGS)
+        if fusion not in FUSIONS:
+            raise unknown("fusion of a GC block", fusion, FUSIONS)
         self.conv_mask = nn.Conv2d(channels, 1, 1) if pooling == "attention" else None
         self.channel_add_conv = _transform(channels) if "add" in fusion else None
         self.channel_mul_conv = _transform(channels) if "multiply" in fusion else None

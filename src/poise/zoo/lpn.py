@@ -3,8 +3,7 @@
 from poise.codecs.base import InstanceCodec
 from poise.dims import Size
 from poise.models.topdown import TopDown
-from poise.nn.attention import Fusion, Pooling
-from poise.nn.backbones.lpn import LPN, Attention
+from poise.nn.backbones.lpn import LPN
 from poise.nn.base import Network, check_size
 from poise.nn.heads.light import LightDeconvHead
 from poise.skeletons import COCO17, Skeleton
@@ -19,9 +18,7 @@ FOLDER = "https://drive.google.com/drive/folders/1_VuLzWXeKg-Lzu54HfZQsMGUwUG6xX
 LICENCE = "MIT (code); the weights come from COCO or MPII images, whose own terms hold (MPII: non-commercial research)"
 
 
-def network(
-    depth: int, attention: Attention, channels: int, *, pooling: Pooling = "attention", fusion: Fusion = "add"
-) -> Network:
+def network(depth: int, attention: str, channels: int, *, pooling: str = "attention", fusion: str = "add") -> Network:
     """The network alone, with random weights.
 
     Args:
@@ -37,10 +34,10 @@ def network(
 
 def lpn(
     depth: int = 50,
-    attention: Attention = "gc",
+    attention: str = "gc",
     *,
-    pooling: Pooling = "attention",
-    fusion: Fusion = "add",
+    pooling: str = "attention",
+    fusion: str = "add",
     skeleton: Skeleton = COCO17,
     size: Size = (256, 192),
     codec: InstanceCodec | None = None,
@@ -80,16 +77,13 @@ def build(wish: Wish) -> TopDown:
     codec = wished_codec(wish) or gaussian(wish.size, wish.keypoints)
     return lpn(
         int(wish.parts["depth"]),
-        ATTENTIONS[wish.parts["attention"]],
+        wish.parts["attention"],
         skeleton=wish.keypoints,
         size=wish.size,
         codec=codec,
         cut=cut_for(codec, preprocess("rgb" if wish.parts["data"] == "mpii" else "bgr")),
         name=wish.name,
     )
-
-
-ATTENTIONS: dict[str, Attention] = {"gc": "gc", "se": "se", "none": "none"}
 
 
 def _release(depth: int, data: str, shape: str, **scores: float) -> Release:

@@ -3,26 +3,26 @@
 The weights are named as the official checkpoints name them.
 """
 
-from typing import Literal, final
+from typing import final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from poise.errors import InputError, unknown
-from poise.nn.attention import Fusion, GlobalContext, Pooling, SqueezeExcite
+from poise.nn.attention import GlobalContext, SqueezeExcite
 from poise.nn.backbones.resnet import DEPTHS
 from poise.nn.base import Backbone, Feature
 from poise.nn.blocks import conv1x1
 
-Attention = Literal["gc", "se", "none"]
+ATTENTIONS = ("gc", "se", "none")
 """Of each block: global context, squeeze and excite, none."""
 
 STRIDES = (1, 2, 2, 1)
 """Of the four stages; ResNet's last one has 2."""
 
 
-def attention_block(attention: Attention, channels: int, pooling: Pooling, fusion: Fusion) -> nn.Module | None:
+def attention_block(attention: str, channels: int, pooling: str, fusion: str) -> nn.Module | None:
     """The attention of one bottleneck.
 
     Raises:
@@ -34,7 +34,7 @@ def attention_block(attention: Attention, channels: int, pooling: Pooling, fusio
         return SqueezeExcite(channels)
     if attention == "none":
         return None
-    raise unknown("attention of LPN", attention, ("gc", "se", "none"))
+    raise unknown("attention of LPN", attention, ATTENTIONS)
 
 
 @final
@@ -82,7 +82,7 @@ class LPN(Backbone):
 
     Args:
         depth: 50, 101 or 152, by the ResNet of as many blocks.
-        attention: Of each block.
+        attention: Of each block, of ATTENTIONS.
         pooling: Of "gc"; the release weighs cells by attention.
         fusion: Of "gc"; the release adds.
 
@@ -95,9 +95,7 @@ class LPN(Backbone):
     strides = (4, 8, 16, 16)
     channels = (64, 128, 256, 512)
 
-    def __init__(
-        self, depth: int, attention: Attention = "gc", *, pooling: Pooling = "attention", fusion: Fusion = "add"
-    ) -> None:
+    def __init__(self, depth: int, attention: str = "gc", *, pooling: str = "attention", fusion: str = "add") -> None:
         super().__init__()
         if depth not in (50, 101, 152):
             raise InputError(f"there is no LPN-{depth}; the depths are 50, 101, 152")
