@@ -21,6 +21,12 @@ def test_a_cosine_falls_from_one_to_its_floor():
     assert [at(schedule, s) for s in (0, 50, 100)] == pytest.approx([1, 0.6, 0.2])
 
 
+def test_a_line_falls_evenly_to_its_floor_after_a_warm_up_that_counts_steps():
+    assert [at(Schedule("linear", floor=0.0), s) for s in (0, 25, 50, 100)] == pytest.approx([1, 0.75, 0.5, 0])
+    schedule = Schedule("linear", floor=0.0, warmup_steps=10, warmup_start=0.1)
+    assert [at(schedule, s) for s in (0, 5, 10, 50)] == pytest.approx([0.1, 0.55 * 0.95, 0.9, 0.5])
+
+
 def test_a_budget_moves_the_cosine_only_where_that_is_asked_for():
     assert at(Schedule("cosine", floor=0.0, over_time=True), 10, time_share=1.0) == pytest.approx(0)
     assert at(Schedule("cosine", floor=0.0), 50, time_share=1.0) == pytest.approx(0.5)
@@ -56,6 +62,22 @@ def test_norms_and_biases_do_not_decay_and_the_backbone_has_its_own_rate():
     set_rate(optimizer, 0.5)
     assert groups[id(network["backbone"].weight)]["lr"] == pytest.approx(0.05)
     assert groups[id(network["head"].weight)]["lr"] == pytest.approx(0.1)
+
+
+def test_norms_and_biases_decay_too_where_they_are_not_spared():
+    network = nn.ModuleDict({"head": nn.BatchNorm2d(4)})
+    optimizer = build(Optimizer(decay=1e-5, spare=False), network, rate=0.2)
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [1e-5]
+
+
+def test_rmsprop_is_torchs_without_momentum():
+    weight = nn.ParameterDict({"w": nn.Parameter(torch.tensor([[1.0]]))})
+    optimizer = build(Optimizer("rmsprop"), weight, rate=0.1)
+    set_rate(optimizer, 0.5)
+    weight["w"].grad = torch.tensor([[2.0]])
+    optimizer.step()
+    expected = 1 - 0.05 * 2 / ((0.01 * 4) ** 0.5 + 1e-8)
+    torch.testing.assert_close(weight["w"].detach(), torch.tensor([[expected]]))
 
 
 def test_a_rate_of_zero_is_refused():

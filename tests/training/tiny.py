@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,10 +108,15 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--save-minutes", type=float, default=5.0)
     parser.add_argument("--same", action="store_true", help="nothing that depends on how a batch is shared")
+    parser.add_argument("--stages", type=int, default=1)
+    parser.add_argument("--slow", action="store_true", help="time enough to be killed in the middle")
     flags = parser.parse_args()
     torch.set_num_threads(1)
+    if flags.slow:
+        image = Dots.image
+        Dots.image = lambda dots, index: (time.sleep(0.005), image(dots, index))[1]
     fit(
-        recipe(Tiny(epochs=flags.epochs, chance=not flags.same)),
+        recipe(Tiny(epochs=flags.epochs, chance=not flags.same)).staged(flags.stages),
         out=flags.out,
         resume=flags.resume,
         device="cpu",

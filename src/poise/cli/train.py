@@ -139,6 +139,7 @@ def _train(
     workers: int | None = None,
     resume: Path | None = None,
     start: Path | None = None,
+    stages: int = 1,
     devices: int = 1,
     nodes: int = 1,
     strategy: str = "auto",
@@ -160,17 +161,18 @@ def _train(
         workers: Processes that cut views.
         resume: Folder of a run to go on with.
         start: Model file to fine-tune, also of another skeleton.
+        stages: How often to train the whole recipe, each time from the best weights before, the learning rate at its start.
         devices: GPUs, or CPU processes, on each machine.
         nodes: Machines.
         strategy: Lightning's name for how they work together.
-        minutes: Stop after so many minutes of training.
-        steps: Stop after so many steps.
+        minutes: Stop after so many minutes of training; stages share them by their epochs.
+        steps: Stop after so many steps; stages share them too.
         save_minutes: Between two saved states.
     """
     from poise.training.fit import fit
 
     fit(
-        dataclasses.replace(recipe, settings={"command": words}),
+        dataclasses.replace(recipe, settings={"command": words}).staged(stages),
         out=out or Path("runs") / recipe.name,
         seed=seed,
         device=device,

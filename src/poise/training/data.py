@@ -67,7 +67,7 @@ class Cut:
 
 @final
 class Views(TorchDataset[Cut]):
-    """The people of a data set as views, by (epoch, place).
+    """The people of a data set as views, by (epoch, place); each as often as the cutter has ways to show it.
 
     Args:
         dataset: Where the people are.
@@ -95,8 +95,8 @@ class Views(TorchDataset[Cut]):
             )
 
     def __len__(self) -> int:
-        """How many people."""
-        return len(self.people)
+        """How many views an epoch has."""
+        return len(self.people) * len(self.cutter.ways)
 
     def __getitem__(self, place: Place) -> Cut:
         """The view of one person in one epoch; where its image cannot be read, that of the next whose image can.
@@ -108,17 +108,18 @@ class Views(TorchDataset[Cut]):
         bad: list[str] = []
         for offset in range(_TRIES):
             try:
-                return self._cut(epoch, (row + offset) % len(self.people), tuple(bad))
+                return self._cut(epoch, (row + offset) % len(self), tuple(bad))
             except ImageError as error:
                 bad.append(str(error))
         raise ImageError(f"{_TRIES} images in a row cannot be read; the first: {bad[0]}")
 
     def _cut(self, epoch: int, row: int, bad: tuple[str, ...]) -> Cut:
-        index, person = self.people[row]
+        index, person = self.people[row % len(self.people)]
+        way = self.cutter.ways[row // len(self.people)]
         begin = time.perf_counter()
         sample = self.dataset[index]
         middle = time.perf_counter()
-        view = self.cutter(sample, person, torch.Generator().manual_seed(mixed(self.seed, epoch, row)))
+        view = self.cutter(sample, person, torch.Generator().manual_seed(mixed(self.seed, epoch, row)), way=way)
         return Cut(view, row, middle - begin, time.perf_counter() - middle, bad)
 
 

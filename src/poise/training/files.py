@@ -22,3 +22,13 @@ def write_csv(path: Path, rows: list[Row]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write_whole(path, text.getvalue().encode())
+
+
+def read_csv(path: Path) -> list[Row]:
+    """Rows that `write_csv` wrote; figures that are absent stay absent."""
+    with path.open(newline="") as file:
+        return [{name: _figure(text) for name, text in row.items() if text} for row in csv.DictReader(file)]
+
+
+def _figure(text: str) -> int | float:
+    return int(text) if text.lstrip("-").isdigit() else float(text)

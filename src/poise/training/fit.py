@@ -3,9 +3,10 @@
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -15,42 +16,22 @@ from poise import __version__
 from poise.errors import InputError, TrainingError, WriteError
 from poise.machine import cores
 from poise.models.device import choose_device, choose_precision
-from poise.models.topdown import TopDown
 from poise.training.boards import Boards
 from poise.training.callbacks import Bar, Interrupted, Journal, Keeper
 from poise.training.checkpoint import check_state
 from poise.training.clock import Clock
 from poise.training.data import Views
-from poise.training.files import Row
 from poise.training.module import Module
 from poise.training.plan import Plan, rate_of
 from poise.training.recipe import Recipe
+from poise.training.result import Goal, RunResult
 from poise.training.signals import Interrupts
+from poise.training.stages import fit_stages, refuse_stages
 from poise.training.summary import summary
 from poise.training.trainer import quiet, rank_of_process, trainer
 from poise.transforms.cut import Cutter
 from poise.zoo import file as model_file
 from poise.zoo.carry import carry_head
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class RunResult:
-    """What a run left.
-
-    Attributes:
-        model: The best one, in evaluation mode.
-        metrics: Its scores, by name; with ground-truth boxes.
-        folder: Of the run.
-        file: The model file.
-        history: One row of figures per epoch, as in `metrics.csv`.
-    """
-
-    model: TopDown
-    metrics: dict[str, float]
-    folder: Path
-    file: Path
-    history: list[Row]
 
 
 def fit(
@@ -76,7 +57,8 @@ def fit(
     """Train a recipe and keep its best model.
 
     The folder `out` receives `settings.json`, `metrics.csv`, `model.safetensors` (the best so far), `checkpoints/last.ckpt`,
-    `pictures/` and `tensorboard/`. Validation uses ground-truth boxes, without the flip test.
+    `pictures/` and `tensorboard/`. Validation uses ground-truth boxes, without the flip test. A recipe of several stages
+    leaves such a folder for each (`training.stages`).
 
     Args:
         recipe: What to train.
@@ -92,8 +74,8 @@ def fit(
         strategy: Lightning's name for how they work together.
         resume: Folder of a run to go on with, also from the middle of an epoch; its result is that of a run never interrupted.
         start: Model file to start from, also one of another skeleton.
-        minutes: Stop, validate and keep the result after so many minutes of training.
-        steps: The same after so many optimizer steps.
+        minutes: Stop, validate and keep the result after so many minutes of training; stages share them by their epochs.
+        steps: The same after so many optimizer steps; they too are shared.
         save_minutes: Time between two saved states.
         console: Where to tell what happens.
 
@@ -105,9 +87,47 @@ def fit(
         KeyboardInterrupt: Somebody stopped the run; its state is saved.
     """
     console = (console or Console()) if rank_of_process() == 0 else Console(quiet=True)
-    folder = Path(resume) if resume is not None else Path(out)
-    state, stand = check_state(folder) if resume is not None else (None, None)
-    plan = _plan(recipe, seed, device, precision, workers, batch, accumulate, devices * nodes, minutes, steps, save_minutes)
+    one = partial(
+        _run,
+        device=device,
+        precision=precision,
+        workers=workers,
+        batch=batch,
+        accumulate=accumulate,
+        devices=devices,
+        nodes=nodes,
+        strategy=strategy,
+        save_minutes=save_minutes,
+        console=console,
+    )
+    resumed, begin = (None if path is None else Path(path) for path in (resume, start))
+    goal = Goal(resumed or Path(out), resumed is not None, seed, begin, minutes, steps)
+    if recipe.then:
+        return fit_stages(recipe, one, goal, console=console)
+    if resumed is not None:
+        refuse_stages(resumed)
+    return one(recipe, goal)
+
+
+def _run(
+    recipe: Recipe,
+    goal: Goal,
+    *,
+    device: str | None,
+    precision: str | None,
+    workers: int | None,
+    batch: int | None,
+    accumulate: int,
+    devices: int,
+    nodes: int,
+    strategy: str,
+    save_minutes: float,
+    console: Console,
+) -> RunResult:
+    folder = goal.folder
+    state, stand = check_state(folder) if goal.resume else (None, None)
+    budget = (goal.minutes, goal.steps, save_minutes)
+    plan = _plan(recipe, goal.seed, device, precision, workers, batch, accumulate, devices * nodes, *budget)
     _, sentence = rate_of(recipe, batch=plan.batch, accumulate=accumulate)
     if stand is not None:
         _anything_left(console, recipe, plan, stand)
@@ -115,9 +135,9 @@ def fit(
     if plan.rank == 0:
         _open(folder, new=state is None)
     _tell(console, recipe, plan, views, val_views, sentence)
-    if start is not None and state is None:
-        carried = carry_head(model_file.load(start), recipe.model)
-        console.print(f"start from {start}: {carried}", highlight=False, soft_wrap=True)
+    if goal.start is not None and state is None:
+        carried = carry_head(model_file.load(goal.start), recipe.model)
+        console.print(f"start from {goal.start}: {carried}", highlight=False, soft_wrap=True)
     module = Module(recipe, plan, train=views, val=val_views)
     module.model.to(memory_format=torch.channels_last)
     with Interrupts() as interrupts, quiet(), _out_of_memory(plan):
@@ -128,7 +148,7 @@ def fit(
         try:
             lightning.fit(module, ckpt_path=state, weights_only=True if state else None)
         except (Interrupted, SystemExit) as error:  # Lightning leaves the process when Ctrl-C comes twice
-            console.print(f"stopped; go on with --resume {folder}", highlight=False, soft_wrap=True)
+            console.print(f"stopped; go on with --resume {goal.whole or folder}", highlight=False, soft_wrap=True)
             raise KeyboardInterrupt from error
     return _result(module, keeper, journal, console)
 

@@ -14,17 +14,19 @@ WARMUP = 0.1
 def build(options: Optimizer, network: nn.Module, *, rate: float) -> torch.optim.Optimizer:
     """The optimizer for a network, with the scaled learning rate.
 
-    Each group carries `rate`, the full learning rate that `set_rate` multiplies. Norms and biases get no weight decay.
+    Each group carries `rate`, the full learning rate that `set_rate` multiplies. Norms and biases decay where not spared.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         factor = options.backbone if in_backbone(name) else 1.0
-        decay = options.decay if parameter.ndim > 1 else 0.0
+        decay = options.decay if parameter.ndim > 1 or not options.spare else 0.0
         groups.setdefault((factor, decay), []).append(parameter)
     plain = [
         {"params": parameters, "lr": rate * factor, "rate": rate * factor, "weight_decay": decay}
         for (factor, decay), parameters in groups.items()
     ]
+    if options.kind == "rmsprop":
+        return torch.optim.RMSprop(plain, lr=rate)
     fused = all(p.device.type in ("cpu", "cuda") for p in network.parameters())
     kind = torch.optim.AdamW if options.kind == "adamw" else torch.optim.Adam
     return kind(plain, lr=rate, betas=options.betas, fused=fused)
@@ -69,4 +71,6 @@ def factor(schedule: Schedule, *, step: int, steps_per_epoch: int, epochs: int, 
     share = epoch / epochs
     if schedule.over_time:
         share = max(share, time_share)
-    return warm * (schedule.floor + (1 - schedule.floor) * (1 + math.cos(math.pi * min(share, 1.0))) / 2)
+    share = min(share, 1.0)
+    fallen = 1 - share if schedule.kind == "linear" else (1 + math.cos(math.pi * share)) / 2
+    return warm * (schedule.floor + (1 - schedule.floor) * fallen)

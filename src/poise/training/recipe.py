@@ -1,7 +1,7 @@
 """What a training run is made of. `recipes/` writes these values, `fit` reads them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, final
 
 from poise.data.base import Dataset
@@ -16,16 +16,18 @@ class Optimizer:
     """Which rule moves the weights.
 
     Attributes:
-        kind: "adam" or "adamw".
+        kind: "adam", "adamw" or "rmsprop" (torch's, without momentum).
         rate: Learning rate for batches of the recipe's `base_batch`.
-        decay: Weight decay; norms and biases are spared.
+        decay: Weight decay.
+        spare: Norms and biases do not decay; in the releases of CPN and MSPN they do.
         backbone: Factor on the learning rate of the backbone, for fine-tuning.
         betas: Of Adam.
     """
 
-    kind: Literal["adam", "adamw"] = "adam"
+    kind: Literal["adam", "adamw", "rmsprop"] = "adam"
     rate: float = 1e-3
     decay: float = 0.0
+    spare: bool = True
     backbone: float = 1.0
     betas: tuple[float, float] = (0.9, 0.999)
 
@@ -44,17 +46,18 @@ class Schedule:
     """How the learning rate changes over a run.
 
     Attributes:
-        kind: "steps" multiplies by `factor` at each milestone; "cosine" falls to `floor`; "constant" stays.
+        kind: "steps" multiplies by `factor` at each milestone; "cosine" and "linear" fall to `floor` over the whole run;
+            "constant" stays.
         milestones: Epochs.
         factor: At each milestone.
-        floor: What a cosine ends at, as a share of the full rate.
+        floor: What a cosine or a line ends at, as a share of the full rate.
         warmup_steps: Steps, at most a tenth of the run, over which the rate rises linearly ...
         warmup_start: ... from this share of it.
-        over_time: With a time budget, the share of the budget that is gone moves the cosine too, so that it ends when the
-            budget does. Such a run depends on the speed of the machine and cannot be repeated bit by bit.
+        over_time: With a time budget, the share of the budget that is gone moves cosine and line too, so that they end when
+            the budget does. Such a run depends on the speed of the machine and cannot be repeated bit by bit.
     """
 
-    kind: Literal["steps", "cosine", "constant"] = "steps"
+    kind: Literal["steps", "cosine", "linear", "constant"] = "steps"
     milestones: tuple[int, ...] = ()
     factor: float = 0.1
     floor: float = 0.01
@@ -87,6 +90,7 @@ class Recipe:
         expected: Scores the recipe should reach, by name.
         notes: In words.
         settings: How to make this recipe again: its name and arguments. Filled by `recipes.find`.
+        then: Further stages, each a whole schedule that starts from the best weights of the one before; of the same model.
     """
 
     name: str
@@ -107,9 +111,10 @@ class Recipe:
     expected: Mapping[str, float] = field(default_factory=dict)
     notes: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    then: tuple["Recipe", ...] = ()
 
     def __post_init__(self) -> None:
-        """Check counts, and that model and data have the same keypoints."""
+        """Check counts, and that model, data and stages fit together."""
         if self.epochs < 1 or self.batch < 1:
             raise InputError(
                 f"recipe {self.name!r} needs at least one epoch and a batch of one, found {self.epochs}, {self.batch}"
@@ -122,3 +127,17 @@ class Recipe:
                     f"recipe {self.name!r}: the model has the keypoints {', '.join(self.model.skeleton.keypoints)} and the "
                     f"data {', '.join(dataset.skeleton.keypoints)}; give them one order (data can be joined by keypoint name)"
                 )
+        if any(stage.model is not self.model or stage.then for stage in self.then):
+            raise InputError(f"recipe {self.name!r}: every stage must train the recipe's own model, and have no stages itself")
+
+    def staged(self, count: int) -> "Recipe":
+        """The same recipe, trained `count` times over, each time from the best weights before (LPN, arXiv 1911.10346).
+
+        Raises:
+            InputError: No positive number, or the recipe has stages of its own.
+        """
+        if count < 1:
+            raise InputError(f"recipe {self.name!r}: a run has at least one stage, not {count}")
+        if count > 1 and self.then:
+            raise InputError(f"recipe {self.name!r} has {len(self.then) + 1} stages of its own; train it without --stages")
+        return self if count == 1 else replace(self, then=(self,) * (count - 1))

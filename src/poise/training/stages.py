@@ -1,0 +1,193 @@
+"""A run of several stages: each is a whole schedule that starts from the best weights of the one before.
+
+Two papers train so. LPN (arXiv 1911.10346, section 3.3) repeats one schedule, the learning rate back at its start each time:
+`Recipe.staged`. AID (arXiv 2008.07139) first trains plainly, then drops information: its stages differ (`Recipe.then`).
+
+The folder of the run receives `stages.json` (what is done, with its scores), `settings.json`, `model.safetensors` (the best
+of all stages so far), `metrics.csv` (the rows of all stages) and a folder for each, `stage0`, `stage1`, ..., like that
+of a run of its own. A finished stage is never opened again; the one that was interrupted goes on exactly where it was.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+from rich.console import Console
+from rich.table import Table
+from safetensors.torch import load_file
+
+from poise.errors import CheckpointError, WriteError
+from poise.training.data import mixed
+from poise.training.files import Row, read_csv, write_csv
+from poise.training.recipe import Recipe
+from poise.training.result import Goal, RunResult
+from poise.training.trainer import rank_of_process
+from poise.writing import write_whole
+
+RECORD = "stages.json"
+MODEL = "model.safetensors"
+
+Run = Callable[[Recipe, Goal], RunResult]
+"""Trains one stage."""
+
+
+@final
+@dataclass(frozen=True)
+class Done:
+    """A finished stage: its recipe's name, its epochs, and the scores of its best model."""
+
+    recipe: str
+    epochs: int
+    scores: dict[str, float]
+
+
+def fit_stages(recipe: Recipe, run: Run, goal: Goal, *, console: Console) -> RunResult:
+    """Train the stages of a recipe, from where they were interrupted.
+
+    Args:
+        recipe: With `then`.
+        run: Trains one stage.
+        goal: Of the whole run. Minutes and steps are shared by the stages in proportion to their epochs.
+        console: Where to tell each stage's score, and all of them at the end.
+
+    Raises:
+        WriteError: The folder holds another run.
+        CheckpointError: There is nothing to go on with.
+    """
+    stages = [
+        replace(stage, name=f"{stage.name}, stage {i}") for i, stage in enumerate((replace(recipe, then=()), *recipe.then))
+    ]
+    done = _open(recipe, goal, count=len(stages))
+    if len(done) >= len(stages):
+        console.print(f"nothing is left to train: {len(stages)} of {len(stages)} stages are done", highlight=False)
+    for number, stage in list(enumerate(stages))[len(done) :]:
+        if number:
+            _start(stage, goal.folder / f"stage{number - 1}" / MODEL)
+        result = run(stage, _goal_of(stages, goal, number))
+        done.append(Done(stage.name, stage.epochs, result.metrics))
+        if rank_of_process() == 0:
+            _keep(goal.folder, done, best=recipe.best)
+        scores = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items()) or "not checked"
+        console.print(f"stage {number} of 0 to {len(stages) - 1} is done: {scores}", highlight=False, soft_wrap=True)
+    done = done[: len(stages)]
+    console.print(_table(done, best=recipe.best))
+    return _result(recipe, goal.folder, done)
+
+
+def refuse_stages(folder: Path) -> None:
+    """Refuse to go on, as if it were a run of its own, with a run of several stages or with one of them.
+
+    Raises:
+        CheckpointError: The folder is one of these.
+    """
+    if (folder / RECORD).is_file():
+        raise CheckpointError(f"{folder} holds a run of several stages; name its --stages too, or only --resume {folder}")
+    _refuse_part(folder)
+
+
+def _refuse_part(folder: Path) -> None:
+    whole = folder.resolve().parent
+    if folder.resolve().name.startswith("stage") and (whole / RECORD).is_file():
+        raise CheckpointError(f"{folder} is a stage of the run in {whole}; go on with --resume {whole}")
+
+
+def _open(recipe: Recipe, goal: Goal, *, count: int) -> list[Done]:
+    """What is done already."""
+    record, main = goal.folder / RECORD, rank_of_process() == 0
+    _refuse_part(goal.folder)
+    alone = (goal.folder / "checkpoints" / "last.ckpt").exists()
+    if goal.resume:
+        if not record.is_file():
+            what = "a run of one stage; it goes on without --stages" if alone else "no run; --resume wants the folder of one"
+            raise CheckpointError(f"{goal.folder} holds {what}")
+        done = _read(record)
+    elif main and (alone or record.exists()):
+        raise WriteError(f"{goal.folder} already holds a run; go on with --resume {goal.folder}, or give another --out")
+    else:
+        done = []
+    if main:
+        goal.folder.mkdir(parents=True, exist_ok=True)
+        settings = {"recipe": recipe.name, "settings": recipe.settings, "stages": count}
+        write_whole(goal.folder / "settings.json", (json.dumps(settings, indent=2, default=str) + "\n").encode())
+        _write(record, done)
+    return done
+
+
+def _read(record: Path) -> list[Done]:
+    try:
+        return [Done(**row) for row in json.loads(record.read_text(encoding="utf-8"))["done"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{record} does not say which stages are done ({error}); begin anew with another --out"
+        ) from error
+
+
+def _write(record: Path, done: Sequence[Done]) -> None:
+    write_whole(record, (json.dumps({"done": [asdict(stage) for stage in done]}, indent=2) + "\n").encode())
+
+
+def _start(stage: Recipe, file: Path) -> None:
+    """Give the model the best weights of the stage before."""
+    if not file.is_file():
+        raise CheckpointError(f"the best model of the stage before is missing: {file}")
+    stage.model.network.load_state_dict(load_file(file))
+
+
+def _goal_of(stages: Sequence[Recipe], goal: Goal, number: int) -> Goal:
+    """Chances of its own, its share of the time, and whether it goes on."""
+    folder = goal.folder / f"stage{number}"
+    share = stages[number].epochs / sum(stage.epochs for stage in stages)
+    return Goal(
+        folder,
+        resume=(folder / "checkpoints" / "last.ckpt").is_file(),
+        seed=mixed(goal.seed, number) if number else goal.seed,
+        start=None if number else goal.start,
+        minutes=None if goal.minutes is None else goal.minutes * share,
+        steps=None if goal.steps is None else max(1, round(goal.steps * share)),
+        whole=goal.folder,
+    )
+
+
+def best_stage(scores: Sequence[Mapping[str, float]], *, best: str) -> int:
+    """The stage whose score is highest, the later of two alike; the last where nothing was checked.
+
+    >>> best_stage([{"AP": 0.3}, {"AP": 0.5}, {"AP": 0.4}], best="AP")
+    1
+    """
+    return max(range(len(scores)), key=lambda i: (scores[i].get(best, float("-inf")), i))
+
+
+def _keep(folder: Path, done: Sequence[Done], *, best: str) -> None:
+    """The best model and the figures of all stages, then the record: a stage it names is complete."""
+    chosen = best_stage([stage.scores for stage in done], best=best)
+    write_whole(folder / MODEL, (folder / f"stage{chosen}" / MODEL).read_bytes())
+    write_csv(folder / "metrics.csv", _rows(folder, len(done)))
+    _write(folder / RECORD, done)
+
+
+def _rows(folder: Path, count: int) -> list[Row]:
+    return [{"stage": i} | row for i in range(count) for row in read_csv(folder / f"stage{i}" / "metrics.csv")]
+
+
+def _table(done: Sequence[Done], *, best: str) -> Table:
+    table = Table(title="stages; scores of each one's best model, with ground-truth boxes, no flip test")
+    names = list(dict.fromkeys(name for stage in done for name in stage.scores))
+    for name in ("stage", "epochs", *names, ""):
+        table.add_column(name, justify="right")
+    chosen = best_stage([stage.scores for stage in done], best=best)
+    for i, stage in enumerate(done):
+        scores = (f"{stage.scores[name]:.4f}" if name in stage.scores else "" for name in names)
+        table.add_row(str(i), str(stage.epochs), *scores, "best" if i == chosen else "")
+    return table
+
+
+def _result(recipe: Recipe, folder: Path, done: Sequence[Done]) -> RunResult:
+    scores = [stage.scores for stage in done]
+    metrics = dict(scores[best_stage(scores, best=recipe.best)])
+    model = recipe.model.cpu()
+    model.network.load_state_dict(load_file(folder / MODEL))
+    known: dict[str, Any] = {f"val/{name}": value for name, value in metrics.items() if name != "loss"}
+    model.card = replace(model.card, scores=model.card.scores | known)
+    return RunResult(model.eval(), metrics, folder, folder / MODEL, _rows(folder, len(done)), tuple(scores))
