@@ -111,3 +111,16 @@ def test_people_off_the_middle_can_be_left_out(tiny):
     assert 0 < len(chosen) < len(everybody) == 2000
     distance = {p: (dots.labels(p[0]).xy[0].mean(dim=0) - 31.5).norm().item() for p in everybody.people}
     assert max(distance[p] for p in chosen.people) <= min(distance[p] for p in off)
+
+
+def test_people_who_are_repeated_come_once_in_each_way(tiny):
+    ways = ("plain", "flip", "turn", "turn")
+    cutter = Cutter((64, 64), Preprocess(), tiny.DOTS, Augmentation(repeat=ways))
+    views = Views(tiny.Dots(6), cutter, seed=5)
+    assert len(views) == 24
+    for person in range(6):
+        cuts = [views[(0, person + 6 * copy)].view for copy in range(4)]
+        assert {cut.key.image_id for cut in cuts} == {person}
+        assert [bool(cut.warp[:2, :2].det() < 0) for cut in cuts] == [False, True, False, False]
+        assert [abs(cut.warp[0, 1].item()) > 1e-9 for cut in cuts] == [False, False, True, True]
+        assert not torch.equal(cuts[2].warp, cuts[3].warp)

@@ -44,6 +44,11 @@ class Cutter:
         if strange:
             raise InputError(f"augmentation: half_body_upper names {', '.join(strange)}, which {self.skeleton.name!r} has not")
 
+    @property
+    def ways(self) -> tuple[Way | None, ...]:
+        """The views of each person in an epoch; one that chance decides about, where the augmentation repeats nobody."""
+        return (self.augmentation.repeat if self.augmentation is not None else ()) or (None,)
+
     @cached_property
     def _upper(self) -> Tensor:
         named = (self.augmentation and self.augmentation.half_body_upper) or self.skeleton.upper

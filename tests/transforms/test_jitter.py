@@ -1,0 +1,183 @@
+import math
+
+import pytest
+import torch
+
+from poise.errors import InputError
+from poise.skeletons import COCO17
+from poise.structures import Key, Labels, Preprocess, Sample
+from poise.transforms.crop import frame
+from poise.transforms.cut import Cutter
+from poise.transforms.drop import Cutout
+from poise.transforms.jitter import Augmentation, Draw
+
+STILL = {"scale": 0.0, "rotation": 0.0, "flip": 0.0}
+MSPN = Augmentation(
+    scale_range=(0.6, 1.0),
+    rotation=45.0,
+    rotation_law="uniform",
+    rotation_probability=0.5,
+    sides=(1.05, 1.05),
+    extents=(0.6, 0.8),
+    half_body=0.3,
+    half_body_joints=3,
+    half_body_upper=(*COCO17.upper, "left_hip", "right_hip"),
+)
+CPN = Augmentation(
+    scale_range=(0.7, 1.35),
+    scale_most=1.25,
+    rotation=45.0,
+    rotation_law="uniform",
+    gain=0.2,
+    repeat=("plain", "flip", "turn", "turn"),
+)
+
+
+def chance(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def draws(augmentation: Augmentation, count: int = 400, **options) -> list[Draw]:
+    generator = chance(0)
+    return [augmentation.draw(generator, **options) for _ in range(count)]
+
+
+def grey(value: int = 100) -> Sample:
+    image = torch.full((200, 200, 3), value, dtype=torch.uint8).permute(2, 0, 1)
+    xy = torch.rand(1, 17, 2, generator=chance(1), dtype=torch.float64) * 80 + 60
+    return Sample(image, Labels.of(xy, torch.full((1, 17), 2), torch.tensor([[50.0, 40.0, 150.0, 160.0]])), Key("grey"))
+
+
+def test_mspns_laws_are_those_of_its_release():
+    found = draws(MSPN)
+    scales = [d.scale for d in found]
+    assert 0.6 <= min(scales) < 0.63
+    assert 0.97 < max(scales) <= 1.0
+    turned = [d.degrees for d in found if d.degrees]
+    assert 0.42 < len(turned) / len(found) < 0.58
+    assert 42 < max(map(abs, turned)) <= 45
+    assert 0.23 < sum(d.half_body for d in found) / len(found) < 0.37
+    width, height = zip(*(d.grow for d in found), strict=True)
+    assert 0.55 < max(width) <= 0.6
+    assert 0.75 < max(height) <= 0.8
+    assert min(width + height) >= 0
+
+
+def test_mspns_box_grows_by_chance_before_it_gets_the_aspect():
+    cut = Preprocess(crop="mspn", padding=1.0, sides=(1.09, 1.135))
+    cutter = Cutter((256, 192), cut, COCO17, MSPN)
+    labels = grey().labels
+    draw = Draw(scale=1.0, degrees=0.0, flip=False, shift=(0.0, 0.0), half_body=False, prefer_upper=False, grow=(0.3, 0.4))
+    warp, _ = cutter.random_warps(draw, labels, width=200)
+    wide, high = 100 * 1.05 * 1.3, 120 * 1.05 * 1.4
+    assert warp[0, 0].item() == pytest.approx(192 / max(wide, 0.75 * high))
+    tested = frame(cut, labels.boxes[0], size=(256, 192))
+    assert tested.extent[0] == pytest.approx(100 * 1.09)
+
+
+def test_mspns_half_body_counts_the_hips_as_upper():
+    labels = grey().labels
+    legs = torch.tensor([n.endswith(("knee", "ankle")) for n in COCO17.keypoints])
+    cut = Preprocess(crop="mspn", padding=1.0)
+    draw = Draw(scale=1.0, degrees=0.0, flip=False, shift=(0.0, 0.0), half_body=True, prefer_upper=False)
+    warp, _ = Cutter((64, 48), cut, COCO17, MSPN).random_warps(draw, labels, width=200)
+    low, high = labels.xy[0, legs].amin(dim=0), labels.xy[0, legs].amax(dim=0)
+    middle = warp[:2, :2] @ ((low + high) / 2) + warp[:2, 2]
+    assert torch.allclose(middle, torch.tensor([24.0, 32.0], dtype=torch.float64), atol=1e-4)
+
+
+def test_cpn_never_looks_beyond_what_it_had_cut():
+    scales = [d.scale for d in draws(CPN)]
+    assert 0.7 <= min(scales) < 0.73
+    assert max(scales) == 1.25
+    assert 0.1 < sum(s == 1.25 for s in scales) / len(scales) < 0.21  # 0.1 of 0.65
+
+
+def test_cpns_people_come_plain_mirrored_and_turned_twice():
+    assert all(d.degrees == 0 and not d.flip for d in draws(CPN, way="plain"))
+    assert all(d.degrees == 0 and d.flip for d in draws(CPN, way="flip"))
+    turned = draws(CPN, way="turn")
+    assert all(d.degrees != 0 and not d.flip for d in turned)
+    assert 42 < max(abs(d.degrees) for d in turned) <= 45
+    assert 0.4 < sum(d.degrees > 0 for d in turned) / len(turned) < 0.6
+
+
+def test_gains_brighten_each_channel_by_itself():
+    cutter = Cutter((32, 32), Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)), COCO17, Augmentation(**STILL, gain=0.2))
+    views = torch.stack([cutter(grey(), 0, chance(seed)).image for seed in range(60)])
+    middle = views[:, :, 16, 16] * 255
+    assert middle.min() >= 79.9
+    assert middle.max() <= 120.1
+    assert middle.std(dim=0).min() > 5
+    assert (middle[:, 0] - middle[:, 1]).abs().max() > 10
+
+
+def test_axes_are_stretched_and_sheared_about_the_middle():
+    cutter = Cutter((101, 101), Preprocess(), COCO17, Augmentation(**STILL, stretch=0.5, shear=20.0))
+    plain = Cutter((101, 101), Preprocess(), COCO17)(grey(), 0)
+    for seed in range(10):
+        view = cutter(grey(), 0, chance(seed))
+        bent = view.warp @ torch.linalg.inv(plain.warp)
+        middle = torch.tensor([50.0, 50.0, 1.0], dtype=torch.float64)
+        assert torch.allclose(bent @ middle, middle, atol=1e-9)
+        assert abs(math.degrees(math.atan(bent[0, 1] / bent[1, 1]))) <= 20 + 1e-6
+        assert 0.5 <= bent[0, 0] <= 1.5
+        assert 0.5 <= bent[1, 1] <= 1.5
+
+
+OPTIONS = [
+    {"scale_range": (0.6, 1.0)},
+    {"rotation_law": "uniform"},
+    {"extents": (0.6, 0.8)},
+    {"gain": 0.2},
+    {"stretch": 0.5, "shear": 20.0},
+    {"drop": Cutout()},
+    {"colour": 0.3},
+    {"half_body": 1.0},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda o: next(iter(o)))
+def test_no_option_shifts_the_chances_of_another(options):
+    plain, other = Augmentation(), Augmentation(**options)
+    first, second = chance(7), chance(7)
+    for _ in range(3):
+        a, b = plain.draw(first), other.draw(second)
+        assert (a.flip, a.prefer_upper, a.seed, a.tint) == (b.flip, b.prefer_upper, b.seed, b.tint)
+    assert torch.equal(torch.rand(4, generator=first), torch.rand(4, generator=second))
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda o: next(iter(o)))
+def test_the_same_seed_gives_the_same_view_and_another_seed_another(options):
+    cutter = Cutter((48, 36), Preprocess(), COCO17, Augmentation(**options))
+    first, again, other = (cutter(grey(), 0, chance(seed)) for seed in (4, 4, 5))
+    assert torch.equal(first.image, again.image)
+    assert torch.equal(first.warp, again.warp)
+    assert not torch.equal(first.warp, other.warp)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"half_body": 1.2}, "half_body is a probability, 0 to 1, not 1.2"),
+        ({"rotation_probability": -0.1}, "rotation_probability is a probability"),
+        ({"gain": 1.0}, "gain is a share"),
+        ({"scale_range": (1.2, 0.8)}, "scale_range goes from"),
+        ({"scale_most": 0.0}, "scale_most is a factor above 0"),
+        ({"sides": (1.0, 0.0)}, "sides are factors above 0"),
+        ({"extents": (-0.1, 0.0)}, "extents are shares"),
+        ({"shear": 60.0}, "shear is in degrees, 0 to below 45"),
+        ({"rotation_law": "gauss"}, "rotation_law is normal or uniform, not 'gauss'"),
+        ({"repeat": ("plain", "spin")}, "repeat takes plain, flip, turn, not spin"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(options, sentence):
+    wrong = Augmentation()
+    wrong.__dict__.update(options)  # the tests' type checks would otherwise speak before our own
+    with pytest.raises(InputError, match=sentence):
+        wrong.__post_init__()
+
+
+def test_an_upper_body_of_strangers_is_refused():
+    with pytest.raises(InputError, match="half_body_upper names left_hoof, which 'coco17' has not"):
+        Cutter((48, 36), Preprocess(), COCO17, Augmentation(half_body_upper=("nose", "left_hoof")))
