@@ -35,10 +35,7 @@ class MapCodec(InstanceCodec):
         super().__post_init__()
         if not self.sigma > 0:
             raise InputError(f"{type(self).__name__} needs a sigma above 0 cells, found {self.sigma}")
-        if self.joint_weights is not None and len(self.joint_weights) != self.keypoints:
-            raise InputError(f"{len(self.joint_weights)} joint weights were given for {self.keypoints} keypoints")
-        if self.ohkm is not None and not 1 <= self.ohkm <= self.keypoints:
-            raise InputError(f"ohkm counts the hardest keypoints: it must be 1 to {self.keypoints}, found {self.ohkm}")
+        check_weights(self, self.joint_weights, self.ohkm)
         check_reading(self.reading)
 
     @property
@@ -68,7 +65,7 @@ class MapCodec(InstanceCodec):
 
     def weights(self, xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """Weight of each keypoint in the loss: 0 where it is not labelled or out of reach of the map."""
-        return self._weighted(self._in_reach(self.grid.to_cells(xy)) & (visible > 0))
+        return weighted(self._in_reach(self.grid.to_cells(xy)) & (visible > 0), self.joint_weights)
 
     def loss(
         self, output: Float[Tensor, "b k h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
@@ -78,14 +75,14 @@ class MapCodec(InstanceCodec):
         Raises:
             InputError: The output is not of this codec's size.
         """
-        self._check(output)
+        check_maps(self, output)
         at = self.grid.to_cells(xy)
         counts = self._in_reach(at) & (visible > 0)
         distance = outer_squares(output.float(), *self._target(at, counts))
         cells = self.cells[0] * self.cells[1]
         if self.ohkm is None:
-            return mean_squares(distance, self._weighted(counts), cells=cells)
-        return hardest_squares(distance, self._weighted(counts), cells=cells, top=self.ohkm)
+            return mean_squares(distance, weighted(counts, self.joint_weights), cells=cells)
+        return hardest_squares(distance, weighted(counts, self.joint_weights), cells=cells, top=self.ohkm)
 
     def decode(self, output: Float[Tensor, "b k h w"]) -> Points:
         """Positions and the value of the highest cell of each map, computed in float32.
@@ -93,7 +90,7 @@ class MapCodec(InstanceCodec):
         Raises:
             InputError: The output is not of this codec's size.
         """
-        self._check(output)
+        check_maps(self, output)
         maps = output.detach().float().flatten(0, 1).contiguous()
         with torch.autocast(maps.device.type, enabled=False):
             cells, score = highest(maps)
@@ -112,13 +109,6 @@ class MapCodec(InstanceCodec):
         """The maps, cut at 0 and 1."""
         return output.detach().float().nan_to_num(0).clamp(0, 1)
 
-    def _check(self, output: Tensor) -> None:
-        if output.shape[1:] != (self.channels, *self.cells):
-            raise InputError(
-                f"{type(self).__name__} reads {self.channels} maps of {self.cells} cells, found {tuple(output.shape[1:])}; "
-                "the network must be built for this codec"
-            )
-
     def _in_reach(self, cells: Float[Tensor, "b k 2"]) -> Bool[Tensor, "b k"]:
         centre, reach = self.centre(cells), 3 * self.sigma
         low, high = (centre - reach).trunc(), (centre + reach + 1).trunc()
@@ -130,9 +120,36 @@ class MapCodec(InstanceCodec):
         column, row = self.profile(y, self.cells[0]), self.profile(x, self.cells[1])
         return (column * counts[..., None]).float(), row.float()
 
-    def _weighted(self, counts: Bool[Tensor, "b k"]) -> Float[Tensor, "b k"]:
-        weight = counts.float()
-        return weight if self.joint_weights is None else weight * weight.new_tensor(self.joint_weights)
+
+def check_maps(codec: InstanceCodec, output: Float[Tensor, "b ..."]) -> None:
+    """Refuse maps of another number or size than a codec's.
+
+    Raises:
+        InputError: Says both.
+    """
+    if output.shape[1:] != (codec.channels, *codec.cells):
+        raise InputError(
+            f"{type(codec).__name__} reads {codec.channels} maps of {codec.cells} cells, found {tuple(output.shape[1:])}; "
+            "the network must be built for this codec"
+        )
+
+
+def check_weights(codec: InstanceCodec, joint_weights: tuple[float, ...] | None, ohkm: int | None) -> None:
+    """Refuse weights of other keypoints than a codec's, and more hard keypoints than it has.
+
+    Raises:
+        InputError: Says both numbers.
+    """
+    if joint_weights is not None and len(joint_weights) != codec.keypoints:
+        raise InputError(f"{len(joint_weights)} joint weights were given for {codec.keypoints} keypoints")
+    if ohkm is not None and not 1 <= ohkm <= codec.keypoints:
+        raise InputError(f"ohkm counts the hardest keypoints: it must be 1 to {codec.keypoints}, found {ohkm}")
+
+
+def weighted(counts: Bool[Tensor, "b k"], joint_weights: tuple[float, ...] | None) -> Float[Tensor, "b k"]:
+    """The weight of each keypoint that counts, 0 for others."""
+    weight = counts.float()
+    return weight if joint_weights is None else weight * weight.new_tensor(joint_weights)
 
 
 def bump(distance: Float[Tensor, "b k n"], sigma: float) -> Float[Tensor, "b k n"]:

@@ -58,7 +58,8 @@ def read_as(codec: InstanceCodec, reading: str) -> InstanceCodec:
     """
     if "reading" not in {field.name for field in fields(codec)}:
         raise InputError(f"outputs of {type(codec).__name__} can be read in one way only; other readings are for maps")
-    return replace(codec, reading=reading)
+    changed: dict[str, Any] = {"reading": reading}
+    return replace(codec, **changed)
 
 
 def highest(maps: Float[Tensor, "n h w"]) -> tuple[Int64[Tensor, "n 2"], Float[Tensor, " n"]]:
@@ -136,12 +137,10 @@ def round_bump(
 
 
 def centre_of_mass(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], *, reach: int) -> Float[Tensor, "n 2"]:
-    """The mean position of what is within `reach` of each cell, by positive value; cells at the border count on both sides."""
-    values, (u, v), there = window(maps, cells, reach)
+    """The mean position of what is within `reach` of each cell, weighed by what is positive there."""
+    values, offsets, there = window(maps, cells, reach)
     mass = values.clamp(min=0) * there
-    both_sides = mass * (there & there.flip(1))
-    where = torch.stack(((both_sides * u).sum(dim=1), (both_sides * v).sum(dim=1)), dim=-1)
-    return cells + where / both_sides.sum(dim=1, keepdim=True)
+    return cells + mass @ torch.stack(offsets, dim=-1) / mass.sum(dim=1, keepdim=True)
 
 
 def window(

@@ -1,0 +1,219 @@
+"""What codecs with three maps per keypoint share: a disk around the keypoint, and vectors to it inside the disk.
+
+Channels are map, dx, dy of the first keypoint, then of the next (UDP, arXiv 1911.07524; G-RMI, arXiv 1701.01779).
+"""
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from poise.codecs.base import InstanceCodec
+from poise.codecs.blur import blur_taps, blurred
+from poise.codecs.maps import check_maps, check_weights
+from poise.codecs.readings import centre_of_mass, check_reading, highest
+from poise.geometry import Grid
+from poise.structures import Points
+
+OffsetReading = Literal["cell", "offset", "votes"]
+"""The highest cell of the smoothed disk map; the vector from there; the place most cells point to."""
+
+
+@dataclass(frozen=True)
+class OffsetCodec(InstanceCodec):
+    """A disk map and a vector map per keypoint, on a grid whose cells mirror onto cells.
+
+    Attributes:
+        heat_blur: Cells a side of the blur that smooths disk maps before their highest cell is looked for; odd, 1 for none.
+        offset_blur: The same of the vectors that are read there.
+        joint_weights: Weight of each keypoint in the loss; None weighs all alike.
+        ohkm: Only so many keypoints of each view, the worst ones, make the loss; None takes all.
+        reading: How positions are read; None is the codec's own way.
+    """
+
+    heat_blur: int = 15
+    offset_blur: int = 7
+    joint_weights: tuple[float, ...] | None = None
+    ohkm: int | None = None
+    reading: OffsetReading | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no loss, and readings there are not."""
+        super().__post_init__()
+        check_weights(self, self.joint_weights, self.ohkm)
+        check_reading(self.reading, get_args(OffsetReading))
+
+    @cached_property
+    def grid(self) -> Grid:
+        """Cornered: a mirror maps cells onto cells."""
+        return Grid.cornered(self.size, self.cells)
+
+    @property
+    def channels(self) -> int:
+        """Three maps per keypoint: disk, dx, dy."""
+        return 3 * self.keypoints
+
+    @property
+    @abstractmethod
+    def reach(self) -> float:
+        """Radius of the disk, cells."""
+
+    @property
+    @abstractmethod
+    def unit(self) -> float:
+        """Cells that a vector of length 1 spans."""
+
+    @property
+    @abstractmethod
+    def own_reading(self) -> OffsetReading:
+        """How the release reads positions."""
+
+    @abstractmethod
+    def believed(self, heat: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
+        """How sure disk maps are, 0..1, where the network is without fault."""
+
+    def decode(self, output: Float[Tensor, "b c h w"]) -> Points:
+        """Positions and scores, computed in float32.
+
+        Raises:
+            InputError: The output is not of this codec's size.
+        """
+        check_maps(self, output)
+        with torch.autocast(output.device.type, enabled=False):
+            maps = parts(output.detach().float())
+            heat, arrows = self.believed(maps[:, :, 0]), maps[:, :, 1:].flatten(0, 1)
+            cells, score = self._read(heat.flatten(0, 1).contiguous(), arrows)
+        score = torch.where(score.isfinite(), score, 0)
+        return Points(self.grid.to_pixels(cells.view(*maps.shape[:2], 2).float()), score.view(maps.shape[:2]))
+
+    def unflip(self, output: Float[Tensor, "b c h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b c h w"]:
+        """Columns reversed, dx negated, left and right keypoints swapped."""
+        sign = output.new_tensor((1, -1, 1))[:, None, None]
+        return (parts(output)[:, flip].flip(-1) * sign).flatten(1, 2)
+
+    def picture(self, output: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h w"]:
+        """The smoothed disk maps, cut at 0 and 1."""
+        heat = self.believed(parts(output.detach().float())[:, :, 0]).nan_to_num(0, 1, 0)
+        return self._smooth(heat.flatten(0, 1).contiguous()).view(heat.shape).clamp(0, 1)
+
+    def _read(
+        self, heat: Float[Tensor, "n h w"], arrows: Float[Tensor, "n 2 h w"]
+    ) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
+        reading = self.reading or self.own_reading
+        if reading == "votes":
+            return self._most_voted(heat, arrows)
+        cells, score = self._highest(heat)
+        if reading == "cell":
+            return cells.to(heat), score
+        found = cells + self.unit * smoothed_at(arrows, cells, self.offset_blur)
+        return torch.where(found.isfinite().all(dim=-1, keepdim=True), found, cells), score
+
+    def _highest(self, heat: Float[Tensor, "n h w"]) -> tuple[Int64[Tensor, "n 2"], Float[Tensor, " n"]]:
+        cells, score = highest(self._smooth(heat))
+        odd = ~score.isfinite()  # the blur has spread what is not a number
+        if odd.any():
+            cells[odd] = highest(self._smooth(_numbers(heat[odd])))[0]
+        return cells, score
+
+    def _smooth(self, heat: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
+        smooth = torch.empty_like(heat)
+        for some, part in blurred(heat, self.heat_blur, "mirror"):
+            smooth[some] = part.permute(2, 0, 1)
+        return smooth
+
+    def _most_voted(
+        self, heat: Float[Tensor, "n h w"], arrows: Float[Tensor, "n 2 h w"]
+    ) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
+        votes = voted(_numbers(heat).clamp(min=0), self.unit * _numbers(arrows)) / (math.pi * self.reach**2)
+        cells, score = highest(votes)
+        found = centre_of_mass(votes, cells, reach=1)
+        return torch.where(found.isfinite().all(dim=-1, keepdim=True), found, cells), score
+
+    def disks(self, xy: Float[Tensor, "b k 2"], counts: Bool[Tensor, "b k"]) -> "Disks":
+        """The disks of keypoints; those of keypoints that do not count have no cell."""
+        # What stands at keypoints that do not count means nothing and may be NaN.
+        centre = torch.where(counts[..., None], self.grid.to_cells(xy), 0)
+        (height, width), half = self.cells, math.floor(self.reach + 0.5)
+        along = torch.arange(-half, half + 1, device=xy.device)
+        column, row = (part[..., None] + along for part in centre.round().long().unbind(-1))
+        dx, dy = centre[..., :1] - column, centre[..., 1:] - row
+        inside = dx.square()[..., None, :] + dy.square()[..., :, None] <= self.reach**2
+        inside &= ((column >= 0) & (column < width))[..., None, :] & ((row >= 0) & (row < height))[..., :, None]
+        inside &= counts[..., None, None]
+        index = row.clamp(0, height - 1)[..., :, None] * width + column.clamp(0, width - 1)[..., None, :]
+        arrows = torch.stack((dx[..., None, :].expand(index.shape), dy[..., :, None].expand(index.shape)), dim=-1) / self.unit
+        return Disks(index.flatten(2), inside.flatten(2), arrows.flatten(2, 3).float())
+
+    def mean(self, lost: Float[Tensor, "b k"]) -> Float[Tensor, ""]:
+        """The mean over views, keypoints and cells of what was lost at keypoints, or at the worst of them."""
+        worst = lost if self.ohkm is None else lost.topk(self.ohkm, dim=1).values
+        return worst.mean() / (self.cells[0] * self.cells[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Disks:
+    """The cells around each keypoint.
+
+    Attributes:
+        index: Which, counted row after row; the nearest on the map for those beyond it.
+        inside: Whether they are on the map and inside the disk.
+        arrows: The vectors from them to the keypoint, in the codec's unit.
+    """
+
+    index: Int64[Tensor, "b k i"]
+    inside: Bool[Tensor, "b k i"]
+    arrows: Float[Tensor, "b k i 2"]
+
+    def draw(self, values: Float[Tensor, "b k i"], cells: int) -> Float[Tensor, "b k n"]:
+        """Maps of so many cells with `values` inside the disks and 0 elsewhere."""
+        maps = values.new_zeros(*values.shape[:2], cells)
+        return maps.scatter_add_(2, self.index, values * self.inside)
+
+
+def parts(output: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k 3 h w"]:
+    """Disk map, dx and dy of each keypoint."""
+    return output.reshape(len(output), output.shape[1] // 3, 3, *output.shape[2:])
+
+
+def smoothed_at(maps: Float[Tensor, "n c h w"], cells: Int64[Tensor, "n 2"], size: int) -> Float[Tensor, "n c"]:
+    """What a blur of `size` cells, maps mirrored at their border, would leave at one cell of each map."""
+    along = torch.arange(size, device=maps.device) - size // 2
+    x, y = (_mirrored(c[:, None] + along, n) for c, n in zip(cells.unbind(-1), maps.shape[:1:-1], strict=True))
+    near = maps[torch.arange(len(maps), device=maps.device)[:, None, None], :, y[:, :, None], x[:, None, :]]
+    taps = maps.new_tensor(blur_taps(size))
+    return (near * (taps[:, None] * taps)[..., None]).sum(dim=(1, 2))
+
+
+def _mirrored(index: Int64[Tensor, "n i"], length: int) -> Int64[Tensor, "n i"]:
+    return (length - 1 - (length - 1 - index.abs()).abs()).clamp(0, length - 1)
+
+
+def voted(weight: Float[Tensor, "n h w"], arrows: Float[Tensor, "n 2 h w"]) -> Float[Tensor, "n h w"]:
+    """Votes for each cell: every cell gives its weight to where its arrow (cells) ends, shared by the four cells around.
+
+    Hough voting with a bilinear kernel (G-RMI, section 3.3, equation 2, not yet divided by the area of the disk).
+    """
+    count, height, width = weight.shape
+    n, row, column = (weight > 0).nonzero(as_tuple=True)
+    x = (column + arrows[n, 0, row, column]).clamp(-1, width)
+    y = (row + arrows[n, 1, row, column]).clamp(-1, height)
+    left, top = x.floor(), y.floor()
+    right_share, low_share = x - left, y - top
+    given = weight[n, row, column]
+    wide, high = width + 3, height + 3  # one cell before the map and two after it take the votes for outside
+    start = ((n * high + top.long() + 1) * wide) + left.long() + 1
+    ballot = weight.new_zeros(count * high * wide)
+    ballot.index_add_(0, start, given * (1 - right_share) * (1 - low_share))
+    ballot.index_add_(0, start + 1, given * right_share * (1 - low_share))
+    ballot.index_add_(0, start + wide, given * (1 - right_share) * low_share)
+    ballot.index_add_(0, start + wide + 1, given * right_share * low_share)
+    return ballot.view(count, high, wide)[:, 1:-2, 1:-2].contiguous()
+
+
+def _numbers(maps: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
+    return maps.nan_to_num(0, 1e6, -1e6)

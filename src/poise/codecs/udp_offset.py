@@ -1,0 +1,94 @@
+"""Disks and vectors to the keypoint, read by the vector at the disk's middle (UDP, arXiv 1911.07524)."""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from poise.codecs.maps import check_maps, ruler, weighted
+from poise.codecs.offsets import OffsetCodec, OffsetReading, parts
+from poise.errors import InputError
+from poise.losses.dense import Distance, component_distance, disk_distance
+
+
+@final
+@dataclass(frozen=True)
+class UDPOffset(OffsetCodec):
+    """A disk of `radius` cells around each keypoint; inside it the vectors to the keypoint, in radii (section 3).
+
+    mmpose's form of it is `radius=3.5, everywhere=True, heat_blur=23, offset_blur=1`.
+
+    Attributes:
+        radius: Of the disk, cells; 3.5 in "UDPv1".
+        everywhere: Whether `encode` writes vectors over the whole map, not only inside the disk; the loss does not look there.
+        distance: Between maps: "squared" or "huber".
+    """
+
+    radius: float = 4.0
+    everywhere: bool = False
+    distance: Distance = "squared"
+
+    def __post_init__(self) -> None:
+        """Refuse a disk without extent."""
+        super().__post_init__()
+        if not self.radius > 0:
+            raise InputError(f"UDPOffset needs a radius above 0 cells, found {self.radius}")
+
+    @property
+    def tolerance(self) -> float:
+        """A twentieth of a cell: the blur of the vectors reaches over the edge of the disk."""
+        return 0.05 * max(self.grid.scale)
+
+    @property
+    def reach(self) -> float:
+        """Radius of the disk, cells."""
+        return self.radius
+
+    @property
+    def unit(self) -> float:
+        """Vectors are in radii."""
+        return self.radius
+
+    @property
+    def own_reading(self) -> OffsetReading:
+        """The vector at the highest cell of the smoothed disk map."""
+        return "offset"
+
+    def believed(self, heat: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
+        """The disk maps as they are."""
+        return heat
+
+    def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b c h w"]:
+        """1 and the vectors inside the disk, 0 outside."""
+        disks = self.disks(xy, torch.ones(xy.shape[:2], dtype=torch.bool, device=xy.device))
+        cells = self.cells[0] * self.cells[1]
+        heat = disks.draw(disks.inside.float(), cells)
+        arrows = self._arrows(xy) if self.everywhere else [disks.draw(part, cells) for part in disks.arrows.unbind(-1)]
+        return torch.stack((heat, *arrows), dim=2).view(len(xy), self.channels, *self.cells)
+
+    def loss(
+        self, output: Float[Tensor, "b c h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
+    ) -> Float[Tensor, ""]:
+        """Mean distance of disk maps, plus that of dx and of dy inside the disks; weights count for disk maps only.
+
+        Raises:
+            InputError: The output is not of this codec's size.
+        """
+        check_maps(self, output)
+        disks = self.disks(xy, visible > 0)
+        heat, *arrows = (part.flatten(2) for part in parts(output.float()).unbind(2))
+        near, *to = (part.gather(2, disks.index) for part in (heat, *arrows))
+        weight = weighted(visible > 0, self.joint_weights)
+        lost = disk_distance(heat, near, disks.inside, weight, distance=self.distance)
+        off = component_distance(torch.stack(to, dim=-1), disks.arrows, disks.inside, distance=self.distance)
+        return self.mean(lost + off)
+
+    def _arrows(self, xy: Float[Tensor, "b k 2"]) -> list[Float[Tensor, "b k n"]]:
+        # From every cell, in radii.
+        x, y = (self.grid.to_cells(xy) / self.radius).float().unbind(-1)
+        height, width = self.cells
+        dx, dy = x[..., None] - ruler(x, width) / self.radius, y[..., None] - ruler(y, height) / self.radius
+        shape = (*x.shape, height, width)
+        return [dx[..., None, :].expand(shape).flatten(2), dy[..., :, None].expand(shape).flatten(2)]
