@@ -1,0 +1,89 @@
+"""Gaussians exactly on the keypoints with RSN's losses and height (UDP, arXiv 1911.07524; RSN, arXiv 2003.04030)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+from jaxtyping import Float
+from torch import Tensor
+
+from poise.codecs.maps import bump, check_maps, ruler
+from poise.codecs.readings import Reading, check_reading
+from poise.codecs.staged import HEIGHT, StagedCodec, steps
+from poise.codecs.udp import UDPGaussian
+from poise.dims import Size
+from poise.errors import InputError
+from poise.geometry import Grid
+from poise.structures import Points
+
+SIGMAS: Mapping[int, float] = {15: 2.6, 11: 2.0, 9: 1.7, 7: 1.4105, 5: 1.1105}
+"""Widths in cells of the Gaussians that stand for blurs of so many cells in UDP's RSN."""
+
+
+@final
+@dataclass(frozen=True)
+class MegviiUDP(StagedCodec):
+    """A Gaussian of width `sigma` cells exactly on each keypoint, over the whole map; read as UDP's Gaussians are.
+
+    How UDP's release trains RSN (arXiv 1911.07524): labels of RSN's loss and height on an unbiased grid.
+
+    Attributes:
+        sigma: Width of the bump, cells.
+        reading: How positions are read from the maps; None is UDP's way.
+    """
+
+    sigma: float = 1.4105
+    reading: Reading | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a bump without width."""
+        super().__post_init__()
+        if not self.sigma > 0:
+            raise InputError(f"MegviiUDP needs a sigma above 0 cells, found {self.sigma}")
+        check_reading(self.reading)
+
+    @cached_property
+    def reader(self) -> UDPGaussian:
+        """What reads the maps."""
+        return UDPGaussian(self.size, self.cells, self.keypoints, sigma=self.sigma, reading=self.reading)
+
+    @property
+    def grid(self) -> Grid:
+        """Cornered: a mirror maps cells onto cells."""
+        return self.reader.grid
+
+    @property
+    def tolerance(self) -> float:
+        """A thousandth of a cell, away from the border."""
+        return self.reader.tolerance
+
+    def profiles(self, xy: Float[Tensor, "b k 2"]) -> tuple[Float[Tensor, "b k h"], Float[Tensor, "b k w"]]:
+        """The Gaussian along both axes."""
+        x, y = self.grid.to_cells(xy).unbind(-1)
+        column, row = (
+            bump(ruler(at, length) - at[..., None], self.sigma) for at, length in zip((y, x), self.cells, strict=True)
+        )
+        return column.float(), row.float()
+
+    def decode(self, output: Float[Tensor, "b k h w"]) -> Points:
+        """Positions, and the value of the highest cell in shares of `height`.
+
+        Raises:
+            InputError: The output is not of this codec's size.
+        """
+        check_maps(self, output)
+        return self.reader.decode(output.float() / self.height)
+
+
+def rsn_udp_codecs(
+    size: Size, cells: Size, keypoints: int, *, stages: int, coarse_to_fine: bool = True, height: float = HEIGHT
+) -> tuple[tuple[MegviiUDP, ...], MegviiUDP]:
+    """The codecs of RSN as UDP's release trains it: `mspn_codecs` with Gaussians exactly on the keypoints."""
+    made = [
+        MegviiUDP(size, cells, keypoints, height=height, weight=0.25, least_visible=2, others="emptied", sigma=SIGMAS[kernel])
+        if step < 3
+        else MegviiUDP(size, cells, keypoints, height=height, ohkm=min(8, keypoints), sigma=SIGMAS[kernel])
+        for step, kernel in steps(stages, coarse_to_fine=coarse_to_fine)
+    ]
+    return tuple(made[:-1]), made[-1]

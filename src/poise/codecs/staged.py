@@ -1,0 +1,127 @@
+"""Codecs for networks with several answers, whose losses tell hidden keypoints from those in sight.
+
+Cascaded Pyramid Network (arXiv 1711.07319), Multi-Stage Pose Network (arXiv 1901.00148) and Residual Steps Network (arXiv
+2003.04030) share this: coarse answers get wide labels and learn every map, an empty one where a keypoint is not in sight;
+the last answer gets a narrow label and learns the hardest of the labelled keypoints.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from poise.codecs.base import InstanceCodec
+from poise.codecs.maps import check_maps, check_weights
+from poise.errors import InputError
+from poise.losses.keypoints import hardest_squares, mean_squares, outer_squares
+
+HEIGHT = 255.0
+"""Of a label, as the releases have it."""
+
+
+@dataclass(frozen=True)
+class StagedCodec(InstanceCodec):
+    """One map per keypoint, for one of several answers of a network; the loss is `weight` times the mean squared difference.
+
+    A keypoint outside the view counts as one that is not labelled.
+
+    Attributes:
+        height: Of the label at its highest cell.
+        weight: Factor of this answer's loss.
+        least_visible: Keypoints of this visibility or more have a label; 2 takes only those in sight.
+        others: What becomes of the other keypoints: they are left out, or their label is an empty map.
+        ohkm: Only so many keypoints of each view, the worst ones, make the loss; None takes all.
+    """
+
+    height: float = HEIGHT
+    weight: float = 1.0
+    least_visible: int = 1
+    others: Literal["left out", "emptied"] = "left out"
+    ohkm: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no loss."""
+        super().__post_init__()
+        name = type(self).__name__
+        if not (self.height > 0 and self.weight > 0):
+            raise InputError(f"{name} needs a height and a weight above 0, found {self.height} and {self.weight}")
+        if self.least_visible not in (1, 2):
+            raise InputError(
+                f"{name} labels keypoints of visibility 1 (hidden too) or 2 (in sight) and more, found {self.least_visible}"
+            )
+        if self.others not in ("left out", "emptied"):
+            raise InputError(f"{name}: keypoints without label are 'left out' or 'emptied', found {self.others!r}")
+        check_weights(self, None, self.ohkm)
+
+    @property
+    def channels(self) -> int:
+        """One map per keypoint."""
+        return self.keypoints
+
+    @property
+    def exceptions(self) -> Mapping[int, float]:
+        """Law 5 where keypoints without label are trained to an empty map."""
+        return {5: 1.0} if self.others == "emptied" else {}
+
+    @abstractmethod
+    def profiles(self, xy: Float[Tensor, "b k 2"]) -> tuple[Float[Tensor, "b k h"], Float[Tensor, "b k w"]]:
+        """The label of keypoints inside the view as a column, 1 high, times a row, 1 high."""
+
+    def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k h w"]:
+        """A bump on each keypoint, float32; an empty map where it is outside the view."""
+        column, row = self._target(xy, self._inside(xy))
+        return column[..., None] * row[..., None, :]
+
+    def loss(
+        self, output: Float[Tensor, "b k h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
+    ) -> Float[Tensor, ""]:
+        """`weight` times the mean squared difference from the bumps.
+
+        Raises:
+            InputError: The output is not of this codec's size.
+        """
+        check_maps(self, output)
+        labelled = self._inside(xy) & (visible >= self.least_visible)
+        return self.total(outer_squares(output.float(), *self._target(xy, labelled)), labelled)
+
+    def total(self, distance: Float[Tensor, "b k"], labelled: Bool[Tensor, "b k"]) -> Float[Tensor, ""]:
+        """The loss, from the squared distance of each map from its label (an empty one where there is none)."""
+        counts = labelled.to(distance) if self.others == "left out" else None
+        cells = self.cells[0] * self.cells[1]
+        if self.ohkm is None:
+            return 2 * self.weight * mean_squares(distance, counts, cells=cells)
+        return 2 * self.weight * hardest_squares(distance, counts, cells=cells, top=self.ohkm)
+
+    def unflip(self, output: Float[Tensor, "b k h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b k h w"]:
+        """Columns reversed, left and right keypoints swapped."""
+        return output[:, flip].flip(-1)
+
+    def picture(self, output: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
+        """The maps as shares of the label's height, cut at 0 and 1."""
+        return (output.detach().float().nan_to_num(0) / self.height).clamp(0, 1)
+
+    def _inside(self, xy: Float[Tensor, "b k 2"]) -> Bool[Tensor, "b k"]:
+        last = xy.new_tensor((self.size[1] - 1, self.size[0] - 1))
+        return ((xy >= 0) & (xy <= last)).all(dim=-1)
+
+    def _target(self, xy: Float[Tensor, "b k 2"], labelled: Bool[Tensor, "b k"]) -> tuple[Tensor, Tensor]:
+        # What stands at keypoints without label means nothing and may be NaN.
+        column, row = self.profiles(torch.where(labelled[..., None], xy, 0))
+        return column * (self.height * labelled[..., None]), row
+
+
+def steps(stages: int, *, coarse_to_fine: bool) -> list[tuple[int, int]]:
+    """Which of a stage's four answers, and the cells of its label, for the answers of all stages (MSPN, section 3.3).
+
+    Raises:
+        InputError: There is no stage.
+    """
+    kernels = (15, 11, 9, 7, 5)
+    if stages < 1:
+        raise InputError(f"a network needs at least one stage, found {stages}")
+    finer = [int(coarse_to_fine and stage == stages - 1) for stage in range(stages)]
+    return [(step, kernels[step + later]) for later in finer for step in range(4)]
