@@ -23,6 +23,7 @@ NETWORKS = (
     "models/lpn_*.json",
     "models/hourglass_[0-9]*.json",
     "models/darkpose_*.json",
+    "models/udp_*.json",
 )
 
 

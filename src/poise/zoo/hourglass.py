@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.gaussian import Gaussian
+from poise.codecs.hourglass import Hourglass
 from poise.dims import Size
 from poise.errors import InputError
 from poise.models.topdown import TopDown
@@ -67,21 +67,19 @@ def check_view(size: Size, what: str) -> None:
     check_size(size, HourglassStem.multiple, what)
 
 
-def label_maps(size: Size, skeleton: Skeleton) -> Gaussian:
-    """The release's codec: bumps of 1 cell on whole cells."""
-    return Gaussian(
-        size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), keypoints=len(skeleton), sigma=1.0, shift_flipped=False
-    )
+def label_maps(size: Size, skeleton: Skeleton) -> Hourglass:
+    """The releases' codec: bumps of 1 cell on whole cells, read with a quarter shift."""
+    return Hourglass(size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), keypoints=len(skeleton))
 
 
 def preprocess(skeleton: Skeleton) -> Preprocess:
-    """The releases' views: square boxes grown by a quarter, those of animals by a half; tested without mirrored views.
+    """The releases' views: square boxes grown by a quarter, those of real animals by a half; tested without mirrored views.
 
     Each animal's checkpoint was trained with the mean of its own images, which its release keeps in a file beside; that of
     MPII stands in for it here.
     """
     padding = 1.5 if skeleton is ANIMAL18 else 1.25
-    return Preprocess(crop="hrnet", padding=padding, mean=MEAN, std=(1.0, 1.0, 1.0), flip_test=False)
+    return Preprocess(crop="hourglass", padding=padding, mean=MEAN, std=(1.0, 1.0, 1.0), flip_test=False)
 
 
 def hourglass(

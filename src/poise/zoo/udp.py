@@ -1,0 +1,154 @@
+"""UDP (Huang, Zhu, Guo, Huang; CVPR 2020; arXiv 1911.07524): unbiased geometry for HRNet and Simple Baselines.
+
+The networks are those of the release's first branch, whose HRNet has wider sums before its last layer.
+"""
+
+from typing import cast
+
+from poise.codecs.base import InstanceCodec
+from poise.codecs.udp import UDPGaussian
+from poise.codecs.udp_offset import UDPOffset
+from poise.dims import Size
+from poise.models.topdown import TopDown
+from poise.nn.backbones.hrnet import HRNet
+from poise.nn.base import Network, check_size
+from poise.nn.heads.pixelwise import PixelwiseHead
+from poise.skeletons import COCO17, Skeleton
+from poise.structures import Architecture, Preprocess
+from poise.zoo.assemble import assemble, check_codec, cut_for, usual_sigma, wished_codec
+from poise.zoo.heatmaps import STRIDE, preprocess
+from poise.zoo.imagenet import start_hrnet
+from poise.zoo.release import Family, Release, Wish
+from poise.zoo.simple_baselines import poseresnet
+
+PAGE = "https://github.com/HuangJunJie2017/UDP-Pose"
+FOLDER = "https://pan.baidu.com/s/1mPuVj8piYzgWjoRgyd0Cwg"
+LICENCE = (
+    "none named by the release, its code is HRNet's (MIT); the weights come from ImageNet and COCO or MPII images, whose own "
+    "terms hold (MPII: non-commercial research)"
+)
+
+GAIN = 4
+"""How many times as wide as its finest branch HRNet's last sums are."""
+
+RADIUS = 4.0
+"""Of the discs of the offset codec, cells: the release's default. Its "UDPv1" has 3.5."""
+
+
+def network(width: int, channels: int) -> Network:
+    """The release's HRNet alone, with random weights.
+
+    Args:
+        width: Of the finest branch; published are 32 and 48.
+        channels: Of the codec.
+    """
+    backbone = HRNet(width, gain=GAIN)
+    return Network(backbone, PixelwiseHead(backbone.channels[0], channels))
+
+
+def gaussian(size: Size, skeleton: Skeleton) -> UDPGaussian:
+    """The codec of names with "gaussian"."""
+    cells = (size[0] // STRIDE, size[1] // STRIDE)
+    return UDPGaussian(size=size, cells=cells, keypoints=len(skeleton), sigma=usual_sigma(size))
+
+
+def offset(size: Size, skeleton: Skeleton) -> UDPOffset:
+    """The codec of names with "offset"."""
+    cells = (size[0] // STRIDE, size[1] // STRIDE)
+    return UDPOffset(size=size, cells=cells, keypoints=len(skeleton), radius=RADIUS)
+
+
+def udp_hrnet(
+    width: int = 32,
+    *,
+    skeleton: Skeleton = COCO17,
+    size: Size = (256, 192),
+    codec: InstanceCodec | None = None,
+    cut: Preprocess | None = None,
+    pretrained: bool = False,
+    name: str | None = None,
+) -> TopDown:
+    """The release's HRNet with random weights, or with ImageNet's where they fit.
+
+    Args:
+        width: Of the finest branch; published are 32 and 48.
+        skeleton: The keypoints.
+        size: Of the views (h, w), multiples of 32.
+        codec: For views of `size` and maps of a quarter of it; discs and offsets by default.
+        cut: How views are cut and normalised; the release's by default.
+        pretrained: Start the backbone from timm's ImageNet weights, all but its last sums.
+        name: Of the model.
+
+    Raises:
+        InputError: A size, width or codec that does not fit.
+        MissingExtra, ReadError: The ImageNet weights cannot be had.
+    """
+    check_size(size, HRNet.multiple, f"HRNet-W{width}")
+    codec = codec or offset(size, skeleton)
+    check_codec(codec, size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), skeleton=skeleton)
+    built = network(width, codec.channels)
+    if pretrained:
+        start_hrnet(cast(HRNet, built.backbone), width)
+    made = Architecture("udp:network", {"width": width, "channels": codec.channels})
+    cut = cut or cut_for(codec, preprocess("rgb"))
+    return assemble(name or f"udp_hrnet_w{width}", made, built, codec=codec, cut=cut, skeleton=skeleton)
+
+
+def build(wish: Wish) -> TopDown:
+    """The model of a name such as `udp_hrnet_w32_offset_coco_256x192`; Simple Baselines read BGR, HRNet RGB."""
+    own = offset if wish.parts["target"] == "offset" else gaussian
+    codec = wished_codec(wish) or own(wish.size, wish.keypoints)
+    if wish.parts["depth"]:
+        return poseresnet(
+            int(wish.parts["depth"]),
+            skeleton=wish.keypoints,
+            size=wish.size,
+            codec=codec,
+            pretrained=wish.pretrained,
+            name=wish.name,
+        )
+    return udp_hrnet(
+        int(wish.parts["width"]),
+        skeleton=wish.keypoints,
+        size=wish.size,
+        codec=codec,
+        pretrained=wish.pretrained,
+        name=wish.name,
+    )
+
+
+def _release(network: str, shape: str, AP: float) -> Release:
+    name = f"udp_{network}_offset_coco_{shape}"
+    return Release(name, page=PAGE, folder=FOLDER, licence=LICENCE, scores={"coco-val2017/AP": AP})
+
+
+def _mpii(target: str, **scores: float) -> Release:
+    names = {"half": "mpii-val/PCKh@0.5", "tenth": "mpii-val/PCKh@0.1"}
+    found = {names[key]: value for key, value in scores.items()}
+    return Release(f"udp_hrnet_w32_{target}_mpii_256x256", page=PAGE, folder=FOLDER, licence=LICENCE, scores=found)
+
+
+FAMILY = Family(
+    paper="UDP (arXiv 1911.07524)",
+    form="udp_{hrnet_{w32,w48},poseresnet{50,152}}_{gaussian,offset}_{coco,mpii}_HEIGHTxWIDTH",
+    pattern=(
+        r"udp_(?:hrnet_w(?P<width>\d+)|poseresnet(?P<depth>\d+))_(?P<target>gaussian|offset)"
+        r"_(?P<data>coco|mpii)_(?P<size>\d+x\d+)"
+    ),
+    build=build,
+    networks={"network": network},
+    # README of the release: AP on COCO val2017 with boxes of a detector of person AP 65.1; PCKh on MPII val. Flip test.
+    releases=(
+        _release("poseresnet50", "256x192", 0.729),
+        _release("poseresnet50", "384x288", 0.740),
+        _release("poseresnet152", "256x192", 0.743),
+        _release("poseresnet152", "384x288", 0.762),
+        _release("hrnet_w32", "256x192", 0.768),
+        _release("hrnet_w32", "384x288", 0.778),
+        _release("hrnet_w48", "256x192", 0.772),
+        _release("hrnet_w48", "384x288", 0.778),
+        Release("udp_hrnet_w32_gaussian_coco_256x192", page=PAGE, folder=FOLDER, licence=LICENCE),
+        _mpii("gaussian", half=0.904, tenth=0.421),
+    ),
+    keys=(("deconv_layers.", "head.layers."), ("final_layer.", "head.final."), ("", "backbone.")),
+)
