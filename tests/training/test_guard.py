@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from poise.codecs.udp import UDPGaussian
 from poise.errors import TrainingError
 from poise.structures import Batch, Key
 from poise.training.guard import Step, check_finite, first_fault
@@ -37,3 +38,42 @@ def test_a_gradient_that_explodes_alone_is_named(tiny, batch):
     model.network.head.weight.grad.fill_(float("nan"))
     with pytest.raises(TrainingError, match=r"step 7.*the gradient of head\.weight.*Learning rate 0\.001.*a\.png, b\.png"):
         check_finite(Step(7, 1e-3, 0.5, float("nan")), model, batch, precision="fp32")
+
+
+class Several(torch.nn.Module):
+    """A network with three answers."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        answer = self.network(images)
+        return [answer, 2 * answer, answer]
+
+
+def several(model, codecs):
+    model.network, model.deep, model.codec = Several(model.network), tuple(codecs[:-1]), codecs[-1]
+    return model
+
+
+def test_of_several_answers_the_codec_whose_loss_is_at_fault_is_named(tiny, batch):
+    # A weight that overflows only in the loss: every layer's answer is finite.
+    size = {"size": (64, 64), "cells": (16, 16), "keypoints": 2}
+    codecs = [UDPGaussian(**size), UDPGaussian(**size, joint_weights=(1e30, 1e30)), UDPGaussian(**size)]
+    model = several(tiny.recipe().model, codecs)
+    with pytest.raises(TrainingError, match=r"First at fault: the loss of codec UDPGaussian for answer 2 of 3\."):
+        check_finite(Step(7, 1e-3, float("inf"), float("nan")), model, batch, precision="fp32")
+
+
+def test_with_one_answer_its_codec_is_named(tiny, batch):
+    model = tiny.recipe().model
+    model.codec = UDPGaussian(size=(64, 64), cells=(16, 16), keypoints=2, joint_weights=(1e30, 1e30))
+    assert first_fault(model, batch) == "the loss of codec UDPGaussian"
+
+
+def test_a_layer_at_fault_is_named_in_a_network_with_several_answers(tiny, batch):
+    size = {"size": (64, 64), "cells": (16, 16), "keypoints": 2}
+    model = several(tiny.recipe().model, [UDPGaussian(**size)] * 3)
+    model.network.network.head.register_forward_hook(lambda m, i, o: o * float("nan"))
+    assert first_fault(model, batch) == "the answer of layer network.head"

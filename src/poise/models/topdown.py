@@ -86,10 +86,14 @@ class TopDown(nn.Module):
 
     def compare(self, outputs: list[Float[Tensor, "b ..."]], batch: Batch) -> Float[Tensor, ""]:
         """The loss of the network's answers, in float32 even where the network computes in less."""
+        parts = self.losses(outputs, batch)
+        return torch.stack(parts).sum() if len(parts) > 1 else parts[0]
+
+    def losses(self, outputs: list[Float[Tensor, "b ..."]], batch: Batch) -> list[Float[Tensor, ""]]:
+        """The loss of each of the network's answers by its codec."""
         with torch.autocast(batch.xy.device.type, enabled=False):
             pairs = zip((*self.deep, self.codec), outputs, strict=True)
-            parts = [codec.loss(output, batch.xy, batch.visible) for codec, output in pairs]
-            return torch.stack(parts).sum() if len(parts) > 1 else parts[0]
+            return [codec.loss(output, batch.xy, batch.visible) for codec, output in pairs]
 
     def read(self, output: Float[Tensor, "b ..."]) -> Points:
         """The keypoints in an answer, in pixels of the views; in float32 even where the network computes in less."""

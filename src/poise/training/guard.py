@@ -49,7 +49,7 @@ def check_finite(step: Step, model: TopDown, batch: Batch, *, precision: Precisi
 
 
 def first_fault(model: TopDown, batch: Batch) -> str:
-    """Where a value that is not finite appears first: labels, images, a weight, a layer's answer, or a gradient."""
+    """Where a value that is not finite appears first: labels, images, a weight, a layer's answer, a loss, or a gradient."""
     for name, values in (("the labels", batch.xy[batch.visible > 0]), ("the images", batch.images)):
         if not _finite(values):
             return f"{name} of the batch"
@@ -61,8 +61,23 @@ def first_fault(model: TopDown, batch: Batch) -> str:
     layer = _first_layer(model.network, batch.images)
     if layer:
         return f"the answer of layer {layer}"
+    loss = _first_loss(model, batch)
+    if loss:
+        return loss
     # Backwards the last layer comes first.
-    return f"the gradient of {spoiled[-1]}" if spoiled else "the codec's loss"
+    return f"the gradient of {spoiled[-1]}" if spoiled else "the sum of the gradient"
+
+
+def _first_loss(model: TopDown, batch: Batch) -> str:
+    """The first codec whose loss is not finite, and which of several answers it reads."""
+    with torch.no_grad():
+        losses = model.losses(model.outputs(batch.images), batch)
+    codecs = (*model.deep, model.codec)
+    for number, (codec, loss) in enumerate(zip(codecs, losses, strict=True)):
+        if not _finite(loss):
+            which = f" for answer {number + 1} of {len(codecs)}" if len(codecs) > 1 else ""
+            return f"the loss of codec {type(codec).__name__}{which}"
+    return ""
 
 
 def _first_layer(network: nn.Module, images: Tensor) -> str:
@@ -71,8 +86,9 @@ def _first_layer(network: nn.Module, images: Tensor) -> str:
     for name, layer in network.named_modules():
         if next(layer.children(), None) is None:
 
-            def look(_: nn.Module, __: object, output: Tensor, name: str = name) -> None:
-                if not found and not _finite(output):
+            def look(_: nn.Module, __: object, output: Tensor | list[Tensor], name: str = name) -> None:
+                parts = [output] if isinstance(output, Tensor) else output
+                if not found and not all(_finite(part) for part in parts):
                     found.append(name)
 
             handles.append(layer.register_forward_hook(look))
