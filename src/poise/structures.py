@@ -227,7 +227,7 @@ class Preprocess:
         rules = get_args(CropRule)
         if self.crop not in rules:
             raise InputError(f"preprocessing cannot be: no crop rule is called {self.crop!r}; there are {', '.join(rules)}")
-        if len(self.sides) != 2 or not min(self.sides) > 0:
+        if len(self.sides) != 2 or not all(0 < side < float("inf") for side in self.sides):
             raise InputError(f"preprocessing cannot be: sides are two factors above 0 (width, height), not {self.sides}")
         if len(self.fill) != 3 or not all(0 <= value <= 255 for value in self.fill):
             raise InputError(f"preprocessing cannot be: fill is a colour, three values of 0 to 255, not {self.fill}")

@@ -10,6 +10,7 @@ from poise.transforms.crop import frame
 from poise.transforms.cut import Cutter
 from poise.transforms.drop import Cutout
 from poise.transforms.jitter import Augmentation, Draw
+from poise.transforms.paint import Paint
 
 STILL = {"scale": 0.0, "rotation": 0.0, "flip": 0.0}
 MSPN = Augmentation(
@@ -113,7 +114,8 @@ def test_gains_brighten_each_channel_by_itself():
 
 
 def test_axes_are_stretched_and_sheared_about_the_middle():
-    cutter = Cutter((101, 101), Preprocess(), COCO17, Augmentation(**STILL, stretch=0.5, shear=20.0))
+    bending = Augmentation(**STILL, rotation_probability=1.0, stretch=0.5, shear=20.0)
+    cutter = Cutter((101, 101), Preprocess(), COCO17, bending)
     plain = Cutter((101, 101), Preprocess(), COCO17)(grey(), 0)
     for seed in range(10):
         view = cutter(grey(), 0, chance(seed))
@@ -132,6 +134,7 @@ OPTIONS = [
     {"gain": 0.2},
     {"stretch": 0.5, "shear": 20.0},
     {"drop": Cutout()},
+    {"paint": Paint()},
     {"colour": 0.3},
     {"half_body": 1.0},
 ]

@@ -97,11 +97,20 @@ def test_metadata_that_does_not_fit_is_refused(model, file):
         (architecture(depth=18, channels=-1), "cannot be understood"),
         ({"preprocess": values["preprocess"] | {"crop": "square"}}, "cannot be"),
         ({"preprocess": values["preprocess"] | {"std": [0.2, 0.2, 0.0]}}, "preprocessing cannot be"),
+        ({"preprocess": values["preprocess"] | {"sides": [1.0, 0.0]}}, "cannot be"),
+        ({"preprocess": values["preprocess"] | {"fill": [0.0, 0.0, 999.0]}}, "preprocessing cannot be"),
     ]
     for change, message in wrong:
         edit(file, **(values | change))
         with pytest.raises(CheckpointError, match=message):
             load(file)
+
+
+def test_files_from_before_sides_and_fill_load_as_they_were(model, file):
+    values = describe(model)
+    old = {name: value for name, value in values["preprocess"].items() if name not in ("sides", "fill")}
+    edit(file, **(values | {"preprocess": old}))
+    assert load(file).preprocess == model.preprocess
 
 
 def test_another_ending_and_unwritable_places_are_refused_and_nothing_is_left(model, tmp_path):

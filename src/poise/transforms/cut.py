@@ -79,10 +79,10 @@ class Cutter:
             raise InputError("a cutter with an augmentation needs a torch.Generator for its chances")
         draw = self.augmentation.draw(generator, way=way)
         warp, pixel = self.random_warps(draw, labels, width=sample.size[1])
-        image = normalise(self._painted(resample(sample.image, pixel, self.size, fill=cut.fill), draw), cut)
+        own = torch.Generator().manual_seed(draw.seed)
+        image = normalise(self._painted(resample(sample.image, pixel, self.size, fill=cut.fill), draw, own), cut)
         if self.augmentation.drop is not None:
-            holes = self.augmentation.drop.draw(self.size, torch.Generator().manual_seed(draw.seed))
-            image = holes.punched(image, cut)
+            image = self.augmentation.drop.draw(self.size, own).punched(image, cut)
         moved = mirrored(labels, self.skeleton.flip) if draw.flip else labels
         return self._view(sample, moved, warp, image, person=person)
 
@@ -112,8 +112,11 @@ class Cutter:
             warp = mirrored_warp(rule, seen, size=self.size, width=width, degrees=draw.degrees)
         else:
             warp = frame_warp(rule, seen, size=self.size, degrees=draw.degrees)
+        pixel = pixel_warp(rule, warp)
+        if draw.stretch == (1.0, 1.0) and draw.shear == (0.0, 0.0):
+            return warp, pixel
         bent = _bent(draw, self.size)
-        return bent @ warp, bent @ pixel_warp(rule, warp)
+        return bent @ warp, bent @ pixel
 
     def _seen(self, draw: Draw, labels: Labels) -> Frame:
         """The frame before it is scaled and moved: of half a body where chance says so and there is one."""
@@ -134,11 +137,11 @@ class Cutter:
         )
         return half if half is not None and min(half.extent) > 0 else whole
 
-    def _painted(self, pixels: UInt8[np.ndarray, "h w 3"], draw: Draw) -> UInt8[np.ndarray, "h w 3"]:
+    def _painted(self, pixels: UInt8[np.ndarray, "h w 3"], draw: Draw, own: torch.Generator) -> UInt8[np.ndarray, "h w 3"]:
         options = self.augmentation or Augmentation()
-        if options.colour == options.gain == 0:
-            return pixels
-        return recolour(pixels, np.array(draw.gains)[:, None] * colour_matrix(options.colour, draw.tint))
+        if options.colour > 0 or options.gain > 0:
+            pixels = recolour(pixels, np.array(draw.gains)[:, None] * colour_matrix(options.colour, draw.tint))
+        return pixels if options.paint is None else options.paint.draw(self.size, own).painted(pixels)
 
     def _view(self, sample: Sample, labels: Labels, warp: Warp, image: Float[Tensor, "3 h w"], *, person: int) -> View:
         moved = replace(labels, xy=apply(warp, labels.xy), boxes=_box_through(warp, labels.boxes))

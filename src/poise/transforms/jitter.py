@@ -7,6 +7,7 @@ import torch
 
 from poise.errors import InputError
 from poise.transforms.drop import Drop
+from poise.transforms.paint import Paint
 
 Way = Literal["plain", "flip", "turn"]
 """What a copy of a person gets where people are repeated: neither mirror nor rotation, the mirror, or a rotation."""
@@ -29,7 +30,7 @@ class Draw:
         shear: Degrees, along x and along y.
         tint: -1 to 1: brightness, contrast, saturation, and the gain of each channel.
         gains: Factor on each channel.
-        seed: Of what is dropped.
+        seed: Of what is painted and dropped.
     """
 
     scale: float
@@ -67,10 +68,11 @@ class Augmentation:
         extents: The sides grow by up to these shares more, each uniformly (MSPN: 0.6 and 0.8).
         half_body_upper: Keypoints that count as the upper body; none for the skeleton's own (MSPN counts the hips too).
         gain: Each channel is multiplied by U(1 - gain, 1 + gain) (CPN: 0.2).
-        stretch: Each axis of the view is stretched by U(1 - stretch, 1 + stretch).
-        shear: Each axis of the view is sheared by U(-shear, shear) degrees.
+        stretch: A view that turns is also stretched along each axis by U(1 - stretch, 1 + stretch) (animals: 0.5) ...
+        shear: ... and each axis sheared by U(-shear, shear) degrees (animals: 20).
         repeat: Each person comes once in an epoch in each of these ways (CPN: plain, flip, turn, turn); none for once, with
             `flip` and `rotation_probability` deciding.
+        paint: Noise, blur and contrast on the finished view (animals); None for none.
         drop: How information is dropped from the finished view (AID); None for not.
 
     Raises:
@@ -95,6 +97,7 @@ class Augmentation:
     stretch: float = 0.0
     shear: float = 0.0
     repeat: tuple[Way, ...] = ()
+    paint: Paint | None = None
     drop: Drop | None = None
 
     def __post_init__(self) -> None:
@@ -150,8 +153,8 @@ class Augmentation:
             half_body=uniform[4] < self.half_body,
             prefer_upper=normal[2] < 0.5,  # the release compares randn(), not rand(): 69 % upper
             grow=(grow[0] * self.extents[0], grow[1] * self.extents[1]),
-            stretch=(1 + more[2] * self.stretch, 1 + more[3] * self.stretch),
-            shear=(more[4] * self.shear, more[5] * self.shear),
+            stretch=(1 + more[2] * self.stretch, 1 + more[3] * self.stretch) if turned else (1.0, 1.0),
+            shear=(more[4] * self.shear, more[5] * self.shear) if turned else (0.0, 0.0),
             tint=tuple(tint),
             gains=(1 + more[6] * self.gain, 1 + more[7] * self.gain, 1 + more[8] * self.gain),
             seed=seed,

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,7 +22,7 @@ from poise.errors import CheckpointError, InputError, PoiseError
 from poise.models.topdown import Card, TopDown
 from poise.nn.base import Network
 from poise.skeletons import Skeleton
-from poise.structures import Architecture, CropRule, Preprocess
+from poise.structures import Architecture, Preprocess
 from poise.writing import write_whole
 from poise.zoo.assemble import with_readout
 from poise.zoo.checkpoint import compare
@@ -131,7 +131,7 @@ def _preprocess(values: Mapping[str, Any]) -> Preprocess:
     made = Preprocess(**_tuples(values))
     numbers = (made.padding, made.min_keypoint_score, made.oks_nms, *made.mean, *made.std)
     three = len(made.mean) == len(made.std) == 3
-    words = made.crop in get_args(CropRule) and made.channels in ("rgb", "bgr") and isinstance(made.flip_test, bool)
+    words = made.channels in ("rgb", "bgr") and isinstance(made.flip_test, bool)
     if not (three and words and all(isinstance(n, int | float) for n in numbers) and min(made.padding, *made.std) > 0):
         raise CheckpointError(f"its preprocessing cannot be: {made}")
     return made
