@@ -93,13 +93,18 @@ class MapCodec(InstanceCodec):
         check_maps(self, output)
         maps = output.detach().float().flatten(0, 1).contiguous()
         with torch.autocast(maps.device.type, enabled=False):
-            cells, score = highest(maps)
-            if self.reading is None:
-                peaks = self.peaks(maps, cells, score)
-            else:
-                peaks = read(self.reading, maps, cells, score, sigma=self.sigma)
-        found = torch.where(peaks.isfinite().all(dim=-1, keepdim=True), peaks, cells).view(*output.shape[:2], 2)
-        return Points(self.grid.to_pixels(found.float()), torch.where(score.isfinite(), score, 0).view(output.shape[:2]))
+            found, score = self.read(maps)
+        score = torch.where(score.isfinite(), score, 0)
+        return Points(self.grid.to_pixels(found.view(*output.shape[:2], 2)), score.view(output.shape[:2]))
+
+    def read(self, maps: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
+        """Positions in cells, the highest cell where they are not finite, and scores."""
+        cells, score = highest(maps)
+        if self.reading is None:
+            peaks = self.peaks(maps, cells, score)
+        else:
+            peaks = read(self.reading, maps, cells, score, sigma=self.sigma)
+        return torch.where(peaks.isfinite().all(dim=-1, keepdim=True), peaks, cells).float(), score
 
     def unflip(self, output: Float[Tensor, "b k h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b k h w"]:
         """Columns reversed, left and right keypoints swapped."""
@@ -150,6 +155,19 @@ def weighted(counts: Bool[Tensor, "b k"], joint_weights: tuple[float, ...] | Non
     """The weight of each keypoint that counts, 0 for others."""
     weight = counts.float()
     return weight if joint_weights is None else weight * weight.new_tensor(joint_weights)
+
+
+def bump_on_cell(centre: Float[Tensor, "b k"], length: int, sigma: float) -> Float[Tensor, "b k n"]:
+    """A bump around the nearest cell, 0 beyond 3 sigma."""
+    distance = ruler(centre, length) - rounded(centre)[..., None]
+    return bump(distance, sigma) * (distance.abs() <= 3 * sigma)
+
+
+def bump_on_keypoint(centre: Float[Tensor, "b k"], length: int, sigma: float) -> Float[Tensor, "b k n"]:
+    """A bump around the keypoint, 0 beyond 3 sigma from the nearest cell."""
+    cell = ruler(centre, length)
+    near = (cell - rounded(centre)[..., None]).abs() <= 3 * sigma
+    return bump(cell - centre[..., None], sigma) * near
 
 
 def bump(distance: Float[Tensor, "b k n"], sigma: float) -> Float[Tensor, "b k n"]:

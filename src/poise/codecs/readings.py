@@ -15,9 +15,12 @@ from poise.codecs.base import InstanceCodec
 from poise.codecs.taylor import dark_step, udp_step
 from poise.errors import InputError, unknown
 
-Reading = Literal["cell", "quarter", "dark", "udp", "fit3", "fit5", "centre"]
+Reading = Literal["cell", "quarter", "dark", "udp", "fit3", "fit5", "soft", "centre"]
 """The highest cell; a quarter of a cell towards the higher neighbour (HRNet); the Newton step of DARK, of UDP; a paraboloid
-fitted to the logarithm of 3x3 or 5x5 cells; the centre of mass of 5x5 cells."""
+fitted to the logarithm of 3x3 or 5x5 cells; the mean cell under a softmax (LPN); the centre of mass of 5x5 cells."""
+
+BETA = 160.0
+"""What maps are multiplied with before LPN's softmax."""
 
 
 def read(
@@ -35,6 +38,8 @@ def read(
             return cells + udp_step(maps, cells, score)
         case "fit3" | "fit5":
             return fitted(maps, cells, reach=1 if reading == "fit3" else 2)
+        case "soft":
+            return soft_argmax(maps, beta=BETA)
         case "centre":
             return centre_of_mass(maps, cells, reach=2)
 
@@ -99,6 +104,30 @@ def quarter(
 def usual_kernel(sigma: float) -> int:
     """Cells a side of DARK's blur for bumps of width `sigma` cells: 11 for 2, 17 for 3, as releases of DARK have it."""
     return max(3, 2 * round(3 * sigma) - 1)
+
+
+FADED = 25.0
+"""Cells are left out of a softmax where it is below exp(-25) of its highest: 4000 of them move the mean by 1e-5 cells."""
+
+
+def soft_argmax(maps: Float[Tensor, "n h w"], *, beta: float) -> Float[Tensor, "n 2"]:
+    """The mean cell (x, y) of each map under softmax(beta * map) (LPN, arXiv 1911.10346, section 3.3); NaN where it has none.
+
+    Only blocks of rows in which anything is near the highest value are looked at.
+    """
+    count, height, width = maps.shape
+    rows = max(n for n in (1, 2, 3, 4) if height % n == 0)
+    blocks = maps.reshape(count, height // rows, rows * width)
+    high = blocks.amax(dim=-1)
+    top = high.amax(dim=1)
+    n, block = (high > (top - FADED / beta)[:, None]).nonzero(as_tuple=True)
+    powers = (blocks[n, block] - top[n][:, None]) * beta
+    share = powers.clamp(min=-80).exp().view(-1, rows, width)  # numbers too small for float32 are slow
+    mass = share.sum(dim=-1)
+    y = block[:, None] * rows + torch.arange(rows, device=maps.device)
+    x = share.sum(dim=1) @ torch.arange(width, device=maps.device, dtype=maps.dtype)
+    sums = maps.new_zeros(count, 3).index_add_(0, n, torch.stack((x, (mass * y).sum(dim=1), mass.sum(dim=1)), dim=1))
+    return sums[:, :2] / sums[:, 2:]
 
 
 LEAST = 1e-8

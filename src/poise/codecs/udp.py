@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.blur import blurred, blurred_extremes
-from poise.codecs.maps import MapCodec, bump, rounded, ruler
+from poise.codecs.maps import MapCodec, bump_on_keypoint, rounded
 from poise.codecs.taylor import UDP_BLUR, risen, udp_step
 from poise.geometry import Grid
 
@@ -35,9 +35,7 @@ class UDPGaussian(MapCodec):
 
     def profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
         """A bump around the keypoint, 0 beyond 3 sigma from the nearest cell."""
-        cell = ruler(centre, length)
-        window = (cell - rounded(centre)[..., None]).abs() <= 3 * self.sigma
-        return bump(cell - centre[..., None], self.sigma) * window
+        return bump_on_keypoint(centre, length, self.sigma)
 
     def peaks(
         self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]

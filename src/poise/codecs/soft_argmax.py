@@ -1,0 +1,52 @@
+"""Bumps on rounded cells, decoded by the mean cell under a softmax (LPN, arXiv 1911.10346)."""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from poise.codecs.readings import BETA, highest, quarter, soft_argmax
+from poise.codecs.strided import StridedMaps
+from poise.errors import InputError
+
+
+@final
+@dataclass(frozen=True)
+class SoftArgmax(StridedMaps):
+    """A bump on the cell nearest to each keypoint, read by beta-soft-argmax (section 3.3).
+
+    Its score is the value of the cell nearest to the mean, not the highest.
+
+    Attributes:
+        beta: What maps are multiplied with before the softmax.
+        quarter: Whether the mean moves a quarter of a cell on towards the higher neighbour, as the release does.
+    """
+
+    beta: float = BETA
+    quarter: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a softmax that is not highest at the peak."""
+        super().__post_init__()
+        if not self.beta > 0:
+            raise InputError(f"SoftArgmax needs a beta above 0, found {self.beta}")
+
+    def read(self, maps: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
+        """The mean cells and the values of the cells nearest to them; the highest cell where there is no mean."""
+        if self.reading is not None:
+            return super().read(maps)
+        mean = soft_argmax(maps, beta=self.beta)
+        bad = ~mean.isfinite().all(dim=-1)
+        if bad.any():
+            mean[bad] = highest(maps[bad])[0].to(mean)
+        x, y = mean.round().long().unbind(-1)
+        score = maps[torch.arange(len(maps), device=maps.device), y, x]
+        return (quarter(maps, (mean + 0.5).floor().long(), mean) if self.quarter else mean), score
+
+    def peaks(
+        self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
+    ) -> Float[Tensor, "n 2"]:
+        """The mean cells."""
+        return self.read(maps)[0]
