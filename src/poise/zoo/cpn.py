@@ -3,6 +3,7 @@
 from typing import cast
 
 from poise.codecs.base import InstanceCodec
+from poise.codecs.megvii import cpn_codecs
 from poise.dims import Size
 from poise.models.topdown import TopDown
 from poise.nn.backbones.resnet import ResNet
@@ -11,12 +12,15 @@ from poise.nn.heads.cascade import CascadeHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.zoo.assemble import assemble, check_codec, cut_for, wished_codec
-from poise.zoo.heatmaps import STRIDE, gaussian
+from poise.zoo.heatmaps import STRIDE
 from poise.zoo.imagenet import start_resnet
 from poise.zoo.release import Family, Release, Wish
 
 PAGE = "https://github.com/GengDavid/pytorch-cpn"
 LICENCE = "as its page says (code); the weights come from ImageNet and COCO images, whose own terms hold"
+
+MEAN = (122.7717, 115.9465, 102.9801)
+"""The release's mean colour, red, green and blue of 0..255."""
 
 LEVELS = 4
 """Answers of GlobalNet, one for each resolution of the backbone; RefineNet's comes last."""
@@ -34,19 +38,20 @@ def network(depth: int, channels: int) -> Network:
 
 
 def preprocess() -> Preprocess:
-    """The release's views: mean colour off, no deviation; all keypoints make the score, no pose is suppressed."""
+    """The release's views: the box grown by 10 % a side in x and 15 % in y, the mean colour around the image and taken off.
+
+    All keypoints make the score of a pose, and no pose is suppressed.
+    """
     return Preprocess(
-        crop="hrnet",
-        mean=(122.7717 / 255, 115.9465 / 255, 102.9801 / 255),
+        crop="cpn",
+        padding=1.0,
+        sides=(1.2, 1.3),
+        fill=MEAN,
+        mean=(MEAN[0] / 255, MEAN[1] / 255, MEAN[2] / 255),
         std=(1.0, 1.0, 1.0),
         min_keypoint_score=-1.0,
         oks_nms=1.0,
     )
-
-
-def codecs(size: Size, skeleton: Skeleton) -> tuple[InstanceCodec, ...]:
-    """The release's codecs, one per answer."""
-    return (gaussian(size, skeleton),) * (LEVELS + 1)
 
 
 def cpn(
@@ -76,15 +81,15 @@ def cpn(
         ReadError: The ImageNet weights cannot be had.
     """
     check_size(size, ResNet.multiple, f"CPN-{depth}")
-    own = codecs(size, skeleton) if codec is None else (codec,) * (LEVELS + 1)
-    check_codec(own[-1], size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), skeleton=skeleton)
-    channels = own[-1].channels
-    built = network(depth, channels)
+    cells = (size[0] // STRIDE, size[1] // STRIDE)
+    deep, last = cpn_codecs(size, cells, len(skeleton)) if codec is None else ((codec,) * LEVELS, codec)
+    check_codec(last, size=size, cells=cells, skeleton=skeleton)
+    built = network(depth, last.channels)
     if pretrained:
         start_resnet(cast(ResNet, built.backbone), depth, "pytorch")
-    made = Architecture("cpn:network", {"depth": depth, "channels": channels})
+    made = Architecture("cpn:network", {"depth": depth, "channels": last.channels})
     cut = cut or (preprocess() if codec is None else cut_for(codec, preprocess()))
-    return assemble(name or f"cpn_{depth}", made, built, codec=own[-1], deep=own[:-1], cut=cut, skeleton=skeleton)
+    return assemble(name or f"cpn_{depth}", made, built, codec=last, deep=deep, cut=cut, skeleton=skeleton)
 
 
 def build(wish: Wish) -> TopDown:
@@ -115,7 +120,7 @@ def _keys() -> tuple[tuple[str, str], ...]:
     )
 
 
-# README of the release: AP on COCO minival with detected boxes, flip test. Its files.
+# README of the release: AP on COCO val2017 (minival) with detected boxes, flip test. Its files.
 _SCORES = {(50, "256x192"): 0.692, (50, "384x288"): 0.722, (101, "384x288"): 0.723}
 _FILES = {
     (50, "256x192"): ("COCO.res50.256x192.CPN", "https://drive.google.com/open?id=1pUpU8o6QtgK197vAfCtT5cxokE9p-yuB"),

@@ -46,6 +46,7 @@ def mspn(
     size: Size = (256, 192),
     codec: InstanceCodec | None = None,
     cut: Preprocess | None = None,
+    data: str = "coco",
     pretrained: bool = False,
     name: str | None = None,
 ) -> TopDown:
@@ -58,11 +59,13 @@ def mspn(
         codec: Of every answer, for views of `size` and maps of a quarter of it; the release's codecs by default: labels get
             narrower from step to step, the last step trains the 8 hardest keypoints of each view.
         cut: How views are cut and normalised; the release's by default.
+        data: As whose test the release's views are cut and maps are read, "coco" or "mpii".
         pretrained: Start stem and encoders from torchvision's ImageNet ResNet-50.
         name: Of the model.
 
     Raises:
         InputError: A size, codec or number of stages that does not fit.
+        UnknownName: Another data set.
         ReadError: The ImageNet weights cannot be had.
     """
     channels = channels_of(codec, what="MSPN", size=size, skeleton=skeleton)
@@ -71,7 +74,7 @@ def mspn(
         start_mspn(cast(MultiStage, built.backbone))
     made = Architecture("mspn:network", {"stages": stages, "channels": channels})
     return multistage(
-        name or f"mspn_{stages}stg", made, built, stages=stages, skeleton=skeleton, size=size, codec=codec, cut=cut
+        name or f"mspn_{stages}stg", made, built, stages=stages, skeleton=skeleton, size=size, codec=codec, cut=cut, data=data
     )
 
 
@@ -82,13 +85,14 @@ def build(wish: Wish) -> TopDown:
         skeleton=wish.keypoints,
         size=wish.size,
         codec=wished_codec(wish),
+        data=wish.parts["data"],
         pretrained=wish.pretrained,
         name=wish.name,
     )
 
 
 def _release(stages: int, data: str, shape: str, *, file: str = "", **scores: float) -> Release:
-    names = {"AP": "coco-minival/AP", "half": "mpii-val/PCKh@0.5"}
+    names = {"AP": "coco-val2017/AP", "half": "mpii-val/PCKh@0.5"}
     return Release(
         name=f"mspn_{stages}stg_{data}_{shape}",
         file=file,
@@ -105,7 +109,8 @@ FAMILY = Family(
     pattern=r"mspn_(?P<stages>\d+)stg_(?P<data>coco|mpii)_(?P<size>\d+x\d+)",
     build=build,
     networks={"network": network},
-    # README of the release and table 6 of the paper: AP on COCO minival with detected boxes, flip test; PCKh on MPII val.
+    # README of the release, and the paper at 384x288: AP on COCO val2017 (minival) with detected boxes, flip test; PCKh on
+    # MPII val.
     releases=(
         _release(1, "coco", "256x192", AP=0.715),
         _release(2, "coco", "256x192", AP=0.745, file="mspn_2xstg_coco.pth"),

@@ -1,9 +1,13 @@
 """What MSPN and RSN share: how their weights are called and ordered, what supervises a stage, how views are cut."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from poise.codecs.base import InstanceCodec
+from poise.codecs.megvii import mspn_codecs
 from poise.dims import Size
+from poise.errors import unknown
 from poise.models.topdown import TopDown
 from poise.nn.backbones.multistage import MultiStage
 from poise.nn.base import Network, check_size
@@ -11,7 +15,7 @@ from poise.nn.heads.multistage import MultiStageHead
 from poise.skeletons import Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.zoo.assemble import assemble, check_codec, cut_for
-from poise.zoo.heatmaps import STRIDE, gaussian
+from poise.zoo.heatmaps import STRIDE
 
 STEPS = 4
 """Answers of a stage."""
@@ -25,21 +29,38 @@ def with_head(backbone: MultiStage, channels: int) -> Network:
     return Network(backbone, MultiStageHead(backbone.channels, channels))
 
 
-def preprocess() -> Preprocess:
-    """The releases' views: blue first, ImageNet's mean and deviation; all keypoints make the score, no pose is suppressed."""
+@dataclass(frozen=True)
+class Trial:
+    """How the releases test on a data set.
+
+    Attributes:
+        sides: The box's width and height grow by these factors.
+        blur: Cells a side of the blur that maps are read with.
+    """
+
+    sides: tuple[float, float]
+    blur: int
+
+
+TRIALS: Mapping[str, Trial] = {"coco": Trial((1.09, 1.135), 5), "mpii": Trial((1.25, 1.25), 9)}
+"""By the word for the data set that stands in names."""
+
+
+def preprocess(test: Trial) -> Preprocess:
+    """The releases' views: blue first, ImageNet's mean and deviation.
+
+    All keypoints make the score of a pose, and no pose is suppressed.
+    """
     return Preprocess(
-        crop="hrnet",
+        crop="mspn",
+        padding=1.0,
+        sides=test.sides,
         channels="bgr",
         mean=(0.406, 0.456, 0.485),
         std=(0.225, 0.224, 0.229),
         min_keypoint_score=-1.0,
         oks_nms=1.0,
     )
-
-
-def codecs(size: Size, skeleton: Skeleton, stages: int) -> tuple[InstanceCodec, ...]:
-    """The releases' codecs, one per answer."""
-    return (gaussian(size, skeleton),) * (STEPS * stages)
 
 
 def multistage(
@@ -52,6 +73,7 @@ def multistage(
     size: Size,
     codec: InstanceCodec | None,
     cut: Preprocess | None,
+    data: str,
 ) -> TopDown:
     """A model of a network of stages.
 
@@ -64,10 +86,19 @@ def multistage(
         size: Of the views (h, w).
         codec: Of every answer; the releases' codecs if None.
         cut: How views are cut; as the releases do, or as the given codec expects, if None.
+        data: As whose test the releases' views are cut and maps are read, "coco" or "mpii".
+
+    Raises:
+        UnknownName: Another data set.
     """
-    own = codecs(size, skeleton, stages) if codec is None else (codec,) * (STEPS * stages)
-    cut = cut or (preprocess() if codec is None else cut_for(codec, preprocess()))
-    return assemble(name, made, network, codec=own[-1], deep=own[:-1], cut=cut, skeleton=skeleton)
+    if data not in TRIALS:
+        raise unknown("data set of MSPN's test", data, TRIALS)
+    test = TRIALS[data]
+    if codec is None:
+        deep, last = mspn_codecs(size, cells_of(size), len(skeleton), stages=stages, blur=test.blur)
+        return assemble(name, made, network, codec=last, deep=deep, cut=cut or preprocess(test), skeleton=skeleton)
+    cut = cut or cut_for(codec, preprocess(test))
+    return assemble(name, made, network, codec=codec, deep=(codec,) * (STEPS * stages - 1), cut=cut, skeleton=skeleton)
 
 
 def channels_of(codec: InstanceCodec | None, *, what: str, size: Size, skeleton: Skeleton) -> int:
@@ -79,8 +110,13 @@ def channels_of(codec: InstanceCodec | None, *, what: str, size: Size, skeleton:
     check_size(size, MultiStage.multiple, what)
     if codec is None:
         return len(skeleton)
-    check_codec(codec, size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), skeleton=skeleton)
+    check_codec(codec, size=size, cells=cells_of(size), skeleton=skeleton)
     return codec.channels
+
+
+def cells_of(size: Size) -> Size:
+    """Of the maps (h, w), for views of `size`."""
+    return size[0] // STRIDE, size[1] // STRIDE
 
 
 def keys() -> tuple[tuple[str, str], ...]:

@@ -61,6 +61,7 @@ def rsn(
     size: Size = (256, 192),
     codec: InstanceCodec | None = None,
     cut: Preprocess | None = None,
+    data: str = "coco",
     name: str | None = None,
 ) -> TopDown:
     """An RSN, or the plain network it is compared with, with random weights, as the release starts.
@@ -71,17 +72,20 @@ def rsn(
         size: Of the views (h, w), multiples of 32.
         codec: Of every answer, for views of `size` and maps of a quarter of it; the release's codecs, MSPN's, by default.
         cut: How views are cut and normalised; the release's by default.
+        data: As whose test the release's views are cut and maps are read, "coco" or "mpii".
         name: Of the model.
 
     Raises:
         InputError: A size or codec that does not fit.
-        UnknownName: Another kind.
+        UnknownName: Another kind or data set.
     """
     channels = channels_of(codec, what="RSN", size=size, skeleton=skeleton)
     built = network(kind, channels)
     made = Architecture("rsn:network", {"kind": kind, "channels": channels})
     stages = KINDS[kind].stages
-    return multistage(name or f"rsn_{kind}", made, built, stages=stages, skeleton=skeleton, size=size, codec=codec, cut=cut)
+    return multistage(
+        name or f"rsn_{kind}", made, built, stages=stages, skeleton=skeleton, size=size, codec=codec, cut=cut, data=data
+    )
 
 
 def build(wish: Wish) -> TopDown:
@@ -92,7 +96,14 @@ def build(wish: Wish) -> TopDown:
     """
     if wish.pretrained:
         raise InputError("there are no ImageNet weights of RSN, which is trained from nothing; start without (pretrained off)")
-    return rsn(wish.parts["kind"], skeleton=wish.keypoints, size=wish.size, codec=wished_codec(wish), name=wish.name)
+    return rsn(
+        wish.parts["kind"],
+        skeleton=wish.keypoints,
+        size=wish.size,
+        codec=wished_codec(wish),
+        data=wish.parts["data"],
+        name=wish.name,
+    )
 
 
 def _release(kind: str, data: str, shape: str, **scores: float) -> Release:
