@@ -103,9 +103,9 @@ class Paint:
 
     def _noise(self, size: Size, generator: torch.Generator, *, channels: int) -> Float[np.ndarray, "h w 3"]:
         drawn = torch.randn(*size, channels, generator=generator) * (self.noise * 255)
-        noise: np.ndarray = drawn.expand(*size, 3).numpy()
-        return noise
+        return drawn.expand(*size, 3).numpy()
 
 
 def _image(values: Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    image: UInt8[np.ndarray, "h w 3"] = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return image
