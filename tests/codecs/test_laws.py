@@ -20,6 +20,12 @@ SIZES = {
 TINY = [(1, 1), (1, 4), (3, 1), (2, 2), (5, 3)]
 FORMS = {
     "Gaussian-unshifted": ("Gaussian", {"shift_flipped": False}),
+    "SimCC-paper": ("SimCC", {"sigma": 6.0, "normalize": True, "beta": None, "shift_flipped": False}),
+    "SimCC-dark": ("SimCC", {"ratio": 1.5, "reading": "dark"}),
+    "SimDR": ("SimCC", {"label": "one-hot", "smoothing": 0.1, "beta": None}),
+    "Regression-laplace": ("Regression", {"penalty": "laplace"}),
+    "Regression-unshifted": ("Regression", {"penalty": "mse", "shift_flipped": False}),
+    "Integral-strides": ("Integral", {"cells_on": "strides", "map_weight": 1.0}),
 }
 """Other forms of a codec than that of its defaults: its class, and its fields."""
 

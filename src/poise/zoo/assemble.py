@@ -60,13 +60,16 @@ def with_readout(network: Network, made: Architecture) -> Network:
 def named_codec(name: str, size: Size, cells: Size, *, keypoints: int) -> InstanceCodec:
     """A codec by the name of its class, its bumps as wide as the releases make them at this size.
 
+    A codec whose `sigma` is None by default finds the width by itself.
+
     Raises:
         UnknownName: There is no such codec.
     """
     if name not in codec_types():
         raise unknown("codec", name, codec_types())
     kind = codec_types()[name]
-    width: dict[str, Any] = {"sigma": usual_sigma(size)} if "sigma" in {f.name for f in fields(kind)} else {}
+    in_cells = any(f.name == "sigma" and f.default is not None for f in fields(kind))
+    width: dict[str, Any] = {"sigma": usual_sigma(size)} if in_cells else {}
     return kind(size=size, cells=cells, keypoints=keypoints, **width)
 
 

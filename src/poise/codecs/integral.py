@@ -1,0 +1,169 @@
+"""The mean place of a map taken as probabilities (integral regression, arXiv 1711.08229)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, final
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from poise.codecs.base import InstanceCodec
+from poise.codecs.maps import bump, rounded, ruler
+from poise.errors import InputError
+from poise.geometry import Grid
+from poise.losses.keypoints import outer_squares
+from poise.structures import Points
+
+FAINT = -20.0
+"""Exponent of the cells far from a bump: their probability is two thousandths of a millionth of the highest."""
+
+
+@final
+@dataclass(frozen=True)
+class Integral(InstanceCodec):
+    """The softmax of each map is where the keypoint may be; the expectation is where it is (section 2).
+
+    The loss is the distance of the expectation from the label, in shares of the view (L1, section 2.1). `map_weight` adds
+    heatmap supervision (I1 of section 2.2).
+
+    Attributes:
+        sigma: Width of the bump of an answer without fault, cells.
+        beta: The maps are multiplied by it before the softmax.
+        map_weight: Weight of the squared distance of the probabilities from a bump's.
+        cells_on: How cells lie on the view. On its corners mirrored cells are cells; the releases begin at pixel 0 and take
+            one cell every stride.
+    """
+
+    sigma: float = 2.0
+    beta: float = 1.0
+    map_weight: float = 0.0
+    cells_on: Literal["corners", "strides"] = "corners"
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no bump."""
+        super().__post_init__()
+        if not (self.sigma > 0 and self.beta > 0 and self.map_weight >= 0 and self.cells_on in ("corners", "strides")):
+            raise InputError(
+                "Integral needs a sigma and a beta above 0, a map_weight of 0 or more and cells on corners or strides, found "
+                f"{self.sigma}, {self.beta}, {self.map_weight} and {self.cells_on!r}"
+            )
+
+    @cached_property
+    def grid(self) -> Grid:
+        """Cornered, or strided as in the releases."""
+        return (Grid.cornered if self.cells_on == "corners" else Grid.strided)(self.size, self.cells)
+
+    @property
+    def channels(self) -> int:
+        """One map per keypoint."""
+        return self.keypoints
+
+    @property
+    def tolerance(self) -> float:
+        """A thousandth of a cell, away from the border."""
+        return 0.001 * max(self.grid.scale)
+
+    @property
+    def exceptions(self) -> Mapping[int, float]:
+        """Law 3 by what a strided grid does not mirror; law 4, for a bump's tails are cut at the border."""
+        off = self.grid.scale[0] - 1
+        fourth = {4: 1e-5 + 0.1 * self.map_weight}
+        return fourth | ({3: self.tolerance + off} if self.cells_on == "strides" and off > 0 else {})
+
+    def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k h w"]:
+        """The logarithm of a bump exactly on each keypoint, float32, and not below a faint ground."""
+        x, y = self.grid.to_cells(xy).unbind(-1)
+        column, row = ((ruler(at, length) - at[..., None]).square() for at, length in ((y, self.cells[0]), (x, self.cells[1])))
+        exponent = (column[..., None] + row[..., None, :]) * (-0.5 / self.sigma**2)
+        return (exponent.clamp(min=FAINT) / self.beta).float()
+
+    def targets(self, xy: Float[Tensor, "b k 2"]) -> tuple[Float[Tensor, "b k h"], Float[Tensor, "b k w"]]:
+        """Columns and rows whose products are the probabilities the maps should have; 0 where the keypoint is out of reach.
+
+        A bump on the nearest cell, cut off at 3 sigma, as in the releases.
+        """
+        x, y = rounded(self.grid.to_cells(xy)).unbind(-1)
+        column, row = self._cut_bump(y, self.cells[0]), self._cut_bump(x, self.cells[1])
+        return column, row
+
+    def weights(self, xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]) -> Float[Tensor, "b k"]:
+        """1 for keypoints that are labelled and within the view, else 0."""
+        return (self._inside(xy) & (visible > 0)).float()
+
+    def loss(
+        self, output: Float[Tensor, "b k h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
+    ) -> Float[Tensor, ""]:
+        """The mean distance along an axis, in shares of the view; keypoints without weight count as 0.
+
+        Raises:
+            InputError: The output is not of this codec's size.
+        """
+        self._check(output)
+        counts = self.weights(xy, visible) > 0
+        maps, labels = torch.where(counts[..., None, None], output.float(), 0), torch.where(counts[..., None], xy, 0).float()
+        if not maps.numel():
+            return output.sum()
+        probability = self._probability(maps)
+        off = (self.grid.to_pixels(expectation(probability)) - labels) / labels.new_tensor(self.size[::-1])
+        loss = off.abs().mean(dim=-1)
+        if self.map_weight:
+            loss = loss + self.map_weight * outer_squares(probability, *self.targets(labels))
+        return torch.where(counts, loss, 0).mean()
+
+    def decode(self, output: Float[Tensor, "b k h w"]) -> Points:
+        """The expectation, and how much of the probability is within 3 sigma of it on both axes.
+
+        Cell 0 and 0 where a map has no finite value.
+
+        Raises:
+            InputError: The output is not of this codec's size.
+        """
+        self._check(output)
+        maps = output.detach().float().nan_to_num(-torch.inf, torch.finfo(torch.float32).max, -torch.inf)
+        probability = self._probability(maps)
+        at = expectation(probability)
+        with torch.autocast(maps.device.type, enabled=False):
+            score = torch.einsum("bkhw,bkw,bkh->bk", probability, *self._near(at))
+        finite = at.isfinite().all(dim=-1) & score.isfinite()
+        return Points(self.grid.to_pixels(torch.where(finite[..., None], at, 0)), torch.where(finite, score, 0))
+
+    def unflip(self, output: Float[Tensor, "b k h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b k h w"]:
+        """Columns reversed, left and right keypoints swapped."""
+        return output[:, flip].flip(-1)
+
+    def picture(self, output: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
+        """The probabilities, in shares of the height of a bump."""
+        probability = self._probability(output.detach().float())
+        return (probability * (2 * torch.pi * self.sigma**2)).nan_to_num(0).clamp(0, 1)
+
+    def _probability(self, maps: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
+        return (maps.flatten(2) * self.beta).softmax(dim=-1).view(maps.shape)
+
+    def _near(self, at: Float[Tensor, "b k 2"]) -> list[Tensor]:
+        """1 within 3 sigma, along x and along y."""
+        sides = zip(at.unbind(-1), self.cells[::-1], strict=True)
+        return [((ruler(x, length) - x[..., None]).abs() <= 3 * self.sigma).float() for x, length in sides]
+
+    def _cut_bump(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
+        distance = ruler(centre, length) - centre[..., None]
+        values = bump(distance, self.sigma) * (distance.abs() <= 3 * self.sigma)
+        return (values / (values.sum(dim=-1, keepdim=True) + 1e-24)).float()  # nothing stays nothing
+
+    def _inside(self, xy: Float[Tensor, "b k 2"]) -> Bool[Tensor, "b k"]:
+        last = xy.new_tensor((self.size[1] - 1, self.size[0] - 1))
+        return ((xy >= 0) & (xy <= last)).all(dim=-1)
+
+    def _check(self, output: Tensor) -> None:
+        if output.shape[1:] != (self.keypoints, *self.cells):
+            raise InputError(
+                f"Integral reads {self.keypoints} maps of {self.cells} cells, found {tuple(output.shape[1:])}; "
+                "the network must be built for this codec"
+            )
+
+
+def expectation(probability: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k 2"]:
+    """The mean cell (x, y)."""
+    column, row = probability.sum(dim=-1), probability.sum(dim=-2)
+    return torch.stack([(line * ruler(line, line.shape[-1])).sum(dim=-1) for line in (row, column)], dim=-1)

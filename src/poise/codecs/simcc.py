@@ -1,0 +1,229 @@
+"""A vector of bins along each axis (SimCC, arXiv 2107.03332; RTMPose, arXiv 2303.07399), once called SimDR."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, final
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from poise.codecs.base import InstanceCodec
+from poise.codecs.blur import blur_taps
+from poise.codecs.maps import bump, ruler
+from poise.codecs.readings import check_reading, highest
+from poise.errors import InputError
+from poise.geometry import Grid
+from poise.structures import Points
+
+LEAST, MOST = 0.001, 50.0
+"""Smoothed vectors are cut here before the logarithm is taken, as in UDP."""
+
+
+@final
+@dataclass(frozen=True)
+class SimCC(InstanceCodec):
+    """Where a keypoint is along x, and along y, each as one of many bins finer than pixels (SimCC, section 3).
+
+    SimDR is `label="one-hot", smoothing=0.1, beta=None`; the paper's SimCC `sigma=6.0, normalize=True, beta=None`.
+
+    Attributes:
+        sigma: Width of the labels' bumps, bins, or one for x and one for y. None is RTMPose's: a quarter of the root of the
+            bins, 4.9 and 5.66 for 256x192.
+        ratio: Bins a pixel.
+        label: A bump around the bin, or 1 in the bin and 0 elsewhere.
+        smoothing: Share of a one-hot label that the other bins have together.
+        normalize: Whether a bump's area is 1 instead of its height.
+        beta: The loss is the divergence between answer and label after a softmax of `beta` times each (RTMPose, section 3.3).
+            None takes the label itself as the distribution, which a bump must be normalised for (SimCC, section 3.2).
+        reading: The highest bin, or a DARK step from it.
+        shift_flipped: Whether the vector of a mirrored view moves so that its pixels lie on those of the view, which leaves
+            the bins of the view's last half pixel in place. The releases reverse the vector and are off by `1 - 1 / ratio`.
+    """
+
+    sigma: float | tuple[float, float] | None = None
+    ratio: float = 2.0
+    label: Literal["gaussian", "one-hot"] = "gaussian"
+    smoothing: float = 0.0
+    normalize: bool = False
+    beta: float | None = 10.0
+    reading: Literal["cell", "dark"] = "cell"
+    shift_flipped: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no label."""
+        super().__post_init__()
+        if self.ratio <= 0 or min(self.vectors) < 2 or min(self.sigmas) <= 0:
+            raise InputError(
+                f"SimCC needs sigmas above 0 and two bins an axis, found sigma {self.sigma}, ratio {self.ratio} and views of "
+                f"{self.size}"
+            )
+        if not 0 <= self.smoothing < 1 or self.label not in ("gaussian", "one-hot"):
+            raise InputError(
+                "SimCC takes labels that are gaussian or one-hot and a smoothing from 0 to below 1, found "
+                f"{self.label!r} and {self.smoothing}"
+            )
+        check_reading(self.reading, ("cell", "dark"))
+        if self.beta is None and self.label == "gaussian" and not self.normalize:
+            raise InputError("SimCC without a beta takes the label as a distribution: set normalize, or give a beta such as 10")
+
+    @cached_property
+    def grid(self) -> Grid:
+        """Bins instead of cells: bin 0 on pixel 0, `ratio` bins a pixel."""
+        width, height = self.vectors
+        return Grid(self.size, (height, width), (1 / self.ratio, 1 / self.ratio), (0.0, 0.0))
+
+    @property
+    def channels(self) -> int:
+        """One map per keypoint, which the vectors are read off."""
+        return self.keypoints
+
+    @property
+    def vectors(self) -> tuple[int, ...]:
+        """Bins along x, bins along y."""
+        return round(self.size[1] * self.ratio), round(self.size[0] * self.ratio)
+
+    @property
+    def sigmas(self) -> tuple[float, float]:
+        """Width of the bumps along x and along y, bins."""
+        if self.sigma is None:
+            width, height = self.vectors
+            return math.sqrt(width) / 4, math.sqrt(height) / 4
+        return self.sigma if isinstance(self.sigma, tuple) else (self.sigma, self.sigma)
+
+    @property
+    def tolerance(self) -> float:
+        """Half a bin: the target is rounded."""
+        return 0.5 / self.ratio + 1e-3
+
+    @property
+    def exceptions(self) -> Mapping[int, float]:
+        """Law 3 where flipped vectors are not shifted; law 4 where a label is no answer that would bring it about."""
+        off = abs((self.vectors[0] - 1 - self._shift) / self.ratio - (self.size[1] - 1))
+        third = {3: self.tolerance + off} if off > 1e-6 else {}
+        return third | ({4: sum(math.log(bins) for bins in self.vectors)} if self.beta is None else {})
+
+    def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k n"]:
+        """The labels, float32: x then y; zeros where the keypoint is out of reach."""
+        bins = self.grid.to_cells(xy).round()
+        counts = self._in_reach(bins)
+        x, y = torch.where(counts[..., None], bins, 0).unbind(-1)
+        axes = zip((x, y), self.vectors, self.sigmas, strict=True)
+        return torch.cat([self._label(at, length, sigma) for at, length, sigma in axes], dim=-1) * counts[..., None]
+
+    def weights(self, xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]) -> Float[Tensor, "b k"]:
+        """1 for keypoints that are labelled and in reach of the bins, else 0."""
+        return (self._in_reach(self.grid.to_cells(xy).round()) & (visible > 0)).float()
+
+    def loss(
+        self, output: Float[Tensor, "b k n"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
+    ) -> Float[Tensor, ""]:
+        """Kullback-Leibler divergence from the labels, summed over both axes; unlabelled keypoints count as 0.
+
+        The mean over all keypoints; the releases also divide by the bins, which no optimiser of theirs notices.
+
+        Raises:
+            InputError: The output is not of this codec's size.
+        """
+        counts = self.weights(xy, visible) > 0
+        answers = self._split(torch.where(counts[..., None], output.float(), 0))
+        labels = self._split(self.encode(torch.where(counts[..., None], xy, 0)))
+        apart = torch.stack([self._divergence(answer, label) for answer, label in zip(answers, labels, strict=True)]).sum(dim=0)
+        return torch.where(counts, apart, 0).mean() if apart.numel() else output.sum()
+
+    def decode(self, output: Float[Tensor, "b k n"]) -> Points:
+        """The highest bin of each vector, and the lower of the two heights; bin -1 where that is not above 0.
+
+        Raises:
+            InputError: The output is not of this codec's size.
+        """
+        axes = [axis.detach().float().flatten(0, 1) for axis in self._split(output)]
+        found = [highest(axis[:, None]) for axis in axes]
+        score = torch.minimum(found[0][1], found[1][1])
+        bins = torch.stack([cells[:, 0] for cells, _ in found], dim=-1).masked_fill((score <= 0)[:, None], -1)
+        at = bins if self.reading == "cell" else self._refined(axes, bins)
+        shape = output.shape[:2]
+        return Points(self.grid.to_pixels(at.float()).view(*shape, 2), torch.where(score.isfinite(), score, 0).view(shape))
+
+    def visibility(self, output: Float[Tensor, "b k n"]) -> Float[Tensor, "b k"]:
+        """How sure it is that a keypoint is in the view at all: the probability of the highest bin, of the lesser axis.
+
+        The vectors are sharpened by 150 times their sigma first, as in MMPose.
+        """
+        axes = zip(self._split(output), self.sigmas, strict=True)
+        x, y = ((axis.float() * (150 * sigma)).softmax(dim=-1).amax(dim=-1) for axis, sigma in axes)
+        return torch.minimum(x, y)
+
+    def unflip(self, output: Float[Tensor, "b k n"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b k n"]:
+        """The x vector reversed (and shifted, if `shift_flipped`), left and right keypoints swapped."""
+        x, y = self._split(output[:, flip])
+        return torch.cat((x.flip(-1).roll(-self._shift, dims=-1), y), dim=-1)
+
+    def picture(self, output: Float[Tensor, "b k n"]) -> Float[Tensor, "b k h w"]:
+        """The product of both vectors, each the highest of its bins in a cell, in shares of a label's height."""
+        x, y = (
+            F.adaptive_max_pool1d(levels(axis.detach().float().nan_to_num(0), self._height(sigma)), length)
+            for axis, sigma, length in zip(self._split(output), self.sigmas, self.cells[::-1], strict=True)
+        )
+        return y[..., None] * x[..., None, :]
+
+    @property
+    def _shift(self) -> int:
+        # Pixel w - 1 is `ratio` bins before the end, and pixel 0 at the first bin.
+        return max(round(self.ratio - 1), 0) if self.shift_flipped else 0
+
+    def _height(self, sigma: float) -> float:
+        if self.label == "one-hot":
+            return 1 - self.smoothing
+        return 1 / (sigma * math.sqrt(2 * math.pi)) if self.normalize else 1.0
+
+    def _split(self, output: Float[Tensor, "b k n"]) -> tuple[Float[Tensor, "b k x"], Float[Tensor, "b k y"]]:
+        if output.shape[1:] != (self.keypoints, sum(self.vectors)):
+            raise InputError(
+                f"SimCC reads {self.keypoints} vectors of {self.vectors[0]} and {self.vectors[1]} bins, found "
+                f"{tuple(output.shape[1:])}; the network must be built for this codec"
+            )
+        return output[..., : self.vectors[0]], output[..., self.vectors[0] :]
+
+    def _in_reach(self, bins: Float[Tensor, "b k 2"]) -> Bool[Tensor, "b k"]:
+        reach = bins.new_tensor(self.sigmas) * 3 if self.label == "gaussian" else bins.new_zeros(2)
+        after = bins + reach + (1 if self.label == "gaussian" else 0)
+        return ((bins - reach < bins.new_tensor(self.vectors)) & (after >= 0)).all(dim=-1)
+
+    def _label(self, at: Float[Tensor, "b k"], length: int, sigma: float) -> Float[Tensor, "b k n"]:
+        distance = ruler(at, length) - at[..., None]
+        if self.label == "gaussian":
+            return (bump(distance, sigma) * self._height(sigma)).float()
+        return torch.where(distance == 0, 1 - self.smoothing, self.smoothing / (length - 1)).float()
+
+    def _divergence(self, answer: Float[Tensor, "b k n"], label: Float[Tensor, "b k n"]) -> Float[Tensor, "b k"]:
+        if self.beta is None:
+            return torch.xlogy(label, label).sum(dim=-1) - (label * answer.log_softmax(dim=-1)).sum(dim=-1)
+        wanted, found = ((values * self.beta).log_softmax(dim=-1) for values in (label, answer))
+        return (wanted.exp() * (wanted - found)).sum(dim=-1)
+
+    def _refined(self, axes: list[Tensor], bins: Int64[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
+        both = zip(axes, bins.unbind(-1), self.sigmas, strict=True)
+        return torch.stack([refined(axis, at, sigma) for axis, at, sigma in both], dim=-1)
+
+
+def levels(vectors: Float[Tensor, "*b n"], height: float) -> Float[Tensor, "*b n"]:
+    """Vectors in shares of `height`: nothing below 0, and divided by their maximum where that is above 1."""
+    share = (vectors / height).clamp(min=0)
+    return share / share.amax(dim=-1, keepdim=True).clamp(min=1)
+
+
+def refined(vectors: Float[Tensor, "n l"], bins: Int64[Tensor, " n"], sigma: float) -> Float[Tensor, " n"]:
+    """A Newton step from `bins` in the logarithm of the smoothed vectors (DARK, arXiv 1910.06278, along one axis)."""
+    size = max(math.floor((20 * sigma - 7) / 3), 1)
+    size -= size % 2 == 0
+    taps = vectors.new_tensor(blur_taps(size), dtype=torch.float64)
+    smooth = F.conv1d(vectors.double()[:, None], taps.view(1, 1, -1), padding=size // 2).squeeze(1)
+    smooth = smooth * (vectors.amax(dim=-1) / smooth.amax(dim=-1))[:, None]
+    log = F.pad(smooth.clamp(LEAST, MOST).log()[:, None], (2, 2), mode="replicate").squeeze(1)
+    l2, l1, c, r1, r2 = log.gather(1, (bins[:, None] + torch.arange(5, device=bins.device)).clamp(min=0)).unbind(-1)
+    moved = bins - 0.5 * (r1 - l1) / (1e-9 + 0.25 * (r2 - 2 * c + l2))
+    return torch.where(moved.isfinite() & (bins >= 0), moved, bins).float()
