@@ -1,6 +1,7 @@
 """LPN (Zhang, Tang, Wu; arXiv 1911.10346): Simple Baselines made light, trained from scratch in stages."""
 
 from poise.codecs.base import InstanceCodec
+from poise.codecs.soft_argmax import SoftArgmax
 from poise.dims import Size
 from poise.models.topdown import TopDown
 from poise.nn.backbones.lpn import LPN
@@ -8,13 +9,16 @@ from poise.nn.base import Network, check_size
 from poise.nn.heads.light import LightDeconvHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.assemble import assemble, check_codec, cut_for, wished_codec
-from poise.zoo.heatmaps import STRIDE, gaussian, preprocess
+from poise.zoo.assemble import assemble, check_codec, cut_for, usual_sigma, wished_codec
+from poise.zoo.heatmaps import STRIDE, preprocess
 from poise.zoo.imagenet import from_scratch
 from poise.zoo.release import Family, Release, Wish
 
 PAGE = "https://github.com/zhang943/lpn-pytorch"
 FOLDER = "https://drive.google.com/drive/folders/1_VuLzWXeKg-Lzu54HfZQsMGUwUG6xXzS"
+BETA = 160.0
+"""Of the soft-argmax, in the release's tests."""
+
 LICENCE = "MIT (code); the weights come from COCO or MPII images, whose own terms hold (MPII: non-commercial research)"
 
 
@@ -30,6 +34,12 @@ def network(depth: int, attention: str, channels: int, *, pooling: str = "attent
     """
     backbone = LPN(depth, attention, pooling=pooling, fusion=fusion)
     return Network(backbone, LightDeconvHead(backbone.channels[-1], channels))
+
+
+def soft_argmax(size: Size, skeleton: Skeleton) -> SoftArgmax:
+    """The release's codec: rounded bumps, read by a soft-argmax of beta 160 and a quarter shift."""
+    cells = (size[0] // STRIDE, size[1] // STRIDE)
+    return SoftArgmax(size=size, cells=cells, keypoints=len(skeleton), sigma=usual_sigma(size), beta=BETA, quarter=True)
 
 
 def lpn(
@@ -62,7 +72,7 @@ def lpn(
         UnknownName: Another attention, pooling or fusion.
     """
     check_size(size, LPN.multiple, f"LPN-{depth}")
-    codec = codec or gaussian(size, skeleton)
+    codec = codec or soft_argmax(size, skeleton)
     check_codec(codec, size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), skeleton=skeleton)
     built = network(depth, attention, codec.channels, pooling=pooling, fusion=fusion)
     arguments = {"depth": depth, "attention": attention, "channels": codec.channels, "pooling": pooling, "fusion": fusion}
@@ -74,7 +84,7 @@ def lpn(
 def build(wish: Wish) -> TopDown:
     """The model of a name such as `lpn_50_gc_coco_256x192`; the release reads COCO as BGR and MPII as RGB."""
     from_scratch(wish.pretrained, "LPN")
-    codec = wished_codec(wish) or gaussian(wish.size, wish.keypoints)
+    codec = wished_codec(wish) or soft_argmax(wish.size, wish.keypoints)
     return lpn(
         int(wish.parts["depth"]),
         wish.parts["attention"],
