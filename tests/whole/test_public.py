@@ -16,7 +16,7 @@ import poise
 from poise import errors
 from poise.cli.main import COMMANDS, main
 
-HEAVY = ("torch", "torchvision", "cv2", "tyro", "lightning", "timm", "numpy", "PIL", "rich", "hotcoco")
+HEAVY = ("torch", "torchvision", "cv2", "tyro", "lightning", "timm", "numba", "numpy", "PIL", "rich", "hotcoco")
 ONLY_TRAINING = "poise.training"
 
 

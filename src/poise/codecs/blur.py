@@ -8,8 +8,10 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
+
+from poise.codecs.kernels import Blurred, beyond, blur, memory_needed
 
 
 def blur_taps(size: int) -> tuple[float, ...]:
@@ -27,7 +29,10 @@ Border = Literal["zeros", "mirror"]
 """What is beyond the edge of a map: nothing, or the map mirrored about its outermost cells."""
 
 CHUNK = 128
-"""Maps blurred at a time on a processor: OpenCV takes no more channels."""
+"""Maps blurred at a time where all of a map is wanted: enough that the calls on each part cost little."""
+
+FEW = 32
+"""Maps blurred at a time where little of a map is wanted: they stay in the cache of a core, and fill two of its registers."""
 
 
 def blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Iterator[tuple[slice, Float[Tensor, "h w m"]]]:
@@ -35,37 +40,57 @@ def blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Iterator
 
     What is given is overwritten when the next is asked for: fresh memory for each costs more than the blur.
     """
-    if maps.device.type == "cpu":
-        yield from _blurred_as_channels(maps, size, border)
-    else:
+    if maps.device.type != "cpu":
         yield slice(0, len(maps)), _blurred_as_images(maps, size, border).permute(1, 2, 0)
+        return
+    index = torch.empty(len(maps), 0, dtype=torch.int64)
+    for some, found in _blurred_as_channels(maps, index, size, border, chunk=CHUNK):
+        yield some, torch.from_numpy(found.smooth)
 
 
 def blurred_extremes(
     maps: Float[Tensor, "n h w"], size: int, border: Border
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
     """The lowest and the highest value of each map after the blur."""
-    low, high = maps.new_empty(len(maps)), maps.new_empty(len(maps))
-    for some, smooth in blurred(maps, size, border):
-        low[some], high[some] = smooth.amin(dim=0).amin(dim=0), smooth.amax(dim=0).amax(dim=0)
-    return low, high
+    return blurred_at(maps, torch.empty(len(maps), 0, dtype=torch.int64, device=maps.device), size, border)[1:]
+
+
+def blurred_at(
+    maps: Float[Tensor, "n h w"], index: Int64[Tensor, "n i"], size: int, border: Border
+) -> tuple[Float[Tensor, "n i"], Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """After the blur: the values of some cells of each map, counted row after row, its lowest and its highest value."""
+    if maps.device.type != "cpu":
+        smooth = _blurred_as_images(maps, size, border).flatten(1)
+        return smooth.gather(1, index), smooth.amin(dim=1), smooth.amax(dim=1)
+    values, low, high = maps.new_empty(index.shape), maps.new_empty(len(maps)), maps.new_empty(len(maps))
+    into = values.numpy(), low.numpy(), high.numpy()
+    for some, found in _blurred_as_channels(maps, index, size, border, chunk=FEW):
+        for all_of_them, part in zip(into, (found.values, found.low, found.high), strict=True):
+            all_of_them[some] = part
+    return values, low, high
 
 
 def _blurred_as_channels(
-    maps: Float[Tensor, "n h w"], size: int, border: Border
-) -> Iterator[tuple[slice, Float[Tensor, "h w m"]]]:
-    # As channels of one image maps are filtered side by side, eight or sixteen in one instruction.
+    maps: Float[Tensor, "n h w"], index: Int64[Tensor, "n i"], size: int, border: Border, *, chunk: int
+) -> Iterator[tuple[slice, Blurred]]:
+    # As channels of one image maps are smoothed side by side, eight or sixteen in one instruction.
     count, height, width = maps.shape
-    edge = {"zeros": cv2.BORDER_CONSTANT, "mirror": cv2.BORDER_REFLECT_101}[border]
-    taps = np.array(blur_taps(size), np.float32)
-    rows = maps.flatten(1).numpy()
-    memory = np.empty((2, height * width * min(count, CHUNK)), np.float32)
-    for start in range(0, count, CHUNK):
-        part = rows[start : start + CHUNK]
-        image, smooth = (m[: part.size].reshape(height, width, len(part)) for m in memory)
-        cv2.transpose(part, dst=image.reshape(-1, len(part)))
-        cv2.sepFilter2D(image, -1, taps, taps, dst=smooth, borderType=edge)
-        yield slice(start, start + len(part)), torch.from_numpy(smooth)
+    cells, most, mirror = height * width, min(count, chunk), border == "mirror"
+    taps = tuple(np.array(blur_taps(size)[: size // 2 + 1], np.float32))
+    edges = beyond(height, size // 2, mirror=mirror), beyond(width, size // 2, mirror=mirror)
+    rows, wanted = maps.flatten(1).numpy(), index.contiguous().numpy()
+    given, taken = torch.empty(2, cells * most).numpy()
+    memory = torch.empty(memory_needed((height, width, most), size // 2)).numpy()
+    low, high = np.empty((2, most), np.float32)
+    values = np.empty((most, index.shape[1]), np.float32)
+    for start in range(0, count, chunk):
+        some = slice(start, min(start + chunk, count))
+        part = rows[some]
+        image, smooth = (m[: part.size].reshape(height, width, len(part)) for m in (given, taken))
+        found = Blurred(smooth, low[: len(part)], high[: len(part)], values[: len(part)])
+        cv2.transpose(part, dst=image.reshape(cells, -1))
+        blur(image, taps, edges, index=wanted[some], memory=memory, out=found)
+        yield some, found
 
 
 def _blurred_as_images(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Float[Tensor, "n h w"]:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.blur import Border, blur_taps, blurred, blurred_extremes
+from poise.codecs.blur import Border, blur_taps, blurred_at, blurred_extremes
 
 FLOOR = 1e-10
 """Under the logarithm, as DARK's release has it."""
@@ -103,10 +103,7 @@ def _around(
     height, width = maps.shape[-2:]
     x, y = (c[:, None] + torch.arange(-1, 2, device=maps.device) for c in cells.unbind(-1))
     index = (y.clamp(0, height - 1)[:, :, None] * width + x.clamp(0, width - 1)[:, None, :]).flatten(1)
-    near, low = maps.new_empty(index.shape), maps.new_empty(len(maps))
-    for some, smooth in blurred(maps, kernel, border):
-        near[some] = smooth.flatten(0, 1).gather(0, index[some].t()).t()
-        low[some] = smooth.amin(dim=0).amin(dim=0)  # both axes at once are slow for a few maps
+    near, low, _ = blurred_at(maps, index, kernel, border)
     return near, low
 
 
