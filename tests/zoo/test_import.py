@@ -3,9 +3,11 @@ from collections import OrderedDict
 import pytest
 import torch
 
+from poise.cli.main import main
+from poise.codecs.udp_offset import UDPOffset
 from poise.errors import CheckpointError
 from poise.zoo import build, import_release
-from poise.zoo.checkpoint import official_state, read_checkpoint
+from poise.zoo.checkpoint import import_checkpoint, official_state, read_checkpoint
 
 NAME = "poseresnet_18_coco_64x64"
 
@@ -120,3 +122,106 @@ def test_weights_without_names_are_refused(tmp_path):
     torch.save({1: torch.zeros(1)}, tmp_path / "numbers.pth")
     with pytest.raises(CheckpointError, match="expected a dictionary of weights by name"):
         read_checkpoint(tmp_path / "numbers.pth")
+
+
+def spoiled(state, key, value):
+    return dict(state) | {key: torch.full_like(state[key], value)}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_in_one_sentence(state, value):
+    with pytest.raises(CheckpointError, match=r"1 of the checkpoint's \d+ weights hold NaN or infinite values \(bn1\.weight\)"):
+        import_release(NAME, spoiled(state, "bn1.weight", value))
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ("poseresnet_50_coco_64x64", "poseresnet_101_coco_256x192"),
+        ("lpn_50_gc_coco_64x64", "lpn_101_gc_coco_256x192"),
+        ("lpn_50_gc_coco_64x64", "lpn_50_se_coco_256x192"),
+        ("hourglass_2stack_b1_16j_256x256", "hourglass_4stack_b1_16j_256x256"),
+        ("hrnet_w32_mpii_256x256", "hrnet_w48_mpii_256x256"),
+    ],
+)
+def test_a_checkpoint_of_another_depth_or_width_says_which_it_is(asked, given):
+    with torch.device("meta"):
+        model = build(given)
+    weights = {key: torch.empty(value.shape, dtype=value.dtype) for key, value in official_state(model, given).items()}
+    weights = {key: value.zero_() for key, value in weights.items()}
+    with pytest.raises(
+        CheckpointError, match=f"not one of '{asked}'; by the names and shapes of its weights it is one of '{given}'"
+    ):
+        import_release(asked, weights)
+
+
+def test_a_checkpoint_of_other_keypoints_is_not_called_another_network(state):
+    with pytest.raises(CheckpointError) as caught:
+        import_release("poseresnet_18_mpii_64x64", state)
+    assert "2 of another shape: final_layer.weight (17x256x1x1, expected 16x256x1x1)" in str(caught.value)
+    assert "it is one of" not in str(caught.value)
+
+
+# MMPose
+
+HRNET = "hrnet_w18_coco_64x64"
+
+
+def mmpose(state, head):
+    """Official weights under MMPose's names, in its wrapping."""
+    parts = ("deconv_layers.", "final_layer.")
+    named = {(head if key.startswith(parts) else "backbone.") + key: value for key, value in state.items()}
+    return {"meta": {"mmpose_version": "0.29.0", "epoch": 210, "config": "model = dict(type='TopDown')"}, "state_dict": named}
+
+
+@pytest.mark.parametrize("head", ["keypoint_head.", "head."])
+@pytest.mark.parametrize("name", [NAME, HRNET])
+def test_mmposes_checkpoints_are_told_apart_by_their_names_and_answer_alike(name, head):
+    official = official_state(build(name), name)
+    ours, theirs = import_release(name, official), import_checkpoint(name, mmpose(official, head))
+    assert theirs.words == f"an MMPose checkpoint of {name!r}"
+    assert import_checkpoint(name, official).words == f"an official checkpoint of {name!r}"
+    view = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(theirs.model(view), ours(view), rtol=0, atol=0)
+    assert theirs.model.preprocess.channels == "rgb"
+    assert theirs.model.codec == ours.codec
+    assert "MMPose" in theirs.model.card.notes
+    assert "Apache-2.0" in theirs.model.card.licence
+    assert theirs.model.card.scores == {}
+
+
+@pytest.mark.parametrize("name", [NAME, HRNET])
+def test_three_outputs_a_keypoint_are_udps_disks_and_offsets(name):
+    official = official_state(build(name, codec="UDPOffset"), name)
+    found = import_checkpoint(name, mmpose(official, "keypoint_head."))
+    assert "with 51 outputs: disks of 0.875 cells and offsets" in found.words
+    codec = found.model.codec
+    assert isinstance(codec, UDPOffset)
+    assert (codec.radius, codec.heat_blur, codec.offset_blur) == (0.0546875 * 16, 23, 1)
+    assert found.model.preprocess.crop == "udp"
+    assert found.model(torch.zeros(1, 3, 64, 64)).shape == (1, 51, 16, 16)
+
+
+def test_mmposes_udp_models_with_gaussian_maps_are_asked_for_by_their_codec():
+    official = official_state(build(NAME), NAME)
+    model = import_release(NAME, mmpose(official, "head."), codec="UDPGaussian")
+    assert type(model.codec).__name__ == "UDPGaussian"
+    assert model.preprocess.crop == "udp"
+
+
+def test_mmposes_checkpoint_of_another_depth_says_which_it_is():
+    other = "poseresnet_34_coco_256x192"
+    with pytest.raises(CheckpointError, match=f"the MMPose checkpoint is not one of '{NAME}'; by .* it is one of '{other}'"):
+        import_release(NAME, mmpose(official_state(build(other), other), "head."))
+
+
+def test_the_command_says_what_it_took_the_file_for(tmp_path, capsys):
+    official = official_state(build(NAME), NAME)
+    torch.save(mmpose(official, "keypoint_head."), tmp_path / "theirs.pth")
+    torch.save(official, tmp_path / "official.pth")
+    for file, words in (("theirs", "an MMPose checkpoint"), ("official", "an official checkpoint")):
+        out = tmp_path / f"{file}.safetensors"
+        assert main(["import", NAME, str(tmp_path / f"{file}.pth"), "--out", str(out)]) == 0
+        assert f"taken for {words} of '{NAME}'" in capsys.readouterr().out.replace("\n", " ")
+        assert out.is_file()

@@ -12,24 +12,29 @@ def run(
     /,
     *,
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")],
+    codec: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
 ) -> int:
-    """Turn an official checkpoint into a model file.
+    """Turn an official checkpoint, or one of MMPose, into a model file.
 
     For example: poise import hrnet_w32_coco_256x192 pose_hrnet_w32_256x192.pth --out hrnet_w32.safetensors
 
     Args:
         name: Of the model, as `poise zoo` lists it.
-        checkpoint: The file of the authors (.pth, .pth.tar). Code in it is not run.
+        checkpoint: The file of the authors (.pth, .pth.tar), or an HRNet or Simple Baseline of MMPose. Code in it is not run.
         out: Model file to write, ending in .safetensors.
+        codec: Another codec than that of the name, for weights trained with it, such as MMPose's UDP models: UDPGaussian.
     """
     from rich.console import Console
 
-    from poise.zoo.checkpoint import import_release, read_checkpoint
+    from poise.zoo.checkpoint import import_checkpoint, read_checkpoint
     from poise.zoo.file import save
     from poise.zoo.find import family_of
 
     family_of(name)  # a wrong name is told before the file is read
-    model = import_release(name, read_checkpoint(checkpoint))
+    found = import_checkpoint(name, read_checkpoint(checkpoint), codec=codec)
+    model = found.model
     save(model, out)
-    Console().print(f"wrote {out}: {name}, {len(model.skeleton)} keypoints, licence: {model.card.licence}", soft_wrap=True)
+    console = Console()
+    console.print(f"{checkpoint}: taken for {found.words}", soft_wrap=True, highlight=False)
+    console.print(f"wrote {out}: {name}, {len(model.skeleton)} keypoints, licence: {model.card.licence}", soft_wrap=True)
     return 0

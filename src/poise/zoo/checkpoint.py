@@ -1,10 +1,10 @@
 """Official checkpoints: reading them safely, and their weights into our models."""
 
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 from zipfile import BadZipFile
 
 import torch
@@ -12,7 +12,9 @@ from torch import Tensor
 
 from poise.errors import CheckpointError
 from poise.models.topdown import TopDown
+from poise.zoo import mmpose
 from poise.zoo.find import build, family_of, releases
+from poise.zoo.likeness import looks_like
 
 COUNTER = "num_batches_tracked"
 """Of batch norm; checkpoints older than torch 0.4.1 have none, and nothing depends on it."""
@@ -133,32 +135,70 @@ def official_state(model: TopDown, name: str) -> dict[str, Tensor]:
     return state if family.order is None else {key: state[key] for key in sorted(state, key=family.order)}
 
 
-def import_release(name: str, state: Mapping[str, Any]) -> TopDown:
-    """The model of a name with the weights of an official checkpoint.
+@final
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """A model with the weights of a checkpoint, and what that was taken for, in words."""
+
+    model: TopDown
+    words: str
+
+
+def import_release(name: str, state: Mapping[str, Any], *, codec: str | None = None) -> TopDown:
+    """The model of a name with the weights of an official checkpoint, or of MMPose's.
 
     Args:
         name: Such as `hrnet_w32_coco_256x192`.
-        state: The official state dict; also with `module.` before its names, or under "state_dict" or "model".
+        state: The state dict; also with `module.` before its names, or under "state_dict" or "model".
+        codec: Another codec than that of the name, for weights that were trained with it (`UDPGaussian`).
 
     Raises:
-        UnknownName: No family has such a name.
-        CheckpointError: Weights are missing, unexpected or of another shape. Nothing is ignored but missing batch counters.
+        UnknownName: No family has such a name, or there is no such codec.
+        CheckpointError: Weights are missing, unexpected, of another shape or not finite. Nothing is ignored but missing batch
+            counters.
     """
+    return import_checkpoint(name, state, codec=codec).model
+
+
+def import_checkpoint(name: str, state: Mapping[str, Any], *, codec: str | None = None) -> Imported:
+    """As `import_release`, with what the checkpoint was taken for; MMPose's are told apart by the names of their weights."""
     family = family_of(name)
     if not family.keys:
         raise CheckpointError(f"{name!r} is a model of this project and has no official checkpoints; use poise.load")
-    model = build(name)
-    given = unwrap(state)
-    needed = official_state(model, name)
-    difference = compare(needed, given)
+    weights = unwrap(state)
+    _check_finite(weights)
+    if mmpose.is_mmpose(weights):
+        given = mmpose.originals(weights)
+        made = mmpose.made_for(name, given, codec=codec)
+        model, words = made.model, made.words
+        _fill(model, name, given, words="MMPose checkpoint")
+        model.card = replace(model.card, licence=mmpose.LICENCE, scores={}, notes=f"imported from {words}")
+        return Imported(model, words)
+    model = build(name, codec=codec)
+    _fill(model, name, weights, words="checkpoint")
+    return Imported(_with_card(model, name, weights), f"an official checkpoint of {name!r}")
+
+
+def _check_finite(weights: Mapping[str, Tensor]) -> None:
+    """Refuse weights of a run that had failed."""
+    spoiled = tuple(k for k, value in weights.items() if value.is_floating_point() and not bool(torch.isfinite(value).all()))
+    if spoiled:
+        raise CheckpointError(
+            f"{len(spoiled)} of the checkpoint's {len(weights)} weights hold NaN or infinite values ({_few(spoiled)}); the "
+            "run that saved it had failed, or the file is damaged: take an earlier one, or fetch it again"
+        )
+
+
+def _fill(model: TopDown, name: str, given: Mapping[str, Tensor], *, words: str) -> None:
+    """Load weights of official names; what does not fit exactly is refused."""
+    difference = compare(official_state(model, name), given)
     if difference:
-        raise CheckpointError(f"the checkpoint is not one of {name!r}; weights: {difference}")
-    _load(model, {family.ours(key): value for key, value in given.items()})
-    return _with_card(model, name, given)
-
-
-def _load(model: TopDown, weights: Iterable[tuple[str, Tensor]] | Mapping[str, Tensor]) -> None:
-    model.network.load_state_dict(dict(weights), strict=False)  # `compare` was strict; only counters may lack
+        other = looks_like(given, near=name)
+        hint = f"by the names and shapes of its weights it is one of {other!r}; weights: " if other else "weights: "
+        raise CheckpointError(f"the {words} is not one of {name!r}; {hint}{difference}")
+    family = family_of(name)
+    weights = {family.ours(key): value for key, value in given.items()}
+    model.network.load_state_dict(weights, strict=False)  # `compare` was strict; only counters may lack
     model.eval()
 
 

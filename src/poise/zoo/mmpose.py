@@ -1,0 +1,76 @@
+"""MMPose's checkpoints of Simple Baselines and HRNet: the originals' weights, under `backbone.` and a head's name.
+
+MMPose 0.x calls the head `keypoint_head`, 1.x `head`. Its networks read red, green, blue, Simple Baselines too; where one has
+three outputs a keypoint they are UDP's disks and offsets, with a radius of 0.0546875 of the map's height.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import final
+
+from torch import Tensor
+
+from poise.codecs.udp_offset import UDPOffset
+from poise.models.topdown import TopDown
+from poise.zoo.find import build
+
+BODY = "backbone."
+HEADS = ("keypoint_head.", "head.")
+LAYERS = ("deconv_layers.", "final_layer.")
+LAST = "final_layer.weight"
+RADIUS = 0.0546875
+LICENCE = (
+    "Apache-2.0 (code); the weights come from ImageNet and COCO or MPII images, whose own terms hold "
+    "(MPII: non-commercial research)"
+)
+
+
+def is_mmpose(weights: Mapping[str, Tensor]) -> bool:
+    """Whether weights are named as MMPose names them: a backbone, and a head with the layers of Simple Baselines or HRNet."""
+    return any(key.startswith(BODY) for key in weights) and any(_head(key) for key in weights)
+
+
+def originals(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same weights under the originals' names; what belongs to neither keeps its name."""
+    return {_head(key) or key.removeprefix(BODY): value for key, value in weights.items()}
+
+
+def _head(key: str) -> str:
+    """The original name of a weight of the head; empty for others."""
+    for head in HEADS:
+        layer = key.removeprefix(head)
+        if layer != key and layer.startswith(LAYERS):
+            return layer
+    return ""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A model for MMPose's weights, and what these were taken for."""
+
+    model: TopDown
+    words: str
+
+
+def made_for(name: str, weights: Mapping[str, Tensor], *, codec: str | None) -> Made:
+    """The model of a name as MMPose would build it, with random weights.
+
+    Args:
+        name: Of the model.
+        weights: Under the originals' names; the last layer's tells the codec.
+        codec: Another codec than that of the name, or than UDP's offsets where there are three outputs a keypoint.
+    """
+    model = build(name, codec=codec)
+    outputs = len(weights[LAST]) if LAST in weights else 0
+    words = f"an MMPose checkpoint of {name!r}"
+    if codec is None and outputs == 3 * len(model.skeleton):
+        model = build(name, codec=UDPOffset.__name__)
+        known = model.codec
+        radius = RADIUS * known.cells[0]
+        model.codec = UDPOffset(
+            known.size, known.cells, known.keypoints, radius=radius, everywhere=True, heat_blur=23, offset_blur=1
+        )
+        words += f" with {outputs} outputs: disks of {radius:g} cells and offsets, as UDP trains them"
+    model.preprocess = replace(model.preprocess, channels="rgb")
+    return Made(model, words)
