@@ -158,6 +158,13 @@ def test_networks_nobody_trained_on_imagenet_say_so(name):
         built(name, pretrained=True)
 
 
+def test_a_codec_asked_for_by_name_has_the_width_its_release_gives_it():
+    for size, gaussian in (("128x96", 1), ("256x192", 2), ("384x288", 3)):
+        name = f"poseresnet_18_coco_{size}"
+        assert built(name, codec="UDPGaussian").codec.sigma == gaussian
+        assert built(name, codec="Hourglass").codec.sigma == 1
+
+
 def test_hourglasses_take_another_skeleton():
     model = built("hourglass_2stack_b1_18j_64x64", skeleton=QUADRUPED)
     assert model.codec.keypoints == len(QUADRUPED)

@@ -60,7 +60,8 @@ def with_readout(network: Network, made: Architecture) -> Network:
 def named_codec(name: str, size: Size, cells: Size, *, keypoints: int) -> InstanceCodec:
     """A codec by the name of its class, its bumps as wide as the releases make them at this size.
 
-    A codec whose `sigma` is None by default finds the width by itself.
+    A codec whose `sigma` is by default another than the 2 cells of views of 256x192 keeps its own: None finds the width by itself,
+    and the hourglass' labels are 1 cell wide.
 
     Raises:
         UnknownName: There is no such codec.
@@ -68,8 +69,8 @@ def named_codec(name: str, size: Size, cells: Size, *, keypoints: int) -> Instan
     if name not in codec_types():
         raise unknown("codec", name, codec_types())
     kind = codec_types()[name]
-    in_cells = any(f.name == "sigma" and f.default is not None for f in fields(kind))
-    width: dict[str, Any] = {"sigma": usual_sigma(size)} if in_cells else {}
+    follows = any(f.name == "sigma" and f.default == usual_sigma((256, 192)) for f in fields(kind))
+    width: dict[str, Any] = {"sigma": usual_sigma(size)} if follows else {}
     return kind(size=size, cells=cells, keypoints=keypoints, **width)
 
 

@@ -22,7 +22,8 @@ from poise.zoo.imagenet import from_scratch
 from poise.zoo.release import Family, Release, Wish
 
 PAGE = "https://github.com/JitengMu/Learning-from-Synthetic-Animals"
-FOLDER = "https://www.cs.jhu.edu/~qiuwch/animal/"
+FOLDER = "https://www.cs.jhu.edu/~qiuwch/animal/checkpoint/synthetic_animal/horse.zip"
+FILE = "horse/horse_ccssl/synthetic_animal_sp.pth.tar"
 LICENCE = "none named by the animals' release; its network is that of pytorch-pose (GPL-3.0)"
 PYTORCH_POSE = "https://github.com/bearpaw/pytorch-pose"
 
@@ -140,7 +141,7 @@ FAMILY = Family(
     networks={"network": network},
     # Several animals' checkpoints share one network, so no score stands here; 16 and 17 joints are pytorch-pose's networks.
     releases=(
-        Release("hourglass_4stack_b1_18j_256x256", page=PAGE, folder=FOLDER, licence=LICENCE),
+        Release("hourglass_4stack_b1_18j_256x256", file=FILE, page=PAGE, folder=FOLDER, licence=LICENCE),
         *(
             Release(f"hourglass_{stacks}stack_b1_{joints}j_256x256", page=PYTORCH_POSE, licence="GPL-3.0 (code)")
             for joints in (16, 17)
