@@ -60,8 +60,8 @@ def with_readout(network: Network, made: Architecture) -> Network:
 def named_codec(name: str, size: Size, cells: Size, *, keypoints: int) -> InstanceCodec:
     """A codec by the name of its class, its bumps as wide as the releases make them at this size.
 
-    A codec whose `sigma` is by default another than the 2 cells of views of 256x192 keeps its own: None finds the width by itself,
-    and the hourglass' labels are 1 cell wide.
+    A codec whose `sigma` is by default another than the 2 cells of views of 256x192 keeps its own: None finds the width by
+    itself, and the hourglass' labels are 1 cell wide.
 
     Raises:
         UnknownName: There is no such codec.
