@@ -19,7 +19,15 @@ SIZES = {
 }
 TINY = [(1, 1), (1, 4), (3, 1), (2, 2), (5, 3)]
 FORMS = {
+    "Gaussian-unbiased": ("Gaussian", {"exact": True, "lattice": "cornered", "shift_flipped": False, "reading": "udp"}),
+    "Gaussian-compensated": ("Gaussian", {"compensate": True}),
+    "Dark-centre": ("Dark", {"reading": "centre"}),
+    "UDPOffset-mmpose": ("UDPOffset", {"radius": 3.5, "everywhere": True, "heat_blur": 23, "offset_blur": 1}),
     "Gaussian-unshifted": ("Gaussian", {"shift_flipped": False}),
+    "Hourglass-cauchy": ("Hourglass", {"label": "cauchy"}),
+    "Megvii-coarse": ("Megvii", {"kernel": 15, "weight": 0.25, "least_visible": 2, "others": "emptied"}),
+    "Megvii-cpn": ("Megvii", {"reading": "cpn", "blur": 21, "shifts": (0.25, 0.125)}),
+    "Megvii-mmpose": ("Megvii", {"kernel": 11, "level": "cell", "reading": "mmpose", "blur": 11}),
     "SimCC-paper": ("SimCC", {"sigma": 6.0, "normalize": True, "beta": None, "shift_flipped": False}),
     "SimCC-dark": ("SimCC", {"ratio": 1.5, "reading": "dark"}),
     "SimDR": ("SimCC", {"label": "one-hot", "smoothing": 0.1, "beta": None}),

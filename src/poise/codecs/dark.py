@@ -10,6 +10,7 @@ from torch import Tensor
 
 from poise.codecs.blur import blurred
 from poise.codecs.maps import MapCodec, bump, ruler
+from poise.codecs.readings import missed
 from poise.codecs.taylor import dark_gain, dark_step
 from poise.errors import InputError
 from poise.geometry import Grid
@@ -39,8 +40,8 @@ class Dark(MapCodec):
 
     @property
     def tolerance(self) -> float:
-        """A thousandth of a cell, away from the border."""
-        return 0.001 * self.grid.scale[0]
+        """A thousandth of a cell, away from the border; half a cell by a coarse reading."""
+        return missed(self.reading) * self.grid.scale[0]
 
     def centre(self, cells: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k 2"]:
         """The keypoint itself."""

@@ -44,6 +44,11 @@ def read(
             return centre_of_mass(maps, cells, reach=2)
 
 
+def missed(reading: Reading | None) -> float:
+    """How many cells off a position may be that is read from a bump exactly on its keypoint; None reads exactly."""
+    return 0.001 if reading in (None, "dark", "udp", "fit3", "fit5") else 0.5
+
+
 def check_reading(reading: str | None, known: tuple[str, ...] = get_args(Reading)) -> None:
     """Refuse a reading that is not among those known.
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from poise.codecs.blur import blurred, blurred_extremes
 from poise.codecs.maps import MapCodec, bump_on_keypoint, rounded
+from poise.codecs.readings import missed
 from poise.codecs.taylor import UDP_BLUR, risen, udp_step
 from poise.geometry import Grid
 
@@ -26,8 +27,8 @@ class UDPGaussian(MapCodec):
 
     @property
     def tolerance(self) -> float:
-        """A thousandth of a cell, away from the border."""
-        return 0.001 * max(self.grid.scale)
+        """A thousandth of a cell, away from the border; half a cell by a coarse reading."""
+        return missed(self.reading) * max(self.grid.scale)
 
     def centre(self, cells: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k 2"]:
         """The nearest cell."""

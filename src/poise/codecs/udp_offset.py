@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.maps import check_maps, ruler, weighted
-from poise.codecs.offsets import OffsetCodec, OffsetReading, parts
+from poise.codecs.offsets import OffsetCodec, OffsetReading, near_disks
 from poise.errors import InputError
 from poise.losses.dense import Distance, component_distance, disk_distance
 
@@ -37,11 +37,6 @@ class UDPOffset(OffsetCodec):
             raise InputError(f"UDPOffset needs a radius above 0 cells, found {self.radius}")
 
     @property
-    def tolerance(self) -> float:
-        """A twentieth of a cell: the blur of the vectors reaches over the edge of the disk."""
-        return 0.05 * max(self.grid.scale)
-
-    @property
     def reach(self) -> float:
         """Radius of the disk, cells."""
         return self.radius
@@ -63,10 +58,8 @@ class UDPOffset(OffsetCodec):
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b c h w"]:
         """1 and the vectors inside the disk, 0 outside."""
         disks = self.disks(xy, torch.ones(xy.shape[:2], dtype=torch.bool, device=xy.device))
-        cells = self.cells[0] * self.cells[1]
-        heat = disks.draw(disks.inside.float(), cells)
-        arrows = self._arrows(xy) if self.everywhere else [disks.draw(part, cells) for part in disks.arrows.unbind(-1)]
-        return torch.stack((heat, *arrows), dim=2).view(len(xy), self.channels, *self.cells)
+        heat, *arrows = (disks.draw(part) for part in (disks.inside.float(), *disks.arrows.unbind(-1)))
+        return torch.stack((heat, *(self._arrows(xy) if self.everywhere else arrows)), dim=2).flatten(1, 2)
 
     def loss(
         self, output: Float[Tensor, "b c h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
@@ -78,17 +71,16 @@ class UDPOffset(OffsetCodec):
         """
         check_maps(self, output)
         disks = self.disks(xy, visible > 0)
-        heat, *arrows = (part.flatten(2) for part in parts(output.float()).unbind(2))
-        near, *to = (part.gather(2, disks.index) for part in (heat, *arrows))
+        heat, near, to = near_disks(output.float(), disks)
         weight = weighted(visible > 0, self.joint_weights)
         lost = disk_distance(heat, near, disks.inside, weight, distance=self.distance)
-        off = component_distance(torch.stack(to, dim=-1), disks.arrows, disks.inside, distance=self.distance)
+        off = component_distance(to, disks.arrows, disks.inside, distance=self.distance)
         return self.mean(lost + off)
 
-    def _arrows(self, xy: Float[Tensor, "b k 2"]) -> list[Float[Tensor, "b k n"]]:
+    def _arrows(self, xy: Float[Tensor, "b k 2"]) -> list[Float[Tensor, "b k h w"]]:
         # From every cell, in radii.
         x, y = (self.grid.to_cells(xy) / self.radius).float().unbind(-1)
         height, width = self.cells
         dx, dy = x[..., None] - ruler(x, width) / self.radius, y[..., None] - ruler(y, height) / self.radius
         shape = (*x.shape, height, width)
-        return [dx[..., None, :].expand(shape).flatten(2), dy[..., :, None].expand(shape).flatten(2)]
+        return [dx[..., None, :].expand(shape), dy[..., :, None].expand(shape)]

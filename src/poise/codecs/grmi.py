@@ -1,0 +1,82 @@
+"""Disks and vectors to the keypoint, read by a vote of all cells (G-RMI, "in the wild", arXiv 1701.01779, section 3)."""
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from poise.codecs.maps import check_maps, weighted
+from poise.codecs.offsets import OffsetCodec, OffsetReading, near_disks
+from poise.errors import InputError
+from poise.losses.dense import disk_surprise, vector_huber
+
+CROP = (353, 257)
+"""Height and width of the paper's views, pixels."""
+
+SURE = 30.0
+"""The logit of a network without fault."""
+
+
+@final
+@dataclass(frozen=True)
+class GRMI(OffsetCodec):
+    """A disk around each keypoint, as logits; inside it the vectors to the keypoint, in cells; read by Hough voting.
+
+    Attributes:
+        radius: Of the disk, in pixels of a view of 353x257; it grows with the view.
+        disk_weight: Of the logistic loss of the disk.
+        vector_weight: Of Huber's loss of the vectors, which is quadratic below one cell.
+    """
+
+    radius: float = 25.0
+    disk_weight: float = 4.0
+    vector_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a disk without extent."""
+        super().__post_init__()
+        if not self.radius > 0:
+            raise InputError(f"GRMI needs a radius above 0 pixels, found {self.radius}")
+
+    @property
+    def reach(self) -> float:
+        """Radius of the disk, cells: by the sides' geometric mean, so that views of another aspect have disks too."""
+        return self.radius * math.sqrt(self.size[0] * self.size[1] / math.prod(CROP) / math.prod(self.grid.scale))
+
+    @property
+    def unit(self) -> float:
+        """Vectors are in cells."""
+        return 1.0
+
+    @property
+    def own_reading(self) -> OffsetReading:
+        """The place most cells point to (equation 2)."""
+        return "votes"
+
+    def believed(self, heat: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
+        """The probability of being inside the disk."""
+        return heat.sigmoid()
+
+    def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b c h w"]:
+        """Sure logits, and the vectors inside the disk; vectors are 0 outside."""
+        disks = self.disks(xy, torch.ones(xy.shape[:2], dtype=torch.bool, device=xy.device))
+        heat, dx, dy = (disks.draw(part) for part in (disks.inside.float(), *disks.arrows.unbind(-1)))
+        return torch.stack(((2 * heat - 1) * SURE, dx, dy), dim=2).flatten(1, 2)
+
+    def loss(
+        self, output: Float[Tensor, "b c h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
+    ) -> Float[Tensor, ""]:
+        """Logistic loss of the disks plus Huber's of the vectors inside, both summed over cells and divided by all of them.
+
+        Raises:
+            InputError: The output is not of this codec's size.
+        """
+        check_maps(self, output)
+        disks = self.disks(xy, visible > 0)
+        heat, near, to = near_disks(output.float(), disks)
+        lost = self.disk_weight * disk_surprise(heat, near, disks.inside)
+        lost = lost + self.vector_weight * vector_huber(to, disks.arrows, disks.inside)
+        return self.mean(lost * weighted(visible > 0, self.joint_weights))
