@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from poise import zoo
 from poise.codecs.udp import UDPGaussian
 from poise.errors import CheckpointError
 from poise.skeletons import COCO17, LSP14, QUADRUPED
@@ -53,3 +54,69 @@ def test_another_codec_with_one_map_per_keypoint_keeps_the_rows(start):
 def test_another_backbone_is_refused_with_the_reason(start):
     with pytest.raises(CheckpointError, match=r"another one; weights: .*backbone"):
         carry_head(start, poseresnet(34, size=SIZE))
+
+
+STEMS = ["poise_t_coco", "cpn_18_coco", "mspn_1stg_coco", "rsn_res18_coco", "hourglass_2stack_b1_17j", "lpn_50_gc_coco"]
+SHARED = [name for name in LSP14.keypoints if name in COCO17.keypoints]
+
+
+def randomised(model, *, seed):
+    """The model, something added to every weight: a fresh layer's zeros and ones would be alike by themselves."""
+    generator = torch.Generator().manual_seed(seed)
+    for value in model.network.state_dict().values():
+        if value.is_floating_point():
+            value += 0.01 * torch.rand(value.shape, generator=generator)
+    return model
+
+
+@pytest.mark.parametrize("codec", [None, "UDPOffset", "SimCC"])
+@pytest.mark.parametrize("stem", STEMS)
+def test_keypoints_both_know_are_answered_alike_at_every_answer_of_every_network(stem, codec):
+    source = randomised(zoo.build(f"{stem}_64x64", codec=codec), seed=0).eval()
+    target = randomised(zoo.build(f"{stem}_64x64", skeleton=LSP14, codec=codec), seed=1).eval()
+    carried = carry_head(source, target)
+    assert carried.kept == tuple(SHARED)
+    assert carried.layers == ()
+    if hasattr(target.network.head, "score_"):  # an hourglass sees the maps of the one before, also of keypoints not shared
+        silence(source, SHARED)
+        silence(target, SHARED)
+    images = torch.randn(1, 3, *SIZE, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        for before, after in zip(source.outputs(images), target.outputs(images), strict=True):
+            old, new = (out.unflatten(1, (len(model.skeleton), -1)) for out, model in ((before, source), (after, target)))
+            places = ([model.skeleton.index(name) for name in SHARED] for model in (source, target))
+            wanted, found = (maps[:, rows] for maps, rows in zip((old, new), places, strict=True))
+            assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-5 * float(wanted.abs().max()))
+
+
+def silence(model, names):
+    """Let later hourglasses not see the maps of other keypoints than these."""
+    width = model.codec.channels // model.codec.keypoints
+    seen = torch.tensor([name in names for name in model.skeleton.keypoints]).repeat_interleave(width)
+    with torch.no_grad():
+        for layer in model.network.head.score_:
+            layer.weight[:, ~seen] = 0
+
+
+def test_layers_that_read_vectors_start_anew_after_a_codec_of_maps():
+    start = zoo.build("poise_t_coco_64x64")
+    carried = carry_head(start, zoo.build("poise_t_coco_64x64", codec="SimCC"))
+    assert len(carried.kept) == 17
+    assert carried.layers == (
+        "readout.vectors.0.weight", "readout.vectors.0.bias", "readout.vectors.1.weight", "readout.vectors.1.bias",
+    )  # fmt: skip
+    assert len(carry_head(zoo.build("poise_t_coco_64x64", codec="SimCC"), start).kept) == 17
+
+
+def test_channels_that_mean_other_things_start_anew():
+    start = zoo.build("poise_t_coco_64x64", codec="UDPOffset")
+    assert carry_head(start, zoo.build("poise_t_coco_64x64", codec="GRMI")).kept == ()
+    assert carry_head(start, zoo.build("poise_t_coco_64x64")).kept == ()
+
+
+def test_a_stack_of_other_height_keeps_what_it_has_and_starts_the_rest_anew():
+    start = zoo.build("hourglass_1stack_b1_17j_64x64")
+    carried = carry_head(start, zoo.build("hourglass_2stack_b1_17j_64x64"))
+    assert carried.kept == ()
+    assert any(layer.startswith("head.hg.1.") for layer in carried.layers)
+    assert not any(layer.startswith("head.hg.0.") for layer in carried.layers)

@@ -38,7 +38,12 @@ class Head(nn.Module, ABC):
 
     Layers whose output channels are the codec's, told apart by keypoint, are called `final`, wherever in the head they are: the
     last layer of a plain head, the last of every answer of a head with several.
+
+    Attributes:
+        takes: Names of layers whose input channels are the codec's, in a head that reads its own earlier answers.
     """
+
+    takes: tuple[str, ...] = ()
 
     @abstractmethod
     def forward(self, features: list[Feature]) -> Feature | list[Feature]:

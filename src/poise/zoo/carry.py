@@ -1,18 +1,18 @@
 """A trained model as the start of another, for other keypoints: what fits is kept, by name."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import cast, final
 
 import torch
 from torch import Tensor
 
 from poise.errors import CheckpointError
 from poise.models.topdown import TopDown
+from poise.nn.base import Head
 from poise.zoo.checkpoint import compare
 
-HEAD = "head."
-FINAL = "final"
-"""The layers whose output channels are the codec's, in every head of the zoo (`nn.base.Head`)."""
+BACKBONE, READOUT = "backbone.", "readout."
+"""Beginnings of the names of weights; a readout's layers are shared by the keypoints (`nn.heads.readout`)."""
 
 
 @final
@@ -21,9 +21,9 @@ class Carried:
     """What a new model took over.
 
     Attributes:
-        kept: Keypoints whose rows of the last layer were copied.
+        kept: Keypoints whose rows were copied, in every layer that gives or takes their maps.
         new: Keypoints that start anew.
-        layers: Weights of the head, without the last layer, that start anew because they are of another shape.
+        layers: Weights beside those rows that start anew because they are of another shape.
     """
 
     kept: tuple[str, ...]
@@ -41,10 +41,11 @@ class Carried:
 
 
 def carry_head(start: TopDown, target: TopDown) -> Carried:
-    """Copy backbone, head and the last layer's rows of the keypoints both know into `target`, in place.
+    """Copy backbone, head and the rows of the keypoints both know into `target`, in place.
 
-    The rows are told apart by the keypoint's name, also where each has several channels. Where the codecs are of different
-    kinds, or the layer before the last is of another width, the last layer starts anew.
+    Rows of every layer that gives or takes maps of keypoints (`nn.base.Head`) are told apart by the keypoint's name, also where
+    each has several channels. Where the codecs are of different kinds, or what is before those layers is of another width,
+    they start anew. The layers that read vectors off maps are kept where they are of the same shape.
 
     Args:
         start: The trained model.
@@ -58,22 +59,24 @@ def carry_head(start: TopDown, target: TopDown) -> Carried:
     """
     given, needed = start.network.state_dict(), target.network.state_dict()
     _same_backbone(start, target, given, needed)
-    body = {k: v for k, v in needed.items() if not _is_final(k)}
-    fits = {k for k, v in body.items() if k in given and given[k].shape == v.shape}
-    kept = _rows(start, target) if body.keys() - fits == set() else {}
+    axes = {key: _axis(key, value, target) for key, value in needed.items()}
+    body = [key for key in needed if axes[key] is None]
+    fits = [key for key in body if key in given and given[key].shape == needed[key].shape]
+    anew = tuple(key for key in body if key not in set(fits))
+    rows = {key: axis for key, axis in axes.items() if axis is not None}
+    same_body = all(key.startswith(READOUT) for key in anew)
+    kept = _shared(start, target) if same_body and _alike(start, target, rows) else ()
     with torch.no_grad():
         for key in fits:
             needed[key].copy_(given[key])
-        _copy_rows(start, target, kept)
-    return Carried(
-        kept=tuple(kept),
-        new=tuple(name for name in target.skeleton.keypoints if name not in kept),
-        layers=tuple(k for k in body if k not in fits),
-    )
+        old, new = _channels(start, kept), _channels(target, kept)
+        for key, axis in rows.items() if kept else ():
+            _copy_rows(given[key], needed[key], axis, old, new)
+    return Carried(kept=kept, new=tuple(name for name in target.skeleton.keypoints if name not in kept), layers=anew)
 
 
 def _same_backbone(start: TopDown, target: TopDown, given: dict[str, Tensor], needed: dict[str, Tensor]) -> None:
-    trunks = [{k: v for k, v in state.items() if not k.startswith(HEAD)} for state in (needed, given)]
+    trunks = [{k: v for k, v in state.items() if k.startswith(BACKBONE)} for state in (needed, given)]
     difference = compare(*trunks)
     if difference:
         raise CheckpointError(
@@ -82,22 +85,31 @@ def _same_backbone(start: TopDown, target: TopDown, given: dict[str, Tensor], ne
         )
 
 
-def _is_final(key: str) -> bool:
-    return key.startswith(HEAD) and FINAL in key.split(".")
+def _axis(key: str, weight: Tensor, model: TopDown) -> int | None:
+    """Along which axis of a weight the keypoints stand; None if along none."""
+    head, parts = cast(Head, model.network.head), key.split(".")
+    if parts[0] != "head" or weight.ndim == 0:
+        return None
+    if "final" in parts:
+        return 0
+    return 1 if set(head.takes) & set(parts) and weight.ndim > 1 else None
 
 
-def _rows(start: TopDown, target: TopDown) -> dict[str, tuple[int, int]]:
-    """For keypoints of both: their places in the old and the new model; none where the last layers do not compare."""
+def _alike(start: TopDown, target: TopDown, rows: dict[str, int]) -> bool:
+    """Whether the layers with rows compare: codecs of one kind, or one map per keypoint in both; all else of one shape."""
     old, new = start.network.state_dict(), target.network.state_dict()
-    names = [k for k, v in new.items() if _is_final(k) and v.ndim]  # batch counters have no rows
-    alike = type(start.codec) is type(target.codec) or _width(start) == _width(target) == 1
-    if not names or not alike or any(k not in old or old[k].shape[1:] != new[k].shape[1:] for k in names):
-        return {}
-    return {
-        name: (start.skeleton.index(name), place)
-        for place, name in enumerate(target.skeleton.keypoints)
-        if name in start.skeleton.keypoints
-    }
+    codecs = _width(start) == _width(target) and (_width(start) == 1 or type(start.codec) is type(target.codec))
+    return codecs and all(k in old and _without(old[k], axis) == _without(new[k], axis) for k, axis in rows.items())
+
+
+def _without(weight: Tensor, axis: int) -> tuple[int, ...]:
+    """The shape of a weight but for one axis."""
+    return tuple(side for i, side in enumerate(weight.shape) if i != axis)
+
+
+def _shared(start: TopDown, target: TopDown) -> tuple[str, ...]:
+    """Keypoints of both, in the order of the new model."""
+    return tuple(name for name in target.skeleton.keypoints if name in start.skeleton.keypoints)
 
 
 def _width(model: TopDown) -> int:
@@ -105,9 +117,11 @@ def _width(model: TopDown) -> int:
     return model.codec.channels // model.codec.keypoints
 
 
-def _copy_rows(start: TopDown, target: TopDown, places: dict[str, tuple[int, int]]) -> None:
-    old, new = start.network.state_dict(), target.network.state_dict()
-    width = _width(target)
-    for key in [k for k, v in new.items() if _is_final(k) and v.ndim]:
-        for source, place in places.values():
-            new[key][place * width : (place + 1) * width] = old[key][source * width : (source + 1) * width]
+def _channels(model: TopDown, names: tuple[str, ...]) -> Tensor:
+    """Of the maps of some keypoints."""
+    first = torch.tensor([model.skeleton.index(name) for name in names])[:, None] * _width(model)
+    return (first + torch.arange(_width(model))).flatten()
+
+
+def _copy_rows(source: Tensor, target: Tensor, axis: int, old: Tensor, new: Tensor) -> None:
+    target.index_copy_(axis, new.to(target.device), source.index_select(axis, old.to(source.device)).to(target))

@@ -61,6 +61,8 @@ class HourglassHead(Head):
         InputError: No hourglass, or no block.
     """
 
+    takes = ("score_",)
+
     def __init__(self, features: int, outputs: int, *, stacks: int, blocks: int) -> None:
         super().__init__()
         if min(stacks, blocks) < 1:
