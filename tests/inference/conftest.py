@@ -12,7 +12,10 @@ from poise.models.topdown import Card, TopDown
 from poise.skeletons import Skeleton
 from poise.structures import Architecture, Preprocess
 
-SKELETON = Skeleton("dots", ("red", "green", "blue"), sigmas=(0.05, 0.05, 0.05), sigma_source="made up")
+STAY = (("red", "red"),)
+"""A mirror exchanges no colours."""
+
+SKELETON = Skeleton("dots", ("red", "green", "blue"), mirror=STAY, sigmas=(0.05, 0.05, 0.05), sigma_source="made up")
 
 
 class Looks(nn.Module):

@@ -1,10 +1,11 @@
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from poise.errors import ImageError, InputError
+from poise.errors import ImageError, InputError, SkeletonMismatch
 from poise.inference.people import Request, Setting, Skipped, find_people
 from poise.structures import Key
 
@@ -84,3 +85,8 @@ def test_settings_without_sense_are_refused(dots):
         Setting.of(dots.model(), batch=0)
     assert Setting.of(dots.model(flip_test=False)).flip is False
     assert Setting.of(dots.model(flip_test=False), flip=True).flip is True
+    colours = dots.model()
+    colours.skeleton = replace(dots.skeleton, mirror=())
+    with pytest.raises(SkeletonMismatch, match="has no mirror pairs"):
+        Setting.of(colours)
+    assert Setting.of(colours, flip=False).flip is False

@@ -1,18 +1,20 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from poise.codecs.udp import UDPGaussian
-from poise.errors import InputError
+from poise.errors import InputError, SkeletonMismatch
 from poise.models.topdown import Card, TopDown
-from poise.skeletons import COCO17
+from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Batch, Preprocess
 
 
-def model_of(keypoints: int = 17) -> TopDown:
+def model_of(keypoints: int = 17, skeleton: Skeleton = COCO17) -> TopDown:
     codec = UDPGaussian(size=(64, 48), cells=(16, 12), keypoints=keypoints)
     network = nn.Conv2d(3, keypoints, 4, stride=4)
-    return TopDown(network, codec, Preprocess(), COCO17, Card("tiny", Architecture("none:none")))
+    return TopDown(network, codec, Preprocess(), skeleton, Card("tiny", Architecture("none:none")))
 
 
 def batch_of(views: int = 3) -> Batch:
@@ -42,3 +44,17 @@ def test_the_flip_test_is_the_mean_of_both_views():
 def test_a_codec_for_other_keypoints_is_refused():
     with pytest.raises(InputError, match="16 keypoints"):
         model_of(keypoints=16)
+
+
+def test_the_flip_test_needs_to_know_what_a_mirror_exchanges():
+    ears = Skeleton("ears", ("one", "other"), sigmas=(0.1, 0.1))
+    images = batch_of().images
+    with pytest.raises(
+        SkeletonMismatch, match=r"skeleton 'ears' has no mirror pairs; give it some .* or turn the flip test off"
+    ):
+        model_of(2, ears).predict(images, flip=True)
+    assert model_of(2, ears).predict(images, flip=False).xy.shape == (3, 2, 2)
+    for pair in (("one", "other"), ("one", "one")):
+        assert model_of(2, replace(ears, mirror=(pair,))).predict(images, flip=True).xy.shape == (3, 2, 2)
+    nose = Skeleton("nose", ("nose",), sigmas=(0.1,))
+    assert model_of(1, nose).predict(images, flip=True).xy.shape == (3, 1, 2)

@@ -58,11 +58,14 @@ class Setting:
         Raises:
             UnknownName: No such device or precision.
             InputError: This machine has no such device, or a number is too small.
+            SkeletonMismatch: The flip test needs mirror pairs, and the skeleton has none.
         """
         if batch < 1 or workers < 0:
             raise InputError(f"a batch needs at least 1 view and workers cannot be below 0, found {batch} and {workers}")
         chosen = choose_device(device)
         use_flip = model.preprocess.flip_test if flip is None else flip
+        if use_flip:
+            model.check_flip()
         return cls(chosen, choose_precision(precision, chosen), use_flip, batch, workers)
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from poise.codecs.base import InstanceCodec
-from poise.errors import InputError
+from poise.errors import InputError, SkeletonMismatch
 from poise.skeletons import Skeleton
 from poise.structures import Architecture, Batch, Points, Preprocess
 
@@ -101,13 +101,31 @@ class TopDown(nn.Module):
             return self.codec.decode(output)
 
     def answer(self, images: Float[Tensor, "b 3 h w"], *, flip: bool) -> Float[Tensor, "b ..."]:
-        """What the codec reads, averaged with that for the mirrored views if `flip`."""
-        both: Tensor = self(torch.cat((images, images.flip(-1))) if flip else images)
+        """What the codec reads, averaged with that for the mirrored views if `flip`.
+
+        Raises:
+            SkeletonMismatch: The flip test is wanted and the skeleton does not say what a mirror exchanges.
+        """
         if not flip:
-            return both
+            straight: Tensor = self(images)
+            return straight
+        self.check_flip()
+        both: Tensor = self(torch.cat((images, images.flip(-1))))
         straight, mirrored = both.chunk(2)
-        back: Tensor = self.codec.unflip(mirrored, self.skeleton.flip.to(both.device))
-        return (straight + back) / 2
+        return (straight + self.codec.unflip(mirrored, self.skeleton.flip.to(both.device))) / 2
+
+    def check_flip(self) -> None:
+        """Refuse the flip test where nobody has said which keypoints a mirror exchanges.
+
+        Raises:
+            SkeletonMismatch: Several keypoints, and no pair of them.
+        """
+        if len(self.skeleton) > 1 and not self.skeleton.mirror:
+            raise SkeletonMismatch(
+                "the flip test averages with the mirrored view and must know which keypoints a mirror exchanges, but skeleton "
+                f"{self.skeleton.name!r} has no mirror pairs; give it some (`mirror`, or names with left_ and right_ in a COCO "
+                "file; a keypoint paired with itself if none is exchanged), or turn the flip test off (--no-flip, flip=False)"
+            )
 
     def predict(self, images: Float[Tensor, "b 3 h w"], *, flip: bool) -> Points:
         """Keypoints in pixels of the views, with the flip test if `flip`."""

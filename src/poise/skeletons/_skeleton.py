@@ -22,7 +22,8 @@ class Skeleton:
         name: Of the skeleton.
         keypoints: Their names, in the order of every tensor.
         bones: Pairs to draw a line between.
-        mirror: Pairs (left, right) that a mirror exchanges; the others stay.
+        mirror: Pairs (left, right) that a mirror exchanges; the others stay. Where none is exchanged a pair of a keypoint with
+            itself says so; without any pair nothing is known, and there is no flip test (`TopDown.check_flip`).
         sigmas: Of OKS, one per keypoint: the deviation of repeated annotations over the object's scale.
         upper: The upper body, for half-body augmentation.
         sigma_source: Where the sigmas are from, for reports.
@@ -53,9 +54,9 @@ class Skeleton:
                 f"skeleton {self.name!r}: bones, mirror pairs or upper body name {sorted(unknown)}, "
                 f"which are not among its {len(self.keypoints)} keypoints"
             )
-        mirrored = [n for pair in self.mirror for n in pair]
+        mirrored = [n for pair in self.mirror for n in set(pair)]
         if len(set(mirrored)) != len(mirrored):
-            raise SkeletonMismatch(f"skeleton {self.name!r}: a keypoint stands in two mirror pairs, or is its own partner")
+            raise SkeletonMismatch(f"skeleton {self.name!r}: a keypoint stands in two mirror pairs")
         if len(self.sigmas) != len(self.keypoints):
             raise SkeletonMismatch(
                 f"skeleton {self.name!r} has {len(self.sigmas)} sigmas for {len(self.keypoints)} keypoints; one each is needed"

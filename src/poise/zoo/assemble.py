@@ -38,7 +38,7 @@ def assemble(
         network: What it made; its initial weights stay.
         codec: Reads the network's last answer.
         cut: How views are cut and normalised.
-        skeleton: The keypoints.
+        skeleton: The keypoints; without mirror pairs the model is tested without mirrored views, unless it is told to.
         deep: Codecs of the earlier answers; a codec that reads vectors has none, for the network then gives only the last.
 
     Raises:
@@ -47,6 +47,7 @@ def assemble(
     whole = replace(made, cells=codec.cells, vectors=codec.vectors) if codec.vectors else made
     built = with_readout(network, whole)
     card = Card(name, whole, licence="of whoever trains it")
+    cut = cut if skeleton.mirror else replace(cut, flip_test=False)
     return TopDown(built, codec, cut, skeleton, card, deep=() if codec.vectors else deep)
 
 
