@@ -132,3 +132,29 @@ def test_help_lists_the_recipes_and_each_shows_its_flags(capsys):
 def test_without_a_recipe_there_must_be_a_run(capsys):
     assert main(["train", "--epochs", "3"]) == 1
     assert "wants a recipe" in capsys.readouterr().err
+
+
+def test_stages_are_one_command_and_go_on_with_resume(drawn, tmp_path, capsys):
+    out = tmp_path / "staged"
+    assert main(words(drawn, "--out", out, "--stages", 2, "--epochs", 1)) == 0
+    text = capsys.readouterr().out
+    assert "own, stage 1: poise_t" in text
+    assert "stage 1 of 0 to 1 is done: pck@0.1" in text
+    assert load(out / "model.safetensors").codec.size == (64, 64)
+    assert json.loads((out / "settings.json").read_text())["stages"] == 2
+    assert main(["train", "--resume", str(out)]) == 0
+    assert "2 of 2 stages are done" in capsys.readouterr().out
+    assert main(["train", "--resume", str(out / "stage1")]) == 1
+    assert "is a stage of the run in" in capsys.readouterr().err
+
+
+def test_codec_and_dropping_are_flags(drawn, tmp_path, capsys):
+    more = ["--codec", "UDPOffset", "--codec-set", "ohkm=8", "radius=3", "--drop", "hide-and-seek", "--steps", 2]
+    assert main(words(drawn, "--out", tmp_path / "dropped", *more)) == 0
+    settings = [json.loads((tmp_path / "dropped" / f"stage{i}" / "settings.json").read_text()) for i in (0, 1)]
+    assert settings[0]["augmentation"]["drop"] is None
+    assert settings[1]["augmentation"]["drop"]["name"] == "hide_and_seek"
+    codec = load(tmp_path / "dropped" / "model.safetensors").codec
+    assert (type(codec).__name__, codec.ohkm, codec.radius) == ("UDPOffset", 8, 3.0)
+    assert main(words(drawn, "--out", tmp_path / "wrong", "--codec", "UDPOfset")) == 1
+    assert "did you mean 'UDPOffset'" in capsys.readouterr().err

@@ -1,4 +1,6 @@
-"""A small COCO-style folder of drawn people."""
+"""Small COCO-style folders of drawn people."""
+
+import json
 
 import pytest
 
@@ -11,3 +13,14 @@ def drawn(tmp_path_factory):
     folder = tmp_path_factory.mktemp("drawn")
     write_coco(FigureDataset(12, size=(96, 96)), folder)
     return folder
+
+
+@pytest.fixture
+def coco(drawn, tmp_path):
+    """A folder laid out as COCO's archives unpack."""
+    (tmp_path / "annotations").mkdir()
+    document = json.loads((drawn / "annotations.json").read_text())
+    for part in ("train2017", "val2017"):
+        (tmp_path / "annotations" / f"person_keypoints_{part}.json").write_text(json.dumps(document))
+        (tmp_path / part).symlink_to(drawn / "images")
+    return tmp_path

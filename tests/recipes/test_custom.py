@@ -1,8 +1,9 @@
 import json
+from dataclasses import replace
 
 import pytest
 
-from poise.errors import InputError
+from poise.errors import InputError, UnknownName
 from poise.recipes.custom import own
 
 
@@ -57,3 +58,61 @@ def test_folders_must_match_files(drawn):
 def test_a_share_that_empties_a_part_is_refused(drawn):
     with pytest.raises(InputError, match="leaves one part empty"):
         own(annotations=[drawn / "annotations.json"], images=[drawn / "images"], val_share=0.01)
+
+
+def files(drawn):
+    return {"annotations": [drawn / "annotations.json"], "images": [drawn / "images"]}
+
+
+def test_any_network_takes_any_codec_and_information_is_dropped_in_a_second_stage(drawn):
+    recipe = own(**files(drawn), model="hrnet_w32_coco_64x64", codec="UDPOffset", drop="cutout", epochs=10)
+    assert type(recipe.model.codec).__name__ == "UDPOffset"
+    assert recipe.model.preprocess.crop == "udp"
+    (later,) = recipe.then
+    assert (recipe.epochs, later.epochs) == (5, 5)
+    assert recipe.augmentation.drop is None
+    assert later.augmentation.drop.name == "cutout"
+    assert replace(later.augmentation, drop=None) == recipe.augmentation
+
+
+def test_information_may_be_dropped_from_the_start_or_late(drawn):
+    small = files(drawn) | {"model": "poise_t", "size": (64, 64), "epochs": 10}
+    recipe = own(**small, drop="grid-mask", drop_from=0.0)
+    assert (recipe.epochs, recipe.then, recipe.augmentation.drop.name) == (10, (), "grid_mask")
+    recipe = own(**small, drop="hide-and-seek", drop_from=0.8)
+    assert (recipe.epochs, recipe.then[0].epochs, recipe.then[0].augmentation.drop.name) == (8, 2, "hide_and_seek")
+    for share in (1.0, -0.5, 0.01):
+        with pytest.raises(InputError, match="leaves a stage without epochs"):
+            own(**small, drop="random-erasing", drop_from=share)
+
+
+def test_our_own_networks_take_any_codec_and_keep_their_name(drawn):
+    recipe = own(**files(drawn), model="poise_t", size=(64, 96), codec="SimCC")
+    assert (type(recipe.model.codec).__name__, recipe.model.codec.size) == ("SimCC", (64, 96))
+    assert recipe.model.card.name == "poise_t"
+
+
+def test_fields_of_a_codec_are_set_by_words(drawn):
+    small = files(drawn) | {"model": "poise_t", "size": (64, 64)}
+    codec = own(**small, codec="Dark", codec_set=["ohkm=8", "sigma=3"]).model.codec
+    assert (codec.ohkm, codec.sigma) == (8, 3.0)
+    weights = "joint_weights=(" + "1," * 16 + "2.5)"
+    assert own(**small, codec_set=[weights]).model.codec.joint_weights == (*[1.0] * 16, 2.5)
+    with pytest.raises(InputError, match="name=value"):
+        own(**small, codec_set=["ohkm"])
+    with pytest.raises(UnknownName, match="did you mean 'ohkm'"):
+        own(**small, codec_set=["okhm=8"])
+    with pytest.raises(InputError, match="1 to 17"):
+        own(**small, codec_set=["ohkm=40"])
+    with pytest.raises(InputError, match="another network"):
+        own(**small, codec="SimCC", codec_set=["ratio=3"])
+
+
+def test_answers_alike_are_set_together(drawn):
+    model = own(**files(drawn), model="hourglass_2stack_b1_17j_64x64", codec_set=["sigma=2.0"]).model
+    assert [codec.sigma for codec in (*model.deep, model.codec)] == [2.0, 2.0]
+
+
+def test_a_codec_nobody_knows_names_the_nearest(drawn):
+    with pytest.raises(UnknownName, match="did you mean 'UDPOffset'"):
+        own(**files(drawn), model="poise_t", codec="UDPOfset")

@@ -1,10 +1,36 @@
-"""COCO as it is unpacked from its official archives, for recipes."""
+"""COCO as it is unpacked from its official archives, for recipes, and what several papers' runs on it share."""
 
 from pathlib import Path
 
+from poise.codecs.base import InstanceCodec
 from poise.data.coco import CocoDataset
+from poise.dims import Size
 from poise.errors import ReadError
+from poise.models.topdown import TopDown
+from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.skeletons import COCO17
+from poise.transforms.jitter import Augmentation
+from poise.zoo.assemble import named_codec
+
+AP = "coco-val2017/AP"
+"""Of an expected score: boxes of a detector, flip test."""
+
+STRIDE = 4
+
+BASELINE_VIEWS = Augmentation(scale=0.3, rotation=40.0)
+"""Views of Simple Baselines (arXiv 1804.06208) on COCO."""
+
+HRNET_VIEWS = Augmentation(scale=0.35, rotation=45.0, half_body=0.3, half_body_joints=8)
+"""Views of HRNet (arXiv 1902.09212) on COCO."""
+
+BASELINE_STEPS = Schedule("steps", milestones=(90, 120))
+"""Of 140 epochs."""
+
+HRNET_STEPS = Schedule("steps", milestones=(170, 200))
+"""Of 210 epochs."""
+
+MMPOSE_STEPS = Schedule("steps", milestones=(170, 200), warmup_steps=500, warmup_start=0.001)
+"""MMPose's for nearly everything, of 210 epochs."""
 
 
 def keypoints2017(data: Path, part: str) -> CocoDataset:
@@ -24,3 +50,69 @@ def keypoints2017(data: Path, part: str) -> CocoDataset:
             f"{data} holds no images of COCO {part}; expected {part}, images/{part}, {part}.zip or images/{part}.zip there"
         )
     return CocoDataset(data / "annotations" / f"person_keypoints_{part}.json", found, skeleton=COCO17)
+
+
+def on_coco(
+    name: str,
+    model: TopDown,
+    data: Path,
+    *,
+    epochs: int,
+    batch: int,
+    augmentation: Augmentation,
+    schedule: Schedule,
+    optimizer: Optimizer | None = None,
+    select: bool = False,
+    score: float | None = None,
+    notes: str = "",
+) -> Recipe:
+    """A run on COCO's people; Adam at 1e-3 by default.
+
+    Args:
+        name: Of the recipe.
+        model: Its weights are the run's first.
+        data: Folder of COCO 2017.
+        epochs: Passes through the people.
+        batch: People per step.
+        augmentation: Chances of a view.
+        schedule: Of the learning rate.
+        optimizer: Which rule moves the weights.
+        select: Leave out people whose keypoints lie off the middle of their box.
+        score: AP to expect; None where none was published.
+        notes: In words.
+    """
+    return Recipe(
+        name=name,
+        model=model,
+        train=keypoints2017(data, "train2017"),
+        val=keypoints2017(data, "val2017"),
+        epochs=epochs,
+        batch=batch,
+        augmentation=augmentation,
+        optimizer=optimizer or Optimizer("adam", rate=1e-3),
+        schedule=schedule,
+        best="AP",
+        select=select,
+        expected={} if score is None else {AP: score},
+        notes=notes,
+    )
+
+
+def codec_for(name: str | None, size: Size) -> InstanceCodec | None:
+    """A codec of COCO's keypoints by its name, for maps of a quarter of the views; None for the paper's own.
+
+    Raises:
+        UnknownName: There is no such codec.
+    """
+    if name is None:
+        return None
+    return named_codec(name, size, (size[0] // STRIDE, size[1] // STRIDE), keypoints=len(COCO17))
+
+
+def epochs_of(iterations: int, *, people: int, batch: int) -> int:
+    """Passes through the people that make so many steps: MSPN's schedules are said in steps.
+
+    >>> epochs_of(96000, people=149813, batch=256)
+    164
+    """
+    return max(1, round(iterations * batch / people))

@@ -1,6 +1,7 @@
 """Runs on a user's own COCO-style keypoint files."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from poise.data.base import Dataset
@@ -10,10 +11,12 @@ from poise.data.part import hold_out
 from poise.errors import InputError
 from poise.models.topdown import TopDown
 from poise.recipes.base import Optimizer, Recipe, Schedule
+from poise.recipes.dropping import Dropping, dropping
+from poise.recipes.fields import set_codec
 from poise.skeletons import Skeleton, union
 from poise.transforms.jitter import Augmentation
 from poise.zoo.find import build
-from poise.zoo.plain import WIDTHS, plain
+from poise.zoo.plain import WIDTHS
 
 
 def own(
@@ -37,12 +40,20 @@ def own(
     rotation: float = 40.0,
     colour: float = 0.2,
     half_body: float = 0.0,
+    codec: str | None = None,
+    codec_set: list[str] | None = None,
+    drop: Dropping | None = None,
+    drop_from: float = 0.5,
 ) -> Recipe:
     """Train on one or several COCO-style keypoint files, with any keypoints; several are joined by keypoint name.
 
     For example:
 
         poise train own --annotations mine.json --images photos --minutes 60 --out runs/mine
+
+    Any network takes any codec and any way to drop information:
+
+        poise train own --annotations mine.json --images photos --model hrnet_w32_coco_256x192 --codec UDPOffset --drop cutout
 
     A cosine over the epochs, or over --minutes where they are given and end earlier. Score and time depend on the data;
     docs/results.md has those of real people on two CPU cores.
@@ -67,9 +78,14 @@ def own(
         rotation: Augmentation: degrees, one deviation.
         colour: Augmentation: relative change.
         half_body: Augmentation: probability of half a body.
+        codec: Another codec than the model's, by the name of its class, such as `UDPOffset`, `Dark` or `SimCC`.
+        codec_set: Fields of the codec, such as `ohkm=8` or `sigma=3`.
+        drop: Drop information from views (AID, arXiv 2008.07139), in a second stage from the best weights of a plain one.
+        drop_from: Share of the epochs that are plain; 0 drops from the start, in one stage.
 
     Raises:
-        InputError: Numbers of files and folders differ.
+        InputError: Numbers of files and folders differ, or a field or share that cannot be.
+        UnknownName: There is no such model or codec.
     """
     whole = joined(annotations, images)
     train, val = hold_out(whole, share=val_share, seed=split_seed) if val_annotations is None else (whole, None)
@@ -78,9 +94,11 @@ def own(
     else:
         assert val is not None
         val_set = val
-    return Recipe(
+    made = start_model(model, size=size, skeleton=whole.skeleton, pretrained=pretrained, codec=codec)
+    set_codec(made, codec_set or ())
+    recipe = Recipe(
         name="own",
-        model=start_model(model, size=size, skeleton=whole.skeleton, pretrained=pretrained),
+        model=made,
         train=train,
         val=val_set,
         epochs=epochs,
@@ -93,6 +111,7 @@ def own(
         freeze_epochs=freeze_epochs,
         notes=f"keypoints of {whole.skeleton.name}; OKS sigmas: {whole.skeleton.sigma_source}",
     )
+    return recipe if drop is None else dropping(recipe, drop, plain=drop_from)
 
 
 def joined(annotations: Sequence[Path], images: Sequence[Path], *, skeleton: Skeleton | None = None) -> Dataset:
@@ -117,9 +136,14 @@ def joined(annotations: Sequence[Path], images: Sequence[Path], *, skeleton: Ske
     return Joined(parts, skeleton=skeleton or union([p.skeleton for p in parts]))
 
 
-def start_model(name: str, *, size: tuple[int, int], skeleton: Skeleton, pretrained: bool = False) -> TopDown:
+def start_model(
+    name: str, *, size: tuple[int, int], skeleton: Skeleton, pretrained: bool = False, codec: str | None = None
+) -> TopDown:
     """A model of the zoo for a skeleton; our own by their short name and a size."""
     width = name.removeprefix("poise_")
     if name.startswith("poise_") and width in WIDTHS:
-        return plain(width, skeleton=skeleton, size=size)
-    return build(name, skeleton=skeleton, pretrained=pretrained)
+        shape = f"{size[0]}x{size[1]}"
+        made = build(f"{name}_coco_{shape}", skeleton=skeleton, codec=codec)
+        made.card = replace(made.card, name=name)
+        return made
+    return build(name, skeleton=skeleton, pretrained=pretrained, codec=codec)

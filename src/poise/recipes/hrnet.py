@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from poise.recipes.base import Optimizer, Recipe, Schedule
-from poise.recipes.coco import keypoints2017
-from poise.transforms.jitter import Augmentation
+from poise.recipes.base import Recipe
+from poise.recipes.coco import HRNET_STEPS, HRNET_VIEWS, codec_for, on_coco
 from poise.zoo.hrnet import hrnet as build
 
 AP = {(32, (256, 192)): 0.744, (32, (384, 288)): 0.758, (48, (256, 192)): 0.751, (48, (384, 288)): 0.763}
@@ -19,6 +18,7 @@ def hrnet(
     size: tuple[int, int] = (256, 192),
     pretrained: bool = True,
     select: bool = False,
+    codec: str | None = None,
 ) -> Recipe:
     """HRNet on COCO: 210 epochs of Adam, half bodies among the views.
 
@@ -36,20 +36,18 @@ def hrnet(
         size: Height and width of the views.
         pretrained: Start the backbone from ImageNet weights, as the authors did.
         select: Leave out people whose keypoints lie off the middle of their box; off in the release's settings.
+        codec: Another codec than the paper's, by the name of its class (`UDPOffset`).
     """
     batch = 4 * (24 if (width, size[0]) == (48, 384) else 32)
-    return Recipe(
-        name="hrnet",
-        model=build(width, size=size, pretrained=pretrained),
-        train=keypoints2017(data, "train2017"),
-        val=keypoints2017(data, "val2017"),
+    return on_coco(
+        "hrnet",
+        build(width, size=size, codec=codec_for(codec, size), pretrained=pretrained),
+        data,
         epochs=210,
         batch=batch,
-        augmentation=Augmentation(scale=0.35, rotation=45.0, half_body=0.3, half_body_joints=8),
-        optimizer=Optimizer("adam", rate=1e-3),  # the release's weight decay reaches SGD only
-        schedule=Schedule("steps", milestones=(170, 200)),
-        best="AP",
+        augmentation=HRNET_VIEWS,
+        schedule=HRNET_STEPS,  # Adam; the release's weight decay reaches SGD only
         select=select,
-        expected={"coco-val2017/AP": AP[width, size]} if (width, size) in AP else {},
+        score=AP.get((width, size)) if codec is None else None,
         notes=f"4 GPUs of {batch // 4} people each in the release",
     )

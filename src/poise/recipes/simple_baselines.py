@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from poise.recipes.base import Optimizer, Recipe, Schedule
-from poise.recipes.coco import keypoints2017
-from poise.transforms.jitter import Augmentation
+from poise.recipes.base import Recipe
+from poise.recipes.coco import BASELINE_STEPS, BASELINE_VIEWS, codec_for, on_coco
 from poise.zoo.simple_baselines import poseresnet
 
 AP = {
@@ -25,6 +24,7 @@ def simple_baseline(
     depth: Literal[18, 34, 50, 101, 152] = 50,
     size: tuple[int, int] = (256, 192),
     pretrained: bool = True,
+    codec: str | None = None,
 ) -> Recipe:
     """A ResNet and three transposed convolutions on COCO: 140 epochs of Adam.
 
@@ -41,19 +41,16 @@ def simple_baseline(
         depth: Of the ResNet.
         size: Height and width of the views.
         pretrained: Start the backbone from ImageNet weights, as the authors did.
+        codec: Another codec than the paper's, by the name of its class (`Dark`).
     """
-    expected = {"coco-val2017/AP": AP[depth, size]} if (depth, size) in AP else {}
-    return Recipe(
-        name="simple_baseline",
-        model=poseresnet(depth, size=size, pretrained=pretrained),
-        train=keypoints2017(data, "train2017"),
-        val=keypoints2017(data, "val2017"),
+    return on_coco(
+        "simple_baseline",
+        poseresnet(depth, size=size, codec=codec_for(codec, size), pretrained=pretrained),
+        data,
         epochs=140,
         batch=128,
-        augmentation=Augmentation(scale=0.3, rotation=40.0),
-        optimizer=Optimizer("adam", rate=1e-3),  # the release's weight decay reaches SGD only
-        schedule=Schedule("steps", milestones=(90, 120)),
-        best="AP",
-        expected=expected,
+        augmentation=BASELINE_VIEWS,
+        schedule=BASELINE_STEPS,  # Adam; the release's weight decay reaches SGD only
+        score=AP.get((depth, size)) if codec is None else None,
         notes="4 GPUs of 32 people each in the release",
     )

@@ -1,0 +1,40 @@
+"""How recipes drop information from views (AID, arXiv 2008.07139)."""
+
+from dataclasses import replace
+from typing import Literal
+
+from poise.errors import InputError
+from poise.recipes.base import Recipe
+from poise.transforms.drop import drop_by_name
+from poise.transforms.jitter import Augmentation
+
+Dropping = Literal["cutout", "random-erasing", "hide-and-seek", "grid-mask"]
+"""As the flags of recipes call the ways to drop."""
+
+
+def dropped(views: Augmentation, drop: Dropping) -> Augmentation:
+    """The same views, with information dropped."""
+    return replace(views, drop=drop_by_name(drop.replace("-", "_")))
+
+
+def dropping(recipe: Recipe, drop: Dropping, *, plain: float) -> Recipe:
+    """The recipe in two stages: a share of its epochs as they are, the rest with information dropped.
+
+    Args:
+        recipe: Of one stage.
+        drop: How.
+        plain: Share of the epochs without dropping; 0 for one stage that drops from the start.
+
+    Raises:
+        InputError: A share outside 0 to below 1, or a stage without epochs.
+    """
+    later = replace(recipe, augmentation=dropped(recipe.augmentation or Augmentation(), drop))
+    if plain == 0:
+        return later
+    first = round(plain * recipe.epochs)
+    if not 0 < first < recipe.epochs:
+        raise InputError(
+            f"dropping from {plain:g} of {recipe.epochs} epochs on leaves a stage without epochs; give a share from 0 to below "
+            "1, or more epochs"
+        )
+    return replace(recipe, epochs=first, then=(replace(later, epochs=recipe.epochs - first),))

@@ -1,0 +1,103 @@
+"""Every recipe is built and its first batch encoded; a small one of each family trains and is checked on drawn people."""
+
+import inspect
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from rich.console import Console
+
+from poise.data.part import Part
+from poise.recipes.find import recipes
+from poise.training.checkpoint import AtomicIO
+from poise.training.data import Views, collate
+from poise.training.fit import fit
+from poise.transforms.cut import Cutter
+
+SIZE = (64, 64)
+SMALL = {
+    "simple_baseline": {"depth": 18},
+    "hrnet": {"width": 32},
+    "lpn": {"depth": 50},
+    "cpn": {"depth": 50},
+    "mspn": {"network_stages": 1},
+    "rsn": {"kind": "res18"},
+    "hourglass": {"stacks": 2},
+    "dark": {"network": "poseresnet_18"},
+    "udp": {"network": "poseresnet18"},
+    "udp_aid": {"width": 18},
+    "grmi": {"network": "poseresnet_18"},
+    "simcc": {"network": "poseresnet_18"},
+    "regression": {"depth": 18},
+    "integral": {"depth": 18},
+    "own": {"model": "poise_t", "epochs": 2},
+    "demo": {"people": 4, "checked": 4, "epochs": 1},
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def small(name, coco, drawn, **more):
+    """The recipe with the smallest network it has, on views of 64x64."""
+    flags = SMALL[name] | {"size": SIZE} | more
+    takes = inspect.signature(recipes()[name]).parameters
+    flags |= {"pretrained": False} if "pretrained" in takes else {}
+    flags |= {"data": coco} if "data" in takes else {}
+    flags |= {"annotations": [drawn / "annotations.json"], "images": [drawn / "images"]} if "annotations" in takes else {}
+    return recipes()[name](**flags)
+
+
+def first_batch(recipe, count=2):
+    cutter = Cutter(recipe.model.codec.size, recipe.model.preprocess, recipe.model.skeleton, recipe.augmentation)
+    views = Views(recipe.train, cutter, seed=0, select=recipe.select)
+    return collate([views[(0, row)] for row in range(count)]).batch
+
+
+def test_no_recipe_is_forgotten_here():
+    assert set(SMALL) == set(recipes())
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_the_first_batch_of_every_recipe_is_encoded_and_has_a_loss(name, coco, drawn):
+    recipe = small(name, coco, drawn)
+    model, batch = recipe.model, first_batch(recipe)
+    codecs, outputs = (*model.deep, model.codec), model.outputs(batch.images)
+    for codec, output in zip(codecs, outputs, strict=True):
+        assert codec.encode(batch.xy).shape == output.shape
+        assert codec.picture(output).shape[:2] == batch.visible.shape
+    loss = model.compare(outputs, batch)
+    loss.backward()
+    assert math.isfinite(loss.item())
+    assert loss.item() > 0
+    assert any(float(p.grad.abs().sum()) > 0 for p in model.network.parameters() if p.grad is not None)
+
+
+def test_networks_begin_with_all_their_losses_taken(coco, drawn):
+    count = {name: 1 + len(small(name, coco, drawn).model.deep) for name in ("cpn", "mspn", "rsn", "hourglass", "lpn")}
+    assert count == {"cpn": 5, "mspn": 4, "rsn": 4, "hourglass": 2, "lpn": 1}
+
+
+@pytest.mark.parametrize(
+    "name", ["lpn", "cpn", "mspn", "rsn", "hourglass", "dark", "udp", "udp_aid", "grmi", "simcc", "regression", "integral"]
+)
+def test_a_small_recipe_of_each_family_learns_two_steps_and_is_checked(name, coco, drawn, tmp_path, monkeypatch):
+    monkeypatch.setattr(AtomicIO, "save_checkpoint", lambda *args, **kwargs: None)  # states are large, and not the matter here
+    recipe = small(name, coco, drawn)
+    few = Part(recipe.val, range(4))
+    later = tuple(replace(stage, epochs=1, train=few, val=few) for stage in recipe.then)
+    recipe = replace(recipe, epochs=1, train=few, val=few, then=later)
+    before = [p.detach().clone() for p in recipe.model.network.parameters()]
+    quiet = Console(quiet=True)
+    result = fit(recipe, out=tmp_path, batch=2, device="cpu", precision="fp32", workers=0, steps=4, console=quiet)
+    assert sorted(result.metrics) == ["AP", "loss", "pck@0.1"]
+    assert all(math.isfinite(value) for value in result.metrics.values())
+    assert result.history[0]["step"] >= 2
+    assert any(not torch.equal(a, b) for a, b in zip(before, result.model.network.parameters(), strict=True))
+    assert len(result.stages) == (2 if name == "udp_aid" else 0)
