@@ -21,7 +21,7 @@ from poise.inference.people import Request, Setting, find_people
 from poise.models.topdown import TopDown
 from poise.recipes.demo import DRAWN
 from poise.structures import Sample
-from poise.training.fit import RunResult
+from poise.training.result import RunResult
 from poise.transforms.cut import Cutter
 from poise.transforms.render import denormalise
 from poise.viz.draw import AnyPixels, beside, draw_people, titled

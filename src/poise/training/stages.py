@@ -185,9 +185,11 @@ def _table(done: Sequence[Done], *, best: str) -> Table:
 
 def _result(recipe: Recipe, folder: Path, done: Sequence[Done]) -> RunResult:
     scores = [stage.scores for stage in done]
-    metrics = dict(scores[best_stage(scores, best=recipe.best)])
+    chosen = best_stage(scores, best=recipe.best)
+    metrics = dict(scores[chosen])
     model = recipe.model.cpu()
-    model.network.load_state_dict(load_file(folder / MODEL))
+    # The stage's own file: the other processes do not wait for the copy that the first one makes of it.
+    model.network.load_state_dict(load_file(folder / f"stage{chosen}" / MODEL))
     known: dict[str, Any] = {f"val/{name}": value for name, value in metrics.items() if name != "loss"}
     model.card = replace(model.card, scores=model.card.scores | known)
     return RunResult(model.eval(), metrics, folder, folder / MODEL, _rows(folder, len(done)), tuple(scores))
