@@ -1,0 +1,1 @@
+"""What scores mean: where errors come from, what a codec can reach, whether a difference is real."""
