@@ -1,4 +1,4 @@
-"""Positions and scores read out of maps, against the releases' (d01, d02, d03 on the maps of d00).
+"""Positions and scores read out of maps, against the releases' (d01, d02, d03, d04 on the maps of d00) and mmpose's (d06).
 
 Where a release answers NaN we answer the highest cell.
 """
@@ -11,8 +11,10 @@ import torch
 
 from poise.codecs.dark import Dark
 from poise.codecs.gaussian import Gaussian
-from poise.codecs.readings import highest
+from poise.codecs.readings import highest, round_bump, soft_argmax
+from poise.codecs.soft_argmax import SoftArgmax
 from poise.codecs.udp import UDPGaussian
+from poise.codecs.udp_offset import UDPOffset
 
 STRIDE = 4
 MAPS = {"main": ("heatmaps", "center", "scale"), "degen": ("degenerate", "dcenter", "dscale")}
@@ -101,6 +103,12 @@ def test_gaussian_decodes_as_hrnet_does(golden_arrays, problem):
     check(problem, golden_arrays, lambda size, cells, k, _: Gaussian(size, cells, k), hrnet_home, keys="hrnet_pp")
 
 
+@pytest.mark.golden("functions/d01_*.npz")
+def test_the_highest_cell_alone_is_read_as_in_hrnet(golden_arrays, problem):
+    codec = lambda size, cells, k, _: Gaussian(size, cells, k, reading="cell")  # noqa: E731
+    check(problem, golden_arrays, codec, hrnet_home, keys="hrnet_nopp")
+
+
 @pytest.mark.golden("functions/d02_*.npz")
 def test_dark_decodes_as_its_release_does(golden_arrays, problem):
     def codec(size, cells, keypoints, match):
@@ -113,6 +121,12 @@ def test_dark_decodes_as_its_release_does(golden_arrays, problem):
 def test_udp_decodes_as_its_release_does(golden_arrays, problem):
     codec = lambda size, cells, k, _: UDPGaussian(size, cells, k)  # noqa: E731
     check(problem, golden_arrays, codec, udp_home, keys="udp_gauss")
+
+
+@pytest.mark.golden("functions/d03_*.npz")
+def test_the_highest_cell_alone_is_read_as_in_udp(golden_arrays, problem):
+    codec = lambda size, cells, k, _: UDPGaussian(size, cells, k, reading="cell")  # noqa: E731
+    check(problem, golden_arrays, codec, udp_home, keys="udp_gauss_nopp")
 
 
 @pytest.mark.golden("functions/d03_*.npz")
@@ -132,7 +146,9 @@ def smoothed_alike(codec_of, problem, expected, part):
 
 
 @pytest.mark.golden("functions/d02_*.npz")
-def test_dark_smooths_as_its_release_does(golden_arrays, problem):
+def test_dark_smooths_as_its_release_does(golden_file, golden_arrays, golden_input, problem):
+    if "kept_main" in golden_input(golden_file, "d00_heatmaps_in"):
+        pytest.skip("the small copy of the inputs does not hold these maps")
     for key in [k for k in golden_arrays if k.startswith("dark_blur")]:  # too big for the small copy
         kernel, part = re.fullmatch(r"dark_blur(\d+)_(\w+)", key).groups()
         part = "degen" if part == "degen" else "main"
@@ -140,6 +156,120 @@ def test_dark_smooths_as_its_release_does(golden_arrays, problem):
 
 
 @pytest.mark.golden("functions/d03_*.npz")
-def test_udp_smooths_as_its_release_does(golden_arrays, problem):
+def test_udp_smooths_as_its_release_does(golden_file, golden_arrays, golden_input, problem):
+    if "kept_main" in golden_input(golden_file, "d00_heatmaps_in"):
+        pytest.skip("the small copy of the inputs does not hold these maps")
     for key in [k for k in golden_arrays if k.startswith("udp_smoothed")]:  # too big for the small copy
         smoothed_alike(UDPGaussian, problem, golden_arrays[key], "main")
+
+
+@pytest.fixture
+def offsets(golden_file, golden_input):
+    """An offset network's answer, and where its views are in the image."""
+    maps = golden_input(golden_file, "d03_udp_final_preds")
+    frame = golden_input(golden_file, "d00_heatmaps_in")
+    output = torch.from_numpy(maps["offset_net"])
+    view, joint = maps.get("kept_offset", (slice(None), slice(None)))
+    center, scale = (frame[name][: len(output), None].astype(np.float64) for name in ("center", "scale"))
+    cells = tuple(output.shape[2:])
+    make = lambda **form: UDPOffset((STRIDE * cells[0], STRIDE * cells[1]), cells, output.shape[1] // 3, **form)  # noqa: E731
+
+    def kept(expected):
+        whole = expected.shape[:2] != (len(output), output.shape[1] // 3)
+        return expected[view][:, joint] if whole else expected
+
+    return make, output, center, scale, kept
+
+
+@pytest.mark.golden("functions/d03_*.npz")
+def test_offsets_are_read_as_in_udp(golden_arrays, offsets):
+    make, output, center, scale, _ = offsets
+    if "offset_preds" not in golden_arrays:
+        pytest.skip("this file has no offsets")
+    found = make().decode(output)
+    np.testing.assert_allclose(found.xy.numpy(), golden_arrays["offset_input_space"], rtol=0, atol=STRIDE * CELLS)
+    np.testing.assert_allclose(found.score.numpy(), golden_arrays["offset_maxvals"][..., 0], rtol=0, atol=1e-6)
+    framed = len(center)  # a small copy tells where one view is
+    home = udp_home(found.xy[:framed].numpy(), make().size, center, scale)
+    np.testing.assert_allclose(home, golden_arrays["offset_preds"][:framed], rtol=0, atol=IMAGE)
+
+
+@pytest.mark.golden("functions/d04_*.npz")
+@pytest.mark.parametrize("quarter", [True, False], ids=["pp", "nopp"])
+def test_soft_argmax_decodes_as_lpn_does(golden_arrays, problem, quarter):
+    name = "pp" if quarter else "nopp"
+    for part in MAPS:
+        maps, size, cells, center, scale, expected = problem(part, golden_arrays[f"lpn_{name}_{part}_preds"])
+        found = SoftArgmax(size, cells, maps.shape[1], quarter=quarter).decode(maps)
+        home = hrnet_home(found.xy.numpy(), size, center, scale)
+        np.testing.assert_allclose(home, expected, rtol=1e-6, atol=IMAGE)
+        score = problem(part, golden_arrays[f"lpn_{name}_{part}_maxvals"])[-1][..., 0]
+        np.testing.assert_allclose(found.score.numpy(), score, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.golden("functions/d04_*.npz")
+def test_the_mean_cell_is_that_of_the_release_for_every_beta(golden_arrays, problem):
+    known = [
+        re.fullmatch(r"(lpn_softargmax_hm|softargmax_beta(?P<beta>\d+))_(?P<part>\w+)_coords", key) for key in golden_arrays
+    ]
+    assert any(known)
+    for match in filter(None, known):
+        maps, size, cells, *_, expected = problem(match["part"], golden_arrays[match.string])
+        beta = float(match["beta"] or 160)
+        mean = soft_argmax(maps.flatten(0, 1), beta=beta).view(expected.shape)
+        np.testing.assert_allclose(mean.numpy(), expected, rtol=0, atol=CELLS)
+        score = problem(match["part"], golden_arrays[match.string.replace("coords", "maxvals")])[-1][..., 0]
+        found = SoftArgmax(size, cells, maps.shape[1], beta=beta, quarter=False).decode(maps).score
+        np.testing.assert_allclose(found.numpy(), score, rtol=1e-6, atol=1e-6)
+
+
+def mmpose(key, size, cells, keypoints):
+    """mmpose's decoders as forms of ours, and what its positions are in cells."""
+    stride = np.array((size[1] / cells[1], size[0] / cells[0]))
+    match key:
+        case "msra":
+            return Gaussian(size, cells, keypoints, reading="quarter-mmpose"), stride
+        case "dark11":
+            return Dark(size, cells, keypoints, kernel=11, lattice="strided"), stride
+        case "udp11":  # it spreads the last cell over the last pixel's width: its encoder does not
+            return UDPGaussian(size, cells, keypoints, reading="udp-mmpose"), np.array(size[::-1]) / (np.array(cells[::-1]) - 1)
+    raise KeyError(key)
+
+
+@pytest.mark.golden("functions/d06_*.npz")
+@pytest.mark.parametrize("part", MAPS)
+@pytest.mark.parametrize("key", ["msra", "dark11", "udp11"])
+def test_maps_are_read_as_in_mmpose(golden_arrays, problem, key, part):
+    if f"{key}_{part}_keypoints" not in golden_arrays:
+        pytest.skip(f"this file has no {key}")
+    maps, size, cells, *_, expected = problem(part, golden_arrays[f"{key}_{part}_keypoints"])
+    codec, stride = mmpose(key, size, cells, maps.shape[1])
+    found = codec.decode(maps)
+    there = (found.score > 0).numpy()  # mmpose calls an empty map's highest cell (-1, -1), we (0, 0)
+    np.testing.assert_allclose(codec.grid.to_cells(found.xy).numpy()[there], (expected / stride)[there], rtol=1e-6, atol=CELLS)
+    score = problem(part, golden_arrays[f"{key}_{part}_scores"][..., None])[-1][..., 0]
+    np.testing.assert_array_equal(found.score.numpy(), score)
+
+
+@pytest.mark.golden("functions/d06_*.npz")
+def test_offsets_are_read_as_in_mmpose(golden_arrays, offsets):
+    if "udp_combined_keypoints" not in golden_arrays:
+        pytest.skip("this file has no offsets")
+    make, output, *_, kept = offsets
+    codec = make(radius=3.5, everywhere=True, heat_blur=23, offset_blur=1)
+    found, expected = codec.decode(output), kept(golden_arrays["udp_combined_keypoints"])
+    there = (found.score > 0).numpy()
+    cells = expected * (np.array(codec.cells[::-1]) - 1) / np.array(codec.size[::-1])
+    np.testing.assert_allclose(codec.grid.to_cells(found.xy).numpy()[there], cells[there], rtol=1e-6, atol=CELLS)
+    np.testing.assert_allclose(found.score.numpy(), kept(golden_arrays["udp_combined_scores"]), rtol=0, atol=1e-6)
+
+
+@pytest.mark.golden("functions/og11_*.npz")
+@pytest.mark.parametrize("reach", [1, 2])
+def test_round_bumps_are_fitted_as_in_offsetguided(golden_arrays, reach):
+    maps, cells = (torch.from_numpy(golden_arrays[name]) for name in ("heatmaps", "peaks_xy"))
+    last = cells.new_tensor(maps.shape[:0:-1]) - 1
+    corner = ((cells == 0) | (cells == last)).all(dim=-1) & (reach == 1)  # 2x2 cells do not determine a bump
+    middle, variance = round_bump(maps, cells, reach=reach)
+    np.testing.assert_allclose(middle[~corner], golden_arrays[f"fit_k{reach}_xy"][~corner], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(variance[~corner], golden_arrays[f"sigma2_k{reach}"][~corner], rtol=1e-9)

@@ -1,5 +1,6 @@
 """Bumps exactly on the keypoints, decoded by a Taylor step in the logarithm (DARK, arXiv 1910.06278)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -9,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.blur import blurred
-from poise.codecs.maps import MapCodec, bump, ruler
+from poise.codecs.maps import Lattice, MapCodec, bump, laid, mirror_error, ruler
 from poise.codecs.readings import missed
 from poise.codecs.taylor import dark_gain, dark_step
 from poise.errors import InputError
@@ -23,9 +24,11 @@ class Dark(MapCodec):
 
     Attributes:
         kernel: Cells a side of the blur that smooths maps before they are decoded (section 3.1); odd.
+        lattice: How the cells lie on the view: as in the release of DARK, of HRNet (which mmpose keeps), or of UDP.
     """
 
     kernel: int = 11
+    lattice: Lattice = "isotropic"
 
     def __post_init__(self) -> None:
         """Refuse an even blur."""
@@ -35,8 +38,14 @@ class Dark(MapCodec):
 
     @cached_property
     def grid(self) -> Grid:
-        """One factor for both axes about the common centre."""
-        return Grid.isotropic(self.size, self.cells)
+        """One factor for both axes about the common centre, or as `lattice` says."""
+        return laid(self.lattice, self.size, self.cells)
+
+    @property
+    def exceptions(self) -> Mapping[int, float]:
+        """Law 3, where the grid does not mirror onto itself."""
+        error = abs(mirror_error(self.grid))
+        return {3: self.tolerance + error} if error > 1e-6 else {}
 
     @property
     def tolerance(self) -> float:

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -9,7 +10,9 @@ from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.readings import Reading, check_reading, highest, read
-from poise.errors import InputError
+from poise.dims import Size
+from poise.errors import InputError, unknown
+from poise.geometry import Grid
 from poise.losses.keypoints import hardest_squares, mean_squares, outer_squares
 from poise.structures import Points
 
@@ -168,6 +171,27 @@ def bump_on_keypoint(centre: Float[Tensor, "b k"], length: int, sigma: float) ->
     cell = ruler(centre, length)
     near = (cell - rounded(centre)[..., None]).abs() <= 3 * sigma
     return bump(cell - centre[..., None], sigma) * near
+
+
+Lattice = Literal["strided", "isotropic", "cornered"]
+"""Names of the grids of `poise.geometry.Grid` that releases lay their maps on."""
+
+
+def laid(lattice: Lattice, size: Size, cells: Size) -> Grid:
+    """A grid by its name.
+
+    Raises:
+        UnknownName: There is none of that name.
+    """
+    kinds = {"strided": Grid.strided, "isotropic": Grid.isotropic, "cornered": Grid.cornered}
+    if lattice not in kinds:
+        raise unknown("lattice", lattice, kinds)
+    return kinds[lattice](size, cells)
+
+
+def mirror_error(grid: Grid, shift: int = 0) -> float:
+    """How many pixels to the right of a keypoint the answer for the mirrored view has it, moved by `shift` cells."""
+    return (grid.cells[1] - 1 + shift) * grid.scale[0] + 2 * grid.shift[0] - (grid.size[1] - 1)
 
 
 def bump(distance: Float[Tensor, "b k n"], sigma: float) -> Float[Tensor, "b k n"]:

@@ -5,19 +5,20 @@ A codec has one of its own; `MapCodec.reading` names another, so that one traine
 """
 
 from dataclasses import fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.taylor import dark_step, udp_step
+from poise.codecs.taylor import dark_step, udp_mmpose_step, udp_step
 from poise.errors import InputError, unknown
 
-Reading = Literal["cell", "quarter", "dark", "udp", "fit3", "fit5", "soft", "centre"]
-"""The highest cell; a quarter of a cell towards the higher neighbour (HRNet); the Newton step of DARK, of UDP; a paraboloid
-fitted to the logarithm of 3x3 or 5x5 cells; the mean cell under a softmax (LPN); the centre of mass of 5x5 cells."""
+Reading = Literal["cell", "quarter", "quarter-mmpose", "dark", "udp", "udp-mmpose", "fit3", "fit5", "soft", "centre"]
+"""The highest cell; a quarter of a cell towards the higher neighbour (HRNet's, and mmpose's at the border); the Newton step of
+DARK, of UDP and of mmpose's UDP; a paraboloid fitted to the logarithm of 3x3 or 5x5 cells; the mean cell under a softmax (LPN);
+the centre of mass of 5x5 cells."""
 
 BETA = 160.0
 """What maps are multiplied with before LPN's softmax."""
@@ -32,10 +33,14 @@ def read(
             return cells.to(maps)
         case "quarter":
             return quarter(maps, cells, cells)
+        case "quarter-mmpose":
+            return quarter(maps, cells, cells, border="each axis")
         case "dark":
             return cells + dark_step(maps, cells, score, kernel=usual_kernel(sigma))
         case "udp":
             return cells + udp_step(maps, cells, score)
+        case "udp-mmpose":
+            return cells + udp_mmpose_step(maps, cells, score)
         case "fit3" | "fit5":
             return fitted(maps, cells, reach=1 if reading == "fit3" else 2)
         case "soft":
@@ -46,7 +51,7 @@ def read(
 
 def missed(reading: Reading | None) -> float:
     """How many cells off a position may be that is read from a bump exactly on its keypoint; None reads exactly."""
-    return 0.001 if reading in (None, "dark", "udp", "fit3", "fit5") else 0.5
+    return 0.001 if reading in (None, "dark", "udp", "udp-mmpose", "fit3", "fit5") else 0.5
 
 
 def check_reading(reading: str | None, known: tuple[str, ...] = get_args(Reading)) -> None:
@@ -59,6 +64,15 @@ def check_reading(reading: str | None, known: tuple[str, ...] = get_args(Reading
         raise unknown("reading", reading, known)
 
 
+def readings_of(codec: InstanceCodec) -> tuple[str, ...]:
+    """The names of the ways in which a codec's outputs can be read; none if there is one way only."""
+    if "reading" not in {field.name for field in fields(codec)}:
+        return ()
+    kind = get_type_hints(type(codec))["reading"]
+    named = [part for part in (kind, *get_args(kind)) if get_origin(part) is Literal]
+    return tuple(name for part in named for name in get_args(part))
+
+
 def read_as(codec: InstanceCodec, reading: str) -> InstanceCodec:
     """The codec, its outputs read in another way.
 
@@ -66,8 +80,10 @@ def read_as(codec: InstanceCodec, reading: str) -> InstanceCodec:
         InputError: It can be read in one way only.
         UnknownName: There is no such reading.
     """
-    if "reading" not in {field.name for field in fields(codec)}:
+    known = readings_of(codec)
+    if not known:
         raise InputError(f"outputs of {type(codec).__name__} can be read in one way only; other readings are for maps")
+    check_reading(reading, known)
     changed: dict[str, Any] = {"reading": reading}
     return replace(codec, **changed)
 
@@ -93,16 +109,22 @@ def _argmax(rows: Tensor) -> Tensor:
 
 
 def quarter(
-    maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], start: Float[Tensor, "n 2"] | Int64[Tensor, "n 2"]
+    maps: Float[Tensor, "n h w"],
+    cells: Int64[Tensor, "n 2"],
+    start: Float[Tensor, "n 2"] | Int64[Tensor, "n 2"],
+    *,
+    border: Literal["both axes", "each axis"] = "both axes",
 ) -> Float[Tensor, "n 2"]:
     """`start`, a quarter of a cell on towards the higher neighbour of `cells` on each axis.
 
-    It stays where it is for cells 0, 1 and the last of either axis (HRNet's release).
+    It stays where it is for cells 0, 1 and the last of either axis (HRNet's release); or, judging each axis for itself, for
+    those of this axis and cell 0 of the other (mmpose).
     """
     height, width = maps.shape[-2:]
-    inside = ((cells > 1) & (cells < cells.new_tensor((width - 1, height - 1)))).all(dim=-1, keepdim=True)
-    step = cells.new_tensor((1, width, -1, -width)) * inside
-    around = maps.flatten(1).gather(1, cells[:, :1] + cells[:, 1:] * width + step)
+    inside = (cells > 1) & (cells < cells.new_tensor((width - 1, height - 1)))
+    moves = inside.all(dim=-1, keepdim=True) if border == "both axes" else inside & (cells > 0).flip(-1)
+    step = cells.new_tensor((1, width)) * moves
+    around = maps.flatten(1).gather(1, cells[:, :1] + cells[:, 1:] * width + torch.cat((step, -step), dim=1))
     return start + 0.25 * (around[:, :2] - around[:, 2:]).sign()
 
 

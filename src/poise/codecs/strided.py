@@ -3,19 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.maps import MapCodec, bump_on_cell, bump_on_keypoint, rounded
-from poise.errors import unknown
+from poise.codecs.maps import Lattice, MapCodec, bump_on_cell, bump_on_keypoint, laid, mirror_error, rounded
 from poise.geometry import Grid
 from poise.structures import Points
-
-Lattice = Literal["strided", "cornered"]
-"""Cell 0 on pixel 0 and a cell every w / W pixels; or corner cells on corner pixels, as UDP has them."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +24,7 @@ class StridedMaps(MapCodec):
         shift_flipped: Whether maps of the mirrored view move one cell to the right (HRNet's SHIFT_HEATMAP). Cell 0 of
             the strided grid does not mirror onto the last cell, and this makes up for most of it.
         exact: Whether bumps stand on the keypoints themselves instead of the nearest cells.
-        lattice: How the cells lie on the view.
+        lattice: How the cells lie on the view; UDP's are cornered.
         compensate: Whether positions move by half of `mirror_error`, for which the mean of both views is off. On a strided
             grid with `shift_flipped` that is half a pixel, 1 / 2s cells. It is meant for the flip test: without it positions
             are off by as much.
@@ -43,13 +38,12 @@ class StridedMaps(MapCodec):
     def __post_init__(self) -> None:
         """Refuse grids there are not."""
         super().__post_init__()
-        if self.lattice not in get_args(Lattice):
-            raise unknown("lattice", self.lattice, get_args(Lattice))
+        laid(self.lattice, self.size, self.cells)
 
     @cached_property
     def grid(self) -> Grid:
-        """Strided or cornered, as `lattice` says."""
-        return (Grid.strided if self.lattice == "strided" else Grid.cornered)(self.size, self.cells)
+        """Strided: cell 0 on pixel 0; or as `lattice` says."""
+        return laid(self.lattice, self.size, self.cells)
 
     @property
     def tolerance(self) -> float:
@@ -59,8 +53,7 @@ class StridedMaps(MapCodec):
     @property
     def mirror_error(self) -> float:
         """How many pixels to the right of a keypoint the answer for the mirrored view has it."""
-        last = self.cells[1] - 1 + self.shift_flipped
-        return last * self.grid.scale[0] + 2 * self.grid.shift[0] - (self.size[1] - 1)
+        return mirror_error(self.grid, shift=int(self.shift_flipped))
 
     @property
     def exceptions(self) -> Mapping[int, float]:

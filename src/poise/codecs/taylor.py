@@ -20,6 +20,9 @@ LEAST, MOST = 0.001, 50.0
 UDP_BLUR = 7
 """Cells a side of the blur of UDP's release."""
 
+MMPOSE_BLUR = 11
+"""The same in mmpose."""
+
 
 def dark_step(
     maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"], *, kernel: int
@@ -94,6 +97,15 @@ def udp_step(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: F
     if not uncut.all():
         high[~uncut] = blurred_extremes(maps[~uncut], UDP_BLUR, "mirror")[1]
     return newton3(risen(near, low, high, score).clamp(LEAST, MOST).log().view(-1, 3, 3))
+
+
+def udp_mmpose_step(
+    maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
+) -> Float[Tensor, "n 2"]:
+    """UDP's step as mmpose takes it: a wider blur, with zeros around the map, that keeps the highest value and no other."""
+    near, _ = _around(maps, cells, MMPOSE_BLUR, "zeros")
+    near = near * dark_gain(maps, score, kernel=MMPOSE_BLUR)[:, None]
+    return newton3(near.clamp(LEAST, MOST).log().view(-1, 3, 3))
 
 
 def _around(
