@@ -113,3 +113,19 @@ def test_people_in_boxes_of_no_size_are_counted(model, labels, tmp_path, capsys)
     labels.write_text(json.dumps(document))
     assert evaluate(model, "--annotations", labels, "--images", tmp_path, "--no-flip") == 0
     assert "nobody was looked for in 1 box of no size or outside the image" in capsys.readouterr().out
+
+
+def test_another_reading_is_another_result(model, labels, tmp_path, capsys):
+    found = []
+    for words in ((), ("--reading", "cell")):
+        out = tmp_path / "results.json"
+        assert evaluate(model, "--annotations", labels, "--images", tmp_path, "--no-flip", "--out", out, *words) == 0
+        found.append(json.loads(out.read_text())[0]["keypoints"])
+    own, cell = (np.array(keypoints).reshape(-1, 3) for keypoints in found)
+    assert (own[:, :2] != cell[:, :2]).any()
+    assert (own[:, 2] == cell[:, 2]).all()
+
+
+def test_a_reading_there_is_not_is_told(model, labels, tmp_path, capsys):
+    assert evaluate(model, "--annotations", labels, "--images", tmp_path, "--reading", "drk") != 0
+    assert "there is no reading 'drk'; did you mean 'dark'?" in capsys.readouterr().err

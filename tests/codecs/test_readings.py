@@ -25,6 +25,7 @@ from poise.codecs.simcc import SimCC
 from poise.codecs.soft_argmax import SoftArgmax
 from poise.codecs.udp import UDPGaussian
 from poise.codecs.udp_offset import UDPOffset
+from poise.errors import UnknownName
 
 SIZE, CELLS = (256, 192), (64, 48)
 
@@ -83,7 +84,7 @@ def test_udp_is_hrnet_with_other_cells_bumps_and_reading():
     (SimCC(SIZE, CELLS, 3), "there is no reading 'drk'"),
 ])  # fmt: skip
 def test_a_reading_there_is_not_is_refused(codec, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UnknownName, match=message):
         read_as(codec, "drk")
 
 

@@ -25,6 +25,7 @@ def run(
     min_keypoint_score: _Score = None,
     oks_nms: _Nms = None,
     flip: bool = True,
+    reading: _Name = None,
     out: _Out = None,
     self_test: bool = False,
     device: _Name = None,
@@ -49,6 +50,8 @@ def run(
         min_keypoint_score: Keypoints above it make the score of a pose; by default as the model's release does.
         oks_nms: Of two poses nearer than this OKS the better one stays, or "off"; by default as the model's release does.
         flip: Average with the mirrored view; twice the time.
+        reading: How positions are read from the maps: cell, quarter, dark, udp, fit3, fit5, soft, centre; votes where there
+            are vectors; by default as the model's own codec does.
         out: Write the poses in COCO's result format.
         self_test: Use no network: labels go through crop, encoding and decoding and back. AP is 1 but for what the codec costs.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
@@ -61,6 +64,7 @@ def run(
     from rich.console import Console
 
     from poise.cli._scores import print_cost, print_evaluation, say, with_bar
+    from poise.codecs.readings import read_as
     from poise.errors import InputError, WriteError
     from poise.inference.boxes import detections
     from poise.inference.evaluate import Rating, evaluate
@@ -76,6 +80,8 @@ def run(
     if images is None and not self_test:
         raise InputError("there are no images to look at; give their folder or zip file with --images")
     network = load(model)
+    if reading is not None:
+        network.codec = read_as(network.codec, reading)
     exam = Exam.of_file(annotations, images, skeleton=network.skeleton)
     with nullcontext() if out is None else results_folder(out.parent):
         if self_test:

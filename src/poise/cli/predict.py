@@ -17,6 +17,7 @@ def run(
     model: _Model = None,
     boxes: _Boxes = None,
     min_score: float = 0.0,
+    reading: _Name = None,
     out: Path = Path("poise-predictions"),
     device: _Name = None,
     precision: _Name = None,
@@ -35,6 +36,8 @@ def run(
         boxes: A detector's JSON list of image_id, bbox (x, y, width, height), score; rows may have file_name, else the images'
             names are the ids. Without it every image is one person.
         min_score: People with a lower score are left out.
+        reading: How positions are read from the maps: cell, quarter, dark, udp, fit3, fit5, soft, centre; votes where there
+            are vectors; by default as the model's own codec does.
         out: Folder for the results.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
         precision: fp32 or bf16; by default bf16 where it is faster.
@@ -44,6 +47,7 @@ def run(
     from rich.console import Console
 
     from poise.cli._scores import counted, lost, print_skipped, say, with_bar
+    from poise.codecs.readings import read_as
     from poise.errors import BoxError, ImageError, InputError
     from poise.inference.people import Setting, Skipped, find_people, none_usable
     from poise.inference.sources import boxes_of, find_images, requests_of
@@ -59,6 +63,8 @@ def run(
     images = find_images(sources, without=out)
     where = None if boxes is None else boxes_of(boxes, images)
     network = load(model)
+    if reading is not None:
+        network.codec = read_as(network.codec, reading)
     setting = Setting.of(network, device=device, precision=precision, batch=batch, workers=workers)
     requests = requests_of(images, where)
     skipped: list[Skipped] = []
