@@ -1,0 +1,43 @@
+"""Poses of earlier, read from a file in COCO's result form."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from poise.errors import AnnotationError, ReadError
+from poise.metrics.coco import READ, Row
+
+
+def read_results(path: Path | str) -> list[Row]:
+    """The list [{image_id, category_id, keypoints, score}, ...] that `poise evaluate --out` and others write.
+
+    Raises:
+        ReadError: The file is missing or unreadable.
+        AnnotationError: It is no such list; the message names the first row that lacks something.
+    """
+    name = repr(str(path))
+    rows = _parsed(Path(path), name)
+    if not isinstance(rows, list):
+        raise AnnotationError(f"{name} is no list of poses; expected [{{image_id, category_id, keypoints, score}}, ...]")
+    for number, row in enumerate(rows):
+        missing = sorted(READ - set(row)) if isinstance(row, dict) else sorted(READ)
+        if missing:
+            raise AnnotationError(f"{name}: pose {number} has no {', '.join(missing)}; each needs {', '.join(sorted(READ))}")
+        if not isinstance(row["keypoints"], list) or not all(_number(v) for v in (*row["keypoints"], row["score"])):
+            raise AnnotationError(f"{name}: pose {number} needs `keypoints`, a flat list of numbers x, y, score, and a `score`")
+    return rows
+
+
+def _parsed(path: Path, name: str) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ReadError(f"there is no file of poses {name}; check the path") from None
+    except OSError as error:
+        raise ReadError(f"the file of poses {name} cannot be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise AnnotationError(f"{name} is not valid JSON ({error}); is the file complete?") from error
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
