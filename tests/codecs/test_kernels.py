@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from poise.codecs import kernels
+from poise import machine
 from poise.codecs.blur import blur_taps, blurred, blurred_at, blurred_extremes
 
 EDGES = {"zeros": cv2.BORDER_CONSTANT, "mirror": cv2.BORDER_REFLECT_101}
@@ -59,10 +59,10 @@ def test_without_a_folder_that_can_be_written_the_blur_is_compiled_all_the_same(
         return compile_only(**options)
 
     maps = torch.randn(2, 9, 8, generator=torch.Generator().manual_seed(0))
-    kernels._compiled.cache_clear()
+    machine.compiled.cache_clear()
     monkeypatch.setattr(numba, "njit", njit)
     try:
         low, _ = blurred_extremes(maps, 3, "zeros")
     finally:
-        kernels._compiled.cache_clear()
+        machine.compiled.cache_clear()
     np.testing.assert_allclose(low, by_opencv(maps, 3, "zeros").min(axis=(1, 2)), atol=1e-6)

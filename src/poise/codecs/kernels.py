@@ -5,14 +5,12 @@ the user's cache folder (`NUMBA_CACHE_DIR` names another); where no folder can b
 runs in one thread and lets other Python threads run.
 """
 
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64
+
+from poise.machine import compiled
 
 Edges = tuple[Int64[np.ndarray, " i"], Int64[np.ndarray, " j"]]
 
@@ -57,7 +55,7 @@ def blur(
         out: Takes what is found.
     """
     found = (out.smooth.reshape(-1), out.low, out.high, out.values)
-    _compiled()(source.reshape(-1), source.shape, taps, *edges, index, memory, *found)
+    compiled(_blur, contract=True)(source.reshape(-1), source.shape, taps, *edges, index, memory, *found)
 
 
 def beyond(length: int, reach: int, *, mirror: bool) -> Int64[np.ndarray, " i"]:
@@ -74,19 +72,6 @@ def memory_needed(shape: tuple[int, int, int], reach: int) -> int:
     """Numbers that `blur` needs to work in for maps of `shape` (h w m)."""
     _, width, lanes = shape
     return (3 * width + 2 * reach) * lanes
-
-
-@cache
-def _compiled() -> Callable[..., None]:
-    import numba  # takes a tenth of a second, and most runs never blur
-
-    options: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
-    source = inspect.unwrap(_blur)  # type checks of tests are no part of the loop
-    try:
-        compiled: Callable[..., None] = numba.njit(cache=True, **options)(source)
-    except RuntimeError:  # numba's answer where no folder can be written
-        compiled = numba.njit(**options)(source)
-    return compiled
 
 
 def _blur(

@@ -5,7 +5,7 @@ made complete first, because the two differ on broken files.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -238,20 +238,8 @@ def _score(
     images: Sequence[int] | None,
 ) -> CocoScores:
     names = {int(c["id"]): str(c.get("name", c["id"])) for c in truth["categories"]}
-    ids = [{"id": image["id"]} for image in truth["images"]]
     tensors: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
-    # One run for all categories that share their sigmas; hotcoco takes one list of them.
-    for sigmas in dict.fromkeys(skeleton.sigmas for skeleton in of.values()):
-        group = sorted(i for i, skeleton in of.items() if skeleton.sigmas == sigmas)
-        chosen = [person for person in people if person["category_id"] in group]
-        categories = [{"id": i, "name": names[i]} for i in group]
-        gt = hotcoco.COCO({"images": ids, "annotations": chosen, "categories": categories})
-        of_group = poses if len(group) == len(of) else [pose for pose in poses if pose["category_id"] in group]
-        dt = gt.load_res(of_group)
-        run = hotcoco.COCOeval(gt, dt, "keypoints")
-        run.params.kpt_oks_sigmas = list(sigmas)
-        if images is not None:
-            run.params.img_ids = sorted(images)
+    for group, run in _runs(truth, people, poses, of, images=images):
         run.evaluate()
         run.accumulate()
         found = run.eval or {}
@@ -264,6 +252,40 @@ def _score(
     scores = np.concatenate([tensors[i][2] for i in order], axis=2)
     by_name = {names[i]: _numbers(tensors[i][0], tensors[i][1]) for i in order}
     return CocoScores(_numbers(precision, recall), by_name, precision, recall, scores)
+
+
+def runs(
+    truth: Truth,
+    results: Sequence[Row],
+    skeletons: Skeleton | Mapping[int, Skeleton],
+) -> Iterator[tuple[list[int], Any]]:
+    """A run of hotcoco, not yet evaluated, for the categories that share their sigmas. Arguments and errors as `evaluate`."""
+    of = skeletons_of(truth, skeletons)
+    yield from _runs(truth, _people(truth, of), _poses(truth, results, of), of, images=None)
+
+
+def _runs(
+    truth: Truth,
+    people: list[dict[str, Any]],
+    poses: list[dict[str, Any]],
+    of: Mapping[int, Skeleton],
+    *,
+    images: Sequence[int] | None,
+) -> Iterator[tuple[list[int], Any]]:
+    """One run for all categories that share their sigmas; hotcoco takes one list of them."""
+    names = {int(c["id"]): str(c.get("name", c["id"])) for c in truth["categories"]}
+    ids = [{"id": image["id"]} for image in truth["images"]]
+    for sigmas in dict.fromkeys(skeleton.sigmas for skeleton in of.values()):
+        group = sorted(i for i, skeleton in of.items() if skeleton.sigmas == sigmas)
+        chosen = [person for person in people if person["category_id"] in group]
+        categories = [{"id": i, "name": names[i]} for i in group]
+        gt = hotcoco.COCO({"images": ids, "annotations": chosen, "categories": categories})
+        of_group = poses if len(group) == len(of) else [pose for pose in poses if pose["category_id"] in group]
+        run = hotcoco.COCOeval(gt, gt.load_res(of_group), "keypoints")
+        run.params.kpt_oks_sigmas = list(sigmas)
+        if images is not None:
+            run.params.img_ids = sorted(images)
+        yield group, run
 
 
 def _numbers(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:

@@ -1,0 +1,121 @@
+"""Which results COCO's protocol counts as right, image by image: its AP of any draw of the images then takes microseconds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from jaxtyping import Float64, Int8, Int64
+
+from poise.machine import compiled
+from poise.metrics.coco import Row, Truth, runs
+from poise.skeletons import Skeleton
+
+RECALLS = np.linspace(0.0, 1.0, 101)
+"""Where the protocol reads precision."""
+
+EVERY_SIZE = [[0.0, 1e10]]
+"""The protocol's area range `all`."""
+
+IGNORED, HIT, FALSE = 0, 1, 2
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """The results of one category, best first, as the protocol counts them; of people of every size.
+
+    Attributes:
+        kind: Of each result at each of the ten OKS thresholds: 0 ignored (it met a crowd), 1 right, 2 wrong.
+        image: Of each result, its place in the list of images.
+        people: How many people each image has that count.
+    """
+
+    kind: Int8[np.ndarray, "10 n"]
+    image: Int64[np.ndarray, " n"]
+    people: Int64[np.ndarray, " i"]
+
+    def drawn(self, counts: Int64[np.ndarray, "b i"]) -> tuple[Float64[np.ndarray, "b 10 101"], Float64[np.ndarray, "b 10"]]:
+        """Precision and recall as `CocoScores` has them, if every image stood in the data as often as a draw says.
+
+        An image drawn twice is as two images that look alike. -1 where nobody is.
+
+        Args:
+            counts: How often each image comes, for each draw.
+        """
+        precision = np.full((len(counts), len(self.kind), len(RECALLS)), -1.0)
+        recall = np.full((len(counts), len(self.kind)), -1.0)
+        memory = np.empty((2, self.kind.shape[1] + 1))
+        compiled(_curves)(self.kind, self.image, self.people, counts.astype(np.int64), RECALLS, memory, precision, recall)
+        return precision, recall
+
+
+def find_matches(truth: Truth, results: Sequence[Row], skeletons: Skeleton | Mapping[int, Skeleton]) -> list[Matches]:
+    """The matches of every category, in the order of their ids; images in the order of the annotations' list.
+
+    Arguments and errors are those of `metrics.coco.evaluate`.
+    """
+    place = {image["id"]: i for i, image in enumerate(truth["images"])}
+    found: dict[int, Matches] = {}
+    for group, run in runs(truth, results, skeletons):
+        run.params.area_rng = EVERY_SIZE
+        run.params.area_rng_lbl = ["all"]
+        run.evaluate()
+        for category in group:
+            parts = [part for part in run.eval_imgs if part is not None and part["category_id"] == category]
+            found[category] = _joined(parts, place)
+    return [found[category] for category in sorted(found)]
+
+
+def _joined(parts: Sequence[Mapping[str, Any]], place: Mapping[int, int]) -> Matches:
+    people, empty = np.zeros(len(place), np.int64), np.zeros((10, 0), np.bool_)
+    images, scores, hits, ignored = [np.zeros(0, np.int64)], [np.zeros(0)], [empty], [empty]
+    for part in parts:
+        where, count = place[part["image_id"]], len(part["dtScores"])
+        people[where] = len(part["gtIgnore"]) - sum(part["gtIgnore"])
+        if count:
+            images.append(np.full(count, where, np.int64))
+            scores.append(np.array(part["dtScores"], np.float64))
+            hits.append(np.array(part["dtMatched"], np.bool_))
+            ignored.append(np.array(part["dtIgnore"], np.bool_))
+    order = np.argsort(-np.concatenate(scores), kind="stable")
+    kind = np.where(np.concatenate(ignored, axis=1), IGNORED, np.where(np.concatenate(hits, axis=1), HIT, FALSE))
+    return Matches(kind[:, order].astype(np.int8), np.concatenate(images)[order], people)
+
+
+def _curves(
+    kind: Int8[np.ndarray, "t n"],
+    image: Int64[np.ndarray, " n"],
+    people: Int64[np.ndarray, " i"],
+    counts: Int64[np.ndarray, "b i"],
+    recalls: Float64[np.ndarray, " r"],
+    memory: Float64[np.ndarray, "2 m"],
+    precision: Float64[np.ndarray, "b t r"],
+    recall: Float64[np.ndarray, "b t"],
+) -> None:
+    """Precision is only kept where a result is right: recall changes nowhere else, and the best of what follows is read."""
+    for draw in range(len(counts)):
+        total = 0
+        for i in range(len(people)):
+            total += counts[draw, i] * people[i]
+        if total == 0:
+            continue
+        for t in range(len(kind)):
+            hits, false, steps = 0, 0, 0
+            for n in range(len(image)):
+                often = counts[draw, image[n]]
+                if kind[t, n] == 1 and often > 0:
+                    hits += often
+                    memory[0, steps] = hits / (false + hits + np.finfo(np.float64).eps)
+                    memory[1, steps] = hits / total
+                    steps += 1
+                elif kind[t, n] == 2:
+                    false += often
+            recall[draw, t] = hits / total
+            for s in range(steps - 1, 0, -1):
+                memory[0, s - 1] = max(memory[0, s - 1], memory[0, s])
+            s = 0
+            for r in range(len(recalls)):
+                while s < steps and memory[1, s] < recalls[r]:
+                    s += 1
+                precision[draw, t, r] = memory[0, s] if s < steps else 0.0
