@@ -5,6 +5,7 @@ Channels are map, dx, dy of the first keypoint, then of the next (UDP, arXiv 191
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.blur import blur_taps, blurred
+from poise.codecs.blur import CHUNK, blur_taps, blurred
 from poise.codecs.maps import check_maps, check_weights
 from poise.codecs.readings import check_reading, highest
 from poise.codecs.votes import cast_votes
@@ -116,7 +117,10 @@ class OffsetCodec(InstanceCodec):
     def picture(self, output: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h w"]:
         """The smoothed disk maps, cut at 0 and 1."""
         heat = self.believed(parts(output.detach().float())[:, :, 0]).nan_to_num(0, 1, 0)
-        return self._smooth(heat.flatten(0, 1).contiguous()).view(heat.shape).clamp(0, 1)
+        picture = torch.empty_like(heat).flatten(0, 1)
+        for some, smooth in self._smooth(heat.flatten(0, 1).contiguous()):
+            picture[some] = smooth
+        return picture.view(heat.shape).clamp(0, 1)
 
     def _read(
         self, heat: Float[Tensor, "n h w"], arrows: Float[Tensor, "n 2 h w"]
@@ -131,20 +135,24 @@ class OffsetCodec(InstanceCodec):
         return torch.where(found.isfinite().all(dim=-1, keepdim=True), found, cells), score
 
     def _highest(self, heat: Float[Tensor, "n h w"]) -> tuple[Int64[Tensor, "n 2"], Float[Tensor, " n"]]:
-        cells, score = highest(self._smooth(heat))
+        cells, score = heat.new_empty(len(heat), 2, dtype=torch.int64), heat.new_empty(len(heat))
+        for some, smooth in self._smooth(heat):
+            cells[some], score[some] = highest(smooth)
         odd = ~score.isfinite()  # the blur has spread what is not a number
         if odd.any():
-            cells[odd] = highest(self._smooth(_numbers(heat[odd])))[0]
+            cells[odd] = self._highest(_numbers(heat[odd]))[0]
         return cells, score
 
-    def _smooth(self, heat: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
-        smooth = torch.empty_like(heat)
+    def _smooth(self, heat: Float[Tensor, "n h w"]) -> Iterator[tuple[slice, Float[Tensor, "m h w"]]]:
+        """Some smoothed disk maps at a time; each answer is overwritten by the next."""
+        memory = heat.new_empty(min(len(heat), CHUNK), *heat.shape[1:])
         for some, part in blurred(heat, self.heat_blur, "mirror"):
             if heat.device.type == "cpu":
-                cv2.transpose(part.flatten(0, 1).numpy(), dst=smooth[some].flatten(1).numpy())  # five times as fast
+                smooth = memory[: part.shape[-1]]
+                cv2.transpose(part.flatten(0, 1).numpy(), dst=smooth.flatten(1).numpy())  # five times as fast as PyTorch's
+                yield some, smooth
             else:
-                smooth[some] = part.permute(2, 0, 1)
-        return smooth
+                yield some, part.permute(2, 0, 1)
 
     def _most_voted(
         self, heat: Float[Tensor, "n h w"], arrows: Float[Tensor, "n 2 h w"]
@@ -237,9 +245,10 @@ def smoothed_at(maps: Float[Tensor, "n c h w"], cells: Int64[Tensor, "n 2"], siz
     """What a blur of `size` cells, maps mirrored at their border, would leave at one cell of each map."""
     along = torch.arange(size, device=maps.device) - size // 2
     x, y = (_mirrored(c[:, None] + along, n) for c, n in zip(cells.unbind(-1), maps.shape[:1:-1], strict=True))
-    near = maps[torch.arange(len(maps), device=maps.device)[:, None, None], :, y[:, :, None], x[:, None, :]]
+    index = (y[:, :, None] * maps.shape[-1] + x[:, None, :]).flatten(1)
+    near = maps.flatten(2).gather(2, index[:, None].expand(-1, maps.shape[1], -1))
     taps = maps.new_tensor(blur_taps(size))
-    return (near * (taps[:, None] * taps)[..., None]).sum(dim=(1, 2))
+    return near @ (taps[:, None] * taps).flatten()
 
 
 def _mirrored(index: Int64[Tensor, "n i"], length: int) -> Int64[Tensor, "n i"]:
