@@ -84,7 +84,8 @@ class Tally:
 def _means(values: Float64[np.ndarray, "b v"]) -> Float64[np.ndarray, " b"]:
     """The mean of what is not -1, row by row."""
     if (values > -1).all():
-        return values.mean(axis=1)
+        means: np.ndarray = values.mean(axis=1)
+        return means
     known = [row[row > -1] for row in values]
     return np.array([row.mean() if len(row) else np.nan for row in known])
 
@@ -114,7 +115,8 @@ def draws(images: int, *, resamples: int, seed: int) -> Int64[np.ndarray, "b i"]
     """
     if images < 2 or resamples < 100:
         raise InputError(f"an interval needs at least 2 images and 100 resamples, found {images} and {resamples}")
-    return np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=resamples)
+    counts: np.ndarray = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=resamples)
+    return counts
 
 
 def interval(values: Float64[np.ndarray, " b"], *, confidence: float = 0.95) -> tuple[float, float]:
