@@ -12,16 +12,16 @@ from torch import Tensor
 
 from poise.data.boxes import PersonBoxes
 from poise.errors import BoxError, ImageError
-from poise.geometry import apply
 from poise.inference.exam import Exam
 from poise.inference.people import Found, Request, Setting, Skipped, find_people, none_usable, poses_of
+from poise.inference.round_trip import labelled_views, there_and_back
 from poise.metrics import coco
 from poise.metrics.oks import oks_nms, pose_oks, rescore
 from poise.metrics.pck import PCK, THRESHOLDS, matched, pck
 from poise.models.topdown import TopDown
-from poise.skeletons import Skeleton, convert, places
+from poise.skeletons import Skeleton, places
 from poise.structures import Points, Poses
-from poise.transforms.crop import crop_warp, frame
+from poise.transforms.crop import frame
 
 Watch = Callable[[Iterable[Found], int], Iterable[Found]]
 """Sees every image as it is done, and is told how many there will be; for progress bars."""
@@ -168,31 +168,25 @@ def self_test(model: TopDown, exam: Exam) -> SelfTest:
         SkeletonMismatch: The model lacks keypoints of the data set.
     """
     exam.known_to(model.skeleton)
-    rule, size = model.preprocess, model.codec.size
+    rule = model.preprocess
+    views = labelled_views(exam, rule, size=model.codec.size, skeleton=model.skeleton)
+    back = there_and_back(model.codec, views.xy)
+    outside = views.labelled & ~views.inside
+    mended = Points(torch.where(outside[..., None], views.xy, back.xy), back.score)
     looked: dict[int, _Looked] = {}
     healed: dict[int, _Looked] = {}
-    errors: list[Tensor] = [torch.zeros(0)]
-    outside = 0
-    for index in range(len(exam.dataset)):
-        rows = exam.people(index)
-        if not rows:
-            continue
-        labels = exam.dataset.labels(index).select(torch.tensor(rows))
-        xy, visible = convert(labels.xy, labels.visible, source=exam.skeleton, target=model.skeleton)
-        boxes, key = exam.boxes(index, rule.crop), exam.dataset.key(index)
-        warps = torch.stack([crop_warp(rule, box, size=size) for box in boxes])
-        seen = apply(warps, xy.double()).float()
-        back = model.codec.decode(model.codec.encode(seen))
-        inside = ((seen >= 0) & (seen <= seen.new_tensor([size[1] - 1, size[0] - 1]))).all(dim=-1)
-        errors.append((back.xy - seen).norm(dim=-1)[(visible > 0) & inside])
-        outside += int(((visible > 0) & ~inside).sum())
-        mended = Points(torch.where(inside[..., None], back.xy, seen), back.score)
-        for target, points in ((looked, back), (healed, mended)):
+    people = torch.arange(len(views)).split(views.index.unique_consecutive(return_counts=True)[1].tolist())
+    for rows in people:
+        index, own = int(views.index[rows[0]]), views.rows[rows].tolist()
+        boxes, key, warps = views.boxes[rows], exam.dataset.key(index), views.warps[rows]
+        for target, found in ((looked, back), (healed, mended)):
+            points = Points(found.xy[rows], found.score[rows])
             poses = poses_of(boxes, torch.ones(len(rows)), points, warps, key, least=rule.min_keypoint_score)
-            target[index] = _Looked(poses, rows, exam.categories(index))
+            target[index] = _Looked(poses, own, exam.categories(index))
+    errors = (back.xy - views.xy).norm(dim=-1)[views.inside]
     rating = Rating(rule.min_keypoint_score, None)
     evaluation, ideal = (_compare(model, exam, part, rating, skipped=[], lost=0) for part in (looked, healed))
-    return SelfTest(evaluation, ideal.coco.numbers["AP"], torch.cat(errors), outside)
+    return SelfTest(evaluation, ideal.coco.numbers["AP"], errors, int(outside.sum()))
 
 
 @final

@@ -1,0 +1,110 @@
+"""The labels of a data set as views show them, and what comes back through a codec. No image is read, no network asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from poise.codecs.base import InstanceCodec
+from poise.dims import Size
+from poise.geometry import apply
+from poise.inference.exam import Exam
+from poise.skeletons import Skeleton, convert
+from poise.structures import Points, Preprocess
+from poise.transforms.crop import crop_warp
+
+BATCH = 64
+"""Views that are encoded at a time; their maps stay near the processor."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class LabelledViews:
+    """The people of some images, each in a view of their own.
+
+    Attributes:
+        size: Of the views (h, w).
+        index: Of the image of each person.
+        rows: Of the person in the image's labels.
+        boxes: x0 y0 x1 y1, pixels of the image.
+        warps: From the image to the view.
+        xy: Labelled positions, pixels of the view.
+        visible: 0 not labelled, 1 hidden, 2 in sight.
+    """
+
+    size: Size
+    index: Int64[Tensor, " n"]
+    rows: Int64[Tensor, " n"]
+    boxes: Float[Tensor, "n 4"]
+    warps: Float[Tensor, "n 3 3"]
+    xy: Float[Tensor, "n k 2"]
+    visible: Int64[Tensor, "n k"]
+
+    def __len__(self) -> int:
+        """How many people."""
+        return len(self.xy)
+
+    @property
+    def labelled(self) -> Bool[Tensor, "n k"]:
+        """Which keypoints are labelled."""
+        return self.visible > 0
+
+    @property
+    def inside(self) -> Bool[Tensor, "n k"]:
+        """Which keypoints are labelled, and inside of their view."""
+        last = self.xy.new_tensor([self.size[1] - 1, self.size[0] - 1])
+        return self.labelled & ((self.xy >= 0) & (self.xy <= last)).all(dim=-1)
+
+
+def labelled_views(
+    exam: Exam, cut: Preprocess, *, size: Size, skeleton: Skeleton, images: Sequence[int] | None = None
+) -> LabelledViews:
+    """The views of everybody one can look for.
+
+    Args:
+        exam: The data set.
+        cut: How views are cut.
+        size: Of the views (h, w).
+        skeleton: The keypoints wanted, found by name.
+        images: Places of the images that count; all by default.
+    """
+    index: list[int] = []
+    rows: list[int] = []
+    labels, boxes = [], [torch.zeros(0, 4)]
+    for place in range(len(exam.dataset)) if images is None else images:
+        own = exam.people(place)
+        if own:
+            index += [place] * len(own)
+            rows += own
+            labels.append(exam.dataset.labels(place).select(torch.tensor(own)))
+            boxes.append(exam.boxes(place, cut.crop))
+    where = torch.cat(boxes)
+    warps = torch.stack([crop_warp(cut, box, size=size) for box in where]) if len(where) else torch.zeros(0, 3, 3)
+    empty = torch.zeros(0, len(exam.skeleton), dtype=torch.int64)
+    found = torch.cat([empty.float()[..., None].expand(-1, -1, 2), *(part.xy for part in labels)])
+    visible = torch.cat([empty, *(part.visible for part in labels)])
+    xy, visible = convert(found, visible, source=exam.skeleton, target=skeleton)
+    seen = apply(warps.double(), xy.double()).float()
+    return LabelledViews(size, torch.tensor(index).long(), torch.tensor(rows).long(), where, warps, seen, visible)
+
+
+def there_and_back(codec: InstanceCodec, xy: Float[Tensor, "n k 2"], flip: Int64[Tensor, " k"] | None = None) -> Points:
+    """What a codec reads out of its own answers for keypoints.
+
+    Args:
+        codec: For keypoints and views of this kind.
+        xy: Pixels of the view.
+        flip: `Skeleton.flip`: the views are mirrored first and their answers turned back, as in the flip test.
+    """
+    parts = [_back(codec, part, flip) for part in xy.split(BATCH)]
+    return Points(torch.cat([p.xy for p in parts]), torch.cat([p.score for p in parts]))
+
+
+def _back(codec: InstanceCodec, xy: Float[Tensor, "b k 2"], flip: Int64[Tensor, " k"] | None) -> Points:
+    if flip is None:
+        return codec.decode(codec.encode(xy))
+    mirrored = torch.stack((codec.size[1] - 1 - xy[..., 0], xy[..., 1]), dim=-1)[:, flip]
+    return codec.decode(codec.unflip(codec.encode(mirrored), flip))
