@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 
-from poise.errors import InputError, unknown
+from poise.errors import InputError
 from poise.geometry import from_xywh
 from poise.metrics.coco import Row, Truth, evaluate, skeletons_of
 from poise.metrics.oks import EPSILON, oks
@@ -160,8 +160,6 @@ def explain(
         AnnotationError: The annotations cannot be scored against.
         SkeletonMismatch: Annotations or results have another number of keypoints than the skeleton.
     """
-    if area not in AREAS:
-        raise unknown("area", area, AREAS)
     of = skeletons_of(truth, skeletons)
     chosen = _category(of, category)
     part = one_image(truth, image, chosen)
@@ -327,5 +325,5 @@ def reason(board: Board, one: Round, row: int) -> str:
 
 
 def _gone(board: Board, one: Round, row: int, place: int) -> str:
-    taker = next((i for i, other in enumerate(one.taken[:row]) if other == place), None)
-    return "ignored while others can be taken" if taker is None or board.ignored[place] else f"taken by p{taker + 1}"
+    taker = next((i for i, other in enumerate(one.taken[:row]) if other == place and not board.crowd[place]), None)
+    return "ignored while others can be taken" if taker is None else f"taken by p{taker + 1}"

@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train:run", "train a recipe, or on your own COCO-style files"),
     "evaluate": ("evaluate:run", "the COCO protocol and PCK for a model"),
     "predict": ("predict:run", "keypoints on photographs"),
+    "explain": ("explain:run", "how one image gets its score, step by step"),
     "import": ("import_:run", "an official checkpoint to a poise model file"),
     "zoo": ("zoo:run", "published models: sizes, scores, where their weights are"),
     "data split": ("data:split", "an annotation file in two, by share and group"),

@@ -1,0 +1,112 @@
+"""What `poise explain` prints: tables of one image's score."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from poise.analysis.explain import Board, Explanation, Round, reason
+from poise.cli._scores import cell, counted, say
+
+COLUMNS = 8
+"""Labels beside each other; more go into the next table."""
+
+
+def print_explanation(console: Console, found: Explanation, threshold: float) -> None:
+    """Every step: similarities, who takes whom, the curve, its levels, all thresholds."""
+    board, one = found.board, found.at(threshold)
+    say(console, _who(board))
+    if board.scores and board.ids:
+        say(console, f"\nOKS with each label; * taken at {one.threshold:.2f}")
+    for first in range(0, len(board.ids) if board.scores else 0, COLUMNS):
+        console.print(similarities(board, one, range(first, min(first + COLUMNS, len(board.ids)))))
+    if board.scores:
+        say(console, f"\nby score, at OKS {one.threshold:.2f}; {counted(board.people, 'person', 'people')} to find")
+        console.print(verdicts(board, one))
+    if board.people:
+        say(console, "\nthe curve as it is read")
+        console.print(levels(one))
+        say(
+            console,
+            f"AP at {one.threshold:.2f} = {one.levels.sum():.4f} / 101 = {one.ap:.4f}; AR = the last recall = {one.ar:.4f}",
+        )
+    say(console, "\nat every threshold")
+    console.print(thresholds(found))
+    say(console, f"the protocol for this image: AP {cell(found.protocol['AP'])}, AR {cell(found.protocol['AR'])}")
+
+
+def _who(board: Board) -> str:
+    ignored = len(board.ids) - board.people
+    text = f"{counted(len(board.scores), 'prediction')} (p1 has the highest score), {counted(len(board.ids), 'label')}"
+    text += f", {ignored} of them ignored" if ignored else ""
+    return text + (f"; {counted(board.left_out, 'prediction')} beyond the first 20 left out" if board.left_out else "")
+
+
+def similarities(board: Board, one: Round, columns: Sequence[int]) -> Table:
+    """The OKS matrix: * the prediction takes the label, ^ it is the label's most similar prediction and does not."""
+    heads = [f"{board.ids[i]}" + (f"\n({board.ignored[i]})" if board.ignored[i] else "") for i in columns]
+    table = Table("", "score", *heads)
+    for head in table.columns[1:]:
+        head.justify = "right"
+    late = robbed(board, one)
+    for row, score in enumerate(board.scores):
+        cells = [_similar(board.similar[row, i], taken=one.taken[row] == i, late=late[i] == row) for i in columns]
+        table.add_row(f"p{row + 1}", f"{score:.3f}", *cells)
+    if any(late[i] is not None for i in columns):
+        table.caption = "^ fits best, too late"
+    return table
+
+
+def _similar(value: float, *, taken: bool, late: bool) -> str:
+    return f"[bold green]{value:.3f} *[/]" if taken else f"[yellow]{value:.3f} ^[/]" if late else f"{value:.3f}  "
+
+
+def robbed(board: Board, one: Round) -> list[int | None]:
+    """For each label that was taken the prediction most similar to it, if it is another one that reaches the threshold."""
+    best = board.similar.argmax(axis=0).tolist()
+    return [row if place in one.taken and one.taken[row] != place else None for place, row in enumerate(best)]
+
+
+def verdicts(board: Board, one: Round) -> Table:
+    """Down the scores: verdict, and how precision and recall grow."""
+    table = Table(
+        "", "score", "takes", "OKS", "verdict", "TP", "FP", "recall", "precision", "read as", "why",
+    )  # fmt: skip
+    for head in (*table.columns[1:4], *table.columns[5:10]):
+        head.justify = "right"
+    colour = {"TP": "green", "FP": "red", "ignored": "dim"}
+    for row, (score, place, verdict) in enumerate(zip(board.scores, one.taken, one.verdicts, strict=True)):
+        whom = ("-", "") if place is None else (f"{board.ids[place]}", f"{board.similar[row, place]:.3f}")
+        curve = (one.recall[row], one.precision[row], one.envelope[row])
+        numbers = (f"{one.tp[row]}", f"{one.fp[row]}", *(f"{v:.3f}" if board.people else "-" for v in curve))
+        said = f"[{colour[verdict]}]{verdict}[/]"
+        table.add_row(f"p{row + 1}", f"{score:.3f}", *whom, said, *numbers, reason(board, one, row))
+    return table
+
+
+def levels(one: Round) -> Table:
+    """The 101 recalls in runs of equal precision."""
+    table = Table("recall", "how many of 101", "precision", "their sum")
+    for head in table.columns[1:]:
+        head.justify = "right"
+    starts = [0, *(np.flatnonzero(np.diff(one.levels)) + 1).tolist(), 101]
+    for first, end in pairwise(starts):
+        span, value = end - first, float(one.levels[first])
+        table.add_row(f"{first / 100:.2f} .. {(end - 1) / 100:.2f}", f"{span}", f"{value:.4f}", f"{span * value:.4f}")
+    return table
+
+
+def thresholds(found: Explanation) -> Table:
+    """All ten thresholds, and their means."""
+    table = Table("OKS", "TP", "FP", "ignored", "missed", "AP", "AR")
+    for head in table.columns[1:]:
+        head.justify = "right"
+    for one in found.rounds:
+        counts = [one.verdicts.count(verdict) for verdict in ("TP", "FP", "ignored")]
+        missed = found.board.people - counts[0]
+        table.add_row(f"{one.threshold:.2f}", *map(str, counts), f"{missed}", cell(one.ap), cell(one.ar))
+    table.add_section()
+    table.add_row("mean", "", "", "", "", cell(found.ap), cell(found.ar))
+    return table
