@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.kernels import Blurred, beyond, blur, memory_needed
+from poise.codecs.kernels import beyond, blur, memory_needed
 
 
 def blur_taps(size: int) -> tuple[float, ...]:
@@ -31,8 +31,8 @@ Border = Literal["zeros", "mirror"]
 CHUNK = 128
 """Maps blurred at a time where all of a map is wanted: enough that the calls on each part cost little."""
 
-FEW = 32
-"""Maps blurred at a time where little of a map is wanted: they stay in the cache of a core, and fill two of its registers."""
+FEW = 16
+"""Maps blurred at a time where little of a map is wanted: they fill one register, and rows stay in a core's first cache."""
 
 
 def blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Iterator[tuple[slice, Float[Tensor, "h w m"]]]:
@@ -43,9 +43,8 @@ def blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Iterator
     if maps.device.type != "cpu":
         yield slice(0, len(maps)), _blurred_as_images(maps, size, border).permute(1, 2, 0)
         return
-    index = torch.empty(len(maps), 0, dtype=torch.int64)
-    for some, found in _blurred_as_channels(maps, index, size, border, chunk=CHUNK):
-        yield some, torch.from_numpy(found.smooth)
+    values, low, high = torch.empty(len(maps), 0), *torch.empty(2, len(maps))
+    yield from _blurred_as_channels(maps, values.long(), size, border, chunk=CHUNK, out=(values, low, high))
 
 
 def blurred_extremes(
@@ -63,34 +62,38 @@ def blurred_at(
         smooth = _blurred_as_images(maps, size, border).flatten(1)
         return smooth.gather(1, index), smooth.amin(dim=1), smooth.amax(dim=1)
     values, low, high = maps.new_empty(index.shape), maps.new_empty(len(maps)), maps.new_empty(len(maps))
-    into = values.numpy(), low.numpy(), high.numpy()
-    for some, found in _blurred_as_channels(maps, index, size, border, chunk=FEW):
-        for all_of_them, part in zip(into, (found.values, found.low, found.high), strict=True):
-            all_of_them[some] = part
+    for _ in _blurred_as_channels(maps, index, size, border, chunk=FEW, out=(values, low, high)):
+        pass
     return values, low, high
 
 
 def _blurred_as_channels(
-    maps: Float[Tensor, "n h w"], index: Int64[Tensor, "n i"], size: int, border: Border, *, chunk: int
-) -> Iterator[tuple[slice, Blurred]]:
+    maps: Float[Tensor, "n h w"],
+    index: Int64[Tensor, "n i"],
+    size: int,
+    border: Border,
+    *,
+    chunk: int,
+    out: tuple[Float[Tensor, "n i"], Float[Tensor, " n"], Float[Tensor, " n"]],
+) -> Iterator[tuple[slice, Float[Tensor, "h w m"]]]:
     # As channels of one image maps are smoothed side by side, eight or sixteen in one instruction.
     count, height, width = maps.shape
     cells, most, mirror = height * width, min(count, chunk), border == "mirror"
     taps = tuple(np.array(blur_taps(size)[: size // 2 + 1], np.float32))
     edges = beyond(height, size // 2, mirror=mirror), beyond(width, size // 2, mirror=mirror)
     rows, wanted = maps.flatten(1).numpy(), index.contiguous().numpy()
-    given, taken = torch.empty(2, cells * most).numpy()
+    values, low, high = (part.numpy() for part in out)
+    image, smooth = torch.empty(2, cells * most)
+    given, taken = image.numpy(), smooth.numpy()
     memory = torch.empty(memory_needed((height, width, most), size // 2)).numpy()
-    low, high = np.empty((2, most), np.float32)
-    values = np.empty((most, index.shape[1]), np.float32)
     for start in range(0, count, chunk):
         some = slice(start, min(start + chunk, count))
         part = rows[some]
-        image, smooth = (m[: part.size].reshape(height, width, len(part)) for m in (given, taken))
-        found = Blurred(smooth, low[: len(part)], high[: len(part)], values[: len(part)])
-        cv2.transpose(part, dst=image.reshape(cells, -1))
-        blur(image, taps, edges, index=wanted[some], memory=memory, out=found)
-        yield some, found
+        shape = height, width, len(part)
+        cv2.transpose(part, dst=given[: part.size].reshape(cells, -1))
+        found = taken, low[some], high[some], values[some]
+        blur(given, shape, taps, edges, index=wanted[some], memory=memory, out=found)
+        yield some, smooth[: part.size].view(shape)
 
 
 def _blurred_as_images(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Float[Tensor, "n h w"]:

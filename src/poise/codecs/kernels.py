@@ -5,41 +5,24 @@ the user's cache folder (`NUMBA_CACHE_DIR` names another); where no folder can b
 runs in one thread and lets other Python threads run.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from poise.machine import compiled
 
 Edges = tuple[Int64[np.ndarray, " i"], Int64[np.ndarray, " j"]]
-
-
-@dataclass(frozen=True, eq=False)
-class Blurred:
-    """Where a blur of maps that lie side by side leaves what it finds; all in one piece, to be used again.
-
-    Attributes:
-        smooth: The smoothed maps.
-        low: The lowest value of each, NaNs passed over.
-        high: The highest value of each, NaNs passed over.
-        values: The smoothed values of the cells that were asked for.
-    """
-
-    smooth: Float32[np.ndarray, "h w m"]
-    low: Float32[np.ndarray, " m"]
-    high: Float32[np.ndarray, " m"]
-    values: Float32[np.ndarray, "m q"]
+Found = tuple[Float32[np.ndarray, " t"], Float32[np.ndarray, " m"], Float32[np.ndarray, " m"], Float32[np.ndarray, "m q"]]
 
 
 def blur(
-    source: Float32[np.ndarray, "h w m"],
+    source: Float32[np.ndarray, " s"],
+    shape: tuple[int, int, int],
     taps: tuple[np.float32, ...],
     edges: Edges,
     *,
     index: Int64[np.ndarray, "m q"],
     memory: Float32[np.ndarray, " n"],
-    out: Blurred,
+    out: Found,
 ) -> None:
     """Smooth maps that lie side by side, the map as LAST axis, along both axes.
 
@@ -47,15 +30,16 @@ def blur(
     16: registers then never lie across two lines of the cache. NaNs stay in their map.
 
     Args:
-        source: The maps; in one piece.
+        source: The maps, in one piece; what is behind them is not looked at.
+        shape: Of the maps (h w m).
         taps: Of the blur, the first r + 1 of its 2 r + 1, which are symmetric.
         edges: What is beyond the border along y and along x, `beyond`.
         index: Cells asked for in each map, counted row after row.
         memory: `memory_needed` numbers to work in.
-        out: Takes what is found.
+        out: Takes the smoothed maps, as `source` holds them; the lowest and the highest value of each, NaNs passed over; and
+            the smoothed values of the cells that were asked for.
     """
-    found = (out.smooth.reshape(-1), out.low, out.high, out.values)
-    compiled(_blur, contract=True)(source.reshape(-1), source.shape, taps, *edges, index, memory, *found)
+    compiled(_blur, contract=True)(source, shape, taps, *edges, index, memory, *out)
 
 
 def beyond(length: int, reach: int, *, mirror: bool) -> Int64[np.ndarray, " i"]:
@@ -82,7 +66,7 @@ def _blur(
     columns: Int64[np.ndarray, " j"],
     index: Int64[np.ndarray, "m q"],
     memory: Float32[np.ndarray, " n"],
-    target: Float32[np.ndarray, " s"],
+    target: Float32[np.ndarray, " t"],
     low: Float32[np.ndarray, " m"],
     high: Float32[np.ndarray, " m"],
     values: Float32[np.ndarray, "m q"],

@@ -83,19 +83,12 @@ def newton5(log: Float[Tensor, "n 5 5"]) -> Float[Tensor, "n 2"]:
 def udp_step(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]) -> Float[Tensor, "n 2"]:
     """UDP's step, in cells, from the highest cell of each map, at the border too.
 
-    The step does not change when a map is scaled, and no blur makes it higher than it was. So the highest smoothed
-    value is looked for only where the release's cuts under the logarithm may count.
-
     Args:
         maps: As they come.
         cells: The highest cell (x, y) of each.
         score: Its value.
     """
-    near, low = _around(maps, cells, UDP_BLUR, "mirror")
-    high = score.clone()
-    uncut = (risen(near, low, high, score) > LEAST).all(dim=1) & (score <= MOST)
-    if not uncut.all():
-        high[~uncut] = blurred_extremes(maps[~uncut], UDP_BLUR, "mirror")[1]
+    near, low, high = _around(maps, cells, UDP_BLUR, "mirror")
     return newton3(risen(near, low, high, score).clamp(LEAST, MOST).log().view(-1, 3, 3))
 
 
@@ -103,20 +96,19 @@ def udp_mmpose_step(
     maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
 ) -> Float[Tensor, "n 2"]:
     """UDP's step as mmpose takes it: a wider blur, with zeros around the map, that keeps the highest value and no other."""
-    near, _ = _around(maps, cells, MMPOSE_BLUR, "zeros")
-    near = near * dark_gain(maps, score, kernel=MMPOSE_BLUR)[:, None]
+    near, _, high = _around(maps, cells, MMPOSE_BLUR, "zeros")
+    near = near * (score / high)[:, None]
     return newton3(near.clamp(LEAST, MOST).log().view(-1, 3, 3))
 
 
 def _around(
     maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], kernel: int, border: Border
-) -> tuple[Float[Tensor, "n 9"], Float[Tensor, " n"]]:
-    """The blurred maps in 3x3 cells around `cells`, the outermost cells repeated beyond the border; their lowest values."""
+) -> tuple[Float[Tensor, "n 9"], Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """The blurred maps in 3x3 cells around `cells`, the outermost repeated beyond the border; their lowest, highest values."""
     height, width = maps.shape[-2:]
     x, y = (c[:, None] + torch.arange(-1, 2, device=maps.device) for c in cells.unbind(-1))
     index = (y.clamp(0, height - 1)[:, :, None] * width + x.clamp(0, width - 1)[:, None, :]).flatten(1)
-    near, low, _ = blurred_at(maps, index, kernel, border)
-    return near, low
+    return blurred_at(maps, index, kernel, border)
 
 
 def risen(
