@@ -21,7 +21,7 @@ def read_document(path: Path | str) -> Document:
         ReadError: The file is missing or cannot be read.
         AnnotationError: It is not JSON, or JSON of another kind; the message says which.
     """
-    document = _parse(Path(path))
+    document = read_json(path)
     if isinstance(document, list):
         raise AnnotationError(
             f"{str(path)!r} is a list, as files of detections or results are; a keypoint file is an object with "
@@ -38,9 +38,15 @@ def read_document(path: Path | str) -> Document:
     return document
 
 
-def _parse(path: Path) -> Any:
+def read_json(path: Path | str) -> Any:
+    """What stands in an annotation file, whatever it is.
+
+    Raises:
+        ReadError: The file is missing or cannot be read.
+        AnnotationError: It is not JSON.
+    """
     try:
-        data = path.read_bytes()
+        data = Path(path).read_bytes()
     except FileNotFoundError:
         raise ReadError(f"there is no annotation file {str(path)!r}; check the path") from None
     except OSError as error:

@@ -5,6 +5,7 @@ of the person, sigma the keypoint's own. 1 is perfect.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.errors import InputError
+from poise.metrics.near import best_first
 from poise.structures import Labels
 
 EPSILON = float(np.spacing(1))
@@ -48,7 +50,12 @@ def _outside(found: Float[Tensor, "m k 2"], boxes: Float[Tensor, "n 4"]) -> Floa
 
 
 def pose_oks(
-    xy: Float[Tensor, "n k 2"], area: Float[Tensor, " n"], sigmas: Sequence[float], *, known: Bool[Tensor, "n k"] | None = None
+    xy: Float[Tensor, "n k 2"],
+    area: Float[Tensor, " n"],
+    sigmas: Sequence[float],
+    *,
+    known: Bool[Tensor, "n k"] | None = None,
+    of: Literal["second", "both"] = "second",
 ) -> Float[Tensor, "n n"]:
     """OKS of every pose with every other, float64; the area is the mean of the two.
 
@@ -56,18 +63,31 @@ def pose_oks(
         xy: Poses of one image, pixels.
         area: Of each, square pixels.
         sigmas: One per keypoint.
-        known: Keypoints of the second pose that count (HRNet's release looks at one pose's scores alone); all by default.
+        known: Keypoints that count; all by default. 0 where none does.
+        of: Whether the second pose alone must know a keypoint (HRNet's release looks at one pose's scores) or both (MMPose).
 
     Raises:
         InputError: As many sigmas as keypoints are needed.
     """
-    size = area.double()
-    scale = _variances(sigmas, xy.shape[1]) * ((size[:, None] + size[None]) / 2 + EPSILON)[..., None] * 2
-    points = xy.double()
-    similar = torch.exp(-(points[:, None] - points[None]).square().sum(dim=-1) / scale)
+    # Each pair once, in NumPy: for the few poses of an image torch's calls cost more than the sums.
+    points, size = xy.double().numpy(), area.double().numpy()
+    first, second = np.triu_indices(len(points))
+    scale = 1 / (((size[first] + size[second]) / 2 + EPSILON)[:, None] * (2 * _variances(sigmas, xy.shape[1]).numpy()))
+    gap = points[first] - points[second]
+    gap *= gap
+    similar = gap[..., 0] + gap[..., 1]
+    similar *= scale
+    np.exp(np.negative(similar, out=similar), out=similar)
+    out = np.empty((len(points), len(points)))
     if known is None:
-        return similar.mean(dim=-1)
-    return (similar * known[None]).sum(dim=-1) / known.sum(dim=-1).clamp(min=1)[None]
+        out[first, second] = out[second, first] = similar.mean(axis=1)
+        return torch.from_numpy(out)
+    mask = known.numpy()
+    both = mask[first] & mask[second]
+    for row, column in ((first, second), (second, first)):
+        counted = mask[column] if of == "second" else both
+        out[row, column] = (similar * counted).sum(axis=1) / counted.sum(axis=1).clip(min=1)
+    return torch.from_numpy(out)
 
 
 def _variances(sigmas: Sequence[float], keypoints: int) -> Float[Tensor, " k"]:
@@ -84,33 +104,56 @@ def oks_nms(similar: Float[Tensor, "n n"], score: Float[Tensor, " n"], threshold
         score: Of each pose.
         threshold: An OKS; a pose exactly at it stays.
     """
-    order = _descending(score)
-    near = (similar > threshold).numpy()
-    gone = np.zeros(len(order), dtype=bool)
-    kept: list[int] = []
-    for row in order:
-        if not gone[row]:
-            kept.append(int(row))
-            gone |= near[row]
-    return torch.tensor(kept, dtype=torch.int64)
+    return best_first((similar > threshold).numpy(), score)
 
 
 def soft_oks_nms(
-    similar: Float[Tensor, "n n"], score: Float[Tensor, " n"], threshold: float, *, most: int = 20
+    similar: Float[Tensor, "n n"],
+    score: Float[Tensor, " n"],
+    threshold: float,
+    *,
+    most: int = 20,
+    fall: Literal["gauss", "linear"] = "gauss",
 ) -> Int64[Tensor, " m"]:
     """The rows of at most `most` poses, best first, where every pose taken lowers the score of those near it.
 
-    As HRNet's release does it: scores fall by exp(-oks^2 / threshold), nothing is cut by score, and the lowered scores only
-    order the poses.
+    As HRNet's release does it: nothing is cut by score, and the lowered scores only order the poses.
+
+    Args:
+        similar: `pose_oks` of the poses of one image.
+        score: Of each pose.
+        threshold: As in `lowered`.
+        most: How many may stay.
+        fall: As in `lowered`.
     """
-    left, scores = _descending(score), score.double().numpy().copy()
+    left, scores, matrix = _descending(score), score.double().numpy().copy(), similar.numpy()
     kept: list[int] = []
     while len(left) and len(kept) < most:
         best, left = left[0], left[1:]
         kept.append(int(best))
-        scores[left] *= np.exp(-(similar[best].double().numpy()[left] ** 2) / threshold)
+        scores[left] *= _share(matrix[best, left], threshold, fall)
         left = left[np.argsort(scores[left], kind="stable")[::-1]]
     return torch.tensor(kept, dtype=torch.int64)
+
+
+def lowered(
+    score: Float[Tensor, " n"], similar: Float[Tensor, " n"], threshold: float, *, fall: Literal["gauss", "linear"] = "gauss"
+) -> Float[Tensor, " n"]:
+    """The scores of poses after one near them was taken.
+
+    Args:
+        score: Of each pose.
+        similar: OKS of each with the one taken.
+        threshold: Of the fall.
+        fall: "gauss" multiplies by exp(-oks^2 / threshold), "linear" by 1 - oks where oks is at least `threshold`.
+    """
+    return score * torch.from_numpy(_share(similar.double().numpy(), threshold, fall))
+
+
+def _share(similar: np.ndarray, threshold: float, fall: str) -> np.ndarray:
+    if fall == "gauss":
+        return np.exp(-(similar**2) / threshold)
+    return np.where(similar >= threshold, 1 - similar, 1.0)
 
 
 def _descending(score: Float[Tensor, " n"]) -> np.ndarray:

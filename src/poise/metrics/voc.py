@@ -1,0 +1,148 @@
+"""Average precision of boxes by the rules of PASCAL VOC, and how precision and recall go with the score.
+
+Everingham et al., "The PASCAL Visual Object Classes Challenge", IJCV 2010 (11 points) and the devkit of 2010 (all points).
+
+One image, two people, six boxes; at an overlap of 0.7 only the second box finds somebody:
+
+>>> people = torch.tensor([[480.0, 457, 515, 529], [637, 435, 676, 536]])
+>>> boxes = torch.tensor(
+...     [[641.0, 439, 670, 532], [484, 455, 514, 519], [649, 479, 670, 531], [357, 458, 382, 485], [468, 435, 520, 521],
+...      [336, 463, 362, 496]])
+>>> score = torch.tensor([0.972, 0.9113, 0.8505, 0.2452, 0.1618, 0.1342])
+>>> match = match_boxes(boxes, score, people, threshold=0.7)
+>>> match.hit.tolist()
+[False, True, False, False, False, False]
+>>> curve = Curve.of([match])
+>>> [round(value, 3) for value in curve.precision.tolist()]
+[0.0, 0.5, 0.333, 0.25, 0.2, 0.167]
+>>> curve.recall.tolist()
+[0.0, 0.5, 0.5, 0.5, 0.5, 0.5]
+>>> round(curve.points(11), 4), curve.area(), round(curve.points(101), 4)
+(0.2727, 0.25, 0.2525)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from poise.errors import InputError
+from poise.metrics.near import box_iou
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Match:
+    """Which boxes of one image found somebody.
+
+    Attributes:
+        hit: In the order the boxes were given.
+        ignored: Boxes that count neither way, because who they found is difficult.
+        score: Of each box.
+        people: How many there were to find, without the difficult ones.
+    """
+
+    hit: Bool[Tensor, " m"]
+    ignored: Bool[Tensor, " m"]
+    score: Float[Tensor, " m"]
+    people: int
+
+
+def match_boxes(
+    boxes: Float[Tensor, "m 4"],
+    score: Float[Tensor, " m"],
+    labelled: Float[Tensor, "n 4"],
+    *,
+    difficult: Bool[Tensor, " n"] | None = None,
+    threshold: float = 0.5,
+    pixel: float = 1.0,
+) -> Match:
+    """Match the boxes of one image and one class: in the order of their scores each takes the label it overlaps most.
+
+    A box whose label is taken already is a false one, even if it overlaps another label well enough.
+
+    Args:
+        boxes: x0 y0 x1 y1.
+        score: Of each; of equal scores the first counts first.
+        labelled: The labels.
+        difficult: Labels that need not be found, nor do they harm.
+        threshold: A box hits if its intersection over union is above it.
+        pixel: Added to all widths and heights: 1 as in the devkit, whose corners are pixels of the box.
+
+    Raises:
+        InputError: A box or a score is not finite.
+    """
+    if not (torch.isfinite(boxes).all() and torch.isfinite(score).all() and torch.isfinite(labelled).all()):
+        raise InputError("boxes and scores must be finite numbers; one of them is not")
+    hard = torch.zeros(len(labelled), dtype=torch.bool) if difficult is None else difficult
+    hit, ignored = torch.zeros(len(boxes), dtype=torch.bool), torch.zeros(len(boxes), dtype=torch.bool)
+    taken: set[int] = set()
+    if len(labelled):
+        best, who = box_iou(boxes, labelled, pixel=pixel).max(dim=1)
+        for row in score.argsort(descending=True, stable=True).tolist():
+            person = int(who[row])
+            if best[row] <= threshold:
+                continue
+            if hard[person]:
+                ignored[row] = True
+            elif person not in taken:
+                hit[row] = True
+                taken.add(person)
+    return Match(hit, ignored, score, int((~hard).sum()))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Precision and recall when everything down to a score is kept, best score first.
+
+    Attributes:
+        recall: Share of the people found.
+        precision: Share of what is kept that found somebody.
+        score: Of what was kept last.
+        people: How many there were to find.
+    """
+
+    recall: Float[Tensor, " m"]
+    precision: Float[Tensor, " m"]
+    score: Float[Tensor, " m"]
+    people: int
+
+    @classmethod
+    def of(cls, matches: Sequence[Match]) -> "Curve":
+        """Of all images of a data set.
+
+        Raises:
+            InputError: There is no image, or nobody to be found.
+        """
+        people = sum(match.people for match in matches)
+        if not people:
+            raise InputError("there is nobody to be found in any image, so there is no recall")
+        counted = [~match.ignored for match in matches]
+        hit = torch.cat([match.hit[keep] for match, keep in zip(matches, counted, strict=True)]).double()
+        score = torch.cat([match.score[keep].double() for match, keep in zip(matches, counted, strict=True)])
+        order = score.argsort(descending=True, stable=True)
+        right = hit[order].cumsum(dim=0)
+        kept = torch.arange(1, len(right) + 1, dtype=torch.float64)
+        return cls(right / people, right / kept, score[order], people)
+
+    def envelope(self) -> Float[Tensor, " m"]:
+        """The best precision at each recall or any above it."""
+        return self.precision.flip(0).cummax(dim=0).values.flip(0)
+
+    def at(self, recall: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
+        """The best precision at each of some recalls or any above it; 0 where they are not reached."""
+        padded = torch.cat((self.envelope(), torch.zeros(1, dtype=torch.float64)))
+        return padded[torch.searchsorted(self.recall.contiguous(), recall.double(), side="left")]
+
+    def points(self, count: int) -> float:
+        """Mean precision at `count` recalls from 0 to 1: 11 by VOC's first rule, 101 by COCO's."""
+        return float(self.at(torch.linspace(0, 1, count, dtype=torch.float64)).mean())
+
+    def area(self) -> float:
+        """VOC's later rule: the area under the best precision over every recall that is reached."""
+        steps = torch.diff(self.recall, prepend=torch.zeros(1, dtype=torch.float64))
+        return float((steps * self.envelope()).sum())
