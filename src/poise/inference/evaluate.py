@@ -59,6 +59,7 @@ class Evaluation:
         skeleton: Of the data set.
         skipped: Images that could not be used; their people count as missed.
         lost_boxes: Boxes that have no size or lie outside their image; nobody was looked for in them.
+        positions: For every image, a pose for each row of its labels, pixels of the image; nan where there is none.
     """
 
     coco: coco.CocoScores
@@ -68,6 +69,7 @@ class Evaluation:
     skeleton: Skeleton
     skipped: list[Skipped]
     lost_boxes: int
+    positions: list[Float[Tensor, "n k 2"]]
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -170,19 +172,17 @@ def self_test(model: TopDown, exam: Exam) -> SelfTest:
     exam.known_to(model.skeleton)
     rule = model.preprocess
     views = labelled_views(exam, rule, size=model.codec.size, skeleton=model.skeleton)
-    back = there_and_back(model.codec, views.xy)
+    [back] = there_and_back([model.codec], views.xy)
     outside = views.labelled & ~views.inside
     mended = Points(torch.where(outside[..., None], views.xy, back.xy), back.score)
     looked: dict[int, _Looked] = {}
     healed: dict[int, _Looked] = {}
-    people = torch.arange(len(views)).split(views.index.unique_consecutive(return_counts=True)[1].tolist())
-    for rows in people:
-        index, own = int(views.index[rows[0]]), views.rows[rows].tolist()
+    for index, rows in views.images.items():
         boxes, key, warps = views.boxes[rows], exam.dataset.key(index), views.warps[rows]
         for target, found in ((looked, back), (healed, mended)):
             points = Points(found.xy[rows], found.score[rows])
             poses = poses_of(boxes, torch.ones(len(rows)), points, warps, key, least=rule.min_keypoint_score)
-            target[index] = _Looked(poses, own, exam.categories(index))
+            target[index] = _Looked(poses, views.rows[rows].tolist(), exam.categories(index))
     errors = (back.xy - views.xy).norm(dim=-1)[views.inside]
     rating = Rating(rule.min_keypoint_score, None)
     evaluation, ideal = (_compare(model, exam, part, rating, skipped=[], lost=0) for part in (looked, healed))
@@ -226,6 +226,7 @@ def _compare(
 ) -> Evaluation:
     results: list[dict[str, Any]] = []
     counts: dict[float, list[PCK]] = {t: [] for t in THRESHOLDS}
+    everywhere: list[Tensor] = []
     columns = list(places(model.skeleton, exam.skeleton))
     for index, image in enumerate(exam.ids):
         labels = exam.dataset.labels(index)
@@ -240,6 +241,7 @@ def _compare(
                 positions = matched(xy, rated, labels, exam.skeleton.sigmas)
             else:
                 positions[one.rows] = xy.to(positions)
+        everywhere.append(positions)
         for threshold in THRESHOLDS:
             counts[threshold].append(pck(positions, labels, threshold))
     total = {f"pck@{t:g}": reduce(add, parts) for t, parts in counts.items()}
@@ -249,9 +251,8 @@ def _compare(
         for i, name in enumerate(exam.skeleton.keypoints)
     }
     scores = coco.evaluate(exam.truth, results, exam.skeletons)
-    return Evaluation(
-        scores, {label: count.mean for label, count in total.items()}, keypoints, results, exam.skeleton, skipped, lost
-    )
+    shares = {label: count.mean for label, count in total.items()}
+    return Evaluation(scores, shares, keypoints, results, exam.skeleton, skipped, lost, everywhere)
 
 
 def _results(

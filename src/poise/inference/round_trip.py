@@ -1,6 +1,6 @@
 """The labels of a data set as views show them, and what comes back through a codec. No image is read, no network asked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -16,8 +16,8 @@ from poise.skeletons import Skeleton, convert
 from poise.structures import Points, Preprocess
 from poise.transforms.crop import crop_warp
 
-BATCH = 64
-"""Views that are encoded at a time; their maps stay near the processor."""
+BATCH = 512
+"""Keypoints that are encoded at a time; their maps stay near the processor."""
 
 
 @final
@@ -46,6 +46,14 @@ class LabelledViews:
     def __len__(self) -> int:
         """How many people."""
         return len(self.xy)
+
+    @property
+    def images(self) -> dict[int, Int64[Tensor, " p"]]:
+        """The people of each image, by its place."""
+        found: dict[int, list[int]] = {}
+        for person, index in enumerate(self.index.tolist()):
+            found.setdefault(index, []).append(person)
+        return {index: torch.tensor(people) for index, people in found.items()}
 
     @property
     def labelled(self) -> Bool[Tensor, "n k"]:
@@ -91,20 +99,31 @@ def labelled_views(
     return LabelledViews(size, torch.tensor(index).long(), torch.tensor(rows).long(), where, warps, seen, visible)
 
 
-def there_and_back(codec: InstanceCodec, xy: Float[Tensor, "n k 2"], flip: Int64[Tensor, " k"] | None = None) -> Points:
-    """What a codec reads out of its own answers for keypoints.
+def there_and_back(
+    readers: Sequence[InstanceCodec], xy: Float[Tensor, "n k 2"], flip: Int64[Tensor, " k"] | None = None
+) -> list[Points]:
+    """What codecs read out of an answer without fault: the first one's for these keypoints.
 
     Args:
-        codec: For keypoints and views of this kind.
+        readers: At least one, alike but for how they read.
         xy: Pixels of the view.
         flip: `Skeleton.flip`: the views are mirrored first and their answers turned back, as in the flip test.
     """
-    parts = [_back(codec, part, flip) for part in xy.split(BATCH)]
-    return Points(torch.cat([p.xy for p in parts]), torch.cat([p.score for p in parts]))
+    size = max(1, BATCH // readers[0].keypoints)
+    found = [[one.decode(output) for one in readers] for output in _answers(readers[0], torch.split(xy, size), flip)]
+    if not len(xy):
+        return [Points(xy, xy.new_zeros(xy.shape[:2]))] * len(readers)
+    return [Points(torch.cat([p.xy for p in parts]), torch.cat([p.score for p in parts])) for parts in zip(*found, strict=True)]
 
 
-def _back(codec: InstanceCodec, xy: Float[Tensor, "b k 2"], flip: Int64[Tensor, " k"] | None) -> Points:
-    if flip is None:
-        return codec.decode(codec.encode(xy))
-    mirrored = torch.stack((codec.size[1] - 1 - xy[..., 0], xy[..., 1]), dim=-1)[:, flip]
-    return codec.decode(codec.unflip(codec.encode(mirrored), flip))
+def _answers(
+    codec: InstanceCodec, parts: Sequence[Float[Tensor, "b k 2"]], flip: Int64[Tensor, " k"] | None
+) -> Iterator[Float[Tensor, "b ..."]]:
+    for xy in parts:
+        if not len(xy):
+            return
+        if flip is None:
+            yield codec.encode(xy)
+        else:
+            mirrored = torch.stack((codec.size[1] - 1 - xy[..., 0], xy[..., 1]), dim=-1)[:, flip]
+            yield codec.unflip(codec.encode(mirrored), flip)

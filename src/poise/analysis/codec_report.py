@@ -1,0 +1,181 @@
+"""What each codec could reach at best on some annotations, before anybody trains: the labels go through it and come back.
+
+A network without fault answers `encode(xy)`. What is read out of that answer is all that training can reach: DARK (arXiv
+1910.06278, section 3) and UDP (arXiv 1911.07524, section 3) start from there.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poise.codecs.base import InstanceCodec, codec_types
+from poise.codecs.readings import read_as
+from poise.dims import Size
+from poise.errors import AnnotationError
+from poise.geometry import apply, invert
+from poise.inference.exam import Exam
+from poise.inference.round_trip import LabelledViews, labelled_views, there_and_back
+from poise.metrics import coco
+from poise.metrics.oks import rescore
+from poise.skeletons import places
+from poise.structures import CropRule, Points, Preprocess
+from poise.zoo.assemble import CUTS, named_codec
+
+STRIDE = 4
+"""Pixels of a view to a cell."""
+
+FAR = 2.0
+"""Cells from its label at which a keypoint is lost: it lay outside of the view, or a map could not hold it at its border."""
+
+FLIPPED = 5000
+"""Keypoints whose mirrored views are tried: enough to know a mean to one part in a hundred."""
+
+READ_ALSO: Mapping[str, tuple[str, ...]] = {"Gaussian": ("dark", "fit5"), "Dark": ("quarter", "fit5")}
+"""Codecs that are also read in other ways by default: what rounding costs no reading gives back."""
+
+
+@final
+@dataclass(frozen=True)
+class CodecRow:
+    """What a codec does to the labels; errors in pixels of the view, of keypoints inside of it.
+
+    Attributes:
+        codec: The name of its class.
+        reading: How positions are read from its maps; "own" is its own way.
+        crop: Whose rule cuts the views.
+        mean: Distance between a keypoint and what comes back.
+        p95: 95 of 100 come back nearer than that.
+        flip: The same mean for mirrored views whose answers are turned back.
+        flip_p95: 95 of 100 of those.
+        lost: Share of all labelled keypoints that come back more than `FAR` cells off.
+        outside: Share of all labelled keypoints that lie outside of their view, by the crop.
+        ap: AP of what comes back: the ceiling of a network without fault.
+    """
+
+    codec: str
+    reading: str
+    crop: CropRule
+    mean: float
+    p95: float
+    flip: float
+    flip_p95: float
+    lost: float
+    outside: float
+    ap: float
+
+
+def codec_report(
+    exam: Exam,
+    size: Size,
+    *,
+    codecs: Sequence[str] = (),
+    readings: Sequence[str] = (),
+    padding: float = 1.25,
+    images: Sequence[int] | None = None,
+) -> list[CodecRow]:
+    """A row for each codec, at stride 4, in the order of their names.
+
+    Args:
+        exam: The annotations; its images are not read.
+        size: Of the views (h, w).
+        codecs: Names of classes; all by default, and `READ_ALSO`.
+        readings: Other ways to read the maps of the codecs, where they have any.
+        padding: The boxes grow by this factor.
+        images: Places of the images that count; all by default.
+
+    Raises:
+        AnnotationError: Nobody is labelled, or the annotations cannot be scored against.
+        UnknownName: There is no such codec or reading.
+    """
+    names = list(codecs) or sorted(codec_types())
+    cells = (size[0] // STRIDE, size[1] // STRIDE)
+    makers = [named_codec(name, size, cells, keypoints=1) for name in names]  # keypoints know nothing of each other
+    coco.check(exam.truth, exam.skeletons)
+    seen: dict[CropRule, LabelledViews] = {}
+    rows: list[CodecRow] = []
+    for name, own in zip(names, makers, strict=True):
+        cut = Preprocess(crop=CUTS.get(name, "unbiased"), padding=padding)
+        if cut.crop not in seen:
+            seen[cut.crop] = labelled_views(exam, cut, size=size, skeleton=exam.skeleton, images=images)
+        if not seen[cut.crop].labelled.any():
+            raise AnnotationError("the annotations label nobody in a box of some size, so no codec can be tried on them")
+        others = readings or (READ_ALSO.get(name, ()) if not codecs else ())
+        rows += _rows(exam, _read(own, others), seen[cut.crop], cut=cut, images=images)
+    return rows
+
+
+def _read(codec: InstanceCodec, readings: Sequence[str]) -> dict[str, InstanceCodec]:
+    """The codec as it is, and read in other ways if it can be."""
+    can = "reading" in {field.name for field in fields(codec)}
+    return {"own": codec} | ({name: read_as(codec, name) for name in readings} if can else {})
+
+
+def _rows(
+    exam: Exam,
+    readers: Mapping[str, InstanceCodec],
+    views: LabelledViews,
+    *,
+    cut: Preprocess,
+    images: Sequence[int] | None,
+) -> Iterator[CodecRow]:
+    """A row for each way to read one codec's answers."""
+    [codec, *_] = readers.values()
+    xy, inside = views.xy[views.labelled][:, None], views.inside[views.labelled]
+    some = inside.nonzero().flatten()[spread_evenly(int(inside.sum()), FLIPPED)]
+    back = there_and_back(list(readers.values()), xy)
+    turned = there_and_back(list(readers.values()), xy[some], torch.zeros(1, dtype=torch.int64))
+    far = FAR * max(codec.size[0] / codec.cells[0], codec.size[1] / codec.cells[1])
+    for reading, found, flipped in zip(readers, back, turned, strict=True):
+        distance = (found.xy - xy).norm(dim=-1).flatten()
+        mean, p95 = _spread(distance[inside])
+        flip, flip_p95 = _spread((flipped.xy - xy[some]).norm(dim=-1).flatten())
+        yield CodecRow(
+            codec=type(codec).__name__,
+            reading=reading,
+            crop=cut.crop,
+            mean=mean,
+            p95=p95,
+            flip=flip,
+            flip_p95=flip_p95,
+            lost=float((distance > far).double().mean()),
+            outside=1 - float(inside.double().mean()),
+            ap=_ceiling(exam, views, found, least=cut.min_keypoint_score, images=images),
+        )
+
+
+def _spread(errors: Float[Tensor, " e"]) -> tuple[float, float]:
+    """Mean, and what 95 of 100 stay below."""
+    values = errors.double().numpy()
+    return (float(values.mean()), float(np.quantile(values, 0.95))) if len(values) else (float("nan"), float("nan"))
+
+
+def _ceiling(exam: Exam, views: LabelledViews, back: Points, *, least: float, images: Sequence[int] | None) -> float:
+    """AP of what came back, through COCO's protocol."""
+    xy, scores = torch.zeros_like(views.xy), torch.zeros(views.xy.shape[:2])
+    xy[views.labelled], scores[views.labelled] = back.xy.squeeze(1), back.score.squeeze(1)
+    xy = apply(invert(views.warps.double()), xy.double()).float()
+    ids = torch.tensor(exam.ids)[views.index].tolist()
+    of = torch.tensor([c for i in views.images for c in exam.categories(i)])
+    results: list[dict[str, Any]] = []
+    for category, skeleton in exam.skeletons.items():
+        own, columns = of == category, list(places(exam.skeleton, skeleton))
+        score = scores[own][:, columns]
+        rated = rescore(torch.ones(len(score)), score, least)
+        rows = coco.rows_of(xy[own][:, columns], score, rated, image=0, categories=of[own])
+        results += [row | {"image_id": i} for row, i in zip(rows, np.array(ids)[own.numpy()].tolist(), strict=True)]
+    counted = None if images is None else [exam.ids[i] for i in images]
+    return coco.evaluate(exam.truth, results, exam.skeletons, images=counted).numbers["AP"]
+
+
+def spread_evenly(total: int, most: int) -> list[int]:
+    """At most so many places of a list, evenly spread.
+
+    >>> spread_evenly(10, 4)
+    [0, 2, 5, 7]
+    """
+    return list(range(total)) if total <= most else [i * total // most for i in range(most)]

@@ -1,0 +1,208 @@
+"""The sigmas of OKS for any keypoints, from people who were labelled more than once.
+
+COCO (cocodataset.org/#keypoints-eval) measured them on 5,000 images of its own that were labelled redundantly: sigma^2 is the
+mean of d^2 / s^2, d the distance of a label from where the keypoint is, s^2 the area of the person. Nobody knows where the
+keypoint is; the mean of m labels is nearer to each of them than that, by the factor (m - 1) / m in the square, which is
+divided out. Of two labels d^2 is thus half of the square of their distance.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Literal, final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+from torchvision.ops import box_iou
+
+from poise.data.base import Dataset, trainable
+from poise.data.document import Document
+from poise.errors import AnnotationError, InputError
+from poise.inference.exam import Exam
+from poise.metrics import coco
+from poise.metrics.coco import Row
+from poise.skeletons import COCO17, convert, from_category
+from poise.structures import Labels
+
+Pairing = Literal["overlap", "id"]
+"""How the labels of one person are found: the boxes that overlap most, or annotations of one id."""
+
+LEAST_OVERLAP = 0.5
+"""IoU of two boxes of one person."""
+
+LEAST_PEOPLE = 10
+"""Fewer people with a keypoint labelled twice give no sigma for it."""
+
+FACTORS = (0.5, 1.0, 2.0)
+"""Times the sigmas, for AP at other ones."""
+
+
+@final
+@dataclass(frozen=True)
+class Sigma:
+    """What was found for a keypoint.
+
+    Attributes:
+        name: Of the keypoint.
+        people: On whom it was labelled at least twice.
+        value: The estimate; None from fewer than `LEAST_PEOPLE`.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+    """
+
+    name: str
+    people: int
+    value: float | None
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+def estimate_sigmas(
+    datasets: Sequence[Dataset], *, by: Pairing = "overlap", resamples: int = 1000, seed: int = 0
+) -> list[Sigma]:
+    """The sigma of every keypoint of the first data set, with 95 % intervals from a bootstrap over people.
+
+    Args:
+        datasets: Labels of the same images, by two or more annotators; images are found by file name, keypoints by name.
+        by: How the labels of one person are found.
+        resamples: Draws of the people.
+        seed: Of the draws.
+
+    Raises:
+        InputError: Fewer than two data sets, or fewer than 100 resamples.
+        AnnotationError: They share no images, or nobody is labelled twice.
+    """
+    if len(datasets) < 2 or resamples < 100:
+        raise InputError(
+            f"repeated annotations are two or more files, and an interval needs 100 resamples; found {len(datasets)} files and "
+            f"{resamples} resamples"
+        )
+    people = _people(datasets, by=by)
+    parts = [_scatter(labels) for labels in people]
+    squares, freedom = (np.stack(part) for part in zip(*parts, strict=True))
+    counted = freedom.sum(axis=0)
+    chance = np.random.default_rng(seed)
+    rows = np.stack([_drawn(squares, freedom, chance) for _ in range(resamples)])
+    found = []
+    for k, name in enumerate(datasets[0].skeleton.keypoints):
+        number = int((freedom[:, k] > 0).sum())
+        if number < LEAST_PEOPLE:
+            found.append(Sigma(name, number, None))
+            continue
+        low, high = np.nanquantile(rows[:, k], [0.025, 0.975])
+        found.append(Sigma(name, number, float(np.sqrt(squares[:, k].sum() / counted[k])), float(low), float(high)))
+    return found
+
+
+def _drawn(
+    squares: Float64[np.ndarray, "n k"], freedom: Float64[np.ndarray, "n k"], chance: np.random.Generator
+) -> Float64[np.ndarray, " k"]:
+    """The sigmas of people drawn with replacement; nan where a keypoint was not drawn."""
+    count = chance.multinomial(len(squares), np.full(len(squares), 1 / len(squares)))
+    total = count @ freedom
+    ratio = np.divide(count @ squares, total, out=np.full(total.shape, np.nan), where=total > 0)
+    sigmas: np.ndarray = np.sqrt(ratio)
+    return sigmas
+
+
+def _scatter(labels: Labels) -> tuple[Float64[np.ndarray, " k"], Float64[np.ndarray, " k"]]:
+    """Of the labels of one person: summed squares about their mean over the person's area, and what to divide them by."""
+    known = (labels.visible > 0).double()
+    count = known.sum(dim=0)
+    xy = labels.xy.double()
+    middle = (xy * known[..., None]).sum(dim=0) / count.clamp(min=1)[:, None]
+    squares = ((xy - middle).square().sum(dim=-1) * known).sum(dim=0) / labels.area.double().mean()
+    freedom = (count - 1).clamp(min=0)
+    return torch.where(freedom > 0, squares, 0).numpy(), freedom.numpy()
+
+
+def _people(datasets: Sequence[Dataset], *, by: Pairing) -> list[Labels]:
+    """Everybody who is labelled more than once: their labels, a row for each time."""
+    first = datasets[0]
+    places = [{PurePosixPath(d.key(i).file_name).name: i for i in range(len(d))} for d in datasets]
+    shared = [name for name in places[0] if any(name in other for other in places[1:])]
+    if not shared:
+        raise AnnotationError("the files share no image by file name; repeated annotations are of the same images")
+    found = []
+    for name in shared:
+        parts = [_labels(d, own[name], first) for d, own in zip(datasets, places, strict=True) if name in own]
+        found += _paired(parts, by=by)
+    if not found:
+        how = "have the same id" if by == "id" else f"have boxes that overlap by {LEAST_OVERLAP}"
+        raise AnnotationError(f"in {len(shared)} shared images no two annotations {how}; pair people in the other way (--by)")
+    return found
+
+
+def _labels(dataset: Dataset, index: int, first: Dataset) -> Labels:
+    """The people of an image in the keypoints of the first data set."""
+    labels = dataset.labels(index)
+    labels = labels.select(trainable(labels))
+    xy, visible = convert(labels.xy, labels.visible, source=dataset.skeleton, target=first.skeleton)
+    return replace(labels, xy=xy, visible=visible)
+
+
+def _paired(parts: Sequence[Labels], *, by: Pairing) -> list[Labels]:
+    """The people of the first annotator who has any, each with their partners among the others'."""
+    groups = [[parts[0].select(slice(row, row + 1))] for row in range(len(parts[0]))]
+    for other in parts[1:]:
+        near = _nearness(parts[0], other, by=by)
+        while near.numel() and float(near.max()) >= LEAST_OVERLAP:
+            row, column = divmod(int(near.argmax()), near.shape[1])
+            groups[row].append(other.select(slice(column, column + 1)))
+            near[row], near[:, column] = -1, -1
+    return [_together(group) for group in groups if len(group) > 1]
+
+
+def _nearness(one: Labels, other: Labels, *, by: Pairing) -> Float[Tensor, "n m"]:
+    if by == "id":
+        return (one.ids[:, None] == other.ids[None]).float()
+    overlap: Tensor = box_iou(one.boxes, other.boxes)
+    return overlap
+
+
+def _together(group: Sequence[Labels]) -> Labels:
+    return Labels(**{name: torch.cat([getattr(part, name) for part in group]) for name in Labels.__dataclass_fields__})
+
+
+def with_sigmas(document: Document, found: Sequence[Sigma]) -> Document:
+    """A copy of an annotation file whose categories say the sigmas; keypoints that were not measured keep theirs."""
+    values = {one.name: one.value for one in found if one.value is not None}
+    categories = []
+    for category in document["categories"]:
+        if not category.get("keypoints"):
+            categories.append(category)
+            continue
+        known = from_category(category)
+        sigmas = [values.get(name, sigma) for name, sigma in zip(known.keypoints, known.sigmas, strict=True)]
+        categories.append({**category, "sigmas": [round(float(s), 5) for s in sigmas]})
+    return {**document, "categories": categories}
+
+
+def measured_by_coco(exam: Exam) -> bool:
+    """Whether all sigmas are COCO's for COCO's keypoints, so that AP is comparable with the papers'."""
+    known = dict(zip(COCO17.keypoints, COCO17.sigmas, strict=True))
+    pairs = [pair for s in exam.skeletons.values() for pair in zip(s.keypoints, s.sigmas, strict=True)]
+    return all(known.get(name) == sigma for name, sigma in pairs)
+
+
+def ap_at_other_sigmas(exam: Exam, results: Sequence[Row]) -> Mapping[float, float]:
+    """AP with the sigmas times each of `FACTORS`: how much of a score is the choice of sigmas."""
+    found: dict[float, float] = {}
+    for factor in FACTORS:
+        skeletons = {c: replace(s, sigmas=tuple(factor * v for v in s.sigmas)) for c, s in exam.skeletons.items()}
+        found[factor] = coco.evaluate(exam.truth, results, skeletons).numbers["AP"]
+    return found
+
+
+def check_pairing(text: str) -> Pairing:
+    """The way to pair people, by its name.
+
+    Raises:
+        InputError: There is no such way.
+    """
+    ways: dict[str, Pairing] = {"overlap": "overlap", "id": "id"}
+    if text not in ways:
+        raise InputError(f'--by is "overlap" or "id", not {text!r}')
+    return ways[text]

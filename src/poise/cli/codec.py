@@ -1,0 +1,85 @@
+"""`poise codec`: what each codec could reach at best, before training."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+_File = Annotated[Path, arg(metavar="FILE")]
+_Size = Annotated[str, arg(metavar="HxW")]
+_Names = Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")]
+_Readings = Annotated[tuple[str, ...], arg(metavar="READING [READING ...]")]
+
+
+def run(
+    *,
+    annotations: _File,
+    size: _Size = "256x192",
+    codec: _Names = (),
+    reading: _Readings = (),
+    padding: float = 1.25,
+    count: int = 2000,
+) -> int:
+    """Labels through every codec and back: the error, the mirrored error, what is lost, the AP no network can pass.
+
+    Maps have a cell for every 4 pixels. Views are cut as the releases of each codec cut them. No image is read.
+
+    For example:
+
+        poise codec --annotations person_keypoints_val2017.json --size 256x192
+
+        poise codec --annotations mine.json --codec Gaussian Dark --reading quarter dark fit5
+
+    Args:
+        annotations: COCO-style keypoint file.
+        size: Of the views, height x width in pixels.
+        codec: Names of codecs; all by default.
+        reading: Other ways to read their maps: cell, quarter, dark, udp, fit3, fit5, soft, centre.
+        padding: The boxes grow by this factor before they are cut.
+        count: So many images at most, evenly spread over the file.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from poise.analysis.codec_report import FAR, STRIDE, codec_report, spread_evenly
+    from poise.cli._scores import say
+    from poise.errors import InputError
+    from poise.inference.exam import Exam
+    from poise.skeletons import COCO17
+
+    if count < 1 or not padding > 0:
+        raise InputError(f"--count is at least 1 and --padding above 0, found {count} and {padding:g}")
+    exam = Exam.of_file(annotations, None, skeleton=COCO17)
+    images = spread_evenly(len(exam.dataset), count)
+    rows = codec_report(exam, view_size(size), codecs=codec, readings=reading, padding=padding, images=images)
+    heads = ("codec", "crop", "mean", "95 %", "flip", "flip 95 %", "outside %", "lost %", "AP")
+    table = Table(*heads, title=f"errors in pixels of views of {size}", title_justify="left", padding=0)
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for row in rows:
+        name = row.codec if row.reading == "own" else f"{row.codec}, {row.reading}"
+        errors = (f"{value:.2f}" for value in (row.mean, row.p95, row.flip, row.flip_p95))
+        shares = (f"{100 * value:.2f}" for value in (row.outside, row.lost))
+        table.add_row(name, row.crop, *errors, *shares, f"{row.ap:.3f}")
+    console = Console()
+    console.print(table)
+    say(console, f"{len(images)} of {len(exam.dataset)} images; flip: the mirrored view's answer, turned back")
+    say(
+        console,
+        f"outside: the crop leaves them out; lost: they come back more than {FAR * STRIDE:g} pixels off; AP: of these labels",
+    )
+    return 0
+
+
+def view_size(text: str) -> tuple[int, int]:
+    """Height and width of views, from words such as 256x192.
+
+    Raises:
+        InputError: Not two numbers that maps of stride 4 fit into.
+    """
+    from poise.errors import InputError
+
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(side.isdecimal() and int(side) >= 8 and int(side) % 4 == 0 for side in sides):
+        raise InputError(f"--size is height x width, such as 256x192, both multiples of 4 and at least 8; found {text!r}")
+    return int(sides[0]), int(sides[1])

@@ -1,0 +1,117 @@
+"""`poise compare`: whether the difference of two runs is more than chance."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from poise.analysis.bootstrap import Tally
+
+_Run = Annotated[Path, arg(metavar="RUN")]
+_File = Annotated[Path, arg(metavar="FILE")]
+_Images = Annotated[Path | None, arg(metavar="DIR")]
+_Boxes = Annotated[str, arg(metavar="gt|FILE")]
+_Name = Annotated[str | None, arg(metavar="NAME")]
+
+
+def run(
+    first: Positional[_Run],
+    second: Positional[_Run],
+    *,
+    annotations: _File,
+    images: _Images = None,
+    boxes: _Boxes = "gt",
+    resamples: int = 1000,
+    seed: int = 0,
+    flip: bool = True,
+    device: _Name = None,
+    batch: int = 32,
+    workers: int = 2,
+) -> int:
+    """Is the second run better, or is it chance? The difference of their scores, with a 95 % interval.
+
+    Images are drawn anew, with replacement, and both runs are scored on each draw (paired bootstrap). An interval that holds
+    0 says that these images cannot tell the runs apart.
+
+    For example:
+
+        poise compare a.json b.json --annotations person_keypoints_val2017.json
+
+        poise compare runs/a runs/b --annotations val.json --images images
+
+    Args:
+        first: Results as `poise evaluate --out` writes them (.json), a model file, or the folder of a run.
+        second: Another.
+        annotations: COCO-style keypoint file, of both.
+        images: Folder or zip file of its images, where a model is to be evaluated.
+        boxes: Where models look: "gt" for the labelled boxes, or a detector's JSON list.
+        resamples: Draws of the images.
+        seed: Of the draws.
+        flip: Models average with the mirrored view.
+        device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
+        batch: People at a time.
+        workers: Threads that read images.
+    """
+    from functools import partial
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from poise.analysis.compare import compare
+    from poise.cli._scores import say
+
+    console = Console()
+    tally = partial(_tally, console, annotations, images, boxes=boxes, flip=flip, device=device, batch=batch, workers=workers)
+    one, other = tally(first), tally(second)
+    table = Table("", str(first), str(second), "difference", "95 % interval", "")
+    for column in table.columns[1:5]:
+        column.justify = "right"
+    for row in compare(one, other, resamples=resamples, seed=seed):
+        interval = f"{row.low:+.4f} to {row.high:+.4f}"
+        verdict = ("better" if row.value > 0 else "worse") if row.real else "not told apart"
+        table.add_row(row.name, f"{row.first:.4f}", f"{row.second:.4f}", f"{row.value:+.4f}", interval, verdict)
+    console.print(table)
+    say(console, f"{len(one)} images, drawn with replacement {resamples} times; pck: each person's pose is that of best OKS")
+    return 0
+
+
+def _tally(
+    console: "Console",
+    annotations: Path,
+    images: Path | None,
+    run: Path,
+    *,
+    boxes: str,
+    flip: bool,
+    device: str | None,
+    batch: int,
+    workers: int,
+) -> "Tally":
+    """What a run got right: read from its results, or found now."""
+    from poise.analysis.bootstrap import Tally
+    from poise.cli._scores import say, with_bar
+    from poise.errors import InputError, ReadError
+    from poise.inference.boxes import detections
+    from poise.inference.evaluate import evaluate
+    from poise.inference.exam import Exam
+    from poise.inference.people import Setting
+    from poise.inference.results import read_results
+    from poise.skeletons import COCO17
+    from poise.zoo.file import load
+
+    if run.suffix == ".json":
+        return Tally.of(Exam.of_file(annotations, None, skeleton=COCO17), read_results(run))
+    file = run / "model.safetensors" if run.is_dir() else run
+    if not file.is_file():
+        raise ReadError(f"{str(run)!r} is no run: expected a file of results (.json), a model file, or a folder with a model")
+    if images is None:
+        raise InputError(f"{str(run)!r} is a model and must look at the images; give their folder or zip file with --images")
+    model = load(file)
+    exam = Exam.of_file(annotations, images, skeleton=model.skeleton)
+    setting = Setting.of(model, device=device, flip=flip, batch=batch, workers=workers)
+    found = None if boxes == "gt" else detections(boxes, exam, min_score=0.0)
+    say(console, f"{run}: {model.card.name}, flip test {'on' if flip else 'off'}, {setting.device} in {setting.precision}")
+    return Tally.of(exam, evaluate(model, exam, setting, boxes=found, watch=with_bar).results)
