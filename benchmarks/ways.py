@@ -58,7 +58,7 @@ def usual(codec: InstanceCodec) -> Readings:
 
 def every(codec: InstanceCodec) -> Readings:
     """All readings of one map per keypoint, with the flip test."""
-    names = ("cell", "quarter", "dark", "udp", "fit3", "fit5", "centre")
+    names = ("cell", "quarter", "dark", "udp", "fit3", "fit5", "soft", "centre")
     return dict(usual(codec)) | {name: (read_as(codec, name), True) for name in names}
 
 
@@ -69,11 +69,7 @@ def flips(codec: InstanceCodec) -> Readings:
     else:
         assert isinstance(codec, Gaussian)
         alike = codec
-    soft = SoftArgmax(
-        codec.size, codec.cells, codec.keypoints, codec.sigma, quarter=False, lattice=alike.lattice, exact=alike.exact
-    )
     return dict(every(codec)) | {
-        "soft": (soft, True),
         "unshifted": (replace(alike, shift_flipped=False), True),
         "shifted": (replace(alike, shift_flipped=True), True),
         "compensated": (replace(alike, shift_flipped=True, compensate=True), True),
