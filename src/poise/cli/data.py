@@ -1,4 +1,4 @@
-"""`poise data split | stats | draw | check`: look at annotation files before anybody trains on them."""
+"""`poise data split | stats | draw | walk | check`: look at annotation files before anybody trains on them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +7,10 @@ from tyro.conf import Positional, arg
 
 _Images = Annotated[Path | None, arg(metavar="DIR")]
 _Out = Annotated[Path | None, arg(metavar="OUT")]
+_File = Annotated[Path, arg(metavar="FILE")]
+_Page = Annotated[Path, arg(metavar="PAGE.html")]
+_Model = Annotated[Path | None, arg(metavar="FILE")]
+_Number = Annotated[int | None, arg(metavar="ID")]
 _Files = Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]")]
 _Folders = Annotated[tuple[Path, ...], arg(metavar="DIR [DIR ...]")]
 _Group = Annotated[str | None, arg(metavar="KEY")]
@@ -135,6 +139,71 @@ def draw(
         write_image(out / f"{index:06d}_{Path(dataset.key(index).file_name).stem}.jpg", picture)
     console.print(f"{len(chosen) - failed} pictures in {out}" + (f", {failed} left out" if failed else ""), highlight=False)
     return 1 if failed else 0
+
+
+def walk(
+    *,
+    annotations: _File,
+    images: Annotated[Path, arg(metavar="DIR")],
+    out: _Page = Path("walk.html"),
+    id: _Number = None,
+    model: _Model = None,
+    codec: str = "UDPGaussian",
+    size: str = "256x192",
+) -> int:
+    """Show one person's whole way on a page: photo, warp, view, target, answer, mirrored view, mean, and back on the photo.
+
+    Each step with its shape and values. Without a model the codec is shown as if its network answered without fault.
+
+    For example:
+
+        poise data walk --annotations person_keypoints.json --images images --codec Gaussian --out walk.html
+
+        poise data walk --annotations person_keypoints.json --images images --id 425226 --model model.safetensors
+
+    Args:
+        annotations: COCO-style keypoint file.
+        images: Folder or zip file of the images.
+        out: The page, one file.
+        id: Of the annotation of the person; the first one that can be looked at by default.
+        model: Model file; its own codec, size and way to cut views are shown.
+        codec: Without a model: a codec by the name of its class, such as `Gaussian` or `Dark`; maps are a quarter of the size.
+        size: Without a model: of the view, height x width.
+    """
+    from rich.console import Console
+
+    from poise.analysis.walk import find_person, network_of
+    from poise.analysis.walk import walk as take
+    from poise.cli._scores import say
+    from poise.cli._walk import page, view_size
+    from poise.data.coco import CocoDataset
+    from poise.structures import Preprocess
+    from poise.zoo.assemble import cut_for, named_codec
+    from poise.zoo.file import load
+
+    dataset = CocoDataset(annotations, images)
+    index, person = find_person(dataset, id)
+    sample, source = dataset[index], dataset.skeleton
+    if model is None:
+        h, w = view_size(size)
+        made = named_codec(codec, (h, w), (h // 4, w // 4), keypoints=len(source))
+        cut = cut_for(made, Preprocess())
+        report = page(take(sample, person, source=source, skeleton=source, codec=made, preprocess=cut), network=None)
+    else:
+        whole = load(model)
+        found = take(
+            sample,
+            person,
+            source=source,
+            skeleton=whole.skeleton,
+            codec=whole.codec,
+            preprocess=whole.preprocess,
+            answer=network_of(whole),
+        )
+        report = page(found, network=whole.card.name)
+    report.write(out)
+    say(Console(), f"{out}: annotation {int(sample.labels.ids[person])} of {sample.key.file_name}")
+    return 0
 
 
 def check(files: Positional[_Files], *, images: _Folders = (), fix: _Out = None) -> int:

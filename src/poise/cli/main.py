@@ -11,6 +11,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo:run", "draw data, train, evaluate, predict and report; needs no files"),
     "train": ("train:run", "train a recipe, or on your own COCO-style files"),
     "evaluate": ("evaluate:run", "the COCO protocol and PCK for a model"),
+    "compare": ("compare:run", "is one run better than another, or is it chance"),
+    "codec": ("codec:run", "what each codec could reach at best on some annotations"),
+    "verify": ("verify:run", "evaluate a run again: PASS or FAIL against its stored scores"),
     "predict": ("predict:run", "keypoints on photographs"),
     "explain": ("explain:run", "how one image gets its score, step by step"),
     "import": ("import_:run", "an official checkpoint to a poise model file"),
@@ -18,7 +21,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data split": ("data:split", "an annotation file in two, by share and group"),
     "data stats": ("data:stats", "what is in an annotation file"),
     "data draw": ("data:draw", "pictures with their labels, and mirrored"),
+    "data walk": ("data:walk", "one person's whole way, from the photo to the maps and back, on a page"),
     "data check": ("data:check", "find, and mend, what breaks training or evaluation"),
+    "data sigmas": ("data:sigmas", "OKS sigmas of any keypoints, from repeated annotations"),
 }
 
 TRAIN_EXTRA = ("lightning", "tensorboard", "timm")
