@@ -100,7 +100,7 @@ def test_fields_of_a_codec_are_set_by_words(drawn):
     assert own(**small, codec_set=[weights]).model.codec.joint_weights == (*[1.0] * 16, 2.5)
     with pytest.raises(InputError, match="name=value"):
         own(**small, codec_set=["ohkm"])
-    with pytest.raises(UnknownName, match="did you mean 'ohkm'"):
+    with pytest.raises(UnknownName, match=r"did you mean 'ohkm'\? UDPGaussian has: sigma, .*ohkm"):
         own(**small, codec_set=["okhm=8"])
     with pytest.raises(InputError, match="1 to 17"):
         own(**small, codec_set=["ohkm=40"])

@@ -1,4 +1,5 @@
 import inspect
+import re
 
 import pytest
 
@@ -16,6 +17,14 @@ def test_every_recipe_says_its_command_and_documents_every_flag(name):
     assert f"poise train {name}" in text
     for argument in inspect.signature(recipes()[name]).parameters:
         assert f"\n    {argument}: " in text
+
+
+@pytest.mark.parametrize("name", sorted(set(recipes()) - {"own", "demo"}))
+def test_every_recipe_of_a_paper_says_a_score_what_a_practitioner_found_and_the_cost(name):
+    text = inspect.getdoc(recipes()[name]) or ""
+    assert re.search(r"Expected on|reports AP|No score is published", text)
+    assert re.search(r"[Pp]ractitioner", text)
+    assert re.search(r"GPU|cost", text)
 
 
 def test_an_unknown_recipe_names_the_nearest():

@@ -150,7 +150,7 @@ def test_another_number_of_stages_or_kind_is_refused():
         mspn(1, data="lsp")
     with pytest.raises(InputError, match="50, 101"):
         zoo.build("cpn_51_coco_256x192")
-    with pytest.raises(InputError, match="pretrained off"):
+    with pytest.raises(InputError, match="--no-pretrained"):
         zoo.build("rsn_rsn18_coco_256x192", pretrained=True)
 
 

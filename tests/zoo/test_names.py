@@ -1,4 +1,4 @@
-"""The names of LPN, stacked hourglasses, DARK and UDP: what they build."""
+"""The names of LPN, CPN, MSPN, RSN, stacked hourglasses, DARK and UDP: what they build."""
 
 import pytest
 import torch
@@ -23,6 +23,36 @@ def millions(model):
     return sum(p.numel() for p in model.network.parameters()) / 1e6
 
 
+def published():
+    """Every combination the papers' releases are configured for, with its family."""
+    sizes = ("coco_256x192", "coco_384x288", "mpii_256x256")
+    kinds = {
+        "lpn": [f"lpn_{depth}_{attention}" for depth in (50, 101, 152) for attention in ("gc", "se", "none")],
+        "mspn": [f"mspn_{stages}stg" for stages in (1, 2, 3, 4)],
+        "rsn": [f"rsn_{kind}" for kind in ("res18", "rsn18", "4xrsn18")],
+        "udp": [
+            f"udp_{net}_{target}"
+            for net in ("hrnet_w32", "hrnet_w48", "poseresnet50", "poseresnet152")
+            for target in ("gaussian", "offset")
+        ],
+    }
+    for family, stems in kinds.items():
+        yield from ((family, f"{stem}_{size}") for stem in stems for size in sizes)
+    yield from (("cpn", f"cpn_{d}_coco_{size}") for d in (50, 101) for size in ("256x192", "384x288", "256x256"))
+    yield from (
+        ("hourglass", f"hourglass_{stacks}stack_b{blocks}_{joints}j_256x256")
+        for stacks in (1, 2, 4, 8)
+        for blocks in (1, 4)
+        for joints in (16, 17, 18)
+    )
+    yield from (("darkpose", f"darkpose_{net}_coco_128x96") for net in ("hrnet_w32", "hourglass4", "hourglass8"))
+
+
+def test_every_published_combination_is_a_name_of_its_family_alone():
+    for family, name in published():
+        assert [key for key, value in families().items() if value.match(name) is not None] == [family], name
+
+
 # The authors' tables and checkpoints: millions of parameters, and weights of the checkpoint with its counters.
 @pytest.mark.parametrize(
     ("name", "size", "entries"),
@@ -37,6 +67,14 @@ def millions(model):
         ("hourglass_2stack_b4_16j_256x256", 24.751, 2448),
         ("hourglass_8stack_b1_16j_256x256", 25.595, 2526),
         ("hourglass_1stack_b1_17j_256x256", 3.587, 377),
+        ("cpn_50_coco_256x256", 27.407, 582),
+        ("cpn_101_coco_384x288", 46.399, 888),
+        ("mspn_1stg_coco_256x192", 25.142, 476),
+        ("mspn_2stg_mpii_256x256", 56.849, 1008),
+        ("mspn_4stg_coco_384x288", 120.318, 2072),
+        ("rsn_res18_coco_256x192", 8.559, 301),
+        ("rsn_rsn18_mpii_256x256", 9.150, 805),
+        ("rsn_4xrsn18_coco_256x192", 38.456, 3388),
         ("darkpose_hourglass8_coco_128x96", 25.598, 2526),
         ("darkpose_hrnet_w48_coco_384x288", 63.596, 1754),
         ("darkpose_poseresnet_101_coco_128x96", 52.992, 644),

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from poise.codecs.base import InstanceCodec
-from poise.errors import InputError, unknown
+from poise.errors import InputError, UnknownName, unknown
 from poise.models.topdown import TopDown
 
 FIXED = ("size", "cells", "keypoints")
@@ -41,7 +41,8 @@ def _value(codec: InstanceCodec, word: str) -> tuple[str, Any]:
         raise InputError(f"a field of a codec is set as name=value, such as ohkm=8; found {word!r}")
     known = [field.name for field in fields(codec) if field.name not in FIXED]
     if name not in known:
-        raise unknown(f"field of {type(codec).__name__}", name, known)
+        kind = type(codec).__name__
+        raise UnknownName(f"{unknown(f'field of {kind}', name, known)} {kind} has: {', '.join(known)}")
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):

@@ -25,8 +25,9 @@ def hourglass(
         poise train hourglass --data coco --stacks 4 --out runs/hourglass4
 
     No score is published for COCO at this size; at 128x96 with DARK's settings and labels see `poise train dark`: 0.662 with
-    plain labels, 0.696 with DARK's (4 stacks). The synthetic animals' networks were trained with these settings too, on 18
-    keypoints. The cost: 15 million views in batches of 6; a larger batch scales the rate.
+    plain labels, 0.696 with DARK's (4 stacks). No practitioner's figures on people are known. The synthetic animals' networks
+    were trained with these settings too, on 18 keypoints. The cost: 15 million views in batches of 6; a larger batch scales
+    the rate.
 
     Args:
         data: Folder of COCO 2017, as its archives unpack.

@@ -35,7 +35,9 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
         if not code:
             raise CheckpointError(f"{path} is no checkpoint of torch; was a web page saved in its place?") from error
         raise CheckpointError(
-            f"{path} holds more than weights and plain values, which is not read ({code[0][:200]})"
+            f"{path} holds more than weights and plain values ({code[0][:200]}); code in it could run, so it is not read. "
+            "Where you trust it, save its weights alone: "
+            "torch.save(torch.load(FILE, weights_only=False)['state_dict'], 'weights.pth')"
         ) from error
     except (RuntimeError, EOFError, BadZipFile, OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path} is truncated or no checkpoint of torch ({_first(error)}); fetch it again") from error

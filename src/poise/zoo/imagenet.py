@@ -25,7 +25,8 @@ def start_resnet(backbone: ResNet, depth: int, style: Style) -> None:
     """
     if style == "caffe":
         raise InputError(
-            "torchvision has ImageNet weights for the pytorch style only; take that style, or start without (pretrained off)"
+            "torchvision has ImageNet weights for the pytorch style only; take that style, or start without (--no-pretrained, "
+            "pretrained=False)"
         )
     _fill(backbone, _torchvision(depth), f"torchvision's resnet{depth}")
 
@@ -70,7 +71,7 @@ def _torchvision(depth: int) -> Mapping[str, Tensor]:
     except (OSError, RuntimeError) as error:  # RuntimeError: a broken download, by its hash
         raise ReadError(
             f"the ImageNet weights of ResNet-{depth} cannot be downloaded ({error}); put {weights.url} into torch's cache "
-            "(the folder hub/checkpoints of $TORCH_HOME), or start without (pretrained off)"
+            "(the folder hub/checkpoints of $TORCH_HOME), or start without (--no-pretrained, pretrained=False)"
         ) from error
 
 
@@ -108,4 +109,4 @@ def from_scratch(pretrained: bool, what: str) -> None:
         InputError: They are wanted.
     """
     if pretrained:
-        raise InputError(f"nobody trained {what} on ImageNet; its authors start without (pretrained off)")
+        raise InputError(f"nobody trained {what} on ImageNet; its authors start without (--no-pretrained, pretrained=False)")

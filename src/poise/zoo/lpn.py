@@ -82,7 +82,10 @@ def lpn(
 
 
 def build(wish: Wish) -> TopDown:
-    """The model of a name such as `lpn_50_gc_coco_256x192`; the release reads COCO as BGR and MPII as RGB."""
+    """The model of a name such as `lpn_50_gc_coco_256x192`; the release reads COCO as BGR and MPII as RGB.
+
+    The release's test on MPII takes one pixel of the image off what it finds (`TEST.BIAS`); nothing here does.
+    """
     from_scratch(wish.pretrained, "LPN")
     codec = wished_codec(wish) or soft_argmax(wish.size, wish.keypoints)
     return lpn(

@@ -95,7 +95,10 @@ def build(wish: Wish) -> TopDown:
         InputError: ImageNet weights are asked for.
     """
     if wish.pretrained:
-        raise InputError("there are no ImageNet weights of RSN, which is trained from nothing; start without (pretrained off)")
+        raise InputError(
+            "there are no ImageNet weights of RSN, which is trained from nothing; start without (--no-pretrained, "
+            "pretrained=False)"
+        )
     return rsn(
         wish.parts["kind"],
         skeleton=wish.keypoints,

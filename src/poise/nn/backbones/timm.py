@@ -85,7 +85,7 @@ def _create(name: str, options: dict[str, Any]) -> nn.Module:
     except OSError as error:
         raise ReadError(
             f"the weights of {name!r} cannot be downloaded or read ({str(error).splitlines()[0]}); start where there is a "
-            "network so that timm keeps them in its cache, or go on without them (pretrained off)"
+            "network so that timm keeps them in its cache, or go on without them (--no-pretrained, pretrained=False)"
         ) from error
     except RuntimeError as error:
         raise InputError(f"timm's {name!r} cannot be used as a backbone: {error}") from error
