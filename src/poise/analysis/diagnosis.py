@@ -1,0 +1,150 @@
+"""Where the errors come from: every wrong keypoint is jitter, inversion, swap or miss, and what mending each kind would gain.
+
+Ronchi and Perona, Benchmarking and Error Diagnosis in Multi-Instance Pose Estimation (arXiv 1707.05388), sections 3 and 4;
+`analysis/pairs.py` names the errors. Where the paper moves a mended keypoint to the edge of what is good, here it comes onto
+its label, so that mending everything gives AP 1, but for keypoints that are good and not exact.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+from jaxtyping import Float
+
+from poise.analysis.pairs import KINDS, Kind, Matching, match
+from poise.metrics.coco import CocoScores, Row, Truth, evaluate, skeletons_of
+from poise.skeletons import Skeleton
+
+Cure = Literal["miss", "swap", "inversion", "jitter", "scoring", "false positives", "missed people"]
+"""What can be mended."""
+
+CURES: tuple[Cure, ...] = ("miss", "swap", "inversion", "jitter", "scoring", "false positives", "missed people")
+"""In the order of the paper: keypoints, then scores, then what is there too much and too little."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Mended:
+    """What AP would be.
+
+    Attributes:
+        cure: What was mended.
+        ap: The AP then.
+        gain: How much more that is: than the AP as it was, or than before this step.
+        curve: Precision at OKS 0.75 and recall 0, 0.01 .. 1.
+    """
+
+    cure: Cure
+    ap: float
+    gain: float
+    curve: Float[np.ndarray, "101"]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """The errors of an evaluation by kind.
+
+    Attributes:
+        scores: As it is.
+        matching: Who was found by what.
+        keypoints: How many keypoints are of each kind, by the keypoint's name.
+        alone: What AP would be if this kind alone were mended.
+        together: What AP would be if this kind and all before it were.
+    """
+
+    scores: CocoScores
+    matching: Matching
+    keypoints: Mapping[str, Mapping[Kind, int]]
+    alone: tuple[Mended, ...]
+    together: tuple[Mended, ...]
+
+    @property
+    def kinds(self) -> dict[Kind, int]:
+        """How many keypoints are of each kind."""
+        return {kind: sum(counts[kind] for counts in self.keypoints.values()) for kind in KINDS}
+
+
+def diagnose(truth: Truth, results: Sequence[Row], skeletons: Skeleton | Mapping[int, Skeleton]) -> Diagnosis:
+    """Name every error, and say what each kind costs. Arguments and errors are those of `metrics.coco.evaluate`."""
+    of = skeletons_of(truth, skeletons)
+    scores = evaluate(truth, results, of)  # refuses what cannot be scored
+    matching = match(truth, results, of)
+    counts: dict[str, dict[Kind, int]] = {n: dict.fromkeys(KINDS, 0) for s in of.values() for n in s.keypoints}
+    for pair in matching.pairs:
+        names = of[truth["annotations"][pair.person]["category_id"]].keypoints
+        for name, kind in zip(names, pair.kinds.tolist(), strict=True):
+            if kind >= 0:
+                counts[name][KINDS[kind]] += 1
+    before, alone, together = scores.numbers["AP"], [], []
+    for cure in CURES:
+        alone.append(_mended(cure, evaluate(truth, mend(truth, results, of, matching, (cure,)), of), scores.numbers["AP"]))
+        cures = CURES[: CURES.index(cure) + 1]
+        together.append(_mended(cure, evaluate(truth, mend(truth, results, of, matching, cures), of), before))
+        before = together[-1].ap
+    return Diagnosis(scores, matching, counts, tuple(alone), tuple(together))
+
+
+def precision_curve(scores: CocoScores, threshold: float | None = None) -> Float[np.ndarray, "101"]:
+    """Precision at recall 0, 0.01 .. 1, the mean of all categories; nan where nobody is.
+
+    Args:
+        scores: Of an evaluation.
+        threshold: Of OKS, 0.5, 0.55 .. 0.95; the mean of all by default.
+    """
+    place = slice(None) if threshold is None else slice(round((threshold - 0.5) / 0.05), round((threshold - 0.5) / 0.05) + 1)
+    precision = scores.precision[place, :, :, 0, 0].transpose(1, 0, 2).reshape(101, -1)
+    known = precision[:, (precision > -1).any(axis=0)]
+    return known.mean(axis=1) if known.shape[1] else np.full(101, np.nan)
+
+
+def mend(
+    truth: Truth, results: Sequence[Row], of: Mapping[int, Skeleton], matching: Matching, cures: Sequence[Cure]
+) -> list[Row]:
+    """The results as they would be without some kinds of errors. Neither argument is changed.
+
+    Keypoints come onto their labels. Scores become the OKS with the nearest person, the best order there is (section 3.2).
+    False positives go. Missed people are found exactly, with the median score of those who were.
+
+    Args:
+        truth: The annotations.
+        results: Of the matching.
+        of: The skeleton of every category.
+        matching: Who was found by what.
+        cures: What to mend.
+    """
+    rows = {i: results[i] for i in matching.best}  # the others are beyond the first 20 of their image
+    wrong = [KINDS.index(kind) for kind in KINDS if kind in cures]
+    for pair in matching.pairs:
+        rows[pair.row] = _moved(rows[pair.row], truth["annotations"][pair.person], np.isin(pair.kinds, wrong))
+    if "scoring" in cures:
+        best = match(truth, list(rows.values()), of).best
+        rows = {i: {**row, "score": best[at]} for at, (i, row) in enumerate(rows.items())}
+    scores = [rows[pair.row]["score"] for pair in matching.pairs]
+    if "false positives" in cures:
+        gone = {*matching.background, *matching.doubles}
+        rows = {i: row for i, row in rows.items() if i not in gone}
+    if "missed people" not in cures:
+        return list(rows.values())
+    score = float(np.median(scores)) if scores else 1.0
+    return [*rows.values(), *(_exact(truth["annotations"][i], score) for i in matching.missed)]
+
+
+def _mended(cure: Cure, scores: CocoScores, before: float) -> Mended:
+    ap = scores.numbers["AP"]
+    return Mended(cure, ap, ap - before, precision_curve(scores, 0.75))
+
+
+def _moved(row: Row, annotation: Row, moved: np.ndarray) -> Row:
+    """A prediction with some keypoints on their labels."""
+    if not moved.any():
+        return row
+    found, label = (np.array(one["keypoints"], dtype=np.float64).reshape(-1, 3) for one in (row, annotation))
+    found[moved, :2] = label[moved, :2]
+    return {**row, "keypoints": found.reshape(-1).tolist()}
+
+
+def _exact(annotation: Row, score: float) -> Row:
+    """A prediction that is its label."""
+    return {name: annotation[name] for name in ("image_id", "category_id", "keypoints")} | {"score": score}
