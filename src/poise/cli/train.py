@@ -5,7 +5,7 @@ import inspect
 import itertools
 import json
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,17 +56,44 @@ def run(words: Sequence[str]) -> int:
     if wrong:
         sys.stderr.write(f"poise train {name}: {wrong}; poise train {name} --help shows all\n")
         return 2
-    import torch
     import tyro
 
     try:
         flags = vars(tyro.cli(shown, args=rest, prog=f"poise train {name}"))
     except SystemExit as leave:  # tyro leaves after --help and after a wrong flag
         return int(leave.code or 0)
-    torch.manual_seed(flags["seed"])  # the weights a network begins with are drawn by the recipe
-    ours, theirs = (set(inspect.signature(f).parameters) & set(flags) for f in (_train, maker))
-    _train(maker(**{n: flags[n] for n in theirs}), words=words, **{n: flags[n] for n in ours})
+    ours = set(inspect.signature(_train).parameters) & set(flags)
+    _train(_made(maker, flags), words=words, **{n: flags[n] for n in ours})
     return 0
+
+
+def recipe_of(words: Sequence[str]) -> Any:
+    """The recipe of a command that ran before, made again; nothing is trained.
+
+    Args:
+        words: Of the command line, after `poise train`, as `settings.json` keeps them.
+
+    Raises:
+        CheckpointError: This poise does not take the command any more.
+        UnknownName: There is no such recipe any more.
+    """
+    import tyro
+
+    from poise.recipes.find import find
+
+    maker = find(words[0])
+    try:
+        flags = vars(tyro.cli(_flags(maker), args=list(words[1:])))
+    except SystemExit as leave:
+        raise CheckpointError(f"the command of the run is not understood any more: poise train {' '.join(words)}") from leave
+    return _made(maker, flags)
+
+
+def _made(maker: Maker, flags: Mapping[str, Any]) -> Any:
+    import torch
+
+    torch.manual_seed(flags["seed"])  # the weights a network begins with are drawn by the recipe
+    return maker(**{name: flags[name] for name in set(inspect.signature(maker).parameters) & set(flags)})
 
 
 def _words_of(words: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """What a data set is: images, and what is labelled in them."""
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 import torch
 from jaxtyping import Bool, UInt8
@@ -44,6 +45,15 @@ class Dataset(ABC):
         Raises:
             ImageError: It is missing or cannot be decoded.
         """
+
+    @property
+    def files_read(self) -> tuple[Path, ...]:
+        """The annotation files it was read from; none where it was made."""
+        return ()
+
+    def stored(self, index: int) -> int | None:
+        """Bytes that the image takes where it is stored; None where it is missing, or made when it is asked for."""
+        return None
 
     def __getitem__(self, index: int) -> Sample:
         """Image and labels."""

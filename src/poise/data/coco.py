@@ -99,6 +99,15 @@ class CocoDataset(Dataset):
             raise ImageError(f"image {name!r} was asked of a data set opened without images; give their folder or zip file")
         return self.files.read(name)
 
+    @property
+    def files_read(self) -> tuple[Path, ...]:
+        """The annotation file."""
+        return (self.annotations,)
+
+    def stored(self, index: int) -> int | None:
+        """Bytes of the image's file."""
+        return None if self.files is None else self.files.size(self._records[index]["file_name"])
+
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
         """The people one can train on: pairs of an image's index and a row of its labels."""
         people = self._labels

@@ -74,6 +74,14 @@ class ImageFiles:
         """Whether there is an image of that name."""
         return self._path(name).is_file() if self.root.is_dir() else self._member(name) is not None
 
+    def size(self, name: str) -> int | None:
+        """Bytes of the image's file; None where there is none of that name."""
+        if self.root.is_dir():
+            path = self._path(name)
+            return path.stat().st_size if path.is_file() else None
+        member = self._member(name)
+        return None if member is None else self._archive().getinfo(member).file_size
+
     def names(self) -> list[str]:
         """The names of all images, sorted, with `/` between folders."""
         found: Iterable[str]

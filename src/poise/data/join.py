@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
+from pathlib import Path
 from typing import final
 
 from jaxtyping import UInt8
@@ -61,6 +62,16 @@ class Joined(Dataset):
         """The image, RGB."""
         source, inner = self.locate(index)
         return self.datasets[source].image(inner)
+
+    @property
+    def files_read(self) -> tuple[Path, ...]:
+        """Those of all."""
+        return tuple(path for dataset in self.datasets for path in dataset.files_read)
+
+    def stored(self, index: int) -> int | None:
+        """As in the data set it is from."""
+        source, inner = self.locate(index)
+        return self.datasets[source].stored(inner)
 
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
         """The people one can train on, with a labelled keypoint among those wanted."""

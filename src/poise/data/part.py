@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import final
 
 import torch
@@ -42,6 +43,15 @@ class Part(Dataset):
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
         """As in the whole."""
         return self.dataset.image(self.rows[index])
+
+    @property
+    def files_read(self) -> tuple[Path, ...]:
+        """Those of the whole."""
+        return self.dataset.files_read
+
+    def stored(self, index: int) -> int | None:
+        """As in the whole."""
+        return self.dataset.stored(self.rows[index])
 
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
         """The people one can train on, found as the whole finds them (fast, where it is)."""

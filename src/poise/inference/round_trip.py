@@ -118,7 +118,7 @@ def there_and_back(
 
 def _answers(
     codec: InstanceCodec, parts: Sequence[Float[Tensor, "b k 2"]], flip: Int64[Tensor, " k"] | None
-) -> Iterator[Float[Tensor, "b ..."]]:
+) -> Iterator[Tensor]:
     for xy in parts:
         if not len(xy):
             return

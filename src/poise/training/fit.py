@@ -1,6 +1,5 @@
 """Train a recipe: `fit(recipe, out=folder)`."""
 
-import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,7 +11,6 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from poise import __version__
 from poise.errors import InputError, TrainingError, WriteError
 from poise.machine import cores
 from poise.models.device import choose_device, choose_precision
@@ -23,6 +21,7 @@ from poise.training.clock import Clock
 from poise.training.data import Views
 from poise.training.module import Module
 from poise.training.plan import Plan, rate_of
+from poise.training.provenance import provenance
 from poise.training.recipe import Recipe
 from poise.training.result import Goal, RunResult
 from poise.training.signals import Interrupts
@@ -142,7 +141,7 @@ def _run(
     module.model.to(memory_format=torch.channels_last)
     with Interrupts() as interrupts, quiet(), _out_of_memory(plan):
         keeper = Keeper(folder, interrupts, best=recipe.best)
-        journal = Journal(folder, console, settings=_settings(recipe, plan, sentence))
+        journal = Journal(folder, console, settings=_settings(recipe, plan, sentence) if plan.rank == 0 else {})
         hooks = [Clock(console), journal, keeper, Boards(folder), Bar(console)]
         lightning = trainer(recipe, plan, hooks, devices=devices, nodes=nodes, strategy=strategy)
         try:
@@ -225,8 +224,7 @@ def _settings(recipe: Recipe, plan: Plan, sentence: str) -> dict[str, Any]:
         "clip": recipe.clip,
         "freeze_epochs": recipe.freeze_epochs,
         "validation_boxes": "ground truth",
-        "versions": {"poise": __version__, "torch": torch.__version__, "python": platform.python_version()},
-    }
+    } | provenance(recipe, plan)
 
 
 def _anything_left(console: Console, recipe: Recipe, plan: Plan, stand: Mapping[str, Any]) -> None:

@@ -1,0 +1,203 @@
+"""Evaluating a run again: the same data, told by checksums, and the same scores, to within a tolerance.
+
+It is measured as training measured it after each epoch: labelled boxes, no flip test, the mean of a pose's keypoint scores as
+its score, doubles kept.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+
+from poise.analysis.bootstrap import Tally, draws, interval
+from poise.data.base import Dataset
+from poise.data.digest import Digest, digest
+from poise.data.part import Part
+from poise.errors import CheckpointError, InputError, ReadError
+from poise.inference.evaluate import Watch
+from poise.inference.exam import Exam
+from poise.inference.people import Request, Setting, Skipped, find_people
+from poise.metrics import coco
+from poise.metrics.matches import find_matches
+from poise.metrics.pck import pck
+from poise.models.topdown import TopDown
+from poise.zoo.file import load
+
+PREFIX = "val/"
+"""Of the scores in a model's card that its training measured."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class RunRecord:
+    """What a run left to be checked.
+
+    Attributes:
+        folder: Of the run.
+        model: The best one.
+        settings: Of the run, or of its stage that gave the best model.
+        stage: Which that was; 0 where the recipe has one.
+        scores: Of the best model, by name.
+        data: Checksums of what it was validated on.
+    """
+
+    folder: Path
+    model: TopDown
+    settings: Mapping[str, Any]
+    stage: int
+    scores: Mapping[str, float]
+    data: Digest
+
+    @classmethod
+    def read(cls, folder: Path) -> "RunRecord":
+        """The record of a run.
+
+        Raises:
+            CheckpointError: The folder holds no finished run, or one that kept no scores or checksums.
+        """
+        file = folder / "model.safetensors"
+        if not file.is_file() or not (folder / "settings.json").is_file():
+            raise CheckpointError(
+                f"{str(folder)!r} holds no run: it needs model.safetensors and settings.json, as poise train leaves them"
+            )
+        stage = _best_stage(folder) if (folder / "stages.json").is_file() else None
+        settings = _settings(folder if stage is None else folder / f"stage{stage}")
+        model = load(file)
+        scores = {name.removeprefix(PREFIX): v for name, v in model.card.scores.items() if name.startswith(PREFIX)}
+        data = (settings.get("data") or {}).get("val")
+        if not scores or data is None:
+            what = "scores of a validation" if not scores else "checksums of its validation data"
+            raise CheckpointError(f"the run in {str(folder)!r} kept no {what}, so there is nothing to verify it against")
+        return cls(folder, model, settings, stage or 0, scores, Digest.from_plain(data))
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder / 'settings.json'} cannot be read: {error}") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _best_stage(folder: Path) -> int:
+    """The stage whose model is the run's."""
+    best = (folder / "model.safetensors").read_bytes()
+    files = sorted(folder.glob("stage*/model.safetensors"), key=lambda file: int(file.parent.name.removeprefix("stage")))
+    same = [int(file.parent.name.removeprefix("stage")) for file in files if file.read_bytes() == best]
+    if not same:
+        raise CheckpointError(f"no stage of {str(folder)!r} has the run's model.safetensors; is the folder complete?")
+    return same[-1]
+
+
+@final
+@dataclass(frozen=True)
+class Check:
+    """A score that was stored, and measured again.
+
+    Attributes:
+        name: Of the score.
+        stored: By the run.
+        found: Now.
+        low: Lower end of the 95 % interval of what was found, over images.
+        high: Upper end.
+        passed: Whether both are the same, to within the tolerance.
+    """
+
+    name: str
+    stored: float
+    found: float
+    low: float
+    high: float
+    passed: bool
+
+
+def check_data(record: RunRecord, dataset: Dataset) -> None:
+    """Refuse data that are not those of the run.
+
+    Raises:
+        ReadError: They have changed; the message says what.
+    """
+    changes = record.data.changes(digest(dataset))
+    if changes:
+        raise ReadError(
+            f"the validation data of the run in {str(record.folder)!r} have changed: {'; '.join(changes)}; its scores can "
+            "only be verified on the data they were measured on"
+        )
+
+
+def verify(
+    record: RunRecord,
+    dataset: Dataset,
+    setting: Setting,
+    *,
+    tolerance: float = 0.002,
+    resamples: int = 1000,
+    seed: int = 0,
+    watch: Watch | None = None,
+) -> list[Check]:
+    """Measure a run again, on data that have not changed.
+
+    Args:
+        record: Of the run.
+        dataset: What it was validated on.
+        setting: How the model is run; without the flip test.
+        tolerance: How far a score may be from the stored one: another machine or precision rounds otherwise.
+        resamples: Draws of the images, for the interval.
+        seed: Of the draws.
+        watch: Sees every image as it is done.
+
+    Raises:
+        ReadError: The data have changed, or an image cannot be read.
+        InputError: A tolerance below 0.
+    """
+    if tolerance < 0:
+        raise InputError(f"the tolerance is a difference of scores, 0 or more, not {tolerance}")
+    check_data(record, dataset)
+    tally = measured_again(record.model, dataset, setting, watch=watch)
+    counts = draws(len(tally), resamples=resamples, seed=seed)
+    drawn, whole = tally.scores(counts), tally.whole
+    checks = []
+    for name, stored in record.scores.items():
+        if name in whole:
+            near = abs(whole[name] - stored) <= tolerance
+            checks.append(Check(name, stored, whole[name], *interval(drawn[name]), near))
+    return checks
+
+
+def measured_again(model: TopDown, dataset: Dataset, setting: Setting, *, watch: Watch | None = None) -> Tally:
+    """What a model gets right, measured as in training.
+
+    Raises:
+        ReadError: An image cannot be read.
+    """
+    people: dict[int, list[int]] = {}
+    for index, row in dataset.people():
+        people.setdefault(index, []).append(row)
+    part = Part(dataset, sorted(people))
+    exam = Exam.of_dataset(part)
+    rows = [people[index] for index in part.rows]
+    requests = [Request(part.key(i), partial(part.image, i), part.labels(i).boxes[own]) for i, own in enumerate(rows)]
+    places = {part.key(i): i for i in range(len(part))}
+    positions = [torch.full_like(part.labels(i).xy, torch.nan) for i in range(len(part))]
+    results: list[dict[str, Any]] = []
+    skipped: list[Skipped] = []
+    stream = find_people(model, requests, setting, skipped=skipped)
+    for found in watch(stream, len(requests)) if watch else stream:
+        place, poses = places[found.poses.key], found.poses
+        positions[place][[rows[place][i] for i in found.rows]] = poses.xy.to(positions[place])
+        one = torch.ones(len(poses), dtype=torch.int64)
+        score = poses.score.mean(dim=1)
+        results += coco.rows_of(poses.xy, poses.score, score, image=exam.ids[place], categories=one)
+    if skipped:
+        raise ReadError(f"{len(skipped)} of {len(part)} images cannot be read; the first: {skipped[0].reason}")
+    counted = [
+        pck(xy[own], part.labels(i).select(torch.tensor(own)), 0.1)
+        for i, (xy, own) in enumerate(zip(positions, rows, strict=True))
+    ]
+    hits, labelled = (np.array([int(getattr(c, n).sum()) for c in counted], np.int64) for n in ("hits", "labelled"))
+    return Tally(tuple(find_matches(exam.truth, results, exam.skeletons)), hits, labelled)

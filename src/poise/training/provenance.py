@@ -1,0 +1,69 @@
+"""What a run came from: enough to evaluate it again, and to see what was different where another gives other scores."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from poise import __version__
+from poise.data.base import Dataset
+from poise.data.digest import digest
+from poise.machine import cores
+from poise.training.plan import Plan
+from poise.training.recipe import Recipe
+
+PACKAGES = ("torch", "torchvision", "lightning", "numpy", "opencv-python-headless", "pillow", "hotcoco", "numba", "timm")
+
+
+def provenance(recipe: Recipe, plan: Plan) -> dict[str, Any]:
+    """Data, seeds, versions and hardware of a run, as plain values."""
+    return {
+        "data": {"train": _data(recipe.train), "val": None if recipe.val is None else _data(recipe.val)},
+        "folder": str(Path.cwd()),
+        "seeds": {"run": plan.seed, "torch": torch.initial_seed()},
+        "rate": {
+            "rule": "linear in the batch",
+            "recipe": recipe.optimizer.rate,
+            "recipe_batch": recipe.base_batch or recipe.batch,
+            "batch": plan.batch * plan.accumulate,
+            "used": plan.rate,
+        },
+        "versions": {"poise": __version__, "python": platform.python_version()} | _versions(),
+        "hardware": hardware(plan.device),
+    }
+
+
+def hardware(device: torch.device) -> dict[str, Any]:
+    """Processor, cores and, where there is one, the GPU."""
+    found: dict[str, Any] = {"platform": platform.platform(), "processor": processor(), "cores": cores()}
+    found |= {"threads": torch.get_num_threads(), "capability": torch.backends.cpu.get_cpu_capability()}
+    if device.type == "cuda":
+        found |= {"gpu": torch.cuda.get_device_name(device), "cuda": torch.version.cuda, "gpus": torch.cuda.device_count()}
+    return found
+
+
+def processor() -> str:
+    """The processor's name, as the system calls it."""
+    listed = Path("/proc/cpuinfo")
+    if os.name == "posix" and listed.exists():
+        names = [line.partition(":")[2].strip() for line in listed.read_text().splitlines() if line.startswith("model name")]
+        if names:
+            return names[0]
+    return platform.processor() or platform.machine()
+
+
+def _data(dataset: Dataset) -> dict[str, Any]:
+    return digest(dataset).to_plain()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

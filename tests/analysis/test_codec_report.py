@@ -1,0 +1,94 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from poise.analysis.codec_report import codec_report, spread_evenly
+from poise.codecs.base import codec_types
+from poise.errors import AnnotationError, UnknownName
+from poise.inference.evaluate import self_test
+from poise.inference.exam import Exam
+from poise.models.topdown import Card, TopDown
+from poise.skeletons import COCO17
+from poise.structures import Architecture, Preprocess
+from poise.zoo.assemble import CUTS, named_codec
+
+
+@pytest.fixture(scope="module")
+def exam(tmp_path_factory):
+    """Forty people; no images."""
+    rng = np.random.default_rng(0)
+    images, people = [], []
+    for i in range(1, 41):
+        images.append({"id": i, "file_name": f"{i}.jpg", "width": 640, "height": 480})
+        size = rng.uniform(60, 200)
+        low = rng.uniform(0, 240, 2)
+        xy = low + rng.uniform(0, 1, (17, 2)) * (size, 1.3 * size)
+        keypoints = np.c_[xy, rng.integers(0, 3, 17)].ravel().tolist()
+        box = [*low.tolist(), size, 1.3 * size]
+        people.append({"id": i, "image_id": i, "category_id": 1, "bbox": box, "area": 0.6 * size**2, "keypoints": keypoints})
+    category = {"id": 1, "name": "person", "keypoints": list(COCO17.keypoints)}
+    path = tmp_path_factory.mktemp("labels") / "labels.json"
+    path.write_text(json.dumps({"images": images, "annotations": people, "categories": [category]}))
+    return Exam.of_file(path, None, skeleton=COCO17)
+
+
+@pytest.fixture(scope="module")
+def rows(exam):
+    return {(row.codec, row.reading): row for row in codec_report(exam, (256, 192))}
+
+
+def test_every_codec_has_a_row_and_is_cut_as_its_releases_cut(rows):
+    assert {name for name, reading in rows if reading == "own"} == set(codec_types())
+    assert all(row.crop == CUTS.get(row.codec, "unbiased") for row in rows.values())
+
+
+def test_rounding_costs_a_pixel_and_a_half_whatever_reads_the_map(rows):
+    for reading in ("own", "dark", "fit5"):
+        assert 1.4 < rows["Gaussian", reading].mean < 1.65
+    assert rows["Gaussian", "own"].p95 < 2 * 2**0.5 + 1e-3
+
+
+def test_exact_bumps_read_by_dark_cost_nothing(rows):
+    assert rows["Dark", "own"].mean < 0.01
+    assert rows["UDPGaussian", "own"].mean < 0.01
+    assert rows["Dark", "own"].flip < 0.02
+    assert rows["Gaussian", "own"].flip > rows["Gaussian", "own"].mean
+    assert rows["Dark", "own"].ap > 0.999
+
+
+def test_the_ceiling_is_that_of_the_self_test(exam, rows):
+    codec = named_codec("Gaussian", (256, 192), (64, 48), keypoints=17)
+    model = TopDown(torch.nn.Identity(), codec, Preprocess(crop="hrnet"), COCO17, Card("none", Architecture("none:none")))
+    test = self_test(model, exam)
+    assert rows["Gaussian", "own"].mean == pytest.approx(float(test.errors.mean()), abs=1e-5)
+    assert rows["Gaussian", "own"].ap == pytest.approx(test.evaluation.coco.numbers["AP"], abs=1e-9)
+
+
+def test_what_lies_outside_of_the_view_is_lost_to_maps_and_not_to_numbers(exam):
+    narrow = {row.codec: row for row in codec_report(exam, (256, 192), codecs=["Dark", "Regression"], padding=0.6)}
+    assert narrow["Dark"].outside > 0.1
+    assert narrow["Dark"].lost > 0.05
+    assert narrow["Regression"].lost < narrow["Dark"].lost
+    assert narrow["Dark"].ap < 0.9 < narrow["Regression"].ap
+
+
+def test_some_images_and_other_readings_can_be_asked_for(exam):
+    found = codec_report(exam, (128, 96), codecs=["Gaussian", "Regression"], readings=["quarter"], images=spread_evenly(40, 10))
+    assert [(row.codec, row.reading) for row in found] == [("Gaussian", "own"), ("Gaussian", "quarter"), ("Regression", "own")]
+    assert all(row.ap > 0.5 for row in found)
+
+
+def test_mistakes_are_explained(exam, tmp_path):
+    with pytest.raises(UnknownName, match="no codec 'Gausian'"):
+        codec_report(exam, (256, 192), codecs=["Gausian"])
+    with pytest.raises(UnknownName, match="no reading"):
+        codec_report(exam, (256, 192), codecs=["Gaussian"], readings=["darc"])
+    (tmp_path / "empty.json").write_text(
+        json.dumps(
+            {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [], "categories": list(exam.truth["categories"])}
+        )
+    )
+    with pytest.raises(AnnotationError, match="label nobody"):
+        codec_report(Exam.of_file(tmp_path / "empty.json", None, skeleton=COCO17), (256, 192))
