@@ -11,7 +11,7 @@ from poise.analysis.pairs import KINDS, kinds_of, match, similarity
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
 from poise.metrics.coco import evaluate, skeletons_of
 from poise.metrics.oks import oks
-from poise.skeletons import MPII16, COCO17
+from poise.skeletons import COCO17, MPII16
 from poise.structures import Labels
 
 SIDE = 30.0
