@@ -1,4 +1,4 @@
-"""OKS, suppression, rescoring and the COCO protocol against the releases and pycocotools."""
+"""PCK, PCKh, OKS, suppression, rescoring and the COCO protocol against the releases and pycocotools."""
 
 import dataclasses
 import gzip
@@ -13,8 +13,14 @@ import torch
 from poise.geometry import from_xywh
 from poise.inference.exam import release_boxes
 from poise.metrics import coco
-from poise.metrics.oks import oks, oks_nms, pose_oks, rescore, soft_oks_nms
-from poise.skeletons import COCO17
+from poise.metrics.accuracy import accuracy, peaks, released_accuracy
+from poise.metrics.boxes import BOX_NUMBERS, evaluate_boxes
+from poise.metrics.near import box_nms, nearby_nms
+from poise.metrics.oks import lowered, oks, oks_nms, pose_oks, rescore, soft_oks_nms
+from poise.metrics.pck import auc, epe, nme, pck
+from poise.metrics.pckh import pckh_table
+from poise.metrics.sizes import head_sizes
+from poise.skeletons import COCO17, MPII16
 from poise.structures import Labels, Preprocess
 from poise.transforms.crop import frame
 
@@ -49,6 +55,94 @@ def labels_of(people: list[dict]) -> Labels:
     return Labels.of(keypoints[..., :2], keypoints[..., 2].long(), boxes, area=area)
 
 
+def tensors(arrays: dict) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(np.asarray(value)) for name, value in arrays.items() if value.dtype.kind in "biuf"}
+
+
+@pytest.mark.golden("functions/m01_*.npz")
+def test_accuracy_on_maps_is_what_the_releases_print(golden_file, golden_arrays, golden_input):
+    z = tensors(golden_arrays)
+    output = torch.from_numpy(golden_input(golden_file, "d00_heatmaps_in")["heatmaps"])
+    got = released_accuracy(output, z["target"])
+    assert (got.keypoints - z["acc"][1:]).abs().max() < 1e-9
+    assert got.mean == pytest.approx(float(z["avg_acc"]), abs=1e-9)
+    assert int((got.keypoints >= 0).sum()) == int(z["cnt"])
+    assert (got.distances - z["dists"]).abs().max() < 1e-9
+    assert torch.equal(peaks(output), z["pred"].double())
+    for name in ("acc_thr02_ignored", "acc"):
+        if name in z:
+            assert (got.keypoints - z[name][1:]).abs().max() < 1e-9
+    if "mm_pose_pck_acc" in z:
+        swapped = torch.tensor(output.shape[2:], dtype=torch.float64) / 10
+        other = accuracy(peaks(output), peaks(z["target"]), swapped, shown=z["vis"][..., 0] > 0, near=0.5)
+        assert (other.keypoints - z["mm_pose_pck_acc"]).abs().max() < 1e-9
+        assert other.mean == pytest.approx(float(z["mm_pose_pck_avg"]), abs=1e-9)
+        assert int((other.keypoints >= 0).sum()) == int(z["mm_pose_pck_cnt"])
+
+
+@pytest.mark.golden("functions/m01_*.npz")
+def test_pck_auc_and_mean_errors_are_those_of_mmpose(golden_arrays):
+    z = tensors(golden_arrays)
+    found = z["mm_pred"]
+    labels = Labels.of(z["mm_gt"], z["mm_mask"].long(), torch.zeros(len(found), 4))
+    count = pck(found, labels, 0.1, size=z["mm_norm"])
+    shares = torch.where(count.labelled > 0, count.hits / count.labelled.clamp(min=1), -1.0)
+    assert (shares - z["mm_pck_acc"]).abs().max() < 1e-6
+    assert count.over_keypoints == pytest.approx(float(z["mm_pck_avg"]), abs=1e-9)
+    assert int((count.labelled > 0).sum()) == int(z["mm_pck_cnt"])
+    # MMPose computes these in float32.
+    assert nme(found, labels, size=z["mm_norm"]) == pytest.approx(float(z["mm_nme"]), rel=1e-6)
+    assert epe(found, labels) == pytest.approx(float(z["mm_epe"]), rel=1e-6)
+    for unit, value in varied(golden_arrays, r"mm_auc_norm([\d.]+)").items():
+        assert auc(found, labels, size=unit) == pytest.approx(float(value), abs=1e-9)
+
+
+@pytest.mark.golden("functions/m02_*.npz")
+def test_pckh_is_the_published_table(golden_arrays):
+    z = tensors(golden_arrays)
+    visible = 1 - z["jnt_missing"].T.long()
+    labels = Labels.of(z["pos_gt_1based"].permute(2, 0, 1) - 1, visible, torch.zeros(len(visible), 4))
+    size = head_sizes(z["headboxes"].permute(2, 0, 1).reshape(-1, 4))
+    row = pckh_table(z["preds0based"][..., :2].double(), labels, MPII16, size=size)
+    for name, value in zip(golden_arrays["metric_names"], z["metric_values"].tolist(), strict=True):
+        assert row[str(name)] == pytest.approx(value, abs=1e-6)
+    assert row["true Mean@0.1"] <= row["Mean@0.1"]
+
+
+@pytest.mark.golden("functions/m03_*.npz")
+def test_accuracy_on_maps_of_animals_is_that_of_cc_ssl(golden_arrays):
+    z = tensors(golden_arrays)
+    assert torch.equal(peaks(z["output"], first=1), z["preds"].double())
+    assert torch.equal(peaks(z["target"], first=1), z["gts"].double())
+    got = released_accuracy(z["output"], z["target"], first=1)
+    for kind in ("", "_horse"):
+        if f"acc{kind}" in z and len(z[f"acc{kind}"]) == 1 + len(got.keypoints):
+            assert (got.distances - z[f"dists{kind}"]).abs().max() < 1e-5
+            assert (got.keypoints - z[f"acc{kind}"][1:]).abs().max() < 1e-6
+            assert got.mean == pytest.approx(float(z[f"acc{kind}"][0]), abs=1e-6)
+
+
+@pytest.mark.golden("functions/m03_*.npz")
+def test_the_tiger_s_accuracy_is_that_of_cc_ssl_whose_keypoints_are_permuted_twice(golden_arrays):
+    z = tensors(golden_arrays)
+    once = z["tiger_idx"] - int(z["tiger_idx"].min())
+    candidates = [(z["output"], z["target"][:, once]), (z["output"][:, once], z["target"][:, once])]
+    answers = [released_accuracy(output, target, first=1) for output, target in candidates]
+    near = [one for one in answers if (one.distances - z["dists_tiger"]).abs().max() < 1e-5]
+    assert near, "neither targets alone nor maps and targets permuted give the stored distances"
+    assert (near[0].keypoints[once] - z["acc_tiger"][1:]).abs().max() < 1e-6
+    assert near[0].mean == pytest.approx(float(z["acc_tiger"][0]), abs=1e-6)
+
+
+@pytest.mark.golden("functions/m03_*.npz")
+def test_the_area_of_cc_ssl_is_the_mean_of_its_thresholds(golden_arrays):
+    z = tensors(golden_arrays)
+    errors = released_accuracy(z["output"], z["target"], first=1).distances
+    errors = errors[errors >= 0].float().numpy()
+    shares = [(errors < threshold).mean() for threshold in np.linspace(0, 1, 100)[1:81]]
+    assert round(sum(shares) / 0.8, 2) == pytest.approx(float(z["auc"]), abs=0.011)
+
+
 @pytest.mark.golden("functions/m04_*.npz")
 def test_suppression_is_that_of_the_release(golden_arrays):
     z = {name: torch.from_numpy(value) for name, value in golden_arrays.items()}
@@ -66,6 +160,38 @@ def test_suppression_is_that_of_the_release(golden_arrays):
         assert stored
         for threshold, kept in stored.items():
             assert suppress(matrix, z["scores"], threshold).tolist() == kept.tolist()
+
+
+@pytest.mark.golden("functions/m04_*.npz")
+def test_suppression_is_that_of_mmpose(golden_arrays):
+    z = tensors(golden_arrays)
+    xy, known = z["keypoints"][..., :2], z["keypoints"][..., 2] > 0.5
+    similar = pose_oks(xy, z["areas"], COCO17.sigmas)
+    both = pose_oks(xy, z["areas"], COCO17.sigmas, known=known, of="both")
+    assert (similar - z["mmpose_oks_matrix"]).abs().max() < 1e-6
+    assert (both - z["mmpose_oks_matrix_vis05"]).abs().max() < 1e-6
+    checks = [
+        (oks_nms, similar, varied(golden_arrays, r"mmpose_oks_nms_([\d.]+)")),
+        (soft_oks_nms, similar, varied(golden_arrays, r"mmpose_soft_oks_nms_([\d.]+)")),
+        (oks_nms, both, varied(golden_arrays, r"mmpose_oks_nms_([\d.]+)_vis05")),
+    ]
+    for suppress, matrix, stored in checks:
+        assert stored
+        for threshold, kept in stored.items():
+            assert suppress(matrix, z["scores"], threshold).tolist() == kept.tolist()
+    assert nearby_nms(xy, z["scores"]).tolist() == z["mm_nearby_joints_nms"].tolist()
+
+
+@pytest.mark.golden("functions/m04_*.npz")
+def test_lowered_scores_and_suppressed_boxes_are_those_of_the_release(golden_arrays):
+    z = tensors(golden_arrays)
+    near, score = z["hrnet_oks_matrix"][0, 1:], z["scores"][1:]
+    assert (lowered(score, near, 0.5) - z["rescore_gauss"]).abs().max() < 1e-9
+    assert (lowered(score, near, 0.5, fall="linear") - z["rescore_linear"]).abs().max() < 1e-9
+    stored = varied(golden_arrays, r"box_nms_([\d.]+)")
+    assert stored
+    for threshold, kept in stored.items():
+        assert box_nms(z["boxes"][:, :4], z["boxes"][:, 4], threshold, pixel=1.0).tolist() == kept.tolist()
 
 
 @pytest.mark.golden("functions/m05_coco_eval*.npz")
@@ -87,6 +213,18 @@ def test_the_coco_protocol_is_that_of_pycocotools(golden_file, golden_arrays, go
         first = sorted(image["id"] for image in truth["images"])[: int(count)]
         part = coco.evaluate(truth, results, COCO17, images=first)
         assert np.abs(np.array([*part.numbers.values()]) - stats).max() < 1e-9
+
+
+@pytest.mark.golden("functions/m05_coco_eval*.npz")
+def test_box_ap_is_that_of_pycocotools(golden_file, golden_arrays, golden_functions):
+    assert golden_functions("m05_coco_dt_bbox*.json.gz")
+    if "bbox_stats" not in golden_arrays:
+        pytest.skip("the file has no numbers of boxes")
+    scores = evaluate_boxes(read(golden_file, "m05_coco_gt"), read(golden_file, "m05_coco_dt_bbox"))
+    assert len(BOX_NUMBERS) == len(scores.numbers) == 12
+    assert np.abs(np.array([*scores.numbers.values()]) - golden_arrays["bbox_stats"]).max() < 1e-9
+    for name in ("precision", "recall", "scores"):
+        assert np.abs(getattr(scores, name) - golden_arrays[f"bbox_{name}"]).max() < 1e-9
 
 
 @pytest.mark.golden("functions/m05_coco_eval*.npz")

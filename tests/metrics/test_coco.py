@@ -68,7 +68,7 @@ def referee(truth, results, sigmas) -> COCOeval:
 @pytest.mark.parametrize("seed", range(12))
 def test_scores_are_those_of_pycocotools_for_any_keypoints_and_sigmas(seed):
     rng = np.random.default_rng(seed)
-    k, categories = int(rng.choice([1, 3, 14, 17, 20, 133])), int(rng.choice([1, 3]))
+    k, categories = int(rng.choice([1, 3, 9, 14, 17, 20, 133])), int(rng.choice([1, 3]))
     truth, results = drawn(rng, k=k, categories=categories)
     bones = skeleton(k, sigmas=rng.uniform(0.02, 0.12, k))
     kept = copy.deepcopy((truth, results))
@@ -77,6 +77,20 @@ def test_scores_are_those_of_pycocotools_for_any_keypoints_and_sigmas(seed):
     assert np.abs(np.array([got.numbers[n] for n in NUMBERS]) - expected.stats).max() < 1e-9
     for part in ("precision", "recall", "scores"):
         assert np.abs(getattr(got, part) - expected.eval[part]).max() < 1e-9
+
+
+def test_nine_keypoints_with_sigmas_of_their_own_score_as_in_pycocotools():
+    rng = np.random.default_rng(9)
+    truth, results = drawn(rng, k=9, images=40)
+    bones = skeleton(9, sigmas=rng.uniform(0.02, 0.12, 9))
+    people = truth["annotations"]
+    assert any(p["iscrowd"] for p in people)
+    assert any(not p["num_keypoints"] for p in people)
+    assert max(sum(r["image_id"] == i["id"] for r in results) for i in truth["images"]) > 20
+    assert any(all(p["image_id"] != i["id"] for p in people) for i in truth["images"])
+    assert len({r["score"] for r in results}) < len(results)
+    got, expected = evaluate(truth, results, bones), referee(truth, results, bones.sigmas)
+    assert np.abs(np.array([got.numbers[n] for n in NUMBERS]) - expected.stats).max() < 1e-9
 
 
 def test_categories_of_their_own_skeletons_are_scored_with_their_own_sigmas():
@@ -157,6 +171,17 @@ def not_finite(truth, results):
     results[0]["score"] = float("nan")
 
 
+def value(field, number):
+    def change(truth, results):
+        truth["annotations"][0][field] = number
+
+    return change
+
+
+def no_score(truth, results):
+    del results[1]["score"]
+
+
 def no_images(truth, results):
     truth["images"] = []
 
@@ -171,6 +196,10 @@ def no_images(truth, results):
         (other_image, AnnotationError, r"images \[4\]"),
         (short_result, SkeletonMismatch, "6 values"),
         (not_finite, InputError, "not finite"),
+        (value("area", -3.0), AnnotationError, "an area of -3"),
+        (value("area", float("nan")), AnnotationError, "expected finite numbers"),
+        (value("bbox", [0, 0, float("inf"), 1]), AnnotationError, "expected finite numbers"),
+        (no_score, InputError, "result 1 has no score"),
         (no_images, AnnotationError, "no images"),
     ],
 )

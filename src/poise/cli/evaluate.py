@@ -11,7 +11,8 @@ _Images = Annotated[Path | None, arg(metavar="DIR")]
 _Boxes = Annotated[str, arg(metavar="gt|FILE")]
 _Score = Annotated[float | None, arg(metavar="T")]
 _Nms = Annotated[str | None, arg(metavar="T|off")]
-_Out = Annotated[Path | None, arg(metavar="FILE.json")]
+_Out = Annotated[Path | None, arg(metavar="FILE.json|FILE.mat")]
+_Heads = Annotated[Path | None, arg(metavar="FILE.mat")]
 _Name = Annotated[str | None, arg(metavar="NAME")]
 
 
@@ -24,6 +25,7 @@ def run(
     min_box_score: float = 0.0,
     min_keypoint_score: _Score = None,
     oks_nms: _Nms = None,
+    heads: _Heads = None,
     flip: bool = True,
     reading: _Name = None,
     out: _Out = None,
@@ -35,15 +37,17 @@ def run(
 ) -> int:
     """Measure a model: the ten numbers of COCO's protocol, PCK, every keypoint; the last lines are a row to copy.
 
-    Keypoints of the file are found in the model by name. OKS uses the sigmas of the file's skeleton.
+    Keypoints of the file are found in the model by name. OKS uses the sigmas of the file's skeleton. For MPII's JSON the last
+    table is PCKh; everybody in the file is looked for, labelled or not.
 
     For example:
 
         poise evaluate model.safetensors --annotations person_keypoints_val2017.json --images val2017
+        poise evaluate model.safetensors --annotations valid.json --images images --heads gt_val.mat --out pred.mat
 
     Args:
         model: Model file.
-        annotations: COCO-style keypoint file.
+        annotations: COCO-style keypoint file, or MPII's list of people with center and scale.
         images: Folder or zip file of its images.
         boxes: Where to look: "gt" for the labelled boxes, or a detector's JSON list of image_id, category_id, bbox, score.
         min_box_score: Detections below it are left out.
@@ -52,7 +56,8 @@ def run(
         flip: Average with the mirrored view; twice the time.
         reading: How positions are read from the maps: cell, quarter, dark, udp, fit3, fit5, soft, centre; votes where there
             are vectors; by default as the model's own codec does.
-        out: Write the poses in COCO's result format.
+        heads: MPII's head boxes: gt_val.mat of the usual archives, or MPII's own .mat; a column `head_box` of the JSON will do.
+        out: Write the poses in COCO's result format; for MPII, a name in .mat is written as people submit it.
         self_test: Use no network: labels go through crop, encoding and decoding and back. AP is 1 but for what the codec costs.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
         precision: fp32 or bf16; by default bf16 where it is faster.
@@ -63,13 +68,15 @@ def run(
 
     from rich.console import Console
 
-    from poise.cli._scores import print_cost, print_evaluation, say, with_bar
+    from poise.cli._scores import print_cost, print_evaluation, print_mpii, say, with_bar
     from poise.codecs.readings import read_as
+    from poise.data.mpii import write_predictions
     from poise.errors import InputError, WriteError
     from poise.inference.boxes import detections
     from poise.inference.evaluate import Rating, evaluate
     from poise.inference.evaluate import self_test as test_codec
     from poise.inference.exam import Exam
+    from poise.inference.mpii import predictions, score
     from poise.inference.people import Setting
     from poise.inference.write import results_folder, write_json
     from poise.zoo.file import load
@@ -82,7 +89,10 @@ def run(
     network = load(model)
     if reading is not None:
         network.codec = read_as(network.codec, reading)
-    exam = Exam.of_file(annotations, images, skeleton=network.skeleton)
+    exam = Exam.of_file(annotations, images, skeleton=network.skeleton, heads=heads)
+    submitted = out is not None and out.suffix == ".mat"
+    if submitted and exam.mpii is None:
+        raise InputError(f"{str(out)!r}: results are written as .mat for MPII's JSON alone; end the name in .json")
     with nullcontext() if out is None else results_folder(out.parent):
         if self_test:
             test = test_codec(network, exam)
@@ -99,10 +109,16 @@ def run(
             where = "labelled boxes" if found is None else f"{sum(map(len, found.values()))} boxes of {boxes}"
             say(console, f"{where}, flip test {'on' if flip else 'off'}, {setting.device} in {setting.precision}")
             evaluation = evaluate(network, exam, setting, rating=rating, boxes=found, watch=with_bar)
-        if out is not None:
+        if out is not None and submitted and exam.mpii is not None:
+            write_predictions(out, predictions(exam.mpii, evaluation))
+            say(console, f"{len(exam.mpii.everybody)} poses written to {out}, in the order of {annotations}")
+        elif out is not None:
             write_json(evaluation.results, out)
             say(console, f"{len(evaluation.results)} poses written to {out}")
-    print_evaluation(console, evaluation, name="labels through the codec" if self_test else network.card.name)
+    name = "labels through the codec" if self_test else network.card.name
+    print_evaluation(console, evaluation, name=name)
+    if exam.mpii is not None:
+        print_mpii(console, score(exam.mpii, evaluation), name=name)
     return 0
 
 

@@ -14,14 +14,18 @@ Document = dict[str, Any]
 """`images`, `annotations`, `categories` and whatever else stood in the file."""
 
 
-def read_document(path: Path | str) -> Document:
+def read_document(path: Path | str, read: Any = None) -> Document:
     """A keypoint file as it stands, with lists `images`, `annotations`, `categories` (the last empty where missing).
+
+    Args:
+        path: The file.
+        read: What `read_json` gave, if it is read already.
 
     Raises:
         ReadError: The file is missing or cannot be read.
         AnnotationError: It is not JSON, or JSON of another kind; the message says which.
     """
-    document = read_json(path)
+    document = read_json(path) if read is None else read
     if isinstance(document, list):
         raise AnnotationError(
             f"{str(path)!r} is a list, as files of detections or results are; a keypoint file is an object with "

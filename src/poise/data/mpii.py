@@ -22,7 +22,7 @@ from poise.data.files import ImageFiles
 from poise.data.mat import read_mat, write_mat
 from poise.errors import AnnotationError, ImageError
 from poise.skeletons import MPII16
-from poise.structures import Key, Labels
+from poise.structures import CropRule, Key, Labels
 
 HEAD_COLUMNS = ("head_box", "headbox", "head_rect")
 """What a column of head boxes is called in one JSON or another: x1 y1 x2 y2, flat or as two corners, from pixel 1."""
@@ -38,7 +38,7 @@ class MpiiDataset(Dataset):
     image. MPII has no areas: a person's is `BODY_SHARE` of the box around its labelled keypoints, so OKS and AP are poise's
     own here; the data set's measure is PCKh. `joints_vis` does not say who is in sight: labelled keypoints are 2. Ids of
     people are their rows in the file, ids of images their order of appearance, both from 1. People of the test part have no
-    labelled keypoints, and are found only by their rows.
+    labelled keypoints, and are found only by asking for every row.
 
     Args:
         annotations: The JSON.
@@ -96,6 +96,12 @@ class MpiiDataset(Dataset):
                 f"image {self._names[index]!r} was asked of a data set opened without images; give their folder or zip file"
             )
         return self.files.read(self._names[index])
+
+    def boxes(self, index: int, rule: CropRule) -> Float[Tensor, "n 4"]:
+        """The boxes of an image's people as a release reads them: DARK's takes the middle of a box half a pixel up and left."""
+        boxes = self._labels.boxes[self._rows(index)]
+        sized = boxes[(boxes[:, 2:] > boxes[:, :2]).all(dim=1)]
+        return sized + 0.5 if rule == "dark" else sized
 
     @property
     def everybody(self) -> Labels:
@@ -205,8 +211,8 @@ def _from_mat(path: Path | str, rows: Sequence[Mapping[str, Any]], centre: np.nd
         return boxes.transpose(2, 0, 1).reshape(len(rows), 4)
     if "RELEASE" not in found:
         raise AnnotationError(
-            f"{str(path)!r} has no head boxes, only {', '.join(found) or 'nothing'}; expected gt_val.mat with headboxes_src, or "
-            f"MPII's mpii_human_pose_v1_u12_1.mat with RELEASE"
+            f"{str(path)!r} holds no head boxes but {', '.join(found) or 'nothing'}; expected gt_val.mat with headboxes_src "
+            f"or MPII's mpii_human_pose_v1_u12_1.mat with RELEASE"
         )
     people = _released(found["RELEASE"])
     return np.array([_nearest(people.get(str(row["image"]), []), c) for row, c in zip(rows, centre, strict=True)])

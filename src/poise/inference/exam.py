@@ -11,7 +11,8 @@ from torch import Tensor
 
 from poise.data.base import Dataset, trainable
 from poise.data.coco import CocoDataset
-from poise.data.document import read_document
+from poise.data.document import read_document, read_json
+from poise.data.mpii import MpiiDataset, is_mpii
 from poise.dims import Size
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
 from poise.metrics.coco import truth_of
@@ -29,27 +30,38 @@ class Exam:
         truth: COCO annotations (images, annotations, categories).
         skeletons: Of each category.
         ids: Of the images, in the order of the data set.
+        mpii: The data set, if it is MPII's. Its people are looked for whether labelled or not, in boxes nobody cuts.
     """
 
     dataset: Dataset
     truth: Mapping[str, Any]
     skeletons: Mapping[int, Skeleton]
     ids: tuple[int, ...]
+    mpii: MpiiDataset | None = None
 
     @classmethod
-    def of_file(cls, annotations: Path | str, images: Path | str | None, *, skeleton: Skeleton) -> "Exam":
-        """A COCO-style keypoint file and its images.
+    def of_file(
+        cls, annotations: Path | str, images: Path | str | None, *, skeleton: Skeleton, heads: Path | str | None = None
+    ) -> "Exam":
+        """A COCO-style keypoint file, or one of MPII's, and its images.
 
         Args:
             annotations: The file.
             images: Folder or zip file; None where no image will be read.
             skeleton: Of the keypoints where no category of the file names them.
+            heads: A .mat with MPII's head boxes.
 
         Raises:
             ReadError: A file or folder is missing or unreadable.
             AnnotationError: The file cannot be used.
+            InputError: Head boxes are given for what is not MPII.
         """
-        truth = read_document(annotations)
+        read = read_json(annotations)
+        if is_mpii(read):
+            return cls._of_mpii(MpiiDataset(annotations, images, heads=heads))
+        if heads is not None:
+            raise InputError(f"head boxes are for MPII's JSON, which {str(annotations)!r} is not; leave them out")
+        truth = read_document(annotations, read)
         named = [c for c in truth["categories"] if c.get("keypoints")]
         nameless = next((c for c in named if not isinstance(c.get("id"), int)), None)
         if nameless is not None:
@@ -83,6 +95,12 @@ class Exam:
         truth = truth_of({i: dataset.labels(row) for row, i in enumerate(ids)}, dataset.skeleton)
         return cls(dataset, truth, {1: dataset.skeleton}, ids)
 
+    @classmethod
+    def _of_mpii(cls, dataset: MpiiDataset) -> "Exam":
+        ids = tuple(dataset.key(i).image_id for i in range(len(dataset)))
+        truth = truth_of({i: dataset.labels(row) for row, i in enumerate(ids)}, dataset.skeleton)
+        return cls(dataset, truth, {1: dataset.skeleton}, ids, dataset)
+
     @property
     def skeleton(self) -> Skeleton:
         """Of the data set: all categories' keypoints."""
@@ -103,7 +121,9 @@ class Exam:
 
     def people(self, index: int) -> list[int]:
         """The rows of an image's labels one can look for: labelled, no crowd, with a box of some size."""
-        rows: list[int] = trainable(self.dataset.labels(index)).nonzero().flatten().tolist()
+        labels = self.dataset.labels(index)
+        good = trainable(labels) if self.mpii is None else (labels.boxes[:, 2:] > labels.boxes[:, :2]).all(dim=1)
+        rows: list[int] = good.nonzero().flatten().tolist()
         return rows
 
     @property
@@ -113,7 +133,8 @@ class Exam:
         for index in range(len(self.dataset)):
             labels = self.dataset.labels(index)
             known = (labels.visible > 0).any(dim=1) & ~labels.crowd
-            count += int(known.sum()) - len(self.people(index))
+            known[self.people(index)] = False
+            count += int(known.sum())
         return count
 
     def categories(self, index: int) -> list[int]:
@@ -123,6 +144,8 @@ class Exam:
 
     def boxes(self, index: int, rule: CropRule) -> Float[Tensor, "n 4"]:
         """The boxes of `people`, as the release of a crop rule reads them."""
+        if self.mpii is not None:
+            return self.mpii.boxes(index, rule)
         record = self.truth["images"][index]
         size = (record["height"], record["width"]) if record.get("height") and record.get("width") else None
         return release_boxes(self.dataset.labels(index).boxes[self.people(index)], rule, size=size)

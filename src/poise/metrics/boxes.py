@@ -1,6 +1,6 @@
 """Box average precision by the COCO protocol.
 
-hotcoco does the counting (equal to pycocotools to the last digit; the tests hold it to that); what it is given is checked first.
+hotcoco does the counting (equal to pycocotools to the last digit; the tests hold it to that). What it is given is checked.
 """
 
 import math

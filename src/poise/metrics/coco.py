@@ -181,6 +181,11 @@ def _people(truth: Truth, of: Mapping[int, Skeleton]) -> list[dict[str, Any]]:
         keypoints = found.get("keypoints") or [0] * (3 * k)
         if len(keypoints) != 3 * k:
             raise SkeletonMismatch(f"{where} has {len(keypoints) / 3:g} keypoints and skeleton {of[category].name!r} has {k}")
+        if not math.isfinite(sum(keypoints, sum(found["bbox"], found["area"]))) or found["area"] < 0:
+            raise AnnotationError(
+                f"{where} has an area of {found['area']}, a box or keypoints that cannot be; expected finite numbers and an "
+                f"area of 0 or more; `poise data check FILE --fix OUT` mends it"
+            )
         counted = found.get("num_keypoints")
         people.append(
             {
@@ -199,6 +204,9 @@ def _people(truth: Truth, of: Mapping[int, Skeleton]) -> list[dict[str, Any]]:
 
 def _poses(truth: Truth, results: Sequence[Row], of: Mapping[int, Skeleton]) -> list[dict[str, Any]]:
     known = {image["id"] for image in truth["images"]}
+    bare = next(((i, READ - row.keys()) for i, row in enumerate(results) if not row.keys() >= READ), None)
+    if bare is not None:
+        raise InputError(f"result {bare[0]} has no {min(bare[1])}; expected {', '.join(sorted(READ))}")
     strange = sorted({row["image_id"] for row in results} - known)
     if strange:
         raise AnnotationError(f"results are for images {strange[:5]} that the annotations do not list; is it another file?")

@@ -61,7 +61,7 @@ def pckh_table(found: Float[Tensor, "n k 2"], labels: Labels, skeleton: Skeleton
         found: One pose for each person of `labels`, pixels.
         labels: The people.
         skeleton: Of both.
-        size: As in `pckh`.
+        size: Of the heads, as in `pckh`.
 
     Raises:
         SkeletonMismatch: Poses or labels have other keypoints than the skeleton.
@@ -71,12 +71,20 @@ def pckh_table(found: Float[Tensor, "n k 2"], labels: Labels, skeleton: Skeleton
             f"{tuple(found.shape[:2])} poses and keypoints were found for {tuple(labels.visible.shape)} labelled ones of "
             f"skeleton {skeleton.name!r} ({len(skeleton)} keypoints); they must agree"
         )
-    half = pckh(found, labels, HALF, size=size)
-    row = {name: _group(half, skeleton, members) for name, members in GROUPS.items()}
-    thresholds = {"Mean": HALF, "Mean@0.1": PUBLISHED_TENTH, "true Mean@0.1": TENTH}
-    counts = {name: pckh(found, labels, threshold, size=size) for name, threshold in thresholds.items()}
+    row = grouped(pckh(found, labels, HALF, size=size), skeleton)
+    tenths = {"Mean@0.1": PUBLISHED_TENTH, "true Mean@0.1": TENTH}
+    return row | {name: _mean(pckh(found, labels, threshold, size=size), skeleton) for name, threshold in tenths.items()}
+
+
+def grouped(count: PCK, skeleton: Skeleton) -> dict[str, float]:
+    """Any count as percent of MPII's groups of keypoints, and their mean; nan as in `pckh_table`."""
+    return {name: _group(count, skeleton, members) for name, members in GROUPS.items()} | {"Mean": _mean(count, skeleton)}
+
+
+def _mean(count: PCK, skeleton: Skeleton) -> float:
+    """Share of everything labelled but `LEFT_OUT`, percent."""
     meant = torch.tensor([name not in LEFT_OUT for name in skeleton.keypoints])
-    return row | {name: 100 * PCK(count.hits[meant], count.labelled[meant]).mean for name, count in counts.items()}
+    return 100 * PCK(count.hits[meant], count.labelled[meant]).mean
 
 
 def _group(count: PCK, skeleton: Skeleton, members: tuple[str, ...]) -> float:
@@ -87,7 +95,7 @@ def _group(count: PCK, skeleton: Skeleton, members: tuple[str, ...]) -> float:
 
 
 def table(name: str, row: Mapping[str, float]) -> str:
-    """A row of `pckh_table` as a Markdown table, in the columns of the papers; "-" where there is no number."""
-    cells = ["-" if row[column] != row[column] else f"{row[column]:.3f}" for column in COLUMNS]
-    lines = (("Arch", *COLUMNS), ("---",) * (len(COLUMNS) + 1), (name, *cells))
+    """A row of `pckh_table` or `grouped` as a Markdown table, in the columns of the papers; "-" where there is no number."""
+    cells = ["-" if value != value else f"{value:.3f}" for value in row.values()]
+    lines = (("Arch", *row), ("---",) * (len(row) + 1), (name, *cells))
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

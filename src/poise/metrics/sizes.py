@@ -49,4 +49,6 @@ def head_sizes(heads: Float[Tensor, "n 4"]) -> Float[Tensor, " n"]:
     >>> head_sizes(torch.tensor([[10.0, 10.0, 40.0, 50.0]])).tolist()
     [30.0]
     """
-    return HEAD_SHARE * (heads[:, 2:].double() - heads[:, :2].double()).norm(dim=-1).nan_to_num(0.0, 0.0, 0.0)
+    diagonal = (heads[:, 2:].double() - heads[:, :2].double()).norm(dim=-1)
+    size: Tensor = HEAD_SHARE * diagonal.nan_to_num(0.0, 0.0, 0.0)
+    return size
