@@ -64,11 +64,16 @@ def test_no_recipe_is_forgotten_here():
     assert set(SMALL) == set(recipes())
 
 
+ANSWERS = {"cpn": 5, "mspn": 4, "rsn": 4, "hourglass": 2}
+"""Of the networks that give more than one."""
+
+
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_the_first_batch_of_every_recipe_is_encoded_and_has_a_loss(name, coco, drawn):
     recipe = small(name, coco, drawn)
     model, batch = recipe.model, first_batch(recipe)
     codecs, outputs = (*model.deep, model.codec), model.outputs(batch.images)
+    assert len(outputs) == ANSWERS.get(name, 1)
     for codec, output in zip(codecs, outputs, strict=True):
         assert codec.encode(batch.xy).shape == output.shape
         assert codec.picture(output).shape[:2] == batch.visible.shape
@@ -79,23 +84,19 @@ def test_the_first_batch_of_every_recipe_is_encoded_and_has_a_loss(name, coco, d
     assert any(float(p.grad.abs().sum()) > 0 for p in model.network.parameters() if p.grad is not None)
 
 
-def test_networks_begin_with_all_their_losses_taken(coco, drawn):
-    count = {name: 1 + len(small(name, coco, drawn).model.deep) for name in ("cpn", "mspn", "rsn", "hourglass", "lpn")}
-    assert count == {"cpn": 5, "mspn": 4, "rsn": 4, "hourglass": 2, "lpn": 1}
-
-
 @pytest.mark.parametrize(
     "name", ["lpn", "cpn", "mspn", "rsn", "hourglass", "dark", "udp", "udp_aid", "grmi", "simcc", "regression", "integral"]
 )
 def test_a_small_recipe_of_each_family_learns_two_steps_and_is_checked(name, coco, drawn, tmp_path, monkeypatch):
     monkeypatch.setattr(AtomicIO, "save_checkpoint", lambda *args, **kwargs: None)  # states are large, and not the matter here
+    monkeypatch.setattr("poise.training.fit.summary", lambda model: "")  # counts with one more view; tried in tests/training
     recipe = small(name, coco, drawn)
     few = Part(recipe.val, range(4))
     later = tuple(replace(stage, epochs=1, train=few, val=few) for stage in recipe.then)
     recipe = replace(recipe, epochs=1, train=few, val=few, then=later)
     before = [p.detach().clone() for p in recipe.model.network.parameters()]
-    quiet = Console(quiet=True)
-    result = fit(recipe, out=tmp_path, batch=2, device="cpu", precision="fp32", workers=0, steps=4, console=quiet)
+    quiet, steps = Console(quiet=True), 2 * (1 + len(later))
+    result = fit(recipe, out=tmp_path, batch=2, device="cpu", precision="fp32", workers=0, steps=steps, console=quiet)
     assert sorted(result.metrics) == ["AP", "loss", "pck@0.1"]
     assert all(math.isfinite(value) for value in result.metrics.values())
     assert result.history[0]["step"] >= 2
