@@ -66,7 +66,8 @@ def run(
     console = Console()
     tally = partial(_tally, console, annotations, images, boxes=boxes, flip=flip, device=device, batch=batch, workers=workers)
     one, other = tally(first), tally(second)
-    table = Table("", str(first), str(second), "difference", "95 % interval", "")
+    say(console, f"first: {first}\nsecond: {second}")
+    table = Table("", "first", "second", "difference", "95 % interval", "second is")
     for column in table.columns[1:5]:
         column.justify = "right"
     for row in compare(one, other, resamples=resamples, seed=seed):

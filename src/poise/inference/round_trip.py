@@ -117,8 +117,8 @@ def there_and_back(
 
 
 def _answers(
-    codec: InstanceCodec, parts: Sequence[Float[Tensor, "b k 2"]], flip: Int64[Tensor, " k"] | None
-) -> Iterator[Tensor]:
+    codec: InstanceCodec, parts: Sequence[Float[Tensor, "_ k 2"]], flip: Int64[Tensor, " k"] | None
+) -> Iterator[Float[Tensor, "_ ..."]]:
     for xy in parts:
         if not len(xy):
             return
