@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from poise.errors import InputError, WriteError
-from poise.viz.report import Report, _ticks
+from poise.viz.report import Report
 
-VOID = {"meta", "img", "line", "polyline", "circle"}
+VOID = {"meta", "img", "line", "polyline"}
 
 
 class Nesting(HTMLParser):
@@ -34,6 +34,8 @@ def page() -> Report:
         .section("Scores & more")
         .text("First.\n\nSecond <script>.")
         .table(("keypoint", "pck", "people"), [("nose", 0.91234, 12), ("left_eye", float("nan"), 0)])
+        .bars("kinds <b>", {"nose <b>": [1.0, 3.0], "ear": [0.0, 4.0]}, ["1 <b>", "0"], parts=["good <b>", "bad"], longest=4.0)
+        .facts({"file <b>": "a <b>"})
         .pictures([("a <caption>", picture), ("another", picture + 9)])
     )
 
@@ -51,7 +53,7 @@ def test_a_page_is_sound_and_fetches_nothing():
 
 def test_words_of_others_are_not_taken_for_markup():
     text = page().html()
-    for raw in ("<script>", "<&>", "<caption>"):
+    for raw in ("<script>", "<&>", "<caption>", " <b>"):
         assert raw not in text
     assert "Second &lt;script&gt;." in text
 
@@ -69,29 +71,15 @@ def test_a_chart_leaves_out_what_is_not_finite():
     assert "nan" not in flat.split("</style>")[1]
 
 
-@pytest.mark.parametrize("values", [[0.0, 1.0], [3.2, 3.9], [-5.0, 1e4], [1e-6, 2e-6], [7.0], []])
-def test_ticks_are_few_and_span_the_values(values):
-    ticks = _ticks(values)
-    assert 2 <= len(ticks) <= 8
-    assert all(ticks[0] - 1e-9 <= v <= ticks[-1] + 1e-9 for v in values)
-
-
-def test_places_of_whole_numbers_have_ticks_without_fractions():
-    assert _ticks([1.0, 2.0], whole=True) == [1, 2]
-    assert all(tick == round(tick) for tick in _ticks([1.0, 13.0], whole=True))
-
-
-def test_long_numbers_at_the_axis_have_room():
-    text = Report("x").curve("loss", [1, 2], {"y": [0.002005, 0.002035]}).html()
-    for at, number in re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="end">([^<]+)<', text):
-        assert float(at) >= 7 * len(number)
-
-
 def test_tables_and_charts_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="2 cells for 1 headers"):
         Report("x").table(["a"], [(1, 2)])
     with pytest.raises(InputError, match="'loss' needs lines as long as its 3"):
         Report("x").curve("loss", [1, 2, 3], {"a": [1.0]})
+    with pytest.raises(InputError, match="'kinds' need 2 parts each and 1 values"):
+        Report("x").bars("kinds", {"a": [1.0]}, ["1"], parts=["good", "bad"], longest=1.0)
+    with pytest.raises(InputError, match="a colour for each of 1 parts"):
+        Report("x").bars("kinds", {"a": [1.0]}, ["1"], parts=["good"], longest=1.0, colours=[1, 2])
 
 
 def test_it_is_written_whole_or_not_at_all(tmp_path):

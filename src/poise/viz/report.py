@@ -11,14 +11,16 @@ import cv2
 import numpy as np
 
 from poise.errors import InputError
+from poise.viz import curves
+from poise.viz.curves import Span
 from poise.viz.draw import AnyPixels, Pixels
 from poise.writing import write_whole
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --soft: #60646c; --line: #e0e1e6; --ground: #fcfcfd; --card: #ffffff;
-  --c0: #d9480f; --c1: #1971c2; --c2: #2f9e44; --c3: #9c36b5; --c4: #e8590c; --c5: #0c8599; }
+  --c0: #d9480f; --c1: #1971c2; --c2: #2f9e44; --c3: #9c36b5; --c4: #e0a100; --c5: #0c8599; }
 @media (prefers-color-scheme: dark) { :root { --ink: #edeef0; --soft: #a0a4ac; --line: #33363b; --ground: #111214;
-  --card: #18191b; --c0: #ff922b; --c1: #4dabf7; --c2: #69db7c; --c3: #da77f2; --c4: #ffa94d; --c5: #3bc9db; } }
+  --card: #18191b; --c0: #ff922b; --c1: #4dabf7; --c2: #69db7c; --c3: #da77f2; --c4: #ffe066; --c5: #3bc9db; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink); font:
   16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
@@ -42,10 +44,10 @@ figure + figure { margin-top: 1rem; }
 .gallery figure { margin: 0; }
 figure img { display: block; width: 100%; height: auto; }
 figcaption { padding: .45rem .8rem; font-size: .86rem; color: var(--soft); }
-svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
-.legend { display: flex; flex-wrap: wrap; gap: .25rem 1.2rem; padding: .5rem .9rem; font-size: .88rem; color: var(--soft); }
-.legend i { display: inline-block; width: 1.1em; height: .22em; border-radius: 2px; margin-right: .45em;
-  vertical-align: middle; }
+dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .3rem 1.2rem; margin: .75rem 0; font-size: .92rem; }
+dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
+@media (max-width: 34rem) { main { padding: 1.5rem .9rem 3rem; } h1 { font-size: 1.5rem; overflow-wrap: anywhere; }
+  th, td { padding: .38rem .45rem; } }
 """
 
 
@@ -91,10 +93,31 @@ class Report:
         self._parts.append(f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>')
         return self
 
+    def facts(self, facts: Mapping[str, str]) -> "Report":
+        """Names and what they are, such as settings; long ones go over several lines."""
+        rows = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in facts.items())
+        self._parts.append(f"<dl>{rows}</dl>")
+        return self
+
     def curve(
-        self, name: str, xs: Sequence[float | int], lines: Mapping[str, Sequence[float | int]], *, xlabel: str = ""
+        self,
+        name: str,
+        xs: Sequence[float | int],
+        lines: Mapping[str, Sequence[float | int]],
+        *,
+        xlabel: str = "",
+        across: Span | None = None,
+        up: Span | None = None,
     ) -> "Report":
         """A chart of lines over `xs`; values that are not finite are left out.
+
+        Args:
+            name: Over the chart.
+            xs: Places.
+            lines: Values at each place, by name.
+            xlabel: Under the axis.
+            across: Ends of the axis of places; round numbers around what is there by default.
+            up: Ends of the other axis.
 
         Raises:
             InputError: There is no line, or one has another length than `xs`.
@@ -102,25 +125,57 @@ class Report:
         if not lines or any(len(ys) != len(xs) for ys in lines.values()):
             lengths = {label: len(ys) for label, ys in lines.items()}
             raise InputError(f"the chart {name!r} needs lines as long as its {len(xs)} places, found {lengths}")
-        legend = "".join(
-            f'<span><i style="background:var(--c{i % 6})"></i>{html.escape(label)}</span>' for i, label in enumerate(lines)
-        )
-        chart = _chart([float(x) for x in xs], [[float(y) for y in ys] for ys in lines.values()], xlabel)
-        self._parts.append(
-            f'<figure role="img" aria-label="{html.escape(name)}"><div class="legend"><b>{html.escape(name)}</b>{legend}</div>'
-            f"{chart}</figure>"
-        )
+        values = [[float(y) for y in ys] for ys in lines.values()]
+        drawn = curves.chart([float(x) for x in xs], values, xlabel=xlabel, across=across, up=up)
+        return self._figure(name, curves.legend(name, list(lines)) + drawn)
+
+    def bars(
+        self,
+        name: str,
+        rows: Mapping[str, Sequence[float]],
+        values: Sequence[str],
+        *,
+        parts: Sequence[str],
+        longest: float,
+        colours: Sequence[int] | None = None,
+    ) -> "Report":
+        """A bar for each row, of parts one after another.
+
+        Args:
+            name: Over the bars.
+            rows: Lengths of the parts, by what stands before the bar.
+            values: What stands behind each bar.
+            parts: What they are.
+            longest: The length that fills the row, above 0.
+            colours: Of the parts, 0 to 5 of the page; 0, 1, ... by default.
+
+        Raises:
+            InputError: Not as many values as rows, lengths or colours as parts.
+        """
+        if len(values) != len(rows) or any(len(row) != len(parts) for row in rows.values()) or longest <= 0:
+            lengths = {label: len(row) for label, row in rows.items()}
+            raise InputError(
+                f"the bars {name!r} need {len(parts)} parts each and {len(rows)} values, found {lengths}, {len(values)}"
+            )
+        if colours is not None and len(colours) != len(parts):
+            raise InputError(f"the bars {name!r} need a colour for each of {len(parts)} parts, found {len(colours)}")
+        drawn = curves.bars(rows, values, longest=longest, colours=colours)
+        return self._figure(name, curves.legend(name, parts, colours) + drawn)
+
+    def _figure(self, name: str, inside: str) -> "Report":
+        self._parts.append(f'<figure role="img" aria-label="{html.escape(name)}">{inside}</figure>')
         return self
 
-    def pictures(self, pictures: Sequence[tuple[str, AnyPixels]], *, width: int = 240) -> "Report":
+    def pictures(self, pictures: Sequence[tuple[str, AnyPixels]], *, width: int = 240, quality: int = 90) -> "Report":
         """A gallery of RGB pictures with captions.
 
         Args:
             pictures: Caption and picture.
             width: At least so wide is each, as the page allows.
+            quality: Of JPEGs, 1 to 100.
         """
         figures = "\n".join(
-            f'<figure><img loading="lazy" alt="{html.escape(caption)}" src="{_data(image)}">'
+            f'<figure><img loading="lazy" alt="{html.escape(caption)}" src="{_data(image, quality)}">'
             f"<figcaption>{html.escape(caption)}</figcaption></figure>"
             for caption, image in pictures
         )
@@ -134,7 +189,8 @@ class Report:
         content = "\n".join(self._parts)
         return (
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-            f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<style>{_STYLE}{curves.STYLE}</style></head>\n"
             f"<body><main><h1>{title}</h1>\n<nav>{links}</nav>\n{content}\n</main></body></html>\n"
         )
 
@@ -156,57 +212,9 @@ def _cell(value: str | float | int) -> str:
     return str(value)
 
 
-def _data(image: Pixels) -> str:
+def _data(image: Pixels, quality: int) -> str:
     """The smaller of PNG and JPEG as a data address."""
     bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
-    kinds = (("png", [cv2.IMWRITE_PNG_COMPRESSION, 9]), ("jpeg", [cv2.IMWRITE_JPEG_QUALITY, 90]))
+    kinds = (("png", [cv2.IMWRITE_PNG_COMPRESSION, 9]), ("jpeg", [cv2.IMWRITE_JPEG_QUALITY, quality]))
     kind, data = min(((k, cv2.imencode(f".{k}", bgr, o)[1].tobytes()) for k, o in kinds), key=lambda pair: len(pair[1]))
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-
-
-_WIDTH, _HEIGHT, _RIGHT, _TOP, _BOTTOM = 860, 300, 18, 14, 40
-_LETTER = 7.2
-"""Width of a digit of the labels, about."""
-
-
-def _chart(xs: Sequence[float], lines: Sequence[Sequence[float]], xlabel: str) -> str:
-    finite = [(x, y) for ys in lines for x, y in zip(xs, ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
-    whole = all(x == round(x) for x, _ in finite)
-    across, up = _ticks([x for x, _ in finite], whole=whole), _ticks([y for _, y in finite])
-    margin = round(_LETTER * max(len(f"{y:.6g}") for y in up)) + 20
-
-    def place(x: float, y: float) -> tuple[float, float]:
-        right = margin + (x - across[0]) / (across[-1] - across[0]) * (_WIDTH - margin - _RIGHT)
-        down = _HEIGHT - _BOTTOM - (y - up[0]) / (up[-1] - up[0]) * (_HEIGHT - _TOP - _BOTTOM)
-        return round(right, 1), round(down, 1)
-
-    parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" aria-hidden="true">']
-    for y in up:
-        _, down = place(across[0], y)
-        parts.append(f'<line x1="{margin}" x2="{_WIDTH - _RIGHT}" y1="{down}" y2="{down}" stroke="var(--line)"/>')
-        parts.append(f'<text x="{margin - 8}" y="{down + 4}" text-anchor="end">{y:.6g}</text>')
-    for x in across:
-        parts.append(f'<text x="{place(x, up[0])[0]}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{x:.6g}</text>')
-    middle = (margin + _WIDTH - _RIGHT) / 2
-    parts.append(f'<text x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{html.escape(xlabel)}</text>')
-    for i, ys in enumerate(lines):
-        points = [place(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
-        drawn = " ".join(f"{x},{y}" for x, y in points)
-        colour = f"var(--c{i % 6})"
-        parts.append(f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="2" stroke-linejoin="round"/>')
-        if len(points) <= 40:
-            parts += [f'<circle cx="{x}" cy="{y}" r="2.6" fill="{colour}"/>' for x, y in points]
-    return "".join([*parts, "</svg>"])
-
-
-def _ticks(values: Sequence[float], *, whole: bool = False) -> list[float]:
-    """About five round numbers that span the values; without fractions if `whole`."""
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    if high - low < 1e-12:
-        low, high = low - 0.5, high + 0.5
-    rough = (high - low) / 5
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * 0.999)
-    step = float(math.ceil(step)) if whole else step
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [i * step for i in range(first, last + 1)]
