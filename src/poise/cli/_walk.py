@@ -37,7 +37,7 @@ def page(found: Walk, *, network: str | None) -> Report:
         "own left, cool ones the right. Keypoints without a label are left out of the pictures of maps."
     )
     report.section("All steps").table(("step", "shape", "least", "mean", "most"), steps(found, network=network))
-    report.pictures(_overview(found, network=network), width=150)
+    report.pictures(_overview(found, network=network), width=128)
     _photo(report, found)
     _warp(report, found)
     _view(report, found)
