@@ -129,3 +129,17 @@ def test_another_reading_is_another_result(model, labels, tmp_path, capsys):
 def test_a_reading_there_is_not_is_told(model, labels, tmp_path, capsys):
     assert evaluate(model, "--annotations", labels, "--images", tmp_path, "--reading", "drk") != 0
     assert "there is no reading 'drk'; did you mean 'dark'?" in capsys.readouterr().err
+
+
+def test_ap_at_half_and_double_the_sigmas_is_told_where_they_are_not_cocos(model, labels, capsys):
+    assert evaluate(model, "--annotations", labels, "--self-test") == 0
+    assert "times the sigmas" not in capsys.readouterr().out
+    document = json.loads(labels.read_text())
+    document["categories"][0]["sigmas"] = [0.001] * 17
+    labels.write_text(json.dumps(document))
+    assert evaluate(model, "--annotations", labels, "--self-test") == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if "times the sigmas" in line]
+    assert len(said) == 1
+    assert said[0].startswith("AP would be ")
+    assert "at 0.5 times the sigmas" in said[0]
+    assert "at 2 times the sigmas" in said[0]

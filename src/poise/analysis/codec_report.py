@@ -5,7 +5,8 @@ A network without fault answers `encode(xy)`. What is read out of that answer is
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 from poise.codecs.base import InstanceCodec, codec_types
 from poise.codecs.readings import read_as
 from poise.dims import Size
-from poise.errors import AnnotationError
+from poise.errors import AnnotationError, InputError, UnknownName
 from poise.geometry import apply, invert
 from poise.inference.exam import Exam
 from poise.inference.round_trip import LabelledViews, labelled_views, there_and_back
@@ -95,6 +96,7 @@ def codec_report(
     names = list(codecs) or sorted(codec_types())
     cells = (size[0] // STRIDE, size[1] // STRIDE)
     makers = [named_codec(name, size, cells, keypoints=1) for name in names]  # keypoints know nothing of each other
+    _check_readings(makers, readings)
     coco.check(exam.truth, exam.skeletons)
     seen: dict[CropRule, LabelledViews] = {}
     rows: list[CodecRow] = []
@@ -110,9 +112,20 @@ def codec_report(
 
 
 def _read(codec: InstanceCodec, readings: Sequence[str]) -> dict[str, InstanceCodec]:
-    """The codec as it is, and read in other ways if it can be."""
-    can = "reading" in {field.name for field in fields(codec)}
-    return {"own": codec} | ({name: read_as(codec, name) for name in readings} if can else {})
+    """The codec as it is, and read in those other ways that are for it."""
+    found = {"own": codec}
+    for name in readings:
+        with suppress(InputError, UnknownName):
+            found[name] = read_as(codec, name)
+    return found
+
+
+def _check_readings(codecs: Sequence[InstanceCodec], readings: Sequence[str]) -> None:
+    """Refuse a reading that none of the codecs has."""
+    for name in readings:
+        if not any(name in _read(codec, (name,)) for codec in codecs):
+            for codec in codecs:
+                read_as(codec, name)
 
 
 def _rows(

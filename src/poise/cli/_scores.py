@@ -1,6 +1,6 @@
 """Tables of an evaluation, for the terminal."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.console import Console
 from rich.progress import track
@@ -13,8 +13,17 @@ from poise.metrics import pckh
 from poise.metrics.coco import table
 
 
-def print_evaluation(console: Console, evaluation: Evaluation, *, name: str) -> None:
-    """The keypoints, the categories, what was left out, where the sigmas are from; last a row to copy."""
+def print_evaluation(
+    console: Console, evaluation: Evaluation, *, name: str, sigmas: Mapping[float, float] | None = None
+) -> None:
+    """The keypoints, the categories, what was left out, where the sigmas are from; last a row to copy.
+
+    Args:
+        console: Where to.
+        evaluation: What was measured.
+        name: Of the model.
+        sigmas: AP at the sigmas times some factors, where they are not COCO's own.
+    """
     columns = ("pck@0.05", "pck@0.1", "pck@0.2", "AP", "AR")
     grid = Table(
         "keypoint", *columns, "sigma", title="AP and AR: as if this keypoint alone were labelled", title_justify="left"
@@ -31,6 +40,9 @@ def print_evaluation(console: Console, evaluation: Evaluation, *, name: str) -> 
         for category, numbers in evaluation.coco.categories.items():
             say(console, f"category {category}: AP {cell(numbers['AP'])}, AR {cell(numbers['AR'])}")
     say(console, f"sigmas of OKS, skeleton {evaluation.skeleton.name}: {evaluation.skeleton.sigma_source}")
+    if sigmas:
+        parts = ", ".join(f"{cell(ap)} at {factor:g} times the sigmas" for factor, ap in sigmas.items() if factor != 1)
+        say(console, f"AP would be {parts}; compare it only with AP at the same sigmas")
     if evaluation.lost_boxes:
         say(console, lost(evaluation.lost_boxes))
     print_skipped(console, evaluation.skipped, "their people count as missed")

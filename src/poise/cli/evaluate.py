@@ -13,6 +13,7 @@ _Score = Annotated[float | None, arg(metavar="T")]
 _Nms = Annotated[str | None, arg(metavar="T|off")]
 _Out = Annotated[Path | None, arg(metavar="FILE.json|FILE.mat")]
 _Heads = Annotated[Path | None, arg(metavar="FILE.mat")]
+_Report = Annotated[Path | None, arg(metavar="FILE.html")]
 _Name = Annotated[str | None, arg(metavar="NAME")]
 
 
@@ -29,6 +30,7 @@ def run(
     flip: bool = True,
     reading: _Name = None,
     out: _Out = None,
+    report: _Report = None,
     self_test: bool = False,
     device: _Name = None,
     precision: _Name = None,
@@ -43,6 +45,7 @@ def run(
     For example:
 
         poise evaluate model.safetensors --annotations person_keypoints_val2017.json --images val2017
+        poise evaluate model.safetensors --annotations annotations.json --images images --report report.html
         poise evaluate model.safetensors --annotations valid.json --images images --heads gt_val.mat --out pred.mat
 
     Args:
@@ -58,6 +61,7 @@ def run(
             are vectors; by default as the model's own codec does.
         heads: MPII's head boxes: gt_val.mat of the usual archives, or MPII's own .mat; a column `head_box` of the JSON will do.
         out: Write the poses in COCO's result format; for MPII, a name in .mat is written as people submit it.
+        report: Write one page: tables, precision and recall, errors by kind and what each costs, best and worst pictures.
         self_test: Use no network: labels go through crop, encoding and decoding and back. AP is 1 but for what the codec costs.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
         precision: fp32 or bf16; by default bf16 where it is faster.
@@ -68,6 +72,7 @@ def run(
 
     from rich.console import Console
 
+    from poise.analysis.sigmas import ap_at_other_sigmas, measured_by_coco
     from poise.cli._scores import print_cost, print_evaluation, print_mpii, say, with_bar
     from poise.codecs.readings import read_as
     from poise.data.mpii import write_predictions
@@ -116,7 +121,8 @@ def run(
             write_json(evaluation.results, out)
             say(console, f"{len(evaluation.results)} poses written to {out}")
     name = "labels through the codec" if self_test else network.card.name
-    print_evaluation(console, evaluation, name=name)
+    others = {} if measured_by_coco(exam) else ap_at_other_sigmas(exam, evaluation.results)
+    print_evaluation(console, evaluation, name=name, sigmas=others)
     if exam.mpii is not None:
         print_mpii(console, score(exam.mpii, evaluation), name=name)
     return 0
