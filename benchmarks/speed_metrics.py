@@ -32,7 +32,7 @@ def similar(one: np.ndarray, others: np.ndarray, area: float, areas: np.ndarray)
 
 
 def reading(xy: np.ndarray, area: np.ndarray, score: np.ndarray) -> list[int]:
-    order, kept = score.argsort()[::-1], []
+    order, kept = score.argsort()[::-1], list[int]()
     while len(order):
         best, order = order[0], order[1:]
         kept.append(int(best))
@@ -41,7 +41,7 @@ def reading(xy: np.ndarray, area: np.ndarray, score: np.ndarray) -> list[int]:
 
 
 def soft_reading(xy: np.ndarray, area: np.ndarray, score: np.ndarray) -> list[int]:
-    order, kept = score.argsort()[::-1], []
+    order, kept = score.argsort()[::-1], list[int]()
     left = score[order]
     while len(order) and len(kept) < 20:
         best, order = order[0], order[1:]

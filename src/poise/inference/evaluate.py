@@ -69,7 +69,7 @@ class Evaluation:
     skeleton: Skeleton
     skipped: list[Skipped]
     lost_boxes: int
-    positions: list[Float[Tensor, "n k 2"]]
+    positions: list[Float[Tensor, "_ k 2"]]
 
     @property
     def numbers(self) -> dict[str, float]:

@@ -1,0 +1,73 @@
+"""The releases' runs on MPII: Simple Baselines, HRNet, LPN, DARK and UDP differ in network and schedule alone."""
+
+from pathlib import Path
+from typing import Literal
+
+from poise.data.mpii import MpiiDataset
+from poise.errors import ReadError
+from poise.recipes.base import Optimizer, Recipe
+from poise.recipes.coco import BASELINE_STEPS, HRNET_STEPS
+from poise.transforms.jitter import Augmentation
+from poise.zoo.find import build, releases
+
+Net = Literal[
+    "poseresnet_50", "poseresnet_101", "poseresnet_152", "hrnet_w32", "hrnet_w48", "lpn_50_gc", "lpn_101_gc", "lpn_152_gc",
+    "darkpose_hrnet_w32", "udp_hrnet_w32_gaussian", "udp_hrnet_w32_offset",
+]  # fmt: skip
+
+VIEWS = Augmentation(scale=0.25, rotation=30.0)
+"""Of all these releases on MPII; no half bodies."""
+
+
+def mpii(
+    *, data: Path, network: Net = "hrnet_w32", size: tuple[int, int] = (256, 256), pretrained: bool = True, batch: int = 128
+) -> Recipe:
+    """A published network on MPII as its release trained it: 140 epochs (Simple Baselines), 150 (LPN) or 210 of Adam.
+
+    For example:
+
+        poise train mpii --data mpii --network hrnet_w32 --out runs/hrnet_w32_mpii
+
+    Expected PCKh@0.5 on MPII val, labelled people, flip test, at 256x256: ResNet-50 0.885, ResNet-101 0.891, ResNet-152 0.896,
+    HRNet-W32 0.903, LPN-50 0.886, DARK 0.906, UDP 0.904. `poise evaluate --annotations valid.json --heads gt_valid.mat`
+    measures it; the scores while training are PCK and AP with areas of poise's own.
+
+    Args:
+        data: Folder with `annot/train.json` and `annot/valid.json` of the usual archives, and MPII's `images`.
+        network: Which network, by the first part of its name in the zoo.
+        size: Height and width of the views.
+        pretrained: Start the backbone from ImageNet weights, as the authors did but for LPN's.
+        batch: People per step.
+    """
+    name = f"{network}_mpii_{size[0]}x{size[1]}"
+    known = releases().get(name)
+    early = network.startswith(("poseresnet", "lpn"))
+    lpn = network.startswith("lpn")
+    wanted = "mpii-val/PCKh@0.5"
+    return Recipe(
+        name="mpii",
+        model=build(name, pretrained=pretrained and not lpn),
+        train=part(data, "train"),
+        val=part(data, "valid"),
+        epochs=150 if lpn else 140 if early else 210,
+        batch=batch,
+        base_batch=32 if lpn else 128,
+        augmentation=VIEWS,
+        optimizer=Optimizer("adam", rate=1e-3),
+        schedule=BASELINE_STEPS if early else HRNET_STEPS,
+        expected={wanted: known.scores[wanted]} if known and wanted in known.scores else {},
+        notes="one GPU of 32 people in the release" if lpn else "4 GPUs of 32 people each in the release",
+    )
+
+
+def part(data: Path, name: str) -> MpiiDataset:
+    """The people of `train` or `valid`.
+
+    Raises:
+        ReadError: There is no JSON of that part, or no images.
+    """
+    places = [data / "annot" / f"{name}.json", data / f"{name}.json"]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise ReadError(f"{data} holds no part {name!r} of MPII; expected annot/{name}.json there, and the images in images")
+    return MpiiDataset(found, data / "images")
