@@ -79,6 +79,18 @@ def test_scores_are_those_of_pycocotools_for_any_keypoints_and_sigmas(seed):
         assert np.abs(getattr(got, part) - expected.eval[part]).max() < 1e-9
 
 
+def test_the_mean_of_a_curve_is_the_ap_at_its_threshold():
+    truth, results = drawn(np.random.default_rng(7), k=3, categories=3)
+    scores = evaluate(truth, results, skeleton(3))
+    assert scores.curve().mean() == pytest.approx(scores.numbers["AP50"])
+    assert scores.curve(0.75).mean() == pytest.approx(scores.numbers["AP75"])
+    assert np.mean([scores.curve(0.5 + 0.05 * i).mean() for i in range(10)]) == pytest.approx(scores.numbers["AP"])
+    assert (np.diff(scores.curve()) <= 0).all()
+    with pytest.raises(InputError, match="not at 0"):
+        scores.curve(0.62)
+    assert set(evaluate(truth | {"annotations": []}, results, skeleton(3)).curve()) == {-1.0}
+
+
 def test_nine_keypoints_with_sigmas_of_their_own_score_as_in_pycocotools():
     rng = np.random.default_rng(9)
     truth, results = drawn(rng, k=9, images=40)

@@ -49,6 +49,24 @@ class CocoScores:
     recall: Float[np.ndarray, "10 c 3 1"]
     scores: Float[np.ndarray, "10 101 c 3 1"]
 
+    def curve(self, threshold: float = 0.5) -> Float[np.ndarray, " 101"]:
+        """The best precision at recalls 0, 0.01 .. 1 at one OKS threshold, people of every size, mean over categories.
+
+        Its mean is the AP at that threshold. -1 where nobody is.
+
+        Args:
+            threshold: One of 0.5, 0.55 .. 0.95.
+
+        Raises:
+            InputError: It is another.
+        """
+        place = round((threshold - 0.5) / 0.05)
+        if not 0 <= place < 10 or abs(0.5 + 0.05 * place - threshold) > 1e-9:
+            raise InputError(f"precision is known at OKS 0.5, 0.55 .. 0.95, not at {threshold:g}")
+        found = self.precision[place, :, :, 0, 0]
+        there = found[0] > -1
+        return found[:, there].mean(axis=1) if there.any() else np.full(len(found), -1.0)
+
 
 def evaluate(
     truth: Truth,
