@@ -97,6 +97,15 @@ class MpiiDataset(Dataset):
             )
         return self.files.read(self._names[index])
 
+    @property
+    def files_read(self) -> tuple[Path, ...]:
+        """The JSON."""
+        return (self.annotations,)
+
+    def stored(self, index: int) -> int | None:
+        """Bytes of the image's file."""
+        return None if self.files is None else self.files.size(self._names[index])
+
     def boxes(self, index: int, rule: CropRule) -> Float[Tensor, "n 4"]:
         """The boxes of an image's people as a release reads them: DARK's takes the middle of a box half a pixel up and left."""
         boxes = self._labels.boxes[self._rows(index)]
