@@ -136,6 +136,7 @@ def test_categories_are_explained_one_at_a_time():
     ("change", "error", "says"),
     [
         ({"image": 9}, InputError, "no image 9"),
+        ({"results": [result(np.zeros((9, 2)), 0.5) | {"image_id": "1"}]}, AnnotationError, "do not list"),
         ({"results": [result(np.full((9, 2), np.nan), 0.5)]}, InputError, "not finite"),
         ({"results": [result(np.zeros((17, 2)), 0.5)]}, SkeletonMismatch, "9 keypoints need 27"),
         ({"truth": truth([{**person(1, np.eye(9)[:, :2]), "area": None}], 9)}, AnnotationError, "has no area"),

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 
-from poise.errors import InputError
+from poise.errors import AnnotationError, InputError
 from poise.geometry import from_xywh
 from poise.metrics.coco import Row, Truth, evaluate, skeletons_of
 from poise.metrics.oks import EPSILON, oks
@@ -157,12 +157,15 @@ def explain(
 
     Raises:
         InputError: There is no such image or category, or several and none is named; a result is not finite.
-        AnnotationError: The annotations cannot be scored against.
+        AnnotationError: The annotations cannot be scored against, or do not list the images of the results.
         SkeletonMismatch: Annotations or results have another number of keypoints than the skeleton.
     """
     of = skeletons_of(truth, skeletons)
     chosen = _category(of, category)
     part = one_image(truth, image, chosen)
+    strange = sorted({repr(row["image_id"]) for row in results} - {repr(record["id"]) for record in truth["images"]})
+    if strange:
+        raise AnnotationError(f"results are for images {strange[:5]} that the annotations do not list; is it another file?")
     own = [row for row in results if row["image_id"] == image and row["category_id"] == chosen]
     protocol = evaluate(part, own, {chosen: of[chosen]}).numbers  # refuses what cannot be scored, before it is explained
     board = board_of(part["annotations"], own, of[chosen], area=area)
