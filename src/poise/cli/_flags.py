@@ -13,7 +13,7 @@ def wrong_flag(words: Sequence[str], names: Sequence[str]) -> str | None:
         names: Of the arguments of the command.
 
     >>> wrong_flag(["--epoch", "3"], ["epochs", "batch"])
-    "there is no flag '--epoch'; did you mean '--epochs'?"
+    "there is no flag '--epoch'; did you mean '--epochs' or '--batch'?"
     """
     flags = {f"--{name}".replace("_", "-") for name in names} | {"--help"}
     for word in words:
