@@ -164,6 +164,31 @@ def test_crowds_and_people_without_labels_are_neither_found_nor_missed():
     assert not found.matching.missed + found.matching.background + found.matching.doubles
 
 
+def test_what_is_a_little_like_an_ignored_person_is_ignored_and_gone_once_false_positives_are():
+    truth, results, _ = case(1, {}, images=2)
+    truth["annotations"][0]["num_keypoints"] = 0
+    whose = next(i for i, r in enumerate(results) if r["keypoints"][:2] == truth["annotations"][0]["keypoints"][:2])
+    far = np.array(results[whose]["keypoints"]).reshape(-1, 3)
+    far[2:, :2] += 3000  # two keypoints of many still fit
+    results[whose] = results[whose] | {"keypoints": far.reshape(-1).tolist(), "score": 2.0}
+    found = diagnose(truth, results, COCO17)
+    assert found.matching.ignored == (whose,)
+    assert found.scores.numbers["AP"] < 0.9
+    assert found.together[-1].ap == pytest.approx(1, abs=1e-12)
+
+
+def test_somebody_found_badly_is_not_taken_for_an_ignored_neighbour():
+    truth, _, _ = case(3, {}, images=1, each=2)
+    truth["annotations"][1] |= {"keypoints": [0] * 51, "bbox": [0, 0, 2400, 2400]}  # any pose in the box has OKS 1 with them
+    pose = np.array(truth["annotations"][0]["keypoints"], dtype=np.float64).reshape(-1, 3)
+    labelled = np.flatnonzero(pose[:, 2] > 0)
+    pose[labelled[: round(0.7 * len(labelled))], 0] += 60
+    results = [{"image_id": 1, "category_id": 1, "keypoints": pose.reshape(-1).tolist(), "score": 0.5}]
+    found = match(truth, results, skeletons_of(truth, COCO17))
+    assert [(pair.person, pair.row) for pair in found.pairs] == [(0, 0)]
+    assert found.ignored == ()
+
+
 def test_a_sure_double_takes_no_neighbour_away_from_who_found_them():
     truth, _, _ = case(0, {}, images=1, each=2)
     first, second = (np.array(a["keypoints"]).reshape(-1, 3) for a in truth["annotations"])

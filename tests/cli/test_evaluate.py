@@ -49,6 +49,27 @@ def test_the_last_lines_are_a_row_to_copy(model, labels, tmp_path, capsys):
     assert len(json.loads(out.read_text())) == 3
 
 
+def test_the_report_is_one_page_that_fetches_nothing(model, labels, tmp_path, capsys):
+    (tmp_path / "2.jpg").write_bytes(b"broken")
+    page = tmp_path / "new" / "report.html"
+    assert evaluate(model, "--annotations", labels, "--images", tmp_path, "--no-flip", "--report", page) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "http" not in text
+    assert text.count("<img") == 2
+    assert "1 of 3 images could not be used" in text
+    assert "<dt>flip test</dt><dd>off</dd>" in text
+    assert [p.name for p in page.parent.iterdir()] == ["report.html"]
+    assert "is the report" in capsys.readouterr().out
+
+
+def test_the_self_test_has_a_report_without_pictures(model, labels, tmp_path):
+    page = tmp_path / "report.html"
+    assert evaluate(model, "--annotations", labels, "--self-test", "--report", page) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "<img" not in text
+    assert "labels through the codec" in text
+
+
 def test_the_self_test_scores_1_and_needs_no_images(model, labels, capsys):
     assert evaluate(model, "--annotations", labels, "--self-test") == 0
     said = capsys.readouterr().out
@@ -79,6 +100,9 @@ def test_a_detectors_boxes_and_a_broken_image(model, labels, tmp_path, capsys):
         (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--out", "{labels}/x.json"), "cannot be written"),
         (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--precision", "int8"), "no precision"),
         (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--out", "{tmp}"), "is a folder"),
+        (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--report", "{tmp}"), "--report names a file"),
+        (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--report", "{labels}/x.html"), "cannot be written"),
+        (("{model}", "--annotations", "{labels}", "--images", "{tmp}/bad", "--report", "{tmp}/new/x"), "none of the 3 images"),
         (("{model}", "--annotations", "{labels}", "--images", "{tmp}/bad", "--out", "{tmp}/new/x"), "none of the 3 images"),
         (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--boxes", "{tmp}/empty.json"), "none of the 2 boxes"),
         (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--boxes", "{tmp}/out.json"), "none of the 3 boxes"),

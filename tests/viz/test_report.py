@@ -35,6 +35,7 @@ def page() -> Report:
         .text("First.\n\nSecond <script>.")
         .table(("keypoint", "pck", "people"), [("nose", 0.91234, 12), ("left_eye", float("nan"), 0)])
         .bars("kinds <b>", {"nose <b>": [1.0, 3.0], "ear": [0.0, 4.0]}, ["1 <b>", "0"], parts=["good <b>", "bad"], longest=4.0)
+        .numbers({"AP": 0.12345, "AR <b>": float("nan")})
         .facts({"file <b>": "a <b>"})
         .pictures([("a <caption>", picture), ("another", picture + 9)])
     )
@@ -60,7 +61,7 @@ def test_words_of_others_are_not_taken_for_markup():
 
 def test_cells_are_rounded_and_missing_numbers_are_a_dash():
     text = page().html()
-    for cell in ("<td>0.912</td>", "<td>12</td>", "<td>-</td>", "<td>nose</td>"):
+    for cell in ("<td>0.912</td>", "<td>12</td>", "<td>-</td>", "<td>nose</td>", "<b>0.123</b>", "<b>-</b>"):
         assert cell in text
 
 

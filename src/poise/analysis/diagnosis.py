@@ -123,7 +123,7 @@ def mend(
         rows = {i: {**row, "score": best[at]} for at, (i, row) in enumerate(rows.items())}
     scores = [rows[pair.row]["score"] for pair in matching.pairs]
     if "false positives" in cures:
-        gone = {*matching.background, *matching.doubles}
+        gone = {*matching.background, *matching.doubles, *matching.ignored}  # the last count where OKS asks for more
         rows = {i: row for i, row in rows.items() if i not in gone}
     if "missed people" not in cures:
         return list(rows.values())

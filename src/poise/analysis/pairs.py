@@ -68,6 +68,7 @@ class Matching:
         missed: People who were not.
         background: Predictions where nobody is, or nobody who was labelled.
         doubles: Predictions of people whom another had found already.
+        ignored: Predictions where the protocol ignores the label: a crowd, or somebody without labelled keypoints.
         best: For each prediction that counts, the highest OKS with a person who counts.
     """
 
@@ -75,6 +76,7 @@ class Matching:
     missed: tuple[int, ...]
     background: tuple[int, ...]
     doubles: tuple[int, ...]
+    ignored: tuple[int, ...]
     best: Mapping[int, float]
 
 
@@ -93,6 +95,7 @@ def match(truth: Truth, results: Sequence[Row], of: Mapping[int, Skeleton]) -> M
     missed: list[int] = []
     background: list[int] = []
     doubles: list[int] = []
+    ignored: list[int] = []
     best: dict[int, float] = {}
     for image, category, people, rows in _scenes(truth, results, of):
         skeleton = of[category]
@@ -105,7 +108,9 @@ def match(truth: Truth, results: Sequence[Row], of: Mapping[int, Skeleton]) -> M
         best |= dict(zip(own, nearest.tolist(), strict=True))
         missed += [board.ids[i] for i in np.flatnonzero(counts).tolist() if i not in taken]
         for at, place in enumerate(taken):
-            if place is None:
+            if place is not None and not counts[place]:
+                ignored.append(own[at])
+            elif place is None:
                 (doubles if nearest[at] >= FOUND else background).append(own[at])
         found = [(at, place) for at, place in enumerate(taken) if place is not None and counts[place]]
         labels = labels_of([truth["annotations"][i] for i in board.ids], len(skeleton))
@@ -115,7 +120,7 @@ def match(truth: Truth, results: Sequence[Row], of: Mapping[int, Skeleton]) -> M
             Pair(image, board.ids[place], own[at], float(board.similar[at, place]), kind)
             for (at, place), kind in zip(found, kinds.numpy(), strict=True)
         ]
-    return Matching(tuple(pairs), tuple(missed), tuple(background), tuple(doubles), best)
+    return Matching(tuple(pairs), tuple(missed), tuple(background), tuple(doubles), tuple(ignored), best)
 
 
 def kinds_of(
@@ -184,11 +189,14 @@ def _scenes(
 
 def _taken(board: Board) -> list[int | None]:
     """Whom each prediction is paired with, by its place on the board."""
-    ignored = [bool(why) for why in board.ignored]
-    first = matched(board.similar, SURE, ignored=ignored, crowd=board.crowd)
+    counts = np.array([not why for why in board.ignored], dtype=bool)
+    ignored = (~counts).tolist()
+    sure = np.where(counts, board.similar, -1)
+    first = matched(sure, SURE, ignored=ignored, crowd=board.crowd)
     left = board.similar.copy()
-    left[(board.similar >= SURE).any(axis=1)] = -1  # paired, or doubles
-    left[:, [place for place in set(first) if place is not None and not board.crowd[place]]] = -1
+    left[np.ix_((sure >= SURE).any(axis=1), counts)] = -1  # doubles
+    left[[place is not None for place in first]] = -1
+    left[:, [place for place in first if place is not None]] = -1
     second = matched(left, FOUND, ignored=ignored, crowd=board.crowd)
     return [b if a is None else a for a, b in zip(first, second, strict=True)]
 

@@ -68,11 +68,13 @@ def run(
         batch: People at a time.
         workers: Threads that read images.
     """
-    from contextlib import nullcontext
+    from contextlib import ExitStack
 
     from rich.console import Console
 
+    from poise.analysis.report import report_of
     from poise.analysis.sigmas import ap_at_other_sigmas, measured_by_coco
+    from poise.cli._report import settings, what
     from poise.cli._scores import print_cost, print_evaluation, print_mpii, say, with_bar
     from poise.codecs.readings import read_as
     from poise.data.mpii import write_predictions
@@ -89,6 +91,8 @@ def run(
     console = Console()
     if out is not None and out.is_dir():
         raise WriteError(f"{str(out)!r} is a folder; --out names a file, such as {str(out / 'results.json')!r}")
+    if report is not None and report.is_dir():
+        raise WriteError(f"{str(report)!r} is a folder; --report names a file, such as {str(report / 'report.html')!r}")
     if images is None and not self_test:
         raise InputError("there are no images to look at; give their folder or zip file with --images")
     network = load(model)
@@ -98,7 +102,11 @@ def run(
     submitted = out is not None and out.suffix == ".mat"
     if submitted and exam.mpii is None:
         raise InputError(f"{str(out)!r}: results are written as .mat for MPII's JSON alone; end the name in .json")
-    with nullcontext() if out is None else results_folder(out.parent):
+    with ExitStack() as folders:
+        for file in (out, report):
+            if file is not None:
+                folders.enter_context(results_folder(file.parent))
+        how: dict[str, str] = {"self-test": "labels through crop and codec; no image is read, no network asked"}
         if self_test:
             test = test_codec(network, exam)
             evaluation = test.evaluation
@@ -112,6 +120,7 @@ def run(
             )
             found = None if boxes == "gt" else detections(boxes, exam, min_score=min_box_score)
             where = "labelled boxes" if found is None else f"{sum(map(len, found.values()))} boxes of {boxes}"
+            how = settings(setting, rating, boxes=where)
             say(console, f"{where}, flip test {'on' if flip else 'off'}, {setting.device} in {setting.precision}")
             evaluation = evaluate(network, exam, setting, rating=rating, boxes=found, watch=with_bar)
         if out is not None and submitted and exam.mpii is not None:
@@ -120,7 +129,11 @@ def run(
         elif out is not None:
             write_json(evaluation.results, out)
             say(console, f"{len(evaluation.results)} poses written to {out}")
-    name = "labels through the codec" if self_test else network.card.name
+        name = "labels through the codec" if self_test else network.card.name
+        if report is not None:
+            how = what(network, model=model, annotations=annotations, images=images) | how
+            report_of(exam, evaluation, name=name, settings=how, pictures=not self_test).write(report)
+            say(console, f"{report} is the report; open it in a browser")
     others = {} if measured_by_coco(exam) else ap_at_other_sigmas(exam, evaluation.results)
     print_evaluation(console, evaluation, name=name, sigmas=others)
     if exam.mpii is not None:

@@ -30,6 +30,7 @@ h2 { font-size: 1.2rem; margin: 2.5rem 0 .75rem; letter-spacing: -0.01em; }
 p { margin: .5rem 0; max-width: 46rem; }
 nav { display: flex; flex-wrap: wrap; gap: .35rem .9rem; margin-bottom: 1rem; font-size: .9rem; }
 nav a { color: var(--soft); }
+.scroll, figure, .tiles { margin: .9rem 0; }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--card); }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th, td { padding: .42rem .6rem; text-align: right; white-space: nowrap; }
@@ -37,10 +38,13 @@ th:first-child, td:first-child { text-align: left; padding-left: .9rem; } th:las
 th { color: var(--soft); font-weight: 600; border-bottom: 1px solid var(--line); }
 tbody tr + tr td { border-top: 1px solid var(--line); }
 td { font-variant-numeric: tabular-nums; }
+th:first-child, td:first-child { position: sticky; left: 0; background: var(--card); }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(5.4rem, 1fr)); gap: .5rem; }
+.tiles div { border: 1px solid var(--line); border-radius: 10px; background: var(--card); padding: .45rem .7rem; }
+.tiles span { display: block; font-size: .8rem; color: var(--soft); } .tiles b { font-variant-numeric: tabular-nums; }
 .gallery { display: grid; gap: 1rem; align-items: start; margin: 1rem 0;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--wide)), 1fr)); }
-figure { margin: 0; border: 1px solid var(--line); border-radius: 10px; overflow: hidden; background: var(--card); }
-figure + figure { margin-top: 1rem; }
+figure { border: 1px solid var(--line); border-radius: 10px; overflow: hidden; background: var(--card); }
 .gallery figure { margin: 0; }
 figure img { display: block; width: 100%; height: auto; }
 figcaption { padding: .45rem .8rem; font-size: .86rem; color: var(--soft); }
@@ -97,6 +101,12 @@ class Report:
         """Names and what they are, such as settings; long ones go over several lines."""
         rows = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in facts.items())
         self._parts.append(f"<dl>{rows}</dl>")
+        return self
+
+    def numbers(self, numbers: Mapping[str, float]) -> "Report":
+        """Numbers to be seen first, each under its name; written as in a table."""
+        tiles = "".join(f"<div><span>{html.escape(name)}</span><b>{_cell(value)}</b></div>" for name, value in numbers.items())
+        self._parts.append(f'<div class="tiles">{tiles}</div>')
         return self
 
     def curve(

@@ -1,0 +1,175 @@
+"""The pictures a model did best and worst on, labels beside what was found."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import final
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+
+from poise.analysis.diagnosis import Diagnosis
+from poise.analysis.pairs import KINDS
+from poise.inference.exam import Exam
+from poise.metrics.coco import Row
+from poise.skeletons import Skeleton
+from poise.viz.draw import AnyPixels, beside, draw_people, titled
+
+SIDE = 320
+"""Of a picture, which is square, pixels."""
+
+_EDGE = 0.08
+"""Of what people cover, kept around them."""
+
+_EVERYTHING = float("-inf")
+"""No keypoint is too unsure to be drawn, as none is too unsure to be judged."""
+
+Shown = tuple[str, AnyPixels]
+"""Words under a picture, and the picture."""
+
+
+@final
+@dataclass(frozen=True)
+class Ranked:
+    """How well a model did on an image.
+
+    Attributes:
+        image: Its id.
+        oks: The mean of its people and of predictions of nobody, who count as 0.
+        people: How many are labelled.
+        missed: How many of them were not found.
+        false: How many predictions are of nobody, or of somebody who was found already.
+        kinds: How many keypoints are of each kind.
+    """
+
+    image: int
+    oks: float
+    people: int
+    missed: int
+    false: int
+    kinds: Counter[str]
+
+    @property
+    def words(self) -> str:
+        """For under the picture."""
+        parts = [f"OKS {self.oks:.2f}", f"{self.people - self.missed} of {self.people} found"]
+        parts += [f"{self.false} of nobody"] if self.false else []
+        return ", ".join([*parts, *(f"{self.kinds[kind]} {kind}" for kind in KINDS[1:] if self.kinds[kind])])
+
+
+def ranked(exam: Exam, results: Sequence[Row], diagnosis: Diagnosis) -> list[Ranked]:
+    """Every image with people or predictions that count, best first."""
+    matching, truth = diagnosis.matching, exam.truth["annotations"]
+    total: dict[int, float] = {}
+    kinds: dict[int, Counter[str]] = {}
+    people, missed, false = Counter[int](), Counter(truth[i]["image_id"] for i in matching.missed), Counter[int]()
+    false.update(results[i]["image_id"] for i in (*matching.background, *matching.doubles))
+    people.update(missed)
+    for pair in matching.pairs:
+        people[pair.image] += 1
+        total[pair.image] = total.get(pair.image, 0.0) + pair.oks
+        kinds.setdefault(pair.image, Counter()).update(KINDS[kind] for kind in pair.kinds.tolist() if kind >= 0)
+    found = [
+        Ranked(i, total.get(i, 0.0) / (people[i] + false[i]), people[i], missed[i], false[i], kinds.get(i, Counter()))
+        for i in exam.ids
+        if people[i] + false[i]
+    ]
+    return sorted(found, key=lambda one: -one.oks)
+
+
+def best_and_worst(
+    exam: Exam, results: Sequence[Row], diagnosis: Diagnosis, *, most: int = 20, without: Sequence[int] = ()
+) -> tuple[list[Shown], list[Shown]]:
+    """The best pictures, best first, and the worst, worst first; none is in both.
+
+    Args:
+        exam: What was measured on; its images are read.
+        results: What was found.
+        diagnosis: Of both.
+        most: Pictures of each.
+        without: Ids of images that cannot be read.
+    """
+    left = set(without)
+    order = [one for one in ranked(exam, results, diagnosis) if one.image not in left]
+    half = min(most, ceil(len(order) / 2))
+    rows: dict[int, list[Row]] = {}
+    for row in results:
+        rows.setdefault(row["image_id"], []).append(row)
+    place = {image: index for index, image in enumerate(exam.ids)}
+
+    def shown(one: Ranked) -> Shown:
+        index = place[one.image]
+        return f"{exam.dataset.key(index).file_name}: {one.words}", side_by_side(exam, index, rows.get(one.image, []))
+
+    return [shown(one) for one in order[:half]], [shown(one) for one in order[half:][::-1][:most]]
+
+
+def side_by_side(exam: Exam, index: int, results: Sequence[Row]) -> AnyPixels:
+    """The part of an image where people are: labels on the left, what was found on the right.
+
+    Args:
+        exam: What was measured on.
+        index: Of the image.
+        results: Of the image.
+    """
+    image: AnyPixels = np.ascontiguousarray(exam.dataset.image(index).permute(1, 2, 0).numpy())
+    annotations = [a for a in exam.truth["annotations"] if a["image_id"] == exam.ids[index]]
+    part = _around(image.shape[:2], annotations, results)
+    factor = SIDE / max(part[2] - part[0], part[3] - part[1])
+    size = (max(1, round((part[2] - part[0]) * factor)), max(1, round((part[3] - part[1]) * factor)))
+    seen = image[part[1] : part[3], part[0] : part[2]]
+    left = right = cv2.resize(seen, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+    for category, skeleton in exam.skeletons.items():
+        labels = _keypoints([a for a in annotations if a["category_id"] == category], skeleton)
+        found = _keypoints([row for row in results if row["category_id"] == category], skeleton)
+        visible: Int64[np.ndarray, "n k"] = labels[..., 2].astype(np.int64)
+        left = draw_people(left, _seen(labels, part, factor), torch.from_numpy(visible), skeleton)
+        believed = torch.from_numpy(found[..., 2].copy())
+        right = draw_people(right, _seen(found, part, factor), believed, skeleton, min_score=_EVERYTHING)
+    return beside([titled(_square(left), "labels"), titled(_square(right), "found")])
+
+
+def _around(size: tuple[int, ...], annotations: Sequence[Row], results: Sequence[Row]) -> tuple[int, int, int, int]:
+    """x0 y0 x1 y1 around everybody, inside the image; the whole image where nobody is."""
+    height, width = size[:2]
+    places = [np.empty((0, 2))]
+    for one, least in (*((a, 0.0) for a in annotations), *((row, float("-inf")) for row in results)):
+        values = np.array(one.get("keypoints") or [], dtype=np.float64).reshape(-1, 3)
+        places.append(values[values[:, 2] > least, :2])
+    xy = np.concatenate(places)
+    if not len(xy):
+        return 0, 0, width, height
+    xy = xy.clip(0, (width, height))
+    low, high = xy.min(axis=0), xy.max(axis=0)
+    side = (1 + 2 * _EDGE) * float((high - low).max()) + 8
+    spans = [_span(float(a + b) / 2, side, limit) for a, b, limit in zip(low, high, (width, height), strict=True)]
+    return spans[0][0], spans[1][0], spans[0][1], spans[1][1]
+
+
+def _span(middle: float, side: float, limit: int) -> tuple[int, int]:
+    """`side` pixels around the middle, moved and cut to lie in the image."""
+    length = min(ceil(side), limit)
+    start = min(max(round(middle - length / 2), 0), limit - length)
+    return start, start + length
+
+
+def _square(image: AnyPixels) -> AnyPixels:
+    """In the middle of a dark square."""
+    ground = np.full((SIDE, SIDE, 3), 32, np.uint8)
+    y, x = (SIDE - image.shape[0]) // 2, (SIDE - image.shape[1]) // 2
+    ground[y : y + image.shape[0], x : x + image.shape[1]] = image
+    return ground
+
+
+def _keypoints(rows: Sequence[Row], skeleton: Skeleton) -> Float[np.ndarray, "n k 3"]:
+    values = [row.get("keypoints") or [0.0] * (3 * len(skeleton)) for row in rows]
+    return np.array(values, dtype=np.float64).reshape(len(rows), len(skeleton), 3)
+
+
+def _seen(found: Float[np.ndarray, "n k 3"], part: tuple[int, int, int, int], factor: float) -> Float[np.ndarray, "n k 2"]:
+    """Where keypoints are in the part that is shown."""
+    xy: np.ndarray = (found[..., :2] - np.array(part[:2]) + 0.5) * factor - 0.5
+    return xy
