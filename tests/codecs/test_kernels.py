@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from poise import machine
-from poise.codecs.blur import blur_taps, blurred, blurred_at, blurred_extremes
+from poise.codecs.blur import blur_taps, blurred, blurred_at, blurred_extremes, blurred_peaks
 
 EDGES = {"zeros": cv2.BORDER_CONSTANT, "mirror": cv2.BORDER_REFLECT_101}
 SHAPES = [(40, 64, 48), (3, 33, 45), (1, 2, 3), (2, 1, 1), (130, 4, 9)]
@@ -66,3 +66,49 @@ def test_without_a_folder_that_can_be_written_the_blur_is_compiled_all_the_same(
     finally:
         machine.compiled.cache_clear()
     np.testing.assert_allclose(low, by_opencv(maps, 3, "zeros").min(axis=(1, 2)), atol=1e-6)
+
+
+def highest_by_hand(maps, size, margin, count):
+    """Cell after cell of what OpenCV smooths, each emptied before the next is looked for."""
+    wide = np.pad(maps.numpy(), ((0, 0), (margin, margin), (margin, margin)))
+    smooth = by_opencv(torch.from_numpy(wide), size, "zeros")
+    found = np.empty((len(maps), count, 2), int)
+    for i, one in enumerate(smooth):
+        for peak in range(count):
+            y, x = np.unravel_index(one.argmax(), one.shape)
+            found[i, peak], one[y, x] = (x - margin, y - margin), 0
+    return found
+
+
+@pytest.mark.parametrize("margin", [0, 2, 10])
+@pytest.mark.parametrize("size", [5, 21])
+@pytest.mark.parametrize("maps", SHAPES, indirect=True)
+def test_the_highest_cells_are_found_one_after_another_around_the_maps_too(maps, size, margin):
+    maps = maps.abs()  # emptied cells are lower than all others
+    cells, values = blurred_peaks(maps, size, "zeros", count=3, margin=margin)
+    assert (values[:, 1:] <= values[:, :1]).all()
+    expected = highest_by_hand(maps, size, margin, 3)
+    many = maps[0].numel() > 6  # else blurs of this width are flat and rounding says which cell is higher
+    assert not many or (cells.numpy() == expected).all(axis=-1).mean() > 0.99
+    assert ((cells >= -margin) & (cells < torch.tensor(maps.shape[:0:-1]) + margin)).all()
+
+
+def test_of_equally_high_cells_the_first_row_after_row_is_taken():
+    maps = torch.zeros(2, 9, 12)
+    maps[:, 2, 9] = maps[:, 6, 3] = 1
+    maps[1, 6, 3] += 1e-5
+    cells, values = blurred_peaks(maps, 3, "zeros", tie=1e-6)
+    assert cells[:, 0].tolist() == [[9, 2], [3, 6]]
+    assert blurred_peaks(maps, 3, "zeros", tie=1e-4)[0][:, 0].tolist() == [[9, 2], [9, 2]]
+    assert values[0] == pytest.approx(0.25)
+
+
+def test_peaks_pass_nans_over_and_find_infinite_cells():
+    maps = torch.rand(3, 12, 12, generator=torch.Generator().manual_seed(0))
+    maps[0, 3, 3], maps[1, 3, 3], maps[2] = torch.nan, torch.inf, torch.nan
+    maps[0, 8, 8] = 50
+    cells, values = blurred_peaks(maps, 3, "mirror")
+    assert cells[0, 0].tolist() == [8, 8]
+    assert ((cells[1, 0] - 3).abs() <= 1).all()
+    assert values[1] == torch.inf
+    assert values[2] == -torch.inf

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from poise.codecs.kernels import beyond, blur, memory_needed
+from poise.codecs.kernels import beyond, blur, memory_needed, peaks
 
 
 def blur_taps(size: int) -> tuple[float, ...]:
@@ -44,7 +44,8 @@ def blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Iterator
         yield slice(0, len(maps)), _blurred_as_images(maps, size, border).permute(1, 2, 0)
         return
     values, low, high = torch.empty(len(maps), 0), *torch.empty(2, len(maps))
-    yield from _blurred_as_channels(maps, values.long(), size, border, chunk=CHUNK, out=(values, low, high))
+    for some, smooth, _ in _blurred_as_channels(maps, values.long(), size, border, chunk=CHUNK, out=(values, low, high)):
+        yield some, smooth
 
 
 def blurred_extremes(
@@ -67,6 +68,32 @@ def blurred_at(
     return values, low, high
 
 
+def blurred_peaks(
+    maps: Float[Tensor, "n h w"], size: int, border: Border, *, count: int = 1, margin: int = 0, tie: float = 0.0
+) -> tuple[Int64[Tensor, "n c 2"], Float[Tensor, "n c"]]:
+    """After the blur: the highest cells (x, y) of each map, highest first, and their values; NaNs are passed over.
+
+    Args:
+        maps: As they come.
+        size: Cells a side of the blur.
+        border: What is beyond the edge; nothing, if there is a margin.
+        count: How many cells. Each is emptied before the next is looked for.
+        margin: Cells around a map that are looked at too; they count as -1, -2, ... and on beyond the last.
+        tie: Of cells that are lower than the highest by this share or less the first, row after row, is taken.
+    """
+    if maps.device.type != "cpu":
+        cells, values = _peaks_of_images(_blurred_as_images(F.pad(maps, (margin,) * 4), size, border), count, tie=tie)
+        return cells - margin, values
+    cells, values = torch.empty(len(maps), count, 2, dtype=torch.int64), torch.empty(len(maps), count)
+    spots, tops, none, ends = cells.numpy(), values.numpy(), torch.empty(len(maps), 0), torch.empty(2, len(maps))
+    for some, smooth, best in _blurred_as_channels(
+        maps, none.long(), size, border, margin=margin, chunk=FEW, out=(none, ends[0], ends[1])
+    ):
+        shape = smooth.shape[0], smooth.shape[1], smooth.shape[2]
+        peaks(smooth.flatten().numpy(), shape, best, tie=tie, out=(spots[some], tops[some]))
+    return cells - margin, values
+
+
 def _blurred_as_channels(
     maps: Float[Tensor, "n h w"],
     index: Int64[Tensor, "n i"],
@@ -74,26 +101,45 @@ def _blurred_as_channels(
     border: Border,
     *,
     chunk: int,
+    margin: int = 0,
     out: tuple[Float[Tensor, "n i"], Float[Tensor, " n"], Float[Tensor, " n"]],
-) -> Iterator[tuple[slice, Float[Tensor, "h w m"]]]:
-    # As channels of one image maps are smoothed side by side, eight or sixteen in one instruction.
+) -> Iterator[tuple[slice, Float[Tensor, "h w m"], Float32[np.ndarray, " c"]]]:
+    # As channels of one image maps are smoothed side by side, eight or sixteen in one instruction. What comes third is the
+    # highest value of each column.
     count, height, width = maps.shape
-    cells, most, mirror = height * width, min(count, chunk), border == "mirror"
-    taps = tuple(np.array(blur_taps(size)[: size // 2 + 1], np.float32))
-    edges = beyond(height, size // 2, mirror=mirror), beyond(width, size // 2, mirror=mirror)
+    high, wide, reach, mirror = height + 2 * margin, width + 2 * margin, size // 2, border == "mirror"
+    most = min(count, chunk)
+    taps = tuple(np.array(blur_taps(size)[: reach + 1], np.float32))
+    edges = beyond(height, reach + margin, mirror=mirror), beyond(width, reach + margin, mirror=mirror)
     rows, wanted = maps.flatten(1).numpy(), index.contiguous().numpy()
-    values, low, high = (part.numpy() for part in out)
-    image, smooth = torch.empty(2, cells * most)
+    values, low, top = (part.numpy() for part in out)
+    image, smooth = torch.empty(height * width * most), torch.empty(high * wide * most)
     given, taken = image.numpy(), smooth.numpy()
-    memory = torch.empty(memory_needed((height, width, most), size // 2)).numpy()
+    memory = torch.empty(memory_needed((height, width, most), reach, margin)).numpy()
     for start in range(0, count, chunk):
         some = slice(start, min(start + chunk, count))
         part = rows[some]
         shape = height, width, len(part)
-        cv2.transpose(part, dst=given[: part.size].reshape(cells, -1))
-        found = taken, low[some], high[some], values[some]
-        blur(given, shape, taps, edges, index=wanted[some], memory=memory, out=found)
-        yield some, smooth[: part.size].view(shape)
+        cv2.transpose(part, dst=given[: part.size].reshape(height * width, -1))
+        found = taken, low[some], top[some], values[some]
+        blur(given, shape, taps, edges, margin=margin, index=wanted[some], memory=memory, out=found)
+        end = memory_needed(shape, reach, margin)
+        yield some, smooth[: high * wide * len(part)].view(high, wide, -1), memory[end - wide * len(part) : end]
+
+
+def _peaks_of_images(
+    smooth: Float[Tensor, "n h w"], count: int, *, tie: float
+) -> tuple[Int64[Tensor, "n c 2"], Float[Tensor, "n c"]]:
+    cells, values = [], []
+    flat = smooth.flatten(1).nan_to_num(-torch.inf, torch.inf, -torch.inf)
+    for _ in range(count):
+        top = flat.amax(dim=1)
+        enough = torch.where(top.isfinite(), top - tie * top.abs(), top)
+        index = (flat >= enough[:, None]).byte().argmax(dim=1, keepdim=True)
+        flat = flat.scatter(1, index, 0)
+        cells.append(torch.cat((index % smooth.shape[2], index.div(smooth.shape[2], rounding_mode="floor")), dim=1))
+        values.append(top)
+    return torch.stack(cells, dim=1), torch.stack(values, dim=1)
 
 
 def _blurred_as_images(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Float[Tensor, "n h w"]:

@@ -1,8 +1,8 @@
-"""The blur of many maps at once as one compiled loop: neither NumPy, OpenCV nor PyTorch has one that stays in a core's cache.
+"""The blur of many maps at once, and their highest cells, as compiled loops that stay in a core's cache.
 
-numba compiles it when it is first called, about a second for each number of taps, and keeps the result beside this file or in
-the user's cache folder (`NUMBA_CACHE_DIR` names another); where no folder can be written it is compiled in every process. It
-runs in one thread and lets other Python threads run.
+Neither NumPy, OpenCV nor PyTorch has such ones. numba compiles them when they are first called, about a second for each number
+of taps, and keeps the result beside this file or in the user's cache folder (`NUMBA_CACHE_DIR` names another); where no folder
+can be written they are compiled in every process. They run in one thread and let other Python threads run.
 """
 
 import numpy as np
@@ -20,6 +20,7 @@ def blur(
     taps: tuple[np.float32, ...],
     edges: Edges,
     *,
+    margin: int,
     index: Int64[np.ndarray, "m q"],
     memory: Float32[np.ndarray, " n"],
     out: Found,
@@ -33,13 +34,34 @@ def blur(
         source: The maps, in one piece; what is behind them is not looked at.
         shape: Of the maps (h w m).
         taps: Of the blur, the first r + 1 of its 2 r + 1, which are symmetric.
-        edges: What is beyond the border along y and along x, `beyond`.
-        index: Cells asked for in each map, counted row after row.
+        edges: What is beyond the border along y and along x, r + `margin` cells of it, `beyond`.
+        margin: Cells around the maps that are smoothed too.
+        index: Cells asked for in each smoothed map, counted row after row.
         memory: `memory_needed` numbers to work in.
         out: Takes the smoothed maps, as `source` holds them; the lowest and the highest value of each, NaNs passed over; and
             the smoothed values of the cells that were asked for.
     """
-    compiled(_blur, contract=True)(source, shape, taps, *edges, index, memory, *out)
+    compiled(_blur, contract=True)(source, shape, taps, *edges, margin, index, memory, *out)
+
+
+def peaks(
+    smooth: Float32[np.ndarray, " t"],
+    shape: tuple[int, int, int],
+    best: Float32[np.ndarray, " c"],
+    *,
+    tie: float,
+    out: tuple[Int64[np.ndarray, "m p 2"], Float32[np.ndarray, "m p"]],
+) -> None:
+    """The highest cells of smoothed maps, and around them if they have a margin; each is emptied before the next is sought.
+
+    Args:
+        smooth: What `blur` gave; overwritten.
+        shape: Of the smoothed maps, their margin with them (h w m).
+        best: The highest value of each column, what `blur` left at the end of its memory; overwritten.
+        tie: Of cells that are lower than the highest by this share or less the first is taken.
+        out: Takes the cells (x, y) and their columns' highest values. A map of NaNs gives cell 0 and -inf.
+    """
+    compiled(_peaks)(smooth, shape, best, tie, *out)
 
 
 def beyond(length: int, reach: int, *, mirror: bool) -> Int64[np.ndarray, " i"]:
@@ -52,10 +74,10 @@ def beyond(length: int, reach: int, *, mirror: bool) -> Int64[np.ndarray, " i"]:
     return np.where(index < length, index, period - index)
 
 
-def memory_needed(shape: tuple[int, int, int], reach: int) -> int:
+def memory_needed(shape: tuple[int, int, int], reach: int, margin: int) -> int:
     """Numbers that `blur` needs to work in for maps of `shape` (h w m)."""
     _, width, lanes = shape
-    return (3 * width + 2 * reach) * lanes
+    return (3 * width + 2 * reach + 6 * margin) * lanes
 
 
 def _blur(
@@ -64,6 +86,7 @@ def _blur(
     taps: tuple[np.float32, ...],
     rows: Int64[np.ndarray, " i"],
     columns: Int64[np.ndarray, " j"],
+    margin: int,
     index: Int64[np.ndarray, "m q"],
     memory: Float32[np.ndarray, " n"],
     target: Float32[np.ndarray, " t"],
@@ -75,16 +98,19 @@ def _blur(
     # Behind it lie the least and the most of each column. Indices are unsigned so that none is looked at for being negative:
     # with that, LLVM makes whole registers of every inner loop.
     height, width, lanes = shape
-    reach, row, edge = len(taps) - 1, np.uintp(width * lanes), np.uintp((len(taps) - 1) * lanes)
-    least, most = row + np.uintp(2) * edge, np.uintp(2) * row + np.uintp(2) * edge
+    reach, pad = len(taps) - 1, len(taps) - 1 + margin
+    row, edge, side = np.uintp(width * lanes), np.uintp(pad * lanes), np.uintp(reach * lanes)
+    long = np.uintp((width + 2 * margin) * lanes)
+    least = row + np.uintp(2) * edge
+    most = least + long
     for x in range(least):
         memory[x] = 0
-    for x in range(row):
+    for x in range(long):
         memory[least + x] = np.inf
         memory[most + x] = -np.inf
-    for y in range(height):
-        if reach <= y < height - reach:
-            top = np.uintp(y - reach) * row
+    for y in range(height + 2 * margin):
+        if reach <= y - margin < height - reach:
+            top = np.uintp(y - margin - reach) * row
             for x in range(row):
                 total = taps[reach] * source[top + np.uintp(reach) * row + x]
                 for i in range(reach):
@@ -99,15 +125,15 @@ def _blur(
                     tap, top = taps[min(i, 2 * reach - i)], np.uintp(rows[y + i]) * row
                     for x in range(row):
                         memory[edge + x] += tap * source[top + x]
-        for i in range(2 * reach):
-            j = i if i < reach else i + width
+        for i in range(2 * pad):
+            j = i if i < pad else i + width
             if columns[j] >= 0:
-                to, at = np.uintp(j * lanes), np.uintp((columns[j] + reach) * lanes)
+                to, at = np.uintp(j * lanes), np.uintp((columns[j] + pad) * lanes)
                 for x in range(np.uintp(lanes)):
                     memory[to + x] = memory[at + x]
-        to = np.uintp(y) * row
-        for x in range(row):
-            total = taps[reach] * memory[edge + x]
+        to = np.uintp(y) * long
+        for x in range(long):
+            total = taps[reach] * memory[side + x]
             for i in range(reach):
                 total += taps[i] * (memory[np.uintp(i * lanes) + x] + memory[np.uintp((2 * reach - i) * lanes) + x])
             target[to + x] = total
@@ -115,8 +141,42 @@ def _blur(
             memory[most + x] = total if total > memory[most + x] else memory[most + x]
     for x in range(lanes):
         low[x], high[x] = memory[least + np.uintp(x)], memory[most + np.uintp(x)]
-        for i in range(1, width):
+        for i in range(1, width + 2 * margin):
             low[x] = min(low[x], memory[least + np.uintp(i * lanes + x)])
             high[x] = max(high[x], memory[most + np.uintp(i * lanes + x)])
         for i in range(index.shape[1]):
             values[x, i] = target[index[x, i] * lanes + x]
+
+
+def _peaks(
+    smooth: Float32[np.ndarray, " t"],
+    shape: tuple[int, int, int],
+    best: Float32[np.ndarray, " c"],
+    tie: float,
+    spots: Int64[np.ndarray, "m p 2"],
+    values: Float32[np.ndarray, "m p"],
+) -> None:
+    # The columns' highest values say where to look, so that few cells are looked at.
+    height, width, lanes = shape
+    for lane in range(lanes):
+        for peak in range(spots.shape[1]):
+            top = best[lane]
+            for x in range(1, width):
+                top = max(top, best[x * lanes + lane])
+            enough = top - tie * abs(top) if abs(top) < np.inf else top
+            column, first = 0, height
+            for x in range(width):
+                if best[x * lanes + lane] >= enough:
+                    for y in range(first):  # an earlier row, or the same in an earlier column
+                        if smooth[(y * width + x) * lanes + lane] >= enough:
+                            column, first = x, y
+                            break
+            first %= height
+            spots[lane, peak, 0], spots[lane, peak, 1], values[lane, peak] = column, first, top
+            if peak + 1 < spots.shape[1]:
+                smooth[(first * width + column) * lanes + lane] = 0
+                top = -np.inf
+                for y in range(height):
+                    value = smooth[(y * width + column) * lanes + lane]
+                    top = value if value > top else top
+                best[column * lanes + lane] = top

@@ -97,7 +97,7 @@ class MapCodec(InstanceCodec):
         maps = output.detach().float().flatten(0, 1).contiguous()
         with torch.autocast(maps.device.type, enabled=False):
             found, score = self.read(maps)
-        score = torch.where(score.isfinite(), score, 0)
+        score = score.nan_to_num(0, 0, 0)
         return Points(self.grid.to_pixels(found.view(*output.shape[:2], 2)), score.view(output.shape[:2]))
 
     def read(self, maps: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:

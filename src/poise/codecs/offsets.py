@@ -5,19 +5,17 @@ Channels are map, dx, dy of the first keypoint, then of the next (UDP, arXiv 191
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-import cv2
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.blur import CHUNK, blur_taps, blurred
+from poise.codecs.blur import blur_taps, blurred, blurred_peaks
 from poise.codecs.maps import check_maps, check_weights
 from poise.codecs.readings import check_reading, highest
 from poise.codecs.votes import cast_votes
@@ -118,8 +116,8 @@ class OffsetCodec(InstanceCodec):
         """The smoothed disk maps, cut at 0 and 1."""
         heat = self.believed(parts(output.detach().float())[:, :, 0]).nan_to_num(0, 1, 0)
         picture = torch.empty_like(heat).flatten(0, 1)
-        for some, smooth in self._smooth(heat.flatten(0, 1).contiguous()):
-            picture[some] = smooth
+        for some, smooth in blurred(heat.flatten(0, 1).contiguous(), self.heat_blur, "mirror"):
+            picture[some] = smooth.permute(2, 0, 1)
         return picture.view(heat.shape).clamp(0, 1)
 
     def _read(
@@ -135,24 +133,8 @@ class OffsetCodec(InstanceCodec):
         return torch.where(found.isfinite().all(dim=-1, keepdim=True), found, cells), score
 
     def _highest(self, heat: Float[Tensor, "n h w"]) -> tuple[Int64[Tensor, "n 2"], Float[Tensor, " n"]]:
-        cells, score = heat.new_empty(len(heat), 2, dtype=torch.int64), heat.new_empty(len(heat))
-        for some, smooth in self._smooth(heat):
-            cells[some], score[some] = highest(smooth)
-        odd = ~score.isfinite()  # the blur has spread what is not a number
-        if odd.any():
-            cells[odd] = self._highest(_numbers(heat[odd]))[0]
-        return cells, score
-
-    def _smooth(self, heat: Float[Tensor, "n h w"]) -> Iterator[tuple[slice, Float[Tensor, "m h w"]]]:
-        """Some smoothed disk maps at a time; each answer is overwritten by the next."""
-        memory = heat.new_empty(min(len(heat), CHUNK), *heat.shape[1:])
-        for some, part in blurred(heat, self.heat_blur, "mirror"):
-            if heat.device.type == "cpu":
-                smooth = memory[: part.shape[-1]]
-                cv2.transpose(part.flatten(0, 1).numpy(), dst=smooth.flatten(1).numpy())  # five times as fast as PyTorch's
-                yield some, smooth
-            else:
-                yield some, part.permute(2, 0, 1)
+        cells, score = blurred_peaks(heat, self.heat_blur, "mirror")
+        return cells.masked_fill((score <= 0)[..., None], 0).squeeze(1), score.squeeze(1)
 
     def _most_voted(
         self, heat: Float[Tensor, "n h w"], arrows: Float[Tensor, "n 2 h w"]
@@ -253,7 +235,3 @@ def smoothed_at(maps: Float[Tensor, "n c h w"], cells: Int64[Tensor, "n 2"], siz
 
 def _mirrored(index: Int64[Tensor, "n i"], length: int) -> Int64[Tensor, "n i"]:
     return (length - 1 - (length - 1 - index.abs()).abs()).clamp(0, length - 1)
-
-
-def _numbers(maps: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
-    return maps.nan_to_num(0, 1e6, -1e6)

@@ -96,7 +96,7 @@ def highest(maps: Float[Tensor, "n h w"]) -> tuple[Int64[Tensor, "n 2"], Float[T
     flat = maps.flatten(1)
     index = _argmax(flat)
     score = flat.gather(1, index[:, None]).squeeze(1)
-    if not score.isfinite().all():
+    if not score.sum().isfinite():
         index = _argmax(flat.nan_to_num(-torch.inf, torch.inf, -torch.inf))
     index = index.masked_fill(score <= 0, 0)
     width = maps.shape[-1]
@@ -123,9 +123,10 @@ def quarter(
     height, width = maps.shape[-2:]
     inside = (cells > 1) & (cells < cells.new_tensor((width - 1, height - 1)))
     moves = inside.all(dim=-1, keepdim=True) if border == "both axes" else inside & (cells > 0).flip(-1)
-    step = cells.new_tensor((1, width)) * moves
-    around = maps.flatten(1).gather(1, cells[:, :1] + cells[:, 1:] * width + torch.cat((step, -step), dim=1))
-    return start + 0.25 * (around[:, :2] - around[:, 2:]).sign()
+    step = moves[..., None] * cells.new_tensor(((1, -1), (width, -width)))
+    index = cells[:, :1] + cells[:, 1:] * width + step.flatten(1)
+    after, before = maps.flatten(1).gather(1, index).view(-1, 2, 2).unbind(-1)
+    return start + 0.25 * (after - before).sign()
 
 
 def usual_kernel(sigma: float) -> int:

@@ -1,11 +1,10 @@
 """The highest cells of smoothed maps, one after another, as CPN's and MSPN's releases look for them."""
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.blur import blurred
+from poise.codecs.blur import blurred_peaks
 
 MARGIN = 10
 """Cells of nothing that the releases lay around a map before they smooth and read it."""
@@ -36,20 +35,9 @@ def _peaks_within(
     maps: Float[Tensor, "n h w"], blur: int, count: int, *, edge: int
 ) -> tuple[Float[Tensor, "n c 2"], Float[Tensor, " n"]]:
     """As `peaks`, in the map and `edge` cells around it; the corner of the whole margin where no value is above 0."""
-    spots, value = maps.new_empty(len(maps), count, 2), maps.new_empty(len(maps))
-    for some, smooth in blurred(F.pad(maps, (edge,) * 4), blur, "zeros"):
-        best_of_rows, each = smooth.amax(dim=1), torch.arange(smooth.shape[2], device=maps.device)
-        for i in range(count):
-            cells, top, row = first_highest(smooth, best_of_rows, each)
-            spots[some, i] = torch.where((top <= 0)[:, None] & (edge < MARGIN), -MARGIN, (cells - edge).to(maps))
-            if i == 0:
-                value[some] = top
-            if i < count - 1:
-                x, y = cells.unbind(-1)
-                smooth[y, x, each] = 0
-                row[each, x] = 0
-                best_of_rows[y, each] = row.amax(dim=1)
-    return spots, value
+    cells, value = blurred_peaks(maps, blur, "zeros", count=count, margin=edge, tie=TIE)
+    spots = torch.where((value <= 0)[..., None] & (edge < MARGIN), -MARGIN, cells)
+    return spots.to(maps), value[:, 0]
 
 
 def first_highest(

@@ -4,9 +4,12 @@ As DARK (arXiv 1910.06278, section 3.1) and UDP (arXiv 1911.07524) do it: they b
 the border each in their own way.
 """
 
+from functools import cache
+
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from poise.codecs.blur import Border, blur_taps, blurred_at, blurred_extremes
@@ -22,6 +25,9 @@ UDP_BLUR = 7
 
 MMPOSE_BLUR = 11
 """The same in mmpose."""
+
+ALONG_ONE_DIAGONAL = ((0.5, -0.5, 0), (-0.5, 1, -0.5), (0, -0.5, 0.5))
+"""The mixed derivative of UDP's release."""
 
 
 def dark_step(
@@ -41,9 +47,9 @@ def dark_step(
     height, width = maps.shape[-2:]
     inside = ((cells > 1) & (cells < cells.new_tensor((width - 2, height - 2)))).all(dim=-1)
     near = _smooth_around(maps, cells, kernel)
-    low = (near <= FLOOR).flatten(1).any(dim=1) & inside
+    low = (near <= FLOOR).any(dim=1) & inside
     if low.any():
-        near[low] *= dark_gain(maps[low], score[low], kernel=kernel)[:, None, None]
+        near[low] *= dark_gain(maps[low], score[low], kernel=kernel)[:, None]
     return torch.where(inside[:, None], newton5(near.clamp(min=FLOOR).log()), 0)
 
 
@@ -52,7 +58,7 @@ def dark_gain(maps: Float[Tensor, "n h w"], score: Float[Tensor, " n"], *, kerne
     return score / blurred_extremes(maps, kernel, "zeros")[1]
 
 
-def _smooth_around(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], kernel: int) -> Float[Tensor, "n 5 5"]:
+def _smooth_around(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], kernel: int) -> Float[Tensor, "n 25"]:
     """The blurred maps in 5x5 cells around `cells`."""
     height, width = maps.shape[-2:]
     reach = kernel // 2 + 2
@@ -65,19 +71,34 @@ def _smooth_around(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], ke
     taps = torch.tensor(blur_taps(kernel), dtype=torch.float64, device=maps.device)
     band = torch.stack([F.pad(taps, (i, 4 - i)) for i in range(5)], dim=1)
     # In float64, so that no setting of precision for matrix products reaches it.
-    return (patch.flatten(1).double() @ torch.kron(band, band)).view(-1, 5, 5)
+    return patch.flatten(1).double() @ torch.kron(band, band)
 
 
-def newton5(log: Float[Tensor, "n 5 5"]) -> Float[Tensor, "n 2"]:
+def newton5(log: Float[Tensor, "n 25"]) -> Float[Tensor, "n 2"]:
     """- inverse Hessian times gradient at the middle, by central differences over one and two cells; 0 if singular."""
-    c = log[:, 2, 2]
-    dx, dy = (log[:, 2, 3] - log[:, 2, 1]) / 2, (log[:, 3, 2] - log[:, 1, 2]) / 2
-    dxx = (log[:, 2, 4] - 2 * c + log[:, 2, 0]) / 4
-    dyy = (log[:, 4, 2] - 2 * c + log[:, 0, 2]) / 4
-    dxy = (log[:, 3, 3] - log[:, 1, 3] - log[:, 3, 1] + log[:, 1, 1]) / 4
-    determinant = dxx * dyy - dxy * dxy
-    step = torch.stack((dxy * dy - dyy * dx, dxy * dx - dxx * dy), dim=-1)
-    return torch.where(determinant[:, None] != 0, step / determinant[:, None], 0)
+    step, determinant = _newton(log.double(), side=5)
+    return torch.where(determinant != 0, step / determinant, 0)
+
+
+def _newton(
+    log: Float64[Tensor, "n i"], *, side: int, ground: float = 0.0
+) -> tuple[Float64[Tensor, "n 2"], Float64[Tensor, "n 1"]]:
+    """The adjugate Hessian times the gradient, and the Hessian's determinant."""
+    dx, dy, dxx, dyy, dxy = (log @ _weights(side, log.device)).unbind(-1)
+    dxx, dyy = dxx + ground, dyy + ground
+    return torch.stack((dxy * dy - dyy * dx, dxy * dx - dxx * dy), dim=-1), (dxx * dyy - dxy * dxy)[:, None]
+
+
+@cache
+def _weights(side: int, device: torch.device) -> Float64[Tensor, "i 5"]:
+    """What each of 5x5 cells (DARK) or 3x3 (UDP) counts in dx, dy, dxx, dyy and dxy: all at once are one product."""
+    first = np.array((0, -0.5, 0, 0.5, 0) if side == 5 else (-0.5, 0, 0.5))
+    second = np.array((0.25, 0, -0.5, 0, 0.25) if side == 5 else (1, -2, 1))
+    mixed = np.outer(first, first) if side == 5 else np.array(ALONG_ONE_DIAGONAL)
+    at = np.eye(side)[side // 2]
+    rows = np.outer(at, first), np.outer(first, at), np.outer(at, second), np.outer(second, at), mixed
+    with torch.inference_mode(False):  # kept, and used elsewhere too
+        return torch.from_numpy(np.stack(rows, axis=-1).reshape(side * side, 5)).double().to(device)
 
 
 def udp_step(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]) -> Float[Tensor, "n 2"]:
@@ -89,7 +110,7 @@ def udp_step(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: F
         score: Its value.
     """
     near, low, high = _around(maps, cells, UDP_BLUR, "mirror")
-    return newton3(risen(near, low, high, score).clamp(LEAST, MOST).log().view(-1, 3, 3))
+    return newton3(risen(near, low, high, score).clamp(LEAST, MOST).log())
 
 
 def udp_mmpose_step(
@@ -98,7 +119,7 @@ def udp_mmpose_step(
     """UDP's step as mmpose takes it: a wider blur, with zeros around the map, that keeps the highest value and no other."""
     near, _, high = _around(maps, cells, MMPOSE_BLUR, "zeros")
     near = near * (score / high)[:, None]
-    return newton3(near.clamp(LEAST, MOST).log().view(-1, 3, 3))
+    return newton3(near.clamp(LEAST, MOST).log())
 
 
 def _around(
@@ -118,13 +139,8 @@ def risen(
     return (values - low[:, None]) / (high - low)[:, None] * score[:, None]
 
 
-def newton3(log: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n 2"]:
+def newton3(log: Float[Tensor, "n 9"]) -> Float[Tensor, "n 2"]:
     """- inverse Hessian times gradient at the middle; the mixed derivative looks along one diagonal, as UDP's release does."""
-    log = log.double()
-    c, left, right, up, down = log[:, 1, 1], log[:, 1, 0], log[:, 1, 2], log[:, 0, 1], log[:, 2, 1]
-    dx, dy = (right - left) / 2, (down - up) / 2
-    tiny = torch.finfo(torch.float32).eps  # the release adds it so that no Hessian is singular
-    dxx, dyy = right - 2 * c + left + tiny, down - 2 * c + up + tiny
-    dxy = (log[:, 2, 2] - right - down + 2 * c - left - up + log[:, 0, 0]) / 2
-    step = torch.stack((dxy * dy - dyy * dx, dxy * dx - dxx * dy), dim=-1)
-    return step / (dxx * dyy - dxy * dxy)[:, None]
+    # The release adds float32's least step so that no Hessian is singular.
+    step, determinant = _newton(log.double(), side=3, ground=torch.finfo(torch.float32).eps)
+    return step / determinant
