@@ -78,10 +78,11 @@ def diagnose(truth: Truth, results: Sequence[Row], skeletons: Skeleton | Mapping
             if kind >= 0:
                 counts[name][KINDS[kind]] += 1
     before, alone, together = scores.numbers["AP"], [], []
+    healed = _best(truth, mend(truth, results, of, matching, CURES[: CURES.index("scoring")]), of, matching)
     for cure in CURES:
         alone.append(_mended(cure, evaluate(truth, mend(truth, results, of, matching, (cure,)), of), scores.numbers["AP"]))
         cures = CURES[: CURES.index(cure) + 1]
-        together.append(_mended(cure, evaluate(truth, mend(truth, results, of, matching, cures), of), before))
+        together.append(_mended(cure, evaluate(truth, mend(truth, results, of, matching, cures, best=healed), of), before))
         before = together[-1].ap
     return Diagnosis(scores, matching, counts, tuple(alone), tuple(together))
 
@@ -100,7 +101,13 @@ def precision_curve(scores: CocoScores, threshold: float | None = None) -> Float
 
 
 def mend(
-    truth: Truth, results: Sequence[Row], of: Mapping[int, Skeleton], matching: Matching, cures: Sequence[Cure]
+    truth: Truth,
+    results: Sequence[Row],
+    of: Mapping[int, Skeleton],
+    matching: Matching,
+    cures: Sequence[Cure],
+    *,
+    best: Mapping[int, float] | None = None,
 ) -> list[Row]:
     """The results as they would be without some kinds of errors. Neither argument is changed.
 
@@ -113,14 +120,15 @@ def mend(
         of: The skeleton of every category.
         matching: Who was found by what.
         cures: What to mend.
+        best: The OKS of each prediction with the nearest person once its keypoints are mended; computed by default.
     """
     rows = {i: results[i] for i in matching.best}  # the others are beyond the first 20 of their image
     wrong = [KINDS.index(kind) for kind in KINDS if kind in cures]
     for pair in matching.pairs:
         rows[pair.row] = _moved(rows[pair.row], truth["annotations"][pair.person], np.isin(pair.kinds, wrong))
     if "scoring" in cures:
-        best = match(truth, list(rows.values()), of).best
-        rows = {i: {**row, "score": best[at]} for at, (i, row) in enumerate(rows.items())}
+        near = matching.best if not wrong else best or _best(truth, list(rows.values()), of, matching)
+        rows = {i: {**row, "score": near[i]} for i, row in rows.items()}
     scores = [rows[pair.row]["score"] for pair in matching.pairs]
     if "false positives" in cures:
         gone = {*matching.background, *matching.doubles, *matching.ignored}  # the last count where OKS asks for more
@@ -129,6 +137,12 @@ def mend(
         return list(rows.values())
     score = float(np.median(scores)) if scores else 1.0
     return [*rows.values(), *(_exact(truth["annotations"][i], score) for i in matching.missed)]
+
+
+def _best(truth: Truth, mended: Sequence[Row], of: Mapping[int, Skeleton], matching: Matching) -> dict[int, float]:
+    """The highest OKS of each prediction, by its place among the results, of which some keypoints were mended."""
+    found = match(truth, mended, of).best
+    return {i: found[at] for at, i in enumerate(matching.best)}
 
 
 def _mended(cure: Cure, scores: CocoScores, before: float) -> Mended:
