@@ -64,12 +64,9 @@ def _scores(page: Report, exam: Exam, evaluation: Evaluation, diagnosis: Diagnos
     )
     numbers = evaluation.coco.numbers
     page.numbers({name: _number(value) for name, value in evaluation.numbers.items()})
-    if exam.mpii is not None:
-        found = score(exam.mpii, evaluation)
-        normaliser = (
-            f"PCKh of {found.heads} people with a head box" if found.heads else "PCK by torso, as there are no head boxes"
-        )
-        page.text(f"{normaliser}, percent; Mean@0.1 is at 0.11 as published.").numbers(found.row)
+    if exam.mpii is not None and (found := score(exam.mpii, evaluation)).people:
+        heads = f"PCKh of {found.heads} people with a head box, percent; Mean@0.1 is at 0.11 as published."
+        page.text(heads if found.heads else "PCK by torso, percent, as there are no head boxes.").numbers(found.row)
     if len(evaluation.coco.categories) > 1:
         rows: list[tuple[str | float, ...]] = [
             (name, *(_number(value) for value in of.values())) for name, of in evaluation.coco.categories.items()
