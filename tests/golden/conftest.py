@@ -6,7 +6,8 @@ names, if it is set. A test says which files it can read and is run once for eac
     @pytest.mark.golden("functions/e01_targets_*.npz")
     def test_targets_are_those_of_the_release(golden_file): ...
 
-Inputs that stand in another file are found with `golden_input(golden_file, "d00_heatmaps_in")`: beside it, else here.
+Inputs that stand in another file are found with `golden_input(golden_file, "d00_heatmaps_in")`: beside it, else here; the test
+is skipped, and says so, where they are in neither folder.
 `golden_functions(pattern)` and `golden_models(pattern)` give lists to tests that want all files at once. At its end the run
 says how many files it tried and which ones no test knows; those do not fail.
 """
@@ -95,7 +96,14 @@ def golden_file(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture
 def golden_input(request: pytest.FixtureRequest) -> Callable[[Path, str], dict[str, np.ndarray]]:
     """`golden_input(golden_file, "d00_heatmaps_in")`: the arrays of a file that belongs to another."""
-    return lambda path, name: load(_tried(request, beside(path, name)))
+
+    def arrays(path: Path, name: str) -> dict[str, np.ndarray]:
+        try:
+            return load(_tried(request, beside(path, name)))
+        except FileNotFoundError as error:
+            pytest.skip(f"the inputs of {path.name} are not there: {error}")
+
+    return arrays
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ def test_cpn_is_read_as_its_releases_do(golden_arrays, problem):
 
 @pytest.mark.golden("functions/d05_*.npz")
 def test_people_are_rated_by_all_their_keypoints_as_cpn_does(golden_arrays, problem):
-    for part in MAPS:
+    for part in (part for part in MAPS if f"cpn_{part}_keypoints" in golden_arrays):
         maps, size, *_ = problem(part, golden_arrays[f"cpn_{part}_keypoints"])
         if maps.shape[1] != golden_arrays[f"cpn_{part}_keypoints"].shape[1]:
             continue  # the small copy has some of the maps only
