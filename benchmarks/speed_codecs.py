@@ -1,108 +1,105 @@
-"""Decoding, and encoding with the loss, of a batch of 32 views with 17 maps of 64x48 cells.
-
-The readings follow the published formulae array by array in NumPy and OpenCV; only OpenCV's blur, which takes one image at a
-time, is called in a loop. Public figures: the official code on one core of a Xeon.
-"""
+"""Decoding, and encoding with the loss, of codecs with one map per keypoint: HRNet's, DARK's, UDP's, LPN's, the hourglass's."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from codec_rows import (
+    CELLS,
+    KEYPOINTS,
+    MSE,
+    SIZE,
+    VIEWS,
+    Array,
+    Decoder,
+    at,
+    blurred,
+    decoding,
+    distances,
+    drawn,
+    highest,
+    newton,
+    reach,
+    squared,
+    training,
+    window,
+)
 from row import Row
 
 from poise.codecs.dark import Dark
 from poise.codecs.gaussian import Gaussian
+from poise.codecs.hourglass import Hourglass
 from poise.codecs.maps import MapCodec
+from poise.codecs.soft_argmax import SoftArgmax
 from poise.codecs.udp import UDPGaussian
 
-VIEWS, KEYPOINTS, SIZE, CELLS = 32, 17, (256, 192), (64, 48)
-Array = NDArray[Any]
 Encoder = Callable[[Array, Array], tuple[Array, Array]]
-Decoder = Callable[[Array], tuple[Array, Array]]
 
 
 def rows() -> Iterator[Row]:
-    rng = np.random.default_rng(0)
-    xy = (rng.random((VIEWS, KEYPOINTS, 2)) * (SIZE[1], SIZE[0])).astype(np.float32)
-    visible = (rng.random((VIEWS, KEYPOINTS)) < 0.8).astype(np.int64)
-    codecs = {kind.__name__: kind(SIZE, CELLS, KEYPOINTS) for kind in (Gaussian, Dark, UDPGaussian)}
-    noise = 0.02 * rng.standard_normal((VIEWS, KEYPOINTS, *CELLS)).astype(np.float32)
-    maps = codecs["UDPGaussian"].encode(torch.from_numpy(xy)).numpy() * 0.9 + noise
-    decoders: tuple[tuple[str, Decoder, float, float], ...] = (
+    problem = drawn()
+    kinds: tuple[type[MapCodec], ...] = (Gaussian, Dark, UDPGaussian, SoftArgmax, Hourglass)
+    codecs = {kind.__name__: kind(SIZE, CELLS, KEYPOINTS) for kind in kinds}
+    maps = problem.answer(codecs["UDPGaussian"], 0.02)
+    decoders: tuple[tuple[str, Decoder, float | None, float], ...] = (
         ("Gaussian", decode_gaussian, 4.3, 1.0),
         ("Dark", decode_dark, 35.0, 5.0),
         ("UDPGaussian", decode_udp, 28.0, 5.0),
+        ("SoftArgmax", decode_soft, 16.5, 5.0),
+        ("Hourglass", decode_hourglass, None, 1.0),
     )
     for name, decoder, public, wanted in decoders:
-        yield decoding(codecs[name], decoder, maps, public, wanted)
-    encoders: tuple[tuple[str, Encoder, float, float], ...] = (
+        yield decoding(name, codecs[name], decoder, maps, public=public, wanted=wanted)
+    encoders: tuple[tuple[str, Encoder, float | None, float], ...] = (
         ("Gaussian", encode_gaussian, 0.19, 1.0),
         ("Dark", encode_dark, 0.324, 5.0),
         ("UDPGaussian", encode_udp, 0.238, 5.0),
+        ("SoftArgmax", encode_gaussian, 0.19, 1.0),
+        ("Hourglass", encode_hourglass, None, 1.0),
     )
-    for name, encoder, public, wanted in encoders:
-        yield training(codecs[name], encoder, maps, (xy, visible), (VIEWS * public + 5.6, wanted))
+    for name, encoder, each, wanted in encoders:
+        public = None if each is None else VIEWS * each + MSE
+        yield training(name, codecs[name], loss_with(encoder), maps, problem, public=public, wanted=wanted)
 
 
-def decoding(codec: MapCodec, reading: Decoder, maps: Array, public: float, wanted: float) -> Row:
-    tensor = torch.from_numpy(maps)
-    ours = codec.decode(tensor)
-    theirs = torch.from_numpy(reading(maps)[0])
-    assert torch.allclose(ours.xy, theirs.float(), atol=0.02), (ours.xy - theirs).abs().max()
-    return Row(f"decode {type(codec).__name__}", lambda: codec.decode(tensor), lambda: reading(maps), public, wanted, 35)
+def loss_with(encoder: Encoder) -> Callable[[torch.Tensor, Array, Array], torch.Tensor]:
+    def loss(output: torch.Tensor, xy: Array, visible: Array) -> torch.Tensor:
+        return squared(*encoder(xy, visible), output)
+
+    return loss
 
 
-def training(codec: MapCodec, encoder: Encoder, maps: Array, labels: tuple[Array, Array], figures: tuple[float, float]) -> Row:
-    xy, visible = (torch.from_numpy(part) for part in labels)
-    output = torch.from_numpy(maps).requires_grad_()
-
-    def ours() -> torch.Tensor:
-        output.grad = None
-        loss = codec.loss(output, xy, visible)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
-
-    def theirs() -> torch.Tensor:
-        output.grad = None
-        target, weight = (torch.from_numpy(part) for part in encoder(*labels))
-        loss = 0.5 * ((output - target) * weight[..., None, None]).square().mean()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
-
-    assert torch.allclose(ours(), theirs(), rtol=1e-4)
-    return Row(f"encode + loss {type(codec).__name__}", ours, theirs, figures[0], figures[1], 35)
-
-
-def highest(maps: Array) -> tuple[Array, Array, Array]:
-    flat = maps.reshape(len(maps), maps.shape[1], -1)
-    index, score = flat.argmax(axis=2), flat.max(axis=2)
-    index[score <= 0] = 0
-    return index % maps.shape[3], index // maps.shape[3], score
-
-
-def at(maps: Array, x: Array, y: Array) -> Array:
-    views, joints = np.ogrid[: maps.shape[0], : maps.shape[1]]
-    value: Array = maps[views, joints, y, x]
-    return value
+def shifted(maps: Array, x: Array, y: Array, *, least: int) -> tuple[Array, Array]:
+    """A quarter of a cell towards the higher neighbour, for cells from `least` to the last but one on both axes."""
+    height, width = maps.shape[2:]
+    inside = (x >= least) & (x < width - 1) & (y >= least) & (y < height - 1)
+    px, py = np.where(inside, x, 2), np.where(inside, y, 2)
+    dx = np.sign(at(maps, px + 1, py) - at(maps, px - 1, py)) * inside
+    dy = np.sign(at(maps, px, py + 1) - at(maps, px, py - 1)) * inside
+    return 0.25 * dx, 0.25 * dy
 
 
 def decode_gaussian(maps: Array) -> tuple[Array, Array]:
     x, y, score = highest(maps)
+    dx, dy = shifted(maps, x, y, least=2)
+    return np.stack((x + dx, y + dy), axis=-1) * (SIZE[1] / CELLS[1], SIZE[0] / CELLS[0]), score
+
+
+def decode_hourglass(maps: Array) -> tuple[Array, Array]:
+    x, y, score = highest(maps)
+    dx, dy = shifted(maps, x, y, least=1)
+    return (np.stack((x + dx, y + dy), axis=-1) + 0.5) * (SIZE[1] / CELLS[1], SIZE[0] / CELLS[0]), score
+
+
+def decode_soft(maps: Array, beta: float = 160.0) -> tuple[Array, Array]:
     height, width = maps.shape[2:]
-    inside = (x > 1) & (x < width - 1) & (y > 1) & (y < height - 1)
-    px, py = np.where(inside, x, 2), np.where(inside, y, 2)
-    dx = np.sign(at(maps, px + 1, py) - at(maps, px - 1, py)) * inside
-    dy = np.sign(at(maps, px, py + 1) - at(maps, px, py - 1)) * inside
-    cells = np.stack((x + 0.25 * dx, y + 0.25 * dy), axis=-1)
-    return cells * (SIZE[1] / width, SIZE[0] / height), score
-
-
-def blurred(maps: Array, kernel: int) -> Array:
-    flat = maps.reshape(-1, *maps.shape[2:])
-    return np.stack([cv2.GaussianBlur(m, (kernel, kernel), 0) for m in flat]).reshape(maps.shape)
+    share = np.exp(np.float32(beta) * (maps - maps.max(axis=(2, 3), keepdims=True)))
+    share /= share.sum(axis=(2, 3), keepdims=True)
+    mean = np.stack((share.sum(axis=2) @ np.arange(width), share.sum(axis=3) @ np.arange(height)), axis=-1)
+    x, y = np.moveaxis(np.rint(mean).astype(int), -1, 0)
+    px, py = np.moveaxis(np.floor(mean + 0.5).astype(int), -1, 0)
+    step = np.stack(shifted(maps, px, py, least=2), axis=-1)
+    return (mean + step) * (SIZE[1] / width, SIZE[0] / height), at(maps, x, y)
 
 
 def decode_dark(maps: Array, kernel: int = 11) -> tuple[Array, Array]:
@@ -141,32 +138,6 @@ def decode_udp(maps: Array) -> tuple[Array, Array]:
     return (np.stack((x, y), axis=-1) + step) * scale, score
 
 
-def newton(first: tuple[Array, Array], second: tuple[Array, Array, Array]) -> Array:
-    (dx, dy), (dxx, dxy, dyy) = first, second
-    determinant = dxx * dyy - dxy**2
-    step: Array = np.stack((dxy * dy - dyy * dx, dxy * dx - dxx * dy), axis=-1)
-    return step / np.where(determinant == 0, np.inf, determinant)[..., None]
-
-
-def distances(centre: Array) -> Array:
-    """Squared distance of every cell from each centre."""
-    x, y = np.arange(CELLS[1], dtype=np.float32), np.arange(CELLS[0], dtype=np.float32)[:, None]
-    squared: Array = (x - centre[..., 0, None, None]) ** 2 + (y - centre[..., 1, None, None]) ** 2
-    return squared
-
-
-def reach(centre: Array, visible: Array, radius: float = 6.0) -> Array:
-    low, high = np.trunc(centre - radius), np.trunc(centre + radius + 1)
-    inside = ((low < CELLS[::-1]) & (high >= 0)).all(axis=-1)
-    return (inside & (visible > 0)).astype(np.float32)
-
-
-def window(nearest: Array, radius: float = 6.0) -> Array:
-    x, y = np.arange(CELLS[1]), np.arange(CELLS[0])[:, None]
-    inside: Array = np.abs(x - nearest[..., 0, None, None]) <= radius
-    return inside & (np.abs(y - nearest[..., 1, None, None]) <= radius)
-
-
 def encode_gaussian(xy: Array, visible: Array) -> tuple[Array, Array]:
     nearest = np.trunc(xy / np.float32(SIZE[1] / CELLS[1]) + np.float32(0.5))
     weight = reach(nearest, visible)
@@ -185,3 +156,8 @@ def encode_udp(xy: Array, visible: Array) -> tuple[Array, Array]:
     centre = (xy / scale).astype(np.float32)
     nearest = np.trunc(centre + np.float32(0.5))
     return np.exp(distances(centre) / np.float32(-8.0)) * window(nearest), reach(nearest, visible)
+
+
+def encode_hourglass(xy: Array, visible: Array) -> tuple[Array, Array]:
+    cell = np.trunc(xy / np.float32(SIZE[1] / CELLS[1]))
+    return np.exp(distances(cell) / np.float32(-2.0)) * window(cell, 3.0), reach(cell, visible, 3.0)

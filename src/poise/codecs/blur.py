@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -44,8 +44,8 @@ def blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Iterator
         yield slice(0, len(maps)), _blurred_as_images(maps, size, border).permute(1, 2, 0)
         return
     values, low, high = torch.empty(len(maps), 0), *torch.empty(2, len(maps))
-    for some, smooth, _ in _blurred_as_channels(maps, values.long(), size, border, chunk=CHUNK, out=(values, low, high)):
-        yield some, smooth
+    for part in _blurred_as_channels(maps, values.long(), size, border, chunk=CHUNK, out=(values, low, high)):
+        yield part.some, torch.from_numpy(part.smooth[: math.prod(part.shape)]).view(part.shape)
 
 
 def blurred_extremes(
@@ -86,12 +86,25 @@ def blurred_peaks(
         return cells - margin, values
     cells, values = torch.empty(len(maps), count, 2, dtype=torch.int64), torch.empty(len(maps), count)
     spots, tops, none, ends = cells.numpy(), values.numpy(), torch.empty(len(maps), 0), torch.empty(2, len(maps))
-    for some, smooth, best in _blurred_as_channels(
-        maps, none.long(), size, border, margin=margin, chunk=FEW, out=(none, ends[0], ends[1])
-    ):
-        shape = smooth.shape[0], smooth.shape[1], smooth.shape[2]
-        peaks(smooth.flatten().numpy(), shape, best, tie=tie, out=(spots[some], tops[some]))
+    for part in _blurred_as_channels(maps, none.long(), size, border, margin=margin, chunk=FEW, out=(none, ends[0], ends[1])):
+        peaks(part.smooth, part.shape, part.best, tie=tie, out=(spots[part.some], tops[part.some]))
     return cells - margin, values
+
+
+class Part(NamedTuple):
+    """Some maps side by side, smoothed.
+
+    Attributes:
+        some: Which.
+        smooth: Their values, and more behind them.
+        shape: Of them and their margin (h w m).
+        best: The highest value of each column.
+    """
+
+    some: slice
+    smooth: Float32[np.ndarray, " t"]
+    shape: tuple[int, int, int]
+    best: Float32[np.ndarray, " c"]
 
 
 def _blurred_as_channels(
@@ -103,9 +116,8 @@ def _blurred_as_channels(
     chunk: int,
     margin: int = 0,
     out: tuple[Float[Tensor, "n i"], Float[Tensor, " n"], Float[Tensor, " n"]],
-) -> Iterator[tuple[slice, Float[Tensor, "h w m"], Float32[np.ndarray, " c"]]]:
-    # As channels of one image maps are smoothed side by side, eight or sixteen in one instruction. What comes third is the
-    # highest value of each column.
+) -> Iterator[Part]:
+    # As channels of one image maps are smoothed side by side, eight or sixteen in one instruction.
     count, height, width = maps.shape
     high, wide, reach, mirror = height + 2 * margin, width + 2 * margin, size // 2, border == "mirror"
     most = min(count, chunk)
@@ -113,18 +125,20 @@ def _blurred_as_channels(
     edges = beyond(height, reach + margin, mirror=mirror), beyond(width, reach + margin, mirror=mirror)
     rows, wanted = maps.flatten(1).numpy(), index.contiguous().numpy()
     values, low, top = (part.numpy() for part in out)
-    image, smooth = torch.empty(height * width * most), torch.empty(high * wide * most)
-    given, taken = image.numpy(), smooth.numpy()
-    memory = torch.empty(memory_needed((height, width, most), reach, margin)).numpy()
+    given, taken, memory = (
+        torch.empty(numbers).numpy()  # PyTorch's memory starts at a multiple of 64 bytes
+        for numbers in (height * width * most, high * wide * most, memory_needed((height, width, most), reach, margin))
+    )
     for start in range(0, count, chunk):
         some = slice(start, min(start + chunk, count))
         part = rows[some]
-        shape = height, width, len(part)
-        cv2.transpose(part, dst=given[: part.size].reshape(height * width, -1))
+        lanes = len(part)
+        cv2.transpose(part, dst=given[: part.size].reshape(height * width, lanes))
         found = taken, low[some], top[some], values[some]
+        shape = height, width, lanes
         blur(given, shape, taps, edges, margin=margin, index=wanted[some], memory=memory, out=found)
         end = memory_needed(shape, reach, margin)
-        yield some, smooth[: high * wide * len(part)].view(high, wide, -1), memory[end - wide * len(part) : end]
+        yield Part(some, taken, (high, wide, lanes), memory[end - wide * lanes : end])
 
 
 def _peaks_of_images(

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Literal, final
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
@@ -72,8 +71,7 @@ class Hourglass(MapCodec):
 
         Without a positive value the release answers cell -1.
         """
-        found = quarter(F.pad(maps, (1, 0, 1, 0)), cells + 1, cells)  # that way stands still in cell 1 too
-        return torch.where((score <= 0)[:, None], -1, found)
+        return torch.where((score <= 0)[:, None], -1, quarter(maps, cells, cells, border="outermost"))
 
     def draw(self, at: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k h w"]:
         """Bumps at `at` cells, which need not be whole, as the release pastes them: its patch is laid on whole cells.

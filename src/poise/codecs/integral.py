@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.maps import bump, rounded, ruler
@@ -101,15 +102,15 @@ class Integral(InstanceCodec):
             InputError: The output is not of this codec's size.
         """
         self._check(output)
-        counts = self.weights(xy, visible) > 0
-        maps, labels = torch.where(counts[..., None, None], output.float(), 0), torch.where(counts[..., None], xy, 0).float()
-        if not maps.numel():
+        counts = self._inside(xy) & (visible > 0)
+        if not output.numel():
             return output.sum()
-        probability = self._probability(maps)
-        off = (self.grid.to_pixels(expectation(probability)) - labels) / labels.new_tensor(self.size[::-1])
+        # What stands at keypoints that do not count means nothing and may be NaN.
+        labels, maps = torch.where(counts[..., None], xy, 0).float(), output.float()
+        off = (self.grid.to_pixels(_SoftMean.apply(maps, self.beta)) - labels) / labels.new_tensor(self.size[::-1])
         loss = off.abs().mean(dim=-1)
         if self.map_weight:
-            loss = loss + self.map_weight * outer_squares(probability, *self.targets(labels))
+            loss = loss + self.map_weight * outer_squares(self._probability(maps), *self.targets(labels))
         return torch.where(counts, loss, 0).mean()
 
     def decode(self, output: Float[Tensor, "b k h w"]) -> Points:
@@ -139,7 +140,7 @@ class Integral(InstanceCodec):
         return (probability * (2 * torch.pi * self.sigma**2)).nan_to_num(0).clamp(0, 1)
 
     def _probability(self, maps: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
-        return (maps.flatten(2) * self.beta).softmax(dim=-1).view(maps.shape)
+        return probabilities(maps, self.beta)
 
     def _near(self, at: Float[Tensor, "b k 2"]) -> list[Tensor]:
         """1 within 3 sigma, along x and along y."""
@@ -161,6 +162,32 @@ class Integral(InstanceCodec):
                 f"Integral reads {self.keypoints} maps of {self.cells} cells, found {tuple(output.shape[1:])}; "
                 "the network must be built for this codec"
             )
+
+
+class _SoftMean(torch.autograd.Function):
+    """The expectation under the softmax. It moves with each cell's probability times the cell's way from it."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, beta: float) -> Tensor:
+        probability = probabilities(maps, beta)
+        mean = expectation(probability)
+        ctx.save_for_backward(probability, mean)
+        ctx.beta = beta
+        return mean
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        probability, mean = ctx.saved_tensors
+        pull = zip((gradient * ctx.beta).unbind(-1), mean.unbind(-1), probability.shape[:1:-1], strict=True)
+        row, column = (g[..., None] * (ruler(m, length) - m[..., None]) for g, m, length in pull)
+        return (column[..., None] + row[..., None, :]).mul_(probability), None
+
+
+def probabilities(maps: Float[Tensor, "b k h w"], beta: float) -> Float[Tensor, "b k h w"]:
+    """The softmax of `beta` times each map."""
+    powers = maps.flatten(2) if beta == 1 else maps.flatten(2) * beta
+    return powers.softmax(dim=-1).view(maps.shape)
 
 
 def expectation(probability: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k 2"]:

@@ -194,7 +194,7 @@ def mirror_error(grid: Grid, shift: int = 0) -> float:
     return (grid.cells[1] - 1 + shift) * grid.scale[0] + 2 * grid.shift[0] - (grid.size[1] - 1)
 
 
-def bump(distance: Float[Tensor, "b k n"], sigma: float) -> Float[Tensor, "b k n"]:
+def bump(distance: Float[Tensor, "*b n"], sigma: float) -> Float[Tensor, "*b n"]:
     """exp(-d^2 / 2 sigma^2), and exactly 0 below exp(-43).
 
     A product of two then never falls below float32's smallest number: exponentials that do are hundreds of times slower.

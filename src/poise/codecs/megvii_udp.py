@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from poise.codecs.maps import bump, check_maps, ruler
-from poise.codecs.readings import Reading, check_reading
+from poise.codecs.readings import Reading, check_reading, highest
 from poise.codecs.staged import HEIGHT, StagedCodec, steps
+from poise.codecs.taylor import udp_step
 from poise.codecs.udp import UDPGaussian
 from poise.dims import Size
 from poise.errors import InputError
@@ -73,7 +75,16 @@ class MegviiUDP(StagedCodec):
             InputError: The output is not of this codec's size.
         """
         check_maps(self, output)
-        return self.reader.decode(output.float() / self.height)
+        if self.reading is not None:
+            return self.reader.decode(output.float() / self.height)
+        # UDP's step is the same for maps of any height, but for the height itself: no need to divide all cells.
+        maps = output.detach().float().flatten(0, 1).contiguous()
+        with torch.autocast(maps.device.type, enabled=False):
+            cells, score = highest(maps)
+            score = score / self.height
+            found = cells + udp_step(maps, cells, score)
+        found = torch.where(found.isfinite().all(dim=-1, keepdim=True), found, cells).float().view(*output.shape[:2], 2)
+        return Points(self.grid.to_pixels(found), score.nan_to_num(0, 0, 0).view(output.shape[:2]))
 
 
 def rsn_udp_codecs(

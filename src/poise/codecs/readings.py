@@ -93,14 +93,19 @@ def highest(maps: Float[Tensor, "n h w"]) -> tuple[Int64[Tensor, "n 2"], Float[T
 
     NaNs are passed over for the cell; the value is then NaN.
     """
-    flat = maps.flatten(1)
-    index = _argmax(flat)
-    score = flat.gather(1, index[:, None]).squeeze(1)
-    if not score.sum().isfinite():
-        index = _argmax(flat.nan_to_num(-torch.inf, torch.inf, -torch.inf))
+    index, score = highest_of(maps.flatten(1))
     index = index.masked_fill(score <= 0, 0)
     width = maps.shape[-1]
     return torch.stack((index % width, index.div(width, rounding_mode="floor")), dim=-1), score
+
+
+def highest_of(rows: Float[Tensor, "n i"]) -> tuple[Int64[Tensor, " n"], Float[Tensor, " n"]]:
+    """Where each row is highest first, and how high; NaNs are passed over for the place, the height is then NaN."""
+    index = _argmax(rows)
+    height = rows.gather(1, index[:, None]).squeeze(1)
+    if not height.sum().isfinite():
+        index = _argmax(rows.nan_to_num(-torch.inf, torch.inf, -torch.inf))
+    return index, height
 
 
 def _argmax(rows: Tensor) -> Tensor:
@@ -113,16 +118,16 @@ def quarter(
     cells: Int64[Tensor, "n 2"],
     start: Float[Tensor, "n 2"] | Int64[Tensor, "n 2"],
     *,
-    border: Literal["both axes", "each axis"] = "both axes",
+    border: Literal["both axes", "each axis", "outermost"] = "both axes",
 ) -> Float[Tensor, "n 2"]:
     """`start`, a quarter of a cell on towards the higher neighbour of `cells` on each axis.
 
     It stays where it is for cells 0, 1 and the last of either axis (HRNet's release); or, judging each axis for itself, for
-    those of this axis and cell 0 of the other (mmpose).
+    those of this axis and cell 0 of the other (mmpose); or for cell 0 and the last of either axis (the hourglass's).
     """
     height, width = maps.shape[-2:]
-    inside = (cells > 1) & (cells < cells.new_tensor((width - 1, height - 1)))
-    moves = inside.all(dim=-1, keepdim=True) if border == "both axes" else inside & (cells > 0).flip(-1)
+    inside = (cells > int(border != "outermost")) & (cells < cells.new_tensor((width - 1, height - 1)))
+    moves = inside & (cells > 0).flip(-1) if border == "each axis" else inside.all(dim=-1, keepdim=True)
     step = moves[..., None] * cells.new_tensor(((1, -1), (width, -width)))
     index = cells[:, :1] + cells[:, 1:] * width + step.flatten(1)
     after, before = maps.flatten(1).gather(1, index).view(-1, 2, 2).unbind(-1)

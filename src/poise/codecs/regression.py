@@ -93,10 +93,12 @@ class Regression(InstanceCodec):
             InputError: The output is not of this codec's size.
         """
         self._check(output)
-        counts = (self.weights(xy, visible) > 0)[..., None]
-        answer, label = torch.where(counts, output.float(), 0), torch.where(counts, self.grid.to_cells(xy), 0).float()
-        if not answer.numel():
+        counts = (self._inside(xy) & (visible > 0))[..., None]
+        if not output.numel():
             return output.sum()
+        answer = output.float()
+        # What does not count is labelled with the answer itself.
+        label = torch.where(counts, self.grid.to_cells(xy).float(), answer[..., :2].detach())
         if self.penalty == "laplace":
             return torch.where(counts, unlikeliness(answer[..., :2] - label, answer[..., 2:].sigmoid()), 0).mean()
         return PENALTIES[self.penalty](answer, label)
@@ -109,11 +111,10 @@ class Regression(InstanceCodec):
         """
         self._check(output)
         values = output.detach().float()
-        share, sure = values[..., :2], 1 - values[..., 2:].sigmoid().mean(dim=-1)
+        share = values[..., :2]
         finite = share.isfinite().all(dim=-1)
-        score = sure if self.penalty == "laplace" else torch.ones_like(share[..., 0])
-        xy = self.grid.to_pixels(torch.where(finite[..., None], share, 0.5))
-        return Points(xy, torch.where(finite & score.isfinite(), score, 0))
+        sure = (1 - values[..., 2:].sigmoid().mean(dim=-1)).nan_to_num(0) if self.penalty == "laplace" else 1.0
+        return Points(self.grid.to_pixels(torch.where(finite[..., None], share, 0.5)), sure * finite)
 
     def unflip(self, output: Float[Tensor, "b k n"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b k n"]:
         """The share x becomes 1 - x (less a pixel, if `shift_flipped`); left and right keypoints swapped."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, final
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
@@ -14,7 +16,7 @@ from torch import Tensor
 from poise.codecs.base import InstanceCodec
 from poise.codecs.blur import blur_taps
 from poise.codecs.maps import bump, ruler
-from poise.codecs.readings import check_reading, highest
+from poise.codecs.readings import check_reading, highest_of
 from poise.errors import InputError
 from poise.geometry import Grid
 from poise.structures import Points
@@ -110,9 +112,7 @@ class SimCC(InstanceCodec):
         """The labels, float32: x then y; zeros where the keypoint is out of reach."""
         bins = self.grid.to_cells(xy).round()
         counts = self._in_reach(bins)
-        x, y = torch.where(counts[..., None], bins, 0).unbind(-1)
-        axes = zip((x, y), self.vectors, self.sigmas, strict=True)
-        return torch.cat([self._label(at, length, sigma) for at, length, sigma in axes], dim=-1) * counts[..., None]
+        return torch.cat(self._labels(torch.where(counts[..., None], bins, 0)), dim=-1) * counts[..., None]
 
     def weights(self, xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """1 for keypoints that are labelled and in reach of the bins, else 0."""
@@ -129,10 +129,9 @@ class SimCC(InstanceCodec):
             InputError: The output is not of this codec's size.
         """
         counts = self.weights(xy, visible) > 0
-        answers = self._split(torch.where(counts[..., None], output.float(), 0))
-        labels = self._split(self.encode(torch.where(counts[..., None], xy, 0)))
-        apart = torch.stack([self._divergence(answer, label) for answer, label in zip(answers, labels, strict=True)]).sum(dim=0)
-        return torch.where(counts, apart, 0).mean() if apart.numel() else output.sum()
+        labels = self._labels(torch.where(counts[..., None], self.grid.to_cells(xy).round(), 0))
+        x, y = (self._divergence(*pair) for pair in zip(self._split(output.float()), labels, strict=True))
+        return torch.where(counts, x + y, 0).mean() if counts.numel() else output.sum()
 
     def decode(self, output: Float[Tensor, "b k n"]) -> Points:
         """The highest bin of each vector, and the lower of the two heights; bin -1 where that is not above 0.
@@ -141,12 +140,12 @@ class SimCC(InstanceCodec):
             InputError: The output is not of this codec's size.
         """
         axes = [axis.detach().float().flatten(0, 1) for axis in self._split(output)]
-        found = [highest(axis[:, None]) for axis in axes]
-        score = torch.minimum(found[0][1], found[1][1])
-        bins = torch.stack([cells[:, 0] for cells, _ in found], dim=-1).masked_fill((score <= 0)[:, None], -1)
+        (x, sure_of_x), (y, sure_of_y) = (highest_of(axis) for axis in axes)
+        score = torch.minimum(sure_of_x, sure_of_y)
+        bins = torch.stack((x, y), dim=-1).masked_fill((score <= 0)[:, None], -1)
         at = bins if self.reading == "cell" else self._refined(axes, bins)
         shape = output.shape[:2]
-        return Points(self.grid.to_pixels(at.float()).view(*shape, 2), torch.where(score.isfinite(), score, 0).view(shape))
+        return Points(self.grid.to_pixels(at.float()).view(*shape, 2), score.nan_to_num(0, 0, 0).view(shape))
 
     def visibility(self, output: Float[Tensor, "b k n"]) -> Float[Tensor, "b k"]:
         """How sure it is that a keypoint is in the view at all: the probability of the highest bin, of the lesser axis.
@@ -186,18 +185,27 @@ class SimCC(InstanceCodec):
                 f"SimCC reads {self.keypoints} vectors of {self.vectors[0]} and {self.vectors[1]} bins, found "
                 f"{tuple(output.shape[1:])}; the network must be built for this codec"
             )
-        return output[..., : self.vectors[0]], output[..., self.vectors[0] :]
+        x, y = torch.split(output, list(self.vectors), dim=-1)
+        return x, y
 
     def _in_reach(self, bins: Float[Tensor, "b k 2"]) -> Bool[Tensor, "b k"]:
         reach = bins.new_tensor(self.sigmas) * 3 if self.label == "gaussian" else bins.new_zeros(2)
         after = bins + reach + (1 if self.label == "gaussian" else 0)
         return ((bins - reach < bins.new_tensor(self.vectors)) & (after >= 0)).all(dim=-1)
 
+    def _labels(self, bins: Float[Tensor, "b k 2"]) -> list[Tensor]:
+        axes = zip(bins.unbind(-1), self.vectors, self.sigmas, strict=True)
+        return [self._label(at, length, sigma) for at, length, sigma in axes]
+
     def _label(self, at: Float[Tensor, "b k"], length: int, sigma: float) -> Float[Tensor, "b k n"]:
-        distance = ruler(at, length) - at[..., None]
+        # Labels stand on whole bins: all are parts of one line, which begin at different bins of it.
+        middle = math.ceil(length + 3 * sigma) + 1
+        distance = ruler(at, 2 * middle + length) - middle
         if self.label == "gaussian":
-            return (bump(distance, sigma) * self._height(sigma)).float()
-        return torch.where(distance == 0, 1 - self.smoothing, self.smoothing / (length - 1)).float()
+            line = bump(distance, sigma) * self._height(sigma)
+        else:
+            line = torch.where(distance == 0, 1 - self.smoothing, self.smoothing / (length - 1))
+        return line.float().unfold(0, length, 1)[middle - at.long()]
 
     def _divergence(self, answer: Float[Tensor, "b k n"], label: Float[Tensor, "b k n"]) -> Float[Tensor, "b k"]:
         if self.beta is None:
@@ -220,17 +228,20 @@ def refined(vectors: Float[Tensor, "n l"], bins: Int64[Tensor, " n"], sigma: flo
     """A Newton step from `bins` in the logarithm of the smoothed vectors (DARK, arXiv 1910.06278, along one axis)."""
     size = max(math.floor((20 * sigma - 7) / 3), 1)
     size -= size % 2 == 0
-    smooth = vectors.double() @ _band(blur_taps(size), vectors.shape[-1]).to(vectors.device)
-    smooth = smooth * (vectors.amax(dim=-1) / smooth.amax(dim=-1))[:, None]
-    log = F.pad(smooth.clamp(LEAST, MOST).log()[:, None], (2, 2), mode="replicate").squeeze(1)
-    l2, l1, c, r1, r2 = log.gather(1, (bins[:, None] + torch.arange(5, device=bins.device)).clamp(min=0)).unbind(-1)
+    smooth = _smoothed(vectors, blur_taps(size))
+    near = (bins[:, None] + torch.arange(-2, 3, device=bins.device)).clamp(0, vectors.shape[1] - 1)
+    values = smooth.gather(1, near) * (vectors.amax(dim=-1) / smooth.amax(dim=-1))[:, None]
+    l2, l1, c, r1, r2 = values.clamp(LEAST, MOST).log().unbind(-1)
     moved = bins - 0.5 * (r1 - l1) / (1e-9 + 0.25 * (r2 - 2 * c + l2))
     return torch.where(moved.isfinite() & (bins >= 0), moved, bins).float()
 
 
-def _band(taps: tuple[float, ...], length: int) -> Float[Tensor, "l l"]:
-    """The blur as a matrix, zeros around the vector: as one product it is three times as fast as a convolution."""
-    half, places = len(taps) // 2, torch.arange(length)
-    tap = places[:, None] - places + half
-    inside = (tap >= 0) & (tap < len(taps))
-    return torch.tensor(taps, dtype=torch.float64)[tap.clamp(0, len(taps) - 1)] * inside
+def _smoothed(vectors: Float[Tensor, "n l"], taps: tuple[float, ...]) -> Float[Tensor, "n l"]:
+    """Blurred, with zeros around."""
+    if vectors.device.type == "cpu" and len(vectors):
+        image = vectors.contiguous().numpy()
+        return torch.from_numpy(
+            cv2.sepFilter2D(image, -1, np.array(taps), np.ones(1), borderType=cv2.BORDER_CONSTANT).reshape(image.shape)
+        )
+    kernel = torch.tensor(taps, dtype=torch.float64, device=vectors.device)
+    return F.conv1d(vectors.double()[:, None], kernel[None, None], padding=len(taps) // 2).squeeze(1)
