@@ -87,7 +87,7 @@ def loss_of_vectors(output: torch.Tensor, xy: Array, visible: Array) -> torch.Te
 
 
 def view_by_view(output: Array) -> tuple[Array, Array]:
-    """As published: all at once it is one product, and both sides would be the time of a few calls."""
+    """As published: all views at once are one product, and both sides would be the time of a few calls."""
     xy, score = zip(*(decode_shares(view[None]) for view in output), strict=True)
     return np.concatenate(xy), np.concatenate(score)
 
@@ -98,9 +98,14 @@ def decode_shares(output: Array) -> tuple[Array, Array]:
     return np.where(finite[..., None], output[..., :2], 0.5) * WIDTH, np.where(finite, score, 0)
 
 
-def loss_of_shares(output: torch.Tensor, xy: Array, visible: Array) -> torch.Tensor:
+def share_labels(xy: Array, visible: Array) -> tuple[Array, Array]:
     inside = ((xy >= 0) & (xy <= WIDTH - 1)).all(axis=-1) & (visible > 0)
-    counts, label = torch.from_numpy(inside.astype(np.float32))[..., None], torch.from_numpy(xy / WIDTH)
+    return inside.astype(np.float32), xy / WIDTH
+
+
+def loss_of_shares(output: torch.Tensor, xy: Array, visible: Array) -> torch.Tensor:
+    inside, labels = zip(*(share_labels(*view) for view in zip(xy, visible, strict=True)), strict=True)
+    counts, label = torch.from_numpy(np.stack(inside))[..., None], torch.from_numpy(np.stack(labels))
     return torch.nn.functional.smooth_l1_loss(output * counts, label * counts)
 
 

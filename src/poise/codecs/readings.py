@@ -150,11 +150,12 @@ def soft_argmax(maps: Float[Tensor, "n h w"], *, beta: float) -> Float[Tensor, "
     """
     count, height, width = maps.shape
     rows = max(n for n in (1, 2, 3, 4) if height % n == 0)
-    blocks = maps.reshape(count, height // rows, rows * width)
-    high = blocks.amax(dim=-1)
+    blocks = maps.reshape(-1, rows * width)
+    high = blocks.amax(dim=-1).view(count, height // rows)
     top = high.amax(dim=1)
-    n, block = (high > (top - FADED / beta)[:, None]).nonzero(as_tuple=True)
-    powers = (blocks[n, block] - top[n][:, None]) * beta
+    some = (high > (top - FADED / beta)[:, None]).flatten().nonzero().squeeze(1)
+    n, block = some.div(height // rows, rounding_mode="floor"), some % (height // rows)
+    powers = (blocks.index_select(0, some) - top.index_select(0, n)[:, None]) * beta
     share = powers.clamp(min=-80).exp().view(-1, rows, width)  # numbers too small for float32 are slow
     mass = share.sum(dim=-1)
     y = block[:, None] * rows + torch.arange(rows, device=maps.device)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import final
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
@@ -38,11 +37,11 @@ class SoftArgmax(StridedMaps):
         if self.reading is not None:
             return super().read(maps)
         mean = soft_argmax(maps, beta=self.beta)
-        bad = ~mean.isfinite().all(dim=-1)
-        if bad.any():
+        if not mean.sum().isfinite():
+            bad = ~mean.isfinite().all(dim=-1)
             mean[bad] = highest(maps[bad])[0].to(mean)
         x, y = mean.round().long().unbind(-1)
-        score = maps[torch.arange(len(maps), device=maps.device), y, x]
+        score = maps.flatten(1).gather(1, (y * maps.shape[-1] + x)[:, None]).squeeze(1)
         return (quarter(maps, (mean + 0.5).floor().long(), mean) if self.quarter else mean), score
 
     def peaks(
