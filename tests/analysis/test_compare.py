@@ -8,7 +8,7 @@ from poise.analysis.bootstrap import NAMES, Tally, draws, interval
 from poise.analysis.compare import compare
 from poise.errors import AnnotationError, InputError
 from poise.inference.exam import Exam
-from poise.metrics import coco
+from poise.metrics import coco, entries
 from poise.metrics.matches import Matches
 from poise.metrics.pck import pck
 from poise.skeletons import COCO17
@@ -43,7 +43,7 @@ class Drawn:
 def exam_of(images: int = 40) -> Exam:
     data = Drawn(images)
     ids = tuple(data.key(i).image_id for i in range(images))
-    truth = coco.truth_of({i: data.rows[row] for row, i in enumerate(ids)}, COCO17)
+    truth = entries.truth_of({i: data.rows[row] for row, i in enumerate(ids)}, COCO17)
     return Exam(data, truth, {1: COCO17}, ids)
 
 
@@ -64,7 +64,7 @@ def results(exam, wrong: float, seed: int = 1):
         size = wrong * torch.rand(n, 1, 1, generator=chance) * 2
         found = labels.xy + size * torch.randn(labels.xy.shape, generator=chance)
         ones = torch.ones(n, dtype=torch.int64)
-        rows += coco.rows_of(found, torch.ones(n, 17), torch.rand(n, generator=chance), image=image, categories=ones)
+        rows += entries.rows_of(found, torch.ones(n, 17), torch.rand(n, generator=chance), image=image, categories=ones)
     return rows
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from poise.analysis.diagnosis import CURES, diagnose, mend, precision_curve
 from poise.analysis.pairs import KINDS, kinds_of, match, similarity
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
-from poise.metrics.coco import evaluate, skeletons_of
+from poise.metrics.coco import evaluate
+from poise.metrics.entries import skeletons_of
 from poise.metrics.oks import oks
 from poise.skeletons import COCO17, MPII16
 from poise.structures import Labels

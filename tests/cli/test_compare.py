@@ -61,11 +61,39 @@ def test_a_model_a_run_folder_and_a_file_can_be_compared(labels, tmp_path, capsy
         ("none.json", "no file of poses"),
         ("model.safetensors", "--images"),
         ("labels.json", "no list of poses"),
+        ("text.json", "pose 0 has image_id [1]"),
+        ("nan.json", "finite numbers"),
+        ("other.json", "images [77] that the annotations do not list"),
+        ("short.json", "42 values"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(first, says, labels, tmp_path, capsys):
+    good = json.loads((tmp_path / "good.json").read_text())
+    changes = {
+        "text": {"image_id": [1]},
+        "nan": {"score": float("nan")},
+        "other": {"image_id": 77},
+        "short": {"keypoints": [1] * 42},
+    }
+    for name, change in changes.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps([row | change for row in good]))
     save(build("poise_t_coco_192x160"), tmp_path / "model.safetensors")
     assert compare(tmp_path / first, tmp_path / "good.json", "--annotations", labels) == 1
     error = capsys.readouterr().err
     assert says in error
     assert error.count("\n") == 1
+
+
+def test_an_empty_list_of_poses_is_a_run_that_found_nobody(labels, tmp_path, capsys):
+    (tmp_path / "empty.json").write_text("[]")
+    assert compare(tmp_path / "good.json", tmp_path / "empty.json", "--annotations", labels, "--resamples", "100") == 0
+    assert "worse" in capsys.readouterr().out
+
+
+def test_too_few_draws_are_refused_before_a_model_looks_at_images(labels, tmp_path, capsys):
+    save(build("poise_t_coco_192x160"), tmp_path / "model.safetensors")
+    words = ("--annotations", labels, "--images", tmp_path, "--resamples", "20")
+    assert compare(tmp_path / "model.safetensors", tmp_path / "good.json", *words) == 1
+    said = capsys.readouterr()
+    assert "100 resamples" in said.err
+    assert not said.out

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -167,3 +168,10 @@ def test_ap_at_half_and_double_the_sigmas_is_told_where_they_are_not_cocos(model
     assert said[0].startswith("AP would be ")
     assert "at 0.5 times the sigmas" in said[0]
     assert "at 2 times the sigmas" in said[0]
+
+
+def test_a_skeleton_without_mirror_pairs_is_measured_without_the_flip_test_unasked(labels, tmp_path, capsys):
+    lone = replace(COCO17, name="lone", mirror=())
+    one = save(build("poise_t_coco_192x160", skeleton=lone), tmp_path / "lone.safetensors")
+    assert evaluate(one, "--annotations", labels, "--images", tmp_path) == 0
+    assert "flip test off" in capsys.readouterr().out

@@ -81,10 +81,10 @@ def test_a_model_looks_at_the_image(folder, capsys):
         (("labels.json", "4"), "is no list of poses"),
         (("nothing.json", "4"), "there is no file of poses"),
         (("boxes.json", "4"), "pose 0 has no keypoints; each needs"),
-        (("text.json", "4"), "pose 0 needs `keypoints`, a flat list of numbers"),
+        (("text.json", "4"), "pose 0 needs `keypoints`, a flat list of finite numbers"),
         (("half.json", "4"), "is not valid JSON"),
         (("strange.json", "4"), "51"),
-        (("nan.json", "4"), "not finite"),
+        (("nan.json", "4"), "finite"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(words, says, folder, capsys):
@@ -100,3 +100,13 @@ def test_mistakes_are_told_in_one_sentence(words, says, folder, capsys):
     said = capsys.readouterr().err
     assert says in said
     assert said.count("\n") == 1
+
+
+def test_nothing_is_cut_off_on_a_terminal_of_80_letters(folder, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    labels = folder / "labels.json"
+    labels.write_text(labels.read_text().replace('"id": 70', '"id": 9002000070'))
+    assert explain(folder / "poses.json", 4, "--annotations", folder / "labels.json") == 0
+    said = capsys.readouterr().out
+    assert "…" not in said
+    assert "p2: 9002000070 has 1.000 and is taken by p1" in said

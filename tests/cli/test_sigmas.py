@@ -48,6 +48,7 @@ def test_sigmas_are_printed_and_written_into_a_copy(files, tmp_path, capsys):
         (["{first}", "{second}", "--by", "name"], '--by is "overlap" or "id"'),
         (["{first}", "{second}", "--out", "{first}"], "would overwrite"),
         (["{first}", "nowhere.json"], "no annotation file"),
+        (["{first}", "{first}"], "the very same positions"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(words, says, files, capsys):

@@ -175,6 +175,11 @@ def other_image(truth, results):
     results[0]["image_id"] = 4
 
 
+def other_category(truth, results):
+    for row in results:
+        row["category_id"] = 7
+
+
 def short_result(truth, results):
     results[0]["keypoints"] = results[0]["keypoints"][:-3]
 
@@ -209,8 +214,13 @@ def no_images(truth, results):
         (short_result, SkeletonMismatch, "6 values"),
         (not_finite, InputError, "not finite"),
         (value("area", -3.0), AnnotationError, "an area of -3"),
-        (value("area", float("nan")), AnnotationError, "expected finite numbers"),
-        (value("bbox", [0, 0, float("inf"), 1]), AnnotationError, "expected finite numbers"),
+        (value("area", float("nan")), AnnotationError, "an area of nan; expected a finite number"),
+        (value("area", "large"), AnnotationError, "an area of 'large'"),
+        (value("bbox", [0, 0, float("inf"), 1]), AnnotationError, "expected four finite numbers"),
+        (value("bbox", [0, 0, 1]), AnnotationError, "expected four finite numbers"),
+        (value("keypoints", [float("nan")] * 9), AnnotationError, "keypoints that are not finite"),
+        (value("keypoints", [None] * 9), AnnotationError, "keypoints that are not finite"),
+        (other_category, AnnotationError, r"categories \['7'\], and the annotations have \[1\]"),
         (no_score, InputError, "result 1 has no score"),
         (no_images, AnnotationError, "no images"),
     ],

@@ -21,7 +21,7 @@ from poise.errors import AnnotationError, InputError, UnknownName
 from poise.geometry import apply, invert
 from poise.inference.exam import Exam
 from poise.inference.round_trip import LabelledViews, labelled_views, there_and_back
-from poise.metrics import coco
+from poise.metrics import coco, entries
 from poise.metrics.oks import rescore
 from poise.skeletons import places
 from poise.structures import CropRule, Points, Preprocess
@@ -97,7 +97,7 @@ def codec_report(
     cells = (size[0] // STRIDE, size[1] // STRIDE)
     makers = [named_codec(name, size, cells, keypoints=1) for name in names]  # keypoints know nothing of each other
     _check_readings(makers, readings)
-    coco.check(exam.truth, exam.skeletons)
+    entries.check(exam.truth, exam.skeletons)
     seen: dict[CropRule, LabelledViews] = {}
     rows: list[CodecRow] = []
     for name, own in zip(names, makers, strict=True):
@@ -179,7 +179,7 @@ def _ceiling(exam: Exam, views: LabelledViews, back: Points, *, least: float, im
         own, columns = of == category, list(places(exam.skeleton, skeleton))
         score = scores[own][:, columns]
         rated = rescore(torch.ones(len(score)), score, least)
-        rows = coco.rows_of(xy[own][:, columns], score, rated, image=0, categories=of[own])
+        rows = entries.rows_of(xy[own][:, columns], score, rated, image=0, categories=of[own])
         results += [row | {"image_id": i} for row, i in zip(rows, np.array(ids)[own.numpy()].tolist(), strict=True)]
     counted = None if images is None else [exam.ids[i] for i in images]
     return coco.evaluate(exam.truth, results, exam.skeletons, images=counted).numbers["AP"]

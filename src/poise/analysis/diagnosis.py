@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from poise.analysis.pairs import KINDS, Kind, Matching, match
-from poise.metrics.coco import CocoScores, Row, Truth, evaluate, skeletons_of
+from poise.metrics.coco import CocoScores, evaluate
+from poise.metrics.entries import Row, Truth, skeletons_of
 from poise.skeletons import Skeleton
 
 Cure = Literal["miss", "swap", "inversion", "jitter", "scoring", "false positives", "missed people"]

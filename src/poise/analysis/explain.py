@@ -14,7 +14,8 @@ from jaxtyping import Float, Int64
 
 from poise.errors import AnnotationError, InputError
 from poise.geometry import from_xywh
-from poise.metrics.coco import Row, Truth, evaluate, skeletons_of
+from poise.metrics.coco import evaluate
+from poise.metrics.entries import Row, Truth, skeletons_of
 from poise.metrics.oks import EPSILON, oks
 from poise.skeletons import Skeleton
 from poise.structures import Labels

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.analysis.explain import Board, board_of, labels_of, matched
-from poise.metrics.coco import Row, Truth
+from poise.metrics.entries import Row, Truth
 from poise.metrics.oks import EPSILON
 from poise.skeletons import Skeleton
 from poise.structures import Labels

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 from poise.analysis.diagnosis import Diagnosis
 from poise.analysis.pairs import KINDS
 from poise.inference.exam import Exam
-from poise.metrics.coco import Row
+from poise.metrics.entries import Row
 from poise.skeletons import Skeleton
 from poise.viz.draw import AnyPixels, beside, draw_people, titled
 

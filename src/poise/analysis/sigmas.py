@@ -22,7 +22,7 @@ from poise.data.document import Document
 from poise.errors import AnnotationError, InputError
 from poise.inference.exam import Exam
 from poise.metrics import coco
-from poise.metrics.coco import Row
+from poise.metrics.entries import Row
 from poise.skeletons import COCO17, convert, from_category
 from poise.structures import Labels
 
@@ -72,7 +72,7 @@ def estimate_sigmas(
 
     Raises:
         InputError: Fewer than two data sets, or fewer than 100 resamples.
-        AnnotationError: They share no images, or nobody is labelled twice.
+        AnnotationError: They share no images, nobody is labelled twice, or a keypoint never differs.
     """
     if len(datasets) < 2 or resamples < 100:
         raise InputError(
@@ -93,6 +93,12 @@ def estimate_sigmas(
             continue
         low, high = np.nanquantile(rows[:, k], [0.025, 0.975])
         found.append(Sigma(name, number, float(np.sqrt(squares[:, k].sum() / counted[k])), float(low), float(high)))
+    same = [one.name for one in found if one.value == 0]
+    if same:
+        raise AnnotationError(
+            f"all annotators give {', '.join(same)} the very same positions, and OKS cannot divide by a sigma of 0; are the "
+            f"labels of one file copies of the other's?"
+        )
     return found
 
 

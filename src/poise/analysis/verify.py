@@ -22,7 +22,7 @@ from poise.errors import CheckpointError, InputError, ReadError
 from poise.inference.evaluate import Watch
 from poise.inference.exam import Exam
 from poise.inference.people import Request, Setting, Skipped, find_people
-from poise.metrics import coco
+from poise.metrics import entries
 from poise.metrics.matches import find_matches
 from poise.metrics.pck import pck
 from poise.models.topdown import TopDown
@@ -192,7 +192,7 @@ def measured_again(model: TopDown, dataset: Dataset, setting: Setting, *, watch:
         positions[place][[rows[place][i] for i in found.rows]] = poses.xy.to(positions[place])
         one = torch.ones(len(poses), dtype=torch.int64)
         score = poses.score.mean(dim=1)
-        results += coco.rows_of(poses.xy, poses.score, score, image=exam.ids[place], categories=one)
+        results += entries.rows_of(poses.xy, poses.score, score, image=exam.ids[place], categories=one)
     if skipped:
         raise ReadError(f"{len(skipped)} of {len(part)} images cannot be read; the first: {skipped[0].reason}")
     counted = [

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from poise.analysis.explain import Board, Explanation, Round, reason
 from poise.cli._scores import cell, counted, say
 
-COLUMNS = 8
-"""Labels beside each other; more go into the next table."""
+LABEL = 13
+"""Letters that a label's column takes; labels that do not fit beside each other go into the next table."""
 
 
 def print_explanation(console: Console, found: Explanation, threshold: float) -> None:
@@ -20,11 +21,16 @@ def print_explanation(console: Console, found: Explanation, threshold: float) ->
     say(console, _who(board))
     if board.scores and board.ids:
         say(console, f"\nOKS with each label; * taken at {one.threshold:.2f}")
-    for first in range(0, len(board.ids) if board.scores else 0, COLUMNS):
-        console.print(similarities(board, one, range(first, min(first + COLUMNS, len(board.ids)))))
+    beside = max(1, (console.width - LABEL) // LABEL)
+    for first in range(0, len(board.ids) if board.scores else 0, beside):
+        console.print(similarities(board, one, range(first, min(first + beside, len(board.ids)))))
     if board.scores:
         say(console, f"\nby score, at OKS {one.threshold:.2f}; {counted(board.people, 'person', 'people')} to find")
         console.print(verdicts(board, one))
+        for row in range(len(board.scores)):
+            why = reason(board, one, row)
+            if why:
+                say(console, f"p{row + 1}: {why}")
     if board.people:
         say(console, "\nthe curve as it is read")
         console.print(levels(one))
@@ -71,10 +77,9 @@ def robbed(board: Board, one: Round) -> list[int | None]:
 
 def verdicts(board: Board, one: Round) -> Table:
     """Down the scores: verdict, and how precision and recall grow."""
-    table = Table(
-        "", "score", "takes", "OKS", "verdict", "TP", "FP", "recall", "precision", "read as", "why",
-    )  # fmt: skip
-    for head in (*table.columns[1:4], *table.columns[5:10]):
+    names = ("", "score", "takes", "OKS", "verdict", "TP", "FP", "recall", "precision", "read as")
+    table = Table(*names, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for head in (*table.columns[1:4], *table.columns[5:]):
         head.justify = "right"
     colour = {"TP": "green", "FP": "red", "ignored": "dim"}
     for row, (score, place, verdict) in enumerate(zip(board.scores, one.taken, one.verdicts, strict=True)):
@@ -82,7 +87,7 @@ def verdicts(board: Board, one: Round) -> Table:
         curve = (one.recall[row], one.precision[row], one.envelope[row])
         numbers = (f"{one.tp[row]}", f"{one.fp[row]}", *(f"{v:.3f}" if board.people else "-" for v in curve))
         said = f"[{colour[verdict]}]{verdict}[/]"
-        table.add_row(f"p{row + 1}", f"{score:.3f}", *whom, said, *numbers, reason(board, one, row))
+        table.add_row(f"p{row + 1}", f"{score:.3f}", *whom, said, *numbers)
     return table
 
 

@@ -50,7 +50,7 @@ def run(
         boxes: Where models look: "gt" for the labelled boxes, or a detector's JSON list.
         resamples: Draws of the images.
         seed: Of the draws.
-        flip: Models average with the mirrored view.
+        flip: Models average with the mirrored view, where they do that.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
         batch: People at a time.
         workers: Threads that read images.
@@ -60,9 +60,11 @@ def run(
     from rich.console import Console
     from rich.table import Table
 
+    from poise.analysis.bootstrap import draws
     from poise.analysis.compare import compare
     from poise.cli._scores import say
 
+    draws(2, resamples=resamples, seed=seed)  # refused before any model looks at images
     console = Console()
     tally = partial(_tally, console, annotations, images, boxes=boxes, flip=flip, device=device, batch=batch, workers=workers)
     one, other = tally(first), tally(second)
@@ -112,7 +114,10 @@ def _tally(
         raise InputError(f"{str(run)!r} is a model and must look at the images; give their folder or zip file with --images")
     model = load(file)
     exam = Exam.of_file(annotations, images, skeleton=model.skeleton)
-    setting = Setting.of(model, device=device, flip=flip, batch=batch, workers=workers)
+    setting = Setting.of(model, device=device, flip=None if flip else False, batch=batch, workers=workers)
     found = None if boxes == "gt" else detections(boxes, exam, min_score=0.0)
-    say(console, f"{run}: {model.card.name}, flip test {'on' if flip else 'off'}, {setting.device} in {setting.precision}")
+    say(
+        console,
+        f"{run}: {model.card.name}, flip test {'on' if setting.flip else 'off'}, {setting.device} in {setting.precision}",
+    )
     return Tally.of(exam, evaluate(model, exam, setting, boxes=found, watch=with_bar).results)

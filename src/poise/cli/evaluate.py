@@ -56,7 +56,7 @@ def run(
         min_box_score: Detections below it are left out.
         min_keypoint_score: Keypoints above it make the score of a pose; by default as the model's release does.
         oks_nms: Of two poses nearer than this OKS the better one stays, or "off"; by default as the model's release does.
-        flip: Average with the mirrored view; twice the time.
+        flip: Average with the mirrored view, where the model does that; twice the time.
         reading: How positions are read from the maps: cell, quarter, dark, udp, fit3, fit5, soft, centre; votes where there
             are vectors; by default as the model's own codec does.
         heads: MPII's head boxes: gt_val.mat of the usual archives, or MPII's own .mat; a column `head_box` of the JSON will do.
@@ -112,7 +112,9 @@ def run(
             evaluation = test.evaluation
             print_cost(console, test)
         else:
-            setting = Setting.of(network, device=device, precision=precision, flip=flip, batch=batch, workers=workers)
+            setting = Setting.of(
+                network, device=device, precision=precision, flip=None if flip else False, batch=batch, workers=workers
+            )
             release = Rating.of(network)
             rating = Rating(
                 release.min_keypoint_score if min_keypoint_score is None else min_keypoint_score,
@@ -121,7 +123,7 @@ def run(
             found = None if boxes == "gt" else detections(boxes, exam, min_score=min_box_score)
             where = "labelled boxes" if found is None else f"{sum(map(len, found.values()))} boxes of {boxes}"
             how = settings(setting, rating, boxes=where)
-            say(console, f"{where}, flip test {'on' if flip else 'off'}, {setting.device} in {setting.precision}")
+            say(console, f"{where}, flip test {'on' if setting.flip else 'off'}, {setting.device} in {setting.precision}")
             evaluation = evaluate(network, exam, setting, rating=rating, boxes=found, watch=with_bar)
         if out is not None and submitted and exam.mpii is not None:
             write_predictions(out, predictions(exam.mpii, evaluation))

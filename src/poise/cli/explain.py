@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 
 if TYPE_CHECKING:
     from poise.inference.exam import Exam
-    from poise.metrics.coco import Row
+    from poise.metrics.entries import Row
 
 _Model = Annotated[Path, arg(metavar="MODEL|FILE.json")]
 _Image = Annotated[str, arg(metavar="IMAGE")]
@@ -52,7 +52,7 @@ def run(
         boxes: Where the model looks: "gt" for the labelled boxes, or a detector's JSON list.
         threshold: The OKS whose steps are shown: 0.5, 0.55 .. 0.95.
         area: Which people count.
-        flip: Average with the mirrored view.
+        flip: Average with the mirrored view, where the model does that.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
         precision: fp32 or bf16; by default bf16 where it is faster.
     """
@@ -148,6 +148,6 @@ def predicted(
     people = [a for a in exam.truth["annotations"] if a["image_id"] == image]
     truth = {**exam.truth, "images": [record], "annotations": people}
     one = replace(exam, dataset=Part(exam.dataset, [place]), truth=truth, ids=(image,))
-    setting = Setting.of(network, device=device, precision=precision, flip=flip)
+    setting = Setting.of(network, device=device, precision=precision, flip=None if flip else False)
     found = None if boxes == "gt" else detections(boxes, one, min_score=0.0)
     return evaluate(network, one, setting, boxes=found).results

@@ -15,7 +15,7 @@ from poise.errors import BoxError, ImageError
 from poise.inference.exam import Exam
 from poise.inference.people import Found, Request, Setting, Skipped, find_people, none_usable, poses_of
 from poise.inference.round_trip import labelled_views, there_and_back
-from poise.metrics import coco
+from poise.metrics import coco, entries
 from poise.metrics.oks import oks_nms, pose_oks, rescore
 from poise.metrics.pck import PCK, THRESHOLDS, matched, pck
 from poise.models.topdown import TopDown
@@ -113,7 +113,7 @@ def evaluate(
         ImageError: No image can be used.
     """
     exam.known_to(model.skeleton)
-    coco.check(exam.truth, exam.skeletons)  # before anything slow
+    entries.check(exam.truth, exam.skeletons)  # before anything slow
     wanted = _labelled(model, exam) if boxes is None else _detected(exam, boxes)
     lost = exam.sizeless if boxes is None else sum(part.skipped for part in boxes.values())
     if not wanted:
@@ -268,7 +268,7 @@ def _results(
             similar = pose_oks(one.xy, _areas(model, one.boxes), exam.skeletons[category].sigmas)
             one = one.select(oks_nms(similar, one.pose_score, oks))
         of = torch.full((len(one),), category, dtype=torch.int64)
-        rows += coco.rows_of(one.xy, one.score, one.pose_score, image=image, categories=of)
+        rows += entries.rows_of(one.xy, one.score, one.pose_score, image=image, categories=of)
     return rows
 
 

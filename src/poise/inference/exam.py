@@ -15,7 +15,7 @@ from poise.data.document import read_document, read_json
 from poise.data.mpii import MpiiDataset, is_mpii
 from poise.dims import Size
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
-from poise.metrics.coco import truth_of
+from poise.metrics.entries import truth_of
 from poise.skeletons import Skeleton, from_category
 from poise.structures import CropRule
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from poise.errors import AnnotationError, ReadError
-from poise.metrics.coco import READ, Row
+from poise.metrics.entries import READ, Row, finite
 
 
 def read_results(path: Path | str) -> list[Row]:
@@ -23,8 +23,15 @@ def read_results(path: Path | str) -> list[Row]:
         missing = sorted(READ - set(row)) if isinstance(row, dict) else sorted(READ)
         if missing:
             raise AnnotationError(f"{name}: pose {number} has no {', '.join(missing)}; each needs {', '.join(sorted(READ))}")
-        if not isinstance(row["keypoints"], list) or not all(_number(v) for v in (*row["keypoints"], row["score"])):
-            raise AnnotationError(f"{name}: pose {number} needs `keypoints`, a flat list of numbers x, y, score, and a `score`")
+        if not isinstance(row["keypoints"], list) or not finite(row["keypoints"]) or not finite([row["score"]]):
+            raise AnnotationError(
+                f"{name}: pose {number} needs `keypoints`, a flat list of finite numbers x, y, score, and a finite `score`"
+            )
+        if not isinstance(row["image_id"], int) or not isinstance(row["category_id"], int):
+            raise AnnotationError(
+                f"{name}: pose {number} has image_id {row['image_id']!r} and category_id {row['category_id']!r}; both must be "
+                f"whole numbers"
+            )
     return rows
 
 
@@ -37,7 +44,3 @@ def _parsed(path: Path, name: str) -> Any:
         raise ReadError(f"the file of poses {name} cannot be read: {error.strerror or error}") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise AnnotationError(f"{name} is not valid JSON ({error}); is the file complete?") from error
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

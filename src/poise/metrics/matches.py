@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float64, Int8, Int64
 
 from poise.machine import compiled
-from poise.metrics.coco import Row, Truth, runs
+from poise.metrics.coco import runs
+from poise.metrics.entries import Row, Truth
 from poise.skeletons import Skeleton
 
 RECALLS = np.linspace(0.0, 1.0, 101)

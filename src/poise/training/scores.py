@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poise.geometry import apply, invert
-from poise.metrics import coco
+from poise.metrics import coco, entries
 from poise.metrics.pck import pck
 from poise.skeletons import Skeleton
 from poise.structures import Batch, Labels, Points
@@ -57,7 +57,7 @@ class Truth:
         rows = [labels[image].select(slice(person, person + 1)) for image, person in views.people]
         people = Labels(**{f.name: torch.cat([getattr(r, f.name) for r in rows]) for f in fields(Labels)})
         skeleton = views.dataset.skeleton
-        return cls(people, images, skeleton, coco.truth_of(labels, skeleton))
+        return cls(people, images, skeleton, entries.truth_of(labels, skeleton))
 
 
 def score(truth: Truth, found: Mapping[int, Found]) -> dict[str, float]:
@@ -71,4 +71,4 @@ def score(truth: Truth, found: Mapping[int, Found]) -> dict[str, float]:
 
 def _result(image: int, found: Found) -> list[dict[str, Any]]:
     rating = found.score.mean(dim=0, keepdim=True)
-    return coco.rows_of(found.xy[None], found.score[None], rating, image=image, categories=torch.ones(1, dtype=torch.int64))
+    return entries.rows_of(found.xy[None], found.score[None], rating, image=image, categories=torch.ones(1, dtype=torch.int64))

@@ -1,0 +1,188 @@
+"""What the COCO protocol is given, annotations and results: made from our values, or checked and made complete.
+
+Files lack fields, repeat ids and hold numbers that cannot be; nothing that would silently change a score gets through.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from poise.errors import AnnotationError, InputError, SkeletonMismatch
+from poise.skeletons import Skeleton
+from poise.structures import Labels
+
+Truth = Mapping[str, Any]
+"""What stands in a COCO annotation file: images, annotations, categories."""
+
+Row = dict[str, Any]
+"""A result: image_id, category_id, keypoints (flat x, y, score), score."""
+
+READ = {"image_id", "category_id", "keypoints", "score"}
+"""The fields of a result that the protocol reads."""
+
+
+def check(truth: Truth, skeletons: Skeleton | Mapping[int, Skeleton]) -> None:
+    """Refuse annotations that results cannot be scored against, before there are results. Errors as `evaluate`."""
+    people_of(truth, skeletons_of(truth, skeletons))
+
+
+def skeletons_of(truth: Truth, skeletons: Skeleton | Mapping[int, Skeleton]) -> dict[int, Skeleton]:
+    """The skeleton of every category, by its id.
+
+    Raises:
+        AnnotationError: There is no list of images, annotations or categories, or a category has no skeleton.
+    """
+    for part in ("images", "annotations", "categories"):
+        if not isinstance(truth.get(part), list):
+            raise AnnotationError(
+                f"the annotations have no list {part!r}; a COCO keypoint file has images, annotations, categories"
+            )
+    ids = [int(category["id"]) for category in truth["categories"]]
+    if isinstance(skeletons, Skeleton):
+        return dict.fromkeys(ids, skeletons)
+    missing = [i for i in ids if i not in skeletons]
+    if missing:
+        raise AnnotationError(f"categories {missing} have no skeleton; give one for each of {ids}")
+    return {i: skeletons[i] for i in ids}
+
+
+def truth_of(labels: Mapping[int, Labels], skeleton: Skeleton) -> dict[str, Any]:
+    """Labels by image id as COCO annotations, all in one category of id 1; ids are new."""
+    annotations: list[dict[str, Any]] = []
+    for image, people in labels.items():
+        keypoints = np.concatenate((people.xy.double().numpy(), people.visible.double().numpy()[..., None]), axis=-1)
+        boxes = np.concatenate((people.boxes[:, :2].double(), (people.boxes[:, 2:] - people.boxes[:, :2]).double()), axis=1)
+        for row in range(len(people)):
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": int(image),
+                    "category_id": 1,
+                    "bbox": boxes[row].tolist(),
+                    "area": float(people.area[row]),
+                    "iscrowd": int(people.crowd[row]),
+                    "keypoints": (keypoints[row] * (keypoints[row, :, 2:] > 0)).reshape(-1).tolist(),
+                }
+            )
+    category = {"id": 1, "name": skeleton.name, "keypoints": list(skeleton.keypoints)}
+    return {"images": [{"id": int(i)} for i in labels], "annotations": annotations, "categories": [category]}
+
+
+def rows_of(
+    xy: Float[Tensor, "n k 2"],
+    keypoint_score: Float[Tensor, "n k"],
+    score: Float[Tensor, " n"],
+    *,
+    image: int,
+    categories: Int64[Tensor, " n"],
+) -> list[dict[str, Any]]:
+    """Poses of one image as results in COCO's form."""
+    flat = np.concatenate((xy.double().numpy(), keypoint_score.double().numpy()[..., None]), axis=-1).reshape(
+        len(xy), 3 * xy.shape[1]
+    )
+    values = zip(categories.tolist(), flat.tolist(), score.double().tolist(), strict=True)
+    return [{"image_id": image, "category_id": c, "keypoints": k, "score": s} for c, k, s in values]
+
+
+def finite(values: Sequence[Any]) -> bool:
+    """Whether a list holds finite numbers alone.
+
+    >>> finite([1, 2.5]), finite([1, float("nan")]), finite([1, "2"]), finite([1, None])
+    (True, False, False, False)
+    """
+    # A sum is finite if all its parts are (or too large to be pixels); three times faster than an array of them.
+    try:
+        return math.isfinite(sum(values))
+    except TypeError:
+        return False
+
+
+def people_of(truth: Truth, of: Mapping[int, Skeleton]) -> list[dict[str, Any]]:
+    """Every annotation with just what the protocol reads, under ids of our own: files repeat them, and 0 reads as no match."""
+    known = {image["id"] for image in truth["images"]}
+    if not known:
+        raise AnnotationError("the annotations list no images, so there is nothing to score")
+    people = []
+    for number, found in enumerate(truth["annotations"], start=1):
+        where = f"annotation {found.get('id', number)}"
+        category = found.get("category_id")
+        if found.get("image_id") not in known or category not in of:
+            raise AnnotationError(
+                f"{where} names image {found.get('image_id')} and category {category}; one of them is not listed"
+            )
+        missing = [field for field in ("area", "bbox") if found.get(field) is None]
+        if missing:
+            raise AnnotationError(f"{where} has no {missing[0]}, which OKS needs; `poise data check FILE --fix OUT` adds it")
+        k = len(of[category])
+        keypoints = found.get("keypoints") or [0] * (3 * k)
+        if len(keypoints) != 3 * k:
+            raise SkeletonMismatch(f"{where} has {len(keypoints) / 3:g} keypoints and skeleton {of[category].name!r} has {k}")
+        _check_numbers(where, found["area"], found["bbox"], keypoints)
+        counted = found.get("num_keypoints")
+        people.append(
+            {
+                "id": number,
+                "image_id": found["image_id"],
+                "category_id": category,
+                "bbox": found["bbox"],
+                "area": found["area"],
+                "iscrowd": int(found.get("iscrowd") or 0),
+                "num_keypoints": sum(v > 0 for v in keypoints[2::3]) if counted is None else counted,
+                "keypoints": keypoints,
+            }
+        )
+    return people
+
+
+def _check_numbers(where: str, area: Any, box: Sequence[Any], keypoints: Sequence[Any]) -> None:
+    mend = "`poise data check FILE --fix OUT` mends it"
+    if not finite([area]) or area < 0:
+        raise AnnotationError(f"{where} has an area of {area!r}; expected a finite number of 0 or more; {mend}")
+    if len(box) != 4 or not finite(box):
+        raise AnnotationError(f"{where} has a bbox of {box!r}; expected four finite numbers x, y, width, height; {mend}")
+    if not finite(keypoints):
+        raise AnnotationError(f"{where} has keypoints that are not finite numbers; {mend}")
+
+
+def poses_of(truth: Truth, results: Sequence[Row], of: Mapping[int, Skeleton]) -> list[dict[str, Any]]:
+    """The results in categories that the annotations list, each with just what the protocol reads."""
+    known = {image["id"] for image in truth["images"]}
+    bare = next(((i, READ - row.keys()) for i, row in enumerate(results) if not row.keys() >= READ), None)
+    if bare is not None:
+        raise InputError(f"result {bare[0]} has no {min(bare[1])}; expected {', '.join(sorted(READ))}")
+    strange = sorted({row["image_id"] for row in results} - known)
+    if strange:
+        raise AnnotationError(f"results are for images {strange[:5]} that the annotations do not list; is it another file?")
+    # Other fields go, for hotcoco would read a bbox; rows without any stay as they are: copies cost most of the time.
+    chosen = (row for row in results if row["category_id"] in of)
+    poses: list[dict[str, Any]] = [row if row.keys() == READ else {name: row[name] for name in READ} for row in chosen]
+    if results and not poses:
+        found = sorted({str(row["category_id"]) for row in results})[:5]
+        raise AnnotationError(
+            f"all results are of categories {found}, and the annotations have {sorted(of)}; is it another file?"
+        )
+    wrong = next((p for p in poses if len(p["keypoints"]) != 3 * len(of[p["category_id"]])), None)
+    if wrong is not None:
+        k = len(of[wrong["category_id"]])
+        raise SkeletonMismatch(f"a result has {len(wrong['keypoints'])} values in its keypoints; {k} keypoints need {3 * k}")
+    if not all(finite(p["keypoints"]) and finite((p["score"],)) for p in poses):
+        raise InputError("a result has a position or a score that is not finite; every number must be")
+    return poses
+
+
+def alone(people: list[dict[str, Any]], of: Mapping[int, Skeleton], name: str) -> list[dict[str, Any]]:
+    """The same people with one keypoint labelled; the others' positions are not read."""
+    return [{**person, **_one_labelled(person, of[person["category_id"]], name)} for person in people]
+
+
+def _one_labelled(person: dict[str, Any], skeleton: Skeleton, name: str) -> dict[str, Any]:
+    keypoints = [0.0] * len(person["keypoints"])
+    if name not in skeleton.keypoints:
+        return {"keypoints": keypoints, "num_keypoints": 0}
+    place = 3 * skeleton.index(name)
+    keypoints[place : place + 3] = person["keypoints"][place : place + 3]
+    return {"keypoints": keypoints, "num_keypoints": int(keypoints[place + 2] > 0 and person["num_keypoints"] > 0)}
