@@ -48,7 +48,8 @@ def test_a_model_is_walked_with_its_own_codec(coco, tmp_path):
     ("words", "says"),
     [
         (("--codec", "Gausian"), "Gaussian"),
-        (("--size", "256"), "a size is height x width"),
+        (("--size", "256"), "--size is height x width"),
+        (("--size", "66x64"), "multiples of 4"),
         (("--id", "99999"), "has no annotation 99999; it has such as"),
         (("--model", "none.safetensors"), "there is no model file"),
     ],

@@ -32,9 +32,10 @@ HERE = Path(__file__).parent / "functions"
 
 def read(path: Path, name: str):
     """The file that belongs to `path`: with the same ending (`_s3` of `m05_coco_eval_s3`), else without, there or here."""
-    ending = "_" + stem(path).rpartition("_")[2]
+    words = stem(path).split("_")
+    endings = ["".join(f"_{word}" for word in words[first:]) for first in range(1, len(words) + 1)]
     # The copy of the results here has 1 for every keypoint score, which the protocol does not read.
-    places = [folder / f"{name}{part}.json.gz" for folder in (path.parent, HERE) for part in (ending, "")]
+    places = [folder / f"{name}{ending}.json.gz" for folder in (path.parent, HERE) for ending in endings]
     return json.loads(gzip.decompress(next(p for p in places if p.is_file()).read_bytes()))
 
 

@@ -1,6 +1,5 @@
 """The page that `poise data walk` writes: a section per step, each with shape and range."""
 
-import re
 from collections.abc import Sequence
 
 import cv2
@@ -10,8 +9,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poise.analysis.walk import Walk
-from poise.dims import Size
-from poise.errors import InputError
 from poise.transforms.render import denormalise
 from poise.viz.draw import AnyPixels, Pixels, draw_people
 from poise.viz.frame import draw_frame
@@ -45,18 +42,6 @@ def page(found: Walk, *, network: str | None) -> Report:
     _flip(report, found)
     _decoded(report, found)
     return report
-
-
-def view_size(text: str) -> Size:
-    """Height and width of words such as "256x192".
-
-    Raises:
-        InputError: They are others.
-    """
-    found = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not found or min(int(found[1]), int(found[2])) < 8:
-        raise InputError(f"a size is height x width in pixels, 8 or more, such as 256x192; found {text!r}")
-    return int(found[1]), int(found[2])
 
 
 def steps(found: Walk, *, network: str | None) -> list[tuple[str, str, float, float, float]]:

@@ -43,6 +43,7 @@ def run(
 
     from poise.analysis.codec_report import FAR, STRIDE, codec_report, spread_evenly
     from poise.cli._scores import say
+    from poise.cli._size import view_size
     from poise.errors import InputError
     from poise.inference.exam import Exam
     from poise.skeletons import COCO17
@@ -69,17 +70,3 @@ def run(
         f"outside: the crop leaves them out; lost: they come back more than {FAR * STRIDE:g} pixels off; AP: of these labels",
     )
     return 0
-
-
-def view_size(text: str) -> tuple[int, int]:
-    """Height and width of views, from words such as 256x192.
-
-    Raises:
-        InputError: Not two numbers that maps of stride 4 fit into.
-    """
-    from poise.errors import InputError
-
-    sides = text.lower().split("x")
-    if len(sides) != 2 or not all(side.isdecimal() and int(side) >= 8 and int(side) % 4 == 0 for side in sides):
-        raise InputError(f"--size is height x width, such as 256x192, both multiples of 4 and at least 8; found {text!r}")
-    return int(sides[0]), int(sides[1])

@@ -175,7 +175,8 @@ def walk(
     from poise.analysis.walk import find_person, network_of
     from poise.analysis.walk import walk as take
     from poise.cli._scores import say
-    from poise.cli._walk import page, view_size
+    from poise.cli._size import view_size
+    from poise.cli._walk import page
     from poise.data.coco import CocoDataset
     from poise.structures import Preprocess
     from poise.zoo.assemble import cut_for, named_codec
