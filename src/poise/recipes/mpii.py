@@ -28,10 +28,10 @@ def mpii(
 
         poise train mpii --data mpii --network hrnet_w32 --out runs/hrnet_w32_mpii
 
-    Expected PCKh@0.5 on MPII val, labelled people, flip test, at 256x256: ResNet-50 0.885, ResNet-101 0.891, ResNet-152 0.896,
+    Expected on MPII val, labelled people, flip test, at 256x256, PCKh@0.5: ResNet-50 0.885, ResNet-101 0.891, ResNet-152 0.896,
     HRNet-W32 0.903, LPN-50 0.886, DARK 0.906, UDP 0.904; no practitioner's figures are known. The authors trained on four GPUs
-    of 32 people each, LPN's on one. `poise evaluate --annotations valid.json --heads gt_valid.mat` measures it; the scores while
-    training are PCK and AP with areas of poise's own.
+    of 32 people each, LPN's on one. `poise evaluate --annotations valid.json --heads gt_valid.mat` measures it; the scores
+    while training are PCK and AP with areas of poise's own.
 
     Args:
         data: Folder with `annot/train.json` and `annot/valid.json` of the usual archives, and MPII's `images`.
