@@ -4,6 +4,7 @@ A new codec is tried as soon as its file is there, as `Kind(size, cells, keypoin
 """
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -178,6 +179,28 @@ def test_labelled_keypoints_send_a_gradient_and_no_gradient_is_infinite(codec, x
     gradient, _ = gradients(codec, xy)
     assert gradient.isfinite().all()
     assert (gradient[1, 0] != 0).any()
+
+
+def taught(codec, xy, **options):
+    """To which keypoints of which views a loss with these options sends a gradient; their first maps, of several."""
+    output = torch.randn(len(xy), *shape(codec), generator=torch.Generator().manual_seed(2)).requires_grad_()
+    replace(codec, **options).loss(output, xy, everywhere(xy)).backward()
+    return (output.grad.unflatten(1, (codec.keypoints, -1))[:, :, 0] != 0).flatten(2).any(dim=-1)
+
+
+def test_every_codec_weighs_keypoints(codec, xy):
+    assert taught(codec, xy, joint_weights=(1.0, 0.0, 1.5, 1.0, 0.0)).all(dim=0).tolist() == [True, False, True, True, False]
+
+
+def test_every_codec_can_learn_from_the_hardest_keypoints_only(codec, xy):
+    assert taught(codec, xy, ohkm=2).sum(dim=1).tolist() == [2] * len(xy)
+    split = (1, (codec.keypoints, -1))
+    output, elsewhere = (codec.encode(at).unflatten(*split) for at in (xy, xy + 5 * cell(codec)))
+    output[:, 3] = elsewhere[:, 3]
+    learnt = output.flatten(1, 2).requires_grad_()
+    replace(codec, ohkm=1).loss(learnt, xy, everywhere(xy)).backward()
+    hardest = (learnt.grad.unflatten(*split) != 0).flatten(2).any(dim=-1)
+    assert hardest.nonzero()[:, 1].tolist() == [3] * len(xy)
 
 
 def test_an_answer_torn_between_two_places_is_not_believed_more_than_a_sure_one(codec, xy):

@@ -53,7 +53,7 @@ class GRMI(OffsetCodec):
 
     @property
     def own_reading(self) -> OffsetReading:
-        """The place most cells point to (equation 2)."""
+        """The place most cells point to (section 3.2)."""
         return "votes"
 
     def believed(self, heat: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.maps import bump, rounded, ruler
+from poise.codecs.maps import bump, check_weights, mean_of_worst, rounded, ruler, weighted
 from poise.errors import InputError
 from poise.geometry import Grid
 from poise.losses.keypoints import outer_squares
@@ -26,8 +26,8 @@ FAINT = -20.0
 class Integral(InstanceCodec):
     """The softmax of each map is where the keypoint may be; the expectation is where it is (section 2).
 
-    The loss is the distance of the expectation from the label, in shares of the view (L1, section 2.1). `map_weight` adds
-    heatmap supervision (I1 of section 2.2).
+    The loss is the distance of the expectation from the label, in shares of the view (L1). `map_weight` adds heatmap
+    supervision (the paper's I1).
 
     Attributes:
         sigma: Width of the bump of an answer without fault, cells.
@@ -35,12 +35,16 @@ class Integral(InstanceCodec):
         map_weight: Weight of the squared distance of the probabilities from a bump's.
         cells_on: How cells lie on the view. On its corners mirrored cells are cells; the releases begin at pixel 0 and take
             one cell every stride.
+        joint_weights: Weight of each keypoint in the loss; None weighs all alike.
+        ohkm: Only so many keypoints of each view, the worst ones, make the loss; None takes all.
     """
 
     sigma: float = 2.0
     beta: float = 1.0
     map_weight: float = 0.0
     cells_on: Literal["corners", "strides"] = "corners"
+    joint_weights: tuple[float, ...] | None = None
+    ohkm: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that make no bump."""
@@ -50,6 +54,7 @@ class Integral(InstanceCodec):
                 "Integral needs a sigma and a beta above 0, a map_weight of 0 or more and cells on corners or strides, found "
                 f"{self.sigma}, {self.beta}, {self.map_weight} and {self.cells_on!r}"
             )
+        check_weights(self, self.joint_weights, self.ohkm)
 
     @cached_property
     def grid(self) -> Grid:
@@ -70,7 +75,7 @@ class Integral(InstanceCodec):
     def exceptions(self) -> Mapping[int, float]:
         """Law 3 by what a strided grid does not mirror; law 4, for a bump's tails are cut at the border."""
         off = self.grid.scale[0] - 1
-        fourth = {4: 1e-5 + 0.1 * self.map_weight}
+        fourth = {4: 1e-5 + 0.02 / self.sigma**4 * self.map_weight}  # a bump half a cell beside the nearest cell's
         return fourth | ({3: self.tolerance + off} if self.cells_on == "strides" and off > 0 else {})
 
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k h w"]:
@@ -90,8 +95,8 @@ class Integral(InstanceCodec):
         return column, row
 
     def weights(self, xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]) -> Float[Tensor, "b k"]:
-        """1 for keypoints that are labelled and within the view, else 0."""
-        return (self._inside(xy) & (visible > 0)).float()
+        """Weight of each keypoint in the loss: 0 where it is not labelled or outside the view."""
+        return weighted(self._inside(xy) & (visible > 0), self.joint_weights)
 
     def loss(
         self, output: Float[Tensor, "b k h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
@@ -102,16 +107,16 @@ class Integral(InstanceCodec):
             InputError: The output is not of this codec's size.
         """
         self._check(output)
-        counts = self._inside(xy) & (visible > 0)
+        weight = self.weights(xy, visible)
         if not output.numel():
             return output.sum()
         # What stands at keypoints that do not count means nothing and may be NaN.
-        labels, maps = torch.where(counts[..., None], xy, 0).float(), output.float()
+        labels, maps = torch.where(weight[..., None] > 0, xy, 0).float(), output.float()
         off = (self.grid.to_pixels(_SoftMean.apply(maps, self.beta)) - labels) / labels.new_tensor(self.size[::-1])
         loss = off.abs().mean(dim=-1)
         if self.map_weight:
             loss = loss + self.map_weight * outer_squares(self._probability(maps), *self.targets(labels))
-        return torch.where(counts, loss, 0).mean()
+        return mean_of_worst(loss, weight, self.ohkm)
 
     def decode(self, output: Float[Tensor, "b k h w"]) -> Points:
         """The expectation, and how much of the probability is within 3 sigma of it on both axes.

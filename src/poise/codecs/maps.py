@@ -160,6 +160,15 @@ def weighted(counts: Bool[Tensor, "b k"], joint_weights: tuple[float, ...] | Non
     return weight if joint_weights is None else weight * weight.new_tensor(joint_weights)
 
 
+def mean_of_worst(lost: Float[Tensor, "b k"], weight: Float[Tensor, "b k"], ohkm: int | None) -> Float[Tensor, ""]:
+    """The mean over views and keypoints of what is lost at each, or over the `ohkm` worst keypoints of each view.
+
+    What a keypoint without weight lost may be NaN.
+    """
+    weighed = torch.where(weight > 0, lost, 0) * weight
+    return (weighed if ohkm is None else weighed.topk(ohkm, dim=1).values).mean()
+
+
 def bump_on_cell(centre: Float[Tensor, "b k"], length: int, sigma: float) -> Float[Tensor, "b k n"]:
     """A bump around the nearest cell, 0 beyond 3 sigma."""
     distance = ruler(centre, length) - rounded(centre)[..., None]

@@ -66,14 +66,19 @@ class Megvii(StagedCodec):
 
     @property
     def tolerance(self) -> float:
-        """Half a cell, for the label stands on a whole one; and the shift, for on a label the second peaks are equal."""
-        return (0.5 + max(SHIFT, sum(self.shifts))) * max(self.grid.scale) + 1e-3
+        """Half a cell, for the label stands on a whole one; and the shifts, for on a label the second peaks are equal."""
+        return (0.5 + self._moved) * max(self.grid.scale) + 1e-3
 
     @property
     def exceptions(self) -> Mapping[int, float]:
         """Law 3 where the pixel that the grid does not mirror is wider than the shift; law 5 as every staged codec."""
-        near = max(SHIFT, sum(self.shifts)) * max(self.grid.scale) >= 1
+        near = self._moved * max(self.grid.scale) >= 1
         return dict(super().exceptions) | ({} if near else {3: self.tolerance + 1})
+
+    @property
+    def _moved(self) -> float:
+        """How many cells a label is read beside its own."""
+        return sum(self.shifts) if self.reading in ("mspn", "cpn") else 0.0
 
     def profiles(self, xy: Float[Tensor, "b k 2"]) -> tuple[Float[Tensor, "b k h"], Float[Tensor, "b k w"]]:
         """The smoothed dot along both axes, looked up in a table with a line for each cell."""
@@ -147,7 +152,7 @@ def cpn_codecs(size: Size, cells: Size, keypoints: int, *, height: float = HEIGH
     """CPN's codecs: of GlobalNet's four answers, coarse to fine, and of RefineNet's.
 
     Labels of 15, 11, 9 and 7 cells for views up to 256 pixels, 23, 17, 13 and 9 above, as the release sets them. GlobalNet's
-    losses are halves of mean squares, RefineNet's is that of the eight hardest keypoints (section 3.3).
+    losses are halves of mean squares, RefineNet's is that of the eight hardest keypoints (section 3.2).
     """
     kernels = (15, 11, 9, 7) if max(size) <= 256 else (23, 17, 13, 9)
     deep = tuple(_coarse(size, cells, keypoints, kernel, height=height, weight=0.5) for kernel in kernels)

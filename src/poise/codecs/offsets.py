@@ -71,8 +71,18 @@ class OffsetCodec(InstanceCodec):
         reading = self.reading or self.own_reading
         if reading == "cell":
             return max(self.grid.scale)
-        beyond = max(0.0, (self.offset_blur // 2 + 0.5) * math.sqrt(2) - self.reach) if reading == "offset" else 0.0
-        return (0.001 + 0.12 * beyond) * max(self.grid.scale)
+        return (0.001 + (self._lost_beyond() if reading == "offset" else 0.0)) * max(self.grid.scale)
+
+    def _lost_beyond(self) -> float:
+        """How many cells the blurred vectors are short along an axis: those outside of the disk are 0.
+
+        A quarter more than at the nearest cell, for the highest smoothed one may be beside it.
+        """
+        along = torch.arange(self.offset_blur) - self.offset_blur // 2
+        taps, places = torch.tensor(blur_taps(self.offset_blur)), torch.linspace(-0.5, 0.5, 21)  # within the middle cell
+        way = places[:, None] - along
+        beyond = way[:, None, :, None].square() + way[None, :, None, :].square() > self.reach**2
+        return torch.einsum("xyij,i,j,xi->xy", beyond.float(), taps, taps, way).abs().max().item() * 1.25
 
     @property
     @abstractmethod

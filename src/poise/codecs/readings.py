@@ -144,7 +144,7 @@ FADED = 25.0
 
 
 def soft_argmax(maps: Float[Tensor, "n h w"], *, beta: float) -> Float[Tensor, "n 2"]:
-    """The mean cell (x, y) of each map under softmax(beta * map) (LPN, arXiv 1911.10346, section 3.3); NaN where it has none.
+    """The mean cell (x, y) of each map under softmax(beta * map) (LPN, arXiv 1911.10346); NaN where it has none.
 
     Only blocks of rows in which anything is near the highest value are looked at.
     """

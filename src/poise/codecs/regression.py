@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.maps import bump, ruler
+from poise.codecs.maps import bump, check_weights, mean_of_worst, ruler, weighted
 from poise.errors import InputError, unknown
 from poise.geometry import Grid
 from poise.structures import Points
@@ -39,16 +39,21 @@ class Regression(InstanceCodec):
         penalty: The distance from the labels, of shares. Laplace's makes the network answer the logits of two deviations,
             too, and is how unlikely it then finds the label; the score tells how sure it is, and is always 1 otherwise.
         shift_flipped: Whether a mirrored x loses the width of a pixel, which puts pixels on pixels. Some releases do not.
+        joint_weights: Weight of each keypoint in the loss; None weighs all alike.
+        ohkm: Only so many keypoints of each view, the worst ones, make the loss; None takes all.
     """
 
     penalty: Penalty = "smooth_l1"
     shift_flipped: bool = True
+    joint_weights: tuple[float, ...] | None = None
+    ohkm: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse other penalties."""
         super().__post_init__()
         if self.penalty not in (*PENALTIES, "laplace"):
             raise unknown("penalty of Regression", self.penalty, (*PENALTIES, "laplace"))
+        check_weights(self, self.joint_weights, self.ohkm)
 
     @cached_property
     def grid(self) -> Grid:
@@ -81,8 +86,8 @@ class Regression(InstanceCodec):
         return torch.cat((labels, torch.full_like(labels, SURE)), dim=-1) if self.penalty == "laplace" else labels
 
     def weights(self, xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]) -> Float[Tensor, "b k"]:
-        """1 for keypoints that are labelled and within the view, else 0."""
-        return (self._inside(xy) & (visible > 0)).float()
+        """Weight of each keypoint in the loss: 0 where it is not labelled or outside the view."""
+        return weighted(self._inside(xy) & (visible > 0), self.joint_weights)
 
     def loss(
         self, output: Float[Tensor, "b k n"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
@@ -93,15 +98,16 @@ class Regression(InstanceCodec):
             InputError: The output is not of this codec's size.
         """
         self._check(output)
-        counts = (self._inside(xy) & (visible > 0))[..., None]
         if not output.numel():
             return output.sum()
-        answer = output.float()
+        weight, answer = self.weights(xy, visible), output.float()
         # What does not count is labelled with the answer itself.
-        label = torch.where(counts, self.grid.to_cells(xy).float(), answer[..., :2].detach())
+        label = torch.where(weight[..., None] > 0, self.grid.to_cells(xy).float(), answer[..., :2].detach())
         if self.penalty == "laplace":
-            return torch.where(counts, unlikeliness(answer[..., :2] - label, answer[..., 2:].sigmoid()), 0).mean()
-        return PENALTIES[self.penalty](answer, label)
+            lost = unlikeliness(answer[..., :2] - label, answer[..., 2:].sigmoid())
+        else:
+            lost = PENALTIES[self.penalty](answer, label, reduction="none")
+        return mean_of_worst(lost.mean(dim=-1), weight, self.ohkm)
 
     def decode(self, output: Float[Tensor, "b k n"]) -> Points:
         """The coordinates, and 1 less the mean deviation; the middle of the view and 0 where they are not finite.

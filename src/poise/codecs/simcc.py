@@ -15,7 +15,7 @@ from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.blur import blur_taps
-from poise.codecs.maps import bump, ruler
+from poise.codecs.maps import bump, check_weights, mean_of_worst, ruler, weighted
 from poise.codecs.readings import check_reading, highest_of
 from poise.errors import InputError
 from poise.geometry import Grid
@@ -39,11 +39,13 @@ class SimCC(InstanceCodec):
         label: A bump around the bin, or 1 in the bin and 0 elsewhere.
         smoothing: Share of a one-hot label that the other bins have together.
         normalize: Whether a bump's area is 1 instead of its height.
-        beta: The loss is the divergence between answer and label after a softmax of `beta` times each (RTMPose, section 3.3).
-            None takes the label itself as the distribution, which a bump must be normalised for (SimCC, section 3.2).
+        beta: The loss is the divergence between answer and label after a softmax of `beta` times each (RTMPose).
+            None takes the label itself as the distribution, which a bump must be normalised for (SimCC, section 3).
         reading: The highest bin, or a DARK step from it.
         shift_flipped: Whether the vector of a mirrored view moves so that its pixels lie on those of the view, which leaves
             the bins of the view's last half pixel in place. The releases reverse the vector and are off by `1 - 1 / ratio`.
+        joint_weights: Weight of each keypoint in the loss; None weighs all alike.
+        ohkm: Only so many keypoints of each view, the worst ones, make the loss; None takes all.
     """
 
     sigma: float | tuple[float, float] | None = None
@@ -54,6 +56,8 @@ class SimCC(InstanceCodec):
     beta: float | None = 10.0
     reading: Literal["cell", "dark"] = "cell"
     shift_flipped: bool = True
+    joint_weights: tuple[float, ...] | None = None
+    ohkm: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that make no label."""
@@ -69,6 +73,7 @@ class SimCC(InstanceCodec):
                 f"{self.label!r} and {self.smoothing}"
             )
         check_reading(self.reading, ("cell", "dark"))
+        check_weights(self, self.joint_weights, self.ohkm)
         if self.beta is None and self.label == "gaussian" and not self.normalize:
             raise InputError("SimCC without a beta takes the label as a distribution: set normalize, or give a beta such as 10")
 
@@ -115,8 +120,8 @@ class SimCC(InstanceCodec):
         return torch.cat(self._labels(torch.where(counts[..., None], bins, 0)), dim=-1) * counts[..., None]
 
     def weights(self, xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]) -> Float[Tensor, "b k"]:
-        """1 for keypoints that are labelled and in reach of the bins, else 0."""
-        return (self._in_reach(self.grid.to_cells(xy).round()) & (visible > 0)).float()
+        """Weight of each keypoint in the loss: 0 where it is not labelled or out of reach of the bins."""
+        return weighted(self._in_reach(self.grid.to_cells(xy).round()) & (visible > 0), self.joint_weights)
 
     def loss(
         self, output: Float[Tensor, "b k n"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
@@ -128,10 +133,10 @@ class SimCC(InstanceCodec):
         Raises:
             InputError: The output is not of this codec's size.
         """
-        counts = self.weights(xy, visible) > 0
-        labels = self._labels(torch.where(counts[..., None], self.grid.to_cells(xy).round(), 0))
+        weight = self.weights(xy, visible)
+        labels = self._labels(torch.where(weight[..., None] > 0, self.grid.to_cells(xy).round(), 0))
         x, y = (self._divergence(*pair) for pair in zip(self._split(output.float()), labels, strict=True))
-        return torch.where(counts, x + y, 0).mean() if counts.numel() else output.sum()
+        return mean_of_worst(x + y, weight, self.ohkm) if weight.numel() else output.sum()
 
     def decode(self, output: Float[Tensor, "b k n"]) -> Points:
         """The highest bin of each vector, and the lower of the two heights; bin -1 where that is not above 0.

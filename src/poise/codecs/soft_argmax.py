@@ -14,7 +14,7 @@ from poise.errors import InputError
 @final
 @dataclass(frozen=True)
 class SoftArgmax(StridedMaps):
-    """A bump on the cell nearest to each keypoint, read by beta-soft-argmax (section 3.3).
+    """A bump on the cell nearest to each keypoint, read by beta-soft-argmax.
 
     Its score is the value of the cell nearest to the mean, not the highest.
 

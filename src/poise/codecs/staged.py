@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.maps import check_maps, check_weights
+from poise.codecs.maps import check_maps, check_weights, weighted
 from poise.errors import InputError
 from poise.losses.keypoints import hardest_squares, mean_squares, outer_squares
 
@@ -35,6 +35,7 @@ class StagedCodec(InstanceCodec):
         least_visible: Keypoints of this visibility or more have a label; 2 takes only those in sight.
         others: What becomes of the other keypoints: they are left out, or their label is an empty map.
         ohkm: Only so many keypoints of each view, the worst ones, make the loss; None takes all.
+        joint_weights: Weight of each keypoint in the loss; None weighs all alike.
     """
 
     height: float = HEIGHT
@@ -42,6 +43,7 @@ class StagedCodec(InstanceCodec):
     least_visible: int = 1
     others: Literal["left out", "emptied"] = "left out"
     ohkm: int | None = None
+    joint_weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that make no loss."""
@@ -55,7 +57,7 @@ class StagedCodec(InstanceCodec):
             )
         if self.others not in ("left out", "emptied"):
             raise InputError(f"{name}: keypoints without label are 'left out' or 'emptied', found {self.others!r}")
-        check_weights(self, None, self.ohkm)
+        check_weights(self, self.joint_weights, self.ohkm)
 
     @property
     def channels(self) -> int:
@@ -90,7 +92,7 @@ class StagedCodec(InstanceCodec):
 
     def total(self, distance: Float[Tensor, "b k"], labelled: Bool[Tensor, "b k"]) -> Float[Tensor, ""]:
         """The loss, from the squared distance of each map from its label (an empty one where there is none)."""
-        counts = labelled.to(distance) if self.others == "left out" else None
+        counts = weighted(labelled | (self.others == "emptied"), self.joint_weights)
         cells = self.cells[0] * self.cells[1]
         if self.ohkm is None:
             return 2 * self.weight * mean_squares(distance, counts, cells=cells)

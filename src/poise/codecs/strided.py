@@ -9,6 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.maps import Lattice, MapCodec, bump_on_cell, bump_on_keypoint, laid, mirror_error, rounded
+from poise.codecs.readings import missed
 from poise.geometry import Grid
 from poise.structures import Points
 
@@ -47,8 +48,9 @@ class StridedMaps(MapCodec):
 
     @property
     def tolerance(self) -> float:
-        """Half a cell: the target is rounded, or the quarter shift is as far off where it is not."""
-        return max(self.grid.scale) / 2 + 1e-3
+        """Half a cell where the target is rounded or read coarsely; else what the reading misses."""
+        exactly = self.exact and self.reading is not None
+        return (missed(self.reading) if exactly else 0.5) * max(self.grid.scale) + 1e-3
 
     @property
     def mirror_error(self) -> float:

@@ -16,7 +16,7 @@ MOST_VOTE = 1e6
 
 @dataclass(frozen=True, eq=False)
 class Votes:
-    """Hough voting (G-RMI, section 3.1, equation 2): cells give their weight to the place where their vector ends.
+    """Hough voting (G-RMI, section 3.2): cells give their weight to the place where their vector ends.
 
     Attributes:
         map: Which map each vote is for.

@@ -42,7 +42,7 @@ def disk_distance(
 def disk_surprise(
     maps: Float[Tensor, "b k n"], near: Float[Tensor, "b k i"], inside: Bool[Tensor, "b k i"]
 ) -> Float[Tensor, "b k"]:
-    """Logistic loss of logits that say whether a cell is inside the disk (G-RMI, arXiv 1701.01779, section 3.1).
+    """Logistic loss of logits that say whether a cell is inside the disk (G-RMI, arXiv 1701.01779, section 3.2).
 
     Args:
         maps: All cells.
@@ -64,7 +64,7 @@ def component_distance(
 def vector_huber(
     near: Float[Tensor, "b k i 2"], target: Float[Tensor, "b k i 2"], inside: Bool[Tensor, "b k i"]
 ) -> Float[Tensor, "b k"]:
-    """Huber's function of the length of the error inside the disk, quadratic below 1 (G-RMI, section 3.1)."""
+    """Huber's function of the length of the error inside the disk, quadratic below 1 (G-RMI, section 3.2)."""
     squared = ((near - target) * inside[..., None]).square().sum(dim=-1)
     return (0.5 * squared.clamp(max=1) + squared.clamp(min=1).sqrt() - 1).sum(dim=-1)
 

@@ -34,7 +34,7 @@ def ohkm(
     *,
     top: int = 8,
 ) -> Float[Tensor, ""]:
-    """As `mse`, over the `top` keypoints of each view whose maps are worst (CPN, arXiv 1711.07319, section 3.3)."""
+    """As `mse`, over the `top` keypoints of each view whose maps are worst (CPN, arXiv 1711.07319, section 3.2)."""
     return hardest_squares(squares(output, target), weight, cells=output.shape[-2] * output.shape[-1], top=top)
 
 
