@@ -15,7 +15,7 @@ from poise.zoo.release import Wish
 
 CUTS: dict[str, CropRule] = {
     "Gaussian": "hrnet", "SoftArgmax": "hrnet", "Dark": "dark", "UDPGaussian": "udp", "UDPOffset": "udp",
-    "Hourglass": "hourglass",
+    "Hourglass": "hourglass", "Megvii": "mspn", "MegviiUDP": "udp",
 }  # fmt: skip
 """How the releases of a codec cut views; those of all other codecs are cut without bias."""
 
