@@ -5,9 +5,18 @@ import numba
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from poise import machine
-from poise.codecs.blur import blur_taps, blurred, blurred_at, blurred_extremes, blurred_peaks
+from poise.codecs.blur import (
+    _blurred_as_images,
+    _peaks_of_images,
+    blur_taps,
+    blurred,
+    blurred_at,
+    blurred_extremes,
+    blurred_peaks,
+)
 
 EDGES = {"zeros": cv2.BORDER_CONSTANT, "mirror": cv2.BORDER_REFLECT_101}
 SHAPES = [(40, 64, 48), (3, 33, 45), (1, 2, 3), (2, 1, 1), (130, 4, 9)]
@@ -91,6 +100,17 @@ def test_the_highest_cells_are_found_one_after_another_around_the_maps_too(maps,
     many = maps[0].numel() > 6  # else blurs of this width are flat and rounding says which cell is higher
     assert not many or (cells.numpy() == expected).all(axis=-1).mean() > 0.99
     assert ((cells >= -margin) & (cells < torch.tensor(maps.shape[:0:-1]) + margin)).all()
+
+
+def test_other_devices_find_the_same_cells():
+    maps = torch.rand(40, 20, 15, generator=torch.Generator().manual_seed(3))
+    maps[5, 4, 4] = torch.nan
+    for margin in (0, 2):
+        cells, values = blurred_peaks(maps, 5, "zeros", count=3, margin=margin, tie=1e-6)
+        smooth = _blurred_as_images(F.pad(maps, (margin,) * 4), 5, "zeros")
+        others, heights = _peaks_of_images(smooth, 3, tie=1e-6)
+        torch.testing.assert_close(cells, others - margin)
+        torch.testing.assert_close(values, heights)
 
 
 def test_of_equally_high_cells_the_first_row_after_row_is_taken():

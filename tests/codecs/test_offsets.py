@@ -169,3 +169,23 @@ def test_a_disk_without_extent_is_refused(kind):
         kind(SIZE, CELLS, 3, radius=0.0)
     with pytest.raises(ValueError, match="2 joint weights were given for 3"):
         kind(SIZE, CELLS, 3, joint_weights=(1.0, 2.0))
+
+
+@pytest.mark.parametrize("blurs", [{"heat_blur": 4}, {"offset_blur": 0}, {"offset_blur": 6}])
+def test_blurs_without_a_middle_are_refused(blurs):
+    with pytest.raises(ValueError, match="odd blurs"):
+        UDPOffset((64, 48), (16, 12), 5, **blurs)
+
+
+def test_disks_are_read_without_a_blur_too():
+    codec = UDPOffset((256, 192), (64, 48), 5, heat_blur=1, offset_blur=1)
+    xy = 60 + 70 * torch.rand(3, 5, 2, generator=torch.Generator().manual_seed(0))
+    assert (codec.decode(codec.encode(xy)).xy - xy).abs().max() <= codec.tolerance
+
+
+def test_many_views_are_voted_on_some_at_a_time_and_alike():
+    codec = GRMI((64, 48), (16, 12), 17)
+    output = torch.randn(61, 51, 16, 12, generator=torch.Generator().manual_seed(1))
+    many, few = codec.decode(output), codec.decode(output[30:])
+    torch.testing.assert_close(many.xy[30:], few.xy)
+    torch.testing.assert_close(many.score[30:], few.score)

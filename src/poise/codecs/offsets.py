@@ -20,6 +20,7 @@ from poise.codecs.maps import check_maps, check_weights
 from poise.codecs.readings import check_reading, highest
 from poise.codecs.votes import cast_votes
 from poise.dims import Size
+from poise.errors import InputError
 from poise.geometry import Grid
 from poise.structures import Points
 
@@ -29,6 +30,10 @@ OffsetReading = Literal["cell", "offset", "votes"]
 
 STEPS = 3
 """From the cell with most votes to their mean, to their mean around there, and so on: to the peak between the cells."""
+
+
+VOTED = 512
+"""Maps voted on at a time: a network that has learnt nothing lets every cell vote, which takes 100 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,11 @@ class OffsetCodec(InstanceCodec):
         super().__post_init__()
         check_weights(self, self.joint_weights, self.ohkm)
         check_reading(self.reading, get_args(OffsetReading))
+        if min(self.heat_blur, self.offset_blur) < 1 or self.heat_blur % 2 == 0 or self.offset_blur % 2 == 0:
+            raise InputError(
+                f"{type(self).__name__} needs odd blurs of 1 cell or more, found heat_blur {self.heat_blur} and offset_blur "
+                f"{self.offset_blur}"
+            )
 
     @cached_property
     def grid(self) -> Grid:
@@ -135,7 +145,9 @@ class OffsetCodec(InstanceCodec):
     ) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
         reading = self.reading or self.own_reading
         if reading == "votes":
-            return self._most_voted(heat, arrows)
+            some = zip(torch.split(heat, VOTED), torch.split(arrows, VOTED), strict=True)
+            voted = [self._most_voted(*part) for part in some]
+            return torch.cat([found for found, _ in voted]), torch.cat([score for _, score in voted])
         cells, score = self._highest(heat)
         if reading == "cell":
             return cells.to(heat), score
