@@ -61,7 +61,7 @@ def first_batch(recipe, count=2):
 
 
 def test_no_recipe_is_forgotten_here():
-    assert set(SMALL) == set(recipes())
+    assert set(SMALL) | {"mpii"} == set(recipes())  # MPII has its own folders and its own file here
 
 
 ANSWERS = {"cpn": 5, "mspn": 4, "rsn": 4, "hourglass": 2}
