@@ -188,21 +188,42 @@ class Poses:
         return replace(self, **{n: getattr(self, n)[rows] for n in names})
 
 
+@dataclass(frozen=True)
+class Colours:
+    """What a network reads in place of RGB pixels: (value / 255 - mean) / std, in its order of channels.
+
+    Attributes:
+        channels: Order of the channels; Simple Baselines reads "bgr".
+        mean: Of each channel, of values 0..1, in that order.
+        std: Of each channel.
+        fill: Colour of what lies outside the image, RGB of 0..255 (CPN: the mean colour).
+
+    Raises:
+        InputError: No colour.
+    """
+
+    channels: Literal["rgb", "bgr"] = "rgb"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    fill: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        """Check the colour outside."""
+        if len(self.fill) != 3 or not all(0 <= value <= 255 for value in self.fill):
+            raise InputError(f"preprocessing cannot be: fill is a colour, three values of 0 to 255, not {self.fill}")
+
+
 CropRule = Literal["unbiased", "hrnet", "dark", "udp", "mspn", "cpn", "hourglass"]
 
 
 @dataclass(frozen=True)
-class Preprocess:
+class Preprocess(Colours):
     """How a model wants its views cut, and its answers rated.
 
     Attributes:
         crop: Whose rule cuts a box out of the image (`transforms/crop.py`).
         padding: The box grows by this factor before it is cut.
         sides: Its width and height grow by these factors first, before the box gets the aspect of the view (MSPN, CPN).
-        fill: Colour of what lies outside the image, RGB of 0..255 (CPN: the mean colour).
-        channels: Order of the channels; Simple Baselines reads "bgr".
-        mean: Of each channel, of values 0..1, in that order.
-        std: Of each channel.
         flip_test: Whether the release averages with the mirrored view when it tests.
         min_keypoint_score: Keypoints above it make the score of a pose (rescoring).
         oks_nms: Of two poses nearer than this OKS only the better one stays.
@@ -214,23 +235,18 @@ class Preprocess:
     crop: CropRule = "unbiased"
     padding: float = 1.25
     sides: tuple[float, float] = (1.0, 1.0)
-    fill: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    channels: Literal["rgb", "bgr"] = "rgb"
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     flip_test: bool = True
     min_keypoint_score: float = 0.2
     oks_nms: float = 0.9
 
     def __post_init__(self) -> None:
         """Check what views are cut with."""
+        super().__post_init__()
         rules = get_args(CropRule)
         if self.crop not in rules:
             raise InputError(f"preprocessing cannot be: no crop rule is called {self.crop!r}; there are {', '.join(rules)}")
         if len(self.sides) != 2 or not all(0 < side < float("inf") for side in self.sides):
             raise InputError(f"preprocessing cannot be: sides are two factors above 0 (width, height), not {self.sides}")
-        if len(self.fill) != 3 or not all(0 <= value <= 255 for value in self.fill):
-            raise InputError(f"preprocessing cannot be: fill is a colour, three values of 0 to 255, not {self.fill}")
 
     @property
     def two_warps(self) -> bool:

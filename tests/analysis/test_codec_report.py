@@ -9,7 +9,8 @@ from poise.codecs.base import codec_types
 from poise.errors import AnnotationError, UnknownName
 from poise.inference.evaluate import self_test
 from poise.inference.exam import Exam
-from poise.models.topdown import Card, TopDown
+from poise.models.card import Card
+from poise.models.topdown import TopDown
 from poise.skeletons import COCO17
 from poise.structures import Architecture, Preprocess
 from poise.zoo.assemble import CUTS, named_codec

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from poise.codecs.udp import UDPGaussian
-from poise.models.topdown import Card, TopDown
+from poise.models.card import Card
+from poise.models.topdown import TopDown
 from poise.skeletons import Skeleton
 from poise.structures import Architecture, Preprocess
 

@@ -6,7 +6,8 @@ from torch import nn
 
 from poise.codecs.udp import UDPGaussian
 from poise.errors import InputError, SkeletonMismatch
-from poise.models.topdown import Card, TopDown
+from poise.models.card import Card
+from poise.models.topdown import TopDown
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Batch, Preprocess
 

@@ -12,7 +12,8 @@ from torch import nn
 
 from poise.codecs.udp import UDPGaussian
 from poise.data.base import Dataset
-from poise.models.topdown import Card, TopDown
+from poise.models.card import Card
+from poise.models.topdown import TopDown
 from poise.skeletons import Skeleton
 from poise.structures import Architecture, Key, Labels, Preprocess
 from poise.training.fit import fit

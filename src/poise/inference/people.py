@@ -65,7 +65,7 @@ class Setting:
         chosen = choose_device(device)
         use_flip = model.preprocess.flip_test if flip is None else flip
         if use_flip:
-            model.check_flip()
+            model.skeleton.check_flip()
         return cls(chosen, choose_precision(precision, chosen), use_flip, batch, workers)
 
 

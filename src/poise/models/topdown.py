@@ -1,6 +1,5 @@
 """A model for views of one person: a network, the codec that reads it, and how its views are cut."""
 
-from dataclasses import dataclass, field
 from typing import final
 
 import torch
@@ -8,28 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from poise.codecs.base import InstanceCodec
-from poise.errors import InputError, SkeletonMismatch
+from poise.errors import InputError
+from poise.models.card import Card
 from poise.skeletons import Skeleton
-from poise.structures import Architecture, Batch, Points, Preprocess
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a model file says about its model.
-
-    Attributes:
-        name: Of the model.
-        architecture: How to build the network again.
-        licence: Of the weights.
-        scores: Measured figures by name, such as "coco-val/AP".
-        notes: Where the weights are from, in words.
-    """
-
-    name: str
-    architecture: Architecture
-    licence: str = "unknown"
-    scores: dict[str, float] = field(default_factory=dict)
-    notes: str = ""
+from poise.structures import Batch, Points, Preprocess
 
 
 @final
@@ -109,23 +90,10 @@ class TopDown(nn.Module):
         if not flip:
             straight: Tensor = self(images)
             return straight
-        self.check_flip()
+        self.skeleton.check_flip()
         both: Tensor = self(torch.cat((images, images.flip(-1))))
         straight, mirrored = both.chunk(2)
         return (straight + self.codec.unflip(mirrored, self.skeleton.flip.to(both.device))) / 2
-
-    def check_flip(self) -> None:
-        """Refuse the flip test where nobody has said which keypoints a mirror exchanges.
-
-        Raises:
-            SkeletonMismatch: Several keypoints, and no pair of them.
-        """
-        if len(self.skeleton) > 1 and not self.skeleton.mirror:
-            raise SkeletonMismatch(
-                "the flip test averages with the mirrored view and must know which keypoints a mirror exchanges, but skeleton "
-                f"{self.skeleton.name!r} has no mirror pairs; give it some (`mirror`, or names with left_ and right_ in a COCO "
-                "file; a keypoint paired with itself if none is exchanged), or turn the flip test off (--no-flip, flip=False)"
-            )
 
     def predict(self, images: Float[Tensor, "b 3 h w"], *, flip: bool) -> Points:
         """Keypoints in pixels of the views, with the flip test if `flip`."""

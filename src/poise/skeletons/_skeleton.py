@@ -23,7 +23,7 @@ class Skeleton:
         keypoints: Their names, in the order of every tensor.
         bones: Pairs to draw a line between.
         mirror: Pairs (left, right) that a mirror exchanges; the others stay. Where none is exchanged a pair of a keypoint with
-            itself says so; without any pair nothing is known, and there is no flip test (`TopDown.check_flip`).
+            itself says so; without any pair nothing is known, and there is no flip test (`check_flip`).
         sigmas: Of OKS, one per keypoint: the deviation of repeated annotations over the object's scale.
         upper: The upper body, for half-body augmentation.
         sigma_source: Where the sigmas are from, for reports.
@@ -88,3 +88,16 @@ class Skeleton:
     def edges(self) -> tuple[tuple[int, int], ...]:
         """The bones as places."""
         return tuple((self.keypoints.index(a), self.keypoints.index(b)) for a, b in self.bones)
+
+    def check_flip(self) -> None:
+        """Refuse the flip test where nobody has said which keypoints a mirror exchanges.
+
+        Raises:
+            SkeletonMismatch: Several keypoints, and no pair of them.
+        """
+        if len(self) > 1 and not self.mirror:
+            raise SkeletonMismatch(
+                "the flip test averages with the mirrored view and must know which keypoints a mirror exchanges, but skeleton "
+                f"{self.name!r} has no mirror pairs; give it some (`mirror`, or names with left_ and right_ in a COCO "
+                "file; a keypoint paired with itself if none is exchanged), or turn the flip test off (--no-flip, flip=False)"
+            )

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from poise.dims import Size
 from poise.geometry import Warp
-from poise.structures import Preprocess
+from poise.structures import Colours, Preprocess
 
 
 def resample(
@@ -19,18 +19,18 @@ def resample(
     return cv2.warpAffine(pixels, warp[:2].numpy(), (size[1], size[0]), flags=cv2.INTER_LINEAR, borderValue=fill)
 
 
-def normalise(pixels: UInt8[np.ndarray, "h w 3"], preprocess: Preprocess) -> Float[Tensor, "3 h w"]:
+def normalise(pixels: UInt8[np.ndarray, "h w 3"], colours: Colours) -> Float[Tensor, "3 h w"]:
     """RGB pixels to what the network reads: channel order, (value / 255 - mean) / std. Memory stays rows of pixels."""
-    ordered = pixels if preprocess.channels == "rgb" else pixels[..., ::-1]
-    floats = cv2.LUT(np.ascontiguousarray(ordered), _table(preprocess.mean, preprocess.std))
+    ordered = pixels if colours.channels == "rgb" else pixels[..., ::-1]
+    floats = cv2.LUT(np.ascontiguousarray(ordered), _table(colours.mean, colours.std))
     return torch.from_numpy(floats).permute(2, 0, 1)
 
 
-def denormalise(view: Float[Tensor, "3 h w"], preprocess: Preprocess) -> UInt8[Tensor, "3 h w"]:
+def denormalise(view: Float[Tensor, "3 h w"], colours: Colours) -> UInt8[Tensor, "3 h w"]:
     """Back to RGB pixels, to look at."""
-    mean, std = (torch.tensor(v, device=view.device)[:, None, None] for v in (preprocess.mean, preprocess.std))
+    mean, std = (torch.tensor(v, device=view.device)[:, None, None] for v in (colours.mean, colours.std))
     pixels = ((view * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
-    return pixels if preprocess.channels == "rgb" else pixels.flip(0)
+    return pixels if colours.channels == "rgb" else pixels.flip(0)
 
 
 def render(image: UInt8[Tensor, "3 H W"], warp: Warp, *, size: Size, preprocess: Preprocess) -> Float[Tensor, "3 h w"]:

@@ -6,7 +6,8 @@ from typing import Any
 from poise.codecs.base import InstanceCodec, codec_types
 from poise.dims import Size
 from poise.errors import InputError, unknown
-from poise.models.topdown import Card, TopDown
+from poise.models.card import Card
+from poise.models.topdown import TopDown
 from poise.nn.base import Network
 from poise.nn.heads.readout import Readout
 from poise.skeletons import Skeleton

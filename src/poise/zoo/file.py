@@ -19,7 +19,8 @@ from torch import Tensor
 
 from poise.codecs.base import from_plain, to_plain
 from poise.errors import CheckpointError, InputError, PoiseError
-from poise.models.topdown import Card, TopDown
+from poise.models.card import Card
+from poise.models.topdown import TopDown
 from poise.nn.base import Network
 from poise.skeletons import Skeleton
 from poise.structures import Architecture, Preprocess

@@ -1,0 +1,180 @@
+"""The values of models that find people by themselves, in whole images: what is labelled there, what was read out of it.
+
+Sample --transforms--> SceneView --training--> SceneBatch --model.loss--> number
+                           |                       `-model.predict-> People --SceneView.warp^-1--> Poses
+                           `- warp: 3x3, sample pixels -> view pixels
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from poise.dims import Size
+from poise.errors import InputError
+from poise.structures import Colours, Key, Labels
+
+
+@dataclass(frozen=True)
+class Canvas(Colours):
+    """How a model that looks at whole images wants them: to which size they are brought, and what is added around.
+
+    Attributes:
+        fill: Colour of what is added (OffsetGuided's, nearly the mean colour).
+        side: Pixels that the long side, or the height, of an image gets.
+        fit: Which of the two.
+        multiple: Each side of a view is a multiple of this; what is missing is added.
+        place: Where the image lies in the view: in its left upper corner, or in the middle.
+        rule: "unbiased" moves pixels and keypoints by one warp; OffsetGuided's release moves the corners' centres onto each
+            other for keypoints and the corners for pixels (`transforms/canvas.py`).
+        scales: Factors on `side`; with several the answers are averaged (multi-scale test).
+        flip_test: Whether the release averages with the mirrored view when it tests.
+        min_keypoint_score: Keypoints above it are drawn.
+
+    Raises:
+        InputError: A side, multiple or factor that cannot be.
+    """
+
+    fill: tuple[float, float, float] = (124.0, 116.0, 104.0)
+    side: int = 640
+    fit: Literal["long", "height"] = "long"
+    multiple: int = 128
+    place: Literal["corner", "middle"] = "corner"
+    rule: Literal["unbiased", "offsetguided"] = "unbiased"
+    scales: tuple[float, ...] = (1.0,)
+    flip_test: bool = True
+    min_keypoint_score: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Check what views are made with."""
+        super().__post_init__()
+        if min(self.side, self.multiple) < 1:
+            raise InputError(f"a canvas cannot be: side {self.side} and multiple {self.multiple} are pixels, 1 and more")
+        if not self.scales or not all(0 < scale < float("inf") for scale in self.scales):
+            raise InputError(f"a canvas cannot be: scales are factors above 0, at least one, not {self.scales}")
+
+
+@dataclass(frozen=True, eq=False)
+class SceneView:
+    """A whole sample brought to the size of a view, ready for a network that finds people by itself.
+
+    Attributes:
+        image: Normalised as the model's `Canvas` says.
+        labels: Of everybody to be learnt, in pixels of the view; no crowds.
+        extent: Side of the square as large as each person's annotated box, pixels of the view.
+        ignore: Where nothing is to be learnt: crowds, and people whose keypoints nobody labelled.
+        warp: Sample pixels to view pixels, of the keypoints.
+        key: Of the sample.
+    """
+
+    image: Float[Tensor, "3 H W"]
+    labels: Labels
+    extent: Float[Tensor, " n"]
+    ignore: Bool[Tensor, "H W"]
+    warp: Float[Tensor, "3 3"]
+    key: Key
+
+
+@dataclass(frozen=True, eq=False)
+class Scenes:
+    """Who is in each of b views of one size: n people in all, those of one view after those of the one before.
+
+    Attributes:
+        xy: Pixels of their view.
+        visible: 0 not labelled, 1 hidden, 2 in sight.
+        boxes: x0 y0 x1 y1, pixels of their view.
+        extent: Side of the square as large as each person's annotated box, pixels of the view.
+        scene: In which view each person is, ascending.
+        ignore: Where nothing is to be learnt; its shape is the number of views and their size.
+    """
+
+    xy: Float[Tensor, "n k 2"]
+    visible: Int64[Tensor, "n k"]
+    boxes: Float[Tensor, "n 4"]
+    extent: Float[Tensor, " n"]
+    scene: Int64[Tensor, " n"]
+    ignore: Bool[Tensor, "b h w"]
+
+    @property
+    def size(self) -> Size:
+        """Of the views (h, w), pixels."""
+        return self.ignore.shape[1], self.ignore.shape[2]
+
+    def __len__(self) -> int:
+        """How many views."""
+        return len(self.ignore)
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Scenes":
+        """The same with every tensor changed: moved to a device, pinned."""
+        return Scenes(**{f.name: change(getattr(self, f.name)) for f in fields(self)})
+
+
+@dataclass(frozen=True, eq=False)
+class SceneBatch:
+    """Views of whole samples, of one size, stacked."""
+
+    images: Float[Tensor, "b 3 h w"]
+    scenes: Scenes
+    warps: Float[Tensor, "b 3 3"]
+    keys: tuple[Key, ...] = ()
+
+    @classmethod
+    def of(cls, views: list[SceneView]) -> "SceneBatch":
+        """Stack views; all of one size."""
+        if not views:
+            raise InputError("a batch needs at least one view")
+        scenes = Scenes(
+            xy=torch.cat([v.labels.xy for v in views]),
+            visible=torch.cat([v.labels.visible for v in views]),
+            boxes=torch.cat([v.labels.boxes for v in views]),
+            extent=torch.cat([v.extent for v in views]),
+            scene=torch.repeat_interleave(torch.arange(len(views)), torch.tensor([len(v.labels) for v in views])),
+            ignore=torch.stack([v.ignore for v in views]),
+        )
+        images, warps = torch.stack([v.image for v in views]), torch.stack([v.warp for v in views])
+        return cls(images, scenes, warps, tuple(v.key for v in views))
+
+    def __len__(self) -> int:
+        """How many views."""
+        return len(self.images)
+
+    def to(self, *args: Any, **kwargs: Any) -> "SceneBatch":
+        """The same batch elsewhere, as `Tensor.to`; a dtype is for the images alone. Lightning asks for this."""
+        images = self.images.to(*args, **kwargs)
+        scenes = self.scenes.each(lambda part: part.to(device=images.device))
+        return replace(self, images=images, scenes=scenes, warps=self.warps.to(device=images.device))
+
+    def pin_memory(self) -> "SceneBatch":
+        """The same batch in page-locked memory."""
+        scenes = self.scenes.each(lambda part: part.pin_memory())
+        return replace(self, images=self.images.pin_memory(), scenes=scenes, warps=self.warps.pin_memory())
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """The people a codec reads out of one view, best first, in pixels of the view.
+
+    Attributes:
+        xy: Positions; a keypoint that was not found has score 0 and stands at 0, 0, as COCO writes it.
+        score: Of each keypoint.
+        pose_score: Of each person.
+    """
+
+    xy: Float[Tensor, "n k 2"]
+    score: Float[Tensor, "n k"]
+    pose_score: Float[Tensor, " n"]
+
+    def __len__(self) -> int:
+        """How many people."""
+        return len(self.xy)
+
+    @property
+    def boxes(self) -> Float[Tensor, "n 4"]:
+        """x0 y0 x1 y1 around the keypoints that were found; 0 where none was."""
+        found = (self.score > 0)[..., None]
+        low = self.xy.masked_fill(~found, torch.inf).amin(dim=1)
+        high = self.xy.masked_fill(~found, -torch.inf).amax(dim=1)
+        return torch.cat((low, high), dim=1).nan_to_num(0.0, 0.0, 0.0)
