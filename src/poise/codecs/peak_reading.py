@@ -1,0 +1,74 @@
+"""How people are read out of maps with guiding offsets: which peaks count, where they lie, which limbs are people."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from poise.errors import InputError, unknown
+
+Peaks = Literal["fast", "upsampled", "cell", "quarter", "dark", "fit1", "fit2", "fit1-sigma", "fit2-sigma"]
+"""Where a peak of a map lies. `upsampled`: the highest of 3x3 pixels of the map made four times as large (the release);
+`fast`: the same of what is around each peak of the small map; `cell`: the highest of 3x3 cells; a quarter of a cell on; DARK's
+Newton step; the middle of a round bump fitted to what is 1 or 2 cells around, its width given or fitted too."""
+
+Grouping = Literal["release", "ranked"]
+"""`release`: limb types one after another, people joined and changed as OffsetGuided's release does; `ranked`: all limbs of
+a view, the surest first."""
+
+
+@dataclass(frozen=True)
+class PeakReading:
+    """How people are read out of an answer with maps, guiding offsets and whatever else it has.
+
+    Attributes:
+        peaks: Where a peak lies.
+        grouping: How limbs become people.
+        threshold: Peaks below are none.
+        top_k: So many peaks of a keypoint at most.
+        dist_max: Pixels a guide may be off the peak it finds; or the size of that peak's keypoint if that is more.
+        person_threshold: People whose keypoints' mean score is below are none.
+        sigma: Width of the labels' bumps, cells; for DARK and for fits whose width is given.
+        weigh: Cells a side over which offsets are averaged, weighed with the map they start from; 1 takes them as they are.
+        transposed: Whether jitter at (x, y) is looked up at (y, x), as the release does.
+    """
+
+    peaks: Peaks = "fast"
+    grouping: Grouping = "release"
+    threshold: float = 0.06
+    top_k: int = 32
+    dist_max: float = 20.0
+    person_threshold: float = 0.06
+    sigma: float = 1.75
+    weigh: int = 1
+    transposed: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be read with.
+
+        Raises:
+            UnknownName: There are no such peaks, or no such grouping.
+            InputError: A number that cannot be.
+        """
+        if self.peaks not in PEAKS:
+            raise unknown("reading", self.peaks, PEAKS)
+        if self.grouping not in GROUPINGS:
+            raise unknown("grouping", self.grouping, GROUPINGS)
+        if self.top_k < 1 or self.weigh < 1 or self.weigh % 2 == 0:
+            raise InputError(
+                f"people cannot be read so: top_k is 1 or more and weigh odd, found {self.top_k} and {self.weigh}"
+            )
+        if not (self.sigma > 0 and self.dist_max >= 0):
+            raise InputError(
+                f"people cannot be read so: sigma is above 0 and dist_max not below, found {self.sigma} and {self.dist_max}"
+            )
+
+
+PEAKS: tuple[str, ...] = get_args(Peaks)
+"""The names of the readings."""
+
+GROUPINGS: tuple[str, ...] = get_args(Grouping)
+
+PRACTITIONER = PeakReading()
+"""What a practitioner who trained OffsetGuided evaluated with: 0.06, 32 peaks, 20 pixels; with peaks found fast."""
+
+RELEASE = PeakReading(threshold=0.04, dist_max=40.0, person_threshold=0.04)
+"""What the release's own evaluation sets: 0.04, 32 peaks, 40 pixels, people from 0.04 on."""
