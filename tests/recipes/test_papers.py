@@ -80,7 +80,12 @@ def test_cpn_trains_as_its_release(coco):
     assert {c.height for c in (*recipe.model.deep, recipe.model.codec)} == {255.0}
     low = cpn(data=coco, height=1.0, pretrained=False)
     assert {c.height for c in (*low.model.deep, low.model.codec)} == {1.0}
-    assert low.expected == {}
+    assert [c.weight * c.height**2 for c in low.model.deep] == [c.weight * c.height**2 for c in recipe.model.deep]
+    assert low.model.codec.weight == 255.0**2
+    assert low.expected == recipe.expected
+    failed = cpn(data=coco, height=1.0, weight=1.0, pretrained=False)
+    assert failed.model.codec.weight == 1.0
+    assert failed.expected == {}
     assert cpn(data=coco, size=(384, 288), pretrained=False).batch == 12
 
 

@@ -148,16 +148,20 @@ class Megvii(StagedCodec):
         return torch.where((finite | (score == 0))[:, None], found, cells.to(maps)), score
 
 
-def cpn_codecs(size: Size, cells: Size, keypoints: int, *, height: float = HEIGHT) -> tuple[tuple[Megvii, ...], Megvii]:
+def cpn_codecs(
+    size: Size, cells: Size, keypoints: int, *, height: float = HEIGHT, weight: float = 1.0
+) -> tuple[tuple[Megvii, ...], Megvii]:
     """CPN's codecs: of GlobalNet's four answers, coarse to fine, and of RefineNet's.
 
     Labels of 15, 11, 9 and 7 cells for views up to 256 pixels, 23, 17, 13 and 9 above, as the release sets them. GlobalNet's
-    losses are halves of mean squares, RefineNet's is that of the eight hardest keypoints (section 3.2).
+    losses are halves of mean squares, RefineNet's is that of the eight hardest keypoints (section 3.2). All are multiplied by
+    `weight`.
     """
     kernels = (15, 11, 9, 7) if max(size) <= 256 else (23, 17, 13, 9)
-    deep = tuple(_coarse(size, cells, keypoints, kernel, height=height, weight=0.5) for kernel in kernels)
+    deep = tuple(_coarse(size, cells, keypoints, kernel, height=height, weight=0.5 * weight) for kernel in kernels)
     top = min(8, keypoints)
-    return deep, Megvii(size, cells, keypoints, height=height, ohkm=top, kernel=kernels[-1], reading="cpn", blur=21)
+    refined = Megvii(size, cells, keypoints, height=height, weight=weight, ohkm=top, kernel=kernels[-1], reading="cpn", blur=21)
+    return deep, refined
 
 
 def mspn_codecs(

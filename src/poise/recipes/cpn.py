@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from poise.codecs.megvii import cpn_codecs
+from poise.codecs.staged import HEIGHT
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.coco import STRIDE, on_coco
 from poise.skeletons import COCO17
@@ -29,7 +30,8 @@ def cpn(
     data: Path,
     depth: Literal[50, 101] = 50,
     size: tuple[int, int] = (256, 192),
-    height: float = 255.0,
+    height: float = HEIGHT,
+    weight: float | None = None,
     pretrained: bool = True,
 ) -> Recipe:
     """GlobalNet and RefineNet on COCO: 32 epochs of Adam, the rate halved every 6, every person four times in each.
@@ -48,12 +50,16 @@ def cpn(
         data: Folder of COCO 2017, as its archives unpack.
         depth: Of the ResNet.
         size: Height and width of the views; 256 256 for square ones.
-        height: Of the labels' bumps; 1.0 learns far slower at these rates, for its loss is 65025 times smaller.
+        height: Of the labels' bumps.
+        weight: Of the loss; by default the one that makes labels of any height pull at the weights as those of 255 do, for a
+            height A acts like a weight of A^2. With height 1 and weight 1, the practitioner's settings, Adam's decay, which is
+            part of the gradient here, is stronger than what the labels say.
         pretrained: Start the backbone from ImageNet weights, as the authors did.
     """
+    weight = (HEIGHT / height) ** 2 if weight is None else weight
     model = build(depth, size=size, pretrained=pretrained)
     cells = (size[0] // STRIDE, size[1] // STRIDE)
-    model.deep, model.codec = cpn_codecs(size, cells, len(COCO17), height=height)
+    model.deep, model.codec = cpn_codecs(size, cells, len(COCO17), height=height, weight=weight)
     batch = 12 if size[0] == 384 else 32
     return on_coco(
         "cpn",
@@ -64,6 +70,6 @@ def cpn(
         augmentation=VIEWS,
         optimizer=Optimizer("adam", rate=5e-4, decay=1e-5, spare=False),
         schedule=Schedule("steps", milestones=(6, 12, 18, 24, 30), factor=0.5),
-        score=SCORES.get((depth, size)) if height == 255.0 else None,
+        score=SCORES.get((depth, size)) if height**2 * weight == HEIGHT**2 else None,
         notes=f"{batch} people per GPU in the release, which scales no rate with their number",
     )
