@@ -69,9 +69,13 @@ class BottomUp(nn.Module):
 
     def compare(self, outputs: list[Float[Tensor, "b c hh ww"]], batch: SceneBatch) -> Float[Tensor, ""]:
         """The loss of the network's answers, in float32 even where the network computes in less."""
+        return torch.stack(self.losses(outputs, batch)).sum()
+
+    def losses(self, outputs: list[Float[Tensor, "b c hh ww"]], batch: SceneBatch) -> list[Float[Tensor, ""]]:
+        """The loss of each stack's answer by its codec."""
         with torch.autocast(batch.images.device.type, enabled=False):
             pairs = zip((*self.deep, self.codec), outputs, strict=True)
-            return torch.stack([codec.loss(output, batch.scenes) for codec, output in pairs]).sum()
+            return [codec.loss(output, batch.scenes) for codec, output in pairs]
 
     def read(self, output: Float[Tensor, "b c hh ww"]) -> list[People]:
         """The people in an answer, in pixels of the views; in float32 even where the network computes in less."""
