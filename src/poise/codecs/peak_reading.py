@@ -53,9 +53,7 @@ class PeakReading:
         if self.grouping not in GROUPINGS:
             raise unknown("grouping", self.grouping, GROUPINGS)
         if self.top_k < 1 or self.weigh < 1 or self.weigh % 2 == 0:
-            raise InputError(
-                f"people cannot be read so: top_k is 1 or more and weigh odd, found {self.top_k} and {self.weigh}"
-            )
+            raise InputError(f"people cannot be read so: top_k is 1 or more and weigh odd, found {self.top_k} and {self.weigh}")
         if not (self.sigma > 0 and self.dist_max >= 0):
             raise InputError(
                 f"people cannot be read so: sigma is above 0 and dist_max not below, found {self.sigma} and {self.dist_max}"
