@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.dims import Size
@@ -143,3 +143,12 @@ def boxes_around(xy: Float[Tensor, "n k 2"], known: torch.Tensor) -> Boxes:
     high = torch.where(known[..., None], xy, -torch.inf).amax(dim=1)
     boxes = torch.cat((low, high), dim=1)
     return torch.where(known.any(dim=1)[:, None], boxes, torch.zeros_like(boxes))
+
+
+def covered_by(boxes: Boxes, size: Size) -> Bool[Tensor, "H W"]:
+    """Which pixels of an image of `size` (h, w) boxes x0 y0 x1 y1 touch."""
+    covered = torch.zeros(size, dtype=torch.bool)
+    edges = torch.cat((boxes[:, :2].floor(), boxes[:, 2:].ceil() + 1), dim=1).clamp(min=0).long()
+    for x0, y0, x1, y1 in edges.tolist():
+        covered[y0:y1, x0:x1] = True
+    return covered

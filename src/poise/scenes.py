@@ -68,6 +68,7 @@ class SceneView:
         ignore: Where nothing is to be learnt: crowds, and people whose keypoints nobody labelled.
         warp: Sample pixels to view pixels, of the keypoints.
         key: Of the sample.
+        known: Keypoints that the sample's data set labels at all; None for all of them.
     """
 
     image: Float[Tensor, "3 H W"]
@@ -76,6 +77,12 @@ class SceneView:
     ignore: Bool[Tensor, "H W"]
     warp: Float[Tensor, "3 3"]
     key: Key
+    known: Bool[Tensor, " k"] | None = None
+
+    @property
+    def taught(self) -> Bool[Tensor, " k"]:
+        """Which keypoints can be learnt from this view."""
+        return self.ignore.new_ones(self.labels.xy.shape[1]) if self.known is None else self.known
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +96,8 @@ class Scenes:
         extent: Side of the square as large as each person's annotated box, pixels of the view.
         scene: In which view each person is, ascending.
         ignore: Where nothing is to be learnt; its shape is the number of views and their size.
+        known: Keypoints that the data set a view comes from labels at all: where it does not, nobody can say that a place
+            holds none, so nothing is to be learnt of them in this view (`taught`). None for all.
     """
 
     xy: Float[Tensor, "n k 2"]
@@ -97,6 +106,12 @@ class Scenes:
     extent: Float[Tensor, " n"]
     scene: Int64[Tensor, " n"]
     ignore: Bool[Tensor, "b h w"]
+    known: Bool[Tensor, "b k"] | None = None
+
+    @property
+    def taught(self) -> Bool[Tensor, "b k"]:
+        """Which keypoints can be learnt from each view: those that its data set labels."""
+        return self.ignore.new_ones(len(self), self.xy.shape[1]) if self.known is None else self.known
 
     @property
     def size(self) -> Size:
@@ -109,7 +124,9 @@ class Scenes:
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Scenes":
         """The same with every tensor changed: moved to a device, pinned."""
-        return Scenes(**{f.name: change(getattr(self, f.name)) for f in fields(self)})
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        changed: dict[str, Any] = {name: None if part is None else change(part) for name, part in parts.items()}
+        return Scenes(**changed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +150,7 @@ class SceneBatch:
             extent=torch.cat([v.extent for v in views]),
             scene=torch.repeat_interleave(torch.arange(len(views)), torch.tensor([len(v.labels) for v in views])),
             ignore=torch.stack([v.ignore for v in views]),
+            known=torch.stack([v.taught for v in views]),
         )
         images, warps = torch.stack([v.image for v in views]), torch.stack([v.warp for v in views])
         return cls(images, scenes, warps, tuple(v.key for v in views))

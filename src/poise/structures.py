@@ -68,6 +68,11 @@ class Labels:
         """How many people."""
         return len(self.xy)
 
+    @property
+    def silent(self) -> Bool[Tensor, " n"]:
+        """Which rows say that somebody is there, but not where the keypoints are: crowds, and people with none labelled."""
+        return self.crowd | (self.visible == 0).all(dim=1)
+
     def select(self, rows: Tensor | slice) -> "Labels":
         """The people of `rows` (indices or a bool mask)."""
         return Labels(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
@@ -75,11 +80,21 @@ class Labels:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A whole image and its labels. `image` is RGB; its memory is rows of pixels, so a (H, W, 3) view costs nothing."""
+    """A whole image and its labels.
+
+    Attributes:
+        image: RGB; its memory is rows of pixels, so a (H, W, 3) view costs nothing.
+        labels: Of everybody in it.
+        key: Which image.
+        ignore: Where the labels say nothing about who is there (`Dataset.whole`); None where nobody asked.
+        known: Keypoints that its data set labels at all; None for all.
+    """
 
     image: UInt8[Tensor, "3 H W"]
     labels: Labels
     key: Key
+    ignore: Bool[Tensor, "H W"] | None = None
+    known: Bool[Tensor, " k"] | None = None
 
     @property
     def size(self) -> Size:

@@ -144,7 +144,7 @@ class Cutter:
         return pixels if options.paint is None else options.paint.draw(self.size, own).painted(pixels)
 
     def _view(self, sample: Sample, labels: Labels, warp: Warp, image: Float[Tensor, "3 h w"], *, person: int) -> View:
-        moved = replace(labels, xy=apply(warp, labels.xy), boxes=_box_through(warp, labels.boxes))
+        moved = replace(labels, xy=apply(warp, labels.xy), boxes=boxes_through(warp, labels.boxes))
         return View(image=image, labels=moved, warp=warp, key=sample.key, person=person)
 
 
@@ -158,7 +158,8 @@ def _bent(draw: Draw, size: Size) -> Warp:
     return translation(x, y) @ shearing(*draw.shear) @ scaling(*draw.stretch) @ translation(-x, -y)
 
 
-def _box_through(warp: Warp, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
+def boxes_through(warp: Warp, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
+    """The upright boxes around where a warp brings the corners of boxes x0 y0 x1 y1."""
     corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
     moved = apply(warp, corners)
     return torch.cat((moved.amin(dim=1), moved.amax(dim=1)), dim=1)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from poise.dims import Size
 from poise.errors import InputError, unknown
-from poise.structures import Preprocess
+from poise.structures import Colours
 
 _TRIES = 100  # as random erasing's paper: a rectangle that does not fit is drawn again
 
@@ -35,11 +35,11 @@ class Holes:
     mask: Bool[Tensor, "h w"]
     noise: Float[Tensor, "3 h w"] | None = None
 
-    def punched(self, view: Float[Tensor, "3 h w"], preprocess: Preprocess) -> Float[Tensor, "3 h w"]:
-        """The normalised view with its holes; `preprocess` is the one it was normalised with."""
+    def punched(self, view: Float[Tensor, "3 h w"], colours: Colours) -> Float[Tensor, "3 h w"]:
+        """The normalised view with its holes; `colours` are those it was normalised with."""
         if self.noise is None:
             return view.masked_fill(self.mask, 0.0)
-        mean, std = (view.new_tensor(values)[:, None, None] for values in (preprocess.mean, preprocess.std))
+        mean, std = (view.new_tensor(values)[:, None, None] for values in (colours.mean, colours.std))
         return torch.where(self.mask, (self.noise.to(view) - mean) / std, view)
 
 

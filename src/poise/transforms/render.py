@@ -12,11 +12,24 @@ from poise.structures import Colours, Preprocess
 
 
 def resample(
-    image: UInt8[Tensor, "3 H W"], warp: Warp, size: Size, *, fill: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    image: UInt8[Tensor, "3 H W"],
+    warp: Warp,
+    size: Size,
+    *,
+    fill: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    interpolation: int = cv2.INTER_LINEAR,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The view of `size` that `warp` (image pixels to view pixels) cuts out; bilinear, the colour `fill` (0..255) outside."""
+    """The view of `size` that `warp` (image pixels to view pixels) cuts out; bilinear, the colour `fill` (0..255) outside.
+
+    Args:
+        image: RGB.
+        warp: Image pixels to view pixels.
+        size: Of the view (h, w).
+        fill: Colour outside the image.
+        interpolation: One of OpenCV's others, for releases that ask for it.
+    """
     pixels = image.permute(1, 2, 0).numpy()
-    return cv2.warpAffine(pixels, warp[:2].numpy(), (size[1], size[0]), flags=cv2.INTER_LINEAR, borderValue=fill)
+    return cv2.warpAffine(pixels, warp[:2].numpy(), (size[1], size[0]), flags=interpolation, borderValue=fill)
 
 
 def normalise(pixels: UInt8[np.ndarray, "h w 3"], colours: Colours) -> Float[Tensor, "3 h w"]:

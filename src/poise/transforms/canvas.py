@@ -1,0 +1,91 @@
+"""Whole images brought to the size a network wants them in, for models that find people by themselves.
+
+Ours scales pixels and keypoints by one warp: corner pixels lie on corner pixels, with one factor for both axes. OffsetGuided's
+release cuts the other side down to whole pixels and resizes: keypoints go from corner pixel to corner pixel with a factor for
+each axis, and the resize, which lays the corners of images on each other, moves pixels by up to half a pixel beside that.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from poise.dims import Size
+from poise.geometry import Grid, Warp, scaling, translation
+from poise.scenes import Canvas
+from poise.transforms.render import normalise, resample
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """How a whole image lies in its view.
+
+    Attributes:
+        warp: Image pixels to view pixels, of the keypoints.
+        inner: The part of the view that the image takes (h, w).
+        corner: Where that part begins (x, y).
+        size: Of the view (h, w).
+    """
+
+    warp: Warp
+    inner: Size
+    corner: tuple[int, int]
+    size: Size
+
+    def drawn(self, image: UInt8[Tensor, "3 H W"], canvas: Canvas) -> UInt8[np.ndarray, "h w 3"]:
+        """The view: the image in its place, and the canvas' colour around it."""
+        if canvas.rule == "unbiased":
+            return resample(image, self.warp, self.size, fill=canvas.fill)
+        (x, y), (h, w) = self.corner, self.inner
+        view = np.empty((*self.size, 3), np.uint8)
+        view[:] = canvas.fill
+        view[y : y + h, x : x + w] = cv2.resize(image.permute(1, 2, 0).numpy(), (w, h), interpolation=cv2.INTER_CUBIC)
+        return view
+
+
+def canvas_warp(canvas: Canvas, size: Size, factor: float = 1.0) -> Layout:
+    """How an image of `size` (h, w) lies in its view when the long side, or the height, gets `canvas.side * factor` pixels."""
+    reference = max(size) if canvas.fit == "long" else size[0]
+    side = max(1, round(canvas.side * factor))
+    inner, scales = _scaled(canvas, size, side=side, reference=reference)
+    view = tuple(-(-n // canvas.multiple) * canvas.multiple for n in inner)
+    return _laid(canvas, inner, scales, view=(view[0], view[1]))
+
+
+def fitted_warp(canvas: Canvas, size: Size, view: Size) -> Layout:
+    """How an image of `size` (h, w) lies in a view of the size `view` that just holds it."""
+    side = max(1, int(min(view[0] / size[0], view[1] / size[1]) * max(size)))
+    inner, scales = _scaled(canvas, size, side=side, reference=max(size))
+    return _laid(canvas, inner, scales, view=view)
+
+
+def place(image: UInt8[Tensor, "3 H W"], canvas: Canvas, factor: float = 1.0) -> tuple[Float[Tensor, "3 h w"], Warp]:
+    """The normalised view of a whole image, and the warp that predictions go home through (image pixels to view pixels).
+
+    Args:
+        image: RGB.
+        canvas: Of the model.
+        factor: On `canvas.side`, one of `canvas.scales` (multi-scale test).
+    """
+    layout = canvas_warp(canvas, (image.shape[1], image.shape[2]), factor)
+    return normalise(layout.drawn(image, canvas), canvas), layout.warp
+
+
+def _scaled(canvas: Canvas, size: Size, *, side: int, reference: int) -> tuple[Size, tuple[float, float]]:
+    """How large an image gets whose side of `reference` pixels gets `side`, and the factors on x and y of its keypoints."""
+    if canvas.rule == "offsetguided":
+        inner = max(1, int(side * size[0] / reference)), max(1, int(side * size[1] / reference))
+        return inner, Grid.cornered(inner, size).scale
+    factor = Grid.cornered((side, side), (reference, reference)).scale[0]
+    return (round((size[0] - 1) * factor) + 1, round((size[1] - 1) * factor) + 1), (factor, factor)
+
+
+def _laid(canvas: Canvas, inner: Size, scales: tuple[float, float], *, view: Size) -> Layout:
+    """The image in the left upper corner of its view, or in the middle as far as whole pixels go."""
+    middle = canvas.place == "middle"
+    x, y = (max(0, view[1] - inner[1]) // 2, max(0, view[0] - inner[0]) // 2) if middle else (0, 0)
+    return Layout(translation(float(x), float(y)) @ scaling(*scales), inner, (x, y), view)
