@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from poise.nn.count import Count, count
-from poise.zoo.find import build, names
+from poise.zoo.find import build, names, wish_of
 
 STORED = Path(__file__).with_suffix(".json")
 
@@ -29,7 +29,7 @@ def measure(name: str) -> Count:
     """Build the model without weights and count."""
     with torch.device("meta"):
         model = build(name)
-    return count(model.network, model.codec.size)
+    return count(model.network, wish_of(name).size)
 
 
 def store() -> None:

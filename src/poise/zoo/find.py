@@ -3,10 +3,11 @@
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
 from poise.errors import UnknownName, unknown
-from poise.models.topdown import TopDown
+from poise.models.kinds import Model
 from poise.skeletons import Skeleton
 from poise.zoo.release import Family, Release, Wish
 
@@ -43,7 +44,7 @@ def family_of(name: str) -> Family:
     raise UnknownName(f"{hint} Names look like: {forms}")
 
 
-def build(name: str, *, skeleton: Skeleton | None = None, pretrained: bool = False, codec: str | None = None) -> TopDown:
+def build(name: str, *, skeleton: Skeleton | None = None, pretrained: bool = False, codec: str | None = None) -> Model:
     """The model of a name, with the initial weights of its paper.
 
     Args:
@@ -51,11 +52,20 @@ def build(name: str, *, skeleton: Skeleton | None = None, pretrained: bool = Fal
         skeleton: Other keypoints than those of the name.
         pretrained: Start the backbone from ImageNet weights, which are downloaded where torch or timm does not have them.
         codec: Another codec than the paper's, by the name of its class (`UDPOffset`); views are then cut as it expects.
+            Networks that find people by themselves have codecs of their own, and the others none of those.
 
     Raises:
         UnknownName: No family has such a name, or there is no such codec.
         InputError: A size, depth or width the network cannot take.
         ReadError: The ImageNet weights cannot be had.
     """
-    family = family_of(name)
-    return family.build(Wish(name, family.match(name) or {}, skeleton, pretrained, codec))
+    return family_of(name).build(replace(wish_of(name), skeleton=skeleton, pretrained=pretrained, codec=codec))
+
+
+def wish_of(name: str) -> Wish:
+    """A name taken apart.
+
+    Raises:
+        UnknownName: No family has such a name.
+    """
+    return Wish(name, family_of(name).match(name) or {})

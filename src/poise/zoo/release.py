@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from poise.dims import Size
-from poise.models.topdown import TopDown
+from poise.models.kinds import Model
 from poise.nn.base import Network
 from poise.skeletons import COCO17, MPII16, Skeleton
 
@@ -89,7 +89,7 @@ class Family:
     paper: str
     form: str
     pattern: str
-    build: Callable[[Wish], TopDown]
+    build: Callable[[Wish], Model]
     networks: Mapping[str, Callable[..., Network]]
     releases: tuple[Release, ...] = ()
     keys: tuple[tuple[str, str], ...] = ()

@@ -1,4 +1,4 @@
-"""Hourglass-104 (CornerNet, arXiv 1808.01244, section 3.4; CenterNet, arXiv 1904.07850): residual hourglasses one after another.
+"""Hourglass-104 (CornerNet, arXiv 1808.01244, section 3.4; CenterNet, arXiv 1904.07850): residual hourglasses in a row.
 
 Strided residual blocks take the place of pooling, and the second hourglass sees the first one's features, not its maps. The
 weights are named as CornerNet's, CenterNet's and OffsetGuided's checkpoints name them.

@@ -1,0 +1,298 @@
+"""OffsetGuided (Li, Xiang, Chen, Wang; arXiv 2107.03098): keypoints of everybody at once, and guides from one to the next.
+
+The release's networks (hourglass-104, and HRNet of its branch "develop") with heads of 1x1 or 3x3 convolutions, and small ones
+of our own that learn on a plain CPU.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import cast
+
+import torch
+
+from poise.codecs.offset_guided import Costs, LabelMaps, OffsetGuided
+from poise.codecs.peak_reading import PRACTITIONER, RELEASE, PeakReading
+from poise.errors import InputError, unknown
+from poise.models.bottomup import BottomUp
+from poise.models.card import Card
+from poise.nn.backbones.hourglass104 import Hourglass104
+from poise.nn.backbones.hrnet import HRNet
+from poise.nn.backbones.plain import PlainNet, Stages
+from poise.nn.base import Network, check_size
+from poise.nn.heads.scene_heads import PyramidSceneHeads, SceneHeads
+from poise.scenes import Canvas
+from poise.skeletons import COCO17, Skeleton
+from poise.skeletons.limbs import Limbs, limbs
+from poise.structures import Architecture
+from poise.zoo.imagenet import from_scratch, start_hrnet
+from poise.zoo.release import Family, Release, Wish
+
+PAGE = "https://github.com/hellojialee/OffsetGuided"
+FOLDER = "https://drive.google.com/drive/folders/1jG87NBm_wXKgKJh-VLkVkJTIV7vyiz1P"
+FILE = "PoseNet_77_epoch.pth"
+LICENCE = (
+    "none named by the release; its hourglass is CornerNet's (BSD 3-clause); the weights come from COCO images, whose own terms "
+    "hold"
+)
+
+Parts = Mapping[str, int]
+"""Channels of each kind of map, by its name."""
+
+WIDTHS: dict[str, Stages] = {"t": (24, 48, 96, 160), "s": (32, 64, 128, 192)}
+"""Of our own networks: channels of the four stages."""
+
+BLOCKS: Stages = (1, 2, 2, 3)
+"""The last stage is deep, so that what a cell sees is about as large as a person who fills a view of 512 pixels."""
+
+RISE = {"t": 48, "s": 64}
+"""Channels on the way up."""
+
+STACKS = {"hg52": 1, "hg104": 2}
+"""Hourglasses of the release, by the number of their layers."""
+
+HRNET_WIDTHS = (18, 32, 40, 48)
+
+PAGE_COSTS = Costs(offset="instance_l1", root=True, weights=(1.0, 0.0, 0.0, 10000.0, 10.0))
+"""Of the command on the release's page, whose network has scales."""
+
+WORDS: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(("plain", "hmp", "hmps", "heat", "omps", "off", "offset", "offsets"), frozenset()),
+    **dict.fromkeys(("bg", "bghmp", "background"), frozenset({"background"})),
+    **dict.fromkeys(("jitter", "jo"), frozenset({"jitter"})),
+    **dict.fromkeys(("spread", "spreads"), frozenset({"spread"})),
+    **dict.fromkeys(("scale", "scales"), frozenset({"scale"})),
+    "all": frozenset({"background", "jitter", "spread", "scale"}),
+}
+"""Words in names, and the maps they ask for beside heatmaps and offsets, which are always there."""
+
+KERNELS = {"heads1x1": 1, "1x1": 1, "k1": 1, "heads3x3": 3, "3x3": 3, "k3": 3}
+"""Words in names for the kernel of the heads."""
+
+UNITS = {"jitter": 4.0, "offset": 16.0, "scale": 8.0}
+"""Pixels that an answer of 1 means in our own networks."""
+
+RELEASE_CANVAS = Canvas(side=640, multiple=128, place="corner", rule="offsetguided")
+"""The release's: long side 640, filled up at the right and below."""
+
+
+def hourglass(parts: Parts, stacks: int = 2, kernel: int = 1) -> Network:
+    """The release's network alone, with random weights.
+
+    Args:
+        parts: Channels of each kind of map, by its name.
+        stacks: Hourglasses; 2 are hourglass-104.
+        kernel: Of the heads, 1 or 3.
+    """
+    backbone = Hourglass104(stacks)
+    return Network(backbone, SceneHeads(backbone.channels[0], parts, stacks=stacks, kernel=kernel))
+
+
+def hrnet(parts: Parts, width: int = 48, kernel: int = 1) -> Network:
+    """The network of the release's branch "develop" alone, with random weights.
+
+    Args:
+        parts: Channels of each kind of map, by its name.
+        width: Of the finest branch.
+        kernel: Of the heads, 1 or 3.
+    """
+    backbone = HRNet(width)
+    return Network(backbone, SceneHeads(backbone.channels[0], parts, kernel=kernel))
+
+
+def small(parts: Parts, width: str, kernel: int = 1) -> Network:
+    """Our own network alone, with random weights.
+
+    Args:
+        parts: Channels of each kind of map, by its name.
+        width: "t" or "s".
+        kernel: Of the heads, 1 or 3.
+
+    Raises:
+        UnknownName: Another width.
+    """
+    if width not in WIDTHS:
+        raise unknown("width of poise's own network", width, WIDTHS)
+    backbone = PlainNet(WIDTHS[width], BLOCKS)
+    units = {name: unit for name, unit in UNITS.items() if name in parts}
+    return Network(backbone, PyramidSceneHeads(backbone.channels, RISE[width], parts, kernel=kernel, units=units))
+
+
+def parts_of(codec: OffsetGuided) -> dict[str, int]:
+    """The heads a codec reads: channels of each kind of map, by its name, in the order of an answer."""
+    maps = codec.maps
+    there = {"heat": True, "background": maps.background, "jitter": maps.jitter, "offset": True}
+    names = [name for name, wanted in (there | {"spread": maps.spread, "scale": maps.scale}).items() if wanted]
+    return dict(zip(names, codec.parts, strict=True))
+
+
+def bottom_up(
+    backbone: str = "hg104",
+    *,
+    skeleton: Skeleton = COCO17,
+    codec: OffsetGuided | None = None,
+    kernel: int = 1,
+    canvas: Canvas | None = None,
+    pretrained: bool = False,
+    name: str | None = None,
+) -> BottomUp:
+    """A model that finds people by itself, with random weights, or with ImageNet's in HRNet.
+
+    Args:
+        backbone: "hg104" (187.7 million parameters), "hg52" (one hourglass), "hrnet18", "hrnet32", "hrnet48" and other widths;
+            or our own "t" (1.8 million) and "s" (2.7 million), which learn on a plain CPU.
+        skeleton: The keypoints.
+        codec: For these keypoints; by default maps and offsets, along the skeleton's usual limbs.
+        kernel: Of the heads, 1 or 3.
+        canvas: How images are brought to views; the release's by default, for our own networks 320 pixels without bias.
+        pretrained: Start an HRNet from timm's ImageNet weights.
+        name: Of the model.
+
+    Raises:
+        InputError: A codec of other keypoints, no such kernel, or ImageNet weights for another network than HRNet.
+        UnknownName: There is no such backbone.
+        MissingExtra, ReadError: The ImageNet weights cannot be had.
+    """
+    ours = backbone in WIDTHS
+    codec = codec or guided(skeleton, reading=PRACTITIONER if ours else RELEASE)
+    made = _architecture(backbone, parts_of(codec), kernel)
+    network = FAMILY.networks[made.builder.partition(":")[2]](**made.arguments)
+    if pretrained:
+        from_scratch("hrnet" not in backbone, "hourglasses and poise's own networks")
+        start_hrnet(cast(HRNet, network.backbone), int(made.arguments["width"]))
+    trunk = cast(PlainNet | HRNet | Hourglass104, network.backbone)
+    canvas = canvas or (Canvas(side=320, multiple=trunk.multiple) if ours else RELEASE_CANVAS)
+    if canvas.multiple % trunk.multiple:
+        raise InputError(
+            f"{backbone} takes views whose height and width are multiples of {trunk.multiple}, and the canvas makes multiples "
+            f"of {canvas.multiple}; set its multiple to {trunk.multiple}"
+        )
+    stacks = int(made.arguments.get("stacks", 1))
+    codec = replace(codec, cost=replace(codec.cost, weight=codec.cost.weight / stacks))
+    canvas = canvas if skeleton.mirror else replace(canvas, flip_test=False)
+    own = f"poise_scene_{backbone}" if ours else f"offsetguided_{backbone}"
+    card = Card(name or own, made, licence="of whoever trains it")
+    return BottomUp(network, codec, canvas, skeleton, card, deep=(codec,) * (stacks - 1))
+
+
+def guided(
+    skeleton: Skeleton, *, which: str | None = None, maps: LabelMaps | None = None, reading: PeakReading = RELEASE
+) -> OffsetGuided:
+    """The codec of these keypoints; its costs are the release's defaults, with scales those of its page's command.
+
+    Args:
+        skeleton: The keypoints.
+        which: Set of limbs (`skeletons.limbs`); the usual one by default.
+        maps: Which maps there are; heatmaps and offsets by default.
+        reading: How people are read.
+
+    Raises:
+        UnknownName: There is no such set of limbs.
+    """
+    maps = maps or LabelMaps()
+    cost = PAGE_COSTS if maps.scale else Costs()
+    return OffsetGuided(
+        keypoints=len(skeleton),
+        limbs=_limbs(skeleton, which),
+        maps=maps,
+        cost=replace(cost, offset="laplace", root=False) if maps.spread else cost,
+        reading=reading,
+        sigmas=skeleton.sigmas,
+    )
+
+
+def _limbs(skeleton: Skeleton, which: str | None) -> Limbs:
+    """Limbs by rule are reckoned with values, also where a network is made without any."""
+    with torch.device("cpu"):
+        return limbs(skeleton, which)
+
+
+def _architecture(backbone: str, parts: Parts, kernel: int) -> Architecture:
+    """What builds a network by the name of its backbone."""
+    heads = {"parts": dict(parts), "kernel": kernel}
+    if backbone in WIDTHS:
+        return Architecture("offset_guided:small", heads | {"width": backbone})
+    if backbone in STACKS:
+        return Architecture("offset_guided:hourglass", heads | {"stacks": STACKS[backbone]})
+    width = backbone.removeprefix("hrnet").removeprefix("_").removeprefix("w")
+    if not backbone.startswith("hrnet") or not width.isdigit():
+        raise unknown("backbone of OffsetGuided", backbone, (*WIDTHS, *STACKS, *(f"hrnet{w}" for w in HRNET_WIDTHS)))
+    return Architecture("offset_guided:hrnet", heads | {"width": int(width)})
+
+
+def build(wish: Wish) -> BottomUp:
+    """The model of a name such as `offsetguided_hg104_scale_512x512` or `poise_scene_t_coco_320x320`."""
+    if wish.codec not in (None, OffsetGuided.__name__):
+        raise InputError(
+            f"{wish.name!r} finds people by itself and is read by the codec {OffsetGuided.__name__}; {wish.codec!r} is not for "
+            "it. Its maps and limbs stand in its name"
+        )
+    ours = wish.parts["ours"]
+    backbone = ours or wish.parts["net"]
+    maps, which, kernel = _read_words(wish.parts["words"].split("_"), wish.name)
+    codec = guided(wish.keypoints, which=which, maps=maps, reading=PRACTITIONER if ours else RELEASE)
+    model = bottom_up(
+        backbone,
+        skeleton=wish.keypoints,
+        codec=codec,
+        kernel=kernel,
+        canvas=Canvas(side=max(wish.size), multiple=PlainNet.multiple) if ours else None,
+        pretrained=wish.pretrained,
+        name=wish.name,
+    )
+    trunk = cast(PlainNet | HRNet | Hourglass104, model.network.backbone)
+    check_size(wish.size, trunk.multiple, f"{'poise_scene_' if ours else 'offsetguided_'}{backbone}")
+    return model
+
+
+def _read_words(words: Iterable[str], name: str) -> tuple[LabelMaps, str | None, int]:
+    """Maps, limbs and kernel that the words of a name ask for.
+
+    Raises:
+        UnknownName: A word that means nothing here.
+    """
+    asked: set[str] = set()
+    which, kernel = None, 1
+    for word in filter(None, words):
+        kind, number = word.rstrip("0123456789"), word[len(word.rstrip("0123456789")) :]
+        if word in WORDS:
+            asked |= WORDS[word]
+        elif word in KERNELS:
+            kernel = KERNELS[word]
+        elif kind in ("omp", "limbs"):
+            which = number or None
+        elif kind not in ("hmp", "hmps") or not number:
+            raise unknown(f"word of {name!r} called", word, (*WORDS, *KERNELS, "omp16", "omp31", "omp44"))
+    return LabelMaps(**dict.fromkeys(sorted(asked), True)), which, kernel
+
+
+def _release(stem: str, **scores: float) -> Release:
+    names = {"AP": "coco-val2017/AP"}
+    found = {names[key]: value for key, value in scores.items()}
+    return Release(f"offsetguided_{stem}", file=FILE if scores else "", page=PAGE, folder=FOLDER, licence=LICENCE, scores=found)
+
+
+_HEADS = (
+    ("0.hp_convs.", "heat."), ("0.bghp_convs.", "background."), ("0.jitter_convs.", "jitter."), ("1.reg_convs.", "offset."),
+    ("1.spread_convs.", "spread."), ("1.scale_convs.", "scale."),
+)  # fmt: skip
+
+FAMILY = Family(
+    paper="OffsetGuided (arXiv 2107.03098), and poise's own networks for it",
+    form=(
+        "offsetguided_{hg104,hg52,hrnet18,hrnet32,hrnet40,hrnet48}[_heads3x3][_hmp][_omp{16,19,31,44}][_bg][_jitter][_spread]"
+        "[_scale][_all]_HEIGHTxWIDTH, poise_scene_{t,s}[_the same words]_{coco,mpii}_HEIGHTxWIDTH"
+    ),
+    pattern=(
+        r"(?:poise_scene_(?P<ours>[a-z]+)|offsetguided_(?P<net>hg\d+|hrnet_?w?\d+))(?P<words>(?:_[a-z0-9]+)*?)"
+        r"(?:_(?P<data>coco|mpii))?_(?P<size>\d+x\d+)"
+    ),
+    build=build,
+    networks={"hourglass": hourglass, "hrnet": hrnet, "small": small},
+    # AP on COCO val2017 of the release's page: long side 640, flip test.
+    releases=(
+        _release("hg104_scale_512x512", AP=0.661),
+        *(_release(f"{stem}_512x512") for stem in ("hg104_hmp_omp", "hg104_all", "hg104_heads3x3_scale", "hrnet48_hmp_omp")),
+        *(Release(f"poise_scene_{width}_coco_320x320", licence="Apache-2.0 (code)") for width in WIDTHS),
+    ),
+    keys=(("basenet.", "backbone."), *((f"headnets.{old}", f"head.maps.{new}") for old, new in _HEADS)),
+)
