@@ -1,0 +1,198 @@
+"""What OffsetGuided learns of labelled people: bumps, and vectors in the cells around keypoints (arXiv 2107.11098, section 3).
+
+Cell i stands for the pixel 4 i + 1.5. What is said of a keypoint is said in a window of D cells a side around it: of the cells
+from round(x / 4 - D / 2) up to, not including, round(x / 4 + D / 2), halves to the even number as the release rounds, so that a
+window of 7 may have 6 or 8. Vectors are in pixels. Where windows of one map overlap the shorter vector counts.
+
+Vectors stay a list of cells: a loss compares what a network says there, and nobody fills maps with what is not labelled.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from poise.dims import Size
+from poise.scenes import Scenes
+
+STRIDE = 4
+"""Pixels from cell to cell."""
+
+CENTRE = 1.5
+"""The pixel that cell 0 stands for."""
+
+LEAST_USED = 0.7
+"""Share of a cell's pixels, weighed as cubic resizing weighs them, that must be for learning (the release's)."""
+
+_CUBIC = (-3 / 32, 19 / 32, 19 / 32, -3 / 32)
+"""Weights of the pixels of a cell where an image is made 4 times smaller by cubic convolution (a = -0.75, OpenCV's)."""
+
+_FAR = 1e6
+"""Pixels; what is farther off than that is as good as there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """Vectors that cells are to say: for n people and m keypoints or limbs of each, in the c cells of a window.
+
+    Attributes:
+        scene: The view of each person.
+        cell: Which cell of the view, counted row after row.
+        vector: From the cell to what it points at, pixels; 0 where `counts` is not.
+        counts: Whether the cell lies in the view, both ends are labelled and no shorter vector is there.
+    """
+
+    scene: Int64[Tensor, " n"]
+    cell: Int64[Tensor, "n m c"]
+    vector: Float[Tensor, "n m c 2"]
+    counts: Bool[Tensor, "n m c"]
+
+    def read(self, maps: Float[Tensor, "b q h w"], channels: Int64[Tensor, " m"]) -> Float[Tensor, "n m c 2"]:
+        """What maps say in these cells, x in each keypoint's or limb's channel and y in the next one."""
+        return torch.stack((self.read_numbers(maps, channels), self.read_numbers(maps, channels + 1)), dim=-1)
+
+    def read_numbers(self, maps: Float[Tensor, "b q h w"], channels: Int64[Tensor, " m"]) -> Float[Tensor, "n m c"]:
+        """What one channel of each keypoint or limb says in these cells."""
+        return maps.flatten().index_select(0, self._places(maps, channels).flatten()).view(self.cell.shape)
+
+    def inside(self, area: Bool[Tensor, "b 1 h w"]) -> Bool[Tensor, "n m c"]:
+        """Which of the cells lie in an area of their view."""
+        return area.flatten()[self.scene[:, None, None] * area[0].numel() + self.cell]
+
+    def write(self, maps: Float[Tensor, "b q h w"], channels: Int64[Tensor, " m"]) -> None:
+        """Fill contiguous maps with the vectors that count, x in each keypoint's or limb's channel and y in the next one."""
+        for axis, values in enumerate(self.vector.unbind(dim=-1)):
+            self.write_numbers(maps, channels + axis, values, self.counts)
+
+    def write_numbers(
+        self,
+        maps: Float[Tensor, "b q h w"],
+        channels: Int64[Tensor, " m"],
+        values: Float[Tensor, "n m c"],
+        where: Bool[Tensor, "n m c"],
+    ) -> None:
+        """Fill one channel of each keypoint or limb of contiguous maps."""
+        maps.view(-1)[self._places(maps, channels)[where]] = values[where]
+
+    def _places(self, maps: Tensor, channels: Tensor) -> Tensor:
+        _, count, height, width = maps.shape
+        return (self.scene[:, None] * count + channels)[..., None] * (height * width) + self.cell
+
+
+def diameter(sigma: float, clip: float) -> int:
+    """Cells a side of the window of a bump of width `sigma` (pixels) that ends where it is `clip` high.
+
+    >>> diameter(7.0, 0.01)
+    12
+    """
+    return 2 * math.ceil(math.sqrt(-2 * sigma**2 * math.log(clip)) / STRIDE)
+
+
+def used(ignore: Bool[Tensor, "b h w"]) -> Bool[Tensor, "b 1 hh ww"]:
+    """The cells where a network is to learn, from the pixels where it is not."""
+    taps = torch.tensor(_CUBIC, device=ignore.device)
+    pixels = (~ignore).to(taps).unflatten(2, (-1, STRIDE)).unflatten(1, (-1, STRIDE))
+    share = ((pixels @ taps).transpose(2, 3) @ taps)[:, None]
+    return share > LEAST_USED
+
+
+def draw_bumps(maps: Float[Tensor, "b q h w"], scenes: Scenes, *, sigma: float, clip: float) -> None:
+    """Put a bump of height 1 on every labelled keypoint, where that is more than what is there.
+
+    Args:
+        maps: Contiguous; the keypoints' are the first ones.
+        scenes: The people.
+        sigma: Width, pixels.
+        clip: What is lower is left out.
+    """
+    _, count, height, width = maps.shape
+    xy, seen = _keypoints(scenes)
+    index, inside, pixels = _windows(xy, diameter(sigma, clip), (height, width))
+    sides = torch.exp((xy[:, :, None] - pixels).square() / (-2 * sigma**2)) * inside
+    value = sides[..., :, None, 1] * (sides[..., None, :, 0] * seen[..., None, None])
+    value = value.masked_fill(value < clip, 0.0).flatten(2)
+    channel = scenes.scene[:, None] * count + torch.arange(xy.shape[1], device=xy.device)
+    place = channel[..., None] * (height * width) + _cell(index, (height, width))
+    maps.view(-1).scatter_reduce_(0, place.flatten(), value.flatten(), "amax")
+
+
+def guides(scenes: Scenes, starts: Int64[Tensor, " l"], ends: Int64[Tensor, " l"], *, fill: int, cells: Size) -> Vectors:
+    """From the cells around limbs' first keypoints to their second ones, where both are labelled; each limb has its own map."""
+    xy, seen = _keypoints(scenes)
+    index, inside, pixels = _windows(xy, fill, cells)
+    ahead = xy[:, ends, None] - pixels[:, starts]
+    inside = inside[:, starts] & (seen[:, starts] & seen[:, ends])[..., None, None]
+    limbs = torch.arange(len(starts), device=xy.device)
+    maps = scenes.scene[:, None] * len(starts) + limbs
+    return _shortest(scenes, maps, len(starts), (index[:, starts], inside, ahead), cells)
+
+
+def jitters(scenes: Scenes, *, fill: int, cells: Size) -> Vectors:
+    """From the cells around each keypoint to the keypoint itself; all keypoints share one map."""
+    xy, seen = _keypoints(scenes)
+    index, inside, pixels = _windows(xy, fill, cells)
+    maps = scenes.scene[:, None].expand(seen.shape)
+    return _shortest(scenes, maps, 1, (index, inside & seen[..., None, None], xy[:, :, None] - pixels), cells)
+
+
+def latest(vectors: Vectors, starts: Int64[Tensor, " l"], *, keypoints: int, views: int, cells: Size) -> Bool[Tensor, "n l c"]:
+    """Where limbs that start at one keypoint have vectors in one cell, those of the last limb: the release keeps its scale."""
+    rank = torch.arange(len(starts), device=starts.device)[:, None].expand(vectors.cell.shape)
+    rank = rank.masked_fill(~vectors.counts, -1)
+    place = (vectors.scene[:, None] * keypoints + starts)[..., None] * (cells[0] * cells[1]) + vectors.cell
+    best = rank.new_full((views * keypoints * cells[0] * cells[1],), -1)
+    best.scatter_reduce_(0, place.flatten(), rank.flatten(), "amax")
+    return vectors.counts & (best[place] == rank)
+
+
+Windows = tuple[Int64[Tensor, "n m d 2"], Bool[Tensor, "n m d 2"], Float[Tensor, "n m d 2"]]
+"""Of both axes of each window (x, y): the cells, which of them are in the window and in the view, and their centres, pixels."""
+
+
+def _keypoints(scenes: Scenes) -> tuple[Float[Tensor, "n k 2"], Bool[Tensor, "n k"]]:
+    """Where keypoints are, numbers everywhere, and which there is something to learn of."""
+    seen = (scenes.visible > 0) & scenes.xy.isfinite().all(dim=-1)
+    return scenes.xy.masked_fill(~seen[..., None], 0.0).clamp(-_FAR, _FAR), seen
+
+
+def _windows(xy: Float[Tensor, "n m 2"], side: int, cells: Size) -> Windows:
+    """Windows of `side` cells around points."""
+    start, end = torch.round(xy / STRIDE - side / 2), torch.round(xy / STRIDE + side / 2)
+    index = start[:, :, None] + torch.arange(side + 1, device=xy.device)[:, None]
+    limit = torch.tensor(cells[::-1], device=xy.device)
+    inside = (index >= 0) & (index < torch.minimum(end, limit)[:, :, None])
+    return index.long().clamp_(min=0).minimum(limit - 1), inside, STRIDE * index + CENTRE
+
+
+def _cell(index: Int64[Tensor, "n m d 2"], cells: Size) -> Int64[Tensor, "n m c"]:
+    """The cells of windows, counted row after row of the view."""
+    return (index[..., 1, None] * cells[1] + index[..., None, :, 0]).flatten(2)
+
+
+def _shortest(scenes: Scenes, maps: Int64[Tensor, "n m"], each: int, windows: Windows, cells: Size) -> Vectors:
+    """The vectors of windows; in each cell of a map the shortest counts, of several the first person's.
+
+    Args:
+        scenes: The people.
+        maps: The map of each window, counted through all views.
+        each: Maps a view.
+        windows: Their cells, which of those there are, and the vectors.
+        cells: Of a map.
+    """
+    index, inside, ahead = windows
+    cell = _cell(index, cells)
+    across, down = torch.broadcast_tensors(ahead[..., None, :, 0], ahead[..., :, None, 1])
+    vector = torch.stack((across, down), dim=-1).flatten(2, 3)
+    within = (inside[..., :, None, 1] & inside[..., None, :, 0]).flatten(2)
+    # One number that orders as length does, then as windows do: floats that are not below 0 order as their bits do.
+    window = torch.arange(maps.numel(), device=cell.device).view(*maps.shape, 1)
+    rank = (vector.square().sum(dim=-1).view(torch.int32).long() << 32) | window
+    most = torch.iinfo(torch.int64).max
+    rank = rank.masked_fill(~within, most)
+    place = maps[..., None] * (cells[0] * cells[1]) + cell
+    best = rank.new_full((len(scenes) * each * cells[0] * cells[1],), most)
+    best.scatter_reduce_(0, place.flatten(), rank.flatten(), "amin")
+    counts = within & (best[place] == rank)
+    return Vectors(scenes.scene, cell, vector * counts[..., None], counts)

@@ -1,0 +1,74 @@
+"""Losses of vectors and sizes that only some cells are to say (OffsetGuided, arXiv 2107.11098, section 3.3).
+
+What does not count may be anything, NaN too, and sends no gradient back.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+Distance = Literal["l1", "instance_l1", "vector_l1", "laplace"]
+"""`l1`: each component's error; `instance_l1`: over the person's size; `vector_l1`: the error's length; `laplace`: that over its
+spread, and the logarithm of the spread."""
+
+
+def vector_error(
+    output: Float[Tensor, "*a 2"],
+    target: Float[Tensor, "*a 2"],
+    counts: Bool[Tensor, "*a"],
+    *,
+    distance: Distance,
+    size: Float[Tensor, "*a"] | None = None,
+    log_spread: Float[Tensor, "*a"] | None = None,
+) -> Float[Tensor, "*a q"]:
+    """The error of each vector, or of both its components; 0 where it does not count.
+
+    Args:
+        output: Answers.
+        target: Labels.
+        counts: Which vectors there are.
+        distance: How errors are measured.
+        size: Of the person each vector belongs to, pixels; for "instance_l1".
+        log_spread: Logarithm of Laplace's b; for "laplace".
+    """
+    if distance == "instance_l1" and size is not None:
+        size = size.masked_fill(~counts, 1.0)[..., None]
+        output, target = output / size, target / size
+    error = _where(counts[..., None], output - target)
+    if distance in ("l1", "instance_l1"):
+        return error.abs()
+    length = torch.linalg.vector_norm(error, dim=-1, keepdim=True)
+    if distance == "vector_l1" or log_spread is None:
+        return length
+    spread = _where(counts, log_spread)[..., None]
+    return spread + length * torch.exp(-spread)
+
+
+def size_error(output: Float[Tensor, "*a"], target: Float[Tensor, "*a"], counts: Bool[Tensor, "*a"]) -> Float[Tensor, "*a"]:
+    """The error of each size; 0 where it does not count."""
+    return _where(counts, output - target).abs()
+
+
+def mean_above(
+    errors: Float[Tensor, "*a"], counts: Bool[Tensor, "*#a"], *, margin: float = 1e-5, root: bool = False
+) -> Float[Tensor, ""]:
+    """The sum over one more than their number, of errors that count and are not below a margin.
+
+    Args:
+        errors: Each element's.
+        counts: Which elements there are.
+        margin: Errors below are dropped; of Laplace's errors also those below 0, unless this is -inf.
+        root: Sums the square roots of errors in their place.
+
+    >>> mean_above(torch.tensor([4.0, 9.0, 16.0, 0.0]), torch.tensor([True, True, False, True]), root=True)
+    tensor(1.6667)
+    """
+    kept = counts & (errors >= margin)
+    values = errors.where(kept, 1.0).sqrt() if root else errors
+    return values.where(kept, 0.0).sum() / (1 + kept.sum())
+
+
+def _where(counts: Tensor, values: Tensor) -> Tensor:
+    return values.where(counts, 0.0)
