@@ -1,12 +1,14 @@
 """What a data set is: images, and what is labelled in them."""
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
+from poise.geometry import covered_by
 from poise.skeletons import Skeleton
 from poise.structures import Key, Labels, Sample
 
@@ -22,6 +24,7 @@ class Dataset(ABC):
     4. A mirrored and twice mirrored sample is the sample.
     5. `people()` are rows of `labels(i)` with a labelled keypoint, a box of positive size, and no crowd.
     6. It can be pickled (the workers of a loader need that).
+    7. `whole(i)` is `dataset[i]` with a mask of the image's size; what is labelled is `known`.
     """
 
     skeleton: Skeleton
@@ -58,6 +61,24 @@ class Dataset(ABC):
     def __getitem__(self, index: int) -> Sample:
         """Image and labels."""
         return Sample(self.image(index), self.labels(index), self.key(index))
+
+    def ignored(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
+        """Where the labels of an image say nothing about who is there: crowds, and people without a labelled keypoint.
+
+        Args:
+            index: Of the image.
+            sample: The image and its labels, which whoever asks has at hand.
+        """
+        return covered_by(sample.labels.boxes[sample.labels.silent], sample.size)
+
+    def known(self, index: int) -> Bool[Tensor, " k"]:
+        """Which keypoints of `skeleton` are labelled at all where this image comes from."""
+        return torch.ones(len(self.skeleton), dtype=torch.bool)
+
+    def whole(self, index: int) -> Sample:
+        """Image and labels, and what they say nothing about: what is learnt from where nobody stands needs to know that."""
+        sample = self[index]
+        return replace(sample, ignore=self.ignored(index, sample), known=self.known(index))
 
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
         """The people one can train on: pairs of a sample's index and a row of its labels.

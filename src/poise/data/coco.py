@@ -16,8 +16,9 @@ from poise.data.files import ImageFiles
 from poise.data.masks import Segmentation, has_segmentation, mask, mask_area
 from poise.dims import Size
 from poise.errors import AnnotationError, ImageError
+from poise.geometry import covered_by
 from poise.skeletons import Skeleton, check_shared, from_categories, from_category, places, union
-from poise.structures import Key, Labels
+from poise.structures import Key, Labels, Sample
 
 BODY_SHARE = 0.53
 """Of a person's box that the person covers, for annotations without an area: the mean over COCO's own annotations."""
@@ -41,6 +42,8 @@ class CocoDataset(Dataset):
         annotations: The JSON file.
         images: The folder or zip file the images lie in; `file_name` may name sub-folders. None for the labels alone.
         skeleton: The keypoints wanted, found by name in the file; by default the union of the file's categories.
+        complete: Whether every person in an image has an annotation. If not, and for images whose record says
+            `all_persons_known: false`, all but the boxes of labelled people is `ignored`.
 
     Raises:
         ReadError: A file or folder is missing, empty or unreadable.
@@ -48,7 +51,14 @@ class CocoDataset(Dataset):
         SkeletonMismatch: The file has no keypoint of `skeleton`.
     """
 
-    def __init__(self, annotations: Path | str, images: Path | str | None, *, skeleton: Skeleton | None = None) -> None:
+    def __init__(
+        self,
+        annotations: Path | str,
+        images: Path | str | None,
+        *,
+        skeleton: Skeleton | None = None,
+        complete: bool = True,
+    ) -> None:
         document = read_document(annotations)
         name = str(annotations)
         if not document["images"]:
@@ -57,7 +67,10 @@ class CocoDataset(Dataset):
         self.annotations = Path(annotations)
         self.files = None if images is None else ImageFiles(images)
         self.skeleton = skeleton or from_categories(document["categories"])
-        check_shared(union(list(sources.values())), self.skeleton)
+        self.complete = complete
+        labelled = union(list(sources.values()))
+        check_shared(labelled, self.skeleton)
+        self._known = torch.tensor([name in labelled.keypoints for name in self.skeleton.keypoints])
         self.categories = {c: str(r.get("name", c)) for r in document["categories"] if (c := r.get("id")) in sources}
         self._records = [_record(i, r, name) for i, r in enumerate(document["images"])]
         order = {r["id"]: i for i, r in enumerate(self._records)}
@@ -99,6 +112,29 @@ class CocoDataset(Dataset):
             raise ImageError(f"image {name!r} was asked of a data set opened without images; give their folder or zip file")
         return self.files.read(name)
 
+    def known(self, index: int) -> Bool[Tensor, " k"]:
+        """The keypoints that the file's categories have."""
+        return self._known
+
+    def ignored(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
+        """Crowds and people without a labelled keypoint: their segmentations, or boxes where they have none.
+
+        Where not everybody is annotated, also whatever lies outside the labelled people's boxes. The first call reads the file
+        again and keeps those segmentations.
+
+        Raises:
+            AnnotationError: A segmentation is broken, or of another size than the image.
+        """
+        labels = sample.labels
+        image_id, ids = self.key(index).image_id, labels.ids.tolist()
+        drawn = torch.tensor([(image_id, one) in self._silent_segmentations for one in ids], dtype=torch.bool) & labels.silent
+        covered = covered_by(labels.boxes[labels.silent & ~drawn], sample.size)
+        for row in drawn.nonzero().flatten().tolist():
+            covered |= torch.from_numpy(mask(self._silent_segmentations[image_id, ids[row]], sample.size))
+        if self.complete and self._records[index]["complete"]:
+            return covered
+        return covered | ~covered_by(labels.boxes[~labels.silent], sample.size)
+
     @property
     def files_read(self) -> tuple[Path, ...]:
         """The annotation file."""
@@ -138,6 +174,20 @@ class CocoDataset(Dataset):
     @cached_property
     def _segmentations(self) -> Mapping[tuple[Any, Any], Segmentation]:
         """By image and annotation id. Larger than all other labels together, so read only when masks are wanted."""
+        return self._read_segmentations()
+
+    @cached_property
+    def _silent_segmentations(self) -> Mapping[tuple[Any, Any], Segmentation]:
+        """Of crowds and of people without a labelled keypoint."""
+        if not self._labels.silent.any():
+            return {}
+        rows = self._labels.silent.numpy().nonzero()[0]
+        images = np.searchsorted(self._first, rows, side="right") - 1
+        ids = self._labels.ids[self._labels.silent].tolist()
+        wanted = {(self._records[i]["id"], one) for i, one in zip(images.tolist(), ids, strict=True)}
+        return {key: found for key, found in self._read_segmentations().items() if key in wanted}
+
+    def _read_segmentations(self) -> dict[tuple[Any, Any], Segmentation]:
         everything = read_document(self.annotations)["annotations"]
         return {(a.get("image_id"), a.get("id")): a["segmentation"] for a in everything if has_segmentation(a)}
 
@@ -162,7 +212,8 @@ def _record(place: int, record: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise AnnotationError(
             f"{name!r}: image number {place} needs a `file_name` and a whole number `id`, found {record}; {_MEND}"
         )
-    return {"id": record["id"], "file_name": file_name, "size": stated_size(record)}
+    complete = bool(record.get("all_persons_known", True))
+    return {"id": record["id"], "file_name": file_name, "size": stated_size(record), "complete": complete}
 
 
 def _image_index(annotations: Sequence[Mapping[str, Any]], order: Mapping[int, int], name: str) -> np.ndarray:

@@ -6,13 +6,14 @@ from itertools import accumulate
 from pathlib import Path
 from typing import final
 
-from jaxtyping import UInt8
+import torch
+from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from poise.data.base import Dataset
 from poise.errors import InputError
-from poise.skeletons import Skeleton, check_shared, convert, union
-from poise.structures import Key, Labels
+from poise.skeletons import Skeleton, check_shared, convert, places, union
+from poise.structures import Key, Labels, Sample
 
 
 @final
@@ -62,6 +63,18 @@ class Joined(Dataset):
         """The image, RGB."""
         source, inner = self.locate(index)
         return self.datasets[source].image(inner)
+
+    def ignored(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
+        """As in the data set it is from."""
+        source, inner = self.locate(index)
+        return self.datasets[source].ignored(inner, sample)
+
+    def known(self, index: int) -> Bool[Tensor, " k"]:
+        """Those that the data set it is from has, and labels."""
+        source, inner = self.locate(index)
+        dataset = self.datasets[source]
+        found = torch.tensor(places(dataset.skeleton, self.skeleton))
+        return (found >= 0) & dataset.known(inner)[found]
 
     @property
     def files_read(self) -> tuple[Path, ...]:

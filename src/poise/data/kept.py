@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import final
 
 import cv2
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -33,6 +33,7 @@ class Kept(Dataset):
 
     def __init__(self, dataset: Dataset, *, processes: int | None = None, watch: Watch | None = None) -> None:
         self.skeleton = dataset.skeleton
+        self.dataset = dataset
         if processes is None:
             processes = 0 if len(dataset) < FEW else cores()
         made = _made(dataset, processes if processes > 1 else 0)
@@ -53,6 +54,14 @@ class Kept(Dataset):
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
         """The kept image."""
         return self._samples[index].image
+
+    def ignored(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
+        """As the data set has it; not kept."""
+        return self.dataset.ignored(index, sample)
+
+    def known(self, index: int) -> Bool[Tensor, " k"]:
+        """As the data set has it."""
+        return self.dataset.known(index)
 
     def __getitem__(self, index: int) -> Sample:
         """The kept sample."""

@@ -11,7 +11,13 @@ from poise.structures import Labels, Sample
 
 def mirrored(sample: Sample, skeleton: Skeleton) -> Sample:
     """Left to right: the image turns round, keypoints move with it and left ones become right ones."""
-    return replace(sample, image=sample.image.flip(2), labels=mirrored_labels(sample.labels, skeleton, sample.size[1]))
+    return replace(
+        sample,
+        image=sample.image.flip(2),
+        labels=mirrored_labels(sample.labels, skeleton, sample.size[1]),
+        ignore=None if sample.ignore is None else sample.ignore.flip(1),
+        known=None if sample.known is None else sample.known[skeleton.flip],
+    )
 
 
 def mirrored_labels(labels: Labels, skeleton: Skeleton, width: int) -> Labels:

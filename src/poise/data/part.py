@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import final
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from poise.data.base import Dataset
 from poise.errors import InputError
-from poise.structures import Key, Labels
+from poise.structures import Key, Labels, Sample
 
 
 @final
@@ -43,6 +43,14 @@ class Part(Dataset):
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
         """As in the whole."""
         return self.dataset.image(self.rows[index])
+
+    def ignored(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
+        """As in the whole."""
+        return self.dataset.ignored(self.rows[index], sample)
+
+    def known(self, index: int) -> Bool[Tensor, " k"]:
+        """As in the whole."""
+        return self.dataset.known(self.rows[index])
 
     @property
     def files_read(self) -> tuple[Path, ...]:
