@@ -11,8 +11,7 @@ from poise.errors import ReadError
 from poise.recipes.find import recipes
 from poise.recipes.mpii import mpii
 from poise.skeletons import MPII16
-from poise.training.data import Views, collate
-from poise.transforms.cut import Cutter
+from poise.training.tasks import task_of
 
 
 @pytest.fixture
@@ -48,8 +47,8 @@ def test_dark_and_udp_have_a_network_for_mpii(data, network):
 
 def test_the_first_batch_is_encoded_and_has_a_loss(data):
     recipe = mpii(data=data, network="lpn_50_gc", size=(64, 64))
-    cutter = Cutter(recipe.model.codec.size, recipe.model.preprocess, recipe.model.skeleton, recipe.augmentation)
-    batch = collate([Views(recipe.train, cutter, seed=0)[(0, 0)]] * 2).batch
+    views = task_of(recipe.model).train_views(recipe, seed=0)
+    batch = views.collate([views[(0, 0)]] * 2).batch
     assert recipe.model.codec.encode(batch.xy).isfinite().all()
     assert 0 < recipe.model.loss(batch) < torch.inf
 

@@ -11,9 +11,8 @@ from rich.console import Console
 from poise.data.part import Part
 from poise.recipes.find import recipes
 from poise.training.checkpoint import AtomicIO
-from poise.training.data import Views, collate
 from poise.training.fit import fit
-from poise.transforms.cut import Cutter
+from poise.training.tasks import task_of
 
 SIZE = (64, 64)
 SMALL = {
@@ -55,9 +54,8 @@ def small(name, coco, drawn, **more):
 
 
 def first_batch(recipe, count=2):
-    cutter = Cutter(recipe.model.codec.size, recipe.model.preprocess, recipe.model.skeleton, recipe.augmentation)
-    views = Views(recipe.train, cutter, seed=0, select=recipe.select)
-    return collate([views[(0, row)] for row in range(count)]).batch
+    views = task_of(recipe.model).train_views(recipe, seed=0)
+    return views.collate([views[(0, row)] for row in range(count)]).batch
 
 
 def test_no_recipe_is_forgotten_here():
@@ -89,7 +87,9 @@ def test_the_first_batch_of_every_recipe_is_encoded_and_has_a_loss(name, coco, d
 )
 def test_a_small_recipe_of_each_family_learns_two_steps_and_is_checked(name, coco, drawn, tmp_path, monkeypatch):
     monkeypatch.setattr(AtomicIO, "save_checkpoint", lambda *args, **kwargs: None)  # states are large, and not the matter here
-    monkeypatch.setattr("poise.training.fit.summary", lambda model: "")  # counts with one more view; tried in tests/training
+    monkeypatch.setattr(
+        "poise.training.fit.summary", lambda model, size: ""
+    )  # tried in tests/training
     recipe = small(name, coco, drawn)
     few = Part(recipe.val, range(4))
     later = tuple(replace(stage, epochs=1, train=few, val=few) for stage in recipe.then)

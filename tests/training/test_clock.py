@@ -5,7 +5,7 @@ from poise.training.clock import Clock
 
 def clock(wait: float) -> Clock:
     made = Clock(Console(quiet=True))
-    made.people = 100
+    made.views = 100
     made.seconds |= {"read": 0.2, "warp": 0.1, "wait": wait, "forward": 0.4, "encode": 0.05, "backward": 0.5, "update": 0.05}
     return made
 

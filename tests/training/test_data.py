@@ -3,7 +3,8 @@ import torch
 
 from poise.errors import ImageError, InputError
 from poise.structures import Labels, Preprocess
-from poise.training.data import Order, Views, collate, loader, mixed
+from poise.training.data import Order, loader, mixed
+from poise.training.people import PersonViews
 from poise.transforms.cut import Cutter
 from poise.transforms.jitter import Augmentation
 
@@ -56,7 +57,7 @@ def test_seeds_are_mixed_without_collisions():
 @pytest.fixture
 def views(tiny):
     cutter = Cutter((64, 64), Preprocess(), tiny.DOTS, Augmentation())
-    return Views(tiny.Dots(6), cutter, seed=5)
+    return PersonViews(tiny.Dots(6), cutter, seed=5)
 
 
 def test_a_view_depends_on_seed_epoch_and_place_alone(views):
@@ -67,7 +68,7 @@ def test_a_view_depends_on_seed_epoch_and_place_alone(views):
 
 
 def test_a_parcel_is_channels_last_and_knows_its_people(views):
-    parcel = collate([views[(0, 4)], views[(0, 1)]])
+    parcel = views.collate([views[(0, 4)], views[(0, 1)]])
     assert parcel.places == (4, 1)
     assert parcel.batch.images.is_contiguous(memory_format=torch.channels_last)
     assert parcel.read > 0
@@ -91,7 +92,7 @@ def test_data_without_people_is_refused(tiny, monkeypatch):
         lambda self, i: Labels.of(torch.zeros(1, 2, 2), torch.zeros(1, 2, dtype=torch.int64), torch.ones(1, 4)),
     )
     with pytest.raises(InputError, match="none of the 6 images"):
-        Views(tiny.Dots(6), Cutter((64, 64), Preprocess(), tiny.DOTS), seed=0)
+        PersonViews(tiny.Dots(6), Cutter((64, 64), Preprocess(), tiny.DOTS), seed=0)
 
 
 def test_unreadable_images_in_a_row_stop_the_run(views, tiny, monkeypatch):
@@ -106,7 +107,7 @@ def test_unreadable_images_in_a_row_stop_the_run(views, tiny, monkeypatch):
 def test_people_off_the_middle_can_be_left_out(tiny):
     cutter = Cutter((64, 64), Preprocess(), tiny.DOTS)
     dots = tiny.Dots(2000)
-    everybody, chosen = Views(dots, cutter, seed=0), Views(dots, cutter, seed=0, select=True)
+    everybody, chosen = PersonViews(dots, cutter, seed=0), PersonViews(dots, cutter, seed=0, select=True)
     off = {p for p in everybody.people if p not in chosen.people}
     assert 0 < len(chosen) < len(everybody) == 2000
     distance = {p: (dots.labels(p[0]).xy[0].mean(dim=0) - 31.5).norm().item() for p in everybody.people}
@@ -116,7 +117,7 @@ def test_people_off_the_middle_can_be_left_out(tiny):
 def test_people_who_are_repeated_come_once_in_each_way(tiny):
     ways = ("plain", "flip", "turn", "turn")
     cutter = Cutter((64, 64), Preprocess(), tiny.DOTS, Augmentation(repeat=ways))
-    views = Views(tiny.Dots(6), cutter, seed=5)
+    views = PersonViews(tiny.Dots(6), cutter, seed=5)
     assert len(views) == 24
     for person in range(6):
         cuts = [views[(0, person + 6 * copy)].view for copy in range(4)]

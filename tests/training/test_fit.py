@@ -52,7 +52,7 @@ def test_a_run_learns_and_leaves_everything_in_its_folder(whole):
     assert result.metrics["pck@0.1"] == max(float(row["val/pck@0.1"]) for row in rows)
     settings = json.loads((result.folder / "settings.json").read_text())
     assert settings["plan"]["seed"] == 0
-    assert settings["validation_boxes"] == "ground truth"
+    assert settings["validation"] == "ground-truth boxes"
     assert {p.name for p in (result.folder / "pictures").iterdir()} == {f"epoch-000{i}.png" for i in (1, 2, 3)}
     assert list((result.folder / "tensorboard").iterdir())
     assert result.file.is_file()

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from poise.training.data import Views, collate
 from poise.training.module import follow
+from poise.training.people import PersonViews
 from poise.training.pictures import batch_picture, png
 from poise.training.summary import summary
 from poise.training.trainer import idle
@@ -25,22 +25,22 @@ def test_an_average_follows_weights_and_statistics_and_copies_counters():
 def test_a_picture_has_four_rows_and_a_column_per_view(tiny):
     recipe = tiny.recipe()
     model = recipe.model.eval()
-    views = Views(recipe.train, Cutter((64, 64), model.preprocess, model.skeleton), seed=0)
-    picture = batch_picture(model, collate([views[(0, i)] for i in range(3)]).batch)
+    views = PersonViews(recipe.train, Cutter((64, 64), model.preprocess, model.skeleton), seed=0)
+    picture = batch_picture(model, views.collate([views[(0, i)] for i in range(3)]).batch)
     assert picture.shape == (4 * 64, 3 * 64, 3)
     assert png(picture).startswith(b"\x89PNG")
 
 
 def test_weights_that_take_no_part_are_found(tiny):
     model = tiny.recipe().model
-    assert not idle(model)
+    assert not idle(model, (64, 64))
     model.network.spare = nn.Linear(1, 1)
-    assert idle(model)
+    assert idle(model, (64, 64))
 
 
 def test_the_summary_counts_parameters_of_every_part(tiny):
     model = tiny.recipe().model
-    table = summary(model)
+    table = summary(model, (64, 64))
     cells = [list(column.cells) for column in table.columns]
     assert cells[0][:2] == ["backbone", "  0"]
     assert cells[3][-1] == f"{sum(p.numel() for p in model.network.parameters()):,}"

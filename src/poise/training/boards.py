@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from poise.models.device import autocast
 from poise.training.hook import Hook
-from poise.training.pictures import batch_picture, png
+from poise.training.pictures import png
 from poise.writing import write_whole
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Boards(Hook):
         was = model.training
         model.eval()
         with autocast(module.plan.device, module.plan.precision):
-            picture = batch_picture(model, module.parcel.batch)
+            picture = module.best_task.picture(module.parcel.batch)
         model.train(was)
         write_whole(self.folder / "pictures" / f"epoch-{trainer.current_epoch + 1:04d}.png", png(picture))
         self._writer.add_image("batch", torch.from_numpy(picture), trainer.global_step, dataformats="HWC")

@@ -147,7 +147,9 @@ class Keeper(Hook):
             return
         model = module.best_model
         scores = {f"val/{name}": value for name, value in self.best_scores.items() if name != "loss"}
-        notes = f"recipe {module.recipe.name}, epoch {trainer.current_epoch + 1}; scores with ground-truth boxes, no flip test"
+        notes = (
+            f"recipe {module.recipe.name}, epoch {trainer.current_epoch + 1}; scores with {module.task.checked}, no flip test"
+        )
         model.card = dataclasses.replace(model.card, scores=model.card.scores | scores, notes=notes)
         model_file.save(model, self.model_file)
 
@@ -169,17 +171,17 @@ class Journal(Hook):
         self.rows: list[Row] = []
         self._loss = 0.0
         self._steps = 0
-        self._people = 0
+        self._views = 0
         self._begin = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """For the saved state: the figures so far, those of the unfinished epoch too."""
-        return {"rows": self.rows, "loss": self._loss, "steps": self._steps, "people": self._people}
+        return {"rows": self.rows, "loss": self._loss, "steps": self._steps, "people": self._views}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From the saved state."""
         self.rows = state_dict["rows"]
-        self._loss, self._steps, self._people = (state_dict[n] for n in ("loss", "steps", "people"))
+        self._loss, self._steps, self._views = (state_dict[n] for n in ("loss", "steps", "people"))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the settings down, and begin to count."""
@@ -194,7 +196,7 @@ class Journal(Hook):
         module = self.of(pl_module)
         self._loss += float(module.loss.detach())
         self._steps += 1
-        self._people += len(batch.batch) * module.plan.world
+        self._views += len(batch.batch) * module.plan.world
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The time of training ends here."""
@@ -212,20 +214,20 @@ class Journal(Hook):
             "rate": module.rate,
             "train/loss": self._loss / max(1, self._steps),
             "train/norm": module.norm,
-            "people_per_second": round(self._people / max(1e-9, trained - self._begin), 1),
+            f"{module.task.unit}_per_second": round(self._views / max(1e-9, trained - self._begin), 1),
         }
         row |= {f"val/{name}": value for name, value in module.scores.items()}
         self.rows.append(row)
-        self._loss, self._steps, self._people, self._begin = 0.0, 0, 0, now
+        self._loss, self._steps, self._views, self._begin = 0.0, 0, 0, now
         if trainer.is_global_zero:
             write_csv(self.folder / "metrics.csv", self.rows)
-            self._tell(row, epochs=module.recipe.epochs)
+            self._tell(row, epochs=module.recipe.epochs, unit=module.task.unit)
 
-    def _tell(self, row: Row, *, epochs: int) -> None:
+    def _tell(self, row: Row, *, epochs: int, unit: str) -> None:
         scores = "  ".join(f"{name.removeprefix('val/')} {value:.4g}" for name, value in row.items() if name.startswith("val/"))
         self.console.print(
             f"epoch {int(row['epoch'])}/{epochs}  loss {row['train/loss']:.5g}  val ({scores or 'none'})  "
-            f"lr {row['rate']:.2e}  {row['people_per_second']:.1f} people/s  {row['minutes']:.1f} min",
+            f"lr {row['rate']:.2e}  {row[f'{unit}_per_second']:.1f} {unit}/s  {row['minutes']:.1f} min",
             highlight=False,
             soft_wrap=True,
         )
@@ -264,7 +266,7 @@ class Bar(Hook):
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say what happens now."""
         if self._bar is not None:
-            self._bar.update(self._task, description="validation, ground-truth boxes")
+            self._bar.update(self._task, description=f"validation, {self.of(pl_module).task.checked}")
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Take it away."""

@@ -33,7 +33,7 @@ class Clock(Hook):
     def __init__(self, console: Console) -> None:
         self.console = console
         self.seconds = dict.fromkeys(("read", "warp", *PARTS), 0.0)
-        self.people = 0
+        self.views = 0
         self.steps = 0
         self._on = True
         self._seen = 0
@@ -70,7 +70,7 @@ class Clock(Hook):
         if self._on and self._seen >= self._warm:
             self.seconds["read"] += batch.read
             self.seconds["warp"] += batch.warp
-            self.people += len(batch.batch)
+            self.views += len(batch.batch)
             self.steps += 1
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Any) -> None:
@@ -105,15 +105,16 @@ class Clock(Hook):
             handle.remove()
         self._handles = []
         if self.steps and trainer.is_global_zero:
-            for line in self.told(self.of(pl_module).plan.workers):
+            module = self.of(pl_module)
+            for line in self.told(module.plan.workers, one=module.task.one):
                 self.console.print(line, highlight=False, soft_wrap=True)
 
-    def told(self, workers: int) -> list[str]:
+    def told(self, workers: int, *, one: str = "person") -> list[str]:
         """Where the time went, and a warning where the loader was too slow."""
-        each = {name: 1000 * value / self.people for name, value in self.seconds.items()}
+        each = {name: 1000 * value / self.views for name, value in self.seconds.items()}
         where = f"in {workers} workers beside" if workers else "within the wait"
         lines = [
-            f"where the time goes, ms per person: read {each['read']:.2f} and warp {each['warp']:.2f} ({where}); wait for the "
+            f"where the time goes, ms per {one}: read {each['read']:.2f} and warp {each['warp']:.2f} ({where}); wait for the "
             f"loader {each['wait']:.2f}, forward {each['forward']:.2f}, encode and loss {each['encode']:.2f}, "
             f"backward {each['backward']:.2f}, update {each['update']:.2f}"
         ]

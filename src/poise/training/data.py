@@ -1,13 +1,14 @@
-"""Views of people for a training loop: which person comes when, cut how, on how many processes.
+"""Views for a training loop: which comes when, cut how, on how many processes.
 
-Every view depends on (seed, epoch, place in the list of people) alone: any number of workers gives the same views, and a
+Every view depends on (seed, epoch, place in the list of views) alone: any number of workers gives the same views, and a
 run can go on from the middle of an epoch.
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import Any, Generic, TypeVar, final
 
 import cv2
 import torch
@@ -15,91 +16,90 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from poise.data.base import Dataset
-from poise.errors import ImageError, InputError
-from poise.structures import Batch, View
-from poise.transforms.cut import Cutter
+from poise.errors import ImageError
+from poise.scenes import SceneBatch, SceneView
+from poise.structures import Batch, Sample, View
 
 Place = tuple[int, int]
-"""Epoch, and place in the list of people."""
+"""Epoch, and place in the list of views."""
+
+V = TypeVar("V", View, SceneView)
+B = TypeVar("B", Batch, SceneBatch)
 
 _TRIES = 10
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Parcel:
-    """What a loader hands over: a batch, where its people stand in the list, and the seconds it took.
+class Parcel(Generic[B]):
+    """What a loader hands over: a batch, where its views stand in the list, and the seconds it took.
 
     Attributes:
         batch: The views.
-        places: In the list of people.
+        places: In the list of views.
         read: Seconds of reading and decoding images.
         warp: Seconds of cutting views.
         bad: What could not be read, and why.
     """
 
-    batch: Batch
+    batch: B
     places: tuple[int, ...]
     read: float
     warp: float
     bad: tuple[str, ...] = ()
 
-    def to(self, *args: Any, **kwargs: Any) -> "Parcel":
+    def to(self, *args: Any, **kwargs: Any) -> "Parcel[B]":
         """The same parcel elsewhere; Lightning asks for this."""
         return replace(self, batch=self.batch.to(*args, **kwargs))
 
-    def pin_memory(self) -> "Parcel":
+    def pin_memory(self) -> "Parcel[B]":
         """The same parcel in page-locked memory."""
         return replace(self, batch=self.batch.pin_memory())
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Cut:
+class Cut(Generic[V]):
     """One view, the seconds it took, and what could not be read on the way to it."""
 
-    view: View
+    view: V
     place: int
     read: float
     warp: float
     bad: tuple[str, ...] = ()
 
 
-@final
-class Views(TorchDataset[Cut]):
-    """The people of a data set as views, by (epoch, place); each as often as the cutter has ways to show it.
+class Views(ABC, TorchDataset[Cut[V]], Generic[V, B]):
+    """The views of a data set, by (epoch, place).
 
     Args:
-        dataset: Where the people are.
-        cutter: Cuts them.
+        dataset: Where the images are.
         seed: Of all chances.
-        select: Leave out people whose keypoints lie off the middle of their view.
-
-    Raises:
-        InputError: The data set has nobody to train on.
     """
 
-    def __init__(self, dataset: Dataset, cutter: Cutter, *, seed: int, select: bool = False) -> None:
+    def __init__(self, dataset: Dataset, *, seed: int) -> None:
         self.dataset = dataset
-        self.cutter = cutter
         self.seed = seed
-        self.people = dataset.people()
-        if self.people and select:
-            self.people = [(i, person) for i, person in self.people if cutter.centred(dataset.labels(i), person)]
-            if not self.people:
-                raise InputError("nobody's keypoints lie around the middle of the box; train without select")
-        if not self.people:
-            raise InputError(
-                f"none of the {len(dataset)} images has a person with a labelled keypoint and a box of positive size; "
-                "`poise data check` tells why"
-            )
 
+    @abstractmethod
     def __len__(self) -> int:
         """How many views an epoch has."""
-        return len(self.people) * len(self.cutter.ways)
 
-    def __getitem__(self, place: Place) -> Cut:
-        """The view of one person in one epoch; where its image cannot be read, that of the next whose image can.
+    @abstractmethod
+    def image(self, row: int) -> int:
+        """Which image of the data set the view in that place shows."""
+
+    @abstractmethod
+    def cut(self, sample: Sample, row: int, generator: torch.Generator) -> V:
+        """The view in that place, of its sample."""
+
+    @abstractmethod
+    def stack(self, views: list[V]) -> B:
+        """Views to one batch."""
+
+    @final
+    def __getitem__(self, place: Place) -> Cut[V]:
+        """The view of one place in one epoch; where its image cannot be read, that of the next whose image can.
 
         Raises:
             ImageError: None of ten images in a row can be read.
@@ -108,19 +108,25 @@ class Views(TorchDataset[Cut]):
         bad: list[str] = []
         for offset in range(_TRIES):
             try:
-                return self._cut(epoch, (row + offset) % len(self), tuple(bad))
+                return self._timed(epoch, (row + offset) % len(self), tuple(bad))
             except ImageError as error:
                 bad.append(str(error))
         raise ImageError(f"{_TRIES} images in a row cannot be read; the first: {bad[0]}")
 
-    def _cut(self, epoch: int, row: int, bad: tuple[str, ...]) -> Cut:
-        index, person = self.people[row % len(self.people)]
-        way = self.cutter.ways[row // len(self.people)]
+    def _timed(self, epoch: int, row: int, bad: tuple[str, ...]) -> Cut[V]:
         begin = time.perf_counter()
-        sample = self.dataset[index]
+        sample = self.dataset[self.image(row)]
         middle = time.perf_counter()
-        view = self.cutter(sample, person, torch.Generator().manual_seed(mixed(self.seed, epoch, row)), way=way)
+        view = self.cut(sample, row, torch.Generator().manual_seed(mixed(self.seed, epoch, row)))
         return Cut(view, row, middle - begin, time.perf_counter() - middle, bad)
+
+    @final
+    def collate(self, cuts: list[Cut[V]]) -> Parcel[B]:
+        """Views to one batch whose images are channels-last."""
+        batch = self.stack([c.view for c in cuts])
+        batch = replace(batch, images=batch.images.contiguous(memory_format=torch.channels_last))
+        bad = tuple(message for c in cuts for message in c.bad)
+        return Parcel(batch, tuple(c.place for c in cuts), sum(c.read for c in cuts), sum(c.warp for c in cuts), bad)
 
 
 def mixed(*numbers: int) -> int:
@@ -139,7 +145,7 @@ class Order:
     """Which places make up each batch of an epoch; a batch sampler that can begin in the middle.
 
     Args:
-        count: People.
+        count: Views.
         batch: Of one process.
         seed: Of the shuffle; None keeps the order of the data, and the last batch may be small.
         rank: Which of `world` processes this is.
@@ -170,7 +176,7 @@ class Order:
         self._begin = (epoch, batch)
 
     def __len__(self) -> int:
-        """Batches of a whole epoch. Shuffled epochs leave out the people who do not fill a batch."""
+        """Batches of a whole epoch. Shuffled epochs leave out the views that do not fill a batch."""
         if self.seed is None:
             return -(-len(range(self.rank, self.count, self.world)) // self.batch)
         return max(1, self.count // (self.batch * self.world))
@@ -188,19 +194,11 @@ class Order:
         chance = torch.Generator().manual_seed(mixed(self.seed, self.epoch))
         rows: list[int] = torch.randperm(self.count, generator=chance).tolist()
         wanted = len(self) * self.batch * self.world
-        rows = (rows * -(-wanted // self.count))[:wanted]  # fewer people than one batch: they come again
+        rows = (rows * -(-wanted // self.count))[:wanted]  # fewer views than one batch: they come again
         return rows[self.rank :: self.world]
 
 
-def collate(cuts: list[Cut]) -> Parcel:
-    """Views to one batch whose images are channels-last."""
-    batch = Batch.of([c.view for c in cuts])
-    batch = replace(batch, images=batch.images.contiguous(memory_format=torch.channels_last))
-    bad = tuple(message for c in cuts for message in c.bad)
-    return Parcel(batch, tuple(c.place for c in cuts), sum(c.read for c in cuts), sum(c.warp for c in cuts), bad)
-
-
-def loader(views: Views, order: Order, *, workers: int, pin: bool) -> DataLoader[Parcel]:
+def loader(views: Views[V, B], order: Order, *, workers: int, pin: bool) -> DataLoader[Parcel[B]]:
     """Parcels in the order given, cut by `workers` processes (0: in this one).
 
     With workers, OpenCV works in one thread from here on, in this process too: a process that forks while OpenCV's threads
@@ -212,7 +210,7 @@ def loader(views: Views, order: Order, *, workers: int, pin: bool) -> DataLoader
         views,  # type: ignore[arg-type]  # the stubs know no collate that changes the type
         batch_sampler=order,
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=views.collate,
         pin_memory=pin,
         persistent_workers=workers > 0,
         worker_init_fn=_quiet_worker,

@@ -11,14 +11,13 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from poise.errors import InputError, TrainingError, WriteError
+from poise.errors import InputError, TrainingError, WriteError, unknown
 from poise.machine import cores
 from poise.models.device import choose_device, choose_precision
 from poise.training.boards import Boards
 from poise.training.callbacks import Bar, Interrupted, Journal, Keeper
 from poise.training.checkpoint import check_state
 from poise.training.clock import Clock
-from poise.training.data import Views
 from poise.training.module import Module
 from poise.training.plan import Plan, rate_of
 from poise.training.provenance import provenance
@@ -27,10 +26,10 @@ from poise.training.result import Goal, RunResult
 from poise.training.signals import Interrupts
 from poise.training.stages import fit_stages, refuse_stages
 from poise.training.summary import summary
+from poise.training.tasks import AnyTask, task_of
 from poise.training.trainer import quiet, rank_of_process, trainer
-from poise.transforms.cut import Cutter
 from poise.zoo import file as model_file
-from poise.zoo.carry import carry_head
+from poise.zoo.carry import carry
 
 
 def fit(
@@ -56,8 +55,8 @@ def fit(
     """Train a recipe and keep its best model.
 
     The folder `out` receives `settings.json`, `metrics.csv`, `model.safetensors` (the best so far), `checkpoints/last.ckpt`,
-    `pictures/` and `tensorboard/`. Validation uses ground-truth boxes, without the flip test. A recipe of several stages
-    leaves such a folder for each (`training.stages`).
+    `pictures/` and `tensorboard/`. Validation uses ground-truth boxes, or whole images where the model finds people by
+    itself, without the flip test. A recipe of several stages leaves such a folder for each (`training.stages`).
 
     Args:
         recipe: What to train.
@@ -130,12 +129,15 @@ def _run(
     _, sentence = rate_of(recipe, batch=plan.batch, accumulate=accumulate)
     if stand is not None:
         _anything_left(console, recipe, plan, stand)
-    views, val_views = _views(recipe, plan)
+    task = task_of(recipe.model)
+    _check_best(recipe, task)
+    views = task.train_views(recipe, seed=plan.seed)
+    val_views = task.val_views(recipe.val, seed=plan.seed) if recipe.val is not None else None
     if plan.rank == 0:
         _open(folder, new=state is None)
-    _tell(console, recipe, plan, views, val_views, sentence)
+    _tell(console, recipe, plan, task, (len(views), None if val_views is None else len(val_views)), sentence)
     if goal.start is not None and state is None:
-        carried = carry_head(model_file.load(goal.start), recipe.model)
+        carried = carry(model_file.load(goal.start), recipe.model)
         console.print(f"start from {goal.start}: {carried}", highlight=False, soft_wrap=True)
     module = Module(recipe, plan, train=views, val=val_views)
     module.model.to(memory_format=torch.channels_last)
@@ -193,12 +195,10 @@ def _workers(world: int) -> int:
     return max(1, min(8, there // world - 1))
 
 
-def _views(recipe: Recipe, plan: Plan) -> tuple[Views, Views | None]:
-    model = recipe.model
-    cutter = Cutter(model.codec.size, model.preprocess, model.skeleton)
-    random = Cutter(model.codec.size, model.preprocess, model.skeleton, recipe.augmentation)
-    val = Views(recipe.val, cutter, seed=plan.seed) if recipe.val is not None else None
-    return Views(recipe.train, random, seed=plan.seed, select=recipe.select), val
+def _check_best(recipe: Recipe, task: AnyTask) -> None:
+    """Refuse a run whose best model would never be known."""
+    if recipe.val is not None and recipe.best not in task.scores:
+        raise unknown(f"score of {task.checked} (recipe {recipe.name!r}, best)", recipe.best, task.scores)
 
 
 def _open(folder: Path, *, new: bool) -> None:
@@ -223,7 +223,7 @@ def _settings(recipe: Recipe, plan: Plan, sentence: str) -> dict[str, Any]:
         "average": recipe.average,
         "clip": recipe.clip,
         "freeze_epochs": recipe.freeze_epochs,
-        "validation_boxes": "ground truth",
+        "validation": task_of(recipe.model).checked,
     } | provenance(recipe, plan)
 
 
@@ -242,12 +242,13 @@ def _anything_left(console: Console, recipe: Recipe, plan: Plan, stand: Mapping[
         )
 
 
-def _tell(console: Console, recipe: Recipe, plan: Plan, train: Views, val: Views | None, sentence: str) -> None:
-    console.print(summary(recipe.model))
-    checked = f"{len(val)} people to check on, with ground-truth boxes" if val is not None else "nobody to check on"
+def _tell(console: Console, recipe: Recipe, plan: Plan, task: AnyTask, counts: tuple[int, int | None], sentence: str) -> None:
+    console.print(summary(recipe.model, task.size(recipe)))
+    learnt, checked_on = counts
+    checked = "nothing to check on" if checked_on is None else f"{checked_on} {task.unit} to check on, with {task.checked}"
     console.print(
         f"{recipe.name}: {recipe.model.card.name} on {plan.device} in {plan.precision}; "
-        f"{len(train)} people to learn from, {checked}; {plan.workers} workers\n"
+        f"{learnt} {task.unit} to learn from, {checked}; {plan.workers} workers\n"
         f"batch {plan.batch} x {plan.accumulate}; {sentence}",
         highlight=False,
         soft_wrap=True,

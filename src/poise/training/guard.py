@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from poise.errors import TrainingError
 from poise.models.device import Precision, autocast
-from poise.models.topdown import TopDown
+from poise.scenes import SceneBatch
 from poise.structures import Batch
+from poise.training.tasks import AnyTask
 
 
 @final
@@ -24,12 +25,12 @@ class Step:
     norm: float
 
 
-def check_finite(step: Step, model: TopDown, batch: Batch, *, precision: Precision) -> None:
+def check_finite(step: Step, task: AnyTask, batch: Batch | SceneBatch, *, precision: Precision) -> None:
     """Stop when the loss or the gradient of a step is not finite.
 
     Args:
         step: Its figures.
-        model: With the gradients of the step.
+        task: Of the model, with the gradients of the step.
         batch: What it was computed from.
         precision: In which numbers.
 
@@ -40,7 +41,7 @@ def check_finite(step: Step, model: TopDown, batch: Batch, *, precision: Precisi
         return
     names = ", ".join(key.file_name for key in batch.keys[:8]) + (", ..." if len(batch.keys) > 8 else "")
     with autocast(batch.images.device, precision):
-        where = first_fault(model, batch)
+        where = first_fault(task, batch)
     raise TrainingError(
         f"step {step.number}: the loss is {step.loss:.4g} and the norm of its gradient {step.norm:.4g}; both must be finite. "
         f"First at fault: {where}. Learning rate {step.rate:.3g}; batch: {names}. "
@@ -48,30 +49,32 @@ def check_finite(step: Step, model: TopDown, batch: Batch, *, precision: Precisi
     )
 
 
-def first_fault(model: TopDown, batch: Batch) -> str:
+def first_fault(task: AnyTask, batch: Batch | SceneBatch) -> str:
     """Where a value that is not finite appears first: labels, images, a weight, a layer's answer, a loss, or a gradient."""
-    for name, values in (("the labels", batch.xy[batch.visible > 0]), ("the images", batch.images)):
+    for name, values in (("the labels", task.labelled(batch)), ("the images", batch.images)):
         if not _finite(values):
             return f"{name} of the batch"
+    network = task.model.network
     # The gradients are those of the step at fault; running forward again would not change them.
-    spoiled = [name for name, p in model.network.named_parameters() if p.grad is not None and not _finite(p.grad)]
-    weights = [name for name, p in model.network.named_parameters() if not _finite(p)]
+    spoiled = [name for name, p in network.named_parameters() if p.grad is not None and not _finite(p.grad)]
+    weights = [name for name, p in network.named_parameters() if not _finite(p)]
     if weights:
         return f"the weight {weights[0]}"
-    layer = _first_layer(model.network, batch.images)
+    layer = _first_layer(network, batch.images)
     if layer:
         return f"the answer of layer {layer}"
-    loss = _first_loss(model, batch)
+    loss = _first_loss(task, batch)
     if loss:
         return loss
     # Backwards the last layer comes first.
     return f"the gradient of {spoiled[-1]}" if spoiled else "the sum of the gradient"
 
 
-def _first_loss(model: TopDown, batch: Batch) -> str:
+def _first_loss(task: AnyTask, batch: Batch | SceneBatch) -> str:
     """The first codec whose loss is not finite, and which of several answers it reads."""
+    model = task.model
     with torch.no_grad():
-        losses = model.losses(model.outputs(batch.images), batch)
+        losses = task.losses(model.outputs(batch.images), batch)
     codecs = (*model.deep, model.codec)
     for number, (codec, loss) in enumerate(zip(codecs, losses, strict=True)):
         if not _finite(loss):

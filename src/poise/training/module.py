@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from poise.errors import CheckpointError
-from poise.models.topdown import TopDown
+from poise.models.kinds import Model
 from poise.training import optim
 from poise.training.data import Order, Parcel, Views, loader, mixed
 from poise.training.guard import Step, check_finite
 from poise.training.plan import Plan
 from poise.training.recipe import Recipe
-from poise.training.scores import Found, Truth, score
+from poise.training.tasks import task_of
 from poise.zoo.checkpoint import compare
 
 
@@ -34,6 +34,8 @@ class Module(LightningModule):
     Attributes:
         model: Learns.
         average: Moving average of its weights, or None.
+        task: What the loop asks of the model ...
+        best_task: ... and of what is validated.
         scores: Of the last validation.
         loss_value: Of the last step.
         norm: Of the last step's gradient, before clipping.
@@ -41,7 +43,7 @@ class Module(LightningModule):
         unreadable: Images that could not be read, and why.
     """
 
-    def __init__(self, recipe: Recipe, plan: Plan, *, train: Views, val: Views | None) -> None:
+    def __init__(self, recipe: Recipe, plan: Plan, *, train: Views[Any, Any], val: Views[Any, Any] | None) -> None:
         super().__init__()
         self.recipe = recipe
         self.plan = plan
@@ -49,7 +51,9 @@ class Module(LightningModule):
         self.val_views = val
         self.model = recipe.model
         self.average = copy.deepcopy(recipe.model).requires_grad_(False) if recipe.average is not None else None
-        self.truth = Truth.of(val) if val is not None else None
+        self.task = task_of(self.model)
+        self.best_task = task_of(self.best_model)
+        self.truth = self.task.truth(val.dataset) if val is not None else None
         self.order = Order(len(train), plan.share, seed=plan.seed, rank=plan.rank, world=plan.world)
         self.scores: dict[str, float] = {}
         self.loss_value = float("nan")
@@ -60,23 +64,23 @@ class Module(LightningModule):
         self.frozen = False
         self._earlier = 0.0
         self._since = time.monotonic()
-        self._found: dict[int, Found] = {}
+        self._found: dict[int, Any] = {}
         self._val_loss: list[tuple[float, int]] = []
         self._steps_per_epoch = -(-len(self.order) // plan.accumulate)
 
     @property
-    def best_model(self) -> TopDown:
+    def best_model(self) -> Model:
         """What is validated and saved: the average where there is one."""
         return self.average if self.average is not None else self.model
 
     # data
 
-    def train_dataloader(self) -> DataLoader[Parcel]:
+    def train_dataloader(self) -> DataLoader[Parcel[Any]]:
         """Shuffled parcels, from wherever the run stands in its epoch."""
         return loader(self.views, self.order, workers=self.plan.workers, pin=self.plan.device.type == "cuda")
 
-    def val_dataloader(self) -> list[DataLoader[Parcel]]:
-        """The people to check on, in their order."""
+    def val_dataloader(self) -> list[DataLoader[Parcel[Any]]]:
+        """The views to check on, in their order."""
         if self.val_views is None:
             return []
         order = Order(len(self.val_views), self.plan.share, seed=None, rank=self.plan.rank, world=self.plan.world)
@@ -116,12 +120,12 @@ class Module(LightningModule):
     def _backbone(self) -> nn.Module:
         return self.model.network.get_submodule("backbone")
 
-    def training_step(self, parcel: Parcel, batch_idx: int) -> Float[Tensor, ""]:
+    def training_step(self, parcel: Parcel[Any], batch_idx: int) -> Float[Tensor, ""]:
         """The loss of a batch. What chance a network takes (dropout) depends on seed and step alone."""
         torch.manual_seed(mixed(self.plan.seed, self.current_epoch, batch_idx, self.plan.rank))
         self.unreadable.update(dict.fromkeys(parcel.bad))
         self.parcel = parcel
-        self.loss = self.model.loss(parcel.batch)
+        self.loss = self.task.loss(parcel.batch)
         return self.loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -133,7 +137,7 @@ class Module(LightningModule):
         norm = torch.nn.utils.get_total_norm([p.grad for p in weights if p.grad is not None])
         self.loss_value, self.norm = torch.stack((self.loss.detach().float(), norm.float())).tolist()
         step = Step(self.trainer.global_step, self.rate, self.loss_value, self.norm)
-        check_finite(step, self.model, self.parcel.batch, precision=self.plan.precision)
+        check_finite(step, self.task, self.parcel.batch, precision=self.plan.precision)
         if self.recipe.clip is not None:
             torch.nn.utils.clip_grads_with_norm_(weights, self.recipe.clip, norm)
 
@@ -159,21 +163,20 @@ class Module(LightningModule):
         """Seconds trained so far, as this process counts them."""
         return self._earlier + time.monotonic() - self._since
 
-    # validation, with ground-truth boxes
+    # validation
 
     def on_validation_start(self) -> None:
         """Forget the last answers."""
         self._found = {}
         self._val_loss = []
 
-    def validation_step(self, parcel: Parcel, batch_idx: int) -> None:
+    def validation_step(self, parcel: Parcel[Any], batch_idx: int) -> None:
         """Find the keypoints of a batch, in pixels of the images."""
-        model, batch = self.best_model, parcel.batch
-        outputs = model.outputs(batch.images)
-        loss = model.compare(outputs, batch)
-        points = model.read(outputs[-1])
+        task, batch = self.best_task, parcel.batch
+        outputs = task.model.outputs(batch.images)
+        loss = torch.stack(task.losses(outputs, batch)).sum()
         self._val_loss.append((float(loss), len(batch)))
-        self._found.update(Found.rows(points, batch, parcel.places))
+        self._found.update(zip(parcel.places, task.find(outputs[-1], batch), strict=True))
         self.unreadable.update(dict.fromkeys(parcel.bad))
 
     def on_validation_epoch_end(self) -> None:
@@ -187,7 +190,7 @@ class Module(LightningModule):
             found = {place: row for part, _ in gathered for place, row in part.items()}
             losses = [row for _, part in gathered for row in part]
         total = sum(n for _, n in losses)
-        self.scores = score(self.truth, found) | {"loss": sum(value * n for value, n in losses) / total}
+        self.scores = self.task.score(self.truth, found) | {"loss": sum(value * n for value, n in losses) / total}
 
     # checkpoints
 
@@ -206,7 +209,7 @@ class Module(LightningModule):
     def _order_of_chances(self) -> dict[str, int]:
         """What decides who is seen when."""
         plan = self.plan
-        return {"people": len(self.views), "batch": plan.batch, "accumulate": plan.accumulate, "seed": plan.seed}
+        return {self.task.unit: len(self.views), "batch": plan.batch, "accumulate": plan.accumulate, "seed": plan.seed}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from there.

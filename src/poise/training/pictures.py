@@ -1,17 +1,22 @@
 """Pictures of a batch, after each epoch's validation and at the start: what the network is shown, asked, and answers."""
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import cv2
 import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from poise.models.bottomup import BottomUp
 from poise.models.topdown import TopDown
-from poise.structures import Batch
+from poise.scenes import SceneBatch
+from poise.structures import Batch, Colours
 from poise.transforms.render import denormalise
 from poise.viz.draw import draw_people
 from poise.viz.maps import overlay, together
 
-Picture = UInt8[np.ndarray, "h w 3"]
+Picture: TypeAlias = UInt8[np.ndarray, "_ _ 3"]
 
 
 @torch.no_grad()
@@ -30,15 +35,47 @@ def batch_picture(model: TopDown, batch: Batch, *, most: int = 8) -> Picture:
     targets = (model.codec.picture(model.codec.encode(xy)) * labelled).float().cpu()
     answers = model.codec.picture(output).float().cpu()
     columns = []
-    for i in range(len(images)):
-        view = denormalise(images[i], model.preprocess).permute(1, 2, 0).cpu().numpy()
-        view = np.ascontiguousarray(view)
+    for i, view in enumerate(_pixels(images, model.preprocess)):
         labels = draw_people(view, xy[i : i + 1].cpu(), visible[i : i + 1].cpu(), model.skeleton)
         score = points.score[i : i + 1].float().cpu()
         found = draw_people(view, points.xy[i : i + 1].float().cpu(), score, model.skeleton, min_score=0.1)
-        rows = (labels, overlay(view, together(targets[i])), found, overlay(view, together(answers[i])))
-        columns.append(np.concatenate(rows, axis=0))
-    picture: Picture = np.concatenate(columns, axis=1)
+        columns.append((labels, overlay(view, together(targets[i])), found, overlay(view, together(answers[i]))))
+    return _beside(columns)
+
+
+@torch.no_grad()
+def scene_picture(model: BottomUp, batch: SceneBatch, *, most: int = 4) -> Picture:
+    """The first views of a batch, one column each: labels, target maps, predicted people, predicted maps.
+
+    Args:
+        model: In evaluation mode; the batch is on its device.
+        batch: Views and who is in them.
+        most: Views to show.
+    """
+    output = model(batch.images[:most])
+    scenes = batch.scenes
+    everybody = model.read(output)
+    targets = model.codec.picture(model.codec.encode(scenes)[:most]).float().cpu()
+    answers = model.codec.picture(output).float().cpu()
+    columns = []
+    for i, view in enumerate(_pixels(batch.images[:most], model.preprocess)):
+        here = scenes.scene == i
+        labels = draw_people(view, scenes.xy[here].cpu(), scenes.visible[here].cpu(), model.skeleton)
+        people = everybody[i]
+        least = model.preprocess.min_keypoint_score
+        found = draw_people(view, people.xy.float().cpu(), people.score.float().cpu(), model.skeleton, min_score=least)
+        columns.append((labels, overlay(view, together(targets[i])), found, overlay(view, together(answers[i]))))
+    return _beside(columns)
+
+
+def _pixels(images: torch.Tensor, colours: Colours) -> list[Picture]:
+    """The views as they look."""
+    return [np.ascontiguousarray(denormalise(one, colours).permute(1, 2, 0).cpu().numpy()) for one in images]
+
+
+def _beside(columns: Sequence[Sequence[Picture]]) -> Picture:
+    """Rows of pictures under each other, columns beside each other."""
+    picture: Picture = np.concatenate([np.concatenate(column, axis=0) for column in columns], axis=1)
     return picture
 
 

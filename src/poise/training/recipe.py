@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, final
 
 from poise.data.base import Dataset
+from poise.dims import Size
 from poise.errors import InputError
-from poise.models.topdown import TopDown
+from poise.models.kinds import Model
 from poise.transforms.jitter import Augmentation
+from poise.transforms.scene_jitter import SceneAugmentation
 
 
 @final
@@ -75,11 +77,13 @@ class Recipe:
         name: Of the recipe.
         model: Built, with the weights to start from.
         train: What it learns from.
-        val: What it is checked on after each epoch, with ground-truth boxes; None for nothing.
+        val: What it is checked on after each epoch, with ground-truth boxes or as whole images; None for nothing.
         epochs: Passes through the training data.
-        batch: People per step, over all devices.
+        batch: People, or whole images, per step, over all devices.
         base_batch: The batch that `optimizer.rate` is meant for; another batch scales the rate linearly. None: `batch`.
-        augmentation: Chances of a training view; None for none.
+        augmentation: Chances of a training view; None for none. Of whole images a `SceneAugmentation`.
+        size: Of training views of whole images (h, w); None for squares of the side of the model's canvas. Views of people are
+            as large as the model's codec says.
         optimizer: Which rule moves the weights.
         schedule: How the learning rate changes.
         average: Decay of the moving average of the weights, which is then what is validated and saved; None for none.
@@ -94,13 +98,14 @@ class Recipe:
     """
 
     name: str
-    model: TopDown
+    model: Model
     train: Dataset
     val: Dataset | None
     epochs: int
     batch: int
     base_batch: int | None = None
-    augmentation: Augmentation | None = field(default_factory=Augmentation)
+    augmentation: Augmentation | SceneAugmentation | None = field(default_factory=Augmentation)
+    size: Size | None = None
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
     average: float | None = None

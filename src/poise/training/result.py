@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from poise.models.topdown import TopDown
+from poise.models.kinds import Model
 from poise.training.files import Row
 
 
@@ -39,14 +39,14 @@ class RunResult:
 
     Attributes:
         model: The best one, in evaluation mode.
-        metrics: Its scores, by name; with ground-truth boxes.
+        metrics: Its scores, by name; with ground-truth boxes, or on whole images.
         folder: Of the run.
         file: The model file.
         history: One row of figures per epoch, as in `metrics.csv`; of a run of several stages each says its stage.
         stages: Scores of the best model of each stage; empty where the recipe has one.
     """
 
-    model: TopDown
+    model: Model
     metrics: dict[str, float]
     folder: Path
     file: Path

@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poise.data.base import Dataset
 from poise.geometry import apply, invert
 from poise.metrics import coco, entries
 from poise.metrics.pck import pck
 from poise.skeletons import Skeleton
 from poise.structures import Batch, Labels, Points
-from poise.training.data import Views
 
 
 @final
@@ -25,11 +25,11 @@ class Found:
     score: Float[Tensor, " k"]
 
     @classmethod
-    def rows(cls, points: Points, batch: Batch, places: tuple[int, ...]) -> "dict[int, Found]":
-        """The people of a batch by their places."""
+    def rows(cls, points: Points, batch: Batch) -> "list[Found]":
+        """The people of a batch."""
         xy = apply(invert(batch.warps), points.xy.to(batch.warps.dtype)).float().cpu()
         score = points.score.float().cpu()
-        return {place: cls(xy[i], score[i]) for i, place in enumerate(places)}
+        return [cls(one, sure) for one, sure in zip(xy, score, strict=True)]
 
 
 @final
@@ -50,13 +50,14 @@ class Truth:
     document: Mapping[str, Any]
 
     @classmethod
-    def of(cls, views: Views) -> "Truth":
-        """The labels behind views."""
-        images = tuple(image for image, _ in views.people)
-        labels = {image: views.dataset.labels(image) for image in dict.fromkeys(images)}
-        rows = [labels[image].select(slice(person, person + 1)) for image, person in views.people]
+    def of(cls, dataset: Dataset) -> "Truth":
+        """The labels of everybody whom views without augmentation show, in their order."""
+        where = dataset.people()
+        images = tuple(image for image, _ in where)
+        labels = {image: dataset.labels(image) for image in dict.fromkeys(images)}
+        rows = [labels[image].select(slice(person, person + 1)) for image, person in where]
         people = Labels(**{f.name: torch.cat([getattr(r, f.name) for r in rows]) for f in fields(Labels)})
-        skeleton = views.dataset.skeleton
+        skeleton = dataset.skeleton
         return cls(people, images, skeleton, entries.truth_of(labels, skeleton))
 
 

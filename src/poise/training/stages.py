@@ -23,6 +23,7 @@ from poise.training.data import mixed
 from poise.training.files import Row, read_csv, write_csv
 from poise.training.recipe import Recipe
 from poise.training.result import Goal, RunResult
+from poise.training.tasks import task_of
 from poise.training.trainer import rank_of_process
 from poise.writing import write_whole
 
@@ -72,7 +73,7 @@ def fit_stages(recipe: Recipe, run: Run, goal: Goal, *, console: Console) -> Run
         scores = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items()) or "not checked"
         console.print(f"stage {number} of 0 to {len(stages) - 1} is done: {scores}", highlight=False, soft_wrap=True)
     done = done[: len(stages)]
-    console.print(_table(done, best=recipe.best))
+    console.print(_table(done, best=recipe.best, checked=task_of(recipe.model).checked))
     return _result(recipe, goal.folder, done)
 
 
@@ -171,8 +172,8 @@ def _rows(folder: Path, count: int) -> list[Row]:
     return [{"stage": i} | row for i in range(count) for row in read_csv(folder / f"stage{i}" / "metrics.csv")]
 
 
-def _table(done: Sequence[Done], *, best: str) -> Table:
-    table = Table(title="stages; scores of each one's best model, with ground-truth boxes, no flip test")
+def _table(done: Sequence[Done], *, best: str, checked: str) -> Table:
+    table = Table(title=f"stages; scores of each one's best model, with {checked}, no flip test")
     names = list(dict.fromkeys(name for stage in done for name in stage.scores))
     for name in ("stage", "epochs", *names, ""):
         table.add_column(name, justify="right")

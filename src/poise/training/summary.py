@@ -5,18 +5,17 @@ import copy
 from rich.table import Table
 from torch import nn
 
-from poise.models.topdown import TopDown
+from poise.dims import Size
+from poise.models.kinds import Model
 from poise.nn.count import count
 
 
-def summary(model: TopDown) -> Table:
-    """One row per part of the network (two levels deep) and one for all of it."""
+def summary(model: Model, size: Size) -> Table:
+    """One row per part of the network (two levels deep) and one for all of it, for views of `size` (h, w)."""
     network = copy.deepcopy(model.network).to("meta")  # counts without computing
-    cost = count(network, model.codec.size)
-    h, w = model.codec.size
-    table = Table(
-        title=f"{model.card.name}, views of {h}x{w}, {len(model.skeleton)} keypoints, codec {type(model.codec).__name__}"
-    )
+    cost = count(network, size)
+    views, codec = f"views of {size[0]}x{size[1]}", f"codec {type(model.codec).__name__}"
+    table = Table(title=f"{model.card.name}, {views}, {len(model.skeleton)} keypoints, {codec}")
     for name in ("part", "kind"):
         table.add_column(name)
     for name in ("layers", "parameters", "multiply-adds"):

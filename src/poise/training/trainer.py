@@ -12,11 +12,13 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
 
+from poise.dims import Size
 from poise.errors import unknown
-from poise.models.topdown import TopDown
+from poise.models.kinds import Model
 from poise.training.checkpoint import AtomicIO
 from poise.training.plan import Plan
 from poise.training.recipe import Recipe
+from poise.training.tasks import task_of
 
 KNOWN = (
     r"The '\w+_dataloader' does not have many workers",  # we measure the loader and say so ourselves
@@ -37,7 +39,7 @@ def trainer(recipe: Recipe, plan: Plan, callbacks: Sequence[Callback], *, device
         accelerator=accelerator,
         devices=[plan.device.index] if one else devices,
         num_nodes=nodes,
-        strategy=_strategy(recipe.model, plan, strategy),
+        strategy=_strategy(recipe, plan, strategy),
         precision="bf16-mixed" if plan.precision == "bf16" else "32-true",
         max_epochs=recipe.epochs,
         accumulate_grad_batches=plan.accumulate,
@@ -53,7 +55,7 @@ def trainer(recipe: Recipe, plan: Plan, callbacks: Sequence[Callback], *, device
     )
 
 
-def _strategy(model: TopDown, plan: Plan, name: str) -> Any:
+def _strategy(recipe: Recipe, plan: Plan, name: str) -> Any:
     """Lightning's by name; for DDP it is found out whether some weights take no part, which DDP must know.
 
     Raises:
@@ -64,13 +66,13 @@ def _strategy(model: TopDown, plan: Plan, name: str) -> Any:
         raise unknown("strategy", name, known)
     if plan.world == 1 or name not in ("auto", "ddp"):
         return name
-    return DDPStrategy(find_unused_parameters=idle(model))
+    return DDPStrategy(find_unused_parameters=idle(recipe.model, task_of(recipe.model).size(recipe)))
 
 
-def idle(model: TopDown) -> bool:
-    """Whether some weights get no gradient (HRNet computes branches that nobody reads)."""
+def idle(model: Model, size: Size) -> bool:
+    """Whether some weights get no gradient from views of `size` (HRNet computes branches that nobody reads)."""
     spare = copy.deepcopy(model).train()
-    torch.autograd.backward([output.sum() for output in spare.outputs(torch.zeros(2, 3, *model.codec.size))])
+    torch.autograd.backward([output.sum() for output in spare.outputs(torch.zeros(2, 3, *size))])
     return any(p.grad is None for p in spare.parameters())
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from poise.errors import CheckpointError
+from poise.models.kinds import Model
 from poise.models.topdown import TopDown
 from poise.nn.base import Head
 from poise.zoo.checkpoint import compare
@@ -38,6 +39,37 @@ class Carried:
         new = f"; {len(self.new)} start anew ({', '.join(self.new)})" if self.new else ""
         layers = f"; these layers of the head start anew: {', '.join(self.layers)}" if self.layers else ""
         return kept + new + layers
+
+
+def carry(start: Model, target: Model) -> Carried:
+    """Copy what fits of a trained model of any kind into a new one, in place: `carry_head` or `carry_whole`.
+
+    Raises:
+        CheckpointError: The backbones differ.
+    """
+    if isinstance(start, TopDown) and isinstance(target, TopDown):
+        return carry_head(start, target)
+    return carry_whole(start, target)
+
+
+def carry_whole(start: Model, target: Model) -> Carried:
+    """Copy the backbone and, between models alike of the same keypoints, all other weights of the same name and shape.
+
+    From a model of people's views to one of whole images, or back, only the backbone is kept.
+
+    Raises:
+        CheckpointError: The backbones differ.
+    """
+    given, needed = start.network.state_dict(), target.network.state_dict()
+    _same_backbone(start, target, given, needed)
+    keypoints = target.skeleton.keypoints
+    same = type(start.codec) is type(target.codec) and start.skeleton.keypoints == keypoints
+    fits = [k for k, v in needed.items() if k in given and given[k].shape == v.shape and (same or k.startswith(BACKBONE))]
+    with torch.no_grad():
+        for key in fits:
+            needed[key].copy_(given[key])
+    anew = tuple(key for key in needed if key not in set(fits))
+    return Carried(keypoints, (), anew) if same else Carried((), keypoints)
 
 
 def carry_head(start: TopDown, target: TopDown) -> Carried:
@@ -75,7 +107,7 @@ def carry_head(start: TopDown, target: TopDown) -> Carried:
     return Carried(kept=kept, new=tuple(name for name in target.skeleton.keypoints if name not in kept), layers=anew)
 
 
-def _same_backbone(start: TopDown, target: TopDown, given: dict[str, Tensor], needed: dict[str, Tensor]) -> None:
+def _same_backbone(start: Model, target: Model, given: dict[str, Tensor], needed: dict[str, Tensor]) -> None:
     trunks = [{k: v for k, v in state.items() if k.startswith(BACKBONE)} for state in (needed, given)]
     difference = compare(*trunks)
     if difference:

@@ -1,0 +1,173 @@
+"""Training on whole images, in which a model finds people by itself; checked on whole images too."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import pad
+
+from poise.data.base import Dataset
+from poise.dims import Size
+from poise.errors import InputError
+from poise.geometry import apply, invert
+from poise.metrics import coco, entries
+from poise.models.bottomup import BottomUp
+from poise.scenes import Canvas, People, SceneBatch, SceneView
+from poise.skeletons import Skeleton
+from poise.structures import Sample
+from poise.training.data import Views
+from poise.training.pictures import Picture, scene_picture
+from poise.training.recipe import Recipe
+from poise.training.task import Task
+from poise.transforms.canvas import canvas_warp
+from poise.transforms.scene_cut import SceneCutter
+from poise.transforms.scene_jitter import SceneAugmentation
+
+MOST = 20
+"""People of an image that are rated: as many as the protocol looks at."""
+
+
+Cutting = Callable[[Sample, torch.Generator], SceneView]
+"""Brings a sample to a view."""
+
+
+@final
+@dataclass(frozen=True)
+class WholeCutter:
+    """Brings whole images to views as they are tested: as large as the model's canvas says, each of its own size."""
+
+    canvas: Canvas
+    skeleton: Skeleton
+
+    def __call__(self, sample: Sample, generator: torch.Generator) -> SceneView:
+        """The view of a sample; chance has no part in it."""
+        return SceneCutter(canvas_warp(self.canvas, sample.size).size, self.canvas, self.skeleton)(sample)
+
+
+@final
+class SceneViews(Views[SceneView, SceneBatch]):
+    """Images of a data set as views.
+
+    Args:
+        dataset: Where the images are.
+        cutter: Brings them to the size of views.
+        seed: Of all chances.
+        images: Which of them, by their indices.
+    """
+
+    def __init__(self, dataset: Dataset, cutter: Cutting, *, seed: int, images: Sequence[int]) -> None:
+        super().__init__(dataset, seed=seed)
+        self.cutter = cutter
+        self.images = images
+
+    def __len__(self) -> int:
+        """How many views an epoch has."""
+        return len(self.images)
+
+    def image(self, row: int) -> int:
+        """The image in that place."""
+        return self.images[row]
+
+    def cut(self, sample: Sample, row: int, generator: torch.Generator) -> SceneView:
+        """The view of the image in that place."""
+        return self.cutter(sample, generator)
+
+    def stack(self, views: list[SceneView]) -> SceneBatch:
+        """Views to one batch; smaller ones grow to the right and downwards."""
+        size = max(v.ignore.shape[0] for v in views), max(v.ignore.shape[1] for v in views)
+        return SceneBatch.of([grown(v, size) for v in views])
+
+
+def grown(view: SceneView, size: Size) -> SceneView:
+    """A view with as much of the mean colour at its right and lower edge as brings it to `size` (h, w)."""
+    h, w = view.ignore.shape
+    more = (0, size[1] - w, 0, size[0] - h)
+    return replace(view, image=pad(view.image, more), ignore=pad(view.ignore, more)) if any(more) else view
+
+
+@final
+class SceneTask(Task[SceneView, SceneBatch, People, Mapping[str, Any]]):
+    """How a model for whole images is trained."""
+
+    one = "image"
+    unit = "images"
+    checked = "whole images"
+    scores = ("AP", "AP50", "AR")
+
+    def __init__(self, model: BottomUp) -> None:
+        self.model: BottomUp = model
+
+    def size(self, recipe: Recipe) -> Size:
+        """The recipe's, or the side of the canvas both ways."""
+        side = self.model.preprocess.side
+        return recipe.size or (side, side)
+
+    def train_views(self, recipe: Recipe, *, seed: int) -> SceneViews:
+        """Random views of the images with somebody to learn from."""
+        if recipe.select or not isinstance(recipe.augmentation, SceneAugmentation | None):
+            raise InputError(
+                f"recipe {recipe.name!r}: {self.model.card.name} sees whole images, which are changed by a SceneAugmentation, "
+                f"not by {type(recipe.augmentation).__name__}, and from which no people are selected"
+            )
+        cutter = SceneCutter(self.size(recipe), self.model.preprocess, self.model.skeleton, recipe.augmentation)
+        images = list(dict.fromkeys(image for image, _ in recipe.train.people()))
+        if not images:
+            raise InputError(
+                f"none of the {len(recipe.train)} images has a person with a labelled keypoint and a box of positive size; "
+                "`poise data check` tells why"
+            )
+        return SceneViews(recipe.train, cutter, seed=seed, images=images)
+
+    def val_views(self, dataset: Dataset, *, seed: int) -> SceneViews:
+        """All images as the model's canvas says."""
+        if not dataset.people():
+            raise InputError(f"none of the {len(dataset)} images to check on has a person with a labelled keypoint")
+        return SceneViews(
+            dataset, WholeCutter(self.model.preprocess, self.model.skeleton), seed=seed, images=range(len(dataset))
+        )
+
+    def loss(self, batch: SceneBatch) -> Float[Tensor, ""]:
+        """The model's."""
+        return self.model.loss(batch)
+
+    def losses(self, outputs: Sequence[Tensor], batch: SceneBatch) -> list[Float[Tensor, ""]]:
+        """The codecs'."""
+        return self.model.losses(list(outputs), batch)
+
+    def labelled(self, batch: SceneBatch) -> Float[Tensor, "_ 2"]:
+        """All labelled keypoints of a batch."""
+        return batch.scenes.xy[batch.scenes.visible > 0]
+
+    def find(self, output: Tensor, batch: SceneBatch) -> list[People]:
+        """The best people of each view, in pixels of its image."""
+        home = invert(batch.warps.cpu())
+        return [_at_home(people, warp) for people, warp in zip(self.model.read(output), home, strict=True)]
+
+    def truth(self, dataset: Dataset) -> Mapping[str, Any]:
+        """The labels of all images as COCO annotations, the index of an image its id."""
+        return entries.truth_of({image: dataset.labels(image) for image in range(len(dataset))}, dataset.skeleton)
+
+    def score(self, truth: Mapping[str, Any], found: Mapping[int, People]) -> dict[str, float]:
+        """AP and AR of the COCO protocol."""
+        rows = [row for image in sorted(found) for row in _rows(found[image], image)]
+        numbers = coco.evaluate(truth, rows, self.model.skeleton).numbers
+        return {name: numbers[name] for name in self.scores}
+
+    def picture(self, batch: SceneBatch) -> Picture:
+        """Labels, target maps, predicted people, predicted maps."""
+        return scene_picture(self.model, batch)
+
+
+def _at_home(people: People, home: Float[Tensor, "3 3"]) -> People:
+    best = people.pose_score.argsort(descending=True)[:MOST]
+    xy, score, rating = (part[best].float().cpu() for part in (people.xy, people.score, people.pose_score))
+    moved = apply(home, xy.to(home.dtype)).float() * (score > 0)[..., None]
+    return People(moved, score, rating)
+
+
+def _rows(people: People, image: int) -> list[dict[str, Any]]:
+    categories = torch.ones(len(people), dtype=torch.int64)
+    return entries.rows_of(people.xy, people.score, people.pose_score, image=image, categories=categories)

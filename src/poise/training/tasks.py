@@ -1,0 +1,21 @@
+"""Which task a model has; the one place where training tells kinds of models apart."""
+
+from collections.abc import Callable
+from typing import Any
+
+from poise.models.bottomup import BottomUp
+from poise.models.kinds import Model
+from poise.models.topdown import TopDown
+from poise.training.people import PersonTask
+from poise.training.scenes import SceneTask
+from poise.training.task import Task
+
+AnyTask = Task[Any, Any, Any, Any]
+
+TASKS: dict[type, Callable[[Any], AnyTask]] = {TopDown: PersonTask, BottomUp: SceneTask}
+"""Of each kind of model."""
+
+
+def task_of(model: Model) -> AnyTask:
+    """What training asks of a model."""
+    return TASKS[type(model)](model)
