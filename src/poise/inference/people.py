@@ -1,8 +1,8 @@
 """People in many images: views are cut in threads while the network answers, batches run across images."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import final
@@ -11,16 +11,23 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from poise.codecs.base import InstanceCodec
 from poise.data.boxes import usable
 from poise.errors import InputError, PoiseError
 from poise.geometry import apply, invert
+from poise.inference.ahead import ahead
 from poise.metrics.oks import rescore
+from poise.models.bottomup import BottomUp
 from poise.models.device import Precision, autocast, choose_device, choose_precision
+from poise.models.kinds import Model
 from poise.models.topdown import TopDown
 from poise.structures import Key, Points, Poses
 from poise.transforms.cut import Cutter
 
 Image = UInt8[Tensor, "3 H W"]
+
+BATCH: dict[type, int] = {TopDown: 32, BottomUp: 4}
+"""Views at a time by default: of one person each, or of whole images."""
 
 
 @final
@@ -45,28 +52,29 @@ class Setting:
     @classmethod
     def of(
         cls,
-        model: TopDown,
+        model: Model,
         *,
         device: str | None = None,
         precision: str | None = None,
         flip: bool | None = None,
-        batch: int = 32,
+        batch: int | None = None,
         workers: int = 2,
     ) -> "Setting":
-        """Choose what is not given: the device and precision by what the machine has, the flip test as the model's release.
+        """Choose what is not given: device and precision by the machine, flip test and batch (`BATCH`) by the model.
 
         Raises:
             UnknownName: No such device or precision.
             InputError: This machine has no such device, or a number is too small.
             SkeletonMismatch: The flip test needs mirror pairs, and the skeleton has none.
         """
-        if batch < 1 or workers < 0:
-            raise InputError(f"a batch needs at least 1 view and workers cannot be below 0, found {batch} and {workers}")
+        views = BATCH[type(model)] if batch is None else batch
+        if views < 1 or workers < 0:
+            raise InputError(f"a batch needs at least 1 view and workers cannot be below 0, found {views} and {workers}")
         chosen = choose_device(device)
         use_flip = model.preprocess.flip_test if flip is None else flip
         if use_flip:
             model.skeleton.check_flip()
-        return cls(chosen, choose_precision(precision, chosen), use_flip, batch, workers)
+        return cls(chosen, choose_precision(precision, chosen), use_flip, views, workers)
 
 
 @final
@@ -77,7 +85,7 @@ class Request:
     Attributes:
         key: Of the image.
         read: Gives the image.
-        boxes: x0 y0 x1 y1; None means the whole image is one person.
+        boxes: x0 y0 x1 y1; None means the whole image, which is one person to a model for views of one person.
         box_score: Of each box; 1 by default.
     """
 
@@ -94,13 +102,15 @@ class Found:
 
     Attributes:
         image: As it was read.
-        poses: One for each box that was looked into.
-        rows: Which of the request's boxes those are; boxes outside the image are left out.
+        poses: One for each box that was looked into; or whoever was found, where there are no boxes.
+        rows: Which of the request's boxes those are; boxes outside the image are left out. All, where there are none.
+        seconds: What it took to read the poses out of the network's answer.
     """
 
     image: Image
     poses: Poses
     rows: list[int]
+    seconds: float = 0.0
 
 
 @final
@@ -141,11 +151,32 @@ def find_people(
         setting: How the model is run.
         skipped: Takes the images that cannot be used; without it the first one raises its error.
     """
+    for (found,) in read_people(model, requests, setting, readers=[model.codec], skipped=skipped):
+        yield found
+
+
+def read_people(
+    model: TopDown,
+    requests: Iterable[Request],
+    setting: Setting,
+    *,
+    readers: Sequence[InstanceCodec],
+    skipped: list[Skipped] | None = None,
+) -> Iterator[list[Found]]:
+    """The same with every answer of the network read in several ways: what each codec finds in an image.
+
+    Args:
+        model: Moved to the setting's device, and left there.
+        requests: Read ahead by a few images.
+        setting: How the model is run.
+        readers: Codecs alike but for how they read.
+        skipped: Takes the images that cannot be used; without it the first one raises its error.
+    """
     cutter = Cutter(model.codec.size, model.preprocess, model.skeleton)
     waiting: deque[_Cut] = deque()
     views: list[Float[Tensor, "3 h w"]] = []
-    answers: deque[tuple[Tensor, Tensor]] = deque()
-    for request, job in _ahead(lambda request: _cut(cutter, request), requests, setting.workers):
+    answers: deque[list[_Read]] = deque()
+    for request, job in ahead(partial(_cut, cutter), requests, setting.workers):
         try:
             cut = job()
         except PoiseError as error:
@@ -156,27 +187,51 @@ def find_people(
         waiting.append(cut)
         views += cut.views
         while len(views) >= setting.batch:
-            answers += _rows(look(model, views[: setting.batch], setting))
+            answers += _look(model, views[: setting.batch], setting, readers)
             del views[: setting.batch]
-        yield from _finished(waiting, answers, model)
+        yield from _finished(waiting, answers, model, readers=len(readers))
     if views:
-        answers += _rows(look(model, views, setting))
-    yield from _finished(waiting, answers, model)
+        answers += _look(model, views, setting, readers)
+    yield from _finished(waiting, answers, model, readers=len(readers))
 
 
-def look(model: TopDown, views: Sequence[Float[Tensor, "3 h w"]], setting: Setting) -> Points:
-    """The network's answer to some views, on the CPU; a model in training is put back into it."""
+@final
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """What was read out of the answer to one view, and in how many seconds."""
+
+    xy: Float[Tensor, "k 2"]
+    score: Float[Tensor, " k"]
+    seconds: float
+
+
+def _look(
+    model: TopDown, views: Sequence[Float[Tensor, "3 h w"]], setting: Setting, readers: Sequence[InstanceCodec]
+) -> list[list[_Read]]:
+    """What each codec reads out of the network's answer to each view."""
+    output = answered(model, views, setting)
+    parts: list[list[_Read]] = []
+    for reader in readers:
+        started = time.perf_counter()
+        with torch.inference_mode():
+            points = reader.decode(output)
+        xy, score = points.xy.cpu(), points.score.cpu()
+        share = (time.perf_counter() - started) / len(views)
+        parts.append([_Read(*one, share) for one in zip(xy, score, strict=True)])
+    return [list(one) for one in zip(*parts, strict=True)]
+
+
+def answered(model: Model, views: Sequence[Float[Tensor, "3 h w"]], setting: Setting) -> Float[Tensor, "b ..."]:
+    """The network's answer to some views of one size; a model in training is put back into it."""
     training = model.training
     model.eval().to(setting.device).to(memory_format=torch.channels_last)
     try:
         with torch.inference_mode():
             images = torch.stack(list(views)).to(setting.device).contiguous(memory_format=torch.channels_last)
             with autocast(setting.device, setting.precision):
-                output = model.answer(images, flip=setting.flip)
-            points = model.codec.decode(output)
+                return model.answer(images, flip=setting.flip)
     finally:
         model.train(training)
-    return Points(points.xy.cpu(), points.score.cpu())
 
 
 def poses_of(
@@ -213,42 +268,21 @@ def _cut(cutter: Cutter, request: Request) -> _Cut:
     return _Cut(request, image, boxes[good], score[good], rows, [view for view, _ in cuts], [warp for _, warp in cuts])
 
 
-_Job = tuple[Request, Callable[[], _Cut]]
-
-
-def _ahead(cut: Callable[[Request], _Cut], requests: Iterable[Request], workers: int) -> Iterator[_Job]:
-    """Every request with what gives its cut; `workers` threads are a few requests ahead."""
-    if workers == 0:
-        yield from ((request, partial(cut, request)) for request in requests)
-        return
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="poise-read")
-    try:
-        jobs: deque[_Job] = deque()
-        for request in requests:
-            jobs.append((request, pool.submit(cut, request).result))
-            if len(jobs) > 2 * workers:
-                yield jobs.popleft()
-        while jobs:
-            yield jobs.popleft()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _rows(points: Points) -> Iterator[tuple[Tensor, Tensor]]:
-    return zip(points.xy, points.score, strict=True)
-
-
-def _finished(waiting: deque[_Cut], answers: deque[tuple[Tensor, Tensor]], model: TopDown) -> Iterator[Found]:
-    """The images at the front all of whose views have been answered."""
+def _finished(waiting: deque[_Cut], answers: deque[list[_Read]], model: TopDown, *, readers: int) -> Iterator[list[Found]]:
+    """The images at the front all of whose views have been answered, by each reader."""
     while waiting and len(waiting[0].views) <= len(answers):
         cut = waiting.popleft()
         own = [answers.popleft() for _ in cut.views]
-        k = len(model.skeleton)
-        points = Points(
-            torch.stack([xy for xy, _ in own]) if own else torch.zeros(0, k, 2),
-            torch.stack([score for _, score in own]) if own else torch.zeros(0, k),
-        )
-        warps = torch.stack(cut.warps) if own else torch.zeros(0, 3, 3)
-        least = model.preprocess.min_keypoint_score
-        poses = poses_of(cut.boxes, cut.box_score, points, warps, cut.request.key, least=least)
-        yield Found(cut.image, poses, cut.rows)
+        yield [_found(cut, [views[number] for views in own], model) for number in range(readers)]
+
+
+def _found(cut: _Cut, own: list[_Read], model: TopDown) -> Found:
+    k = len(model.skeleton)
+    points = Points(
+        torch.stack([one.xy for one in own]) if own else torch.zeros(0, k, 2),
+        torch.stack([one.score for one in own]) if own else torch.zeros(0, k),
+    )
+    warps = torch.stack(cut.warps) if own else torch.zeros(0, 3, 3)
+    least = model.preprocess.min_keypoint_score
+    poses = poses_of(cut.boxes, cut.box_score, points, warps, cut.request.key, least=least)
+    return Found(cut.image, poses, cut.rows, sum((one.seconds for one in own), 0.0))

@@ -1,0 +1,55 @@
+"""The one place that knows how each kind of model looks for people."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from poise.codecs.base import InstanceCodec
+from poise.codecs.scene import SceneCodec
+from poise.inference.people import Found, Request, Setting, Skipped, read_people
+from poise.inference.scenes import read_scenes
+from poise.models.bottomup import BottomUp
+from poise.models.kinds import Model
+from poise.models.topdown import TopDown
+
+WAYS: dict[type, Callable[..., Iterator[list[Found]]]] = {TopDown: read_people, BottomUp: read_scenes}
+"""Of each kind of model."""
+
+
+def find(
+    model: Model, requests: Iterable[Request], setting: Setting, *, skipped: list[Skipped] | None = None
+) -> Iterator[Found]:
+    """Look for people, image by image, in the order of the requests.
+
+    Args:
+        model: Of any kind; moved to the setting's device, and left there.
+        requests: Read ahead by a few images; with boxes only for a model that looks at one person at a time.
+        setting: How the model is run.
+        skipped: Takes the images that cannot be used; without it the first one raises its error.
+
+    Raises:
+        InputError: A request has boxes and the model looks at whole images.
+    """
+    for (found,) in read(model, requests, setting, readers=[model.codec], skipped=skipped):
+        yield found
+
+
+def read(
+    model: Model,
+    requests: Iterable[Request],
+    setting: Setting,
+    *,
+    readers: Sequence[InstanceCodec | SceneCodec],
+    skipped: list[Skipped] | None = None,
+) -> Iterator[list[Found]]:
+    """The same with every answer of the network read in several ways: what each codec finds in an image.
+
+    Args:
+        model: Of any kind.
+        requests: As for `find`.
+        setting: How the model is run.
+        readers: Codecs alike but for how they read, of the model's kind.
+        skipped: As for `find`.
+    """
+    way: Any = WAYS[type(model)]
+    stream: Iterator[list[Found]] = way(model, requests, setting, readers=readers, skipped=skipped)
+    return stream
