@@ -1,4 +1,4 @@
-"""What OffsetGuided learns of labelled people: bumps, and vectors in the cells around keypoints (arXiv 2107.11098, section 3).
+"""What OffsetGuided learns of labelled people: bumps, and vectors in the cells around keypoints (arXiv 2107.03098, section 3).
 
 Cell i stands for the pixel 4 i + 1.5. What is said of a keypoint is said in a window of D cells a side around it: of the cells
 from round(x / 4 - D / 2) up to, not including, round(x / 4 + D / 2), halves to the even number as the release rounds, so that a

@@ -1,4 +1,4 @@
-"""OffsetGuided (arXiv 2107.11098): heatmaps, and around each keypoint vectors to those it has limbs with."""
+"""OffsetGuided (arXiv 2107.03098): heatmaps, and around each keypoint vectors to those it has limbs with."""
 
 import math
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from torch import Tensor
 from poise.codecs import guides
 from poise.codecs.guides import STRIDE, Vectors
 from poise.codecs.peak_reading import PRACTITIONER, PeakReading
+from poise.codecs.people import read_people
 from poise.codecs.scene import SceneCodec
 from poise.codecs.scene_maps import SceneMaps, merged_jitter, merged_maps, merged_offsets
 from poise.dims import Size
@@ -106,7 +107,7 @@ class Costs:
 @final
 @dataclass(frozen=True)
 class OffsetGuided(SceneCodec):
-    """Heatmaps and guiding offsets (arXiv 2107.11098), one cell for every 4 pixels.
+    """Heatmaps and guiding offsets (arXiv 2107.03098), one cell for every 4 pixels.
 
     An output has, in this order: a heatmap for each keypoint; the background; two maps of jitter, x and y; two maps for each
     limb, x and y of the vector from its first keypoint to its second; a spread for each limb; a scale for each keypoint. Only
@@ -205,8 +206,6 @@ class OffsetGuided(SceneCodec):
 
     def decode(self, output: Float[Tensor, "b c h w"]) -> list[People]:
         """The people of each view, as `reading` says."""
-        from poise.codecs.people import read_people
-
         heat, _, jitter, offsets, _, scale = self.split(output.float())
         maps = SceneMaps(heat, offsets, jitter if self.maps.jitter else None, scale if self.maps.scale else None)
         return read_people(maps, self.limbs, self.reading, stride=STRIDE)

@@ -1,4 +1,4 @@
-"""Squared error of heatmaps, weighed by how wrong they are (OffsetGuided, arXiv 2107.11098, section 3.3; after 1708.02002)."""
+"""Squared error of heatmaps, weighed by how wrong they are (OffsetGuided, arXiv 2107.03098, section 3.3; after 1708.02002)."""
 
 import torch
 from jaxtyping import Float

@@ -1,4 +1,4 @@
-"""Losses of vectors and sizes that only some cells are to say (OffsetGuided, arXiv 2107.11098, section 3.3).
+"""Losses of vectors and sizes that only some cells are to say (OffsetGuided, arXiv 2107.03098, section 3.3).
 
 What does not count may be anything, NaN too, and sends no gradient back.
 """
@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 Distance = Literal["l1", "instance_l1", "vector_l1", "laplace"]
-"""`l1`: each component's error; `instance_l1`: over the person's size; `vector_l1`: the error's length; `laplace`: that over its
-spread, and the logarithm of the spread."""
+"""`l1`: each component's error; `instance_l1`: over the person's size; `vector_l1`: the error's length; `laplace`: its logarithmic
+spread, and the length over the spread."""
 
 
 def vector_error(

@@ -1,4 +1,4 @@
-"""Which keypoints point at which, for models that put people together from limbs (OffsetGuided, arXiv 2107.11098).
+"""Which keypoints point at which, for models that put people together from limbs (OffsetGuided, arXiv 2107.03098).
 
 A limb goes from one keypoint to another; where the first one is, a network says where the second one is. COCO's keypoints have
 the sets of OffsetGuided's release: "16" (a tree), "19", "31", "44" and "redundant" (those of "44" that "19" has not). Every
