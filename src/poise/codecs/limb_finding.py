@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.peak_reading import PeakReading
-from poise.codecs.peaks import Mode, at_pixels, between_cells, enlarged, find_peaks
+from poise.codecs.peaks import WHOLE, Mode, at_pixels, between_cells, enlarged, find_peaks
 from poise.codecs.scene_maps import SceneMaps
 
 AWAY = 100_000
@@ -72,8 +72,8 @@ def find_limbs(maps: SceneMaps, limbs: tuple[tuple[int, int], ...], reading: Pea
     A limb's score is the product of its peaks' scores and of exp(-missed / length).
     """
     peaks = find_peaks(maps.heat, reading, stride=stride)
-    around = Surroundings(whole=reading.peaks == "upsampled", stride=stride)
-    first, second = torch.tensor(limbs, device=maps.heat.device).unbind(1)
+    around = Surroundings(whole=reading.peaks in WHOLE, stride=stride)
+    first, second = torch.tensor(limbs, dtype=torch.int64, device=maps.heat.device).view(-1, 2).unbind(1)
     seen = peaks.xy - AWAY * (peaks.score < reading.threshold)[..., None]
     origin, start, end = peaks.xy[:, first], seen[:, first], seen[:, second]
     offsets = around.prepared(maps.offsets, "bilinear")
@@ -92,7 +92,7 @@ def find_limbs(maps: SceneMaps, limbs: tuple[tuple[int, int], ...], reading: Pea
         end = end + _jitter_at(jitter, peaks.xy[:, second].gather(2, pair), around)
     scale = torch.full_like(peaks.score, USUAL_SCALE)
     if maps.scale is not None:
-        scale = around.at(around.prepared(maps.scale, "bicubic"), peaks.xy)
+        scale = around.at(around.prepared(maps.scale, WHOLE.get(reading.peaks, "bilinear")), peaks.xy)
     ends = torch.stack((peaks.index[:, first], peaks.index[:, second].gather(2, which)), dim=-1)
     return FoundLimbs(
         start=torch.cat((start, start_score[..., None], scale[:, first, :, None]), dim=-1),

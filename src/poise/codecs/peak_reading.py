@@ -5,10 +5,11 @@ from typing import Literal, get_args
 
 from poise.errors import InputError, unknown
 
-Peaks = Literal["fast", "upsampled", "cell", "quarter", "dark", "fit1", "fit2", "fit1-sigma", "fit2-sigma"]
-"""Where a peak of a map lies. `upsampled`: the highest of 3x3 pixels of the map made four times as large (the release);
-`fast`: the same of what is around each peak of the small map; `cell`: the highest of 3x3 cells; a quarter of a cell on; DARK's
-Newton step; the middle of a round bump fitted to what is 1 or 2 cells around, its width given or fitted too."""
+Peaks = Literal["fast", "upsampled", "bilinear", "cell", "quarter", "dark", "fit1", "fit2", "fit1-sigma", "fit2-sigma"]
+"""Where a peak of a map lies. `upsampled`: the highest of 3x3 pixels of the map enlarged bicubically (the release); `bilinear`:
+the same, enlarged bilinearly; `fast`: as `upsampled`, of what is around each peak of the small map; `cell`: the highest of 3x3
+cells; a quarter of a cell on; DARK's Newton step; the middle of a round bump fitted to what is 1 or 2 cells around, its width
+given or fitted too."""
 
 Grouping = Literal["release", "ranked"]
 """`release`: limb types one after another, people joined and changed as OffsetGuided's release does; `ranked`: all limbs of

@@ -1,5 +1,6 @@
 """Peaks of maps with any number of bumps, and what other maps say at them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,9 @@ from poise.codecs.peak_reading import PeakReading
 from poise.codecs.readings import Reading, fitted, read, usual_kernel
 
 Mode = Literal["bicubic", "bilinear"]
+
+WHOLE: Mapping[str, Mode] = {"upsampled": "bicubic", "bilinear": "bilinear"}
+"""The readings that enlarge whole maps, and how."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +37,8 @@ class Peaks:
 
 def find_peaks(maps: Float[Tensor, "b k h w"], reading: PeakReading, *, stride: int) -> Peaks:
     """The peaks of maps of finite numbers, as `reading.peaks` says."""
-    if reading.peaks == "upsampled":
-        return upsampled_peaks(maps, top=reading.top_k, stride=stride)
+    if reading.peaks in WHOLE:
+        return upsampled_peaks(maps, WHOLE[reading.peaks], top=reading.top_k, stride=stride)
     if reading.peaks == "fast":
         return fast_peaks(maps, top=reading.top_k, stride=stride, threshold=reading.threshold)
     score, index = highest(maps, top=reading.top_k)
@@ -43,12 +47,12 @@ def find_peaks(maps: Float[Tensor, "b k h w"], reading: PeakReading, *, stride: 
     return Peaks(at * stride + (stride - 1) / 2, score, index)
 
 
-def upsampled_peaks(maps: Float[Tensor, "b k h w"], *, top: int, stride: int) -> Peaks:
-    """The highest of 3x3 pixels of bicubically enlarged maps (OffsetGuided's release).
+def upsampled_peaks(maps: Float[Tensor, "b k h w"], mode: Mode, *, top: int, stride: int) -> Peaks:
+    """The highest of 3x3 pixels of enlarged maps (OffsetGuided's release).
 
     Pixel x of an enlarged map is pixel x of the view: it stands for cell (x - (stride - 1) / 2) / stride.
     """
-    large = enlarged(maps, "bicubic", stride=stride)
+    large = enlarged(maps, mode, stride=stride)
     score, index = highest(large, top=top)
     width = large.shape[-1]
     return Peaks(torch.stack((index % width, index.div(width, rounding_mode="floor")), dim=-1).float(), score, index)

@@ -4,16 +4,19 @@ Every way is a pure function of maps (n h w), their highest cells (x, y) and the
 A codec has one of its own; `MapCodec.reading` names another, so that one trained model is read in any of these ways.
 """
 
-from dataclasses import fields, replace
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
+from poise.codecs.scene import SceneCodec
 from poise.codecs.taylor import dark_step, udp_mmpose_step, udp_step
 from poise.errors import InputError, unknown
+
+AnyCodec = TypeVar("AnyCodec", bound=InstanceCodec | SceneCodec)
 
 Reading = Literal["cell", "quarter", "quarter-mmpose", "dark", "udp", "udp-mmpose", "fit3", "fit5", "soft", "centre"]
 """The highest cell; a quarter of a cell towards the higher neighbour (HRNet's, and mmpose's at the border); the Newton step of
@@ -64,17 +67,18 @@ def check_reading(reading: str | None, known: tuple[str, ...] = get_args(Reading
         raise unknown("reading", reading, known)
 
 
-def readings_of(codec: InstanceCodec) -> tuple[str, ...]:
+def readings_of(codec: InstanceCodec | SceneCodec) -> tuple[str, ...]:
     """The names of the ways in which a codec's outputs can be read; none if there is one way only."""
     if "reading" not in {field.name for field in fields(codec)}:
         return ()
     kind = get_type_hints(type(codec))["reading"]
+    kind = get_type_hints(kind)["peaks"] if is_dataclass(kind) else kind
     named = [part for part in (kind, *get_args(kind)) if get_origin(part) is Literal]
     return tuple(name for part in named for name in get_args(part))
 
 
-def read_as(codec: InstanceCodec, reading: str) -> InstanceCodec:
-    """The codec, its outputs read in another way.
+def read_as(codec: AnyCodec, reading: str) -> AnyCodec:
+    """The codec, its outputs read in another way; of a codec of whole views the names are those of `PeakReading.peaks`.
 
     Raises:
         InputError: It can be read in one way only.
@@ -84,7 +88,8 @@ def read_as(codec: InstanceCodec, reading: str) -> InstanceCodec:
     if not known:
         raise InputError(f"outputs of {type(codec).__name__} can be read in one way only; other readings are for maps")
     check_reading(reading, known)
-    changed: dict[str, Any] = {"reading": reading}
+    whole: Any = next(getattr(codec, field.name) for field in fields(codec) if field.name == "reading")
+    changed: dict[str, Any] = {"reading": replace(whole, peaks=reading) if is_dataclass(whole) else reading}
     return replace(codec, **changed)
 
 
