@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_type_hints
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from poise.codecs.roi import RoICodec
 from poise.codecs.scene import SceneCodec
 from poise.dims import Size
 from poise.errors import InputError, unknown
@@ -123,9 +124,17 @@ def scene_codec_types() -> Mapping[str, type[SceneCodec]]:
     return {cls.__name__: cls for cls in _classes() if issubclass(cls, SceneCodec)}
 
 
-def to_plain(codec: InstanceCodec | SceneCodec) -> dict[str, Any]:
-    """A codec as plain values, for a model file."""
-    return {"type": type(codec).__name__} | dataclasses.asdict(codec)
+@cache
+def roi_codec_types() -> Mapping[str, type[RoICodec]]:
+    """Every final codec of this folder for boxes of a detector, by the name of its class (`OneHot`)."""
+    return {cls.__name__: cls for cls in _classes() if issubclass(cls, RoICodec)}
+
+
+def to_plain(codec: InstanceCodec | SceneCodec | RoICodec) -> dict[str, Any]:
+    """A codec as plain values, for a model file; a codec inside it says its type too."""
+    parts = {field.name: getattr(codec, field.name) for field in dataclasses.fields(codec)}
+    within = {name: to_plain(part) for name, part in parts.items() if isinstance(part, InstanceCodec)}
+    return {"type": type(codec).__name__} | dataclasses.asdict(codec) | within
 
 
 def from_plain(values: Mapping[str, Any]) -> InstanceCodec:
@@ -146,6 +155,16 @@ def scene_from_plain(values: Mapping[str, Any]) -> SceneCodec:
         InputError: Its fields are other ones.
     """
     return _made(values, scene_codec_types())
+
+
+def roi_from_plain(values: Mapping[str, Any]) -> RoICodec:
+    """The codec for boxes of a detector that `to_plain` wrote.
+
+    Raises:
+        UnknownName: No codec of that type exists.
+        InputError: Its fields are other ones.
+    """
+    return _made(values, roi_codec_types())
 
 
 def _classes() -> list[type[Any]]:
@@ -177,6 +196,8 @@ def _filled(kind: type[_C], values: Mapping[str, Any]) -> _C:
 
 
 def _part(hint: Any, value: Any) -> Any:
+    if isinstance(value, Mapping) and hint is InstanceCodec:
+        return from_plain(value)
     if isinstance(value, Mapping) and dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return _filled(hint, value)
     return tuple(_part(None, part) for part in value) if isinstance(value, list | tuple) else value

@@ -1,0 +1,152 @@
+"""One cell of the box for each keypoint, chosen by cross-entropy over all cells (Mask R-CNN, arXiv 1703.06870, section 5)."""
+
+from dataclasses import dataclass
+from typing import Literal, final, get_args
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from poise.codecs.cubic import highest_of_all_pixels, highest_pixels
+from poise.codecs.readings import highest_of, window
+from poise.codecs.roi import RoICodec, ScoreKind, check_answer
+from poise.errors import InputError, unknown
+from poise.geometry import Boxes
+from poise.structures import Points
+
+SURE = 40.0
+"""How much higher the logit of the keypoint's cell is than those beside it, where the head is without fault."""
+
+LONGEST = 2**14
+"""Pixels a side of the map a box becomes at most; positions in wider boxes are as much coarser."""
+
+Score = Literal["logit", "probability", "mass"]
+"""`logit`: the resized map at its peak, any number. `probability`: the share of the peak's cell under a softmax over all cells;
+it is about ONE cell, so a head that wavers between two neighbours gets half. `mass`: the share of the cells up to 2 away from it
+each way, which says whether the keypoint is about there. Shares may be multiplied with the score of a box; logits may not."""
+
+
+@final
+@dataclass(frozen=True)
+class OneHot(RoICodec):
+    """The cell a keypoint lies in, learnt as one class of h x w; read at the highest pixel of the map made as large as its box.
+
+    Attributes:
+        score: What says how sure a keypoint is.
+        search: Pixels are made where the highest can be ("bounded"), or all of them ("whole"), as in the release. Both give
+            the same, the first ten times as fast; on other devices than the processor all are made.
+    """
+
+    score: Score = "logit"
+    search: Literal["bounded", "whole"] = "bounded"
+
+    def __post_init__(self) -> None:
+        """Refuse scores and searches there are not."""
+        super().__post_init__()
+        if self.score not in get_args(Score):
+            raise unknown("score", self.score, get_args(Score))
+        if self.search not in ("bounded", "whole"):
+            raise InputError(f"OneHot searches 'bounded' or 'whole', found {self.search!r}")
+
+    @property
+    def channels(self) -> int:
+        """One map per keypoint."""
+        return self.keypoints
+
+    @property
+    def tolerance(self) -> float:
+        """Half a cell, for the label says which one; a third more in the outermost, where resized maps are highest outside."""
+        return 0.5 + 1 / 3
+
+    @property
+    def pixel_tolerance(self) -> float:
+        """Half a pixel, for maps are read at whole ones."""
+        return 0.5 + 1e-3
+
+    @property
+    def score_kind(self) -> ScoreKind:
+        """As `score` says."""
+        return "logit" if self.score == "logit" else "probability"
+
+    def encode(self, xy: Float[Tensor, "n k 2"], boxes: Boxes) -> Float[Tensor, "n k h w"]:
+        """Logits that fall with the distance from the keypoint's cell; 0 everywhere where the keypoint is not in the box."""
+        index, valid = self.targets(xy, torch.ones(xy.shape[:2], dtype=torch.int64, device=xy.device), boxes)
+        height, width = self.cells
+        row, column = (torch.arange(length, device=xy.device) for length in (height, width))
+        dy = row - index.div(width, rounding_mode="floor")[..., None]
+        dx = column - (index % width)[..., None]
+        distance = (dy.square()[..., :, None] + dx.square()[..., None, :]).float().sqrt()
+        return SURE * (1 - distance) * valid[..., None, None]
+
+    def targets(
+        self, xy: Float[Tensor, "n k 2"], visible: Int64[Tensor, "n k"], boxes: Boxes
+    ) -> tuple[Int64[Tensor, "n k"], Bool[Tensor, "n k"]]:
+        """The cell of each keypoint, counted row after row, and whether it has one; else cell 0.
+
+        A keypoint exactly on the right or the lower border belongs to the last cell, in a box without extent too.
+        """
+        corner, end = boxes[:, None, :2], boxes[:, None, 2:]
+        many = boxes.new_tensor((self.cells[1], self.cells[0]))
+        cell = ((xy - corner) * (many / (end - corner))).floor()
+        cell = torch.where(xy == end, many - 1, cell)
+        valid = ((cell >= 0) & (cell < many)).all(dim=-1) & (visible > 0)
+        x, y = torch.where(valid[..., None], cell, 0).long().unbind(-1)
+        return y * self.cells[1] + x, valid
+
+    def loss(
+        self, output: Float[Tensor, "n k h w"], xy: Float[Tensor, "n k 2"], visible: Int64[Tensor, "n k"], boxes: Boxes
+    ) -> Float[Tensor, ""]:
+        """Cross-entropy, averaged over the labelled keypoints inside their boxes; 0 if there is none.
+
+        Raises:
+            InputError: The output is not of this codec's size, or not for these boxes.
+        """
+        check_answer(self, output, boxes)
+        index, valid = self.targets(xy, visible, boxes)
+        some = valid.flatten().nonzero().squeeze(1)
+        logits = output.flatten(0, 1).flatten(1).index_select(0, some).float()
+        return F.cross_entropy(logits, index.flatten()[some], reduction="sum") / max(len(some), 1)
+
+    def decode(self, output: Float[Tensor, "n k h w"], boxes: Boxes) -> Points:
+        """The highest pixel of each map, resized (bicubic) to the whole pixels that hold its box; and its score.
+
+        Boxes narrower or lower than a pixel are taken to be of one pixel.
+
+        Raises:
+            InputError: The output is not of this codec's size, or not for these boxes.
+        """
+        check_answer(self, output, boxes)
+        maps = output.detach().float()
+        corner, sides = boxes[:, :2].float(), (boxes[:, 2:] - boxes[:, :2]).float().clamp(min=1)
+        lengths = sides.nan_to_num(1, LONGEST).clamp(max=LONGEST).ceil().long()
+        with torch.autocast(maps.device.type, enabled=False):
+            found, value = (highest_pixels if self.search == "bounded" else highest_of_all_pixels)(maps, lengths)
+            share, score = self._read(maps, (found + 0.5) / lengths[:, None], value)
+        return Points(share * sides[:, None] + corner[:, None], score.nan_to_num(0, 0, 0))
+
+    def unflip(self, output: Float[Tensor, "n k h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "n k h w"]:
+        """Columns reversed, left and right keypoints swapped."""
+        return output[:, flip].flip(-1)
+
+    def picture(self, output: Float[Tensor, "n k h w"]) -> Float[Tensor, "n k h w"]:
+        """The probability of each cell beside that of the likeliest."""
+        logits = output.detach().float().nan_to_num(-torch.inf, torch.inf, -torch.inf).clamp(-1e4, 1e4)
+        return (logits - logits.amax(dim=(-2, -1), keepdim=True)).exp()
+
+    def _read(
+        self, maps: Float[Tensor, "n k h w"], share: Float[Tensor, "n k 2"], value: Float[Tensor, "n k"]
+    ) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
+        """Places as shares of the box, and scores; the middle of the highest cell where a map is not finite."""
+        many = maps.new_tensor((self.cells[1], self.cells[0]))
+        if not maps.sum().isfinite():
+            bad = ~maps.isfinite().flatten(2).all(dim=2)
+            index, top = highest_of(maps[bad].flatten(1))
+            cell = torch.stack((index % self.cells[1], index.div(self.cells[1], rounding_mode="floor")), dim=-1)
+            share[bad], value[bad] = (cell + 0.5) / many, top
+        if self.score == "logit":
+            return share, value
+        cells = (share * many).floor().minimum(many - 1).long().flatten(0, 1)
+        near, _, there = window(maps.flatten(0, 1), cells, 2 if self.score == "mass" else 0)
+        shares = (near - maps.flatten(2).logsumexp(dim=2).flatten()[:, None]).exp() * there
+        return share, shares.sum(dim=1).clamp(max=1).view(value.shape)
