@@ -7,6 +7,7 @@
 What is labelled (`Labels`) and what is believed (`Points`, `Poses`) are different types.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar, get_args
 
@@ -72,6 +73,15 @@ class Labels:
     def silent(self) -> Bool[Tensor, " n"]:
         """Which rows say that somebody is there, but not where the keypoints are: crowds, and people with none labelled."""
         return self.crowd | (self.visible == 0).all(dim=1)
+
+    def unknown(self, region: Callable[[Bool[Tensor, " n"]], Bool[Tensor, "H W"]]) -> Bool[Tensor, "H W"]:
+        """Where an unlabelled keypoint may be: in crowds, but not on labelled people among them, and on silent people.
+
+        Args:
+            region: Which pixels the people of some rows cover.
+        """
+        crowd = region(self.crowd) & ~region(~self.silent) if bool(self.crowd.any()) else region(self.crowd)
+        return crowd | region(self.silent & ~self.crowd)
 
     def select(self, rows: Tensor | slice) -> "Labels":
         """The people of `rows` (indices or a bool mask)."""

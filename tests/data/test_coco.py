@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from poise.data.coco import BODY_SHARE, CocoDataset
+from poise.data.coco import CocoDataset
+from poise.data.coco_labels import BODY_SHARE
 from poise.errors import AnnotationError, ImageError, ReadError, SkeletonMismatch
 from poise.skeletons import COCO17, LSP14, QUADRUPED
 

@@ -63,13 +63,13 @@ class Dataset(ABC):
         return Sample(self.image(index), self.labels(index), self.key(index))
 
     def ignored(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """Where the labels of an image say nothing about who is there: crowds, and people without a labelled keypoint.
+        """Where the labels of an image say nothing about who is there (`Labels.unknown`); here of boxes.
 
         Args:
             index: Of the image.
             sample: The image and its labels, which whoever asks has at hand.
         """
-        return covered_by(sample.labels.boxes[sample.labels.silent], sample.size)
+        return sample.labels.unknown(lambda rows: covered_by(sample.labels.boxes[rows], sample.size))
 
     def known(self, index: int) -> Bool[Tensor, " k"]:
         """Which keypoints of `skeleton` are labelled at all where this image comes from."""

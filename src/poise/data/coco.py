@@ -7,26 +7,19 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from poise.data.base import Dataset
+from poise.data.coco_labels import MEND, read_labels
 from poise.data.document import Document, read_document, stated_size
 from poise.data.files import ImageFiles
-from poise.data.masks import Segmentation, has_segmentation, mask, mask_area
+from poise.data.masks import Segmentation, has_segmentation, mask
 from poise.dims import Size
 from poise.errors import AnnotationError, ImageError
 from poise.geometry import covered_by
-from poise.skeletons import Skeleton, check_shared, from_categories, from_category, places, union
+from poise.skeletons import Skeleton, check_shared, from_categories, from_category, union
 from poise.structures import Key, Labels, Sample
-
-BODY_SHARE = 0.53
-"""Of a person's box that the person covers, for annotations without an area: the mean over COCO's own annotations."""
-
-BOX_MARGIN = 0.1
-"""By which share of its size a box made from keypoints grows to each side, for annotations without a box."""
-
-_MEND = "`poise data check FILE --fix OUT` lists and mends such things"
 
 
 @final
@@ -75,13 +68,13 @@ class CocoDataset(Dataset):
         self._records = [_record(i, r, name) for i, r in enumerate(document["images"])]
         order = {r["id"]: i for i, r in enumerate(self._records)}
         if len(order) < len(self._records):
-            raise AnnotationError(f"{name!r}: {len(self._records)} images share {len(order)} ids; {_MEND}")
+            raise AnnotationError(f"{name!r}: {len(self._records)} images share {len(order)} ids; {MEND}")
         kept = [a for a in document["annotations"] if a.get("category_id", next(iter(sources))) in sources]
         index = _image_index(kept, order, name)
         turn = np.argsort(index, kind="stable")
         kept = [kept[i] for i in turn]
         self._first = np.searchsorted(index[turn], np.arange(len(order) + 1))
-        self._labels = _labels(kept, self.skeleton, sources, [self._records[i] for i in index[turn]])
+        self._labels = read_labels(kept, self.skeleton, sources, [self._records[i] for i in index[turn]])
 
     def __len__(self) -> int:
         """How many images."""
@@ -117,20 +110,25 @@ class CocoDataset(Dataset):
         return self._known
 
     def ignored(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """Crowds and people without a labelled keypoint: their segmentations, or boxes where they have none.
+        """Crowds and people without a labelled keypoint (`Labels.unknown`): segmentations, or boxes of those who have none.
 
         Where not everybody is annotated, also whatever lies outside the labelled people's boxes. The first call reads the file
-        again and keeps those segmentations.
+        again and keeps the segmentations of images with such people.
 
         Raises:
             AnnotationError: A segmentation is broken, or of another size than the image.
         """
-        labels = sample.labels
-        image_id, ids = self.key(index).image_id, labels.ids.tolist()
-        drawn = torch.tensor([(image_id, one) in self._silent_segmentations for one in ids], dtype=torch.bool) & labels.silent
-        covered = covered_by(labels.boxes[labels.silent & ~drawn], sample.size)
-        for row in drawn.nonzero().flatten().tolist():
-            covered |= torch.from_numpy(mask(self._silent_segmentations[image_id, ids[row]], sample.size))
+        labels, image_id = sample.labels, self.key(index).image_id
+        shapes = [self._silent_segmentations.get((image_id, one)) for one in labels.ids.tolist()]
+
+        def region(rows: Bool[Tensor, " n"]) -> Bool[Tensor, "H W"]:
+            drawn = rows & torch.tensor([shape is not None for shape in shapes], dtype=torch.bool)
+            covered = covered_by(labels.boxes[rows & ~drawn], sample.size)
+            for row in drawn.nonzero().flatten().tolist():
+                covered |= torch.from_numpy(mask(shapes[row], sample.size))
+            return covered
+
+        covered = labels.unknown(region)
         if self.complete and self._records[index]["complete"]:
             return covered
         return covered | ~covered_by(labels.boxes[~labels.silent], sample.size)
@@ -148,9 +146,9 @@ class CocoDataset(Dataset):
         """The people one can train on: pairs of an image's index and a row of its labels."""
         people = self._labels
         sized = (people.boxes[:, 2:] > people.boxes[:, :2]).all(dim=1)
-        good = (sized & (people.visible > 0).any(dim=1) & (~people.crowd | crowd)).numpy().nonzero()[0]
-        image = np.searchsorted(self._first, good, side="right") - 1
-        return list(zip(image.tolist(), (good - self._first[image]).tolist(), strict=True))
+        good = sized & (people.visible > 0).any(dim=1) & (~people.crowd | crowd)
+        image = self._image_of(good)
+        return list(zip(image.tolist(), (good.numpy().nonzero()[0] - self._first[image]).tolist(), strict=True))
 
     def masks(self, index: int) -> Bool[Tensor, "n H W"]:
         """Which pixels each annotation of an image covers; none where it has no segmentation.
@@ -162,7 +160,7 @@ class CocoDataset(Dataset):
         """
         size = self.size(index)
         if size is None:
-            raise AnnotationError(f"image {self.key(index).file_name!r} has no `width` and `height`; {_MEND}")
+            raise AnnotationError(f"image {self.key(index).file_name!r} has no `width` and `height`; {MEND}")
         ids = self.labels(index).ids.tolist()
         out = torch.zeros((len(ids), *size), dtype=torch.bool)
         for row, annotation_id in enumerate(ids):
@@ -171,6 +169,11 @@ class CocoDataset(Dataset):
                 out[row] = torch.from_numpy(mask(segmentation, size))
         return out
 
+    def _image_of(self, rows: Bool[Tensor, " n"]) -> Int64[np.ndarray, " m"]:
+        """In which image each annotation of `rows` is."""
+        image: Int64[np.ndarray, " m"] = np.searchsorted(self._first, rows.numpy().nonzero()[0], side="right") - 1
+        return image
+
     @cached_property
     def _segmentations(self) -> Mapping[tuple[Any, Any], Segmentation]:
         """By image and annotation id. Larger than all other labels together, so read only when masks are wanted."""
@@ -178,14 +181,12 @@ class CocoDataset(Dataset):
 
     @cached_property
     def _silent_segmentations(self) -> Mapping[tuple[Any, Any], Segmentation]:
-        """Of crowds and of people without a labelled keypoint."""
-        if not self._labels.silent.any():
+        """Of everybody in images where somebody has no labelled keypoint."""
+        silent = self._image_of(self._labels.silent)
+        if not len(silent):
             return {}
-        rows = self._labels.silent.numpy().nonzero()[0]
-        images = np.searchsorted(self._first, rows, side="right") - 1
-        ids = self._labels.ids[self._labels.silent].tolist()
-        wanted = {(self._records[i]["id"], one) for i, one in zip(images.tolist(), ids, strict=True)}
-        return {key: found for key, found in self._read_segmentations().items() if key in wanted}
+        wanted = {self._records[i]["id"] for i in set(silent.tolist())}
+        return {key: found for key, found in self._read_segmentations().items() if key[0] in wanted}
 
     def _read_segmentations(self) -> dict[tuple[Any, Any], Segmentation]:
         everything = read_document(self.annotations)["annotations"]
@@ -210,7 +211,7 @@ def _record(place: int, record: Mapping[str, Any], name: str) -> dict[str, Any]:
     file_name = record.get("file_name") or "/".join(str(record.get("coco_url", "")).split("/")[-2:])
     if not file_name or not isinstance(file_name, str) or not isinstance(record.get("id"), int):
         raise AnnotationError(
-            f"{name!r}: image number {place} needs a `file_name` and a whole number `id`, found {record}; {_MEND}"
+            f"{name!r}: image number {place} needs a `file_name` and a whole number `id`, found {record}; {MEND}"
         )
     complete = bool(record.get("all_persons_known", True))
     return {"id": record["id"], "file_name": file_name, "size": stated_size(record), "complete": complete}
@@ -221,117 +222,6 @@ def _image_index(annotations: Sequence[Mapping[str, Any]], order: Mapping[int, i
     if -1 in index:
         wrong = annotations[index.index(-1)]
         raise AnnotationError(
-            f"{name!r}: annotation {wrong.get('id')} is of image {wrong.get('image_id')}, which is not among `images`; {_MEND}"
+            f"{name!r}: annotation {wrong.get('id')} is of image {wrong.get('image_id')}, which is not among `images`; {MEND}"
         )
     return np.array(index, dtype=np.int64)
-
-
-def _labels(
-    annotations: Sequence[Mapping[str, Any]],
-    skeleton: Skeleton,
-    sources: Mapping[Any, Skeleton],
-    records: Sequence[Mapping[str, Any]],
-) -> Labels:
-    """All annotations at once; a row per annotation."""
-    only = next(iter(sources))
-    categories = [a.get("category_id", only) for a in annotations]
-    xy = np.zeros((len(annotations), len(skeleton), 2), np.float32)
-    visible = np.zeros((len(annotations), len(skeleton)), np.int64)
-    for category, source in sources.items():
-        rows = np.array([i for i, c in enumerate(categories) if c == category], dtype=np.int64)
-        keypoints = _keypoints([annotations[i] for i in rows], source)
-        found = np.array(places(source, skeleton))
-        here = np.flatnonzero(found >= 0)
-        xy[np.ix_(rows, here)] = keypoints[:, found[here], :2]
-        visible[np.ix_(rows, here)] = keypoints[:, found[here], 2]
-    boxes = _boxes(annotations, xy, visible)
-    return Labels(
-        xy=torch.from_numpy(xy),
-        visible=torch.from_numpy(visible),
-        boxes=boxes,
-        area=_areas(annotations, boxes, records),
-        crowd=torch.tensor([bool(a.get("iscrowd")) for a in annotations], dtype=torch.bool),
-        ids=_ids(annotations),
-        categories=_whole(categories, "category_id"),
-    )
-
-
-def _ids(annotations: Sequence[Mapping[str, Any]]) -> Int64[Tensor, " n"]:
-    return _whole([a.get("id", i + 1) for i, a in enumerate(annotations)], "id")
-
-
-def _whole(values: list[Any], what: str) -> Int64[Tensor, " n"]:
-    wrong = [v for v in values if not isinstance(v, int) or abs(v) >= 2**63]
-    if wrong:
-        raise AnnotationError(f"annotations need a whole number `{what}`, found {wrong[0]!r}; {_MEND}")
-    return torch.tensor(values, dtype=torch.int64)
-
-
-def _keypoints(annotations: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> np.ndarray:
-    """Rows of x, y, visible (n k 3); all 0 where an annotation has none."""
-    count = 3 * len(skeleton)
-    none = [0.0] * count
-    lists = [a.get("keypoints") or none for a in annotations]
-    wrong = next((i for i, values in enumerate(lists) if not isinstance(values, list) or len(values) != count), None)
-    if wrong is not None:
-        found = len(lists[wrong]) if isinstance(lists[wrong], list) else repr(lists[wrong])
-        raise AnnotationError(
-            f"annotation {annotations[wrong].get('id')} (image {annotations[wrong].get('image_id')}) has {found} "
-            f"numbers under `keypoints`; expected {count}, 3 for each of the {len(skeleton)} keypoints of {skeleton.name!r}; "
-            f"{_MEND}"
-        )
-    try:
-        rows = np.array(lists, dtype=np.float64).reshape(len(lists), len(skeleton), 3)
-    except (TypeError, ValueError):
-        raise AnnotationError(f"`keypoints` must be flat lists of numbers x, y, visible; {_MEND}") from None
-    v = rows[..., 2]
-    bad = ~np.isin(v, (0, 1, 2)) | ((v > 0) & ~np.isfinite(rows[..., :2]).all(axis=-1))
-    if bad.any():
-        row, place = np.argwhere(bad)[0]
-        raise AnnotationError(
-            f"annotation {annotations[row].get('id')}: keypoint {skeleton.keypoints[place]!r} is {rows[row, place].tolist()}; "
-            f"expected finite x and y, and 0 (not labelled), 1 (hidden) or 2 (in sight); {_MEND}"
-        )
-    return np.where(v[..., None] > 0, rows, 0.0)
-
-
-def _boxes(annotations: Sequence[Mapping[str, Any]], xy: np.ndarray, visible: np.ndarray) -> Float[Tensor, "n 4"]:
-    """x0 y0 x1 y1; where there is none, around the labelled keypoints."""
-    given = [a.get("bbox") for a in annotations]
-    boxes = np.zeros((len(given), 4), np.float64)
-    rows = [i for i, box in enumerate(given) if box]
-    try:
-        boxes[rows] = np.array([given[i] for i in rows], dtype=np.float64).reshape(-1, 4)
-    except (TypeError, ValueError):
-        raise AnnotationError(f"`bbox` must be four numbers x, y, width, height; {_MEND}") from None
-    wrong = ~np.isfinite(boxes).all(axis=1)
-    if wrong.any():
-        first = annotations[int(wrong.argmax())]
-        raise AnnotationError(f"annotation {first.get('id')}: `bbox` {first['bbox']} is not finite; {_MEND}")
-    boxes[:, 2:] += boxes[:, :2]
-    without = [i for i, box in enumerate(given) if not box and visible[i].any()]
-    for i in without:
-        boxes[i] = around(xy[i][visible[i] > 0])
-    return torch.from_numpy(boxes.astype(np.float32))
-
-
-def around(xy: np.ndarray) -> np.ndarray:
-    """The box x0 y0 x1 y1 around points, `BOX_MARGIN` of its longer side wider on each side, at least a pixel."""
-    low, high = xy.min(axis=0), xy.max(axis=0)
-    margin = max(BOX_MARGIN * float((high - low).max()), 1.0)
-    return np.concatenate((low - margin, high + margin))
-
-
-def _areas(
-    annotations: Sequence[Mapping[str, Any]], boxes: Float[Tensor, "n 4"], records: Sequence[Mapping[str, Any]]
-) -> Float[Tensor, " n"]:
-    """Square pixels: as annotated, else of the segmentation, else a share of the box."""
-    sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)
-    areas = (sides.prod(dim=1) * BODY_SHARE).numpy()
-    for i, annotation in enumerate(annotations):
-        area = annotation.get("area")
-        if isinstance(area, (int, float)) and 0 < area < float("inf"):
-            areas[i] = area
-        elif has_segmentation(annotation) and (size := records[i]["size"]):
-            areas[i] = mask_area(annotation["segmentation"], size) or areas[i]
-    return torch.from_numpy(areas)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from poise.data.base import Dataset
 from poise.data.boxes import mpii_boxes
-from poise.data.coco import BODY_SHARE, around
+from poise.data.coco_labels import BODY_SHARE, around
 from poise.data.document import read_json
 from poise.data.files import ImageFiles
 from poise.data.mat import read_mat, write_mat

@@ -158,8 +158,11 @@ def _painted(
 def _unknown(sample: Sample, *, small: float = 0.0) -> Bool[Tensor, "H W"] | None:
     """Where nothing is to be learnt, in the image; None for nowhere. People of an area of `small` and below count, too."""
     labels = sample.labels
-    boxed = labels.area <= small if sample.ignore is not None else labels.silent | (labels.area <= small)
-    if not bool(boxed.any()):
-        return sample.ignore
-    covered = covered_by(labels.boxes[boxed], sample.size)
-    return covered if sample.ignore is None else covered | sample.ignore
+    ignore = sample.ignore
+    if ignore is None and bool(labels.silent.any()):
+        ignore = labels.unknown(lambda rows: covered_by(labels.boxes[rows], sample.size))
+    tiny = labels.area <= small
+    if not bool(tiny.any()):
+        return ignore
+    covered = covered_by(labels.boxes[tiny], sample.size)
+    return covered if ignore is None else covered | ignore

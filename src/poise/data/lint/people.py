@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
-from poise.data.coco import BODY_SHARE, around
+from poise.data.coco_labels import BODY_SHARE, around
 from poise.data.document import Document, stated_size
 from poise.data.lint.finding import Finding
 from poise.data.lint.identity import skeleton_of
