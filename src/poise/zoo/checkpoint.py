@@ -11,13 +11,17 @@ import torch
 from torch import Tensor
 
 from poise.errors import CheckpointError
-from poise.models.topdown import TopDown
+from poise.models.kinds import Model
 from poise.zoo import mmpose
 from poise.zoo.find import build, family_of, releases
 from poise.zoo.likeness import looks_like
+from poise.zoo.release import Family, Start
 
 COUNTER = "num_batches_tracked"
 """Of batch norm; checkpoints older than torch 0.4.1 have none, and nothing depends on it."""
+
+WRAPPINGS = ("state_dict", "model", "model_state_dict")
+"""Under which weights may stand, beside the numbers of a run."""
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
@@ -51,12 +55,12 @@ def _first(error: BaseException) -> str:
 
 
 def unwrap(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The weights themselves: out of "state_dict" or "model", without `module.` before their names.
+    """The weights themselves: out of "state_dict", "model" or "model_state_dict", without `module.` before their names.
 
     Raises:
         CheckpointError: There are no weights, or something stands among them that is none.
     """
-    for key in ("state_dict", "model"):
+    for key in WRAPPINGS:
         if isinstance(state.get(key), Mapping):
             return unwrap(state[key])
     weights: dict[str, Tensor] = {}
@@ -64,7 +68,7 @@ def unwrap(state: Mapping[str, Any]) -> dict[str, Tensor]:
         if not isinstance(value, Tensor):
             raise CheckpointError(
                 f"the checkpoint has a {type(value).__name__} called {key!r}; expected weights, alone or under "
-                "'state_dict' or 'model'"
+                f"{', '.join(map(repr, WRAPPINGS[:-1]))} or {WRAPPINGS[-1]!r}"
             )
         short = _without_wrappers(key)
         if short in weights:
@@ -126,7 +130,7 @@ def _shape(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "scalar"
 
 
-def official_state(model: TopDown, name: str) -> dict[str, Tensor]:
+def official_state(model: Model, name: str) -> dict[str, Tensor]:
     """The weights of a model under the names of the official checkpoint, in its order.
 
     Raises:
@@ -142,22 +146,25 @@ def official_state(model: TopDown, name: str) -> dict[str, Tensor]:
 class Imported:
     """A model with the weights of a checkpoint, and what that was taken for, in words."""
 
-    model: TopDown
+    model: Model
     words: str
 
 
-def import_release(name: str, state: Mapping[str, Any], *, codec: str | None = None) -> TopDown:
+def import_release(name: str, state: Mapping[str, Any], *, codec: str | None = None) -> Model:
     """The model of a name with the weights of an official checkpoint, or of MMPose's.
+
+    Weights of layers that the release makes and never asks are left out. The checkpoint of another task's network that models
+    of the name start from gives them their backbone; their heads keep their initial weights.
 
     Args:
         name: Such as `hrnet_w32_coco_256x192`.
-        state: The state dict; also with `module.` before its names, or under "state_dict" or "model".
+        state: The state dict; also with `module.` before its names, or under "state_dict", "model" or "model_state_dict".
         codec: Another codec than that of the name, for weights that were trained with it (`UDPGaussian`).
 
     Raises:
         UnknownName: No family has such a name, or there is no such codec.
         CheckpointError: Weights are missing, unexpected, of another shape or not finite. Nothing is ignored but missing batch
-            counters.
+            counters and what is left out.
     """
     return import_checkpoint(name, state, codec=codec).model
 
@@ -172,13 +179,47 @@ def import_checkpoint(name: str, state: Mapping[str, Any], *, codec: str | None 
     if mmpose.is_mmpose(weights):
         given = mmpose.originals(weights)
         made = mmpose.made_for(name, given, codec=codec)
-        model, words = made.model, made.words
-        _fill(model, name, given, words="MMPose checkpoint")
-        model.card = replace(model.card, licence=mmpose.LICENCE, scores={}, notes=f"imported from {words}")
-        return Imported(model, words)
+        _fill(made.model, name, given, words="MMPose checkpoint")
+        made.model.card = replace(made.model.card, licence=mmpose.LICENCE, scores={}, notes=f"imported from {made.words}")
+        return Imported(made.model, made.words)
     model = build(name, codec=codec)
-    _fill(model, name, weights, words="checkpoint")
-    return Imported(_with_card(model, name, weights), f"an official checkpoint of {name!r}")
+    if family.start is not None and _is_start(weights, family):
+        return _started(model, name, weights, family.start)
+    needed = official_state(model, name)
+    read = {key: value for key, value in weights.items() if family.reads(key) or key in needed}
+    _fill(model, name, read, words="checkpoint")
+    spare = tuple(key for key in weights if key not in read)
+    left_out = f"; {len(spare)} weights of layers that its release never asks were left out: {_few(spare)}" if spare else ""
+    return Imported(_with_card(model, name, read), f"an official checkpoint of {name!r}{left_out}")
+
+
+def _is_start(weights: Mapping[str, Tensor], family: Family) -> bool:
+    """Whether weights have the names of what a family's models start from, and none of their own."""
+    start = family.start
+    own = tuple(old for old, _ in family.keys)
+    return (
+        start is not None and any(k.startswith(start.layers) for k in weights) and not any(k.startswith(own) for k in weights)
+    )
+
+
+def _started(model: Model, name: str, weights: Mapping[str, Tensor], start: Start) -> Imported:
+    """The model with that backbone and its own initial head."""
+    given = {start.backbone + key: value for key, value in weights.items() if key.startswith(start.layers)}
+    needed = {key: value for key, value in model.network.state_dict().items() if key.startswith(start.backbone)}
+    difference = compare(needed, given)
+    if difference:
+        raise CheckpointError(f"the checkpoint is {start.words}, which {name!r} cannot start from; weights: {difference}")
+    model.network.load_state_dict(given, strict=False)
+    model.eval()
+    spare = tuple(key for key in weights if not key.startswith(start.layers))
+    heads = ", ".join(dict.fromkeys(key.partition(".")[0] for key in spare))
+    left_out = f"{len(spare)} weights beside it were left out ({heads}), and " if spare else ""
+    words = f"{start.words}, a start for training: its {len(given)} weights are the backbone of {name!r}; {left_out}"
+    words += f"the head of {name!r} has its initial weights"
+    model.card = replace(
+        model.card, licence="that of the checkpoint", notes=f"backbone imported from {start.words}; not trained"
+    )
+    return Imported(model, words)
 
 
 def _check_finite(weights: Mapping[str, Tensor]) -> None:
@@ -191,7 +232,7 @@ def _check_finite(weights: Mapping[str, Tensor]) -> None:
         )
 
 
-def _fill(model: TopDown, name: str, given: Mapping[str, Tensor], *, words: str) -> None:
+def _fill(model: Model, name: str, given: Mapping[str, Tensor], *, words: str) -> None:
     """Load weights of official names; what does not fit exactly is refused."""
     difference = compare(official_state(model, name), given)
     if difference:
@@ -204,7 +245,7 @@ def _fill(model: TopDown, name: str, given: Mapping[str, Tensor], *, words: str)
     model.eval()
 
 
-def _with_card(model: TopDown, name: str, given: Mapping[str, Tensor]) -> TopDown:
+def _with_card(model: Model, name: str, given: Mapping[str, Tensor]) -> Model:
     """Say where the weights are from; scores are those of the authors."""
     release = releases().get(name)
     notes = f"imported from an official checkpoint of {len(given)} weights; the scores are the authors' (flip test)"

@@ -1,6 +1,7 @@
 """A model as one `.safetensors` file: weights, and as JSON metadata everything else a model is.
 
-The metadata has one entry, "poise": the format's version, skeleton, codec, preprocessing, and the card with the architecture.
+The metadata has one entry, "poise": the format's version, the kind of model, skeleton, codec, preprocessing, and the card with
+the architecture. Files without a kind are of models of views of one person, the only ones there were.
 Loading calls no code but the network builders of this folder.
 """
 
@@ -17,13 +18,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from poise.codecs.base import from_plain, to_plain
+from poise.codecs.base import from_plain, scene_from_plain, to_plain
 from poise.errors import CheckpointError, InputError, PoiseError
+from poise.models.bottomup import BottomUp
 from poise.models.card import Card
+from poise.models.kinds import Model
 from poise.models.topdown import TopDown
 from poise.nn.base import Network
+from poise.scenes import Canvas
 from poise.skeletons import Skeleton
-from poise.structures import Architecture, Preprocess
+from poise.structures import Architecture, Colours, Preprocess
 from poise.writing import write_whole
 from poise.zoo.assemble import with_readout
 from poise.zoo.checkpoint import compare
@@ -33,7 +37,35 @@ FORMAT = 1
 """Version of the metadata; files of later versions are refused."""
 
 
-def save(model: TopDown, path: str | os.PathLike[str]) -> Path:
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What a kind of model is made of.
+
+    Attributes:
+        model: The class.
+        codec: Makes its codecs out of what `to_plain` wrote.
+        preprocess: How it wants its views.
+        positive: Fields of that which are numbers above 0.
+        numbers: Fields of that which are other numbers.
+    """
+
+    model: Callable[..., Model]
+    codec: Callable[[Mapping[str, Any]], Any]
+    preprocess: type[Colours]
+    positive: tuple[str, ...]
+    numbers: tuple[str, ...]
+
+
+TOP_DOWN = "top-down"
+
+KINDS: Mapping[str, Kind] = {
+    TOP_DOWN: Kind(TopDown, from_plain, Preprocess, ("padding",), ("min_keypoint_score", "oks_nms")),
+    "bottom-up": Kind(BottomUp, scene_from_plain, Canvas, ("side", "multiple"), ("min_keypoint_score",)),
+}
+"""By the name that stands in files."""
+
+
+def save(model: Model, path: str | os.PathLike[str]) -> Path:
     """Write a model file; it is there whole or not at all.
 
     Args:
@@ -55,10 +87,11 @@ def save(model: TopDown, path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def describe(model: TopDown) -> dict[str, Any]:
+def describe(model: Model) -> dict[str, Any]:
     """Everything a model is beside its weights, as plain values."""
     return {
         "format": FORMAT,
+        "kind": next(name for name, kind in KINDS.items() if type(model) is kind.model),
         "skeleton": dataclasses.asdict(model.skeleton),
         "codec": to_plain(model.codec),
         "deep": [to_plain(codec) for codec in model.deep],
@@ -67,7 +100,7 @@ def describe(model: TopDown) -> dict[str, Any]:
     }
 
 
-def load(path: str | os.PathLike[str]) -> TopDown:
+def load(path: str | os.PathLike[str]) -> Model:
     """Read a model file; the model is on the CPU and ready to predict.
 
     Args:
@@ -110,30 +143,35 @@ def _single(value: Tensor) -> Tensor:
     return value.float() if value.is_floating_point() else value
 
 
-def _assemble(values: Mapping[str, Any], weights: dict[str, Tensor]) -> TopDown:
+def _assemble(values: Mapping[str, Any], weights: dict[str, Tensor]) -> Model:
     if values["format"] > FORMAT:
         raise CheckpointError(f"it has format {values['format']} and this poise reads up to {FORMAT}; update poise")
+    kind = KINDS.get(values.get("kind", TOP_DOWN))
+    if kind is None:
+        raise CheckpointError(f"it holds a model of kind {values['kind']!r}, this poise knows {', '.join(KINDS)}; update poise")
     card = dict(values["card"])
     made = Architecture(**_tuples(card.pop("architecture")))
     network = _network(made, weights)
-    model = TopDown(
+    model = kind.model(
         network,
-        from_plain(_tuples(values["codec"])),
-        _preprocess(values["preprocess"]),
+        kind.codec(_tuples(values["codec"])),
+        _preprocess(values["preprocess"], kind),
         Skeleton(**_tuples(values["skeleton"])),
         Card(architecture=made, **card),
-        deep=tuple(from_plain(_tuples(codec)) for codec in values.get("deep", ())),
+        deep=tuple(kind.codec(_tuples(codec)) for codec in values.get("deep", ())),
     )
     return model.eval()
 
 
-def _preprocess(values: Mapping[str, Any]) -> Preprocess:
+def _preprocess(values: Mapping[str, Any], kind: Kind) -> Colours:
     """How views are cut; what cannot be is refused here and not in the middle of a prediction."""
-    made = Preprocess(**_tuples(values))
-    numbers = (made.padding, made.min_keypoint_score, made.oks_nms, *made.mean, *made.std)
+    made = kind.preprocess(**_tuples(values))
+    found = vars(made)
+    positive = (*(found[name] for name in kind.positive), *made.std)
+    numbers = (*positive, *(found[name] for name in kind.numbers), *made.mean)
     three = len(made.mean) == len(made.std) == 3
-    words = made.channels in ("rgb", "bgr") and isinstance(made.flip_test, bool)
-    if not (three and words and all(isinstance(n, int | float) for n in numbers) and min(made.padding, *made.std) > 0):
+    words = made.channels in ("rgb", "bgr") and isinstance(found["flip_test"], bool)
+    if not (three and words and all(isinstance(n, int | float) for n in numbers) and min(positive) > 0):
         raise CheckpointError(f"its preprocessing cannot be: {made}")
     return made
 

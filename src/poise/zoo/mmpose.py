@@ -11,6 +11,8 @@ from typing import final
 from torch import Tensor
 
 from poise.codecs.udp_offset import UDPOffset
+from poise.errors import CheckpointError
+from poise.models.kinds import Model
 from poise.models.topdown import TopDown
 from poise.zoo.find import build
 
@@ -60,12 +62,15 @@ def made_for(name: str, weights: Mapping[str, Tensor], *, codec: str | None) -> 
         name: Of the model.
         weights: Under the originals' names; the last layer's tells the codec.
         codec: Another codec than that of the name, or than UDP's offsets where there are three outputs a keypoint.
+
+    Raises:
+        CheckpointError: The name is of a model that finds people by itself.
     """
-    model = build(name, codec=codec)
+    model = _one_person(build(name, codec=codec), name)
     outputs = len(weights[LAST]) if LAST in weights else 0
     words = f"an MMPose checkpoint of {name!r}"
     if codec is None and outputs == 3 * len(model.skeleton):
-        model = build(name, codec=UDPOffset.__name__)
+        model = _one_person(build(name, codec=UDPOffset.__name__), name)
         known = model.codec
         radius = RADIUS * known.cells[0]
         model.codec = UDPOffset(
@@ -74,3 +79,11 @@ def made_for(name: str, weights: Mapping[str, Tensor], *, codec: str | None) -> 
         words += f" with {outputs} outputs: disks of {radius:g} cells and offsets, as UDP trains them"
     model.preprocess = replace(model.preprocess, channels="rgb")
     return Made(model, words)
+
+
+def _one_person(model: Model, name: str) -> TopDown:
+    if isinstance(model, TopDown):
+        return model
+    raise CheckpointError(
+        f"MMPose's checkpoints are read into models of views of one person, and {name!r} finds people by itself"
+    )

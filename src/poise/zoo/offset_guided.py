@@ -25,14 +25,14 @@ from poise.skeletons import COCO17, Skeleton
 from poise.skeletons.limbs import Limbs, limbs
 from poise.structures import Architecture
 from poise.zoo.imagenet import from_scratch, start_hrnet
-from poise.zoo.release import Family, Release, Wish
+from poise.zoo.release import Family, Release, Start, Wish
 
 PAGE = "https://github.com/hellojialee/OffsetGuided"
 FOLDER = "https://drive.google.com/drive/folders/1jG87NBm_wXKgKJh-VLkVkJTIV7vyiz1P"
 FILE = "PoseNet_77_epoch.pth"
 LICENCE = (
-    "none named by the release; its hourglass is CornerNet's (BSD 3-clause); the weights come from COCO images, whose own terms "
-    "hold"
+    "none named by the release; its hourglass is CornerNet's (BSD 3-clause); the weights come from COCO images, whose own "
+    "terms hold"
 )
 
 Parts = Mapping[str, int]
@@ -295,4 +295,6 @@ FAMILY = Family(
         *(Release(f"poise_scene_{width}_coco_320x320", licence="Apache-2.0 (code)") for width in WIDTHS),
     ),
     keys=(("basenet.", "backbone."), *((f"headnets.{old}", f"head.maps.{new}") for old, new in _HEADS)),
+    unread=r"headnets\.[01]\.(bghp|jitter|spread|scale)_convs\.\d+\.0\.(weight|bias)",
+    start=Start("an hourglass of CornerNet or CenterNet", ("pre.", "kps.", "cnvs.", "inters.", "inters_.", "cnvs_.")),
 )

@@ -71,6 +71,21 @@ def published_skeleton(data: str) -> Skeleton:
 
 
 @dataclass(frozen=True)
+class Start:
+    """A checkpoint of another task's network, whose backbone is that of some of a family's models.
+
+    Attributes:
+        words: What it is, for people.
+        layers: Beginnings of the names of its backbone's weights; what has other names is left out.
+        backbone: Of ours, put before those names.
+    """
+
+    words: str
+    layers: tuple[str, ...]
+    backbone: str = "backbone."
+
+
+@dataclass(frozen=True)
 class Family:
     """The models of one file of the zoo; every such file has one, called FAMILY.
 
@@ -84,6 +99,8 @@ class Family:
         keys: Beginnings of weight names, official and ours; the first that fits counts. Empty without official files.
         order: Sorts official names where the official network holds its parts in another order than ours; names of equal rank
             keep our order.
+        unread: Official names that no answer depends on, as a regular expression: layers the release makes and never asks.
+        start: What a model of the family may start from beside its own checkpoints.
     """
 
     paper: str
@@ -94,6 +111,8 @@ class Family:
     releases: tuple[Release, ...] = ()
     keys: tuple[tuple[str, str], ...] = ()
     order: Callable[[str], tuple[int, ...]] | None = None
+    unread: str | None = None
+    start: Start | None = None
 
     def match(self, name: str) -> Mapping[str, str] | None:
         """The parts of a name, or None if it is not of this family."""
@@ -107,6 +126,10 @@ class Family:
     def official(self, ours: str) -> str:
         """The name of a weight in the official checkpoint."""
         return _replace(ours, tuple((b, a) for a, b in self.keys))
+
+    def reads(self, official: str) -> bool:
+        """Whether an answer may depend on the weight of this official name."""
+        return self.unread is None or re.fullmatch(self.unread, official) is None
 
 
 def _replace(key: str, pairs: tuple[tuple[str, str], ...]) -> str:
