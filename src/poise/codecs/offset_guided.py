@@ -287,7 +287,7 @@ class OffsetGuided(SceneCodec):
             vectors.vector,
             counts,
             distance=cost.offset,
-            size=_size(scenes).expand(counts.shape),
+            size=_size(scenes).expand(*counts.shape, 1),
             log_spread=spread,
         )
         offset = mean_above(errors, counts[..., None], margin=cost.margin, root=cost.root)
@@ -332,6 +332,6 @@ class OffsetGuided(SceneCodec):
             )
 
 
-def _size(scenes: Scenes) -> Float[Tensor, "n 1 1"]:
+def _size(scenes: Scenes) -> Float[Tensor, "n 1 1 1"]:
     """Of people, 1 where nobody knows."""
-    return scenes.extent.where(scenes.extent > 0, 1.0)[:, None, None]
+    return scenes.extent.where(scenes.extent > 0, 1.0)[:, None, None, None]

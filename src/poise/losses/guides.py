@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 Distance = Literal["l1", "instance_l1", "vector_l1", "laplace"]
-"""`l1`: each component's error; `instance_l1`: over the person's size; `vector_l1`: the error's length; `laplace`: its logarithmic
-spread, and the length over the spread."""
+"""Of each component (`l1`), over the size of the person (`instance_l1`), of the whole vector (`vector_l1`), and with the chance
+Laplace gives it, whose spread b is learnt too: log b and the length over b (`laplace`)."""
 
 
 def vector_error(
@@ -20,7 +20,7 @@ def vector_error(
     counts: Bool[Tensor, "*a"],
     *,
     distance: Distance,
-    size: Float[Tensor, "*a"] | None = None,
+    size: Float[Tensor, "*a _"] | None = None,
     log_spread: Float[Tensor, "*a"] | None = None,
 ) -> Float[Tensor, "*a q"]:
     """The error of each vector, or of both its components; 0 where it does not count.
@@ -30,11 +30,11 @@ def vector_error(
         target: Labels.
         counts: Which vectors there are.
         distance: How errors are measured.
-        size: Of the person each vector belongs to, pixels; for "instance_l1".
+        size: Of the person each vector belongs to, pixels, or of each component; for "instance_l1".
         log_spread: Logarithm of Laplace's b; for "laplace".
     """
     if distance == "instance_l1" and size is not None:
-        size = size.masked_fill(~counts, 1.0)[..., None]
+        size = size.masked_fill(~counts[..., None], 1.0)
         output, target = output / size, target / size
     error = _where(counts[..., None], output - target)
     if distance in ("l1", "instance_l1"):
