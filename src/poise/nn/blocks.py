@@ -9,9 +9,9 @@ Style = Literal["pytorch", "caffe"]
 """Where a bottleneck strides: at its 3x3 convolution, or at its first 1x1."""
 
 
-def conv3x3(channels: int, width: int, stride: int = 1) -> nn.Conv2d:
+def conv3x3(channels: int, width: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
     """A 3x3 convolution without bias, padded by one cell."""
-    return nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False)
+    return nn.Conv2d(channels, width, 3, stride=stride, padding=1, groups=groups, bias=False)
 
 
 def conv1x1(channels: int, width: int, stride: int = 1) -> nn.Conv2d:
@@ -64,18 +64,23 @@ class Bottleneck(nn.Module):
         width: Of the 3x3 convolution.
         stride: Of the block.
         style: Which convolution strides: "pytorch" the 3x3, "caffe" the first 1x1. The weights have the same names.
+        groups: Into which the 3x3 convolution is split (ResNeXt, arXiv 1611.05431).
+        group_width: Channels of a group where `width` is 64; wider blocks have wider groups. ResNeXt 32x8d: 8.
     """
 
     expansion = 4
 
-    def __init__(self, channels: int, width: int, stride: int = 1, style: Style = "pytorch") -> None:
+    def __init__(
+        self, channels: int, width: int, stride: int = 1, style: Style = "pytorch", *, groups: int = 1, group_width: int = 64
+    ) -> None:
         super().__init__()
         first, middle = (stride, 1) if style == "caffe" else (1, stride)
-        self.conv1 = conv1x1(channels, width, first)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = conv3x3(width, width, middle)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = conv1x1(width, width * self.expansion)
+        inner = width * group_width // 64 * groups
+        self.conv1 = conv1x1(channels, inner, first)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.conv2 = conv3x3(inner, inner, middle, groups)
+        self.bn2 = nn.BatchNorm2d(inner)
+        self.conv3 = conv1x1(inner, width * self.expansion)
         self.bn3 = nn.BatchNorm2d(width * self.expansion)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = _shortcut(channels, width * self.expansion, stride)

@@ -1,4 +1,4 @@
-"""ResNet (arXiv 1512.03385) as Simple Baselines uses it: four stages of strides 4 to 32.
+"""ResNet (arXiv 1512.03385) as Simple Baselines and detectors use it: four stages of strides 4 to 32.
 
 The weights are named as torchvision names them.
 """
@@ -25,20 +25,24 @@ DEPTHS: Mapping[int, tuple[int, int, int, int]] = {
 
 @final
 class ResNet(Backbone):
-    """A ResNet without its classifier.
+    """A ResNet or ResNeXt without its classifier.
 
     Args:
         depth: 18, 34, 50, 101 or 152.
         style: Where the bottlenecks stride; "caffe" exists from depth 50 on.
+        stages: How many of the four there are; detectors of the C4 form keep the last for their heads.
+        groups: Of ResNeXt's 3x3 convolutions (arXiv 1611.05431); 1 for ResNet.
+        group_width: Channels of a group in the first stage; 64 for ResNet.
 
     Raises:
-        InputError: Another depth, or "caffe" where there are no bottlenecks.
+        InputError: Another depth, "caffe" or groups where there are no bottlenecks, not 1 to 4 stages.
     """
 
     multiple = 32
-    strides = (4, 8, 16, 32)
 
-    def __init__(self, depth: int, style: Style = "pytorch") -> None:
+    def __init__(
+        self, depth: int, style: Style = "pytorch", *, stages: int = 4, groups: int = 1, group_width: int = 64
+    ) -> None:
         super().__init__()
         if depth not in DEPTHS:
             raise InputError(f"there is no ResNet-{depth}; the depths are {', '.join(map(str, DEPTHS))}")
@@ -46,38 +50,45 @@ class ResNet(Backbone):
             raise InputError(
                 f"ResNet-{depth} has no bottlenecks, so there is no caffe style of it; take 'pytorch', or depth 50 up"
             )
+        if (groups, group_width) != (1, 64) and depth < 50:
+            raise InputError(f"ResNet-{depth} has no bottlenecks, so there is no ResNeXt of it; take depth 50 up")
+        if not 1 <= stages <= 4:
+            raise InputError(f"a ResNet has 1 to 4 stages, not {stages}")
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        stages, channels, leaving = [], 64, []
-        for number, blocks in enumerate(DEPTHS[depth]):
-            stage = _stage(channels, 64 << number, blocks, stride=1 if number == 0 else 2, style=None if depth < 50 else style)
-            stages.append(stage)
-            channels = (64 << number) * (1 if depth < 50 else Bottleneck.expansion)
-            leaving.append(channels)
-        self.layer1, self.layer2, self.layer3, self.layer4 = stages
-        self.channels = tuple(leaving)
+        self._stages = tuple(f"layer{number}" for number in range(1, stages + 1))
+        for number, name in enumerate(self._stages, 1):
+            self.add_module(name, stage(depth, number, style, groups=groups, group_width=group_width))
+        gain = 1 if depth < 50 else Bottleneck.expansion
+        self.channels = tuple(gain * width for width in (64, 128, 256, 512)[:stages])
+        self.strides = (4, 8, 16, 32)[:stages]
         _initialise(self)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
-        """The answers of the four stages."""
+        """The answers of the stages."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         features = []
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = stage(x)
+        for name in self._stages:
+            x = getattr(self, name)(x)
             features.append(x)
         return features
 
 
-def _stage(channels: int, width: int, blocks: int, *, stride: int, style: Style | None) -> nn.Sequential:
-    """One stage: basic blocks where `style` is None, else bottlenecks."""
-    if style is None:
+def stage(depth: int, number: int, style: Style, *, groups: int = 1, group_width: int = 64) -> nn.Sequential:
+    """The blocks of one stage, 1 to 4, of a ResNet."""
+    width, stride = 32 << number, 1 if number == 1 else 2
+    blocks = DEPTHS[depth][number - 1]
+    if depth < 50:
+        channels = 64 if number == 1 else width // 2
         return nn.Sequential(BasicBlock(channels, width, stride), *(BasicBlock(width, width) for _ in range(blocks - 1)))
-    leaving = width * Bottleneck.expansion
-    return nn.Sequential(
-        Bottleneck(channels, width, stride, style), *(Bottleneck(leaving, width, 1, style) for _ in range(blocks - 1))
-    )
+    channels, leaving = 64 if number == 1 else width // 2 * Bottleneck.expansion, width * Bottleneck.expansion
+
+    def block(entering: int, stride: int) -> Bottleneck:
+        return Bottleneck(entering, width, stride, style, groups=groups, group_width=group_width)
+
+    return nn.Sequential(block(channels, stride), *(block(leaving, 1) for _ in range(blocks - 1)))
 
 
 def _initialise(network: nn.Module) -> None:

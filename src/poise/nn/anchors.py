@@ -1,0 +1,110 @@
+"""The boxes a region proposal network starts from (Faster R-CNN, arXiv 1506.01497, section 3.1.1), by three rules.
+
+* "exact": of exactly the wanted size, around the middle of a cell; strides are those of the network. Detectron2's rule.
+* "rounded": corners rounded to pixels, and the strides are what the padded images' sides divided by the maps' give, rounded
+  down: 61 where 64 is meant for 800 pixels on 13 cells. torchvision's rule.
+* "legacy": maskrcnn-benchmark's. Width and height are rounded at the size of a cell and then enlarged (48x24 for size 32, ratio
+  0.5, stride 4, where 45.3x22.6 is exact), around the cell's right lower half: the middle of cell i is at (i + 1/2) strides.
+  The release counts pixels: a box from 0 to 9 is 10 wide. We count edges, so that box is 0 to 10 here; its coder, its overlaps
+  and its clipping then equal the usual ones (`inclusive` of `RoIPooler` is the one place where that is not enough).
+
+For the first two the middle of cell i is at i strides.
+"""
+
+from typing import Literal, TypeAlias, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torchvision.models.detection.image_list import ImageList
+
+AnchorRule: TypeAlias = Literal["exact", "rounded", "legacy"]
+
+SIZES = (32, 64, 128, 256, 512)
+"""Of anchors on the maps of stride 4 to 64; where there is one map, all of them on it."""
+
+RATIOS = (0.5, 1.0, 2.0)
+"""Height by width."""
+
+
+@final
+class Anchors(nn.Module):
+    """Anchors of every cell of every map.
+
+    Args:
+        strides: Of the maps.
+        sizes: On each map; root of the area, pixels. One of `SIZES` each by default, or all of them on a single map.
+        ratios: Height by width, the same on all maps.
+        rule: How they are made.
+    """
+
+    def __init__(
+        self,
+        strides: tuple[int, ...],
+        *,
+        sizes: tuple[tuple[int, ...], ...] | None = None,
+        ratios: tuple[float, ...] = RATIOS,
+        rule: AnchorRule = "exact",
+    ) -> None:
+        super().__init__()
+        self.strides = strides
+        self.rule = rule
+        self.per_cell = tuple(len(own) * len(ratios) for own in sizes or usual_sizes(strides))
+        for level, (stride, own) in enumerate(zip(strides, sizes or usual_sizes(strides), strict=True)):
+            cell = _legacy(stride, own, ratios) if rule == "legacy" else _centred(own, ratios, rounded=rule == "rounded")
+            # The release's checkpoints hold them; elsewhere they are no weights.
+            self.register_buffer(f"cell{level}", cell, persistent=rule == "legacy")
+
+    def forward(self, images: ImageList, features: list[Tensor]) -> list[Float[Tensor, "a 4"]]:
+        """The same anchors for each image: x0 y0 x1 y1; maps after each other, of each map cells row by row.
+
+        Args:
+            images: As torchvision's detectors hold them.
+            features: The maps.
+        """
+        padded = images.tensors.shape[-2:]
+        grids = [self._grid(level, (x.shape[-2], x.shape[-1]), (padded[0], padded[1])) for level, x in enumerate(features)]
+        every = torch.cat(grids).to(features[0].dtype)
+        return [every] * len(images.image_sizes)
+
+    def _grid(self, level: int, cells: tuple[int, int], padded: tuple[int, int]) -> Tensor:
+        cell: Tensor = getattr(self, f"cell{level}")
+        high, wide = self.strides[level], self.strides[level]
+        if self.rule == "rounded":
+            high, wide = padded[0] // cells[0], padded[1] // cells[1]
+        if self.rule == "legacy":
+            cell = cell + cell.new_tensor((0.0, 0.0, 1.0, 1.0))
+        rows = torch.arange(cells[0], device=cell.device) * high
+        columns = torch.arange(cells[1], device=cell.device) * wide
+        y, x = torch.meshgrid(rows, columns, indexing="ij")
+        corner = torch.stack((x, y), dim=-1).reshape(-1, 1, 2)
+        return (cell + corner.repeat(1, 1, 2)).reshape(-1, 4)
+
+
+def usual_sizes(strides: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """One size for each map, eight cells wide; for a single map all of `SIZES`.
+
+    >>> usual_sizes((4, 8)), usual_sizes((16,))
+    (((32,), (64,)), ((32, 64, 128, 256, 512),))
+    """
+    return (SIZES,) if len(strides) == 1 else tuple((8 * stride,) for stride in strides)
+
+
+def _centred(sizes: tuple[int, ...], ratios: tuple[float, ...], *, rounded: bool) -> Float[Tensor, "a 4"]:
+    """Around 0; all sizes of the first ratio come first."""
+    high = torch.tensor(ratios).sqrt()[:, None]
+    size = torch.tensor(sizes, dtype=torch.float32)[None]
+    h, w = (high * size).flatten(), (1 / high * size).flatten()
+    boxes = torch.stack((-w, -h, w, h), dim=1) / 2
+    return boxes.round() if rounded else boxes
+
+
+def _legacy(stride: int, sizes: tuple[int, ...], ratios: tuple[float, ...]) -> Float[Tensor, "a 4"]:
+    """As the release stores them: the last pixel belongs to the box."""
+    ratio = torch.tensor(ratios, dtype=torch.float64)
+    wide = (stride * stride / ratio).sqrt().round()
+    high = (wide * ratio).round()
+    scale = torch.tensor(sizes, dtype=torch.float64)[None] / stride
+    w, h = ((side[:, None] * scale).flatten() - 1 for side in (wide, high))
+    middle = (stride - 1) / 2
+    return torch.stack((middle - w / 2, middle - h / 2, middle + w / 2, middle + h / 2), dim=1).float()

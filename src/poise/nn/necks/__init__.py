@@ -1,0 +1,1 @@
+"""Between backbone and heads: feature maps of several strides, all of one width, as detectors read them."""

@@ -1,0 +1,54 @@
+"""FPN (arXiv 1612.03144, section 3): what the coarse maps know is added to the finer ones."""
+
+from typing import final
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from poise.nn.base import Feature
+from poise.nn.necks.trunk import Neck
+
+
+@final
+class FPN(Neck):
+    """A 1x1 convolution on each map, sums from coarse to fine by repeating cells, a 3x3 convolution on each sum.
+
+    No norms and no ReLU, but biases, as maskrcnn-benchmark, Detectron2 and torchvision have it. Each extra map takes every
+    second cell of the coarsest one.
+
+    Args:
+        channels: Of the maps that come in, finest first.
+        strides: Of the maps that come in.
+        width: Of all maps that leave.
+        extra: How many coarser maps there are.
+    """
+
+    def __init__(self, channels: tuple[int, ...], strides: tuple[int, ...], width: int = 256, *, extra: int = 1) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
+        self.output = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in channels)
+        self.extra = extra
+        self.channels = (width,) * (len(channels) + extra)
+        self.strides = (*strides, *(strides[-1] << step for step in range(1, extra + 1)))
+        spread_evenly(self)
+
+    def forward(self, features: list[Feature]) -> list[Feature]:
+        """The maps a detector reads."""
+        x: Tensor = self.lateral[-1](features[-1])
+        rising = [x]
+        for lateral, finer in zip(list(self.lateral)[-2::-1], features[-2::-1], strict=True):
+            x = lateral(finer) + functional.interpolate(x, size=finer.shape[-2:], mode="nearest")
+            rising.append(x)
+        maps: list[Tensor] = [output(sum_) for output, sum_ in zip(self.output, rising[::-1], strict=True)]
+        for _ in range(self.extra):
+            maps.append(maps[-1][:, :, ::2, ::2])
+        return maps
+
+
+def spread_evenly(neck: nn.Module) -> None:
+    """Initial weights as the releases of FPN draw them: even, of the variance that goes with the channels that come in."""
+    for module in neck.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_uniform_(module.weight, a=1)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,60 @@
+"""HRFPN (arXiv 1908.07919, section 3: HRNetV2p): all branches of HRNet joined at the finest, then shrunk to a pyramid."""
+
+from typing import Literal, TypeAlias, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from poise.nn.base import Feature
+from poise.nn.necks.fpn import spread_evenly
+from poise.nn.necks.trunk import Neck
+
+Pooling: TypeAlias = Literal["average", "max"]
+"""How the joined map is shrunk."""
+
+
+@final
+class HRFPN(Neck):
+    """Every map is resized to the finest, all are joined by a 1x1 convolution, the result is shrunk by 1, 2, 4 and so on.
+
+    A 3x3 convolution follows on each of the shrunk maps; no norms and no ReLU, but biases.
+
+    Args:
+        channels: Of the maps that come in, finest first.
+        strides: Of the maps that come in.
+        width: Of all maps that leave.
+        maps: How many leave.
+        pooling: How the joined map is shrunk; the release takes the average.
+    """
+
+    def __init__(
+        self,
+        channels: tuple[int, ...],
+        strides: tuple[int, ...],
+        width: int = 256,
+        *,
+        maps: int = 5,
+        pooling: Pooling = "average",
+    ) -> None:
+        super().__init__()
+        self.join = nn.Conv2d(sum(channels), width, 1)
+        self.output = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(maps))
+        self.pooling = pooling
+        self.channels = (width,) * maps
+        self.strides = tuple(strides[0] << step for step in range(maps))
+        spread_evenly(self)
+
+    def forward(self, features: list[Feature]) -> list[Feature]:
+        """The maps a detector reads."""
+        finest, *coarser = features
+        size = finest.shape[-2:]
+        risen = [functional.interpolate(x, size=size, mode="bilinear", align_corners=False) for x in coarser]
+        x: Tensor = self.join(torch.cat((finest, *risen), dim=1))
+        return [output(self._shrink(x, 1 << step)) for step, output in enumerate(self.output)]
+
+    def _shrink(self, x: Tensor, factor: int) -> Tensor:
+        """Every square of `factor` cells as one; rows and columns that fill none are left out."""
+        if factor == 1:
+            return x
+        return functional.max_pool2d(x, factor) if self.pooling == "max" else functional.avg_pool2d(x, factor)

@@ -1,0 +1,227 @@
+"""The parts of two-stage detectors by name: trunks, heads, and what each release does its own way with them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import nn
+
+from poise.dims import Size
+from poise.errors import InputError, UnknownName, unknown
+from poise.nn.anchors import AnchorRule, Anchors
+from poise.nn.backbones.hrnet import HRNet
+from poise.nn.backbones.resnet import ResNet, stage
+from poise.nn.backbones.timm import TimmBackbone
+from poise.nn.base import Backbone
+from poise.nn.blocks import Style
+from poise.nn.frozen import Norm, with_norm
+from poise.nn.heads.roi import BoxReader, Convolutions, FullyConnected, LastStage, MapReader, RoIHead, cut_for_maps, mask_head
+from poise.nn.heads.rpn import proposals
+from poise.nn.necks.fpn import FPN
+from poise.nn.necks.hrfpn import HRFPN, Pooling
+from poise.nn.necks.trunk import Trunk, levels
+from poise.nn.pooler import RoIPooler
+from poise.nn.rcnn import RCNN, RoIBranch
+
+TRUNK = (
+    r"(?:r|resnet_?)\d+_?(?:fpn|c4|c5)|x\d+_\d+x\d+d_?(?:fpn|c4|c5)|timm_.+?_fpn"
+    r"|hrnet(?:v2p?)?_?w\d+(?:_(?:hrfpn|fpn))?(?:_(?:avg|average|max))?"
+)
+"""What trunks are called."""
+
+HRNET = re.compile(r"hrnet(?:v2p?)?_?w(?P<width>\d+)(?:_(?P<neck>hrfpn|fpn))?(?:_(?P<pooling>avg|average|max))?")
+RESNET = re.compile(r"(?:(?:r|resnet_?)(?P<depth>\d+)|x(?P<deep>\d+)_(?P<groups>\d+)x(?P<wide>\d+)d)_?(?P<form>fpn|c4|c5)")
+TIMM = re.compile(r"timm_(?P<backbone>.+)_fpn")
+
+LAST_STAGE = 4
+"""Of a ResNet; the C4 form has it in its heads."""
+
+ANY_SIZE = (640, 640)
+"""What timm's transformers are made for, which want to know."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What releases of Keypoint R-CNN do each in its own way.
+
+    Attributes:
+        style: Where bottlenecks stride; ResNeXt's stride as "pytorch" says in all of them.
+        norm: What the trunk's batch norms are.
+        anchors: By which rule anchors are made.
+        sampling: Points a cell of a box is averaged from, along each side; 0 for as many as there are cells below.
+        aligned: Whether the middle of a map's first cell is at half a stride when boxes are cut out.
+        inclusive: Whether the last row and column of a box are cut off when it is cut out.
+    """
+
+    style: Style = "pytorch"
+    norm: Norm = "frozen"
+    anchors: AnchorRule = "exact"
+    sampling: int = 2
+    aligned: bool = True
+    inclusive: bool = False
+
+
+DIALECTS: Mapping[str, Dialect] = {
+    "poise": Dialect(),
+    "maskrcnn": Dialect("caffe", "bare", "legacy", 2, aligned=False, inclusive=True),
+    "hrnet": Dialect("caffe", "kept", "legacy", 2, aligned=False, inclusive=True),
+    "torchvision": Dialect("pytorch", "bare", "rounded", 2, aligned=False),
+    "detectron2": Dialect("caffe", "frozen", "exact", 0),
+}
+"""Ours and those of maskrcnn-benchmark, HRNet-MaskRCNN-Benchmark, torchvision (its COCO_V1 weights) and Detectron2."""
+
+
+def dialect(name: str, norm: Norm | None = None) -> Dialect:
+    """By name; with other norms if asked for.
+
+    Raises:
+        UnknownName: There is none of that name.
+    """
+    if name not in DIALECTS:
+        raise unknown("dialect of detectors", name, DIALECTS)
+    return DIALECTS[name] if norm is None else replace(DIALECTS[name], norm=norm)
+
+
+def trunk(name: str, manner: Dialect, *, pretrained: bool = False) -> Trunk:
+    """A trunk by name.
+
+    Args:
+        name: `r50_fpn`, `r101_c4` (its last stage is in the heads), `r50_c5`, `x101_32x8d_fpn`, `hrnet_w32_hrfpn`,
+            `hrnet_w32_hrfpn_max`, `hrnet_w32_fpn`, `hrnet_w32` (the finest branch alone), `timm_BACKBONE_fpn`.
+        manner: Style and norms.
+        pretrained: Start a timm backbone from the weights timm has.
+
+    Raises:
+        UnknownName: There is no such trunk.
+        InputError: A depth or width that cannot be.
+    """
+    for pattern, build in ((RESNET, _resnet), (HRNET, _hrnet), (TIMM, _timm)):
+        found = pattern.fullmatch(name)
+        if found is not None:
+            body = build(found.groupdict(), manner, pretrained)
+            with_norm(body, manner.norm)
+            return _joined(body, found.groupdict())
+    raise UnknownName(
+        f"there is no trunk {name!r}; there are r50_fpn, r50_c4, r50_c5, x101_32x8d_fpn, hrnet_w32_hrfpn, hrnet_w32_hrfpn_max, "
+        "hrnet_w32_fpn, hrnet_w32 with any depth and width, and timm_BACKBONE_fpn"
+    )
+
+
+def _joined(body: Backbone, parts: Mapping[str, Any]) -> Trunk:
+    form = parts.get("form", "fpn") if "width" not in parts else parts["neck"]
+    if form not in ("fpn", "hrfpn"):
+        return Trunk(body, keep=(len(body.channels) - 1,))
+    keep = levels(body)
+    channels, strides = tuple(body.channels[i] for i in keep), tuple(body.strides[i] for i in keep)
+    if form == "hrfpn":
+        pooling: Pooling = "max" if parts["pooling"] == "max" else "average"
+        return Trunk(body, HRFPN(channels, strides, pooling=pooling), keep=keep)
+    return Trunk(body, FPN(channels, strides), keep=keep)
+
+
+def _resnet(parts: Mapping[str, Any], manner: Dialect, pretrained: bool) -> Backbone:
+    return ResNet(stages=3 if parts["form"] == "c4" else 4, **_resnet_arguments(parts, manner))
+
+
+def _resnet_arguments(parts: Mapping[str, Any], manner: Dialect) -> dict[str, Any]:
+    if parts["depth"]:
+        return {"depth": int(parts["depth"]), "style": manner.style}
+    return {"depth": int(parts["deep"]), "style": "pytorch", "groups": int(parts["groups"]), "group_width": int(parts["wide"])}
+
+
+def _hrnet(parts: Mapping[str, Any], manner: Dialect, pretrained: bool) -> Backbone:
+    return HRNet(int(parts["width"]), branches=4 if parts["neck"] else 1)
+
+
+def _timm(parts: Mapping[str, Any], manner: Dialect, pretrained: bool) -> Backbone:
+    return TimmBackbone(parts["backbone"], ANY_SIZE, pretrained=pretrained)
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Which heads a detector has.
+
+    Attributes:
+        classes: With the background; 0 for a region proposal network alone.
+        channels: Of the codec; 0 for no keypoints.
+        cells: Of the codec's maps (h, w).
+        convolutions: Of the keypoint head.
+        width: Of the keypoint head's convolutions.
+        shared: Whether the keypoint head reads the box head's features.
+        masks: Whether there is a mask head.
+        features: Width of the box head's fully connected layers.
+    """
+
+    classes: int = 2
+    channels: int = 17
+    cells: Size = (56, 56)
+    convolutions: int = 8
+    width: int = 512
+    shared: bool = False
+    masks: bool = False
+    features: int = 1024
+
+
+def detector(name: str, manner: Dialect, heads: Heads, *, pretrained: bool = False) -> RCNN:
+    """The network of a detector.
+
+    Args:
+        name: Of the trunk.
+        manner: Of the release.
+        heads: Which heads it has.
+        pretrained: Start a timm backbone from the weights timm has.
+
+    Raises:
+        UnknownName: There is no such trunk.
+        InputError: Sizes that cannot be, or features to share that there are not.
+    """
+    body = trunk(name, manner, pretrained=pretrained)
+    rpn = proposals(body.channels[0], Anchors(body.strides, rule=manner.anchors))
+    box = _box(name, body, manner, heads) if heads.classes else None
+    keypoint = _keypoint(body, box, manner, heads) if heads.channels else None
+    if keypoint and not box:
+        raise InputError("a keypoint head reads the boxes that a box head finds; give the detector at least 2 classes")
+    mask = (
+        RoIBranch(_pooler(body, (14, 14), manner), mask_head(body.channels[0], classes=heads.classes)) if heads.masks else None
+    )
+    return RCNN(body, rpn, box=box, keypoint=keypoint, mask=mask)
+
+
+def _box(name: str, body: Trunk, manner: Dialect, heads: Heads) -> RoIBranch:
+    """The box head: the last stage of the C4 form; convolutions where its features are shared; else fully connected."""
+    channels = body.channels[0]
+    found = RESNET.fullmatch(name)
+    if found is not None and found["form"] == "c4":
+        blocks = stage(number=LAST_STAGE, **_resnet_arguments(found.groupdict(), manner))
+        with_norm(blocks, manner.norm)
+        own: nn.Module = LastStage(blocks, width=2 * channels)
+        cells: Size = (14, 14)
+    elif heads.shared:
+        own, cells = Convolutions(channels, (heads.width,) * heads.convolutions), cut_for_maps(heads.cells)
+    else:
+        cells = (7, 7)
+        own = FullyConnected(channels, cells, heads.features)
+    return RoIBranch(_pooler(body, cells, manner), RoIHead(own, BoxReader(_width(own), heads.classes)))
+
+
+def _keypoint(body: Trunk, box: RoIBranch | None, manner: Dialect, heads: Heads) -> RoIBranch:
+    if heads.shared and box is not None:
+        return RoIBranch(None, RoIHead(nn.Identity(), MapReader(_width(box.head.body), heads.channels, heads.cells)))
+    cells = cut_for_maps(heads.cells)
+    own = Convolutions(body.channels[0], (heads.width,) * heads.convolutions)
+    return RoIBranch(_pooler(body, cells, manner), RoIHead(own, MapReader(heads.width, heads.channels, heads.cells)))
+
+
+def _mask(body: Trunk, manner: Dialect, heads: Heads) -> RoIBranch:
+    return RoIBranch(_pooler(body, (14, 14), manner), mask_head(body.channels[0], classes=heads.classes))
+
+
+def _width(body: nn.Module) -> int:
+    width = body.width
+    assert isinstance(width, int), "bodies of heads say how wide they are"
+    return width
+
+
+def _pooler(body: Trunk, cells: Size, manner: Dialect) -> RoIPooler:
+    return RoIPooler(body.strides, cells, sampling=manner.sampling, aligned=manner.aligned, inclusive=manner.inclusive)
