@@ -1,4 +1,4 @@
-"""Whole images against the official numbers: who is learnt (og03), random warps (og04), the test's resize and padding (og05)."""
+"""Whole images against the official numbers: who is learnt (og03), random warps (og04), resize and padding (og05)."""
 
 import math
 
