@@ -64,13 +64,22 @@ def _grouped(
     index = np.full((most, keypoints), NOTHING, np.int64)
     count = np.zeros(1, np.int64)
     if reading.grouping == "release":
-        order = np.argsort(-score, axis=1, kind="stable")
-        compiled(_limb_by_limb)(rows, ends, score, usable, order, pairs, people, index, count)
+        compiled(_limb_by_limb)(rows, ends, score, *chosen(ends, score, usable), pairs, people, index, count)
     else:
         flat = np.flatnonzero(usable)
         order = flat[np.argsort(-score.ravel()[flat], kind="stable")]
         compiled(_surest_first)(rows, ends, score, order, pairs, people, index, count)
     return people[: count[0]], index[: count[0]]
+
+
+def chosen(
+    ends: Int64[np.ndarray, "l n 2"], score: Float32[np.ndarray, "l n"], usable: Bool[np.ndarray, "l n"]
+) -> tuple[Int64[np.ndarray, "l n"], Int64[np.ndarray, " l"]]:
+    """Of each type the usable limbs, the surest first, and of those that end at one peak only that; and how many they are."""
+    order = np.argsort(-score, axis=1, kind="stable")
+    count = np.zeros(len(score), np.int64)
+    compiled(_choose)(ends, usable, order, count)
+    return order, count
 
 
 def _sorted(
@@ -88,12 +97,33 @@ def _sorted(
     return Groups(torch.from_numpy(kept).to(device), torch.from_numpy(ids).to(device))
 
 
+def _choose(
+    ends: Int64[np.ndarray, "l n 2"],
+    usable: Bool[np.ndarray, "l n"],
+    order: Int64[np.ndarray, "l n"],
+    count: Int64[np.ndarray, " l"],
+) -> None:
+    types, length = order.shape
+    for kind in range(types):
+        limbs = 0
+        for i in range(length):
+            limb = order[kind, i]
+            if usable[kind, limb]:
+                free = True
+                for j in range(limbs):
+                    free &= ends[kind, order[kind, j], 1] != ends[kind, limb, 1]
+                if free:
+                    order[kind, limbs] = limb
+                    limbs += 1
+        count[kind] = limbs
+
+
 def _limb_by_limb(
     rows: Float32[np.ndarray, "l n 2 4"],
     ends: Int64[np.ndarray, "l n 2"],
     score: Float32[np.ndarray, "l n"],
-    usable: Bool[np.ndarray, "l n"],
     order: Int64[np.ndarray, "l n"],
+    counts: Int64[np.ndarray, " l"],
     pairs: Int64[np.ndarray, "l 2"],
     people: Float32[np.ndarray, "p k 5"],
     index: Int64[np.ndarray, "p k"],
@@ -103,7 +133,6 @@ def _limb_by_limb(
     # changes to one person the last one counts: the release changes all at once.
     most, keypoints = index.shape
     types, length = score.shape
-    taken = np.zeros(length, np.int64)
     shared = np.zeros((most, length), np.int64)
     better = np.zeros((most, length), np.bool_)
     held = np.zeros((most, 2), np.float32)
@@ -112,16 +141,7 @@ def _limb_by_limb(
     alive = 0
     for kind in range(types):
         f, t = pairs[kind, 0], pairs[kind, 1]
-        limbs = 0  # of one second end only the surest
-        for i in range(length):
-            limb = order[kind, i]
-            if usable[kind, limb]:
-                free = True
-                for j in range(limbs):
-                    free &= ends[kind, taken[j], 1] != ends[kind, limb, 1]
-                if free:
-                    taken[limbs] = limb
-                    limbs += 1
+        taken, limbs = order[kind], counts[kind]
         if limbs == 0:
             continue
         before = alive

@@ -68,9 +68,14 @@ def fast_peaks(maps: Float[Tensor, "b k h w"], *, top: int, stride: int, thresho
 
 def highest(maps: Float[Tensor, "b k h w"], *, top: int) -> tuple[Float[Tensor, "b k n"], Int64[Tensor, "b k n"]]:
     """The `top` highest of those cells that are the highest of 3x3, and where they are, counted row after row."""
-    around = F.max_pool2d(F.pad(maps, (1, 1, 1, 1)), 3, stride=1)
-    kept = (maps * (around == maps)).flatten(2)
+    kept = alone(maps).flatten(2)
     return kept.topk(min(top, kept.shape[2]))
+
+
+def alone(maps: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
+    """The cells that are the highest of 3x3, with 0 around the map; the others 0."""
+    around = F.max_pool2d(F.pad(maps, (1, 1, 1, 1)), 3, stride=1)
+    return maps * (around == maps)
 
 
 def enlarged(maps: Float[Tensor, "b c h w"], mode: Mode, *, stride: int) -> Float[Tensor, "b c H W"]:

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
+from poise.codecs.peak_reading import PeakReading
 from poise.codecs.scene import SceneCodec
 from poise.codecs.taylor import dark_step, udp_mmpose_step, udp_step
 from poise.errors import InputError, unknown
@@ -88,8 +89,9 @@ def read_as(codec: AnyCodec, reading: str) -> AnyCodec:
     if not known:
         raise InputError(f"outputs of {type(codec).__name__} can be read in one way only; other readings are for maps")
     check_reading(reading, known)
-    whole: Any = next(getattr(codec, field.name) for field in fields(codec) if field.name == "reading")
-    changed: dict[str, Any] = {"reading": replace(whole, peaks=reading) if is_dataclass(whole) else reading}
+    peaks: dict[str, Any] = {"peaks": reading}
+    whole = vars(codec)["reading"]
+    changed: dict[str, Any] = {"reading": replace(whole, **peaks) if isinstance(whole, PeakReading) else reading}
     return replace(codec, **changed)
 
 
