@@ -27,6 +27,7 @@ from poise.data.kept import Kept
 from poise.inference.evaluate import evaluate
 from poise.inference.exam import Exam
 from poise.inference.people import Setting
+from poise.models.kinds import one_person
 from poise.models.topdown import TopDown
 from poise.training.fit import fit
 from poise.zoo.file import load
@@ -82,7 +83,7 @@ def measure(way: Way, out: Path, files: dict[str, dict[str, Path]], seed: int) -
         return
     target = folder / "scores.json"
     scores: dict[str, dict[str, dict[str, float]]] = json.loads(target.read_text()) if target.exists() else {}
-    model = load(folder / "model.safetensors")
+    model = one_person(load(folder / "model.safetensors"))
     missing = {name: how for name, how in way.readings(model.codec).items() if name not in scores}
     for source, (_, images) in SOURCES.items():
         exam = Exam.of_file(files[source]["test"], data / images, skeleton=model.skeleton)

@@ -1,11 +1,11 @@
 """Evaluating a run again: the same data, told by checksums, and the same scores, to within a tolerance.
 
-It is measured as training measured it after each epoch: labelled boxes, no flip test, the mean of a pose's keypoint scores as
-its score, doubles kept.
+It is measured as training measured it after each epoch: without flip test, doubles kept; views of one person in labelled boxes,
+the mean of a pose's keypoint scores as its score, or whole images, all of them.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,14 @@ from poise.data.base import Dataset
 from poise.data.digest import Digest, digest
 from poise.data.part import Part
 from poise.errors import CheckpointError, InputError, ReadError
-from poise.inference.evaluate import Watch
+from poise.inference.evaluate import Watch, evaluate
 from poise.inference.exam import Exam
 from poise.inference.people import Request, Setting, Skipped, find_people
 from poise.metrics import entries
 from poise.metrics.matches import find_matches
 from poise.metrics.pck import pck
+from poise.models.bottomup import BottomUp
+from poise.models.kinds import Model, one_person
 from poise.models.topdown import TopDown
 from poise.zoo.file import load
 
@@ -47,7 +49,7 @@ class RunRecord:
     """
 
     folder: Path
-    model: TopDown
+    model: Model
     settings: Mapping[str, Any]
     stage: int
     scores: Mapping[str, float]
@@ -67,7 +69,7 @@ class RunRecord:
             )
         stage = _best_stage(folder) if (folder / "stages.json").is_file() else None
         settings = _settings(folder if stage is None else folder / f"stage{stage}")
-        model = load(file)
+        model = one_person(load(file))
         scores = {name.removeprefix(PREFIX): v for name, v in model.card.scores.items() if name.startswith(PREFIX)}
         data = (settings.get("data") or {}).get("val")
         if not scores or data is None:
@@ -169,12 +171,23 @@ def verify(
     return checks
 
 
-def measured_again(model: TopDown, dataset: Dataset, setting: Setting, *, watch: Watch | None = None) -> Tally:
+def measured_again(model: Model, dataset: Dataset, setting: Setting, *, watch: Watch | None = None) -> Tally:
     """What a model gets right, measured as in training.
 
     Raises:
         ReadError: An image cannot be read.
     """
+    return AGAIN[type(model)](model, dataset, setting, watch)
+
+
+def _in_whole_images(model: BottomUp, dataset: Dataset, setting: Setting, watch: Watch | None) -> Tally:
+    exam = Exam.of_dataset(dataset)
+    found = evaluate(model, exam, setting, watch=watch)
+    _all_read(found.skipped, dataset)
+    return Tally.of(exam, found.results)
+
+
+def _in_boxes(model: TopDown, dataset: Dataset, setting: Setting, watch: Watch | None) -> Tally:
     people: dict[int, list[int]] = {}
     for index, row in dataset.people():
         people.setdefault(index, []).append(row)
@@ -193,11 +206,19 @@ def measured_again(model: TopDown, dataset: Dataset, setting: Setting, *, watch:
         one = torch.ones(len(poses), dtype=torch.int64)
         score = poses.score.mean(dim=1)
         results += entries.rows_of(poses.xy, poses.score, score, image=exam.ids[place], categories=one)
-    if skipped:
-        raise ReadError(f"{len(skipped)} of {len(part)} images cannot be read; the first: {skipped[0].reason}")
+    _all_read(skipped, part)
     counted = [
         pck(xy[own], part.labels(i).select(torch.tensor(own)), 0.1)
         for i, (xy, own) in enumerate(zip(positions, rows, strict=True))
     ]
     hits, labelled = (np.array([int(getattr(c, n).sum()) for c in counted], np.int64) for n in ("hits", "labelled"))
     return Tally(tuple(find_matches(exam.truth, results, exam.skeletons)), hits, labelled)
+
+
+def _all_read(skipped: list[Skipped], dataset: Dataset) -> None:
+    if skipped:
+        raise ReadError(f"{len(skipped)} of {len(dataset)} images cannot be read; the first: {skipped[0].reason}")
+
+
+AGAIN: dict[type, Callable[[Any, Dataset, Setting, Watch | None], Tally]] = {TopDown: _in_boxes, BottomUp: _in_whole_images}
+"""How each kind of model is measured."""

@@ -18,6 +18,7 @@ from poise.errors import WriteError
 from poise.inference.evaluate import Evaluation
 from poise.inference.exam import Exam
 from poise.inference.people import Request, Setting, find_people
+from poise.models.kinds import one_person
 from poise.models.topdown import TopDown
 from poise.recipes.demo import DRAWN
 from poise.structures import Sample
@@ -70,7 +71,7 @@ def draw_test(out: Path, count: int, *, seed: int) -> Path:
 
 def finish(out: Path, trained: RunResult, exam: Exam, found: Evaluation, setting: Setting, *, seconds: float) -> None:
     """Write model file, figures, pictures and report."""
-    model = trained.model
+    model = one_person(trained.model)
     save(model, out / "model.safetensors")
     numbers = found.numbers | {"images": len(exam.dataset), "seconds": round(seconds, 1)}
     write_whole(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())

@@ -178,6 +178,7 @@ def walk(
     from poise.cli._size import view_size
     from poise.cli._walk import page
     from poise.data.coco import CocoDataset
+    from poise.models.kinds import one_person
     from poise.structures import Preprocess
     from poise.zoo.assemble import cut_for, named_codec
     from poise.zoo.file import load
@@ -191,7 +192,7 @@ def walk(
         cut = cut_for(made, Preprocess())
         report = page(take(sample, person, source=source, skeleton=source, codec=made, preprocess=cut), network=None)
     else:
-        whole = load(model)
+        whole = one_person(load(model))
         found = take(
             sample,
             person,

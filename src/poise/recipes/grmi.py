@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from poise.models.kinds import one_person
 from poise.recipes.base import Recipe
 from poise.recipes.coco import BASELINE_STEPS, BASELINE_VIEWS, on_coco
 from poise.zoo.find import build
@@ -33,7 +34,7 @@ def grmi(
     """
     return on_coco(
         "grmi",
-        build(f"{network}_coco_{size[0]}x{size[1]}", codec="GRMI", pretrained=pretrained),
+        one_person(build(f"{network}_coco_{size[0]}x{size[1]}", codec="GRMI", pretrained=pretrained)),
         data,
         epochs=140,
         batch=128,
