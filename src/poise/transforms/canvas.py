@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from poise.dims import Size
-from poise.geometry import Grid, Warp, scaling, translation
+from poise.geometry import Warp, scaling, translation
 from poise.scenes import Canvas
 from poise.transforms.render import normalise, resample
 
@@ -75,12 +75,17 @@ def place(image: UInt8[Tensor, "3 H W"], canvas: Canvas, factor: float = 1.0) ->
     return normalise(layout.drawn(image, canvas), canvas), layout.warp
 
 
+def between_corners(old: int, new: int) -> float:
+    """The factor that brings a side's corner pixels onto those of another; that of the lengths where one is a single pixel."""
+    return (new - 1) / (old - 1) if min(old, new) > 1 else new / old
+
+
 def _scaled(canvas: Canvas, size: Size, *, side: int, reference: int) -> tuple[Size, tuple[float, float]]:
     """How large an image gets whose side of `reference` pixels gets `side`, and the factors on x and y of its keypoints."""
     if canvas.rule == "offsetguided":
         inner = max(1, int(side * size[0] / reference)), max(1, int(side * size[1] / reference))
-        return inner, Grid.cornered(inner, size).scale
-    factor = Grid.cornered((side, side), (reference, reference)).scale[0]
+        return inner, (between_corners(size[1], inner[1]), between_corners(size[0], inner[0]))
+    factor = between_corners(reference, side)
     return (round((size[0] - 1) * factor) + 1, round((size[1] - 1) * factor) + 1), (factor, factor)
 
 

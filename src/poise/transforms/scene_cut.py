@@ -15,7 +15,7 @@ from poise.geometry import Warp, apply, covered_by, rotation, scaling, translati
 from poise.scenes import Canvas, SceneView
 from poise.skeletons import Skeleton
 from poise.structures import Labels, Sample
-from poise.transforms.canvas import fitted_warp
+from poise.transforms.canvas import between_corners, fitted_warp
 from poise.transforms.colour import colour_matrix, greyed, recolour, shifted_hsv
 from poise.transforms.cut import boxes_through, mirrored
 from poise.transforms.render import normalise, resample
@@ -139,7 +139,7 @@ def scene_warp(draw: SceneDraw, centre: tuple[float, float], *, canvas: Canvas, 
 
 def _fit(image: Size, view: Size) -> float:
     """The factor with which an image just fits into a view, corner pixels on corner pixels."""
-    return min((v - 1) / (i - 1) if i > 1 else float(v) for i, v in zip(image, view, strict=True))
+    return min(between_corners(old, new) for old, new in zip(image, view, strict=True))
 
 
 def _painted(
