@@ -6,10 +6,11 @@ from poise.codecs.base import InstanceCodec
 from poise.data.coco import CocoDataset
 from poise.dims import Size
 from poise.errors import ReadError
-from poise.models.topdown import TopDown
+from poise.models.kinds import Model
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.skeletons import COCO17
 from poise.transforms.jitter import Augmentation
+from poise.transforms.scene_jitter import SceneAugmentation
 from poise.zoo.assemble import named_codec
 
 AP = "coco-val2017/AP"
@@ -54,12 +55,12 @@ def keypoints2017(data: Path, part: str) -> CocoDataset:
 
 def on_coco(
     name: str,
-    model: TopDown,
+    model: Model,
     data: Path,
     *,
     epochs: int,
     batch: int,
-    augmentation: Augmentation,
+    augmentation: Augmentation | SceneAugmentation,
     schedule: Schedule,
     optimizer: Optimizer | None = None,
     select: bool = False,

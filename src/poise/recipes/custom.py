@@ -1,21 +1,22 @@
 """Runs on a user's own COCO-style keypoint files."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from poise.data.base import Dataset
-from poise.data.coco import CocoDataset
-from poise.data.join import Joined
 from poise.data.part import hold_out
 from poise.errors import InputError
+from poise.models.kinds import Model
 from poise.models.topdown import TopDown
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.dropping import Dropping, dropping
 from poise.recipes.fields import set_codec
-from poise.skeletons import Skeleton, union
+from poise.recipes.files import joined
+from poise.recipes.scenes import CLIP, PHOTO_VIEWS, small_model
+from poise.skeletons import Skeleton
 from poise.transforms.jitter import Augmentation
 from poise.zoo.find import build
+from poise.zoo.offset_guided import WIDTHS as SCENE_WIDTHS
 from poise.zoo.plain import WIDTHS
 
 
@@ -28,7 +29,7 @@ def own(
     val_share: float = 0.1,
     split_seed: int = 0,
     model: str = "poise_s",
-    size: tuple[int, int] = (192, 160),
+    size: tuple[int, int] | None = None,
     pretrained: bool = False,
     epochs: int = 100,
     rate: float = 1e-3,
@@ -55,6 +56,10 @@ def own(
 
         poise train own --annotations mine.json --images photos --model hrnet_w32_coco_256x192 --codec UDPOffset --drop cutout
 
+    A model for whole images is trained on these, and finds people by itself:
+
+        poise train own --annotations mine.json --images photos --model poise_scene_s --minutes 60
+
     A cosine over the epochs, or over --minutes where they are given and end earlier. Score and time depend on the data;
     docs/results.md has those of real people on two CPU cores.
 
@@ -65,8 +70,10 @@ def own(
         val_images: Their folders.
         val_share: Share of the images kept for validation when there are no files for it.
         split_seed: Which images those are.
-        model: `poise_t`, `poise_s`, or any name of the zoo such as `poseresnet_18_coco_256x192`, which has its own size.
-        size: Height and width of the views, for `poise_t` and `poise_s`.
+        model: `poise_t`, `poise_s`, `poise_scene_t`, `poise_scene_s`, or any name of the zoo such as
+            `poseresnet_18_coco_256x192`, which has its own size.
+        size: Height and width of the views, for `poise_t` and `poise_s` (by default 192x160) and `poise_scene_t` and
+            `poise_scene_s` (320x320).
         pretrained: Start a backbone of the zoo with ImageNet weights.
         epochs: Passes through the data.
         rate: Learning rate for batches of 32.
@@ -77,14 +84,14 @@ def own(
         scale: Augmentation: growth of the frame.
         rotation: Augmentation: degrees, one deviation.
         colour: Augmentation: relative change.
-        half_body: Augmentation: probability of half a body.
+        half_body: Augmentation: probability of half a body; of views of one person.
         codec: Another codec than the model's, by the name of its class, such as `UDPOffset`, `Dark` or `SimCC`.
         codec_set: Fields of the codec, such as `ohkm=8` or `sigma=3`.
         drop: Drop information from views (AID, arXiv 2008.07139), in a second stage from the best weights of a plain one.
         drop_from: Share of the epochs that are plain; 0 drops from the start, in one stage.
 
     Raises:
-        InputError: Numbers of files and folders differ, or a field or share that cannot be.
+        InputError: Numbers of files and folders differ, a field or share that cannot be, or one that the model has not.
         UnknownName: There is no such model or codec.
     """
     whole = joined(annotations, images)
@@ -95,7 +102,6 @@ def own(
         assert val is not None
         val_set = val
     made = start_model(model, size=size, skeleton=whole.skeleton, pretrained=pretrained, codec=codec)
-    set_codec(made, codec_set or ())
     recipe = Recipe(
         name="own",
         model=made,
@@ -103,7 +109,6 @@ def own(
         val=val_set,
         epochs=epochs,
         batch=32,
-        augmentation=Augmentation(scale=scale, rotation=rotation, colour=colour, half_body=half_body),
         optimizer=Optimizer("adamw", rate=rate, decay=decay, backbone=backbone_rate),
         schedule=Schedule("cosine", warmup_steps=200, over_time=True),
         average=average,
@@ -111,39 +116,29 @@ def own(
         freeze_epochs=freeze_epochs,
         notes=f"keypoints of {whole.skeleton.name}; OKS sigmas: {whole.skeleton.sigma_source}",
     )
+    if isinstance(made, TopDown):
+        set_codec(made, codec_set or ())
+        views = Augmentation(scale=scale, rotation=rotation, colour=colour, half_body=half_body)
+        recipe = replace(recipe, augmentation=views)
+    elif codec_set or half_body:
+        raise InputError(f"{model} sees whole images: there are no half bodies, and its codec's fields stand in its name")
+    else:
+        scenes = replace(PHOTO_VIEWS, scale_range=(1 - scale, 1 + 2 * scale), rotation=rotation, colour=colour)
+        recipe = replace(recipe, batch=16, base_batch=32, augmentation=scenes, size=size, clip=CLIP, best="AP")
     return recipe if drop is None else dropping(recipe, drop, plain=drop_from)
 
 
-def joined(annotations: Sequence[Path], images: Sequence[Path], *, skeleton: Skeleton | None = None) -> Dataset:
-    """COCO-style files as one data set, joined by keypoint name.
-
-    Args:
-        annotations: The files.
-        images: The folder or zip file of each, or one for all.
-        skeleton: The keypoints wanted; by default all of all files.
-
-    Raises:
-        InputError: Numbers of files and folders differ.
-    """
-    folders = list(images) * len(annotations) if len(images) == 1 else list(images)
-    if len(folders) != len(annotations) or not annotations:
-        raise InputError(
-            f"{len(annotations)} annotation files and {len(images)} image folders; give a folder for each file, or one for all"
-        )
-    parts = [CocoDataset(a, i) for a, i in zip(annotations, folders, strict=True)]
-    if len(parts) == 1 and skeleton is None:
-        return parts[0]
-    return Joined(parts, skeleton=skeleton or union([p.skeleton for p in parts]))
-
-
 def start_model(
-    name: str, *, size: tuple[int, int], skeleton: Skeleton, pretrained: bool = False, codec: str | None = None
-) -> TopDown:
+    name: str, *, size: tuple[int, int] | None, skeleton: Skeleton, pretrained: bool = False, codec: str | None = None
+) -> Model:
     """A model of the zoo for a skeleton; our own by their short name and a size."""
     width = name.removeprefix("poise_")
     if name.startswith("poise_") and width in WIDTHS:
-        shape = f"{size[0]}x{size[1]}"
-        made = build(f"{name}_coco_{shape}", skeleton=skeleton, codec=codec)
+        h, w = size or (192, 160)
+        made = build(f"{name}_coco_{h}x{w}", skeleton=skeleton, codec=codec)
         made.card = replace(made.card, name=name)
         return made
+    width = name.removeprefix("poise_scene_")
+    if name.startswith("poise_scene_") and width in SCENE_WIDTHS:
+        return small_model(width, side=max(size or (320, 320)), skeleton=skeleton)
     return build(name, skeleton=skeleton, pretrained=pretrained, codec=codec)

@@ -7,12 +7,13 @@ from poise.errors import InputError
 from poise.recipes.base import Recipe
 from poise.transforms.drop import drop_by_name
 from poise.transforms.jitter import Augmentation
+from poise.transforms.scene_jitter import SceneAugmentation
 
 Dropping = Literal["cutout", "random-erasing", "hide-and-seek", "grid-mask"]
 """As the flags of recipes call the ways to drop."""
 
 
-def dropped(views: Augmentation, drop: Dropping) -> Augmentation:
+def dropped(views: Augmentation | SceneAugmentation, drop: Dropping) -> Augmentation | SceneAugmentation:
     """The same views, with information dropped."""
     return replace(views, drop=drop_by_name(drop.replace("-", "_")))
 
