@@ -20,9 +20,10 @@ from poise.data.coco import CocoDataset
 from poise.data.document import read_document, write_document
 from poise.data.join import Joined
 from poise.data.split import part
-from poise.inference.evaluate import Evaluation, evaluate, self_test
+from poise.inference.evaluate import Evaluation, evaluate
 from poise.inference.exam import Exam
 from poise.inference.people import Setting
+from poise.inference.self_test import self_test
 from poise.models.topdown import TopDown
 from poise.skeletons import union
 from poise.training.fit import fit

@@ -185,13 +185,16 @@ class Points:
 
 @dataclass(frozen=True, eq=False)
 class Poses:
-    """The people found in one image, in pixels of the image. Never clipped to it, never zeroed.
+    """The people found in one image, in pixels of the image. Never clipped to it.
+
+    Nothing is zeroed, but for what a model for whole images did not find of a person: such keypoints have score 0 and stand at
+    0, 0 as in COCO's files.
 
     Attributes:
         xy: Positions.
         score: Of each keypoint.
-        boxes: x0 y0 x1 y1 the people were looked for in.
-        box_score: Of each box; 1 for boxes that are given.
+        boxes: x0 y0 x1 y1 the people were looked for in; or around the keypoints that were found, where there were none.
+        box_score: Of each box; 1 for boxes that are given, the pose's where there were none.
         pose_score: Of each person, after rescoring.
         key: Of the sample.
     """

@@ -43,11 +43,14 @@ def test_the_last_lines_are_a_row_to_copy(model, labels, tmp_path, capsys):
     assert evaluate(model, "--annotations", labels, "--images", tmp_path, "--no-flip", "--out", out) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[-3] == "| Arch | AP | AP .5 | AP .75 | AP (M) | AP (L) | AR | AR .5 | AR .75 | AR (M) | AR (L) |"
-    assert said[-1].startswith("| poise_t_coco_192x160 | 0.")
+    assert said[-1].startswith("| poise_t_coco_192x160, UDPGaussian | 0.")
     assert said[-1].count("|") == said[-3].count("|")
     assert any("sigmas of OKS" in line for line in said)
     assert any("left_shoulder" in line for line in said)
     assert len(json.loads(out.read_text())) == 3
+    beside = json.loads((tmp_path / "results.scores.json").read_text())
+    assert beside["settings"]["decoder"] == "UDPGaussian"
+    assert beside["scores"]["AP"] < 0.1
 
 
 def test_the_report_is_one_page_that_fetches_nothing(model, labels, tmp_path, capsys):

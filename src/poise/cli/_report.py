@@ -1,16 +1,37 @@
 """What a score depends on, in words, for reports."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import poise
-from poise.inference.evaluate import Rating
+from poise.codecs.decoders import described
+from poise.inference.manner import Rating
 from poise.inference.people import Setting
+from poise.models.bottomup import BottomUp
+from poise.models.kinds import Model
 from poise.models.topdown import TopDown
 
 
-def what(network: TopDown, *, model: Path, annotations: Path, images: Path | None) -> dict[str, str]:
+def _views(network: TopDown) -> str:
+    height, width = network.codec.size
+    return f"{height} x {width} pixels (h x w), crop as {network.preprocess.crop}"
+
+
+def _canvas(network: BottomUp) -> str:
+    canvas = network.preprocess
+    side = "long side" if canvas.fit == "long" else "height"
+    sizes = " and ".join(f"{max(1, round(canvas.side * scale))}" for scale in canvas.scales)
+    return f"whole images, {side} {sizes} pixels, filled up to multiples of {canvas.multiple}, resized as {canvas.rule}"
+
+
+INPUTS: dict[type, Callable[[Any], str]] = {TopDown: _views, BottomUp: _canvas}
+"""What each kind of model is shown, in words."""
+
+
+def what(network: Model, *, model: Path, annotations: Path, images: Path | None) -> dict[str, str]:
     """The model and the files.
 
     Args:
@@ -19,10 +40,10 @@ def what(network: TopDown, *, model: Path, annotations: Path, images: Path | Non
         annotations: What it was compared with.
         images: Where the images are.
     """
-    height, width = network.codec.size
     return {
         "model": f"{network.card.name}, {model}",
-        "input": f"{height} x {width} pixels (h x w), crop as {network.preprocess.crop}",
+        "input": INPUTS[type(network)](network),
+        "decoder": described(network.codec),
         "codec": str(network.codec),
         "skeleton": f"{network.skeleton.name}, {len(network.skeleton)} keypoints",
         "annotations": str(annotations),
@@ -43,7 +64,9 @@ def settings(setting: Setting, rating: Rating, *, boxes: str) -> dict[str, str]:
     return {
         "boxes": boxes,
         "flip test": "on" if setting.flip else "off",
-        "pose score": f"box score times the mean of the keypoint scores above {rating.min_keypoint_score:g}",
+        "pose score": "the codec's own"
+        if rating.min_keypoint_score is None
+        else f"box score times the mean of the keypoint scores above {rating.min_keypoint_score:g}",
         "doubles": suppressed,
         "run on": f"{setting.device} in {setting.precision}",
     }

@@ -1,16 +1,21 @@
 """Tables of an evaluation, for the terminal."""
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from poise.inference.evaluate import Evaluation, SelfTest
+from poise.inference.evaluate import Evaluation
 from poise.inference.mpii import TORSO_SHARE, MpiiScore
-from poise.inference.people import Found, Skipped
+from poise.inference.people import Skipped
+from poise.inference.self_test import SelfTest
 from poise.metrics import pckh
 from poise.metrics.coco import table
+
+Done = TypeVar("Done")
+"""What is known of an image."""
 
 
 def print_evaluation(
@@ -111,7 +116,7 @@ def say(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def with_bar(stream: Iterable[Found], total: int) -> Iterable[Found]:
+def with_bar(stream: Iterable[Done], total: int) -> Iterable[Done]:
     """The same images, with a progress bar on stderr where that is a terminal."""
     console = Console(stderr=True)
     return track(stream, description="images", total=total, console=console, disable=not console.is_terminal, transient=True)

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 _Run = Annotated[Path, arg(metavar="RUN")]
 _File = Annotated[Path, arg(metavar="FILE")]
 _Images = Annotated[Path | None, arg(metavar="DIR")]
-_Boxes = Annotated[str, arg(metavar="gt|FILE")]
+_Boxes = Annotated[str | None, arg(metavar="gt|FILE")]
 _Name = Annotated[str | None, arg(metavar="NAME")]
+_Number = Annotated[int | None, arg(metavar="N")]
 
 
 def run(
@@ -23,12 +24,12 @@ def run(
     *,
     annotations: _File,
     images: _Images = None,
-    boxes: _Boxes = "gt",
+    boxes: _Boxes = None,
     resamples: int = 1000,
     seed: int = 0,
     flip: bool = True,
     device: _Name = None,
-    batch: int = 32,
+    batch: _Number = None,
     workers: int = 2,
 ) -> int:
     """Is the second run better, or is it chance? The difference of their scores, with a 95 % interval.
@@ -47,12 +48,12 @@ def run(
         second: Another.
         annotations: COCO-style keypoint file, of both.
         images: Folder or zip file of its images, where a model is to be evaluated.
-        boxes: Where models look: "gt" for the labelled boxes, or a detector's JSON list.
+        boxes: Where models look: "gt" for the labelled boxes (the default), or a detector's JSON list; none for whole images.
         resamples: Draws of the images.
         seed: Of the draws.
         flip: Models average with the mirrored view, where they do that.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
-        batch: People at a time.
+        batch: People at a time (32), or whole images (4).
         workers: Threads that read images.
     """
     from functools import partial
@@ -87,15 +88,17 @@ def _tally(
     images: Path | None,
     run: Path,
     *,
-    boxes: str,
+    boxes: str | None,
     flip: bool,
     device: str | None,
-    batch: int,
+    batch: int | None,
     workers: int,
 ) -> "Tally":
     """What a run got right: read from its results, or found now."""
     from poise.analysis.bootstrap import Tally
+    from poise.cli._decoder import only_for_views
     from poise.cli._scores import say, with_bar
+    from poise.codecs.decoders import described
     from poise.errors import InputError, ReadError
     from poise.inference.boxes import detections
     from poise.inference.evaluate import evaluate
@@ -113,11 +116,11 @@ def _tally(
     if images is None:
         raise InputError(f"{str(run)!r} is a model and must look at the images; give their folder or zip file with --images")
     model = load(file)
+    only_for_views(model, [] if boxes is None else ["--boxes"])
     exam = Exam.of_file(annotations, images, skeleton=model.skeleton)
     setting = Setting.of(model, device=device, flip=None if flip else False, batch=batch, workers=workers)
-    found = None if boxes == "gt" else detections(boxes, exam, min_score=0.0)
-    say(
-        console,
-        f"{run}: {model.card.name}, flip test {'on' if setting.flip else 'off'}, {setting.device} in {setting.precision}",
-    )
+    found = None if boxes in (None, "gt") else detections(str(boxes), exam, min_score=0.0)
+    flips = "on" if setting.flip else "off"
+    how = f"flip test {flips}, read by {described(model.codec)}, {setting.device} in {setting.precision}"
+    say(console, f"{run}: {model.card.name}, {how}")
     return Tally.of(exam, evaluate(model, exam, setting, boxes=found, watch=with_bar).results)

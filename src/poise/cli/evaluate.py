@@ -1,20 +1,32 @@
 """`poise evaluate`: the COCO protocol and PCK."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from poise.data.boxes import PersonBoxes
+    from poise.models.kinds import Model
 
 _Model = Annotated[Path, arg(metavar="FILE")]
 _File = Annotated[Path, arg(metavar="FILE")]
 _Images = Annotated[Path | None, arg(metavar="DIR")]
-_Boxes = Annotated[str, arg(metavar="gt|FILE")]
+_Boxes = Annotated[str | None, arg(metavar="gt|FILE")]
 _Score = Annotated[float | None, arg(metavar="T")]
 _Nms = Annotated[str | None, arg(metavar="T|off")]
 _Out = Annotated[Path | None, arg(metavar="FILE.json|FILE.mat")]
 _Heads = Annotated[Path | None, arg(metavar="FILE.mat")]
 _Report = Annotated[Path | None, arg(metavar="FILE.html")]
 _Name = Annotated[str | None, arg(metavar="NAME")]
+_Number = Annotated[int | None, arg(metavar="N")]
+_Preset = Annotated[str | None, arg(metavar="practitioner|release")]
+_Options = Annotated[tuple[str, ...], arg(metavar="NAME=VALUE [NAME=VALUE ...]")]
+_Scales = Annotated[tuple[float, ...], arg(metavar="F [F ...]")]
 
 
 def run(
@@ -22,50 +34,63 @@ def run(
     *,
     annotations: _File,
     images: _Images = None,
-    boxes: _Boxes = "gt",
+    boxes: _Boxes = None,
     min_box_score: float = 0.0,
     min_keypoint_score: _Score = None,
     oks_nms: _Nms = None,
     heads: _Heads = None,
     flip: bool = True,
     reading: _Name = None,
+    preset: _Preset = None,
+    codec_set: _Options = (),
+    side: _Number = None,
+    scales: _Scales = (),
     out: _Out = None,
     report: _Report = None,
     self_test: bool = False,
     device: _Name = None,
     precision: _Name = None,
-    batch: int = 32,
+    batch: _Number = None,
     workers: int = 2,
 ) -> int:
     """Measure a model: the ten numbers of COCO's protocol, PCK, every keypoint; the last lines are a row to copy.
 
     Keypoints of the file are found in the model by name. OKS uses the sigmas of the file's skeleton. For MPII's JSON the last
-    table is PCKh; everybody in the file is looked for, labelled or not.
+    table is PCKh; everybody in the file is looked for, labelled or not. Models that look at whole images see all of them, and
+    whom they find where nobody is labelled is wrong.
 
     For example:
 
         poise evaluate model.safetensors --annotations person_keypoints_val2017.json --images val2017
         poise evaluate model.safetensors --annotations annotations.json --images images --report report.html
         poise evaluate model.safetensors --annotations valid.json --images images --heads gt_val.mat --out pred.mat
+        poise evaluate scenes.safetensors --annotations annotations.json --images images --reading cell --scales 0.5 1 2
 
     Args:
         model: Model file.
         annotations: COCO-style keypoint file, or MPII's list of people with center and scale.
         images: Folder or zip file of its images.
-        boxes: Where to look: "gt" for the labelled boxes, or a detector's JSON list of image_id, category_id, bbox, score.
+        boxes: Where to look: "gt" for the labelled boxes (the default), or a detector's JSON list of image_id, category_id,
+            bbox, score. Models that look at whole images take none.
         min_box_score: Detections below it are left out.
         min_keypoint_score: Keypoints above it make the score of a pose; by default as the model's release does.
         oks_nms: Of two poses nearer than this OKS the better one stays, or "off"; by default as the model's release does.
         flip: Average with the mirrored view, where the model does that; twice the time.
         reading: How positions are read from the maps: cell, quarter, dark, udp, fit3, fit5, soft, centre; votes where there
-            are vectors; by default as the model's own codec does.
+            are vectors; of whole images fast, upsampled, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma; by default as
+            the model's own codec does.
+        preset: Numbers with which people are read out of whole images: practitioner or release.
+        codec_set: Other options of the reading, such as reading.threshold=0.06 reading.top_k=32.
+        side: Pixels that the long side of a whole image gets; by default as the model has it.
+        scales: Factors on it; of several the answers are averaged.
         heads: MPII's head boxes: gt_val.mat of the usual archives, or MPII's own .mat; a column `head_box` of the JSON will do.
-        out: Write the poses in COCO's result format; for MPII, a name in .mat is written as people submit it.
+        out: Write the poses in COCO's result format, and beside it the scores and what they depend on, in a file that ends in
+            .scores.json; for MPII, a name in .mat is written as people submit it.
         report: Write one page: tables, precision and recall, errors by kind and what each costs, best and worst pictures.
         self_test: Use no network: labels go through crop, encoding and decoding and back. AP is 1 but for what the codec costs.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
         precision: fp32 or bf16; by default bf16 where it is faster.
-        batch: People at a time.
+        batch: People at a time (32), or whole images (4).
         workers: Threads that read images.
     """
     from contextlib import ExitStack
@@ -74,17 +99,19 @@ def run(
 
     from poise.analysis.report import report_of
     from poise.analysis.sigmas import ap_at_other_sigmas, measured_by_coco
+    from poise.cli._decoder import adjust, only_for_views
     from poise.cli._report import settings, what
     from poise.cli._scores import print_cost, print_evaluation, print_mpii, say, with_bar
-    from poise.codecs.readings import read_as
+    from poise.codecs.decoders import decoder, described
     from poise.data.mpii import write_predictions
     from poise.errors import InputError, WriteError
     from poise.inference.boxes import detections
-    from poise.inference.evaluate import Rating, evaluate
-    from poise.inference.evaluate import self_test as test_codec
+    from poise.inference.evaluate import evaluate
     from poise.inference.exam import Exam
+    from poise.inference.manner import Rating
     from poise.inference.mpii import predictions, score
     from poise.inference.people import Setting
+    from poise.inference.self_test import self_test as test_codec
     from poise.inference.write import results_folder, write_json
     from poise.zoo.file import load
 
@@ -96,8 +123,9 @@ def run(
     if images is None and not self_test:
         raise InputError("there are no images to look at; give their folder or zip file with --images")
     network = load(model)
-    if reading is not None:
-        network.codec = read_as(network.codec, reading)
+    adjust(network, reading=reading, numbers=preset, options=codec_set, side=side, scales=scales)
+    given = {"--boxes": boxes, "--min-keypoint-score": min_keypoint_score, "--min-box-score": min_box_score or None}
+    only_for_views(network, [flag for flag, value in given.items() if value is not None])
     exam = Exam.of_file(annotations, images, skeleton=network.skeleton, heads=heads)
     submitted = out is not None and out.suffix == ".mat"
     if submitted and exam.mpii is None:
@@ -120,10 +148,14 @@ def run(
                 release.min_keypoint_score if min_keypoint_score is None else min_keypoint_score,
                 release.oks_nms if oks_nms is None else threshold(oks_nms),
             )
-            found = None if boxes == "gt" else detections(boxes, exam, min_score=min_box_score)
-            where = "labelled boxes" if found is None else f"{sum(map(len, found.values()))} boxes of {boxes}"
+            found = None if boxes in (None, "gt") else detections(str(boxes), exam, min_score=min_box_score)
+            where = places(network, found, boxes)
             how = settings(setting, rating, boxes=where)
-            say(console, f"{where}, flip test {'on' if setting.flip else 'off'}, {setting.device} in {setting.precision}")
+            flips = "on" if setting.flip else "off"
+            say(
+                console,
+                f"{where}, flip test {flips}, read by {described(network.codec)}, {setting.device} in {setting.precision}",
+            )
             evaluation = evaluate(network, exam, setting, rating=rating, boxes=found, watch=with_bar)
         if out is not None and submitted and exam.mpii is not None:
             write_predictions(out, predictions(exam.mpii, evaluation))
@@ -131,9 +163,11 @@ def run(
         elif out is not None:
             write_json(evaluation.results, out)
             say(console, f"{len(evaluation.results)} poses written to {out}")
-        name = "labels through the codec" if self_test else network.card.name
+        name = "labels through the codec" if self_test else f"{network.card.name}, {decoder(network.codec)}"
+        how = what(network, model=model, annotations=annotations, images=images) | how
+        if out is not None:
+            write_json({"scores": evaluation.numbers, "settings": how}, out.with_suffix(".scores.json"))
         if report is not None:
-            how = what(network, model=model, annotations=annotations, images=images) | how
             report_of(exam, evaluation, name=name, settings=how, pictures=not self_test).write(report)
             say(console, f"{report} is the report; open it in a browser")
     others = {} if measured_by_coco(exam) else ap_at_other_sigmas(exam, evaluation.results)
@@ -141,6 +175,15 @@ def run(
     if exam.mpii is not None:
         print_mpii(console, score(exam.mpii, evaluation), name=name)
     return 0
+
+
+def places(network: Model, found: Mapping[int, PersonBoxes] | None, boxes: str | None) -> str:
+    """Where people are looked for, in words."""
+    from poise.models.bottomup import BottomUp
+
+    if type(network) is BottomUp:
+        return "whole images"
+    return "labelled boxes" if found is None else f"{sum(map(len, found.values()))} boxes of {boxes}"
 
 
 def threshold(text: str) -> float | None:

@@ -16,7 +16,7 @@ _Model = Annotated[Path, arg(metavar="MODEL|FILE.json")]
 _Image = Annotated[str, arg(metavar="IMAGE")]
 _File = Annotated[Path, arg(metavar="FILE")]
 _Images = Annotated[Path | None, arg(metavar="DIR")]
-_Boxes = Annotated[str, arg(metavar="gt|FILE")]
+_Boxes = Annotated[str | None, arg(metavar="gt|FILE")]
 _Name = Annotated[str | None, arg(metavar="NAME")]
 
 
@@ -26,7 +26,7 @@ def run(
     *,
     annotations: _File,
     images: _Images = None,
-    boxes: _Boxes = "gt",
+    boxes: _Boxes = None,
     threshold: float = 0.5,
     area: Literal["all", "medium", "large"] = "all",
     flip: bool = True,
@@ -49,7 +49,8 @@ def run(
         image: Of the annotations: its file, its file_name or its id.
         annotations: COCO-style keypoint file.
         images: Folder or zip file of its images, where IMAGE is not the path of a file.
-        boxes: Where the model looks: "gt" for the labelled boxes, or a detector's JSON list.
+        boxes: Where the model looks: "gt" for the labelled boxes (the default), or a detector's JSON list; none for whole
+            images.
         threshold: The OKS whose steps are shown: 0.5, 0.55 .. 0.95.
         area: Which people count.
         flip: Average with the mirrored view, where the model does that.
@@ -133,11 +134,12 @@ def folder_of(record: dict[str, Any], word: str) -> Path:
 
 
 def predicted(
-    network: Any, exam: Exam, image: int, boxes: str, *, flip: bool, device: str | None, precision: str | None
+    network: Any, exam: Exam, image: int, boxes: str | None, *, flip: bool, device: str | None, precision: str | None
 ) -> list[Row]:
     """The poses a model finds on one image, as `poise evaluate` would rate them."""
     from dataclasses import replace
 
+    from poise.cli._decoder import only_for_views
     from poise.data.part import Part
     from poise.inference.boxes import detections
     from poise.inference.evaluate import evaluate
@@ -149,5 +151,6 @@ def predicted(
     truth = {**exam.truth, "images": [record], "annotations": people}
     one = replace(exam, dataset=Part(exam.dataset, [place]), truth=truth, ids=(image,))
     setting = Setting.of(network, device=device, precision=precision, flip=None if flip else False)
-    found = None if boxes == "gt" else detections(boxes, one, min_score=0.0)
+    only_for_views(network, [] if boxes is None else ["--boxes"])
+    found = None if boxes in (None, "gt") else detections(str(boxes), one, min_score=0.0)
     return evaluate(network, one, setting, boxes=found).results

@@ -9,6 +9,10 @@ _Sources = Annotated[tuple[str, ...], arg(metavar="SOURCE [SOURCE ...]")]
 _Model = Annotated[Path | None, arg(metavar="FILE")]
 _Boxes = Annotated[Path | None, arg(metavar="FILE")]
 _Name = Annotated[str | None, arg(metavar="NAME")]
+_Number = Annotated[int | None, arg(metavar="N")]
+_Preset = Annotated[str | None, arg(metavar="practitioner|release")]
+_Options = Annotated[tuple[str, ...], arg(metavar="NAME=VALUE [NAME=VALUE ...]")]
+_Scales = Annotated[tuple[float, ...], arg(metavar="F [F ...]")]
 
 
 def run(
@@ -18,10 +22,14 @@ def run(
     boxes: _Boxes = None,
     min_score: float = 0.0,
     reading: _Name = None,
+    preset: _Preset = None,
+    codec_set: _Options = (),
+    side: _Number = None,
+    scales: _Scales = (),
     out: Path = Path("poise-predictions"),
     device: _Name = None,
     precision: _Name = None,
-    batch: int = 32,
+    batch: _Number = None,
     workers: int = 2,
 ) -> int:
     """Find keypoints on images; writes predictions.json and the images with the people drawn on them.
@@ -30,26 +38,35 @@ def run(
 
         poise predict photos holiday/*.jpg --model model.safetensors --boxes detections.json --out found
 
+        poise predict photos --model scenes.safetensors --preset release
+
     Args:
         sources: Image files, folders, or patterns in quotes.
         model: Model file.
         boxes: A detector's JSON list of image_id, bbox (x, y, width, height), score; rows may have file_name, else the images'
-            names are the ids. Without it every image is one person.
+            names are the ids. Without it every image is one person. Models that look at whole images take none.
         min_score: People with a lower score are left out.
         reading: How positions are read from the maps: cell, quarter, dark, udp, fit3, fit5, soft, centre; votes where there
-            are vectors; by default as the model's own codec does.
+            are vectors; of whole images fast, upsampled, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma; by default as
+            the model's own codec does.
+        preset: Numbers with which people are read out of whole images: practitioner or release.
+        codec_set: Other options of the reading, such as reading.threshold=0.06 reading.top_k=32.
+        side: Pixels that the long side of a whole image gets; by default as the model has it.
+        scales: Factors on it; of several the answers are averaged.
         out: Folder for the results.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
         precision: fp32 or bf16; by default bf16 where it is faster.
-        batch: People at a time.
+        batch: People at a time (32), or whole images (4).
         workers: Threads that read images.
     """
     from rich.console import Console
 
+    from poise.cli._decoder import adjust, only_for_views
     from poise.cli._scores import counted, lost, print_skipped, say, with_bar
-    from poise.codecs.readings import read_as
+    from poise.codecs.decoders import described
     from poise.errors import BoxError, ImageError, InputError
-    from poise.inference.people import Setting, Skipped, find_people, none_usable
+    from poise.inference.find import find
+    from poise.inference.people import Setting, Skipped, none_usable
     from poise.inference.sources import boxes_of, find_images, requests_of
     from poise.inference.write import Writer, results_folder
     from poise.zoo.file import load
@@ -63,18 +80,18 @@ def run(
     images = find_images(sources, without=out)
     where = None if boxes is None else boxes_of(boxes, images)
     network = load(model)
-    if reading is not None:
-        network.codec = read_as(network.codec, reading)
+    only_for_views(network, [] if boxes is None else ["--boxes"])
+    adjust(network, reading=reading, numbers=preset, options=codec_set, side=side, scales=scales)
     setting = Setting.of(network, device=device, precision=precision, batch=batch, workers=workers)
     requests = requests_of(images, where)
     skipped: list[Skipped] = []
     with results_folder(out) as folder:
         writer = Writer(folder, network, images, where, min_score=min_score)
-        for found in with_bar(find_people(network, requests, setting, skipped=skipped), len(requests)):
+        for found in with_bar(find(network, requests, setting, skipped=skipped), len(requests)):
             writer.add(found)
         if len(skipped) == len(requests):
             raise ImageError(none_usable(skipped))
-        if not writer.looked_into:
+        if not writer.looked_into and writer.lost_boxes:
             raise BoxError(f"{lost(writer.lost_boxes)}; expected `bbox` as x, y, width, height in pixels of these images")
         path = writer.finish()
     print_skipped(console, skipped, "nothing was written for it" if len(skipped) == 1 else "nothing was written for them")
@@ -83,5 +100,6 @@ def run(
     if writer.lost_boxes:
         say(console, lost(writer.lost_boxes))
     people, looked = len(writer.rows), counted(len(requests) - len(skipped), "image")
+    say(console, f"read by {described(network.codec)}")
     say(console, f"{people} {'person' if people == 1 else 'people'} in {looked}: {path} and pictures beside it")
     return 0

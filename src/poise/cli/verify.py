@@ -7,6 +7,7 @@ from tyro.conf import Positional, arg
 
 _Run = Annotated[Path, arg(metavar="RUN")]
 _Name = Annotated[str | None, arg(metavar="NAME")]
+_Number = Annotated[int | None, arg(metavar="N")]
 
 
 def run(
@@ -17,13 +18,13 @@ def run(
     seed: int = 0,
     device: _Name = None,
     precision: _Name = None,
-    batch: int = 32,
+    batch: _Number = None,
     workers: int = 2,
 ) -> int:
     """Evaluate a run again, on the same data: PASS, or FAIL and exit code 1.
 
     The data are found by the command that trained the run, and told by their checksums; they are measured as in training:
-    labelled boxes, no flip test.
+    labelled boxes or whole images, no flip test, answers read as the model's codec does.
 
     For example:
 
@@ -36,7 +37,7 @@ def run(
         seed: Of the draws.
         device: cpu, cuda, cuda:1, mps; by default that of the run, where there is one.
         precision: fp32 or bf16; by default that of the run.
-        batch: People at a time.
+        batch: People at a time (32), or whole images (4).
         workers: Threads that read images.
     """
     from contextlib import chdir
@@ -46,7 +47,9 @@ def run(
 
     from poise.analysis.verify import RunRecord, verify
     from poise.cli._scores import say, with_bar
+    from poise.cli.evaluate import places
     from poise.cli.train import recipe_of
+    from poise.codecs.decoders import described
     from poise.errors import CheckpointError
     from poise.inference.people import Setting
 
@@ -76,7 +79,8 @@ def run(
             raise CheckpointError(
                 f"the recipe of the run in {str(folder)!r} validates on nothing now, so there is nothing to verify"
             )
-        say(console, f"{len(dataset)} images, labelled boxes, no flip test, {setting.device} in {setting.precision}")
+        how = f"no flip test, read by {described(record.model.codec)}, {setting.device} in {setting.precision}"
+        say(console, f"{len(dataset)} images, {places(record.model, None, None)}, {how}")
         checks = verify(record, dataset, setting, tolerance=tolerance, resamples=resamples, seed=seed, watch=with_bar)
     table = Table("score", "stored", "measured", "difference", "95 % interval, over images", "")
     for check in checks:

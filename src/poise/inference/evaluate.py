@@ -1,8 +1,8 @@
 """Measuring a model: the COCO protocol, PCK, every keypoint."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial, reduce
+from functools import reduce
 from operator import add
 from typing import Any, final
 
@@ -10,40 +10,24 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poise.codecs.base import InstanceCodec
+from poise.codecs.decoders import decoder
+from poise.codecs.scene import SceneCodec
 from poise.data.boxes import PersonBoxes
 from poise.errors import BoxError, ImageError
 from poise.inference.exam import Exam
-from poise.inference.people import Found, Request, Setting, Skipped, find_people, none_usable, poses_of
-from poise.inference.round_trip import labelled_views, there_and_back
+from poise.inference.find import read
+from poise.inference.manner import Looked, Rating, lost_boxes, manner_of, nobody
+from poise.inference.people import Setting, Skipped, none_usable
 from poise.metrics import coco, entries
-from poise.metrics.oks import oks_nms, pose_oks, rescore
+from poise.metrics.oks import oks_nms, rescore
 from poise.metrics.pck import PCK, THRESHOLDS, matched, pck
-from poise.models.topdown import TopDown
+from poise.models.kinds import Model
 from poise.skeletons import Skeleton, places
-from poise.structures import Points, Poses
-from poise.transforms.crop import frame
+from poise.structures import Labels, Poses
 
-Watch = Callable[[Iterable[Found], int], Iterable[Found]]
+Watch = Callable[[Iterable[Any], int], Iterable[Any]]
 """Sees every image as it is done, and is told how many there will be; for progress bars."""
-
-
-@final
-@dataclass(frozen=True)
-class Rating:
-    """How poses are rated and doubles removed.
-
-    Attributes:
-        min_keypoint_score: Keypoints above it make the score of a pose.
-        oks_nms: Of two poses nearer than this OKS the better one stays; None keeps all.
-    """
-
-    min_keypoint_score: float
-    oks_nms: float | None
-
-    @classmethod
-    def of(cls, model: TopDown) -> "Rating":
-        """As the model's release does it."""
-        return cls(model.preprocess.min_keypoint_score, model.preprocess.oks_nms)
 
 
 @final
@@ -60,6 +44,8 @@ class Evaluation:
         skipped: Images that could not be used; their people count as missed.
         lost_boxes: Boxes that have no size or lie outside their image; nobody was looked for in them.
         positions: For every image, a pose for each row of its labels, pixels of the image; nan where there is none.
+        decoder: How the network's answers were read, `codecs.decoders.decoder`.
+        seconds: What it took to read the answers to one image, in the mean over images.
     """
 
     coco: coco.CocoScores
@@ -70,6 +56,8 @@ class Evaluation:
     skipped: list[Skipped]
     lost_boxes: int
     positions: list[Float[Tensor, "_ k 2"]]
+    decoder: str = ""
+    seconds: float = 0.0
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -77,18 +65,8 @@ class Evaluation:
         return self.coco.numbers | self.pck
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class _Looked:
-    """An image's poses in the keypoints of the data set, and whose they are: rows of the labels, or only categories."""
-
-    poses: Poses
-    rows: list[int] | None
-    categories: list[int]
-
-
 def evaluate(
-    model: TopDown,
+    model: Model,
     exam: Exam,
     setting: Setting,
     *,
@@ -103,7 +81,8 @@ def evaluate(
         exam: The data set and its annotations.
         setting: How the model is run.
         rating: How poses are rated; as the model's release by default.
-        boxes: A detector's, for each category; the labelled boxes by default.
+        boxes: A detector's, for each category; the labelled boxes by default. None for a model that looks at whole images: it
+            looks at all of them.
         watch: Sees every image as it is done.
 
     Raises:
@@ -111,119 +90,73 @@ def evaluate(
         AnnotationError: The annotations cannot be scored against.
         BoxError: No box is of any use.
         ImageError: No image can be used.
+        InputError: A model that looks at whole images is given boxes, or annotations of several categories.
+    """
+    [found] = evaluate_each(model, exam, setting, readers=[model.codec], rating=rating, boxes=boxes, watch=watch)
+    return found
+
+
+def evaluate_each(
+    model: Model,
+    exam: Exam,
+    setting: Setting,
+    *,
+    readers: Sequence[InstanceCodec | SceneCodec],
+    rating: Rating | None = None,
+    boxes: Mapping[int, PersonBoxes] | None = None,
+    watch: Watch | None = None,
+) -> list[Evaluation]:
+    """The same for answers read in several ways, with every image answered once.
+
+    Args:
+        model: As for `evaluate`.
+        exam: The data set and its annotations.
+        setting: How the model is run.
+        readers: The model's codec, and others alike but for how they read.
+        rating: As for `evaluate`.
+        boxes: As for `evaluate`.
+        watch: Sees every image as it is done.
     """
     exam.known_to(model.skeleton)
     entries.check(exam.truth, exam.skeletons)  # before anything slow
-    wanted = _labelled(model, exam) if boxes is None else _detected(exam, boxes)
-    lost = exam.sizeless if boxes is None else sum(part.skipped for part in boxes.values())
-    if not wanted:
-        raise BoxError(_nobody(lost))
+    wanted = manner_of(model).wanted(model, exam, boxes)
+    lost = lost_boxes(exam, boxes)
     skipped: list[Skipped] = []
-    looked: dict[int, _Looked] = {}
+    looked: list[dict[int, Looked]] = [{} for _ in readers]
+    seconds = [0.0 for _ in readers]
     order = {want.request.key: index for index, want in wanted.items()}
-    stream: Iterable[Found] = find_people(model, [want.request for want in wanted.values()], setting, skipped=skipped)
-    for found in watch(stream, len(wanted)) if watch else stream:
-        index = order[found.poses.key]
-        rows, categories = wanted[index].rows, wanted[index].categories
-        lost += len(categories) - len(found.rows)
-        looked[index] = _Looked(
-            found.poses, None if rows is None else [rows[i] for i in found.rows], [categories[i] for i in found.rows]
-        )
+    stream: Iterable[Any] = read(model, [want.request for want in wanted.values()], setting, readers=readers, skipped=skipped)
+    for founds in watch(stream, len(wanted)) if watch else stream:
+        index = order[founds[0].poses.key]
+        lost += wanted[index].lost(founds[0])
+        for place, found in enumerate(founds):
+            looked[place][index] = wanted[index].looked(found)
+            seconds[place] += found.seconds
     if len(skipped) == len(wanted):
         raise ImageError(none_usable(skipped))
-    if not any(one.categories for one in looked.values()):
-        raise BoxError(_nobody(lost))
-    return _compare(model, exam, looked, rating or Rating.of(model), skipped=skipped, lost=lost)
+    if lost and not any(one.categories for one in looked[0].values()):
+        raise BoxError(nobody(lost))
+    rating = rating or Rating.of(model)
+    done = len(wanted) - len(skipped)
+    return [
+        replace(judged(model, exam, one, rating, skipped=skipped, lost=lost), decoder=decoder(reader), seconds=each / done)
+        for one, reader, each in zip(looked, readers, seconds, strict=True)
+    ]
 
 
-def _nobody(lost: int) -> str:
-    if not lost:
-        return "there is nobody to look for: no labelled people, or no boxes for these images"
-    return (
-        f"none of the {lost} boxes can be looked into: they have no size or lie outside their image; expected `bbox` as x, y, "
-        f"width, height in pixels, width and height above 0"
-    )
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class SelfTest:
-    """What crop and codec cost.
-
-    Attributes:
-        evaluation: Of the labels that went through both, without removing doubles.
-        codec_ap: The AP if keypoints outside their person's view had come back unharmed: what is missing costs the codec.
-        errors: How far each labelled keypoint inside its view comes back from where it was, pixels of the view.
-        outside: How many labelled keypoints lie outside their person's view, where no network can find them.
-    """
-
-    evaluation: Evaluation
-    codec_ap: float
-    errors: Float[Tensor, " e"]
-    outside: int
-
-
-def self_test(model: TopDown, exam: Exam) -> SelfTest:
-    """The labels through crop, encoding, decoding and back, as if they were predictions. No image is read, no network asked.
-
-    Raises:
-        SkeletonMismatch: The model lacks keypoints of the data set.
-    """
-    exam.known_to(model.skeleton)
-    rule = model.preprocess
-    views = labelled_views(exam, rule, size=model.codec.size, skeleton=model.skeleton)
-    [back] = there_and_back([model.codec], views.xy)
-    outside = views.labelled & ~views.inside
-    mended = Points(torch.where(outside[..., None], views.xy, back.xy), back.score)
-    looked: dict[int, _Looked] = {}
-    healed: dict[int, _Looked] = {}
-    for index, rows in views.images.items():
-        boxes, key, warps = views.boxes[rows], exam.dataset.key(index), views.warps[rows]
-        for target, found in ((looked, back), (healed, mended)):
-            points = Points(found.xy[rows], found.score[rows])
-            poses = poses_of(boxes, torch.ones(len(rows)), points, warps, key, least=rule.min_keypoint_score)
-            target[index] = _Looked(poses, views.rows[rows].tolist(), exam.categories(index))
-    errors = (back.xy - views.xy).norm(dim=-1)[views.inside]
-    rating = Rating(rule.min_keypoint_score, None)
-    evaluation, ideal = (_compare(model, exam, part, rating, skipped=[], lost=0) for part in (looked, healed))
-    return SelfTest(evaluation, ideal.coco.numbers["AP"], errors, int(outside.sum()))
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _Wanted:
-    """What to look for in an image: for each box the row of its label, if it has one, and its category."""
-
-    request: Request
-    rows: list[int] | None
-    categories: list[int]
-
-
-def _labelled(model: TopDown, exam: Exam) -> dict[int, _Wanted]:
-    wanted: dict[int, _Wanted] = {}
-    for index in range(len(exam.dataset)):
-        if rows := exam.people(index):
-            boxes = exam.boxes(index, model.preprocess.crop)
-            request = Request(exam.dataset.key(index), partial(exam.dataset.image, index), boxes)
-            wanted[index] = _Wanted(request, rows, exam.categories(index))
-    return wanted
-
-
-def _detected(exam: Exam, boxes: Mapping[int, PersonBoxes]) -> dict[int, _Wanted]:
-    wanted: dict[int, _Wanted] = {}
-    for index, image in enumerate(exam.ids):
-        found = {category: part.of(image) for category, part in boxes.items()}
-        where = torch.cat([b for b, _ in found.values()])
-        if len(where):
-            score = torch.cat([s for _, s in found.values()])
-            request = Request(exam.dataset.key(index), partial(exam.dataset.image, index), where, score)
-            wanted[index] = _Wanted(request, None, [category for category, (b, _) in found.items() for _ in b])
-    return wanted
-
-
-def _compare(
-    model: TopDown, exam: Exam, looked: Mapping[int, _Looked], rating: Rating, *, skipped: list[Skipped], lost: int
+def judged(
+    model: Model, exam: Exam, looked: Mapping[int, Looked], rating: Rating, *, skipped: list[Skipped], lost: int
 ) -> Evaluation:
+    """Poses compared with the labels.
+
+    Args:
+        model: Whose they are.
+        exam: The labels.
+        looked: The poses, by the place of their image.
+        rating: How poses are rated.
+        skipped: Images that could not be used.
+        lost: Boxes that could not.
+    """
     results: list[dict[str, Any]] = []
     counts: dict[float, list[PCK]] = {t: [] for t in THRESHOLDS}
     everywhere: list[Tensor] = []
@@ -233,14 +166,9 @@ def _compare(
         positions = torch.full_like(labels.xy, torch.nan)
         if index in looked:
             one = looked[index]
-            xy, score = one.poses.xy[:, columns], one.poses.score[:, columns]
-            rated = rescore(one.poses.box_score, score, rating.min_keypoint_score)
-            poses = replace(one.poses, xy=xy, score=score, pose_score=rated)
+            poses = _rated(one.poses, columns, rating)
             results += _results(model, exam, poses, one.categories, image=image, oks=rating.oks_nms)
-            if one.rows is None:
-                positions = matched(xy, rated, labels, exam.skeleton.sigmas)
-            else:
-                positions[one.rows] = xy.to(positions)
+            positions = _positions(replace(one, poses=poses), labels, exam.skeleton)
         everywhere.append(positions)
         for threshold in THRESHOLDS:
             counts[threshold].append(pck(positions, labels, threshold))
@@ -255,8 +183,29 @@ def _compare(
     return Evaluation(scores, shares, keypoints, results, exam.skeleton, skipped, lost, everywhere)
 
 
+def _rated(poses: Poses, columns: list[int], rating: Rating) -> Poses:
+    """In the keypoints of the data set, with their scores."""
+    xy, score = poses.xy[:, columns], poses.score[:, columns]
+    least = rating.min_keypoint_score
+    rated = poses.pose_score if least is None else rescore(poses.box_score, score, least)
+    return replace(poses, xy=xy, score=score, pose_score=rated)
+
+
+def _positions(one: Looked, labels: Labels, skeleton: Skeleton) -> Float[Tensor, "n k 2"]:
+    """A pose for each label; nan where there is none."""
+    xy = one.poses.xy
+    if one.rows is not None:
+        positions = torch.full_like(labels.xy, torch.nan)
+        positions[one.rows] = xy.to(positions)
+        return positions
+    if one.partly:  # infinitely far from everything
+        xy = xy.where((one.poses.score > 0)[..., None], torch.inf)
+    found = matched(xy, one.poses.pose_score, labels, skeleton.sigmas)
+    return found.where(found.isfinite(), torch.nan)
+
+
 def _results(
-    model: TopDown, exam: Exam, poses: Poses, categories: list[int], *, image: int, oks: float | None
+    model: Model, exam: Exam, poses: Poses, categories: list[int], *, image: int, oks: float | None
 ) -> list[dict[str, Any]]:
     """The poses of an image in COCO's form, each in the keypoints of its category; without doubles unless `oks` is None."""
     rows: list[dict[str, Any]] = []
@@ -265,15 +214,8 @@ def _results(
         own = list(places(exam.skeleton, exam.skeletons[category]))
         one = replace(one, xy=one.xy[:, own], score=one.score[:, own])
         if oks is not None:
-            similar = pose_oks(one.xy, _areas(model, one.boxes), exam.skeletons[category].sigmas)
+            similar = manner_of(model).similar(model, one, exam.skeletons[category].sigmas)
             one = one.select(oks_nms(similar, one.pose_score, oks))
         of = torch.full((len(one),), category, dtype=torch.int64)
         rows += entries.rows_of(one.xy, one.score, one.pose_score, image=image, categories=of)
     return rows
-
-
-def _areas(model: TopDown, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, " n"]:
-    """Square pixels that the model sees of each box: what the releases take for the area when they remove doubles."""
-    rule = model.preprocess
-    seen = [frame(rule, box, size=model.codec.size).extent for box in boxes]
-    return torch.tensor(seen, dtype=torch.float64).prod(dim=1)

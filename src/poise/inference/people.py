@@ -67,11 +67,11 @@ class Setting:
             InputError: This machine has no such device, or a number is too small.
             SkeletonMismatch: The flip test needs mirror pairs, and the skeleton has none.
         """
+        use_flip = model.preprocess.flip_test if flip is None else flip
         views = BATCH[type(model)] if batch is None else batch
         if views < 1 or workers < 0:
             raise InputError(f"a batch needs at least 1 view and workers cannot be below 0, found {views} and {workers}")
         chosen = choose_device(device)
-        use_flip = model.preprocess.flip_test if flip is None else flip
         if use_flip:
             model.skeleton.check_flip()
         return cls(chosen, choose_precision(precision, chosen), use_flip, views, workers)
@@ -221,7 +221,7 @@ def _look(
     return [list(one) for one in zip(*parts, strict=True)]
 
 
-def answered(model: Model, views: Sequence[Float[Tensor, "3 h w"]], setting: Setting) -> Float[Tensor, "b ..."]:
+def answered(model: TopDown | BottomUp, views: Sequence[Float[Tensor, "3 h w"]], setting: Setting) -> Float[Tensor, "b ..."]:
     """The network's answer to some views of one size; a model in training is put back into it."""
     training = model.training
     model.eval().to(setting.device).to(memory_format=torch.channels_last)

@@ -13,8 +13,9 @@ from torch import Tensor
 from poise.data.boxes import check_boxes
 from poise.data.images import read_image
 from poise.errors import BoxError, InputError
-from poise.inference.people import Request, Setting, find_people
-from poise.models.topdown import TopDown
+from poise.inference.find import find
+from poise.inference.people import Request, Setting
+from poise.models.kinds import Model
 from poise.structures import Key, Poses
 
 Picture = str | os.PathLike[str] | Shaped[np.ndarray, "..."] | Shaped[Tensor, "..."]
@@ -25,12 +26,12 @@ Rectangles = Sequence[Any] | Shaped[np.ndarray, "..."] | Shaped[Tensor, "..."]
 
 
 def predict(
-    model: TopDown,
+    model: Model,
     image: Picture,
     *,
     boxes: Rectangles | None = None,
     flip: bool | None = None,
-    batch: int = 32,
+    batch: int | None = None,
     device: str | None = None,
     precision: str | None = None,
 ) -> Poses:
@@ -45,18 +46,20 @@ def predict(
         model: As `poise.load` or `poise.zoo.build` gives it. It is moved to `device`, and left there.
         image: A file, or RGB pixels (height, width, 3), uint8.
         boxes: Of the people, x0 y0 x1 y1 in pixels, one in a row; they may reach over the edge. Without boxes the whole image
-            is one person; with an empty list there is nobody.
+            is one person; with an empty list there is nobody. A model that looks at whole images takes none.
         flip: Whether to average with the mirrored view; by default as the model's release does.
-        batch: People at a time.
+        batch: People, or whole images, at a time; a single image is never more than one of the latter.
         device: "cpu", "cuda", ...; by default where there is a GPU that, else the CPU.
         precision: "fp32" or "bf16"; by default bf16 where it is faster.
 
     Returns:
-        One pose for each box, in its order, in pixels of the image; never clipped to it.
+        One pose for each box, in its order, in pixels of the image; never clipped to it. From a model that looks at whole
+        images one for each person found, the best first, with a box around the keypoints found; the others have score 0 and
+        stand at 0, 0.
 
     Raises:
         ImageError: The file is missing or cannot be decoded.
-        InputError: The pixels have another type or shape.
+        InputError: The pixels have another type or shape, or boxes are given to a model that looks at whole images.
         BoxError: A box is not finite, has no size, or lies outside the image; or they are not rows of four numbers.
         UnknownName: No such device or precision.
     """
@@ -68,7 +71,7 @@ def predict(
     setting = Setting.of(model, device=device, precision=precision, flip=flip, batch=batch, workers=0)
     name = os.fspath(image) if isinstance(image, str | os.PathLike) else ""
     request = Request(Key(name), partial(_same, pixels), where)
-    return next(find_people(model, [request], setting)).poses
+    return next(find(model, [request], setting)).poses
 
 
 def as_image(image: Picture) -> UInt8[Tensor, "3 H W"]:

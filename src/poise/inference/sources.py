@@ -142,7 +142,7 @@ def _boxes(rows: Sequence[Mapping[str, Any]]) -> SourceBoxes:
 
 
 def requests_of(sources: Sequence[Source], where: Mapping[int, SourceBoxes] | None) -> list[Request]:
-    """What to look for: in the boxes of each image that has some, or without boxes in every image as a whole."""
+    """What to look at: the boxes of each image that has some, or without boxes every image as a whole."""
     kept = [s for s in sources if where is None or s.image_id in where]
     return [
         Request(

@@ -14,7 +14,8 @@ from poise.errors import InputError, WriteError
 from poise.geometry import to_xywh
 from poise.inference.people import Found
 from poise.inference.sources import Source, SourceBoxes
-from poise.models.topdown import TopDown
+from poise.models.kinds import Model
+from poise.scenes import Canvas
 from poise.structures import Poses
 from poise.viz.draw import draw_people
 from poise.writing import write_whole
@@ -92,7 +93,7 @@ class Writer:
         folder: For the pictures and `predictions.json`.
         model: Whose skeleton is drawn.
         sources: The images.
-        where: The boxes people were looked for in; they are drawn.
+        where: The boxes people were looked for in; they are drawn. Those of a model that takes none go around who was found.
         min_score: People with a lower score are left out.
 
     Raises:
@@ -102,13 +103,14 @@ class Writer:
     def __init__(
         self,
         folder: Path,
-        model: TopDown,
+        model: Model,
         sources: Sequence[Source],
         where: Mapping[int, SourceBoxes] | None,
         *,
         min_score: float = 0.0,
     ) -> None:
         self.folder, self.model, self.where, self.min_score = folder, model, where, min_score
+        self.whole = isinstance(model.preprocess, Canvas)
         self.rows: list[dict[str, Any]] = []
         self.looked_into = 0
         self.lost_boxes = 0
@@ -128,7 +130,7 @@ class Writer:
         categories = [1] * len(found.poses) if known is None else [known[row] for row in found.rows]
         self.lost_boxes += 0 if known is None else len(known) - len(found.rows)
         self.looked_into += len(found.rows)
-        if not found.rows:
+        if not found.rows and not self.whole:
             return
         kept = (found.poses.pose_score >= self.min_score).nonzero().flatten()
         poses = found.poses.select(kept)
@@ -138,7 +140,7 @@ class Writer:
             poses.xy,
             poses.score,
             self.model.skeleton,
-            boxes=None if self.where is None else poses.boxes,
+            boxes=poses.boxes if self.whole or self.where is not None else None,
             min_score=self.model.preprocess.min_keypoint_score,
         )
         write_image(self._picture(key.file_name), drawn)

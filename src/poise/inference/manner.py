@@ -1,0 +1,209 @@
+"""How models of each kind are measured: what they look for in a data set, how what they find is rated, what a double is."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poise.data.boxes import PersonBoxes
+from poise.errors import BoxError, InputError
+from poise.geometry import box_area
+from poise.inference.exam import Exam
+from poise.inference.people import Found, Request
+from poise.inference.scenes import no_boxes
+from poise.metrics.oks import pose_oks
+from poise.models.bottomup import BottomUp
+from poise.models.kinds import Model
+from poise.models.topdown import TopDown
+from poise.structures import Poses
+from poise.transforms.crop import frame
+
+Boxes = Mapping[int, PersonBoxes]
+"""A detector's, for each category."""
+
+
+@final
+@dataclass(frozen=True)
+class Rating:
+    """How poses are rated and doubles removed.
+
+    Attributes:
+        min_keypoint_score: Keypoints above it make the score of a pose; None keeps the score that the model gave.
+        oks_nms: Of two poses nearer than this OKS the better one stays; None keeps all.
+    """
+
+    min_keypoint_score: float | None
+    oks_nms: float | None
+
+    @classmethod
+    def of(cls, model: Model) -> "Rating":
+        """As the model's release does it."""
+        return manner_of(model).rating(model)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """An image's poses in the keypoints of the model.
+
+    Attributes:
+        poses: Who was found.
+        rows: Whose they are, rows of the labels; None where nobody knows.
+        categories: Of each.
+        partly: Whether keypoints of score 0 were not found.
+    """
+
+    poses: Poses
+    rows: list[int] | None
+    categories: list[int]
+    partly: bool = False
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """What to look for in an image.
+
+    Attributes:
+        request: For the model.
+        rows: The row of the label of each box; None where the boxes are a detector's, or there are none.
+        categories: Of each box; of whoever is found, where it is one number.
+    """
+
+    request: Request
+    rows: list[int] | None
+    categories: list[int] | int
+
+    def looked(self, found: Found) -> Looked:
+        """Who was found, and of which category."""
+        if isinstance(self.categories, int):
+            return Looked(found.poses, None, [self.categories] * len(found.poses), partly=True)
+        rows = None if self.rows is None else [self.rows[i] for i in found.rows]
+        return Looked(found.poses, rows, [self.categories[i] for i in found.rows])
+
+    def lost(self, found: Found) -> int:
+        """How many boxes nobody could be looked for in."""
+        return 0 if isinstance(self.categories, int) else len(self.categories) - len(found.rows)
+
+
+@final
+@dataclass(frozen=True)
+class Manner:
+    """How models of one kind are measured.
+
+    Attributes:
+        wanted: What to look for in a data set, by the place of the image; with a detector's boxes or without.
+        rating: How poses are rated by default.
+        similar: OKS of every pose of an image with every other, by which doubles are told; sigmas of the keypoints last.
+    """
+
+    wanted: Callable[[Any, Exam, Boxes | None], dict[int, Wanted]]
+    rating: Callable[[Any], Rating]
+    similar: Callable[[Any, Poses, Sequence[float]], Float[Tensor, "n n"]]
+
+
+def _in_boxes(model: TopDown, exam: Exam, boxes: Boxes | None) -> dict[int, Wanted]:
+    wanted = _labelled(model, exam) if boxes is None else _detected(exam, boxes)
+    if not wanted:
+        raise BoxError(nobody(lost_boxes(exam, boxes)))
+    return wanted
+
+
+def lost_boxes(exam: Exam, boxes: Boxes | None) -> int:
+    """Boxes that nobody can be looked for in, whatever the image."""
+    return exam.sizeless if boxes is None else sum(part.skipped for part in boxes.values())
+
+
+def nobody(lost: int) -> str:
+    """What to say where there is no box to look into.
+
+    Args:
+        lost: How many are of no use.
+    """
+    if not lost:
+        return "there is nobody to look for: no labelled people, or no boxes for these images"
+    return (
+        f"none of the {lost} boxes can be looked into: they have no size or lie outside their image; expected `bbox` as x, y, "
+        f"width, height in pixels, width and height above 0"
+    )
+
+
+def _labelled(model: TopDown, exam: Exam) -> dict[int, Wanted]:
+    wanted: dict[int, Wanted] = {}
+    for index in range(len(exam.dataset)):
+        if rows := exam.people(index):
+            boxes = exam.boxes(index, model.preprocess.crop)
+            request = Request(exam.dataset.key(index), partial(exam.dataset.image, index), boxes)
+            wanted[index] = Wanted(request, rows, exam.categories(index))
+    return wanted
+
+
+def _detected(exam: Exam, boxes: Boxes) -> dict[int, Wanted]:
+    wanted: dict[int, Wanted] = {}
+    for index, image in enumerate(exam.ids):
+        found = {category: part.of(image) for category, part in boxes.items()}
+        where = torch.cat([b for b, _ in found.values()])
+        if len(where):
+            score = torch.cat([s for _, s in found.values()])
+            request = Request(exam.dataset.key(index), partial(exam.dataset.image, index), where, score)
+            wanted[index] = Wanted(request, None, [category for category, (b, _) in found.items() for _ in b])
+    return wanted
+
+
+def _everywhere(model: BottomUp, exam: Exam, boxes: Boxes | None) -> dict[int, Wanted]:
+    """Every image: people found where nobody is labelled are false."""
+    if boxes is not None:
+        raise InputError(no_boxes(model))
+    category = only_category(model, exam)
+    keys = [exam.dataset.key(index) for index in range(len(exam.dataset))]
+    return {i: Wanted(Request(key, partial(exam.dataset.image, i)), None, category) for i, key in enumerate(keys)}
+
+
+def only_category(model: BottomUp, exam: Exam) -> int:
+    """Of whoever a model finds that does not say.
+
+    Raises:
+        InputError: The annotations have several.
+    """
+    if len(exam.skeletons) > 1:
+        several = ", ".join(map(str, exam.skeletons))
+        raise InputError(
+            f"{model.card.name} does not say of which category the people are that it finds, and the annotations have "
+            f"keypoints of {len(exam.skeletons)} categories ({several}); evaluate on a file with one of them"
+        )
+    return next(iter(exam.skeletons))
+
+
+def _by_view(model: TopDown, poses: Poses, sigmas: Sequence[float]) -> Float[Tensor, "n n"]:
+    """With the area that the model sees of each box: what the releases take for it."""
+    seen = [frame(model.preprocess, box, size=model.codec.size).extent for box in poses.boxes]
+    return pose_oks(poses.xy, torch.tensor(seen, dtype=torch.float64).prod(dim=1), sigmas)
+
+
+def _by_keypoints(model: BottomUp, poses: Poses, sigmas: Sequence[float]) -> Float[Tensor, "n n"]:
+    """Over the keypoints that both have, with the area of the boxes around those that were found."""
+    return pose_oks(poses.xy, box_area(poses.boxes), sigmas, known=poses.score > 0, of="both")
+
+
+def _as_boxed(model: TopDown) -> Rating:
+    return Rating(model.preprocess.min_keypoint_score, model.preprocess.oks_nms)
+
+
+def _as_found(model: BottomUp) -> Rating:
+    return Rating(None, None)
+
+
+MANNERS: dict[type, Manner] = {
+    TopDown: Manner(_in_boxes, _as_boxed, _by_view),
+    BottomUp: Manner(_everywhere, _as_found, _by_keypoints),
+}
+"""Of each kind of model."""
+
+
+def manner_of(model: Model) -> Manner:
+    """How a model is measured."""
+    return MANNERS[type(model)]

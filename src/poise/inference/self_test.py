@@ -1,0 +1,131 @@
+"""Measuring a codec: labels through what a model does to images and to keypoints, and back, as if they were predictions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poise.dims import Size
+from poise.geometry import Warp, apply
+from poise.inference.evaluate import Evaluation, judged
+from poise.inference.exam import Exam
+from poise.inference.manner import Looked, Rating, only_category
+from poise.inference.people import poses_of
+from poise.inference.round_trip import labelled_views, there_and_back
+from poise.inference.scenes import poses_of_people
+from poise.models.bottomup import BottomUp
+from poise.models.kinds import Model
+from poise.models.topdown import TopDown
+from poise.scenes import Scenes
+from poise.skeletons import convert
+from poise.structures import Points
+from poise.transforms.canvas import Layout, canvas_warp
+from poise.transforms.cut import boxes_through
+from poise.transforms.scene_cut import to_learn
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class SelfTest:
+    """What crop and codec cost.
+
+    Attributes:
+        evaluation: Of the labels that went through both, without removing doubles.
+        codec_ap: The AP if keypoints outside their person's view had come back unharmed: what is missing costs the codec.
+        errors: How far each labelled keypoint inside its view comes back from where it was, pixels of the view.
+        outside: How many labelled keypoints lie outside their person's view, where no network can find them.
+    """
+
+    evaluation: Evaluation
+    codec_ap: float
+    errors: Float[Tensor, " e"]
+    outside: int
+
+
+def self_test(model: Model, exam: Exam) -> SelfTest:
+    """The labels through crop or canvas, encoding, decoding and back, as if they were predictions. No network is asked.
+
+    No image is read either, but by a model that looks at whole images where the annotations do not say how large they are.
+
+    Raises:
+        SkeletonMismatch: The model lacks keypoints of the data set.
+    """
+    exam.known_to(model.skeleton)
+    return TESTS[type(model)](model, exam)
+
+
+def _of_people(model: TopDown, exam: Exam) -> SelfTest:
+    rule = model.preprocess
+    views = labelled_views(exam, rule, size=model.codec.size, skeleton=model.skeleton)
+    [back] = there_and_back([model.codec], views.xy)
+    outside = views.labelled & ~views.inside
+    mended = Points(torch.where(outside[..., None], views.xy, back.xy), back.score)
+    looked: dict[int, Looked] = {}
+    healed: dict[int, Looked] = {}
+    for index, rows in views.images.items():
+        boxes, key, warps = views.boxes[rows], exam.dataset.key(index), views.warps[rows]
+        for target, found in ((looked, back), (healed, mended)):
+            points = Points(found.xy[rows], found.score[rows])
+            poses = poses_of(boxes, torch.ones(len(rows)), points, warps, key, least=rule.min_keypoint_score)
+            target[index] = Looked(poses, views.rows[rows].tolist(), exam.categories(index))
+    errors = (back.xy - views.xy).norm(dim=-1)[views.inside]
+    rating = Rating(rule.min_keypoint_score, None)
+    evaluation, ideal = (judged(model, exam, part, rating, skipped=[], lost=0) for part in (looked, healed))
+    return SelfTest(evaluation, ideal.coco.numbers["AP"], errors, int(outside.sum()))
+
+
+def _of_scenes(model: BottomUp, exam: Exam) -> SelfTest:
+    """Whose a person is that comes back is told by OKS; keypoints that do not come back have no error."""
+    category = only_category(model, exam)
+    looked: dict[int, Looked] = {}
+    warps: list[Warp] = []
+    outside = 0
+    for index in range(len(exam.dataset)):
+        layout = canvas_warp(model.preprocess, _size(exam, index), max(model.preprocess.scales))
+        scenes, left_out = _scenes(model, exam, index, layout)
+        [people] = model.codec.decode(model.codec.encode(scenes))
+        poses = poses_of_people(people, layout.warp, exam.dataset.key(index))
+        looked[index] = Looked(poses, None, [category] * len(poses), partly=True)
+        warps.append(layout.warp)
+        outside += left_out
+    evaluation = judged(model, exam, looked, Rating(None, None), skipped=[], lost=0)
+    errors = [torch.zeros(0)]
+    for index, (back, warp) in enumerate(zip(evaluation.positions, warps, strict=True)):
+        labels = exam.dataset.labels(index)
+        away = (apply(warp, back.double()) - apply(warp, labels.xy.double())).norm(dim=-1)
+        errors.append(away[(labels.visible > 0) & away.isfinite()].float())
+    return SelfTest(evaluation, evaluation.coco.numbers["AP"], torch.cat(errors), outside)
+
+
+def _size(exam: Exam, index: int) -> Size:
+    """Of an image (h, w): as the annotations say, or as it is."""
+    record = exam.truth["images"][index]
+    if record.get("height") and record.get("width"):
+        return int(record["height"]), int(record["width"])
+    image = exam.dataset.image(index)
+    return image.shape[1], image.shape[2]
+
+
+def _scenes(model: BottomUp, exam: Exam, index: int, layout: Layout) -> tuple[Scenes, int]:
+    """The labels of one image as those of its view, and how many of their keypoints lie outside of it."""
+    labels = to_learn(exam.dataset.labels(index))
+    xy, visible = convert(labels.xy, labels.visible, source=exam.skeleton, target=model.skeleton)
+    seen = apply(layout.warp, xy)
+    inside = ((seen > -0.5) & (seen < seen.new_tensor([layout.size[1], layout.size[0]]) - 0.5)).all(dim=-1)
+    side = (labels.boxes[:, 2:] - labels.boxes[:, :2]).clamp(min=0).prod(dim=1).sqrt()
+    scenes = Scenes(
+        xy=seen,
+        visible=visible * inside,
+        boxes=boxes_through(layout.warp, labels.boxes),
+        extent=side * float(torch.linalg.det(layout.warp[:2, :2]).abs().sqrt()),
+        scene=torch.zeros(len(labels), dtype=torch.int64),
+        ignore=torch.zeros(1, *layout.size, dtype=torch.bool),
+    )
+    return scenes, int(((visible > 0) & ~inside).sum())
+
+
+TESTS: dict[type, Callable[[Any, Exam], SelfTest]] = {TopDown: _of_people, BottomUp: _of_scenes}
+"""Of each kind of model."""
