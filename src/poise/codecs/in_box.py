@@ -73,9 +73,9 @@ class InBox(RoICodec):
 
     @property
     def exceptions(self) -> Mapping[int, float]:
-        """The codec's; those of positions in cells."""
-        broken = self.codec.exceptions
-        return {law: much * self._cells_a_pixel if law in (1, 3) else much for law, much in broken.items()}
+        """The codec's: those of positions in cells, that of the loss times its factors."""
+        unit = {1: self._cells_a_pixel, 3: self._cells_a_pixel, 4: self.weight * self.height**2}
+        return {law: much * unit.get(law, 1) for law, much in self.codec.exceptions.items()}
 
     @property
     def score_kind(self) -> ScoreKind:
@@ -94,9 +94,9 @@ class InBox(RoICodec):
         The codec averages over all keypoints; those that are not labelled count as nothing here, as with `OneHot`.
 
         Raises:
-            InputError: The output is not of this codec's size, or not for these boxes.
+            InputError: The output is not of this codec's size.
         """
-        check_answer(self, output, boxes)
+        check_answer(self, output)
         if len(boxes) == 0:
             return output.float().sum()  # of nothing
         there = visible * self._counts(xy, boxes)
@@ -108,9 +108,9 @@ class InBox(RoICodec):
         """What the codec reads, in pixels of the view that the boxes are in; a box without extent is a pixel wide.
 
         Raises:
-            InputError: The output is not of this codec's size, or not for these boxes.
+            InputError: The output is not of this codec's size.
         """
-        check_answer(self, output, boxes)
+        check_answer(self, output)
         found = self.codec.decode(output.float() / self.height)
         share = (found.xy + 0.5) / self._size(boxes)
         return Points((share * _sides(boxes)[:, None] + boxes[:, None, :2]).float(), found.score)

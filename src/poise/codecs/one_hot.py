@@ -22,9 +22,10 @@ LONGEST = 2**14
 """Pixels a side of the map a box becomes at most; positions in wider boxes are as much coarser."""
 
 Score = Literal["logit", "probability", "mass"]
-"""`logit`: the resized map at its peak, any number. `probability`: the share of the peak's cell under a softmax over all cells;
-it is about ONE cell, so a head that wavers between two neighbours gets half. `mass`: the share of the cells up to 2 away from it
-each way, which says whether the keypoint is about there. Shares may be multiplied with the score of a box; logits may not."""
+"""`logit`: the resized map at its peak, as in the release; any number, and lower in boxes of fewer pixels than cells, for these
+miss the peak. `probability`: the share of the highest cell under a softmax over all cells, half for a head that wavers between
+two neighbours. `mass`: the share of the cells up to 2 away from it each way, which says whether the keypoint is about there.
+Shares may be multiplied with the score of a box; logits may not."""
 
 
 @final
@@ -100,9 +101,9 @@ class OneHot(RoICodec):
         """Cross-entropy, averaged over the labelled keypoints inside their boxes; 0 if there is none.
 
         Raises:
-            InputError: The output is not of this codec's size, or not for these boxes.
+            InputError: The output is not of this codec's size.
         """
-        check_answer(self, output, boxes)
+        check_answer(self, output)
         index, valid = self.targets(xy, visible, boxes)
         some = valid.flatten().nonzero().squeeze(1)
         logits = output.flatten(0, 1).flatten(1).index_select(0, some).float()
@@ -114,15 +115,16 @@ class OneHot(RoICodec):
         Boxes narrower or lower than a pixel are taken to be of one pixel.
 
         Raises:
-            InputError: The output is not of this codec's size, or not for these boxes.
+            InputError: The output is not of this codec's size.
         """
-        check_answer(self, output, boxes)
+        check_answer(self, output)
         maps = output.detach().float()
         corner, sides = boxes[:, :2].float(), (boxes[:, 2:] - boxes[:, :2]).float().clamp(min=1)
         lengths = sides.nan_to_num(1, LONGEST).clamp(max=LONGEST).ceil().long()
         with torch.autocast(maps.device.type, enabled=False):
             found, value = (highest_pixels if self.search == "bounded" else highest_of_all_pixels)(maps, lengths)
-            share, score = self._read(maps, (found + 0.5) / lengths[:, None], value)
+            share, value = self._mended(maps, (found + 0.5) / lengths[:, None], value)
+            score = value if self.score == "logit" else self._shares(maps)
         return Points(share * sides[:, None] + corner[:, None], score.nan_to_num(0, 0, 0))
 
     def unflip(self, output: Float[Tensor, "n k h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "n k h w"]:
@@ -134,19 +136,26 @@ class OneHot(RoICodec):
         logits = output.detach().float().nan_to_num(-torch.inf, torch.inf, -torch.inf).clamp(-1e4, 1e4)
         return (logits - logits.amax(dim=(-2, -1), keepdim=True)).exp()
 
-    def _read(
+    def _mended(
         self, maps: Float[Tensor, "n k h w"], share: Float[Tensor, "n k 2"], value: Float[Tensor, "n k"]
     ) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
-        """Places as shares of the box, and scores; the middle of the highest cell where a map is not finite."""
-        many = maps.new_tensor((self.cells[1], self.cells[0]))
-        if not maps.sum().isfinite():
-            bad = ~maps.isfinite().flatten(2).all(dim=2)
-            index, top = highest_of(maps[bad].flatten(1))
-            cell = torch.stack((index % self.cells[1], index.div(self.cells[1], rounding_mode="floor")), dim=-1)
-            share[bad], value[bad] = (cell + 0.5) / many, top
-        if self.score == "logit":
+        """Places as shares of the box, and values there: those of the highest cell where a map is not finite."""
+        if maps.sum().isfinite():
             return share, value
-        cells = (share * many).floor().minimum(many - 1).long().flatten(0, 1)
-        near, _, there = window(maps.flatten(0, 1), cells, 2 if self.score == "mass" else 0)
-        shares = (near - maps.flatten(2).logsumexp(dim=2).flatten()[:, None]).exp() * there
-        return share, shares.sum(dim=1).clamp(max=1).view(value.shape)
+        bad = ~maps.isfinite().flatten(2).all(dim=2)
+        index, value[bad] = highest_of(maps[bad].flatten(1))
+        width, height = self.cells[1], self.cells[0]
+        cell = torch.stack((index % width, index.div(width, rounding_mode="floor")), dim=-1)
+        share[bad] = (cell + 0.5) / share.new_tensor((width, height))
+        return share, value
+
+    def _shares(self, maps: Float[Tensor, "n k h w"]) -> Float[Tensor, "n k"]:
+        """What a softmax over all cells leaves to the highest, or to the cells around it."""
+        each = maps.flatten(0, 1)
+        index, top = highest_of(each.flatten(1))
+        whole = each.flatten(1).logsumexp(dim=1)
+        if self.score == "probability":
+            return (top - whole).exp().view(maps.shape[:2])
+        cells = torch.stack((index % self.cells[1], index.div(self.cells[1], rounding_mode="floor")), dim=-1)
+        near, _, there = window(each, cells, 2)
+        return ((near - whole[:, None]).exp() * there).sum(dim=1).clamp(max=1).view(maps.shape[:2])

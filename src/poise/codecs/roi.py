@@ -121,8 +121,8 @@ def teaches(xy: Float[Tensor, "n k 2"], visible: Int64[Tensor, "n k"], boxes: Bo
     return (within(xy, boxes) & (visible > 0)).any(dim=1)
 
 
-def check_answer(codec: RoICodec, output: Float[Tensor, "n ..."], boxes: Boxes) -> None:
-    """Refuse an answer of another number or size than a codec's, or for other boxes.
+def check_answer(codec: RoICodec, output: Float[Tensor, "n ..."]) -> None:
+    """Refuse an answer of another number of maps or of another size than a codec's.
 
     Raises:
         InputError: Says both.
@@ -133,5 +133,3 @@ def check_answer(codec: RoICodec, output: Float[Tensor, "n ..."], boxes: Boxes) 
             f"{type(codec).__name__} reads answers of shape {expected} for each box, found {tuple(output.shape[1:])}; "
             "the network must be built for this codec"
         )
-    if len(output) != len(boxes):
-        raise InputError(f"there are answers for {len(output)} boxes, but {len(boxes)} boxes; give each answer its box")
