@@ -85,3 +85,19 @@ def test_a_data_set_can_be_pickled(fake_datasets):
         again = pickle.loads(pickle.dumps(dataset))
         assert torch.equal(again.image(0), dataset.image(0))
         assert same_labels(again.labels(0), dataset.labels(0))
+
+
+def test_a_whole_sample_says_where_its_labels_are_silent_and_which_keypoints_are_labelled(fake_datasets):
+    for dataset in fake_datasets:
+        for i in range(len(dataset)):
+            sample = dataset.whole(i)
+            assert sample.ignore is not None
+            assert sample.known is not None
+            assert sample.ignore.shape == sample.image.shape[1:]
+            assert sample.known.shape == (len(dataset.skeleton),)
+            assert same_labels(sample.labels, dataset.labels(i))
+            assert not sample.labels.visible[:, ~sample.known].any(), "what is labelled is known"
+            assert not sample.ignore.any() or sample.labels.silent.any()
+            other = mirrored(sample, dataset.skeleton)
+            assert torch.equal(other.ignore, sample.ignore.flip(1))
+            assert torch.equal(other.known, sample.known[dataset.skeleton.flip])

@@ -14,6 +14,7 @@ from poise.geometry import apply, box_area, invert
 from poise.scenes import Canvas, SceneBatch
 from poise.skeletons import COCO17
 from poise.structures import Key, Labels, Sample
+from poise.transforms.canvas import place
 from poise.transforms.drop import Cutout
 from poise.transforms.paint import Paint
 from poise.transforms.render import denormalise
@@ -81,6 +82,18 @@ def test_the_release_loses_people_beside_the_middle_when_it_mirrors():
         for rule in ("unbiased", "offsetguided")
     ]
     assert found == [1, 0]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_tested_view_is_that_of_a_prediction_with_its_labels(rule):
+    sample, canvas = scene((150.0, 100.0)), Canvas(side=200, multiple=64, rule=rule)
+    view = SceneCutter((64, 64), canvas, COCO17)  # its size is that of random views
+    found = view.tested(sample)
+    image, warp = place(sample.image, canvas)
+    assert torch.equal(found.image, image)
+    assert torch.equal(found.warp, warp)
+    assert found.ignore.shape == image.shape[1:] == (192, 256)
+    torch.testing.assert_close(found.labels.xy, apply(warp, sample.labels.xy))
 
 
 def test_a_mirrored_view_is_the_mirror_of_the_view():

@@ -15,7 +15,7 @@ from poise.geometry import Warp, apply, covered_by, rotation, scaling, translati
 from poise.scenes import Canvas, SceneView
 from poise.skeletons import Skeleton
 from poise.structures import Labels, Sample
-from poise.transforms.canvas import between_corners, fitted_warp
+from poise.transforms.canvas import Layout, between_corners, canvas_warp, fitted_warp
 from poise.transforms.colour import colour_matrix, greyed, recolour, shifted_hsv
 from poise.transforms.cut import boxes_through, mirrored
 from poise.transforms.render import normalise, resample
@@ -54,12 +54,19 @@ class SceneCutter:
             InputError: There is an augmentation and no generator.
         """
         if self.augmentation is None:
-            layout = fitted_warp(self.canvas, sample.size, self.size)
-            image = normalise(layout.drawn(sample.image, self.canvas), self.canvas)
-            return self._view(sample, to_learn(sample.labels), layout.warp, image=image, ignore=_unknown(sample))
+            return self._placed(sample, fitted_warp(self.canvas, sample.size, self.size))
         if generator is None:
             raise InputError("a cutter with an augmentation needs a torch.Generator for its chances")
         return self._random(sample, self.augmentation, generator)
+
+    def tested(self, sample: Sample) -> SceneView:
+        """The view of a sample that the model is tested with, of the size that the canvas gives it (`canvas.place`)."""
+        layout = canvas_warp(self.canvas, sample.size)
+        return replace(self, size=layout.size)._placed(sample, layout)
+
+    def _placed(self, sample: Sample, layout: Layout) -> SceneView:
+        image = normalise(layout.drawn(sample.image, self.canvas), self.canvas)
+        return self._view(sample, to_learn(sample.labels), layout.warp, image=image, ignore=_unknown(sample))
 
     def _random(self, sample: Sample, options: SceneAugmentation, generator: torch.Generator) -> SceneView:
         draw = options.draw(generator)
