@@ -7,8 +7,8 @@ import torch
 from poise.analysis.codec_report import codec_report, spread_evenly
 from poise.codecs.base import codec_types
 from poise.errors import AnnotationError, UnknownName
-from poise.inference.self_test import self_test
 from poise.inference.exam import Exam
+from poise.inference.self_test import self_test
 from poise.models.card import Card
 from poise.models.topdown import TopDown
 from poise.skeletons import COCO17

@@ -10,10 +10,10 @@ from poise.errors import AnnotationError, ImageError, InputError, SkeletonMismat
 from poise.geometry import to_xywh
 from poise.inference.boxes import detections
 from poise.inference.evaluate import evaluate
-from poise.inference.manner import Rating
-from poise.inference.self_test import self_test
 from poise.inference.exam import Exam, release_boxes
+from poise.inference.manner import Rating
 from poise.inference.people import Setting
+from poise.inference.self_test import self_test
 
 NAMES = ["red", "green", "blue"]
 
