@@ -89,6 +89,10 @@ class Views(ABC, TorchDataset[Cut[V]], Generic[V, B]):
     def image(self, row: int) -> int:
         """Which image of the data set the view in that place shows."""
 
+    def sample(self, image: int) -> Sample:
+        """What is needed of that image."""
+        return self.dataset[image]
+
     @abstractmethod
     def cut(self, sample: Sample, row: int, generator: torch.Generator) -> V:
         """The view in that place, of its sample."""
@@ -115,7 +119,7 @@ class Views(ABC, TorchDataset[Cut[V]], Generic[V, B]):
 
     def _timed(self, epoch: int, row: int, bad: tuple[str, ...]) -> Cut[V]:
         begin = time.perf_counter()
-        sample = self.dataset[self.image(row)]
+        sample = self.sample(self.image(row))
         middle = time.perf_counter()
         view = self.cut(sample, row, torch.Generator().manual_seed(mixed(self.seed, epoch, row)))
         return Cut(view, row, middle - begin, time.perf_counter() - middle, bad)

@@ -22,7 +22,6 @@ from poise.training.data import Views
 from poise.training.pictures import Picture, scene_picture
 from poise.training.recipe import Recipe
 from poise.training.task import Task
-from poise.transforms.canvas import canvas_warp
 from poise.transforms.scene_cut import SceneCutter
 from poise.transforms.scene_jitter import SceneAugmentation
 
@@ -44,7 +43,8 @@ class WholeCutter:
 
     def __call__(self, sample: Sample, generator: torch.Generator) -> SceneView:
         """The view of a sample; chance has no part in it."""
-        return SceneCutter(canvas_warp(self.canvas, sample.size).size, self.canvas, self.skeleton)(sample)
+        side = self.canvas.side
+        return SceneCutter((side, side), self.canvas, self.skeleton).tested(sample)
 
 
 @final
@@ -70,6 +70,10 @@ class SceneViews(Views[SceneView, SceneBatch]):
     def image(self, row: int) -> int:
         """The image in that place."""
         return self.images[row]
+
+    def sample(self, image: int) -> Sample:
+        """The image, and where its labels say nothing: empty places are learnt from too."""
+        return self.dataset.whole(image)
 
     def cut(self, sample: Sample, row: int, generator: torch.Generator) -> SceneView:
         """The view of the image in that place."""
