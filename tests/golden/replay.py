@@ -1,8 +1,8 @@
 """A golden network: its weights and inputs by rule, its outputs as stored.
 
 Every weight is drawn by a generator whose seed is the checksum of the weight's official name, so a checkpoint needs no file:
-counters are 0, running means 0.1 N, running variances 0.5 + U, biases 0.1 N, other vectors 1 + 0.1 N, and weights of more axes
-N sqrt(2 / fan in), times the file's own scale.
+counters are 0, running means 0.1 N, running variances 0.5 + U, biases 0.1 N, `eps` 1e-5, other vectors 1 + 0.1 N, and weights
+of more axes N sqrt(2 / fan in), times the file's own scale.
 """
 
 import hashlib
@@ -28,6 +28,8 @@ def drawn(key: str, shape: tuple[int, ...], scale: float) -> Tensor:
         value = 0.1 * rng.standard_normal(shape)
     elif key.endswith("running_var"):
         value = 0.5 + rng.random(shape)
+    elif key.endswith(".eps"):  # a constant that one release keeps among the weights
+        value = np.full(shape, 1e-5)
     elif len(shape) == 1:
         value = 1 + 0.1 * rng.standard_normal(shape)
     else:

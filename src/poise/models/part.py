@@ -1,15 +1,19 @@
-"""A piece of a detector's network by itself: nothing that could be trained or run on images, but it has weights and a name."""
+"""A piece of a detector's network by itself: it has weights and a name, but cannot be trained or run on images."""
 
-from typing import final
+from typing import Any, final
 
 from torch import nn
 
+from poise.errors import InputError
 from poise.models.card import Card
+
+LACKS = ("codec", "deep", "preprocess", "skeleton", "loss", "losses", "compare", "outputs", "answer", "read", "predict")
+"""What whole models have."""
 
 
 @final
 class Part(nn.Module):
-    """A network and what is known of it.
+    """A network and what is known of it; whoever asks it for more is refused with an InputError.
 
     Args:
         network: Any module; what it takes and answers is its own affair.
@@ -20,3 +24,12 @@ class Part(nn.Module):
         super().__init__()
         self.network = network
         self.card = card
+
+    def __getattr__(self, name: str) -> Any:
+        """What torch keeps of this module."""
+        if name in LACKS:
+            raise InputError(
+                f"{self.card.name!r} is a part of a detector: it has weights, but cannot be trained or run on images by itself; "
+                "take a whole model"
+            )
+        return super().__getattr__(name)

@@ -24,12 +24,6 @@ from poise.nn.necks.trunk import Trunk, levels
 from poise.nn.pooler import RoIPooler
 from poise.nn.rcnn import RCNN, RoIBranch
 
-TRUNK = (
-    r"(?:r|resnet_?)\d+_?(?:fpn|c4|c5)|x\d+_\d+x\d+d_?(?:fpn|c4|c5)|timm_.+?_fpn"
-    r"|hrnet(?:v2p?)?_?w\d+(?:_(?:hrfpn|fpn))?(?:_(?:avg|average|max))?"
-)
-"""What trunks are called."""
-
 HRNET = re.compile(r"hrnet(?:v2p?)?_?w(?P<width>\d+)(?:_(?P<neck>hrfpn|fpn))?(?:_(?P<pooling>avg|average|max))?")
 RESNET = re.compile(r"(?:(?:r|resnet_?)(?P<depth>\d+)|x(?P<deep>\d+)_(?P<groups>\d+)x(?P<wide>\d+)d)_?(?P<form>fpn|c4|c5)")
 TIMM = re.compile(r"timm_(?P<backbone>.+)_fpn")

@@ -69,12 +69,12 @@ class LastStage(nn.Module):
 
     def __init__(self, blocks: nn.Sequential, width: int) -> None:
         super().__init__()
-        self.layer4 = blocks
+        self.stage = blocks
         self.width = width
 
     def forward(self, cut: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f hh ww"]:
         """Features on half as many cells a side."""
-        features: Tensor = self.layer4(cut)
+        features: Tensor = self.stage(cut)
         return features
 
 
@@ -194,8 +194,8 @@ def keypoint_head(channels: int, outputs: int, *, cells: Size = (56, 56), widths
 
 
 def mask_head(channels: int, *, widths: tuple[int, ...] = (256,) * 4, classes: int = 81) -> RoIHead:
-    """The mask head."""
-    return RoIHead(Convolutions(channels, widths), MaskReader(widths[-1], classes))
+    """The mask head; the names of its body's weights are one level deeper than a keypoint head's, to tell them apart."""
+    return RoIHead(nn.Sequential(Convolutions(channels, widths)), MaskReader(widths[-1], classes))
 
 
 def _start(head: nn.Module) -> None:

@@ -1,0 +1,18 @@
+"""Detectors on HRNet (arXiv 1908.07919, section 4: HRNetV2p), as HRNet-MaskRCNN-Benchmark has them, and with keypoints."""
+
+from poise.zoo.keypoint_rcnn import build, forms, keys
+from poise.zoo.release import Family
+
+PAGE = "https://github.com/HRNet/HRNet-MaskRCNN-Benchmark"
+
+TRUNK = r"hrnet(?:v2p?)?_?w\d+(?:_(?:hrfpn|fpn)(?:_(?:avg|average|max))?)?"
+"""HRFPN shrinks by averages or maxima; FPN adds from branch to branch; without either the finest branch is read alone."""
+
+FAMILY = Family(
+    paper="detectors on HRNet (arXiv 1908.07919) and their trunks",
+    form="[maskrcnn_]{keypoint_rcnn,faster_rcnn,mask_rcnn,rpn}_hrnet_w{18,32,40,48}[_{hrfpn,hrfpn_max,fpn}]",
+    pattern=forms(TRUNK),
+    build=build,
+    networks={},
+    keys=keys((("neck.reduction_conv.0.", "neck.join."), ("neck.fpn_conv.", "neck.output."))),
+)
