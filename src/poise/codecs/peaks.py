@@ -100,7 +100,8 @@ def refined(
         case _:
             named: Reading = "dark" if reading.peaks == "dark" else "quarter"
             found = read(named, near, at, height, sigma=reading.sigma)
-    return torch.where((height > reading.threshold)[:, None], found + start, cells.flatten(0, 2)).view(cells.shape)
+    placed = torch.where((height > reading.threshold)[:, None], found + start, cells.flatten(0, 2))
+    return placed.to(maps).view(cells.shape)  # DARK's step is computed in more digits
 
 
 def patches(
