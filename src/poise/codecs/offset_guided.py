@@ -1,6 +1,7 @@
 """OffsetGuided (arXiv 2107.03098): heatmaps, and around each keypoint vectors to those it has limbs with."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, final, get_args
@@ -25,6 +26,14 @@ from poise.skeletons.limbs import Limbs, mirrored_limbs
 
 LEAST_SCALE = 1.0
 """Pixels; smaller keypoints have no size to be learnt (the release's)."""
+
+READ: Mapping[str, float] = {"cell": 2.83, "quarter": 1.5, "fast": 1.07, "upsampled": 1.07, "bilinear": 2.3} | dict.fromkeys(
+    ("dark", "fit1", "fit2", "fit1-sigma", "fit2-sigma"), 0.05
+)
+"""Pixels that each reading of perfect bumps is off at most, four cells and more away from the border."""
+
+JITTERED = 2 * 2**0.5 * STRIDE / 2
+"""All keypoints share the jitter: a peak may be moved to another one nearest to its cell, twice half a cell's diagonal away."""
 
 
 @final
@@ -157,8 +166,8 @@ class OffsetGuided(SceneCodec):
 
     @property
     def tolerance(self) -> float:
-        """Half a cell where a keypoint is one; less where more is looked at."""
-        return {"cell": 2.0, "quarter": 1.5}.get(self.reading.peaks, 0.75)
+        """How far a reading is off by itself; with jitter, how far two keypoints are that are nearest to one cell."""
+        return JITTERED if self.maps.jitter else READ[self.reading.peaks]
 
     def split(self, output: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b q h w"], ...]:
         """Heatmaps, background, jitter, offsets, spreads and scales; what is not there has no channels."""
@@ -192,13 +201,14 @@ class OffsetGuided(SceneCodec):
         Heatmaps' and background's are sums over all cells of all views, the others means of those cells that say something.
         """
         used, none = guides.used(scenes.ignore), output.new_zeros(())
+        taught = used & scenes.taught[:, :, None, None]
         heat, background, *_ = self.split(output)
         target = torch.zeros_like(heat, memory_format=torch.contiguous_format)
         guides.draw_bumps(target, scenes, sigma=self.maps.sigma, clip=self.maps.clip)
         return torch.stack(
             (
-                self._map_error(heat, target, used),
-                self._map_error(background, 1 - target.amax(dim=1, keepdim=True), used) if self.maps.background else none,
+                self._map_error(heat, target, taught),
+                self._background_error(background, target, taught.all(dim=1, keepdim=True)) if self.maps.background else none,
                 self._jitter_error(output, scenes, used) if self.maps.jitter else none,
                 *self._vector_errors(output, scenes, used),
             )
@@ -250,6 +260,18 @@ class OffsetGuided(SceneCodec):
         """The heatmaps."""
         return output[:, : self.keypoints].float().nan_to_num(0.0).clamp(0, 1)
 
+    def arrows(self, output: Float[Tensor, "b c h w"], scenes: Scenes) -> Float[Tensor, "n m 4"]:
+        """The guides in the cells of keypoints whose limb is labelled."""
+        starts, ends = self._ends.to(output.device)
+        h, w = output.shape[-2:]
+        cell = ((scenes.xy[:, starts] - (STRIDE - 1) / 2) / STRIDE).round()
+        column, row = cell[..., 0].clamp(0, w - 1).long(), cell[..., 1].clamp(0, h - 1).long()
+        guides = self.split(output)[3].reshape(len(output), len(self.limbs), 2, h, w)
+        limb = torch.arange(len(self.limbs), device=output.device)
+        begin = torch.stack((column, row), dim=-1) * STRIDE + (STRIDE - 1) / 2
+        lines = torch.cat((begin, begin + guides[scenes.scene[:, None], limb, :, row, column]), dim=-1)
+        return lines.where((scenes.visible[:, starts] * scenes.visible[:, ends] > 0)[..., None], torch.nan)
+
     @cached_property
     def _counts(self) -> tuple[int, ...]:
         """Channels of all heads, 0 for those that are not there."""
@@ -269,6 +291,10 @@ class OffsetGuided(SceneCodec):
         if self.cost.heat == "l2":
             return squared_error(maps, target).sum()
         return focal_squared_error(maps, target, gamma=self.cost.gamma, tau=self.cost.tau).sum()
+
+    def _background_error(self, background: Tensor, heat: Tensor, used: Tensor) -> Tensor:
+        """What a keypoint that a data set does not label leaves in the background nobody knows."""
+        return self._map_error(background, 1 - heat.amax(dim=1, keepdim=True), used)
 
     def _jitter_error(self, output: Tensor, scenes: Scenes, used: Tensor) -> Tensor:
         vectors = self._jitter(scenes)

@@ -24,7 +24,8 @@ class SceneCodec(ABC):
        people do not stand in each other's keypoints.
     2. merge(encode(scenes), encode(mirrored scenes)) finds the same.
     3. loss(encode(scenes), scenes) is below the loss of any shifted output.
-    4. What is not labelled (visible 0), and cells to be ignored, send no gradient back.
+    4. What is not labelled (visible 0) changes no loss, wherever it is; cells to be ignored, and keypoints that a view's data
+       set does not label, send no gradient back.
     5. With nobody in a view, its maps are empty, its loss is finite and nobody is found.
 
     Attributes:
@@ -98,3 +99,10 @@ class SceneCodec(ABC):
     @abstractmethod
     def picture(self, output: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h w"]:
         """Maps of the keypoints for people to look at, 0..1."""
+
+    def arrows(self, output: Float[Tensor, "b c h w"], scenes: Scenes) -> Float[Tensor, "n m 4"]:
+        """For people to look at: from labelled keypoints to where the answer says that others of the same person are.
+
+        x0 y0 x1 y1, pixels of the views, nan for what is not labelled; none (m = 0) where an answer says no such thing.
+        """
+        return output.new_zeros(len(scenes.xy), 0, 4)
