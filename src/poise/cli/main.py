@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train:run", "train a recipe, or on your own COCO-style files"),
     "evaluate": ("evaluate:run", "the COCO protocol and PCK for a model"),
     "compare": ("compare:run", "is one run better than another, or is it chance"),
+    "compare-decoders": ("compare_decoders:run", "one network read in many ways: scores and milliseconds of each"),
     "codec": ("codec:run", "what each codec could reach at best on some annotations"),
     "verify": ("verify:run", "evaluate a run again: PASS or FAIL against its stored scores"),
     "predict": ("predict:run", "keypoints on photographs"),

@@ -47,8 +47,8 @@ def run(
             names are the ids. Without it every image is one person. Models that look at whole images take none.
         min_score: People with a lower score are left out.
         reading: How positions are read from the maps: cell, quarter, dark, udp, fit3, fit5, soft, centre; votes where there
-            are vectors; of whole images fast, upsampled, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma; by default as
-            the model's own codec does.
+            are vectors; of whole images fast, upsampled, bilinear, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma; by
+            default as the model's own codec does.
         preset: Numbers with which people are read out of whole images: practitioner or release.
         codec_set: Other options of the reading, such as reading.threshold=0.06 reading.top_k=32.
         side: Pixels that the long side of a whole image gets; by default as the model has it.

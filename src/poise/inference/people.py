@@ -229,7 +229,10 @@ def answered(model: TopDown | BottomUp, views: Sequence[Float[Tensor, "3 h w"]],
         with torch.inference_mode():
             images = torch.stack(list(views)).to(setting.device).contiguous(memory_format=torch.channels_last)
             with autocast(setting.device, setting.precision):
-                return model.answer(images, flip=setting.flip)
+                output: Tensor = model.answer(images, flip=setting.flip)
+            if images.is_cuda:
+                torch.cuda.synchronize(images.device)  # what is timed after this is reading alone
+            return output
     finally:
         model.train(training)
 

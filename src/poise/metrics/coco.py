@@ -172,9 +172,16 @@ def _numbers(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:
     return dict(zip(NUMBERS, means, strict=True))
 
 
-def table(name: str, numbers: Mapping[str, float]) -> str:
-    """The ten numbers as rows of a Markdown table, in the columns of the papers; "-" where there is nobody."""
+def table(name: str, numbers: Mapping[str, float], more: Mapping[str, float] | None = None) -> str:
+    """The ten numbers as rows of a Markdown table, in the columns of the papers; "-" where there is nobody.
+
+    Args:
+        name: Of the first column.
+        numbers: By their names.
+        more: For further columns.
+    """
     cells = [f"{numbers[n]:.3f}" if numbers[n] >= 0 else "-" for n in NUMBERS]
-    heads = ("AP", "AP .5", "AP .75", "AP (M)", "AP (L)", "AR", "AR .5", "AR .75", "AR (M)", "AR (L)")
+    heads: tuple[str, ...] = ("AP", "AP .5", "AP .75", "AP (M)", "AP (L)", "AR", "AR .5", "AR .75", "AR (M)", "AR (L)")
+    heads, cells = (*heads, *(more or {})), cells + [f"{value:.3f}" for value in (more or {}).values()]
     rows = (("Arch", *heads), ("---",) * (len(heads) + 1), (name, *cells))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -1,0 +1,101 @@
+"""One network read in many ways: what each decoder scores, and how long it takes.
+
+The network looks at every image once; every decoder reads the same answer. What the table says is therefore the decoder's doing
+alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from poise.codecs.decoders import Codec, decoder, names_of, read_by
+from poise.data.boxes import PersonBoxes
+from poise.errors import InputError
+from poise.inference.evaluate import Evaluation, Watch, evaluate_each
+from poise.inference.exam import Exam
+from poise.inference.find import read
+from poise.inference.manner import manner_of
+from poise.inference.people import Setting
+from poise.models.kinds import Model
+
+Boxes = Mapping[int, PersonBoxes]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class DecoderRow:
+    """What one way to read a network's answers gave.
+
+    Attributes:
+        name: Of the decoder.
+        own: Whether the model is read so by itself.
+        evaluation: What it scored.
+        milliseconds: What reading one image took, in the mean.
+        people: How many it found.
+    """
+
+    name: str
+    own: bool
+    evaluation: Evaluation
+    milliseconds: float
+    people: int
+
+
+def decoders_of(model: Model, names: Sequence[str] = ()) -> list[Codec]:
+    """The model's codec read in several ways, each once; its own way first.
+
+    Args:
+        model: Of any kind.
+        names: Of readings; all that its codec has by default.
+
+    Raises:
+        InputError: Its answers can be read in one way only.
+        UnknownName: There is no such reading.
+    """
+    own: Codec = model.codec
+    known = names_of(own)
+    if not known:
+        raise InputError(f"answers for {type(own).__name__} can be read in one way only, so there is nothing to compare")
+    found = {decoder(own): own}
+    for name in names or known:
+        one = read_by(own, name)
+        found.setdefault(decoder(one), one)
+    return list(found.values())
+
+
+def compare_decoders(
+    model: Model,
+    exam: Exam,
+    setting: Setting,
+    *,
+    readings: Sequence[str] = (),
+    boxes: Boxes | None = None,
+    watch: Watch | None = None,
+) -> list[DecoderRow]:
+    """A row for each decoder, the model's own first.
+
+    Answers are not kept: each is read in all ways when it comes.
+
+    Args:
+        model: Of any kind.
+        exam: What it is measured on.
+        setting: How the network is run, which all rows share.
+        readings: Names; all by default.
+        boxes: A detector's, for a model that looks at one person at a time; the labelled ones by default.
+        watch: Sees every image as it is done.
+
+    Raises:
+        InputError, UnknownName: As `decoders_of`.
+        PoiseError: As `inference.evaluate.evaluate`.
+    """
+    readers = decoders_of(model, readings)
+    _once(model, exam, setting, readers=readers, boxes=boxes)
+    found = evaluate_each(model, exam, setting, readers=readers, boxes=boxes, watch=watch)
+    return [DecoderRow(one.decoder, place == 0, one, 1000 * one.seconds, len(one.results)) for place, one in enumerate(found)]
+
+
+def _once(model: Model, exam: Exam, setting: Setting, *, readers: Sequence[Codec], boxes: Boxes | None) -> None:
+    """Read one image, so that nobody's time is that of loading compiled loops."""
+    exam.known_to(model.skeleton)
+    wanted = manner_of(model).wanted(model, exam, boxes)
+    list(read(model, [one.request for one in wanted.values()][:1], setting, readers=readers, skipped=[]))
