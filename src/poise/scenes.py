@@ -159,6 +159,15 @@ class SceneBatch:
         """How many views."""
         return len(self.images)
 
+    def first(self, count: int) -> "SceneBatch":
+        """The first views of it, at most `count`."""
+        scenes = self.scenes
+        here = scenes.scene < count
+        people = {n: getattr(scenes, n)[here] for n in ("xy", "visible", "boxes", "extent", "scene")}
+        known = None if scenes.known is None else scenes.known[:count]
+        fewer = replace(scenes, ignore=scenes.ignore[:count], known=known, **people)
+        return replace(self, images=self.images[:count], scenes=fewer, warps=self.warps[:count], keys=self.keys[:count])
+
     def to(self, *args: Any, **kwargs: Any) -> "SceneBatch":
         """The same batch elsewhere, as `Tensor.to`; a dtype is for the images alone. Lightning asks for this."""
         images = self.images.to(*args, **kwargs)

@@ -13,10 +13,13 @@ from poise.models.topdown import TopDown
 from poise.scenes import SceneBatch
 from poise.structures import Batch, Colours
 from poise.transforms.render import denormalise
-from poise.viz.draw import draw_people
+from poise.viz.draw import draw_arrows, draw_people
 from poise.viz.maps import overlay, together
 
 Picture: TypeAlias = UInt8[np.ndarray, "_ _ 3"]
+
+SURE = 0.1
+"""Score from which on a person is drawn; there are many below, early in a run."""
 
 
 @torch.no_grad()
@@ -45,26 +48,30 @@ def batch_picture(model: TopDown, batch: Batch, *, most: int = 8) -> Picture:
 
 @torch.no_grad()
 def scene_picture(model: BottomUp, batch: SceneBatch, *, most: int = 4) -> Picture:
-    """The first views of a batch, one column each: labels, target maps, predicted people, predicted maps.
+    """The first views of a batch, one column each: labels, target maps, predicted people, predicted maps and arrows.
+
+    The arrows start at labelled keypoints and end where the model believes others of the same person to be.
 
     Args:
         model: In evaluation mode; the batch is on its device.
         batch: Views and who is in them.
         most: Views to show.
     """
-    output = model(batch.images[:most])
-    scenes = batch.scenes
+    batch = batch.first(most)
+    scenes, output = batch.scenes, model(batch.images)
     everybody = model.read(output)
-    targets = model.codec.picture(model.codec.encode(scenes)[:most]).float().cpu()
+    targets = model.codec.picture(model.codec.encode(scenes)).float().cpu()
     answers = model.codec.picture(output).float().cpu()
+    arrows = model.codec.arrows(output, scenes).float().cpu().numpy()
     columns = []
-    for i, view in enumerate(_pixels(batch.images[:most], model.preprocess)):
-        here = scenes.scene == i
-        labels = draw_people(view, scenes.xy[here].cpu(), scenes.visible[here].cpu(), model.skeleton)
-        people = everybody[i]
-        least = model.preprocess.min_keypoint_score
-        found = draw_people(view, people.xy.float().cpu(), people.score.float().cpu(), model.skeleton, min_score=least)
-        columns.append((labels, overlay(view, together(targets[i])), found, overlay(view, together(answers[i]))))
+    for i, view in enumerate(_pixels(batch.images, model.preprocess)):
+        here = (scenes.scene == i).cpu()
+        labels = draw_people(view, scenes.xy.cpu()[here], scenes.visible.cpu()[here], model.skeleton)
+        sure = (everybody[i].pose_score >= SURE).cpu()
+        xy, score = everybody[i].xy.float().cpu()[sure], everybody[i].score.float().cpu()[sure]
+        found = draw_people(view, xy, score, model.skeleton, min_score=model.preprocess.min_keypoint_score)
+        guided = draw_arrows(view // 2, arrows[here.numpy()].reshape(-1, 4))
+        columns.append((labels, overlay(view, together(targets[i])), found, overlay(view, together(answers[i])), guided))
     return _beside(columns)
 
 

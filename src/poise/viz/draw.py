@@ -66,6 +66,14 @@ def draw_people(
     return out
 
 
+def draw_arrows(image: Pixels, lines: Float[np.ndarray, "n 4"], colour: Colour = BOX) -> Pixels:
+    """The image with an arrow for each x0 y0 x1 y1, pixels; those that are not finite are left out."""
+    out: Pixels = np.ascontiguousarray(image).copy()
+    for line in lines[np.isfinite(lines).all(axis=1)]:
+        cv2.arrowedLine(out, _fixed(line[:2]), _fixed(line[2:]), colour, 1, cv2.LINE_AA, _SHIFT, tipLength=0.15)
+    return out
+
+
 def draw_mask(image: Pixels, mask: Bool[np.ndarray, "H W"], colour: Colour = BOX) -> Pixels:
     """The image with the pixels of a mask tinted."""
     out: Pixels = image.copy()
