@@ -22,7 +22,7 @@ def resized(maps, lengths):
 
 
 def drawn(kind, cells):
-    maps = torch.randn(len(SIZES), 40, *cells, generator=torch.Generator().manual_seed(0))
+    maps = torch.randn(len(SIZES), 15, *cells, generator=torch.Generator().manual_seed(0))
     match kind:
         case "smooth":
             return F.avg_pool2d(maps, 5, 1, 2)

@@ -45,7 +45,7 @@ def highest_pixels(
     places, values = torch.zeros(*maps.shape[:2], 2, dtype=torch.int64), torch.empty(maps.shape[:2])
     height, width = maps.shape[2:]
     x, y = (_taps(length.numpy(), cells) for length, cells in zip(lengths.unbind(1), (width, height), strict=True))
-    memory = torch.empty(3 * (width + 4) + (height + 1) * (width + 1)).numpy()
+    memory = torch.empty(3 * (width + 4) + (height + 2) * (width + 1)).numpy()
     shares = np.float32(NEAR), np.float32(CORNERS)
     compiled(_search, contract=True)(maps.contiguous().numpy(), *x, *y, shares, memory, places.numpy(), values.numpy())
     return places, values
@@ -142,18 +142,26 @@ def _search(
     values: Float32[np.ndarray, "n k"],
 ) -> None:
     # In `memory`: of four rows the highest of the middle two, the highest and the lowest, with two cells repeated at each end;
-    # and what a pixel is at most, for each gap between cells. Its loops make whole registers.
+    # what a pixel is at most between each two columns of cells; and the same for each gap between four cells. Its loops make
+    # whole registers. The gap that promises most is looked at first, so that few others promise more than it gave.
     count, keypoints, height, width = maps.shape
     gaps = width + 1
     side = width + 4
-    near, most, least, limit = memory[:side], memory[side : 2 * side], memory[2 * side : 3 * side], memory[3 * side :]
+    near, most, least = memory[:side], memory[side : 2 * side], memory[2 * side : 3 * side]
+    tops, limit = memory[3 * side : 3 * side + gaps], memory[3 * side + gaps :]
     for box in range(count):
         first_x, first_y = box * gaps, box * (height + 1)
         origin_x, origin_y = starts_x[first_x], starts_y[first_y]
         for keypoint in range(keypoints):
             cells = maps[box, keypoint]
-            top, seed = np.float32(-np.inf), 0
+            for x in range(gaps):
+                tops[x] = -np.inf
             for gap in range(height + 1):
+                row = limit[gap * gaps : (gap + 1) * gaps]
+                if starts_y[first_y + gap] == starts_y[first_y + gap + 1]:  # no pixel, as in boxes lower than the map
+                    for x in range(gaps):
+                        row[x] = -np.inf
+                    continue
                 a, b = cells[max(gap - 2, 0)], cells[min(max(gap - 1, 0), height - 1)]
                 c, d = cells[min(gap, height - 1)], cells[min(gap + 1, height - 1)]
                 for x in range(width):
@@ -167,7 +175,6 @@ def _search(
                 for line in (near, most, least):
                     line[0] = line[1] = line[2]
                     line[width + 2] = line[width + 3] = line[width + 1]
-                row = limit[gap * gaps : (gap + 1) * gaps]
                 for x in range(gaps):
                     middle = most[x + 1] if most[x + 1] > most[x + 2] else most[x + 2]
                     ends = most[x] if most[x] > most[x + 3] else most[x + 3]
@@ -178,28 +185,38 @@ def _search(
                     close = near[x + 1] if near[x + 1] > near[x + 2] else near[x + 2]
                     row[x] = low + shares[0] * (close - low) + shares[1] * (high - low)
                 for x in range(gaps):
-                    if row[x] > top:
-                        top, seed = row[x], gap * gaps + x
+                    tops[x] = row[x] if row[x] > tops[x] else tops[x]
+            seed_x, seed_y = 0, 0
+            for x in range(gaps):
+                if starts_x[first_x + x] == starts_x[first_x + x + 1]:
+                    tops[x] = -np.inf
+                seed_x = x if tops[x] > tops[seed_x] else seed_x
+            while seed_y < height and limit[seed_y * gaps + seed_x] < tops[seed_x]:
+                seed_y += 1
             best, best_x, best_y = np.float32(-np.inf), 0, 0
-            for turn in range(-1, gaps * (height + 1)):
-                spot = seed if turn < 0 else turn
-                if limit[spot] < best or (turn == seed):
+            for column in range(-1, gaps):
+                gap_x = column if column >= 0 else seed_x
+                if tops[gap_x] < best or tops[gap_x] == -np.inf:
                     continue
-                gap_y, gap_x = spot // gaps, spot % gaps
-                a, b = cells[max(gap_y - 2, 0)], cells[min(max(gap_y - 1, 0), height - 1)]
-                c, d = cells[min(gap_y, height - 1)], cells[min(gap_y + 1, height - 1)]
-                i, j = max(gap_x - 2, 0), min(max(gap_x - 1, 0), width - 1)
-                k, m = min(gap_x, width - 1), min(gap_x + 1, width - 1)
-                for y in range(starts_y[first_y + gap_y], starts_y[first_y + gap_y + 1]):
-                    w0, w1, w2, w3 = weights_y[y, 0], weights_y[y, 1], weights_y[y, 2], weights_y[y, 3]
-                    at0 = w0 * a[i] + w1 * b[i] + w2 * c[i] + w3 * d[i]
-                    at1 = w0 * a[j] + w1 * b[j] + w2 * c[j] + w3 * d[j]
-                    at2 = w0 * a[k] + w1 * b[k] + w2 * c[k] + w3 * d[k]
-                    at3 = w0 * a[m] + w1 * b[m] + w2 * c[m] + w3 * d[m]
-                    for x in range(starts_x[first_x + gap_x], starts_x[first_x + gap_x + 1]):
-                        value = weights_x[x, 0] * at0 + weights_x[x, 1] * at1 + weights_x[x, 2] * at2 + weights_x[x, 3] * at3
-                        earlier = y < best_y or (y == best_y and x < best_x)
-                        if value > best or (value == best and earlier):
-                            best, best_x, best_y = value, x, y
+                for gap_y in range(height + 1) if column >= 0 else range(seed_y, seed_y + 1):
+                    if limit[gap_y * gaps + gap_x] < best:
+                        continue
+                    a, b = cells[max(gap_y - 2, 0)], cells[min(max(gap_y - 1, 0), height - 1)]
+                    c, d = cells[min(gap_y, height - 1)], cells[min(gap_y + 1, height - 1)]
+                    i, j = max(gap_x - 2, 0), min(max(gap_x - 1, 0), width - 1)
+                    k, m = min(gap_x, width - 1), min(gap_x + 1, width - 1)
+                    for y in range(starts_y[first_y + gap_y], starts_y[first_y + gap_y + 1]):
+                        w0, w1, w2, w3 = weights_y[y, 0], weights_y[y, 1], weights_y[y, 2], weights_y[y, 3]
+                        at0 = w0 * a[i] + w1 * b[i] + w2 * c[i] + w3 * d[i]
+                        at1 = w0 * a[j] + w1 * b[j] + w2 * c[j] + w3 * d[j]
+                        at2 = w0 * a[k] + w1 * b[k] + w2 * c[k] + w3 * d[k]
+                        at3 = w0 * a[m] + w1 * b[m] + w2 * c[m] + w3 * d[m]
+                        for x in range(starts_x[first_x + gap_x], starts_x[first_x + gap_x + 1]):
+                            value = (
+                                weights_x[x, 0] * at0 + weights_x[x, 1] * at1 + weights_x[x, 2] * at2 + weights_x[x, 3] * at3
+                            )
+                            earlier = y < best_y or (y == best_y and x < best_x)
+                            if value > best or (value == best and earlier):
+                                best, best_x, best_y = value, x, y
             places[box, keypoint, 0], places[box, keypoint, 1] = max(best_x - origin_x, 0), max(best_y - origin_y, 0)
             values[box, keypoint] = best

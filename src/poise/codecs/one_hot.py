@@ -36,7 +36,7 @@ class OneHot(RoICodec):
     Attributes:
         score: What says how sure a keypoint is.
         search: Pixels are made where the highest can be ("bounded"), or all of them ("whole"), as in the release. Both give
-            the same, the first ten times as fast; on other devices than the processor all are made.
+            the same, the first in a hundredth of the time; on other devices than the processor all are made.
     """
 
     score: Score = "logit"
