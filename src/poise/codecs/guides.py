@@ -9,10 +9,12 @@ Vectors stay a list of cells: a loss compares what a network says there, and nob
 
 import math
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from poise.dims import Size
 from poise.scenes import Scenes
@@ -40,7 +42,7 @@ class Vectors:
     Attributes:
         scene: The view of each person.
         cell: Which cell of the view, counted row after row.
-        vector: From the cell to what it points at, pixels; 0 where `counts` is not.
+        vector: From the cell to what it points at, pixels.
         counts: Whether the cell lies in the view, both ends are labelled and no shorter vector is there.
     """
 
@@ -49,13 +51,9 @@ class Vectors:
     vector: Float[Tensor, "n m c 2"]
     counts: Bool[Tensor, "n m c"]
 
-    def read(self, maps: Float[Tensor, "b q h w"], channels: Int64[Tensor, " m"]) -> Float[Tensor, "n m c 2"]:
-        """What maps say in these cells, x in each keypoint's or limb's channel and y in the next one."""
-        return torch.stack((self.read_numbers(maps, channels), self.read_numbers(maps, channels + 1)), dim=-1)
-
-    def read_numbers(self, maps: Float[Tensor, "b q h w"], channels: Int64[Tensor, " m"]) -> Float[Tensor, "n m c"]:
-        """What one channel of each keypoint or limb says in these cells."""
-        return maps.flatten().index_select(0, self._places(maps, channels).flatten()).view(self.cell.shape)
+    def places(self, channels: Int64[Tensor, " m"], *, count: int, cells: Size) -> Int64[Tensor, "n m c"]:
+        """Where they stand in maps of `count` channels a view, all numbers in a row; each keypoint or limb has its channel."""
+        return (self.scene[:, None] * count + channels)[..., None] * (cells[0] * cells[1]) + self.cell
 
     def inside(self, area: Bool[Tensor, "b 1 h w"]) -> Bool[Tensor, "n m c"]:
         """Which of the cells lie in an area of their view."""
@@ -63,8 +61,12 @@ class Vectors:
 
     def write(self, maps: Float[Tensor, "b q h w"], channels: Int64[Tensor, " m"]) -> None:
         """Fill contiguous maps with the vectors that count, x in each keypoint's or limb's channel and y in the next one."""
-        for axis, values in enumerate(self.vector.unbind(dim=-1)):
-            self.write_numbers(maps, channels + axis, values, self.counts)
+        cells = (maps.shape[2], maps.shape[3])
+        kept = self.counts.flatten().nonzero().squeeze(1)
+        place = self.places(channels, count=maps.shape[1], cells=cells).flatten().index_select(0, kept)
+        x, y = self.vector.flatten(0, 2).index_select(0, kept).unbind(dim=1)
+        flat = maps.view(-1)
+        flat[place], flat[place + cells[0] * cells[1]] = x, y
 
     def write_numbers(
         self,
@@ -74,11 +76,9 @@ class Vectors:
         where: Bool[Tensor, "n m c"],
     ) -> None:
         """Fill one channel of each keypoint or limb of contiguous maps."""
-        maps.view(-1)[self._places(maps, channels)[where]] = values[where]
-
-    def _places(self, maps: Tensor, channels: Tensor) -> Tensor:
-        _, count, height, width = maps.shape
-        return (self.scene[:, None] * count + channels)[..., None] * (height * width) + self.cell
+        kept = where.flatten().nonzero().squeeze(1)
+        place = self.places(channels, count=maps.shape[1], cells=(maps.shape[2], maps.shape[3])).flatten()
+        maps.view(-1)[place.index_select(0, kept)] = values.flatten().index_select(0, kept)
 
 
 def diameter(sigma: float, clip: float) -> int:
@@ -141,10 +141,34 @@ def latest(vectors: Vectors, starts: Int64[Tensor, " l"], *, keypoints: int, vie
     """Where limbs that start at one keypoint have vectors in one cell, those of the last limb: the release keeps its scale."""
     rank = torch.arange(len(starts), device=starts.device)[:, None].expand(vectors.cell.shape)
     rank = rank.masked_fill(~vectors.counts, -1)
-    place = (vectors.scene[:, None] * keypoints + starts)[..., None] * (cells[0] * cells[1]) + vectors.cell
-    best = rank.new_full((views * keypoints * cells[0] * cells[1],), -1)
-    best.scatter_reduce_(0, place.flatten(), rank.flatten(), "amax")
-    return vectors.counts & (best[place] == rank)
+    place = vectors.places(starts, count=keypoints, cells=cells)
+    return vectors.counts & (_extreme(rank, place, "amax", count=views * keypoints * cells[0] * cells[1]) == rank)
+
+
+def parted(
+    output: Float[Tensor, "b c h w"], maps: int, places: Int64[Tensor, " p"]
+) -> tuple[Float[Tensor, "b m h w"], Float[Tensor, " p"]]:
+    """The first maps of an answer, and the numbers at some places of it; on the way back one gradient is filled for both."""
+    first, numbers = _Parted.apply(output, maps, places)
+    return first, numbers
+
+
+class _Parted(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, output: Tensor, maps: int, places: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(places)
+        ctx.shape = output.shape
+        return output[:, :maps].clone(memory_format=torch.contiguous_format), output.flatten().index_select(0, places)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, maps: Tensor, numbers: Tensor) -> tuple[Tensor, None, None]:
+        (places,) = ctx.saved_tensors
+        gradient = maps.new_empty(ctx.shape)
+        gradient[:, : maps.shape[1]] = maps
+        gradient[:, maps.shape[1] :] = 0
+        gradient.view(-1).index_add_(0, places, numbers)
+        return gradient, None, None
 
 
 Windows = tuple[Int64[Tensor, "n m d 2"], Bool[Tensor, "n m d 2"], Float[Tensor, "n m d 2"]]
@@ -160,7 +184,7 @@ def _keypoints(scenes: Scenes) -> tuple[Float[Tensor, "n k 2"], Bool[Tensor, "n 
 def _windows(xy: Float[Tensor, "n m 2"], side: int, cells: Size) -> Windows:
     """Windows of `side` cells around points."""
     start, end = torch.round(xy / STRIDE - side / 2), torch.round(xy / STRIDE + side / 2)
-    index = start[:, :, None] + torch.arange(side + 1, device=xy.device)[:, None]
+    index = start[:, :, None] + torch.arange(side + side % 2, device=xy.device)[:, None]
     limit = torch.tensor(cells[::-1], device=xy.device)
     inside = (index >= 0) & (index < torch.minimum(end, limit)[:, :, None])
     return index.long().clamp_(min=0).minimum(limit - 1), inside, STRIDE * index + CENTRE
@@ -183,16 +207,24 @@ def _shortest(scenes: Scenes, maps: Int64[Tensor, "n m"], each: int, windows: Wi
     """
     index, inside, ahead = windows
     cell = _cell(index, cells)
-    across, down = torch.broadcast_tensors(ahead[..., None, :, 0], ahead[..., :, None, 1])
-    vector = torch.stack((across, down), dim=-1).flatten(2, 3)
+    vector = torch.stack(torch.broadcast_tensors(ahead[..., None, :, 0], ahead[..., :, None, 1]), dim=-1).flatten(2, 3)
     within = (inside[..., :, None, 1] & inside[..., None, :, 0]).flatten(2)
+    squared = ahead.square()
+    length = (squared[..., None, :, 0] + squared[..., :, None, 1]).flatten(2)
     # One number that orders as length does, then as windows do: floats that are not below 0 order as their bits do.
     window = torch.arange(maps.numel(), device=cell.device).view(*maps.shape, 1)
-    rank = (vector.square().sum(dim=-1).view(torch.int32).long() << 32) | window
-    most = torch.iinfo(torch.int64).max
-    rank = rank.masked_fill(~within, most)
+    rank = (length.view(torch.int32).long() << 32).add_(window).masked_fill_(~within, torch.iinfo(torch.int64).max)
     place = maps[..., None] * (cells[0] * cells[1]) + cell
-    best = rank.new_full((len(scenes) * each * cells[0] * cells[1],), most)
-    best.scatter_reduce_(0, place.flatten(), rank.flatten(), "amin")
-    counts = within & (best[place] == rank)
-    return Vectors(scenes.scene, cell, vector * counts[..., None], counts)
+    shortest = _extreme(rank, place, "amin", count=len(scenes) * each * cells[0] * cells[1])
+    return Vectors(scenes.scene, cell, vector, within & (shortest == rank))
+
+
+def _extreme(
+    rank: Int64[Tensor, "n m c"], place: Int64[Tensor, "n m c"], which: Literal["amin", "amax"], *, count: int
+) -> Int64[Tensor, "n m c"]:
+    """The lowest or highest number of those that have the same place, of `count` places."""
+    flat, at = rank.flatten(), place.flatten()
+    found = rank.new_empty(count)  # only the places that are asked for are looked at
+    found.index_copy_(0, at, flat)
+    found.scatter_reduce_(0, at, flat, which)
+    return found.index_select(0, at).view(rank.shape)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal, final, get_args
 
 import torch
@@ -200,17 +200,20 @@ class OffsetGuided(SceneCodec):
 
         Heatmaps' and background's are sums over all cells of all views, the others means of those cells that say something.
         """
-        used, none = guides.used(scenes.ignore), output.new_zeros(())
-        taught = used & scenes.taught[:, :, None, None]
-        heat, background, *_ = self.split(output)
-        target = torch.zeros_like(heat, memory_format=torch.contiguous_format)
+        cells, used = self.cells(scenes.size), guides.used(scenes.ignore)
+        vectors, jitters = self._guides(scenes), self._jitter(scenes) if self.maps.jitter else None
+        maps, said = self._said(output, scenes, vectors, jitters)
+        target = maps.new_zeros(len(scenes), self.keypoints, *cells)
         guides.draw_bumps(target, scenes, sigma=self.maps.sigma, clip=self.maps.clip)
+        taught = used & scenes.taught[:, :, None, None]
+        none, counts = output.new_zeros(()), vectors.counts & vectors.inside(used)
         return torch.stack(
             (
-                self._map_error(heat, target, taught),
-                self._background_error(background, target, taught.all(dim=1, keepdim=True)) if self.maps.background else none,
-                self._jitter_error(output, scenes, used) if self.maps.jitter else none,
-                *self._vector_errors(output, scenes, used),
+                self._map_error(maps[:, : self.keypoints], target, taught),
+                self._background_error(maps[:, self.keypoints :], target, taught) if self.maps.background else none,
+                none if jitters is None else self._jitter_error(said["jitter"], jitters, used),
+                self._vector_error(said["offsets"], said.get("spread"), vectors, counts, scenes),
+                self._scale_error(said["scale"], vectors, counts, scenes) if self.maps.scale else none,
             )
         )
 
@@ -292,37 +295,47 @@ class OffsetGuided(SceneCodec):
             return squared_error(maps, target).sum()
         return focal_squared_error(maps, target, gamma=self.cost.gamma, tau=self.cost.tau).sum()
 
-    def _background_error(self, background: Tensor, heat: Tensor, used: Tensor) -> Tensor:
-        """What a keypoint that a data set does not label leaves in the background nobody knows."""
-        return self._map_error(background, 1 - heat.amax(dim=1, keepdim=True), used)
+    def _background_error(self, background: Tensor, heat: Tensor, taught: Tensor) -> Tensor:
+        """What keypoints that a data set does not label leave of the background nobody knows."""
+        return self._map_error(background, 1 - heat.amax(dim=1, keepdim=True), taught.all(dim=1, keepdim=True))
 
-    def _jitter_error(self, output: Tensor, scenes: Scenes, used: Tensor) -> Tensor:
-        vectors = self._jitter(scenes)
-        counts = vectors.counts & vectors.inside(used)
-        found = vectors.read(output, self._channels(2, scenes))
-        errors = vector_error(found, vectors.vector, counts, distance="l1")
+    def _said(
+        self, output: Tensor, scenes: Scenes, vectors: Vectors, jitters: Vectors | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Heatmaps and background, and what the other maps say in the cells that are asked, x before y."""
+        limb, hop = partial(self._places, vectors, scenes), output.shape[-2] * output.shape[-1]
+        places = {"offsets": torch.stack((limb(3), limb(3) + hop))}
+        if jitters is not None:
+            at = self._places(jitters, scenes, 2)
+            places["jitter"] = torch.stack((at, at + hop))
+        if self.cost.offset == "laplace":
+            places["spread"] = limb(4)
+        if self.maps.scale:
+            places["scale"] = limb(5)
+        maps, numbers = guides.parted(output, sum(self._counts[:2]), torch.cat([at.flatten() for at in places.values()]))
+        parts = torch.split(numbers, [at.numel() for at in places.values()])
+        return maps, {name: part.view(at.shape) for (name, at), part in zip(places.items(), parts, strict=True)}
+
+    def _jitter_error(self, said: Tensor, jitters: Vectors, used: Tensor) -> Tensor:
+        counts = jitters.counts & jitters.inside(used)
+        errors = vector_error(said.movedim(0, -1), jitters.vector, counts, distance="l1")
         return mean_above(errors, counts[..., None], margin=self.cost.margin, root=self.cost.root)
 
-    def _vector_errors(self, output: Tensor, scenes: Scenes, used: Tensor) -> tuple[Tensor, Tensor]:
-        """Of offsets and of scales."""
-        cost, vectors = self.cost, self._guides(scenes)
-        counts = vectors.counts & vectors.inside(used)
-        spread = vectors.read_numbers(output, self._channels(4, scenes)) if cost.offset == "laplace" else None
+    def _vector_error(self, said: Tensor, spread: Tensor | None, vectors: Vectors, counts: Tensor, scenes: Scenes) -> Tensor:
+        size = scenes.extent.where(scenes.extent > 0, 1.0)[:, None, None, None].expand(*counts.shape, 1)
         errors = vector_error(
-            vectors.read(output, self._channels(3, scenes)),
-            vectors.vector,
-            counts,
-            distance=cost.offset,
-            size=_size(scenes).expand(*counts.shape, 1),
-            log_spread=spread,
+            said.movedim(0, -1), vectors.vector, counts, distance=self.cost.offset, size=size, log_spread=spread
         )
-        offset = mean_above(errors, counts[..., None], margin=cost.margin, root=cost.root)
-        if not self.maps.scale:
-            return offset, torch.zeros_like(offset)
+        return mean_above(errors, counts[..., None], margin=self.cost.margin, root=self.cost.root)
+
+    def _scale_error(self, said: Tensor, vectors: Vectors, counts: Tensor, scenes: Scenes) -> Tensor:
         target, last = self._scales(vectors, scenes)
-        found = vectors.read_numbers(output, self._channels(5, scenes))
-        scale = size_error(found, target, last & counts)
-        return offset, mean_above(scale, last & counts, margin=cost.scale_margin, root=cost.root)
+        errors = size_error(said, target, last & counts)
+        return mean_above(errors, last & counts, margin=self.cost.scale_margin, root=self.cost.root)
+
+    def _places(self, vectors: Vectors, scenes: Scenes, part: int) -> Int64[Tensor, "n m c"]:
+        """Where vectors stand in an output: of one of the parts 2 to 5, x of it where it has x and y."""
+        return vectors.places(self._channels(part, scenes), count=self.channels, cells=self.cells(scenes.size))
 
     def _guides(self, scenes: Scenes) -> Vectors:
         starts, ends = self._ends.to(scenes.xy.device)
@@ -356,8 +369,3 @@ class OffsetGuided(SceneCodec):
                 f"OffsetGuided expects an output of shape {expected} for these views and {self.keypoints} keypoints, found "
                 f"{tuple(output.shape)} and {scenes.xy.shape[1]}; the network must be built for this codec"
             )
-
-
-def _size(scenes: Scenes) -> Float[Tensor, "n 1 1 1"]:
-    """Of people, 1 where nobody knows."""
-    return scenes.extent.where(scenes.extent > 0, 1.0)[:, None, None, None]
