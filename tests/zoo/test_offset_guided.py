@@ -193,3 +193,16 @@ def test_a_codec_of_ones_own_is_taken():
     model = bottom_up("t", skeleton=LSP14, codec=codec).eval()
     assert model.codec == codec
     assert model(torch.zeros(1, 3, 32, 32)).shape == (1, codec.channels, 8, 8)
+
+
+def test_simpleposes_network_has_the_releases_weights_and_is_no_whole_model(tmp_path):
+    name = "offsetguided_imhn1stage_64x64"
+    model = built(name)
+    state = official_state(model, name)
+    assert next(iter(state)) == "pre.conv1.weight"
+    with torch.device("meta"):
+        four = zoo.build("offsetguided_imhn4stage_128x128")
+    assert len(official_state(four, "offsetguided_imhn4stage_128x128")) == 1848
+    assert round(sum(p.numel() for p in four.network.parameters()) / 1e6, 3) == 128.999
+    with pytest.raises(InputError, match="only whole models"):
+        save(zoo.build(name), tmp_path / "model.safetensors")

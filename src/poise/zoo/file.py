@@ -76,7 +76,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> Path:
         The path.
 
     Raises:
-        InputError: Another ending.
+        InputError: Another ending, or no whole model.
         WriteError: The place cannot be written.
     """
     target = Path(path)
@@ -88,10 +88,19 @@ def save(model: Model, path: str | os.PathLike[str]) -> Path:
 
 
 def describe(model: Model) -> dict[str, Any]:
-    """Everything a model is beside its weights, as plain values."""
+    """Everything a model is beside its weights, as plain values.
+
+    Raises:
+        InputError: It is no whole model.
+    """
+    kind = next((name for name, kind in KINDS.items() if type(model) is kind.model), None)
+    if kind is None:
+        raise InputError(
+            f"{model.card.name!r} has no codec and no skeleton, so it cannot be kept in a model file: only whole models"
+        )
     return {
         "format": FORMAT,
-        "kind": next(name for name, kind in KINDS.items() if type(model) is kind.model),
+        "kind": kind,
         "skeleton": dataclasses.asdict(model.skeleton),
         "codec": to_plain(model.codec),
         "deep": [to_plain(codec) for codec in model.deep],

@@ -1,0 +1,41 @@
+"""SimplePose's network (Li, Su, Wang; AAAI 2020; arXiv 1911.10529) as OffsetGuided's release keeps it.
+
+Nothing here reads its answers, 50 maps at five resolutions from every hourglass: it can be imported and asked, and its weights
+and names are the release's.
+"""
+
+from poise.models.card import Card
+from poise.models.part import Part
+from poise.nn.base import check_size
+from poise.nn.imhn import IdentityHourglasses
+from poise.structures import Architecture
+from poise.zoo.imagenet import from_scratch
+from poise.zoo.release import Family, Wish
+
+
+def network(stacks: int = 4, outputs: int = 50) -> IdentityHourglasses:
+    """The network alone, with torch's initial weights.
+
+    Args:
+        stacks: How many hourglasses.
+        outputs: Channels of every answer.
+    """
+    return IdentityHourglasses(stacks, outputs)
+
+
+def build(wish: Wish) -> Part:
+    """The network of a name such as `offsetguided_imhn4stage_128x128`."""
+    from_scratch(wish.pretrained, "SimplePose's network")
+    check_size(wish.size, IdentityHourglasses.multiple, "an identity mapping hourglass network")
+    stacks = int(wish.parts["stacks"])
+    return Part(network(stacks), Card(wish.name, Architecture("imhn:network", {"stacks": stacks})))
+
+
+FAMILY = Family(
+    paper="SimplePose (arXiv 1911.10529)",
+    form="offsetguided_imhn{3,4}stage_HEIGHTxWIDTH",
+    pattern=r"offsetguided_imhn(?P<stacks>\d+)stage_(?P<size>\d+x\d+)",
+    build=build,
+    networks={},
+    keys=(("", ""),),
+)
