@@ -15,6 +15,8 @@ from poise.models.kinds import Model
 from poise.zoo import mmpose
 from poise.zoo.find import build, family_of, releases
 from poise.zoo.likeness import looks_like
+from poise.zoo.pickled import read_pickled
+from poise.zoo.rcnn_names import adopted
 from poise.zoo.release import Family, Start
 
 COUNTER = "num_batches_tracked"
@@ -25,13 +27,15 @@ WRAPPINGS = ("state_dict", "model", "model_state_dict")
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
-    """A checkpoint written by `torch.save`; only tensors and plain values are read, never code.
+    """A checkpoint written by `torch.save`, or Detectron2's `.pkl`; only tensors and plain values are read, never code.
 
     Raises:
         CheckpointError: The file is missing, truncated, no checkpoint, or holds code.
     """
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint {path}; give the path of a file written by torch.save")
+    if path.suffix == ".pkl":
+        return read_pickled(path)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -170,12 +174,16 @@ def import_release(name: str, state: Mapping[str, Any], *, codec: str | None = N
 
 
 def import_checkpoint(name: str, state: Mapping[str, Any], *, codec: str | None = None) -> Imported:
-    """As `import_release`, with what the checkpoint was taken for; MMPose's are told apart by the names of their weights."""
+    """As `import_release`, with what the checkpoint was taken for; MMPose's are told apart by the names of their weights.
+
+    So are torchvision's and Detectron2's detectors.
+    """
     family = family_of(name)
     if not family.keys:
         raise CheckpointError(f"{name!r} is a model of this project and has no official checkpoints; use poise.load")
     weights = unwrap(state)
     _check_finite(weights)
+    name, weights = adopted(name, weights)
     if mmpose.is_mmpose(weights):
         given = mmpose.originals(weights)
         made = mmpose.made_for(name, given, codec=codec)

@@ -30,32 +30,29 @@ from poise.zoo.release import Family, Wish
 DIALECT = {"maskrcnn_hr": "hrnet", "hrnet_maskrcnn": "hrnet"}
 """Of first words of names; the others are names of dialects. Without one a model is ours."""
 
-TRUNK = r"(?:r|resnet_?)\d+_?(?:fpn|c4|c5)|x\d+_\d+x\d+d_?(?:fpn|c4|c5)|timm_.+?_fpn"
+TRUNK = r"(?:r|resnet)_?\d+_?(?:fpn|c4|c5)|x_?\d+_\d+x\d+d_?(?:fpn|c4|c5)|timm_.+?_fpn"
 """What this family's trunks are called."""
 
-WORD = r"\d+(?:cls|j|anchors|ch)|\d+x\d+|maps\d+x\d+|\dx|keys|shared|coco"
-"""Words at the end of a name: how many classes (with the background), keypoints, anchors a cell, channels; maps of a part; maps
-of a detector; its schedule; nothing."""
+WORD = r"\d+(?:cls|j|anchors|ch)|\d+x\d+|maps\d+x\d+|shared|eps|coco|\dx|keys"
+"""Words at the end of a name: how many classes (with the background), keypoints, anchors a cell, channels; maps of a head; maps
+of a detector; its keypoint head reads the box head's features; 1e-5 is added to its norms' variance; the rest say nothing."""
 
 KINDS: Mapping[str, Heads] = {
-    "keypoint_mask_rcnn": Heads(masks=True),
-    "keypoint_rcnn": Heads(),
-    "mask_rcnn": Heads(classes=81, channels=0, masks=True),
-    "faster_rcnn": Heads(classes=81, channels=0),
+    "keypointmaskrcnn": Heads(masks=True),
+    "keypointrcnn": Heads(),
+    "maskrcnn": Heads(classes=81, channels=0, masks=True),
+    "fasterrcnn": Heads(classes=81, channels=0),
     "rpn": Heads(classes=0, channels=0),
 }
-"""Which heads a detector has, by what it is called."""
+"""Which heads a detector has, by what it is called but for `_`."""
 
 
 def forms(trunk: str) -> str:
     """The names of a family whose trunks are called so, as a regular expression."""
-    first, words = r"maskrcnn_hr|hrnet_maskrcnn|maskrcnn|torchvision|detectron2|poise", rf"(?:_(?:{WORD}))*"
-    return "|".join(
-        (
-            rf"(?:(?P<first>{first})_)?(?P<kind>{'|'.join(KINDS)})_(?P<body>{trunk})(?P<words>{words})",
-            rf"(?P<by>{first})_(?P<trunk>{trunk})(?:_\d+x\d+)?",
-        )
-    )
+    first = r"maskrcnn_hr|hrnet_maskrcnn|maskrcnn|torchvision|detectron2|poise"
+    kind = r"keypoint_?(?:mask_?)?rcnn|mask_rcnn|faster_?rcnn|rpn"
+    whole = rf"(?:(?P<first>{first})_)?(?P<kind>{kind})_(?P<body>{trunk})(?P<words>(?:_(?:{WORD}))*)"
+    return rf"(?i){whole}|(?P<by>{first})_(?P<trunk>{trunk})(?:_\d+x\d+)?"
 
 
 PART = rf"(?:maskrcnn|poise)_(?P<part>rpn_head|box_head|keypoint_head|mask_head)(?:_after_pooler)?(?P<rest>(?:_(?:{WORD}))*)"
@@ -76,18 +73,12 @@ def network(trunk: str, manner: str, heads: Mapping[str, Any], norm: Norm | None
 
 def build(wish: Wish) -> Part:
     """The detector, trunk or head of a name."""
+    wish = replace(wish, parts={key: value.lower() for key, value in wish.parts.items()})
     parts = wish.parts
     if parts.get("part"):
-        return _part(wish, parts["part"], _numbers(parts["rest"]))
+        return _head(wish, parts["part"], _numbers(parts["rest"]))
     manner = _manner(parts["first"] or parts["by"], parts["body"] or parts["trunk"])
-    if parts["trunk"]:
-        if wish.pretrained:
-            raise InputError(
-                f"{wish.name!r} is a part of a detector and starts from nothing; take a whole one, or start without"
-            )
-        made = Architecture("keypoint_rcnn:trunk", {"trunk": parts["trunk"], "manner": manner})
-        return Part(trunk_of(parts["trunk"], dialect(manner)), Card(wish.name, made))
-    return _detector(wish, manner)
+    return _trunk(wish, manner) if parts["trunk"] else _detector(wish, manner)
 
 
 def _manner(first: str, trunk: str) -> str:
@@ -97,23 +88,37 @@ def _manner(first: str, trunk: str) -> str:
     return DIALECT.get(first, first) or "poise"
 
 
-def _detector(wish: Wish, manner: str) -> Part:
-    numbers, usual = _numbers(wish.parts["words"]), KINDS[wish.parts["kind"]]
-    keypoints = len(wish.skeleton) if wish.skeleton else numbers.get("j", usual.channels)
-    heads = replace(
-        usual,
-        classes=numbers.get("cls", 91 if manner == "torchvision" and usual.classes == 81 else usual.classes),
-        channels=keypoints if usual.channels else 0,
-        cells=_cells(wish.parts["words"], "maps", usual.cells),
-        shared="_shared" in wish.parts["words"],
-    )
-    made = Architecture(
-        "keypoint_rcnn:network", {"trunk": wish.parts["body"], "manner": manner, "heads": asdict(heads), "norm": None}
-    )
-    built = detector(wish.parts["body"], dialect(manner), heads, pretrained=wish.pretrained)  # timm starts its own backbones
+def _trunk(wish: Wish, manner: str) -> Part:
     if wish.pretrained:
-        start(built.backbone, wish.parts["body"], manner)
+        raise InputError(f"{wish.name!r} is a detector's part; take a whole detector, or start without (pretrained=False)")
+    made = Architecture("keypoint_rcnn:trunk", {"trunk": wish.parts["trunk"], "manner": manner})
+    return Part(trunk_of(wish.parts["trunk"], dialect(manner)), Card(wish.name, made))
+
+
+def _detector(wish: Wish, manner: str) -> Part:
+    name, words = wish.parts["body"], wish.parts["words"]
+    heads = _heads(wish, manner)
+    norm: Norm | None = "frozen" if "_eps" in words else None
+    made = Architecture("keypoint_rcnn:network", {"trunk": name, "manner": manner, "heads": asdict(heads), "norm": norm})
+    built = detector(name, dialect(manner, norm), heads, pretrained=wish.pretrained)  # timm starts its own backbones
+    if wish.pretrained:
+        start(built.backbone, name, manner)
     return Part(built, Card(wish.name, made, licence="of whoever trains it"))
+
+
+def _heads(wish: Wish, manner: str) -> Heads:
+    """The heads of a detector's name; torchvision counts 91 classes in COCO, the others 81."""
+    words = wish.parts["words"]
+    numbers, usual = _numbers(words), KINDS[wish.parts["kind"].replace("_", "")]
+    coco = 91 if manner == "torchvision" and usual.classes == 81 else usual.classes
+    keypoints = len(wish.skeleton) if wish.skeleton else numbers.get("j", usual.channels)
+    return replace(
+        usual,
+        classes=numbers.get("cls", coco) if usual.classes else 0,
+        channels=keypoints if usual.channels else 0,
+        cells=_cells(words, "maps", usual.cells),
+        shared="_shared" in words,
+    )
 
 
 def start(trunk: nn.Module, name: str, manner: str) -> None:
@@ -137,7 +142,7 @@ def start(trunk: nn.Module, name: str, manner: str) -> None:
         start_hrnet(cast(HRNet, body), int(hrnet["width"]))
 
 
-def _part(wish: Wish, part: str, numbers: Mapping[str, int]) -> Part:
+def _head(wish: Wish, part: str, numbers: Mapping[str, int]) -> Part:
     width, classes = numbers.get("ch", 256), numbers.get("cls", 81)
     if part == "rpn_head":
         built: nn.Module = Levels(width, numbers.get("anchors", 3))

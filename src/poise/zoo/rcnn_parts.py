@@ -25,7 +25,7 @@ from poise.nn.pooler import RoIPooler
 from poise.nn.rcnn import RCNN, RoIBranch
 
 HRNET = re.compile(r"hrnet(?:v2p?)?_?w(?P<width>\d+)(?:_(?P<neck>hrfpn|fpn))?(?:_(?P<pooling>avg|average|max))?")
-RESNET = re.compile(r"(?:(?:r|resnet_?)(?P<depth>\d+)|x(?P<deep>\d+)_(?P<groups>\d+)x(?P<wide>\d+)d)_?(?P<form>fpn|c4|c5)")
+RESNET = re.compile(r"(?:(?:r|resnet)_?(?P<depth>\d+)|x_?(?P<deep>\d+)_(?P<groups>\d+)x(?P<wide>\d+)d)_?(?P<form>fpn|c4|c5)")
 TIMM = re.compile(r"timm_(?P<backbone>.+)_fpn")
 
 LAST_STAGE = 4
@@ -106,7 +106,7 @@ def _joined(body: Backbone, parts: Mapping[str, Any]) -> Trunk:
     form = parts.get("form", "fpn") if "width" not in parts else parts["neck"]
     if form not in ("fpn", "hrfpn"):
         return Trunk(body, keep=(len(body.channels) - 1,))
-    keep = levels(body)
+    keep = levels(body.strides)
     channels, strides = tuple(body.channels[i] for i in keep), tuple(body.strides[i] for i in keep)
     if form == "hrfpn":
         pooling: Pooling = "max" if parts["pooling"] == "max" else "average"

@@ -62,7 +62,11 @@ class Trunk(Backbone):
         return wide
 
 
-def levels(body: Backbone) -> tuple[int, ...]:
-    """Which maps of any backbone a pyramid stands on: of each stride from 4 on the deepest; else the last map alone."""
-    deepest = {stride: level for level, stride in enumerate(body.strides)}
-    return tuple(level for stride, level in sorted(deepest.items()) if stride >= 4) or (len(body.strides) - 1,)
+def levels(strides: tuple[int, ...]) -> tuple[int, ...]:
+    """Which maps of a backbone a pyramid stands on: of each stride from 4 on the deepest; else the last map alone.
+
+    >>> levels((2, 4, 8, 16, 32)), levels((14, 14, 14))
+    ((1, 2, 3, 4), (2,))
+    """
+    deepest = {stride: level for level, stride in enumerate(strides)}
+    return tuple(level for stride, level in sorted(deepest.items()) if stride >= 4) or (len(strides) - 1,)

@@ -1,0 +1,114 @@
+"""Detectors' checkpoints of torchvision and Detectron2: their weights under the names of maskrcnn-benchmark.
+
+All three hold the same layers. Detectron2 counts no background among the classes whose boxes and masks it learns, and puts it
+last among those it tells apart; maskrcnn-benchmark and torchvision put it first everywhere.
+"""
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+COUNTER = "num_batches_tracked"
+
+TORCHVISION = (
+    (r"backbone\.body\.(conv1|bn1)\.", r"backbone.body.stem.\1."),
+    (r"backbone\.fpn\.inner_blocks\.(\d)(?:\.0)?\.", lambda m: f"backbone.fpn.fpn_inner{int(m[1]) + 1}."),
+    (r"backbone\.fpn\.layer_blocks\.(\d)(?:\.0)?\.", lambda m: f"backbone.fpn.fpn_layer{int(m[1]) + 1}."),
+    (r"rpn\.head\.conv\.0\.0\.", r"rpn.head.conv."),
+    (r"roi_heads\.box_head\.", r"roi_heads.box.feature_extractor."),
+    (r"roi_heads\.keypoint_head\.(\d+)\.", lambda m: f"roi_heads.keypoint.feature_extractor.conv_fcn{int(m[1]) // 2 + 1}."),
+    (r"roi_heads\.mask_head\.(\d+)\.0\.", lambda m: f"roi_heads.mask.feature_extractor.mask_fcn{int(m[1]) + 1}."),
+    (r"roi_heads\.mask_head\.mask_fcn", r"roi_heads.mask.feature_extractor.mask_fcn"),
+    (r"roi_heads\.(box|keypoint|mask)_predictor\.", r"roi_heads.\1.predictor."),
+)
+"""Beginnings of torchvision's names, of today and of its first years, and maskrcnn-benchmark's."""
+
+DETECTRON2 = (
+    (r"backbone\.(?:bottom_up\.)?stem\.conv1\.norm\.", r"backbone.body.stem.bn1."),
+    (r"backbone\.(?:bottom_up\.)?stem\.", r"backbone.body.stem."),
+    (r"backbone\.(?:bottom_up\.)?res(\d)\.", lambda m: f"backbone.body.layer{int(m[1]) - 1}."),
+    (r"backbone\.fpn_lateral(\d)\.", lambda m: f"backbone.fpn.fpn_inner{int(m[1]) - 1}."),
+    (r"backbone\.fpn_output(\d)\.", lambda m: f"backbone.fpn.fpn_layer{int(m[1]) - 1}."),
+    (r"proposal_generator\.rpn_head\.conv\.", r"rpn.head.conv."),
+    (r"proposal_generator\.rpn_head\.objectness_logits\.", r"rpn.head.cls_logits."),
+    (r"proposal_generator\.rpn_head\.anchor_deltas\.", r"rpn.head.bbox_pred."),
+    (r"roi_heads\.res5\.", r"roi_heads.box.feature_extractor.head.layer4."),
+    (r"roi_heads\.box_head\.fc(\d)\.", lambda m: f"roi_heads.box.feature_extractor.fc{int(m[1]) + 5}."),
+    (r"roi_heads\.box_predictor\.", r"roi_heads.box.predictor."),
+    (r"roi_heads\.keypoint_head\.score_lowres\.", r"roi_heads.keypoint.predictor.kps_score_lowres."),
+    (r"roi_heads\.keypoint_head\.", r"roi_heads.keypoint.feature_extractor."),
+    (r"roi_heads\.mask_head\.deconv\.", r"roi_heads.mask.predictor.conv5_mask."),
+    (r"roi_heads\.mask_head\.predictor\.", r"roi_heads.mask.predictor.mask_fcn_logits."),
+    (r"roi_heads\.mask_head\.", r"roi_heads.mask.feature_extractor."),
+)
+"""Beginnings of Detectron2's names and maskrcnn-benchmark's."""
+
+BLOCK = (
+    (r"(layer\d\.\d+)\.conv(\d)\.norm\.", r"\1.bn\2."),
+    (r"(layer\d\.\d+)\.shortcut\.norm\.", r"\1.downsample.1."),
+    (r"(layer\d\.\d+)\.shortcut\.", r"\1.downsample.0."),
+)
+"""Within the blocks of Detectron2's ResNets."""
+
+COMPUTED = r"pixel_(mean|std)|.*anchor_generator\.cell_anchors\..*"
+"""What old files of Detectron2 hold and no weight is."""
+
+
+def adopted(name: str, weights: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
+    """The name of the detector a checkpoint is of, and its weights under maskrcnn-benchmark's names.
+
+    A checkpoint of torchvision or Detectron2 makes a model of that dialect out of any name of the same network: `r50_fpn` has
+    other anchors in each. Batch norms of torchvision's that count their batches add 1e-5 to the variance; those of its COCO_V1
+    weights count none, and add nothing.
+
+    Args:
+        name: Of a detector, of any dialect.
+        weights: Of any model; what is no detector's comes back as it is.
+    """
+    if any(key.startswith(("proposal_generator.", "backbone.bottom_up.")) for key in weights):
+        kept = {key: value for key, value in weights.items() if not re.fullmatch(COMPUTED, key)}
+        given = {_renamed(key, DETECTRON2): value for key, value in kept.items()}
+        return _of("detectron2", name), _with_background({_within(key): value for key, value in given.items()})
+    if any(key.startswith(("roi_heads.box_head.", "backbone.fpn.inner_blocks.")) for key in weights):
+        counted = any(key.endswith(COUNTER) for key in weights)
+        own = {_renamed(key, TORCHVISION): value for key, value in weights.items() if not key.endswith(COUNTER)}
+        name = _of("torchvision", name)
+        return name + ("_eps" if counted and not name.endswith("_eps") else ""), own
+    return name, dict(weights)
+
+
+def _of(dialect: str, name: str) -> str:
+    """The same network's name in another dialect."""
+    bare = re.sub(r"^(maskrcnn_hr|hrnet_maskrcnn|maskrcnn|torchvision|detectron2|poise)_", "", name)
+    return f"{dialect}_{bare}"
+
+
+def _renamed(key: str, table: tuple[tuple[str, object], ...]) -> str:
+    for pattern, new in table:
+        found = re.match(pattern, key)
+        if found is not None:
+            return (new(found) if callable(new) else found.expand(str(new))) + key[found.end() :]
+    return key
+
+
+def _within(key: str) -> str:
+    for pattern, new in BLOCK:
+        key = re.sub(pattern, new, key)
+    return key
+
+
+def _with_background(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The background first: moved there where classes are told apart, as zeros where boxes and masks are learnt."""
+
+    def changed(key: str, value: Tensor) -> Tensor:
+        if "predictor.cls_score." in key:
+            return value.roll(1, dims=0)
+        if "predictor.bbox_pred." in key:
+            return torch.cat((torch.zeros_like(value[:4]), value))
+        if "predictor.mask_fcn_logits." in key:
+            return torch.cat((torch.zeros_like(value[:1]), value))
+        return value
+
+    return {key: changed(key, value) for key, value in weights.items()}

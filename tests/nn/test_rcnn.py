@@ -1,0 +1,179 @@
+"""Our detector's network against torchvision's own, with the same weights."""
+
+import zlib
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torchvision.models.detection import keypointrcnn_resnet50_fpn
+from torchvision.models.detection.image_list import ImageList
+
+from poise.errors import InputError
+from poise.nn.rcnn import RCNN
+from poise.zoo import import_release
+from poise.zoo.rcnn_parts import Heads, detector, dialect
+
+SIZES = ((120, 150), (97, 64))
+"""Of two images (h, w)."""
+
+
+def by_rule(shapes: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
+    """Weights whose seed is the checksum of their name, as those of the golden networks."""
+
+    def value(key: str, like: Tensor) -> Tensor:
+        rng, shape = np.random.default_rng(zlib.crc32(key.encode())), tuple(like.shape)
+        if key.endswith("num_batches_tracked"):
+            return torch.zeros((), dtype=torch.int64)
+        if key.endswith(("running_mean", ".bias")):
+            return torch.from_numpy(0.1 * rng.standard_normal(shape)).float()
+        if key.endswith("running_var"):
+            return torch.from_numpy(0.5 + rng.random(shape)).float()
+        if len(shape) == 1:
+            return torch.from_numpy(1 + 0.1 * rng.standard_normal(shape)).float()
+        return torch.from_numpy(rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:])) * scale).float()
+
+    return {key: value(key, like) for key, like in shapes.items()}
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    """torchvision's Keypoint R-CNN, its images 96 pixels on the short side."""
+    model = keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None, min_size=96, max_size=160)
+    model.load_state_dict(by_rule(model.state_dict(), scale=0.5))
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def ours(theirs) -> RCNN:
+    return import_release("torchvision_keypoint_rcnn_r50_fpn", theirs.state_dict()).network
+
+
+@pytest.fixture(scope="module")
+def views(theirs) -> ImageList:
+    """Two images of different sizes, as torchvision brings them to the network."""
+    generator = torch.Generator().manual_seed(0)
+    images, _ = theirs.transform([torch.rand(3, *size, generator=generator) for size in SIZES])
+    assert len(set(images.image_sizes)) == 2
+    return images
+
+
+@torch.no_grad()
+def test_features_proposals_boxes_and_keypoint_maps_are_those_of_torchvision(theirs, ours, views):
+    features = ours(views.tensors)
+    named = theirs.backbone(views.tensors)
+    for own, other in zip(features, named.values(), strict=True):
+        assert torch.allclose(own, other, rtol=0, atol=2e-6 * float(other.abs().max()))
+    proposals = ours.propose(views.tensors, list(named.values()), sizes=views.image_sizes)
+    expected, _ = theirs.rpn(views, named)
+    for own, other in zip(proposals.boxes, expected, strict=True):
+        assert own.shape == other.shape
+        assert (own - other).abs().max() < 1e-3
+    chosen = [boxes[::9] for boxes in expected]  # large ones and small
+    pooled = theirs.roi_heads.box_roi_pool(named, chosen, views.image_sizes)
+    answers = theirs.roi_heads.box_predictor(theirs.roi_heads.box_head(pooled))
+    for own, other in zip(ours.boxes(list(named.values()), chosen), answers, strict=True):
+        assert torch.allclose(own, other, rtol=0, atol=2e-6 * float(other.abs().max()))
+    chosen = [boxes[::40] for boxes in expected]
+    pooled = theirs.roi_heads.keypoint_roi_pool(named, chosen, views.image_sizes)
+    maps = theirs.roi_heads.keypoint_predictor(theirs.roi_heads.keypoint_head(pooled))
+    own = ours.maps(list(named.values()), chosen)
+    assert own.shape == (sum(map(len, chosen)), 17, 56, 56)
+    assert torch.allclose(own, maps, rtol=0, atol=2e-6 * float(maps.abs().max()))
+
+
+@torch.no_grad()
+def test_a_view_alone_gives_what_it_gives_in_a_batch(ours, views):
+    height, width = views.image_sizes[1]
+    both = ours.propose(views.tensors, ours(views.tensors), sizes=views.image_sizes)
+    one = views.tensors[1:]
+    alone = ours.propose(one, ours(one), sizes=[(height, width)])
+    assert torch.allclose(both.boxes[1][:50], alone.boxes[0][:50], atol=1e-3)
+
+
+def small(**heads) -> RCNN:
+    torch.manual_seed(0)
+    return detector("hrnet_w4_hrfpn", dialect("poise"), Heads(convolutions=1, width=16, features=16, **heads))
+
+
+def test_training_gives_losses_of_proposals_also_where_nobody_is():
+    network = small().train()
+    images = torch.randn(2, 3, 64, 64)
+    truth = [torch.tensor([[8.0, 4.0, 40.0, 60.0]]), torch.zeros(0, 4)]
+    found = network.propose(images, network(images), truth=truth)
+    assert set(found.losses) == {"loss_objectness", "loss_rpn_box_reg"}
+    sum(found.losses.values()).backward()
+    assert network.rpn.head.cls_logits.weight.grad.abs().sum() > 0
+    assert network.backbone.neck.join.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("cells", [(56, 56), (64, 48), (28, 20)])
+def test_a_keypoint_head_has_maps_of_any_size_and_number(cells):
+    network = small(channels=51, cells=cells).eval()
+    images = torch.randn(2, 3, 64, 64)
+    boxes = [torch.tensor([[8.0, 4.0, 40.0, 60.0], [0.0, 0.0, 9.5, 3.0]]), torch.zeros(0, 4)]
+    assert network.maps(network(images), boxes).shape == (2, 51, *cells)
+
+
+def test_maps_that_no_quarter_fits_are_refused():
+    with pytest.raises(InputError, match="multiples of 4, not 30x30"):
+        small(cells=(30, 30))
+
+
+def test_no_boxes_give_no_answers():
+    network = small(masks=True).eval()
+    features = network(torch.randn(1, 3, 64, 64))
+    none = [torch.zeros(0, 4)]
+    logits, moves = network.boxes(features, none)
+    assert (logits.shape, moves.shape) == ((0, 2), (0, 8))
+    assert network.maps(features, none).shape == (0, 17, 56, 56)
+    assert network.masks(features, none).shape == (0, 2, 28, 28)
+
+
+def test_a_shared_head_reads_the_box_heads_features():
+    network = small(shared=True).eval()
+    features, boxes = network(torch.randn(1, 3, 64, 64)), [torch.tensor([[8.0, 4.0, 40.0, 60.0]])]
+    before = network.maps(features, boxes)
+    assert before.shape == (1, 17, 56, 56)
+    with torch.no_grad():
+        network.box.head.body.conv[0].weight.mul_(2)
+    assert not torch.allclose(before, network.maps(features, boxes))
+
+
+def test_a_region_proposal_network_alone_has_no_heads():
+    network = small(classes=0, channels=0).eval()
+    images = torch.randn(1, 3, 64, 64)
+    features = network(images)
+    boxes = network.propose(images, features).boxes
+    assert len(boxes) == 1
+    with pytest.raises(InputError, match="no keypoint head"):
+        network.maps(features, boxes)
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "strides"),
+    [
+        ("r50_c4", 1024, (16,)),
+        ("r18_c5", 512, (32,)),
+        ("x50_32x4d_fpn", 256, (4, 8, 16, 32, 64)),
+        ("hrnet_w4", 4, (4,)),
+        ("hrnet_w4_hrfpn_max", 256, (4, 8, 16, 32, 64)),
+        ("hrnet_w4_fpn", 256, (4, 8, 16, 32, 64)),
+        ("timm_mobilenetv4_conv_small_fpn", 256, (4, 8, 16, 32, 64)),
+        ("timm_convnext_atto_fpn", 256, (4, 8, 16, 32, 64)),
+        ("timm_vit_tiny_patch16_224_fpn", 256, (16, 32)),
+    ],
+)
+def test_any_trunk_carries_all_heads(name, channels, strides):
+    pytest.importorskip("timm")
+    network = detector(name, dialect("poise"), Heads(convolutions=1, width=8, features=8)).eval()
+    assert set(network.backbone.channels) == {channels}
+    assert network.backbone.strides == strides
+    images = torch.randn(1, 3, 640, 640) if "vit" in name else torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        features = network(images)
+        boxes = [b[:3] for b in network.propose(images, features).boxes]
+        assert network.maps(features, boxes).shape == (len(boxes[0]), 17, 56, 56)
+        assert network.boxes(features, boxes)[0].shape == (len(boxes[0]), 2)
+    assert [images.shape[2] // f.shape[2] for f in features] == list(strides)
