@@ -2,9 +2,9 @@
 
     python benchmarks/peaks.py [--images N]
 
-prints tables. The first says how far a fit of given width moves a peak, as a share of how far it should: the square of its width
-over the labels' is expected. The others read people from answers of several kinds in several ways: how many peaks there are for each
-labelled keypoint, how far found keypoints are off, and AP.
+prints tables. The first says how far a fit of given width moves a peak, as a share of how far it should: the square of its
+width over the labels' is expected. The others read people from answers of several kinds in several ways: how many peaks there
+are for each labelled keypoint, how far found keypoints are off, and AP.
 """
 
 import sys
@@ -68,8 +68,6 @@ WAYS = {
     "fit2, sigma 3": Way(PeakReading("fit2", sigma=3.0)),
     "fit1-sigma": Way(PeakReading("fit1-sigma")),
     "fit2-sigma": Way(PeakReading("fit2-sigma")),
-    "upsampled, ranked": Way(PeakReading("upsampled", grouping="ranked")),
-    "dark, ranked": Way(PeakReading("dark", grouping="ranked")),
 }
 
 

@@ -1,4 +1,4 @@
-"""Limbs joined into people, greedily: as OffsetGuided's release does it, and the surest of all limbs first.
+"""Limbs joined into people, greedily, one type of limb after another, as OffsetGuided's release does it.
 
 Loops over limbs and people, compiled by numba as those of `kernels.py` are.
 """
@@ -45,7 +45,7 @@ def group(found: FoundLimbs, limbs: tuple[tuple[int, int], ...], reading: PeakRe
     score = found.score.float().cpu().numpy()
     pairs = np.array(limbs, np.int64)
     device = found.score.device
-    views = (_grouped(*view, pairs, reading, keypoints) for view in zip(rows, ends, score, usable, strict=True))
+    views = (_grouped(*view, pairs, keypoints) for view in zip(rows, ends, score, usable, strict=True))
     return [_sorted(*view, least=reading.person_threshold, device=device) for view in views]
 
 
@@ -55,7 +55,6 @@ def _grouped(
     score: Float32[np.ndarray, "l n"],
     usable: Bool[np.ndarray, "l n"],
     pairs: Int64[np.ndarray, "l 2"],
-    reading: PeakReading,
     keypoints: int,
 ) -> tuple[Float32[np.ndarray, "p k 5"], Int64[np.ndarray, "p k"]]:
     """Everybody, in the order in which they came to be; -1 where there is nothing."""
@@ -63,12 +62,7 @@ def _grouped(
     people = np.full((most, keypoints, 5), NOTHING, np.float32)
     index = np.full((most, keypoints), NOTHING, np.int64)
     count = np.zeros(1, np.int64)
-    if reading.grouping == "release":
-        compiled(_limb_by_limb)(rows, ends, score, *chosen(ends, score, usable), pairs, people, index, count)
-    else:
-        flat = np.flatnonzero(usable)
-        order = flat[np.argsort(-score.ravel()[flat], kind="stable")]
-        compiled(_surest_first)(rows, ends, score, order, pairs, people, index, count)
+    compiled(_limb_by_limb)(rows, ends, score, *chosen(ends, score, usable), pairs, people, index, count)
     return people[: count[0]], index[: count[0]]
 
 
@@ -216,64 +210,4 @@ def _limb_by_limb(
                 people[alive, f, c], people[alive, t, c] = rows[kind, limb, 0, c], rows[kind, limb, 1, c]
             people[alive, f, 4], people[alive, t, 4] = score[kind, limb], score[kind, limb]
             alive += 1
-    count[0] = alive
-
-
-def _surest_first(
-    rows: Float32[np.ndarray, "l n 2 4"],
-    ends: Int64[np.ndarray, "l n 2"],
-    score: Float32[np.ndarray, "l n"],
-    order: Int64[np.ndarray, " i"],
-    pairs: Int64[np.ndarray, "l 2"],
-    people: Float32[np.ndarray, "p k 5"],
-    index: Int64[np.ndarray, "p k"],
-    count: Int64[np.ndarray, " 1"],
-) -> None:
-    # A peak belongs to one person at most. A limb founds a person, adds a keypoint to one, or joins two who have no keypoint
-    # in common; else it is passed over.
-    keypoints, length = index.shape[1], score.shape[1]
-    alive = 0
-    for i in range(len(order)):
-        kind, limb = order[i] // length, order[i] % length
-        f, t = pairs[kind, 0], pairs[kind, 1]
-        a, b = ends[kind, limb, 0], ends[kind, limb, 1]
-        one, other = -1, -1
-        for m in range(alive):
-            if index[m, f] == a:
-                one = m
-            if index[m, t] == b:
-                other = m
-        value = score[kind, limb]
-        if one < 0 and other < 0:
-            one, other = alive, alive
-            alive += 1
-        elif one < 0 and index[other, f] == -1:
-            one = other
-        elif other < 0 and index[one, t] == -1:
-            other = one
-        elif one >= 0 and other >= 0 and one != other:
-            apart = True
-            for k in range(keypoints):
-                apart &= index[one, k] == -1 or index[other, k] == -1
-            if not apart:
-                continue
-            for k in range(keypoints):
-                if index[other, k] != -1:
-                    index[one, k] = index[other, k]
-                    people[one, k] = people[other, k]
-            alive -= 1
-            index[other] = index[alive]
-            people[other] = people[alive]
-            index[alive] = -1
-            people[alive] = -1
-            if one == alive:
-                one = other
-            other = one
-        if one != other or one < 0:
-            continue
-        index[one, f], index[one, t] = a, b
-        for c in range(4):
-            people[one, f, c], people[one, t, c] = rows[kind, limb, 0, c], rows[kind, limb, 1, c]
-        people[one, f, 4] = max(people[one, f, 4], value)
-        people[one, t, 4] = max(people[one, t, 4], value)
     count[0] = alive

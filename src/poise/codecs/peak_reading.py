@@ -11,10 +11,6 @@ the same, enlarged bilinearly; `fast`: as `upsampled`, of what is around each pe
 cells; a quarter of a cell on; DARK's Newton step; the middle of a round bump fitted to what is 1 or 2 cells around, its width
 given or fitted too."""
 
-Grouping = Literal["release", "ranked"]
-"""`release`: limb types one after another, people joined and changed as OffsetGuided's release does; `ranked`: all limbs of
-a view, the surest first."""
-
 
 @dataclass(frozen=True)
 class PeakReading:
@@ -22,7 +18,6 @@ class PeakReading:
 
     Attributes:
         peaks: Where a peak lies.
-        grouping: How limbs become people.
         threshold: Peaks below are none.
         top_k: So many peaks of a keypoint at most.
         dist_max: Pixels a guide may be off the peak it finds; or the size of that peak's keypoint if that is more.
@@ -33,7 +28,6 @@ class PeakReading:
     """
 
     peaks: Peaks = "fast"
-    grouping: Grouping = "release"
     threshold: float = 0.06
     top_k: int = 32
     dist_max: float = 20.0
@@ -46,13 +40,11 @@ class PeakReading:
         """Refuse what cannot be read with.
 
         Raises:
-            UnknownName: There are no such peaks, or no such grouping.
+            UnknownName: There are no such peaks.
             InputError: A number that cannot be.
         """
         if self.peaks not in PEAKS:
             raise unknown("reading", self.peaks, PEAKS)
-        if self.grouping not in GROUPINGS:
-            raise unknown("grouping", self.grouping, GROUPINGS)
         if self.top_k < 1 or self.weigh < 1 or self.weigh % 2 == 0:
             raise InputError(f"people cannot be read so: top_k is 1 or more and weigh odd, found {self.top_k} and {self.weigh}")
         if not (self.sigma > 0 and self.dist_max >= 0):
@@ -63,8 +55,6 @@ class PeakReading:
 
 PEAKS: tuple[str, ...] = get_args(Peaks)
 """The names of the readings."""
-
-GROUPINGS: tuple[str, ...] = get_args(Grouping)
 
 PRACTITIONER = PeakReading()
 """What a practitioner who trained OffsetGuided evaluated with: 0.06, 32 peaks, 20 pixels; with peaks found fast."""
