@@ -259,7 +259,7 @@ def test_too_little_memory_suggests_a_smaller_batch(tiny, tmp_path, monkeypatch)
     def loss(self, batch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(module_file.TopDown, "loss", loss)
+    monkeypatch.setattr(TopDown, "loss", loss)
     with pytest.raises(TrainingError, match="--batch 4 --accumulate 2"):
         fit(tiny.recipe(), out=tmp_path, console=silent(), **HERE)
 
