@@ -1,6 +1,8 @@
 """A model that sees what it is asked for: keypoints are a red, a green and a blue dot on black."""
 
-from types import SimpleNamespace
+import importlib.util
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -58,3 +60,12 @@ BOXES = [[30.0, 30.0, 120.0, 180.0], [170.0, 40.0, 280.0, 210.0]]
 def dots() -> SimpleNamespace:
     """The model's maker, the pictures' painter, two people and their boxes."""
     return SimpleNamespace(model=model, picture=picture, people=PEOPLE, boxes=BOXES, skeleton=SKELETON)
+
+
+@pytest.fixture(scope="session")
+def knowing() -> ModuleType:
+    """The module `knowing.py` beside this file: made-up images with several people, and a model that knows them."""
+    spec = importlib.util.spec_from_file_location("knowing", Path(__file__).with_name("knowing.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

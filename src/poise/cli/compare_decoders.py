@@ -16,7 +16,7 @@ _Readings = Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")]
 _Options = Annotated[tuple[str, ...], arg(metavar="NAME=VALUE [NAME=VALUE ...]")]
 _Scales = Annotated[tuple[float, ...], arg(metavar="F [F ...]")]
 
-TITLE = "one answer for each image, read in many ways; ms: of reading one image, without the network"
+TITLE = "one answer for each image, read in many ways; ms: to read an image"
 
 
 def run(
@@ -103,7 +103,7 @@ def run(
             how = what(network, model=model, annotations=annotations, images=images)
             how |= settings(setting, Rating.of(network), boxes=where)
             lines = [
-                {"decoder": one.name, "own": one.own, "milliseconds": one.milliseconds, "people": one.people}
+                {"decoder": one.evaluation.decoder, "own": one.own, "milliseconds": one.milliseconds, "people": one.people}
                 | {"scores": one.evaluation.numbers, "skipped": len(one.evaluation.skipped)}
                 for one in found
             ]
@@ -113,12 +113,14 @@ def run(
     for column in table.columns[1:]:
         column.justify = "right"
     for one in found:
-        name = f"{one.reading}, its own" if one.own else one.reading
+        name = f"{one.reading}, its own" if one.own and one.reading != "own" else one.reading
         scores = (cell(one.evaluation.numbers[column]) for column in columns)
         table.add_row(name, str(one.people), *scores, f"{one.milliseconds:.2f}")
     console.print(table)
     print_skipped(console, found[0].evaluation.skipped, "their people count as missed")
     for place, one in enumerate(found):
-        lines_of = table_of(f"{network.card.name}, {one.name}", one.evaluation.coco.numbers, {"ms": one.milliseconds})
+        lines_of = table_of(
+            f"{network.card.name}, {one.evaluation.decoder}", one.evaluation.coco.numbers, {"ms": one.milliseconds}
+        )
         say(console, lines_of if not place else lines_of.splitlines()[-1])
     return 0

@@ -24,10 +24,16 @@ NUMBERS = ("threshold", "top_k", "dist_max", "person_threshold")
 
 def decoder(codec: Codec) -> str:
     """A codec and its reading in two words, for rows of tables: "Dark", "Gaussian quarter", "OffsetGuided fast"."""
-    people = _people(codec)
-    own = getattr(codec, "reading", None) if people is None else people.peaks
+    own = reading_of(codec)
     name = type(codec).__name__
     return f"{name} {own}" if own else name
+
+
+def reading_of(codec: Codec) -> str | None:
+    """The name of the way in which a codec's answers are read; None where that has none."""
+    people = _people(codec)
+    own: str | None = getattr(codec, "reading", None) if people is None else people.peaks
+    return own
 
 
 def described(codec: Codec) -> str:

@@ -73,7 +73,6 @@ class Exam:
             skeletons = {int(c["id"]): from_category(c) for c in named}
         else:
             skeletons = {int(c): skeleton for c in {a.get("category_id", 1) for a in truth["annotations"]}}
-            skeletons = skeletons or {1: skeleton}
             named = [{"id": c} for c in skeletons]
         only = next(iter(skeletons), 1)
         people = [{"category_id": only} | a for a in truth["annotations"] if a.get("category_id", only) in skeletons]
