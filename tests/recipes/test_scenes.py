@@ -96,6 +96,12 @@ def test_files_of_a_mixture_come_as_often_as_is_said_and_drawings_with_them(draw
     assert not shown & {recipe.val.key(i).image_id for i in range(3)}
     with pytest.raises(InputError, match="as many copies"):
         scenes_mixed(**files, copies=[1], **TWO)
+    with pytest.raises(InputError, match="everybody is labelled"):
+        scenes_mixed(**files, complete=[False], **TWO)
+    partly = scenes_mixed(**files, complete=[True, False], copies=[1, 1], drawn=0, **TWO)
+    known = [partly.train.whole(i).ignore for i in (0, len(partly.train) - 1)]
+    assert not known[0].any()
+    assert known[1].any()  # all but the labelled people's boxes
 
 
 def test_a_users_files_take_a_model_for_whole_images(drawn):

@@ -113,6 +113,7 @@ def scenes_mixed(
     *,
     annotations: list[Path],
     images: list[Path],
+    complete: list[bool] | None = None,
     copies: list[int] | None = None,
     drawn: int = 2000,
     val_share: float = 0.15,
@@ -127,7 +128,8 @@ def scenes_mixed(
 
     For example:
 
-        poise train scenes_mixed --annotations coco.json lsp.json --images coco lsp --copies 10 1 --minutes 60 --out runs/mixed
+        poise train scenes_mixed --annotations coco.json lsp.json --images coco lsp --complete True False --copies 10 1 \
+            --minutes 60 --out runs/mixed
 
     Keypoints that a file does not label are learnt from the others. The first file's images are what the run is checked on, but
     for those it learns from.
@@ -138,6 +140,8 @@ def scenes_mixed(
     Args:
         annotations: COCO-style keypoint files; keypoints are joined to COCO's by name.
         images: The folder or zip file of each, or one for all.
+        complete: Of each file, whether everybody in its images is labelled, as by default; where not, only the labelled
+            people's boxes are learnt from.
         copies: How often the images of each file come in an epoch; once by default.
         drawn: Drawings of 1 to 8 people to learn from beside them; 0 for none.
         val_share: Share of the first file's images that are kept to check on.
@@ -149,10 +153,10 @@ def scenes_mixed(
         rate: Learning rate for batches of 16.
 
     Raises:
-        InputError: Numbers of files, folders and copies differ, or a share that leaves a part empty.
+        InputError: Numbers of files, folders, statements and copies differ, or a share that leaves a part empty.
         SkeletonMismatch: A file has none of COCO's keypoints.
     """
-    files = coco_files(annotations, images)
+    files = coco_files(annotations, images, complete=complete)
     first, val = hold_out(files[0], share=val_share, seed=split_seed)
     times = copies or [1] * len(files)
     if len(times) != len(files) or min(times) < 1:
