@@ -93,7 +93,8 @@ def test_the_release_labels_the_same_cells(golden_file, golden_arrays):
     scenes, codec = labels(golden_file, golden_arrays)
     size = tuple(golden_arrays["heatmaps"].shape[1:])
     starts, ends = torch.tensor(codec.limbs).T
-    vectors = guides.guides(scenes, starts, ends, fill=codec.maps.fill, cells=size)
+    seen = guides.Seen.of(scenes, size)
+    vectors = guides.guides(seen, starts, ends, fill=codec.maps.fill)
     there = torch.zeros(1, *golden_arrays["offsets"].shape)
     people = torch.ones_like(there)
     of_limbs = 2 * torch.arange(len(starts))
@@ -105,7 +106,7 @@ def test_the_release_labels_the_same_cells(golden_file, golden_arrays):
     if "pscale" in golden_arrays:
         np.testing.assert_allclose(people[0], golden_arrays["pscale"], rtol=1e-6)
     if "jitter" in golden_arrays:
-        near = guides.jitters(scenes, fill=codec.maps.jitter_fill, cells=size)
+        near = guides.jitters(seen, fill=codec.maps.jitter_fill)
         assert near.counts.sum() == np.isfinite(golden_arrays["jitter"]).all(axis=0).sum()
     assert guides.diameter(codec.maps.sigma, codec.maps.clip) == golden_arrays["gaussian_size"]
 

@@ -36,6 +36,32 @@ _FAR = 1e6
 
 
 @dataclass(frozen=True, eq=False)
+class Seen:
+    """Keypoints there is something to learn of, in maps of a size.
+
+    Attributes:
+        scene: The view of each person.
+        xy: Pixels; numbers everywhere.
+        labelled: Which keypoints.
+        views: How many.
+        cells: Of a map (h, w).
+    """
+
+    scene: Int64[Tensor, " n"]
+    xy: Float[Tensor, "n k 2"]
+    labelled: Bool[Tensor, "n k"]
+    views: int
+    cells: Size
+
+    @classmethod
+    def of(cls, scenes: Scenes, cells: Size) -> "Seen":
+        """Whatever is labelled and somewhere."""
+        labelled = (scenes.visible > 0) & scenes.xy.isfinite().all(dim=-1)
+        xy = scenes.xy.masked_fill(~labelled[..., None], 0.0).clamp_(-_FAR, _FAR)
+        return cls(scenes.scene, xy, labelled, len(scenes), cells)
+
+
+@dataclass(frozen=True, eq=False)
 class Vectors:
     """Vectors that cells are to say: for n people and m keypoints or limbs of each, in the c cells of a window.
 
@@ -98,51 +124,46 @@ def used(ignore: Bool[Tensor, "b h w"]) -> Bool[Tensor, "b 1 hh ww"]:
     return share > LEAST_USED
 
 
-def draw_bumps(maps: Float[Tensor, "b q h w"], scenes: Scenes, *, sigma: float, clip: float) -> None:
+def draw_bumps(maps: Float[Tensor, "b q h w"], seen: Seen, *, sigma: float, clip: float) -> None:
     """Put a bump of height 1 on every labelled keypoint, where that is more than what is there.
 
     Args:
         maps: Contiguous; the keypoints' are the first ones.
-        scenes: The people.
+        seen: The keypoints.
         sigma: Width, pixels.
         clip: What is lower is left out.
     """
-    _, count, height, width = maps.shape
-    xy, seen = _keypoints(scenes)
-    index, inside, pixels = _windows(xy, diameter(sigma, clip), (height, width))
-    sides = torch.exp((xy[:, :, None] - pixels).square() / (-2 * sigma**2)) * inside
-    value = sides[..., :, None, 1] * (sides[..., None, :, 0] * seen[..., None, None])
-    value = value.masked_fill(value < clip, 0.0).flatten(2)
-    channel = scenes.scene[:, None] * count + torch.arange(xy.shape[1], device=xy.device)
-    place = channel[..., None] * (height * width) + _cell(index, (height, width))
-    maps.view(-1).scatter_reduce_(0, place.flatten(), value.flatten(), "amax")
+    index, inside, pixels = _windows(seen.xy, diameter(sigma, clip), seen.cells)
+    sides = (seen.xy[:, :, None] - pixels).square_().div_(-2 * sigma**2).exp_() * inside
+    value = (sides[..., :, None, 1] * (sides[..., None, :, 0] * seen.labelled[..., None, None])).flatten()
+    channel = seen.scene[:, None] * maps.shape[1] + torch.arange(seen.xy.shape[1], device=maps.device)
+    place = channel[..., None] * (seen.cells[0] * seen.cells[1]) + _cell(index, seen.cells)
+    maps.view(-1).scatter_reduce_(0, place.flatten(), value.masked_fill_(value < clip, 0.0), "amax")
 
 
-def guides(scenes: Scenes, starts: Int64[Tensor, " l"], ends: Int64[Tensor, " l"], *, fill: int, cells: Size) -> Vectors:
+def guides(seen: Seen, starts: Int64[Tensor, " l"], ends: Int64[Tensor, " l"], *, fill: int) -> Vectors:
     """From the cells around limbs' first keypoints to their second ones, where both are labelled; each limb has its own map."""
-    xy, seen = _keypoints(scenes)
-    index, inside, pixels = _windows(xy, fill, cells)
-    ahead = xy[:, ends, None] - pixels[:, starts]
-    inside = inside[:, starts] & (seen[:, starts] & seen[:, ends])[..., None, None]
-    limbs = torch.arange(len(starts), device=xy.device)
-    maps = scenes.scene[:, None] * len(starts) + limbs
-    return _shortest(scenes, maps, len(starts), (index[:, starts], inside, ahead), cells)
+    index, inside, pixels = _windows(seen.xy, fill, seen.cells)
+    ahead = seen.xy[:, ends, None] - pixels[:, starts]
+    inside = inside[:, starts] & (seen.labelled[:, starts] & seen.labelled[:, ends])[..., None, None]
+    maps = seen.scene[:, None] * len(starts) + torch.arange(len(starts), device=starts.device)
+    return _shortest(seen, maps, len(starts), (index[:, starts], inside, ahead))
 
 
-def jitters(scenes: Scenes, *, fill: int, cells: Size) -> Vectors:
+def jitters(seen: Seen, *, fill: int) -> Vectors:
     """From the cells around each keypoint to the keypoint itself; all keypoints share one map."""
-    xy, seen = _keypoints(scenes)
-    index, inside, pixels = _windows(xy, fill, cells)
-    maps = scenes.scene[:, None].expand(seen.shape)
-    return _shortest(scenes, maps, 1, (index, inside & seen[..., None, None], xy[:, :, None] - pixels), cells)
+    index, inside, pixels = _windows(seen.xy, fill, seen.cells)
+    maps = seen.scene[:, None].expand(seen.labelled.shape)
+    return _shortest(seen, maps, 1, (index, inside & seen.labelled[..., None, None], seen.xy[:, :, None] - pixels))
 
 
-def latest(vectors: Vectors, starts: Int64[Tensor, " l"], *, keypoints: int, views: int, cells: Size) -> Bool[Tensor, "n l c"]:
+def latest(vectors: Vectors, starts: Int64[Tensor, " l"], seen: Seen) -> Bool[Tensor, "n l c"]:
     """Where limbs that start at one keypoint have vectors in one cell, those of the last limb: the release keeps its scale."""
+    keypoints, cells = seen.xy.shape[1], seen.cells
     rank = torch.arange(len(starts), device=starts.device)[:, None].expand(vectors.cell.shape)
     rank = rank.masked_fill(~vectors.counts, -1)
     place = vectors.places(starts, count=keypoints, cells=cells)
-    return vectors.counts & (_extreme(rank, place, "amax", count=views * keypoints * cells[0] * cells[1]) == rank)
+    return vectors.counts & (_extreme(rank, place, "amax", count=seen.views * keypoints * cells[0] * cells[1]) == rank)
 
 
 def parted(
@@ -175,12 +196,6 @@ Windows = tuple[Int64[Tensor, "n m d 2"], Bool[Tensor, "n m d 2"], Float[Tensor,
 """Of both axes of each window (x, y): the cells, which of them are in the window and in the view, and their centres, pixels."""
 
 
-def _keypoints(scenes: Scenes) -> tuple[Float[Tensor, "n k 2"], Bool[Tensor, "n k"]]:
-    """Where keypoints are, numbers everywhere, and which there is something to learn of."""
-    seen = (scenes.visible > 0) & scenes.xy.isfinite().all(dim=-1)
-    return scenes.xy.masked_fill(~seen[..., None], 0.0).clamp(-_FAR, _FAR), seen
-
-
 def _windows(xy: Float[Tensor, "n m 2"], side: int, cells: Size) -> Windows:
     """Windows of `side` cells around points."""
     start, end = torch.round(xy / STRIDE - side / 2), torch.round(xy / STRIDE + side / 2)
@@ -195,17 +210,16 @@ def _cell(index: Int64[Tensor, "n m d 2"], cells: Size) -> Int64[Tensor, "n m c"
     return (index[..., 1, None] * cells[1] + index[..., None, :, 0]).flatten(2)
 
 
-def _shortest(scenes: Scenes, maps: Int64[Tensor, "n m"], each: int, windows: Windows, cells: Size) -> Vectors:
+def _shortest(seen: Seen, maps: Int64[Tensor, "n m"], each: int, windows: Windows) -> Vectors:
     """The vectors of windows; in each cell of a map the shortest counts, of several the first person's.
 
     Args:
-        scenes: The people.
+        seen: The keypoints.
         maps: The map of each window, counted through all views.
         each: Maps a view.
         windows: Their cells, which of those there are, and the vectors.
-        cells: Of a map.
     """
-    index, inside, ahead = windows
+    (index, inside, ahead), cells = windows, seen.cells
     cell = _cell(index, cells)
     vector = torch.stack(torch.broadcast_tensors(ahead[..., None, :, 0], ahead[..., :, None, 1]), dim=-1).flatten(2, 3)
     within = (inside[..., :, None, 1] & inside[..., None, :, 0]).flatten(2)
@@ -215,8 +229,8 @@ def _shortest(scenes: Scenes, maps: Int64[Tensor, "n m"], each: int, windows: Wi
     window = torch.arange(maps.numel(), device=cell.device).view(*maps.shape, 1)
     rank = (length.view(torch.int32).long() << 32).add_(window).masked_fill_(~within, torch.iinfo(torch.int64).max)
     place = maps[..., None] * (cells[0] * cells[1]) + cell
-    shortest = _extreme(rank, place, "amin", count=len(scenes) * each * cells[0] * cells[1])
-    return Vectors(scenes.scene, cell, vector, within & (shortest == rank))
+    shortest = _extreme(rank, place, "amin", count=seen.views * each * cells[0] * cells[1])
+    return Vectors(seen.scene, cell, vector, within & (shortest == rank))
 
 
 def _extreme(

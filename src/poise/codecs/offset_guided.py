@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs import guides
-from poise.codecs.guides import STRIDE, Vectors
+from poise.codecs.guides import STRIDE, Seen, Vectors
 from poise.codecs.peak_reading import PRACTITIONER, PeakReading
 from poise.codecs.people import read_people
 from poise.codecs.scene import SceneCodec
@@ -175,18 +175,18 @@ class OffsetGuided(SceneCodec):
 
     def encode(self, scenes: Scenes) -> Float[Tensor, "b c h w"]:
         """Labels, and 0 wherever there are none; logarithms of spreads are 0."""
-        output = scenes.xy.new_zeros(len(scenes), self.channels, *self.cells(scenes.size))
+        seen = Seen.of(scenes, self.cells(scenes.size))
+        output = scenes.xy.new_zeros(len(scenes), self.channels, *seen.cells)
         heat, background, *_ = self.split(output)
-        guides.draw_bumps(output, scenes, sigma=self.maps.sigma, clip=self.maps.clip)
+        guides.draw_bumps(output, seen, sigma=self.maps.sigma, clip=self.maps.clip)
         if self.maps.background:
-            background.copy_(1 - heat.amax(dim=1, keepdim=True))
+            torch.sub(1, heat.amax(dim=1, keepdim=True), out=background)
         if self.maps.jitter:
-            self._jitter(scenes).write(output, self._channels(2, scenes))
-        vectors = self._guides(scenes)
-        vectors.write(output, self._channels(3, scenes))
+            guides.jitters(seen, fill=self.maps.jitter_fill).write(output, self._channels(2, seen))
+        vectors = self._guides(seen)
+        vectors.write(output, self._channels(3, seen))
         if self.maps.scale:
-            size, counts = self._scales(vectors, scenes)
-            vectors.write_numbers(output, self._channels(5, scenes), size, counts)
+            vectors.write_numbers(output, self._channels(5, seen), *self._scales(vectors, seen, scenes.extent))
         return output
 
     def loss(self, output: Float[Tensor, "b c h w"], scenes: Scenes) -> Float[Tensor, ""]:
@@ -200,20 +200,24 @@ class OffsetGuided(SceneCodec):
 
         Heatmaps' and background's are sums over all cells of all views, the others means of those cells that say something.
         """
-        cells, used = self.cells(scenes.size), guides.used(scenes.ignore)
-        vectors, jitters = self._guides(scenes), self._jitter(scenes) if self.maps.jitter else None
-        maps, said = self._said(output, scenes, vectors, jitters)
-        target = maps.new_zeros(len(scenes), self.keypoints, *cells)
-        guides.draw_bumps(target, scenes, sigma=self.maps.sigma, clip=self.maps.clip)
+        seen, used = Seen.of(scenes, self.cells(scenes.size)), guides.used(scenes.ignore)
+        vectors = self._guides(seen)
+        jitters = guides.jitters(seen, fill=self.maps.jitter_fill) if self.maps.jitter else None
+        maps, said = self._said(output, seen, vectors, jitters)
+        target = maps.new_zeros(len(scenes), self.keypoints, *seen.cells)
+        guides.draw_bumps(target, seen, sigma=self.maps.sigma, clip=self.maps.clip)
         taught = used & scenes.taught[:, :, None, None]
         none, counts = output.new_zeros(()), vectors.counts & vectors.inside(used)
+        sizes = self._scales(vectors, seen, scenes.extent) if self.maps.scale else None
         return torch.stack(
             (
                 self._map_error(maps[:, : self.keypoints], target, taught),
                 self._background_error(maps[:, self.keypoints :], target, taught) if self.maps.background else none,
                 none if jitters is None else self._jitter_error(said["jitter"], jitters, used),
                 self._vector_error(said["offsets"], said.get("spread"), vectors, counts, scenes),
-                self._scale_error(said["scale"], vectors, counts, scenes) if self.maps.scale else none,
+                self._scale_error(said["scale"], counts, *self._scales(vectors, seen, scenes.extent))
+                if self.maps.scale
+                else none,
             )
         )
 
@@ -299,14 +303,12 @@ class OffsetGuided(SceneCodec):
         """What keypoints that a data set does not label leave of the background nobody knows."""
         return self._map_error(background, 1 - heat.amax(dim=1, keepdim=True), taught.all(dim=1, keepdim=True))
 
-    def _said(
-        self, output: Tensor, scenes: Scenes, vectors: Vectors, jitters: Vectors | None
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def _said(self, output: Tensor, seen: Seen, vectors: Vectors, jitters: Vectors | None) -> tuple[Tensor, dict[str, Tensor]]:
         """Heatmaps and background, and what the other maps say in the cells that are asked, x before y."""
-        limb, hop = partial(self._places, vectors, scenes), output.shape[-2] * output.shape[-1]
+        limb, hop = partial(self._places, vectors, seen), seen.cells[0] * seen.cells[1]
         places = {"offsets": torch.stack((limb(3), limb(3) + hop))}
         if jitters is not None:
-            at = self._places(jitters, scenes, 2)
+            at = self._places(jitters, seen, 2)
             places["jitter"] = torch.stack((at, at + hop))
         if self.cost.offset == "laplace":
             places["spread"] = limb(4)
@@ -328,34 +330,36 @@ class OffsetGuided(SceneCodec):
         )
         return mean_above(errors, counts[..., None], margin=self.cost.margin, root=self.cost.root)
 
-    def _scale_error(self, said: Tensor, vectors: Vectors, counts: Tensor, scenes: Scenes) -> Tensor:
-        target, last = self._scales(vectors, scenes)
+    def _scale_error(self, said: Tensor, counts: Tensor, target: Tensor, last: Tensor) -> Tensor:
         errors = size_error(said, target, last & counts)
         return mean_above(errors, last & counts, margin=self.cost.scale_margin, root=self.cost.root)
 
-    def _places(self, vectors: Vectors, scenes: Scenes, part: int) -> Int64[Tensor, "n m c"]:
+    def _places(self, vectors: Vectors, seen: Seen, part: int) -> Int64[Tensor, "n m c"]:
         """Where vectors stand in an output: of one of the parts 2 to 5, x of it where it has x and y."""
-        return vectors.places(self._channels(part, scenes), count=self.channels, cells=self.cells(scenes.size))
+        return vectors.places(self._channels(part, seen), count=self.channels, cells=seen.cells)
 
-    def _guides(self, scenes: Scenes) -> Vectors:
-        starts, ends = self._ends.to(scenes.xy.device)
-        return guides.guides(scenes, starts, ends, fill=self.maps.fill, cells=self.cells(scenes.size))
+    def _guides(self, seen: Seen) -> Vectors:
+        starts, ends = self._ends.to(seen.xy.device)
+        return guides.guides(seen, starts, ends, fill=self.maps.fill)
 
-    def _jitter(self, scenes: Scenes) -> Vectors:
-        return guides.jitters(scenes, fill=self.maps.jitter_fill, cells=self.cells(scenes.size))
-
-    def _scales(self, vectors: Vectors, scenes: Scenes) -> tuple[Float[Tensor, "n l c"], Bool[Tensor, "n l c"]]:
+    def _scales(
+        self, vectors: Vectors, seen: Seen, extent: Float[Tensor, " n"]
+    ) -> tuple[Float[Tensor, "n l c"], Bool[Tensor, "n l c"]]:
         """Sizes of the keypoints that limbs start at, and in which cells they count."""
-        starts = self._ends[0].to(scenes.xy.device)
-        size = scenes.extent[:, None] * scenes.extent.new_tensor(self.sigmas)[starts]
-        last = guides.latest(vectors, starts, keypoints=self.keypoints, views=len(scenes), cells=self.cells(scenes.size))
+        starts = self._ends[0].to(extent.device)
+        size = extent[:, None] * extent.new_tensor(self.sigmas)[starts]
+        last = guides.latest(vectors, starts, seen)
         return size[..., None].expand(last.shape), last & (size >= LEAST_SCALE)[..., None]
 
-    def _channels(self, part: int, scenes: Scenes) -> Int64[Tensor, " m"]:
+    def _channels(self, part: int, seen: Seen) -> Int64[Tensor, " m"]:
         """Of one of the parts 2 to 5, the channel of each keypoint or limb; the first of two where there are two."""
+        return self._first_channels[part].to(seen.xy.device)
+
+    @cached_property
+    def _first_channels(self) -> Mapping[int, Int64[Tensor, " m"]]:
         limbs = torch.arange(len(self.limbs))
-        own = {2: torch.zeros(self.keypoints, dtype=torch.int64), 3: 2 * limbs, 4: limbs, 5: self._ends[0]}[part]
-        return (sum(self._counts[:part]) + own).to(scenes.xy.device)
+        own = {2: torch.zeros(self.keypoints, dtype=torch.int64), 3: 2 * limbs, 4: limbs, 5: self._ends[0]}
+        return {part: sum(self._counts[:part]) + place for part, place in own.items()}
 
     @cached_property
     def _ends(self) -> Int64[Tensor, "2 l"]:
