@@ -44,12 +44,19 @@ def run(
     from poise.analysis.codec_report import FAR, STRIDE, codec_report, spread_evenly
     from poise.cli._scores import say
     from poise.cli._size import view_size
+    from poise.codecs.base import scene_codec_types
     from poise.errors import InputError
     from poise.inference.exam import Exam
     from poise.skeletons import COCO17
 
     if count < 1 or not padding > 0:
         raise InputError(f"--count is at least 1 and --padding above 0, found {count} and {padding:g}")
+    whole = next((name for name in codec if name in scene_codec_types()), None)
+    if whole is not None:
+        raise InputError(
+            f"{whole} is a codec for whole images, and this command cuts views of people; what it could reach at best says "
+            "poise evaluate MODEL --annotations FILE --self-test"
+        )
     exam = Exam.of_file(annotations, None, skeleton=COCO17)
     images = spread_evenly(len(exam.dataset), count)
     rows = codec_report(exam, view_size(size), codecs=codec, readings=reading, padding=padding, images=images)

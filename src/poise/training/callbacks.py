@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from poise.codecs.decoders import described
 from poise.training.files import Row, write_csv
 from poise.training.hook import Hook
 from poise.training.module import Module
@@ -148,7 +149,8 @@ class Keeper(Hook):
         model = module.best_model
         scores = {f"val/{name}": value for name, value in self.best_scores.items() if name != "loss"}
         notes = (
-            f"recipe {module.recipe.name}, epoch {trainer.current_epoch + 1}; scores with {module.task.checked}, no flip test"
+            f"recipe {module.recipe.name}, epoch {trainer.current_epoch + 1}; scores with {module.task.checked}, no flip test, "
+            f"read by {described(model.codec)}"
         )
         model.card = dataclasses.replace(model.card, scores=model.card.scores | scores, notes=notes)
         model_file.save(model, self.model_file)

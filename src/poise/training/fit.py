@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
+from poise.codecs.decoders import described
 from poise.errors import InputError, TrainingError, WriteError, unknown
 from poise.machine import cores
 from poise.models.device import choose_device, choose_precision
@@ -214,6 +215,7 @@ def _settings(recipe: Recipe, plan: Plan, sentence: str) -> dict[str, Any]:
     return {
         "recipe": recipe.name,
         "settings": recipe.settings,
+        "decoder": described(recipe.model.codec),
         "plan": asdict(plan),
         "learning_rate": sentence,
         "optimizer": asdict(recipe.optimizer),
