@@ -28,7 +28,8 @@ from poise.skeletons.limbs import limbs, mirrored_limbs
 
 STRIDE = 4
 READING = PeakReading(peaks="upsampled", transposed=True)
-LIMBS = limbs(COCO17, "19")
+SETS = {len(limbs(COCO17, name)): limbs(COCO17, name) for name in ("16", "19", "31", "44", "redundant")}
+"""The release's sets of limbs by how many they are."""
 
 PEOPLE = {
     "poses": {},
@@ -54,6 +55,11 @@ def need(arrays, *keys):
     missing = [key for key in keys if key not in arrays]
     if missing:
         pytest.skip(f"this file has no {', '.join(missing)}")
+
+
+def set_of(offsets):
+    """The limbs of maps of offsets."""
+    return SETS[offsets.shape[1] // 2]
 
 
 def pixels(maps):
@@ -131,21 +137,18 @@ def test_what_is_no_peak_is_emptied_as_in_the_release(golden_arrays):
 def test_limbs_and_people_are_those_of_the_release(golden_arrays, prefix):
     need(golden_arrays, f"{prefix}hmps", f"{prefix}offs", f"{prefix}limbs")
     maps = maps_of(golden_arrays, prefix, heat=f"{prefix}hmps")
-    found = find_limbs(maps, LIMBS, READING, stride=STRIDE)
-    check_limbs(rows_of(found, LIMBS, pixels(maps)), golden_arrays[f"{prefix}limbs"])
+    which = set_of(maps.offsets)
+    found = find_limbs(maps, which, READING, stride=STRIDE)
+    check_limbs(rows_of(found, which, pixels(maps)), golden_arrays[f"{prefix}limbs"])
     known = variants(golden_arrays, prefix)
     assert known
     for key, reading in known.items():
-        check_people(people_of(group_people(maps, LIMBS, reading, stride=STRIDE)[0], pixels(maps)), golden_arrays[key])
+        check_people(people_of(group_people(maps, which, reading, stride=STRIDE)[0], pixels(maps)), golden_arrays[key])
 
 
 @pytest.mark.golden("functions/og06_*.npz", "functions/og07_*.npz")
 def test_limbs_are_joined_as_in_the_release(golden_arrays):
-    known = {
-        key: (rows, LIMBS if len(rows[0]) == len(LIMBS) else limbs(COCO17, "16"))
-        for key, rows in golden_arrays.items()
-        if key.endswith("limbs")
-    }
+    known = {key: (rows, SETS[rows.shape[1]]) for key, rows in golden_arrays.items() if key.endswith("limbs")}
     assert known
     for key, (rows, which) in known.items():
         prefix = key.removesuffix("limbs")
@@ -160,7 +163,7 @@ def test_nobody_is_found_where_nobody_is(golden_arrays):
     need(golden_arrays, "clean_hmps", "clean_offs", "empty_poses")
     heat = torch.from_numpy(np.zeros_like(golden_arrays["clean_hmps"]))
     offsets = torch.from_numpy(np.zeros_like(golden_arrays["clean_offs"]))
-    found = group_people(SceneMaps(heat, offsets), LIMBS, READING, stride=STRIDE)[0]
+    found = group_people(SceneMaps(heat, offsets), set_of(offsets), READING, stride=STRIDE)[0]
     assert people_of(found).shape == golden_arrays["empty_poses"].shape
 
 
@@ -168,17 +171,19 @@ def test_nobody_is_found_where_nobody_is(golden_arrays):
 def test_jitter_and_scales_are_read_as_in_the_release(golden_arrays):
     need(golden_arrays, "hmps", "offs", "limbs", "poses")
     maps = maps_of(golden_arrays, more=True)
-    found = find_limbs(maps, LIMBS, READING, stride=STRIDE)
-    np.testing.assert_allclose(rows_of(found, LIMBS, pixels(maps)), golden_arrays["limbs"], rtol=1e-5, atol=1e-5)
-    people = people_of(group_people(maps, LIMBS, READING, stride=STRIDE)[0], pixels(maps))
+    which = set_of(maps.offsets)
+    found = find_limbs(maps, which, READING, stride=STRIDE)
+    np.testing.assert_allclose(rows_of(found, which, pixels(maps)), golden_arrays["limbs"], rtol=1e-5, atol=1e-5)
+    people = people_of(group_people(maps, which, READING, stride=STRIDE)[0], pixels(maps))
     np.testing.assert_allclose(people, golden_arrays["poses"], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.golden("functions/og07_*.npz")
 def test_other_limbs_and_crowds_are_read_as_in_the_release(golden_arrays):
-    for prefix, which, heat in (("kintree_", limbs(COCO17, "16"), "hmps"), ("crowd_", LIMBS, "crowd_hmps")):
+    for prefix, heat in (("kintree_", "hmps"), ("crowd_", "crowd_hmps")):
         if f"{prefix}offs" in golden_arrays:
             maps = maps_of(golden_arrays, prefix, heat=heat)
+            which = set_of(maps.offsets)
             if f"{prefix}limbs" in golden_arrays:
                 found = find_limbs(maps, which, READING, stride=STRIDE)
                 check_limbs(rows_of(found, which, pixels(maps)), golden_arrays[f"{prefix}limbs"])
@@ -199,7 +204,7 @@ def test_both_views_are_joined_as_in_the_release(golden_arrays):
     def views(key):
         return torch.from_numpy(golden_arrays[key]).chunk(2)
 
-    index, alone_ = mirrored_limbs(LIMBS, COCO17.flip)
+    index, alone_ = mirrored_limbs(set_of(views("offs")[0]), COCO17.flip)
     found = {
         "out_hmps": merged_maps(*views("hmps"), COCO17.flip),
         "out_scmps": merged_maps(*views("scmps"), COCO17.flip),
@@ -219,5 +224,5 @@ def test_offsets_are_weighed_as_in_the_release(golden_arrays):
     known = [key for key in golden_arrays if key.startswith("out_k")]
     assert known
     for key in known:
-        found = weighed_offsets(offsets, heat, LIMBS, side=int(key.removeprefix("out_k")))
+        found = weighed_offsets(offsets, heat, set_of(offsets), side=int(key.removeprefix("out_k")))
         np.testing.assert_allclose(found.numpy(), golden_arrays[key], rtol=1e-5, atol=1e-5)

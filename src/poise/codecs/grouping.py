@@ -40,10 +40,10 @@ class Groups:
 
 def group(found: FoundLimbs, limbs: tuple[tuple[int, int], ...], reading: PeakReading, *, keypoints: int) -> list[Groups]:
     """The people of each view."""
-    usable, ends = found.usable(reading.dist_max).cpu().numpy(), found.ends.cpu().numpy()
+    usable, ends = found.usable(reading).cpu().numpy(), found.ends.cpu().numpy()
     rows = torch.stack((found.start, found.end), dim=3).float().cpu().numpy()
     score = found.score.float().cpu().numpy()
-    pairs = np.array(limbs, np.int64)
+    pairs = np.array(limbs, np.int64).reshape(-1, 2)
     device = found.score.device
     views = (_grouped(*view, pairs, keypoints) for view in zip(rows, ends, score, usable, strict=True))
     return [_sorted(*view, least=reading.person_threshold, device=device) for view in views]

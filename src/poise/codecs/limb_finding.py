@@ -40,10 +40,14 @@ class FoundLimbs:
     length: Float[Tensor, "b l n"]
     score: Float[Tensor, "b l n"]
 
-    def usable(self, dist_max: float) -> Bool[Tensor, "b l n"]:
-        """Those that do not miss by more than `dist_max` or the size of their end, and lie right of and below pixel 0."""
-        near = self.missed < self.end[..., 3].clamp(min=dist_max)
-        return near & (self.start[..., :2] > 0).all(dim=-1) & (self.end[..., :2] > 0).all(dim=-1)
+    def usable(self, reading: PeakReading) -> Bool[Tensor, "b l n"]:
+        """Those that do not miss by more than `dist_max`, or the size of their end, and whose ends are above the threshold.
+
+        The release, which enlarges whole maps, has no ends at pixel 0 either: it knows by their position which were too low.
+        """
+        near = self.missed < self.end[..., 3].clamp(min=reading.dist_max)
+        least = 0 if reading.peaks in WHOLE else -AWAY / 2
+        return near & (self.start[..., :2] > least).all(dim=-1) & (self.end[..., :2] > least).all(dim=-1)
 
 
 class Surroundings:
@@ -78,7 +82,7 @@ def find_limbs(maps: SceneMaps, limbs: tuple[tuple[int, int], ...], reading: Pea
     origin, start, end = peaks.xy[:, first], seen[:, first], seen[:, second]
     offsets = around.prepared(maps.offsets, "bilinear")
     vector = around.at(offsets, origin.repeat_interleave(2, dim=1))
-    guide = start + vector.view(len(origin), len(limbs), 2, -1).transpose(2, 3)
+    guide = start + vector.view(len(origin), len(limbs), 2, origin.shape[2]).transpose(2, 3)
     if maps.jitter is not None:
         jitter = around.prepared(maps.jitter, "bilinear")
         guide = guide + _jitter_at_guides(jitter, guide, around, transposed=reading.transposed)
