@@ -215,9 +215,7 @@ class OffsetGuided(SceneCodec):
                 self._background_error(maps[:, self.keypoints :], target, taught) if self.maps.background else none,
                 none if jitters is None else self._jitter_error(said["jitter"], jitters, used),
                 self._vector_error(said["offsets"], said.get("spread"), vectors, counts, scenes),
-                self._scale_error(said["scale"], counts, *self._scales(vectors, seen, scenes.extent))
-                if self.maps.scale
-                else none,
+                none if sizes is None else self._scale_error(said["scale"], counts, *sizes),
             )
         )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from poise.data.base import Dataset
 from poise.data.part import hold_out
 from poise.errors import InputError
+from poise.models.bottomup import BottomUp
 from poise.models.kinds import Model
 from poise.models.topdown import TopDown
 from poise.recipes.base import Optimizer, Recipe, Schedule
@@ -86,7 +87,7 @@ def own(
         colour: Augmentation: relative change.
         half_body: Augmentation: probability of half a body; of views of one person.
         codec: Another codec than the model's, by the name of its class, such as `UDPOffset`, `Dark` or `SimCC`.
-        codec_set: Fields of the codec, such as `ohkm=8` or `sigma=3`.
+        codec_set: Fields of the codec, such as `ohkm=8` or `sigma=3`; of models that find people by themselves `cost.heat=l2`.
         drop: Drop information from views (AID, arXiv 2008.07139), in a second stage from the best weights of a plain one.
         drop_from: Share of the epochs that are plain; 0 drops from the start, in one stage.
 
@@ -116,12 +117,13 @@ def own(
         freeze_epochs=freeze_epochs,
         notes=f"keypoints of {whole.skeleton.name}; OKS sigmas: {whole.skeleton.sigma_source}",
     )
-    if isinstance(made, TopDown):
+    if isinstance(made, TopDown | BottomUp):
         set_codec(made, codec_set or ())
+    if isinstance(made, TopDown):
         views = Augmentation(scale=scale, rotation=rotation, colour=colour, half_body=half_body)
         recipe = replace(recipe, augmentation=views)
-    elif codec_set or half_body:
-        raise InputError(f"{model} sees whole images: there are no half bodies, and its codec's fields stand in its name")
+    elif half_body:
+        raise InputError(f"{model} sees whole images: there are no half bodies to cut out; leave half_body out")
     else:
         scenes = replace(PHOTO_VIEWS, scale_range=(1 - scale, 1 + 2 * scale), rotation=rotation, colour=colour)
         recipe = replace(recipe, batch=16, base_batch=32, augmentation=scenes, size=size, clip=CLIP, best="AP")

@@ -1,25 +1,31 @@
-"""Fields of a codec, set by words of the command line such as `ohkm=8`."""
+"""Fields of a codec, set by words of the command line such as `ohkm=8` or `cost.heat=l2`."""
 
 import ast
 import typing
-from collections.abc import Sequence
-from dataclasses import fields, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
 
-from poise.codecs.base import InstanceCodec
 from poise.errors import InputError, UnknownName, unknown
+from poise.models.bottomup import BottomUp
 from poise.models.topdown import TopDown
 
-FIXED = ("size", "cells", "keypoints")
+FIXED = ("size", "cells", "keypoints", "limbs")
 """What the network has settled."""
 
+Changes = Mapping[str, Any]
+"""New values of fields; of a field that has fields itself, their changes."""
 
-def set_codec(model: TopDown, words: Sequence[str]) -> None:
+_C = TypeVar("_C")
+
+
+def set_codec(model: TopDown | BottomUp, words: Sequence[str]) -> None:
     """Give a model's codec, and those of its earlier answers that are alike, other values.
 
     Args:
         model: Changed in place.
-        words: Such as `sigma=3`, `ohkm=8`, `reading=dark` or `joint_weights=(1,1,2)`.
+        words: Such as `sigma=3`, `ohkm=8`, `reading=dark` or `joint_weights=(1,1,2)`; a field of a field stands behind a dot,
+            as in `cost.heat=l2`.
 
     Raises:
         InputError: No `name=value`, a value the codec refuses, or one that needs another network.
@@ -27,28 +33,55 @@ def set_codec(model: TopDown, words: Sequence[str]) -> None:
     """
     if not words:
         return
-    values = dict(_value(model.codec, word) for word in words)
-    codec = _changed(model.codec, values)
-    if (codec.channels, codec.vectors) != (model.codec.channels, model.codec.vectors):
+    changes: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise InputError(f"a field of a codec is set as name=value, such as ohkm=8; found {word!r}")
+        _add(changes, _value(type(model.codec), name.split("."), text))
+    if isinstance(model, TopDown):
+        codec = _changed(model.codec, changes)
+        _check((codec.channels, codec.vectors) == (model.codec.channels, model.codec.vectors), words)
+        model.deep = tuple(_changed(part, changes) if type(part) is type(codec) else part for part in model.deep)
+        model.codec = codec
+    else:
+        whole = _changed(model.codec, changes)
+        _check(whole.parts == model.codec.parts, words)
+        model.deep = tuple(_changed(part, changes) if type(part) is type(whole) else part for part in model.deep)
+        model.codec = whole
+
+
+def _check(same: bool, words: Sequence[str]) -> None:
+    if not same:
         raise InputError(f"{', '.join(words)}: the codec would then need another network; leave this out")
-    model.deep = tuple(_changed(part, values) if type(part) is type(codec) else part for part in model.deep)
-    model.codec = codec
 
 
-def _value(codec: InstanceCodec, word: str) -> tuple[str, Any]:
-    name, equals, text = word.partition("=")
-    if not equals:
-        raise InputError(f"a field of a codec is set as name=value, such as ohkm=8; found {word!r}")
-    known = [field.name for field in fields(codec) if field.name not in FIXED]
+def _value(kind: type[Any], path: Sequence[str], text: str) -> Changes:
+    """The change that a word asks for, of a codec or of a field with fields of its own."""
+    name, *rest = path
+    known = [field.name for field in fields(kind) if field.name not in FIXED]
     if name not in known:
-        kind = type(codec).__name__
-        raise UnknownName(f"{unknown(f'field of {kind}', name, known)} {kind} has: {', '.join(known)}")
+        raise UnknownName(f"{unknown(f'field of {kind.__name__}', name, known)} {kind.__name__} has: {', '.join(known)}")
+    hint = typing.get_type_hints(kind)[name]
+    if is_dataclass(hint) and isinstance(hint, type):
+        if rest:
+            return {name: _value(hint, rest, text)}
+        inner = ", ".join(f"{name}.{field.name}" for field in fields(hint))
+        raise InputError(f"{name} of {kind.__name__} is set by its own fields: {inner}")
+    if rest:
+        raise InputError(f"{name} of {kind.__name__} has no fields; found {'.'.join(path)!r}")
+    return {name: _read(text, _kinds(hint))}
+
+
+def _read(text: str, kinds: set[Any]) -> Any:
+    """A value out of a word; one that is none of Python's is the word itself."""
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        return name, text
-    kinds = _kinds(typing.get_type_hints(type(codec))[name])
-    return name, _in_floats(value) if float in kinds and int not in kinds else value
+        return float(text) if text.lstrip("+-") == "inf" and float in kinds else text
+    if isinstance(value, dict):
+        return text
+    return _in_floats(value) if float in kinds and int not in kinds else value
 
 
 def _kinds(hint: Any) -> set[Any]:
@@ -63,8 +96,19 @@ def _in_floats(value: Any) -> Any:
     return float(value) if type(value) is int else value
 
 
-def _changed(codec: InstanceCodec, values: dict[str, Any]) -> InstanceCodec:
+def _add(changes: dict[str, Any], more: Changes) -> None:
+    """Put changes to others, fields of fields to those of the same field."""
+    for name, value in more.items():
+        if isinstance(value, Mapping):
+            _add(changes.setdefault(name, {}), value)
+        else:
+            changes[name] = value
+
+
+def _changed(codec: _C, changes: Changes) -> _C:
+    values = {name: _changed(getattr(codec, name), v) if isinstance(v, Mapping) else v for name, v in changes.items()}
     try:
-        return replace(codec, **values)
+        made: _C = replace(codec, **values)  # type: ignore[type-var]  # a dataclass, as all codecs and their fields with fields
     except TypeError as error:
         raise InputError(f"{type(codec).__name__} cannot be made with {values}: {error}") from error
+    return made
