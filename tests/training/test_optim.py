@@ -80,9 +80,32 @@ def test_rmsprop_is_torchs_without_momentum():
     torch.testing.assert_close(weight["w"].detach(), torch.tensor([[expected]]))
 
 
-def test_a_rate_of_zero_is_refused():
-    with pytest.raises(InputError, match="above 0"):
-        Optimizer(rate=0.0)
+def test_sgd_has_momentum_and_biases_learn_at_their_own_rate_without_decay():
+    network = nn.ModuleDict({"head": nn.Linear(1, 1)})
+    optimizer = build(Optimizer("sgd", decay=0.5, momentum=0.9, bias=2.0), network, rate=0.1)
+    weight, bias = network["head"].weight, network["head"].bias
+    with torch.no_grad():
+        weight.fill_(1.0), bias.fill_(1.0)
+    for _ in range(2):
+        weight.grad, bias.grad = torch.ones_like(weight), torch.ones_like(bias)
+        optimizer.step()
+    first = 1 - 0.1 * (1 + 0.5 * 1)
+    assert weight.item() == pytest.approx(first - 0.1 * (0.9 * 1.5 + 1 + 0.5 * first))
+    assert bias.item() == pytest.approx(1 - 0.2 - 0.2 * 1.9)
+
+
+def test_milestones_may_lie_within_an_epoch():
+    schedule = Schedule("steps", milestones=(4.5,))
+    assert [at(schedule, s) for s in (44, 45)] == pytest.approx([1, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"rate": 0.0}, "above 0"), ({"bias": -1.0}, "no negative"), ({"momentum": 1.0}, "0 to below 1")],
+)
+def test_numbers_that_cannot_be_are_refused(wrong, said):
+    with pytest.raises(InputError, match=said):
+        Optimizer(**wrong)
 
 
 def test_only_adam_with_decoupled_decay_shrinks_weights_without_gradient():

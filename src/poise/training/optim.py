@@ -18,7 +18,7 @@ def build(options: Optimizer, network: nn.Module, *, rate: float) -> torch.optim
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
-        factor = options.backbone if in_backbone(name) else 1.0
+        factor = (options.backbone if in_backbone(name) else 1.0) * (options.bias if name.endswith("bias") else 1.0)
         decay = options.decay if parameter.ndim > 1 or not options.spare else 0.0
         groups.setdefault((factor, decay), []).append(parameter)
     plain = [
@@ -28,6 +28,8 @@ def build(options: Optimizer, network: nn.Module, *, rate: float) -> torch.optim
     if options.kind == "rmsprop":
         return torch.optim.RMSprop(plain, lr=rate)
     fused = all(p.device.type in ("cpu", "cuda") for p in network.parameters())
+    if options.kind == "sgd":
+        return torch.optim.SGD(plain, lr=rate, momentum=options.momentum, fused=fused)
     kind = torch.optim.AdamW if options.kind == "adamw" else torch.optim.Adam
     return kind(plain, lr=rate, betas=options.betas, fused=fused)
 

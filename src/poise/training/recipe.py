@@ -18,28 +18,34 @@ class Optimizer:
     """Which rule moves the weights.
 
     Attributes:
-        kind: "adam", "adamw" or "rmsprop" (torch's, without momentum).
+        kind: "adam", "adamw", "sgd" or "rmsprop" (torch's, without momentum).
         rate: Learning rate for batches of the recipe's `base_batch`.
         decay: Weight decay.
         spare: Norms and biases do not decay; in the releases of CPN and MSPN they do.
         backbone: Factor on the learning rate of the backbone, for fine-tuning.
         betas: Of Adam.
+        momentum: Of SGD.
+        bias: Factor on the learning rate of biases; detectors' releases learn them twice as fast.
     """
 
-    kind: Literal["adam", "adamw", "rmsprop"] = "adam"
+    kind: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
     rate: float = 1e-3
     decay: float = 0.0
     spare: bool = True
     backbone: float = 1.0
     betas: tuple[float, float] = (0.9, 0.999)
+    momentum: float = 0.9
+    bias: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if not self.rate > 0 or self.decay < 0 or self.backbone < 0:
+        if not self.rate > 0 or min(self.decay, self.backbone, self.bias) < 0:
             raise InputError(
-                f"an optimizer needs a learning rate above 0 and no negative decay or backbone factor; found rate {self.rate}, "
-                f"decay {self.decay}, backbone {self.backbone}"
+                "an optimizer needs a learning rate above 0 and no negative decay, backbone or bias factor; "
+                f"found rate {self.rate}, decay {self.decay}, backbone {self.backbone}, bias {self.bias}"
             )
+        if not 0 <= self.momentum < 1:
+            raise InputError(f"an optimizer's momentum is 0 to below 1, not {self.momentum}")
 
 
 @final
@@ -50,7 +56,7 @@ class Schedule:
     Attributes:
         kind: "steps" multiplies by `factor` at each milestone; "cosine" and "linear" fall to `floor` over the whole run;
             "constant" stays.
-        milestones: Epochs.
+        milestones: Epochs, whole or not.
         factor: At each milestone.
         floor: What a cosine or a line ends at, as a share of the full rate.
         warmup_steps: Steps, at most a tenth of the run, over which the rate rises linearly ...
@@ -60,7 +66,7 @@ class Schedule:
     """
 
     kind: Literal["steps", "cosine", "linear", "constant"] = "steps"
-    milestones: tuple[int, ...] = ()
+    milestones: tuple[int | float, ...] = ()
     factor: float = 0.1
     floor: float = 0.01
     warmup_steps: int = 0
