@@ -24,12 +24,14 @@ class Canvas(Colours):
 
     Attributes:
         fill: Colour of what is added (OffsetGuided's, nearly the mean colour).
-        side: Pixels that the long side, or the height, of an image gets.
-        fit: Which of the two.
+        side: Pixels that one side of an image gets.
+        fit: Which side: the long or the short one, or the height.
+        most: Pixels the long side gets at most where the short one is fitted; None for no limit.
         multiple: Each side of a view is a multiple of this; what is missing is added.
         place: Where the image lies in the view: in its left upper corner, or in the middle.
         rule: "unbiased" moves pixels and keypoints by one warp; OffsetGuided's release moves the corners' centres onto each
-            other for keypoints and the corners for pixels (`transforms/canvas.py`).
+            other for keypoints and the corners for pixels; detectors' releases move corners onto each other for both
+            ("torchvision", and with averaged pixels "pillow") (`transforms/canvas.py`).
         scales: Factors on `side`; with several the answers are averaged (multi-scale test).
         flip_test: Whether the release averages with the mirrored view when it tests.
         min_keypoint_score: Keypoints above it are drawn.
@@ -40,10 +42,11 @@ class Canvas(Colours):
 
     fill: tuple[float, float, float] = (124.0, 116.0, 104.0)
     side: int = 640
-    fit: Literal["long", "height"] = "long"
+    fit: Literal["long", "height", "short"] = "long"
+    most: int | None = None
     multiple: int = 128
     place: Literal["corner", "middle"] = "corner"
-    rule: Literal["unbiased", "offsetguided"] = "unbiased"
+    rule: Literal["unbiased", "offsetguided", "torchvision", "pillow"] = "unbiased"
     scales: tuple[float, ...] = (1.0,)
     flip_test: bool = True
     min_keypoint_score: float = 0.05
@@ -53,6 +56,11 @@ class Canvas(Colours):
         super().__post_init__()
         if min(self.side, self.multiple) < 1:
             raise InputError(f"a canvas cannot be: side {self.side} and multiple {self.multiple} are pixels, 1 and more")
+        if self.most is not None and not (self.fit == "short" and self.most >= self.side):
+            raise InputError(
+                f"a canvas cannot be: most limits the long side where the short one is fitted, and is not below it; found "
+                f"most {self.most} with fit {self.fit!r} and side {self.side}"
+            )
         if not self.scales or not all(0 < scale < float("inf") for scale in self.scales):
             raise InputError(f"a canvas cannot be: scales are factors above 0, at least one, not {self.scales}")
 
@@ -182,17 +190,22 @@ class SceneBatch:
 
 @dataclass(frozen=True, eq=False)
 class People:
-    """The people a codec reads out of one view, best first, in pixels of the view.
+    """The people read out of one view, best first, in pixels of the view.
 
     Attributes:
         xy: Positions; a keypoint that was not found has score 0 and stands at 0, 0, as COCO writes it.
         score: Of each keypoint.
         pose_score: Of each person.
+        framed: Boxes x0 y0 x1 y1 that were found themselves, by a detector; None where keypoints alone were. With them every
+            keypoint was found, whatever its score.
+        box_score: Of those.
     """
 
     xy: Float[Tensor, "n k 2"]
     score: Float[Tensor, "n k"]
     pose_score: Float[Tensor, " n"]
+    framed: Float[Tensor, "n 4"] | None = None
+    box_score: Float[Tensor, " n"] | None = None
 
     def __len__(self) -> int:
         """How many people."""
@@ -200,7 +213,9 @@ class People:
 
     @property
     def boxes(self) -> Float[Tensor, "n 4"]:
-        """x0 y0 x1 y1 around the keypoints that were found; 0 where none was."""
+        """x0 y0 x1 y1: those that were found, or around the keypoints that were found; 0 where none was."""
+        if self.framed is not None:
+            return self.framed
         found = (self.score > 0)[..., None]
         low = self.xy.masked_fill(~found, torch.inf).amin(dim=1)
         high = self.xy.masked_fill(~found, -torch.inf).amax(dim=1)
