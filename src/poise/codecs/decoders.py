@@ -10,10 +10,11 @@ from typing import Any
 from poise.codecs import readings
 from poise.codecs.base import InstanceCodec
 from poise.codecs.peak_reading import PEAKS, PRACTITIONER, RELEASE, PeakReading
+from poise.codecs.roi import RoICodec
 from poise.codecs.scene import SceneCodec
 from poise.errors import InputError, unknown
 
-Codec = InstanceCodec | SceneCodec
+Codec = InstanceCodec | SceneCodec | RoICodec
 
 PRESETS: Mapping[str, PeakReading] = {"practitioner": PRACTITIONER, "release": RELEASE}
 """Numbers that go together, by name."""

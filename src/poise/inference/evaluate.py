@@ -1,7 +1,7 @@
 """Measuring a model: the COCO protocol, PCK, every keypoint."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 from statistics import median
@@ -21,6 +21,8 @@ from poise.inference.find import read
 from poise.inference.manner import Looked, Rating, lost_boxes, manner_of, nobody
 from poise.inference.people import Setting, Skipped, none_usable
 from poise.metrics import coco, entries
+from poise.metrics.boxes import BoxScores, evaluate_boxes, labels_of
+from poise.metrics.entries import box_rows
 from poise.metrics.oks import oks_nms, rescore
 from poise.metrics.pck import PCK, THRESHOLDS, matched, pck
 from poise.models.kinds import Model
@@ -47,6 +49,8 @@ class Evaluation:
         positions: For every image, a pose for each row of its labels, pixels of the image; nan where there is none.
         decoder: How the network's answers were read, `codecs.decoders.decoder`.
         seconds: What it took to read the answers to an image; half of the images took less.
+        boxes: The twelve numbers of COCO's box protocol, of a model that finds boxes.
+        box_results: Its boxes in COCO's form.
     """
 
     coco: coco.CocoScores
@@ -59,11 +63,14 @@ class Evaluation:
     positions: list[Float[Tensor, "_ k 2"]]
     decoder: str = ""
     seconds: float = 0.0
+    boxes: BoxScores | None = None
+    box_results: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def numbers(self) -> dict[str, float]:
-        """The ten numbers and the pck."""
-        return self.coco.numbers | self.pck
+        """The ten numbers and the pck; of a model that finds boxes the twelve of its boxes, as "box AP" and so on."""
+        boxes = {} if self.boxes is None else self.boxes.numbers
+        return self.coco.numbers | self.pck | {f"box {name}": value for name, value in boxes.items()}
 
 
 def evaluate(
@@ -120,6 +127,8 @@ def evaluate_each(
     """
     exam.known_to(model.skeleton)
     entries.check(exam.truth, exam.skeletons)  # before anything slow
+    if manner_of(model).boxes:
+        labels_of(exam.truth)
     wanted = manner_of(model).wanted(model, exam, boxes)
     lost = lost_boxes(exam, boxes)
     skipped: list[Skipped] = []
@@ -158,6 +167,7 @@ def judged(
         lost: Boxes that could not.
     """
     results: list[dict[str, Any]] = []
+    found_boxes: list[dict[str, Any]] = []
     counts: dict[float, list[PCK]] = {t: [] for t in THRESHOLDS}
     everywhere: list[Tensor] = []
     columns = list(places(model.skeleton, exam.skeleton))
@@ -168,6 +178,7 @@ def judged(
             one = looked[index]
             poses = _rated(one.poses, columns, rating)
             results += _results(model, exam, poses, one.categories, image=image, oks=rating.oks_nms)
+            found_boxes += box_rows(poses.boxes, poses.box_score, image=image, categories=one.categories)
             positions = _positions(replace(one, poses=poses), labels, exam.skeleton)
         everywhere.append(positions)
         for threshold in THRESHOLDS:
@@ -180,7 +191,10 @@ def judged(
     }
     scores = coco.evaluate(exam.truth, results, exam.skeletons)
     shares = {label: count.mean for label, count in total.items()}
-    return Evaluation(scores, shares, keypoints, results, exam.skeleton, skipped, lost, everywhere)
+    measured = Evaluation(scores, shares, keypoints, results, exam.skeleton, skipped, lost, everywhere)
+    if not manner_of(model).boxes:
+        return measured
+    return replace(measured, boxes=evaluate_boxes(exam.truth, found_boxes), box_results=found_boxes)
 
 
 def _rated(poses: Poses, columns: list[int], rating: Rating) -> Poses:

@@ -72,16 +72,18 @@ class Wanted:
         request: For the model.
         rows: The row of the label of each box; None where the boxes are a detector's, or there are none.
         categories: Of each box; of whoever is found, where it is one number.
+        partly: Whether keypoints of score 0 were not found.
     """
 
     request: Request
     rows: list[int] | None
     categories: list[int] | int
+    partly: bool = False
 
     def looked(self, found: Found) -> Looked:
         """Who was found, and of which category."""
         if isinstance(self.categories, int):
-            return Looked(found.poses, None, [self.categories] * len(found.poses), partly=True)
+            return Looked(found.poses, None, [self.categories] * len(found.poses), self.partly)
         rows = None if self.rows is None else [self.rows[i] for i in found.rows]
         return Looked(found.poses, rows, [self.categories[i] for i in found.rows])
 
@@ -99,11 +101,13 @@ class Manner:
         wanted: What to look for in a data set, by the place of the image; with a detector's boxes or without.
         rating: How poses are rated by default.
         similar: OKS of every pose of an image with every other, by which doubles are told; sigmas of the keypoints last.
+        boxes: Whether the model finds boxes, which are measured too.
     """
 
     wanted: Callable[[Any, Exam, Boxes | None], dict[int, Wanted]]
     rating: Callable[[Any], Rating]
     similar: Callable[[Any, Poses, Sequence[float]], Float[Tensor, "n n"]]
+    boxes: bool = False
 
 
 def _in_boxes(model: TopDown, exam: Exam, boxes: Boxes | None) -> dict[int, Wanted]:
@@ -158,13 +162,18 @@ def _everywhere(model: BottomUp, exam: Exam, boxes: Boxes | None) -> dict[int, W
     """Every image: people found where nobody is labelled are false."""
     if boxes is not None:
         raise InputError(no_boxes(model))
-    category = only_category(model, exam)
+    category = only_category(model.card.name, exam)
+    partly = not manner_of(model).boxes  # whoever has a box has all keypoints
     keys = [exam.dataset.key(index) for index in range(len(exam.dataset))]
-    return {i: Wanted(Request(key, partial(exam.dataset.image, i)), None, category) for i, key in enumerate(keys)}
+    return {i: Wanted(Request(key, partial(exam.dataset.image, i)), None, category, partly) for i, key in enumerate(keys)}
 
 
-def only_category(model: BottomUp, exam: Exam) -> int:
+def only_category(finder: str, exam: Exam) -> int:
     """Of whoever a model finds that does not say.
+
+    Args:
+        finder: Name of the model.
+        exam: Where it looks.
 
     Raises:
         InputError: The annotations have several.
@@ -172,7 +181,7 @@ def only_category(model: BottomUp, exam: Exam) -> int:
     if len(exam.skeletons) > 1:
         several = ", ".join(map(str, exam.skeletons))
         raise InputError(
-            f"{model.card.name} does not say of which category the people are that it finds, and the annotations have "
+            f"{finder} does not say of which category the people are that it finds, and the annotations have "
             f"keypoints of {len(exam.skeletons)} categories ({several}); evaluate on a file with one of them"
         )
     return next(iter(exam.skeletons))

@@ -79,7 +79,7 @@ def _of_people(model: TopDown, exam: Exam) -> SelfTest:
 
 def _of_scenes(model: BottomUp, exam: Exam) -> SelfTest:
     """Whose a person is that comes back is told by OKS; keypoints that do not come back have no error."""
-    category = only_category(model, exam)
+    category = only_category(model.card.name, exam)
     looked: dict[int, Looked] = {}
     warps: list[Warp] = []
     outside = 0

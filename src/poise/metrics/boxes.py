@@ -52,11 +52,8 @@ def evaluate_boxes(
         AnnotationError: The annotations cannot be scored against, or results name images that are not there.
         InputError: A result is no such row, is not finite, or has a negative width or height.
     """
-    known = {image["id"] for image in truth["images"]}
-    if not known:
-        raise AnnotationError("the annotations list no images, so there is nothing to score")
-    categories = {category["id"] for category in truth["categories"]}
-    labels = [_label(number, found, known, categories) for number, found in enumerate(truth["annotations"], start=1)]
+    labels = labels_of(truth)
+    known, categories = ({one["id"] for one in truth[part]} for part in ("images", "categories"))
     boxes = [_result(place, row) for place, row in enumerate(results)]
     strange = sorted({row["image_id"] for row in boxes} - known)
     if strange:
@@ -71,6 +68,32 @@ def evaluate_boxes(
     run.accumulate()
     found = run.eval or {}
     return BoxScores(_numbers(found["precision"], found["recall"]), found["precision"], found["recall"], found["scores"])
+
+
+def labels_of(truth: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every annotation with just what the protocol reads; to be asked before there are results, for it refuses the others.
+
+    Raises:
+        AnnotationError: The annotations cannot be scored against.
+    """
+    known = {image["id"] for image in truth["images"]}
+    if not known:
+        raise AnnotationError("the annotations list no images, so there is nothing to score")
+    categories = {category["id"] for category in truth["categories"]}
+    return [_label(number, found, known, categories) for number, found in enumerate(truth["annotations"], start=1)]
+
+
+def table(name: str, numbers: Mapping[str, float]) -> str:
+    """The twelve numbers as rows of a Markdown table; "-" where there is nobody.
+
+    Args:
+        name: Of the first column.
+        numbers: By their names.
+    """
+    heads = ("box AP", "AP .5", "AP .75", "AP (S)", "AP (M)", "AP (L)", "AR 1", "AR 10", "AR 100", "AR (S)", "AR (M)", "AR (L)")
+    cells = tuple(f"{numbers[n]:.3f}" if numbers[n] >= 0 else "-" for n in BOX_NUMBERS)
+    rows = (("Boxes", *heads), ("---",) * (len(heads) + 1), (name, *cells))
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def _label(number: int, found: Mapping[str, Any], known: set[int], categories: set[int]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
+from poise.geometry import to_xywh
 from poise.skeletons import Skeleton
 from poise.structures import Labels
 
@@ -86,6 +87,14 @@ def rows_of(
     )
     values = zip(categories.tolist(), flat.tolist(), score.double().tolist(), strict=True)
     return [{"image_id": image, "category_id": c, "keypoints": k, "score": s} for c, k, s in values]
+
+
+def box_rows(
+    boxes: Float[Tensor, "n 4"], score: Float[Tensor, " n"], *, image: int, categories: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Boxes x0 y0 x1 y1 of one image as a detector's results in COCO's form."""
+    values = zip(categories, to_xywh(boxes.double()).tolist(), score.double().tolist(), strict=True)
+    return [{"image_id": image, "category_id": c, "bbox": b, "score": s} for c, b, s in values]
 
 
 def finite(values: Sequence[Any]) -> bool:

@@ -1,0 +1,267 @@
+"""Boxes of people in images, from a model of ours that finds boxes or one of torchvision's detectors."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from poise.data.boxes import PersonBoxes
+from poise.errors import ImageError, InputError, PoiseError, unknown
+from poise.geometry import to_xywh
+from poise.inference.ahead import ahead
+from poise.inference.exam import Exam
+from poise.inference.find import find
+from poise.inference.manner import manner_of, only_category
+from poise.inference.people import Request, Setting, Skipped, none_usable
+from poise.inference.sources import SourceBoxes
+from poise.metrics.entries import box_rows
+from poise.models.device import choose_device
+from poise.models.kinds import Model
+from poise.structures import Key
+from poise.zoo.file import load
+from poise.zoo.torchvision_detectors import CocoDetector, load_detector, names
+
+THIN = 500
+"""Images so many times longer than wide would have no pixel left in torchvision's detectors, which bring the long side to 640
+and more; nobody is in them."""
+
+Watch = Callable[[Iterable[Any], int], Iterable[Any]]
+"""Sees every image as it is done, and is told how many there will be; for progress bars."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Detected:
+    """Where people are in one image.
+
+    Attributes:
+        key: Of the image.
+        boxes: x0 y0 x1 y1 in its pixels, the surest first.
+        scores: Of each box, 0 to 1.
+    """
+
+    key: Key
+    boxes: Float[Tensor, "n 4"]
+    scores: Float[Tensor, " n"]
+
+    def surer(self, least: float) -> "Detected":
+        """The boxes that have a size and a score of at least `least`."""
+        good = (self.scores >= least) & (self.boxes[:, 2:] > self.boxes[:, :2]).all(dim=1) & self.boxes.isfinite().all(dim=1)
+        return Detected(self.key, self.boxes[good], self.scores[good])
+
+
+class Detector(ABC):
+    """Finds people's boxes in images.
+
+    Attributes:
+        name: For people to read.
+    """
+
+    name: str
+
+    @abstractmethod
+    def find(self, requests: Iterable[Request], *, skipped: list[Skipped]) -> Iterator[Detected]:
+        """The boxes in each image, in the order of the requests.
+
+        Args:
+            requests: Without boxes; read ahead by a few images.
+            skipped: Takes the images that cannot be used.
+        """
+
+
+@final
+class ModelDetector(Detector):
+    """A model that finds boxes by itself, of which only the boxes are taken.
+
+    Args:
+        model: Such as a Keypoint R-CNN.
+        setting: How it is run.
+
+    Raises:
+        InputError: The model finds no boxes.
+    """
+
+    def __init__(self, model: Model, setting: Setting) -> None:
+        self.name, self.model, self.setting = model.card.name, model, setting
+
+    def find(self, requests: Iterable[Request], *, skipped: list[Skipped]) -> Iterator[Detected]:
+        """The model's boxes, with their scores as boxes."""
+        for found in find(self.model, requests, self.setting, skipped=skipped):
+            poses = found.poses
+            order = poses.box_score.argsort(descending=True, stable=True)
+            yield Detected(poses.key, poses.boxes[order], poses.box_score[order])
+
+
+@final
+class TorchvisionDetector(Detector):
+    """A detector of torchvision's, asked for people; one image at a time, so that no image changes the answer for another.
+
+    Args:
+        detector: With its weights.
+        device: What computes, in float32.
+        workers: Threads that read images.
+    """
+
+    def __init__(self, detector: CocoDetector, *, device: torch.device, workers: int = 2) -> None:
+        self.name, self.person = f"torchvision's {detector.name}", detector.person
+        self.network = detector.network.eval().to(device)
+        self.device, self.workers = device, workers
+
+    def find(self, requests: Iterable[Request], *, skipped: list[Skipped]) -> Iterator[Detected]:
+        """The boxes of people."""
+        for request, job in ahead(_read, requests, self.workers):
+            try:
+                image = job()
+            except PoiseError as error:
+                skipped.append(Skipped(request.key, str(error)))
+                continue
+            yield Detected(request.key, *self._look(image))
+
+    def _look(self, image: UInt8[Tensor, "3 H W"]) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
+        if max(image.shape[1:]) > THIN * min(image.shape[1:]):
+            return torch.zeros(0, 4), torch.zeros(0)
+        with torch.inference_mode():
+            [answer] = self.network([image.to(self.device).float() / 255])
+        people = answer["labels"] == self.person
+        scores = answer["scores"][people].cpu()
+        order = scores.argsort(descending=True, stable=True)
+        return answer["boxes"][people].cpu()[order], scores[order]
+
+
+def _read(request: Request) -> UInt8[Tensor, "3 H W"]:
+    return request.read()
+
+
+def detector_of(
+    text: str, *, device: str | None = None, precision: str | None = None, batch: int | None = None, workers: int = 2
+) -> Detector:
+    """A detector: a model file of poise, or the name of one of torchvision's.
+
+    Args:
+        text: The file or the name.
+        device: As for `Setting.of`.
+        precision: The same; torchvision's detectors compute in float32.
+        batch: The same; torchvision's detectors see one image at a time.
+        workers: Threads that read images.
+
+    Raises:
+        UnknownName: It is neither; the message gives the nearest names.
+        CheckpointError: The file is no model file, or torchvision's is damaged.
+        InputError: The model finds no boxes.
+        ReadError: The weights cannot be downloaded; the message says which file belongs where.
+    """
+    path = Path(text)
+    if path.suffix == ".safetensors" or path.is_file():
+        model = boxing(load(path))
+        return ModelDetector(model, Setting.of(model, device=device, precision=precision, batch=batch, workers=workers))
+    if text not in names():
+        raise unknown("detector", text, names())
+    chosen = choose_device(device)
+    return TorchvisionDetector(load_detector(text), device=chosen, workers=workers)
+
+
+def boxing(model: Model) -> Model:
+    """The model, which must be one that finds boxes.
+
+    Raises:
+        InputError: It finds none.
+    """
+    if not manner_of(model).boxes:
+        raise InputError(
+            f"{model.card.name!r} finds no boxes, so it is no detector; take a Keypoint R-CNN, or one of torchvision's such as "
+            "fasterrcnn_resnet50_fpn"
+        )
+    return model
+
+
+def detect(
+    detector: Detector, requests: list[Request], *, min_score: float, skipped: list[Skipped], watch: Watch | None = None
+) -> list[Detected]:
+    """Where people are in images; those that cannot be used are left out.
+
+    Args:
+        detector: Looks.
+        requests: Without boxes.
+        min_score: Boxes below it are left out.
+        skipped: Takes the images that cannot be used.
+        watch: Sees every image as it is done.
+
+    Raises:
+        ImageError: No image can be used.
+    """
+    before = len(skipped)
+    stream: Iterable[Any] = detector.find(requests, skipped=skipped)
+    found = [one.surer(min_score) for one in (watch(stream, len(requests)) if watch else stream)]
+    if requests and not found:
+        raise ImageError(none_usable(skipped[before:]))
+    return found
+
+
+def images_of(exam: Exam) -> list[Request]:
+    """All images of a data set, under the ids of its annotations."""
+    names_of = [exam.dataset.key(index).file_name for index in range(len(exam.ids))]
+    return [
+        Request(Key(name, image), partial(exam.dataset.image, index))
+        for index, (name, image) in enumerate(zip(names_of, exam.ids, strict=True))
+    ]
+
+
+def person_boxes(found: Iterable[Detected], exam: Exam, *, detector: str) -> dict[int, PersonBoxes]:
+    """What was found as the boxes of the only category of a data set.
+
+    Args:
+        found: In its images.
+        exam: The data set.
+        detector: Its name.
+
+    Raises:
+        InputError: Nobody was found, or the annotations have several categories.
+    """
+    category = only_category(detector, exam)
+    some = [one for one in found if len(one.boxes)]
+    if not some:
+        raise InputError(f"{detector} found nobody in these images; a lower --min-box-score, or another detector, may")
+    boxes = {one.key.image_id: one.boxes for one in some}
+    return {category: PersonBoxes(boxes, {one.key.image_id: one.scores for one in some})}
+
+
+def source_boxes(found: Iterable[Detected]) -> dict[int, SourceBoxes]:
+    """What was found by image id, as boxes to look into; also of images without anybody."""
+    return {one.key.image_id: SourceBoxes(one.boxes, one.scores, [1] * len(one.boxes)) for one in found}
+
+
+def rows(found: Iterable[Detected], *, category: int = 1, named: bool = False) -> list[dict[str, Any]]:
+    """Boxes as the usual detection file has them: image_id, category_id, bbox (x, y, width, height), score.
+
+    Args:
+        found: In each image.
+        category: Of people.
+        named: Whether each row also has its image's `file_name`.
+    """
+    return [
+        {"image_id": one.key.image_id, "category_id": category, "bbox": box, "score": score}
+        | ({"file_name": one.key.file_name} if named else {})
+        for one in found
+        for box, score in zip(_plain(to_xywh(one.boxes), 2), _plain(one.scores, 5), strict=True)
+    ]
+
+
+def measured_rows(boxes: Mapping[int, PersonBoxes]) -> list[dict[str, Any]]:
+    """Boxes by category as rows that `metrics.boxes` scores."""
+    return [
+        row
+        for category, part in boxes.items()
+        for image, found in part.boxes.items()
+        for row in box_rows(found, part.scores[image], image=image, categories=[category] * len(found))
+    ]
+
+
+def _plain(values: Tensor, digits: int) -> list[Any]:
+    """Numbers for a file."""
+    return [[round(v, digits) for v in row] if isinstance(row, list) else round(row, digits) for row in values.tolist()]
