@@ -106,6 +106,7 @@ class Scenes:
         ignore: Where nothing is to be learnt; its shape is the number of views and their size.
         known: Keypoints that the data set a view comes from labels at all: where it does not, nobody can say that a place
             holds none, so nothing is to be learnt of them in this view (`taught`). None for all.
+        masks: Where each person is in its view; None where nobody drew that.
     """
 
     xy: Float[Tensor, "n k 2"]
@@ -115,6 +116,7 @@ class Scenes:
     scene: Int64[Tensor, " n"]
     ignore: Bool[Tensor, "b h w"]
     known: Bool[Tensor, "b k"] | None = None
+    masks: Bool[Tensor, "n h w"] | None = None
 
     @property
     def taught(self) -> Bool[Tensor, "b k"]:
@@ -172,6 +174,8 @@ class SceneBatch:
         scenes = self.scenes
         here = scenes.scene < count
         people = {n: getattr(scenes, n)[here] for n in ("xy", "visible", "boxes", "extent", "scene")}
+        if scenes.masks is not None:
+            people["masks"] = scenes.masks[here]
         known = None if scenes.known is None else scenes.known[:count]
         fewer = replace(scenes, ignore=scenes.ignore[:count], known=known, **people)
         return replace(self, images=self.images[:count], scenes=fewer, warps=self.warps[:count], keys=self.keys[:count])

@@ -35,6 +35,34 @@ def box_nms(
     return best_first((box_iou(boxes, boxes, pixel=pixel) > threshold).numpy(), score)
 
 
+def soft_box_nms(
+    boxes: Float[Tensor, "n 4"], score: Float[Tensor, " n"], *, sigma: float = 0.5, least: float = 0.0, most: int = 100
+) -> tuple[Int64[Tensor, " m"], Float[Tensor, " m"]]:
+    """The rows of at most `most` boxes, best first, and their scores: every box taken lowers those it overlaps.
+
+    A score is multiplied by exp(-iou^2 / sigma) (Soft-NMS, arXiv 1704.04503, equation 3).
+
+    Args:
+        boxes: x0 y0 x1 y1.
+        score: Of each box; of equal ones the first counts first.
+        sigma: How fast scores fall with the overlap.
+        least: Boxes whose score is not above it, or falls to it, go.
+        most: How many may stay.
+    """
+    overlap = box_iou(boxes, boxes).numpy()
+    left = score.double().numpy().copy()
+    left[left <= least] = -np.inf
+    rows: list[int] = []
+    scores: list[float] = []
+    while len(rows) < most and len(left) and left.max() > least:
+        best = int(left.argmax())
+        rows.append(best)
+        scores.append(float(left[best]))
+        left *= np.exp(-(overlap[best] ** 2) / sigma)
+        left[best] = -np.inf
+    return torch.tensor(rows, dtype=torch.int64), torch.tensor(scores, dtype=score.dtype)
+
+
 def nearby_nms(
     xy: Float[Tensor, "n k 2"], score: Float[Tensor, " n"], *, distance: float = 0.05, least: int | None = None, most: int = 30
 ) -> Int64[Tensor, " m"]:

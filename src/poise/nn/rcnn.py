@@ -41,7 +41,7 @@ class Proposals:
 
     Attributes:
         boxes: Of each view x0 y0 x1 y1, the surest first.
-        losses: Of the region proposal network, by name; empty unless it is training.
+        losses: Of the region proposal network, by name; empty where it was not told who is there.
     """
 
     boxes: list[Tensor]
@@ -97,6 +97,7 @@ class RCNN(nn.Module):
         *,
         sizes: list[Size] | None = None,
         truth: list[Tensor] | None = None,
+        ignored: list[Tensor] | None = None,
     ) -> Proposals:
         """Where somebody may be.
 
@@ -104,10 +105,13 @@ class RCNN(nn.Module):
             images: Normalised views, filled up at the right and below.
             features: Their maps.
             sizes: Of what is no filling (h, w); proposals end there. The views' by default.
-            truth: Boxes of each view, needed in training.
+            truth: Boxes of each view; with them there are losses.
+            ignored: Where nothing is to be learnt (`heads.rpn.summed`), of each view.
         """
         whole = [(images.shape[-2], images.shape[-1])] * len(images)
         targets = None if truth is None else [{"boxes": boxes} for boxes in truth]
+        for target, sums in zip(targets or [], ignored or [], strict=False):
+            target["ignored"] = sums
         named = {str(level): feature for level, feature in enumerate(features)}
         boxes, losses = self.rpn(ImageList(images, sizes or whole), named, targets)
         return Proposals(boxes, losses)

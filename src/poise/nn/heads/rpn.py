@@ -2,8 +2,10 @@
 
 from typing import final
 
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
 
 from poise.nn.anchors import Anchors
 from poise.nn.base import Feature
@@ -28,7 +30,70 @@ class Levels(nn.Module):
         return [*objectness, *moves]
 
 
-def proposals(channels: int, anchors: Anchors, *, kept: tuple[int, int] = (2000, 1000)) -> RegionProposalNetwork:
+@final
+class ExactHead(RPNHead):  # type: ignore[misc]  # torchvision has no types
+    """torchvision's, which answers in float32 where it computes in less: coordinates need more than 8 bits."""
+
+    def forward(self, x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Objectness and moves of every map."""
+        objectness, moves = super().forward(x)
+        return [part.float() for part in objectness], [part.float() for part in moves]
+
+
+@final
+class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no types
+    """torchvision's; it learns where parts of the views are unknown, too, and tells its losses whenever it is given labels."""
+
+    def forward(
+        self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None = None
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Proposals of each view, the surest first, and with labels the losses.
+
+        Args:
+            images: As torchvision's detectors hold them.
+            features: The maps, by any name.
+            targets: Of each view "boxes", and perhaps "ignored", the share of every pixel's sum (`summed`): nobody's anchors
+                that lie there by more than half are not learnt from.
+        """
+        maps = list(features.values())
+        objectness, moves = self.head(maps)
+        anchors = self.anchor_generator(images, maps)
+        many = [part[0].numel() for part in objectness]
+        objectness, moves = concat_box_prediction_layers(objectness, moves)
+        boxes = self.box_coder.decode(moves.detach(), anchors).view(len(anchors), -1, 4)
+        kept, _ = self.filter_proposals(boxes, objectness, images.image_sizes, many)
+        if targets is None:
+            return kept, {}
+        labels, matched = self.assign_targets_to_anchors(anchors, targets)
+        for label, own, target in zip(labels, anchors, targets, strict=True):
+            if "ignored" in target:
+                label[(label == 0) & (share_within(own, target["ignored"]) > 0.5)] = -1
+        wanted = self.box_coder.encode(matched, anchors)
+        told, moved = self.compute_loss(objectness, moves, labels, wanted)
+        return kept, {"loss_objectness": told, "loss_rpn_box_reg": moved}
+
+
+def summed(region: Bool[Tensor, "h w"]) -> Float[Tensor, "hh ww"]:
+    """How many pixels of a region lie above and left of every corner between pixels; one more row and column than pixels."""
+    return nn.functional.pad(region.double().cumsum(0).cumsum(1), (1, 0, 1, 0))
+
+
+def share_within(boxes: Float[Tensor, "n 4"], sums: Float[Tensor, "hh ww"]) -> Float[Tensor, " n"]:
+    """The share of boxes' areas, as far as it is in the view, that lies in a region; to whole pixels.
+
+    Args:
+        boxes: x0 y0 x1 y1.
+        sums: `summed` of the region.
+    """
+    height, width = sums.shape
+    x0, y0 = (boxes[:, axis].floor().clamp(0, last - 2).long() for axis, last in ((0, width), (1, height)))
+    x1, y1 = (boxes[:, axis].ceil().clamp(1, last - 1).long() for axis, last in ((2, width), (3, height)))
+    x1, y1 = x1.maximum(x0 + 1), y1.maximum(y0 + 1)
+    inside = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
+    return (inside / ((x1 - x0) * (y1 - y0))).to(boxes.dtype)
+
+
+def proposals(channels: int, anchors: Anchors, *, kept: tuple[int, int] = (2000, 1000)) -> ProposalNetwork:
     """The network as all releases configure it.
 
     An anchor is a person's from an overlap of 0.7 on, nobody's below 0.3; 256 of each image are learnt from, half of them
@@ -40,9 +105,9 @@ def proposals(channels: int, anchors: Anchors, *, kept: tuple[int, int] = (2000,
         kept: How many of each map are looked at, and how many of an image are kept: in training, in testing.
     """
     limits = {"training": kept[0], "testing": kept[1]}
-    return RegionProposalNetwork(
+    return ProposalNetwork(
         anchors,  # typed as torchvision's own generator, of which only the call is used
-        RPNHead(channels, anchors.per_cell[0]),
+        ExactHead(channels, anchors.per_cell[0]),
         fg_iou_thresh=0.7,
         bg_iou_thresh=0.3,
         batch_size_per_image=256,

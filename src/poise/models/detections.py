@@ -1,0 +1,142 @@
+"""Boxes out of a detector's answers: decoded, clipped, suppressed; each view by itself."""
+
+from dataclasses import dataclass
+from typing import TypeAlias, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torchvision.ops import batched_nms, clip_boxes_to_image, remove_small_boxes
+
+from poise.dims import Size
+from poise.metrics.near import soft_box_nms
+from poise.models.detecting import Detecting
+from poise.models.roi_targets import CODER
+from poise.nn.base import Feature
+from poise.nn.rcnn import RCNN
+
+Boxes: TypeAlias = list[Float[Tensor, "_ 4"]]
+"""Of each view, x0 y0 x1 y1."""
+
+SMALLEST = 1e-2
+"""Boxes of fewer pixels either way are none."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Boxes of people in one view, best first.
+
+    Attributes:
+        boxes: x0 y0 x1 y1, pixels of the view.
+        score: Of each.
+    """
+
+    boxes: Float[Tensor, "n 4"]
+    score: Float[Tensor, " n"]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Views and what the network makes of them.
+
+    Attributes:
+        images: Normalised views, filled up at the right and below.
+        features: The network's maps of them.
+        sizes: Of what is no filling (h, w).
+        mirrored: Whether they show everything the other way round.
+    """
+
+    images: Float[Tensor, "b 3 h w"]
+    features: list[Feature]
+    sizes: list[Size]
+    mirrored: bool = False
+
+    def turned(self) -> Float[Tensor, "b 3 h w"]:
+        """The views mirrored, each within its size."""
+        turned = self.images.clone()
+        for view, (height, width) in zip(turned, self.sizes, strict=True):
+            view[:, :height, :width] = view[:, :height, :width].flip(-1)
+        return turned
+
+    def there(self, boxes: Boxes) -> Boxes:
+        """Boxes of the views that are not mirrored as they lie in these, and the other way round."""
+        if not self.mirrored:
+            return boxes
+        signs, order = boxes[0].new_tensor((-1.0, 1.0, -1.0, 1.0)), [2, 1, 0, 3]
+        ends = [own.new_tensor((width - 1.0, 0.0, width - 1.0, 0.0)) for own, (_, width) in zip(boxes, self.sizes, strict=True)]
+        return [own[:, order] * signs + end for own, end in zip(boxes, ends, strict=True)]
+
+    def moves(self, moves: Float[Tensor, "n c4"]) -> Float[Tensor, "n c4"]:
+        """What the box head says about moves, as moves in the views that are not mirrored."""
+        if not self.mirrored:
+            return moves
+        return (moves.view(len(moves), -1, 4) * moves.new_tensor((-1.0, 1.0, 1.0, 1.0))).view_as(moves)
+
+
+def find_boxes(network: RCNN, both: list[Shown], detecting: Detecting) -> list[Found]:
+    """The boxes of people in each view.
+
+    Args:
+        network: With a box head, in evaluation mode.
+        both: The views; and the mirrored ones, if those are asked, too: all proposals are then looked at in both.
+        detecting: Thresholds.
+    """
+    sizes = both[0].sizes
+    proposed = [shown.there(network.propose(shown.images, shown.features, sizes=sizes).boxes) for shown in both]
+    proposals = [torch.cat(own) for own in zip(*proposed, strict=True)]
+    answers = [network.boxes(shown.features, shown.there(proposals)) for shown in both]
+    logits = torch.stack([told.float() for told, _ in answers]).mean(dim=0)
+    moves = torch.stack([shown.moves(moved.float()) for shown, (_, moved) in zip(both, answers, strict=True)]).mean(dim=0)
+    return found_of(logits, moves, proposals, sizes=sizes, detecting=detecting)
+
+
+def found_of(
+    logits: Float[Tensor, "n c"],
+    moves: Float[Tensor, "n c4"],
+    proposals: list[Float[Tensor, "_ 4"]],
+    *,
+    sizes: list[Size],
+    detecting: Detecting,
+) -> list[Found]:
+    """The boxes of people among the answers to proposals.
+
+    Args:
+        logits: Of the classes.
+        moves: Four for each class.
+        proposals: Of each view, what was asked.
+        sizes: Where each view ends (h, w).
+        detecting: Thresholds.
+    """
+    many = [len(boxes) for boxes in proposals]
+    every = torch.cat(proposals)
+    boxes = CODER.decode_single(moves, every).view(len(every), -1, 4)
+    scores = logits.softmax(dim=-1)
+    views = zip(torch.split(boxes, many), torch.split(scores, many), sizes, strict=True)
+    return [_kept(own, score, size, detecting) for own, score, size in views]
+
+
+def _kept(boxes: Float[Tensor, "n c 4"], scores: Float[Tensor, "n c"], size: Size, detecting: Detecting) -> Found:
+    """Of one view: all classes but the background compete for its places, each suppressed by itself; people stay."""
+    classes = scores.shape[1]
+    flat = clip_boxes_to_image(boxes, size)[:, 1:].reshape(-1, 4)
+    score = scores[:, 1:].reshape(-1)
+    kind = torch.arange(1, classes, device=score.device).expand(len(scores), -1).reshape(-1)
+    sure = torch.where(score > detecting.score)[0]
+    flat, score, kind = flat[sure], score[sure], kind[sure]
+    large = remove_small_boxes(flat, SMALLEST)
+    flat, score, kind = flat[large], score[large], kind[large]
+    if detecting.suppression == "soft":
+        people = kind == detecting.person
+        return _softly(flat[people], score[people], detecting)
+    kept = batched_nms(flat, score, kind, detecting.nms)[: detecting.per_image]
+    kept = kept[kind[kept] == detecting.person]
+    return Found(flat[kept], score[kept])
+
+
+def _softly(boxes: Float[Tensor, "n 4"], score: Float[Tensor, " n"], detecting: Detecting) -> Found:
+    rows, lowered = soft_box_nms(
+        boxes.cpu(), score.cpu(), sigma=detecting.sigma, least=detecting.score, most=detecting.per_image
+    )
+    return Found(boxes[rows.to(boxes.device)], lowered.to(score))

@@ -1,0 +1,234 @@
+"""Keypoint R-CNN (arXiv 1703.06870): boxes of people, and keypoints in each box, in one network for whole images."""
+
+from collections.abc import Iterator
+from typing import final
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torchvision.models.detection.roi_heads import maskrcnn_loss
+
+from poise.codecs.roi import RoICodec, teaches
+from poise.dims import Size
+from poise.errors import InputError
+from poise.metrics.oks import oks_nms, pose_oks
+from poise.models.card import Card
+from poise.models.detecting import Detecting
+from poise.models.detections import Boxes, Found, Shown, find_boxes
+from poise.models.roi_targets import RoIs, Truth, box_losses, chosen, like_the_detector, refined, truths
+from poise.nn.base import Feature
+from poise.nn.heads.rpn import summed
+from poise.nn.rcnn import RCNN
+from poise.scenes import Canvas, People, SceneBatch, Scenes
+from poise.skeletons import Skeleton
+from poise.structures import Points
+
+TOGETHER = 200
+"""Boxes whose keypoints are looked for at once; more take more memory and no less time."""
+
+
+@final
+class KeypointRCNN(nn.Module):
+    """Network, codec, preprocessing, skeleton, and how the answers are made people, in one.
+
+    Args:
+        network: Trunk, region proposals, a box head and a keypoint head.
+        codec: The contract between keypoints in a box and the keypoint head.
+        preprocess: How images are brought to the size of views and normalised.
+        skeleton: The keypoints, as many as the codec's.
+        card: Name, architecture, licence, scores.
+        detecting: Thresholds, scores, which proposals are learnt from, weights of the losses.
+
+    Raises:
+        InputError: Codec and skeleton count keypoints differently; the network lacks a head; or keypoints need probabilities
+            and nothing makes them.
+    """
+
+    def __init__(
+        self,
+        network: RCNN,
+        codec: RoICodec,
+        preprocess: Canvas,
+        skeleton: Skeleton,
+        card: Card,
+        detecting: Detecting | None = None,
+    ) -> None:
+        super().__init__()
+        detecting = detecting or Detecting()
+        if codec.keypoints != len(skeleton):
+            raise InputError(
+                f"the codec has {codec.keypoints} keypoints and skeleton {skeleton.name!r} has {len(skeleton)}; they must agree"
+            )
+        if network.box is None or network.keypoint is None:
+            raise InputError(f"{card.name!r} lacks a box head or a keypoint head, and a Keypoint R-CNN has both")
+        if detecting.probable and detecting.calibration is None and codec.score_kind == "logit":
+            raise InputError(
+                f"keypoint_score {detecting.keypoint_score!r} and rating {detecting.rating!r} need probabilities, and the "
+                f"scores of this {type(codec).__name__} are logits; give Detecting a calibration, or the codec another score"
+            )
+        self.network = network
+        self.codec = codec
+        self.preprocess = preprocess
+        self.skeleton = skeleton
+        self.card = card
+        self.detecting = detecting
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
+        """The maps that everything else reads, for normalised views; float32 whatever the network computed in."""
+        features: list[Tensor] = self.network(images)
+        return [feature.float() for feature in features]
+
+    # learning
+
+    def loss(self, batch: SceneBatch) -> Float[Tensor, ""]:
+        """The sum of the weighted parts."""
+        return torch.stack(list(self.losses(batch).values())).sum()
+
+    def losses(self, batch: SceneBatch) -> dict[str, Float[Tensor, ""]]:
+        """The parts of the loss, weighted, by name: objectness, proposals, classes, boxes, keypoints; perhaps masks.
+
+        People without a labelled keypoint are learnt as boxes. Nobody's proposals in `Scenes.ignore` are not learnt from.
+        """
+        scenes, weights = batch.scenes, self.detecting.weights
+        labelled = truths(scenes)
+        ignored = [summed(region) for region in scenes.ignore] if bool(scenes.ignore.any()) else None
+        features = self(batch.images)
+        proposed = self.network.propose(batch.images, features, truth=[own.boxes for own in labelled], ignored=ignored)
+        rois = self._rois(features, [own.detach() for own in proposed.boxes], labelled, ignored)
+        told, moved = self._box_losses(features, rois)
+        parts = {
+            "objectness": weights.objectness * proposed.losses["loss_objectness"],
+            "proposals": weights.proposals * proposed.losses["loss_rpn_box_reg"],
+            "classes": weights.classes * told,
+            "boxes": weights.boxes * moved,
+            "keypoints": weights.keypoints * self._keypoint_loss(features, rois, scenes),
+        }
+        if self.network.mask is not None and scenes.masks is not None:
+            parts["masks"] = weights.masks * self._mask_loss(features, rois, scenes.masks)
+        return parts
+
+    def _rois(self, features: list[Feature], proposed: Boxes, labelled: list[Truth], ignored: list[Tensor] | None) -> RoIs:
+        """The proposals that the heads learn from."""
+        learning = self.detecting.learning
+        parts = [proposed]
+        if learning.copies:
+            first = chosen(proposed, labelled, learning, ignored=ignored)
+            people = first.of_people
+            with torch.no_grad():
+                moves = self.network.boxes(features, people.boxes)[1].float()
+            found = refined(people.boxes, moves, self.detecting.person)
+            parts.append(like_the_detector(found, people.truth, labelled, learning.copies))
+        if learning.truth:
+            parts.append([own.boxes for own in labelled])
+        every = [torch.cat(own) for own in zip(*parts, strict=True)]
+        return chosen(every, labelled, learning, ignored=ignored)
+
+    def _box_losses(self, features: list[Feature], rois: RoIs) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        logits, moves = self.network.boxes(features, rois.boxes)
+        with torch.autocast(logits.device.type, enabled=False):
+            return box_losses(
+                logits.float(),
+                moves.float(),
+                rois,
+                person=self.detecting.person,
+                smooth=self.detecting.learning.smooth,
+            )
+
+    def _keypoint_loss(self, features: list[Feature], rois: RoIs, scenes: Scenes) -> Float[Tensor, ""]:
+        """The codec's, of people's proposals with a labelled keypoint inside."""
+        people = rois.of_people
+        every = torch.cat(people.boxes)
+        useful = people.select(teaches(scenes.xy[people.person], scenes.visible[people.person], every))
+        some = useful.at_most(self.detecting.learning.posed)
+        maps = self.network.maps(features, some.boxes)
+        with torch.autocast(maps.device.type, enabled=False):
+            return self.codec.loss(
+                maps.float(), scenes.xy[some.person], scenes.visible[some.person], torch.cat(some.boxes).to(scenes.xy)
+            )
+
+    def _mask_loss(self, features: list[Feature], rois: RoIs, masks: Tensor) -> Float[Tensor, ""]:
+        """Cross-entropy of the cells of people's proposals, as torchvision counts it."""
+        people = rois.of_people
+        many = [len(own) for own in people.boxes]
+        logits = self.network.masks(features, people.boxes).float()
+        kinds = [torch.full((len(masks),), self.detecting.person, device=masks.device)] * len(many)
+        lost: Tensor = maskrcnn_loss(
+            logits, people.boxes, [masks.float()] * len(many), kinds, list(torch.split(people.person, many))
+        )
+        return lost
+
+    # finding
+
+    def predict(self, images: Float[Tensor, "b 3 h w"], *, flip: bool, sizes: list[Size] | None = None) -> list[People]:
+        """People in pixels of the views, with the flip test if `flip`.
+
+        With the flip test boxes and maps are the means of the answers to the views and to the mirrored ones.
+
+        Args:
+            images: Normalised views; smaller ones are filled up at the right and below.
+            flip: Whether to look at the mirrored views, too.
+            sizes: Of each view without what fills it up (h, w); boxes end there. The whole view by default.
+
+        Raises:
+            SkeletonMismatch: The flip test is wanted and the skeleton does not say what a mirror exchanges.
+        """
+        shown = Shown(images, self(images), sizes or [(images.shape[2], images.shape[3])] * len(images))
+        both = [shown]
+        if flip:
+            self.skeleton.check_flip()
+            turned = shown.turned()
+            both.append(Shown(turned, self(turned), shown.sizes, mirrored=True))
+        found = find_boxes(self.network, both, self.detecting)
+        points = self._points(both, [own.boxes for own in found])
+        parts = zip(found, points, strict=True)
+        return [self._people(own, each) for own, each in parts]
+
+    def _points(self, both: list[Shown], boxes: Boxes) -> list[Points]:
+        """The keypoints in each view's boxes."""
+        read = [self._read(both, portion) for portion in portions(boxes, TOGETHER)]
+        keypoints = self.codec.keypoints
+        none = both[0].images.new_zeros(0, keypoints, 2)
+        xy = torch.cat([none, *(each.xy for each in read)])
+        score = torch.cat([none[..., 0], *(each.score for each in read)])
+        many = [len(own) for own in boxes]
+        return [Points(own, rated) for own, rated in zip(torch.split(xy, many), torch.split(score, many), strict=True)]
+
+    def _read(self, both: list[Shown], boxes: Boxes) -> Points:
+        answers = [self.network.maps(shown.features, shown.there(boxes)).float() for shown in both]
+        flip = self.skeleton.flip.to(answers[0].device)
+        every = torch.cat(boxes)
+        with torch.autocast(every.device.type, enabled=False):
+            straight, *mirrored = answers
+            output = (straight + self.codec.unflip(mirrored[0], flip)) / 2 if mirrored else straight
+            return self.codec.decode(output, every)
+
+    def _people(self, found: Found, points: Points) -> People:
+        """People of one view, best first, without doubles."""
+        detecting = self.detecting
+        made = detecting.calibration
+        likely = points.score.clamp(0, 1) if made is None else made(points.score)
+        mean = likely.mean(dim=1)
+        rating = {"box": found.score, "keypoints": mean, "product": found.score * mean}[detecting.rating]
+        score = {"raw": points.score, "probability": likely, "product": likely * found.score[:, None]}[detecting.keypoint_score]
+        best = self._singles(points, found.boxes, rating)
+        return People(points.xy[best], score[best], rating[best], found.boxes[best], found.score[best])
+
+    def _singles(self, points: Points, boxes: Float[Tensor, "n 4"], rating: Float[Tensor, " n"]) -> Int64[Tensor, " m"]:
+        """The rows of those who stay, best first; of equal ones the surer box comes first."""
+        best = rating.argsort(descending=True, stable=True)
+        threshold = self.detecting.keypoint_nms
+        if threshold is None:
+            return best
+        area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).cpu()
+        similar = pose_oks(points.xy.cpu(), area, self.skeleton.sigmas)
+        return oks_nms(similar, rating.cpu(), threshold).to(best.device)
+
+
+def portions(boxes: Boxes, most: int) -> Iterator[Boxes]:
+    """The boxes of all views in portions of at most so many, in their order; each portion names every view."""
+    for start in range(0, sum(len(own) for own in boxes), most):
+        before, portion = 0, []
+        for own in boxes:
+            portion.append(own[max(start - before, 0) : max(start + most - before, 0)])
+            before += len(own)
+        yield portion
