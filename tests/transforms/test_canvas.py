@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from poise.errors import InputError
 from poise.geometry import apply, invert
@@ -13,6 +14,8 @@ from poise.transforms.canvas import canvas_warp, fitted_warp, place
 from poise.transforms.render import denormalise
 
 RULES = get_args(get_type_hints(Canvas)["rule"])
+CENTRED = ("unbiased", "offsetguided")
+"""Rules that move the corners' centres onto each other."""
 SIZES = st.tuples(st.integers(1, 900), st.integers(1, 900))
 
 
@@ -21,7 +24,7 @@ def grey(size: tuple[int, int], level: int = 200) -> torch.Tensor:
 
 
 @settings(max_examples=60, deadline=None)
-@given(SIZES, st.sampled_from(RULES), st.sampled_from(["long", "height"]), st.sampled_from(["corner", "middle"]))
+@given(SIZES, st.sampled_from(RULES), st.sampled_from(["long", "height", "short"]), st.sampled_from(["corner", "middle"]))
 def test_an_image_lies_whole_in_a_view_of_the_multiple_and_finds_home(size, rule, fit, lies):
     canvas = Canvas(side=96, multiple=32, rule=rule, fit=fit, place=lies)
     layout = canvas_warp(canvas, size)
@@ -29,13 +32,31 @@ def test_an_image_lies_whole_in_a_view_of_the_multiple_and_finds_home(size, rule
     corners = torch.tensor([[0.0, 0.0], [size[1] - 1.0, size[0] - 1.0]], dtype=torch.float64)
     moved = apply(layout.warp, corners)
     assert (moved[0] == torch.tensor(layout.corner, dtype=torch.float64)).all()
+    torch.testing.assert_close(apply(invert(layout.warp), moved), corners, atol=1e-9, rtol=0)
+    if rule not in CENTRED:
+        corners[1] += 1
+        moved[1] = apply(layout.warp, corners)[1] - 1
     last = moved[1] - moved[0] - torch.tensor([layout.inner[1] - 1.0, layout.inner[0] - 1.0], dtype=torch.float64)
     large = torch.tensor([size[1], size[0]]) > 1
     assert (last.abs()[large] < 1).all(), "the last pixel of the image is the last of its part of the view"
-    torch.testing.assert_close(apply(invert(layout.warp), moved), corners, atol=1e-9, rtol=0)
-    reference = max(size) if fit == "long" else size[0]
+    reference = {"long": max(size), "short": min(size), "height": size[0]}[fit]
     if reference > 1:
-        assert (max(layout.inner) if fit == "long" else layout.inner[0]) == 96
+        fitted = {"long": max(layout.inner), "short": min(layout.inner), "height": layout.inner[0]}[fit]
+        assert fitted == 96 or (rule not in CENTRED and fitted == 95), "releases round what is no whole number down"
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(("size", "expected"), [((300, 400), (240, 320)), ((400, 300), (320, 240)), ((100, 400), (100, 400))])
+def test_a_short_side_is_fitted_as_long_as_the_long_one_stays_within_its_limit(rule, size, expected):
+    layout = canvas_warp(Canvas(side=240, most=400, fit="short", multiple=1, rule=rule), size)
+    assert all(abs(a - b) <= 1 for a, b in zip(layout.inner, expected, strict=True))
+
+
+def test_a_limit_of_the_long_side_without_a_short_one_is_refused():
+    with pytest.raises(InputError, match="most limits the long side where the short one is fitted"):
+        Canvas(most=1333)
+    with pytest.raises(InputError, match="not below it"):
+        Canvas(side=800, fit="short", most=640)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -72,7 +93,27 @@ def test_pixels_and_keypoints_take_one_warp():
     torch.testing.assert_close(torch.stack((x, y)), expected, atol=0.05, rtol=0)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("size", [(120, 150), (97, 64), (427, 640), (40, 30)])
+def test_torchvisions_rule_gives_torchvisions_views(size):
+    theirs = GeneralizedRCNNTransform(96, 160, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    image = torch.randint(0, 256, (3, *size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    expected, _ = theirs([image / 255])
+    canvas = Canvas(side=96, most=160, fit="short", multiple=32, rule="torchvision")
+    view, warp = place(image.permute(1, 2, 0).contiguous().permute(2, 0, 1), canvas)
+    assert (canvas_warp(canvas, size).inner, view.shape) == (expected.image_sizes[0], expected.tensors[0].shape)
+    torch.testing.assert_close(view, expected.tensors[0], atol=1e-5, rtol=0)
+    ratio = [new / old for new, old in zip(expected.image_sizes[0], size, strict=True)]
+    torch.testing.assert_close(warp.diagonal(), torch.tensor([ratio[1], ratio[0], 1.0], dtype=torch.float64))
+
+
+def test_pillows_rule_averages_what_it_shrinks():
+    board = (torch.arange(96)[:, None] + torch.arange(96)[None]) % 2 * 255
+    image = board.to(torch.uint8)[:, :, None].expand(-1, -1, 3).contiguous().permute(2, 0, 1)
+    canvas = Canvas(side=32, fit="short", multiple=32, rule="pillow")
+    assert (denormalise(place(image, canvas)[0], canvas)[:, 2:-2, 2:-2].int() - 127).abs().max() <= 20
+
+
+@pytest.mark.parametrize("rule", CENTRED)
 def test_what_is_added_has_the_colour_of_the_canvas(rule):
     canvas = Canvas(side=64, multiple=64, rule=rule, fill=(10.0, 20.0, 30.0))
     pixels = denormalise(place(grey((32, 64)), canvas)[0], canvas)

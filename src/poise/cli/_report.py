@@ -22,7 +22,7 @@ def _views(network: TopDown) -> str:
 
 def _canvas(network: BottomUp) -> str:
     canvas = network.preprocess
-    side = "long side" if canvas.fit == "long" else "height"
+    side = {"long": "long side", "short": "short side", "height": "height"}[canvas.fit]
     sizes = " and ".join(f"{max(1, round(canvas.side * scale))}" for scale in canvas.scales)
     return f"whole images, {side} {sizes} pixels, filled up to multiples of {canvas.multiple}, resized as {canvas.rule}"
 

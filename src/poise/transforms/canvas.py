@@ -3,14 +3,18 @@
 Ours scales pixels and keypoints by one warp: corner pixels lie on corner pixels, with one factor for both axes. OffsetGuided's
 release cuts the other side down to whole pixels and resizes: keypoints go from corner pixel to corner pixel with a factor for
 each axis, and the resize, which lays the corners of images on each other, moves pixels by up to half a pixel beside that.
+Detectors' releases lay the corners of images on each other for pixels, keypoints and boxes, which they count from the edge of
+the first pixel; where they shrink, "torchvision" takes single pixels, "pillow" (maskrcnn-benchmark, Detectron2) averages.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import cv2
 import numpy as np
+import torch.nn.functional as F
 from jaxtyping import Float, UInt8
+from PIL import Image
 from torch import Tensor
 
 from poise.dims import Size
@@ -43,14 +47,33 @@ class Layout:
         (x, y), (h, w) = self.corner, self.inner
         view = np.empty((*self.size, 3), np.uint8)
         view[:] = canvas.fill
-        view[y : y + h, x : x + w] = cv2.resize(image.permute(1, 2, 0).numpy(), (w, h), interpolation=cv2.INTER_CUBIC)
+        pixels = image.permute(1, 2, 0).numpy()
+        if canvas.rule == "pillow":
+            view[y : y + h, x : x + w] = np.asarray(Image.fromarray(pixels).resize((w, h), Image.Resampling.BILINEAR))
+        else:
+            view[y : y + h, x : x + w] = cv2.resize(pixels, (w, h), interpolation=cv2.INTER_CUBIC)
         return view
+
+    def shown(self, image: UInt8[Tensor, "3 H W"], canvas: Canvas) -> Float[Tensor, "3 h w"]:
+        """The normalised view. Detectors' releases fill it up with zeros, torchvision resizes before it rounds."""
+        if canvas.rule in ("unbiased", "offsetguided"):
+            return normalise(self.drawn(image, canvas), canvas)
+        alone = replace(self, corner=(0, 0), size=self.inner)
+        (x, y), (h, w) = self.corner, self.inner
+        around = (x, self.size[1] - w - x, y, self.size[0] - h - y)
+        if canvas.rule == "pillow":
+            return F.pad(normalise(alone.drawn(image, canvas), canvas), around)
+        whole = normalise(image.permute(1, 2, 0).numpy(), canvas)[None]
+        return F.pad(F.interpolate(whole, size=self.inner, mode="bilinear", align_corners=False)[0], around)
 
 
 def canvas_warp(canvas: Canvas, size: Size, factor: float = 1.0) -> Layout:
-    """How an image of `size` (h, w) lies in its view when the long side, or the height, gets `canvas.side * factor` pixels."""
-    reference = max(size) if canvas.fit == "long" else size[0]
+    """How an image of `size` (h, w) lies in its view when the side that is fitted gets `canvas.side * factor` pixels."""
+    reference = {"long": max(size), "short": min(size), "height": size[0]}[canvas.fit]
     side = max(1, round(canvas.side * factor))
+    most = None if canvas.most is None else max(1, round(canvas.most * factor))
+    if most is not None and side * max(size) > most * reference:
+        side, reference = most, max(size)
     inner, scales = _scaled(canvas, size, side=side, reference=reference)
     view = tuple(-(-n // canvas.multiple) * canvas.multiple for n in inner)
     return _laid(canvas, inner, scales, view=(view[0], view[1]))
@@ -72,7 +95,7 @@ def place(image: UInt8[Tensor, "3 H W"], canvas: Canvas, factor: float = 1.0) ->
         factor: On `canvas.side`, one of `canvas.scales` (multi-scale test).
     """
     layout = canvas_warp(canvas, (image.shape[1], image.shape[2]), factor)
-    return normalise(layout.drawn(image, canvas), canvas), layout.warp
+    return layout.shown(image, canvas), layout.warp
 
 
 def between_corners(old: int, new: int) -> float:
@@ -85,6 +108,9 @@ def _scaled(canvas: Canvas, size: Size, *, side: int, reference: int) -> tuple[S
     if canvas.rule == "offsetguided":
         inner = max(1, int(side * size[0] / reference)), max(1, int(side * size[1] / reference))
         return inner, (between_corners(size[1], inner[1]), between_corners(size[0], inner[0]))
+    if canvas.rule in ("torchvision", "pillow"):
+        inner = max(1, int(size[0] * (side / reference))), max(1, int(size[1] * (side / reference)))
+        return inner, (inner[1] / size[1], inner[0] / size[0])
     factor = between_corners(reference, side)
     return (round((size[0] - 1) * factor) + 1, round((size[1] - 1) * factor) + 1), (factor, factor)
 

@@ -15,7 +15,6 @@ from poise.dims import Size
 from poise.geometry import Warp, scaling, translation
 from poise.scenes import Canvas
 from poise.transforms.canvas import Layout, canvas_warp
-from poise.transforms.render import normalise
 
 
 @final
@@ -61,7 +60,7 @@ def scaled_views(image: UInt8[Tensor, "3 H W"], canvas: Canvas, *, stride: int) 
     largest = max(canvas.scales)
     full = canvas_warp(canvas, (image.shape[1], image.shape[2]), largest)
     sized = [shrunk(full, scale / largest, multiple=canvas.multiple, stride=stride) for scale in canvas.scales]
-    views = [normalise(one.layout.drawn(image, canvas), canvas) for one in sized]
+    views = [one.layout.shown(image, canvas) for one in sized]
     whole = (full.size[0] // stride, full.size[1] // stride)
     return Scaled(views, [one.cells for one in sized], whole, full.warp)
 

@@ -65,7 +65,7 @@ class SceneCutter:
         return replace(self, size=layout.size)._placed(sample, layout)
 
     def _placed(self, sample: Sample, layout: Layout) -> SceneView:
-        image = normalise(layout.drawn(sample.image, self.canvas), self.canvas)
+        image = layout.shown(sample.image, self.canvas)
         return self._view(sample, to_learn(sample.labels), layout.warp, image=image, ignore=_unknown(sample))
 
     def _random(self, sample: Sample, options: SceneAugmentation, generator: torch.Generator) -> SceneView:
