@@ -63,7 +63,12 @@ def _scores(page: Report, exam: Exam, evaluation: Evaluation, diagnosis: Diagnos
         f"keypoints found nearer than a tenth of the longer side of the box."
     )
     numbers = evaluation.coco.numbers
-    page.numbers({name: _number(value) for name, value in evaluation.numbers.items()})
+    page.numbers({name: _number(value) for name, value in (numbers | evaluation.pck).items()})
+    if evaluation.boxes is not None:
+        page.text(
+            f"{len(evaluation.box_results)} boxes were found. AP and AR of COCO's box protocol, the mean over overlaps 0.50 to "
+            f"0.95; small, medium and large people; recall with 1, 10 and 100 boxes an image."
+        ).numbers({f"box {name}": _number(value) for name, value in evaluation.boxes.numbers.items()})
     if exam.mpii is not None and (found := score(exam.mpii, evaluation)).people:
         heads = f"PCKh of {found.heads} people with a head box, percent; Mean@0.1 is at 0.11 as published."
         page.text(heads if found.heads else "PCK by torso, percent, as there are no head boxes.").numbers(found.row)

@@ -12,6 +12,7 @@ from poise.inference.mpii import TORSO_SHARE, MpiiScore
 from poise.inference.people import Skipped
 from poise.inference.self_test import SelfTest
 from poise.metrics import pckh
+from poise.metrics.boxes import table as box_table
 from poise.metrics.coco import table
 
 Done = TypeVar("Done")
@@ -19,14 +20,15 @@ Done = TypeVar("Done")
 
 
 def print_evaluation(
-    console: Console, evaluation: Evaluation, *, name: str, sigmas: Mapping[float, float] | None = None
+    console: Console, evaluation: Evaluation, *, name: str, boxes: str = "", sigmas: Mapping[float, float] | None = None
 ) -> None:
-    """The keypoints, the categories, what was left out, where the sigmas are from; last a row to copy.
+    """The keypoints, the categories, what was left out, where the sigmas are from; last rows to copy, first that of the boxes.
 
     Args:
         console: Where to.
         evaluation: What was measured.
         name: Of the model.
+        boxes: Name of what found the boxes; of the model if none is given.
         sigmas: AP at the sigmas times some factors, where they are not COCO's own.
     """
     columns = ("pck@0.05", "pck@0.1", "pck@0.2", "AP", "AR")
@@ -51,6 +53,8 @@ def print_evaluation(
     if evaluation.lost_boxes:
         say(console, lost(evaluation.lost_boxes))
     print_skipped(console, evaluation.skipped, "their people count as missed")
+    if evaluation.boxes is not None:
+        say(console, box_table(boxes or name, evaluation.boxes.numbers) + "\n")
     say(console, table(name, evaluation.coco.numbers))
 
 

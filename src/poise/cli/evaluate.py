@@ -17,6 +17,7 @@ _Model = Annotated[Path, arg(metavar="FILE")]
 _File = Annotated[Path, arg(metavar="FILE")]
 _Images = Annotated[Path | None, arg(metavar="DIR")]
 _Boxes = Annotated[str | None, arg(metavar="gt|FILE")]
+_Detector = Annotated[str | None, arg(metavar="FILE|NAME")]
 _Score = Annotated[float | None, arg(metavar="T")]
 _Nms = Annotated[str | None, arg(metavar="T|off")]
 _Out = Annotated[Path | None, arg(metavar="FILE.json|FILE.mat")]
@@ -35,6 +36,7 @@ def run(
     annotations: _File,
     images: _Images = None,
     boxes: _Boxes = None,
+    detector: _Detector = None,
     min_box_score: float = 0.0,
     min_keypoint_score: _Score = None,
     oks_nms: _Nms = None,
@@ -64,6 +66,7 @@ def run(
         poise evaluate model.safetensors --annotations person_keypoints_val2017.json --images val2017
         poise evaluate model.safetensors --annotations annotations.json --images images --report report.html
         poise evaluate model.safetensors --annotations valid.json --images images --heads gt_val.mat --out pred.mat
+        poise evaluate model.safetensors --annotations valid.json --images images --detector fasterrcnn_resnet50_fpn_v2
         poise evaluate scenes.safetensors --annotations annotations.json --images images --reading cell --scales 0.5 1 2
 
     Args:
@@ -72,6 +75,8 @@ def run(
         images: Folder or zip file of its images.
         boxes: Where to look: "gt" for the labelled boxes (the default), or a detector's JSON list of image_id, category_id,
             bbox, score. Models that look at whole images take none.
+        detector: Finds the boxes: a model file, such as a Keypoint R-CNN, or the name of one of torchvision's detectors, such
+            as fasterrcnn_resnet50_fpn_v2 (`poise detect --help` names more). Its boxes get a table of their own.
         min_box_score: Detections below it are left out.
         min_keypoint_score: Keypoints above it make the score of a pose; by default as the model's release does.
         oks_nms: Of two poses nearer than this OKS the better one stays, or "off"; by default as the model's release does.
@@ -80,12 +85,13 @@ def run(
             are vectors; of whole images fast, upsampled, bilinear, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma; by
             default as the model's own codec does.
         preset: Numbers with which people are read out of whole images: practitioner or release.
-        codec_set: Other options of the reading, such as reading.threshold=0.06 reading.top_k=32.
+        codec_set: Fields of the codec, such as reading.threshold=0.06 reading.top_k=32.
         side: Pixels that the long side of a whole image gets; by default as the model has it.
         scales: Factors on it; of several the answers are averaged.
         heads: MPII's head boxes: gt_val.mat of the usual archives, or MPII's own .mat; a column `head_box` of the JSON will do.
         out: Write the poses in COCO's result format, and beside it the scores and what they depend on, in a file that ends in
-            .scores.json; for MPII, a name in .mat is written as people submit it.
+            .scores.json, and the boxes of a model or detector that found them, in one that ends in .boxes.json; for MPII, a
+            name in .mat is written as people submit it.
         report: Write one page: tables, precision and recall, errors by kind and what each costs, best and worst pictures.
         self_test: Use no network: labels go through crop, encoding and decoding and back. AP is 1 but for what the codec costs.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
@@ -100,12 +106,14 @@ def run(
     from poise.analysis.report import report_of
     from poise.analysis.sigmas import ap_at_other_sigmas, measured_by_coco
     from poise.cli._decoder import adjust, only_for_views
+    from poise.cli._detector import boxes_in, only_one
     from poise.cli._report import settings, what
     from poise.cli._scores import print_cost, print_evaluation, print_mpii, say, with_bar
     from poise.codecs.decoders import decoder, described
     from poise.data.mpii import write_predictions
     from poise.errors import InputError, WriteError
     from poise.inference.boxes import detections
+    from poise.inference.detect import detector_of
     from poise.inference.evaluate import evaluate
     from poise.inference.exam import Exam
     from poise.inference.manner import Rating
@@ -122,9 +130,15 @@ def run(
         raise WriteError(f"{str(report)!r} is a folder; --report names a file, such as {str(report / 'report.html')!r}")
     if images is None and not self_test:
         raise InputError("there are no images to look at; give their folder or zip file with --images")
+    only_one(boxes, detector)
     network = load(model)
     adjust(network, reading=reading, numbers=preset, options=codec_set, side=side, scales=scales)
-    given = {"--boxes": boxes, "--min-keypoint-score": min_keypoint_score, "--min-box-score": min_box_score or None}
+    given = {
+        "--boxes": boxes,
+        "--detector": detector,
+        "--min-keypoint-score": min_keypoint_score,
+        "--min-box-score": min_box_score or None,
+    }
     only_for_views(network, [flag for flag, value in given.items() if value is not None])
     exam = Exam.of_file(annotations, images, skeleton=network.skeleton, heads=heads)
     submitted = out is not None and out.suffix == ".mat"
@@ -134,6 +148,7 @@ def run(
         for file in (out, report):
             if file is not None:
                 folders.enter_context(results_folder(file.parent))
+        box_source = network.card.name
         how: dict[str, str] = {"self-test": "labels through crop and codec; no image is read, no network asked"}
         if self_test:
             test = test_codec(network, exam)
@@ -149,7 +164,12 @@ def run(
                 release.oks_nms if oks_nms is None else threshold(oks_nms),
             )
             found = None if boxes in (None, "gt") else detections(str(boxes), exam, min_score=min_box_score)
-            where = places(network, found, boxes)
+            looked = None
+            if detector is not None:
+                finder = detector_of(detector, device=device, precision=precision, workers=workers)
+                looked = boxes_in(console, exam, finder, min_score=min_box_score)
+                found, box_source = looked.boxes, looked.detector
+            where = places(network, found, boxes if looked is None else looked.detector)
             how = settings(setting, rating, boxes=where)
             flips = "on" if setting.flip else "off"
             say(
@@ -157,12 +177,16 @@ def run(
                 f"{where}, flip test {flips}, read by {described(network.codec)}, {setting.device} in {setting.precision}",
             )
             evaluation = evaluate(network, exam, setting, rating=rating, boxes=found, watch=with_bar)
+            evaluation = evaluation if looked is None else looked.judged(evaluation, exam)
         if out is not None and submitted and exam.mpii is not None:
             write_predictions(out, predictions(exam.mpii, evaluation))
             say(console, f"{len(exam.mpii.everybody)} poses written to {out}, in the order of {annotations}")
         elif out is not None:
             write_json(evaluation.results, out)
             say(console, f"{len(evaluation.results)} poses written to {out}")
+        if out is not None and evaluation.boxes is not None:
+            write_json(evaluation.box_results, out.with_suffix(".boxes.json"))
+            say(console, f"{len(evaluation.box_results)} boxes written to {out.with_suffix('.boxes.json')}")
         name = "labels through the codec" if self_test else f"{network.card.name}, {decoder(network.codec)}"
         how = what(network, model=model, annotations=annotations, images=images) | how
         if out is not None:
@@ -171,7 +195,7 @@ def run(
             report_of(exam, evaluation, name=name, settings=how, pictures=not self_test).write(report)
             say(console, f"{report} is the report; open it in a browser")
     others = {} if measured_by_coco(exam) else ap_at_other_sigmas(exam, evaluation.results)
-    print_evaluation(console, evaluation, name=name, sigmas=others)
+    print_evaluation(console, evaluation, name=name, boxes=box_source, sigmas=others)
     if exam.mpii is not None:
         print_mpii(console, score(exam.mpii, evaluation), name=name)
     return 0
@@ -179,9 +203,9 @@ def run(
 
 def places(network: Model, found: Mapping[int, PersonBoxes] | None, boxes: str | None) -> str:
     """Where people are looked for, in words."""
-    from poise.models.bottomup import BottomUp
+    from poise.scenes import Canvas
 
-    if type(network) is BottomUp:
+    if isinstance(network.preprocess, Canvas):
         return "whole images"
     return "labelled boxes" if found is None else f"{sum(map(len, found.values()))} boxes of {boxes}"
 

@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "codec": ("codec:run", "what each codec could reach at best on some annotations"),
     "verify": ("verify:run", "evaluate a run again: PASS or FAIL against its stored scores"),
     "predict": ("predict:run", "keypoints on photographs"),
+    "detect": ("detect:run", "boxes of people on photographs, from a model or a detector of torchvision's"),
     "explain": ("explain:run", "how one image gets its score, step by step"),
     "import": ("import_:run", "an official checkpoint to a poise model file"),
     "zoo": ("zoo:run", "published models: sizes, scores, where their weights are"),

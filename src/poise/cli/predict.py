@@ -8,6 +8,8 @@ from tyro.conf import Positional, arg
 _Sources = Annotated[tuple[str, ...], arg(metavar="SOURCE [SOURCE ...]")]
 _Model = Annotated[Path | None, arg(metavar="FILE")]
 _Boxes = Annotated[Path | None, arg(metavar="FILE")]
+_Detector = Annotated[str | None, arg(metavar="FILE|NAME")]
+_Score = Annotated[float | None, arg(metavar="T")]
 _Name = Annotated[str | None, arg(metavar="NAME")]
 _Number = Annotated[int | None, arg(metavar="N")]
 _Preset = Annotated[str | None, arg(metavar="practitioner|release")]
@@ -20,6 +22,8 @@ def run(
     *,
     model: _Model = None,
     boxes: _Boxes = None,
+    detector: _Detector = None,
+    min_box_score: _Score = None,
     min_score: float = 0.0,
     reading: _Name = None,
     preset: _Preset = None,
@@ -38,6 +42,8 @@ def run(
 
         poise predict photos holiday/*.jpg --model model.safetensors --boxes detections.json --out found
 
+        poise predict photos --model model.safetensors --detector fasterrcnn_resnet50_fpn_v2
+
         poise predict photos --model scenes.safetensors --preset release
 
     Args:
@@ -45,12 +51,16 @@ def run(
         model: Model file.
         boxes: A detector's JSON list of image_id, bbox (x, y, width, height), score; rows may have file_name, else the images'
             names are the ids. Without it every image is one person. Models that look at whole images take none.
+        detector: Finds the boxes: a model file, such as a Keypoint R-CNN, or the name of one of torchvision's detectors, such
+            as fasterrcnn_resnet50_fpn_v2 (`poise detect --help` names more).
+        min_box_score: Boxes with a lower score are left out; by default 0.3 for those of a detector, or of a model that
+            finds boxes by itself, and 0 for those of a file.
         min_score: People with a lower score are left out.
         reading: How positions are read from the maps: cell, quarter, dark, udp, fit3, fit5, soft, centre; votes where there
             are vectors; of whole images fast, upsampled, bilinear, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma; by
             default as the model's own codec does.
         preset: Numbers with which people are read out of whole images: practitioner or release.
-        codec_set: Other options of the reading, such as reading.threshold=0.06 reading.top_k=32.
+        codec_set: Fields of the codec, such as reading.threshold=0.06 reading.top_k=32.
         side: Pixels that the long side of a whole image gets; by default as the model has it.
         scales: Factors on it; of several the answers are averaged.
         out: Folder for the results.
@@ -62,10 +72,13 @@ def run(
     from rich.console import Console
 
     from poise.cli._decoder import adjust, only_for_views
+    from poise.cli._detector import LEAST, boxes_on, only_one
     from poise.cli._scores import counted, lost, print_skipped, say, with_bar
     from poise.codecs.decoders import described
     from poise.errors import BoxError, ImageError, InputError
+    from poise.inference.detect import detector_of
     from poise.inference.find import find
+    from poise.inference.manner import manner_of
     from poise.inference.people import Setting, Skipped, none_usable
     from poise.inference.sources import boxes_of, find_images, requests_of
     from poise.inference.write import Writer, results_folder
@@ -77,29 +90,37 @@ def run(
             "checkpoint into one (`poise zoo` lists them). Then: poise predict SOURCE --model FILE.safetensors"
         )
     console = Console()
+    only_one(boxes, detector)
     images = find_images(sources, without=out)
-    where = None if boxes is None else boxes_of(boxes, images)
+    where = None if boxes is None else boxes_of(boxes, images, min_score=min_box_score or 0.0)
     network = load(model)
-    only_for_views(network, [] if boxes is None else ["--boxes"])
+    given = {"--boxes": boxes, "--detector": detector}
+    only_for_views(network, [flag for flag, value in given.items() if value is not None])
     adjust(network, reading=reading, numbers=preset, options=codec_set, side=side, scales=scales)
     setting = Setting.of(network, device=device, precision=precision, batch=batch, workers=workers)
-    requests = requests_of(images, where)
     skipped: list[Skipped] = []
+    least = LEAST if min_box_score is None else min_box_score
+    if detector is not None:
+        finder = detector_of(detector, device=device, precision=precision, workers=workers)
+        where = boxes_on(finder, images, min_score=least, skipped=skipped)
+    requests = requests_of(images, where)
+    before = len(skipped)
     with results_folder(out) as folder:
-        writer = Writer(folder, network, images, where, min_score=min_score)
+        own = least if manner_of(network).boxes else 0.0
+        writer = Writer(folder, network, images, where, min_score=min_score, min_box_score=own)
         for found in with_bar(find(network, requests, setting, skipped=skipped), len(requests)):
             writer.add(found)
-        if len(skipped) == len(requests):
+        if len(skipped) - before == len(requests):
             raise ImageError(none_usable(skipped))
         if not writer.looked_into and writer.lost_boxes:
             raise BoxError(f"{lost(writer.lost_boxes)}; expected `bbox` as x, y, width, height in pixels of these images")
         path = writer.finish()
     print_skipped(console, skipped, "nothing was written for it" if len(skipped) == 1 else "nothing was written for them")
-    if len(requests) < len(images):
-        say(console, f"{counted(len(images) - len(requests), 'image')} without boxes; nobody was looked for there")
+    if len(requests) + before < len(images):
+        say(console, f"{counted(len(images) - len(requests) - before, 'image')} without boxes; nobody was looked for there")
     if writer.lost_boxes:
         say(console, lost(writer.lost_boxes))
-    people, looked = len(writer.rows), counted(len(requests) - len(skipped), "image")
+    people, looked = len(writer.rows), counted(len(requests) + before - len(skipped), "image")
     say(console, f"read by {described(network.codec)}")
     say(console, f"{people} {'person' if people == 1 else 'people'} in {looked}: {path} and pictures beside it")
     return 0

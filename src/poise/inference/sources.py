@@ -98,7 +98,7 @@ class SourceBoxes:
     categories: list[int]
 
 
-def boxes_of(path: Path | str, sources: Sequence[Source]) -> dict[int, SourceBoxes]:
+def boxes_of(path: Path | str, sources: Sequence[Source], *, min_score: float = 0.0) -> dict[int, SourceBoxes]:
     """A detector's file for these images, by the image ids of the sources; images without boxes are left out.
 
     A row belongs to an image if it has its `file_name`, or else if the image's name is the number `image_id` (as COCO's are).
@@ -106,6 +106,7 @@ def boxes_of(path: Path | str, sources: Sequence[Source]) -> dict[int, SourceBox
     Args:
         path: JSON list of image_id, bbox (x, y, width, height), score, and if wanted category_id and file_name.
         sources: The images.
+        min_score: Boxes below it are left out.
 
     Raises:
         ReadError: The file is missing or unreadable.
@@ -113,7 +114,11 @@ def boxes_of(path: Path | str, sources: Sequence[Source]) -> dict[int, SourceBox
         InputError: No box belongs to any of the images.
     """
     read_boxes(path)  # says what is wrong with the file
-    rows = [row for row in json.loads(Path(path).read_bytes()) if row.get("score", 1.0) is not None]
+    rows = [
+        row
+        for row in json.loads(Path(path).read_bytes())
+        if row.get("score", 1.0) is not None and float(row.get("score", 1.0)) >= min_score
+    ]
     groups: dict[str | int, list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: -float(row.get("score", 1.0))):
         groups.setdefault(str(row["file_name"]) if row.get("file_name") else int(row["image_id"]), []).append(row)
@@ -121,8 +126,8 @@ def boxes_of(path: Path | str, sources: Sequence[Source]) -> dict[int, SourceBox
     found = {image: _boxes(parts[0]) for image, parts in owners.items() if parts}
     if not found:
         raise InputError(
-            f"none of the boxes in {str(path)!r} belongs to these images; a row needs the image's `file_name`, "
-            f"or the image's name must be the number `image_id`"
+            f"none of the boxes in {str(path)!r} with a score of at least {min_score:g} belongs to these images; a row "
+            f"needs the image's `file_name`, or the image's name must be the number `image_id`"
         )
     return found
 

@@ -95,6 +95,7 @@ class Writer:
         sources: The images.
         where: The boxes people were looked for in; they are drawn. Those of a model that takes none go around who was found.
         min_score: People with a lower score are left out.
+        min_box_score: So are people whose box has a lower one.
 
     Raises:
         InputError: A picture would take the place of one of the images.
@@ -108,8 +109,10 @@ class Writer:
         where: Mapping[int, SourceBoxes] | None,
         *,
         min_score: float = 0.0,
+        min_box_score: float = 0.0,
     ) -> None:
-        self.folder, self.model, self.where, self.min_score = folder, model, where, min_score
+        self.folder, self.model, self.where = folder, model, where
+        self.min_score, self.min_box_score = min_score, min_box_score
         self.whole = isinstance(model.preprocess, Canvas)
         self.rows: list[dict[str, Any]] = []
         self.looked_into = 0
@@ -120,7 +123,7 @@ class Writer:
             raise InputError(f"the picture of {hit.name!r} would overwrite an image; give another folder with --out")
 
     def add(self, found: Found) -> None:
-        """Draw an image and keep its rows; nothing where none of its boxes could be looked into.
+        """Draw an image and keep its rows; nothing where it has boxes and none could be looked into.
 
         Raises:
             WriteError: The place cannot be written.
@@ -130,9 +133,10 @@ class Writer:
         categories = [1] * len(found.poses) if known is None else [known[row] for row in found.rows]
         self.lost_boxes += 0 if known is None else len(known) - len(found.rows)
         self.looked_into += len(found.rows)
-        if not found.rows and not self.whole:
+        if not found.rows and known:
             return
-        kept = (found.poses.pose_score >= self.min_score).nonzero().flatten()
+        sure = (found.poses.pose_score >= self.min_score) & (found.poses.box_score >= self.min_box_score)
+        kept = sure.nonzero().flatten()
         poses = found.poses.select(kept)
         self.rows += prediction_rows(poses, image_id=key.image_id, categories=[categories[i] for i in kept.tolist()])
         drawn = draw_people(

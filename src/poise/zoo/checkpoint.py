@@ -47,7 +47,7 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
             "Where you trust it, save its weights alone: "
             "torch.save(torch.load(FILE, weights_only=False)['state_dict'], 'weights.pth')"
         ) from error
-    except (RuntimeError, EOFError, BadZipFile, OSError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, BadZipFile, OSError, ValueError, LookupError) as error:
         raise CheckpointError(f"{path} is truncated or no checkpoint of torch ({_first(error)}); fetch it again") from error
     if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
         raise CheckpointError(f"{path} holds a {type(found).__name__}; expected a dictionary of weights by name")

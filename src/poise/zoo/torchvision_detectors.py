@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
+from zipfile import BadZipFile
 
 import torch
 from torch import Tensor, nn
 
 from poise.errors import CheckpointError, ReadError, unknown
+
+UNREADABLE = (pickle.UnpicklingError, EOFError, BadZipFile, ValueError, LookupError)
+"""What reading a file of weights may raise that is none."""
 
 PERSON = "person"
 """What COCO calls those who are looked for."""
@@ -72,7 +76,7 @@ def _state(name: str, weights: Any) -> Mapping[str, Tensor]:
     try:
         state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
         return state
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:  # RuntimeError: a download of another hash
+    except (OSError, RuntimeError, *UNREADABLE) as error:  # RuntimeError: a download of another hash
         if file.is_file():
             raise CheckpointError(_damaged(weights.url, error)) from error
         raise ReadError(

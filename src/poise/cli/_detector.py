@@ -1,0 +1,92 @@
+"""A detector among the flags of a command: boxes to look into, and what they score by themselves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+from rich.console import Console
+
+from poise.cli._scores import counted, say, with_bar
+from poise.data.boxes import PersonBoxes
+from poise.errors import InputError
+from poise.inference.detect import Detector, detect, images_of, measured_rows, person_boxes, source_boxes
+from poise.inference.evaluate import Evaluation
+from poise.inference.exam import Exam
+from poise.inference.people import Skipped
+from poise.inference.sources import Source, SourceBoxes, requests_of
+from poise.metrics.boxes import evaluate_boxes, labels_of
+
+LEAST = 0.3
+"""Boxes that a detector is less sure of are not looked into for pictures."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class BoxesFound:
+    """What a detector found in a data set.
+
+    Attributes:
+        detector: Its name.
+        boxes: By category.
+        skipped: Images that could not be used.
+    """
+
+    detector: str
+    boxes: dict[int, PersonBoxes]
+    skipped: list[Skipped]
+
+    def judged(self, evaluation: Evaluation, exam: Exam) -> Evaluation:
+        """The evaluation of poses looked for in these boxes, with the scores of the boxes."""
+        rows = measured_rows(self.boxes)
+        skipped = [*self.skipped, *evaluation.skipped]
+        return replace(evaluation, boxes=evaluate_boxes(exam.truth, rows), box_results=rows, skipped=skipped)
+
+
+def only_one(boxes: object, detector: str | None) -> None:
+    """Refuse boxes from two places.
+
+    Raises:
+        InputError: A detector and other boxes are given.
+    """
+    if boxes is not None and detector is not None:
+        raise InputError("--boxes and --detector both say where to look; leave one of them out")
+
+
+def boxes_in(console: Console, exam: Exam, detector: Detector, *, min_score: float) -> BoxesFound:
+    """Look for boxes in a data set.
+
+    Args:
+        console: Where to say how many.
+        exam: The data set.
+        detector: Looks.
+        min_score: Boxes below it are left out.
+
+    Raises:
+        AnnotationError: Boxes cannot be scored against the annotations.
+        ImageError: No image can be used.
+        InputError: Nobody was found.
+    """
+    labels_of(exam.truth)  # before anything slow
+    skipped: list[Skipped] = []
+    found = detect(detector, images_of(exam), min_score=min_score, skipped=skipped, watch=with_bar)
+    boxes = person_boxes(found, exam, detector=detector.name)
+    number = counted(sum(map(len, boxes.values())), "box", "boxes")
+    say(console, f"{number} of people in {counted(len(found), 'image')} by {detector.name}")
+    return BoxesFound(detector.name, boxes, skipped)
+
+
+def boxes_on(
+    detector: Detector, images: Sequence[Source], *, min_score: float, skipped: list[Skipped]
+) -> dict[int, SourceBoxes]:
+    """Look for boxes in images, by their ids; also of images without anybody.
+
+    Args:
+        detector: Looks.
+        images: Where.
+        min_score: Boxes below it are left out.
+        skipped: Takes the images that cannot be used.
+
+    Raises:
+        ImageError: No image can be used.
+    """
+    return source_boxes(detect(detector, requests_of(images, None), min_score=min_score, skipped=skipped, watch=with_bar))
