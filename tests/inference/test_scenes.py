@@ -9,7 +9,7 @@ import torch
 import poise
 from poise.analysis.decoders import compare_decoders, decoders_of
 from poise.analysis.verify import measured_again
-from poise.codecs.decoders import changed, decoder, described, preset, read_by
+from poise.codecs.decoders import decoder, described, preset, read_by
 from poise.data.boxes import PersonBoxes
 from poise.data.coco import CocoDataset
 from poise.errors import ImageError, InputError, SkeletonMismatch, UnknownName
@@ -317,27 +317,10 @@ def test_how_answers_are_read_is_said_and_changed(model):
     release = preset(codec, "release")
     assert (release.reading.threshold, release.reading.dist_max, release.reading.person_threshold) == (0.04, 40.0, 0.04)
     assert preset(release, "practitioner") == codec
-    set_ = changed(codec, ["reading.threshold=0.5", "reading.top_k=7", "reading.transposed=true", "reading=cell"])
-    assert (set_.reading.threshold, set_.reading.top_k, set_.reading.transposed, set_.reading.peaks) == (0.5, 7, True, "cell")
     assert decoder(read_by(codec, "fit1-sigma")) == "OffsetGuided fit1-sigma"
     assert [decoder(one) for one in decoders_of(model, ["cell", "fast"])] == ["OffsetGuided fast", "OffsetGuided cell"]
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("reading.treshold=1", r"reading\.threshold"),
-        ("reading.threshold=high", "is a float, such as 0.06, not 'high'"),
-        ("reading.top_k=0.5", "is a int"),
-        ("reading.transposed=maybe", "is a bool"),
-        ("reading.threshold", "given as name=value"),
-        ("reading.top_k=0", "top_k is 1 or more"),
-        ("maps.sigma=3", "no option"),
-        ("reading=nothing", "there is no reading 'nothing'; there are"),
-    ],
-)
-def test_options_that_cannot_be_are_refused(model, text, message):
-    with pytest.raises((InputError, UnknownName), match=message):
-        changed(model.codec, [text])
+def test_presets_that_are_none_are_refused(model):
     with pytest.raises(UnknownName, match="release"):
         preset(model.codec, "releases")

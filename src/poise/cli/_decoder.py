@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from poise.codecs.decoders import Codec, changed, preset, read_by
+from poise.codecs.decoders import preset, read_by
 from poise.errors import InputError
 from poise.models.bottomup import BottomUp
 from poise.models.kinds import Model
 from poise.models.part import Part
 from poise.models.topdown import TopDown
+from poise.recipes.fields import set_codec
 from poise.scenes import Canvas
 
 
@@ -27,7 +28,7 @@ def adjust(
         model: Its codec and canvas change; its weights do not.
         reading: Where peaks lie.
         numbers: Name of a preset; before `options`.
-        options: Such as "reading.threshold=0.06".
+        options: Fields of the codec, such as "reading.threshold=0.06"; after the others.
         side: Pixels that the long side, or the height, of an image gets.
         scales: Factors on it, for several sizes at once.
 
@@ -36,12 +37,13 @@ def adjust(
         UnknownName: There is no such reading, preset or option.
     """
     used = whole(model)
-    codec: Codec = used.codec
+    codec = used.codec
     if numbers is not None:
         codec = preset(codec, numbers)
     if reading is not None:
         codec = read_by(codec, reading)
-    used.codec = changed(codec, options)
+    used.codec = codec
+    set_codec(used, options)
     if side is None and not scales:
         return
     if not isinstance(used.preprocess, Canvas):

@@ -55,7 +55,7 @@ def run(
         readings: Names of readings; all by default. Of views of one person cell, quarter, dark, udp, fit3, fit5, soft, centre;
             of whole images upsampled, fast, bilinear, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma.
         preset: Numbers with which people are read out of whole images: practitioner or release.
-        codec_set: Other options of the reading, for all decoders, such as reading.threshold=0.06.
+        codec_set: Fields of the codec, for all decoders, such as reading.threshold=0.06.
         boxes: Where to look: "gt" for the labelled boxes (the default), or a detector's JSON list; none for whole images.
         side: Pixels that the long side of a whole image gets; by default as the model has it.
         scales: Factors on it; of several the answers are averaged.

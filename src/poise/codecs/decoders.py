@@ -3,9 +3,9 @@
 A score is of a network and of how its answers were read; whoever writes a score down writes `decoder` beside it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from poise.codecs import readings
 from poise.codecs.base import InstanceCodec
@@ -15,6 +15,7 @@ from poise.codecs.scene import SceneCodec
 from poise.errors import InputError, unknown
 
 Codec = InstanceCodec | SceneCodec | RoICodec
+C = TypeVar("C", bound=Codec)
 
 PRESETS: Mapping[str, PeakReading] = {"practitioner": PRACTITIONER, "release": RELEASE}
 """Numbers that go together, by name."""
@@ -42,7 +43,8 @@ def described(codec: Codec) -> str:
     people = _people(codec)
     if people is None:
         return decoder(codec)
-    rest = ", ".join(f"{f.name} {getattr(people, f.name)}" for f in fields(people) if f.name != "peaks")
+    values = {f.name: getattr(people, f.name) for f in fields(people) if f.name != "peaks"}
+    rest = ", ".join(f"{name} {'of the labels' if value is None else value}" for name, value in values.items())
     return f"{decoder(codec)}: {rest}"
 
 
@@ -51,22 +53,22 @@ def names_of(codec: Codec) -> tuple[str, ...]:
     return PEAKS if _people(codec) is not None else readings.readings_of(_one(codec))
 
 
-def read_by(codec: Codec, name: str) -> Codec:
+def read_by(codec: C, name: str) -> C:
     """The codec, its answers read in another way.
 
     Raises:
         InputError: They can be read in one way only.
         UnknownName: There is no such reading.
     """
-    people = _people(codec)
-    if people is None:
-        return readings.read_as(_one(codec), name)
+    if _people(codec) is None:
+        read: Any = readings.read_as(_one(codec), name)
+        return read  # type: ignore[no-any-return]  # of the codec's own type
     if name not in PEAKS:
         raise unknown("reading", name, PEAKS)
     return _with(codec, {"peaks": name})
 
 
-def preset(codec: Codec, name: str) -> Codec:
+def preset(codec: C, name: str) -> C:
     """The codec, its answers read with other numbers that go together.
 
     Raises:
@@ -80,53 +82,13 @@ def preset(codec: Codec, name: str) -> Codec:
     return _with(codec, {number: getattr(PRESETS[name], number) for number in NUMBERS})
 
 
-def changed(codec: Codec, texts: Sequence[str]) -> Codec:
-    """The codec, its answers read with other options.
-
-    Args:
-        codec: Of any kind.
-        texts: Such as "reading.threshold=0.06", or "reading=quarter"; what a network is built for cannot be changed.
-
-    Raises:
-        InputError: Another form, or a value that cannot be.
-        UnknownName: There is no such option.
-    """
-    for text in texts:
-        name, sign, value = text.partition("=")
-        if not sign or not value:
-            raise InputError(f"options are given as name=value, such as reading.threshold=0.06; found {text!r}")
-        if name == "reading":
-            codec = read_by(codec, value)
-            continue
-        people = _people(codec)
-        known = [] if people is None else [f"reading.{f.name}" for f in fields(people)]
-        if people is None or name not in known:
-            raise unknown("option of how answers are read called", name, ["reading", *known])
-        part = name.removeprefix("reading.")
-        codec = _with(codec, {part: _parsed(value, getattr(people, part), name)})
-    return codec
-
-
-def _parsed(text: str, like: Any, name: str) -> Any:
-    """A text as a value of the type of another."""
-    kind = type(like)
-    if kind is bool and text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        if kind is not bool:
-            return kind(text)
-    except ValueError:
-        pass
-    raise InputError(f"{name} is a {kind.__name__}, such as {like}, not {text!r}")
-
-
 def _people(codec: Codec) -> PeakReading | None:
     """How people are read, of a codec that finds many in a view."""
     reading = getattr(codec, "reading", None)
     return reading if isinstance(reading, PeakReading) else None
 
 
-def _with(codec: Codec, values: Mapping[str, Any]) -> Codec:
+def _with(codec: C, values: Mapping[str, Any]) -> C:
     reading: dict[str, Any] = {"reading": replace(_people(codec) or PRACTITIONER, **values)}
     return replace(codec, **reading)
 

@@ -11,9 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poise.codecs.base import InstanceCodec
-from poise.codecs.decoders import decoder
-from poise.codecs.scene import SceneCodec
+from poise.codecs.decoders import Codec, decoder
 from poise.data.boxes import PersonBoxes
 from poise.errors import BoxError, ImageError
 from poise.inference.exam import Exam
@@ -109,7 +107,7 @@ def evaluate_each(
     exam: Exam,
     setting: Setting,
     *,
-    readers: Sequence[InstanceCodec | SceneCodec],
+    readers: Sequence[Codec],
     rating: Rating | None = None,
     boxes: Mapping[int, PersonBoxes] | None = None,
     watch: Watch | None = None,

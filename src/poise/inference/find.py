@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from poise.codecs.base import InstanceCodec
-from poise.codecs.scene import SceneCodec
+from poise.codecs.decoders import Codec
 from poise.inference.people import Found, Request, Setting, Skipped, read_people
 from poise.inference.scenes import read_scenes
 from poise.models.bottomup import BottomUp
@@ -38,7 +37,7 @@ def read(
     requests: Iterable[Request],
     setting: Setting,
     *,
-    readers: Sequence[InstanceCodec | SceneCodec],
+    readers: Sequence[Codec],
     skipped: list[Skipped] | None = None,
 ) -> Iterator[list[Found]]:
     """The same with every answer of the network read in several ways: what each codec finds in an image.

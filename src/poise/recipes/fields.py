@@ -70,7 +70,16 @@ def _value(kind: type[Any], path: Sequence[str], text: str) -> Changes:
         raise InputError(f"{name} of {kind.__name__} is set by its own fields: {inner}")
     if rest:
         raise InputError(f"{name} of {kind.__name__} has no fields; found {'.'.join(path)!r}")
-    return {name: _read(text, _kinds(hint))}
+    kinds = _kinds(hint)
+    value = _read(text, kinds)
+    if isinstance(value, str) and str not in kinds and not any(isinstance(one, str) for one in kinds):
+        raise InputError(f"{name} of {kind.__name__} is no word, found {text!r}; expected {_typed(hint)}")
+    return {name: value}
+
+
+def _typed(hint: Any) -> str:
+    """A type in words."""
+    return hint.__name__ if isinstance(hint, type) else str(hint)
 
 
 def _read(text: str, kinds: set[Any]) -> Any:
