@@ -77,6 +77,7 @@ class SceneView:
         warp: Sample pixels to view pixels, of the keypoints.
         key: Of the sample.
         known: Keypoints that the sample's data set labels at all; None for all of them.
+        inner: How much of the view, from its left upper corner, is no filling (h, w); None for all of it.
     """
 
     image: Float[Tensor, "3 H W"]
@@ -86,6 +87,12 @@ class SceneView:
     warp: Float[Tensor, "3 3"]
     key: Key
     known: Bool[Tensor, " k"] | None = None
+    inner: Size | None = None
+
+    @property
+    def filled(self) -> Size:
+        """How much of the view is no filling (h, w)."""
+        return self.inner or (self.ignore.shape[0], self.ignore.shape[1])
 
     @property
     def taught(self) -> Bool[Tensor, " k"]:
@@ -141,12 +148,21 @@ class Scenes:
 
 @dataclass(frozen=True, eq=False)
 class SceneBatch:
-    """Views of whole samples, of one size, stacked."""
+    """Views of whole samples, of one size, stacked.
+
+    Attributes:
+        images: The views.
+        scenes: Who is in them.
+        warps: Of each, sample pixels to view pixels, of the keypoints.
+        keys: Of the samples.
+        inner: How much of each view, from its left upper corner, is no filling (h, w); () for all of them.
+    """
 
     images: Float[Tensor, "b 3 h w"]
     scenes: Scenes
     warps: Float[Tensor, "b 3 3"]
     keys: tuple[Key, ...] = ()
+    inner: tuple[Size, ...] = ()
 
     @classmethod
     def of(cls, views: list[SceneView]) -> "SceneBatch":
@@ -163,7 +179,7 @@ class SceneBatch:
             known=torch.stack([v.taught for v in views]),
         )
         images, warps = torch.stack([v.image for v in views]), torch.stack([v.warp for v in views])
-        return cls(images, scenes, warps, tuple(v.key for v in views))
+        return cls(images, scenes, warps, tuple(v.key for v in views), tuple(v.filled for v in views))
 
     def __len__(self) -> int:
         """How many views."""
@@ -178,7 +194,8 @@ class SceneBatch:
             people["masks"] = scenes.masks[here]
         known = None if scenes.known is None else scenes.known[:count]
         fewer = replace(scenes, ignore=scenes.ignore[:count], known=known, **people)
-        return replace(self, images=self.images[:count], scenes=fewer, warps=self.warps[:count], keys=self.keys[:count])
+        keys, inner = self.keys[:count], self.inner[:count]
+        return replace(self, images=self.images[:count], scenes=fewer, warps=self.warps[:count], keys=keys, inner=inner)
 
     def to(self, *args: Any, **kwargs: Any) -> "SceneBatch":
         """The same batch elsewhere, as `Tensor.to`; a dtype is for the images alone. Lightning asks for this."""

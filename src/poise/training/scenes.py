@@ -89,7 +89,9 @@ def grown(view: SceneView, size: Size) -> SceneView:
     """A view with as much of the mean colour at its right and lower edge as brings it to `size` (h, w)."""
     h, w = view.ignore.shape
     more = (0, size[1] - w, 0, size[0] - h)
-    return replace(view, image=pad(view.image, more), ignore=pad(view.ignore, more)) if any(more) else view
+    if not any(more):
+        return view
+    return replace(view, image=pad(view.image, more), ignore=pad(view.ignore, more), inner=view.filled)
 
 
 @final

@@ -1,0 +1,178 @@
+"""From whole samples to a view for a detector: one warp for each image, one resampling, boxes carried along."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import final
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, UInt8
+from torch import Tensor
+
+from poise.dims import Size
+from poise.geometry import Warp, apply, box_area, covered_by, rotation, scaling, translation
+from poise.scenes import Canvas, SceneView
+from poise.skeletons import Skeleton
+from poise.structures import Sample
+from poise.transforms.canvas import canvas_warp
+from poise.transforms.colour import colour_matrix, greyed, recolour
+from poise.transforms.cut import mirrored
+from poise.transforms.detector_jitter import DetectorAugmentation, DetectorDraw
+from poise.transforms.mosaic import Piece, quarters, tiled
+from poise.transforms.render import normalise, resample
+from poise.transforms.turned import turned
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """How an image lies in its view.
+
+    Attributes:
+        warp: Image pixels to view pixels, of keypoints and boxes ...
+        pixels: ... and of pixels, where a release moves those otherwise.
+        size: Of the view (h, w).
+    """
+
+    warp: Warp
+    pixels: Warp
+    size: Size
+
+
+@final
+@dataclass(frozen=True)
+class DetectorCutter:
+    """Brings samples to random views in which boxes are learnt beside keypoints; each view is of its own size.
+
+    Everybody with a box is learnt, but for crowds; without labelled keypoints too. Boxes end at the edges of the view.
+
+    Attributes:
+        canvas: Of the model.
+        skeleton: Whose mirror pairs are used.
+        augmentation: What may be done to an image.
+    """
+
+    canvas: Canvas
+    skeleton: Skeleton
+    augmentation: DetectorAugmentation = field(default_factory=DetectorAugmentation)
+
+    def __call__(self, sample: Sample, generator: torch.Generator) -> SceneView:
+        """The view of one sample."""
+        draw = self.augmentation.draw(generator)
+        shown = self.shown(draw, sample.size)
+        return self._finished(self._piece(sample, draw, shown), draw, sample, shown.warp)
+
+    def tested(self, sample: Sample) -> SceneView:
+        """The view of a sample that the model is tested with."""
+        layout = canvas_warp(self.canvas, sample.size)
+        known = self._all if sample.known is None else sample.known
+        nothing = np.zeros((*layout.size, 3), np.uint8)
+        piece = self._told(sample, self._shown(layout.warp, layout.size), nothing, known)
+        image = layout.shown(sample.image, self.canvas)
+        view = SceneView(image, piece.labels, piece.extent, piece.ignore, layout.warp, sample.key, piece.known)
+        return replace(view, inner=layout.inner)
+
+    def mosaic(self, samples: Sequence[Sample], meeting: tuple[float, float], generator: torch.Generator) -> SceneView:
+        """The view of four samples, which meet at `meeting` (shares of its sides); as large as that of the first alone."""
+        draws = [self.augmentation.draw(generator) for _ in samples]
+        size = tuple(max(side, 2) for side in self.shown(replace(draws[0], window=(1.0, 1.0)), samples[0].size).size)
+        parts = quarters((size[0], size[1]), meeting)
+        laid = [self.shown(d, s.size, view=part, shrink=2) for d, s, part in zip(draws, samples, parts, strict=True)]
+        pieces = [self._piece(s, d, shown) for s, d, shown in zip(samples, draws, laid, strict=True)]
+        return self._finished(tiled(pieces), draws[0], samples[0], laid[0].warp)
+
+    def shown(self, draw: DetectorDraw, size: Size, *, view: Size | None = None, shrink: int = 1) -> Shown:
+        """How an image of `size` (h, w) lies in a view.
+
+        Args:
+            draw: What chance decided.
+            size: Of the image.
+            view: Of the view; by default as much of the image as the window of the draw.
+            shrink: By how much smaller it is shown than alone.
+        """
+        most = self.augmentation.most
+        side = max(1, draw.side // shrink)
+        longest = None if most is None else max(side, most // shrink)
+        layout = canvas_warp(replace(self.canvas, side=side, fit="short", most=longest, multiple=1), size)
+        inner = layout.inner
+        whole = inner[::-1] if round(draw.degrees / 90) % 2 else inner  # what lies on its side gets a view that does
+        view = view or (max(1, round(whole[0] * draw.window[0])), max(1, round(whole[1] * draw.window[1])))
+        before, after = self._middle(inner), self._middle(whole)
+        mirror = scaling(-1.0 if draw.flip else 1.0, 1.0)
+        warp = translation(*after) @ mirror @ rotation(-draw.degrees) @ translation(-before[0], -before[1]) @ layout.warp
+        left, above = (round(p * (n - v)) for p, n, v in zip(draw.place, whole[::-1], view[::-1], strict=True))
+        warp = translation(-float(left), -float(above)) @ warp
+        return self._shown(warp, view)
+
+    def _shown(self, warp: Warp, size: Size) -> Shown:
+        # Releases count positions from the edge of the first pixel, images are resampled about its middle.
+        half = 0.0 if self.canvas.rule == "unbiased" else 0.5
+        return Shown(warp, translation(-half, -half) @ warp @ translation(half, half), size)
+
+    def _middle(self, size: Size) -> tuple[float, float]:
+        edge = self._edge
+        return (size[1] - edge) / 2, (size[0] - edge) / 2
+
+    @property
+    def _edge(self) -> int:
+        """What is between a number of pixels and the position of the last: 1 where positions are middles of pixels."""
+        return 1 if self.canvas.rule == "unbiased" else 0
+
+    def _piece(self, sample: Sample, draw: DetectorDraw, shown: Shown) -> Piece:
+        options = self.augmentation
+        pixels = resample(sample.image, shown.pixels, shown.size, fill=self.canvas.fill)
+        if options.colour > 0:
+            pixels = recolour(pixels, colour_matrix(options.colour, draw.tint))
+        if draw.grey:
+            pixels = greyed(pixels)
+        known = self._all if sample.known is None else sample.known
+        if draw.flip:
+            sample = replace(sample, labels=mirrored(sample.labels, self.skeleton.flip))
+            known = known[self.skeleton.flip]
+        return self._told(sample, shown, pixels, known)
+
+    @property
+    def _all(self) -> Bool[Tensor, " k"]:
+        return torch.ones(len(self.skeleton), dtype=torch.bool)
+
+    def _told(self, sample: Sample, shown: Shown, pixels: UInt8[np.ndarray, "h w 3"], known: Bool[Tensor, " k"]) -> Piece:
+        """Who is in a view, and where nobody knows that."""
+        every = sample.labels
+        people = ~every.crowd & (every.boxes[:, 2:] > every.boxes[:, :2]).all(dim=1)
+        labels = every.select(people)
+        last = labels.xy.new_tensor((shown.size[1] - self._edge, shown.size[0] - self._edge))
+        whole = turned(shown.warp, labels.boxes, labels.xy, labels.visible, rule=self.augmentation.boxes)
+        boxes = torch.cat((whole[:, :2].clamp(min=0), torch.minimum(whole[:, 2:], last)), dim=1)
+        sides = boxes[:, 2:] - boxes[:, :2]
+        there = (sides > 0).all(dim=1)
+        learnt = there & (box_area(boxes) >= self.augmentation.least * box_area(whole)) & (sides >= 1).all(dim=1)
+        xy, slack = apply(shown.warp, labels.xy), self._edge / 2
+        inside = ((xy >= -slack) & (xy <= last + slack)).all(dim=-1)
+        moved = replace(labels, xy=xy, visible=torch.where(inside, labels.visible, 0), boxes=boxes)
+        extent = box_area(labels.boxes).sqrt() * float(torch.linalg.det(shown.warp[:2, :2]).abs().sqrt())
+        ignore = self._ignored(sample, people, shown) | covered_by(boxes[there & ~learnt], shown.size)
+        return Piece(pixels, moved.select(learnt), extent[learnt], ignore, known)
+
+    def _ignored(self, sample: Sample, people: Bool[Tensor, " n"], shown: Shown) -> Bool[Tensor, "h w"]:
+        """Where the labels say nothing about who is there; the boxes of people without labelled keypoints say that."""
+        labels, size = sample.labels, sample.size
+        ignore = sample.ignore
+        if ignore is None:
+            ignore = labels.unknown(lambda rows: covered_by(labels.boxes[rows], size))
+        if bool((labels.silent & people).any()):
+            ignore = ignore & ~covered_by(labels.boxes[labels.silent & people], size)
+        height, width = shown.size
+        flat = cv2.warpAffine(
+            ignore.view(torch.uint8).numpy(), shown.pixels[:2].numpy(), (width, height), flags=cv2.INTER_NEAREST
+        )
+        return torch.from_numpy(flat).view(torch.bool)
+
+    def _finished(self, piece: Piece, draw: DetectorDraw, sample: Sample, warp: Warp) -> SceneView:
+        options, own = self.augmentation, torch.Generator().manual_seed(draw.seed)
+        height, width = piece.ignore.shape
+        pixels = piece.pixels if options.paint is None else options.paint.draw((height, width), own).painted(piece.pixels)
+        image = normalise(pixels, self.canvas)
+        if options.drop is not None:
+            image = options.drop.draw((height, width), own).punched(image, self.canvas)
+        return SceneView(image, piece.labels, piece.extent, piece.ignore, warp, sample.key, piece.known)
