@@ -69,7 +69,8 @@ class RunRecord:
             )
         stage = _best_stage(folder) if (folder / "stages.json").is_file() else None
         settings = _settings(folder if stage is None else folder / f"stage{stage}")
-        model = one_person(load(file))
+        found = load(file)
+        model = found if type(found) in AGAIN else one_person(found)
         scores = {name.removeprefix(PREFIX): v for name, v in model.card.scores.items() if name.startswith(PREFIX)}
         data = (settings.get("data") or {}).get("val")
         if not scores or data is None:
