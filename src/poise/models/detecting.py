@@ -1,7 +1,8 @@
 """How a two-stage detector learns, and how its answers are made people: everything that is no layer of its network."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, final, get_args
+from typing import Any, Literal, final, get_args
 
 import torch
 from jaxtyping import Float
@@ -167,6 +168,14 @@ class Detecting:
             raise InputError(f"detecting: score, nms and keypoint_nms are 0 to 1 and sigma is above 0, found {self}")
         if min(self.per_image, self.person) < 1:
             raise InputError(f"detecting: per_image and person are at least 1, found {self.per_image} and {self.person}")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Detecting":
+        """What `dataclasses.asdict` made plain."""
+        made = values.get("calibration")
+        parts = {"learning": Learning(**values["learning"]), "weights": LossWeights(**values["weights"])}
+        calibration = None if made is None else Calibration(**made)
+        return cls(**{**values, **parts, "calibration": calibration})
 
     @property
     def probable(self) -> bool:

@@ -4,11 +4,13 @@ from typing import TypeAlias
 
 from poise.errors import InputError
 from poise.models.bottomup import BottomUp
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.part import Part
 from poise.models.topdown import TopDown
 
-Model: TypeAlias = TopDown | BottomUp | Part
-"""A model: of views of one person, of whole images, or a detector's part, which can be imported and asked but nothing else."""
+Model: TypeAlias = TopDown | BottomUp | KeypointRCNN | Part
+"""A model: of views of one person, of whole images, of boxes found in them; or a detector's part, which can be imported and
+asked, but nothing else."""
 
 
 def one_person(model: Model) -> TopDown:

@@ -1,7 +1,7 @@
 """Joins a network, a codec and a way to cut views into a model, so that any of them fits any other."""
 
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from poise.codecs.base import InstanceCodec, codec_types
 from poise.dims import Size
@@ -10,6 +10,7 @@ from poise.models.card import Card
 from poise.models.topdown import TopDown
 from poise.nn.base import Network
 from poise.nn.heads.readout import Readout
+from poise.nn.rcnn import RCNN
 from poise.skeletons import Skeleton
 from poise.structures import Architecture, CropRule, Preprocess
 from poise.zoo.release import Wish
@@ -52,7 +53,11 @@ def assemble(
     return TopDown(built, codec, cut, skeleton, card, deep=() if codec.vectors else deep)
 
 
-def with_readout(network: Network, made: Architecture) -> Network:
+Whole = TypeVar("Whole", bound=Network | RCNN)
+"""A network that may read vectors off its maps."""
+
+
+def with_readout(network: Whole, made: Architecture) -> Whole:
     """The network with the layers that read vectors off its maps, where its architecture has them."""
     if made.cells is not None and made.vectors:
         network.readout = Readout(made.cells, made.vectors)

@@ -18,13 +18,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from poise.codecs.base import from_plain, scene_from_plain, to_plain
+from poise.codecs.base import from_plain, roi_from_plain, scene_from_plain, to_plain
 from poise.errors import CheckpointError, InputError, PoiseError
 from poise.models.bottomup import BottomUp
 from poise.models.card import Card
+from poise.models.detecting import Detecting
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
 from poise.models.topdown import TopDown
 from poise.nn.base import Network
+from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas
 from poise.skeletons import Skeleton
 from poise.structures import Architecture, Colours, Preprocess
@@ -47,6 +50,8 @@ class Kind:
         preprocess: How it wants its views.
         positive: Fields of that which are numbers above 0.
         numbers: Fields of that which are other numbers.
+        more: What else it is, as plain values by name.
+        given: Arguments of the class out of those.
     """
 
     model: Callable[..., Model]
@@ -54,13 +59,56 @@ class Kind:
     preprocess: type[Colours]
     positive: tuple[str, ...]
     numbers: tuple[str, ...]
+    more: Callable[[Any], dict[str, Any]]
+    given: Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+def _deep(model: TopDown | BottomUp) -> dict[str, Any]:
+    return {"deep": [to_plain(codec) for codec in model.deep]}
+
+
+def _deep_of(codec: Callable[[Mapping[str, Any]], Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {"deep": tuple(codec(_tuples(each)) for each in values.get("deep", ()))}
+
+
+def _detecting(model: KeypointRCNN) -> dict[str, Any]:
+    return {"detecting": dataclasses.asdict(model.detecting)}
+
+
+def _detecting_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {"detecting": Detecting.of(values["detecting"])}
 
 
 TOP_DOWN = "top-down"
 
 KINDS: Mapping[str, Kind] = {
-    TOP_DOWN: Kind(TopDown, from_plain, Preprocess, ("padding",), ("min_keypoint_score", "oks_nms")),
-    "bottom-up": Kind(BottomUp, scene_from_plain, Canvas, ("side", "multiple"), ("min_keypoint_score",)),
+    TOP_DOWN: Kind(
+        TopDown,
+        from_plain,
+        Preprocess,
+        positive=("padding",),
+        numbers=("min_keypoint_score", "oks_nms"),
+        more=_deep,
+        given=partial(_deep_of, from_plain),
+    ),
+    "bottom-up": Kind(
+        BottomUp,
+        scene_from_plain,
+        Canvas,
+        positive=("side", "multiple"),
+        numbers=("min_keypoint_score",),
+        more=_deep,
+        given=partial(_deep_of, scene_from_plain),
+    ),
+    "keypoint-rcnn": Kind(
+        KeypointRCNN,
+        roi_from_plain,
+        Canvas,
+        positive=("side", "multiple"),
+        numbers=("min_keypoint_score",),
+        more=_detecting,
+        given=_detecting_of,
+    ),
 }
 """By the name that stands in files."""
 
@@ -82,8 +130,9 @@ def save(model: Model, path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     if target.suffix != ".safetensors":
         raise InputError(f"a model file ends in .safetensors, not {target.suffix!r} ({target})")
+    metadata = {"poise": json.dumps(describe(model))}
     weights = {key: value.detach().cpu().contiguous() for key, value in model.network.state_dict().items()}
-    write_whole(target, to_bytes(weights, metadata={"poise": json.dumps(describe(model))}))
+    write_whole(target, to_bytes(weights, metadata=metadata))
     return target
 
 
@@ -103,7 +152,7 @@ def describe(model: Model) -> dict[str, Any]:
         "kind": kind,
         "skeleton": dataclasses.asdict(model.skeleton),
         "codec": to_plain(model.codec),
-        "deep": [to_plain(codec) for codec in model.deep],
+        **KINDS[kind].more(model),
         "preprocess": dataclasses.asdict(model.preprocess),
         "card": dataclasses.asdict(model.card),
     }
@@ -167,7 +216,7 @@ def _assemble(values: Mapping[str, Any], weights: dict[str, Tensor]) -> Model:
         _preprocess(values["preprocess"], kind),
         Skeleton(**_tuples(values["skeleton"])),
         Card(architecture=made, **card),
-        deep=tuple(kind.codec(_tuples(codec)) for codec in values.get("deep", ())),
+        **kind.given(values),
     )
     return model.eval()
 
@@ -185,7 +234,7 @@ def _preprocess(values: Mapping[str, Any], kind: Kind) -> Colours:
     return made
 
 
-def _network(made: Architecture, weights: dict[str, Tensor]) -> Network:
+def _network(made: Architecture, weights: dict[str, Tensor]) -> Network | RCNN:
     """The network with its weights; made without initial values where the file has them all."""
     build = partial(_built, _builder(made.builder), made)
     with torch.device("meta"):
@@ -200,11 +249,11 @@ def _network(made: Architecture, weights: dict[str, Tensor]) -> Network:
     return network
 
 
-def _built(builder: Callable[..., Network], made: Architecture) -> Network:
+def _built(builder: Callable[..., Network | RCNN], made: Architecture) -> Network | RCNN:
     return with_readout(builder(**made.arguments), made)
 
 
-def _builder(name: str) -> Callable[..., Network]:
+def _builder(name: str) -> Callable[..., Network | RCNN]:
     """A network builder of the zoo, and nothing else, by `file:function`."""
     file, _, function = name.partition(":")
     family = families().get(file)

@@ -13,6 +13,7 @@ from torch import nn
 
 from poise.errors import InputError
 from poise.models.card import Card
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.part import Part
 from poise.nn.backbones.hrnet import HRNet
 from poise.nn.backbones.resnet import ResNet
@@ -21,8 +22,10 @@ from poise.nn.heads.roi import box_head, keypoint_head, mask_head
 from poise.nn.heads.rpn import Levels
 from poise.nn.necks.trunk import Trunk
 from poise.nn.rcnn import RCNN
+from poise.skeletons import COCO17
 from poise.structures import Architecture
 from poise.zoo.imagenet import start_hrnet, start_resnet
+from poise.zoo.rcnn_model import MANNERS, codec_in_box, detecting_of, joined
 from poise.zoo.rcnn_parts import HRNET, RESNET, Heads, detector, dialect
 from poise.zoo.rcnn_parts import trunk as trunk_of
 from poise.zoo.release import Family, Wish
@@ -71,7 +74,7 @@ def network(trunk: str, manner: str, heads: Mapping[str, Any], norm: Norm | None
     return detector(trunk, dialect(manner, norm), Heads(**heads))
 
 
-def build(wish: Wish) -> Part:
+def build(wish: Wish) -> KeypointRCNN | Part:
     """The detector, trunk or head of a name."""
     wish = replace(wish, parts={key: value.lower() for key, value in wish.parts.items()})
     parts = wish.parts
@@ -95,15 +98,24 @@ def _trunk(wish: Wish, manner: str) -> Part:
     return Part(trunk_of(wish.parts["trunk"], dialect(manner)), Card(wish.name, made))
 
 
-def _detector(wish: Wish, manner: str) -> Part:
+def _detector(wish: Wish, manner: str) -> KeypointRCNN | Part:
+    """A whole model where it has keypoints that somebody named; else its network alone."""
     name, words = wish.parts["body"], wish.parts["words"]
     heads = _heads(wish, manner)
+    named = wish.skeleton or (COCO17 if heads.channels == len(COCO17) else None)
+    codec = None
+    if heads.channels and named:
+        codec = codec_in_box(wish.codec, heads.cells, len(named), published=MANNERS[manner].published)
+        heads = replace(heads, channels=codec.channels)
     norm: Norm | None = "frozen" if "_eps" in words else None
     made = Architecture("keypoint_rcnn:network", {"trunk": name, "manner": manner, "heads": asdict(heads), "norm": norm})
     built = detector(name, dialect(manner, norm), heads, pretrained=wish.pretrained)  # timm starts its own backbones
     if wish.pretrained:
         start(built.backbone, name, manner)
-    return Part(built, Card(wish.name, made, licence="of whoever trains it"))
+    if codec is None or named is None:
+        return Part(built, Card(wish.name, made, licence="of whoever trains it"))
+    how, canvas = detecting_of(MANNERS[manner], codec), MANNERS[manner].canvas
+    return joined(wish.name, made, built, codec=codec, canvas=canvas, skeleton=named, detecting=how)
 
 
 def _heads(wish: Wish, manner: str) -> Heads:
@@ -228,7 +240,7 @@ FAMILY = Family(
     form="[maskrcnn_|torchvision_|detectron2_]{keypoint_rcnn,faster_rcnn,mask_rcnn,rpn}_{r50,r101,x101_32x8d}_{fpn,c4,c5}",
     pattern=f"{forms(TRUNK)}|{PART}",
     build=build,
-    networks={},
+    networks={"network": network},
     keys=keys((("body.stem.conv1.", "body.conv1."), ("body.stem.bn1.", "body.bn1."), *_PYRAMID)),
     order=order,
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from poise.dims import Size
 from poise.models.kinds import Model
 from poise.nn.base import Network
+from poise.nn.rcnn import RCNN
 from poise.skeletons import COCO17, MPII16, Skeleton
 
 
@@ -107,7 +108,7 @@ class Family:
     form: str
     pattern: str
     build: Callable[[Wish], Model]
-    networks: Mapping[str, Callable[..., Network]]
+    networks: Mapping[str, Callable[..., Network | RCNN]]
     releases: tuple[Release, ...] = ()
     keys: tuple[tuple[str, str], ...] = ()
     order: Callable[[str], tuple[int, ...]] | None = None

@@ -1,0 +1,121 @@
+"""From a detector's network to a model: the codec its keypoint head answers, what it is shown, how its answers are read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+from poise.codecs.base import codec_types, roi_codec_types
+from poise.codecs.in_box import InBox
+from poise.codecs.one_hot import OneHot
+from poise.codecs.roi import RoICodec
+from poise.dims import Size
+from poise.errors import unknown
+from poise.models.card import Card
+from poise.models.detecting import Detecting, Learning
+from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.nn.rcnn import RCNN
+from poise.scenes import Canvas
+from poise.skeletons import Skeleton
+from poise.structures import Architecture
+from poise.zoo.assemble import with_readout
+
+BUMPS = 4000.0
+"""Weight of the squared errors of bumps beside the losses of boxes: 2000 times the mean square, as what a practitioner measured
+best between 2000 and 3000 and spoilt the boxes at 10000; `InBox` counts halves."""
+
+USUAL: Size = (56, 56)
+"""Cells of the maps in a box."""
+
+
+@final
+@dataclass(frozen=True)
+class Manner:
+    """What a release shows its detectors, and how it reads them.
+
+    Attributes:
+        canvas: How images are shown.
+        smooth: Up to where errors of boxes count by their square (`Learning`).
+        published: Whether keypoints are scored by their logits and people by their boxes.
+    """
+
+    canvas: Canvas
+    smooth: float = 1 / 9
+    published: bool = True
+
+
+DETECTOR = Canvas(side=800, fit="short", most=1333, multiple=32, flip_test=False)
+"""Short side 800, long side at most 1333, filled up to multiples of 32: as all releases."""
+
+
+def _bytes(*mean: float) -> dict[str, Any]:
+    """Blue, green, red of 0 to 255 less their mean, as networks read them that were trained with Caffe."""
+    b, g, r = (value / 255 for value in mean)
+    return {"channels": "bgr", "mean": (b, g, r), "std": (1 / 255, 1 / 255, 1 / 255), "rule": "pillow"}
+
+
+MANNERS: Mapping[str, Manner] = {
+    "poise": Manner(replace(DETECTOR, flip_test=True), published=False),
+    "maskrcnn": Manner(replace(DETECTOR, **_bytes(102.9801, 115.9465, 122.7717)), smooth=1.0),
+    "hrnet": Manner(replace(DETECTOR, rule="pillow"), smooth=1.0),
+    "torchvision": Manner(replace(DETECTOR, rule="torchvision")),
+    "detectron2": Manner(replace(DETECTOR, **_bytes(103.53, 116.28, 123.675)), smooth=0.0),
+}
+"""By the name of the dialect (`rcnn_parts.DIALECTS`)."""
+
+
+def codec_in_box(name: str | None, cells: Size, keypoints: int, *, published: bool = False) -> RoICodec:
+    """The codec of a keypoint head.
+
+    Args:
+        name: Of its class; any codec for views of one person works inside boxes, too. One cell of the box by default.
+        cells: Of its maps (h, w).
+        keypoints: How many.
+        published: Whether keypoints of the usual codec are scored by their logits.
+
+    Raises:
+        UnknownName: There is no such codec.
+    """
+    if name in (None, OneHot.__name__):
+        return OneHot(cells, keypoints, score="logit" if published else "mass")
+    kinds = codec_types()
+    if name not in kinds:
+        raise unknown("codec for boxes", str(name), [*kinds, *(kind for kind in roi_codec_types() if kind != InBox.__name__)])
+    return InBox.of(kinds[str(name)](size=cells, cells=cells, keypoints=keypoints), weight=BUMPS)
+
+
+def detecting_of(manner: Manner, codec: RoICodec) -> Detecting:
+    """How a release reads its detectors; other codecs' people are ranked by keypoints, too."""
+    learning = Learning(smooth=manner.smooth)
+    if manner.published and codec.score_kind == "logit":
+        return Detecting(keypoint_score="raw", rating="box", learning=learning)
+    return Detecting(learning=learning)
+
+
+def joined(
+    name: str,
+    made: Architecture,
+    network: RCNN,
+    *,
+    codec: RoICodec,
+    canvas: Canvas,
+    skeleton: Skeleton,
+    detecting: Detecting | None = None,
+) -> KeypointRCNN:
+    """A model that is yet to be trained.
+
+    Args:
+        name: Of the model.
+        made: Which builder made the network, and from what.
+        network: What it made; its initial weights stay.
+        codec: Reads the keypoint head.
+        canvas: How images are shown; without mirror pairs the model is tested without mirrored views.
+        skeleton: The keypoints.
+        detecting: How the answers are made people, and how it learns.
+
+    Raises:
+        InputError: Codec and skeleton count keypoints differently.
+    """
+    whole = replace(made, cells=codec.cells, vectors=codec.vectors) if codec.vectors else made
+    canvas = canvas if skeleton.mirror else replace(canvas, flip_test=False)
+    card = Card(name, whole, licence="of whoever trains it")
+    return KeypointRCNN(with_readout(network, whole), codec, canvas, skeleton, card, detecting)
