@@ -7,7 +7,6 @@ from poise.codecs.decoders import preset, read_by
 from poise.errors import InputError
 from poise.models.bottomup import BottomUp
 from poise.models.kinds import Model
-from poise.models.part import Part
 from poise.models.topdown import TopDown
 from poise.recipes.fields import set_codec
 from poise.scenes import Canvas
@@ -36,31 +35,30 @@ def adjust(
         InputError: A flag that is for the other kind of model, or a value that cannot be.
         UnknownName: There is no such reading, preset or option.
     """
-    used = whole(model)
-    codec = used.codec
+    if numbers is not None or reading is not None or options:
+        _read_otherwise(model, reading=reading, numbers=numbers, options=options)
+    if side is None and not scales:
+        return
+    if not isinstance(model.preprocess, Canvas):
+        raise InputError(
+            f"--side and --scales are for models that look at whole images; {model.card.name} looks at one person at a time"
+        )
+    canvas = model.preprocess
+    model.preprocess = replace(canvas, side=canvas.side if side is None else side, scales=tuple(scales) or canvas.scales)
+
+
+def _read_otherwise(model: Model, *, reading: str | None, numbers: str | None, options: Sequence[str]) -> None:
+    if not isinstance(model, TopDown | BottomUp):
+        raise InputError(
+            f"answers of {model.card.name} can be read in one way only; leave out --reading, --preset, --codec-set"
+        )
+    codec = model.codec
     if numbers is not None:
         codec = preset(codec, numbers)
     if reading is not None:
         codec = read_by(codec, reading)
-    used.codec = codec
-    set_codec(used, options)
-    if side is None and not scales:
-        return
-    if not isinstance(used.preprocess, Canvas):
-        raise InputError(
-            f"--side and --scales are for models that look at whole images; {model.card.name} looks at one person at a time"
-        )
-    canvas = used.preprocess
-    used.preprocess = replace(canvas, side=canvas.side if side is None else side, scales=tuple(scales) or canvas.scales)
-
-
-def whole(model: Model) -> TopDown | BottomUp:
-    """The model, which must be one that can be run.
-
-    Raises:
-        InputError: It is a part of a detector.
-    """
-    return model.codec if isinstance(model, Part) else model  # a part has none and says so
+    model.codec = codec
+    set_codec(model, options)
 
 
 def only_for_views(model: Model, flags: Sequence[str]) -> None:
