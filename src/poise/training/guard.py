@@ -60,7 +60,7 @@ def first_fault(task: AnyTask, batch: Batch | SceneBatch) -> str:
     weights = [name for name, p in network.named_parameters() if not _finite(p)]
     if weights:
         return f"the weight {weights[0]}"
-    layer = _first_layer(network, batch.images)
+    layer = _first_layer(task, batch)
     if layer:
         return f"the answer of layer {layer}"
     loss = _first_loss(task, batch)
@@ -71,22 +71,16 @@ def first_fault(task: AnyTask, batch: Batch | SceneBatch) -> str:
 
 
 def _first_loss(task: AnyTask, batch: Batch | SceneBatch) -> str:
-    """The first codec whose loss is not finite, and which of several answers it reads."""
-    model = task.model
+    """The first part of the loss that is not finite."""
     with torch.no_grad():
-        losses = task.losses(model.outputs(batch.images), batch)
-    codecs = (*model.deep, model.codec)
-    for number, (codec, loss) in enumerate(zip(codecs, losses, strict=True)):
-        if not _finite(loss):
-            which = f" for answer {number + 1} of {len(codecs)}" if len(codecs) > 1 else ""
-            return f"the loss of codec {type(codec).__name__}{which}"
-    return ""
+        parts = task.parts(batch)
+    return next((f"the loss of {name}" for name, part in parts.items() if not _finite(part)), "")
 
 
-def _first_layer(network: nn.Module, images: Tensor) -> str:
+def _first_layer(task: AnyTask, batch: Batch | SceneBatch) -> str:
     found: list[str] = []
     handles = []
-    for name, layer in network.named_modules():
+    for name, layer in task.model.network.named_modules():
         if next(layer.children(), None) is None:
 
             def look(_: nn.Module, __: object, output: Tensor | list[Tensor], name: str = name) -> None:
@@ -96,7 +90,7 @@ def _first_layer(network: nn.Module, images: Tensor) -> str:
 
             handles.append(layer.register_forward_hook(look))
     with torch.no_grad():
-        network(images)
+        task.parts(batch)
     for handle in handles:
         handle.remove()
     return found[0] if found else ""

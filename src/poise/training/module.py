@@ -17,6 +17,7 @@ from poise.training.data import Order, Parcel, Views, loader, mixed
 from poise.training.guard import Step, check_finite
 from poise.training.plan import Plan
 from poise.training.recipe import Recipe
+from poise.training.task import summed
 from poise.training.tasks import task_of
 from poise.zoo.checkpoint import compare
 
@@ -125,7 +126,8 @@ class Module(LightningModule):
         torch.manual_seed(mixed(self.plan.seed, self.current_epoch, batch_idx, self.plan.rank))
         self.unreadable.update(dict.fromkeys(parcel.bad))
         self.parcel = parcel
-        self.loss = self.task.loss(parcel.batch)
+        self.parts = self.task.parts(parcel.batch)
+        self.loss = summed(self.parts)
         return self.loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -172,11 +174,10 @@ class Module(LightningModule):
 
     def validation_step(self, parcel: Parcel[Any], batch_idx: int) -> None:
         """Find the keypoints of a batch, in pixels of the images."""
-        task, batch = self.best_task, parcel.batch
-        outputs = task.model.outputs(batch.images)
-        loss = torch.stack(task.losses(outputs, batch)).sum()
-        self._val_loss.append((float(loss), len(batch)))
-        self._found.update(zip(parcel.places, task.find(outputs[-1], batch), strict=True))
+        torch.manual_seed(mixed(self.plan.seed, batch_idx, self.plan.rank))  # the loss may look at a part of a view only
+        loss, found = self.best_task.look(parcel.batch)
+        self._val_loss.append((float(loss), len(parcel.batch)))
+        self._found.update(zip(parcel.places, found, strict=True))
         self.unreadable.update(dict.fromkeys(parcel.bad))
 
     def on_validation_epoch_end(self) -> None:

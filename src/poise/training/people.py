@@ -1,6 +1,6 @@
 """Training on views of one person each, cut out by boxes; checked with ground-truth boxes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import final
 
 import torch
@@ -16,7 +16,7 @@ from poise.training.data import Views
 from poise.training.pictures import Picture, batch_picture
 from poise.training.recipe import Recipe
 from poise.training.scores import Found, Truth, score
-from poise.training.task import Task
+from poise.training.task import StagedTask
 from poise.transforms.cut import Cutter
 from poise.transforms.jitter import Augmentation
 
@@ -68,7 +68,7 @@ class PersonViews(Views[View, Batch]):
 
 
 @final
-class PersonTask(Task[View, Batch, Found, Truth]):
+class PersonTask(StagedTask[View, Batch, Found, Truth]):
     """How a model for views of one person is trained."""
 
     one = "person"
@@ -96,14 +96,6 @@ class PersonTask(Task[View, Batch, Found, Truth]):
     def val_views(self, dataset: Dataset, *, seed: int) -> PersonViews:
         """Everybody, in the middle of the view."""
         return PersonViews(dataset, Cutter(self.model.codec.size, self.model.preprocess, self.model.skeleton), seed=seed)
-
-    def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        """The model's."""
-        return self.model.loss(batch)
-
-    def losses(self, outputs: Sequence[Tensor], batch: Batch) -> list[Float[Tensor, ""]]:
-        """The codecs'."""
-        return self.model.losses(list(outputs), batch)
 
     def labelled(self, batch: Batch) -> Float[Tensor, "_ 2"]:
         """All labelled keypoints of a batch."""

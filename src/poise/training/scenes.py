@@ -21,7 +21,7 @@ from poise.structures import Sample
 from poise.training.data import Views
 from poise.training.pictures import Picture, scene_picture
 from poise.training.recipe import Recipe
-from poise.training.task import Task
+from poise.training.task import StagedTask
 from poise.transforms.scene_cut import SceneCutter
 from poise.transforms.scene_jitter import SceneAugmentation
 
@@ -95,7 +95,7 @@ def grown(view: SceneView, size: Size) -> SceneView:
 
 
 @final
-class SceneTask(Task[SceneView, SceneBatch, People, Mapping[str, Any]]):
+class SceneTask(StagedTask[SceneView, SceneBatch, People, Mapping[str, Any]]):
     """How a model for whole images is trained."""
 
     one = "image"
@@ -134,14 +134,6 @@ class SceneTask(Task[SceneView, SceneBatch, People, Mapping[str, Any]]):
         return SceneViews(
             dataset, WholeCutter(self.model.preprocess, self.model.skeleton), seed=seed, images=range(len(dataset))
         )
-
-    def loss(self, batch: SceneBatch) -> Float[Tensor, ""]:
-        """The model's."""
-        return self.model.loss(batch)
-
-    def losses(self, outputs: Sequence[Tensor], batch: SceneBatch) -> list[Float[Tensor, ""]]:
-        """The codecs'."""
-        return self.model.losses(list(outputs), batch)
 
     def labelled(self, batch: SceneBatch) -> Float[Tensor, "_ 2"]:
         """All labelled keypoints of a batch."""

@@ -72,7 +72,7 @@ def _strategy(recipe: Recipe, plan: Plan, name: str) -> Any:
 def idle(model: Model, size: Size) -> bool:
     """Whether some weights get no gradient from views of `size` (HRNet computes branches that nobody reads)."""
     spare = copy.deepcopy(model).train()
-    torch.autograd.backward([output.sum() for output in spare.outputs(torch.zeros(2, 3, *size))])
+    torch.autograd.backward([output.sum() for output in task_of(spare).answers(torch.zeros(2, 3, *size))])
     return any(p.grad is None for p in spare.parameters())
 
 
