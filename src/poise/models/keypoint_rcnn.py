@@ -90,10 +90,12 @@ class KeypointRCNN(nn.Module):
         People without a labelled keypoint are learnt as boxes. Nobody's proposals in `Scenes.ignore` are not learnt from.
         """
         scenes, weights = batch.scenes, self.detecting.weights
-        labelled = truths(scenes)
+        sizes = list(batch.inner) or [scenes.size] * len(scenes)
+        labelled = truths(scenes, sizes)
         ignored = [summed(region) for region in scenes.ignore] if bool(scenes.ignore.any()) else None
         features = self(batch.images)
-        proposed = self.network.propose(batch.images, features, truth=[own.boxes for own in labelled], ignored=ignored)
+        truth = [own.boxes for own in labelled]
+        proposed = self.network.propose(batch.images, features, sizes=sizes, truth=truth, ignored=ignored)
         rois = self._rois(features, [own.detach() for own in proposed.boxes], labelled, ignored)
         told, moved = self._box_losses(features, rois)
         parts = {

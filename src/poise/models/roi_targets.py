@@ -14,6 +14,7 @@ from torch import Tensor
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler, BoxCoder
 from torchvision.ops import box_iou, clip_boxes_to_image
 
+from poise.dims import Size
 from poise.models.detecting import Learning
 from poise.nn.heads.rpn import share_within
 from poise.scenes import Scenes
@@ -75,12 +76,17 @@ def _drawn(boxes: Float[Tensor, "n 4"], most: int) -> Bool[Tensor, " n"]:
     return torch.randperm(len(boxes), device=boxes.device) < most
 
 
-def truths(scenes: Scenes) -> list[Truth]:
-    """The people of each view whose box is in it; with at least a pixel both ways."""
+def truths(scenes: Scenes, sizes: list[Size]) -> list[Truth]:
+    """The people of each view whose box is in it; with at least a pixel both ways.
+
+    Args:
+        scenes: Who is there.
+        sizes: Where each view ends (h, w).
+    """
     found = []
-    for view in range(len(scenes)):
+    for view, size in enumerate(sizes):
         row = torch.where(scenes.scene == view)[0]
-        boxes = clip_boxes_to_image(scenes.boxes[row].float(), scenes.size)
+        boxes = clip_boxes_to_image(scenes.boxes[row].float(), size)
         large = (boxes[:, 2:] - boxes[:, :2] >= 1).all(dim=1)
         found.append(Truth(boxes[large], row[large]))
     return found
