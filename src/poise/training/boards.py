@@ -44,7 +44,8 @@ class Boards(Hook):
         module, step = self.of(pl_module), trainer.global_step
         if self._writer is not None and step % self.every == 0 and step != self._shown:
             self._shown = step
-            for name, value in (("loss", module.loss_value), ("norm", module.norm), ("rate", module.rate)):
+            parts = [(name, float(module.parts[name].detach())) for name in module.task.told]
+            for name, value in (("loss", module.loss_value), *parts, ("norm", module.norm), ("rate", module.rate)):
                 self._writer.add_scalar(f"train/{name}", value, step)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -172,18 +172,26 @@ class Journal(Hook):
         self.settings = settings
         self.rows: list[Row] = []
         self._loss = 0.0
+        self._parts: dict[str, float] = {}
         self._steps = 0
         self._views = 0
         self._begin = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """For the saved state: the figures so far, those of the unfinished epoch too."""
-        return {"rows": self.rows, "loss": self._loss, "steps": self._steps, "people": self._views}
+        return {
+            "rows": self.rows,
+            "loss": self._loss,
+            "parts": self._parts,
+            "steps": self._steps,
+            "people": self._views,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From the saved state."""
         self.rows = state_dict["rows"]
         self._loss, self._steps, self._views = (state_dict[n] for n in ("loss", "steps", "people"))
+        self._parts = state_dict.get("parts", {})
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the settings down, and begin to count."""
@@ -197,6 +205,8 @@ class Journal(Hook):
         """Add up the losses."""
         module = self.of(pl_module)
         self._loss += float(module.loss.detach())
+        for name in module.task.told:
+            self._parts[name] = self._parts.get(name, 0.0) + float(module.parts[name].detach())
         self._steps += 1
         self._views += len(batch.batch) * module.plan.world
 
@@ -215,20 +225,23 @@ class Journal(Hook):
             "minutes": round(now / 60, 3),
             "rate": module.rate,
             "train/loss": self._loss / max(1, self._steps),
+            **{f"train/{name}": value / max(1, self._steps) for name, value in self._parts.items()},
             "train/norm": module.norm,
             f"{module.task.unit}_per_second": round(self._views / max(1e-9, trained - self._begin), 1),
         }
         row |= {f"val/{name}": value for name, value in module.scores.items()}
         self.rows.append(row)
-        self._loss, self._steps, self._views, self._begin = 0.0, 0, 0, now
+        self._loss, self._parts, self._steps, self._views, self._begin = 0.0, {}, 0, 0, now
         if trainer.is_global_zero:
             write_csv(self.folder / "metrics.csv", self.rows)
-            self._tell(row, epochs=module.recipe.epochs, unit=module.task.unit)
+            self._tell(row, module.task.told, epochs=module.recipe.epochs, unit=module.task.unit)
 
-    def _tell(self, row: Row, *, epochs: int, unit: str) -> None:
+    def _tell(self, row: Row, told: tuple[str, ...], *, epochs: int, unit: str) -> None:
         scores = "  ".join(f"{name.removeprefix('val/')} {value:.4g}" for name, value in row.items() if name.startswith("val/"))
+        parts = "  ".join(f"{name} {row[f'train/{name}']:.3g}" for name in told if f"train/{name}" in row)
         self.console.print(
-            f"epoch {int(row['epoch'])}/{epochs}  loss {row['train/loss']:.5g}  val ({scores or 'none'})  "
+            f"epoch {int(row['epoch'])}/{epochs}  loss {row['train/loss']:.5g}{f' ({parts})' if parts else ''}  "
+            f"val ({scores or 'none'})  "
             f"lr {row['rate']:.2e}  {row[f'{unit}_per_second']:.1f} {unit}/s  {row['minutes']:.1f} min",
             highlight=False,
             soft_wrap=True,

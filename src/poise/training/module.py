@@ -39,6 +39,7 @@ class Module(LightningModule):
         best_task: ... and of what is validated.
         scores: Of the last validation.
         loss_value: Of the last step.
+        parts: Of the last step's loss, by name.
         norm: Of the last step's gradient, before clipping.
         elapsed: Seconds this run had trained at the end of the last step, earlier sessions too; the same on every process.
         unreadable: Images that could not be read, and why.
@@ -51,6 +52,7 @@ class Module(LightningModule):
         self.views = train
         self.val_views = val
         self.model = recipe.model
+        self.parts: dict[str, Float[Tensor, ""]] = {}
         self.average = copy.deepcopy(recipe.model).requires_grad_(False) if recipe.average is not None else None
         self.task = task_of(self.model)
         self.best_task = task_of(self.best_model)
@@ -68,6 +70,7 @@ class Module(LightningModule):
         self._found: dict[int, Any] = {}
         self._val_loss: list[tuple[float, int]] = []
         self._steps_per_epoch = -(-len(self.order) // plan.accumulate)
+        self._hold()
 
     @property
     def best_model(self) -> Model:
@@ -98,8 +101,8 @@ class Module(LightningModule):
         super().train(mode)
         if self.average is not None:
             self.average.eval()
-        if self.frozen:
-            self._backbone().eval()
+        for part in self._still():
+            part.eval()
         return self
 
     def on_train_start(self) -> None:
@@ -116,7 +119,18 @@ class Module(LightningModule):
         if self.recipe.freeze_epochs:
             if self.plan.world == 1:  # over several processes every weight must take part in the backward pass
                 self._backbone().requires_grad_(not self.frozen)
+                self._hold()
             self.train(self.training)
+
+    def _hold(self) -> None:
+        """What stays as it is over the whole run takes no part."""
+        for name in self.recipe.still:
+            self.model.network.get_submodule(name).requires_grad_(False)
+
+    def _still(self) -> list[nn.Module]:
+        """What stays as it is now, its statistics too."""
+        parts = [self.model.network.get_submodule(name) for name in self.recipe.still]
+        return [*parts, self._backbone()] if self.frozen else parts
 
     def _backbone(self) -> nn.Module:
         return self.model.network.get_submodule("backbone")

@@ -6,9 +6,12 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
+from torch import Tensor
 
+from poise.dims import Size
 from poise.models.bottomup import BottomUp
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.topdown import TopDown
 from poise.scenes import SceneBatch
 from poise.structures import Batch, Colours
@@ -73,6 +76,56 @@ def scene_picture(model: BottomUp, batch: SceneBatch, *, most: int = 4) -> Pictu
         guided = draw_arrows(view // 2, arrows[here.numpy()].reshape(-1, 4))
         columns.append((labels, overlay(view, together(targets[i])), found, overlay(view, together(answers[i])), guided))
     return _beside(columns)
+
+
+@torch.no_grad()
+def detector_picture(model: KeypointRCNN, batch: SceneBatch, *, most: int = 4) -> Picture:
+    """The first views of a batch, one column each: who is labelled, who is found, maps in the labelled boxes.
+
+    The maps of the upper row are the targets, those of the lower one the answers.
+
+    Args:
+        model: In evaluation mode; the batch is on its device.
+        batch: Views and who is in them.
+        most: Views to show.
+    """
+    batch = batch.first(most)
+    scenes, sure = batch.scenes, max(SURE, model.detecting.score)
+    everybody = model.predict(batch.images, flip=False, sizes=list(batch.inner) or None)
+    boxes = [scenes.boxes[scenes.scene == view] for view in range(len(batch))]
+    answers = model.network.maps(model(batch.images), boxes).float()
+    targets = model.codec.encode(scenes.xy, scenes.boxes)
+    seen = (scenes.visible > 0)[..., None, None]
+    maps = [model.codec.picture(part).float().cpu() for part in (targets, answers)]
+    maps[0] = maps[0] * seen.cpu()
+    columns = []
+    for i, view in enumerate(_pixels(batch.images, model.preprocess)):
+        here, own, people = (scenes.scene == i).cpu(), boxes[i].float().cpu(), everybody[i]
+        xy, visible = scenes.xy.cpu()[here], scenes.visible.cpu()[here]
+        labels = draw_people(view, xy, visible, model.skeleton, boxes=own)
+        good = (people.pose_score >= sure).cpu()
+        xy, score, framed = (part.float().cpu()[good] for part in (people.xy, people.score, people.boxes))
+        least = model.preprocess.min_keypoint_score
+        found = draw_people(view, xy, score, model.skeleton, boxes=framed, min_score=least)
+        columns.append((labels, found, *(overlay(view, pasted(part[here], own, _size(view))) for part in maps)))
+    return _beside(columns)
+
+
+def pasted(maps: Float[Tensor, "n k h w"], boxes: Float[Tensor, "n 4"], size: Size) -> Float[Tensor, "hh ww"]:
+    """Maps in boxes, each brought to its box and put in its place in a view of `size` (h, w); the highest is seen."""
+    whole = np.zeros(size, np.float32)
+    for own, box in zip(maps, boxes, strict=True):
+        x0, y0, x1, y1 = (int(edge) for edge in (*box[:2].floor().tolist(), *box[2:].ceil().tolist()))
+        x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, size[1]), min(y1, size[0])
+        if x1 > x0 and y1 > y0:
+            high = np.ascontiguousarray(together(own).numpy())
+            part = whole[y0:y1, x0:x1]
+            np.maximum(part, cv2.resize(high, (x1 - x0, y1 - y0)), out=part)
+    return torch.from_numpy(whole)
+
+
+def _size(view: Picture) -> Size:
+    return view.shape[0], view.shape[1]
 
 
 def _pixels(images: torch.Tensor, colours: Colours) -> list[Picture]:

@@ -8,6 +8,7 @@ from poise.data.base import Dataset
 from poise.dims import Size
 from poise.errors import InputError
 from poise.models.kinds import Model
+from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.jitter import Augmentation
 from poise.transforms.scene_jitter import SceneAugmentation
 
@@ -87,7 +88,8 @@ class Recipe:
         epochs: Passes through the training data.
         batch: People, or whole images, per step, over all devices.
         base_batch: The batch that `optimizer.rate` is meant for; another batch scales the rate linearly. None: `batch`.
-        augmentation: Chances of a training view; None for none. Of whole images a `SceneAugmentation`.
+        augmentation: Chances of a training view; None for none. Of whole images a `SceneAugmentation`, with boxes in them a
+            `DetectorAugmentation`.
         size: Of training views of whole images (h, w); None for squares of the side of the model's canvas. Views of people are
             as large as the model's codec says.
         optimizer: Which rule moves the weights.
@@ -96,6 +98,9 @@ class Recipe:
         clip: Largest norm of the gradient; None for any.
         best: Score that says which model is best; more is better.
         freeze_epochs: Epochs in which the backbone stays as it is.
+        still: Parts of the network that stay as they are over the whole run, by name, such as "backbone.body.layer1".
+        empty: Whether images without anybody to learn from are learnt from, too, by a model that is shown whole images and
+            boxes in them.
         select: Whether to leave out people whose keypoints lie off the middle of their box, as HRNet's release can.
         expected: Scores the recipe should reach, by name.
         notes: In words.
@@ -110,7 +115,7 @@ class Recipe:
     epochs: int
     batch: int
     base_batch: int | None = None
-    augmentation: Augmentation | SceneAugmentation | None = field(default_factory=Augmentation)
+    augmentation: Augmentation | SceneAugmentation | DetectorAugmentation | None = field(default_factory=Augmentation)
     size: Size | None = None
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
@@ -118,6 +123,8 @@ class Recipe:
     clip: float | None = None
     best: str = "pck@0.1"
     freeze_epochs: int = 0
+    still: tuple[str, ...] = ()
+    empty: bool = False
     select: bool = False
     expected: Mapping[str, float] = field(default_factory=dict)
     notes: str = ""
@@ -138,6 +145,13 @@ class Recipe:
                     f"recipe {self.name!r}: the model has the keypoints {', '.join(self.model.skeleton.keypoints)} and the "
                     f"data {', '.join(dataset.skeleton.keypoints)}; give them one order (data can be joined by keypoint name)"
                 )
+        parts = dict(self.model.network.named_modules())
+        strange = [name for name in self.still if name not in parts]
+        if strange:
+            raise InputError(
+                f"recipe {self.name!r}: {', '.join(strange)} cannot stay as it is, the network has no such part; there are "
+                f"{', '.join(name for name in parts if name and name.count('.') < 3)[:400]}"
+            )
         if any(stage.model is not self.model or stage.then for stage in self.then):
             raise InputError(f"recipe {self.name!r}: every stage must train the recipe's own model, and have no stages itself")
 

@@ -4,15 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 from poise.models.bottomup import BottomUp
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
 from poise.models.topdown import TopDown
+from poise.training.detectors import DetectorTask
 from poise.training.people import PersonTask
 from poise.training.scenes import SceneTask
 from poise.training.task import Task
 
 AnyTask = Task[Any, Any, Any, Any]
 
-TASKS: dict[type, Callable[[Any], AnyTask]] = {TopDown: PersonTask, BottomUp: SceneTask}
+TASKS: dict[type, Callable[[Any], AnyTask]] = {TopDown: PersonTask, BottomUp: SceneTask, KeypointRCNN: DetectorTask}
 """Of each kind of model."""
 
 

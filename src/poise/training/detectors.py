@@ -1,0 +1,179 @@
+"""Training of detectors with keypoints: on whole images with boxes in them, checked by boxes and by keypoints."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poise.data.base import Dataset
+from poise.dims import Size
+from poise.errors import InputError
+from poise.geometry import apply, invert
+from poise.metrics import coco, entries
+from poise.metrics.boxes import evaluate_boxes
+from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.scenes import People, SceneBatch, SceneView
+from poise.structures import Sample
+from poise.training.data import Views
+from poise.training.pictures import Picture, detector_picture
+from poise.training.recipe import Recipe
+from poise.training.scenes import grown
+from poise.training.task import Task, summed
+from poise.transforms.cut import boxes_through
+from poise.transforms.detector_cut import DetectorCutter
+from poise.transforms.detector_jitter import DetectorAugmentation
+
+PARTS = ("objectness", "proposals", "classes", "boxes", "keypoints")
+"""Of the loss of a detector with keypoints."""
+
+
+@final
+class DetectorViews(Views[SceneView, SceneBatch]):
+    """Images of a data set as views with boxes, each of its own size; as tested, or random, or four in one.
+
+    Args:
+        dataset: Where the images are.
+        cutter: Brings them to views.
+        seed: Of all chances.
+        images: Which of them, by their indices.
+        random: Whether the cutter's augmentation is used.
+    """
+
+    def __init__(
+        self, dataset: Dataset, cutter: DetectorCutter, *, seed: int, images: Sequence[int], random: bool = True
+    ) -> None:
+        super().__init__(dataset, seed=seed)
+        self.cutter = cutter
+        self.images = images
+        self.random = random
+
+    def __len__(self) -> int:
+        """How many views an epoch has."""
+        return len(self.images)
+
+    def image(self, row: int) -> int:
+        """The image in that place."""
+        return self.images[row]
+
+    def sample(self, image: int) -> Sample:
+        """The image, and where its labels say nothing."""
+        return self.dataset.whole(image)
+
+    def cut(self, sample: Sample, row: int, generator: torch.Generator) -> SceneView:
+        """The view of the image in that place; perhaps with three others that chance takes."""
+        if not self.random:
+            return self.cutter.tested(sample)
+        meeting = self.cutter.augmentation.meeting(generator)
+        if meeting is None:
+            return self.cutter(sample, generator)
+        others = torch.randint(len(self), (3,), generator=generator).tolist()
+        samples = [sample, *(self.sample(self.image(other)) for other in others)]
+        return self.cutter.mosaic(samples, meeting, generator)
+
+    def stack(self, views: list[SceneView]) -> SceneBatch:
+        """Views to one batch, whose sides are multiples as the canvas says; smaller ones grow to the right and downwards."""
+        multiple = self.cutter.canvas.multiple
+        height, width = (-(-max(v.ignore.shape[side] for v in views) // multiple) * multiple for side in (0, 1))
+        return SceneBatch.of([grown(view, (height, width)) for view in views])
+
+
+@final
+class DetectorTask(Task[SceneView, SceneBatch, People, Mapping[str, Any]]):
+    """How a detector with keypoints is trained.
+
+    The scores of keypoints are named as everywhere, those of boxes "box AP" and so on.
+    """
+
+    one = "image"
+    unit = "images"
+    checked = "whole images"
+    scores = ("AP", "AP50", "AR", "box AP", "box AP50")
+    told = PARTS
+
+    def __init__(self, model: KeypointRCNN) -> None:
+        self.model: KeypointRCNN = model
+
+    def size(self, recipe: Recipe) -> Size:
+        """Of square views as large as the short side usually is; views of training have many sizes."""
+        multiple = self.model.preprocess.multiple
+        side = -(-self.model.preprocess.side // multiple) * multiple
+        return side, side
+
+    def train_views(self, recipe: Recipe, *, seed: int) -> DetectorViews:
+        """Random views of the images with somebody to learn from, or of all of them."""
+        if recipe.select or recipe.size or not isinstance(recipe.augmentation, DetectorAugmentation | None):
+            raise InputError(
+                f"recipe {recipe.name!r}: {self.model.card.name} looks for boxes in whole images; a DetectorAugmentation changes "
+                f"these and says how large they are, not a {type(recipe.augmentation).__name__} or `size`, and no people are "
+                "selected"
+            )
+        every = range(len(recipe.train)) if recipe.empty else list(dict.fromkeys(i for i, _ in recipe.train.people()))
+        if not every:
+            raise InputError(
+                f"none of the {len(recipe.train)} images has a person with a labelled keypoint and a box of positive size; "
+                "`poise data check` tells why"
+            )
+        if recipe.augmentation is None:
+            return DetectorViews(recipe.train, self._cutter(), seed=seed, images=every, random=False)
+        return DetectorViews(recipe.train, self._cutter(recipe.augmentation), seed=seed, images=every)
+
+    def val_views(self, dataset: Dataset, *, seed: int) -> DetectorViews:
+        """All images as the model's canvas says."""
+        if not dataset.people():
+            raise InputError(f"none of the {len(dataset)} images to check on has a person with a labelled keypoint")
+        return DetectorViews(dataset, self._cutter(), seed=seed, images=range(len(dataset)), random=False)
+
+    def parts(self, batch: SceneBatch) -> dict[str, Float[Tensor, ""]]:
+        """The model's, by name."""
+        return self.model.losses(batch)
+
+    def look(self, batch: SceneBatch) -> tuple[Float[Tensor, ""], list[People]]:
+        """The loss of some proposals that chance draws, and the best people of each view in pixels of its image."""
+        loss = summed(self.parts(batch))
+        people = self.model.predict(batch.images, flip=False, sizes=list(batch.inner) or None)
+        home = invert(batch.warps.cpu())
+        return loss, [_at_home(own, warp) for own, warp in zip(people, home, strict=True)]
+
+    def answers(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """The trunk's maps: the heads answer for boxes only, of which there may be none."""
+        maps: list[Tensor] = self.model(images)
+        return maps
+
+    def labelled(self, batch: SceneBatch) -> Float[Tensor, "_ 2"]:
+        """All labelled keypoints of a batch, and the corners of all boxes."""
+        scenes = batch.scenes
+        return torch.cat((scenes.xy[scenes.visible > 0], scenes.boxes.reshape(-1, 2)))
+
+    def truth(self, dataset: Dataset) -> Mapping[str, Any]:
+        """The labels of all images as COCO annotations, the index of an image its id."""
+        return entries.truth_of({image: dataset.labels(image) for image in range(len(dataset))}, dataset.skeleton)
+
+    def score(self, truth: Mapping[str, Any], found: Mapping[int, People]) -> dict[str, float]:
+        """AP and AR of keypoints and AP of boxes, by the COCO protocols."""
+        poses: list[dict[str, Any]] = []
+        boxes: list[dict[str, Any]] = []
+        for image in sorted(found):
+            people = found[image]
+            rating = people.pose_score if people.box_score is None else people.box_score
+            categories = torch.ones(len(people), dtype=torch.int64)
+            poses += entries.rows_of(people.xy, people.score, people.pose_score, image=image, categories=categories)
+            boxes += entries.box_rows(people.boxes, rating, image=image, categories=categories.tolist())
+        numbers = coco.evaluate(truth, poses, self.model.skeleton).numbers
+        numbers |= {f"box {name}": value for name, value in evaluate_boxes(truth, boxes).numbers.items()}
+        return {name: numbers[name] for name in self.scores}
+
+    def picture(self, batch: SceneBatch) -> Picture:
+        """Labels and boxes as they are and as they are found, with the maps in the labelled boxes."""
+        return detector_picture(self.model, batch)
+
+    def _cutter(self, augmentation: DetectorAugmentation | None = None) -> DetectorCutter:
+        return DetectorCutter(self.model.preprocess, self.model.skeleton, augmentation or DetectorAugmentation())
+
+
+def _at_home(people: People, home: Float[Tensor, "3 3"]) -> People:
+    """In pixels of the image, on the processor."""
+    xy, score, rating, boxes = (part.float().cpu() for part in (people.xy, people.score, people.pose_score, people.boxes))
+    sure = rating if people.box_score is None else people.box_score.float().cpu()
+    return People(apply(home, xy.to(home.dtype)).float(), score, rating, boxes_through(home, boxes), sure)
