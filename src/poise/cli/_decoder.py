@@ -6,6 +6,7 @@ from dataclasses import replace
 from poise.codecs.decoders import preset, read_by
 from poise.errors import InputError
 from poise.models.bottomup import BottomUp
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
 from poise.models.topdown import TopDown
 from poise.recipes.fields import set_codec
@@ -28,7 +29,7 @@ def adjust(
         reading: Where peaks lie.
         numbers: Name of a preset; before `options`.
         options: Fields of the codec, such as "reading.threshold=0.06"; after the others.
-        side: Pixels that the long side, or the height, of an image gets.
+        side: Pixels that the side which is fitted (the long or short one, or the height) gets; a limit of the other with it.
         scales: Factors on it, for several sizes at once.
 
     Raises:
@@ -44,10 +45,15 @@ def adjust(
             f"--side and --scales are for models that look at whole images; {model.card.name} looks at one person at a time"
         )
     canvas = model.preprocess
-    model.preprocess = replace(canvas, side=canvas.side if side is None else side, scales=tuple(scales) or canvas.scales)
+    wanted = canvas.side if side is None else side
+    most = None if canvas.most is None else round(canvas.most * wanted / canvas.side)
+    model.preprocess = replace(canvas, side=wanted, most=most, scales=tuple(scales) or canvas.scales)
 
 
 def _read_otherwise(model: Model, *, reading: str | None, numbers: str | None, options: Sequence[str]) -> None:
+    if isinstance(model, KeypointRCNN) and reading is None and numbers is None:
+        set_codec(model, options)
+        return
     if not isinstance(model, TopDown | BottomUp):
         raise InputError(
             f"answers of {model.card.name} can be read in one way only; leave out --reading, --preset, --codec-set"

@@ -11,6 +11,7 @@ from poise.codecs.decoders import described
 from poise.inference.manner import Rating
 from poise.inference.people import Setting
 from poise.models.bottomup import BottomUp
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
 from poise.models.topdown import TopDown
 
@@ -20,14 +21,14 @@ def _views(network: TopDown) -> str:
     return f"{height} x {width} pixels (h x w), crop as {network.preprocess.crop}"
 
 
-def _canvas(network: BottomUp) -> str:
+def _canvas(network: BottomUp | KeypointRCNN) -> str:
     canvas = network.preprocess
     side = {"long": "long side", "short": "short side", "height": "height"}[canvas.fit]
     sizes = " and ".join(f"{max(1, round(canvas.side * scale))}" for scale in canvas.scales)
     return f"whole images, {side} {sizes} pixels, filled up to multiples of {canvas.multiple}, resized as {canvas.rule}"
 
 
-INPUTS: dict[type, Callable[[Any], str]] = {TopDown: _views, BottomUp: _canvas}
+INPUTS: dict[type, Callable[[Any], str]] = {TopDown: _views, BottomUp: _canvas, KeypointRCNN: _canvas}
 """What each kind of model is shown, in words."""
 
 

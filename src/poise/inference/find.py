@@ -4,13 +4,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from poise.codecs.decoders import Codec
+from poise.inference.boxed import read_boxed
 from poise.inference.people import Found, Request, Setting, Skipped, read_people
 from poise.inference.scenes import read_scenes
 from poise.models.bottomup import BottomUp
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
 from poise.models.topdown import TopDown
 
-WAYS: dict[type, Callable[..., Iterator[list[Found]]]] = {TopDown: read_people, BottomUp: read_scenes}
+WAYS: dict[type, Callable[..., Iterator[list[Found]]]] = {
+    TopDown: read_people,
+    BottomUp: read_scenes,
+    KeypointRCNN: read_boxed,
+}
 """Of each kind of model."""
 
 

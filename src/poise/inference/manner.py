@@ -17,6 +17,7 @@ from poise.inference.people import Found, Request
 from poise.inference.scenes import no_boxes
 from poise.metrics.oks import pose_oks
 from poise.models.bottomup import BottomUp
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
 from poise.models.topdown import TopDown
 from poise.structures import Poses
@@ -158,7 +159,7 @@ def _detected(exam: Exam, boxes: Boxes) -> dict[int, Wanted]:
     return wanted
 
 
-def _everywhere(model: BottomUp, exam: Exam, boxes: Boxes | None) -> dict[int, Wanted]:
+def _everywhere(model: BottomUp | KeypointRCNN, exam: Exam, boxes: Boxes | None) -> dict[int, Wanted]:
     """Every image: people found where nobody is labelled are false."""
     if boxes is not None:
         raise InputError(no_boxes(model))
@@ -198,17 +199,23 @@ def _by_keypoints(model: BottomUp, poses: Poses, sigmas: Sequence[float]) -> Flo
     return pose_oks(poses.xy, box_area(poses.boxes), sigmas, known=poses.score > 0, of="both")
 
 
+def _by_boxes(model: KeypointRCNN, poses: Poses, sigmas: Sequence[float]) -> Float[Tensor, "n n"]:
+    """With the area of the boxes that the model found."""
+    return pose_oks(poses.xy, box_area(poses.boxes), sigmas)
+
+
 def _as_boxed(model: TopDown) -> Rating:
     return Rating(model.preprocess.min_keypoint_score, model.preprocess.oks_nms)
 
 
-def _as_found(model: BottomUp) -> Rating:
+def _as_found(model: BottomUp | KeypointRCNN) -> Rating:
     return Rating(None, None)
 
 
 MANNERS: dict[type, Manner] = {
     TopDown: Manner(_in_boxes, _as_boxed, _by_view),
     BottomUp: Manner(_everywhere, _as_found, _by_keypoints),
+    KeypointRCNN: Manner(_everywhere, _as_found, _by_boxes, boxes=True),
 }
 """Of each kind of model."""
 

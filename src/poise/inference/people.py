@@ -19,6 +19,7 @@ from poise.inference.ahead import ahead
 from poise.metrics.oks import rescore
 from poise.models.bottomup import BottomUp
 from poise.models.device import Precision, autocast, choose_device, choose_precision
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
 from poise.models.topdown import TopDown
 from poise.structures import Key, Points, Poses
@@ -26,7 +27,7 @@ from poise.transforms.cut import Cutter
 
 Image = UInt8[Tensor, "3 H W"]
 
-BATCH: dict[type, int] = {TopDown: 32, BottomUp: 4}
+BATCH: dict[type, int] = {TopDown: 32, BottomUp: 4, KeypointRCNN: 2}
 """Views at a time by default: of one person each, or of whole images."""
 
 

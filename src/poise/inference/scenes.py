@@ -1,11 +1,8 @@
-"""People in many whole images: views are made in threads while the network answers, batches run over views of one size."""
+"""People in many whole images, read out of the maps of a model that finds keypoints first."""
 
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import final
 
 import torch
 import torch.nn.functional as F
@@ -13,37 +10,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poise.codecs.scene import SceneCodec
-from poise.dims import Size
-from poise.errors import InputError, PoiseError
 from poise.geometry import Warp, apply, boxes_around, invert
-from poise.inference.ahead import ahead
+from poise.inference.batches import Place, Shown, in_batches
 from poise.inference.people import Found, Image, Request, Setting, Skipped, answered
 from poise.models.bottomup import BottomUp
+from poise.models.kinds import Model
 from poise.scenes import People
 from poise.structures import Key, Poses
 from poise.transforms.scales import Scaled, scaled_views
-
-WAIT = 4
-"""So many batches of images may wait for views of another size to fill a batch; then the first goes on without."""
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _Shown:
-    """An image, its views, and what the network has answered to them."""
-
-    request: Request
-    image: Image
-    scaled: Scaled
-    answers: dict[int, Float[Tensor, "c _ _"]] = field(default_factory=dict)
-
-    @property
-    def done(self) -> bool:
-        return len(self.answers) == len(self.scaled.views)
-
-
-_Pending = dict[Size, list[tuple[_Shown, int]]]
-"""Views that wait for their batch, by size: the image and the place of the view in it."""
 
 
 def find_in_scenes(
@@ -84,75 +58,50 @@ def read_scenes(
     Raises:
         InputError: A request has boxes.
     """
-    waiting: deque[_Shown] = deque()
-    pending: _Pending = {}
-    for request, job in ahead(partial(_shown, model), requests, setting.workers):
-        if request.boxes is not None:
-            raise InputError(no_boxes(model))
-        try:
-            shown = job()
-        except PoiseError as error:
-            if skipped is None:
-                raise
-            skipped.append(Skipped(request.key, str(error)))
-            continue
-        waiting.append(shown)
-        for place, view in enumerate(shown.scaled.views):
-            size = (view.shape[1], view.shape[2])
-            pending.setdefault(size, []).append((shown, place))
-            if len(pending[size]) == setting.batch:
-                _answer(model, pending, size, setting)
-        if len(waiting) > WAIT * setting.batch:
-            for size in [s for s, views in pending.items() if any(one is waiting[0] for one, _ in views)]:
-                _answer(model, pending, size, setting)
-        yield from _finished(waiting, readers)
-    for size in list(pending):
-        _answer(model, pending, size, setting)
-    yield from _finished(waiting, readers)
-
-
-def no_boxes(model: BottomUp) -> str:
-    """What to say to somebody who gives boxes."""
-    return f"{model.card.name} looks at whole images and finds people by itself, so boxes are of no use to it; leave them out"
-
-
-def _shown(model: BottomUp, request: Request) -> _Shown:
-    image = request.read()
-    return _Shown(request, image, scaled_views(image, model.preprocess, stride=model.codec.stride))
-
-
-def _answer(model: BottomUp, pending: _Pending, size: Size, setting: Setting) -> None:
-    views = pending.pop(size)
-    outputs = answered(model, [shown.scaled.views[place] for shown, place in views], setting)
-    for (shown, place), output in zip(views, outputs, strict=True):
-        shown.answers[place] = output
-
-
-def _finished(waiting: deque[_Shown], readers: Sequence[SceneCodec]) -> Iterator[list[Found]]:
-    """The images at the front all of whose views have been answered, by each reader."""
-    while waiting and waiting[0].done:
-        shown = waiting.popleft()
+    stream = in_batches(
+        requests,
+        show=partial(_views, model),
+        answer=partial(_answers, model, setting),
+        setting=setting,
+        skipped=skipped,
+        refusal=no_boxes(model),
+    )
+    for shown in stream:
         with torch.inference_mode():
             output = _averaged(shown, readers[0])
             found = [_found(shown, output, reader) for reader in readers]
         yield found
 
 
-def _averaged(shown: _Shown, codec: SceneCodec) -> Float[Tensor, "1 c h w"]:
+def no_boxes(model: Model) -> str:
+    """What to say to somebody who gives boxes."""
+    return f"{model.card.name} looks at whole images and finds people by itself, so boxes are of no use to it; leave them out"
+
+
+def _views(model: BottomUp, image: Image) -> tuple[list[Float[Tensor, "3 _ _"]], Scaled]:
+    scaled = scaled_views(image, model.preprocess, stride=model.codec.stride)
+    return scaled.views, scaled
+
+
+def _answers(model: BottomUp, setting: Setting, places: Sequence[Place]) -> Float[Tensor, "b c h w"]:
+    return answered(model, [shown.views[place] for shown, place in places], setting)
+
+
+def _averaged(shown: Shown, codec: SceneCodec) -> Float[Tensor, "1 c h w"]:
     """The answers to all views of an image, brought to the largest; beyond a view its answer is that nothing is there."""
-    h, w = shown.scaled.whole
+    h, w = shown.made.whole
     parts = []
-    for place, cells in enumerate(shown.scaled.cells):
+    for place, cells in enumerate(shown.made.cells):
         output = shown.answers[place][None]
         alike = output if output.shape[2:] == cells else codec.resized(output, cells)
         parts.append(F.pad(alike, (0, w - alike.shape[3], 0, h - alike.shape[2])))  # less than 0 cuts
     return parts[0] if len(parts) == 1 else torch.stack(parts).mean(dim=0)
 
 
-def _found(shown: _Shown, output: Float[Tensor, "1 c h w"], reader: SceneCodec) -> Found:
+def _found(shown: Shown, output: Float[Tensor, "1 c h w"], reader: SceneCodec) -> Found:
     started = time.perf_counter()
     [people] = reader.decode(output)
-    poses = poses_of_people(people, shown.scaled.warp, shown.request.key)
+    poses = poses_of_people(people, shown.made.warp, shown.request.key)
     return Found(shown.image, poses, list(range(len(poses))), time.perf_counter() - started)
 
 

@@ -8,8 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poise.codecs.roi import within
 from poise.dims import Size
 from poise.geometry import Warp, apply
+from poise.inference.boxed import poses_of_boxed
 from poise.inference.evaluate import Evaluation, judged
 from poise.inference.exam import Exam
 from poise.inference.manner import Looked, Rating, only_category
@@ -17,9 +19,10 @@ from poise.inference.people import poses_of
 from poise.inference.round_trip import labelled_views, there_and_back
 from poise.inference.scenes import poses_of_people
 from poise.models.bottomup import BottomUp
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
 from poise.models.topdown import TopDown
-from poise.scenes import Scenes
+from poise.scenes import People, Scenes
 from poise.skeletons import convert
 from poise.structures import Points
 from poise.transforms.canvas import Layout, canvas_warp
@@ -127,5 +130,35 @@ def _scenes(model: BottomUp, exam: Exam, index: int, layout: Layout) -> tuple[Sc
     return scenes, int(((visible > 0) & ~inside).sum())
 
 
-TESTS: dict[type, Callable[[Any, Exam], SelfTest]] = {TopDown: _of_people, BottomUp: _of_scenes}
+def _of_boxes(model: KeypointRCNN, exam: Exam) -> SelfTest:
+    """In the labelled boxes; keypoints outside of them are what no head can find."""
+    looked: dict[int, Looked] = {}
+    healed: dict[int, Looked] = {}
+    errors = [torch.zeros(0)]
+    outside = 0
+    for index in range(len(exam.dataset)):
+        warp = canvas_warp(model.preprocess, _size(exam, index), max(model.preprocess.scales)).warp
+        rows = exam.people(index)
+        labels = exam.dataset.labels(index).select(torch.tensor(rows, dtype=torch.int64))
+        xy, visible = convert(labels.xy, labels.visible, source=exam.skeleton, target=model.skeleton)
+        seen, boxes = apply(warp, xy), boxes_through(warp, labels.boxes)
+        back = model.codec.decode(model.codec.encode(seen, boxes), boxes)
+        there = within(seen, boxes)
+        outside += int(((visible > 0) & ~there).sum())
+        errors.append((back.xy - seen).norm(dim=-1)[(visible > 0) & there])
+        sure = torch.ones(len(rows))
+        for target, found in ((looked, back.xy), (healed, torch.where(there[..., None], back.xy, seen))):
+            people = People(found, back.score, sure, boxes, sure)
+            poses = poses_of_boxed(people, warp, exam.dataset.key(index))
+            target[index] = Looked(poses, rows, exam.categories(index))
+    rating = Rating(None, None)
+    evaluation, ideal = (judged(model, exam, part, rating, skipped=[], lost=0) for part in (looked, healed))
+    return SelfTest(evaluation, ideal.coco.numbers["AP"], torch.cat(errors), outside)
+
+
+TESTS: dict[type, Callable[[Any, Exam], SelfTest]] = {
+    TopDown: _of_people,
+    BottomUp: _of_scenes,
+    KeypointRCNN: _of_boxes,
+}
 """Of each kind of model."""

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from poise.errors import InputError, UnknownName, unknown
 from poise.models.bottomup import BottomUp
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.topdown import TopDown
 
 FIXED = ("size", "cells", "keypoints", "limbs")
@@ -19,7 +20,7 @@ Changes = Mapping[str, Any]
 _C = TypeVar("_C")
 
 
-def set_codec(model: TopDown | BottomUp, words: Sequence[str]) -> None:
+def set_codec(model: TopDown | BottomUp | KeypointRCNN, words: Sequence[str]) -> None:
     """Give a model's codec, and those of its earlier answers that are alike, other values.
 
     Args:
@@ -44,6 +45,15 @@ def set_codec(model: TopDown | BottomUp, words: Sequence[str]) -> None:
         _check((codec.channels, codec.vectors) == (model.codec.channels, model.codec.vectors), words)
         model.deep = tuple(_changed(part, changes) if type(part) is type(codec) else part for part in model.deep)
         model.codec = codec
+    elif isinstance(model, KeypointRCNN):
+        boxed = _changed(model.codec, changes)
+        _check((boxed.channels, boxed.vectors) == (model.codec.channels, model.codec.vectors), words)
+        if boxed.score_kind != model.codec.score_kind:
+            raise InputError(
+                f"{', '.join(words)}: the score of a keypoint would be a {boxed.score_kind}, and the model ranks people by a "
+                f"{model.codec.score_kind}; leave this out"
+            )
+        model.codec = boxed
     else:
         whole = _changed(model.codec, changes)
         _check(whole.parts == model.codec.parts, words)

@@ -1,0 +1,130 @@
+"""People in many whole images, from a model that finds boxes first, and keypoints in each."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+from torchvision.ops import nms
+
+from poise.codecs.decoders import Codec
+from poise.errors import InputError
+from poise.geometry import Warp, apply, invert
+from poise.inference.batches import Place, in_batches
+from poise.inference.people import Found, Image, Request, Setting, Skipped
+from poise.inference.scenes import no_boxes
+from poise.models.device import autocast
+from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.scenes import People
+from poise.structures import Key, Poses
+from poise.transforms.canvas import Layout, canvas_warp
+from poise.transforms.cut import boxes_through
+
+LEAST = 64
+"""Stride of the coarsest map of the pyramids; lower views, of images 10 times as wide as high, would leave nothing of it."""
+
+
+def read_boxed(
+    model: KeypointRCNN,
+    requests: Iterable[Request],
+    setting: Setting,
+    *,
+    readers: Sequence[Codec],
+    skipped: list[Skipped] | None = None,
+) -> Iterator[list[Found]]:
+    """Look for people, image by image, in the order of the requests.
+
+    Views of one size make a batch, whatever parts of them their images take, so that no image changes the answer for another.
+
+    Args:
+        model: Moved to the setting's device, and left there.
+        requests: Read ahead by a few images; without boxes.
+        setting: How the model is run.
+        readers: The model's codec alone: how keypoints are read decides who is found.
+        skipped: Takes the images that cannot be used; without it the first one raises its error.
+
+    Raises:
+        InputError: A request has boxes, or there is another reader.
+    """
+    if list(readers) != [model.codec]:
+        raise InputError(f"{model.card.name} finds people as its own codec reads their keypoints; there is no other way")
+    stream = in_batches(
+        requests,
+        show=partial(_views, model),
+        answer=partial(_answers, model, setting),
+        setting=setting,
+        skipped=skipped,
+        refusal=no_boxes(model),
+    )
+    for shown in stream:
+        with torch.inference_mode():
+            each = [
+                poses_of_boxed(shown.answers[place], layout.warp, shown.request.key) for place, layout in enumerate(shown.made)
+            ]
+            poses = each[0] if len(each) == 1 else joined(each, overlap=model.detecting.nms)
+        yield [Found(shown.image, poses, list(range(len(poses))))]
+
+
+def poses_of_boxed(people: People, warp: Warp, key: Key) -> Poses:
+    """People of a view as poses of its image, in the boxes they were found in.
+
+    Args:
+        people: Pixels of the view, with boxes.
+        warp: Image to view.
+        key: Of the image.
+    """
+    home = invert(warp.double())
+    xy = apply(home, people.xy.cpu().double()).float()
+    boxes = boxes_through(home, people.boxes.cpu().double()).float()
+    rated = people.pose_score.cpu().float()
+    sure = rated if people.box_score is None else people.box_score.cpu().float()
+    return Poses(xy, people.score.cpu().float(), boxes, sure, rated, key)
+
+
+def joined(each: Sequence[Poses], *, overlap: float) -> Poses:
+    """The people found in several views of one image (multi-scale test), best first.
+
+    Args:
+        each: Of each view.
+        overlap: Of two boxes that overlap (IoU) by more, the one with the better score as a box stays.
+    """
+    first = each[0]
+    every = Poses(
+        torch.cat([one.xy for one in each]),
+        torch.cat([one.score for one in each]),
+        torch.cat([one.boxes for one in each]),
+        torch.cat([one.box_score for one in each]),
+        torch.cat([one.pose_score for one in each]),
+        first.key,
+    )
+    single = every.select(nms(every.boxes, every.box_score, overlap))
+    return single.select(single.pose_score.argsort(descending=True, stable=True))
+
+
+def _views(model: KeypointRCNN, image: Image) -> tuple[list[Float[Tensor, "3 _ _"]], list[Layout]]:
+    canvas, size = model.preprocess, (image.shape[1], image.shape[2])
+    layouts = [canvas_warp(canvas, size, factor) for factor in canvas.scales]
+    return [_large_enough(layout.shown(image, canvas)) for layout in layouts], layouts
+
+
+def _large_enough(view: Float[Tensor, "3 h w"]) -> Float[Tensor, "3 hh ww"]:
+    """A view of at least one cell of the coarsest map, filled up with the mean colour."""
+    height, width = view.shape[1:]
+    return F.pad(view, (0, max(0, LEAST - width), 0, max(0, LEAST - height)))
+
+
+def _answers(model: KeypointRCNN, setting: Setting, places: Sequence[Place]) -> list[People]:
+    """What the model finds in views of one size; a model in training is put back into it."""
+    views = [shown.views[place] for shown, place in places]
+    layouts = [shown.made[place] for shown, place in places]
+    sizes = [(one.corner[1] + one.inner[0], one.corner[0] + one.inner[1]) for one in layouts]
+    training = model.training
+    model.eval().to(setting.device).to(memory_format=torch.channels_last)
+    try:
+        with torch.inference_mode(), autocast(setting.device, setting.precision):
+            images = torch.stack(views).to(setting.device).contiguous(memory_format=torch.channels_last)
+            return model.predict(images, flip=setting.flip, sizes=sizes)
+    finally:
+        model.train(training)
