@@ -1,7 +1,8 @@
 """People in many whole images, from a model that finds boxes first, and keypoints in each."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from poise.geometry import Warp, apply, invert
 from poise.inference.batches import Place, in_batches
 from poise.inference.people import Found, Image, Request, Setting, Skipped
 from poise.inference.scenes import no_boxes
+from poise.models.detections import Found as Boxed
 from poise.models.device import autocast
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.scenes import People
@@ -53,7 +55,7 @@ def read_boxed(
     stream = in_batches(
         requests,
         show=partial(_views, model),
-        answer=partial(_answers, model, setting),
+        answer=partial(_answers, model, model.predict, setting),
         setting=setting,
         skipped=skipped,
         refusal=no_boxes(model),
@@ -65,6 +67,36 @@ def read_boxed(
             ]
             poses = each[0] if len(each) == 1 else joined(each, overlap=model.detecting.nms)
         yield [Found(shown.image, poses, list(range(len(poses))))]
+
+
+def find_boxes_in(
+    model: KeypointRCNN, requests: Iterable[Request], setting: Setting, *, skipped: list[Skipped] | None = None
+) -> Iterator[tuple[Key, Float[Tensor, "n 4"], Float[Tensor, " n"]]]:
+    """The boxes alone, of each image with their scores, the surest first; keypoints, which take longer, are not looked for.
+
+    Args:
+        model: As for `read_boxed`.
+        requests: The same.
+        setting: The same.
+        skipped: The same.
+    """
+    stream = in_batches(
+        requests,
+        show=partial(_views, model),
+        answer=partial(_answers, model, model.find, setting),
+        setting=setting,
+        skipped=skipped,
+        refusal=no_boxes(model),
+    )
+    for shown in stream:
+        boxes, score = [], []
+        for place, layout in enumerate(shown.made):
+            found: Boxed = shown.answers[place]
+            boxes.append(boxes_through(invert(layout.warp.double()), found.boxes.cpu().double()).float())
+            score.append(found.score.cpu().float())
+        every, sure = torch.cat(boxes), torch.cat(score)
+        best = nms(every, sure, model.detecting.nms) if len(boxes) > 1 else sure.argsort(descending=True, stable=True)
+        yield shown.request.key, every[best], sure[best]
 
 
 def poses_of_boxed(people: People, warp: Warp, key: Key) -> Poses:
@@ -115,7 +147,7 @@ def _large_enough(view: Float[Tensor, "3 h w"]) -> Float[Tensor, "3 hh ww"]:
     return F.pad(view, (0, max(0, LEAST - width), 0, max(0, LEAST - height)))
 
 
-def _answers(model: KeypointRCNN, setting: Setting, places: Sequence[Place]) -> list[People]:
+def _answers(model: KeypointRCNN, find: Callable[..., list[Any]], setting: Setting, places: Sequence[Place]) -> list[Any]:
     """What the model finds in views of one size; a model in training is put back into it."""
     views = [shown.views[place] for shown, place in places]
     layouts = [shown.made[place] for shown, place in places]
@@ -125,6 +157,6 @@ def _answers(model: KeypointRCNN, setting: Setting, places: Sequence[Place]) -> 
     try:
         with torch.inference_mode(), autocast(setting.device, setting.precision):
             images = torch.stack(views).to(setting.device).contiguous(memory_format=torch.channels_last)
-            return model.predict(images, flip=setting.flip, sizes=sizes)
+            return find(images, flip=setting.flip, sizes=sizes)
     finally:
         model.train(training)

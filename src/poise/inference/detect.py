@@ -15,13 +15,14 @@ from poise.data.boxes import PersonBoxes
 from poise.errors import ImageError, InputError, PoiseError, unknown
 from poise.geometry import to_xywh
 from poise.inference.ahead import ahead
+from poise.inference.boxed import find_boxes_in
 from poise.inference.exam import Exam
-from poise.inference.find import find
-from poise.inference.manner import manner_of, only_category
+from poise.inference.manner import only_category
 from poise.inference.people import Request, Setting, Skipped, none_usable
 from poise.inference.sources import SourceBoxes
 from poise.metrics.entries import box_rows
 from poise.models.device import choose_device
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
 from poise.structures import Key
 from poise.zoo.file import load
@@ -77,25 +78,20 @@ class Detector(ABC):
 
 @final
 class ModelDetector(Detector):
-    """A model that finds boxes by itself, of which only the boxes are taken.
+    """A Keypoint R-CNN, of which only the boxes are taken.
 
     Args:
-        model: Such as a Keypoint R-CNN.
+        model: As it is.
         setting: How it is run.
-
-    Raises:
-        InputError: The model finds no boxes.
     """
 
-    def __init__(self, model: Model, setting: Setting) -> None:
+    def __init__(self, model: KeypointRCNN, setting: Setting) -> None:
         self.name, self.model, self.setting = model.card.name, model, setting
 
     def find(self, requests: Iterable[Request], *, skipped: list[Skipped]) -> Iterator[Detected]:
         """The model's boxes, with their scores as boxes."""
-        for found in find(self.model, requests, self.setting, skipped=skipped):
-            poses = found.poses
-            order = poses.box_score.argsort(descending=True, stable=True)
-            yield Detected(poses.key, poses.boxes[order], poses.box_score[order])
+        for key, boxes, scores in find_boxes_in(self.model, requests, self.setting, skipped=skipped):
+            yield Detected(key, boxes, scores)
 
 
 @final
@@ -166,18 +162,18 @@ def detector_of(
     return TorchvisionDetector(load_detector(text), device=chosen, workers=workers)
 
 
-def boxing(model: Model) -> Model:
+def boxing(model: Model) -> KeypointRCNN:
     """The model, which must be one that finds boxes.
 
     Raises:
         InputError: It finds none.
     """
-    if not manner_of(model).boxes:
-        raise InputError(
-            f"{model.card.name!r} finds no boxes, so it is no detector; take a Keypoint R-CNN, or one of torchvision's such as "
-            "fasterrcnn_resnet50_fpn"
-        )
-    return model
+    if isinstance(model, KeypointRCNN):
+        return model
+    raise InputError(
+        f"{model.card.name!r} finds no boxes, so it is no detector; take a Keypoint R-CNN, or one of torchvision's such as "
+        "fasterrcnn_resnet50_fpn"
+    )
 
 
 def detect(

@@ -174,16 +174,30 @@ class KeypointRCNN(nn.Module):
         Raises:
             SkeletonMismatch: The flip test is wanted and the skeleton does not say what a mirror exchanges.
         """
-        shown = Shown(images, self(images), sizes or [(images.shape[2], images.shape[3])] * len(images))
-        both = [shown]
-        if flip:
-            self.skeleton.check_flip()
-            turned = shown.turned()
-            both.append(Shown(turned, self(turned), shown.sizes, mirrored=True))
+        both = self._shown(images, flip=flip, sizes=sizes)
         found = find_boxes(self.network, both, self.detecting)
         points = self._points(both, [own.boxes for own in found])
         parts = zip(found, points, strict=True)
         return [self._people(own, each) for own, each in parts]
+
+    def find(self, images: Float[Tensor, "b 3 h w"], *, flip: bool, sizes: list[Size] | None = None) -> list[Found]:
+        """The boxes of `predict` alone, by their scores as boxes; keypoints are not asked, and take no doubles away.
+
+        Args:
+            images: As for `predict`.
+            flip: The same.
+            sizes: The same.
+        """
+        return find_boxes(self.network, self._shown(images, flip=flip, sizes=sizes), self.detecting)
+
+    def _shown(self, images: Float[Tensor, "b 3 h w"], *, flip: bool, sizes: list[Size] | None) -> list[Shown]:
+        """The views with what the network makes of them, and the mirrored ones if `flip`."""
+        shown = Shown(images, self(images), sizes or [(images.shape[2], images.shape[3])] * len(images))
+        if not flip:
+            return [shown]
+        self.skeleton.check_flip()
+        turned = shown.turned()
+        return [shown, Shown(turned, self(turned), shown.sizes, mirrored=True)]
 
     def _points(self, both: list[Shown], boxes: Boxes) -> list[Points]:
         """The keypoints in each view's boxes."""
