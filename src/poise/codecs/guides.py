@@ -9,13 +9,16 @@ Vectors stay a list of cells: a loss compares what a network says there, and nob
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from types import ModuleType
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from poise.codecs import label_kernel, label_tensors
+from poise.codecs.label_tensors import extreme
 from poise.dims import Size
 from poise.scenes import Scenes
 
@@ -57,7 +60,7 @@ class Seen:
     def of(cls, scenes: Scenes, cells: Size) -> "Seen":
         """Whatever is labelled and somewhere."""
         labelled = (scenes.visible > 0) & scenes.xy.isfinite().all(dim=-1)
-        xy = scenes.xy.masked_fill(~labelled[..., None], 0.0).clamp_(-_FAR, _FAR)
+        xy = scenes.xy.detach().masked_fill(~labelled[..., None], 0.0).clamp_(-_FAR, _FAR)
         return cls(scenes.scene, xy, labelled, len(scenes), cells)
 
 
@@ -87,12 +90,7 @@ class Vectors:
 
     def write(self, maps: Float[Tensor, "b q h w"], channels: Int64[Tensor, " m"]) -> None:
         """Fill contiguous maps with the vectors that count, x in each keypoint's or limb's channel and y in the next one."""
-        cells = (maps.shape[2], maps.shape[3])
-        kept = self.counts.flatten().nonzero().squeeze(1)
-        place = self.places(channels, count=maps.shape[1], cells=cells).flatten().index_select(0, kept)
-        x, y = self.vector.flatten(0, 2).index_select(0, kept).unbind(dim=1)
-        flat = maps.view(-1)
-        flat[place], flat[place + cells[0] * cells[1]] = x, y
+        self._put(maps, channels, self.vector, self.counts)
 
     def write_numbers(
         self,
@@ -102,9 +100,12 @@ class Vectors:
         where: Bool[Tensor, "n m c"],
     ) -> None:
         """Fill one channel of each keypoint or limb of contiguous maps."""
-        kept = where.flatten().nonzero().squeeze(1)
-        place = self.places(channels, count=maps.shape[1], cells=(maps.shape[2], maps.shape[3])).flatten()
-        maps.view(-1)[place.index_select(0, kept)] = values.flatten().index_select(0, kept)
+        self._put(maps, channels, values[..., None], where)
+
+    def _put(self, maps: Tensor, channels: Tensor, values: Tensor, where: Tensor) -> None:
+        """Fill channels beginning with each keypoint's or limb's, one for each of the last axis of values."""
+        place = self.places(channels, count=maps.shape[1], cells=(maps.shape[2], maps.shape[3]))
+        _by(maps).put(maps, place, values, where)
 
 
 def diameter(sigma: float, clip: float) -> int:
@@ -119,8 +120,10 @@ def diameter(sigma: float, clip: float) -> int:
 def used(ignore: Bool[Tensor, "b h w"]) -> Bool[Tensor, "b 1 hh ww"]:
     """The cells where a network is to learn, from the pixels where it is not."""
     taps = torch.tensor(_CUBIC, device=ignore.device)
-    pixels = (~ignore).to(taps).unflatten(2, (-1, STRIDE)).unflatten(1, (-1, STRIDE))
-    share = ((pixels @ taps).transpose(2, 3) @ taps)[:, None]
+    pixels = (~ignore).to(taps)
+    views, height, width = pixels.shape
+    pixels = pixels.reshape(views, height // STRIDE, STRIDE, width // STRIDE, STRIDE)
+    share: Tensor = ((pixels @ taps).transpose(2, 3) @ taps)[:, None]
     return share > LEAST_USED
 
 
@@ -135,10 +138,8 @@ def draw_bumps(maps: Float[Tensor, "b q h w"], seen: Seen, *, sigma: float, clip
     """
     index, inside, pixels = _windows(seen.xy, diameter(sigma, clip), seen.cells)
     sides = (seen.xy[:, :, None] - pixels).square_().div_(-2 * sigma**2).exp_() * inside
-    value = (sides[..., :, None, 1] * (sides[..., None, :, 0] * seen.labelled[..., None, None])).flatten()
     channel = seen.scene[:, None] * maps.shape[1] + torch.arange(seen.xy.shape[1], device=maps.device)
-    place = channel[..., None] * (seen.cells[0] * seen.cells[1]) + _cell(index, seen.cells)
-    maps.view(-1).scatter_reduce_(0, place.flatten(), value.masked_fill_(value < clip, 0.0), "amax")
+    _by(maps).draw(maps, channel, seen.labelled, index, sides, clip=clip)
 
 
 def guides(seen: Seen, starts: Int64[Tensor, " l"], ends: Int64[Tensor, " l"], *, fill: int) -> Vectors:
@@ -163,7 +164,7 @@ def latest(vectors: Vectors, starts: Int64[Tensor, " l"], seen: Seen) -> Bool[Te
     rank = torch.arange(len(starts), device=starts.device)[:, None].expand(vectors.cell.shape)
     rank = rank.masked_fill(~vectors.counts, -1)
     place = vectors.places(starts, count=keypoints, cells=cells)
-    return vectors.counts & (_extreme(rank, place, "amax", count=seen.views * keypoints * cells[0] * cells[1]) == rank)
+    return vectors.counts & (extreme(rank, place, "amax", count=seen.views * keypoints * cells[0] * cells[1]) == rank)
 
 
 def parted(
@@ -205,11 +206,6 @@ def _windows(xy: Float[Tensor, "n m 2"], side: int, cells: Size) -> Windows:
     return index.long().clamp_(min=0).minimum(limit - 1), inside, STRIDE * index + CENTRE
 
 
-def _cell(index: Int64[Tensor, "n m d 2"], cells: Size) -> Int64[Tensor, "n m c"]:
-    """The cells of windows, counted row after row of the view."""
-    return (index[..., 1, None] * cells[1] + index[..., None, :, 0]).flatten(2)
-
-
 def _shortest(seen: Seen, maps: Int64[Tensor, "n m"], each: int, windows: Windows) -> Vectors:
     """The vectors of windows; in each cell of a map the shortest counts, of several the first person's.
 
@@ -219,26 +215,9 @@ def _shortest(seen: Seen, maps: Int64[Tensor, "n m"], each: int, windows: Window
         each: Maps a view.
         windows: Their cells, which of those there are, and the vectors.
     """
-    (index, inside, ahead), cells = windows, seen.cells
-    cell = _cell(index, cells)
-    vector = torch.stack(torch.broadcast_tensors(ahead[..., None, :, 0], ahead[..., :, None, 1]), dim=-1).flatten(2, 3)
-    within = (inside[..., :, None, 1] & inside[..., None, :, 0]).flatten(2)
-    squared = ahead.square()
-    length = (squared[..., None, :, 0] + squared[..., :, None, 1]).flatten(2)
-    # One number that orders as length does, then as windows do: floats that are not below 0 order as their bits do.
-    window = torch.arange(maps.numel(), device=cell.device).view(*maps.shape, 1)
-    rank = (length.view(torch.int32).long() << 32).add_(window).masked_fill_(~within, torch.iinfo(torch.int64).max)
-    place = maps[..., None] * (cells[0] * cells[1]) + cell
-    shortest = _extreme(rank, place, "amin", count=seen.views * each * cells[0] * cells[1])
-    return Vectors(seen.scene, cell, vector, within & (shortest == rank))
+    return Vectors(seen.scene, *_by(maps).shortest(maps, *windows, count=seen.views * each, cells=seen.cells))
 
 
-def _extreme(
-    rank: Int64[Tensor, "n m c"], place: Int64[Tensor, "n m c"], which: Literal["amin", "amax"], *, count: int
-) -> Int64[Tensor, "n m c"]:
-    """The lowest or highest number of those that have the same place, of `count` places."""
-    flat, at = rank.flatten(), place.flatten()
-    found = rank.new_empty(count)  # only the places that are asked for are looked at
-    found.index_copy_(0, at, flat)
-    found.scatter_reduce_(0, at, flat, which)
-    return found.index_select(0, at).view(rank.shape)
+def _by(labels: Tensor) -> ModuleType:
+    """Loops on a processor, tensors elsewhere."""
+    return label_kernel if labels.device.type == "cpu" else label_tensors
