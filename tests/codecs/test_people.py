@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from poise.codecs.base import scene_from_plain, to_plain
 from poise.codecs.bump_fit import fitted_bump
 from poise.codecs.limb_finding import find_limbs
-from poise.codecs.offset_guided import OffsetGuided
+from poise.codecs.offset_guided import LabelMaps, OffsetGuided
 from poise.codecs.peak_reading import PEAKS, PRACTITIONER, RELEASE, PeakReading
 from poise.codecs.peaks import fast_peaks, upsampled_peaks
 from poise.codecs.people import group_people, read_people
@@ -281,3 +282,26 @@ def test_readings_of_whole_views_are_named_and_changed_as_others():
 def test_readings_that_cannot_be_are_refused(wrong):
     with pytest.raises(InputError):
         PeakReading(**wrong)
+
+
+@pytest.mark.parametrize("peaks", ["dark", "fit1", "fit2"])
+@pytest.mark.parametrize("sigma", [4.0, 10.0])
+def test_readings_that_need_a_width_take_that_of_the_labels(peaks, sigma):
+    made = replace(codec(peaks=peaks), maps=LabelMaps(sigma=sigma))
+    output = made.encode(scene_of(person(30.3, 40.6, side=160.0)[None]))
+
+    def read(width):
+        return replace(made, reading=replace(made.reading, sigma=width)).decode(output)[0].xy
+
+    assert torch.equal(read(None), read(sigma / 4))
+    assert not torch.equal(read(None), read(3.5))  # so wide that DARK's blur has other taps
+
+
+def test_a_width_that_a_model_file_says_stays():
+    made = replace(codec(), maps=LabelMaps(sigma=4.0))
+    plain = to_plain(made)
+    assert plain["reading"]["sigma"] is None
+    old = plain | {"reading": plain["reading"] | {"sigma": 1.75}}  # as files were written that always held a number
+    assert scene_from_plain(plain) == made
+    assert scene_from_plain(old).reading.of_labels(1.0).width == 1.75
+    assert made.reading.of_labels(1.0).width == 1.0

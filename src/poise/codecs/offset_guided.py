@@ -223,7 +223,8 @@ class OffsetGuided(SceneCodec):
         """The people of each view, as `reading` says."""
         heat, _, jitter, offsets, _, scale = self.split(output.float())
         maps = SceneMaps(heat, offsets, jitter if self.maps.jitter else None, scale if self.maps.scale else None)
-        return read_people(maps, self.limbs, self.reading, stride=STRIDE)
+        reading = self.reading.of_labels(self.maps.sigma / STRIDE)
+        return read_people(maps, self.limbs, reading, stride=STRIDE)
 
     def merge(
         self, output: Float[Tensor, "b c h w"], mirrored: Float[Tensor, "b c h w"], flip: Int64[Tensor, " k"]

@@ -1,6 +1,6 @@
 """How people are read out of maps with guiding offsets: which peaks count, where they lie, which limbs are people."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from poise.errors import InputError, unknown
@@ -10,6 +10,9 @@ Peaks = Literal["fast", "upsampled", "bilinear", "cell", "quarter", "dark", "fit
 the same, enlarged bilinearly; `fast`: as `upsampled`, of what is around each peak of the small map; `cell`: the highest of 3x3
 cells; a quarter of a cell on; DARK's Newton step; the middle of a round bump fitted to what is 1 or 2 cells around, its width
 given or fitted too."""
+
+RELEASE_WIDTH = 1.75
+"""Cells: the 7 pixels of the release's labels."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class PeakReading:
         top_k: So many peaks of a keypoint at most.
         dist_max: Pixels a guide may be off the peak it finds; or the size of that peak's keypoint if that is more.
         person_threshold: People whose keypoints' mean score is below are none.
-        sigma: Width of the labels' bumps, cells; for DARK and for fits whose width is given.
+        sigma: Width of bumps, cells, for DARK and for fits whose width is given; None for that of the codec's labels. A fit of
+            another width moves each peak by the square of the ratio too far.
         weigh: Cells a side over which offsets are averaged, weighed with the map they start from; 1 takes them as they are.
         transposed: Whether jitter at (x, y) is looked up at (y, x), as the release does.
     """
@@ -32,7 +36,7 @@ class PeakReading:
     top_k: int = 32
     dist_max: float = 20.0
     person_threshold: float = 0.06
-    sigma: float = 1.75
+    sigma: float | None = None
     weigh: int = 1
     transposed: bool = False
 
@@ -47,10 +51,19 @@ class PeakReading:
             raise unknown("reading", self.peaks, PEAKS)
         if self.top_k < 1 or self.weigh < 1 or self.weigh % 2 == 0:
             raise InputError(f"people cannot be read so: top_k is 1 or more and weigh odd, found {self.top_k} and {self.weigh}")
-        if not (self.sigma > 0 and self.dist_max >= 0):
+        if not (self.width > 0 and self.dist_max >= 0):
             raise InputError(
                 f"people cannot be read so: sigma is above 0 and dist_max not below, found {self.sigma} and {self.dist_max}"
             )
+
+    @property
+    def width(self) -> float:
+        """Of the bumps, cells; where neither the reading nor a codec says it, that of the release's labels."""
+        return RELEASE_WIDTH if self.sigma is None else self.sigma
+
+    def of_labels(self, width: float) -> "PeakReading":
+        """The same; for bumps of this width, cells, if it says nothing of that itself."""
+        return self if self.sigma is not None else replace(self, sigma=width)
 
 
 PEAKS: tuple[str, ...] = get_args(Peaks)

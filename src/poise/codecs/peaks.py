@@ -89,17 +89,17 @@ def refined(
     """Positions in cells, from the highest cells of small maps."""
     if reading.peaks == "cell":
         return cells.to(maps)
-    reach = usual_kernel(reading.sigma) // 2 + 3
+    reach = usual_kernel(reading.width) // 2 + 3
     near, start = patches(maps, cells, reach)
     at, height = cells.flatten(0, 2) - start, score.flatten()
     match reading.peaks:
         case "fit1" | "fit2":
-            found = fitted_bump(near, at, reach=int(reading.peaks[3]), sigma=reading.sigma)
+            found = fitted_bump(near, at, reach=int(reading.peaks[3]), sigma=reading.width)
         case "fit1-sigma" | "fit2-sigma":
             found = fitted(near, at, reach=int(reading.peaks[3]))
         case _:
             named: Reading = "dark" if reading.peaks == "dark" else "quarter"
-            found = read(named, near, at, height, sigma=reading.sigma)
+            found = read(named, near, at, height, sigma=reading.width)
     placed = torch.where((height > reading.threshold)[:, None], found + start, cells.flatten(0, 2))
     return placed.to(maps).view(cells.shape)  # DARK's step is computed in more digits
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from poise.codecs.offset_guided import Costs, LabelMaps
-from poise.codecs.peak_reading import PeakReading
+from poise.codecs.peak_reading import PRACTITIONER
 from poise.data.base import Dataset
 from poise.data.figures import FigureDataset
 from poise.data.join import Joined
@@ -35,8 +35,6 @@ weights are 1 and 100."""
 CLIP = 20.0
 """Norm of the gradient that these costs reach only where something is odd."""
 
-READING = PeakReading(threshold=0.06, dist_max=20.0, person_threshold=0.06, sigma=MAPS.sigma / 4)
-
 DRAWN_VIEWS = SceneAugmentation(
     scale_range=(0.7, 1.4),
     scale_of="view",
@@ -62,7 +60,7 @@ def small_model(width: str, *, side: int, skeleton: Skeleton = COCO17) -> Bottom
         side: Of the views, pixels.
         skeleton: The keypoints.
     """
-    codec = replace(guided(skeleton, maps=MAPS, reading=READING), cost=COSTS)
+    codec = replace(guided(skeleton, maps=MAPS, reading=PRACTITIONER), cost=COSTS)
     return bottom_up(width, skeleton=skeleton, codec=codec, canvas=Canvas(side=side, multiple=32))
 
 
