@@ -72,7 +72,7 @@ class Shown:
         """What the box head says about moves, as moves in the views that are not mirrored."""
         if not self.mirrored:
             return moves
-        return (moves.view(len(moves), -1, 4) * moves.new_tensor((-1.0, 1.0, 1.0, 1.0))).view_as(moves)
+        return (moves.view(len(moves), moves.shape[1] // 4, 4) * moves.new_tensor((-1.0, 1.0, 1.0, 1.0))).view_as(moves)
 
 
 def find_boxes(network: RCNN, both: list[Shown], detecting: Detecting) -> list[Found]:
@@ -111,7 +111,7 @@ def found_of(
     """
     many = [len(boxes) for boxes in proposals]
     every = torch.cat(proposals)
-    boxes = CODER.decode_single(moves, every).view(len(every), -1, 4)
+    boxes = CODER.decode_single(moves, every).view(len(every), moves.shape[1] // 4, 4)
     scores = logits.softmax(dim=-1)
     views = zip(torch.split(boxes, many), torch.split(scores, many), sizes, strict=True)
     return [_kept(own, score, size, detecting) for own, score, size in views]

@@ -152,7 +152,7 @@ def box_losses(
     many = max(len(own), 1)
     told = F.cross_entropy(logits, own.long() * person, reduction="sum") / many
     wanted = CODER.encode_single(rois.truth[own], torch.cat(rois.boxes)[own])
-    found = moves.view(len(moves), -1, 4)[own, person]
+    found = moves.view(len(moves), moves.shape[1] // 4, 4)[own, person]
     moved = F.smooth_l1_loss(found, wanted, beta=smooth, reduction="sum") / many
     return told, moved
 
@@ -160,7 +160,7 @@ def box_losses(
 def refined(boxes: list[Float[Tensor, "_ 4"]], moves: Float[Tensor, "m c4"], person: int) -> Float[Tensor, "m 4"]:
     """Proposals of all views moved as the box head says, for the class of people."""
     moved: Tensor = CODER.decode_single(moves, torch.cat(boxes))
-    return moved.view(len(moves), -1, 4)[:, person]
+    return moved.view(len(moves), moves.shape[1] // 4, 4)[:, person]
 
 
 def like_the_detector(

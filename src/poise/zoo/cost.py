@@ -6,10 +6,14 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import final
 
 import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from poise.nn.count import Count, count
+from poise.nn.rcnn import RCNN, RoIBranch
 from poise.zoo.find import build, names, wish_of
 
 STORED = Path(__file__).with_suffix(".json")
@@ -26,10 +30,28 @@ def costs(wanted: Iterable[str]) -> Mapping[str, Count]:
 
 
 def measure(name: str) -> Count:
-    """Build the model without weights and count."""
+    """Build the model without weights and count; a detector's heads are asked about one box."""
     with torch.device("meta"):
         model = build(name)
-    return count(model.network, wish_of(name).size)
+    network = _OneBox(model.network) if isinstance(model.network, RCNN) else model.network
+    return count(network, wish_of(name).size)
+
+
+@final
+class _OneBox(nn.Module):
+    """A detector that proposes a single box, which needs no numbers in its weights."""
+
+    def __init__(self, network: RCNN) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> None:
+        """Ask every part once."""
+        features = self.network(images)
+        self.network.rpn.head(features)
+        for branch in (self.network.box, self.network.keypoint, self.network.mask):
+            if isinstance(branch, RoIBranch) and branch.pooler is not None:
+                branch.head(features[0].new_zeros(1, features[0].shape[1], *branch.pooler.cells))
 
 
 def store() -> None:

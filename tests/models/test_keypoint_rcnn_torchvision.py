@@ -1,0 +1,144 @@
+"""Our Keypoint R-CNN against torchvision's own from end to end, with the same weights."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torchvision.models.detection import keypointrcnn_resnet50_fpn
+
+from poise.geometry import apply, invert
+from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.scenes import SceneBatch, Scenes
+from poise.transforms.canvas import place
+from poise.zoo import import_release
+
+SIZES = ((120, 150), (97, 64))
+"""Of two images (h, w)."""
+
+KEPT = {"rpn_post_nms_top_n_test": 100, "rpn_post_nms_top_n_train": 100, "box_detections_per_img": 8}
+"""Fewer than usual, for speed."""
+
+SHOWN = {"min_size": 96, "max_size": 160}
+
+
+def by_rule(shapes: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
+    """Weights whose seed is the checksum of their name, as those of the golden networks."""
+
+    def value(key: str, like: Tensor) -> Tensor:
+        rng, shape = np.random.default_rng(zlib.crc32(key.encode())), tuple(like.shape)
+        if key.endswith("num_batches_tracked"):
+            return torch.zeros((), dtype=torch.int64)
+        if key.endswith(("running_mean", ".bias")):
+            return torch.from_numpy(0.1 * rng.standard_normal(shape)).float()
+        if key.endswith("running_var"):
+            return torch.from_numpy(0.5 + rng.random(shape)).float()
+        if len(shape) == 1:
+            return torch.from_numpy(1 + 0.1 * rng.standard_normal(shape)).float()
+        return torch.from_numpy(
+            rng.standard_normal(shape, dtype=np.float32) * np.float32(np.sqrt(2 / np.prod(shape[1:])) * scale)
+        )
+
+    return {key: value(key, like) for key, like in shapes.items()}
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    model = keypointrcnn_resnet50_fpn(
+        weights=None, weights_backbone=None, **KEPT, **SHOWN, box_batch_size_per_image=32, box_score_thresh=0.01
+    )
+    model.load_state_dict(by_rule(model.state_dict(), scale=0.5))
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def ours(theirs) -> KeypointRCNN:
+    model = import_release("torchvision_keypoint_rcnn_r50_fpn", theirs.state_dict())
+    assert (model.preprocess.side, model.preprocess.most) == (800, 1333)
+    model.preprocess = replace(model.preprocess, side=SHOWN["min_size"], most=SHOWN["max_size"])
+    learning = replace(model.detecting.learning, per_image=32)
+    model.detecting = replace(model.detecting, per_image=8, score=0.01, learning=learning)
+    for limits in (model.network.rpn._post_nms_top_n,):
+        limits.update(testing=100, training=100)
+    return model
+
+
+@pytest.fixture(scope="module")
+def images() -> list[Tensor]:
+    """Rows of pixels, as images are read."""
+    generator = torch.Generator().manual_seed(0)
+    made = [torch.randint(0, 256, (*size, 3), generator=generator, dtype=torch.uint8) for size in SIZES]
+    return [image.permute(2, 0, 1) for image in made]
+
+
+def stacked(views: list[Tensor]) -> Tensor:
+    """Views filled up to the largest."""
+    high, wide = (max(view.shape[axis] for view in views) for axis in (1, 2))
+    return torch.stack([torch.nn.functional.pad(v, (0, wide - v.shape[2], 0, high - v.shape[1])) for v in views])
+
+
+@torch.no_grad()
+def test_boxes_scores_and_keypoints_are_those_of_torchvision(theirs, ours, images):
+    expected = theirs([image / 255 for image in images])
+    placed = [place(image, ours.preprocess) for image in images]
+    inner = theirs.transform([image / 255 for image in images])[0].image_sizes
+    found = ours.predict(stacked([view for view, _ in placed]), flip=False, sizes=inner)
+    for people, other, (_, warp) in zip(found, expected, placed, strict=True):
+        assert len(people) == len(other["boxes"]) == KEPT["box_detections_per_img"]
+        home = invert(warp)
+        boxes = apply(home, people.boxes.view(-1, 2, 2)).view(-1, 4)
+        assert (boxes - other["boxes"]).abs().max() < 1e-3
+        assert (people.box_score - other["scores"]).abs().max() < 1e-5
+        torch.testing.assert_close(people.score, other["keypoints_scores"], rtol=1e-4, atol=1e-4)
+        far = (apply(home, people.xy) - other["keypoints"][..., :2]).abs().amax(dim=-1)
+        assert (far < 1e-3).float().mean() > 0.97, "ties apart"
+
+
+def test_losses_are_those_of_torchvision(theirs, ours, images):
+    generator = torch.Generator().manual_seed(1)
+    views, inner = (lambda shown: (shown.tensors, shown.image_sizes))(theirs.transform([i / 255 for i in images])[0])
+    low = 5 + 20 * torch.rand(5, 2, generator=generator)
+    boxes = torch.cat((low, low + 30 + 30 * torch.rand(5, 2, generator=generator)), dim=1)
+    view = torch.tensor([0, 0, 0, 1, 1])
+    xy = boxes[:, None, :2] + torch.rand(5, 17, 2, generator=generator) * (boxes[:, 2:] - boxes[:, :2])[:, None]
+    visible = torch.randint(0, 3, (5, 17), generator=generator)
+    scenes = Scenes(
+        xy=xy,
+        visible=visible,
+        boxes=boxes,
+        extent=torch.ones(5),
+        scene=view,
+        ignore=torch.zeros(len(views), *views.shape[2:], dtype=torch.bool),
+    )
+    batch = SceneBatch(views, scenes, torch.eye(3).repeat(2, 1, 1), inner=tuple(inner))
+    targets = [
+        {
+            "boxes": boxes[view == i],
+            "labels": torch.ones(int((view == i).sum()), dtype=torch.int64),
+            "keypoints": torch.cat((xy, visible[..., None].float()), dim=2)[view == i],
+        }
+        for i in (0, 1)
+    ]
+    with torch.no_grad():
+        named = theirs.backbone(views)
+        try:
+            theirs.rpn.train(), theirs.roi_heads.train()
+            shown = theirs.transform([image / 255 for image in images])[0]
+            torch.manual_seed(5)
+            proposals, told = theirs.rpn(shown, named, targets)
+            _, more = theirs.roi_heads(named, proposals, shown.image_sizes, targets)
+        finally:
+            theirs.eval()
+        ours.network.rpn.train()
+        torch.manual_seed(5)
+        found = ours.losses(batch)
+        ours.eval()
+    pairs = {"objectness": "loss_objectness", "proposals": "loss_rpn_box_reg", "classes": "loss_classifier"}
+    pairs |= {"boxes": "loss_box_reg", "keypoints": "loss_keypoint"}
+    expected = {own: (told | more)[other] for own, other in pairs.items()}
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=2e-4, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
