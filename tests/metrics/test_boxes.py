@@ -8,7 +8,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from poise.errors import AnnotationError, InputError
-from poise.metrics.boxes import BOX_NUMBERS, evaluate_boxes
+from poise.metrics.boxes import BOX_NUMBERS, evaluate_boxes, labels_of, table
 
 
 def drawn(seed: int, *, categories: int = 1, images: int = 12):
@@ -103,3 +103,18 @@ def test_a_result_without_a_score_is_refused():
     del results[0]["score"]
     with pytest.raises(InputError, match="result 0 has no score"):
         evaluate_boxes(truth, results)
+
+
+def test_labels_that_cannot_be_scored_against_are_told_before_there_are_results():
+    truth, _ = drawn(2)
+    assert len(labels_of(truth)) == len(truth["annotations"])
+    del truth["annotations"][0]["area"]
+    with pytest.raises(AnnotationError, match="has no area"):
+        labels_of(truth)
+
+
+def test_the_table_has_a_cell_for_each_number_and_a_dash_for_nobody():
+    numbers = dict.fromkeys(BOX_NUMBERS, 0.25) | {"APs": -1.0}
+    heads, line, row = table("mine", numbers).splitlines()
+    assert heads.count("|") == line.count("|") == row.count("|") == 14
+    assert row.startswith("| mine | 0.250 | 0.250 | 0.250 | - | 0.250 |")

@@ -245,6 +245,7 @@ def rows(found: Iterable[Detected], *, category: int = 1, named: bool = False) -
         | ({"file_name": one.key.file_name} if named else {})
         for one in found
         for box, score in zip(_plain(to_xywh(one.boxes), 2), _plain(one.scores, 5), strict=True)
+        if min(box[2:]) > 0  # a hundredth of a pixel is nobody
     ]
 
 
