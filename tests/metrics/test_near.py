@@ -1,9 +1,11 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 import torchvision
 
-from poise.metrics.near import box_iou, box_nms, nearby_nms
+from poise.metrics.near import box_iou, box_nms, nearby_nms, soft_box_nms
 
 
 def boxes(n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -39,3 +41,16 @@ def test_of_poses_that_share_keypoints_the_best_stays():
 
 def test_a_pose_without_extent_stays():
     assert nearby_nms(torch.zeros(1, 4, 2), torch.ones(1)).tolist() == [0]
+
+
+def test_softly_suppressed_boxes_stay_with_lower_scores():
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10], [5, 0, 15, 10], [50, 50, 60, 60]])
+    rows, score = soft_box_nms(boxes, torch.tensor([0.9, 0.8, 0.7, 0.1]), sigma=0.5)
+    assert rows.tolist() == [0, 2, 3, 1]
+    third = 1 / 3  # of the union both share
+    fallen = math.exp(-2 * third**2)
+    expected = [0.9, 0.7 * fallen, 0.1, 0.8 * math.exp(-2) * fallen]
+    assert score.tolist() == pytest.approx(expected)
+    assert soft_box_nms(boxes, torch.tensor([0.9, 0.8, 0.7, 0.1]), least=0.11)[0].tolist() == [0, 2]
+    assert soft_box_nms(boxes, torch.tensor([0.9, 0.8, 0.7, 0.1]), most=1)[0].tolist() == [0]
+    assert len(soft_box_nms(boxes[:0], torch.zeros(0))[0]) == 0

@@ -142,7 +142,7 @@ def test_where_nobody_is_found_there_are_no_people(model):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("size", [(1, 1), (1, 3), (300, 400)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 3), (3000, 4000)])
 def test_images_of_any_size_have_answers(model, size):
     image = torch.full((*size, 3), 90, dtype=torch.uint8).permute(2, 0, 1)
     view, _ = place(image, replace(model.preprocess, side=64))
@@ -210,6 +210,37 @@ def test_boxes_outside_of_their_view_teach_nothing():
     parts = model.losses(batch_of(scenes_of(outside, [0, 0, 1])))
     assert parts["boxes"].item() == parts["keypoints"].item() == 0
     assert all(bool(part.isfinite()) for part in parts.values())
+
+
+def test_views_of_which_nothing_is_known_teach_nothing():
+    torch.manual_seed(0)
+    model = small_detector("t", size=(SIDE, SIDE), detecting=FEW)
+    loss = model.loss(batch_of(scenes_of([], [], ignore=torch.ones(2, SIDE, SIDE, dtype=torch.bool))))
+    loss.backward()
+    assert loss.item() == 0
+    assert all(p.grad is None or bool((p.grad == 0).all()) for p in model.parameters())
+
+
+def test_an_ignored_region_teaches_nothing_about_nobody():
+    torch.manual_seed(0)
+    model = small_detector("t", size=(SIDE, SIDE), detecting=FEW)
+    region = torch.zeros(2, SIDE, SIDE, dtype=torch.bool)
+    region[:, :, 64:] = True
+    scenes = scenes_of([], [], ignore=region)
+    kept = []
+    model.network.rpn.head.cls_logits.register_forward_hook(lambda *parts: kept.append(parts[2]) or parts[2].retain_grad())
+    objectness = model.losses(batch_of(scenes))["objectness"]
+    objectness.backward()
+    finest = kept[0].grad.abs().sum(dim=(0, 1, 2))  # by column, of stride 4
+    assert finest[:12].sum() > 0
+    assert (finest[20:] == 0).all()
+
+
+def test_copies_of_people_join_the_proposals_once_the_detector_finds_them(learnt, drawn):
+    learning = replace(LEARNING, per_image=64, copies=6)
+    model = KeypointRCNN(learnt.network, learnt.codec, learnt.preprocess, COCO17, learnt.card, Detecting(learning=learning))
+    assert all(bool(part.isfinite()) for part in model.losses(drawn).values())
+    model.eval()
 
 
 def test_losses_are_also_told_in_evaluation_mode(model):

@@ -68,6 +68,8 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvisi
         for label, own, target in zip(labels, anchors, targets, strict=True):
             if "ignored" in target:
                 label[(label == 0) & (share_within(own, target["ignored"]) > 0.5)] = -1
+        if not any(bool((label >= 0).any()) for label in labels):  # nothing is known; a mean over nothing is no number
+            return kept, {"loss_objectness": objectness.sum() * 0, "loss_rpn_box_reg": moves.sum() * 0}
         wanted = self.box_coder.encode(matched, anchors)
         told, moved = self.compute_loss(objectness, moves, labels, wanted)
         return kept, {"loss_objectness": told, "loss_rpn_box_reg": moved}
