@@ -2,10 +2,14 @@ import pytest
 import torch
 
 from poise import zoo
+from poise.codecs.gaussian import Gaussian
+from poise.codecs.in_box import InBox
+from poise.codecs.one_hot import OneHot
 from poise.codecs.udp import UDPGaussian
 from poise.errors import CheckpointError
 from poise.skeletons import COCO17, LSP14, QUADRUPED
-from poise.zoo.carry import carry_head
+from poise.zoo.carry import carry, carry_head
+from poise.zoo.poise_rcnn import small_detector
 from poise.zoo.simple_baselines import poseresnet
 
 SIZE = (64, 64)
@@ -120,3 +124,52 @@ def test_a_stack_of_other_height_keeps_what_it_has_and_starts_the_rest_anew():
     assert carried.kept == ()
     assert any(layer.startswith("head.hg.1.") for layer in carried.layers)
     assert not any(layer.startswith("head.hg.0.") for layer in carried.layers)
+
+
+def detector(skeleton=COCO17, *, head="one_hot", width="t", seed=0):
+    torch.manual_seed(seed)
+    cells = (16, 16)
+    codecs = {
+        "one_hot": lambda: OneHot(cells, len(skeleton), score="mass"),
+        "gaussian": lambda: InBox.of(Gaussian(cells, cells, len(skeleton)), weight=4.0),
+        "udp": lambda: InBox.of(UDPGaussian(cells, cells, len(skeleton))),
+    }
+    return small_detector(width, skeleton=skeleton, size=(64, 64), codec=codecs[head]())
+
+
+def test_a_detector_of_other_keypoints_keeps_all_but_their_rows():
+    start, target = detector(seed=1), detector(LSP14)
+    with torch.no_grad():
+        start.network.keypoint.head.reader.final.bias.normal_()
+    before = target.network.keypoint.head.reader.final.weight.clone()
+    carried = carry(start, target)
+    assert set(carried.kept) == set(SHARED)
+    assert carried.layers == ()
+    old, new = (model.network.keypoint.head.reader.final for model in (start, target))
+    for name in carried.kept:
+        here, there = LSP14.index(name), COCO17.index(name)
+        assert torch.equal(new.weight[:, here], old.weight[:, there])
+        assert new.bias[here] == old.bias[there]
+    for name in carried.new:
+        assert torch.equal(new.weight[:, LSP14.index(name)], before[:, LSP14.index(name)])
+    given, now = start.network.state_dict(), target.network.state_dict()
+    assert all(torch.equal(given[key], now[key]) for key in now if "final" not in key)
+
+
+@pytest.mark.parametrize(
+    ("heads", "kept"), [(("gaussian", "udp"), 17), (("one_hot", "gaussian"), 0), (("one_hot", "one_hot"), 17)]
+)
+def test_a_detectors_maps_are_kept_where_both_are_bumps_or_both_are_cells(heads, kept):
+    start, target = (detector(head=head, seed=seed) for seed, head in enumerate(heads))
+    before = target.network.keypoint.head.reader.final.weight.clone()
+    carried = carry(start, target)
+    assert len(carried.kept) == kept
+    old, new = (model.network.keypoint.head for model in (start, target))
+    assert torch.equal(new.reader.final.weight, old.reader.final.weight if kept else before)
+    assert torch.equal(new.body.conv[0].weight, old.body.conv[0].weight)
+    assert torch.equal(target.network.box.head.body.fc6.weight, start.network.box.head.body.fc6.weight)
+
+
+def test_a_detector_with_another_trunk_is_refused():
+    with pytest.raises(CheckpointError, match="backbone is another"):
+        carry(detector(), detector(width="s"))

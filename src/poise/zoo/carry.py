@@ -1,19 +1,35 @@
 """A trained model as the start of another, for other keypoints: what fits is kept, by name."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast, final
+from functools import partial
+from typing import TypeVar, cast, final
 
 import torch
 from torch import Tensor
 
+from poise.codecs.base import InstanceCodec
+from poise.codecs.in_box import InBox
+from poise.codecs.one_hot import OneHot
+from poise.codecs.roi import RoICodec
 from poise.errors import CheckpointError
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
 from poise.models.topdown import TopDown
 from poise.nn.base import Head
 from poise.zoo.checkpoint import compare
 
-BACKBONE, READOUT = "backbone.", "readout."
-"""Beginnings of the names of weights; a readout's layers are shared by the keypoints (`nn.heads.readout`)."""
+BACKBONE = "backbone."
+"""Beginning of the names of weights."""
+
+READS = ("head.", "keypoint.")
+"""Beginnings of the names of weights before the layers with rows for keypoints. What is behind them, a readout, is shared by
+the keypoints (`nn.heads.readout`), and a detector's other heads have nothing to do with them."""
+
+MAPS = "keypoint.head.reader.final."
+"""The layer of a detector that makes the maps of keypoints."""
+
+_M = TypeVar("_M", TopDown, KeypointRCNN)
 
 
 @final
@@ -42,13 +58,15 @@ class Carried:
 
 
 def carry(start: Model, target: Model) -> Carried:
-    """Copy what fits of a trained model of any kind into a new one, in place: `carry_head` or `carry_whole`.
+    """Copy what fits of a trained model of any kind into a new one, in place: `carry_head`, `carry_boxes` or `carry_whole`.
 
     Raises:
         CheckpointError: The backbones differ.
     """
     if isinstance(start, TopDown) and isinstance(target, TopDown):
         return carry_head(start, target)
+    if isinstance(start, KeypointRCNN) and isinstance(target, KeypointRCNN):
+        return carry_boxes(start, target)
     return carry_whole(start, target)
 
 
@@ -89,14 +107,36 @@ def carry_head(start: TopDown, target: TopDown) -> Carried:
     Raises:
         CheckpointError: The backbones differ.
     """
+    return _carry_rows(start, target, partial(_axis, cast(Head, target.network.head)))
+
+
+def carry_boxes(start: KeypointRCNN, target: KeypointRCNN) -> Carried:
+    """Copy all of a detector but for the rows of keypoints that only one of them knows into `target`, in place.
+
+    Where the codecs are of different kinds the layer that makes their maps starts anew, and so do heads of other widths.
+
+    Args:
+        start: The trained detector.
+        target: The new one; its codec and skeleton may be others.
+
+    Returns:
+        What was kept and what starts anew.
+
+    Raises:
+        CheckpointError: The backbones, or the necks on them, differ.
+    """
+    return _carry_rows(start, target, _axis_in_boxes)
+
+
+def _carry_rows(start: _M, target: _M, axis_of: Callable[[str, Tensor], int | None]) -> Carried:
     given, needed = start.network.state_dict(), target.network.state_dict()
     _same_backbone(start, target, given, needed)
-    axes = {key: _axis(key, value, target) for key, value in needed.items()}
+    axes = {key: axis_of(key, value) for key, value in needed.items()}
     body = [key for key in needed if axes[key] is None]
     fits = [key for key in body if key in given and given[key].shape == needed[key].shape]
     anew = tuple(key for key in body if key not in set(fits))
     rows = {key: axis for key, axis in axes.items() if axis is not None}
-    same_body = all(key.startswith(READOUT) for key in anew)
+    same_body = not any(key.startswith(READS) for key in anew)
     kept = _shared(start, target) if same_body and _alike(start, target, rows) else ()
     with torch.no_grad():
         for key in fits:
@@ -117,9 +157,16 @@ def _same_backbone(start: Model, target: Model, given: dict[str, Tensor], needed
         )
 
 
-def _axis(key: str, weight: Tensor, model: TopDown) -> int | None:
+def _axis_in_boxes(key: str, weight: Tensor) -> int | None:
+    """Along which axis of a detector's weight the keypoints stand: of a transposed convolution's what leaves comes second."""
+    if not key.startswith(MAPS):
+        return None
+    return 1 if weight.ndim > 1 else 0
+
+
+def _axis(head: Head, key: str, weight: Tensor) -> int | None:
     """Along which axis of a weight the keypoints stand; None if along none."""
-    head, parts = cast(Head, model.network.head), key.split(".")
+    parts = key.split(".")
     if parts[0] != "head" or weight.ndim == 0:
         return None
     if "final" in parts:
@@ -127,11 +174,18 @@ def _axis(key: str, weight: Tensor, model: TopDown) -> int | None:
     return 1 if set(head.takes) & set(parts) and weight.ndim > 1 else None
 
 
-def _alike(start: TopDown, target: TopDown, rows: dict[str, int]) -> bool:
-    """Whether the layers with rows compare: codecs of one kind, or one map per keypoint in both; all else of one shape."""
+def _alike(start: _M, target: _M, rows: dict[str, int]) -> bool:
+    """Whether the layers with rows compare: codecs of one kind, or one bump per keypoint in both; all else of one shape."""
     old, new = start.network.state_dict(), target.network.state_dict()
-    codecs = _width(start) == _width(target) and (_width(start) == 1 or type(start.codec) is type(target.codec))
+    kinds = _kind(start.codec), _kind(target.codec)
+    bumps = _width(start) == 1 and OneHot not in kinds
+    codecs = _width(start) == _width(target) and (bumps or kinds[0] is kinds[1])
     return codecs and all(k in old and _without(old[k], axis) == _without(new[k], axis) for k, axis in rows.items())
+
+
+def _kind(codec: InstanceCodec | RoICodec) -> type:
+    """Of a codec, or of the one in boxes."""
+    return type(codec.codec) if isinstance(codec, InBox) else type(codec)
 
 
 def _without(weight: Tensor, axis: int) -> tuple[int, ...]:
@@ -139,17 +193,17 @@ def _without(weight: Tensor, axis: int) -> tuple[int, ...]:
     return tuple(side for i, side in enumerate(weight.shape) if i != axis)
 
 
-def _shared(start: TopDown, target: TopDown) -> tuple[str, ...]:
+def _shared(start: _M, target: _M) -> tuple[str, ...]:
     """Keypoints of both, in the order of the new model."""
     return tuple(name for name in target.skeleton.keypoints if name in start.skeleton.keypoints)
 
 
-def _width(model: TopDown) -> int:
+def _width(model: TopDown | KeypointRCNN) -> int:
     """Channels per keypoint."""
     return model.codec.channels // model.codec.keypoints
 
 
-def _channels(model: TopDown, names: tuple[str, ...]) -> Tensor:
+def _channels(model: TopDown | KeypointRCNN, names: tuple[str, ...]) -> Tensor:
     """Of the maps of some keypoints."""
     first = torch.tensor([model.skeleton.index(name) for name in names])[:, None] * _width(model)
     return (first + torch.arange(_width(model))).flatten()
