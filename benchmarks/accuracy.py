@@ -24,7 +24,6 @@ from poise.inference.evaluate import Evaluation, evaluate
 from poise.inference.exam import Exam
 from poise.inference.people import Setting
 from poise.inference.self_test import self_test
-from poise.models.topdown import TopDown
 from poise.skeletons import union
 from poise.training.fit import fit
 from poise.training.recipe import Optimizer, Recipe, Schedule
@@ -94,7 +93,7 @@ def main() -> None:
     started = time.monotonic()
     if not flags.only_test:
         fit(recipe(flags.model, data, files, flags.batch, flags.rate), out=flags.out, seed=flags.seed, minutes=flags.minutes)
-    model: TopDown = load(flags.out / "model.safetensors")
+    model = one_person(load(flags.out / "model.safetensors"))
     lines = []
     for source in SOURCES:
         exam = Exam.of_file(files[source]["test"], data / SOURCES[source][1], skeleton=model.skeleton)

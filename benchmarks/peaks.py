@@ -143,7 +143,9 @@ def widths(images: list[Labels]) -> Table:
     table = Table("width of the fit, cells", "expected", "labels, 3x3", "5x5", "white noise, 3x3", "5x5", "miss, 3x3, pixels")
     for width in WIDTHS:
         found = [
-            moves(images, kind, PeakReading(f"fit{n}", sigma=width)) for kind in ("the labels", "white noise") for n in (1, 2)
+            moves(images, kind, replace(fit, sigma=width))
+            for kind in ("the labels", "white noise")
+            for fit in (PeakReading("fit1"), PeakReading("fit2"))
         ]
         numbers = (f"{share:.2f}" for share, _ in found)
         table.add_row(f"{width:g}", f"{(width / SIGMA) ** 2:.2f}", *numbers, f"{found[0][1]:.2f}")

@@ -119,7 +119,7 @@ def shortest(vectors: Array, lengths: Array, vector: tuple[Array, Array]) -> Arr
     """Fill in the vectors where they are shorter than what is there."""
     x, y = np.broadcast_arrays(vector[0][None, :], vector[1][:, None])
     own = np.sqrt(x**2 + y**2)
-    won = own < lengths
+    won: Array = own < lengths
     lengths[won], vectors[0][won], vectors[1][won] = own[won], x[won], y[won]
     return won
 
@@ -128,7 +128,7 @@ def read_loss(output: torch.Tensor, maps: tuple[Array, ...], codec: OffsetGuided
     """Focal L2, L1 of vectors and scales, each dropped where nothing is labelled."""
     heat, background, jitter, offsets, scales, sizes = (torch.from_numpy(m)[None] for m in maps)
     counts = [codec.keypoints, 1, 2, 2 * len(codec.limbs), codec.keypoints]
-    found = output.split(counts, dim=1)
+    found = torch.split(output, counts, dim=1)
     total = focal(found[0], heat) + focal(found[1], background)
     people = sizes if codec.cost.offset == "instance_l1" else torch.ones_like(sizes)
     for answer, target, size, margin in (

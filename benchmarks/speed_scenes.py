@@ -7,7 +7,7 @@ alone prints which share of the poses of the exact reading the fast one has too,
 
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
 
 import torch
 import tyro
@@ -16,7 +16,7 @@ from scene_labels import SIDE, Blur, answer, codec, drawn
 from scene_reading import read_scene
 from torch import Tensor
 
-from poise.codecs.offset_guided import OffsetGuided
+from poise.codecs.readings import read_as
 from poise.scenes import People
 
 NEAR = 0.5
@@ -41,19 +41,14 @@ def rows() -> Iterator[Row]:
         return read_scene(heat, offsets, made.limbs, threshold=reading.threshold, top=reading.top_k, far=reading.dist_max)
 
     for peaks, wanted in {"fast": 8.0, "cell": 8.0, "dark": 8.0, "fit1-sigma": 8.0, "upsampled": 0.8}.items():
-        ours = read_with(made, peaks)
-        yield Row(f"people of {SIDE}x{SIDE}, 10, {peaks}", lambda ours=ours: ours.decode(output), plain, 247.3, wanted, 15)
-
-
-def read_with(made: OffsetGuided, peaks: str) -> OffsetGuided:
-    changed = {"peaks": peaks}
-    return replace(made, reading=replace(made.reading, **changed))
+        ours = read_as(made, peaks)
+        yield Row(f"people of {SIDE}x{SIDE}, 10, {peaks}", partial(ours.decode, output), plain, 247.3, wanted, 15)
 
 
 def agreement(count: int, *, seed: int, blur: Blur = NOISY) -> float:
     """Which share of the exact reading's poses the fast one has too."""
     made = codec()
-    exact, fast = read_with(made, "upsampled"), read_with(made, "fast")
+    exact, fast = read_as(made, "upsampled"), read_as(made, "fast")
     same = poses = 0
     for i, labels in enumerate(drawn(count, seed=seed)):
         output = answer(labels, blur, seed=i)
@@ -68,7 +63,8 @@ def in_both(exact: People, fast: People) -> Tensor:
         return torch.zeros(len(exact), dtype=torch.bool)
     found = (exact.score > 0)[:, None] == (fast.score > 0)[None]
     near = (exact.xy[:, None] - fast.xy[None]).norm(dim=-1) <= NEAR
-    return (found & near).all(dim=-1).any(dim=1)
+    same: Tensor = (found & near).all(dim=-1).any(dim=1)
+    return same
 
 
 def main(*, images: int = 60) -> int:

@@ -39,11 +39,12 @@ def vector_error(
     error = _where(counts[..., None], output - target)
     if distance in ("l1", "instance_l1"):
         return error.abs()
-    length = torch.linalg.vector_norm(error, dim=-1, keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(error, dim=-1, keepdim=True)
     if distance == "vector_l1" or log_spread is None:
         return length
     spread = _where(counts, log_spread)[..., None]
-    return spread + length * torch.exp(-spread)
+    costs: Tensor = spread + length * torch.exp(-spread)
+    return costs
 
 
 def size_error(output: Float[Tensor, "*a"], target: Float[Tensor, "*a"], counts: Bool[Tensor, "*a"]) -> Float[Tensor, "*a"]:

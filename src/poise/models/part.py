@@ -29,7 +29,7 @@ class Part(nn.Module):
         """What torch keeps of this module."""
         if name in LACKS:
             raise InputError(
-                f"{self.card.name!r} is a part of a detector: it has weights, but cannot be trained or run on images by itself; "
-                "take a whole model"
+                f"{self.card.name!r} is a part of a detector: it has weights, but cannot be trained or run on images by "
+                "itself; take a whole model"
             )
         return super().__getattr__(name)

@@ -105,8 +105,8 @@ class DetectorTask(Task[SceneView, SceneBatch, People, Mapping[str, Any]]):
         """Random views of the images with somebody to learn from, or of all of them."""
         if recipe.select or recipe.size or not isinstance(recipe.augmentation, DetectorAugmentation | None):
             raise InputError(
-                f"recipe {recipe.name!r}: {self.model.card.name} looks for boxes in whole images; a DetectorAugmentation changes "
-                f"these and says how large they are, not a {type(recipe.augmentation).__name__} or `size`, and no people are "
+                f"recipe {recipe.name!r}: {self.model.card.name} looks for boxes in whole images; a DetectorAugmentation "
+                f"changes these and says how large they are, not a {type(recipe.augmentation).__name__} or `size`, and no people are "
                 "selected"
             )
         every = range(len(recipe.train)) if recipe.empty else list(dict.fromkeys(i for i, _ in recipe.train.people()))
