@@ -24,6 +24,7 @@ from poise.inference.evaluate import Evaluation, evaluate
 from poise.inference.exam import Exam
 from poise.inference.people import Setting
 from poise.inference.self_test import self_test
+from poise.models.kinds import one_person
 from poise.skeletons import union
 from poise.training.fit import fit
 from poise.training.recipe import Optimizer, Recipe, Schedule

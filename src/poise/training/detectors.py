@@ -106,8 +106,8 @@ class DetectorTask(Task[SceneView, SceneBatch, People, Mapping[str, Any]]):
         if recipe.select or recipe.size or not isinstance(recipe.augmentation, DetectorAugmentation | None):
             raise InputError(
                 f"recipe {recipe.name!r}: {self.model.card.name} looks for boxes in whole images; a DetectorAugmentation "
-                f"changes these and says how large they are, not a {type(recipe.augmentation).__name__} or `size`, and no people are "
-                "selected"
+                f"changes these and says how large they are, not a {type(recipe.augmentation).__name__} or `size`, and no "
+                "people are selected"
             )
         every = range(len(recipe.train)) if recipe.empty else list(dict.fromkeys(i for i, _ in recipe.train.people()))
         if not every:
