@@ -1,10 +1,11 @@
 """How recipes drop information from views (AID, arXiv 2008.07139)."""
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from poise.errors import InputError
 from poise.recipes.base import Recipe
+from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.drop import drop_by_name
 from poise.transforms.jitter import Augmentation
 from poise.transforms.scene_jitter import SceneAugmentation
@@ -13,7 +14,10 @@ Dropping = Literal["cutout", "random-erasing", "hide-and-seek", "grid-mask"]
 """As the flags of recipes call the ways to drop."""
 
 
-def dropped(views: Augmentation | SceneAugmentation, drop: Dropping) -> Augmentation | SceneAugmentation:
+_A = TypeVar("_A", bound=Augmentation | SceneAugmentation | DetectorAugmentation)
+
+
+def dropped(views: _A, drop: Dropping) -> _A:
     """The same views, with information dropped."""
     return replace(views, drop=drop_by_name(drop.replace("-", "_")))
 

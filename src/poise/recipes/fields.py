@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from poise.errors import InputError, UnknownName, unknown
 from poise.models.bottomup import BottomUp
+from poise.models.detecting import Detecting
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.topdown import TopDown
 
@@ -34,12 +35,7 @@ def set_codec(model: TopDown | BottomUp | KeypointRCNN, words: Sequence[str]) ->
     """
     if not words:
         return
-    changes: dict[str, Any] = {}
-    for word in words:
-        name, equals, text = word.partition("=")
-        if not equals:
-            raise InputError(f"a field of a codec is set as name=value, such as ohkm=8; found {word!r}")
-        _add(changes, _value(type(model.codec), name.split("."), text))
+    changes = _changes(type(model.codec), words, what="a codec", such="ohkm=8")
     if isinstance(model, TopDown):
         codec = _changed(model.codec, changes)
         _check((codec.channels, codec.vectors) == (model.codec.channels, model.codec.vectors), words)
@@ -59,6 +55,35 @@ def set_codec(model: TopDown | BottomUp | KeypointRCNN, words: Sequence[str]) ->
         _check(whole.parts == model.codec.parts, words)
         model.deep = tuple(_changed(part, changes) if type(part) is type(whole) else part for part in model.deep)
         model.codec = whole
+
+
+def set_detecting(model: KeypointRCNN, words: Sequence[str]) -> None:
+    """Have a detector learn or be read in other ways.
+
+    Args:
+        model: Changed in place.
+        words: Such as `nms=0.6`, `learning.copies=2` or `weights.keypoints=0.5`.
+
+    Raises:
+        InputError: No `name=value`, or a value that cannot be.
+        UnknownName: There is no such field.
+    """
+    changes = _changes(Detecting, words, what="how a detector works", such="learning.copies=2")
+    detecting = _changed(model.detecting, changes)
+    # The new model refuses what does not go with its codec.
+    KeypointRCNN(model.network, model.codec, model.preprocess, model.skeleton, model.card, detecting)
+    model.detecting = detecting
+
+
+def _changes(kind: type[Any], words: Sequence[str], *, what: str, such: str) -> dict[str, Any]:
+    """What words ask for."""
+    changes: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise InputError(f"a field of {what} is set as name=value, such as {such}; found {word!r}")
+        _add(changes, _value(kind, name.split("."), text))
+    return changes
 
 
 def _check(same: bool, words: Sequence[str]) -> None:

@@ -1,11 +1,12 @@
 """A user's COCO-style files, as the flags of recipes name them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
 from poise.data.join import Joined
+from poise.data.part import hold_out
 from poise.errors import InputError
 from poise.skeletons import Skeleton, union
 
@@ -32,6 +33,42 @@ def coco_files(annotations: Sequence[Path], images: Sequence[Path], *, complete:
             f"`complete` says of each of the {len(annotations)} files whether everybody is labelled; found {whole}"
         )
     return [CocoDataset(a, i, complete=c) for a, i, c in zip(annotations, folders, whole, strict=True)]
+
+
+def mixture(
+    annotations: Sequence[Path],
+    images: Sequence[Path],
+    *,
+    complete: Sequence[bool] | None,
+    copies: Sequence[int] | None,
+    more: Callable[[], Sequence[Dataset]],
+    skeleton: Skeleton,
+    val_share: float,
+    split_seed: int,
+) -> tuple[Dataset, Dataset]:
+    """What to learn from, files and other data sets one after the other, and a part of the first file to check on.
+
+    Args:
+        annotations: The files; keypoints are joined by name.
+        images: The folder or zip file of each, or one for all.
+        complete: Of each file, whether everybody in its images is labelled; all are by default.
+        copies: How often the images of each file come in an epoch; once by default.
+        more: What is learnt from beside them; asked for when all else is in order.
+        skeleton: The keypoints wanted.
+        val_share: Share of the first file's images that are kept to check on.
+        split_seed: Which images those are.
+
+    Raises:
+        InputError: Numbers of files, folders, statements and copies differ, or a share that leaves a part empty.
+        SkeletonMismatch: A file has none of the keypoints.
+    """
+    files = coco_files(annotations, images, complete=complete)
+    first, val = hold_out(files[0], share=val_share, seed=split_seed)
+    times = copies or [1] * len(files)
+    if len(times) != len(files) or min(times) < 1:
+        raise InputError(f"{len(files)} files need as many copies, each 1 or more; found {times}")
+    parts = [part for part, count in zip((first, *files[1:]), times, strict=True) for _ in range(count)]
+    return Joined([*parts, *more()], skeleton=skeleton), Joined([val], skeleton=skeleton)
 
 
 def joined(annotations: Sequence[Path], images: Sequence[Path], *, skeleton: Skeleton | None = None) -> Dataset:

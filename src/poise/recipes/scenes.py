@@ -8,13 +8,10 @@ from poise.codecs.offset_guided import Costs, LabelMaps
 from poise.codecs.peak_reading import PRACTITIONER
 from poise.data.base import Dataset
 from poise.data.figures import FigureDataset
-from poise.data.join import Joined
 from poise.data.kept import Kept
-from poise.data.part import hold_out
-from poise.errors import InputError
 from poise.models.bottomup import BottomUp
 from poise.recipes.base import Optimizer, Recipe, Schedule
-from poise.recipes.files import coco_files
+from poise.recipes.files import mixture
 from poise.scenes import Canvas
 from poise.skeletons import COCO17, Skeleton
 from poise.transforms.scene_jitter import SceneAugmentation
@@ -154,19 +151,21 @@ def scenes_mixed(
         InputError: Numbers of files, folders, statements and copies differ, or a share that leaves a part empty.
         SkeletonMismatch: A file has none of COCO's keypoints.
     """
-    files = coco_files(annotations, images, complete=complete)
-    first, val = hold_out(files[0], share=val_share, seed=split_seed)
-    times = copies or [1] * len(files)
-    if len(times) != len(files) or min(times) < 1:
-        raise InputError(f"{len(files)} files need as many copies, each 1 or more; found {times}")
-    parts = [part for part, count in zip((first, *files[1:]), times, strict=True) for _ in range(count)]
-    if drawn:
-        parts.append(Kept(FigureDataset(drawn, size=(side, side), per_image=CROWD, seed=seed)))
+    train, val = mixture(
+        annotations,
+        images,
+        complete=complete,
+        copies=copies,
+        more=lambda: [Kept(FigureDataset(drawn, size=(side, side), per_image=CROWD, seed=seed))] if drawn else [],
+        skeleton=COCO17,
+        val_share=val_share,
+        split_seed=split_seed,
+    )
     return on_scenes(
         "scenes_mixed",
         small_model(width, side=side),
-        Joined(parts, skeleton=COCO17),
-        Joined([val], skeleton=COCO17),
+        train,
+        val,
         epochs=epochs,
         rate=rate,
         augmentation=PHOTO_VIEWS,

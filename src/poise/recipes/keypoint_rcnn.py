@@ -1,0 +1,234 @@
+"""Keypoint R-CNN on COCO, as its releases train it: maskrcnn-benchmark's on ResNet-50-FPN, and HRNet's on HRFPN."""
+
+from pathlib import Path
+
+from poise.errors import InputError
+from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.recipes.base import Optimizer, Recipe, Schedule
+from poise.recipes.coco import keypoints2017
+from poise.recipes.dropping import Dropping, dropped
+from poise.recipes.fields import set_codec, set_detecting
+from poise.transforms.detector_jitter import DetectorAugmentation
+from poise.zoo.find import build
+
+BOX_AP = "coco-val2017/box AP"
+KEYPOINT_AP = "coco-val2017/AP"
+"""Of expected scores: short side 800, without the flip test."""
+
+BATCH = 16
+
+RESNET_STILL = (
+    ("backbone.body.conv1", "backbone.body.bn1"),
+    ("backbone.body.layer1",),
+    ("backbone.body.layer2",),
+    ("backbone.body.layer3",),
+    ("backbone.body.layer4",),
+)
+"""Stages of a ResNet in the order in which they may stay as they are: its stem, then its stages."""
+
+
+def keypoint_rcnn(
+    *,
+    data: Path,
+    network: str = "keypoint_rcnn_r50_fpn",
+    pretrained: bool = True,
+    iterations: int = 90_000,
+    steps: tuple[int, ...] = (60_000, 80_000),
+    rate: float = 0.02,
+    freeze: int = 2,
+    codec: str | None = None,
+    codec_set: list[str] | None = None,
+    detecting_set: list[str] | None = None,
+    rotation: float = 0.0,
+    turn: float = 0.0,
+    crop: float = 0.0,
+    mosaic: float = 0.0,
+    drop: Dropping | None = None,
+) -> Recipe:
+    """Keypoint R-CNN on ResNet-50-FPN, the 1x schedule of maskrcnn-benchmark: boxes and keypoints of COCO's people at once.
+
+    For example:
+
+        poise train keypoint_rcnn --data coco --devices 8 --out runs/keypoint-rcnn
+
+    Expected on COCO val2017: box AP 0.537, keypoint AP 0.643 (model zoo of maskrcnn-benchmark; short side 800, no flip test).
+    A practitioner's HRNet with one cell by cross-entropy was at 0.295 and 0.343, with bumps weighted 2000 to 3000 times at
+    0.286 to 0.289 and 0.372 to 0.390. The cost: 90,000 steps of 16 images of 800 pixels, some nine hours of eight GPUs.
+
+    The release starts from Caffe's ImageNet weights, which torchvision has not: ours starts from torchvision's, reads RGB, and
+    strides in the middle of a bottleneck. `--network maskrcnn_keypoint_rcnn_r50_fpn --no-pretrained --start FILE` is its own.
+
+    Args:
+        data: Folder of COCO 2017, as its archives unpack.
+        network: Name of a detector with keypoints.
+        pretrained: Start the backbone from ImageNet weights.
+        iterations: Steps of 16 images.
+        steps: After which of them the rate falls to a tenth.
+        rate: Learning rate for batches of 16.
+        freeze: How many stages of a ResNet stay as they are, the stem first; 2 in the release, with the stem and stage 1.
+        codec: Another codec in the boxes than one cell by cross-entropy, by the name of its class, such as `UDPGaussian`.
+        codec_set: Fields of the codec, such as `weight=6000`.
+        detecting_set: How the detector learns and is read, such as `learning.copies=2` (APDI), `learning.truth=false` or
+            `weights.keypoints=0.5`.
+        rotation: Views turn by up to so many degrees; 0 in the release.
+        turn: Probability of half a turn beside that.
+        crop: Probability that only a window of an image is shown.
+        mosaic: Probability of four images in one view.
+        drop: Drop information from views (AID).
+
+    Raises:
+        InputError: The network is no whole detector with keypoints, or has no such stages.
+        UnknownName: There is no such network or codec.
+    """
+    model = whole_detector(build(network, pretrained=pretrained, codec=codec))
+    views = DetectorAugmentation(rotation=rotation, turn=turn, crop=crop, mosaic=mosaic)
+    published = network == "keypoint_rcnn_r50_fpn" and iterations == 90_000 and not (codec or codec_set)
+    return _on_coco(
+        "keypoint_rcnn",
+        model,
+        data,
+        views if drop is None else dropped(views, drop),
+        iterations=iterations,
+        steps=steps,
+        optimizer=Optimizer("sgd", rate=rate, decay=1e-4, bias=2.0),
+        still=still(model, freeze),
+        codec_set=codec_set,
+        detecting_set=detecting_set,
+        expected={BOX_AP: 0.537, KEYPOINT_AP: 0.643} if published else None,
+    )
+
+
+def keypoint_rcnn_hrnet(
+    *,
+    data: Path,
+    width: int = 32,
+    pretrained: bool = True,
+    iterations: int = 90_000,
+    steps: tuple[int, ...] = (60_000, 80_000),
+    rate: float = 0.02,
+    sides: tuple[int, ...] = (800,),
+    codec: str | None = None,
+    codec_set: list[str] | None = None,
+    detecting_set: list[str] | None = None,
+    rotation: float = 0.0,
+    turn: float = 0.0,
+    crop: float = 0.0,
+    mosaic: float = 0.0,
+    drop: Dropping | None = None,
+) -> Recipe:
+    """Keypoint R-CNN on HRNet with HRFPN, trained as HRNet's release trains its detectors.
+
+    For example:
+
+        poise train keypoint_rcnn_hrnet --data coco --devices 8 --out runs/keypoint-rcnn-hrnet
+
+    No score is published for its keypoints. The release's Faster R-CNN is with W32 at box AP 0.396 over COCO's 80 classes (1x;
+    0.409 in 180,000 steps). A practitioner's runs with HRNet were at box AP 0.284 and keypoint AP 0.466, later ones on equal
+    terms at 0.295 and 0.343, and with bumps 3000 times weighted at 0.289 and 0.390. The cost: 90,000 steps of 16 images of 800
+    pixels, eight GPUs.
+
+    Args:
+        data: Folder of COCO 2017, as its archives unpack.
+        width: Of the finest branch: 18, 32, 40 or 48.
+        pretrained: Start the backbone from ImageNet weights.
+        iterations: Steps of 16 images; the release has 180,000 (2x) too.
+        steps: After which of them the rate falls to a tenth; 150,000 and 170,000 in 2x.
+        rate: Learning rate for batches of 16.
+        sides: The short side is one of these.
+        codec: Another codec in the boxes than one cell by cross-entropy, by the name of its class.
+        codec_set: Fields of the codec, such as `weight=6000`.
+        detecting_set: How the detector learns and is read, such as `learning.copies=2` (APDI).
+        rotation: Views turn by up to so many degrees; 0 in the release.
+        turn: Probability of half a turn beside that.
+        crop: Probability that only a window of an image is shown.
+        mosaic: Probability of four images in one view.
+        drop: Drop information from views (AID).
+
+    Raises:
+        UnknownName: There is no such width or codec.
+    """
+    model = whole_detector(build(f"keypoint_rcnn_hrnet_w{width}_hrfpn", pretrained=pretrained, codec=codec))
+    views = DetectorAugmentation(sides=sides, rotation=rotation, turn=turn, crop=crop, mosaic=mosaic)
+    return _on_coco(
+        "keypoint_rcnn_hrnet",
+        model,
+        data,
+        views if drop is None else dropped(views, drop),
+        iterations=iterations,
+        steps=steps,
+        optimizer=Optimizer("sgd", rate=rate, decay=1e-4, bias=2.0),
+        still=(),
+        codec_set=codec_set,
+        detecting_set=detecting_set,
+    )
+
+
+def whole_detector(model: object) -> KeypointRCNN:
+    """The model, which must be a whole detector with keypoints.
+
+    Raises:
+        InputError: It is another.
+    """
+    if isinstance(model, KeypointRCNN):
+        return model
+    raise InputError("this recipe trains a whole detector with keypoints, such as keypoint_rcnn_r50_fpn or poise_rcnn_t")
+
+
+def still(model: KeypointRCNN, stages: int) -> tuple[str, ...]:
+    """The parts of a ResNet that stay as they are, its stem first.
+
+    Raises:
+        InputError: The backbone has no such stages.
+    """
+    if not 0 <= stages <= len(RESNET_STILL):
+        raise InputError(f"0 to {len(RESNET_STILL)} stages of a backbone can stay as they are, its stem first; not {stages}")
+    names = tuple(name for stage in RESNET_STILL[:stages] for name in stage)
+    parts = dict(model.network.named_modules())
+    missing = [name for name in names if name not in parts]
+    if missing:
+        raise InputError(
+            f"the backbone of {model.card.name!r} is no ResNet, it has no {', '.join(missing)}; leave it all to learn"
+        )
+    return names
+
+
+def _on_coco(
+    name: str,
+    model: KeypointRCNN,
+    data: Path,
+    views: DetectorAugmentation,
+    *,
+    iterations: int,
+    steps: tuple[int, ...],
+    optimizer: Optimizer,
+    still: tuple[str, ...],
+    codec_set: list[str] | None,
+    detecting_set: list[str] | None,
+    expected: dict[str, float] | None = None,
+) -> Recipe:
+    """SGD with momentum over so many steps, which epochs are counted by, on the images with somebody in them."""
+    set_codec(model, codec_set or ())
+    set_detecting(model, detecting_set or ())
+    train, val = keypoints2017(data, "train2017"), keypoints2017(data, "val2017")
+    images = len({image for image, _ in train.people()})
+    epochs = max(1, round(iterations * BATCH / max(1, images)))
+    return Recipe(
+        name=name,
+        model=model,
+        train=train,
+        val=val,
+        epochs=epochs,
+        batch=BATCH,
+        augmentation=views,
+        optimizer=optimizer,
+        schedule=Schedule(
+            "steps",
+            milestones=tuple(epochs * step / iterations for step in steps),
+            warmup_steps=500,
+            warmup_start=1 / 3,
+        ),
+        best="AP",
+        still=still,
+        expected=expected or {},
+        notes="2 images on each of 8 GPUs in the releases",
+    )

@@ -1,0 +1,166 @@
+"""Recipes of detectors with keypoints: settings, first batches, and a small run from first step to file."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from rich.console import Console
+
+from poise.errors import InputError, UnknownName
+from poise.recipes.detectors import detector_drawn, detector_mixed, head_codec
+from poise.recipes.find import recipes
+from poise.recipes.keypoint_rcnn import keypoint_rcnn, keypoint_rcnn_hrnet
+from poise.training.fit import fit
+from poise.training.tasks import task_of
+from poise.zoo import file as model_file
+
+FEW = ["learning.per_image=8"]
+SMALL = {"side": 64, "epochs": 1, "detecting_set": FEW}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def small(name, coco, drawn):
+    """The recipe with the smallest network and views it has."""
+    files = {"annotations": [drawn / "annotations.json"], "images": [drawn / "images"]}
+    flags = {
+        "keypoint_rcnn": {"data": coco, "pretrained": False, "detecting_set": FEW},
+        "keypoint_rcnn_hrnet": {"data": coco, "width": 18, "sides": (64,), "pretrained": False, "detecting_set": FEW},
+        "detector_drawn": {"images": 4, "checked": 2, "head": "gaussian", **SMALL},
+        "detector_mixed": {**files, "drawn": 2, "copies": [3], **SMALL},
+    }
+    recipe = recipes()[name](**flags[name])
+    return replace(recipe, augmentation=replace(recipe.augmentation, sides=(64,)))
+
+
+@pytest.mark.parametrize("name", ["keypoint_rcnn", "keypoint_rcnn_hrnet", "detector_drawn", "detector_mixed"])
+def test_the_first_batch_of_every_recipe_has_a_loss_in_all_parts(name, coco, drawn):
+    torch.manual_seed(0)
+    recipe = small(name, coco, drawn)
+    task = task_of(recipe.model)
+    views = task.train_views(recipe, seed=0)
+    batch = views.collate([views[(0, row)] for row in range(2)]).batch
+    assert not any(side % 32 for side in batch.scenes.size)
+    parts = task.parts(batch)
+    assert tuple(parts) == task.told
+    assert all(0 < part.item() < math.inf for part in parts.values())
+    task.loss(batch).backward()
+    heads = ("rpn", "box", "keypoint", "backbone")
+    grads = {
+        head: [p.grad for p in recipe.model.network.get_submodule(head).parameters() if p.grad is not None] for head in heads
+    }
+    assert all(any(float(grad.abs().sum()) > 0 for grad in found) for found in grads.values())
+    assert recipe.best in task.scores
+    assert {name.rpartition("/")[2] for name in recipe.expected} <= set(task.scores)
+
+
+def test_the_resnet_trains_as_its_release(coco):
+    recipe = keypoint_rcnn(data=coco, pretrained=False)
+    assert (recipe.batch, recipe.optimizer.kind, recipe.optimizer.rate, recipe.optimizer.decay) == (16, "sgd", 0.02, 1e-4)
+    assert (recipe.optimizer.momentum, recipe.optimizer.bias, recipe.optimizer.spare) == (0.9, 2.0, True)
+    assert recipe.epochs == 120_000  # the folder has 12 images
+    assert recipe.schedule.milestones == pytest.approx((80_000, 106_666.67))
+    assert (recipe.schedule.warmup_steps, recipe.schedule.warmup_start) == (500, 1 / 3)
+    assert (recipe.augmentation.sides, recipe.augmentation.most) == ((640, 672, 704, 736, 768, 800), 1333)
+    assert recipe.augmentation.flip == 0.5
+    assert recipe.still == ("backbone.body.conv1", "backbone.body.bn1", "backbone.body.layer1")
+    assert recipe.expected == {"coco-val2017/box AP": 0.537, "coco-val2017/AP": 0.643}
+    learning = recipe.model.detecting.learning
+    assert (learning.per_image, learning.positive, learning.truth) == (512, 0.25, True)
+
+
+def test_the_hrnet_trains_as_its_release_and_all_of_it(coco):
+    recipe = keypoint_rcnn_hrnet(data=coco, width=18, pretrained=False, codec="UDPGaussian", codec_set=["weight=6000"])
+    assert recipe.augmentation.sides == (800,)
+    assert recipe.still == ()
+    assert recipe.optimizer.bias == 2.0
+    assert recipe.expected == {}
+    canvas = recipe.model.preprocess
+    assert (canvas.channels, canvas.mean, canvas.side, canvas.most) == ("rgb", (0.485, 0.456, 0.406), 800, 1333)
+    assert recipe.model.codec.weight == 6000
+
+
+def test_other_networks_and_more_chances_can_be_asked_for(coco):
+    ours = {"data": coco, "network": "poise_rcnn_t_coco_320x320", "pretrained": False}
+    recipe = keypoint_rcnn(**ours, freeze=0, drop="cutout", turn=0.5)
+    assert recipe.augmentation.drop.name == "cutout"
+    assert recipe.augmentation.turn == 0.5
+    assert recipe.expected == {}
+    with pytest.raises(InputError, match="is no ResNet"):
+        keypoint_rcnn(**ours)
+    with pytest.raises(InputError, match="whole detector"):
+        keypoint_rcnn(**ours | {"network": "poise_t_coco_192x160"})
+    with pytest.raises(InputError, match="0 to 5 stages"):
+        keypoint_rcnn(**ours, freeze=6)
+
+
+def test_the_weight_is_that_of_the_mean_squared_error():
+    codec = head_codec("gaussian", weight=40.0)
+    boxes = torch.tensor([[0.0, 0.0, 55.0, 55.0]])
+    xy = torch.full((1, 17, 2), 30.0)
+    off = codec.encode(xy, boxes) + 0.1
+    assert float(codec.loss(off, xy, torch.full((1, 17), 2), boxes)) == pytest.approx(40 * 0.01, rel=1e-3)
+
+
+def test_other_heads_are_asked_for_by_the_class_of_their_codec():
+    assert type(head_codec("one_hot")).__name__ == "OneHot"
+    assert type(head_codec("UDPGaussian", weight=7.0).codec).__name__ == "UDPGaussian"
+    assert head_codec("UDPGaussian", weight=7.0).weight == 14.0
+    with pytest.raises(UnknownName, match="codec for boxes"):
+        head_codec("two_hot")
+
+
+def test_how_a_detector_learns_is_set_by_words():
+    recipe = detector_drawn(
+        images=1, checked=1, side=64, detecting_set=["learning.copies=2", "learning.truth=False", "nms=0.6"]
+    )
+    detecting = recipe.model.detecting
+    assert (detecting.learning.copies, detecting.learning.truth, detecting.nms) == (2, False, 0.6)
+    with pytest.raises(UnknownName, match="field of Learning"):
+        detector_drawn(images=1, checked=1, side=64, detecting_set=["learning.twins=2"])
+    with pytest.raises(InputError, match="a share"):
+        detector_drawn(images=1, checked=1, side=64, detecting_set=["learning.positive=2.0"])
+
+
+def test_files_of_a_mixture_come_as_often_as_is_said_and_drawings_with_them(drawn):
+    files = {"annotations": [drawn / "annotations.json"] * 2, "images": [drawn / "images"]}
+    recipe = detector_mixed(**files, copies=[2, 1], complete=[True, False], drawn=3, val_share=0.25, **SMALL)
+    assert len(recipe.train) == 2 * 9 + 12 + 3
+    assert len(recipe.val) == 3
+    assert recipe.train.whole(25).ignore.any()  # all but the labelled people's boxes
+    with pytest.raises(InputError, match="as many copies"):
+        detector_mixed(**files, copies=[1], **SMALL)
+
+
+def test_a_small_run_learns_is_checked_resumes_to_the_same_end_and_its_file_finds_people(tmp_path):
+    quiet = {"device": "cpu", "precision": "fp32", "batch": 2, "console": Console(quiet=True)}
+
+    def recipe():
+        torch.manual_seed(0)
+        return detector_drawn(images=4, checked=2, side=64, epochs=2, mosaic=0.5, detecting_set=FEW)
+
+    whole = fit(recipe(), out=tmp_path / "whole", workers=0, **quiet)
+    assert sorted(whole.metrics) == ["AP", "AP50", "AR", "box AP", "box AP50", "loss"]
+    assert all(math.isfinite(value) for value in whole.metrics.values())
+    assert [row["step"] for row in whole.history] == [2, 4]
+    assert {"images_per_second", "val/box AP", "train/objectness", "train/keypoints"} <= set(whole.history[0])
+    first = whole.history[0]
+    parts = ("objectness", "proposals", "classes", "boxes", "keypoints")
+    assert sum(first[f"train/{name}"] for name in parts) == pytest.approx(first["train/loss"], rel=1e-5)
+    fit(recipe(), out=tmp_path / "cut", workers=0, steps=1, **quiet)
+    again = fit(recipe(), out=tmp_path / "cut", workers=1, resume=tmp_path / "cut", **quiet)
+    for a, b in zip(whole.model.state_dict().values(), again.model.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    assert again.history[0]["train/boxes"] == pytest.approx(first["train/boxes"])
+    loaded = model_file.load(whole.file)
+    image = recipe().val[0].image[None].float() / 255
+    found, kept = (model.predict(image, flip=False)[0] for model in (loaded, whole.model))
+    assert torch.equal(found.boxes, kept.boxes)
+    assert torch.equal(found.xy, kept.xy)
