@@ -256,10 +256,10 @@ def test_weights_that_are_not_finite_are_named(tiny, tmp_path):
 
 
 def test_too_little_memory_suggests_a_smaller_batch(tiny, tmp_path, monkeypatch):
-    def loss(self, batch):
+    def losses(self, outputs, batch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(TopDown, "loss", loss)
+    monkeypatch.setattr(TopDown, "losses", losses)
     with pytest.raises(TrainingError, match="--batch 4 --accumulate 2"):
         fit(tiny.recipe(), out=tmp_path, console=silent(), **HERE)
 

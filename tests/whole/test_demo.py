@@ -37,7 +37,7 @@ def test_its_model_can_be_evaluated_and_predicts(demo, tmp_path, capsys):
     data = demo / "data"
     model = str(demo / "model.safetensors")
     assert main(["evaluate", model, "--annotations", str(data / "annotations.json"), "--images", str(data / "images")]) == 0
-    assert "| poise_t_demo |" in capsys.readouterr().out
+    assert "| poise_t_demo, UDPGaussian |" in capsys.readouterr().out
     picture = str(data / "images" / "000001.jpg")
     assert main(["predict", picture, "--model", model, "--out", str(tmp_path / "found")]) == 0
     rows = json.loads((tmp_path / "found" / "predictions.json").read_text())

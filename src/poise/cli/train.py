@@ -135,14 +135,14 @@ def _field(parameter: inspect.Parameter, hint: Any) -> tuple[str, Any, Any]:
 
 
 def _metavar(hint: Any) -> str | None:
-    """What may stand after an optional flag: PATH for `Path | None`, PATH [PATH ...] for `list[Path] | None`."""
+    """What may stand after an optional flag: PATH for `Path`, INT INT for a pair, PATH [PATH ...] for a list; else None."""
     kinds = [part for part in typing.get_args(hint) if part is not type(None)]
-    listed = len(kinds) == 1 and typing.get_origin(kinds[0]) is list
-    each = typing.get_args(kinds[0])[0] if listed else kinds[0] if len(kinds) == 1 else None
-    if each not in (Path, int, float, str):
+    parts = typing.get_args(kinds[0]) or (kinds[0],) if len(kinds) == 1 else ()
+    words = {Path: "PATH", int: "INT", float: "FLOAT", str: "STR", bool: "True|False"}
+    if not parts or any(part not in words for part in parts):
         return None
-    name = each.__name__.upper()
-    return f"{name} [{name} ...]" if listed else name
+    names = " ".join(words[part] for part in parts)
+    return f"{names} [{names} ...]" if typing.get_origin(kinds[0]) is list else names
 
 
 def _documented(maker: Maker) -> str:

@@ -197,8 +197,8 @@ def _read(source: Path) -> tuple[dict[str, Tensor], str]:
 
 
 def _single(value: Tensor) -> Tensor:
-    """Weights are float32 in memory, however the file keeps them."""
-    return value.float() if value.is_floating_point() else value
+    """A copy in float32, however the file keeps it: where a weight lies in a file would decide how sums round."""
+    return value.to(torch.float32, copy=True) if value.is_floating_point() else value
 
 
 def _assemble(values: Mapping[str, Any], weights: dict[str, Tensor]) -> Model:
