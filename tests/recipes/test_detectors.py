@@ -109,6 +109,17 @@ def test_the_weight_is_that_of_the_mean_squared_error():
     assert float(codec.loss(off, xy, torch.full((1, 17), 2), boxes)) == pytest.approx(40 * 0.01, rel=1e-3)
 
 
+def test_maps_of_bumps_begin_at_nearly_nothing():
+    torch.manual_seed(0)
+    first = {}
+    for head in ("one_hot", "gaussian", "UDPGaussian"):
+        recipe = detector_drawn(images=1, checked=1, side=64, head=head)
+        first[head] = float(recipe.model.network.keypoint.head.reader.final.weight.std())
+    assert first["one_hot"] > 0.03
+    assert first["gaussian"] == pytest.approx(0.001, rel=0.1)
+    assert first["UDPGaussian"] == pytest.approx(0.001, rel=0.1)
+
+
 def test_other_heads_are_asked_for_by_the_class_of_their_codec():
     assert type(head_codec("one_hot")).__name__ == "OneHot"
     assert type(head_codec("UDPGaussian", weight=7.0).codec).__name__ == "UDPGaussian"

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, final
 
+from torch import nn
+
 from poise.codecs.base import codec_types, roi_codec_types
 from poise.codecs.in_box import InBox
 from poise.codecs.one_hot import OneHot
@@ -22,6 +24,9 @@ from poise.zoo.assemble import with_readout
 BUMPS = 4000.0
 """Weight of the squared errors of bumps beside the losses of boxes: 2000 times the mean square, as what a practitioner measured
 best between 2000 and 3000 and spoilt the boxes at 10000; `InBox` counts halves."""
+
+QUIET = 0.001
+"""Deviation of the first weights of the layer that makes bumps (Simple Baselines' release, its last layer)."""
 
 USUAL: Size = (56, 56)
 """Cells of the maps in a box."""
@@ -106,7 +111,7 @@ def joined(
     Args:
         name: Of the model.
         made: Which builder made the network, and from what.
-        network: What it made; its initial weights stay.
+        network: What it made; its initial weights stay, but for the layer that makes maps of bumps.
         codec: Reads the keypoint head.
         canvas: How images are shown; without mirror pairs the model is tested without mirrored views.
         skeleton: The keypoints.
@@ -118,4 +123,19 @@ def joined(
     whole = replace(made, cells=codec.cells, vectors=codec.vectors) if codec.vectors else made
     canvas = canvas if skeleton.mirror else replace(canvas, flip_test=False)
     card = Card(name, whole, licence="of whoever trains it")
+    if isinstance(codec, InBox) and network.keypoint is not None:
+        _quiet(network.keypoint.head.reader)
     return KeypointRCNN(with_readout(network, whole), codec, canvas, skeleton, card, detecting)
+
+
+def _quiet(reader: nn.Module) -> None:
+    """Let maps begin at nearly nothing, as those of Simple Baselines' release do.
+
+    With the weights that a one-cell head begins with, the squared errors of bumps, 2000 times weighted, send gradients into
+    the trunk that are 30,000 times as long as those of the boxes, and 1,900 times as long as from quiet maps. Of two small
+    detectors that learnt 16 drawings by heart, the loud one came to box AP 0.44 and keypoint AP 0, the quiet one to 0.87 and
+    0.87.
+    """
+    for name, weight in reader.named_parameters():
+        if name.endswith("weight"):
+            nn.init.normal_(weight, std=QUIET)
