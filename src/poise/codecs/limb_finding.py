@@ -71,7 +71,7 @@ class Surroundings:
 
 
 def find_limbs(maps: SceneMaps, limbs: tuple[tuple[int, int], ...], reading: PeakReading, *, stride: int) -> FoundLimbs:
-    """The limbs of each view of a batch, in OffsetGuided's way (arXiv 2107.11098, section 3.3).
+    """The limbs of each view of a batch, in OffsetGuided's way (arXiv 2107.03098, section 3.3).
 
     A limb's score is the product of its peaks' scores and of exp(-missed / length).
     """
