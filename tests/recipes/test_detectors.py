@@ -8,6 +8,7 @@ import torch
 from rich.console import Console
 
 from poise.errors import InputError, UnknownName
+from poise.recipes.custom import own
 from poise.recipes.detectors import detector_drawn, detector_mixed, head_codec
 from poise.recipes.find import recipes
 from poise.recipes.keypoint_rcnn import keypoint_rcnn, keypoint_rcnn_hrnet
@@ -114,7 +115,7 @@ def test_maps_of_bumps_begin_at_nearly_nothing():
     first = {}
     for head in ("one_hot", "gaussian", "UDPGaussian"):
         recipe = detector_drawn(images=1, checked=1, side=64, head=head)
-        first[head] = float(recipe.model.network.keypoint.head.reader.final.weight.std())
+        first[head] = recipe.model.network.keypoint.head.reader.final.weight.std().item()
     assert first["one_hot"] > 0.03
     assert first["gaussian"] == pytest.approx(0.001, rel=0.1)
     assert first["UDPGaussian"] == pytest.approx(0.001, rel=0.1)
@@ -138,6 +139,18 @@ def test_how_a_detector_learns_is_set_by_words():
         detector_drawn(images=1, checked=1, side=64, detecting_set=["learning.twins=2"])
     with pytest.raises(InputError, match="a share"):
         detector_drawn(images=1, checked=1, side=64, detecting_set=["learning.positive=2.0"])
+
+
+def test_a_users_files_take_a_detector(drawn):
+    files = {"annotations": [drawn / "annotations.json"], "images": [drawn / "images"]}
+    recipe = own(**files, model="poise_rcnn_t", size=(64, 64), rotation=20.0, drop="cutout", drop_from=0.5, epochs=4)
+    assert (recipe.best, recipe.augmentation.rotation, recipe.augmentation.sides) == ("AP", 20.0, (45, 64, 83))
+    assert recipe.then[0].augmentation.drop.name == "cutout"
+    assert len(task_of(recipe.model).train_views(recipe, seed=0)) == 11
+    with pytest.raises(InputError, match="sees whole images"):
+        own(**files, model="poise_rcnn_t", half_body=0.3)
+    with pytest.raises(InputError, match="leave size out"):
+        own(**files, model="keypoint_rcnn_r50_fpn", size=(64, 64))
 
 
 def test_files_of_a_mixture_come_as_often_as_is_said_and_drawings_with_them(drawn):

@@ -7,6 +7,7 @@ from poise.data.base import Dataset
 from poise.data.part import hold_out
 from poise.errors import InputError
 from poise.models.bottomup import BottomUp
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
 from poise.models.topdown import TopDown
 from poise.recipes.base import Optimizer, Recipe, Schedule
@@ -15,10 +16,13 @@ from poise.recipes.fields import set_codec
 from poise.recipes.files import joined
 from poise.recipes.scenes import CLIP, PHOTO_VIEWS, small_model
 from poise.skeletons import Skeleton
+from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.jitter import Augmentation
 from poise.zoo.find import build
 from poise.zoo.offset_guided import WIDTHS as SCENE_WIDTHS
 from poise.zoo.plain import WIDTHS
+from poise.zoo.poise_rcnn import WIDTHS as BOX_WIDTHS
+from poise.zoo.poise_rcnn import small_detector
 
 
 def own(
@@ -71,10 +75,10 @@ def own(
         val_images: Their folders.
         val_share: Share of the images kept for validation when there are no files for it.
         split_seed: Which images those are.
-        model: `poise_t`, `poise_s`, `poise_scene_t`, `poise_scene_s`, or any name of the zoo such as
-            `poseresnet_18_coco_256x192`, which has its own size.
-        size: Height and width of the views, for `poise_t` and `poise_s` (by default 192x160) and `poise_scene_t` and
-            `poise_scene_s` (320x320).
+        model: `poise_t`, `poise_s`, `poise_scene_t`, `poise_scene_s`, `poise_rcnn_t`, `poise_rcnn_s`, or any name of the zoo
+            such as `poseresnet_18_coco_256x192`, which has its own size.
+        size: Height and width of the views, for `poise_t` and `poise_s` (by default 192x160), `poise_scene_t` and
+            `poise_scene_s`, `poise_rcnn_t` and `poise_rcnn_s` (320x320).
         pretrained: Start a backbone of the zoo with ImageNet weights.
         epochs: Passes through the data.
         rate: Learning rate for batches of 32.
@@ -117,13 +121,20 @@ def own(
         freeze_epochs=freeze_epochs,
         notes=f"keypoints of {whole.skeleton.name}; OKS sigmas: {whole.skeleton.sigma_source}",
     )
-    if isinstance(made, TopDown | BottomUp):
+    if isinstance(made, TopDown | BottomUp | KeypointRCNN):
         set_codec(made, codec_set or ())
     if isinstance(made, TopDown):
         views = Augmentation(scale=scale, rotation=rotation, colour=colour, half_body=half_body)
         recipe = replace(recipe, augmentation=views)
     elif half_body:
         raise InputError(f"{model} sees whole images: there are no half bodies to cut out; leave half_body out")
+    elif isinstance(made, KeypointRCNN):
+        if size is not None and not model.startswith("poise_rcnn"):
+            raise InputError(f"{model} looks at images of any size, so there is none to say; leave size out")
+        side = made.preprocess.side
+        sides = tuple(round(side * factor) for factor in (1 - scale, 1.0, 1 + scale))
+        boxes = DetectorAugmentation(sides=sides, most=2 * side, rotation=rotation, crop=0.3, colour=colour)
+        recipe = replace(recipe, batch=16, base_batch=32, augmentation=boxes, clip=CLIP, best="AP")
     else:
         scenes = replace(PHOTO_VIEWS, scale_range=(1 - scale, 1 + 2 * scale), rotation=rotation, colour=colour)
         recipe = replace(recipe, batch=16, base_batch=32, augmentation=scenes, size=size, clip=CLIP, best="AP")
@@ -140,6 +151,9 @@ def start_model(
         made = build(f"{name}_coco_{h}x{w}", skeleton=skeleton, codec=codec)
         made.card = replace(made.card, name=name)
         return made
+    width = name.removeprefix("poise_rcnn_")
+    if name.startswith("poise_rcnn_") and width in BOX_WIDTHS:
+        return small_detector(width, size=size or (320, 320), skeleton=skeleton)
     width = name.removeprefix("poise_scene_")
     if name.startswith("poise_scene_") and width in SCENE_WIDTHS:
         return small_model(width, side=max(size or (320, 320)), skeleton=skeleton)

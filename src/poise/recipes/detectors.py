@@ -129,7 +129,8 @@ def detector_mixed(
     for those it learns from. In images of files where not everybody is labelled only the labelled people are learnt.
 
     No score is published for such a mixture; Keypoint R-CNN on all of COCO is at box AP 0.537 and keypoint AP 0.643, a
-    practitioner's on HRNet was at 0.295 and 0.343, and a few hundred photographs cannot give that. The cost: half an hour on two CPU cores.
+    practitioner's on HRNet was at 0.295 and 0.343, and a few hundred photographs cannot give that. The cost: half an hour on
+    two CPU cores.
 
     Args:
         annotations: COCO-style keypoint files; keypoints are joined to COCO's by name.

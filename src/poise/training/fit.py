@@ -225,6 +225,8 @@ def _settings(recipe: Recipe, plan: Plan, sentence: str) -> dict[str, Any]:
         "average": recipe.average,
         "clip": recipe.clip,
         "freeze_epochs": recipe.freeze_epochs,
+        "still": recipe.still,
+        "empty": recipe.empty,
         "validation": task_of(recipe.model).checked,
     } | provenance(recipe, plan)
 

@@ -116,10 +116,10 @@ class Module(LightningModule):
 
     def _freeze(self) -> None:
         self.frozen = self.current_epoch < self.recipe.freeze_epochs
-        if self.recipe.freeze_epochs:
-            if self.plan.world == 1:  # over several processes every weight must take part in the backward pass
-                self._backbone().requires_grad_(not self.frozen)
-                self._hold()
+        if self.recipe.freeze_epochs and self.plan.world == 1:  # of several processes' backward pass all weights are a part
+            self._backbone().requires_grad_(not self.frozen)
+            self._hold()
+        if self.recipe.freeze_epochs or self.recipe.still:
             self.train(self.training)
 
     def _hold(self) -> None:

@@ -1,0 +1,161 @@
+"""Training of detectors with keypoints."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from poise.data.figures import FigureDataset
+from poise.errors import InputError
+from poise.recipes.detectors import on_boxes
+from poise.scenes import People
+from poise.training.data import Order, loader
+from poise.training.fit import fit
+from poise.training.guard import first_fault
+from poise.training.tasks import task_of
+from poise.transforms.detector_jitter import DetectorAugmentation
+from poise.transforms.scene_jitter import SceneAugmentation
+from poise.zoo.poise_rcnn import small_detector
+
+VIEWS = DetectorAugmentation(sides=(64, 80), most=None, mosaic=0.5)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return FigureDataset(4, size=(96, 128), per_image=(1, 3), seed=2)
+
+
+@pytest.fixture
+def recipe(drawn):
+    torch.manual_seed(0)
+    model = small_detector("t", size=(128, 128))
+    learning = replace(model.detecting.learning, per_image=8)
+    model.detecting = replace(model.detecting, learning=learning)
+    return on_boxes("tiny", model, drawn, drawn, epochs=1, rate=1e-3, augmentation=VIEWS)
+
+
+def test_a_view_depends_on_seed_epoch_and_place_alone(recipe):
+    first, second = (task_of(recipe.model).train_views(recipe, seed=5) for _ in range(2))
+    for row in range(4):
+        a, b = first[(1, row)].view, second[(1, row)].view
+        assert torch.equal(a.image, b.image)
+        assert torch.equal(a.labels.boxes, b.labels.boxes)
+
+
+def test_workers_give_the_same_parcels_whose_sides_are_multiples(recipe):
+    views = task_of(recipe.model).train_views(recipe, seed=0)
+    alone, helped = (list(loader(views, Order(4, 2, seed=1), workers=n, pin=False)) for n in (0, 1))
+    for a, b in zip(alone, helped, strict=True):
+        assert torch.equal(a.batch.images, b.batch.images)
+        assert torch.equal(a.batch.scenes.boxes, b.batch.scenes.boxes)
+        assert not any(side % 32 for side in a.batch.scenes.size)
+        assert all(h <= a.batch.scenes.size[0] and w <= a.batch.scenes.size[1] for h, w in a.batch.inner)
+
+
+def test_some_views_are_of_four_images(recipe):
+    views = task_of(recipe.model).train_views(replace(recipe, augmentation=replace(VIEWS, mosaic=1.0)), seed=0)
+    alone = task_of(recipe.model).train_views(replace(recipe, augmentation=replace(VIEWS, mosaic=0.0)), seed=0)
+    people = [sum(len(found[(0, row)].view.labels) for row in range(4)) for found in (views, alone)]
+    assert people[0] > people[1]
+
+
+def test_images_without_people_are_learnt_from_where_that_is_asked_for(recipe, drawn, monkeypatch):
+    labels = drawn.labels
+    monkeypatch.setattr(drawn, "people", lambda **_: [(1, 0), (3, 0)])
+    task = task_of(recipe.model)
+    assert [task.train_views(recipe, seed=0).image(row) for row in range(2)] == [1, 3]
+    every = task.train_views(replace(recipe, empty=True, augmentation=None), seed=0)
+    assert len(every) == 4
+    monkeypatch.setattr(drawn, "whole", lambda i: replace(drawn[i], labels=labels(i).select(slice(0, 0))))
+    batch = every.collate([every[(0, row)] for row in range(2)]).batch
+    assert len(batch.scenes.boxes) == 0
+    parts = task.parts(batch)
+    assert parts["keypoints"] == parts["boxes"] == 0
+    assert parts["objectness"] > 0
+    task.loss(batch).backward()
+    monkeypatch.setattr(drawn, "people", lambda **_: [])
+    for views in (lambda: task.train_views(recipe, seed=0), lambda: task.val_views(drawn, seed=0)):
+        with pytest.raises(InputError, match="labelled keypoint"):
+            views()
+
+
+def test_labels_as_an_answer_have_the_highest_scores_and_no_answer_the_lowest(recipe, drawn):
+    task = task_of(recipe.model)
+    truth = task.truth(drawn)
+    labels = [drawn.labels(i) for i in range(4)]
+    perfect = {
+        i: People(own.xy, torch.ones(own.xy.shape[:2]), torch.ones(len(own)), own.boxes, torch.ones(len(own)))
+        for i, own in enumerate(labels)
+    }
+    assert task.score(truth, perfect) == pytest.approx(dict.fromkeys(task.scores, 1.0))
+    nobody = People(torch.zeros(0, 17, 2), torch.zeros(0, 17), torch.zeros(0), torch.zeros(0, 4), torch.zeros(0))
+    assert task.score(truth, dict.fromkeys(range(4), nobody)) == dict.fromkeys(task.scores, 0.0)
+
+
+def test_boxes_and_keypoints_that_are_found_come_home_to_the_image(recipe, drawn, monkeypatch):
+    task = task_of(recipe.model.eval())
+    views = task.val_views(drawn, seed=0)
+    batch = views.collate([views[(0, i)] for i in range(2)]).batch
+    scenes = batch.scenes
+    assert batch.inner == ((96, 128),) * 2
+
+    def answer(images, *, flip, sizes):
+        assert sizes == [(96, 128)] * 2
+        here = [scenes.scene == view for view in range(len(images))]
+        return [
+            People(scenes.xy[own], torch.ones(int(own.sum()), 17), torch.ones(int(own.sum())), scenes.boxes[own], None)
+            for own in here
+        ]
+
+    monkeypatch.setattr(recipe.model, "predict", answer)
+    loss, found = task.look(batch)
+    assert torch.isfinite(loss)
+    for i, people in enumerate(found):
+        torch.testing.assert_close(people.boxes, drawn.labels(i).boxes)
+        seen = drawn.labels(i).visible > 0
+        torch.testing.assert_close(people.xy[seen], drawn.labels(i).xy[seen])
+
+
+def test_a_picture_has_four_rows_and_a_column_per_view(recipe):
+    task = task_of(recipe.model.eval())
+    views = task.val_views(recipe.val, seed=0)
+    batch = views.collate([views[(0, i)] for i in range(3)]).batch
+    assert task.picture(batch).shape == (4 * 96, 3 * 128, 3)
+    nobody = replace(batch.scenes, **{n: getattr(batch.scenes, n)[:0] for n in ("xy", "visible", "boxes", "extent", "scene")})
+    assert task.picture(replace(batch, scenes=nobody)).shape == (4 * 96, 3 * 128, 3)
+
+
+def test_what_stays_as_it_is_does_not_learn_nor_count(recipe, tmp_path):
+    stem = recipe.model.network.backbone.body.stem
+    before = {name: value.clone() for name, value in stem.state_dict().items()}
+    other = recipe.model.network.rpn.head.cls_logits.weight.clone()
+    fit(
+        replace(recipe, still=("backbone.body.stem",)),
+        out=tmp_path,
+        device="cpu",
+        precision="fp32",
+        workers=0,
+        batch=2,
+        steps=1,
+    )
+    assert all(torch.equal(value, before[name]) for name, value in stem.state_dict().items())
+    assert not torch.equal(recipe.model.network.rpn.head.cls_logits.weight, other)
+    with pytest.raises(InputError, match="has no such part"):
+        replace(recipe, still=("backbone.body.root",))
+
+
+def test_a_layer_at_fault_in_a_head_is_named_and_so_are_labels(recipe):
+    torch.manual_seed(0)
+    task, views = task_of(recipe.model), task_of(recipe.model).val_views(recipe.val, seed=0)
+    batch = views.collate([views[(0, 0)]]).batch
+    head = recipe.model.network.keypoint.head
+    head.body.conv[1].register_forward_hook(lambda module, entering, leaving: leaving * float("nan"))
+    assert first_fault(task, batch) == "the answer of layer keypoint.head.body.conv.1"
+    batch.scenes.boxes[0] = torch.nan
+    assert first_fault(task, batch) == "the labels of the batch"
+
+
+@pytest.mark.parametrize("wrong", [{"augmentation": SceneAugmentation()}, {"select": True}, {"size": (64, 64)}])
+def test_what_is_meant_for_others_is_refused(recipe, wrong):
+    with pytest.raises(InputError, match="looks for boxes in whole images"):
+        task_of(recipe.model).train_views(replace(recipe, **wrong), seed=0)
