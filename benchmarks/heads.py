@@ -100,7 +100,7 @@ def recipe(name: str, model: KeypointRCNN, setting: Setting, train: Dataset, val
     """As `detector_drawn` without windows and mosaics; SGD takes gradients as long as they are."""
     side = setting.side
     views = DetectorAugmentation(
-        sides=tuple(side * tenths // 10 for tenths in (8, 9, 10, 11, 12)), most=None, rotation=10.0, colour=0.1
+        sides=tuple(side * tenths // 10 for tenths in (7, 8, 9, 10, 11)), most=None, rotation=10.0, colour=0.1
     )
     made = on_boxes(name, model, train, val, epochs=1000, rate=setting.rate or 1e-3, augmentation=views)
     made = replace(made, batch=setting.batch, best="box AP")
