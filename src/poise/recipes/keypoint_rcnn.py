@@ -53,7 +53,7 @@ def keypoint_rcnn(
 
     Expected on COCO val2017: box AP 0.537, keypoint AP 0.643 (model zoo of maskrcnn-benchmark; short side 800, no flip test).
     A practitioner's HRNet with one cell by cross-entropy was at 0.295 and 0.343, with bumps weighted 2000 to 3000 times at
-    0.286 to 0.289 and 0.372 to 0.390. The cost: 90,000 steps of 16 images of 800 pixels, some nine hours of eight GPUs.
+    0.286 to 0.289 and 0.372 to 0.390. The cost: 90,000 steps of 16 images of 800 pixels, 1.44 million of them.
 
     The release starts from Caffe's ImageNet weights, which torchvision has not: ours starts from torchvision's, reads RGB, and
     strides in the middle of a bottleneck. `--network maskrcnn_keypoint_rcnn_r50_fpn --no-pretrained --start FILE` is its own.
