@@ -31,9 +31,10 @@ from poise.data.kept import Kept
 from poise.errors import TrainingError
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.recipes.base import Optimizer, Recipe, Schedule
-from poise.recipes.detectors import head_codec, on_boxes
+from poise.recipes.detectors import CLIP, head_codec
 from poise.recipes.keypoint_rcnn import whole_detector
 from poise.recipes.scenes import CROWD
+from poise.recipes.short import short_run
 from poise.scenes import People, SceneBatch
 from poise.training.detectors import DetectorTask, DetectorViews
 from poise.training.fit import fit
@@ -102,7 +103,7 @@ def recipe(name: str, model: KeypointRCNN, setting: Setting, train: Dataset, val
     views = DetectorAugmentation(
         sides=tuple(side * tenths // 10 for tenths in (7, 8, 9, 10, 11)), most=None, rotation=10.0, colour=0.1
     )
-    made = on_boxes(name, model, train, val, epochs=1000, rate=setting.rate or 1e-3, augmentation=views)
+    made = short_run(name, model, train, val, epochs=1000, rate=setting.rate or 1e-3, clip=CLIP, augmentation=views)
     made = replace(made, batch=setting.batch, best="box AP")
     if setting.rule == "adamw":
         return made

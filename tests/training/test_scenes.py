@@ -7,7 +7,8 @@ import torch
 
 from poise.data.figures import FigureDataset
 from poise.errors import InputError, UnknownName
-from poise.recipes.scenes import DRAWN_VIEWS, on_scenes, small_model
+from poise.recipes.scenes import CLIP, DRAWN_VIEWS, small_model
+from poise.recipes.short import short_run
 from poise.scenes import Canvas, People
 from poise.training.data import Order, loader
 from poise.training.fit import fit
@@ -27,7 +28,7 @@ def drawn():
 @pytest.fixture
 def recipe(drawn):
     torch.manual_seed(0)
-    return on_scenes("tiny", small_model("t", side=128), drawn, drawn, epochs=1, rate=1e-3, augmentation=DRAWN_VIEWS)
+    return short_run("tiny", small_model("t", side=128), drawn, drawn, epochs=1, rate=1e-3, clip=CLIP, augmentation=DRAWN_VIEWS)
 
 
 def test_a_view_depends_on_seed_epoch_and_place_alone(recipe):

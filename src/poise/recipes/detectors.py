@@ -7,14 +7,13 @@ from typing import Literal
 from poise.codecs.gaussian import Gaussian
 from poise.codecs.in_box import InBox
 from poise.codecs.roi import RoICodec
-from poise.data.base import Dataset
 from poise.data.figures import FigureDataset
 from poise.data.kept import Kept
-from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.recipes.base import Optimizer, Recipe, Schedule
+from poise.recipes.base import Recipe
 from poise.recipes.fields import set_detecting
 from poise.recipes.files import mixture
 from poise.recipes.scenes import CROWD
+from poise.recipes.short import short_run
 from poise.skeletons import COCO17
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.zoo.poise_rcnn import small_detector
@@ -85,13 +84,14 @@ def detector_drawn(
     views = DetectorAugmentation(
         sides=_sides(side), most=None, rotation=10.0, crop=0.25, crop_share=0.6, mosaic=mosaic, colour=0.1
     )
-    return on_boxes(
+    return short_run(
         "detector_drawn",
         model,
         train,
         val,
         epochs=epochs,
         rate=rate,
+        clip=CLIP,
         augmentation=views,
         expected={"AP": 0.5, "box AP": 0.6},
     )
@@ -173,7 +173,7 @@ def detector_mixed(
     views = DetectorAugmentation(
         sides=_sides(side), most=2 * side, rotation=20.0, crop=0.5, crop_share=0.4, mosaic=mosaic, colour=0.2, grey=0.02
     )
-    return on_boxes("detector_mixed", model, train, val, epochs=epochs, rate=rate, augmentation=views)
+    return short_run("detector_mixed", model, train, val, epochs=epochs, rate=rate, clip=CLIP, augmentation=views)
 
 
 def head_codec(head: str, *, weight: float = 2000.0, height: float = 1.0, sigma: float = 2.0) -> RoICodec:
@@ -197,46 +197,6 @@ def head_codec(head: str, *, weight: float = 2000.0, height: float = 1.0, sigma:
         return replace(made, weight=2 * weight, height=height) if isinstance(made, InBox) else made
     bumps = Gaussian(USUAL, USUAL, keypoints, sigma=sigma, shift_flipped=False)
     return InBox.of(bumps, weight=2 * weight, height=height)  # that codec halves its squares
-
-
-def on_boxes(
-    name: str,
-    model: KeypointRCNN,
-    train: Dataset,
-    val: Dataset,
-    *,
-    epochs: int,
-    rate: float,
-    augmentation: DetectorAugmentation,
-    expected: dict[str, float] | None = None,
-) -> Recipe:
-    """A short run of a small detector: AdamW, a cosine over the epochs or the time, an average of the weights.
-
-    Args:
-        name: Of the recipe.
-        model: Its weights are the run's first.
-        train: What it learns from.
-        val: What it is checked on.
-        epochs: Passes through `train`.
-        rate: Learning rate for batches of 16.
-        augmentation: Chances of a view.
-        expected: Scores to expect.
-    """
-    return Recipe(
-        name=name,
-        model=model,
-        train=train,
-        val=val,
-        epochs=epochs,
-        batch=16,
-        augmentation=augmentation,
-        optimizer=Optimizer("adamw", rate=rate, decay=0.02),
-        schedule=Schedule("cosine", warmup_steps=200, over_time=True),
-        average=0.998,
-        clip=CLIP,
-        best="AP",
-        expected=expected or {},
-    )
 
 
 def _sides(side: int) -> tuple[int, ...]:

@@ -6,12 +6,12 @@ from typing import Literal
 
 from poise.codecs.offset_guided import Costs, LabelMaps
 from poise.codecs.peak_reading import PRACTITIONER
-from poise.data.base import Dataset
 from poise.data.figures import FigureDataset
 from poise.data.kept import Kept
 from poise.models.bottomup import BottomUp
-from poise.recipes.base import Optimizer, Recipe, Schedule
+from poise.recipes.base import Recipe
 from poise.recipes.files import mixture
+from poise.recipes.short import short_run
 from poise.scenes import Canvas
 from poise.skeletons import COCO17, Skeleton
 from poise.transforms.scene_jitter import SceneAugmentation
@@ -92,13 +92,14 @@ def scenes_drawn(
     """
     train = Kept(FigureDataset(images, size=(side, side), per_image=CROWD, seed=seed))
     val = Kept(FigureDataset(checked, size=(side, side), per_image=CROWD, seed=seed + 1))
-    return on_scenes(
+    return short_run(
         "scenes_drawn",
         small_model(width, side=side),
         train,
         val,
         epochs=epochs,
         rate=rate,
+        clip=CLIP,
         augmentation=DRAWN_VIEWS,
         expected={"AP": 0.5},
     )
@@ -161,52 +162,13 @@ def scenes_mixed(
         val_share=val_share,
         split_seed=split_seed,
     )
-    return on_scenes(
+    return short_run(
         "scenes_mixed",
         small_model(width, side=side),
         train,
         val,
         epochs=epochs,
         rate=rate,
-        augmentation=PHOTO_VIEWS,
-    )
-
-
-def on_scenes(
-    name: str,
-    model: BottomUp,
-    train: Dataset,
-    val: Dataset,
-    *,
-    epochs: int,
-    rate: float,
-    augmentation: SceneAugmentation,
-    expected: dict[str, float] | None = None,
-) -> Recipe:
-    """A short run of a small network: AdamW, a cosine over the epochs or the time, an average of the weights.
-
-    Args:
-        name: Of the recipe.
-        model: Its weights are the run's first.
-        train: What it learns from.
-        val: What it is checked on.
-        epochs: Passes through `train`.
-        rate: Learning rate for batches of 16.
-        augmentation: Chances of a view.
-        expected: Scores to expect.
-    """
-    return Recipe(
-        name=name,
-        model=model,
-        train=train,
-        val=val,
-        epochs=epochs,
-        batch=16,
-        augmentation=augmentation,
-        optimizer=Optimizer("adamw", rate=rate, decay=0.02),
-        schedule=Schedule("cosine", warmup_steps=200, over_time=True),
-        average=0.998,
         clip=CLIP,
-        best="AP",
-        expected=expected or {},
+        augmentation=PHOTO_VIEWS,
     )

@@ -1,0 +1,50 @@
+"""Short runs of our own small networks for whole images, with or without boxes: what they have in common."""
+
+from poise.data.base import Dataset
+from poise.models.bottomup import BottomUp
+from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.recipes.base import Optimizer, Recipe, Schedule
+from poise.transforms.detector_jitter import DetectorAugmentation
+from poise.transforms.scene_jitter import SceneAugmentation
+
+
+def short_run(
+    name: str,
+    model: BottomUp | KeypointRCNN,
+    train: Dataset,
+    val: Dataset,
+    *,
+    epochs: int,
+    rate: float,
+    augmentation: SceneAugmentation | DetectorAugmentation,
+    clip: float,
+    expected: dict[str, float] | None = None,
+) -> Recipe:
+    """A short run of a small network: AdamW, a cosine over the epochs or the time, an average of the weights.
+
+    Args:
+        name: Of the recipe.
+        model: Its weights are the run's first.
+        train: What it learns from.
+        val: What it is checked on.
+        epochs: Passes through `train`.
+        rate: Learning rate for batches of 16.
+        augmentation: Chances of a view.
+        clip: Largest norm of the gradient.
+        expected: Scores to expect.
+    """
+    return Recipe(
+        name=name,
+        model=model,
+        train=train,
+        val=val,
+        epochs=epochs,
+        batch=16,
+        augmentation=augmentation,
+        optimizer=Optimizer("adamw", rate=rate, decay=0.02),
+        schedule=Schedule("cosine", warmup_steps=200, over_time=True),
+        average=0.998,
+        clip=clip,
+        best="AP",
+        expected=expected or {},
+    )
