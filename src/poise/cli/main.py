@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare:run", "is one run better than another, or is it chance"),
     "compare-decoders": ("compare_decoders:run", "one network read in many ways: scores and milliseconds of each"),
     "codec": ("codec:run", "what each codec could reach at best on some annotations"),
+    "calibrate": ("calibrate:run", "a detector's keypoint scores made probabilities, and people ranked by them"),
     "verify": ("verify:run", "evaluate a run again: PASS or FAIL against its stored scores"),
     "predict": ("predict:run", "keypoints on photographs"),
     "detect": ("detect:run", "boxes of people on photographs, from a model or a detector of torchvision's"),

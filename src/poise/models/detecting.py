@@ -181,3 +181,21 @@ class Detecting:
     def probable(self) -> bool:
         """Whether probabilities of keypoints are asked for."""
         return self.keypoint_score != "raw" or self.rating != "box"
+
+    def likely(self, score: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """How probable keypoints are.
+
+        Args:
+            score: The codec's; without a calibration it counts as far as it is between 0 and 1.
+        """
+        return score.clamp(0, 1) if self.calibration is None else self.calibration(score)
+
+    def rated(self, box_score: Float[Tensor, " n"], likely: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
+        """What people are ranked by.
+
+        Args:
+            box_score: Of each person's box.
+            likely: How probable each keypoint is.
+        """
+        mean = likely.mean(dim=1)
+        return {"box": box_score, "keypoints": mean, "product": box_score * mean}[self.rating]

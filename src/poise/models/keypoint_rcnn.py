@@ -221,10 +221,8 @@ class KeypointRCNN(nn.Module):
     def _people(self, found: Found, points: Points) -> People:
         """People of one view, best first, without doubles."""
         detecting = self.detecting
-        made = detecting.calibration
-        likely = points.score.clamp(0, 1) if made is None else made(points.score)
-        mean = likely.mean(dim=1)
-        rating = {"box": found.score, "keypoints": mean, "product": found.score * mean}[detecting.rating]
+        likely = detecting.likely(points.score)
+        rating = detecting.rated(found.score, likely)
         score = {"raw": points.score, "probability": likely, "product": likely * found.score[:, None]}[detecting.keypoint_score]
         best = self._singles(points, found.boxes, rating)
         return People(points.xy[best], score[best], rating[best], found.boxes[best], found.score[best])

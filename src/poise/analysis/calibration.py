@@ -1,0 +1,188 @@
+"""What the scores of a detector's keypoints are worth: made probabilities from labelled images, and what ranks people best.
+
+A keypoint head may say how sure it is in logits, in shares of a softmax or in heights of bumps. Fitted by logistic regression
+to whether keypoints were right (Platt, Probabilistic Outputs for Support Vector Machines, 1999), all of them say the same: how
+probable it is that the keypoint is where it was put.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, final, get_args
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torchvision.ops import box_iou
+
+from poise.analysis.pairs import NEAR, similarity
+from poise.errors import ImageError, InputError
+from poise.inference.evaluate import Watch, judged
+from poise.inference.exam import Exam
+from poise.inference.find import find
+from poise.inference.manner import Looked, manner_of
+from poise.inference.manner import Rating as Manner
+from poise.inference.people import Setting, Skipped, none_usable
+from poise.models.detecting import Calibration, Detecting, Rating
+from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.skeletons import places
+from poise.structures import Labels
+
+OVERLAP = 0.5
+"""IoU with a labelled box from which a found box is that person's."""
+
+LEAST = 50
+"""Fewer keypoints than this, right or wrong, say nothing."""
+
+STEPS = 50
+"""Of Newton's method, far more than it takes."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """What was measured.
+
+    Attributes:
+        calibration: Fitted.
+        keypoints: How many it was fitted to.
+        right: The share of them that was right: the similarity of OKS at least one half.
+        errors: Mean squared error of the probabilities (Brier score), as the model had them and fitted.
+        ap: AP of keypoints by what people are ranked by, as the model had it and fitted.
+        skipped: Images that could not be used.
+    """
+
+    calibration: Calibration
+    keypoints: int
+    right: float
+    errors: tuple[float, float]
+    ap: Mapping[Rating, tuple[float, float]]
+    skipped: list[Skipped]
+
+    @property
+    def best(self) -> Rating:
+        """What gives the highest AP once calibrated."""
+        return max(self.ap, key=lambda rating: self.ap[rating][1])
+
+
+def calibrate(model: KeypointRCNN, exam: Exam, setting: Setting, *, watch: Watch | None = None) -> Calibrated:
+    """Fit a calibration to labelled images; the model stays as it is.
+
+    Args:
+        model: Finds boxes and keypoints.
+        exam: Images whose labels say what is right; not those that it was trained on, of which it is too sure.
+        setting: How the model is run.
+        watch: Sees every image as it is done.
+
+    Raises:
+        SkeletonMismatch: The model lacks keypoints of the data set.
+        ImageError: No image can be used.
+        InputError: Too few keypoints were found, or their scores do not say whether they are right.
+    """
+    exam.known_to(model.skeleton)
+    usual = model.detecting
+    wanted = manner_of(model).wanted(model, exam, None)
+    skipped: list[Skipped] = []
+    looked: dict[int, Looked] = {}
+    model.detecting = replace(usual, keypoint_score="raw", rating="box")
+    try:
+        stream: Iterable[Any] = find(model, [want.request for want in wanted.values()], setting, skipped=skipped)
+        order = {want.request.key: index for index, want in wanted.items()}
+        for found in watch(stream, len(wanted)) if watch else stream:
+            index = order[found.poses.key]
+            looked[index] = wanted[index].looked(found)
+    finally:
+        model.detecting = usual
+    if not looked:
+        raise ImageError(none_usable(skipped))
+    columns = list(places(model.skeleton, exam.skeleton))
+    score, right = _examples(exam, looked, columns)
+    made = fit(score, right)
+    fitted = replace(usual, calibration=made)
+    manner = replace(Manner.of(model), min_keypoint_score=None)
+
+    def error(detecting: Detecting) -> float:
+        return float((detecting.likely(score) - right.float()).square().mean())
+
+    def ap(detecting: Detecting) -> float:
+        ranked = {index: _ranked(one, detecting) for index, one in looked.items()}
+        return judged(model, exam, ranked, manner, skipped=skipped, lost=0).coco.numbers["AP"]
+
+    ratings: tuple[Rating, ...] = get_args(Rating)
+    return Calibrated(
+        made,
+        len(score),
+        float(right.float().mean()),
+        (error(usual), error(fitted)),
+        {rating: (ap(replace(usual, rating=rating)), ap(replace(fitted, rating=rating))) for rating in ratings},
+        skipped,
+    )
+
+
+def fit(score: Float[Tensor, " n"], right: Bool[Tensor, " n"]) -> Calibration:
+    """The calibration under which what was seen is likeliest, by Newton's method.
+
+    As in Platt's paper the targets are kept off 0 and 1, as if there had been one more keypoint of each kind, so that scores
+    that part right from wrong completely give a finite width.
+
+    Args:
+        score: Of keypoints, by their codec.
+        right: Whether each is where it should be.
+
+    Raises:
+        InputError: Fewer than 50 scores, scores that are not finite or all alike, or that fall where keypoints are right.
+    """
+    score, many = score.double(), int(right.sum())
+    if len(score) < LEAST or not bool(score.isfinite().all()) or float(score.std()) == 0:
+        raise InputError(
+            f"a calibration needs the scores of at least {LEAST} keypoints that are finite and differ, found {len(score)}; "
+            "take more labelled images, or a model that finds people in them"
+        )
+    target = torch.where(right, (many + 1) / (many + 2), 1 / (len(right) - many + 2)).double()
+    middle, spread = score.mean(), score.std()
+    shown = torch.stack(((score - middle) / spread, torch.ones_like(score)), dim=1)
+    weight = score.new_zeros(2)
+    for _ in range(STEPS):
+        likely = torch.sigmoid(shown @ weight)
+        bend = (shown * (likely * (1 - likely))[:, None]).T @ shown + 1e-9 * torch.eye(2, dtype=shown.dtype)
+        step = torch.linalg.solve(bend, shown.T @ (likely - target))
+        weight = weight - step / max(1.0, float(step.norm()))
+        if float(step.norm()) < 1e-9:
+            break
+    slope, level = float(weight[0]), float(weight[1])
+    if not slope > 0:
+        raise InputError(
+            f"the scores of this model's keypoints do not rise where keypoints are right (slope {slope:.3g} over {len(score)} "
+            "keypoints, 0 or less), so they cannot be made probabilities; train it longer, or give its codec another score"
+        )
+    width = float(spread) / slope
+    return Calibration(middle=float(middle) - level * width, width=width)
+
+
+def _examples(exam: Exam, looked: Mapping[int, Looked], columns: list[int]) -> tuple[Tensor, Tensor]:
+    """Scores of labelled keypoints in the boxes that were found for their people, and whether each is right."""
+    scores, rights = [torch.zeros(0)], [torch.zeros(0, dtype=torch.bool)]
+    for index, one in looked.items():
+        labels = exam.dataset.labels(index)
+        rows, people = _pairs(one, labels)
+        xy, score = one.poses.xy[rows][:, columns], one.poses.score[rows][:, columns]
+        alike = similarity(xy, labels, exam.skeleton)[torch.arange(len(rows)), people, 0]
+        known = labels.visible[people] > 0
+        scores.append(score[known].float())
+        rights.append(alike[known] >= NEAR)
+    return torch.cat(scores), torch.cat(rights)
+
+
+def _pairs(one: Looked, labels: Labels) -> tuple[Tensor, Tensor]:
+    """Rows of boxes, and of the people whose they are: each box the person it overlaps most, if enough."""
+    real = torch.where(~labels.crowd)[0]
+    none = torch.zeros(0, dtype=torch.int64)
+    if not len(real) or not len(one.poses):
+        return none, none
+    overlap, best = box_iou(one.poses.boxes.float(), labels.boxes[real].float()).max(dim=1)
+    rows = torch.where(overlap >= OVERLAP)[0]
+    return rows, real[best[rows]]
+
+
+def _ranked(one: Looked, detecting: Detecting) -> Looked:
+    likely = detecting.likely(one.poses.score)
+    return replace(one, poses=replace(one.poses, pose_score=detecting.rated(one.poses.box_score, likely)))

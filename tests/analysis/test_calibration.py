@@ -1,0 +1,135 @@
+"""Scores of keypoints become probabilities, and people are ranked by them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from poise.analysis import calibration
+from poise.analysis.calibration import calibrate, fit
+from poise.cli.main import main
+from poise.data.figures import FigureDataset, write_coco
+from poise.errors import InputError
+from poise.inference.exam import Exam
+from poise.inference.people import Found, Setting
+from poise.models.detecting import Calibration, Detecting
+from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.structures import Poses
+from poise.zoo import build
+from poise.zoo.file import load, save
+from poise.zoo.poise_rcnn import small_detector
+
+COUNT = 8
+
+
+def test_finds_the_calibration_that_made_the_answers():
+    generator = torch.Generator().manual_seed(0)
+    score = 4 + 6 * torch.randn(20000, generator=generator)
+    made = Calibration(middle=5.0, width=2.0)
+    right = torch.rand(20000, generator=generator) < made(score)
+    found = fit(score, right)
+    assert found.middle == pytest.approx(5.0, abs=0.15)
+    assert found.width == pytest.approx(2.0, abs=0.1)
+
+
+def test_is_steep_and_finite_where_scores_part_right_from_wrong():
+    score = torch.cat((torch.linspace(0, 0.4, 40), torch.linspace(0.6, 1, 40)))
+    found = fit(score, score > 0.5)
+    assert found.middle == pytest.approx(0.5, abs=0.01)
+    assert 0 < found.width < 0.1
+    likely = found(torch.tensor([0.0, 1.0]))
+    assert likely[0] < 0.03
+    assert likely[1] > 0.97
+
+
+@pytest.mark.parametrize(
+    ("score", "right", "words"),
+    [
+        (torch.linspace(0, 1, 20), torch.arange(20) > 10, "at least 50"),
+        (torch.ones(80), torch.arange(80) > 10, "differ"),
+        (torch.cat((torch.linspace(0, 1, 79), torch.tensor([torch.nan]))), torch.arange(80) > 10, "finite"),
+        (torch.linspace(0, 1, 80), torch.arange(80) < 40, "do not rise"),
+    ],
+)
+def test_refuses_what_says_nothing(score, right, words):
+    with pytest.raises(InputError, match=words):
+        fit(score, right)
+
+
+@pytest.fixture(scope="module")
+def figures() -> FigureDataset:
+    return FigureDataset(COUNT, size=(128, 128), per_image=(2, 3), seed=3)
+
+
+@pytest.fixture
+def model() -> KeypointRCNN:
+    torch.manual_seed(0)
+    return small_detector("t", size=(128, 128))
+
+
+@pytest.fixture
+def guessing(monkeypatch, figures):
+    """In place of the network: everybody found as they are, and with half of the keypoints far off in a surer box.
+
+    Scores are logits around 3 where a keypoint is right, around -3 where it is wrong.
+    """
+    asked: list[Detecting] = []
+
+    def found(model, requests, setting, *, skipped):
+        asked.append(model.detecting)
+        generator = torch.Generator().manual_seed(1)
+        for index, request in enumerate(requests):
+            labels = figures.labels(index)
+            xy, boxes = labels.xy.repeat(2, 1, 1), labels.boxes.repeat(2, 1)
+            people = len(labels.xy)
+            wrong = torch.zeros(xy.shape[:2], dtype=torch.bool)
+            wrong[people:] = torch.rand(people, xy.shape[1], generator=generator) < 0.5
+            xy = xy + 60 * wrong[..., None]
+            score = torch.where(wrong, -3.0, 3.0) + 1.5 * torch.randn(wrong.shape, generator=generator)
+            box = torch.tensor([0.6] * people + [0.9] * people)
+            yield Found(request.read(), Poses(xy, score, boxes, box, box, request.key), list(range(len(xy))))
+
+    monkeypatch.setattr(calibration, "find", found)
+    return asked
+
+
+def test_people_are_ranked_by_what_their_keypoints_are_worth(guessing, model, figures):
+    before = model.detecting
+    setting = Setting.of(model, device="cpu", workers=0)
+    found = calibrate(model, Exam.of_dataset(figures), setting)
+    assert guessing == [replace(before, keypoint_score="raw", rating="box")]
+    assert model.detecting == before
+    assert found.calibration(torch.tensor([-3.0, 3.0])).round().tolist() == [0.0, 1.0]
+    assert 0.7 < found.right < 0.8
+    assert found.errors[1] < 0.8 * found.errors[0]
+    by_box, by_keypoints = found.ap["box"], found.ap["keypoints"]
+    assert by_box[0] == by_box[1]
+    assert by_keypoints[1] > by_box[1] + 0.1
+    assert by_keypoints[1] == pytest.approx(1.0)
+    assert found.best in ("keypoints", "product")
+
+
+def test_the_command_writes_a_model_that_ranks_so(guessing, model, figures, tmp_path: Path, capsys):
+    file, out = save(model, tmp_path / "model.safetensors"), tmp_path / "calibrated.safetensors"
+    labels = write_coco(figures, tmp_path / "drawings")
+    words = [str(file), "--annotations", str(labels), "--images", str(labels.parent / "images"), "--workers", "0"]
+    assert main(["calibrate", *words, "--out", str(out), "--rating", "keypoints"]) == 0
+    told = capsys.readouterr().out
+    assert "people are ranked by keypoints" in told
+    after = load(out)
+    assert isinstance(after, KeypointRCNN)
+    assert after.detecting.rating == "keypoints"
+    assert after.detecting.calibration is not None
+    assert f"({after.detecting.calibration.middle:.4g} - score)" in told
+    assert torch.equal(after.network.box.head.reader.cls_score.weight, model.network.box.head.reader.cls_score.weight)
+
+
+def test_the_command_takes_detectors_with_keypoints_alone(figures, tmp_path: Path, capsys):
+    other = save(build("poise_t_coco_128x96"), tmp_path / "other.safetensors")
+    labels = write_coco(figures, tmp_path / "drawings")
+    out = tmp_path / "out.safetensors"
+    words = [str(other), "--annotations", str(labels), "--images", str(labels.parent / "images"), "--out", str(out)]
+    assert main(["calibrate", *words]) == 1
+    assert "only the scores of a Keypoint R-CNN are calibrated" in capsys.readouterr().err
+    assert not out.exists()
