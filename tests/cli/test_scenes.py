@@ -87,7 +87,7 @@ def test_the_self_test_says_what_the_codec_costs(model, labels, capsys):
         (("--reading", "soft"), "there is no reading 'soft'; did you mean"),
         (("--preset", "releas"), "there is no preset 'releas'; did you mean 'release'"),
         (("--codec-set", "reading.top=3"), "no field of PeakReading 'top'; did you mean 'top_k'"),
-        (("--codec-set", "reading.threshold=high"), "threshold of PeakReading is no word"),
+        (("--codec-set", "reading.threshold=high"), "threshold of PeakReading cannot be .high.; expected a number"),
         (("--codec-set", "maps.jitter=True"), "would then need another network"),
         (("--side", "0"), "side 0"),
         (("--scales", "0"), "factors above 0"),

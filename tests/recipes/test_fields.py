@@ -4,8 +4,11 @@ from dataclasses import replace
 import pytest
 
 from poise.errors import InputError, UnknownName
-from poise.recipes.fields import set_codec
+from poise.models.detecting import Calibration
+from poise.recipes.detectors import head_codec
+from poise.recipes.fields import set_codec, set_detecting
 from poise.zoo.offset_guided import bottom_up
+from poise.zoo.poise_rcnn import small_detector
 
 
 @pytest.fixture
@@ -48,3 +51,54 @@ def test_words_that_cannot_be_are_refused_and_change_nothing(model, word, messag
     with pytest.raises(error, match=message):
         set_codec(model, [word])
     assert model.codec == before
+
+
+@pytest.fixture
+def detector():
+    return small_detector("t", size=(64, 64))
+
+
+@pytest.mark.parametrize(("word", "value"), [("false", False), ("False", False), ("true", True), ("True", True)])
+def test_yes_and_no_are_written_small_or_large(detector, word, value):
+    set_detecting(detector, [f"learning.truth={word}"])
+    assert detector.detecting.learning.truth is value
+
+
+def test_what_may_be_missing_is_made_by_its_fields_and_taken_away_by_none(detector):
+    assert detector.detecting.calibration is None
+    set_detecting(detector, ["calibration.middle=0.4", "calibration.width=0.1", "keypoint_nms=0.9", "learning.posed=4"])
+    assert detector.detecting.calibration == Calibration(0.4, 0.1)
+    set_detecting(detector, ["calibration.width=0.2"])
+    assert detector.detecting.calibration == Calibration(0.4, 0.2)
+    set_detecting(detector, ["calibration=none", "keypoint_nms=None", "learning.posed=none"])
+    changed = detector.detecting
+    assert (changed.calibration, changed.keypoint_nms, changed.learning.posed) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("calibration=1", r"is set by its own fields, or is none; found '1', expected calibration\.middle"),
+        ("learning=1", r"is set by its own fields; found '1', expected learning\.per_image"),
+        ("calibration.middle=low", "middle of Calibration cannot be 'low'; expected a number"),
+        ("calibration.width=0", "width above 0"),
+        ("learning.truth=1", "truth of Learning cannot be '1'; expected true or false"),
+        ("learning.copies=2.5", "copies of Learning cannot be '2.5'; expected a whole number"),
+        ("learning.copies=true", "expected a whole number"),
+        ("learning.posed=few", "expected a whole number or none"),
+        ("nms=none", "expected a number"),
+        ("suppression=hrd", "expected hard or soft"),
+        ("nms.x=1", "has no fields"),
+    ],
+)
+def test_how_a_detector_works_has_types_that_are_checked_before_anything_is_made(detector, word, message):
+    before = detector.detecting
+    with pytest.raises(InputError, match=message):
+        set_detecting(detector, [word])
+    assert detector.detecting == before
+
+
+def test_the_codec_inside_a_box_is_set_behind_a_dot():
+    model = small_detector("t", size=(64, 64), codec=head_codec("gaussian"))
+    set_codec(model, ["codec.sigma=3", "weight=10"])
+    assert (model.codec.codec.sigma, model.codec.weight) == (3.0, 10.0)

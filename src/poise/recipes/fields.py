@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from poise.errors import InputError, UnknownName, unknown
 from poise.models.bottomup import BottomUp
-from poise.models.detecting import Detecting
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.topdown import TopDown
 
@@ -35,7 +34,7 @@ def set_codec(model: TopDown | BottomUp | KeypointRCNN, words: Sequence[str]) ->
     """
     if not words:
         return
-    changes = _changes(type(model.codec), words, what="a codec", such="ohkm=8")
+    changes = _changes(model.codec, words, what="a codec", such="ohkm=8")
     if isinstance(model, TopDown):
         codec = _changed(model.codec, changes)
         _check((codec.channels, codec.vectors) == (model.codec.channels, model.codec.vectors), words)
@@ -62,27 +61,27 @@ def set_detecting(model: KeypointRCNN, words: Sequence[str]) -> None:
 
     Args:
         model: Changed in place.
-        words: Such as `nms=0.6`, `learning.copies=2` or `weights.keypoints=0.5`.
+        words: Such as `nms=0.6`, `learning.truth=false`, `calibration.middle=0.4` or `calibration=none`.
 
     Raises:
         InputError: No `name=value`, or a value that cannot be.
         UnknownName: There is no such field.
     """
-    changes = _changes(Detecting, words, what="how a detector works", such="learning.copies=2")
+    changes = _changes(model.detecting, words, what="how a detector works", such="learning.copies=2")
     detecting = _changed(model.detecting, changes)
     # The new model refuses what does not go with its codec.
     KeypointRCNN(model.network, model.codec, model.preprocess, model.skeleton, model.card, detecting)
     model.detecting = detecting
 
 
-def _changes(kind: type[Any], words: Sequence[str], *, what: str, such: str) -> dict[str, Any]:
+def _changes(owner: Any, words: Sequence[str], *, what: str, such: str) -> dict[str, Any]:
     """What words ask for."""
     changes: dict[str, Any] = {}
     for word in words:
         name, equals, text = word.partition("=")
         if not equals:
             raise InputError(f"a field of {what} is set as name=value, such as {such}; found {word!r}")
-        _add(changes, _value(kind, name.split("."), text))
+        _add(changes, _value(owner, name.split("."), text))
     return changes
 
 
@@ -91,46 +90,87 @@ def _check(same: bool, words: Sequence[str]) -> None:
         raise InputError(f"{', '.join(words)}: the codec would then need another network; leave this out")
 
 
-def _value(kind: type[Any], path: Sequence[str], text: str) -> Changes:
+def _value(owner: Any, path: Sequence[str], text: str) -> Changes:
     """The change that a word asks for, of a codec or of a field with fields of its own."""
     name, *rest = path
-    known = [field.name for field in fields(kind) if field.name not in FIXED]
+    kind = type(owner).__name__
+    known = [field.name for field in fields(owner) if field.name not in FIXED]
     if name not in known:
-        raise UnknownName(f"{unknown(f'field of {kind.__name__}', name, known)} {kind.__name__} has: {', '.join(known)}")
-    hint = typing.get_type_hints(kind)[name]
-    if is_dataclass(hint) and isinstance(hint, type):
-        if rest:
-            return {name: _value(hint, rest, text)}
-        inner = ", ".join(f"{name}.{field.name}" for field in fields(hint))
-        raise InputError(f"{name} of {kind.__name__} is set by its own fields: {inner}")
+        raise UnknownName(f"{unknown(f'field of {kind}', name, known)} {kind} has: {', '.join(known)}")
+    inner = _inner(owner, name)
+    if inner is not None and rest:
+        return {name: _value(inner, rest, text)}
     if rest:
-        raise InputError(f"{name} of {kind.__name__} has no fields; found {'.'.join(path)!r}")
-    kinds = _kinds(hint)
-    value = _read(text, kinds)
-    if isinstance(value, str) and str not in kinds and not any(isinstance(one, str) for one in kinds):
-        raise InputError(f"{name} of {kind.__name__} is no word, found {text!r}; expected {_typed(hint)}")
+        raise InputError(f"{name} of {kind} has no fields; found {'.'.join(path)!r}")
+    hint = _hint(owner, name)
+    value = _read(text, _kinds(hint))
+    if inner is not None and value is not None:
+        own = ", ".join(f"{name}.{field.name}" for field in fields(inner))
+        none = ", or is none" if type(None) in _kinds(hint) else ""
+        raise InputError(f"{name} of {kind} is set by its own fields{none}; found {text!r}, expected {own}")
+    if not _fits(value, hint):
+        raise InputError(f"{name} of {kind} cannot be {text!r}; expected {_typed(hint)}")
     return {name: value}
 
 
-def _typed(hint: Any) -> str:
-    """A type in words."""
-    return hint.__name__ if isinstance(hint, type) else str(hint)
+def _hint(owner: Any, name: str) -> Any:
+    return typing.get_type_hints(type(owner))[name]
+
+
+def _inner(owner: Any, name: str) -> Any:
+    """The value of a field that has fields itself, with its defaults where it may be and is none; None for other fields."""
+    value = getattr(owner, name)
+    if is_dataclass(value):
+        return value
+    kinds = [part for part in _kinds(_hint(owner, name)) if is_dataclass(part) and isinstance(part, type)]
+    return kinds[0]() if value is None and len(kinds) == 1 else None
 
 
 def _read(text: str, kinds: set[Any]) -> Any:
     """A value out of a word; one that is none of Python's is the word itself."""
+    simple: dict[str, bool | None] = {"true": True, "false": False} if bool in kinds else {}
+    if type(None) in kinds:
+        simple["none"] = None
+    if text in kinds:
+        return text
+    if text.lower() in simple:
+        return simple[text.lower()]
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return float(text) if text.lstrip("+-") == "inf" and float in kinds else text
-    if isinstance(value, dict):
-        return text
     return _in_floats(value) if float in kinds and int not in kinds else value
 
 
 def _kinds(hint: Any) -> set[Any]:
-    """The types a hint is made of."""
+    """The types and words a hint is made of."""
     return {hint}.union(*(_kinds(part) for part in typing.get_args(hint)))
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type made of simple ones, words, tuples and unions."""
+    parts, origin = typing.get_args(hint), typing.get_origin(hint)
+    if origin is typing.Literal:
+        return value in parts
+    if origin is tuple and isinstance(value, tuple):
+        each = parts[:1] * len(value) if parts[1:] == (...,) else parts
+        return len(each) == len(value) and all(map(_fits, value, each))
+    if parts and origin is not tuple:
+        return any(_fits(value, part) for part in parts)
+    return type(value) is hint
+
+
+def _typed(hint: Any) -> str:
+    """A type in words."""
+    parts, origin = typing.get_args(hint), typing.get_origin(hint)
+    if origin is typing.Literal:
+        return " or ".join(map(str, parts))
+    if origin is tuple:
+        return "numbers as in (1,2,3)" if parts[1:] == (...,) else f"{len(parts)} numbers as in (1,2)"
+    if parts:
+        return " or ".join(_typed(part) for part in parts)
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word", type(None): "none"}
+    return words.get(hint, str(hint))
 
 
 def _in_floats(value: Any) -> Any:
@@ -149,10 +189,9 @@ def _add(changes: dict[str, Any], more: Changes) -> None:
             changes[name] = value
 
 
-def _changed(codec: _C, changes: Changes) -> _C:
-    values = {name: _changed(getattr(codec, name), v) if isinstance(v, Mapping) else v for name, v in changes.items()}
-    try:
-        made: _C = replace(codec, **values)  # type: ignore[type-var]  # a dataclass, as all codecs and their fields with fields
-    except TypeError as error:
-        raise InputError(f"{type(codec).__name__} cannot be made with {values}: {error}") from error
+def _changed(owner: _C, changes: Changes) -> _C:
+    values = {
+        name: _changed(_inner(owner, name), value) if isinstance(value, Mapping) else value for name, value in changes.items()
+    }
+    made: _C = replace(owner, **values)  # type: ignore[type-var]  # a dataclass, as all codecs and their fields with fields
     return made
