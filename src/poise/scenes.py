@@ -78,6 +78,7 @@ class SceneView:
         key: Of the sample.
         known: Keypoints that the sample's data set labels at all; None for all of them.
         inner: How much of the view, from its left upper corner, is no filling (h, w); None for all of it.
+        masks: Where each of the people is in the view, nowhere if nobody outlined them; None where nobody asked.
     """
 
     image: Float[Tensor, "3 H W"]
@@ -88,6 +89,7 @@ class SceneView:
     key: Key
     known: Bool[Tensor, " k"] | None = None
     inner: Size | None = None
+    masks: Bool[Tensor, "n H W"] | None = None
 
     @property
     def filled(self) -> Size:
@@ -113,7 +115,8 @@ class Scenes:
         ignore: Where nothing is to be learnt; its shape is the number of views and their size.
         known: Keypoints that the data set a view comes from labels at all: where it does not, nobody can say that a place
             holds none, so nothing is to be learnt of them in this view (`taught`). None for all.
-        masks: Where each person is in its view; None where nobody drew that.
+        masks: Where each person is in its view; nowhere if nobody outlined them, and then nothing is to be learnt of it. None
+            where nobody asked.
     """
 
     xy: Float[Tensor, "n k 2"]
@@ -177,6 +180,7 @@ class SceneBatch:
             scene=torch.repeat_interleave(torch.arange(len(views)), torch.tensor([len(v.labels) for v in views])),
             ignore=torch.stack([v.ignore for v in views]),
             known=torch.stack([v.taught for v in views]),
+            masks=_together([v.masks for v in views]),
         )
         images, warps = torch.stack([v.image for v in views]), torch.stack([v.warp for v in views])
         return cls(images, scenes, warps, tuple(v.key for v in views), tuple(v.filled for v in views))
@@ -207,6 +211,12 @@ class SceneBatch:
         """The same batch in page-locked memory."""
         scenes = self.scenes.each(lambda part: part.pin_memory())
         return replace(self, images=self.images.pin_memory(), scenes=scenes, warps=self.warps.pin_memory())
+
+
+def _together(masks: list[Bool[Tensor, "_ h w"] | None]) -> Bool[Tensor, "n h w"] | None:
+    """Masks of all views; None if those of a view were not asked for."""
+    asked = [own for own in masks if own is not None]
+    return torch.cat(asked) if len(asked) == len(masks) else None
 
 
 @dataclass(frozen=True, eq=False)

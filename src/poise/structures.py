@@ -98,6 +98,7 @@ class Sample:
         key: Which image.
         ignore: Where the labels say nothing about who is there (`Dataset.whole`); None where nobody asked.
         known: Keypoints that its data set labels at all; None for all.
+        masks: Which pixels everybody covers (`Dataset.masks`); None where nobody asked.
     """
 
     image: UInt8[Tensor, "3 H W"]
@@ -105,6 +106,7 @@ class Sample:
     key: Key
     ignore: Bool[Tensor, "H W"] | None = None
     known: Bool[Tensor, " k"] | None = None
+    masks: Bool[Tensor, "n H W"] | None = None
 
     @property
     def size(self) -> Size:

@@ -33,6 +33,21 @@ def crowd_of(dataset) -> tuple[int, int]:
     return next((i, row) for i in range(len(dataset)) for row, c in enumerate(dataset.labels(i).crowd.tolist()) if c)
 
 
+def test_outlines_are_those_of_the_data_set_whatever_is_around_it(change):
+    dataset = change(lambda found: found["annotations"][0].pop("segmentation"))
+    row = dataset.labels(0).ids.tolist().index(1) if 1 in dataset.labels(0).ids.tolist() else None
+    figures = FigureDataset(2, size=(64, 64), per_image=(1, 3))
+    for whole, inner in ((Part(dataset, [0]), dataset), (Joined([figures, dataset]), dataset), (Kept(figures), figures)):
+        place = 2 if isinstance(whole, Joined) else 0
+        assert torch.equal(whole.masks(place), inner.masks(0))
+        assert torch.equal(whole.outlined(place).masks, inner.masks(0))
+        assert inner.masks(0).shape == (len(inner.labels(0)), *inner.image(0).shape[1:])
+    if row is not None:
+        assert not dataset.masks(0)[row].any()
+    covered = figures.masks(0).flatten(1).sum(dim=1)
+    assert torch.equal(covered.float(), figures.labels(0).area)
+
+
 def test_a_crowd_is_ignored_as_its_run_lengths_say_but_for_labelled_people_in_it(change):
     dataset = change(lambda found: None)
     image, row = crowd_of(dataset)

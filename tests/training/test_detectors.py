@@ -7,6 +7,9 @@ import torch
 
 from poise.data.figures import FigureDataset
 from poise.errors import InputError
+from poise.nn.heads.roi import mask_head
+from poise.nn.pooler import RoIPooler
+from poise.nn.rcnn import RoIBranch
 from poise.recipes.short import short_run
 from poise.scenes import People
 from poise.training.data import Order, loader
@@ -77,6 +80,68 @@ def test_images_without_people_are_learnt_from_where_that_is_asked_for(recipe, d
     for views in (lambda: task.train_views(recipe, seed=0), lambda: task.val_views(drawn, seed=0)):
         with pytest.raises(InputError, match="labelled keypoint"):
             views()
+
+
+@pytest.fixture
+def masking(recipe):
+    """A recipe whose network has a small mask head, too."""
+    network = recipe.model.network
+    head = mask_head(64, widths=(16, 16), classes=2)
+    network.mask = RoIBranch(RoIPooler(network.backbone.strides, (14, 14)), head)
+    return replace(recipe, augmentation=replace(VIEWS, mosaic=1.0))
+
+
+def masked_batch(recipe):
+    views = task_of(recipe.model).train_views(recipe, seed=0)
+    return views.collate([views[(0, row)] for row in range(2)]).batch
+
+
+def test_a_mask_head_learns_from_a_few_drawings(masking):
+    task, batch = task_of(masking.model), masked_batch(masking)
+    assert task.told[-1] == "masks"
+    assert batch.scenes.masks.any(dim=(1, 2)).all()
+    head = masking.model.network.mask
+    optimizer = torch.optim.Adam(head.parameters(), lr=3e-3)
+    losses = []
+    for step in range(25):
+        torch.manual_seed(step % 5)  # of the proposals
+        loss = task.parts(batch)["masks"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+
+
+def test_who_is_not_outlined_teaches_the_mask_head_nothing(masking):
+    task, batch = task_of(masking.model), masked_batch(masking)
+
+    def lost(masks):
+        torch.manual_seed(0)
+        return float(task.parts(replace(batch, scenes=replace(batch.scenes, masks=masks)))["masks"].detach())
+
+    masks = batch.scenes.masks
+    assert lost(masks) > 0
+    assert lost(torch.zeros_like(masks)) == 0
+    some = masks.clone()
+    some[1:] = False
+    assert lost(some) > 0
+    assert lost(some) != lost(masks)
+
+
+def test_a_mask_head_without_outlines_is_refused_or_left_out(masking, drawn, monkeypatch):
+    monkeypatch.setattr(drawn, "masks", lambda index: None)
+    with pytest.raises(InputError, match="nobody is outlined"):
+        task_of(masking.model).train_views(masking, seed=0)
+    weights = replace(masking.model.detecting.weights, masks=0.0)
+    masking.model.detecting = replace(masking.model.detecting, weights=weights)
+    assert "masks" not in task_of(masking.model).told
+    assert masked_batch(masking).scenes.masks is None
+
+
+def test_outlines_are_not_asked_for_without_a_mask_head(recipe, drawn, monkeypatch):
+    monkeypatch.delattr(type(drawn), "masks")
+    assert masked_batch(recipe).scenes.masks is None
 
 
 def test_labels_as_an_answer_have_the_highest_scores_and_no_answer_the_lowest(recipe, drawn):

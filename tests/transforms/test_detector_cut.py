@@ -7,9 +7,10 @@ import torch
 
 from poise.errors import InputError
 from poise.geometry import apply, invert
-from poise.scenes import Canvas
+from poise.scenes import Canvas, SceneBatch
 from poise.skeletons import COCO17
 from poise.structures import Key, Labels, Sample
+from poise.training.scenes import grown
 from poise.transforms.detector_cut import DetectorCutter
 from poise.transforms.detector_jitter import RELEASE_SIDES, DetectorAugmentation
 from poise.transforms.drop import Cutout
@@ -109,6 +110,15 @@ def test_crowds_are_ignored_and_people_without_keypoints_are_boxes():
     assert not view.ignore.any()
 
 
+def test_a_crowd_under_somebody_without_keypoints_stays_ignored():
+    two = ((20.0, 10.0, 60.0, 70.0), (40.0, 10.0, 110.0, 70.0))
+    view = cut(cutter(sides=(80,)), of=sample(boxes=two, labelled=False, crowd=[False, True]))
+    assert len(view.labels) == 1
+    assert view.ignore[40, 50]
+    assert view.ignore[40, 90]
+    assert not view.ignore[40, 30]
+
+
 def test_an_image_without_people_has_a_view():
     nobody = sample()
     nobody = replace(nobody, labels=nobody.labels.select(slice(0, 0)))
@@ -144,6 +154,64 @@ def test_keypoints_that_one_of_four_images_does_not_label_are_not_known():
     four[2] = replace(four[2], known=known)
     view = cutter(mosaic=1.0).mosaic(four, (0.5, 0.5), torch.Generator().manual_seed(0))
     assert torch.equal(view.known, known)
+
+
+def outlined(*, seed=0, size=(80, 120)):
+    """Two ellipses, one red and one green, on black; with their masks, and a crowd between them."""
+    boxes = torch.tensor([[10.0, 8.0, 50.0, 70.0], [0.0, 0.0, 120.0, 80.0], [64.0, 10.0, 112.0, 66.0]])
+    y, x = torch.meshgrid(torch.arange(size[0]), torch.arange(size[1]), indexing="ij")
+    middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
+    off = (torch.stack((x, y), dim=-1)[None] - middle[:, None, None]) / half[:, None, None]
+    masks = off.square().sum(dim=-1) <= 1
+    image = torch.zeros(*size, 3, dtype=torch.uint8)
+    image[masks[0], 0] = 255
+    image[masks[2], 1] = 255
+    own = sample(size, boxes=boxes.tolist(), crowd=[False, True, False], seed=seed)
+    return replace(own, image=image.permute(2, 0, 1), masks=masks)
+
+
+@pytest.mark.parametrize("rule", ["unbiased", "torchvision"])
+@pytest.mark.parametrize(
+    "options", [{}, {"flip": 1.0}, {"rotation": 45.0}, {"turn": 1.0}, {"crop": 1.0, "crop_share": 0.6}, {"mosaic": 1.0}]
+)
+def test_masks_are_where_the_picture_shows_people(rule, options):
+    plain = replace(CANVAS, rule=rule, fill=(0.0, 0.0, 0.0), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    found = cutter(plain, **options)
+    for seed in range(3):
+        chance = torch.Generator().manual_seed(seed)
+        if "mosaic" in options:
+            view = found.mosaic([outlined(seed=n) for n in range(4)], (0.4, 0.55), chance)
+            assert len(view.labels) > 4
+        else:
+            view = found(outlined(), chance)
+            assert len(view.labels) == 2
+        assert view.masks.shape == (len(view.labels), *view.ignore.shape)
+        together = torch.zeros(2, *view.ignore.shape, dtype=torch.bool)
+        for n, (own, box) in enumerate(zip(view.masks, view.labels.boxes, strict=True)):
+            rows, columns = own.nonzero(as_tuple=True)
+            around = torch.stack((columns.min(), rows.min(), columns.max(), rows.max()))
+            assert "rotation" in options or ((around - box).abs() <= 2).all()
+            colour = int(view.image[1][own].mean() > 0.5)
+            assert colour == n % 2
+            together[colour] |= own
+        for seen, own in zip(view.image[:2] > 0.5, together, strict=True):
+            assert (seen & own).sum() >= 0.97 * (seen | own).sum()
+
+
+def test_masks_of_a_batch_follow_its_people_and_are_not_made_up():
+    found = cutter()
+    views = [
+        found.tested(outlined()),
+        found.tested(replace(outlined(), labels=outlined().labels.select(slice(0, 0)), masks=outlined().masks[:0])),
+    ]
+    batch = SceneBatch.of([grown(view, (128, 192)) for view in (*views, views[0])])
+    assert batch.scenes.masks.shape == (4, 128, 192)
+    assert batch.scenes.scene.tolist() == [0, 0, 2, 2]
+    assert torch.equal(batch.scenes.masks[:2], batch.scenes.masks[2:])
+    assert batch.first(2).scenes.masks.shape == (2, 128, 192)
+    without = found.tested(sample())
+    assert without.masks is None
+    assert SceneBatch.of([without]).scenes.masks is None
 
 
 def test_the_tested_view_is_the_canvas_and_says_where_the_image_ends():

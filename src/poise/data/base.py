@@ -75,6 +75,18 @@ class Dataset(ABC):
         """Which keypoints of `skeleton` are labelled at all where this image comes from."""
         return torch.ones(len(self.skeleton), dtype=torch.bool)
 
+    def masks(self, index: int) -> Bool[Tensor, "n H W"] | None:
+        """Which pixels each person of an image covers; none of those whom nobody outlined. None where nobody is."""
+        return None
+
+    def outlined(self, index: int) -> Sample:
+        """`whole`, with the masks; empty ones of those whom nobody outlined."""
+        sample = self.whole(index)
+        masks = self.masks(index)
+        return replace(
+            sample, masks=torch.zeros(len(sample.labels), *sample.size, dtype=torch.bool) if masks is None else masks
+        )
+
     def whole(self, index: int) -> Sample:
         """Image and labels, and what they say nothing about: what is learnt from where nobody stands needs to know that."""
         sample = self[index]

@@ -76,6 +76,11 @@ class Joined(Dataset):
         found = torch.tensor(places(dataset.skeleton, self.skeleton))
         return (found >= 0) & dataset.known(inner)[found]
 
+    def masks(self, index: int) -> Bool[Tensor, "n H W"] | None:
+        """As in the data set it is from."""
+        source, inner = self.locate(index)
+        return self.datasets[source].masks(inner)
+
     @property
     def files_read(self) -> tuple[Path, ...]:
         """Those of all."""

@@ -63,6 +63,10 @@ class Kept(Dataset):
         """As the data set has it."""
         return self.dataset.known(index)
 
+    def masks(self, index: int) -> Bool[Tensor, "n H W"] | None:
+        """As the data set has them; not kept."""
+        return self.dataset.masks(index)
+
     def __getitem__(self, index: int) -> Sample:
         """The kept sample."""
         return self._samples[index]

@@ -52,6 +52,10 @@ class Part(Dataset):
         """As in the whole."""
         return self.dataset.known(self.rows[index])
 
+    def masks(self, index: int) -> Bool[Tensor, "n H W"] | None:
+        """As in the whole."""
+        return self.dataset.masks(self.rows[index])
+
     @property
     def files_read(self) -> tuple[Path, ...]:
         """Those of the whole."""

@@ -149,8 +149,9 @@ class KeypointRCNN(nn.Module):
             )
 
     def _mask_loss(self, features: list[Feature], rois: RoIs, masks: Tensor) -> Float[Tensor, ""]:
-        """Cross-entropy of the cells of people's proposals, as torchvision counts it."""
+        """Cross-entropy of the cells of outlined people's proposals, as torchvision counts it."""
         people = rois.of_people
+        people = people.select(masks.flatten(1).any(dim=1)[people.person])
         many = [len(own) for own in people.boxes]
         logits = self.network.masks(features, people.boxes).float()
         kinds = [torch.full((len(masks),), self.detecting.person, device=masks.device)] * len(many)

@@ -28,6 +28,9 @@ from poise.transforms.detector_jitter import DetectorAugmentation
 PARTS = ("objectness", "proposals", "classes", "boxes", "keypoints")
 """Of the loss of a detector with keypoints."""
 
+LOOKED_AT = 50
+"""Images that are asked whether anybody is outlined."""
+
 
 @final
 class DetectorViews(Views[SceneView, SceneBatch]):
@@ -39,15 +42,24 @@ class DetectorViews(Views[SceneView, SceneBatch]):
         seed: Of all chances.
         images: Which of them, by their indices.
         random: Whether the cutter's augmentation is used.
+        masks: Whether people's outlines are asked for.
     """
 
     def __init__(
-        self, dataset: Dataset, cutter: DetectorCutter, *, seed: int, images: Sequence[int], random: bool = True
+        self,
+        dataset: Dataset,
+        cutter: DetectorCutter,
+        *,
+        seed: int,
+        images: Sequence[int],
+        random: bool = True,
+        masks: bool = False,
     ) -> None:
         super().__init__(dataset, seed=seed)
         self.cutter = cutter
         self.images = images
         self.random = random
+        self.masks = masks
 
     def __len__(self) -> int:
         """How many views an epoch has."""
@@ -59,7 +71,7 @@ class DetectorViews(Views[SceneView, SceneBatch]):
 
     def sample(self, image: int) -> Sample:
         """The image, and where its labels say nothing."""
-        return self.dataset.whole(image)
+        return self.dataset.outlined(image) if self.masks else self.dataset.whole(image)
 
     def cut(self, sample: Sample, row: int, generator: torch.Generator) -> SceneView:
         """The view of the image in that place; perhaps with three others that chance takes."""
@@ -90,10 +102,13 @@ class DetectorTask(Task[SceneView, SceneBatch, People, Mapping[str, Any]]):
     unit = "images"
     checked = "whole images"
     scores = ("AP", "AP50", "AR", "box AP", "box AP50")
-    told = PARTS
+    told: tuple[str, ...] = PARTS
 
     def __init__(self, model: KeypointRCNN) -> None:
         self.model: KeypointRCNN = model
+        self.masks = model.network.mask is not None and model.detecting.weights.masks > 0
+        if self.masks:
+            self.told = (*PARTS, "masks")
 
     def size(self, recipe: Recipe) -> Size:
         """Of square views as large as the short side usually is; views of training have many sizes."""
@@ -115,15 +130,17 @@ class DetectorTask(Task[SceneView, SceneBatch, People, Mapping[str, Any]]):
                 f"none of the {len(recipe.train)} images has a person with a labelled keypoint and a box of positive size; "
                 "`poise data check` tells why"
             )
-        if recipe.augmentation is None:
-            return DetectorViews(recipe.train, self._cutter(), seed=seed, images=every, random=False)
-        return DetectorViews(recipe.train, self._cutter(recipe.augmentation), seed=seed, images=every)
+        if self.masks:
+            self._check_masks(recipe.train, every)
+        cutter, random = self._cutter(recipe.augmentation), recipe.augmentation is not None
+        return DetectorViews(recipe.train, cutter, seed=seed, images=every, random=random, masks=self.masks)
 
     def val_views(self, dataset: Dataset, *, seed: int) -> DetectorViews:
         """All images as the model's canvas says."""
         if not dataset.people():
             raise InputError(f"none of the {len(dataset)} images to check on has a person with a labelled keypoint")
-        return DetectorViews(dataset, self._cutter(), seed=seed, images=range(len(dataset)), random=False)
+        every = range(len(dataset))
+        return DetectorViews(dataset, self._cutter(), seed=seed, images=every, random=False, masks=self.masks)
 
     def parts(self, batch: SceneBatch) -> dict[str, Float[Tensor, ""]]:
         """The model's, by name."""
@@ -167,6 +184,17 @@ class DetectorTask(Task[SceneView, SceneBatch, People, Mapping[str, Any]]):
     def picture(self, batch: SceneBatch) -> Picture:
         """Labels and boxes as they are and as they are found, with the maps in the labelled boxes."""
         return detector_picture(self.model, batch)
+
+    def _check_masks(self, dataset: Dataset, images: Sequence[int]) -> None:
+        """Refuse data without outlines, of which a mask head would learn nothing."""
+        some = images[:: -(-len(images) // LOOKED_AT)]
+        found = (dataset.masks(image) for image in some)
+        if not any(masks is not None and bool(masks.any()) for masks in found):
+            raise InputError(
+                f"{self.model.card.name} has a mask head, and in {len(some)} images that were looked at nobody is outlined "
+                "(`segmentation`); "
+                "take files with outlines, or let it not learn: --detecting-set weights.masks=0"
+            )
 
     def _cutter(self, augmentation: DetectorAugmentation | None = None) -> DetectorCutter:
         return DetectorCutter(self.model.preprocess, self.model.skeleton, augmentation or DetectorAugmentation())

@@ -91,7 +91,8 @@ def grown(view: SceneView, size: Size) -> SceneView:
     more = (0, size[1] - w, 0, size[0] - h)
     if not any(more):
         return view
-    return replace(view, image=pad(view.image, more), ignore=pad(view.ignore, more), inner=view.filled)
+    masks = None if view.masks is None else pad(view.masks, more)
+    return replace(view, image=pad(view.image, more), ignore=pad(view.ignore, more), inner=view.filled, masks=masks)
 
 
 @final

@@ -71,7 +71,7 @@ class DetectorCutter:
         piece = self._told(sample, self._shown(layout.warp, layout.size), nothing, known)
         image = layout.shown(sample.image, self.canvas)
         view = SceneView(image, piece.labels, piece.extent, piece.ignore, layout.warp, sample.key, piece.known)
-        return replace(view, inner=layout.inner)
+        return replace(view, inner=layout.inner, masks=piece.masks)
 
     def mosaic(self, samples: Sequence[Sample], meeting: tuple[float, float], generator: torch.Generator) -> SceneView:
         """The view of four samples, which meet at `meeting` (shares of its sides); as large as that of the first alone."""
@@ -152,21 +152,19 @@ class DetectorCutter:
         moved = replace(labels, xy=xy, visible=torch.where(inside, labels.visible, 0), boxes=boxes)
         extent = box_area(labels.boxes).sqrt() * float(torch.linalg.det(shown.warp[:2, :2]).abs().sqrt())
         ignore = self._ignored(sample, people, shown) | covered_by(boxes[there & ~learnt], shown.size)
-        return Piece(pixels, moved.select(learnt), extent[learnt], ignore, known)
+        masks = None if sample.masks is None else _moved(sample.masks[people][learnt], shown)
+        return Piece(pixels, moved.select(learnt), extent[learnt], ignore, known, masks)
 
     def _ignored(self, sample: Sample, people: Bool[Tensor, " n"], shown: Shown) -> Bool[Tensor, "h w"]:
-        """Where the labels say nothing about who is there; the boxes of people without labelled keypoints say that."""
+        """Where the labels say nothing about who is there; boxes of people without labelled keypoints say that, off crowds."""
         labels, size = sample.labels, sample.size
         ignore = sample.ignore
         if ignore is None:
             ignore = labels.unknown(lambda rows: covered_by(labels.boxes[rows], size))
         if bool((labels.silent & people).any()):
-            ignore = ignore & ~covered_by(labels.boxes[labels.silent & people], size)
-        height, width = shown.size
-        flat = cv2.warpAffine(
-            ignore.view(torch.uint8).numpy(), shown.pixels[:2].numpy(), (width, height), flags=cv2.INTER_NEAREST
-        )
-        return torch.from_numpy(flat).view(torch.bool)
+            told = covered_by(labels.boxes[labels.silent & people], size) & ~covered_by(labels.boxes[labels.crowd], size)
+            ignore = ignore & ~told
+        return _moved(ignore[None], shown)[0]
 
     def _finished(self, piece: Piece, draw: DetectorDraw, sample: Sample, warp: Warp) -> SceneView:
         options, own = self.augmentation, torch.Generator().manual_seed(draw.seed)
@@ -175,4 +173,15 @@ class DetectorCutter:
         image = normalise(pixels, self.canvas)
         if options.drop is not None:
             image = options.drop.draw((height, width), own).punched(image, self.canvas)
-        return SceneView(image, piece.labels, piece.extent, piece.ignore, warp, sample.key, piece.known)
+        view = SceneView(image, piece.labels, piece.extent, piece.ignore, warp, sample.key, piece.known)
+        return replace(view, masks=piece.masks)
+
+
+def _moved(masks: Bool[Tensor, "n H W"], shown: Shown) -> Bool[Tensor, "n h w"]:
+    """Masks of an image in its view: of each pixel the nearest."""
+    height, width = shown.size
+    moved = torch.zeros(len(masks), height, width, dtype=torch.uint8)
+    for own, target in zip(masks, moved, strict=True):
+        flat = np.ascontiguousarray(own.view(torch.uint8).numpy())
+        cv2.warpAffine(flat, shown.pixels[:2].numpy(), (width, height), dst=target.numpy(), flags=cv2.INTER_NEAREST)
+    return moved.view(torch.bool)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
+from torch.nn.functional import pad
 
 from poise.dims import Size
 from poise.structures import Labels
@@ -24,6 +25,7 @@ class Piece:
         extent: Side of the square as large as each person's annotated box, pixels.
         ignore: Where nothing is to be learnt.
         known: Keypoints that are labelled at all where it comes from.
+        masks: Where each of the people is; None where nobody asked.
     """
 
     pixels: UInt8[np.ndarray, "h w 3"]
@@ -31,6 +33,7 @@ class Piece:
     extent: Float[Tensor, " n"]
     ignore: Bool[Tensor, "h w"]
     known: Bool[Tensor, " k"]
+    masks: Bool[Tensor, "n h w"] | None = None
 
     def moved(self, x: int, y: int) -> "Piece":
         """The same with its labels as they are counted from a pixel that lies so far to the left and above."""
@@ -56,10 +59,17 @@ def tiled(pieces: Sequence[Piece]) -> Piece:
     placed = [piece.moved(left * (n % 2), above * (n // 2)) for n, piece in enumerate(pieces)]
     rows = [(placed[0], placed[1]), (placed[2], placed[3])]
     labels = [piece.labels for piece in placed]
+    height, width = above + pieces[2].ignore.shape[0], left + pieces[1].ignore.shape[1]
+    masks = [
+        pad(own.masks, (x, width - x - own.ignore.shape[1], y, height - y - own.ignore.shape[0]))
+        for own, x, y in zip(pieces, (0, left, 0, left), (0, 0, above, above), strict=True)
+        if own.masks is not None
+    ]
     return Piece(
         np.concatenate([np.concatenate([piece.pixels for piece in row], axis=1) for row in rows]),
         Labels(**{f.name: torch.cat([getattr(own, f.name) for own in labels]) for f in fields(Labels)}),
         torch.cat([piece.extent for piece in placed]),
         torch.cat([torch.cat([piece.ignore for piece in row], dim=1) for row in rows]),
         torch.stack([piece.known for piece in placed]).all(dim=0),
+        torch.cat(masks) if len(masks) == len(pieces) else None,
     )

@@ -4,7 +4,7 @@ from typing import Literal, final
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from poise.data.base import Dataset
@@ -86,6 +86,10 @@ class FigureDataset(Dataset):
         scene = self.scene(index)
         labels = self._labels.setdefault(index, _labelled(scene))
         return Sample(torch.from_numpy(scene.image).permute(2, 0, 1), labels, self.key(index))
+
+    def masks(self, index: int) -> Bool[Tensor, "n H W"]:
+        """The silhouettes; what is hidden belongs to them. Drawn anew."""
+        return torch.from_numpy(self.scene(index).silhouettes)
 
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
         """All figures, without drawing any: each has a labelled keypoint and a box, and none is a crowd."""
