@@ -1,5 +1,7 @@
 """Recipes of detectors with keypoints: settings, first batches, and a small run from first step to file."""
 
+import copy
+import json
 import math
 from dataclasses import replace
 
@@ -15,6 +17,7 @@ from poise.recipes.keypoint_rcnn import keypoint_rcnn, keypoint_rcnn_hrnet
 from poise.training.fit import fit
 from poise.training.tasks import task_of
 from poise.zoo import file as model_file
+from poise.zoo.find import build
 
 FEW = ["learning.per_image=8"]
 SMALL = {"side": 64, "epochs": 1, "detecting_set": FEW}
@@ -62,8 +65,14 @@ def test_the_first_batch_of_every_recipe_has_a_loss_in_all_parts(name, coco, dra
     assert {name.rpartition("/")[2] for name in recipe.expected} <= set(task.scores)
 
 
-def test_the_resnet_trains_as_its_release(coco):
-    recipe = keypoint_rcnn(data=coco, pretrained=False)
+@pytest.fixture
+def no_downloads(monkeypatch):
+    """Backbones that ask for ImageNet weights begin without."""
+    monkeypatch.setattr("poise.recipes.keypoint_rcnn.build", lambda name, *, pretrained, codec: build(name, codec=codec))
+
+
+def test_the_resnet_trains_as_its_release(coco, no_downloads):
+    recipe = keypoint_rcnn(data=coco)
     assert (recipe.batch, recipe.optimizer.kind, recipe.optimizer.rate, recipe.optimizer.decay) == (16, "sgd", 0.02, 1e-4)
     assert (recipe.optimizer.momentum, recipe.optimizer.bias, recipe.optimizer.spare) == (0.9, 2.0, True)
     assert recipe.epochs == 120_000  # the folder has 12 images
@@ -75,6 +84,77 @@ def test_the_resnet_trains_as_its_release(coco):
     assert recipe.expected == {"coco-val2017/box AP": 0.537, "coco-val2017/AP": 0.643}
     learning = recipe.model.detecting.learning
     assert (learning.per_image, learning.positive, learning.truth) == (512, 0.25, True)
+
+
+OTHERS = (
+    {"rotation": 10.0},
+    {"turn": 0.1},
+    {"crop": 0.1},
+    {"mosaic": 0.1},
+    {"freeze": 0},
+    {"rate": 0.01},
+    {"steps": (50_000,)},
+    {"iterations": 180_000},
+    {"pretrained": False},
+    {"empty": True},
+    {"drop": "cutout"},
+    {"codec": "Gaussian"},
+    {"codec_set": ["search=whole"]},
+    {"detecting_set": ["learning.truth=false"]},
+)
+
+
+def test_the_releases_scores_are_expected_of_the_release_alone(coco, monkeypatch):
+    small = build("poise_rcnn_t_coco_64x64")
+    monkeypatch.setattr("poise.recipes.keypoint_rcnn.build", lambda name, **_: copy.deepcopy(small))
+    monkeypatch.setattr("poise.recipes.keypoint_rcnn.still", lambda model, stages: ())
+    assert keypoint_rcnn(data=coco).expected
+    assert not any(keypoint_rcnn(data=coco, **other).expected for other in OTHERS)
+
+
+@pytest.fixture
+def half(drawn, tmp_path):
+    """A folder laid out as COCO's, with nobody in the second half of its images, and no keypoints in the first."""
+    document = json.loads((drawn / "annotations.json").read_text())
+    document["annotations"] = [one for one in document["annotations"] if one["image_id"] <= 6]
+    for one in document["annotations"]:
+        if one["image_id"] == 1:
+            one["keypoints"] = [0] * 51
+    (tmp_path / "annotations").mkdir()
+    for part in ("train2017", "val2017"):
+        (tmp_path / "annotations" / f"person_keypoints_{part}.json").write_text(json.dumps(document))
+        (tmp_path / part).symlink_to(drawn / "images")
+    return tmp_path
+
+
+def test_images_without_people_are_learnt_from_as_is_said(half, monkeypatch):
+    small = build("poise_rcnn_t_coco_64x64")
+    monkeypatch.setattr("poise.recipes.keypoint_rcnn.build", lambda name, **_: small)
+
+    def views(recipe):
+        return task_of(recipe.model).train_views(recipe, seed=0)
+
+    plain, every = (keypoint_rcnn(data=half, freeze=0, empty=empty) for empty in (False, True))
+    assert [len(views(recipe)) for recipe in (plain, every)] == [5, 12]
+    assert every.epochs == 120_000
+    assert plain.epochs == 288_000
+    files = {"annotations": [half / "annotations/person_keypoints_train2017.json"], "images": [half / "train2017"]}
+    mixed = [detector_mixed(**files, drawn=0, val_share=0.25, empty=empty, **SMALL) for empty in (True, False)]
+    kept = [len(views(recipe)) for recipe in mixed]
+    assert kept[0] == 9 > kept[1]
+    assert detector_mixed(**files, drawn=0, val_share=0.25, **SMALL).empty
+    mine = own(**files, model="poise_rcnn_t", size=(64, 64), val_share=0.25, detecting_set=FEW)
+    assert len(views(mine)) == 9
+    assert not own(**files, model="poise_rcnn_t", size=(64, 64), val_share=0.25, empty=False).empty
+    found = views(mine)
+    batch = found.collate([found[(0, row)] for row in range(9) if mine.train.key(row).image_id > 6][:2]).batch
+    assert len(batch.scenes.boxes) == 0
+    task_of(mine.model).loss(batch).backward()
+    assert float(small_sum(mine.model.network.rpn)) > 0
+
+
+def small_sum(part):
+    return sum(p.grad.abs().sum() for p in part.parameters() if p.grad is not None)
 
 
 def test_the_hrnet_trains_as_its_release_and_all_of_it(coco):
@@ -129,6 +209,17 @@ def test_other_heads_are_asked_for_by_the_class_of_their_codec():
         head_codec("two_hot")
 
 
+def test_information_is_dropped_from_views_of_every_recipe(drawn):
+    files = {"annotations": [drawn / "annotations.json"], "images": [drawn / "images"]}
+    for recipe in (
+        detector_drawn(images=2, checked=1, mosaic=0.0, drop="cutout", **SMALL),
+        detector_mixed(**files, drawn=0, mosaic=0.0, drop="cutout", **SMALL),
+    ):
+        whole = replace(recipe, augmentation=replace(recipe.augmentation, drop=None))
+        dropped, plain = (task_of(recipe.model).train_views(one, seed=0) for one in (recipe, whole))
+        assert any(not torch.equal(dropped[(0, row)].view.image, plain[(0, row)].view.image) for row in range(2))
+
+
 def test_how_a_detector_learns_is_set_by_words():
     recipe = detector_drawn(
         images=1, checked=1, side=64, detecting_set=["learning.copies=2", "learning.truth=False", "nms=0.6"]
@@ -146,6 +237,13 @@ def test_a_users_files_take_a_detector(drawn):
     recipe = own(**files, model="poise_rcnn_t", size=(64, 64), rotation=20.0, drop="cutout", drop_from=0.5, epochs=4)
     assert (recipe.best, recipe.augmentation.rotation, recipe.augmentation.sides) == ("AP", 20.0, (45, 64, 83))
     assert recipe.then[0].augmentation.drop.name == "cutout"
+    more = own(
+        **files, model="poise_rcnn_t", size=(64, 64), mosaic=0.5, codec="Gaussian", detecting_set=["learning.truth=false"]
+    )
+    assert (more.augmentation.mosaic, type(more.model.codec.codec).__name__) == (0.5, "Gaussian")
+    assert not more.model.detecting.learning.truth
+    with pytest.raises(InputError, match="is no detector"):
+        own(**files, model="poise_t", mosaic=0.5)
     assert len(task_of(recipe.model).train_views(recipe, seed=0)) == 11
     with pytest.raises(InputError, match="sees whole images"):
         own(**files, model="poise_rcnn_t", half_body=0.3)

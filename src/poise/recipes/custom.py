@@ -12,7 +12,7 @@ from poise.models.kinds import Model
 from poise.models.topdown import TopDown
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.dropping import Dropping, dropping
-from poise.recipes.fields import set_codec
+from poise.recipes.fields import set_codec, set_detecting
 from poise.recipes.files import joined
 from poise.recipes.scenes import CLIP, PHOTO_VIEWS, small_model
 from poise.skeletons import Skeleton
@@ -23,6 +23,7 @@ from poise.zoo.offset_guided import WIDTHS as SCENE_WIDTHS
 from poise.zoo.plain import WIDTHS
 from poise.zoo.poise_rcnn import WIDTHS as BOX_WIDTHS
 from poise.zoo.poise_rcnn import small_detector
+from poise.zoo.rcnn_model import USUAL, codec_in_box
 
 
 def own(
@@ -46,8 +47,11 @@ def own(
     rotation: float = 40.0,
     colour: float = 0.2,
     half_body: float = 0.0,
+    mosaic: float = 0.0,
+    empty: bool = True,
     codec: str | None = None,
     codec_set: list[str] | None = None,
+    detecting_set: list[str] | None = None,
     drop: Dropping | None = None,
     drop_from: float = 0.5,
 ) -> Recipe:
@@ -64,6 +68,10 @@ def own(
     A model for whole images is trained on these, and finds people by itself:
 
         poise train own --annotations mine.json --images photos --model poise_scene_s --minutes 60
+
+    So is a detector, which finds boxes and the keypoints in each:
+
+        poise train own --annotations mine.json --images photos --model poise_rcnn_t --mosaic 0.3 --minutes 60
 
     A cosine over the epochs, or over --minutes where they are given and end earlier. Score and time depend on the data;
     docs/results.md has those of real people on two CPU cores.
@@ -90,8 +98,11 @@ def own(
         rotation: Augmentation: degrees, one deviation.
         colour: Augmentation: relative change.
         half_body: Augmentation: probability of half a body; of views of one person.
+        mosaic: Augmentation: probability of four images in one view; of detectors.
+        empty: Detectors learn from images without people, too, and from those whose people have no labelled keypoints.
         codec: Another codec than the model's, by the name of its class, such as `UDPOffset`, `Dark` or `SimCC`.
         codec_set: Fields of the codec, such as `ohkm=8` or `sigma=3`; of models that find people by themselves `cost.heat=l2`.
+        detecting_set: How a detector learns and is read, such as `learning.copies=2` (APDI) or `learning.truth=false`.
         drop: Drop information from views (AID, arXiv 2008.07139), in a second stage from the best weights of a plain one.
         drop_from: Share of the epochs that are plain; 0 drops from the start, in one stage.
 
@@ -123,6 +134,10 @@ def own(
     )
     if isinstance(made, TopDown | BottomUp | KeypointRCNN):
         set_codec(made, codec_set or ())
+    if isinstance(made, KeypointRCNN):
+        set_detecting(made, detecting_set or ())
+    elif mosaic or detecting_set:
+        raise InputError(f"{model} is no detector: it has no mosaics, and finds no boxes; leave mosaic and detecting_set out")
     if isinstance(made, TopDown):
         views = Augmentation(scale=scale, rotation=rotation, colour=colour, half_body=half_body)
         recipe = replace(recipe, augmentation=views)
@@ -133,8 +148,8 @@ def own(
             raise InputError(f"{model} looks at images of any size, so there is none to say; leave size out")
         side = made.preprocess.side
         sides = tuple(round(side * factor) for factor in (1 - scale, 1.0, 1 + scale))
-        boxes = DetectorAugmentation(sides=sides, most=2 * side, rotation=rotation, crop=0.3, colour=colour)
-        recipe = replace(recipe, batch=16, base_batch=32, augmentation=boxes, clip=CLIP, best="AP")
+        boxes = DetectorAugmentation(sides=sides, most=2 * side, rotation=rotation, crop=0.3, colour=colour, mosaic=mosaic)
+        recipe = replace(recipe, batch=16, base_batch=32, augmentation=boxes, empty=empty, clip=CLIP, best="AP")
     else:
         scenes = replace(PHOTO_VIEWS, scale_range=(1 - scale, 1 + 2 * scale), rotation=rotation, colour=colour)
         recipe = replace(recipe, batch=16, base_batch=32, augmentation=scenes, size=size, clip=CLIP, best="AP")
@@ -153,7 +168,8 @@ def start_model(
         return made
     width = name.removeprefix("poise_rcnn_")
     if name.startswith("poise_rcnn_") and width in BOX_WIDTHS:
-        return small_detector(width, size=size or (320, 320), skeleton=skeleton)
+        boxed = codec_in_box(codec, USUAL, len(skeleton))
+        return small_detector(width, size=size or (320, 320), skeleton=skeleton, codec=boxed)
     width = name.removeprefix("poise_scene_")
     if name.startswith("poise_scene_") and width in SCENE_WIDTHS:
         return small_model(width, side=max(size or (320, 320)), skeleton=skeleton)

@@ -10,6 +10,7 @@ from poise.codecs.roi import RoICodec
 from poise.data.figures import FigureDataset
 from poise.data.kept import Kept
 from poise.recipes.base import Recipe
+from poise.recipes.dropping import Dropping, dropped
 from poise.recipes.fields import set_detecting
 from poise.recipes.files import mixture
 from poise.recipes.scenes import CROWD
@@ -41,6 +42,7 @@ def detector_drawn(
     height: float = 1.0,
     sigma: float = 2.0,
     mosaic: float = 0.15,
+    drop: Dropping | None = None,
     detecting_set: list[str] | None = None,
     rate: float = 1e-3,
 ) -> Recipe:
@@ -69,7 +71,8 @@ def detector_drawn(
         height: Of the bumps.
         sigma: Of the bumps, cells of 56.
         mosaic: Probability of four drawings in one view.
-        detecting_set: How the detector learns and is read, such as `learning.copies=2` (APDI) or `learning.truth=False`.
+        drop: Drop information from views (AID).
+        detecting_set: How the detector learns and is read, such as `learning.copies=2` (APDI) or `learning.truth=false`.
         rate: Learning rate for batches of 16.
 
     Raises:
@@ -92,7 +95,7 @@ def detector_drawn(
         epochs=epochs,
         rate=rate,
         clip=CLIP,
-        augmentation=views,
+        augmentation=views if drop is None else dropped(views, drop),
         expected={"AP": 0.5, "box AP": 0.6},
     )
 
@@ -115,6 +118,8 @@ def detector_mixed(
     height: float = 1.0,
     sigma: float = 2.0,
     mosaic: float = 0.3,
+    drop: Dropping | None = None,
+    empty: bool = True,
     detecting_set: list[str] | None = None,
     rate: float = 1e-3,
 ) -> Recipe:
@@ -149,6 +154,9 @@ def detector_mixed(
         height: Of the bumps.
         sigma: Of the bumps, cells of 56.
         mosaic: Probability of four images in one view.
+        drop: Drop information from views (AID).
+        empty: Learn from images without people, too, and from those whose people have no labelled keypoints. Of files where not
+            everybody is labelled they teach nothing but what has a box.
         detecting_set: How the detector learns and is read, such as `learning.copies=2` (APDI).
         rate: Learning rate for batches of 16.
 
@@ -173,7 +181,17 @@ def detector_mixed(
     views = DetectorAugmentation(
         sides=_sides(side), most=2 * side, rotation=20.0, crop=0.5, crop_share=0.4, mosaic=mosaic, colour=0.2, grey=0.02
     )
-    return short_run("detector_mixed", model, train, val, epochs=epochs, rate=rate, clip=CLIP, augmentation=views)
+    return short_run(
+        "detector_mixed",
+        model,
+        train,
+        val,
+        epochs=epochs,
+        rate=rate,
+        clip=CLIP,
+        empty=empty,
+        augmentation=views if drop is None else dropped(views, drop),
+    )
 
 
 def head_codec(head: str, *, weight: float = 2000.0, height: float = 1.0, sigma: float = 2.0) -> RoICodec:

@@ -44,6 +44,7 @@ def keypoint_rcnn(
     crop: float = 0.0,
     mosaic: float = 0.0,
     drop: Dropping | None = None,
+    empty: bool = False,
 ) -> Recipe:
     """Keypoint R-CNN on ResNet-50-FPN, the 1x schedule of maskrcnn-benchmark: boxes and keypoints of COCO's people at once.
 
@@ -75,6 +76,8 @@ def keypoint_rcnn(
         crop: Probability that only a window of an image is shown.
         mosaic: Probability of four images in one view.
         drop: Drop information from views (AID).
+        empty: Learn from images without people, too, and from those whose people have no labelled keypoints; the releases leave
+            them out.
 
     Raises:
         InputError: The network is no whole detector with keypoints, or has no such stages.
@@ -82,7 +85,9 @@ def keypoint_rcnn(
     """
     model = whole_detector(build(network, pretrained=pretrained, codec=codec))
     views = DetectorAugmentation(rotation=rotation, turn=turn, crop=crop, mosaic=mosaic)
-    published = network == "keypoint_rcnn_r50_fpn" and iterations == 90_000 and not (codec or codec_set)
+    usual = (network, iterations, steps, rate, freeze) == ("keypoint_rcnn_r50_fpn", 90_000, (60_000, 80_000), 0.02, 2)
+    other = codec or codec_set or detecting_set or drop or empty
+    published = usual and pretrained and not other and views == DetectorAugmentation()
     return _on_coco(
         "keypoint_rcnn",
         model,
@@ -94,6 +99,7 @@ def keypoint_rcnn(
         still=still(model, freeze),
         codec_set=codec_set,
         detecting_set=detecting_set,
+        empty=empty,
         expected={BOX_AP: 0.537, KEYPOINT_AP: 0.643} if published else None,
     )
 
@@ -115,6 +121,7 @@ def keypoint_rcnn_hrnet(
     crop: float = 0.0,
     mosaic: float = 0.0,
     drop: Dropping | None = None,
+    empty: bool = False,
 ) -> Recipe:
     """Keypoint R-CNN on HRNet with HRFPN, trained as HRNet's release trains its detectors.
 
@@ -143,6 +150,8 @@ def keypoint_rcnn_hrnet(
         crop: Probability that only a window of an image is shown.
         mosaic: Probability of four images in one view.
         drop: Drop information from views (AID).
+        empty: Learn from images without people, too, and from those whose people have no labelled keypoints; the releases leave
+            them out.
 
     Raises:
         UnknownName: There is no such width or codec.
@@ -160,6 +169,7 @@ def keypoint_rcnn_hrnet(
         still=(),
         codec_set=codec_set,
         detecting_set=detecting_set,
+        empty=empty,
     )
 
 
@@ -204,13 +214,14 @@ def _on_coco(
     still: tuple[str, ...],
     codec_set: list[str] | None,
     detecting_set: list[str] | None,
+    empty: bool,
     expected: dict[str, float] | None = None,
 ) -> Recipe:
-    """SGD with momentum over so many steps, which epochs are counted by, on the images with somebody in them."""
+    """SGD with momentum over so many steps, which epochs are counted by, on the images with somebody in them, or on all."""
     set_codec(model, codec_set or ())
     set_detecting(model, detecting_set or ())
     train, val = keypoints2017(data, "train2017"), keypoints2017(data, "val2017")
-    images = len({image for image, _ in train.people()})
+    images = len(train) if empty else len({image for image, _ in train.people()})
     epochs = max(1, round(iterations * BATCH / max(1, images)))
     return Recipe(
         name=name,
@@ -229,6 +240,7 @@ def _on_coco(
         ),
         best="AP",
         still=still,
+        empty=empty,
         expected=expected or {},
         notes="2 images on each of 8 GPUs in the releases",
     )

@@ -18,6 +18,7 @@ def short_run(
     rate: float,
     augmentation: SceneAugmentation | DetectorAugmentation,
     clip: float,
+    empty: bool = False,
     expected: dict[str, float] | None = None,
 ) -> Recipe:
     """A short run of a small network: AdamW, a cosine over the epochs or the time, an average of the weights.
@@ -31,6 +32,7 @@ def short_run(
         rate: Learning rate for batches of 16.
         augmentation: Chances of a view.
         clip: Largest norm of the gradient.
+        empty: Whether a detector learns from images without people, too.
         expected: Scores to expect.
     """
     return Recipe(
@@ -46,5 +48,6 @@ def short_run(
         average=0.998,
         clip=clip,
         best="AP",
+        empty=empty,
         expected=expected or {},
     )
