@@ -57,7 +57,8 @@ def run(
         preset: Numbers with which people are read out of whole images: practitioner or release.
         codec_set: Fields of the codec, for all decoders, such as reading.threshold=0.06.
         boxes: Where to look: "gt" for the labelled boxes (the default), or a detector's JSON list; none for whole images.
-        side: Pixels that the long side of a whole image gets; by default as the model has it.
+        side: Pixels that the side which is fitted of a whole image gets: the long one, or the short one where a detector's
+            release has it so; by default as the model has it.
         scales: Factors on it; of several the answers are averaged.
         flip: Average with the mirrored view, where the model does that; twice the network's time.
         out: Write the table as JSON, with what it depends on.

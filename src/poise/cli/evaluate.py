@@ -86,7 +86,8 @@ def run(
             default as the model's own codec does.
         preset: Numbers with which people are read out of whole images: practitioner or release.
         codec_set: Fields of the codec, such as reading.threshold=0.06 reading.top_k=32.
-        side: Pixels that the long side of a whole image gets; by default as the model has it.
+        side: Pixels that the side which is fitted of a whole image gets: the long one, or the short one where a detector's
+            release has it so; by default as the model has it.
         scales: Factors on it; of several the answers are averaged.
         heads: MPII's head boxes: gt_val.mat of the usual archives, or MPII's own .mat; a column `head_box` of the JSON will do.
         out: Write the poses in COCO's result format, and beside it the scores and what they depend on, in a file that ends in

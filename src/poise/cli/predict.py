@@ -61,7 +61,8 @@ def run(
             default as the model's own codec does.
         preset: Numbers with which people are read out of whole images: practitioner or release.
         codec_set: Fields of the codec, such as reading.threshold=0.06 reading.top_k=32.
-        side: Pixels that the long side of a whole image gets; by default as the model has it.
+        side: Pixels that the side which is fitted of a whole image gets: the long one, or the short one where a detector's
+            release has it so; by default as the model has it.
         scales: Factors on it; of several the answers are averaged.
         out: Folder for the results.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
