@@ -53,3 +53,11 @@ def test_a_pyramid_stands_on_the_deepest_map_of_each_stride():
     assert levels((2, 4, 4, 8, 16, 16)) == (2, 3, 5)
     assert levels((14, 14, 14)) == (2,)
     assert levels((1, 2)) == (1,)
+
+
+@pytest.mark.parametrize("pooling", ["average", "max"])
+@pytest.mark.parametrize("size", [(32, 96), (96, 32), (32, 32)])
+def test_hrfpn_has_a_cell_of_its_coarsest_map_for_the_smallest_views(pooling, size):
+    neck = HRFPN((4, 8), (4, 8), 4, pooling=pooling)
+    maps = neck([torch.randn(1, c, size[0] // s, size[1] // s) for c, s in ((4, 4), (8, 8))])
+    assert [tuple(f.shape[2:]) for f in maps] == [tuple(max(1, n // s) for n in size) for s in neck.strides]

@@ -5,6 +5,7 @@ import torch
 
 from poise import zoo
 from poise.errors import InputError, MissingExtra, UnknownName
+from poise.nn.backbones.timm import TimmBackbone
 from poise.zoo.file import load, save
 from poise.zoo.timm import deconv
 
@@ -46,3 +47,18 @@ def test_without_timm_the_package_to_install_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(MissingExtra, match="pip install"):
         deconv("resnet18")
+
+
+@pytest.mark.parametrize(("name", "size"), [("vit_tiny_patch16_224", (48, 80)), ("swin_tiny_patch4_window7_224", (32, 96))])
+def test_transformers_of_detectors_take_views_of_any_size(name, size):
+    pytest.importorskip("timm")
+    body = TimmBackbone(name).eval()
+    with torch.no_grad():
+        maps = body(torch.zeros(1, 3, *size))
+    assert [tuple(f.shape[2:]) for f in maps] == [(size[0] // s, size[1] // s) for s in body.strides]
+
+
+def test_a_backbone_that_takes_one_size_only_is_no_detectors():
+    pytest.importorskip("timm")
+    with pytest.raises(InputError, match="'tnt_s_patch16_224' takes views of one size only"):
+        TimmBackbone("tnt_s_patch16_224")

@@ -3,6 +3,7 @@
 import difflib
 from typing import Any, final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -17,7 +18,8 @@ class TimmBackbone(Backbone):
 
     Args:
         name: As timm names it, with or without the tag of its weights (`resnet18`, `convnext_atto.d2_in1k`).
-        size: Of the views (h, w); transformers with learnt positions are built for it.
+        size: Of the views (h, w); transformers with learnt positions are built for it. None for views of any size whose sides
+            are multiples of `multiple`; a model that cannot take those is refused.
         pretrained: Start from the weights timm finds, downloaded where they are not in its cache.
 
     Attributes:
@@ -27,11 +29,11 @@ class TimmBackbone(Backbone):
     Raises:
         MissingExtra: timm is not installed.
         UnknownName: timm has no such model.
-        InputError: The model gives no feature maps.
+        InputError: The model gives no feature maps, or takes views of one size only where any are wanted.
         ReadError: Its weights cannot be had.
     """
 
-    def __init__(self, name: str, size: Size, *, pretrained: bool = False) -> None:
+    def __init__(self, name: str, size: Size | None = None, *, pretrained: bool = False) -> None:
         super().__init__()
         self.body = _features(name, size, pretrained)
         info: Any = self.body.feature_info
@@ -42,6 +44,8 @@ class TimmBackbone(Backbone):
         self.mean: tuple[float, float, float] = tuple(found["mean"])
         self.std: tuple[float, float, float] = tuple(found["std"])
         self._last = str(getattr(self.body, "output_fmt", "NCHW")).endswith("NHWC")
+        if size is None:
+            _check_any_size(name, self.body, self.multiple)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
         """The model's feature maps, channels first."""
@@ -68,12 +72,30 @@ def whole_model(name: str) -> nn.Module:
     return _create(name, {"pretrained": True})
 
 
-def _features(name: str, size: Size, pretrained: bool) -> nn.Module:
+def _features(name: str, size: Size | None, pretrained: bool) -> nn.Module:
     options = {"pretrained": pretrained, "features_only": True}
     try:
-        return _create(name, options | {"img_size": size})
+        return _create(name, options | ({"dynamic_img_size": True} if size is None else {"img_size": size}))
     except TypeError:  # convolutional networks take any size and no such argument
         return _create(name, options)
+
+
+def _check_any_size(name: str, body: nn.Module, multiple: int) -> None:
+    """Refuse a model that fails with a small view of unequal sides; one without weights yet (on "meta") is believed."""
+    device = next(body.parameters()).device
+    if device.type == "meta":
+        return
+    training = body.training
+    try:
+        with torch.no_grad():
+            body.eval()(torch.zeros(1, 3, multiple, 3 * multiple, device=device))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"timm's {name!r} takes views of one size only ({str(error)[:100]}), and a detector's are of any; take a backbone "
+            "of convolutions, or a ViT or Swin transformer"
+        ) from error
+    finally:
+        body.train(training)
 
 
 def _create(name: str, options: dict[str, Any]) -> nn.Module:

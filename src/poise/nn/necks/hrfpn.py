@@ -54,7 +54,8 @@ class HRFPN(Neck):
         return [output(self._shrink(x, 1 << step)) for step, output in enumerate(self.output)]
 
     def _shrink(self, x: Tensor, factor: int) -> Tensor:
-        """Every square of `factor` cells as one; rows and columns that fill none are left out."""
+        """Every square of `factor` cells as one; rows and columns that fill none are left out, unless there are no others."""
         if factor == 1:
             return x
-        return functional.max_pool2d(x, factor) if self.pooling == "max" else functional.avg_pool2d(x, factor)
+        square = (min(factor, x.shape[-2]), min(factor, x.shape[-1]))
+        return functional.max_pool2d(x, square) if self.pooling == "max" else functional.avg_pool2d(x, square)
