@@ -5,7 +5,7 @@ from poise.zoo.release import Family
 
 PAGE = "https://github.com/HRNet/HRNet-MaskRCNN-Benchmark"
 
-TRUNK = r"hrnet(?:v2p?)?_?w\d+(?:_(?:hrfpn|fpn)(?:_(?:avg|average|max))?)?"
+TRUNK = r"hrnet(?:v2p?)?_?w\d+(?:_(?:fpn|hrfpn(?:_(?:avg|average|max))?))?"
 """HRFPN shrinks by averages or maxima; FPN adds from branch to branch; without either the finest branch is read alone."""
 
 FAMILY = Family(

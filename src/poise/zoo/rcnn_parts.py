@@ -24,15 +24,31 @@ from poise.nn.necks.trunk import Trunk, levels
 from poise.nn.pooler import RoIPooler
 from poise.nn.rcnn import RCNN, RoIBranch
 
-HRNET = re.compile(r"hrnet(?:v2p?)?_?w(?P<width>\d+)(?:_(?P<neck>hrfpn|fpn))?(?:_(?P<pooling>avg|average|max))?")
+HRNET = re.compile(r"hrnet(?:v2p?)?_?w(?P<width>\d+)(?:_(?P<neck>hrfpn|fpn)(?:(?<=hrfpn)_(?P<pooling>avg|average|max))?)?")
 RESNET = re.compile(r"(?:(?:r|resnet)_?(?P<depth>\d+)|x_?(?P<deep>\d+)_(?P<groups>\d+)x(?P<wide>\d+)d)_?(?P<form>fpn|c4|c5)")
 TIMM = re.compile(r"timm_(?P<backbone>.+)_fpn")
 
 LAST_STAGE = 4
 """Of a ResNet; the C4 form has it in its heads."""
 
-ANY_SIZE = (640, 640)
-"""What timm's transformers are made for, which want to know."""
+
+@dataclass(frozen=True)
+class Reading:
+    """How many boxes are proposed, and how they are read off the maps.
+
+    Attributes:
+        sampling: Points a cell of a box is averaged from, along each side; 0 for as many as there are cells below.
+        looked: How many boxes of each map are looked at, the surest: in training, in testing.
+        kept: How many of an image are kept: in training, in testing.
+    """
+
+    sampling: int = 2
+    looked: tuple[int, int] = (2000, 1000)
+    kept: tuple[int, int] = (2000, 1000)
+
+
+ALONE = Reading(0, looked=(12000, 6000))
+"""Of maskrcnn-benchmark and Detectron2 where there is one map (C4)."""
 
 
 @dataclass(frozen=True)
@@ -43,25 +59,31 @@ class Dialect:
         style: Where bottlenecks stride; ResNeXt's stride as "pytorch" says in all of them.
         norm: What the trunk's batch norms are.
         anchors: By which rule anchors are made.
-        sampling: Points a cell of a box is averaged from, along each side; 0 for as many as there are cells below.
+        pyramid: How boxes are proposed and read where there are several maps ...
+        alone: ... and where there is one.
         aligned: Whether the middle of a map's first cell is at half a stride when boxes are cut out.
-        inclusive: Whether the last row and column of a box are cut off when it is cut out.
+        inclusive: Whether heads read boxes without their last row and column.
     """
 
     style: Style = "pytorch"
     norm: Norm = "frozen"
     anchors: AnchorRule = "exact"
-    sampling: int = 2
+    pyramid: Reading = Reading()
+    alone: Reading = Reading()
     aligned: bool = True
     inclusive: bool = False
+
+    def reading(self, trunk: Trunk) -> Reading:
+        """How boxes are proposed and read on a trunk."""
+        return self.pyramid if len(trunk.strides) > 1 else self.alone
 
 
 DIALECTS: Mapping[str, Dialect] = {
     "poise": Dialect(),
-    "maskrcnn": Dialect("caffe", "bare", "legacy", 2, aligned=False, inclusive=True),
-    "hrnet": Dialect("caffe", "kept", "legacy", 2, aligned=False, inclusive=True),
-    "torchvision": Dialect("pytorch", "bare", "rounded", 2, aligned=False),
-    "detectron2": Dialect("caffe", "frozen", "exact", 0),
+    "maskrcnn": Dialect("caffe", "bare", "legacy", alone=ALONE, aligned=False, inclusive=True),
+    "hrnet": Dialect("caffe", "kept", "legacy", alone=ALONE, aligned=False, inclusive=True),
+    "torchvision": Dialect("pytorch", "bare", "rounded", aligned=False),
+    "detectron2": Dialect("caffe", "frozen", "exact", Reading(0, kept=(1500, 1000)), ALONE),
 }
 """Ours and those of maskrcnn-benchmark, HRNet-MaskRCNN-Benchmark, torchvision (its COCO_V1 weights) and Detectron2."""
 
@@ -129,7 +151,7 @@ def _hrnet(parts: Mapping[str, Any], manner: Dialect, pretrained: bool) -> Backb
 
 
 def _timm(parts: Mapping[str, Any], manner: Dialect, pretrained: bool) -> Backbone:
-    return TimmBackbone(parts["backbone"], ANY_SIZE, pretrained=pretrained)
+    return TimmBackbone(parts["backbone"], pretrained=pretrained)
 
 
 @dataclass(frozen=True)
@@ -171,14 +193,13 @@ def detector(name: str, manner: Dialect, heads: Heads, *, pretrained: bool = Fal
         InputError: Sizes that cannot be, or features to share that there are not.
     """
     body = trunk(name, manner, pretrained=pretrained)
-    rpn = proposals(body.channels[0], Anchors(body.strides, rule=manner.anchors))
+    how = manner.reading(body)
+    rpn = proposals(body.channels[0], Anchors(body.strides, rule=manner.anchors), kept=how.kept, looked=how.looked)
     box = _box(name, body, manner, heads) if heads.classes else None
     keypoint = _keypoint(body, box, manner, heads) if heads.channels else None
     if keypoint and not box:
         raise InputError("a keypoint head reads the boxes that a box head finds; give the detector at least 2 classes")
-    mask = (
-        RoIBranch(_pooler(body, (14, 14), manner), mask_head(body.channels[0], classes=heads.classes)) if heads.masks else None
-    )
+    mask = _mask(body, manner, heads) if heads.masks else None
     return RCNN(body, rpn, box=box, keypoint=keypoint, mask=mask)
 
 
@@ -218,4 +239,5 @@ def _width(body: nn.Module) -> int:
 
 
 def _pooler(body: Trunk, cells: Size, manner: Dialect) -> RoIPooler:
-    return RoIPooler(body.strides, cells, sampling=manner.sampling, aligned=manner.aligned, inclusive=manner.inclusive)
+    sampling = manner.reading(body).sampling
+    return RoIPooler(body.strides, cells, sampling=sampling, aligned=manner.aligned, inclusive=manner.inclusive)

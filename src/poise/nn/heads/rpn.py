@@ -95,7 +95,9 @@ def share_within(boxes: Float[Tensor, "n 4"], sums: Float[Tensor, "hh ww"]) -> F
     return (inside / ((x1 - x0) * (y1 - y0))).to(boxes.dtype)
 
 
-def proposals(channels: int, anchors: Anchors, *, kept: tuple[int, int] = (2000, 1000)) -> ProposalNetwork:
+def proposals(
+    channels: int, anchors: Anchors, *, kept: tuple[int, int] = (2000, 1000), looked: tuple[int, int] | None = None
+) -> ProposalNetwork:
     """The network as all releases configure it.
 
     An anchor is a person's from an overlap of 0.7 on, nobody's below 0.3; 256 of each image are learnt from, half of them
@@ -104,9 +106,9 @@ def proposals(channels: int, anchors: Anchors, *, kept: tuple[int, int] = (2000,
     Args:
         channels: Of each map.
         anchors: Of all maps, as many in each cell of each.
-        kept: How many of each map are looked at, and how many of an image are kept: in training, in testing.
+        kept: How many of an image are kept: in training, in testing.
+        looked: How many of each map are looked at, the surest: in training, in testing. As many by default.
     """
-    limits = {"training": kept[0], "testing": kept[1]}
     return ProposalNetwork(
         anchors,  # typed as torchvision's own generator, of which only the call is used
         ExactHead(channels, anchors.per_cell[0]),
@@ -114,13 +116,7 @@ def proposals(channels: int, anchors: Anchors, *, kept: tuple[int, int] = (2000,
         bg_iou_thresh=0.3,
         batch_size_per_image=256,
         positive_fraction=0.5,
-        pre_nms_top_n=limits,
-        post_nms_top_n=dict(limits),
+        pre_nms_top_n=dict(zip(("training", "testing"), looked or kept, strict=True)),
+        post_nms_top_n=dict(zip(("training", "testing"), kept, strict=True)),
         nms_thresh=0.7,
     )
-
-
-def raw(network: RegionProposalNetwork, features: list[Feature]) -> tuple[list[Tensor], list[Tensor]]:
-    """Objectness and moves of every map, before anything is chosen."""
-    objectness, moves = network.head(features)
-    return objectness, moves
