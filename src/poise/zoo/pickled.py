@@ -28,6 +28,12 @@ ALLOWED: Mapping[tuple[str, str], Any] = {
 }
 """All that a file may ask for by name."""
 
+BROKEN = (
+    *(EOFError, OSError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError),
+    *(MemoryError, RuntimeError, SystemError),  # of numpy, for states that no array has
+)
+"""What reading a file of which bytes are lost or changed may raise."""
+
 
 @final
 class _Reader(pickle.Unpickler):
@@ -47,22 +53,24 @@ def read_pickled(path: Path) -> Mapping[str, Any]:
         CheckpointError: The file is truncated, no such dictionary, or asks for code.
     """
     try:
-        found = _Reader(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        found = _tensor(_Reader(io.BytesIO(path.read_bytes()), encoding="latin1").load())
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} is no pickled checkpoint, or asks for more than arrays and plain values ({str(error)[:100]}); code in it "
             "could run, so it is not read. Where you trust it, save its arrays alone"
         ) from error
-    except (EOFError, OSError, ValueError, TypeError, AttributeError, KeyError, IndexError, MemoryError) as error:
+    except BROKEN as error:
         raise CheckpointError(f"{path} is truncated or no checkpoint ({type(error).__name__}); fetch it again") from error
     if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
         raise CheckpointError(f"{path} holds a {type(found).__name__}; expected a dictionary of weights by name")
     inner = found.get("model", found)
-    return {key: _tensor(value) for key, value in inner.items()} if isinstance(inner, Mapping) else found
+    return inner if isinstance(inner, Mapping) else found
 
 
 def _tensor(value: Any) -> Any:
-    """An array of numbers as a tensor."""
+    """An array of numbers as a tensor; what holds arrays, such as a dictionary of them, with tensors in it."""
+    if isinstance(value, Mapping):
+        return {key: _tensor(item) for key, item in value.items()}
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
         return torch.from_numpy(np.array(value, order="C"))
     return value
