@@ -31,7 +31,7 @@ class Canvas(Colours):
         place: Where the image lies in the view: in its left upper corner, or in the middle.
         rule: "unbiased" moves pixels and keypoints by one warp; OffsetGuided's release moves the corners' centres onto each
             other for keypoints and the corners for pixels; detectors' releases move corners onto each other for both
-            ("torchvision", and with averaged pixels "pillow") (`transforms/canvas.py`).
+            ("torchvision", and with averaged pixels "pillow" and "detectron2") (`transforms/canvas.py`).
         scales: Factors on `side`; with several the answers are averaged (multi-scale test).
         flip_test: Whether the release averages with the mirrored view when it tests.
         min_keypoint_score: Keypoints above it are drawn.
@@ -46,7 +46,7 @@ class Canvas(Colours):
     most: int | None = None
     multiple: int = 128
     place: Literal["corner", "middle"] = "corner"
-    rule: Literal["unbiased", "offsetguided", "torchvision", "pillow"] = "unbiased"
+    rule: Literal["unbiased", "offsetguided", "torchvision", "pillow", "detectron2"] = "unbiased"
     scales: tuple[float, ...] = (1.0,)
     flip_test: bool = True
     min_keypoint_score: float = 0.05

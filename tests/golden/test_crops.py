@@ -9,9 +9,13 @@ import torch
 
 from poise.data.boxes import mpii_boxes
 from poise.geometry import apply, apply_counted, from_xywh, invert, mirror, rotation, scaling, translation
-from poise.structures import Labels, Preprocess
+from poise.scenes import Canvas
+from poise.skeletons import COCO17
+from poise.structures import Key, Labels, Preprocess, Sample
 from poise.transforms.crop import Frame, crop_warp, frame, frame_warp, pixel_warp, well_centred, whole_box, widened
 from poise.transforms.cut import mirrored
+from poise.transforms.detector_cut import DetectorCutter
+from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.half_body import half_body
 from poise.transforms.render import normalise, resample
 
@@ -292,3 +296,24 @@ def test_people_off_the_middle_are_left_out_as_in_the_release(golden_file):
         kept.append(well_centred(seen, torch.from_numpy(joints[:, :2]), torch.from_numpy(vis[:, 0]).long()))
     assert 0 < sum(kept) < len(kept)
     np.testing.assert_array_equal(kept, z["sel_keep"])
+
+
+@pytest.mark.golden("functions/t05_flip_joints*.npz")
+def test_a_mirrored_detectors_view_has_the_keypoints_of_mask_rcnns_release(golden_file):
+    z = np.load(golden_file)
+    if "krcnn_flip" not in z:
+        assert golden_file.is_relative_to(Path(__file__).parent), "only our own copy may lack it"
+        return
+    given, width = torch.from_numpy(z["krcnn_kp"]), int(z["width"].item())
+    height = int(given[..., 1].max()) + 2
+    box = torch.tensor([0.0, 0.0, float(width), float(height)]).expand(len(given), 4)
+    labels = Labels.of(given[..., :2], given[..., 2].long(), box)
+    image = torch.zeros(height, width, 3, dtype=torch.uint8).permute(2, 0, 1)
+    canvas = Canvas(side=min(height, width), fit="short", multiple=1, rule="pillow")
+    options = DetectorAugmentation(sides=(min(height, width),), most=None, flip=1.0)
+    view = DetectorCutter(canvas, COCO17, options)(Sample(image, labels, Key("a")), torch.Generator().manual_seed(0))
+    wanted = torch.from_numpy(z["krcnn_flip"])
+    seen = wanted[..., 2] > 0  # the release sets the others to 0
+    assert torch.equal(view.labels.visible, wanted[..., 2].long())
+    torch.testing.assert_close(view.labels.xy[seen], wanted[..., :2][seen], rtol=0, atol=1e-4)
+    assert view.labels.boxes.tolist() == box.tolist()

@@ -33,12 +33,13 @@ from poise.inference.find import find
 from poise.inference.people import Request, Setting, Skipped
 from poise.inference.self_test import self_test
 from poise.metrics.boxes import BOX_NUMBERS, evaluate_boxes
+from poise.models.detecting import Detecting
 from poise.models.detections import Found
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.scenes import People
+from poise.scenes import Canvas, People
 from poise.skeletons import COCO17
 from poise.structures import Key, Poses
-from poise.transforms.canvas import canvas_warp
+from poise.transforms.canvas import box_warp, canvas_warp
 from poise.zoo import build
 from poise.zoo.file import save
 from poise.zoo.torchvision_detectors import CocoDetector
@@ -117,7 +118,7 @@ def knowing(model: KeypointRCNN, people: torch.Tensor, boxes: torch.Tensor, size
         for inner in sizes:
             layouts = [canvas_warp(model.preprocess, size, scale) for scale in model.preprocess.scales]
             layout = next(one for one in layouts if (one.corner[1] + one.inner[0], one.corner[0] + one.inner[1]) == inner)
-            there = apply(layout.warp, boxes.reshape(-1, 2, 2)).reshape(-1, 4)
+            there = apply(box_warp(model.preprocess, layout.warp), boxes.reshape(-1, 2, 2)).reshape(-1, 4)
             best = torch.tensor([0.9, 0.6])
             answers.append(People(apply(layout.warp, people).flip(0), torch.ones(2, 17), best, there.flip(0), best.flip(0)))
         return answers
@@ -130,7 +131,7 @@ def knowing(model: KeypointRCNN, people: torch.Tensor, boxes: torch.Tensor, size
 
 
 @pytest.mark.parametrize("scales", [(1.0,), (1.0, 2.0, 0.5)])
-@pytest.mark.parametrize("rule", ["unbiased", "torchvision"])
+@pytest.mark.parametrize("rule", ["unbiased", "torchvision", "detectron2"])
 def test_people_and_boxes_come_home_through_the_canvas(model, monkeypatch, scales, rule):
     size = (200, 300)
     people = torch.rand(2, 17, 2) * 60 + torch.tensor([[[20.0, 30.0]], [[180.0, 90.0]]])
@@ -157,16 +158,22 @@ def test_of_the_people_of_several_views_the_surer_boxes_stay():
 
     first = poses([[0.0, 0, 10, 10], [50.0, 50, 60, 60]], [0.5, 0.9], [0.9, 0.1])
     second = poses([[0.0, 0, 10, 11]], [0.8], [0.2])
-    found = joined([first, second], overlap=0.5)
+    found = joined([first, second], Detecting(nms=0.5))
     assert found.box_score.tolist() == pytest.approx([0.8, 0.9])
     assert found.pose_score.tolist() == pytest.approx([0.2, 0.1])
+    assert len(joined([first, second], Detecting(nms=0.5, per_image=1))) == 1
+    soft = joined([first, second], Detecting(suppression="soft"))
+    assert len(soft) == 3, "overlapping people stay, and count less"
+    worse = soft.box_score.min().item()
+    assert worse == pytest.approx(0.5 * np.exp(-((10 / 11) ** 2) / 0.5), abs=1e-5)
+    assert 0.9 * worse / 0.5 == pytest.approx(soft.pose_score[soft.box_score.argmin()].item(), abs=1e-5)
 
 
 def test_scores_below_0_leave_keypoints_where_they_are():
     people = People(
         torch.ones(1, 17, 2), torch.full((1, 17), -3.0), torch.ones(1), torch.tensor([[0.0, 0, 4, 4]]), torch.ones(1)
     )
-    assert (poses_of_boxed(people, torch.eye(3, dtype=torch.float64), Key("a")).xy == 1).all()
+    assert (poses_of_boxed(people, torch.eye(3, dtype=torch.float64), Key("a"), canvas=Canvas()).xy == 1).all()
 
 
 @pytest.fixture

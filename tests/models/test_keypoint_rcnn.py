@@ -11,6 +11,7 @@ from poise.codecs.one_hot import OneHot
 from poise.data.figures import FigureDataset
 from poise.errors import InputError, SkeletonMismatch
 from poise.models.detecting import Calibration, Detecting, Learning, LossWeights
+from poise.models.detections import Shown
 from poise.models.keypoint_rcnn import KeypointRCNN, portions
 from poise.scenes import Canvas, SceneBatch, Scenes
 from poise.skeletons import COCO17, Skeleton
@@ -360,3 +361,17 @@ def test_models_that_cannot_be_are_refused(model):
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(InputError):
         wrong()
+
+
+@torch.no_grad()
+def test_a_mirrored_view_has_exactly_mirrored_boxes_where_they_are_counted_from_edges(model):
+    edges = KeypointRCNN(
+        model.network, model.codec, replace(model.preprocess, rule="torchvision"), COCO17, model.card, EVERYTHING
+    ).eval()
+    images = torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(4))
+    [straight], [turned] = (edges.find(view, flip=True) for view in (images, images.flip(-1)))
+    back = torch.stack((SIDE - turned.boxes[:, 2], turned.boxes[:, 1], SIDE - turned.boxes[:, 0], turned.boxes[:, 3]), dim=1)
+    torch.testing.assert_close(turned.score, straight.score, rtol=0, atol=1e-5)
+    assert (back[:, None] - straight.boxes[None]).abs().amax(dim=2).amin(dim=1).max() < 1e-2
+    [there] = Shown(images, [], [(SIDE, SIDE)], 0, mirrored=True).there([torch.tensor([[0.0, 0.0, 64.0, 64.0]])])
+    assert there.tolist() == [[SIDE - 64.0, 0.0, SIDE, 64.0]]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import get_args, get_type_hints
 
 import numpy as np
@@ -10,7 +11,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from poise.errors import InputError
 from poise.geometry import apply, invert
 from poise.scenes import Canvas
-from poise.transforms.canvas import canvas_warp, fitted_warp, place
+from poise.transforms.canvas import box_warp, canvas_warp, fitted_warp, place
 from poise.transforms.render import denormalise
 
 RULES = get_args(get_type_hints(Canvas)["rule"])
@@ -31,11 +32,13 @@ def test_an_image_lies_whole_in_a_view_of_the_multiple_and_finds_home(size, rule
     assert all(n % 32 == 0 and inside <= n < inside + 32 for n, inside in zip(layout.size, layout.inner, strict=True))
     corners = torch.tensor([[0.0, 0.0], [size[1] - 1.0, size[0] - 1.0]], dtype=torch.float64)
     moved = apply(layout.warp, corners)
-    assert (moved[0] == torch.tensor(layout.corner, dtype=torch.float64)).all()
     torch.testing.assert_close(apply(invert(layout.warp), moved), corners, atol=1e-9, rtol=0)
+    way = box_warp(Canvas(rule=rule), layout.warp)
+    torch.testing.assert_close(apply(way, corners)[0], torch.tensor(layout.corner, dtype=torch.float64), atol=1e-9, rtol=0)
     if rule not in CENTRED:
         corners[1] += 1
-        moved[1] = apply(layout.warp, corners)[1] - 1
+        moved = apply(way, corners)
+        moved[1] -= 1
     last = moved[1] - moved[0] - torch.tensor([layout.inner[1] - 1.0, layout.inner[0] - 1.0], dtype=torch.float64)
     large = torch.tensor([size[1], size[0]]) > 1
     assert (last.abs()[large] < 1).all(), "the last pixel of the image is the last of its part of the view"
@@ -135,3 +138,37 @@ def test_a_canvas_of_nothing_is_refused():
         Canvas(side=0)
     with pytest.raises(InputError):
         Canvas(scales=())
+
+
+def of_maskrcnn(size):
+    """The size rule of maskrcnn-benchmark, short side 800, long side at most 1333."""
+    short, long = min(size), max(size)
+    side = round(1333 * short / long) if long / short * 800 > 1333 else 800
+    return tuple(side if length == short else int(side * length / short) for length in size)
+
+
+def of_detectron2(size):
+    """The same of Detectron2."""
+    scale = 800 / min(size)
+    sides = [800 if length == min(size) else scale * length for length in size]
+    factor = 1333 / max(sides) if max(sides) > 1333 else 1.0
+    return tuple(int(side * factor + 0.5) for side in sides)
+
+
+@pytest.mark.parametrize(("rule", "expected"), [("pillow", of_maskrcnn), ("detectron2", of_detectron2)])
+@pytest.mark.parametrize("size", [(333, 1000), (1000, 333), (427, 640), (640, 425), (391, 2666), (500, 500), (50, 900)])
+    "size", [(333, 1000), (1000, 333), (427, 640), (480, 640), (640, 425), (391, 2666), (500, 500), (50, 900)]
+)
+def test_sides_are_rounded_as_each_release_does(rule, expected, size):
+    canvas = Canvas(side=800, fit="short", most=1333, multiple=32, rule=rule)
+    assert canvas_warp(canvas, size).inner == expected(size)
+
+
+def test_detectron2_counts_keypoints_and_boxes_from_the_edge_of_the_first_pixel():
+    canvas = Canvas(side=200, fit="short", multiple=32, rule="detectron2")
+    warp = canvas_warp(canvas, (100, 150)).warp
+    pixel = torch.tensor([[10.0, 20.0]], dtype=torch.float64)
+    assert apply(warp, pixel).tolist() == [[21.0, 41.0]], "the middle of the pixel, which is from 20 to 22 in the view"
+    assert apply(box_warp(canvas, warp), pixel).tolist() == [[20.0, 40.0]]
+    usual = replace(canvas, rule="pillow")
+    assert torch.equal(box_warp(usual, canvas_warp(usual, (100, 150)).warp), canvas_warp(usual, (100, 150)).warp)

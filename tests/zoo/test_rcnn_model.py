@@ -10,6 +10,7 @@ from poise.errors import InputError, UnknownName
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.skeletons import ANIMAL18, MPII16
 from poise.zoo.file import load, save
+from poise.zoo.rcnn_parts import dialect, trunk
 
 
 def built(name, **options):
@@ -23,7 +24,7 @@ def built(name, **options):
         ("maskrcnn_keypoint_rcnn_r50_fpn", "bgr", "pillow", 1.0),
         ("maskrcnn_keypoint_rcnn_hrnet_w18_hrfpn", "rgb", "pillow", 1.0),
         ("torchvision_keypoint_rcnn_r50_fpn", "rgb", "torchvision", 1 / 9),
-        ("detectron2_keypoint_rcnn_r50_fpn", "bgr", "pillow", 0.0),
+        ("detectron2_keypoint_rcnn_r50_fpn", "bgr", "detectron2", 0.5),
     ],
 )
 def test_releases_keep_what_they_are_shown_and_how_they_are_scored(name, channels, rule, smooth):
@@ -76,3 +77,56 @@ def test_a_file_holds_all_that_a_detector_is(name, codec, tmp_path):
 def test_what_is_no_whole_model_cannot_be_kept(name, tmp_path):
     with pytest.raises(InputError, match="only whole models"):
         save(built(name), tmp_path / "part.safetensors")
+
+
+def test_only_detectron2s_resnext_has_its_deviation_in_the_colours():
+    grouped = built("detectron2_keypoint_rcnn_x101_32x8d_fpn").preprocess
+    assert [round(255 * value, 3) for value in grouped.std] == [57.375, 57.12, 58.395]
+    for name in ("detectron2_keypoint_rcnn_r50_fpn", "maskrcnn_keypoint_rcnn_x101_32x8d_fpn"):
+        assert [255 * value for value in built(name).preprocess.std] == pytest.approx([1, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "looked", "kept", "sampling"),
+    [
+        ("maskrcnn_keypoint_rcnn_r50_c4", (12000, 6000), (2000, 1000), 0),
+        ("maskrcnn_keypoint_rcnn_r50_fpn", (2000, 1000), (2000, 1000), 2),
+        ("detectron2_keypoint_rcnn_r50_fpn", (2000, 1000), (1500, 1000), 0),
+        ("keypoint_rcnn_r50_fpn", (2000, 1000), (2000, 1000), 2),
+    ],
+)
+def test_as_many_boxes_are_proposed_and_points_read_as_in_the_release(name, looked, kept, sampling):
+    network = built(name).network
+    assert tuple(network.rpn._pre_nms_top_n.values()) == looked
+    assert tuple(network.rpn._post_nms_top_n.values()) == kept
+    assert network.box.pooler.sampling == network.keypoint.pooler.sampling == sampling
+
+
+def test_heads_of_maskrcnn_benchmark_answer_for_boxes_from_first_to_last_pixel():
+    boxes = torch.tensor([[10.0, 20.0, 50.0, 100.0], [5.0, 5.0, 5.5, 9.0]])
+    for name in ("maskrcnn_keypoint_rcnn_r50_fpn", "maskrcnn_keypoint_rcnn_r50_c4_shared"):
+        framed = built(name).network.posed_pooler.framed(boxes)
+        assert framed.tolist() == [[10, 20, 49, 99], [5, 5, 5, 8]]
+    assert built("torchvision_keypoint_rcnn_r50_fpn").network.posed_pooler.framed(boxes) is boxes
+
+
+def test_backbones_of_timm_are_shown_their_own_colours_in_views_that_they_can_take():
+    pytest.importorskip("timm")
+    canvas = built("keypoint_rcnn_timm_mobilevit_xxs_fpn").preprocess
+    assert (canvas.mean, canvas.std, canvas.multiple) == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 32)
+    assert built("keypoint_rcnn_timm_vit_small_patch14_dinov2_fpn").preprocess.multiple == 224
+
+
+@pytest.mark.parametrize("width", [32, 48])
+def test_hrnets_of_the_usual_widths_are_detectors_with_hrfpn(width):
+    model = built(f"keypoint_rcnn_hrnet_w{width}_hrfpn")
+    assert model.network.backbone.strides == (4, 8, 16, 32, 64)
+    assert model.network.backbone.neck.join.in_channels == 15 * width
+
+
+def test_a_pooling_without_hrfpn_is_no_name():
+    for name in ("keypoint_rcnn_hrnet_w18_max", "keypoint_rcnn_hrnet_w18_fpn_max"):
+        with pytest.raises(UnknownName):
+            built(name)
+    with pytest.raises(UnknownName, match="no trunk"):
+        trunk("hrnet_w18_max", dialect("poise"))

@@ -1,14 +1,13 @@
 """People in many whole images, from a model that finds boxes first, and keypoints in each."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torchvision.ops import nms
 
 from poise.codecs.decoders import Codec
 from poise.errors import InputError
@@ -16,16 +15,15 @@ from poise.geometry import Warp, apply, invert
 from poise.inference.batches import Place, in_batches
 from poise.inference.people import Found, Image, Request, Setting, Skipped
 from poise.inference.scenes import no_boxes
+from poise.models.detecting import Detecting
 from poise.models.detections import Found as Boxed
+from poise.models.detections import suppressed
 from poise.models.device import autocast
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.scenes import People
+from poise.scenes import Canvas, People
 from poise.structures import Key, Poses
-from poise.transforms.canvas import Layout, canvas_warp
+from poise.transforms.canvas import Layout, box_warp, canvas_warp
 from poise.transforms.cut import boxes_through
-
-LEAST = 64
-"""Stride of the coarsest map of the pyramids; lower views, of images 10 times as wide as high, would leave nothing of it."""
 
 
 def read_boxed(
@@ -63,9 +61,10 @@ def read_boxed(
     for shown in stream:
         with torch.inference_mode():
             each = [
-                poses_of_boxed(shown.answers[place], layout.warp, shown.request.key) for place, layout in enumerate(shown.made)
+                poses_of_boxed(shown.answers[place], layout.warp, shown.request.key, canvas=model.preprocess)
+                for place, layout in enumerate(shown.made)
             ]
-            poses = each[0] if len(each) == 1 else joined(each, overlap=model.detecting.nms)
+            poses = each[0] if len(each) == 1 else joined(each, model.detecting)
         yield [Found(shown.image, poses, list(range(len(poses))))]
 
 
@@ -92,35 +91,40 @@ def find_boxes_in(
         boxes, score = [], []
         for place, layout in enumerate(shown.made):
             found: Boxed = shown.answers[place]
-            boxes.append(boxes_through(invert(layout.warp.double()), found.boxes.cpu().double()).float())
+            home = invert(box_warp(model.preprocess, layout.warp.double()))
+            boxes.append(boxes_through(home, found.boxes.cpu().double()).float())
             score.append(found.score.cpu().float())
         every, sure = torch.cat(boxes), torch.cat(score)
-        best = nms(every, sure, model.detecting.nms) if len(boxes) > 1 else sure.argsort(descending=True, stable=True)
-        yield shown.request.key, every[best], sure[best]
+        if len(boxes) > 1:
+            best, sure = suppressed(every, sure, model.detecting)
+        else:
+            sure, best = sure.sort(descending=True, stable=True)
+        yield shown.request.key, every[best], sure
 
 
-def poses_of_boxed(people: People, warp: Warp, key: Key) -> Poses:
+def poses_of_boxed(people: People, warp: Warp, key: Key, *, canvas: Canvas) -> Poses:
     """People of a view as poses of its image, in the boxes they were found in.
 
     Args:
         people: Pixels of the view, with boxes.
-        warp: Image to view.
+        warp: Image to view, of keypoints.
         key: Of the image.
+        canvas: Of the model; says how boxes go.
     """
-    home = invert(warp.double())
-    xy = apply(home, people.xy.cpu().double()).float()
-    boxes = boxes_through(home, people.boxes.cpu().double()).float()
+    xy = apply(invert(warp.double()), people.xy.cpu().double()).float()
+    boxes = boxes_through(invert(box_warp(canvas, warp.double())), people.boxes.cpu().double()).float()
     rated = people.pose_score.cpu().float()
     sure = rated if people.box_score is None else people.box_score.cpu().float()
     return Poses(xy, people.score.cpu().float(), boxes, sure, rated, key)
 
 
-def joined(each: Sequence[Poses], *, overlap: float) -> Poses:
+def joined(each: Sequence[Poses], detecting: Detecting) -> Poses:
     """The people found in several views of one image (multi-scale test), best first.
 
     Args:
         each: Of each view.
-        overlap: Of two boxes that overlap (IoU) by more, the one with the better score as a box stays.
+        detecting: What becomes of the worse of two boxes of one person, by their scores as boxes, and how many people stay.
+            Where a score is lowered, what it was a factor of is lowered with it.
     """
     first = each[0]
     every = Poses(
@@ -131,20 +135,20 @@ def joined(each: Sequence[Poses], *, overlap: float) -> Poses:
         torch.cat([one.pose_score for one in each]),
         first.key,
     )
-    single = every.select(nms(every.boxes, every.box_score, overlap))
-    return single.select(single.pose_score.argsort(descending=True, stable=True))
+    rows, sure = suppressed(every.boxes, every.box_score, detecting)
+    single = every.select(rows)
+    lower = sure / single.box_score
+    if detecting.rating != "keypoints":
+        single = replace(single, pose_score=single.pose_score * lower)
+    if detecting.keypoint_score == "product":
+        single = replace(single, score=single.score * lower[:, None])
+    return replace(single, box_score=sure).select(single.pose_score.argsort(descending=True, stable=True))
 
 
 def _views(model: KeypointRCNN, image: Image) -> tuple[list[Float[Tensor, "3 _ _"]], list[Layout]]:
     canvas, size = model.preprocess, (image.shape[1], image.shape[2])
     layouts = [canvas_warp(canvas, size, factor) for factor in canvas.scales]
-    return [_large_enough(layout.shown(image, canvas)) for layout in layouts], layouts
-
-
-def _large_enough(view: Float[Tensor, "3 h w"]) -> Float[Tensor, "3 hh ww"]:
-    """A view of at least one cell of the coarsest map, filled up with the mean colour."""
-    height, width = view.shape[1:]
-    return F.pad(view, (0, max(0, LEAST - width), 0, max(0, LEAST - height)))
+    return [layout.shown(image, canvas) for layout in layouts], layouts
 
 
 def _answers(model: KeypointRCNN, find: Callable[..., list[Any]], setting: Setting, places: Sequence[Place]) -> list[Any]:

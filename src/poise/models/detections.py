@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import TypeAlias, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
-from torchvision.ops import batched_nms, clip_boxes_to_image, remove_small_boxes
+from torchvision.ops import batched_nms, clip_boxes_to_image, nms, remove_small_boxes
 
 from poise.dims import Size
 from poise.metrics.near import soft_box_nms
@@ -45,12 +45,14 @@ class Shown:
         images: Normalised views, filled up at the right and below.
         features: The network's maps of them.
         sizes: Of what is no filling (h, w).
+        edge: What is between the width and the position of a box that ends with it (`transforms.canvas.Frame.boxes`).
         mirrored: Whether they show everything the other way round.
     """
 
     images: Float[Tensor, "b 3 h w"]
     features: list[Feature]
     sizes: list[Size]
+    edge: int
     mirrored: bool = False
 
     def turned(self) -> Float[Tensor, "b 3 h w"]:
@@ -65,8 +67,8 @@ class Shown:
         if not self.mirrored:
             return boxes
         signs, order = boxes[0].new_tensor((-1.0, 1.0, -1.0, 1.0)), [2, 1, 0, 3]
-        ends = [own.new_tensor((width - 1.0, 0.0, width - 1.0, 0.0)) for own, (_, width) in zip(boxes, self.sizes, strict=True)]
-        return [own[:, order] * signs + end for own, end in zip(boxes, ends, strict=True)]
+        ends = [float(width - self.edge) for _, width in self.sizes]
+        return [own[:, order] * signs + own.new_tensor((end, 0.0, end, 0.0)) for own, end in zip(boxes, ends, strict=True)]
 
     def moves(self, moves: Float[Tensor, "n c4"]) -> Float[Tensor, "n c4"]:
         """What the box head says about moves, as moves in the views that are not mirrored."""
@@ -128,15 +130,28 @@ def _kept(boxes: Float[Tensor, "n c 4"], scores: Float[Tensor, "n c"], size: Siz
     large = remove_small_boxes(flat, SMALLEST)
     flat, score, kind = flat[large], score[large], kind[large]
     if detecting.suppression == "soft":
-        people = kind == detecting.person
-        return _softly(flat[people], score[people], detecting)
+        people = flat[kind == detecting.person]
+        rows, lowered = suppressed(people, score[kind == detecting.person], detecting)
+        return Found(people[rows], lowered)
     kept = batched_nms(flat, score, kind, detecting.nms)[: detecting.per_image]
     kept = kept[kind[kept] == detecting.person]
     return Found(flat[kept], score[kept])
 
 
-def _softly(boxes: Float[Tensor, "n 4"], score: Float[Tensor, " n"], detecting: Detecting) -> Found:
-    rows, lowered = soft_box_nms(
-        boxes.cpu(), score.cpu(), sigma=detecting.sigma, least=detecting.score, most=detecting.per_image
-    )
-    return Found(boxes[rows.to(boxes.device)], lowered.to(score))
+def suppressed(
+    boxes: Float[Tensor, "n 4"], score: Float[Tensor, " n"], detecting: Detecting
+) -> tuple[Int64[Tensor, " m"], Float[Tensor, " m"]]:
+    """The rows of the people that stay, best first, and their scores, which are lower where suppression is soft.
+
+    Args:
+        boxes: Of people of one image.
+        score: Of each.
+        detecting: What becomes of the worse of two, and how many stay.
+    """
+    if detecting.suppression == "soft":
+        rows, lowered = soft_box_nms(
+            boxes.cpu(), score.cpu(), sigma=detecting.sigma, least=detecting.score, most=detecting.per_image
+        )
+        return rows.to(boxes.device), lowered.to(score)
+    kept = nms(boxes, score, detecting.nms)[: detecting.per_image]
+    return kept, score[kept]

@@ -22,6 +22,7 @@ from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas, People, SceneBatch, Scenes
 from poise.skeletons import Skeleton
 from poise.structures import Points
+from poise.transforms.canvas import FRAMES
 
 TOGETHER = 200
 """Boxes whose keypoints are looked for at once; more take more memory and no less time."""
@@ -139,13 +140,13 @@ class KeypointRCNN(nn.Module):
     def _keypoint_loss(self, features: list[Feature], rois: RoIs, scenes: Scenes) -> Float[Tensor, ""]:
         """The codec's, of people's proposals with a labelled keypoint inside."""
         people = rois.of_people
-        every = torch.cat(people.boxes)
+        every = self._read_off(people.boxes)
         useful = people.select(teaches(scenes.xy[people.person], scenes.visible[people.person], every))
         some = useful.at_most(self.detecting.learning.posed)
         maps = self.network.maps(features, some.boxes)
         with torch.autocast(maps.device.type, enabled=False):
             return self.codec.loss(
-                maps.float(), scenes.xy[some.person], scenes.visible[some.person], torch.cat(some.boxes).to(scenes.xy)
+                maps.float(), scenes.xy[some.person], scenes.visible[some.person], self._read_off(some.boxes)
             )
 
     def _mask_loss(self, features: list[Feature], rois: RoIs, masks: Tensor) -> Float[Tensor, ""]:
@@ -193,12 +194,13 @@ class KeypointRCNN(nn.Module):
 
     def _shown(self, images: Float[Tensor, "b 3 h w"], *, flip: bool, sizes: list[Size] | None) -> list[Shown]:
         """The views with what the network makes of them, and the mirrored ones if `flip`."""
-        shown = Shown(images, self(images), sizes or [(images.shape[2], images.shape[3])] * len(images))
+        edge = FRAMES[self.preprocess.rule].boxes
+        shown = Shown(images, self(images), sizes or [(images.shape[2], images.shape[3])] * len(images), edge)
         if not flip:
             return [shown]
         self.skeleton.check_flip()
         turned = shown.turned()
-        return [shown, Shown(turned, self(turned), shown.sizes, mirrored=True)]
+        return [shown, Shown(turned, self(turned), shown.sizes, edge, mirrored=True)]
 
     def _points(self, both: list[Shown], boxes: Boxes) -> list[Points]:
         """The keypoints in each view's boxes."""
@@ -213,11 +215,16 @@ class KeypointRCNN(nn.Module):
     def _read(self, both: list[Shown], boxes: Boxes) -> Points:
         answers = [self.network.maps(shown.features, shown.there(boxes)).float() for shown in both]
         flip = self.skeleton.flip.to(answers[0].device)
-        every = torch.cat(boxes)
+        every = self._read_off(boxes)
         with torch.autocast(every.device.type, enabled=False):
             straight, *mirrored = answers
             output = (straight + self.codec.unflip(mirrored[0], flip)) / 2 if mirrored else straight
             return self.codec.decode(output, every)
+
+    def _read_off(self, boxes: Boxes) -> Float[Tensor, "n 4"]:
+        """The boxes of all views as the keypoint head sees them."""
+        every: Tensor = self.network.posed_pooler.framed(torch.cat(boxes)).float()
+        return every
 
     def _people(self, found: Found, points: Points) -> People:
         """People of one view, best first, without doubles."""

@@ -6,7 +6,8 @@
 * "legacy": maskrcnn-benchmark's. Width and height are rounded at the size of a cell and then enlarged (48x24 for size 32, ratio
   0.5, stride 4, where 45.3x22.6 is exact), around the cell's right lower half: the middle of cell i is at (i + 1/2) strides.
   The release counts pixels: a box from 0 to 9 is 10 wide. We count edges, so that box is 0 to 10 here; its coder, its overlaps
-  and its clipping then equal the usual ones (`inclusive` of `RoIPooler` is the one place where that is not enough).
+  and its clipping then equal the usual ones. Where its heads cut boxes out and read keypoints in them, that is not enough: it
+  takes them from first to last pixel (`RoIPooler.framed`).
 
 For the first two the middle of cell i is at i strides.
 """

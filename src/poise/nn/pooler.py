@@ -27,8 +27,8 @@ class RoIPooler(nn.Module):
         sampling: Points a cell is averaged from, along each side; 0 for as many as cells of the map are covered.
         aligned: Whether the middle of the map's first cell is at half a stride, as it should be where 0 is the edge of the
             first pixel (Detectron2). False puts it at 0 (the other releases).
-        inclusive: Whether the last row and column of a box are cut off before, as maskrcnn-benchmark does whose boxes are
-            pixels from first to last.
+        inclusive: Whether the last row and column of a box are cut off before (`framed`), as maskrcnn-benchmark does whose
+            boxes are pixels from first to last.
     """
 
     def __init__(
@@ -56,9 +56,7 @@ class RoIPooler(nn.Module):
         """
         every = torch.cat(boxes)
         view = torch.cat([torch.full_like(own[:, :1], number) for number, own in enumerate(boxes)])
-        rows = torch.cat((view, every), dim=1).to(features[0].dtype)
-        if self.inclusive:
-            rows = rows - rows.new_tensor((0.0, 0.0, 0.0, 1.0, 1.0))
+        rows = torch.cat((view, self.framed(every)), dim=1).to(features[0].dtype)
         if len(self.strides) == 1:
             return self._cut(features[0], rows, self.strides[0])
         level = self.level(every)
@@ -67,6 +65,12 @@ class RoIPooler(nn.Module):
             of_level = torch.where(level == number)[0]
             cut[of_level] = self._cut(features[number], rows[of_level], stride).to(cut.dtype)
         return cut
+
+    def framed(self, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
+        """What of boxes is cut out, and cells of heads therefore lie in: keypoints are learnt and read there."""
+        if not self.inclusive:
+            return boxes
+        return torch.cat((boxes[:, :2], torch.maximum(boxes[:, 2:] - 1, boxes[:, :2])), dim=1)
 
     def level(self, boxes: Float[Tensor, "n 4"]) -> Int64[Tensor, " n"]:
         """Off which map each box is read, by the root of its area."""

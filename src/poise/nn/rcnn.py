@@ -139,6 +139,18 @@ class RCNN(nn.Module):
         vectors: Tensor = self.readout(answer)
         return vectors
 
+    @property
+    def posed_pooler(self) -> RoIPooler:
+        """Cuts out what the keypoint head reads, itself or through the box head.
+
+        Raises:
+            InputError: There is no keypoint head.
+        """
+        for branch in (self.keypoint, self.box):
+            if self.keypoint is not None and branch is not None and branch.pooler is not None:
+                return branch.pooler
+        raise InputError("this detector has no keypoint head; build one that has")
+
     def masks(self, features: list[Feature], boxes: list[Float[Tensor, "_ 4"]]) -> Float[Tensor, "n c hh ww"]:
         """Logits of the masks in boxes, one for each class.
 

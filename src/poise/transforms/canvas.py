@@ -4,9 +4,12 @@ Ours scales pixels and keypoints by one warp: corner pixels lie on corner pixels
 release cuts the other side down to whole pixels and resizes: keypoints go from corner pixel to corner pixel with a factor for
 each axis, and the resize, which lays the corners of images on each other, moves pixels by up to half a pixel beside that.
 Detectors' releases lay the corners of images on each other for pixels, keypoints and boxes, which they count from the edge of
-the first pixel; where they shrink, "torchvision" takes single pixels, "pillow" (maskrcnn-benchmark, Detectron2) averages.
+the first pixel; where they shrink, "torchvision" takes single pixels, "pillow" (maskrcnn-benchmark) and "detectron2" average.
+Only Detectron2 counts keypoints from there truly, and adds half a pixel to labels, whose whole numbers are middles of pixels.
+Sides are rounded down, Detectron2's to the nearest; maskrcnn-benchmark first rounds the short one where the long is limited.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -21,6 +24,36 @@ from poise.dims import Size
 from poise.geometry import Warp, scaling, translation
 from poise.scenes import Canvas
 from poise.transforms.render import normalise, resample
+
+
+@final
+@dataclass(frozen=True)
+class Frame:
+    """From where positions in a view are counted.
+
+    Attributes:
+        keypoints: 1 where a keypoint at 0 is in the middle of the first pixel, 0 where it is on its edge: what is between the
+            number of pixels and the position of the last, so that x is at width - keypoints - x in a mirrored view.
+        boxes: The same of the sides of boxes.
+        shift: What keypoints of images are moved by, pixels of the image; boxes are not.
+    """
+
+    keypoints: int
+    boxes: int
+    shift: float = 0.0
+
+
+FRAMES: Mapping[str, Frame] = {
+    "unbiased": Frame(1, 1),
+    "offsetguided": Frame(1, 1),
+    "torchvision": Frame(0, 0),
+    "pillow": Frame(1, 0),
+    "detectron2": Frame(0, 0, shift=0.5),
+}
+"""By the rule of a canvas."""
+
+AVERAGED = ("pillow", "detectron2")
+"""Rules by which pixels are averaged where an image shrinks."""
 
 
 @final
@@ -48,7 +81,7 @@ class Layout:
         view = np.empty((*self.size, 3), np.uint8)
         view[:] = canvas.fill
         pixels = image.permute(1, 2, 0).numpy()
-        if canvas.rule == "pillow":
+        if canvas.rule in AVERAGED:
             view[y : y + h, x : x + w] = np.asarray(Image.fromarray(pixels).resize((w, h), Image.Resampling.BILINEAR))
         else:
             view[y : y + h, x : x + w] = cv2.resize(pixels, (w, h), interpolation=cv2.INTER_CUBIC)
@@ -61,7 +94,7 @@ class Layout:
         alone = replace(self, corner=(0, 0), size=self.inner)
         (x, y), (h, w) = self.corner, self.inner
         around = (x, self.size[1] - w - x, y, self.size[0] - h - y)
-        if canvas.rule == "pillow":
+        if canvas.rule in AVERAGED:
             return F.pad(normalise(alone.drawn(image, canvas), canvas), around)
         whole = normalise(image.permute(1, 2, 0).numpy(), canvas)[None]
         return F.pad(F.interpolate(whole, size=self.inner, mode="bilinear", align_corners=False)[0], around)
@@ -71,10 +104,15 @@ def canvas_warp(canvas: Canvas, size: Size, factor: float = 1.0) -> Layout:
     """How an image of `size` (h, w) lies in its view when the side that is fitted gets `canvas.side * factor` pixels."""
     reference = {"long": max(size), "short": min(size), "height": size[0]}[canvas.fit]
     side = max(1, round(canvas.side * factor))
-    most = None if canvas.most is None else max(1, round(canvas.most * factor))
+    most, limited = None if canvas.most is None else max(1, round(canvas.most * factor)), 1.0
     if most is not None and side * max(size) > most * reference:
-        side, reference = most, max(size)
-    inner, scales = _scaled(canvas, size, side=side, reference=reference)
+        if canvas.rule == "pillow":
+            side = max(1, round(most * reference / max(size)))
+        elif canvas.rule == "detectron2":
+            limited = most / (side / reference * max(size))
+        else:
+            side, reference = most, max(size)
+    inner, scales = _scaled(canvas, size, side=side, reference=reference, limited=limited)
     view = tuple(-(-n // canvas.multiple) * canvas.multiple for n in inner)
     return _laid(canvas, inner, scales, view=(view[0], view[1]))
 
@@ -98,25 +136,45 @@ def place(image: UInt8[Tensor, "3 H W"], canvas: Canvas, factor: float = 1.0) ->
     return layout.shown(image, canvas), layout.warp
 
 
+def box_warp(canvas: Canvas, warp: Warp) -> Warp:
+    """The way of boxes from image to view, where keypoints go through `warp`."""
+    shift = FRAMES[canvas.rule].shift
+    return warp @ translation(-shift, -shift) if shift else warp
+
+
 def between_corners(old: int, new: int) -> float:
     """The factor that brings a side's corner pixels onto those of another; that of the lengths where one is a single pixel."""
     return (new - 1) / (old - 1) if min(old, new) > 1 else new / old
 
 
-def _scaled(canvas: Canvas, size: Size, *, side: int, reference: int) -> tuple[Size, tuple[float, float]]:
-    """How large an image gets whose side of `reference` pixels gets `side`, and the factors on x and y of its keypoints."""
+def _scaled(canvas: Canvas, size: Size, *, side: int, reference: int, limited: float = 1.0) -> tuple[Size, tuple[float, float]]:
+    """How large an image gets whose side of `reference` pixels gets `side`, and the factors on x and y of its keypoints.
+
+    Detectron2 scales twice where the long side is limited, the second time by `limited`; other rules know that before.
+    """
     if canvas.rule == "offsetguided":
         inner = max(1, int(side * size[0] / reference)), max(1, int(side * size[1] / reference))
         return inner, (between_corners(size[1], inner[1]), between_corners(size[0], inner[0]))
-    if canvas.rule in ("torchvision", "pillow"):
-        inner = max(1, int(size[0] * (side / reference))), max(1, int(size[1] * (side / reference)))
+    if canvas.rule != "unbiased":
+        high, wide = (limited * _exactly(canvas, length, side=side, reference=reference) for length in size)
+        half = 0.5 if canvas.rule == "detectron2" else 0.0
+        inner = max(1, int(high + half)), max(1, int(wide + half))
         return inner, (inner[1] / size[1], inner[0] / size[0])
     factor = between_corners(reference, side)
     return (round((size[0] - 1) * factor) + 1, round((size[1] - 1) * factor) + 1), (factor, factor)
+
+
+def _exactly(canvas: Canvas, length: int, *, side: int, reference: int) -> float:
+    """What a side becomes before it is rounded, in the order of operations of the releases: halves are rounded their way."""
+    if canvas.rule == "pillow" or (canvas.rule == "detectron2" and length == reference):
+        return side * length / reference
+    return length * (side / reference)
 
 
 def _laid(canvas: Canvas, inner: Size, scales: tuple[float, float], *, view: Size) -> Layout:
     """The image in the left upper corner of its view, or in the middle as far as whole pixels go."""
     middle = canvas.place == "middle"
     x, y = (max(0, view[1] - inner[1]) // 2, max(0, view[0] - inner[0]) // 2) if middle else (0, 0)
-    return Layout(translation(float(x), float(y)) @ scaling(*scales), inner, (x, y), view)
+    shift = FRAMES[canvas.rule].shift
+    warp = translation(float(x), float(y)) @ scaling(*scales) @ translation(shift, shift)
+    return Layout(warp, inner, (x, y), view)

@@ -15,7 +15,7 @@ from poise.geometry import Warp, apply, box_area, covered_by, rotation, scaling,
 from poise.scenes import Canvas, SceneView
 from poise.skeletons import Skeleton
 from poise.structures import Sample
-from poise.transforms.canvas import canvas_warp
+from poise.transforms.canvas import FRAMES, Frame, box_warp, canvas_warp
 from poise.transforms.colour import colour_matrix, greyed, recolour
 from poise.transforms.cut import mirrored
 from poise.transforms.detector_jitter import DetectorAugmentation, DetectorDraw
@@ -30,12 +30,14 @@ class Shown:
     """How an image lies in its view.
 
     Attributes:
-        warp: Image pixels to view pixels, of keypoints and boxes ...
+        warp: Image pixels to view pixels, of keypoints ...
+        boxes: ... of boxes ...
         pixels: ... and of pixels, where a release moves those otherwise.
         size: Of the view (h, w).
     """
 
     warp: Warp
+    boxes: Warp
     pixels: Warp
     size: Size
 
@@ -68,7 +70,7 @@ class DetectorCutter:
         layout = canvas_warp(self.canvas, sample.size)
         known = self._all if sample.known is None else sample.known
         nothing = np.zeros((*layout.size, 3), np.uint8)
-        piece = self._told(sample, self._shown(layout.warp, layout.size), nothing, known)
+        piece = self._told(sample, self._shown(layout.warp, box_warp(self.canvas, layout.warp), layout.size), nothing, known)
         image = layout.shown(sample.image, self.canvas)
         view = SceneView(image, piece.labels, piece.extent, piece.ignore, layout.warp, sample.key, piece.known)
         return replace(view, inner=layout.inner, masks=piece.masks)
@@ -98,26 +100,19 @@ class DetectorCutter:
         inner = layout.inner
         whole = inner[::-1] if round(draw.degrees / 90) % 2 else inner  # what lies on its side gets a view that does
         view = view or (max(1, round(whole[0] * draw.window[0])), max(1, round(whole[1] * draw.window[1])))
-        before, after = self._middle(inner), self._middle(whole)
-        mirror = scaling(-1.0 if draw.flip else 1.0, 1.0)
-        warp = translation(*after) @ mirror @ rotation(-draw.degrees) @ translation(-before[0], -before[1]) @ layout.warp
         left, above = (round(p * (n - v)) for p, n, v in zip(draw.place, whole[::-1], view[::-1], strict=True))
-        warp = translation(-float(left), -float(above)) @ warp
-        return self._shown(warp, view)
+        window = translation(-float(left), -float(above))
+        keypoints, boxes = (window @ _turn(draw, inner, whole, edge) for edge in (self._frame.keypoints, self._frame.boxes))
+        return self._shown(keypoints @ layout.warp, boxes @ box_warp(self.canvas, layout.warp), view)
 
-    def _shown(self, warp: Warp, size: Size) -> Shown:
-        # Releases count positions from the edge of the first pixel, images are resampled about its middle.
-        half = 0.0 if self.canvas.rule == "unbiased" else 0.5
-        return Shown(warp, translation(-half, -half) @ warp @ translation(half, half), size)
-
-    def _middle(self, size: Size) -> tuple[float, float]:
-        edge = self._edge
-        return (size[1] - edge) / 2, (size[0] - edge) / 2
+    def _shown(self, warp: Warp, boxes: Warp, size: Size) -> Shown:
+        # Images are resampled about the middle of the first pixel, wherever positions are counted from.
+        half = (1 - self._frame.boxes) / 2
+        return Shown(warp, boxes, translation(-half, -half) @ boxes @ translation(half, half), size)
 
     @property
-    def _edge(self) -> int:
-        """What is between a number of pixels and the position of the last: 1 where positions are middles of pixels."""
-        return 1 if self.canvas.rule == "unbiased" else 0
+    def _frame(self) -> Frame:
+        return FRAMES[self.canvas.rule]
 
     def _piece(self, sample: Sample, draw: DetectorDraw, shown: Shown) -> Piece:
         options = self.augmentation
@@ -141,14 +136,15 @@ class DetectorCutter:
         every = sample.labels
         people = ~every.crowd & (every.boxes[:, 2:] > every.boxes[:, :2]).all(dim=1)
         labels = every.select(people)
-        last = labels.xy.new_tensor((shown.size[1] - self._edge, shown.size[0] - self._edge))
-        whole = turned(shown.warp, labels.boxes, labels.xy, labels.visible, rule=self.augmentation.boxes)
-        boxes = torch.cat((whole[:, :2].clamp(min=0), torch.minimum(whole[:, 2:], last)), dim=1)
-        sides = boxes[:, 2:] - boxes[:, :2]
-        there = (sides > 0).all(dim=1)
-        learnt = there & (box_area(boxes) >= self.augmentation.least * box_area(whole)) & (sides >= 1).all(dim=1)
-        xy, slack = apply(shown.warp, labels.xy), self._edge / 2
-        inside = ((xy >= -slack) & (xy <= last + slack)).all(dim=-1)
+        frame, sides = self._frame, labels.xy.new_tensor((shown.size[1], shown.size[0]))
+        where = labels.xy + frame.shift
+        whole = turned(shown.boxes, labels.boxes, where, labels.visible, rule=self.augmentation.boxes)
+        boxes = torch.cat((whole[:, :2].clamp(min=0), torch.minimum(whole[:, 2:], sides - frame.boxes)), dim=1)
+        least = (boxes[:, 2:] - boxes[:, :2]).amin(dim=1)
+        there = least > 0
+        learnt = there & (box_area(boxes) >= self.augmentation.least * box_area(whole)) & (least >= 1)
+        xy, slack = apply(shown.warp, labels.xy), frame.keypoints / 2
+        inside = ((xy >= -slack) & (xy <= sides - slack)).all(dim=-1)
         moved = replace(labels, xy=xy, visible=torch.where(inside, labels.visible, 0), boxes=boxes)
         extent = box_area(labels.boxes).sqrt() * float(torch.linalg.det(shown.warp[:2, :2]).abs().sqrt())
         ignore = self._ignored(sample, people, shown) | covered_by(boxes[there & ~learnt], shown.size)
@@ -185,3 +181,10 @@ def _moved(masks: Bool[Tensor, "n H W"], shown: Shown) -> Bool[Tensor, "n h w"]:
         flat = np.ascontiguousarray(own.view(torch.uint8).numpy())
         cv2.warpAffine(flat, shown.pixels[:2].numpy(), (width, height), dst=target.numpy(), flags=cv2.INTER_NEAREST)
     return moved.view(torch.bool)
+
+
+def _turn(draw: DetectorDraw, inner: Size, whole: Size, edge: int) -> Warp:
+    """Turns and mirrors an image of the size `inner` about its middle, which comes to that of `whole`."""
+    (x, y), (u, v) = (((size[1] - edge) / 2, (size[0] - edge) / 2) for size in (inner, whole))
+    mirror = scaling(-1.0 if draw.flip else 1.0, 1.0)
+    return translation(u, v) @ mirror @ rotation(-draw.degrees) @ translation(-x, -y)

@@ -25,7 +25,7 @@ from poise.nn.rcnn import RCNN
 from poise.skeletons import COCO17
 from poise.structures import Architecture
 from poise.zoo.imagenet import start_hrnet, start_resnet
-from poise.zoo.rcnn_model import MANNERS, codec_in_box, detecting_of, joined
+from poise.zoo.rcnn_model import MANNERS, canvas_of, codec_in_box, detecting_of, joined
 from poise.zoo.rcnn_parts import HRNET, RESNET, Heads, detector, dialect
 from poise.zoo.rcnn_parts import trunk as trunk_of
 from poise.zoo.release import Family, Wish
@@ -114,7 +114,7 @@ def _detector(wish: Wish, manner: str) -> KeypointRCNN | Part:
         start(built.backbone, name, manner)
     if codec is None or named is None:
         return Part(built, Card(wish.name, made, licence="of whoever trains it"))
-    how, canvas = detecting_of(MANNERS[manner], codec), MANNERS[manner].canvas
+    how, canvas = detecting_of(MANNERS[manner], codec), canvas_of(MANNERS[manner], cast(Trunk, built.backbone))
     return joined(wish.name, made, built, codec=codec, canvas=canvas, skeleton=named, detecting=how)
 
 

@@ -1,5 +1,6 @@
 """From a detector's network to a model: the codec its keypoint head answers, what it is shown, how its answers are read."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, final
@@ -15,6 +16,9 @@ from poise.errors import unknown
 from poise.models.card import Card
 from poise.models.detecting import Detecting, Learning
 from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.nn.backbones.resnet import ResNet
+from poise.nn.backbones.timm import TimmBackbone
+from poise.nn.necks.trunk import Trunk
 from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas
 from poise.skeletons import Skeleton
@@ -41,11 +45,13 @@ class Manner:
         canvas: How images are shown.
         smooth: Up to where errors of boxes count by their square (`Learning`).
         published: Whether keypoints are scored by their logits and people by their boxes.
+        grouped_std: Deviation of each channel for ResNeXts, whose first layer was trained with it; None for that of `canvas`.
     """
 
     canvas: Canvas
     smooth: float = 1 / 9
     published: bool = True
+    grouped_std: tuple[float, float, float] | None = None
 
 
 DETECTOR = Canvas(side=800, fit="short", most=1333, multiple=32, flip_test=False)
@@ -55,17 +61,31 @@ DETECTOR = Canvas(side=800, fit="short", most=1333, multiple=32, flip_test=False
 def _bytes(*mean: float) -> dict[str, Any]:
     """Blue, green, red of 0 to 255 less their mean, as networks read them that were trained with Caffe."""
     b, g, r = (value / 255 for value in mean)
-    return {"channels": "bgr", "mean": (b, g, r), "std": (1 / 255, 1 / 255, 1 / 255), "rule": "pillow"}
+    return {"channels": "bgr", "mean": (b, g, r), "std": (1 / 255, 1 / 255, 1 / 255)}
 
 
 MANNERS: Mapping[str, Manner] = {
     "poise": Manner(replace(DETECTOR, flip_test=True), published=False),
-    "maskrcnn": Manner(replace(DETECTOR, **_bytes(102.9801, 115.9465, 122.7717)), smooth=1.0),
+    "maskrcnn": Manner(replace(DETECTOR, rule="pillow", **_bytes(102.9801, 115.9465, 122.7717)), smooth=1.0),
     "hrnet": Manner(replace(DETECTOR, rule="pillow"), smooth=1.0),
     "torchvision": Manner(replace(DETECTOR, rule="torchvision")),
-    "detectron2": Manner(replace(DETECTOR, **_bytes(103.53, 116.28, 123.675)), smooth=0.0),
+    "detectron2": Manner(
+        replace(DETECTOR, rule="detectron2", **_bytes(103.53, 116.28, 123.675)),
+        smooth=0.5,
+        grouped_std=(57.375 / 255, 57.12 / 255, 58.395 / 255),
+    ),
 }
 """By the name of the dialect (`rcnn_parts.DIALECTS`)."""
+
+
+def canvas_of(manner: Manner, trunk: Trunk) -> Canvas:
+    """How images are shown to a trunk: as its release does, but to a backbone of timm with the colours that it expects."""
+    body = trunk.body
+    canvas = replace(manner.canvas, multiple=math.lcm(manner.canvas.multiple, trunk.multiple))
+    if isinstance(body, TimmBackbone):
+        return replace(canvas, channels="rgb", mean=body.mean, std=body.std)
+    grouped = isinstance(body, ResNet) and body.groups > 1
+    return replace(canvas, std=manner.grouped_std) if grouped and manner.grouped_std else canvas
 
 
 def codec_in_box(name: str | None, cells: Size, keypoints: int, *, published: bool = False) -> RoICodec:

@@ -58,6 +58,7 @@ class ResNet(Backbone):
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.groups = groups
         self._stages = tuple(f"layer{number}" for number in range(1, stages + 1))
         for number, name in enumerate(self._stages, 1):
             self.add_module(name, stage(depth, number, style, groups=groups, group_width=group_width))
