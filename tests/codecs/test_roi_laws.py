@@ -38,6 +38,7 @@ OWN = {
     "OneHot-whole": {"search": "whole"},
     "OneHot-probability": {"score": "probability"},
     "OneHot-mass": {"score": "mass"},
+    "OneHot-blurred": {"score": "mass", "reading": "blurred"},
 }
 
 
@@ -343,6 +344,21 @@ def test_weight_and_height_are_those_of_a_mean_squared_error():
     codec = InBox.of(plain, weight=2000.0, height=10.0)
     expected = 1000 * (output - 10 * InBox.of(plain).encode(xy, BOXES)).square().mean()
     assert torch.allclose(codec.loss(output, xy, everywhere(xy), BOXES), expected, rtol=1e-4)
+
+
+def test_blurred_probabilities_prefer_the_likelier_region_to_the_highest_cell():
+    """A cell of 4 % that stands alone, and twelve of 3 % each that stand together."""
+    likely = torch.full((56, 56), 0.6 / 56**2)
+    likely[10, 10] = 0.04
+    likely[39:42, 29:33] = 0.03
+    output = likely.log()[None, None]
+    box = torch.tensor([[0.0, 0.0, 56.0, 56.0]])
+    peak, blurred = (roi_codec_types()["OneHot"]((56, 56), 1, score="mass", reading=name) for name in ("peak", "blurred"))
+    assert torch.allclose(peak.decode(output, box).xy, torch.tensor([10.5, 10.5]), atol=0.51)
+    found = blurred.decode(output, box)
+    assert torch.allclose(found.xy, torch.tensor([31.0, 40.5]), atol=0.2)
+    assert float(found.score) == pytest.approx(0.36, abs=0.02)
+    assert float(peak.decode(output, box).score) == pytest.approx(0.045, abs=0.01)
 
 
 def test_coco_keypoints_are_flipped_by_their_skeleton():

@@ -48,6 +48,14 @@ def blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Iterator
         yield part.some, torch.from_numpy(part.smooth[: math.prod(part.shape)]).view(part.shape)
 
 
+def smoothed(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Float[Tensor, "n h w"]:
+    """Maps smoothed by `size` cells (`blur_taps`) along both axes, all of them in memory of their own."""
+    smooth = torch.empty_like(maps)
+    for some, part in blurred(maps, size, border):
+        smooth[some] = part.permute(2, 0, 1)
+    return smooth
+
+
 def blurred_extremes(
     maps: Float[Tensor, "n h w"], size: int, border: Border
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import final
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.blur import blurred
+from poise.codecs.blur import smoothed
 from poise.codecs.maps import Lattice, MapCodec, bump, laid, mirror_error, ruler
 from poise.codecs.readings import missed
 from poise.codecs.taylor import dark_gain, dark_step
@@ -68,7 +67,5 @@ class Dark(MapCodec):
 
     def smooth(self, maps: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
         """The maps blurred with zeros around them, and scaled so that each keeps its maximum."""
-        smooth = torch.empty_like(maps)
-        for some, part in blurred(maps, self.kernel, "zeros"):
-            smooth[some] = part.permute(2, 0, 1)
-        return smooth * dark_gain(maps, maps.flatten(1).amax(dim=1), kernel=self.kernel)[:, None, None]
+        gain = dark_gain(maps, maps.flatten(1).amax(dim=1), kernel=self.kernel)
+        return smoothed(maps, self.kernel, "zeros") * gain[:, None, None]

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from poise.codecs.blur import smoothed
 from poise.codecs.cubic import highest_of_all_pixels, highest_pixels
-from poise.codecs.readings import highest_of, window
+from poise.codecs.readings import check_reading, fitted, highest_of, usual_kernel, window
 from poise.codecs.roi import RoICodec, ScoreKind, check_answer
 from poise.errors import InputError, unknown
 from poise.geometry import Boxes
@@ -17,6 +18,9 @@ from poise.structures import Points
 
 SURE = 40.0
 """How much higher the logit of the keypoint's cell is than those beside it, where the head is without fault."""
+
+LOUD = 1e4
+"""Logits are taken to be at most this far from 0."""
 
 LONGEST = 2**14
 """Pixels a side of the map a box becomes at most; positions in wider boxes are as much coarser."""
@@ -28,25 +32,37 @@ two neighbours. `mass`: the share of the cells up to 2 away from it each way, wh
 Shares may be multiplied with the score of a box; logits may not."""
 
 
+Reading = Literal["peak", "blurred"]
+"""`peak`: the highest pixel of the map made as large as its box, as in the release. `blurred`: where the probabilities of all
+cells, blurred by bumps, are highest; a head that is unsure between many cells then answers with the middle of the likeliest
+region, as one that has learnt bumps by squared errors does, and not with the cell that happens to stand out."""
+
+BLUR = usual_kernel(3.0)
+"""Cells a side of that blur, for bumps of 3 cells."""
+
+
 @final
 @dataclass(frozen=True)
 class OneHot(RoICodec):
-    """The cell a keypoint lies in, learnt as one class of h x w; read at the highest pixel of the map made as large as its box.
+    """The cell a keypoint lies in, learnt as one class of h x w.
 
     Attributes:
         score: What says how sure a keypoint is.
+        reading: Where in its map a keypoint is.
         search: Pixels are made where the highest can be ("bounded"), or all of them ("whole"), as in the release. Both give
             the same, the first in a hundredth of the time; on other devices than the processor all are made.
     """
 
     score: Score = "logit"
     search: Literal["bounded", "whole"] = "bounded"
+    reading: Reading = "peak"
 
     def __post_init__(self) -> None:
-        """Refuse scores and searches there are not."""
+        """Refuse scores, searches and readings there are not."""
         super().__post_init__()
         if self.score not in get_args(Score):
             raise unknown("score", self.score, get_args(Score))
+        check_reading(self.reading, get_args(Reading))
         if self.search not in ("bounded", "whole"):
             raise InputError(f"OneHot searches 'bounded' or 'whole', found {self.search!r}")
 
@@ -110,22 +126,48 @@ class OneHot(RoICodec):
         return F.cross_entropy(logits, index.flatten()[some], reduction="sum") / max(len(some), 1)
 
     def decode(self, output: Float[Tensor, "n k h w"], boxes: Boxes) -> Points:
-        """The highest pixel of each map, resized (bicubic) to the whole pixels that hold its box; and its score.
+        """Where each keypoint is, as `reading` says, and its score.
 
-        Boxes narrower or lower than a pixel are taken to be of one pixel.
+        For `peak` maps are resized (bicubic) to the whole pixels that hold their box; boxes narrower or lower than a pixel are
+        then taken to be of one pixel.
 
         Raises:
             InputError: The output is not of this codec's size.
         """
         check_answer(self, output)
         maps = output.detach().float()
-        corner, sides = boxes[:, :2].float(), (boxes[:, 2:] - boxes[:, :2]).float().clamp(min=1)
-        lengths = sides.nan_to_num(1, LONGEST).clamp(max=LONGEST).ceil().long()
+        corner, sides = boxes[:, :2].float(), (boxes[:, 2:] - boxes[:, :2]).float()
         with torch.autocast(maps.device.type, enabled=False):
-            found, value = (highest_pixels if self.search == "bounded" else highest_of_all_pixels)(maps, lengths)
-            share, value = self._mended(maps, (found + 0.5) / lengths[:, None], value)
-            score = value if self.score == "logit" else self._shares(maps)
+            if self.reading == "peak":
+                sides = sides.clamp(min=1)
+                share, score = self._highest(maps, sides)
+            else:
+                sides = torch.where(sides > 0, sides, 1)
+                share, score = self._likeliest(maps)
         return Points(share * sides[:, None] + corner[:, None], score.nan_to_num(0, 0, 0))
+
+    def _highest(
+        self, maps: Float[Tensor, "n k h w"], sides: Float[Tensor, "n 2"]
+    ) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
+        """The highest pixel of each resized map, as a share of the box, and its score."""
+        lengths = sides.nan_to_num(1, LONGEST).clamp(max=LONGEST).ceil().long()
+        found, value = (highest_pixels if self.search == "bounded" else highest_of_all_pixels)(maps, lengths)
+        share, value = self._mended(maps, (found + 0.5) / lengths[:, None], value)
+        if self.score == "logit":
+            return share, value
+        return share, self._shares(maps, highest_of(maps.flatten(0, 1).flatten(1))[0])
+
+    def _likeliest(self, maps: Float[Tensor, "n k h w"]) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
+        """Where the blurred probabilities are highest, as a share of the box, and the score there."""
+        each = maps.nan_to_num(-LOUD, LOUD, -LOUD).clamp(-LOUD, LOUD).flatten(0, 1)
+        likely = each.flatten(1).softmax(dim=1).view(each.shape)
+        smooth = smoothed(likely, BLUR, "zeros")
+        index, _ = highest_of(smooth.flatten(1))
+        middle = fitted(smooth, self._cell(index), reach=1).view(*maps.shape[:2], 2)
+        share = (middle + 0.5) / middle.new_tensor((self.cells[1], self.cells[0]))
+        if self.score == "logit":
+            return share, each.flatten(1).gather(1, index[:, None]).view(maps.shape[:2])
+        return share, self._shares(maps, index)
 
     def unflip(self, output: Float[Tensor, "n k h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "n k h w"]:
         """Columns reversed, left and right keypoints swapped."""
@@ -133,7 +175,7 @@ class OneHot(RoICodec):
 
     def picture(self, output: Float[Tensor, "n k h w"]) -> Float[Tensor, "n k h w"]:
         """The probability of each cell beside that of the likeliest."""
-        logits = output.detach().float().nan_to_num(-torch.inf, torch.inf, -torch.inf).clamp(-1e4, 1e4)
+        logits = output.detach().float().nan_to_num(-LOUD, LOUD, -LOUD).clamp(-LOUD, LOUD)
         return (logits - logits.amax(dim=(-2, -1), keepdim=True)).exp()
 
     def _mended(
@@ -145,17 +187,19 @@ class OneHot(RoICodec):
         bad = ~maps.isfinite().flatten(2).all(dim=2)
         index, value[bad] = highest_of(maps[bad].flatten(1))
         width, height = self.cells[1], self.cells[0]
-        cell = torch.stack((index % width, index.div(width, rounding_mode="floor")), dim=-1)
-        share[bad] = (cell + 0.5) / share.new_tensor((width, height))
+        share[bad] = (self._cell(index) + 0.5) / share.new_tensor((width, height))
         return share, value
 
-    def _shares(self, maps: Float[Tensor, "n k h w"]) -> Float[Tensor, "n k"]:
-        """What a softmax over all cells leaves to the highest, or to the cells around it."""
+    def _cell(self, index: Int64[Tensor, " n"]) -> Int64[Tensor, "n 2"]:
+        """Where cells are (x, y) that are counted row after row."""
+        return torch.stack((index % self.cells[1], index.div(self.cells[1], rounding_mode="floor")), dim=-1)
+
+    def _shares(self, maps: Float[Tensor, "n k h w"], index: Int64[Tensor, " m"]) -> Float[Tensor, "n k"]:
+        """What a softmax over all cells leaves to one, counted row after row, or to the cells around it."""
         each = maps.flatten(0, 1)
-        index, top = highest_of(each.flatten(1))
         whole = each.flatten(1).logsumexp(dim=1)
         if self.score == "probability":
+            top = each.flatten(1).gather(1, index[:, None]).squeeze(1)
             return (top - whole).exp().view(maps.shape[:2])
-        cells = torch.stack((index % self.cells[1], index.div(self.cells[1], rounding_mode="floor")), dim=-1)
-        near, _, there = window(each, cells, 2)
+        near, _, there = window(each, self._cell(index), 2)
         return ((near - whole[:, None]).exp() * there).sum(dim=1).clamp(max=1).view(maps.shape[:2])

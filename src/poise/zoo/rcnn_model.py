@@ -95,13 +95,14 @@ def codec_in_box(name: str | None, cells: Size, keypoints: int, *, published: bo
         name: Of its class; any codec for views of one person works inside boxes, too. One cell of the box by default.
         cells: Of its maps (h, w).
         keypoints: How many.
-        published: Whether keypoints of the usual codec are scored by their logits.
+        published: Whether keypoints of the usual codec are read and scored as in the releases: at the highest pixel, by their
+            logits. Else where blurred probabilities are highest, by the share about there.
 
     Raises:
         UnknownName: There is no such codec.
     """
     if name in (None, OneHot.__name__):
-        return OneHot(cells, keypoints, score="logit" if published else "mass")
+        return OneHot(cells, keypoints) if published else OneHot(cells, keypoints, score="mass", reading="blurred")
     kinds = codec_types()
     if name not in kinds:
         raise unknown("codec for boxes", str(name), [*kinds, *(kind for kind in roi_codec_types() if kind != InBox.__name__)])
