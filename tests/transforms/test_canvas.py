@@ -4,7 +4,7 @@ from typing import get_args, get_type_hints
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
@@ -76,6 +76,7 @@ def test_images_smaller_than_a_cell_and_very_long_ones_have_views(rule, size):
 
 @settings(max_examples=100, deadline=None)
 @given(SIZES, st.tuples(st.integers(4, 900), st.integers(4, 900)), st.sampled_from(RULES))
+@example(size=(39, 108), view=(4, 11), rule="unbiased")
 def test_a_fitted_image_just_fits(size, view, rule):
     layout = fitted_warp(Canvas(rule=rule), size, view)
     assert layout.size == view

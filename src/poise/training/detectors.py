@@ -14,13 +14,14 @@ from poise.geometry import apply, invert
 from poise.metrics import coco, entries
 from poise.metrics.boxes import evaluate_boxes
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.scenes import People, SceneBatch, SceneView
+from poise.scenes import Canvas, People, SceneBatch, SceneView
 from poise.structures import Sample
 from poise.training.data import Views
 from poise.training.pictures import Picture, detector_picture
 from poise.training.recipe import Recipe
 from poise.training.scenes import grown
 from poise.training.task import Task, summed
+from poise.transforms.canvas import box_warp
 from poise.transforms.cut import boxes_through
 from poise.transforms.detector_cut import DetectorCutter
 from poise.transforms.detector_jitter import DetectorAugmentation
@@ -150,8 +151,8 @@ class DetectorTask(Task[SceneView, SceneBatch, People, Mapping[str, Any]]):
         """The loss of some proposals that chance draws, and the best people of each view in pixels of its image."""
         loss = summed(self.parts(batch))
         people = self.model.predict(batch.images, flip=False, sizes=list(batch.inner) or None)
-        home = invert(batch.warps.cpu())
-        return loss, [_at_home(own, warp) for own, warp in zip(people, home, strict=True)]
+        canvas = self.model.preprocess
+        return loss, [_at_home(own, warp, canvas) for own, warp in zip(people, batch.warps.cpu(), strict=True)]
 
     def answers(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """The trunk's maps: the heads answer for boxes only, of which there may be none."""
@@ -200,8 +201,9 @@ class DetectorTask(Task[SceneView, SceneBatch, People, Mapping[str, Any]]):
         return DetectorCutter(self.model.preprocess, self.model.skeleton, augmentation or DetectorAugmentation())
 
 
-def _at_home(people: People, home: Float[Tensor, "3 3"]) -> People:
+def _at_home(people: People, warp: Float[Tensor, "3 3"], canvas: Canvas) -> People:
     """In pixels of the image, on the processor."""
     xy, score, rating, boxes = (part.float().cpu() for part in (people.xy, people.score, people.pose_score, people.boxes))
     sure = rating if people.box_score is None else people.box_score.float().cpu()
-    return People(apply(home, xy.to(home.dtype)).float(), score, rating, boxes_through(home, boxes), sure)
+    framed = boxes_through(invert(box_warp(canvas, warp)), boxes)
+    return People(apply(invert(warp), xy.to(warp.dtype)).float(), score, rating, framed, sure)
