@@ -31,7 +31,7 @@ from poise.data.kept import Kept
 from poise.errors import TrainingError
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.recipes.base import Optimizer, Recipe, Schedule
-from poise.recipes.detectors import CLIP, head_codec
+from poise.recipes.detectors import CLIP, RATE, head_codec
 from poise.recipes.keypoint_rcnn import whole_detector
 from poise.recipes.scenes import CROWD
 from poise.recipes.short import short_run
@@ -103,7 +103,7 @@ def recipe(name: str, model: KeypointRCNN, setting: Setting, train: Dataset, val
     views = DetectorAugmentation(
         sides=tuple(side * tenths // 10 for tenths in (7, 8, 9, 10, 11)), most=None, rotation=10.0, colour=0.1
     )
-    made = short_run(name, model, train, val, epochs=1000, rate=setting.rate or 1e-3, clip=CLIP, augmentation=views)
+    made = short_run(name, model, train, val, epochs=1000, rate=setting.rate or RATE, clip=CLIP, augmentation=views)
     made = replace(made, batch=setting.batch, best="box AP")
     if setting.rule == "adamw":
         return made

@@ -101,7 +101,7 @@ def small_detector(
             second, and from 16 and 10 in bfloat16.
         skeleton: The keypoints.
         size: Of the views it is trained on (h, w), multiples of 32; the long side of images is brought to the larger one.
-        codec: Of the keypoint head; one cell of 56x56 by default.
+        codec: Of the keypoint head; bumps on 56x56 cells by default.
         detecting: How the answers are made people, and how it learns; by default from 64 proposals of an image, and keypoints
             from 16.
         name: Of the model.

@@ -8,6 +8,7 @@ from typing import Any, final
 from torch import nn
 
 from poise.codecs.base import codec_types, roi_codec_types
+from poise.codecs.gaussian import Gaussian
 from poise.codecs.in_box import InBox
 from poise.codecs.one_hot import OneHot
 from poise.codecs.roi import RoICodec
@@ -25,9 +26,12 @@ from poise.skeletons import Skeleton
 from poise.structures import Architecture
 from poise.zoo.assemble import with_readout
 
-BUMPS = 4000.0
-"""Weight of the squared errors of bumps beside the losses of boxes: 2000 times the mean square, as what a practitioner measured
-best between 2000 and 3000 and spoilt the boxes at 10000; `InBox` counts halves."""
+WEIGHT = 2000.0
+"""Of the mean squared error of bumps beside the losses of boxes; a practitioner found 2000 to 3000 best, and the boxes spoilt
+at 10000."""
+
+HALVED = 2.0
+"""The weight in `InBox` that makes the factor of the mean squared error 1: its codecs count half of the squares."""
 
 QUIET = 0.001
 """Deviation of the first weights of the layer that makes bumps (Simple Baselines' release, its last layer)."""
@@ -92,21 +96,41 @@ def codec_in_box(name: str | None, cells: Size, keypoints: int, *, published: bo
     """The codec of a keypoint head.
 
     Args:
-        name: Of its class; any codec for views of one person works inside boxes, too. One cell of the box by default.
+        name: Of its class; any codec for views of one person works inside boxes, too. By default that of the releases, one cell
+            of the box, or `bumps`, which learn keypoints better.
         cells: Of its maps (h, w).
         keypoints: How many.
-        published: Whether keypoints of the usual codec are read and scored as in the releases: at the highest pixel, by their
-            logits. Else where blurred probabilities are highest, by the share about there.
+        published: Whether the model is one of the releases', where single cells are read at the highest pixel and scored by
+            their logits. Else they are read where blurred probabilities are highest, and scored by the share about there.
 
     Raises:
         UnknownName: There is no such codec.
     """
-    if name in (None, OneHot.__name__):
+    if name == OneHot.__name__ or (name is None and published):
         return OneHot(cells, keypoints) if published else OneHot(cells, keypoints, score="mass", reading="blurred")
+    if name is None:
+        return bumps(cells, keypoints)
     kinds = codec_types()
     if name not in kinds:
-        raise unknown("codec for boxes", str(name), [*kinds, *(kind for kind in roi_codec_types() if kind != InBox.__name__)])
-    return InBox.of(kinds[str(name)](size=cells, cells=cells, keypoints=keypoints), weight=BUMPS)
+        raise unknown("codec for boxes", name, [*kinds, *(kind for kind in roi_codec_types() if kind != InBox.__name__)])
+    return InBox.of(kinds[name](size=cells, cells=cells, keypoints=keypoints), weight=HALVED * WEIGHT)
+
+
+def bumps(cells: Size, keypoints: int, *, weight: float = WEIGHT, height: float = 1.0, sigma: float = 2.0) -> InBox:
+    """Gaussian bumps in the box, learnt by weighted mean squared errors.
+
+    Args:
+        cells: Of the maps (h, w).
+        keypoints: How many.
+        weight: Factor of the mean squared error.
+        height: Of the bumps.
+        sigma: Of the bumps, cells.
+
+    Raises:
+        InputError: A weight, height or sigma that makes no loss.
+    """
+    inside = Gaussian(cells, cells, keypoints, sigma=sigma, shift_flipped=False)
+    return InBox.of(inside, weight=HALVED * weight, height=height)
 
 
 def detecting_of(manner: Manner, codec: RoICodec) -> Detecting:
