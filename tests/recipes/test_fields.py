@@ -98,6 +98,35 @@ def test_how_a_detector_works_has_types_that_are_checked_before_anything_is_made
     assert detector.detecting == before
 
 
+def test_the_parts_of_the_loss_are_weighed_by_words(detector):
+    set_detecting(detector, ["weights.keypoints=0.5", "weights.boxes=2"])
+    assert (detector.detecting.weights.keypoints, detector.detecting.weights.boxes) == (0.5, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("person=3", "^person=3: the box head of poise_rcnn_t tells the classes 0, the background, to 1; people are 1$"),
+        ("person=0", "^detecting: person is at least 1, not 0$"),
+        ("nms=2", r"^detecting: nms is a number from 0 to 1, not 2\.0$"),
+        ("score=2", r"^detecting: score is a number from 0 to 1, not 2\.0$"),
+        ("sigma=0", r"^detecting: sigma is above 0, not 0\.0$"),
+        ("weights.masks=-1", r"are 0 or more; masks cannot be -1\.0$"),
+    ],
+)
+def test_a_number_that_cannot_be_is_told_with_its_field_alone(detector, word, message):
+    before = detector.detecting
+    with pytest.raises(InputError, match=message):
+        set_detecting(detector, [word])
+    assert detector.detecting == before
+
+
+def test_fields_that_are_far_from_any_are_listed_once(detector):
+    with pytest.raises(UnknownName) as found:
+        set_detecting(detector, ["learning.zzzzz=1"])
+    assert str(found.value).count("posed") == 1
+
+
 def test_the_codec_inside_a_box_is_set_behind_a_dot():
     model = small_detector("t", size=(64, 64), codec=head_codec("gaussian"))
     set_codec(model, ["codec.sigma=3", "weight=10"])

@@ -116,8 +116,9 @@ class LossWeights:
 
     def __post_init__(self) -> None:
         """Check the factors."""
-        if not all(0 <= factor < float("inf") for factor in vars(self).values()):
-            raise InputError(f"weights of a detector's losses are 0 or more, found {self}")
+        for name, factor in vars(self).items():
+            if not 0 <= factor < float("inf"):
+                raise InputError(f"weights of a detector's losses are 0 or more; {name} cannot be {factor}")
 
 
 @final
@@ -163,11 +164,15 @@ class Detecting:
         for name, words in (("suppression", Suppression), ("keypoint_score", KeypointScore), ("rating", Rating)):
             if getattr(self, name) not in get_args(words):
                 raise InputError(f"detecting: {name} is {' or '.join(get_args(words))}, not {getattr(self, name)!r}")
-        thresholds = (self.score, self.nms, 1.0 if self.keypoint_nms is None else self.keypoint_nms)
-        if not all(0 <= value <= 1 for value in thresholds) or not self.sigma > 0:
-            raise InputError(f"detecting: score, nms and keypoint_nms are 0 to 1 and sigma is above 0, found {self}")
-        if min(self.per_image, self.person) < 1:
-            raise InputError(f"detecting: per_image and person are at least 1, found {self.per_image} and {self.person}")
+        for name in ("score", "nms", "keypoint_nms"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise InputError(f"detecting: {name} is a number from 0 to 1, not {value}")
+        if not self.sigma > 0:
+            raise InputError(f"detecting: sigma is above 0, not {self.sigma}")
+        for name in ("per_image", "person"):
+            if getattr(self, name) < 1:
+                raise InputError(f"detecting: {name} is at least 1, not {getattr(self, name)}")
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Detecting":

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+from poise.codecs.decoders import Codec
 from poise.errors import InputError, UnknownName, unknown
 from poise.models.bottomup import BottomUp
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.topdown import TopDown
+from poise.nn.heads.roi import BoxReader
 
 FIXED = ("size", "cells", "keypoints", "limbs")
-"""What the network has settled."""
+"""What the network has settled of a codec."""
 
 Changes = Mapping[str, Any]
 """New values of fields; of a field that has fields itself, their changes."""
@@ -64,13 +66,14 @@ def set_detecting(model: KeypointRCNN, words: Sequence[str]) -> None:
         words: Such as `nms=0.6`, `learning.truth=false`, `calibration.middle=0.4` or `calibration=none`.
 
     Raises:
-        InputError: No `name=value`, or a value that cannot be.
+        InputError: No `name=value`, a value that cannot be, or a class of people that the box head does not tell.
         UnknownName: There is no such field.
     """
     changes = _changes(model.detecting, words, what="how a detector works", such="learning.copies=2")
     detecting = _changed(model.detecting, changes)
     # The new model refuses what does not go with its codec.
     KeypointRCNN(model.network, model.codec, model.preprocess, model.skeleton, model.card, detecting)
+    _check_person(model, detecting.person)
     model.detecting = detecting
 
 
@@ -85,6 +88,17 @@ def _changes(owner: Any, words: Sequence[str], *, what: str, such: str) -> dict[
     return changes
 
 
+def _check_person(model: KeypointRCNN, person: int) -> None:
+    """Refuse a class of people that the box head has not."""
+    reader = None if model.network.box is None else model.network.box.head.reader
+    if isinstance(reader, BoxReader) and person >= reader.cls_score.out_features:
+        last = reader.cls_score.out_features - 1
+        raise InputError(
+            f"person={person}: the box head of {model.card.name} tells the classes 0, the background, to {last}; "
+            f"people are {'1' if last == 1 else f'one of 1 to {last}'}"
+        )
+
+
 def _check(same: bool, words: Sequence[str]) -> None:
     if not same:
         raise InputError(f"{', '.join(words)}: the codec would then need another network; leave this out")
@@ -94,9 +108,11 @@ def _value(owner: Any, path: Sequence[str], text: str) -> Changes:
     """The change that a word asks for, of a codec or of a field with fields of its own."""
     name, *rest = path
     kind = type(owner).__name__
-    known = [field.name for field in fields(owner) if field.name not in FIXED]
+    fixed = FIXED if isinstance(owner, Codec) else ()
+    known = [field.name for field in fields(owner) if field.name not in fixed]
     if name not in known:
-        raise UnknownName(f"{unknown(f'field of {kind}', name, known)} {kind} has: {', '.join(known)}")
+        said = str(unknown(f"field of {kind}", name, known))
+        raise UnknownName(f"{said} {kind} has: {', '.join(known)}" if said.endswith("?") else said)
     inner = _inner(owner, name)
     if inner is not None and rest:
         return {name: _value(inner, rest, text)}
