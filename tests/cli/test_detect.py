@@ -170,7 +170,7 @@ def test_a_model_that_finds_boxes_is_measured_by_both_protocols(rcnn, folder, la
     said = capsys.readouterr().out
     assert "whole images, flip test off" in said
     assert "| Boxes | box AP |" in said
-    assert said.splitlines()[-1].startswith("| poise_rcnn_t_coco_96x96, OneHot | ")
+    assert said.splitlines()[-1].startswith("| poise_rcnn_t_coco_96x96, InBox | ")
     stored = json.loads((tmp_path / "found.scores.json").read_text())["scores"]
     assert {"AP", "pck@0.1", "box AP", "box ARl"} <= set(stored)
     boxes = json.loads((tmp_path / "found.boxes.json").read_text())

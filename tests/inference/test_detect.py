@@ -105,7 +105,7 @@ def test_boxes_are_refused_by_a_model_that_finds_them(model):
 
 
 def test_another_reader_is_refused(model):
-    other = replace(model.codec, search="whole")
+    other = replace(model.codec, weight=1.0)
     with pytest.raises(InputError, match="no other way"):
         next(read_boxed(model, requests(), setting(model), readers=[other]))
 

@@ -46,7 +46,7 @@ def drawn() -> SceneBatch:
 def learnt(drawn) -> KeypointRCNN:
     """A small detector that knows two drawings by heart."""
     torch.manual_seed(0)
-    model = small_detector("t", size=(SIDE, SIDE), detecting=FEW)
+    model = small_detector("t", size=(SIDE, SIDE), codec=OneHot((56, 56), 17, score="mass"), detecting=FEW)
     optimizer = torch.optim.AdamW(model.parameters())
     steps = 75
     for step in range(steps):

@@ -168,7 +168,7 @@ def start_model(
         return made
     width = name.removeprefix("poise_rcnn_")
     if name.startswith("poise_rcnn_") and width in BOX_WIDTHS:
-        boxed = codec_in_box(codec, USUAL, len(skeleton))
+        boxed = None if codec is None else codec_in_box(codec, USUAL, len(skeleton))
         return small_detector(width, size=size or (320, 320), skeleton=skeleton, codec=boxed)
     width = name.removeprefix("poise_scene_")
     if name.startswith("poise_scene_") and width in SCENE_WIDTHS:

@@ -21,7 +21,7 @@ from poise.scenes import Canvas
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture
 from poise.zoo.imagenet import from_scratch
-from poise.zoo.rcnn_model import USUAL, codec_in_box, joined
+from poise.zoo.rcnn_model import USUAL, bumps, codec_in_box, joined
 from poise.zoo.release import Family, Release, Wish
 
 
@@ -111,7 +111,7 @@ def small_detector(
         UnknownName: Another width.
     """
     check_size(size, PlainNet.multiple, f"poise_rcnn_{width}")
-    codec = codec or codec_in_box(None, USUAL, len(skeleton))
+    codec = codec or bumps(USUAL, len(skeleton))
     arguments: dict[str, Any] = {"width": width, "channels": codec.channels, "cells": codec.cells}
     return joined(
         name or f"poise_rcnn_{width}",
@@ -127,7 +127,7 @@ def small_detector(
 def build(wish: Wish) -> KeypointRCNN:
     """The model of a name such as `poise_rcnn_t_coco_320x320`."""
     from_scratch(wish.pretrained, "poise's own networks")
-    codec = codec_in_box(wish.codec, USUAL, len(wish.keypoints))
+    codec = None if wish.codec is None else codec_in_box(wish.codec, USUAL, len(wish.keypoints))
     return small_detector(wish.parts["width"], skeleton=wish.keypoints, size=wish.size, codec=codec, name=wish.name)
 
 

@@ -96,8 +96,7 @@ def codec_in_box(name: str | None, cells: Size, keypoints: int, *, published: bo
     """The codec of a keypoint head.
 
     Args:
-        name: Of its class; any codec for views of one person works inside boxes, too. By default that of the releases, one cell
-            of the box, or `bumps`, which learn keypoints better.
+        name: Of its class; any codec for views of one person works inside boxes, too. One cell of the box by default.
         cells: Of its maps (h, w).
         keypoints: How many.
         published: Whether the model is one of the releases', where single cells are read at the highest pixel and scored by
@@ -106,14 +105,12 @@ def codec_in_box(name: str | None, cells: Size, keypoints: int, *, published: bo
     Raises:
         UnknownName: There is no such codec.
     """
-    if name == OneHot.__name__ or (name is None and published):
+    if name in (None, OneHot.__name__):
         return OneHot(cells, keypoints) if published else OneHot(cells, keypoints, score="mass", reading="blurred")
-    if name is None:
-        return bumps(cells, keypoints)
     kinds = codec_types()
     if name not in kinds:
-        raise unknown("codec for boxes", name, [*kinds, *(kind for kind in roi_codec_types() if kind != InBox.__name__)])
-    return InBox.of(kinds[name](size=cells, cells=cells, keypoints=keypoints), weight=HALVED * WEIGHT)
+        raise unknown("codec for boxes", str(name), [*kinds, *(kind for kind in roi_codec_types() if kind != InBox.__name__)])
+    return InBox.of(kinds[str(name)](size=cells, cells=cells, keypoints=keypoints), weight=HALVED * WEIGHT)
 
 
 def bumps(cells: Size, keypoints: int, *, weight: float = WEIGHT, height: float = 1.0, sigma: float = 2.0) -> InBox:
