@@ -25,8 +25,25 @@ def test_one_model_is_shown_with_its_licence_and_page(capsys):
 
 
 @pytest.mark.parametrize(
+    ("name", "parameters", "view"),
+    [
+        ("keypoint_rcnn_hrnet_w4_hrfpn", "36,", "800x1344"),
+        ("torchvision_keypoint_rcnn_r50_fpn", "59,", "800x1344"),
+        ("poise_rcnn_t_coco_320x256", "2,", "320x256"),
+    ],
+)
+def test_detectors_are_shown_with_the_view_they_are_counted_on(name, parameters, view, capsys):
+    assert main(["zoo", name]) == 0
+    rows = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    found = {row[0]: row[1] for row in rows if len(row) > 1}
+    assert found["parameters"].startswith(parameters)
+    assert f"for one view of {view}" in found["multiply-adds"]
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["zoo", "maskrcnn_r50_fpn"], "'maskrcnn_r50_fpn' is a part of a detector"),
         (["zoo", "hrnet_w32"], "did you mean"),
         (["zoo", "hrnet_w32_coco_256x192", "--fetch", "down"], "in a browser"),
         (["zoo", "hrnet_w32_coco_64x64", "--fetch", "down"], "no published model"),

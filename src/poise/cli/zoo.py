@@ -112,18 +112,18 @@ def _show(name: str, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from poise.zoo.cost import costs
+    from poise.zoo.cost import costs, view_of
     from poise.zoo.find import family_of, releases
     from poise.zoo.release import Release
 
     release = releases().get(name, Release(name, licence="that of whoever trains it"))
-    cost = costs([name])[name]
+    cost, (height, width) = costs([name])[name], view_of(name)
     table = Table(box=None, show_header=False, pad_edge=False)
     rows = {
         "name": name,
         "paper": family_of(name).paper,
         "parameters": f"{cost.parameters:,}",
-        "multiply-adds": f"{cost.multiply_adds:,} for one view",
+        "multiply-adds": f"{cost.multiply_adds:,} for one view of {height}x{width} (height x width)",
         "published scores": _scores(release),
         "licence": release.licence,
         "official file": release.file or "none was published",

@@ -12,8 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from poise.dims import Size
+from poise.models.kinds import Model
 from poise.nn.count import Count, count
 from poise.nn.rcnn import RCNN, RoIBranch
+from poise.scenes import Canvas
 from poise.zoo.find import build, names, wish_of
 
 STORED = Path(__file__).with_suffix(".json")
@@ -30,11 +33,36 @@ def costs(wanted: Iterable[str]) -> Mapping[str, Count]:
 
 
 def measure(name: str) -> Count:
-    """Build the model without weights and count; a detector's heads are asked about one box."""
+    """Build the model without weights and count; a detector's heads are asked about one box.
+
+    Raises:
+        UnknownName, InputError: As `build` and `view_of`.
+    """
+    size = view_of(name)
+    network = _unbuilt(name).network
+    return count(_OneBox(network) if isinstance(network, RCNN) else network, size)
+
+
+def view_of(name: str) -> Size:
+    """The size (h, w) of the view that a model is counted on: that of its name, else the largest of a lying image.
+
+    Raises:
+        UnknownName: No family has such a name.
+        InputError: A part of a detector, which is shown no images by itself.
+    """
+    wish = wish_of(name)
+    if wish.parts.get("size"):
+        return wish.size
+    canvas = _unbuilt(name).preprocess
+    assert isinstance(canvas, Canvas), name  # all others have their size in their name
+    width = -(-(canvas.most or canvas.side) // canvas.multiple) * canvas.multiple
+    return -(-canvas.side // canvas.multiple) * canvas.multiple, width
+
+
+def _unbuilt(name: str) -> Model:
+    """The model without numbers in its weights."""
     with torch.device("meta"):
-        model = build(name)
-    network = _OneBox(model.network) if isinstance(model.network, RCNN) else model.network
-    return count(network, wish_of(name).size)
+        return build(name)
 
 
 @final
