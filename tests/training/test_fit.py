@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from poise.codecs.gaussian import Gaussian
 from poise.codecs.udp import UDPGaussian
 from poise.errors import CheckpointError, ImageError, InputError, TrainingError, UnknownName, WriteError
 from poise.models.topdown import TopDown
@@ -79,7 +81,9 @@ def test_a_finished_run_resumed_stays_as_it_is_and_says_so(tiny, whole):
     console = Console(record=True, width=200, file=io.StringIO())
     again = fit(tiny.recipe(), out=whole[0].folder, resume=whole[0].folder, console=console, **HERE)
     assert same(again.model, whole[0].model)
-    assert "3 of 3 epochs are done" in console.export_text()
+    last = console.export_text().splitlines()[-1]
+    assert "the run is finished, nothing is left to train: 3 of 3 epochs are done" in last
+    assert f"--resume {whole[0].folder} with more --epochs goes on" in last
 
 
 def test_a_state_saved_while_gradients_add_up_loses_none_of_them(tiny, tmp_path, monkeypatch):
@@ -208,6 +212,37 @@ def test_a_run_whose_time_is_over_asks_for_more(tiny, tmp_path):
     fit(tiny.recipe(), out=tmp_path, **flags)
     with pytest.raises(InputError, match="--resume with more --minutes goes on"):
         fit(tiny.recipe(), out=tmp_path, resume=tmp_path, **flags)
+
+
+def test_a_run_whose_steps_are_over_asks_for_more(tiny, tmp_path):
+    fit(tiny.recipe(), out=tmp_path, steps=2, console=silent(), **HERE)
+    with pytest.raises(InputError, match="2 of its 2 steps; --resume with more --steps goes on"):
+        fit(tiny.recipe(), out=tmp_path, resume=tmp_path, steps=2, console=silent(), **HERE)
+
+
+def test_a_run_whose_answers_meant_something_else_is_refused_and_its_settings_stay(tiny, tmp_path):
+    fit(tiny.recipe(), out=tmp_path, steps=2, console=silent(), **HERE)
+    before = (tmp_path / "settings.json").read_text()
+    recipe = tiny.recipe()
+    codec, network = recipe.model.codec, recipe.model.card.architecture
+    recipe.model.codec = Gaussian(codec.size, codec.cells, codec.keypoints)
+    with pytest.raises(CheckpointError, match=r"codec.type 'UDPGaussian' \(this recipe: 'Gaussian'\).*or begin anew"):
+        fit(recipe, out=tmp_path, resume=tmp_path, console=silent(), **HERE)
+    recipe.model.codec = replace(codec, sigma=3.0)
+    with pytest.raises(CheckpointError, match=r"codec.sigma 2.0 \(this recipe: 3.0\)"):
+        fit(recipe, out=tmp_path, resume=tmp_path, console=silent(), **HERE)
+    recipe.model.codec = codec
+    recipe.model.card = replace(recipe.model.card, architecture=replace(network, builder="none:other"))
+    with pytest.raises(CheckpointError, match=r"network.builder 'none:none' \(this recipe: 'none:other'\)"):
+        fit(recipe, out=tmp_path, resume=tmp_path, console=silent(), **HERE)
+    assert (tmp_path / "settings.json").read_text() == before
+
+
+def test_a_run_that_goes_on_at_another_rate_says_so(tiny, tmp_path):
+    fit(tiny.recipe(), out=tmp_path, steps=2, console=silent(), **HERE)
+    console = Console(record=True, width=200, file=io.StringIO())
+    fit(tiny.recipe(tiny.Tiny(rate=5e-3)), out=tmp_path, resume=tmp_path, steps=3, console=console, **HERE)
+    assert "the learning rate was 0.01 so far and is 0.005 from here on" in console.export_text()
 
 
 def test_a_run_of_another_network_is_refused_and_its_settings_stay(tiny, tmp_path):

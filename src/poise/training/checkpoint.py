@@ -1,13 +1,18 @@
 """States of a run on disk: written whole or not at all."""
 
+import json
 import os
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
+from poise.codecs.base import to_plain
 from poise.errors import CheckpointError, WriteError
+from poise.models.kinds import Model
 
 
 @final
@@ -67,3 +72,40 @@ def check_state(path: Path) -> tuple[Path, dict[str, Any]]:
             "begin anew with --start and the model file of the run"
         )
     return state, whole["poise"]
+
+
+def taught(model: Model) -> dict[str, Any]:
+    """What decides what a model's answers mean: its network and its codecs, as plain values for the state of a run."""
+    codecs = {"codec": to_plain(model.codec), "deep": [to_plain(codec) for codec in getattr(model, "deep", ())]}
+    plain: dict[str, Any] = json.loads(json.dumps({"network": asdict(model.card.architecture)} | codecs))
+    return plain
+
+
+def check_same(stand: Mapping[str, Any], model: Model, folder: Path) -> None:
+    """Refuse a run that learnt another network, or to answer in another way.
+
+    Args:
+        stand: Where the run stands, by `check_state`.
+        model: That is to go on.
+        folder: Of the run.
+
+    Raises:
+        CheckpointError: They differ; the message says in what.
+    """
+    then, now = _flat(stand.get("model", {})), _flat(taught(model))
+    others = [name for name in then if name in now and then[name] != now[name]]
+    if others:
+        says = ", ".join(f"{name} {then[name]!r} (this recipe: {now[name]!r})" for name in others[:3])
+        more = f", and {len(others) - 3} more" if len(others) > 3 else ""
+        raise CheckpointError(
+            f"the run in {folder} was trained with {says}{more}; give the recipe the flags it had then, or begin anew with "
+            f"another --out and --start {folder / 'model.safetensors'}"
+        )
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Values inside values, by the names on the way to them."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
+    return found

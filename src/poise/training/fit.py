@@ -17,7 +17,7 @@ from poise.machine import cores
 from poise.models.device import choose_device, choose_precision
 from poise.training.boards import Boards
 from poise.training.callbacks import Bar, Interrupted, Journal, Keeper
-from poise.training.checkpoint import check_state
+from poise.training.checkpoint import check_same, check_state
 from poise.training.clock import Clock
 from poise.training.module import Module
 from poise.training.plan import Plan, rate_of
@@ -128,15 +128,18 @@ def _run(
     budget = (goal.minutes, goal.steps, save_minutes)
     plan = _plan(recipe, goal.seed, device, precision, workers, batch, accumulate, devices * nodes, *budget)
     _, sentence = rate_of(recipe, batch=plan.batch, accumulate=accumulate)
-    if stand is not None:
-        _anything_left(console, recipe, plan, stand)
     task = task_of(recipe.model)
     _check_best(recipe, task)
+    if stand is not None:
+        check_same(stand, recipe.model, folder)
+        _check_left(plan, stand)
     views = task.train_views(recipe, seed=plan.seed)
     val_views = task.val_views(recipe.val, seed=plan.seed) if recipe.val is not None else None
     if plan.rank == 0:
         _open(folder, new=state is None)
     _tell(console, recipe, plan, task, (len(views), None if val_views is None else len(val_views)), sentence)
+    if stand is not None:
+        _tell_resumed(console, recipe, plan, stand, goal.whole or folder)
     if goal.start is not None and state is None:
         carried = carry(model_file.load(goal.start), recipe.model)
         console.print(f"start from {goal.start}: {carried}", highlight=False, soft_wrap=True)
@@ -231,18 +234,32 @@ def _settings(recipe: Recipe, plan: Plan, sentence: str) -> dict[str, Any]:
     } | provenance(recipe, plan)
 
 
-def _anything_left(console: Console, recipe: Recipe, plan: Plan, stand: Mapping[str, Any]) -> None:
-    """Say that a run is finished; refuse to go on where its time is over."""
+def _check_left(plan: Plan, stand: Mapping[str, Any]) -> None:
+    """Refuse to go on where the time of a run, or its steps, are over."""
+    if plan.budget is not None and stand["elapsed"] >= plan.budget:
+        done, more = f"{stand['elapsed'] / 60:.3g} of its {plan.budget / 60:.3g} minutes", "--minutes"
+    elif plan.steps is not None and stand.get("steps", 0) >= plan.steps:
+        done, more = f"{stand['steps']} of its {plan.steps} steps", "--steps"
+    else:
+        return
+    raise InputError(f"the run has trained {done}; --resume with more {more} goes on")
+
+
+def _tell_resumed(console: Console, recipe: Recipe, plan: Plan, stand: Mapping[str, Any], folder: Path) -> None:
+    """Say that a run is finished, or that it goes on at another rate."""
+    rate = stand.get("rate", plan.rate)
     if stand["epoch"] >= recipe.epochs:
         console.print(
-            f"nothing is left to train: {stand['epoch']} of {recipe.epochs} epochs are done; more --epochs go on",
+            f"the run is finished, nothing is left to train: {stand['epoch']} of {recipe.epochs} epochs are done; "
+            f"--resume {folder} with more --epochs goes on",
             highlight=False,
             soft_wrap=True,
         )
-    elif plan.budget is not None and stand["elapsed"] >= plan.budget:
-        raise InputError(
-            f"the run has trained {stand['elapsed'] / 60:.3g} of its {plan.budget / 60:.3g} minutes; "
-            "--resume with more --minutes goes on"
+    elif rate != plan.rate:
+        console.print(
+            f"the learning rate was {rate:.3g} so far and is {plan.rate:.3g} from here on: the recipe's, or its flags, changed",
+            highlight=False,
+            soft_wrap=True,
         )
 
 

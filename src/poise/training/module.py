@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from poise.errors import CheckpointError
 from poise.models.kinds import Model
 from poise.training import optim
+from poise.training.checkpoint import taught
 from poise.training.data import Order, Parcel, Views, loader, mixed
 from poise.training.guard import Step, check_finite
 from poise.training.plan import Plan
@@ -219,6 +220,9 @@ class Module(LightningModule):
             "elapsed": self.elapsed,
             "scores": self.scores,
             "plan": self._order_of_chances(),
+            "rate": self.plan.rate,
+            "steps": self.trainer.global_step,
+            "model": taught(self.model),
         }
 
     def _order_of_chances(self) -> dict[str, int]:
