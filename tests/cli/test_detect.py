@@ -140,6 +140,22 @@ def test_pictures_of_a_folder_are_looked_into_where_a_detector_says(one_person, 
     assert f"{people} people in 4 images" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("least", ["nan", "2", "-0.1"])
+@pytest.mark.parametrize("command", ["detect", "predict", "evaluate"])
+def test_a_least_score_that_no_box_can_have_is_refused_before_anything(
+    one_person, folder, labels, known, tmp_path, capsys, command, least
+):
+    out = tmp_path / "made.json"
+    words = {
+        "detect": ("detect", folder, "--detector", NAME, f"--min-score={least}"),
+        "predict": ("predict", folder, "--model", one_person, "--detector", NAME, f"--min-box-score={least}"),
+        "evaluate": ("evaluate", one_person, "--annotations", labels, "--images", folder, f"--min-box-score={least}"),
+    }
+    assert run(*words[command], "--out", out) == 1
+    assert f"score is a number from 0 to 1, as scores of boxes are, not {least}" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_boxes_of_photographs_are_read_by_predict(rcnn, one_person, folder, tmp_path, capsys):
     out = tmp_path / "boxes.json"
     assert run("detect", folder, "--detector", rcnn, "--out", out, "--min-score", 0.1) == 0

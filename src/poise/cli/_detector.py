@@ -52,6 +52,16 @@ def only_one(boxes: object, detector: str | None) -> None:
         raise InputError("--boxes and --detector both say where to look; leave one of them out")
 
 
+def check_least(flag: str, score: float | None) -> None:
+    """Refuse a least score that no box could have, or all have.
+
+    Raises:
+        InputError: It is neither none nor from 0 to 1.
+    """
+    if score is not None and not 0 <= score <= 1:
+        raise InputError(f"{flag} is a number from 0 to 1, as scores of boxes are, not {score:g}")
+
+
 def boxes_in(console: Console, exam: Exam, detector: Detector, *, min_score: float) -> BoxesFound:
     """Look for boxes in a data set.
 

@@ -52,6 +52,7 @@ def run(
     """
     from rich.console import Console
 
+    from poise.cli._detector import check_least
     from poise.cli._scores import counted, print_skipped, say, with_bar
     from poise.errors import InputError, WriteError
     from poise.inference.detect import detect, detector_of, images_of, rows
@@ -64,6 +65,7 @@ def run(
     console = Console()
     if out.is_dir():
         raise WriteError(f"{str(out)!r} is a folder; --out names a file, such as {str(out / 'detections.json')!r}")
+    check_least("--min-score", min_score)
     annotated = len(sources) == 1 and sources[0].lower().endswith(".json")
     if annotated and images is None:
         raise InputError(f"the images of {sources[0]!r} are needed; give their folder or zip file with --images")

@@ -88,7 +88,7 @@ def run(
         codec_set: Fields of the codec, such as reading.threshold=0.06 reading.top_k=32.
         side: Pixels that the side which is fitted of a whole image gets: the long one, or the short one where a detector's
             release has it so; by default as the model has it.
-        scales: Factors on it; of several the answers are averaged.
+        scales: Factors on it; of several the answers are averaged, and detectors join the people they find in each.
         heads: MPII's head boxes: gt_val.mat of the usual archives, or MPII's own .mat; a column `head_box` of the JSON will do.
         out: Write the poses in COCO's result format, and beside it the scores and what they depend on, in a file that ends in
             .scores.json, and the boxes of a model or detector that found them, in one that ends in .boxes.json; for MPII, a
@@ -107,7 +107,7 @@ def run(
     from poise.analysis.report import report_of
     from poise.analysis.sigmas import ap_at_other_sigmas, measured_by_coco
     from poise.cli._decoder import adjust, only_for_views
-    from poise.cli._detector import boxes_in, only_one
+    from poise.cli._detector import boxes_in, check_least, only_one
     from poise.cli._report import settings, what
     from poise.cli._scores import print_cost, print_evaluation, print_mpii, say, with_bar
     from poise.codecs.decoders import decoder, described
@@ -132,6 +132,7 @@ def run(
     if images is None and not self_test:
         raise InputError("there are no images to look at; give their folder or zip file with --images")
     only_one(boxes, detector)
+    check_least("--min-box-score", min_box_score)
     network = load(model)
     adjust(network, reading=reading, numbers=preset, options=codec_set, side=side, scales=scales)
     given = {

@@ -63,7 +63,7 @@ def run(
         codec_set: Fields of the codec, such as reading.threshold=0.06 reading.top_k=32.
         side: Pixels that the side which is fitted of a whole image gets: the long one, or the short one where a detector's
             release has it so; by default as the model has it.
-        scales: Factors on it; of several the answers are averaged.
+        scales: Factors on it; of several the answers are averaged, and detectors join the people they find in each.
         out: Folder for the results.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
         precision: fp32 or bf16; by default bf16 where it is faster.
@@ -73,7 +73,7 @@ def run(
     from rich.console import Console
 
     from poise.cli._decoder import adjust, only_for_views
-    from poise.cli._detector import LEAST, boxes_on, only_one
+    from poise.cli._detector import LEAST, boxes_on, check_least, only_one
     from poise.cli._scores import counted, lost, print_skipped, say, with_bar
     from poise.codecs.decoders import described
     from poise.errors import BoxError, ImageError, InputError
@@ -92,6 +92,7 @@ def run(
         )
     console = Console()
     only_one(boxes, detector)
+    check_least("--min-box-score", min_box_score)
     images = find_images(sources, without=out)
     where = None if boxes is None else boxes_of(boxes, images, min_score=min_box_score or 0.0)
     network = load(model)
