@@ -9,6 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from poise.codecs.base import codec_types
 from poise.errors import InputError, UnknownName
 from poise.recipes.custom import own
 from poise.recipes.detectors import detector_drawn, detector_mixed, head_codec
@@ -205,8 +206,43 @@ def test_other_heads_are_asked_for_by_the_class_of_their_codec():
     assert type(head_codec("one_hot")).__name__ == "OneHot"
     assert type(head_codec("UDPGaussian", weight=7.0).codec).__name__ == "UDPGaussian"
     assert head_codec("UDPGaussian", weight=7.0).weight == 14.0
+    assert head_codec("SimCC", weight=7.0).weight == 7.0
     with pytest.raises(UnknownName, match="codec for boxes"):
         head_codec("two_hot")
+
+
+@pytest.mark.parametrize("name", ["gaussian", "one_hot", *codec_types()])
+def test_the_first_loss_of_every_head_is_about_that_of_cells(name):
+    torch.manual_seed(0)
+    codec = head_codec(name)
+    boxes = torch.tensor([[10.0, 20.0, 110.0, 220.0]] * 4)
+    xy = boxes[:, None, :2] + torch.rand(4, 17, 2) * 100
+    shape = (sum(codec.vectors),) if codec.vectors else codec.cells
+    answer = 0.01 * torch.randn(4, 17 if codec.vectors else codec.channels, *shape)
+    assert 2 < codec.loss(answer, xy, torch.full((4, 17), 2), boxes).item() < 12
+
+
+@pytest.mark.parametrize(
+    ("head", "numbers", "message"),
+    [
+        ("gaussian", {"weight": -3.0}, "^a keypoint head needs a weight above 0, not -3$"),
+        ("gaussian", {"weight": float("nan")}, "needs a weight above 0, not nan$"),
+        ("UDPGaussian", {"sigma": 0.0}, "needs a sigma above 0, not 0$"),
+        ("UDPOffset", {"sigma": 2.0}, "^a head that learns UDPOffset takes no sigma; leave that out$"),
+        ("SimCC", {"height": 2.0}, "SimCC, which has no bumps 1 high, takes no height"),
+        ("one_hot", {"weight": 3.0, "sigma": 2.0}, "one cell by cross-entropy takes no weight and no sigma"),
+    ],
+)
+def test_numbers_that_a_head_has_no_use_for_are_refused(head, numbers, message):
+    with pytest.raises(InputError, match=message):
+        head_codec(head, **numbers)
+
+
+def test_bumps_of_other_codecs_are_as_wide_and_high_as_asked():
+    codec = head_codec("UDPGaussian", sigma=3.0, height=2.0)
+    assert (codec.codec.sigma, codec.height, codec.weight) == (3.0, 2.0, 4000.0)
+    assert head_codec("MegviiUDP", sigma=2.0).codec.sigma == 2.0
+    assert head_codec("gaussian", sigma=1.5).codec.sigma == 1.5
 
 
 def test_information_is_dropped_from_views_of_every_recipe(drawn):

@@ -1,10 +1,8 @@
 """Runs of our own small detector with keypoints, on drawn figures and on any COCO-style files."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from poise.codecs.in_box import InBox
 from poise.codecs.one_hot import OneHot
 from poise.codecs.roi import RoICodec
 from poise.data.figures import FigureDataset
@@ -18,7 +16,7 @@ from poise.recipes.short import short_run
 from poise.skeletons import COCO17
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.zoo.poise_rcnn import small_detector
-from poise.zoo.rcnn_model import HALVED, USUAL, WEIGHT, bumps, codec_in_box
+from poise.zoo.rcnn_model import USUAL, bumps, codec_in_box
 
 CLIP = 20.0
 """Norm of the gradient that is reached only where something is odd, but by heads whose losses are weighted too much."""
@@ -41,9 +39,9 @@ def detector_drawn(
     side: int = 320,
     width: Width = "t",
     head: str = "gaussian",
-    weight: float = WEIGHT,
-    height: float = 1.0,
-    sigma: float = 2.0,
+    weight: float | None = None,
+    height: float | None = None,
+    sigma: float | None = None,
     mosaic: float = 0.15,
     drop: Dropping | None = None,
     detecting_set: list[str] | None = None,
@@ -70,9 +68,10 @@ def detector_drawn(
         width: "t" (2.5 million parameters) or "s" (4.9 million).
         head: What is learnt in a box: "gaussian", a bump on a keypoint; "one_hot", the cell of it; or the class of another
             codec, such as `UDPGaussian`.
-        weight: Factor of the bumps' mean squared error.
-        height: Of the bumps.
-        sigma: Of the bumps, cells of 56.
+        weight: Factor of the mean squared error of bumps, 2000 by default, or of another codec's loss, by default such that it
+            begins as large as that of cells, about 8.
+        height: Of bumps; 1 by default.
+        sigma: Of bumps, cells of 56; the codec's own by default, which is 2 for "gaussian".
         mosaic: Probability of four drawings in one view.
         drop: Drop information from views (AID).
         detecting_set: How the detector learns and is read, such as `learning.copies=2` (APDI) or `learning.truth=false`.
@@ -117,9 +116,9 @@ def detector_mixed(
     side: int = 320,
     width: Width = "t",
     head: str = "gaussian",
-    weight: float = WEIGHT,
-    height: float = 1.0,
-    sigma: float = 2.0,
+    weight: float | None = None,
+    height: float | None = None,
+    sigma: float | None = None,
     mosaic: float = 0.3,
     drop: Dropping | None = None,
     empty: bool = True,
@@ -153,9 +152,10 @@ def detector_mixed(
         side: Of the views, pixels, a multiple of 32.
         width: "t" (2.5 million parameters) or "s" (4.9 million).
         head: What is learnt in a box: "gaussian", "one_hot", or the class of another codec.
-        weight: Factor of the bumps' mean squared error.
-        height: Of the bumps.
-        sigma: Of the bumps, cells of 56.
+        weight: Factor of the mean squared error of bumps, 2000 by default, or of another codec's loss, by default such that it
+            begins as large as that of cells, about 8.
+        height: Of bumps; 1 by default.
+        sigma: Of bumps, cells of 56; the codec's own by default, which is 2 for "gaussian".
         mosaic: Probability of four images in one view.
         drop: Drop information from views (AID).
         empty: Learn from images without people, too, and from those whose people have no labelled keypoints. Of files where not
@@ -197,24 +197,23 @@ def detector_mixed(
     )
 
 
-def head_codec(head: str, *, weight: float = WEIGHT, height: float = 1.0, sigma: float = 2.0) -> RoICodec:
+def head_codec(head: str, *, weight: float | None = None, height: float | None = None, sigma: float | None = None) -> RoICodec:
     """The codec of a keypoint head with maps of 56x56 for COCO's keypoints.
 
     Args:
         head: "gaussian", "one_hot", or the class of another codec.
-        weight: Factor of the mean squared error of bumps, and of what other codecs count.
-        height: Of bumps.
-        sigma: Of the bumps of "gaussian", cells.
+        weight: As for `codec_in_box`.
+        height: The same.
+        sigma: The same.
 
     Raises:
-        InputError: A weight or height that makes no loss.
+        InputError: A number that makes no loss, or one that the codec has no use for.
         UnknownName: There is no such codec.
     """
-    keypoints = len(COCO17)
     if head == "gaussian":
-        return bumps(USUAL, keypoints, weight=weight, height=height, sigma=sigma)
-    made = codec_in_box(OneHot.__name__ if head == "one_hot" else head, USUAL, keypoints)
-    return replace(made, weight=HALVED * weight, height=height) if isinstance(made, InBox) else made
+        return bumps(USUAL, len(COCO17), weight=weight, height=height, sigma=sigma)
+    name = OneHot.__name__ if head == "one_hot" else head
+    return codec_in_box(name, USUAL, len(COCO17), weight=weight, height=height, sigma=sigma)
 
 
 def _sides(side: int) -> tuple[int, ...]:

@@ -2,18 +2,24 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, final
 
 from torch import nn
 
-from poise.codecs.base import codec_types, roi_codec_types
+from poise.codecs.base import InstanceCodec, codec_types, roi_codec_types
 from poise.codecs.gaussian import Gaussian
+from poise.codecs.grmi import GRMI
 from poise.codecs.in_box import InBox
+from poise.codecs.integral import Integral
+from poise.codecs.maps import MapCodec
 from poise.codecs.one_hot import OneHot
+from poise.codecs.regression import Regression
 from poise.codecs.roi import RoICodec
+from poise.codecs.staged import StagedCodec
+from poise.codecs.udp_offset import UDPOffset
 from poise.dims import Size
-from poise.errors import unknown
+from poise.errors import InputError, unknown
 from poise.models.card import Card
 from poise.models.detecting import Detecting, Learning
 from poise.models.keypoint_rcnn import KeypointRCNN
@@ -32,6 +38,18 @@ at 10000."""
 
 HALVED = 2.0
 """The weight in `InBox` that makes the factor of the mean squared error 1: its codecs count half of the squares."""
+
+FACTORS: tuple[tuple[type, float], ...] = (
+    (MapCodec, HALVED * WEIGHT),
+    (StagedCodec, 1 / 16),
+    (Integral, 32.0),
+    (Regression, 64.0),
+    (UDPOffset, 700.0),
+    (GRMI, 3.0),
+)
+"""Weights in `InBox` that make the first loss of a head on 56x56 cells, which answers nearly nothing, about as large as the
+cross-entropy of cells, 8: without them it is 0.002 of bumps 1 high, 127 of Megvii's, which are 255 high, 0.23 of Integral,
+0.14 of Regression, 0.012 of UDPOffset and 2.8 of GRMI. Others are at 1: SimCC's is 6.8."""
 
 QUIET = 0.001
 """Deviation of the first weights of the layer that makes bumps (Simple Baselines' release, its last layer)."""
@@ -92,7 +110,16 @@ def canvas_of(manner: Manner, trunk: Trunk) -> Canvas:
     return replace(canvas, std=manner.grouped_std) if grouped and manner.grouped_std else canvas
 
 
-def codec_in_box(name: str | None, cells: Size, keypoints: int, *, published: bool = False) -> RoICodec:
+def codec_in_box(
+    name: str | None,
+    cells: Size,
+    keypoints: int,
+    *,
+    published: bool = False,
+    weight: float | None = None,
+    height: float | None = None,
+    sigma: float | None = None,
+) -> RoICodec:
     """The codec of a keypoint head.
 
     Args:
@@ -101,33 +128,79 @@ def codec_in_box(name: str | None, cells: Size, keypoints: int, *, published: bo
         keypoints: How many.
         published: Whether the model is one of the releases', where single cells are read at the highest pixel and scored by
             their logits. Else they are read where blurred probabilities are highest, and scored by the share about there.
+        weight: Factor of its loss; of the mean squared error, where maps of bumps are learnt. By default such that the first
+            loss is about as large as the cross-entropy of cells (`FACTORS`).
+        height: Of bumps.
+        sigma: Of bumps, cells; of other codecs their field of this name.
 
     Raises:
         UnknownName: There is no such codec.
+        InputError: A number that makes no loss, or one that the codec has no use for.
     """
     if name in (None, OneHot.__name__):
+        _unused("one cell by cross-entropy", weight=weight, height=height, sigma=sigma)
         return OneHot(cells, keypoints) if published else OneHot(cells, keypoints, score="mass", reading="blurred")
     kinds = codec_types()
     if name not in kinds:
         raise unknown("codec for boxes", str(name), [*kinds, *(kind for kind in roi_codec_types() if kind != InBox.__name__)])
-    return InBox.of(kinds[str(name)](size=cells, cells=cells, keypoints=keypoints), weight=HALVED * WEIGHT)
+    inside = kinds[str(name)](size=cells, cells=cells, keypoints=keypoints)
+    return _in_box(inside, weight=weight, height=height, sigma=sigma)
 
 
-def bumps(cells: Size, keypoints: int, *, weight: float = WEIGHT, height: float = 1.0, sigma: float = 2.0) -> InBox:
+def bumps(
+    cells: Size, keypoints: int, *, weight: float | None = None, height: float | None = None, sigma: float | None = None
+) -> InBox:
     """Gaussian bumps in the box, learnt by weighted mean squared errors.
 
     Args:
         cells: Of the maps (h, w).
         keypoints: How many.
-        weight: Factor of the mean squared error.
-        height: Of the bumps.
-        sigma: Of the bumps, cells.
+        weight: Factor of the mean squared error; 2000 by default.
+        height: Of the bumps; 1 by default.
+        sigma: Of the bumps, cells; 2 by default.
 
     Raises:
         InputError: A weight, height or sigma that makes no loss.
     """
-    inside = Gaussian(cells, cells, keypoints, sigma=sigma, shift_flipped=False)
-    return InBox.of(inside, weight=HALVED * weight, height=height)
+    return _in_box(Gaussian(cells, cells, keypoints, shift_flipped=False), weight=weight, height=height, sigma=sigma)
+
+
+def _in_box(inside: InstanceCodec, *, weight: float | None, height: float | None, sigma: float | None) -> InBox:
+    """A codec in boxes with the numbers that were asked for."""
+    for field, value in (("weight", weight), ("height", height), ("sigma", sigma)):
+        if value is not None and not 0 < value < math.inf:
+            raise InputError(f"a keypoint head needs a {field} above 0, not {value:g}")
+    if not isinstance(inside, MapCodec):
+        _unused(f"{type(inside).__name__}, which has no bumps 1 high,", height=height)
+    if sigma is not None:
+        inside = _as_wide(inside, sigma)
+    return InBox.of(inside, weight=_factor(inside, weight), height=1.0 if height is None else height)
+
+
+def _factor(inside: InstanceCodec, weight: float | None) -> float:
+    """The weight in `InBox`: what was asked for, else that of the first kind in `FACTORS`, else 1."""
+    squared = isinstance(inside, MapCodec)
+    if weight is not None:
+        return HALVED * weight if squared else weight
+    return next((factor for kind, factor in FACTORS if isinstance(inside, kind)), 1.0)
+
+
+def _as_wide(inside: InstanceCodec, sigma: float) -> InstanceCodec:
+    changes: dict[str, Any] = {"sigma": sigma}
+    if "sigma" not in {field.name for field in fields(inside)}:
+        _unused(type(inside).__name__, **changes)
+    return replace(inside, **changes)
+
+
+def _unused(what: str, *, weight: float | None = None, height: float | None = None, sigma: float | None = None) -> None:
+    """Refuse numbers that a head has no use for.
+
+    Raises:
+        InputError: One was given.
+    """
+    given = [name for name, value in (("weight", weight), ("height", height), ("sigma", sigma)) if value is not None]
+    if given:
+        raise InputError(f"a head that learns {what} takes no {' and no '.join(given)}; leave that out")
 
 
 def detecting_of(manner: Manner, codec: RoICodec) -> Detecting:
