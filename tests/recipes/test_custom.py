@@ -116,3 +116,9 @@ def test_answers_alike_are_set_together(drawn):
 def test_a_codec_nobody_knows_names_the_nearest(drawn):
     with pytest.raises(UnknownName, match="did you mean 'UDPOffset'"):
         own(**files(drawn), model="poise_t", codec="UDPOfset")
+
+
+@pytest.mark.parametrize("name", ["poise_t", "poise_rcnn_t", "poise_scene_t"])
+def test_our_own_networks_have_no_weights_to_start_from(drawn, name):
+    with pytest.raises(InputError, match="nobody trained poise's own networks on ImageNet"):
+        own(annotations=[drawn / "annotations.json"], images=[drawn / "images"], model=name, pretrained=True)

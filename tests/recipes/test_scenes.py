@@ -55,6 +55,14 @@ def test_the_first_batch_of_every_recipe_is_encoded_and_has_a_loss(name, coco, d
     assert recipe.best in task_of(model).scores
 
 
+@pytest.mark.parametrize("kind", ["scenes", "detector"])
+def test_sides_that_are_no_multiples_are_refused(kind, drawn):
+    files = {"annotations": [drawn / "annotations.json"], "images": [drawn / "images"]}
+    for name, flags in ((f"{kind}_drawn", {"images": 1, "checked": 1}), (f"{kind}_mixed", {**files, "drawn": 0})):
+        with pytest.raises(InputError, match="multiples of 32, not 100x100"):
+            recipes()[name](side=100, **flags)
+
+
 def test_the_hourglass_trains_as_its_release(coco):
     with torch.device("meta"):
         recipe = offset_guided(data=coco)

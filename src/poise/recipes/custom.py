@@ -1,5 +1,6 @@
 """Runs on a user's own COCO-style keypoint files."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,11 +20,15 @@ from poise.skeletons import Skeleton
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.jitter import Augmentation
 from poise.zoo.find import build
+from poise.zoo.imagenet import from_scratch
 from poise.zoo.offset_guided import WIDTHS as SCENE_WIDTHS
 from poise.zoo.plain import WIDTHS
 from poise.zoo.poise_rcnn import WIDTHS as BOX_WIDTHS
 from poise.zoo.poise_rcnn import small_detector
 from poise.zoo.rcnn_model import USUAL, codec_in_box
+
+SHORT: Mapping[str, Iterable[str]] = {"poise_": WIDTHS, "poise_rcnn_": BOX_WIDTHS, "poise_scene_": SCENE_WIDTHS}
+"""Our own models by what their short names begin with, and the widths at the end."""
 
 
 def own(
@@ -159,8 +164,15 @@ def own(
 def start_model(
     name: str, *, size: tuple[int, int] | None, skeleton: Skeleton, pretrained: bool = False, codec: str | None = None
 ) -> Model:
-    """A model of the zoo for a skeleton; our own by their short name and a size."""
+    """A model of the zoo for a skeleton; our own by their short name and a size.
+
+    Raises:
+        InputError: ImageNet weights for a network that has none, or a size that cannot be.
+        UnknownName: There is no such model or codec.
+    """
     width = name.removeprefix("poise_")
+    short = {f"{kind}{w}" for kind, widths in SHORT.items() for w in widths}
+    from_scratch(pretrained and name in short, "poise's own networks")
     if name.startswith("poise_") and width in WIDTHS:
         h, w = size or (192, 160)
         made = build(f"{name}_coco_{h}x{w}", skeleton=skeleton, codec=codec)

@@ -9,6 +9,8 @@ from poise.codecs.peak_reading import PRACTITIONER
 from poise.data.figures import FigureDataset
 from poise.data.kept import Kept
 from poise.models.bottomup import BottomUp
+from poise.nn.backbones.plain import PlainNet
+from poise.nn.base import check_size
 from poise.recipes.base import Recipe
 from poise.recipes.files import mixture
 from poise.recipes.short import short_run
@@ -56,9 +58,13 @@ def small_model(width: str, *, side: int, skeleton: Skeleton = COCO17) -> Bottom
         width: "t" or "s".
         side: Of the views, pixels.
         skeleton: The keypoints.
+
+    Raises:
+        InputError: The side is no multiple of 32.
     """
+    check_size((side, side), PlainNet.multiple, f"poise_scene_{width}")
     codec = replace(guided(skeleton, maps=MAPS, reading=PRACTITIONER), cost=COSTS)
-    return bottom_up(width, skeleton=skeleton, codec=codec, canvas=Canvas(side=side, multiple=32))
+    return bottom_up(width, skeleton=skeleton, codec=codec, canvas=Canvas(side=side, multiple=PlainNet.multiple))
 
 
 def scenes_drawn(
@@ -89,6 +95,9 @@ def scenes_drawn(
         side: Of the drawings and of the views, pixels, a multiple of 32.
         width: "t" (1.8 million parameters) or "s" (2.7 million).
         rate: Learning rate for batches of 16.
+
+    Raises:
+        InputError: The side is no multiple of 32.
     """
     train = Kept(FigureDataset(images, size=(side, side), per_image=CROWD, seed=seed))
     val = Kept(FigureDataset(checked, size=(side, side), per_image=CROWD, seed=seed + 1))
@@ -149,7 +158,8 @@ def scenes_mixed(
         rate: Learning rate for batches of 16.
 
     Raises:
-        InputError: Numbers of files, folders, statements and copies differ, or a share that leaves a part empty.
+        InputError: Numbers of files, folders, statements and copies differ, a share that leaves a part empty, or a side
+            that is no multiple of 32.
         SkeletonMismatch: A file has none of COCO's keypoints.
     """
     train, val = mixture(
