@@ -44,13 +44,38 @@ def keypoints2017(data: Path, part: str) -> CocoDataset:
     Raises:
         ReadError: The images are in none of these places.
     """
+    return CocoDataset(_annotations(data, part), _images(data, part), skeleton=COCO17)
+
+
+def check2017(data: Path) -> None:
+    """Refuse a folder that is not COCO 2017 as its archives unpack: cheap, before a network is made or downloaded.
+
+    Args:
+        data: As for `keypoints2017`.
+
+    Raises:
+        ReadError: Images or annotations of `train2017` or `val2017` are missing.
+    """
+    for part in ("train2017", "val2017"):
+        _images(data, part)
+        if not _annotations(data, part).is_file():
+            raise ReadError(
+                f"there is no annotation file {str(_annotations(data, part))!r}; expected COCO 2017 as its archives unpack"
+            )
+
+
+def _annotations(data: Path, part: str) -> Path:
+    return data / "annotations" / f"person_keypoints_{part}.json"
+
+
+def _images(data: Path, part: str) -> Path:
     places = [data / folder / f"{part}{end}" for end in ("", ".zip") for folder in (".", "images")]
     found = next((place for place in places if place.exists()), None)
     if found is None:
         raise ReadError(
             f"{data} holds no images of COCO {part}; expected {part}, images/{part}, {part}.zip or images/{part}.zip there"
         )
-    return CocoDataset(data / "annotations" / f"person_keypoints_{part}.json", found, skeleton=COCO17)
+    return found
 
 
 def on_coco(

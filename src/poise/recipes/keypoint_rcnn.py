@@ -5,7 +5,7 @@ from pathlib import Path
 from poise.errors import InputError
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.recipes.base import Optimizer, Recipe, Schedule
-from poise.recipes.coco import keypoints2017
+from poise.recipes.coco import check2017, keypoints2017
 from poise.recipes.dropping import Dropping, dropped
 from poise.recipes.fields import set_codec, set_detecting
 from poise.transforms.detector_jitter import DetectorAugmentation
@@ -80,9 +80,11 @@ def keypoint_rcnn(
             them out.
 
     Raises:
+        ReadError: The folder lacks images or annotations.
         InputError: The network is no whole detector with keypoints, or has no such stages.
         UnknownName: There is no such network or codec.
     """
+    check2017(data)
     model = whole_detector(build(network, pretrained=pretrained, codec=codec))
     views = DetectorAugmentation(rotation=rotation, turn=turn, crop=crop, mosaic=mosaic)
     usual = (network, iterations, steps, rate, freeze) == ("keypoint_rcnn_r50_fpn", 90_000, (60_000, 80_000), 0.02, 2)
@@ -154,8 +156,10 @@ def keypoint_rcnn_hrnet(
             them out.
 
     Raises:
+        ReadError: The folder lacks images or annotations.
         UnknownName: There is no such width or codec.
     """
+    check2017(data)
     model = whole_detector(build(f"keypoint_rcnn_hrnet_w{width}_hrfpn", pretrained=pretrained, codec=codec))
     views = DetectorAugmentation(sides=sides, rotation=rotation, turn=turn, crop=crop, mosaic=mosaic)
     return _on_coco(
