@@ -109,7 +109,29 @@ def test_there_must_be_a_run_to_go_on_with(tmp_path, capsys):
     assert main(["train", f"--resume={tmp_path / 'nowhere'}"]) == 1
     assert "nowhere; --resume wants the folder of a run" in capsys.readouterr().err
     assert main(["train", "--resume", str(tmp_path)]) == 1
+    assert "holds no run: it has no settings.json" in capsys.readouterr().err
+    (tmp_path / "settings.json").write_text("{}")
+    assert main(["train", "--resume", str(tmp_path)]) == 1
     assert "does not say which command made it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [(), ("--stages", "2")])
+def test_what_cannot_be_a_start_leaves_nothing_behind(drawn, tmp_path, more, capsys):
+    assert main(words(drawn, "--out", tmp_path / "run", "--start", tmp_path / "none.safetensors", *more)) == 1
+    assert "there is no model file" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_wrong_folder_of_images_is_told_in_one_sentence_and_leaves_nothing_behind(drawn, tmp_path, workers, capsys):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "holiday.png").write_bytes(b"")
+    files = ["--images", str(tmp_path / "other"), "--workers", workers]
+    assert main(words(drawn, "--out", tmp_path / "run", *files)) == 1
+    error = capsys.readouterr().err
+    assert "cannot be read; the first:" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_wrong_recipe_names_the_nearest(capsys):

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -328,6 +329,20 @@ def test_images_that_cannot_be_read_are_replaced_and_counted(tiny, tmp_path, mon
     text = console.export_text()
     assert "skipped: dots-3.png cannot be decoded" in text
     assert "1 images could not be read" in text
+
+
+def test_images_that_vanish_are_told_by_workers_in_one_sentence(tiny, tmp_path, monkeypatch):
+    read, here = tiny.Dots.image, os.getpid()
+
+    def image(self, index):
+        if os.getpid() != here:
+            raise ImageError("dots.png is missing")
+        return read(self, index)
+
+    monkeypatch.setattr(tiny.Dots, "image", image)
+    with pytest.raises(ImageError) as caught:
+        fit(tiny.recipe(tiny.Tiny(epochs=1)), out=tmp_path, console=silent(), **(HERE | {"workers": 1}))
+    assert str(caught.value) == "10 images in a row cannot be read; the first: dots.png is missing"
 
 
 def test_a_frozen_backbone_keeps_weights_and_statistics_then_thaws(tiny, tmp_path):

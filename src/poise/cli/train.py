@@ -105,8 +105,11 @@ def _words_of(words: Sequence[str]) -> list[str]:
     folder = Path(after[-1])
     if not folder.is_dir():
         raise CheckpointError(f"there is no folder {folder}; --resume wants the folder of a run")
+    settings = folder / "settings.json"
+    if not settings.is_file():
+        raise CheckpointError(f"{folder} holds no run: it has no settings.json; --resume wants the folder of a run")
     try:
-        kept = json.loads((folder / "settings.json").read_text(encoding="utf-8"))["settings"]["command"]
+        kept = json.loads(settings.read_text(encoding="utf-8"))["settings"]["command"]
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"{folder} does not say which command made it ({error}); name the recipe and its flags"

@@ -7,6 +7,7 @@ run can go on from the middle of an epoch.
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, final
 
@@ -16,7 +17,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from poise.data.base import Dataset
-from poise.errors import ImageError
+from poise.errors import ImageError, PoiseError
 from poise.scenes import SceneBatch, SceneView
 from poise.structures import Batch, Sample, View
 
@@ -220,6 +221,19 @@ def loader(views: Views[V, B], order: Order, *, workers: int, pin: bool) -> Data
         worker_init_fn=_quiet_worker,
         prefetch_factor=4 if workers else None,
     )
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """What a worker process raised on purpose, raised again as its one sentence, without the worker's traceback."""
+    try:
+        yield
+    except PoiseError as error:
+        kind = type(error)
+        before, _, sentence = str(error).rpartition(f"{kind.__module__}.{kind.__qualname__}: ")
+        if not before.startswith("Caught "):  # as torch begins what comes from a worker
+            raise
+        raise kind(sentence.strip()) from None
 
 
 def _quiet_worker(number: int) -> None:

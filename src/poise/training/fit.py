@@ -19,6 +19,7 @@ from poise.training.boards import Boards
 from poise.training.callbacks import Bar, Interrupted, Journal, Keeper
 from poise.training.checkpoint import check_same, check_state
 from poise.training.clock import Clock
+from poise.training.data import Views, plainly
 from poise.training.module import Module
 from poise.training.plan import Plan, rate_of
 from poise.training.provenance import provenance
@@ -135,17 +136,19 @@ def _run(
         _check_left(plan, stand)
     views = task.train_views(recipe, seed=plan.seed)
     val_views = task.val_views(recipe.val, seed=plan.seed) if recipe.val is not None else None
+    _check_free(folder, new=state is None and plan.rank == 0)
+    _check_readable(views, val_views)
+    carried = carry(model_file.load(goal.start), recipe.model) if goal.start is not None and state is None else None
     if plan.rank == 0:
-        _open(folder, new=state is None)
+        _make(folder)
     _tell(console, recipe, plan, task, (len(views), None if val_views is None else len(val_views)), sentence)
     if stand is not None:
         _tell_resumed(console, recipe, plan, stand, goal.whole or folder)
-    if goal.start is not None and state is None:
-        carried = carry(model_file.load(goal.start), recipe.model)
+    if carried is not None:
         console.print(f"start from {goal.start}: {carried}", highlight=False, soft_wrap=True)
     module = Module(recipe, plan, train=views, val=val_views)
     module.model.to(memory_format=torch.channels_last)
-    with Interrupts() as interrupts, quiet(), _out_of_memory(plan):
+    with Interrupts() as interrupts, quiet(), _out_of_memory(plan), plainly():
         keeper = Keeper(folder, interrupts, best=recipe.best)
         journal = Journal(folder, console, settings=_settings(recipe, plan, sentence) if plan.rank == 0 else {})
         hooks = [Clock(console), journal, keeper, Boards(folder), Bar(console)]
@@ -205,9 +208,19 @@ def _check_best(recipe: Recipe, task: AnyTask) -> None:
         raise unknown(f"score of {task.checked} (recipe {recipe.name!r}, best)", recipe.best, task.scores)
 
 
-def _open(folder: Path, *, new: bool) -> None:
+def _check_readable(*each: Views[Any, Any] | None) -> None:
+    """Refuse a wrong folder of images before anything is written."""
+    for views in each:
+        if views is not None:
+            views[(0, 0)]
+
+
+def _check_free(folder: Path, *, new: bool) -> None:
     if new and (folder / "checkpoints" / "last.ckpt").exists():
         raise WriteError(f"{folder} already holds a run; go on with --resume {folder}, or give another --out")
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

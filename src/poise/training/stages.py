@@ -8,6 +8,7 @@ of all stages so far), `metrics.csv` (the rows of all stages) and a folder for e
 of a run of its own. A finished stage is never opened again; the one that was interrupted goes on exactly where it was.
 """
 
+import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +27,8 @@ from poise.training.result import Goal, RunResult
 from poise.training.tasks import task_of
 from poise.training.trainer import rank_of_process
 from poise.writing import write_whole
+from poise.zoo import file as model_file
+from poise.zoo.carry import carry
 
 RECORD = "stages.json"
 MODEL = "model.safetensors"
@@ -108,6 +111,8 @@ def _open(recipe: Recipe, goal: Goal, *, count: int) -> list[Done]:
         raise WriteError(f"{goal.folder} already holds a run; go on with --resume {goal.folder}, or give another --out")
     else:
         done = []
+    if goal.start is not None and not goal.resume:
+        carry(model_file.load(goal.start), copy.deepcopy(recipe.model))  # what cannot be a start is refused before writing
     if main:
         goal.folder.mkdir(parents=True, exist_ok=True)
         settings = {"recipe": recipe.name, "settings": recipe.settings, "stages": count}
