@@ -9,6 +9,7 @@ from poise.analysis.compare import compare
 from poise.errors import AnnotationError, InputError
 from poise.inference.exam import Exam
 from poise.metrics import coco, entries
+from poise.metrics.boxes import evaluate_boxes
 from poise.metrics.matches import Matches
 from poise.metrics.pck import pck
 from poise.skeletons import COCO17
@@ -76,6 +77,21 @@ def test_the_images_as_they_are_score_exactly_as_the_protocol(exam):
     parts = [pck(xy, labels, 0.1) for xy, labels in zip(found, exam.dataset.rows, strict=True)]
     hits, labelled = (sum(int(getattr(p, n).sum()) for p in parts) for n in ("hits", "labelled"))
     assert whole["pck@0.1"] == hits / labelled
+
+
+def test_boxes_of_the_images_as_they_are_score_exactly_as_the_protocol(exam):
+    chance = np.random.default_rng(3)
+    rows = [
+        {"image_id": a["image_id"], "category_id": 1, "score": float(chance.random())}
+        | {"bbox": [float(v) for v in np.abs(np.array(a["bbox"]) * chance.uniform(0.8, 1.2, 4))]}
+        for a in exam.truth["annotations"]
+        for _ in range(2)
+    ]
+    whole, protocol = Tally.of(exam, results(exam, 6.0), boxes=rows).whole, evaluate_boxes(exam.truth, rows).numbers
+    assert 0.02 < protocol["AP"] < 0.9
+    for name in ("AP", "AP50", "AP75"):
+        assert whole[f"box {name}"] == pytest.approx(protocol[name], abs=1e-12)
+    assert whole["box AR"] == pytest.approx(protocol["AR100"], abs=1e-12)
 
 
 def test_a_run_is_no_better_than_itself(exam):

@@ -117,3 +117,22 @@ def test_changed_data_and_missing_files_are_told_in_one_sentence(change, says, c
     error = capsys.readouterr().err
     assert says in error
     assert error.count("\n") == 1
+
+
+def test_a_detector_is_measured_again_by_keypoints_and_boxes_and_fails_with_other_weights(tmp_path, capsys):
+    torch.set_num_threads(1)
+    words = ["train", "detector_drawn", "--images", "8", "--checked", "4", "--side", "64", "--epochs", "1", "--workers", "0"]
+    run = tmp_path / "run"
+    assert main([*words, "--batch", "4", "--device", "cpu", "--precision", "fp32", "--out", str(run)]) == 0
+    again = ["verify", str(run), "--tolerance", "1e-5", "--resamples", "100", "--batch", "4"]
+    assert main(again) == 0
+    said = capsys.readouterr().out
+    assert "box AP50" in said
+    assert "4 images, whole images" in said
+    model = load(run / "model.safetensors")
+    with torch.no_grad():
+        for weight in model.network.box.parameters():
+            weight.zero_()
+    save(model, run / "model.safetensors")
+    assert main(again) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith("FAIL")

@@ -14,7 +14,7 @@ from jaxtyping import Float64, Int64
 
 from poise.errors import InputError
 from poise.inference.exam import Exam
-from poise.metrics.matches import Matches, find_matches
+from poise.metrics.matches import Matches, find_box_matches, find_matches
 from poise.metrics.pck import matched, pck
 
 NAMES = ("AP", "AP50", "AP75", "AR", "pck@0.1")
@@ -33,15 +33,22 @@ class Tally:
         matches: Of COCO's protocol, for each category.
         hits: Keypoints of each image that pck@0.1 counts.
         labelled: Keypoints of each image that are labelled.
+        boxes: Matches of boxes, for each category; none where they are not measured.
     """
 
     matches: tuple[Matches, ...]
     hits: Int64[np.ndarray, " i"]
     labelled: Int64[np.ndarray, " i"]
+    boxes: tuple[Matches, ...] = ()
 
     @classmethod
-    def of(cls, exam: Exam, results: Sequence[dict[str, Any]]) -> "Tally":
+    def of(cls, exam: Exam, results: Sequence[dict[str, Any]], *, boxes: Sequence[dict[str, Any]] | None = None) -> "Tally":
         """Count once. For pck each labelled person gets the pose of best OKS, as where a detector gave the boxes.
+
+        Args:
+            exam: The labels.
+            results: Poses in COCO's form.
+            boxes: Boxes in COCO's form, where they are measured too.
 
         Raises:
             AnnotationError: The annotations cannot be scored against, or results name images that are not there.
@@ -55,7 +62,8 @@ class Tally:
         counts = np.array([_near(exam, index, rows.get(image, [])) for index, image in enumerate(exam.ids)], np.int64)
         order = {image: place for place, image in enumerate(exam.ids)}
         turn = [order[image["id"]] for image in exam.truth["images"]]
-        return cls(matches, *counts[turn].T.copy())
+        hits, labelled = counts[turn].T.copy()
+        return cls(matches, hits, labelled, () if boxes is None else tuple(find_box_matches(exam.truth, boxes)))
 
     def __len__(self) -> int:
         """How many images."""
@@ -64,21 +72,31 @@ class Tally:
     def scores(self, counts: Int64[np.ndarray, "b i"]) -> dict[str, Float64[np.ndarray, " b"]]:
         """The scores of draws: where every image counts once, those of the protocol. nan where nobody is.
 
+        Those of boxes, if there are any, are named "box AP" and so on.
+
         Args:
             counts: How often each image comes, for each draw.
         """
-        found = [part.drawn(counts) for part in self.matches]
-        precision = np.stack([p for p, _ in found], axis=-1)
-        recall = np.stack([r for _, r in found], axis=-1)
-        parts = {"AP": precision, "AP50": precision[:, :1], "AP75": precision[:, 5:6], "AR": recall}
+        found = _protocol(self.matches, counts)
+        if self.boxes:
+            found |= {f"box {name}": value for name, value in _protocol(self.boxes, counts).items()}
         labelled = counts @ self.labelled
         near = np.divide(counts @ self.hits, labelled, out=np.full(len(counts), np.nan), where=labelled > 0)
-        return {name: _means(part.reshape(len(counts), -1)) for name, part in parts.items()} | {"pck@0.1": near}
+        return found | {"pck@0.1": near}
 
     @property
     def whole(self) -> dict[str, float]:
         """The scores of the images as they are."""
         return {name: float(value[0]) for name, value in self.scores(np.ones((1, len(self)), np.int64)).items()}
+
+
+def _protocol(matches: Sequence[Matches], counts: Int64[np.ndarray, "b i"]) -> dict[str, Float64[np.ndarray, " b"]]:
+    """The protocol's numbers of every draw, the mean over categories."""
+    found = [part.drawn(counts) for part in matches]
+    precision = np.stack([p for p, _ in found], axis=-1)
+    recall = np.stack([r for _, r in found], axis=-1)
+    parts = {"AP": precision, "AP50": precision[:, :1], "AP75": precision[:, 5:6], "AR": recall}
+    return {name: _means(part.reshape(len(counts), -1)) for name, part in parts.items()}
 
 
 def _means(values: Float64[np.ndarray, "b v"]) -> Float64[np.ndarray, " b"]:

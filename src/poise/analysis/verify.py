@@ -26,6 +26,7 @@ from poise.metrics import entries
 from poise.metrics.matches import find_matches
 from poise.metrics.pck import pck
 from poise.models.bottomup import BottomUp
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model, one_person
 from poise.models.topdown import TopDown
 from poise.zoo.file import load
@@ -181,11 +182,11 @@ def measured_again(model: Model, dataset: Dataset, setting: Setting, *, watch: W
     return AGAIN[type(model)](model, dataset, setting, watch)
 
 
-def _in_whole_images(model: BottomUp, dataset: Dataset, setting: Setting, watch: Watch | None) -> Tally:
+def _in_whole_images(model: BottomUp | KeypointRCNN, dataset: Dataset, setting: Setting, watch: Watch | None) -> Tally:
     exam = Exam.of_dataset(dataset)
     found = evaluate(model, exam, setting, watch=watch)
     _all_read(found.skipped, dataset)
-    return Tally.of(exam, found.results)
+    return Tally.of(exam, found.results, boxes=None if found.boxes is None else found.box_results)
 
 
 def _in_boxes(model: TopDown, dataset: Dataset, setting: Setting, watch: Watch | None) -> Tally:
@@ -221,5 +222,9 @@ def _all_read(skipped: list[Skipped], dataset: Dataset) -> None:
         raise ReadError(f"{len(skipped)} of {len(dataset)} images cannot be read; the first: {skipped[0].reason}")
 
 
-AGAIN: dict[type, Callable[[Any, Dataset, Setting, Watch | None], Tally]] = {TopDown: _in_boxes, BottomUp: _in_whole_images}
+AGAIN: dict[type, Callable[[Any, Dataset, Setting, Watch | None], Tally]] = {
+    TopDown: _in_boxes,
+    BottomUp: _in_whole_images,
+    KeypointRCNN: _in_whole_images,
+}
 """How each kind of model is measured."""

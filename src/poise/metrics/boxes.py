@@ -52,6 +52,17 @@ def evaluate_boxes(
         AnnotationError: The annotations cannot be scored against, or results name images that are not there.
         InputError: A result is no such row, is not finite, or has a negative width or height.
     """
+    run = run_of(truth, results)
+    if images is not None:
+        run.params.img_ids = sorted(images)
+    run.evaluate()
+    run.accumulate()
+    found = run.eval or {}
+    return BoxScores(_numbers(found["precision"], found["recall"]), found["precision"], found["recall"], found["scores"])
+
+
+def run_of(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> Any:
+    """A run of hotcoco, not yet evaluated. Arguments and errors as `evaluate_boxes`."""
     labels = labels_of(truth)
     known, categories = ({one["id"] for one in truth[part]} for part in ("images", "categories"))
     boxes = [_result(place, row) for place, row in enumerate(results)]
@@ -61,13 +72,7 @@ def evaluate_boxes(
     ids = [{"id": image["id"]} for image in truth["images"]]
     kinds = [{"id": category["id"], "name": str(category.get("name", category["id"]))} for category in truth["categories"]]
     gt = hotcoco.COCO({"images": ids, "annotations": labels, "categories": kinds})
-    run = hotcoco.COCOeval(gt, gt.load_res([row for row in boxes if row["category_id"] in categories]), "bbox")
-    if images is not None:
-        run.params.img_ids = sorted(images)
-    run.evaluate()
-    run.accumulate()
-    found = run.eval or {}
-    return BoxScores(_numbers(found["precision"], found["recall"]), found["precision"], found["recall"], found["scores"])
+    return hotcoco.COCOeval(gt, gt.load_res([row for row in boxes if row["category_id"] in categories]), "bbox")
 
 
 def labels_of(truth: Mapping[str, Any]) -> list[dict[str, Any]]:

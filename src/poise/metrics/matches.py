@@ -1,6 +1,6 @@
 """Which results COCO's protocol counts as right, image by image: its AP of any draw of the images then takes microseconds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Int8, Int64
 
 from poise.machine import compiled
+from poise.metrics.boxes import run_of
 from poise.metrics.coco import runs
 from poise.metrics.entries import Row, Truth
 from poise.skeletons import Skeleton
@@ -27,7 +28,7 @@ class Matches:
     """The results of one category, best first, as the protocol counts them; of people of every size.
 
     Attributes:
-        kind: Of each result at each of the ten OKS thresholds: 0 ignored (it met a crowd), 1 right, 2 wrong.
+        kind: Of each result at each of the ten thresholds of OKS, or of overlap: 0 ignored (it met a crowd), 1 right, 2 wrong.
         image: Of each result, its place in the list of images.
         people: How many people each image has that count.
     """
@@ -56,9 +57,19 @@ def find_matches(truth: Truth, results: Sequence[Row], skeletons: Skeleton | Map
 
     Arguments and errors are those of `metrics.coco.evaluate`.
     """
+    return _of_runs(truth, runs(truth, results, skeletons))
+
+
+def find_box_matches(truth: Truth, results: Sequence[Row]) -> list[Matches]:
+    """The same for boxes, at the ten overlaps; arguments and errors are those of `metrics.boxes.evaluate_boxes`."""
+    return _of_runs(truth, [([int(category["id"]) for category in truth["categories"]], run_of(truth, results))])
+
+
+def _of_runs(truth: Truth, each: Iterable[tuple[list[int], Any]]) -> list[Matches]:
+    """The matches of every category, of runs not yet evaluated."""
     place = {image["id"]: i for i, image in enumerate(truth["images"])}
     found: dict[int, Matches] = {}
-    for group, run in runs(truth, results, skeletons):
+    for group, run in each:
         run.params.area_rng = EVERY_SIZE
         run.params.area_rng_lbl = ["all"]
         run.evaluate()
