@@ -248,3 +248,28 @@ def test_a_broken_image_is_skipped_and_told(rcnn, folder, tmp_path, capsys):
     assert "1 image was skipped; it has no boxes" in said
     assert run("detect", bad, "--detector", rcnn, "--out", tmp_path / "none.json") == 1
     assert not (tmp_path / "none.json").exists()
+
+
+@pytest.mark.parametrize(("codec", "names"), [("Gaussian", ("", " cell", " dark")), ("OneHot", (" blurred", " peak"))])
+def test_decoders_of_a_detector_are_compared(folder, labels, tmp_path, capsys, codec, names):
+    made = build("poise_rcnn_t_coco_96x96", codec=codec)
+    made.detecting = replace(made.detecting, score=0.0, per_image=3)
+    model, out = save(made, tmp_path / "model.safetensors"), tmp_path / "table.json"
+    words = ("--annotations", labels, "--images", folder, "--no-flip", "--out", out)
+    readings = [name.strip() for name in names if name]
+    assert run("compare-decoders", model, *words, "--readings", *readings) == 0
+    said = capsys.readouterr().out.splitlines()
+    rows = [line.split("|")[1].strip() for line in said if line.startswith("| poise_rcnn_t")]
+    kind = "InBox" if codec == "Gaussian" else codec
+    assert rows == [f"poise_rcnn_t_coco_96x96, {kind}{name}" for name in names]
+    assert all(line["milliseconds"] > 0 for line in json.loads(out.read_text())["decoders"])
+    assert run("evaluate", model, *words[:-2], "--reading", readings[-1]) == 0
+    assert f"read by {kind}{names[-1]}" in capsys.readouterr().out
+
+
+def test_a_detector_read_in_one_way_only_is_named_with_its_codec(folder, labels, tmp_path, capsys):
+    model = save(build("poise_rcnn_t_coco_96x96", codec="Regression"), tmp_path / "model.safetensors")
+    assert run("compare-decoders", model, "--annotations", labels, "--images", folder) == 1
+    said = capsys.readouterr().err
+    assert "answers of poise_rcnn_t_coco_96x96 (Regression) can be read in one way only" in said
+    assert "InBox" not in said

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import poise
+from poise.codecs.decoders import read_by
 from poise.data.boxes import read_boxes
 from poise.errors import CheckpointError, ImageError, InputError, UnknownName
 from poise.geometry import apply, to_xywh
@@ -104,10 +105,19 @@ def test_boxes_are_refused_by_a_model_that_finds_them(model):
         poise.predict(model, np.zeros((64, 64, 3), np.uint8), boxes=[[1, 2, 30, 40]])
 
 
-def test_another_reader_is_refused(model):
-    other = replace(model.codec, weight=1.0)
-    with pytest.raises(InputError, match="no other way"):
-        next(read_boxed(model, requests(), setting(model), readers=[other]))
+def test_several_readers_read_one_answer(model):
+    readers = [model.codec, read_by(model.codec, "cell"), read_by(model.codec, "dark")]
+    for each, *alone in zip(
+        read_boxed(model, requests(), setting(model), readers=readers),
+        *(read_boxed(model, requests(), setting(model), readers=[one]) for one in readers),
+        strict=True,
+    ):
+        assert len(each) == 3
+        for found, [only] in zip(each, alone, strict=True):
+            assert torch.equal(found.poses.xy, only.poses.xy)
+            assert torch.equal(found.poses.boxes, only.poses.boxes)
+            assert found.seconds > 0
+        assert not torch.equal(each[0].poses.xy, each[1].poses.xy)
 
 
 def knowing(model: KeypointRCNN, people: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int], monkeypatch) -> None:
@@ -123,10 +133,13 @@ def knowing(model: KeypointRCNN, people: torch.Tensor, boxes: torch.Tensor, size
             answers.append(People(apply(layout.warp, people).flip(0), torch.ones(2, 17), best, there.flip(0), best.flip(0)))
         return answers
 
+    def read(images, *, flip, sizes, decoders):
+        return [predict(images, flip=flip, sizes=sizes) for _ in decoders]
+
     def boxes_alone(images, *, flip, sizes):
         return [Found(one.boxes.flip(0), one.box_score.flip(0)) for one in predict(images, flip=flip, sizes=sizes)]
 
-    monkeypatch.setattr(model, "predict", predict)
+    monkeypatch.setattr(model, "read", read)
     monkeypatch.setattr(model, "find", boxes_alone)
 
 

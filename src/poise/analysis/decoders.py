@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from poise.codecs.decoders import Codec, decoder, names_of, read_by, reading_of
+from poise.codecs.decoders import Codec, codec_name, decoder, names_of, read_by, reading_of
 from poise.data.boxes import PersonBoxes
 from poise.errors import InputError
 from poise.inference.evaluate import Evaluation, Watch, evaluate_each
@@ -55,7 +55,10 @@ def decoders_of(model: Model, names: Sequence[str] = ()) -> list[Codec]:
     own: Codec = model.codec
     known = names_of(own)
     if not known:
-        raise InputError(f"answers for {type(own).__name__} can be read in one way only, so there is nothing to compare")
+        raise InputError(
+            f"answers of {model.card.name} ({codec_name(own)}) can be read in one way only, so there is nothing to compare; "
+            "other readings are for maps"
+        )
     found = {decoder(own): own}
     for name in names or known:
         one = read_by(own, name)

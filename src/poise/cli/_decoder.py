@@ -51,19 +51,12 @@ def adjust(
 
 
 def _read_otherwise(model: Model, *, reading: str | None, numbers: str | None, options: Sequence[str]) -> None:
-    if isinstance(model, KeypointRCNN) and reading is None and numbers is None:
-        set_codec(model, options)
-        return
-    if not isinstance(model, TopDown | BottomUp):
-        raise InputError(
-            f"answers of {model.card.name} can be read in one way only; leave out --reading, --preset, --codec-set"
-        )
-    codec = model.codec
+    if not isinstance(model, TopDown | BottomUp | KeypointRCNN):
+        raise InputError(f"{model.card.name} is a part of a detector; leave out --reading, --preset, --codec-set")
     if numbers is not None:
-        codec = preset(codec, numbers)
+        model.codec = preset(model.codec, numbers)
     if reading is not None:
-        codec = read_by(codec, reading)
-    model.codec = codec
+        model.codec = read_by(model.codec, reading)
     set_codec(model, options)
 
 

@@ -53,13 +53,14 @@ def run(
         annotations: COCO-style keypoint file.
         images: Folder or zip file of its images.
         readings: Names of readings; all by default. Of views of one person cell, quarter, dark, udp, fit3, fit5, soft, centre;
-            of whole images upsampled, fast, bilinear, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma.
+            of whole images upsampled, fast, bilinear, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma; of detectors
+            those of the codec in their boxes, or peak and blurred where that is one cell.
         preset: Numbers with which people are read out of whole images: practitioner or release.
         codec_set: Fields of the codec, for all decoders, such as reading.threshold=0.06.
         boxes: Where to look: "gt" for the labelled boxes (the default), or a detector's JSON list; none for whole images.
         side: Pixels that the side which is fitted of a whole image gets: the long one, or the short one where a detector's
             release has it so; by default as the model has it.
-        scales: Factors on it; of several the answers are averaged.
+        scales: Factors on it; of several the answers are averaged, and detectors join the people they find in each.
         flip: Average with the mirrored view, where the model does that; twice the network's time.
         out: Write the table as JSON, with what it depends on.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.

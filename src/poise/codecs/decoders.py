@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from poise.codecs import readings
 from poise.codecs.base import InstanceCodec
+from poise.codecs.in_box import InBox
 from poise.codecs.peak_reading import PEAKS, PRACTITIONER, RELEASE, PeakReading
 from poise.codecs.roi import RoICodec
 from poise.codecs.scene import SceneCodec
@@ -31,10 +32,15 @@ def decoder(codec: Codec) -> str:
     return f"{name} {own}" if own else name
 
 
+def codec_name(codec: Codec) -> str:
+    """The class of the codec that reads; of one in boxes that of the one inside."""
+    return type(_one(codec)).__name__
+
+
 def reading_of(codec: Codec) -> str | None:
     """The name of the way in which a codec's answers are read; None where that has none."""
     people = _people(codec)
-    own: str | None = getattr(codec, "reading", None) if people is None else people.peaks
+    own: str | None = getattr(_one(codec), "reading", None) if people is None else people.peaks
     return own
 
 
@@ -62,7 +68,8 @@ def read_by(codec: C, name: str) -> C:
     """
     if _people(codec) is None:
         read: Any = readings.read_as(_one(codec), name)
-        return read  # type: ignore[no-any-return]  # of the codec's own type
+        inside: dict[str, Any] = {"codec": read}
+        return replace(codec, **inside) if isinstance(codec, InBox) else read
     if name not in PEAKS:
         raise unknown("reading", name, PEAKS)
     return _with(codec, {"peaks": name})
@@ -76,7 +83,7 @@ def preset(codec: C, name: str) -> C:
         UnknownName: There is no such preset.
     """
     if _people(codec) is None:
-        raise InputError(f"{type(codec).__name__} reads one person out of a view; presets are for codecs that find many")
+        raise InputError(f"{codec_name(codec)} reads one person out of a view; presets are for codecs that find many")
     if name not in PRESETS:
         raise unknown("preset", name, PRESETS)
     return _with(codec, {number: getattr(PRESETS[name], number) for number in NUMBERS})
@@ -93,7 +100,6 @@ def _with(codec: C, values: Mapping[str, Any]) -> C:
     return replace(codec, **reading)
 
 
-def _one(codec: Codec) -> InstanceCodec:
-    if not isinstance(codec, InstanceCodec):
-        raise InputError(f"answers for {type(codec).__name__} can be read in one way only")
-    return codec
+def _one(codec: Codec) -> Codec:
+    """The codec that reads: of one in boxes that inside."""
+    return codec.codec if isinstance(codec, InBox) else codec

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.peak_reading import PeakReading
+from poise.codecs.roi import RoICodec
 from poise.codecs.scene import SceneCodec
 from poise.codecs.taylor import dark_step, udp_mmpose_step, udp_step
 from poise.errors import InputError, unknown
 
-AnyCodec = TypeVar("AnyCodec", bound=InstanceCodec | SceneCodec)
+AnyCodec = TypeVar("AnyCodec", bound=InstanceCodec | SceneCodec | RoICodec)
 
 Reading = Literal["cell", "quarter", "quarter-mmpose", "dark", "udp", "udp-mmpose", "fit3", "fit5", "soft", "centre"]
 """The highest cell; a quarter of a cell towards the higher neighbour (HRNet's, and mmpose's at the border); the Newton step of
@@ -68,7 +69,7 @@ def check_reading(reading: str | None, known: tuple[str, ...] = get_args(Reading
         raise unknown("reading", reading, known)
 
 
-def readings_of(codec: InstanceCodec | SceneCodec) -> tuple[str, ...]:
+def readings_of(codec: InstanceCodec | SceneCodec | RoICodec) -> tuple[str, ...]:
     """The names of the ways in which a codec's outputs can be read; none if there is one way only."""
     if "reading" not in {field.name for field in fields(codec)}:
         return ()

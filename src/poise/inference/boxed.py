@@ -1,18 +1,19 @@
 """People in many whole images, from a model that finds boxes first, and keypoints in each."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poise.codecs.decoders import Codec
-from poise.errors import InputError
+from poise.codecs.roi import RoICodec
+from poise.dims import Size
 from poise.geometry import Warp, apply, invert
-from poise.inference.batches import Place, in_batches
+from poise.inference.batches import Place, Shown, in_batches
 from poise.inference.people import Found, Image, Request, Setting, Skipped
 from poise.inference.scenes import no_boxes
 from poise.models.detecting import Detecting
@@ -21,7 +22,7 @@ from poise.models.detections import suppressed
 from poise.models.device import autocast
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.scenes import Canvas, People
-from poise.structures import Key, Poses
+from poise.structures import Key, Points, Poses
 from poise.transforms.canvas import Layout, box_warp, canvas_warp
 from poise.transforms.cut import boxes_through
 
@@ -31,7 +32,7 @@ def read_boxed(
     requests: Iterable[Request],
     setting: Setting,
     *,
-    readers: Sequence[Codec],
+    readers: Sequence[RoICodec],
     skipped: list[Skipped] | None = None,
 ) -> Iterator[list[Found]]:
     """Look for people, image by image, in the order of the requests.
@@ -42,30 +43,66 @@ def read_boxed(
         model: Moved to the setting's device, and left there.
         requests: Read ahead by a few images; without boxes.
         setting: How the model is run.
-        readers: The model's codec alone: how keypoints are read decides who is found.
+        readers: The model's codec, and others alike but for how they read. All get the same boxes; how keypoints are read
+            decides how people are ranked.
         skipped: Takes the images that cannot be used; without it the first one raises its error.
 
     Raises:
-        InputError: A request has boxes, or there is another reader.
+        InputError: A request has boxes.
     """
-    if list(readers) != [model.codec]:
-        raise InputError(f"{model.card.name} finds people as its own codec reads their keypoints; there is no other way")
     stream = in_batches(
         requests,
         show=partial(_views, model),
-        answer=partial(_answers, model, model.predict, setting),
+        answer=partial(_answers, model, partial(_read, model, readers), setting),
         setting=setting,
         skipped=skipped,
         refusal=no_boxes(model),
     )
     for shown in stream:
         with torch.inference_mode():
-            each = [
-                poses_of_boxed(shown.answers[place], layout.warp, shown.request.key, canvas=model.preprocess)
-                for place, layout in enumerate(shown.made)
-            ]
-            poses = each[0] if len(each) == 1 else joined(each, model.detecting)
-        yield [Found(shown.image, poses, list(range(len(poses))))]
+            found = [_found(model, shown, reader) for reader in range(len(readers))]
+        yield found
+
+
+def _read(
+    model: KeypointRCNN, readers: Sequence[RoICodec], images: Tensor, *, flip: bool, sizes: list[Size]
+) -> list[list[tuple[People, float]]]:
+    """For each view whom each reader finds, and its share of the seconds that took for all."""
+    watched = [_Timed(reader) for reader in readers]
+    each = model.read(images, flip=flip, sizes=sizes, decoders=watched)
+    return [
+        [(people[view], timed.seconds / len(images)) for people, timed in zip(each, watched, strict=True)]
+        for view in range(len(images))
+    ]
+
+
+@final
+class _Timed:
+    """Reads as a codec does, and counts the seconds."""
+
+    def __init__(self, codec: RoICodec) -> None:
+        self.codec = codec
+        self.seconds = 0.0
+
+    def __call__(self, output: Tensor, boxes: Tensor) -> Points:
+        """What the codec reads."""
+        started = time.perf_counter()
+        found = self.codec.decode(output, boxes)
+        if output.is_cuda:
+            torch.cuda.synchronize(output.device)
+        self.seconds += time.perf_counter() - started
+        return found
+
+
+def _found(model: KeypointRCNN, shown: Shown, reader: int) -> Found:
+    """The people of one image as one of the readers finds them."""
+    answers = [shown.answers[place][reader] for place in range(len(shown.made))]
+    each = [
+        poses_of_boxed(people, layout.warp, shown.request.key, canvas=model.preprocess)
+        for (people, _), layout in zip(answers, shown.made, strict=True)
+    ]
+    poses = each[0] if len(each) == 1 else joined(each, model.detecting)
+    return Found(shown.image, poses, list(range(len(poses))), sum(seconds for _, seconds in answers))
 
 
 def find_boxes_in(

@@ -1,7 +1,7 @@
 """Keypoint R-CNN (arXiv 1703.06870): boxes of people, and keypoints in each box, in one network for whole images."""
 
-from collections.abc import Iterator
-from typing import final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, final
 
 import torch
 from jaxtyping import Float, Int64
@@ -23,6 +23,9 @@ from poise.scenes import Canvas, People, SceneBatch, Scenes
 from poise.skeletons import Skeleton
 from poise.structures import Points
 from poise.transforms.canvas import FRAMES
+
+Decode = Callable[[Any, Any], Points]
+"""Reads keypoints out of answers (n ...) for boxes (n 4), as `RoICodec.decode`."""
 
 TOGETHER = 200
 """Boxes whose keypoints are looked for at once; more take more memory and no less time."""
@@ -176,11 +179,24 @@ class KeypointRCNN(nn.Module):
         Raises:
             SkeletonMismatch: The flip test is wanted and the skeleton does not say what a mirror exchanges.
         """
+        [people] = self.read(images, flip=flip, sizes=sizes, decoders=[self.codec.decode])
+        return people
+
+    def read(
+        self, images: Float[Tensor, "b 3 h w"], *, flip: bool, sizes: list[Size] | None = None, decoders: Sequence[Decode]
+    ) -> list[list[People]]:
+        """The same with every answer of the keypoint head read in several ways: for each way the people of all views.
+
+        Args:
+            images: As for `predict`.
+            flip: The same.
+            sizes: The same.
+            decoders: Of codecs that are the model's but for how they read.
+        """
         both = self._shown(images, flip=flip, sizes=sizes)
         found = find_boxes(self.network, both, self.detecting)
-        points = self._points(both, [own.boxes for own in found])
-        parts = zip(found, points, strict=True)
-        return [self._people(own, each) for own, each in parts]
+        each = self._points(both, [own.boxes for own in found], decoders)
+        return [[self._people(own, points) for own, points in zip(found, read, strict=True)] for read in each]
 
     def find(self, images: Float[Tensor, "b 3 h w"], *, flip: bool, sizes: list[Size] | None = None) -> list[Found]:
         """The boxes of `predict` alone, by their scores as boxes; keypoints are not asked, and take no doubles away.
@@ -202,24 +218,22 @@ class KeypointRCNN(nn.Module):
         turned = shown.turned()
         return [shown, Shown(turned, self(turned), shown.sizes, edge, mirrored=True)]
 
-    def _points(self, both: list[Shown], boxes: Boxes) -> list[Points]:
-        """The keypoints in each view's boxes."""
-        read = [self._read(both, portion) for portion in portions(boxes, TOGETHER)]
-        keypoints = self.codec.keypoints
-        none = both[0].images.new_zeros(0, keypoints, 2)
-        xy = torch.cat([none, *(each.xy for each in read)])
-        score = torch.cat([none[..., 0], *(each.score for each in read)])
+    def _points(self, both: list[Shown], boxes: Boxes, decoders: Sequence[Decode]) -> list[list[Points]]:
+        """For each way to read them the keypoints in each view's boxes."""
+        read = [self._read(both, portion, decoders) for portion in portions(boxes, TOGETHER)]
+        none = Points(both[0].images.new_zeros(0, self.codec.keypoints, 2), both[0].images.new_zeros(0, self.codec.keypoints))
         many = [len(own) for own in boxes]
-        return [Points(own, rated) for own, rated in zip(torch.split(xy, many), torch.split(score, many), strict=True)]
+        each = [[none, *(portion[place] for portion in read)] for place in range(len(decoders))]
+        return [_split(points, many) for points in each]
 
-    def _read(self, both: list[Shown], boxes: Boxes) -> Points:
+    def _read(self, both: list[Shown], boxes: Boxes, decoders: Sequence[Decode]) -> list[Points]:
         answers = [self.network.maps(shown.features, shown.there(boxes)).float() for shown in both]
         flip = self.skeleton.flip.to(answers[0].device)
         every = self._read_off(boxes)
         with torch.autocast(every.device.type, enabled=False):
             straight, *mirrored = answers
             output = (straight + self.codec.unflip(mirrored[0], flip)) / 2 if mirrored else straight
-            return self.codec.decode(output, every)
+            return [decode(output, every) for decode in decoders]
 
     def _read_off(self, boxes: Boxes) -> Float[Tensor, "n 4"]:
         """The boxes of all views as the keypoint head sees them."""
@@ -244,6 +258,13 @@ class KeypointRCNN(nn.Module):
         area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).cpu()
         similar = pose_oks(points.xy.cpu(), area, self.skeleton.sigmas)
         return oks_nms(similar, rating.cpu(), threshold).to(best.device)
+
+
+def _split(parts: Sequence[Points], many: list[int]) -> list[Points]:
+    """Points of all views, portion after portion, as those of each view."""
+    xy = torch.split(torch.cat([part.xy for part in parts]), many)
+    score = torch.split(torch.cat([part.score for part in parts]), many)
+    return [Points(own, rated) for own, rated in zip(xy, score, strict=True)]
 
 
 def portions(boxes: Boxes, most: int) -> Iterator[Boxes]:
