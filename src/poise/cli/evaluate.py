@@ -82,8 +82,8 @@ def run(
         oks_nms: Of two poses nearer than this OKS the better one stays, or "off"; by default as the model's release does.
         flip: Average with the mirrored view, where the model does that; twice the time.
         reading: How positions are read from the maps: cell, quarter, dark, udp, fit3, fit5, soft, centre; votes where there
-            are vectors; of whole images fast, upsampled, bilinear, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma; by
-            default as the model's own codec does.
+            are vectors; of whole images fast, upsampled, bilinear, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma; of
+            detectors that learnt cells peak, blurred; by default as the model's own codec does.
         preset: Numbers with which people are read out of whole images: practitioner or release.
         codec_set: Fields of the codec, such as reading.threshold=0.06 reading.top_k=32.
         side: Pixels that the side which is fitted of a whole image gets: the long one, or the short one where a detector's

@@ -57,8 +57,8 @@ def run(
             finds boxes by itself, and 0 for those of a file.
         min_score: People with a lower score are left out.
         reading: How positions are read from the maps: cell, quarter, dark, udp, fit3, fit5, soft, centre; votes where there
-            are vectors; of whole images fast, upsampled, bilinear, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma; by
-            default as the model's own codec does.
+            are vectors; of whole images fast, upsampled, bilinear, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma; of
+            detectors that learnt cells peak, blurred; by default as the model's own codec does.
         preset: Numbers with which people are read out of whole images: practitioner or release.
         codec_set: Fields of the codec, such as reading.threshold=0.06 reading.top_k=32.
         side: Pixels that the side which is fitted of a whole image gets: the long one, or the short one where a detector's

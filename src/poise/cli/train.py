@@ -183,7 +183,7 @@ def _train(
         recipe: Made from its own flags.
         words: Of the command line.
         out: Folder of the run; by default `runs/` and the name of the recipe.
-        seed: Of all chances.
+        seed: Of all chances, and of drawings where a recipe draws.
         device: cpu, cuda, ...; by default a GPU where there is one.
         precision: fp32 or bf16; by default bf16 where it is faster.
         batch: People per step, over all devices; the learning rate follows it linearly.
