@@ -5,10 +5,11 @@
     python benchmarks/heads.py --out runs/heads --only one_hot gaussian-2000
     python benchmarks/heads.py --out runs/heads --measure-only
 
-Our small detector on drawings of 1 to 8 people. All runs start from one model file: by default one that has learnt boxes alone,
-so that no keypoint head is ahead. Each then learns for `--minutes` as `detector_drawn` does, by AdamW, which divides the length
-of gradients out of each weight and leaves their direction; or by SGD with momentum as the releases do (`--rule sgd`), without
-clipping. A run that was interrupted goes on where it stood; one whose loss is no longer finite is told as such.
+Our small detector on drawings of 1 to 8 people. All runs start from one model file, by default one that has learnt boxes alone;
+of any other the keypoint head is made new, so that no head is ahead. Each then learns for `--minutes` as `detector_drawn` does,
+by AdamW, which divides the length of gradients out of each weight and leaves their direction; or by SGD with momentum as the
+releases do (`--rule sgd`), without clipping. A run that was interrupted goes on where it stood; one whose loss is no longer
+finite is told as such.
 
 OUT/heads-RULE.md says of each head: box AP beside keypoint AP on unseen drawings; keypoint AP where people are ranked by their
 box, by their keypoints and by both; how large keypoints' scores are; and how long the gradient of each part of the loss is in
@@ -40,7 +41,7 @@ from poise.training.detectors import DetectorTask, DetectorViews
 from poise.training.fit import fit
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.zoo.carry import carry
-from poise.zoo.file import load
+from poise.zoo.file import load, save
 from poise.zoo.poise_rcnn import small_detector
 
 RATINGS: tuple[Literal["box", "keypoints", "product"], ...] = ("box", "keypoints", "product")
@@ -52,8 +53,8 @@ class Way:
 
     name: str
     head: str
-    weight: float = 1.0
-    height: float = 1.0
+    weight: float | None = None
+    height: float | None = None
     loud: bool = False
     """Whether the layer that makes maps begins as a one-cell head's does."""
 
@@ -140,6 +141,15 @@ def started(setting: Setting, out: Path, train: Dataset, val: Dataset) -> Path:
     model.detecting = replace(model.detecting, weights=replace(model.detecting.weights, keypoints=0.0))
     run(recipe("start", model, setting, train, val), out / "start", setting, minutes=setting.start_minutes, start=None)
     return out / "start" / "model.safetensors"
+
+
+def renewed(file: Path, setting: Setting, out: Path) -> Path:
+    """A model file with everything of this one but the keypoint head."""
+    model = detector(WAYS["one_hot"], setting)
+    known = whole_detector(load(file)).network.state_dict()
+    own = {name: value for name, value in model.network.state_dict().items() if name.startswith("keypoint.")}
+    model.network.load_state_dict(known | own)
+    return save(model, out / "start.safetensors")
 
 
 def batches(views: DetectorViews, size: int, count: int | None = None) -> Iterator[tuple[list[int], SceneBatch]]:
@@ -252,7 +262,7 @@ def main(
     shape = (setting.side, setting.side)
     train = Kept(FigureDataset(setting.images, size=shape, per_image=CROWD, seed=0))
     val = Kept(FigureDataset(setting.checked, size=shape, per_image=CROWD, seed=1))
-    file = start or started(setting, out, train, val)
+    file = started(setting, out, train, val) if start is None else renewed(start, setting, out)
     for name in only or tuple(WAYS):
         way = WAYS[name]
         if not measure_only:
