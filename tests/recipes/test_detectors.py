@@ -207,6 +207,7 @@ def test_other_heads_are_asked_for_by_the_class_of_their_codec():
     assert type(head_codec("UDPGaussian", weight=7.0).codec).__name__ == "UDPGaussian"
     assert head_codec("UDPGaussian", weight=7.0).weight == 14.0
     assert head_codec("SimCC", weight=7.0).weight == 7.0
+    assert head_codec("gaussian", height=10.0).weight == pytest.approx(40.0), "the squares of higher bumps are larger"
     with pytest.raises(UnknownName, match="codec for boxes"):
         head_codec("two_hot")
 

@@ -155,7 +155,7 @@ def bumps(
     Args:
         cells: Of the maps (h, w).
         keypoints: How many.
-        weight: Factor of the mean squared error; 2000 by default.
+        weight: Factor of the mean squared error; by default 2000, less for higher bumps, whose squares are larger.
         height: Of the bumps; 1 by default.
         sigma: Of the bumps, cells; 2 by default.
 
@@ -174,15 +174,16 @@ def _in_box(inside: InstanceCodec, *, weight: float | None, height: float | None
         _unused(f"{type(inside).__name__}, which has no bumps 1 high,", height=height)
     if sigma is not None:
         inside = _as_wide(inside, sigma)
-    return InBox.of(inside, weight=_factor(inside, weight), height=1.0 if height is None else height)
+    tall = 1.0 if height is None else height
+    return InBox.of(inside, weight=_factor(inside, weight, tall), height=tall)
 
 
-def _factor(inside: InstanceCodec, weight: float | None) -> float:
-    """The weight in `InBox`: what was asked for, else that of the first kind in `FACTORS`, else 1."""
+def _factor(inside: InstanceCodec, weight: float | None, height: float) -> float:
+    """The weight in `InBox`: what was asked for, else that of the first kind in `FACTORS`, else 1; the latter for any height."""
     squared = isinstance(inside, MapCodec)
     if weight is not None:
         return HALVED * weight if squared else weight
-    return next((factor for kind, factor in FACTORS if isinstance(inside, kind)), 1.0)
+    return next((factor for kind, factor in FACTORS if isinstance(inside, kind)), 1.0) / height**2
 
 
 def _as_wide(inside: InstanceCodec, sigma: float) -> InstanceCodec:
