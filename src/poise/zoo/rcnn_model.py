@@ -179,7 +179,7 @@ def _in_box(inside: InstanceCodec, *, weight: float | None, height: float | None
 
 
 def _factor(inside: InstanceCodec, weight: float | None, height: float) -> float:
-    """The weight in `InBox`: what was asked for, else that of the first kind in `FACTORS`, else 1; the latter for any height."""
+    """The weight in `InBox`: what was asked for, else that of the first kind in `FACTORS` or 1, whatever the height."""
     squared = isinstance(inside, MapCodec)
     if weight is not None:
         return HALVED * weight if squared else weight
