@@ -39,9 +39,10 @@ def test_the_flags_are_the_recipes_and_the_runs(trained):
     assert load(trained / "model.safetensors").codec.size == (64, 64)
 
 
-def test_a_run_goes_on_without_naming_its_recipe_again(trained):
+def test_a_run_goes_on_without_naming_its_recipe_again(trained, capsys):
     assert main(["train", "--resume", str(trained), "--steps", "4"]) == 0
-    assert main(["train", "--resume", str(trained)]) == 0
+    assert main(["train", "--resume", str(trained)]) == 1
+    assert "4 of its 4 steps; --resume with more --steps goes on" in capsys.readouterr().err
     command = json.loads((trained / "settings.json").read_text())["settings"]["command"]
     assert command.count("--resume") <= 1
     assert (trained / "metrics.csv").read_text().count("\n") == 3
