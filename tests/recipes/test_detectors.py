@@ -241,7 +241,7 @@ def test_numbers_that_a_head_has_no_use_for_are_refused(head, numbers, message):
 
 def test_bumps_of_other_codecs_are_as_wide_and_high_as_asked():
     codec = head_codec("UDPGaussian", sigma=3.0, height=2.0)
-    assert (codec.codec.sigma, codec.height, codec.weight) == (3.0, 2.0, 4000.0)
+    assert (codec.codec.sigma, codec.height, codec.weight) == (3.0, 2.0, 1000.0)
     assert head_codec("MegviiUDP", sigma=2.0).codec.sigma == 2.0
     assert head_codec("gaussian", sigma=1.5).codec.sigma == 1.5
 
