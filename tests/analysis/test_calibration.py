@@ -133,3 +133,12 @@ def test_the_command_takes_detectors_with_keypoints_alone(figures, tmp_path: Pat
     assert main(["calibrate", *words]) == 1
     assert "only the scores of a Keypoint R-CNN are calibrated" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_wrong_ending_is_told_before_anything_is_measured(model, figures, tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.setattr("poise.analysis.calibration.calibrate", lambda *_, **__: pytest.fail("measured"))
+    file = save(model, tmp_path / "model.safetensors")
+    labels = write_coco(figures, tmp_path / "drawings")
+    words = [str(file), "--annotations", str(labels), "--images", str(labels.parent / "images")]
+    assert main(["calibrate", *words, "--out", str(tmp_path / "calibrated.pt")]) == 1
+    assert "ends in .safetensors, not '.pt'" in capsys.readouterr().err

@@ -60,8 +60,9 @@ def run(
     from poise.inference.exam import Exam
     from poise.inference.people import Setting
     from poise.models.keypoint_rcnn import KeypointRCNN
-    from poise.zoo.file import load, save
+    from poise.zoo.file import load, model_path, save
 
+    model_path(out)
     detector = load(model)
     if not isinstance(detector, KeypointRCNN):
         raise InputError(

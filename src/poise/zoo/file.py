@@ -127,12 +127,22 @@ def save(model: Model, path: str | os.PathLike[str]) -> Path:
         InputError: Another ending, or no whole model.
         WriteError: The place cannot be written.
     """
-    target = Path(path)
-    if target.suffix != ".safetensors":
-        raise InputError(f"a model file ends in .safetensors, not {target.suffix!r} ({target})")
+    target = model_path(path)
     metadata = {"poise": json.dumps(describe(model))}
     weights = {key: value.detach().cpu().contiguous() for key, value in model.network.state_dict().items()}
     write_whole(target, to_bytes(weights, metadata=metadata))
+    return target
+
+
+def model_path(path: str | os.PathLike[str]) -> Path:
+    """Where a model file goes, to be asked before anything slow.
+
+    Raises:
+        InputError: It does not end in `.safetensors`.
+    """
+    target = Path(path)
+    if target.suffix != ".safetensors":
+        raise InputError(f"a model file ends in .safetensors, not {target.suffix!r} ({target})")
     return target
 
 
