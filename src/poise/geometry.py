@@ -145,6 +145,11 @@ def boxes_around(xy: Float[Tensor, "n k 2"], known: torch.Tensor) -> Boxes:
     return torch.where(known.any(dim=1)[:, None], boxes, torch.zeros_like(boxes))
 
 
+def without_last(boxes: Boxes) -> Boxes:
+    """Boxes x0 y0 x1 y1 without their last row and column of pixels; what is left of a box is never less than nothing."""
+    return torch.cat((boxes[:, :2], torch.maximum(boxes[:, 2:] - 1, boxes[:, :2])), dim=1)
+
+
 def covered_by(boxes: Boxes, size: Size) -> Bool[Tensor, "H W"]:
     """Which pixels of an image of `size` (h, w) boxes x0 y0 x1 y1 touch."""
     covered = torch.zeros(size, dtype=torch.bool)

@@ -12,6 +12,7 @@ from poise.geometry import apply, apply_counted, from_xywh, invert, mirror, rota
 from poise.scenes import Canvas
 from poise.skeletons import COCO17
 from poise.structures import Key, Labels, Preprocess, Sample
+from poise.transforms.canvas import canvas_warp
 from poise.transforms.crop import Frame, crop_warp, frame, frame_warp, pixel_warp, well_centred, whole_box, widened
 from poise.transforms.cut import mirrored
 from poise.transforms.detector_cut import DetectorCutter
@@ -296,6 +297,25 @@ def test_people_off_the_middle_are_left_out_as_in_the_release(golden_file):
         kept.append(well_centred(seen, torch.from_numpy(joints[:, :2]), torch.from_numpy(vis[:, 0]).long()))
     assert 0 < sum(kept) < len(kept)
     np.testing.assert_array_equal(kept, z["sel_keep"])
+
+
+@pytest.mark.golden("functions/t05_flip_joints*.npz")
+def test_a_resized_image_has_the_keypoints_of_mask_rcnns_release(golden_file):
+    z = np.load(golden_file)
+    resized = next((key for key in z.files if key.startswith("krcnn_resize")), None)
+    if resized is None:
+        assert golden_file.is_relative_to(Path(__file__).parent), "only our own copy may lack it"
+        return
+    given, wanted = z["krcnn_kp"], z[resized]
+    np.testing.assert_array_equal(given[..., 2], wanted[..., 2])
+    wide, high = (int(side) for side in resized.rsplit("_", 1)[1].split("x"))
+    width, factor = int(z["width"].item()), float(np.median(wanted[..., 1] / given[..., 1]))
+    height = round(high / factor)
+    # A canvas brings both sides to nearly one factor, the file's differ: each axis is looked at in a square of its own.
+    for axis, (old, new) in enumerate(((width, wide), (height, high))):
+        warp = canvas_warp(Canvas(side=new, fit="short", multiple=1, rule="pillow"), (old, old)).warp
+        moved = apply(warp, torch.from_numpy(given[..., :2]).double())
+        np.testing.assert_allclose(moved[..., axis], wanted[..., axis], rtol=1e-6)
 
 
 @pytest.mark.golden("functions/t05_flip_joints*.npz")

@@ -40,7 +40,7 @@ from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.scenes import Canvas, People
 from poise.skeletons import COCO17
 from poise.structures import Key, Poses
-from poise.transforms.canvas import box_warp, canvas_warp
+from poise.transforms.canvas import canvas_warp, placed_boxes
 from poise.zoo import build
 from poise.zoo.file import save
 from poise.zoo.torchvision_detectors import CocoDetector
@@ -128,7 +128,7 @@ def knowing(model: KeypointRCNN, people: torch.Tensor, boxes: torch.Tensor, size
         for inner in sizes:
             layouts = [canvas_warp(model.preprocess, size, scale) for scale in model.preprocess.scales]
             layout = next(one for one in layouts if (one.corner[1] + one.inner[0], one.corner[0] + one.inner[1]) == inner)
-            there = apply(box_warp(model.preprocess, layout.warp), boxes.reshape(-1, 2, 2)).reshape(-1, 4)
+            there = placed_boxes(model.preprocess, layout.warp, boxes)
             best = torch.tensor([0.9, 0.6])
             answers.append(People(apply(layout.warp, people).flip(0), torch.ones(2, 17), best, there.flip(0), best.flip(0)))
         return answers
@@ -144,7 +144,7 @@ def knowing(model: KeypointRCNN, people: torch.Tensor, boxes: torch.Tensor, size
 
 
 @pytest.mark.parametrize("scales", [(1.0,), (1.0, 2.0, 0.5)])
-@pytest.mark.parametrize("rule", ["unbiased", "torchvision", "detectron2"])
+@pytest.mark.parametrize("rule", ["unbiased", "torchvision", "pillow", "detectron2"])
 def test_people_and_boxes_come_home_through_the_canvas(model, monkeypatch, scales, rule):
     size = (200, 300)
     people = torch.rand(2, 17, 2) * 60 + torch.tensor([[[20.0, 30.0]], [[180.0, 90.0]]])

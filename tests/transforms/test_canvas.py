@@ -11,7 +11,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from poise.errors import InputError
 from poise.geometry import apply, invert
 from poise.scenes import Canvas
-from poise.transforms.canvas import box_warp, canvas_warp, fitted_warp, place
+from poise.transforms.canvas import box_warp, boxes_home, canvas_warp, fitted_warp, place, placed_boxes
 from poise.transforms.render import denormalise
 
 RULES = get_args(get_type_hints(Canvas)["rule"])
@@ -171,3 +171,36 @@ def test_detectron2_counts_keypoints_and_boxes_from_the_edge_of_the_first_pixel(
     assert apply(box_warp(canvas, warp), pixel).tolist() == [[20.0, 40.0]]
     usual = replace(canvas, rule="pillow")
     assert torch.equal(box_warp(usual, canvas_warp(usual, (100, 150)).warp), canvas_warp(usual, (100, 150)).warp)
+
+
+@pytest.mark.parametrize("size", [(100, 150), (427, 640), (1000, 333)])
+def test_maskrcnns_boxes_are_scaled_as_their_first_and_last_pixel(size):
+    """The release turns a corner and sides into a first and a last pixel, scales both, and counts the pixels again."""
+    canvas = Canvas(side=200, fit="short", most=300, multiple=32, rule="pillow")
+    layout = canvas_warp(canvas, size)
+    ratio = torch.tensor([layout.inner[1] / size[1], layout.inner[0] / size[0]], dtype=torch.float64)
+    corner, sides = torch.tensor([[10.0, 20.0], [0.0, 3.5]]).double(), torch.tensor([[30.0, 40.0], [1.0, 62.5]]).double()
+    last = (corner + sides - 1) * ratio
+    there = placed_boxes(canvas, layout.warp, torch.cat((corner, corner + sides), dim=1))
+    torch.testing.assert_close(there, torch.cat((corner * ratio, last + 1), dim=1))
+    back = boxes_home(canvas, layout.warp, torch.tensor([[8.0, 6.0, 31.0, 40.0]]).double())
+    first, last = torch.tensor([[8.0, 6.0]]).double() / ratio, torch.tensor([[30.0, 39.0]]).double() / ratio
+    torch.testing.assert_close(back, torch.cat((first, first + (last - first + 1)), dim=1))
+    if size == (100, 150):
+        assert there[0].tolist() == [20.0, 40.0, 79.0, 119.0], "two pixels for one, but for the last"
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_boxes_come_home_as_they_were(rule):
+    canvas = Canvas(side=200, fit="short", most=300, multiple=32, rule=rule)
+    warp = canvas_warp(canvas, (427, 640)).warp
+    boxes = torch.tensor([[0.0, 0.0, 640.0, 427.0], [10.5, 20.25, 11.5, 300.0]])
+    torch.testing.assert_close(boxes_home(canvas, warp, placed_boxes(canvas, warp, boxes)), boxes)
+
+
+@pytest.mark.parametrize("size", [(425, 640), (97, 64), (391, 2666)])
+def test_maskrcnns_keypoints_are_scaled_by_the_ratio_of_each_axis(size):
+    canvas = Canvas(side=200, fit="short", most=300, multiple=32, rule="pillow")
+    layout = canvas_warp(canvas, size)
+    ratio = torch.tensor([layout.inner[1] / size[1], layout.inner[0] / size[0], 1.0], dtype=torch.float64)
+    assert torch.equal(layout.warp, torch.diag(ratio))

@@ -237,3 +237,13 @@ def test_as_many_random_numbers_are_taken_whatever_is_asked_for():
 def test_what_cannot_be_is_refused(wrong):
     with pytest.raises(InputError, match="augmentation"):
         DetectorAugmentation(**wrong)
+
+
+@pytest.mark.parametrize(("flip", "expected"), [(0.0, [40.0, 20.0, 119.0, 139.0]), (1.0, [121.0, 20.0, 200.0, 139.0])])
+def test_maskrcnns_boxes_are_learnt_from_their_first_to_their_last_pixel(flip, expected):
+    """20 to 59 of 120 pixels are 40 to 118 of 240, and 121 to 199 in the mirrored view; boxes end a pixel on."""
+    release = replace(CANVAS, rule="pillow")
+    view = cut(cutter(release, sides=(160,), most=None, flip=flip, rotation=0.0))
+    assert view.labels.boxes.tolist() == [expected]
+    tested = cutter(replace(release, side=160, most=None)).tested(sample())
+    assert tested.labels.boxes.tolist() == [[40.0, 20.0, 119.0, 139.0]]

@@ -23,8 +23,7 @@ from poise.models.device import autocast
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.scenes import Canvas, People
 from poise.structures import Key, Points, Poses
-from poise.transforms.canvas import Layout, box_warp, canvas_warp
-from poise.transforms.cut import boxes_through
+from poise.transforms.canvas import Layout, boxes_home, canvas_warp
 
 
 def read_boxed(
@@ -128,8 +127,7 @@ def find_boxes_in(
         boxes, score = [], []
         for place, layout in enumerate(shown.made):
             found: Boxed = shown.answers[place]
-            home = invert(box_warp(model.preprocess, layout.warp.double()))
-            boxes.append(boxes_through(home, found.boxes.cpu().double()).float())
+            boxes.append(boxes_home(model.preprocess, layout.warp, found.boxes.cpu().float()))
             score.append(found.score.cpu().float())
         every, sure = torch.cat(boxes), torch.cat(score)
         if len(boxes) > 1:
@@ -149,7 +147,7 @@ def poses_of_boxed(people: People, warp: Warp, key: Key, *, canvas: Canvas) -> P
         canvas: Of the model; says how boxes go.
     """
     xy = apply(invert(warp.double()), people.xy.cpu().double()).float()
-    boxes = boxes_through(invert(box_warp(canvas, warp.double())), people.boxes.cpu().double()).float()
+    boxes = boxes_home(canvas, warp, people.boxes.cpu().float())
     rated = people.pose_score.cpu().float()
     sure = rated if people.box_score is None else people.box_score.cpu().float()
     return Poses(xy, people.score.cpu().float(), boxes, sure, rated, key)

@@ -25,7 +25,7 @@ from poise.models.topdown import TopDown
 from poise.scenes import People, Scenes
 from poise.skeletons import convert
 from poise.structures import Points
-from poise.transforms.canvas import Layout, box_warp, canvas_warp
+from poise.transforms.canvas import Layout, canvas_warp, placed_boxes
 from poise.transforms.cut import boxes_through
 from poise.transforms.scene_cut import to_learn
 
@@ -141,7 +141,7 @@ def _of_boxes(model: KeypointRCNN, exam: Exam) -> SelfTest:
         rows = exam.people(index)
         labels = exam.dataset.labels(index).select(torch.tensor(rows, dtype=torch.int64))
         xy, visible = convert(labels.xy, labels.visible, source=exam.skeleton, target=model.skeleton)
-        seen, boxes = apply(warp, xy), boxes_through(box_warp(model.preprocess, warp), labels.boxes)
+        seen, boxes = apply(warp, xy), placed_boxes(model.preprocess, warp, labels.boxes)
         back = model.codec.decode(model.codec.encode(seen, boxes), boxes)
         there = within(seen, boxes)
         outside += int(((visible > 0) & ~there).sum())

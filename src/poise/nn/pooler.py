@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from poise.dims import Size
+from poise.geometry import without_last
 from poise.nn.base import Feature
 
 CANONICAL = 224
@@ -68,9 +69,7 @@ class RoIPooler(nn.Module):
 
     def framed(self, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
         """What of boxes is cut out, and cells of heads therefore lie in: keypoints are learnt and read there."""
-        if not self.inclusive:
-            return boxes
-        return torch.cat((boxes[:, :2], torch.maximum(boxes[:, 2:] - 1, boxes[:, :2])), dim=1)
+        return without_last(boxes) if self.inclusive else boxes
 
     def level(self, boxes: Float[Tensor, "n 4"]) -> Int64[Tensor, " n"]:
         """Off which map each box is read, by the root of its area."""

@@ -21,8 +21,7 @@ from poise.training.pictures import Picture, detector_picture
 from poise.training.recipe import Recipe
 from poise.training.scenes import grown
 from poise.training.task import Task, summed
-from poise.transforms.canvas import box_warp
-from poise.transforms.cut import boxes_through
+from poise.transforms.canvas import boxes_home
 from poise.transforms.detector_cut import DetectorCutter
 from poise.transforms.detector_jitter import DetectorAugmentation
 
@@ -205,5 +204,4 @@ def _at_home(people: People, warp: Float[Tensor, "3 3"], canvas: Canvas) -> Peop
     """In pixels of the image, on the processor."""
     xy, score, rating, boxes = (part.float().cpu() for part in (people.xy, people.score, people.pose_score, people.boxes))
     sure = rating if people.box_score is None else people.box_score.float().cpu()
-    framed = boxes_through(invert(box_warp(canvas, warp)), boxes)
-    return People(apply(invert(warp), xy.to(warp.dtype)).float(), score, rating, framed, sure)
+    return People(apply(invert(warp), xy.to(warp.dtype)).float(), score, rating, boxes_home(canvas, warp, boxes), sure)

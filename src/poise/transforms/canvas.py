@@ -6,6 +6,8 @@ each axis, and the resize, which lays the corners of images on each other, moves
 Detectors' releases lay the corners of images on each other for pixels, keypoints and boxes, which they count from the edge of
 the first pixel; where they shrink, "torchvision" takes single pixels, "pillow" (maskrcnn-benchmark) and "detectron2" average.
 Only Detectron2 counts keypoints from there truly, and adds half a pixel to labels, whose whole numbers are middles of pixels.
+maskrcnn-benchmark keeps boxes as their first and last pixel and scales these: a box from 0 to 10 is pixels 0 to 9, which are 0
+to 18 in a view twice as large, and the box there is from 0 to 19.
 Sides are rounded down, Detectron2's to the nearest; maskrcnn-benchmark first rounds the short one where the long is limited.
 """
 
@@ -21,8 +23,9 @@ from PIL import Image
 from torch import Tensor
 
 from poise.dims import Size
-from poise.geometry import Warp, scaling, translation
+from poise.geometry import Boxes, Warp, invert, scaling, translation, without_last
 from poise.scenes import Canvas
+from poise.transforms.cut import boxes_through
 from poise.transforms.render import normalise, resample
 
 
@@ -36,18 +39,28 @@ class Frame:
             number of pixels and the position of the last, so that x is at width - keypoints - x in a mirrored view.
         boxes: The same of the sides of boxes.
         shift: What keypoints of images are moved by, pixels of the image; boxes are not.
+        inclusive: Whether boxes go through warps as their first and last pixel, with keypoints.
     """
 
     keypoints: int
     boxes: int
     shift: float = 0.0
+    inclusive: bool = False
+
+    def taken(self, boxes: Boxes) -> Boxes:
+        """What of boxes x0 y0 x1 y1 is moved by a warp."""
+        return without_last(boxes) if self.inclusive else boxes
+
+    def whole(self, boxes: Boxes) -> Boxes:
+        """The boxes of which `taken` has been moved."""
+        return boxes + boxes.new_tensor((0.0, 0.0, 1.0, 1.0)) if self.inclusive else boxes
 
 
 FRAMES: Mapping[str, Frame] = {
     "unbiased": Frame(1, 1),
     "offsetguided": Frame(1, 1),
     "torchvision": Frame(0, 0),
-    "pillow": Frame(1, 0),
+    "pillow": Frame(1, 0, inclusive=True),
     "detectron2": Frame(0, 0, shift=0.5),
 }
 """By the rule of a canvas."""
@@ -137,9 +150,24 @@ def place(image: UInt8[Tensor, "3 H W"], canvas: Canvas, factor: float = 1.0) ->
 
 
 def box_warp(canvas: Canvas, warp: Warp) -> Warp:
-    """The way of boxes from image to view, where keypoints go through `warp`."""
+    """The way of boxes' corners from image to view, where keypoints go through `warp`."""
     shift = FRAMES[canvas.rule].shift
     return warp @ translation(-shift, -shift) if shift else warp
+
+
+def placed_boxes(canvas: Canvas, warp: Warp, boxes: Boxes) -> Boxes:
+    """Boxes x0 y0 x1 y1 of an image in its view, where keypoints go through `warp`."""
+    return _through(canvas, box_warp(canvas, warp), boxes)
+
+
+def boxes_home(canvas: Canvas, warp: Warp, boxes: Boxes) -> Boxes:
+    """Boxes x0 y0 x1 y1 of a view in its image, whose keypoints went through `warp`."""
+    return _through(canvas, invert(box_warp(canvas, warp.double())), boxes)
+
+
+def _through(canvas: Canvas, way: Warp, boxes: Boxes) -> Boxes:
+    frame = FRAMES[canvas.rule]
+    return frame.whole(boxes_through(way, frame.taken(boxes.double()))).to(boxes.dtype)
 
 
 def between_corners(old: int, new: int) -> float:

@@ -31,7 +31,7 @@ class Shown:
 
     Attributes:
         warp: Image pixels to view pixels, of keypoints ...
-        boxes: ... of boxes ...
+        boxes: ... of what a release moves of boxes ...
         pixels: ... and of pixels, where a release moves those otherwise.
         size: Of the view (h, w).
     """
@@ -102,13 +102,14 @@ class DetectorCutter:
         view = view or (max(1, round(whole[0] * draw.window[0])), max(1, round(whole[1] * draw.window[1])))
         left, above = (round(p * (n - v)) for p, n, v in zip(draw.place, whole[::-1], view[::-1], strict=True))
         window = translation(-float(left), -float(above))
-        keypoints, boxes = (window @ _turn(draw, inner, whole, edge) for edge in (self._frame.keypoints, self._frame.boxes))
-        return self._shown(keypoints @ layout.warp, boxes @ box_warp(self.canvas, layout.warp), view)
+        keypoints, edges = (window @ _turn(draw, inner, whole, edge) for edge in (self._frame.keypoints, self._frame.boxes))
+        return self._shown(keypoints @ layout.warp, edges @ box_warp(self.canvas, layout.warp), view)
 
-    def _shown(self, warp: Warp, boxes: Warp, size: Size) -> Shown:
+    def _shown(self, warp: Warp, edges: Warp, size: Size) -> Shown:
         # Images are resampled about the middle of the first pixel, wherever positions are counted from.
         half = (1 - self._frame.boxes) / 2
-        return Shown(warp, boxes, translation(-half, -half) @ boxes @ translation(half, half), size)
+        boxes = warp if self._frame.inclusive else edges
+        return Shown(warp, boxes, translation(-half, -half) @ edges @ translation(half, half), size)
 
     @property
     def _frame(self) -> Frame:
@@ -138,7 +139,7 @@ class DetectorCutter:
         labels = every.select(people)
         frame, sides = self._frame, labels.xy.new_tensor((shown.size[1], shown.size[0]))
         where = labels.xy + frame.shift
-        whole = turned(shown.boxes, labels.boxes, where, labels.visible, rule=self.augmentation.boxes)
+        whole = frame.whole(turned(shown.boxes, frame.taken(labels.boxes), where, labels.visible, rule=self.augmentation.boxes))
         boxes = torch.cat((whole[:, :2].clamp(min=0), torch.minimum(whole[:, 2:], sides - frame.boxes)), dim=1)
         least = (boxes[:, 2:] - boxes[:, :2]).amin(dim=1)
         there = least > 0
