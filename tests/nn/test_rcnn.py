@@ -108,6 +108,22 @@ def test_training_gives_losses_of_proposals_also_where_nobody_is():
     assert network.backbone.neck.join.weight.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize(
+    ("manner", "wrong_by_half", "wrong_by_a_twentieth"),
+    [("detectron2", 0.5, 0.05)] + [(name, 4 / 9, 0.01125) for name in ("poise", "maskrcnn", "hrnet", "torchvision")],
+)
+def test_proposals_learn_by_the_size_of_errors_or_near_nothing_by_their_square(manner, wrong_by_half, wrong_by_a_twentieth):
+    """0.5 - 1/18 is 4/9, and 0.05 squared times 9/2 is 0.01125; Detectron2 counts errors as they are."""
+    rpn = detector("hrnet_w4", dialect(manner), Heads(channels=0, classes=0)).rpn
+    for error, lost in ((0.5, wrong_by_half), (0.05, wrong_by_a_twentieth)):
+        moves = torch.tensor([[0.0, 0.0, 0.0, 0.0], [7.0, 7.0, 7.0, 7.0], [7.0, 7.0, 7.0, 7.0]])
+        wanted = torch.tensor([[error, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
+        labels = torch.tensor([1.0, 0.0, -1.0])
+        told, moved = rpn.compute_loss(torch.zeros(3, 1), moves, [labels[:2], labels[2:]], [wanted[:2], wanted[2:]])
+        assert moved.item() == pytest.approx(lost / 2), "two anchors are learnt from, and only the person's is moved"
+        assert told.item() == pytest.approx(np.log(2))
+
+
 @pytest.mark.parametrize("cells", [(56, 56), (64, 48), (28, 20)])
 def test_a_keypoint_head_has_maps_of_any_size_and_number(cells):
     network = small(channels=51, cells=cells).eval()

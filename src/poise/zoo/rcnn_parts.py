@@ -63,6 +63,7 @@ class Dialect:
         alone: ... and where there is one.
         aligned: Whether the middle of a map's first cell is at half a stride when boxes are cut out.
         inclusive: Whether heads read boxes without their last row and column.
+        smooth: Up to where errors of proposals count by their square; of boxes, `Learning.smooth` says it.
     """
 
     style: Style = "pytorch"
@@ -72,6 +73,7 @@ class Dialect:
     alone: Reading = Reading()
     aligned: bool = True
     inclusive: bool = False
+    smooth: float = 1 / 9
 
     def reading(self, trunk: Trunk) -> Reading:
         """How boxes are proposed and read on a trunk."""
@@ -83,7 +85,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "maskrcnn": Dialect("caffe", "bare", "legacy", alone=ALONE, aligned=False, inclusive=True),
     "hrnet": Dialect("caffe", "kept", "legacy", alone=ALONE, aligned=False, inclusive=True),
     "torchvision": Dialect("pytorch", "bare", "rounded", aligned=False),
-    "detectron2": Dialect("caffe", "frozen", "exact", Reading(0, kept=(1500, 1000)), ALONE),
+    "detectron2": Dialect("caffe", "frozen", "exact", Reading(0, kept=(1500, 1000)), ALONE, smooth=0.0),
 }
 """Ours and those of maskrcnn-benchmark, HRNet-MaskRCNN-Benchmark, torchvision (its COCO_V1 weights) and Detectron2."""
 
@@ -194,7 +196,8 @@ def detector(name: str, manner: Dialect, heads: Heads, *, pretrained: bool = Fal
     """
     body = trunk(name, manner, pretrained=pretrained)
     how = manner.reading(body)
-    rpn = proposals(body.channels[0], Anchors(body.strides, rule=manner.anchors), kept=how.kept, looked=how.looked)
+    anchors = Anchors(body.strides, rule=manner.anchors)
+    rpn = proposals(body.channels[0], anchors, kept=how.kept, looked=how.looked, smooth=manner.smooth)
     box = _box(name, body, manner, heads) if heads.classes else None
     keypoint = _keypoint(body, box, manner, heads) if heads.channels else None
     if keypoint and not box:

@@ -1,9 +1,12 @@
 """The region proposal network (arXiv 1506.01497, section 3.1) on a trunk's maps; torchvision's, with our anchors."""
 
+from collections.abc import Sequence
 from typing import final
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
 
@@ -42,7 +45,13 @@ class ExactHead(RPNHead):  # type: ignore[misc]  # torchvision has no types
 
 @final
 class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no types
-    """torchvision's; it learns where parts of the views are unknown, too, and tells its losses whenever it is given labels."""
+    """torchvision's; it learns where parts of the views are unknown, too, and tells its losses whenever it is given labels.
+
+    Attributes:
+        smooth: Up to where errors of moves count by their square; 0 for plain L1.
+    """
+
+    smooth: float = 1 / 9
 
     def forward(
         self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None = None
@@ -74,10 +83,27 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvisi
         told, moved = self.compute_loss(objectness, moves, labels, wanted)
         return kept, {"loss_objectness": told, "loss_rpn_box_reg": moved}
 
+    def compute_loss(
+        self, objectness: Float[Tensor, "n 1"], moves: Float[Tensor, "n 4"], labels: list[Tensor], wanted: Sequence[Tensor]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Of anchors that chance draws, for each: cross-entropy of being a person's, and smooth L1 of people's moves.
+
+        Args:
+            objectness: Of all anchors of all views.
+            moves: The same.
+            labels: Of each view's anchors: 1 a person's, 0 nobody's, -1 not learnt from.
+            wanted: Of each view's anchors, the moves to the person's box.
+        """
+        people, nobodys = (torch.where(torch.cat(part))[0] for part in self.fg_bg_sampler(labels))
+        drawn = torch.cat((people, nobodys))
+        told = functional.binary_cross_entropy_with_logits(objectness.flatten()[drawn], torch.cat(labels)[drawn])
+        errors = functional.smooth_l1_loss(moves[people], torch.cat(list(wanted))[people], beta=self.smooth, reduction="sum")
+        return told, errors / len(drawn)
+
 
 def summed(region: Bool[Tensor, "h w"]) -> Float[Tensor, "hh ww"]:
     """How many pixels of a region lie above and left of every corner between pixels; one more row and column than pixels."""
-    return nn.functional.pad(region.double().cumsum(0).cumsum(1), (1, 0, 1, 0))
+    return functional.pad(region.double().cumsum(0).cumsum(1), (1, 0, 1, 0))
 
 
 def share_within(boxes: Float[Tensor, "n 4"], sums: Float[Tensor, "hh ww"]) -> Float[Tensor, " n"]:
@@ -96,9 +122,14 @@ def share_within(boxes: Float[Tensor, "n 4"], sums: Float[Tensor, "hh ww"]) -> F
 
 
 def proposals(
-    channels: int, anchors: Anchors, *, kept: tuple[int, int] = (2000, 1000), looked: tuple[int, int] | None = None
+    channels: int,
+    anchors: Anchors,
+    *,
+    kept: tuple[int, int] = (2000, 1000),
+    looked: tuple[int, int] | None = None,
+    smooth: float = 1 / 9,
 ) -> ProposalNetwork:
-    """The network as all releases configure it.
+    """The network as all releases configure it, but for what is an argument.
 
     An anchor is a person's from an overlap of 0.7 on, nobody's below 0.3; 256 of each image are learnt from, half of them
     people's where there are as many; overlaps above 0.7 are suppressed.
@@ -108,8 +139,9 @@ def proposals(
         anchors: Of all maps, as many in each cell of each.
         kept: How many of an image are kept: in training, in testing.
         looked: How many of each map are looked at, the surest: in training, in testing. As many by default.
+        smooth: Up to where errors of moves count by their square.
     """
-    return ProposalNetwork(
+    network = ProposalNetwork(
         anchors,  # typed as torchvision's own generator, of which only the call is used
         ExactHead(channels, anchors.per_cell[0]),
         fg_iou_thresh=0.7,
@@ -120,3 +152,5 @@ def proposals(
         post_nms_top_n=dict(zip(("training", "testing"), kept, strict=True)),
         nms_thresh=0.7,
     )
+    network.smooth = smooth
+    return network
