@@ -127,7 +127,7 @@ def knowing(model: KeypointRCNN, people: torch.Tensor, boxes: torch.Tensor, size
         answers = []
         for inner in sizes:
             layouts = [canvas_warp(model.preprocess, size, scale) for scale in model.preprocess.scales]
-            layout = next(one for one in layouts if (one.corner[1] + one.inner[0], one.corner[0] + one.inner[1]) == inner)
+            layout = next(one for one in layouts if one.filled == inner)
             there = placed_boxes(model.preprocess, layout.warp, boxes)
             best = torch.tensor([0.9, 0.6])
             answers.append(People(apply(layout.warp, people).flip(0), torch.ones(2, 17), best, there.flip(0), best.flip(0)))

@@ -1,12 +1,16 @@
 """Training of detectors with keypoints."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 from poise.data.figures import FigureDataset
+from poise.data.join import Joined
 from poise.errors import InputError
+from poise.inference.boxed import read_boxed
+from poise.inference.people import Request, Setting
 from poise.nn.heads.roi import mask_head
 from poise.nn.pooler import RoIPooler
 from poise.nn.rcnn import RoIBranch
@@ -181,6 +185,28 @@ def test_boxes_and_keypoints_that_are_found_come_home_to_the_image(recipe, drawn
         torch.testing.assert_close(people.boxes, drawn.labels(i).boxes)
         seen = drawn.labels(i).visible > 0
         torch.testing.assert_close(people.xy[seen], drawn.labels(i).xy[seen])
+
+
+@torch.no_grad()
+def test_a_check_finds_whom_inference_finds_in_images_of_mixed_shapes(recipe):
+    """Views of other shapes in the batch do not change an answer, though they change how large the batch is."""
+    model = recipe.model.eval()
+    model.detecting = replace(model.detecting, score=0.0, per_image=4)
+    shapes = [(96, 128), (128, 96), (96, 96)]
+    mixed = Joined([FigureDataset(2, size=size, per_image=(1, 2), seed=3) for size in shapes])
+    task = task_of(model)
+    views = task.val_views(mixed, seed=0)
+    batch = views.collate([views[(0, row)] for row in (0, 2, 4, 5, 3, 1)]).batch
+    _, found = task.look(batch)
+    setting = Setting.of(model, device="cpu", precision="fp32", flip=False, batch=4, workers=0)
+    requests = [Request(key, partial(mixed.image, row)) for key, row in zip(batch.keys, (0, 2, 4, 5, 3, 1), strict=True)]
+    for people, [inferred] in zip(found, read_boxed(model, requests, setting, readers=[model.codec]), strict=True):
+        poses = inferred.poses
+        assert len(poses) == len(people) == 4
+        torch.testing.assert_close(people.boxes, poses.boxes, rtol=0, atol=1e-3)
+        torch.testing.assert_close(people.box_score, poses.box_score, rtol=0, atol=1e-6)
+        torch.testing.assert_close(people.pose_score, poses.pose_score, rtol=0, atol=1e-6)
+        torch.testing.assert_close(people.xy, poses.xy, rtol=0, atol=1e-2)
 
 
 def test_a_picture_has_four_rows_and_a_column_per_view(recipe):

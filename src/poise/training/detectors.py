@@ -149,9 +149,21 @@ class DetectorTask(Task[SceneView, SceneBatch, People, Mapping[str, Any]]):
     def look(self, batch: SceneBatch) -> tuple[Float[Tensor, ""], list[People]]:
         """The loss of some proposals that chance draws, and the best people of each view in pixels of its image."""
         loss = summed(self.parts(batch))
-        people = self.model.predict(batch.images, flip=False, sizes=list(batch.inner) or None)
-        canvas = self.model.preprocess
+        people, canvas = self._people(batch), self.model.preprocess
         return loss, [_at_home(own, warp, canvas) for own, warp in zip(people, batch.warps.cpu(), strict=True)]
+
+    def _people(self, batch: SceneBatch) -> list[People]:
+        """Those of each view, as inference finds them: without what fills it up to the largest, beside others of its size."""
+        sizes = list(batch.inner) or [batch.scenes.size] * len(batch)
+        multiple = self.model.preprocess.multiple
+        alike: dict[Size, list[int]] = {}
+        for view, (height, width) in enumerate(sizes):
+            alike.setdefault((-(-height // multiple) * multiple, -(-width // multiple) * multiple), []).append(view)
+        found: dict[int, People] = {}
+        for (height, width), views in alike.items():
+            images = batch.images[views, :, :height, :width]
+            found |= zip(views, self.model.predict(images, flip=False, sizes=[sizes[view] for view in views]), strict=True)
+        return [found[view] for view in range(len(batch))]
 
     def answers(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """The trunk's maps: the heads answer for boxes only, of which there may be none."""

@@ -86,6 +86,11 @@ class Layout:
     corner: tuple[int, int]
     size: Size
 
+    @property
+    def filled(self) -> Size:
+        """How much of the view, from its left upper corner, has the image in it (h, w); what is beyond only fills it up."""
+        return self.corner[1] + self.inner[0], self.corner[0] + self.inner[1]
+
     def drawn(self, image: UInt8[Tensor, "3 H W"], canvas: Canvas) -> UInt8[np.ndarray, "h w 3"]:
         """The view: the image in its place, and the canvas' colour around it."""
         if canvas.rule == "unbiased":

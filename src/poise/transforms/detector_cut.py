@@ -73,7 +73,7 @@ class DetectorCutter:
         piece = self._told(sample, self._shown(layout.warp, box_warp(self.canvas, layout.warp), layout.size), nothing, known)
         image = layout.shown(sample.image, self.canvas)
         view = SceneView(image, piece.labels, piece.extent, piece.ignore, layout.warp, sample.key, piece.known)
-        return replace(view, inner=layout.inner, masks=piece.masks)
+        return replace(view, inner=layout.filled, masks=piece.masks)
 
     def mosaic(self, samples: Sequence[Sample], meeting: tuple[float, float], generator: torch.Generator) -> SceneView:
         """The view of four samples, which meet at `meeting` (shares of its sides); as large as that of the first alone."""
