@@ -189,8 +189,7 @@ def _views(model: KeypointRCNN, image: Image) -> tuple[list[Float[Tensor, "3 _ _
 def _answers(model: KeypointRCNN, find: Callable[..., list[Any]], setting: Setting, places: Sequence[Place]) -> list[Any]:
     """What the model finds in views of one size; a model in training is put back into it."""
     views = [shown.views[place] for shown, place in places]
-    layouts = [shown.made[place] for shown, place in places]
-    sizes = [(one.corner[1] + one.inner[0], one.corner[0] + one.inner[1]) for one in layouts]
+    sizes = [shown.made[place].filled for shown, place in places]
     training = model.training
     model.eval().to(setting.device).to(memory_format=torch.channels_last)
     try:
