@@ -255,9 +255,10 @@ class KeypointRCNN(nn.Module):
         threshold = self.detecting.keypoint_nms
         if threshold is None:
             return best
-        area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).cpu()
-        similar = pose_oks(points.xy.cpu(), area, self.skeleton.sigmas)
-        return oks_nms(similar, rating.cpu(), threshold).to(best.device)
+        rows = best.flip(0)  # of equal ones the suppression takes the last
+        area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)[rows].cpu()
+        similar = pose_oks(points.xy[rows].cpu(), area, self.skeleton.sigmas)
+        return rows[oks_nms(similar, rating[rows].cpu(), threshold).to(rows.device)]
 
 
 def _split(parts: Sequence[Points], many: list[int]) -> list[Points]:
