@@ -54,3 +54,18 @@ def test_timms_norms_with_activations_within_give_the_same_answer_frozen():
         found = body(x)
     assert not any(isinstance(m, nn.BatchNorm2d) for m in body.modules())
     assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-5) for a, b in zip(found, expected, strict=True))
+
+
+def test_a_norm_that_begins_at_nothing_is_not_frozen_there_but_one_that_has_learnt_is():
+    fresh = nn.BatchNorm2d(2)
+    nn.init.zeros_(fresh.weight)  # as timm begins the last norm of a block
+    trained = nn.BatchNorm2d(2)
+    nn.init.zeros_(trained.weight)
+    trained.running_mean.fill_(0.3)
+    both = nn.Sequential(fresh, trained)
+    with_norm(both, "frozen")
+    x = torch.randn(1, 2, 3, 3)
+    torch.testing.assert_close(both[0](x), x, rtol=1e-4, atol=0)
+    assert not both[1](x).any()
+    with torch.device("meta"):
+        with_norm(nn.Sequential(nn.BatchNorm2d(2)), "frozen")

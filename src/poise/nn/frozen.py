@@ -70,4 +70,15 @@ def _frozen(learnt: nn.BatchNorm2d, norm: Norm) -> FrozenNorm:
     frozen = FrozenNorm(learnt.num_features, eps=eps, kept=norm == "kept", after=nn.Sequential(*after) if after else None)
     given = {key: value for key, value in learnt.state_dict().items() if key != "num_batches_tracked"}
     frozen.load_state_dict(given, strict=False)  # `eps` is new
+    if _untouched(frozen) and not bool(frozen.weight.any()):
+        nn.init.ones_(frozen.weight)
     return frozen
+
+
+def _untouched(norm: FrozenNorm) -> bool:
+    """Whether a norm has its first values; one without values yet (on "meta") has not.
+
+    timm begins the last norm of a block at 0, so that the block begins as nothing; frozen there it would stay nothing.
+    """
+    first = (norm.bias, norm.running_mean, norm.running_var - 1)
+    return not norm.weight.is_meta and not any(bool(part.any()) for part in first)
