@@ -1,12 +1,15 @@
 import json
 import subprocess
 import sys
+import typing
 
 import pytest
 import torch
 
 from poise.cli.main import main
+from poise.cli.train import _flags
 from poise.data.figures import FigureDataset, write_coco
+from poise.recipes.find import recipes
 from poise.zoo.file import load
 
 
@@ -181,3 +184,32 @@ def test_codec_and_dropping_are_flags(drawn, tmp_path, capsys):
     assert (type(codec).__name__, codec.ohkm, codec.radius) == ("UDPOffset", 8, 3.0)
     assert main(words(drawn, "--out", tmp_path / "wrong", "--codec", "UDPOfset")) == 1
     assert "did you mean 'UDPOffset'" in capsys.readouterr().err
+
+
+def test_flags_of_a_recipe_and_of_every_run_mean_the_same():
+    for maker in recipes().values():
+        flags = typing.get_type_hints(_flags(maker))
+        assert set(typing.get_args(flags["steps"])) == {int, type(None)}
+        assert flags["seed"] is int
+
+
+def test_a_recipe_that_takes_a_flag_of_every_run_for_something_else_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = "from poise.recipes.base import Recipe\ndef mine(*, steps: tuple[int, ...] = (1,)) -> Recipe:\n    return steps\n"
+    (tmp_path / "own_recipe_of_steps.py").write_text(text)
+    assert main(["train", "own_recipe_of_steps:mine"]) == 1
+    assert "'mine' and every run have a flag --steps, of different types" in capsys.readouterr().err
+
+
+def test_the_width_of_an_hrnet_is_one_of_the_releases(tmp_path, capsys):
+    assert main(["train", "keypoint_rcnn_hrnet", "--data", str(tmp_path), "--width", "33"]) == 2
+    assert "33" in capsys.readouterr().err
+    assert main(["train", "keypoint_rcnn_hrnet", "--data", str(tmp_path), "--width", "40"]) == 1
+    assert "no images of COCO" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", [("--devices", 0), ("--save-minutes", -1), ("--minutes", -1), ("--batch", 0)])
+def test_a_run_of_nothing_is_refused(drawn, tmp_path, flag, capsys):
+    assert main(words(drawn, "--out", tmp_path / "run", *flag)) == 1
+    assert f"{flag[1]}; these must be above 0" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

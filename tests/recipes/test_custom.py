@@ -81,7 +81,7 @@ def test_information_may_be_dropped_from_the_start_or_late(drawn):
     assert (recipe.epochs, recipe.then, recipe.augmentation.drop.name) == (10, (), "grid_mask")
     recipe = own(**small, drop="hide-and-seek", drop_from=0.8)
     assert (recipe.epochs, recipe.then[0].epochs, recipe.then[0].augmentation.drop.name) == (8, 2, "hide_and_seek")
-    for share in (1.0, -0.5, 0.01):
+    for share in (0.99, 0.01):
         with pytest.raises(InputError, match="leaves a stage without epochs"):
             own(**small, drop="random-erasing", drop_from=share)
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from tyro.conf import arg
 
 from poise.cli._flags import wrong_flag
-from poise.errors import CheckpointError
+from poise.errors import CheckpointError, InputError
 
 Maker = Callable[..., Any]
 """Gives a recipe."""
@@ -119,9 +119,20 @@ def _words_of(words: Sequence[str]) -> list[str]:
 
 
 def _flags(maker: Maker) -> type:
-    """A dataclass of the arguments of a recipe and of a run; one that both have, such as `seed`, stands there once."""
+    """A dataclass of the arguments of a recipe and of a run; one that both have, such as `seed`, stands there once.
+
+    Raises:
+        InputError: They mean different things by one name.
+    """
     ours, theirs = inspect.signature(_train).parameters, inspect.signature(maker).parameters
-    hints = typing.get_type_hints(_train) | typing.get_type_hints(maker, include_extras=True)
+    run, own = typing.get_type_hints(_train), typing.get_type_hints(maker, include_extras=True)
+    for name in set(ours) & set(theirs):
+        if own[name] not in (run[name], *typing.get_args(run[name])):
+            raise InputError(
+                f"recipe {maker.__name__!r} and every run have a flag --{name.replace('_', '-')}, of different types; give the "
+                "recipe's argument another name"
+            )
+    hints = run | own
     shown = {name: p for name, p in (ours | theirs).items() if name not in ("recipe", "words")}
     order = [*theirs, *(name for name in shown if name not in theirs)]
     flags = dataclasses.make_dataclass("Flags", [_field(shown[n], hints[n]) for n in order], kw_only=True, frozen=True)

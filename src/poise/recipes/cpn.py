@@ -7,6 +7,7 @@ from poise.codecs.megvii import cpn_codecs
 from poise.codecs.staged import HEIGHT
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.coco import STRIDE, on_coco
+from poise.recipes.ranges import check_positive
 from poise.skeletons import COCO17
 from poise.transforms.jitter import Augmentation
 from poise.zoo.cpn import cpn as build
@@ -56,6 +57,7 @@ def cpn(
             part of the gradient here, is stronger than what the labels say.
         pretrained: Start the backbone from ImageNet weights, as the authors did.
     """
+    check_positive("--height", height)
     weight = (HEIGHT / height) ** 2 if weight is None else weight
     model = build(depth, size=size, pretrained=pretrained)
     cells = (size[0] // STRIDE, size[1] // STRIDE)

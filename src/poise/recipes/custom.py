@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from poise.codecs.offset_guided import OffsetGuided
 from poise.data.base import Dataset
 from poise.data.part import hold_out
 from poise.errors import InputError
@@ -15,6 +16,7 @@ from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.dropping import Dropping, dropping
 from poise.recipes.fields import set_codec, set_detecting
 from poise.recipes.files import joined
+from poise.recipes.ranges import check_count, check_share, check_views
 from poise.recipes.scenes import CLIP, PHOTO_VIEWS, small_model
 from poise.skeletons import Skeleton
 from poise.transforms.detector_jitter import DetectorAugmentation
@@ -105,7 +107,8 @@ def own(
         half_body: Augmentation: probability of half a body; of views of one person.
         mosaic: Augmentation: probability of four images in one view; of detectors.
         empty: Detectors learn from images without people, too, and from those whose people have no labelled keypoints.
-        codec: Another codec than the model's, by the name of its class, such as `UDPOffset`, `Dark` or `SimCC`.
+        codec: Another codec than the model's, by the name of its class, such as `UDPOffset`, `Dark` or `SimCC`; models that
+            find people in whole images by themselves, but for detectors, take none.
         codec_set: Fields of the codec, such as `ohkm=8` or `sigma=3`; of models that find people by themselves `cost.heat=l2`.
         detecting_set: How a detector learns and is read, such as `learning.copies=2` (APDI) or `learning.truth=false`.
         drop: Drop information from views (AID, arXiv 2008.07139), in a second stage from the best weights of a plain one.
@@ -115,6 +118,10 @@ def own(
         InputError: Numbers of files and folders differ, a field or share that cannot be, or one that the model has not.
         UnknownName: There is no such model or codec.
     """
+    check_share("--scale", scale)
+    check_count("--freeze-epochs", freeze_epochs, least=0)
+    if val_images is not None and val_annotations is None:
+        raise InputError("--val-images are the folders of --val-annotations, which are missing; give those, or leave both out")
     whole = joined(annotations, images)
     train, val = hold_out(whole, share=val_share, seed=split_seed) if val_annotations is None else (whole, None)
     if val_annotations is not None:
@@ -144,6 +151,11 @@ def own(
     elif mosaic or detecting_set:
         raise InputError(f"{model} is no detector: it has no mosaics, and finds no boxes; leave mosaic and detecting_set out")
     if isinstance(made, TopDown):
+        if size not in (None, made.codec.size):
+            h, w = made.codec.size
+            raise InputError(
+                f"{model} has views of {h}x{w} (height x width) by its name; say another size there, and leave --size out"
+            )
         views = Augmentation(scale=scale, rotation=rotation, colour=colour, half_body=half_body)
         recipe = replace(recipe, augmentation=views)
     elif half_body:
@@ -156,6 +168,8 @@ def own(
         boxes = DetectorAugmentation(sides=sides, most=2 * side, rotation=rotation, crop=0.3, colour=colour, mosaic=mosaic)
         recipe = replace(recipe, batch=16, base_batch=32, augmentation=boxes, empty=empty, clip=CLIP, best="AP")
     else:
+        if size is not None and isinstance(made, BottomUp):
+            check_views(made, size)
         scenes = replace(PHOTO_VIEWS, scale_range=(1 - scale, 1 + 2 * scale), rotation=rotation, colour=colour)
         recipe = replace(recipe, batch=16, base_batch=32, augmentation=scenes, size=size, clip=CLIP, best="AP")
     return recipe if drop is None else dropping(recipe, drop, plain=drop_from)
@@ -167,7 +181,7 @@ def start_model(
     """A model of the zoo for a skeleton; our own by their short name and a size.
 
     Raises:
-        InputError: ImageNet weights for a network that has none, or a size that cannot be.
+        InputError: ImageNet weights or a codec for a network that takes none, or a size that cannot be.
         UnknownName: There is no such model or codec.
     """
     width = name.removeprefix("poise_")
@@ -184,5 +198,10 @@ def start_model(
         return small_detector(width, size=size or (320, 320), skeleton=skeleton, codec=boxed)
     width = name.removeprefix("poise_scene_")
     if name.startswith("poise_scene_") and width in SCENE_WIDTHS:
+        if codec not in (None, OffsetGuided.__name__):
+            raise InputError(
+                f"{name} finds people by itself and is read by the codec {OffsetGuided.__name__}; {codec!r} is not for it; "
+                "leave --codec out"
+            )
         return small_model(width, side=max(size or (320, 320)), skeleton=skeleton)
     return build(name, skeleton=skeleton, pretrained=pretrained, codec=codec)

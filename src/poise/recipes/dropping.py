@@ -5,6 +5,7 @@ from typing import Literal, TypeVar
 
 from poise.errors import InputError
 from poise.recipes.base import Recipe
+from poise.recipes.ranges import check_share
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.drop import drop_by_name
 from poise.transforms.jitter import Augmentation
@@ -33,13 +34,14 @@ def dropping(recipe: Recipe, drop: Dropping, *, plain: float) -> Recipe:
     Raises:
         InputError: A share outside 0 to below 1, or a stage without epochs.
     """
+    check_share("--drop-from", plain)
     later = replace(recipe, augmentation=dropped(recipe.augmentation or Augmentation(), drop))
     if plain == 0:
         return later
     first = round(plain * recipe.epochs)
     if not 0 < first < recipe.epochs:
         raise InputError(
-            f"dropping from {plain:g} of {recipe.epochs} epochs on leaves a stage without epochs; give a share from 0 to below "
-            "1, or more epochs"
+            f"dropping from {plain:g} of {recipe.epochs} epochs on leaves a stage without epochs; give another share, or more "
+            "epochs"
         )
     return replace(recipe, epochs=first, then=(replace(later, epochs=recipe.epochs - first),))

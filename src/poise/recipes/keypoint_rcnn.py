@@ -1,6 +1,7 @@
 """Keypoint R-CNN on COCO, as its releases train it: maskrcnn-benchmark's on ResNet-50-FPN, and HRNet's on HRFPN."""
 
 from pathlib import Path
+from typing import Literal
 
 from poise.errors import InputError
 from poise.models.keypoint_rcnn import KeypointRCNN
@@ -8,6 +9,7 @@ from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.coco import check2017, keypoints2017
 from poise.recipes.dropping import Dropping, dropped
 from poise.recipes.fields import set_codec, set_detecting
+from poise.recipes.ranges import check_count
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.zoo.find import build
 
@@ -33,7 +35,7 @@ def keypoint_rcnn(
     network: str = "keypoint_rcnn_r50_fpn",
     pretrained: bool = True,
     iterations: int = 90_000,
-    steps: tuple[int, ...] = (60_000, 80_000),
+    milestones: tuple[int, ...] = (60_000, 80_000),
     rate: float = 0.02,
     freeze: int = 2,
     codec: str | None = None,
@@ -64,7 +66,7 @@ def keypoint_rcnn(
         network: Name of a detector with keypoints.
         pretrained: Start the backbone from ImageNet weights.
         iterations: Steps of 16 images.
-        steps: After which of them the rate falls to a tenth.
+        milestones: After which of them the rate falls to a tenth.
         rate: Learning rate for batches of 16.
         freeze: How many stages of a ResNet stay as they are, the stem first; 2 in the release, with the stem and stage 1.
         codec: Another codec in the boxes than one cell by cross-entropy, by the name of its class, such as `UDPGaussian`.
@@ -81,13 +83,13 @@ def keypoint_rcnn(
 
     Raises:
         ReadError: The folder lacks images or annotations.
-        InputError: The network is no whole detector with keypoints, or has no such stages.
+        InputError: The network is no whole detector with keypoints, or has no such stages; or a number that cannot be.
         UnknownName: There is no such network or codec.
     """
     check2017(data)
     model = whole_detector(build(network, pretrained=pretrained, codec=codec))
     views = DetectorAugmentation(rotation=rotation, turn=turn, crop=crop, mosaic=mosaic)
-    usual = (network, iterations, steps, rate, freeze) == ("keypoint_rcnn_r50_fpn", 90_000, (60_000, 80_000), 0.02, 2)
+    usual = (network, iterations, milestones, rate, freeze) == ("keypoint_rcnn_r50_fpn", 90_000, (60_000, 80_000), 0.02, 2)
     other = codec or codec_set or detecting_set or drop or empty
     published = usual and pretrained and not other and views == DetectorAugmentation()
     return _on_coco(
@@ -96,7 +98,7 @@ def keypoint_rcnn(
         data,
         views if drop is None else dropped(views, drop),
         iterations=iterations,
-        steps=steps,
+        milestones=milestones,
         optimizer=Optimizer("sgd", rate=rate, decay=1e-4, bias=2.0),
         still=still(model, freeze),
         codec_set=codec_set,
@@ -109,10 +111,10 @@ def keypoint_rcnn(
 def keypoint_rcnn_hrnet(
     *,
     data: Path,
-    width: int = 32,
+    width: Literal[18, 32, 40, 48] = 32,
     pretrained: bool = True,
     iterations: int = 90_000,
-    steps: tuple[int, ...] = (60_000, 80_000),
+    milestones: tuple[int, ...] = (60_000, 80_000),
     rate: float = 0.02,
     sides: tuple[int, ...] = (800,),
     codec: str | None = None,
@@ -138,10 +140,10 @@ def keypoint_rcnn_hrnet(
 
     Args:
         data: Folder of COCO 2017, as its archives unpack.
-        width: Of the finest branch: 18, 32, 40 or 48.
+        width: Of the finest branch: those of the release's detectors. Others are built by their names, for --network.
         pretrained: Start the backbone from ImageNet weights.
         iterations: Steps of 16 images; the release has 180,000 (2x) too.
-        steps: After which of them the rate falls to a tenth; 150,000 and 170,000 in 2x.
+        milestones: After which of them the rate falls to a tenth; 150,000 and 170,000 in 2x.
         rate: Learning rate for batches of 16.
         sides: The short side is one of these.
         codec: Another codec in the boxes than one cell by cross-entropy, by the name of its class.
@@ -157,7 +159,8 @@ def keypoint_rcnn_hrnet(
 
     Raises:
         ReadError: The folder lacks images or annotations.
-        UnknownName: There is no such width or codec.
+        InputError: A number that cannot be.
+        UnknownName: There is no such codec.
     """
     check2017(data)
     model = whole_detector(build(f"keypoint_rcnn_hrnet_w{width}_hrfpn", pretrained=pretrained, codec=codec))
@@ -168,7 +171,7 @@ def keypoint_rcnn_hrnet(
         data,
         views if drop is None else dropped(views, drop),
         iterations=iterations,
-        steps=steps,
+        milestones=milestones,
         optimizer=Optimizer("sgd", rate=rate, decay=1e-4, bias=2.0),
         still=(),
         codec_set=codec_set,
@@ -213,7 +216,7 @@ def _on_coco(
     views: DetectorAugmentation,
     *,
     iterations: int,
-    steps: tuple[int, ...],
+    milestones: tuple[int, ...],
     optimizer: Optimizer,
     still: tuple[str, ...],
     codec_set: list[str] | None,
@@ -222,6 +225,8 @@ def _on_coco(
     expected: dict[str, float] | None = None,
 ) -> Recipe:
     """SGD with momentum over so many steps, which epochs are counted by, on the images with somebody in them, or on all."""
+    check_count("--iterations", iterations)
+    check_count("each of --milestones", min(milestones, default=1))
     set_codec(model, codec_set or ())
     set_detecting(model, detecting_set or ())
     train, val = keypoints2017(data, "train2017"), keypoints2017(data, "val2017")
@@ -238,7 +243,7 @@ def _on_coco(
         optimizer=optimizer,
         schedule=Schedule(
             "steps",
-            milestones=tuple(epochs * step / iterations for step in steps),
+            milestones=tuple(epochs * step / iterations for step in milestones),
             warmup_steps=500,
             warmup_start=1 / 3,
         ),

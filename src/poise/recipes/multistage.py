@@ -6,6 +6,7 @@ from typing import Literal
 from poise.models.topdown import TopDown
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.coco import epochs_of, keypoints2017, on_coco
+from poise.recipes.ranges import check_count
 from poise.skeletons import COCO17
 from poise.transforms.jitter import Augmentation
 from poise.zoo.mspn import mspn as build_mspn
@@ -96,6 +97,7 @@ def rsn(
 
 
 def _run(name: str, model: TopDown, data: Path, iterations: int, score: float | None) -> Recipe:
+    check_count("--iterations", iterations)
     people = len(keypoints2017(data, "train2017").people())
     return on_coco(
         name,

@@ -9,6 +9,7 @@ from poise.dims import Size
 from poise.models.bottomup import BottomUp
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.coco import on_coco
+from poise.recipes.ranges import check_count, check_views
 from poise.skeletons import COCO17
 from poise.transforms.scene_jitter import SceneAugmentation
 from poise.zoo.offset_guided import bottom_up, guided
@@ -53,7 +54,11 @@ def offset_guided(
         rate: Learning rate for batches of 8, one GPU's; 1.25e-4 of the command on the release's page, whose code has 2.5e-4.
         warmup_epochs: Epochs over which the rate rises linearly (the release can: 15), at most a tenth of the run.
         restart: Afterwards 32 more epochs from the full rate on, a tenth from 14 and a hundredth from 27 on.
+
+    Raises:
+        InputError: A size that is no multiple, or epochs below 0.
     """
+    check_count("--warmup-epochs", warmup_epochs, least=0)
     recipe = _on_coco(
         "offset_guided",
         bottom_up(network, codec=guided(COCO17, which=limbs, maps=LabelMaps(scale=scale)), kernel=kernel),
@@ -117,6 +122,7 @@ def _on_coco(
     schedule: Schedule,
     score: float | None,
 ) -> Recipe:
+    check_views(model, size)
     recipe = on_coco(
         name,
         model,

@@ -199,7 +199,7 @@ def _workers(world: int) -> int:
     One worker reads and cuts 300 people a second from images of 200 pixels; two cores train our small networks on 50 to 100.
     """
     there = cores()
-    return max(1, min(8, there // world - 1))
+    return max(1, min(8, there // max(1, world) - 1))  # a world of none is refused with the rest of the plan
 
 
 def _check_best(recipe: Recipe, task: AnyTask) -> None:

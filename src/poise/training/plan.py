@@ -56,8 +56,11 @@ class Plan:
         wrong += [f"workers {self.workers}"] if self.workers < 0 else []
         wrong += [f"minutes {self.budget / 60:g}"] if self.budget is not None and not self.budget > 0 else []
         wrong += [f"steps {self.steps}"] if self.steps is not None and self.steps < 1 else []
+        wrong += [] if self.save_every >= 0 else [f"save-minutes {self.save_every / 60:g}"]
         if wrong:
-            raise InputError(f"a run cannot be trained with {', '.join(wrong)}; these must be above 0 (workers: or 0)")
+            raise InputError(
+                f"a run cannot be trained with {', '.join(wrong)}; these must be above 0 (workers, save-minutes: or 0)"
+            )
         if self.batch % self.world:
             raise InputError(
                 f"a batch of {self.batch} cannot be shared by {self.world} processes; use a batch that is a multiple of their "
