@@ -3,7 +3,8 @@ import torch
 
 from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
-from poise.data.part import Part, hold_out
+from poise.data.join import Joined
+from poise.data.part import Part, hold_out, without
 from poise.errors import InputError
 
 
@@ -29,7 +30,33 @@ def test_held_out_images_are_never_trained_on_and_the_seed_decides(whole):
     assert any(hold_out(whole, share=0.5, seed=seed)[1].rows != val.rows for seed in range(2, 6))
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("share", [0.1, 0.9])
 def test_a_share_that_empties_a_part_is_refused(whole, share):
     with pytest.raises(InputError, match="leaves one part empty"):
         hold_out(whole, share=share, seed=0)
+
+
+@pytest.mark.parametrize("share", [2.0, -0.5, 1.0, 0.0, float("nan")])
+def test_what_is_no_share_is_refused(whole, share):
+    with pytest.raises(InputError, match=r"is no share of the images .* between 0 and 1"):
+        hold_out(whole, share=share, seed=0)
+
+
+def test_images_of_one_file_are_held_out_together(whole, fake, tmp_path):
+    (tmp_path / "linked").symlink_to(whole.files.root, target_is_directory=True)
+    again = CocoDataset(whole.annotations, tmp_path / "linked")
+    both = Joined([whole, again])
+    for seed in range(4):
+        train, val = hold_out(both, share=0.5, seed=seed)
+        assert len(train) == len(val) == 4
+        assert {train.file(i) for i in range(4)}.isdisjoint({val.file(i) for i in range(4)})
+        assert hold_out(whole, share=0.5, seed=seed)[1].rows == val.rows[:2]
+
+
+def test_images_of_another_data_set_are_left_out_by_their_files(whole):
+    val = Part(whole, [1, 3])
+    left = without(whole, val)
+    assert [left.key(i) for i in range(len(left))] == [whole.key(0), whole.key(2)]
+    assert without(left, val) is left
+    with pytest.raises(InputError, match=r"all images of .* are held out"):
+        without(val, whole)

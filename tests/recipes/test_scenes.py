@@ -98,7 +98,7 @@ def test_the_hrnet_of_the_branch_trains_for_long(coco):
 def test_files_of_a_mixture_come_as_often_as_is_said_and_drawings_with_them(drawn):
     files = {"annotations": [drawn / "annotations.json"] * 2, "images": [drawn / "images"]}
     recipe = scenes_mixed(**files, copies=[2, 1], drawn=3, val_share=0.25, **TWO)
-    assert len(recipe.train) == 2 * 9 + 12 + 3
+    assert len(recipe.train) == 2 * 9 + 9 + 3  # images to check on are learnt from in neither file
     assert len(recipe.val) == 3
     shown = {recipe.train.key(i).image_id for i in range(9)}
     assert not shown & {recipe.val.key(i).image_id for i in range(3)}

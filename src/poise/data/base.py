@@ -58,6 +58,10 @@ class Dataset(ABC):
         """Bytes that the image takes where it is stored; None where it is missing, or made when it is asked for."""
         return None
 
+    def file(self, index: int) -> str | None:
+        """Which file an image is read from, the same however it is named; None where it was made."""
+        return None
+
     def __getitem__(self, index: int) -> Sample:
         """Image and labels."""
         return Sample(self.image(index), self.labels(index), self.key(index))

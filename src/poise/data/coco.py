@@ -142,6 +142,10 @@ class CocoDataset(Dataset):
         """Bytes of the image's file."""
         return None if self.files is None else self.files.size(self._records[index]["file_name"])
 
+    def file(self, index: int) -> str | None:
+        """The image's file; None for labels alone."""
+        return None if self.files is None else self.files.where(self._records[index]["file_name"])
+
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
         """The people one can train on: pairs of an image's index and a row of its labels."""
         people = self._labels

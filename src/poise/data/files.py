@@ -82,6 +82,12 @@ class ImageFiles:
         member = self._member(name)
         return None if member is None else self._archive().getinfo(member).file_size
 
+    def where(self, name: str) -> str:
+        """The image's file, links followed; of a missing one where it should be. Images of two names are one if it is equal."""
+        if self.root.is_dir():
+            return os.path.realpath(self._path(name))
+        return f"{os.path.realpath(self.root)}/{self._member(name) or name}"
+
     def names(self) -> list[str]:
         """The names of all images, sorted, with `/` between folders."""
         found: Iterable[str]

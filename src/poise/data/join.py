@@ -91,6 +91,11 @@ class Joined(Dataset):
         source, inner = self.locate(index)
         return self.datasets[source].stored(inner)
 
+    def file(self, index: int) -> str | None:
+        """As in the data set it is from."""
+        source, inner = self.locate(index)
+        return self.datasets[source].file(inner)
+
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
         """The people one can train on, with a labelled keypoint among those wanted."""
         starts = [end - len(d) for end, d in zip(self._ends, self.datasets, strict=True)]

@@ -59,6 +59,10 @@ class Kept(Dataset):
         """As the data set has it; not kept."""
         return self.dataset.ignored(index, sample)
 
+    def file(self, index: int) -> str | None:
+        """As the data set has it."""
+        return self.dataset.file(index)
+
     def known(self, index: int) -> Bool[Tensor, " k"]:
         """As the data set has it."""
         return self.dataset.known(index)

@@ -65,6 +65,10 @@ class Part(Dataset):
         """As in the whole."""
         return self.dataset.stored(self.rows[index])
 
+    def file(self, index: int) -> str | None:
+        """As in the whole."""
+        return self.dataset.file(self.rows[index])
+
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
         """The people one can train on, found as the whole finds them (fast, where it is)."""
         found = defaultdict(list)
@@ -76,13 +80,42 @@ class Part(Dataset):
 def hold_out(dataset: Dataset, *, share: float, seed: int) -> tuple[Part, Part]:
     """A data set in two, by image: what to train on, and `share` of the images, drawn by `seed`, held out to validate.
 
+    Images that are read from one file, as where it is listed twice, stay together.
+
     Raises:
-        InputError: A part would be empty.
+        InputError: The share is not between 0 and 1, or a part would be empty.
     """
-    count = round(share * len(dataset))
-    if not 0 < count < len(dataset):
+    if not 0 < share < 1:
+        raise InputError(f"{share:g} is no share of the images to hold out; give one between 0 and 1, such as 0.1")
+    files = _by_file(dataset)
+    count = round(share * len(files))
+    if not 0 < count < len(files):
         raise InputError(
-            f"{share:g} of {len(dataset)} images for validation leaves one part empty; give another share, or a validation file"
+            f"{share:g} of {len(files)} images for validation leaves one part empty; give another share, or a validation file"
         )
-    rows = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed)).tolist()
-    return Part(dataset, sorted(rows[count:])), Part(dataset, sorted(rows[:count]))
+    order = torch.randperm(len(files), generator=torch.Generator().manual_seed(seed)).tolist()
+    first, second = ([row for place in places for row in files[place]] for places in (order[count:], order[:count]))
+    return Part(dataset, sorted(first)), Part(dataset, sorted(second))
+
+
+def without(dataset: Dataset, other: Dataset) -> Dataset:
+    """A data set without the images that another one reads from the same files.
+
+    Raises:
+        InputError: Nothing would be left.
+    """
+    files = {other.file(i) for i in range(len(other))} - {None}
+    rows = [i for i in range(len(dataset)) if dataset.file(i) not in files]
+    if not rows:
+        names = ", ".join(str(path) for path in dataset.files_read)
+        raise InputError(f"all images of {names} are held out for validation; leave the file out, or hold out a smaller share")
+    return dataset if len(rows) == len(dataset) else Part(dataset, rows)
+
+
+def _by_file(dataset: Dataset) -> list[list[int]]:
+    """The places of the images, those of one file together; images that were made are alone."""
+    found: dict[str | int, list[int]] = {}
+    for i in range(len(dataset)):
+        file = dataset.file(i)
+        found.setdefault(i if file is None else file, []).append(i)
+    return list(found.values())

@@ -6,7 +6,7 @@ from pathlib import Path
 from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
 from poise.data.join import Joined
-from poise.data.part import hold_out
+from poise.data.part import hold_out, without
 from poise.errors import InputError
 from poise.skeletons import Skeleton, union
 
@@ -48,6 +48,8 @@ def mixture(
 ) -> tuple[Dataset, Dataset]:
     """What to learn from, files and other data sets one after the other, and a part of the first file to check on.
 
+    Images to check on are not learnt from where they are listed in another file, too.
+
     Args:
         annotations: The files; keypoints are joined by name.
         images: The folder or zip file of each, or one for all.
@@ -59,7 +61,7 @@ def mixture(
         split_seed: Which images those are.
 
     Raises:
-        InputError: Numbers of files, folders, statements and copies differ, or a share that leaves a part empty.
+        InputError: Numbers of files, folders, statements and copies differ, or a share that is none or leaves a part empty.
         SkeletonMismatch: A file has none of the keypoints.
     """
     files = coco_files(annotations, images, complete=complete)
@@ -67,7 +69,8 @@ def mixture(
     times = copies or [1] * len(files)
     if len(times) != len(files) or min(times) < 1:
         raise InputError(f"{len(files)} files need as many copies, each 1 or more; found {times}")
-    parts = [part for part, count in zip((first, *files[1:]), times, strict=True) for _ in range(count)]
+    learnt = (first, *(without(file, val) for file in files[1:]))
+    parts = [part for part, count in zip(learnt, times, strict=True) for _ in range(count)]
     return Joined([*parts, *more()], skeleton=skeleton), Joined([val], skeleton=skeleton)
 
 
