@@ -11,6 +11,12 @@ def test_help_lists_every_command(capsys):
     assert text == overview()
 
 
+def test_the_package_is_the_command_too(capsys):
+    done = subprocess.run([sys.executable, "-m", "poise", "--version"], capture_output=True, text=True, check=True, timeout=120)
+    assert main(["--version"]) == 0
+    assert done.stdout == capsys.readouterr().out
+
+
 def test_an_unknown_command_names_the_nearest(capsys):
     assert main(["evalute"]) == 2
     assert "did you mean evaluate" in capsys.readouterr().err
