@@ -1,4 +1,4 @@
-"""Our Keypoint R-CNN against torchvision's own from end to end, with the same weights."""
+"""Our Keypoint, Faster and Mask R-CNN against torchvision's own from end to end, with the same weights."""
 
 import zlib
 from collections.abc import Mapping
@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torchvision.models.detection import keypointrcnn_resnet50_fpn
+from torchvision.models.detection import fasterrcnn_resnet50_fpn, keypointrcnn_resnet50_fpn, maskrcnn_resnet50_fpn
 
 from poise.geometry import apply, invert
+from poise.models.box_detector import BoxDetector
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.scenes import SceneBatch, Scenes
 from poise.transforms.canvas import place
@@ -56,13 +57,17 @@ def theirs():
 
 @pytest.fixture(scope="module")
 def ours(theirs) -> KeypointRCNN:
-    model = import_release("torchvision_keypoint_rcnn_r50_fpn", theirs.state_dict())
+    model = smaller(import_release("torchvision_keypoint_rcnn_r50_fpn", theirs.state_dict()))
+    model.detecting = replace(model.detecting, learning=replace(model.detecting.learning, per_image=32))
+    return model
+
+
+def smaller(model):
+    """The model with the limits above."""
     assert (model.preprocess.side, model.preprocess.most) == (800, 1333)
     model.preprocess = replace(model.preprocess, side=SHOWN["min_size"], most=SHOWN["max_size"])
-    learning = replace(model.detecting.learning, per_image=32)
-    model.detecting = replace(model.detecting, per_image=8, score=0.01, learning=learning)
-    for limits in (model.network.rpn._post_nms_top_n,):
-        limits.update(testing=100, training=100)
+    model.detecting = replace(model.detecting, per_image=8, score=0.01)
+    model.network.rpn._post_nms_top_n.update(testing=100, training=100)
     return model
 
 
@@ -133,6 +138,32 @@ def test_a_tie_is_told_from_what_is_lower():
     one, other, lower = (torch.tensor(place) for place in ([24.5, 34.5], [52.5, 62.5], [52.5, 34.5]))
     assert tied(logits, box, one, other)
     assert not tied(logits, box, one, lower)
+
+
+PERSON = 1
+"""Of torchvision's 91 classes."""
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("make", [fasterrcnn_resnet50_fpn, maskrcnn_resnet50_fpn], ids=["faster", "mask"])
+def test_a_detector_without_keypoints_finds_the_boxes_of_people_that_torchvisions_finds(make, images):
+    theirs = make(weights=None, weights_backbone=None, **KEPT, **SHOWN, box_score_thresh=0.01)
+    state = by_rule(theirs.state_dict(), scale=0.5)
+    state["roi_heads.box_predictor.cls_score.bias"][PERSON] += 1.0  # of 91 kinds of things some are people
+    theirs.load_state_dict(state)
+    ours = smaller(import_release(make.__name__, state))
+    assert isinstance(ours, BoxDetector)
+    assert ours.card.name.startswith("torchvision_")
+    expected = theirs.eval()([image / 255 for image in images])
+    placed = [place(image, ours.preprocess) for image in images]
+    inner = theirs.transform([image / 255 for image in images])[0].image_sizes
+    found = ours.find(stacked([view for view, _ in placed]), flip=False, sizes=inner)
+    for one, other, (_, warp) in zip(found, expected, placed, strict=True):
+        people = other["labels"] == PERSON
+        assert 0 < len(one.boxes) == int(people.sum())
+        boxes = apply(invert(warp), one.boxes.view(-1, 2, 2)).view(-1, 4)
+        assert (boxes - other["boxes"][people]).abs().max() < 1e-3
+        assert (one.score - other["scores"][people]).abs().max() < 1e-5
 
 
 def test_losses_are_those_of_torchvision(theirs, ours, images):

@@ -9,6 +9,7 @@ import torch
 
 from poise import zoo
 from poise.errors import CheckpointError, InputError, UnknownName
+from poise.models.box_detector import BoxDetector
 from poise.models.part import Part
 from poise.skeletons import ANIMAL18
 from poise.zoo.checkpoint import import_checkpoint, official_state, read_checkpoint
@@ -180,6 +181,35 @@ def test_the_background_comes_first(detectron2):
     assert name == "detectron2_keypoint_rcnn_r50_fpn"
     assert torch.equal(given["roi_heads.box.predictor.cls_score.bias"][0], theirs["roi_heads.box_predictor.cls_score.bias"][1])
     assert given["roi_heads.box.predictor.bbox_pred.weight"].shape == (8, 1024)
+
+
+def test_people_are_the_class_after_the_background_in_all_releases():
+    # Detectron2 counts people first and the background last, as its data sets do; the others the background first.
+    name = "detectron2_faster_rcnn_hrnet_w4_hrfpn_4cls"
+    told = "roi_heads.box.predictor.cls_score.bias"
+    _, given = adopted(name, {"proposal_generator.": torch.zeros(1), "roi_heads.box_predictor.cls_score.bias": torch.arange(4)})
+    assert given[told].tolist() == [3, 0, 1, 2]
+    for other in (name, "maskrcnn_faster_rcnn_r50_fpn", "torchvision_mask_rcnn_r50_fpn"):
+        assert built(other).detecting.person == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "mask", "name"),
+    [
+        ("maskrcnn_resnet50_fpn", True, "torchvision_mask_rcnn_resnet50_fpn"),
+        ("torchvision_maskrcnn_resnet50_fpn", True, "torchvision_maskrcnn_resnet50_fpn"),
+        ("maskrcnn_mask_rcnn_r50_fpn", True, "torchvision_mask_rcnn_r50_fpn"),
+        ("maskrcnn_resnet50_fpn", False, "torchvision_resnet50_fpn"),
+        ("fasterrcnn_resnet50_fpn", False, "torchvision_fasterrcnn_resnet50_fpn"),
+    ],
+)
+def test_torchvisions_own_names_are_those_of_its_detectors(given, mask, name):
+    # `maskrcnn_` is a release before a trunk, and torchvision's word for Mask R-CNN.
+    weights = {"roi_heads.box_head.fc6.bias": torch.zeros(1)} | (
+        {"roi_heads.mask_head.0.0.bias": torch.zeros(1)} if mask else {}
+    )
+    assert adopted(given, weights)[0] == name
+    assert type(built(name)) is (Part if name == "torchvision_resnet50_fpn" else BoxDetector)
 
 
 def test_torchvisions_norms_tell_by_their_counters_what_they_add():

@@ -27,7 +27,7 @@ from poise.metrics.matches import find_matches
 from poise.metrics.pck import pck
 from poise.models.bottomup import BottomUp
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Model, one_person
+from poise.models.kinds import Posed, posed
 from poise.models.topdown import TopDown
 from poise.zoo.file import load
 
@@ -50,7 +50,7 @@ class RunRecord:
     """
 
     folder: Path
-    model: Model
+    model: Posed
     settings: Mapping[str, Any]
     stage: int
     scores: Mapping[str, float]
@@ -70,8 +70,7 @@ class RunRecord:
             )
         stage = _best_stage(folder) if (folder / "stages.json").is_file() else None
         settings = _settings(folder if stage is None else folder / f"stage{stage}")
-        found = load(file)
-        model = found if type(found) in AGAIN else one_person(found)
+        model = posed(load(file))
         scores = {name.removeprefix(PREFIX): v for name, v in model.card.scores.items() if name.startswith(PREFIX)}
         data = (settings.get("data") or {}).get("val")
         if not scores or data is None:
@@ -173,7 +172,7 @@ def verify(
     return checks
 
 
-def measured_again(model: Model, dataset: Dataset, setting: Setting, *, watch: Watch | None = None) -> Tally:
+def measured_again(model: Posed, dataset: Dataset, setting: Setting, *, watch: Watch | None = None) -> Tally:
     """What a model gets right, measured as in training.
 
     Raises:

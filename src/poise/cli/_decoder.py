@@ -52,7 +52,7 @@ def adjust(
 
 def _read_otherwise(model: Model, *, reading: str | None, numbers: str | None, options: Sequence[str]) -> None:
     if not isinstance(model, TopDown | BottomUp | KeypointRCNN):
-        raise InputError(f"{model.card.name} is a part of a detector; leave out --reading, --preset, --codec-set")
+        raise InputError(f"{model.card.name} finds no keypoints; leave out --reading, --preset and --codec-set")
     if numbers is not None:
         model.codec = preset(model.codec, numbers)
     if reading is not None:

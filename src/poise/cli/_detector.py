@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Any, final
 
 from rich.console import Console
 
@@ -14,7 +14,7 @@ from poise.inference.evaluate import Evaluation
 from poise.inference.exam import Exam
 from poise.inference.people import Skipped
 from poise.inference.sources import Source, SourceBoxes, requests_of
-from poise.metrics.boxes import evaluate_boxes, labels_of
+from poise.metrics.boxes import BoxScores, evaluate_boxes, labels_of
 
 LEAST = 0.3
 """Boxes that a detector is less sure of are not looked into for pictures."""
@@ -37,9 +37,13 @@ class BoxesFound:
 
     def judged(self, evaluation: Evaluation, exam: Exam) -> Evaluation:
         """The evaluation of poses looked for in these boxes, with the scores of the boxes."""
+        scores, rows = self.scored(exam)
+        return replace(evaluation, boxes=scores, box_results=rows, skipped=[*self.skipped, *evaluation.skipped])
+
+    def scored(self, exam: Exam) -> tuple[BoxScores, list[dict[str, Any]]]:
+        """What the boxes score, and they themselves in COCO's form."""
         rows = measured_rows(self.boxes)
-        skipped = [*self.skipped, *evaluation.skipped]
-        return replace(evaluation, boxes=evaluate_boxes(exam.truth, rows), box_results=rows, skipped=skipped)
+        return evaluate_boxes(exam.truth, rows), rows
 
 
 def only_one(boxes: object, detector: str | None) -> None:

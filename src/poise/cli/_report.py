@@ -11,8 +11,9 @@ from poise.codecs.decoders import described
 from poise.inference.manner import Rating
 from poise.inference.people import Setting
 from poise.models.bottomup import BottomUp
+from poise.models.box_detector import BoxDetector
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Model
+from poise.models.kinds import Boxing, Model
 from poise.models.topdown import TopDown
 
 
@@ -21,15 +22,23 @@ def _views(network: TopDown) -> str:
     return f"{height} x {width} pixels (h x w), crop as {network.preprocess.crop}"
 
 
-def _canvas(network: BottomUp | KeypointRCNN) -> str:
+def _canvas(network: BottomUp | Boxing) -> str:
     canvas = network.preprocess
     side = {"long": "long side", "short": "short side", "height": "height"}[canvas.fit]
     sizes = " and ".join(f"{max(1, round(canvas.side * scale))}" for scale in canvas.scales)
     return f"whole images, {side} {sizes} pixels, filled up to multiples of {canvas.multiple}, resized as {canvas.rule}"
 
 
-INPUTS: dict[type, Callable[[Any], str]] = {TopDown: _views, BottomUp: _canvas, KeypointRCNN: _canvas}
+INPUTS: dict[type, Callable[[Any], str]] = {TopDown: _views, BottomUp: _canvas, KeypointRCNN: _canvas, BoxDetector: _canvas}
 """What each kind of model is shown, in words."""
+
+
+def _keypoints(network: Model) -> dict[str, str]:
+    return {
+        "decoder": described(network.codec),
+        "codec": str(network.codec),
+        "skeleton": f"{network.skeleton.name}, {len(network.skeleton)} keypoints",
+    }
 
 
 def what(network: Model, *, model: Path, annotations: Path, images: Path | None) -> dict[str, str]:
@@ -44,30 +53,33 @@ def what(network: Model, *, model: Path, annotations: Path, images: Path | None)
     return {
         "model": f"{network.card.name}, {model}",
         "input": INPUTS[type(network)](network),
-        "decoder": described(network.codec),
-        "codec": str(network.codec),
-        "skeleton": f"{network.skeleton.name}, {len(network.skeleton)} keypoints",
+        **({} if isinstance(network, BoxDetector) else _keypoints(network)),
         "annotations": str(annotations),
         "images": "none" if images is None else str(images),
         "versions": f"poise {poise.__version__}, torch {torch.__version__}",
     }
 
 
-def settings(setting: Setting, rating: Rating, *, boxes: str) -> dict[str, str]:
+def settings(setting: Setting, rating: Rating | None, *, boxes: str) -> dict[str, str]:
     """How the model was run and its poses rated.
 
     Args:
         setting: How it was run.
-        rating: How poses were rated.
+        rating: How poses were rated; None where there are none.
         boxes: Where people were looked for, in words.
     """
-    suppressed = "off" if rating.oks_nms is None else f"the better of two poses nearer than OKS {rating.oks_nms:g} stays"
     return {
         "boxes": boxes,
         "flip test": "on" if setting.flip else "off",
-        "pose score": "the codec's own"
-        if rating.min_keypoint_score is None
-        else f"box score times the mean of the keypoint scores above {rating.min_keypoint_score:g}",
-        "doubles": suppressed,
+        **({} if rating is None else _rated(rating)),
         "run on": f"{setting.device} in {setting.precision}",
+    }
+
+
+def _rated(rating: Rating) -> dict[str, str]:
+    least, alike = rating.min_keypoint_score, rating.oks_nms
+    own = "the codec's own"
+    return {
+        "pose score": own if least is None else f"box score times the mean of the keypoint scores above {least:g}",
+        "doubles": "off" if alike is None else f"the better of two poses nearer than OKS {alike:g} stays",
     }

@@ -85,10 +85,11 @@ def run(
     from poise.inference.people import Setting
     from poise.inference.write import results_folder, write_json
     from poise.metrics.coco import table as table_of
+    from poise.models.kinds import posed
     from poise.zoo.file import load
 
     console = Console()
-    network = load(model)
+    network = posed(load(model))
     adjust(network, numbers=preset, options=codec_set, side=side, scales=scales)
     only_for_views(network, [] if boxes is None else ["--boxes"])
     exam = Exam.of_file(annotations, images, skeleton=network.skeleton)

@@ -39,9 +39,10 @@ def run(
     Args:
         sources: Image files, folders, or patterns in quotes: ids are the numbers the files are called, else they are counted
             from 1, and rows also have file_name. Or one annotation file, whose images and ids are taken.
-        detector: A model file that finds boxes, such as a Keypoint R-CNN, or the name of one of torchvision's detectors, whose
-            weights are downloaded: fasterrcnn_resnet50_fpn, fasterrcnn_resnet50_fpn_v2, fasterrcnn_mobilenet_v3_large_320_fpn,
-            retinanet_resnet50_fpn_v2, fcos_resnet50_fpn, ssdlite320_mobilenet_v3_large, keypointrcnn_resnet50_fpn, and others.
+        detector: A model file that finds boxes, as Keypoint, Faster and Mask R-CNN do; or the name of one of torchvision's
+            detectors, whose weights are downloaded: fasterrcnn_resnet50_fpn, fasterrcnn_resnet50_fpn_v2,
+            fasterrcnn_mobilenet_v3_large_320_fpn, retinanet_resnet50_fpn_v2, fcos_resnet50_fpn,
+            ssdlite320_mobilenet_v3_large, keypointrcnn_resnet50_fpn, and others.
         images: Folder or zip file of the images of an annotation file.
         min_score: Boxes that the detector is less sure of are left out.
         out: File to write.

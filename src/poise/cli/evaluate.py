@@ -59,7 +59,7 @@ def run(
 
     Keypoints of the file are found in the model by name. OKS uses the sigmas of the file's skeleton. For MPII's JSON the last
     table is PCKh; everybody in the file is looked for, labelled or not. Models that look at whole images see all of them, and
-    whom they find where nobody is labelled is wrong.
+    whom they find where nobody is labelled is wrong. Of a detector without keypoints the boxes alone are measured.
 
     For example:
 
@@ -75,8 +75,8 @@ def run(
         images: Folder or zip file of its images.
         boxes: Where to look: "gt" for the labelled boxes (the default), or a detector's JSON list of image_id, category_id,
             bbox, score. Models that look at whole images take none.
-        detector: Finds the boxes: a model file, such as a Keypoint R-CNN, or the name of one of torchvision's detectors, such
-            as fasterrcnn_resnet50_fpn_v2 (`poise detect --help` names more). Its boxes get a table of their own.
+        detector: Finds the boxes: a model file, such as a Keypoint or Faster R-CNN, or the name of one of torchvision's
+            detectors, such as fasterrcnn_resnet50_fpn_v2 (`poise detect --help` names more). Its boxes get a table, too.
         min_box_score: Detections below it are left out.
         min_keypoint_score: Keypoints above it make the score of a pose; by default as the model's release does.
         oks_nms: Of two poses nearer than this OKS the better one stays, or "off"; by default as the model's release does.
@@ -101,11 +101,13 @@ def run(
         workers: Threads that read images.
     """
     from contextlib import ExitStack
+    from functools import partial
 
     from rich.console import Console
 
     from poise.analysis.report import report_of
     from poise.analysis.sigmas import ap_at_other_sigmas, measured_by_coco
+    from poise.cli._boxes import Files, evaluate_boxes_of, only_boxes
     from poise.cli._decoder import adjust, only_for_views
     from poise.cli._detector import boxes_in, check_least, only_one
     from poise.cli._report import settings, what
@@ -122,6 +124,7 @@ def run(
     from poise.inference.people import Setting
     from poise.inference.self_test import self_test as test_codec
     from poise.inference.write import results_folder, write_json
+    from poise.models.box_detector import BoxDetector
     from poise.zoo.file import load
 
     console = Console()
@@ -135,12 +138,16 @@ def run(
     check_least("--min-box-score", min_box_score)
     network = load(model)
     adjust(network, reading=reading, numbers=preset, options=codec_set, side=side, scales=scales)
-    given = {
-        "--boxes": boxes,
-        "--detector": detector,
-        "--min-keypoint-score": min_keypoint_score,
-        "--min-box-score": min_box_score or None,
-    }
+    setting_of = partial(
+        Setting.of, device=device, precision=precision, flip=None if flip else False, batch=batch, workers=workers
+    )
+    given: dict[str, object] = {"--boxes": boxes, "--detector": detector, "--min-keypoint-score": min_keypoint_score}
+    if isinstance(network, BoxDetector):
+        more = {"--oks-nms": oks_nms, "--heads": heads, "--report": report, "--self-test": self_test or None}
+        only_boxes(network, given | more)
+        files = Files(model, annotations, images, out)
+        return evaluate_boxes_of(console, network, setting_of(network), files, min_score=min_box_score)
+    given |= {"--min-box-score": min_box_score or None}
     only_for_views(network, [flag for flag, value in given.items() if value is not None])
     exam = Exam.of_file(annotations, images, skeleton=network.skeleton, heads=heads)
     submitted = out is not None and out.suffix == ".mat"
@@ -157,9 +164,7 @@ def run(
             evaluation = test.evaluation
             print_cost(console, test)
         else:
-            setting = Setting.of(
-                network, device=device, precision=precision, flip=None if flip else False, batch=batch, workers=workers
-            )
+            setting = setting_of(network)
             release = Rating.of(network)
             rating = Rating(
                 release.min_keypoint_score if min_keypoint_score is None else min_keypoint_score,

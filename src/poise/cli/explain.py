@@ -64,6 +64,7 @@ def run(
     from poise.cli._scores import say
     from poise.inference.exam import Exam
     from poise.inference.results import read_results
+    from poise.models.kinds import posed
     from poise.skeletons import COCO17
     from poise.zoo.file import load
 
@@ -73,7 +74,7 @@ def run(
         record = find_record(exam.truth["images"], image)
         results: Sequence[Row] = read_results(model)
     else:
-        network = load(model)
+        network = posed(load(model))
         skeleton = network.skeleton
         record = find_record(Exam.of_file(annotations, None, skeleton=skeleton).truth["images"], image)
         exam = Exam.of_file(annotations, images or folder_of(record, image), skeleton=skeleton)

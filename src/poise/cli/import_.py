@@ -26,6 +26,7 @@ def run(
     """
     from rich.console import Console
 
+    from poise.models.box_detector import BoxDetector
     from poise.zoo.checkpoint import import_checkpoint, read_checkpoint
     from poise.zoo.file import save
     from poise.zoo.find import family_of
@@ -36,5 +37,6 @@ def run(
     save(model, out)
     console = Console()
     console.print(f"{checkpoint}: taken for {found.words}", soft_wrap=True, highlight=False)
-    console.print(f"wrote {out}: {name}, {len(model.skeleton)} keypoints, licence: {model.card.licence}", soft_wrap=True)
+    finds = "boxes of people" if isinstance(model, BoxDetector) else f"{len(model.skeleton)} keypoints"
+    console.print(f"wrote {out}: {name}, {finds}, licence: {model.card.licence}", soft_wrap=True)
     return 0

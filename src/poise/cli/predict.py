@@ -51,8 +51,8 @@ def run(
         model: Model file.
         boxes: A detector's JSON list of image_id, bbox (x, y, width, height), score; rows may have file_name, else the images'
             names are the ids. Without it every image is one person. Models that look at whole images take none.
-        detector: Finds the boxes: a model file, such as a Keypoint R-CNN, or the name of one of torchvision's detectors, such
-            as fasterrcnn_resnet50_fpn_v2 (`poise detect --help` names more).
+        detector: Finds the boxes: a model file, such as a Keypoint or Faster R-CNN, or the name of one of torchvision's
+            detectors, such as fasterrcnn_resnet50_fpn_v2 (`poise detect --help` names more).
         min_box_score: Boxes with a lower score are left out; by default 0.3 for those of a detector, or of a model that
             finds boxes by itself, and 0 for those of a file.
         min_score: People with a lower score are left out.
@@ -83,6 +83,7 @@ def run(
     from poise.inference.people import Setting, Skipped, none_usable
     from poise.inference.sources import boxes_of, find_images, requests_of
     from poise.inference.write import Writer, results_folder
+    from poise.models.kinds import posed
     from poise.zoo.file import load
 
     if model is None:
@@ -95,7 +96,7 @@ def run(
     check_least("--min-box-score", min_box_score)
     images = find_images(sources, without=out)
     where = None if boxes is None else boxes_of(boxes, images, min_score=min_box_score or 0.0)
-    network = load(model)
+    network = posed(load(model))
     given = {"--boxes": boxes, "--detector": detector}
     only_for_views(network, [flag for flag, value in given.items() if value is not None])
     adjust(network, reading=reading, numbers=preset, options=codec_set, side=side, scales=scales)

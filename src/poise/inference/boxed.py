@@ -21,6 +21,7 @@ from poise.models.detections import Found as Boxed
 from poise.models.detections import suppressed
 from poise.models.device import autocast
 from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.models.kinds import Boxing
 from poise.scenes import Canvas, People
 from poise.structures import Key, Points, Poses
 from poise.transforms.canvas import Layout, boxes_home, canvas_warp
@@ -105,12 +106,12 @@ def _found(model: KeypointRCNN, shown: Shown, reader: int) -> Found:
 
 
 def find_boxes_in(
-    model: KeypointRCNN, requests: Iterable[Request], setting: Setting, *, skipped: list[Skipped] | None = None
+    model: Boxing, requests: Iterable[Request], setting: Setting, *, skipped: list[Skipped] | None = None
 ) -> Iterator[tuple[Key, Float[Tensor, "n 4"], Float[Tensor, " n"]]]:
     """The boxes alone, of each image with their scores, the surest first; keypoints, which take longer, are not looked for.
 
     Args:
-        model: As for `read_boxed`.
+        model: Of any kind that finds boxes; otherwise as for `read_boxed`.
         requests: The same.
         setting: The same.
         skipped: The same.
@@ -180,13 +181,13 @@ def joined(each: Sequence[Poses], detecting: Detecting) -> Poses:
     return replace(single, box_score=sure).select(single.pose_score.argsort(descending=True, stable=True))
 
 
-def _views(model: KeypointRCNN, image: Image) -> tuple[list[Float[Tensor, "3 _ _"]], list[Layout]]:
+def _views(model: Boxing, image: Image) -> tuple[list[Float[Tensor, "3 _ _"]], list[Layout]]:
     canvas, size = model.preprocess, (image.shape[1], image.shape[2])
     layouts = [canvas_warp(canvas, size, factor) for factor in canvas.scales]
     return [layout.shown(image, canvas) for layout in layouts], layouts
 
 
-def _answers(model: KeypointRCNN, find: Callable[..., list[Any]], setting: Setting, places: Sequence[Place]) -> list[Any]:
+def _answers(model: Boxing, find: Callable[..., list[Any]], setting: Setting, places: Sequence[Place]) -> list[Any]:
     """What the model finds in views of one size; a model in training is put back into it."""
     views = [shown.views[place] for shown, place in places]
     sizes = [shown.made[place].filled for shown, place in places]

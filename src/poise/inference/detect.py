@@ -21,9 +21,10 @@ from poise.inference.manner import only_category
 from poise.inference.people import Request, Setting, Skipped, none_usable
 from poise.inference.sources import SourceBoxes
 from poise.metrics.entries import box_rows
+from poise.models.box_detector import BoxDetector
 from poise.models.device import choose_device
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Model
+from poise.models.kinds import Boxing, Model
 from poise.structures import Key
 from poise.zoo.file import load
 from poise.zoo.torchvision_detectors import CocoDetector, load_detector, names
@@ -78,14 +79,14 @@ class Detector(ABC):
 
 @final
 class ModelDetector(Detector):
-    """A Keypoint R-CNN, of which only the boxes are taken.
+    """A model of ours that finds boxes; of a Keypoint R-CNN the keypoints are not asked.
 
     Args:
         model: As it is.
         setting: How it is run.
     """
 
-    def __init__(self, model: KeypointRCNN, setting: Setting) -> None:
+    def __init__(self, model: Boxing, setting: Setting) -> None:
         self.name, self.model, self.setting = model.card.name, model, setting
 
     def find(self, requests: Iterable[Request], *, skipped: list[Skipped]) -> Iterator[Detected]:
@@ -162,17 +163,17 @@ def detector_of(
     return TorchvisionDetector(load_detector(text), device=chosen, workers=workers)
 
 
-def boxing(model: Model) -> KeypointRCNN:
+def boxing(model: Model) -> Boxing:
     """The model, which must be one that finds boxes.
 
     Raises:
         InputError: It finds none.
     """
-    if isinstance(model, KeypointRCNN):
+    if isinstance(model, KeypointRCNN | BoxDetector):
         return model
     raise InputError(
-        f"{model.card.name!r} finds no boxes, so it is no detector; take a Keypoint R-CNN, or one of torchvision's such as "
-        "fasterrcnn_resnet50_fpn"
+        f"{model.card.name!r} finds no boxes, so it is no detector; take a Keypoint R-CNN, a Faster R-CNN, or one of "
+        "torchvision's such as fasterrcnn_resnet50_fpn"
     )
 
 

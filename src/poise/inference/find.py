@@ -9,7 +9,7 @@ from poise.inference.people import Found, Request, Setting, Skipped, read_people
 from poise.inference.scenes import read_scenes
 from poise.models.bottomup import BottomUp
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Model
+from poise.models.kinds import Model, posed
 from poise.models.topdown import TopDown
 
 WAYS: dict[type, Callable[..., Iterator[list[Found]]]] = {
@@ -55,6 +55,6 @@ def read(
         readers: Codecs alike but for how they read, of the model's kind.
         skipped: As for `find`.
     """
-    way: Any = WAYS[type(model)]
+    way: Any = WAYS[type(posed(model))]
     stream: Iterator[list[Found]] = way(model, requests, setting, readers=readers, skipped=skipped)
     return stream

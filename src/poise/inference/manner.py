@@ -18,7 +18,7 @@ from poise.inference.scenes import no_boxes
 from poise.metrics.oks import pose_oks
 from poise.models.bottomup import BottomUp
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Model
+from poise.models.kinds import Model, posed
 from poise.models.topdown import TopDown
 from poise.structures import Poses
 from poise.transforms.crop import frame
@@ -222,4 +222,4 @@ MANNERS: dict[type, Manner] = {
 
 def manner_of(model: Model) -> Manner:
     """How a model is measured."""
-    return MANNERS[type(model)]
+    return MANNERS[type(posed(model))]

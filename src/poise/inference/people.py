@@ -18,6 +18,7 @@ from poise.geometry import apply, invert
 from poise.inference.ahead import ahead
 from poise.metrics.oks import rescore
 from poise.models.bottomup import BottomUp
+from poise.models.box_detector import BoxDetector
 from poise.models.device import Precision, autocast, choose_device, choose_precision
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
@@ -27,7 +28,7 @@ from poise.transforms.cut import Cutter
 
 Image = UInt8[Tensor, "3 H W"]
 
-BATCH: dict[type, int] = {TopDown: 32, BottomUp: 4, KeypointRCNN: 2}
+BATCH: dict[type, int] = {TopDown: 32, BottomUp: 4, KeypointRCNN: 2, BoxDetector: 2}
 """Views at a time by default: of one person each, or of whole images."""
 
 
@@ -73,7 +74,7 @@ class Setting:
         if views < 1 or workers < 0:
             raise InputError(f"a batch needs at least 1 view and workers cannot be below 0, found {views} and {workers}")
         chosen = choose_device(device)
-        if use_flip:
+        if use_flip and not isinstance(model, BoxDetector):
             model.skeleton.check_flip()
         return cls(chosen, choose_precision(precision, chosen), use_flip, views, workers)
 

@@ -20,7 +20,7 @@ from poise.inference.round_trip import labelled_views, there_and_back
 from poise.inference.scenes import poses_of_people
 from poise.models.bottomup import BottomUp
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Model
+from poise.models.kinds import Model, posed
 from poise.models.topdown import TopDown
 from poise.scenes import People, Scenes
 from poise.skeletons import convert
@@ -57,7 +57,7 @@ def self_test(model: Model, exam: Exam) -> SelfTest:
         SkeletonMismatch: The model lacks keypoints of the data set.
     """
     exam.known_to(model.skeleton)
-    return TESTS[type(model)](model, exam)
+    return TESTS[type(posed(model))](model, exam)
 
 
 def _of_people(model: TopDown, exam: Exam) -> SelfTest:

@@ -14,6 +14,8 @@ from poise.models.detecting import Detecting
 from poise.models.roi_targets import CODER
 from poise.nn.base import Feature
 from poise.nn.rcnn import RCNN
+from poise.scenes import Canvas
+from poise.transforms.canvas import FRAMES
 
 Boxes: TypeAlias = list[Float[Tensor, "_ 4"]]
 """Of each view, x0 y0 x1 y1."""
@@ -75,6 +77,32 @@ class Shown:
         if not self.mirrored:
             return moves
         return (moves.view(len(moves), moves.shape[1] // 4, 4) * moves.new_tensor((-1.0, 1.0, 1.0, 1.0))).view_as(moves)
+
+
+def features_of(network: RCNN, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
+    """The maps that everything else reads, for normalised views; float32 whatever the network computed in."""
+    features: list[Tensor] = network(images)
+    return [feature.float() for feature in features]
+
+
+def show(
+    network: RCNN, images: Float[Tensor, "b 3 h w"], *, canvas: Canvas, flip: bool, sizes: list[Size] | None
+) -> list[Shown]:
+    """The views with what the network makes of them, and the mirrored ones if `flip`.
+
+    Args:
+        network: In evaluation mode.
+        images: Normalised views; smaller ones are filled up at the right and below.
+        canvas: How they were made; says how boxes are counted.
+        flip: Whether to look at the mirrored views, too.
+        sizes: Of each view without what fills it up (h, w). The whole view by default.
+    """
+    edge = FRAMES[canvas.rule].boxes
+    shown = Shown(images, features_of(network, images), sizes or [(images.shape[2], images.shape[3])] * len(images), edge)
+    if not flip:
+        return [shown]
+    turned = shown.turned()
+    return [shown, Shown(turned, features_of(network, turned), shown.sizes, edge, mirrored=True)]
 
 
 def find_boxes(network: RCNN, both: list[Shown], detecting: Detecting) -> list[Found]:

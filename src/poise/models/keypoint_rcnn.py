@@ -14,7 +14,7 @@ from poise.errors import InputError
 from poise.metrics.oks import oks_nms, pose_oks
 from poise.models.card import Card
 from poise.models.detecting import Detecting
-from poise.models.detections import Boxes, Found, Shown, find_boxes
+from poise.models.detections import Boxes, Found, Shown, features_of, find_boxes, show
 from poise.models.roi_targets import RoIs, Truth, box_losses, chosen, like_the_detector, refined, truths
 from poise.nn.base import Feature
 from poise.nn.heads.rpn import summed
@@ -22,7 +22,6 @@ from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas, People, SceneBatch, Scenes
 from poise.skeletons import Skeleton
 from poise.structures import Points
-from poise.transforms.canvas import FRAMES
 
 Decode = Callable[[Any, Any], Points]
 """Reads keypoints out of answers (n ...) for boxes (n 4), as `RoICodec.decode`."""
@@ -79,8 +78,7 @@ class KeypointRCNN(nn.Module):
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
         """The maps that everything else reads, for normalised views; float32 whatever the network computed in."""
-        features: list[Tensor] = self.network(images)
-        return [feature.float() for feature in features]
+        return features_of(self.network, images)
 
     # learning
 
@@ -209,14 +207,9 @@ class KeypointRCNN(nn.Module):
         return find_boxes(self.network, self._shown(images, flip=flip, sizes=sizes), self.detecting)
 
     def _shown(self, images: Float[Tensor, "b 3 h w"], *, flip: bool, sizes: list[Size] | None) -> list[Shown]:
-        """The views with what the network makes of them, and the mirrored ones if `flip`."""
-        edge = FRAMES[self.preprocess.rule].boxes
-        shown = Shown(images, self(images), sizes or [(images.shape[2], images.shape[3])] * len(images), edge)
-        if not flip:
-            return [shown]
-        self.skeleton.check_flip()
-        turned = shown.turned()
-        return [shown, Shown(turned, self(turned), shown.sizes, edge, mirrored=True)]
+        if flip:
+            self.skeleton.check_flip()
+        return show(self.network, images, canvas=self.preprocess, flip=flip, sizes=sizes)
 
     def _points(self, both: list[Shown], boxes: Boxes, decoders: Sequence[Decode]) -> list[list[Points]]:
         """For each way to read them the keypoints in each view's boxes."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from poise.models.bottomup import BottomUp
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Model
+from poise.models.kinds import Model, posed
 from poise.models.topdown import TopDown
 from poise.training.detectors import DetectorTask
 from poise.training.people import PersonTask
@@ -20,4 +20,4 @@ TASKS: dict[type, Callable[[Any], AnyTask]] = {TopDown: PersonTask, BottomUp: Sc
 
 def task_of(model: Model) -> AnyTask:
     """What training asks of a model."""
-    return TASKS[type(model)](model)
+    return TASKS[type(posed(model))](model)

@@ -14,7 +14,7 @@ from poise.codecs.one_hot import OneHot
 from poise.codecs.roi import RoICodec
 from poise.errors import CheckpointError
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Model
+from poise.models.kinds import Model, Posed, posed
 from poise.models.topdown import TopDown
 from poise.nn.base import Head
 from poise.zoo.checkpoint import compare
@@ -62,7 +62,9 @@ def carry(start: Model, target: Model) -> Carried:
 
     Raises:
         CheckpointError: The backbones differ.
+        InputError: One of them finds no keypoints.
     """
+    start, target = posed(start), posed(target)
     if isinstance(start, TopDown) and isinstance(target, TopDown):
         return carry_head(start, target)
     if isinstance(start, KeypointRCNN) and isinstance(target, KeypointRCNN):
@@ -70,7 +72,7 @@ def carry(start: Model, target: Model) -> Carried:
     return carry_whole(start, target)
 
 
-def carry_whole(start: Model, target: Model) -> Carried:
+def carry_whole(start: Posed, target: Posed) -> Carried:
     """Copy the backbone and, between models alike of the same keypoints, all other weights of the same name and shape.
 
     From a model of people's views to one of whole images, or back, only the backbone is kept.

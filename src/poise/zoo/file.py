@@ -1,7 +1,8 @@
 """A model as one `.safetensors` file: weights, and as JSON metadata everything else a model is.
 
-The metadata has one entry, "poise": the format's version, the kind of model, skeleton, codec, preprocessing, and the card with
-the architecture. Files without a kind are of models of views of one person, the only ones there were.
+The metadata has one entry, "poise": the format's version, the kind of model, skeleton and codec of one with keypoints,
+preprocessing, and the card with the architecture. Files without a kind are of models of views of one person, the only ones
+there were.
 Loading calls no code but the network builders of this folder.
 """
 
@@ -21,10 +22,12 @@ from torch import Tensor
 from poise.codecs.base import from_plain, roi_from_plain, scene_from_plain, to_plain
 from poise.errors import CheckpointError, InputError, PoiseError
 from poise.models.bottomup import BottomUp
+from poise.models.box_detector import BoxDetector
 from poise.models.card import Card
 from poise.models.detecting import Detecting
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Model
+from poise.models.kinds import Boxing, Model, Posed
+from poise.models.part import Part
 from poise.models.topdown import TopDown
 from poise.nn.base import Network
 from poise.nn.rcnn import RCNN
@@ -46,7 +49,6 @@ class Kind:
 
     Attributes:
         model: The class.
-        codec: Makes its codecs out of what `to_plain` wrote.
         preprocess: How it wants its views.
         positive: Fields of that which are numbers above 0.
         numbers: Fields of that which are other numbers.
@@ -55,7 +57,6 @@ class Kind:
     """
 
     model: Callable[..., Model]
-    codec: Callable[[Mapping[str, Any]], Any]
     preprocess: type[Colours]
     positive: tuple[str, ...]
     numbers: tuple[str, ...]
@@ -63,15 +64,27 @@ class Kind:
     given: Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
+FromPlain = Callable[[Mapping[str, Any]], Any]
+"""Makes codecs out of what `to_plain` wrote."""
+
+
+def _keypoints(model: Posed) -> dict[str, Any]:
+    return {"skeleton": dataclasses.asdict(model.skeleton), "codec": to_plain(model.codec)}
+
+
+def _keypoints_of(codec: FromPlain, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {"codec": codec(_tuples(values["codec"])), "skeleton": Skeleton(**_tuples(values["skeleton"]))}
+
+
 def _deep(model: TopDown | BottomUp) -> dict[str, Any]:
-    return {"deep": [to_plain(codec) for codec in model.deep]}
+    return {**_keypoints(model), "deep": [to_plain(codec) for codec in model.deep]}
 
 
-def _deep_of(codec: Callable[[Mapping[str, Any]], Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    return {"deep": tuple(codec(_tuples(each)) for each in values.get("deep", ()))}
+def _deep_of(codec: FromPlain, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {**_keypoints_of(codec, values), "deep": tuple(codec(_tuples(each)) for each in values.get("deep", ()))}
 
 
-def _detecting(model: KeypointRCNN) -> dict[str, Any]:
+def _detecting(model: Boxing) -> dict[str, Any]:
     return {"detecting": dataclasses.asdict(model.detecting)}
 
 
@@ -79,36 +92,30 @@ def _detecting_of(values: Mapping[str, Any]) -> dict[str, Any]:
     return {"detecting": Detecting.of(values["detecting"])}
 
 
+def _boxed(model: KeypointRCNN) -> dict[str, Any]:
+    return {**_keypoints(model), **_detecting(model)}
+
+
+def _boxed_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {**_keypoints_of(roi_from_plain, values), **_detecting_of(values)}
+
+
 TOP_DOWN = "top-down"
+WHOLE = (Canvas, ("side", "multiple"), ("min_keypoint_score",))
+"""How models of whole images want their views, and the numbers of that."""
 
 KINDS: Mapping[str, Kind] = {
     TOP_DOWN: Kind(
         TopDown,
-        from_plain,
         Preprocess,
         positive=("padding",),
         numbers=("min_keypoint_score", "oks_nms"),
         more=_deep,
         given=partial(_deep_of, from_plain),
     ),
-    "bottom-up": Kind(
-        BottomUp,
-        scene_from_plain,
-        Canvas,
-        positive=("side", "multiple"),
-        numbers=("min_keypoint_score",),
-        more=_deep,
-        given=partial(_deep_of, scene_from_plain),
-    ),
-    "keypoint-rcnn": Kind(
-        KeypointRCNN,
-        roi_from_plain,
-        Canvas,
-        positive=("side", "multiple"),
-        numbers=("min_keypoint_score",),
-        more=_detecting,
-        given=_detecting_of,
-    ),
+    "bottom-up": Kind(BottomUp, *WHOLE, more=_deep, given=partial(_deep_of, scene_from_plain)),
+    "keypoint-rcnn": Kind(KeypointRCNN, *WHOLE, more=_boxed, given=_boxed_of),
+    "box-detector": Kind(BoxDetector, *WHOLE, more=_detecting, given=_detecting_of),
 }
 """By the name that stands in files."""
 
@@ -152,16 +159,12 @@ def describe(model: Model) -> dict[str, Any]:
     Raises:
         InputError: It is no whole model.
     """
-    kind = next((name for name, kind in KINDS.items() if type(model) is kind.model), None)
-    if kind is None:
-        raise InputError(
-            f"{model.card.name!r} has no codec and no skeleton, so it cannot be kept in a model file: only whole models"
-        )
+    if isinstance(model, Part):
+        raise InputError(model.lack)
+    kind = next(name for name, kind in KINDS.items() if type(model) is kind.model)
     return {
         "format": FORMAT,
         "kind": kind,
-        "skeleton": dataclasses.asdict(model.skeleton),
-        "codec": to_plain(model.codec),
         **KINDS[kind].more(model),
         "preprocess": dataclasses.asdict(model.preprocess),
         "card": dataclasses.asdict(model.card),
@@ -219,13 +222,10 @@ def _assemble(values: Mapping[str, Any], weights: dict[str, Tensor]) -> Model:
         raise CheckpointError(f"it holds a model of kind {values['kind']!r}, this poise knows {', '.join(KINDS)}; update poise")
     card = dict(values["card"])
     made = Architecture(**_tuples(card.pop("architecture")))
-    network = _network(made, weights)
     model = kind.model(
-        network,
-        kind.codec(_tuples(values["codec"])),
-        _preprocess(values["preprocess"], kind),
-        Skeleton(**_tuples(values["skeleton"])),
-        Card(architecture=made, **card),
+        network=_network(made, weights),
+        preprocess=_preprocess(values["preprocess"], kind),
+        card=Card(architecture=made, **card),
         **kind.given(values),
     )
     return model.eval()

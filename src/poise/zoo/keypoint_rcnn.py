@@ -1,7 +1,8 @@
 """Keypoint R-CNN (He et al., ICCV 2017, arXiv 1703.06870), on ResNets, ResNeXts and backbones of timm.
 
 The names of weights are those of maskrcnn-benchmark; the ResNets of HRNet-MaskRCNN-Benchmark (`maskrcnn_hr_...`) have the same.
-Checkpoints of torchvision and Detectron2 get them first (`zoo/rcnn_names.py`). Parts of a detector have names too.
+Checkpoints of torchvision and Detectron2 get them first (`zoo/rcnn_names.py`). Detectors without keypoints find boxes alone,
+and parts of a detector have names too.
 """
 
 import re
@@ -12,6 +13,7 @@ from typing import Any, cast
 from torch import nn
 
 from poise.errors import InputError
+from poise.models.box_detector import BoxDetector
 from poise.models.card import Card
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.part import Part
@@ -53,10 +55,14 @@ KINDS: Mapping[str, Heads] = {
 def forms(trunk: str) -> str:
     """The names of a family whose trunks are called so, as a regular expression."""
     first = r"maskrcnn_hr|hrnet_maskrcnn|maskrcnn|torchvision|detectron2|poise"
-    kind = r"keypoint_?(?:mask_?)?rcnn|mask_rcnn|faster_?rcnn|rpn"
+    kind = r"keypoint_?(?:mask_?)?rcnn|mask_rcnn|(?<=_)maskrcnn|faster_?rcnn|rpn"  # alone `maskrcnn` is a release
     whole = rf"(?:(?P<first>{first})_)?(?P<kind>{kind})_(?P<body>{trunk})(?P<words>(?:_(?:{WORD}))*)"
     return rf"(?i){whole}|(?P<by>{first})_(?P<trunk>{trunk})(?:_\d+x\d+)?"
 
+
+PROPOSALS = "a region proposal network alone, whose boxes are of anything and not of people"
+NAMELESS = "a detector whose keypoints have no names (zoo.build takes a skeleton)"
+"""Detectors that are parts here."""
 
 PART = rf"(?:maskrcnn|poise)_(?P<part>rpn_head|box_head|keypoint_head|mask_head)(?:_after_pooler)?(?P<rest>(?:_(?:{WORD}))*)"
 """Heads by themselves, for features that are cut out already."""
@@ -74,7 +80,7 @@ def network(trunk: str, manner: str, heads: Mapping[str, Any], norm: Norm | None
     return detector(trunk, dialect(manner, norm), Heads(**heads))
 
 
-def build(wish: Wish) -> KeypointRCNN | Part:
+def build(wish: Wish) -> KeypointRCNN | BoxDetector | Part:
     """The detector, trunk or head of a name."""
     wish = replace(wish, parts={key: value.lower() for key, value in wish.parts.items()})
     parts = wish.parts
@@ -98,10 +104,15 @@ def _trunk(wish: Wish, manner: str) -> Part:
     return Part(trunk_of(wish.parts["trunk"], dialect(manner)), Card(wish.name, made))
 
 
-def _detector(wish: Wish, manner: str) -> KeypointRCNN | Part:
-    """A whole model where it has keypoints that somebody named; else its network alone."""
+def _detector(wish: Wish, manner: str) -> KeypointRCNN | BoxDetector | Part:
+    """A model of keypoints, where somebody named them; of boxes, where there are no keypoints; else its network alone."""
     name, words = wish.parts["body"], wish.parts["words"]
     heads = _heads(wish, manner)
+    if not heads.channels and (wish.skeleton or wish.codec):
+        raise InputError(
+            f"{wish.name!r} has no keypoint head, so it takes no skeleton and no codec; take keypoint_rcnn_{name}, or leave "
+            "them out"
+        )
     named = wish.skeleton or (COCO17 if heads.channels == len(COCO17) else None)
     codec = None
     if heads.channels and named:
@@ -112,9 +123,12 @@ def _detector(wish: Wish, manner: str) -> KeypointRCNN | Part:
     built = detector(name, dialect(manner, norm), heads, pretrained=wish.pretrained)  # timm starts its own backbones
     if wish.pretrained:
         start(built.backbone, name, manner)
-    if codec is None or named is None:
-        return Part(built, Card(wish.name, made, licence="of whoever trains it"))
+    card = Card(wish.name, made, licence="of whoever trains it")
+    if not heads.classes or (heads.channels and named is None):
+        return Part(built, card, NAMELESS if heads.channels else PROPOSALS)
     how, canvas = detecting_of(MANNERS[manner], codec), canvas_of(MANNERS[manner], cast(Trunk, built.backbone))
+    if codec is None or named is None:
+        return BoxDetector(built, canvas, card, how)
     return joined(wish.name, made, built, codec=codec, canvas=canvas, skeleton=named, detecting=how)
 
 
@@ -236,7 +250,7 @@ def order(official: str) -> tuple[int, ...]:
 
 
 FAMILY = Family(
-    paper="Keypoint R-CNN (arXiv 1703.06870) and its parts, as maskrcnn-benchmark, torchvision and Detectron2 have them",
+    paper="Keypoint R-CNN (arXiv 1703.06870), detectors of boxes alone and parts: maskrcnn-benchmark, torchvision, Detectron2",
     form="[maskrcnn_|torchvision_|detectron2_]{keypoint_rcnn,faster_rcnn,mask_rcnn,rpn}_{r50,r101,x101_32x8d}_{fpn,c4,c5}",
     pattern=f"{forms(TRUNK)}|{PART}",
     build=build,

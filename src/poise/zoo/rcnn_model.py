@@ -204,10 +204,10 @@ def _unused(what: str, *, weight: float | None = None, height: float | None = No
         raise InputError(f"a head that learns {what} takes no {' and no '.join(given)}; leave that out")
 
 
-def detecting_of(manner: Manner, codec: RoICodec) -> Detecting:
-    """How a release reads its detectors; other codecs' people are ranked by keypoints, too."""
+def detecting_of(manner: Manner, codec: RoICodec | None) -> Detecting:
+    """How a release reads its detectors; other codecs' people are ranked by keypoints, too; None is for boxes alone."""
     learning = Learning(smooth=manner.smooth)
-    if manner.published and codec.score_kind == "logit":
+    if codec is None or (manner.published and codec.score_kind == "logit"):
         return Detecting(keypoint_score="raw", rating="box", learning=learning)
     return Detecting(learning=learning)
 

@@ -74,7 +74,8 @@ def adopted(name: str, weights: Mapping[str, Tensor]) -> tuple[str, dict[str, Te
     if any(key.startswith(("roi_heads.box_head.", "backbone.fpn.inner_blocks.")) for key in weights):
         counted = any(key.endswith(COUNTER) for key in weights)
         own = {_renamed(key, TORCHVISION): value for key, value in weights.items() if not key.endswith(COUNTER)}
-        name = _of("torchvision", name)
+        masked = any(key.startswith("roi_heads.mask_") for key in weights)
+        name = _of("torchvision", re.sub("(?i)^maskrcnn_(?=(?:r|resnet|x)_?[0-9])", "mask_rcnn_", name) if masked else name)
         return name + ("_eps" if counted and not name.endswith("_eps") else ""), own
     return name, dict(weights)
 

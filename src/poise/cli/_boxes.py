@@ -1,0 +1,85 @@
+"""`poise evaluate` of a model that finds boxes and no keypoints: COCO's box protocol alone."""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from rich.console import Console
+
+from poise.cli._detector import boxes_in
+from poise.cli._report import settings, what
+from poise.cli._scores import print_skipped, say
+from poise.errors import InputError
+from poise.inference.detect import ModelDetector
+from poise.inference.exam import Exam
+from poise.inference.people import Setting
+from poise.inference.write import results_folder, write_json
+from poise.metrics.boxes import table
+from poise.models.box_detector import BoxDetector
+from poise.skeletons import COCO17
+
+
+def only_boxes(model: BoxDetector, given: Mapping[str, object]) -> None:
+    """Refuse flags that need keypoints.
+
+    Args:
+        model: Finds none.
+        given: Flags and their values; those that are None are not given.
+
+    Raises:
+        InputError: One is given.
+    """
+    flags = [flag for flag, value in given.items() if value is not None]
+    if flags:
+        raise InputError(f"{model.card.name} finds boxes in whole images and no keypoints; leave out {' and '.join(flags)}")
+
+
+@final
+@dataclass(frozen=True)
+class Files:
+    """What an evaluation reads and writes.
+
+    Attributes:
+        model: The model's file.
+        annotations: What it is compared with.
+        images: Folder or zip file; None where there are none to read.
+        out: Name of results; boxes and scores have their own endings. None writes nothing.
+    """
+
+    model: Path
+    annotations: Path
+    images: Path | None
+    out: Path | None
+
+
+def evaluate_boxes_of(console: Console, model: BoxDetector, setting: Setting, files: Files, *, min_score: float) -> int:
+    """Look for people in all images, print what their boxes score, and perhaps write both.
+
+    Args:
+        console: Where to print.
+        model: The detector.
+        setting: How it is run.
+        files: What is read and written.
+        min_score: Boxes below it are left out.
+
+    Raises:
+        PoiseError: As `boxes_in`.
+    """
+    exam, out = Exam.of_file(files.annotations, files.images, skeleton=COCO17), files.out
+    flips = "on" if setting.flip else "off"
+    say(console, f"whole images, flip test {flips}, boxes alone, {setting.device} in {setting.precision}")
+    with nullcontext() if out is None else results_folder(out.parent):
+        found = boxes_in(console, exam, ModelDetector(model, setting), min_score=min_score)
+        scores, rows = found.scored(exam)
+        if out is not None:
+            how = what(model, model=files.model, annotations=files.annotations, images=files.images)
+            how |= settings(setting, None, boxes="whole images")
+            numbers = {f"box {name}": value for name, value in scores.numbers.items()}
+            write_json(rows, out.with_suffix(".boxes.json"))
+            write_json({"scores": numbers, "settings": how}, out.with_suffix(".scores.json"))
+            say(console, f"{len(rows)} boxes written to {out.with_suffix('.boxes.json')}")
+    print_skipped(console, found.skipped, "their people count as missed")
+    say(console, table(model.card.name, scores.numbers))
+    return 0
