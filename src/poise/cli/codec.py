@@ -44,17 +44,18 @@ def run(
     from poise.analysis.codec_report import FAR, STRIDE, codec_report, spread_evenly
     from poise.cli._scores import say
     from poise.cli._size import view_size
-    from poise.codecs.base import scene_codec_types
+    from poise.codecs.base import roi_codec_types, scene_codec_types
     from poise.errors import InputError
     from poise.inference.exam import Exam
     from poise.skeletons import COCO17
 
     if count < 1 or not padding > 0:
         raise InputError(f"--count is at least 1 and --padding above 0, found {count} and {padding:g}")
-    whole = next((name for name in codec if name in scene_codec_types()), None)
-    if whole is not None:
+    kinds = dict.fromkeys(scene_codec_types(), "whole images") | dict.fromkeys(roi_codec_types(), "boxes of a detector")
+    other = next((name for name in codec if name in kinds), None)
+    if other is not None:
         raise InputError(
-            f"{whole} is a codec for whole images, and this command cuts views of people; what it could reach at best says "
+            f"{other} is a codec for {kinds[other]}, and this command cuts views of people; what it could reach at best says "
             "poise evaluate MODEL --annotations FILE --self-test"
         )
     exam = Exam.of_file(annotations, None, skeleton=COCO17)

@@ -26,15 +26,13 @@ NUMBERS = ("threshold", "top_k", "dist_max", "person_threshold")
 
 
 def decoder(codec: Codec) -> str:
-    """A codec and its reading in two words, for rows of tables: "Dark", "Gaussian quarter", "OffsetGuided fast"."""
-    own = reading_of(codec)
-    name = type(codec).__name__
-    return f"{name} {own}" if own else name
+    """A codec and its reading in few words, for rows of tables: "Dark", "Gaussian quarter", "Gaussian quarter in boxes"."""
+    return _worded(codec, reading_of(codec))
 
 
 def codec_name(codec: Codec) -> str:
-    """The class of the codec that reads; of one in boxes that of the one inside."""
-    return type(_one(codec)).__name__
+    """The class of the codec that reads; of one in boxes that of the one inside: "Gaussian in boxes"."""
+    return _worded(codec, None)
 
 
 def reading_of(codec: Codec) -> str | None:
@@ -98,6 +96,11 @@ def _people(codec: Codec) -> PeakReading | None:
 def _with(codec: C, values: Mapping[str, Any]) -> C:
     reading: dict[str, Any] = {"reading": replace(_people(codec) or PRACTITIONER, **values)}
     return replace(codec, **reading)
+
+
+def _worded(codec: Codec, reading: str | None) -> str:
+    name = type(_one(codec)).__name__
+    return " ".join(word for word in (name, reading, "in boxes" if isinstance(codec, InBox) else None) if word)
 
 
 def _one(codec: Codec) -> Codec:

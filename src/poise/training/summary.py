@@ -5,6 +5,7 @@ import copy
 from rich.table import Table
 from torch import nn
 
+from poise.codecs.decoders import codec_name
 from poise.dims import Size
 from poise.models.kinds import Model
 from poise.nn.count import count
@@ -14,7 +15,7 @@ def summary(model: Model, size: Size) -> Table:
     """One row per part of the network (two levels deep) and one for all of it, for views of `size` (h, w)."""
     network = copy.deepcopy(model.network).to("meta")  # counts without computing
     cost = count(network, size)
-    views, codec = f"views of {size[0]}x{size[1]}", f"codec {type(model.codec).__name__}"
+    views, codec = f"views of {size[0]}x{size[1]}", f"codec {codec_name(model.codec)}"
     table = Table(title=f"{model.card.name}, {views}, {len(model.skeleton)} keypoints, {codec}")
     for name in ("part", "kind"):
         table.add_column(name)
