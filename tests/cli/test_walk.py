@@ -60,3 +60,11 @@ def test_mistakes_are_told_in_one_sentence_and_leave_nothing(words, says, coco, 
     assert says in said
     assert said.count("\n") == 1
     assert not (tmp_path / "page.html").exists()
+
+
+def test_the_page_takes_the_place_of_no_other_file(coco, tmp_path, capsys):
+    kept = tmp_path / "annotations.json"
+    kept.write_text("{}")
+    assert walk(coco, "--out", kept) == 1
+    assert "--out names a file that ends in .html or .htm" in capsys.readouterr().err
+    assert kept.read_text() == "{}"

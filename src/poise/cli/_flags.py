@@ -1,8 +1,9 @@
-"""Flags nobody has given: the nearest are named, also where tyro would only speak of those that lack."""
+"""Flags that are none, and values that are none: the nearest are named, also where tyro would only speak of what lacks."""
 
+import math
 from collections.abc import Sequence
 
-from poise.errors import unknown
+from poise.errors import InputError, unknown
 
 
 def wrong_flag(words: Sequence[str], names: Sequence[str]) -> str | None:
@@ -21,3 +22,13 @@ def wrong_flag(words: Sequence[str], names: Sequence[str]) -> str | None:
         if word.startswith("--") and not {flag, flag.replace("--no-", "--")} & flags:
             return str(unknown("flag", flag, flags))
     return None
+
+
+def check_number(flag: str, value: float | None) -> None:
+    """Refuse what only looks like a number: nothing is above or below it.
+
+    Raises:
+        InputError: It is nan.
+    """
+    if value is not None and math.isnan(value):
+        raise InputError(f"{flag} is a number; found nan")

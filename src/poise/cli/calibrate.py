@@ -55,14 +55,17 @@ def run(
     from rich.table import Table
 
     from poise.analysis.calibration import calibrate
+    from poise.cli._out import check_out
     from poise.cli._scores import cell, counted, print_skipped, say, with_bar
     from poise.errors import InputError
     from poise.inference.exam import Exam
     from poise.inference.people import Setting
+    from poise.inference.write import results_folder
     from poise.models.keypoint_rcnn import KeypointRCNN
     from poise.zoo.file import load, model_path, save
 
     model_path(out)
+    check_out("--out", out, ends=(".safetensors",))
     detector = load(model)
     if not isinstance(detector, KeypointRCNN):
         raise InputError(
@@ -71,7 +74,8 @@ def run(
         )
     exam = Exam.of_file(annotations, images, skeleton=detector.skeleton)
     setting = Setting.of(detector, device=device, precision=precision, flip=flip, batch=batch, workers=workers)
-    found = calibrate(detector, exam, setting, watch=with_bar)
+    with results_folder(out.parent):
+        found = calibrate(detector, exam, setting, watch=with_bar)
     console = Console()
     print_skipped(console, found.skipped, "people in them count as missed")
     shown = Table("people ranked by", "AP as it was", "AP calibrated", title="AP of keypoints", title_justify="left")

@@ -174,6 +174,7 @@ def walk(
 
     from poise.analysis.walk import find_person, network_of
     from poise.analysis.walk import walk as take
+    from poise.cli._out import check_out
     from poise.cli._scores import say
     from poise.cli._size import view_size
     from poise.cli._walk import page
@@ -183,6 +184,7 @@ def walk(
     from poise.zoo.assemble import cut_for, named_codec
     from poise.zoo.file import load
 
+    check_out("--out", out, ends=(".html", ".htm", ""), reads=(annotations,))
     dataset = CocoDataset(annotations, images)
     index, person = find_person(dataset, id)
     sample, source = dataset[index], dataset.skeleton
