@@ -8,8 +8,8 @@
 Our small detector on drawings of 1 to 8 people. All runs start from one model file, by default one that has learnt boxes alone;
 of any other the keypoint head is made new, so that no head is ahead. Each then learns for `--minutes` as `detector_drawn` does,
 by AdamW, which divides the length of gradients out of each weight and leaves their direction; or by SGD with momentum as the
-releases do (`--rule sgd`), without clipping. A run that was interrupted goes on where it stood; one whose loss is no longer
-finite is told as such.
+releases do (`--rule sgd`), which takes gradients as long as they are, or clipped to a length together (`--rule sgd-clipped`). A
+run that was interrupted goes on where it stood; one whose loss is no longer finite is told as such.
 
 OUT/heads-RULE.md says of each head: box AP beside keypoint AP on unseen drawings; keypoint AP where people are ranked by their
 box, by their keypoints and by both; how large keypoints' scores are; and how long the gradient of each part of the loss is in
@@ -79,7 +79,7 @@ class Setting:
     side: int = 320
     images: int = 2000
     checked: int = 200
-    rule: Literal["adamw", "sgd"] = "adamw"
+    rule: Literal["adamw", "sgd", "sgd-clipped"] = "adamw"
     rate: float | None = None
     minutes: float = 8.0
     start_minutes: float = 8.0
@@ -99,7 +99,7 @@ def detector(way: Way, setting: Setting) -> KeypointRCNN:
 
 
 def recipe(name: str, model: KeypointRCNN, setting: Setting, train: Dataset, val: Dataset) -> Recipe:
-    """As `detector_drawn` without windows and mosaics; SGD takes gradients as long as they are."""
+    """As `detector_drawn` without windows and mosaics."""
     side = setting.side
     views = DetectorAugmentation(
         sides=tuple(side * tenths // 10 for tenths in (7, 8, 9, 10, 11)), most=None, rotation=10.0, colour=0.1
@@ -112,7 +112,7 @@ def recipe(name: str, model: KeypointRCNN, setting: Setting, train: Dataset, val
         made,
         optimizer=Optimizer("sgd", rate=setting.rate or 0.02, decay=1e-4, bias=2.0),
         schedule=Schedule("cosine", warmup_steps=100, warmup_start=1 / 3, over_time=True),
-        clip=None,
+        clip=CLIP if setting.rule == "sgd-clipped" else None,
     )
 
 
