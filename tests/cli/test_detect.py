@@ -186,7 +186,7 @@ def test_a_model_that_finds_boxes_is_measured_by_both_protocols(rcnn, folder, la
     said = capsys.readouterr().out
     assert "whole images, flip test off" in said
     assert "| Boxes | box AP |" in said
-    assert said.splitlines()[-1].startswith("| poise_rcnn_t_coco_96x96, InBox | ")
+    assert said.splitlines()[-1].startswith("| poise_rcnn_t_coco_96x96, Gaussian in boxes | ")
     stored = json.loads((tmp_path / "found.scores.json").read_text())["scores"]
     assert {"AP", "pck@0.1", "box AP", "box ARl"} <= set(stored)
     boxes = json.loads((tmp_path / "found.boxes.json").read_text())
@@ -230,13 +230,42 @@ def test_whole_images_take_no_detector(rcnn, folder, capsys):
         (("FOLDER", "--images", "FOLDER"), "--images is for one annotation file"),
         (("nowhere",), "there is no file or folder"),
         (("FOLDER", "--out", "FOLDER"), "is a folder; --out names a file"),
+        (("FOLDER", "--out", "FOLDER/1.png"), "--out names a file that ends in .json; found"),
+        (("LABELS", "--images", "FOLDER", "--out", "LABELS"), "is read by this command, and --out would overwrite it"),
     ],
 )
 def test_what_cannot_be_looked_at_is_told(rcnn, folder, labels, tmp_path, monkeypatch, capsys, words, says):
     monkeypatch.chdir(tmp_path)
-    given = [{"LABELS": labels, "FOLDER": folder}.get(word, word) for word in words]
+    given = [word.replace("LABELS", str(labels)).replace("FOLDER", str(folder)) for word in words]
+    before = labels.read_bytes(), (folder / "1.png").read_bytes()
     assert run("detect", *given, "--detector", rcnn) == 1
     assert says in capsys.readouterr().err
+    assert (labels.read_bytes(), (folder / "1.png").read_bytes()) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("evaluate", "MODEL", "--out", "LABELS"), "is read by this command, and --out would overwrite it"),
+        (("evaluate", "MODEL", "--out", "IMAGE"), "--out names a file that ends in .json or .mat; found"),
+        (("evaluate", "MODEL", "--report", "IMAGE"), "--report names a file that ends in .html or .htm; found"),
+        (("evaluate", "MODEL", "--min-keypoint-score", "nan"), "--min-keypoint-score is a number; found nan"),
+        (("evaluate", "MODEL", "--scales", 1000), "make images of 96000 pixels, and 8192 are the most"),
+        (("compare-decoders", "MODEL", "--out", "LABELS"), "is read by this command, and --out would overwrite it"),
+        (("calibrate", "MODEL", "--out", "LABELS/new.safetensors"), "cannot be written"),
+        (("calibrate", "MODEL", "--out", "FOLDER.safetensors"), "is a folder; --out names a file"),
+    ],
+)
+def test_places_and_numbers_that_cannot_be_are_told_before_any_work(rcnn, folder, labels, tmp_path, capsys, words, says):
+    (tmp_path / "folder.safetensors").mkdir()
+    places = {"LABELS": labels, "MODEL": rcnn, "IMAGE": folder / "1.png", "FOLDER.safetensors": tmp_path / "folder.safetensors"}
+    places["LABELS/new.safetensors"] = labels / "new.safetensors"
+    before = labels.read_bytes(), (folder / "1.png").read_bytes()
+    assert run(*(places.get(word, word) for word in words), "--annotations", labels, "--images", folder) == 1
+    said = capsys.readouterr()
+    assert says in said.err
+    assert "AP" not in said.out
+    assert (labels.read_bytes(), (folder / "1.png").read_bytes()) == before
 
 
 def test_a_broken_image_is_skipped_and_told(rcnn, folder, tmp_path, capsys):
@@ -260,16 +289,17 @@ def test_decoders_of_a_detector_are_compared(folder, labels, tmp_path, capsys, c
     assert run("compare-decoders", model, *words, "--readings", *readings) == 0
     said = capsys.readouterr().out.splitlines()
     rows = [line.split("|")[1].strip() for line in said if line.startswith("| poise_rcnn_t")]
-    kind = "InBox" if codec == "Gaussian" else codec
-    assert rows == [f"poise_rcnn_t_coco_96x96, {kind}{name}" for name in names]
+    end = " in boxes" if codec == "Gaussian" else ""
+    assert rows == [f"poise_rcnn_t_coco_96x96, {codec}{name}{end}" for name in names]
+    assert any(codec + end in line for line in said if "people" in line and "AP50" in line)
     assert all(line["milliseconds"] > 0 for line in json.loads(out.read_text())["decoders"])
     assert run("evaluate", model, *words[:-2], "--reading", readings[-1]) == 0
-    assert f"read by {kind}{names[-1]}" in capsys.readouterr().out
+    assert f"read by {codec}{names[-1]}{end}" in capsys.readouterr().out
 
 
 def test_a_detector_read_in_one_way_only_is_named_with_its_codec(folder, labels, tmp_path, capsys):
     model = save(build("poise_rcnn_t_coco_96x96", codec="Regression"), tmp_path / "model.safetensors")
     assert run("compare-decoders", model, "--annotations", labels, "--images", folder) == 1
     said = capsys.readouterr().err
-    assert "answers of poise_rcnn_t_coco_96x96 (Regression) can be read in one way only" in said
+    assert "answers of poise_rcnn_t_coco_96x96 (Regression in boxes) can be read in one way only" in said
     assert "InBox" not in said

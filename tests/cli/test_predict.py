@@ -97,6 +97,7 @@ def test_people_below_a_score_are_left_out(model, photos, tmp_path):
         (("{photos}", "--model", "{model}", "--boxes", "{tmp}/useless.json"), "in 3 boxes of no size or outside the image"),
         (("{photos}", "--model", "{tmp}/words.jpg"), "truncated"),
         (("{photos}", "--model", "{model}", "--device", "gpu"), "no device"),
+        (("{photos}", "--model", "{model}", "--min-score", "nan"), "--min-score is a number; found nan"),
         (("{photos}", "--model", "{model}", "--reading", "votes"), "no reading 'votes'"),
     ],
 )

@@ -12,6 +12,9 @@ from poise.models.topdown import TopDown
 from poise.recipes.fields import set_codec
 from poise.scenes import Canvas
 
+MOST = 8192
+"""Pixels that the side which is fitted of a whole image gets at most: maps of larger ones fit into no memory."""
+
 
 def adjust(
     model: Model,
@@ -45,6 +48,11 @@ def adjust(
             f"--side and --scales are for models that look at whole images; {model.card.name} looks at one person at a time"
         )
     canvas = model.preprocess
+    largest = (canvas.side if side is None else side) * max(scales, default=max(canvas.scales))
+    if largest > MOST:
+        raise InputError(
+            f"--side and --scales make images of {largest:g} pixels, and {MOST} are the most; give a smaller side or factor"
+        )
     wanted = canvas.side if side is None else side
     most = None if canvas.most is None else round(canvas.most * wanted / canvas.side)
     model.preprocess = replace(canvas, side=wanted, most=most, scales=tuple(scales) or canvas.scales)

@@ -75,10 +75,11 @@ def run(
 
     from poise.analysis.decoders import compare_decoders
     from poise.cli._decoder import adjust, only_for_views
+    from poise.cli._out import check_out
     from poise.cli._report import settings, what
     from poise.cli._scores import cell, print_skipped, say, with_bar
     from poise.cli.evaluate import places
-    from poise.codecs.decoders import described
+    from poise.codecs.decoders import codec_name, described
     from poise.inference.boxes import detections
     from poise.inference.exam import Exam
     from poise.inference.manner import Rating
@@ -89,6 +90,8 @@ def run(
     from poise.zoo.file import load
 
     console = Console()
+    if out is not None:
+        check_out("--out", out, ends=(".json", ""), reads=(annotations, boxes))
     network = posed(load(model))
     adjust(network, numbers=preset, options=codec_set, side=side, scales=scales)
     only_for_views(network, [] if boxes is None else ["--boxes"])
@@ -112,7 +115,7 @@ def run(
             ]
             write_json({"decoders": lines, "settings": how}, out)
     columns = ("AP", "AP50", "AP75", "AR", "pck@0.1")
-    table = Table(type(network.codec).__name__, "people", *columns, "ms", title=TITLE, title_justify="left")
+    table = Table(codec_name(network.codec), "people", *columns, "ms", title=TITLE, title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"
     for one in found:

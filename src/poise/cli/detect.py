@@ -54,8 +54,9 @@ def run(
     from rich.console import Console
 
     from poise.cli._detector import check_least
+    from poise.cli._out import check_out
     from poise.cli._scores import counted, print_skipped, say, with_bar
-    from poise.errors import InputError, WriteError
+    from poise.errors import InputError
     from poise.inference.detect import detect, detector_of, images_of, rows
     from poise.inference.exam import Exam
     from poise.inference.people import Skipped
@@ -64,8 +65,7 @@ def run(
     from poise.skeletons import COCO17
 
     console = Console()
-    if out.is_dir():
-        raise WriteError(f"{str(out)!r} is a folder; --out names a file, such as {str(out / 'detections.json')!r}")
+    check_out("--out", out, ends=(".json", ""), reads=(*sources, detector))
     check_least("--min-score", min_score)
     annotated = len(sources) == 1 and sources[0].lower().endswith(".json")
     if annotated and images is None:

@@ -110,11 +110,13 @@ def run(
     from poise.cli._boxes import Files, evaluate_boxes_of, only_boxes
     from poise.cli._decoder import adjust, only_for_views
     from poise.cli._detector import boxes_in, check_least, only_one
+    from poise.cli._flags import check_number
+    from poise.cli._out import check_out
     from poise.cli._report import settings, what
     from poise.cli._scores import print_cost, print_evaluation, print_mpii, say, with_bar
     from poise.codecs.decoders import decoder, described
     from poise.data.mpii import write_predictions
-    from poise.errors import InputError, WriteError
+    from poise.errors import InputError
     from poise.inference.boxes import detections
     from poise.inference.detect import detector_of
     from poise.inference.evaluate import evaluate
@@ -128,10 +130,11 @@ def run(
     from poise.zoo.file import load
 
     console = Console()
-    if out is not None and out.is_dir():
-        raise WriteError(f"{str(out)!r} is a folder; --out names a file, such as {str(out / 'results.json')!r}")
-    if report is not None and report.is_dir():
-        raise WriteError(f"{str(report)!r} is a folder; --report names a file, such as {str(report / 'report.html')!r}")
+    if out is not None:
+        check_out("--out", out, ends=(".json", ".mat", ""), reads=(annotations, boxes, heads))
+    if report is not None:
+        check_out("--report", report, ends=(".html", ".htm", ""), reads=(annotations, boxes))
+    check_number("--min-keypoint-score", min_keypoint_score)
     if images is None and not self_test:
         raise InputError("there are no images to look at; give their folder or zip file with --images")
     only_one(boxes, detector)

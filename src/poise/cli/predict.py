@@ -74,6 +74,7 @@ def run(
 
     from poise.cli._decoder import adjust, only_for_views
     from poise.cli._detector import LEAST, boxes_on, check_least, only_one
+    from poise.cli._flags import check_number
     from poise.cli._scores import counted, lost, print_skipped, say, with_bar
     from poise.codecs.decoders import described
     from poise.errors import BoxError, ImageError, InputError
@@ -94,6 +95,7 @@ def run(
     console = Console()
     only_one(boxes, detector)
     check_least("--min-box-score", min_box_score)
+    check_number("--min-score", min_score)
     images = find_images(sources, without=out)
     where = None if boxes is None else boxes_of(boxes, images, min_score=min_box_score or 0.0)
     network = posed(load(model))
