@@ -85,10 +85,11 @@ class Setting:
     start_minutes: float = 8.0
     workers: int = 1
     batch: int = 16
+    seed: int = 0
 
 
 def detector(way: Way, setting: Setting) -> KeypointRCNN:
-    torch.manual_seed(0)
+    torch.manual_seed(setting.seed)
     codec = head_codec(way.head, weight=way.weight, height=way.height)
     model = small_detector("t", size=(setting.side, setting.side), codec=codec)
     if way.loud:
@@ -126,6 +127,7 @@ def run(made: Recipe, folder: Path, setting: Setting, *, minutes: float, start: 
             made,
             out=folder,
             workers=setting.workers,
+            seed=setting.seed,
             minutes=minutes,
             start=None if last.exists() else start,
             resume=folder if last.exists() else None,
