@@ -162,7 +162,18 @@ def test_people_and_boxes_come_home_through_the_canvas(model, monkeypatch, scale
     assert one.scores.tolist() == pytest.approx([0.9, 0.6])
 
 
-def test_of_the_people_of_several_views_the_surer_boxes_stay():
+@pytest.fixture
+def joins(model, monkeypatch):
+    """Joins the people of several views as a model of this `Detecting` does."""
+
+    def join(each: list[Poses], **wishes) -> Poses:
+        monkeypatch.setattr(model, "detecting", Detecting(**wishes))
+        return joined(each, model)
+
+    return join
+
+
+def test_of_the_people_of_several_views_the_surer_boxes_stay(joins):
     def poses(boxes, sure, rated):
         n = len(boxes)
         return Poses(
@@ -171,15 +182,30 @@ def test_of_the_people_of_several_views_the_surer_boxes_stay():
 
     first = poses([[0.0, 0, 10, 10], [50.0, 50, 60, 60]], [0.5, 0.9], [0.9, 0.1])
     second = poses([[0.0, 0, 10, 11]], [0.8], [0.2])
-    found = joined([first, second], Detecting(nms=0.5))
+    found = joins([first, second], nms=0.5)
     assert found.box_score.tolist() == pytest.approx([0.8, 0.9])
     assert found.pose_score.tolist() == pytest.approx([0.2, 0.1])
-    assert len(joined([first, second], Detecting(nms=0.5, per_image=1))) == 1
-    soft = joined([first, second], Detecting(suppression="soft"))
+    assert len(joins([first, second], nms=0.5, per_image=1)) == 1
+    soft = joins([first, second], suppression="soft")
     assert len(soft) == 3, "overlapping people stay, and count less"
     worse = soft.box_score.min().item()
     assert worse == pytest.approx(0.5 * np.exp(-((10 / 11) ** 2) / 0.5), abs=1e-5)
     assert 0.9 * worse / 0.5 == pytest.approx(soft.pose_score[soft.box_score.argmin()].item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("suppression", ["hard", "soft"])
+def test_of_two_poses_that_are_nearly_one_in_several_views_the_better_stays_whatever_their_boxes(joins, suppression):
+    xy = 100 * torch.rand(1, 17, 2, generator=torch.Generator().manual_seed(0))
+    boxes = torch.tensor([[0.0, 0, 40, 100], [60.0, 0, 100, 100]])
+
+    def poses(box, rated):
+        return Poses(xy, torch.ones(1, 17), boxes[box : box + 1], torch.tensor([0.9]), torch.tensor([rated]), Key("a"))
+
+    views = [poses(0, 0.3), poses(1, 0.6)]
+    assert len(joins(views, suppression=suppression)) == 2, "boxes apart are two people's"
+    found = joins(views, suppression=suppression, keypoint_nms=0.5)
+    assert found.pose_score.tolist() == pytest.approx([0.6])
+    assert torch.equal(found.boxes, boxes[1:])
 
 
 def test_scores_below_0_leave_keypoints_where_they_are():

@@ -16,7 +16,6 @@ from poise.geometry import Warp, apply, invert
 from poise.inference.batches import Place, Shown, in_batches
 from poise.inference.people import Found, Image, Request, Setting, Skipped
 from poise.inference.scenes import no_boxes
-from poise.models.detecting import Detecting
 from poise.models.detections import Found as Boxed
 from poise.models.detections import suppressed
 from poise.models.device import autocast
@@ -101,7 +100,7 @@ def _found(model: KeypointRCNN, shown: Shown, reader: int) -> Found:
         poses_of_boxed(people, layout.warp, shown.request.key, canvas=model.preprocess)
         for (people, _), layout in zip(answers, shown.made, strict=True)
     ]
-    poses = each[0] if len(each) == 1 else joined(each, model.detecting)
+    poses = each[0] if len(each) == 1 else joined(each, model)
     return Found(shown.image, poses, list(range(len(poses))), sum(seconds for _, seconds in answers))
 
 
@@ -154,15 +153,16 @@ def poses_of_boxed(people: People, warp: Warp, key: Key, *, canvas: Canvas) -> P
     return Poses(xy, people.score.cpu().float(), boxes, sure, rated, key)
 
 
-def joined(each: Sequence[Poses], detecting: Detecting) -> Poses:
+def joined(each: Sequence[Poses], model: KeypointRCNN) -> Poses:
     """The people found in several views of one image (multi-scale test), best first.
 
     Args:
         each: Of each view.
-        detecting: What becomes of the worse of two boxes of one person, by their scores as boxes, and how many people stay.
-            Where a score is lowered, what it was a factor of is lowered with it.
+        model: Its `detecting` says what becomes of the worse of two boxes of one person, by their scores as boxes, how many
+            people stay, and which of two poses that are nearly one. Where a score is lowered, what it was a factor of is
+            lowered with it.
     """
-    first = each[0]
+    first, detecting = each[0], model.detecting
     every = Poses(
         torch.cat([one.xy for one in each]),
         torch.cat([one.score for one in each]),
@@ -178,7 +178,7 @@ def joined(each: Sequence[Poses], detecting: Detecting) -> Poses:
         single = replace(single, pose_score=single.pose_score * lower)
     if detecting.keypoint_score == "product":
         single = replace(single, score=single.score * lower[:, None])
-    return replace(single, box_score=sure).select(single.pose_score.argsort(descending=True, stable=True))
+    return replace(single, box_score=sure).select(model.singles(single.xy, single.boxes, single.pose_score))
 
 
 def _views(model: Boxing, image: Image) -> tuple[list[Float[Tensor, "3 _ _"]], list[Layout]]:

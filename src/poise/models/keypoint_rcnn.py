@@ -239,18 +239,26 @@ class KeypointRCNN(nn.Module):
         likely = detecting.likely(points.score)
         rating = detecting.rated(found.score, likely)
         score = {"raw": points.score, "probability": likely, "product": likely * found.score[:, None]}[detecting.keypoint_score]
-        best = self._singles(points, found.boxes, rating)
+        best = self.singles(points.xy, found.boxes, rating)
         return People(points.xy[best], score[best], rating[best], found.boxes[best], found.score[best])
 
-    def _singles(self, points: Points, boxes: Float[Tensor, "n 4"], rating: Float[Tensor, " n"]) -> Int64[Tensor, " m"]:
-        """The rows of those who stay, best first; of equal ones the surer box comes first."""
+    def singles(
+        self, xy: Float[Tensor, "n k 2"], boxes: Float[Tensor, "n 4"], rating: Float[Tensor, " n"]
+    ) -> Int64[Tensor, " m"]:
+        """The rows of the people who stay, best first: of two nearer than `Detecting.keypoint_nms` the better.
+
+        Args:
+            xy: Keypoints of the people of one view or image.
+            boxes: Their boxes, the surest first: of equal ratings it comes first.
+            rating: What they are ranked by.
+        """
         best = rating.argsort(descending=True, stable=True)
         threshold = self.detecting.keypoint_nms
         if threshold is None:
             return best
         rows = best.flip(0)  # of equal ones the suppression takes the last
         area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)[rows].cpu()
-        similar = pose_oks(points.xy[rows].cpu(), area, self.skeleton.sigmas)
+        similar = pose_oks(xy[rows].cpu(), area, self.skeleton.sigmas)
         return rows[oks_nms(similar, rating[rows].cpu(), threshold).to(rows.device)]
 
 
