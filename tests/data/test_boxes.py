@@ -3,8 +3,7 @@ import json
 import pytest
 import torch
 
-from poise.data.boxes import check_boxes, labelled_boxes, read_boxes, usable
-from poise.data.coco import CocoDataset
+from poise.data.boxes import check_boxes, read_boxes, usable
 from poise.errors import AnnotationError, BoxError, ReadError
 
 
@@ -68,13 +67,6 @@ def test_a_missing_or_broken_file_is_refused(tmp_path):
 
 def test_an_empty_list_is_no_error(file):
     assert len(read_boxes(file([]))) == 0
-
-
-def test_labelled_boxes_are_those_of_the_people(fake, tmp_path):
-    dataset = CocoDataset(*fake.write(tmp_path / "coco"))
-    found = labelled_boxes(dataset)
-    assert len(found) == len(dataset.people())
-    assert torch.equal(found.of(33)[0], dataset.labels(2).boxes[:1]), "the crowd has none"
 
 
 def test_usable_boxes_touch_the_image():

@@ -19,7 +19,6 @@ from poise.inference.exam import Exam
 from poise.inference.find import find
 from poise.inference.manner import Looked, Rating
 from poise.inference.people import Request, Setting, Skipped
-from poise.inference.scenes import find_in_scenes
 from poise.inference.self_test import self_test
 from poise.skeletons import COCO17
 from poise.structures import Key, Poses
@@ -69,7 +68,7 @@ def test_a_rare_size_does_not_hold_up_the_rest_for_ever(knowing):
         read.append(i)
         return knowing.picture(1 if i == 0 else 0, knowing.SCENES[1 if i == 0 else 0][0])
 
-    stream = find_in_scenes(model, (Request(Key(f"{i}", i), partial(note, i)) for i in range(500)), setting(model, batch=3))
+    stream = find(model, (Request(Key(f"{i}", i), partial(note, i)) for i in range(500)), setting(model, batch=3))
     next(stream)
     assert len(read) < 20
     stream.close()

@@ -1,4 +1,4 @@
-"""Boxes of people: from a detector's file, or from the labels."""
+"""Boxes of people: a detector's file, MPII's labels, and which boxes can be looked into."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from poise.data.base import Dataset, trainable
 from poise.dims import Size
 from poise.errors import AnnotationError, BoxError, ReadError
 
@@ -99,17 +98,6 @@ def _grouped(ids: np.ndarray, boxes: np.ndarray, scores: np.ndarray, *, skipped:
     all_scores = torch.from_numpy(scores[order].astype(np.float32))
     spans = {int(i): slice(a, b) for i, a, b in zip(unique, bounds, bounds[1:], strict=False)}
     return PersonBoxes({i: all_boxes[s] for i, s in spans.items()}, {i: all_scores[s] for i, s in spans.items()}, skipped)
-
-
-def labelled_boxes(dataset: Dataset) -> PersonBoxes:
-    """The boxes of the labelled people (`Dataset.people`), with score 1."""
-    boxes = {}
-    for i in range(len(dataset)):
-        labels = dataset.labels(i)
-        rows = trainable(labels)
-        if rows.any():
-            boxes[dataset.key(i).image_id] = labels.boxes[rows]
-    return PersonBoxes(boxes, {i: torch.ones(len(b)) for i, b in boxes.items()})
 
 
 def usable(boxes: Float[Tensor, "n 4"], size: Size) -> Bool[Tensor, " n"]:

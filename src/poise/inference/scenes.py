@@ -20,24 +20,6 @@ from poise.structures import Key, Poses
 from poise.transforms.scales import Scaled, scaled_views
 
 
-def find_in_scenes(
-    model: BottomUp, requests: Iterable[Request], setting: Setting, *, skipped: list[Skipped] | None = None
-) -> Iterator[Found]:
-    """Look for people, image by image, in the order of the requests.
-
-    Args:
-        model: Moved to the setting's device, and left there.
-        requests: Read ahead by a few images; without boxes.
-        setting: How the model is run.
-        skipped: Takes the images that cannot be used; without it the first one raises its error.
-
-    Raises:
-        InputError: A request has boxes.
-    """
-    for (found,) in read_scenes(model, requests, setting, readers=[model.codec], skipped=skipped):
-        yield found
-
-
 def read_scenes(
     model: BottomUp,
     requests: Iterable[Request],
@@ -46,7 +28,7 @@ def read_scenes(
     readers: Sequence[SceneCodec],
     skipped: list[Skipped] | None = None,
 ) -> Iterator[list[Found]]:
-    """The same with every answer of the network read in several ways: what each codec finds in an image.
+    """Look for people, image by image, in the order of the requests: for each codec those that it reads out of the answers.
 
     Args:
         model: Moved to the setting's device, and left there.
