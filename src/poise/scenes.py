@@ -189,6 +189,11 @@ class SceneBatch:
         """How many views."""
         return len(self.images)
 
+    @property
+    def filled(self) -> tuple[Size, ...]:
+        """How much of each view is no filling (h, w)."""
+        return self.inner or (self.scenes.size,) * len(self)
+
     def first(self, count: int) -> "SceneBatch":
         """The first views of it, at most `count`."""
         scenes = self.scenes

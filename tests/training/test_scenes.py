@@ -1,12 +1,16 @@
 """Training on whole images."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 from poise.data.figures import FigureDataset
+from poise.data.join import Joined
 from poise.errors import InputError, UnknownName
+from poise.inference.find import find
+from poise.inference.people import Request, Setting
 from poise.recipes.scenes import CLIP, DRAWN_VIEWS, small_model
 from poise.recipes.short import short_run
 from poise.scenes import Canvas, People
@@ -92,6 +96,27 @@ def test_an_answer_without_fault_has_the_highest_scores_and_an_empty_one_the_low
     assert list(scores) == list(task.scores)
     assert scores["AP"] > 0.95
     assert task.score(truth, {i: people_of(0) for i in range(2)}) == dict.fromkeys(task.scores, 0.0)
+
+
+@torch.no_grad()
+def test_a_check_finds_whom_inference_finds_in_images_of_mixed_shapes(recipe):
+    """Views of other shapes in the batch do not change an answer, though they change how large the batch is."""
+    model, rows = recipe.model.eval(), (0, 2, 4, 5, 3, 1)
+    everybody = replace(model.codec.reading, threshold=0.0, person_threshold=0.0)  # random maps show nobody surely
+    model.codec = replace(model.codec, reading=everybody)
+    mixed = Joined([FigureDataset(2, size=size, per_image=(1, 2), seed=3) for size in ((96, 128), (128, 96), (96, 96))])
+    task = task_of(model)
+    views = task.val_views(mixed, seed=0)
+    batch = views.collate([views[(0, row)] for row in rows]).batch
+    assert len(set(batch.filled)) == 3
+    _, found = task.look(batch)
+    setting = Setting.of(model, device="cpu", precision="fp32", flip=False, batch=4, workers=0)
+    requests = [Request(key, partial(mixed.image, row)) for key, row in zip(batch.keys, rows, strict=True)]
+    for people, inferred in zip(found, find(model, requests, setting), strict=True):
+        best = inferred.poses.select(inferred.poses.pose_score.argsort(descending=True)[:MOST])
+        assert len(best) == len(people) == MOST
+        torch.testing.assert_close(people.pose_score, best.pose_score, rtol=0, atol=1e-6)
+        torch.testing.assert_close(people.xy, best.xy, rtol=0, atol=1e-2)
 
 
 def people_of(count):

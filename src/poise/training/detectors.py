@@ -19,7 +19,7 @@ from poise.structures import Sample
 from poise.training.data import Views
 from poise.training.pictures import Picture, detector_picture
 from poise.training.recipe import Recipe
-from poise.training.scenes import grown
+from poise.training.scenes import each_among_alike, grown
 from poise.training.task import Task, summed
 from poise.transforms.canvas import boxes_home
 from poise.transforms.detector_cut import DetectorCutter
@@ -153,17 +153,12 @@ class DetectorTask(Task[SceneView, SceneBatch, People, Mapping[str, Any]]):
         return loss, [_at_home(own, warp, canvas) for own, warp in zip(people, batch.warps.cpu(), strict=True)]
 
     def _people(self, batch: SceneBatch) -> list[People]:
-        """Those of each view, as inference finds them: without what fills it up to the largest, beside others of its size."""
-        sizes = list(batch.inner) or [batch.scenes.size] * len(batch)
-        multiple = self.model.preprocess.multiple
-        alike: dict[Size, list[int]] = {}
-        for view, (height, width) in enumerate(sizes):
-            alike.setdefault((-(-height // multiple) * multiple, -(-width // multiple) * multiple), []).append(view)
-        found: dict[int, People] = {}
-        for (height, width), views in alike.items():
-            images = batch.images[views, :, :height, :width]
-            found |= zip(views, self.model.predict(images, flip=False, sizes=[sizes[view] for view in views]), strict=True)
-        return [found[view] for view in range(len(batch))]
+        """Those of each view, as inference finds them."""
+
+        def answer(images: Float[Tensor, "_ 3 h w"], sizes: list[Size]) -> list[People]:
+            return self.model.predict(images, flip=False, sizes=sizes)
+
+        return each_among_alike(batch, self.model.preprocess.multiple, answer)
 
     def answers(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """The trunk's maps: the heads answer for boxes only, of which there may be none."""

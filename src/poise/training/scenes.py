@@ -1,8 +1,8 @@
 """Training on whole images, in which a model finds people by itself; checked on whole images too."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import torch
 from jaxtyping import Float
@@ -28,6 +28,8 @@ from poise.transforms.scene_jitter import SceneAugmentation
 MOST = 20
 """People of an image that are rated: as many as the protocol looks at."""
 
+T = TypeVar("T")
+"""What is said about a view."""
 
 Cutting = Callable[[Sample, torch.Generator], SceneView]
 """Brings a sample to a view."""
@@ -95,6 +97,26 @@ def grown(view: SceneView, size: Size) -> SceneView:
     return replace(view, image=pad(view.image, more), ignore=pad(view.ignore, more), inner=view.filled, masks=masks)
 
 
+def each_among_alike(
+    batch: SceneBatch, multiple: int, answer: Callable[[Float[Tensor, "_ 3 h w"], list[Size]], Iterable[T]]
+) -> list[T]:
+    """What is said about each view as inference asks: without what fills it up to the largest, beside others of its size.
+
+    Args:
+        batch: Views, perhaps filled up (`grown`).
+        multiple: The sides of views are multiples of it before they are.
+        answer: To some views of one size, of which so much is no filling (h, w).
+    """
+    alike: dict[Size, list[int]] = {}
+    for view, (height, width) in enumerate(batch.filled):
+        alike.setdefault((-(-height // multiple) * multiple, -(-width // multiple) * multiple), []).append(view)
+    said: dict[int, T] = {}
+    for (height, width), views in alike.items():
+        answers = answer(batch.images[views, :, :height, :width], [batch.filled[view] for view in views])
+        said |= zip(views, answers, strict=True)
+    return [said[view] for view in range(len(batch))]
+
+
 @final
 class SceneTask(StagedTask[SceneView, SceneBatch, People, Mapping[str, Any]]):
     """How a model for whole images is trained."""
@@ -141,9 +163,15 @@ class SceneTask(StagedTask[SceneView, SceneBatch, People, Mapping[str, Any]]):
         return batch.scenes.xy[batch.scenes.visible > 0]
 
     def find(self, output: Tensor, batch: SceneBatch) -> list[People]:
-        """The best people of each view, in pixels of its image."""
+        """The best people of each view, in pixels of its image; of several sizes, each is answered anew among its own."""
+        mixed = len(set(batch.filled)) > 1
+        found = each_among_alike(batch, self.model.preprocess.multiple, self._read) if mixed else self.model.read(output)
         home = invert(batch.warps.cpu())
-        return [_at_home(people, warp) for people, warp in zip(self.model.read(output), home, strict=True)]
+        return [_at_home(people, warp) for people, warp in zip(found, home, strict=True)]
+
+    def _read(self, images: Float[Tensor, "_ 3 h w"], sizes: list[Size]) -> list[People]:
+        """Who is in some views; nothing here ends where filling begins."""
+        return self.model.read(self.model(images))
 
     def truth(self, dataset: Dataset) -> Mapping[str, Any]:
         """The labels of all images as COCO annotations, the index of an image its id."""
