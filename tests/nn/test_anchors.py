@@ -43,6 +43,20 @@ def test_exact_anchors_have_the_wanted_areas_and_stand_on_the_strides_of_the_net
     assert last.tolist() == [16 * 64, 12 * 64]  # torchvision divides 800 by 13 cells and stands at 12 * 61
 
 
+def test_exact_anchors_of_a_single_map_stand_size_by_size_as_in_detectron2():
+    # Width and height of the 15 in a cell, worked by hand: size / sqrt(ratio) and size * sqrt(ratio).
+    found = Anchors((16,))(images(16, 16), [torch.zeros(1, 1, 1, 1)])[0]
+    sides = (found[:, 2:] - found[:, :2]).round().int().tolist()
+    assert sides == [
+        [45, 23], [32, 32], [23, 45],
+        [91, 45], [64, 64], [45, 91],
+        [181, 91], [128, 128], [91, 181],
+        [362, 181], [256, 256], [181, 362],
+        [724, 362], [512, 512], [362, 724],
+    ]  # fmt: skip
+    assert torch.allclose(found[:, :2], -found[:, 2:])
+
+
 def test_legacy_anchors_are_those_maskrcnn_benchmark_stores():
     # Its generator for stride 4, size 32 and for stride 16, size 128, worked by hand: 6x3, 4x4, 3x6 cells, times 8.
     anchors = Anchors(STRIDES, rule="legacy")
