@@ -7,6 +7,7 @@ of more axes N sqrt(2 / fan in), times the file's own scale.
 
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,8 +53,8 @@ class Replay:
 
     @property
     def name(self) -> str:
-        """Of the model: the stem without what tells of the weights."""
-        return self.stem.removesuffix("_ws0.5")
+        """Of the model: the stem without what tells of the weights, whose scale the file itself holds, too."""
+        return re.sub(r"_ws[0-9.]+$", "", self.stem)
 
     @property
     def keys(self) -> dict[str, tuple[int, ...]] | None:
