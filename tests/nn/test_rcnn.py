@@ -11,6 +11,7 @@ from torchvision.models.detection import keypointrcnn_resnet50_fpn
 from torchvision.models.detection.image_list import ImageList
 
 from poise.errors import InputError
+from poise.nn.heads.rpn import surest, within
 from poise.nn.rcnn import RCNN
 from poise.zoo import import_release
 from poise.zoo.rcnn_parts import Heads, detector, dialect
@@ -122,6 +123,73 @@ def test_proposals_learn_by_the_size_of_errors_or_near_nothing_by_their_square(m
         told, moved = rpn.compute_loss(torch.zeros(3, 1), moves, [labels[:2], labels[2:]], [wanted[:2], wanted[2:]])
         assert moved.item() == pytest.approx(lost / 2), "two anchors are learnt from, and only the person's is moved"
         assert told.item() == pytest.approx(np.log(2))
+
+
+@pytest.mark.parametrize(
+    ("manner", "inside", "shared"),
+    [(name, True, 1000) for name in ("maskrcnn", "hrnet")]
+    + [(name, False, None) for name in ("poise", "torchvision", "detectron2")],
+)
+def test_anchors_over_the_border_and_proposals_of_a_whole_batch_are_as_in_the_release(manner, inside, shared):
+    """STRADDLE_THRESH 0 and FPN_POST_NMS_PER_BATCH of maskrcnn-benchmark, 1000 an image; a single map has no such limit."""
+    pyramid, alone = (
+        detector(name, dialect(manner), Heads(channels=0, classes=0)).rpn for name in ("hrnet_w4_hrfpn", "hrnet_w4")
+    )
+    assert pyramid.inside is alone.inside is inside
+    assert (pyramid.shared, alone.shared) == (shared, None)
+
+
+def test_only_anchors_that_nowhere_leave_the_image_are_inside():
+    boxes = [[0.0, 0, 30, 20], [-1, 0, 30, 20], [0, -0.5, 9, 9], [0, 0, 31, 20], [0, 0, 30, 20.5], [29, 19, 30, 20]]
+    assert within(torch.tensor(boxes), (20, 30)).tolist() == [True, False, False, False, False, True]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_dialect_says_whether_anchors_over_the_border_are_learnt_from(inside, monkeypatch):
+    """The views' filling lies over the border, too; whose best anchor does is not learnt from, as in the release."""
+    network = small().train()
+    network.rpn.inside = inside
+    labels: list[torch.Tensor] = []
+
+    def compute_loss(objectness, moves, found, wanted):
+        labels.extend(found)
+        return torch.zeros(()), torch.zeros(())
+
+    monkeypatch.setattr(network.rpn, "compute_loss", compute_loss)
+    views, sizes = torch.zeros(2, 3, 64, 64), [(64, 64), (48, 40)]
+    maps = network(views)
+    network.propose(
+        views, maps, sizes=sizes, truth=[torch.tensor([[8.0, 8.0, 40.0, 40.0]]), torch.tensor([[-9.0, -9, 20, 20]])]
+    )
+    anchors = network.rpn.anchor_generator(ImageList(views, sizes), maps)
+    for own, label, (height, width) in zip(anchors, labels, sizes, strict=True):
+        over = (own[:, 0] < 0) | (own[:, 1] < 0) | (own[:, 2] > width) | (own[:, 3] > height)
+        assert over.any()
+        assert not over.all()
+        assert bool((label[over] >= 0).any()) is not inside
+        assert (label[~over] == 0).any()
+    assert (labels[0] == 1).any()
+    assert bool((labels[1] == 1).any()) is not inside
+
+
+def test_a_batch_keeps_the_surest_of_all_its_proposals_in_their_order():
+    boxes = [torch.arange(12.0).view(3, 4), torch.arange(100.0, 116).view(4, 4), torch.zeros(0, 4)]
+    score = [torch.tensor([0.9, 0.5, 0.1]), torch.tensor([0.8, 0.7, 0.6, 0.2]), torch.zeros(0)]
+    first, second, none = surest(boxes, score, 4)
+    assert torch.equal(first, boxes[0][:1])
+    assert torch.equal(second, boxes[1][:3])
+    assert len(none) == 0
+    assert [len(own) for own in surest(boxes, score, 9)] == [3, 4, 0]
+
+
+def test_proposals_of_a_batch_are_shared_in_training_alone():
+    network = small()
+    network.rpn.shared = 5
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        each = [network.train(mode).propose(images, network(images)).boxes for mode in (True, False)]
+    assert sum(map(len, each[0])) == 10
+    assert all(len(own) > 10 for own in each[1])
 
 
 @pytest.mark.parametrize("cells", [(56, 56), (64, 48), (28, 20)])

@@ -40,12 +40,17 @@ class Reading:
         sampling: Points a cell of a box is averaged from, along each side; 0 for as many as there are cells below.
         looked: How many boxes of each map are looked at, the surest: in training, in testing.
         kept: How many of an image are kept: in training, in testing.
+        shared: How many of these a batch keeps in training for each of its images, the surest of all; None for all of them.
     """
 
     sampling: int = 2
     looked: tuple[int, int] = (2000, 1000)
     kept: tuple[int, int] = (2000, 1000)
+    shared: int | None = None
 
+
+SHARED = Reading(shared=1000)
+"""Of maskrcnn-benchmark where there are several maps: on a device with 2 images, as it trains, 2000 of both together."""
 
 ALONE = Reading(0, looked=(12000, 6000))
 """Of maskrcnn-benchmark and Detectron2 where there is one map (C4)."""
@@ -64,6 +69,7 @@ class Dialect:
         aligned: Whether the middle of a map's first cell is at half a stride when boxes are cut out.
         inclusive: Whether heads read boxes without their last row and column.
         smooth: Up to where errors of proposals count by their square; of boxes, `Learning.smooth` says it.
+        inside: Whether proposals learn only from anchors that nowhere reach over the image's border.
     """
 
     style: Style = "pytorch"
@@ -74,6 +80,7 @@ class Dialect:
     aligned: bool = True
     inclusive: bool = False
     smooth: float = 1 / 9
+    inside: bool = False
 
     def reading(self, trunk: Trunk) -> Reading:
         """How boxes are proposed and read on a trunk."""
@@ -82,8 +89,8 @@ class Dialect:
 
 DIALECTS: Mapping[str, Dialect] = {
     "poise": Dialect(),
-    "maskrcnn": Dialect("caffe", "bare", "legacy", alone=ALONE, aligned=False, inclusive=True),
-    "hrnet": Dialect("caffe", "kept", "legacy", alone=ALONE, aligned=False, inclusive=True),
+    "maskrcnn": Dialect("caffe", "bare", "legacy", SHARED, ALONE, aligned=False, inclusive=True, inside=True),
+    "hrnet": Dialect("caffe", "kept", "legacy", SHARED, ALONE, aligned=False, inclusive=True, inside=True),
     "torchvision": Dialect("pytorch", "bare", "rounded", aligned=False),
     "detectron2": Dialect("caffe", "frozen", "exact", Reading(0, kept=(1500, 1000)), ALONE, smooth=0.0),
 }
@@ -197,7 +204,15 @@ def detector(name: str, manner: Dialect, heads: Heads, *, pretrained: bool = Fal
     body = trunk(name, manner, pretrained=pretrained)
     how = manner.reading(body)
     anchors = Anchors(body.strides, rule=manner.anchors)
-    rpn = proposals(body.channels[0], anchors, kept=how.kept, looked=how.looked, smooth=manner.smooth)
+    rpn = proposals(
+        body.channels[0],
+        anchors,
+        kept=how.kept,
+        looked=how.looked,
+        smooth=manner.smooth,
+        inside=manner.inside,
+        shared=how.shared,
+    )
     box = _box(name, body, manner, heads) if heads.classes else None
     keypoint = _keypoint(body, box, manner, heads) if heads.channels else None
     if keypoint and not box:

@@ -10,6 +10,7 @@ from torch.nn import functional
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
 
+from poise.dims import Size
 from poise.nn.anchors import Anchors
 from poise.nn.base import Feature
 
@@ -49,9 +50,14 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvisi
 
     Attributes:
         smooth: Up to where errors of moves count by their square; 0 for plain L1.
+        inside: Whether anchors that reach over the border of the view, without what fills it up, are not learnt from.
+        shared: In training a batch keeps so many proposals times its views, the surest of all of them, of one view perhaps
+            more than of another; None for as many as there are of each.
     """
 
     smooth: float = 1 / 9
+    inside: bool = False
+    shared: int | None = None
 
     def forward(
         self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None = None
@@ -70,11 +76,15 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvisi
         many = [part[0].numel() for part in objectness]
         objectness, moves = concat_box_prediction_layers(objectness, moves)
         boxes = self.box_coder.decode(moves.detach(), anchors).view(len(anchors), -1, 4)
-        kept, _ = self.filter_proposals(boxes, objectness, images.image_sizes, many)
+        kept, sure = self.filter_proposals(boxes, objectness, images.image_sizes, many)
+        if self.training and self.shared is not None:
+            kept = surest(kept, sure, self.shared * len(kept))
         if targets is None:
             return kept, {}
         labels, matched = self.assign_targets_to_anchors(anchors, targets)
-        for label, own, target in zip(labels, anchors, targets, strict=True):
+        for label, own, target, size in zip(labels, anchors, targets, images.image_sizes, strict=True):
+            if self.inside:
+                label[~within(own, size)] = -1
             if "ignored" in target:
                 label[(label == 0) & (share_within(own, target["ignored"]) > 0.5)] = -1
         if not any(bool((label >= 0).any()) for label in labels):  # nothing is known; a mean over nothing is no number
@@ -99,6 +109,25 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvisi
         told = functional.binary_cross_entropy_with_logits(objectness.flatten()[drawn], torch.cat(labels)[drawn])
         errors = functional.smooth_l1_loss(moves[people], torch.cat(list(wanted))[people], beta=self.smooth, reduction="sum")
         return told, errors / len(drawn)
+
+
+def surest(boxes: list[Float[Tensor, "_ 4"]], score: list[Float[Tensor, " _"]], most: int) -> list[Float[Tensor, "_ 4"]]:
+    """The boxes of some views of which at most so many are left in all, those of the highest scores, in their order.
+
+    Args:
+        boxes: Of each view.
+        score: Of its boxes.
+        most: How many may be left.
+    """
+    every = torch.cat(score)
+    stays = torch.zeros_like(every, dtype=torch.bool)
+    stays[every.argsort(descending=True, stable=True)[:most]] = True
+    return [own[left] for own, left in zip(boxes, torch.split(stays, [len(own) for own in boxes]), strict=True)]
+
+
+def within(boxes: Float[Tensor, "n 4"], size: Size) -> Bool[Tensor, " n"]:
+    """Which boxes x0 y0 x1 y1 nowhere reach over the border of a view of `size` (h, w)."""
+    return (boxes[:, :2] >= 0).all(dim=1) & (boxes[:, 2:] <= boxes.new_tensor((size[1], size[0]))).all(dim=1)
 
 
 def summed(region: Bool[Tensor, "h w"]) -> Float[Tensor, "hh ww"]:
@@ -128,8 +157,10 @@ def proposals(
     kept: tuple[int, int] = (2000, 1000),
     looked: tuple[int, int] | None = None,
     smooth: float = 1 / 9,
+    inside: bool = False,
+    shared: int | None = None,
 ) -> ProposalNetwork:
-    """The network as all releases configure it, but for what is an argument.
+    """The network as all releases configure it, but for what is an argument: there they differ.
 
     An anchor is a person's from an overlap of 0.7 on, nobody's below 0.3; 256 of each image are learnt from, half of them
     people's where there are as many; overlaps above 0.7 are suppressed.
@@ -140,6 +171,8 @@ def proposals(
         kept: How many of an image are kept: in training, in testing.
         looked: How many of each map are looked at, the surest: in training, in testing. As many by default.
         smooth: Up to where errors of moves count by their square.
+        inside: Whether only anchors inside the image are learnt from.
+        shared: How many are kept in training for each image of a batch, the surest of all of it; None for no such limit.
     """
     network = ProposalNetwork(
         anchors,  # typed as torchvision's own generator, of which only the call is used
@@ -152,5 +185,5 @@ def proposals(
         post_nms_top_n=dict(zip(("training", "testing"), kept, strict=True)),
         nms_thresh=0.7,
     )
-    network.smooth = smooth
+    network.smooth, network.inside, network.shared = smooth, inside, shared
     return network
