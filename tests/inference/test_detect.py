@@ -69,11 +69,42 @@ def setting(model, **wishes) -> Setting:
     return Setting.of(model, precision="fp32", **{"flip": False, "workers": 0} | wishes)
 
 
+EIGHT = [(90, 120), (60, 120), (120, 60)]
+"""Sizes that make views of 96x96, 64x96 and 96x64."""
+
+
+def watched(model, monkeypatch) -> list[int]:
+    """How many views the model is shown, each time."""
+    seen: list[int] = []
+    read = model.read
+
+    def count(images, **how):
+        seen.append(len(images))
+        return read(images, **how)
+
+    monkeypatch.setattr(model, "read", count)
+    return seen
+
+
 @pytest.mark.parametrize("flip", [False, True])
-def test_batches_change_no_answer(model, flip):
-    alone = list(find(model, requests(), setting(model, batch=1, flip=flip)))
-    together = list(find(model, requests(), setting(model, batch=8, flip=flip, workers=2)))
-    assert [one.poses.key.image_id for one in together] == list(range(len(SIZES)))
+@pytest.mark.parametrize(
+    ("sizes", "batches"),
+    [
+        (SIZES, [1, 5]),
+        (EIGHT[:1] * 8, [8]),
+        (EIGHT * 8, [8, 8, 8]),
+        (EIGHT * 3 + EIGHT[:1] * 7 + EIGHT[1:] * 2, [2, 5, 5, 8]),
+    ],
+    ids=["nearly-one-size", "one-size", "three-sizes", "rests"],
+)
+def test_batches_change_no_answer(model, flip, sizes, batches, monkeypatch):
+    seen = watched(model, monkeypatch)
+    alone = list(find(model, requests(sizes), setting(model, batch=1, flip=flip)))
+    assert seen == [1] * len(sizes)
+    seen.clear()
+    together = list(find(model, requests(sizes), setting(model, batch=8, flip=flip, workers=2)))
+    assert sorted(seen) == batches
+    assert [one.poses.key.image_id for one in together] == list(range(len(sizes)))
     for one, other in zip(alone, together, strict=True):
         assert len(one.poses) > 0
         assert one.rows == list(range(len(one.poses)))
