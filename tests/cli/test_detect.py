@@ -179,6 +179,18 @@ def test_a_model_that_finds_boxes_needs_none(rcnn, folder, tmp_path, capsys):
     assert "0 people in 4 images" in capsys.readouterr().out
 
 
+def test_batches_are_padded_where_that_is_asked_and_the_scores_say_so(rcnn, one_person, folder, labels, tmp_path, capsys):
+    out = tmp_path / "poses.json"
+    for flags, batches in ((["--pad-batches", "--batch", 3], "of 3, padded to their largest view"), ([], None)):
+        assert run("evaluate", rcnn, "--annotations", labels, "--images", folder, *flags, "--out", out) == 0
+        assert json.loads((tmp_path / "poses.scores.json").read_text())["settings"].get("batches") == batches
+    assert run("predict", folder, "--model", rcnn, "--pad-batches", "--out", tmp_path / "found") == 0
+    assert run("detect", folder, "--detector", rcnn, "--pad-batches", "--batch", 4, "--out", tmp_path / "boxes.json") == 0
+    capsys.readouterr()
+    assert run("predict", folder, "--model", one_person, "--pad-batches", "--out", tmp_path / "no") == 1
+    assert "all of one size" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_model_that_finds_boxes_is_measured_by_both_protocols(rcnn, folder, labels, tmp_path, capsys):
     out, page = tmp_path / "found.json", tmp_path / "report.html"
     words = ("--annotations", labels, "--images", folder, "--no-flip", "--out", out, "--report", page)

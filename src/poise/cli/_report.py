@@ -71,6 +71,7 @@ def settings(setting: Setting, rating: Rating | None, *, boxes: str) -> dict[str
     return {
         "boxes": boxes,
         "flip test": "on" if setting.flip else "off",
+        **({"batches": f"of {setting.batch}, padded to their largest view"} if setting.pad_batches else {}),
         **({} if rating is None else _rated(rating)),
         "run on": f"{setting.device} in {setting.precision}",
     }

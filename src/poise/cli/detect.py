@@ -24,6 +24,7 @@ def run(
     precision: _Name = None,
     batch: _Number = None,
     workers: int = 2,
+    pad_batches: bool = False,
 ) -> int:
     """Find the boxes of people; writes the usual detection file.
 
@@ -50,6 +51,8 @@ def run(
         precision: fp32 or bf16; by default bf16 where it is faster; fp32 for torchvision's detectors.
         batch: Images at a time; torchvision's detectors see one.
         workers: Threads that read images.
+        pad_batches: Fill views of whole images up to the largest of their batch, so that images of mixed shapes share it:
+            faster on a GPU, and answers then depend a little on the company.
     """
     from rich.console import Console
 
@@ -79,7 +82,7 @@ def run(
         category = next(iter(exam.skeletons)) if len(exam.skeletons) == 1 else 1
     else:
         requests = requests_of(find_images(sources), None)
-    finder = detector_of(detector, device=device, precision=precision, batch=batch, workers=workers)
+    finder = detector_of(detector, device=device, precision=precision, batch=batch, workers=workers, pad_batches=pad_batches)
     skipped: list[Skipped] = []
     with results_folder(out.parent):
         found = detect(finder, requests, min_score=min_score, skipped=skipped, watch=with_bar)

@@ -54,6 +54,7 @@ def run(
     precision: _Name = None,
     batch: _Number = None,
     workers: int = 2,
+    pad_batches: bool = False,
 ) -> int:
     """Measure a model: the ten numbers of COCO's protocol, PCK, every keypoint; the last lines are a row to copy.
 
@@ -99,6 +100,8 @@ def run(
         precision: fp32 or bf16; by default bf16 where it is faster.
         batch: People at a time (32), or whole images (4).
         workers: Threads that read images.
+        pad_batches: Fill views of whole images up to the largest of their batch, so that images of mixed shapes share it:
+            faster on a GPU, and answers then depend a little on the company.
     """
     from contextlib import ExitStack
     from functools import partial
@@ -142,7 +145,13 @@ def run(
     network = load(model)
     adjust(network, reading=reading, numbers=preset, options=codec_set, side=side, scales=scales)
     setting_of = partial(
-        Setting.of, device=device, precision=precision, flip=None if flip else False, batch=batch, workers=workers
+        Setting.of,
+        device=device,
+        precision=precision,
+        flip=None if flip else False,
+        batch=batch,
+        workers=workers,
+        pad_batches=pad_batches,
     )
     given: dict[str, object] = {"--boxes": boxes, "--detector": detector, "--min-keypoint-score": min_keypoint_score}
     if isinstance(network, BoxDetector):

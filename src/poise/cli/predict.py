@@ -35,6 +35,7 @@ def run(
     precision: _Name = None,
     batch: _Number = None,
     workers: int = 2,
+    pad_batches: bool = False,
 ) -> int:
     """Find keypoints on images; writes predictions.json and the images with the people drawn on them.
 
@@ -69,6 +70,8 @@ def run(
         precision: fp32 or bf16; by default bf16 where it is faster.
         batch: People at a time (32), or whole images (4).
         workers: Threads that read images.
+        pad_batches: Fill views of whole images up to the largest of their batch, so that images of mixed shapes share it:
+            faster on a GPU, and answers then depend a little on the company.
     """
     from rich.console import Console
 
@@ -102,7 +105,7 @@ def run(
     given = {"--boxes": boxes, "--detector": detector}
     only_for_views(network, [flag for flag, value in given.items() if value is not None])
     adjust(network, reading=reading, numbers=preset, options=codec_set, side=side, scales=scales)
-    setting = Setting.of(network, device=device, precision=precision, batch=batch, workers=workers)
+    setting = Setting.of(network, device=device, precision=precision, batch=batch, workers=workers, pad_batches=pad_batches)
     skipped: list[Skipped] = []
     least = LEAST if min_box_score is None else min_box_score
     if detector is not None:

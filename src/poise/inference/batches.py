@@ -1,4 +1,4 @@
-"""Whole images in batches: views are made in threads while the network answers, batches run over views of one size."""
+"""Whole images in batches: views are made in threads while the network answers, batches run over views of one size or shape."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,8 +8,8 @@ from typing import Any, final
 
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import pad
 
-from poise.dims import Size
 from poise.errors import InputError, PoiseError
 from poise.inference.ahead import ahead
 from poise.inference.people import Image, Request, Setting, Skipped
@@ -46,6 +46,9 @@ class Shown:
 Place = tuple[Shown, int]
 """A view that waits for its batch: its image and its place there."""
 
+Kind = tuple[int, int]
+"""What the views of a batch share: their size (h, w); where batches are padded, their place, and whether they are upright."""
+
 
 def in_batches(
     requests: Iterable[Request],
@@ -61,7 +64,7 @@ def in_batches(
     Args:
         requests: Read ahead by a few images; without boxes.
         show: Makes the views of an image, and says how.
-        answer: To views of one size, at most as many as a batch has.
+        answer: To views of one batch (`padded`), at most as many as it has.
         setting: Of batches and threads.
         skipped: Takes the images that cannot be used; without it the first one raises its error.
         refusal: What to say where a request has boxes.
@@ -70,7 +73,7 @@ def in_batches(
         InputError: A request has boxes.
     """
     waiting: deque[Shown] = deque()
-    pending: dict[Size, list[Place]] = {}
+    pending: dict[Kind, list[Place]] = {}
     for request, job in ahead(partial(_shown, show), requests, setting.workers):
         if request.boxes is not None:
             raise InputError(refusal)
@@ -83,17 +86,25 @@ def in_batches(
             continue
         waiting.append(shown)
         for place, view in enumerate(shown.views):
-            size = (view.shape[1], view.shape[2])
-            pending.setdefault(size, []).append((shown, place))
-            if len(pending[size]) == setting.batch:
-                _answer(answer, pending.pop(size))
+            high, wide = view.shape[1:]
+            kind = (place, int(high > wide)) if setting.pad_batches else (high, wide)
+            pending.setdefault(kind, []).append((shown, place))
+            if len(pending[kind]) == setting.batch:
+                _answer(answer, pending.pop(kind))
         if len(waiting) > WAIT * setting.batch:
-            for size in [s for s, views in pending.items() if any(one is waiting[0] for one, _ in views)]:
-                _answer(answer, pending.pop(size))
+            for kind in [k for k, views in pending.items() if any(one is waiting[0] for one, _ in views)]:
+                _answer(answer, pending.pop(kind))
         yield from _finished(waiting)
     for views in pending.values():
         _answer(answer, views)
     yield from _finished(waiting)
+
+
+def padded(places: Sequence[Place]) -> list[Float[Tensor, "3 h w"]]:
+    """The views of a batch; the mean colour at the right and below brings smaller ones to the size of the largest."""
+    views = [shown.views[place] for shown, place in places]
+    high, wide = (max(view.shape[axis] for view in views) for axis in (1, 2))
+    return [pad(view, (0, wide - view.shape[2], 0, high - view.shape[1])) for view in views]
 
 
 def _shown(show: Callable[[Image], tuple[Sequence[Float[Tensor, "3 _ _"]], Any]], request: Request) -> Shown:

@@ -13,7 +13,7 @@ from torch import Tensor
 from poise.codecs.roi import RoICodec
 from poise.dims import Size
 from poise.geometry import Warp, apply, invert
-from poise.inference.batches import Place, Shown, in_batches
+from poise.inference.batches import Place, Shown, in_batches, padded
 from poise.inference.people import Found, Image, Request, Setting, Skipped
 from poise.inference.scenes import no_boxes
 from poise.models.detections import Found as Boxed
@@ -36,7 +36,8 @@ def read_boxed(
 ) -> Iterator[list[Found]]:
     """Look for people, image by image, in the order of the requests.
 
-    Views of one size make a batch, whatever parts of them their images take, so that no image changes the answer for another.
+    Views of one size make a batch, whatever parts of them their images take, so that no image changes the answer for another
+    unless the setting pads batches.
 
     Args:
         model: Moved to the setting's device, and left there.
@@ -188,14 +189,13 @@ def _views(model: Boxing, image: Image) -> tuple[list[Float[Tensor, "3 _ _"]], l
 
 
 def _answers(model: Boxing, find: Callable[..., list[Any]], setting: Setting, places: Sequence[Place]) -> list[Any]:
-    """What the model finds in views of one size; a model in training is put back into it."""
-    views = [shown.views[place] for shown, place in places]
+    """What the model finds in the views of a batch; a model in training is put back into it."""
     sizes = [shown.made[place].filled for shown, place in places]
     training = model.training
     model.eval().to(setting.device).to(memory_format=torch.channels_last)
     try:
         with torch.inference_mode(), autocast(setting.device, setting.precision):
-            images = torch.stack(views).to(setting.device).contiguous(memory_format=torch.channels_last)
+            images = torch.stack(padded(places)).to(setting.device).contiguous(memory_format=torch.channels_last)
             return find(images, flip=setting.flip, sizes=sizes)
     finally:
         model.train(training)

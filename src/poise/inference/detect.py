@@ -136,7 +136,13 @@ def _read(request: Request) -> UInt8[Tensor, "3 H W"]:
 
 
 def detector_of(
-    text: str, *, device: str | None = None, precision: str | None = None, batch: int | None = None, workers: int = 2
+    text: str,
+    *,
+    device: str | None = None,
+    precision: str | None = None,
+    batch: int | None = None,
+    workers: int = 2,
+    pad_batches: bool = False,
 ) -> Detector:
     """A detector: a model file of poise, or the name of one of torchvision's.
 
@@ -146,6 +152,7 @@ def detector_of(
         precision: The same; torchvision's detectors compute in float32.
         batch: The same; torchvision's detectors see one image at a time.
         workers: Threads that read images.
+        pad_batches: As for `Setting.of`; torchvision's detectors have no batches.
 
     Raises:
         UnknownName: It is neither; the message gives the nearest names.
@@ -156,7 +163,8 @@ def detector_of(
     path = Path(text)
     if path.suffix == ".safetensors" or path.is_file():
         model = boxing(load(path))
-        return ModelDetector(model, Setting.of(model, device=device, precision=precision, batch=batch, workers=workers))
+        setting = Setting.of(model, device=device, precision=precision, batch=batch, workers=workers, pad_batches=pad_batches)
+        return ModelDetector(model, setting)
     if text not in names():
         raise unknown("detector", text, names())
     chosen = choose_device(device)

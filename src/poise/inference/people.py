@@ -43,6 +43,7 @@ class Setting:
         flip: Whether the answer is averaged with that for the mirrored view.
         batch: Views at a time.
         workers: Threads that read and cut; 0 does it in between.
+        pad_batches: Whether views of whole images are filled up to the largest of their batch, so that other sizes share it.
     """
 
     device: torch.device
@@ -50,6 +51,7 @@ class Setting:
     flip: bool
     batch: int = 32
     workers: int = 2
+    pad_batches: bool = False
 
     @classmethod
     def of(
@@ -61,22 +63,27 @@ class Setting:
         flip: bool | None = None,
         batch: int | None = None,
         workers: int = 2,
+        pad_batches: bool = False,
     ) -> "Setting":
         """Choose what is not given: device and precision by the machine, flip test and batch (`BATCH`) by the model.
 
         Raises:
             UnknownName: No such device or precision.
-            InputError: This machine has no such device, or a number is too small.
+            InputError: This machine has no such device, a number is too small, or views of one person are to be padded.
             SkeletonMismatch: The flip test needs mirror pairs, and the skeleton has none.
         """
         use_flip = model.preprocess.flip_test if flip is None else flip
         views = BATCH[type(model)] if batch is None else batch
         if views < 1 or workers < 0:
             raise InputError(f"a batch needs at least 1 view and workers cannot be below 0, found {views} and {workers}")
+        if pad_batches and isinstance(model, TopDown):
+            raise InputError(
+                f"views of {model.card.name} are all of one size, so there is nothing to pad; leave out pad_batches"
+            )
         chosen = choose_device(device)
         if use_flip and not isinstance(model, BoxDetector):
             model.skeleton.check_flip()
-        return cls(chosen, choose_precision(precision, chosen), use_flip, views, workers)
+        return cls(chosen, choose_precision(precision, chosen), use_flip, views, workers, pad_batches)
 
 
 @final

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from poise.codecs.scene import SceneCodec
 from poise.geometry import Warp, apply, boxes_around, invert
-from poise.inference.batches import Place, Shown, in_batches
+from poise.inference.batches import Place, Shown, in_batches, padded
 from poise.inference.people import Found, Image, Request, Setting, Skipped, answered
 from poise.models.bottomup import BottomUp
 from poise.models.kinds import Model
@@ -65,8 +65,11 @@ def _views(model: BottomUp, image: Image) -> tuple[list[Float[Tensor, "3 _ _"]],
     return scaled.views, scaled
 
 
-def _answers(model: BottomUp, setting: Setting, places: Sequence[Place]) -> Float[Tensor, "b c h w"]:
-    return answered(model, [shown.views[place] for shown, place in places], setting)
+def _answers(model: BottomUp, setting: Setting, places: Sequence[Place]) -> list[Float[Tensor, "c _ _"]]:
+    """The answer to each view, without that to what fills it up."""
+    cells = [[side // model.codec.stride for side in shown.views[place].shape[1:]] for shown, place in places]
+    outputs = answered(model, padded(places), setting)
+    return [output[:, :high, :wide] for output, (high, wide) in zip(outputs, cells, strict=True)]
 
 
 def _averaged(shown: Shown, codec: SceneCodec) -> Float[Tensor, "1 c h w"]:
