@@ -133,7 +133,7 @@ def test_proposals_learn_by_the_size_of_errors_or_near_nothing_by_their_square(m
 def test_anchors_over_the_border_and_proposals_of_a_whole_batch_are_as_in_the_release(manner, inside, shared):
     """STRADDLE_THRESH 0 and FPN_POST_NMS_PER_BATCH of maskrcnn-benchmark, 1000 an image; a single map has no such limit."""
     pyramid, alone = (
-        detector(name, dialect(manner), Heads(channels=0, classes=0)).rpn for name in ("hrnet_w4_hrfpn", "hrnet_w4")
+        detector(name, dialect(manner), Heads(channels=0, classes=0)).rpn for name in ("hrnet_w4_hrfpn", "hrnet_w4_plain")
     )
     assert pyramid.inside is alone.inside is inside
     assert (pyramid.shared, alone.shared) == (shared, None)

@@ -140,9 +140,7 @@ def official_state(model: Model, name: str) -> dict[str, Tensor]:
     Raises:
         UnknownName: No family has such a name.
     """
-    family = family_of(name)
-    state = {family.official(key): value for key, value in model.network.state_dict().items()}
-    return state if family.order is None else {key: state[key] for key in sorted(state, key=family.order)}
+    return family_of(name).exported(model.network.state_dict())
 
 
 @final
@@ -242,15 +240,38 @@ def _check_finite(weights: Mapping[str, Tensor]) -> None:
 
 def _fill(model: Model, name: str, given: Mapping[str, Tensor], *, words: str) -> None:
     """Load weights of official names; what does not fit exactly is refused."""
-    difference = compare(official_state(model, name), given)
+    family = family_of(name)
+    copies = family.copies(model.network.state_dict())
+    single = _once(name, given, copies)
+    difference = compare({key: value for key, value in official_state(model, name).items() if key not in copies}, single)
     if difference:
         other = looks_like(given, near=name)
         hint = f"by the names and shapes of its weights it is one of {other!r}; weights: " if other else "weights: "
         raise CheckpointError(f"the {words} is not one of {name!r}; {hint}{difference}")
-    family = family_of(name)
-    weights = {family.ours(key): value for key, value in given.items()}
+    weights = {family.ours(key): value for key, value in single.items()}
     model.network.load_state_dict(weights, strict=False)  # `compare` was strict; only counters may lack
     model.eval()
+
+
+def _once(name: str, given: Mapping[str, Tensor], copies: Mapping[str, str]) -> dict[str, Tensor]:
+    """The weights without those that a checkpoint holds a second time; some releases' checkpoints hold each once.
+
+    Raises:
+        CheckpointError: The two are not the same.
+    """
+    torn = tuple(
+        copy for copy, first in copies.items() if copy in given and first in given and _differ(given[copy], given[first])
+    )
+    if torn:
+        raise CheckpointError(
+            f"two heads of {name!r} have the same layers, but {len(torn)} of their weights differ between the two in the "
+            f"checkpoint ({_few(torn)}); its heads had layers of their own: take a name without 'shared'"
+        )
+    return {key: value for key, value in given.items() if key not in copies}
+
+
+def _differ(one: Tensor, other: Tensor) -> bool:
+    return one.shape != other.shape or not torch.equal(one.double(), other.double())
 
 
 def _with_card(model: Model, name: str, given: Mapping[str, Tensor]) -> Model:

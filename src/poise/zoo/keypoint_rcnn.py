@@ -5,8 +5,7 @@ Checkpoints of torchvision and Detectron2 get them first (`zoo/rcnn_names.py`). 
 and parts of a detector have names too.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 from typing import Any, cast
 
@@ -20,16 +19,18 @@ from poise.models.part import Part
 from poise.nn.backbones.hrnet import HRNet
 from poise.nn.backbones.resnet import ResNet
 from poise.nn.frozen import Norm
-from poise.nn.heads.roi import box_head, keypoint_head, mask_head
+from poise.nn.heads.roi import BoxReader, LastStage, MaskReader, RoIHead, box_head, cut_for_maps, keypoint_head, mask_head
 from poise.nn.heads.rpn import Levels
 from poise.nn.necks.trunk import Trunk
 from poise.nn.rcnn import RCNN
 from poise.skeletons import COCO17
 from poise.structures import Architecture
 from poise.zoo.imagenet import start_hrnet, start_resnet
+from poise.zoo.rcnn_keys import PYRAMID, keys, order, twice
 from poise.zoo.rcnn_model import MANNERS, canvas_of, codec_in_box, detecting_of, joined
-from poise.zoo.rcnn_parts import HRNET, RESNET, Heads, detector, dialect
+from poise.zoo.rcnn_parts import HRNET, MASKED, RESNET, Heads, detector, dialect, last_stage
 from poise.zoo.rcnn_parts import trunk as trunk_of
+from poise.zoo.rcnn_words import WORD, Words, read
 from poise.zoo.release import Family, Wish
 
 DIALECT = {"maskrcnn_hr": "hrnet", "hrnet_maskrcnn": "hrnet"}
@@ -37,10 +38,6 @@ DIALECT = {"maskrcnn_hr": "hrnet", "hrnet_maskrcnn": "hrnet"}
 
 TRUNK = r"(?:r|resnet)_?\d+_?(?:fpn|c4|c5)|x_?\d+_\d+x\d+d_?(?:fpn|c4|c5)|timm_.+?_fpn"
 """What this family's trunks are called."""
-
-WORD = r"\d+(?:cls|j|anchors|ch)|\d+x\d+|maps\d+x\d+|shared|eps|coco|\dx|keys"
-"""Words at the end of a name: how many classes (with the background), keypoints, anchors a cell, channels; maps of a head; maps
-of a detector; its keypoint head reads the box head's features; 1e-5 is added to its norms' variance; the rest say nothing."""
 
 KINDS: Mapping[str, Heads] = {
     "keypointmaskrcnn": Heads(masks=True),
@@ -51,21 +48,36 @@ KINDS: Mapping[str, Heads] = {
 }
 """Which heads a detector has, by what it is called but for `_`."""
 
+FIRST = r"maskrcnn_hr|hrnet_maskrcnn|maskrcnn|torchvision|detectron2|poise"
+"""First words of names."""
+
 
 def forms(trunk: str) -> str:
-    """The names of a family whose trunks are called so, as a regular expression."""
-    first = r"maskrcnn_hr|hrnet_maskrcnn|maskrcnn|torchvision|detectron2|poise"
+    """The names of a family whose trunks are called so, as a regular expression; a trunk may also stand before the kind."""
     kind = r"keypoint_?(?:mask_?)?rcnn|mask_rcnn|(?<=_)maskrcnn|faster_?rcnn|rpn"  # alone `maskrcnn` is a release
-    whole = rf"(?:(?P<first>{first})_)?(?P<kind>{kind})_(?P<body>{trunk})(?P<words>(?:_(?:{WORD}))*)"
-    return rf"(?i){whole}|(?P<by>{first})_(?P<trunk>{trunk})(?:_\d+x\d+)?"
+    what = rf"(?:(?P<kind>{kind})_(?P<body>{trunk})|(?P<before>{trunk})_(?P<after>{kind}))"
+    whole = rf"(?:(?P<first>{FIRST})_)?{what}(?P<words>(?:_(?:{WORD}))*)"
+    return rf"(?i){whole}|(?P<by>{FIRST})_(?P<trunk>{trunk})(?P<more>(?:_(?:{WORD}))*)"
 
 
 PROPOSALS = "a region proposal network alone, whose boxes are of anything and not of people"
 NAMELESS = "a detector whose keypoints have no names (zoo.build takes a skeleton)"
 """Detectors that are parts here."""
 
-PART = rf"(?:maskrcnn|poise)_(?P<part>rpn_head|box_head|keypoint_head|mask_head)(?:_after_pooler)?(?P<rest>(?:_(?:{WORD}))*)"
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "rpn_head": ("cut", "anchors", "channels", "size"),
+    "box_head": ("cut", "classes", "size", "last stage", "eps"),
+    "keypoint_head": ("cut", "keypoints", "size", "maps"),
+    "mask_head": ("cut", "classes", "size", "last stage", "eps"),
+}
+"""What words tell of each head. The size is that of what a box head reads, and of the maps of a keypoint head; the others are
+the same for all sizes."""
+
+PART = rf"(?P<maker>maskrcnn_hr|hrnet_maskrcnn|maskrcnn|poise)_(?P<part>{'|'.join(PARTS)})(?P<rest>(?:_(?:{WORD}))*)"
 """Heads by themselves, for features that are cut out already."""
+
+LAST = {"depth": "50"}
+"""A ResNet whose last stage is that of all deeper ones."""
 
 
 def network(trunk: str, manner: str, heads: Mapping[str, Any], norm: Norm | None = None) -> RCNN:
@@ -85,8 +97,8 @@ def build(wish: Wish) -> KeypointRCNN | BoxDetector | Part:
     wish = replace(wish, parts={key: value.lower() for key, value in wish.parts.items()})
     parts = wish.parts
     if parts.get("part"):
-        return _head(wish, parts["part"], _numbers(parts["rest"]))
-    manner = _manner(parts["first"] or parts["by"], parts["body"] or parts["trunk"])
+        return _head(wish)
+    manner = _manner(parts["first"] or parts["by"], parts["body"] or parts["before"] or parts["trunk"])
     return _trunk(wish, manner) if parts["trunk"] else _detector(wish, manner)
 
 
@@ -100,14 +112,21 @@ def _manner(first: str, trunk: str) -> str:
 def _trunk(wish: Wish, manner: str) -> Part:
     if wish.pretrained:
         raise InputError(f"{wish.name!r} is a detector's part; take a whole detector, or start without (pretrained=False)")
-    made = Architecture("keypoint_rcnn:trunk", {"trunk": wish.parts["trunk"], "manner": manner})
-    return Part(trunk_of(wish.parts["trunk"], dialect(manner)), Card(wish.name, made))
+    words = _words(wish, wish.parts["more"], ("size", "pooling", "eps"), "a trunk")
+    name, norm = _pooled(wish.parts["trunk"], words), _norm(words, manner)
+    made = Architecture("keypoint_rcnn:trunk", {"trunk": name, "manner": manner, "norm": norm})
+    return Part(trunk_of(name, dialect(manner, norm)), Card(wish.name, made))
+
+
+def _pooled(trunk: str, words: Words) -> str:
+    """A trunk's name with how it shrinks, where the name of the whole says that further on."""
+    return f"{trunk}_{words.said['pooling']}" if "pooling" in words else trunk
 
 
 def _detector(wish: Wish, manner: str) -> KeypointRCNN | BoxDetector | Part:
     """A model of keypoints, where somebody named them; of boxes, where there are no keypoints; else its network alone."""
-    name, words = wish.parts["body"], wish.parts["words"]
-    heads = _heads(wish, manner)
+    words, heads = _heads(wish, manner)
+    name = _pooled(wish.parts["body"] or wish.parts["before"], words)
     if not heads.channels and (wish.skeleton or wish.codec):
         raise InputError(
             f"{wish.name!r} has no keypoint head, so it takes no skeleton and no codec; take keypoint_rcnn_{name}, or leave "
@@ -118,7 +137,7 @@ def _detector(wish: Wish, manner: str) -> KeypointRCNN | BoxDetector | Part:
     if heads.channels and named:
         codec = codec_in_box(wish.codec, heads.cells, len(named), published=MANNERS[manner].published)
         heads = replace(heads, channels=codec.channels)
-    norm: Norm | None = "frozen" if "_eps" in words else None
+    norm = _norm(words, manner)
     made = Architecture("keypoint_rcnn:network", {"trunk": name, "manner": manner, "heads": asdict(heads), "norm": norm})
     built = detector(name, dialect(manner, norm), heads, pretrained=wish.pretrained)  # timm starts its own backbones
     if wish.pretrained:
@@ -132,18 +151,21 @@ def _detector(wish: Wish, manner: str) -> KeypointRCNN | BoxDetector | Part:
     return joined(wish.name, made, built, codec=codec, canvas=canvas, skeleton=named, detecting=how)
 
 
-def _heads(wish: Wish, manner: str) -> Heads:
-    """The heads of a detector's name; torchvision counts 91 classes in COCO, the others 81."""
-    words = wish.parts["words"]
-    numbers, usual = _numbers(words), KINDS[wish.parts["kind"].replace("_", "")]
+def _heads(wish: Wish, manner: str) -> tuple[Words, Heads]:
+    """The words and heads of a detector's name; torchvision counts 91 classes in COCO, the others 81."""
+    kind = (wish.parts["kind"] or wish.parts["after"]).replace("_", "")
+    usual = KINDS[kind]
+    known = ("size", "pooling", "eps", *(("classes",) if usual.classes else ()))
+    known += ("keypoints", "maps", "shared") if usual.channels else ("shared",) if usual.masks else ()
+    words = _words(wish, wish.parts["words"], known, f"a detector of the kind {kind}")
     coco = 91 if manner == "torchvision" and usual.classes == 81 else usual.classes
-    keypoints = len(wish.skeleton) if wish.skeleton else numbers.get("j", usual.channels)
-    return replace(
+    keypoints = len(wish.skeleton) if wish.skeleton else words.number("keypoints", usual.channels)
+    return words, replace(
         usual,
-        classes=numbers.get("cls", coco) if usual.classes else 0,
+        classes=words.number("classes", coco),
         channels=keypoints if usual.channels else 0,
-        cells=_cells(words, "maps", usual.cells),
-        shared="_shared" in words,
+        cells=words.size("maps", usual.cells),
+        shared="shared" in words,
     )
 
 
@@ -168,85 +190,41 @@ def start(trunk: nn.Module, name: str, manner: str) -> None:
         start_hrnet(cast(HRNet, body), int(hrnet["width"]))
 
 
-def _head(wish: Wish, part: str, numbers: Mapping[str, int]) -> Part:
-    width, classes = numbers.get("ch", 256), numbers.get("cls", 81)
+def _head(wish: Wish) -> Part:
+    """A head; of detectors on one map it stands on the last stage of a ResNet (`c4`), which reads 1024 channels."""
+    part = wish.parts["part"]
+    words = _words(wish, wish.parts["rest"], PARTS[part], f"the {part}")
+    last = _last(wish, words) if "last stage" in words else None
+    if "eps" in words and last is None:
+        raise InputError(f"{wish.name!r} says 'eps', and the {part} without 'c4' has no norms; leave it out")
+    classes, width = words.number("classes", 81), words.number("channels", 256)
     if part == "rpn_head":
-        built: nn.Module = Levels(width, numbers.get("anchors", 3))
+        built: nn.Module = Levels(width, words.number("anchors", 3))
     elif part == "box_head":
-        built = box_head(width, classes=classes)
+        cells = words.size("size", (7, 7))
+        built = RoIHead(last, BoxReader(last.width, classes)) if last else box_head(width, cells=cells, classes=classes)
     elif part == "mask_head":
-        built = mask_head(width, classes=classes)
+        built = RoIHead(last, MaskReader(last.width, classes, hidden=MASKED)) if last else mask_head(width, classes=classes)
     else:
-        joints = len(wish.skeleton) if wish.skeleton else numbers.get("j", 17)
-        built = keypoint_head(width, joints, cells=_cells(wish.parts["rest"], "", (56, 56)))
-    return Part(built, Card(wish.name, Architecture(f"keypoint_rcnn:{part}", dict(numbers))))
+        cells = words.size("maps", words.size("size", (56, 56)))
+        cut_for_maps(cells)  # refuses what no quarter fits
+        joints = len(wish.skeleton) if wish.skeleton else words.number("keypoints", 17)
+        built = keypoint_head(width, joints, cells=cells)
+    return Part(built, Card(wish.name, Architecture(f"keypoint_rcnn:{part}", dict(words.said))))
 
 
-def _numbers(words: str) -> dict[str, int]:
-    """Numbers in the words of a name, by what follows them.
-
-    >>> _numbers("_2cls_17j")
-    {'cls': 2, 'j': 17}
-    """
-    return {what: int(number) for number, what in re.findall(r"(?<=_)(\d+)(cls|j|anchors|ch)(?=_|$)", words)}
+def _last(wish: Wish, words: Words) -> LastStage:
+    manner = _manner(wish.parts["maker"], "")
+    return last_stage(LAST, dialect(manner, _norm(words, manner)))
 
 
-def _cells(words: str, before: str, usual: tuple[int, int]) -> tuple[int, int]:
-    found = re.search(rf"_{before}(\d+)x(\d+)", words)
-    return usual if found is None else (int(found[1]), int(found[2]))
+def _words(wish: Wish, text: str, known: Collection[str], what: str) -> Words:
+    return read(text, known, name=wish.name, what=what)
 
 
-def keys(trunk: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Beginnings of weight names, official and ours, of whole detectors and of parts.
-
-    Args:
-        trunk: Those of the family's trunks.
-    """
-    box = (
-        ("feature_extractor.fc", "body.fc"),
-        ("feature_extractor.head.layer4.", "body.stage."),
-        ("predictor.cls_score.", "reader.cls_score."),
-        ("predictor.bbox_pred.", "reader.bbox_pred."),
-    )
-    keypoint = (*_convolutions("conv_fcn", "body.conv"), ("predictor.kps_score_lowres.", "reader.final."))
-    mask = (
-        *_convolutions("mask_fcn", "body.0.conv"),
-        ("predictor.conv5_mask.", "reader.deconv."),
-        ("predictor.mask_fcn_logits.", "reader.logits."),
-    )
-    return (
-        *((f"backbone.{a}", f"backbone.{b}") for a, b in trunk),
-        *((f"rpn.{a}", f"rpn.{b}") for a, b in _RPN),
-        *((f"roi_heads.box.{a}", f"box.head.{b}") for a, b in box),
-        *((f"roi_heads.keypoint.{a}", f"keypoint.head.{b}") for a, b in keypoint),
-        *((f"roi_heads.mask.{a}", f"mask.head.{b}") for a, b in mask),
-        *(pair for pairs in (trunk, _RPN, box, keypoint, mask) for pair in pairs),
-    )
-
-
-def _convolutions(official: str, ours: str) -> tuple[tuple[str, str], ...]:
-    return tuple((f"feature_extractor.{official}{number + 1}.", f"{ours}.{number}.") for number in range(16))
-
-
-_PYRAMID = tuple(
-    (f"fpn.fpn_{official}{level + 1}.", f"neck.{ours}.{level}.")
-    for official, ours in (("inner", "lateral"), ("layer", "output"))
-    for level in range(4)
-)
-_RPN = (("anchor_generator.cell_anchors.", "anchor_generator.cell"), ("head.conv.", "head.conv.0.0."))
-
-
-def order(official: str) -> tuple[int, ...]:
-    """Ranks official names as the official networks hold them."""
-    for rank, beginning in enumerate(("rpn.", "roi_heads.box.", "roi_heads.mask.", "roi_heads.keypoint."), 3):
-        if official.startswith(beginning):
-            return (rank,)
-    pyramid = re.search(r"fpn_(inner|layer)(\d)", official)
-    if pyramid is not None:
-        return (2, int(pyramid[2]), int(pyramid[1] == "layer"))
-    # The shortcut of a block comes first in ResNets; HRNet's blocks have the usual order (`hrnet_rcnn`).
-    block = re.search(r"body\.layer(\d)\.(\d+)\.(downsample)?", official)
-    return (0,) if block is None else (1, int(block[1]), int(block[2]), int(block[3] is None))
+def _norm(words: Words, manner: str) -> Norm | None:
+    """Of a trunk, if another than the dialect's: norms that add nothing to the variance add 1e-5 where the name says `eps`."""
+    return "frozen" if "eps" in words and dialect(manner).norm == "bare" else None
 
 
 FAMILY = Family(
@@ -255,6 +233,7 @@ FAMILY = Family(
     pattern=f"{forms(TRUNK)}|{PART}",
     build=build,
     networks={"network": network},
-    keys=keys((("body.stem.conv1.", "body.conv1."), ("body.stem.bn1.", "body.bn1."), *_PYRAMID)),
+    keys=keys((("body.stem.conv1.", "body.conv1."), ("body.stem.bn1.", "body.bn1."), *PYRAMID)),
     order=order,
+    twice=twice,
 )

@@ -52,7 +52,7 @@ def _official(name: str) -> dict[str, torch.Size]:
     if not family.keys:
         return {}
     with torch.device("meta"):
-        return _shapes({family.official(key): value for key, value in build(name).network.state_dict().items()})
+        return _shapes(family.exported(build(name).network.state_dict()))
 
 
 def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:

@@ -16,7 +16,17 @@ from poise.nn.backbones.timm import TimmBackbone
 from poise.nn.base import Backbone
 from poise.nn.blocks import Style
 from poise.nn.frozen import Norm, with_norm
-from poise.nn.heads.roi import BoxReader, Convolutions, FullyConnected, LastStage, MapReader, RoIHead, cut_for_maps, mask_head
+from poise.nn.heads.roi import (
+    BoxReader,
+    Convolutions,
+    FullyConnected,
+    LastStage,
+    MapReader,
+    MaskReader,
+    RoIHead,
+    cut_for_maps,
+    mask_head,
+)
 from poise.nn.heads.rpn import proposals
 from poise.nn.necks.fpn import FPN
 from poise.nn.necks.hrfpn import HRFPN, Pooling
@@ -24,12 +34,17 @@ from poise.nn.necks.trunk import Trunk, levels
 from poise.nn.pooler import RoIPooler
 from poise.nn.rcnn import RCNN, RoIBranch
 
-HRNET = re.compile(r"hrnet(?:v2p?)?_?w(?P<width>\d+)(?:_(?P<neck>hrfpn|fpn)(?:(?<=hrfpn)_(?P<pooling>avg|average|max))?)?")
+HRNET = re.compile(
+    r"hrnet(?:(?P<pyramid>v2p)|v2)?_?w(?P<width>\d+)(?:_(?P<neck>hrfpn|fpn|plain))?(?:_(?P<pooling>avg|average|max)(?:pool)?)?"
+)
 RESNET = re.compile(r"(?:(?:r|resnet)_?(?P<depth>\d+)|x_?(?P<deep>\d+)_(?P<groups>\d+)x(?P<wide>\d+)d)_?(?P<form>fpn|c4|c5)")
 TIMM = re.compile(r"timm_(?P<backbone>.+)_fpn")
 
 LAST_STAGE = 4
 """Of a ResNet; the C4 form has it in its heads."""
+
+MASKED = 256
+"""Channels that a mask head on a last stage reads masks off."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +84,7 @@ class Dialect:
         aligned: Whether the middle of a map's first cell is at half a stride when boxes are cut out.
         inclusive: Whether heads read boxes without their last row and column.
         smooth: Up to where errors of proposals count by their square; of boxes, `Learning.smooth` says it.
+        hrfpn: Whether an HRNet has one where its name says nothing of a neck.
         inside: Whether proposals learn only from anchors that nowhere reach over the image's border.
     """
 
@@ -80,6 +96,7 @@ class Dialect:
     aligned: bool = True
     inclusive: bool = False
     smooth: float = 1 / 9
+    hrfpn: bool = False
     inside: bool = False
 
     def reading(self, trunk: Trunk) -> Reading:
@@ -90,7 +107,7 @@ class Dialect:
 DIALECTS: Mapping[str, Dialect] = {
     "poise": Dialect(),
     "maskrcnn": Dialect("caffe", "bare", "legacy", SHARED, ALONE, aligned=False, inclusive=True, inside=True),
-    "hrnet": Dialect("caffe", "kept", "legacy", SHARED, ALONE, aligned=False, inclusive=True, inside=True),
+    "hrnet": Dialect("caffe", "kept", "legacy", SHARED, ALONE, aligned=False, inclusive=True, inside=True, hrfpn=True),
     "torchvision": Dialect("pytorch", "bare", "rounded", aligned=False),
     "detectron2": Dialect("caffe", "frozen", "exact", Reading(0, kept=(1500, 1000)), ALONE, smooth=0.0),
 }
@@ -113,7 +130,7 @@ def trunk(name: str, manner: Dialect, *, pretrained: bool = False) -> Trunk:
 
     Args:
         name: `r50_fpn`, `r101_c4` (its last stage is in the heads), `r50_c5`, `x101_32x8d_fpn`, `hrnet_w32_hrfpn`,
-            `hrnet_w32_hrfpn_max`, `hrnet_w32_fpn`, `hrnet_w32` (the finest branch alone), `timm_BACKBONE_fpn`.
+            `hrnet_w32_hrfpn_max`, `hrnet_w32_fpn`, `hrnet_w32_plain` (the finest branch alone), `timm_BACKBONE_fpn`.
         manner: Style and norms.
         pretrained: Start a timm backbone from the weights timm has.
 
@@ -123,18 +140,26 @@ def trunk(name: str, manner: Dialect, *, pretrained: bool = False) -> Trunk:
     """
     for pattern, build in ((RESNET, _resnet), (HRNET, _hrnet), (TIMM, _timm)):
         found = pattern.fullmatch(name)
-        if found is not None:
-            body = build(found.groupdict(), manner, pretrained)
+        parts = None if found is None else _with_form(found.groupdict(), manner)
+        if parts is not None:
+            body = build(parts, manner, pretrained)
             with_norm(body, manner.norm)
-            return _joined(body, found.groupdict())
+            return _joined(body, parts)
     raise UnknownName(
         f"there is no trunk {name!r}; there are r50_fpn, r50_c4, r50_c5, x101_32x8d_fpn, hrnet_w32_hrfpn, hrnet_w32_hrfpn_max, "
-        "hrnet_w32_fpn, hrnet_w32 with any depth and width, and timm_BACKBONE_fpn"
+        "hrnet_w32_fpn, hrnet_w32_plain with any depth and width, and timm_BACKBONE_fpn"
     )
 
 
+def _with_form(parts: Mapping[str, Any], manner: Dialect) -> dict[str, Any] | None:
+    """The parts of a trunk's name with what stands on its backbone; None where that cannot be shrunk as the name says."""
+    usual = "hrfpn" if parts.get("pyramid") or manner.hrfpn else "plain"
+    form = parts.get("form") or (parts["neck"] or usual if "width" in parts else "fpn")
+    return None if parts.get("pooling") and form != "hrfpn" else {**parts, "form": form}
+
+
 def _joined(body: Backbone, parts: Mapping[str, Any]) -> Trunk:
-    form = parts.get("form", "fpn") if "width" not in parts else parts["neck"]
+    form = parts["form"]
     if form not in ("fpn", "hrfpn"):
         return Trunk(body, keep=(len(body.channels) - 1,))
     keep = levels(body.strides)
@@ -156,7 +181,7 @@ def _resnet_arguments(parts: Mapping[str, Any], manner: Dialect) -> dict[str, An
 
 
 def _hrnet(parts: Mapping[str, Any], manner: Dialect, pretrained: bool) -> Backbone:
-    return HRNet(int(parts["width"]), branches=4 if parts["neck"] else 1)
+    return HRNet(int(parts["width"]), branches=1 if parts["form"] == "plain" else 4)
 
 
 def _timm(parts: Mapping[str, Any], manner: Dialect, pretrained: bool) -> Backbone:
@@ -174,7 +199,7 @@ class Heads:
         convolutions: Of the keypoint head.
         width: Of the keypoint head's convolutions.
         shared: Whether the keypoint head reads the box head's features.
-        masks: Whether there is a mask head.
+        masks: Whether there is a mask head; that of the C4 form always reads the box head's features.
         features: Width of the box head's fully connected layers.
     """
 
@@ -217,7 +242,9 @@ def detector(name: str, manner: Dialect, heads: Heads, *, pretrained: bool = Fal
     keypoint = _keypoint(body, box, manner, heads) if heads.channels else None
     if keypoint and not box:
         raise InputError("a keypoint head reads the boxes that a box head finds; give the detector at least 2 classes")
-    mask = _mask(body, manner, heads) if heads.masks else None
+    mask = _mask(body, box, manner, heads) if heads.masks else None
+    if heads.shared and not any(branch and branch.pooler is None for branch in (keypoint, mask)):
+        raise InputError("no head of this detector can read the box head's features; leave out 'shared', or take keypoint_rcnn")
     return RCNN(body, rpn, box=box, keypoint=keypoint, mask=mask)
 
 
@@ -226,9 +253,7 @@ def _box(name: str, body: Trunk, manner: Dialect, heads: Heads) -> RoIBranch:
     channels = body.channels[0]
     found = RESNET.fullmatch(name)
     if found is not None and found["form"] == "c4":
-        blocks = stage(number=LAST_STAGE, **_resnet_arguments(found.groupdict(), manner))
-        with_norm(blocks, manner.norm)
-        own: nn.Module = LastStage(blocks, width=2 * channels)
+        own: nn.Module = last_stage(found.groupdict(), manner, width=2 * channels)
         cells: Size = (14, 14)
     elif heads.shared:
         own, cells = Convolutions(channels, (heads.width,) * heads.convolutions), cut_for_maps(heads.cells)
@@ -236,6 +261,13 @@ def _box(name: str, body: Trunk, manner: Dialect, heads: Heads) -> RoIBranch:
         cells = (7, 7)
         own = FullyConnected(channels, cells, heads.features)
     return RoIBranch(_pooler(body, cells, manner), RoIHead(own, BoxReader(_width(own), heads.classes)))
+
+
+def last_stage(parts: Mapping[str, Any], manner: Dialect, *, width: int = 2048) -> LastStage:
+    """The last stage of a ResNet, told by the parts of its name, as the body of a head that is `width` wide."""
+    blocks = stage(number=LAST_STAGE, **_resnet_arguments(parts, manner))
+    with_norm(blocks, manner.norm)
+    return LastStage(blocks, width=width)
 
 
 def _keypoint(body: Trunk, box: RoIBranch | None, manner: Dialect, heads: Heads) -> RoIBranch:
@@ -246,7 +278,10 @@ def _keypoint(body: Trunk, box: RoIBranch | None, manner: Dialect, heads: Heads)
     return RoIBranch(_pooler(body, cells, manner), RoIHead(own, MapReader(heads.width, heads.channels, heads.cells)))
 
 
-def _mask(body: Trunk, manner: Dialect, heads: Heads) -> RoIBranch:
+def _mask(body: Trunk, box: RoIBranch | None, manner: Dialect, heads: Heads) -> RoIBranch:
+    if box is not None and isinstance(box.head.body, LastStage):
+        reader = MaskReader(box.head.body.width, heads.classes, hidden=MASKED)
+        return RoIBranch(None, RoIHead(nn.Identity(), reader))
     return RoIBranch(_pooler(body, (14, 14), manner), mask_head(body.channels[0], classes=heads.classes))
 
 

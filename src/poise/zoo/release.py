@@ -1,8 +1,10 @@
 """What the zoo knows about a paper's models: names, builders, official files, how their weights are called."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+
+from torch import Tensor
 
 from poise.dims import Size
 from poise.models.kinds import Model
@@ -100,6 +102,8 @@ class Family:
         keys: Beginnings of weight names, official and ours; the first that fits counts. Empty without official files.
         order: Sorts official names where the official network holds its parts in another order than ours; names of equal rank
             keep our order.
+        twice: Of official names, each once, those under which the official checkpoint holds a weight a second time, and the
+            first names of those.
         unread: Official names that no answer depends on, as a regular expression: layers the release makes and never asks.
         start: What a model of the family may start from beside its own checkpoints.
     """
@@ -112,6 +116,7 @@ class Family:
     releases: tuple[Release, ...] = ()
     keys: tuple[tuple[str, str], ...] = ()
     order: Callable[[str], tuple[int, ...]] | None = None
+    twice: Callable[[Collection[str]], Mapping[str, str]] | None = None
     unread: str | None = None
     start: Start | None = None
 
@@ -127,6 +132,16 @@ class Family:
     def official(self, ours: str) -> str:
         """The name of a weight in the official checkpoint."""
         return _replace(ours, tuple((b, a) for a, b in self.keys))
+
+    def copies(self, ours: Iterable[str]) -> Mapping[str, str]:
+        """Official names that weights of ours have beside those of `official`, and those."""
+        return {} if self.twice is None else self.twice([self.official(key) for key in ours])
+
+    def exported(self, ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of our network as the official checkpoint holds them: under its names, in its order, some of them twice."""
+        state = {self.official(key): value for key, value in ours.items()}
+        state |= {copy: state[first] for copy, first in self.copies(ours).items()}
+        return state if self.order is None else {key: state[key] for key in sorted(state, key=self.order)}
 
     def reads(self, official: str) -> bool:
         """Whether an answer may depend on the weight of this official name."""

@@ -158,12 +158,13 @@ class MaskReader(nn.Module):
     Args:
         width: Of the features.
         classes: With the background, which comes first.
+        hidden: Channels between the two; those of the features by default.
     """
 
-    def __init__(self, width: int, classes: int = 81) -> None:
+    def __init__(self, width: int, classes: int = 81, *, hidden: int | None = None) -> None:
         super().__init__()
-        self.deconv = nn.ConvTranspose2d(width, width, 2, stride=2)
-        self.logits = nn.Conv2d(width, classes, 1)
+        self.deconv = nn.ConvTranspose2d(width, hidden or width, 2, stride=2)
+        self.logits = nn.Conv2d(hidden or width, classes, 1)
         _start(self)
 
     def forward(self, features: Float[Tensor, "n f h w"]) -> Float[Tensor, "n c hh ww"]:

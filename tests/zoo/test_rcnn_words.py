@@ -1,0 +1,153 @@
+"""What words in names of detectors and their parts build, and which are refused."""
+
+import pytest
+import torch
+from torch import nn
+
+from poise import zoo
+from poise.errors import InputError, UnknownName
+from poise.nn.necks.hrfpn import HRFPN
+from poise.zoo.checkpoint import official_state
+from poise.zoo.rcnn_parts import dialect, trunk
+
+
+def built(name, **options):
+    with torch.device("meta"):
+        return zoo.build(name, **options)
+
+
+def neck(name):
+    network = built(name).network
+    return getattr(network, "backbone", network).neck
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hrnet_maskrcnn_faster_rcnn_hrnet_w18_1x",  # the release's settings are called so, and have HRFPN
+        "maskrcnn_mask_rcnn_hrnet_w18",
+        "maskrcnn_mask_rcnn_hrnet_w18_1x",
+        "maskrcnn_hrnetv2p_w18",
+        "maskrcnn_hrnet_w18_256x320",
+        "maskrcnn_faster_rcnn_hrnetv2p_w18",
+        "keypoint_rcnn_hrnetv2p_w18",
+    ],
+)
+def test_hrnets_of_the_release_and_hrnetv2p_have_hrfpn_by_average(name):
+    found = neck(name)
+    assert isinstance(found, HRFPN)
+    assert (found.pooling, len(found.output), found.join.in_channels) == ("average", 5, 15 * 18)
+
+
+@pytest.mark.parametrize("name", ["maskrcnn_hrnet_w4_plain_256x320", "keypoint_rcnn_hrnet_w4_plain", "keypoint_rcnn_hrnet_w4"])
+def test_of_a_plain_hrnet_the_finest_branch_is_read_alone(name):
+    assert neck(name) is None
+
+
+def test_the_way_of_shrinking_may_stand_before_or_after_the_size():
+    ways = {"max": "max", "maxpool": "max", "avg": "average", "avgpool": "average", "average": "average"}
+    for word, pooling in ways.items():
+        for name in (f"maskrcnn_hrnetv2p_w4_hrfpn_{word}_256x320", f"maskrcnn_hrnetv2p_w4_hrfpn_256x320_{word}"):
+            assert neck(name).pooling == pooling, name
+    assert neck("maskrcnn_hrnetv2p_w4_maxpool").pooling == "max"
+    with pytest.raises(UnknownName, match="no trunk 'r18fpn_max'"):
+        built("maskrcnn_r18fpn_256x320_max")
+    with pytest.raises(UnknownName, match="no trunk"):
+        trunk("hrnet_w4_plain_max", dialect("hrnet"))
+
+
+def test_norms_that_add_nothing_add_a_little_where_the_name_says_so():
+    for name, added in (
+        ("maskrcnn_r50fpn_256x320", 0),
+        ("maskrcnn_r50fpn_eps_256x320", 1e-5),
+        ("torchvision_r50fpn_eps", 1e-5),
+    ):
+        assert built(name).network.body.bn1._eps == added
+    # The release of HRNet keeps what it adds among the weights; that stays.
+    assert len(official_state(built("maskrcnn_hr_r50fpn_eps"), "maskrcnn_hr_r50fpn_eps")) == 334
+
+
+@pytest.mark.parametrize(
+    ("name", "like"),
+    [
+        ("maskrcnn_hr_rpn_head", "maskrcnn_rpn_head"),
+        ("maskrcnn_hr_box_head_after_pooler_2cls", "maskrcnn_box_head_after_pooler_2cls"),
+        ("hrnet_maskrcnn_keypoint_head_after_pooler", "maskrcnn_keypoint_head_after_pooler"),
+        ("maskrcnn_keypoint_head_16kp", "maskrcnn_keypoint_head_16j"),
+        ("maskrcnn_keypoint_head_maps64x48", "maskrcnn_keypoint_head_64x48"),
+        ("maskrcnn_rpn_head_15a", "maskrcnn_rpn_head_15anchors"),
+        ("maskrcnn_rpn_head_256x320_keys", "maskrcnn_rpn_head"),
+        ("maskrcnn_box_head_c4_after_pooler_2cls", "maskrcnn_box_head_after_pooler_2cls_c4"),
+        ("maskrcnn_r50fpn_keypoint_rcnn_keys", "maskrcnn_keypoint_rcnn_r50fpn_keys"),
+        ("maskrcnn_keypoint_rcnn_r50fpn_17kp", "maskrcnn_keypoint_rcnn_r50fpn"),
+    ],
+)
+def test_names_that_say_the_same_are_the_same(name, like):
+    one, other = built(name), built(like)
+    assert str(one.network) == str(other.network)
+    shapes = [
+        {key: value.shape for key, value in official_state(each, of).items()} for each, of in ((one, name), (other, like))
+    ]
+    assert list(shapes[0].items()) == list(shapes[1].items())
+
+
+def test_a_box_head_reads_as_many_cells_as_its_name_says():
+    body = built("maskrcnn_box_head_after_pooler_2cls_14x14").network.body
+    assert body.fc6.in_features == 256 * 14 * 14
+
+
+def test_the_last_stage_is_a_head_of_its_own():
+    torch.manual_seed(0)
+    network = zoo.build("maskrcnn_box_head_c4_after_pooler_2cls").network.eval()
+    with torch.no_grad():
+        features, logits, moves = network(torch.randn(2, 1024, 14, 14))
+    assert (features.shape, logits.shape, moves.shape) == ((2, 2048, 7, 7), (2, 2), (2, 8))
+    keys = list(official_state(built("maskrcnn_box_head_c4"), "maskrcnn_box_head_c4"))
+    assert keys[0] == "feature_extractor.head.layer4.0.downsample.0.weight"
+    assert keys[-1] == "predictor.bbox_pred.bias"
+    # 3 blocks of 3 convolutions with norms of 4 values, a shortcut, and two layers.
+    assert len(keys) == (3 * 3 + 1) * 5 + 4
+    assert len(official_state(built("maskrcnn_hr_box_head_c4"), "maskrcnn_hr_box_head_c4")) == (3 * 3 + 1) * 6 + 4
+    masks = built("maskrcnn_mask_head_c4").network(torch.zeros(2, 1024, 14, 14, device="meta"))[-1]
+    assert masks.shape == (2, 81, 14, 14)
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "known"),
+    [
+        ("maskrcnn_box_head_1024ch", "1024ch", "81cls"),
+        ("maskrcnn_box_head_9anchors", "9anchors", "81cls"),
+        ("maskrcnn_rpn_head_17j", "17j", "15anchors"),
+        ("maskrcnn_rpn_head_2cls", "2cls", "15anchors"),
+        ("maskrcnn_keypoint_head_eps_shared", "eps", "17j"),
+        ("maskrcnn_keypoint_head_shared", "shared", "maps64x48"),
+        ("maskrcnn_mask_head_17j", "17j", "81cls"),
+        ("maskrcnn_r50fpn_2cls", "2cls", "256x320"),
+        ("faster_rcnn_r50_fpn_17j", "17j", "81cls"),
+        ("faster_rcnn_r50_fpn_shared", "shared", "81cls"),
+        ("keypoint_rcnn_r50_fpn_9anchors", "9anchors", "maps64x48"),
+        ("rpn_r50_fpn_2cls", "2cls", "eps"),
+    ],
+)
+def test_a_word_that_would_change_nothing_is_refused_with_those_that_would(name, word, known):
+    with pytest.raises(InputError, match=f"says '{word}', of which .* has no use; words for it look like: .*{known}"):
+        built(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("maskrcnn_box_head_2cls_81cls", "both '2cls' and '81cls'"),
+        ("maskrcnn_rpn_head_0a", "a number above 0"),
+        ("maskrcnn_box_head_eps", "without 'c4' has no norms"),
+        ("maskrcnn_keypoint_head_14x14", "multiples of 4, not 14x14"),
+        ("mask_rcnn_r50_fpn_shared", "leave out 'shared'"),
+    ],
+)
+def test_words_that_cannot_be_are_refused(name, words):
+    with pytest.raises(InputError, match=words):
+        built(name)
+
+
+def test_a_box_head_is_not_changed_for_a_head_that_is_not_there():
+    assert isinstance(built("mask_rcnn_r50_fpn").network.box.head.body.fc6, nn.Linear)
