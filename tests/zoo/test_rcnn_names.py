@@ -199,6 +199,7 @@ def test_people_are_the_class_after_the_background_in_all_releases():
         ("maskrcnn_resnet50_fpn", True, "torchvision_mask_rcnn_resnet50_fpn"),
         ("torchvision_maskrcnn_resnet50_fpn", True, "torchvision_maskrcnn_resnet50_fpn"),
         ("maskrcnn_mask_rcnn_r50_fpn", True, "torchvision_mask_rcnn_r50_fpn"),
+        ("maskrcnn_r50fpn_mask_rcnn", True, "torchvision_r50fpn_mask_rcnn"),
         ("maskrcnn_resnet50_fpn", False, "torchvision_resnet50_fpn"),
         ("fasterrcnn_resnet50_fpn", False, "torchvision_fasterrcnn_resnet50_fpn"),
     ],

@@ -52,6 +52,9 @@ BLOCK = (
 )
 """Within the blocks of Detectron2's ResNets."""
 
+ALONE = r"(?i)^maskrcnn_(?=(?:r|resnet|x)_?[0-9])(?!.*rcnn)"
+"""torchvision's word for Mask R-CNN before a trunk, where nothing else says what the detector is."""
+
 COMPUTED = r"pixel_(mean|std)|.*anchor_generator\.cell_anchors\..*"
 """What old files of Detectron2 hold and no weight is."""
 
@@ -75,7 +78,7 @@ def adopted(name: str, weights: Mapping[str, Tensor]) -> tuple[str, dict[str, Te
         counted = any(key.endswith(COUNTER) for key in weights)
         own = {_renamed(key, TORCHVISION): value for key, value in weights.items() if not key.endswith(COUNTER)}
         masked = any(key.startswith("roi_heads.mask_") for key in weights)
-        name = _of("torchvision", re.sub("(?i)^maskrcnn_(?=(?:r|resnet|x)_?[0-9])", "mask_rcnn_", name) if masked else name)
+        name = _of("torchvision", re.sub(ALONE, "mask_rcnn_", name) if masked else name)
         return name + ("_eps" if counted and not name.endswith("_eps") else ""), own
     return name, dict(weights)
 
