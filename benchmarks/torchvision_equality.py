@@ -6,8 +6,8 @@ Weights are drawn by a rule of their names alone (half as large as He's), so tha
 sizes that are given (h, w, one after the other): 427x640 is COCO's most frequent, its short side gets 800 pixels, and the long
 side of 300x900 is limited to 1333. Both models look at 1000 proposals and keep 100 boxes at most. A row tells how far boxes and
 keypoints are apart at most, in pixels of the image, and scores; a keypoint may be elsewhere only where its map is as high, and
-such keypoints are counted. Takes some 40 s of one core. Exit code 1 where other people are found, boxes or keypoints differ by 0.001
-pixels or more, scores of boxes by 0.00001, or those of keypoints, which are heights of maps, by a 10000th of the largest.
+such keypoints are counted. Takes some 40 s of one core. Exit code 1 where other people are found, boxes or keypoints differ by
+0.001 pixels or more, scores of boxes by 0.00001, or those of keypoints, heights of maps, by a 10000th of the largest.
 """
 
 import sys
