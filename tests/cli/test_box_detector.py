@@ -64,6 +64,9 @@ def test_a_checkpoint_becomes_a_detector_that_a_file_holds(tmp_path, run, folder
     torch.save({"model": {f"module.{key}": value for key, value in state.items()}}, tmp_path / "official.pth")
     code, said, _ = run(f"import {name} official.pth --out made.safetensors")
     assert code == 0
+    before = (tmp_path / "made.safetensors").read_bytes()
+    assert run(f"import {name} made.safetensors --out made.safetensors")[2].count("would overwrite it; give another name") == 1
+    assert (tmp_path / "made.safetensors").read_bytes() == before
     assert f"wrote made.safetensors: {name}, boxes of people, licence" in said
     again = load(tmp_path / "made.safetensors")
     assert isinstance(again, BoxDetector)
@@ -149,6 +152,7 @@ def test_where_keypoints_are_needed_it_is_told_in_one_sentence_and_nothing_is_le
         ("evaluate BOXES --annotations LABELS --self-test", "no keypoints; leave out --self-test"),
         ("evaluate BOXES --annotations LABELS --images IMAGES --boxes gt --oks-nms off", "leave out --boxes and --oks-nms"),
         ("evaluate BOXES --annotations LABELS --images IMAGES --reading dark", "leave out --reading, --preset and --codec-set"),
+        ("evaluate BOXES --annotations LABELS --images IMAGES --out x.mat", "a .mat holds MPII's poses"),
         ("calibrate BOXES --annotations LABELS --images IMAGES --out o.safetensors", "finds no boxes with keypoints"),
         ("data walk --annotations LABELS --images IMAGES --model BOXES", "needs a model of views of one person"),
         ("predict IMAGES --model PERSON --detector PERSON", "finds no boxes, so it is no detector"),

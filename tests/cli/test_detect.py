@@ -10,6 +10,9 @@ import torch
 from torch import nn
 
 from poise.cli.main import main
+from poise.inference.people import Setting
+from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.models.topdown import TopDown
 from poise.skeletons import COCO17
 from poise.zoo import build
 from poise.zoo.file import save
@@ -188,7 +191,19 @@ def test_batches_are_padded_where_that_is_asked_and_the_scores_say_so(rcnn, one_
     assert run("detect", folder, "--detector", rcnn, "--pad-batches", "--batch", 4, "--out", tmp_path / "boxes.json") == 0
     capsys.readouterr()
     assert run("predict", folder, "--model", one_person, "--pad-batches", "--out", tmp_path / "no") == 1
-    assert "all of one size" in " ".join(capsys.readouterr().err.split())
+    assert "nothing to pad; leave out --pad-batches" in " ".join(capsys.readouterr().err.split())
+
+
+def test_with_a_detector_it_is_the_detectors_batches_that_are_padded(rcnn, one_person, folder, labels, tmp_path, monkeypatch):
+    seen = []
+    made = Setting.of
+    monkeypatch.setattr(
+        Setting, "of", lambda model, **how: seen.append((type(model), how["pad_batches"])) or made(model, **how)
+    )
+    words = ("--detector", rcnn, "--pad-batches", "--min-box-score", 0.0)
+    assert run("predict", folder, "--model", one_person, *words, "--out", tmp_path / "found") == 0
+    assert run("evaluate", one_person, "--annotations", labels, "--images", folder, *words) == 0
+    assert seen == [(TopDown, False), (KeypointRCNN, True)] * 2
 
 
 def test_a_model_that_finds_boxes_is_measured_by_both_protocols(rcnn, folder, labels, tmp_path, capsys):
@@ -266,6 +281,8 @@ def test_what_cannot_be_looked_at_is_told(rcnn, folder, labels, tmp_path, monkey
         (("compare-decoders", "MODEL", "--out", "LABELS"), "is read by this command, and --out would overwrite it"),
         (("calibrate", "MODEL", "--out", "LABELS/new.safetensors"), "cannot be written"),
         (("calibrate", "MODEL", "--out", "FOLDER.safetensors"), "is a folder; --out names a file"),
+        (("calibrate", "MODEL", "--out", "MODEL"), "is read by this command, and --out would overwrite it"),
+        (("calibrate", "MODEL", "--out", "new.pt"), "--out names a file that ends in .safetensors"),
     ],
 )
 def test_places_and_numbers_that_cannot_be_are_told_before_any_work(rcnn, folder, labels, tmp_path, capsys, words, says):

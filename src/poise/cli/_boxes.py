@@ -65,8 +65,13 @@ def evaluate_boxes_of(console: Console, model: BoxDetector, setting: Setting, fi
         min_score: Boxes below it are left out.
 
     Raises:
+        InputError: A .mat is to be written.
         PoiseError: As `boxes_in`.
     """
+    if files.out is not None and files.out.suffix == ".mat":
+        raise InputError(
+            f"{str(files.out)!r}: a .mat holds MPII's poses, and this model finds boxes alone; end the name in .json"
+        )
     exam, out = Exam.of_file(files.annotations, files.images, skeleton=COCO17), files.out
     flips = "on" if setting.flip else "off"
     say(console, f"whole images, flip test {flips}, boxes alone, {setting.device} in {setting.precision}")

@@ -62,10 +62,9 @@ def run(
     from poise.inference.people import Setting
     from poise.inference.write import results_folder
     from poise.models.keypoint_rcnn import KeypointRCNN
-    from poise.zoo.file import load, model_path, save
+    from poise.zoo.file import load, save
 
-    model_path(out)
-    check_out("--out", out, ends=(".safetensors",))
+    check_out("--out", out, ends=(".safetensors",), reads=(model, annotations))
     detector = load(model)
     if not isinstance(detector, KeypointRCNN):
         raise InputError(

@@ -151,7 +151,7 @@ def run(
         flip=None if flip else False,
         batch=batch,
         workers=workers,
-        pad_batches=pad_batches,
+        pad_batches=pad_batches and detector is None,  # with a detector it is the detector that sees whole images
     )
     given: dict[str, object] = {"--boxes": boxes, "--detector": detector, "--min-keypoint-score": min_keypoint_score}
     if isinstance(network, BoxDetector):
@@ -185,7 +185,7 @@ def run(
             found = None if boxes in (None, "gt") else detections(str(boxes), exam, min_score=min_box_score)
             looked = None
             if detector is not None:
-                finder = detector_of(detector, device=device, precision=precision, workers=workers)
+                finder = detector_of(detector, device=device, precision=precision, workers=workers, pad_batches=pad_batches)
                 looked = boxes_in(console, exam, finder, min_score=min_box_score)
                 found, box_source = looked.boxes, looked.detector
             where = places(network, found, boxes if looked is None else looked.detector)

@@ -26,11 +26,13 @@ def run(
     """
     from rich.console import Console
 
+    from poise.cli._out import check_out
     from poise.models.box_detector import BoxDetector
     from poise.zoo.checkpoint import import_checkpoint, read_checkpoint
     from poise.zoo.file import save
     from poise.zoo.find import family_of
 
+    check_out("--out", out, ends=(".safetensors",), reads=(checkpoint,))
     family_of(name)  # a wrong name is told before the file is read
     found = import_checkpoint(name, read_checkpoint(checkpoint), codec=codec)
     model = found.model

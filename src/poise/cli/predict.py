@@ -105,11 +105,12 @@ def run(
     given = {"--boxes": boxes, "--detector": detector}
     only_for_views(network, [flag for flag, value in given.items() if value is not None])
     adjust(network, reading=reading, numbers=preset, options=codec_set, side=side, scales=scales)
-    setting = Setting.of(network, device=device, precision=precision, batch=batch, workers=workers, pad_batches=pad_batches)
+    padded = pad_batches and detector is None  # with a detector it is the detector that sees whole images
+    setting = Setting.of(network, device=device, precision=precision, batch=batch, workers=workers, pad_batches=padded)
     skipped: list[Skipped] = []
     least = LEAST if min_box_score is None else min_box_score
     if detector is not None:
-        finder = detector_of(detector, device=device, precision=precision, workers=workers)
+        finder = detector_of(detector, device=device, precision=precision, workers=workers, pad_batches=pad_batches)
         where = boxes_on(finder, images, min_score=least, skipped=skipped)
     requests = requests_of(images, where)
     before = len(skipped)

@@ -78,7 +78,7 @@ class Setting:
             raise InputError(f"a batch needs at least 1 view and workers cannot be below 0, found {views} and {workers}")
         if pad_batches and isinstance(model, TopDown):
             raise InputError(
-                f"views of {model.card.name} are all of one size, so there is nothing to pad; leave out pad_batches"
+                f"views of {model.card.name} are all of one size: nothing to pad; leave out --pad-batches (pad_batches)"
             )
         chosen = choose_device(device)
         if use_flip and not isinstance(model, BoxDetector):
