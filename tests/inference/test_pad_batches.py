@@ -137,5 +137,5 @@ def test_a_detector_of_a_file_pads_its_batches_where_it_is_told_to(model, tmp_pa
 
 
 def test_views_of_one_person_are_all_of_one_size(dots):
-    with pytest.raises(InputError, match="looks are all of one size, so there is nothing to pad"):
+    with pytest.raises(InputError, match="looks are all of one size: nothing to pad"):
         Setting.of(dots.model(), pad_batches=True)

@@ -28,7 +28,8 @@ def build(wish: Wish) -> Part:
     from_scratch(wish.pretrained, "SimplePose's network")
     check_size(wish.size, IdentityHourglasses.multiple, "an identity mapping hourglass network")
     stacks = int(wish.parts["stacks"])
-    return Part(network(stacks), Card(wish.name, Architecture("imhn:network", {"stacks": stacks})))
+    made = Card(wish.name, Architecture("imhn:network", {"stacks": stacks}))
+    return Part(network(stacks), made, "a network without a way to read people off its answers")
 
 
 FAMILY = Family(
