@@ -43,9 +43,9 @@ def test_exact_anchors_have_the_wanted_areas_and_stand_on_the_strides_of_the_net
     assert last.tolist() == [16 * 64, 12 * 64]  # torchvision divides 800 by 13 cells and stands at 12 * 61
 
 
-def test_exact_anchors_of_a_single_map_stand_size_by_size_as_in_detectron2():
+def test_anchors_of_a_single_map_stand_size_by_size_where_that_is_asked_for():
     # Width and height of the 15 in a cell, worked by hand: size / sqrt(ratio) and size * sqrt(ratio).
-    found = Anchors((16,))(images(16, 16), [torch.zeros(1, 1, 1, 1)])[0]
+    found = Anchors((16,), by_size=True)(images(16, 16), [torch.zeros(1, 1, 1, 1)])[0]
     sides = (found[:, 2:] - found[:, :2]).round().int().tolist()
     assert sides == [
         [45, 23], [32, 32], [23, 45],
@@ -55,6 +55,8 @@ def test_exact_anchors_of_a_single_map_stand_size_by_size_as_in_detectron2():
         [724, 362], [512, 512], [362, 724],
     ]  # fmt: skip
     assert torch.allclose(found[:, :2], -found[:, 2:])
+    usual = Anchors((16,))(images(16, 16), [torch.zeros(1, 1, 1, 1)])[0]
+    assert torch.equal(usual.reshape(3, 5, 4).transpose(0, 1).reshape(15, 4), found), "else ratio by ratio"
 
 
 def test_legacy_anchors_are_those_maskrcnn_benchmark_stores():

@@ -14,7 +14,7 @@ from poise.errors import InputError
 from poise.nn.heads.rpn import surest, within
 from poise.nn.rcnn import RCNN
 from poise.zoo import import_release
-from poise.zoo.rcnn_parts import Heads, detector, dialect
+from poise.zoo.rcnn_parts import DIALECTS, Heads, detector, dialect
 
 SIZES = ((120, 150), (97, 64))
 """Of two images (h, w)."""
@@ -137,6 +137,14 @@ def test_anchors_over_the_border_and_proposals_of_a_whole_batch_are_as_in_the_re
     )
     assert pyramid.inside is alone.inside is inside
     assert (pyramid.shared, alone.shared) == (shared, None)
+
+
+@pytest.mark.parametrize("manner", DIALECTS)
+def test_anchors_of_one_map_stand_size_by_size_in_detectron2_alone(manner):
+    """Files of our own detectors on one map hold no anchors; what they learnt is of the first ratio's sizes first."""
+    sides = detector("hrnet_w4_plain", dialect(manner), Heads(channels=0, classes=0)).rpn.anchor_generator.cell0
+    wide = (sides[:, 2] - sides[:, 0]).tolist()
+    assert (wide[1] < wide[0]) is (manner == "detectron2")
 
 
 def test_only_anchors_that_nowhere_leave_the_image_are_inside():

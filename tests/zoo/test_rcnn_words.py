@@ -8,6 +8,7 @@ from poise import zoo
 from poise.errors import InputError, UnknownName
 from poise.nn.necks.hrfpn import HRFPN
 from poise.zoo.checkpoint import official_state
+from poise.zoo.keypoint_rcnn import network
 from poise.zoo.rcnn_parts import dialect, trunk
 
 
@@ -42,6 +43,27 @@ def test_hrnets_of_the_release_and_hrnetv2p_have_hrfpn_by_average(name):
 @pytest.mark.parametrize("name", ["maskrcnn_hrnet_w4_plain_256x320", "keypoint_rcnn_hrnet_w4_plain", "keypoint_rcnn_hrnet_w4"])
 def test_of_a_plain_hrnet_the_finest_branch_is_read_alone(name):
     assert neck(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "trunk"),
+    [
+        ("maskrcnn_mask_rcnn_hrnet_w4", "hrnet_w4_hrfpn"),
+        ("maskrcnn_hrnet_w4_256x320", "hrnet_w4_hrfpn"),
+        ("maskrcnn_hrnetv2p_w4_256x320_max", "hrnetv2p_w4_hrfpn_max"),
+        ("keypoint_rcnn_hrnet_w4", "hrnet_w4_plain"),
+        ("keypoint_rcnn_hrnet_w4_fpn", "hrnet_w4_fpn"),
+    ],
+)
+def test_what_a_file_will_say_of_a_trunk_names_its_neck(name, trunk):
+    assert built(name).card.architecture.arguments["trunk"] == trunk
+
+
+@pytest.mark.parametrize("trunk", ["hrnet_w4", "hrnetv2p_w4"])
+def test_a_file_of_an_earlier_version_that_names_no_neck_has_none(trunk):
+    with torch.device("meta"):
+        found = network(trunk, "hrnet", {"channels": 0, "classes": 0})
+    assert found.backbone.neck is None
 
 
 def test_the_way_of_shrinking_may_stand_before_or_after_the_size():
@@ -129,7 +151,7 @@ def test_the_last_stage_is_a_head_of_its_own():
         ("rpn_r50_fpn_2cls", "2cls", "eps"),
     ],
 )
-def test_a_word_that_would_change_nothing_is_refused_with_those_that_would(name, word, known):
+def test_words_that_a_part_does_not_know_are_refused_with_those_it_knows(name, word, known):
     with pytest.raises(InputError, match=f"says '{word}', of which .* has no use; words for it look like: .*{known}"):
         built(name)
 
@@ -139,6 +161,8 @@ def test_a_word_that_would_change_nothing_is_refused_with_those_that_would(name,
     [
         ("maskrcnn_box_head_2cls_81cls", "both '2cls' and '81cls'"),
         ("maskrcnn_rpn_head_0a", "a number above 0"),
+        ("maskrcnn_box_head_1cls", "at least 2 classes, of which the background is one"),
+        ("faster_rcnn_r50_fpn_1cls", "at least 2 classes"),
         ("maskrcnn_box_head_eps", "without 'c4' has no norms"),
         ("maskrcnn_keypoint_head_14x14", "multiples of 4, not 14x14"),
         ("mask_rcnn_r50_fpn_shared", "leave out 'shared'"),

@@ -1,16 +1,17 @@
 """The boxes a region proposal network starts from (Faster R-CNN, arXiv 1506.01497, section 3.1.1), by three rules.
 
-* "exact": of exactly the wanted size, around the middle of a cell; strides are those of the network; all ratios of the first
-  size come first. Detectron2's rule.
+* "exact": of exactly the wanted size, around the middle of a cell; strides are those of the network. Detectron2's rule
+  and ours.
 * "rounded": corners rounded to pixels, and the strides are what the padded images' sides divided by the maps' give, rounded
-  down: 61 where 64 is meant for 800 pixels on 13 cells; all sizes of the first ratio come first. torchvision's rule.
+  down: 61 where 64 is meant for 800 pixels on 13 cells. torchvision's rule.
 * "legacy": maskrcnn-benchmark's. Width and height are rounded at the size of a cell and then enlarged (48x24 for size 32, ratio
   0.5, stride 4, where 45.3x22.6 is exact), around the cell's right lower half: the middle of cell i is at (i + 1/2) strides.
   The release counts pixels: a box from 0 to 9 is 10 wide. We count edges, so that box is 0 to 10 here; its coder, its overlaps
   and its clipping then equal the usual ones. Where its heads cut boxes out and read keypoints in them, that is not enough: it
   takes them from first to last pixel (`RoIPooler.framed`).
 
-For the first two the middle of cell i is at i strides.
+For the first two the middle of cell i is at i strides. Where a map has several sizes, all sizes of the first ratio come first;
+in Detectron2 alone all ratios of the first size do.
 """
 
 from typing import Literal, TypeAlias, final
@@ -38,6 +39,7 @@ class Anchors(nn.Module):
         sizes: On each map; root of the area, pixels. One of `SIZES` each by default, or all of them on a single map.
         ratios: Height by width, the same on all maps.
         rule: How they are made.
+        by_size: Whether all ratios of the first size come first in a cell, as in Detectron2; else all sizes of the first ratio.
     """
 
     def __init__(
@@ -47,13 +49,16 @@ class Anchors(nn.Module):
         sizes: tuple[tuple[int, ...], ...] | None = None,
         ratios: tuple[float, ...] = RATIOS,
         rule: AnchorRule = "exact",
+        by_size: bool = False,
     ) -> None:
         super().__init__()
         self.strides = strides
         self.rule = rule
         self.per_cell = tuple(len(own) * len(ratios) for own in sizes or usual_sizes(strides))
         for level, (stride, own) in enumerate(zip(strides, sizes or usual_sizes(strides), strict=True)):
-            cell = _legacy(stride, own, ratios) if rule == "legacy" else _centred(own, ratios, exact=rule == "exact")
+            cell = _legacy(stride, own, ratios) if rule == "legacy" else _centred(own, ratios, rounded=rule == "rounded")
+            if by_size:
+                cell = cell.reshape(len(ratios), len(own), 4).transpose(0, 1).reshape(-1, 4)
             # The release's checkpoints hold them; elsewhere they are no weights.
             self.register_buffer(f"cell{level}", cell, persistent=rule == "legacy")
 
@@ -92,15 +97,13 @@ def usual_sizes(strides: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     return (SIZES,) if len(strides) == 1 else tuple((8 * stride,) for stride in strides)
 
 
-def _centred(sizes: tuple[int, ...], ratios: tuple[float, ...], *, exact: bool) -> Float[Tensor, "a 4"]:
-    """Around 0; where they are exact all ratios of the first size come first, else all sizes of the first ratio."""
+def _centred(sizes: tuple[int, ...], ratios: tuple[float, ...], *, rounded: bool) -> Float[Tensor, "a 4"]:
+    """Around 0."""
     high = torch.tensor(ratios).sqrt()[:, None]
     size = torch.tensor(sizes, dtype=torch.float32)[None]
     h, w = high * size, 1 / high * size
-    if exact:
-        h, w = h.T, w.T
     boxes = torch.stack((-w, -h, w, h), dim=-1).flatten(0, 1) / 2
-    return boxes if exact else boxes.round()
+    return boxes.round() if rounded else boxes
 
 
 def _legacy(stride: int, sizes: tuple[int, ...], ratios: tuple[float, ...]) -> Float[Tensor, "a 4"]:

@@ -28,7 +28,7 @@ from poise.structures import Architecture
 from poise.zoo.imagenet import start_hrnet, start_resnet
 from poise.zoo.rcnn_keys import PYRAMID, keys, order, twice
 from poise.zoo.rcnn_model import MANNERS, canvas_of, codec_in_box, detecting_of, joined
-from poise.zoo.rcnn_parts import HRNET, MASKED, RESNET, Heads, detector, dialect, last_stage
+from poise.zoo.rcnn_parts import HRNET, MASKED, RESNET, Heads, detector, dialect, last_stage, resolved
 from poise.zoo.rcnn_parts import trunk as trunk_of
 from poise.zoo.rcnn_words import WORD, Words, read
 from poise.zoo.release import Family, Wish
@@ -113,20 +113,20 @@ def _trunk(wish: Wish, manner: str) -> Part:
     if wish.pretrained:
         raise InputError(f"{wish.name!r} is a detector's part; take a whole detector, or start without (pretrained=False)")
     words = _words(wish, wish.parts["more"], ("size", "pooling", "eps"), "a trunk")
-    name, norm = _pooled(wish.parts["trunk"], words), _norm(words, manner)
+    name, norm = _whole(wish.parts["trunk"], words, manner), _norm(words, manner)
     made = Architecture("keypoint_rcnn:trunk", {"trunk": name, "manner": manner, "norm": norm})
     return Part(trunk_of(name, dialect(manner, norm)), Card(wish.name, made))
 
 
-def _pooled(trunk: str, words: Words) -> str:
-    """A trunk's name with how it shrinks, where the name of the whole says that further on."""
-    return f"{trunk}_{words.said['pooling']}" if "pooling" in words else trunk
+def _whole(trunk: str, words: Words, manner: str) -> str:
+    """A trunk's name with its neck, and with how that shrinks, where the name of the whole says it further on."""
+    return resolved(f"{trunk}_{words.said['pooling']}" if "pooling" in words else trunk, dialect(manner))
 
 
 def _detector(wish: Wish, manner: str) -> KeypointRCNN | BoxDetector | Part:
     """A model of keypoints, where somebody named them; of boxes, where there are no keypoints; else its network alone."""
     words, heads = _heads(wish, manner)
-    name = _pooled(wish.parts["body"] or wish.parts["before"], words)
+    name = _whole(wish.parts["body"] or wish.parts["before"], words, manner)
     if not heads.channels and (wish.skeleton or wish.codec):
         raise InputError(
             f"{wish.name!r} has no keypoint head, so it takes no skeleton and no codec; take keypoint_rcnn_{name}, or leave "

@@ -84,8 +84,9 @@ class Dialect:
         aligned: Whether the middle of a map's first cell is at half a stride when boxes are cut out.
         inclusive: Whether heads read boxes without their last row and column.
         smooth: Up to where errors of proposals count by their square; of boxes, `Learning.smooth` says it.
-        hrfpn: Whether an HRNet has one where its name says nothing of a neck.
+        hrfpn: Whether an HRNet has one where a model's name says nothing of a neck (`resolved`).
         inside: Whether proposals learn only from anchors that nowhere reach over the image's border.
+        by_size: Whether a cell's anchors stand size by size, which shows where there is one map; else ratio by ratio.
     """
 
     style: Style = "pytorch"
@@ -98,6 +99,7 @@ class Dialect:
     smooth: float = 1 / 9
     hrfpn: bool = False
     inside: bool = False
+    by_size: bool = False
 
     def reading(self, trunk: Trunk) -> Reading:
         """How boxes are proposed and read on a trunk."""
@@ -109,7 +111,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "maskrcnn": Dialect("caffe", "bare", "legacy", SHARED, ALONE, aligned=False, inclusive=True, inside=True),
     "hrnet": Dialect("caffe", "kept", "legacy", SHARED, ALONE, aligned=False, inclusive=True, inside=True, hrfpn=True),
     "torchvision": Dialect("pytorch", "bare", "rounded", aligned=False),
-    "detectron2": Dialect("caffe", "frozen", "exact", Reading(0, kept=(1500, 1000)), ALONE, smooth=0.0),
+    "detectron2": Dialect("caffe", "frozen", "exact", Reading(0, kept=(1500, 1000)), ALONE, smooth=0.0, by_size=True),
 }
 """Ours and those of maskrcnn-benchmark, HRNet-MaskRCNN-Benchmark, torchvision (its COCO_V1 weights) and Detectron2."""
 
@@ -125,12 +127,30 @@ def dialect(name: str, norm: Norm | None = None) -> Dialect:
     return DIALECTS[name] if norm is None else replace(DIALECTS[name], norm=norm)
 
 
+def resolved(name: str, manner: Dialect) -> str:
+    """A trunk's name with what stands on an HRNet, where a model's name leaves that to its release.
+
+    Args:
+        name: Of the trunk.
+        manner: Of the release.
+
+    >>> resolved("hrnetv2p_w18_max", DIALECTS["poise"]), resolved("hrnet_w18", DIALECTS["poise"])
+    ('hrnetv2p_w18_hrfpn_max', 'hrnet_w18_plain')
+    """
+    found = HRNET.fullmatch(name)
+    if found is None or found["neck"]:
+        return name
+    neck, end = "hrfpn" if found["pyramid"] or manner.hrfpn else "plain", found.end("width")
+    return f"{name[:end]}_{neck}{name[end:]}"
+
+
 def trunk(name: str, manner: Dialect, *, pretrained: bool = False) -> Trunk:
     """A trunk by name.
 
     Args:
         name: `r50_fpn`, `r101_c4` (its last stage is in the heads), `r50_c5`, `x101_32x8d_fpn`, `hrnet_w32_hrfpn`,
-            `hrnet_w32_hrfpn_max`, `hrnet_w32_fpn`, `hrnet_w32_plain` (the finest branch alone), `timm_BACKBONE_fpn`.
+            `hrnet_w32_hrfpn_max`, `hrnet_w32_fpn`, `hrnet_w32_plain` (the finest branch alone; so is `hrnet_w32`, as files of
+            earlier versions say), `timm_BACKBONE_fpn`.
         manner: Style and norms.
         pretrained: Start a timm backbone from the weights timm has.
 
@@ -140,7 +160,7 @@ def trunk(name: str, manner: Dialect, *, pretrained: bool = False) -> Trunk:
     """
     for pattern, build in ((RESNET, _resnet), (HRNET, _hrnet), (TIMM, _timm)):
         found = pattern.fullmatch(name)
-        parts = None if found is None else _with_form(found.groupdict(), manner)
+        parts = None if found is None else _with_form(found.groupdict())
         if parts is not None:
             body = build(parts, manner, pretrained)
             with_norm(body, manner.norm)
@@ -151,10 +171,9 @@ def trunk(name: str, manner: Dialect, *, pretrained: bool = False) -> Trunk:
     )
 
 
-def _with_form(parts: Mapping[str, Any], manner: Dialect) -> dict[str, Any] | None:
+def _with_form(parts: Mapping[str, Any]) -> dict[str, Any] | None:
     """The parts of a trunk's name with what stands on its backbone; None where that cannot be shrunk as the name says."""
-    usual = "hrfpn" if parts.get("pyramid") or manner.hrfpn else "plain"
-    form = parts.get("form") or (parts["neck"] or usual if "width" in parts else "fpn")
+    form = parts.get("form") or (parts["neck"] or "plain" if "width" in parts else "fpn")
     return None if parts.get("pooling") and form != "hrfpn" else {**parts, "form": form}
 
 
@@ -228,7 +247,7 @@ def detector(name: str, manner: Dialect, heads: Heads, *, pretrained: bool = Fal
     """
     body = trunk(name, manner, pretrained=pretrained)
     how = manner.reading(body)
-    anchors = Anchors(body.strides, rule=manner.anchors)
+    anchors = Anchors(body.strides, rule=manner.anchors, by_size=manner.by_size)
     rpn = proposals(
         body.channels[0],
         anchors,

@@ -34,6 +34,9 @@ norms' variance; a head on a ResNet's last stage. The rest say nothing of a netw
 SILENT = ("data", "schedule", "list")
 """Said of any network, and changing none."""
 
+LEAST = 2
+"""Classes: something and the background."""
+
 WORD = "|".join(form for form, _ in FORMS.values())
 """Any of them, as a regular expression."""
 
@@ -88,7 +91,7 @@ def read(text: str, known: Collection[str], *, name: str, what: str) -> Words:
         what: It is of.
 
     Raises:
-        InputError: One that would change nothing, that stands there twice, or whose number is 0.
+        InputError: One that tells something else, two that tell the same thing otherwise, or a number that is too small.
     """
     said: dict[str, str] = {}
     for kind, word in split(text):
@@ -97,7 +100,10 @@ def read(text: str, known: Collection[str], *, name: str, what: str) -> Words:
             raise InputError(f"{name!r} says {word!r}, of which {what} has no use; words for it look like: {fit}")
         if said.get(kind, word) != word:
             raise InputError(f"{name!r} says both {said[kind]!r} and {word!r}; leave one of them out")
-        if "0" in re.findall(r"\d+", word):
+        numbers = [int(number) for number in re.findall(r"\d+", word)]
+        if 0 in numbers:
             raise InputError(f"{name!r} says {word!r}; give a number above 0")
+        if kind == "classes" and numbers[0] < LEAST:
+            raise InputError(f"{name!r} says {word!r}; give at least {LEAST} classes, of which the background is one")
         said[kind] = word
     return Words(said)
