@@ -141,4 +141,4 @@ def test_a_wrong_ending_is_told_before_anything_is_measured(model, figures, tmp_
     labels = write_coco(figures, tmp_path / "drawings")
     words = [str(file), "--annotations", str(labels), "--images", str(labels.parent / "images")]
     assert main(["calibrate", *words, "--out", str(tmp_path / "calibrated.pt")]) == 1
-    assert "ends in .safetensors, not '.pt'" in capsys.readouterr().err
+    assert "--out names a file that ends in .safetensors; found" in capsys.readouterr().err
