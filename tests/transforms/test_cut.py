@@ -4,7 +4,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from poise.errors import BoxError, InputError
@@ -40,7 +40,6 @@ def sample_of(x: float, y: float) -> Sample:
     return Sample(dot(x, y), Labels.of(xy, visible, torch.tensor([[100.0, 60.0, 300.0, 240.0]])), Key("dot"))
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     rule=st.sampled_from(RULES),
     size=st.sampled_from([(256, 192), (192, 256), (160, 160), (201, 133)]),
@@ -75,7 +74,6 @@ def test_a_drawn_dot_and_its_keypoint_coincide_after_any_chain(rule, size, x, y,
     assert math.dist(centre_of(resample(sample.image, pixel, size)), dot_at) < 0.06
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     rule=st.sampled_from(RULES),
     size=st.sampled_from([(256, 192), (192, 256), (160, 160), (201, 133)]),

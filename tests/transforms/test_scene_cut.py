@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from poise.data.mirror import mirrored_labels
@@ -51,7 +51,6 @@ def chance(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(RULES))
 def test_pixels_and_keypoints_go_together_and_the_warp_leads_home(seed, rule):
     sample = scene((150.0, 100.0))

@@ -137,7 +137,7 @@ def canvas_warp(canvas: Canvas, size: Size, factor: float = 1.0) -> Layout:
 
 def fitted_warp(canvas: Canvas, size: Size, view: Size) -> Layout:
     """How an image of `size` (h, w) lies in a view of the size `view` that just holds it."""
-    side = max(1, int(min(view[0] / size[0], view[1] / size[1]) * max(size)))
+    side = max(1, min(new * max(size) // old for old, new in zip(size, view, strict=True)))  # whole numbers lose no pixel
     (high, wide), scales = _scaled(canvas, size, side=side, reference=max(size))
     return _laid(canvas, (min(high, view[0]), min(wide, view[1])), scales, view=view)  # sides are rounded, up too
 
