@@ -1,16 +1,24 @@
-"""Flags that say how a model's answers are read, and how large images are to it."""
+"""Flags that say how a model's answers are read, how a detector finds people, and how large images are to it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from poise.codecs.decoders import preset, read_by
 from poise.errors import InputError
+from poise.inference.detect import Detector, ModelDetector
 from poise.models.bottomup import BottomUp
+from poise.models.box_detector import BoxDetector
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
 from poise.models.topdown import TopDown
-from poise.recipes.fields import set_codec
+from poise.recipes.fields import set_codec, set_detecting
 from poise.scenes import Canvas
+
+LEARNT = ("learning", "weights")
+"""Words of a detector that say how it learns."""
+
+POSED = ("keypoint_nms", "keypoint_score", "rating", "calibration")
+"""Words of a detector that are of people with keypoints, and change no box."""
 
 MOST = 8192
 """Pixels that the side which is fitted of a whole image gets at most: maps of larger ones fit into no memory."""
@@ -22,6 +30,7 @@ def adjust(
     reading: str | None = None,
     numbers: str | None = None,
     options: Sequence[str] = (),
+    detecting: Sequence[str] = (),
     side: int | None = None,
     scales: Sequence[float] = (),
 ) -> None:
@@ -32,6 +41,7 @@ def adjust(
         reading: Where peaks lie.
         numbers: Name of a preset; before `options`.
         options: Fields of the codec, such as "reading.threshold=0.06"; after the others.
+        detecting: How a detector finds and ranks people, such as "suppression=soft".
         side: Pixels that the side which is fitted (the long or short one, or the height) gets; a limit of the other with it.
         scales: Factors on it, for several sizes at once.
 
@@ -41,6 +51,8 @@ def adjust(
     """
     if numbers is not None or reading is not None or options:
         _read_otherwise(model, reading=reading, numbers=numbers, options=options)
+    if detecting:
+        _detect_otherwise(model, detecting)
     if side is None and not scales:
         return
     if not isinstance(model.preprocess, Canvas):
@@ -66,6 +78,50 @@ def _read_otherwise(model: Model, *, reading: str | None, numbers: str | None, o
     if reading is not None:
         model.codec = read_by(model.codec, reading)
     set_codec(model, options)
+
+
+def _detect_otherwise(model: Model, words: Sequence[str]) -> None:
+    if not isinstance(model, KeypointRCNN | BoxDetector):
+        raise InputError(
+            f"--detecting-set is for detectors, and {model.card.name} finds no boxes; leave it out, or find the boxes with "
+            "`poise detect --detecting-set` and give them with --boxes"
+        )
+    _refuse(words, LEARNT, why="that is how a detector learns")
+    if isinstance(model, BoxDetector):
+        _refuse(words, POSED, why=f"{model.card.name} finds no keypoints")
+    set_detecting(model, words)
+
+
+def adjust_detector(
+    detector: Detector, *, detecting: Sequence[str] = (), side: int | None = None, scales: Sequence[float] = ()
+) -> None:
+    """Change how a detector finds boxes, as flags say.
+
+    Args:
+        detector: Changed in place.
+        detecting: How it finds people, such as "suppression=soft".
+        side: Pixels that the side which is fitted gets.
+        scales: Factors on it, for several sizes at once.
+
+    Raises:
+        InputError: It is torchvision's, which is used as it was published; a word about keypoints; or as `adjust`.
+        UnknownName: There is no such word.
+    """
+    if not detecting and side is None and not scales:
+        return
+    if not isinstance(detector, ModelDetector):
+        raise InputError(
+            f"--detecting-set, --side and --scales are for model files, and {detector.name} is used as it was published; leave "
+            "them out, or give a file that `poise import` made"
+        )
+    _refuse(detecting, POSED, why="boxes are found here and no keypoints")
+    adjust(detector.model, detecting=detecting, side=side, scales=scales)
+
+
+def _refuse(words: Sequence[str], names: Sequence[str], *, why: str) -> None:
+    found = [word for word in words if word.partition("=")[0].partition(".")[0] in names]
+    if found:
+        raise InputError(f"{', '.join(found)}: {why}, so nothing would change; leave it out")
 
 
 def only_for_views(model: Model, flags: Sequence[str]) -> None:

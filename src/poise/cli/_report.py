@@ -41,6 +41,10 @@ def _keypoints(network: Model) -> dict[str, str]:
     }
 
 
+def _found(network: Boxing) -> dict[str, str]:
+    return {"people found": ", ".join(f"{name}={value}" for name, value in network.detecting.reading.items())}
+
+
 def what(network: Model, *, model: Path, annotations: Path, images: Path | None) -> dict[str, str]:
     """The model and the files.
 
@@ -53,6 +57,7 @@ def what(network: Model, *, model: Path, annotations: Path, images: Path | None)
     return {
         "model": f"{network.card.name}, {model}",
         "input": INPUTS[type(network)](network),
+        **(_found(network) if isinstance(network, KeypointRCNN | BoxDetector) else {}),
         **({} if isinstance(network, BoxDetector) else _keypoints(network)),
         "annotations": str(annotations),
         "images": "none" if images is None else str(images),

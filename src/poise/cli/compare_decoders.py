@@ -27,6 +27,7 @@ def run(
     readings: _Readings = (),
     preset: _Preset = None,
     codec_set: _Options = (),
+    detecting_set: _Options = (),
     boxes: _Boxes = None,
     side: _Number = None,
     scales: _Scales = (),
@@ -57,6 +58,7 @@ def run(
             those of the codec in their boxes, or peak and blurred where that is one cell.
         preset: Numbers with which people are read out of whole images: practitioner or release.
         codec_set: Fields of the codec, for all decoders, such as reading.threshold=0.06.
+        detecting_set: How a detector finds and ranks people, such as suppression=soft or nms=0.6 (docs/concepts/detectors.md).
         boxes: Where to look: "gt" for the labelled boxes (the default), or a detector's JSON list; none for whole images.
         side: Pixels that the side which is fitted of a whole image gets: the long one, or the short one where a detector's
             release has it so; by default as the model has it.
@@ -93,7 +95,7 @@ def run(
     if out is not None:
         check_out("--out", out, ends=(".json", ""), reads=(annotations, boxes))
     network = posed(load(model))
-    adjust(network, numbers=preset, options=codec_set, side=side, scales=scales)
+    adjust(network, numbers=preset, options=codec_set, detecting=detecting_set, side=side, scales=scales)
     only_for_views(network, [] if boxes is None else ["--boxes"])
     exam = Exam.of_file(annotations, images, skeleton=network.skeleton)
     setting = Setting.of(

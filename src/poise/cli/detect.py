@@ -11,6 +11,8 @@ _Images = Annotated[Path | None, arg(metavar="DIR")]
 _Out = Annotated[Path, arg(metavar="FILE.json")]
 _Name = Annotated[str | None, arg(metavar="NAME")]
 _Number = Annotated[int | None, arg(metavar="N")]
+_Options = Annotated[tuple[str, ...], arg(metavar="NAME=VALUE [NAME=VALUE ...]")]
+_Scales = Annotated[tuple[float, ...], arg(metavar="F [F ...]")]
 
 
 def run(
@@ -19,6 +21,9 @@ def run(
     detector: _Detector,
     images: _Images = None,
     min_score: float = 0.0,
+    detecting_set: _Options = (),
+    side: _Number = None,
+    scales: _Scales = (),
     out: _Out = Path("detections.json"),
     device: _Name = None,
     precision: _Name = None,
@@ -46,6 +51,11 @@ def run(
             ssdlite320_mobilenet_v3_large, keypointrcnn_resnet50_fpn, and others.
         images: Folder or zip file of the images of an annotation file.
         min_score: Boxes that the detector is less sure of are left out.
+        detecting_set: How the detector of a model file finds people, such as suppression=soft or nms=0.6
+            (docs/concepts/detectors.md).
+        side: Pixels that the side which is fitted of an image gets: the long one, or the short one where the detector's release
+            has it so; by default as the model file has it.
+        scales: Factors on it; people found in any of several are joined.
         out: File to write.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
         precision: fp32 or bf16; by default bf16 where it is faster; fp32 for torchvision's detectors.
@@ -56,6 +66,7 @@ def run(
     """
     from rich.console import Console
 
+    from poise.cli._decoder import adjust_detector
     from poise.cli._detector import check_least
     from poise.cli._out import check_out
     from poise.cli._scores import counted, print_skipped, say, with_bar
@@ -83,6 +94,7 @@ def run(
     else:
         requests = requests_of(find_images(sources), None)
     finder = detector_of(detector, device=device, precision=precision, batch=batch, workers=workers, pad_batches=pad_batches)
+    adjust_detector(finder, detecting=detecting_set, side=side, scales=scales)
     skipped: list[Skipped] = []
     with results_folder(out.parent):
         found = detect(finder, requests, min_score=min_score, skipped=skipped, watch=with_bar)

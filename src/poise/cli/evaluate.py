@@ -45,6 +45,7 @@ def run(
     reading: _Name = None,
     preset: _Preset = None,
     codec_set: _Options = (),
+    detecting_set: _Options = (),
     side: _Number = None,
     scales: _Scales = (),
     out: _Out = None,
@@ -87,6 +88,7 @@ def run(
             detectors that learnt cells peak, blurred; by default as the model's own codec does.
         preset: Numbers with which people are read out of whole images: practitioner or release.
         codec_set: Fields of the codec, such as reading.threshold=0.06 reading.top_k=32.
+        detecting_set: How a detector finds and ranks people, such as suppression=soft or nms=0.6 (docs/concepts/detectors.md).
         side: Pixels that the side which is fitted of a whole image gets: the long one, or the short one where a detector's
             release has it so; by default as the model has it.
         scales: Factors on it; of several the answers are averaged, and detectors join the people they find in each.
@@ -143,7 +145,7 @@ def run(
     only_one(boxes, detector)
     check_least("--min-box-score", min_box_score)
     network = load(model)
-    adjust(network, reading=reading, numbers=preset, options=codec_set, side=side, scales=scales)
+    adjust(network, reading=reading, numbers=preset, options=codec_set, detecting=detecting_set, side=side, scales=scales)
     setting_of = partial(
         Setting.of,
         device=device,

@@ -183,6 +183,11 @@ class Detecting:
         return cls(**{**values, **parts, "calibration": calibration})
 
     @property
+    def reading(self) -> dict[str, Any]:
+        """What says how answers are made people, without how it is learnt."""
+        return {name: value for name, value in vars(self).items() if name not in ("learning", "weights")}
+
+    @property
     def probable(self) -> bool:
         """Whether probabilities of keypoints are asked for."""
         return self.keypoint_score != "raw" or self.rating != "box"

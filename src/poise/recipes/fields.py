@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 from poise.codecs.decoders import Codec
 from poise.errors import InputError, UnknownName, unknown
 from poise.models.bottomup import BottomUp
+from poise.models.box_detector import BoxDetector
 from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.models.kinds import Boxing
 from poise.models.topdown import TopDown
 from poise.nn.heads.roi import BoxReader
 
@@ -58,7 +60,7 @@ def set_codec(model: TopDown | BottomUp | KeypointRCNN, words: Sequence[str]) ->
         model.codec = whole
 
 
-def set_detecting(model: KeypointRCNN, words: Sequence[str]) -> None:
+def set_detecting(model: Boxing, words: Sequence[str]) -> None:
     """Have a detector learn or be read in other ways.
 
     Args:
@@ -71,8 +73,8 @@ def set_detecting(model: KeypointRCNN, words: Sequence[str]) -> None:
     """
     changes = _changes(model.detecting, words, what="how a detector works", such="learning.copies=2")
     detecting = _changed(model.detecting, changes)
-    # The new model refuses what does not go with its codec.
-    KeypointRCNN(model.network, model.codec, model.preprocess, model.skeleton, model.card, detecting)
+    if not isinstance(model, BoxDetector):  # the new model refuses what does not go with its codec
+        KeypointRCNN(model.network, model.codec, model.preprocess, model.skeleton, model.card, detecting)
     _check_person(model, detecting.person)
     model.detecting = detecting
 
@@ -88,7 +90,7 @@ def _changes(owner: Any, words: Sequence[str], *, what: str, such: str) -> dict[
     return changes
 
 
-def _check_person(model: KeypointRCNN, person: int) -> None:
+def _check_person(model: Boxing, person: int) -> None:
     """Refuse a class of people that the box head has not."""
     reader = None if model.network.box is None else model.network.box.head.reader
     if isinstance(reader, BoxReader) and person >= reader.cls_score.out_features:
