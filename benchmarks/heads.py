@@ -29,10 +29,10 @@ from torch import Tensor, nn
 from poise.data.base import Dataset
 from poise.data.figures import FigureDataset
 from poise.data.kept import Kept
-from poise.errors import TrainingError
+from poise.errors import TrainingError, unknown
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.recipes.base import Optimizer, Recipe, Schedule
-from poise.recipes.detectors import CLIP, RATE, head_codec
+from poise.recipes.detectors import CLIP, RATE, SCALES, head_codec
 from poise.recipes.keypoint_rcnn import whole_detector
 from poise.recipes.scenes import CROWD
 from poise.recipes.short import short_run
@@ -102,9 +102,7 @@ def detector(way: Way, setting: Setting) -> KeypointRCNN:
 def recipe(name: str, model: KeypointRCNN, setting: Setting, train: Dataset, val: Dataset) -> Recipe:
     """As `detector_drawn` without windows and mosaics."""
     side = setting.side
-    views = DetectorAugmentation(
-        sides=tuple(side * tenths // 10 for tenths in (7, 8, 9, 10, 11)), most=None, rotation=10.0, colour=0.1
-    )
+    views = DetectorAugmentation(sides=tuple(round(side * scale) for scale in SCALES), most=None, rotation=10.0, colour=0.1)
     made = short_run(name, model, train, val, epochs=1000, rate=setting.rate or RATE, clip=CLIP, augmentation=views)
     made = replace(made, batch=setting.batch, best="box AP")
     if setting.rule == "adamw":
@@ -168,6 +166,7 @@ def pulls(model: KeypointRCNN, setting: Setting, train: Dataset, *, count: int =
     views = task.train_views(recipe("pulls", model, setting, train, train), seed=1)
     trunk = [p for p in model.network.backbone.parameters() if p.requires_grad]
     sums: dict[str, float] = {}
+    number = -1
     for number, (_, batch) in enumerate(batches(views, setting.batch, count)):
         torch.manual_seed(number)
         kept = {name: value.clone() for name, value in model.network.named_buffers()}
@@ -179,9 +178,9 @@ def pulls(model: KeypointRCNN, setting: Setting, train: Dataset, *, count: int =
         found["others"] = float(others.norm())
         found["cosine"] = float(nn.functional.cosine_similarity(grads["keypoints"], others, dim=0))
         for name, value in found.items():
-            sums[name] = sums.get(name, 0.0) + value / count
+            sums[name] = sums.get(name, 0.0) + value
     model.eval()
-    return sums
+    return {name: value / (number + 1) for name, value in sums.items()}
 
 
 def gradient(part: Tensor, weights: list[nn.Parameter]) -> Tensor:
@@ -261,6 +260,9 @@ def main(
     setting: tyro.conf.OmitArgPrefixes[Setting] = Setting(),
 ) -> None:
     """Train what is not there, measure, write OUT/heads-RULE.md."""
+    for name in only:
+        if name not in WAYS:
+            raise unknown("head", name, WAYS)
     shape = (setting.side, setting.side)
     train = Kept(FigureDataset(setting.images, size=shape, per_image=CROWD, seed=0))
     val = Kept(FigureDataset(setting.checked, size=shape, per_image=CROWD, seed=1))
