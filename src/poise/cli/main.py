@@ -21,12 +21,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("explain:run", "how one image gets its score, step by step"),
     "import": ("import_:run", "an official checkpoint to a poise model file"),
     "zoo": ("zoo:run", "published models: sizes, scores, where their weights are"),
-    "data split": ("data:split", "an annotation file in two, by share and group"),
-    "data stats": ("data:stats", "what is in an annotation file"),
-    "data draw": ("data:draw", "pictures with their labels, and mirrored"),
-    "data walk": ("data:walk", "one person's whole way, from the photo to the maps and back, on a page"),
-    "data check": ("data:check", "find, and mend, what breaks training or evaluation"),
-    "data sigmas": ("data:sigmas", "OKS sigmas of any keypoints, from repeated annotations"),
+    "data split": ("data_split:run", "an annotation file in two, by share and group"),
+    "data stats": ("data_stats:run", "what is in an annotation file"),
+    "data draw": ("data_draw:run", "pictures with their labels, and mirrored"),
+    "data walk": ("data_walk:run", "one person's whole way, from the photo to the maps and back, on a page"),
+    "data check": ("data_check:run", "find, and mend, what breaks training or evaluation"),
+    "data sigmas": ("data_sigmas:run", "OKS sigmas of any keypoints, from repeated annotations"),
 }
 
 TRAIN_EXTRA = ("lightning", "tensorboard", "timm")

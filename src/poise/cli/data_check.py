@@ -1,0 +1,54 @@
+"""`poise data check`: what breaks training or evaluation."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+_Out = Annotated[Path | None, arg(metavar="OUT")]
+_Files = Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]")]
+_Folders = Annotated[tuple[Path, ...], arg(metavar="DIR [DIR ...]")]
+
+
+def run(files: Positional[_Files], *, images: _Folders = (), fix: _Out = None) -> int:
+    """Find what breaks training or makes AP 0 or -1; exit code 1 when something is left.
+
+    With several files also the images they share are found, by name, by id and by content.
+
+    For example:
+
+        poise data check train.json val.json --images images --fix mended
+
+    Args:
+        files: COCO-style keypoint files.
+        images: Folder or zip file of the images: one for all files, or one for each.
+        fix: Write mended copies there: a file name, or a folder (needed for several files). The originals stay.
+    """
+    from rich.console import Console
+
+    from poise.cli._data import look, print_findings, targets, verdict, write_mended
+    from poise.data.lint import check_file, separate
+    from poise.errors import InputError
+
+    if not files or len(images) not in (0, 1, len(files)):
+        raise InputError(
+            f"found {len(files)} files and {len(images)} image folders; give files, and one folder or one for each"
+        )
+    places = targets(files, fix) if fix else []
+    console = Console()
+    folders = images if len(images) == len(files) else (images or (None,)) * len(files)
+    looked = [look(console, file, folder) for file, folder in zip(files, folders, strict=True)]
+    results = [check_file(document, pictures) for _, document, pictures in looked]
+    mended = [(name, result.mended, pictures) for (name, _, pictures), result in zip(looked, results, strict=True)]
+    found = {name: list(result.findings) for (name, _, _), result in zip(looked, results, strict=True)}
+    for i, first in enumerate(mended):
+        for second in mended[i + 1 :]:
+            found[f"{first[0]} and {second[0]}"] = separate(first, second)
+    for name, findings in found.items():
+        print_findings(console, name, findings, mended=fix is not None)
+    write_mended(console, [document for _, document, _ in mended][: len(places)], places)
+    everything = [finding for findings in found.values() for finding in findings]
+    left = [finding for finding in everything if fix is None or not finding.mended]
+    mendable = sum(bool(finding.mended) for finding in everything)
+    console.print(verdict(len(everything), mendable, fixed=fix is not None), highlight=False)
+    return 1 if left else 0

@@ -1,0 +1,57 @@
+"""`poise data sigmas`: OKS sigmas from repeated annotations."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+_Out = Annotated[Path | None, arg(metavar="OUT")]
+_Files = Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]")]
+
+
+def run(
+    files: Positional[_Files],
+    *,
+    by: Annotated[str, arg(metavar="overlap|id")] = "overlap",
+    resamples: int = 1000,
+    seed: int = 0,
+    out: _Out = None,
+) -> int:
+    """Estimate the OKS sigmas of any keypoints from repeated annotations, with 95 % intervals.
+
+    Each file is another annotator's, of the same images. Images are found by file name, keypoints by name, people by their
+    boxes. With the sigmas written into a file's categories, AP is judged by how well people themselves agree.
+
+    For example:
+
+        poise data sigmas first.json second.json --out with-sigmas.json
+
+    Args:
+        files: COCO-style keypoint files, two or more.
+        by: How the annotations of one person are found: boxes that overlap most, or annotations of one id.
+        resamples: Draws of the people, for the intervals.
+        seed: Of the draws.
+        out: Write a copy of the first file with the sigmas; keypoints too few people have keep what they had.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from poise.analysis.sigmas import LEAST_PEOPLE, check_pairing, estimate_sigmas, with_sigmas
+    from poise.cli._data import targets
+    from poise.data.coco import CocoDataset
+    from poise.data.document import read_document, write_document
+
+    place = targets(files[:1], out)[0] if out and files else None
+    datasets = [CocoDataset(file, None) for file in files]
+    found = estimate_sigmas(datasets, by=check_pairing(by), resamples=resamples, seed=seed)
+    table = Table("keypoint", "people", "sigma", "95 % interval", "now", title="sigmas of OKS", title_justify="left")
+    for one, now in zip(found, datasets[0].skeleton.sigmas, strict=True):
+        known = one.value is not None
+        interval = f"{one.low:.4f} to {one.high:.4f}" if known else f"fewer than {LEAST_PEOPLE} people"
+        table.add_row(one.name, f"{one.people}", f"{one.value:.4f}" if known else "-", interval, f"{now:.4f}")
+    console = Console()
+    console.print(table)
+    if place is not None:
+        write_document(with_sigmas(read_document(files[0]), found), place)
+        console.print(f"copy with sigmas: {place}", highlight=False, soft_wrap=True)
+    return 0

@@ -1,0 +1,79 @@
+"""`poise data walk`: one person's whole way, from the photo to the maps and back."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+_File = Annotated[Path, arg(metavar="FILE")]
+_Page = Annotated[Path, arg(metavar="PAGE.html")]
+_Model = Annotated[Path | None, arg(metavar="FILE")]
+_Number = Annotated[int | None, arg(metavar="ID")]
+
+
+def run(
+    *,
+    annotations: _File,
+    images: Annotated[Path, arg(metavar="DIR")],
+    out: _Page = Path("walk.html"),
+    id: _Number = None,
+    model: _Model = None,
+    codec: str = "UDPGaussian",
+    size: str = "256x192",
+) -> int:
+    """Show one person's whole way on a page: photo, warp, view, target, answer, mirrored view, mean, and back on the photo.
+
+    Each step with its shape and values. Without a model the codec is shown as if its network answered without fault.
+
+    For example:
+
+        poise data walk --annotations person_keypoints.json --images images --codec Gaussian --out walk.html
+
+        poise data walk --annotations person_keypoints.json --images images --id 425226 --model model.safetensors
+
+    Args:
+        annotations: COCO-style keypoint file.
+        images: Folder or zip file of the images.
+        out: The page, one file.
+        id: Of the annotation of the person; the first one that can be looked at by default.
+        model: Model file; its own codec, size and way to cut views are shown.
+        codec: Without a model: a codec by the name of its class, such as `Gaussian` or `Dark`; maps are a quarter of the size.
+        size: Without a model: of the view, height x width.
+    """
+    from rich.console import Console
+
+    from poise.analysis.walk import find_person, network_of, walk
+    from poise.cli._out import check_out
+    from poise.cli._scores import say
+    from poise.cli._size import view_size
+    from poise.cli._walk import page
+    from poise.data.coco import CocoDataset
+    from poise.models.kinds import one_person
+    from poise.structures import Preprocess
+    from poise.zoo.assemble import cut_for, named_codec
+    from poise.zoo.file import load
+
+    check_out("--out", out, ends=(".html", ".htm", ""), reads=(annotations,))
+    dataset = CocoDataset(annotations, images)
+    index, person = find_person(dataset, id)
+    sample, source = dataset[index], dataset.skeleton
+    if model is None:
+        h, w = view_size(size)
+        made = named_codec(codec, (h, w), (h // 4, w // 4), keypoints=len(source))
+        cut = cut_for(made, Preprocess())
+        report = page(walk(sample, person, source=source, skeleton=source, codec=made, preprocess=cut), network=None)
+    else:
+        whole = one_person(load(model))
+        found = walk(
+            sample,
+            person,
+            source=source,
+            skeleton=whole.skeleton,
+            codec=whole.codec,
+            preprocess=whole.preprocess,
+            answer=network_of(whole),
+        )
+        report = page(found, network=whole.card.name)
+    report.write(out)
+    say(Console(), f"{out}: annotation {int(sample.labels.ids[person])} of {sample.key.file_name}")
+    return 0
