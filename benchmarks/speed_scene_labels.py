@@ -14,7 +14,8 @@ from codec_rows import Array
 from row import Row
 from scene_labels import SIDE, drawn, scene
 
-from poise.codecs.offset_guided import Costs, LabelMaps, OffsetGuided
+from poise.codecs.guide_costs import Costs, LabelMaps
+from poise.codecs.offset_guided import OffsetGuided
 from poise.scenes import Scenes
 from poise.skeletons import COCO17
 from poise.skeletons.limbs import limbs

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from poise.codecs.offset_guided import LabelMaps, OffsetGuided
+from poise.codecs.guide_costs import LabelMaps
+from poise.codecs.offset_guided import OffsetGuided
 from poise.codecs.peak_reading import PeakReading
 from poise.data.figures import FigureDataset
 from poise.metrics import coco, entries

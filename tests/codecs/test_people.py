@@ -10,8 +10,9 @@ import torch
 
 from poise.codecs.base import scene_from_plain, to_plain
 from poise.codecs.bump_fit import fitted_bump
+from poise.codecs.guide_costs import LabelMaps
 from poise.codecs.limb_finding import find_limbs
-from poise.codecs.offset_guided import LabelMaps, OffsetGuided
+from poise.codecs.offset_guided import READ, OffsetGuided
 from poise.codecs.peak_reading import PEAKS, PRACTITIONER, RELEASE, PeakReading
 from poise.codecs.peaks import fast_peaks, upsampled_peaks
 from poise.codecs.people import group_people, read_people
@@ -269,6 +270,10 @@ def test_the_presets_are_the_practitioners_and_the_releases():
         0.06,
     )
     assert (RELEASE.threshold, RELEASE.top_k, RELEASE.dist_max, RELEASE.person_threshold) == (0.04, 32, 40, 0.04)
+
+
+def test_of_every_reading_it_is_known_how_far_it_is_off():
+    assert set(READ) == set(PEAKS)
 
 
 def test_readings_of_whole_views_are_named_and_changed_as_others():

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from poise.codecs.base import scene_codec_types, scene_from_plain, to_plain
-from poise.codecs.offset_guided import Costs, LabelMaps
-from poise.codecs.peak_reading import RELEASE, PeakReading
+from poise.codecs.guide_costs import Costs, LabelMaps
+from poise.codecs.peak_reading import PEAKS, PRACTITIONER, RELEASE, PeakReading
 from poise.errors import InputError
 from poise.scenes import Scenes
 from poise.skeletons import COCO17
@@ -35,7 +35,8 @@ FORMS = {
     ),
     **{
         f"OffsetGuided-{peaks}": ("OffsetGuided", USUAL | {"reading": PeakReading(peaks=peaks)})
-        for peaks in ("upsampled", "bilinear", "cell", "quarter", "dark", "fit1", "fit2", "fit1-sigma", "fit2-sigma")
+        for peaks in PEAKS
+        if peaks != PRACTITIONER.peaks
     },
 }
 """Forms of a codec: its class, and its fields. Classes that are not here are tried with their defaults."""

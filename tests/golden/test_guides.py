@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from poise.codecs import guides
-from poise.codecs.offset_guided import LabelMaps, OffsetGuided
+from poise.codecs.guide_costs import LabelMaps
+from poise.codecs.offset_guided import OffsetGuided
 from poise.losses.focal import focal_squared_error, squared_error
 from poise.losses.guides import mean_above, size_error, vector_error
 from poise.scenes import Scenes

@@ -5,7 +5,7 @@ import torch
 
 from poise import zoo
 from poise.cli.main import main
-from poise.codecs.offset_guided import LabelMaps
+from poise.codecs.guide_costs import LabelMaps
 from poise.errors import CheckpointError, InputError, UnknownName
 from poise.models.bottomup import BottomUp
 from poise.nn.backbones.hourglass104 import Hourglass104

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cached_property, partial
-from typing import Literal, final, get_args
+from typing import final
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs import guides
+from poise.codecs.guide_costs import USUAL_COSTS, USUAL_MAPS, Costs, LabelMaps
 from poise.codecs.guides import STRIDE, Seen, Vectors
 from poise.codecs.peak_reading import PRACTITIONER, PeakReading
 from poise.codecs.people import read_people
@@ -19,8 +21,6 @@ from poise.codecs.scene import SceneCodec
 from poise.codecs.scene_maps import SceneMaps, merged_jitter, merged_maps, merged_offsets
 from poise.dims import Size
 from poise.errors import InputError
-from poise.losses.focal import focal_squared_error, squared_error
-from poise.losses.guides import Distance, mean_above, size_error, vector_error
 from poise.scenes import People, Scenes
 from poise.skeletons.limbs import Limbs, mirrored_limbs
 
@@ -37,80 +37,15 @@ JITTERED = 2 * 2**0.5 * STRIDE / 2
 
 
 @final
-@dataclass(frozen=True)
-class LabelMaps:
-    """Which maps there are, and what they are to say.
+class MapKind(IntEnum):
+    """The kinds of map that an answer has, in their order."""
 
-    Attributes:
-        sigma: Width of a bump, pixels.
-        clip: A bump lower than that is 0.
-        fill: Cells a side of the square around a keypoint in which vectors lead to others.
-        jitter_fill: The same, for those to the keypoint itself.
-        background: A map that is 1 where no bump is.
-        jitter: Two maps for the vector to the nearest keypoint, of whatever kind.
-        spread: A map for each limb, the logarithm of its vectors' spread (Laplace's b).
-        scale: A map for each keypoint, its size: the side of the person's box times OKS's sigma of the keypoint, pixels.
-    """
-
-    sigma: float = 7.0
-    clip: float = 0.01
-    fill: int = 7
-    jitter_fill: int = 3
-    background: bool = False
-    jitter: bool = False
-    spread: bool = False
-    scale: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse bumps and squares without extent."""
-        if not (self.sigma > 0 and 0 < self.clip < 1 and min(self.fill, self.jitter_fill) >= 1):
-            raise InputError(
-                "maps cannot be: sigma is above 0, clip between 0 and 1, fill and jitter_fill 1 or more; found "
-                f"{self.sigma}, {self.clip}, {self.fill} and {self.jitter_fill}"
-            )
-
-
-@final
-@dataclass(frozen=True)
-class Costs:
-    """How far an answer is from the labels. The release's defaults; its two constants of the focal loss are real ones here.
-
-    Attributes:
-        heat: "focal": what is nearly right counts little; "l2": everything alike.
-        gamma: How little (focal).
-        tau: Labels from here on are on a bump (focal).
-        offset: How errors of vectors are measured; "laplace" needs `LabelMaps.spread`.
-        root: Whether square roots of vectors' and sizes' errors are learnt in their place.
-        margin: Errors of vectors below are dropped, with "laplace" those below 0 too: -inf keeps them.
-        scale_margin: The same, of sizes.
-        weights: Of heatmaps, background, jitter, offsets and scales.
-        weight: Of the stack; the releases' stacks have weights whose sum is 1.
-    """
-
-    heat: Literal["focal", "l2"] = "focal"
-    gamma: float = 1.0
-    tau: float = 0.01
-    offset: Distance = "l1"
-    root: bool = False
-    margin: float = 1e-5
-    scale_margin: float = 0.1
-    weights: tuple[float, float, float, float, float] = (1.0, 1.0, 100.0, 100.0, 0.01)
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be learnt from."""
-        if self.heat not in ("focal", "l2") or self.offset not in get_args(Distance):
-            raise InputError(
-                f"costs cannot be: heat is focal or l2 and offset one of {', '.join(get_args(Distance))}; found {self.heat!r} "
-                f"and {self.offset!r}"
-            )
-        if len(self.weights) != 5 or min(*self.weights, self.weight) < 0 or not (self.gamma == 0 or self.gamma >= 1):
-            raise InputError(
-                "costs cannot be: there are five weights, of heatmaps, background, jitter, offsets and scales, none below 0 "
-                f"nor `weight`, and gamma is 0, 1 or more; found {self.weights}, {self.weight} and {self.gamma}"
-            )
-        if self.root and not (self.margin >= 0 and self.scale_margin >= 0):
-            raise InputError("costs cannot be: square roots need margins of 0 or more")
+    HEAT = 0
+    BACKGROUND = 1
+    JITTER = 2
+    OFFSETS = 3
+    SPREAD = 4
+    SCALE = 5
 
 
 @final
@@ -134,8 +69,8 @@ class OffsetGuided(SceneCodec):
     """
 
     limbs: Limbs = ()
-    maps: LabelMaps = LabelMaps()
-    cost: Costs = Costs()
+    maps: LabelMaps = USUAL_MAPS
+    cost: Costs = USUAL_COSTS
     reading: PeakReading = PRACTITIONER
     sigmas: tuple[float, ...] = ()
 
@@ -182,11 +117,11 @@ class OffsetGuided(SceneCodec):
         if self.maps.background:
             torch.sub(1, heat.amax(dim=1, keepdim=True), out=background)
         if self.maps.jitter:
-            guides.jitters(seen, fill=self.maps.jitter_fill).write(output, self._channels(2, seen))
+            guides.jitters(seen, fill=self.maps.jitter_fill).write(output, self._channels(MapKind.JITTER, seen))
         vectors = self._guides(seen)
-        vectors.write(output, self._channels(3, seen))
+        vectors.write(output, self._channels(MapKind.OFFSETS, seen))
         if self.maps.scale:
-            vectors.write_numbers(output, self._channels(5, seen), *self._scales(vectors, seen, scenes.extent))
+            vectors.write_numbers(output, self._channels(MapKind.SCALE, seen), *self._scales(vectors, seen, scenes.extent))
         return output
 
     def loss(self, output: Float[Tensor, "b c h w"], scenes: Scenes) -> Float[Tensor, ""]:
@@ -200,7 +135,7 @@ class OffsetGuided(SceneCodec):
 
         Heatmaps' and background's are sums over all cells of all views, the others means of those cells that say something.
         """
-        seen, used = Seen.of(scenes, self.cells(scenes.size)), guides.used(scenes.ignore)
+        cost, seen, used = self.cost, Seen.of(scenes, self.cells(scenes.size)), guides.used(scenes.ignore)
         vectors = self._guides(seen)
         jitters = guides.jitters(seen, fill=self.maps.jitter_fill) if self.maps.jitter else None
         maps, said = self._said(output, seen, vectors, jitters)
@@ -211,11 +146,11 @@ class OffsetGuided(SceneCodec):
         sizes = self._scales(vectors, seen, scenes.extent) if self.maps.scale else None
         return torch.stack(
             (
-                self._map_error(maps[:, : self.keypoints], target, taught),
-                self._background_error(maps[:, self.keypoints :], target, taught) if self.maps.background else none,
-                none if jitters is None else self._jitter_error(said["jitter"], jitters, used),
-                self._vector_error(said["offsets"], said.get("spread"), vectors, counts, scenes),
-                none if sizes is None else self._scale_error(said["scale"], counts, *sizes),
+                cost.of_maps(maps[:, : self.keypoints], target, taught),
+                cost.of_background(maps[:, self.keypoints :], target, taught) if self.maps.background else none,
+                none if jitters is None else cost.of_jitter(said[MapKind.JITTER], jitters, used),
+                cost.of_offsets(said[MapKind.OFFSETS], said.get(MapKind.SPREAD), vectors, counts, extent=scenes.extent),
+                none if sizes is None else cost.of_scales(said[MapKind.SCALE], sizes[0], sizes[1] & counts),
             )
         )
 
@@ -272,7 +207,7 @@ class OffsetGuided(SceneCodec):
         h, w = output.shape[-2:]
         cell = ((scenes.xy[:, starts] - (STRIDE - 1) / 2) / STRIDE).round()
         column, row = cell[..., 0].clamp(0, w - 1).long(), cell[..., 1].clamp(0, h - 1).long()
-        guides = self.split(output)[3].reshape(len(output), len(self.limbs), 2, h, w)
+        guides = self.split(output)[MapKind.OFFSETS].reshape(len(output), len(self.limbs), 2, h, w)
         limb = torch.arange(len(self.limbs), device=output.device)
         begin = torch.stack((column, row), dim=-1) * STRIDE + (STRIDE - 1) / 2
         lines = torch.cat((begin, begin + guides[scenes.scene[:, None], limb, :, row, column]), dim=-1)
@@ -280,7 +215,7 @@ class OffsetGuided(SceneCodec):
 
     @cached_property
     def _counts(self) -> tuple[int, ...]:
-        """Channels of all heads, 0 for those that are not there."""
+        """Channels of each kind of map, 0 for those that are not there."""
         maps, limbs = self.maps, len(self.limbs)
         return (
             self.keypoints,
@@ -291,51 +226,28 @@ class OffsetGuided(SceneCodec):
             self.keypoints * maps.scale,
         )
 
-    def _map_error(self, maps: Tensor, target: Tensor, used: Tensor) -> Tensor:
-        """The sum over all cells that are for learning."""
-        maps = maps.where(used, target)  # no error and no gradient there, whatever they say
-        if self.cost.heat == "l2":
-            return squared_error(maps, target).sum()
-        return focal_squared_error(maps, target, gamma=self.cost.gamma, tau=self.cost.tau).sum()
-
-    def _background_error(self, background: Tensor, heat: Tensor, taught: Tensor) -> Tensor:
-        """What keypoints that a data set does not label leave of the background nobody knows."""
-        return self._map_error(background, 1 - heat.amax(dim=1, keepdim=True), taught.all(dim=1, keepdim=True))
-
-    def _said(self, output: Tensor, seen: Seen, vectors: Vectors, jitters: Vectors | None) -> tuple[Tensor, dict[str, Tensor]]:
+    def _said(
+        self, output: Tensor, seen: Seen, vectors: Vectors, jitters: Vectors | None
+    ) -> tuple[Tensor, dict[MapKind, Tensor]]:
         """Heatmaps and background, and what the other maps say in the cells that are asked, x before y."""
         limb, hop = partial(self._places, vectors, seen), seen.cells[0] * seen.cells[1]
-        places = {"offsets": torch.stack((limb(3), limb(3) + hop))}
+        at = limb(MapKind.OFFSETS)
+        places = {MapKind.OFFSETS: torch.stack((at, at + hop))}
         if jitters is not None:
-            at = self._places(jitters, seen, 2)
-            places["jitter"] = torch.stack((at, at + hop))
+            at = self._places(jitters, seen, MapKind.JITTER)
+            places[MapKind.JITTER] = torch.stack((at, at + hop))
         if self.cost.offset == "laplace":
-            places["spread"] = limb(4)
+            places[MapKind.SPREAD] = limb(MapKind.SPREAD)
         if self.maps.scale:
-            places["scale"] = limb(5)
-        maps, numbers = guides.parted(output, sum(self._counts[:2]), torch.cat([at.flatten() for at in places.values()]))
+            places[MapKind.SCALE] = limb(MapKind.SCALE)
+        whole = sum(self._counts[: MapKind.JITTER])
+        maps, numbers = guides.parted(output, whole, torch.cat([at.flatten() for at in places.values()]))
         parts = torch.split(numbers, [at.numel() for at in places.values()])
-        return maps, {name: part.view(at.shape) for (name, at), part in zip(places.items(), parts, strict=True)}
+        return maps, {of: part.view(at.shape) for (of, at), part in zip(places.items(), parts, strict=True)}
 
-    def _jitter_error(self, said: Tensor, jitters: Vectors, used: Tensor) -> Tensor:
-        counts = jitters.counts & jitters.inside(used)
-        errors = vector_error(said.movedim(0, -1), jitters.vector, counts, distance="l1")
-        return mean_above(errors, counts[..., None], margin=self.cost.margin, root=self.cost.root)
-
-    def _vector_error(self, said: Tensor, spread: Tensor | None, vectors: Vectors, counts: Tensor, scenes: Scenes) -> Tensor:
-        size = scenes.extent.where(scenes.extent > 0, 1.0)[:, None, None, None].expand(*counts.shape, 1)
-        errors = vector_error(
-            said.movedim(0, -1), vectors.vector, counts, distance=self.cost.offset, size=size, log_spread=spread
-        )
-        return mean_above(errors, counts[..., None], margin=self.cost.margin, root=self.cost.root)
-
-    def _scale_error(self, said: Tensor, counts: Tensor, target: Tensor, last: Tensor) -> Tensor:
-        errors = size_error(said, target, last & counts)
-        return mean_above(errors, last & counts, margin=self.cost.scale_margin, root=self.cost.root)
-
-    def _places(self, vectors: Vectors, seen: Seen, part: int) -> Int64[Tensor, "n m c"]:
-        """Where vectors stand in an output: of one of the parts 2 to 5, x of it where it has x and y."""
-        return vectors.places(self._channels(part, seen), count=self.channels, cells=seen.cells)
+    def _places(self, vectors: Vectors, seen: Seen, kind: MapKind) -> Int64[Tensor, "n m c"]:
+        """Where vectors stand in an output: of one of the kinds behind the background, x of it where it has x and y."""
+        return vectors.places(self._channels(kind, seen), count=self.channels, cells=seen.cells)
 
     def _guides(self, seen: Seen) -> Vectors:
         starts, ends = self._ends.to(seen.xy.device)
@@ -350,15 +262,16 @@ class OffsetGuided(SceneCodec):
         last = guides.latest(vectors, starts, seen)
         return size[..., None].expand(last.shape), last & (size >= LEAST_SCALE)[..., None]
 
-    def _channels(self, part: int, seen: Seen) -> Int64[Tensor, " m"]:
-        """Of one of the parts 2 to 5, the channel of each keypoint or limb; the first of two where there are two."""
-        return self._first_channels[part].to(seen.xy.device)
+    def _channels(self, kind: MapKind, seen: Seen) -> Int64[Tensor, " m"]:
+        """The channel of each keypoint or limb, of one of the kinds behind the background; of x where there are x and y."""
+        return self._first_channels[kind].to(seen.xy.device)
 
     @cached_property
-    def _first_channels(self) -> Mapping[int, Int64[Tensor, " m"]]:
+    def _first_channels(self) -> Mapping[MapKind, Int64[Tensor, " m"]]:
         limbs = torch.arange(len(self.limbs))
-        own = {2: torch.zeros(self.keypoints, dtype=torch.int64), 3: 2 * limbs, 4: limbs, 5: self._ends[0]}
-        return {part: sum(self._counts[:part]) + place for part, place in own.items()}
+        shared = torch.zeros(self.keypoints, dtype=torch.int64)
+        own = {MapKind.JITTER: shared, MapKind.OFFSETS: 2 * limbs, MapKind.SPREAD: limbs, MapKind.SCALE: self._ends[0]}
+        return {kind: sum(self._counts[:kind]) + place for kind, place in own.items()}
 
     @cached_property
     def _ends(self) -> Int64[Tensor, "2 l"]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from poise.codecs.offset_guided import LabelMaps
+from poise.codecs.guide_costs import LabelMaps
 from poise.dims import Size
 from poise.models.bottomup import BottomUp
 from poise.recipes.base import Optimizer, Recipe, Schedule

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from poise.codecs.offset_guided import Costs, LabelMaps
+from poise.codecs.guide_costs import Costs, LabelMaps
 from poise.codecs.peak_reading import PRACTITIONER
 from poise.data.figures import FigureDataset
 from poise.data.kept import Kept

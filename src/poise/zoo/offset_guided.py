@@ -10,7 +10,8 @@ from typing import cast
 
 import torch
 
-from poise.codecs.offset_guided import Costs, LabelMaps, OffsetGuided
+from poise.codecs.guide_costs import Costs, LabelMaps
+from poise.codecs.offset_guided import OffsetGuided
 from poise.codecs.peak_reading import PRACTITIONER, RELEASE, PeakReading
 from poise.errors import InputError, unknown
 from poise.models.bottomup import BottomUp
