@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from poise.analysis.explain import MOST, THRESHOLDS, explain, interpolated, matched, reason
+from poise.analysis.board import MOST
+from poise.analysis.explain import explain
+from poise.analysis.matching import THRESHOLDS, interpolated, matched
+from poise.cli._explain import reason
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
 from poise.metrics.coco import NUMBERS, evaluate
 from poise.skeletons import COCO17, Skeleton

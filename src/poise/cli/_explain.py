@@ -8,7 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from poise.analysis.explain import Board, Explanation, Round, reason
+from poise.analysis.board import Board
+from poise.analysis.explain import Explanation
+from poise.analysis.matching import Round
 from poise.cli._scores import cell, counted, say
 
 LABEL = 13
@@ -89,6 +91,27 @@ def verdicts(board: Board, one: Round) -> Table:
         said = f"[{colour[verdict]}]{verdict}[/]"
         table.add_row(f"p{row + 1}", f"{score:.3f}", *whom, said, *numbers)
     return table
+
+
+def reason(board: Board, one: Round, row: int) -> str:
+    """Why a prediction got its verdict, in words."""
+    place, labels = one.taken[row], board.similar[row]
+    if place is not None:
+        if board.ignored[place]:
+            return f"takes a label that does not count ({board.ignored[place]})"
+        best = int(labels.argmax())
+        return "" if best == place else f"nearer to {board.ids[best]}, which is {_gone(board, one, row, best)}"
+    if not len(labels):
+        return "nobody is labelled"
+    best = int(labels.argmax())
+    if labels[best] < one.threshold:
+        return f"the nearest, {board.ids[best]}, has {labels[best]:.3f}, less than {one.threshold:.2f}"
+    return f"{board.ids[best]} has {labels[best]:.3f} and is {_gone(board, one, row, best)}"
+
+
+def _gone(board: Board, one: Round, row: int, place: int) -> str:
+    taker = next((i for i, other in enumerate(one.taken[:row]) if other == place and not board.crowd[place]), None)
+    return "ignored while others can be taken" if taker is None else f"taken by p{taker + 1}"
 
 
 def levels(one: Round) -> Table:

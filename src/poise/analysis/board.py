@@ -1,0 +1,106 @@
+"""Who is compared with whom in one image: everybody labelled, everybody found, and how alike they are (COCO's OKS)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from poise.geometry import from_xywh
+from poise.metrics.entries import Row
+from poise.metrics.oks import oks
+from poise.skeletons import Skeleton
+from poise.structures import Labels
+
+MOST = 20
+"""Predictions that count in an image, the ones of highest score."""
+
+Area = Literal["all", "medium", "large"]
+
+AREAS: Mapping[Area, tuple[float, float]] = {"all": (0.0, 1e10), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
+"""Square pixels of the people that count."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Board:
+    """Everybody of one image, and how alike they are. Predictions stand by score; labels that count stand first.
+
+    Attributes:
+        similar: OKS of each prediction with each label.
+        scores: Of the predictions; of equal ones the first of the file comes first.
+        rows: Where each prediction stands among the results of the image.
+        astray: Whether a prediction's own extent lies outside the areas that count; if it takes nobody, it is ignored.
+        ids: Of the annotations.
+        ignored: Why a label does not count, "" where it does.
+        crowd: Whether it stands for a group, which any number of predictions may take.
+        left_out: Predictions beyond the first `MOST`.
+    """
+
+    similar: Float[np.ndarray, "m n"]
+    scores: tuple[float, ...]
+    rows: tuple[int, ...]
+    astray: tuple[bool, ...]
+    ids: tuple[int, ...]
+    ignored: tuple[str, ...]
+    crowd: tuple[bool, ...]
+    left_out: int = 0
+
+    @property
+    def people(self) -> int:
+        """How many labels count."""
+        return self.ignored.count("")
+
+
+def board_of(annotations: Sequence[Row], results: Sequence[Row], skeleton: Skeleton, *, area: Area = "all") -> Board:
+    """The people of one image as the protocol lines them up.
+
+    Args:
+        annotations: Of the image, in COCO's form, with areas and boxes.
+        results: Of the image.
+        skeleton: Of both.
+        area: Which people count.
+    """
+    low, high = AREAS[area]
+    labels = labels_of(annotations, len(skeleton))
+    reasons = [_ignored(annotation, labels, i, low=low, high=high) for i, annotation in enumerate(annotations)]
+    order = sorted(range(len(reasons)), key=lambda i: bool(reasons[i]))
+    best = sorted(range(len(results)), key=lambda i: -results[i]["score"])
+    rows, left_out = best[:MOST], len(best[MOST:])
+    flat = torch.tensor([results[i]["keypoints"] for i in rows], dtype=torch.float64)
+    found = flat.reshape(len(rows), len(skeleton), 3)[..., :2]
+    similar = oks(found, labels.select(torch.tensor(order, dtype=torch.int64)), skeleton.sigmas)
+    extent = (found.amax(dim=1) - found.amin(dim=1)).prod(dim=1).tolist() if rows else []
+    return Board(
+        similar.numpy(),
+        tuple(float(results[i]["score"]) for i in rows),
+        tuple(rows),
+        tuple(not low <= size <= high for size in extent),
+        tuple(int(annotations[i].get("id", i + 1)) for i in order),
+        tuple(reasons[i] for i in order),
+        tuple(bool(labels.crowd[i]) for i in order),
+        left_out,
+    )
+
+
+def labels_of(annotations: Sequence[Row], keypoints: int) -> Labels:
+    """Annotations in COCO's form as labels, in double precision: OKS at a threshold must not hang on a rounding."""
+    n = len(annotations)
+    flat = [a.get("keypoints") or [0] * (3 * keypoints) for a in annotations]
+    values = torch.tensor(flat, dtype=torch.float64).reshape(n, keypoints, 3)
+    boxes = torch.tensor([a["bbox"] for a in annotations], dtype=torch.float64).reshape(n, 4)
+    ones = torch.ones(n, dtype=torch.int64)
+    crowd = torch.tensor([bool(a.get("iscrowd")) for a in annotations], dtype=torch.bool)
+    areas = torch.tensor([a["area"] for a in annotations], dtype=torch.float64)
+    return Labels(values[..., :2], values[..., 2].long(), from_xywh(boxes), areas, crowd, ones, ones)
+
+
+def _ignored(annotation: Row, labels: Labels, row: int, *, low: float, high: float) -> str:
+    counted = annotation.get("num_keypoints")
+    if labels.crowd[row]:
+        return "crowd"
+    if (int((labels.visible[row] > 0).sum()) if counted is None else counted) == 0:
+        return "no keypoint labelled"
+    return "" if low <= float(annotation["area"]) <= high else "another area"
