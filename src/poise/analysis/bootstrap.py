@@ -137,10 +137,10 @@ def draws(images: int, *, resamples: int, seed: int) -> Int64[np.ndarray, "b i"]
     return counts
 
 
-def interval(values: Float64[np.ndarray, " b"], *, confidence: float = 0.95) -> tuple[float, float]:
-    """Between which values the middle `confidence` of the draws lies (the percentile interval); nan where there is none."""
+def interval(values: Float64[np.ndarray, " b"]) -> tuple[float, float]:
+    """Between which values the middle 95 % of the draws lie (the percentile interval); nan where there is none."""
     known = values[np.isfinite(values)]
     if not len(known):
         return float("nan"), float("nan")
-    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(known, [0.025, 0.975])
     return float(low), float(high)

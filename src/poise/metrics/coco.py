@@ -87,22 +87,18 @@ def evaluate(
 
 
 def evaluate_keypoints(
-    truth: Truth,
-    results: Sequence[Row],
-    skeletons: Skeleton | Mapping[int, Skeleton],
-    *,
-    images: Sequence[int] | None = None,
+    truth: Truth, results: Sequence[Row], skeletons: Skeleton | Mapping[int, Skeleton]
 ) -> dict[str, dict[str, float]]:
     """The ten numbers for every keypoint alone, by its name: the protocol as if no other keypoint were labelled.
 
-    A result is then as good as this one keypoint of it, and a person on whom it is not labelled is ignored. The arguments and
-    errors are those of `evaluate`.
+    A result is then as good as this one keypoint of it, and a person on whom it is not labelled is ignored. All images
+    count; the arguments and errors are those of `evaluate`.
     """
     of = skeletons_of(truth, skeletons)
     people = people_of(truth, of)
     poses = poses_of(truth, results, of)
     names = dict.fromkeys(name for skeleton in of.values() for name in skeleton.keypoints)
-    return {name: _score(truth, alone(people, of, name), poses, of, images=images).numbers for name in names}
+    return {name: _score(truth, alone(people, of, name), poses, of, images=None).numbers for name in names}
 
 
 def _score(
