@@ -27,7 +27,7 @@ SIZES = (32, 64, 128, 256, 512)
 """Of anchors on the maps of stride 4 to 64; where there is one map, all of them on it."""
 
 RATIOS = (0.5, 1.0, 2.0)
-"""Height by width."""
+"""Height by width, the same on all maps."""
 
 
 @final
@@ -37,7 +37,6 @@ class Anchors(nn.Module):
     Args:
         strides: Of the maps.
         sizes: On each map; root of the area, pixels. One of `SIZES` each by default, or all of them on a single map.
-        ratios: Height by width, the same on all maps.
         rule: How they are made.
         by_size: Whether all ratios of the first size come first in a cell, as in Detectron2; else all sizes of the first ratio.
     """
@@ -47,18 +46,17 @@ class Anchors(nn.Module):
         strides: tuple[int, ...],
         *,
         sizes: tuple[tuple[int, ...], ...] | None = None,
-        ratios: tuple[float, ...] = RATIOS,
         rule: AnchorRule = "exact",
         by_size: bool = False,
     ) -> None:
         super().__init__()
         self.strides = strides
         self.rule = rule
-        self.per_cell = tuple(len(own) * len(ratios) for own in sizes or usual_sizes(strides))
+        self.per_cell = tuple(len(own) * len(RATIOS) for own in sizes or usual_sizes(strides))
         for level, (stride, own) in enumerate(zip(strides, sizes or usual_sizes(strides), strict=True)):
-            cell = _legacy(stride, own, ratios) if rule == "legacy" else _centred(own, ratios, rounded=rule == "rounded")
+            cell = _legacy(stride, own) if rule == "legacy" else _centred(own, rounded=rule == "rounded")
             if by_size:
-                cell = cell.reshape(len(ratios), len(own), 4).transpose(0, 1).reshape(-1, 4)
+                cell = cell.reshape(len(RATIOS), len(own), 4).transpose(0, 1).reshape(-1, 4)
             # The release's checkpoints hold them; elsewhere they are no weights.
             self.register_buffer(f"cell{level}", cell, persistent=rule == "legacy")
 
@@ -97,18 +95,18 @@ def usual_sizes(strides: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     return (SIZES,) if len(strides) == 1 else tuple((8 * stride,) for stride in strides)
 
 
-def _centred(sizes: tuple[int, ...], ratios: tuple[float, ...], *, rounded: bool) -> Float[Tensor, "a 4"]:
+def _centred(sizes: tuple[int, ...], *, rounded: bool) -> Float[Tensor, "a 4"]:
     """Around 0."""
-    high = torch.tensor(ratios).sqrt()[:, None]
+    high = torch.tensor(RATIOS).sqrt()[:, None]
     size = torch.tensor(sizes, dtype=torch.float32)[None]
     h, w = high * size, 1 / high * size
     boxes = torch.stack((-w, -h, w, h), dim=-1).flatten(0, 1) / 2
     return boxes.round() if rounded else boxes
 
 
-def _legacy(stride: int, sizes: tuple[int, ...], ratios: tuple[float, ...]) -> Float[Tensor, "a 4"]:
+def _legacy(stride: int, sizes: tuple[int, ...]) -> Float[Tensor, "a 4"]:
     """As the release stores them: the last pixel belongs to the box."""
-    ratio = torch.tensor(ratios, dtype=torch.float64)
+    ratio = torch.tensor(RATIOS, dtype=torch.float64)
     wide = (stride * stride / ratio).sqrt().round()
     high = (wide * ratio).round()
     scale = torch.tensor(sizes, dtype=torch.float64)[None] / stride
