@@ -12,7 +12,8 @@ from poise.nn.frozen import FrozenNorm
 from poise.scenes import SceneBatch, Scenes
 from poise.skeletons import COCO17
 from poise.zoo.poise_rcnn import small_detector
-from poise.zoo.rcnn_parts import Heads, detector, dialect
+from poise.zoo.rcnn_dialects import dialect_of
+from poise.zoo.rcnn_parts import Heads, detector
 
 SIDE = 96
 
@@ -49,7 +50,7 @@ def test_a_step_moves_trunk_and_heads_and_leaves_frozen_norms(name):
     if "timm" in name:
         pytest.importorskip("timm")
     torch.manual_seed(0)
-    network = detector(name, dialect("poise"), Heads(convolutions=1, width=16, features=16))
+    network = detector(name, dialect_of("poise"), Heads(convolutions=1, width=16, features=16))
     known = small_detector("t")
     learning = replace(Learning(), per_image=16)
     codec = OneHot((56, 56), 17, score="mass")

@@ -14,7 +14,8 @@ from poise.errors import InputError
 from poise.nn.heads.rpn import surest, within
 from poise.nn.rcnn import RCNN
 from poise.zoo import import_release
-from poise.zoo.rcnn_parts import DIALECTS, Heads, detector, dialect
+from poise.zoo.rcnn_dialects import DIALECTS, dialect_of
+from poise.zoo.rcnn_parts import Heads, detector
 
 SIZES = ((120, 150), (97, 64))
 """Of two images (h, w)."""
@@ -95,7 +96,7 @@ def test_a_view_alone_gives_what_it_gives_in_a_batch(ours, views):
 
 def small(**heads) -> RCNN:
     torch.manual_seed(0)
-    return detector("hrnet_w4_hrfpn", dialect("poise"), Heads(convolutions=1, width=16, features=16, **heads))
+    return detector("hrnet_w4_hrfpn", dialect_of("poise"), Heads(convolutions=1, width=16, features=16, **heads))
 
 
 def test_training_gives_losses_of_proposals_also_where_nobody_is():
@@ -110,12 +111,12 @@ def test_training_gives_losses_of_proposals_also_where_nobody_is():
 
 
 @pytest.mark.parametrize(
-    ("manner", "wrong_by_half", "wrong_by_a_twentieth"),
+    ("dialect", "wrong_by_half", "wrong_by_a_twentieth"),
     [("detectron2", 0.5, 0.05)] + [(name, 4 / 9, 0.01125) for name in ("poise", "maskrcnn", "hrnet", "torchvision")],
 )
-def test_proposals_learn_by_the_size_of_errors_or_near_nothing_by_their_square(manner, wrong_by_half, wrong_by_a_twentieth):
+def test_proposals_learn_by_the_size_of_errors_or_near_nothing_by_their_square(dialect, wrong_by_half, wrong_by_a_twentieth):
     """0.5 - 1/18 is 4/9, and 0.05 squared times 9/2 is 0.01125; Detectron2 counts errors as they are."""
-    rpn = detector("hrnet_w4", dialect(manner), Heads(channels=0, classes=0)).rpn
+    rpn = detector("hrnet_w4", dialect_of(dialect), Heads(channels=0, classes=0)).rpn
     for error, lost in ((0.5, wrong_by_half), (0.05, wrong_by_a_twentieth)):
         moves = torch.tensor([[0.0, 0.0, 0.0, 0.0], [7.0, 7.0, 7.0, 7.0], [7.0, 7.0, 7.0, 7.0]])
         wanted = torch.tensor([[error, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
@@ -126,25 +127,25 @@ def test_proposals_learn_by_the_size_of_errors_or_near_nothing_by_their_square(m
 
 
 @pytest.mark.parametrize(
-    ("manner", "inside", "shared"),
+    ("dialect", "inside", "shared"),
     [(name, True, 1000) for name in ("maskrcnn", "hrnet")]
     + [(name, False, None) for name in ("poise", "torchvision", "detectron2")],
 )
-def test_anchors_over_the_border_and_proposals_of_a_whole_batch_are_as_in_the_release(manner, inside, shared):
+def test_anchors_over_the_border_and_proposals_of_a_whole_batch_are_as_in_the_release(dialect, inside, shared):
     """STRADDLE_THRESH 0 and FPN_POST_NMS_PER_BATCH of maskrcnn-benchmark, 1000 an image; a single map has no such limit."""
     pyramid, alone = (
-        detector(name, dialect(manner), Heads(channels=0, classes=0)).rpn for name in ("hrnet_w4_hrfpn", "hrnet_w4_plain")
+        detector(name, dialect_of(dialect), Heads(channels=0, classes=0)).rpn for name in ("hrnet_w4_hrfpn", "hrnet_w4_plain")
     )
     assert pyramid.inside is alone.inside is inside
     assert (pyramid.shared, alone.shared) == (shared, None)
 
 
-@pytest.mark.parametrize("manner", DIALECTS)
-def test_anchors_of_one_map_stand_size_by_size_in_detectron2_alone(manner):
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_anchors_of_one_map_stand_size_by_size_in_detectron2_alone(dialect):
     """Files of our own detectors on one map hold no anchors; what they learnt is of the first ratio's sizes first."""
-    sides = detector("hrnet_w4_plain", dialect(manner), Heads(channels=0, classes=0)).rpn.anchor_generator.cell0
+    sides = detector("hrnet_w4_plain", dialect_of(dialect), Heads(channels=0, classes=0)).rpn.anchor_generator.cell0
     wide = (sides[:, 2] - sides[:, 0]).tolist()
-    assert (wide[1] < wide[0]) is (manner == "detectron2")
+    assert (wide[1] < wide[0]) is (dialect == "detectron2")
 
 
 def test_only_anchors_that_nowhere_leave_the_image_are_inside():
@@ -259,7 +260,7 @@ def test_a_region_proposal_network_alone_has_no_heads():
 )
 def test_any_trunk_carries_all_heads(name, channels, strides):
     pytest.importorskip("timm")
-    network = detector(name, dialect("poise"), Heads(convolutions=1, width=8, features=8)).eval()
+    network = detector(name, dialect_of("poise"), Heads(convolutions=1, width=8, features=8)).eval()
     assert set(network.backbone.channels) == {channels}
     assert network.backbone.strides == strides
     images = torch.randn(1, 3, 640, 640) if "vit" in name else torch.randn(1, 3, 64, 96)

@@ -2,15 +2,19 @@
 
 import pytest
 import torch
+from torch import nn
 
 from poise import zoo
 from poise.codecs.in_box import InBox
 from poise.codecs.one_hot import OneHot
 from poise.errors import InputError, UnknownName
 from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.nn.backbones import timm
 from poise.skeletons import ANIMAL18, MPII16
+from poise.zoo.cost import view_of
 from poise.zoo.file import load, save
-from poise.zoo.rcnn_parts import dialect, trunk
+from poise.zoo.rcnn_dialects import dialect_of
+from poise.zoo.rcnn_trunks import trunk
 
 
 def built(name, **options):
@@ -55,7 +59,7 @@ def test_keypoints_are_those_of_a_skeleton():
     assert built("poise_rcnn_s_mpii_256x320").skeleton == MPII16
     with pytest.raises(InputError, match="multiples of 32"):
         built("poise_rcnn_t_coco_300x320")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="nobody trained poise's own networks on ImageNet"):
         built("poise_rcnn_t_coco_320x320", pretrained=True)
 
 
@@ -117,6 +121,32 @@ def test_backbones_of_timm_are_shown_their_own_colours_in_views_that_they_can_ta
     assert built("keypoint_rcnn_timm_vit_small_patch14_dinov2_fpn").preprocess.multiple == 224
 
 
+def test_backbones_of_timm_start_from_timms_own_weights(monkeypatch):
+    pytest.importorskip("timm")
+    create = timm._create
+
+    def trained(name, options):
+        model = create(name, options | {"pretrained": False})
+        for weight in model.parameters() if options["pretrained"] else ():
+            nn.init.constant_(weight, 0.5)
+        return model
+
+    monkeypatch.setattr(timm, "_create", trained)
+    weights = zoo.build("rpn_timm_resnet10t_fpn", pretrained=True).network.backbone.body.state_dict()
+    assert all(bool((value == 0.5).all()) for key, value in weights.items() if "running_" not in key)
+    with pytest.raises(InputError, match="a detectron2 detector on timm_resnet10t_fpn"):
+        zoo.build("detectron2_rpn_timm_resnet10t_fpn", pretrained=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["torchvision_faster_rcnn_r18_fpn_320x256", "maskrcnn_keypoint_rcnn_r50fpn_256x320", "keypoint_rcnn_r18_c5_256x320"]
+)
+def test_a_detector_is_shown_images_of_the_size_in_its_name(name):
+    canvas = built(name).preprocess
+    assert (canvas.fit, canvas.side, canvas.most, canvas.multiple) == ("short", 256, 320, 32)
+    assert view_of(name) == (256, 320)
+
+
 @pytest.mark.parametrize("width", [32, 48])
 def test_hrnets_of_the_usual_widths_are_detectors_with_hrfpn(width):
     model = built(f"keypoint_rcnn_hrnet_w{width}_hrfpn")
@@ -129,4 +159,4 @@ def test_a_pooling_without_hrfpn_is_no_name():
         with pytest.raises(UnknownName):
             built(name)
     with pytest.raises(UnknownName, match="no trunk"):
-        trunk("hrnet_w18_max", dialect("poise"))
+        trunk("hrnet_w18_max", dialect_of("poise"))

@@ -9,7 +9,8 @@ from poise.errors import InputError, UnknownName
 from poise.nn.necks.hrfpn import HRFPN
 from poise.zoo.checkpoint import official_state
 from poise.zoo.keypoint_rcnn import network
-from poise.zoo.rcnn_parts import dialect, trunk
+from poise.zoo.rcnn_dialects import dialect_of
+from poise.zoo.rcnn_trunks import trunk
 
 
 def built(name, **options):
@@ -75,7 +76,7 @@ def test_the_way_of_shrinking_may_stand_before_or_after_the_size():
     with pytest.raises(UnknownName, match="no trunk 'r18fpn_max'"):
         built("maskrcnn_r18fpn_256x320_max")
     with pytest.raises(UnknownName, match="no trunk"):
-        trunk("hrnet_w4_plain_max", dialect("hrnet"))
+        trunk("hrnet_w4_plain_max", dialect_of("hrnet"))
 
 
 def test_norms_that_add_nothing_add_a_little_where_the_name_says_so():
@@ -97,6 +98,7 @@ def test_norms_that_add_nothing_add_a_little_where_the_name_says_so():
         ("hrnet_maskrcnn_keypoint_head_after_pooler", "maskrcnn_keypoint_head_after_pooler"),
         ("maskrcnn_keypoint_head_16kp", "maskrcnn_keypoint_head_16j"),
         ("maskrcnn_keypoint_head_maps64x48", "maskrcnn_keypoint_head_64x48"),
+        ("maskrcnn_keypoint_head_16x12_maps64x48", "maskrcnn_keypoint_head_maps64x48"),
         ("maskrcnn_rpn_head_15a", "maskrcnn_rpn_head_15anchors"),
         ("maskrcnn_rpn_head_256x320_keys", "maskrcnn_rpn_head"),
         ("maskrcnn_box_head_c4_after_pooler_2cls", "maskrcnn_box_head_after_pooler_2cls_c4"),
@@ -116,6 +118,19 @@ def test_names_that_say_the_same_are_the_same(name, like):
 def test_a_box_head_reads_as_many_cells_as_its_name_says():
     body = built("maskrcnn_box_head_after_pooler_2cls_14x14").network.body
     assert body.fc6.in_features == 256 * 14 * 14
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "answered"),
+    [
+        ("poise_r18fpn_250x310", (1, 3, 250, 310), (1, 256, 63, 78)),
+        ("poise_rpn_head_9x7", (1, 256, 9, 7), (1, 3, 9, 7)),
+        ("maskrcnn_mask_head_99x12", (2, 256, 99, 12), (2, 256, 99, 12)),
+        ("poise_box_head_c4_3x3", (2, 1024, 3, 3), (2, 2048, 2, 2)),
+    ],
+)
+def test_what_is_made_of_convolutions_reads_what_has_the_size_in_its_name(name, given, answered):
+    assert built(name).network(torch.zeros(given, device="meta"))[0].shape == answered
 
 
 def test_the_last_stage_is_a_head_of_its_own():
@@ -165,6 +180,7 @@ def test_words_that_a_part_does_not_know_are_refused_with_those_it_knows(name, w
         ("faster_rcnn_r50_fpn_1cls", "at least 2 classes"),
         ("maskrcnn_box_head_eps", "without 'c4' has no norms"),
         ("maskrcnn_keypoint_head_14x14", "multiples of 4, not 14x14"),
+        ("poise_keypoint_head_14x14_maps64x48", "both 'maps64x48' and '14x14'; .* cut out on 16x12 cells"),
         ("mask_rcnn_r50_fpn_shared", "leave out 'shared'"),
     ],
 )

@@ -12,6 +12,7 @@ from poise.models.bottomup import BottomUp
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
 from poise.models.topdown import TopDown
+from poise.nn.heads.roi import MAPS
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.dropping import Dropping, dropping
 from poise.recipes.fields import set_codec, set_detecting
@@ -27,7 +28,7 @@ from poise.zoo.offset_guided import WIDTHS as SCENE_WIDTHS
 from poise.zoo.plain import WIDTHS
 from poise.zoo.poise_rcnn import WIDTHS as BOX_WIDTHS
 from poise.zoo.poise_rcnn import small_detector
-from poise.zoo.rcnn_model import USUAL, codec_in_box
+from poise.zoo.rcnn_model import codec_in_box
 
 SHORT: Mapping[str, Iterable[str]] = {"poise_": WIDTHS, "poise_rcnn_": BOX_WIDTHS, "poise_scene_": SCENE_WIDTHS}
 """Our own models by what their short names begin with, and the widths at the end."""
@@ -39,8 +40,8 @@ def own(
     images: list[Path],
     val_annotations: list[Path] | None = None,
     val_images: list[Path] | None = None,
-    val_share: float = 0.1,
-    split_seed: int = 0,
+    val_share: float | None = None,
+    split_seed: int | None = None,
     model: str = "poise_s",
     size: tuple[int, int] | None = None,
     pretrained: bool = False,
@@ -60,7 +61,7 @@ def own(
     codec_set: list[str] | None = None,
     detecting_set: list[str] | None = None,
     drop: Dropping | None = None,
-    drop_from: float = 0.5,
+    drop_from: float | None = None,
 ) -> Recipe:
     """Train on one or several COCO-style keypoint files, with any keypoints; several are joined by keypoint name.
 
@@ -88,12 +89,13 @@ def own(
         images: The folder or zip file of each, or one for all.
         val_annotations: Files to validate on; by default a part of the training images is kept for that.
         val_images: Their folders.
-        val_share: Share of the images kept for validation when there are no files for it.
-        split_seed: Which images those are.
+        val_share: Share of the images kept for validation when there are no files for it; 0.1 by default.
+        split_seed: Which images those are; 0 by default.
         model: `poise_t`, `poise_s`, `poise_scene_t`, `poise_scene_s`, `poise_rcnn_t`, `poise_rcnn_s`, or any name of the zoo
             such as `poseresnet_18_coco_256x192`, which has its own size.
         size: Height and width of the views, for `poise_t` and `poise_s` (by default 192x160), `poise_scene_t` and
-            `poise_scene_s`, `poise_rcnn_t` and `poise_rcnn_s` (320x320).
+            `poise_scene_s`, `poise_rcnn_t` and `poise_rcnn_s` (320x320). Whole images are checked with their long side as long
+            as the larger one.
         pretrained: Start a backbone of the zoo with ImageNet weights.
         epochs: Passes through the data.
         rate: Learning rate for batches of 32.
@@ -112,29 +114,24 @@ def own(
         codec_set: Fields of the codec, such as `ohkm=8` or `sigma=3`; of models that find people by themselves `cost.heat=l2`.
         detecting_set: How a detector learns and is read, such as `learning.copies=2` (APDI) or `learning.truth=false`.
         drop: Drop information from views (AID, arXiv 2008.07139), in a second stage from the best weights of a plain one.
-        drop_from: Share of the epochs that are plain; 0 drops from the start, in one stage.
+        drop_from: Share of the epochs that are plain, half of them by default; 0 drops from the start, in one stage.
 
     Raises:
-        InputError: Numbers of files and folders differ, a field or share that cannot be, or one that the model has not.
+        InputError: Numbers of files and folders differ, a field or share that cannot be, or one that the model has not, or a
+            flag that would change nothing.
         UnknownName: There is no such model or codec.
     """
     check_share("--scale", scale)
     check_count("--freeze-epochs", freeze_epochs, least=0)
-    if val_images is not None and val_annotations is None:
-        raise InputError("--val-images are the folders of --val-annotations, which are missing; give those, or leave both out")
-    whole = joined(annotations, images)
-    train, val = hold_out(whole, share=val_share, seed=split_seed) if val_annotations is None else (whole, None)
-    if val_annotations is not None:
-        val_set: Dataset = joined(val_annotations, val_images or images, skeleton=whole.skeleton)
-    else:
-        assert val is not None
-        val_set = val
-    made = start_model(model, size=size, skeleton=whole.skeleton, pretrained=pretrained, codec=codec)
+    if drop is None and drop_from is not None:
+        raise InputError("--drop-from says when --drop begins, which is missing; give that, or leave both out")
+    train, val = _parts(annotations, images, val_annotations, val_images, val_share, split_seed)
+    made = start_model(model, size=size, skeleton=train.skeleton, pretrained=pretrained, codec=codec)
     recipe = Recipe(
         name="own",
         model=made,
         train=train,
-        val=val_set,
+        val=val,
         epochs=epochs,
         batch=32,
         optimizer=Optimizer("adamw", rate=rate, decay=decay, backbone=backbone_rate),
@@ -142,14 +139,18 @@ def own(
         average=average,
         clip=1.0,
         freeze_epochs=freeze_epochs,
-        notes=f"keypoints of {whole.skeleton.name}; OKS sigmas: {whole.skeleton.sigma_source}",
+        notes=f"keypoints of {train.skeleton.name}; OKS sigmas: {train.skeleton.sigma_source}",
     )
     if isinstance(made, TopDown | BottomUp | KeypointRCNN):
         set_codec(made, codec_set or ())
     if isinstance(made, KeypointRCNN):
         set_detecting(made, detecting_set or ())
     elif mosaic or detecting_set:
-        raise InputError(f"{model} is no detector: it has no mosaics, and finds no boxes; leave mosaic and detecting_set out")
+        raise InputError(
+            f"{model} is no detector: it has no mosaics, and finds no boxes; leave --mosaic and --detecting-set out"
+        )
+    elif not empty:
+        raise InputError(f"{model} is no detector, and images without people are nothing special to it; leave --no-empty out")
     if isinstance(made, TopDown):
         if size not in (None, made.codec.size):
             h, w = made.codec.size
@@ -159,10 +160,10 @@ def own(
         views = Augmentation(scale=scale, rotation=rotation, colour=colour, half_body=half_body)
         recipe = replace(recipe, augmentation=views)
     elif half_body:
-        raise InputError(f"{model} sees whole images: there are no half bodies to cut out; leave half_body out")
+        raise InputError(f"{model} sees whole images: there are no half bodies to cut out; leave --half-body out")
     elif isinstance(made, KeypointRCNN):
         if size is not None and not model.startswith("poise_rcnn"):
-            raise InputError(f"{model} looks at images of any size, so there is none to say; leave size out")
+            raise InputError(f"{model} looks at images of any size, so there is none to say; leave --size out")
         side = made.preprocess.side
         sides = tuple(round(side * factor) for factor in (1 - scale, 1.0, 1 + scale))
         boxes = DetectorAugmentation(sides=sides, most=2 * side, rotation=rotation, crop=0.3, colour=colour, mosaic=mosaic)
@@ -172,7 +173,32 @@ def own(
             check_views(made, size)
         scenes = replace(PHOTO_VIEWS, scale_range=(1 - scale, 1 + 2 * scale), rotation=rotation, colour=colour)
         recipe = replace(recipe, batch=16, base_batch=32, augmentation=scenes, size=size, clip=CLIP, best="AP")
-    return recipe if drop is None else dropping(recipe, drop, plain=drop_from)
+    return recipe if drop is None else dropping(recipe, drop, plain=0.5 if drop_from is None else drop_from)
+
+
+def _parts(
+    annotations: list[Path],
+    images: list[Path],
+    val_annotations: list[Path] | None,
+    val_images: list[Path] | None,
+    val_share: float | None,
+    split_seed: int | None,
+) -> tuple[Dataset, Dataset]:
+    """What to learn from, and what to check on."""
+    if val_annotations is None:
+        if val_images is not None:
+            raise InputError(
+                "--val-images are the folders of --val-annotations, which are missing; give those, or leave both out"
+            )
+        return hold_out(joined(annotations, images), share=0.1 if val_share is None else val_share, seed=split_seed or 0)
+    given = [flag for flag, value in (("--val-share", val_share), ("--split-seed", split_seed)) if value is not None]
+    if given:
+        raise InputError(
+            f"--val-annotations are what the run is checked on, and no image of --annotations is kept for that; leave "
+            f"{' and '.join(given)} out"
+        )
+    train = joined(annotations, images)
+    return train, joined(val_annotations, val_images or images, skeleton=train.skeleton)
 
 
 def start_model(
@@ -194,7 +220,7 @@ def start_model(
         return made
     width = name.removeprefix("poise_rcnn_")
     if name.startswith("poise_rcnn_") and width in BOX_WIDTHS:
-        boxed = None if codec is None else codec_in_box(codec, USUAL, len(skeleton))
+        boxed = None if codec is None else codec_in_box(codec, MAPS, len(skeleton))
         return small_detector(width, size=size or (320, 320), skeleton=skeleton, codec=boxed)
     width = name.removeprefix("poise_scene_")
     if name.startswith("poise_scene_") and width in SCENE_WIDTHS:

@@ -10,6 +10,7 @@ from poise.errors import CheckpointError, InputError, ReadError
 from poise.nn.backbones.hrnet import MODULES, HRNet
 from poise.nn.backbones.multistage import MultiStage
 from poise.nn.backbones.resnet import ResNet
+from poise.nn.backbones.timm import TimmBackbone, whole_model
 from poise.nn.blocks import Style
 
 LAST_SUMS = (f"stage4.{MODULES[-1] - 1}.fuse_layers.",)
@@ -85,10 +86,17 @@ def start_hrnet(backbone: HRNet, width: int) -> None:
         UnknownName: timm has no HRNet of that width.
         ReadError: The weights are not in its cache and cannot be downloaded.
     """
-    from poise.nn.backbones.timm import whole_model
-
     anew = () if backbone.channels[0] == width else LAST_SUMS
     _fill(backbone, whole_model(f"hrnet_w{width}").state_dict(), f"timm's hrnet_w{width}", anew=anew)
+
+
+def start_timm(backbone: TimmBackbone, name: str) -> None:
+    """Load timm's own weights of a backbone that takes views of any size.
+
+    Raises:
+        ReadError: The weights are not in its cache and cannot be downloaded.
+    """
+    _fill(backbone, TimmBackbone(name, pretrained=True).state_dict(), f"timm's {name}")
 
 
 def _fill(backbone: nn.Module, state: Mapping[str, Tensor], source: str, *, anew: tuple[str, ...] = ()) -> None:

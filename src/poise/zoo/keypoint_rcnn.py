@@ -11,25 +11,25 @@ from typing import Any, cast
 
 from torch import nn
 
+from poise.dims import Size
 from poise.errors import InputError
 from poise.models.box_detector import BoxDetector
 from poise.models.card import Card
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.part import Part
-from poise.nn.backbones.hrnet import HRNet
-from poise.nn.backbones.resnet import ResNet
 from poise.nn.frozen import Norm
-from poise.nn.heads.roi import BoxReader, LastStage, MaskReader, RoIHead, box_head, cut_for_maps, keypoint_head, mask_head
+from poise.nn.heads.roi import MAPS, BoxReader, LastStage, MaskReader, RoIHead, box_head, cut_for_maps, keypoint_head, mask_head
 from poise.nn.heads.rpn import Levels
 from poise.nn.necks.trunk import Trunk
 from poise.nn.rcnn import RCNN
 from poise.skeletons import COCO17
 from poise.structures import Architecture
-from poise.zoo.imagenet import start_hrnet, start_resnet
+from poise.zoo.rcnn_dialects import dialect_of
 from poise.zoo.rcnn_keys import PYRAMID, keys, order, twice
-from poise.zoo.rcnn_model import MANNERS, canvas_of, codec_in_box, detecting_of, joined
-from poise.zoo.rcnn_parts import HRNET, MASKED, RESNET, Heads, detector, dialect, last_stage, resolved
-from poise.zoo.rcnn_parts import trunk as trunk_of
+from poise.zoo.rcnn_model import PRESENTATIONS, VIEW, canvas_of, codec_in_box, detecting_of, joined
+from poise.zoo.rcnn_parts import MASKED, Heads, detector, last_stage
+from poise.zoo.rcnn_trunks import HRNET, resolved, start
+from poise.zoo.rcnn_trunks import trunk as trunk_of
 from poise.zoo.rcnn_words import WORD, Words, read
 from poise.zoo.release import Family, Wish
 
@@ -70,8 +70,9 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "keypoint_head": ("cut", "keypoints", "size", "maps"),
     "mask_head": ("cut", "classes", "size", "last stage", "eps"),
 }
-"""What words tell of each head. The size is that of what a box head reads, and of the maps of a keypoint head; the others are
-the same for all sizes."""
+"""What words tell of each head. The size is that of what a box head reads, and of the maps of a keypoint head, or where `maps`
+tells those of what it reads. The others are made of convolutions alone: they read what has the size that their name says, and
+all else, as trunks do."""
 
 PART = rf"(?P<maker>maskrcnn_hr|hrnet_maskrcnn|maskrcnn|poise)_(?P<part>{'|'.join(PARTS)})(?P<rest>(?:_(?:{WORD}))*)"
 """Heads by themselves, for features that are cut out already."""
@@ -84,12 +85,12 @@ def network(trunk: str, manner: str, heads: Mapping[str, Any], norm: Norm | None
     """The network of a detector alone, with random weights.
 
     Args:
-        trunk: `r50_fpn` and others (`rcnn_parts.trunk`).
-        manner: Name of a dialect (`rcnn_parts.DIALECTS`).
+        trunk: `r50_fpn` and others (`rcnn_trunks.trunk`).
+        manner: Name of a dialect (`rcnn_dialects.DIALECTS`).
         heads: Fields of `rcnn_parts.Heads`.
         norm: Of the trunk, if another than the dialect's.
     """
-    return detector(trunk, dialect(manner, norm), Heads(**heads))
+    return detector(trunk, dialect_of(manner, norm), Heads(**heads))
 
 
 def build(wish: Wish) -> KeypointRCNN | BoxDetector | Part:
@@ -98,35 +99,35 @@ def build(wish: Wish) -> KeypointRCNN | BoxDetector | Part:
     parts = wish.parts
     if parts.get("part"):
         return _head(wish)
-    manner = _manner(parts["first"] or parts["by"], parts["body"] or parts["before"] or parts["trunk"])
-    return _trunk(wish, manner) if parts["trunk"] else _detector(wish, manner)
+    dialect = _dialect(parts["first"] or parts["by"], parts["body"] or parts["before"] or parts["trunk"])
+    return _trunk(wish, dialect) if parts["trunk"] else _detector(wish, dialect)
 
 
-def _manner(first: str, trunk: str) -> str:
+def _dialect(first: str, trunk: str) -> str:
     """The dialect of a name; an HRNet of maskrcnn's is of the release that added HRNet to it."""
     if first == "maskrcnn" and HRNET.fullmatch(trunk):
         return "hrnet"
     return DIALECT.get(first, first) or "poise"
 
 
-def _trunk(wish: Wish, manner: str) -> Part:
+def _trunk(wish: Wish, dialect: str) -> Part:
     if wish.pretrained:
         raise InputError(f"{wish.name!r} is a detector's part; take a whole detector, or start without (pretrained=False)")
     words = _words(wish, wish.parts["more"], ("size", "pooling", "eps"), "a trunk")
-    name, norm = _whole(wish.parts["trunk"], words, manner), _norm(words, manner)
-    made = Architecture("keypoint_rcnn:trunk", {"trunk": name, "manner": manner, "norm": norm})
-    return Part(trunk_of(name, dialect(manner, norm)), Card(wish.name, made))
+    name, norm = _whole(wish.parts["trunk"], words, dialect), _norm(words, dialect)
+    made = Architecture("keypoint_rcnn:trunk", {"trunk": name, "manner": dialect, "norm": norm})
+    return Part(trunk_of(name, dialect_of(dialect, norm)), Card(wish.name, made))
 
 
-def _whole(trunk: str, words: Words, manner: str) -> str:
+def _whole(trunk: str, words: Words, dialect: str) -> str:
     """A trunk's name with its neck, and with how that shrinks, where the name of the whole says it further on."""
-    return resolved(f"{trunk}_{words.said['pooling']}" if "pooling" in words else trunk, dialect(manner))
+    return resolved(f"{trunk}_{words.said['pooling']}" if "pooling" in words else trunk, dialect_of(dialect))
 
 
-def _detector(wish: Wish, manner: str) -> KeypointRCNN | BoxDetector | Part:
+def _detector(wish: Wish, dialect: str) -> KeypointRCNN | BoxDetector | Part:
     """A model of keypoints, where somebody named them; of boxes, where there are no keypoints; else its network alone."""
-    words, heads = _heads(wish, manner)
-    name = _whole(wish.parts["body"] or wish.parts["before"], words, manner)
+    words, heads = _heads(wish, dialect)
+    name = _whole(wish.parts["body"] or wish.parts["before"], words, dialect)
     if not heads.channels and (wish.skeleton or wish.codec):
         raise InputError(
             f"{wish.name!r} has no keypoint head, so it takes no skeleton and no codec; take keypoint_rcnn_{name}, or leave "
@@ -135,30 +136,31 @@ def _detector(wish: Wish, manner: str) -> KeypointRCNN | BoxDetector | Part:
     named = wish.skeleton or (COCO17 if heads.channels == len(COCO17) else None)
     codec = None
     if heads.channels and named:
-        codec = codec_in_box(wish.codec, heads.cells, len(named), published=MANNERS[manner].published)
+        codec = codec_in_box(wish.codec, heads.cells, len(named), published=PRESENTATIONS[dialect].published)
         heads = replace(heads, channels=codec.channels)
-    norm = _norm(words, manner)
-    made = Architecture("keypoint_rcnn:network", {"trunk": name, "manner": manner, "heads": asdict(heads), "norm": norm})
-    built = detector(name, dialect(manner, norm), heads, pretrained=wish.pretrained)  # timm starts its own backbones
+    norm = _norm(words, dialect)
+    made = Architecture("keypoint_rcnn:network", {"trunk": name, "manner": dialect, "heads": asdict(heads), "norm": norm})
+    built = detector(name, dialect_of(dialect, norm), heads)
     if wish.pretrained:
-        start(built.backbone, name, manner)
+        start(built.backbone, name, dialect)
     card = Card(wish.name, made, licence="of whoever trains it")
     if not heads.classes or (heads.channels and named is None):
         return Part(built, card, NAMELESS if heads.channels else PROPOSALS)
-    how, canvas = detecting_of(MANNERS[manner], codec), canvas_of(MANNERS[manner], cast(Trunk, built.backbone))
+    how = detecting_of(PRESENTATIONS[dialect], codec)
+    canvas = canvas_of(PRESENTATIONS[dialect], cast(Trunk, built.backbone), words.size("size", VIEW))
     if codec is None or named is None:
         return BoxDetector(built, canvas, card, how)
     return joined(wish.name, made, built, codec=codec, canvas=canvas, skeleton=named, detecting=how)
 
 
-def _heads(wish: Wish, manner: str) -> tuple[Words, Heads]:
+def _heads(wish: Wish, dialect: str) -> tuple[Words, Heads]:
     """The words and heads of a detector's name; torchvision counts 91 classes in COCO, the others 81."""
     kind = (wish.parts["kind"] or wish.parts["after"]).replace("_", "")
     usual = KINDS[kind]
     known = ("size", "pooling", "eps", *(("classes",) if usual.classes else ()))
     known += ("keypoints", "maps", "shared") if usual.channels else ("shared",) if usual.masks else ()
     words = _words(wish, wish.parts["words"], known, f"a detector of the kind {kind}")
-    coco = 91 if manner == "torchvision" and usual.classes == 81 else usual.classes
+    coco = 91 if dialect == "torchvision" and usual.classes == 81 else usual.classes
     keypoints = len(wish.skeleton) if wish.skeleton else words.number("keypoints", usual.channels)
     return words, replace(
         usual,
@@ -167,27 +169,6 @@ def _heads(wish: Wish, manner: str) -> tuple[Words, Heads]:
         cells=words.size("maps", usual.cells),
         shared="shared" in words,
     )
-
-
-def start(trunk: nn.Module, name: str, manner: str) -> None:
-    """Load the ImageNet weights of torchvision or timm into the backbone of a trunk of ours.
-
-    Raises:
-        InputError: The trunk is of a release whose ImageNet weights neither has.
-        MissingExtra, ReadError: The weights cannot be had.
-    """
-    body = cast(Trunk, trunk).body
-    resnet, hrnet = RESNET.fullmatch(name), HRNET.fullmatch(name)
-    if manner not in ("poise", "torchvision") or (resnet and not resnet["depth"]):
-        raise InputError(
-            f"neither torchvision nor timm has the ImageNet weights that a {manner} detector on {name} starts from; take a "
-            "ResNet, HRNet or timm backbone of ours (a name that begins with none of the releases'), or start without "
-            "(--no-pretrained, pretrained=False)"
-        )
-    if resnet:
-        start_resnet(cast(ResNet, body), int(resnet["depth"]), "pytorch")
-    if hrnet:
-        start_hrnet(cast(HRNet, body), int(hrnet["width"]))
 
 
 def _head(wish: Wish) -> Part:
@@ -206,30 +187,44 @@ def _head(wish: Wish) -> Part:
     elif part == "mask_head":
         built = RoIHead(last, MaskReader(last.width, classes, hidden=MASKED)) if last else mask_head(width, classes=classes)
     else:
-        cells = words.size("maps", words.size("size", (56, 56)))
-        cut_for_maps(cells)  # refuses what no quarter fits
+        cells = _cells(wish, words)
         joints = len(wish.skeleton) if wish.skeleton else words.number("keypoints", 17)
         built = keypoint_head(width, joints, cells=cells)
     return Part(built, Card(wish.name, Architecture(f"keypoint_rcnn:{part}", dict(words.said))))
 
 
+def _cells(wish: Wish, words: Words) -> Size:
+    """Of a keypoint head's maps: what `maps` says, else the size; beside `maps` that is of what is cut out for them."""
+    cells = words.size("maps", words.size("size", MAPS))
+    cut = cut_for_maps(cells)  # refuses what no quarter fits
+    if "maps" in words and words.size("size", cut) != cut:
+        raise InputError(
+            f"{wish.name!r} says both {words.said['maps']!r} and {words.said['size']!r}; those maps are read off features cut "
+            f"out on {cut[0]}x{cut[1]} cells; leave one of them out"
+        )
+    return cells
+
+
 def _last(wish: Wish, words: Words) -> LastStage:
-    manner = _manner(wish.parts["maker"], "")
-    return last_stage(LAST, dialect(manner, _norm(words, manner)))
+    dialect = _dialect(wish.parts["maker"], "")
+    return last_stage(LAST, dialect_of(dialect, _norm(words, dialect)))
 
 
 def _words(wish: Wish, text: str, known: Collection[str], what: str) -> Words:
     return read(text, known, name=wish.name, what=what)
 
 
-def _norm(words: Words, manner: str) -> Norm | None:
+def _norm(words: Words, dialect: str) -> Norm | None:
     """Of a trunk, if another than the dialect's: norms that add nothing to the variance add 1e-5 where the name says `eps`."""
-    return "frozen" if "eps" in words and dialect(manner).norm == "bare" else None
+    return "frozen" if "eps" in words and dialect_of(dialect).norm == "bare" else None
 
 
 FAMILY = Family(
     paper="Keypoint R-CNN (arXiv 1703.06870), detectors of boxes alone and parts: maskrcnn-benchmark, torchvision, Detectron2",
-    form="[maskrcnn_|torchvision_|detectron2_]{keypoint_rcnn,faster_rcnn,mask_rcnn,rpn}_{r50,r101,x101_32x8d}_{fpn,c4,c5}",
+    form=(
+        "[maskrcnn_|torchvision_|detectron2_]{keypoint_rcnn,faster_rcnn,mask_rcnn,rpn}_{r50,r101,x101_32x8d}_{fpn,c4,c5}"
+        "[_HEIGHTxWIDTH]"
+    ),
     pattern=f"{forms(TRUNK)}|{PART}",
     build=build,
     networks={"network": network},

@@ -11,7 +11,7 @@ from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.nn.anchors import Anchors
 from poise.nn.backbones.plain import PlainNet, Stages
 from poise.nn.base import check_size
-from poise.nn.heads.roi import box_head, cut_for_maps, keypoint_head
+from poise.nn.heads.roi import MAPS, box_head, cut_for_maps, keypoint_head
 from poise.nn.heads.rpn import proposals
 from poise.nn.necks.fpn import FPN
 from poise.nn.necks.trunk import Trunk
@@ -21,7 +21,7 @@ from poise.scenes import Canvas
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture
 from poise.zoo.imagenet import from_scratch
-from poise.zoo.rcnn_model import USUAL, bumps, codec_in_box, joined
+from poise.zoo.rcnn_model import bumps, codec_in_box, joined
 from poise.zoo.release import Family, Release, Wish
 
 
@@ -61,7 +61,7 @@ ANCHORS = ((24,), (48,), (96,), (192,))
 LEARNING = Learning(per_image=64, posed=16)
 
 
-def network(width: str, channels: int, cells: Size = USUAL) -> RCNN:
+def network(width: str, channels: int, cells: Size = MAPS) -> RCNN:
     """The network alone, with random weights.
 
     Args:
@@ -111,7 +111,7 @@ def small_detector(
         UnknownName: Another width.
     """
     check_size(size, PlainNet.multiple, f"poise_rcnn_{width}")
-    codec = codec or bumps(USUAL, len(skeleton))
+    codec = codec or bumps(MAPS, len(skeleton))
     arguments: dict[str, Any] = {"width": width, "channels": codec.channels, "cells": codec.cells}
     return joined(
         name or f"poise_rcnn_{width}",
@@ -127,7 +127,7 @@ def small_detector(
 def build(wish: Wish) -> KeypointRCNN:
     """The model of a name such as `poise_rcnn_t_coco_320x320`."""
     from_scratch(wish.pretrained, "poise's own networks")
-    codec = None if wish.codec is None else codec_in_box(wish.codec, USUAL, len(wish.keypoints))
+    codec = None if wish.codec is None else codec_in_box(wish.codec, MAPS, len(wish.keypoints))
     return small_detector(wish.parts["width"], skeleton=wish.keypoints, size=wish.size, codec=codec, name=wish.name)
 
 

@@ -54,13 +54,10 @@ cross-entropy of cells, 8: without them it is 0.002 of bumps 1 high, 127 of Megv
 QUIET = 0.001
 """Deviation of the first weights of the layer that makes bumps (Simple Baselines' release, its last layer)."""
 
-USUAL: Size = (56, 56)
-"""Cells of the maps in a box."""
-
 
 @final
 @dataclass(frozen=True)
-class Manner:
+class Presentation:
     """What a release shows its detectors, and how it reads them.
 
     Attributes:
@@ -76,8 +73,11 @@ class Manner:
     grouped_std: tuple[float, float, float] | None = None
 
 
-DETECTOR = Canvas(side=800, fit="short", most=1333, multiple=32, flip_test=False)
-"""Short side 800, long side at most 1333, filled up to multiples of 32: as all releases."""
+VIEW: Size = (800, 1333)
+"""Pixels of the short side, and of the long one at most: as all releases."""
+
+DETECTOR = Canvas(side=min(VIEW), fit="short", most=max(VIEW), multiple=32, flip_test=False)
+"""Filled up to multiples of 32, as in all releases."""
 
 
 def _bytes(*mean: float) -> dict[str, Any]:
@@ -86,28 +86,35 @@ def _bytes(*mean: float) -> dict[str, Any]:
     return {"channels": "bgr", "mean": (b, g, r), "std": (1 / 255, 1 / 255, 1 / 255)}
 
 
-MANNERS: Mapping[str, Manner] = {
-    "poise": Manner(replace(DETECTOR, flip_test=True), published=False),
-    "maskrcnn": Manner(replace(DETECTOR, rule="pillow", **_bytes(102.9801, 115.9465, 122.7717)), smooth=1.0),
-    "hrnet": Manner(replace(DETECTOR, rule="pillow"), smooth=1.0),
-    "torchvision": Manner(replace(DETECTOR, rule="torchvision")),
-    "detectron2": Manner(
+PRESENTATIONS: Mapping[str, Presentation] = {
+    "poise": Presentation(replace(DETECTOR, flip_test=True), published=False),
+    "maskrcnn": Presentation(replace(DETECTOR, rule="pillow", **_bytes(102.9801, 115.9465, 122.7717)), smooth=1.0),
+    "hrnet": Presentation(replace(DETECTOR, rule="pillow"), smooth=1.0),
+    "torchvision": Presentation(replace(DETECTOR, rule="torchvision")),
+    "detectron2": Presentation(
         replace(DETECTOR, rule="detectron2", **_bytes(103.53, 116.28, 123.675)),
         smooth=0.5,
         grouped_std=(57.375 / 255, 57.12 / 255, 58.395 / 255),
     ),
 }
-"""By the name of the dialect (`rcnn_parts.DIALECTS`)."""
+"""By the name of the dialect (`rcnn_dialects.DIALECTS`)."""
 
 
-def canvas_of(manner: Manner, trunk: Trunk) -> Canvas:
-    """How images are shown to a trunk: as its release does, but to a backbone of timm with the colours that it expects."""
-    body = trunk.body
-    canvas = replace(manner.canvas, multiple=math.lcm(manner.canvas.multiple, trunk.multiple))
+def canvas_of(presentation: Presentation, trunk: Trunk, size: Size = VIEW) -> Canvas:
+    """How images are shown to a trunk: as its release does, but to a backbone of timm with the colours that it expects.
+
+    Args:
+        presentation: Of the release.
+        trunk: Of the detector.
+        size: The smaller number is what the short side gets, the larger one the most that the long side may have, as for
+            images that lie so for those that stand.
+    """
+    body, canvas = trunk.body, presentation.canvas
+    canvas = replace(canvas, side=min(size), most=max(size), multiple=math.lcm(canvas.multiple, trunk.multiple))
     if isinstance(body, TimmBackbone):
         return replace(canvas, channels="rgb", mean=body.mean, std=body.std)
     grouped = isinstance(body, ResNet) and body.groups > 1
-    return replace(canvas, std=manner.grouped_std) if grouped and manner.grouped_std else canvas
+    return replace(canvas, std=presentation.grouped_std) if grouped and presentation.grouped_std else canvas
 
 
 def codec_in_box(
@@ -204,10 +211,10 @@ def _unused(what: str, *, weight: float | None = None, height: float | None = No
         raise InputError(f"a head that learns {what} takes no {' and no '.join(given)}; leave that out")
 
 
-def detecting_of(manner: Manner, codec: RoICodec | None) -> Detecting:
+def detecting_of(presentation: Presentation, codec: RoICodec | None) -> Detecting:
     """How a release reads its detectors; other codecs' people are ranked by keypoints, too; None is for boxes alone."""
-    learning = Learning(smooth=manner.smooth)
-    if codec is None or (manner.published and codec.score_kind == "logit"):
+    learning = Learning(smooth=presentation.smooth)
+    if codec is None or (presentation.published and codec.score_kind == "logit"):
         return Detecting(keypoint_score="raw", rating="box", learning=learning)
     return Detecting(learning=learning)
 

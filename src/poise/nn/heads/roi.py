@@ -12,6 +12,9 @@ from torch.nn import functional
 from poise.dims import Size
 from poise.errors import InputError
 
+MAPS: Size = (56, 56)
+"""Cells of the maps that keypoints in a box are read off (section 5 of the paper)."""
+
 
 @final
 class RoIHead(nn.Module):
@@ -137,7 +140,7 @@ class MapReader(nn.Module):
         cells: Of the codec (h, w); the release reads 56x56 off features on 14x14.
     """
 
-    def __init__(self, width: int, channels: int, cells: Size = (56, 56)) -> None:
+    def __init__(self, width: int, channels: int, cells: Size = MAPS) -> None:
         super().__init__()
         self.final = nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1)
         self.cells = cells
@@ -189,7 +192,7 @@ def box_head(channels: int, *, cells: Size = (7, 7), width: int = 1024, classes:
     return RoIHead(FullyConnected(channels, cells, width), BoxReader(width, classes))
 
 
-def keypoint_head(channels: int, outputs: int, *, cells: Size = (56, 56), widths: tuple[int, ...] = (512,) * 8) -> RoIHead:
+def keypoint_head(channels: int, outputs: int, *, cells: Size = MAPS, widths: tuple[int, ...] = (512,) * 8) -> RoIHead:
     """The keypoint head with features of its own, for the `outputs` channels of a codec with maps of `cells`."""
     return RoIHead(Convolutions(channels, widths), MapReader(widths[-1], outputs, cells))
 
