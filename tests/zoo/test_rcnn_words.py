@@ -63,7 +63,7 @@ def test_what_a_file_will_say_of_a_trunk_names_its_neck(name, trunk):
 @pytest.mark.parametrize("trunk", ["hrnet_w4", "hrnetv2p_w4"])
 def test_a_file_of_an_earlier_version_that_names_no_neck_has_none(trunk):
     with torch.device("meta"):
-        found = network(trunk, "hrnet", {"channels": 0, "classes": 0})
+        found = network(trunk=trunk, manner="hrnet", heads={"channels": 0, "classes": 0})  # as files say it
     assert found.backbone.neck is None
 
 
