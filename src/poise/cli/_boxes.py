@@ -2,56 +2,35 @@
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
-from pathlib import Path
-from typing import final
 
 from rich.console import Console
 
 from poise.cli._detector import boxes_in
+from poise.cli._flags import refuse
 from poise.cli._report import settings, what
 from poise.cli._scores import print_skipped, say
+from poise.cli._written import Files, write_boxes, write_scores
 from poise.errors import InputError
 from poise.inference.detect import ModelDetector
 from poise.inference.exam import Exam
 from poise.inference.people import Setting
-from poise.inference.write import results_folder, write_json
+from poise.inference.write import results_folder
 from poise.metrics.boxes import table
 from poise.models.box_detector import BoxDetector
 from poise.skeletons import COCO17
 
 
-def only_boxes(model: BoxDetector, given: Mapping[str, object]) -> None:
+def only_boxes(model: BoxDetector, flags: Mapping[str, object]) -> None:
     """Refuse flags that need keypoints.
 
     Args:
         model: Finds none.
-        given: Flags and their values; those that are None are not given.
+        flags: As for `refuse`.
 
     Raises:
         InputError: One is given.
     """
-    flags = [flag for flag, value in given.items() if value is not None]
-    if flags:
-        raise InputError(f"{model.card.name} finds boxes in whole images and no keypoints; leave out {' and '.join(flags)}")
-
-
-@final
-@dataclass(frozen=True)
-class Files:
-    """What an evaluation reads and writes.
-
-    Attributes:
-        model: The model's file.
-        annotations: What it is compared with.
-        images: Folder or zip file; None where there are none to read.
-        out: Name of results; boxes and scores have their own endings. None writes nothing.
-    """
-
-    model: Path
-    annotations: Path
-    images: Path | None
-    out: Path | None
+    refuse(flags, why=f"{model.card.name} finds boxes in whole images and no keypoints")
 
 
 def evaluate_boxes_of(console: Console, model: BoxDetector, setting: Setting, files: Files, *, min_score: float) -> int:
@@ -68,7 +47,7 @@ def evaluate_boxes_of(console: Console, model: BoxDetector, setting: Setting, fi
         InputError: A .mat is to be written.
         PoiseError: As `boxes_in`.
     """
-    if files.out is not None and files.out.suffix == ".mat":
+    if files.submitted:
         raise InputError(
             f"{str(files.out)!r}: a .mat holds MPII's poses, and this model finds boxes alone; end the name in .json"
         )
@@ -82,9 +61,8 @@ def evaluate_boxes_of(console: Console, model: BoxDetector, setting: Setting, fi
             how = what(model, model=files.model, annotations=files.annotations, images=files.images)
             how |= settings(setting, None, boxes="whole images")
             numbers = {f"box {name}": value for name, value in scores.numbers.items()}
-            write_json(rows, out.with_suffix(".boxes.json"))
-            write_json({"scores": numbers, "settings": how}, out.with_suffix(".scores.json"))
-            say(console, f"{len(rows)} boxes written to {out.with_suffix('.boxes.json')}")
+            write_boxes(console, out, rows)
+            write_scores(out, numbers, how)
     print_skipped(console, found.skipped, "their people count as missed")
     say(console, table(model.card.name, scores.numbers))
     return 0

@@ -94,9 +94,10 @@ def targets(files: Sequence[Path], fix: Path) -> list[Path]:
     Raises:
         InputError: A copy would overwrite an original or another copy, or several files would become one.
     """
-    if fix.suffix == ".json" and len(files) > 1:
+    one = fix.suffix.lower() == ".json"
+    if one and len(files) > 1:
         raise InputError(f"{len(files)} files cannot be mended into one, {str(fix)!r}; give a folder")
-    found = [fix] if fix.suffix == ".json" else [fix / file.name for file in files]
+    found = [fix] if one else [fix / file.name for file in files]
     originals = {file.resolve() for file in files}
     if len(set(found)) < len(found) or any(target.resolve() in originals for target in found):
         raise InputError(f"mended copies in {str(fix)!r} would overwrite an original or each other; choose another folder")

@@ -1,13 +1,15 @@
 """Flags that say how a model's answers are read, how a detector finds people, and how large images are to it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from poise.cli._flags import refuse
 from poise.codecs.decoders import preset, read_by
 from poise.errors import InputError
 from poise.inference.detect import Detector, ModelDetector
 from poise.models.bottomup import BottomUp
 from poise.models.box_detector import BoxDetector
+from poise.models.detecting import Detecting
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
 from poise.models.topdown import TopDown
@@ -90,6 +92,7 @@ def _detect_otherwise(model: Model, words: Sequence[str]) -> None:
     if isinstance(model, BoxDetector):
         _refuse(words, POSED, why=f"{model.card.name} finds no keypoints")
     set_detecting(model, words)
+    _refuse_idle(words, model.detecting)
 
 
 def adjust_detector(
@@ -124,13 +127,26 @@ def _refuse(words: Sequence[str], names: Sequence[str], *, why: str) -> None:
         raise InputError(f"{', '.join(found)}: {why}, so nothing would change; leave it out")
 
 
-def only_for_views(model: Model, flags: Sequence[str]) -> None:
+def _refuse_idle(words: Sequence[str], detecting: Detecting) -> None:
+    """Refuse words that nobody reads where people are found so."""
+    if detecting.suppression == "soft":
+        _refuse(words, ("nms",), why="suppression is soft, and lowers scores by sigma")
+    else:
+        _refuse(words, ("sigma",), why="it is of soft suppression, and suppression is hard")
+    if not detecting.probable:
+        fitted = [word for word in words if word.startswith("calibration.")]
+        _refuse(fitted, ("calibration",), why="keypoint_score is raw and rating is box, and neither is a probability")
+
+
+def only_for_views(model: Model, flags: Mapping[str, object]) -> None:
     """Refuse flags that are for models that look at one person at a time.
+
+    Args:
+        model: Perhaps of another kind.
+        flags: As for `refuse`.
 
     Raises:
         InputError: The model looks at whole images.
     """
-    if flags and isinstance(model.preprocess, Canvas):
-        raise InputError(
-            f"{model.card.name} looks at whole images and finds and rates people by itself; leave out {' and '.join(flags)}"
-        )
+    if isinstance(model.preprocess, Canvas):
+        refuse(flags, why=f"{model.card.name} looks at whole images and finds and rates people by itself")

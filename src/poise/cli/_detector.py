@@ -56,6 +56,18 @@ def only_one(boxes: object, detector: str | None) -> None:
         raise InputError("--boxes and --detector both say where to look; leave one of them out")
 
 
+def needs_boxes(min_score: float | None, boxes: object, detector: str | None) -> None:
+    """Refuse a least score where boxes have none.
+
+    Raises:
+        InputError: It is given, and neither a detector nor a file of its boxes.
+    """
+    if min_score is not None and boxes in (None, "gt") and detector is None:
+        raise InputError(
+            "--min-box-score is for boxes of --detector, or of a file of --boxes; leave it out, or give one of them"
+        )
+
+
 def check_least(flag: str, score: float | None) -> None:
     """Refuse a least score that no box could have, or all have.
 

@@ -1,9 +1,12 @@
-"""Flags that are none, and values that are none: the nearest are named, also where tyro would only speak of what lacks."""
+"""Flags that are none, whose values are none, or that would change nothing, where tyro would say less or nothing."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from poise.errors import InputError, unknown
+
+WORKERS = 2
+"""Threads that read images, where a command is not told how many."""
 
 
 def wrong_flag(words: Sequence[str], names: Sequence[str]) -> str | None:
@@ -32,3 +35,40 @@ def check_number(flag: str, value: float | None) -> None:
     """
     if value is not None and math.isnan(value):
         raise InputError(f"{flag} is a number; found nan")
+
+
+def refuse(flags: Mapping[str, object], *, why: str) -> None:
+    """Refuse flags that would change nothing.
+
+    Args:
+        flags: Their values by name; one that is None, False or empty was not given.
+        why: Nothing would change.
+
+    Raises:
+        InputError: One is given.
+
+    >>> refuse({"--device": None, "--no-flip": False, "--scales": ()}, why="no network is asked")
+    """
+    given = [flag for flag, value in flags.items() if value is not None and value is not False and value != ()]
+    if given:
+        raise InputError(f"{why}; leave out {' and '.join(given)}")
+
+
+def threshold(flag: str, text: str) -> float | None:
+    """A number from 0 to 1; None for "off".
+
+    Raises:
+        InputError: It is neither.
+
+    >>> threshold("--oks-nms", "0.9"), threshold("--oks-nms", "off")
+    (0.9, None)
+    """
+    if text == "off":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise InputError(f'{flag} is a number from 0 to 1, or "off", not {text!r}')
+    return value

@@ -1,6 +1,6 @@
 """What a score depends on, in words, for reports."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import torch
 
 import poise
 from poise.codecs.decoders import described
+from poise.data.boxes import PersonBoxes
 from poise.inference.manner import Rating
 from poise.inference.people import Setting
 from poise.models.bottomup import BottomUp
@@ -15,6 +16,7 @@ from poise.models.box_detector import BoxDetector
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Boxing, Model
 from poise.models.topdown import TopDown
+from poise.scenes import Canvas
 
 
 def _views(network: TopDown) -> str:
@@ -63,6 +65,19 @@ def what(network: Model, *, model: Path, annotations: Path, images: Path | None)
         "images": "none" if images is None else str(images),
         "versions": f"poise {poise.__version__}, torch {torch.__version__}",
     }
+
+
+def places(network: Model, found: Mapping[int, PersonBoxes] | None, boxes: str | None) -> str:
+    """Where people are looked for, in words.
+
+    Args:
+        network: The model.
+        found: A detector's boxes by category; None for the labelled ones.
+        boxes: Where those come from.
+    """
+    if isinstance(network.preprocess, Canvas):
+        return "whole images"
+    return "labelled boxes" if found is None else f"{sum(map(len, found.values()))} boxes of {boxes}"
 
 
 def settings(setting: Setting, rating: Rating | None, *, boxes: str) -> dict[str, str]:

@@ -46,7 +46,7 @@ def run(
         flip: Average with the mirrored view; scores differ a little then, so calibrate as the model will be run.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
         precision: fp32 or bf16; by default bf16 where it is faster.
-        batch: Images at a time (4).
+        batch: Images at a time (2).
         workers: Threads that read images.
     """
     from dataclasses import replace

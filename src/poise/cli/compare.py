@@ -30,7 +30,7 @@ def run(
     flip: bool = True,
     device: _Name = None,
     batch: _Number = None,
-    workers: int = 2,
+    workers: _Number = None,
 ) -> int:
     """Is the second run better, or is it chance? The difference of their scores, with a 95 % interval.
 
@@ -53,8 +53,8 @@ def run(
         seed: Of the draws.
         flip: Models average with the mirrored view, where they do that.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
-        batch: People at a time (32), or whole images (4).
-        workers: Threads that read images.
+        batch: People at a time (32), or whole images (4; 2 for detectors).
+        workers: Threads that read images (2).
     """
     from functools import partial
 
@@ -63,8 +63,13 @@ def run(
 
     from poise.analysis.bootstrap import draws
     from poise.analysis.compare import compare
+    from poise.cli._flags import refuse
     from poise.cli._scores import say
 
+    if is_results(first) and is_results(second):
+        models: dict[str, object] = {"--images": images, "--boxes": boxes, "--no-flip": not flip, "--device": device}
+        models |= {"--batch": batch, "--workers": workers}
+        refuse(models, why="both runs are files of poses, and no model looks at an image")
     draws(2, resamples=resamples, seed=seed)  # refused before any model looks at images
     console = Console()
     tally = partial(_tally, console, annotations, images, boxes=boxes, flip=flip, device=device, batch=batch, workers=workers)
@@ -82,6 +87,11 @@ def run(
     return 0
 
 
+def is_results(run: Path) -> bool:
+    """Whether a run is a file of poses, and no model."""
+    return run.suffix.lower() == ".json"
+
+
 def _tally(
     console: "Console",
     annotations: Path,
@@ -92,11 +102,12 @@ def _tally(
     flip: bool,
     device: str | None,
     batch: int | None,
-    workers: int,
+    workers: int | None,
 ) -> "Tally":
     """What a run got right: read from its results, or found now."""
     from poise.analysis.bootstrap import Tally
     from poise.cli._decoder import only_for_views
+    from poise.cli._flags import WORKERS
     from poise.cli._scores import say, with_bar
     from poise.codecs.decoders import described
     from poise.errors import InputError, ReadError
@@ -108,7 +119,7 @@ def _tally(
     from poise.skeletons import COCO17
     from poise.zoo.file import load
 
-    if run.suffix == ".json":
+    if is_results(run):
         return Tally.of(Exam.of_file(annotations, None, skeleton=COCO17), read_results(run))
     file = run / "model.safetensors" if run.is_dir() else run
     if not file.is_file():
@@ -116,9 +127,10 @@ def _tally(
     if images is None:
         raise InputError(f"{str(run)!r} is a model and must look at the images; give their folder or zip file with --images")
     model = load(file)
-    only_for_views(model, [] if boxes is None else ["--boxes"])
+    only_for_views(model, {"--boxes": boxes})
     exam = Exam.of_file(annotations, images, skeleton=model.skeleton)
-    setting = Setting.of(model, device=device, flip=None if flip else False, batch=batch, workers=workers)
+    threads = WORKERS if workers is None else workers
+    setting = Setting.of(model, device=device, flip=None if flip else False, batch=batch, workers=threads)
     found = None if boxes in (None, "gt") else detections(str(boxes), exam, min_score=0.0)
     flips = "on" if setting.flip else "off"
     how = f"flip test {flips}, read by {described(model.codec)}, {setting.device} in {setting.precision}"

@@ -67,7 +67,7 @@ def run(
         out: Write the table as JSON, with what it depends on.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
         precision: fp32 or bf16; by default bf16 where it is faster.
-        batch: People at a time (32), or whole images (4).
+        batch: People at a time (32), or whole images (4; 2 for detectors).
         workers: Threads that read images.
     """
     from contextlib import nullcontext
@@ -78,9 +78,8 @@ def run(
     from poise.analysis.decoders import compare_decoders
     from poise.cli._decoder import adjust, only_for_views
     from poise.cli._out import check_out
-    from poise.cli._report import settings, what
+    from poise.cli._report import places, settings, what
     from poise.cli._scores import cell, print_skipped, say, with_bar
-    from poise.cli.evaluate import places
     from poise.codecs.decoders import codec_name, described
     from poise.inference.boxes import detections
     from poise.inference.exam import Exam
@@ -96,7 +95,7 @@ def run(
         check_out("--out", out, ends=(".json", ""), reads=(annotations, boxes))
     network = posed(load(model))
     adjust(network, numbers=preset, options=codec_set, detecting=detecting_set, side=side, scales=scales)
-    only_for_views(network, [] if boxes is None else ["--boxes"])
+    only_for_views(network, {"--boxes": boxes})
     exam = Exam.of_file(annotations, images, skeleton=network.skeleton)
     setting = Setting.of(
         network, device=device, precision=precision, flip=None if flip else False, batch=batch, workers=workers

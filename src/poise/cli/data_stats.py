@@ -6,9 +6,13 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 _Images = Annotated[Path | None, arg(metavar="DIR")]
+_Number = Annotated[int | None, arg(metavar="N")]
+
+MOST = 2000
+"""Images whose channels are looked at, where nobody says how many."""
 
 
-def run(file: Positional[Path], *, images: _Images = None, count: int = 2000) -> int:
+def run(file: Positional[Path], *, images: _Images = None, count: _Number = None) -> int:
     """Count people, boxes and keypoints; mean and deviation of the images.
 
     For example:
@@ -18,22 +22,28 @@ def run(file: Positional[Path], *, images: _Images = None, count: int = 2000) ->
     Args:
         file: COCO-style keypoint file.
         images: Folder or zip file of the images; without it only the labels are counted.
-        count: Mean and deviation are of so many images at most, evenly spread over the file.
+        count: Mean and deviation are of so many images at most, evenly spread over the file (2000).
     """
     from rich.console import Console
 
+    from poise.analysis.codec_report import spread_evenly
     from poise.cli._data import print_statistics
+    from poise.cli._flags import refuse
     from poise.data.coco import CocoDataset
     from poise.data.stats import channel_statistics, label_statistics
+    from poise.errors import InputError
 
+    if images is None:
+        refuse({"--count": count}, why="without --images the labels alone are counted")
+    most = MOST if count is None else count
+    if most < 1:
+        raise InputError(f"mean and deviation of {most} images cannot be told; --count is 1 or more")
     dataset = CocoDataset(file, images)
     console = Console()
     print_statistics(console, label_statistics(dataset), dataset.skeleton)
     if images is None:
         return 0
-    total = len(dataset)
-    chosen = range(total) if total <= count else [i * total // count for i in range(count)]
-    found = channel_statistics(dataset, chosen)
+    found = channel_statistics(dataset, spread_evenly(len(dataset), most))
     heights, widths = zip(*found.sizes, strict=True)
     for name, values in (("mean", found.mean), ("deviation", found.std)):
         console.print(f"{name} of red, green, blue (0..1): " + ", ".join(f"{v:.4f}" for v in values), highlight=False)

@@ -9,6 +9,8 @@ _File = Annotated[Path, arg(metavar="FILE")]
 _Page = Annotated[Path, arg(metavar="PAGE.html")]
 _Model = Annotated[Path | None, arg(metavar="FILE")]
 _Number = Annotated[int | None, arg(metavar="ID")]
+_Codec = Annotated[str | None, arg(metavar="NAME")]
+_Size = Annotated[str | None, arg(metavar="HxW")]
 
 
 def run(
@@ -18,8 +20,8 @@ def run(
     out: _Page = Path("walk.html"),
     id: _Number = None,
     model: _Model = None,
-    codec: str = "UDPGaussian",
-    size: str = "256x192",
+    codec: _Codec = None,
+    size: _Size = None,
 ) -> int:
     """Show one person's whole way on a page: photo, warp, view, target, answer, mirrored view, mean, and back on the photo.
 
@@ -37,12 +39,14 @@ def run(
         out: The page, one file.
         id: Of the annotation of the person; the first one that can be looked at by default.
         model: Model file; its own codec, size and way to cut views are shown.
-        codec: Without a model: a codec by the name of its class, such as `Gaussian` or `Dark`; maps are a quarter of the size.
-        size: Without a model: of the view, height x width.
+        codec: Without a model: a codec by the name of its class, such as `Gaussian` (UDPGaussian); maps are a quarter of the
+            size.
+        size: Without a model: of the view, height x width (256x192).
     """
     from rich.console import Console
 
     from poise.analysis.walk import find_person, network_of, walk
+    from poise.cli._flags import refuse
     from poise.cli._out import check_out
     from poise.cli._scores import say
     from poise.cli._size import view_size
@@ -54,12 +58,14 @@ def run(
     from poise.zoo.file import load
 
     check_out("--out", out, ends=(".html", ".htm", ""), reads=(annotations,))
+    if model is not None:
+        refuse({"--codec": codec, "--size": size}, why="a model has a codec and a size of its own")
     dataset = CocoDataset(annotations, images)
     index, person = find_person(dataset, id)
     sample, source = dataset[index], dataset.skeleton
     if model is None:
-        h, w = view_size(size)
-        made = named_codec(codec, (h, w), (h // 4, w // 4), keypoints=len(source))
+        h, w = view_size(size or "256x192")
+        made = named_codec(codec or "UDPGaussian", (h, w), (h // 4, w // 4), keypoints=len(source))
         cut = cut_for(made, Preprocess())
         report = page(walk(sample, person, source=source, skeleton=source, codec=made, preprocess=cut), network=None)
     else:

@@ -1,17 +1,9 @@
 """`poise evaluate`: the COCO protocol and PCK."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from tyro.conf import Positional, arg
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from poise.data.boxes import PersonBoxes
-    from poise.models.kinds import Model
 
 _Model = Annotated[Path, arg(metavar="FILE")]
 _File = Annotated[Path, arg(metavar="FILE")]
@@ -37,7 +29,7 @@ def run(
     images: _Images = None,
     boxes: _Boxes = None,
     detector: _Detector = None,
-    min_box_score: float = 0.0,
+    min_box_score: _Score = None,
     min_keypoint_score: _Score = None,
     oks_nms: _Nms = None,
     heads: _Heads = None,
@@ -54,7 +46,7 @@ def run(
     device: _Name = None,
     precision: _Name = None,
     batch: _Number = None,
-    workers: int = 2,
+    workers: _Number = None,
     pad_batches: bool = False,
 ) -> int:
     """Measure a model: the ten numbers of COCO's protocol, PCK, every keypoint; the last lines are a row to copy.
@@ -79,7 +71,7 @@ def run(
             bbox, score. Models that look at whole images take none.
         detector: Finds the boxes: a model file, such as a Keypoint or Faster R-CNN, or the name of one of torchvision's
             detectors, such as fasterrcnn_resnet50_fpn_v2 (`poise detect --help` names more). Its boxes get a table, too.
-        min_box_score: Detections below it are left out.
+        min_box_score: Boxes that a detector is less sure of are left out.
         min_keypoint_score: Keypoints above it make the score of a pose; by default as the model's release does.
         oks_nms: Of two poses nearer than this OKS the better one stays, or "off"; by default as the model's release does.
         flip: Average with the mirrored view, where the model does that; twice the time.
@@ -100,8 +92,8 @@ def run(
         self_test: Use no network: labels go through crop, encoding and decoding and back. AP is 1 but for what the codec costs.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
         precision: fp32 or bf16; by default bf16 where it is faster.
-        batch: People at a time (32), or whole images (4).
-        workers: Threads that read images.
+        batch: People at a time (32), or whole images (4; 2 for detectors).
+        workers: Threads that read images (2).
         pad_batches: Fill views of whole images up to the largest of their batch, so that images of mixed shapes share it:
             faster on a GPU, and answers then depend a little on the company.
     """
@@ -110,40 +102,43 @@ def run(
 
     from rich.console import Console
 
-    from poise.analysis.report import report_of
     from poise.analysis.sigmas import ap_at_other_sigmas, measured_by_coco
-    from poise.cli._boxes import Files, evaluate_boxes_of, only_boxes
+    from poise.cli._boxes import evaluate_boxes_of, only_boxes
     from poise.cli._decoder import adjust, only_for_views
-    from poise.cli._detector import boxes_in, check_least, only_one
-    from poise.cli._flags import check_number
-    from poise.cli._out import check_out
-    from poise.cli._report import settings, what
+    from poise.cli._detector import boxes_in, check_least, needs_boxes, only_one
+    from poise.cli._flags import WORKERS, check_number, refuse, threshold
+    from poise.cli._report import places, settings, what
     from poise.cli._scores import print_cost, print_evaluation, print_mpii, say, with_bar
+    from poise.cli._written import Files, write_evaluation
     from poise.codecs.decoders import decoder, described
-    from poise.data.mpii import write_predictions
     from poise.errors import InputError
     from poise.inference.boxes import detections
     from poise.inference.detect import detector_of
     from poise.inference.evaluate import evaluate
     from poise.inference.exam import Exam
     from poise.inference.manner import Rating
-    from poise.inference.mpii import predictions, score
+    from poise.inference.mpii import score
     from poise.inference.people import Setting
     from poise.inference.self_test import self_test as test_codec
-    from poise.inference.write import results_folder, write_json
+    from poise.inference.write import results_folder
     from poise.models.box_detector import BoxDetector
     from poise.zoo.file import load
 
     console = Console()
-    if out is not None:
-        check_out("--out", out, ends=(".json", ".mat", ""), reads=(annotations, boxes, heads))
-    if report is not None:
-        check_out("--report", report, ends=(".html", ".htm", ""), reads=(annotations, boxes))
+    files = Files(model, annotations, images, out, report)
+    files.check(reads=(boxes, heads))
     check_number("--min-keypoint-score", min_keypoint_score)
-    if images is None and not self_test:
+    rated: dict[str, object] = {"--boxes": boxes, "--detector": detector, "--min-keypoint-score": min_keypoint_score}
+    scored = {"--min-box-score": min_box_score}
+    if self_test:
+        found_by = rated | scored | {"--oks-nms": oks_nms, "--detecting-set": detecting_set, "--no-flip": not flip}
+        run_on = {"--device": device, "--precision": precision, "--batch": batch, "--workers": workers}
+        refuse(found_by | run_on | {"--pad-batches": pad_batches}, why="--self-test asks no network and looks for nobody")
+    elif images is None:
         raise InputError("there are no images to look at; give their folder or zip file with --images")
     only_one(boxes, detector)
     check_least("--min-box-score", min_box_score)
+    least, threads = min_box_score or 0.0, WORKERS if workers is None else workers
     network = load(model)
     adjust(network, reading=reading, numbers=preset, options=codec_set, detecting=detecting_set, side=side, scales=scales)
     setting_of = partial(
@@ -152,20 +147,16 @@ def run(
         precision=precision,
         flip=None if flip else False,
         batch=batch,
-        workers=workers,
+        workers=threads,
         pad_batches=pad_batches and detector is None,  # with a detector it is the detector that sees whole images
     )
-    given: dict[str, object] = {"--boxes": boxes, "--detector": detector, "--min-keypoint-score": min_keypoint_score}
     if isinstance(network, BoxDetector):
-        more = {"--oks-nms": oks_nms, "--heads": heads, "--report": report, "--self-test": self_test or None}
-        only_boxes(network, given | more)
-        files = Files(model, annotations, images, out)
-        return evaluate_boxes_of(console, network, setting_of(network), files, min_score=min_box_score)
-    given |= {"--min-box-score": min_box_score or None}
-    only_for_views(network, [flag for flag, value in given.items() if value is not None])
+        only_boxes(network, rated | {"--oks-nms": oks_nms, "--heads": heads, "--report": report, "--self-test": self_test})
+        return evaluate_boxes_of(console, network, setting_of(network), files, min_score=least)
+    only_for_views(network, rated | scored)
+    needs_boxes(min_box_score, boxes, detector)
     exam = Exam.of_file(annotations, images, skeleton=network.skeleton, heads=heads)
-    submitted = out is not None and out.suffix == ".mat"
-    if submitted and exam.mpii is None:
+    if files.submitted and exam.mpii is None:
         raise InputError(f"{str(out)!r}: results are written as .mat for MPII's JSON alone; end the name in .json")
     with ExitStack() as folders:
         for file in (out, report):
@@ -182,13 +173,13 @@ def run(
             release = Rating.of(network)
             rating = Rating(
                 release.min_keypoint_score if min_keypoint_score is None else min_keypoint_score,
-                release.oks_nms if oks_nms is None else threshold(oks_nms),
+                release.oks_nms if oks_nms is None else threshold("--oks-nms", oks_nms),
             )
-            found = None if boxes in (None, "gt") else detections(str(boxes), exam, min_score=min_box_score)
+            found = None if boxes in (None, "gt") else detections(str(boxes), exam, min_score=least)
             looked = None
             if detector is not None:
-                finder = detector_of(detector, device=device, precision=precision, workers=workers, pad_batches=pad_batches)
-                looked = boxes_in(console, exam, finder, min_score=min_box_score)
+                finder = detector_of(detector, device=device, precision=precision, workers=threads, pad_batches=pad_batches)
+                looked = boxes_in(console, exam, finder, min_score=least)
                 found, box_source = looked.boxes, looked.detector
             where = places(network, found, boxes if looked is None else looked.detector)
             how = settings(setting, rating, boxes=where)
@@ -199,52 +190,11 @@ def run(
             )
             evaluation = evaluate(network, exam, setting, rating=rating, boxes=found, watch=with_bar)
             evaluation = evaluation if looked is None else looked.judged(evaluation, exam)
-        if out is not None and submitted and exam.mpii is not None:
-            write_predictions(out, predictions(exam.mpii, evaluation))
-            say(console, f"{len(exam.mpii.everybody)} poses written to {out}, in the order of {annotations}")
-        elif out is not None:
-            write_json(evaluation.results, out)
-            say(console, f"{len(evaluation.results)} poses written to {out}")
-        if out is not None and evaluation.boxes is not None:
-            write_json(evaluation.box_results, out.with_suffix(".boxes.json"))
-            say(console, f"{len(evaluation.box_results)} boxes written to {out.with_suffix('.boxes.json')}")
         name = "labels through the codec" if self_test else f"{network.card.name}, {decoder(network.codec)}"
         how = what(network, model=model, annotations=annotations, images=images) | how
-        if out is not None:
-            write_json({"scores": evaluation.numbers, "settings": how}, out.with_suffix(".scores.json"))
-        if report is not None:
-            report_of(exam, evaluation, name=name, settings=how, pictures=not self_test).write(report)
-            say(console, f"{report} is the report; open it in a browser")
+        write_evaluation(console, files, exam, evaluation, name=name, how=how, pictures=not self_test)
     others = {} if measured_by_coco(exam) else ap_at_other_sigmas(exam, evaluation.results)
     print_evaluation(console, evaluation, name=name, boxes=box_source, sigmas=others)
     if exam.mpii is not None:
         print_mpii(console, score(exam.mpii, evaluation), name=name)
     return 0
-
-
-def places(network: Model, found: Mapping[int, PersonBoxes] | None, boxes: str | None) -> str:
-    """Where people are looked for, in words."""
-    from poise.scenes import Canvas
-
-    if isinstance(network.preprocess, Canvas):
-        return "whole images"
-    return "labelled boxes" if found is None else f"{sum(map(len, found.values()))} boxes of {boxes}"
-
-
-def threshold(text: str) -> float | None:
-    """The OKS above which poses are doubles; None for "off".
-
-    Raises:
-        InputError: Neither "off" nor a number from 0 to 1.
-    """
-    from poise.errors import InputError
-
-    if text == "off":
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise InputError(f'--oks-nms is a number from 0 to 1, or "off", not {text!r}')
-    return value

@@ -61,6 +61,7 @@ def run(
 
     from poise.analysis.explain import explain
     from poise.cli._explain import print_explanation
+    from poise.cli._flags import refuse
     from poise.cli._scores import say
     from poise.inference.exam import Exam
     from poise.inference.results import read_results
@@ -69,7 +70,9 @@ def run(
     from poise.zoo.file import load
 
     console = Console()
-    if model.suffix == ".json":
+    if model.suffix.lower() == ".json":
+        looks = {"--images": images, "--boxes": boxes, "--no-flip": not flip, "--device": device, "--precision": precision}
+        refuse(looks, why=f"the poses of {str(model)!r} are found already, and no model looks at the image")
         exam = Exam.of_file(annotations, None, skeleton=COCO17)
         record = find_record(exam.truth["images"], image)
         results: Sequence[Row] = read_results(model)
@@ -152,6 +155,6 @@ def predicted(
     truth = {**exam.truth, "images": [record], "annotations": people}
     one = replace(exam, dataset=Part(exam.dataset, [place]), truth=truth, ids=(image,))
     setting = Setting.of(network, device=device, precision=precision, flip=None if flip else False)
-    only_for_views(network, [] if boxes is None else ["--boxes"])
+    only_for_views(network, {"--boxes": boxes})
     found = None if boxes in (None, "gt") else detections(str(boxes), one, min_score=0.0)
     return evaluate(network, one, setting, boxes=found).results

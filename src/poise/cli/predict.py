@@ -70,7 +70,7 @@ def run(
         out: Folder for the results.
         device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
         precision: fp32 or bf16; by default bf16 where it is faster.
-        batch: People at a time (32), or whole images (4).
+        batch: People at a time (32), or whole images (4; 2 for detectors).
         workers: Threads that read images.
         pad_batches: Fill views of whole images up to the largest of their batch, so that images of mixed shapes share it:
             faster on a GPU, and answers then depend a little on the company.
@@ -78,7 +78,7 @@ def run(
     from rich.console import Console
 
     from poise.cli._decoder import adjust, only_for_views
-    from poise.cli._detector import LEAST, boxes_on, check_least, only_one
+    from poise.cli._detector import LEAST, boxes_on, check_least, needs_boxes, only_one
     from poise.cli._flags import check_number
     from poise.cli._scores import counted, lost, print_skipped, say, with_bar
     from poise.codecs.decoders import described
@@ -104,8 +104,9 @@ def run(
     images = find_images(sources, without=out)
     where = None if boxes is None else boxes_of(boxes, images, min_score=min_box_score or 0.0)
     network = posed(load(model))
-    given = {"--boxes": boxes, "--detector": detector}
-    only_for_views(network, [flag for flag, value in given.items() if value is not None])
+    only_for_views(network, {"--boxes": boxes, "--detector": detector})
+    if not manner_of(network).boxes:
+        needs_boxes(min_box_score, boxes, detector)
     adjust(network, reading=reading, numbers=preset, options=codec_set, detecting=detecting_set, side=side, scales=scales)
     padded = pad_batches and detector is None  # with a detector it is the detector that sees whole images
     setting = Setting.of(network, device=device, precision=precision, batch=batch, workers=workers, pad_batches=padded)

@@ -37,7 +37,7 @@ def run(
         seed: Of the draws.
         device: cpu, cuda, cuda:1, mps; by default that of the run, where there is one.
         precision: fp32 or bf16; by default that of the run.
-        batch: People at a time (32), or whole images (4).
+        batch: People at a time (32), or whole images (4; 2 for detectors).
         workers: Threads that read images.
     """
     from contextlib import chdir
@@ -46,8 +46,8 @@ def run(
     from rich.table import Table
 
     from poise.analysis.verify import RunRecord, verify
+    from poise.cli._report import places
     from poise.cli._scores import say, with_bar
-    from poise.cli.evaluate import places
     from poise.cli.train import recipe_of
     from poise.codecs.decoders import described
     from poise.errors import CheckpointError

@@ -152,12 +152,12 @@ def detector_of(
         precision: The same; torchvision's detectors compute in float32.
         batch: The same; torchvision's detectors see one image at a time.
         workers: Threads that read images.
-        pad_batches: As for `Setting.of`; torchvision's detectors have no batches.
+        pad_batches: As for `Setting.of`; refused for torchvision's detectors, which have no batches.
 
     Raises:
         UnknownName: It is neither; the message gives the nearest names.
         CheckpointError: The file is no model file, or torchvision's is damaged.
-        InputError: The model finds no boxes.
+        InputError: The model finds no boxes, or batches of torchvision's are to be padded.
         ReadError: The weights cannot be downloaded; the message says which file belongs where.
     """
     path = Path(text)
@@ -167,6 +167,10 @@ def detector_of(
         return ModelDetector(model, setting)
     if text not in names():
         raise unknown("detector", text, names())
+    if pad_batches:
+        raise InputError(
+            f"torchvision's {text} sees one image at a time: nothing to pad; leave out --pad-batches (pad_batches)"
+        )
     chosen = choose_device(device)
     return TorchvisionDetector(load_detector(text), device=chosen, workers=workers)
 
