@@ -175,7 +175,7 @@ def test_a_model_that_finds_boxes_needs_none(rcnn, folder, tmp_path, capsys):
     assert run("predict", *words) == 0
     found = json.loads((tmp_path / "found" / "predictions.json").read_text())
     assert {row["image_id"] for row in found} == {1, 2, 5, 6}
-    assert all(min(row["bbox"][2:]) >= 0 for row in found)
+    assert all(min(row["bbox"][2:]) > 0 for row in found if row["image_id"] != 6), "parts of its one pixel are written as 0"
     assert len(list((tmp_path / "found").glob("*.jpg"))) == 4
     assert run("predict", *words[:-3], 0.9, *words[-2:]) == 0
     assert json.loads((tmp_path / "found" / "predictions.json").read_text()) == []

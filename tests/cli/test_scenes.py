@@ -71,7 +71,10 @@ def test_evaluate_needs_no_boxes_and_stores_how_it_read(model, labels, tmp_path,
     assert beside["settings"]["doubles"] == "off"
     text = page.read_text(encoding="utf-8")
     assert "OffsetGuided cell: " in text
-    assert json.loads(out.read_text()) == [] or {"image_id", "keypoints", "score"} <= json.loads(out.read_text())[0].keys()
+    assert run("evaluate", *looked_at(model, labels), "--no-flip", *ALL_PEAKS, "--out", out) == 0
+    rows = json.loads(out.read_text())
+    assert {row["image_id"] for row in rows} == {1, 2, 3}
+    assert all({"image_id", "category_id", "keypoints", "score"} <= row.keys() for row in rows)
 
 
 def test_the_self_test_says_what_the_codec_costs(model, labels, capsys):
