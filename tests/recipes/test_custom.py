@@ -108,6 +108,31 @@ def test_fields_of_a_codec_are_set_by_words(drawn):
         own(**small, codec="SimCC", codec_set=["ratio=3"])
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"drop_from": 0.3}, "^--drop-from says when --drop begins, which is missing; give that, or leave both out$"),
+        ({"empty": False}, "is no detector, and images without people .*; leave --no-empty out$"),
+        ({"mosaic": 0.5}, "leave --mosaic and --detecting-set out$"),
+        ({"model": "poise_scene_t", "empty": False}, "leave --no-empty out$"),
+        ({"model": "poise_scene_t", "half_body": 0.3}, "leave --half-body out$"),
+    ],
+)
+def test_flags_that_would_change_nothing_are_refused(drawn, flags, message):
+    with pytest.raises(InputError, match=message):
+        own(**files(drawn), **flags)
+
+
+def test_what_is_kept_for_validation_is_no_matter_where_there_are_files_for_it(drawn):
+    both = files(drawn) | {"val_annotations": [drawn / "annotations.json"]}
+    with pytest.raises(InputError, match=r"^--val-annotations are what .*; leave --val-share and --split-seed out$"):
+        own(**both, val_share=0.5, split_seed=1)
+    with pytest.raises(InputError, match=r"; leave --split-seed out$"):
+        own(**both, split_seed=0)
+    with pytest.raises(InputError, match="which are missing; give those"):
+        own(**files(drawn), val_images=[drawn / "images"])
+
+
 def test_answers_alike_are_set_together(drawn):
     model = own(**files(drawn), model="hourglass_2stack_b1_17j_64x64", codec_set=["sigma=2.0"]).model
     assert [codec.sigma for codec in (*model.deep, model.codec)] == [2.0, 2.0]

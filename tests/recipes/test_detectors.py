@@ -88,6 +88,7 @@ def test_the_resnet_trains_as_its_release(coco, no_downloads):
 
 
 OTHERS = (
+    {"network": "poise_rcnn_t_coco_64x64"},
     {"rotation": 10.0},
     {"turn": 0.1},
     {"crop": 0.1},
@@ -175,12 +176,39 @@ def test_other_networks_and_more_chances_can_be_asked_for(coco):
     assert recipe.augmentation.drop.name == "cutout"
     assert recipe.augmentation.turn == 0.5
     assert recipe.expected == {}
-    with pytest.raises(InputError, match="is no ResNet"):
+    with pytest.raises(InputError, match=r"is no ResNet, .*; give --freeze 0, and all of it learns"):
         keypoint_rcnn(**ours)
     with pytest.raises(InputError, match="whole detector"):
         keypoint_rcnn(**ours | {"network": "poise_t_coco_192x160"})
     with pytest.raises(InputError, match="0 to 5 stages"):
         keypoint_rcnn(**ours, freeze=6)
+
+
+def test_scores_of_drawings_are_expected_of_the_usual_run_alone(monkeypatch):
+    monkeypatch.setattr("poise.recipes.detectors.Kept", lambda dataset: dataset)
+    assert (
+        detector_drawn().expected == detector_drawn(head="one_hot", seed=3, checked=5).expected == {"AP": 0.48, "box AP": 0.6}
+    )
+    others = (
+        {"images": 100}, {"epochs": 1}, {"side": 64}, {"width": "s"}, {"mosaic": 0.0}, {"rate": 1e-3}, {"drop": "cutout"},
+        {"head": "UDPGaussian"}, {"weight": 3.0}, {"height": 2.0}, {"sigma": 3.0}, {"detecting_set": FEW},
+    )  # fmt: skip
+    assert not any(detector_drawn(**other).expected for other in others)
+
+
+@pytest.mark.parametrize("name", ["detector_drawn", "detector_mixed", "scenes_drawn", "scenes_mixed"])
+@pytest.mark.parametrize("wrong", [{"weight": -3.0}, {"rate": 0.0}, {"epochs": 0}, {"side": 100}])
+def test_what_cannot_be_is_refused_before_anything_is_drawn_or_read(name, wrong, monkeypatch):
+    def made(*_, **__):
+        raise AssertionError("something was drawn or read first")
+
+    for place in ("detectors.Kept", "detectors.mixture", "scenes.Kept", "scenes.mixture"):
+        monkeypatch.setattr(f"poise.recipes.{place}", made)
+    if name.startswith("scenes") and "weight" in wrong:
+        wrong = {"epochs": -1}
+    files = {"annotations": [], "images": []} if name.endswith("mixed") else {}
+    with pytest.raises(InputError):
+        recipes()[name](**wrong, **files)
 
 
 def test_the_weight_is_that_of_the_mean_squared_error():
@@ -284,8 +312,11 @@ def test_a_users_files_take_a_detector(drawn):
     assert len(task_of(recipe.model).train_views(recipe, seed=0)) == 11
     with pytest.raises(InputError, match="sees whole images"):
         own(**files, model="poise_rcnn_t", half_body=0.3)
-    with pytest.raises(InputError, match="leave size out"):
-        own(**files, model="keypoint_rcnn_r50_fpn", size=(64, 64))
+    for name in ("keypoint_rcnn_r50_fpn", "poise_rcnn_t_coco_64x64"):
+        with pytest.raises(InputError, match="leave --size out"):
+            own(**files, model=name, size=(96, 96))
+    with pytest.raises(InputError, match="the smaller number of --size 64 96 would change nothing; give --size 96 96"):
+        own(**files, model="poise_rcnn_t", size=(64, 96))
 
 
 def test_files_of_a_mixture_come_as_often_as_is_said_and_drawings_with_them(drawn):

@@ -121,6 +121,32 @@ def test_a_number_that_cannot_be_is_told_with_its_field_alone(detector, word, me
     assert detector.detecting == before
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["sigma=0.3"],
+            "^sigma=0.3: it is of soft suppression, and .* hard, so nothing would change; leave it out$",
+        ),
+        (["nms=0.4", "suppression=soft"], "^nms=0.4: suppression is soft, and lowers scores by sigma"),
+        (["calibration.width=2", "keypoint_score=raw", "rating=box"], "^calibration.width=2: keypoint_score is raw"),
+    ],
+)
+def test_words_that_nobody_reads_are_refused(detector, words, message):
+    before = detector.detecting
+    with pytest.raises(InputError, match=message):
+        set_detecting(detector, words)
+    assert detector.detecting == before
+
+
+def test_words_that_go_together_are_read(detector):
+    set_detecting(detector, ["sigma=0.3", "suppression=soft"])
+    set_detecting(detector, ["sigma=0.4"])
+    set_detecting(detector, ["suppression=hard", "nms=0.4", "calibration.width=2"])
+    set_detecting(detector, ["calibration=none", "keypoint_score=raw", "rating=box"])
+    assert (detector.detecting.nms, detector.detecting.calibration) == (0.4, None)
+
+
 def test_fields_that_are_far_from_any_are_listed_once(detector):
     with pytest.raises(UnknownName) as found:
         set_detecting(detector, ["learning.zzzzz=1"])

@@ -66,7 +66,11 @@ class BoxDetector(nn.Module):
         )
 
     def __getattr__(self, name: str) -> Any:
-        """What torch keeps of this module."""
+        """What torch keeps of this module.
+
+        Raises:
+            InputError: It is what only models with keypoints have.
+        """
         if name in POSED:
             raise InputError(self.lack)
         return super().__getattr__(name)

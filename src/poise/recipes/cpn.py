@@ -72,6 +72,6 @@ def cpn(
         augmentation=VIEWS,
         optimizer=Optimizer("adam", rate=5e-4, decay=1e-5, spare=False),
         schedule=Schedule("steps", milestones=(6, 12, 18, 24, 30), factor=0.5),
-        score=SCORES.get((depth, size)) if height**2 * weight == HEIGHT**2 else None,
+        score=SCORES.get((depth, size)) if height**2 * weight == HEIGHT**2 and pretrained else None,
         notes=f"{batch} people per GPU in the release, which scales no rate with their number",
     )

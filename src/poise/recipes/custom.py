@@ -94,8 +94,8 @@ def own(
         model: `poise_t`, `poise_s`, `poise_scene_t`, `poise_scene_s`, `poise_rcnn_t`, `poise_rcnn_s`, or any name of the zoo
             such as `poseresnet_18_coco_256x192`, which has its own size.
         size: Height and width of the views, for `poise_t` and `poise_s` (by default 192x160), `poise_scene_t` and
-            `poise_scene_s`, `poise_rcnn_t` and `poise_rcnn_s` (320x320). Whole images are checked with their long side as long
-            as the larger one.
+            `poise_scene_s`, `poise_rcnn_t` and `poise_rcnn_s` (320x320). The larger one is the long side of whole images that
+            the model is checked and used on.
         pretrained: Start a backbone of the zoo with ImageNet weights.
         epochs: Passes through the data.
         rate: Learning rate for batches of 32.
@@ -162,8 +162,13 @@ def own(
     elif half_body:
         raise InputError(f"{model} sees whole images: there are no half bodies to cut out; leave --half-body out")
     elif isinstance(made, KeypointRCNN):
-        if size is not None and not model.startswith("poise_rcnn"):
-            raise InputError(f"{model} looks at images of any size, so there is none to say; leave --size out")
+        if size is not None and model.removeprefix("poise_rcnn_") not in BOX_WIDTHS:
+            raise InputError(f"{model} looks at images as large as its name says, or of any size; leave --size out")
+        if size is not None and size[0] != size[1]:
+            raise InputError(
+                f"{model} is shown images by their long side, and the smaller number of --size {size[0]} {size[1]} would "
+                f"change nothing; give --size {max(size)} {max(size)}"
+            )
         side = made.preprocess.side
         sides = tuple(round(side * factor) for factor in (1 - scale, 1.0, 1 + scale))
         boxes = DetectorAugmentation(sides=sides, most=2 * side, rotation=rotation, crop=0.3, colour=colour, mosaic=mosaic)

@@ -43,7 +43,8 @@ def dark(*, data: Path, network: Net = "hrnet_w32", size: tuple[int, int] = (256
         augmentation=HRNET_VIEWS if hrnet else BASELINE_VIEWS,
         optimizer=Optimizer("adam", rate=2.5e-4 if hourglass else 1e-3),
         schedule=HRNET_STEPS if hrnet else BASELINE_STEPS,
-        score=known.scores["coco-val2017/AP"] if known else None,
+        score=known.scores["coco-val2017/AP"] if known and (pretrained or hourglass) else None,
+        notes="hourglasses start from nothing" if hourglass else "",
     )
 
 

@@ -18,9 +18,9 @@ Dropping = Literal["cutout", "random-erasing", "hide-and-seek", "grid-mask"]
 _A = TypeVar("_A", bound=Augmentation | SceneAugmentation | DetectorAugmentation)
 
 
-def dropped(views: _A, drop: Dropping) -> _A:
-    """The same views, with information dropped."""
-    return replace(views, drop=drop_by_name(drop.replace("-", "_")))
+def dropped(views: _A, drop: Dropping | None) -> _A:
+    """The same views, with information dropped; as they are where it is not said how."""
+    return views if drop is None else replace(views, drop=drop_by_name(drop.replace("-", "_")))
 
 
 def dropping(recipe: Recipe, drop: Dropping, *, plain: float) -> Recipe:

@@ -10,6 +10,7 @@ from poise.codecs.decoders import Codec
 from poise.errors import InputError, UnknownName, unknown
 from poise.models.bottomup import BottomUp
 from poise.models.box_detector import BoxDetector
+from poise.models.detecting import Detecting
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Boxing
 from poise.models.topdown import TopDown
@@ -68,15 +69,44 @@ def set_detecting(model: Boxing, words: Sequence[str]) -> None:
         words: Such as `nms=0.6`, `learning.truth=false`, `calibration.middle=0.4` or `calibration=none`.
 
     Raises:
-        InputError: No `name=value`, a value that cannot be, or a class of people that the box head does not tell.
+        InputError: No `name=value`, a value that cannot be, or that nobody reads then, or a class of people that the box head
+            does not tell.
         UnknownName: There is no such field.
     """
     changes = _changes(model.detecting, words, what="how a detector works", such="learning.copies=2")
     detecting = _changed(model.detecting, changes)
+    _check_read(words, detecting)
     if not isinstance(model, BoxDetector):  # the new model refuses what does not go with its codec
         KeypointRCNN(model.network, model.codec, model.preprocess, model.skeleton, model.card, detecting)
     _check_person(model, detecting.person)
     model.detecting = detecting
+
+
+def refuse_words(words: Sequence[str], names: Sequence[str], *, why: str) -> None:
+    """Refuse words of a detector that would change nothing.
+
+    Args:
+        words: Such as `nms=0.6`.
+        names: Of the fields that nobody reads.
+        why: Nobody does.
+
+    Raises:
+        InputError: Words set one of them.
+    """
+    found = [word for word in words if word.partition("=")[0].partition(".")[0] in names]
+    if found:
+        raise InputError(f"{', '.join(found)}: {why}, so nothing would change; leave it out")
+
+
+def _check_read(words: Sequence[str], detecting: Detecting) -> None:
+    """Refuse words that nobody reads where people are found so."""
+    if detecting.suppression == "soft":
+        refuse_words(words, ("nms",), why="suppression is soft, and lowers scores by sigma")
+    else:
+        refuse_words(words, ("sigma",), why="it is of soft suppression, and suppression is hard")
+    if not detecting.probable:
+        fitted = [word for word in words if word.startswith("calibration.")]
+        refuse_words(fitted, ("calibration",), why="keypoint_score is raw and rating is box, and neither is a probability")
 
 
 def _changes(owner: Any, words: Sequence[str], *, what: str, such: str) -> dict[str, Any]:

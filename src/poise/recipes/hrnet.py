@@ -49,6 +49,6 @@ def hrnet(
         augmentation=HRNET_VIEWS,
         schedule=HRNET_STEPS,  # Adam; the release's weight decay reaches SGD only
         select=select,
-        score=AP.get((width, size)) if codec is None else None,
+        score=AP.get((width, size)) if codec is None and pretrained and not select else None,
         notes=f"4 GPUs of {batch // 4} people each in the release",
     )

@@ -17,7 +17,14 @@ BOX_AP = "coco-val2017/box AP"
 KEYPOINT_AP = "coco-val2017/AP"
 """Of expected scores: short side 800, without the flip test."""
 
+NETWORK = "keypoint_rcnn_r50_fpn"
+"""Of the releases, whose stem and stage 1 stay as they are: `FREEZE`."""
+
 BATCH = 16
+ITERATIONS = 90_000
+MILESTONES = (60_000, 80_000)
+RATE = 0.02
+FREEZE = 2
 
 RESNET_STILL = (
     ("backbone.body.conv1", "backbone.body.bn1"),
@@ -32,12 +39,12 @@ RESNET_STILL = (
 def keypoint_rcnn(
     *,
     data: Path,
-    network: str = "keypoint_rcnn_r50_fpn",
+    network: str = NETWORK,
     pretrained: bool = True,
-    iterations: int = 90_000,
-    milestones: tuple[int, ...] = (60_000, 80_000),
-    rate: float = 0.02,
-    freeze: int = 2,
+    iterations: int = ITERATIONS,
+    milestones: tuple[int, ...] = MILESTONES,
+    rate: float = RATE,
+    freeze: int = FREEZE,
     codec: str | None = None,
     codec_set: list[str] | None = None,
     detecting_set: list[str] | None = None,
@@ -89,17 +96,17 @@ def keypoint_rcnn(
     check2017(data)
     model = whole_detector(build(network, pretrained=pretrained, codec=codec))
     views = DetectorAugmentation(rotation=rotation, turn=turn, crop=crop, mosaic=mosaic)
-    usual = (network, iterations, milestones, rate, freeze) == ("keypoint_rcnn_r50_fpn", 90_000, (60_000, 80_000), 0.02, 2)
+    usual = (network, iterations, milestones, rate, freeze) == (NETWORK, ITERATIONS, MILESTONES, RATE, FREEZE)
     other = codec or codec_set or detecting_set or drop or empty
     published = usual and pretrained and not other and views == DetectorAugmentation()
     return _on_coco(
         "keypoint_rcnn",
         model,
         data,
-        views if drop is None else dropped(views, drop),
+        dropped(views, drop),
         iterations=iterations,
         milestones=milestones,
-        optimizer=Optimizer("sgd", rate=rate, decay=1e-4, bias=2.0),
+        rate=rate,
         still=still(model, freeze),
         codec_set=codec_set,
         detecting_set=detecting_set,
@@ -113,9 +120,9 @@ def keypoint_rcnn_hrnet(
     data: Path,
     width: Literal[18, 32, 40, 48] = 32,
     pretrained: bool = True,
-    iterations: int = 90_000,
-    milestones: tuple[int, ...] = (60_000, 80_000),
-    rate: float = 0.02,
+    iterations: int = ITERATIONS,
+    milestones: tuple[int, ...] = MILESTONES,
+    rate: float = RATE,
     sides: tuple[int, ...] = (800,),
     codec: str | None = None,
     codec_set: list[str] | None = None,
@@ -169,10 +176,10 @@ def keypoint_rcnn_hrnet(
         "keypoint_rcnn_hrnet",
         model,
         data,
-        views if drop is None else dropped(views, drop),
+        dropped(views, drop),
         iterations=iterations,
         milestones=milestones,
-        optimizer=Optimizer("sgd", rate=rate, decay=1e-4, bias=2.0),
+        rate=rate,
         still=(),
         codec_set=codec_set,
         detecting_set=detecting_set,
@@ -204,7 +211,8 @@ def still(model: KeypointRCNN, stages: int) -> tuple[str, ...]:
     missing = [name for name in names if name not in parts]
     if missing:
         raise InputError(
-            f"the backbone of {model.card.name!r} is no ResNet, it has no {', '.join(missing)}; leave it all to learn"
+            f"the backbone of {model.card.name!r} is no ResNet, it has no {', '.join(missing)}; give --freeze 0, and "
+            "all of it learns"
         )
     return names
 
@@ -217,7 +225,7 @@ def _on_coco(
     *,
     iterations: int,
     milestones: tuple[int, ...],
-    optimizer: Optimizer,
+    rate: float,
     still: tuple[str, ...],
     codec_set: list[str] | None,
     detecting_set: list[str] | None,
@@ -240,7 +248,7 @@ def _on_coco(
         epochs=epochs,
         batch=BATCH,
         augmentation=views,
-        optimizer=optimizer,
+        optimizer=Optimizer("sgd", rate=rate, decay=1e-4, bias=2.0),
         schedule=Schedule(
             "steps",
             milestones=tuple(epochs * step / iterations for step in milestones),

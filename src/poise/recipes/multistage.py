@@ -66,7 +66,7 @@ def mspn(
         iterations: Steps of 256 people; another batch takes as many more as it is smaller.
         pretrained: Start the encoders from ImageNet weights, as the authors did.
     """
-    score = MSPN_SCORES.get((network_stages, size))
+    score = MSPN_SCORES.get((network_stages, size)) if (iterations, pretrained) == (ITERATIONS, True) else None
     return _run("mspn", build_mspn(network_stages, size=size, pretrained=pretrained), data, iterations, score)
 
 
@@ -93,7 +93,8 @@ def rsn(
         size: Height and width of the views.
         iterations: Steps of 256 people; another batch takes as many more as it is smaller.
     """
-    return _run("rsn", build_rsn(kind, size=size), data, iterations, RSN_SCORES.get((kind, size)))
+    score = RSN_SCORES.get((kind, size)) if iterations == ITERATIONS else None
+    return _run("rsn", build_rsn(kind, size=size), data, iterations, score)
 
 
 def _run(name: str, model: TopDown, data: Path, iterations: int, score: float | None) -> Recipe:

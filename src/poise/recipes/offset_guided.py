@@ -14,6 +14,9 @@ from poise.skeletons import COCO17
 from poise.transforms.scene_jitter import SceneAugmentation
 from poise.zoo.offset_guided import bottom_up, guided
 
+RATE = 1.25e-4
+"""For batches of 8."""
+
 STEPS = 57_000 // 32
 """Of an epoch in batches of 32: about 57,000 images of train2017 have somebody with labelled keypoints."""
 
@@ -26,7 +29,7 @@ def offset_guided(
     scale: bool = True,
     kernel: Literal[1, 3] = 1,
     size: tuple[int, int] = (512, 512),
-    rate: float = 1.25e-4,
+    rate: float = RATE,
     warmup_epochs: int = 0,
     restart: bool = False,
 ) -> Recipe:
@@ -59,6 +62,7 @@ def offset_guided(
         InputError: A size that is no multiple, or epochs below 0.
     """
     check_count("--warmup-epochs", warmup_epochs, least=0)
+    usual = (network, limbs, scale, kernel, size, rate) == ("hg104", "19", True, 1, (512, 512), RATE)
     recipe = _on_coco(
         "offset_guided",
         bottom_up(network, codec=guided(COCO17, which=limbs, maps=LabelMaps(scale=scale)), kernel=kernel),
@@ -67,7 +71,7 @@ def offset_guided(
         size=size,
         rate=rate,
         schedule=Schedule("steps", milestones=(65, 70, 75), factor=0.2, warmup_steps=warmup_epochs * STEPS),
-        score=0.661 if (network, limbs, scale, size) == ("hg104", "19", True, (512, 512)) else None,
+        score=0.661 if usual and not warmup_epochs else None,
     )
     again = replace(recipe, epochs=32, schedule=Schedule("steps", milestones=(14, 27)))
     return replace(recipe, then=(again,)) if restart else recipe
@@ -80,7 +84,7 @@ def offset_guided_hrnet(
     limbs: Literal["16", "19", "31", "44"] = "19",
     size: tuple[int, int] = (512, 512),
     pretrained: bool = True,
-    rate: float = 1.25e-4,
+    rate: float = RATE,
 ) -> Recipe:
     """OffsetGuided on HRNet, as the release's branch "develop" trains it, for long.
 

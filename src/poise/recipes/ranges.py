@@ -38,6 +38,16 @@ def check_positive(flag: str, value: float) -> None:
         raise InputError(f"{flag} is a number above 0; found {value:g}")
 
 
+def check_run(*, epochs: int, rate: float) -> None:
+    """Refuse a run that cannot be before anything is drawn for it.
+
+    Raises:
+        InputError: No epochs, or no learning rate.
+    """
+    check_count("--epochs", epochs)
+    check_positive("--rate", rate)
+
+
 def check_views(model: BottomUp, size: Size) -> None:
     """Refuse views (h, w) of whole images that a network cannot take.
 

@@ -72,7 +72,7 @@ def integral(
         pretrained: Start the backbone from ImageNet weights.
     """
     codec = Integral(size, (size[0] // STRIDE, size[1] // STRIDE), len(COCO17), map_weight=map_weight)
-    score = 0.633 if (depth, size, map_weight) == (50, (256, 256), 1.0) else None
+    score = 0.633 if (depth, size, map_weight, pretrained) == (50, (256, 256), 1.0, True) else None
     return _run("integral", codec, data, depth, pretrained=pretrained, score=score)
 
 

@@ -56,7 +56,7 @@ def simcc(
         batch=256 if large else 512,
         augmentation=HRNET_VIEWS,
         schedule=BASELINE_STEPS if large else MMPOSE_STEPS,
-        score=SCORES.get((network, size)) if (ratio, sigma) == (2.0, 6.0) else None,
+        score=SCORES.get((network, size)) if (ratio, sigma, pretrained) == (2.0, 6.0, True) else None,
     )
 
 

@@ -52,6 +52,6 @@ def simple_baseline(
         batch=128,
         augmentation=BASELINE_VIEWS,
         schedule=BASELINE_STEPS,  # Adam; the release's weight decay reaches SGD only
-        score=AP.get((depth, size)) if codec is None else None,
+        score=AP.get((depth, size)) if codec is None and pretrained else None,
         notes="4 GPUs of 32 people each in the release",
     )

@@ -52,7 +52,7 @@ def udp(
         batch=128,
         augmentation=HRNET_VIEWS,
         schedule=HRNET_STEPS,
-        score=known.scores.get("coco-val2017/AP") if known else None,
+        score=known.scores.get("coco-val2017/AP") if known and pretrained else None,
         notes="4 GPUs of 32 people each, as HRNet's release",
     )
 
@@ -94,7 +94,7 @@ def udp_aid(
         augmentation=HRNET_VIEWS,
         optimizer=Optimizer("adam", rate=3e-3),
         schedule=MMPOSE_STEPS,
-        score=0.779 if (width, size, drop) == (32, (256, 192), "cutout") else None,
+        score=0.779 if (width, size, drop, pretrained) == (32, (256, 192), "cutout", True) else None,
         notes="8 GPUs of 48 people each in the release",
     )
     refine = Schedule("steps", milestones=(100, 140), warmup_steps=500, warmup_start=0.001)
