@@ -14,6 +14,9 @@ from poise.writing import write_whole
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
+EVERY = 20
+"""Steps between two losses on TensorBoard."""
+
 
 @final
 class Boards(Hook):
@@ -21,12 +24,10 @@ class Boards(Hook):
 
     Args:
         folder: Of the run.
-        every: Steps between two losses on TensorBoard.
     """
 
-    def __init__(self, folder: Path, *, every: int = 20) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.every = every
         self._writer: SummaryWriter | None = None
         self._shown = -1
 
@@ -42,7 +43,7 @@ class Boards(Hook):
     ) -> None:
         """Loss, norm of the gradient and learning rate."""
         module, step = self.of(pl_module), trainer.global_step
-        if self._writer is not None and step % self.every == 0 and step != self._shown:
+        if self._writer is not None and step % EVERY == 0 and step != self._shown:
             self._shown = step
             parts = [(name, float(module.parts[name].detach())) for name in module.task.told]
             for name, value in (("loss", module.loss_value), *parts, ("norm", module.norm), ("rate", module.rate)):

@@ -21,20 +21,22 @@ from poise.viz.maps import overlay, together
 
 Picture: TypeAlias = UInt8[np.ndarray, "_ _ 3"]
 
+PEOPLE, IMAGES = 8, 4
+"""Views of a batch that are shown: of one person each, and of whole images."""
+
 SURE = 0.1
 """Score from which on a person is drawn; there are many below, early in a run."""
 
 
 @torch.no_grad()
-def batch_picture(model: TopDown, batch: Batch, *, most: int = 8) -> Picture:
+def batch_picture(model: TopDown, batch: Batch) -> Picture:
     """The first views of a batch, one column each: labels, target maps, predicted keypoints, predicted maps.
 
     Args:
         model: In evaluation mode; the batch is on its device.
         batch: Views and their labels.
-        most: Views to show.
     """
-    images, xy, visible = batch.images[:most], batch.xy[:most], batch.visible[:most]
+    images, xy, visible = batch.images[:PEOPLE], batch.xy[:PEOPLE], batch.visible[:PEOPLE]
     output = model(images)
     points = model.codec.decode(output)
     labelled = (visible > 0)[..., None, None]
@@ -50,7 +52,7 @@ def batch_picture(model: TopDown, batch: Batch, *, most: int = 8) -> Picture:
 
 
 @torch.no_grad()
-def scene_picture(model: BottomUp, batch: SceneBatch, *, most: int = 4) -> Picture:
+def scene_picture(model: BottomUp, batch: SceneBatch) -> Picture:
     """The first views of a batch, one column each: labels, target maps, predicted people, predicted maps and arrows.
 
     The arrows start at labelled keypoints and end where the model believes others of the same person to be.
@@ -58,9 +60,8 @@ def scene_picture(model: BottomUp, batch: SceneBatch, *, most: int = 4) -> Pictu
     Args:
         model: In evaluation mode; the batch is on its device.
         batch: Views and who is in them.
-        most: Views to show.
     """
-    batch = batch.first(most)
+    batch = batch.first(IMAGES)
     scenes, output = batch.scenes, model(batch.images)
     everybody = model.read(output)
     targets = model.codec.picture(model.codec.encode(scenes)).float().cpu()
@@ -79,7 +80,7 @@ def scene_picture(model: BottomUp, batch: SceneBatch, *, most: int = 4) -> Pictu
 
 
 @torch.no_grad()
-def detector_picture(model: KeypointRCNN, batch: SceneBatch, *, most: int = 4) -> Picture:
+def detector_picture(model: KeypointRCNN, batch: SceneBatch) -> Picture:
     """The first views of a batch, one column each: who is labelled, who is found, maps in the labelled boxes.
 
     The maps of the upper row are the targets, those of the lower one the answers.
@@ -87,9 +88,8 @@ def detector_picture(model: KeypointRCNN, batch: SceneBatch, *, most: int = 4) -
     Args:
         model: In evaluation mode; the batch is on its device.
         batch: Views and who is in them.
-        most: Views to show.
     """
-    batch = batch.first(most)
+    batch = batch.first(IMAGES)
     scenes, sure = batch.scenes, max(SURE, model.detecting.score)
     everybody = model.predict(batch.images, flip=False, sizes=list(batch.inner) or None)
     boxes = [scenes.boxes[scenes.scene == view] for view in range(len(batch))]

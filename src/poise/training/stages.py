@@ -22,10 +22,11 @@ from safetensors.torch import load_file
 from poise.errors import CheckpointError, WriteError
 from poise.training.data import mixed
 from poise.training.files import Row, read_csv, write_csv
+from poise.training.plan import rank_of_process
 from poise.training.recipe import Recipe
 from poise.training.result import Goal, RunResult
 from poise.training.tasks import task_of
-from poise.training.trainer import rank_of_process
+from poise.training.tell import tell_expected
 from poise.writing import write_whole
 from poise.zoo import file as model_file
 from poise.zoo.carry import carry
@@ -60,10 +61,12 @@ def fit_stages(recipe: Recipe, run: Run, goal: Goal, *, console: Console) -> Run
         WriteError: The folder holds another run.
         CheckpointError: There is nothing to go on with.
     """
-    stages = [
-        replace(stage, name=f"{stage.name}, stage {i}") for i, stage in enumerate((replace(recipe, then=()), *recipe.then))
+    stages = [  # the score to expect is that of all of them
+        replace(stage, name=f"{stage.name}, stage {i}", expected={})
+        for i, stage in enumerate((replace(recipe, then=()), *recipe.then))
     ]
     done = _open(recipe, goal, count=len(stages))
+    tell_expected(console, recipe)
     if len(done) >= len(stages):
         console.print(f"nothing is left to train: {len(stages)} of {len(stages)} stages are done", highlight=False)
     for number, stage in list(enumerate(stages))[len(done) :]:
@@ -115,7 +118,8 @@ def _open(recipe: Recipe, goal: Goal, *, count: int) -> list[Done]:
         carry(model_file.load(goal.start), copy.deepcopy(recipe.model))  # what cannot be a start is refused before writing
     if main:
         goal.folder.mkdir(parents=True, exist_ok=True)
-        settings = {"recipe": recipe.name, "settings": recipe.settings, "stages": count}
+        known = {"expected": dict(recipe.expected), "notes": recipe.notes}
+        settings = {"recipe": recipe.name, "settings": recipe.settings, "stages": count} | known
         write_whole(goal.folder / "settings.json", (json.dumps(settings, indent=2, default=str) + "\n").encode())
         _write(record, done)
     return done

@@ -2,7 +2,6 @@
 
 import copy
 import logging
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from poise.dims import Size
 from poise.errors import unknown
 from poise.models.kinds import Model
 from poise.training.checkpoint import AtomicIO
-from poise.training.plan import Plan
+from poise.training.plan import Means, Plan
 from poise.training.recipe import Recipe
 from poise.training.tasks import task_of
 
@@ -31,15 +30,15 @@ KNOWN = (
 """What Lightning warns of, wrongly here."""
 
 
-def trainer(recipe: Recipe, plan: Plan, callbacks: Sequence[Callback], *, devices: int, nodes: int, strategy: str) -> Trainer:
+def trainer(recipe: Recipe, plan: Plan, callbacks: Sequence[Callback], *, means: Means) -> Trainer:
     """A trainer that only trains: logs, states, pictures and bars are the callbacks' own."""
     accelerator = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[plan.device.type]
-    one = plan.device.index is not None and devices == 1
+    one = plan.device.index is not None and means.devices == 1
     return Trainer(
         accelerator=accelerator,
-        devices=[plan.device.index] if one else devices,
-        num_nodes=nodes,
-        strategy=_strategy(recipe, plan, strategy),
+        devices=[plan.device.index] if one else means.devices,
+        num_nodes=means.nodes,
+        strategy=_strategy(recipe, plan, means.strategy),
         precision="bf16-mixed" if plan.precision == "bf16" else "32-true",
         max_epochs=recipe.epochs,
         accumulate_grad_batches=plan.accumulate,
@@ -74,14 +73,6 @@ def idle(model: Model, size: Size) -> bool:
     spare = copy.deepcopy(model).train()
     torch.autograd.backward([output.sum() for output in task_of(spare).answers(torch.zeros(2, 3, *size))])
     return any(p.grad is None for p in spare.parameters())
-
-
-def rank_of_process() -> int:
-    """Which process this is, as Lightning's launcher, torchrun or SLURM says it."""
-    for name in ("RANK", "SLURM_PROCID"):
-        if name in os.environ:
-            return int(os.environ[name])
-    return int(os.environ.get("LOCAL_RANK", 0))
 
 
 @contextmanager
