@@ -16,12 +16,11 @@ from torchvision.ops import box_iou
 
 from poise.analysis.pairs import NEAR, similarity
 from poise.errors import ImageError, InputError
-from poise.inference.evaluate import Watch, judged
+from poise.inference.evaluate import judged
 from poise.inference.exam import Exam
 from poise.inference.find import find
 from poise.inference.manner import Looked, manner_of
-from poise.inference.manner import Rating as Manner
-from poise.inference.people import Setting, Skipped, none_usable
+from poise.inference.people import Setting, Skipped, Watch, none_usable
 from poise.models.detecting import Calibration, Detecting, Rating
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.skeletons import places
@@ -98,14 +97,14 @@ def calibrate(model: KeypointRCNN, exam: Exam, setting: Setting, *, watch: Watch
     score, right = _examples(exam, looked, columns)
     made = fit(score, right)
     fitted = replace(usual, calibration=made)
-    manner = replace(Manner.of(model), min_keypoint_score=None)
+    how = replace(manner_of(model).rating(model), min_keypoint_score=None)  # the scores are what is tried
 
     def error(detecting: Detecting) -> float:
         return float((detecting.likely(score) - right.float()).square().mean())
 
     def ap(detecting: Detecting) -> float:
         ranked = {index: _ranked(one, detecting) for index, one in looked.items()}
-        return judged(model, exam, ranked, manner, skipped=skipped, lost=0).coco.numbers["AP"]
+        return judged(model, exam, ranked, how, skipped=skipped, lost=0).coco.numbers["AP"]
 
     ratings: tuple[Rating, ...] = get_args(Rating)
     return Calibrated(

@@ -11,11 +11,11 @@ from typing import final
 from poise.codecs.decoders import Codec, codec_name, decoder, names_of, read_by, reading_of
 from poise.data.boxes import PersonBoxes
 from poise.errors import InputError
-from poise.inference.evaluate import Evaluation, Watch, evaluate_each
+from poise.inference.evaluate import Evaluation, evaluate_each
 from poise.inference.exam import Exam
 from poise.inference.find import read
 from poise.inference.manner import manner_of
-from poise.inference.people import Setting
+from poise.inference.people import Setting, Watch
 from poise.models.kinds import Model
 
 Boxes = Mapping[int, PersonBoxes]

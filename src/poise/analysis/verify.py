@@ -19,9 +19,9 @@ from poise.data.base import Dataset
 from poise.data.digest import Digest, digest
 from poise.data.part import Part
 from poise.errors import CheckpointError, InputError, ReadError
-from poise.inference.evaluate import Watch, evaluate
+from poise.inference.evaluate import evaluate
 from poise.inference.exam import Exam
-from poise.inference.people import Request, Setting, Skipped, find_people
+from poise.inference.people import Request, Setting, Skipped, Watch, find_people
 from poise.metrics import entries
 from poise.metrics.matches import find_matches
 from poise.metrics.pck import pck

@@ -14,11 +14,11 @@ from poise.codecs.roi import RoICodec
 from poise.dims import Size
 from poise.geometry import Warp, apply, invert
 from poise.inference.batches import Place, Shown, in_batches, padded
+from poise.inference.looking import looking
 from poise.inference.people import Found, Image, Request, Setting, Skipped
 from poise.inference.scenes import no_boxes
 from poise.models.detections import Found as Boxed
 from poise.models.detections import suppressed
-from poise.models.device import autocast
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Boxing
 from poise.scenes import Canvas, People
@@ -191,11 +191,5 @@ def _views(model: Boxing, image: Image) -> tuple[list[Float[Tensor, "3 _ _"]], l
 def _answers(model: Boxing, find: Callable[..., list[Any]], setting: Setting, places: Sequence[Place]) -> list[Any]:
     """What the model finds in the views of a batch; a model in training is put back into it."""
     sizes = [shown.made[place].filled for shown, place in places]
-    training = model.training
-    model.eval().to(setting.device).to(memory_format=torch.channels_last)
-    try:
-        with torch.inference_mode(), autocast(setting.device, setting.precision):
-            images = torch.stack(padded(places)).to(setting.device).contiguous(memory_format=torch.channels_last)
-            return find(images, flip=setting.flip, sizes=sizes)
-    finally:
-        model.train(training)
+    with looking(model, padded(places), device=setting.device, precision=setting.precision) as images:
+        return find(images, flip=setting.flip, sizes=sizes)

@@ -1,7 +1,7 @@
 """Boxes of people in images, from a model of ours that finds boxes or one of torchvision's detectors."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from poise.inference.ahead import ahead
 from poise.inference.boxed import find_boxes_in
 from poise.inference.exam import Exam
 from poise.inference.manner import only_category
-from poise.inference.people import Request, Setting, Skipped, none_usable
+from poise.inference.people import Request, Setting, Skipped, Watch, none_usable
 from poise.inference.sources import SourceBoxes
 from poise.metrics.entries import box_rows
 from poise.models.box_detector import BoxDetector
@@ -32,9 +32,6 @@ from poise.zoo.torchvision_detectors import CocoDetector, load_detector, names
 THIN = 500
 """Images so many times longer than wide would have no pixel left in torchvision's detectors, which bring the long side to 640
 and more; nobody is in them."""
-
-Watch = Callable[[Iterable[Any], int], Iterable[Any]]
-"""Sees every image as it is done, and is told how many there will be; for progress bars."""
 
 
 @final

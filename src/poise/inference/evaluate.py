@@ -1,6 +1,6 @@
 """Measuring a model: the COCO protocol, PCK, every keypoint."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
@@ -17,7 +17,7 @@ from poise.errors import BoxError, ImageError
 from poise.inference.exam import Exam
 from poise.inference.find import read
 from poise.inference.manner import Looked, Rating, lost_boxes, manner_of, nobody
-from poise.inference.people import Setting, Skipped, none_usable
+from poise.inference.people import Setting, Skipped, Watch, none_usable
 from poise.metrics import coco, entries
 from poise.metrics.boxes import BoxScores, evaluate_boxes, labels_of
 from poise.metrics.entries import box_rows
@@ -26,9 +26,6 @@ from poise.metrics.pck import PCK, THRESHOLDS, matched, pck
 from poise.models.kinds import Model
 from poise.skeletons import Skeleton, places
 from poise.structures import Labels, Poses
-
-Watch = Callable[[Iterable[Any], int], Iterable[Any]]
-"""Sees every image as it is done, and is told how many there will be; for progress bars."""
 
 
 @final

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float, UInt8
@@ -16,10 +16,11 @@ from poise.data.boxes import usable
 from poise.errors import InputError, PoiseError
 from poise.geometry import apply, invert
 from poise.inference.ahead import ahead
+from poise.inference.looking import looking
 from poise.metrics.oks import rescore
 from poise.models.bottomup import BottomUp
 from poise.models.box_detector import BoxDetector
-from poise.models.device import Precision, autocast, choose_device, choose_precision
+from poise.models.device import Precision, choose_device, choose_precision
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
 from poise.models.topdown import TopDown
@@ -27,6 +28,9 @@ from poise.structures import Key, Points, Poses
 from poise.transforms.cut import Cutter
 
 Image = UInt8[Tensor, "3 H W"]
+
+Watch = Callable[[Iterable[Any], int], Iterable[Any]]
+"""Sees every image as it is done, and is told how many there will be; for progress bars."""
 
 BATCH: dict[type, int] = {TopDown: 32, BottomUp: 4, KeypointRCNN: 2, BoxDetector: 2}
 """Views at a time by default: of one person each, or of whole images."""
@@ -232,18 +236,11 @@ def _look(
 
 def answered(model: TopDown | BottomUp, views: Sequence[Float[Tensor, "3 h w"]], setting: Setting) -> Float[Tensor, "b ..."]:
     """The network's answer to some views of one size; a model in training is put back into it."""
-    training = model.training
-    model.eval().to(setting.device).to(memory_format=torch.channels_last)
-    try:
-        with torch.inference_mode():
-            images = torch.stack(list(views)).to(setting.device).contiguous(memory_format=torch.channels_last)
-            with autocast(setting.device, setting.precision):
-                output: Tensor = model.answer(images, flip=setting.flip)
-            if images.is_cuda:
-                torch.cuda.synchronize(images.device)  # what is timed after this is reading alone
-            return output
-    finally:
-        model.train(training)
+    with looking(model, views, device=setting.device, precision=setting.precision) as images:
+        output: Tensor = model.answer(images, flip=setting.flip)
+        if images.is_cuda:
+            torch.cuda.synchronize(images.device)  # what is timed after this is reading alone
+        return output
 
 
 def poses_of(
