@@ -1,6 +1,13 @@
-"""A model that sees what it is asked for: keypoints are a red, a green and a blue dot on black."""
+"""Models and images that several files try.
+
+One sees what it is asked for: keypoints are a red, a green and a blue dot on black. One knows its images, and one finds
+somebody everywhere.
+"""
 
 import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -10,10 +17,13 @@ import torch
 from torch import nn
 
 from poise.codecs.udp import UDPGaussian
+from poise.inference.people import Request
 from poise.models.card import Card
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.topdown import TopDown
 from poise.skeletons import Skeleton
-from poise.structures import Architecture, Preprocess
+from poise.structures import Architecture, Key, Preprocess
+from poise.zoo import build
 
 STAY = (("red", "red"),)
 """A mirror exchanges no colours."""
@@ -34,7 +44,7 @@ class Looks(nn.Module):
         return images * self.weight
 
 
-def model(**preprocess) -> TopDown:
+def looks(**preprocess) -> TopDown:
     size = (64, 48)
     wishes = Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), **preprocess)
     return TopDown(Looks(), UDPGaussian(size, size, 3), wishes, SKELETON, Card("looks", Architecture("none:none")))
@@ -59,7 +69,26 @@ BOXES = [[30.0, 30.0, 120.0, 180.0], [170.0, 40.0, 280.0, 210.0]]
 @pytest.fixture
 def dots() -> SimpleNamespace:
     """The model's maker, the pictures' painter, two people and their boxes."""
-    return SimpleNamespace(model=model, picture=picture, people=PEOPLE, boxes=BOXES, skeleton=SKELETON)
+    return SimpleNamespace(model=looks, picture=picture, people=PEOPLE, boxes=BOXES, skeleton=SKELETON)
+
+
+@pytest.fixture
+def model() -> KeypointRCNN:
+    """Random weights: everything is somebody, as surely as not."""
+    torch.manual_seed(0)
+    made = build("poise_rcnn_t_coco_96x96").eval()
+    made.detecting = replace(made.detecting, score=0.0, per_image=4)
+    return made
+
+
+def noise(size: tuple[int, int], seed: int) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).integers(0, 255, (3, *size), np.uint8))
+
+
+@pytest.fixture(scope="session")
+def requests() -> Callable[[Sequence[tuple[int, int]]], list[Request]]:
+    """Asks for images of noise, one of each size, under its number."""
+    return lambda sizes: [Request(Key(f"{i}.png", i), partial(noise, size, i)) for i, size in enumerate(sizes)]
 
 
 @pytest.fixture(scope="session")

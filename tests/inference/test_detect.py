@@ -1,6 +1,5 @@
 import json
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -48,23 +47,6 @@ from poise.zoo.torchvision_detectors import CocoDetector
 SIZES = [(90, 120), (120, 90), (64, 64), (90, 118), (1, 1), (120, 91)]
 
 
-@pytest.fixture(scope="module")
-def model() -> KeypointRCNN:
-    """Random weights: everything is somebody, as surely as not."""
-    torch.manual_seed(0)
-    made = build("poise_rcnn_t_coco_96x96").eval()
-    made.detecting = replace(made.detecting, score=0.0, per_image=4)
-    return made
-
-
-def noise(size: tuple[int, int], seed: int) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).integers(0, 255, (3, *size), np.uint8))
-
-
-def requests(sizes=SIZES) -> list[Request]:
-    return [Request(Key(f"{i}.png", i), partial(noise, size, i)) for i, size in enumerate(sizes)]
-
-
 def setting(model, **wishes) -> Setting:
     return Setting.of(model, precision="fp32", **{"flip": False, "workers": 0} | wishes)
 
@@ -97,7 +79,7 @@ def watched(model, monkeypatch) -> list[int]:
     ],
     ids=["nearly-one-size", "one-size", "three-sizes", "rests"],
 )
-def test_batches_change_no_answer(model, flip, sizes, batches, monkeypatch):
+def test_batches_change_no_answer(model, requests, flip, sizes, batches, monkeypatch):
     seen = watched(model, monkeypatch)
     alone = list(find(model, requests(sizes), setting(model, batch=1, flip=flip)))
     assert seen == [1] * len(sizes)
@@ -113,8 +95,8 @@ def test_batches_change_no_answer(model, flip, sizes, batches, monkeypatch):
         assert torch.allclose(one.poses.pose_score, other.poses.pose_score, atol=1e-5)
 
 
-def test_boxes_end_at_the_image_and_keypoints_lie_in_them(model):
-    for one, (height, width) in zip(find(model, requests(), setting(model)), SIZES, strict=True):
+def test_boxes_end_at_the_image_and_keypoints_lie_in_them(model, requests):
+    for one, (height, width) in zip(find(model, requests(SIZES), setting(model)), SIZES, strict=True):
         poses = one.poses
         assert (poses.boxes >= -1).all()
         assert (poses.boxes <= torch.tensor([width, height, width, height]) + 1).all()
@@ -136,11 +118,11 @@ def test_boxes_are_refused_by_a_model_that_finds_them(model):
         poise.predict(model, np.zeros((64, 64, 3), np.uint8), boxes=[[1, 2, 30, 40]])
 
 
-def test_several_readers_read_one_answer(model):
+def test_several_readers_read_one_answer(model, requests):
     readers = [model.codec, read_by(model.codec, "cell"), read_by(model.codec, "dark")]
     for each, *alone in zip(
-        read_boxed(model, requests(), setting(model), readers=readers),
-        *(read_boxed(model, requests(), setting(model), readers=[one]) for one in readers),
+        read_boxed(model, requests(SIZES), setting(model), readers=readers),
+        *(read_boxed(model, requests(SIZES), setting(model), readers=[one]) for one in readers),
         strict=True,
     ):
         assert len(each) == 3
@@ -176,13 +158,13 @@ def knowing(model: KeypointRCNN, people: torch.Tensor, boxes: torch.Tensor, size
 
 @pytest.mark.parametrize("scales", [(1.0,), (1.0, 2.0, 0.5)])
 @pytest.mark.parametrize("rule", ["unbiased", "torchvision", "pillow", "detectron2"])
-def test_people_and_boxes_come_home_through_the_canvas(model, monkeypatch, scales, rule):
+def test_people_and_boxes_come_home_through_the_canvas(model, requests, monkeypatch, scales, rule):
     size = (200, 300)
     people = torch.rand(2, 17, 2) * 60 + torch.tensor([[[20.0, 30.0]], [[180.0, 90.0]]])
     boxes = torch.tensor([[10.0, 20.0, 90.0, 110.0], [170.0, 80.0, 250.0, 160.0]])
     monkeypatch.setattr(model, "preprocess", replace(model.preprocess, scales=scales, rule=rule))
     knowing(model, people, boxes, size, monkeypatch)
-    job = Request(Key("a"), partial(noise, size, 0))
+    [job] = requests([size])
     [found] = find(model, [job], setting(model, batch=2))
     assert len(found.poses) == 2
     assert torch.allclose(found.poses.xy, people.flip(0), atol=1e-3)
@@ -310,7 +292,7 @@ def known() -> TorchvisionDetector:
     return TorchvisionDetector(CocoDetector("knows", Knows(), 1), device=torch.device("cpu"), workers=0)
 
 
-def test_people_alone_are_taken_of_a_detector_of_torchvisions_the_surest_first():
+def test_people_alone_are_taken_of_a_detector_of_torchvisions_the_surest_first(requests):
     detector = known()
     jobs = requests([(90, 120), (120, 90), (1, THIN + 1), (2, 2)])
     found = detect(detector, jobs, min_score=0.0, skipped=[])
@@ -327,7 +309,7 @@ def refuse() -> torch.Tensor:
 
 
 @pytest.mark.parametrize("which", ["torchvision", "own"])
-def test_images_that_cannot_be_used_are_left_out_and_told(model, which):
+def test_images_that_cannot_be_used_are_left_out_and_told(model, requests, which):
     detector: Detector = known() if which == "torchvision" else ModelDetector(model, setting(model))
     jobs = requests([(90, 120), (64, 80)])
     jobs[0] = Request(Key("bad.png", 9), refuse)

@@ -10,7 +10,6 @@ import poise
 from poise.data.figures import FigureDataset
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.scenes import People
-from poise.zoo import build
 
 PLACES = np.random.default_rng(3).permutation(
     np.stack(np.meshgrid(range(1200, 2800, 320), range(600, 2400, 450)), -1).reshape(-1, 2)
@@ -20,15 +19,6 @@ PLACES = PLACES[:17].astype(float)
 
 RADIUS = 60
 """Of the dots that keypoints are, pixels of 4000x3000."""
-
-
-@pytest.fixture
-def model() -> KeypointRCNN:
-    """Random weights: everything is somebody, as surely as not."""
-    torch.manual_seed(0)
-    made = build("poise_rcnn_t_coco_96x96").eval()
-    made.detecting = replace(made.detecting, score=0.0, per_image=4)
-    return made
 
 
 def test_the_same_view_of_a_larger_image_has_the_same_answer_there(model):

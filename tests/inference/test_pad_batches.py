@@ -1,9 +1,7 @@
 """Batches of views of several sizes, filled up to the largest: which views share one, and how near the answers are."""
 
 from dataclasses import replace
-from functools import partial
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,33 +10,13 @@ from poise.data.figures import FigureDataset
 from poise.errors import InputError
 from poise.inference.detect import ModelDetector, detector_of
 from poise.inference.find import find
-from poise.inference.people import Request, Setting
-from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.inference.people import Setting
 from poise.scenes import People
-from poise.structures import Key
 from poise.transforms.canvas import place
-from poise.zoo import build
 from poise.zoo.file import save
 
 SIZES = [(90, 120), (60, 120), (120, 60), (45, 120), (120, 40), (120, 90), (60, 110), (1, 1)]
 """Of images, of which 120x60 and 120x40 make upright views."""
-
-
-@pytest.fixture
-def model() -> KeypointRCNN:
-    """Random weights: everything is somebody, as surely as not."""
-    torch.manual_seed(0)
-    made = build("poise_rcnn_t_coco_96x96").eval()
-    made.detecting = replace(made.detecting, score=0.0, per_image=4)
-    return made
-
-
-def noise(size: tuple[int, int], seed: int) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).integers(0, 255, (3, *size), np.uint8))
-
-
-def requests(sizes=SIZES) -> list[Request]:
-    return [Request(Key(f"{i}.png", i), partial(noise, size, i)) for i, size in enumerate(sizes)]
 
 
 def setting(model, *, pad_batches=True, flip=False, batch=8) -> Setting:
@@ -46,16 +24,16 @@ def setting(model, *, pad_batches=True, flip=False, batch=8) -> Setting:
 
 
 @pytest.mark.parametrize("flip", [False, True])
-def test_views_of_a_shape_share_a_batch_and_the_largest_get_the_answer_they_get_alone(model, flip, monkeypatch):
+def test_views_of_a_shape_share_a_batch_and_the_largest_get_the_answer_they_get_alone(model, requests, flip, monkeypatch):
     shown = []
     read = model.read
     monkeypatch.setattr(model, "read", lambda images, **how: (shown.append(tuple(images.shape)), read(images, **how))[1])
-    found = list(find(model, requests(), setting(model, flip=flip)))
+    found = list(find(model, requests(SIZES), setting(model, flip=flip)))
     assert shown == [(6, 3, 96, 96), (2, 3, 96, 64)]
     assert [one.poses.key.image_id for one in found] == list(range(len(SIZES)))
     for (height, width), one in zip(SIZES, found, strict=True):
         assert (one.poses.boxes <= torch.tensor([width, height, width, height]) + 1).all(), "boxes end at the image"
-    alone = list(find(model, requests(), setting(model, flip=flip, pad_batches=False)))
+    alone = list(find(model, requests(SIZES), setting(model, flip=flip, pad_batches=False)))
     for largest in (0, 2, 5):
         torch.testing.assert_close(found[largest].poses.boxes, alone[largest].poses.boxes, rtol=0, atol=1e-3)
         torch.testing.assert_close(found[largest].poses.pose_score, alone[largest].poses.pose_score, rtol=0, atol=1e-5)
@@ -63,7 +41,7 @@ def test_views_of_a_shape_share_a_batch_and_the_largest_get_the_answer_they_get_
 
 
 @pytest.mark.parametrize("scales", [(1.0,), (1.0, 0.5)])
-def test_people_of_padded_views_come_home_and_sizes_of_one_image_are_apart(model, scales, monkeypatch):
+def test_people_of_padded_views_come_home_and_sizes_of_one_image_are_apart(model, requests, scales, monkeypatch):
     """Whoever takes all of a view but its filling takes all of the image."""
     model.preprocess = replace(model.preprocess, scales=scales)
     shown = []
@@ -104,7 +82,7 @@ def test_what_fills_a_view_up_changes_little_and_less_the_farther_a_box_is_from_
 
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("scales", [(1.0,), (0.5, 1.0)])
-def test_a_bottom_up_model_that_sees_no_farther_than_a_cell_finds_the_same_in_padded_views(knowing, flip, scales):
+def test_a_bottom_up_model_that_sees_no_farther_than_a_cell_finds_the_same_in_padded_views(knowing, requests, flip, scales):
     one = knowing.model(knowing.SCENES, scales=scales)
     one.codec = replace(one.codec, reading=replace(one.codec.reading, threshold=0.55, person_threshold=0.0))
     colours = torch.rand(one.codec.channels, 3, 1, 1, generator=torch.Generator().manual_seed(0)) - 0.2
@@ -122,7 +100,7 @@ def test_a_bottom_up_model_that_sees_no_farther_than_a_cell_finds_the_same_in_pa
         torch.testing.assert_close(alone.poses.pose_score, together.poses.pose_score, rtol=0, atol=1e-5)
 
 
-def test_a_detector_of_a_file_pads_its_batches_where_it_is_told_to(model, tmp_path, monkeypatch):
+def test_a_detector_of_a_file_pads_its_batches_where_it_is_told_to(model, requests, tmp_path, monkeypatch):
     path = save(model, tmp_path / "rcnn.safetensors")
     for padded, times in ((False, 5), (True, 2)):
         detector = detector_of(str(path), device="cpu", precision="fp32", batch=8, workers=0, pad_batches=padded)
@@ -132,7 +110,7 @@ def test_a_detector_of_a_file_pads_its_batches_where_it_is_told_to(model, tmp_pa
         monkeypatch.setattr(
             detector.model, "find", lambda *a, seen=seen, look=look, **k: (seen.append(len(a[0])), look(*a, **k))[1]
         )
-        assert len(list(detector.find(requests(), skipped=[]))) == len(SIZES)
+        assert len(list(detector.find(requests(SIZES), skipped=[]))) == len(SIZES)
         assert len(seen) == times
 
 
