@@ -38,6 +38,11 @@ def drawn(key: str, shape: tuple[int, ...], scale: float) -> Tensor:
     return torch.from_numpy(np.asarray(value, np.float32))
 
 
+def by_rule(state: Mapping[str, Tensor], *, scale: float) -> dict[str, Tensor]:
+    """Weights for a network that has others of the same names and shapes."""
+    return {key: drawn(key, tuple(value.shape), scale) for key, value in state.items()}
+
+
 def digest(keys: Mapping[str, tuple[int, ...]]) -> str:
     """A checksum of names and shapes, in order; small copies keep it in place of the list."""
     return hashlib.sha256(json.dumps([[name, list(shape)] for name, shape in keys.items()]).encode()).hexdigest()

@@ -1,10 +1,7 @@
 """Our Keypoint, Faster and Mask R-CNN against torchvision's own from end to end, with the same weights."""
 
-import zlib
-from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -17,6 +14,8 @@ from poise.scenes import SceneBatch, Scenes
 from poise.transforms.canvas import place
 from poise.zoo import import_release
 
+from ..golden.replay import by_rule
+
 SIZES = ((120, 150), (97, 64))
 """Of two images (h, w)."""
 
@@ -24,26 +23,6 @@ KEPT = {"rpn_post_nms_top_n_test": 100, "rpn_post_nms_top_n_train": 100, "box_de
 """Fewer than usual, for speed."""
 
 SHOWN = {"min_size": 96, "max_size": 160}
-
-
-def by_rule(shapes: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
-    """Weights whose seed is the checksum of their name, as those of the golden networks."""
-
-    def value(key: str, like: Tensor) -> Tensor:
-        rng, shape = np.random.default_rng(zlib.crc32(key.encode())), tuple(like.shape)
-        if key.endswith("num_batches_tracked"):
-            return torch.zeros((), dtype=torch.int64)
-        if key.endswith(("running_mean", ".bias")):
-            return torch.from_numpy(0.1 * rng.standard_normal(shape)).float()
-        if key.endswith("running_var"):
-            return torch.from_numpy(0.5 + rng.random(shape)).float()
-        if len(shape) == 1:
-            return torch.from_numpy(1 + 0.1 * rng.standard_normal(shape)).float()
-        return torch.from_numpy(
-            rng.standard_normal(shape, dtype=np.float32) * np.float32(np.sqrt(2 / np.prod(shape[1:])) * scale)
-        )
-
-    return {key: value(key, like) for key, like in shapes.items()}
 
 
 @pytest.fixture(scope="module")
