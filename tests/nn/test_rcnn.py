@@ -1,12 +1,8 @@
 """Our detector's network against torchvision's own, with the same weights."""
 
-import zlib
-from collections.abc import Mapping
-
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from torchvision.models.detection import keypointrcnn_resnet50_fpn
 from torchvision.models.detection.image_list import ImageList
 
@@ -17,26 +13,10 @@ from poise.zoo import import_release
 from poise.zoo.rcnn_dialects import DIALECTS, dialect_of
 from poise.zoo.rcnn_parts import Heads, detector
 
+from ..golden.replay import by_rule
+
 SIZES = ((120, 150), (97, 64))
 """Of two images (h, w)."""
-
-
-def by_rule(shapes: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
-    """Weights whose seed is the checksum of their name, as those of the golden networks."""
-
-    def value(key: str, like: Tensor) -> Tensor:
-        rng, shape = np.random.default_rng(zlib.crc32(key.encode())), tuple(like.shape)
-        if key.endswith("num_batches_tracked"):
-            return torch.zeros((), dtype=torch.int64)
-        if key.endswith(("running_mean", ".bias")):
-            return torch.from_numpy(0.1 * rng.standard_normal(shape)).float()
-        if key.endswith("running_var"):
-            return torch.from_numpy(0.5 + rng.random(shape)).float()
-        if len(shape) == 1:
-            return torch.from_numpy(1 + 0.1 * rng.standard_normal(shape)).float()
-        return torch.from_numpy(rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:])) * scale).float()
-
-    return {key: value(key, like) for key, like in shapes.items()}
 
 
 @pytest.fixture(scope="module")
