@@ -43,12 +43,26 @@ def test_the_flags_are_the_recipes_and_the_runs(trained):
 
 
 def test_a_run_goes_on_without_naming_its_recipe_again(trained, capsys):
+    settings = json.loads((trained / "settings.json").read_text())
+    older = {name: value for name, value in settings.items() if name not in ("expected", "notes")}
+    assert len(older) == len(settings) - 2
+    (trained / "settings.json").write_text(json.dumps(older))
     assert main(["train", "--resume", str(trained), "--steps", "4"]) == 0
     assert main(["train", "--resume", str(trained)]) == 1
     assert "4 of its 4 steps; --resume with more --steps goes on" in capsys.readouterr().err
     command = json.loads((trained / "settings.json").read_text())["settings"]["command"]
     assert command.count("--resume") <= 1
     assert (trained / "metrics.csv").read_text().count("\n") == 3
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_flags_of_a_new_run_are_refused_where_one_goes_on(drawn, trained, tmp_path, named, capsys):
+    first = words(drawn, "--steps", 1) if named else ["train"]
+    assert main([*first, "--resume", str(trained), "--out", str(tmp_path / "other")]) == 1
+    assert f"--out {tmp_path / 'other'} is another; leave --out out\n" in capsys.readouterr().err
+    assert main([*first, f"--resume={trained}", f"--out={trained}", "--start=x.safetensors"]) == 1
+    assert "--start begins a run; leave --start out\n" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_model_can_be_the_start_of_another(drawn, trained, tmp_path, capsys):

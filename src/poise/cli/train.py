@@ -48,6 +48,7 @@ def run(words: Sequence[str]) -> int:
         rows = (f"  {name:<22}{(inspect.getdoc(f) or '').splitlines()[0]}\n" for name, f in recipes().items())
         sys.stdout.write(_USAGE + "".join(rows))
         return 0
+    _check_resumed(words)
     words = [*_words_of(words), *words] if words[0].startswith("-") else list(words)
     name, rest = words[0], words[1:]
     maker = find(name)
@@ -96,13 +97,30 @@ def _made(maker: Maker, flags: Mapping[str, Any]) -> Any:
     return maker(**{name: flags[name] for name in set(inspect.signature(maker).parameters) & set(flags)})
 
 
+def _given(flag: str, words: Sequence[str]) -> str | None:
+    """What a flag is given among words; None where it is not."""
+    after = [b for a, b in itertools.pairwise(words) if a == flag]
+    after += [word.removeprefix(f"{flag}=") for word in words if word.startswith(f"{flag}=")]
+    return after[-1] if after else None
+
+
+def _check_resumed(words: Sequence[str]) -> None:
+    """Refuse flags of a new run where one is to go on; those of the command that began it are not among the words."""
+    run, out, start = (_given(flag, words) for flag in ("--resume", "--out", "--start"))
+    if run is None:
+        return
+    if out is not None and Path(out).resolve() != Path(run).resolve():
+        raise InputError(f"--resume {run} goes on in that folder, and --out {out} is another; leave --out out")
+    if start is not None:
+        raise InputError(f"--resume {run} goes on from the state saved there, and --start begins a run; leave --start out")
+
+
 def _words_of(words: Sequence[str]) -> list[str]:
     """The command of the run that is to go on."""
-    after = [b for a, b in itertools.pairwise(words) if a == "--resume"]
-    after += [word.removeprefix("--resume=") for word in words if word.startswith("--resume=")]
-    if not after:
+    run = _given("--resume", words)
+    if run is None:
         raise CheckpointError("poise train wants a recipe, or --resume RUN; poise train --help lists the recipes")
-    folder = Path(after[-1])
+    folder = Path(run)
     if not folder.is_dir():
         raise CheckpointError(f"there is no folder {folder}; --resume wants the folder of a run")
     settings = folder / "settings.json"
