@@ -9,11 +9,10 @@ from poise.errors import InputError
 from poise.inference.detect import Detector, ModelDetector
 from poise.models.bottomup import BottomUp
 from poise.models.box_detector import BoxDetector
-from poise.models.detecting import Detecting
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
 from poise.models.topdown import TopDown
-from poise.recipes.fields import set_codec, set_detecting
+from poise.recipes.fields import refuse_words, set_codec, set_detecting
 from poise.scenes import Canvas
 
 LEARNT = ("learning", "weights")
@@ -88,11 +87,10 @@ def _detect_otherwise(model: Model, words: Sequence[str]) -> None:
             f"--detecting-set is for detectors, and {model.card.name} finds no boxes; leave it out, or find the boxes with "
             "`poise detect --detecting-set` and give them with --boxes"
         )
-    _refuse(words, LEARNT, why="that is how a detector learns")
+    refuse_words(words, LEARNT, why="that is how a detector learns")
     if isinstance(model, BoxDetector):
-        _refuse(words, POSED, why=f"{model.card.name} finds no keypoints")
+        refuse_words(words, POSED, why=f"{model.card.name} finds no keypoints")
     set_detecting(model, words)
-    _refuse_idle(words, model.detecting)
 
 
 def adjust_detector(
@@ -117,25 +115,8 @@ def adjust_detector(
             f"--detecting-set, --side and --scales are for model files, and {detector.name} is used as it was published; leave "
             "them out, or give a file that `poise import` made"
         )
-    _refuse(detecting, POSED, why="boxes are found here and no keypoints")
+    refuse_words(detecting, POSED, why="boxes are found here and no keypoints")
     adjust(detector.model, detecting=detecting, side=side, scales=scales)
-
-
-def _refuse(words: Sequence[str], names: Sequence[str], *, why: str) -> None:
-    found = [word for word in words if word.partition("=")[0].partition(".")[0] in names]
-    if found:
-        raise InputError(f"{', '.join(found)}: {why}, so nothing would change; leave it out")
-
-
-def _refuse_idle(words: Sequence[str], detecting: Detecting) -> None:
-    """Refuse words that nobody reads where people are found so."""
-    if detecting.suppression == "soft":
-        _refuse(words, ("nms",), why="suppression is soft, and lowers scores by sigma")
-    else:
-        _refuse(words, ("sigma",), why="it is of soft suppression, and suppression is hard")
-    if not detecting.probable:
-        fitted = [word for word in words if word.startswith("calibration.")]
-        _refuse(fitted, ("calibration",), why="keypoint_score is raw and rating is box, and neither is a probability")
 
 
 def only_for_views(model: Model, flags: Mapping[str, object]) -> None:
