@@ -1,6 +1,7 @@
 """The laws of `codecs/roi.py`, for every codec of the folder and every codec for views of one person inside a box."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -37,6 +38,7 @@ OWN = {
     "OneHot": {},
     "OneHot-whole": {"search": "whole"},
     "OneHot-probability": {"score": "probability"},
+    "OneHot-share": {"score": "share"},
     "OneHot-mass": {"score": "mass"},
     "OneHot-blurred": {"score": "mass", "reading": "blurred"},
 }
@@ -273,7 +275,7 @@ def test_scores_are_what_the_codec_says(codec, xy, boxes):
         assert sure.min() > 0.2
         assert sure.max() < 1.6
     else:
-        assert sure[0].min() > 10  # smaller boxes have too few pixels to meet the peak
+        assert sure[0].min() > {"logit": 10, "share": 0.01}[codec.score]  # smaller boxes have too few pixels to meet the peak
 
 
 def test_decoding_works_in_float32_whatever_comes_in(codec, xy, boxes):
@@ -359,6 +361,18 @@ def test_blurred_probabilities_prefer_the_likelier_region_to_the_highest_cell():
     assert torch.allclose(found.xy, torch.tensor([31.0, 40.5]), atol=0.2)
     assert float(found.score) == pytest.approx(0.36, abs=0.02)
     assert float(peak.decode(output, box).score) == pytest.approx(0.045, abs=0.01)
+
+
+@pytest.mark.parametrize("side", [20.0, 56.0, 131.5])
+def test_a_share_is_that_of_the_peak_of_the_resized_map_among_the_exponentials_of_the_cells(side):
+    """Detectron2's, written out: bicubic to the pixels of the box, then one over the exponentials of cells below the peak."""
+    output = 3 * torch.randn(2, 3, 56, 56, generator=torch.Generator().manual_seed(0))
+    boxes = torch.tensor([[3.0, 4.0, 3.0 + side, 4.0 + side]]).repeat(2, 1)
+    pixels = torch.nn.functional.interpolate(output, size=(math.ceil(side),) * 2, mode="bicubic", align_corners=False)
+    peak = pixels.amax(dim=(2, 3))
+    expected = 1 / (output - peak[..., None, None]).exp().sum(dim=(2, 3))
+    found = roi_codec_types()["OneHot"]((56, 56), 3, score="share").decode(output, boxes).score
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=0)
 
 
 def test_coco_keypoints_are_flipped_by_their_skeleton():

@@ -23,20 +23,20 @@ def built(name, **options):
 
 
 @pytest.mark.parametrize(
-    ("name", "channels", "rule", "smooth"),
+    ("name", "channels", "rule", "smooth", "score"),
     [
-        ("maskrcnn_keypoint_rcnn_r50_fpn", "bgr", "pillow", 1.0),
-        ("maskrcnn_keypoint_rcnn_hrnet_w18_hrfpn", "rgb", "pillow", 1.0),
-        ("torchvision_keypoint_rcnn_r50_fpn", "rgb", "torchvision", 1 / 9),
-        ("detectron2_keypoint_rcnn_r50_fpn", "bgr", "detectron2", 0.5),
+        ("maskrcnn_keypoint_rcnn_r50_fpn", "bgr", "pillow", 1.0, "logit"),
+        ("maskrcnn_keypoint_rcnn_hrnet_w18_hrfpn", "rgb", "pillow", 1.0, "logit"),
+        ("torchvision_keypoint_rcnn_r50_fpn", "rgb", "torchvision", 1 / 9, "logit"),
+        ("detectron2_keypoint_rcnn_r50_fpn", "bgr", "detectron2", 0.5, "share"),
     ],
 )
-def test_releases_keep_what_they_are_shown_and_how_they_are_scored(name, channels, rule, smooth):
+def test_releases_keep_what_they_are_shown_and_how_they_are_scored(name, channels, rule, smooth, score):
     model = built(name)
     canvas, how = model.preprocess, model.detecting
     assert (canvas.side, canvas.most, canvas.fit, canvas.multiple) == (800, 1333, "short", 32)
     assert (canvas.channels, canvas.rule, canvas.flip_test) == (channels, rule, False)
-    assert model.codec == OneHot((56, 56), 17, score="logit")
+    assert model.codec == OneHot((56, 56), 17, score=score)
     assert (how.keypoint_score, how.rating, how.learning.smooth) == ("raw", "box", smooth)
 
 

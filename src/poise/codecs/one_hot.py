@@ -25,11 +25,13 @@ LOUD = 1e4
 LONGEST = 2**14
 """Pixels a side of the map a box becomes at most; positions in wider boxes are as much coarser."""
 
-Score = Literal["logit", "probability", "mass"]
+Score = Literal["logit", "share", "probability", "mass"]
 """`logit`: the resized map at its peak, as in the release; any number, and lower in boxes of fewer pixels than cells, for these
-miss the peak. `probability`: the share of the highest cell under a softmax over all cells, half for a head that wavers between
-two neighbours. `mass`: the share of the cells up to 2 away from it each way, which says whether the keypoint is about there.
-Shares may be multiplied with the score of a box; logits may not."""
+miss the peak. `share`: the exponential of that over the sum of the exponentials of all cells, as in Detectron2; a peak between
+cells may have more than 1, and one that the pixels of a small box miss nearly 0. `probability`: the share of the highest cell
+under a softmax over all cells, half for a head that wavers between two neighbours. `mass`: the share of the cells up to 2 away
+from it each way, which says whether the keypoint is about there.
+These two may be multiplied with the score of a box, the others only once they are calibrated."""
 
 
 Reading = Literal["peak", "blurred"]
@@ -84,7 +86,7 @@ class OneHot(RoICodec):
     @property
     def score_kind(self) -> ScoreKind:
         """As `score` says."""
-        return "logit" if self.score == "logit" else "probability"
+        return "logit" if self.score in ("logit", "share") else "probability"
 
     def encode(self, xy: Float[Tensor, "n k 2"], boxes: Boxes) -> Float[Tensor, "n k h w"]:
         """Logits that fall with the distance from the keypoint's cell; 0 everywhere where the keypoint is not in the box."""
@@ -155,6 +157,8 @@ class OneHot(RoICodec):
         share, value = self._mended(maps, (found + 0.5) / lengths[:, None], value)
         if self.score == "logit":
             return share, value
+        if self.score == "share":
+            return share, (value - maps.flatten(2).logsumexp(dim=2)).exp()
         return share, self._shares(maps, highest_of(maps.flatten(0, 1).flatten(1))[0])
 
     def _likeliest(self, maps: Float[Tensor, "n k h w"]) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
@@ -198,7 +202,7 @@ class OneHot(RoICodec):
         """What a softmax over all cells leaves to one, counted row after row, or to the cells around it."""
         each = maps.flatten(0, 1)
         whole = each.flatten(1).logsumexp(dim=1)
-        if self.score == "probability":
+        if self.score in ("share", "probability"):
             top = each.flatten(1).gather(1, index[:, None]).squeeze(1)
             return (top - whole).exp().view(maps.shape[:2])
         near, _, there = window(each, self._cell(index), 2)

@@ -136,7 +136,7 @@ def _detector(wish: Wish, dialect: str) -> KeypointRCNN | BoxDetector | Part:
     named = wish.skeleton or (COCO17 if heads.channels == len(COCO17) else None)
     codec = None
     if heads.channels and named:
-        codec = codec_in_box(wish.codec, heads.cells, len(named), published=PRESENTATIONS[dialect].published)
+        codec = codec_in_box(wish.codec, heads.cells, len(named), score=PRESENTATIONS[dialect].score)
         heads = replace(heads, channels=codec.channels)
     norm = _norm(words, dialect)
     made = Architecture("keypoint_rcnn:network", {"trunk": name, "manner": dialect, "heads": asdict(heads), "norm": norm})

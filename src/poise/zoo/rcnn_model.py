@@ -13,7 +13,7 @@ from poise.codecs.grmi import GRMI
 from poise.codecs.in_box import InBox
 from poise.codecs.integral import Integral
 from poise.codecs.maps import MapCodec
-from poise.codecs.one_hot import OneHot
+from poise.codecs.one_hot import OneHot, Score
 from poise.codecs.regression import Regression
 from poise.codecs.roi import RoICodec
 from poise.codecs.staged import StagedCodec
@@ -63,13 +63,14 @@ class Presentation:
     Attributes:
         canvas: How images are shown.
         smooth: Up to where errors of boxes count by their square (`Learning`).
-        published: Whether keypoints are scored by their logits and people by their boxes.
+        score: What a keypoint that is one cell is scored by, where it is read at the highest pixel and people are ranked by
+            their boxes; None for detectors of ours, which are read otherwise.
         grouped_std: Deviation of each channel for ResNeXts, whose first layer was trained with it; None for that of `canvas`.
     """
 
     canvas: Canvas
     smooth: float = 1 / 9
-    published: bool = True
+    score: Score | None = "logit"
     grouped_std: tuple[float, float, float] | None = None
 
 
@@ -87,13 +88,14 @@ def _bytes(*mean: float) -> dict[str, Any]:
 
 
 PRESENTATIONS: Mapping[str, Presentation] = {
-    "poise": Presentation(replace(DETECTOR, flip_test=True), published=False),
+    "poise": Presentation(replace(DETECTOR, flip_test=True), score=None),
     "maskrcnn": Presentation(replace(DETECTOR, rule="pillow", **_bytes(102.9801, 115.9465, 122.7717)), smooth=1.0),
     "hrnet": Presentation(replace(DETECTOR, rule="pillow"), smooth=1.0),
     "torchvision": Presentation(replace(DETECTOR, rule="torchvision")),
     "detectron2": Presentation(
         replace(DETECTOR, rule="detectron2", **_bytes(103.53, 116.28, 123.675)),
         smooth=0.5,
+        score="share",
         grouped_std=(57.375 / 255, 57.12 / 255, 58.395 / 255),
     ),
 }
@@ -122,7 +124,7 @@ def codec_in_box(
     cells: Size,
     keypoints: int,
     *,
-    published: bool = False,
+    score: Score | None = None,
     weight: float | None = None,
     height: float | None = None,
     sigma: float | None = None,
@@ -133,8 +135,8 @@ def codec_in_box(
         name: Of its class; any codec for views of one person works inside boxes, too. One cell of the box by default.
         cells: Of its maps (h, w).
         keypoints: How many.
-        published: Whether the model is one of the releases', where single cells are read at the highest pixel and scored by
-            their logits. Else they are read where blurred probabilities are highest, and scored by the share about there.
+        score: What single cells are scored by that are read at the highest pixel, as the releases' are. None reads them where
+            blurred probabilities are highest, and scores them by the share about there.
         weight: Factor of its loss; of the mean squared error, where maps of bumps are learnt. By default such that the first
             loss is about as large as the cross-entropy of cells (`FACTORS`).
         height: Of bumps.
@@ -146,7 +148,7 @@ def codec_in_box(
     """
     if name in (None, OneHot.__name__):
         _unused("one cell by cross-entropy", weight=weight, height=height, sigma=sigma)
-        return OneHot(cells, keypoints) if published else OneHot(cells, keypoints, score="mass", reading="blurred")
+        return OneHot(cells, keypoints, score=score or "mass", reading="peak" if score else "blurred")
     kinds = codec_types()
     if name not in kinds:
         raise unknown("codec for boxes", str(name), [*kinds, *(kind for kind in roi_codec_types() if kind != InBox.__name__)])
@@ -214,7 +216,7 @@ def _unused(what: str, *, weight: float | None = None, height: float | None = No
 def detecting_of(presentation: Presentation, codec: RoICodec | None) -> Detecting:
     """How a release reads its detectors; other codecs' people are ranked by keypoints, too; None is for boxes alone."""
     learning = Learning(smooth=presentation.smooth)
-    if codec is None or (presentation.published and codec.score_kind == "logit"):
+    if codec is None or (presentation.score is not None and isinstance(codec, OneHot)):
         return Detecting(keypoint_score="raw", rating="box", learning=learning)
     return Detecting(learning=learning)
 
