@@ -35,7 +35,7 @@ def test_a_folder_gives_rows_and_pictures(model, photos, tmp_path):
         (12, "12.jpg", [0.0, 0.0, 80.0, 60.0]),
         (7, "more/7.png", [0.0, 0.0, 80.0, 60.0]),
     ]
-    assert all(set(r) == {"image_id", "file_name", "category_id", "keypoints", "score", "bbox"} for r in rows)
+    assert all(set(r) == {"image_id", "file_name", "category_id", "keypoints", "score", "bbox", "box_score"} for r in rows)
     assert all(len(r["keypoints"]) == 51 for r in rows)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["12.jpg", "more_7.png.jpg", "predictions.json"]
 
@@ -60,6 +60,7 @@ def test_boxes_belong_to_images_by_name_or_number(model, photos, tmp_path, capsy
     assert predict(photos, "--model", model, "--boxes", tmp_path / "boxes.json", "--out", tmp_path / "out") == 0
     found = json.loads((tmp_path / "out" / "predictions.json").read_text())
     assert [(r["image_id"], r["category_id"], r["bbox"]) for r in found] == [(12, 3, [5, 5, 30, 40]), (7, 1, [10, 10, 20, 20])]
+    assert [r["box_score"] for r in found] == [0.9, 0.5]
     assert "nobody was looked for in 1 box of no size or outside the image" in capsys.readouterr().out
 
 

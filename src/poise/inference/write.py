@@ -67,7 +67,7 @@ def write_json(value: Any, path: Path | str) -> Path:
 
 
 def prediction_rows(poses: Poses, *, image_id: int, categories: Sequence[int]) -> list[dict[str, Any]]:
-    """Poses as rows of `predictions.json`: the form of COCO's results, with file name and box (x, y, width, height)."""
+    """Rows of `predictions.json`: the form of COCO's results, with file name, box (x, y, width, height) and the score of the box."""
     triples = np.concatenate((poses.xy.numpy(), poses.score.numpy()[..., None]), axis=-1).reshape(
         len(poses), 3 * poses.xy.shape[1]
     )
@@ -80,6 +80,7 @@ def prediction_rows(poses: Poses, *, image_id: int, categories: Sequence[int]) -
             "keypoints": [round(v, 3) for v in triples[row].tolist()],
             "score": round(float(poses.pose_score[row]), 5),
             "bbox": [round(v, 2) for v in boxes[row].tolist()],
+            "box_score": round(float(poses.box_score[row]), 5),
         }
         for row in range(len(poses))
     ]
