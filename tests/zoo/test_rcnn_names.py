@@ -63,6 +63,10 @@ def test_networks_are_as_large_as_their_checkpoints(name, size, entries):
         "keypoint_rcnn_hrnet_w32",
         "keypoint_mask_rcnn_hrnet_w18_hrfpn_max_17j_maps64x48",
         "keypoint_rcnn_r50_c4_shared",
+        "keypoint_rcnn_r50_fpn_maps50x50",
+        "maskrcnn_keypoint_head_after_pooler_1024ch",
+        "maskrcnn_box_head_after_pooler_1024ch_2cls",
+        "maskrcnn_mask_head_after_pooler_512ch",
         "maskrcnn_keypoint_head_after_pooler_16j_64x48",
         "maskrcnn_rpn_head_15anchors_1024ch",
     ],
@@ -77,6 +81,9 @@ def test_numbers_in_a_name_are_those_of_the_heads():
     assert built("maskrcnn_keypoint_head", skeleton=ANIMAL18).network.reader.final.out_channels == 18
     assert built("mask_rcnn_r50_fpn_5cls").network.mask.head.reader.logits.out_channels == 5
     assert built("keypoint_rcnn_r50_fpn_maps64x48").network.keypoint.pooler.cells == (16, 12)
+    assert built("poise_rcnn_t_coco_96x96_maps64x48").codec.cells == (64, 48)
+    assert built("poise_rcnn_t_coco_96x96_maps64x48", codec="OneHot").network.keypoint.pooler.cells == (16, 12)
+    assert built("maskrcnn_keypoint_head_96ch").network.body.conv[0].in_channels == 96
 
 
 def test_a_name_of_no_trunk_is_refused():

@@ -152,7 +152,6 @@ def test_the_last_stage_is_a_head_of_its_own():
 @pytest.mark.parametrize(
     ("name", "word", "known"),
     [
-        ("maskrcnn_box_head_1024ch", "1024ch", "81cls"),
         ("maskrcnn_box_head_9anchors", "9anchors", "81cls"),
         ("maskrcnn_rpn_head_17j", "17j", "15anchors"),
         ("maskrcnn_rpn_head_2cls", "2cls", "15anchors"),
@@ -179,7 +178,9 @@ def test_words_that_a_part_does_not_know_are_refused_with_those_it_knows(name, w
         ("maskrcnn_box_head_1cls", "at least 2 classes, of which the background is one"),
         ("faster_rcnn_r50_fpn_1cls", "at least 2 classes"),
         ("maskrcnn_box_head_eps", "without 'c4' has no norms"),
-        ("maskrcnn_keypoint_head_14x14", "multiples of 4, not 14x14"),
+        ("maskrcnn_keypoint_head_14x14", "which is four times that of what they are read off; say maps14x14"),
+        ("maskrcnn_keypoint_head_maps3x8", "at least 4 cells a side, not 3x8"),
+        ("maskrcnn_box_head_c4_1024ch", "a last stage reads 1024 channels"),
         ("poise_keypoint_head_14x14_maps64x48", "both 'maps64x48' and '14x14'; .* cut out on 16x12 cells"),
         ("mask_rcnn_r50_fpn_shared", "leave out 'shared'"),
     ],

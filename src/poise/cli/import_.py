@@ -16,11 +16,18 @@ def run(
 ) -> int:
     """Turn an official checkpoint, or one of MMPose, into a model file.
 
-    For example: poise import hrnet_w32_coco_256x192 pose_hrnet_w32_256x192.pth --out hrnet_w32.safetensors
+    For example:
+
+        poise import hrnet_w32_coco_256x192 pose_hrnet_w32_256x192.pth --out hrnet_w32.safetensors
+
+        poise import keypoint_rcnn_R_50_FPN_3x model_final_a6e10b.pkl --out keypoint_rcnn.safetensors
+
+        poise import keypointrcnn_resnet50_fpn keypointrcnn_resnet50_fpn_coco-fc266e95.pth --out keypoint_rcnn.safetensors
 
     Args:
         name: Of the model, as `poise zoo` lists it.
-        checkpoint: The file of the authors (.pth, .pth.tar), or an HRNet or Simple Baseline of MMPose. Code in it is not run.
+        checkpoint: The file of the authors (.pth, .pth.tar, Detectron2's .pkl), one of torchvision's detectors, or an HRNet or
+            Simple Baseline of MMPose. Code in it is not run.
         out: Model file to write, ending in .safetensors.
         codec: Another codec than that of the name, for weights trained with it, such as MMPose's UDP models: UDPGaussian.
     """

@@ -67,7 +67,7 @@ def write_json(value: Any, path: Path | str) -> Path:
 
 
 def prediction_rows(poses: Poses, *, image_id: int, categories: Sequence[int]) -> list[dict[str, Any]]:
-    """Rows of `predictions.json`: the form of COCO's results, with file name, box (x, y, width, height) and the score of the box."""
+    """Rows of `predictions.json`: COCO's results, with file name, box (x, y, width, height) and the score of the box."""
     triples = np.concatenate((poses.xy.numpy(), poses.score.numpy()[..., None]), axis=-1).reshape(
         len(poses), 3 * poses.xy.shape[1]
     )

@@ -66,9 +66,9 @@ NAMELESS = "a detector whose keypoints have no names (zoo.build takes a skeleton
 
 PARTS: Mapping[str, tuple[str, ...]] = {
     "rpn_head": ("cut", "anchors", "channels", "size"),
-    "box_head": ("cut", "classes", "size", "last stage", "eps"),
-    "keypoint_head": ("cut", "keypoints", "size", "maps"),
-    "mask_head": ("cut", "classes", "size", "last stage", "eps"),
+    "box_head": ("cut", "classes", "channels", "size", "last stage", "eps"),
+    "keypoint_head": ("cut", "keypoints", "channels", "size", "maps"),
+    "mask_head": ("cut", "classes", "channels", "size", "last stage", "eps"),
 }
 """What words tell of each head. The size is that of what a box head reads, and of the maps of a keypoint head, or where `maps`
 tells those of what it reads. The others are made of convolutions alone: they read what has the size that their name says, and
@@ -178,6 +178,8 @@ def _head(wish: Wish) -> Part:
     last = _last(wish, words) if "last stage" in words else None
     if "eps" in words and last is None:
         raise InputError(f"{wish.name!r} says 'eps', and the {part} without 'c4' has no norms; leave it out")
+    if "channels" in words and last is not None:
+        raise InputError(f"{wish.name!r} says 'c4', and a last stage reads 1024 channels; leave {words.said['channels']!r} out")
     classes, width = words.number("classes", 81), words.number("channels", 256)
     if part == "rpn_head":
         built: nn.Module = Levels(width, words.number("anchors", 3))
@@ -196,7 +198,12 @@ def _head(wish: Wish) -> Part:
 def _cells(wish: Wish, words: Words) -> Size:
     """Of a keypoint head's maps: what `maps` says, else the size; beside `maps` that is of what is cut out for them."""
     cells = words.size("maps", words.size("size", MAPS))
-    cut = cut_for_maps(cells)  # refuses what no quarter fits
+    if "maps" not in words and any(side % 4 for side in cells):
+        raise InputError(
+            f"{wish.name!r} says {words.said['size']!r}, the size of its maps, which is four times that of what they are read "
+            f"off; say maps{words.said['size']} if that is meant"
+        )
+    cut = cut_for_maps(cells)
     if "maps" in words and words.size("size", cut) != cut:
         raise InputError(
             f"{wish.name!r} says both {words.said['maps']!r} and {words.said['size']!r}; those maps are read off features cut "

@@ -71,7 +71,7 @@ def network(width: str, channels: int, cells: Size = MAPS) -> RCNN:
 
     Raises:
         UnknownName: Another width.
-        InputError: Cells that are no multiples of 4.
+        InputError: Less than 4 cells a side.
     """
     if width not in WIDTHS:
         raise unknown("width of poise's own network", width, WIDTHS)
@@ -127,14 +127,16 @@ def small_detector(
 def build(wish: Wish) -> KeypointRCNN:
     """The model of a name such as `poise_rcnn_t_coco_320x320`."""
     from_scratch(wish.pretrained, "poise's own networks")
-    codec = None if wish.codec is None else codec_in_box(wish.codec, MAPS, len(wish.keypoints))
+    maps, points = wish.parts["maps"], len(wish.keypoints)
+    cells = MAPS if maps is None else (int(maps.split("x")[0]), int(maps.split("x")[1]))
+    codec = bumps(cells, points) if wish.codec is None else codec_in_box(wish.codec, cells, points)
     return small_detector(wish.parts["width"], skeleton=wish.keypoints, size=wish.size, codec=codec, name=wish.name)
 
 
 FAMILY = Family(
     paper="Keypoint R-CNN (arXiv 1703.06870) in poise's own small size",
-    form="poise_rcnn_{t,s}_{coco,mpii}_HEIGHTxWIDTH",
-    pattern=r"poise_rcnn_(?P<width>[a-z]+)_(?P<data>coco|mpii)_(?P<size>\d+x\d+)",
+    form="poise_rcnn_{t,s}_{coco,mpii}_HEIGHTxWIDTH[_mapsHEIGHTxWIDTH]",
+    pattern=r"poise_rcnn_(?P<width>[a-z]+)_(?P<data>coco|mpii)_(?P<size>\d+x\d+)(?:_maps(?P<maps>\d+x\d+))?",
     build=build,
     networks={"network": network},
     releases=tuple(Release(f"poise_rcnn_{width}_coco_320x320", licence="Apache-2.0 (code)") for width in WIDTHS),

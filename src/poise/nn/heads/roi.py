@@ -177,14 +177,14 @@ class MaskReader(nn.Module):
 
 
 def cut_for_maps(cells: Size) -> Size:
-    """On how many cells features are cut out, so that a `MapReader` makes maps of `cells` of them: a quarter.
+    """On how many cells features are cut out, so that a `MapReader` makes maps of `cells` of them: a quarter, rounded up.
 
     Raises:
-        InputError: That is no whole number.
+        InputError: Maps of less than 4 cells a side.
     """
-    if min(cells) < 4 or any(side % 4 for side in cells):
-        raise InputError(f"a keypoint head's maps have sides that are multiples of 4, not {cells[0]}x{cells[1]}")
-    return cells[0] // 4, cells[1] // 4
+    if min(cells) < 4:
+        raise InputError(f"a keypoint head's maps have at least 4 cells a side, not {cells[0]}x{cells[1]}")
+    return -(-cells[0] // 4), -(-cells[1] // 4)
 
 
 def box_head(channels: int, *, cells: Size = (7, 7), width: int = 1024, classes: int = 2) -> RoIHead:
