@@ -337,7 +337,7 @@ def test_models_that_cannot_be_are_refused(model):
 
     with pytest.raises(InputError, match="the codec has 16 keypoints"):
         made(codec=OneHot((56, 56), 16))
-    with pytest.raises(InputError, match="are logits; give Detecting a calibration"):
+    with pytest.raises(InputError, match=r"are none; calibrate them .* or rate by boxes"):
         made(codec=OneHot((56, 56), 17))
     made(codec=OneHot((56, 56), 17), detecting=Detecting(calibration=Calibration(10.0, 3.0)))
     made(codec=OneHot((56, 56), 17), detecting=Detecting(keypoint_score="raw", rating="box"))

@@ -6,7 +6,7 @@ import pytest
 from poise.errors import InputError, UnknownName
 from poise.models.detecting import Calibration
 from poise.recipes.detectors import head_codec
-from poise.recipes.fields import set_codec, set_detecting
+from poise.recipes.fields import set_codec, set_detecting, set_words
 from poise.zoo.offset_guided import bottom_up
 from poise.zoo.poise_rcnn import small_detector
 
@@ -145,6 +145,22 @@ def test_words_that_go_together_are_read(detector):
     set_detecting(detector, ["suppression=hard", "nms=0.4", "calibration.width=2"])
     set_detecting(detector, ["calibration=none", "keypoint_score=raw", "rating=box"])
     assert (detector.detecting.nms, detector.detecting.calibration) == (0.4, None)
+
+
+def test_scores_of_the_codec_and_what_ranks_people_change_together():
+    model = small_detector("t", size=(64, 64), codec=head_codec("one_hot"))
+    kept = model.codec, model.detecting
+    with pytest.raises(InputError, match="need probabilities, and the scores of this OneHot are none"):
+        set_codec(model, ["score=logit"])
+    assert (model.codec, model.detecting) == kept
+    set_words(model, codec=["score=logit", "reading=peak"], detecting=["rating=box", "keypoint_score=raw"])
+    assert (model.codec.score, model.detecting.rating) == ("logit", "box")
+    with pytest.raises(InputError, match="need probabilities"):
+        set_detecting(model, ["rating=product"])
+    set_words(model, detecting=["rating=product", "calibration.middle=8"])
+    assert model.detecting.calibration.middle == 8
+    set_words(model, codec=["score=mass"], detecting=["calibration=none", "keypoint_score=probability"])
+    assert (model.codec.score, model.detecting.calibration) == ("mass", None)
 
 
 def test_fields_that_are_far_from_any_are_listed_once(detector):

@@ -12,7 +12,7 @@ from poise.models.box_detector import BoxDetector
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
 from poise.models.topdown import TopDown
-from poise.recipes.fields import refuse_words, set_codec, set_detecting
+from poise.recipes.fields import refuse_words, set_codec, set_detecting, set_words
 from poise.scenes import Canvas
 
 LEARNT = ("learning", "weights")
@@ -51,9 +51,15 @@ def adjust(
         UnknownName: There is no such reading, preset or option.
     """
     if numbers is not None or reading is not None or options:
-        _read_otherwise(model, reading=reading, numbers=numbers, options=options)
+        _read_otherwise(model, reading=reading, numbers=numbers)
     if detecting:
-        _detect_otherwise(model, detecting)
+        _check_detecting(model, detecting)
+    if isinstance(model, KeypointRCNN):
+        set_words(model, codec=options, detecting=detecting)
+    elif isinstance(model, BoxDetector):
+        set_detecting(model, detecting)
+    elif isinstance(model, TopDown | BottomUp):
+        set_codec(model, options)
     if side is None and not scales:
         return
     if not isinstance(model.preprocess, Canvas):
@@ -71,17 +77,16 @@ def adjust(
     model.preprocess = replace(canvas, side=wanted, most=most, scales=tuple(scales) or canvas.scales)
 
 
-def _read_otherwise(model: Model, *, reading: str | None, numbers: str | None, options: Sequence[str]) -> None:
+def _read_otherwise(model: Model, *, reading: str | None, numbers: str | None) -> None:
     if not isinstance(model, TopDown | BottomUp | KeypointRCNN):
         raise InputError(f"{model.card.name} finds no keypoints; leave out --reading, --preset and --codec-set")
     if numbers is not None:
         model.codec = preset(model.codec, numbers)
     if reading is not None:
         model.codec = read_by(model.codec, reading)
-    set_codec(model, options)
 
 
-def _detect_otherwise(model: Model, words: Sequence[str]) -> None:
+def _check_detecting(model: Model, words: Sequence[str]) -> None:
     if not isinstance(model, KeypointRCNN | BoxDetector):
         raise InputError(
             f"--detecting-set is for detectors, and {model.card.name} finds no boxes; leave it out, or find the boxes with "
@@ -90,7 +95,6 @@ def _detect_otherwise(model: Model, words: Sequence[str]) -> None:
     refuse_words(words, LEARNT, why="that is how a detector learns")
     if isinstance(model, BoxDetector):
         refuse_words(words, POSED, why=f"{model.card.name} finds no keypoints")
-    set_detecting(model, words)
 
 
 def adjust_detector(

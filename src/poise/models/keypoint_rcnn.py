@@ -67,7 +67,8 @@ class KeypointRCNN(nn.Module):
         if detecting.probable and detecting.calibration is None and codec.score_kind == "logit":
             raise InputError(
                 f"keypoint_score {detecting.keypoint_score!r} and rating {detecting.rating!r} need probabilities, and the "
-                f"scores of this {type(codec).__name__} are logits; give Detecting a calibration, or the codec another score"
+                f"scores of this {type(codec).__name__} are none; calibrate them (calibration.middle=..), or rate by boxes and "
+                "leave them raw (rating=box keypoint_score=raw), or give the codec another score (score=probability)"
             )
         self.network = network
         self.codec = codec

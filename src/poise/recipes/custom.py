@@ -15,7 +15,7 @@ from poise.models.topdown import TopDown
 from poise.nn.heads.roi import MAPS
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.dropping import Dropping, dropping
-from poise.recipes.fields import set_codec, set_detecting
+from poise.recipes.fields import set_codec, set_words
 from poise.recipes.files import joined
 from poise.recipes.ranges import check_count, check_share, check_views
 from poise.recipes.scenes import CLIP, PHOTO_VIEWS, small_model
@@ -141,16 +141,19 @@ def own(
         freeze_epochs=freeze_epochs,
         notes=f"keypoints of {train.skeleton.name}; OKS sigmas: {train.skeleton.sigma_source}",
     )
-    if isinstance(made, TopDown | BottomUp | KeypointRCNN):
-        set_codec(made, codec_set or ())
     if isinstance(made, KeypointRCNN):
-        set_detecting(made, detecting_set or ())
-    elif mosaic or detecting_set:
-        raise InputError(
-            f"{model} is no detector: it has no mosaics, and finds no boxes; leave --mosaic and --detecting-set out"
-        )
-    elif not empty:
-        raise InputError(f"{model} is no detector, and images without people are nothing special to it; leave --no-empty out")
+        set_words(made, codec=codec_set or (), detecting=detecting_set or ())
+    else:
+        if mosaic or detecting_set:
+            raise InputError(
+                f"{model} is no detector: it has no mosaics, and finds no boxes; leave --mosaic and --detecting-set out"
+            )
+        if not empty:
+            raise InputError(
+                f"{model} is no detector, and images without people are nothing special to it; leave --no-empty out"
+            )
+        if isinstance(made, TopDown | BottomUp):
+            set_codec(made, codec_set or ())
     if isinstance(made, TopDown):
         if size not in (None, made.codec.size):
             h, w = made.codec.size

@@ -39,21 +39,15 @@ def set_codec(model: TopDown | BottomUp | KeypointRCNN, words: Sequence[str]) ->
     """
     if not words:
         return
-    changes = _changes(model.codec, words, what="a codec", such="ohkm=8")
+    if isinstance(model, KeypointRCNN):
+        set_words(model, codec=words)
+        return
+    changes = _codec_changes(model.codec, words)
     if isinstance(model, TopDown):
         codec = _changed(model.codec, changes)
         _check((codec.channels, codec.vectors) == (model.codec.channels, model.codec.vectors), words)
         model.deep = tuple(_changed(part, changes) if type(part) is type(codec) else part for part in model.deep)
         model.codec = codec
-    elif isinstance(model, KeypointRCNN):
-        boxed = _changed(model.codec, changes)
-        _check((boxed.channels, boxed.vectors) == (model.codec.channels, model.codec.vectors), words)
-        if boxed.score_kind != model.codec.score_kind:
-            raise InputError(
-                f"{', '.join(words)}: the score of a keypoint would be a {boxed.score_kind}, and the model ranks people by a "
-                f"{model.codec.score_kind}; leave this out"
-            )
-        model.codec = boxed
     else:
         whole = _changed(model.codec, changes)
         _check(whole.parts == model.codec.parts, words)
@@ -73,13 +67,41 @@ def set_detecting(model: Boxing, words: Sequence[str]) -> None:
             does not tell.
         UnknownName: There is no such field.
     """
-    changes = _changes(model.detecting, words, what="how a detector works", such="learning.copies=2")
-    detecting = _changed(model.detecting, changes)
-    _check_read(words, detecting)
-    if not isinstance(model, BoxDetector):  # the new model refuses what does not go with its codec
-        KeypointRCNN(model.network, model.codec, model.preprocess, model.skeleton, model.card, detecting)
-    _check_person(model, detecting.person)
-    model.detecting = detecting
+    if isinstance(model, BoxDetector):
+        model.detecting = _detecting(model, words)
+    else:
+        set_words(model, detecting=words)
+
+
+def set_words(model: KeypointRCNN, *, codec: Sequence[str] = (), detecting: Sequence[str] = ()) -> None:
+    """Change a detector's codec and how it works at once, for what keypoints are scored by must go with what ranks people.
+
+    Args:
+        model: Changed in place.
+        codec: As for `set_codec`.
+        detecting: As for `set_detecting`.
+
+    Raises:
+        InputError: As of these two, or people would be ranked by what is no probability.
+        UnknownName: There is no such field.
+    """
+    boxed = _changed(model.codec, _codec_changes(model.codec, codec))
+    _check((boxed.channels, boxed.vectors) == (model.codec.channels, model.codec.vectors), codec)
+    how = _detecting(model, detecting)
+    KeypointRCNN(model.network, boxed, model.preprocess, model.skeleton, model.card, how)  # refuses what does not go together
+    model.codec, model.detecting = boxed, how
+
+
+def _codec_changes(codec: Codec, words: Sequence[str]) -> Changes:
+    return _changes(codec, words, what="a codec", such="ohkm=8")
+
+
+def _detecting(model: Boxing, words: Sequence[str]) -> Detecting:
+    """How a detector works that has changed as words say."""
+    made = _changed(model.detecting, _changes(model.detecting, words, what="how a detector works", such="learning.copies=2"))
+    _check_read(words, made)
+    _check_person(model, made.person)
+    return made
 
 
 def refuse_words(words: Sequence[str], names: Sequence[str], *, why: str) -> None:

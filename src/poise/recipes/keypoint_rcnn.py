@@ -8,7 +8,7 @@ from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.coco import check2017, keypoints2017
 from poise.recipes.dropping import Dropping, dropped
-from poise.recipes.fields import set_codec, set_detecting
+from poise.recipes.fields import set_words
 from poise.recipes.ranges import check_count
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.zoo.find import build
@@ -235,8 +235,7 @@ def _on_coco(
     """SGD with momentum over so many steps, which epochs are counted by, on the images with somebody in them, or on all."""
     check_count("--iterations", iterations)
     check_count("each of --milestones", min(milestones, default=1))
-    set_codec(model, codec_set or ())
-    set_detecting(model, detecting_set or ())
+    set_words(model, codec=codec_set or (), detecting=detecting_set or ())
     train, val = keypoints2017(data, "train2017"), keypoints2017(data, "val2017")
     images = len(train) if empty else len({image for image, _ in train.people()})
     epochs = max(1, round(iterations * BATCH / max(1, images)))

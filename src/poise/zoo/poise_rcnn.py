@@ -128,7 +128,7 @@ def build(wish: Wish) -> KeypointRCNN:
     """The model of a name such as `poise_rcnn_t_coco_320x320`."""
     from_scratch(wish.pretrained, "poise's own networks")
     maps, points = wish.parts["maps"], len(wish.keypoints)
-    cells = MAPS if maps is None else (int(maps.split("x")[0]), int(maps.split("x")[1]))
+    cells = (int(maps.split("x")[0]), int(maps.split("x")[1])) if maps else MAPS
     codec = bumps(cells, points) if wish.codec is None else codec_in_box(wish.codec, cells, points)
     return small_detector(wish.parts["width"], skeleton=wish.keypoints, size=wish.size, codec=codec, name=wish.name)
 
