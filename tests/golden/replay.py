@@ -95,12 +95,12 @@ class Replay:
         return max(LEAST_TOLERANCE, *found, 0.0)
 
     def errors(self, answers: list[Tensor]) -> list[float]:
-        """For each output the largest error, as a share of its largest value."""
+        """For each output the largest error, as a share of its largest value; 0 of an output for no boxes at all."""
         with np.load(self.path.with_name(self.stem + ".npz")) as stored:
             expected = [(spec, stored[spec["name"]].ravel()) for spec in self.meta["outputs"]]
         assert [list(a.shape) for a in answers] == [spec["shape"] for spec, _ in expected]
         return [
-            float(np.abs(values - answer.numpy().ravel()[:: spec["stride"]]).max() / spec["absmax"])
+            float(np.abs(values - answer.numpy().ravel()[:: spec["stride"]]).max(initial=0) / (spec["absmax"] or 1))
             for (spec, values), answer in zip(expected, answers, strict=True)
         ]
 

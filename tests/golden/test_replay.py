@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
+import torch
 
 from .replay import Replay
 
@@ -19,3 +21,14 @@ def test_the_scale_of_the_weights_is_no_part_of_a_models_name_and_is_used(scale,
     assert (golden.weights(keys)["conv1.weight"] / Replay(path).weights(keys)["conv1.weight"]).mean().item() == pytest.approx(
         factor
     )
+
+
+def test_an_output_for_no_boxes_is_off_by_nothing(tmp_path):
+    outputs = [
+        {"name": "maps", "shape": [0, 17, 56, 56], "stride": 1, "absmax": 0.0},
+        {"name": "logits", "shape": [2, 3], "stride": 1, "absmax": 4.0},
+    ]
+    (tmp_path / "maskrcnn_keypoint_head.json").write_text(json.dumps({"outputs": outputs}))
+    np.savez(tmp_path / "maskrcnn_keypoint_head.npz", maps=np.zeros(0, np.float32), logits=np.full(6, 4.0, np.float32))
+    golden = Replay(tmp_path / "maskrcnn_keypoint_head.json")
+    assert golden.errors([torch.zeros(0, 17, 56, 56), torch.full((2, 3), 3.0)]) == [0.0, 0.25]

@@ -3,13 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from torchvision.models.detection import KeypointRCNN as TorchvisionKeypointRCNN
 from torchvision.models.detection import keypointrcnn_resnet50_fpn
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.image_list import ImageList
+from torchvision.ops import FrozenBatchNorm2d
 
 from poise.errors import InputError
 from poise.nn.heads.rpn import surest, within
 from poise.nn.rcnn import RCNN
 from poise.zoo import import_release
+from poise.zoo.checkpoint import import_checkpoint
 from poise.zoo.rcnn_dialects import DIALECTS, dialect_of
 from poise.zoo.rcnn_parts import Heads, detector
 
@@ -179,6 +183,23 @@ def test_proposals_of_a_batch_are_shared_in_training_alone():
         each = [network.train(mode).propose(images, network(images)).boxes for mode in (True, False)]
     assert sum(map(len, each[0])) == 10
     assert all(len(own) > 10 for own in each[1])
+
+
+@torch.no_grad()
+def test_frozen_norms_of_a_detector_from_a_backbones_weights_add_what_the_name_says(views):
+    """torchvision's `weights_backbone`: FrozenBatchNorm2d, whose file looks as that of its published weights."""
+    backbone = resnet_fpn_backbone(backbone_name="resnet50", weights=None, norm_layer=FrozenBatchNorm2d)
+    whole = TorchvisionKeypointRCNN(backbone, num_classes=2, num_keypoints=17)
+    state = by_rule(whole.state_dict(), scale=0.5)
+    whole.load_state_dict(state)
+    name = "torchvision_keypoint_rcnn_r50_fpn"
+    plain, added = import_checkpoint(name, state), import_checkpoint(f"{name}_eps", state)
+    assert plain.words.endswith(f"if it was trained from a backbone's weights they add 1e-5, and its name is {name}_eps")
+    assert "they add 1e-5" not in added.words
+    expected = whole.eval().backbone(views.tensors)["0"]
+    own, other = ((made.model.network(views.tensors)[0] - expected).abs().max() / expected.abs().max() for made in (added, plain))
+    assert own < 2e-6
+    assert other > 1e-5
 
 
 @pytest.mark.parametrize("cells", [(56, 56), (64, 48), (28, 20), (50, 31)])

@@ -16,7 +16,7 @@ from poise.zoo import mmpose
 from poise.zoo.find import build, family_of, releases
 from poise.zoo.likeness import looks_like
 from poise.zoo.pickled import read_pickled
-from poise.zoo.rcnn_names import adopted
+from poise.zoo.rcnn_names import adopted, untold
 from poise.zoo.release import Family, Start
 
 COUNTER = "num_batches_tracked"
@@ -196,7 +196,7 @@ def import_checkpoint(name: str, state: Mapping[str, Any], *, codec: str | None 
     _fill(model, name, read, words="checkpoint")
     spare = tuple(key for key in weights if key not in read)
     left_out = f"; {len(spare)} weights of layers that its release never asks were left out: {_few(spare)}" if spare else ""
-    return Imported(_with_card(model, name, read), f"an official checkpoint of {name!r}{left_out}")
+    return Imported(_with_card(model, name, read), f"an official checkpoint of {name!r}{left_out}{untold(name)}")
 
 
 def _is_start(weights: Mapping[str, Tensor], family: Family) -> bool:

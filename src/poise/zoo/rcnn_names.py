@@ -83,6 +83,20 @@ def adopted(name: str, weights: Mapping[str, Tensor]) -> tuple[str, dict[str, Te
     return name, dict(weights)
 
 
+def untold(name: str) -> str:
+    """What the checkpoint of a detector does not tell, in words for whoever imports it; empty where it tells all.
+
+    Args:
+        name: As `adopted` gave it.
+    """
+    if not name.startswith("torchvision_") or name.endswith("_eps"):
+        return ""
+    return (
+        "; its frozen norms add nothing to the variance, as those of torchvision's published detectors: if it was trained from a "
+        f"backbone's weights they add 1e-5, and its name is {name}_eps"
+    )
+
+
 def _of(dialect: str, name: str) -> str:
     """The same network's name in another dialect."""
     bare = re.sub(r"^(maskrcnn_hr|hrnet_maskrcnn|maskrcnn|torchvision|detectron2|poise)_", "", name)
