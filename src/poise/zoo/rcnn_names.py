@@ -92,8 +92,8 @@ def untold(name: str) -> str:
     if not name.startswith("torchvision_") or name.endswith("_eps"):
         return ""
     return (
-        "; its frozen norms add nothing to the variance, as those of torchvision's published detectors: if it was trained from a "
-        f"backbone's weights they add 1e-5, and its name is {name}_eps"
+        "; its frozen norms add nothing to the variance, as those of torchvision's published detectors: if it was trained from "
+        f"a backbone's weights they add 1e-5, and its name is {name}_eps"
     )
 
 
