@@ -3,7 +3,9 @@
 import pytest
 
 from poise.errors import ReadError
-from poise.recipes.keypoint_rcnn import keypoint_rcnn, keypoint_rcnn_hrnet
+from poise.recipes.keypoint_rcnn import as_large, keypoint_rcnn, keypoint_rcnn_hrnet
+from poise.scenes import Canvas
+from poise.transforms.detector_jitter import DetectorAugmentation
 
 
 @pytest.mark.parametrize("recipe", [keypoint_rcnn, keypoint_rcnn_hrnet])
@@ -18,3 +20,11 @@ def test_the_data_are_looked_for_before_a_network_is_made(recipe, tmp_path, monk
         (tmp_path / part).mkdir()
     with pytest.raises(ReadError, match=r"no annotation file .*person_keypoints_train2017\.json"):
         recipe(data=tmp_path)
+
+
+def test_views_are_as_large_as_a_model_is_shown_images():
+    usual = DetectorAugmentation()
+    assert as_large(usual, Canvas(side=800, most=1333, fit="short")) == usual
+    small = as_large(usual, Canvas(side=400, most=600, fit="short"))
+    assert (small.sides, small.most) == ((320, 336, 352, 368, 384, 400), 600)
+    assert as_large(usual, Canvas(side=320)).most == 320

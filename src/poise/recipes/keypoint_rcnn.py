@@ -1,5 +1,6 @@
 """Keypoint R-CNN on COCO, as its releases train it: maskrcnn-benchmark's on ResNet-50-FPN, and HRNet's on HRFPN."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,8 +11,10 @@ from poise.recipes.coco import check2017, keypoints2017
 from poise.recipes.dropping import Dropping, dropped
 from poise.recipes.fields import set_words
 from poise.recipes.ranges import check_count
+from poise.scenes import Canvas
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.zoo.find import build
+from poise.zoo.rcnn_model import VIEW
 
 BOX_AP = "coco-val2017/box AP"
 KEYPOINT_AP = "coco-val2017/AP"
@@ -34,6 +37,12 @@ RESNET_STILL = (
     ("backbone.body.layer4",),
 )
 """Stages of a ResNet in the order in which they may stay as they are: its stem, then its stages."""
+
+
+def as_large(views: DetectorAugmentation, canvas: Canvas) -> DetectorAugmentation:
+    """The release's views, for images of 800 pixels, as large as a model is shown images."""
+    sides = tuple(round(side * canvas.side / min(VIEW)) for side in views.sides)
+    return replace(views, sides=sides, most=canvas.most or canvas.side)
 
 
 def keypoint_rcnn(
@@ -95,7 +104,7 @@ def keypoint_rcnn(
     """
     check2017(data)
     model = whole_detector(build(network, pretrained=pretrained, codec=codec))
-    views = DetectorAugmentation(rotation=rotation, turn=turn, crop=crop, mosaic=mosaic)
+    views = as_large(DetectorAugmentation(rotation=rotation, turn=turn, crop=crop, mosaic=mosaic), model.preprocess)
     usual = (network, iterations, milestones, rate, freeze) == (NETWORK, ITERATIONS, MILESTONES, RATE, FREEZE)
     other = codec or codec_set or detecting_set or drop or empty
     published = usual and pretrained and not other and views == DetectorAugmentation()
