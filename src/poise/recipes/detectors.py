@@ -63,7 +63,7 @@ def detector_drawn(
         poise train detector_drawn --minutes 40 --out runs/detector
         poise train detector_drawn --head one_hot --minutes 40 --out runs/detector-cells
 
-    No score is published for drawings; expected here are box AP 0.61 to 0.65 and keypoint AP 0.48 to 0.51 on unseen ones
+    No score is published for drawings; expected here are box AP 0.61 to 0.65 and keypoint AP 0.48 to 0.52 on unseen ones
     with either head, without the flip test, and 0.02 to 0.03 more with it. On COCO a practitioner's HRNet was with one cell
     by cross-entropy at box AP 0.295 and keypoint AP 0.343, with bumps weighted 1000, 2000, 3000 and 10000 times at 0.277
     and 0.329, 0.286 and 0.372, 0.289 and 0.390, 0.211 and 0.330. The cost: 40 minutes on two CPU cores.
