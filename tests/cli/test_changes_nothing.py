@@ -1,19 +1,14 @@
 """Flags that would change nothing are refused in one sentence, by every command, and nothing is left behind."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
-from poise.cli.main import main
 from poise.data.document import read_document
 from poise.zoo import build
 from poise.zoo.file import save
 
-spec = importlib.util.spec_from_file_location("fake_coco", Path(__file__).parents[1] / "data" / "fakes" / "coco.py")
-fake = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fake)
+from ..data.fakes import coco as fake
 
 PERSON = "poise_t_coco_64x64"
 
@@ -33,18 +28,6 @@ def places(tmp_path_factory):
         "SCENE": save(build("poise_scene_t_coco_64x64"), home / "scene.safetensors"),
         "RCNN": save(build("poise_rcnn_t_coco_64x64"), home / "rcnn.safetensors"),
     }
-
-
-@pytest.fixture
-def run(places, tmp_path, monkeypatch, capsys):
-    """Runs a command where nothing else is; answers its exit code and its error."""
-    monkeypatch.chdir(tmp_path)
-
-    def words(text: str) -> tuple[int, str]:
-        code = main([str(places.get(word, word)) for word in text.split()])
-        return code, capsys.readouterr().err
-
-    return words
 
 
 SELF_TEST = "evaluate PERSON --annotations LABELS --self-test"
@@ -81,7 +64,7 @@ TORCHVISION = "fasterrcnn_resnet50_fpn_v2"
             "sees one image at a time: nothing to pad; leave out --pad",
         ),
         (PREDICT, "--min-box-score 0.5", "--min-box-score is for boxes of --detector, or of a file of --boxes"),
-        ("predict IMAGES --model SCENE", "--min-box-score 0.5", "--min-box-score is for boxes of --detector"),
+        ("predict IMAGES --model SCENE", "--min-box-score 0.5", "finds and rates people by itself; leave out --min-box-score"),
         (PREDICT, f"--detector {TORCHVISION} --pad-batches", "nothing to pad; leave out --pad-batches"),
         (f"detect IMAGES --detector {TORCHVISION}", "--pad-batches", "nothing to pad; leave out --pad-batches"),
         (EXPLAIN, "--images IMAGES", "no model looks at the image; leave out --images"),

@@ -123,6 +123,17 @@ def test_two_processes_start_from_the_command_line(drawn, tmp_path):
     assert json.loads((tmp_path / "two" / "settings.json").read_text())["plan"]["world"] == 2
 
 
+def test_a_command_that_was_taken_once_is_told_to_be_the_runs_where_it_is_refused_now(trained, tmp_path, capsys):
+    settings = json.loads((trained / "settings.json").read_text())
+    settings["settings"]["command"] += ["--drop-from", "0.5"]
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    assert main(["train", "--resume", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "this poise refuses the command of the run: " in said
+    assert "--drop-from" in said
+    assert "name the recipe and its flags without that, beside --resume" in said
+
+
 def test_there_must_be_a_run_to_go_on_with(tmp_path, capsys):
     assert main(["train", f"--resume={tmp_path / 'nowhere'}"]) == 1
     assert "nowhere; --resume wants the folder of a run" in capsys.readouterr().err

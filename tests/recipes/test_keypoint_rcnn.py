@@ -27,4 +27,4 @@ def test_views_are_as_large_as_a_model_is_shown_images():
     assert as_large(usual, Canvas(side=800, most=1333, fit="short")) == usual
     small = as_large(usual, Canvas(side=400, most=600, fit="short"))
     assert (small.sides, small.most) == ((320, 336, 352, 368, 384, 400), 600)
-    assert as_large(usual, Canvas(side=320)).most == 320
+    assert as_large(usual, Canvas(side=320)).most == 640

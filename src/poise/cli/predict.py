@@ -104,8 +104,9 @@ def run(
     images = find_images(sources, without=out)
     where = None if boxes is None else boxes_of(boxes, images, min_score=min_box_score or 0.0)
     network = posed(load(model))
-    only_for_views(network, {"--boxes": boxes, "--detector": detector})
-    if not manner_of(network).boxes:
+    boxed = manner_of(network).boxes
+    only_for_views(network, {"--boxes": boxes, "--detector": detector, "--min-box-score": None if boxed else min_box_score})
+    if not boxed:
         needs_boxes(min_box_score, boxes, detector)
     adjust(network, reading=reading, numbers=preset, options=codec_set, detecting=detecting_set, side=side, scales=scales)
     padded = pad_batches and detector is None  # with a detector it is the detector that sees whole images
@@ -118,7 +119,7 @@ def run(
     requests = requests_of(images, where)
     before = len(skipped)
     with results_folder(out) as folder:
-        own = least if manner_of(network).boxes else 0.0
+        own = least if boxed else 0.0
         writer = Writer(folder, network, images, where, min_score=min_score, min_box_score=own)
         for found in with_bar(find(network, requests, setting, skipped=skipped), len(requests)):
             writer.add(found)

@@ -49,7 +49,8 @@ def run(words: Sequence[str]) -> int:
         sys.stdout.write(_USAGE + "".join(rows))
         return 0
     _check_resumed(words)
-    words = [*_words_of(words), *words] if words[0].startswith("-") else list(words)
+    resumed = words[0].startswith("-")
+    words = [*_words_of(words), *words] if resumed else list(words)
     name, rest = words[0], words[1:]
     maker = find(name)
     shown = _flags(maker)
@@ -64,7 +65,8 @@ def run(words: Sequence[str]) -> int:
     except SystemExit as leave:  # tyro leaves after --help and after a wrong flag
         return int(leave.code or 0)
     ours = set(inspect.signature(_train).parameters) & set(flags)
-    _train(_made(maker, flags), words=words, **{n: flags[n] for n in ours})
+    recipe = _made_again(maker, flags, words) if resumed else _made(maker, flags)
+    _train(recipe, words=words, **{n: flags[n] for n in ours})
     return 0
 
 
@@ -87,7 +89,18 @@ def recipe_of(words: Sequence[str]) -> Any:
         flags = vars(tyro.cli(_flags(maker), args=list(words[1:])))
     except SystemExit as leave:
         raise CheckpointError(f"the command of the run is not understood any more: poise train {' '.join(words)}") from leave
-    return _made(maker, flags)
+    return _made_again(maker, flags, words)
+
+
+def _made_again(maker: Maker, flags: Mapping[str, Any], words: Sequence[str]) -> Any:
+    """The recipe of a run that began before; what it is refused for now was no mistake then."""
+    try:
+        return _made(maker, flags)
+    except InputError as error:
+        raise CheckpointError(
+            f"this poise refuses the command of the run: {error}. It was: poise train {' '.join(words)}; to go on, name the "
+            "recipe and its flags without that, beside --resume"
+        ) from error
 
 
 def _made(maker: Maker, flags: Mapping[str, Any]) -> Any:

@@ -42,7 +42,7 @@ RESNET_STILL = (
 def as_large(views: DetectorAugmentation, canvas: Canvas) -> DetectorAugmentation:
     """The release's views, for images of 800 pixels, as large as a model is shown images."""
     sides = tuple(round(side * canvas.side / min(VIEW)) for side in views.sides)
-    return replace(views, sides=sides, most=canvas.most or canvas.side)
+    return replace(views, sides=sides, most=canvas.most or 2 * canvas.side)
 
 
 def keypoint_rcnn(

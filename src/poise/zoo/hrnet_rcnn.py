@@ -12,7 +12,9 @@ either word it is HRFPN in the release's detectors and in HRNetV2p, else plain."
 
 FAMILY = Family(
     paper="detectors on HRNet (arXiv 1908.07919) and their trunks",
-    form="[maskrcnn_]{keypoint_rcnn,faster_rcnn,mask_rcnn,rpn}_hrnet_w{18,32,40,48}[_{hrfpn,hrfpn_max,fpn,plain}][_HEIGHTxWIDTH]",
+    form=(
+        "[maskrcnn_]{keypoint_rcnn,faster_rcnn,mask_rcnn,rpn}_hrnet_w{18,32,40,48}[_{hrfpn,hrfpn_max,fpn,plain}][_HEIGHTxWIDTH]"
+    ),
     pattern=forms(TRUNK),
     build=build,
     networks={},

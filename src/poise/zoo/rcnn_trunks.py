@@ -32,6 +32,7 @@ def resolved(name: str, dialect: Dialect) -> str:
         name: Of the trunk.
         dialect: Of the release.
 
+    >>> from poise.zoo.rcnn_dialects import DIALECTS
     >>> resolved("hrnetv2p_w18_max", DIALECTS["poise"]), resolved("hrnet_w18", DIALECTS["poise"])
     ('hrnetv2p_w18_hrfpn_max', 'hrnet_w18_plain')
     """
