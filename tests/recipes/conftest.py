@@ -24,3 +24,10 @@ def coco(drawn, tmp_path):
         (tmp_path / "annotations" / f"person_keypoints_{part}.json").write_text(json.dumps(document))
         (tmp_path / part).symlink_to(drawn / "images")
     return tmp_path
+
+
+@pytest.fixture
+def imagenet(monkeypatch) -> None:
+    """Starts from ImageNet weights load nothing: there is no network, and only the settings matter."""
+    for place in ("simple_baselines.start_resnet", "hrnet.start_hrnet", "udp.start_hrnet"):
+        monkeypatch.setattr(f"poise.zoo.{place}", lambda *_: None)

@@ -30,9 +30,9 @@ def data(tmp_path) -> Path:
 @pytest.mark.parametrize(
     ("network", "epochs", "score"), [("poseresnet_50", 140, 0.885), ("hrnet_w32", 210, 0.903), ("lpn_50_gc", 150, 0.886)]
 )
-def test_the_releases_settings_on_mpii(data, network, epochs, score):
+def test_the_releases_settings_on_mpii(data, network, epochs, score, imagenet):
     with torch.device("meta"):
-        recipe = mpii(data=data, network=network, pretrained=False)
+        recipe = mpii(data=data, network=network)
     assert recipe.epochs == epochs
     assert (recipe.augmentation.scale, recipe.augmentation.rotation, recipe.augmentation.half_body) == (0.25, 30.0, 0.0)
     assert recipe.model.skeleton.keypoints == recipe.train.skeleton.keypoints == MPII16.keypoints

@@ -104,7 +104,7 @@ def keypoint_rcnn(
     """
     check2017(data)
     model = whole_detector(build(network, pretrained=pretrained, codec=codec))
-    views = as_large(DetectorAugmentation(rotation=rotation, turn=turn, crop=crop, mosaic=mosaic), model.preprocess)
+    views = DetectorAugmentation(rotation=rotation, turn=turn, crop=crop, mosaic=mosaic)
     usual = (network, iterations, milestones, rate, freeze) == (NETWORK, ITERATIONS, MILESTONES, RATE, FREEZE)
     other = codec or codec_set or detecting_set or drop or empty
     published = usual and pretrained and not other and views == DetectorAugmentation()
@@ -112,7 +112,7 @@ def keypoint_rcnn(
         "keypoint_rcnn",
         model,
         data,
-        dropped(views, drop),
+        dropped(as_large(views, model.preprocess), drop),
         iterations=iterations,
         milestones=milestones,
         rate=rate,
