@@ -7,11 +7,9 @@ from statistics import median
 
 import pytest
 import torch
-from torch import nn
 
 from poise.zoo import build
 from poise.zoo.file import save
-from poise.zoo.torchvision_detectors import CocoDetector
 
 from ..data.fakes import coco as fake
 
@@ -123,9 +121,12 @@ EVALUATE = "--annotations LABELS --images IMAGES"
         ("predict IMAGES --model PERSON --detecting-set nms=0.6", "`poise detect --detecting-set` and give them with --boxes"),
         (f"compare-decoders PERSON {EVALUATE} --detecting-set nms=0.6", "finds no boxes; leave it out"),
         (f"{DETECT} PERSON --detecting-set nms=0.6", "finds no boxes, so it is no detector"),
-        (f"{DETECT} {TORCHVISION} --detecting-set nms=0.6", "is used as it was published; leave them out, or give a file"),
-        (f"{DETECT} {TORCHVISION} --side 64", f"are for model files, and torchvision's {TORCHVISION} is used as it was"),
-        (f"{DETECT} {TORCHVISION} --scales 1 2", "is used as it was published"),
+        (f"{DETECT} {TORCHVISION} --detecting-set nms=0.6", "a file that `poise import` made; leave out --detecting-set"),
+        (
+            f"{DETECT} {TORCHVISION} --side 64",
+            f"{TORCHVISION} is torchvision's and used as it was published",
+        ),
+        (f"{DETECT} {TORCHVISION} --scales 1 2", "leave out --scales"),
         (f"{DETECT} RCNN --scales 1000", "make images of 64000 pixels, and 8192 are the most"),
         (f"evaluate RCNN {EVALUATE} --detecting-set learning.copies=2", "learning.copies=2: that is how a detector learns"),
         ("predict IMAGES --model RCNN --detecting-set weights.boxes=2", "weights.boxes=2: that is how a detector learns"),
@@ -146,7 +147,10 @@ EVALUATE = "--annotations LABELS --images IMAGES"
     ],
 )
 def test_words_that_are_for_others_are_refused_in_one_sentence(run, tmp_path, monkeypatch, words, says):
-    monkeypatch.setattr("poise.inference.detect.load_detector", lambda name: CocoDetector(name, nn.Identity(), 1))
+    def download(name: str):
+        raise AssertionError(f"{name} was downloaded first")
+
+    monkeypatch.setattr("poise.inference.detect.load_detector", download)
     code, said = run(words)
     assert code == 1
     assert says in said

@@ -6,7 +6,7 @@ from dataclasses import replace
 from poise.cli._flags import refuse
 from poise.codecs.decoders import preset, read_by
 from poise.errors import InputError
-from poise.inference.detect import Detector, ModelDetector
+from poise.inference.detect import ModelDetector
 from poise.models.bottomup import BottomUp
 from poise.models.box_detector import BoxDetector
 from poise.models.keypoint_rcnn import KeypointRCNN
@@ -98,7 +98,7 @@ def _check_detecting(model: Model, words: Sequence[str]) -> None:
 
 
 def adjust_detector(
-    detector: Detector, *, detecting: Sequence[str] = (), side: int | None = None, scales: Sequence[float] = ()
+    detector: ModelDetector, *, detecting: Sequence[str] = (), side: int | None = None, scales: Sequence[float] = ()
 ) -> None:
     """Change how a detector finds boxes, as flags say.
 
@@ -109,16 +109,9 @@ def adjust_detector(
         scales: Factors on it, for several sizes at once.
 
     Raises:
-        InputError: It is torchvision's, which is used as it was published; a word about keypoints; or as `adjust`.
+        InputError: A word about keypoints; or as `adjust`.
         UnknownName: There is no such word.
     """
-    if not detecting and side is None and not scales:
-        return
-    if not isinstance(detector, ModelDetector):
-        raise InputError(
-            f"--detecting-set, --side and --scales are for model files, and {detector.name} is used as it was published; leave "
-            "them out, or give a file that `poise import` made"
-        )
     refuse_words(detecting, POSED, why="boxes are found here and no keypoints")
     adjust(detector.model, detecting=detecting, side=side, scales=scales)
 

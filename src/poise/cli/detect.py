@@ -68,19 +68,26 @@ def run(
 
     from poise.cli._decoder import adjust_detector
     from poise.cli._detector import check_least
+    from poise.cli._flags import refuse
     from poise.cli._out import check_out
     from poise.cli._scores import counted, print_skipped, say, with_bar
     from poise.errors import InputError
-    from poise.inference.detect import detect, detector_of, images_of, rows
+    from poise.inference.detect import ModelDetector, detect, detector_of, images_of, rows
     from poise.inference.exam import Exam
     from poise.inference.people import Skipped
     from poise.inference.sources import find_images, requests_of
     from poise.inference.write import results_folder, write_json
     from poise.skeletons import COCO17
+    from poise.zoo.torchvision_detectors import names
 
     console = Console()
     check_out("--out", out, ends=(".json", ""), reads=(*sources, detector))
     check_least("--min-score", min_score)
+    if detector in names():  # before its weights are downloaded
+        refuse(
+            {"--detecting-set": detecting_set, "--side": side, "--scales": scales},
+            why=f"{detector} is torchvision's and used as it was published, unlike a file that `poise import` made",
+        )
     annotated = len(sources) == 1 and sources[0].lower().endswith(".json")
     if annotated and images is None:
         raise InputError(f"the images of {sources[0]!r} are needed; give their folder or zip file with --images")
@@ -94,7 +101,8 @@ def run(
     else:
         requests = requests_of(find_images(sources), None)
     finder = detector_of(detector, device=device, precision=precision, batch=batch, workers=workers, pad_batches=pad_batches)
-    adjust_detector(finder, detecting=detecting_set, side=side, scales=scales)
+    if isinstance(finder, ModelDetector):
+        adjust_detector(finder, detecting=detecting_set, side=side, scales=scales)
     skipped: list[Skipped] = []
     with results_folder(out.parent):
         found = detect(finder, requests, min_score=min_score, skipped=skipped, watch=with_bar)
