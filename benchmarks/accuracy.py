@@ -20,16 +20,16 @@ from poise.data.coco import CocoDataset
 from poise.data.document import read_document, write_document
 from poise.data.join import Joined
 from poise.data.split import part
-from poise.inference.evaluate import Evaluation, evaluate
-from poise.inference.exam import Exam
-from poise.inference.people import Setting
-from poise.inference.self_test import self_test
+from poise.evaluation.eval_set import EvalSet
+from poise.evaluation.evaluate import Evaluation, evaluate
+from poise.evaluation.self_test import self_test
+from poise.inference.top_down import Setting
 from poise.models.kinds import one_person
 from poise.skeletons import union
 from poise.training.fit import fit
 from poise.training.recipe import Optimizer, Recipe, Schedule
 from poise.transforms.jitter import Augmentation
-from poise.zoo.file import load
+from poise.weights.model_file import load
 
 SOURCES = {
     "lspet": ("lspet/person_keypoints_train.json", "lspet/images"),
@@ -97,11 +97,11 @@ def main() -> None:
     model = one_person(load(flags.out / "model.safetensors"))
     lines = []
     for source in SOURCES:
-        exam = Exam.of_file(files[source]["test"], data / SOURCES[source][1], skeleton=model.skeleton)
-        people = sum(len(exam.people(i)) for i in range(len(exam.dataset)))
-        lines.append(row(f"{source}, labels through the codec", self_test(model, exam).evaluation, people))
-        lines.append(row(f"{source}, flip test", evaluate(model, exam, Setting.of(model)), people))
-        lines.append(row(f"{source}, no flip", evaluate(model, exam, replace(Setting.of(model), flip=False)), people))
+        eval_set = EvalSet.of_file(files[source]["test"], data / SOURCES[source][1], skeleton=model.skeleton)
+        people = sum(len(eval_set.people(i)) for i in range(len(eval_set.dataset)))
+        lines.append(row(f"{source}, labels through the codec", self_test(model, eval_set).evaluation, people))
+        lines.append(row(f"{source}, flip test", evaluate(model, eval_set, Setting.of(model)), people))
+        lines.append(row(f"{source}, no flip", evaluate(model, eval_set, replace(Setting.of(model), flip=False)), people))
     text = "\n".join(
         ("| test set | people | pck@0.05 | pck@0.1 | pck@0.2 | AP | AP .5 | AP .75 | AR |", "|" + "---|" * 9, *lines)
     )

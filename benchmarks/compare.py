@@ -21,16 +21,16 @@ from tables import tables
 from torch import nn
 from ways import WAYS, Way
 
+from poise.data.cached import Kept
 from poise.data.coco import CocoDataset
 from poise.data.join import Joined
-from poise.data.kept import Kept
-from poise.inference.evaluate import evaluate
-from poise.inference.exam import Exam
-from poise.inference.people import Setting
+from poise.evaluation.eval_set import EvalSet
+from poise.evaluation.evaluate import evaluate
+from poise.inference.top_down import Setting
 from poise.models.kinds import one_person
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.training.fit import fit
-from poise.zoo.file import load
+from poise.weights.model_file import load
 
 NUMBERS = ("pck@0.05", "pck@0.1", "AP")
 
@@ -86,12 +86,12 @@ def measure(way: Way, out: Path, files: dict[str, dict[str, Path]], seed: int) -
     model = one_person(load(folder / "model.safetensors"))
     missing = {name: how for name, how in way.readings(model.codec).items() if name not in scores}
     for source, (_, images) in SOURCES.items():
-        exam = Exam.of_file(files[source]["test"], data / images, skeleton=model.skeleton)
+        eval_set = EvalSet.of_file(files[source]["test"], data / images, skeleton=model.skeleton)
         network = Remembered(model.network)
         for name, (codec, flip) in sorted(missing.items(), key=lambda item: not item[1][1]):  # with the flip test first
             network.place = 0
             read = TopDown(network, codec, model.preprocess, model.skeleton, model.card)
-            found = evaluate(read, exam, Setting.of(read, flip=flip, precision="fp32"))
+            found = evaluate(read, eval_set, Setting.of(read, flip=flip, precision="fp32"))
             scores.setdefault(name, {})[source] = {number: found.numbers[number] for number in NUMBERS}
     target.write_text(json.dumps(scores, indent=1))
 

@@ -27,8 +27,8 @@ import tyro
 from torch import Tensor, nn
 
 from poise.data.base import Dataset
+from poise.data.cached import Kept
 from poise.data.figures import FigureDataset
-from poise.data.kept import Kept
 from poise.errors import TrainingError, unknown
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.recipes.base import Optimizer, Recipe, Schedule
@@ -40,9 +40,9 @@ from poise.scenes import People, SceneBatch
 from poise.training.detectors import DetectorTask, DetectorViews
 from poise.training.fit import fit
 from poise.transforms.detector_jitter import DetectorAugmentation
-from poise.zoo.carry import carry
-from poise.zoo.file import load, save
-from poise.zoo.poise_rcnn import small_detector
+from poise.weights.model_file import load, save
+from poise.weights.transfer import transfer
+from poise.zoo.rcnn.poise_rcnn import small_detector
 
 RATINGS: tuple[Literal["box", "keypoints", "product"], ...] = ("box", "keypoints", "product")
 
@@ -217,7 +217,7 @@ def measure(way: Way, setting: Setting, out: Path, start: Path, train: Dataset, 
     if target.exists() or not (folder / "done").exists():
         return
     fresh = detector(way, setting)
-    carry(load(start), fresh)
+    transfer(load(start), fresh)
     scores: dict[str, Any] = {"at the start": pulls(fresh, setting, train)}
     said = (folder / "done").read_text()
     if said:

@@ -19,8 +19,8 @@ import numpy as np
 
 from poise.analysis.bootstrap import NAMES, Tally, draws, interval
 from poise.analysis.compare import drawn_scores
-from poise.inference.exam import Exam
-from poise.inference.results import read_results
+from poise.evaluation.eval_set import EvalSet
+from poise.evaluation.results import read_results
 from poise.metrics.matches import Matches, find_matches
 from poise.skeletons import COCO17
 
@@ -96,8 +96,8 @@ def main() -> None:
     words.add_argument("--seed", type=int, default=0)
     given = words.parse_args()
     if given.annotations is not None:
-        exam = Exam.of_file(given.annotations, None, skeleton=COCO17)
-        first, second = (Tally.of(exam, read_results(path)) for path in (given.first, given.second))
+        eval_set = EvalSet.of_file(given.annotations, None, skeleton=COCO17)
+        first, second = (Tally.of(eval_set, read_results(path)) for path in (given.first, given.second))
     else:
         first, second = population(given.population, given.seed)
     truth = {name: second.whole[name] - first.whole[name] for name in NAMES}

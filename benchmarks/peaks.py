@@ -19,8 +19,8 @@ from rich.table import Table
 from scene_labels import Blur, answer, codec, drawn
 from torch import Tensor
 
-from poise.codecs.peak_reading import PeakReading
-from poise.codecs.peaks import find_peaks, highest, refined
+from poise.decoding.peak_reading import PeakReading
+from poise.decoding.peaks import find_peaks, highest, refined
 from poise.metrics import coco, entries
 from poise.scenes import People
 from poise.skeletons import COCO17

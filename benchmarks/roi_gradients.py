@@ -20,9 +20,9 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from poise.codecs.gaussian import Gaussian
-from poise.codecs.in_box import InBox
 from poise.codecs.one_hot import OneHot
 from poise.codecs.roi import RoICodec
+from poise.codecs.roi_adapter import RoIAdapter
 
 KEYPOINTS, CELLS, CHANNELS, ROI = 17, (56, 56), 48, 14
 PEOPLE, OTHERS = 12, 36
@@ -154,7 +154,7 @@ def main(*, steps: int = 100, rate: float = 0.002) -> None:
         ("cross-entropy, small", one_hot, SMALL),
     ]
     for weight in WEIGHTS:
-        in_box = InBox.of(bumps, weight=2.0 * weight)  # the codec halves its squares
+        in_box = RoIAdapter.of(bumps, weight=2.0 * weight)  # the codec halves its squares
         heads += [(f"MSE x {weight}", in_box, None), (f"MSE x {weight}, small", in_box, SMALL)]
     table = Table("head", "at first", "in shared", "beside boxes'", "at last", "beside boxes'")
     for column in ("box error", "wrong", "px off", "score"):

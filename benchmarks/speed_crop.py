@@ -15,7 +15,7 @@ from row import Row
 
 from poise.skeletons import COCO17
 from poise.structures import Preprocess
-from poise.transforms.cut import Cutter
+from poise.transforms.person_crop import PersonCrop
 
 SIZE, PUBLIC = (256, 192), 0.564
 MEAN = np.array((0.485, 0.456, 0.406), np.float32)
@@ -28,11 +28,11 @@ def rows() -> Iterator[Row]:
     image = cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC)
     tensor = torch.from_numpy(image).permute(2, 0, 1)
     for rule in ("hrnet", "unbiased"):
-        cutter = Cutter(SIZE, Preprocess(crop=rule), COCO17)
+        cutter = PersonCrop(SIZE, Preprocess(crop=rule), COCO17)
         yield crop(f"crop + normalise, {rule}", cutter, tensor, image, same=rule == "hrnet")
 
 
-def crop(name: str, cutter: Cutter, tensor: torch.Tensor, image: Array, *, same: bool) -> Row:
+def crop(name: str, cutter: PersonCrop, tensor: torch.Tensor, image: Array, *, same: bool) -> Row:
     box = (100.0, 50.0, 300.0, 400.0)
     corners = torch.tensor(box)
     ours, theirs = cutter.box(tensor, corners)[0].numpy(), hrnet(image, box)

@@ -14,9 +14,9 @@ from row import Row
 from speed_codecs import decode_udp, encode_gaussian
 
 from poise.codecs.gaussian import Gaussian
-from poise.codecs.in_box import InBox
 from poise.codecs.one_hot import OneHot
 from poise.codecs.roi import RoICodec
+from poise.codecs.roi_adapter import RoIAdapter
 from poise.codecs.udp import UDPGaussian
 
 BOXES, SQUARE = 100, (56, 56)
@@ -29,14 +29,14 @@ Loss = Callable[[torch.Tensor, Array, Array, Array], torch.Tensor]
 def rows() -> Iterator[Row]:
     boxes, xy, visible = drawn()
     one_hot, likely = OneHot(SQUARE, KEYPOINTS), OneHot(SQUARE, KEYPOINTS, score="mass")
-    udp = InBox.of(UDPGaussian(SIZE, CELLS, KEYPOINTS))
-    gaussian = InBox.of(Gaussian(SIZE, CELLS, KEYPOINTS), weight=2 * WEIGHT)
-    logits = answer(InBox.of(Gaussian(SQUARE, SQUARE, KEYPOINTS), height=20.0), xy, boxes)
+    udp = RoIAdapter.of(UDPGaussian(SIZE, CELLS, KEYPOINTS))
+    gaussian = RoIAdapter.of(Gaussian(SIZE, CELLS, KEYPOINTS), weight=2 * WEIGHT)
+    logits = answer(RoIAdapter.of(Gaussian(SQUARE, SQUARE, KEYPOINTS), height=20.0), xy, boxes)
     yield decoding("OneHot", one_hot, decode_one_hot, logits, boxes, public=147.0, wanted=5.0)
     yield decoding("OneHot mass", likely, decode_mass, logits, boxes, wanted=3.0)
-    yield decoding("InBox UDPGaussian", udp, decode_in_box, answer(udp, xy, boxes), boxes, wanted=3.0)
+    yield decoding("RoIAdapter UDPGaussian", udp, decode_in_box, answer(udp, xy, boxes), boxes, wanted=3.0)
     yield training("OneHot", one_hot, loss_of_one_hot, logits, (xy, visible, boxes))
-    yield training("InBox Gaussian", gaussian, loss_of_gaussian, answer(gaussian, xy, boxes), (xy, visible, boxes))
+    yield training("RoIAdapter Gaussian", gaussian, loss_of_gaussian, answer(gaussian, xy, boxes), (xy, visible, boxes))
 
 
 def drawn() -> tuple[Array, Array, Array]:

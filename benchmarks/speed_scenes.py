@@ -16,7 +16,7 @@ from scene_labels import SIDE, Blur, answer, codec, drawn
 from scene_reading import read_scene
 from torch import Tensor
 
-from poise.codecs.readings import read_as
+from poise.codecs.decoders import read_as
 from poise.scenes import People
 
 NEAR = 0.5

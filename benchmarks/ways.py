@@ -8,17 +8,17 @@ from dataclasses import dataclass, field, replace
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.dark import Dark
+from poise.codecs.decoders import read_as
 from poise.codecs.gaussian import Gaussian
 from poise.codecs.grmi import GRMI
 from poise.codecs.megvii import Megvii
 from poise.codecs.offsets import OffsetCodec
-from poise.codecs.readings import read_as
 from poise.codecs.simcc import SimCC
 from poise.codecs.soft_argmax import SoftArgmax
 from poise.codecs.udp import UDPGaussian
 from poise.codecs.udp_offset import UDPOffset
 from poise.data.base import Dataset
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.skeletons import Skeleton
 from poise.structures import CropRule, Preprocess
 from poise.training.recipe import Optimizer, Recipe, Schedule

@@ -5,7 +5,7 @@ Prints a table, in pixels of a 256x192 view. Nothing is written.
 
 import torch
 
-from poise.codecs.base import codec_types
+from poise.codecs.registry import codec_types
 from poise.skeletons import COCO17
 
 SIZE, CELLS = (256, 192), (64, 48)

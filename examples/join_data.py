@@ -11,7 +11,7 @@ from poise.data.figures import FigureDataset
 from poise.data.join import Joined
 from poise.models.kinds import one_person
 from poise.structures import Batch
-from poise.transforms.cut import Cutter
+from poise.transforms.person_crop import PersonCrop
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     print(f"{len(people.skeleton)} + {len(animals.skeleton)} keypoints, {len(shared)} shared: {len(both.skeleton)} in all")
 
     model = one_person(zoo.build("poise_t_coco_192x160", skeleton=both.skeleton))
-    cutter = Cutter(model.codec.size, model.preprocess, model.skeleton)
+    cutter = PersonCrop(model.codec.size, model.preprocess, model.skeleton)
     batch = Batch.of([cutter(both[index], person) for index, person in both.people()])
 
     output = model(batch.images).detach().requires_grad_()

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from poise.inference.predict import predict
-    from poise.zoo.file import load, save
+    from poise.weights.model_file import load, save
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load", "predict", "save"]
 
-_HOMES = {"load": "poise.zoo.file", "save": "poise.zoo.file", "predict": "poise.inference.predict"}
+_HOMES = {"load": "poise.weights.model_file", "save": "poise.weights.model_file", "predict": "poise.inference.predict"}
 
 
 def __getattr__(name: str) -> Any:

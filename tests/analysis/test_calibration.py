@@ -11,14 +11,14 @@ from poise.analysis.calibration import calibrate, fit
 from poise.cli.main import main
 from poise.data.figures import FigureDataset, write_coco
 from poise.errors import InputError
-from poise.inference.exam import Exam
-from poise.inference.people import Found, Setting
-from poise.models.detecting import Calibration, Detecting
+from poise.evaluation.eval_set import EvalSet
+from poise.inference.top_down import Found, Setting
 from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.models.rcnn_config import Calibration, RCNNConfig
 from poise.structures import Poses
+from poise.weights.model_file import load, save
 from poise.zoo import build
-from poise.zoo.file import load, save
-from poise.zoo.poise_rcnn import small_detector
+from poise.zoo.rcnn.poise_rcnn import small_detector
 
 COUNT = 8
 
@@ -74,7 +74,7 @@ def guessing(monkeypatch, figures):
 
     Scores are logits around 3 where a keypoint is right, around -3 where it is wrong.
     """
-    asked: list[Detecting] = []
+    asked: list[RCNNConfig] = []
 
     def found(model, requests, setting, *, skipped):
         asked.append(model.detecting)
@@ -97,7 +97,7 @@ def guessing(monkeypatch, figures):
 def test_people_are_ranked_by_what_their_keypoints_are_worth(guessing, model, figures):
     before = model.detecting
     setting = Setting.of(model, device="cpu", workers=0)
-    found = calibrate(model, Exam.of_dataset(figures), setting)
+    found = calibrate(model, EvalSet.of_dataset(figures), setting)
     assert guessing == [replace(before, keypoint_score="raw", rating="box")]
     assert model.detecting == before
     assert found.calibration(torch.tensor([-3.0, 3.0])).round().tolist() == [0.0, 1.0]

@@ -5,19 +5,19 @@ import pytest
 import torch
 
 from poise.analysis.codec_report import codec_report, spread_evenly
-from poise.codecs.base import codec_types
+from poise.codecs.registry import codec_types
 from poise.errors import AnnotationError, UnknownName
-from poise.inference.exam import Exam
-from poise.inference.self_test import self_test
+from poise.evaluation.eval_set import EvalSet
+from poise.evaluation.self_test import self_test
 from poise.models.card import Card
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.skeletons import COCO17
 from poise.structures import Architecture, Preprocess
 from poise.zoo.assemble import CUTS, named_codec
 
 
 @pytest.fixture(scope="module")
-def exam(tmp_path_factory):
+def eval_set(tmp_path_factory):
     """Forty people; no images."""
     rng = np.random.default_rng(0)
     images, people = [], []
@@ -32,12 +32,12 @@ def exam(tmp_path_factory):
     category = {"id": 1, "name": "person", "keypoints": list(COCO17.keypoints)}
     path = tmp_path_factory.mktemp("labels") / "labels.json"
     path.write_text(json.dumps({"images": images, "annotations": people, "categories": [category]}))
-    return Exam.of_file(path, None, skeleton=COCO17)
+    return EvalSet.of_file(path, None, skeleton=COCO17)
 
 
 @pytest.fixture(scope="module")
-def rows(exam):
-    return {(row.codec, row.reading): row for row in codec_report(exam, (256, 192))}
+def rows(eval_set):
+    return {(row.codec, row.reading): row for row in codec_report(eval_set, (256, 192))}
 
 
 def test_every_codec_has_a_row_and_is_cut_as_its_releases_cut(rows):
@@ -59,37 +59,39 @@ def test_exact_bumps_read_by_dark_cost_nothing(rows):
     assert rows["Dark", "own"].ap > 0.999
 
 
-def test_the_ceiling_is_that_of_the_self_test(exam, rows):
+def test_the_ceiling_is_that_of_the_self_test(eval_set, rows):
     codec = named_codec("Gaussian", (256, 192), (64, 48), keypoints=17)
     model = TopDown(torch.nn.Identity(), codec, Preprocess(crop="hrnet"), COCO17, Card("none", Architecture("none:none")))
-    test = self_test(model, exam)
+    test = self_test(model, eval_set)
     assert rows["Gaussian", "own"].mean == pytest.approx(float(test.errors.mean()), abs=1e-5)
     assert rows["Gaussian", "own"].ap == pytest.approx(test.evaluation.coco.numbers["AP"], abs=1e-9)
 
 
-def test_what_lies_outside_of_the_view_is_lost_to_maps_and_not_to_numbers(exam):
-    narrow = {row.codec: row for row in codec_report(exam, (256, 192), codecs=["Dark", "Regression"], padding=0.6)}
+def test_what_lies_outside_of_the_view_is_lost_to_maps_and_not_to_numbers(eval_set):
+    narrow = {row.codec: row for row in codec_report(eval_set, (256, 192), codecs=["Dark", "Regression"], padding=0.6)}
     assert narrow["Dark"].outside > 0.1
     assert narrow["Dark"].lost > 0.05
     assert narrow["Regression"].lost < narrow["Dark"].lost
     assert narrow["Dark"].ap < 0.9 < narrow["Regression"].ap
 
 
-def test_some_images_and_other_readings_can_be_asked_for(exam):
-    found = codec_report(exam, (128, 96), codecs=["Gaussian", "Regression"], readings=["quarter"], images=spread_evenly(40, 10))
+def test_some_images_and_other_readings_can_be_asked_for(eval_set):
+    found = codec_report(
+        eval_set, (128, 96), codecs=["Gaussian", "Regression"], readings=["quarter"], images=spread_evenly(40, 10)
+    )
     assert [(row.codec, row.reading) for row in found] == [("Gaussian", "own"), ("Gaussian", "quarter"), ("Regression", "own")]
     assert all(row.ap > 0.5 for row in found)
 
 
-def test_mistakes_are_explained(exam, tmp_path):
+def test_mistakes_are_explained(eval_set, tmp_path):
     with pytest.raises(UnknownName, match="no codec 'Gausian'"):
-        codec_report(exam, (256, 192), codecs=["Gausian"])
+        codec_report(eval_set, (256, 192), codecs=["Gausian"])
     with pytest.raises(UnknownName, match="no reading"):
-        codec_report(exam, (256, 192), codecs=["Gaussian"], readings=["darc"])
+        codec_report(eval_set, (256, 192), codecs=["Gaussian"], readings=["darc"])
     (tmp_path / "empty.json").write_text(
         json.dumps(
-            {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [], "categories": list(exam.truth["categories"])}
+            {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [], "categories": list(eval_set.truth["categories"])}
         )
     )
     with pytest.raises(AnnotationError, match="label nobody"):
-        codec_report(Exam.of_file(tmp_path / "empty.json", None, skeleton=COCO17), (256, 192))
+        codec_report(EvalSet.of_file(tmp_path / "empty.json", None, skeleton=COCO17), (256, 192))

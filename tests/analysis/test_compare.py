@@ -7,7 +7,7 @@ import torch
 from poise.analysis.bootstrap import NAMES, Tally, draws, interval
 from poise.analysis.compare import compare
 from poise.errors import AnnotationError, InputError
-from poise.inference.exam import Exam
+from poise.evaluation.eval_set import EvalSet
 from poise.metrics import coco, entries
 from poise.metrics.boxes import evaluate_boxes
 from poise.metrics.matches import Matches
@@ -41,26 +41,26 @@ class Drawn:
         return self.rows[index]
 
 
-def exam_of(images: int = 40) -> Exam:
+def exam_of(images: int = 40) -> EvalSet:
     data = Drawn(images)
     ids = tuple(data.key(i).image_id for i in range(images))
     truth = entries.truth_of({i: data.rows[row] for row, i in enumerate(ids)}, COCO17)
-    return Exam(data, truth, {1: COCO17}, ids)
+    return EvalSet(data, truth, {1: COCO17}, ids)
 
 
 @pytest.fixture(scope="module")
-def exam():
+def eval_set():
     from poise.data.base import Dataset
 
     Dataset.register(Drawn)
     return exam_of()
 
 
-def results(exam, wrong: float, seed: int = 1):
+def results(eval_set, wrong: float, seed: int = 1):
     """Everybody found, each with errors of its own size."""
     chance = torch.Generator().manual_seed(seed)
     rows = []
-    for image, labels in zip(exam.ids, exam.dataset.rows, strict=True):
+    for image, labels in zip(eval_set.ids, eval_set.dataset.rows, strict=True):
         n = len(labels)
         size = wrong * torch.rand(n, 1, 1, generator=chance) * 2
         found = labels.xy + size * torch.randn(labels.xy.shape, generator=chance)
@@ -69,39 +69,39 @@ def results(exam, wrong: float, seed: int = 1):
     return rows
 
 
-def test_the_images_as_they_are_score_exactly_as_the_protocol(exam):
-    rows = results(exam, 6.0)
-    whole, protocol = Tally.of(exam, rows).whole, coco.evaluate(exam.truth, rows, COCO17).numbers
+def test_the_images_as_they_are_score_exactly_as_the_protocol(eval_set):
+    rows = results(eval_set, 6.0)
+    whole, protocol = Tally.of(eval_set, rows).whole, coco.evaluate(eval_set.truth, rows, COCO17).numbers
     assert all(whole[name] == protocol[name] for name in ("AP", "AP50", "AP75", "AR"))
-    found = [torch.tensor([r["keypoints"] for r in rows if r["image_id"] == i]).view(-1, 17, 3)[..., :2] for i in exam.ids]
-    parts = [pck(xy, labels, 0.1) for xy, labels in zip(found, exam.dataset.rows, strict=True)]
+    found = [torch.tensor([r["keypoints"] for r in rows if r["image_id"] == i]).view(-1, 17, 3)[..., :2] for i in eval_set.ids]
+    parts = [pck(xy, labels, 0.1) for xy, labels in zip(found, eval_set.dataset.rows, strict=True)]
     hits, labelled = (sum(int(getattr(p, n).sum()) for p in parts) for n in ("hits", "labelled"))
     assert whole["pck@0.1"] == hits / labelled
 
 
-def test_boxes_of_the_images_as_they_are_score_exactly_as_the_protocol(exam):
+def test_boxes_of_the_images_as_they_are_score_exactly_as_the_protocol(eval_set):
     chance = np.random.default_rng(3)
     rows = [
         {"image_id": a["image_id"], "category_id": 1, "score": float(chance.random())}
         | {"bbox": [float(v) for v in np.abs(np.array(a["bbox"]) * chance.uniform(0.8, 1.2, 4))]}
-        for a in exam.truth["annotations"]
+        for a in eval_set.truth["annotations"]
         for _ in range(2)
     ]
-    whole, protocol = Tally.of(exam, results(exam, 6.0), boxes=rows).whole, evaluate_boxes(exam.truth, rows).numbers
+    whole, protocol = Tally.of(eval_set, results(eval_set, 6.0), boxes=rows).whole, evaluate_boxes(eval_set.truth, rows).numbers
     assert 0.02 < protocol["AP"] < 0.9
     for name in ("AP", "AP50", "AP75"):
         assert whole[f"box {name}"] == pytest.approx(protocol[name], abs=1e-12)
     assert whole["box AR"] == pytest.approx(protocol["AR100"], abs=1e-12)
 
 
-def test_a_run_is_no_better_than_itself(exam):
-    tally = Tally.of(exam, results(exam, 6.0))
+def test_a_run_is_no_better_than_itself(eval_set):
+    tally = Tally.of(eval_set, results(eval_set, 6.0))
     for row in compare(tally, tally, resamples=100):
         assert (row.value, row.low, row.high, row.real) == (0, 0, 0, False)
 
 
-def test_a_far_better_run_is_told_from_chance_and_an_equal_one_is_not(exam):
-    bad, equal, good = (Tally.of(exam, results(exam, wrong, seed)) for wrong, seed in ((9.0, 1), (9.0, 2), (2.0, 1)))
+def test_a_far_better_run_is_told_from_chance_and_an_equal_one_is_not(eval_set):
+    bad, equal, good = (Tally.of(eval_set, results(eval_set, wrong, seed)) for wrong, seed in ((9.0, 1), (9.0, 2), (2.0, 1)))
     [better] = [row for row in compare(bad, good, resamples=300) if row.name == "AP"]
     assert better.real
     assert 0 < better.low < better.value < better.high
@@ -111,16 +111,16 @@ def test_a_far_better_run_is_told_from_chance_and_an_equal_one_is_not(exam):
     assert (back.low, back.high) == (-better.high, -better.low)
 
 
-def test_pairing_makes_the_interval_narrower(exam):
-    one, two = (Tally.of(exam, results(exam, wrong)) for wrong in (6.0, 5.5))
+def test_pairing_makes_the_interval_narrower(eval_set):
+    one, two = (Tally.of(eval_set, results(eval_set, wrong)) for wrong in (6.0, 5.5))
     [paired] = [row for row in compare(one, two, resamples=300) if row.name == "AP"]
     counts = [draws(len(one), resamples=300, seed=seed) for seed in (1, 2)]
     low, high = interval(two.scores(counts[0])["AP"] - one.scores(counts[1])["AP"])
     assert paired.high - paired.low < 0.7 * (high - low)
 
 
-def test_the_same_seed_gives_the_same_interval(exam):
-    one, two = (Tally.of(exam, results(exam, wrong)) for wrong in (6.0, 5.5))
+def test_the_same_seed_gives_the_same_interval(eval_set):
+    one, two = (Tally.of(eval_set, results(eval_set, wrong)) for wrong in (6.0, 5.5))
     assert compare(one, two, resamples=100, seed=3) == compare(one, two, resamples=100, seed=3)
     assert compare(one, two, resamples=100, seed=3) != compare(one, two, resamples=100, seed=4)
 
@@ -137,13 +137,13 @@ def test_a_thousand_resamples_of_5000_images_take_seconds():
     assert time.process_time() - begin < 10
 
 
-def test_mistakes_are_explained(exam):
-    tally = Tally.of(exam, results(exam, 6.0))
+def test_mistakes_are_explained(eval_set):
+    tally = Tally.of(eval_set, results(eval_set, 6.0))
     other = exam_of(20)
     with pytest.raises(InputError, match="on other images"):
         compare(tally, Tally.of(other, results(other, 6.0)))
     with pytest.raises(InputError, match="100 resamples"):
         compare(tally, tally, resamples=5)
     with pytest.raises(AnnotationError, match="do not list"):
-        Tally.of(other, results(exam, 6.0))
+        Tally.of(other, results(eval_set, 6.0))
     assert set(tally.whole) == set(NAMES)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from poise.analysis.board import MOST
 from poise.analysis.explain import explain
 from poise.analysis.matching import THRESHOLDS, interpolated, matched
+from poise.analysis.oks_table import MOST
 from poise.cli._explain import reason
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
 from poise.metrics.coco import NUMBERS, evaluate

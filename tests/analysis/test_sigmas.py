@@ -7,7 +7,7 @@ import torch
 from poise.analysis.sigmas import Sigma, ap_at_other_sigmas, estimate_sigmas, measured_by_coco, with_sigmas
 from poise.data.base import Dataset
 from poise.errors import AnnotationError, InputError
-from poise.inference.exam import Exam
+from poise.evaluation.eval_set import EvalSet
 from poise.metrics import coco, entries
 from poise.skeletons import COCO17, Skeleton, from_category
 from poise.structures import Key, Labels
@@ -106,7 +106,7 @@ def test_a_copy_of_the_file_says_the_sigmas_and_keeps_the_others():
 
 
 def test_ap_at_other_sigmas_is_the_protocol_with_them():
-    exam = Exam.of_dataset(Annotator(1, images=10))
+    eval_set = EvalSet.of_dataset(Annotator(1, images=10))
     results = [
         row
         for i, labels in enumerate(Annotator(2, images=10).rows)
@@ -118,8 +118,8 @@ def test_ap_at_other_sigmas_is_the_protocol_with_them():
             categories=torch.ones(2).long(),
         )
     ]
-    found = ap_at_other_sigmas(exam, results)
+    found = ap_at_other_sigmas(eval_set, results)
     assert found[0.5] < found[1.0] < found[2.0]
-    assert found[1.0] == coco.evaluate(exam.truth, results, exam.skeletons).numbers["AP"]
-    assert not measured_by_coco(exam)
-    assert measured_by_coco(replace(exam, skeletons={1: COCO17}))
+    assert found[1.0] == coco.evaluate(eval_set.truth, results, eval_set.skeletons).numbers["AP"]
+    assert not measured_by_coco(eval_set)
+    assert measured_by_coco(replace(eval_set, skeletons={1: COCO17}))

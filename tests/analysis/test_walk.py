@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from poise.analysis.walk import walk
-from poise.codecs.base import codec_types
 from poise.codecs.gaussian import Gaussian
+from poise.codecs.registry import codec_types
 from poise.codecs.udp import UDPGaussian
 from poise.data.figures import FigureDataset
 from poise.geometry import apply, invert

@@ -11,9 +11,9 @@ import torch
 from poise.cli.main import main
 from poise.models.box_detector import BoxDetector
 from poise.skeletons import COCO17
+from poise.weights.model_file import load, save
 from poise.zoo import build
-from poise.zoo.checkpoint import official_state
-from poise.zoo.file import load, save
+from poise.zoo.importing import official_state
 
 NAME = "faster_rcnn_r18_fpn_2cls"
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from poise.data.document import read_document
+from poise.weights.model_file import save
 from poise.zoo import build
-from poise.zoo.file import save
 
 from ..data.fakes import coco as fake
 

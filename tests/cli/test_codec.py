@@ -39,7 +39,7 @@ def test_codecs_and_their_readings_are_rows_and_no_image_is_read(labels, capsys)
         (["--size", "255x192"], "multiples of 4"),
         (["--codec", "Drak"], "no codec 'Drak'; did you mean 'Dark'?"),
         (["--codec", "OffsetGuided"], "OffsetGuided is a codec for whole images"),
-        (["--codec", "InBox"], "InBox is a codec for boxes of a detector"),
+        (["--codec", "RoIAdapter"], "RoIAdapter is a codec for boxes of a detector"),
         (["--count", "0"], "--count is at least 1"),
     ],
 )

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from poise.cli.main import main
-from poise.inference.people import Setting
+from poise.inference.top_down import Setting
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.skeletons import COCO17
+from poise.weights.model_file import save
 from poise.zoo import build
-from poise.zoo.file import save
-from poise.zoo.torchvision_detectors import CocoDetector
+from poise.zoo.rcnn.torchvision_detectors import CocoDetector
 
 NAME = "fasterrcnn_resnet50_fpn_v2"
 
@@ -331,4 +331,4 @@ def test_a_detector_read_in_one_way_only_is_named_with_its_codec(folder, labels,
     assert run("compare-decoders", model, "--annotations", labels, "--images", folder) == 1
     said = capsys.readouterr().err
     assert "answers of poise_rcnn_t_coco_96x96 (Regression in boxes) can be read in one way only" in said
-    assert "InBox" not in said
+    assert "RoIAdapter" not in said

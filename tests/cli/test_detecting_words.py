@@ -8,8 +8,8 @@ from statistics import median
 import pytest
 import torch
 
+from poise.weights.model_file import save
 from poise.zoo import build
-from poise.zoo.file import save
 
 from ..data.fakes import coco as fake
 

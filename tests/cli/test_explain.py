@@ -6,8 +6,8 @@ import pytest
 
 from poise.cli.main import main
 from poise.skeletons import COCO17
+from poise.weights.model_file import save
 from poise.zoo import build
-from poise.zoo.file import save
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from poise.cli.main import main
 from poise.data.mat import read_mat, write_mat
+from poise.weights.model_file import save
 from poise.zoo import build
-from poise.zoo.file import save
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from poise.cli.main import main
+from poise.weights.model_file import save
 from poise.zoo import build
-from poise.zoo.file import save
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import pytest
 
 from poise.cli.main import main
 from poise.codecs.decoders import PRESETS
-from poise.codecs.peak_reading import PEAKS
+from poise.decoding.peak_reading import PEAKS
 from poise.skeletons import COCO17
+from poise.weights.model_file import save
 from poise.zoo import build
-from poise.zoo.file import save
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from poise.cli.main import main
 from poise.cli.train import _flags
 from poise.data.figures import FigureDataset, write_coco
 from poise.recipes.find import recipes
-from poise.zoo.file import load
+from poise.weights.model_file import load
 
 
 @pytest.fixture(scope="module")

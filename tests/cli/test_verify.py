@@ -6,7 +6,7 @@ import torch
 
 from poise.cli.main import main
 from poise.data.figures import FigureDataset, write_coco
-from poise.zoo.file import load, save
+from poise.weights.model_file import load, save
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from poise.cli.main import main
+from poise.weights.model_file import save
 from poise.zoo import build
-from poise.zoo.file import save
 
 spec = importlib.util.spec_from_file_location("fake_coco", Path(__file__).parents[1] / "data" / "fakes" / "coco.py")
 fake = importlib.util.module_from_spec(spec)

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from poise.cli.main import main
+from poise.weights.model_file import load
 from poise.zoo import build, names
-from poise.zoo.checkpoint import official_state
-from poise.zoo.file import load
+from poise.zoo.importing import official_state
 
 
 def test_the_list_has_every_name_its_size_and_its_score(capsys):

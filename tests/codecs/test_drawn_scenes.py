@@ -5,8 +5,8 @@ import torch
 
 from poise.codecs.guide_costs import LabelMaps
 from poise.codecs.offset_guided import OffsetGuided
-from poise.codecs.peak_reading import PeakReading
 from poise.data.figures import FigureDataset
+from poise.decoding.peak_reading import PeakReading
 from poise.metrics import coco, entries
 from poise.recipes.scenes import MAPS
 from poise.scenes import Scenes

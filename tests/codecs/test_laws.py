@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from poise.codecs.base import codec_types, from_plain, to_plain
+from poise.codecs.registry import codec_types, from_plain, to_plain
 
 SIZES = {
     "256x192": ((256, 192), (64, 48)),

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from poise.codecs.blur import _blurred_as_images as blurred_as_images
-from poise.codecs.blur import blur_taps, blurred
 from poise.codecs.dark import Dark
 from poise.codecs.gaussian import Gaussian
 from poise.codecs.maps import bump, rounded
-from poise.codecs.readings import highest
 from poise.codecs.udp import UDPGaussian
+from poise.decoding.blur import _blurred_as_images as blurred_as_images
+from poise.decoding.blur import blur_taps, blurred
+from poise.decoding.subpixel import highest
 
 KINDS = [Gaussian, Dark, UDPGaussian]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from poise.codecs.decoders import read_as
 from poise.codecs.megvii import Megvii, cpn_codecs, mspn_codecs
 from poise.codecs.megvii_udp import MegviiUDP, rsn_udp_codecs
-from poise.codecs.readings import read_as
 
 SIZE, CELLS = (64, 48), (16, 12)
 KINDS = [Megvii, MegviiUDP]

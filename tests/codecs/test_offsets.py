@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from poise.codecs.blur import blurred
 from poise.codecs.grmi import GRMI
 from poise.codecs.offsets import near_disks, smoothed_at
 from poise.codecs.udp_offset import UDPOffset
-from poise.codecs.votes import cast_votes
+from poise.decoding.blur import blurred
+from poise.decoding.hough import cast_votes
 
 SIZE, CELLS = (256, 192), (64, 48)
 

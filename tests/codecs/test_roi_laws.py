@@ -6,9 +6,9 @@ import math
 import pytest
 import torch
 
-from poise.codecs.base import codec_types, from_plain, roi_codec_types, roi_from_plain, to_plain
-from poise.codecs.in_box import InBox
+from poise.codecs.registry import codec_types, from_plain, roi_codec_types, roi_from_plain, to_plain
 from poise.codecs.roi import teaches, within
+from poise.codecs.roi_adapter import RoIAdapter
 from poise.errors import InputError, UnknownName
 from poise.skeletons import COCO17
 
@@ -51,11 +51,14 @@ def instance(name, cells, stride):
 def forms():
     """How the codec of each form is made for its cells."""
     own = {name: lambda cells, n=name: roi_codec_types()[n.split("-")[0]](cells, len(FLIP), **OWN[n]) for name in OWN}
-    tight = {f"InBox-{name}": lambda cells, n=name: InBox.of(instance(n, cells, 1), weight=1000.0) for name in codec_types()}
+    tight = {
+        f"RoIAdapter-{name}": lambda cells, n=name: RoIAdapter.of(instance(n, cells, 1), weight=1000.0)
+        for name in codec_types()
+    }
     others = {
-        "InBox-Dark-stride": lambda cells: InBox.of(instance("Dark", cells, 4), weight=40.0, height=255.0),
-        "InBox-Gaussian-stride": lambda cells: InBox.of(instance("Gaussian", cells, 4), height=10.0),
-        "InBox-UDPOffset-stride": lambda cells: InBox.of(instance("UDPOffset", cells, 4), weight=2000.0),
+        "RoIAdapter-Dark-stride": lambda cells: RoIAdapter.of(instance("Dark", cells, 4), weight=40.0, height=255.0),
+        "RoIAdapter-Gaussian-stride": lambda cells: RoIAdapter.of(instance("Gaussian", cells, 4), height=10.0),
+        "RoIAdapter-UDPOffset-stride": lambda cells: RoIAdapter.of(instance("UDPOffset", cells, 4), weight=2000.0),
     }
     return own | tight | others
 
@@ -333,18 +336,18 @@ def test_proposals_teach_if_they_hold_a_labelled_keypoint():
 def test_a_codec_in_a_box_of_other_maps_is_refused():
     codec = instance("Gaussian", (56, 56), 1)
     with pytest.raises(InputError, match="must be the same"):
-        InBox((28, 28), len(FLIP), codec)
+        RoIAdapter((28, 28), len(FLIP), codec)
     with pytest.raises(InputError, match="above 0"):
-        InBox.of(codec, weight=0.0)
-    assert InBox.of(codec).cells == (56, 56)
+        RoIAdapter.of(codec, weight=0.0)
+    assert RoIAdapter.of(codec).cells == (56, 56)
 
 
 def test_weight_and_height_are_those_of_a_mean_squared_error():
     plain = instance("UDPGaussian", (56, 56), 1)
     xy = places(plain, BOXES, seed=0)
     output = noise(plain, len(BOXES), seed=1)
-    codec = InBox.of(plain, weight=2000.0, height=10.0)
-    expected = 1000 * (output - 10 * InBox.of(plain).encode(xy, BOXES)).square().mean()
+    codec = RoIAdapter.of(plain, weight=2000.0, height=10.0)
+    expected = 1000 * (output - 10 * RoIAdapter.of(plain).encode(xy, BOXES)).square().mean()
     assert torch.allclose(codec.loss(output, xy, everywhere(xy), BOXES), expected, rtol=1e-4)
 
 

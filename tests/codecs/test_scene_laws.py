@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from poise.codecs.base import scene_codec_types, scene_from_plain, to_plain
 from poise.codecs.guide_costs import Costs, LabelMaps
-from poise.codecs.peak_reading import PEAKS, PRACTITIONER, RELEASE, PeakReading
+from poise.codecs.registry import scene_codec_types, scene_from_plain, to_plain
+from poise.decoding.peak_reading import PEAKS, PRACTITIONER, RELEASE, PeakReading
 from poise.errors import InputError
 from poise.scenes import Scenes
 from poise.skeletons import COCO17

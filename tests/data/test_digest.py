@@ -8,7 +8,7 @@ from poise.data.coco import CocoDataset
 from poise.data.digest import Digest, digest
 from poise.data.figures import FigureDataset, write_coco
 from poise.data.join import Joined
-from poise.data.part import Part
+from poise.data.subset import Part
 from poise.errors import CheckpointError
 
 

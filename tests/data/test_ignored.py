@@ -6,11 +6,11 @@ import pickle
 import pytest
 import torch
 
+from poise.data.cached import Kept
 from poise.data.coco import CocoDataset
 from poise.data.figures import FigureDataset
 from poise.data.join import Joined
-from poise.data.kept import Kept
-from poise.data.part import Part
+from poise.data.subset import Part
 from poise.errors import AnnotationError
 from poise.skeletons import COCO17, LSP14, select
 

@@ -14,10 +14,10 @@ from poise.skeletons import COCO17
 from poise.structures import Key, Labels, Preprocess, Sample
 from poise.transforms.canvas import canvas_warp
 from poise.transforms.crop import Frame, crop_warp, frame, frame_warp, pixel_warp, well_centred, whole_box, widened
-from poise.transforms.cut import mirrored
-from poise.transforms.detector_cut import DetectorCutter
+from poise.transforms.detector_crop import DetectorCrop
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.half_body import half_body
+from poise.transforms.person_crop import mirrored
 from poise.transforms.render import normalise, resample
 
 STD = 200.0  # the releases' pixel_std: a scale of 1 is 200 pixels
@@ -31,7 +31,7 @@ def _size(wh: np.ndarray) -> tuple[int, int]:
 
 
 def _corners(z) -> tuple[torch.Tensor, np.ndarray]:
-    """Boxes x0 y0 x1 y1, and which rows they are: one of no extent is refused here, the releases carry it along."""
+    """Boxes x0 y0 x1 y1, and which rows they are: one of no extent is refused here, the releases transfer it along."""
     boxes = z["boxes_xywh"]
     real = (boxes[:, 2:] > 0).all(axis=1)
     return from_xywh(torch.from_numpy(boxes[real])), real
@@ -331,7 +331,7 @@ def test_a_mirrored_detectors_view_has_the_keypoints_of_mask_rcnns_release(golde
     image = torch.zeros(height, width, 3, dtype=torch.uint8).permute(2, 0, 1)
     canvas = Canvas(side=min(height, width), fit="short", multiple=1, rule="pillow")
     options = DetectorAugmentation(sides=(min(height, width),), most=None, flip=1.0)
-    view = DetectorCutter(canvas, COCO17, options)(Sample(image, labels, Key("a")), torch.Generator().manual_seed(0))
+    view = DetectorCrop(canvas, COCO17, options)(Sample(image, labels, Key("a")), torch.Generator().manual_seed(0))
     wanted = torch.from_numpy(z["krcnn_flip"])
     seen = wanted[..., 2] > 0  # the release sets the others to 0
     assert torch.equal(view.labels.visible, wanted[..., 2].long())

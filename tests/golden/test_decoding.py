@@ -11,10 +11,11 @@ import torch
 
 from poise.codecs.dark import Dark
 from poise.codecs.gaussian import Gaussian
-from poise.codecs.readings import highest, round_bump, soft_argmax
 from poise.codecs.soft_argmax import SoftArgmax
 from poise.codecs.udp import UDPGaussian
 from poise.codecs.udp_offset import UDPOffset
+from poise.decoding.gaussian_fit import round_gaussian
+from poise.decoding.subpixel import highest, soft_argmax
 
 STRIDE = 4
 MAPS = {"main": ("heatmaps", "center", "scale"), "degen": ("degenerate", "dcenter", "dscale")}
@@ -277,6 +278,6 @@ def test_round_bumps_are_fitted_as_in_offsetguided(golden_arrays, reach):
     maps, cells = (torch.from_numpy(golden_arrays[name]) for name in ("heatmaps", "peaks_xy"))
     last = cells.new_tensor(maps.shape[:0:-1]) - 1
     corner = ((cells == 0) | (cells == last)).all(dim=-1) & (reach == 1)  # 2x2 cells do not determine a bump
-    middle, variance = round_bump(maps, cells, reach=reach)
+    middle, variance = round_gaussian(maps, cells, reach=reach)
     np.testing.assert_allclose(middle[~corner], golden_arrays[f"fit_k{reach}_xy"][~corner], rtol=0, atol=1e-9)
     np.testing.assert_allclose(variance[~corner], golden_arrays[f"sigma2_k{reach}"][~corner], rtol=1e-9)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from poise.codecs.hourglass import Hourglass
-from poise.codecs.readings import highest
+from poise.decoding.subpixel import highest
 from poise.losses.keypoints import mean_squares, squares
 
 STRIDE = 4

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from poise.codecs.blur import blur_taps
 from poise.codecs.megvii import Megvii, cpn_codecs, mspn_codecs
 from poise.codecs.megvii_udp import SIGMAS, MegviiUDP
-from poise.codecs.readings import highest
+from poise.decoding.blur import blur_taps
+from poise.decoding.subpixel import highest
 from poise.losses.keypoints import squares
 from poise.metrics.oks import rescore
 

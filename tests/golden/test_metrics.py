@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from poise.evaluation.eval_set import release_boxes
 from poise.geometry import from_xywh
-from poise.inference.exam import release_boxes
 from poise.metrics import coco
 from poise.metrics.accuracy import accuracy, peaks, released_accuracy
 from poise.metrics.boxes import BOX_NUMBERS, evaluate_boxes
-from poise.metrics.near import box_nms, nearby_nms
+from poise.metrics.nms import box_nms, nearby_nms
 from poise.metrics.oks import lowered, oks, oks_nms, pose_oks, rescore, soft_oks_nms
 from poise.metrics.pck import auc, epe, nme, pck
 from poise.metrics.pckh import pckh_table

@@ -9,8 +9,8 @@ import torch
 
 from poise.nn.count import count
 from poise.zoo import build, import_release
-from poise.zoo.checkpoint import official_state
 from poise.zoo.find import family_of
+from poise.zoo.importing import official_state
 
 from .replay import Replay, digest, flat
 

@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from poise.zoo import build, import_release
-from poise.zoo.checkpoint import official_state
+from poise.zoo.importing import official_state
 
 from .replay import Replay, digest, flat
 

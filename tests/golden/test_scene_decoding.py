@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from poise.codecs.grouping import chosen, group
-from poise.codecs.limb_finding import FoundLimbs, find_limbs
-from poise.codecs.peak_reading import PeakReading
-from poise.codecs.peaks import alone, upsampled_peaks
-from poise.codecs.people import group_people
-from poise.codecs.scene_maps import (
+from poise.decoding.grouping import chosen, group, group_people
+from poise.decoding.limbs import FoundLimbs, find_limbs
+from poise.decoding.peak_reading import PeakReading
+from poise.decoding.peaks import alone, upsampled_peaks
+from poise.decoding.scene_maps import (
     SceneMaps,
     joined_offsets,
     merged_jitter,

@@ -12,7 +12,7 @@ from poise.skeletons import COCO17
 from poise.structures import Labels
 from poise.transforms.canvas import Layout, canvas_warp, place
 from poise.transforms.render import denormalise
-from poise.transforms.scene_cut import scene_warp, to_learn
+from poise.transforms.scene_crop import scene_warp, to_learn
 from poise.transforms.scene_jitter import SceneDraw
 
 

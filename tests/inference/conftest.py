@@ -17,10 +17,10 @@ import torch
 from torch import nn
 
 from poise.codecs.udp import UDPGaussian
-from poise.inference.people import Request
+from poise.inference.top_down import Request
 from poise.models.card import Card
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.skeletons import Skeleton
 from poise.structures import Architecture, Key, Preprocess
 from poise.zoo import build

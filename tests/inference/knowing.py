@@ -11,7 +11,7 @@ from torch import nn
 
 from poise.codecs.offset_guided import OffsetGuided
 from poise.geometry import apply
-from poise.models.bottomup import BottomUp
+from poise.models.bottom_up import BottomUp
 from poise.models.card import Card
 from poise.scenes import Canvas, Scenes
 from poise.skeletons import COCO17

@@ -10,8 +10,11 @@ import poise
 from poise.codecs.decoders import read_by
 from poise.data.boxes import read_boxes
 from poise.errors import CheckpointError, ImageError, InputError, UnknownName
+from poise.evaluation.boxes import images_of, measured_rows, person_boxes
+from poise.evaluation.eval_set import EvalSet
+from poise.evaluation.evaluate import evaluate
+from poise.evaluation.self_test import self_test
 from poise.geometry import apply, to_xywh
-from poise.inference.boxed import joined, poses_of_boxed, read_boxed
 from poise.inference.detect import (
     THIN,
     Detected,
@@ -21,28 +24,23 @@ from poise.inference.detect import (
     boxing,
     detect,
     detector_of,
-    images_of,
-    measured_rows,
-    person_boxes,
     rows,
     source_boxes,
 )
-from poise.inference.evaluate import evaluate
-from poise.inference.exam import Exam
 from poise.inference.find import find
-from poise.inference.people import Request, Setting, Skipped
-from poise.inference.self_test import self_test
+from poise.inference.top_down import Request, Setting, Skipped
+from poise.inference.two_stage import joined, poses_of_boxed, read_boxed
 from poise.metrics.boxes import BOX_NUMBERS, evaluate_boxes
-from poise.models.detecting import Detecting
-from poise.models.detections import Found
 from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.models.postprocess import Found
+from poise.models.rcnn_config import RCNNConfig
 from poise.scenes import Canvas, People
 from poise.skeletons import COCO17
 from poise.structures import Key, Poses
 from poise.transforms.canvas import canvas_warp, placed_boxes
+from poise.weights.model_file import save
 from poise.zoo import build
-from poise.zoo.file import save
-from poise.zoo.torchvision_detectors import CocoDetector
+from poise.zoo.rcnn.torchvision_detectors import CocoDetector
 
 SIZES = [(90, 120), (120, 90), (64, 64), (90, 118), (1, 1), (120, 91)]
 
@@ -177,10 +175,10 @@ def test_people_and_boxes_come_home_through_the_canvas(model, requests, monkeypa
 
 @pytest.fixture
 def joins(model, monkeypatch):
-    """Joins the people of several views as a model of this `Detecting` does."""
+    """Joins the people of several views as a model of this `RCNNConfig` does."""
 
     def join(each: list[Poses], **wishes) -> Poses:
-        monkeypatch.setattr(model, "detecting", Detecting(**wishes))
+        monkeypatch.setattr(model, "detecting", RCNNConfig(**wishes))
         return joined(each, model)
 
     return join
@@ -229,7 +227,7 @@ def test_scores_below_0_leave_keypoints_where_they_are():
 
 
 @pytest.fixture
-def exam(tmp_path) -> Exam:
+def eval_set(tmp_path) -> EvalSet:
     """Two images with a person each, and one with nobody."""
     import cv2
 
@@ -249,20 +247,20 @@ def exam(tmp_path) -> Exam:
         "categories": [{"id": 7, "name": "p", "keypoints": list(COCO17.keypoints)}],
     }
     (tmp_path / "labels.json").write_text(json.dumps(document))
-    return Exam.of_file(tmp_path / "labels.json", tmp_path, skeleton=COCO17)
+    return EvalSet.of_file(tmp_path / "labels.json", tmp_path, skeleton=COCO17)
 
 
-def test_evaluation_has_the_numbers_of_both_protocols(model, exam):
-    found = evaluate(model, exam, setting(model))
+def test_evaluation_has_the_numbers_of_both_protocols(model, eval_set):
+    found = evaluate(model, eval_set, setting(model))
     assert found.boxes is not None
-    assert found.boxes.numbers == evaluate_boxes(exam.truth, found.box_results).numbers
+    assert found.boxes.numbers == evaluate_boxes(eval_set.truth, found.box_results).numbers
     assert len(found.box_results) == len(found.results) > 0
     assert {row["category_id"] for row in found.box_results} == {7}
     assert [f"box {name}" for name in BOX_NUMBERS] == list(found.numbers)[-12:]
 
 
-def test_labels_through_the_codec_are_what_the_codec_allows(model, exam):
-    test = self_test(model, exam)
+def test_labels_through_the_codec_are_what_the_codec_allows(model, eval_set):
+    test = self_test(model, eval_set)
     assert test.outside == 0
     assert len(test.errors) == 34
     assert float(test.errors.max()) < 2.0
@@ -320,22 +318,22 @@ def test_images_that_cannot_be_used_are_left_out_and_told(model, requests, which
         detect(detector, jobs[:1], min_score=0.0, skipped=[])
 
 
-def test_boxes_of_a_data_set_are_of_its_category_and_can_be_evaluated(exam):
-    found = detect(known(), images_of(exam), min_score=0.0, skipped=[])
-    boxes = person_boxes(found, exam, detector="knows")
+def test_boxes_of_a_data_set_are_of_its_category_and_can_be_evaluated(eval_set):
+    found = detect(known(), images_of(eval_set), min_score=0.0, skipped=[])
+    boxes = person_boxes(found, eval_set, detector="knows")
     assert list(boxes) == [7]
     assert len(boxes[7]) == 2
-    numbers = evaluate_boxes(exam.truth, measured_rows(boxes)).numbers
+    numbers = evaluate_boxes(eval_set.truth, measured_rows(boxes)).numbers
     assert numbers["AR100"] == pytest.approx(0.5)
 
 
-def test_a_detector_that_finds_nobody_is_told(exam):
+def test_a_detector_that_finds_nobody_is_told(eval_set):
     with pytest.raises(InputError, match="knows found nobody"):
-        person_boxes(detect(known(), images_of(exam)[1:], min_score=0.0, skipped=[]), exam, detector="knows")
+        person_boxes(detect(known(), images_of(eval_set)[1:], min_score=0.0, skipped=[]), eval_set, detector="knows")
 
 
-def test_the_file_of_boxes_is_the_usual_one(tmp_path, exam):
-    found = detect(known(), images_of(exam), min_score=0.0, skipped=[])
+def test_the_file_of_boxes_is_the_usual_one(tmp_path, eval_set):
+    found = detect(known(), images_of(eval_set), min_score=0.0, skipped=[])
     written = rows(found, category=7)
     assert [sorted(row) for row in written] == [["bbox", "category_id", "image_id", "score"]] * 2
     assert sorted(rows(found, named=True)[0]) == ["bbox", "category_id", "file_name", "image_id", "score"]
@@ -372,11 +370,11 @@ def test_names_and_files_that_are_none_are_told_with_the_nearest(tmp_path):
         detector_of(str(tmp_path / "weights.pth"))
 
 
-def test_a_model_file_is_a_detector(model, tmp_path, exam):
+def test_a_model_file_is_a_detector(model, tmp_path, eval_set):
     detector = detector_of(str(save(model, tmp_path / "rcnn.safetensors")), precision="fp32", workers=0)
     assert isinstance(detector, ModelDetector)
     assert detector.name == "poise_rcnn_t_coco_96x96"
-    found = detect(detector, images_of(exam), min_score=0.0, skipped=[])
-    straight = evaluate(model, exam, setting(model, flip=detector.setting.flip))
+    found = detect(detector, images_of(eval_set), min_score=0.0, skipped=[])
+    straight = evaluate(model, eval_set, setting(model, flip=detector.setting.flip))
     expected = [(row["image_id"], round(row["score"], 4)) for row in straight.box_results]
     assert sorted((one.key.image_id, round(s, 4)) for one in found for s in one.scores.tolist()) == sorted(expected)

@@ -10,10 +10,10 @@ from poise.data.figures import FigureDataset
 from poise.errors import InputError
 from poise.inference.detect import ModelDetector, detector_of
 from poise.inference.find import find
-from poise.inference.people import Setting
+from poise.inference.top_down import Setting
 from poise.scenes import People
 from poise.transforms.canvas import place
-from poise.zoo.file import save
+from poise.weights.model_file import save
 
 SIZES = [(90, 120), (60, 120), (120, 60), (45, 120), (120, 40), (120, 90), (60, 110), (1, 1)]
 """Of images, of which 120x60 and 120x40 make upright views."""

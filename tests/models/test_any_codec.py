@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from poise import zoo
-from poise.codecs.base import codec_types
+from poise.codecs.registry import codec_types
 from poise.errors import CheckpointError, InputError, UnknownName
 from poise.skeletons import Skeleton
 from poise.structures import Batch
-from poise.zoo.file import load, save
+from poise.weights.model_file import load, save
 from poise.zoo.plain import plain
 
 SIZE = (64, 64)

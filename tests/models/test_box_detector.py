@@ -6,13 +6,13 @@ import pytest
 import torch
 
 import poise
-from poise.codecs.base import roi_codec_types
+from poise.codecs.registry import roi_codec_types
 from poise.errors import InputError
-from poise.inference.people import Setting
+from poise.inference.top_down import Setting
 from poise.models.box_detector import POSED, BoxDetector
 from poise.models.card import Card
 from poise.models.kinds import one_person, posed
-from poise.models.part import LACKS
+from poise.models.network_part import LACKS
 from poise.structures import Architecture
 from poise.training.tasks import task_of
 from poise.transforms.canvas import FRAMES

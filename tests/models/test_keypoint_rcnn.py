@@ -6,24 +6,24 @@ import pytest
 import torch
 
 from poise.codecs.gaussian import Gaussian
-from poise.codecs.in_box import InBox
 from poise.codecs.one_hot import OneHot
+from poise.codecs.roi_adapter import RoIAdapter
 from poise.data.figures import FigureDataset
 from poise.errors import InputError, SkeletonMismatch
-from poise.models.detecting import Calibration, Detecting, Learning, LossWeights
-from poise.models.detections import Shown
 from poise.models.keypoint_rcnn import KeypointRCNN, portions
+from poise.models.postprocess import Shown
+from poise.models.rcnn_config import Calibration, Learning, LossWeights, RCNNConfig
 from poise.scenes import Canvas, SceneBatch, Scenes
 from poise.skeletons import COCO17, Skeleton
 from poise.transforms.canvas import place
-from poise.transforms.scene_cut import SceneCutter
-from poise.zoo.poise_rcnn import LEARNING, small_detector
-from poise.zoo.rcnn_dialects import dialect_of
-from poise.zoo.rcnn_parts import Heads, detector
+from poise.transforms.scene_crop import SceneCrop
+from poise.zoo.rcnn.heads import Heads, detector
+from poise.zoo.rcnn.poise_rcnn import LEARNING, small_detector
+from poise.zoo.rcnn.variants import dialect_of
 
 SIDE = 128
-FEW = Detecting(learning=replace(LEARNING, per_image=32, posed=8))
-EVERYTHING = Detecting(score=0.0, per_image=6)
+FEW = RCNNConfig(learning=replace(LEARNING, per_image=32, posed=8))
+EVERYTHING = RCNNConfig(score=0.0, per_image=6)
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def one_thread():
 def drawn() -> SceneBatch:
     """Two drawings of two people each."""
     figures = FigureDataset(2, size=(SIDE, SIDE), per_image=(2, 2), seed=1)
-    cutter = SceneCutter((SIDE, SIDE), Canvas(side=SIDE, multiple=32), COCO17)
+    cutter = SceneCrop((SIDE, SIDE), Canvas(side=SIDE, multiple=32), COCO17)
     return SceneBatch.of([cutter(figures.whole(i)) for i in range(2)])
 
 
@@ -137,7 +137,7 @@ def test_eight_views_together_get_the_answers_they_get_alone(model):
 
 @torch.no_grad()
 def test_where_nobody_is_found_there_are_no_people(model):
-    blind = KeypointRCNN(model.network, model.codec, model.preprocess, COCO17, model.card, Detecting(score=1.0)).eval()
+    blind = KeypointRCNN(model.network, model.codec, model.preprocess, COCO17, model.card, RCNNConfig(score=1.0)).eval()
     for flip in (False, True):
         for people in blind.predict(torch.randn(2, 3, 64, 64), flip=flip):
             assert (len(people), people.xy.shape, people.boxes.shape) == (0, (0, 17, 2), (0, 4))
@@ -183,7 +183,7 @@ def test_weights_are_factors_of_the_parts():
 
 
 @pytest.mark.parametrize(
-    "codec", [OneHot((56, 56), 17, score="mass"), InBox.of(Gaussian((56, 56), (56, 56), 17), weight=4000.0)]
+    "codec", [OneHot((56, 56), 17, score="mass"), RoIAdapter.of(Gaussian((56, 56), (56, 56), 17), weight=4000.0)]
 )
 def test_views_without_people_teach_where_nobody_is_and_nothing_else(codec):
     torch.manual_seed(0)
@@ -240,7 +240,7 @@ def test_an_ignored_region_teaches_nothing_about_nobody():
 
 def test_copies_of_people_join_the_proposals_once_the_detector_finds_them(learnt, drawn):
     learning = replace(LEARNING, per_image=64, copies=6)
-    model = KeypointRCNN(learnt.network, learnt.codec, learnt.preprocess, COCO17, learnt.card, Detecting(learning=learning))
+    model = KeypointRCNN(learnt.network, learnt.codec, learnt.preprocess, COCO17, learnt.card, RCNNConfig(learning=learning))
     assert all(bool(part.isfinite()) for part in model.losses(drawn).values())
     model.eval()
 
@@ -280,10 +280,10 @@ def test_half_precision_changes_losses_little_and_coordinates_not(learnt, drawn)
 
 @torch.no_grad()
 def test_people_are_ranked_by_boxes_by_keypoints_or_by_both(learnt, drawn):
-    whole = KeypointRCNN(learnt.network, learnt.codec, learnt.preprocess, COCO17, learnt.card, Detecting()).eval()
+    whole = KeypointRCNN(learnt.network, learnt.codec, learnt.preprocess, COCO17, learnt.card, RCNNConfig()).eval()
 
     def with_(**options):
-        whole.detecting = Detecting(score=0.01, **options)
+        whole.detecting = RCNNConfig(score=0.01, **options)
         return whole.predict(drawn.images, flip=False)[0]
 
     by_box, by_keypoints, by_both = (with_(rating=rating) for rating in ("box", "keypoints", "product"))
@@ -300,7 +300,7 @@ def test_people_are_ranked_by_boxes_by_keypoints_or_by_both(learnt, drawn):
 
 @torch.no_grad()
 def test_doubles_go_by_their_keypoints(learnt, drawn):
-    crowded = Detecting(score=0.01, nms=0.95)
+    crowded = RCNNConfig(score=0.01, nms=0.95)
     many, few = (replace(crowded, keypoint_nms=threshold) for threshold in (None, 0.5))
     model = KeypointRCNN(learnt.network, learnt.codec, learnt.preprocess, COCO17, learnt.card, many).eval()
     before = len(model.predict(drawn.images, flip=False)[0])
@@ -311,9 +311,9 @@ def test_doubles_go_by_their_keypoints(learnt, drawn):
 
 @torch.no_grad()
 def test_soft_suppression_keeps_overlapping_boxes_with_lower_scores(learnt, drawn):
-    model = KeypointRCNN(learnt.network, learnt.codec, learnt.preprocess, COCO17, learnt.card, Detecting()).eval()
+    model = KeypointRCNN(learnt.network, learnt.codec, learnt.preprocess, COCO17, learnt.card, RCNNConfig()).eval()
     hard = model.predict(drawn.images, flip=False)[0]
-    model.detecting = Detecting(suppression="soft")
+    model.detecting = RCNNConfig(suppression="soft")
     soft = model.predict(drawn.images, flip=False)[0]
     assert len(soft) > len(hard)
     torch.testing.assert_close(soft.box_score.max(), hard.box_score.max())
@@ -329,7 +329,7 @@ def test_portions_hold_all_boxes_in_their_order():
 
 def test_models_that_cannot_be_are_refused(model):
     def made(**parts):
-        usual = {"network": model.network, "codec": model.codec, "skeleton": COCO17, "detecting": Detecting()}
+        usual = {"network": model.network, "codec": model.codec, "skeleton": COCO17, "detecting": RCNNConfig()}
         given = usual | parts
         return KeypointRCNN(
             given["network"], given["codec"], model.preprocess, given["skeleton"], model.card, given["detecting"]
@@ -339,8 +339,8 @@ def test_models_that_cannot_be_are_refused(model):
         made(codec=OneHot((56, 56), 16))
     with pytest.raises(InputError, match=r"are none; calibrate them .* or rate by boxes"):
         made(codec=OneHot((56, 56), 17))
-    made(codec=OneHot((56, 56), 17), detecting=Detecting(calibration=Calibration(10.0, 3.0)))
-    made(codec=OneHot((56, 56), 17), detecting=Detecting(keypoint_score="raw", rating="box"))
+    made(codec=OneHot((56, 56), 17), detecting=RCNNConfig(calibration=Calibration(10.0, 3.0)))
+    made(codec=OneHot((56, 56), 17), detecting=RCNNConfig(keypoint_score="raw", rating="box"))
     with pytest.raises(InputError, match="lacks a box head or a keypoint head"):
         made(network=detector("hrnet_w4", dialect_of("poise"), Heads(channels=0, features=8)))
     ears = Skeleton("ears", ("one", "other"), sigmas=(0.1, 0.1))
@@ -351,8 +351,8 @@ def test_models_that_cannot_be_are_refused(model):
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: Detecting(nms=1.5),
-        lambda: Detecting(per_image=0),
+        lambda: RCNNConfig(nms=1.5),
+        lambda: RCNNConfig(per_image=0),
         lambda: Learning(positive=0.0),
         lambda: Learning(posed=0),
         lambda: LossWeights(boxes=-1.0),

@@ -2,7 +2,7 @@
 
 import torch
 
-from poise.models.detecting import Learning
+from poise.models.rcnn_config import Learning
 from poise.models.roi_targets import CODER, Truth, box_losses, chosen, like_the_detector, truths
 from poise.nn.heads.rpn import share_within, summed
 from poise.scenes import Scenes

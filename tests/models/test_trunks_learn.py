@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from poise.codecs.one_hot import OneHot
-from poise.models.detecting import Detecting, Learning
 from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.models.rcnn_config import Learning, RCNNConfig
 from poise.nn.frozen import FrozenNorm
 from poise.scenes import SceneBatch, Scenes
 from poise.skeletons import COCO17
-from poise.zoo.poise_rcnn import small_detector
-from poise.zoo.rcnn_dialects import dialect_of
-from poise.zoo.rcnn_parts import Heads, detector
+from poise.zoo.rcnn.heads import Heads, detector
+from poise.zoo.rcnn.poise_rcnn import small_detector
+from poise.zoo.rcnn.variants import dialect_of
 
 SIDE = 96
 
@@ -54,7 +54,7 @@ def test_a_step_moves_trunk_and_heads_and_leaves_frozen_norms(name):
     known = small_detector("t")
     learning = replace(Learning(), per_image=16)
     codec = OneHot((56, 56), 17, score="mass")
-    model = KeypointRCNN(network, codec, known.preprocess, COCO17, known.card, Detecting(learning=learning)).train()
+    model = KeypointRCNN(network, codec, known.preprocess, COCO17, known.card, RCNNConfig(learning=learning)).train()
     norms = [part for part in network.modules() if isinstance(part, FrozenNorm)]
     assert norms, "detectors learn from few images at a time"
     assert not any(isinstance(part, torch.nn.modules.batchnorm._BatchNorm) for part in network.modules())

@@ -13,10 +13,10 @@ from poise.errors import InputError
 from poise.nn.heads.rpn import surest, within
 from poise.nn.rcnn import RCNN
 from poise.zoo import import_release
-from poise.zoo.checkpoint import import_checkpoint
-from poise.zoo.rcnn_dialects import DIALECTS, dialect_of
-from poise.zoo.rcnn_names import untold
-from poise.zoo.rcnn_parts import Heads, detector
+from poise.zoo.importing import import_checkpoint
+from poise.zoo.rcnn.heads import Heads, detector
+from poise.zoo.rcnn.renames import untold
+from poise.zoo.rcnn.variants import DIALECTS, dialect_of
 
 from ..golden.replay import by_rule
 

@@ -6,7 +6,7 @@ import torch
 from poise import zoo
 from poise.errors import InputError, MissingExtra, UnknownName
 from poise.nn.backbones.timm import TimmBackbone
-from poise.zoo.file import load, save
+from poise.weights.model_file import load, save
 from poise.zoo.timm import deconv
 
 FEW = ["mobilenetv4_conv_small", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "convnext_atto"]

@@ -9,15 +9,15 @@ import pytest
 import torch
 from rich.console import Console
 
-from poise.codecs.base import codec_types
+from poise.codecs.registry import codec_types
 from poise.errors import InputError, UnknownName
-from poise.recipes.custom import own
 from poise.recipes.detectors import detector_drawn, detector_mixed, head_codec
 from poise.recipes.find import recipes
+from poise.recipes.finetune import own
 from poise.recipes.keypoint_rcnn import keypoint_rcnn, keypoint_rcnn_hrnet
 from poise.training.fit import fit
 from poise.training.tasks import task_of
-from poise.zoo import file as model_file
+from poise.weights import model_file
 from poise.zoo.find import build
 
 FEW = ["learning.per_image=8"]

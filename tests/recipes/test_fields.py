@@ -4,11 +4,11 @@ from dataclasses import replace
 import pytest
 
 from poise.errors import InputError, UnknownName
-from poise.models.detecting import Calibration
+from poise.models.rcnn_config import Calibration
 from poise.recipes.detectors import head_codec
 from poise.recipes.fields import set_codec, set_detecting, set_words
 from poise.zoo.offset_guided import bottom_up
-from poise.zoo.poise_rcnn import small_detector
+from poise.zoo.rcnn.poise_rcnn import small_detector
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from poise.errors import InputError
-from poise.recipes.custom import own
 from poise.recipes.files import mixture
+from poise.recipes.finetune import own
 from poise.skeletons import COCO17
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from poise.errors import InputError
 from poise.recipes.cpn import cpn
-from poise.recipes.custom import own
 from poise.recipes.find import recipes
+from poise.recipes.finetune import own
 from poise.recipes.keypoint_rcnn import keypoint_rcnn, keypoint_rcnn_hrnet
 from poise.recipes.multistage import mspn
 from poise.recipes.offset_guided import offset_guided, offset_guided_hrnet

@@ -7,13 +7,13 @@ import torch
 from rich.console import Console
 
 from poise.errors import InputError
-from poise.recipes.custom import own
 from poise.recipes.find import recipes
+from poise.recipes.finetune import own
 from poise.recipes.offset_guided import offset_guided, offset_guided_hrnet
 from poise.recipes.scenes import COSTS, scenes_drawn, scenes_mixed
 from poise.training.fit import fit
 from poise.training.tasks import task_of
-from poise.zoo import file as model_file
+from poise.weights import model_file
 
 TWO = {"side": 64, "width": "t", "epochs": 1}
 

@@ -3,18 +3,18 @@ import torch
 
 from poise.errors import ImageError, InputError
 from poise.structures import Labels, Preprocess
-from poise.training.data import Order, loader, mixed
+from poise.training.data import ResumableSampler, loader, mixed
 from poise.training.people import PersonViews
-from poise.transforms.cut import Cutter
 from poise.transforms.jitter import Augmentation
+from poise.transforms.person_crop import PersonCrop
 
 
-def rows(order: Order) -> list[int]:
+def rows(order: ResumableSampler) -> list[int]:
     return [row for batch in order for _, row in batch]
 
 
 def test_an_epoch_shows_everybody_once_and_no_two_epochs_are_alike():
-    order = Order(12, 4, seed=3)
+    order = ResumableSampler(12, 4, seed=3)
     first = rows(order)
     order.set_epoch(1)
     second = rows(order)
@@ -23,14 +23,14 @@ def test_an_epoch_shows_everybody_once_and_no_two_epochs_are_alike():
 
 
 def test_processes_share_every_batch():
-    whole = Order(24, 8, seed=3)
-    parts = [Order(24, 4, seed=3, rank=r, world=2) for r in (0, 1)]
+    whole = ResumableSampler(24, 8, seed=3)
+    parts = [ResumableSampler(24, 4, seed=3, rank=r, world=2) for r in (0, 1)]
     for batch, *shares in zip(whole, *parts, strict=True):
         assert sorted(batch) == sorted(shares[0] + shares[1])
 
 
 def test_an_epoch_can_begin_in_its_middle_and_only_that_epoch_does():
-    straight, resumed = Order(40, 4, seed=0), Order(40, 4, seed=0)
+    straight, resumed = ResumableSampler(40, 4, seed=0), ResumableSampler(40, 4, seed=0)
     straight.set_epoch(2)
     resumed.begin(2, 6)
     assert list(resumed) == list(straight)[6:]
@@ -39,13 +39,13 @@ def test_an_epoch_can_begin_in_its_middle_and_only_that_epoch_does():
 
 
 def test_validation_shows_everybody_in_order_however_many_processes_share_it():
-    assert rows(Order(7, 3, seed=None)) == list(range(7))
-    parts = [rows(Order(7, 3, seed=None, rank=r, world=2)) for r in (0, 1)]
+    assert rows(ResumableSampler(7, 3, seed=None)) == list(range(7))
+    parts = [rows(ResumableSampler(7, 3, seed=None, rank=r, world=2)) for r in (0, 1)]
     assert sorted(parts[0] + parts[1]) == list(range(7))
 
 
 def test_fewer_people_than_a_batch_come_again():
-    assert sorted(rows(Order(3, 8, seed=0))) == [0, 0, 0, 1, 1, 1, 2, 2]
+    assert sorted(rows(ResumableSampler(3, 8, seed=0))) == [0, 0, 0, 1, 1, 1, 2, 2]
 
 
 def test_seeds_are_mixed_without_collisions():
@@ -56,7 +56,7 @@ def test_seeds_are_mixed_without_collisions():
 
 @pytest.fixture
 def views(tiny):
-    cutter = Cutter((64, 64), Preprocess(), tiny.DOTS, Augmentation())
+    cutter = PersonCrop((64, 64), Preprocess(), tiny.DOTS, Augmentation())
     return PersonViews(tiny.Dots(6), cutter, seed=5)
 
 
@@ -78,8 +78,8 @@ def test_a_parcel_is_channels_last_and_knows_its_people(views):
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine of one core
 def test_workers_give_the_same_parcels(views):
-    alone = list(loader(views, Order(6, 2, seed=1), workers=0, pin=False))
-    helped = list(loader(views, Order(6, 2, seed=1), workers=2, pin=False))
+    alone = list(loader(views, ResumableSampler(6, 2, seed=1), workers=0, pin=False))
+    helped = list(loader(views, ResumableSampler(6, 2, seed=1), workers=2, pin=False))
     for a, b in zip(alone, helped, strict=True):
         assert a.places == b.places
         assert torch.equal(a.batch.images, b.batch.images)
@@ -92,7 +92,7 @@ def test_data_without_people_is_refused(tiny, monkeypatch):
         lambda self, i: Labels.of(torch.zeros(1, 2, 2), torch.zeros(1, 2, dtype=torch.int64), torch.ones(1, 4)),
     )
     with pytest.raises(InputError, match="none of the 6 images"):
-        PersonViews(tiny.Dots(6), Cutter((64, 64), Preprocess(), tiny.DOTS), seed=0)
+        PersonViews(tiny.Dots(6), PersonCrop((64, 64), Preprocess(), tiny.DOTS), seed=0)
 
 
 def test_unreadable_images_in_a_row_stop_the_run(views, tiny, monkeypatch):
@@ -105,7 +105,7 @@ def test_unreadable_images_in_a_row_stop_the_run(views, tiny, monkeypatch):
 
 
 def test_people_off_the_middle_can_be_left_out(tiny):
-    cutter = Cutter((64, 64), Preprocess(), tiny.DOTS)
+    cutter = PersonCrop((64, 64), Preprocess(), tiny.DOTS)
     dots = tiny.Dots(2000)
     everybody, chosen = PersonViews(dots, cutter, seed=0), PersonViews(dots, cutter, seed=0, select=True)
     off = {p for p in everybody.people if p not in chosen.people}
@@ -116,7 +116,7 @@ def test_people_off_the_middle_can_be_left_out(tiny):
 
 def test_people_who_are_repeated_come_once_in_each_way(tiny):
     ways = ("plain", "flip", "turn", "turn")
-    cutter = Cutter((64, 64), Preprocess(), tiny.DOTS, Augmentation(repeat=ways))
+    cutter = PersonCrop((64, 64), Preprocess(), tiny.DOTS, Augmentation(repeat=ways))
     views = PersonViews(tiny.Dots(6), cutter, seed=5)
     assert len(views) == 24
     for person in range(6):

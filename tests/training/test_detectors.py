@@ -9,20 +9,20 @@ import torch
 from poise.data.figures import FigureDataset
 from poise.data.join import Joined
 from poise.errors import InputError
-from poise.inference.boxed import read_boxed
-from poise.inference.people import Request, Setting
+from poise.inference.top_down import Request, Setting
+from poise.inference.two_stage import read_boxed
 from poise.nn.heads.roi import mask_head
 from poise.nn.pooler import RoIPooler
 from poise.nn.rcnn import RoIBranch
 from poise.recipes.short import short_run
 from poise.scenes import People
-from poise.training.data import Order, loader
+from poise.training.data import ResumableSampler, loader
 from poise.training.fit import fit
-from poise.training.guard import first_fault
+from poise.training.nan_guard import first_fault
 from poise.training.tasks import task_of
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.scene_jitter import SceneAugmentation
-from poise.zoo.poise_rcnn import small_detector
+from poise.zoo.rcnn.poise_rcnn import small_detector
 
 VIEWS = DetectorAugmentation(sides=(64, 80), most=None, mosaic=0.5)
 
@@ -51,7 +51,7 @@ def test_a_view_depends_on_seed_epoch_and_place_alone(recipe):
 
 def test_workers_give_the_same_parcels_whose_sides_are_multiples(recipe):
     views = task_of(recipe.model).train_views(recipe, seed=0)
-    alone, helped = (list(loader(views, Order(4, 2, seed=1), workers=n, pin=False)) for n in (0, 1))
+    alone, helped = (list(loader(views, ResumableSampler(4, 2, seed=1), workers=n, pin=False)) for n in (0, 1))
     for a, b in zip(alone, helped, strict=True):
         assert torch.equal(a.batch.images, b.batch.images)
         assert torch.equal(a.batch.scenes.boxes, b.batch.scenes.boxes)

@@ -17,10 +17,10 @@ from rich.console import Console
 from poise.codecs.gaussian import Gaussian
 from poise.codecs.udp import UDPGaussian
 from poise.errors import CheckpointError, ImageError, InputError, TrainingError, UnknownName, WriteError
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.training import callbacks
 from poise.training import module as module_file
-from poise.training.callbacks import Interrupted, Keeper
+from poise.training.callbacks import Checkpointer, Interrupted
 from poise.training.checkpoint import AtomicIO
 from poise.training.fit import fit
 
@@ -92,13 +92,13 @@ def test_a_state_saved_while_gradients_add_up_loses_none_of_them(tiny, tmp_path,
     flags = HERE | {"batch": 4, "accumulate": 2, "console": silent()}
     straight = fit(tiny.recipe(options), out=tmp_path / "straight", **flags)
     with monkeypatch.context() as patch:
-        save = Keeper._save
+        save = Checkpointer._save
 
         def save_and_stop(self, trainer, module):
             save(self, trainer, module)
             raise Interrupted
 
-        patch.setattr(Keeper, "_save", save_and_stop)
+        patch.setattr(Checkpointer, "_save", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
             fit(tiny.recipe(options), out=tmp_path / "cut", save_minutes=0.0, **flags)
     resumed = fit(tiny.recipe(options), out=tmp_path / "cut", resume=tmp_path / "cut", **flags)

@@ -7,7 +7,7 @@ from poise.training.people import PersonViews
 from poise.training.pictures import batch_picture, png
 from poise.training.summary import summary
 from poise.training.trainer import idle
-from poise.transforms.cut import Cutter
+from poise.transforms.person_crop import PersonCrop
 
 
 def test_an_average_follows_weights_and_statistics_and_copies_counters():
@@ -25,7 +25,7 @@ def test_an_average_follows_weights_and_statistics_and_copies_counters():
 def test_a_picture_has_four_rows_and_a_column_per_view(tiny):
     recipe = tiny.recipe()
     model = recipe.model.eval()
-    views = PersonViews(recipe.train, Cutter((64, 64), model.preprocess, model.skeleton), seed=0)
+    views = PersonViews(recipe.train, PersonCrop((64, 64), model.preprocess, model.skeleton), seed=0)
     picture = batch_picture(model, views.collate([views[(0, i)] for i in range(3)]).batch)
     assert picture.shape == (4 * 64, 3 * 64, 3)
     assert png(picture).startswith(b"\x89PNG")

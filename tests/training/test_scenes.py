@@ -10,17 +10,17 @@ from poise.data.figures import FigureDataset
 from poise.data.join import Joined
 from poise.errors import InputError, UnknownName
 from poise.inference.find import find
-from poise.inference.people import Request, Setting
+from poise.inference.top_down import Request, Setting
 from poise.recipes.scenes import CLIP, DRAWN_VIEWS, small_model
 from poise.recipes.short import short_run
 from poise.scenes import Canvas, People
-from poise.training.data import Order, loader
+from poise.training.data import ResumableSampler, loader
 from poise.training.fit import fit
-from poise.training.guard import first_fault
-from poise.training.scenes import MOST, SceneViews, WholeCutter
+from poise.training.nan_guard import first_fault
+from poise.training.scenes import MOST, SceneViews, WholeImageCrop
 from poise.training.tasks import task_of
 from poise.transforms.jitter import Augmentation
-from poise.zoo.carry import carry
+from poise.weights.transfer import transfer
 from poise.zoo.plain import plain
 
 
@@ -45,7 +45,7 @@ def test_a_view_depends_on_seed_epoch_and_place_alone(recipe):
 
 def test_workers_give_the_same_parcels(recipe):
     views = task_of(recipe.model).train_views(recipe, seed=0)
-    alone, helped = (list(loader(views, Order(4, 2, seed=1), workers=n, pin=False)) for n in (0, 1))
+    alone, helped = (list(loader(views, ResumableSampler(4, 2, seed=1), workers=n, pin=False)) for n in (0, 1))
     for a, b in zip(alone, helped, strict=True):
         assert a.places == b.places
         assert torch.equal(a.batch.images, b.batch.images)
@@ -77,7 +77,7 @@ def test_images_without_people_are_checked_on_but_not_learnt_from(recipe, drawn,
 def test_views_of_several_sizes_share_a_batch_and_nothing_moves():
     canvas = Canvas(side=128, multiple=32)
     sets = [FigureDataset(1, size=size, seed=1) for size in ((96, 128), (128, 96))]
-    views = [SceneViews(s, WholeCutter(canvas, s.skeleton), seed=0, images=[0]) for s in sets]
+    views = [SceneViews(s, WholeImageCrop(canvas, s.skeleton), seed=0, images=[0]) for s in sets]
     one, other = (v[(0, 0)].view for v in views)
     batch = views[0].stack([one, other])
     assert batch.images.shape == (2, 3, 128, 128)
@@ -185,7 +185,7 @@ def test_a_best_score_nobody_computes_is_refused_before_anything_is_trained(reci
 def test_a_trained_model_starts_another_of_its_kind(recipe):
     torch.manual_seed(1)
     target = small_model("t", side=64)
-    carried = carry(recipe.model, target)
+    carried = transfer(recipe.model, target)
     assert "17 keypoints of the head" in str(carried)
     assert carried.new == carried.layers == ()
     assert all(torch.equal(a, b) for a, b in zip(recipe.model.parameters(), target.parameters(), strict=True))
@@ -196,7 +196,7 @@ def test_between_kinds_of_models_the_backbone_alone_is_kept(recipe):
     people.network.backbone = recipe.model.network.backbone
     target = small_model("t", side=64)
     before = target.network.head.heads.maps["heat"][0].weight.clone()
-    carried = carry(people, target)
+    carried = transfer(people, target)
     assert (carried.kept, len(carried.new)) == ((), 17)
     same = zip(target.network.backbone.parameters(), recipe.model.network.backbone.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in same)

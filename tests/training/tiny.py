@@ -13,7 +13,7 @@ from torch import nn
 from poise.codecs.udp import UDPGaussian
 from poise.data.base import Dataset
 from poise.models.card import Card
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.skeletons import Skeleton
 from poise.structures import Architecture, Key, Labels, Preprocess
 from poise.training.fit import fit

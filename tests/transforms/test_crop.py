@@ -8,7 +8,7 @@ from poise.geometry import apply, invert, mirror
 from poise.skeletons import COCO17
 from poise.structures import CropRule, Preprocess
 from poise.transforms.crop import Frame, aspect, crop_warp, frame, frame_warp, mirrored_warp, pixel_warp, whole_box
-from poise.transforms.cut import Cutter
+from poise.transforms.person_crop import PersonCrop
 
 RULES = get_args(CropRule)
 BOX = torch.tensor([31.0, 22.0, 111.0, 187.0], dtype=torch.float64)
@@ -83,7 +83,7 @@ def test_hourglass_frames_are_square_around_the_longer_side():
 def test_what_lies_outside_the_image_has_the_fill_colour():
     image = torch.zeros(50, 50, 3, dtype=torch.uint8).permute(2, 0, 1)
     cut = Preprocess(crop="cpn", padding=3.0, fill=(123.0, 116.0, 103.0), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-    view, _ = Cutter((64, 48), cut, COCO17).box(image, torch.tensor([10.0, 10.0, 40.0, 40.0]))
+    view, _ = PersonCrop((64, 48), cut, COCO17).box(image, torch.tensor([10.0, 10.0, 40.0, 40.0]))
     assert (view[:, 0, 0] * 255).round().tolist() == [123.0, 116.0, 103.0]
     assert view[:, 32, 24].abs().max() == 0
 

@@ -4,9 +4,9 @@ import torch
 from poise.errors import InputError, UnknownName
 from poise.skeletons import COCO17
 from poise.structures import Key, Labels, Preprocess, Sample
-from poise.transforms.cut import Cutter
 from poise.transforms.drop import Cutout, GridMask, HideAndSeek, RandomErasing, drop_by_name
 from poise.transforms.jitter import Augmentation
+from poise.transforms.person_crop import PersonCrop
 
 NAMES = ["cutout", "random_erasing", "hide_and_seek", "grid_mask"]
 SIZES = [(256, 192), (64, 48), (96, 128), (33, 57)]
@@ -99,9 +99,9 @@ def test_dropping_changes_no_label_no_warp_and_no_other_chance(name):
     plain = Augmentation(colour=0.2, half_body=0.5)
     dropping = Augmentation(colour=0.2, half_body=0.5, drop=sure(name))
     for seed in range(6):
-        with_all = Cutter((64, 48), Preprocess(), COCO17, plain)(sample(), 0, chance(seed))
-        without = Cutter((64, 48), Preprocess(), COCO17, dropping)(sample(), 0, chance(seed))
-        again = Cutter((64, 48), Preprocess(), COCO17, dropping)(sample(), 0, chance(seed))
+        with_all = PersonCrop((64, 48), Preprocess(), COCO17, plain)(sample(), 0, chance(seed))
+        without = PersonCrop((64, 48), Preprocess(), COCO17, dropping)(sample(), 0, chance(seed))
+        again = PersonCrop((64, 48), Preprocess(), COCO17, dropping)(sample(), 0, chance(seed))
         assert torch.equal(with_all.warp, without.warp)
         assert torch.equal(with_all.labels.xy, without.labels.xy)
         assert torch.equal(with_all.labels.visible, without.labels.visible)

@@ -7,10 +7,10 @@ from poise.errors import InputError
 from poise.skeletons import COCO17
 from poise.structures import Key, Labels, Preprocess, Sample
 from poise.transforms.crop import frame
-from poise.transforms.cut import Cutter
 from poise.transforms.drop import Cutout
 from poise.transforms.jitter import Augmentation, Draw
 from poise.transforms.paint import Paint
+from poise.transforms.person_crop import PersonCrop
 
 STILL = {"scale": 0.0, "rotation": 0.0, "flip": 0.0}
 MSPN = Augmentation(
@@ -66,7 +66,7 @@ def test_mspns_laws_are_those_of_its_release():
 
 def test_mspns_box_grows_by_chance_before_it_gets_the_aspect():
     cut = Preprocess(crop="mspn", padding=1.0, sides=(1.09, 1.135))
-    cutter = Cutter((256, 192), cut, COCO17, MSPN)
+    cutter = PersonCrop((256, 192), cut, COCO17, MSPN)
     labels = grey().labels
     draw = Draw(scale=1.0, degrees=0.0, flip=False, shift=(0.0, 0.0), half_body=False, prefer_upper=False, grow=(0.3, 0.4))
     warp, _ = cutter.random_warps(draw, labels, width=200)
@@ -81,7 +81,7 @@ def test_mspns_half_body_counts_the_hips_as_upper():
     legs = torch.tensor([n.endswith(("knee", "ankle")) for n in COCO17.keypoints])
     cut = Preprocess(crop="mspn", padding=1.0)
     draw = Draw(scale=1.0, degrees=0.0, flip=False, shift=(0.0, 0.0), half_body=True, prefer_upper=False)
-    warp, _ = Cutter((64, 48), cut, COCO17, MSPN).random_warps(draw, labels, width=200)
+    warp, _ = PersonCrop((64, 48), cut, COCO17, MSPN).random_warps(draw, labels, width=200)
     low, high = labels.xy[0, legs].amin(dim=0), labels.xy[0, legs].amax(dim=0)
     middle = warp[:2, :2] @ ((low + high) / 2) + warp[:2, 2]
     assert torch.allclose(middle, torch.tensor([24.0, 32.0], dtype=torch.float64), atol=1e-4)
@@ -104,7 +104,9 @@ def test_cpns_people_come_plain_mirrored_and_turned_twice():
 
 
 def test_gains_brighten_each_channel_by_itself():
-    cutter = Cutter((32, 32), Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)), COCO17, Augmentation(**STILL, gain=0.2))
+    cutter = PersonCrop(
+        (32, 32), Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)), COCO17, Augmentation(**STILL, gain=0.2)
+    )
     views = torch.stack([cutter(grey(), 0, chance(seed)).image for seed in range(60)])
     middle = views[:, :, 16, 16] * 255
     assert middle.min() >= 79.9
@@ -115,8 +117,8 @@ def test_gains_brighten_each_channel_by_itself():
 
 def test_axes_are_stretched_and_sheared_about_the_middle():
     bending = Augmentation(**STILL, rotation_probability=1.0, stretch=0.5, shear=20.0)
-    cutter = Cutter((101, 101), Preprocess(), COCO17, bending)
-    plain = Cutter((101, 101), Preprocess(), COCO17)(grey(), 0)
+    cutter = PersonCrop((101, 101), Preprocess(), COCO17, bending)
+    plain = PersonCrop((101, 101), Preprocess(), COCO17)(grey(), 0)
     for seed in range(10):
         view = cutter(grey(), 0, chance(seed))
         bent = view.warp @ torch.linalg.inv(plain.warp)
@@ -152,7 +154,7 @@ def test_no_option_shifts_the_chances_of_another(options):
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: next(iter(o)))
 def test_the_same_seed_gives_the_same_view_and_another_seed_another(options):
-    cutter = Cutter((48, 36), Preprocess(), COCO17, Augmentation(**options))
+    cutter = PersonCrop((48, 36), Preprocess(), COCO17, Augmentation(**options))
     first, again, other = (cutter(grey(), 0, chance(seed)) for seed in (4, 4, 5))
     assert torch.equal(first.image, again.image)
     assert torch.equal(first.warp, again.warp)
@@ -183,4 +185,4 @@ def test_what_cannot_be_is_refused_in_a_sentence(options, sentence):
 
 def test_an_upper_body_of_strangers_is_refused():
     with pytest.raises(InputError, match="half_body_upper names left_hoof, which 'coco17' has not"):
-        Cutter((48, 36), Preprocess(), COCO17, Augmentation(half_body_upper=("nose", "left_hoof")))
+        PersonCrop((48, 36), Preprocess(), COCO17, Augmentation(half_body_upper=("nose", "left_hoof")))

@@ -5,9 +5,9 @@ import torch
 from poise.errors import InputError
 from poise.skeletons import COCO17
 from poise.structures import Key, Labels, Preprocess, Sample
-from poise.transforms.cut import Cutter
 from poise.transforms.jitter import Augmentation
 from poise.transforms.paint import Coat, Paint
+from poise.transforms.person_crop import PersonCrop
 
 GREY = np.full((64, 48, 3), 110, np.uint8)
 
@@ -52,7 +52,7 @@ def test_paint_changes_pixels_alone_and_the_same_seed_paints_the_same():
     labels = Labels.of(torch.rand(1, 17, 2) * 60, torch.full((1, 17), 2), torch.tensor([[10.0, 10.0, 80.0, 80.0]]))
     sample = Sample(image, labels, Key("noise"))
     plain, spoilt = (
-        Cutter((64, 48), Preprocess(), COCO17, Augmentation(paint=paint)) for paint in (None, Paint(probability=1.0))
+        PersonCrop((64, 48), Preprocess(), COCO17, Augmentation(paint=paint)) for paint in (None, Paint(probability=1.0))
     )
     a, b, again = (c(sample, 0, torch.Generator().manual_seed(3)) for c in (plain, spoilt, spoilt))
     assert torch.equal(a.warp, b.warp)

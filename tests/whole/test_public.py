@@ -33,8 +33,8 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_public_names_are_these() -> None:
     assert sorted(poise.__all__) == ["__version__", "load", "predict", "save"]
-    assert poise.load.__module__ == "poise.zoo.file"
-    assert poise.save.__module__ == "poise.zoo.file"
+    assert poise.load.__module__ == "poise.weights.model_file"
+    assert poise.save.__module__ == "poise.weights.model_file"
     assert poise.predict.__module__ == "poise.inference.predict"
 
 

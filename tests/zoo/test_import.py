@@ -8,8 +8,9 @@ import torch
 from poise.cli.main import main
 from poise.codecs.udp_offset import UDPOffset
 from poise.errors import CheckpointError
+from poise.weights.checkpoint import read_checkpoint
 from poise.zoo import build, import_release
-from poise.zoo.checkpoint import import_checkpoint, official_state, read_checkpoint
+from poise.zoo.importing import import_checkpoint, official_state
 
 NAME = "poseresnet_18_coco_64x64"
 

@@ -6,10 +6,10 @@ import torch
 from poise import zoo
 from poise.errors import InputError, UnknownName
 from poise.skeletons import ANIMAL18, COCO17, MPII16, QUADRUPED
-from poise.zoo.checkpoint import official_state
-from poise.zoo.file import load, save
+from poise.weights.model_file import load, save
 from poise.zoo.find import families, family_of
 from poise.zoo.hourglass import hourglass
+from poise.zoo.importing import official_state
 from poise.zoo.lpn import lpn
 from poise.zoo.udp import udp_hrnet
 

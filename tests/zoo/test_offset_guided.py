@@ -7,14 +7,14 @@ from poise import zoo
 from poise.cli.main import main
 from poise.codecs.guide_costs import LabelMaps
 from poise.errors import CheckpointError, InputError, UnknownName
-from poise.models.bottomup import BottomUp
+from poise.models.bottom_up import BottomUp
 from poise.nn.backbones.hourglass104 import Hourglass104
 from poise.scenes import Canvas
 from poise.skeletons import COCO17, LSP14, MPII16, QUADRUPED
 from poise.skeletons.limbs import limbs
-from poise.zoo.checkpoint import import_checkpoint, official_state
-from poise.zoo.file import load, save
+from poise.weights.model_file import load, save
 from poise.zoo.find import families
+from poise.zoo.importing import import_checkpoint, official_state
 from poise.zoo.offset_guided import bottom_up, guided, parts_of
 
 SMALL = "offsetguided_hrnet2_hmp_omp_64x64"

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float64, Int64
 
 from poise.errors import InputError
-from poise.inference.exam import Exam
+from poise.evaluation.eval_set import EvalSet
 from poise.metrics.matches import Matches, find_box_matches, find_matches
 from poise.metrics.pck import matched, pck
 
@@ -42,11 +42,13 @@ class Tally:
     boxes: tuple[Matches, ...] = ()
 
     @classmethod
-    def of(cls, exam: Exam, results: Sequence[dict[str, Any]], *, boxes: Sequence[dict[str, Any]] | None = None) -> "Tally":
+    def of(
+        cls, eval_set: EvalSet, results: Sequence[dict[str, Any]], *, boxes: Sequence[dict[str, Any]] | None = None
+    ) -> "Tally":
         """Count once. For pck each labelled person gets the pose of best OKS, as where a detector gave the boxes.
 
         Args:
-            exam: The labels.
+            eval_set: The labels.
             results: Poses in COCO's form.
             boxes: Boxes in COCO's form, where they are measured too.
 
@@ -55,15 +57,15 @@ class Tally:
             SkeletonMismatch: Results of another number of keypoints.
             InputError: A result is not finite.
         """
-        matches = tuple(find_matches(exam.truth, results, exam.skeletons))
+        matches = tuple(find_matches(eval_set.truth, results, eval_set.skeletons))
         rows: dict[int, list[dict[str, Any]]] = {}
         for row in results:
             rows.setdefault(row["image_id"], []).append(row)
-        counts = np.array([_near(exam, index, rows.get(image, [])) for index, image in enumerate(exam.ids)], np.int64)
-        order = {image: place for place, image in enumerate(exam.ids)}
-        turn = [order[image["id"]] for image in exam.truth["images"]]
+        counts = np.array([_near(eval_set, index, rows.get(image, [])) for index, image in enumerate(eval_set.ids)], np.int64)
+        order = {image: place for place, image in enumerate(eval_set.ids)}
+        turn = [order[image["id"]] for image in eval_set.truth["images"]]
         hits, labelled = counts[turn].T.copy()
-        return cls(matches, hits, labelled, () if boxes is None else tuple(find_box_matches(exam.truth, boxes)))
+        return cls(matches, hits, labelled, () if boxes is None else tuple(find_box_matches(eval_set.truth, boxes)))
 
     def __len__(self) -> int:
         """How many images."""
@@ -108,19 +110,21 @@ def _means(values: Float64[np.ndarray, "b v"]) -> Float64[np.ndarray, " b"]:
     return np.array([row.mean() if len(row) else np.nan for row in known])
 
 
-def _near(exam: Exam, index: int, rows: Sequence[dict[str, Any]]) -> tuple[int, int]:
+def _near(eval_set: EvalSet, index: int, rows: Sequence[dict[str, Any]]) -> tuple[int, int]:
     """Hits of pck@0.1 and labelled keypoints of an image."""
-    labels = exam.dataset.labels(index)
+    labels = eval_set.dataset.labels(index)
     found = torch.full_like(labels.xy, torch.nan)
-    for category in {row["category_id"] for row in rows} & set(exam.skeletons):
+    for category in {row["category_id"] for row in rows} & set(eval_set.skeletons):
         own = [row for row in rows if row["category_id"] == category]
-        columns = [exam.skeleton.index(name) for name in exam.skeletons[category].keypoints]
-        people = (labels.categories == category).nonzero().flatten() if len(exam.skeletons) > 1 else torch.arange(len(labels))
-        xy = torch.full((len(own), len(exam.skeleton), 2), torch.nan)
+        columns = [eval_set.skeleton.index(name) for name in eval_set.skeletons[category].keypoints]
+        people = (
+            (labels.categories == category).nonzero().flatten() if len(eval_set.skeletons) > 1 else torch.arange(len(labels))
+        )
+        xy = torch.full((len(own), len(eval_set.skeleton), 2), torch.nan)
         values = np.array([row["keypoints"] for row in own], np.float64)
         xy[:, columns] = torch.from_numpy(values.reshape(len(own), -1, 3)[..., :2].astype(np.float32))
         score = torch.tensor([float(row["score"]) for row in own])
-        found[people] = matched(xy, score, labels.select(people), exam.skeleton.sigmas)
+        found[people] = matched(xy, score, labels.select(people), eval_set.skeleton.sigmas)
     counted = pck(found, labels, 0.1)
     return int(counted.hits.sum()), int(counted.labelled.sum())
 

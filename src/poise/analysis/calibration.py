@@ -16,13 +16,13 @@ from torchvision.ops import box_iou
 
 from poise.analysis.pairs import NEAR, similarity
 from poise.errors import ImageError, InputError
-from poise.inference.evaluate import judged
-from poise.inference.exam import Exam
+from poise.evaluation.eval_set import EvalSet
+from poise.evaluation.evaluate import judged
+from poise.evaluation.protocols import ScoredPoses, protocol_of
 from poise.inference.find import find
-from poise.inference.manner import Looked, manner_of
-from poise.inference.people import Setting, Skipped, Watch, none_usable
-from poise.models.detecting import Calibration, Detecting, Rating
+from poise.inference.top_down import Setting, Skipped, Watch, none_usable
 from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.models.rcnn_config import Calibration, Rating, RCNNConfig
 from poise.skeletons import places
 from poise.structures import Labels
 
@@ -63,12 +63,12 @@ class Calibrated:
         return max(self.ap, key=lambda rating: self.ap[rating][1])
 
 
-def calibrate(model: KeypointRCNN, exam: Exam, setting: Setting, *, watch: Watch | None = None) -> Calibrated:
+def calibrate(model: KeypointRCNN, eval_set: EvalSet, setting: Setting, *, watch: Watch | None = None) -> Calibrated:
     """Fit a calibration to labelled images; the model stays as it is.
 
     Args:
         model: Finds boxes and keypoints.
-        exam: Images whose labels say what is right; not those that it was trained on, of which it is too sure.
+        eval_set: Images whose labels say what is right; not those that it was trained on, of which it is too sure.
         setting: How the model is run.
         watch: Sees every image as it is done.
 
@@ -77,11 +77,11 @@ def calibrate(model: KeypointRCNN, exam: Exam, setting: Setting, *, watch: Watch
         ImageError: No image can be used.
         InputError: Too few keypoints were found, or their scores do not say whether they are right.
     """
-    exam.known_to(model.skeleton)
+    eval_set.known_to(model.skeleton)
     usual = model.detecting
-    wanted = manner_of(model).wanted(model, exam, None)
+    wanted = protocol_of(model).wanted(model, eval_set, None)
     skipped: list[Skipped] = []
-    looked: dict[int, Looked] = {}
+    looked: dict[int, ScoredPoses] = {}
     model.detecting = replace(usual, keypoint_score="raw", rating="box")
     try:
         stream: Iterable[Any] = find(model, [want.request for want in wanted.values()], setting, skipped=skipped)
@@ -93,18 +93,18 @@ def calibrate(model: KeypointRCNN, exam: Exam, setting: Setting, *, watch: Watch
         model.detecting = usual
     if not looked:
         raise ImageError(none_usable(skipped))
-    columns = list(places(model.skeleton, exam.skeleton))
-    score, right = _examples(exam, looked, columns)
+    columns = list(places(model.skeleton, eval_set.skeleton))
+    score, right = _examples(eval_set, looked, columns)
     made = fit(score, right)
     fitted = replace(usual, calibration=made)
-    how = replace(manner_of(model).rating(model), min_keypoint_score=None)  # the scores are what is tried
+    how = replace(protocol_of(model).rating(model), min_keypoint_score=None)  # the scores are what is tried
 
-    def error(detecting: Detecting) -> float:
+    def error(detecting: RCNNConfig) -> float:
         return float((detecting.likely(score) - right.float()).square().mean())
 
-    def ap(detecting: Detecting) -> float:
+    def ap(detecting: RCNNConfig) -> float:
         ranked = {index: _ranked(one, detecting) for index, one in looked.items()}
-        return judged(model, exam, ranked, how, skipped=skipped, lost=0).coco.numbers["AP"]
+        return judged(model, eval_set, ranked, how, skipped=skipped, lost=0).coco.numbers["AP"]
 
     ratings: tuple[Rating, ...] = get_args(Rating)
     return Calibrated(
@@ -157,21 +157,21 @@ def fit(score: Float[Tensor, " n"], right: Bool[Tensor, " n"]) -> Calibration:
     return Calibration(middle=float(middle) - level * width, width=width)
 
 
-def _examples(exam: Exam, looked: Mapping[int, Looked], columns: list[int]) -> tuple[Tensor, Tensor]:
+def _examples(eval_set: EvalSet, looked: Mapping[int, ScoredPoses], columns: list[int]) -> tuple[Tensor, Tensor]:
     """Scores of labelled keypoints in the boxes that were found for their people, and whether each is right."""
     scores, rights = [torch.zeros(0)], [torch.zeros(0, dtype=torch.bool)]
     for index, one in looked.items():
-        labels = exam.dataset.labels(index)
+        labels = eval_set.dataset.labels(index)
         rows, people = _pairs(one, labels)
         xy, score = one.poses.xy[rows][:, columns], one.poses.score[rows][:, columns]
-        alike = similarity(xy, labels, exam.skeleton)[torch.arange(len(rows)), people, 0]
+        alike = similarity(xy, labels, eval_set.skeleton)[torch.arange(len(rows)), people, 0]
         known = labels.visible[people] > 0
         scores.append(score[known].float())
         rights.append(alike[known] >= NEAR)
     return torch.cat(scores), torch.cat(rights)
 
 
-def _pairs(one: Looked, labels: Labels) -> tuple[Tensor, Tensor]:
+def _pairs(one: ScoredPoses, labels: Labels) -> tuple[Tensor, Tensor]:
     """Rows of boxes, and of the people whose they are: each box the person it overlaps most, if enough."""
     real = torch.where(~labels.crowd)[0]
     none = torch.zeros(0, dtype=torch.int64)
@@ -182,6 +182,6 @@ def _pairs(one: Looked, labels: Labels) -> tuple[Tensor, Tensor]:
     return rows, real[best[rows]]
 
 
-def _ranked(one: Looked, detecting: Detecting) -> Looked:
+def _ranked(one: ScoredPoses, detecting: RCNNConfig) -> ScoredPoses:
     likely = detecting.likely(one.poses.score)
     return replace(one, poses=replace(one.poses, pose_score=detecting.rated(one.poses.box_score, likely)))

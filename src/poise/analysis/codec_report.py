@@ -14,13 +14,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poise.codecs.base import InstanceCodec, codec_types
-from poise.codecs.readings import read_as
+from poise.codecs.base import InstanceCodec
+from poise.codecs.decoders import read_as
+from poise.codecs.registry import codec_types
 from poise.dims import Size
 from poise.errors import AnnotationError, InputError, UnknownName
+from poise.evaluation.eval_set import EvalSet
+from poise.evaluation.round_trip import LabelledViews, labelled_views, there_and_back
 from poise.geometry import apply, invert
-from poise.inference.exam import Exam
-from poise.inference.round_trip import LabelledViews, labelled_views, there_and_back
 from poise.metrics import coco, entries
 from poise.metrics.oks import rescore
 from poise.skeletons import places
@@ -71,7 +72,7 @@ class CodecRow:
 
 
 def codec_report(
-    exam: Exam,
+    eval_set: EvalSet,
     size: Size,
     *,
     codecs: Sequence[str] = (),
@@ -82,7 +83,7 @@ def codec_report(
     """A row for each codec, at stride 4, in the order of their names.
 
     Args:
-        exam: The annotations; its images are not read.
+        eval_set: The annotations; its images are not read.
         size: Of the views (h, w).
         codecs: Names of classes; all by default, and `READ_ALSO`.
         readings: Other ways to read the maps of the codecs, where they have any.
@@ -97,17 +98,17 @@ def codec_report(
     cells = (size[0] // STRIDE, size[1] // STRIDE)
     makers = [named_codec(name, size, cells, keypoints=1) for name in names]  # keypoints know nothing of each other
     _check_readings(makers, readings)
-    entries.check(exam.truth, exam.skeletons)
+    entries.check(eval_set.truth, eval_set.skeletons)
     seen: dict[CropRule, LabelledViews] = {}
     rows: list[CodecRow] = []
     for name, own in zip(names, makers, strict=True):
         cut = Preprocess(crop=CUTS.get(name, "unbiased"), padding=padding)
         if cut.crop not in seen:
-            seen[cut.crop] = labelled_views(exam, cut, size=size, skeleton=exam.skeleton, images=images)
+            seen[cut.crop] = labelled_views(eval_set, cut, size=size, skeleton=eval_set.skeleton, images=images)
         if not seen[cut.crop].labelled.any():
             raise AnnotationError("the annotations label nobody in a box of some size, so no codec can be tried on them")
         others = readings or (READ_ALSO.get(name, ()) if not codecs else ())
-        rows += _rows(exam, _read(own, others), seen[cut.crop], cut=cut, images=images)
+        rows += _rows(eval_set, _read(own, others), seen[cut.crop], cut=cut, images=images)
     return rows
 
 
@@ -129,7 +130,7 @@ def _check_readings(codecs: Sequence[InstanceCodec], readings: Sequence[str]) ->
 
 
 def _rows(
-    exam: Exam,
+    eval_set: EvalSet,
     readers: Mapping[str, InstanceCodec],
     views: LabelledViews,
     *,
@@ -157,7 +158,7 @@ def _rows(
             flip_p95=flip_p95,
             lost=float((distance > far).double().mean()),
             outside=1 - float(inside.double().mean()),
-            ap=_ceiling(exam, views, found, least=cut.min_keypoint_score, images=images),
+            ap=_ceiling(eval_set, views, found, least=cut.min_keypoint_score, images=images),
         )
 
 
@@ -167,22 +168,22 @@ def _spread(errors: Float[Tensor, " e"]) -> tuple[float, float]:
     return (float(values.mean()), float(np.quantile(values, 0.95))) if len(values) else (float("nan"), float("nan"))
 
 
-def _ceiling(exam: Exam, views: LabelledViews, back: Points, *, least: float, images: Sequence[int] | None) -> float:
+def _ceiling(eval_set: EvalSet, views: LabelledViews, back: Points, *, least: float, images: Sequence[int] | None) -> float:
     """AP of what came back, through COCO's protocol."""
     xy, scores = torch.zeros_like(views.xy), torch.zeros(views.xy.shape[:2])
     xy[views.labelled], scores[views.labelled] = back.xy.squeeze(1), back.score.squeeze(1)
     xy = apply(invert(views.warps.double()), xy.double()).float()
-    ids = torch.tensor(exam.ids)[views.index].tolist()
-    of = torch.tensor([c for i in views.images for c in exam.categories(i)])
+    ids = torch.tensor(eval_set.ids)[views.index].tolist()
+    of = torch.tensor([c for i in views.images for c in eval_set.categories(i)])
     results: list[dict[str, Any]] = []
-    for category, skeleton in exam.skeletons.items():
-        own, columns = of == category, list(places(exam.skeleton, skeleton))
+    for category, skeleton in eval_set.skeletons.items():
+        own, columns = of == category, list(places(eval_set.skeleton, skeleton))
         score = scores[own][:, columns]
         rated = rescore(torch.ones(len(score)), score, least)
         rows = entries.rows_of(xy[own][:, columns], score, rated, image=0, categories=of[own])
         results += [row | {"image_id": i} for row, i in zip(rows, np.array(ids)[own.numpy()].tolist(), strict=True)]
-    counted = None if images is None else [exam.ids[i] for i in images]
-    return coco.evaluate(exam.truth, results, exam.skeletons, images=counted).numbers["AP"]
+    counted = None if images is None else [eval_set.ids[i] for i in images]
+    return coco.evaluate(eval_set.truth, results, eval_set.skeletons, images=counted).numbers["AP"]
 
 
 def spread_evenly(total: int, most: int) -> list[int]:

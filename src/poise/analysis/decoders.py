@@ -11,11 +11,11 @@ from typing import final
 from poise.codecs.decoders import Codec, codec_name, decoder, names_of, read_by, reading_of
 from poise.data.boxes import PersonBoxes
 from poise.errors import InputError
-from poise.inference.evaluate import Evaluation, evaluate_each
-from poise.inference.exam import Exam
+from poise.evaluation.eval_set import EvalSet
+from poise.evaluation.evaluate import Evaluation, evaluate_each
+from poise.evaluation.protocols import protocol_of
 from poise.inference.find import read
-from poise.inference.manner import manner_of
-from poise.inference.people import Setting, Watch
+from poise.inference.top_down import Setting, Watch
 from poise.models.kinds import Model
 
 Boxes = Mapping[int, PersonBoxes]
@@ -68,7 +68,7 @@ def decoders_of(model: Model, names: Sequence[str] = ()) -> list[Codec]:
 
 def compare_decoders(
     model: Model,
-    exam: Exam,
+    eval_set: EvalSet,
     setting: Setting,
     *,
     readings: Sequence[str] = (),
@@ -81,7 +81,7 @@ def compare_decoders(
 
     Args:
         model: Of any kind.
-        exam: What it is measured on.
+        eval_set: What it is measured on.
         setting: How the network is run, which all rows share.
         readings: Names; all by default.
         boxes: A detector's, for a model that looks at one person at a time; the labelled ones by default.
@@ -89,19 +89,19 @@ def compare_decoders(
 
     Raises:
         InputError, UnknownName: As `decoders_of`.
-        PoiseError: As `inference.evaluate.evaluate`.
+        PoiseError: As `evaluation.evaluate.evaluate`.
     """
     readers = decoders_of(model, readings)
-    _once(model, exam, setting, readers=readers, boxes=boxes)
-    found = evaluate_each(model, exam, setting, readers=readers, boxes=boxes, watch=watch)
+    _once(model, eval_set, setting, readers=readers, boxes=boxes)
+    found = evaluate_each(model, eval_set, setting, readers=readers, boxes=boxes, watch=watch)
     return [
         DecoderRow(reading_of(codec) or "own", place == 0, one, 1000 * one.seconds, len(one.results))
         for place, (codec, one) in enumerate(zip(readers, found, strict=True))
     ]
 
 
-def _once(model: Model, exam: Exam, setting: Setting, *, readers: Sequence[Codec], boxes: Boxes | None) -> None:
+def _once(model: Model, eval_set: EvalSet, setting: Setting, *, readers: Sequence[Codec], boxes: Boxes | None) -> None:
     """Read one image, so that nobody's time is that of loading compiled loops."""
-    exam.known_to(model.skeleton)
-    wanted = manner_of(model).wanted(model, exam, boxes)
+    eval_set.known_to(model.skeleton)
+    wanted = protocol_of(model).wanted(model, eval_set, boxes)
     list(read(model, [one.request for one in wanted.values()][:1], setting, readers=readers, skipped=[]))

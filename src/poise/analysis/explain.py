@@ -10,8 +10,8 @@ from typing import final
 
 import numpy as np
 
-from poise.analysis.board import Area, Board, board_of
 from poise.analysis.matching import THRESHOLDS, Round, at_threshold
+from poise.analysis.oks_table import Area, Board, board_of
 from poise.errors import AnnotationError, InputError
 from poise.metrics.coco import evaluate
 from poise.metrics.entries import Row, Truth, skeletons_of

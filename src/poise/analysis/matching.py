@@ -7,7 +7,7 @@ from typing import Literal, final
 import numpy as np
 from jaxtyping import Float, Int64
 
-from poise.analysis.board import Board
+from poise.analysis.oks_table import Board
 from poise.metrics.matches import RECALLS
 from poise.metrics.oks import EPSILON
 

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.analysis.board import Board, board_of, labels_of
 from poise.analysis.matching import matched
+from poise.analysis.oks_table import Board, board_of, labels_of
 from poise.metrics.entries import Row, Truth
 from poise.metrics.oks import EPSILON
 from poise.skeletons import Skeleton

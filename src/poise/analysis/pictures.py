@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 
 from poise.analysis.diagnosis import Diagnosis
 from poise.analysis.pairs import KINDS
-from poise.inference.exam import Exam
+from poise.evaluation.eval_set import EvalSet
 from poise.metrics.entries import Row
 from poise.skeletons import Skeleton
 from poise.viz.draw import AnyPixels, beside, draw_people, titled
@@ -60,9 +60,9 @@ class Ranked:
         return ", ".join([*parts, *(f"{self.kinds[kind]} {kind}" for kind in KINDS[1:] if self.kinds[kind])])
 
 
-def ranked(exam: Exam, results: Sequence[Row], diagnosis: Diagnosis) -> list[Ranked]:
+def ranked(eval_set: EvalSet, results: Sequence[Row], diagnosis: Diagnosis) -> list[Ranked]:
     """Every image with people or predictions that count, best first."""
-    matching, truth = diagnosis.matching, exam.truth["annotations"]
+    matching, truth = diagnosis.matching, eval_set.truth["annotations"]
     total: dict[int, float] = {}
     kinds: dict[int, Counter[str]] = {}
     people, missed, false = Counter[int](), Counter(truth[i]["image_id"] for i in matching.missed), Counter[int]()
@@ -74,55 +74,55 @@ def ranked(exam: Exam, results: Sequence[Row], diagnosis: Diagnosis) -> list[Ran
         kinds.setdefault(pair.image, Counter()).update(KINDS[kind] for kind in pair.kinds.tolist() if kind >= 0)
     found = [
         Ranked(i, total.get(i, 0.0) / (people[i] + false[i]), people[i], missed[i], false[i], kinds.get(i, Counter()))
-        for i in exam.ids
+        for i in eval_set.ids
         if people[i] + false[i]
     ]
     return sorted(found, key=lambda one: -one.oks)
 
 
 def best_and_worst(
-    exam: Exam, results: Sequence[Row], diagnosis: Diagnosis, *, most: int = 20, without: Sequence[int] = ()
+    eval_set: EvalSet, results: Sequence[Row], diagnosis: Diagnosis, *, most: int = 20, without: Sequence[int] = ()
 ) -> tuple[list[Shown], list[Shown]]:
     """The best pictures, best first, and the worst, worst first; none is in both.
 
     Args:
-        exam: What was measured on; its images are read.
+        eval_set: What was measured on; its images are read.
         results: What was found.
         diagnosis: Of both.
         most: Pictures of each.
         without: Ids of images that cannot be read.
     """
     left = set(without)
-    order = [one for one in ranked(exam, results, diagnosis) if one.image not in left]
+    order = [one for one in ranked(eval_set, results, diagnosis) if one.image not in left]
     half = min(most, ceil(len(order) / 2))
     rows: dict[int, list[Row]] = {}
     for row in results:
         rows.setdefault(row["image_id"], []).append(row)
-    place = {image: index for index, image in enumerate(exam.ids)}
+    place = {image: index for index, image in enumerate(eval_set.ids)}
 
     def shown(one: Ranked) -> Shown:
         index = place[one.image]
-        return f"{exam.dataset.key(index).file_name}: {one.words}", side_by_side(exam, index, rows.get(one.image, []))
+        return f"{eval_set.dataset.key(index).file_name}: {one.words}", side_by_side(eval_set, index, rows.get(one.image, []))
 
     return [shown(one) for one in order[:half]], [shown(one) for one in order[half:][::-1][:most]]
 
 
-def side_by_side(exam: Exam, index: int, results: Sequence[Row]) -> AnyPixels:
+def side_by_side(eval_set: EvalSet, index: int, results: Sequence[Row]) -> AnyPixels:
     """The part of an image where people are: labels on the left, what was found on the right.
 
     Args:
-        exam: What was measured on.
+        eval_set: What was measured on.
         index: Of the image.
         results: Of the image.
     """
-    image: AnyPixels = np.ascontiguousarray(exam.dataset.image(index).permute(1, 2, 0).numpy())
-    annotations = [a for a in exam.truth["annotations"] if a["image_id"] == exam.ids[index]]
+    image: AnyPixels = np.ascontiguousarray(eval_set.dataset.image(index).permute(1, 2, 0).numpy())
+    annotations = [a for a in eval_set.truth["annotations"] if a["image_id"] == eval_set.ids[index]]
     part = _around(image.shape[:2], annotations, results)
     factor = SIDE / max(part[2] - part[0], part[3] - part[1])
     size = (max(1, round((part[2] - part[0]) * factor)), max(1, round((part[3] - part[1]) * factor)))
     seen = image[part[1] : part[3], part[0] : part[2]]
     left = right = cv2.resize(seen, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
-    for category, skeleton in exam.skeletons.items():
+    for category, skeleton in eval_set.skeletons.items():
         labels = _keypoints([a for a in annotations if a["category_id"] == category], skeleton)
         found = _keypoints([row for row in results if row["category_id"] == category], skeleton)
         visible: Int64[np.ndarray, "n k"] = labels[..., 2].astype(np.int64)

@@ -7,9 +7,9 @@ import numpy as np
 from poise.analysis.diagnosis import Diagnosis, diagnose, precision_curve
 from poise.analysis.pairs import KINDS
 from poise.analysis.pictures import best_and_worst
-from poise.inference.evaluate import Evaluation
-from poise.inference.exam import Exam
-from poise.inference.mpii import score
+from poise.evaluation.eval_set import EvalSet
+from poise.evaluation.evaluate import Evaluation
+from poise.evaluation.mpii import score
 from poise.viz.report import Report
 
 _COLOURS = (2, 4, 1, 3, 0)
@@ -27,26 +27,28 @@ _MEANING = {
 }
 
 
-def report_of(exam: Exam, evaluation: Evaluation, *, name: str, settings: Mapping[str, str], pictures: bool = True) -> Report:
+def report_of(
+    eval_set: EvalSet, evaluation: Evaluation, *, name: str, settings: Mapping[str, str], pictures: bool = True
+) -> Report:
     """The page.
 
     Args:
-        exam: What was measured on.
+        eval_set: What was measured on.
         evaluation: What was measured.
         name: Of the model.
         settings: What the numbers depend on, by name.
         pictures: Whether the best and worst images are read and shown.
     """
-    diagnosis = diagnose(exam.truth, evaluation.results, exam.skeletons)
+    diagnosis = diagnose(eval_set.truth, evaluation.results, eval_set.skeletons)
     page = Report(f"Evaluation of {name}")
-    _scores(page, exam, evaluation, diagnosis)
+    _scores(page, eval_set, evaluation, diagnosis)
     _curves(page, evaluation)
     _keypoints(page, evaluation)
     _errors(page, diagnosis)
     _trust(page, evaluation, diagnosis)
     if pictures:
-        _pictures(page, exam, evaluation, diagnosis)
-    _skipped(page, exam, evaluation)
+        _pictures(page, eval_set, evaluation, diagnosis)
+    _skipped(page, eval_set, evaluation)
     return page.section("Settings").facts(settings)
 
 
@@ -55,10 +57,10 @@ def _number(value: float) -> float:
     return value if value >= 0 else float("nan")
 
 
-def _scores(page: Report, exam: Exam, evaluation: Evaluation, diagnosis: Diagnosis) -> None:
+def _scores(page: Report, eval_set: EvalSet, evaluation: Evaluation, diagnosis: Diagnosis) -> None:
     people, missed = len(diagnosis.matching.pairs), len(diagnosis.matching.missed)
     page.section("Scores").text(
-        f"{people + missed} people are labelled in {len(exam.ids)} images; {len(evaluation.results)} poses were found. AP "
+        f"{people + missed} people are labelled in {len(eval_set.ids)} images; {len(evaluation.results)} poses were found. AP "
         f"and AR are those of COCO's keypoint protocol, the mean over OKS 0.50 to 0.95; pck@0.1 is the share of labelled "
         f"keypoints found nearer than a tenth of the longer side of the box."
     )
@@ -69,7 +71,7 @@ def _scores(page: Report, exam: Exam, evaluation: Evaluation, diagnosis: Diagnos
             f"{len(evaluation.box_results)} boxes were found. AP and AR of COCO's box protocol, the mean over overlaps 0.50 to "
             f"0.95; small, medium and large people; recall with 1, 10 and 100 boxes an image."
         ).numbers({f"box {name}": _number(value) for name, value in evaluation.boxes.numbers.items()})
-    if exam.mpii is not None and (found := score(exam.mpii, evaluation)).people:
+    if eval_set.mpii is not None and (found := score(eval_set.mpii, evaluation)).people:
         heads = f"PCKh of {found.heads} people with a head box, percent; Mean@0.1 is at 0.11 as published."
         page.text(heads if found.heads else "PCK by torso, percent, as there are no head boxes.").numbers(found.row)
     if len(evaluation.coco.categories) > 1:
@@ -160,10 +162,10 @@ def _trust(page: Report, evaluation: Evaluation, diagnosis: Diagnosis) -> None:
     page.curve("OKS", xs, lines, xlabel="score", across=_UNIT if unit else None, up=_UNIT)
 
 
-def _pictures(page: Report, exam: Exam, evaluation: Evaluation, diagnosis: Diagnosis) -> None:
+def _pictures(page: Report, eval_set: EvalSet, evaluation: Evaluation, diagnosis: Diagnosis) -> None:
     unread = {one.key for one in evaluation.skipped}
-    without = [image for index, image in enumerate(exam.ids) if exam.dataset.key(index) in unread]
-    best, worst = best_and_worst(exam, evaluation.results, diagnosis, without=without)
+    without = [image for index, image in enumerate(eval_set.ids) if eval_set.dataset.key(index) in unread]
+    best, worst = best_and_worst(eval_set, evaluation.results, diagnosis, without=without)
     words = "Labels on the left, what was found on the right; left limbs are warm, right ones cool, hidden keypoints hollow."
     for name, shown in ((_counted(len(worst), "worst"), worst), (_counted(len(best), "best"), best)):
         if shown:
@@ -176,12 +178,12 @@ def _counted(number: int, what: str) -> str:
     return f"The {what} picture" if number == 1 else f"The {number} {what} pictures"
 
 
-def _skipped(page: Report, exam: Exam, evaluation: Evaluation) -> None:
+def _skipped(page: Report, eval_set: EvalSet, evaluation: Evaluation) -> None:
     page.section("Left out")
     reasons: Sequence[str] = [one.reason for one in evaluation.skipped]
     count = len(reasons)
     page.text(
-        f"{count} of {len(exam.ids)} images could not be used; their people count as missed."
+        f"{count} of {len(eval_set.ids)} images could not be used; their people count as missed."
         if count
         else "No image was skipped."
     )

@@ -20,7 +20,7 @@ from torchvision.ops import box_iou
 from poise.data.base import Dataset, trainable
 from poise.data.document import Document
 from poise.errors import AnnotationError, InputError
-from poise.inference.exam import Exam
+from poise.evaluation.eval_set import EvalSet
 from poise.metrics import coco
 from poise.metrics.entries import Row
 from poise.skeletons import COCO17, convert, from_category
@@ -186,19 +186,19 @@ def with_sigmas(document: Document, found: Sequence[Sigma]) -> Document:
     return {**document, "categories": categories}
 
 
-def measured_by_coco(exam: Exam) -> bool:
+def measured_by_coco(eval_set: EvalSet) -> bool:
     """Whether all sigmas are COCO's for COCO's keypoints, so that AP is comparable with the papers'."""
     known = dict(zip(COCO17.keypoints, COCO17.sigmas, strict=True))
-    pairs = [pair for s in exam.skeletons.values() for pair in zip(s.keypoints, s.sigmas, strict=True)]
+    pairs = [pair for s in eval_set.skeletons.values() for pair in zip(s.keypoints, s.sigmas, strict=True)]
     return all(known.get(name) == sigma for name, sigma in pairs)
 
 
-def ap_at_other_sigmas(exam: Exam, results: Sequence[Row]) -> Mapping[float, float]:
+def ap_at_other_sigmas(eval_set: EvalSet, results: Sequence[Row]) -> Mapping[float, float]:
     """AP with the sigmas times each of `FACTORS`: how much of a score is the choice of sigmas."""
     found: dict[float, float] = {}
     for factor in FACTORS:
-        skeletons = {c: replace(s, sigmas=tuple(factor * v for v in s.sigmas)) for c, s in exam.skeletons.items()}
-        found[factor] = coco.evaluate(exam.truth, results, skeletons).numbers["AP"]
+        skeletons = {c: replace(s, sigmas=tuple(factor * v for v in s.sigmas)) for c, s in eval_set.skeletons.items()}
+        found[factor] = coco.evaluate(eval_set.truth, results, skeletons).numbers["AP"]
     return found
 
 

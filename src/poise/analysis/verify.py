@@ -17,19 +17,19 @@ import torch
 from poise.analysis.bootstrap import Tally, draws, interval
 from poise.data.base import Dataset
 from poise.data.digest import Digest, digest
-from poise.data.part import Part
+from poise.data.subset import Part
 from poise.errors import CheckpointError, InputError, ReadError
-from poise.inference.evaluate import evaluate
-from poise.inference.exam import Exam
-from poise.inference.people import Request, Setting, Skipped, Watch, find_people
+from poise.evaluation.eval_set import EvalSet
+from poise.evaluation.evaluate import evaluate
+from poise.inference.top_down import Request, Setting, Skipped, Watch, find_people
 from poise.metrics import entries
 from poise.metrics.matches import find_matches
 from poise.metrics.pck import pck
-from poise.models.bottomup import BottomUp
+from poise.models.bottom_up import BottomUp
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Posed, posed
-from poise.models.topdown import TopDown
-from poise.zoo.file import load
+from poise.models.top_down import TopDown
+from poise.weights.model_file import load
 
 PREFIX = "val/"
 """Of the scores in a model's card that its training measured."""
@@ -182,10 +182,10 @@ def measured_again(model: Posed, dataset: Dataset, setting: Setting, *, watch: W
 
 
 def _in_whole_images(model: BottomUp | KeypointRCNN, dataset: Dataset, setting: Setting, watch: Watch | None) -> Tally:
-    exam = Exam.of_dataset(dataset)
-    found = evaluate(model, exam, setting, watch=watch)
+    eval_set = EvalSet.of_dataset(dataset)
+    found = evaluate(model, eval_set, setting, watch=watch)
     _all_read(found.skipped, dataset)
-    return Tally.of(exam, found.results, boxes=None if found.boxes is None else found.box_results)
+    return Tally.of(eval_set, found.results, boxes=None if found.boxes is None else found.box_results)
 
 
 def _in_boxes(model: TopDown, dataset: Dataset, setting: Setting, watch: Watch | None) -> Tally:
@@ -193,7 +193,7 @@ def _in_boxes(model: TopDown, dataset: Dataset, setting: Setting, watch: Watch |
     for index, row in dataset.people():
         people.setdefault(index, []).append(row)
     part = Part(dataset, sorted(people))
-    exam = Exam.of_dataset(part)
+    eval_set = EvalSet.of_dataset(part)
     rows = [people[index] for index in part.rows]
     requests = [Request(part.key(i), partial(part.image, i), part.labels(i).boxes[own]) for i, own in enumerate(rows)]
     places = {part.key(i): i for i in range(len(part))}
@@ -206,14 +206,14 @@ def _in_boxes(model: TopDown, dataset: Dataset, setting: Setting, watch: Watch |
         positions[place][[rows[place][i] for i in found.rows]] = poses.xy.to(positions[place])
         one = torch.ones(len(poses), dtype=torch.int64)
         score = poses.score.mean(dim=1)
-        results += entries.rows_of(poses.xy, poses.score, score, image=exam.ids[place], categories=one)
+        results += entries.rows_of(poses.xy, poses.score, score, image=eval_set.ids[place], categories=one)
     _all_read(skipped, part)
     counted = [
         pck(xy[own], part.labels(i).select(torch.tensor(own)), 0.1)
         for i, (xy, own) in enumerate(zip(positions, rows, strict=True))
     ]
     hits, labelled = (np.array([int(getattr(c, n).sum()) for c in counted], np.int64) for n in ("hits", "labelled"))
-    return Tally(tuple(find_matches(exam.truth, results, exam.skeletons)), hits, labelled)
+    return Tally(tuple(find_matches(eval_set.truth, results, eval_set.skeletons)), hits, labelled)
 
 
 def _all_read(skipped: list[Skipped], dataset: Dataset) -> None:

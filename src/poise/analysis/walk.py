@@ -16,14 +16,14 @@ from poise.codecs.base import InstanceCodec
 from poise.data.base import trainable
 from poise.data.coco import CocoDataset
 from poise.errors import InputError
+from poise.evaluation.eval_set import release_boxes
 from poise.geometry import apply, invert, mirror
-from poise.inference.exam import release_boxes
 from poise.metrics.oks import oks
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.skeletons import Skeleton, convert
 from poise.structures import Labels, Points, Preprocess, Sample
 from poise.transforms.crop import Frame, frame, pixel_warp
-from poise.transforms.cut import Cutter
+from poise.transforms.person_crop import PersonCrop
 
 Answer = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, "b ..."]]
 
@@ -137,7 +137,7 @@ def walk(
     labels = sample.labels.select(slice(person, person + 1))
     xy, visible = convert(labels.xy, labels.visible, source=source, target=skeleton)
     box = release_boxes(labels.boxes, preprocess.crop, size=sample.size)[0]
-    view, warp = Cutter(codec.size, preprocess, skeleton).box(sample.image, box)
+    view, warp = PersonCrop(codec.size, preprocess, skeleton).box(sample.image, box)
     seen = apply(warp, xy.double()).float()
     target = codec.encode(seen)
     output = target if answer is None else answer(view[None])

@@ -11,9 +11,9 @@ from poise.cli._report import settings, what
 from poise.cli._scores import print_skipped, say
 from poise.cli._written import Files, write_boxes, write_scores
 from poise.errors import InputError
+from poise.evaluation.eval_set import EvalSet
 from poise.inference.detect import ModelDetector
-from poise.inference.exam import Exam
-from poise.inference.people import Setting
+from poise.inference.top_down import Setting
 from poise.inference.write import results_folder
 from poise.metrics.boxes import table
 from poise.models.box_detector import BoxDetector
@@ -51,12 +51,12 @@ def evaluate_boxes_of(console: Console, model: BoxDetector, setting: Setting, fi
         raise InputError(
             f"{str(files.out)!r}: a .mat holds MPII's poses, and this model finds boxes alone; end the name in .json"
         )
-    exam, out = Exam.of_file(files.annotations, files.images, skeleton=COCO17), files.out
+    eval_set, out = EvalSet.of_file(files.annotations, files.images, skeleton=COCO17), files.out
     flips = "on" if setting.flip else "off"
     say(console, f"whole images, flip test {flips}, boxes alone, {setting.device} in {setting.precision}")
     with nullcontext() if out is None else results_folder(out.parent):
-        found = boxes_in(console, exam, ModelDetector(model, setting), min_score=min_score)
-        scores, rows = found.scored(exam)
+        found = boxes_in(console, eval_set, ModelDetector(model, setting), min_score=min_score)
+        scores, rows = found.scored(eval_set)
         if out is not None:
             how = what(model, model=files.model, annotations=files.annotations, images=files.images)
             how |= settings(setting, None, boxes="whole images")

@@ -26,7 +26,7 @@ from poise.viz.draw import contact_sheet, draw_mask, draw_outline, draw_people, 
 EXAMPLES = 3
 """Findings shown of each kind."""
 
-Looked = tuple[str, Document, dict[str, Picture]]
+ScoredPoses = tuple[str, Document, dict[str, Picture]]
 
 
 def print_statistics(console: Console, found: LabelStatistics, skeleton: Skeleton) -> None:
@@ -77,7 +77,7 @@ def _painted(sample: Sample, skeleton: Skeleton, side: int, *, masks: np.ndarray
     )
 
 
-def look(console: Console, file: Path, images: Path | None) -> Looked:
+def look(console: Console, file: Path, images: Path | None) -> ScoredPoses:
     """An annotation file and, where there is a folder, its images, all read once."""
     document = read_document(file)
     if images is None:

@@ -7,11 +7,11 @@ from poise.cli._flags import refuse
 from poise.codecs.decoders import preset, read_by
 from poise.errors import InputError
 from poise.inference.detect import ModelDetector
-from poise.models.bottomup import BottomUp
+from poise.models.bottom_up import BottomUp
 from poise.models.box_detector import BoxDetector
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.recipes.fields import refuse_words, set_codec, set_detecting, set_words
 from poise.scenes import Canvas
 

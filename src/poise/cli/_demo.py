@@ -15,21 +15,21 @@ from poise.cli._scores import cell
 from poise.data.figures import FigureDataset, write_coco
 from poise.data.images import write_image
 from poise.errors import WriteError
-from poise.inference.evaluate import Evaluation
-from poise.inference.exam import Exam
-from poise.inference.people import Request, Setting, find_people
+from poise.evaluation.eval_set import EvalSet
+from poise.evaluation.evaluate import Evaluation
+from poise.inference.top_down import Request, Setting, find_people
 from poise.models.kinds import one_person
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.recipes.demo import DRAWN
 from poise.structures import Sample
-from poise.training.result import RunResult
-from poise.transforms.cut import Cutter
+from poise.training.budget import RunResult
+from poise.transforms.person_crop import PersonCrop
 from poise.transforms.render import denormalise
 from poise.viz.draw import AnyPixels, beside, draw_people, titled
 from poise.viz.maps import grid, overlay, together
 from poise.viz.report import Report
+from poise.weights.model_file import save
 from poise.writing import write_whole
-from poise.zoo.file import save
 
 SHOWN = 12
 """Pictures of labels beside predictions."""
@@ -69,27 +69,27 @@ def draw_test(out: Path, count: int, *, seed: int) -> Path:
     return write_coco(FigureDataset(count, size=DRAWN, seed=seed), out / "data")
 
 
-def finish(out: Path, trained: RunResult, exam: Exam, found: Evaluation, setting: Setting, *, seconds: float) -> None:
+def finish(out: Path, trained: RunResult, eval_set: EvalSet, found: Evaluation, setting: Setting, *, seconds: float) -> None:
     """Write model file, figures, pictures and report."""
     model = one_person(trained.model)
     save(model, out / "model.safetensors")
-    numbers = found.numbers | {"images": len(exam.dataset), "seconds": round(seconds, 1)}
+    numbers = found.numbers | {"images": len(eval_set.dataset), "seconds": round(seconds, 1)}
     write_whole(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())
     pairs, answers = [], []
-    shown = range(min(SHOWN, len(exam.dataset)))
-    requests = [Request(exam.dataset.key(i), _reader(exam, i), exam.boxes(i, model.preprocess.crop)) for i in shown]
+    shown = range(min(SHOWN, len(eval_set.dataset)))
+    requests = [Request(eval_set.dataset.key(i), _reader(eval_set, i), eval_set.boxes(i, model.preprocess.crop)) for i in shown]
     for index, one in enumerate(find_people(model, requests, setting)):
-        sample = exam.dataset[index]
+        sample = eval_set.dataset[index]
         pair = _pair(sample, one.poses.xy, one.poses.score, model)
         write_image(out / "pictures" / sample.key.file_name.replace(".jpg", ".png"), pair)
         pairs.append((sample.key.file_name, pair))
     for index in shown[:3]:
-        answers += _maps(model, exam.dataset[index])
+        answers += _maps(model, eval_set.dataset[index])
     _report(trained, found, pairs, answers, seconds).write(out / "report.html")
 
 
-def _reader(exam: Exam, index: int) -> Callable[[], UInt8[torch.Tensor, "3 H W"]]:
-    return lambda: exam.dataset.image(index)
+def _reader(eval_set: EvalSet, index: int) -> Callable[[], UInt8[torch.Tensor, "3 H W"]]:
+    return lambda: eval_set.dataset.image(index)
 
 
 def _pair(sample: Sample, xy: torch.Tensor, score: torch.Tensor, model: TopDown) -> AnyPixels:
@@ -103,7 +103,7 @@ def _pair(sample: Sample, xy: torch.Tensor, score: torch.Tensor, model: TopDown)
 
 def _maps(model: TopDown, sample: Sample) -> list[tuple[str, AnyPixels]]:
     """What the network is asked for and what it answers, for one person."""
-    view = Cutter(model.codec.size, model.preprocess, model.skeleton)(sample, 0)
+    view = PersonCrop(model.codec.size, model.preprocess, model.skeleton)(sample, 0)
     pixels = denormalise(view.image, model.preprocess).permute(1, 2, 0).contiguous().numpy()
     with torch.inference_mode():
         wanted = model.codec.picture(model.codec.encode(view.labels.xy.float()))[0]

@@ -9,11 +9,12 @@ from rich.console import Console
 from poise.cli._scores import counted, say, with_bar
 from poise.data.boxes import PersonBoxes
 from poise.errors import InputError
-from poise.inference.detect import Detector, detect, images_of, measured_rows, person_boxes, source_boxes
-from poise.inference.evaluate import Evaluation
-from poise.inference.exam import Exam
-from poise.inference.people import Skipped
+from poise.evaluation.boxes import images_of, measured_rows, person_boxes
+from poise.evaluation.eval_set import EvalSet
+from poise.evaluation.evaluate import Evaluation
+from poise.inference.detect import Detector, detect, source_boxes
 from poise.inference.sources import Source, SourceBoxes, requests_of
+from poise.inference.top_down import Skipped
 from poise.metrics.boxes import BoxScores, evaluate_boxes, labels_of
 
 LEAST = 0.3
@@ -35,15 +36,15 @@ class BoxesFound:
     boxes: dict[int, PersonBoxes]
     skipped: list[Skipped]
 
-    def judged(self, evaluation: Evaluation, exam: Exam) -> Evaluation:
+    def judged(self, evaluation: Evaluation, eval_set: EvalSet) -> Evaluation:
         """The evaluation of poses looked for in these boxes, with the scores of the boxes."""
-        scores, rows = self.scored(exam)
+        scores, rows = self.scored(eval_set)
         return replace(evaluation, boxes=scores, box_results=rows, skipped=[*self.skipped, *evaluation.skipped])
 
-    def scored(self, exam: Exam) -> tuple[BoxScores, list[dict[str, Any]]]:
+    def scored(self, eval_set: EvalSet) -> tuple[BoxScores, list[dict[str, Any]]]:
         """What the boxes score, and they themselves in COCO's form."""
         rows = measured_rows(self.boxes)
-        return evaluate_boxes(exam.truth, rows), rows
+        return evaluate_boxes(eval_set.truth, rows), rows
 
 
 def only_one(boxes: object, detector: str | None) -> None:
@@ -78,12 +79,12 @@ def check_least(flag: str, score: float | None) -> None:
         raise InputError(f"{flag} is a number from 0 to 1, as scores of boxes are, not {score:g}")
 
 
-def boxes_in(console: Console, exam: Exam, detector: Detector, *, min_score: float) -> BoxesFound:
+def boxes_in(console: Console, eval_set: EvalSet, detector: Detector, *, min_score: float) -> BoxesFound:
     """Look for boxes in a data set.
 
     Args:
         console: Where to say how many.
-        exam: The data set.
+        eval_set: The data set.
         detector: Looks.
         min_score: Boxes below it are left out.
 
@@ -92,10 +93,10 @@ def boxes_in(console: Console, exam: Exam, detector: Detector, *, min_score: flo
         ImageError: No image can be used.
         InputError: Nobody was found.
     """
-    labels_of(exam.truth)  # before anything slow
+    labels_of(eval_set.truth)  # before anything slow
     skipped: list[Skipped] = []
-    found = detect(detector, images_of(exam), min_score=min_score, skipped=skipped, watch=with_bar)
-    boxes = person_boxes(found, exam, detector=detector.name)
+    found = detect(detector, images_of(eval_set), min_score=min_score, skipped=skipped, watch=with_bar)
+    boxes = person_boxes(found, eval_set, detector=detector.name)
     number = counted(sum(map(len, boxes.values())), "box", "boxes")
     say(console, f"{number} of people in {counted(len(found), 'image')} by {detector.name}")
     return BoxesFound(detector.name, boxes, skipped)

@@ -8,9 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from poise.analysis.board import Board
 from poise.analysis.explain import Explanation
 from poise.analysis.matching import Round
+from poise.analysis.oks_table import Board
 from poise.cli._scores import cell, counted, say
 
 LABEL = 13

@@ -9,13 +9,13 @@ import torch
 import poise
 from poise.codecs.decoders import described
 from poise.data.boxes import PersonBoxes
-from poise.inference.manner import Rating
-from poise.inference.people import Setting
-from poise.models.bottomup import BottomUp
+from poise.evaluation.protocols import Rating
+from poise.inference.top_down import Setting
+from poise.models.bottom_up import BottomUp
 from poise.models.box_detector import BoxDetector
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Boxing, Model
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.scenes import Canvas
 
 

@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from poise.inference.evaluate import Evaluation
-from poise.inference.mpii import TORSO_SHARE, MpiiScore
-from poise.inference.people import Skipped
-from poise.inference.self_test import SelfTest
+from poise.evaluation.evaluate import Evaluation
+from poise.evaluation.mpii import TORSO_SHARE, MpiiScore
+from poise.evaluation.self_test import SelfTest
+from poise.inference.top_down import Skipped
 from poise.metrics import pckh
 from poise.metrics.boxes import table as box_table
 from poise.metrics.coco import table

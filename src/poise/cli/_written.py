@@ -11,9 +11,9 @@ from poise.analysis.report import report_of
 from poise.cli._out import check_out
 from poise.cli._scores import say
 from poise.data.mpii import write_predictions
-from poise.inference.evaluate import Evaluation
-from poise.inference.exam import Exam
-from poise.inference.mpii import predictions
+from poise.evaluation.eval_set import EvalSet
+from poise.evaluation.evaluate import Evaluation
+from poise.evaluation.mpii import predictions
 from poise.inference.write import write_json
 
 
@@ -70,22 +70,29 @@ def write_boxes(console: Console, out: Path, rows: list[dict[str, Any]]) -> None
 
 
 def write_evaluation(
-    console: Console, files: Files, exam: Exam, evaluation: Evaluation, *, name: str, how: Mapping[str, str], pictures: bool
+    console: Console,
+    files: Files,
+    eval_set: EvalSet,
+    evaluation: Evaluation,
+    *,
+    name: str,
+    how: Mapping[str, str],
+    pictures: bool,
 ) -> None:
     """Write everything that is asked for, and say so.
 
     Args:
         console: Where to say it.
         files: What is asked for.
-        exam: The data set.
+        eval_set: The data set.
         evaluation: Poses, perhaps boxes, and their scores.
         name: For people to read, on the report.
         how: What the scores depend on.
         pictures: Whether the report shows images.
     """
-    if files.out is not None and files.submitted and exam.mpii is not None:
-        write_predictions(files.out, predictions(exam.mpii, evaluation))
-        say(console, f"{len(exam.mpii.everybody)} poses written to {files.out}, in the order of {files.annotations}")
+    if files.out is not None and files.submitted and eval_set.mpii is not None:
+        write_predictions(files.out, predictions(eval_set.mpii, evaluation))
+        say(console, f"{len(eval_set.mpii.everybody)} poses written to {files.out}, in the order of {files.annotations}")
     elif files.out is not None:
         write_json(evaluation.results, files.out)
         say(console, f"{len(evaluation.results)} poses written to {files.out}")
@@ -94,5 +101,5 @@ def write_evaluation(
     if files.out is not None:
         write_scores(files.out, evaluation.numbers, how)
     if files.report is not None:
-        report_of(exam, evaluation, name=name, settings=dict(how), pictures=pictures).write(files.report)
+        report_of(eval_set, evaluation, name=name, settings=dict(how), pictures=pictures).write(files.report)
         say(console, f"{files.report} is the report; open it in a browser")

@@ -58,11 +58,11 @@ def run(
     from poise.cli._out import check_out
     from poise.cli._scores import cell, counted, print_skipped, say, with_bar
     from poise.errors import InputError
-    from poise.inference.exam import Exam
-    from poise.inference.people import Setting
+    from poise.evaluation.eval_set import EvalSet
+    from poise.inference.top_down import Setting
     from poise.inference.write import results_folder
     from poise.models.keypoint_rcnn import KeypointRCNN
-    from poise.zoo.file import load, save
+    from poise.weights.model_file import load, save
 
     check_out("--out", out, ends=(".safetensors",), reads=(model, annotations))
     detector = load(model)
@@ -71,10 +71,10 @@ def run(
             f"{str(model)!r} holds {detector.card.name}, which finds no boxes with keypoints; only the scores of a Keypoint "
             "R-CNN are calibrated"
         )
-    exam = Exam.of_file(annotations, images, skeleton=detector.skeleton)
+    eval_set = EvalSet.of_file(annotations, images, skeleton=detector.skeleton)
     setting = Setting.of(detector, device=device, precision=precision, flip=flip, batch=batch, workers=workers)
     with results_folder(out.parent):
-        found = calibrate(detector, exam, setting, watch=with_bar)
+        found = calibrate(detector, eval_set, setting, watch=with_bar)
     console = Console()
     print_skipped(console, found.skipped, "people in them count as missed")
     shown = Table("people ranked by", "AP as it was", "AP calibrated", title="AP of keypoints", title_justify="left")

@@ -44,9 +44,9 @@ def run(
     from poise.analysis.codec_report import FAR, STRIDE, codec_report, spread_evenly
     from poise.cli._scores import say
     from poise.cli._size import view_size
-    from poise.codecs.base import roi_codec_types, scene_codec_types
+    from poise.codecs.registry import roi_codec_types, scene_codec_types
     from poise.errors import InputError
-    from poise.inference.exam import Exam
+    from poise.evaluation.eval_set import EvalSet
     from poise.skeletons import COCO17
 
     if count < 1 or not padding > 0:
@@ -58,9 +58,9 @@ def run(
             f"{other} is a codec for {kinds[other]}, and this command cuts views of people; what it could reach at best says "
             "poise evaluate MODEL --annotations FILE --self-test"
         )
-    exam = Exam.of_file(annotations, None, skeleton=COCO17)
-    images = spread_evenly(len(exam.dataset), count)
-    rows = codec_report(exam, view_size(size), codecs=codec, readings=reading, padding=padding, images=images)
+    eval_set = EvalSet.of_file(annotations, None, skeleton=COCO17)
+    images = spread_evenly(len(eval_set.dataset), count)
+    rows = codec_report(eval_set, view_size(size), codecs=codec, readings=reading, padding=padding, images=images)
     heads = ("codec", "crop", "mean", "95 %", "flip", "flip 95 %", "outside %", "lost %", "AP")
     table = Table(*heads, title=f"errors in pixels of views of {size}", title_justify="left", padding=0)
     for column in table.columns[2:]:
@@ -72,7 +72,7 @@ def run(
         table.add_row(name, row.crop, *errors, *shares, f"{row.ap:.3f}")
     console = Console()
     console.print(table)
-    say(console, f"{len(images)} of {len(exam.dataset)} images; flip: the mirrored view's answer, turned back")
+    say(console, f"{len(images)} of {len(eval_set.dataset)} images; flip: the mirrored view's answer, turned back")
     say(
         console,
         f"outside: the crop leaves them out; lost: they come back more than {FAR * STRIDE:g} pixels off; AP: of these labels",

@@ -111,16 +111,16 @@ def _tally(
     from poise.cli._scores import say, with_bar
     from poise.codecs.decoders import described
     from poise.errors import InputError, ReadError
-    from poise.inference.boxes import detections
-    from poise.inference.evaluate import evaluate
-    from poise.inference.exam import Exam
-    from poise.inference.people import Setting
-    from poise.inference.results import read_results
+    from poise.evaluation.boxes import detections
+    from poise.evaluation.eval_set import EvalSet
+    from poise.evaluation.evaluate import evaluate
+    from poise.evaluation.results import read_results
+    from poise.inference.top_down import Setting
     from poise.skeletons import COCO17
-    from poise.zoo.file import load
+    from poise.weights.model_file import load
 
     if is_results(run):
-        return Tally.of(Exam.of_file(annotations, None, skeleton=COCO17), read_results(run))
+        return Tally.of(EvalSet.of_file(annotations, None, skeleton=COCO17), read_results(run))
     file = run / "model.safetensors" if run.is_dir() else run
     if not file.is_file():
         raise ReadError(f"{str(run)!r} is no run: expected a file of results (.json), a model file, or a folder with a model")
@@ -128,11 +128,11 @@ def _tally(
         raise InputError(f"{str(run)!r} is a model and must look at the images; give their folder or zip file with --images")
     model = load(file)
     only_for_views(model, {"--boxes": boxes})
-    exam = Exam.of_file(annotations, images, skeleton=model.skeleton)
+    eval_set = EvalSet.of_file(annotations, images, skeleton=model.skeleton)
     threads = WORKERS if workers is None else workers
     setting = Setting.of(model, device=device, flip=None if flip else False, batch=batch, workers=threads)
-    found = None if boxes in (None, "gt") else detections(str(boxes), exam, min_score=0.0)
+    found = None if boxes in (None, "gt") else detections(str(boxes), eval_set, min_score=0.0)
     flips = "on" if setting.flip else "off"
     how = f"flip test {flips}, read by {described(model.codec)}, {setting.device} in {setting.precision}"
     say(console, f"{run}: {model.card.name}, {how}")
-    return Tally.of(exam, evaluate(model, exam, setting, boxes=found, watch=with_bar).results)
+    return Tally.of(eval_set, evaluate(model, eval_set, setting, boxes=found, watch=with_bar).results)

@@ -81,14 +81,14 @@ def run(
     from poise.cli._report import places, settings, what
     from poise.cli._scores import cell, print_skipped, say, with_bar
     from poise.codecs.decoders import codec_name, described
-    from poise.inference.boxes import detections
-    from poise.inference.exam import Exam
-    from poise.inference.manner import Rating
-    from poise.inference.people import Setting
+    from poise.evaluation.boxes import detections
+    from poise.evaluation.eval_set import EvalSet
+    from poise.evaluation.protocols import Rating
+    from poise.inference.top_down import Setting
     from poise.inference.write import results_folder, write_json
     from poise.metrics.coco import table as table_of
     from poise.models.kinds import posed
-    from poise.zoo.file import load
+    from poise.weights.model_file import load
 
     console = Console()
     if out is not None:
@@ -96,16 +96,16 @@ def run(
     network = posed(load(model))
     adjust(network, numbers=preset, options=codec_set, detecting=detecting_set, side=side, scales=scales)
     only_for_views(network, {"--boxes": boxes})
-    exam = Exam.of_file(annotations, images, skeleton=network.skeleton)
+    eval_set = EvalSet.of_file(annotations, images, skeleton=network.skeleton)
     setting = Setting.of(
         network, device=device, precision=precision, flip=None if flip else False, batch=batch, workers=workers
     )
-    given = None if boxes in (None, "gt") else detections(str(boxes), exam, min_score=0.0)
+    given = None if boxes in (None, "gt") else detections(str(boxes), eval_set, min_score=0.0)
     where = places(network, given, boxes)
-    say(console, f"{len(exam.ids)} images, {where}, flip test {'on' if setting.flip else 'off'}")
+    say(console, f"{len(eval_set.ids)} images, {where}, flip test {'on' if setting.flip else 'off'}")
     say(console, f"{setting.device} in {setting.precision}; the model's own decoder: {described(network.codec)}")
     with nullcontext() if out is None else results_folder(out.parent):
-        found = compare_decoders(network, exam, setting, readings=readings, boxes=given, watch=with_bar)
+        found = compare_decoders(network, eval_set, setting, readings=readings, boxes=given, watch=with_bar)
         if out is not None:
             how = what(network, model=model, annotations=annotations, images=images)
             how |= settings(setting, Rating.of(network), boxes=where)

@@ -54,8 +54,8 @@ def run(
     from poise.data.coco import CocoDataset
     from poise.models.kinds import one_person
     from poise.structures import Preprocess
+    from poise.weights.model_file import load
     from poise.zoo.assemble import cut_for, named_codec
-    from poise.zoo.file import load
 
     check_out("--out", out, ends=(".html", ".htm", ""), reads=(annotations,))
     if model is not None:

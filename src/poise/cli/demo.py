@@ -45,9 +45,9 @@ def run(
 
     from poise.cli._demo import clear, draw_test, finish, with_progress
     from poise.cli._scores import print_evaluation, say, with_bar
-    from poise.inference.evaluate import evaluate
-    from poise.inference.exam import Exam
-    from poise.inference.people import Setting
+    from poise.evaluation.eval_set import EvalSet
+    from poise.evaluation.evaluate import evaluate
+    from poise.inference.top_down import Setting
     from poise.recipes.demo import drawn
     from poise.training.fit import fit
 
@@ -58,12 +58,12 @@ def run(
     recipe = drawn(people=people, checked=200, epochs=epochs, seed=seed, size=(128, 96), watch=with_progress)
     annotations = draw_test(out, tested, seed=seed + 2)
     trained = fit(recipe, out=out / "run", seed=seed, device=device, precision=precision, minutes=minutes, console=console)
-    exam = Exam.of_file(annotations, annotations.parent / "images", skeleton=trained.model.skeleton)
+    eval_set = EvalSet.of_file(annotations, annotations.parent / "images", skeleton=trained.model.skeleton)
     setting = Setting.of(trained.model, device=device, precision=precision)
-    found = evaluate(trained.model, exam, setting, watch=with_bar)
+    found = evaluate(trained.model, eval_set, setting, watch=with_bar)
     print_evaluation(console, found, name=trained.model.card.name)
-    finish(out, trained, exam, found, setting, seconds=time.monotonic() - started)
-    say(console, f"pck@0.1 on {len(exam.dataset)} unseen drawings: {found.pck['pck@0.1']:.3f}")
+    finish(out, trained, eval_set, found, setting, seconds=time.monotonic() - started)
+    say(console, f"pck@0.1 on {len(eval_set.dataset)} unseen drawings: {found.pck['pck@0.1']:.3f}")
     say(console, f"{time.monotonic() - started:.0f} seconds; look at {out / 'report.html'} and {out / 'pictures'}")
     say(
         console,

@@ -72,13 +72,14 @@ def run(
     from poise.cli._out import check_out
     from poise.cli._scores import counted, print_skipped, say, with_bar
     from poise.errors import InputError
-    from poise.inference.detect import ModelDetector, detect, detector_of, images_of, rows
-    from poise.inference.exam import Exam
-    from poise.inference.people import Skipped
+    from poise.evaluation.boxes import images_of
+    from poise.evaluation.eval_set import EvalSet
+    from poise.inference.detect import ModelDetector, detect, detector_of, rows
     from poise.inference.sources import find_images, requests_of
+    from poise.inference.top_down import Skipped
     from poise.inference.write import results_folder, write_json
     from poise.skeletons import COCO17
-    from poise.zoo.torchvision_detectors import names
+    from poise.zoo.rcnn.torchvision_detectors import names
 
     console = Console()
     check_out("--out", out, ends=(".json", ""), reads=(*sources, detector))
@@ -95,9 +96,9 @@ def run(
         raise InputError("--images is for one annotation file; of images themselves files, folders or patterns are enough")
     category = 1
     if annotated:
-        exam = Exam.of_file(sources[0], images, skeleton=COCO17)
-        requests = images_of(exam)
-        category = next(iter(exam.skeletons)) if len(exam.skeletons) == 1 else 1
+        eval_set = EvalSet.of_file(sources[0], images, skeleton=COCO17)
+        requests = images_of(eval_set)
+        category = next(iter(eval_set.skeletons)) if len(eval_set.skeletons) == 1 else 1
     else:
         requests = requests_of(find_images(sources), None)
     finder = detector_of(detector, device=device, precision=precision, batch=batch, workers=workers, pad_batches=pad_batches)

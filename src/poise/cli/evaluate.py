@@ -112,17 +112,17 @@ def run(
     from poise.cli._written import Files, write_evaluation
     from poise.codecs.decoders import decoder, described
     from poise.errors import InputError
-    from poise.inference.boxes import detections
+    from poise.evaluation.boxes import detections
+    from poise.evaluation.eval_set import EvalSet
+    from poise.evaluation.evaluate import evaluate
+    from poise.evaluation.mpii import score
+    from poise.evaluation.protocols import Rating
+    from poise.evaluation.self_test import self_test as test_codec
     from poise.inference.detect import detector_of
-    from poise.inference.evaluate import evaluate
-    from poise.inference.exam import Exam
-    from poise.inference.manner import Rating
-    from poise.inference.mpii import score
-    from poise.inference.people import Setting
-    from poise.inference.self_test import self_test as test_codec
+    from poise.inference.top_down import Setting
     from poise.inference.write import results_folder
     from poise.models.box_detector import BoxDetector
-    from poise.zoo.file import load
+    from poise.weights.model_file import load
 
     console = Console()
     files = Files(model, annotations, images, out, report)
@@ -155,8 +155,8 @@ def run(
         return evaluate_boxes_of(console, network, setting_of(network), files, min_score=least)
     only_for_views(network, rated | scored)
     needs_boxes(min_box_score, boxes, detector)
-    exam = Exam.of_file(annotations, images, skeleton=network.skeleton, heads=heads)
-    if files.submitted and exam.mpii is None:
+    eval_set = EvalSet.of_file(annotations, images, skeleton=network.skeleton, heads=heads)
+    if files.submitted and eval_set.mpii is None:
         raise InputError(f"{str(out)!r}: results are written as .mat for MPII's JSON alone; end the name in .json")
     with ExitStack() as folders:
         for file in (out, report):
@@ -165,7 +165,7 @@ def run(
         box_source = network.card.name
         how: dict[str, str] = {"self-test": "labels through crop and codec; no image is read, no network asked"}
         if self_test:
-            test = test_codec(network, exam)
+            test = test_codec(network, eval_set)
             evaluation = test.evaluation
             print_cost(console, test)
         else:
@@ -175,11 +175,11 @@ def run(
                 release.min_keypoint_score if min_keypoint_score is None else min_keypoint_score,
                 release.oks_nms if oks_nms is None else threshold("--oks-nms", oks_nms),
             )
-            found = None if boxes in (None, "gt") else detections(str(boxes), exam, min_score=least)
+            found = None if boxes in (None, "gt") else detections(str(boxes), eval_set, min_score=least)
             looked = None
             if detector is not None:
                 finder = detector_of(detector, device=device, precision=precision, workers=threads, pad_batches=pad_batches)
-                looked = boxes_in(console, exam, finder, min_score=least)
+                looked = boxes_in(console, eval_set, finder, min_score=least)
                 found, box_source = looked.boxes, looked.detector
             where = places(network, found, boxes if looked is None else looked.detector)
             how = settings(setting, rating, boxes=where)
@@ -188,13 +188,13 @@ def run(
                 console,
                 f"{where}, flip test {flips}, read by {described(network.codec)}, {setting.device} in {setting.precision}",
             )
-            evaluation = evaluate(network, exam, setting, rating=rating, boxes=found, watch=with_bar)
-            evaluation = evaluation if looked is None else looked.judged(evaluation, exam)
+            evaluation = evaluate(network, eval_set, setting, rating=rating, boxes=found, watch=with_bar)
+            evaluation = evaluation if looked is None else looked.judged(evaluation, eval_set)
         name = "labels through the codec" if self_test else f"{network.card.name}, {decoder(network.codec)}"
         how = what(network, model=model, annotations=annotations, images=images) | how
-        write_evaluation(console, files, exam, evaluation, name=name, how=how, pictures=not self_test)
-    others = {} if measured_by_coco(exam) else ap_at_other_sigmas(exam, evaluation.results)
+        write_evaluation(console, files, eval_set, evaluation, name=name, how=how, pictures=not self_test)
+    others = {} if measured_by_coco(eval_set) else ap_at_other_sigmas(eval_set, evaluation.results)
     print_evaluation(console, evaluation, name=name, boxes=box_source, sigmas=others)
-    if exam.mpii is not None:
-        print_mpii(console, score(exam.mpii, evaluation), name=name)
+    if eval_set.mpii is not None:
+        print_mpii(console, score(eval_set.mpii, evaluation), name=name)
     return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import Positional, arg
 
 if TYPE_CHECKING:
-    from poise.inference.exam import Exam
+    from poise.evaluation.eval_set import EvalSet
     from poise.metrics.entries import Row
 
 _Model = Annotated[Path, arg(metavar="MODEL|FILE.json")]
@@ -63,32 +63,32 @@ def run(
     from poise.cli._explain import print_explanation
     from poise.cli._flags import refuse
     from poise.cli._scores import say
-    from poise.inference.exam import Exam
-    from poise.inference.results import read_results
+    from poise.evaluation.eval_set import EvalSet
+    from poise.evaluation.results import read_results
     from poise.models.kinds import posed
     from poise.skeletons import COCO17
-    from poise.zoo.file import load
+    from poise.weights.model_file import load
 
     console = Console()
     if model.suffix.lower() == ".json":
         looks = {"--images": images, "--boxes": boxes, "--no-flip": not flip, "--device": device, "--precision": precision}
         refuse(looks, why=f"the poses of {str(model)!r} are found already, and no model looks at the image")
-        exam = Exam.of_file(annotations, None, skeleton=COCO17)
-        record = find_record(exam.truth["images"], image)
+        eval_set = EvalSet.of_file(annotations, None, skeleton=COCO17)
+        record = find_record(eval_set.truth["images"], image)
         results: Sequence[Row] = read_results(model)
     else:
         network = posed(load(model))
         skeleton = network.skeleton
-        record = find_record(Exam.of_file(annotations, None, skeleton=skeleton).truth["images"], image)
-        exam = Exam.of_file(annotations, images or folder_of(record, image), skeleton=skeleton)
-        results = predicted(network, exam, int(record["id"]), boxes, flip=flip, device=device, precision=precision)
+        record = find_record(EvalSet.of_file(annotations, None, skeleton=skeleton).truth["images"], image)
+        eval_set = EvalSet.of_file(annotations, images or folder_of(record, image), skeleton=skeleton)
+        results = predicted(network, eval_set, int(record["id"]), boxes, flip=flip, device=device, precision=precision)
     number = int(record["id"])
     say(console, f"image {number}, {record.get('file_name', '')}; people of {area} areas")
-    there = {row["category_id"] for row in (*exam.truth["annotations"], *results) if row["image_id"] == number}
-    for category in sorted(there & set(exam.skeletons)) or list(exam.skeletons)[:1]:
-        if len(exam.skeletons) > 1:
-            say(console, f"\ncategory {category}, {exam.skeletons[category].name}")
-        found = explain(exam.truth, results, exam.skeletons, image=number, category=category, area=area)
+    there = {row["category_id"] for row in (*eval_set.truth["annotations"], *results) if row["image_id"] == number}
+    for category in sorted(there & set(eval_set.skeletons)) or list(eval_set.skeletons)[:1]:
+        if len(eval_set.skeletons) > 1:
+            say(console, f"\ncategory {category}, {eval_set.skeletons[category].name}")
+        found = explain(eval_set.truth, results, eval_set.skeletons, image=number, category=category, area=area)
         print_explanation(console, found, threshold)
     return 0
 
@@ -138,22 +138,22 @@ def folder_of(record: dict[str, Any], word: str) -> Path:
 
 
 def predicted(
-    network: Any, exam: Exam, image: int, boxes: str | None, *, flip: bool, device: str | None, precision: str | None
+    network: Any, eval_set: EvalSet, image: int, boxes: str | None, *, flip: bool, device: str | None, precision: str | None
 ) -> list[Row]:
     """The poses a model finds on one image, as `poise evaluate` would rate them."""
     from dataclasses import replace
 
     from poise.cli._decoder import only_for_views
-    from poise.data.part import Part
-    from poise.inference.boxes import detections
-    from poise.inference.evaluate import evaluate
-    from poise.inference.people import Setting
+    from poise.data.subset import Part
+    from poise.evaluation.boxes import detections
+    from poise.evaluation.evaluate import evaluate
+    from poise.inference.top_down import Setting
 
-    place = exam.ids.index(image)
-    record = exam.truth["images"][place]
-    people = [a for a in exam.truth["annotations"] if a["image_id"] == image]
-    truth = {**exam.truth, "images": [record], "annotations": people}
-    one = replace(exam, dataset=Part(exam.dataset, [place]), truth=truth, ids=(image,))
+    place = eval_set.ids.index(image)
+    record = eval_set.truth["images"][place]
+    people = [a for a in eval_set.truth["annotations"] if a["image_id"] == image]
+    truth = {**eval_set.truth, "images": [record], "annotations": people}
+    one = replace(eval_set, dataset=Part(eval_set.dataset, [place]), truth=truth, ids=(image,))
     setting = Setting.of(network, device=device, precision=precision, flip=None if flip else False)
     only_for_views(network, {"--boxes": boxes})
     found = None if boxes in (None, "gt") else detections(str(boxes), one, min_score=0.0)

@@ -35,9 +35,10 @@ def run(
 
     from poise.cli._out import check_out
     from poise.models.box_detector import BoxDetector
-    from poise.zoo.checkpoint import import_checkpoint, read_checkpoint
-    from poise.zoo.file import save
+    from poise.weights.checkpoint import read_checkpoint
+    from poise.weights.model_file import save
     from poise.zoo.find import family_of
+    from poise.zoo.importing import import_checkpoint
 
     check_out("--out", out, ends=(".safetensors",), reads=(checkpoint,))
     family_of(name)  # a wrong name is told before the file is read

@@ -83,14 +83,14 @@ def run(
     from poise.cli._scores import counted, lost, print_skipped, say, with_bar
     from poise.codecs.decoders import described
     from poise.errors import BoxError, ImageError, InputError
+    from poise.evaluation.protocols import protocol_of
     from poise.inference.detect import detector_of
     from poise.inference.find import find
-    from poise.inference.manner import manner_of
-    from poise.inference.people import Setting, Skipped, none_usable
     from poise.inference.sources import boxes_of, find_images, requests_of
+    from poise.inference.top_down import Setting, Skipped, none_usable
     from poise.inference.write import Writer, results_folder
     from poise.models.kinds import posed
-    from poise.zoo.file import load
+    from poise.weights.model_file import load
 
     if model is None:
         raise InputError(
@@ -104,7 +104,7 @@ def run(
     images = find_images(sources, without=out)
     where = None if boxes is None else boxes_of(boxes, images, min_score=min_box_score or 0.0)
     network = posed(load(model))
-    boxed = manner_of(network).boxes
+    boxed = protocol_of(network).boxes
     only_for_views(network, {"--boxes": boxes, "--detector": detector, "--min-box-score": None if boxed else min_box_score})
     if not boxed:
         needs_boxes(min_box_score, boxes, detector)

@@ -51,7 +51,7 @@ def run(
     from poise.cli.train import recipe_of
     from poise.codecs.decoders import described
     from poise.errors import CheckpointError
-    from poise.inference.people import Setting
+    from poise.inference.top_down import Setting
 
     record = RunRecord.read(folder)
     command = (record.settings.get("settings") or {}).get("command")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from poise.zoo.release import Release
+    from poise.weights.release import Release
 
 
 LONGEST = 1000
@@ -55,7 +55,7 @@ def run(
 
 def _fetch(name: str, folder: Path) -> Path:
     from poise.errors import unknown
-    from poise.zoo.fetch import fetch
+    from poise.weights.fetch import fetch
     from poise.zoo.find import releases
 
     if name not in releases():
@@ -112,9 +112,9 @@ def _show(name: str, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from poise.weights.release import Release
     from poise.zoo.cost import costs, view_of
     from poise.zoo.find import family_of, releases
-    from poise.zoo.release import Release
 
     release = releases().get(name, Release(name, licence="that of whoever trains it"))
     cost, (height, width) = costs([name])[name], view_of(name)

@@ -8,10 +8,10 @@ from typing import final
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.blur import smoothed
 from poise.codecs.maps import Lattice, MapCodec, bump, laid, mirror_error, ruler
-from poise.codecs.readings import missed
-from poise.codecs.taylor import dark_gain, dark_step
+from poise.decoding.blur import smoothed
+from poise.decoding.subpixel import missed
+from poise.decoding.taylor import dark_gain, dark_step
 from poise.errors import InputError
 from poise.geometry import Grid
 

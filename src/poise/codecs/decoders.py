@@ -4,15 +4,15 @@ A score is of a network and of how its answers were read; whoever writes a score
 """
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from typing import Any, TypeVar
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from poise.codecs import readings
 from poise.codecs.base import InstanceCodec
-from poise.codecs.in_box import InBox
-from poise.codecs.peak_reading import PEAKS, PRACTITIONER, RELEASE, PeakReading
 from poise.codecs.roi import RoICodec
+from poise.codecs.roi_adapter import RoIAdapter
 from poise.codecs.scene import SceneCodec
+from poise.decoding.peak_reading import PEAKS, PRACTITIONER, RELEASE, PeakReading
+from poise.decoding.subpixel import check_reading
 from poise.errors import InputError, unknown
 
 Codec = InstanceCodec | SceneCodec | RoICodec
@@ -54,7 +54,7 @@ def described(codec: Codec) -> str:
 
 def names_of(codec: Codec) -> tuple[str, ...]:
     """The names of the ways in which a codec's answers can be read; none if there is one way only."""
-    return PEAKS if _people(codec) is not None else readings.readings_of(_one(codec))
+    return PEAKS if _people(codec) is not None else readings_of(_one(codec))
 
 
 def read_by(codec: C, name: str) -> C:
@@ -65,9 +65,9 @@ def read_by(codec: C, name: str) -> C:
         UnknownName: There is no such reading.
     """
     if _people(codec) is None:
-        read: Any = readings.read_as(_one(codec), name)
+        read: Any = read_as(_one(codec), name)
         inside: dict[str, Any] = {"codec": read}
-        return replace(codec, **inside) if isinstance(codec, InBox) else read
+        return replace(codec, **inside) if isinstance(codec, RoIAdapter) else read
     if name not in PEAKS:
         raise unknown("reading", name, PEAKS)
     return _with(codec, {"peaks": name})
@@ -87,6 +87,33 @@ def preset(codec: C, name: str) -> C:
     return _with(codec, {number: getattr(PRESETS[name], number) for number in NUMBERS})
 
 
+def readings_of(codec: Codec) -> tuple[str, ...]:
+    """The names of the ways in which a codec's outputs can be read; none if there is one way only."""
+    if "reading" not in {field.name for field in fields(codec)}:
+        return ()
+    kind = get_type_hints(type(codec))["reading"]
+    kind = get_type_hints(kind)["peaks"] if is_dataclass(kind) else kind
+    named = [part for part in (kind, *get_args(kind)) if get_origin(part) is Literal]
+    return tuple(name for part in named for name in get_args(part))
+
+
+def read_as(codec: C, reading: str) -> C:
+    """The codec, its outputs read in another way; of a codec of whole views the names are those of `PeakReading.peaks`.
+
+    Raises:
+        InputError: It can be read in one way only.
+        UnknownName: There is no such reading.
+    """
+    known = readings_of(codec)
+    if not known:
+        raise InputError(f"outputs of {type(codec).__name__} can be read in one way only; other readings are for maps")
+    check_reading(reading, known)
+    peaks: dict[str, Any] = {"peaks": reading}
+    whole = vars(codec)["reading"]
+    changed: dict[str, Any] = {"reading": replace(whole, **peaks) if isinstance(whole, PeakReading) else reading}
+    return replace(codec, **changed)
+
+
 def _people(codec: Codec) -> PeakReading | None:
     """How people are read, of a codec that finds many in a view."""
     reading = getattr(codec, "reading", None)
@@ -100,9 +127,9 @@ def _with(codec: C, values: Mapping[str, Any]) -> C:
 
 def _worded(codec: Codec, reading: str | None) -> str:
     name = type(_one(codec)).__name__
-    return " ".join(word for word in (name, reading, "in boxes" if isinstance(codec, InBox) else None) if word)
+    return " ".join(word for word in (name, reading, "in boxes" if isinstance(codec, RoIAdapter) else None) if word)
 
 
 def _one(codec: Codec) -> Codec:
     """The codec that reads: of one in boxes that inside."""
-    return codec.codec if isinstance(codec, InBox) else codec
+    return codec.codec if isinstance(codec, RoIAdapter) else codec

@@ -127,7 +127,7 @@ def used(ignore: Bool[Tensor, "b h w"]) -> Bool[Tensor, "b 1 hh ww"]:
     return share > LEAST_USED
 
 
-def draw_bumps(maps: Float[Tensor, "b q h w"], seen: Seen, *, sigma: float, clip: float) -> None:
+def draw_gaussians(maps: Float[Tensor, "b q h w"], seen: Seen, *, sigma: float, clip: float) -> None:
     """Put a bump of height 1 on every labelled keypoint, where that is more than what is there.
 
     Args:

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.maps import MapCodec, bump, check_maps, rounded, ruler, weighted
-from poise.codecs.readings import quarter
+from poise.decoding.subpixel import quarter
 from poise.errors import InputError
 from poise.geometry import Grid
 from poise.losses.keypoints import hardest_squares, mean_squares, squares

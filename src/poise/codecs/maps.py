@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.readings import Reading, check_reading, highest, read
+from poise.decoding.subpixel import Reading, check_reading, highest, read
 from poise.dims import Size
 from poise.errors import InputError, unknown
 from poise.geometry import Grid
@@ -169,13 +169,13 @@ def mean_of_worst(lost: Float[Tensor, "b k"], weight: Float[Tensor, "b k"], ohkm
     return (weighed if ohkm is None else weighed.topk(ohkm, dim=1).values).mean()
 
 
-def bump_on_cell(centre: Float[Tensor, "b k"], length: int, sigma: float) -> Float[Tensor, "b k n"]:
+def gaussian_on_cell(centre: Float[Tensor, "b k"], length: int, sigma: float) -> Float[Tensor, "b k n"]:
     """A bump around the nearest cell, 0 beyond 3 sigma."""
     distance = ruler(centre, length) - rounded(centre)[..., None]
     return bump(distance, sigma) * (distance.abs() <= 3 * sigma)
 
 
-def bump_on_keypoint(centre: Float[Tensor, "b k"], length: int, sigma: float) -> Float[Tensor, "b k n"]:
+def gaussian_on_keypoint(centre: Float[Tensor, "b k"], length: int, sigma: float) -> Float[Tensor, "b k n"]:
     """A bump around the keypoint, 0 beyond 3 sigma from the nearest cell."""
     cell = ruler(centre, length)
     near = (cell - rounded(centre)[..., None]).abs() <= 3 * sigma

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from poise.codecs.blur import blur_taps, blurred
 from poise.codecs.maps import check_maps
-from poise.codecs.readings import Reading, check_reading, highest, quarter, read
-from poise.codecs.second_peak import first_highest, peaks
 from poise.codecs.staged import HEIGHT, StagedCodec, steps
+from poise.decoding.blur import blur_taps, blurred
+from poise.decoding.second_peak import first_highest, peaks
+from poise.decoding.subpixel import Reading, check_reading, highest, quarter, read
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid
@@ -37,7 +37,7 @@ class Megvii(StagedCodec):
         reading: Whose way from maps to keypoints is taken. "mspn" goes from the highest cell of the smoothed map towards the
             next highest one; "cpn" does so too, but divides each map by its maximum first, which turns maps
             upside down that are negative everywhere; "mmpose" goes from the highest cell of the smoothed map towards its
-            higher neighbours. The readings of all maps (`codecs/readings.py`) are known too.
+            higher neighbours. The readings of all maps (`decoding/subpixel.py`) are known too.
         blur: Cells a side of the blur that smooths maps before they are read; odd. MSPN takes 5 on COCO and 9 on
             MPII, CPN 21, MMPose 11.
         shifts: Cells towards the second peak, then towards the third, and so on.

@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poise.codecs.maps import bump, check_maps, ruler
-from poise.codecs.readings import Reading, check_reading, highest
 from poise.codecs.staged import HEIGHT, StagedCodec, steps
-from poise.codecs.taylor import udp_step
 from poise.codecs.udp import UDPGaussian
+from poise.decoding.subpixel import Reading, check_reading, highest
+from poise.decoding.taylor import udp_step
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid

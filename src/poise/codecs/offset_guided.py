@@ -15,10 +15,10 @@ from torch import Tensor
 from poise.codecs import guides
 from poise.codecs.guide_costs import USUAL_COSTS, USUAL_MAPS, Costs, LabelMaps
 from poise.codecs.guides import STRIDE, Seen, Vectors
-from poise.codecs.peak_reading import PRACTITIONER, PeakReading
-from poise.codecs.people import read_people
 from poise.codecs.scene import SceneCodec
-from poise.codecs.scene_maps import SceneMaps, merged_jitter, merged_maps, merged_offsets
+from poise.decoding.grouping import read_people
+from poise.decoding.peak_reading import PRACTITIONER, PeakReading
+from poise.decoding.scene_maps import SceneMaps, merged_jitter, merged_maps, merged_offsets
 from poise.dims import Size
 from poise.errors import InputError
 from poise.scenes import People, Scenes
@@ -113,7 +113,7 @@ class OffsetGuided(SceneCodec):
         seen = Seen.of(scenes, self.cells(scenes.size))
         output = scenes.xy.new_zeros(len(scenes), self.channels, *seen.cells)
         heat, background, *_ = self.split(output)
-        guides.draw_bumps(output, seen, sigma=self.maps.sigma, clip=self.maps.clip)
+        guides.draw_gaussians(output, seen, sigma=self.maps.sigma, clip=self.maps.clip)
         if self.maps.background:
             torch.sub(1, heat.amax(dim=1, keepdim=True), out=background)
         if self.maps.jitter:
@@ -140,7 +140,7 @@ class OffsetGuided(SceneCodec):
         jitters = guides.jitters(seen, fill=self.maps.jitter_fill) if self.maps.jitter else None
         maps, said = self._said(output, seen, vectors, jitters)
         target = maps.new_zeros(len(scenes), self.keypoints, *seen.cells)
-        guides.draw_bumps(target, seen, sigma=self.maps.sigma, clip=self.maps.clip)
+        guides.draw_gaussians(target, seen, sigma=self.maps.sigma, clip=self.maps.clip)
         taught = used & scenes.taught[:, :, None, None]
         none, counts = output.new_zeros(()), vectors.counts & vectors.inside(used)
         sizes = self._scales(vectors, seen, scenes.extent) if self.maps.scale else None

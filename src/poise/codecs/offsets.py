@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.blur import blur_taps, blurred, blurred_peaks
 from poise.codecs.maps import check_maps, check_weights
-from poise.codecs.readings import check_reading, highest
-from poise.codecs.votes import cast_votes
+from poise.decoding.blur import blur_taps, blurred, blurred_peaks
+from poise.decoding.hough import cast_votes
+from poise.decoding.subpixel import check_reading, highest
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid

@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from poise.codecs.blur import smoothed
-from poise.codecs.cubic import highest_of_all_pixels, highest_pixels
-from poise.codecs.readings import check_reading, fitted, highest_of, usual_kernel, window
 from poise.codecs.roi import RoICodec, ScoreKind, check_answer
+from poise.decoding.blur import smoothed
+from poise.decoding.cubic import highest_of_all_pixels, highest_pixels
+from poise.decoding.gaussian_fit import fitted, window
+from poise.decoding.subpixel import check_reading, highest_of, usual_kernel
 from poise.errors import InputError, unknown
 from poise.geometry import Boxes
 from poise.structures import Points

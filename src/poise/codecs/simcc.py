@@ -14,9 +14,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.blur import blur_taps
 from poise.codecs.maps import bump, check_weights, mean_of_worst, ruler, weighted
-from poise.codecs.readings import check_reading, highest_of
+from poise.decoding.blur import blur_taps
+from poise.decoding.subpixel import check_reading, highest_of
 from poise.errors import InputError
 from poise.geometry import Grid
 from poise.structures import Points

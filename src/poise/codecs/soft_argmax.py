@@ -6,8 +6,8 @@ from typing import final
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.readings import BETA, highest, quarter, soft_argmax
 from poise.codecs.strided import StridedMaps
+from poise.decoding.subpixel import BETA, highest, quarter, soft_argmax
 from poise.errors import InputError
 
 

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.maps import Lattice, MapCodec, bump_on_cell, bump_on_keypoint, laid, mirror_error, rounded
-from poise.codecs.readings import missed
+from poise.codecs.maps import Lattice, MapCodec, gaussian_on_cell, gaussian_on_keypoint, laid, mirror_error, rounded
+from poise.decoding.subpixel import missed
 from poise.geometry import Grid
 from poise.structures import Points
 
@@ -74,7 +74,7 @@ class StridedMaps(MapCodec):
 
     def profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
         """A bump around the nearest cell or, if `exact`, around the keypoint; 0 beyond 3 sigma from the cell."""
-        return (bump_on_keypoint if self.exact else bump_on_cell)(centre, length, self.sigma)
+        return (gaussian_on_keypoint if self.exact else gaussian_on_cell)(centre, length, self.sigma)
 
     def decode(self, output: Float[Tensor, "b k h w"]) -> Points:
         """As every codec of maps; then half of `mirror_error` to the left, if that is compensated."""

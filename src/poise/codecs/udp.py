@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.blur import blurred, blurred_extremes
-from poise.codecs.maps import MapCodec, bump_on_keypoint, rounded
-from poise.codecs.readings import missed
-from poise.codecs.taylor import UDP_BLUR, risen, udp_step
+from poise.codecs.maps import MapCodec, gaussian_on_keypoint, rounded
+from poise.decoding.blur import blurred, blurred_extremes
+from poise.decoding.subpixel import missed
+from poise.decoding.taylor import UDP_BLUR, risen, udp_step
 from poise.geometry import Grid
 
 
@@ -36,7 +36,7 @@ class UDPGaussian(MapCodec):
 
     def profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
         """A bump around the keypoint, 0 beyond 3 sigma from the nearest cell."""
-        return bump_on_keypoint(centre, length, self.sigma)
+        return gaussian_on_keypoint(centre, length, self.sigma)
 
     def peaks(
         self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from poise.errors import InputError, PoiseError
-from poise.inference.ahead import ahead
-from poise.inference.people import Image, Request, Setting, Skipped
+from poise.inference.prefetch import prefetch
+from poise.inference.top_down import Image, Request, Setting, Skipped
 
 WAIT = 4
 """So many batches of images may wait for views of another size to fill a batch; then the first goes on without."""
@@ -74,7 +74,7 @@ def in_batches(
     """
     waiting: deque[Shown] = deque()
     pending: dict[Kind, list[Place]] = {}
-    for request, job in ahead(partial(_shown, show), requests, setting.workers):
+    for request, job in prefetch(partial(_shown, show), requests, setting.workers):
         if request.boxes is not None:
             raise InputError(refusal)
         try:

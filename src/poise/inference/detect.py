@@ -1,9 +1,8 @@
 """Boxes of people in images, from a model of ours that finds boxes or one of torchvision's detectors."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -11,23 +10,19 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from poise.data.boxes import PersonBoxes
 from poise.errors import ImageError, InputError, PoiseError, unknown
 from poise.geometry import to_xywh
-from poise.inference.ahead import ahead
-from poise.inference.boxed import find_boxes_in
-from poise.inference.exam import Exam
-from poise.inference.manner import only_category
-from poise.inference.people import Request, Setting, Skipped, Watch, none_usable
+from poise.inference.prefetch import prefetch
 from poise.inference.sources import SourceBoxes
-from poise.metrics.entries import box_rows
+from poise.inference.top_down import Request, Setting, Skipped, Watch, none_usable
+from poise.inference.two_stage import detect_boxes
 from poise.models.box_detector import BoxDetector
 from poise.models.device import choose_device
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Boxing, Model
 from poise.structures import Key
-from poise.zoo.file import load
-from poise.zoo.torchvision_detectors import CocoDetector, load_detector, names
+from poise.weights.model_file import load
+from poise.zoo.rcnn.torchvision_detectors import CocoDetector, load_detector, names
 
 THIN = 500
 """Images so many times longer than wide would have no pixel left in torchvision's detectors, which bring the long side to 640
@@ -88,7 +83,7 @@ class ModelDetector(Detector):
 
     def find(self, requests: Iterable[Request], *, skipped: list[Skipped]) -> Iterator[Detected]:
         """The model's boxes, with their scores as boxes."""
-        for key, boxes, scores in find_boxes_in(self.model, requests, self.setting, skipped=skipped):
+        for key, boxes, scores in detect_boxes(self.model, requests, self.setting, skipped=skipped):
             yield Detected(key, boxes, scores)
 
 
@@ -109,7 +104,7 @@ class TorchvisionDetector(Detector):
 
     def find(self, requests: Iterable[Request], *, skipped: list[Skipped]) -> Iterator[Detected]:
         """The boxes of people."""
-        for request, job in ahead(_read, requests, self.workers):
+        for request, job in prefetch(_read, requests, self.workers):
             try:
                 image = job()
             except PoiseError as error:
@@ -209,34 +204,6 @@ def detect(
     return found
 
 
-def images_of(exam: Exam) -> list[Request]:
-    """All images of a data set, under the ids of its annotations."""
-    names_of = [exam.dataset.key(index).file_name for index in range(len(exam.ids))]
-    return [
-        Request(Key(name, image), partial(exam.dataset.image, index))
-        for index, (name, image) in enumerate(zip(names_of, exam.ids, strict=True))
-    ]
-
-
-def person_boxes(found: Iterable[Detected], exam: Exam, *, detector: str) -> dict[int, PersonBoxes]:
-    """What was found as the boxes of the only category of a data set.
-
-    Args:
-        found: In its images.
-        exam: The data set.
-        detector: Its name.
-
-    Raises:
-        InputError: Nobody was found, or the annotations have several categories.
-    """
-    category = only_category(detector, exam)
-    some = [one for one in found if len(one.boxes)]
-    if not some:
-        raise InputError(f"{detector} found nobody in these images; a lower --min-box-score, or another detector, may")
-    boxes = {one.key.image_id: one.boxes for one in some}
-    return {category: PersonBoxes(boxes, {one.key.image_id: one.scores for one in some})}
-
-
 def source_boxes(found: Iterable[Detected]) -> dict[int, SourceBoxes]:
     """What was found by image id, as boxes to look into; also of images without anybody."""
     return {one.key.image_id: SourceBoxes(one.boxes, one.scores, [1] * len(one.boxes)) for one in found}
@@ -256,16 +223,6 @@ def rows(found: Iterable[Detected], *, category: int = 1, named: bool = False) -
         for one in found
         for box, score in zip(_plain(to_xywh(one.boxes), 2), _plain(one.scores, 5), strict=True)
         if min(box[2:]) > 0  # a hundredth of a pixel is nobody
-    ]
-
-
-def measured_rows(boxes: Mapping[int, PersonBoxes]) -> list[dict[str, Any]]:
-    """Boxes by category as rows that `metrics.boxes` scores."""
-    return [
-        row
-        for category, part in boxes.items()
-        for image, found in part.boxes.items()
-        for row in box_rows(found, part.scores[image], image=image, categories=[category] * len(found))
     ]
 
 

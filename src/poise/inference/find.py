@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from poise.codecs.decoders import Codec
-from poise.inference.boxed import read_boxed
-from poise.inference.people import Found, Request, Setting, Skipped, read_people
-from poise.inference.scenes import read_scenes
-from poise.models.bottomup import BottomUp
+from poise.inference.bottom_up import read_scenes
+from poise.inference.top_down import Found, Request, Setting, Skipped, read_people
+from poise.inference.two_stage import read_boxed
+from poise.models.bottom_up import BottomUp
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model, posed
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 
 WAYS: dict[type, Callable[..., Iterator[list[Found]]]] = {
     TopDown: read_people,

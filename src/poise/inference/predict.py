@@ -14,7 +14,7 @@ from poise.data.boxes import check_boxes
 from poise.data.images import read_image
 from poise.errors import BoxError, InputError
 from poise.inference.find import find
-from poise.inference.people import Request, Setting
+from poise.inference.top_down import Request, Setting
 from poise.models.kinds import Model
 from poise.structures import Key, Poses
 

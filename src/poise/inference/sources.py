@@ -17,7 +17,7 @@ from poise.data.boxes import read_boxes
 from poise.data.images import SUFFIXES, read_image
 from poise.errors import InputError, ReadError
 from poise.geometry import from_xywh
-from poise.inference.people import Request
+from poise.inference.top_down import Request
 from poise.structures import Key
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from poise.data.images import write_image
 from poise.errors import InputError, WriteError
 from poise.geometry import to_xywh
-from poise.inference.people import Found
 from poise.inference.sources import Source, SourceBoxes
+from poise.inference.top_down import Found
 from poise.models.kinds import Model
 from poise.scenes import Canvas
 from poise.structures import Poses

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.errors import InputError
-from poise.metrics.near import best_first
+from poise.metrics.nms import best_first
 from poise.structures import Labels
 
 EPSILON = float(np.spacing(1))

@@ -30,7 +30,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from poise.errors import InputError
-from poise.metrics.near import box_iou
+from poise.metrics.nms import box_iou
 
 
 @final

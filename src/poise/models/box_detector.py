@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from poise.dims import Size
 from poise.errors import InputError
 from poise.models.card import Card
-from poise.models.detecting import Detecting
-from poise.models.detections import Found, features_of, find_boxes, show
-from poise.models.part import LACKS
+from poise.models.network_part import LACKS
+from poise.models.postprocess import Found, features_of, find_boxes, show
+from poise.models.rcnn_config import RCNNConfig
 from poise.nn.base import Feature
 from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas
@@ -33,14 +33,14 @@ class BoxDetector(nn.Module):
         InputError: The network has no box head.
     """
 
-    def __init__(self, network: RCNN, preprocess: Canvas, card: Card, detecting: Detecting | None = None) -> None:
+    def __init__(self, network: RCNN, preprocess: Canvas, card: Card, detecting: RCNNConfig | None = None) -> None:
         super().__init__()
         if network.box is None:
             raise InputError(f"{card.name!r} has no box head, so it finds no boxes of people; build a detector that has one")
         self.network = network
         self.preprocess = preprocess
         self.card = card
-        self.detecting = detecting or Detecting()
+        self.detecting = detecting or RCNNConfig()
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
         """The maps that everything else reads, for normalised views."""

@@ -13,8 +13,8 @@ from poise.dims import Size
 from poise.errors import InputError
 from poise.metrics.oks import oks_nms, pose_oks
 from poise.models.card import Card
-from poise.models.detecting import Detecting
-from poise.models.detections import Boxes, Found, Shown, features_of, find_boxes, show
+from poise.models.postprocess import Boxes, Found, Shown, features_of, find_boxes, show
+from poise.models.rcnn_config import RCNNConfig
 from poise.models.roi_targets import RoIs, Truth, box_losses, chosen, like_the_detector, refined, truths
 from poise.nn.base import Feature
 from poise.nn.heads.rpn import summed
@@ -54,10 +54,10 @@ class KeypointRCNN(nn.Module):
         preprocess: Canvas,
         skeleton: Skeleton,
         card: Card,
-        detecting: Detecting | None = None,
+        detecting: RCNNConfig | None = None,
     ) -> None:
         super().__init__()
-        detecting = detecting or Detecting()
+        detecting = detecting or RCNNConfig()
         if codec.keypoints != len(skeleton):
             raise InputError(
                 f"the codec has {codec.keypoints} keypoints and skeleton {skeleton.name!r} has {len(skeleton)}; they must agree"
@@ -246,7 +246,7 @@ class KeypointRCNN(nn.Module):
     def singles(
         self, xy: Float[Tensor, "n k 2"], boxes: Float[Tensor, "n 4"], rating: Float[Tensor, " n"]
     ) -> Int64[Tensor, " m"]:
-        """The rows of the people who stay, best first: of two nearer than `Detecting.keypoint_nms` the better.
+        """The rows of the people who stay, best first: of two nearer than `RCNNConfig.keypoint_nms` the better.
 
         Args:
             xy: Keypoints of the people of one view or image.

@@ -3,11 +3,11 @@
 from typing import TypeAlias
 
 from poise.errors import InputError
-from poise.models.bottomup import BottomUp
+from poise.models.bottom_up import BottomUp
 from poise.models.box_detector import BoxDetector
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.part import Part
-from poise.models.topdown import TopDown
+from poise.models.network_part import Part
+from poise.models.top_down import TopDown
 
 Posed: TypeAlias = TopDown | BottomUp | KeypointRCNN
 """A model that finds keypoints: in views of one person, in whole images, in boxes found there."""

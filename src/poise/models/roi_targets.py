@@ -15,7 +15,7 @@ from torchvision.models.detection._utils import BalancedPositiveNegativeSampler,
 from torchvision.ops import box_iou, clip_boxes_to_image
 
 from poise.dims import Size
-from poise.models.detecting import Learning
+from poise.models.rcnn_config import Learning
 from poise.nn.heads.rpn import share_within
 from poise.scenes import Scenes
 

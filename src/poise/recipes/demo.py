@@ -1,7 +1,7 @@
 """The run of `poise demo`: a tiny network on drawn people, on any machine, without a file."""
 
+from poise.data.cached import Kept, Watch
 from poise.data.figures import FigureDataset
-from poise.data.kept import Kept, Watch
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.transforms.jitter import Augmentation
 from poise.zoo.plain import plain

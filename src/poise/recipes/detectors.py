@@ -5,8 +5,8 @@ from typing import Literal
 
 from poise.codecs.one_hot import OneHot
 from poise.codecs.roi import RoICodec
+from poise.data.cached import Kept
 from poise.data.figures import FigureDataset
-from poise.data.kept import Kept
 from poise.nn.heads.roi import MAPS
 from poise.recipes.base import Recipe
 from poise.recipes.dropping import Dropping, dropped
@@ -17,8 +17,8 @@ from poise.recipes.scenes import CROWD
 from poise.recipes.short import short_run
 from poise.skeletons import COCO17
 from poise.transforms.detector_jitter import DetectorAugmentation
-from poise.zoo.poise_rcnn import small_detector
-from poise.zoo.rcnn_model import bumps, codec_in_box
+from poise.zoo.rcnn.poise_rcnn import small_detector
+from poise.zoo.rcnn.presets import bumps, codec_in_box
 
 CLIP = 20.0
 """Norm of the gradient that is reached only where something is odd, but by heads whose losses are weighted too much."""

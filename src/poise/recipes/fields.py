@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 from poise.codecs.decoders import Codec
 from poise.errors import InputError, UnknownName, unknown
-from poise.models.bottomup import BottomUp
+from poise.models.bottom_up import BottomUp
 from poise.models.box_detector import BoxDetector
-from poise.models.detecting import Detecting
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Boxing
-from poise.models.topdown import TopDown
+from poise.models.rcnn_config import RCNNConfig
+from poise.models.top_down import TopDown
 from poise.nn.heads.roi import BoxReader
 
 FIXED = ("size", "cells", "keypoints", "limbs")
@@ -96,7 +96,7 @@ def _codec_changes(codec: Codec, words: Sequence[str]) -> Changes:
     return _changes(codec, words, what="a codec", such="ohkm=8")
 
 
-def _detecting(model: Boxing, words: Sequence[str]) -> Detecting:
+def _detecting(model: Boxing, words: Sequence[str]) -> RCNNConfig:
     """How a detector works that has changed as words say."""
     made = _changed(model.detecting, _changes(model.detecting, words, what="how a detector works", such="learning.copies=2"))
     _check_read(words, made)
@@ -120,7 +120,7 @@ def refuse_words(words: Sequence[str], names: Sequence[str], *, why: str) -> Non
         raise InputError(f"{', '.join(found)}: {why}, so nothing would change; leave it out")
 
 
-def _check_read(words: Sequence[str], detecting: Detecting) -> None:
+def _check_read(words: Sequence[str], detecting: RCNNConfig) -> None:
     """Refuse words that nobody reads where people are found so."""
     if detecting.suppression == "soft":
         refuse_words(words, ("nms",), why="suppression is soft, and lowers scores by sigma")

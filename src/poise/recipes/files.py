@@ -6,7 +6,7 @@ from pathlib import Path
 from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
 from poise.data.join import Joined
-from poise.data.part import hold_out, without
+from poise.data.subset import hold_out, without
 from poise.errors import InputError
 from poise.skeletons import Skeleton, union
 

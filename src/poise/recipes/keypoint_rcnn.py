@@ -14,7 +14,7 @@ from poise.recipes.ranges import check_count
 from poise.scenes import Canvas
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.zoo.find import build
-from poise.zoo.rcnn_model import VIEW
+from poise.zoo.rcnn.presets import VIEW
 
 BOX_AP = "coco-val2017/box AP"
 KEYPOINT_AP = "coco-val2017/AP"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.coco import epochs_of, keypoints2017, on_coco
 from poise.recipes.ranges import check_count

@@ -4,7 +4,7 @@ from typing import cast
 
 from poise.dims import Size
 from poise.errors import InputError
-from poise.models.bottomup import BottomUp
+from poise.models.bottom_up import BottomUp
 from poise.nn.base import Backbone, check_size
 
 

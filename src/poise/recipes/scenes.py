@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Literal
 
 from poise.codecs.guide_costs import Costs, LabelMaps
-from poise.codecs.peak_reading import PRACTITIONER
+from poise.data.cached import Kept
 from poise.data.figures import FigureDataset
-from poise.data.kept import Kept
-from poise.models.bottomup import BottomUp
+from poise.decoding.peak_reading import PRACTITIONER
+from poise.models.bottom_up import BottomUp
 from poise.nn.backbones.plain import PlainNet
 from poise.nn.base import check_size
 from poise.recipes.base import Recipe

@@ -1,7 +1,7 @@
 """Short runs of our own small networks for whole images, with or without boxes: what they have in common."""
 
 from poise.data.base import Dataset
-from poise.models.bottomup import BottomUp
+from poise.models.bottom_up import BottomUp
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.transforms.detector_jitter import DetectorAugmentation

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from poise.codecs.simcc import SimCC
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.recipes.base import Recipe
 from poise.recipes.coco import BASELINE_STEPS, HRNET_VIEWS, MMPOSE_STEPS, STRIDE, on_coco
 from poise.skeletons import COCO17

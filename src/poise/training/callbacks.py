@@ -12,11 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from poise.codecs.decoders import described
 from poise.training.files import Row, write_csv
-from poise.training.hook import Hook
+from poise.training.hook import RunCallback
 from poise.training.module import Module
 from poise.training.signals import Interrupts
+from poise.weights import model_file
 from poise.writing import write_whole
-from poise.zoo import file as model_file
 
 PATIENCE = 5.0
 """Seconds of a validation above which Ctrl-C does not wait for its end."""
@@ -27,7 +27,7 @@ class Interrupted(Exception):  # no error
 
 
 @final
-class Keeper(Hook):
+class Checkpointer(RunCallback):
     """Saves the state of the run and its best model, and stops it when its time is over or somebody asks.
 
     Args:
@@ -157,7 +157,7 @@ class Keeper(Hook):
 
 
 @final
-class Journal(Hook):
+class MetricsLog(RunCallback):
     """Writes `settings.json`, and a row of figures per epoch to `metrics.csv` and on the screen.
 
     Args:
@@ -249,7 +249,7 @@ class Journal(Hook):
 
 
 @final
-class Bar(Hook):
+class Bar(RunCallback):
     """A progress bar on a terminal; nothing elsewhere.
 
     Args:

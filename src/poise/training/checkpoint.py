@@ -10,7 +10,7 @@ from typing import Any, final
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
-from poise.codecs.base import to_plain
+from poise.codecs.registry import to_plain
 from poise.errors import CheckpointError, WriteError
 from poise.models.kinds import Model
 

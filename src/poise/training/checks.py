@@ -9,8 +9,8 @@ import torch
 
 from poise.errors import InputError, TrainingError, WriteError, unknown
 from poise.training.data import Views
-from poise.training.plan import Plan
 from poise.training.recipe import Recipe
+from poise.training.run_plan import Plan
 from poise.training.tasks import AnyTask
 
 ONE_VALUE = "Expected more than 1 value per channel when training"

@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from rich.console import Console
 from torch import nn
 
-from poise.training.hook import Hook
+from poise.training.hook import RunCallback
 
 STARVED = 0.15
 """Share of a step spent waiting for the loader above which it is too slow."""
@@ -23,7 +23,7 @@ PARTS = ("wait", "forward", "encode", "backward", "update")
 
 
 @final
-class Clock(Hook):
+class Clock(RunCallback):
     """Measures reading, warping, encoding, forward and backward passes, and warns when the loader starves the network.
 
     Args:

@@ -32,7 +32,7 @@ _TRIES = 10
 
 @final
 @dataclass(frozen=True, eq=False)
-class Parcel(Generic[B]):
+class LoadedBatch(Generic[B]):
     """What a loader hands over: a batch, where its views stand in the list, and the seconds it took.
 
     Attributes:
@@ -49,11 +49,11 @@ class Parcel(Generic[B]):
     warp: float
     bad: tuple[str, ...] = ()
 
-    def to(self, *args: Any, **kwargs: Any) -> "Parcel[B]":
+    def to(self, *args: Any, **kwargs: Any) -> "LoadedBatch[B]":
         """The same parcel elsewhere; Lightning asks for this."""
         return replace(self, batch=self.batch.to(*args, **kwargs))
 
-    def pin_memory(self) -> "Parcel[B]":
+    def pin_memory(self) -> "LoadedBatch[B]":
         """The same parcel in page-locked memory."""
         return replace(self, batch=self.batch.pin_memory())
 
@@ -126,12 +126,12 @@ class Views(ABC, TorchDataset[Cut[V]], Generic[V, B]):
         return Cut(view, row, middle - begin, time.perf_counter() - middle, bad)
 
     @final
-    def collate(self, cuts: list[Cut[V]]) -> Parcel[B]:
+    def collate(self, cuts: list[Cut[V]]) -> LoadedBatch[B]:
         """Views to one batch whose images are channels-last."""
         batch = self.stack([c.view for c in cuts])
         batch = replace(batch, images=batch.images.contiguous(memory_format=torch.channels_last))
         bad = tuple(message for c in cuts for message in c.bad)
-        return Parcel(batch, tuple(c.place for c in cuts), sum(c.read for c in cuts), sum(c.warp for c in cuts), bad)
+        return LoadedBatch(batch, tuple(c.place for c in cuts), sum(c.read for c in cuts), sum(c.warp for c in cuts), bad)
 
 
 def mixed(*numbers: int) -> int:
@@ -146,7 +146,7 @@ def mixed(*numbers: int) -> int:
 
 
 @final
-class Order:
+class ResumableSampler:
     """Which places make up each batch of an epoch; a batch sampler that can begin in the middle.
 
     Args:
@@ -167,7 +167,7 @@ class Order:
         self._begin = (0, 0)
 
     @property
-    def sampler(self) -> "Order":
+    def sampler(self) -> "ResumableSampler":
         """Where Lightning looks for `set_epoch`."""
         return self
 
@@ -203,7 +203,7 @@ class Order:
         return rows[self.rank :: self.world]
 
 
-def loader(views: Views[V, B], order: Order, *, workers: int, pin: bool) -> DataLoader[Parcel[B]]:
+def loader(views: Views[V, B], order: ResumableSampler, *, workers: int, pin: bool) -> DataLoader[LoadedBatch[B]]:
     """Parcels in the order given, cut by `workers` processes (0: in this one).
 
     With workers, OpenCV works in one thread from here on, in this process too: a process that forks while OpenCV's threads

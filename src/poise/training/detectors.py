@@ -22,7 +22,7 @@ from poise.training.recipe import Recipe
 from poise.training.scenes import each_among_alike, grown
 from poise.training.task import Task, summed
 from poise.transforms.canvas import boxes_home
-from poise.transforms.detector_cut import DetectorCutter
+from poise.transforms.detector_crop import DetectorCrop
 from poise.transforms.detector_jitter import DetectorAugmentation
 
 PARTS = ("objectness", "proposals", "classes", "boxes", "keypoints")
@@ -48,7 +48,7 @@ class DetectorViews(Views[SceneView, SceneBatch]):
     def __init__(
         self,
         dataset: Dataset,
-        cutter: DetectorCutter,
+        cutter: DetectorCrop,
         *,
         seed: int,
         images: Sequence[int],
@@ -203,8 +203,8 @@ class DetectorTask(Task[SceneView, SceneBatch, People, Mapping[str, Any]]):
                 "take files with outlines, or let it not learn: --detecting-set weights.masks=0"
             )
 
-    def _cutter(self, augmentation: DetectorAugmentation | None = None) -> DetectorCutter:
-        return DetectorCutter(self.model.preprocess, self.model.skeleton, augmentation or DetectorAugmentation())
+    def _cutter(self, augmentation: DetectorAugmentation | None = None) -> DetectorCrop:
+        return DetectorCrop(self.model.preprocess, self.model.skeleton, augmentation or DetectorAugmentation())
 
 
 def _at_home(people: People, warp: Float[Tensor, "3 3"], canvas: Canvas) -> People:

@@ -7,23 +7,23 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from poise.training.boards import Boards
-from poise.training.callbacks import Bar, Interrupted, Journal, Keeper
+from poise.training.budget import Budget, RunResult
+from poise.training.callbacks import Bar, Checkpointer, Interrupted, MetricsLog
 from poise.training.checkpoint import check_same, check_state
 from poise.training.checks import check_best, check_free, check_left, check_readable, make_folder, mendable
 from poise.training.clock import Clock
 from poise.training.data import plainly
+from poise.training.logging import settings_of, tell, tell_resumed
 from poise.training.module import Module
-from poise.training.plan import Means, plan_of, rank_of_process
+from poise.training.previews import Previews
 from poise.training.recipe import Recipe
-from poise.training.result import Goal, RunResult
+from poise.training.run_plan import Hardware, rank_of_process, run_plan
 from poise.training.signals import Interrupts
 from poise.training.stages import fit_stages, refuse_stages
 from poise.training.tasks import task_of
-from poise.training.tell import settings_of, tell, tell_resumed
 from poise.training.trainer import quiet, trainer
-from poise.zoo import file as model_file
-from poise.zoo.carry import carry
+from poise.weights import model_file
+from poise.weights.transfer import transfer
 
 
 def fit(
@@ -79,7 +79,7 @@ def fit(
         KeyboardInterrupt: Somebody stopped the run; its state is saved.
     """
     console = (console or Console()) if rank_of_process() == 0 else Console(quiet=True)
-    means = Means(
+    means = Hardware(
         device=device,
         precision=precision,
         workers=workers,
@@ -92,7 +92,7 @@ def fit(
     )
     one = partial(_run, means=means, console=console)
     resumed, begin = (None if path is None else Path(path) for path in (resume, start))
-    goal = Goal(resumed or Path(out), resumed is not None, seed, begin, minutes, steps)
+    goal = Budget(resumed or Path(out), resumed is not None, seed, begin, minutes, steps)
     if recipe.then:
         return fit_stages(recipe, one, goal, console=console)
     if resumed is not None:
@@ -100,10 +100,10 @@ def fit(
     return one(recipe, goal)
 
 
-def _run(recipe: Recipe, goal: Goal, *, means: Means, console: Console) -> RunResult:
+def _run(recipe: Recipe, goal: Budget, *, means: Hardware, console: Console) -> RunResult:
     folder = goal.folder
     state, stand = check_state(folder) if goal.resume else (None, None)
-    plan = plan_of(recipe, goal, means)
+    plan = run_plan(recipe, goal, means)
     main = plan.rank == 0
     task = task_of(recipe.model)
     check_best(recipe, task)
@@ -115,7 +115,7 @@ def _run(recipe: Recipe, goal: Goal, *, means: Means, console: Console) -> RunRe
     if state is None and main:
         check_free(folder)
     check_readable(views, val_views)
-    carried = carry(model_file.load(goal.start), recipe.model) if goal.start is not None and state is None else None
+    carried = transfer(model_file.load(goal.start), recipe.model) if goal.start is not None and state is None else None
     if main:
         make_folder(folder)
     tell(console, recipe, plan, learnt=len(views), checked=None if val_views is None else len(val_views))
@@ -126,9 +126,9 @@ def _run(recipe: Recipe, goal: Goal, *, means: Means, console: Console) -> RunRe
     module = Module(recipe, plan, train=views, val=val_views)
     module.model.to(memory_format=torch.channels_last)
     with Interrupts() as interrupts, quiet(), mendable(plan), plainly():
-        keeper = Keeper(folder, interrupts, best=recipe.best)
-        journal = Journal(folder, console, settings=settings_of(recipe, plan) if main else {})
-        hooks = [Clock(console), journal, keeper, Boards(folder), Bar(console)]
+        keeper = Checkpointer(folder, interrupts, best=recipe.best)
+        journal = MetricsLog(folder, console, settings=settings_of(recipe, plan) if main else {})
+        hooks = [Clock(console), journal, keeper, Previews(folder), Bar(console)]
         lightning = trainer(recipe, plan, hooks, means=means)
         try:
             lightning.fit(module, ckpt_path=state, weights_only=True if state else None)
@@ -138,7 +138,7 @@ def _run(recipe: Recipe, goal: Goal, *, means: Means, console: Console) -> RunRe
     return _result(module, keeper, journal, console)
 
 
-def _result(module: Module, keeper: Keeper, journal: Journal, console: Console) -> RunResult:
+def _result(module: Module, keeper: Checkpointer, journal: MetricsLog, console: Console) -> RunResult:
     for message in module.unreadable:
         console.print(f"skipped: {message}", highlight=False, soft_wrap=True)
     if module.unreadable:

@@ -5,7 +5,7 @@ from lightning.pytorch import Callback, LightningModule
 from poise.training.module import Module
 
 
-class Hook(Callback):
+class RunCallback(Callback):
     """Base of the callbacks of a run."""
 
     @staticmethod

@@ -14,13 +14,13 @@ from poise.errors import CheckpointError
 from poise.models.kinds import Model
 from poise.training import optim
 from poise.training.checkpoint import taught
-from poise.training.data import Order, Parcel, Views, loader, mixed
-from poise.training.guard import Step, check_finite
-from poise.training.plan import Plan
+from poise.training.data import LoadedBatch, ResumableSampler, Views, loader, mixed
+from poise.training.nan_guard import Step, check_finite
 from poise.training.recipe import Recipe
+from poise.training.run_plan import Plan
 from poise.training.task import summed
 from poise.training.tasks import task_of
-from poise.zoo.checkpoint import compare
+from poise.weights.checkpoint import compare
 
 
 @final
@@ -58,7 +58,7 @@ class Module(LightningModule):
         self.task = task_of(self.model)
         self.best_task = task_of(self.best_model)
         self.truth = self.task.truth(val.dataset) if val is not None else None
-        self.order = Order(len(train), plan.share, seed=plan.seed, rank=plan.rank, world=plan.world)
+        self.order = ResumableSampler(len(train), plan.share, seed=plan.seed, rank=plan.rank, world=plan.world)
         self.scores: dict[str, float] = {}
         self.loss_value = float("nan")
         self.norm = float("nan")
@@ -80,15 +80,15 @@ class Module(LightningModule):
 
     # data
 
-    def train_dataloader(self) -> DataLoader[Parcel[Any]]:
+    def train_dataloader(self) -> DataLoader[LoadedBatch[Any]]:
         """Shuffled parcels, from wherever the run stands in its epoch."""
         return loader(self.views, self.order, workers=self.plan.workers, pin=self.plan.device.type == "cuda")
 
-    def val_dataloader(self) -> list[DataLoader[Parcel[Any]]]:
+    def val_dataloader(self) -> list[DataLoader[LoadedBatch[Any]]]:
         """The views to check on, in their order."""
         if self.val_views is None:
             return []
-        order = Order(len(self.val_views), self.plan.share, seed=None, rank=self.plan.rank, world=self.plan.world)
+        order = ResumableSampler(len(self.val_views), self.plan.share, seed=None, rank=self.plan.rank, world=self.plan.world)
         return [loader(self.val_views, order, workers=self.plan.workers, pin=self.plan.device.type == "cuda")]
 
     # steps
@@ -136,7 +136,7 @@ class Module(LightningModule):
     def _backbone(self) -> nn.Module:
         return self.model.network.get_submodule("backbone")
 
-    def training_step(self, parcel: Parcel[Any], batch_idx: int) -> Float[Tensor, ""]:
+    def training_step(self, parcel: LoadedBatch[Any], batch_idx: int) -> Float[Tensor, ""]:
         """The loss of a batch. What chance a network takes (dropout) depends on seed and step alone."""
         torch.manual_seed(mixed(self.plan.seed, self.current_epoch, batch_idx, self.plan.rank))
         self.unreadable.update(dict.fromkeys(parcel.bad))
@@ -187,7 +187,7 @@ class Module(LightningModule):
         self._found = {}
         self._val_loss = []
 
-    def validation_step(self, parcel: Parcel[Any], batch_idx: int) -> None:
+    def validation_step(self, parcel: LoadedBatch[Any], batch_idx: int) -> None:
         """Find the keypoints of a batch, in pixels of the images."""
         torch.manual_seed(mixed(self.plan.seed, batch_idx, self.plan.rank))  # the loss may look at a part of a view only
         loss, found = self.best_task.look(parcel.batch)

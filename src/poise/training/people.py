@@ -10,15 +10,15 @@ from torch import Tensor
 from poise.data.base import Dataset
 from poise.dims import Size
 from poise.errors import InputError
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.structures import Batch, Sample, View
 from poise.training.data import Views
 from poise.training.pictures import Picture, batch_picture
 from poise.training.recipe import Recipe
 from poise.training.scores import Found, Truth, score
 from poise.training.task import StagedTask
-from poise.transforms.cut import Cutter
 from poise.transforms.jitter import Augmentation
+from poise.transforms.person_crop import PersonCrop
 
 
 @final
@@ -35,7 +35,7 @@ class PersonViews(Views[View, Batch]):
         InputError: The data set has nobody to train on.
     """
 
-    def __init__(self, dataset: Dataset, cutter: Cutter, *, seed: int, select: bool = False) -> None:
+    def __init__(self, dataset: Dataset, cutter: PersonCrop, *, seed: int, select: bool = False) -> None:
         super().__init__(dataset, seed=seed)
         self.cutter = cutter
         self.people = dataset.people()
@@ -90,12 +90,12 @@ class PersonTask(StagedTask[View, Batch, Found, Truth]):
                 f"recipe {recipe.name!r}: {self.model.card.name} sees one person at a time, so its views are changed by an "
                 f"Augmentation, not by {type(recipe.augmentation).__name__}"
             )
-        cutter = Cutter(self.model.codec.size, self.model.preprocess, self.model.skeleton, recipe.augmentation)
+        cutter = PersonCrop(self.model.codec.size, self.model.preprocess, self.model.skeleton, recipe.augmentation)
         return PersonViews(recipe.train, cutter, seed=seed, select=recipe.select)
 
     def val_views(self, dataset: Dataset, *, seed: int) -> PersonViews:
         """Everybody, in the middle of the view."""
-        return PersonViews(dataset, Cutter(self.model.codec.size, self.model.preprocess, self.model.skeleton), seed=seed)
+        return PersonViews(dataset, PersonCrop(self.model.codec.size, self.model.preprocess, self.model.skeleton), seed=seed)
 
     def labelled(self, batch: Batch) -> Float[Tensor, "_ 2"]:
         """All labelled keypoints of a batch."""

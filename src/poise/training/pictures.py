@@ -10,9 +10,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from poise.dims import Size
-from poise.models.bottomup import BottomUp
+from poise.models.bottom_up import BottomUp
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.scenes import SceneBatch
 from poise.structures import Batch, Colours
 from poise.transforms.render import denormalise

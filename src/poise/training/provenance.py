@@ -12,8 +12,8 @@ from poise import __version__
 from poise.data.base import Dataset
 from poise.data.digest import digest
 from poise.machine import cores
-from poise.training.plan import Plan
 from poise.training.recipe import Recipe
+from poise.training.run_plan import Plan
 
 PACKAGES = ("torch", "torchvision", "lightning", "numpy", "opencv-python-headless", "pillow", "hotcoco", "numba", "timm")
 

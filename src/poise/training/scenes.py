@@ -14,7 +14,7 @@ from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import apply, invert
 from poise.metrics import coco, entries
-from poise.models.bottomup import BottomUp
+from poise.models.bottom_up import BottomUp
 from poise.scenes import Canvas, People, SceneBatch, SceneView
 from poise.skeletons import Skeleton
 from poise.structures import Sample
@@ -22,7 +22,7 @@ from poise.training.data import Views
 from poise.training.pictures import Picture, scene_picture
 from poise.training.recipe import Recipe
 from poise.training.task import StagedTask
-from poise.transforms.scene_cut import SceneCutter
+from poise.transforms.scene_crop import SceneCrop
 from poise.transforms.scene_jitter import SceneAugmentation
 
 MOST = 20
@@ -37,7 +37,7 @@ Cutting = Callable[[Sample, torch.Generator], SceneView]
 
 @final
 @dataclass(frozen=True)
-class WholeCutter:
+class WholeImageCrop:
     """Brings whole images to views as they are tested: as large as the model's canvas says, each of its own size."""
 
     canvas: Canvas
@@ -46,7 +46,7 @@ class WholeCutter:
     def __call__(self, sample: Sample, generator: torch.Generator) -> SceneView:
         """The view of a sample; chance has no part in it."""
         side = self.canvas.side
-        return SceneCutter((side, side), self.canvas, self.skeleton).tested(sample)
+        return SceneCrop((side, side), self.canvas, self.skeleton).tested(sample)
 
 
 @final
@@ -141,7 +141,7 @@ class SceneTask(StagedTask[SceneView, SceneBatch, People, Mapping[str, Any]]):
                 f"recipe {recipe.name!r}: {self.model.card.name} sees whole images, which are changed by a SceneAugmentation, "
                 f"not by {type(recipe.augmentation).__name__}, and from which no people are selected"
             )
-        cutter = SceneCutter(self.size(recipe), self.model.preprocess, self.model.skeleton, recipe.augmentation)
+        cutter = SceneCrop(self.size(recipe), self.model.preprocess, self.model.skeleton, recipe.augmentation)
         images = list(dict.fromkeys(image for image, _ in recipe.train.people()))
         if not images:
             raise InputError(
@@ -155,7 +155,7 @@ class SceneTask(StagedTask[SceneView, SceneBatch, People, Mapping[str, Any]]):
         if not dataset.people():
             raise InputError(f"none of the {len(dataset)} images to check on has a person with a labelled keypoint")
         return SceneViews(
-            dataset, WholeCutter(self.model.preprocess, self.model.skeleton), seed=seed, images=range(len(dataset))
+            dataset, WholeImageCrop(self.model.preprocess, self.model.skeleton), seed=seed, images=range(len(dataset))
         )
 
     def labelled(self, batch: SceneBatch) -> Float[Tensor, "_ 2"]:

@@ -20,21 +20,21 @@ from rich.table import Table
 from safetensors.torch import load_file
 
 from poise.errors import CheckpointError, WriteError
+from poise.training.budget import Budget, RunResult
 from poise.training.data import mixed
 from poise.training.files import Row, read_csv, write_csv
-from poise.training.plan import rank_of_process
+from poise.training.logging import tell_expected
 from poise.training.recipe import Recipe
-from poise.training.result import Goal, RunResult
+from poise.training.run_plan import rank_of_process
 from poise.training.tasks import task_of
-from poise.training.tell import tell_expected
+from poise.weights import model_file
+from poise.weights.transfer import transfer
 from poise.writing import write_whole
-from poise.zoo import file as model_file
-from poise.zoo.carry import carry
 
 RECORD = "stages.json"
 MODEL = "model.safetensors"
 
-Run = Callable[[Recipe, Goal], RunResult]
+Run = Callable[[Recipe, Budget], RunResult]
 """Trains one stage."""
 
 
@@ -48,7 +48,7 @@ class Done:
     scores: dict[str, float]
 
 
-def fit_stages(recipe: Recipe, run: Run, goal: Goal, *, console: Console) -> RunResult:
+def fit_stages(recipe: Recipe, run: Run, goal: Budget, *, console: Console) -> RunResult:
     """Train the stages of a recipe, from where they were interrupted.
 
     Args:
@@ -100,7 +100,7 @@ def _refuse_part(folder: Path) -> None:
         raise CheckpointError(f"{folder} is a stage of the run in {whole}; go on with --resume {whole}")
 
 
-def _open(recipe: Recipe, goal: Goal, *, count: int) -> list[Done]:
+def _open(recipe: Recipe, goal: Budget, *, count: int) -> list[Done]:
     """What is done already."""
     record, main = goal.folder / RECORD, rank_of_process() == 0
     _refuse_part(goal.folder)
@@ -115,7 +115,7 @@ def _open(recipe: Recipe, goal: Goal, *, count: int) -> list[Done]:
     else:
         done = []
     if goal.start is not None and not goal.resume:
-        carry(model_file.load(goal.start), copy.deepcopy(recipe.model))  # what cannot be a start is refused before writing
+        transfer(model_file.load(goal.start), copy.deepcopy(recipe.model))  # what cannot be a start is refused before writing
     if main:
         goal.folder.mkdir(parents=True, exist_ok=True)
         known = {"expected": dict(recipe.expected), "notes": recipe.notes}
@@ -145,11 +145,11 @@ def _start(stage: Recipe, file: Path) -> None:
     stage.model.network.load_state_dict(load_file(file))
 
 
-def _goal_of(stages: Sequence[Recipe], goal: Goal, number: int) -> Goal:
+def _goal_of(stages: Sequence[Recipe], goal: Budget, number: int) -> Budget:
     """Chances of its own, its share of the time, and whether it goes on."""
     folder = goal.folder / f"stage{number}"
     share = stages[number].epochs / sum(stage.epochs for stage in stages)
-    return Goal(
+    return Budget(
         folder,
         resume=(folder / "checkpoints" / "last.ckpt").is_file(),
         seed=mixed(goal.seed, number) if number else goal.seed,

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from poise.data.base import Dataset
 from poise.dims import Size
-from poise.models.bottomup import BottomUp
+from poise.models.bottom_up import BottomUp
 from poise.models.kinds import Model
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.training.data import B, V, Views
 from poise.training.pictures import Picture
 from poise.training.recipe import Recipe

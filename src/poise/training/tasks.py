@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from poise.models.bottomup import BottomUp
+from poise.models.bottom_up import BottomUp
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model, posed
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.training.detectors import DetectorTask
 from poise.training.people import PersonTask
 from poise.training.scenes import SceneTask

@@ -15,8 +15,8 @@ from poise.dims import Size
 from poise.errors import unknown
 from poise.models.kinds import Model
 from poise.training.checkpoint import AtomicIO
-from poise.training.plan import Means, Plan
 from poise.training.recipe import Recipe
+from poise.training.run_plan import Hardware, Plan
 from poise.training.tasks import task_of
 
 KNOWN = (
@@ -30,7 +30,7 @@ KNOWN = (
 """What Lightning warns of, wrongly here."""
 
 
-def trainer(recipe: Recipe, plan: Plan, callbacks: Sequence[Callback], *, means: Means) -> Trainer:
+def trainer(recipe: Recipe, plan: Plan, callbacks: Sequence[Callback], *, means: Hardware) -> Trainer:
     """A trainer that only trains: logs, states, pictures and bars are the callbacks' own."""
     accelerator = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[plan.device.type]
     one = plan.device.index is not None and means.devices == 1

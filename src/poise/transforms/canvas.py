@@ -25,7 +25,7 @@ from torch import Tensor
 from poise.dims import Size
 from poise.geometry import Boxes, Warp, invert, scaling, translation, without_last
 from poise.scenes import Canvas
-from poise.transforms.cut import boxes_through
+from poise.transforms.person_crop import boxes_through
 from poise.transforms.render import normalise, resample
 
 

@@ -1,7 +1,7 @@
 """Random views for detectors: how large an image is shown, how much of it, turned by how much, alone or as one of four.
 
 The defaults are those of Keypoint R-CNN's releases: a short side of 640 to 800 pixels, and a mirror. What chance decides
-(`DetectorAugmentation.draw`) is apart from where it is applied (`transforms/detector_cut.py`).
+(`DetectorAugmentation.draw`) is apart from where it is applied (`transforms/detector_crop.py`).
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import torch
 from poise.errors import InputError
 from poise.transforms.drop import Drop
 from poise.transforms.paint import Paint
-from poise.transforms.turned import BoxRule, check_rule
+from poise.transforms.rotated_boxes import BoxRule, check_rule
 
 RELEASE_SIDES = (640, 672, 704, 736, 768, 800)
 """Of the short side, pixels (Detectron, `e2e_keypoint_rcnn_R-50-FPN_1x`)."""
@@ -66,7 +66,7 @@ class DetectorAugmentation:
         grey: Probability of a view without colours.
         paint: Noise, blur and contrast on the finished view; None for none.
         drop: How information is dropped from the finished view (AID); None for not.
-        boxes: How tight the boxes of turned people are (`transforms.turned`).
+        boxes: How tight the boxes of turned people are (`transforms.rotated_boxes`).
         least: People of whose box less than this share is left inside the view are not learnt, nor is anything where they are.
 
     Raises:

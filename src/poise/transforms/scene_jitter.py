@@ -1,7 +1,7 @@
 """Random views of whole scenes: how much a recipe may scale, turn, stretch, mirror, move and recolour them.
 
 The defaults are those of OffsetGuided's release. What chance decides (`SceneAugmentation.draw`) is apart from where it is
-applied (`transforms/scene_cut.py`).
+applied (`transforms/scene_crop.py`).
 """
 
 from dataclasses import dataclass

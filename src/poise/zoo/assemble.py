@@ -1,19 +1,19 @@
 """Joins a network, a codec and a way to cut views into a model, so that any of them fits any other."""
 
 from dataclasses import fields, replace
-from typing import Any, TypeVar
+from typing import Any
 
-from poise.codecs.base import InstanceCodec, codec_types
+from poise.codecs.base import InstanceCodec
+from poise.codecs.registry import codec_types
 from poise.dims import Size
 from poise.errors import InputError, unknown
+from poise.models.architecture import with_readout
 from poise.models.card import Card
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.nn.base import Network
-from poise.nn.heads.readout import Readout
-from poise.nn.rcnn import RCNN
 from poise.skeletons import Skeleton
 from poise.structures import Architecture, CropRule, Preprocess
-from poise.zoo.release import Wish
+from poise.zoo.family import BuildRequest
 
 CUTS: dict[str, CropRule] = {
     "Gaussian": "hrnet", "SoftArgmax": "hrnet", "Dark": "dark", "UDPGaussian": "udp", "UDPOffset": "udp",
@@ -53,17 +53,6 @@ def assemble(
     return TopDown(built, codec, cut, skeleton, card, deep=() if codec.vectors else deep)
 
 
-Whole = TypeVar("Whole", bound=Network | RCNN)
-"""A network that may read vectors off its maps."""
-
-
-def with_readout(network: Whole, made: Architecture) -> Whole:
-    """The network with the layers that read vectors off its maps, where its architecture has them."""
-    if made.cells is not None and made.vectors:
-        network.readout = Readout(made.cells, made.vectors)
-    return network
-
-
 def named_codec(name: str, size: Size, cells: Size, *, keypoints: int) -> InstanceCodec:
     """A codec by the name of its class, its bumps as wide as the releases make them at this size.
 
@@ -87,7 +76,7 @@ def usual_sigma(size: Size) -> float:
     return 1.0 if short < 160 else 2.0 if short < 288 else 3.0
 
 
-def wished_codec(wish: Wish, *, stride: int = 4) -> InstanceCodec | None:
+def requested_codec(wish: BuildRequest, *, stride: int = 4) -> InstanceCodec | None:
     """The codec a name is wanted with, for maps of `stride`; None for the name's own."""
     cells = (wish.size[0] // stride, wish.size[1] // stride)
     return None if wish.codec is None else named_codec(wish.codec, wish.size, cells, keypoints=len(wish.keypoints))

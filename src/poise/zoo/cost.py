@@ -17,7 +17,7 @@ from poise.models.kinds import Model
 from poise.nn.count import Count, count
 from poise.nn.rcnn import RCNN, RoIBranch
 from poise.scenes import Canvas
-from poise.zoo.find import build, names, wish_of
+from poise.zoo.find import build, build_request, names
 
 STORED = Path(__file__).with_suffix(".json")
 
@@ -50,7 +50,7 @@ def view_of(name: str) -> Size:
         UnknownName: No family has such a name.
         InputError: A part of a detector, which is shown no images by itself.
     """
-    wish = wish_of(name)
+    wish = build_request(name)
     if wish.parts.get("size"):
         return wish.size
     canvas = _unbuilt(name).preprocess

@@ -5,16 +5,17 @@ from typing import cast
 from poise.codecs.base import InstanceCodec
 from poise.codecs.megvii import cpn_codecs
 from poise.dims import Size
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.nn.backbones.resnet import ResNet
 from poise.nn.base import Network, check_size
 from poise.nn.heads.cascade import CascadeHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.assemble import assemble, check_codec, cut_for, wished_codec
+from poise.weights.release import Release
+from poise.zoo.assemble import assemble, check_codec, cut_for, requested_codec
+from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE
 from poise.zoo.imagenet import start_resnet
-from poise.zoo.release import Family, Release, Wish
 
 PAGE = "https://github.com/GengDavid/pytorch-cpn"
 LICENCE = "as its page says (code); the weights come from ImageNet and COCO images, whose own terms hold"
@@ -92,13 +93,13 @@ def cpn(
     return assemble(name or f"cpn_{depth}", made, built, codec=last, deep=deep, cut=cut, skeleton=skeleton)
 
 
-def build(wish: Wish) -> TopDown:
+def build(wish: BuildRequest) -> TopDown:
     """The model of a name such as `cpn_50_coco_256x192`."""
     return cpn(
         int(wish.parts["depth"]),
         skeleton=wish.keypoints,
         size=wish.size,
-        codec=wished_codec(wish),
+        codec=requested_codec(wish),
         pretrained=wish.pretrained,
         name=wish.name,
     )

@@ -2,15 +2,16 @@
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.dark import Dark
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.structures import Preprocess
+from poise.weights.release import Release
 from poise.zoo import heatmaps
-from poise.zoo.assemble import cut_for, usual_sigma, wished_codec
+from poise.zoo.assemble import cut_for, requested_codec, usual_sigma
+from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE
 from poise.zoo.hourglass import KEYS, hourglass
 from poise.zoo.hrnet import hrnet
 from poise.zoo.imagenet import from_scratch
-from poise.zoo.release import Family, Release, Wish
 from poise.zoo.simple_baselines import poseresnet
 
 PAGE = "https://github.com/ilovepose/DarkPose"
@@ -20,7 +21,7 @@ LICENCE = (
 )
 
 
-def codec_of(wish: Wish) -> Dark:
+def codec_of(wish: BuildRequest) -> Dark:
     """The release's codec for a name; widths and blurs are those of its configuration files."""
     size = wish.size
     small = min(size) < 160
@@ -35,9 +36,9 @@ def codec_of(wish: Wish) -> Dark:
     )
 
 
-def build(wish: Wish) -> TopDown:
+def build(wish: BuildRequest) -> TopDown:
     """The model of a name such as `darkpose_hrnet_w32_coco_128x96`; only HRNet reads RGB, the others BGR."""
-    codec = wished_codec(wish) or codec_of(wish)
+    codec = requested_codec(wish) or codec_of(wish)
     cut = cut_for(codec, heatmaps.preprocess("rgb" if wish.parts["width"] else "bgr"))
     if wish.parts["stacks"]:
         return _hourglass(wish, codec, cut)
@@ -62,7 +63,7 @@ def build(wish: Wish) -> TopDown:
     )
 
 
-def _hourglass(wish: Wish, codec: InstanceCodec, cut: Preprocess) -> TopDown:
+def _hourglass(wish: BuildRequest, codec: InstanceCodec, cut: Preprocess) -> TopDown:
     from_scratch(wish.pretrained, "stacked hourglasses")
     stacks = int(wish.parts["stacks"])
     return hourglass(stacks, skeleton=wish.keypoints, size=wish.size, codec=codec, cut=cut, name=wish.name)

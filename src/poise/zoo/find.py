@@ -1,4 +1,4 @@
-"""Finds models by name: every file of this folder that has a FAMILY is part of the zoo."""
+"""Finds models by name: every file of this folder, and of those in it, that has a FAMILY is part of the zoo."""
 
 import importlib
 import pkgutil
@@ -9,14 +9,16 @@ from functools import cache
 from poise.errors import UnknownName, unknown
 from poise.models.kinds import Model
 from poise.skeletons import Skeleton
-from poise.zoo.release import Family, Release, Wish
+from poise.weights.release import Release
+from poise.zoo.family import BuildRequest, Family
 
 
 @cache
 def families() -> Mapping[str, Family]:
     """The families of the zoo, by the name of their file."""
     package = importlib.import_module(__package__)
-    modules = {m.name: importlib.import_module(f"{__package__}.{m.name}") for m in pkgutil.iter_modules(package.__path__)}
+    found = [info.name for info in pkgutil.walk_packages(package.__path__, f"{__package__}.") if not info.ispkg]
+    modules = {name.rpartition(".")[2]: importlib.import_module(name) for name in found}
     return {name: module.FAMILY for name, module in sorted(modules.items()) if hasattr(module, "FAMILY")}
 
 
@@ -59,13 +61,13 @@ def build(name: str, *, skeleton: Skeleton | None = None, pretrained: bool = Fal
         InputError: A size, depth or width the network cannot take.
         ReadError: The ImageNet weights cannot be had.
     """
-    return family_of(name).build(replace(wish_of(name), skeleton=skeleton, pretrained=pretrained, codec=codec))
+    return family_of(name).build(replace(build_request(name), skeleton=skeleton, pretrained=pretrained, codec=codec))
 
 
-def wish_of(name: str) -> Wish:
+def build_request(name: str) -> BuildRequest:
     """A name taken apart.
 
     Raises:
         UnknownName: No family has such a name.
     """
-    return Wish(name, family_of(name).match(name) or {})
+    return BuildRequest(name, family_of(name).match(name) or {})

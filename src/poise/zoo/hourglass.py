@@ -10,16 +10,17 @@ from poise.codecs.base import InstanceCodec
 from poise.codecs.hourglass import Hourglass
 from poise.dims import Size
 from poise.errors import InputError
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.nn.backbones.hourglass import HourglassStem
 from poise.nn.base import Network, check_size, nearest_sizes
 from poise.nn.heads.hourglass import DEPTH, HourglassHead
 from poise.skeletons import ANIMAL18, COCO17, MPII16, Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.assemble import assemble, check_codec, cut_for, wished_codec
+from poise.weights.release import Release
+from poise.zoo.assemble import assemble, check_codec, cut_for, requested_codec
+from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE
 from poise.zoo.imagenet import from_scratch
-from poise.zoo.release import Family, Release, Wish
 
 PAGE = "https://github.com/JitengMu/Learning-from-Synthetic-Animals"
 FOLDER = "https://www.cs.jhu.edu/~qiuwch/animal/checkpoint/synthetic_animal/horse.zip"
@@ -119,7 +120,7 @@ def hourglass(
     return assemble(name, made, built, codec=codec, cut=cut, skeleton=skeleton, deep=deep)
 
 
-def build(wish: Wish) -> TopDown:
+def build(wish: BuildRequest) -> TopDown:
     """The model of a name such as `hourglass_4stack_b1_18j_256x256`."""
     from_scratch(wish.pretrained, "stacked hourglasses")
     skeleton = wish.skeleton or SKELETONS[wish.parts["joints"]]
@@ -128,7 +129,7 @@ def build(wish: Wish) -> TopDown:
         int(wish.parts["blocks"]),
         skeleton=skeleton,
         size=wish.size,
-        codec=wished_codec(replace(wish, skeleton=skeleton)),
+        codec=requested_codec(replace(wish, skeleton=skeleton)),
         name=wish.name,
     )
 

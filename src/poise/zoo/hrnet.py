@@ -4,16 +4,17 @@ from typing import cast
 
 from poise.codecs.base import InstanceCodec
 from poise.dims import Size
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.nn.backbones.hrnet import HRNet
 from poise.nn.base import Network, check_size
 from poise.nn.heads.pixelwise import PixelwiseHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.assemble import assemble, check_codec, cut_for, wished_codec
+from poise.weights.release import Release
+from poise.zoo.assemble import assemble, check_codec, cut_for, requested_codec
+from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE, gaussian, preprocess
 from poise.zoo.imagenet import start_hrnet
-from poise.zoo.release import Family, Release, Wish
 
 PAGE = "https://github.com/leoxiaobin/deep-high-resolution-net.pytorch"
 FOLDER = "https://drive.google.com/drive/folders/1hOTihvbyIxsm5ygDpbUuJ7O_tzv4oXjC"
@@ -69,13 +70,13 @@ def hrnet(
     return assemble(name or f"hrnet_w{width}", made, built, codec=codec, cut=cut, skeleton=skeleton)
 
 
-def build(wish: Wish) -> TopDown:
+def build(wish: BuildRequest) -> TopDown:
     """The model of a name such as `hrnet_w32_coco_256x192`."""
     return hrnet(
         int(wish.parts["width"]),
         skeleton=wish.keypoints,
         size=wish.size,
-        codec=wished_codec(wish),
+        codec=requested_codec(wish),
         pretrained=wish.pretrained,
         name=wish.name,
     )

@@ -5,12 +5,12 @@ and names are the release's.
 """
 
 from poise.models.card import Card
-from poise.models.part import Part
+from poise.models.network_part import Part
 from poise.nn.base import check_size
 from poise.nn.imhn import IdentityHourglasses
 from poise.structures import Architecture
+from poise.zoo.family import BuildRequest, Family
 from poise.zoo.imagenet import from_scratch
-from poise.zoo.release import Family, Wish
 
 
 def network(stacks: int = 4, outputs: int = 50) -> IdentityHourglasses:
@@ -23,7 +23,7 @@ def network(stacks: int = 4, outputs: int = 50) -> IdentityHourglasses:
     return IdentityHourglasses(stacks, outputs)
 
 
-def build(wish: Wish) -> Part:
+def build(wish: BuildRequest) -> Part:
     """The network of a name such as `offsetguided_imhn4stage_128x128`."""
     from_scratch(wish.pretrained, "SimplePose's network")
     check_size(wish.size, IdentityHourglasses.multiple, "an identity mapping hourglass network")

@@ -3,16 +3,17 @@
 from poise.codecs.base import InstanceCodec
 from poise.codecs.soft_argmax import SoftArgmax
 from poise.dims import Size
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.nn.backbones.lpn import LPN
 from poise.nn.base import Network, check_size
 from poise.nn.heads.light import LightDeconvHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.assemble import assemble, check_codec, cut_for, usual_sigma, wished_codec
+from poise.weights.release import Release
+from poise.zoo.assemble import assemble, check_codec, cut_for, requested_codec, usual_sigma
+from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE, preprocess
 from poise.zoo.imagenet import from_scratch
-from poise.zoo.release import Family, Release, Wish
 
 PAGE = "https://github.com/zhang943/lpn-pytorch"
 FOLDER = "https://drive.google.com/drive/folders/1_VuLzWXeKg-Lzu54HfZQsMGUwUG6xXzS"
@@ -81,13 +82,13 @@ def lpn(
     return assemble(name or f"lpn_{depth}_{attention}", made, built, codec=codec, cut=cut, skeleton=skeleton)
 
 
-def build(wish: Wish) -> TopDown:
+def build(wish: BuildRequest) -> TopDown:
     """The model of a name such as `lpn_50_gc_coco_256x192`; the release reads COCO as BGR and MPII as RGB.
 
     The release's test on MPII takes one pixel of the image off what it finds (`TEST.BIAS`); nothing here does.
     """
     from_scratch(wish.pretrained, "LPN")
-    codec = wished_codec(wish) or soft_argmax(wish.size, wish.keypoints)
+    codec = requested_codec(wish) or soft_argmax(wish.size, wish.keypoints)
     return lpn(
         int(wish.parts["depth"]),
         wish.parts["attention"],

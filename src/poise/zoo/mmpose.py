@@ -13,37 +13,15 @@ from torch import Tensor
 from poise.codecs.udp_offset import UDPOffset
 from poise.errors import CheckpointError
 from poise.models.kinds import Model
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.zoo.find import build
 
-BODY = "backbone."
-HEADS = ("keypoint_head.", "head.")
-LAYERS = ("deconv_layers.", "final_layer.")
 LAST = "final_layer.weight"
 RADIUS = 0.0546875
 LICENCE = (
     "Apache-2.0 (code); the weights come from ImageNet and COCO or MPII images, whose own terms hold "
     "(MPII: non-commercial research)"
 )
-
-
-def is_mmpose(weights: Mapping[str, Tensor]) -> bool:
-    """Whether weights are named as MMPose names them: a backbone, and a head with the layers of Simple Baselines or HRNet."""
-    return any(key.startswith(BODY) for key in weights) and any(_head(key) for key in weights)
-
-
-def originals(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same weights under the originals' names; what belongs to neither keeps its name."""
-    return {_head(key) or key.removeprefix(BODY): value for key, value in weights.items()}
-
-
-def _head(key: str) -> str:
-    """The original name of a weight of the head; empty for others."""
-    for head in HEADS:
-        layer = key.removeprefix(head)
-        if layer != key and layer.startswith(LAYERS):
-            return layer
-    return ""
 
 
 @final

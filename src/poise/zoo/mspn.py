@@ -5,16 +5,17 @@ from typing import cast
 from poise.codecs.base import InstanceCodec
 from poise.dims import Size
 from poise.errors import InputError
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.nn.backbones.mspn import mspn as body
 from poise.nn.backbones.multistage import MultiStage
 from poise.nn.base import Network
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.assemble import wished_codec
+from poise.weights.release import Release
+from poise.zoo.assemble import requested_codec
+from poise.zoo.family import BuildRequest, Family
 from poise.zoo.imagenet import start_mspn
 from poise.zoo.multistage import MOST, channels_of, keys, multistage, order, with_head
-from poise.zoo.release import Family, Release, Wish
 
 PAGE = "https://github.com/megvii-detection/MSPN"
 FOLDER = "https://drive.google.com/open?id=1MW27OY_4YetEZ4JiD4PltFGL_1-caECy"
@@ -78,13 +79,13 @@ def mspn(
     )
 
 
-def build(wish: Wish) -> TopDown:
+def build(wish: BuildRequest) -> TopDown:
     """The model of a name such as `mspn_2stg_coco_256x192`."""
     return mspn(
         int(wish.parts["stages"]),
         skeleton=wish.keypoints,
         size=wish.size,
-        codec=wished_codec(wish),
+        codec=requested_codec(wish),
         data=wish.parts["data"],
         pretrained=wish.pretrained,
         name=wish.name,

@@ -8,7 +8,7 @@ from poise.codecs.base import InstanceCodec
 from poise.codecs.megvii import mspn_codecs
 from poise.dims import Size
 from poise.errors import unknown
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.nn.backbones.multistage import MultiStage
 from poise.nn.base import Network, check_size
 from poise.nn.heads.multistage import MultiStageHead

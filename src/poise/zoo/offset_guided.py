@@ -12,9 +12,9 @@ import torch
 
 from poise.codecs.guide_costs import Costs, LabelMaps
 from poise.codecs.offset_guided import OffsetGuided
-from poise.codecs.peak_reading import PRACTITIONER, RELEASE, PeakReading
+from poise.decoding.peak_reading import PRACTITIONER, RELEASE, PeakReading
 from poise.errors import InputError, unknown
-from poise.models.bottomup import BottomUp
+from poise.models.bottom_up import BottomUp
 from poise.models.card import Card
 from poise.nn.backbones.hourglass104 import Hourglass104
 from poise.nn.backbones.hrnet import HRNet
@@ -25,8 +25,9 @@ from poise.scenes import Canvas
 from poise.skeletons import COCO17, Skeleton
 from poise.skeletons.limbs import Limbs, limbs
 from poise.structures import Architecture
+from poise.weights.release import Release
+from poise.zoo.family import BuildRequest, Family, Start
 from poise.zoo.imagenet import from_scratch, start_hrnet
-from poise.zoo.release import Family, Release, Start, Wish
 
 PAGE = "https://github.com/hellojialee/OffsetGuided"
 FOLDER = "https://drive.google.com/drive/folders/1jG87NBm_wXKgKJh-VLkVkJTIV7vyiz1P"
@@ -220,7 +221,7 @@ def _architecture(backbone: str, parts: Parts, kernel: int) -> Architecture:
     return Architecture("offset_guided:hrnet", heads | {"width": int(width)})
 
 
-def build(wish: Wish) -> BottomUp:
+def build(wish: BuildRequest) -> BottomUp:
     """The model of a name such as `offsetguided_hg104_scale_512x512` or `poise_scene_t_coco_320x320`."""
     if wish.codec not in (None, OffsetGuided.__name__):
         raise InputError(

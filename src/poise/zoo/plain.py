@@ -4,15 +4,16 @@ from poise.codecs.base import InstanceCodec
 from poise.codecs.udp import UDPGaussian
 from poise.dims import Size
 from poise.errors import unknown
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.nn.backbones.plain import PlainNet, Stages
 from poise.nn.base import Network, check_size
 from poise.nn.heads.pyramid import PyramidHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.assemble import assemble, check_codec, cut_for, wished_codec
+from poise.weights.release import Release
+from poise.zoo.assemble import assemble, check_codec, cut_for, requested_codec
+from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE
-from poise.zoo.release import Family, Release, Wish
 
 WIDTHS: dict[str, Stages] = {"t": (32, 64, 128, 256), "s": (64, 128, 256, 384)}
 """Channels of the four stages: tiny, small."""
@@ -70,9 +71,9 @@ def plain(
     return assemble(name or f"poise_{width}", made, built, codec=codec, cut=cut, skeleton=skeleton)
 
 
-def build(wish: Wish) -> TopDown:
+def build(wish: BuildRequest) -> TopDown:
     """The model of a name such as `poise_s_coco_256x192`."""
-    width, codec = wish.parts["width"], wished_codec(wish)
+    width, codec = wish.parts["width"], requested_codec(wish)
     return plain(width, skeleton=wish.keypoints, size=wish.size, codec=codec, name=wish.name)
 
 

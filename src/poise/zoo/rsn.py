@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from poise.codecs.base import InstanceCodec
 from poise.dims import Size
 from poise.errors import InputError, unknown
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.nn.backbones.multistage import MultiStage
 from poise.nn.backbones.rsn import res18, rsn18
 from poise.nn.base import Network
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.assemble import wished_codec
+from poise.weights.release import Release
+from poise.zoo.assemble import requested_codec
+from poise.zoo.family import BuildRequest, Family
 from poise.zoo.multistage import channels_of, keys, multistage, order, with_head
-from poise.zoo.release import Family, Release, Wish
 
 PAGE = "https://github.com/caiyuanhao1998/RSN"
 LICENCE = (
@@ -88,7 +89,7 @@ def rsn(
     )
 
 
-def build(wish: Wish) -> TopDown:
+def build(wish: BuildRequest) -> TopDown:
     """The model of a name such as `rsn_rsn18_coco_256x192`.
 
     Raises:
@@ -103,7 +104,7 @@ def build(wish: Wish) -> TopDown:
         wish.parts["kind"],
         skeleton=wish.keypoints,
         size=wish.size,
-        codec=wished_codec(wish),
+        codec=requested_codec(wish),
         data=wish.parts["data"],
         name=wish.name,
     )

@@ -5,17 +5,18 @@ from typing import cast
 
 from poise.codecs.base import InstanceCodec
 from poise.dims import Size
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.nn.backbones.resnet import DEPTHS, ResNet
 from poise.nn.base import Network, check_size
 from poise.nn.blocks import Style
 from poise.nn.heads.deconv import DeconvHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.assemble import assemble, check_codec, cut_for, wished_codec
+from poise.weights.release import Release
+from poise.zoo.assemble import assemble, check_codec, cut_for, requested_codec
+from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE, gaussian, preprocess
 from poise.zoo.imagenet import start_resnet
-from poise.zoo.release import Family, Release, Wish
 
 PAGE = "https://github.com/microsoft/human-pose-estimation.pytorch"
 FOLDER = "https://drive.google.com/drive/folders/13_wJ6nC7my1KKouMkQMqyr9r1ZnLnukP"
@@ -75,14 +76,14 @@ def poseresnet(
     return assemble(name or f"poseresnet_{depth}", made, built, codec=codec, cut=cut, skeleton=skeleton)
 
 
-def build(wish: Wish) -> TopDown:
+def build(wish: BuildRequest) -> TopDown:
     """The model of a name such as `poseresnet_50_caffe_coco_256x192`."""
     return poseresnet(
         int(wish.parts["depth"]),
         skeleton=wish.keypoints,
         size=wish.size,
         style="caffe" if wish.parts["caffe"] else "pytorch",
-        codec=wished_codec(wish),
+        codec=requested_codec(wish),
         pretrained=wish.pretrained,
         name=wish.name,
     )

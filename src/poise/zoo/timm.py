@@ -4,15 +4,15 @@ import math
 
 from poise.codecs.base import InstanceCodec
 from poise.dims import Size
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.nn.backbones.timm import TimmBackbone
 from poise.nn.base import Network, check_size
 from poise.nn.heads.deconv import DeconvHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.zoo.assemble import assemble, check_codec, cut_for, named_codec
+from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE, gaussian_on
-from poise.zoo.release import Family, Wish
 
 
 def _network(backbone: TimmBackbone, channels: int) -> Network:
@@ -82,7 +82,7 @@ def deconv(
     return assemble(name or f"timm_{backbone}", made, built, codec=codec, cut=cut, skeleton=skeleton)
 
 
-def build(wish: Wish) -> TopDown:
+def build(wish: BuildRequest) -> TopDown:
     """The model of a name such as `timm_mobilenetv4_conv_small_coco_256x192`."""
     return deconv(
         wish.parts["backbone"],

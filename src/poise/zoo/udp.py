@@ -9,16 +9,17 @@ from poise.codecs.base import InstanceCodec
 from poise.codecs.udp import UDPGaussian
 from poise.codecs.udp_offset import UDPOffset
 from poise.dims import Size
-from poise.models.topdown import TopDown
+from poise.models.top_down import TopDown
 from poise.nn.backbones.hrnet import HRNet
 from poise.nn.base import Network, check_size
 from poise.nn.heads.pixelwise import PixelwiseHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.assemble import assemble, check_codec, cut_for, usual_sigma, wished_codec
+from poise.weights.release import Release
+from poise.zoo.assemble import assemble, check_codec, cut_for, requested_codec, usual_sigma
+from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE, preprocess
 from poise.zoo.imagenet import start_hrnet
-from poise.zoo.release import Family, Release, Wish
 from poise.zoo.simple_baselines import poseresnet
 
 PAGE = "https://github.com/HuangJunJie2017/UDP-Pose"
@@ -94,10 +95,10 @@ def udp_hrnet(
     return assemble(name or f"udp_hrnet_w{width}", made, built, codec=codec, cut=cut, skeleton=skeleton)
 
 
-def build(wish: Wish) -> TopDown:
+def build(wish: BuildRequest) -> TopDown:
     """The model of a name such as `udp_hrnet_w32_offset_coco_256x192`; Simple Baselines read BGR, HRNet RGB."""
     own = offset if wish.parts["target"] == "offset" else gaussian
-    codec = wished_codec(wish) or own(wish.size, wish.keypoints)
+    codec = requested_codec(wish) or own(wish.size, wish.keypoints)
     if wish.parts["depth"]:
         return poseresnet(
             int(wish.parts["depth"]),

@@ -10,7 +10,7 @@ import numpy as np
 from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
 from poise.data.join import Joined
-from poise.data.part import Part
+from poise.data.subset import Part
 from poise.skeletons import COCO17, LSP14
 
 SIZES = ((48, 64), (60, 40), (50, 50), (33, 47))

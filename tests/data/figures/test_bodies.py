@@ -7,12 +7,12 @@ import pytest
 
 from poise.data.figures import coat, gait, pose
 from poise.data.figures.animal import animal, random_pelt
+from poise.data.figures.body_part import Part, vector
 from poise.data.figures.canvas import Camera, Canvas, Light
-from poise.data.figures.kinds import KINDS
-from poise.data.figures.part import Part, vector
 from poise.data.figures.person import Build, Outfit, person
 from poise.data.figures.pose import Pose
 from poise.data.figures.scene import draw_scene
+from poise.data.figures.species import KINDS
 from poise.skeletons import COCO17, QUADRUPED
 
 UPRIGHT = Pose(

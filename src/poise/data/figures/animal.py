@@ -7,10 +7,10 @@ from typing import final
 import numpy as np
 
 from poise.data.figures import coat
+from poise.data.figures.body_part import Figure, Matrix, Part, Sketch, Trim, Vector, turn, vector
 from poise.data.figures.coat import Coat, Colour
 from poise.data.figures.gait import Gait, random_gait
-from poise.data.figures.kinds import BLACK, KINDS, WHITE, Kind
-from poise.data.figures.part import Figure, Matrix, Part, Sketch, Trim, Vector, turn, vector
+from poise.data.figures.species import BLACK, KINDS, WHITE, Kind
 from poise.skeletons import QUADRUPED
 
 

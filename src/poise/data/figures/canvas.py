@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from poise.data.figures.body_part import Figure, Part
 from poise.data.figures.coat import Coat
-from poise.data.figures.part import Figure, Part
 
 Values = NDArray[np.floating[Any]]
 """One number for each pixel of a window, or for each of its rows or columns."""

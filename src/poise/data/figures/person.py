@@ -7,9 +7,9 @@ from typing import final
 import numpy as np
 
 from poise.data.figures import coat
+from poise.data.figures.body_part import Figure, Matrix, Part, Sketch, Trim, Vector, turn, vector
 from poise.data.figures.chance import pick
 from poise.data.figures.coat import Coat
-from poise.data.figures.part import Figure, Matrix, Part, Sketch, Trim, Vector, turn, vector
 from poise.data.figures.pose import Angles, Pose, random_pose
 from poise.skeletons import COCO17
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poise.data.figures.backdrop import backdrop, occluder, shadow
+from poise.data.figures.body_part import Figure
 from poise.data.figures.canvas import Camera, Canvas, Light
 from poise.data.figures.chance import pick
-from poise.data.figures.part import Figure
 from poise.dims import Size
 
 Body = Callable[[np.random.Generator], Figure]

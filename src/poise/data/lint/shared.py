@@ -10,11 +10,11 @@ from poise.data.lint.finding import Finding
 from poise.data.lint.pictures import Picture
 from poise.data.split import part
 
-Looked = tuple[str, Document, Mapping[str, Picture]]
+ScoredPoses = tuple[str, Document, Mapping[str, Picture]]
 """A file's name, its document, and its images as far as they were read."""
 
 
-def separate(first: Looked, second: Looked) -> list[Finding]:
+def separate(first: ScoredPoses, second: ScoredPoses) -> list[Finding]:
     """The images that two files share; they are dropped from the larger document, which is taken for the training file.
 
     Images are the same when their bytes are, or, where one of them was not read, when their names or their ids are. A
@@ -30,7 +30,7 @@ def separate(first: Looked, second: Looked) -> list[Finding]:
     return [finding for _, finding in found]
 
 
-def _shared(large: Looked, small: Looked) -> Iterator[tuple[Any, Finding]]:
+def _shared(large: ScoredPoses, small: ScoredPoses) -> Iterator[tuple[Any, Finding]]:
     by_digest = {p.digest: name for name, p in small[2].items() if p.digest}
     by_name = {_tail(image): image for image in small[1]["images"]}
     by_id = {image.get("id"): image for image in small[1]["images"]}

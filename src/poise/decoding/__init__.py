@@ -1,0 +1,1 @@
+"""How positions are read from heatmaps: subpixel refinement, peaks, limbs, grouping. Knows no codec."""

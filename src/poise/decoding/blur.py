@@ -1,0 +1,170 @@
+"""The Gaussian blur that smooths maps before they are read, as OpenCV's."""
+
+import math
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
+
+from poise.decoding.kernels import beyond, blur, memory_needed, peaks
+
+
+def blur_taps(size: int) -> tuple[float, ...]:
+    """The blur of `size` cells, odd, that OpenCV takes when it is not told how wide.
+
+    Up to 9 cells from its table, then a Gaussian of sigma = 0.3 ((size - 1) / 2 - 1) + 0.8.
+    """
+    table = {3: (1, 2, 1), 5: (1, 4, 6, 4, 1), 7: (2, 7, 14, 18, 14, 7, 2), 9: (4, 13, 30, 51, 60, 51, 30, 13, 4)}
+    sigma = 0.3 * ((size - 1) * 0.5 - 1) + 0.8
+    taps = table.get(size, tuple(math.exp(-0.5 * ((i - (size - 1) / 2) / sigma) ** 2) for i in range(size)))
+    return tuple(tap / sum(taps) for tap in taps)
+
+
+Border = Literal["zeros", "mirror"]
+"""What is beyond the edge of a map: nothing, or the map mirrored about its outermost cells."""
+
+CHUNK = 128
+"""Maps blurred at a time where all of a map is wanted: enough that the calls on each part cost little."""
+
+FEW = 16
+"""Maps blurred at a time where little of a map is wanted: they fill one register, and rows stay in a core's first cache."""
+
+
+def blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Iterator[tuple[slice, Float[Tensor, "h w m"]]]:
+    """Maps smoothed by `size` cells (`blur_taps`) along both axes, some at a time: which ones, and the maps as LAST axis.
+
+    What is given is overwritten when the next is asked for: fresh memory for each costs more than the blur.
+    """
+    if maps.device.type != "cpu":
+        yield slice(0, len(maps)), _blurred_as_images(maps, size, border).permute(1, 2, 0)
+        return
+    values, low, high = torch.empty(len(maps), 0), *torch.empty(2, len(maps))
+    for part in _blurred_as_channels(maps, values.long(), size, border, chunk=CHUNK, out=(values, low, high)):
+        yield part.some, torch.from_numpy(part.smooth[: math.prod(part.shape)]).view(part.shape)
+
+
+def smoothed(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Float[Tensor, "n h w"]:
+    """Maps smoothed by `size` cells (`blur_taps`) along both axes, all of them in memory of their own."""
+    smooth = torch.empty_like(maps)
+    for some, part in blurred(maps, size, border):
+        smooth[some] = part.permute(2, 0, 1)
+    return smooth
+
+
+def blurred_extremes(
+    maps: Float[Tensor, "n h w"], size: int, border: Border
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """The lowest and the highest value of each map after the blur."""
+    return blurred_at(maps, torch.empty(len(maps), 0, dtype=torch.int64, device=maps.device), size, border)[1:]
+
+
+def blurred_at(
+    maps: Float[Tensor, "n h w"], index: Int64[Tensor, "n i"], size: int, border: Border
+) -> tuple[Float[Tensor, "n i"], Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """After the blur: the values of some cells of each map, counted row after row, its lowest and its highest value."""
+    if maps.device.type != "cpu":
+        smooth = _blurred_as_images(maps, size, border).flatten(1)
+        return smooth.gather(1, index), smooth.amin(dim=1), smooth.amax(dim=1)
+    values, low, high = maps.new_empty(index.shape), maps.new_empty(len(maps)), maps.new_empty(len(maps))
+    for _ in _blurred_as_channels(maps, index, size, border, chunk=FEW, out=(values, low, high)):
+        pass
+    return values, low, high
+
+
+def blurred_peaks(
+    maps: Float[Tensor, "n h w"], size: int, border: Border, *, count: int = 1, margin: int = 0, tie: float = 0.0
+) -> tuple[Int64[Tensor, "n c 2"], Float[Tensor, "n c"]]:
+    """After the blur: the highest cells (x, y) of each map, highest first, and their values; NaNs are passed over.
+
+    Args:
+        maps: As they come.
+        size: Cells a side of the blur.
+        border: What is beyond the edge; nothing, if there is a margin.
+        count: How many cells. Each is emptied before the next is looked for.
+        margin: Cells around a map that are looked at too; they count as -1, -2, ... and on beyond the last.
+        tie: Of cells that are lower than the highest by this share or less the first, row after row, is taken.
+    """
+    if maps.device.type != "cpu":
+        cells, values = _peaks_of_images(_blurred_as_images(F.pad(maps, (margin,) * 4), size, border), count, tie=tie)
+        return cells - margin, values
+    cells, values = torch.empty(len(maps), count, 2, dtype=torch.int64), torch.empty(len(maps), count)
+    spots, tops, none, ends = cells.numpy(), values.numpy(), torch.empty(len(maps), 0), torch.empty(2, len(maps))
+    for part in _blurred_as_channels(maps, none.long(), size, border, margin=margin, chunk=FEW, out=(none, ends[0], ends[1])):
+        peaks(part.smooth, part.shape, part.best, tie=tie, out=(spots[part.some], tops[part.some]))
+    return cells - margin, values
+
+
+class Part(NamedTuple):
+    """Some maps side by side, smoothed.
+
+    Attributes:
+        some: Which.
+        smooth: Their values, and more behind them.
+        shape: Of them and their margin (h w m).
+        best: The highest value of each column.
+    """
+
+    some: slice
+    smooth: Float32[np.ndarray, " t"]
+    shape: tuple[int, int, int]
+    best: Float32[np.ndarray, " c"]
+
+
+def _blurred_as_channels(
+    maps: Float[Tensor, "n h w"],
+    index: Int64[Tensor, "n i"],
+    size: int,
+    border: Border,
+    *,
+    chunk: int,
+    margin: int = 0,
+    out: tuple[Float[Tensor, "n i"], Float[Tensor, " n"], Float[Tensor, " n"]],
+) -> Iterator[Part]:
+    # As channels of one image maps are smoothed side by side, eight or sixteen in one instruction.
+    count, height, width = maps.shape
+    high, wide, reach, mirror = height + 2 * margin, width + 2 * margin, size // 2, border == "mirror"
+    most = min(count, chunk)
+    taps = tuple(np.array(blur_taps(size)[: reach + 1], np.float32))
+    edges = beyond(height, reach + margin, mirror=mirror), beyond(width, reach + margin, mirror=mirror)
+    rows, wanted = maps.flatten(1).numpy(), index.contiguous().numpy()
+    values, low, top = (part.numpy() for part in out)
+    given, taken, memory = (
+        torch.empty(numbers).numpy()  # PyTorch's memory starts at a multiple of 64 bytes
+        for numbers in (height * width * most, high * wide * most, memory_needed((height, width, most), reach, margin))
+    )
+    for start in range(0, count, chunk):
+        some = slice(start, min(start + chunk, count))
+        part = rows[some]
+        lanes = len(part)
+        cv2.transpose(part, dst=given[: part.size].reshape(height * width, lanes))
+        found = taken, low[some], top[some], values[some]
+        shape = height, width, lanes
+        blur(given, shape, taps, edges, margin=margin, index=wanted[some], memory=memory, out=found)
+        end = memory_needed(shape, reach, margin)
+        yield Part(some, taken, (high, wide, lanes), memory[end - wide * lanes : end])
+
+
+def _peaks_of_images(
+    smooth: Float[Tensor, "n h w"], count: int, *, tie: float
+) -> tuple[Int64[Tensor, "n c 2"], Float[Tensor, "n c"]]:
+    cells, values = [], []
+    flat = smooth.flatten(1).nan_to_num(-torch.inf, torch.inf, -torch.inf)
+    for _ in range(count):
+        top = flat.amax(dim=1)
+        enough = torch.where(top.isfinite(), top - tie * top.abs(), top)
+        index = (flat >= enough[:, None]).byte().argmax(dim=1, keepdim=True)
+        flat = flat.scatter(1, index, 0)
+        cells.append(torch.cat((index % smooth.shape[2], index.div(smooth.shape[2], rounding_mode="floor")), dim=1))
+        values.append(top)
+    return torch.stack(cells, dim=1), torch.stack(values, dim=1)
+
+
+def _blurred_as_images(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Float[Tensor, "n h w"]:
+    taps, half = maps.new_tensor(blur_taps(size)), size // 2
+    wide = F.pad(maps[:, None], (half,) * 4, mode="constant" if border == "zeros" else "reflect")
+    return F.conv2d(F.conv2d(wide, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1)).squeeze(1)

@@ -1,0 +1,222 @@
+"""The highest pixel of maps that are brought to another size by a bicubic filter, found by making few of the pixels.
+
+The filter is that of OpenCV and PyTorch: Keys' kernel with a = -0.75 (R. Keys, "Cubic convolution interpolation for digital
+image processing", 1981), the borders of pixels and cells in one place, the outermost cells repeated beyond them.
+
+Mask R-CNN's releases make every pixel of every keypoint's map, which takes most of their decoding. But a pixel is a sum of 4x4
+cells whose weights add up to 1. Those of the 4 cells around it add up to `NEAR` at most, those of the 4 corners to `CORNERS`,
+and the other 8 are negative. So a pixel is at most `least + NEAR (highest of the 4 - least) + CORNERS (highest - least)`,
+which says, without error, between which cells the highest pixel cannot be, and leaves a few of thousands. numba compiles the
+search when it is first called (see `decoding/kernels.py`).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
+
+from poise.machine import compiled
+
+A = -0.75
+"""Keys' parameter."""
+
+NEAR, CORNERS = 1.1875**2, 0.1875**2
+"""What the weights of the 4 nearest and of the 4 farthest of 4x4 cells add up to at most: in the middle of four cells."""
+
+AT_ONCE = 2**24
+"""Pixels in memory where all are made; a map of more is made alone."""
+
+
+def highest_pixels(
+    maps: Float[Tensor, "n k h w"], lengths: Int64[Tensor, "n 2"]
+) -> tuple[Int64[Tensor, "n k 2"], Float[Tensor, "n k"]]:
+    """The first highest pixel (x, y) of each map and its value, pixels made only where it can be.
+
+    On other devices than the processor all are made.
+
+    Args:
+        maps: Of the keypoints of each box; a map with values that are not finite has its highest pixel anywhere.
+        lengths: Pixels along x and along y that the maps of each box become.
+    """
+    if maps.device.type != "cpu":
+        return highest_of_all_pixels(maps, lengths)
+    places, values = torch.zeros(*maps.shape[:2], 2, dtype=torch.int64), torch.empty(maps.shape[:2])
+    height, width = maps.shape[2:]
+    x, y = (_taps(length.numpy(), cells) for length, cells in zip(lengths.unbind(1), (width, height), strict=True))
+    memory = torch.empty(3 * (width + 4) + (height + 2) * (width + 1)).numpy()
+    shares = np.float32(NEAR), np.float32(CORNERS)
+    compiled(_search, contract=True)(maps.contiguous().numpy(), *x, *y, shares, memory, places.numpy(), values.numpy())
+    return places, values
+
+
+def highest_of_all_pixels(
+    maps: Float[Tensor, "n k h w"], lengths: Int64[Tensor, "n 2"]
+) -> tuple[Int64[Tensor, "n k 2"], Float[Tensor, "n k"]]:
+    """As `highest_pixels`, every pixel made: one product of matrices for each axis."""
+    count, keypoints, height, width = maps.shape
+    places = torch.zeros(count * keypoints, 2, dtype=torch.int64, device=maps.device)
+    values, flat = maps.new_empty(count * keypoints), maps.flatten(0, 1)
+    each = lengths.cpu().repeat_interleave(keypoints, dim=0)
+    by_size = each.prod(dim=1).argsort()
+    for some in _parts(by_size, each):
+        wide, high = each[some].unbind(1)
+        across, down = _matrices(wide, width, maps), _matrices(high, height, maps)
+        some = some.to(maps.device)
+        pixels = down @ flat[some] @ across.mT
+        pixels = pixels.masked_fill((down == 0).all(dim=2)[:, :, None] | (across == 0).all(dim=2)[:, None], -torch.inf)
+        values[some], index = pixels.flatten(1).max(dim=1)
+        places[some] = torch.stack((index % pixels.shape[2], index.div(pixels.shape[2], rounding_mode="floor")), dim=1)
+    return places.view(count, keypoints, 2), values.view(count, keypoints)
+
+
+def _parts(order: Int64[Tensor, " m"], lengths: Int64[Tensor, "m 2"]) -> list[Int64[Tensor, " p"]]:
+    # Small maps first, so that maps of like size are made together.
+    parts, start = [], 0
+    sizes = lengths[order].tolist()
+    width, height = 0, 0
+    for i, (w, h) in enumerate(sizes):
+        width, height = max(width, w), max(height, h)
+        if i > start and (i + 1 - start) * width * height > AT_ONCE:
+            parts.append(order[start:i])
+            start, width, height = i, w, h
+    return [*parts, order[start:]] if len(order) else []
+
+
+def _matrices(lengths: Int64[Tensor, " m"], cells: int, like: Tensor) -> Float[Tensor, "m p c"]:
+    """From cells to pixels along one axis; rows of nothing beyond a map's length."""
+    longest = int(lengths.max())
+    pixel = torch.arange(longest)
+    at = (pixel + 0.5) * cells / lengths[:, None].double() - 0.5
+    before = at.floor()
+    weights = torch.stack(_keys(at - before), dim=-1) * (pixel < lengths[:, None])[..., None]
+    index = (before.long()[..., None] + torch.arange(-1, 3)).clamp(0, cells - 1)
+    matrices = weights.new_zeros(len(lengths), longest, cells).scatter_add_(2, index, weights)
+    return matrices.to(like)
+
+
+def _keys(t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Weights of the cell before the last, the last, the next and the one after it, `t` beyond the last."""
+
+    def near(d: Tensor) -> Tensor:
+        return ((A + 2) * d - (A + 3)) * d * d + 1
+
+    def far(d: Tensor) -> Tensor:
+        return ((A * d - 5 * A) * d + 8 * A) * d - 4 * A
+
+    return far(t + 1), near(t), near(1 - t), far(2 - t)
+
+
+class Taps(NamedTuple):
+    """Where the pixels of all boxes are along one axis, one box after another.
+
+    Attributes:
+        starts: The first pixel between each two cells: before cell 0, between 0 and 1, ..., behind the last; then the next box.
+        weights: Of the four cells around each pixel.
+    """
+
+    starts: Int64[np.ndarray, " s"]
+    weights: Float32[np.ndarray, "p 4"]
+
+
+def _taps(lengths: Int64[np.ndarray, " n"], cells: int) -> Taps:
+    box = np.repeat(np.arange(len(lengths)), lengths)
+    pixel = np.arange(len(box)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    at = (pixel + 0.5) * cells / lengths[box] - 0.5
+    before = np.floor(at)
+    many = np.bincount(box * (cells + 1) + before.astype(np.int64) + 1, minlength=len(lengths) * (cells + 1))
+    weights = torch.stack(_keys(torch.from_numpy(at - before)), dim=1).float().numpy()
+    return Taps(np.concatenate(([0], np.cumsum(many))), weights)
+
+
+def _search(
+    maps: Float32[np.ndarray, "n k h w"],
+    starts_x: Int64[np.ndarray, " s"],
+    weights_x: Float32[np.ndarray, "p 4"],
+    starts_y: Int64[np.ndarray, " t"],
+    weights_y: Float32[np.ndarray, "q 4"],
+    shares: tuple[np.float32, np.float32],
+    memory: Float32[np.ndarray, " m"],
+    places: Int64[np.ndarray, "n k 2"],
+    values: Float32[np.ndarray, "n k"],
+) -> None:
+    # In `memory`: of four rows the highest of the middle two, the highest and the lowest, with two cells repeated at each end;
+    # what a pixel is at most between each two columns of cells; and the same for each gap between four cells. Its loops make
+    # whole registers. The gap that promises most is looked at first, so that few others promise more than it gave.
+    count, keypoints, height, width = maps.shape
+    gaps = width + 1
+    side = width + 4
+    near, most, least = memory[:side], memory[side : 2 * side], memory[2 * side : 3 * side]
+    tops, limit = memory[3 * side : 3 * side + gaps], memory[3 * side + gaps :]
+    for box in range(count):
+        first_x, first_y = box * gaps, box * (height + 1)
+        origin_x, origin_y = starts_x[first_x], starts_y[first_y]
+        for keypoint in range(keypoints):
+            cells = maps[box, keypoint]
+            for x in range(gaps):
+                tops[x] = -np.inf
+            for gap in range(height + 1):
+                row = limit[gap * gaps : (gap + 1) * gaps]
+                if starts_y[first_y + gap] == starts_y[first_y + gap + 1]:  # no pixel, as in boxes lower than the map
+                    for x in range(gaps):
+                        row[x] = -np.inf
+                    continue
+                a, b = cells[max(gap - 2, 0)], cells[min(max(gap - 1, 0), height - 1)]
+                c, d = cells[min(gap, height - 1)], cells[min(gap + 1, height - 1)]
+                for x in range(width):
+                    middle = b[x] if b[x] > c[x] else c[x]
+                    ends = a[x] if a[x] > d[x] else d[x]
+                    near[x + 2] = middle
+                    most[x + 2] = middle if middle > ends else ends
+                    middle = b[x] if b[x] < c[x] else c[x]
+                    ends = a[x] if a[x] < d[x] else d[x]
+                    least[x + 2] = middle if middle < ends else ends
+                for line in (near, most, least):
+                    line[0] = line[1] = line[2]
+                    line[width + 2] = line[width + 3] = line[width + 1]
+                for x in range(gaps):
+                    middle = most[x + 1] if most[x + 1] > most[x + 2] else most[x + 2]
+                    ends = most[x] if most[x] > most[x + 3] else most[x + 3]
+                    high = middle if middle > ends else ends
+                    middle = least[x + 1] if least[x + 1] < least[x + 2] else least[x + 2]
+                    ends = least[x] if least[x] < least[x + 3] else least[x + 3]
+                    low = middle if middle < ends else ends
+                    close = near[x + 1] if near[x + 1] > near[x + 2] else near[x + 2]
+                    row[x] = low + shares[0] * (close - low) + shares[1] * (high - low)
+                for x in range(gaps):
+                    tops[x] = row[x] if row[x] > tops[x] else tops[x]
+            seed_x, seed_y = 0, 0
+            for x in range(gaps):
+                if starts_x[first_x + x] == starts_x[first_x + x + 1]:
+                    tops[x] = -np.inf
+                seed_x = x if tops[x] > tops[seed_x] else seed_x
+            while seed_y < height and limit[seed_y * gaps + seed_x] < tops[seed_x]:
+                seed_y += 1
+            best, best_x, best_y = np.float32(-np.inf), 0, 0
+            for column in range(-1, gaps):
+                gap_x = column if column >= 0 else seed_x
+                if tops[gap_x] < best or tops[gap_x] == -np.inf:
+                    continue
+                for gap_y in range(height + 1) if column >= 0 else range(seed_y, seed_y + 1):
+                    if limit[gap_y * gaps + gap_x] < best:
+                        continue
+                    a, b = cells[max(gap_y - 2, 0)], cells[min(max(gap_y - 1, 0), height - 1)]
+                    c, d = cells[min(gap_y, height - 1)], cells[min(gap_y + 1, height - 1)]
+                    i, j = max(gap_x - 2, 0), min(max(gap_x - 1, 0), width - 1)
+                    k, m = min(gap_x, width - 1), min(gap_x + 1, width - 1)
+                    for y in range(starts_y[first_y + gap_y], starts_y[first_y + gap_y + 1]):
+                        w0, w1, w2, w3 = weights_y[y, 0], weights_y[y, 1], weights_y[y, 2], weights_y[y, 3]
+                        at0 = w0 * a[i] + w1 * b[i] + w2 * c[i] + w3 * d[i]
+                        at1 = w0 * a[j] + w1 * b[j] + w2 * c[j] + w3 * d[j]
+                        at2 = w0 * a[k] + w1 * b[k] + w2 * c[k] + w3 * d[k]
+                        at3 = w0 * a[m] + w1 * b[m] + w2 * c[m] + w3 * d[m]
+                        for x in range(starts_x[first_x + gap_x], starts_x[first_x + gap_x + 1]):
+                            value = (
+                                weights_x[x, 0] * at0 + weights_x[x, 1] * at1 + weights_x[x, 2] * at2 + weights_x[x, 3] * at3
+                            )
+                            earlier = y < best_y or (y == best_y and x < best_x)
+                            if value > best or (value == best and earlier):
+                                best, best_x, best_y = value, x, y
+            places[box, keypoint, 0], places[box, keypoint, 1] = max(best_x - origin_x, 0), max(best_y - origin_y, 0)
+            values[box, keypoint] = best

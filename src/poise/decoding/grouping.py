@@ -1,0 +1,238 @@
+"""Limbs joined into people, greedily, one type of limb after another, as OffsetGuided's release does it.
+
+Loops over limbs and people, compiled by numba as those of `kernels.py` are.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Int64
+from torch import Tensor
+
+from poise.decoding.limbs import FoundLimbs, find_limbs
+from poise.decoding.peak_reading import PeakReading
+from poise.decoding.scene_maps import SceneMaps
+from poise.machine import compiled
+from poise.scenes import People
+
+NOTHING = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """The people made of one view's limbs, those with the highest mean score of their keypoints first.
+
+    Attributes:
+        keypoints: x, y, score, scale and the score of the surest limb there; 0 where a person has no such keypoint.
+        index: Of each keypoint's peak; 0 where there is none.
+    """
+
+    keypoints: Float[Tensor, "p k 5"]
+    index: Int64[Tensor, "p k"]
+
+    def people(self) -> People:
+        """With the score of each person that COCO's results of the release have: the mean over all keypoints, found or not."""
+        score = self.keypoints[..., 2]
+        whole = score.sum(dim=1) / score.shape[1]
+        order = whole.argsort(descending=True, stable=True)
+        return People(self.keypoints[order, :, :2], score[order], whole[order])
+
+
+def group(found: FoundLimbs, limbs: tuple[tuple[int, int], ...], reading: PeakReading, *, keypoints: int) -> list[Groups]:
+    """The people of each view."""
+    usable, ends = found.usable(reading).cpu().numpy(), found.ends.cpu().numpy()
+    rows = torch.stack((found.start, found.end), dim=3).float().cpu().numpy()
+    score = found.score.float().cpu().numpy()
+    pairs = np.array(limbs, np.int64).reshape(-1, 2)
+    device = found.score.device
+    views = (_grouped(*view, pairs, keypoints) for view in zip(rows, ends, score, usable, strict=True))
+    return [_sorted(*view, least=reading.person_threshold, device=device) for view in views]
+
+
+def _grouped(
+    rows: Float32[np.ndarray, "l n 2 4"],
+    ends: Int64[np.ndarray, "l n 2"],
+    score: Float32[np.ndarray, "l n"],
+    usable: Bool[np.ndarray, "l n"],
+    pairs: Int64[np.ndarray, "l 2"],
+    keypoints: int,
+) -> tuple[Float32[np.ndarray, "p k 5"], Int64[np.ndarray, "p k"]]:
+    """Everybody, in the order in which they came to be; -1 where there is nothing."""
+    most = int(usable.sum())
+    people = np.full((most, keypoints, 5), NOTHING, np.float32)
+    index = np.full((most, keypoints), NOTHING, np.int64)
+    count = np.zeros(1, np.int64)
+    compiled(_limb_by_limb)(rows, ends, score, *chosen(ends, score, usable), pairs, people, index, count)
+    return people[: count[0]], index[: count[0]]
+
+
+def chosen(
+    ends: Int64[np.ndarray, "l n 2"], score: Float32[np.ndarray, "l n"], usable: Bool[np.ndarray, "l n"]
+) -> tuple[Int64[np.ndarray, "l n"], Int64[np.ndarray, " l"]]:
+    """Of each type the usable limbs, the surest first, and of those that end at one peak only that; and how many they are."""
+    order = np.argsort(-score, axis=1, kind="stable")
+    count = np.zeros(len(score), np.int64)
+    compiled(_choose)(ends, usable, order, count)
+    return order, count
+
+
+def _sorted(
+    people: Float32[np.ndarray, "p k 5"], index: Int64[np.ndarray, "p k"], *, least: float, device: torch.device
+) -> Groups:
+    """The people whose keypoints' mean score is `least` or more, the best first."""
+    score = people[..., 2].astype(np.float64)
+    there = score > 0
+    mean = (score * there).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+    order = np.argsort(-mean, kind="stable")
+    order = order[~(mean[order] < least)]
+    kept, ids = people[order], index[order]
+    kept[kept == NOTHING] = 0
+    ids[ids == NOTHING] = 0
+    return Groups(torch.from_numpy(kept).to(device), torch.from_numpy(ids).to(device))
+
+
+def _choose(
+    ends: Int64[np.ndarray, "l n 2"],
+    usable: Bool[np.ndarray, "l n"],
+    order: Int64[np.ndarray, "l n"],
+    count: Int64[np.ndarray, " l"],
+) -> None:
+    types, length = order.shape
+    for kind in range(types):
+        limbs = 0
+        for i in range(length):
+            limb = order[kind, i]
+            if usable[kind, limb]:
+                free = True
+                for j in range(limbs):
+                    free &= ends[kind, order[kind, j], 1] != ends[kind, limb, 1]
+                if free:
+                    order[kind, limbs] = limb
+                    limbs += 1
+        count[kind] = limbs
+
+
+def _limb_by_limb(
+    rows: Float32[np.ndarray, "l n 2 4"],
+    ends: Int64[np.ndarray, "l n 2"],
+    score: Float32[np.ndarray, "l n"],
+    order: Int64[np.ndarray, "l n"],
+    counts: Int64[np.ndarray, " l"],
+    pairs: Int64[np.ndarray, "l 2"],
+    people: Float32[np.ndarray, "p k 5"],
+    index: Int64[np.ndarray, "p k"],
+    count: Int64[np.ndarray, " 1"],
+) -> None:
+    # One type of limb after another. Whatever is compared is what was there before the type, or before the step; of several
+    # changes to one person the last one counts: the release changes all at once.
+    most, keypoints = index.shape
+    types, length = score.shape
+    shared = np.zeros((most, length), np.int64)
+    better = np.zeros((most, length), np.bool_)
+    held = np.zeros((most, 2), np.float32)
+    joins = np.zeros(most, np.int64)
+    gone = np.zeros(most, np.bool_)
+    alive = 0
+    for kind in range(types):
+        f, t = pairs[kind, 0], pairs[kind, 1]
+        taken, limbs = order[kind], counts[kind]
+        if limbs == 0:
+            continue
+        before = alive
+        whole, half = False, False
+        for m in range(before):
+            for j in range(limbs):
+                limb = taken[j]
+                shared[m, j] = int(index[m, f] == ends[kind, limb, 0]) + int(index[m, t] == ends[kind, limb, 1])
+                better[m, j] = score[kind, limb] > people[m, t, 4] or score[kind, limb] > people[m, f, 4]
+                whole |= shared[m, j] == 2 and better[m, j]
+                half |= shared[m, j] == 1 and better[m, j]
+        # People who have both ends: the limb makes them surer.
+        for m in range(before):
+            for j in range(limbs):
+                if shared[m, j] == 2 and better[m, j]:
+                    people[m, f, 4] = max(score[kind, taken[j]], people[m, f, 4])
+                    people[m, t, 4] = max(score[kind, taken[j]], people[m, t, 4])
+        # People who have one end get both.
+        for m in range(before):
+            held[m, 0], held[m, 1] = people[m, f, 4], people[m, t, 4]
+            for j in range(limbs):
+                if shared[m, j] == 1 and better[m, j]:
+                    limb = taken[j]
+                    index[m, f], index[m, t] = ends[kind, limb, 0], ends[kind, limb, 1]
+                    for c in range(4):
+                        people[m, f, c], people[m, t, c] = rows[kind, limb, 0, c], rows[kind, limb, 1, c]
+                    people[m, f, 4] = max(score[kind, limb], held[m, 0])
+                    people[m, t, 4] = max(score[kind, limb], held[m, 1])
+        # Limbs that nobody has any part of become new people; what was dealt with counts -1, so that it may cancel another 1.
+        new = 0
+        for j in range(limbs):
+            total = 0
+            for m in range(before):
+                dealt = (shared[m, j] == 2 and whole) or (shared[m, j] == 1 and half)
+                total += -1 if dealt else shared[m, j]
+            if total == 0:
+                taken[new] = taken[j]
+                new += 1
+        # People with exactly two peaks in common are one; the later one goes.
+        for m in range(before):
+            joins[m], gone[m] = -1, False
+        for m in range(before):
+            for n in range(m + 1, before):
+                common = 0
+                for k in range(keypoints):
+                    common += int(index[m, k] == index[n, k] and index[m, k] != -1)
+                if common == 2:
+                    joins[m], gone[n] = n, True
+        # A joined person takes from one who is later, and later ones are changed later: what is taken is as it was before.
+        for m in range(before):
+            n = joins[m]
+            if n >= 0:
+                for k in range(keypoints):
+                    index[m, k] = max(index[m, k], index[n, k])
+                    for c in range(5):
+                        people[m, k, c] = max(people[m, k, c], people[n, k, c])
+        alive = 0
+        for m in range(before):
+            if not gone[m]:
+                if alive < m:
+                    index[alive] = index[m]
+                    people[alive] = people[m]
+                alive += 1
+        for j in range(new):
+            limb = taken[j]
+            for k in range(keypoints):
+                index[alive, k] = -1
+                for c in range(5):
+                    people[alive, k, c] = -1
+            index[alive, f], index[alive, t] = ends[kind, limb, 0], ends[kind, limb, 1]
+            for c in range(4):
+                people[alive, f, c], people[alive, t, c] = rows[kind, limb, 0, c], rows[kind, limb, 1, c]
+            people[alive, f, 4], people[alive, t, 4] = score[kind, limb], score[kind, limb]
+            alive += 1
+    count[0] = alive
+
+
+def read_people(maps: SceneMaps, limbs: tuple[tuple[int, int], ...], reading: PeakReading, *, stride: int) -> list[People]:
+    """The people of each view, in its pixels, the best first; what is no number counts as 0.
+
+    Args:
+        maps: Of a batch.
+        limbs: Which keypoint points at which, in the order of `maps.offsets`.
+        reading: How.
+        stride: Pixels from cell to cell; the centre of cell i is at stride * i + (stride - 1) / 2.
+    """
+    return [found.people() for found in group_people(maps, limbs, reading, stride=stride)]
+
+
+def group_people(maps: SceneMaps, limbs: tuple[tuple[int, int], ...], reading: PeakReading, *, stride: int) -> list[Groups]:
+    """The same, with the peaks and limbs that people are made of."""
+    clean = maps.each(_detached).finite()
+    if reading.weigh > 1:
+        clean = clean.weighed(limbs, side=reading.weigh)
+    return group(find_limbs(clean, limbs, reading, stride=stride), limbs, reading, keypoints=clean.heat.shape[1])
+
+
+def _detached(part: Tensor) -> Tensor:
+    return part.detach().to(torch.float32)

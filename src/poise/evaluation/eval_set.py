@@ -1,0 +1,172 @@
+"""What a model is measured on: a data set, and the same as COCO annotations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poise.data.base import Dataset, trainable
+from poise.data.coco import CocoDataset
+from poise.data.document import read_document, read_json
+from poise.data.mpii import MpiiDataset, is_mpii
+from poise.dims import Size
+from poise.errors import AnnotationError, InputError, SkeletonMismatch
+from poise.metrics.entries import truth_of
+from poise.skeletons import Skeleton, from_category
+from poise.structures import CropRule
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class EvalSet:
+    """A data set and what its poses are compared with.
+
+    Attributes:
+        dataset: Images and labels.
+        truth: COCO annotations (images, annotations, categories).
+        skeletons: Of each category.
+        ids: Of the images, in the order of the data set.
+        mpii: The data set, if it is MPII's. Its people are looked for whether labelled or not, in boxes nobody cuts.
+    """
+
+    dataset: Dataset
+    truth: Mapping[str, Any]
+    skeletons: Mapping[int, Skeleton]
+    ids: tuple[int, ...]
+    mpii: MpiiDataset | None = None
+
+    @classmethod
+    def of_file(
+        cls, annotations: Path | str, images: Path | str | None, *, skeleton: Skeleton, heads: Path | str | None = None
+    ) -> "EvalSet":
+        """A COCO-style keypoint file, or one of MPII's, and its images.
+
+        Args:
+            annotations: The file.
+            images: Folder or zip file; None where no image will be read.
+            skeleton: Of the keypoints where no category of the file names them.
+            heads: A .mat with MPII's head boxes.
+
+        Raises:
+            ReadError: A file or folder is missing or unreadable.
+            AnnotationError: The file cannot be used.
+            InputError: Head boxes are given for what is not MPII.
+        """
+        read = read_json(annotations)
+        if is_mpii(read):
+            return cls._of_mpii(MpiiDataset(annotations, images, heads=heads))
+        if heads is not None:
+            raise InputError(f"head boxes are for MPII's JSON, which {str(annotations)!r} is not; leave them out")
+        truth = read_document(annotations, read)
+        named = [c for c in truth["categories"] if c.get("keypoints")]
+        nameless = next((c for c in named if not isinstance(c.get("id"), int)), None)
+        if nameless is not None:
+            raise AnnotationError(
+                f"{str(annotations)!r}: category {nameless.get('name')!r} has the id {nameless.get('id')!r}; expected a whole "
+                f"number, the `category_id` of its annotations"
+            )
+        if named:
+            skeletons = {int(c["id"]): from_category(c) for c in named}
+        else:
+            skeletons = {int(c): skeleton for c in {a.get("category_id", 1) for a in truth["annotations"]}}
+            named = [{"id": c} for c in skeletons]
+        only = next(iter(skeletons), 1)
+        people = [{"category_id": only} | a for a in truth["annotations"] if a.get("category_id", only) in skeletons]
+        dataset = CocoDataset(annotations, images, skeleton=None if named[0].get("keypoints") else skeleton)
+        ids = tuple(dataset.key(i).image_id for i in range(len(dataset)))
+        return cls(dataset, {"images": truth["images"], "annotations": people, "categories": named}, skeletons, ids)
+
+    @classmethod
+    def of_dataset(cls, dataset: Dataset) -> "EvalSet":
+        """Any data set; its people are of one category.
+
+        Raises:
+            InputError: It has no images.
+        """
+        if not len(dataset):
+            raise InputError("the data set has no images, so there is nothing to measure on")
+        ids = tuple(dataset.key(i).image_id for i in range(len(dataset)))
+        if len(set(ids)) < len(ids):
+            ids = tuple(range(1, len(ids) + 1))
+        truth = truth_of({i: dataset.labels(row) for row, i in enumerate(ids)}, dataset.skeleton)
+        return cls(dataset, truth, {1: dataset.skeleton}, ids)
+
+    @classmethod
+    def _of_mpii(cls, dataset: MpiiDataset) -> "EvalSet":
+        ids = tuple(dataset.key(i).image_id for i in range(len(dataset)))
+        truth = truth_of({i: dataset.labels(row) for row, i in enumerate(ids)}, dataset.skeleton)
+        return cls(dataset, truth, {1: dataset.skeleton}, ids, dataset)
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Of the data set: all categories' keypoints."""
+        return self.dataset.skeleton
+
+    def known_to(self, skeleton: Skeleton) -> None:
+        """Refuse a model that lacks some of the keypoints.
+
+        Raises:
+            SkeletonMismatch: It does; the message names them.
+        """
+        missing = [name for name in self.skeleton.keypoints if name not in skeleton.keypoints]
+        if missing:
+            raise SkeletonMismatch(
+                f"the model's skeleton {skeleton.name!r} has no {', '.join(missing)}, which the annotations ask for; it finds "
+                f"{', '.join(skeleton.keypoints)}. Rename keypoints in the file's categories, or fine-tune the model on them"
+            )
+
+    def people(self, index: int) -> list[int]:
+        """The rows of an image's labels one can look for: labelled, no crowd, with a box of some size."""
+        labels = self.dataset.labels(index)
+        good = trainable(labels) if self.mpii is None else (labels.boxes[:, 2:] > labels.boxes[:, :2]).all(dim=1)
+        rows: list[int] = good.nonzero().flatten().tolist()
+        return rows
+
+    @property
+    def sizeless(self) -> int:
+        """How many people are labelled, but in a box of no size."""
+        count = 0
+        for index in range(len(self.dataset)):
+            labels = self.dataset.labels(index)
+            known = (labels.visible > 0).any(dim=1) & ~labels.crowd
+            known[self.people(index)] = False
+            count += int(known.sum())
+        return count
+
+    def categories(self, index: int) -> list[int]:
+        """The category of each of `people`."""
+        found: list[int] = self.dataset.labels(index).categories[self.people(index)].tolist()
+        return found if len(self.skeletons) > 1 else [next(iter(self.skeletons))] * len(found)
+
+    def boxes(self, index: int, rule: CropRule) -> Float[Tensor, "n 4"]:
+        """The boxes of `people`, as the release of a crop rule reads them."""
+        if self.mpii is not None:
+            return self.mpii.boxes(index, rule)
+        record = self.truth["images"][index]
+        size = (record["height"], record["width"]) if record.get("height") and record.get("width") else None
+        return release_boxes(self.dataset.labels(index).boxes[self.people(index)], rule, size=size)
+
+
+def release_boxes(boxes: Float[Tensor, "n 4"], rule: CropRule, *, size: Size | None) -> Float[Tensor, "n 4"]:
+    """Annotated boxes x0 y0 x1 y1 as the releases clean them: cut at the image and, but for DARK's, a pixel shorter.
+
+    Ours stay as they are, and so does a box of which nothing would be left.
+
+    Args:
+        boxes: As annotated.
+        rule: Whose reader.
+        size: Of the image (h, w), where it is known.
+    """
+    if rule == "unbiased":
+        return boxes
+    low = boxes[:, :2].clamp(min=0)
+    high = low + (boxes[:, 2:] - boxes[:, :2] - 1).clamp(min=0)
+    if size is not None:
+        high = torch.minimum(high, high.new_tensor([size[1] - 1, size[0] - 1]))
+    high = high + 1 if rule == "dark" else high
+    kept = (high > low).all(dim=1, keepdim=True)
+    return torch.where(kept, torch.cat((low, high), dim=1), boxes)

@@ -1,0 +1,175 @@
+"""From a whole sample to a view for a network that finds people by itself: one warp, one resampling, labels carried along."""
+
+from dataclasses import dataclass, replace
+from typing import final
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from poise.dims import Size
+from poise.errors import InputError
+from poise.geometry import Warp, apply, covered_by, rotation, scaling, translation
+from poise.scenes import Canvas, SceneView
+from poise.skeletons import Skeleton
+from poise.structures import Labels, Sample
+from poise.transforms.canvas import Layout, between_corners, canvas_warp, fitted_warp
+from poise.transforms.colour import colour_matrix, greyed, recolour, shifted_hsv
+from poise.transforms.person_crop import boxes_through, mirrored
+from poise.transforms.render import normalise, resample
+from poise.transforms.scene_jitter import SceneAugmentation, SceneDraw
+
+
+@final
+@dataclass(frozen=True)
+class SceneCrop:
+    """Brings whole samples to views of one size; randomly where there is an augmentation.
+
+    Without one the image just fits into the view, as the canvas places it. Keypoints outside the view are not labelled there,
+    and people with none inside are not in it.
+
+    Attributes:
+        size: Of the views (h, w).
+        canvas: Of the model.
+        skeleton: Whose mirror pairs are used.
+        augmentation: None for validation.
+    """
+
+    size: Size
+    canvas: Canvas
+    skeleton: Skeleton
+    augmentation: SceneAugmentation | None = None
+
+    def __call__(self, sample: Sample, generator: torch.Generator | None = None) -> SceneView:
+        """The view of a sample.
+
+        Args:
+            sample: Image and labels. Where its `ignore` is None, the boxes of crowds and of people without labelled keypoints
+                stand in for it.
+            generator: Chance, needed where there is an augmentation.
+
+        Raises:
+            InputError: There is an augmentation and no generator.
+        """
+        if self.augmentation is None:
+            return self._placed(sample, fitted_warp(self.canvas, sample.size, self.size))
+        if generator is None:
+            raise InputError("a cutter with an augmentation needs a torch.Generator for its chances")
+        return self._random(sample, self.augmentation, generator)
+
+    def tested(self, sample: Sample) -> SceneView:
+        """The view of a sample that the model is tested with, of the size that the canvas gives it (`canvas.place`)."""
+        layout = canvas_warp(self.canvas, sample.size)
+        return replace(self, size=layout.size)._placed(sample, layout)
+
+    def _placed(self, sample: Sample, layout: Layout) -> SceneView:
+        image = layout.shown(sample.image, self.canvas)
+        return self._view(sample, to_learn(sample.labels), layout.warp, image=image, ignore=_unknown(sample))
+
+    def _random(self, sample: Sample, options: SceneAugmentation, generator: torch.Generator) -> SceneView:
+        draw = options.draw(generator)
+        own = torch.Generator().manual_seed(draw.seed)
+        labels = to_learn(sample.labels, min_area=options.min_area)
+        fit = 1.0 if options.scale_of == "image" else _fit(sample.size, self.size)
+        scaled = replace(draw, scale=draw.scale * fit)
+        warp = scene_warp(scaled, middle(labels, sample.size), canvas=self.canvas, image=sample.size, view=self.size)
+        way = cv2.INTER_CUBIC if self.canvas.rule == "offsetguided" else cv2.INTER_LINEAR
+        pixels = resample(sample.image, warp, self.size, fill=self.canvas.fill, interpolation=way)
+        image = normalise(_painted(pixels, options, draw=draw, own=own), self.canvas)
+        if options.drop is not None:
+            image = options.drop.draw(self.size, own).punched(image, self.canvas)
+        turned = mirrored(labels, self.skeleton.flip) if draw.flip else labels
+        ignore = _unknown(sample, small=options.min_area if options.small == "ignore" else 0.0)
+        view = self._view(sample, turned, warp, image=image, ignore=ignore)
+        if draw.shaken:
+            low, high = options.shake
+            moved = view.labels.xy + low + (high - low) * torch.rand(view.labels.xy.shape, generator=own)
+            view = replace(view, labels=replace(view.labels, xy=moved))
+        return replace(view, known=view.known[self.skeleton.flip]) if draw.flip and view.known is not None else view
+
+    def _view(
+        self, sample: Sample, labels: Labels, warp: Warp, *, image: Float[Tensor, "3 h w"], ignore: Bool[Tensor, "H W"] | None
+    ) -> SceneView:
+        xy = apply(warp, labels.xy)
+        inside = ((xy > -0.5) & (xy < xy.new_tensor([self.size[1], self.size[0]]) - 0.5)).all(dim=-1)
+        visible = torch.where(inside, labels.visible, 0)
+        there = (visible > 0).any(dim=1)
+        moved = replace(labels, xy=xy, visible=visible, boxes=boxes_through(warp, labels.boxes)).select(there)
+        factor = float(torch.linalg.det(warp[:2, :2]).abs().sqrt())
+        extent = (labels.boxes[:, 2:] - labels.boxes[:, :2]).clamp(min=0).prod(dim=1).sqrt()[there] * factor
+        if ignore is None:
+            hidden = torch.zeros(self.size, dtype=torch.bool)
+        else:
+            flat = cv2.warpAffine(
+                ignore.view(torch.uint8).numpy(), warp[:2].numpy(), (self.size[1], self.size[0]), flags=cv2.INTER_NEAREST
+            )
+            hidden = torch.from_numpy(flat).view(torch.bool)
+        return SceneView(image, moved, extent, hidden, warp, sample.key, sample.known)
+
+
+def to_learn(labels: Labels, *, min_area: float = 0.0) -> Labels:
+    """The people that are learnt: no crowds, and nobody without a labelled keypoint (golden og03).
+
+    Those whose annotated area is not above `min_area` stay, with nothing labelled, as in OffsetGuided's release.
+    """
+    people = labels.select(~labels.silent)
+    large = people.area > min_area
+    return people if bool(large.all()) else replace(people, visible=people.visible * large[:, None])
+
+
+def middle(labels: Labels, size: Size) -> tuple[float, float]:
+    """The middle (x, y) of the box around all labelled keypoints; of an image of `size` where there is none."""
+    points = labels.xy[labels.visible > 0].double()
+    if not len(points):
+        return (size[1] - 1) / 2, (size[0] - 1) / 2
+    x, y = ((points.amin(dim=0) + points.amax(dim=0)) / 2).tolist()
+    return x, y
+
+
+def scene_warp(draw: SceneDraw, centre: tuple[float, float], *, canvas: Canvas, image: Size, view: Size) -> Warp:
+    """The warp of one draw (image pixels to view pixels), which brings `centre` to the middle of the view, plus its shift.
+
+    OffsetGuided's release turns and mirrors about the middle of the image, then moves by the way from there to `centre`
+    neither turned nor mirrored: with a mirror people beside the middle land twice as far off on the other side (golden og04).
+    """
+    x, y = draw.scale * draw.stretch[0], draw.scale * draw.stretch[1]
+    right, down = (view[1] - 1) / 2 + draw.shift[0] * view[1], (view[0] - 1) / 2 + draw.shift[1] * view[0]
+    bent = scaling(-1.0 if draw.flip else 1.0, 1.0) @ scaling(x, y) @ rotation(-draw.degrees)
+    if canvas.rule == "unbiased":
+        return translation(right, down) @ bent @ translation(-centre[0], -centre[1])
+    across, along = (image[1] - 1) / 2, (image[0] - 1) / 2
+    moved = translation((across - centre[0]) * x, (along - centre[1]) * y)
+    return moved @ translation(right, down) @ bent @ translation(-across, -along)
+
+
+def _fit(image: Size, view: Size) -> float:
+    """The factor with which an image just fits into a view, corner pixels on corner pixels."""
+    return min(between_corners(old, new) for old, new in zip(image, view, strict=True))
+
+
+def _painted(
+    pixels: UInt8[np.ndarray, "h w 3"], options: SceneAugmentation, *, draw: SceneDraw, own: torch.Generator
+) -> UInt8[np.ndarray, "h w 3"]:
+    if options.colour > 0:
+        pixels = recolour(pixels, colour_matrix(options.colour, draw.tint))
+    if draw.hsv is not None:
+        pixels = shifted_hsv(pixels, draw.hsv)
+    if draw.grey:
+        pixels = greyed(pixels)
+    height, width, _ = pixels.shape
+    return pixels if options.paint is None else options.paint.draw((height, width), own).painted(pixels)
+
+
+def _unknown(sample: Sample, *, small: float = 0.0) -> Bool[Tensor, "H W"] | None:
+    """Where nothing is to be learnt, in the image; None for nowhere. People of an area of `small` and below count, too."""
+    labels = sample.labels
+    ignore = sample.ignore
+    if ignore is None and bool(labels.silent.any()):
+        ignore = labels.unknown(lambda rows: covered_by(labels.boxes[rows], sample.size))
+    tiny = labels.area <= small
+    if not bool(tiny.any()):
+        return ignore
+    covered = covered_by(labels.boxes[tiny], sample.size)
+    return covered if ignore is None else covered | ignore

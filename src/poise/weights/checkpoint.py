@@ -1,0 +1,143 @@
+"""Checkpoints of others: read without running code, taken out of their wrappings, compared with what a network needs."""
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+from torch import Tensor
+
+from poise.errors import CheckpointError
+from poise.weights.restricted_pickle import read_pickled
+
+COUNTER = "num_batches_tracked"
+"""Of batch norm; checkpoints older than torch 0.4.1 have none, and nothing depends on it."""
+
+WRAPPINGS = ("state_dict", "model", "model_state_dict")
+"""Under which weights may stand, beside the numbers of a run."""
+
+
+def read_checkpoint(path: Path) -> Mapping[str, Any]:
+    """A checkpoint written by `torch.save`, or Detectron2's `.pkl`; only tensors and plain values are read, never code.
+
+    Raises:
+        CheckpointError: The file is missing, truncated, no checkpoint, or holds code.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint {path}; give the path of a file written by torch.save")
+    if path.suffix == ".pkl":
+        return read_pickled(path)
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        code = [line.strip() for line in str(error).splitlines() if "GLOBAL" in line or "Unsupported class" in line]
+        if not code:
+            raise CheckpointError(f"{path} is no checkpoint of torch; was a web page saved in its place?") from error
+        raise CheckpointError(
+            f"{path} holds more than weights and plain values ({code[0][:200]}); code in it could run, so it is not read. "
+            "Where you trust it, save its weights alone: "
+            "torch.save(torch.load(FILE, weights_only=False)['state_dict'], 'weights.pth')"
+        ) from error
+    except (RuntimeError, EOFError, BadZipFile, OSError, ValueError, LookupError) as error:
+        raise CheckpointError(f"{path} is truncated or no checkpoint of torch ({_first(error)}); fetch it again") from error
+    if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
+        raise CheckpointError(f"{path} holds a {type(found).__name__}; expected a dictionary of weights by name")
+    return found
+
+
+def _first(error: BaseException) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
+
+
+def unwrap(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights themselves: out of "state_dict", "model" or "model_state_dict", without `module.` before their names.
+
+    Raises:
+        CheckpointError: There are no weights, or something stands among them that is none.
+    """
+    for key in WRAPPINGS:
+        if isinstance(state.get(key), Mapping):
+            return unwrap(state[key])
+    weights: dict[str, Tensor] = {}
+    for key, value in state.items():
+        if not isinstance(value, Tensor):
+            raise CheckpointError(
+                f"the checkpoint has a {type(value).__name__} called {key!r}; expected weights, alone or under "
+                f"{', '.join(map(repr, WRAPPINGS[:-1]))} or {WRAPPINGS[-1]!r}"
+            )
+        short = _without_wrappers(key)
+        if short in weights:
+            raise CheckpointError(f"the checkpoint has two weights called {short!r}, with and without 'module.'")
+        weights[short] = value
+    if not weights:
+        raise CheckpointError("the checkpoint has no weights")
+    return weights
+
+
+def _without_wrappers(key: str) -> str:
+    while key.startswith("module."):
+        key = key.removeprefix("module.")
+    return key
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How the keys of a checkpoint differ from those a network needs.
+
+    Attributes:
+        missing: Needed and not there.
+        unexpected: There and not needed.
+        reshaped: Of another shape; with both shapes.
+    """
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    reshaped: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.missing or self.unexpected or self.reshaped)
+
+    def __str__(self) -> str:
+        """In words, the first few of each."""
+        rows = (("missing", self.missing), ("unexpected", self.unexpected), ("of another shape", self.reshaped))
+        return "; ".join(f"{len(keys)} {what}: {few(keys)}" for what, keys in rows if keys)
+
+
+def few(keys: tuple[str, ...], most: int = 4) -> str:
+    """The first few names, and how many more there are."""
+    return ", ".join(keys[:most]) + (f", ... and {len(keys) - most} more" if len(keys) > most else "")
+
+
+def compare(needed: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> Difference:
+    """Hold the weights of a checkpoint against those a network needs, by name and shape."""
+    return Difference(
+        missing=tuple(k for k in needed if k not in given and not k.endswith(COUNTER)),
+        unexpected=tuple(k for k in given if k not in needed),
+        reshaped=tuple(
+            f"{k} ({_shape(given[k])}, expected {_shape(needed[k])})"
+            for k in needed
+            if k in given and given[k].shape != needed[k].shape
+        ),
+    )
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"
+
+
+def check_finite(weights: Mapping[str, Tensor]) -> None:
+    """Refuse weights of a run that had failed.
+
+    Raises:
+        CheckpointError: A weight is NaN or infinite.
+    """
+    spoiled = tuple(k for k, value in weights.items() if value.is_floating_point() and not bool(torch.isfinite(value).all()))
+    if spoiled:
+        raise CheckpointError(
+            f"{len(spoiled)} of the checkpoint's {len(weights)} weights hold NaN or infinite values ({few(spoiled)}); the "
+            "run that saved it had failed, or the file is damaged: take an earlier one, or fetch it again"
+        )

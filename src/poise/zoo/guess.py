@@ -1,0 +1,71 @@
+"""Which model of the zoo a checkpoint looks like, by the names and shapes of its weights."""
+
+import difflib
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from poise.zoo.find import build, family_of, names
+
+FEW = 0.1
+"""Share of weights that may be of another shape: those that answer for the keypoints."""
+
+DAMAGED = 5
+"""So many names too few or too many make no other network."""
+
+
+def guess_release(weights: Mapping[str, Tensor], *, near: str) -> str | None:
+    """The name of a model whose network has these weights; None where there is none but that of `near` itself.
+
+    Networks are built without memory for their weights. Data set and size of a name do not matter to its weights, so one of
+    each kind is tried, those called most like `near` first.
+
+    Args:
+        weights: Under official names.
+        near: The name the weights were taken for.
+    """
+    shapes = _shapes(weights)
+    asked = _official(near)
+    same = asked.keys() == shapes.keys()
+    if (same and _others(asked, shapes) < FEW * len(shapes)) or 0 < len(asked.keys() ^ shapes.keys()) <= DAMAGED:
+        return None
+    strange: set[str] = set()
+    for name in _kinds(near):
+        family = family_of(name).form
+        own = {} if family in strange else _official(name)
+        if own.keys() == shapes.keys() and _others(own, shapes) < FEW * len(shapes):
+            return name
+        if len(own.keys() & shapes.keys()) < min(len(own), len(shapes)) / 2:
+            strange.add(family)  # its other depths will not fit either
+    return None
+
+
+def _others(own: Mapping[str, torch.Size], shapes: Mapping[str, torch.Size]) -> int:
+    return sum(own[key] != shape for key, shape in shapes.items())
+
+
+def _official(name: str) -> dict[str, torch.Size]:
+    """Names and shapes of an official checkpoint; none where there are no official ones."""
+    family = family_of(name)
+    if not family.keys:
+        return {}
+    with torch.device("meta"):
+        return _shapes(family.exported(build(name).network.state_dict()))
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {key: value.shape for key, value in weights.items() if not key.endswith("num_batches_tracked")}
+
+
+def _kinds(near: str) -> list[str]:
+    """A listed name of each kind of network but that of `near`, the most alike first."""
+    found: dict[str, str] = {}
+    for name in sorted(names(), key=lambda name: -difflib.SequenceMatcher(None, name, near).ratio()):
+        found.setdefault(_kind(name), name)
+    return [name for kind, name in found.items() if kind != _kind(near)]
+
+
+def _kind(name: str) -> str:
+    return re.sub(r"_(coco|mpii)|_(16|17|18)j|_\d+x\d+$", "", name)

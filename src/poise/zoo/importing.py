@@ -1,0 +1,161 @@
+"""Official checkpoints into our models: which release a checkpoint is of, and its weights under our names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from poise.errors import CheckpointError
+from poise.models.kinds import Model
+from poise.weights import mmpose_keys
+from poise.weights.checkpoint import check_finite, compare, few, unwrap
+from poise.zoo import mmpose
+from poise.zoo.family import Family, Start
+from poise.zoo.find import build, family_of, releases
+from poise.zoo.guess import guess_release
+from poise.zoo.rcnn.renames import adopted, untold
+
+
+def official_state(model: Model, name: str) -> dict[str, Tensor]:
+    """The weights of a model under the names of the official checkpoint, in its order.
+
+    Raises:
+        UnknownName: No family has such a name.
+    """
+    return family_of(name).exported(model.network.state_dict())
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """A model with the weights of a checkpoint, and what that was taken for, in words."""
+
+    model: Model
+    words: str
+
+
+def import_release(name: str, state: Mapping[str, Any], *, codec: str | None = None) -> Model:
+    """The model of a name with the weights of an official checkpoint, or of MMPose's.
+
+    Weights of layers that the release makes and never asks are left out. The checkpoint of another task's network that models
+    of the name start from gives them their backbone; their heads keep their initial weights.
+
+    Args:
+        name: Such as `hrnet_w32_coco_256x192`.
+        state: The state dict; also with `module.` before its names, or under "state_dict", "model" or "model_state_dict".
+        codec: Another codec than that of the name, for weights that were trained with it (`UDPGaussian`).
+
+    Raises:
+        UnknownName: No family has such a name, or there is no such codec.
+        CheckpointError: Weights are missing, unexpected, of another shape or not finite. Nothing is ignored but missing batch
+            counters and what is left out.
+    """
+    return import_checkpoint(name, state, codec=codec).model
+
+
+def import_checkpoint(name: str, state: Mapping[str, Any], *, codec: str | None = None) -> Imported:
+    """As `import_release`, with what the checkpoint was taken for; MMPose's are told apart by the names of their weights.
+
+    So are torchvision's and Detectron2's detectors.
+    """
+    family = family_of(name)
+    if not family.keys:
+        raise CheckpointError(f"{name!r} is a model of this project and has no official checkpoints; use poise.load")
+    weights = unwrap(state)
+    check_finite(weights)
+    name, weights = adopted(name, weights)
+    if mmpose_keys.is_mmpose(weights):
+        given = mmpose_keys.originals(weights)
+        made = mmpose.made_for(name, given, codec=codec)
+        _fill(made.model, name, given, words="MMPose checkpoint")
+        made.model.card = replace(made.model.card, licence=mmpose.LICENCE, scores={}, notes=f"imported from {made.words}")
+        return Imported(made.model, made.words)
+    model = build(name, codec=codec)
+    if family.start is not None and _is_start(weights, family):
+        return _started(model, name, weights, family.start)
+    needed = official_state(model, name)
+    read = {key: value for key, value in weights.items() if family.reads(key) or key in needed}
+    _fill(model, name, read, words="checkpoint")
+    spare = tuple(key for key in weights if key not in read)
+    left_out = f"; {len(spare)} weights of layers that its release never asks were left out: {few(spare)}" if spare else ""
+    return Imported(_with_card(model, name, read), f"an official checkpoint of {name!r}{left_out}{untold(name)}")
+
+
+def _is_start(weights: Mapping[str, Tensor], family: Family) -> bool:
+    """Whether weights have the names of what a family's models start from, and none of their own."""
+    start = family.start
+    own = tuple(old for old, _ in family.keys)
+    return (
+        start is not None and any(k.startswith(start.layers) for k in weights) and not any(k.startswith(own) for k in weights)
+    )
+
+
+def _started(model: Model, name: str, weights: Mapping[str, Tensor], start: Start) -> Imported:
+    """The model with that backbone and its own initial head."""
+    given = {start.backbone + key: value for key, value in weights.items() if key.startswith(start.layers)}
+    needed = {key: value for key, value in model.network.state_dict().items() if key.startswith(start.backbone)}
+    difference = compare(needed, given)
+    if difference:
+        raise CheckpointError(f"the checkpoint is {start.words}, which {name!r} cannot start from; weights: {difference}")
+    model.network.load_state_dict(given, strict=False)
+    model.eval()
+    spare = tuple(key for key in weights if not key.startswith(start.layers))
+    heads = ", ".join(dict.fromkeys(key.partition(".")[0] for key in spare))
+    left_out = f"{len(spare)} weights beside it were left out ({heads}), and " if spare else ""
+    words = f"{start.words}, a start for training: its {len(given)} weights are the backbone of {name!r}; {left_out}"
+    words += f"the head of {name!r} has its initial weights"
+    model.card = replace(
+        model.card, licence="that of the checkpoint", notes=f"backbone imported from {start.words}; not trained"
+    )
+    return Imported(model, words)
+
+
+def _fill(model: Model, name: str, given: Mapping[str, Tensor], *, words: str) -> None:
+    """Load weights of official names; what does not fit exactly is refused."""
+    family = family_of(name)
+    copies = family.copies(model.network.state_dict())
+    single = _once(name, given, copies)
+    difference = compare({key: value for key, value in official_state(model, name).items() if key not in copies}, single)
+    if difference:
+        other = guess_release(given, near=name)
+        hint = f"by the names and shapes of its weights it is one of {other!r}; weights: " if other else "weights: "
+        raise CheckpointError(f"the {words} is not one of {name!r}; {hint}{difference}")
+    weights = {family.ours(key): value for key, value in single.items()}
+    model.network.load_state_dict(weights, strict=False)  # `compare` was strict; only counters may lack
+    model.eval()
+
+
+def _once(name: str, given: Mapping[str, Tensor], copies: Mapping[str, str]) -> dict[str, Tensor]:
+    """The weights without those that a checkpoint holds a second time; some releases' checkpoints hold each once.
+
+    Raises:
+        CheckpointError: The two are not the same.
+    """
+    torn = tuple(
+        copy for copy, first in copies.items() if copy in given and first in given and _differ(given[copy], given[first])
+    )
+    if torn:
+        raise CheckpointError(
+            f"two heads of {name!r} have the same layers, but {len(torn)} of their weights differ between the two in the "
+            f"checkpoint ({few(torn)}); its heads had layers of their own: take a name without 'shared'"
+        )
+    return {key: value for key, value in given.items() if key not in copies}
+
+
+def _differ(one: Tensor, other: Tensor) -> bool:
+    return one.shape != other.shape or not torch.equal(one.double(), other.double())
+
+
+def _with_card(model: Model, name: str, given: Mapping[str, Tensor]) -> Model:
+    """Say where the weights are from; scores are those of the authors."""
+    release = releases().get(name)
+    notes = f"imported from an official checkpoint of {len(given)} weights; the scores are the authors' (flip test)"
+    model.card = replace(
+        model.card,
+        licence=release.licence if release else "that of the checkpoint",
+        scores=dict(release.scores) if release else {},
+        notes=notes,
+    )
+    return model

@@ -1,0 +1,144 @@
+"""Our own small detectors with keypoints: a plain backbone, an FPN and slim heads, made to be trained on a plain CPU."""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+from poise.codecs.roi import RoICodec
+from poise.dims import Size
+from poise.errors import unknown
+from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.models.rcnn_config import Learning, RCNNConfig
+from poise.nn.anchors import Anchors
+from poise.nn.backbones.plain import PlainNet, Stages
+from poise.nn.base import check_size
+from poise.nn.heads.roi import MAPS, box_head, cut_for_maps, keypoint_head
+from poise.nn.heads.rpn import proposals
+from poise.nn.necks.fpn import FPN
+from poise.nn.necks.trunk import Trunk
+from poise.nn.pooler import RoIPooler
+from poise.nn.rcnn import RCNN, RoIBranch
+from poise.scenes import Canvas
+from poise.skeletons import COCO17, Skeleton
+from poise.structures import Architecture
+from poise.weights.release import Release
+from poise.zoo.family import BuildRequest, Family
+from poise.zoo.imagenet import from_scratch
+from poise.zoo.rcnn.presets import bumps, codec_in_box, joined
+
+
+@final
+@dataclass(frozen=True)
+class Widths:
+    """How wide a network is.
+
+    Attributes:
+        stages: Channels of the backbone's four stages.
+        pyramid: Channels of the maps that heads read.
+        features: Width of the box head.
+        keypoints: Width of the keypoint head's convolutions ...
+        convolutions: ... and how many there are.
+    """
+
+    stages: Stages
+    pyramid: int
+    features: int
+    keypoints: int
+    convolutions: int = 4
+
+
+WIDTHS: dict[str, Widths] = {
+    "t": Widths((24, 48, 96, 160), 64, 128, 64),
+    "s": Widths((32, 64, 128, 192), 96, 256, 128),
+}
+"""Tiny, small."""
+
+BLOCKS: Stages = (1, 2, 2, 3)
+KEPT = (500, 200)
+"""Proposals of each map, and of an image: in training, in testing. Drawings of 320 pixels hold no more people than that."""
+
+ANCHORS = ((24,), (48,), (96,), (192,))
+"""Root of the area, pixels: six cells each."""
+
+LEARNING = Learning(per_image=64, posed=16)
+
+
+def network(width: str, channels: int, cells: Size = MAPS) -> RCNN:
+    """The network alone, with random weights.
+
+    Args:
+        width: "t" or "s".
+        channels: Of the codec.
+        cells: Of its maps (h, w).
+
+    Raises:
+        UnknownName: Another width.
+        InputError: Less than 4 cells a side.
+    """
+    if width not in WIDTHS:
+        raise unknown("width of poise's own network", width, WIDTHS)
+    own = WIDTHS[width]
+    body = PlainNet(own.stages, BLOCKS)
+    trunk = Trunk(body, FPN(body.channels, body.strides, own.pyramid, extra=0))
+    rpn = proposals(own.pyramid, Anchors(trunk.strides, sizes=ANCHORS), kept=KEPT)
+    box = RoIBranch(RoIPooler(trunk.strides, (7, 7)), box_head(own.pyramid, width=own.features))
+    widths = (own.keypoints,) * own.convolutions
+    head = keypoint_head(own.pyramid, channels, cells=cells, widths=widths)
+    return RCNN(trunk, rpn, box=box, keypoint=RoIBranch(RoIPooler(trunk.strides, cut_for_maps(cells)), head))
+
+
+def small_detector(
+    width: str = "t",
+    *,
+    skeleton: Skeleton = COCO17,
+    size: Size = (320, 320),
+    codec: RoICodec | None = None,
+    detecting: RCNNConfig | None = None,
+    name: str | None = None,
+) -> KeypointRCNN:
+    """A small detector with keypoints, with random weights.
+
+    Args:
+        width: "t" (2.5 million parameters) or "s" (4.9 million). On one CPU core they learn from 12 and 7 images of 320x320 a
+            second, and from 16 and 10 in bfloat16.
+        skeleton: The keypoints.
+        size: Of the views it is trained on (h, w), multiples of 32; the long side of images is brought to the larger one.
+        codec: Of the keypoint head; bumps on 56x56 cells by default.
+        detecting: How the answers are made people, and how it learns; by default from 64 proposals of an image, and keypoints
+            from 16.
+        name: Of the model.
+
+    Raises:
+        InputError: A size that does not fit, or a codec of other keypoints.
+        UnknownName: Another width.
+    """
+    check_size(size, PlainNet.multiple, f"poise_rcnn_{width}")
+    codec = codec or bumps(MAPS, len(skeleton))
+    arguments: dict[str, Any] = {"width": width, "channels": codec.channels, "cells": codec.cells}
+    return joined(
+        name or f"poise_rcnn_{width}",
+        Architecture("poise_rcnn:network", arguments),
+        network(**arguments),
+        codec=codec,
+        canvas=Canvas(side=max(size), multiple=PlainNet.multiple),
+        skeleton=skeleton,
+        detecting=detecting or RCNNConfig(learning=LEARNING),
+    )
+
+
+def build(wish: BuildRequest) -> KeypointRCNN:
+    """The model of a name such as `poise_rcnn_t_coco_320x320`."""
+    from_scratch(wish.pretrained, "poise's own networks")
+    maps, points = wish.parts["maps"], len(wish.keypoints)
+    cells = (int(maps.split("x")[0]), int(maps.split("x")[1])) if maps else MAPS
+    codec = bumps(cells, points) if wish.codec is None else codec_in_box(wish.codec, cells, points)
+    return small_detector(wish.parts["width"], skeleton=wish.keypoints, size=wish.size, codec=codec, name=wish.name)
+
+
+FAMILY = Family(
+    paper="Keypoint R-CNN (arXiv 1703.06870) in poise's own small size",
+    form="poise_rcnn_{t,s}_{coco,mpii}_HEIGHTxWIDTH[_mapsHEIGHTxWIDTH]",
+    pattern=r"poise_rcnn_(?P<width>[a-z]+)_(?P<data>coco|mpii)_(?P<size>\d+x\d+)(?:_maps(?P<maps>\d+x\d+))?",
+    build=build,
+    networks={"network": network},
+    releases=tuple(Release(f"poise_rcnn_{width}_coco_320x320", licence="Apache-2.0 (code)") for width in WIDTHS),
+)

@@ -1,0 +1,269 @@
+"""From a detector's network to a model: the codec its keypoint head answers, what it is shown, how its answers are read."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, final
+
+from torch import nn
+
+from poise.codecs.base import InstanceCodec
+from poise.codecs.gaussian import Gaussian
+from poise.codecs.grmi import GRMI
+from poise.codecs.integral import Integral
+from poise.codecs.maps import MapCodec
+from poise.codecs.one_hot import OneHot, Score
+from poise.codecs.registry import codec_types, roi_codec_types
+from poise.codecs.regression import Regression
+from poise.codecs.roi import RoICodec
+from poise.codecs.roi_adapter import RoIAdapter
+from poise.codecs.staged import StagedCodec
+from poise.codecs.udp_offset import UDPOffset
+from poise.dims import Size
+from poise.errors import InputError, unknown
+from poise.models.architecture import with_readout
+from poise.models.card import Card
+from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.models.rcnn_config import Learning, RCNNConfig
+from poise.nn.backbones.resnet import ResNet
+from poise.nn.backbones.timm import TimmBackbone
+from poise.nn.necks.trunk import Trunk
+from poise.nn.rcnn import RCNN
+from poise.scenes import Canvas
+from poise.skeletons import Skeleton
+from poise.structures import Architecture
+
+WEIGHT = 2000.0
+"""Of the mean squared error of bumps beside the losses of boxes; a practitioner found 2000 to 3000 best, and the boxes spoilt
+at 10000."""
+
+HALVED = 2.0
+"""The weight in `RoIAdapter` that makes the factor of the mean squared error 1: its codecs count half of the squares."""
+
+FACTORS: tuple[tuple[type, float], ...] = (
+    (MapCodec, HALVED * WEIGHT),
+    (StagedCodec, 1 / 16),
+    (Integral, 32.0),
+    (Regression, 64.0),
+    (UDPOffset, 700.0),
+    (GRMI, 3.0),
+)
+"""Weights in `RoIAdapter` that make the first loss of a head on 56x56 cells, which answers nearly nothing, about as large as
+the cross-entropy of cells, 8: without them it is 0.002 of bumps 1 high, 127 of Megvii's, which are 255 high, 0.23 of Integral,
+0.14 of Regression, 0.012 of UDPOffset and 2.8 of GRMI. Others are at 1: SimCC's is 6.8."""
+
+QUIET = 0.001
+"""Deviation of the first weights of the layer that makes bumps (Simple Baselines' release, its last layer)."""
+
+
+@final
+@dataclass(frozen=True)
+class Presentation:
+    """What a release shows its detectors, and how it reads them.
+
+    Attributes:
+        canvas: How images are shown.
+        smooth: Up to where errors of boxes count by their square (`Learning`).
+        score: What a keypoint that is one cell is scored by, where it is read at the highest pixel and people are ranked by
+            their boxes; None for detectors of ours, which are read otherwise.
+        grouped_std: Deviation of each channel for ResNeXts, whose first layer was trained with it; None for that of `canvas`.
+    """
+
+    canvas: Canvas
+    smooth: float = 1 / 9
+    score: Score | None = "logit"
+    grouped_std: tuple[float, float, float] | None = None
+
+
+VIEW: Size = (800, 1333)
+"""Pixels of the short side, and of the long one at most: as all releases."""
+
+DETECTOR = Canvas(side=min(VIEW), fit="short", most=max(VIEW), multiple=32, flip_test=False)
+"""Filled up to multiples of 32, as in all releases."""
+
+
+def _bytes(*mean: float) -> dict[str, Any]:
+    """Blue, green, red of 0 to 255 less their mean, as networks read them that were trained with Caffe."""
+    b, g, r = (value / 255 for value in mean)
+    return {"channels": "bgr", "mean": (b, g, r), "std": (1 / 255, 1 / 255, 1 / 255)}
+
+
+PRESENTATIONS: Mapping[str, Presentation] = {
+    "poise": Presentation(replace(DETECTOR, flip_test=True), score=None),
+    "maskrcnn": Presentation(replace(DETECTOR, rule="pillow", **_bytes(102.9801, 115.9465, 122.7717)), smooth=1.0),
+    "hrnet": Presentation(replace(DETECTOR, rule="pillow"), smooth=1.0),
+    "torchvision": Presentation(replace(DETECTOR, rule="torchvision")),
+    "detectron2": Presentation(
+        replace(DETECTOR, rule="detectron2", **_bytes(103.53, 116.28, 123.675)),
+        smooth=0.5,
+        score="share",
+        grouped_std=(57.375 / 255, 57.12 / 255, 58.395 / 255),
+    ),
+}
+"""By the name of the dialect (`rcnn_dialects.DIALECTS`)."""
+
+
+def canvas_of(presentation: Presentation, trunk: Trunk, size: Size = VIEW) -> Canvas:
+    """How images are shown to a trunk: as its release does, but to a backbone of timm with the colours that it expects.
+
+    Args:
+        presentation: Of the release.
+        trunk: Of the detector.
+        size: The smaller number is what the short side gets, the larger one the most that the long side may have, as for
+            images that lie so for those that stand.
+    """
+    body, canvas = trunk.body, presentation.canvas
+    canvas = replace(canvas, side=min(size), most=max(size), multiple=math.lcm(canvas.multiple, trunk.multiple))
+    if isinstance(body, TimmBackbone):
+        return replace(canvas, channels="rgb", mean=body.mean, std=body.std)
+    grouped = isinstance(body, ResNet) and body.groups > 1
+    return replace(canvas, std=presentation.grouped_std) if grouped and presentation.grouped_std else canvas
+
+
+def codec_in_box(
+    name: str | None,
+    cells: Size,
+    keypoints: int,
+    *,
+    score: Score | None = None,
+    weight: float | None = None,
+    height: float | None = None,
+    sigma: float | None = None,
+) -> RoICodec:
+    """The codec of a keypoint head.
+
+    Args:
+        name: Of its class; any codec for views of one person works inside boxes, too. One cell of the box by default.
+        cells: Of its maps (h, w).
+        keypoints: How many.
+        score: What single cells are scored by that are read at the highest pixel, as the releases' are. None reads them where
+            blurred probabilities are highest, and scores them by the share about there.
+        weight: Factor of its loss; of the mean squared error, where maps of bumps are learnt. By default such that the first
+            loss is about as large as the cross-entropy of cells (`FACTORS`).
+        height: Of bumps.
+        sigma: Of bumps, cells; of other codecs their field of this name.
+
+    Raises:
+        UnknownName: There is no such codec.
+        InputError: A number that makes no loss, or one that the codec has no use for.
+    """
+    if name in (None, OneHot.__name__):
+        _unused("one cell by cross-entropy", weight=weight, height=height, sigma=sigma)
+        return OneHot(cells, keypoints, score=score or "mass", reading="peak" if score else "blurred")
+    kinds = codec_types()
+    if name not in kinds:
+        raise unknown(
+            "codec for boxes", str(name), [*kinds, *(kind for kind in roi_codec_types() if kind != RoIAdapter.__name__)]
+        )
+    inside = kinds[str(name)](size=cells, cells=cells, keypoints=keypoints)
+    return _in_box(inside, weight=weight, height=height, sigma=sigma)
+
+
+def bumps(
+    cells: Size, keypoints: int, *, weight: float | None = None, height: float | None = None, sigma: float | None = None
+) -> RoIAdapter:
+    """Gaussian bumps in the box, learnt by weighted mean squared errors.
+
+    Args:
+        cells: Of the maps (h, w).
+        keypoints: How many.
+        weight: Factor of the mean squared error; by default 2000, less for higher bumps, whose squares are larger.
+        height: Of the bumps; 1 by default.
+        sigma: Of the bumps, cells; 2 by default.
+
+    Raises:
+        InputError: A weight, height or sigma that makes no loss.
+    """
+    return _in_box(Gaussian(cells, cells, keypoints, shift_flipped=False), weight=weight, height=height, sigma=sigma)
+
+
+def _in_box(inside: InstanceCodec, *, weight: float | None, height: float | None, sigma: float | None) -> RoIAdapter:
+    """A codec in boxes with the numbers that were asked for."""
+    for field, value in (("weight", weight), ("height", height), ("sigma", sigma)):
+        if value is not None and not 0 < value < math.inf:
+            raise InputError(f"a keypoint head needs a {field} above 0, not {value:g}")
+    if not isinstance(inside, MapCodec):
+        _unused(f"{type(inside).__name__}, which has no bumps 1 high,", height=height)
+    if sigma is not None:
+        inside = _as_wide(inside, sigma)
+    tall = 1.0 if height is None else height
+    return RoIAdapter.of(inside, weight=_factor(inside, weight, tall), height=tall)
+
+
+def _factor(inside: InstanceCodec, weight: float | None, height: float) -> float:
+    """The weight in `RoIAdapter`: what was asked for, else that of the first kind in `FACTORS` or 1, whatever the height."""
+    squared = isinstance(inside, MapCodec)
+    if weight is not None:
+        return HALVED * weight if squared else weight
+    return next((factor for kind, factor in FACTORS if isinstance(inside, kind)), 1.0) / height**2
+
+
+def _as_wide(inside: InstanceCodec, sigma: float) -> InstanceCodec:
+    changes: dict[str, Any] = {"sigma": sigma}
+    if "sigma" not in {field.name for field in fields(inside)}:
+        _unused(type(inside).__name__, **changes)
+    return replace(inside, **changes)
+
+
+def _unused(what: str, *, weight: float | None = None, height: float | None = None, sigma: float | None = None) -> None:
+    """Refuse numbers that a head has no use for.
+
+    Raises:
+        InputError: One was given.
+    """
+    given = [name for name, value in (("weight", weight), ("height", height), ("sigma", sigma)) if value is not None]
+    if given:
+        raise InputError(f"a head that learns {what} takes no {' and no '.join(given)}; leave that out")
+
+
+def detecting_of(presentation: Presentation, codec: RoICodec | None) -> RCNNConfig:
+    """How a release reads its detectors; other codecs' people are ranked by keypoints, too; None is for boxes alone."""
+    learning = Learning(smooth=presentation.smooth)
+    if codec is None or (presentation.score is not None and isinstance(codec, OneHot)):
+        return RCNNConfig(keypoint_score="raw", rating="box", learning=learning)
+    return RCNNConfig(learning=learning)
+
+
+def joined(
+    name: str,
+    made: Architecture,
+    network: RCNN,
+    *,
+    codec: RoICodec,
+    canvas: Canvas,
+    skeleton: Skeleton,
+    detecting: RCNNConfig | None = None,
+) -> KeypointRCNN:
+    """A model that is yet to be trained.
+
+    Args:
+        name: Of the model.
+        made: Which builder made the network, and from what.
+        network: What it made; its initial weights stay, but for the layer that makes maps of bumps.
+        codec: Reads the keypoint head.
+        canvas: How images are shown; without mirror pairs the model is tested without mirrored views.
+        skeleton: The keypoints.
+        detecting: How the answers are made people, and how it learns.
+
+    Raises:
+        InputError: Codec and skeleton count keypoints differently.
+    """
+    whole = replace(made, cells=codec.cells, vectors=codec.vectors) if codec.vectors else made
+    canvas = canvas if skeleton.mirror else replace(canvas, flip_test=False)
+    card = Card(name, whole, licence="of whoever trains it")
+    if isinstance(codec, RoIAdapter) and network.keypoint is not None:
+        _quiet(network.keypoint.head.reader)
+    return KeypointRCNN(with_readout(network, whole), codec, canvas, skeleton, card, detecting)
+
+
+def _quiet(reader: nn.Module) -> None:
+    """Let maps begin at nearly nothing, as those of Simple Baselines' release do.
+
+    With the weights that a one-cell head begins with, the squared errors of bumps, 2000 times weighted, send gradients into
+    the trunk that are 30,000 times as long as those of the boxes, and 1,900 times as long as from quiet maps. Of two small
+    detectors that learnt 16 drawings by heart, the loud one came to box AP 0.44 and keypoint AP 0, the quiet one to 0.87 and
+    0.87.
+    """
+    for name, weight in reader.named_parameters():
+        if name.endswith("weight"):
+            nn.init.normal_(weight, std=QUIET)

@@ -1,0 +1,31 @@
+import pytest
+import torch
+
+from poise.data.cached import Kept
+from poise.data.figures import FigureDataset
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine of one core
+@pytest.mark.parametrize("processes", [0, 2])
+def test_kept_samples_are_those_of_the_data_set_in_its_order(processes):
+    drawn = FigureDataset(5, size=(48, 48), seed=4)
+    kept = Kept(drawn, processes=processes)
+    assert len(kept) == 5
+    for i in range(5):
+        assert torch.equal(kept.image(i), drawn.image(i))
+        assert torch.equal(kept.labels(i).xy, drawn.labels(i).xy)
+        assert kept.key(i) == drawn.key(i)
+        assert kept.image(i).permute(1, 2, 0).is_contiguous()
+
+
+def test_somebody_may_watch():
+    seen = []
+
+    def watch(samples, total):
+        for sample in samples:
+            seen.append((sample.key.file_name, total))
+            yield sample
+
+    Kept(FigureDataset(3, size=(48, 48)), watch=watch)
+    assert len({name for name, _ in seen}) == 3
+    assert {total for _, total in seen} == {3}
