@@ -23,8 +23,8 @@ from poise.data.split import part
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation, evaluate
 from poise.evaluation.self_test import self_test
-from poise.inference.top_down import Setting
-from poise.models.kinds import one_person
+from poise.inference.settings import InferenceSettings
+from poise.models.base import require_pose, require_top_down
 from poise.skeletons import union
 from poise.training.fit import fit
 from poise.training.recipe import Optimizer, Recipe, Schedule
@@ -57,7 +57,7 @@ def recipe(model: str, data: Path, files: dict[str, dict[str, Path]], batch: int
         name: Joined([CocoDataset(files[source][name], data / SOURCES[source][1]) for source in SOURCES])
         for name in ("train", "test")
     }
-    built = zoo.build(model, skeleton=union([d.skeleton for d in parts["train"].datasets]))
+    built = require_pose(zoo.build(model, skeleton=union([d.skeleton for d in parts["train"].datasets])))
     return Recipe(
         name=f"real people, {model}",
         model=built,
@@ -94,14 +94,16 @@ def main() -> None:
     started = time.monotonic()
     if not flags.only_test:
         fit(recipe(flags.model, data, files, flags.batch, flags.rate), out=flags.out, seed=flags.seed, minutes=flags.minutes)
-    model = one_person(load(flags.out / "model.safetensors"))
+    model = require_top_down(load(flags.out / "model.safetensors"))
     lines = []
     for source in SOURCES:
         eval_set = EvalSet.of_file(files[source]["test"], data / SOURCES[source][1], skeleton=model.skeleton)
         people = sum(len(eval_set.people(i)) for i in range(len(eval_set.dataset)))
         lines.append(row(f"{source}, labels through the codec", self_test(model, eval_set).evaluation, people))
-        lines.append(row(f"{source}, flip test", evaluate(model, eval_set, Setting.of(model)), people))
-        lines.append(row(f"{source}, no flip", evaluate(model, eval_set, replace(Setting.of(model), flip=False)), people))
+        lines.append(row(f"{source}, flip test", evaluate(model, eval_set, InferenceSettings.of(model)), people))
+        lines.append(
+            row(f"{source}, no flip", evaluate(model, eval_set, replace(InferenceSettings.of(model), flip=False)), people)
+        )
     text = "\n".join(
         ("| test set | people | pck@0.05 | pck@0.1 | pck@0.2 | AP | AP .5 | AP .75 | AR |", "|" + "---|" * 9, *lines)
     )

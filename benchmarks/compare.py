@@ -26,8 +26,8 @@ from poise.data.coco import CocoDataset
 from poise.data.join import Joined
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import evaluate
-from poise.inference.top_down import Setting
-from poise.models.kinds import one_person
+from poise.inference.settings import InferenceSettings
+from poise.models.base import require_top_down
 from poise.models.top_down import TopDown
 from poise.training.fit import fit
 from poise.weights.model_file import load
@@ -83,7 +83,7 @@ def measure(way: Way, out: Path, files: dict[str, dict[str, Path]], seed: int) -
         return
     target = folder / "scores.json"
     scores: dict[str, dict[str, dict[str, float]]] = json.loads(target.read_text()) if target.exists() else {}
-    model = one_person(load(folder / "model.safetensors"))
+    model = require_top_down(load(folder / "model.safetensors"))
     missing = {name: how for name, how in way.readings(model.codec).items() if name not in scores}
     for source, (_, images) in SOURCES.items():
         eval_set = EvalSet.of_file(files[source]["test"], data / images, skeleton=model.skeleton)
@@ -91,7 +91,7 @@ def measure(way: Way, out: Path, files: dict[str, dict[str, Path]], seed: int) -
         for name, (codec, flip) in sorted(missing.items(), key=lambda item: not item[1][1]):  # with the flip test first
             network.place = 0
             read = TopDown(network, codec, model.preprocess, model.skeleton, model.card)
-            found = evaluate(read, eval_set, Setting.of(read, flip=flip, precision="fp32"))
+            found = evaluate(read, eval_set, InferenceSettings.of(read, flip=flip, precision="fp32"))
             scores.setdefault(name, {})[source] = {number: found.numbers[number] for number in NUMBERS}
     target.write_text(json.dumps(scores, indent=1))
 

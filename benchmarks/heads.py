@@ -30,15 +30,16 @@ from poise.data.base import Dataset
 from poise.data.cached import Kept
 from poise.data.figures import FigureDataset
 from poise.errors import TrainingError, unknown
-from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.models.base import PoseModel
+from poise.models.views.base import ViewDataset
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.detectors import CLIP, RATE, SCALES, head_codec
 from poise.recipes.keypoint_rcnn import whole_detector
 from poise.recipes.scenes import CROWD
 from poise.recipes.short import short_run
 from poise.scenes import People, SceneBatch
-from poise.training.detectors import DetectorTask, DetectorViews
 from poise.training.fit import fit
+from poise.training.task import ModelTask
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.weights.model_file import load, save
 from poise.weights.transfer import transfer
@@ -88,7 +89,7 @@ class Setting:
     seed: int = 0
 
 
-def detector(way: Way, setting: Setting) -> KeypointRCNN:
+def detector(way: Way, setting: Setting) -> PoseModel:
     torch.manual_seed(setting.seed)
     codec = head_codec(way.head, weight=way.weight, height=way.height)
     model = small_detector("t", size=(setting.side, setting.side), codec=codec)
@@ -99,7 +100,7 @@ def detector(way: Way, setting: Setting) -> KeypointRCNN:
     return model
 
 
-def recipe(name: str, model: KeypointRCNN, setting: Setting, train: Dataset, val: Dataset) -> Recipe:
+def recipe(name: str, model: PoseModel, setting: Setting, train: Dataset, val: Dataset) -> Recipe:
     """As `detector_drawn` without windows and mosaics."""
     side = setting.side
     views = DetectorAugmentation(sides=tuple(round(side * scale) for scale in SCALES), most=None, rotation=10.0, colour=0.1)
@@ -138,7 +139,7 @@ def run(made: Recipe, folder: Path, setting: Setting, *, minutes: float, start: 
 def started(setting: Setting, out: Path, train: Dataset, val: Dataset) -> Path:
     """A model that has learnt boxes alone."""
     model = detector(WAYS["one_hot"], setting)
-    model.detecting = replace(model.detecting, weights=replace(model.detecting.weights, keypoints=0.0))
+    model.config = replace(model.config, weights=replace(model.config.weights, keypoints=0.0))
     run(recipe("start", model, setting, train, val), out / "start", setting, minutes=setting.start_minutes, start=None)
     return out / "start" / "model.safetensors"
 
@@ -152,7 +153,7 @@ def renewed(file: Path, setting: Setting, out: Path) -> Path:
     return save(model, out / "start.safetensors")
 
 
-def batches(views: DetectorViews, size: int, count: int | None = None) -> Iterator[tuple[list[int], SceneBatch]]:
+def batches(views: ViewDataset[Any, Any], size: int, count: int | None = None) -> Iterator[tuple[list[int], SceneBatch]]:
     """Views in batches, with their places."""
     last = len(views) if count is None else min(len(views), size * count)
     for begin in range(0, last, size):
@@ -160,17 +161,17 @@ def batches(views: DetectorViews, size: int, count: int | None = None) -> Iterat
         yield places, views.collate([views[(0, place)] for place in places]).batch
 
 
-def pulls(model: KeypointRCNN, setting: Setting, train: Dataset, *, count: int = 4) -> dict[str, float]:
+def pulls(model: PoseModel, setting: Setting, train: Dataset, *, count: int = 4) -> dict[str, float]:
     """How long the gradient of each part of the loss is in the trunk, and where that of the keypoints points; means."""
-    task = DetectorTask(model.train())
-    views = task.train_views(recipe("pulls", model, setting, train, train), seed=1)
+    task = ModelTask(model.train())
+    views = task.train_views(recipe("pulls", model, setting, train, train).data, seed=1)
     trunk = [p for p in model.network.backbone.parameters() if p.requires_grad]
     sums: dict[str, float] = {}
     number = -1
     for number, (_, batch) in enumerate(batches(views, setting.batch, count)):
         torch.manual_seed(number)
         kept = {name: value.clone() for name, value in model.network.named_buffers()}
-        grads = {name: gradient(part, trunk) for name, part in task.parts(batch).items()}
+        grads = {name: gradient(part, trunk) for name, part in task.losses(batch).items()}
         for name, statistics in model.network.named_buffers():
             statistics.copy_(kept[name])
         others = torch.stack([grad for name, grad in grads.items() if name != "keypoints"]).sum(dim=0)
@@ -190,20 +191,20 @@ def gradient(part: Tensor, weights: list[nn.Parameter]) -> Tensor:
 
 
 @torch.no_grad()
-def judged(model: KeypointRCNN, val: Dataset) -> dict[str, Any]:
+def judged(model: PoseModel, val: Dataset) -> dict[str, Any]:
     """AP of boxes and keypoints, ranked in three ways, and how large keypoints' scores are."""
-    task, usual = DetectorTask(model.eval()), model.detecting
+    task, usual = ModelTask(model.eval()), model.config
     views, truth = task.val_views(val, seed=0), task.truth(val)
     numbers: dict[str, Any] = {}
     for rating in RATINGS:
-        model.detecting = replace(usual, rating=rating)
+        model.config = replace(usual, rating=rating)
         found: dict[int, People] = {}
         for places, batch in batches(views, 16):
-            found.update(zip(places, task.look(batch)[1], strict=True))
+            found.update(zip(places, task.validate(batch)[1], strict=True))
         scores = task.score(truth, found)
         numbers[f"AP by {rating}"] = scores["AP"]
         numbers["box AP"] = scores["box AP"]
-    model.detecting = usual
+    model.config = usual
     sure = [people.score[people.box_score > 0.5] for people in found.values() if people.box_score is not None]
     every = torch.cat(sure).flatten()
     levels = torch.quantile(every, torch.tensor([0.1, 0.5, 0.9])).tolist() if len(every) else [float("nan")] * 3

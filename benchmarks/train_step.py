@@ -17,8 +17,8 @@ import torch
 import tyro
 from rich.console import Console
 
+from poise.models.base import require_top_down
 from poise.models.device import Precision, autocast, choose_device
-from poise.models.kinds import one_person
 from poise.structures import Batch
 from poise.zoo import build
 
@@ -50,7 +50,7 @@ def drawn_batch(count: int, size: tuple[int, int], keypoints: int) -> Batch:
 
 
 def step_of(setting: Setting, name: str, count: int, device: torch.device) -> Callable[[], None]:
-    model = one_person(build(name)).train().to(device).to(memory_format=setting.layout)
+    model = require_top_down(build(name)).train().to(device).to(memory_format=setting.layout)
     drawn = drawn_batch(count, model.codec.size, model.codec.keypoints).to(device)
     batch = replace(drawn, images=drawn.images.contiguous(memory_format=setting.layout))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=setting.fused)

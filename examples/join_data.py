@@ -9,7 +9,7 @@ import torch
 from poise import zoo
 from poise.data.figures import FigureDataset
 from poise.data.join import Joined
-from poise.models.kinds import one_person
+from poise.models.base import require_top_down
 from poise.structures import Batch
 from poise.transforms.person_crop import PersonCrop
 
@@ -20,7 +20,7 @@ def main() -> None:
     shared = set(people.skeleton.keypoints) & set(animals.skeleton.keypoints)
     print(f"{len(people.skeleton)} + {len(animals.skeleton)} keypoints, {len(shared)} shared: {len(both.skeleton)} in all")
 
-    model = one_person(zoo.build("poise_t_coco_192x160", skeleton=both.skeleton))
+    model = require_top_down(zoo.build("poise_t_coco_192x160", skeleton=both.skeleton))
     cutter = PersonCrop(model.codec.size, model.preprocess, model.skeleton)
     batch = Batch.of([cutter(both[index], person) for index, person in both.people()])
 

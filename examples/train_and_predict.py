@@ -11,6 +11,7 @@ from PIL import Image
 import poise
 from poise import zoo
 from poise.data.figures import FigureDataset
+from poise.models.base import require_pose
 from poise.training.fit import fit
 from poise.training.recipe import Optimizer, Recipe
 from poise.transforms.jitter import Augmentation
@@ -20,7 +21,7 @@ from poise.viz.draw import draw_people
 def main() -> None:
     recipe = Recipe(
         name="example",
-        model=zoo.build("poise_t_coco_192x160"),
+        model=require_pose(zoo.build("poise_t_coco_192x160")),
         train=FigureDataset(32, seed=1),
         val=FigureDataset(8, seed=2),  # another seed: other drawings
         epochs=1,
@@ -31,7 +32,7 @@ def main() -> None:
     result = fit(recipe, out=Path("train_and_predict"), seed=0, workers=0)
     print({name: round(value, 3) for name, value in result.metrics.items()})
 
-    model = poise.load(result.file)  # one file: weights, skeleton, codec, preprocessing
+    model = require_pose(poise.load(result.file))  # one file: weights, skeleton, codec, preprocessing
     sample = FigureDataset(1, seed=3)[0]
     pixels = sample.image.permute(1, 2, 0).numpy()
     poses = poise.predict(model, pixels, boxes=sample.labels.boxes)

@@ -10,13 +10,18 @@ Nothing heavy is imported before it is used.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from poise.inference.predict import predict
+    from poise.inference.predictor import Predictor, predict
     from poise.weights.model_file import load, save
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "predict", "save"]
+__all__ = ["Predictor", "__version__", "load", "predict", "save"]
 
-_HOMES = {"load": "poise.weights.model_file", "save": "poise.weights.model_file", "predict": "poise.inference.predict"}
+_HOMES = {
+    "load": "poise.weights.model_file",
+    "save": "poise.weights.model_file",
+    "predict": "poise.inference.predictor",
+    "Predictor": "poise.inference.predictor",
+}
 
 
 def __getattr__(name: str) -> Any:

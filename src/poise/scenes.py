@@ -64,6 +64,13 @@ class Canvas(Colours):
         if not self.scales or not all(0 < scale < float("inf") for scale in self.scales):
             raise InputError(f"a canvas cannot be: scales are factors above 0, at least one, not {self.scales}")
 
+    @property
+    def text(self) -> str:
+        """The resize in words, for reports."""
+        side = {"long": "long side", "short": "short side", "height": "height"}[self.fit]
+        sizes = " and ".join(f"{max(1, round(self.side * scale))}" for scale in self.scales)
+        return f"whole images, {side} {sizes} pixels, filled up to multiples of {self.multiple}, resized as {self.rule}"
+
 
 @dataclass(frozen=True, eq=False)
 class SceneView:

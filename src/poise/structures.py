@@ -223,7 +223,7 @@ class Colours:
     """What a network reads in place of RGB pixels: (value / 255 - mean) / std, in its order of channels.
 
     Attributes:
-        channels: ResumableSampler of the channels; Simple Baselines reads "bgr".
+        channels: Order of the channels; Simple Baselines reads "bgr".
         mean: Of each channel, of values 0..1, in that order.
         std: Of each channel.
         fill: Colour of what lies outside the image, RGB of 0..255 (CPN: the mean colour).

@@ -12,7 +12,8 @@ from poise.cli.main import main
 from poise.data.figures import FigureDataset, write_coco
 from poise.errors import InputError
 from poise.evaluation.eval_set import EvalSet
-from poise.inference.top_down import Found, Setting
+from poise.inference.request import ImagePoses
+from poise.inference.settings import InferenceSettings
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.rcnn_config import Calibration, RCNNConfig
 from poise.structures import Poses
@@ -77,7 +78,7 @@ def guessing(monkeypatch, figures):
     asked: list[RCNNConfig] = []
 
     def found(model, requests, setting, *, skipped):
-        asked.append(model.detecting)
+        asked.append(model.config)
         generator = torch.Generator().manual_seed(1)
         for index, request in enumerate(requests):
             labels = figures.labels(index)
@@ -88,18 +89,18 @@ def guessing(monkeypatch, figures):
             xy = xy + 60 * wrong[..., None]
             score = torch.where(wrong, -3.0, 3.0) + 1.5 * torch.randn(wrong.shape, generator=generator)
             box = torch.tensor([0.6] * people + [0.9] * people)
-            yield Found(request.read(), Poses(xy, score, boxes, box, box, request.key), list(range(len(xy))))
+            yield ImagePoses(request.read(), Poses(xy, score, boxes, box, box, request.key), list(range(len(xy))))
 
     monkeypatch.setattr(calibration, "find", found)
     return asked
 
 
 def test_people_are_ranked_by_what_their_keypoints_are_worth(guessing, model, figures):
-    before = model.detecting
-    setting = Setting.of(model, device="cpu", workers=0)
+    before = model.config
+    setting = InferenceSettings.of(model, device="cpu", workers=0)
     found = calibrate(model, EvalSet.of_dataset(figures), setting)
     assert guessing == [replace(before, keypoint_score="raw", rating="box")]
-    assert model.detecting == before
+    assert model.config == before
     assert found.calibration(torch.tensor([-3.0, 3.0])).round().tolist() == [0.0, 1.0]
     assert 0.7 < found.right < 0.8
     assert found.errors[1] < 0.8 * found.errors[0]
@@ -119,9 +120,9 @@ def test_the_command_writes_a_model_that_ranks_so(guessing, model, figures, tmp_
     assert "people are ranked by keypoints" in told
     after = load(out)
     assert isinstance(after, KeypointRCNN)
-    assert after.detecting.rating == "keypoints"
-    assert after.detecting.calibration is not None
-    assert f"({after.detecting.calibration.middle:.4g} - score)" in told
+    assert after.config.rating == "keypoints"
+    assert after.config.calibration is not None
+    assert f"({after.config.calibration.middle:.4g} - score)" in told
     assert torch.equal(after.network.box.head.reader.cls_score.weight, model.network.box.head.reader.cls_score.weight)
 
 

@@ -12,7 +12,7 @@ from poise.analysis.report import report_of
 from poise.data.figures import FigureDataset, write_coco
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation
-from poise.inference.top_down import Skipped
+from poise.inference.request import Skipped
 from poise.metrics.coco import evaluate, evaluate_keypoints
 from poise.skeletons import COCO17
 

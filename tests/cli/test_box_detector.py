@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
     torch.manual_seed(0)
     made = build(NAME)
     made.preprocess = replace(made.preprocess, side=64, most=128)
-    made.detecting = replace(made.detecting, score=0.0, per_image=3)
+    made.config = replace(made.config, score=0.0, per_image=3)
     save(made, place / "boxes.safetensors")
     save(build("poise_t_coco_64x64", codec="Gaussian"), place / "person.safetensors")
     return place
@@ -70,10 +70,10 @@ def test_a_checkpoint_becomes_a_detector_that_a_file_holds(tmp_path, run, folder
     assert f"wrote made.safetensors: {name}, boxes of people, licence" in said
     again = load(tmp_path / "made.safetensors")
     assert isinstance(again, BoxDetector)
-    assert (again.preprocess, again.detecting) == (build(name).preprocess, build(name).detecting)
+    assert (again.preprocess, again.config) == (build(name).preprocess, build(name).config)
     assert all(torch.equal(value, state[key]) for key, value in official_state(again, name).items())
     kept = load(folder / "boxes.safetensors")
-    assert (kept.preprocess.side, kept.detecting.per_image) == (64, 3)
+    assert (kept.preprocess.side, kept.config.per_image) == (64, 3)
 
 
 def test_its_boxes_are_looked_into_from_a_file_or_at_once(run, tmp_path):

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from poise.cli.main import main
-from poise.inference.top_down import Setting
+from poise.inference.settings import InferenceSettings
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.top_down import TopDown
 from poise.skeletons import COCO17
@@ -26,7 +26,7 @@ def rcnn(tmp_path_factory):
     """Random weights; everything is somebody."""
     torch.manual_seed(0)
     made = build("poise_rcnn_t_coco_96x96")
-    made.detecting = replace(made.detecting, score=0.0, per_image=3)
+    made.config = replace(made.config, score=0.0, per_image=3)
     return save(made, tmp_path_factory.mktemp("model") / "rcnn.safetensors")
 
 
@@ -196,9 +196,9 @@ def test_batches_are_padded_where_that_is_asked_and_the_scores_say_so(rcnn, one_
 
 def test_with_a_detector_it_is_the_detectors_batches_that_are_padded(rcnn, one_person, folder, labels, tmp_path, monkeypatch):
     seen = []
-    made = Setting.of
+    made = InferenceSettings.of
     monkeypatch.setattr(
-        Setting, "of", lambda model, **how: seen.append((type(model), how["pad_batches"])) or made(model, **how)
+        InferenceSettings, "of", lambda model, **how: seen.append((type(model), how["pad_batches"])) or made(model, **how)
     )
     words = ("--detector", rcnn, "--pad-batches", "--min-box-score", 0.0)
     assert run("predict", folder, "--model", one_person, *words, "--out", tmp_path / "found") == 0
@@ -311,7 +311,7 @@ def test_a_broken_image_is_skipped_and_told(rcnn, folder, tmp_path, capsys):
 @pytest.mark.parametrize(("codec", "names"), [("Gaussian", ("", " cell", " dark")), ("OneHot", (" blurred", " peak"))])
 def test_decoders_of_a_detector_are_compared(folder, labels, tmp_path, capsys, codec, names):
     made = build("poise_rcnn_t_coco_96x96", codec=codec)
-    made.detecting = replace(made.detecting, score=0.0, per_image=3)
+    made.config = replace(made.config, score=0.0, per_image=3)
     model, out = save(made, tmp_path / "model.safetensors"), tmp_path / "table.json"
     words = ("--annotations", labels, "--images", folder, "--no-flip", "--out", out)
     readings = [name.strip() for name in names if name]

@@ -28,8 +28,8 @@ def places(tmp_path_factory):
     made = {"RCNN": build("poise_rcnn_t_coco_64x64"), "BOXES": build("faster_rcnn_r18_fpn_2cls")}
     made["BOXES"].preprocess = replace(made["BOXES"].preprocess, side=64, most=128)
     for model in made.values():
-        model.detecting = replace(model.detecting, score=0.0, per_image=MOST)
-    made["BOXES"].detecting = replace(made["BOXES"].detecting, nms=0.1)
+        model.config = replace(model.config, score=0.0, per_image=MOST)
+    made["BOXES"].config = replace(made["BOXES"].config, nms=0.1)
     made["PERSON"] = build("poise_t_coco_64x64", codec="Gaussian")
     files = {name: save(model, home / f"{name}.safetensors") for name, model in made.items()}
     return files | {"LABELS": labels, "IMAGES": images}

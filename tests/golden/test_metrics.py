@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from poise.evaluation.eval_set import release_boxes
+from poise.evaluation.protocols import release_boxes
 from poise.geometry import from_xywh
 from poise.metrics import coco
 from poise.metrics.accuracy import accuracy, peaks, released_accuracy

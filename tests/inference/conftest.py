@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from poise.codecs.udp import UDPGaussian
-from poise.inference.top_down import Request
+from poise.inference.request import ImageRequest
 from poise.models.card import Card
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.top_down import TopDown
@@ -77,7 +77,7 @@ def model() -> KeypointRCNN:
     """Random weights: everything is somebody, as surely as not."""
     torch.manual_seed(0)
     made = build("poise_rcnn_t_coco_96x96").eval()
-    made.detecting = replace(made.detecting, score=0.0, per_image=4)
+    made.config = replace(made.config, score=0.0, per_image=4)
     return made
 
 
@@ -86,9 +86,9 @@ def noise(size: tuple[int, int], seed: int) -> torch.Tensor:
 
 
 @pytest.fixture(scope="session")
-def requests() -> Callable[[Sequence[tuple[int, int]]], list[Request]]:
+def requests() -> Callable[[Sequence[tuple[int, int]]], list[ImageRequest]]:
     """Asks for images of noise, one of each size, under its number."""
-    return lambda sizes: [Request(Key(f"{i}.png", i), partial(noise, size, i)) for i, size in enumerate(sizes)]
+    return lambda sizes: [ImageRequest(Key(f"{i}.png", i), partial(noise, size, i)) for i, size in enumerate(sizes)]
 
 
 @pytest.fixture(scope="session")

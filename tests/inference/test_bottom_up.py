@@ -14,23 +14,25 @@ from poise.data.boxes import PersonBoxes
 from poise.data.coco import CocoDataset
 from poise.errors import ImageError, InputError, SkeletonMismatch, UnknownName
 from poise.evaluation.eval_set import EvalSet
-from poise.evaluation.evaluate import evaluate, judged
-from poise.evaluation.protocols import Rating, ScoredPoses
+from poise.evaluation.evaluate import evaluate, score_poses
+from poise.evaluation.requests import ScoredPoses
 from poise.evaluation.self_test import self_test
 from poise.geometry import boxes_around
-from poise.inference.find import find
-from poise.inference.top_down import Request, Setting, Skipped
+from poise.inference.request import ImageRequest, Skipped
+from poise.inference.settings import InferenceSettings
+from poise.inference.stream import find
+from poise.models.base import Rescoring
 from poise.skeletons import COCO17
 from poise.structures import Key, Poses
 
 
-def requests(knowing) -> list[Request]:
+def requests(knowing) -> list[ImageRequest]:
     sizes = [size for size, _ in knowing.SCENES]
-    return [Request(Key(f"{i}.png", i), partial(knowing.picture, i, size)) for i, size in enumerate(sizes)]
+    return [ImageRequest(Key(f"{i}.png", i), partial(knowing.picture, i, size)) for i, size in enumerate(sizes)]
 
 
-def setting(model, **wishes) -> Setting:
-    return Setting.of(model, precision="fp32", **{"flip": False, "workers": 0} | wishes)
+def setting(model, **wishes) -> InferenceSettings:
+    return InferenceSettings.of(model, precision="fp32", **{"flip": False, "workers": 0} | wishes)
 
 
 def farthest(found: torch.Tensor, wanted: torch.Tensor) -> float:
@@ -68,7 +70,7 @@ def test_a_rare_size_does_not_hold_up_the_rest_for_ever(knowing):
         read.append(i)
         return knowing.picture(1 if i == 0 else 0, knowing.SCENES[1 if i == 0 else 0][0])
 
-    stream = find(model, (Request(Key(f"{i}", i), partial(note, i)) for i in range(500)), setting(model, batch=3))
+    stream = find(model, (ImageRequest(Key(f"{i}", i), partial(note, i)) for i in range(500)), setting(model, batch=3))
     next(stream)
     assert len(read) < 20
     stream.close()
@@ -130,7 +132,7 @@ def refuse() -> torch.Tensor:
 def test_a_bad_image_is_skipped_and_told_or_raises(knowing):
     model = knowing.model(knowing.SCENES)
     jobs = requests(knowing)
-    jobs[1] = Request(Key("bad.png", 9), refuse)
+    jobs[1] = ImageRequest(Key("bad.png", 9), refuse)
     skipped: list[Skipped] = []
     found = list(find(model, jobs, setting(model, workers=2), skipped=skipped))
     assert [one.poses.key.image_id for one in found] == [0, 2, 3, 4]
@@ -141,11 +143,11 @@ def test_a_bad_image_is_skipped_and_told_or_raises(knowing):
 
 def test_whole_images_come_in_small_batches_by_default(knowing):
     model = knowing.model(knowing.SCENES)
-    assert Setting.of(model).batch == 4
-    assert Setting.of(model).flip
+    assert InferenceSettings.of(model).batch == 4
+    assert InferenceSettings.of(model).flip
     model.skeleton = replace(COCO17, mirror=())
     with pytest.raises(SkeletonMismatch, match="no mirror pairs"):
-        Setting.of(model)
+        InferenceSettings.of(model)
 
 
 @pytest.fixture(scope="module")
@@ -212,9 +214,9 @@ def test_doubles_stay_unless_they_are_to_go(model, knowing, labels):
     looked = {
         1: ScoredPoses(Poses(xy, score, boxes_around(xy, score > 0), rated, rated, Key("1.png", 2)), None, [1, 1], partly=True)
     }
-    stay = judged(model, eval_set, looked, Rating.of(model), skipped=[], lost=0)
+    stay = score_poses(model, eval_set, looked, Rescoring.of(model), skipped=[], lost=0)
     assert [row["score"] for row in stay.results] == pytest.approx([0.5, 0.9])
-    gone = judged(model, eval_set, looked, Rating(None, 0.9), skipped=[], lost=0)
+    gone = score_poses(model, eval_set, looked, Rescoring(None, 0.9), skipped=[], lost=0)
     assert [row["score"] for row in gone.results] == pytest.approx([0.9])
     assert gone.results[0]["keypoints"][12:15] == [0, 0, 0]
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from poise.inference.two_stage import read_boxed
 from torch import nn
 
 import poise
@@ -27,11 +28,11 @@ from poise.inference.detect import (
     rows,
     source_boxes,
 )
-from poise.inference.find import find
-from poise.inference.top_down import Request, Setting, Skipped
-from poise.inference.two_stage import joined, poses_of_boxed, read_boxed
+from poise.inference.request import ImageRequest, Skipped
+from poise.inference.settings import InferenceSettings
+from poise.inference.stream import find
 from poise.metrics.boxes import BOX_NUMBERS, evaluate_boxes
-from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.models.keypoint_rcnn import KeypointRCNN, joined, poses_in_boxes
 from poise.models.postprocess import Found
 from poise.models.rcnn_config import RCNNConfig
 from poise.scenes import Canvas, People
@@ -45,8 +46,8 @@ from poise.zoo.rcnn.torchvision_detectors import CocoDetector
 SIZES = [(90, 120), (120, 90), (64, 64), (90, 118), (1, 1), (120, 91)]
 
 
-def setting(model, **wishes) -> Setting:
-    return Setting.of(model, precision="fp32", **{"flip": False, "workers": 0} | wishes)
+def setting(model, **wishes) -> InferenceSettings:
+    return InferenceSettings.of(model, precision="fp32", **{"flip": False, "workers": 0} | wishes)
 
 
 EIGHT = [(90, 120), (60, 120), (120, 60)]
@@ -223,7 +224,7 @@ def test_scores_below_0_leave_keypoints_where_they_are():
     people = People(
         torch.ones(1, 17, 2), torch.full((1, 17), -3.0), torch.ones(1), torch.tensor([[0.0, 0, 4, 4]]), torch.ones(1)
     )
-    assert (poses_of_boxed(people, torch.eye(3, dtype=torch.float64), Key("a"), canvas=Canvas()).xy == 1).all()
+    assert (poses_in_boxes(people, torch.eye(3, dtype=torch.float64), Key("a"), canvas=Canvas()).xy == 1).all()
 
 
 @pytest.fixture
@@ -310,7 +311,7 @@ def refuse() -> torch.Tensor:
 def test_images_that_cannot_be_used_are_left_out_and_told(model, requests, which):
     detector: Detector = known() if which == "torchvision" else ModelDetector(model, setting(model))
     jobs = requests([(90, 120), (64, 80)])
-    jobs[0] = Request(Key("bad.png", 9), refuse)
+    jobs[0] = ImageRequest(Key("bad.png", 9), refuse)
     skipped: list[Skipped] = []
     assert [one.key.image_id for one in detect(detector, jobs, min_score=0.0, skipped=skipped)] == [1]
     assert skipped == [Skipped(Key("bad.png", 9), "it is broken")]

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from poise.inference.eval_mode import eval_mode
+from poise.inference.stream import eval_mode
 
 VIEWS = [torch.rand(3, 4, 6), torch.zeros(3, 4, 6)]
 HERE = {"device": torch.device("cpu"), "precision": "fp32"}

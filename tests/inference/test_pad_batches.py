@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from poise.data.figures import FigureDataset
 from poise.errors import InputError
 from poise.inference.detect import ModelDetector, detector_of
-from poise.inference.find import find
-from poise.inference.top_down import Setting
+from poise.inference.settings import InferenceSettings
+from poise.inference.stream import find
 from poise.scenes import People
 from poise.transforms.canvas import place
 from poise.weights.model_file import save
@@ -19,8 +19,10 @@ SIZES = [(90, 120), (60, 120), (120, 60), (45, 120), (120, 40), (120, 90), (60, 
 """Of images, of which 120x60 and 120x40 make upright views."""
 
 
-def setting(model, *, pad_batches=True, flip=False, batch=8) -> Setting:
-    return Setting.of(model, device="cpu", precision="fp32", flip=flip, batch=batch, workers=0, pad_batches=pad_batches)
+def setting(model, *, pad_batches=True, flip=False, batch=8) -> InferenceSettings:
+    return InferenceSettings.of(
+        model, device="cpu", precision="fp32", flip=flip, batch=batch, workers=0, pad_batches=pad_batches
+    )
 
 
 @pytest.mark.parametrize("flip", [False, True])
@@ -116,4 +118,4 @@ def test_a_detector_of_a_file_pads_its_batches_where_it_is_told_to(model, reques
 
 def test_views_of_one_person_are_all_of_one_size(dots):
     with pytest.raises(InputError, match="looks are all of one size: nothing to pad"):
-        Setting.of(dots.model(), pad_batches=True)
+        InferenceSettings.of(dots.model(), pad_batches=True)

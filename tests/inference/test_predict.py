@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from poise.errors import BoxError, ImageError, InputError, UnknownName
-from poise.inference.predict import predict
+from poise.inference.predictor import predict
 
 
 @pytest.mark.parametrize("rule", ["unbiased", "udp"])

@@ -6,18 +6,20 @@ import pytest
 import torch
 
 from poise.errors import ImageError, InputError, SkeletonMismatch
-from poise.inference.top_down import Request, Setting, Skipped, find_people
+from poise.inference.request import ImageRequest, Skipped
+from poise.inference.settings import InferenceSettings
+from poise.inference.stream import find_people
 from poise.structures import Key
 
 
-def requests(dots, count: int) -> list[Request]:
+def requests(dots, count: int) -> list[ImageRequest]:
     """Images of one and of two people in turn, each shifted by its number."""
     made = []
     for i in range(count):
         people = dots.people[: 1 + i % 2] + i
         image = torch.from_numpy(dots.picture(people)).permute(2, 0, 1)
         boxes = torch.tensor(dots.boxes[: len(people)]) + i
-        made.append(Request(Key(f"{i}.png", i), lambda image=image: image, boxes, torch.full((len(people),), 0.5)))
+        made.append(ImageRequest(Key(f"{i}.png", i), lambda image=image: image, boxes, torch.full((len(people),), 0.5)))
     return made
 
 
@@ -25,7 +27,7 @@ def requests(dots, count: int) -> list[Request]:
 @pytest.mark.parametrize("batch", [1, 4, 100])
 def test_images_come_back_in_order_with_their_own_people(dots, workers, batch):
     model = dots.model()
-    setting = Setting.of(model, batch=batch, workers=workers, flip=False, precision="fp32")
+    setting = InferenceSettings.of(model, batch=batch, workers=workers, flip=False, precision="fp32")
     found = list(find_people(model, requests(dots, 7), setting))
     assert [f.poses.key.image_id for f in found] == list(range(7))
     for i, one in enumerate(found):
@@ -42,9 +44,9 @@ def refuse():
 
 def test_a_bad_image_is_skipped_and_told_or_raises(dots):
     model = dots.model()
-    setting = Setting.of(model, workers=2)
+    setting = InferenceSettings.of(model, workers=2)
     jobs = requests(dots, 4)
-    jobs[1] = Request(Key("bad.png", 9), refuse)
+    jobs[1] = ImageRequest(Key("bad.png", 9), refuse)
     skipped: list[Skipped] = []
     found = list(find_people(model, jobs, setting, skipped=skipped))
     assert [f.poses.key.image_id for f in found] == [0, 2, 3]
@@ -57,8 +59,8 @@ def test_boxes_outside_the_image_are_left_out_and_images_without_boxes_are_empty
     model = dots.model()
     first, second = requests(dots, 2)
     far = torch.cat((torch.tensor([[900.0, 10.0, 950.0, 60.0]]), first.boxes))
-    jobs = [Request(first.key, first.read, far), Request(second.key, second.read, torch.zeros(0, 4))]
-    found = list(find_people(model, jobs, Setting.of(model)))
+    jobs = [ImageRequest(first.key, first.read, far), ImageRequest(second.key, second.read, torch.zeros(0, 4))]
+    found = list(find_people(model, jobs, InferenceSettings.of(model)))
     assert [f.rows for f in found] == [[1], []]
     assert [len(f.poses) for f in found] == [1, 0]
 
@@ -71,9 +73,9 @@ def test_only_a_few_images_are_read_ahead(dots):
         read.append(i)
         return image
 
-    jobs = (Request(Key(f"{i}", i), lambda i=i: note(i)) for i in range(1000))
+    jobs = (ImageRequest(Key(f"{i}", i), lambda i=i: note(i)) for i in range(1000))
     model = dots.model()
-    stream = find_people(model, jobs, Setting.of(model, workers=2, batch=1))
+    stream = find_people(model, jobs, InferenceSettings.of(model, workers=2, batch=1))
     next(stream)
     stream.close()
     time.sleep(0.05)
@@ -82,11 +84,11 @@ def test_only_a_few_images_are_read_ahead(dots):
 
 def test_settings_without_sense_are_refused(dots):
     with pytest.raises(InputError, match="at least 1 view"):
-        Setting.of(dots.model(), batch=0)
-    assert Setting.of(dots.model(flip_test=False)).flip is False
-    assert Setting.of(dots.model(flip_test=False), flip=True).flip is True
+        InferenceSettings.of(dots.model(), batch=0)
+    assert InferenceSettings.of(dots.model(flip_test=False)).flip is False
+    assert InferenceSettings.of(dots.model(flip_test=False), flip=True).flip is True
     colours = dots.model()
     colours.skeleton = replace(dots.skeleton, mirror=())
     with pytest.raises(SkeletonMismatch, match="has no mirror pairs"):
-        Setting.of(colours)
-    assert Setting.of(colours, flip=False).flip is False
+        InferenceSettings.of(colours)
+    assert InferenceSettings.of(colours, flip=False).flip is False

@@ -8,13 +8,13 @@ import torch
 import poise
 from poise.codecs.registry import roi_codec_types
 from poise.errors import InputError
-from poise.inference.top_down import Setting
+from poise.inference.settings import InferenceSettings
+from poise.models.base import require_pose, require_top_down
 from poise.models.box_detector import POSED, BoxDetector
 from poise.models.card import Card
-from poise.models.kinds import one_person, posed
 from poise.models.network_part import LACKS
 from poise.structures import Architecture
-from poise.training.tasks import task_of
+from poise.training.task import ModelTask
 from poise.transforms.canvas import FRAMES
 from poise.zoo import build
 
@@ -26,7 +26,7 @@ def detector(name: str = "faster_rcnn_r18_fpn_2cls") -> BoxDetector:
     torch.manual_seed(0)
     made = build(name).eval()
     assert isinstance(made, BoxDetector)
-    made.detecting = replace(made.detecting, score=0.0, per_image=6)
+    made.config = replace(made.config, score=0.0, per_image=6)
     made.network.rpn._post_nms_top_n.update(testing=40)
     return made
 
@@ -45,8 +45,8 @@ def images() -> torch.Tensor:
 def test_boxes_are_those_that_a_detector_with_keypoints_finds_with_the_same_weights(images):
     torch.manual_seed(0)
     whole = build("poise_rcnn_t_coco_96x96").eval()
-    whole.detecting = replace(whole.detecting, score=0.0, per_image=6)
-    alone = BoxDetector(whole.network, whole.preprocess, whole.card, whole.detecting)
+    whole.config = replace(whole.config, score=0.0, per_image=6)
+    alone = BoxDetector(whole.network, whole.preprocess, whole.card, whole.config)
     for flip in (False, True):
         for one, other in zip(alone.find(images, flip=flip), whole.find(images, flip=flip), strict=True):
             assert len(one.boxes) == 6
@@ -75,9 +75,9 @@ def test_of_many_classes_the_people_alone_are_found(images, sure):
     reader.weight.zero_()
     reader.bias.zero_()
     reader.bias[sure] = 9.0
-    model.detecting = replace(model.detecting, score=0.5)
+    model.config = replace(model.config, score=0.5)
     found = model.find(images, flip=False)
-    assert model.detecting.person == PERSON
+    assert model.config.person == PERSON
     assert all((len(one.boxes) > 0) == (sure == PERSON) for one in found)
 
 
@@ -100,19 +100,19 @@ def test_whoever_asks_for_keypoints_is_told_what_it_is_and_what_to_take(model):
         with pytest.raises(InputError, match=sentence):
             getattr(model, name)
     assert {*POSED, "preprocess"} == {*LACKS}
-    for ask in (posed, task_of, lambda one: poise.predict(one, torch.zeros(64, 64, 3, dtype=torch.uint8))):
+    for ask in (require_pose, ModelTask, lambda one: poise.predict(one, torch.zeros(64, 64, 3, dtype=torch.uint8))):
         with pytest.raises(InputError, match=sentence):
             ask(model)
     with pytest.raises(InputError, match="a model of views of one person"):
-        one_person(model)
+        require_top_down(model)
     with pytest.raises(AttributeError):
         model.unheard_of  # noqa: B018  # the asking is what is tested
 
 
 def test_a_flip_test_of_boxes_needs_no_skeleton(model):
-    assert Setting.of(model, precision="fp32").flip
-    assert not Setting.of(model, precision="fp32", flip=False).flip
-    assert Setting.of(model, precision="fp32").batch == 2
+    assert InferenceSettings.of(model, precision="fp32").flip
+    assert not InferenceSettings.of(model, precision="fp32", flip=False).flip
+    assert InferenceSettings.of(model, precision="fp32").batch == 2
 
 
 def test_a_network_without_a_box_head_is_no_detector():
@@ -142,4 +142,4 @@ def test_parts_say_which_they_are(name, what):
     with torch.device("meta"):
         part = build(f"poise_{name}")
     with pytest.raises(InputError, match=f"'poise_{name}' is {what or 'a part of a detector'}.*take a whole model"):
-        posed(part)
+        require_pose(part)

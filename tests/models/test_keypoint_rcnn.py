@@ -47,7 +47,7 @@ def drawn() -> SceneBatch:
 def learnt(drawn) -> KeypointRCNN:
     """A small detector that knows two drawings by heart."""
     torch.manual_seed(0)
-    model = small_detector("t", size=(SIDE, SIDE), codec=OneHot((56, 56), 17, score="mass"), detecting=FEW)
+    model = small_detector("t", size=(SIDE, SIDE), codec=OneHot((56, 56), 17, score="mass"), config=FEW)
     optimizer = torch.optim.AdamW(model.parameters())
     steps = 75
     for step in range(steps):
@@ -65,7 +65,7 @@ def learnt(drawn) -> KeypointRCNN:
 def model() -> KeypointRCNN:
     """A detector that knows nothing; six boxes in each view are people's."""
     torch.manual_seed(0)
-    return small_detector("t", size=(SIDE, SIDE), detecting=EVERYTHING).eval()
+    return small_detector("t", size=(SIDE, SIDE), config=EVERYTHING).eval()
 
 
 def scenes_of(boxes, scene, views=2, visible=2, **others) -> Scenes:
@@ -155,7 +155,7 @@ def test_images_of_any_size_have_answers(model, size):
 
 def test_every_part_teaches_the_layers_it_is_made_of():
     torch.manual_seed(0)
-    model = small_detector("t", size=(SIDE, SIDE), detecting=FEW).train()
+    model = small_detector("t", size=(SIDE, SIDE), config=FEW).train()
     parts = model.losses(batch_of(scenes_of([[10, 10, 60, 110], [40, 30, 100, 90]], [0, 1])))
     assert list(parts) == ["objectness", "proposals", "classes", "boxes", "keypoints"]
     layers = {
@@ -172,11 +172,11 @@ def test_every_part_teaches_the_layers_it_is_made_of():
 
 def test_weights_are_factors_of_the_parts():
     torch.manual_seed(0)
-    model = small_detector("t", size=(SIDE, SIDE), detecting=FEW)
+    model = small_detector("t", size=(SIDE, SIDE), config=FEW)
     batch = batch_of(scenes_of([[10, 10, 60, 110]], [0]))
     torch.manual_seed(7)
     before = model.losses(batch)
-    model.detecting = replace(FEW, weights=LossWeights(2.0, 3.0, 4.0, 5.0, 6.0))
+    model.config = replace(FEW, weights=LossWeights(2.0, 3.0, 4.0, 5.0, 6.0))
     torch.manual_seed(7)
     for factor, (name, value) in enumerate(model.losses(batch).items(), start=2):
         torch.testing.assert_close(value, factor * before[name], rtol=1e-3, atol=1e-5)
@@ -187,7 +187,7 @@ def test_weights_are_factors_of_the_parts():
 )
 def test_views_without_people_teach_where_nobody_is_and_nothing_else(codec):
     torch.manual_seed(0)
-    model = small_detector("t", size=(SIDE, SIDE), codec=codec, detecting=FEW)
+    model = small_detector("t", size=(SIDE, SIDE), codec=codec, config=FEW)
     parts = model.losses(batch_of(scenes_of([], [])))
     torch.stack(list(parts.values())).sum().backward()
     told = {name: value.item() for name, value in parts.items()}
@@ -199,7 +199,7 @@ def test_views_without_people_teach_where_nobody_is_and_nothing_else(codec):
 
 def test_people_without_labelled_keypoints_are_learnt_as_boxes():
     torch.manual_seed(0)
-    model = small_detector("t", size=(SIDE, SIDE), detecting=FEW)
+    model = small_detector("t", size=(SIDE, SIDE), config=FEW)
     parts = model.losses(batch_of(scenes_of([[10, 10, 60, 110]], [0], visible=0)))
     assert parts["boxes"].item() > 0
     assert parts["keypoints"].item() == 0
@@ -207,7 +207,7 @@ def test_people_without_labelled_keypoints_are_learnt_as_boxes():
 
 def test_boxes_outside_of_their_view_teach_nothing():
     torch.manual_seed(0)
-    model = small_detector("t", size=(SIDE, SIDE), detecting=FEW)
+    model = small_detector("t", size=(SIDE, SIDE), config=FEW)
     outside = [[-50, -50, -10, -10], [20, 20, 20, 60], [127.5, 20, 200, 60]]
     parts = model.losses(batch_of(scenes_of(outside, [0, 0, 1])))
     assert parts["boxes"].item() == parts["keypoints"].item() == 0
@@ -216,7 +216,7 @@ def test_boxes_outside_of_their_view_teach_nothing():
 
 def test_views_of_which_nothing_is_known_teach_nothing():
     torch.manual_seed(0)
-    model = small_detector("t", size=(SIDE, SIDE), detecting=FEW)
+    model = small_detector("t", size=(SIDE, SIDE), config=FEW)
     loss = model.loss(batch_of(scenes_of([], [], ignore=torch.ones(2, SIDE, SIDE, dtype=torch.bool))))
     loss.backward()
     assert loss.item() == 0
@@ -225,7 +225,7 @@ def test_views_of_which_nothing_is_known_teach_nothing():
 
 def test_an_ignored_region_teaches_nothing_about_nobody():
     torch.manual_seed(0)
-    model = small_detector("t", size=(SIDE, SIDE), detecting=FEW)
+    model = small_detector("t", size=(SIDE, SIDE), config=FEW)
     region = torch.zeros(2, SIDE, SIDE, dtype=torch.bool)
     region[:, :, 64:] = True
     scenes = scenes_of([], [], ignore=region)
@@ -283,7 +283,7 @@ def test_people_are_ranked_by_boxes_by_keypoints_or_by_both(learnt, drawn):
     whole = KeypointRCNN(learnt.network, learnt.codec, learnt.preprocess, COCO17, learnt.card, RCNNConfig()).eval()
 
     def with_(**options):
-        whole.detecting = RCNNConfig(score=0.01, **options)
+        whole.config = RCNNConfig(score=0.01, **options)
         return whole.predict(drawn.images, flip=False)[0]
 
     by_box, by_keypoints, by_both = (with_(rating=rating) for rating in ("box", "keypoints", "product"))
@@ -304,7 +304,7 @@ def test_doubles_go_by_their_keypoints(learnt, drawn):
     many, few = (replace(crowded, keypoint_nms=threshold) for threshold in (None, 0.5))
     model = KeypointRCNN(learnt.network, learnt.codec, learnt.preprocess, COCO17, learnt.card, many).eval()
     before = len(model.predict(drawn.images, flip=False)[0])
-    model.detecting = few
+    model.config = few
     after = model.predict(drawn.images, flip=False)[0]
     assert 2 <= len(after) < before
 
@@ -313,7 +313,7 @@ def test_doubles_go_by_their_keypoints(learnt, drawn):
 def test_soft_suppression_keeps_overlapping_boxes_with_lower_scores(learnt, drawn):
     model = KeypointRCNN(learnt.network, learnt.codec, learnt.preprocess, COCO17, learnt.card, RCNNConfig()).eval()
     hard = model.predict(drawn.images, flip=False)[0]
-    model.detecting = RCNNConfig(suppression="soft")
+    model.config = RCNNConfig(suppression="soft")
     soft = model.predict(drawn.images, flip=False)[0]
     assert len(soft) > len(hard)
     torch.testing.assert_close(soft.box_score.max(), hard.box_score.max())
@@ -339,8 +339,8 @@ def test_models_that_cannot_be_are_refused(model):
         made(codec=OneHot((56, 56), 16))
     with pytest.raises(InputError, match=r"are none; calibrate them .* or rate by boxes"):
         made(codec=OneHot((56, 56), 17))
-    made(codec=OneHot((56, 56), 17), detecting=RCNNConfig(calibration=Calibration(10.0, 3.0)))
-    made(codec=OneHot((56, 56), 17), detecting=RCNNConfig(keypoint_score="raw", rating="box"))
+    made(codec=OneHot((56, 56), 17), config=RCNNConfig(calibration=Calibration(10.0, 3.0)))
+    made(codec=OneHot((56, 56), 17), config=RCNNConfig(keypoint_score="raw", rating="box"))
     with pytest.raises(InputError, match="lacks a box head or a keypoint head"):
         made(network=detector("hrnet_w4", dialect_of("poise"), Heads(channels=0, features=8)))
     ears = Skeleton("ears", ("one", "other"), sigmas=(0.1, 0.1))

@@ -37,7 +37,7 @@ def theirs():
 @pytest.fixture(scope="module")
 def ours(theirs) -> KeypointRCNN:
     model = smaller(import_release("torchvision_keypoint_rcnn_r50_fpn", theirs.state_dict()))
-    model.detecting = replace(model.detecting, learning=replace(model.detecting.learning, per_image=32))
+    model.config = replace(model.config, learning=replace(model.config.learning, per_image=32))
     return model
 
 
@@ -45,7 +45,7 @@ def smaller(model):
     """The model with the limits above."""
     assert (model.preprocess.side, model.preprocess.most) == (800, 1333)
     model.preprocess = replace(model.preprocess, side=SHOWN["min_size"], most=SHOWN["max_size"])
-    model.detecting = replace(model.detecting, per_image=8, score=0.01)
+    model.config = replace(model.config, per_image=8, score=0.01)
     model.network.rpn._post_nms_top_n.update(testing=100, training=100)
     return model
 

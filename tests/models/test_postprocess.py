@@ -24,13 +24,13 @@ PROPOSED = torch.tensor([PART, WHOLE, ELSEWHERE, HALF, WHOLE])
 SURE = torch.tensor([0.7, 0.9, 0.6, 0.8, 0.03])
 
 
-def found(detecting: RCNNConfig, *, proposed=PROPOSED, sure=SURE, moves=None, size=(100, 100)) -> Found:
+def found(config: RCNNConfig, *, proposed=PROPOSED, sure=SURE, moves=None, size=(100, 100)) -> Found:
     """What becomes of proposals that are somebody's as surely as is said."""
     logits = torch.stack((torch.zeros(len(sure)), sure.logit()), dim=1)
     every = torch.zeros(len(sure), 8)
     if moves is not None:
         every[:, 4:] = moves
-    [one] = found_of(logits, every, [proposed], sizes=[size], detecting=detecting)
+    [one] = found_of(logits, every, [proposed], sizes=[size], config=config)
     return one
 
 
@@ -89,10 +89,10 @@ LIKELY = torch.tensor([[0.5, 0.5], [1.0, 0.8], [0.2, 0.4]])
 
 def people(monkeypatch, *, likely=LIKELY, boxes=BOXES, **options) -> People:
     """Whom a model finds whose boxes and keypoints are the above."""
-    detecting = RCNNConfig(**options)
+    config = RCNNConfig(**options)
     network = detector("hrnet_w4", dialect_of("poise"), Heads(channels=2, features=8, convolutions=1, width=8))
     card = Card("ears", Architecture("tests:ears"), licence="MIT")
-    model = KeypointRCNN(network, OneHot((56, 56), 2, score="mass"), Canvas(side=64, multiple=32), EARS, card, detecting).eval()
+    model = KeypointRCNN(network, OneHot((56, 56), 2, score="mass"), Canvas(side=64, multiple=32), EARS, card, config).eval()
     answer = Found(boxes, torch.tensor([0.9, 0.8, 0.7]))
     monkeypatch.setattr(keypoint_rcnn, "find_boxes", lambda *_: [answer])
     with torch.no_grad():

@@ -16,7 +16,7 @@ from poise.recipes.find import recipes
 from poise.recipes.finetune import own
 from poise.recipes.keypoint_rcnn import keypoint_rcnn, keypoint_rcnn_hrnet
 from poise.training.fit import fit
-from poise.training.tasks import task_of
+from poise.training.task import ModelTask
 from poise.weights import model_file
 from poise.zoo.find import build
 
@@ -49,7 +49,7 @@ def small(name, coco, drawn):
 def test_the_first_batch_of_every_recipe_has_a_loss_in_all_parts(name, coco, drawn):
     torch.manual_seed(0)
     recipe = small(name, coco, drawn)
-    task = task_of(recipe.model)
+    task = ModelTask(recipe.model)
     views = task.train_views(recipe, seed=0)
     batch = views.collate([views[(0, row)] for row in range(2)]).batch
     assert not any(side % 32 for side in batch.scenes.size)
@@ -83,7 +83,7 @@ def test_the_resnet_trains_as_its_release(coco, no_downloads):
     assert recipe.augmentation.flip == 0.5
     assert recipe.still == ("backbone.body.conv1", "backbone.body.bn1", "backbone.body.layer1")
     assert recipe.expected == {"coco-val2017/box AP": 0.537, "coco-val2017/AP": 0.643}
-    learning = recipe.model.detecting.learning
+    learning = recipe.model.config.learning
     assert (learning.per_image, learning.positive, learning.truth) == (512, 0.25, True)
 
 
@@ -134,7 +134,7 @@ def test_images_without_people_are_learnt_from_as_is_said(half, monkeypatch):
     monkeypatch.setattr("poise.recipes.keypoint_rcnn.build", lambda name, **_: small)
 
     def views(recipe):
-        return task_of(recipe.model).train_views(recipe, seed=0)
+        return ModelTask(recipe.model).train_views(recipe, seed=0)
 
     plain, every = (keypoint_rcnn(data=half, freeze=0, empty=empty) for empty in (False, True))
     assert [len(views(recipe)) for recipe in (plain, every)] == [5, 12]
@@ -151,7 +151,7 @@ def test_images_without_people_are_learnt_from_as_is_said(half, monkeypatch):
     found = views(mine)
     batch = found.collate([found[(0, row)] for row in range(9) if mine.train.key(row).image_id > 6][:2]).batch
     assert len(batch.scenes.boxes) == 0
-    task_of(mine.model).loss(batch).backward()
+    ModelTask(mine.model).loss(batch).backward()
     assert float(small_sum(mine.model.network.rpn)) > 0
 
 
@@ -281,7 +281,7 @@ def test_information_is_dropped_from_views_of_every_recipe(drawn):
         detector_mixed(**files, drawn=0, mosaic=0.0, drop="cutout", **SMALL),
     ):
         whole = replace(recipe, augmentation=replace(recipe.augmentation, drop=None))
-        dropped, plain = (task_of(recipe.model).train_views(one, seed=0) for one in (recipe, whole))
+        dropped, plain = (ModelTask(recipe.model).train_views(one, seed=0) for one in (recipe, whole))
         assert any(not torch.equal(dropped[(0, row)].view.image, plain[(0, row)].view.image) for row in range(2))
 
 
@@ -289,8 +289,8 @@ def test_how_a_detector_learns_is_set_by_words():
     recipe = detector_drawn(
         images=1, checked=1, side=64, detecting_set=["learning.copies=2", "learning.truth=False", "nms=0.6"]
     )
-    detecting = recipe.model.detecting
-    assert (detecting.learning.copies, detecting.learning.truth, detecting.nms) == (2, False, 0.6)
+    config = recipe.model.config
+    assert (config.learning.copies, config.learning.truth, config.nms) == (2, False, 0.6)
     with pytest.raises(UnknownName, match="field of Learning"):
         detector_drawn(images=1, checked=1, side=64, detecting_set=["learning.twins=2"])
     with pytest.raises(InputError, match="a share"):
@@ -306,10 +306,10 @@ def test_a_users_files_take_a_detector(drawn):
         **files, model="poise_rcnn_t", size=(64, 64), mosaic=0.5, codec="Gaussian", detecting_set=["learning.truth=false"]
     )
     assert (more.augmentation.mosaic, type(more.model.codec.codec).__name__) == (0.5, "Gaussian")
-    assert not more.model.detecting.learning.truth
+    assert not more.model.config.learning.truth
     with pytest.raises(InputError, match="is no detector"):
         own(**files, model="poise_t", mosaic=0.5)
-    assert len(task_of(recipe.model).train_views(recipe, seed=0)) == 11
+    assert len(ModelTask(recipe.model).train_views(recipe, seed=0)) == 11
     with pytest.raises(InputError, match="sees whole images"):
         own(**files, model="poise_rcnn_t", half_body=0.3)
     for name in ("keypoint_rcnn_r50_fpn", "poise_rcnn_t_coco_64x64"):

@@ -61,17 +61,17 @@ def detector():
 @pytest.mark.parametrize(("word", "value"), [("false", False), ("False", False), ("true", True), ("True", True)])
 def test_yes_and_no_are_written_small_or_large(detector, word, value):
     set_detecting(detector, [f"learning.truth={word}"])
-    assert detector.detecting.learning.truth is value
+    assert detector.config.learning.truth is value
 
 
 def test_what_may_be_missing_is_made_by_its_fields_and_taken_away_by_none(detector):
-    assert detector.detecting.calibration is None
+    assert detector.config.calibration is None
     set_detecting(detector, ["calibration.middle=0.4", "calibration.width=0.1", "keypoint_nms=0.9", "learning.posed=4"])
-    assert detector.detecting.calibration == Calibration(0.4, 0.1)
+    assert detector.config.calibration == Calibration(0.4, 0.1)
     set_detecting(detector, ["calibration.width=0.2"])
-    assert detector.detecting.calibration == Calibration(0.4, 0.2)
+    assert detector.config.calibration == Calibration(0.4, 0.2)
     set_detecting(detector, ["calibration=none", "keypoint_nms=None", "learning.posed=none"])
-    changed = detector.detecting
+    changed = detector.config
     assert (changed.calibration, changed.keypoint_nms, changed.learning.posed) == (None, None, None)
 
 
@@ -92,33 +92,33 @@ def test_what_may_be_missing_is_made_by_its_fields_and_taken_away_by_none(detect
     ],
 )
 def test_how_a_detector_works_has_types_that_are_checked_before_anything_is_made(detector, word, message):
-    before = detector.detecting
+    before = detector.config
     with pytest.raises(InputError, match=message):
         set_detecting(detector, [word])
-    assert detector.detecting == before
+    assert detector.config == before
 
 
 def test_the_parts_of_the_loss_are_weighed_by_words(detector):
     set_detecting(detector, ["weights.keypoints=0.5", "weights.boxes=2"])
-    assert (detector.detecting.weights.keypoints, detector.detecting.weights.boxes) == (0.5, 2.0)
+    assert (detector.config.weights.keypoints, detector.config.weights.boxes) == (0.5, 2.0)
 
 
 @pytest.mark.parametrize(
     ("word", "message"),
     [
         ("person=3", "^person=3: the box head of poise_rcnn_t tells the classes 0, the background, to 1; people are 1$"),
-        ("person=0", "^detecting: person is at least 1, not 0$"),
-        ("nms=2", r"^detecting: nms is a number from 0 to 1, not 2\.0$"),
-        ("score=2", r"^detecting: score is a number from 0 to 1, not 2\.0$"),
-        ("sigma=0", r"^detecting: sigma is above 0, not 0\.0$"),
+        ("person=0", "^config: person is at least 1, not 0$"),
+        ("nms=2", r"^config: nms is a number from 0 to 1, not 2\.0$"),
+        ("score=2", r"^config: score is a number from 0 to 1, not 2\.0$"),
+        ("sigma=0", r"^config: sigma is above 0, not 0\.0$"),
         ("weights.masks=-1", r"are 0 or more; masks cannot be -1\.0$"),
     ],
 )
 def test_a_number_that_cannot_be_is_told_with_its_field_alone(detector, word, message):
-    before = detector.detecting
+    before = detector.config
     with pytest.raises(InputError, match=message):
         set_detecting(detector, [word])
-    assert detector.detecting == before
+    assert detector.config == before
 
 
 @pytest.mark.parametrize(
@@ -133,10 +133,10 @@ def test_a_number_that_cannot_be_is_told_with_its_field_alone(detector, word, me
     ],
 )
 def test_words_that_nobody_reads_are_refused(detector, words, message):
-    before = detector.detecting
+    before = detector.config
     with pytest.raises(InputError, match=message):
         set_detecting(detector, words)
-    assert detector.detecting == before
+    assert detector.config == before
 
 
 def test_words_that_go_together_are_read(detector):
@@ -144,23 +144,23 @@ def test_words_that_go_together_are_read(detector):
     set_detecting(detector, ["sigma=0.4"])
     set_detecting(detector, ["suppression=hard", "nms=0.4", "calibration.width=2"])
     set_detecting(detector, ["calibration=none", "keypoint_score=raw", "rating=box"])
-    assert (detector.detecting.nms, detector.detecting.calibration) == (0.4, None)
+    assert (detector.config.nms, detector.config.calibration) == (0.4, None)
 
 
 def test_scores_of_the_codec_and_what_ranks_people_change_together():
     model = small_detector("t", size=(64, 64), codec=head_codec("one_hot"))
-    kept = model.codec, model.detecting
+    kept = model.codec, model.config
     with pytest.raises(InputError, match="need probabilities, and the scores of this OneHot are none"):
         set_codec(model, ["score=logit"])
-    assert (model.codec, model.detecting) == kept
-    set_words(model, codec=["score=logit", "reading=peak"], detecting=["rating=box", "keypoint_score=raw"])
-    assert (model.codec.score, model.detecting.rating) == ("logit", "box")
+    assert (model.codec, model.config) == kept
+    set_words(model, codec=["score=logit", "reading=peak"], config=["rating=box", "keypoint_score=raw"])
+    assert (model.codec.score, model.config.rating) == ("logit", "box")
     with pytest.raises(InputError, match="need probabilities"):
         set_detecting(model, ["rating=product"])
-    set_words(model, detecting=["rating=product", "calibration.middle=8"])
-    assert model.detecting.calibration.middle == 8
-    set_words(model, codec=["score=mass"], detecting=["calibration=none", "keypoint_score=probability"])
-    assert (model.codec.score, model.detecting.calibration) == ("mass", None)
+    set_words(model, config=["rating=product", "calibration.middle=8"])
+    assert model.config.calibration.middle == 8
+    set_words(model, codec=["score=mass"], config=["calibration=none", "keypoint_score=probability"])
+    assert (model.codec.score, model.config.calibration) == ("mass", None)
 
 
 def test_fields_that_are_far_from_any_are_listed_once(detector):

@@ -12,7 +12,7 @@ from poise.recipes.finetune import own
 from poise.recipes.offset_guided import offset_guided, offset_guided_hrnet
 from poise.recipes.scenes import COSTS, scenes_drawn, scenes_mixed
 from poise.training.fit import fit
-from poise.training.tasks import task_of
+from poise.training.task import ModelTask
 from poise.weights import model_file
 
 TWO = {"side": 64, "width": "t", "epochs": 1}
@@ -42,17 +42,17 @@ def small(name, coco, drawn):
 @pytest.mark.parametrize("name", ["offset_guided", "offset_guided_hrnet", "scenes_drawn", "scenes_mixed", "own"])
 def test_the_first_batch_of_every_recipe_is_encoded_and_has_a_loss(name, coco, drawn):
     recipe = small(name, coco, drawn)
-    model, views = recipe.model, task_of(recipe.model).train_views(recipe, seed=0)
+    model, views = recipe.model, ModelTask(recipe.model).train_views(recipe, seed=0)
     batch = views.collate([views[(0, row)] for row in range(2)]).batch
     outputs = model.outputs(batch.images)
-    assert batch.scenes.size == task_of(model).size(recipe)
+    assert batch.scenes.size == ModelTask(model).size(recipe)
     for codec, output in zip((*model.deep, model.codec), outputs, strict=True):
         assert codec.encode(batch.scenes).shape == output.shape
     loss = model.compare(outputs, batch)
     loss.backward()
     assert 0 < loss.item() < math.inf
     assert any(float(p.grad.abs().sum()) > 0 for p in model.network.parameters() if p.grad is not None)
-    assert recipe.best in task_of(model).scores
+    assert recipe.best in ModelTask(model).scores
 
 
 @pytest.mark.parametrize("kind", ["scenes", "detector"])

@@ -12,7 +12,7 @@ from poise.data.subset import Part
 from poise.recipes.find import recipes
 from poise.training.checkpoint import AtomicIO
 from poise.training.fit import fit
-from poise.training.tasks import task_of
+from poise.training.task import ModelTask
 
 SIZE = (64, 64)
 SMALL = {
@@ -54,7 +54,7 @@ def small(name, coco, drawn, **more):
 
 
 def first_batch(recipe, count=2):
-    views = task_of(recipe.model).train_views(recipe, seed=0)
+    views = ModelTask(recipe.model).train_views(recipe, seed=0)
     return views.collate([views[(0, row)] for row in range(count)]).batch
 
 

@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from poise.errors import ImageError, InputError
+from poise.models.views.base import mixed_seed
+from poise.models.views.person import PersonViews
 from poise.structures import Labels, Preprocess
-from poise.training.data import ResumableSampler, loader, mixed
-from poise.training.people import PersonViews
+from poise.training.data import ResumableSampler, loader
 from poise.transforms.jitter import Augmentation
 from poise.transforms.person_crop import PersonCrop
 
@@ -49,7 +50,7 @@ def test_fewer_people_than_a_batch_come_again():
 
 
 def test_seeds_are_mixed_without_collisions():
-    seeds = {mixed(s, e, i) for s in range(4) for e in range(20) for i in range(50)}
+    seeds = {mixed_seed(s, e, i) for s in range(4) for e in range(20) for i in range(50)}
     assert len(seeds) == 4000
     assert all(0 <= s < 2**63 for s in seeds)
 

@@ -5,12 +5,13 @@ from functools import partial
 
 import pytest
 import torch
+from poise.inference.two_stage import read_boxed
 
 from poise.data.figures import FigureDataset
 from poise.data.join import Joined
 from poise.errors import InputError
-from poise.inference.top_down import Request, Setting
-from poise.inference.two_stage import read_boxed
+from poise.inference.request import ImageRequest
+from poise.inference.settings import InferenceSettings
 from poise.nn.heads.roi import mask_head
 from poise.nn.pooler import RoIPooler
 from poise.nn.rcnn import RoIBranch
@@ -19,7 +20,7 @@ from poise.scenes import People
 from poise.training.data import ResumableSampler, loader
 from poise.training.fit import fit
 from poise.training.nan_guard import first_fault
-from poise.training.tasks import task_of
+from poise.training.task import ModelTask
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.scene_jitter import SceneAugmentation
 from poise.zoo.rcnn.poise_rcnn import small_detector
@@ -36,13 +37,13 @@ def drawn():
 def recipe(drawn):
     torch.manual_seed(0)
     model = small_detector("t", size=(128, 128))
-    learning = replace(model.detecting.learning, per_image=8)
-    model.detecting = replace(model.detecting, learning=learning)
+    learning = replace(model.config.learning, per_image=8)
+    model.config = replace(model.config, learning=learning)
     return short_run("tiny", model, drawn, drawn, epochs=1, rate=1e-3, clip=20.0, augmentation=VIEWS)
 
 
 def test_a_view_depends_on_seed_epoch_and_place_alone(recipe):
-    first, second = (task_of(recipe.model).train_views(recipe, seed=5) for _ in range(2))
+    first, second = (ModelTask(recipe.model).train_views(recipe, seed=5) for _ in range(2))
     for row in range(4):
         a, b = first[(1, row)].view, second[(1, row)].view
         assert torch.equal(a.image, b.image)
@@ -50,7 +51,7 @@ def test_a_view_depends_on_seed_epoch_and_place_alone(recipe):
 
 
 def test_workers_give_the_same_parcels_whose_sides_are_multiples(recipe):
-    views = task_of(recipe.model).train_views(recipe, seed=0)
+    views = ModelTask(recipe.model).train_views(recipe, seed=0)
     alone, helped = (list(loader(views, ResumableSampler(4, 2, seed=1), workers=n, pin=False)) for n in (0, 1))
     for a, b in zip(alone, helped, strict=True):
         assert torch.equal(a.batch.images, b.batch.images)
@@ -60,8 +61,8 @@ def test_workers_give_the_same_parcels_whose_sides_are_multiples(recipe):
 
 
 def test_some_views_are_of_four_images(recipe):
-    views = task_of(recipe.model).train_views(replace(recipe, augmentation=replace(VIEWS, mosaic=1.0)), seed=0)
-    alone = task_of(recipe.model).train_views(replace(recipe, augmentation=replace(VIEWS, mosaic=0.0)), seed=0)
+    views = ModelTask(recipe.model).train_views(replace(recipe, augmentation=replace(VIEWS, mosaic=1.0)), seed=0)
+    alone = ModelTask(recipe.model).train_views(replace(recipe, augmentation=replace(VIEWS, mosaic=0.0)), seed=0)
     people = [sum(len(found[(0, row)].view.labels) for row in range(4)) for found in (views, alone)]
     assert people[0] > people[1]
 
@@ -69,7 +70,7 @@ def test_some_views_are_of_four_images(recipe):
 def test_images_without_people_are_learnt_from_where_that_is_asked_for(recipe, drawn, monkeypatch):
     labels = drawn.labels
     monkeypatch.setattr(drawn, "people", lambda **_: [(1, 0), (3, 0)])
-    task = task_of(recipe.model)
+    task = ModelTask(recipe.model)
     assert [task.train_views(recipe, seed=0).image(row) for row in range(2)] == [1, 3]
     every = task.train_views(replace(recipe, empty=True, augmentation=None), seed=0)
     assert len(every) == 4
@@ -96,12 +97,12 @@ def masking(recipe):
 
 
 def masked_batch(recipe):
-    views = task_of(recipe.model).train_views(recipe, seed=0)
+    views = ModelTask(recipe.model).train_views(recipe, seed=0)
     return views.collate([views[(0, row)] for row in range(2)]).batch
 
 
 def test_a_mask_head_learns_from_a_few_drawings(masking):
-    task, batch = task_of(masking.model), masked_batch(masking)
+    task, batch = ModelTask(masking.model), masked_batch(masking)
     assert task.told[-1] == "masks"
     assert batch.scenes.masks.any(dim=(1, 2)).all()
     head = masking.model.network.mask
@@ -118,7 +119,7 @@ def test_a_mask_head_learns_from_a_few_drawings(masking):
 
 
 def test_who_is_not_outlined_teaches_the_mask_head_nothing(masking):
-    task, batch = task_of(masking.model), masked_batch(masking)
+    task, batch = ModelTask(masking.model), masked_batch(masking)
 
     def lost(masks):
         torch.manual_seed(0)
@@ -138,10 +139,10 @@ def test_who_is_not_outlined_teaches_the_mask_head_nothing(masking):
 def test_a_mask_head_without_outlines_is_refused_or_left_out(masking, drawn, monkeypatch):
     monkeypatch.setattr(drawn, "masks", lambda index: None)
     with pytest.raises(InputError, match="nobody is outlined"):
-        task_of(masking.model).train_views(masking, seed=0)
-    weights = replace(masking.model.detecting.weights, masks=0.0)
-    masking.model.detecting = replace(masking.model.detecting, weights=weights)
-    assert "masks" not in task_of(masking.model).told
+        ModelTask(masking.model).train_views(masking, seed=0)
+    weights = replace(masking.model.config.weights, masks=0.0)
+    masking.model.config = replace(masking.model.config, weights=weights)
+    assert "masks" not in ModelTask(masking.model).told
     assert masked_batch(masking).scenes.masks is None
 
 
@@ -151,7 +152,7 @@ def test_outlines_are_not_asked_for_without_a_mask_head(recipe, drawn, monkeypat
 
 
 def test_labels_as_an_answer_have_the_highest_scores_and_no_answer_the_lowest(recipe, drawn):
-    task = task_of(recipe.model)
+    task = ModelTask(recipe.model)
     truth = task.truth(drawn)
     labels = [drawn.labels(i) for i in range(4)]
     perfect = {
@@ -164,7 +165,7 @@ def test_labels_as_an_answer_have_the_highest_scores_and_no_answer_the_lowest(re
 
 
 def test_boxes_and_keypoints_that_are_found_come_home_to_the_image(recipe, drawn, monkeypatch):
-    task = task_of(recipe.model.eval())
+    task = ModelTask(recipe.model.eval())
     views = task.val_views(drawn, seed=0)
     batch = views.collate([views[(0, i)] for i in range(2)]).batch
     scenes = batch.scenes
@@ -191,15 +192,15 @@ def test_boxes_and_keypoints_that_are_found_come_home_to_the_image(recipe, drawn
 def test_a_check_finds_whom_inference_finds_in_images_of_mixed_shapes(recipe):
     """Views of other shapes in the batch do not change an answer, though they change how large the batch is."""
     model = recipe.model.eval()
-    model.detecting = replace(model.detecting, score=0.0, per_image=4)
+    model.config = replace(model.config, score=0.0, per_image=4)
     shapes = [(96, 128), (128, 96), (96, 96)]
     mixed = Joined([FigureDataset(2, size=size, per_image=(1, 2), seed=3) for size in shapes])
-    task = task_of(model)
+    task = ModelTask(model)
     views = task.val_views(mixed, seed=0)
     batch = views.collate([views[(0, row)] for row in (0, 2, 4, 5, 3, 1)]).batch
     _, found = task.look(batch)
-    setting = Setting.of(model, device="cpu", precision="fp32", flip=False, batch=4, workers=0)
-    requests = [Request(key, partial(mixed.image, row)) for key, row in zip(batch.keys, (0, 2, 4, 5, 3, 1), strict=True)]
+    setting = InferenceSettings.of(model, device="cpu", precision="fp32", flip=False, batch=4, workers=0)
+    requests = [ImageRequest(key, partial(mixed.image, row)) for key, row in zip(batch.keys, (0, 2, 4, 5, 3, 1), strict=True)]
     for people, [inferred] in zip(found, read_boxed(model, requests, setting, readers=[model.codec]), strict=True):
         poses = inferred.poses
         assert len(poses) == len(people) == 4
@@ -210,7 +211,7 @@ def test_a_check_finds_whom_inference_finds_in_images_of_mixed_shapes(recipe):
 
 
 def test_a_picture_has_four_rows_and_a_column_per_view(recipe):
-    task = task_of(recipe.model.eval())
+    task = ModelTask(recipe.model.eval())
     views = task.val_views(recipe.val, seed=0)
     batch = views.collate([views[(0, i)] for i in range(3)]).batch
     assert task.picture(batch).shape == (4 * 96, 3 * 128, 3)
@@ -239,7 +240,7 @@ def test_what_stays_as_it_is_does_not_learn_nor_count(recipe, tmp_path):
 
 def test_a_layer_at_fault_in_a_head_is_named_and_so_are_labels(recipe):
     torch.manual_seed(0)
-    task, views = task_of(recipe.model), task_of(recipe.model).val_views(recipe.val, seed=0)
+    task, views = ModelTask(recipe.model), ModelTask(recipe.model).val_views(recipe.val, seed=0)
     batch = views.collate([views[(0, 0)]]).batch
     head = recipe.model.network.keypoint.head
     head.body.conv[1].register_forward_hook(lambda module, entering, leaving: leaving * float("nan"))
@@ -251,4 +252,4 @@ def test_a_layer_at_fault_in_a_head_is_named_and_so_are_labels(recipe):
 @pytest.mark.parametrize("wrong", [{"augmentation": SceneAugmentation()}, {"select": True}, {"size": (64, 64)}])
 def test_what_is_meant_for_others_is_refused(recipe, wrong):
     with pytest.raises(InputError, match="looks for boxes in whole images"):
-        task_of(recipe.model).train_views(replace(recipe, **wrong), seed=0)
+        ModelTask(recipe.model).train_views(replace(recipe, **wrong), seed=0)

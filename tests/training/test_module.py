@@ -1,10 +1,10 @@
 import pytest
 import torch
+from poise.training.pictures import batch_picture, png
 from torch import nn
 
+from poise.models.views.person import PersonViews
 from poise.training.module import follow
-from poise.training.people import PersonViews
-from poise.training.pictures import batch_picture, png
 from poise.training.summary import summary
 from poise.training.trainer import idle
 from poise.transforms.person_crop import PersonCrop

@@ -5,7 +5,7 @@ from poise.codecs.udp import UDPGaussian
 from poise.errors import TrainingError
 from poise.structures import Batch, Key
 from poise.training.nan_guard import Step, check_finite, first_fault
-from poise.training.tasks import task_of
+from poise.training.task import ModelTask
 
 
 @pytest.fixture
@@ -16,21 +16,21 @@ def batch():
 
 
 def test_finite_steps_pass(tiny, batch):
-    check_finite(Step(3, 1e-3, 0.5, 1.0), task_of(tiny.recipe().model), batch, precision="fp32")
+    check_finite(Step(3, 1e-3, 0.5, 1.0), ModelTask(tiny.recipe().model), batch, precision="fp32")
 
 
 def test_the_first_layer_at_fault_is_named_not_a_later_one(tiny, batch):
     model = tiny.recipe().model
     model.network.backbone[2].register_forward_hook(lambda m, i, o: o * float("inf"))
-    assert first_fault(task_of(model), batch) == "the answer of layer backbone.2"
+    assert first_fault(ModelTask(model), batch) == "the answer of layer backbone.2"
 
 
 def test_labels_and_images_are_looked_at_first(tiny, batch):
     batch.xy[0, 0, 0] = float("nan")
-    assert first_fault(task_of(tiny.recipe().model), batch) == "the labels of the batch"
+    assert first_fault(ModelTask(tiny.recipe().model), batch) == "the labels of the batch"
     batch.visible[0, 0] = 0
     batch.images[1, 0, 0, 0] = float("inf")
-    assert first_fault(task_of(tiny.recipe().model), batch) == "the images of the batch"
+    assert first_fault(ModelTask(tiny.recipe().model), batch) == "the images of the batch"
 
 
 def test_a_gradient_that_explodes_alone_is_named(tiny, batch):
@@ -38,7 +38,7 @@ def test_a_gradient_that_explodes_alone_is_named(tiny, batch):
     model.loss(batch).backward()
     model.network.head.weight.grad.fill_(float("nan"))
     with pytest.raises(TrainingError, match=r"step 7.*the gradient of head\.weight.*Learning rate 0\.001.*a\.png, b\.png"):
-        check_finite(Step(7, 1e-3, 0.5, float("nan")), task_of(model), batch, precision="fp32")
+        check_finite(Step(7, 1e-3, 0.5, float("nan")), ModelTask(model), batch, precision="fp32")
 
 
 class Several(torch.nn.Module):
@@ -64,17 +64,17 @@ def test_of_several_answers_the_codec_whose_loss_is_at_fault_is_named(tiny, batc
     codecs = [UDPGaussian(**size), UDPGaussian(**size, joint_weights=(1e30, 1e30)), UDPGaussian(**size)]
     model = several(tiny.recipe().model, codecs)
     with pytest.raises(TrainingError, match=r"First at fault: the loss of codec UDPGaussian for answer 2 of 3\."):
-        check_finite(Step(7, 1e-3, float("inf"), float("nan")), task_of(model), batch, precision="fp32")
+        check_finite(Step(7, 1e-3, float("inf"), float("nan")), ModelTask(model), batch, precision="fp32")
 
 
 def test_with_one_answer_its_codec_is_named(tiny, batch):
     model = tiny.recipe().model
     model.codec = UDPGaussian(size=(64, 64), cells=(16, 16), keypoints=2, joint_weights=(1e30, 1e30))
-    assert first_fault(task_of(model), batch) == "the loss of codec UDPGaussian"
+    assert first_fault(ModelTask(model), batch) == "the loss of codec UDPGaussian"
 
 
 def test_a_layer_at_fault_is_named_in_a_network_with_several_answers(tiny, batch):
     size = {"size": (64, 64), "cells": (16, 16), "keypoints": 2}
     model = several(tiny.recipe().model, [UDPGaussian(**size)] * 3)
     model.network.network.head.register_forward_hook(lambda m, i, o: o * float("nan"))
-    assert first_fault(task_of(model), batch) == "the answer of layer network.head"
+    assert first_fault(ModelTask(model), batch) == "the answer of layer network.head"

@@ -5,20 +5,22 @@ from functools import partial
 
 import pytest
 import torch
+from poise.training.scenes import MOST
 
 from poise.data.figures import FigureDataset
 from poise.data.join import Joined
 from poise.errors import InputError, UnknownName
-from poise.inference.find import find
-from poise.inference.top_down import Request, Setting
+from poise.inference.request import ImageRequest
+from poise.inference.settings import InferenceSettings
+from poise.inference.stream import find
+from poise.models.views.scene import SceneViews, WholeImageCrop
 from poise.recipes.scenes import CLIP, DRAWN_VIEWS, small_model
 from poise.recipes.short import short_run
 from poise.scenes import Canvas, People
 from poise.training.data import ResumableSampler, loader
 from poise.training.fit import fit
 from poise.training.nan_guard import first_fault
-from poise.training.scenes import MOST, SceneViews, WholeImageCrop
-from poise.training.tasks import task_of
+from poise.training.task import ModelTask
 from poise.transforms.jitter import Augmentation
 from poise.weights.transfer import transfer
 from poise.zoo.plain import plain
@@ -36,7 +38,7 @@ def recipe(drawn):
 
 
 def test_a_view_depends_on_seed_epoch_and_place_alone(recipe):
-    first, second = (task_of(recipe.model).train_views(recipe, seed=5) for _ in range(2))
+    first, second = (ModelTask(recipe.model).train_views(recipe, seed=5) for _ in range(2))
     a, b, other = first[(1, 3)], second[(1, 3)], first[(2, 3)]
     assert torch.equal(a.view.image, b.view.image)
     assert torch.equal(a.view.labels.xy, b.view.labels.xy)
@@ -44,7 +46,7 @@ def test_a_view_depends_on_seed_epoch_and_place_alone(recipe):
 
 
 def test_workers_give_the_same_parcels(recipe):
-    views = task_of(recipe.model).train_views(recipe, seed=0)
+    views = ModelTask(recipe.model).train_views(recipe, seed=0)
     alone, helped = (list(loader(views, ResumableSampler(4, 2, seed=1), workers=n, pin=False)) for n in (0, 1))
     for a, b in zip(alone, helped, strict=True):
         assert a.places == b.places
@@ -54,7 +56,7 @@ def test_workers_give_the_same_parcels(recipe):
 
 
 def test_views_are_squares_of_the_canvas_unless_the_recipe_says_otherwise(recipe):
-    task = task_of(recipe.model)
+    task = ModelTask(recipe.model)
     assert task.train_views(recipe, seed=0)[(0, 0)].view.image.shape == (3, 128, 128)
     wide = replace(recipe, size=(64, 96))
     assert task.train_views(wide, seed=0)[(0, 0)].view.image.shape == (3, 64, 96)
@@ -64,7 +66,7 @@ def test_images_without_people_are_checked_on_but_not_learnt_from(recipe, drawn,
     labels = drawn.labels
     monkeypatch.setattr(drawn, "people", lambda **_: [(1, 0), (1, 1), (3, 0)])
     monkeypatch.setattr(drawn, "labels", lambda i: labels(i).select(slice(0, 0)) if i in (0, 2) else labels(i))
-    task = task_of(recipe.model)
+    task = ModelTask(recipe.model)
     assert [task.train_views(recipe, seed=0).image(row) for row in range(2)] == [1, 3]
     assert len(task.val_views(drawn, seed=0)) == 4
     assert len(task.truth(drawn)["images"]) == 4
@@ -88,7 +90,7 @@ def test_views_of_several_sizes_share_a_batch_and_nothing_moves():
 
 def test_an_answer_without_fault_has_the_highest_scores_and_an_empty_one_the_lowest():
     large, model = FigureDataset(2, size=(256, 256), per_image=(1, 2)), small_model("t", side=256)
-    task = task_of(model)
+    task = ModelTask(model)
     views, truth = task.val_views(large, seed=0), task.truth(large)
     batch = views.collate([views[(0, i)] for i in range(2)]).batch
     found = task.find(model.codec.encode(batch.scenes), batch)
@@ -105,13 +107,13 @@ def test_a_check_finds_whom_inference_finds_in_images_of_mixed_shapes(recipe):
     everybody = replace(model.codec.reading, threshold=0.0, person_threshold=0.0)  # random maps show nobody surely
     model.codec = replace(model.codec, reading=everybody)
     mixed = Joined([FigureDataset(2, size=size, per_image=(1, 2), seed=3) for size in ((96, 128), (128, 96), (96, 96))])
-    task = task_of(model)
+    task = ModelTask(model)
     views = task.val_views(mixed, seed=0)
     batch = views.collate([views[(0, row)] for row in rows]).batch
     assert len(set(batch.filled)) == 3
     _, found = task.look(batch)
-    setting = Setting.of(model, device="cpu", precision="fp32", flip=False, batch=4, workers=0)
-    requests = [Request(key, partial(mixed.image, row)) for key, row in zip(batch.keys, rows, strict=True)]
+    setting = InferenceSettings.of(model, device="cpu", precision="fp32", flip=False, batch=4, workers=0)
+    requests = [ImageRequest(key, partial(mixed.image, row)) for key, row in zip(batch.keys, rows, strict=True)]
     for people, inferred in zip(found, find(model, requests, setting), strict=True):
         best = inferred.poses.select(inferred.poses.pose_score.argsort(descending=True)[:MOST])
         assert len(best) == len(people) == MOST
@@ -125,7 +127,7 @@ def people_of(count):
 
 
 def test_of_hundreds_of_people_the_best_are_rated_and_what_was_not_found_stays_at_the_origin(recipe, drawn, monkeypatch):
-    task = task_of(recipe.model)
+    task = ModelTask(recipe.model)
     views = task.val_views(drawn, seed=0)
     batch = views.collate([views[(0, 0)]]).batch
     crowd = people_of(200)
@@ -138,14 +140,14 @@ def test_of_hundreds_of_people_the_best_are_rated_and_what_was_not_found_stays_a
 
 
 def test_a_picture_has_five_rows_and_a_column_per_view(recipe):
-    task = task_of(recipe.model.eval())
+    task = ModelTask(recipe.model.eval())
     views = task.train_views(recipe, seed=0)
     batch = views.collate([views[(0, i)] for i in range(3)]).batch
     assert task.picture(batch).shape == (5 * 128, 3 * 128, 3)
 
 
 def test_arrows_lead_from_keypoint_to_keypoint(recipe):
-    codec, views = recipe.model.codec, task_of(recipe.model).train_views(recipe, seed=0)
+    codec, views = recipe.model.codec, ModelTask(recipe.model).train_views(recipe, seed=0)
     scenes = views.collate([views[(0, i)] for i in range(4)]).batch.first(2).scenes
     starts, ends = torch.tensor(codec.limbs).T
     lines = codec.arrows(codec.encode(scenes), scenes)
@@ -156,7 +158,7 @@ def test_arrows_lead_from_keypoint_to_keypoint(recipe):
 
 
 def test_a_layer_at_fault_is_named_and_labels_are_looked_at_first(recipe):
-    task, views = task_of(recipe.model), task_of(recipe.model).train_views(recipe, seed=0)
+    task, views = ModelTask(recipe.model), ModelTask(recipe.model).train_views(recipe, seed=0)
     batch = views.collate([views[(0, 0)]]).batch
     with torch.no_grad():
         recipe.model.network.head.heads.maps["offset"][0].bias[0] = torch.inf
@@ -168,12 +170,12 @@ def test_a_layer_at_fault_is_named_and_labels_are_looked_at_first(recipe):
 @pytest.mark.parametrize("wrong", [{"augmentation": Augmentation()}, {"select": True}])
 def test_what_is_meant_for_views_of_people_is_refused(recipe, wrong):
     with pytest.raises(InputError, match="sees whole images"):
-        task_of(recipe.model).train_views(replace(recipe, **wrong), seed=0)
+        ModelTask(recipe.model).train_views(replace(recipe, **wrong), seed=0)
 
 
 def test_what_is_meant_for_whole_images_is_refused_by_a_model_of_people(recipe):
     with pytest.raises(InputError, match="one person at a time"):
-        task_of(plain("t", size=(64, 64))).train_views(recipe, seed=0)
+        ModelTask(plain("t", size=(64, 64))).train_views(recipe, seed=0)
 
 
 def test_a_best_score_nobody_computes_is_refused_before_anything_is_trained(recipe, tmp_path):

@@ -7,10 +7,10 @@ import torch
 
 from poise.errors import InputError
 from poise.geometry import apply, invert
+from poise.models.views.scene import grown
 from poise.scenes import Canvas, SceneBatch
 from poise.skeletons import COCO17
 from poise.structures import Key, Labels, Sample
-from poise.training.scenes import grown
 from poise.transforms.detector_crop import DetectorCrop
 from poise.transforms.detector_jitter import RELEASE_SIDES, DetectorAugmentation
 from poise.transforms.drop import Cutout

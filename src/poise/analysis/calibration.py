@@ -17,11 +17,12 @@ from torchvision.ops import box_iou
 from poise.analysis.pairs import NEAR, similarity
 from poise.errors import ImageError, InputError
 from poise.evaluation.eval_set import EvalSet
-from poise.evaluation.evaluate import judged
-from poise.evaluation.protocols import ScoredPoses, protocol_of
-from poise.inference.find import find
-from poise.inference.top_down import Setting, Skipped, Watch, none_usable
-from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.evaluation.evaluate import score_poses
+from poise.evaluation.requests import ScoredPoses, eval_requests
+from poise.inference.request import Skipped, Watch, none_usable
+from poise.inference.settings import InferenceSettings
+from poise.inference.stream import stream_poses
+from poise.models.base import PoseModel
 from poise.models.rcnn_config import Calibration, Rating, RCNNConfig
 from poise.skeletons import places
 from poise.structures import Labels
@@ -63,13 +64,13 @@ class Calibrated:
         return max(self.ap, key=lambda rating: self.ap[rating][1])
 
 
-def calibrate(model: KeypointRCNN, eval_set: EvalSet, setting: Setting, *, watch: Watch | None = None) -> Calibrated:
+def calibrate(model: PoseModel, eval_set: EvalSet, settings: InferenceSettings, *, watch: Watch | None = None) -> Calibrated:
     """Fit a calibration to labelled images; the model stays as it is.
 
     Args:
         model: Finds boxes and keypoints.
         eval_set: Images whose labels say what is right; not those that it was trained on, of which it is too sure.
-        setting: How the model is run.
+        settings: How the model is run.
         watch: Sees every image as it is done.
 
     Raises:
@@ -78,33 +79,33 @@ def calibrate(model: KeypointRCNN, eval_set: EvalSet, setting: Setting, *, watch
         InputError: Too few keypoints were found, or their scores do not say whether they are right.
     """
     eval_set.known_to(model.skeleton)
-    usual = model.detecting
-    wanted = protocol_of(model).wanted(model, eval_set, None)
+    usual: RCNNConfig = model.config
+    asked = eval_requests(model, eval_set, None)
     skipped: list[Skipped] = []
-    looked: dict[int, ScoredPoses] = {}
-    model.detecting = replace(usual, keypoint_score="raw", rating="box")
+    scored: dict[int, ScoredPoses] = {}
+    model.config = replace(usual, keypoint_score="raw", rating="box")
     try:
-        stream: Iterable[Any] = find(model, [want.request for want in wanted.values()], setting, skipped=skipped)
-        order = {want.request.key: index for index, want in wanted.items()}
-        for found in watch(stream, len(wanted)) if watch else stream:
+        stream: Iterable[Any] = stream_poses(model, [one.request for one in asked.values()], settings, skipped=skipped)
+        order = {one.request.key: index for index, one in asked.items()}
+        for [found] in watch(stream, len(asked)) if watch else stream:
             index = order[found.poses.key]
-            looked[index] = wanted[index].looked(found)
+            scored[index] = asked[index].scored(found)
     finally:
-        model.detecting = usual
-    if not looked:
+        model.config = usual
+    if not scored:
         raise ImageError(none_usable(skipped))
     columns = list(places(model.skeleton, eval_set.skeleton))
-    score, right = _examples(eval_set, looked, columns)
+    score, right = _examples(eval_set, scored, columns)
     made = fit(score, right)
     fitted = replace(usual, calibration=made)
-    how = replace(protocol_of(model).rating(model), min_keypoint_score=None)  # the scores are what is tried
+    how = replace(model.rescoring, min_keypoint_score=None)  # the scores are what is tried
 
-    def error(detecting: RCNNConfig) -> float:
-        return float((detecting.likely(score) - right.float()).square().mean())
+    def error(config: RCNNConfig) -> float:
+        return float((config.likely(score) - right.float()).square().mean())
 
-    def ap(detecting: RCNNConfig) -> float:
-        ranked = {index: _ranked(one, detecting) for index, one in looked.items()}
-        return judged(model, eval_set, ranked, how, skipped=skipped, lost=0).coco.numbers["AP"]
+    def ap(config: RCNNConfig) -> float:
+        ranked = {index: _ranked(one, config) for index, one in scored.items()}
+        return score_poses(model, eval_set, ranked, how, skipped=skipped, lost=0).coco.numbers["AP"]
 
     ratings: tuple[Rating, ...] = get_args(Rating)
     return Calibrated(
@@ -157,10 +158,10 @@ def fit(score: Float[Tensor, " n"], right: Bool[Tensor, " n"]) -> Calibration:
     return Calibration(middle=float(middle) - level * width, width=width)
 
 
-def _examples(eval_set: EvalSet, looked: Mapping[int, ScoredPoses], columns: list[int]) -> tuple[Tensor, Tensor]:
+def _examples(eval_set: EvalSet, scored: Mapping[int, ScoredPoses], columns: list[int]) -> tuple[Tensor, Tensor]:
     """Scores of labelled keypoints in the boxes that were found for their people, and whether each is right."""
     scores, rights = [torch.zeros(0)], [torch.zeros(0, dtype=torch.bool)]
-    for index, one in looked.items():
+    for index, one in scored.items():
         labels = eval_set.dataset.labels(index)
         rows, people = _pairs(one, labels)
         xy, score = one.poses.xy[rows][:, columns], one.poses.score[rows][:, columns]
@@ -182,6 +183,6 @@ def _pairs(one: ScoredPoses, labels: Labels) -> tuple[Tensor, Tensor]:
     return rows, real[best[rows]]
 
 
-def _ranked(one: ScoredPoses, detecting: RCNNConfig) -> ScoredPoses:
-    likely = detecting.likely(one.poses.score)
-    return replace(one, poses=replace(one.poses, pose_score=detecting.rated(one.poses.box_score, likely)))
+def _ranked(one: ScoredPoses, config: RCNNConfig) -> ScoredPoses:
+    likely = config.likely(one.poses.score)
+    return replace(one, poses=replace(one.poses, pose_score=config.rated(one.poses.box_score, likely)))

@@ -17,10 +17,11 @@ from torch import Tensor
 from poise.codecs.base import InstanceCodec
 from poise.codecs.decoders import read_as
 from poise.codecs.registry import codec_types
+from poise.codecs.round_trip import there_and_back
 from poise.dims import Size
 from poise.errors import AnnotationError, InputError, UnknownName
 from poise.evaluation.eval_set import EvalSet
-from poise.evaluation.round_trip import LabelledViews, labelled_views, there_and_back
+from poise.evaluation.round_trip import LabelledViews, labelled_views
 from poise.geometry import apply, invert
 from poise.metrics import coco, entries
 from poise.metrics.oks import rescore

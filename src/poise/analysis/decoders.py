@@ -13,10 +13,11 @@ from poise.data.boxes import PersonBoxes
 from poise.errors import InputError
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation, evaluate_each
-from poise.evaluation.protocols import protocol_of
-from poise.inference.find import read
-from poise.inference.top_down import Setting, Watch
-from poise.models.kinds import Model
+from poise.evaluation.requests import eval_requests
+from poise.inference.request import Watch
+from poise.inference.settings import InferenceSettings
+from poise.inference.stream import stream_poses
+from poise.models.base import PoseModel
 
 Boxes = Mapping[int, PersonBoxes]
 
@@ -41,7 +42,7 @@ class DecoderRow:
     people: int
 
 
-def decoders_of(model: Model, names: Sequence[str] = ()) -> list[Codec]:
+def decoders_of(model: PoseModel, names: Sequence[str] = ()) -> list[Codec]:
     """The model's codec read in several ways, each once; its own way first.
 
     Args:
@@ -67,9 +68,9 @@ def decoders_of(model: Model, names: Sequence[str] = ()) -> list[Codec]:
 
 
 def compare_decoders(
-    model: Model,
+    model: PoseModel,
     eval_set: EvalSet,
-    setting: Setting,
+    settings: InferenceSettings,
     *,
     readings: Sequence[str] = (),
     boxes: Boxes | None = None,
@@ -82,7 +83,7 @@ def compare_decoders(
     Args:
         model: Of any kind.
         eval_set: What it is measured on.
-        setting: How the network is run, which all rows share.
+        settings: How the network is run, which all rows share.
         readings: Names; all by default.
         boxes: A detector's, for a model that looks at one person at a time; the labelled ones by default.
         watch: Sees every image as it is done.
@@ -91,17 +92,19 @@ def compare_decoders(
         InputError, UnknownName: As `decoders_of`.
         PoiseError: As `evaluation.evaluate.evaluate`.
     """
-    readers = decoders_of(model, readings)
-    _once(model, eval_set, setting, readers=readers, boxes=boxes)
-    found = evaluate_each(model, eval_set, setting, readers=readers, boxes=boxes, watch=watch)
+    codecs = decoders_of(model, readings)
+    _once(model, eval_set, settings, codecs=codecs, boxes=boxes)
+    found = evaluate_each(model, eval_set, settings, codecs=codecs, boxes=boxes, watch=watch)
     return [
-        DecoderRow(reading_of(codec) or "own", place == 0, one, 1000 * one.seconds, len(one.results))
-        for place, (codec, one) in enumerate(zip(readers, found, strict=True))
+        DecoderRow(reading_of(codec) or "own", index == 0, one, 1000 * one.seconds, len(one.results))
+        for index, (codec, one) in enumerate(zip(codecs, found, strict=True))
     ]
 
 
-def _once(model: Model, eval_set: EvalSet, setting: Setting, *, readers: Sequence[Codec], boxes: Boxes | None) -> None:
+def _once(
+    model: PoseModel, eval_set: EvalSet, settings: InferenceSettings, *, codecs: Sequence[Codec], boxes: Boxes | None
+) -> None:
     """Read one image, so that nobody's time is that of loading compiled loops."""
     eval_set.known_to(model.skeleton)
-    wanted = protocol_of(model).wanted(model, eval_set, boxes)
-    list(read(model, [one.request for one in wanted.values()][:1], setting, readers=readers, skipped=[]))
+    asked = eval_requests(model, eval_set, boxes)
+    list(stream_poses(model, [one.request for one in asked.values()][:1], settings, codecs=codecs, skipped=[]))

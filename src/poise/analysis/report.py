@@ -9,7 +9,6 @@ from poise.analysis.pairs import KINDS
 from poise.analysis.pictures import best_and_worst
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation
-from poise.evaluation.mpii import score
 from poise.viz.report import Report
 
 _COLOURS = (2, 4, 1, 3, 0)
@@ -71,9 +70,8 @@ def _scores(page: Report, eval_set: EvalSet, evaluation: Evaluation, diagnosis: 
             f"{len(evaluation.box_results)} boxes were found. AP and AR of COCO's box protocol, the mean over overlaps 0.50 to "
             f"0.95; small, medium and large people; recall with 1, 10 and 100 boxes an image."
         ).numbers({f"box {name}": _number(value) for name, value in evaluation.boxes.numbers.items()})
-    if eval_set.mpii is not None and (found := score(eval_set.mpii, evaluation)).people:
-        heads = f"PCKh of {found.heads} people with a head box, percent; Mean@0.1 is at 0.11 as published."
-        page.text(heads if found.heads else "PCK by torso, percent, as there are no head boxes.").numbers(found.row)
+    for said, row in eval_set.protocol.rows(evaluation.positions):
+        page.text(said).numbers(row)
     if len(evaluation.coco.categories) > 1:
         rows: list[tuple[str | float, ...]] = [
             (name, *(_number(value) for value in of.values())) for name, of in evaluation.coco.categories.items()

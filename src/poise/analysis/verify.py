@@ -5,7 +5,7 @@ the mean of a pose's keypoint scores as its score, or whole images, all of them.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,14 +21,13 @@ from poise.data.subset import Part
 from poise.errors import CheckpointError, InputError, ReadError
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import evaluate
-from poise.inference.top_down import Request, Setting, Skipped, Watch, find_people
+from poise.inference.request import ImageRequest, Skipped, Watch
+from poise.inference.settings import InferenceSettings
+from poise.inference.stream import stream_poses
 from poise.metrics import entries
 from poise.metrics.matches import find_matches
 from poise.metrics.pck import pck
-from poise.models.bottom_up import BottomUp
-from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Posed, posed
-from poise.models.top_down import TopDown
+from poise.models.base import PoseModel, require_pose
 from poise.weights.model_file import load
 
 PREFIX = "val/"
@@ -50,7 +49,7 @@ class RunRecord:
     """
 
     folder: Path
-    model: Posed
+    model: PoseModel
     settings: Mapping[str, Any]
     stage: int
     scores: Mapping[str, float]
@@ -70,7 +69,7 @@ class RunRecord:
             )
         stage = _best_stage(folder) if (folder / "stages.json").is_file() else None
         settings = _settings(folder if stage is None else folder / f"stage{stage}")
-        model = posed(load(file))
+        model = require_pose(load(file))
         scores = {name.removeprefix(PREFIX): v for name, v in model.card.scores.items() if name.startswith(PREFIX)}
         data = (settings.get("data") or {}).get("val")
         if not scores or data is None:
@@ -136,7 +135,7 @@ def check_data(record: RunRecord, dataset: Dataset) -> None:
 def verify(
     record: RunRecord,
     dataset: Dataset,
-    setting: Setting,
+    settings: InferenceSettings,
     *,
     tolerance: float = 0.002,
     resamples: int = 1000,
@@ -148,7 +147,7 @@ def verify(
     Args:
         record: Of the run.
         dataset: What it was validated on.
-        setting: How the model is run; without the flip test.
+        settings: How the model is run; without the flip test.
         tolerance: How far a score may be from the stored one: another machine or precision rounds otherwise.
         resamples: Draws of the images, for the interval.
         seed: Of the draws.
@@ -161,7 +160,7 @@ def verify(
     if tolerance < 0:
         raise InputError(f"the tolerance is a difference of scores, 0 or more, not {tolerance}")
     check_data(record, dataset)
-    tally = measured_again(record.model, dataset, setting, watch=watch)
+    tally = measured_again(record.model, dataset, settings, watch=watch)
     counts = draws(len(tally), resamples=resamples, seed=seed)
     drawn, whole = tally.scores(counts), tally.whole
     checks = []
@@ -172,38 +171,39 @@ def verify(
     return checks
 
 
-def measured_again(model: Posed, dataset: Dataset, setting: Setting, *, watch: Watch | None = None) -> Tally:
+def measured_again(model: PoseModel, dataset: Dataset, settings: InferenceSettings, *, watch: Watch | None = None) -> Tally:
     """What a model gets right, measured as in training.
 
     Raises:
         ReadError: An image cannot be read.
     """
-    return AGAIN[type(model)](model, dataset, setting, watch)
+    again = _in_boxes if model.takes_boxes else _in_whole_images
+    return again(model, dataset, settings, watch)
 
 
-def _in_whole_images(model: BottomUp | KeypointRCNN, dataset: Dataset, setting: Setting, watch: Watch | None) -> Tally:
+def _in_whole_images(model: PoseModel, dataset: Dataset, settings: InferenceSettings, watch: Watch | None) -> Tally:
     eval_set = EvalSet.of_dataset(dataset)
-    found = evaluate(model, eval_set, setting, watch=watch)
+    found = evaluate(model, eval_set, settings, watch=watch)
     _all_read(found.skipped, dataset)
     return Tally.of(eval_set, found.results, boxes=None if found.boxes is None else found.box_results)
 
 
-def _in_boxes(model: TopDown, dataset: Dataset, setting: Setting, watch: Watch | None) -> Tally:
+def _in_boxes(model: PoseModel, dataset: Dataset, settings: InferenceSettings, watch: Watch | None) -> Tally:
     people: dict[int, list[int]] = {}
     for index, row in dataset.people():
         people.setdefault(index, []).append(row)
     part = Part(dataset, sorted(people))
     eval_set = EvalSet.of_dataset(part)
     rows = [people[index] for index in part.rows]
-    requests = [Request(part.key(i), partial(part.image, i), part.labels(i).boxes[own]) for i, own in enumerate(rows)]
+    requests = [ImageRequest(part.key(i), partial(part.image, i), part.labels(i).boxes[own]) for i, own in enumerate(rows)]
     places = {part.key(i): i for i in range(len(part))}
     positions = [torch.full_like(part.labels(i).xy, torch.nan) for i in range(len(part))]
     results: list[dict[str, Any]] = []
     skipped: list[Skipped] = []
-    stream = find_people(model, requests, setting, skipped=skipped)
-    for found in watch(stream, len(requests)) if watch else stream:
+    stream: Iterable[Any] = stream_poses(model, requests, settings, skipped=skipped)
+    for [found] in watch(stream, len(requests)) if watch else stream:
         place, poses = places[found.poses.key], found.poses
-        positions[place][[rows[place][i] for i in found.rows]] = poses.xy.to(positions[place])
+        positions[place][[rows[place][i] for i in found.boxes]] = poses.xy.to(positions[place])
         one = torch.ones(len(poses), dtype=torch.int64)
         score = poses.score.mean(dim=1)
         results += entries.rows_of(poses.xy, poses.score, score, image=eval_set.ids[place], categories=one)
@@ -219,11 +219,3 @@ def _in_boxes(model: TopDown, dataset: Dataset, setting: Setting, watch: Watch |
 def _all_read(skipped: list[Skipped], dataset: Dataset) -> None:
     if skipped:
         raise ReadError(f"{len(skipped)} of {len(dataset)} images cannot be read; the first: {skipped[0].reason}")
-
-
-AGAIN: dict[type, Callable[[Any, Dataset, Setting, Watch | None], Tally]] = {
-    TopDown: _in_boxes,
-    BottomUp: _in_whole_images,
-    KeypointRCNN: _in_whole_images,
-}
-"""How each kind of model is measured."""

@@ -16,10 +16,10 @@ from poise.codecs.base import InstanceCodec
 from poise.data.base import trainable
 from poise.data.coco import CocoDataset
 from poise.errors import InputError
-from poise.evaluation.eval_set import release_boxes
+from poise.evaluation.protocols import release_boxes
 from poise.geometry import apply, invert, mirror
 from poise.metrics.oks import oks
-from poise.models.top_down import TopDown
+from poise.models.base import PoseModel
 from poise.skeletons import Skeleton, convert
 from poise.structures import Labels, Points, Preprocess, Sample
 from poise.transforms.crop import Frame, frame, pixel_warp
@@ -184,7 +184,7 @@ def _mirrored(
     return Mirrored(turned, there, back, (output + back) / 2)
 
 
-def network_of(model: TopDown) -> Answer:
+def network_of(model: PoseModel) -> Answer:
     """A model's network as it predicts: on the CPU, in float32, without gradients."""
     model.eval().cpu()
 

@@ -13,14 +13,14 @@ from poise.cli._written import Files, write_boxes, write_scores
 from poise.errors import InputError
 from poise.evaluation.eval_set import EvalSet
 from poise.inference.detect import ModelDetector
-from poise.inference.top_down import Setting
+from poise.inference.settings import InferenceSettings
 from poise.inference.write import results_folder
 from poise.metrics.boxes import table
-from poise.models.box_detector import BoxDetector
+from poise.models.base import ImageModel
 from poise.skeletons import COCO17
 
 
-def only_boxes(model: BoxDetector, flags: Mapping[str, object]) -> None:
+def only_boxes(model: ImageModel, flags: Mapping[str, object]) -> None:
     """Refuse flags that need keypoints.
 
     Args:
@@ -33,7 +33,9 @@ def only_boxes(model: BoxDetector, flags: Mapping[str, object]) -> None:
     refuse(flags, why=f"{model.card.name} finds boxes in whole images and no keypoints")
 
 
-def evaluate_boxes_of(console: Console, model: BoxDetector, setting: Setting, files: Files, *, min_score: float) -> int:
+def evaluate_boxes_of(
+    console: Console, model: ImageModel, setting: InferenceSettings, files: Files, *, min_score: float
+) -> int:
     """Look for people in all images, print what their boxes score, and perhaps write both.
 
     Args:

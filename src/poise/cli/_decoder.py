@@ -7,13 +7,8 @@ from poise.cli._flags import refuse
 from poise.codecs.decoders import preset, read_by
 from poise.errors import InputError
 from poise.inference.detect import ModelDetector
-from poise.models.bottom_up import BottomUp
-from poise.models.box_detector import BoxDetector
-from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Model
-from poise.models.top_down import TopDown
-from poise.recipes.fields import refuse_words, set_codec, set_detecting, set_words
-from poise.scenes import Canvas
+from poise.models.base import ImageModel, require_box_finder, require_pose
+from poise.recipes.fields import refuse_words, set_codec, set_words
 
 LEARNT = ("learning", "weights")
 """Words of a detector that say how it learns."""
@@ -26,12 +21,12 @@ MOST = 8192
 
 
 def adjust(
-    model: Model,
+    model: ImageModel,
     *,
     reading: str | None = None,
     numbers: str | None = None,
     options: Sequence[str] = (),
-    detecting: Sequence[str] = (),
+    config: Sequence[str] = (),
     side: int | None = None,
     scales: Sequence[float] = (),
 ) -> None:
@@ -42,7 +37,7 @@ def adjust(
         reading: Where peaks lie.
         numbers: Name of a preset; before `options`.
         options: Fields of the codec, such as "reading.threshold=0.06"; after the others.
-        detecting: How a detector finds and ranks people, such as "suppression=soft".
+        config: How a detector finds and ranks people, such as "suppression=soft".
         side: Pixels that the side which is fitted (the long or short one, or the height) gets; a limit of the other with it.
         scales: Factors on it, for several sizes at once.
 
@@ -52,17 +47,15 @@ def adjust(
     """
     if numbers is not None or reading is not None or options:
         _read_otherwise(model, reading=reading, numbers=numbers)
-    if detecting:
-        _check_detecting(model, detecting)
-    if isinstance(model, KeypointRCNN):
-        set_words(model, codec=options, detecting=detecting)
-    elif isinstance(model, BoxDetector):
-        set_detecting(model, detecting)
-    elif isinstance(model, TopDown | BottomUp):
-        set_codec(model, options)
+    if config:
+        _check_detecting(model, config)
+    if model.finds_boxes:
+        set_words(require_box_finder(model), codec=options, config=config)
+    else:
+        set_codec(require_pose(model), options)
     if side is None and not scales:
         return
-    if not isinstance(model.preprocess, Canvas):
+    if model.takes_boxes:
         raise InputError(
             f"--side and --scales are for models that look at whole images; {model.card.name} looks at one person at a time"
         )
@@ -77,34 +70,35 @@ def adjust(
     model.preprocess = replace(canvas, side=wanted, most=most, scales=tuple(scales) or canvas.scales)
 
 
-def _read_otherwise(model: Model, *, reading: str | None, numbers: str | None) -> None:
-    if not isinstance(model, TopDown | BottomUp | KeypointRCNN):
+def _read_otherwise(model: ImageModel, *, reading: str | None, numbers: str | None) -> None:
+    if not hasattr(model, "codec"):
         raise InputError(f"{model.card.name} finds no keypoints; leave out --reading, --preset and --codec-set")
+    posed = require_pose(model)
     if numbers is not None:
-        model.codec = preset(model.codec, numbers)
+        posed.codec = preset(posed.codec, numbers)
     if reading is not None:
-        model.codec = read_by(model.codec, reading)
+        posed.codec = read_by(posed.codec, reading)
 
 
-def _check_detecting(model: Model, words: Sequence[str]) -> None:
-    if not isinstance(model, KeypointRCNN | BoxDetector):
+def _check_detecting(model: ImageModel, words: Sequence[str]) -> None:
+    if not model.finds_boxes:
         raise InputError(
             f"--detecting-set is for detectors, and {model.card.name} finds no boxes; leave it out, or find the boxes with "
             "`poise detect --detecting-set` and give them with --boxes"
         )
     refuse_words(words, LEARNT, why="that is how a detector learns")
-    if isinstance(model, BoxDetector):
+    if not hasattr(model, "codec"):
         refuse_words(words, POSED, why=f"{model.card.name} finds no keypoints")
 
 
 def adjust_detector(
-    detector: ModelDetector, *, detecting: Sequence[str] = (), side: int | None = None, scales: Sequence[float] = ()
+    detector: ModelDetector, *, config: Sequence[str] = (), side: int | None = None, scales: Sequence[float] = ()
 ) -> None:
     """Change how a detector finds boxes, as flags say.
 
     Args:
         detector: Changed in place.
-        detecting: How it finds people, such as "suppression=soft".
+        config: How it finds people, such as "suppression=soft".
         side: Pixels that the side which is fitted gets.
         scales: Factors on it, for several sizes at once.
 
@@ -112,11 +106,11 @@ def adjust_detector(
         InputError: A word about keypoints; or as `adjust`.
         UnknownName: There is no such word.
     """
-    refuse_words(detecting, POSED, why="boxes are found here and no keypoints")
-    adjust(detector.model, detecting=detecting, side=side, scales=scales)
+    refuse_words(config, POSED, why="boxes are found here and no keypoints")
+    adjust(detector.model, config=config, side=side, scales=scales)
 
 
-def only_for_views(model: Model, flags: Mapping[str, object]) -> None:
+def only_for_views(model: ImageModel, flags: Mapping[str, object]) -> None:
     """Refuse flags that are for models that look at one person at a time.
 
     Args:
@@ -126,5 +120,5 @@ def only_for_views(model: Model, flags: Mapping[str, object]) -> None:
     Raises:
         InputError: The model looks at whole images.
     """
-    if isinstance(model.preprocess, Canvas):
+    if not model.takes_boxes:
         refuse(flags, why=f"{model.card.name} looks at whole images and finds and rates people by itself")

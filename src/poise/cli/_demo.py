@@ -17,9 +17,10 @@ from poise.data.images import write_image
 from poise.errors import WriteError
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation
-from poise.inference.top_down import Request, Setting, find_people
-from poise.models.kinds import one_person
-from poise.models.top_down import TopDown
+from poise.inference.request import ImageRequest
+from poise.inference.settings import InferenceSettings
+from poise.inference.stream import stream_poses
+from poise.models.base import PoseModel, require_top_down
 from poise.recipes.demo import DRAWN
 from poise.structures import Sample
 from poise.training.budget import RunResult
@@ -69,16 +70,20 @@ def draw_test(out: Path, count: int, *, seed: int) -> Path:
     return write_coco(FigureDataset(count, size=DRAWN, seed=seed), out / "data")
 
 
-def finish(out: Path, trained: RunResult, eval_set: EvalSet, found: Evaluation, setting: Setting, *, seconds: float) -> None:
+def finish(
+    out: Path, trained: RunResult, eval_set: EvalSet, found: Evaluation, setting: InferenceSettings, *, seconds: float
+) -> None:
     """Write model file, figures, pictures and report."""
-    model = one_person(trained.model)
+    model = require_top_down(trained.model)
     save(model, out / "model.safetensors")
     numbers = found.numbers | {"images": len(eval_set.dataset), "seconds": round(seconds, 1)}
     write_whole(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())
     pairs, answers = [], []
     shown = range(min(SHOWN, len(eval_set.dataset)))
-    requests = [Request(eval_set.dataset.key(i), _reader(eval_set, i), eval_set.boxes(i, model.preprocess.crop)) for i in shown]
-    for index, one in enumerate(find_people(model, requests, setting)):
+    requests = [
+        ImageRequest(eval_set.dataset.key(i), _reader(eval_set, i), eval_set.boxes(i, model.preprocess.crop)) for i in shown
+    ]
+    for index, [one] in enumerate(stream_poses(model, requests, setting)):
         sample = eval_set.dataset[index]
         pair = _pair(sample, one.poses.xy, one.poses.score, model)
         write_image(out / "pictures" / sample.key.file_name.replace(".jpg", ".png"), pair)
@@ -92,7 +97,7 @@ def _reader(eval_set: EvalSet, index: int) -> Callable[[], UInt8[torch.Tensor, "
     return lambda: eval_set.dataset.image(index)
 
 
-def _pair(sample: Sample, xy: torch.Tensor, score: torch.Tensor, model: TopDown) -> AnyPixels:
+def _pair(sample: Sample, xy: torch.Tensor, score: torch.Tensor, model: PoseModel) -> AnyPixels:
     """Labels beside predictions."""
     image = np.ascontiguousarray(sample.image.permute(1, 2, 0).numpy())
     labels = sample.labels
@@ -101,7 +106,7 @@ def _pair(sample: Sample, xy: torch.Tensor, score: torch.Tensor, model: TopDown)
     return beside([titled(left, "labels"), titled(right, "found")])
 
 
-def _maps(model: TopDown, sample: Sample) -> list[tuple[str, AnyPixels]]:
+def _maps(model: PoseModel, sample: Sample) -> list[tuple[str, AnyPixels]]:
     """What the network is asked for and what it answers, for one person."""
     view = PersonCrop(model.codec.size, model.preprocess, model.skeleton)(sample, 0)
     pixels = denormalise(view.image, model.preprocess).permute(1, 2, 0).contiguous().numpy()

@@ -13,8 +13,8 @@ from poise.evaluation.boxes import images_of, measured_rows, person_boxes
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation
 from poise.inference.detect import Detector, detect, source_boxes
+from poise.inference.request import Skipped
 from poise.inference.sources import Source, SourceBoxes, requests_of
-from poise.inference.top_down import Skipped
 from poise.metrics.boxes import BoxScores, evaluate_boxes, labels_of
 
 LEAST = 0.3

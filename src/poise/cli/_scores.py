@@ -8,10 +8,8 @@ from rich.progress import track
 from rich.table import Table
 
 from poise.evaluation.evaluate import Evaluation
-from poise.evaluation.mpii import TORSO_SHARE, MpiiScore
 from poise.evaluation.self_test import SelfTest
-from poise.inference.top_down import Skipped
-from poise.metrics import pckh
+from poise.inference.request import Skipped
 from poise.metrics.boxes import table as box_table
 from poise.metrics.coco import table
 
@@ -69,22 +67,6 @@ def print_cost(console: Console, test: SelfTest) -> None:
     say(
         console, f"AP is {test.evaluation.coco.numbers['AP']:.3f}: the codec costs {1 - test.codec_ap:.3f}, the crop {crop:.3f}"
     )
-
-
-def print_mpii(console: Console, found: MpiiScore, *, name: str) -> None:
-    """MPII's table, and what it could not say."""
-    if not found.people:
-        say(console, "nobody is labelled, so there is no PCKh: this is the part whose results are handed in (--out FILE.mat)")
-        return
-    if not found.heads:
-        say(
-            console,
-            "PCKh needs head boxes and there are none: give gt_val.mat or MPII's own .mat with --heads. Instead PCK by torso, "
-            f"hits within {TORSO_SHARE:g} of it, percent:",
-        )
-    else:
-        say(console, f"PCKh of {found.heads} people with a head box, percent; Mean@0.1 is at 0.11 as published:")
-    say(console, pckh.table(name, found.row))
 
 
 def lost(boxes: int) -> str:

@@ -10,10 +10,8 @@ from rich.console import Console
 from poise.analysis.report import report_of
 from poise.cli._out import check_out
 from poise.cli._scores import say
-from poise.data.mpii import write_predictions
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation
-from poise.evaluation.mpii import predictions
 from poise.inference.write import write_json
 
 
@@ -90,9 +88,9 @@ def write_evaluation(
         how: What the scores depend on.
         pictures: Whether the report shows images.
     """
-    if files.out is not None and files.submitted and eval_set.mpii is not None:
-        write_predictions(files.out, predictions(eval_set.mpii, evaluation))
-        say(console, f"{len(eval_set.mpii.everybody)} poses written to {files.out}, in the order of {files.annotations}")
+    if files.out is not None and files.submitted:
+        count = eval_set.protocol.submit(files.out, evaluation.positions)
+        say(console, f"{count} poses written to {files.out}, in the order of {files.annotations}")
     elif files.out is not None:
         write_json(evaluation.results, files.out)
         say(console, f"{len(evaluation.results)} poses written to {files.out}")

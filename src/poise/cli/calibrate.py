@@ -59,20 +59,20 @@ def run(
     from poise.cli._scores import cell, counted, print_skipped, say, with_bar
     from poise.errors import InputError
     from poise.evaluation.eval_set import EvalSet
-    from poise.inference.top_down import Setting
+    from poise.inference.settings import InferenceSettings
     from poise.inference.write import results_folder
-    from poise.models.keypoint_rcnn import KeypointRCNN
+    from poise.models.base import PoseModel
     from poise.weights.model_file import load, save
 
     check_out("--out", out, ends=(".safetensors",), reads=(model, annotations))
     detector = load(model)
-    if not isinstance(detector, KeypointRCNN):
+    if not (isinstance(detector, PoseModel) and detector.finds_boxes):
         raise InputError(
             f"{str(model)!r} holds {detector.card.name}, which finds no boxes with keypoints; only the scores of a Keypoint "
             "R-CNN are calibrated"
         )
     eval_set = EvalSet.of_file(annotations, images, skeleton=detector.skeleton)
-    setting = Setting.of(detector, device=device, precision=precision, flip=flip, batch=batch, workers=workers)
+    setting = InferenceSettings.of(detector, device=device, precision=precision, flip=flip, batch=batch, workers=workers)
     with results_folder(out.parent):
         found = calibrate(detector, eval_set, setting, watch=with_bar)
     console = Console()
@@ -86,9 +86,9 @@ def run(
     say(console, f"{counted(found.keypoints, 'keypoint')} in found boxes, {100 * found.right:.1f} % of them right")
     say(console, f"probability = 1 / (1 + exp(({made.middle:.4g} - score) / {made.width:.4g})); its squared error (Brier)")
     say(console, f"{before:.4f} as it was, {after:.4f} calibrated")
-    usual = detector.detecting
+    usual = detector.config
     kind = "probability" if usual.keypoint_score == "raw" else usual.keypoint_score
-    detector.detecting = replace(usual, calibration=made, rating=best, keypoint_score=kind)
+    detector.config = replace(usual, calibration=made, rating=best, keypoint_score=kind)
     save(detector, out)
     say(console, f"wrote {out}: people are ranked by {best}")
     return 0

@@ -115,7 +115,8 @@ def _tally(
     from poise.evaluation.eval_set import EvalSet
     from poise.evaluation.evaluate import evaluate
     from poise.evaluation.results import read_results
-    from poise.inference.top_down import Setting
+    from poise.inference.settings import InferenceSettings
+    from poise.models.base import require_pose
     from poise.skeletons import COCO17
     from poise.weights.model_file import load
 
@@ -126,11 +127,11 @@ def _tally(
         raise ReadError(f"{str(run)!r} is no run: expected a file of results (.json), a model file, or a folder with a model")
     if images is None:
         raise InputError(f"{str(run)!r} is a model and must look at the images; give their folder or zip file with --images")
-    model = load(file)
+    model = require_pose(load(file))
     only_for_views(model, {"--boxes": boxes})
     eval_set = EvalSet.of_file(annotations, images, skeleton=model.skeleton)
     threads = WORKERS if workers is None else workers
-    setting = Setting.of(model, device=device, flip=None if flip else False, batch=batch, workers=threads)
+    setting = InferenceSettings.of(model, device=device, flip=None if flip else False, batch=batch, workers=threads)
     found = None if boxes in (None, "gt") else detections(str(boxes), eval_set, min_score=0.0)
     flips = "on" if setting.flip else "off"
     how = f"flip test {flips}, read by {described(model.codec)}, {setting.device} in {setting.precision}"

@@ -83,21 +83,20 @@ def run(
     from poise.codecs.decoders import codec_name, described
     from poise.evaluation.boxes import detections
     from poise.evaluation.eval_set import EvalSet
-    from poise.evaluation.protocols import Rating
-    from poise.inference.top_down import Setting
+    from poise.inference.settings import InferenceSettings
     from poise.inference.write import results_folder, write_json
     from poise.metrics.coco import table as table_of
-    from poise.models.kinds import posed
+    from poise.models.base import require_pose
     from poise.weights.model_file import load
 
     console = Console()
     if out is not None:
         check_out("--out", out, ends=(".json", ""), reads=(annotations, boxes))
-    network = posed(load(model))
-    adjust(network, numbers=preset, options=codec_set, detecting=detecting_set, side=side, scales=scales)
+    network = require_pose(load(model))
+    adjust(network, numbers=preset, options=codec_set, config=detecting_set, side=side, scales=scales)
     only_for_views(network, {"--boxes": boxes})
     eval_set = EvalSet.of_file(annotations, images, skeleton=network.skeleton)
-    setting = Setting.of(
+    setting = InferenceSettings.of(
         network, device=device, precision=precision, flip=None if flip else False, batch=batch, workers=workers
     )
     given = None if boxes in (None, "gt") else detections(str(boxes), eval_set, min_score=0.0)
@@ -108,7 +107,7 @@ def run(
         found = compare_decoders(network, eval_set, setting, readings=readings, boxes=given, watch=with_bar)
         if out is not None:
             how = what(network, model=model, annotations=annotations, images=images)
-            how |= settings(setting, Rating.of(network), boxes=where)
+            how |= settings(setting, network.rescoring, boxes=where)
             lines = [
                 {"decoder": one.evaluation.decoder, "own": one.own, "milliseconds": one.milliseconds, "people": one.people}
                 | {"scores": one.evaluation.numbers, "skipped": len(one.evaluation.skipped)}

@@ -52,7 +52,7 @@ def run(
     from poise.cli._size import view_size
     from poise.cli._walk import page
     from poise.data.coco import CocoDataset
-    from poise.models.kinds import one_person
+    from poise.models.base import require_top_down
     from poise.structures import Preprocess
     from poise.weights.model_file import load
     from poise.zoo.assemble import cut_for, named_codec
@@ -69,7 +69,7 @@ def run(
         cut = cut_for(made, Preprocess())
         report = page(walk(sample, person, source=source, skeleton=source, codec=made, preprocess=cut), network=None)
     else:
-        whole = one_person(load(model))
+        whole = require_top_down(load(model))
         found = walk(
             sample,
             person,

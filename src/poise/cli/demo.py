@@ -47,7 +47,7 @@ def run(
     from poise.cli._scores import print_evaluation, say, with_bar
     from poise.evaluation.eval_set import EvalSet
     from poise.evaluation.evaluate import evaluate
-    from poise.inference.top_down import Setting
+    from poise.inference.settings import InferenceSettings
     from poise.recipes.demo import drawn
     from poise.training.fit import fit
 
@@ -59,7 +59,7 @@ def run(
     annotations = draw_test(out, tested, seed=seed + 2)
     trained = fit(recipe, out=out / "run", seed=seed, device=device, precision=precision, minutes=minutes, console=console)
     eval_set = EvalSet.of_file(annotations, annotations.parent / "images", skeleton=trained.model.skeleton)
-    setting = Setting.of(trained.model, device=device, precision=precision)
+    setting = InferenceSettings.of(trained.model, device=device, precision=precision)
     found = evaluate(trained.model, eval_set, setting, watch=with_bar)
     print_evaluation(console, found, name=trained.model.card.name)
     finish(out, trained, eval_set, found, setting, seconds=time.monotonic() - started)

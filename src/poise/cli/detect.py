@@ -75,8 +75,8 @@ def run(
     from poise.evaluation.boxes import images_of
     from poise.evaluation.eval_set import EvalSet
     from poise.inference.detect import ModelDetector, detect, detector_of, rows
+    from poise.inference.request import Skipped
     from poise.inference.sources import find_images, requests_of
-    from poise.inference.top_down import Skipped
     from poise.inference.write import results_folder, write_json
     from poise.skeletons import COCO17
     from poise.zoo.rcnn.torchvision_detectors import names
@@ -103,7 +103,7 @@ def run(
         requests = requests_of(find_images(sources), None)
     finder = detector_of(detector, device=device, precision=precision, batch=batch, workers=workers, pad_batches=pad_batches)
     if isinstance(finder, ModelDetector):
-        adjust_detector(finder, detecting=detecting_set, side=side, scales=scales)
+        adjust_detector(finder, config=detecting_set, side=side, scales=scales)
     skipped: list[Skipped] = []
     with results_folder(out.parent):
         found = detect(finder, requests, min_score=min_score, skipped=skipped, watch=with_bar)

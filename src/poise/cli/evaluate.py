@@ -108,20 +108,18 @@ def run(
     from poise.cli._detector import boxes_in, check_least, needs_boxes, only_one
     from poise.cli._flags import WORKERS, check_number, refuse, threshold
     from poise.cli._report import places, settings, what
-    from poise.cli._scores import print_cost, print_evaluation, print_mpii, say, with_bar
+    from poise.cli._scores import print_cost, print_evaluation, say, with_bar
     from poise.cli._written import Files, write_evaluation
     from poise.codecs.decoders import decoder, described
     from poise.errors import InputError
     from poise.evaluation.boxes import detections
     from poise.evaluation.eval_set import EvalSet
     from poise.evaluation.evaluate import evaluate
-    from poise.evaluation.mpii import score
-    from poise.evaluation.protocols import Rating
     from poise.evaluation.self_test import self_test as test_codec
     from poise.inference.detect import detector_of
-    from poise.inference.top_down import Setting
+    from poise.inference.settings import InferenceSettings
     from poise.inference.write import results_folder
-    from poise.models.box_detector import BoxDetector
+    from poise.models.base import PoseModel, Rescoring, require_image
     from poise.weights.model_file import load
 
     console = Console()
@@ -139,10 +137,10 @@ def run(
     only_one(boxes, detector)
     check_least("--min-box-score", min_box_score)
     least, threads = min_box_score or 0.0, WORKERS if workers is None else workers
-    network = load(model)
-    adjust(network, reading=reading, numbers=preset, options=codec_set, detecting=detecting_set, side=side, scales=scales)
+    network = require_image(load(model))
+    adjust(network, reading=reading, numbers=preset, options=codec_set, config=detecting_set, side=side, scales=scales)
     setting_of = partial(
-        Setting.of,
+        InferenceSettings.of,
         device=device,
         precision=precision,
         flip=None if flip else False,
@@ -150,13 +148,13 @@ def run(
         workers=threads,
         pad_batches=pad_batches and detector is None,  # with a detector it is the detector that sees whole images
     )
-    if isinstance(network, BoxDetector):
+    if not isinstance(network, PoseModel):
         only_boxes(network, rated | {"--oks-nms": oks_nms, "--heads": heads, "--report": report, "--self-test": self_test})
         return evaluate_boxes_of(console, network, setting_of(network), files, min_score=least)
     only_for_views(network, rated | scored)
     needs_boxes(min_box_score, boxes, detector)
     eval_set = EvalSet.of_file(annotations, images, skeleton=network.skeleton, heads=heads)
-    if files.submitted and eval_set.mpii is None:
+    if files.submitted and eval_set.protocol.submission is None:
         raise InputError(f"{str(out)!r}: results are written as .mat for MPII's JSON alone; end the name in .json")
     with ExitStack() as folders:
         for file in (out, report):
@@ -170,8 +168,8 @@ def run(
             print_cost(console, test)
         else:
             setting = setting_of(network)
-            release = Rating.of(network)
-            rating = Rating(
+            release = network.rescoring
+            rating = Rescoring(
                 release.min_keypoint_score if min_keypoint_score is None else min_keypoint_score,
                 release.oks_nms if oks_nms is None else threshold("--oks-nms", oks_nms),
             )
@@ -188,13 +186,13 @@ def run(
                 console,
                 f"{where}, flip test {flips}, read by {described(network.codec)}, {setting.device} in {setting.precision}",
             )
-            evaluation = evaluate(network, eval_set, setting, rating=rating, boxes=found, watch=with_bar)
+            evaluation = evaluate(network, eval_set, setting, rescoring=rating, boxes=found, watch=with_bar)
             evaluation = evaluation if looked is None else looked.judged(evaluation, eval_set)
         name = "labels through the codec" if self_test else f"{network.card.name}, {decoder(network.codec)}"
         how = what(network, model=model, annotations=annotations, images=images) | how
         write_evaluation(console, files, eval_set, evaluation, name=name, how=how, pictures=not self_test)
     others = {} if measured_by_coco(eval_set) else ap_at_other_sigmas(eval_set, evaluation.results)
     print_evaluation(console, evaluation, name=name, boxes=box_source, sigmas=others)
-    if eval_set.mpii is not None:
-        print_mpii(console, score(eval_set.mpii, evaluation), name=name)
+    for text in eval_set.protocol.tables(evaluation.positions, name=name):
+        say(console, text)
     return 0

@@ -65,7 +65,7 @@ def run(
     from poise.cli._scores import say
     from poise.evaluation.eval_set import EvalSet
     from poise.evaluation.results import read_results
-    from poise.models.kinds import posed
+    from poise.models.base import require_pose
     from poise.skeletons import COCO17
     from poise.weights.model_file import load
 
@@ -77,7 +77,7 @@ def run(
         record = find_record(eval_set.truth["images"], image)
         results: Sequence[Row] = read_results(model)
     else:
-        network = posed(load(model))
+        network = require_pose(load(model))
         skeleton = network.skeleton
         record = find_record(EvalSet.of_file(annotations, None, skeleton=skeleton).truth["images"], image)
         eval_set = EvalSet.of_file(annotations, images or folder_of(record, image), skeleton=skeleton)
@@ -147,14 +147,14 @@ def predicted(
     from poise.data.subset import Part
     from poise.evaluation.boxes import detections
     from poise.evaluation.evaluate import evaluate
-    from poise.inference.top_down import Setting
+    from poise.inference.settings import InferenceSettings
 
     place = eval_set.ids.index(image)
     record = eval_set.truth["images"][place]
     people = [a for a in eval_set.truth["annotations"] if a["image_id"] == image]
     truth = {**eval_set.truth, "images": [record], "annotations": people}
     one = replace(eval_set, dataset=Part(eval_set.dataset, [place]), truth=truth, ids=(image,))
-    setting = Setting.of(network, device=device, precision=precision, flip=None if flip else False)
+    setting = InferenceSettings.of(network, device=device, precision=precision, flip=None if flip else False)
     only_for_views(network, {"--boxes": boxes})
     found = None if boxes in (None, "gt") else detections(str(boxes), one, min_score=0.0)
     return evaluate(network, one, setting, boxes=found).results

@@ -34,7 +34,7 @@ def run(
     from rich.console import Console
 
     from poise.cli._out import check_out
-    from poise.models.box_detector import BoxDetector
+    from poise.models.base import PoseModel
     from poise.weights.checkpoint import read_checkpoint
     from poise.weights.model_file import save
     from poise.zoo.find import family_of
@@ -47,6 +47,6 @@ def run(
     save(model, out)
     console = Console()
     console.print(f"{checkpoint}: taken for {found.words}", soft_wrap=True, highlight=False)
-    finds = "boxes of people" if isinstance(model, BoxDetector) else f"{len(model.skeleton)} keypoints"
+    finds = "boxes of people" if not isinstance(model, PoseModel) else f"{len(model.skeleton)} keypoints"
     console.print(f"wrote {out}: {name}, {finds}, licence: {model.card.licence}", soft_wrap=True)
     return 0

@@ -83,13 +83,13 @@ def run(
     from poise.cli._scores import counted, lost, print_skipped, say, with_bar
     from poise.codecs.decoders import described
     from poise.errors import BoxError, ImageError, InputError
-    from poise.evaluation.protocols import protocol_of
     from poise.inference.detect import detector_of
-    from poise.inference.find import find
+    from poise.inference.request import Skipped, none_usable
+    from poise.inference.settings import InferenceSettings
     from poise.inference.sources import boxes_of, find_images, requests_of
-    from poise.inference.top_down import Setting, Skipped, none_usable
+    from poise.inference.stream import stream_poses
     from poise.inference.write import Writer, results_folder
-    from poise.models.kinds import posed
+    from poise.models.base import require_pose
     from poise.weights.model_file import load
 
     if model is None:
@@ -103,14 +103,16 @@ def run(
     check_number("--min-score", min_score)
     images = find_images(sources, without=out)
     where = None if boxes is None else boxes_of(boxes, images, min_score=min_box_score or 0.0)
-    network = posed(load(model))
-    boxed = protocol_of(network).boxes
+    network = require_pose(load(model))
+    boxed = network.finds_boxes
     only_for_views(network, {"--boxes": boxes, "--detector": detector, "--min-box-score": None if boxed else min_box_score})
     if not boxed:
         needs_boxes(min_box_score, boxes, detector)
-    adjust(network, reading=reading, numbers=preset, options=codec_set, detecting=detecting_set, side=side, scales=scales)
+    adjust(network, reading=reading, numbers=preset, options=codec_set, config=detecting_set, side=side, scales=scales)
     padded = pad_batches and detector is None  # with a detector it is the detector that sees whole images
-    setting = Setting.of(network, device=device, precision=precision, batch=batch, workers=workers, pad_batches=padded)
+    setting = InferenceSettings.of(
+        network, device=device, precision=precision, batch=batch, workers=workers, pad_batches=padded
+    )
     skipped: list[Skipped] = []
     least = LEAST if min_box_score is None else min_box_score
     if detector is not None:
@@ -121,7 +123,7 @@ def run(
     with results_folder(out) as folder:
         own = least if boxed else 0.0
         writer = Writer(folder, network, images, where, min_score=min_score, min_box_score=own)
-        for found in with_bar(find(network, requests, setting, skipped=skipped), len(requests)):
+        for [found] in with_bar(stream_poses(network, requests, setting, skipped=skipped), len(requests)):
             writer.add(found)
         if len(skipped) - before == len(requests):
             raise ImageError(none_usable(skipped))

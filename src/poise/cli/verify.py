@@ -51,7 +51,7 @@ def run(
     from poise.cli.train import recipe_of
     from poise.codecs.decoders import described
     from poise.errors import CheckpointError
-    from poise.inference.top_down import Setting
+    from poise.inference.settings import InferenceSettings
 
     record = RunRecord.read(folder)
     command = (record.settings.get("settings") or {}).get("command")
@@ -62,7 +62,7 @@ def run(
         )
     plan, home = record.settings["plan"], Path(record.settings.get("folder", "."))
     same = device is None or device == plan["device"]
-    setting = Setting.of(
+    setting = InferenceSettings.of(
         record.model,
         device=device or _there(plan["device"]),
         precision=precision or (plan["precision"] if same else None),

@@ -69,6 +69,21 @@ def roi_from_plain(values: Mapping[str, Any]) -> RoICodec:
     return _made(values, roi_codec_types())
 
 
+def codec_from_plain(values: Mapping[str, Any], base: type) -> Any:
+    """The codec that `to_plain` wrote.
+
+    Args:
+        values: Its type and fields.
+        base: The contract it has to fulfil: `InstanceCodec`, `SceneCodec` or `RoICodec`.
+
+    Raises:
+        UnknownName: No codec of that contract has that type.
+        InputError: Its fields are other ones.
+    """
+    return _made(values, {cls.__name__: cls for cls in _classes() if issubclass(cls, base)})
+
+
+@cache
 def _classes() -> list[type[Any]]:
     """Every class of the folder's files of which there can be values."""
     package = importlib.import_module(__package__)
@@ -82,6 +97,14 @@ _C = TypeVar("_C")
 
 RENAMED: Mapping[str, str] = {"InBox": "RoIAdapter"}
 """Names that codecs have in files of earlier versions."""
+
+
+def renamed(values: Any) -> Any:
+    """Plain values with today's names of codecs, all the way down."""
+    if isinstance(values, Mapping):
+        now = {key: renamed(value) for key, value in values.items()}
+        return now | {"type": RENAMED.get(now["type"], now["type"])} if isinstance(now.get("type"), str) else now
+    return [renamed(value) for value in values] if isinstance(values, list) else values
 
 
 def _made(values: Mapping[str, Any], kinds: Mapping[str, type[_C]]) -> _C:

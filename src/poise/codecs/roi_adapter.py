@@ -40,8 +40,8 @@ class RoIAdapter(RoICodec):
         super().__post_init__()
         if (self.codec.cells, self.codec.keypoints) != (self.cells, self.keypoints):
             raise InputError(
-                f"RoIAdapter has maps of {self.cells} cells and {self.keypoints} keypoints, its {type(self.codec).__name__} has "
-                f"{self.codec.cells} and {self.codec.keypoints}; they must be the same (RoIAdapter.of makes them so)"
+                f"RoIAdapter has maps of {self.cells} cells and {self.keypoints} keypoints, its {type(self.codec).__name__} "
+                f"has {self.codec.cells} and {self.codec.keypoints}; they must be the same (RoIAdapter.of makes them so)"
             )
         if not (self.weight > 0 and self.height > 0):
             raise InputError(f"RoIAdapter needs a weight and a height above 0, found {self.weight} and {self.height}")

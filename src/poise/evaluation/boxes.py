@@ -8,9 +8,9 @@ from typing import Any
 from poise.data.boxes import PersonBoxes, read_boxes
 from poise.errors import BoxError, InputError
 from poise.evaluation.eval_set import EvalSet
-from poise.evaluation.protocols import only_category
+from poise.evaluation.requests import only_category
 from poise.inference.detect import Detected
-from poise.inference.top_down import Request
+from poise.inference.request import ImageRequest
 from poise.metrics.entries import box_rows
 from poise.structures import Key
 
@@ -40,11 +40,11 @@ def detections(path: Path | str, eval_set: EvalSet, *, min_score: float) -> dict
     return found
 
 
-def images_of(eval_set: EvalSet) -> list[Request]:
+def images_of(eval_set: EvalSet) -> list[ImageRequest]:
     """All images of a data set, under the ids of its annotations."""
     names_of = [eval_set.dataset.key(index).file_name for index in range(len(eval_set.ids))]
     return [
-        Request(Key(name, image), partial(eval_set.dataset.image, index))
+        ImageRequest(Key(name, image), partial(eval_set.dataset.image, index))
         for index, (name, image) in enumerate(zip(names_of, eval_set.ids, strict=True))
     ]
 

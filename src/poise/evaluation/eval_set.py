@@ -1,21 +1,23 @@
 """What a model is measured on: a data set, and the same as COCO annotations."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poise.data.base import Dataset, trainable
+from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
 from poise.data.document import read_document, read_json
 from poise.data.mpii import MpiiDataset, is_mpii
 from poise.dims import Size
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
+from poise.evaluation.protocols import CocoProtocol, EvalProtocol, MpiiProtocol
 from poise.metrics.entries import truth_of
+from poise.models.base import LabelledImage
 from poise.skeletons import Skeleton, from_category
 from poise.structures import CropRule
 
@@ -30,14 +32,14 @@ class EvalSet:
         truth: COCO annotations (images, annotations, categories).
         skeletons: Of each category.
         ids: Of the images, in the order of the data set.
-        mpii: The data set, if it is MPII's. Its people are looked for whether labelled or not, in boxes nobody cuts.
+        protocol: Who is looked for, in which boxes, and what is measured beside COCO's numbers.
     """
 
     dataset: Dataset
     truth: Mapping[str, Any]
     skeletons: Mapping[int, Skeleton]
     ids: tuple[int, ...]
-    mpii: MpiiDataset | None = None
+    protocol: EvalProtocol = field(default_factory=CocoProtocol)
 
     @classmethod
     def of_file(
@@ -99,7 +101,7 @@ class EvalSet:
     def _of_mpii(cls, dataset: MpiiDataset) -> "EvalSet":
         ids = tuple(dataset.key(i).image_id for i in range(len(dataset)))
         truth = truth_of({i: dataset.labels(row) for row, i in enumerate(ids)}, dataset.skeleton)
-        return cls(dataset, truth, {1: dataset.skeleton}, ids, dataset)
+        return cls(dataset, truth, {1: dataset.skeleton}, ids, MpiiProtocol(dataset))
 
     @property
     def skeleton(self) -> Skeleton:
@@ -121,9 +123,7 @@ class EvalSet:
 
     def people(self, index: int) -> list[int]:
         """The rows of an image's labels one can look for: labelled, no crowd, with a box of some size."""
-        labels = self.dataset.labels(index)
-        good = trainable(labels) if self.mpii is None else (labels.boxes[:, 2:] > labels.boxes[:, :2]).all(dim=1)
-        rows: list[int] = good.nonzero().flatten().tolist()
+        rows: list[int] = self.protocol.wanted(self.dataset.labels(index)).nonzero().flatten().tolist()
         return rows
 
     @property
@@ -144,29 +144,30 @@ class EvalSet:
 
     def boxes(self, index: int, rule: CropRule) -> Float[Tensor, "n 4"]:
         """The boxes of `people`, as the release of a crop rule reads them."""
-        if self.mpii is not None:
-            return self.mpii.boxes(index, rule)
+        return self.protocol.boxes(
+            index, self.dataset.labels(index).boxes[self.people(index)], rule, size=self.known_size(index)
+        )
+
+    def known_size(self, index: int) -> Size | None:
+        """Size of an image (h, w) as the annotations say it; None where they do not."""
         record = self.truth["images"][index]
-        size = (record["height"], record["width"]) if record.get("height") and record.get("width") else None
-        return release_boxes(self.dataset.labels(index).boxes[self.people(index)], rule, size=size)
+        return (int(record["height"]), int(record["width"])) if record.get("height") and record.get("width") else None
 
+    def size(self, index: int) -> Size:
+        """Size of an image (h, w): as the annotations say, or as it is."""
+        known = self.known_size(index)
+        if known is not None:
+            return known
+        image = self.dataset.image(index)
+        return image.shape[1], image.shape[2]
 
-def release_boxes(boxes: Float[Tensor, "n 4"], rule: CropRule, *, size: Size | None) -> Float[Tensor, "n 4"]:
-    """Annotated boxes x0 y0 x1 y1 as the releases clean them: cut at the image and, but for DARK's, a pixel shorter.
-
-    Ours stay as they are, and so does a box of which nothing would be left.
-
-    Args:
-        boxes: As annotated.
-        rule: Whose reader.
-        size: Of the image (h, w), where it is known.
-    """
-    if rule == "unbiased":
-        return boxes
-    low = boxes[:, :2].clamp(min=0)
-    high = low + (boxes[:, 2:] - boxes[:, :2] - 1).clamp(min=0)
-    if size is not None:
-        high = torch.minimum(high, high.new_tensor([size[1] - 1, size[0] - 1]))
-    high = high + 1 if rule == "dark" else high
-    kept = (high > low).all(dim=1, keepdim=True)
-    return torch.where(kept, torch.cat((low, high), dim=1), boxes)
+    def labelled(self, index: int, rule: CropRule) -> LabelledImage:
+        """An image without its pixels, for the round trip of a codec."""
+        return LabelledImage(
+            self.dataset.key(index),
+            self.dataset.labels(index),
+            self.people(index),
+            self.boxes(index, rule),
+            self.skeleton,
+            partial(self.size, index),
+        )

@@ -15,15 +15,16 @@ from poise.codecs.decoders import Codec, decoder
 from poise.data.boxes import PersonBoxes
 from poise.errors import BoxError, ImageError
 from poise.evaluation.eval_set import EvalSet
-from poise.evaluation.protocols import Rating, ScoredPoses, lost_boxes, nobody, protocol_of
-from poise.inference.find import read
-from poise.inference.top_down import Setting, Skipped, Watch, none_usable
+from poise.evaluation.requests import ScoredPoses, eval_requests, lost_boxes, nobody
+from poise.inference.request import Skipped, Watch, none_usable
+from poise.inference.settings import InferenceSettings
+from poise.inference.stream import stream_poses
 from poise.metrics import coco, entries
 from poise.metrics.boxes import BoxScores, evaluate_boxes, labels_of
 from poise.metrics.entries import box_rows
 from poise.metrics.oks import oks_nms, rescore
 from poise.metrics.pck import PCK, THRESHOLDS, matched, pck
-from poise.models.kinds import Model
+from poise.models.base import PoseModel, Rescoring
 from poise.skeletons import Skeleton, places
 from poise.structures import Labels, Poses
 
@@ -69,11 +70,11 @@ class Evaluation:
 
 
 def evaluate(
-    model: Model,
+    model: PoseModel,
     eval_set: EvalSet,
-    setting: Setting,
+    settings: InferenceSettings,
     *,
-    rating: Rating | None = None,
+    rescoring: Rescoring | None = None,
     boxes: Mapping[int, PersonBoxes] | None = None,
     watch: Watch | None = None,
 ) -> Evaluation:
@@ -82,8 +83,8 @@ def evaluate(
     Args:
         model: Knows every keypoint of the data set, by name.
         eval_set: The data set and its annotations.
-        setting: How the model is run.
-        rating: How poses are rated; as the model's release by default.
+        settings: How the model is run.
+        rescoring: How poses are scored and duplicates removed; as the model's release does by default.
         boxes: A detector's, for each category; the labelled boxes by default. None for a model that looks at whole images: it
             looks at all of them.
         watch: Sees every image as it is done.
@@ -95,17 +96,17 @@ def evaluate(
         ImageError: No image can be used.
         InputError: A model that looks at whole images is given boxes, or annotations of several categories.
     """
-    [found] = evaluate_each(model, eval_set, setting, readers=[model.codec], rating=rating, boxes=boxes, watch=watch)
+    [found] = evaluate_each(model, eval_set, settings, codecs=[model.codec], rescoring=rescoring, boxes=boxes, watch=watch)
     return found
 
 
 def evaluate_each(
-    model: Model,
+    model: PoseModel,
     eval_set: EvalSet,
-    setting: Setting,
+    settings: InferenceSettings,
     *,
-    readers: Sequence[Codec],
-    rating: Rating | None = None,
+    codecs: Sequence[Codec],
+    rescoring: Rescoring | None = None,
     boxes: Mapping[int, PersonBoxes] | None = None,
     watch: Watch | None = None,
 ) -> list[Evaluation]:
@@ -114,50 +115,61 @@ def evaluate_each(
     Args:
         model: As for `evaluate`.
         eval_set: The data set and its annotations.
-        setting: How the model is run.
-        readers: The model's codec, and others alike but for how they read.
-        rating: As for `evaluate`.
+        settings: How the model is run.
+        codecs: The model's codec, and others alike but for how they read.
+        rescoring: As for `evaluate`.
         boxes: As for `evaluate`.
         watch: Sees every image as it is done.
     """
     eval_set.known_to(model.skeleton)
     entries.check(eval_set.truth, eval_set.skeletons)  # before anything slow
-    if protocol_of(model).boxes:
+    if model.finds_boxes:
         labels_of(eval_set.truth)
-    wanted = protocol_of(model).wanted(model, eval_set, boxes)
+    asked = eval_requests(model, eval_set, boxes)
     lost = lost_boxes(eval_set, boxes)
     skipped: list[Skipped] = []
-    looked: list[dict[int, ScoredPoses]] = [{} for _ in readers]
-    seconds: list[list[float]] = [[] for _ in readers]
-    order = {want.request.key: index for index, want in wanted.items()}
-    stream: Iterable[Any] = read(model, [want.request for want in wanted.values()], setting, readers=readers, skipped=skipped)
-    for founds in watch(stream, len(wanted)) if watch else stream:
+    scored: list[dict[int, ScoredPoses]] = [{} for _ in codecs]
+    seconds: list[list[float]] = [[] for _ in codecs]
+    order = {one.request.key: index for index, one in asked.items()}
+    requests = [one.request for one in asked.values()]
+    stream: Iterable[Any] = stream_poses(model, requests, settings, codecs=codecs, skipped=skipped)
+    for founds in watch(stream, len(asked)) if watch else stream:
         index = order[founds[0].poses.key]
-        lost += wanted[index].lost(founds[0])
-        for place, found in enumerate(founds):
-            looked[place][index] = wanted[index].looked(found)
-            seconds[place].append(found.seconds)
-    if len(skipped) == len(wanted):
+        lost += asked[index].lost(founds[0])
+        for which, found in enumerate(founds):
+            scored[which][index] = asked[index].scored(found)
+            seconds[which].append(found.seconds)
+    if len(skipped) == len(asked):
         raise ImageError(none_usable(skipped))
-    if lost and not any(one.categories for one in looked[0].values()):
+    if lost and not any(one.categories for one in scored[0].values()):
         raise BoxError(nobody(lost))
-    rating = rating or Rating.of(model)
+    rescoring = rescoring or model.rescoring
     return [
-        replace(judged(model, eval_set, one, rating, skipped=skipped, lost=lost), decoder=decoder(reader), seconds=median(each))
-        for one, reader, each in zip(looked, readers, seconds, strict=True)
+        replace(
+            score_poses(model, eval_set, one, rescoring, skipped=skipped, lost=lost),
+            decoder=decoder(codec),
+            seconds=median(each),
+        )
+        for one, codec, each in zip(scored, codecs, seconds, strict=True)
     ]
 
 
-def judged(
-    model: Model, eval_set: EvalSet, looked: Mapping[int, ScoredPoses], rating: Rating, *, skipped: list[Skipped], lost: int
+def score_poses(
+    model: PoseModel,
+    eval_set: EvalSet,
+    scored: Mapping[int, ScoredPoses],
+    rescoring: Rescoring,
+    *,
+    skipped: list[Skipped],
+    lost: int,
 ) -> Evaluation:
     """Poses compared with the labels.
 
     Args:
         model: Whose they are.
         eval_set: The labels.
-        looked: The poses, by the place of their image.
-        rating: How poses are rated.
+        scored: The poses, by the index of their image.
+        rescoring: How poses are scored and duplicates removed.
         skipped: Images that could not be used.
         lost: Boxes that could not.
     """
@@ -169,10 +181,10 @@ def judged(
     for index, image in enumerate(eval_set.ids):
         labels = eval_set.dataset.labels(index)
         positions = torch.full_like(labels.xy, torch.nan)
-        if index in looked:
-            one = looked[index]
-            poses = _rated(one.poses, columns, rating)
-            results += _results(model, eval_set, poses, one.categories, image=image, oks=rating.oks_nms)
+        if index in scored:
+            one = scored[index]
+            poses = _rated(one.poses, columns, rescoring)
+            results += _results(model, eval_set, poses, one.categories, image=image, oks=rescoring.oks_nms)
             found_boxes += box_rows(poses.boxes, poses.box_score, image=image, categories=one.categories)
             positions = _positions(replace(one, poses=poses), labels, eval_set.skeleton)
         everywhere.append(positions)
@@ -187,15 +199,15 @@ def judged(
     scores = coco.evaluate(eval_set.truth, results, eval_set.skeletons)
     shares = {label: count.mean for label, count in total.items()}
     measured = Evaluation(scores, shares, keypoints, results, eval_set.skeleton, skipped, lost, everywhere)
-    if not protocol_of(model).boxes:
+    if not model.finds_boxes:
         return measured
     return replace(measured, boxes=evaluate_boxes(eval_set.truth, found_boxes), box_results=found_boxes)
 
 
-def _rated(poses: Poses, columns: list[int], rating: Rating) -> Poses:
+def _rated(poses: Poses, columns: list[int], rescoring: Rescoring) -> Poses:
     """In the keypoints of the data set, with their scores."""
     xy, score = poses.xy[:, columns], poses.score[:, columns]
-    least = rating.min_keypoint_score
+    least = rescoring.min_keypoint_score
     rated = poses.pose_score if least is None else rescore(poses.box_score, score, least)
     return replace(poses, xy=xy, score=score, pose_score=rated)
 
@@ -207,23 +219,23 @@ def _positions(one: ScoredPoses, labels: Labels, skeleton: Skeleton) -> Float[Te
         positions = torch.full_like(labels.xy, torch.nan)
         positions[one.rows] = xy.to(positions)
         return positions
-    if one.partly:  # infinitely far from everything
+    if one.partial:  # infinitely far from everything
         xy = xy.where((one.poses.score > 0)[..., None], torch.inf)
     found = matched(xy, one.poses.pose_score, labels, skeleton.sigmas)
     return found.where(found.isfinite(), torch.nan)
 
 
 def _results(
-    model: Model, eval_set: EvalSet, poses: Poses, categories: list[int], *, image: int, oks: float | None
+    model: PoseModel, eval_set: EvalSet, poses: Poses, categories: list[int], *, image: int, oks: float | None
 ) -> list[dict[str, Any]]:
-    """The poses of an image in COCO's form, each in the keypoints of its category; without doubles unless `oks` is None."""
+    """The poses of an image in COCO's form, each in the keypoints of its category; without duplicates unless `oks` is None."""
     rows: list[dict[str, Any]] = []
     for category in dict.fromkeys(categories):
         one = poses.select(torch.tensor([c == category for c in categories]))
         own = list(places(eval_set.skeleton, eval_set.skeletons[category]))
         one = replace(one, xy=one.xy[:, own], score=one.score[:, own])
         if oks is not None:
-            similar = protocol_of(model).similar(model, one, eval_set.skeletons[category].sigmas)
+            similar = model.similarity(one, eval_set.skeletons[category].sigmas)
             one = one.select(oks_nms(similar, one.pose_score, oks))
         of = torch.full((len(one),), category, dtype=torch.int64)
         rows += entries.rows_of(one.xy, one.score, one.pose_score, image=image, categories=of)

@@ -1,227 +1,175 @@
-"""How models of each kind are measured: what they look for in a data set, how what they find is rated, what a double is."""
+"""Evaluation protocols of data sets: who is looked for, in which boxes, and what is measured beside COCO's numbers."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, final
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from poise.data.boxes import PersonBoxes
-from poise.errors import BoxError, InputError
-from poise.evaluation.eval_set import EvalSet
-from poise.geometry import box_area
-from poise.inference.bottom_up import no_boxes
-from poise.inference.top_down import Found, Request
-from poise.metrics.oks import pose_oks
-from poise.models.bottom_up import BottomUp
-from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Model, posed
-from poise.models.top_down import TopDown
-from poise.structures import Poses
-from poise.transforms.crop import frame
+from poise.data.base import trainable
+from poise.data.mpii import MpiiDataset, write_predictions
+from poise.dims import Size
+from poise.errors import InputError
+from poise.metrics.pck import pck
+from poise.metrics.pckh import grouped, pckh_table
+from poise.metrics.pckh import table as pckh_row
+from poise.metrics.sizes import head_sizes, torsos
+from poise.structures import CropRule, Labels
 
-Boxes = Mapping[int, PersonBoxes]
-"""A detector's, for each category."""
+TORSO_SHARE = 0.2
+"""Share of the torso within which a keypoint is a hit where nobody knows the heads (PCK@0.2, as on LSP and FLIC)."""
+
+Positions = Sequence[Float[Tensor, "_ k 2"]]
+"""For each image a pose for each of its labels, pixels; nan where there is none."""
+
+
+class EvalProtocol(ABC):
+    """How a data set is evaluated. COCO's ten numbers and PCK are measured on all of them.
+
+    Attributes:
+        submission: Ending of the file in which results are handed in, where it is another than COCO's JSON.
+    """
+
+    submission: ClassVar[str | None] = None
+
+    @abstractmethod
+    def wanted(self, labels: Labels) -> Bool[Tensor, " n"]:
+        """Which labelled people of an image a model looks for."""
+
+    @abstractmethod
+    def boxes(self, index: int, boxes: Float[Tensor, "n 4"], rule: CropRule, *, size: Size | None) -> Float[Tensor, "n 4"]:
+        """The boxes of these people as the reader of a release cleans them.
+
+        Args:
+            index: Of the image.
+            boxes: As annotated, x0 y0 x1 y1.
+            rule: Crop rule of the release.
+            size: Of the image (h, w), where it is known.
+        """
+
+    def rows(self, positions: Positions) -> list[tuple[str, dict[str, float]]]:
+        """Tables of one row beside COCO's numbers: what a row is, in words, and its numbers by column; none by default.
+
+        Args:
+            positions: Found keypoints.
+        """
+        return []
+
+    def tables(self, positions: Positions, *, name: str) -> list[str]:
+        """The same rows ready for the terminal.
+
+        Args:
+            positions: Found keypoints.
+            name: Of the model.
+        """
+        return []
+
+    def submit(self, path: Path, positions: Positions) -> int:
+        """Write the results as they are handed in; the number of poses comes back.
+
+        Raises:
+            WriteError: The place cannot be written.
+            InputError: The protocol has no such file.
+        """
+        raise InputError("results on this data set are written as COCO's JSON; end the name in .json")
 
 
 @final
-@dataclass(frozen=True)
-class Rating:
-    """How poses are rated and doubles removed.
+class CocoProtocol(EvalProtocol):
+    """COCO's: labelled people with a box of some size, in boxes that the release's reader cleans."""
 
-    Attributes:
-        min_keypoint_score: Keypoints above it make the score of a pose; None keeps the score that the model gave.
-        oks_nms: Of two poses nearer than this OKS the better one stays; None keeps all.
-    """
+    def wanted(self, labels: Labels) -> Bool[Tensor, " n"]:
+        """People with a labelled keypoint and a box of some size, and no crowds."""
+        return trainable(labels)
 
-    min_keypoint_score: float | None
-    oks_nms: float | None
-
-    @classmethod
-    def of(cls, model: Model) -> "Rating":
-        """As the model's release does it."""
-        return protocol_of(model).rating(model)
+    def boxes(self, index: int, boxes: Float[Tensor, "n 4"], rule: CropRule, *, size: Size | None) -> Float[Tensor, "n 4"]:
+        """The boxes cut at the image (`release_boxes`)."""
+        return release_boxes(boxes, rule, size=size)
 
 
 @final
-@dataclass(frozen=True, eq=False)
-class ScoredPoses:
-    """An image's poses in the keypoints of the model.
-
-    Attributes:
-        poses: Who was found.
-        rows: Whose they are, rows of the labels; None where nobody knows.
-        categories: Of each.
-        partly: Whether keypoints of score 0 were not found.
-    """
-
-    poses: Poses
-    rows: list[int] | None
-    categories: list[int]
-    partly: bool = False
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class EvalRequest:
-    """What to look for in an image.
-
-    Attributes:
-        request: For the model.
-        rows: The row of the label of each box; None where the boxes are a detector's, or there are none.
-        categories: Of each box; of whoever is found, where it is one number.
-        partly: Whether keypoints of score 0 were not found.
-    """
-
-    request: Request
-    rows: list[int] | None
-    categories: list[int] | int
-    partly: bool = False
-
-    def looked(self, found: Found) -> ScoredPoses:
-        """Who was found, and of which category."""
-        if isinstance(self.categories, int):
-            return ScoredPoses(found.poses, None, [self.categories] * len(found.poses), self.partly)
-        rows = None if self.rows is None else [self.rows[i] for i in found.rows]
-        return ScoredPoses(found.poses, rows, [self.categories[i] for i in found.rows])
-
-    def lost(self, found: Found) -> int:
-        """How many boxes nobody could be looked for in."""
-        return 0 if isinstance(self.categories, int) else len(self.categories) - len(found.rows)
-
-
-@final
-@dataclass(frozen=True)
-class EvalProtocol:
-    """How models of one kind are measured.
-
-    Attributes:
-        wanted: What to look for in a data set, by the place of the image; with a detector's boxes or without.
-        rating: How poses are rated by default.
-        similar: OKS of every pose of an image with every other, by which doubles are told; sigmas of the keypoints last.
-        boxes: Whether the model finds boxes, which are measured too.
-    """
-
-    wanted: Callable[[Any, EvalSet, Boxes | None], dict[int, EvalRequest]]
-    rating: Callable[[Any], Rating]
-    similar: Callable[[Any, Poses, Sequence[float]], Float[Tensor, "n n"]]
-    boxes: bool = False
-
-
-def _in_boxes(model: TopDown, eval_set: EvalSet, boxes: Boxes | None) -> dict[int, EvalRequest]:
-    wanted = _labelled(model, eval_set) if boxes is None else _detected(eval_set, boxes)
-    if not wanted:
-        raise BoxError(nobody(lost_boxes(eval_set, boxes)))
-    return wanted
-
-
-def lost_boxes(eval_set: EvalSet, boxes: Boxes | None) -> int:
-    """Boxes that nobody can be looked for in, whatever the image."""
-    return eval_set.sizeless if boxes is None else sum(part.skipped for part in boxes.values())
-
-
-def nobody(lost: int) -> str:
-    """What to say where there is no box to look into.
+class MpiiProtocol(EvalProtocol):
+    """MPII's: everybody is looked for, labelled or not, in boxes nobody cuts; PCKh by head boxes.
 
     Args:
-        lost: How many are of no use.
+        dataset: Knows boxes and heads.
     """
-    if not lost:
-        return "there is nobody to look for: no labelled people, or no boxes for these images"
-    return (
-        f"none of the {lost} boxes can be looked into: they have no size or lie outside their image; expected `bbox` as x, y, "
-        f"width, height in pixels, width and height above 0"
-    )
 
+    submission = ".mat"
 
-def _labelled(model: TopDown, eval_set: EvalSet) -> dict[int, EvalRequest]:
-    wanted: dict[int, EvalRequest] = {}
-    for index in range(len(eval_set.dataset)):
-        if rows := eval_set.people(index):
-            boxes = eval_set.boxes(index, model.preprocess.crop)
-            request = Request(eval_set.dataset.key(index), partial(eval_set.dataset.image, index), boxes)
-            wanted[index] = EvalRequest(request, rows, eval_set.categories(index))
-    return wanted
+    def __init__(self, dataset: MpiiDataset) -> None:
+        self.dataset = dataset
 
+    def wanted(self, labels: Labels) -> Bool[Tensor, " n"]:
+        """Everybody with a box of some size."""
+        wanted: Tensor = (labels.boxes[:, 2:] > labels.boxes[:, :2]).all(dim=1)
+        return wanted
 
-def _detected(eval_set: EvalSet, boxes: Boxes) -> dict[int, EvalRequest]:
-    wanted: dict[int, EvalRequest] = {}
-    for index, image in enumerate(eval_set.ids):
-        found = {category: part.of(image) for category, part in boxes.items()}
-        where = torch.cat([b for b, _ in found.values()])
-        if len(where):
-            score = torch.cat([s for _, s in found.values()])
-            request = Request(eval_set.dataset.key(index), partial(eval_set.dataset.image, index), where, score)
-            wanted[index] = EvalRequest(request, None, [category for category, (b, _) in found.items() for _ in b])
-    return wanted
+    def boxes(self, index: int, boxes: Float[Tensor, "n 4"], rule: CropRule, *, size: Size | None) -> Float[Tensor, "n 4"]:
+        """The boxes from centre and scale, as the release of a crop rule makes them."""
+        return self.dataset.boxes(index, rule)
 
-
-def _everywhere(model: BottomUp | KeypointRCNN, eval_set: EvalSet, boxes: Boxes | None) -> dict[int, EvalRequest]:
-    """Every image: people found where nobody is labelled are false."""
-    if boxes is not None:
-        raise InputError(no_boxes(model))
-    category = only_category(model.card.name, eval_set)
-    partly = not protocol_of(model).boxes  # whoever has a box has all keypoints
-    keys = [eval_set.dataset.key(index) for index in range(len(eval_set.dataset))]
-    return {
-        i: EvalRequest(Request(key, partial(eval_set.dataset.image, i)), None, category, partly) for i, key in enumerate(keys)
-    }
-
-
-def only_category(finder: str, eval_set: EvalSet) -> int:
-    """Of whoever a model finds that does not say.
-
-    Args:
-        finder: Name of the model.
-        eval_set: Where it looks.
-
-    Raises:
-        InputError: The annotations have several.
-    """
-    if len(eval_set.skeletons) > 1:
-        several = ", ".join(map(str, eval_set.skeletons))
-        raise InputError(
-            f"{finder} does not say of which category the people are that it finds, and the annotations have "
-            f"keypoints of {len(eval_set.skeletons)} categories ({several}); evaluate on a file with one of them"
+    def rows(self, positions: Positions) -> list[tuple[str, dict[str, float]]]:
+        """PCKh where head boxes are known, else PCK@0.2 by torso; percent. None where nobody is labelled."""
+        row, people, heads = self.pckh(positions)
+        if not people:
+            return []
+        if heads:
+            return [(f"PCKh of {heads} people with a head box, percent; Mean@0.1 is at 0.11 as published:", row)]
+        said = (
+            "PCKh needs head boxes and there are none: give gt_val.mat or MPII's own .mat with --heads. Instead PCK by torso, "
+            f"hits within {TORSO_SHARE:g} of it, percent:"
         )
-    return next(iter(eval_set.skeletons))
+        return [(said, row)]
+
+    def tables(self, positions: Positions, *, name: str) -> list[str]:
+        """The same for the terminal; where nobody is labelled, what to do with the results."""
+        rows = self.rows(positions)
+        if not rows:
+            return ["nobody is labelled, so there is no PCKh: this is the part whose results are handed in (--out FILE.mat)"]
+        return [text for said, row in rows for text in (said, pckh_row(name, row))]
+
+    def pckh(self, positions: Positions) -> tuple[dict[str, float], int, int]:
+        """The row of MPII's table (percent, by column of `metrics.pckh`), how many people are labelled, how many have a head.
+
+        Without head boxes the row is by torso, and has no means at a tenth.
+        """
+        labels, found = self.dataset.everybody, torch.cat(list(positions))
+        labelled = (labels.visible > 0).any(dim=1)
+        heads = self.dataset.all_heads
+        if heads is None:
+            count = pck(found, labels, TORSO_SHARE, size=torsos(labels, self.dataset.skeleton))
+            return grouped(count, self.dataset.skeleton), int(labelled.sum()), 0
+        size = head_sizes(heads)
+        row = pckh_table(found, labels, self.dataset.skeleton, size=size)
+        return row, int(labelled.sum()), int((labelled & (size > 0)).sum())
+
+    def submit(self, path: Path, positions: Positions) -> int:
+        """The .mat people hand in: the pose of everybody, in the order of the JSON; nan where nobody was looked for."""
+        everybody = self.dataset.everybody
+        write_predictions(path, torch.cat(list(positions))[everybody.ids.argsort()])
+        return len(everybody)
 
 
-def _by_view(model: TopDown, poses: Poses, sigmas: Sequence[float]) -> Float[Tensor, "n n"]:
-    """With the area that the model sees of each box: what the releases take for it."""
-    seen = [frame(model.preprocess, box, size=model.codec.size).extent for box in poses.boxes]
-    return pose_oks(poses.xy, torch.tensor(seen, dtype=torch.float64).prod(dim=1), sigmas)
+def release_boxes(boxes: Float[Tensor, "n 4"], rule: CropRule, *, size: Size | None) -> Float[Tensor, "n 4"]:
+    """Annotated boxes x0 y0 x1 y1 as the releases clean them: cut at the image and, but for DARK's, a pixel shorter.
 
+    Ours stay as they are, and so does a box of which nothing would be left.
 
-def _by_keypoints(model: BottomUp, poses: Poses, sigmas: Sequence[float]) -> Float[Tensor, "n n"]:
-    """Over the keypoints that both have, with the area of the boxes around those that were found."""
-    return pose_oks(poses.xy, box_area(poses.boxes), sigmas, known=poses.score > 0, of="both")
-
-
-def _by_boxes(model: KeypointRCNN, poses: Poses, sigmas: Sequence[float]) -> Float[Tensor, "n n"]:
-    """With the area of the boxes that the model found."""
-    return pose_oks(poses.xy, box_area(poses.boxes), sigmas)
-
-
-def _as_boxed(model: TopDown) -> Rating:
-    return Rating(model.preprocess.min_keypoint_score, model.preprocess.oks_nms)
-
-
-def _as_found(model: BottomUp | KeypointRCNN) -> Rating:
-    return Rating(None, None)
-
-
-PROTOCOLS: dict[type, EvalProtocol] = {
-    TopDown: EvalProtocol(_in_boxes, _as_boxed, _by_view),
-    BottomUp: EvalProtocol(_everywhere, _as_found, _by_keypoints),
-    KeypointRCNN: EvalProtocol(_everywhere, _as_found, _by_boxes, boxes=True),
-}
-"""Of each kind of model."""
-
-
-def protocol_of(model: Model) -> EvalProtocol:
-    """How a model is measured."""
-    return PROTOCOLS[type(posed(model))]
+    Args:
+        boxes: As annotated.
+        rule: Whose reader.
+        size: Of the image (h, w), where it is known.
+    """
+    if rule == "unbiased":
+        return boxes
+    low = boxes[:, :2].clamp(min=0)
+    high = low + (boxes[:, 2:] - boxes[:, :2] - 1).clamp(min=0)
+    if size is not None:
+        high = torch.minimum(high, high.new_tensor([size[1] - 1, size[0] - 1]))
+    high = high + 1 if rule == "dark" else high
+    kept = (high > low).all(dim=1, keepdim=True)
+    return torch.where(kept, torch.cat((low, high), dim=1), boxes)

@@ -1,6 +1,6 @@
 """The labels of a data set as views show them, and what comes back through a codec. No image is read, no network asked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -8,16 +8,12 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from poise.codecs.base import InstanceCodec
 from poise.dims import Size
 from poise.evaluation.eval_set import EvalSet
 from poise.geometry import apply
 from poise.skeletons import Skeleton, convert
-from poise.structures import Points, Preprocess
+from poise.structures import Preprocess
 from poise.transforms.crop import crop_warp
-
-BATCH = 512
-"""Keypoints that are encoded at a time; their maps stay near the processor."""
 
 
 @final
@@ -97,33 +93,3 @@ def labelled_views(
     xy, visible = convert(found, visible, source=eval_set.skeleton, target=skeleton)
     seen = apply(warps.double(), xy.double()).float()
     return LabelledViews(size, torch.tensor(index).long(), torch.tensor(rows).long(), where, warps, seen, visible)
-
-
-def there_and_back(
-    readers: Sequence[InstanceCodec], xy: Float[Tensor, "n k 2"], flip: Int64[Tensor, " k"] | None = None
-) -> list[Points]:
-    """What codecs read out of an answer without fault: the first one's for these keypoints.
-
-    Args:
-        readers: At least one, alike but for how they read.
-        xy: Pixels of the view.
-        flip: `Skeleton.flip`: the views are mirrored first and their answers turned back, as in the flip test.
-    """
-    size = max(1, BATCH // readers[0].keypoints)
-    found = [[one.decode(output) for one in readers] for output in _answers(readers[0], torch.split(xy, size), flip)]
-    if not len(xy):
-        return [Points(xy, xy.new_zeros(xy.shape[:2]))] * len(readers)
-    return [Points(torch.cat([p.xy for p in parts]), torch.cat([p.score for p in parts])) for parts in zip(*found, strict=True)]
-
-
-def _answers(
-    codec: InstanceCodec, parts: Sequence[Float[Tensor, "_ k 2"]], flip: Int64[Tensor, " k"] | None
-) -> Iterator[Float[Tensor, "_ ..."]]:
-    for xy in parts:
-        if not len(xy):
-            return
-        if flip is None:
-            yield codec.encode(xy)
-        else:
-            mirrored = torch.stack((codec.size[1] - 1 - xy[..., 0], xy[..., 1]), dim=-1)[:, flip]
-            yield codec.unflip(codec.encode(mirrored), flip)

@@ -1,33 +1,18 @@
-"""Measuring a codec: labels through what a model does to images and to keypoints, and back, as if they were predictions."""
+"""The self-test of a codec: labels through crop or resize, encoding, decoding and back, scored as if they were predictions."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poise.codecs.roi import within
-from poise.dims import Size
 from poise.evaluation.eval_set import EvalSet
-from poise.evaluation.evaluate import Evaluation, judged
-from poise.evaluation.protocols import Rating, ScoredPoses, only_category
-from poise.evaluation.round_trip import labelled_views, there_and_back
-from poise.geometry import Warp, apply
-from poise.inference.bottom_up import poses_of_people
-from poise.inference.top_down import poses_of
-from poise.inference.two_stage import poses_of_boxed
-from poise.models.bottom_up import BottomUp
-from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Model, posed
-from poise.models.top_down import TopDown
-from poise.scenes import People, Scenes
-from poise.skeletons import convert
-from poise.structures import Points
-from poise.transforms.canvas import Layout, canvas_warp, placed_boxes
-from poise.transforms.person_crop import boxes_through
-from poise.transforms.scene_crop import to_learn
+from poise.evaluation.evaluate import Evaluation, score_poses
+from poise.evaluation.requests import ScoredPoses, only_category
+from poise.geometry import apply
+from poise.models.base import PoseModel, Rescoring, RoundTrip
+from poise.structures import Poses
 
 
 @final
@@ -48,8 +33,8 @@ class SelfTest:
     outside: int
 
 
-def self_test(model: Model, eval_set: EvalSet) -> SelfTest:
-    """The labels through crop or canvas, encoding, decoding and back, as if they were predictions. No network is asked.
+def self_test(model: PoseModel, eval_set: EvalSet) -> SelfTest:
+    """The labels through crop or resize, encoding, decoding and back, as if they were predictions. No network is asked.
 
     No image is read either, but by a model that looks at whole images where the annotations do not say how large they are.
 
@@ -57,108 +42,34 @@ def self_test(model: Model, eval_set: EvalSet) -> SelfTest:
         SkeletonMismatch: The model lacks keypoints of the data set.
     """
     eval_set.known_to(model.skeleton)
-    return TESTS[type(posed(model))](model, eval_set)
+    category = None if model.takes_boxes or model.finds_boxes else only_category(model.card.name, eval_set)
+    indices = [i for i in range(len(eval_set.dataset)) if eval_set.people(i) or not model.takes_boxes]
+    trips = dict(zip(indices, model.round_trip([eval_set.labelled(i, model.crop_rule) for i in indices]), strict=True))
+    rescoring = Rescoring(model.rescoring.min_keypoint_score, None)
+
+    def scored(which: str) -> Evaluation:
+        poses = {index: _scored(eval_set, index, trip, getattr(trip, which), category) for index, trip in trips.items()}
+        return score_poses(model, eval_set, poses, rescoring, skipped=[], lost=0)
+
+    evaluation = scored("poses")
+    ideal = evaluation if category is not None else scored("lossless")
+    errors = [_errors(eval_set, index, trip, evaluation) for index, trip in trips.items()]
+    outside = sum(trip.outside for trip in trips.values())
+    return SelfTest(evaluation, ideal.coco.numbers["AP"], torch.cat([torch.zeros(0), *errors]), outside)
 
 
-def _of_people(model: TopDown, eval_set: EvalSet) -> SelfTest:
-    rule = model.preprocess
-    views = labelled_views(eval_set, rule, size=model.codec.size, skeleton=model.skeleton)
-    [back] = there_and_back([model.codec], views.xy)
-    outside = views.labelled & ~views.inside
-    mended = Points(torch.where(outside[..., None], views.xy, back.xy), back.score)
-    looked: dict[int, ScoredPoses] = {}
-    healed: dict[int, ScoredPoses] = {}
-    for index, rows in views.images.items():
-        boxes, key, warps = views.boxes[rows], eval_set.dataset.key(index), views.warps[rows]
-        for target, found in ((looked, back), (healed, mended)):
-            points = Points(found.xy[rows], found.score[rows])
-            poses = poses_of(boxes, torch.ones(len(rows)), points, warps, key, least=rule.min_keypoint_score)
-            target[index] = ScoredPoses(poses, views.rows[rows].tolist(), eval_set.categories(index))
-    errors = (back.xy - views.xy).norm(dim=-1)[views.inside]
-    rating = Rating(rule.min_keypoint_score, None)
-    evaluation, ideal = (judged(model, eval_set, part, rating, skipped=[], lost=0) for part in (looked, healed))
-    return SelfTest(evaluation, ideal.coco.numbers["AP"], errors, int(outside.sum()))
+def _scored(eval_set: EvalSet, index: int, trip: RoundTrip, poses: Poses, category: int | None) -> ScoredPoses:
+    if trip.people is None and category is not None:
+        return ScoredPoses(poses, None, [category] * len(poses), partial=True)
+    return ScoredPoses(poses, trip.people, eval_set.categories(index))
 
 
-def _of_scenes(model: BottomUp, eval_set: EvalSet) -> SelfTest:
-    """Whose a person is that comes back is told by OKS; keypoints that do not come back have no error."""
-    category = only_category(model.card.name, eval_set)
-    looked: dict[int, ScoredPoses] = {}
-    warps: list[Warp] = []
-    outside = 0
-    for index in range(len(eval_set.dataset)):
-        layout = canvas_warp(model.preprocess, _size(eval_set, index), max(model.preprocess.scales))
-        scenes, left_out = _scenes(model, eval_set, index, layout)
-        [people] = model.codec.decode(model.codec.encode(scenes))
-        poses = poses_of_people(people, layout.warp, eval_set.dataset.key(index))
-        looked[index] = ScoredPoses(poses, None, [category] * len(poses), partly=True)
-        warps.append(layout.warp)
-        outside += left_out
-    evaluation = judged(model, eval_set, looked, Rating(None, None), skipped=[], lost=0)
-    errors = [torch.zeros(0)]
-    for index, (back, warp) in enumerate(zip(evaluation.positions, warps, strict=True)):
-        labels = eval_set.dataset.labels(index)
-        away = (apply(warp, back.double()) - apply(warp, labels.xy.double())).norm(dim=-1)
-        errors.append(away[(labels.visible > 0) & away.isfinite()].float())
-    return SelfTest(evaluation, evaluation.coco.numbers["AP"], torch.cat(errors), outside)
-
-
-def _size(eval_set: EvalSet, index: int) -> Size:
-    """Of an image (h, w): as the annotations say, or as it is."""
-    record = eval_set.truth["images"][index]
-    if record.get("height") and record.get("width"):
-        return int(record["height"]), int(record["width"])
-    image = eval_set.dataset.image(index)
-    return image.shape[1], image.shape[2]
-
-
-def _scenes(model: BottomUp, eval_set: EvalSet, index: int, layout: Layout) -> tuple[Scenes, int]:
-    """The labels of one image as those of its view, and how many of their keypoints lie outside of it."""
-    labels = to_learn(eval_set.dataset.labels(index))
-    xy, visible = convert(labels.xy, labels.visible, source=eval_set.skeleton, target=model.skeleton)
-    seen = apply(layout.warp, xy)
-    inside = ((seen > -0.5) & (seen < seen.new_tensor([layout.size[1], layout.size[0]]) - 0.5)).all(dim=-1)
-    side = (labels.boxes[:, 2:] - labels.boxes[:, :2]).clamp(min=0).prod(dim=1).sqrt()
-    scenes = Scenes(
-        xy=seen,
-        visible=visible * inside,
-        boxes=boxes_through(layout.warp, labels.boxes),
-        extent=side * float(torch.linalg.det(layout.warp[:2, :2]).abs().sqrt()),
-        scene=torch.zeros(len(labels), dtype=torch.int64),
-        ignore=torch.zeros(1, *layout.size, dtype=torch.bool),
-    )
-    return scenes, int(((visible > 0) & ~inside).sum())
-
-
-def _of_boxes(model: KeypointRCNN, eval_set: EvalSet) -> SelfTest:
-    """In the labelled boxes; keypoints outside of them are what no head can find."""
-    looked: dict[int, ScoredPoses] = {}
-    healed: dict[int, ScoredPoses] = {}
-    errors = [torch.zeros(0)]
-    outside = 0
-    for index in range(len(eval_set.dataset)):
-        warp = canvas_warp(model.preprocess, _size(eval_set, index), max(model.preprocess.scales)).warp
-        rows = eval_set.people(index)
-        labels = eval_set.dataset.labels(index).select(torch.tensor(rows, dtype=torch.int64))
-        xy, visible = convert(labels.xy, labels.visible, source=eval_set.skeleton, target=model.skeleton)
-        seen, boxes = apply(warp, xy), placed_boxes(model.preprocess, warp, labels.boxes)
-        back = model.codec.decode(model.codec.encode(seen, boxes), boxes)
-        there = within(seen, boxes)
-        outside += int(((visible > 0) & ~there).sum())
-        errors.append((back.xy - seen).norm(dim=-1)[(visible > 0) & there])
-        sure = torch.ones(len(rows))
-        for target, found in ((looked, back.xy), (healed, torch.where(there[..., None], back.xy, seen))):
-            people = People(found, back.score, sure, boxes, sure)
-            poses = poses_of_boxed(people, warp, eval_set.dataset.key(index), canvas=model.preprocess)
-            target[index] = ScoredPoses(poses, rows, eval_set.categories(index))
-    rating = Rating(None, None)
-    evaluation, ideal = (judged(model, eval_set, part, rating, skipped=[], lost=0) for part in (looked, healed))
-    return SelfTest(evaluation, ideal.coco.numbers["AP"], torch.cat(errors), outside)
-
-
-TESTS: dict[type, Callable[[Any, EvalSet], SelfTest]] = {
-    TopDown: _of_people,
-    BottomUp: _of_scenes,
-    KeypointRCNN: _of_boxes,
-}
-"""Of each kind of model."""
+def _errors(eval_set: EvalSet, index: int, trip: RoundTrip, evaluation: Evaluation) -> Float[Tensor, " e"]:
+    """Distances from labels, pixels of the view; keypoints that did not come back have none."""
+    if trip.errors is not None:
+        return trip.errors
+    labels = eval_set.dataset.labels(index)
+    warp = trip.warps[0]
+    away = (apply(warp, evaluation.positions[index].double()) - apply(warp, labels.xy.double())).norm(dim=-1)
+    errors: Tensor = away[(labels.visible > 0) & away.isfinite()].float()
+    return errors

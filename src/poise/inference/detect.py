@@ -12,14 +12,12 @@ from torch import Tensor
 
 from poise.errors import ImageError, InputError, PoiseError, unknown
 from poise.geometry import to_xywh
-from poise.inference.prefetch import prefetch
+from poise.inference.request import ImageRequest, Skipped, Watch, none_usable
+from poise.inference.settings import InferenceSettings
 from poise.inference.sources import SourceBoxes
-from poise.inference.top_down import Request, Setting, Skipped, Watch, none_usable
-from poise.inference.two_stage import detect_boxes
-from poise.models.box_detector import BoxDetector
+from poise.inference.stream import prefetch, stream_boxes
+from poise.models.base import ImageModel, Model, require_box_finder
 from poise.models.device import choose_device
-from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Boxing, Model
 from poise.structures import Key
 from poise.weights.model_file import load
 from poise.zoo.rcnn.torchvision_detectors import CocoDetector, load_detector, names
@@ -60,7 +58,7 @@ class Detector(ABC):
     name: str
 
     @abstractmethod
-    def find(self, requests: Iterable[Request], *, skipped: list[Skipped]) -> Iterator[Detected]:
+    def find(self, requests: Iterable[ImageRequest], *, skipped: list[Skipped]) -> Iterator[Detected]:
         """The boxes in each image, in the order of the requests.
 
         Args:
@@ -75,15 +73,15 @@ class ModelDetector(Detector):
 
     Args:
         model: As it is.
-        setting: How it is run.
+        settings: How it is run.
     """
 
-    def __init__(self, model: Boxing, setting: Setting) -> None:
-        self.name, self.model, self.setting = model.card.name, model, setting
+    def __init__(self, model: ImageModel, settings: InferenceSettings) -> None:
+        self.name, self.model, self.settings = model.card.name, require_box_finder(model), settings
 
-    def find(self, requests: Iterable[Request], *, skipped: list[Skipped]) -> Iterator[Detected]:
+    def find(self, requests: Iterable[ImageRequest], *, skipped: list[Skipped]) -> Iterator[Detected]:
         """The model's boxes, with their scores as boxes."""
-        for key, boxes, scores in detect_boxes(self.model, requests, self.setting, skipped=skipped):
+        for key, boxes, scores in stream_boxes(self.model, requests, self.settings, skipped=skipped):
             yield Detected(key, boxes, scores)
 
 
@@ -102,7 +100,7 @@ class TorchvisionDetector(Detector):
         self.network = detector.network.eval().to(device)
         self.device, self.workers = device, workers
 
-    def find(self, requests: Iterable[Request], *, skipped: list[Skipped]) -> Iterator[Detected]:
+    def find(self, requests: Iterable[ImageRequest], *, skipped: list[Skipped]) -> Iterator[Detected]:
         """The boxes of people."""
         for request, job in prefetch(_read, requests, self.workers):
             try:
@@ -123,12 +121,12 @@ class TorchvisionDetector(Detector):
         return answer["boxes"][people].cpu()[order], scores[order]
 
 
-def _read(request: Request) -> UInt8[Tensor, "3 H W"]:
+def _read(request: ImageRequest) -> UInt8[Tensor, "3 H W"]:
     return request.read()
 
 
 def detector_of(
-    text: str,
+    detector: Model | str,
     *,
     device: str | None = None,
     precision: str | None = None,
@@ -136,15 +134,15 @@ def detector_of(
     workers: int = 2,
     pad_batches: bool = False,
 ) -> Detector:
-    """A detector: a model file of poise, or the name of one of torchvision's.
+    """A detector: a model of poise or its file, or the name of one of torchvision's.
 
     Args:
-        text: The file or the name.
-        device: As for `Setting.of`.
-        precision: The same; torchvision's detectors compute in float32.
-        batch: The same; torchvision's detectors see one image at a time.
+        detector: The model, the file or the name.
+        device: "cpu", "cuda", ...; by default a GPU where there is one.
+        precision: "fp32" or "bf16"; torchvision's detectors compute in float32.
+        batch: Images in a batch; torchvision's detectors see one image at a time.
         workers: Threads that read images.
-        pad_batches: As for `Setting.of`; refused for torchvision's detectors, which have no batches.
+        pad_batches: Whether images of mixed shapes share batches; refused for torchvision's detectors, which have none.
 
     Raises:
         UnknownName: It is neither; the message gives the nearest names.
@@ -152,37 +150,23 @@ def detector_of(
         InputError: The model finds no boxes, or batches of torchvision's are to be padded.
         ReadError: The weights cannot be downloaded; the message says which file belongs where.
     """
-    path = Path(text)
-    if path.suffix == ".safetensors" or path.is_file():
-        model = boxing(load(path))
-        setting = Setting.of(model, device=device, precision=precision, batch=batch, workers=workers, pad_batches=pad_batches)
-        return ModelDetector(model, setting)
-    if text not in names():
-        raise unknown("detector", text, names())
+    if isinstance(detector, Model) or Path(detector).suffix == ".safetensors" or Path(detector).is_file():
+        model = require_box_finder(detector if isinstance(detector, Model) else load(detector))
+        settings = InferenceSettings.of(
+            model, device=device, precision=precision, batch=batch, workers=workers, pad_batches=pad_batches
+        )
+        return ModelDetector(model, settings)
+    if detector not in names():
+        raise unknown("detector", detector, names())
     if pad_batches:
         raise InputError(
-            f"torchvision's {text} sees one image at a time: nothing to pad; leave out --pad-batches (pad_batches)"
+            f"torchvision's {detector} sees one image at a time: nothing to pad; leave out --pad-batches (pad_batches)"
         )
-    chosen = choose_device(device)
-    return TorchvisionDetector(load_detector(text), device=chosen, workers=workers)
-
-
-def boxing(model: Model) -> Boxing:
-    """The model, which must be one that finds boxes.
-
-    Raises:
-        InputError: It finds none.
-    """
-    if isinstance(model, KeypointRCNN | BoxDetector):
-        return model
-    raise InputError(
-        f"{model.card.name!r} finds no boxes, so it is no detector; take a Keypoint R-CNN, a Faster R-CNN, or one of "
-        "torchvision's such as fasterrcnn_resnet50_fpn"
-    )
+    return TorchvisionDetector(load_detector(detector), device=choose_device(device), workers=workers)
 
 
 def detect(
-    detector: Detector, requests: list[Request], *, min_score: float, skipped: list[Skipped], watch: Watch | None = None
+    detector: Detector, requests: list[ImageRequest], *, min_score: float, skipped: list[Skipped], watch: Watch | None = None
 ) -> list[Detected]:
     """Where people are in images; those that cannot be used are left out.
 

@@ -17,7 +17,7 @@ from poise.data.boxes import read_boxes
 from poise.data.images import SUFFIXES, read_image
 from poise.errors import InputError, ReadError
 from poise.geometry import from_xywh
-from poise.inference.top_down import Request
+from poise.inference.request import ImageRequest
 from poise.structures import Key
 
 
@@ -146,11 +146,11 @@ def _boxes(rows: Sequence[Mapping[str, Any]]) -> SourceBoxes:
     )
 
 
-def requests_of(sources: Sequence[Source], where: Mapping[int, SourceBoxes] | None) -> list[Request]:
+def requests_of(sources: Sequence[Source], where: Mapping[int, SourceBoxes] | None) -> list[ImageRequest]:
     """What to look at: the boxes of each image that has some, or without boxes every image as a whole."""
     kept = [s for s in sources if where is None or s.image_id in where]
     return [
-        Request(
+        ImageRequest(
             Key(s.name, s.image_id),
             partial(read_image, s.path),
             None if where is None else where[s.image_id].boxes,

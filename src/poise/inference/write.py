@@ -12,10 +12,9 @@ import numpy as np
 from poise.data.images import write_image
 from poise.errors import InputError, WriteError
 from poise.geometry import to_xywh
+from poise.inference.request import ImagePoses
 from poise.inference.sources import Source, SourceBoxes
-from poise.inference.top_down import Found
-from poise.models.kinds import Model
-from poise.scenes import Canvas
+from poise.models.base import PoseModel
 from poise.structures import Poses
 from poise.viz.draw import draw_people
 from poise.writing import write_whole
@@ -105,7 +104,7 @@ class Writer:
     def __init__(
         self,
         folder: Path,
-        model: Model,
+        model: PoseModel,
         sources: Sequence[Source],
         where: Mapping[int, SourceBoxes] | None,
         *,
@@ -114,7 +113,7 @@ class Writer:
     ) -> None:
         self.folder, self.model, self.where = folder, model, where
         self.min_score, self.min_box_score = min_score, min_box_score
-        self.whole = isinstance(model.preprocess, Canvas)
+        self.whole = not model.takes_boxes
         self.rows: list[dict[str, Any]] = []
         self.looked_into = 0
         self.lost_boxes = 0
@@ -123,7 +122,7 @@ class Writer:
         if hit is not None:
             raise InputError(f"the picture of {hit.name!r} would overwrite an image; give another folder with --out")
 
-    def add(self, found: Found) -> None:
+    def add(self, found: ImagePoses) -> None:
         """Draw an image and keep its rows; nothing where it has boxes and none could be looked into.
 
         Raises:
@@ -131,10 +130,10 @@ class Writer:
         """
         key = found.poses.key
         known = None if self.where is None else self.where[key.image_id].categories
-        categories = [1] * len(found.poses) if known is None else [known[row] for row in found.rows]
-        self.lost_boxes += 0 if known is None else len(known) - len(found.rows)
-        self.looked_into += len(found.rows)
-        if not found.rows and known:
+        categories = [1] * len(found.poses) if known is None else [known[row] for row in found.boxes]
+        self.lost_boxes += 0 if known is None else len(known) - len(found.boxes)
+        self.looked_into += len(found.boxes)
+        if not found.boxes and known:
             return
         sure = (found.poses.pose_score >= self.min_score) & (found.poses.box_score >= self.min_box_score)
         kept = sure.nonzero().flatten()

@@ -1,25 +1,24 @@
 """A piece of a detector's network by itself: it has weights and a name, but cannot be trained or run on images."""
 
-from typing import Any, final
+from typing import final
 
 from torch import nn
 
-from poise.errors import InputError
+from poise.models.base import Model
 from poise.models.card import Card
-
-LACKS = ("codec", "deep", "preprocess", "skeleton", "loss", "losses", "compare", "outputs", "answer", "read", "predict")
-"""What whole models have."""
 
 
 @final
-class Part(nn.Module):
-    """A network and what is known of it; whoever asks it for more is refused with an InputError.
+class NetworkPart(Model):
+    """A network and what is known of it.
 
     Args:
         network: Any module; what it takes and answers is its own affair.
         card: Name, architecture, licence.
-        words: What it is.
+        words: What it is, in words.
     """
+
+    kind = "part"
 
     def __init__(self, network: nn.Module, card: Card, words: str = "a part of a detector") -> None:
         super().__init__()
@@ -28,15 +27,9 @@ class Part(nn.Module):
         self.words = words
 
     @property
-    def lack(self) -> str:
-        """What to say to whoever needs more than this is."""
+    def no_keypoints(self) -> str:
+        """What to say to whoever needs a whole model."""
         return (
             f"{self.card.name!r} is {self.words}: it has weights, but cannot be trained, run on images or kept in a model file "
             "by itself; take a whole model"
         )
-
-    def __getattr__(self, name: str) -> Any:
-        """What torch keeps of this module."""
-        if name in LACKS:
-            raise InputError(self.lack)
-        return super().__getattr__(name)

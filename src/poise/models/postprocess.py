@@ -26,7 +26,7 @@ SMALLEST = 1e-2
 
 @final
 @dataclass(frozen=True, eq=False)
-class Found:
+class Detections:
     """Boxes of people in one view, best first.
 
     Attributes:
@@ -40,7 +40,7 @@ class Found:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Shown:
+class FlipPass:
     """Views and what the network makes of them.
 
     Attributes:
@@ -85,9 +85,9 @@ def features_of(network: RCNN, images: Float[Tensor, "b 3 h w"]) -> list[Feature
     return [feature.float() for feature in features]
 
 
-def show(
+def flip_passes(
     network: RCNN, images: Float[Tensor, "b 3 h w"], *, canvas: Canvas, flip: bool, sizes: list[Size] | None
-) -> list[Shown]:
+) -> list[FlipPass]:
     """The views with what the network makes of them, and the mirrored ones if `flip`.
 
     Args:
@@ -98,20 +98,20 @@ def show(
         sizes: Of each view without what fills it up (h, w). The whole view by default.
     """
     edge = FRAMES[canvas.rule].boxes
-    shown = Shown(images, features_of(network, images), sizes or [(images.shape[2], images.shape[3])] * len(images), edge)
+    shown = FlipPass(images, features_of(network, images), sizes or [(images.shape[2], images.shape[3])] * len(images), edge)
     if not flip:
         return [shown]
     turned = shown.turned()
-    return [shown, Shown(turned, features_of(network, turned), shown.sizes, edge, mirrored=True)]
+    return [shown, FlipPass(turned, features_of(network, turned), shown.sizes, edge, mirrored=True)]
 
 
-def find_boxes(network: RCNN, both: list[Shown], detecting: RCNNConfig) -> list[Found]:
+def find_boxes(network: RCNN, both: list[FlipPass], config: RCNNConfig) -> list[Detections]:
     """The boxes of people in each view.
 
     Args:
         network: With a box head, in evaluation mode.
         both: The views; and the mirrored ones, if those are asked, too: all proposals are then looked at in both.
-        detecting: Thresholds.
+        config: Thresholds.
     """
     sizes = both[0].sizes
     proposed = [shown.there(network.propose(shown.images, shown.features, sizes=sizes).boxes) for shown in both]
@@ -119,7 +119,7 @@ def find_boxes(network: RCNN, both: list[Shown], detecting: RCNNConfig) -> list[
     answers = [network.boxes(shown.features, shown.there(proposals)) for shown in both]
     logits = torch.stack([told.float() for told, _ in answers]).mean(dim=0)
     moves = torch.stack([shown.moves(moved.float()) for shown, (_, moved) in zip(both, answers, strict=True)]).mean(dim=0)
-    return found_of(logits, moves, proposals, sizes=sizes, detecting=detecting)
+    return found_of(logits, moves, proposals, sizes=sizes, config=config)
 
 
 def found_of(
@@ -128,8 +128,8 @@ def found_of(
     proposals: list[Float[Tensor, "_ 4"]],
     *,
     sizes: list[Size],
-    detecting: RCNNConfig,
-) -> list[Found]:
+    config: RCNNConfig,
+) -> list[Detections]:
     """The boxes of people among the answers to proposals.
 
     Args:
@@ -137,49 +137,47 @@ def found_of(
         moves: Four for each class.
         proposals: Of each view, what was asked.
         sizes: Where each view ends (h, w).
-        detecting: Thresholds.
+        config: Thresholds.
     """
     many = [len(boxes) for boxes in proposals]
     every = torch.cat(proposals)
     boxes = CODER.decode_single(moves, every).view(len(every), moves.shape[1] // 4, 4)
     scores = logits.softmax(dim=-1)
     views = zip(torch.split(boxes, many), torch.split(scores, many), sizes, strict=True)
-    return [_kept(own, score, size, detecting) for own, score, size in views]
+    return [_kept(own, score, size, config) for own, score, size in views]
 
 
-def _kept(boxes: Float[Tensor, "n c 4"], scores: Float[Tensor, "n c"], size: Size, detecting: RCNNConfig) -> Found:
+def _kept(boxes: Float[Tensor, "n c 4"], scores: Float[Tensor, "n c"], size: Size, config: RCNNConfig) -> Detections:
     """Of one view: all classes but the background compete for its places, each suppressed by itself; people stay."""
     classes = scores.shape[1]
     flat = clip_boxes_to_image(boxes, size)[:, 1:].reshape(-1, 4)
     score = scores[:, 1:].reshape(-1)
     kind = torch.arange(1, classes, device=score.device).expand(len(scores), -1).reshape(-1)
-    sure = torch.where(score > detecting.score)[0]
+    sure = torch.where(score > config.score)[0]
     flat, score, kind = flat[sure], score[sure], kind[sure]
     large = remove_small_boxes(flat, SMALLEST)
     flat, score, kind = flat[large], score[large], kind[large]
-    if detecting.suppression == "soft":
-        people = flat[kind == detecting.person]
-        rows, lowered = suppressed(people, score[kind == detecting.person], detecting)
-        return Found(people[rows], lowered)
-    kept = batched_nms(flat, score, kind, detecting.nms)[: detecting.per_image]
-    kept = kept[kind[kept] == detecting.person]
-    return Found(flat[kept], score[kept])
+    if config.suppression == "soft":
+        people = flat[kind == config.person]
+        rows, lowered = suppressed(people, score[kind == config.person], config)
+        return Detections(people[rows], lowered)
+    kept = batched_nms(flat, score, kind, config.nms)[: config.per_image]
+    kept = kept[kind[kept] == config.person]
+    return Detections(flat[kept], score[kept])
 
 
 def suppressed(
-    boxes: Float[Tensor, "n 4"], score: Float[Tensor, " n"], detecting: RCNNConfig
+    boxes: Float[Tensor, "n 4"], score: Float[Tensor, " n"], config: RCNNConfig
 ) -> tuple[Int64[Tensor, " m"], Float[Tensor, " m"]]:
     """The rows of the people that stay, best first, and their scores, which are lower where suppression is soft.
 
     Args:
         boxes: Of people of one image.
         score: Of each.
-        detecting: What becomes of the worse of two, and how many stay.
+        config: What becomes of the worse of two, and how many stay.
     """
-    if detecting.suppression == "soft":
-        rows, lowered = soft_box_nms(
-            boxes.cpu(), score.cpu(), sigma=detecting.sigma, least=detecting.score, most=detecting.per_image
-        )
+    if config.suppression == "soft":
+        rows, lowered = soft_box_nms(boxes.cpu(), score.cpu(), sigma=config.sigma, least=config.score, most=config.per_image)
         return rows.to(boxes.device), lowered.to(score)
-    kept = nms(boxes, score, detecting.nms)[: detecting.per_image]
+    kept = nms(boxes, score, config.nms)[: config.per_image]
     return kept, score[kept]

@@ -1,33 +1,72 @@
-"""A model for views of one person: a network, the codec that reads it, and how its views are cut."""
+"""Top-down models: keypoints of one person in each view, which is cropped around a box."""
 
-from typing import final
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from poise.codecs.base import InstanceCodec
+from poise.codecs.round_trip import there_and_back
+from poise.data.base import Dataset
+from poise.data.boxes import usable
+from poise.dims import Size
 from poise.errors import InputError
+from poise.geometry import apply, invert
+from poise.metrics.oks import pose_oks, rescore
+from poise.models.base import (
+    Decoder,
+    Image,
+    ImageViews,
+    LabelledImage,
+    PoseModel,
+    Rescoring,
+    RoundTrip,
+    codec_losses,
+    total_loss,
+)
 from poise.models.card import Card
-from poise.skeletons import Skeleton
-from poise.structures import Batch, Points, Preprocess
+from poise.models.person_scores import FoundPerson, PeopleTruth, score_people
+from poise.models.pictures import Picture, person_picture
+from poise.models.views.base import TrainData
+from poise.models.views.person import PersonViews
+from poise.nn.base import Head
+from poise.skeletons import Skeleton, convert
+from poise.structures import Batch, CropRule, Key, Points, Poses, Preprocess
+from poise.transforms.crop import crop_warp, frame
+from poise.transforms.jitter import Augmentation
+from poise.transforms.person_crop import PersonCrop
 
 
-@final
-class TopDown(nn.Module):
-    """Network, codec, preprocessing and skeleton in one.
+class TopDown(PoseModel):
+    """Network, codec, preprocessing and skeleton of a top-down model.
 
     Args:
         network: Answers normalised views (b 3 h w) with what `codec` reads; or with a list, of which `codec` reads the last.
-        codec: The contract between keypoints and that answer.
-        preprocess: How views are cut and normalised.
+        codec: The contract between keypoints and the network's output.
+        preprocess: How views are cropped and normalised.
         skeleton: The keypoints, as many as the codec's.
         card: Name, architecture, licence, scores.
-        deep: Codecs of the earlier answers of a network with several, in their order; they only make losses.
+        deep: Codecs of the earlier outputs of a network with several, in their order; they only make losses.
 
     Raises:
         InputError: Codecs and skeleton count keypoints differently.
     """
+
+    kind = "top-down"
+    preprocess_type = Preprocess
+    codec_type = InstanceCodec
+    takes_boxes = True
+    default_batch = 32
+    unit = ("person", "people")
+    val_boxes = "ground-truth boxes"
+    val_scores = ("pck@0.1", "AP")
+    rows_by_keypoint = True
+
+    codec: InstanceCodec
+    deep: tuple[InstanceCodec, ...]
+    preprocess: Preprocess
 
     def __init__(
         self,
@@ -39,12 +78,7 @@ class TopDown(nn.Module):
         deep: tuple[InstanceCodec, ...] = (),
     ) -> None:
         super().__init__()
-        for part in (*deep, codec):
-            if part.keypoints != len(skeleton):
-                raise InputError(
-                    f"the codec has {part.keypoints} keypoints and skeleton {skeleton.name!r} has {len(skeleton)}; "
-                    "they must agree"
-                )
+        self.check_keypoints(skeleton, codec, *deep)
         self.network = network
         self.codec = codec
         self.deep = deep
@@ -52,40 +86,27 @@ class TopDown(nn.Module):
         self.skeleton = skeleton
         self.card = card
 
+    # the network
+
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b ..."]:
         """What the codec reads, for normalised views; float32 whatever the network computed in."""
         return self.outputs(images)[-1]
 
     def outputs(self, images: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b ..."]]:
-        """Every answer of the network, the one that is read last; float32 whatever it computed in."""
+        """Every output of the network, the one that is read last; float32 whatever it computed in."""
         answer: Tensor | list[Tensor] = self.network(images)
         return [part.float() for part in ([answer] if isinstance(answer, Tensor) else answer)]
 
-    def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        """The loss of a batch: the sum of the codecs' losses, one per answer."""
-        return self.compare(self.outputs(batch.images), batch)
-
-    def compare(self, outputs: list[Float[Tensor, "b ..."]], batch: Batch) -> Float[Tensor, ""]:
-        """The loss of the network's answers, in float32 even where the network computes in less."""
-        parts = self.losses(outputs, batch)
-        return torch.stack(parts).sum() if len(parts) > 1 else parts[0]
-
-    def losses(self, outputs: list[Float[Tensor, "b ..."]], batch: Batch) -> list[Float[Tensor, ""]]:
-        """The loss of each of the network's answers by its codec."""
-        with torch.autocast(batch.xy.device.type, enabled=False):
-            pairs = zip((*self.deep, self.codec), outputs, strict=True)
-            return [codec.loss(output, batch.xy, batch.visible) for codec, output in pairs]
-
     def read(self, output: Float[Tensor, "b ..."]) -> Points:
-        """The keypoints in an answer, in pixels of the views; in float32 even where the network computes in less."""
+        """The keypoints in an output, in pixels of the views; in float32 even where the network computes in less."""
         with torch.autocast(output.device.type, enabled=False):
             return self.codec.decode(output)
 
-    def answer(self, images: Float[Tensor, "b 3 h w"], *, flip: bool) -> Float[Tensor, "b ..."]:
+    def output(self, images: Float[Tensor, "b 3 h w"], *, flip: bool) -> Float[Tensor, "b ..."]:
         """What the codec reads, averaged with that for the mirrored views if `flip`.
 
         Raises:
-            SkeletonMismatch: The flip test is wanted and the skeleton does not say what a mirror exchanges.
+            SkeletonMismatch: The flip test is wanted and the skeleton has no mirror pairs.
         """
         if not flip:
             straight: Tensor = self(images)
@@ -97,4 +118,185 @@ class TopDown(nn.Module):
 
     def predict(self, images: Float[Tensor, "b 3 h w"], *, flip: bool) -> Points:
         """Keypoints in pixels of the views, with the flip test if `flip`."""
-        return self.read(self.answer(images, flip=flip))
+        return self.read(self.output(images, flip=flip))
+
+    # inference
+
+    @property
+    def input_text(self) -> str:
+        """Size of the views and crop rule."""
+        height, width = self.codec.size
+        return f"{height} x {width} pixels (h x w), crop as {self.preprocess.crop}"
+
+    def views(
+        self, image: Image, boxes: Float[Tensor, "n 4"] | None = None, box_score: Float[Tensor, " n"] | None = None
+    ) -> ImageViews:
+        """A view for each box of some size that meets the image; of the whole image where there are no boxes."""
+        size = (image.shape[1], image.shape[2])
+        every = torch.tensor([[0.0, 0.0, size[1], size[0]]]) if boxes is None else boxes
+        score = torch.ones(len(every)) if box_score is None else box_score
+        good = usable(every, size)
+        crop = PersonCrop(self.codec.size, self.preprocess, self.skeleton)
+        cuts = [crop.box(image, box) for box in every[good]]
+        warps = torch.stack([warp for _, warp in cuts]) if cuts else torch.zeros(0, 3, 3)
+        return ImageViews([view for view, _ in cuts], (every[good], score[good], warps), good.nonzero().flatten().tolist())
+
+    def answer(
+        self,
+        images: Float[Tensor, "b 3 h w"],
+        views: Sequence[tuple[ImageViews, int]],
+        *,
+        flip: bool,
+        decoders: Sequence[Decoder],
+    ) -> list[list[Points]]:
+        """The keypoints in each view, in its pixels, as each decoder reads them."""
+        output = self.output(images, flip=flip)
+        read = [decode(output) for decode in decoders]
+        each = [Points(points.xy.cpu(), points.score.cpu()) for points in read]
+        return [[Points(p.xy[i : i + 1], p.score[i : i + 1]) for p in each] for i in range(len(images))]
+
+    def poses(
+        self, views: ImageViews, answers: Sequence[list[Points]], key: Key, *, decoders: Sequence[Decoder]
+    ) -> list[Poses]:
+        """A pose for each box, scored as the release does it."""
+        boxes, box_score, warps = views.layout
+        return [
+            self._poses(boxes, box_score, _stacked([answer[which] for answer in answers], len(self.skeleton)), warps, key)
+            for which in range(len(decoders))
+        ]
+
+    def _poses(
+        self,
+        boxes: Float[Tensor, "n 4"],
+        box_score: Float[Tensor, " n"],
+        points: Points,
+        warps: Float[Tensor, "n 3 3"],
+        key: Key,
+    ) -> Poses:
+        xy = apply(invert(warps.double()), points.xy.double()).float()
+        score = rescore(box_score, points.score, self.preprocess.min_keypoint_score)
+        return Poses(xy, points.score, boxes, box_score, score, key)
+
+    # evaluation
+
+    @property
+    def rescoring(self) -> Rescoring:
+        """Box score times the mean keypoint score, and OKS-NMS, as the preprocessing of the release says."""
+        return Rescoring(self.preprocess.min_keypoint_score, self.preprocess.oks_nms)
+
+    @property
+    def crop_rule(self) -> CropRule:
+        """The crop rule of the release, whose reader cleans boxes too."""
+        return self.preprocess.crop
+
+    def similarity(self, poses: Poses, sigmas: Sequence[float]) -> Float[Tensor, "n n"]:
+        """OKS with the area that the view shows of each box, which is what the releases take for the area."""
+        extents = [frame(self.preprocess, box, size=self.codec.size).extent for box in poses.boxes]
+        return pose_oks(poses.xy, torch.tensor(extents, dtype=torch.float64).prod(dim=1), sigmas)
+
+    def round_trip(self, images: Sequence[LabelledImage]) -> list[RoundTrip]:
+        """Labelled people through crop and codec and back; all of them are encoded and decoded together."""
+        counts = [len(image.people) for image in images]
+        warps = [crop_warp(self.preprocess, box, size=self.codec.size) for image in images for box in image.boxes]
+        if not warps:
+            return []
+        parts = [image.labels.select(torch.tensor(image.people, dtype=torch.int64)) for image in images]
+        found = [
+            convert(own.xy, own.visible, source=i.skeleton, target=self.skeleton) for i, own in zip(images, parts, strict=True)
+        ]
+        xy, visible = torch.cat([one for one, _ in found]), torch.cat([one for _, one in found])
+        every = torch.stack(warps)
+        seen = apply(every.double(), xy.double()).float()
+        [back] = there_and_back([self.codec], seen)
+        last = seen.new_tensor([self.codec.size[1] - 1, self.codec.size[0] - 1])
+        inside = (visible > 0) & ((seen >= 0) & (seen <= last)).all(dim=-1)
+        outside = (visible > 0) & ~inside
+        healed = torch.where(outside[..., None], seen, back.xy)
+        away = (back.xy - seen).norm(dim=-1)
+        trips, start = [], 0
+        for image, count in zip(images, counts, strict=True):
+            own = slice(start, start + count)
+            ones = torch.ones(count)
+            poses, lossless = (
+                self._poses(image.boxes, ones, Points(where[own], back.score[own]), every[own], image.key)
+                for where in (back.xy, healed)
+            )
+            errors = away[own][inside[own]]
+            trips.append(RoundTrip(poses, lossless, image.people, every[own], int(outside[own].sum()), errors))
+            start += count
+        return trips
+
+    # training
+
+    def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        """The loss of each output of the network by its codec."""
+        return self.compared(self.outputs(batch.images), batch)
+
+    def compared(self, outputs: Sequence[Float[Tensor, "b ..."]], batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        """The same for outputs at hand, in float32 even where the network computes in less."""
+        with torch.autocast(batch.xy.device.type, enabled=False):
+            return codec_losses((*self.deep, self.codec), outputs, batch.xy, batch.visible)
+
+    def train_size(self, data: TrainData) -> Size:
+        """Size of the codec's views."""
+        return self.codec.size
+
+    def train_views(self, data: TrainData, *, seed: int) -> PersonViews:
+        """Random views of everybody."""
+        if not isinstance(data.augmentation, Augmentation | None):
+            raise InputError(
+                f"recipe {data.name!r}: {self.card.name} sees one person at a time, so its views are changed by an "
+                f"Augmentation, not by {type(data.augmentation).__name__}"
+            )
+        crop = PersonCrop(self.codec.size, self.preprocess, self.skeleton, data.augmentation)
+        return PersonViews(data.dataset, crop, seed=seed, select=data.select)
+
+    def val_views(self, dataset: Dataset, *, seed: int) -> PersonViews:
+        """Everybody, in the middle of the view."""
+        return PersonViews(dataset, PersonCrop(self.codec.size, self.preprocess, self.skeleton), seed=seed)
+
+    def validate(self, batch: Batch) -> tuple[Float[Tensor, ""], list[FoundPerson]]:
+        """The loss, and the keypoints of each person in pixels of the images."""
+        outputs = self.outputs(batch.images)
+        return total_loss(self.compared(outputs, batch)), FoundPerson.rows(self.read(outputs[-1]), batch)
+
+    def raw(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """Every output of the network."""
+        return self.outputs(images)
+
+    def labelled(self, batch: Batch) -> Float[Tensor, "_ 2"]:
+        """All labelled keypoints of a batch."""
+        return batch.xy[batch.visible > 0]
+
+    def truth(self, dataset: Dataset) -> PeopleTruth:
+        """The labels of everybody."""
+        return PeopleTruth.of(dataset)
+
+    def score(self, truth: PeopleTruth, found: Mapping[int, FoundPerson]) -> dict[str, float]:
+        """AP of the COCO protocol and pck@0.1."""
+        return score_people(truth, found)
+
+    @torch.no_grad()
+    def picture(self, batch: Batch) -> Picture:
+        """Labels, target maps, predicted keypoints, predicted maps."""
+        output = self(batch.images)
+        return person_picture(batch, output, self.codec, colours=self.preprocess, skeleton=self.skeleton)
+
+    # weights
+
+    def keypoint_axis(self, name: str, weight: Tensor) -> int | None:
+        """The axis of output channels of layers called `final`, of input channels of those that read them (`nn.base.Head`)."""
+        parts = name.split(".")
+        if parts[0] != "head" or weight.ndim == 0:
+            return None
+        if "final" in parts:
+            return 0
+        takes = cast(Head, self.network.head).takes
+        return 1 if set(takes) & set(parts) and weight.ndim > 1 else None
+
+
+def _stacked(each: Sequence[Points], keypoints: int) -> Points:
+    """Points of single views one after another."""
+    if not each:
+        return Points(torch.zeros(0, keypoints, 2), torch.zeros(0, keypoints))
+    return Points(torch.cat([one.xy for one in each]), torch.cat([one.score for one in each]))

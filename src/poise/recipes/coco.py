@@ -6,7 +6,7 @@ from poise.codecs.base import InstanceCodec
 from poise.data.coco import CocoDataset
 from poise.dims import Size
 from poise.errors import ReadError
-from poise.models.kinds import Model
+from poise.models.base import Model, require_pose
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.skeletons import COCO17
 from poise.transforms.jitter import Augmentation
@@ -109,7 +109,7 @@ def on_coco(
     """
     return Recipe(
         name=name,
-        model=model,
+        model=require_pose(model),
         train=keypoints2017(data, "train2017"),
         val=keypoints2017(data, "val2017"),
         epochs=epochs,

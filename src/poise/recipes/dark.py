@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from poise.models.kinds import one_person
+from poise.models.base import require_top_down
 from poise.recipes.base import Optimizer, Recipe
 from poise.recipes.coco import BASELINE_STEPS, BASELINE_VIEWS, HRNET_STEPS, HRNET_VIEWS, on_coco
 from poise.zoo.find import build, releases
@@ -36,7 +36,7 @@ def dark(*, data: Path, network: Net = "hrnet_w32", size: tuple[int, int] = (256
     known = releases().get(name)
     return on_coco(
         "dark",
-        one_person(build(name, pretrained=pretrained and not hourglass)),
+        require_top_down(build(name, pretrained=pretrained and not hourglass)),
         data,
         epochs=210 if hrnet else 140,
         batch=_batch(network, size),

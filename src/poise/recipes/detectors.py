@@ -10,7 +10,7 @@ from poise.data.figures import FigureDataset
 from poise.nn.heads.roi import MAPS
 from poise.recipes.base import Recipe
 from poise.recipes.dropping import Dropping, dropped
-from poise.recipes.fields import set_detecting
+from poise.recipes.fields import set_config
 from poise.recipes.files import mixture
 from poise.recipes.ranges import check_run
 from poise.recipes.scenes import CROWD
@@ -93,7 +93,7 @@ def detector_drawn(
     check_run(epochs=epochs, rate=rate)
     codec = head_codec(head, weight=weight, height=height, sigma=sigma)
     model = small_detector(width, size=(side, side), codec=codec)
-    set_detecting(model, detecting_set or ())
+    set_config(model, detecting_set or ())
     views = DetectorAugmentation(
         sides=_sides(side), most=None, rotation=10.0, crop=0.25, crop_share=0.6, mosaic=mosaic, colour=0.1
     )
@@ -181,7 +181,7 @@ def detector_mixed(
     check_run(epochs=epochs, rate=rate)
     codec = head_codec(head, weight=weight, height=height, sigma=sigma)
     model = small_detector(width, size=(side, side), codec=codec)
-    set_detecting(model, detecting_set or ())
+    set_config(model, detecting_set or ())
     views = DetectorAugmentation(
         sides=_sides(side), most=2 * side, rotation=20.0, crop=0.5, crop_share=0.4, mosaic=mosaic, colour=0.2, grey=0.02
     )

@@ -2,18 +2,16 @@
 
 import ast
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from poise.codecs.decoders import Codec
 from poise.errors import InputError, UnknownName, unknown
-from poise.models.bottom_up import BottomUp
-from poise.models.box_detector import BoxDetector
-from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Boxing
+from poise.models.base import OtherNetworkError, PoseModel
+from poise.models.rcnn_boxes import RCNNBoxes
 from poise.models.rcnn_config import RCNNConfig
-from poise.models.top_down import TopDown
 from poise.nn.heads.roi import BoxReader
 
 FIXED = ("size", "cells", "keypoints", "limbs")
@@ -25,8 +23,8 @@ Changes = Mapping[str, Any]
 _C = TypeVar("_C")
 
 
-def set_codec(model: TopDown | BottomUp | KeypointRCNN, words: Sequence[str]) -> None:
-    """Give a model's codec, and those of its earlier answers that are alike, other values.
+def set_codec(model: PoseModel, words: Sequence[str]) -> None:
+    """Give a model's codec, and those of its earlier outputs that are alike, other values.
 
     Args:
         model: Changed in place.
@@ -39,24 +37,13 @@ def set_codec(model: TopDown | BottomUp | KeypointRCNN, words: Sequence[str]) ->
     """
     if not words:
         return
-    if isinstance(model, KeypointRCNN):
-        set_words(model, codec=words)
-        return
     changes = _codec_changes(model.codec, words)
-    if isinstance(model, TopDown):
-        codec = _changed(model.codec, changes)
-        _check((codec.channels, codec.vectors) == (model.codec.channels, model.codec.vectors), words)
-        model.deep = tuple(_changed(part, changes) if type(part) is type(codec) else part for part in model.deep)
-        model.codec = codec
-    else:
-        whole = _changed(model.codec, changes)
-        _check(whole.parts == model.codec.parts, words)
-        model.deep = tuple(_changed(part, changes) if type(part) is type(whole) else part for part in model.deep)
-        model.codec = whole
+    with _named(words):
+        model.change_codecs(lambda codec: _changed(codec, changes))
 
 
-def set_detecting(model: Boxing, words: Sequence[str]) -> None:
-    """Have a detector learn or be read in other ways.
+def set_config(model: RCNNBoxes, words: Sequence[str]) -> None:
+    """Have a detector learn or find people in another way.
 
     Args:
         model: Changed in place.
@@ -67,38 +54,44 @@ def set_detecting(model: Boxing, words: Sequence[str]) -> None:
             does not tell.
         UnknownName: There is no such field.
     """
-    if isinstance(model, BoxDetector):
-        model.detecting = _detecting(model, words)
-    else:
-        set_words(model, detecting=words)
+    set_words(model, config=words)
 
 
-def set_words(model: KeypointRCNN, *, codec: Sequence[str] = (), detecting: Sequence[str] = ()) -> None:
-    """Change a detector's codec and how it works at once, for what keypoints are scored by must go with what ranks people.
+def set_words(model: RCNNBoxes, *, codec: Sequence[str] = (), config: Sequence[str] = ()) -> None:
+    """Change a detector's codec and configuration at once, for what keypoints are scored by must go with what ranks people.
 
     Args:
         model: Changed in place.
-        codec: As for `set_codec`.
-        detecting: As for `set_detecting`.
+        codec: As for `set_codec`; of a model with keypoints.
+        config: As for `set_config`.
 
     Raises:
         InputError: As of these two, or people would be ranked by what is no probability.
         UnknownName: There is no such field.
     """
-    boxed = _changed(model.codec, _codec_changes(model.codec, codec))
-    _check((boxed.channels, boxed.vectors) == (model.codec.channels, model.codec.vectors), codec)
-    how = _detecting(model, detecting)
-    KeypointRCNN(model.network, boxed, model.preprocess, model.skeleton, model.card, how)  # refuses what does not go together
-    model.codec, model.detecting = boxed, how
+    made = _config(model, config)
+    changes = _codec_changes(model.codec, codec) if codec else {}
+    with _named(codec):
+        model.reconfigure(lambda own: _changed(own, changes), lambda _: made)
+
+
+@contextmanager
+def _named(words: Sequence[str]) -> Iterator[None]:
+    """Say which words a codec cannot have."""
+    try:
+        yield
+    except OtherNetworkError as error:
+        raise InputError(f"{', '.join(words)}: {error}; leave this out") from error
 
 
 def _codec_changes(codec: Codec, words: Sequence[str]) -> Changes:
     return _changes(codec, words, what="a codec", such="ohkm=8")
 
 
-def _detecting(model: Boxing, words: Sequence[str]) -> RCNNConfig:
+def _config(model: RCNNBoxes, words: Sequence[str]) -> RCNNConfig:
     """How a detector works that has changed as words say."""
-    made = _changed(model.detecting, _changes(model.detecting, words, what="how a detector works", such="learning.copies=2"))
+    changes = _changes(model.config, words, what="how a detector works", such="learning.copies=2")
+    made: RCNNConfig = _changed(model.config, changes)
     _check_read(words, made)
     _check_person(model, made.person)
     return made
@@ -120,13 +113,13 @@ def refuse_words(words: Sequence[str], names: Sequence[str], *, why: str) -> Non
         raise InputError(f"{', '.join(found)}: {why}, so nothing would change; leave it out")
 
 
-def _check_read(words: Sequence[str], detecting: RCNNConfig) -> None:
+def _check_read(words: Sequence[str], config: RCNNConfig) -> None:
     """Refuse words that nobody reads where people are found so."""
-    if detecting.suppression == "soft":
+    if config.suppression == "soft":
         refuse_words(words, ("nms",), why="suppression is soft, and lowers scores by sigma")
     else:
         refuse_words(words, ("sigma",), why="it is of soft suppression, and suppression is hard")
-    if not detecting.probable:
+    if not config.probable:
         fitted = [word for word in words if word.startswith("calibration.")]
         refuse_words(fitted, ("calibration",), why="keypoint_score is raw and rating is box, and neither is a probability")
 
@@ -142,7 +135,7 @@ def _changes(owner: Any, words: Sequence[str], *, what: str, such: str) -> dict[
     return changes
 
 
-def _check_person(model: Boxing, person: int) -> None:
+def _check_person(model: RCNNBoxes, person: int) -> None:
     """Refuse a class of people that the box head has not."""
     reader = None if model.network.box is None else model.network.box.head.reader
     if isinstance(reader, BoxReader) and person >= reader.cls_score.out_features:
@@ -151,11 +144,6 @@ def _check_person(model: Boxing, person: int) -> None:
             f"person={person}: the box head of {model.card.name} tells the classes 0, the background, to {last}; "
             f"people are {'1' if last == 1 else f'one of 1 to {last}'}"
         )
-
-
-def _check(same: bool, words: Sequence[str]) -> None:
-    if not same:
-        raise InputError(f"{', '.join(words)}: the codec would then need another network; leave this out")
 
 
 def _value(owner: Any, path: Sequence[str], text: str) -> Changes:

@@ -8,10 +8,7 @@ from poise.codecs.offset_guided import OffsetGuided
 from poise.data.base import Dataset
 from poise.data.subset import hold_out
 from poise.errors import InputError
-from poise.models.bottom_up import BottomUp
-from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Model
-from poise.models.top_down import TopDown
+from poise.models.base import Model, require_box_finder, require_pose
 from poise.nn.heads.roi import MAPS
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.dropping import Dropping, dropping
@@ -126,7 +123,7 @@ def own(
     if drop is None and drop_from is not None:
         raise InputError("--drop-from says when --drop begins, which is missing; give that, or leave both out")
     train, val = _parts(annotations, images, val_annotations, val_images, val_share, split_seed)
-    made = start_model(model, size=size, skeleton=train.skeleton, pretrained=pretrained, codec=codec)
+    made = require_pose(start_model(model, size=size, skeleton=train.skeleton, pretrained=pretrained, codec=codec))
     recipe = Recipe(
         name="own",
         model=made,
@@ -141,8 +138,8 @@ def own(
         freeze_epochs=freeze_epochs,
         notes=f"keypoints of {train.skeleton.name}; OKS sigmas: {train.skeleton.sigma_source}",
     )
-    if isinstance(made, KeypointRCNN):
-        set_words(made, codec=codec_set or (), detecting=detecting_set or ())
+    if made.finds_boxes:
+        set_words(require_box_finder(made), codec=codec_set or (), config=detecting_set or ())
     else:
         if mosaic or detecting_set:
             raise InputError(
@@ -152,9 +149,8 @@ def own(
             raise InputError(
                 f"{model} is no detector, and images without people are nothing special to it; leave --no-empty out"
             )
-        if isinstance(made, TopDown | BottomUp):
-            set_codec(made, codec_set or ())
-    if isinstance(made, TopDown):
+        set_codec(made, codec_set or ())
+    if made.takes_boxes:
         if size not in (None, made.codec.size):
             h, w = made.codec.size
             raise InputError(
@@ -164,7 +160,7 @@ def own(
         recipe = replace(recipe, augmentation=views)
     elif half_body:
         raise InputError(f"{model} sees whole images: there are no half bodies to cut out; leave --half-body out")
-    elif isinstance(made, KeypointRCNN):
+    elif made.finds_boxes:
         if size is not None and model.removeprefix("poise_rcnn_") not in BOX_WIDTHS:
             raise InputError(f"{model} looks at images as large as its name says, or of any size; leave --size out")
         if size is not None and size[0] != size[1]:
@@ -177,7 +173,7 @@ def own(
         boxes = DetectorAugmentation(sides=sides, most=2 * side, rotation=rotation, crop=0.3, colour=colour, mosaic=mosaic)
         recipe = replace(recipe, batch=16, base_batch=32, augmentation=boxes, empty=empty, clip=CLIP, best="AP")
     else:
-        if size is not None and isinstance(made, BottomUp):
+        if size is not None:
             check_views(made, size)
         scenes = replace(PHOTO_VIEWS, scale_range=(1 - scale, 1 + 2 * scale), rotation=rotation, colour=colour)
         recipe = replace(recipe, batch=16, base_batch=32, augmentation=scenes, size=size, clip=CLIP, best="AP")

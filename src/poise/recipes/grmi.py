@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from poise.models.kinds import one_person
+from poise.models.base import require_top_down
 from poise.recipes.base import Recipe
 from poise.recipes.coco import BASELINE_STEPS, BASELINE_VIEWS, on_coco
 from poise.zoo.find import build
@@ -34,7 +34,7 @@ def grmi(
     """
     return on_coco(
         "grmi",
-        one_person(build(f"{network}_coco_{size[0]}x{size[1]}", codec="GRMI", pretrained=pretrained)),
+        require_top_down(build(f"{network}_coco_{size[0]}x{size[1]}", codec="GRMI", pretrained=pretrained)),
         data,
         epochs=140,
         batch=128,

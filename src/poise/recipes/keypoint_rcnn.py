@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from poise.errors import InputError
-from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.models.base import Model, PoseModel, require_box_finder
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.coco import check2017, keypoints2017
 from poise.recipes.dropping import Dropping, dropped
@@ -196,18 +196,18 @@ def keypoint_rcnn_hrnet(
     )
 
 
-def whole_detector(model: object) -> KeypointRCNN:
+def whole_detector(model: Model) -> PoseModel:
     """The model, which must be a whole detector with keypoints.
 
     Raises:
         InputError: It is another.
     """
-    if isinstance(model, KeypointRCNN):
+    if isinstance(model, PoseModel) and model.finds_boxes:
         return model
     raise InputError("this recipe trains a whole detector with keypoints, such as keypoint_rcnn_r50_fpn or poise_rcnn_t")
 
 
-def still(model: KeypointRCNN, stages: int) -> tuple[str, ...]:
+def still(model: PoseModel, stages: int) -> tuple[str, ...]:
     """The parts of a ResNet that stay as they are, its stem first.
 
     Raises:
@@ -228,7 +228,7 @@ def still(model: KeypointRCNN, stages: int) -> tuple[str, ...]:
 
 def _on_coco(
     name: str,
-    model: KeypointRCNN,
+    model: PoseModel,
     data: Path,
     views: DetectorAugmentation,
     *,
@@ -244,7 +244,7 @@ def _on_coco(
     """SGD with momentum over so many steps, which epochs are counted by, on the images with somebody in them, or on all."""
     check_count("--iterations", iterations)
     check_count("each of --milestones", min(milestones, default=1))
-    set_words(model, codec=codec_set or (), detecting=detecting_set or ())
+    set_words(require_box_finder(model), codec=codec_set or (), config=detecting_set or ())
     train, val = keypoints2017(data, "train2017"), keypoints2017(data, "val2017")
     images = len(train) if empty else len({image for image, _ in train.people()})
     epochs = max(1, round(iterations * BATCH / max(1, images)))

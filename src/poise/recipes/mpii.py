@@ -5,6 +5,7 @@ from typing import Literal
 
 from poise.data.mpii import MpiiDataset
 from poise.errors import ReadError
+from poise.models.base import require_pose
 from poise.recipes.base import Optimizer, Recipe
 from poise.recipes.coco import BASELINE_STEPS, HRNET_STEPS
 from poise.transforms.jitter import Augmentation
@@ -47,7 +48,7 @@ def mpii(
     wanted = "mpii-val/PCKh@0.5"
     return Recipe(
         name="mpii",
-        model=build(name, pretrained=pretrained and not lpn),
+        model=require_pose(build(name, pretrained=pretrained and not lpn)),
         train=part(data, "train"),
         val=part(data, "valid"),
         epochs=150 if lpn else 140 if early else 210,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from poise.models.top_down import TopDown
+from poise.models.base import PoseModel
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.coco import epochs_of, keypoints2017, on_coco
 from poise.recipes.ranges import check_count
@@ -97,7 +97,7 @@ def rsn(
     return _run("rsn", build_rsn(kind, size=size), data, iterations, score)
 
 
-def _run(name: str, model: TopDown, data: Path, iterations: int, score: float | None) -> Recipe:
+def _run(name: str, model: PoseModel, data: Path, iterations: int, score: float | None) -> Recipe:
     check_count("--iterations", iterations)
     people = len(keypoints2017(data, "train2017").people())
     return on_coco(

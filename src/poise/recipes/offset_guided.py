@@ -6,7 +6,7 @@ from typing import Literal
 
 from poise.codecs.guide_costs import LabelMaps
 from poise.dims import Size
-from poise.models.bottom_up import BottomUp
+from poise.models.base import PoseModel
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.coco import on_coco
 from poise.recipes.ranges import check_count, check_views
@@ -117,7 +117,7 @@ def offset_guided_hrnet(
 
 def _on_coco(
     name: str,
-    model: BottomUp,
+    model: PoseModel,
     data: Path,
     *,
     epochs: int,

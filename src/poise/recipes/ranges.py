@@ -4,7 +4,7 @@ from typing import cast
 
 from poise.dims import Size
 from poise.errors import InputError
-from poise.models.bottom_up import BottomUp
+from poise.models.base import PoseModel
 from poise.nn.base import Backbone, check_size
 
 
@@ -48,7 +48,7 @@ def check_run(*, epochs: int, rate: float) -> None:
     check_positive("--rate", rate)
 
 
-def check_views(model: BottomUp, size: Size) -> None:
+def check_views(model: PoseModel, size: Size) -> None:
     """Refuse views (h, w) of whole images that a network cannot take.
 
     Raises:

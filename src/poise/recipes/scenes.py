@@ -8,7 +8,7 @@ from poise.codecs.guide_costs import Costs, LabelMaps
 from poise.data.cached import Kept
 from poise.data.figures import FigureDataset
 from poise.decoding.peak_reading import PRACTITIONER
-from poise.models.bottom_up import BottomUp
+from poise.models.base import PoseModel
 from poise.nn.backbones.plain import PlainNet
 from poise.nn.base import check_size
 from poise.recipes.base import Recipe
@@ -61,7 +61,7 @@ PHOTO_VIEWS = SceneAugmentation(
 """Of photographs of people."""
 
 
-def small_model(width: str, *, side: int, skeleton: Skeleton = COCO17) -> BottomUp:
+def small_model(width: str, *, side: int, skeleton: Skeleton = COCO17) -> PoseModel:
     """One of our own networks with this folder's maps and costs.
 
     Args:

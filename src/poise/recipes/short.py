@@ -1,8 +1,7 @@
 """Short runs of our own small networks for whole images, with or without boxes: what they have in common."""
 
 from poise.data.base import Dataset
-from poise.models.bottom_up import BottomUp
-from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.models.base import PoseModel
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.scene_jitter import SceneAugmentation
@@ -10,7 +9,7 @@ from poise.transforms.scene_jitter import SceneAugmentation
 
 def short_run(
     name: str,
-    model: BottomUp | KeypointRCNN,
+    model: PoseModel,
     train: Dataset,
     val: Dataset,
     *,

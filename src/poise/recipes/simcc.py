@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from poise.codecs.simcc import SimCC
-from poise.models.top_down import TopDown
+from poise.models.base import PoseModel
 from poise.recipes.base import Recipe
 from poise.recipes.coco import BASELINE_STEPS, HRNET_VIEWS, MMPOSE_STEPS, STRIDE, on_coco
 from poise.skeletons import COCO17
@@ -60,7 +60,7 @@ def simcc(
     )
 
 
-def backbone(network: Net, codec: SimCC, *, pretrained: bool) -> TopDown:
+def backbone(network: Net, codec: SimCC, *, pretrained: bool) -> PoseModel:
     """Simple Baselines, here reading red, green, blue, or HRNet, for a codec and cut without bias."""
     kind, _, number = network.partition("_")
     if kind == "hrnet":

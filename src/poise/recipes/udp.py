@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from poise.codecs.udp_offset import UDPOffset
-from poise.models.kinds import one_person
+from poise.models.base import require_top_down
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.coco import HRNET_STEPS, HRNET_VIEWS, MMPOSE_STEPS, STRIDE, on_coco
 from poise.recipes.dropping import Dropping, dropped
@@ -46,7 +46,7 @@ def udp(
     known = releases().get(name)
     return on_coco(
         "udp",
-        one_person(build(name, pretrained=pretrained)),
+        require_top_down(build(name, pretrained=pretrained)),
         data,
         epochs=210,
         batch=128,

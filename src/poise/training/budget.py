@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from poise.models.kinds import Model
+from poise.models.base import PoseModel
 from poise.training.files import Row
 
 
@@ -46,7 +46,7 @@ class RunResult:
         stages: Scores of the best model of each stage; empty where the recipe has one.
     """
 
-    model: Model
+    model: PoseModel
     metrics: dict[str, float]
     folder: Path
     file: Path

@@ -58,6 +58,11 @@ class Checkpointer(RunCallback):
         """Where the best model is."""
         return self.folder / "model.safetensors"
 
+    @property
+    def state_key(self) -> str:
+        """The name of its state in checkpoints, the one that earlier versions gave it."""
+        return "Keeper"
+
     def state_dict(self) -> dict[str, Any]:
         """For the saved state."""
         return {"best_score": self.best_score, "best_scores": self.best_scores}
@@ -149,8 +154,8 @@ class Checkpointer(RunCallback):
         model = module.best_model
         scores = {f"val/{name}": value for name, value in self.best_scores.items() if name != "loss"}
         notes = (
-            f"recipe {module.recipe.name}, epoch {trainer.current_epoch + 1}; scores with {module.task.checked}, no flip test, "
-            f"read by {described(model.codec)}"
+            f"recipe {module.recipe.name}, epoch {trainer.current_epoch + 1}; scores with {module.task.val_boxes}, "
+            f"no flip test, read by {described(model.codec)}"
         )
         model.card = dataclasses.replace(model.card, scores=model.card.scores | scores, notes=notes)
         model_file.save(model, self.model_file)
@@ -176,6 +181,11 @@ class MetricsLog(RunCallback):
         self._steps = 0
         self._views = 0
         self._begin = 0.0
+
+    @property
+    def state_key(self) -> str:
+        """The name of its state in checkpoints, the one that earlier versions gave it."""
+        return "Journal"
 
     def state_dict(self) -> dict[str, Any]:
         """For the saved state: the figures so far, those of the unfinished epoch too."""
@@ -205,7 +215,7 @@ class MetricsLog(RunCallback):
         """Add up the losses."""
         module = self.of(pl_module)
         self._loss += float(module.loss.detach())
-        for name in module.task.told:
+        for name in module.task.loss_parts:
             self._parts[name] = self._parts.get(name, 0.0) + float(module.parts[name].detach())
         self._steps += 1
         self._views += len(batch.batch) * module.plan.world
@@ -227,14 +237,14 @@ class MetricsLog(RunCallback):
             "train/loss": self._loss / max(1, self._steps),
             **{f"train/{name}": value / max(1, self._steps) for name, value in self._parts.items()},
             "train/norm": module.norm,
-            f"{module.task.unit}_per_second": round(self._views / max(1e-9, trained - self._begin), 1),
+            f"{module.task.unit[1]}_per_second": round(self._views / max(1e-9, trained - self._begin), 1),
         }
         row |= {f"val/{name}": value for name, value in module.scores.items()}
         self.rows.append(row)
         self._loss, self._parts, self._steps, self._views, self._begin = 0.0, {}, 0, 0, now
         if trainer.is_global_zero:
             write_csv(self.folder / "metrics.csv", self.rows)
-            self._tell(row, module.task.told, epochs=module.recipe.epochs, unit=module.task.unit)
+            self._tell(row, module.task.loss_parts, epochs=module.recipe.epochs, unit=module.task.unit[1])
 
     def _tell(self, row: Row, told: tuple[str, ...], *, epochs: int, unit: str) -> None:
         scores = "  ".join(f"{name.removeprefix('val/')} {value:.4g}" for name, value in row.items() if name.startswith("val/"))
@@ -281,7 +291,7 @@ class Bar(RunCallback):
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say what happens now."""
         if self._bar is not None:
-            self._bar.update(self._task, description=f"validation, {self.of(pl_module).task.checked}")
+            self._bar.update(self._task, description=f"validation, {self.of(pl_module).task.val_boxes}")
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Take it away."""

@@ -10,9 +10,9 @@ from typing import Any, final
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
-from poise.codecs.registry import to_plain
+from poise.codecs.registry import renamed, to_plain
 from poise.errors import CheckpointError, WriteError
-from poise.models.kinds import Model
+from poise.models.base import PoseModel
 
 
 @final
@@ -74,14 +74,14 @@ def check_state(path: Path) -> tuple[Path, dict[str, Any]]:
     return state, whole["poise"]
 
 
-def taught(model: Model) -> dict[str, Any]:
+def identity(model: PoseModel) -> dict[str, Any]:
     """What decides what a model's answers mean: its network and its codecs, as plain values for the state of a run."""
-    codecs = {"codec": to_plain(model.codec), "deep": [to_plain(codec) for codec in getattr(model, "deep", ())]}
+    codecs = {"codec": to_plain(model.codec), "deep": [to_plain(codec) for codec in model.deep]}
     plain: dict[str, Any] = json.loads(json.dumps({"network": asdict(model.card.architecture)} | codecs))
     return plain
 
 
-def check_same(stand: Mapping[str, Any], model: Model, folder: Path) -> None:
+def check_same(stand: Mapping[str, Any], model: PoseModel, folder: Path) -> None:
     """Refuse a run that learnt another network, or to answer in another way.
 
     Args:
@@ -92,7 +92,7 @@ def check_same(stand: Mapping[str, Any], model: Model, folder: Path) -> None:
     Raises:
         CheckpointError: They differ; the message says in what.
     """
-    then, now = _flat(stand.get("model", {})), _flat(taught(model))
+    then, now = _flat(renamed(stand.get("model", {}))), _flat(identity(model))
     others = [name for name in then if name in now and then[name] != now[name]]
     if others:
         says = ", ".join(f"{name} {then[name]!r} (this recipe: {now[name]!r})" for name in others[:3])

@@ -8,26 +8,26 @@ from typing import Any
 import torch
 
 from poise.errors import InputError, TrainingError, WriteError, unknown
-from poise.training.data import Views
+from poise.models.views.base import ViewDataset
 from poise.training.recipe import Recipe
 from poise.training.run_plan import Plan
-from poise.training.tasks import AnyTask
+from poise.training.task import Task
 
 ONE_VALUE = "Expected more than 1 value per channel when training"
 """How torch begins where a norm has nothing to take a mean of."""
 
 
-def check_best(recipe: Recipe, task: AnyTask) -> None:
+def check_best(recipe: Recipe, task: Task) -> None:
     """Refuse a run whose best model would never be known.
 
     Raises:
         UnknownName: No validation of the task gives the recipe's score.
     """
-    if recipe.val is not None and recipe.best not in task.scores:
-        raise unknown(f"score of {task.checked} (recipe {recipe.name!r}, best)", recipe.best, task.scores)
+    if recipe.val is not None and recipe.best not in task.val_scores:
+        raise unknown(f"score of {task.val_boxes} (recipe {recipe.name!r}, best)", recipe.best, task.val_scores)
 
 
-def check_readable(*each: Views[Any, Any] | None) -> None:
+def check_readable(*each: ViewDataset[Any, Any] | None) -> None:
     """Refuse a wrong folder of images before anything is written.
 
     Raises:

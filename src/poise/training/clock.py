@@ -106,7 +106,7 @@ class Clock(RunCallback):
         self._handles = []
         if self.steps and trainer.is_global_zero:
             module = self.of(pl_module)
-            for line in self.told(module.plan.workers, one=module.task.one):
+            for line in self.told(module.plan.workers, one=module.task.unit[0]):
                 self.console.print(line, highlight=False, soft_wrap=True)
 
     def told(self, workers: int, *, one: str = "person") -> list[str]:

@@ -20,7 +20,6 @@ from poise.training.recipe import Recipe
 from poise.training.run_plan import Hardware, rank_of_process, run_plan
 from poise.training.signals import Interrupts
 from poise.training.stages import fit_stages, refuse_stages
-from poise.training.tasks import task_of
 from poise.training.trainer import quiet, trainer
 from poise.weights import model_file
 from poise.weights.transfer import transfer
@@ -105,12 +104,12 @@ def _run(recipe: Recipe, goal: Budget, *, means: Hardware, console: Console) -> 
     state, stand = check_state(folder) if goal.resume else (None, None)
     plan = run_plan(recipe, goal, means)
     main = plan.rank == 0
-    task = task_of(recipe.model)
+    task = recipe.task(recipe.model)
     check_best(recipe, task)
     if stand is not None:
         check_same(stand, recipe.model, folder)
         check_left(plan, stand)
-    views = task.train_views(recipe, seed=plan.seed)
+    views = task.train_views(recipe.data, seed=plan.seed)
     val_views = task.val_views(recipe.val, seed=plan.seed) if recipe.val is not None else None
     if state is None and main:
         check_free(folder)

@@ -12,7 +12,6 @@ from poise.training.provenance import provenance
 from poise.training.recipe import Recipe
 from poise.training.run_plan import Plan, rate_of
 from poise.training.summary import summary
-from poise.training.tasks import task_of
 
 
 def tell(console: Console, recipe: Recipe, plan: Plan, *, learnt: int, checked: int | None) -> None:
@@ -25,12 +24,12 @@ def tell(console: Console, recipe: Recipe, plan: Plan, *, learnt: int, checked: 
         learnt: Views to learn from.
         checked: Views to check on; None where nothing is checked.
     """
-    task = task_of(recipe.model)
-    console.print(summary(recipe.model, task.size(recipe)))
-    checking = "nothing to check on" if checked is None else f"{checked} {task.unit} to check on, with {task.checked}"
+    task = recipe.task(recipe.model)
+    console.print(summary(recipe.model, task.train_size(recipe.data)))
+    checking = "nothing to check on" if checked is None else f"{checked} {task.unit[1]} to check on, with {task.val_boxes}"
     console.print(
         f"{recipe.name}: {recipe.model.card.name} on {plan.device} in {plan.precision}; "
-        f"{learnt} {task.unit} to learn from, {checking}; {plan.workers} workers\n"
+        f"{learnt} {task.unit[1]} to learn from, {checking}; {plan.workers} workers\n"
         f"batch {plan.batch} x {plan.accumulate}; {_rate(recipe, plan)}",
         highlight=False,
         soft_wrap=True,
@@ -91,7 +90,7 @@ def settings_of(recipe: Recipe, plan: Plan) -> dict[str, Any]:
         "freeze_epochs": recipe.freeze_epochs,
         "still": recipe.still,
         "empty": recipe.empty,
-        "validation": task_of(recipe.model).checked,
+        "validation": recipe.task(recipe.model).val_boxes,
     } | provenance(recipe, plan)
 
 

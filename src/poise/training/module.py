@@ -11,15 +11,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from poise.errors import CheckpointError
-from poise.models.kinds import Model
+from poise.models.base import PoseModel, total_loss
+from poise.models.views.base import LoadedBatch, ViewDataset, mixed_seed
 from poise.training import optim
-from poise.training.checkpoint import taught
-from poise.training.data import LoadedBatch, ResumableSampler, Views, loader, mixed
+from poise.training.checkpoint import identity
+from poise.training.data import ResumableSampler, loader
 from poise.training.nan_guard import Step, check_finite
 from poise.training.recipe import Recipe
 from poise.training.run_plan import Plan
-from poise.training.task import summed
-from poise.training.tasks import task_of
 from poise.weights.checkpoint import compare
 
 
@@ -46,7 +45,7 @@ class Module(LightningModule):
         unreadable: Images that could not be read, and why.
     """
 
-    def __init__(self, recipe: Recipe, plan: Plan, *, train: Views[Any, Any], val: Views[Any, Any] | None) -> None:
+    def __init__(self, recipe: Recipe, plan: Plan, *, train: ViewDataset[Any, Any], val: ViewDataset[Any, Any] | None) -> None:
         super().__init__()
         self.recipe = recipe
         self.plan = plan
@@ -55,8 +54,8 @@ class Module(LightningModule):
         self.model = recipe.model
         self.parts: dict[str, Float[Tensor, ""]] = {}
         self.average = copy.deepcopy(recipe.model).requires_grad_(False) if recipe.average is not None else None
-        self.task = task_of(self.model)
-        self.best_task = task_of(self.best_model)
+        self.task = recipe.task(self.model)
+        self.best_task = recipe.task(self.best_model)
         self.truth = self.task.truth(val.dataset) if val is not None else None
         self.order = ResumableSampler(len(train), plan.share, seed=plan.seed, rank=plan.rank, world=plan.world)
         self.scores: dict[str, float] = {}
@@ -74,7 +73,7 @@ class Module(LightningModule):
         self._hold()
 
     @property
-    def best_model(self) -> Model:
+    def best_model(self) -> PoseModel:
         """What is validated and saved: the average where there is one."""
         return self.average if self.average is not None else self.model
 
@@ -134,15 +133,16 @@ class Module(LightningModule):
         return [*parts, self._backbone()] if self.frozen else parts
 
     def _backbone(self) -> nn.Module:
-        return self.model.network.get_submodule("backbone")
+        backbone: nn.Module = self.model.network.get_submodule("backbone")
+        return backbone
 
-    def training_step(self, parcel: LoadedBatch[Any], batch_idx: int) -> Float[Tensor, ""]:
+    def training_step(self, loaded: LoadedBatch[Any], batch_idx: int) -> Float[Tensor, ""]:
         """The loss of a batch. What chance a network takes (dropout) depends on seed and step alone."""
-        torch.manual_seed(mixed(self.plan.seed, self.current_epoch, batch_idx, self.plan.rank))
-        self.unreadable.update(dict.fromkeys(parcel.bad))
-        self.parcel = parcel
-        self.parts = self.task.parts(parcel.batch)
-        self.loss = summed(self.parts)
+        torch.manual_seed(mixed_seed(self.plan.seed, self.current_epoch, batch_idx, self.plan.rank))
+        self.unreadable.update(dict.fromkeys(loaded.bad))
+        self.loaded = loaded
+        self.parts = self.task.losses(loaded.batch)
+        self.loss = total_loss(self.parts)
         return self.loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -154,7 +154,7 @@ class Module(LightningModule):
         norm = torch.nn.utils.get_total_norm([p.grad for p in weights if p.grad is not None])
         self.loss_value, self.norm = torch.stack((self.loss.detach().float(), norm.float())).tolist()
         step = Step(self.trainer.global_step, self.rate, self.loss_value, self.norm)
-        check_finite(step, self.task, self.parcel.batch, precision=self.plan.precision)
+        check_finite(step, self.task, self.loaded.batch, precision=self.plan.precision)
         if self.recipe.clip is not None:
             torch.nn.utils.clip_grads_with_norm_(weights, self.recipe.clip, norm)
 
@@ -187,13 +187,13 @@ class Module(LightningModule):
         self._found = {}
         self._val_loss = []
 
-    def validation_step(self, parcel: LoadedBatch[Any], batch_idx: int) -> None:
+    def validation_step(self, loaded: LoadedBatch[Any], batch_idx: int) -> None:
         """Find the keypoints of a batch, in pixels of the images."""
-        torch.manual_seed(mixed(self.plan.seed, batch_idx, self.plan.rank))  # the loss may look at a part of a view only
-        loss, found = self.best_task.look(parcel.batch)
-        self._val_loss.append((float(loss), len(parcel.batch)))
-        self._found.update(zip(parcel.places, found, strict=True))
-        self.unreadable.update(dict.fromkeys(parcel.bad))
+        torch.manual_seed(mixed_seed(self.plan.seed, batch_idx, self.plan.rank))  # the loss may look at a part of a view only
+        loss, found = self.best_task.validate(loaded.batch)
+        self._val_loss.append((float(loss), len(loaded.batch)))
+        self._found.update(zip(loaded.indices, found, strict=True))
+        self.unreadable.update(dict.fromkeys(loaded.bad))
 
     def on_validation_epoch_end(self) -> None:
         """Bring the answers of all processes together and rate them."""
@@ -222,13 +222,13 @@ class Module(LightningModule):
             "plan": self._order_of_chances(),
             "rate": self.plan.rate,
             "steps": self.trainer.global_step,
-            "model": taught(self.model),
+            "model": identity(self.model),
         }
 
     def _order_of_chances(self) -> dict[str, int]:
         """What decides who is seen when."""
         plan = self.plan
-        return {self.task.unit: len(self.views), "batch": plan.batch, "accumulate": plan.accumulate, "seed": plan.seed}
+        return {self.task.unit[1]: len(self.views), "batch": plan.batch, "accumulate": plan.accumulate, "seed": plan.seed}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from there.

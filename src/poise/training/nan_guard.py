@@ -11,7 +11,7 @@ from poise.errors import TrainingError
 from poise.models.device import Precision, autocast
 from poise.scenes import SceneBatch
 from poise.structures import Batch
-from poise.training.tasks import AnyTask
+from poise.training.task import Task
 
 
 @final
@@ -25,7 +25,7 @@ class Step:
     norm: float
 
 
-def check_finite(step: Step, task: AnyTask, batch: Batch | SceneBatch, *, precision: Precision) -> None:
+def check_finite(step: Step, task: Task, batch: Batch | SceneBatch, *, precision: Precision) -> None:
     """Stop when the loss or the gradient of a step is not finite.
 
     Args:
@@ -49,7 +49,7 @@ def check_finite(step: Step, task: AnyTask, batch: Batch | SceneBatch, *, precis
     )
 
 
-def first_fault(task: AnyTask, batch: Batch | SceneBatch) -> str:
+def first_fault(task: Task, batch: Batch | SceneBatch) -> str:
     """Where a value that is not finite appears first: labels, images, a weight, a layer's answer, a loss, or a gradient."""
     for name, values in (("the labels", task.labelled(batch)), ("the images", batch.images)):
         if not _finite(values):
@@ -70,14 +70,14 @@ def first_fault(task: AnyTask, batch: Batch | SceneBatch) -> str:
     return f"the gradient of {spoiled[-1]}" if spoiled else "the sum of the gradient"
 
 
-def _first_loss(task: AnyTask, batch: Batch | SceneBatch) -> str:
+def _first_loss(task: Task, batch: Batch | SceneBatch) -> str:
     """The first part of the loss that is not finite."""
     with torch.no_grad():
-        parts = task.parts(batch)
+        parts = task.losses(batch)
     return next((f"the loss of {name}" for name, part in parts.items() if not _finite(part)), "")
 
 
-def _first_layer(task: AnyTask, batch: Batch | SceneBatch) -> str:
+def _first_layer(task: Task, batch: Batch | SceneBatch) -> str:
     found: list[str] = []
     handles = []
     for name, layer in task.model.network.named_modules():
@@ -90,7 +90,7 @@ def _first_layer(task: AnyTask, batch: Batch | SceneBatch) -> str:
 
             handles.append(layer.register_forward_hook(look))
     with torch.no_grad():
-        task.parts(batch)
+        task.losses(batch)
     for handle in handles:
         handle.remove()
     return found[0] if found else ""

@@ -7,8 +7,8 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from poise.models.device import autocast
+from poise.models.pictures import png
 from poise.training.hook import RunCallback
-from poise.training.pictures import png
 from poise.writing import write_whole
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Previews(RunCallback):
         module, step = self.of(pl_module), trainer.global_step
         if self._writer is not None and step % EVERY == 0 and step != self._shown:
             self._shown = step
-            parts = [(name, float(module.parts[name].detach())) for name in module.task.told]
+            parts = [(name, float(module.parts[name].detach())) for name in module.task.loss_parts]
             for name, value in (("loss", module.loss_value), *parts, ("norm", module.norm), ("rate", module.rate)):
                 self._writer.add_scalar(f"train/{name}", value, step)
 
@@ -60,7 +60,7 @@ class Previews(RunCallback):
         was = model.training
         model.eval()
         with autocast(module.plan.device, module.plan.precision):
-            picture = module.best_task.picture(module.parcel.batch)
+            picture = module.best_task.picture(module.loaded.batch)
         model.train(was)
         write_whole(self.folder / "pictures" / f"epoch-{trainer.current_epoch + 1:04d}.png", png(picture))
         self._writer.add_image("batch", torch.from_numpy(picture), trainer.global_step, dataformats="HWC")

@@ -7,10 +7,10 @@ from typing import Any, Literal, final
 from poise.data.base import Dataset
 from poise.dims import Size
 from poise.errors import InputError
-from poise.models.kinds import Model
-from poise.transforms.detector_jitter import DetectorAugmentation
+from poise.models.base import PoseModel
+from poise.models.views.base import TrainData
+from poise.training.task import MakeTask, ModelTask
 from poise.transforms.jitter import Augmentation
-from poise.transforms.scene_jitter import SceneAugmentation
 
 
 @final
@@ -88,8 +88,8 @@ class Recipe:
         epochs: Passes through the training data.
         batch: People, or whole images, per step, over all devices.
         base_batch: The batch that `optimizer.rate` is meant for; another batch scales the rate linearly. None: `batch`.
-        augmentation: Chances of a training view; None for none. Of whole images a `SceneAugmentation`, with boxes in them a
-            `DetectorAugmentation`.
+        augmentation: Chances of a training view, a frozen dataclass of the type that the kind of model wants: `Augmentation`
+            (top-down), `SceneAugmentation` (bottom-up), `DetectorAugmentation`; None for none.
         size: Of training views of whole images (h, w); None for squares of the side of the model's canvas. Views of people are
             as large as the model's codec says.
         optimizer: Which rule moves the weights.
@@ -105,17 +105,19 @@ class Recipe:
         expected: Scores the recipe should reach, by name.
         notes: In words.
         settings: How to make this recipe again: its name and arguments. Filled by `recipes.find`.
+        task: Makes what the training loop asks of the model: supervised training as its kind says by default; adaptation trains
+            the same models in another way.
         then: Further stages, each a whole schedule that starts from the best weights of the one before; of the same model.
     """
 
     name: str
-    model: Model
+    model: PoseModel
     train: Dataset
     val: Dataset | None
     epochs: int
     batch: int
     base_batch: int | None = None
-    augmentation: Augmentation | SceneAugmentation | DetectorAugmentation | None = field(default_factory=Augmentation)
+    augmentation: Any | None = field(default_factory=Augmentation)
     size: Size | None = None
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
@@ -129,6 +131,7 @@ class Recipe:
     expected: Mapping[str, float] = field(default_factory=dict)
     notes: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    task: MakeTask = ModelTask
     then: tuple["Recipe", ...] = ()
 
     def __post_init__(self) -> None:
@@ -154,6 +157,11 @@ class Recipe:
             )
         if any(stage.model is not self.model or stage.then for stage in self.then):
             raise InputError(f"recipe {self.name!r}: every stage must train the recipe's own model, and have no stages itself")
+
+    @property
+    def data(self) -> TrainData:
+        """What the recipe says about the views to learn from."""
+        return TrainData(self.name, self.train, self.augmentation, self.size, self.select, self.empty)
 
     def staged(self, count: int) -> "Recipe":
         """The same recipe, trained `count` times over, each time from the best weights before (LPN, arXiv 1911.10346).

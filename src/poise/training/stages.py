@@ -20,13 +20,12 @@ from rich.table import Table
 from safetensors.torch import load_file
 
 from poise.errors import CheckpointError, WriteError
+from poise.models.views.base import mixed_seed
 from poise.training.budget import Budget, RunResult
-from poise.training.data import mixed
 from poise.training.files import Row, read_csv, write_csv
 from poise.training.logging import tell_expected
 from poise.training.recipe import Recipe
 from poise.training.run_plan import rank_of_process
-from poise.training.tasks import task_of
 from poise.weights import model_file
 from poise.weights.transfer import transfer
 from poise.writing import write_whole
@@ -79,7 +78,7 @@ def fit_stages(recipe: Recipe, run: Run, goal: Budget, *, console: Console) -> R
         scores = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items()) or "not checked"
         console.print(f"stage {number} of 0 to {len(stages) - 1} is done: {scores}", highlight=False, soft_wrap=True)
     done = done[: len(stages)]
-    console.print(_table(done, best=recipe.best, checked=task_of(recipe.model).checked))
+    console.print(_table(done, best=recipe.best, checked=recipe.task(recipe.model).val_boxes))
     return _result(recipe, goal.folder, done)
 
 
@@ -152,7 +151,7 @@ def _goal_of(stages: Sequence[Recipe], goal: Budget, number: int) -> Budget:
     return Budget(
         folder,
         resume=(folder / "checkpoints" / "last.ckpt").is_file(),
-        seed=mixed(goal.seed, number) if number else goal.seed,
+        seed=mixed_seed(goal.seed, number) if number else goal.seed,
         start=None if number else goal.start,
         minutes=None if goal.minutes is None else goal.minutes * share,
         steps=None if goal.steps is None else max(1, round(goal.steps * share)),

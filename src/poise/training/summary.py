@@ -7,11 +7,11 @@ from torch import nn
 
 from poise.codecs.decoders import codec_name
 from poise.dims import Size
-from poise.models.kinds import Model
+from poise.models.base import PoseModel
 from poise.nn.count import count
 
 
-def summary(model: Model, size: Size) -> Table:
+def summary(model: PoseModel, size: Size) -> Table:
     """One row per part of the network (two levels deep) and one for all of it, for views of `size` (h, w)."""
     network = copy.deepcopy(model.network).to("meta")  # counts without computing
     cost = count(network, size)

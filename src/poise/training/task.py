@@ -1,53 +1,54 @@
-"""What a training loop asks of a kind of model: its views, its losses, how its answers are rated and shown."""
+"""What a training loop asks: views, losses, a validation, pictures. By default of the model itself."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Generic, TypeVar, final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, final
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from poise.data.base import Dataset
 from poise.dims import Size
-from poise.models.bottom_up import BottomUp
-from poise.models.kinds import Model
-from poise.models.top_down import TopDown
-from poise.training.data import B, V, Views
-from poise.training.pictures import Picture
-from poise.training.recipe import Recipe
-
-Found = TypeVar("Found")
-"""What was read out of one view. It goes from process to process."""
-
-Truth = TypeVar("Truth")
-"""What that is compared with."""
+from poise.models.base import PoseModel
+from poise.models.pictures import Picture
+from poise.models.views.base import TrainData, ViewDataset
 
 
-class Task(ABC, Generic[V, B, Found, Truth]):
-    """One model and everything about its training that models of another kind do otherwise.
+class Task(ABC):
+    """How one model is trained. `ModelTask` trains it on labels, as its kind says; other tasks train it in another way.
 
     Attributes:
-        model: Whose task it is.
-        one, unit: What a batch counts: a "person" of "people", an "image" of "images".
-        checked: What a validation looks at, in words.
-        scores: Names of the scores of a validation, beside "loss"; of each, more is better.
-        told: Parts of the loss that are told beside it; none by default.
+        model: Learns, or is validated.
     """
 
-    model: Model
-    one: str
-    unit: str
-    checked: str
-    scores: tuple[str, ...]
-    told: tuple[str, ...] = ()
+    model: PoseModel
+
+    @property
+    def unit(self) -> tuple[str, str]:
+        """What a batch counts, one and many: "image" and "images", say."""
+        return self.model.unit
+
+    @property
+    def val_boxes(self) -> str:
+        """Where a validation looks, in words."""
+        return self.model.val_boxes
+
+    @property
+    def val_scores(self) -> tuple[str, ...]:
+        """Names of the scores of a validation beside "loss"; more is better."""
+        return self.model.val_scores
+
+    @property
+    def loss_parts(self) -> tuple[str, ...]:
+        """Names of the parts of the loss that are logged beside their sum."""
+        return self.model.loss_parts
 
     @abstractmethod
-    def size(self, recipe: Recipe) -> Size:
-        """Of the views the model learns from (h, w), pixels."""
+    def train_size(self, data: TrainData) -> Size:
+        """Size of the views the model learns from (h, w), pixels."""
 
     @abstractmethod
-    def train_views(self, recipe: Recipe, *, seed: int) -> Views[V, B]:
+    def train_views(self, data: TrainData, *, seed: int) -> ViewDataset[Any, Any]:
         """What the model learns from.
 
         Raises:
@@ -55,84 +56,93 @@ class Task(ABC, Generic[V, B, Found, Truth]):
         """
 
     @abstractmethod
-    def val_views(self, dataset: Dataset, *, seed: int) -> Views[V, B]:
-        """What the model is checked on.
+    def val_views(self, dataset: Dataset, *, seed: int) -> ViewDataset[Any, Any]:
+        """What the model is validated on.
 
         Raises:
-            InputError: The data has nobody to check on.
+            InputError: The data has nobody to validate on.
         """
 
     @abstractmethod
-    def parts(self, batch: B) -> dict[str, Float[Tensor, ""]]:
-        """What a step makes smaller: the parts of the loss by name, which are added up."""
-
-    @final
-    def loss(self, batch: B) -> Float[Tensor, ""]:
-        """What a step makes smaller."""
-        return summed(self.parts(batch))
+    def losses(self, batch: Any) -> dict[str, Float[Tensor, ""]]:
+        """The parts of the loss of a batch by name; a step makes their sum smaller."""
 
     @abstractmethod
-    def look(self, batch: B) -> tuple[Float[Tensor, ""], list[Found]]:
-        """The loss of a batch, and what the model says about each of its views, in pixels of the image."""
+    def validate(self, batch: Any) -> tuple[Float[Tensor, ""], list[Any]]:
+        """The loss of a batch, and what was found in each of its views, in pixels of the image; can be pickled."""
 
     @abstractmethod
-    def answers(self, images: Float[Tensor, "b 3 h w"]) -> Sequence[Tensor]:
-        """All that the network answers to views, whether it is read or not."""
+    def raw(self, images: Float[Tensor, "b 3 h w"]) -> Sequence[Tensor]:
+        """Every output of the network for views, whether it is read or not."""
 
     @abstractmethod
-    def labelled(self, batch: B) -> Float[Tensor, "_ 2"]:
+    def labelled(self, batch: Any) -> Float[Tensor, "_ 2"]:
         """All labelled keypoints of a batch, pixels of the views."""
 
     @abstractmethod
-    def truth(self, dataset: Dataset) -> Truth:
+    def truth(self, dataset: Dataset) -> Any:
         """The labels behind `val_views`."""
 
     @abstractmethod
-    def score(self, truth: Truth, found: Mapping[int, Found]) -> dict[str, float]:
-        """The `scores` of what was found in each place of `val_views`."""
+    def score(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
+        """The `val_scores` of what `validate` found, by the index of the view among `val_views`."""
 
     @abstractmethod
-    def picture(self, batch: B) -> Picture:
-        """The first views of a batch: what is labelled, asked and answered. The model is in evaluation mode."""
+    def picture(self, batch: Any) -> Picture:
+        """The first views of a batch: labels, targets, outputs, predictions. The model is in evaluation mode."""
 
 
-class StagedTask(Task[V, B, Found, Truth]):
-    """Of a model whose network answers all at once, in one stage or in several, each of which a codec reads."""
+@final
+class ModelTask(Task):
+    """A model trained on labels as its kind says (`PoseModel`).
 
-    model: TopDown | BottomUp
+    Args:
+        model: Learns.
+    """
 
-    @abstractmethod
-    def find(self, output: Tensor, batch: B) -> list[Found]:
-        """What the last answer says about each view, in pixels of its image."""
+    def __init__(self, model: PoseModel) -> None:
+        self.model = model
 
-    @final
-    def answers(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """Of all stages."""
-        return self.model.outputs(images)
+    def train_size(self, data: TrainData) -> Size:
+        """Size of the views the model learns from (h, w), pixels."""
+        return self.model.train_size(data)
 
-    @final
-    def parts(self, batch: B) -> dict[str, Float[Tensor, ""]]:
-        """The codecs' losses, one for each of the network's answers."""
-        return self._compared(self.answers(batch.images), batch)
+    def train_views(self, data: TrainData, *, seed: int) -> ViewDataset[Any, Any]:
+        """The model's."""
+        return self.model.train_views(data, seed=seed)
 
-    @final
-    def look(self, batch: B) -> tuple[Float[Tensor, ""], list[Found]]:
-        """The codecs' losses together, and what the last answer says."""
-        outputs = self.answers(batch.images)
-        return summed(self._compared(outputs, batch)), self.find(outputs[-1], batch)
+    def val_views(self, dataset: Dataset, *, seed: int) -> ViewDataset[Any, Any]:
+        """The model's."""
+        return self.model.val_views(dataset, seed=seed)
 
-    def _compared(self, outputs: list[Tensor], batch: B) -> dict[str, Float[Tensor, ""]]:
-        codecs = (*self.model.deep, self.model.codec)
-        last = len(codecs)
-        names = [
-            f"codec {type(codec).__name__}" + (f" for answer {number} of {last}" if last > 1 else "")
-            for number, codec in enumerate(codecs, start=1)
-        ]
-        losses = self.model.losses(outputs, batch)  # type: ignore[arg-type]  # model and batch are of one kind
-        return dict(zip(names, losses, strict=True))
+    def losses(self, batch: Any) -> dict[str, Float[Tensor, ""]]:
+        """The model's."""
+        return self.model.losses(batch)
+
+    def validate(self, batch: Any) -> tuple[Float[Tensor, ""], list[Any]]:
+        """The model's."""
+        return self.model.validate(batch)
+
+    def raw(self, images: Float[Tensor, "b 3 h w"]) -> Sequence[Tensor]:
+        """Every output of the model's network."""
+        return self.model.raw(images)
+
+    def labelled(self, batch: Any) -> Float[Tensor, "_ 2"]:
+        """All labelled keypoints of a batch."""
+        return self.model.labelled(batch)
+
+    def truth(self, dataset: Dataset) -> Any:
+        """The labels as the model compares with them."""
+        return self.model.truth(dataset)
+
+    def score(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
+        """The model's scores."""
+        return self.model.score(truth, found)
+
+    def picture(self, batch: Any) -> Picture:
+        """The model's picture."""
+        return self.model.picture(batch)
 
 
-def summed(parts: Mapping[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
-    """The parts of a loss added up; a single one as it is."""
-    values = list(parts.values())
-    return torch.stack(values).sum() if len(values) > 1 else values[0]
+MakeTask = Callable[[PoseModel], Task]
+"""Gives the task of a model: of the one that learns, and of the average that is validated."""

@@ -11,13 +11,10 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
 
-from poise.dims import Size
 from poise.errors import unknown
-from poise.models.kinds import Model
 from poise.training.checkpoint import AtomicIO
 from poise.training.recipe import Recipe
 from poise.training.run_plan import Hardware, Plan
-from poise.training.tasks import task_of
 
 KNOWN = (
     r"The '\w+_dataloader' does not have many workers",  # we measure the loader and say so ourselves
@@ -65,13 +62,15 @@ def _strategy(recipe: Recipe, plan: Plan, name: str) -> Any:
         raise unknown("strategy", name, known)
     if plan.world == 1 or name not in ("auto", "ddp"):
         return name
-    return DDPStrategy(find_unused_parameters=idle(recipe.model, task_of(recipe.model).size(recipe)))
+    return DDPStrategy(find_unused_parameters=idle(recipe))
 
 
-def idle(model: Model, size: Size) -> bool:
-    """Whether some weights get no gradient from views of `size` (HRNet computes branches that nobody reads)."""
-    spare = copy.deepcopy(model).train()
-    torch.autograd.backward([output.sum() for output in task_of(spare).answers(torch.zeros(2, 3, *size))])
+def idle(recipe: Recipe) -> bool:
+    """Whether some weights of the model get no gradient (HRNet computes branches that nobody reads)."""
+    spare = copy.deepcopy(recipe.model).train()
+    task = recipe.task(spare)
+    views = torch.zeros(2, 3, *task.train_size(recipe.data))
+    torch.autograd.backward([output.sum() for output in task.raw(views)])
     return any(p.grad is None for p in spare.parameters())
 
 

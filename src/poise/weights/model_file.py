@@ -13,114 +13,32 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from poise.codecs.registry import from_plain, roi_from_plain, scene_from_plain, to_plain
 from poise.errors import CheckpointError, InputError, PoiseError
 from poise.models.architecture import with_readout
-from poise.models.bottom_up import BottomUp
-from poise.models.box_detector import BoxDetector
+from poise.models.base import Model
 from poise.models.card import Card
-from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Boxing, Model, Posed
-from poise.models.network_part import Part
-from poise.models.rcnn_config import RCNNConfig
-from poise.models.top_down import TopDown
+from poise.models.registry import model_types
 from poise.nn.base import Network
 from poise.nn.rcnn import RCNN
-from poise.scenes import Canvas
-from poise.skeletons import Skeleton
-from poise.structures import Architecture, Colours, Preprocess
+from poise.structures import Architecture, Colours
 from poise.weights.checkpoint import compare
 from poise.writing import write_whole
 
 ZOO = "poise.zoo.find"
 """Knows the builders of networks."""
 
+TOP_DOWN = "top-down"
+"""What models of files without a kind are: the first ones said none."""
+
 FORMAT = 1
 """Version of the metadata; files of later versions are refused."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Kind:
-    """What a kind of model is made of.
-
-    Attributes:
-        model: The class.
-        preprocess: How it wants its views.
-        positive: Fields of that which are numbers above 0.
-        numbers: Fields of that which are other numbers.
-        more: What else it is, as plain values by name.
-        given: Arguments of the class out of those.
-    """
-
-    model: Callable[..., Model]
-    preprocess: type[Colours]
-    positive: tuple[str, ...]
-    numbers: tuple[str, ...]
-    more: Callable[[Any], dict[str, Any]]
-    given: Callable[[Mapping[str, Any]], dict[str, Any]]
-
-
-FromPlain = Callable[[Mapping[str, Any]], Any]
-"""Makes codecs out of what `to_plain` wrote."""
-
-
-def _keypoints(model: Posed) -> dict[str, Any]:
-    return {"skeleton": dataclasses.asdict(model.skeleton), "codec": to_plain(model.codec)}
-
-
-def _keypoints_of(codec: FromPlain, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {"codec": codec(_tuples(values["codec"])), "skeleton": Skeleton(**_tuples(values["skeleton"]))}
-
-
-def _deep(model: TopDown | BottomUp) -> dict[str, Any]:
-    return {**_keypoints(model), "deep": [to_plain(codec) for codec in model.deep]}
-
-
-def _deep_of(codec: FromPlain, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {**_keypoints_of(codec, values), "deep": tuple(codec(_tuples(each)) for each in values.get("deep", ()))}
-
-
-def _detecting(model: Boxing) -> dict[str, Any]:
-    return {"detecting": dataclasses.asdict(model.detecting)}
-
-
-def _detecting_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {"detecting": RCNNConfig.of(values["detecting"])}
-
-
-def _boxed(model: KeypointRCNN) -> dict[str, Any]:
-    return {**_keypoints(model), **_detecting(model)}
-
-
-def _boxed_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {**_keypoints_of(roi_from_plain, values), **_detecting_of(values)}
-
-
-TOP_DOWN = "top-down"
-WHOLE = (Canvas, ("side", "multiple"), ("min_keypoint_score",))
-"""How models of whole images want their views, and the numbers of that."""
-
-KINDS: Mapping[str, Kind] = {
-    TOP_DOWN: Kind(
-        TopDown,
-        Preprocess,
-        positive=("padding",),
-        numbers=("min_keypoint_score", "oks_nms"),
-        more=_deep,
-        given=partial(_deep_of, from_plain),
-    ),
-    "bottom-up": Kind(BottomUp, *WHOLE, more=_deep, given=partial(_deep_of, scene_from_plain)),
-    "keypoint-rcnn": Kind(KeypointRCNN, *WHOLE, more=_boxed, given=_boxed_of),
-    "box-detector": Kind(BoxDetector, *WHOLE, more=_detecting, given=_detecting_of),
-}
-"""By the name that stands in files."""
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> Path:
@@ -162,13 +80,10 @@ def describe(model: Model) -> dict[str, Any]:
     Raises:
         InputError: It is no whole model.
     """
-    if isinstance(model, Part):
-        raise InputError(model.lack)
-    kind = next(name for name, kind in KINDS.items() if type(model) is kind.model)
     return {
         "format": FORMAT,
-        "kind": kind,
-        **KINDS[kind].more(model),
+        "kind": model.kind,
+        **model.to_plain(),
         "preprocess": dataclasses.asdict(model.preprocess),
         "card": dataclasses.asdict(model.card),
     }
@@ -220,29 +135,28 @@ def _single(value: Tensor) -> Tensor:
 def _assemble(values: Mapping[str, Any], weights: dict[str, Tensor]) -> Model:
     if values["format"] > FORMAT:
         raise CheckpointError(f"it has format {values['format']} and this poise reads up to {FORMAT}; update poise")
-    kind = KINDS.get(values.get("kind", TOP_DOWN))
+    kind = model_types().get(values.get("kind", TOP_DOWN))
     if kind is None:
-        raise CheckpointError(f"it holds a model of kind {values['kind']!r}, this poise knows {', '.join(KINDS)}; update poise")
-    card = dict(values["card"])
-    made = Architecture(**_tuples(card.pop("architecture")))
-    model = kind.model(
-        network=_network(made, weights),
-        preprocess=_preprocess(values["preprocess"], kind),
-        card=Card(architecture=made, **card),
-        **kind.given(values),
-    )
+        raise CheckpointError(
+            f"it holds a model of kind {values['kind']!r}, this poise knows {', '.join(model_types())}; update poise"
+        )
+    plain = _tuples(values)
+    card = dict(plain["card"])
+    made = Architecture(**card.pop("architecture"))
+    preprocess = _preprocess(plain["preprocess"], kind.preprocess_type)
+    model = kind.from_plain(_network(made, weights), preprocess, Card(architecture=made, **card), values=plain)
     return model.eval()
 
 
-def _preprocess(values: Mapping[str, Any], kind: Kind) -> Colours:
-    """How views are cut; what cannot be is refused here and not in the middle of a prediction."""
-    made = kind.preprocess(**_tuples(values))
+def _preprocess(values: Mapping[str, Any], kind: type[Colours]) -> Colours:
+    """How views are made; what cannot be is refused here and not in the middle of a prediction."""
+    made = kind(**values)
     found = vars(made)
-    positive = (*(found[name] for name in kind.positive), *made.std)
-    numbers = (*positive, *(found[name] for name in kind.numbers), *made.mean)
+    numbers = [found[name] for name, hint in get_type_hints(kind).items() if hint in (int, float)]
+    right = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (*numbers, *made.mean, *made.std))
     three = len(made.mean) == len(made.std) == 3
-    words = made.channels in ("rgb", "bgr") and isinstance(found["flip_test"], bool)
-    if not (three and words and all(isinstance(n, int | float) for n in numbers) and min(positive) > 0):
+    words = made.channels in ("rgb", "bgr") and isinstance(found.get("flip_test", False), bool)
+    if not (right and three and words and min(made.std) > 0 and found.get("padding", 1.0) > 0):
         raise CheckpointError(f"its preprocessing cannot be: {made}")
     return made
 

@@ -1,9 +1,7 @@
 """A trained model as the start of another, for other keypoints: what fits is kept, by name."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar, cast, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -13,10 +11,7 @@ from poise.codecs.one_hot import OneHot
 from poise.codecs.roi import RoICodec
 from poise.codecs.roi_adapter import RoIAdapter
 from poise.errors import CheckpointError
-from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.kinds import Model, Posed, posed
-from poise.models.top_down import TopDown
-from poise.nn.base import Head
+from poise.models.base import Model, PoseModel, require_pose
 from poise.weights.checkpoint import compare
 
 BACKBONE = "backbone."
@@ -25,11 +20,6 @@ BACKBONE = "backbone."
 READS = ("head.", "keypoint.")
 """Beginnings of the names of weights before the layers with rows for keypoints. What is behind them, a readout, is shared by
 the keypoints (`nn.heads.readout`), and a detector's other heads have nothing to do with them."""
-
-MAPS = "keypoint.head.reader.final."
-"""The layer of a detector that makes the maps of keypoints."""
-
-_M = TypeVar("_M", TopDown, KeypointRCNN)
 
 
 @final
@@ -58,21 +48,19 @@ class Transferred:
 
 
 def transfer(start: Model, target: Model) -> Transferred:
-    """Copy what fits of a trained model into a new one, in place: by `transfer_head`, `transfer_boxes` or `transfer_whole`.
+    """Copy what fits of a trained model into a new one, in place: `transfer_rows` or `transfer_whole`.
 
     Raises:
         CheckpointError: The backbones differ.
         InputError: One of them finds no keypoints.
     """
-    start, target = posed(start), posed(target)
-    if isinstance(start, TopDown) and isinstance(target, TopDown):
-        return transfer_head(start, target)
-    if isinstance(start, KeypointRCNN) and isinstance(target, KeypointRCNN):
-        return transfer_boxes(start, target)
-    return transfer_whole(start, target)
+    old, new = require_pose(start), require_pose(target)
+    if old.rows_by_keypoint and new.rows_by_keypoint and old.codec_type is new.codec_type:
+        return transfer_rows(old, new)
+    return transfer_whole(old, new)
 
 
-def transfer_whole(start: Posed, target: Posed) -> Transferred:
+def transfer_whole(start: PoseModel, target: PoseModel) -> Transferred:
     """Copy the backbone and, between models alike of the same keypoints, all other weights of the same name and shape.
 
     From a model of people's views to one of whole images, or back, only the backbone is kept.
@@ -92,12 +80,12 @@ def transfer_whole(start: Posed, target: Posed) -> Transferred:
     return Transferred(keypoints, (), anew) if same else Transferred((), keypoints)
 
 
-def transfer_head(start: TopDown, target: TopDown) -> Transferred:
+def transfer_rows(start: PoseModel, target: PoseModel) -> Transferred:
     """Copy backbone, head and the rows of the keypoints both know into `target`, in place.
 
-    Rows of every layer that gives or takes maps of keypoints (`nn.base.Head`) are told apart by the keypoint's name, also where
-    each has several channels. Where the codecs are of different kinds, or what is before those layers is of another width,
-    they start anew. The layers that read vectors off maps are kept where they are of the same shape.
+    Rows of every layer that gives or takes maps of keypoints (`PoseModel.keypoint_axis`) are told apart by the keypoint's name,
+    also where each has several channels. Where the codecs are of different types, or what is before those layers is of another
+    width, they start anew. The layers that read vectors off maps are kept where they are of the same shape.
 
     Args:
         start: The trained model.
@@ -107,33 +95,11 @@ def transfer_head(start: TopDown, target: TopDown) -> Transferred:
         What was kept and what starts anew.
 
     Raises:
-        CheckpointError: The backbones differ.
-    """
-    return _carry_rows(start, target, partial(_axis, cast(Head, target.network.head)))
-
-
-def transfer_boxes(start: KeypointRCNN, target: KeypointRCNN) -> Transferred:
-    """Copy all of a detector but for the rows of keypoints that only one of them knows into `target`, in place.
-
-    Where the codecs are of different kinds the layer that makes their maps starts anew, and so do heads of other widths.
-
-    Args:
-        start: The trained detector.
-        target: The new one; its codec and skeleton may be others.
-
-    Returns:
-        What was kept and what starts anew.
-
-    Raises:
         CheckpointError: The backbones, or the necks on them, differ.
     """
-    return _carry_rows(start, target, _axis_in_boxes)
-
-
-def _carry_rows(start: _M, target: _M, axis_of: Callable[[str, Tensor], int | None]) -> Transferred:
     given, needed = start.network.state_dict(), target.network.state_dict()
     _same_backbone(start, target, given, needed)
-    axes = {key: axis_of(key, value) for key, value in needed.items()}
+    axes = {key: target.keypoint_axis(key, value) for key, value in needed.items()}
     body = [key for key in needed if axes[key] is None]
     fits = [key for key in body if key in given and given[key].shape == needed[key].shape]
     anew = tuple(key for key in body if key not in set(fits))
@@ -159,24 +125,7 @@ def _same_backbone(start: Model, target: Model, given: dict[str, Tensor], needed
         )
 
 
-def _axis_in_boxes(key: str, weight: Tensor) -> int | None:
-    """Along which axis of a detector's weight the keypoints stand: of a transposed convolution's what leaves comes second."""
-    if not key.startswith(MAPS):
-        return None
-    return 1 if weight.ndim > 1 else 0
-
-
-def _axis(head: Head, key: str, weight: Tensor) -> int | None:
-    """Along which axis of a weight the keypoints stand; None if along none."""
-    parts = key.split(".")
-    if parts[0] != "head" or weight.ndim == 0:
-        return None
-    if "final" in parts:
-        return 0
-    return 1 if set(head.takes) & set(parts) and weight.ndim > 1 else None
-
-
-def _alike(start: _M, target: _M, rows: dict[str, int]) -> bool:
+def _alike(start: PoseModel, target: PoseModel, rows: dict[str, int]) -> bool:
     """Whether the layers with rows compare: codecs of one kind, or one bump per keypoint in both; all else of one shape."""
     old, new = start.network.state_dict(), target.network.state_dict()
     kinds = _kind(start.codec), _kind(target.codec)
@@ -195,17 +144,18 @@ def _without(weight: Tensor, axis: int) -> tuple[int, ...]:
     return tuple(side for i, side in enumerate(weight.shape) if i != axis)
 
 
-def _shared(start: _M, target: _M) -> tuple[str, ...]:
+def _shared(start: PoseModel, target: PoseModel) -> tuple[str, ...]:
     """Keypoints of both, in the order of the new model."""
     return tuple(name for name in target.skeleton.keypoints if name in start.skeleton.keypoints)
 
 
-def _width(model: TopDown | KeypointRCNN) -> int:
+def _width(model: PoseModel) -> int:
     """Channels per keypoint."""
-    return model.codec.channels // model.codec.keypoints
+    channels: int = model.codec.channels
+    return channels // len(model.skeleton)
 
 
-def _channels(model: TopDown | KeypointRCNN, names: tuple[str, ...]) -> Tensor:
+def _channels(model: PoseModel, names: tuple[str, ...]) -> Tensor:
     """Of the maps of some keypoints."""
     first = torch.tensor([model.skeleton.index(name) for name in names])[:, None] * _width(model)
     return (first + torch.arange(_width(model))).flatten()

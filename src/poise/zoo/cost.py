@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from poise.dims import Size
-from poise.models.kinds import Model
+from poise.models.base import Model
 from poise.nn.count import Count, count
 from poise.nn.rcnn import RCNN, RoIBranch
 from poise.scenes import Canvas

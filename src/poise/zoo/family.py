@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from poise.dims import Size
-from poise.models.kinds import Model
+from poise.models.base import Model
 from poise.nn.base import Network
 from poise.nn.rcnn import RCNN
 from poise.skeletons import COCO17, MPII16, Skeleton

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 
 from poise.errors import UnknownName, unknown
-from poise.models.kinds import Model
+from poise.models.base import Model
 from poise.skeletons import Skeleton
 from poise.weights.release import Release
 from poise.zoo.family import BuildRequest, Family

@@ -5,7 +5,7 @@ and names are the release's.
 """
 
 from poise.models.card import Card
-from poise.models.network_part import Part
+from poise.models.network_part import NetworkPart
 from poise.nn.base import check_size
 from poise.nn.imhn import IdentityHourglasses
 from poise.structures import Architecture
@@ -23,13 +23,13 @@ def network(stacks: int = 4, outputs: int = 50) -> IdentityHourglasses:
     return IdentityHourglasses(stacks, outputs)
 
 
-def build(wish: BuildRequest) -> Part:
+def build(wish: BuildRequest) -> NetworkPart:
     """The network of a name such as `offsetguided_imhn4stage_128x128`."""
     from_scratch(wish.pretrained, "SimplePose's network")
     check_size(wish.size, IdentityHourglasses.multiple, "an identity mapping hourglass network")
     stacks = int(wish.parts["stacks"])
     made = Card(wish.name, Architecture("imhn:network", {"stacks": stacks}))
-    return Part(network(stacks), made, "a network without a way to read people off its answers")
+    return NetworkPart(network(stacks), made, "a network without a way to read people off its answers")
 
 
 FAMILY = Family(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from poise.errors import CheckpointError
-from poise.models.kinds import Model
+from poise.models.base import Model
 from poise.weights import mmpose_keys
 from poise.weights.checkpoint import check_finite, compare, few, unwrap
 from poise.zoo import mmpose

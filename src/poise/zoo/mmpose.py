@@ -12,7 +12,7 @@ from torch import Tensor
 
 from poise.codecs.udp_offset import UDPOffset
 from poise.errors import CheckpointError
-from poise.models.kinds import Model
+from poise.models.base import Model
 from poise.models.top_down import TopDown
 from poise.zoo.find import build
 

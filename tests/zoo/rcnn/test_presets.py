@@ -33,7 +33,7 @@ def built(name, **options):
 )
 def test_releases_keep_what_they_are_shown_and_how_they_are_scored(name, channels, rule, smooth, score):
     model = built(name)
-    canvas, how = model.preprocess, model.detecting
+    canvas, how = model.preprocess, model.config
     assert (canvas.side, canvas.most, canvas.fit, canvas.multiple) == (800, 1333, "short", 32)
     assert (canvas.channels, canvas.rule, canvas.flip_test) == (channels, rule, False)
     assert model.codec == OneHot((56, 56), 17, score=score)
@@ -42,7 +42,7 @@ def test_releases_keep_what_they_are_shown_and_how_they_are_scored(name, channel
 
 def test_our_detectors_are_scored_by_boxes_and_keypoints():
     model = built("keypoint_rcnn_hrnet_w4_hrfpn")
-    assert (model.codec.score, model.detecting.rating, model.preprocess.rule) == ("mass", "product", "unbiased")
+    assert (model.codec.score, model.config.rating, model.preprocess.rule) == ("mass", "product", "unbiased")
 
 
 def test_a_keypoint_head_takes_any_codec():

@@ -10,14 +10,14 @@ import torch
 from poise import zoo
 from poise.errors import CheckpointError, InputError, UnknownName
 from poise.models.box_detector import BoxDetector
-from poise.models.network_part import Part
+from poise.models.network_part import NetworkPart
 from poise.skeletons import ANIMAL18
 from poise.weights.checkpoint import read_checkpoint
 from poise.zoo.importing import import_checkpoint, official_state
 from poise.zoo.rcnn.renames import adopted
 
 
-def built(name, **options) -> Part:
+def built(name, **options) -> NetworkPart:
     with torch.device("meta"):
         return zoo.build(name, **options)
 
@@ -198,7 +198,7 @@ def test_people_are_the_class_after_the_background_in_all_releases():
     _, given = adopted(name, {"proposal_generator.": torch.zeros(1), "roi_heads.box_predictor.cls_score.bias": torch.arange(4)})
     assert given[told].tolist() == [3, 0, 1, 2]
     for other in (name, "maskrcnn_faster_rcnn_r50_fpn", "torchvision_mask_rcnn_r50_fpn"):
-        assert built(other).detecting.person == 1
+        assert built(other).config.person == 1
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_torchvisions_own_names_are_those_of_its_detectors(given, mask, name):
         {"roi_heads.mask_head.0.0.bias": torch.zeros(1)} if mask else {}
     )
     assert adopted(given, weights)[0] == name
-    assert type(built(name)) is (Part if name == "torchvision_resnet50_fpn" else BoxDetector)
+    assert type(built(name)) is (NetworkPart if name == "torchvision_resnet50_fpn" else BoxDetector)
 
 
 def test_torchvisions_norms_tell_by_their_counters_what_they_add():

@@ -16,7 +16,7 @@ from poise.errors import InputError
 from poise.models.box_detector import BoxDetector
 from poise.models.card import Card
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.network_part import Part
+from poise.models.network_part import NetworkPart
 from poise.nn.frozen import Norm
 from poise.nn.heads.roi import MAPS, BoxReader, LastStage, MaskReader, RoIHead, box_head, cut_for_maps, keypoint_head, mask_head
 from poise.nn.heads.rpn import Levels
@@ -93,7 +93,7 @@ def network(trunk: str, manner: str, heads: Mapping[str, Any], norm: Norm | None
     return detector(trunk, dialect_of(manner, norm), Heads(**heads))
 
 
-def build(wish: BuildRequest) -> KeypointRCNN | BoxDetector | Part:
+def build(wish: BuildRequest) -> KeypointRCNN | BoxDetector | NetworkPart:
     """The detector, trunk or head of a name."""
     wish = replace(wish, parts={key: value.lower() for key, value in wish.parts.items()})
     parts = wish.parts
@@ -110,13 +110,13 @@ def _dialect(first: str, trunk: str) -> str:
     return DIALECT.get(first, first) or "poise"
 
 
-def _trunk(wish: BuildRequest, dialect: str) -> Part:
+def _trunk(wish: BuildRequest, dialect: str) -> NetworkPart:
     if wish.pretrained:
         raise InputError(f"{wish.name!r} is a detector's part; take a whole detector, or start without (pretrained=False)")
     words = _words(wish, wish.parts["more"], ("size", "pooling", "eps"), "a trunk")
     name, norm = _whole(wish.parts["trunk"], words, dialect), _norm(words, dialect)
     made = Architecture("keypoint_rcnn:trunk", {"trunk": name, "manner": dialect, "norm": norm})
-    return Part(trunk_of(name, dialect_of(dialect, norm)), Card(wish.name, made))
+    return NetworkPart(trunk_of(name, dialect_of(dialect, norm)), Card(wish.name, made))
 
 
 def _whole(trunk: str, words: Words, dialect: str) -> str:
@@ -124,7 +124,7 @@ def _whole(trunk: str, words: Words, dialect: str) -> str:
     return resolved(f"{trunk}_{words.said['pooling']}" if "pooling" in words else trunk, dialect_of(dialect))
 
 
-def _detector(wish: BuildRequest, dialect: str) -> KeypointRCNN | BoxDetector | Part:
+def _detector(wish: BuildRequest, dialect: str) -> KeypointRCNN | BoxDetector | NetworkPart:
     """A model of keypoints, where somebody named them; of boxes, where there are no keypoints; else its network alone."""
     words, heads = _heads(wish, dialect)
     name = _whole(wish.parts["body"] or wish.parts["before"], words, dialect)
@@ -145,12 +145,12 @@ def _detector(wish: BuildRequest, dialect: str) -> KeypointRCNN | BoxDetector | 
         start(built.backbone, name, dialect)
     card = Card(wish.name, made, licence="of whoever trains it")
     if not heads.classes or (heads.channels and named is None):
-        return Part(built, card, NAMELESS if heads.channels else PROPOSALS)
+        return NetworkPart(built, card, NAMELESS if heads.channels else PROPOSALS)
     how = detecting_of(PRESENTATIONS[dialect], codec)
     canvas = canvas_of(PRESENTATIONS[dialect], cast(Trunk, built.backbone), words.size("size", VIEW))
     if codec is None or named is None:
         return BoxDetector(built, canvas, card, how)
-    return joined(wish.name, made, built, codec=codec, canvas=canvas, skeleton=named, detecting=how)
+    return joined(wish.name, made, built, codec=codec, canvas=canvas, skeleton=named, config=how)
 
 
 def _heads(wish: BuildRequest, dialect: str) -> tuple[Words, Heads]:
@@ -171,7 +171,7 @@ def _heads(wish: BuildRequest, dialect: str) -> tuple[Words, Heads]:
     )
 
 
-def _head(wish: BuildRequest) -> Part:
+def _head(wish: BuildRequest) -> NetworkPart:
     """A head; of detectors on one map it stands on the last stage of a ResNet (`c4`), which reads 1024 channels."""
     part = wish.parts["part"]
     words = _words(wish, wish.parts["rest"], PARTS[part], f"the {part}")
@@ -192,7 +192,7 @@ def _head(wish: BuildRequest) -> Part:
         cells = _cells(wish, words)
         joints = len(wish.skeleton) if wish.skeleton else words.number("keypoints", 17)
         built = keypoint_head(width, joints, cells=cells)
-    return Part(built, Card(wish.name, Architecture(f"keypoint_rcnn:{part}", dict(words.said))))
+    return NetworkPart(built, Card(wish.name, Architecture(f"keypoint_rcnn:{part}", dict(words.said))))
 
 
 def _cells(wish: BuildRequest, words: Words) -> Size:

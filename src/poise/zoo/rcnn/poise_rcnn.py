@@ -92,7 +92,7 @@ def small_detector(
     skeleton: Skeleton = COCO17,
     size: Size = (320, 320),
     codec: RoICodec | None = None,
-    detecting: RCNNConfig | None = None,
+    config: RCNNConfig | None = None,
     name: str | None = None,
 ) -> KeypointRCNN:
     """A small detector with keypoints, with random weights.
@@ -103,7 +103,7 @@ def small_detector(
         skeleton: The keypoints.
         size: Of the views it is trained on (h, w), multiples of 32; the long side of images is brought to the larger one.
         codec: Of the keypoint head; bumps on 56x56 cells by default.
-        detecting: How the answers are made people, and how it learns; by default from 64 proposals of an image, and keypoints
+        config: How the answers are made people, and how it learns; by default from 64 proposals of an image, and keypoints
             from 16.
         name: Of the model.
 
@@ -121,7 +121,7 @@ def small_detector(
         codec=codec,
         canvas=Canvas(side=max(size), multiple=PlainNet.multiple),
         skeleton=skeleton,
-        detecting=detecting or RCNNConfig(learning=LEARNING),
+        config=config or RCNNConfig(learning=LEARNING),
     )
 
 

@@ -232,7 +232,7 @@ def joined(
     codec: RoICodec,
     canvas: Canvas,
     skeleton: Skeleton,
-    detecting: RCNNConfig | None = None,
+    config: RCNNConfig | None = None,
 ) -> KeypointRCNN:
     """A model that is yet to be trained.
 
@@ -243,7 +243,7 @@ def joined(
         codec: Reads the keypoint head.
         canvas: How images are shown; without mirror pairs the model is tested without mirrored views.
         skeleton: The keypoints.
-        detecting: How the answers are made people, and how it learns.
+        config: How the answers are made people, and how it learns.
 
     Raises:
         InputError: Codec and skeleton count keypoints differently.
@@ -253,7 +253,7 @@ def joined(
     card = Card(name, whole, licence="of whoever trains it")
     if isinstance(codec, RoIAdapter) and network.keypoint is not None:
         _quiet(network.keypoint.head.reader)
-    return KeypointRCNN(with_readout(network, whole), codec, canvas, skeleton, card, detecting)
+    return KeypointRCNN(with_readout(network, whole), codec, canvas, skeleton, card, config)
 
 
 def _quiet(reader: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of a batch, after each epoch's validation and at the start: what the network is shown, asked, and answers."""
+"""Pictures of a batch during training: labels, targets, outputs, predictions."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -9,11 +9,12 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from poise.codecs.base import InstanceCodec
+from poise.codecs.roi import RoICodec
+from poise.codecs.scene import SceneCodec
 from poise.dims import Size
-from poise.models.bottom_up import BottomUp
-from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.top_down import TopDown
-from poise.scenes import SceneBatch
+from poise.scenes import Canvas, People, SceneBatch
+from poise.skeletons import Skeleton
 from poise.structures import Batch, Colours
 from poise.transforms.render import denormalise
 from poise.viz.draw import draw_arrows, draw_people
@@ -24,89 +25,104 @@ Picture: TypeAlias = UInt8[np.ndarray, "_ _ 3"]
 PEOPLE, IMAGES = 8, 4
 """Views of a batch that are shown: of one person each, and of whole images."""
 
-SURE = 0.1
-"""Score from which on a person is drawn; there are many below, early in a run."""
+MIN_SCORE = 0.1
+"""People (and keypoints) of lower scores are not drawn; there are many of them early in a run."""
 
 
-@torch.no_grad()
-def batch_picture(model: TopDown, batch: Batch) -> Picture:
+def person_picture(
+    batch: Batch, output: Float[Tensor, "b ..."], codec: InstanceCodec, *, colours: Colours, skeleton: Skeleton
+) -> Picture:
     """The first views of a batch, one column each: labels, target maps, predicted keypoints, predicted maps.
 
     Args:
-        model: In evaluation mode; the batch is on its device.
         batch: Views and their labels.
+        output: What the network answered to them.
+        codec: Reads it.
+        colours: How the views were normalised.
+        skeleton: The keypoints.
     """
-    images, xy, visible = batch.images[:PEOPLE], batch.xy[:PEOPLE], batch.visible[:PEOPLE]
-    output = model(images)
-    points = model.codec.decode(output)
+    images, xy, visible, output = batch.images[:PEOPLE], batch.xy[:PEOPLE], batch.visible[:PEOPLE], output[:PEOPLE]
+    points = codec.decode(output)
     labelled = (visible > 0)[..., None, None]
-    targets = (model.codec.picture(model.codec.encode(xy)) * labelled).float().cpu()
-    answers = model.codec.picture(output).float().cpu()
+    targets = (codec.picture(codec.encode(xy)) * labelled).float().cpu()
+    answers = codec.picture(output).float().cpu()
     columns = []
-    for i, view in enumerate(_pixels(images, model.preprocess)):
-        labels = draw_people(view, xy[i : i + 1].cpu(), visible[i : i + 1].cpu(), model.skeleton)
+    for i, view in enumerate(_pixels(images, colours)):
+        labels = draw_people(view, xy[i : i + 1].cpu(), visible[i : i + 1].cpu(), skeleton)
         score = points.score[i : i + 1].float().cpu()
-        found = draw_people(view, points.xy[i : i + 1].float().cpu(), score, model.skeleton, min_score=0.1)
+        found = draw_people(view, points.xy[i : i + 1].float().cpu(), score, skeleton, min_score=MIN_SCORE)
         columns.append((labels, overlay(view, together(targets[i])), found, overlay(view, together(answers[i]))))
     return _beside(columns)
 
 
-@torch.no_grad()
-def scene_picture(model: BottomUp, batch: SceneBatch) -> Picture:
+def scene_picture(
+    batch: SceneBatch, output: Float[Tensor, "b c h w"], codec: SceneCodec, *, canvas: Canvas, skeleton: Skeleton
+) -> Picture:
     """The first views of a batch, one column each: labels, target maps, predicted people, predicted maps and arrows.
 
-    The arrows start at labelled keypoints and end where the model believes others of the same person to be.
+    The arrows start at labelled keypoints and end where the output places others of the same person.
 
     Args:
-        model: In evaluation mode; the batch is on its device.
-        batch: Views and who is in them.
+        batch: Views and who is in them, at most `IMAGES`.
+        output: What the network answered to them.
+        codec: Reads it.
+        canvas: How the views were resized and normalised.
+        skeleton: The keypoints.
     """
-    batch = batch.first(IMAGES)
-    scenes, output = batch.scenes, model(batch.images)
-    everybody = model.read(output)
-    targets = model.codec.picture(model.codec.encode(scenes)).float().cpu()
-    answers = model.codec.picture(output).float().cpu()
-    arrows = model.codec.arrows(output, scenes).float().cpu().numpy()
+    scenes = batch.scenes
+    everybody = codec.decode(output)
+    targets = codec.picture(codec.encode(scenes)).float().cpu()
+    answers = codec.picture(output).float().cpu()
+    arrows = codec.arrows(output, scenes).float().cpu().numpy()
     columns = []
-    for i, view in enumerate(_pixels(batch.images, model.preprocess)):
+    for i, view in enumerate(_pixels(batch.images, canvas)):
         here = (scenes.scene == i).cpu()
-        labels = draw_people(view, scenes.xy.cpu()[here], scenes.visible.cpu()[here], model.skeleton)
-        sure = (everybody[i].pose_score >= SURE).cpu()
+        labels = draw_people(view, scenes.xy.cpu()[here], scenes.visible.cpu()[here], skeleton)
+        sure = (everybody[i].pose_score >= MIN_SCORE).cpu()
         xy, score = everybody[i].xy.float().cpu()[sure], everybody[i].score.float().cpu()[sure]
-        found = draw_people(view, xy, score, model.skeleton, min_score=model.preprocess.min_keypoint_score)
+        found = draw_people(view, xy, score, skeleton, min_score=canvas.min_keypoint_score)
         guided = draw_arrows(view // 2, arrows[here.numpy()].reshape(-1, 4))
         columns.append((labels, overlay(view, together(targets[i])), found, overlay(view, together(answers[i])), guided))
     return _beside(columns)
 
 
-@torch.no_grad()
-def detector_picture(model: KeypointRCNN, batch: SceneBatch) -> Picture:
+def detector_picture(
+    batch: SceneBatch,
+    everybody: Sequence[People],
+    outputs: Float[Tensor, "n ..."],
+    codec: RoICodec,
+    *,
+    canvas: Canvas,
+    skeleton: Skeleton,
+    min_score: float,
+) -> Picture:
     """The first views of a batch, one column each: who is labelled, who is found, maps in the labelled boxes.
 
     The maps of the upper row are the targets, those of the lower one the answers.
 
     Args:
-        model: In evaluation mode; the batch is on its device.
-        batch: Views and who is in them.
+        batch: Views and who is in them, at most `IMAGES`.
+        everybody: The people found in each view.
+        outputs: What the keypoint head answered in the labelled boxes.
+        codec: Reads it.
+        canvas: How the views were resized and normalised.
+        skeleton: The keypoints.
+        min_score: People of lower scores are not drawn.
     """
-    batch = batch.first(IMAGES)
-    scenes, sure = batch.scenes, max(SURE, model.detecting.score)
-    everybody = model.predict(batch.images, flip=False, sizes=list(batch.inner) or None)
+    scenes, confident = batch.scenes, max(MIN_SCORE, min_score)
     boxes = [scenes.boxes[scenes.scene == view] for view in range(len(batch))]
-    answers = model.network.maps(model(batch.images), boxes).float()
-    targets = model.codec.encode(scenes.xy, scenes.boxes)
+    targets = codec.encode(scenes.xy, scenes.boxes)
     seen = (scenes.visible > 0)[..., None, None]
-    maps = [model.codec.picture(part).float().cpu() for part in (targets, answers)]
+    maps = [codec.picture(part).float().cpu() for part in (targets, outputs)]
     maps[0] = maps[0] * seen.cpu()
     columns = []
-    for i, view in enumerate(_pixels(batch.images, model.preprocess)):
+    for i, view in enumerate(_pixels(batch.images, canvas)):
         here, own, people = (scenes.scene == i).cpu(), boxes[i].float().cpu(), everybody[i]
         xy, visible = scenes.xy.cpu()[here], scenes.visible.cpu()[here]
-        labels = draw_people(view, xy, visible, model.skeleton, boxes=own)
-        good = (people.pose_score >= sure).cpu()
+        labels = draw_people(view, xy, visible, skeleton, boxes=own)
+        good = (people.pose_score >= confident).cpu()
         xy, score, framed = (part.float().cpu()[good] for part in (people.xy, people.score, people.boxes))
-        least = model.preprocess.min_keypoint_score
-        found = draw_people(view, xy, score, model.skeleton, boxes=framed, min_score=least)
+        found = draw_people(view, xy, score, skeleton, boxes=framed, min_score=canvas.min_keypoint_score)
         columns.append((labels, found, *(overlay(view, pasted(part[here], own, _size(view))) for part in maps)))
     return _beside(columns)
 

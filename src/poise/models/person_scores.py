@@ -1,4 +1,4 @@
-"""Scores of a validation inside training: ground-truth boxes, one view each, no flip test."""
+"""Scores of the validation of top-down models in training: ground-truth boxes, one view each, no flip test."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -18,14 +18,14 @@ from poise.structures import Batch, Labels, Points
 
 @final
 @dataclass(frozen=True, eq=False)
-class Found:
+class FoundPerson:
     """What was found of one person, in pixels of the image."""
 
     xy: Float[Tensor, "k 2"]
     score: Float[Tensor, " k"]
 
     @classmethod
-    def rows(cls, points: Points, batch: Batch) -> "list[Found]":
+    def rows(cls, points: Points, batch: Batch) -> "list[FoundPerson]":
         """The people of a batch."""
         xy = apply(invert(batch.warps), points.xy.to(batch.warps.dtype)).float().cpu()
         score = points.score.float().cpu()
@@ -34,7 +34,7 @@ class Found:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Truth:
+class PeopleTruth:
     """The labels of the people to check on, by place.
 
     Attributes:
@@ -50,7 +50,7 @@ class Truth:
     document: Mapping[str, Any]
 
     @classmethod
-    def of(cls, dataset: Dataset) -> "Truth":
+    def of(cls, dataset: Dataset) -> "PeopleTruth":
         """The labels of everybody whom views without augmentation show, in their order."""
         where = dataset.people()
         images = tuple(image for image, _ in where)
@@ -61,7 +61,7 @@ class Truth:
         return cls(people, images, skeleton, entries.truth_of(labels, skeleton))
 
 
-def score(truth: Truth, found: Mapping[int, Found]) -> dict[str, float]:
+def score_people(truth: PeopleTruth, found: Mapping[int, FoundPerson]) -> dict[str, float]:
     """AP of the COCO protocol and pck@0.1 (share of labelled keypoints) of the people found."""
     places = sorted(found)
     xy = torch.stack([found[p].xy for p in places])
@@ -70,6 +70,6 @@ def score(truth: Truth, found: Mapping[int, Found]) -> dict[str, float]:
     return {"pck@0.1": pck(xy, truth.people.select(torch.tensor(places)), 0.1).mean, "AP": protocol.numbers["AP"]}
 
 
-def _result(image: int, found: Found) -> list[dict[str, Any]]:
+def _result(image: int, found: FoundPerson) -> list[dict[str, Any]]:
     rating = found.score.mean(dim=0, keepdim=True)
     return entries.rows_of(found.xy[None], found.score[None], rating, image=image, categories=torch.ones(1, dtype=torch.int64))

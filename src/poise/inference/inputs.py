@@ -1,0 +1,60 @@
+"""What users hand in, as the house holds it: images by file or pixels, boxes as lists or arrays."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped, UInt8
+from torch import Tensor
+
+from poise.data.images import read_image
+from poise.errors import BoxError, InputError
+
+ImageLike = str | os.PathLike[str] | Shaped[np.ndarray, "..."] | Shaped[Tensor, "..."]
+"""An image: its file, or its RGB pixels (height, width, 3), uint8."""
+
+BoxesLike = Sequence[Any] | Shaped[np.ndarray, "..."] | Shaped[Tensor, "..."]
+"""Boxes x0 y0 x1 y1, one in a row: a list, an array or a tensor."""
+
+
+def is_image(value: object) -> bool:
+    """Whether something is one image, and no collection of images."""
+    return isinstance(value, str | os.PathLike | np.ndarray | Tensor) or hasattr(value, "__array_interface__")
+
+
+def as_image(image: ImageLike) -> UInt8[Tensor, "3 H W"]:
+    """An image as the house holds it.
+
+    Raises:
+        ImageError: The file is missing or cannot be decoded.
+        InputError: The pixels have another type or shape.
+    """
+    if isinstance(image, str | os.PathLike):
+        return read_image(os.fspath(image))
+    pixels = image.detach().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
+    if pixels.dtype != np.uint8:
+        raise InputError(f"an image has whole values 0..255 (uint8), found {pixels.dtype}; scale it and use .astype('uint8')")
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
+        hint = "; move the channels to the end" if pixels.ndim == 3 and pixels.shape[0] == 3 else ""
+        raise InputError(f"an image has the shape (height, width, 3), RGB, found {pixels.shape}{hint}")
+    return torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1)
+
+
+def as_boxes(boxes: BoxesLike) -> Float[Tensor, "n 4"]:
+    """Boxes as the house holds them.
+
+    Raises:
+        BoxError: They are not rows of four numbers.
+    """
+    try:
+        rows = torch.as_tensor(boxes, device="cpu").to(torch.float32)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BoxError(f"boxes are rows of four numbers x0 y0 x1 y1, found {boxes!r:.80} ({error})") from None
+    if rows.numel() == 0:
+        return torch.zeros(0, 4)
+    if rows.ndim != 2 or rows.shape[1] != 4:
+        hint = "; put a single box into a list" if rows.shape == (4,) else ""
+        raise BoxError(f"boxes are rows of four numbers x0 y0 x1 y1, found the shape {tuple(rows.shape)}{hint}")
+    return rows

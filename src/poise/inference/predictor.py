@@ -1,0 +1,245 @@
+"""A model on a device, with a detector where it needs one: single images, and streams of them."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from threading import Lock
+from typing import final, overload
+
+from poise.data.boxes import check_boxes
+from poise.errors import ImageError, InputError
+from poise.inference.detect import Detector, detector_of
+from poise.inference.inputs import BoxesLike, ImageLike, as_boxes, as_image, is_image
+from poise.inference.request import ImagePoses, ImageRequest, Skipped
+from poise.inference.settings import InferenceSettings
+from poise.inference.stream import prepare, stream_poses
+from poise.models.base import Image, Model, PoseModel, require_pose
+from poise.structures import Key, Poses
+from poise.weights.model_file import load
+
+MIN_BOX_SCORE = 0.3
+"""Boxes of a detector with a lower confidence are not looked into."""
+
+
+@final
+class Predictor:
+    """Finds keypoints with one model, held ready on its device; several threads may call it.
+
+    Example:
+        >>> predictor = poise.Predictor("model.safetensors", detector="fasterrcnn_resnet50_fpn_v2")  # doctest: +SKIP
+        >>> poses = predictor("photo.jpg")  # doctest: +SKIP
+        >>> for poses in predictor(paths):  # a stream: batches across images, each decoded once  # doctest: +SKIP
+        ...     print(poses.key.file_name, len(poses))
+
+    Args:
+        model: As `poise.load` or `poise.zoo.build` gives it, or a model file. It is put into evaluation mode, moved to
+            `device`, and left there.
+        detector: Finds the boxes for a top-down model: a detector, a model that finds boxes, a model file, or the name of a
+            detector of torchvision's. Without it each image is one person, or boxes are given with the image.
+        device: "cpu", "cuda", ...; by default a GPU where there is one, else the CPU.
+        precision: "fp32" or "bf16"; by default bf16 where it is faster.
+        flip: Whether to average with the mirrored view (flip test); by default as the model's release does.
+        batch: People, or whole images, in a batch of a stream; by default the model's.
+        workers: Threads that read images of a stream.
+        pad_batches: Whether views of whole images are padded to the largest of their batch, so that images of mixed shapes
+            share it: faster on a GPU; results then vary slightly with the other images of the batch.
+        min_box_score: Boxes of the detector with a lower confidence are not looked into.
+
+    Raises:
+        InputError: The model finds no keypoints, or a detector is given to a model that looks at whole images.
+        CheckpointError: A model file cannot be read.
+        UnknownName: No such device, precision or detector.
+        SkeletonMismatch: The flip test is wanted and the skeleton has no mirror pairs.
+    """
+
+    def __init__(
+        self,
+        model: Model | str | os.PathLike[str],
+        *,
+        detector: Detector | Model | str | None = None,
+        device: str | None = None,
+        precision: str | None = None,
+        flip: bool | None = None,
+        batch: int | None = None,
+        workers: int = 2,
+        pad_batches: bool = False,
+        min_box_score: float = MIN_BOX_SCORE,
+    ) -> None:
+        self.model: PoseModel = require_pose(model if isinstance(model, Model) else load(model))
+        if detector is not None and not self.model.takes_boxes:
+            raise InputError(
+                f"{self.model.card.name} looks at whole images and finds people by itself, so a detector is of no use to it; "
+                "leave it out"
+            )
+        self.settings = InferenceSettings.of(
+            self.model,
+            device=device,
+            precision=precision,
+            flip=flip,
+            batch=batch,
+            workers=workers,
+            pad_batches=pad_batches and detector is None,  # with a detector it is the detector that sees whole images
+        )
+        self.min_box_score = min_box_score
+        prepare(self.model, self.settings.device)
+        self.detector = (
+            detector
+            if isinstance(detector, Detector | None)
+            else detector_of(detector, device=device, precision=precision, workers=workers, pad_batches=pad_batches)
+        )
+        self._lock = Lock()
+
+    @overload
+    def __call__(self, images: ImageLike, *, boxes: BoxesLike | None = None) -> Poses: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def __call__(self, images: Iterable[ImageLike]) -> Iterator[Poses]: ...
+
+    def __call__(self, images: ImageLike | Iterable[ImageLike], *, boxes: BoxesLike | None = None) -> Poses | Iterator[Poses]:
+        """The poses of an image; or, for several images, a stream of the poses of each, in their order.
+
+        Args:
+            images: A file or RGB pixels (height, width, 3), uint8; or any iterable of those, also an endless one.
+            boxes: Of the people in a single image, x0 y0 x1 y1 in pixels, one in a row; they may reach over the edge. Without
+                boxes the detector finds them; without a detector the whole image is one person, with an empty list there is
+                nobody. A model that looks at whole images takes none.
+
+        Returns:
+            Of each image one pose for each box, in its order, in pixels of the image; never clipped to it. From a model that
+            looks at whole images one for each person found, the best first, with a box around the keypoints found; keypoints
+            that were not found have score 0 and stand at 0, 0.
+
+        Raises:
+            ImageError: A file is missing or cannot be decoded.
+            InputError: Pixels of another type or shape, or boxes where none can be given.
+            BoxError: A box is not finite, has no size, or lies outside the image; or they are not rows of four numbers.
+        """
+        if is_image(images):
+            return self._single(images, boxes)  # type: ignore[arg-type]  # told apart by `is_image`
+        if boxes is not None:
+            raise InputError("boxes belong to a single image; of several images give a generator of requests to `stream`")
+        return (found.poses for found in self.stream(map(_request, images)))  # type: ignore[arg-type]  # the same
+
+    def stream(self, requests: Iterable[ImageRequest], *, skipped: list[Skipped] | None = None) -> Iterator[ImagePoses]:
+        """The people of many images, in their order; each image is read once, batches run across images.
+
+        Args:
+            requests: Read ahead by a few images; may be endless. Where there is a detector, it finds the boxes of all of them.
+            skipped: Takes the images that cannot be used; without it the first one raises its error.
+        """
+        if self.detector is not None:
+            requests = self._detected(self.detector, requests, skipped)
+        for [found] in stream_poses(self.model, requests, self.settings, skipped=skipped, prepared=True):
+            yield found
+
+    def _single(self, image: ImageLike, boxes: BoxesLike | None) -> Poses:
+        pixels = as_image(image)
+        where = None if boxes is None else as_boxes(boxes)
+        if where is not None:
+            check_boxes(where, (pixels.shape[1], pixels.shape[2]))
+        name = os.fspath(image) if isinstance(image, str | os.PathLike) else ""
+        request = ImageRequest(Key(name), partial(_same, pixels), where)
+        alone = replace(self.settings, workers=0)
+        with self._lock:
+            requests: Iterable[ImageRequest] = [request]
+            if self.detector is not None and where is None:
+                requests = self._detected(self.detector, requests, None)
+            [[found]] = stream_poses(self.model, requests, alone, prepared=True)
+        return found.poses
+
+    def _detected(
+        self, detector: Detector, requests: Iterable[ImageRequest], skipped: list[Skipped] | None
+    ) -> Iterator[ImageRequest]:
+        """The same images with the boxes that the detector finds; each is kept from there until it is looked into."""
+        kept: dict[int, Image] = {}
+        given: dict[int, ImageRequest] = {}
+        lost: list[Skipped] = []
+
+        def numbered() -> Iterator[ImageRequest]:
+            for number, request in enumerate(requests):
+                given[number] = request
+                yield replace(request, key=Key("", number), read=partial(_keep, kept, number, request), boxes=None)
+
+        for found in detector.find(numbered(), skipped=lost):
+            for one in lost:
+                _lose(given.pop(one.key.image_id), one, skipped)
+            lost.clear()
+            sure, number = found.surer(self.min_box_score), found.key.image_id
+            request = given.pop(number)
+            yield replace(request, read=partial(kept.pop, number), boxes=sure.boxes, box_score=sure.scores)
+        for one in lost:
+            _lose(given.pop(one.key.image_id), one, skipped)
+
+
+def predict(
+    model: Model,
+    image: ImageLike,
+    *,
+    boxes: BoxesLike | None = None,
+    detector: Detector | Model | str | None = None,
+    flip: bool | None = None,
+    batch: int | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+) -> Poses:
+    """Find the keypoints of the people in an image; for many images make a `Predictor` once.
+
+    Example:
+        >>> poses = poise.predict(model, "photo.jpg", boxes=[[10, 20, 110, 220]])  # doctest: +SKIP
+        >>> poses.xy.shape  # people, keypoints, (x, y)  # doctest: +SKIP
+        torch.Size([1, 17, 2])
+
+    Args:
+        model: As `poise.load` or `poise.zoo.build` gives it. It is moved to `device`, and left there.
+        image: A file, or RGB pixels (height, width, 3), uint8.
+        boxes: Of the people, x0 y0 x1 y1 in pixels, one in a row; they may reach over the edge. Without boxes and without a
+            detector the whole image is one person; with an empty list there is nobody. A model that looks at whole images
+            takes none.
+        detector: Finds the boxes, as for `Predictor`.
+        flip: Whether to average with the mirrored view; by default as the model's release does.
+        batch: People, or whole images, at a time; a single image is never more than one of the latter.
+        device: "cpu", "cuda", ...; by default where there is a GPU that, else the CPU.
+        precision: "fp32" or "bf16"; by default bf16 where it is faster.
+
+    Returns:
+        One pose for each box, as `Predictor` gives them.
+
+    Raises:
+        ImageError: The file is missing or cannot be decoded.
+        InputError: The pixels have another type or shape, or boxes are given to a model that looks at whole images.
+        BoxError: A box is not finite, has no size, or lies outside the image; or they are not rows of four numbers.
+        UnknownName: No such device, precision or detector.
+    """
+    training = model.training
+    try:
+        predictor = Predictor(model, detector=detector, device=device, precision=precision, flip=flip, batch=batch, workers=0)
+        return predictor(image, boxes=boxes)
+    finally:
+        model.train(training)
+
+
+def _request(image: ImageLike) -> ImageRequest:
+    name = os.fspath(image) if isinstance(image, str | os.PathLike) else ""
+    return ImageRequest(Key(name), partial(as_image, image))
+
+
+def _same(image: Image) -> Image:
+    return image
+
+
+def _keep(kept: dict[int, Image], number: int, request: ImageRequest) -> Image:
+    image = request.read()
+    kept[number] = image
+    return image
+
+
+def _lose(request: ImageRequest, lost: Skipped, skipped: list[Skipped] | None) -> None:
+    """Say that an image cannot be used.
+
+    Raises:
+        ImageError: Nobody takes it.
+    """
+    if skipped is None:
+        raise ImageError(lost.reason)
+    skipped.append(Skipped(request.key, lost.reason))

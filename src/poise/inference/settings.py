@@ -1,0 +1,64 @@
+"""How a model is run: device, precision, flip test, batches, threads."""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from poise.errors import InputError
+from poise.models.base import ImageModel
+from poise.models.device import Precision, choose_device, choose_precision
+
+
+@final
+@dataclass(frozen=True)
+class InferenceSettings:
+    """How a model is run.
+
+    Attributes:
+        device: What computes.
+        precision: In which numbers.
+        flip: Whether the answer is averaged with that for the mirrored view (flip test).
+        batch: Views in a batch.
+        workers: Threads that read images and cut views; 0 does it in between.
+        pad_batches: Whether views of whole images are padded to the largest of their batch, so that other sizes share it.
+    """
+
+    device: torch.device
+    precision: Precision
+    flip: bool
+    batch: int = 32
+    workers: int = 2
+    pad_batches: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        model: ImageModel,
+        *,
+        device: str | None = None,
+        precision: str | None = None,
+        flip: bool | None = None,
+        batch: int | None = None,
+        workers: int = 2,
+        pad_batches: bool = False,
+    ) -> "InferenceSettings":
+        """Choose what is not given: device and precision by the machine, flip test and batch by the model.
+
+        Raises:
+            UnknownName: No such device or precision.
+            InputError: This machine has no such device, a number is too small, or views of one person are to be padded.
+            SkeletonMismatch: The flip test needs mirror pairs, and the skeleton has none.
+        """
+        use_flip = model.flip if flip is None else flip
+        views = model.default_batch if batch is None else batch
+        if views < 1 or workers < 0:
+            raise InputError(f"a batch needs at least 1 view and workers cannot be below 0, found {views} and {workers}")
+        if pad_batches and model.takes_boxes:
+            raise InputError(
+                f"views of {model.card.name} are all of one size: nothing to pad; leave out --pad-batches (pad_batches)"
+            )
+        chosen = choose_device(device)
+        if use_flip:
+            model.check_flip()
+        return cls(chosen, choose_precision(precision, chosen), use_flip, views, workers, pad_batches)

@@ -1,0 +1,534 @@
+"""The contract of a model: how it cuts views, answers, gives poses, is measured, is trained and is kept in a file.
+
+Commands, streams, evaluation and training know this contract and no kind of model. A new kind is one class in one file: of
+this folder, or of a package of the user's own.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, TypeAlias, final
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from poise.codecs.base import InstanceCodec
+from poise.codecs.registry import codec_from_plain, to_plain
+from poise.codecs.roi import RoICodec
+from poise.codecs.scene import SceneCodec
+from poise.data.base import Dataset
+from poise.dims import Size
+from poise.errors import InputError
+from poise.models.card import Card
+from poise.models.pictures import Picture
+from poise.models.views.base import TrainData, ViewDataset
+from poise.skeletons import Skeleton
+from poise.structures import Colours, CropRule, Key, Labels, Poses
+
+Codec: TypeAlias = InstanceCodec | SceneCodec | RoICodec
+"""Any codec: for views of one person, for whole views, for boxes of a detector."""
+
+Image: TypeAlias = UInt8[Tensor, "3 H W"]
+"""RGB pixels of 0 to 255."""
+
+Decoder: TypeAlias = Callable[..., Any]
+"""Reads an answer of the network, as the codec's `decode` does."""
+
+Batch: TypeAlias = Any
+"""What a model learns from at a step: `structures.Batch`, `scenes.SceneBatch`, or a type of the model's own."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ImageViews:
+    """The views that a model wants of one image, and how they were made.
+
+    Attributes:
+        views: Normalised views, each (3 h w).
+        layout: How they were made: whatever the model needs to bring an answer back into the image.
+        boxes: Indices of the boxes that the views show; boxes outside the image are left out. None where the model takes none.
+    """
+
+    views: Sequence[Float[Tensor, "3 _ _"]]
+    layout: Any
+    boxes: list[int] | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Rescoring:
+    """How the score of a pose is made, and which poses are duplicates.
+
+    Attributes:
+        min_keypoint_score: Keypoint scores above it make the score of a pose (box score times their mean); None keeps the
+            score that the model gave.
+        oks_nms: OKS above which the lower scored of two poses is a duplicate and removed; None keeps all.
+    """
+
+    min_keypoint_score: float | None = None
+    oks_nms: float | None = None
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class LabelledImage:
+    """One labelled image without its pixels, for the round trip of a codec.
+
+    Attributes:
+        key: Of the image.
+        labels: Everybody in it, pixels of the image.
+        people: Indices of the labelled people in `labels` who can be evaluated.
+        boxes: Boxes x0 y0 x1 y1 of these people (n 4), as the reader of the model's release cleans them.
+        skeleton: Keypoints of the labels.
+        size: Gives the size of the image (h, w), pixels; reads the image only where the annotations do not say.
+    """
+
+    key: Key
+    labels: Labels
+    people: list[int]
+    boxes: Float[Tensor, "n 4"]
+    skeleton: Skeleton
+    size: Callable[[], Size]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class RoundTrip:
+    """What comes back of the labels of one image after crop or resize, encoding, decoding and the way back.
+
+    Attributes:
+        poses: The labels as predictions.
+        lossless: The same with keypoints outside their view left unharmed; what is lost then is lost by the codec.
+        people: Indices of the labels the poses belong to; None where they have to be matched by OKS.
+        warps: Image to view, of each person (n 3 3) or of the whole image (1 3 3).
+        outside: How many labelled keypoints lie outside their view, where no network can find them.
+        errors: Distances (pixels of the view) between labelled keypoints inside their view and what came back; None where
+            poses have to be matched first.
+    """
+
+    poses: Poses
+    lossless: Poses
+    people: list[int] | None
+    warps: Float[Tensor, "_ 3 3"]
+    outside: int
+    errors: Float[Tensor, " e"] | None
+
+
+class OtherNetworkError(InputError):
+    """A codec does not fit the network of a model."""
+
+
+class Model(nn.Module, ABC):
+    """Anything with a network, weights and a name.
+
+    Attributes:
+        kind: Name of this kind of model in model files; of a class of the user's own package its `module:Class`.
+        network: Holds the weights.
+        card: Name, architecture, licence, scores.
+        preprocess: How images are cropped or resized, and normalised; of models that are run on images.
+        preprocess_type: Its type.
+    """
+
+    kind: ClassVar[str]
+    preprocess_type: ClassVar[type[Colours]]
+    network: Any
+    preprocess: Any
+    card: Card
+
+    @property
+    def no_keypoints(self) -> str:
+        """What to say to whoever needs keypoints of a model that finds none."""
+        return f"{self.card.name!r} finds no keypoints, which are needed here"
+
+    def to_plain(self) -> dict[str, Any]:
+        """What a model file says of the model beside its network, preprocessing and card, as plain values.
+
+        Raises:
+            InputError: Models of this kind cannot be kept in a file.
+        """
+        raise InputError(f"{self.card.name!r} cannot be kept in a model file")
+
+    @classmethod
+    def from_plain(cls, network: Any, preprocess: Any, card: Card, *, values: Mapping[str, Any]) -> "Model":
+        """The model that `to_plain` wrote.
+
+        Args:
+            network: Built, with its weights.
+            preprocess: How its views are made, of `preprocess_type`.
+            card: Name, architecture, licence, scores.
+            values: What `to_plain` gave.
+
+        Raises:
+            InputError: Models of this kind cannot be read from a file.
+        """
+        raise InputError(f"models of the kind {cls.__name__} cannot be read from a file")
+
+
+class ImageModel(Model):
+    """A model that is run on images: of keypoints (`PoseModel`), or of boxes alone.
+
+    Attributes:
+        takes_boxes: Whether it looks at one person at a time, in boxes that are given (top-down); else at whole images.
+        finds_boxes: Whether it finds boxes with scores of their own, which are evaluated too.
+        config: Thresholds, NMS and scores of models that find boxes; others have none.
+        default_batch: Views in a batch where nobody says: of one person each, or of whole images.
+    """
+
+    takes_boxes: ClassVar[bool] = False
+    finds_boxes: ClassVar[bool] = False
+    config: Any
+    default_batch: ClassVar[int] = 4
+
+    @property
+    def flip(self) -> bool:
+        """Whether the release averages with the mirrored view (flip test)."""
+        return bool(self.preprocess.flip_test)
+
+    @abstractmethod
+    def check_flip(self) -> None:
+        """Refuse the flip test where nobody knows what a mirror exchanges.
+
+        Raises:
+            SkeletonMismatch: The skeleton has no mirror pairs.
+        """
+
+    @property
+    @abstractmethod
+    def input_text(self) -> str:
+        """What the network is shown, in words, for reports."""
+
+    def settings_text(self) -> dict[str, str]:
+        """What results depend on beside the network, by name, in words, for reports; nothing by default."""
+        return {}
+
+
+class PoseModel(ImageModel):
+    """A model that finds keypoints.
+
+    `views` -> batches of views -> `answer` -> `poses` is the way of an image; nothing else is asked in inference. `answer`
+    and `poses` read with the decoders they are given, one or several ways of reading one answer.
+
+    Laws, checked for every kind:
+
+    1. A batch of 2 views answers as 2 batches of 1.
+    2. Saved and loaded, it answers the same.
+    3. `round_trip` of labelled people inside the image gives them back to within the codec's tolerance.
+    4. A few steps on one batch make its loss smaller.
+
+    Attributes:
+        codec: The contract between keypoints and the network's output.
+        skeleton: The keypoints, as many as the codec's.
+        deep: Codecs of earlier outputs of the network, which only make losses (deep supervision).
+        partial_poses: Whether a pose may lack keypoints, which then have score 0.
+        codec_type: Type of its codecs.
+        rows_by_keypoint: Whether `keypoint_axis` tells which weights belong to which keypoint.
+        unit: What a batch counts, one and many: ("person", "people") or ("image", "images").
+        val_boxes: Where a validation looks, in words.
+        val_scores: Names of the scores of a validation beside "loss"; more is better.
+        loss_parts: Names of the parts of the loss that are logged beside their sum; none by default.
+    """
+
+    codec: Any
+    skeleton: Skeleton
+    deep: tuple[Any, ...] = ()
+    partial_poses: ClassVar[bool] = False
+    rows_by_keypoint: ClassVar[bool] = False
+    unit: ClassVar[tuple[str, str]] = ("image", "images")
+    val_boxes: ClassVar[str] = "whole images"
+    val_scores: ClassVar[tuple[str, ...]] = ("AP", "AP50", "AR")
+    codec_type: ClassVar[type]
+
+    def check_keypoints(self, skeleton: Skeleton, *codecs: Any) -> None:
+        """Refuse codecs of another number of keypoints than the skeleton's.
+
+        Raises:
+            InputError: They differ.
+        """
+        for codec in codecs:
+            if codec.keypoints != len(skeleton):
+                raise InputError(
+                    f"the codec has {codec.keypoints} keypoints and skeleton {skeleton.name!r} has {len(skeleton)}; "
+                    "they must agree"
+                )
+
+    # inference
+
+    @abstractmethod
+    def views(
+        self, image: Image, boxes: Float[Tensor, "n 4"] | None = None, box_score: Float[Tensor, " n"] | None = None
+    ) -> ImageViews:
+        """The views of an image that the network is to see.
+
+        Args:
+            image: RGB pixels.
+            boxes: x0 y0 x1 y1, pixels of the image; None for the whole image as one box. Only where `takes_boxes`.
+            box_score: Confidence of each box; 1 by default.
+        """
+
+    @abstractmethod
+    def answer(
+        self,
+        images: Float[Tensor, "b 3 h w"],
+        views: Sequence[tuple[ImageViews, int]],
+        *,
+        flip: bool,
+        decoders: Sequence[Decoder],
+    ) -> Sequence[Any]:
+        """What the network answers to a batch: one answer for each view, for `poses`.
+
+        Args:
+            images: The views as one batch; smaller ones are padded at the right and below.
+            views: Whose views these are: the image's views, and the index among them.
+            flip: Whether to average with the answers to the mirrored views.
+            decoders: Ways of reading an answer; those of `codec` or alike.
+        """
+
+    @abstractmethod
+    def poses(self, views: ImageViews, answers: Sequence[Any], key: Key, *, decoders: Sequence[Decoder]) -> list[Poses]:
+        """The people of an image, in its pixels: for each decoder, out of the answers to all of its views.
+
+        Args:
+            views: Of the image.
+            answers: Of `answer`, to each view.
+            key: Of the image.
+            decoders: As given to `answer`.
+        """
+
+    def check_flip(self) -> None:
+        """Refuse the flip test where the skeleton has no mirror pairs.
+
+        Raises:
+            SkeletonMismatch: It has none.
+        """
+        self.skeleton.check_flip()
+
+    # evaluation
+
+    @property
+    def rescoring(self) -> Rescoring:
+        """How the release scores poses and removes duplicates; by default poses stay as the model gave them."""
+        return Rescoring()
+
+    @property
+    def crop_rule(self) -> CropRule:
+        """Whose reader cleans annotated boxes before they are looked into; "unbiased" leaves them as they are."""
+        return "unbiased"
+
+    @abstractmethod
+    def similarity(self, poses: Poses, sigmas: Sequence[float]) -> Float[Tensor, "n n"]:
+        """OKS of every pose of an image with every other, by which duplicates are told.
+
+        Args:
+            poses: Of one image.
+            sigmas: OKS sigmas of their keypoints.
+        """
+
+    @abstractmethod
+    def round_trip(self, images: Sequence[LabelledImage]) -> list[RoundTrip]:
+        """Labels through crop or resize, encoding, decoding and back; no network is asked."""
+
+    # training
+
+    @final
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """The loss of a batch: the sum of `losses`."""
+        return total_loss(self.losses(batch))
+
+    @property
+    def loss_parts(self) -> tuple[str, ...]:
+        """Names of the parts of the loss that are logged beside their sum."""
+        return ()
+
+    @abstractmethod
+    def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        """The parts of the loss of a batch by name, weighted; they are added up."""
+
+    @abstractmethod
+    def train_size(self, data: TrainData) -> Size:
+        """Size of the views the model learns from (h, w), pixels."""
+
+    @abstractmethod
+    def train_views(self, data: TrainData, *, seed: int) -> ViewDataset[Any, Any]:
+        """What the model learns from.
+
+        Raises:
+            InputError: The data has nobody to learn from, or the augmentation is for another kind of model.
+        """
+
+    @abstractmethod
+    def val_views(self, dataset: Dataset, *, seed: int) -> ViewDataset[Any, Any]:
+        """What the model is validated on.
+
+        Raises:
+            InputError: The data has nobody to validate on.
+        """
+
+    @abstractmethod
+    def validate(self, batch: Batch) -> tuple[Float[Tensor, ""], list[Any]]:
+        """The loss of a batch, and what was found in each of its views, in pixels of the image; can be pickled."""
+
+    @abstractmethod
+    def raw(self, images: Float[Tensor, "b 3 h w"]) -> Sequence[Tensor]:
+        """Every output of the network for views, whether it is read or not."""
+
+    @abstractmethod
+    def labelled(self, batch: Batch) -> Float[Tensor, "_ 2"]:
+        """All labelled keypoints of a batch, pixels of the views."""
+
+    @abstractmethod
+    def truth(self, dataset: Dataset) -> Any:
+        """The labels behind `val_views`."""
+
+    @abstractmethod
+    def score(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
+        """The `val_scores` of what `validate` found, by the index of the view among `val_views`."""
+
+    @abstractmethod
+    def picture(self, batch: Batch) -> Picture:
+        """The first views of a batch: labels, targets, outputs, predictions. The model is in evaluation mode."""
+
+    # codec and weights
+
+    def change_codecs(self, change: Callable[[Any], Any]) -> None:
+        """Read the network's outputs in another way.
+
+        Args:
+            change: Gives the codec with other fields; also asked for codecs of earlier outputs that are of the same type.
+
+        Raises:
+            OtherNetworkError: The codec would need another network.
+        """
+        codec = change(self.codec)
+        if _outputs(codec) != _outputs(self.codec):
+            raise OtherNetworkError("the codec would then need another network")
+        self.deep = tuple(change(part) if type(part) is type(codec) else part for part in self.deep)
+        self.codec = codec
+
+    def keypoint_axis(self, name: str, weight: Tensor) -> int | None:
+        """Along which axis a weight of the network has a part for each keypoint; None for weights shared by all keypoints.
+
+        Fine-tuning on other keypoints copies these parts by keypoint name. By default none has.
+
+        Args:
+            name: Of the weight in the network's state dict.
+            weight: The weight.
+        """
+        return None
+
+    # files
+
+    def to_plain(self) -> dict[str, Any]:
+        """Skeleton and codecs as plain values."""
+        return {
+            "skeleton": asdict(self.skeleton),
+            "codec": to_plain(self.codec),
+            "deep": [to_plain(codec) for codec in self.deep],
+        }
+
+    @classmethod
+    def from_plain(cls, network: Any, preprocess: Any, card: Card, *, values: Mapping[str, Any]) -> "PoseModel":
+        """The model that `to_plain` wrote; its class takes network, codec, preprocess, skeleton and card in this order."""
+        skeleton = Skeleton(**values["skeleton"])
+        codec = codec_from_plain(values["codec"], cls.codec_type)
+        made = cls(network, codec, preprocess, skeleton, card)
+        made.deep = tuple(codec_from_plain(part, cls.codec_type) for part in values.get("deep", ()))
+        return made
+
+
+class BoxFinder(ABC):
+    """A model that finds boxes with scores in whole images."""
+
+    @abstractmethod
+    def views(self, image: Image) -> ImageViews:
+        """The views of an image that the network is to see."""
+
+    @abstractmethod
+    def boxes(self, images: Float[Tensor, "b 3 h w"], views: Sequence[tuple[ImageViews, int]], *, flip: bool) -> Sequence[Any]:
+        """The boxes in each view of a batch; keypoints, which take longer, are not looked for.
+
+        Args:
+            images: The views as one batch; smaller ones are padded at the right and below.
+            views: Whose views these are: the image's views, and the index among them.
+            flip: Whether to average with the answers to the mirrored views.
+        """
+
+    @abstractmethod
+    def joined_boxes(self, views: ImageViews, answers: Sequence[Any]) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
+        """The boxes of an image, in its pixels, with their confidences, the highest first, out of those in its views."""
+
+
+def total_loss(parts: Mapping[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
+    """The parts of a loss added up; a single one as it is."""
+    values = list(parts.values())
+    return torch.stack(values).sum() if len(values) > 1 else values[0]
+
+
+def codec_losses(codecs: Sequence[Any], outputs: Sequence[Tensor], *labels: Any) -> dict[str, Float[Tensor, ""]]:
+    """The loss of each output of a network by its codec, by a name for messages.
+
+    Args:
+        codecs: One for each output.
+        outputs: Of the network, the one that is read last.
+        labels: What the codecs' `loss` takes beside the output.
+    """
+    count = len(codecs)
+    names = [
+        f"codec {type(codec).__name__}" + (f" for answer {number} of {count}" if count > 1 else "")
+        for number, codec in enumerate(codecs, start=1)
+    ]
+    return {name: codec.loss(output, *labels) for name, codec, output in zip(names, codecs, outputs, strict=True)}
+
+
+def _outputs(codec: Any) -> tuple[Any, ...]:
+    """What a codec wants of a network."""
+    return tuple(getattr(codec, name, None) for name in ("channels", "vectors", "parts"))
+
+
+def require_image(model: Model) -> ImageModel:
+    """The model, which must be one that is run on images.
+
+    Raises:
+        InputError: It is a part of a network.
+    """
+    if isinstance(model, ImageModel):
+        return model
+    raise InputError(model.no_keypoints)
+
+
+def require_pose(model: Model) -> PoseModel:
+    """The model, which must be one that finds keypoints.
+
+    Raises:
+        InputError: It finds none; the message says what it is.
+    """
+    if isinstance(model, PoseModel):
+        return model
+    raise InputError(model.no_keypoints)
+
+
+def require_top_down(model: Model) -> PoseModel:
+    """The model, which must be one that looks at one person at a time (top-down).
+
+    Raises:
+        InputError: It is of another kind.
+    """
+    if isinstance(model, PoseModel) and model.takes_boxes:
+        return model
+    raise InputError(
+        f"this needs a top-down model, for views of one person, such as poise_t_coco_192x160, and {model.card.name!r} is none"
+    )
+
+
+def require_box_finder(model: Model) -> Any:
+    """The model, which must be one that finds boxes.
+
+    Raises:
+        InputError: It finds none.
+    """
+    if isinstance(model, BoxFinder):
+        return model
+    raise InputError(
+        f"{model.card.name!r} finds no boxes, so it is no detector; take a Keypoint R-CNN, a Faster R-CNN, or one of "
+        "torchvision's such as fasterrcnn_resnet50_fpn"
+    )

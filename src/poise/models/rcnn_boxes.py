@@ -1,0 +1,127 @@
+"""The boxes of two-stage detectors as boxes of people in an image: shared by models with keypoints and without."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poise.dims import Size
+from poise.models.base import BoxFinder, Image, ImageViews
+from poise.models.card import Card
+from poise.models.postprocess import Detections, FlipPass, features_of, find_boxes, flip_passes, suppressed
+from poise.models.rcnn_config import RCNNConfig
+from poise.nn.base import Feature
+from poise.nn.rcnn import RCNN
+from poise.scenes import Canvas
+from poise.transforms.canvas import Layout, boxes_home, canvas_warp
+
+
+class RCNNBoxes(BoxFinder):
+    """What Keypoint R-CNN, Faster R-CNN and Mask R-CNN have in common: how images are shown, and how boxes are found.
+
+    Attributes:
+        network: Backbone, region proposals, heads.
+        preprocess: How images are resized and normalised.
+        config: Thresholds, NMS, and which class people are.
+        codec: Of models with keypoints.
+        card: Name, architecture, licence, scores.
+    """
+
+    network: RCNN
+    preprocess: Canvas
+    config: RCNNConfig
+    codec: Any
+    card: Card
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
+        """The feature maps that all heads read, for normalised views; float32 whatever the network computed in."""
+        return features_of(self.network, images)
+
+    @property
+    def input_text(self) -> str:
+        """Size and rule of the resize."""
+        return self.preprocess.text
+
+    def settings_text(self) -> dict[str, str]:
+        """How boxes are made people."""
+        return {"people found": ", ".join(f"{name}={value}" for name, value in self.config.reading.items())}
+
+    def views(
+        self, image: Image, boxes: Float[Tensor, "n 4"] | None = None, box_score: Float[Tensor, " n"] | None = None
+    ) -> ImageViews:
+        """The whole image, once for each of the canvas' scales."""
+        canvas, size = self.preprocess, (image.shape[1], image.shape[2])
+        layouts = [canvas_warp(canvas, size, factor) for factor in canvas.scales]
+        return ImageViews([layout.shown(image, canvas) for layout in layouts], layouts)
+
+    def find(self, images: Float[Tensor, "b 3 h w"], *, flip: bool, sizes: list[Size] | None = None) -> list[Detections]:
+        """The boxes of people in each view, highest confidence first; with the flip test both answers are averaged.
+
+        Args:
+            images: Normalised views; smaller ones are padded at the right and below.
+            flip: Whether to look at the mirrored views, too.
+            sizes: Size (h, w) of each view without its padding; boxes end there. The whole view by default.
+        """
+        return find_boxes(self.network, self.passes(images, flip=flip, sizes=sizes), self.config)
+
+    def passes(self, images: Float[Tensor, "b 3 h w"], *, flip: bool, sizes: list[Size] | None = None) -> list[FlipPass]:
+        """The views with their feature maps; with the flip test the mirrored ones, too.
+
+        Raises:
+            SkeletonMismatch: The flip test is wanted and the skeleton has no mirror pairs.
+        """
+        if flip:
+            self.check_flip()
+        return flip_passes(self.network, images, canvas=self.preprocess, flip=flip, sizes=sizes)
+
+    def check_flip(self) -> None:
+        """Boxes need no mirror pairs."""
+
+    def boxes(
+        self, images: Float[Tensor, "b 3 h w"], views: Sequence[tuple[ImageViews, int]], *, flip: bool
+    ) -> list[Detections]:
+        """The boxes in each view of a batch, in its pixels."""
+        return self.find(images, flip=flip, sizes=filled_sizes(views))
+
+    def joined_boxes(
+        self, views: ImageViews, answers: Sequence[Detections]
+    ) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
+        """The boxes of an image; with several scales what NMS leaves of all of them."""
+        layouts: list[Layout] = views.layout
+        pairs = list(zip(answers, layouts, strict=True))
+        every = torch.cat([boxes_home(self.preprocess, own.warp, found.boxes.cpu().float()) for found, own in pairs])
+        score = torch.cat([found.score.cpu().float() for found in answers])
+        if len(answers) > 1:
+            best, score = suppressed(every, score, self.config)
+        else:
+            score, best = score.sort(descending=True, stable=True)
+        return every[best], score
+
+    def reconfigure(self, codec: Callable[[Any], Any], config: Callable[[RCNNConfig], RCNNConfig]) -> None:
+        """Change the configuration; a model with keypoints changes its codec with it.
+
+        Args:
+            codec: Gives the codec with other fields; of models with keypoints.
+            config: Gives the configuration with other fields.
+
+        Raises:
+            InputError: The two do not go together.
+        """
+        self.config = config(self.config)
+
+    def config_to_plain(self) -> dict[str, Any]:
+        """The configuration as a model file keeps it."""
+        return {"detecting": asdict(self.config)}
+
+
+def config_from_plain(values: Mapping[str, Any]) -> RCNNConfig:
+    """What `config_to_plain` wrote."""
+    return RCNNConfig.of(values["detecting"])
+
+
+def filled_sizes(views: Sequence[tuple[ImageViews, int]]) -> list[Size]:
+    """Of some views the sizes (h, w) without padding."""
+    return [own.layout[index].filled for own, index in views]

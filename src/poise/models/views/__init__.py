@@ -1,0 +1,1 @@
+"""Views that models learn from and are validated on, as torch data sets."""

@@ -1,0 +1,72 @@
+"""Views of whole images with boxes in them, for detectors: as tested, or random, or four in one."""
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+
+from poise.data.base import Dataset
+from poise.models.views.base import ViewDataset
+from poise.models.views.scene import grown
+from poise.scenes import SceneBatch, SceneView
+from poise.structures import Sample
+from poise.transforms.detector_crop import DetectorCrop
+
+
+@final
+class DetectorViews(ViewDataset[SceneView, SceneBatch]):
+    """Images of a data set as views with boxes, each of its own size; as tested, or random, or four in one.
+
+    Args:
+        dataset: Where the images are.
+        crop: Brings them to views.
+        seed: Of all chances.
+        images: Which of them, by their indices.
+        random: Whether the crop's augmentation is used.
+        masks: Whether people's outlines are asked for.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        crop: DetectorCrop,
+        *,
+        seed: int,
+        images: Sequence[int],
+        random: bool = True,
+        masks: bool = False,
+    ) -> None:
+        super().__init__(dataset, seed=seed)
+        self.crop = crop
+        self.images = images
+        self.random = random
+        self.masks = masks
+
+    def __len__(self) -> int:
+        """How many views an epoch has."""
+        return len(self.images)
+
+    def image(self, index: int) -> int:
+        """The image in that place."""
+        return self.images[index]
+
+    def sample(self, image: int) -> Sample:
+        """The image, and where its labels say nothing."""
+        return self.dataset.outlined(image) if self.masks else self.dataset.whole(image)
+
+    def cut(self, sample: Sample, index: int, generator: torch.Generator) -> SceneView:
+        """The view of the image in that place; perhaps with three others that chance takes."""
+        if not self.random:
+            return self.crop.tested(sample)
+        meeting = self.crop.augmentation.meeting(generator)
+        if meeting is None:
+            return self.crop(sample, generator)
+        others = torch.randint(len(self), (3,), generator=generator).tolist()
+        samples = [sample, *(self.sample(self.image(other)) for other in others)]
+        return self.crop.mosaic(samples, meeting, generator)
+
+    def stack(self, views: list[SceneView]) -> SceneBatch:
+        """Views to one batch, whose sides are multiples as the canvas says; smaller ones grow to the right and downwards."""
+        multiple = self.crop.canvas.multiple
+        height, width = (-(-max(v.ignore.shape[side] for v in views) // multiple) * multiple for side in (0, 1))
+        return SceneBatch.of([grown(view, (height, width)) for view in views])
