@@ -20,7 +20,7 @@ from poise.evaluation.self_test import self_test
 from poise.geometry import boxes_around
 from poise.inference.request import ImageRequest, Skipped
 from poise.inference.settings import InferenceSettings
-from poise.inference.stream import find
+from poise.inference.stream import stream_poses
 from poise.models.base import Rescoring
 from poise.skeletons import COCO17
 from poise.structures import Key, Poses

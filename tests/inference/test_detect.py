@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from poise.inference.two_stage import read_boxed
+from poise.models.keypoint_rcnn import read_boxed
 from torch import nn
 
 import poise
@@ -30,7 +30,7 @@ from poise.inference.detect import (
 )
 from poise.inference.request import ImageRequest, Skipped
 from poise.inference.settings import InferenceSettings
-from poise.inference.stream import find
+from poise.inference.stream import stream_poses
 from poise.metrics.boxes import BOX_NUMBERS, evaluate_boxes
 from poise.models.keypoint_rcnn import KeypointRCNN, joined, poses_in_boxes
 from poise.models.postprocess import Found

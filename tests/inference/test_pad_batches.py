@@ -10,7 +10,7 @@ from poise.data.figures import FigureDataset
 from poise.errors import InputError
 from poise.inference.detect import ModelDetector, detector_of
 from poise.inference.settings import InferenceSettings
-from poise.inference.stream import find
+from poise.inference.stream import stream_poses
 from poise.scenes import People
 from poise.transforms.canvas import place
 from poise.weights.model_file import save

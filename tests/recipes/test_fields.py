@@ -6,7 +6,7 @@ import pytest
 from poise.errors import InputError, UnknownName
 from poise.models.rcnn_config import Calibration
 from poise.recipes.detectors import head_codec
-from poise.recipes.fields import set_codec, set_detecting, set_words
+from poise.recipes.fields import set_codec, set_config, set_words
 from poise.zoo.offset_guided import bottom_up
 from poise.zoo.rcnn.poise_rcnn import small_detector
 
@@ -60,17 +60,17 @@ def detector():
 
 @pytest.mark.parametrize(("word", "value"), [("false", False), ("False", False), ("true", True), ("True", True)])
 def test_yes_and_no_are_written_small_or_large(detector, word, value):
-    set_detecting(detector, [f"learning.truth={word}"])
+    set_config(detector, [f"learning.truth={word}"])
     assert detector.config.learning.truth is value
 
 
 def test_what_may_be_missing_is_made_by_its_fields_and_taken_away_by_none(detector):
     assert detector.config.calibration is None
-    set_detecting(detector, ["calibration.middle=0.4", "calibration.width=0.1", "keypoint_nms=0.9", "learning.posed=4"])
+    set_config(detector, ["calibration.middle=0.4", "calibration.width=0.1", "keypoint_nms=0.9", "learning.posed=4"])
     assert detector.config.calibration == Calibration(0.4, 0.1)
-    set_detecting(detector, ["calibration.width=0.2"])
+    set_config(detector, ["calibration.width=0.2"])
     assert detector.config.calibration == Calibration(0.4, 0.2)
-    set_detecting(detector, ["calibration=none", "keypoint_nms=None", "learning.posed=none"])
+    set_config(detector, ["calibration=none", "keypoint_nms=None", "learning.posed=none"])
     changed = detector.config
     assert (changed.calibration, changed.keypoint_nms, changed.learning.posed) == (None, None, None)
 
@@ -94,12 +94,12 @@ def test_what_may_be_missing_is_made_by_its_fields_and_taken_away_by_none(detect
 def test_how_a_detector_works_has_types_that_are_checked_before_anything_is_made(detector, word, message):
     before = detector.config
     with pytest.raises(InputError, match=message):
-        set_detecting(detector, [word])
+        set_config(detector, [word])
     assert detector.config == before
 
 
 def test_the_parts_of_the_loss_are_weighed_by_words(detector):
-    set_detecting(detector, ["weights.keypoints=0.5", "weights.boxes=2"])
+    set_config(detector, ["weights.keypoints=0.5", "weights.boxes=2"])
     assert (detector.config.weights.keypoints, detector.config.weights.boxes) == (0.5, 2.0)
 
 
@@ -117,7 +117,7 @@ def test_the_parts_of_the_loss_are_weighed_by_words(detector):
 def test_a_number_that_cannot_be_is_told_with_its_field_alone(detector, word, message):
     before = detector.config
     with pytest.raises(InputError, match=message):
-        set_detecting(detector, [word])
+        set_config(detector, [word])
     assert detector.config == before
 
 
@@ -135,15 +135,15 @@ def test_a_number_that_cannot_be_is_told_with_its_field_alone(detector, word, me
 def test_words_that_nobody_reads_are_refused(detector, words, message):
     before = detector.config
     with pytest.raises(InputError, match=message):
-        set_detecting(detector, words)
+        set_config(detector, words)
     assert detector.config == before
 
 
 def test_words_that_go_together_are_read(detector):
-    set_detecting(detector, ["sigma=0.3", "suppression=soft"])
-    set_detecting(detector, ["sigma=0.4"])
-    set_detecting(detector, ["suppression=hard", "nms=0.4", "calibration.width=2"])
-    set_detecting(detector, ["calibration=none", "keypoint_score=raw", "rating=box"])
+    set_config(detector, ["sigma=0.3", "suppression=soft"])
+    set_config(detector, ["sigma=0.4"])
+    set_config(detector, ["suppression=hard", "nms=0.4", "calibration.width=2"])
+    set_config(detector, ["calibration=none", "keypoint_score=raw", "rating=box"])
     assert (detector.config.nms, detector.config.calibration) == (0.4, None)
 
 
@@ -156,7 +156,7 @@ def test_scores_of_the_codec_and_what_ranks_people_change_together():
     set_words(model, codec=["score=logit", "reading=peak"], config=["rating=box", "keypoint_score=raw"])
     assert (model.codec.score, model.config.rating) == ("logit", "box")
     with pytest.raises(InputError, match="need probabilities"):
-        set_detecting(model, ["rating=product"])
+        set_config(model, ["rating=product"])
     set_words(model, config=["rating=product", "calibration.middle=8"])
     assert model.config.calibration.middle == 8
     set_words(model, codec=["score=mass"], config=["calibration=none", "keypoint_score=probability"])
@@ -165,7 +165,7 @@ def test_scores_of_the_codec_and_what_ranks_people_change_together():
 
 def test_fields_that_are_far_from_any_are_listed_once(detector):
     with pytest.raises(UnknownName) as found:
-        set_detecting(detector, ["learning.zzzzz=1"])
+        set_config(detector, ["learning.zzzzz=1"])
     assert str(found.value).count("posed") == 1
 
 

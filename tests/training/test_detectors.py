@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import torch
-from poise.inference.two_stage import read_boxed
+from poise.models.keypoint_rcnn import read_boxed
 
 from poise.data.figures import FigureDataset
 from poise.data.join import Joined

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from poise.training.pictures import batch_picture, png
+from poise.models.pictures import batch_picture, png
 from torch import nn
 
 from poise.models.views.person import PersonViews

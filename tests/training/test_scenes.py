@@ -5,14 +5,14 @@ from functools import partial
 
 import pytest
 import torch
-from poise.training.scenes import MOST
+from poise.models.views.scene import MOST
 
 from poise.data.figures import FigureDataset
 from poise.data.join import Joined
 from poise.errors import InputError, UnknownName
 from poise.inference.request import ImageRequest
 from poise.inference.settings import InferenceSettings
-from poise.inference.stream import find
+from poise.inference.stream import stream_poses
 from poise.models.views.scene import SceneViews, WholeImageCrop
 from poise.recipes.scenes import CLIP, DRAWN_VIEWS, small_model
 from poise.recipes.short import short_run

@@ -8,7 +8,7 @@ from poise.codecs.roi_adapter import RoIAdapter
 from poise.codecs.udp import UDPGaussian
 from poise.errors import CheckpointError
 from poise.skeletons import COCO17, LSP14, QUADRUPED
-from poise.weights.transfer import transfer, transfer_head
+from poise.weights.transfer import transfer, transfer_rows
 from poise.zoo.rcnn.poise_rcnn import small_detector
 from poise.zoo.simple_baselines import poseresnet
 
@@ -30,7 +30,7 @@ def test_rows_of_keypoints_both_know_are_copied_and_others_start_anew(start):
         start.network.head.final.bias.normal_()
     target = poseresnet(18, skeleton=LSP14, size=SIZE)
     before = target.network.head.final.weight.clone()
-    carried = transfer_head(start, target)
+    carried = transfer_rows(start, target)
     assert set(carried.kept) == set(COCO17.keypoints) & set(LSP14.keypoints)
     assert set(carried.new) == set(LSP14.keypoints) - set(COCO17.keypoints)
     assert carried.kept
@@ -47,17 +47,17 @@ def test_rows_of_keypoints_both_know_are_copied_and_others_start_anew(start):
 def test_nothing_in_common_keeps_the_backbone_alone(start):
     animal = poseresnet(18, skeleton=QUADRUPED, size=SIZE)
     shared = set(COCO17.keypoints) & set(QUADRUPED.keypoints)
-    assert set(transfer_head(start, animal).kept) == shared
+    assert set(transfer_rows(start, animal).kept) == shared
 
 
 def test_another_codec_with_one_map_per_keypoint_keeps_the_rows(start):
     codec = UDPGaussian(size=SIZE, cells=(16, 16), keypoints=17)
-    assert len(transfer_head(start, poseresnet(18, size=SIZE, codec=codec)).kept) == 17
+    assert len(transfer_rows(start, poseresnet(18, size=SIZE, codec=codec)).kept) == 17
 
 
 def test_another_backbone_is_refused_with_the_reason(start):
     with pytest.raises(CheckpointError, match=r"another one; weights: .*backbone"):
-        transfer_head(start, poseresnet(34, size=SIZE))
+        transfer_rows(start, poseresnet(34, size=SIZE))
 
 
 STEMS = ["poise_t_coco", "cpn_18_coco", "mspn_1stg_coco", "rsn_res18_coco", "hourglass_2stack_b1_17j", "lpn_50_gc_coco"]
@@ -78,7 +78,7 @@ def randomised(model, *, seed):
 def test_keypoints_both_know_are_answered_alike_at_every_answer_of_every_network(stem, codec):
     source = randomised(zoo.build(f"{stem}_64x64", codec=codec), seed=0).eval()
     target = randomised(zoo.build(f"{stem}_64x64", skeleton=LSP14, codec=codec), seed=1).eval()
-    carried = transfer_head(source, target)
+    carried = transfer_rows(source, target)
     assert carried.kept == tuple(SHARED)
     assert carried.layers == ()
     if hasattr(target.network.head, "score_"):  # an hourglass sees the maps of the one before, also of keypoints not shared
@@ -104,23 +104,23 @@ def silence(model, names):
 
 def test_layers_that_read_vectors_start_anew_after_a_codec_of_maps():
     start = zoo.build("poise_t_coco_64x64")
-    carried = transfer_head(start, zoo.build("poise_t_coco_64x64", codec="SimCC"))
+    carried = transfer_rows(start, zoo.build("poise_t_coco_64x64", codec="SimCC"))
     assert len(carried.kept) == 17
     assert carried.layers == (
         "readout.vectors.0.weight", "readout.vectors.0.bias", "readout.vectors.1.weight", "readout.vectors.1.bias",
     )  # fmt: skip
-    assert len(transfer_head(zoo.build("poise_t_coco_64x64", codec="SimCC"), start).kept) == 17
+    assert len(transfer_rows(zoo.build("poise_t_coco_64x64", codec="SimCC"), start).kept) == 17
 
 
 def test_channels_that_mean_other_things_start_anew():
     start = zoo.build("poise_t_coco_64x64", codec="UDPOffset")
-    assert transfer_head(start, zoo.build("poise_t_coco_64x64", codec="GRMI")).kept == ()
-    assert transfer_head(start, zoo.build("poise_t_coco_64x64")).kept == ()
+    assert transfer_rows(start, zoo.build("poise_t_coco_64x64", codec="GRMI")).kept == ()
+    assert transfer_rows(start, zoo.build("poise_t_coco_64x64")).kept == ()
 
 
 def test_a_stack_of_other_height_keeps_what_it_has_and_starts_the_rest_anew():
     start = zoo.build("hourglass_1stack_b1_17j_64x64")
-    carried = transfer_head(start, zoo.build("hourglass_2stack_b1_17j_64x64"))
+    carried = transfer_rows(start, zoo.build("hourglass_2stack_b1_17j_64x64"))
     assert carried.kept == ()
     assert any(layer.startswith("head.hg.1.") for layer in carried.layers)
     assert not any(layer.startswith("head.hg.0.") for layer in carried.layers)

@@ -11,7 +11,7 @@ from poise.nn.backbones.mspn import mspn as mspn_body
 from poise.skeletons import COCO17, LSP14
 from poise.structures import Batch
 from poise.weights.model_file import load, save
-from poise.weights.transfer import transfer_head
+from poise.weights.transfer import transfer_rows
 from poise.zoo.cpn import cpn
 from poise.zoo.imagenet import as_mspn
 from poise.zoo.importing import official_state
@@ -190,7 +190,7 @@ def test_every_weight_of_resnet50_starts_the_encoder_of_every_stage():
 @pytest.mark.parametrize("make", [cpn, rsn], ids=["cpn", "rsn"])
 def test_other_keypoints_take_over_the_rows_both_know_of_every_answer(make):
     start, target = make(size=SIZE), make(size=SIZE, skeleton=LSP14)
-    carried = transfer_head(start, target)
+    carried = transfer_rows(start, target)
     assert set(carried.kept) == set(COCO17.keypoints) & set(LSP14.keypoints)
     assert carried.layers == ()
     old, new = start.network.state_dict(), target.network.state_dict()
