@@ -37,7 +37,7 @@ from poise.models.rcnn_config import RCNNConfig
 from poise.scenes import Canvas, People
 from poise.skeletons import COCO17
 from poise.structures import Key, Poses
-from poise.transforms.canvas import canvas_warp, placed_boxes
+from poise.transforms.canvas import boxes_to_view, canvas_layout
 from poise.weights.model_file import save
 from poise.zoo import build
 from poise.zoo.rcnn.torchvision_detectors import CocoDetector
@@ -137,9 +137,9 @@ def knowing(model: KeypointRCNN, people: torch.Tensor, boxes: torch.Tensor, size
     def predict(images, *, flip, sizes):
         answers = []
         for inner in sizes:
-            layouts = [canvas_warp(model.preprocess, size, scale) for scale in model.preprocess.scales]
-            layout = next(one for one in layouts if one.filled == inner)
-            there = placed_boxes(model.preprocess, layout.warp, boxes)
+            layouts = [canvas_layout(model.preprocess, size, scale) for scale in model.preprocess.scales]
+            layout = next(one for one in layouts if one.filled_size == inner)
+            there = boxes_to_view(model.preprocess, layout.warp, boxes)
             best = torch.tensor([0.9, 0.6])
             answers.append(People(apply(layout.warp, people).flip(0), torch.ones(2, 17), best, there.flip(0), best.flip(0)))
         return answers

@@ -12,7 +12,7 @@ from poise.inference.detect import ModelDetector, detector_of
 from poise.inference.find import find
 from poise.inference.top_down import Setting
 from poise.scenes import People
-from poise.transforms.canvas import place
+from poise.transforms.canvas import letterbox
 from poise.weights.model_file import save
 
 SIZES = [(90, 120), (60, 120), (120, 60), (45, 120), (120, 40), (120, 90), (60, 110), (1, 1)]
@@ -65,7 +65,7 @@ def test_people_of_padded_views_come_home_and_sizes_of_one_image_are_apart(model
 def test_what_fills_a_view_up_changes_little_and_less_the_farther_a_box_is_from_it(model):
     """Of the same boxes of a view of 224x320, alone and filled up to 320x320: measured 0.015 at most, 0.0006 afar."""
     model.preprocess = replace(model.preprocess, side=320)
-    view, _ = place(FigureDataset(1, size=(200, 320), per_image=(2, 3), seed=3).image(0), model.preprocess)
+    view, _ = letterbox(FigureDataset(1, size=(200, 320), per_image=(2, 3), seed=3).image(0), model.preprocess)
     assert view.shape == (3, 224, 320)
     generator = torch.Generator().manual_seed(0)
     low = torch.rand(200, 2, generator=generator) * torch.tensor([220.0, 150.0])
@@ -73,7 +73,7 @@ def test_what_fills_a_view_up_changes_little_and_less_the_farther_a_box_is_from_
     boxes[:, 2:] = boxes[:, 2:].minimum(torch.tensor([320.0, 224.0]))
     likely = []
     for shown in (view, F.pad(view, (0, 0, 0, 96))):
-        logits, _ = model.network.boxes(model(shown[None]), [boxes])
+        logits, _ = model.network.predict_boxes(model(shown[None]), [boxes])
         likely.append(logits.softmax(dim=1)[:, 1])
     off, away = (likely[0] - likely[1]).abs(), 224 - boxes[:, 3]
     assert off.max() < 0.02

@@ -4,7 +4,7 @@ import torch
 
 from poise.models.rcnn_config import Learning
 from poise.models.roi_targets import CODER, Truth, box_losses, chosen, like_the_detector, truths
-from poise.nn.heads.rpn import share_within, summed
+from poise.nn.heads.rpn import integral_image, share_in_region
 from poise.scenes import Scenes
 
 PEOPLE = torch.tensor([[10.0, 10, 50, 90], [60, 20, 100, 100]])
@@ -38,7 +38,7 @@ def test_nobodys_proposals_in_ignored_regions_are_left_out_and_peoples_are_not()
     region = torch.zeros(120, 120, dtype=torch.bool)
     region[:, 55:] = True
     proposals = torch.cat((PEOPLE, torch.tensor([[70.0, 0, 110, 30], [0, 90, 40, 118], [40, 0, 66, 20]])))
-    rois = chosen([proposals], [VIEW], Learning(), ignored=[summed(region)])
+    rois = chosen([proposals], [VIEW], Learning(), ignored=[integral_image(region)])
     assert rois.person.tolist() == [4, 7, -1, -1]
     assert torch.equal(rois.boxes[0][2:], proposals[3:])
 
@@ -48,7 +48,7 @@ def test_shares_within_a_region_are_counted_in_pixels():
     boxes = torch.tensor(
         [[0.0, 0, 40, 30], [3, 4, 17, 21], [5, 5, 5, 5], [-10, -10, 3, 3], [39.5, 29.5, 60, 60], [50, 50, 60, 60]]
     )
-    share = share_within(boxes, summed(region))
+    share = share_in_region(boxes, integral_image(region))
     expected = [region.float().mean(), region[4:21, 3:17].float().mean(), region[5, 5], region[:3, :3].float().mean()]
     expected += [region[29, 39], region[29, 39]]
     torch.testing.assert_close(share, torch.tensor([float(part) for part in expected]))

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from poise.analysis.pairs import NEAR, similarity
+from poise.analysis.pairs import MISS_SIMILARITY, keypoint_similarity
 from poise.errors import ImageError, InputError
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import judged
@@ -29,7 +29,7 @@ from poise.structures import Labels
 OVERLAP = 0.5
 """IoU with a labelled box from which a found box is that person's."""
 
-LEAST = 50
+MIN_KEYPOINTS = 50
 """Fewer keypoints than this, right or wrong, say nothing."""
 
 STEPS = 50
@@ -38,7 +38,7 @@ STEPS = 50
 
 @final
 @dataclass(frozen=True, eq=False)
-class Calibrated:
+class CalibrationReport:
     """What was measured.
 
     Attributes:
@@ -63,7 +63,7 @@ class Calibrated:
         return max(self.ap, key=lambda rating: self.ap[rating][1])
 
 
-def calibrate(model: KeypointRCNN, eval_set: EvalSet, setting: Setting, *, watch: Watch | None = None) -> Calibrated:
+def calibrate(model: KeypointRCNN, eval_set: EvalSet, setting: Setting, *, watch: Watch | None = None) -> CalibrationReport:
     """Fit a calibration to labelled images; the model stays as it is.
 
     Args:
@@ -95,7 +95,7 @@ def calibrate(model: KeypointRCNN, eval_set: EvalSet, setting: Setting, *, watch
         raise ImageError(none_usable(skipped))
     columns = list(places(model.skeleton, eval_set.skeleton))
     score, right = _examples(eval_set, looked, columns)
-    made = fit(score, right)
+    made = fit_platt(score, right)
     fitted = replace(usual, calibration=made)
     how = replace(protocol_of(model).rating(model), min_keypoint_score=None)  # the scores are what is tried
 
@@ -103,11 +103,11 @@ def calibrate(model: KeypointRCNN, eval_set: EvalSet, setting: Setting, *, watch
         return float((detecting.likely(score) - right.float()).square().mean())
 
     def ap(detecting: RCNNConfig) -> float:
-        ranked = {index: _ranked(one, detecting) for index, one in looked.items()}
+        ranked = {index: _rescored(one, detecting) for index, one in looked.items()}
         return judged(model, eval_set, ranked, how, skipped=skipped, lost=0).coco.numbers["AP"]
 
     ratings: tuple[Rating, ...] = get_args(Rating)
-    return Calibrated(
+    return CalibrationReport(
         made,
         len(score),
         float(right.float().mean()),
@@ -117,7 +117,7 @@ def calibrate(model: KeypointRCNN, eval_set: EvalSet, setting: Setting, *, watch
     )
 
 
-def fit(score: Float[Tensor, " n"], right: Bool[Tensor, " n"]) -> Calibration:
+def fit_platt(score: Float[Tensor, " n"], right: Bool[Tensor, " n"]) -> Calibration:
     """The calibration under which what was seen is likeliest, by Newton's method.
 
     As in Platt's paper the targets are kept off 0 and 1, as if there had been one more keypoint of each kind, so that scores
@@ -131,10 +131,10 @@ def fit(score: Float[Tensor, " n"], right: Bool[Tensor, " n"]) -> Calibration:
         InputError: Fewer than 50 scores, scores that are not finite or all alike, or that fall where keypoints are right.
     """
     score, many = score.double(), int(right.sum())
-    if len(score) < LEAST or not bool(score.isfinite().all()) or float(score.std()) == 0:
+    if len(score) < MIN_KEYPOINTS or not bool(score.isfinite().all()) or float(score.std()) == 0:
         raise InputError(
-            f"a calibration needs the scores of at least {LEAST} keypoints that are finite and differ, found {len(score)}; "
-            "take more labelled images, or a model that finds people in them"
+            f"a calibration needs the scores of at least {MIN_KEYPOINTS} keypoints that are finite and differ, "
+            f"found {len(score)}; take more labelled images, or a model that finds people in them"
         )
     target = torch.where(right, (many + 1) / (many + 2), 1 / (len(right) - many + 2)).double()
     middle, spread = score.mean(), score.std()
@@ -162,16 +162,16 @@ def _examples(eval_set: EvalSet, looked: Mapping[int, ScoredPoses], columns: lis
     scores, rights = [torch.zeros(0)], [torch.zeros(0, dtype=torch.bool)]
     for index, one in looked.items():
         labels = eval_set.dataset.labels(index)
-        rows, people = _pairs(one, labels)
+        rows, people = _match_boxes(one, labels)
         xy, score = one.poses.xy[rows][:, columns], one.poses.score[rows][:, columns]
-        alike = similarity(xy, labels, eval_set.skeleton)[torch.arange(len(rows)), people, 0]
+        alike = keypoint_similarity(xy, labels, eval_set.skeleton)[torch.arange(len(rows)), people, 0]
         known = labels.visible[people] > 0
         scores.append(score[known].float())
-        rights.append(alike[known] >= NEAR)
+        rights.append(alike[known] >= MISS_SIMILARITY)
     return torch.cat(scores), torch.cat(rights)
 
 
-def _pairs(one: ScoredPoses, labels: Labels) -> tuple[Tensor, Tensor]:
+def _match_boxes(one: ScoredPoses, labels: Labels) -> tuple[Tensor, Tensor]:
     """Rows of boxes, and of the people whose they are: each box the person it overlaps most, if enough."""
     real = torch.where(~labels.crowd)[0]
     none = torch.zeros(0, dtype=torch.int64)
@@ -182,6 +182,6 @@ def _pairs(one: ScoredPoses, labels: Labels) -> tuple[Tensor, Tensor]:
     return rows, real[best[rows]]
 
 
-def _ranked(one: ScoredPoses, detecting: RCNNConfig) -> ScoredPoses:
+def _rescored(one: ScoredPoses, detecting: RCNNConfig) -> ScoredPoses:
     likely = detecting.likely(one.poses.score)
     return replace(one, poses=replace(one.poses, pose_score=detecting.rated(one.poses.box_score, likely)))

@@ -92,7 +92,7 @@ def compare_decoders(
         PoiseError: As `evaluation.evaluate.evaluate`.
     """
     readers = decoders_of(model, readings)
-    _once(model, eval_set, setting, readers=readers, boxes=boxes)
+    _warm_up(model, eval_set, setting, readers=readers, boxes=boxes)
     found = evaluate_each(model, eval_set, setting, readers=readers, boxes=boxes, watch=watch)
     return [
         DecoderRow(reading_of(codec) or "own", place == 0, one, 1000 * one.seconds, len(one.results))
@@ -100,7 +100,7 @@ def compare_decoders(
     ]
 
 
-def _once(model: Model, eval_set: EvalSet, setting: Setting, *, readers: Sequence[Codec], boxes: Boxes | None) -> None:
+def _warm_up(model: Model, eval_set: EvalSet, setting: Setting, *, readers: Sequence[Codec], boxes: Boxes | None) -> None:
     """Read one image, so that nobody's time is that of loading compiled loops."""
     eval_set.known_to(model.skeleton)
     wanted = protocol_of(model).wanted(model, eval_set, boxes)

@@ -14,7 +14,7 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from poise.analysis.bootstrap import Tally, draws, interval
+from poise.analysis.bootstrap import PerImageResults, percentile_interval, resample_counts
 from poise.data.base import Dataset
 from poise.data.digest import Digest, digest
 from poise.data.subset import Part
@@ -162,17 +162,17 @@ def verify(
         raise InputError(f"the tolerance is a difference of scores, 0 or more, not {tolerance}")
     check_data(record, dataset)
     tally = measured_again(record.model, dataset, setting, watch=watch)
-    counts = draws(len(tally), resamples=resamples, seed=seed)
-    drawn, whole = tally.scores(counts), tally.whole
+    counts = resample_counts(len(tally), resamples=resamples, seed=seed)
+    drawn, whole = tally.scores(counts), tally.full_scores
     checks = []
     for name, stored in record.scores.items():
         if name in whole:
             near = abs(whole[name] - stored) <= tolerance
-            checks.append(Check(name, stored, whole[name], *interval(drawn[name]), near))
+            checks.append(Check(name, stored, whole[name], *percentile_interval(drawn[name]), near))
     return checks
 
 
-def measured_again(model: Posed, dataset: Dataset, setting: Setting, *, watch: Watch | None = None) -> Tally:
+def measured_again(model: Posed, dataset: Dataset, setting: Setting, *, watch: Watch | None = None) -> PerImageResults:
     """What a model gets right, measured as in training.
 
     Raises:
@@ -181,14 +181,16 @@ def measured_again(model: Posed, dataset: Dataset, setting: Setting, *, watch: W
     return AGAIN[type(model)](model, dataset, setting, watch)
 
 
-def _in_whole_images(model: BottomUp | KeypointRCNN, dataset: Dataset, setting: Setting, watch: Watch | None) -> Tally:
+def _in_whole_images(
+    model: BottomUp | KeypointRCNN, dataset: Dataset, setting: Setting, watch: Watch | None
+) -> PerImageResults:
     eval_set = EvalSet.of_dataset(dataset)
     found = evaluate(model, eval_set, setting, watch=watch)
     _all_read(found.skipped, dataset)
-    return Tally.of(eval_set, found.results, boxes=None if found.boxes is None else found.box_results)
+    return PerImageResults.of(eval_set, found.results, boxes=None if found.boxes is None else found.box_results)
 
 
-def _in_boxes(model: TopDown, dataset: Dataset, setting: Setting, watch: Watch | None) -> Tally:
+def _in_boxes(model: TopDown, dataset: Dataset, setting: Setting, watch: Watch | None) -> PerImageResults:
     people: dict[int, list[int]] = {}
     for index, row in dataset.people():
         people.setdefault(index, []).append(row)
@@ -213,7 +215,7 @@ def _in_boxes(model: TopDown, dataset: Dataset, setting: Setting, watch: Watch |
         for i, (xy, own) in enumerate(zip(positions, rows, strict=True))
     ]
     hits, labelled = (np.array([int(getattr(c, n).sum()) for c in counted], np.int64) for n in ("hits", "labelled"))
-    return Tally(tuple(find_matches(eval_set.truth, results, eval_set.skeletons)), hits, labelled)
+    return PerImageResults(tuple(find_matches(eval_set.truth, results, eval_set.skeletons)), hits, labelled)
 
 
 def _all_read(skipped: list[Skipped], dataset: Dataset) -> None:
@@ -221,7 +223,7 @@ def _all_read(skipped: list[Skipped], dataset: Dataset) -> None:
         raise ReadError(f"{len(skipped)} of {len(dataset)} images cannot be read; the first: {skipped[0].reason}")
 
 
-AGAIN: dict[type, Callable[[Any, Dataset, Setting, Watch | None], Tally]] = {
+AGAIN: dict[type, Callable[[Any, Dataset, Setting, Watch | None], PerImageResults]] = {
     TopDown: _in_boxes,
     BottomUp: _in_whole_images,
     KeypointRCNN: _in_whole_images,

@@ -21,7 +21,7 @@ from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.kinds import Model, posed
 from poise.models.top_down import TopDown
 from poise.structures import Poses
-from poise.transforms.crop import frame
+from poise.transforms.crop import box_frame
 
 Boxes = Mapping[int, PersonBoxes]
 """A detector's, for each category."""
@@ -192,7 +192,7 @@ def only_category(finder: str, eval_set: EvalSet) -> int:
 
 def _by_view(model: TopDown, poses: Poses, sigmas: Sequence[float]) -> Float[Tensor, "n n"]:
     """With the area that the model sees of each box: what the releases take for it."""
-    seen = [frame(model.preprocess, box, size=model.codec.size).extent for box in poses.boxes]
+    seen = [box_frame(model.preprocess, box, size=model.codec.size).extent for box in poses.boxes]
     return pose_oks(poses.xy, torch.tensor(seen, dtype=torch.float64).prod(dim=1), sigmas)
 
 

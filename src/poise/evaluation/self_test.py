@@ -25,9 +25,9 @@ from poise.models.top_down import TopDown
 from poise.scenes import People, Scenes
 from poise.skeletons import convert
 from poise.structures import Points
-from poise.transforms.canvas import Layout, canvas_warp, placed_boxes
-from poise.transforms.person_crop import boxes_through
-from poise.transforms.scene_crop import to_learn
+from poise.transforms.canvas import Layout, boxes_to_view, canvas_layout
+from poise.transforms.person_crop import warp_boxes
+from poise.transforms.scene_crop import select_learnt
 
 
 @final
@@ -87,7 +87,7 @@ def _of_scenes(model: BottomUp, eval_set: EvalSet) -> SelfTest:
     warps: list[Warp] = []
     outside = 0
     for index in range(len(eval_set.dataset)):
-        layout = canvas_warp(model.preprocess, _size(eval_set, index), max(model.preprocess.scales))
+        layout = canvas_layout(model.preprocess, _size(eval_set, index), max(model.preprocess.scales))
         scenes, left_out = _scenes(model, eval_set, index, layout)
         [people] = model.codec.decode(model.codec.encode(scenes))
         poses = poses_of_people(people, layout.warp, eval_set.dataset.key(index))
@@ -114,7 +114,7 @@ def _size(eval_set: EvalSet, index: int) -> Size:
 
 def _scenes(model: BottomUp, eval_set: EvalSet, index: int, layout: Layout) -> tuple[Scenes, int]:
     """The labels of one image as those of its view, and how many of their keypoints lie outside of it."""
-    labels = to_learn(eval_set.dataset.labels(index))
+    labels = select_learnt(eval_set.dataset.labels(index))
     xy, visible = convert(labels.xy, labels.visible, source=eval_set.skeleton, target=model.skeleton)
     seen = apply(layout.warp, xy)
     inside = ((seen > -0.5) & (seen < seen.new_tensor([layout.size[1], layout.size[0]]) - 0.5)).all(dim=-1)
@@ -122,7 +122,7 @@ def _scenes(model: BottomUp, eval_set: EvalSet, index: int, layout: Layout) -> t
     scenes = Scenes(
         xy=seen,
         visible=visible * inside,
-        boxes=boxes_through(layout.warp, labels.boxes),
+        boxes=warp_boxes(layout.warp, labels.boxes),
         extent=side * float(torch.linalg.det(layout.warp[:2, :2]).abs().sqrt()),
         scene=torch.zeros(len(labels), dtype=torch.int64),
         ignore=torch.zeros(1, *layout.size, dtype=torch.bool),
@@ -137,11 +137,11 @@ def _of_boxes(model: KeypointRCNN, eval_set: EvalSet) -> SelfTest:
     errors = [torch.zeros(0)]
     outside = 0
     for index in range(len(eval_set.dataset)):
-        warp = canvas_warp(model.preprocess, _size(eval_set, index), max(model.preprocess.scales)).warp
+        warp = canvas_layout(model.preprocess, _size(eval_set, index), max(model.preprocess.scales)).warp
         rows = eval_set.people(index)
         labels = eval_set.dataset.labels(index).select(torch.tensor(rows, dtype=torch.int64))
         xy, visible = convert(labels.xy, labels.visible, source=eval_set.skeleton, target=model.skeleton)
-        seen, boxes = apply(warp, xy), placed_boxes(model.preprocess, warp, labels.boxes)
+        seen, boxes = apply(warp, xy), boxes_to_view(model.preprocess, warp, labels.boxes)
         back = model.codec.decode(model.codec.encode(seen, boxes), boxes)
         there = within(seen, boxes)
         outside += int(((visible > 0) & ~there).sum())

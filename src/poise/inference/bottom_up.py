@@ -17,7 +17,7 @@ from poise.models.bottom_up import BottomUp
 from poise.models.kinds import Model
 from poise.scenes import People
 from poise.structures import Key, Poses
-from poise.transforms.scales import Scaled, scaled_views
+from poise.transforms.scales import ScaledViews, scaled_views
 
 
 def read_scenes(
@@ -60,7 +60,7 @@ def no_boxes(model: Model) -> str:
     return f"{model.card.name} looks at whole images and finds people by itself, so boxes are of no use to it; leave them out"
 
 
-def _views(model: BottomUp, image: Image) -> tuple[list[Float[Tensor, "3 _ _"]], Scaled]:
+def _views(model: BottomUp, image: Image) -> tuple[list[Float[Tensor, "3 _ _"]], ScaledViews]:
     scaled = scaled_views(image, model.preprocess, stride=model.codec.stride)
     return scaled.views, scaled
 
@@ -74,7 +74,7 @@ def _answers(model: BottomUp, setting: Setting, places: Sequence[Place]) -> list
 
 def _averaged(shown: Shown, codec: SceneCodec) -> Float[Tensor, "1 c h w"]:
     """The answers to all views of an image, brought to the largest; beyond a view its answer is that nothing is there."""
-    h, w = shown.made.whole
+    h, w = shown.made.full_cells
     parts = []
     for place, cells in enumerate(shown.made.cells):
         output = shown.answers[place][None]

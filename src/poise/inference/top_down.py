@@ -271,7 +271,7 @@ def _cut(cutter: PersonCrop, request: Request) -> _Cut:
     whole = torch.tensor([[0.0, 0.0, image.shape[2], image.shape[1]]])
     boxes = whole if request.boxes is None else request.boxes
     good = usable(boxes, (image.shape[1], image.shape[2]))
-    cuts = [cutter.box(image, box) for box in boxes[good]]
+    cuts = [cutter.crop_box(image, box) for box in boxes[good]]
     score = torch.ones(len(boxes)) if request.box_score is None else request.box_score
     rows = good.nonzero().flatten().tolist()
     return _Cut(request, image, boxes[good], score[good], rows, [view for view, _ in cuts], [warp for _, warp in cuts])

@@ -23,7 +23,7 @@ from poise.models.postprocess import Found as Boxed
 from poise.models.postprocess import suppressed
 from poise.scenes import Canvas, People
 from poise.structures import Key, Points, Poses
-from poise.transforms.canvas import Layout, boxes_home, canvas_warp
+from poise.transforms.canvas import Layout, boxes_to_image, canvas_layout
 
 
 def read_boxed(
@@ -128,7 +128,7 @@ def detect_boxes(
         boxes, score = [], []
         for place, layout in enumerate(shown.made):
             found: Boxed = shown.answers[place]
-            boxes.append(boxes_home(model.preprocess, layout.warp, found.boxes.cpu().float()))
+            boxes.append(boxes_to_image(model.preprocess, layout.warp, found.boxes.cpu().float()))
             score.append(found.score.cpu().float())
         every, sure = torch.cat(boxes), torch.cat(score)
         if len(boxes) > 1:
@@ -148,7 +148,7 @@ def poses_of_boxed(people: People, warp: Warp, key: Key, *, canvas: Canvas) -> P
         canvas: Of the model; says how boxes go.
     """
     xy = apply(invert(warp.double()), people.xy.cpu().double()).float()
-    boxes = boxes_home(canvas, warp, people.boxes.cpu().float())
+    boxes = boxes_to_image(canvas, warp, people.boxes.cpu().float())
     rated = people.pose_score.cpu().float()
     sure = rated if people.box_score is None else people.box_score.cpu().float()
     return Poses(xy, people.score.cpu().float(), boxes, sure, rated, key)
@@ -184,12 +184,12 @@ def joined(each: Sequence[Poses], model: KeypointRCNN) -> Poses:
 
 def _views(model: Boxing, image: Image) -> tuple[list[Float[Tensor, "3 _ _"]], list[Layout]]:
     canvas, size = model.preprocess, (image.shape[1], image.shape[2])
-    layouts = [canvas_warp(canvas, size, factor) for factor in canvas.scales]
-    return [layout.shown(image, canvas) for layout in layouts], layouts
+    layouts = [canvas_layout(canvas, size, factor) for factor in canvas.scales]
+    return [layout.render(image, canvas) for layout in layouts], layouts
 
 
 def _answers(model: Boxing, find: Callable[..., list[Any]], setting: Setting, places: Sequence[Place]) -> list[Any]:
     """What the model finds in the views of a batch; a model in training is put back into it."""
-    sizes = [shown.made[place].filled for shown, place in places]
+    sizes = [shown.made[place].filled_size for shown, place in places]
     with eval_mode(model, padded(places), device=setting.device, precision=setting.precision) as images:
         return find(images, flip=setting.flip, sizes=sizes)

@@ -17,7 +17,7 @@ from poise.models.postprocess import Boxes, Found, Shown, features_of, find_boxe
 from poise.models.rcnn_config import RCNNConfig
 from poise.models.roi_targets import RoIs, Truth, box_losses, chosen, like_the_detector, refined, truths
 from poise.nn.base import Feature
-from poise.nn.heads.rpn import summed
+from poise.nn.heads.rpn import integral_image
 from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas, People, SceneBatch, Scenes
 from poise.skeletons import Skeleton
@@ -95,7 +95,7 @@ class KeypointRCNN(nn.Module):
         scenes, weights = batch.scenes, self.detecting.weights
         sizes = list(batch.filled)
         labelled = truths(scenes, sizes)
-        ignored = [summed(region) for region in scenes.ignore] if bool(scenes.ignore.any()) else None
+        ignored = [integral_image(region) for region in scenes.ignore] if bool(scenes.ignore.any()) else None
         features = self(batch.images)
         truth = [own.boxes for own in labelled]
         proposed = self.network.propose(batch.images, features, sizes=sizes, truth=truth, ignored=ignored)
@@ -120,7 +120,7 @@ class KeypointRCNN(nn.Module):
             first = chosen(proposed, labelled, learning, ignored=ignored)
             people = first.of_people
             with torch.no_grad():
-                moves = self.network.boxes(features, people.boxes)[1].float()
+                moves = self.network.predict_boxes(features, people.boxes)[1].float()
             found = refined(people.boxes, moves, self.detecting.person)
             parts.append(like_the_detector(found, people.truth, labelled, learning.copies))
         if learning.truth:
@@ -129,7 +129,7 @@ class KeypointRCNN(nn.Module):
         return chosen(every, labelled, learning, ignored=ignored)
 
     def _box_losses(self, features: list[Feature], rois: RoIs) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        logits, moves = self.network.boxes(features, rois.boxes)
+        logits, moves = self.network.predict_boxes(features, rois.boxes)
         with torch.autocast(logits.device.type, enabled=False):
             return box_losses(
                 logits.float(),
@@ -145,7 +145,7 @@ class KeypointRCNN(nn.Module):
         every = self._read_off(people.boxes)
         useful = people.select(teaches(scenes.xy[people.person], scenes.visible[people.person], every))
         some = useful.at_most(self.detecting.learning.posed)
-        maps = self.network.maps(features, some.boxes)
+        maps = self.network.keypoint_maps(features, some.boxes)
         with torch.autocast(maps.device.type, enabled=False):
             return self.codec.loss(
                 maps.float(), scenes.xy[some.person], scenes.visible[some.person], self._read_off(some.boxes)
@@ -156,7 +156,7 @@ class KeypointRCNN(nn.Module):
         people = rois.of_people
         people = people.select(masks.flatten(1).any(dim=1)[people.person])
         many = [len(own) for own in people.boxes]
-        logits = self.network.masks(features, people.boxes).float()
+        logits = self.network.mask_logits(features, people.boxes).float()
         kinds = [torch.full((len(masks),), self.detecting.person, device=masks.device)] * len(many)
         lost: Tensor = maskrcnn_loss(
             logits, people.boxes, [masks.float()] * len(many), kinds, list(torch.split(people.person, many))
@@ -221,7 +221,7 @@ class KeypointRCNN(nn.Module):
         return [_split(points, many) for points in each]
 
     def _read(self, both: list[Shown], boxes: Boxes, decoders: Sequence[Decode]) -> list[Points]:
-        answers = [self.network.maps(shown.features, shown.there(boxes)).float() for shown in both]
+        answers = [self.network.keypoint_maps(shown.features, shown.there(boxes)).float() for shown in both]
         flip = self.skeleton.flip.to(answers[0].device)
         every = self._read_off(boxes)
         with torch.autocast(every.device.type, enabled=False):
@@ -231,7 +231,7 @@ class KeypointRCNN(nn.Module):
 
     def _read_off(self, boxes: Boxes) -> Float[Tensor, "n 4"]:
         """The boxes of all views as the keypoint head sees them."""
-        every: Tensor = self.network.posed_pooler.framed(torch.cat(boxes)).float()
+        every: Tensor = self.network.keypoint_pooler.pooled_boxes(torch.cat(boxes)).float()
         return every
 
     def _people(self, found: Found, points: Points) -> People:

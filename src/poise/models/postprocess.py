@@ -15,7 +15,7 @@ from poise.models.roi_targets import CODER
 from poise.nn.base import Feature
 from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas
-from poise.transforms.canvas import FRAMES
+from poise.transforms.canvas import CONVENTIONS
 
 Boxes: TypeAlias = list[Float[Tensor, "_ 4"]]
 """Of each view, x0 y0 x1 y1."""
@@ -47,7 +47,7 @@ class Shown:
         images: Normalised views, filled up at the right and below.
         features: The network's maps of them.
         sizes: Of what is no filling (h, w).
-        edge: What is between the width and the position of a box that ends with it (`transforms.canvas.Frame.boxes`).
+        edge: What is between the width and the position of a box that ends with it (`transforms.canvas.PixelConvention.boxes`).
         mirrored: Whether they show everything the other way round.
     """
 
@@ -97,7 +97,7 @@ def show(
         flip: Whether to look at the mirrored views, too.
         sizes: Of each view without what fills it up (h, w). The whole view by default.
     """
-    edge = FRAMES[canvas.rule].boxes
+    edge = CONVENTIONS[canvas.rule].boxes
     shown = Shown(images, features_of(network, images), sizes or [(images.shape[2], images.shape[3])] * len(images), edge)
     if not flip:
         return [shown]
@@ -116,7 +116,7 @@ def find_boxes(network: RCNN, both: list[Shown], detecting: RCNNConfig) -> list[
     sizes = both[0].sizes
     proposed = [shown.there(network.propose(shown.images, shown.features, sizes=sizes).boxes) for shown in both]
     proposals = [torch.cat(own) for own in zip(*proposed, strict=True)]
-    answers = [network.boxes(shown.features, shown.there(proposals)) for shown in both]
+    answers = [network.predict_boxes(shown.features, shown.there(proposals)) for shown in both]
     logits = torch.stack([told.float() for told, _ in answers]).mean(dim=0)
     moves = torch.stack([shown.moves(moved.float()) for shown, (_, moved) in zip(both, answers, strict=True)]).mean(dim=0)
     return found_of(logits, moves, proposals, sizes=sizes, detecting=detecting)

@@ -16,7 +16,7 @@ from torchvision.ops import box_iou, clip_boxes_to_image
 
 from poise.dims import Size
 from poise.models.rcnn_config import Learning
-from poise.nn.heads.rpn import share_within
+from poise.nn.heads.rpn import share_in_region
 from poise.scenes import Scenes
 
 CODER = BoxCoder((10.0, 10.0, 5.0, 5.0))
@@ -104,7 +104,7 @@ def chosen(
         proposals: Of each view; labelled boxes are among them where they should be.
         labelled: Who is in each view.
         learning: How many are drawn, and what is enough.
-        ignored: Where nothing is to be learnt (`nn.heads.rpn.summed`), of each view.
+        ignored: Where nothing is to be learnt (`nn.heads.rpn.integral_image`), of each view.
     """
     whose = [
         _matched(boxes, truth, learning, None if ignored is None else ignored[view])
@@ -131,7 +131,7 @@ def _matched(boxes: Float[Tensor, "m 4"], truth: Truth, learning: Learning, igno
         overlap, best = box_iou(truth.boxes, boxes).max(dim=0)
         whose = torch.where(overlap >= learning.overlap, best, whose)
     if ignored is not None:
-        hidden = share_within(boxes, ignored) > learning.ignored
+        hidden = share_in_region(boxes, ignored) > learning.ignored
         whose = torch.where((whose == NOBODY) & hidden, UNKNOWN, whose)
     return whose
 

@@ -21,7 +21,7 @@ from poise.training.pictures import Picture, detector_picture
 from poise.training.recipe import Recipe
 from poise.training.scenes import each_among_alike, grown
 from poise.training.task import Task, summed
-from poise.transforms.canvas import boxes_home
+from poise.transforms.canvas import boxes_to_image
 from poise.transforms.detector_crop import DetectorCrop
 from poise.transforms.detector_jitter import DetectorAugmentation
 
@@ -76,8 +76,8 @@ class DetectorViews(Views[SceneView, SceneBatch]):
     def cut(self, sample: Sample, row: int, generator: torch.Generator) -> SceneView:
         """The view of the image in that place; perhaps with three others that chance takes."""
         if not self.random:
-            return self.cutter.tested(sample)
-        meeting = self.cutter.augmentation.meeting(generator)
+            return self.cutter.test_view(sample)
+        meeting = self.cutter.augmentation.mosaic_centre(generator)
         if meeting is None:
             return self.cutter(sample, generator)
         others = torch.randint(len(self), (3,), generator=generator).tolist()
@@ -211,4 +211,4 @@ def _at_home(people: People, warp: Float[Tensor, "3 3"], canvas: Canvas) -> Peop
     """In pixels of the image, on the processor."""
     xy, score, rating, boxes = (part.float().cpu() for part in (people.xy, people.score, people.pose_score, people.boxes))
     sure = rating if people.box_score is None else people.box_score.float().cpu()
-    return People(apply(invert(warp), xy.to(warp.dtype)).float(), score, rating, boxes_home(canvas, warp, boxes), sure)
+    return People(apply(invert(warp), xy.to(warp.dtype)).float(), score, rating, boxes_to_image(canvas, warp, boxes), sure)

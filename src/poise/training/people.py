@@ -40,7 +40,7 @@ class PersonViews(Views[View, Batch]):
         self.cutter = cutter
         self.people = dataset.people()
         if self.people and select:
-            self.people = [(i, person) for i, person in self.people if cutter.centred(dataset.labels(i), person)]
+            self.people = [(i, person) for i, person in self.people if cutter.is_centred(dataset.labels(i), person)]
             if not self.people:
                 raise InputError("nobody's keypoints lie around the middle of the box; train without select")
         if not self.people:
@@ -51,7 +51,7 @@ class PersonViews(Views[View, Batch]):
 
     def __len__(self) -> int:
         """How many views an epoch has."""
-        return len(self.people) * len(self.cutter.ways)
+        return len(self.people) * len(self.cutter.repeat_modes)
 
     def image(self, row: int) -> int:
         """The image of the person in that place."""
@@ -60,7 +60,7 @@ class PersonViews(Views[View, Batch]):
     def cut(self, sample: Sample, row: int, generator: torch.Generator) -> View:
         """The view of the person in that place."""
         _, person = self.people[row % len(self.people)]
-        return self.cutter(sample, person, generator, way=self.cutter.ways[row // len(self.people)])
+        return self.cutter(sample, person, generator, repeat_mode=self.cutter.repeat_modes[row // len(self.people)])
 
     def stack(self, views: list[View]) -> Batch:
         """Views to one batch."""

@@ -93,7 +93,7 @@ def detector_picture(model: KeypointRCNN, batch: SceneBatch) -> Picture:
     scenes, sure = batch.scenes, max(SURE, model.detecting.score)
     everybody = model.predict(batch.images, flip=False, sizes=list(batch.inner) or None)
     boxes = [scenes.boxes[scenes.scene == view] for view in range(len(batch))]
-    answers = model.network.maps(model(batch.images), boxes).float()
+    answers = model.network.keypoint_maps(model(batch.images), boxes).float()
     targets = model.codec.encode(scenes.xy, scenes.boxes)
     seen = (scenes.visible > 0)[..., None, None]
     maps = [model.codec.picture(part).float().cpu() for part in (targets, answers)]
