@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from poise.analysis.bootstrap import NAMES, Tally, draws, interval
-from poise.analysis.compare import drawn_scores
+from poise.analysis.bootstrap import NAMES, PerImageResults, percentile_interval, resample_counts
+from poise.analysis.compare import resampled_scores
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.results import read_results
 from poise.metrics.matches import Matches, find_matches
@@ -27,7 +27,7 @@ from poise.skeletons import COCO17
 Row = dict[str, Any]
 
 
-def population(images: int, seed: int) -> tuple[Tally, Tally]:
+def population(images: int, seed: int) -> tuple[PerImageResults, PerImageResults]:
     """Two models' results on made-up people, and what pck@0.1 counts of the poses that belong to them."""
     rng = np.random.default_rng(seed)
     people: list[Row] = []
@@ -60,14 +60,14 @@ def population(images: int, seed: int) -> tuple[Tally, Tally]:
         "annotations": people,
         "categories": [{"id": 1, "name": "person"}],
     }
-    tallies = [Tally(tuple(find_matches(truth, rows, COCO17)), near[m], labelled) for m, rows in enumerate(results)]
+    tallies = [PerImageResults(tuple(find_matches(truth, rows, COCO17)), near[m], labelled) for m, rows in enumerate(results)]
     return tallies[0], tallies[1]
 
 
-def chosen(tally: Tally, images: np.ndarray) -> Tally:
+def chosen(tally: PerImageResults, images: np.ndarray) -> PerImageResults:
     """The tally of a test set drawn from the population: image after image, those drawn twice twice."""
     order = np.argsort(images, kind="stable")
-    return Tally(
+    return PerImageResults(
         tuple(_chosen(part, images[order]) for part in tally.matches), tally.hits[images[order]], tally.labelled[images[order]]
     )
 
@@ -97,21 +97,22 @@ def main() -> None:
     given = words.parse_args()
     if given.annotations is not None:
         eval_set = EvalSet.of_file(given.annotations, None, skeleton=COCO17)
-        first, second = (Tally.of(eval_set, read_results(path)) for path in (given.first, given.second))
+        first, second = (PerImageResults.of(eval_set, read_results(path)) for path in (given.first, given.second))
     else:
         first, second = population(given.population, given.seed)
-    truth = {name: second.whole[name] - first.whole[name] for name in NAMES}
+    truth = {name: second.full_scores[name] - first.full_scores[name] for name in NAMES}
     print(
-        f"{len(first)} images; " + ", ".join(f"{n} {first.whole[n]:.3f} and {second.whole[n]:.3f}" for n in NAMES), flush=True
+        f"{len(first)} images; " + ", ".join(f"{n} {first.full_scores[n]:.3f} and {second.full_scores[n]:.3f}" for n in NAMES),
+        flush=True,
     )
     rng = np.random.default_rng(given.seed + 1)
     below, above, width = (dict.fromkeys(NAMES, 0.0) for _ in range(3))
     for pair in range(given.pairs):
         images = rng.integers(0, len(first), given.images)
-        counts = draws(given.images, resamples=given.resamples, seed=given.seed + 2 + pair)
-        one, other = (drawn_scores(chosen(tally, images), counts) for tally in (first, second))
+        counts = resample_counts(given.images, resamples=given.resamples, seed=given.seed + 2 + pair)
+        one, other = (resampled_scores(chosen(tally, images), counts) for tally in (first, second))
         for name in NAMES:
-            low, high = interval(other[name] - one[name])
+            low, high = percentile_interval(other[name] - one[name])
             below[name] += truth[name] < low
             above[name] += truth[name] > high
             width[name] += (high - low) / given.pairs

@@ -19,8 +19,8 @@ from rich.table import Table
 from scene_labels import Blur, answer, codec, drawn
 from torch import Tensor
 
-from poise.decoding.peak_reading import PeakReading
-from poise.decoding.peaks import find_peaks, highest, refined
+from poise.decoding.grouping_config import GroupingConfig
+from poise.decoding.peaks import find_peaks, refine_peaks, top_local_maxima
 from poise.metrics import coco, entries
 from poise.scenes import People
 from poise.skeletons import COCO17
@@ -42,7 +42,7 @@ class Way:
         slope: They are moved down by their x times this: the release's line for a peak's row, divided as newer PyTorch does.
     """
 
-    reading: PeakReading
+    reading: GroupingConfig
     shift: float = 0.0
     slope: float = 0.0
 
@@ -54,20 +54,20 @@ class Way:
 
 
 WAYS = {
-    "upsampled": Way(PeakReading("upsampled")),
-    "upsampled, row divided": Way(PeakReading("upsampled"), slope=1 / 512),
-    "bilinear": Way(PeakReading("bilinear")),
-    "cell": Way(PeakReading("cell")),
-    "cell, times 4": Way(PeakReading("cell"), shift=-1.5),
-    "cell, row divided": Way(PeakReading("cell"), slope=1 / 128),
-    "quarter": Way(PeakReading("quarter")),
-    "dark": Way(PeakReading("dark")),
-    "fit1": Way(PeakReading("fit1")),
-    "fit2": Way(PeakReading("fit2")),
-    "fit1, sigma 3": Way(PeakReading("fit1", sigma=3.0)),
-    "fit2, sigma 3": Way(PeakReading("fit2", sigma=3.0)),
-    "fit1-sigma": Way(PeakReading("fit1-sigma")),
-    "fit2-sigma": Way(PeakReading("fit2-sigma")),
+    "upsampled": Way(GroupingConfig("upsampled")),
+    "upsampled, row divided": Way(GroupingConfig("upsampled"), slope=1 / 512),
+    "bilinear": Way(GroupingConfig("bilinear")),
+    "cell": Way(GroupingConfig("cell")),
+    "cell, times 4": Way(GroupingConfig("cell"), shift=-1.5),
+    "cell, row divided": Way(GroupingConfig("cell"), slope=1 / 128),
+    "quarter": Way(GroupingConfig("quarter")),
+    "dark": Way(GroupingConfig("dark")),
+    "fit1": Way(GroupingConfig("fit1")),
+    "fit2": Way(GroupingConfig("fit2")),
+    "fit1, sigma 3": Way(GroupingConfig("fit1", sigma=3.0)),
+    "fit2, sigma 3": Way(GroupingConfig("fit2", sigma=3.0)),
+    "fit1-sigma": Way(GroupingConfig("fit1-sigma")),
+    "fit2-sigma": Way(GroupingConfig("fit2-sigma")),
 }
 
 
@@ -113,14 +113,14 @@ def spread(labels: Labels, seed: int, deviation: float) -> Tensor:
     return noise / noise[:, : made.keypoints].std() * deviation
 
 
-def moves(scenes: list[Labels], kind: str, reading: PeakReading) -> tuple[float, float]:
+def moves(scenes: list[Labels], kind: str, reading: GroupingConfig) -> tuple[float, float]:
     """How far peaks are moved from their cells, as a share of how far keypoints are from them; and the mean miss, pixels."""
     moved, due = [], []
     for i, labels in enumerate(scenes):
         heat = ANSWERS[kind](labels, i)[:, : codec().keypoints]
-        score, index = highest(heat, top=reading.top_k)
+        score, index = top_local_maxima(heat, top=reading.top_k)
         cells = torch.stack((index % heat.shape[-1], index // heat.shape[-1]), dim=-1)
-        step = refined(heat, cells, score, reading) - cells
+        step = refine_peaks(heat, cells, score, reading) - cells
         for xy, seen in zip(labels.xy, labels.visible, strict=True):
             at = (xy - 1.5) / STRIDE
             off = (at[:, None] - cells[0]).abs().amax(dim=-1).masked_fill(score[0] < 0.5, torch.inf)
@@ -145,14 +145,14 @@ def widths(images: list[Labels]) -> Table:
         found = [
             moves(images, kind, replace(fit, sigma=width))
             for kind in ("the labels", "white noise")
-            for fit in (PeakReading("fit1"), PeakReading("fit2"))
+            for fit in (GroupingConfig("fit1"), GroupingConfig("fit2"))
         ]
         numbers = (f"{share:.2f}" for share, _ in found)
         table.add_row(f"{width:g}", f"{(width / SIGMA) ** 2:.2f}", *numbers, f"{found[0][1]:.2f}")
     return table
 
 
-def peaks_each(images: list[Labels], outputs: list[Tensor], reading: PeakReading) -> float:
+def peaks_each(images: list[Labels], outputs: list[Tensor], reading: GroupingConfig) -> float:
     """Peaks for each keypoint that is labelled."""
     count = codec().keypoints
     found = [find_peaks(output[:, :count], reading, stride=STRIDE).score >= reading.threshold for output in outputs]

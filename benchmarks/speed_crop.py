@@ -35,10 +35,10 @@ def rows() -> Iterator[Row]:
 def crop(name: str, cutter: PersonCrop, tensor: torch.Tensor, image: Array, *, same: bool) -> Row:
     box = (100.0, 50.0, 300.0, 400.0)
     corners = torch.tensor(box)
-    ours, theirs = cutter.box(tensor, corners)[0].numpy(), hrnet(image, box)
+    ours, theirs = cutter.crop_box(tensor, corners)[0].numpy(), hrnet(image, box)
     assert ours.shape == theirs.shape
     assert not same or np.abs(ours - theirs).mean() < 0.01, np.abs(ours - theirs).mean()
-    return Row(name, lambda: cutter.box(tensor, corners), lambda: hrnet(image, box), PUBLIC, 1.0, 400)
+    return Row(name, lambda: cutter.crop_box(tensor, corners), lambda: hrnet(image, box), PUBLIC, 1.0, 400)
 
 
 def hrnet(image: Array, box: tuple[float, float, float, float], padding: float = 1.25) -> Array:

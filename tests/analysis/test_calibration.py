@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from poise.analysis import calibration
-from poise.analysis.calibration import calibrate, fit
+from poise.analysis.calibration import calibrate, fit_platt
 from poise.cli.main import main
 from poise.data.figures import FigureDataset, write_coco
 from poise.errors import InputError
@@ -29,14 +29,14 @@ def test_finds_the_calibration_that_made_the_answers():
     score = 4 + 6 * torch.randn(20000, generator=generator)
     made = Calibration(middle=5.0, width=2.0)
     right = torch.rand(20000, generator=generator) < made(score)
-    found = fit(score, right)
+    found = fit_platt(score, right)
     assert found.middle == pytest.approx(5.0, abs=0.15)
     assert found.width == pytest.approx(2.0, abs=0.1)
 
 
 def test_is_steep_and_finite_where_scores_part_right_from_wrong():
     score = torch.cat((torch.linspace(0, 0.4, 40), torch.linspace(0.6, 1, 40)))
-    found = fit(score, score > 0.5)
+    found = fit_platt(score, score > 0.5)
     assert found.middle == pytest.approx(0.5, abs=0.01)
     assert 0 < found.width < 0.1
     likely = found(torch.tensor([0.0, 1.0]))
@@ -55,7 +55,7 @@ def test_is_steep_and_finite_where_scores_part_right_from_wrong():
 )
 def test_refuses_what_says_nothing(score, right, words):
     with pytest.raises(InputError, match=words):
-        fit(score, right)
+        fit_platt(score, right)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from poise.analysis.codec_report import codec_report, spread_evenly
+from poise.analysis.codec_report import codec_report, evenly_spaced
 from poise.codecs.registry import codec_types
 from poise.errors import AnnotationError, UnknownName
 from poise.evaluation.eval_set import EvalSet
@@ -77,7 +77,7 @@ def test_what_lies_outside_of_the_view_is_lost_to_maps_and_not_to_numbers(eval_s
 
 def test_some_images_and_other_readings_can_be_asked_for(eval_set):
     found = codec_report(
-        eval_set, (128, 96), codecs=["Gaussian", "Regression"], readings=["quarter"], images=spread_evenly(40, 10)
+        eval_set, (128, 96), codecs=["Gaussian", "Regression"], readings=["quarter"], images=evenly_spaced(40, 10)
     )
     assert [(row.codec, row.reading) for row in found] == [("Gaussian", "own"), ("Gaussian", "quarter"), ("Regression", "own")]
     assert all(row.ap > 0.5 for row in found)

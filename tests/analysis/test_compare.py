@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from poise.analysis.bootstrap import NAMES, Tally, draws, interval
+from poise.analysis.bootstrap import NAMES, PerImageResults, percentile_interval, resample_counts
 from poise.analysis.compare import compare
 from poise.errors import AnnotationError, InputError
 from poise.evaluation.eval_set import EvalSet
@@ -71,7 +71,7 @@ def results(eval_set, wrong: float, seed: int = 1):
 
 def test_the_images_as_they_are_score_exactly_as_the_protocol(eval_set):
     rows = results(eval_set, 6.0)
-    whole, protocol = Tally.of(eval_set, rows).whole, coco.evaluate(eval_set.truth, rows, COCO17).numbers
+    whole, protocol = PerImageResults.of(eval_set, rows).full_scores, coco.evaluate(eval_set.truth, rows, COCO17).numbers
     assert all(whole[name] == protocol[name] for name in ("AP", "AP50", "AP75", "AR"))
     found = [torch.tensor([r["keypoints"] for r in rows if r["image_id"] == i]).view(-1, 17, 3)[..., :2] for i in eval_set.ids]
     parts = [pck(xy, labels, 0.1) for xy, labels in zip(found, eval_set.dataset.rows, strict=True)]
@@ -87,7 +87,10 @@ def test_boxes_of_the_images_as_they_are_score_exactly_as_the_protocol(eval_set)
         for a in eval_set.truth["annotations"]
         for _ in range(2)
     ]
-    whole, protocol = Tally.of(eval_set, results(eval_set, 6.0), boxes=rows).whole, evaluate_boxes(eval_set.truth, rows).numbers
+    whole, protocol = (
+        PerImageResults.of(eval_set, results(eval_set, 6.0), boxes=rows).full_scores,
+        evaluate_boxes(eval_set.truth, rows).numbers,
+    )
     assert 0.02 < protocol["AP"] < 0.9
     for name in ("AP", "AP50", "AP75"):
         assert whole[f"box {name}"] == pytest.approx(protocol[name], abs=1e-12)
@@ -95,32 +98,34 @@ def test_boxes_of_the_images_as_they_are_score_exactly_as_the_protocol(eval_set)
 
 
 def test_a_run_is_no_better_than_itself(eval_set):
-    tally = Tally.of(eval_set, results(eval_set, 6.0))
+    tally = PerImageResults.of(eval_set, results(eval_set, 6.0))
     for row in compare(tally, tally, resamples=100):
-        assert (row.value, row.low, row.high, row.real) == (0, 0, 0, False)
+        assert (row.value, row.low, row.high, row.significant) == (0, 0, 0, False)
 
 
 def test_a_far_better_run_is_told_from_chance_and_an_equal_one_is_not(eval_set):
-    bad, equal, good = (Tally.of(eval_set, results(eval_set, wrong, seed)) for wrong, seed in ((9.0, 1), (9.0, 2), (2.0, 1)))
+    bad, equal, good = (
+        PerImageResults.of(eval_set, results(eval_set, wrong, seed)) for wrong, seed in ((9.0, 1), (9.0, 2), (2.0, 1))
+    )
     [better] = [row for row in compare(bad, good, resamples=300) if row.name == "AP"]
-    assert better.real
+    assert better.significant
     assert 0 < better.low < better.value < better.high
     [chance] = [row for row in compare(bad, equal, resamples=300) if row.name == "AP"]
-    assert not chance.real
+    assert not chance.significant
     [back] = [row for row in compare(good, bad, resamples=300) if row.name == "AP"]
     assert (back.low, back.high) == (-better.high, -better.low)
 
 
 def test_pairing_makes_the_interval_narrower(eval_set):
-    one, two = (Tally.of(eval_set, results(eval_set, wrong)) for wrong in (6.0, 5.5))
+    one, two = (PerImageResults.of(eval_set, results(eval_set, wrong)) for wrong in (6.0, 5.5))
     [paired] = [row for row in compare(one, two, resamples=300) if row.name == "AP"]
-    counts = [draws(len(one), resamples=300, seed=seed) for seed in (1, 2)]
-    low, high = interval(two.scores(counts[0])["AP"] - one.scores(counts[1])["AP"])
+    counts = [resample_counts(len(one), resamples=300, seed=seed) for seed in (1, 2)]
+    low, high = percentile_interval(two.scores(counts[0])["AP"] - one.scores(counts[1])["AP"])
     assert paired.high - paired.low < 0.7 * (high - low)
 
 
 def test_the_same_seed_gives_the_same_interval(eval_set):
-    one, two = (Tally.of(eval_set, results(eval_set, wrong)) for wrong in (6.0, 5.5))
+    one, two = (PerImageResults.of(eval_set, results(eval_set, wrong)) for wrong in (6.0, 5.5))
     assert compare(one, two, resamples=100, seed=3) == compare(one, two, resamples=100, seed=3)
     assert compare(one, two, resamples=100, seed=3) != compare(one, two, resamples=100, seed=4)
 
@@ -130,7 +135,7 @@ def test_a_thousand_resamples_of_5000_images_take_seconds():
     sorts = [
         Matches(rng.integers(1, 3, (10, 7500)).astype(np.int8), rng.integers(0, 5000, 7500), np.full(5000, 2)) for _ in "ab"
     ]
-    one, two = (Tally((part,), np.full(5000, 10), np.full(5000, 17)) for part in sorts)
+    one, two = (PerImageResults((part,), np.full(5000, 10), np.full(5000, 17)) for part in sorts)
     compare(one, two, resamples=100)
     begin = time.process_time()
     compare(one, two, resamples=1000)
@@ -138,12 +143,12 @@ def test_a_thousand_resamples_of_5000_images_take_seconds():
 
 
 def test_mistakes_are_explained(eval_set):
-    tally = Tally.of(eval_set, results(eval_set, 6.0))
+    tally = PerImageResults.of(eval_set, results(eval_set, 6.0))
     other = exam_of(20)
     with pytest.raises(InputError, match="on other images"):
-        compare(tally, Tally.of(other, results(other, 6.0)))
+        compare(tally, PerImageResults.of(other, results(other, 6.0)))
     with pytest.raises(InputError, match="100 resamples"):
         compare(tally, tally, resamples=5)
     with pytest.raises(AnnotationError, match="do not list"):
-        Tally.of(other, results(eval_set, 6.0))
-    assert set(tally.whole) == set(NAMES)
+        PerImageResults.of(other, results(eval_set, 6.0))
+    assert set(tally.full_scores) == set(NAMES)

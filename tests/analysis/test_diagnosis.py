@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poise.analysis.diagnosis import CURES, diagnose, mend, precision_curve
-from poise.analysis.pairs import KINDS, kinds_of, match, similarity
+from poise.analysis.diagnosis import CORRECTIONS, correct, diagnose, precision_curve
+from poise.analysis.pairs import ERROR_KINDS, classify_keypoints, keypoint_similarity, match_people
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
 from poise.metrics.coco import evaluate
 from poise.metrics.entries import skeletons_of
@@ -72,7 +72,10 @@ def planted(rng, skeleton, truth, shares):
         found[person[:, 2] == 0, :2] = rng.uniform(0, 3000, ((person[:, 2] == 0).sum(), 2))
         room = int((person[:, 2] > 0).sum()) // 2 - 1  # so many errors leave OKS above a half
         for place in np.flatnonzero(person[:, 2] > 0):
-            kind = rng.choice(KINDS, p=[1 - sum(shares.get(k, 0) for k in KINDS[1:]), *(shares.get(k, 0) for k in KINDS[1:])])
+            kind = rng.choice(
+                ERROR_KINDS,
+                p=[1 - sum(shares.get(k, 0) for k in ERROR_KINDS[1:]), *(shares.get(k, 0) for k in ERROR_KINDS[1:])],
+            )
             place_to = None
             if kind != "good" and room:
                 place_to = moved(rng, skeleton, kind, person, [arrays[i] for i in same], place)
@@ -113,26 +116,26 @@ def test_planted_errors_come_back_kind_by_kind_and_mending_all_gives_ap_1(skelet
     }
     assert len(found.matching.missed) == counts["missed"]
     assert len(found.matching.background) == counts["background"]
-    assert len(found.matching.doubles) == counts["doubles"]
-    assert found.together[-1].ap == pytest.approx(1, abs=1e-12)
-    assert found.together[-1].curve.min() == pytest.approx(1, abs=1e-12)
-    assert found.scores.numbers["AP"] + sum(step.gain for step in found.together) == pytest.approx(1, abs=1e-12)
+    assert len(found.matching.duplicates) == counts["doubles"]
+    assert found.cumulative[-1].ap == pytest.approx(1, abs=1e-12)
+    assert found.cumulative[-1].curve.min() == pytest.approx(1, abs=1e-12)
+    assert found.scores.numbers["AP"] + sum(step.gain for step in found.cumulative) == pytest.approx(1, abs=1e-12)
 
 
 @pytest.mark.parametrize(
     ("planted_kind", "cure"),
-    [(k, k) for k in KINDS[1:]]
+    [(k, k) for k in ERROR_KINDS[1:]]
     + [("background", "false positives"), ("doubles", "false positives"), ("missed", "missed people")],
 )
 def test_where_one_kind_is_planted_mending_it_alone_gives_ap_1_and_the_others_nothing(planted_kind, cure):
     truth, results, counts = case(7, {planted_kind: 0.25})
     assert sum(counts[k] for k in counts if planted_kind in (k, k[1])) > 3
     found = diagnose(truth, results, COCO17)
-    gains = {step.cure: step for step in found.alone}
+    gains = {step.correction: step for step in found.separate}
     assert gains[cure].ap == pytest.approx(1, abs=1e-12)
     wrong = {kind: count for kind, count in found.kinds.items() if kind != "good" and count}
-    assert set(wrong) == ({planted_kind} & set(KINDS))
-    for other in set(CURES) - {cure, "scoring"}:
+    assert set(wrong) == ({planted_kind} & set(ERROR_KINDS))
+    for other in set(CORRECTIONS) - {cure, "scoring"}:
         assert gains[other].gain == pytest.approx(0, abs=1e-12)
     if planted_kind != "doubles":  # scores a tenth as high: they stand behind everybody and cost nothing
         assert gains[cure].gain > 0.01
@@ -143,7 +146,7 @@ def test_the_best_scores_put_what_is_right_before_what_is_wrong():
     far = [row | {"score": 2.0} if row["keypoints"][0] >= 5000 else row for row in results]
     found = diagnose(truth, far, COCO17)
     assert found.scores.numbers["AP"] < 0.8
-    assert next(step for step in found.alone if step.cure == "scoring").ap == pytest.approx(1, abs=1e-12)
+    assert next(step for step in found.separate if step.correction == "scoring").ap == pytest.approx(1, abs=1e-12)
 
 
 def test_nothing_found_is_everybody_missed():
@@ -151,8 +154,8 @@ def test_nothing_found_is_everybody_missed():
     found = diagnose(truth, [], COCO17)
     assert len(found.matching.missed) == len(truth["annotations"])
     assert found.scores.numbers["AP"] == 0
-    assert [step.ap for step in found.alone] == [0] * (len(CURES) - 1) + [pytest.approx(1)]
-    assert found.kinds == dict.fromkeys(KINDS, 0)
+    assert [step.ap for step in found.separate] == [0] * (len(CORRECTIONS) - 1) + [pytest.approx(1)]
+    assert found.kinds == dict.fromkeys(ERROR_KINDS, 0)
 
 
 def test_crowds_and_people_without_labels_are_neither_found_nor_missed():
@@ -161,7 +164,7 @@ def test_crowds_and_people_without_labels_are_neither_found_nor_missed():
     truth["annotations"][1]["num_keypoints"] = 0
     found = diagnose(truth, results, COCO17)
     assert {pair.person for pair in found.matching.pairs} == set(range(2, 6))
-    assert not found.matching.missed + found.matching.background + found.matching.doubles
+    assert not found.matching.missed + found.matching.background + found.matching.duplicates
 
 
 def test_what_is_a_little_like_an_ignored_person_is_ignored_and_gone_once_false_positives_are():
@@ -174,7 +177,7 @@ def test_what_is_a_little_like_an_ignored_person_is_ignored_and_gone_once_false_
     found = diagnose(truth, results, COCO17)
     assert found.matching.ignored == (whose,)
     assert found.scores.numbers["AP"] < 0.9
-    assert found.together[-1].ap == pytest.approx(1, abs=1e-12)
+    assert found.cumulative[-1].ap == pytest.approx(1, abs=1e-12)
 
 
 def test_somebody_found_badly_is_not_taken_for_an_ignored_neighbour():
@@ -184,7 +187,7 @@ def test_somebody_found_badly_is_not_taken_for_an_ignored_neighbour():
     labelled = np.flatnonzero(pose[:, 2] > 0)
     pose[labelled[: round(0.7 * len(labelled))], 0] += 60
     results = [{"image_id": 1, "category_id": 1, "keypoints": pose.reshape(-1).tolist(), "score": 0.5}]
-    found = match(truth, results, skeletons_of(truth, COCO17))
+    found = match_people(truth, results, skeletons_of(truth, COCO17))
     assert [(pair.person, pair.row) for pair in found.pairs] == [(0, 0)]
     assert found.ignored == ()
 
@@ -197,9 +200,9 @@ def test_a_sure_double_takes_no_neighbour_away_from_who_found_them():
     mixed[both[:3]] = second[both[:3]]  # a double of the first, a little like the second
     poses = [(first, 0.9), (mixed, 0.8), (second, 0.1)]
     results = [{"image_id": 1, "category_id": 1, "keypoints": p.reshape(-1).tolist(), "score": s} for p, s in poses]
-    found = match(truth, results, skeletons_of(truth, COCO17))
+    found = match_people(truth, results, skeletons_of(truth, COCO17))
     assert {pair.person: pair.row for pair in found.pairs} == {0: 0, 1: 2}
-    assert found.doubles == (1,)
+    assert found.duplicates == (1,)
 
 
 def test_what_lies_beyond_the_first_20_of_an_image_stays_out():
@@ -207,7 +210,7 @@ def test_what_lies_beyond_the_first_20_of_an_image_stays_out():
     crowd = [results[0] | {"score": 0.01 * i, "keypoints": [9000.0] * 51} for i in range(30)]
     found = diagnose(truth, results + crowd, COCO17)
     assert len(found.matching.best) == 20
-    assert found.together[-1].ap == pytest.approx(1, abs=1e-12)
+    assert found.cumulative[-1].ap == pytest.approx(1, abs=1e-12)
 
 
 def test_the_mean_similarity_of_the_labelled_keypoints_is_oks():
@@ -216,7 +219,7 @@ def test_the_mean_similarity_of_the_labelled_keypoints_is_oks():
     visible = torch.randint(0, 3, (3, 17), generator=generator)
     labels = Labels.of(xy, visible, torch.tensor([[0.0, 0.0, 100.0, 100.0]]).repeat(3, 1))
     found = xy + 5 * torch.randn((3, 17, 2), generator=generator)
-    mean = similarity(found, labels, COCO17)[:, :, 0].sum(dim=-1) / (visible > 0).sum(dim=-1)
+    mean = keypoint_similarity(found, labels, COCO17)[:, :, 0].sum(dim=-1) / (visible > 0).sum(dim=-1)
     assert torch.allclose(mean, oks(found, labels, COCO17.sigmas), atol=1e-12)
 
 
@@ -227,8 +230,8 @@ def test_the_borders_of_jitter(similar, kind):
     widths = 2 * torch.tensor(COCO17.sigmas, dtype=torch.float64) * 100
     found = labels.xy.double().clone()
     found[..., 1] += widths * np.sqrt(-2 * np.log(similar))
-    kinds = kinds_of(found, labels, torch.tensor([0]), COCO17)
-    assert {KINDS[k] for k in kinds.flatten().tolist()} == {kind}
+    kinds = classify_keypoints(found, labels, torch.tensor([0]), COCO17)
+    assert {ERROR_KINDS[k] for k in kinds.flatten().tolist()} == {kind}
 
 
 def test_neither_argument_is_changed():
@@ -236,7 +239,7 @@ def test_neither_argument_is_changed():
     before = repr((truth, results))
     diagnose(truth, results, COCO17)
     of = skeletons_of(truth, COCO17)
-    mend(truth, results, of, match(truth, results, of), CURES)
+    correct(truth, results, of, match_people(truth, results, of), CORRECTIONS)
     assert repr((truth, results)) == before
 
 
@@ -250,8 +253,8 @@ def test_categories_of_different_skeletons_are_diagnosed_each_by_its_own():
     }
     both = diagnose(truth, found + [row | {"category_id": 2} for row in more], {1: COCO17, 2: MPII16})
     single = [diagnose(t, r, s) for t, r, s in ((one, found, COCO17), (other, more, MPII16))]
-    assert both.kinds == {kind: sum(part.kinds[kind] for part in single) for kind in KINDS}
-    assert both.together[-1].ap == pytest.approx(1, abs=1e-12)
+    assert both.kinds == {kind: sum(part.kinds[kind] for part in single) for kind in ERROR_KINDS}
+    assert both.cumulative[-1].ap == pytest.approx(1, abs=1e-12)
 
 
 def test_the_curve_is_the_precision_whose_mean_is_ap():

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from poise.analysis.explain import explain
-from poise.analysis.matching import THRESHOLDS, interpolated, matched
-from poise.analysis.oks_table import MOST
+from poise.analysis.matching import THRESHOLDS, interpolate_precision, match_greedily
+from poise.analysis.oks_table import MAX_PREDICTIONS
 from poise.cli._explain import reason
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
 from poise.metrics.coco import NUMBERS, evaluate
@@ -62,12 +62,12 @@ def test_every_step_ends_at_the_numbers_of_the_protocol(seed, skeleton):
         assert found.protocol == pytest.approx(wanted.numbers, abs=1e-12)
         place = ("all", "medium", "large").index(area)
         for i, one in enumerate(found.rounds):
-            levels = one.levels if found.board.people else np.full(101, -1.0)
+            levels = one.levels if found.table.people else np.full(101, -1.0)
             np.testing.assert_allclose(levels, wanted.precision[i, :, 0, place, 0], atol=1e-12)
 
 
 def test_the_drawn_images_have_what_is_hard():
-    boards = [explain(*drawn(seed, NINE), NINE, image=1).board for seed in range(25)]
+    boards = [explain(*drawn(seed, NINE), NINE, image=1).table for seed in range(25)]
     assert any("crowd" in b.ignored for b in boards)
     assert any("no keypoint labelled" in b.ignored for b in boards)
     assert any(b.left_out for b in boards)
@@ -79,47 +79,47 @@ def test_the_drawn_images_have_what_is_hard():
 def test_the_one_who_comes_first_takes_the_label_though_a_later_one_fits_better():
     xy = np.random.default_rng(0).uniform(0, 100, (17, 2))
     found = explain(truth([person(5, xy)], 17), [result(xy, 0.3), result(xy + 4, 0.9)], COCO17, image=1)
-    assert found.board.rows == (1, 0)
-    best = found.board.similar[:, 0].argmax()
+    assert found.table.rows == (1, 0)
+    best = found.table.oks[:, 0].argmax()
     assert best == 1, "the highest of the label's column is the second prediction"
     low, high = found.at(0.5), found.at(0.95)
-    assert low.taken == (0, None)
+    assert low.matches == (0, None)
     assert low.verdicts == ("TP", "FP")
-    assert reason(found.board, low, 1) == "5 has 1.000 and is taken by p1"
-    assert high.taken == (None, 0)
+    assert reason(found.table, low, 1) == "5 has 1.000 and is taken by p1"
+    assert high.matches == (None, 0)
     assert high.precision.tolist() == pytest.approx([0.0, 0.5])
     assert (low.ap, high.ap) == pytest.approx((1.0, 0.5))
-    assert "less than 0.95" in reason(found.board, high, 0)
+    assert "less than 0.95" in reason(found.table, high, 0)
 
 
 def test_a_prediction_takes_an_ignored_label_only_where_nobody_else_is_left():
     similar = np.array([[0.6, 0.9], [0.55, 0.9], [0.2, 0.9]])
     for crowd, wanted in ((True, (0, 1, 1)), (False, (0, 1, None))):
-        assert matched(similar, 0.5, ignored=[False, True], crowd=[False, crowd]) == wanted
+        assert match_greedily(similar, 0.5, ignored=[False, True], crowd=[False, crowd]) == wanted
 
 
 def test_of_equally_similar_labels_the_last_is_taken():
-    assert matched(np.array([[0.8, 0.8, 0.1]]), 0.5, ignored=[False] * 3, crowd=[False] * 3) == (1,)
+    assert match_greedily(np.array([[0.8, 0.8, 0.1]]), 0.5, ignored=[False] * 3, crowd=[False] * 3) == (1,)
 
 
 def test_at_most_twenty_predictions_count():
     xy = np.random.default_rng(1).uniform(0, 100, (17, 2))
-    wrong = [result(xy + 500, 0.9 - 0.01 * i) for i in range(MOST)]
+    wrong = [result(xy + 500, 0.9 - 0.01 * i) for i in range(MAX_PREDICTIONS)]
     found = explain(truth([person(1, xy)], 17), [*wrong, result(xy, 0.1)], COCO17, image=1)
-    assert (found.board.left_out, found.ap, found.ar) == (1, 0.0, 0.0)
+    assert (found.table.left_out, found.ap, found.ar) == (1, 0.0, 0.0)
 
 
 def test_an_image_without_people_has_no_score_and_one_without_predictions_scores_0():
     xy = np.random.default_rng(2).uniform(0, 100, (17, 2))
     nobody = explain(truth([], 17), [result(xy, 0.5)], COCO17, image=1)
     assert (nobody.ap, nobody.ar, nobody.at(0.5).verdicts) == (-1.0, -1.0, ("FP",))
-    assert reason(nobody.board, nobody.at(0.5), 0) == "nobody is labelled"
+    assert reason(nobody.table, nobody.at(0.5), 0) == "nobody is labelled"
     missed = explain(truth([person(1, xy)], 17), [], COCO17, image=1)
-    assert (missed.ap, missed.ar, missed.board.people) == (0.0, 0.0, 1)
+    assert (missed.ap, missed.ar, missed.table.people) == (0.0, 0.0, 1)
 
 
 def test_levels_are_read_where_a_recall_is_first_reached():
-    levels = interpolated(np.array([0.5, 0.5, 1.0]), np.array([1.0, 2 / 3, 2 / 3]))
+    levels = interpolate_precision(np.array([0.5, 0.5, 1.0]), np.array([1.0, 2 / 3, 2 / 3]))
     assert levels[:51].tolist() == [1.0] * 51
     assert levels[51:].tolist() == pytest.approx([2 / 3] * 50)
 

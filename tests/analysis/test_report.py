@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from poise.analysis.diagnosis import diagnose
-from poise.analysis.pictures import SIDE, best_and_worst, ranked, side_by_side
+from poise.analysis.pictures import SIDE, best_and_worst, rank_images, side_by_side
 from poise.analysis.report import report_of
 from poise.data.figures import FigureDataset, write_coco
 from poise.evaluation.eval_set import EvalSet
@@ -82,7 +82,7 @@ def test_where_nothing_was_found_there_is_a_page_all_the_same(eval_set):
 def test_pictures_go_from_best_to_worst_and_none_is_shown_twice(eval_set):
     found = evaluation(eval_set)
     diagnosis = diagnose(eval_set.truth, found.results, eval_set.skeletons)
-    assert [one.image for one in ranked(eval_set, found.results, diagnosis)] == list(eval_set.ids)
+    assert [one.image for one in rank_images(eval_set, found.results, diagnosis)] == list(eval_set.ids)
     best, worst = best_and_worst(eval_set, found.results, diagnosis, most=2)
     names = [eval_set.dataset.key(i).file_name for i in range(IMAGES)]
     assert [words.split(":")[0] for words, _ in best] == names[:2]
@@ -97,12 +97,16 @@ def test_missed_people_and_poses_of_nobody_pull_an_image_down(eval_set):
     first = eval_set.ids[0]
     nobody = {"image_id": first, "category_id": 1, "score": 0.5, "keypoints": [9000.0] * (3 * len(eval_set.skeleton))}
     results = [*found.results, nobody]
-    one = next(r for r in ranked(eval_set, results, diagnose(eval_set.truth, results, eval_set.skeletons)) if r.image == first)
+    one = next(
+        r for r in rank_images(eval_set, results, diagnose(eval_set.truth, results, eval_set.skeletons)) if r.image == first
+    )
     assert one.false == 1
     assert one.oks == pytest.approx(one.people / (one.people + 1))
     assert "1 of nobody" in one.words
     results = [row for row in found.results if row["image_id"] != first]
-    one = next(r for r in ranked(eval_set, results, diagnose(eval_set.truth, results, eval_set.skeletons)) if r.image == first)
+    one = next(
+        r for r in rank_images(eval_set, results, diagnose(eval_set.truth, results, eval_set.skeletons)) if r.image == first
+    )
     assert (one.oks, one.missed) == (0, one.people)
 
 

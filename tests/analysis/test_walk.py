@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from poise.analysis.walk import walk
+from poise.analysis.trace import trace_person
 from poise.codecs.gaussian import Gaussian
 from poise.codecs.registry import codec_types
 from poise.codecs.udp import UDPGaussian
@@ -9,7 +9,7 @@ from poise.data.figures import FigureDataset
 from poise.geometry import apply, invert
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Preprocess
-from poise.zoo.assemble import cut_for, named_codec
+from poise.zoo.assemble import named_codec, preprocess_for
 
 SIZE, CELLS = (128, 96), (32, 24)
 
@@ -22,13 +22,13 @@ def drawn():
 
 def taken(drawn, codec, *, answer=None, skeleton=None, cut=None):
     sample, source = drawn
-    return walk(
+    return trace_person(
         sample,
         0,
         source=source,
         skeleton=skeleton or source,
         codec=codec,
-        preprocess=cut or cut_for(codec, Preprocess()),
+        preprocess=cut or preprocess_for(codec, Preprocess()),
         answer=answer,
     )
 
@@ -42,7 +42,7 @@ def test_every_codec_goes_the_whole_way(name, drawn):
     inside = (found.visible > 0) & ((found.xy > 24) & (found.xy < torch.tensor([71.0, 103.0]))).all(dim=-1)  # no blur's border
     allowed = max(codec.exceptions.get(1, codec.tolerance), 1e-3)
     assert inside.any()
-    assert (found.alone.xy[0] - found.xy)[inside].abs().max() <= allowed + 1e-3
+    assert (found.without_flip.xy[0] - found.xy)[inside].abs().max() <= allowed + 1e-3
 
 
 def test_without_a_fault_udp_comes_back_to_the_labels(drawn):
@@ -86,4 +86,4 @@ def test_without_mirror_pairs_there_is_no_flip_test(drawn):
     plain = Skeleton("plain", COCO17.keypoints, sigmas=COCO17.sigmas)
     found = taken(drawn, UDPGaussian(size=SIZE, cells=CELLS, keypoints=17), skeleton=plain)
     assert found.mirrored is None
-    assert found.found.xy.equal(found.alone.xy)
+    assert found.found.xy.equal(found.without_flip.xy)

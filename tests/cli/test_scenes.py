@@ -9,7 +9,7 @@ import pytest
 
 from poise.cli.main import main
 from poise.codecs.decoders import PRESETS
-from poise.decoding.peak_reading import PEAKS
+from poise.decoding.grouping_config import PEAK_METHODS
 from poise.skeletons import COCO17
 from poise.weights.model_file import save
 from poise.zoo import build
@@ -154,10 +154,13 @@ def test_decoders_of_whole_images_are_compared(model, labels, tmp_path, capsys):
     assert run("compare-decoders", *looked_at(model, labels), "--no-flip", "--out", out) == 0
     said = capsys.readouterr().out
     rows = [line for line in said.splitlines() if line.startswith("| poise_scene_t")]
-    assert [row.split("|")[1].strip().split()[-1] for row in rows] == ["fast", *(name for name in PEAKS if name != "fast")]
+    assert [row.split("|")[1].strip().split()[-1] for row in rows] == [
+        "fast",
+        *(name for name in PEAK_METHODS if name != "fast"),
+    ]
     assert said.splitlines()[-len(rows) - 2].endswith("| ms |")
     table = json.loads(out.read_text())
-    assert [line["own"] for line in table["decoders"]] == [True] + [False] * (len(PEAKS) - 1)
+    assert [line["own"] for line in table["decoders"]] == [True] + [False] * (len(PEAK_METHODS) - 1)
     assert all(line["milliseconds"] > 0 and "AP" in line["scores"] for line in table["decoders"])
     assert table["settings"]["flip test"] == "off"
 
@@ -182,5 +185,5 @@ def test_what_can_be_read_in_one_way_only_has_nothing_to_compare(labels, tmp_pat
 def test_the_help_names_all_readings_and_presets(command, capsys):
     assert run(command, "--help") == 0
     words = set(capsys.readouterr().out.replace(",", " ").replace(";", " ").replace(".", " ").replace("│", " ").split())
-    assert set(PEAKS) <= words
+    assert set(PEAK_METHODS) <= words
     assert set(PRESETS) <= words

@@ -6,7 +6,7 @@ import torch
 from poise.codecs.guide_costs import LabelMaps
 from poise.codecs.offset_guided import OffsetGuided
 from poise.data.figures import FigureDataset
-from poise.decoding.peak_reading import PeakReading
+from poise.decoding.grouping_config import GroupingConfig
 from poise.metrics import coco, entries
 from poise.recipes.scenes import MAPS
 from poise.scenes import Scenes
@@ -52,9 +52,13 @@ def test_drawn_people_occlude_each_other(drawings):
 @pytest.mark.parametrize(
     ("maps", "reading", "least"),
     [
-        (LabelMaps(), PeakReading(), {512: 0.98, 320: 0.97}),  # a peak on a whole pixel is too coarse for faces of small people
-        (LabelMaps(), PeakReading("fit1-sigma"), {512: 0.98, 320: 0.98}),
-        (MAPS, PeakReading(), {512: 0.98, 320: 0.98}),
+        (
+            LabelMaps(),
+            GroupingConfig(),
+            {512: 0.98, 320: 0.97},
+        ),  # a peak on a whole pixel is too coarse for faces of small people
+        (LabelMaps(), GroupingConfig("fit1-sigma"), {512: 0.98, 320: 0.98}),
+        (MAPS, GroupingConfig(), {512: 0.98, 320: 0.98}),
     ],
     ids=["default", "between pixels", "narrow bumps"],
 )

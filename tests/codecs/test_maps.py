@@ -10,8 +10,8 @@ from poise.codecs.gaussian import Gaussian
 from poise.codecs.maps import bump, rounded
 from poise.codecs.udp import UDPGaussian
 from poise.decoding.blur import _blurred_as_images as blurred_as_images
-from poise.decoding.blur import blur_taps, blurred
-from poise.decoding.subpixel import highest
+from poise.decoding.blur import blur_taps, iterate_blurred
+from poise.decoding.subpixel import argmax_cells
 
 KINDS = [Gaussian, Dark, UDPGaussian]
 
@@ -19,7 +19,7 @@ KINDS = [Gaussian, Dark, UDPGaussian]
 def test_the_first_of_equal_cells_is_the_highest():
     maps = torch.zeros(1, 3, 4)
     maps[0, 1, 2] = maps[0, 2, 0] = 5
-    cells, score = highest(maps)
+    cells, score = argmax_cells(maps)
     assert cells.tolist() == [[2, 1]]
     assert score.tolist() == [5]
 
@@ -27,7 +27,7 @@ def test_the_first_of_equal_cells_is_the_highest():
 def test_a_map_without_a_positive_cell_is_highest_at_the_origin():
     maps = torch.full((1, 3, 4), -2.0)
     maps[0, 2, 3] = -1
-    cells, score = highest(maps)
+    cells, score = argmax_cells(maps)
     assert cells.tolist() == [[0, 0]]
     assert score.tolist() == [-1]
 
@@ -60,7 +60,7 @@ def test_both_ways_to_blur_agree(border, shape):
     maps = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     expected = blurred_as_images(maps, 7, border)
     seen = torch.zeros(len(maps))
-    for some, smooth in blurred(maps, 7, border):
+    for some, smooth in iterate_blurred(maps, 7, border):
         assert torch.allclose(smooth.permute(2, 0, 1), expected[some], atol=1e-6)
         seen[some] += 1
     assert (seen == 1).all()
@@ -121,7 +121,7 @@ def test_dark_steps_in_the_whole_map_as_it_does_around_the_peak():
     maps = torch.randn(4, 17, 64, 48, generator=torch.Generator().manual_seed(0))
     found = codec.grid.to_cells(codec.decode(maps).xy)
     smooth = codec.smooth(maps.flatten(0, 1)).clamp(min=1e-10)
-    cells, _ = highest(maps.flatten(0, 1))
+    cells, _ = argmax_cells(maps.flatten(0, 1))
     for n, (x, y) in enumerate(cells.tolist()):
         if 1 < x < 46 and 1 < y < 62:
             log = smooth[n, y - 2 : y + 3, x - 2 : x + 3].log().double()

@@ -9,7 +9,7 @@ import torch
 from poise.codecs.grmi import GRMI
 from poise.codecs.offsets import near_disks, smoothed_at
 from poise.codecs.udp_offset import UDPOffset
-from poise.decoding.blur import blurred
+from poise.decoding.blur import iterate_blurred
 from poise.decoding.hough import cast_votes
 
 SIZE, CELLS = (256, 192), (64, 48)
@@ -55,9 +55,9 @@ def test_votes_are_shared_by_the_four_cells_around_their_end():
     votes = cast_votes(weight, arrows, unit=1.0)
     expected = torch.zeros(4, 5)
     expected[1:3, 2], expected[1:3, 3] = 0.3, 0.1
-    assert torch.allclose(votes.count(weight.shape)[0], expected)
-    assert votes.at(torch.tensor([[2.25, 1.5]])).item() == pytest.approx(0.8)
-    assert votes.mean_near(torch.tensor([[2.0, 1.0]])).tolist() == [[2.25, 1.5]]
+    assert torch.allclose(votes.accumulate(weight.shape)[0], expected)
+    assert votes.votes_at(torch.tensor([[2.25, 1.5]])).item() == pytest.approx(0.8)
+    assert votes.mean_around(torch.tensor([[2.0, 1.0]])).tolist() == [[2.25, 1.5]]
 
 
 def test_votes_are_the_papers_sum_over_all_cells():
@@ -71,7 +71,7 @@ def test_votes_are_the_papers_sum_over_all_cells():
         for column in range(5):
             kernel = (1 - (end[:, 0] - column).abs()).clamp(min=0) * (1 - (end[:, 1] - row).abs()).clamp(min=0)
             expected[:, row, column] = (kernel * weight).sum(dim=(-2, -1))
-    assert torch.allclose(cast_votes(weight, arrows, unit=1.0).count(weight.shape), expected, atol=1e-5)
+    assert torch.allclose(cast_votes(weight, arrows, unit=1.0).accumulate(weight.shape), expected, atol=1e-5)
 
 
 def test_votes_find_the_keypoint_where_single_vectors_are_noisy():
@@ -157,7 +157,9 @@ def test_the_gradient_of_what_is_near_the_disks_is_right():
 def test_vectors_are_smoothed_as_the_whole_map_would_be():
     maps = torch.randn(6, 2, 11, 9, generator=torch.Generator().manual_seed(0))
     cells = torch.tensor([[0, 0], [8, 10], [4, 5], [1, 9], [7, 0], [3, 3]])
-    smoothed = (smooth.permute(2, 0, 1) for part in maps.unbind(1) for _, smooth in blurred(part.contiguous(), 7, "mirror"))
+    smoothed = (
+        smooth.permute(2, 0, 1) for part in maps.unbind(1) for _, smooth in iterate_blurred(part.contiguous(), 7, "mirror")
+    )
     whole = torch.stack([smooth.clone() for smooth in smoothed], dim=1)
     n = torch.arange(6)
     assert torch.allclose(smoothed_at(maps, cells, 7), whole[n, :, cells[:, 1], cells[:, 0]], atol=1e-5)

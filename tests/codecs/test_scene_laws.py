@@ -11,7 +11,7 @@ import torch
 
 from poise.codecs.guide_costs import Costs, LabelMaps
 from poise.codecs.registry import scene_codec_types, scene_from_plain, to_plain
-from poise.decoding.peak_reading import PEAKS, PRACTITIONER, RELEASE, PeakReading
+from poise.decoding.grouping_config import PEAK_METHODS, PRACTITIONER_CONFIG, RELEASE_CONFIG, GroupingConfig
 from poise.errors import InputError
 from poise.scenes import Scenes
 from poise.skeletons import COCO17
@@ -31,12 +31,12 @@ FORMS = {
     ),
     "OffsetGuided-release": (
         "OffsetGuided",
-        {"limbs": limbs(COCO17, "31"), "reading": RELEASE, "cost": Costs(offset="instance_l1", root=True)},
+        {"limbs": limbs(COCO17, "31"), "reading": RELEASE_CONFIG, "cost": Costs(offset="instance_l1", root=True)},
     ),
     **{
-        f"OffsetGuided-{peaks}": ("OffsetGuided", USUAL | {"reading": PeakReading(peaks=peaks)})
-        for peaks in PEAKS
-        if peaks != PRACTITIONER.peaks
+        f"OffsetGuided-{peaks}": ("OffsetGuided", USUAL | {"reading": GroupingConfig(peaks=peaks)})
+        for peaks in PEAK_METHODS
+        if peaks != PRACTITIONER_CONFIG.peaks
     },
 }
 """Forms of a codec: its class, and its fields. Classes that are not here are tried with their defaults."""

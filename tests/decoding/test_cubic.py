@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from poise.decoding.cubic import highest_of_all_pixels, highest_pixels
+from poise.decoding.cubic import bicubic_argmax, bicubic_argmax_exhaustive
 
 SIZES = torch.tensor([[100, 200], [55, 59], [201, 34], [1, 1], [56, 56], [24, 392], [17, 3], [9, 500]])
 """Width and height."""
@@ -33,7 +33,7 @@ def drawn(kind, cells):
     return maps
 
 
-@pytest.mark.parametrize("search", [highest_pixels, highest_of_all_pixels])
+@pytest.mark.parametrize("search", [bicubic_argmax, bicubic_argmax_exhaustive])
 @pytest.mark.parametrize("cells", [(56, 56), (64, 48), (5, 7), (1, 1)])
 @pytest.mark.parametrize("kind", ["noise", "smooth", "steps", "large"])
 def test_the_highest_pixel_is_that_of_the_resized_map(kind, cells, search):
@@ -49,7 +49,7 @@ def test_the_highest_pixel_is_that_of_the_resized_map(kind, cells, search):
 
 def test_the_first_of_equal_pixels_is_taken():
     maps = torch.zeros(2, 3, 8, 8)
-    for search in (highest_pixels, highest_of_all_pixels):
+    for search in (bicubic_argmax, bicubic_argmax_exhaustive):
         places, values = search(maps, torch.tensor([[20, 30], [4, 4]]))
         assert (places == 0).all()
         assert (values == 0).all()
@@ -58,12 +58,12 @@ def test_the_first_of_equal_pixels_is_taken():
 def test_maps_that_are_not_contiguous_are_read_as_others():
     maps = drawn("smooth", (64, 48))
     other = maps.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
-    assert torch.equal(highest_pixels(other, SIZES)[0], highest_pixels(maps, SIZES)[0])
+    assert torch.equal(bicubic_argmax(other, SIZES)[0], bicubic_argmax(maps, SIZES)[0])
 
 
 def test_very_wide_boxes_need_little_memory():
     maps = drawn("smooth", (56, 56))[:1, :2]
-    places, values = highest_pixels(maps, torch.tensor([[16000, 16000]]))
-    coarse, near = highest_pixels(maps, torch.tensor([[1600, 1600]]))
+    places, values = bicubic_argmax(maps, torch.tensor([[16000, 16000]]))
+    coarse, near = bicubic_argmax(maps, torch.tensor([[1600, 1600]]))
     assert ((places - 10 * coarse).abs() <= 30).all()
     assert torch.allclose(values, near, rtol=1e-3)

@@ -12,10 +12,10 @@ from poise.decoding.blur import (
     _blurred_as_images,
     _peaks_of_images,
     blur_taps,
-    blurred,
     blurred_at,
     blurred_extremes,
     blurred_peaks,
+    iterate_blurred,
 )
 
 EDGES = {"zeros": cv2.BORDER_CONSTANT, "mirror": cv2.BORDER_REFLECT_101}
@@ -37,7 +37,7 @@ def by_opencv(maps, size, border):
 @pytest.mark.parametrize("maps", SHAPES, indirect=True)
 def test_maps_of_any_size_are_blurred_as_opencv_does(maps, size, border):
     expected = by_opencv(maps, size, border)
-    for some, smooth in blurred(maps, size, border):
+    for some, smooth in iterate_blurred(maps, size, border):
         np.testing.assert_allclose(smooth.permute(2, 0, 1), expected[some], atol=1e-6)
     low, high = blurred_extremes(maps, size, border)
     np.testing.assert_allclose(low, expected.min(axis=(1, 2)), atol=1e-6)
@@ -54,7 +54,7 @@ def test_the_cells_that_are_asked_for_are_those_of_the_blurred_map(maps):
 def test_a_nan_stays_in_its_map():
     maps = torch.ones(20, 16, 16)
     maps[3, 8, 8] = torch.nan
-    values = torch.cat([smooth.permute(2, 0, 1).clone() for _, smooth in blurred(maps, 7, "mirror")])
+    values = torch.cat([smooth.permute(2, 0, 1).clone() for _, smooth in iterate_blurred(maps, 7, "mirror")])
     assert values.isnan().flatten(1).any(dim=1).nonzero().tolist() == [[3]]
     assert values.isnan().sum() == 49
 

@@ -13,10 +13,10 @@ from poise.codecs.guide_costs import LabelMaps
 from poise.codecs.offset_guided import READ, OffsetGuided
 from poise.codecs.registry import scene_from_plain, to_plain
 from poise.data.figures import FigureDataset
-from poise.decoding.gaussian_fit import fitted_gaussian
-from poise.decoding.grouping import group_people, read_people
+from poise.decoding.gaussian_fit import fit_gaussian_known_sigma
+from poise.decoding.grouping import decode_people, group_people
+from poise.decoding.grouping_config import PEAK_METHODS, PRACTITIONER_CONFIG, RELEASE_CONFIG, GroupingConfig
 from poise.decoding.limbs import find_limbs
-from poise.decoding.peak_reading import PEAKS, PRACTITIONER, RELEASE, PeakReading
 from poise.decoding.peaks import fast_peaks, upsampled_peaks
 from poise.decoding.scene_maps import SceneMaps
 from poise.errors import InputError, UnknownName
@@ -47,7 +47,7 @@ def person(x, y, *, side=60.0, seed=0):
 
 
 def codec(**reading):
-    return OffsetGuided(17, limbs=LIMBS, reading=replace(PRACTITIONER, **reading))
+    return OffsetGuided(17, limbs=LIMBS, reading=replace(PRACTITIONER_CONFIG, **reading))
 
 
 def noisy(seed, *, people=(1, 8), size=(512, 512)):
@@ -81,7 +81,7 @@ def test_noise_is_grouped_as_the_plain_reading_groups_it(plain, seed):
     scale = 30 * torch.rand(1, 17, *size, generator=made) if seed % 3 == 0 else None
     far = [5.0, 20.0, 40.0][seed % 3]
     expected = plain.read_scene(heat, offsets, which, jitter=jitter, scale=scale, far=far)[0]
-    reading = PeakReading("upsampled", transposed=True, dist_max=far)
+    reading = GroupingConfig("upsampled", transposed=True, dist_max=far)
     found = group_people(SceneMaps(heat, offsets, jitter, scale), which, reading, stride=4)[0]
     assert len(expected) > 20
     np.testing.assert_allclose(found.keypoints.numpy(), expected[..., :5], rtol=1e-6, atol=1e-6)
@@ -114,7 +114,7 @@ def test_the_fast_reading_finds_the_people_of_the_exact_one():
     assert same >= 0.99 * poses
 
 
-@pytest.mark.parametrize("peaks", PEAKS)
+@pytest.mark.parametrize("peaks", PEAK_METHODS)
 def test_everybody_is_found_by_every_reading(peaks):
     xy = torch.stack((person(10.3, 20.6), person(150.9, 30.2, seed=1), person(80.4, 150.7, seed=2)))
     (found,) = codec(peaks=peaks).decode(codec().encode(scene_of(xy)))
@@ -144,7 +144,7 @@ def test_a_fit_of_a_wrong_width_moves_each_peak_by_the_square_of_the_ratio(width
     y, x = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
     bump = torch.exp(-((x - 8 - off[0, 0]) ** 2 + (y - 8 - off[0, 1]) ** 2) / (2 * 1.75**2))
     cells = torch.tensor([[8, 8]])
-    found = fitted_gaussian(bump[None], cells, reach=reach, sigma=width) - cells
+    found = fit_gaussian_known_sigma(bump[None], cells, reach=reach, sigma=width) - cells
     torch.testing.assert_close(found, off * (width / 1.75) ** 2, rtol=1e-4, atol=1e-5)
 
 
@@ -155,20 +155,20 @@ def test_jitter_is_looked_up_where_the_guide_is_and_added_to_both_ends(peaks, tr
     heat[0, 0, 3, 8] = heat[0, 1, 3, 12] = 1.0
     offsets = torch.tensor((16.0, 0.0))[None, :, None, None].expand(1, 2, 16, 16)
     jitter = torch.stack((torch.arange(16.0).expand(16, 16) / 4, torch.zeros(16, 16)))[None]
-    found = find_limbs(SceneMaps(heat, offsets, jitter), ((0, 1),), PeakReading(peaks, transposed=transposed), stride=4)
+    found = find_limbs(SceneMaps(heat, offsets, jitter), ((0, 1),), GroupingConfig(peaks, transposed=transposed), stride=4)
     cells = (found.start[0, 0, 0, 0] + torch.tensor((0.0, 16.0)) - 1.5) / 4  # of both ends; the second is 0 off but for jitter
     start, end = 8.0, 12.0
     near = 0.3 if peaks == "cell" else 1.1  # the pixels beside the middle of a cell are equal
     assert abs(cells[0] - start - start / 16) < near
     assert abs(found.end[0, 0, 0, 0] - (4 * end + 1.5 + end / 4)) < 2 * near
-    assert abs(found.missed[0, 0, 0] - (3.0 if transposed else end) / 4) < near
+    assert abs(found.distance[0, 0, 0] - (3.0 if transposed else end) / 4) < near
 
 
 def test_large_keypoints_may_be_missed_by_more():
     xy = person(40, 60)[None]
     heat, offsets = codec().encode(scene_of(xy)).split((17, 38), dim=1)
     far = SceneMaps(heat, offsets + 25)
-    reading = replace(PRACTITIONER, threshold=0.5)
+    reading = replace(PRACTITIONER_CONFIG, threshold=0.5)
     found = (
         group_people(far, LIMBS, reading, stride=4)[0],
         group_people(replace(far, scale=torch.full_like(heat, 60.0)), LIMBS, reading, stride=4)[0],
@@ -177,7 +177,7 @@ def test_large_keypoints_may_be_missed_by_more():
     assert (found[0].keypoints[..., 2] > 0).sum() < (found[1].keypoints[..., 2] > 0).sum()
 
 
-@pytest.mark.parametrize("peaks", PEAKS)
+@pytest.mark.parametrize("peaks", PEAK_METHODS)
 @pytest.mark.parametrize("value", [0.0, 1.0, -1.0, float("nan"), float("inf"), -float("inf")])
 def test_maps_of_one_value_are_read(peaks, value):
     output = torch.full((2, 17 + 38, 8, 12), value)
@@ -188,7 +188,7 @@ def test_maps_of_one_value_are_read(peaks, value):
         assert not len(found[0])
 
 
-@pytest.mark.parametrize("peaks", PEAKS)
+@pytest.mark.parametrize("peaks", PEAK_METHODS)
 def test_one_wild_number_spoils_nobody(peaks):
     xy = torch.stack((person(10.3, 20.6), person(150.9, 150.2, seed=1)))
     output = codec().encode(scene_of(xy))
@@ -200,7 +200,7 @@ def test_one_wild_number_spoils_nobody(peaks):
     assert (found.score > 0).all()
 
 
-@pytest.mark.parametrize("peaks", PEAKS)
+@pytest.mark.parametrize("peaks", PEAK_METHODS)
 @pytest.mark.parametrize("cells", [(1, 1), (1, 5), (3, 2)])
 def test_maps_of_few_cells_are_read(peaks, cells):
     output = torch.rand(2, 55, *cells, generator=torch.Generator().manual_seed(0))
@@ -235,7 +235,7 @@ def test_equal_heights_are_all_peaks_and_every_person_has_one():
     maps[:, :, 2, 2:4] = 0.5
     maps[:, :, 2, 8:10] = 0.5
     for peaks in ("fast", "upsampled", "cell"):
-        (found,) = read_people(SceneMaps(maps, torch.zeros(1, 2, 6, 12)), ((0, 1),), PeakReading(peaks), stride=4)
+        (found,) = decode_people(SceneMaps(maps, torch.zeros(1, 2, 6, 12)), ((0, 1),), GroupingConfig(peaks), stride=4)
         assert 2 <= len(found) <= 8
 
 
@@ -250,7 +250,7 @@ def test_views_of_a_batch_are_read_one_by_one():
 
 
 def test_without_limbs_nobody_is_found():
-    (found,) = OffsetGuided(17, reading=PRACTITIONER).decode(torch.ones(1, 17, 8, 8))
+    (found,) = OffsetGuided(17, reading=PRACTITIONER_CONFIG).decode(torch.ones(1, 17, 8, 8))
     assert len(found) == 0
     assert found.xy.shape == (0, 17, 2)
 
@@ -263,22 +263,32 @@ def test_answers_of_less_digits_that_want_gradients_are_read():
 
 
 def test_the_presets_are_the_practitioners_and_the_releases():
-    assert (PRACTITIONER.threshold, PRACTITIONER.top_k, PRACTITIONER.dist_max, PRACTITIONER.person_threshold) == (
+    assert (
+        PRACTITIONER_CONFIG.threshold,
+        PRACTITIONER_CONFIG.top_k,
+        PRACTITIONER_CONFIG.dist_max,
+        PRACTITIONER_CONFIG.person_threshold,
+    ) == (
         0.06,
         32,
         20,
         0.06,
     )
-    assert (RELEASE.threshold, RELEASE.top_k, RELEASE.dist_max, RELEASE.person_threshold) == (0.04, 32, 40, 0.04)
+    assert (RELEASE_CONFIG.threshold, RELEASE_CONFIG.top_k, RELEASE_CONFIG.dist_max, RELEASE_CONFIG.person_threshold) == (
+        0.04,
+        32,
+        40,
+        0.04,
+    )
 
 
 def test_of_every_reading_it_is_known_how_far_it_is_off():
-    assert set(READ) == set(PEAKS)
+    assert set(READ) == set(PEAK_METHODS)
 
 
 def test_readings_of_whole_views_are_named_and_changed_as_others():
-    assert readings_of(codec()) == PEAKS
-    assert read_as(codec(), "dark").reading == replace(PRACTITIONER, peaks="dark")
+    assert readings_of(codec()) == PEAK_METHODS
+    assert read_as(codec(), "dark").reading == replace(PRACTITIONER_CONFIG, peaks="dark")
     with pytest.raises(UnknownName, match="did you mean 'dark'"):
         read_as(codec(), "drak")
 
@@ -286,7 +296,7 @@ def test_readings_of_whole_views_are_named_and_changed_as_others():
 @pytest.mark.parametrize("wrong", [{"top_k": 0}, {"weigh": 2}, {"sigma": 0.0}, {"dist_max": -1.0}])
 def test_readings_that_cannot_be_are_refused(wrong):
     with pytest.raises(InputError):
-        PeakReading(**wrong)
+        GroupingConfig(**wrong)
 
 
 @pytest.mark.parametrize("peaks", ["dark", "fit1", "fit2"])
@@ -308,5 +318,5 @@ def test_a_width_that_a_model_file_says_stays():
     assert plain["reading"]["sigma"] is None
     old = plain | {"reading": plain["reading"] | {"sigma": 1.75}}  # as files were written that always held a number
     assert scene_from_plain(plain) == made
-    assert scene_from_plain(old).reading.of_labels(1.0).width == 1.75
-    assert made.reading.of_labels(1.0).width == 1.0
+    assert scene_from_plain(old).reading.with_label_sigma(1.0).gaussian_sigma == 1.75
+    assert made.reading.with_label_sigma(1.0).gaussian_sigma == 1.0

@@ -14,8 +14,8 @@ from poise.codecs.simcc import SimCC
 from poise.codecs.soft_argmax import SoftArgmax
 from poise.codecs.udp import UDPGaussian
 from poise.codecs.udp_offset import UDPOffset
-from poise.decoding.gaussian_fit import centre_of_mass, fitted, round_gaussian
-from poise.decoding.subpixel import Reading, missed, quarter, soft_argmax, usual_kernel
+from poise.decoding.gaussian_fit import centre_of_mass, fit_gaussian, fit_gaussian_and_variance
+from poise.decoding.subpixel import SubpixelMethod, dark_blur_kernel, quarter_offset, rounding_error, soft_argmax
 from poise.errors import UnknownName
 
 SIZE, CELLS = (256, 192), (64, 48)
@@ -26,13 +26,13 @@ def places(count=40, *, seed=0):
     return 40 + room * torch.rand(count, 3, 2, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("reading", get_args(Reading))
+@pytest.mark.parametrize("reading", get_args(SubpixelMethod))
 def test_every_reading_finds_bumps_that_stand_on_their_keypoints(reading):
     codec = Dark(SIZE, CELLS, 3, reading=reading)
     xy = places()
     off = (codec.decode(codec.encode(xy)).xy - xy).abs().max() / max(codec.grid.scale)
-    assert off <= missed(reading)
-    assert codec.tolerance == pytest.approx(missed(reading) * codec.grid.scale[0])
+    assert off <= rounding_error(reading)
+    assert codec.tolerance == pytest.approx(rounding_error(reading) * codec.grid.scale[0])
 
 
 @pytest.mark.parametrize("reading", ["dark", "udp", "fit3", "fit5"])
@@ -92,7 +92,7 @@ def test_a_clean_bump_is_fitted_exactly_at_the_border_too(at, reach):
     x, y = torch.meshgrid(torch.arange(10.0), torch.arange(12.0), indexing="xy")
     maps = 0.3 * torch.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * 1.7**2)).double()[None]
     cells = torch.tensor([[round(at[0]), round(at[1])]])
-    middle, variance = round_gaussian(maps, cells, reach=reach)
+    middle, variance = fit_gaussian_and_variance(maps, cells, reach=reach)
     assert torch.allclose(middle, torch.tensor([at]).double(), atol=1e-5)
     assert variance.item() == pytest.approx(1.7**2, rel=1e-4)
 
@@ -100,13 +100,13 @@ def test_a_clean_bump_is_fitted_exactly_at_the_border_too(at, reach):
 @pytest.mark.parametrize("values", [torch.zeros(5, 5), torch.ones(5, 5), torch.full((5, 5), torch.nan), -torch.ones(5, 5)])
 def test_what_is_no_bump_is_read_at_its_cell(values):
     cells = torch.tensor([[2, 3]])
-    assert fitted(values[None], cells, reach=1).tolist() == [[2, 3]]
+    assert fit_gaussian(values[None], cells, reach=1).tolist() == [[2, 3]]
 
 
 def test_a_valley_is_no_bump():
     x = torch.arange(-3.0, 4)
     valley = 0.1 + x[:, None] ** 2 + x**2
-    assert fitted(valley[None], torch.tensor([[3, 3]]), reach=1).tolist() == [[3, 3]]
+    assert fit_gaussian(valley[None], torch.tensor([[3, 3]]), reach=1).tolist() == [[3, 3]]
 
 
 def test_the_centre_of_mass_leaves_out_what_is_below_0():
@@ -140,15 +140,15 @@ def test_soft_argmax_refuses_a_softmax_upside_down():
 
 
 def test_the_usual_kernels_of_dark():
-    assert [usual_kernel(sigma) for sigma in (0.5, 1.0, 2.0, 3.0)] == [3, 5, 11, 17]
+    assert [dark_blur_kernel(sigma) for sigma in (0.5, 1.0, 2.0, 3.0)] == [3, 5, 11, 17]
 
 
 def test_a_quarter_shift_judges_both_axes_or_each():
     maps = torch.zeros(1, 6, 6)
     maps[0, 3, 1], maps[0, 2, 1], maps[0, 3, 2] = 2, 1, 1
     cells = torch.tensor([[1, 3]])
-    assert quarter(maps, cells, cells).tolist() == [[1, 3]]
-    assert quarter(maps, cells, cells, border="each axis").tolist() == [[1, 2.75]]
+    assert quarter_offset(maps, cells, cells).tolist() == [[1, 3]]
+    assert quarter_offset(maps, cells, cells, border="each axis").tolist() == [[1, 2.75]]
 
 
 @pytest.mark.parametrize(

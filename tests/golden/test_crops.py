@@ -12,12 +12,12 @@ from poise.geometry import apply, apply_counted, from_xywh, invert, mirror, rota
 from poise.scenes import Canvas
 from poise.skeletons import COCO17
 from poise.structures import Key, Labels, Preprocess, Sample
-from poise.transforms.canvas import canvas_warp
-from poise.transforms.crop import Frame, crop_warp, frame, frame_warp, pixel_warp, well_centred, whole_box, widened
+from poise.transforms.canvas import canvas_layout
+from poise.transforms.crop import Frame, box_frame, crop_warp, frame_warp, grow_to_aspect, integer_box, is_centred, pixel_warp
 from poise.transforms.detector_crop import DetectorCrop
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.half_body import half_body
-from poise.transforms.person_crop import mirrored
+from poise.transforms.person_crop import mirror_labels
 from poise.transforms.render import normalise, resample
 
 STD = 200.0  # the releases' pixel_std: a scale of 1 is 200 pixels
@@ -43,7 +43,7 @@ def test_boxes_become_the_releases_centres_and_scales(golden_file):
     corners, real = _corners(z)
     for name, rule in RULES.items():
         for ratio, size in (("ar075", (256, 192)), ("ar1", (256, 256))):
-            frames = [frame(Preprocess(crop=rule, padding=1.25), box, size=size) for box in corners]
+            frames = [box_frame(Preprocess(crop=rule, padding=1.25), box, size=size) for box in corners]
             centres = np.array([f.centre for f in frames])
             scales = np.array([f.extent for f in frames]) / STD
             np.testing.assert_allclose(centres, z[f"{name}_{ratio}_center"][real], rtol=1e-6, atol=1e-4)
@@ -55,11 +55,11 @@ def test_boxes_become_the_frames_of_other_releases(golden_file):
     z = np.load(golden_file)
     corners, real = _corners(z)
     size = (256, 192)
-    tested = [frame(MSPN, box, size=size) for box in corners]
+    tested = [box_frame(MSPN, box, size=size) for box in corners]
     np.testing.assert_allclose([f.centre for f in tested], z["mspn_center"][real], rtol=1e-6, atol=1e-4)
     np.testing.assert_allclose(np.array([f.extent for f in tested]) / STD, z["mspn_scale_test"][real], rtol=1e-6, atol=1e-5)
     mmpose = Preprocess(crop="mspn", padding=1.25)  # as HRNet's, without its mark for unknown boxes
-    padded = [frame(mmpose, box, size=size) for box in corners]
+    padded = [box_frame(mmpose, box, size=size) for box in corners]
     for name in ("mmpose_center_pad125", "mmpose_xyxy_center"):
         np.testing.assert_allclose([f.centre for f in padded], z[name][real], rtol=1e-6, atol=1e-4)
     expected = z["mmpose_scale_pad125_ar075"][real]
@@ -72,7 +72,7 @@ def test_boxes_become_the_frames_of_other_releases(golden_file):
     ):
         for box, raw in zip(corners, z[scale][real], strict=True):
             w, h = (box[2:] - box[:2]).tolist()
-            ours = Frame((0.0, 0.0), widened((w, h), w / h)).scaled(factor).extent
+            ours = Frame((0.0, 0.0), grow_to_aspect((w, h), w / h)).scaled(factor).extent
             np.testing.assert_allclose(np.array(ours) / unit, raw, rtol=1e-6, atol=1e-5)
 
 
@@ -99,7 +99,7 @@ def test_warps_are_those_of_other_releases(golden_file, rule, forward, back, shi
     z = np.load(golden_file)
     for i, (centre, scale, degrees, wh) in enumerate(zip(z["center"], z["scale"], z["rot"], z["output_size_wh"], strict=True)):
         seen = Frame(tuple(centre.tolist()), tuple((scale * STD).tolist()))
-        seen = seen.moved(*z["shift"][i].tolist()) if shifted else seen
+        seen = seen.shifted(*z["shift"][i].tolist()) if shifted else seen
         warp = frame_warp(rule, seen, size=_size(wh), degrees=float(degrees))
         np.testing.assert_allclose(warp[:2], z[forward][i], rtol=1e-4, atol=5e-3)
         if back:
@@ -120,7 +120,7 @@ def test_warps_are_the_releases(golden_file, rule):
             np.testing.assert_allclose(back[:2], z["udp_warp_dst2src"][i], rtol=1e-5, atol=2e-4)
             np.testing.assert_allclose(apply(invert(back), points), z["udp_rotate_points"][i], rtol=1e-4, atol=5e-3)
             continue
-        moved = seen.moved(*z["shift"][i].tolist())
+        moved = seen.shifted(*z["shift"][i].tolist())
         warp = frame_warp(rule, moved, size=size, degrees=float(degrees))
         np.testing.assert_allclose(warp[:2], z[f"{rule}_fwd"][i], rtol=1e-4, atol=5e-3)
         np.testing.assert_allclose(invert(warp)[:2], z[f"{rule}_inv"][i], rtol=1e-4, atol=5e-3)
@@ -185,8 +185,8 @@ def test_crops_for_cpn_are_the_releases(golden_file, stage, zoom):
     size = tuple(z["inp_res_hw"].tolist())
     image = torch.from_numpy(z["img"]).permute(2, 0, 1)
     for i, box in enumerate(torch.from_numpy(z["bbox_xyxy"])):
-        seen = frame(cut, box, size=size).scaled(zoom)
-        assert list(whole_box(seen)) == z[f"{stage}_details{i}"].tolist()
+        seen = box_frame(cut, box, size=size).scaled(zoom)
+        assert list(integer_box(seen)) == z[f"{stage}_details{i}"].tolist()
         warp = frame_warp("cpn", seen, size=size)
         if stage == "train":
             joints, expected = z["joints_in"][i].copy(), z[f"train_joints{i}"]
@@ -233,7 +233,7 @@ def test_mirrored_keypoints_are_the_releases(golden_file):
         flip[a], flip[b] = b, a
     xy = torch.from_numpy(z["joints"][None, :, :2])
     visible = torch.from_numpy(z["joints_vis"][None, :, 0]).long()
-    labels = mirrored(Labels.of(xy, visible, torch.tensor([[0.0, 0.0, 9.0, 9.0]])), flip)
+    labels = mirror_labels(Labels.of(xy, visible, torch.tensor([[0.0, 0.0, 9.0, 9.0]])), flip)
     moved = apply(mirror(int(z["width"].item())), labels.xy)[0].numpy()
     known = labels.visible[0].numpy() > 0
     np.testing.assert_array_equal(labels.visible[0].numpy(), z["hrnet_fliplr_vis"][:, 0])
@@ -252,7 +252,7 @@ def test_mirrored_visibility_is_mspns_and_mirrored_animals_are_the_releases(gold
     animal = torch.arange(xyv.shape[1])
     for a, b in ((0, 1), (3, 4), (5, 6), (8, 9), (10, 11), (12, 13), (14, 15), (16, 17)):
         animal[a], animal[b] = b, a
-    labels = mirrored(Labels.of(xyv[..., :2], xyv[..., 2].long(), torch.tensor([[0.0, 0.0, 9.0, 9.0]])), animal)
+    labels = mirror_labels(Labels.of(xyv[..., :2], xyv[..., 2].long(), torch.tensor([[0.0, 0.0, 9.0, 9.0]])), animal)
     width = int(z["width"].item())
     moved = apply(mirror(width + 1), labels.xy)[0]  # this release mirrors points a pixel beside its images
     np.testing.assert_allclose(moved, z["animal_shufflelr"][:, :2], rtol=1e-6, atol=1e-4)
@@ -294,7 +294,7 @@ def test_people_off_the_middle_are_left_out_as_in_the_release(golden_file):
     kept = []
     for joints, vis, centre, scale in zip(z["sel_joints"], z["sel_vis"], z["sel_center"], z["sel_scale"], strict=True):
         seen = Frame(tuple(centre.tolist()), tuple((scale * STD).tolist()))
-        kept.append(well_centred(seen, torch.from_numpy(joints[:, :2]), torch.from_numpy(vis[:, 0]).long()))
+        kept.append(is_centred(seen, torch.from_numpy(joints[:, :2]), torch.from_numpy(vis[:, 0]).long()))
     assert 0 < sum(kept) < len(kept)
     np.testing.assert_array_equal(kept, z["sel_keep"])
 
@@ -313,7 +313,7 @@ def test_a_resized_image_has_the_keypoints_of_mask_rcnns_release(golden_file):
     height = round(high / factor)
     # A canvas brings both sides to nearly one factor, the file's differ: each axis is looked at in a square of its own.
     for axis, (old, new) in enumerate(((width, wide), (height, high))):
-        warp = canvas_warp(Canvas(side=new, fit="short", multiple=1, rule="pillow"), (old, old)).warp
+        warp = canvas_layout(Canvas(side=new, fit="short", multiple=1, rule="pillow"), (old, old)).warp
         moved = apply(warp, torch.from_numpy(given[..., :2]).double())
         np.testing.assert_allclose(moved[..., axis], wanted[..., axis], rtol=1e-6)
 

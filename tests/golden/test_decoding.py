@@ -14,8 +14,8 @@ from poise.codecs.gaussian import Gaussian
 from poise.codecs.soft_argmax import SoftArgmax
 from poise.codecs.udp import UDPGaussian
 from poise.codecs.udp_offset import UDPOffset
-from poise.decoding.gaussian_fit import round_gaussian
-from poise.decoding.subpixel import highest, soft_argmax
+from poise.decoding.gaussian_fit import fit_gaussian_and_variance
+from poise.decoding.subpixel import argmax_cells, soft_argmax
 
 STRIDE = 4
 MAPS = {"main": ("heatmaps", "center", "scale"), "degen": ("degenerate", "dcenter", "dscale")}
@@ -81,7 +81,9 @@ def check(problem, arrays, codec_of, home, *, keys):
         codec = codec_of(size, cells, maps.shape[1], match)
         points = codec.decode(maps)
         best = (
-            codec.grid.to_pixels(highest(maps.flatten(0, 1))[0].float().unflatten(0, maps.shape[:2])).numpy().astype(np.float64)
+            codec.grid.to_pixels(argmax_cells(maps.flatten(0, 1))[0].float().unflatten(0, maps.shape[:2]))
+            .numpy()
+            .astype(np.float64)
         )
         found = points.xy.numpy().astype(np.float64)
         if match["what"] == "maxvals":
@@ -101,7 +103,7 @@ def check(problem, arrays, codec_of, home, *, keys):
 def test_the_highest_cell_is_that_of_the_release(golden_arrays, problem):
     for part in parts_of(golden_arrays, "max_{}_coords"):
         maps, *_, expected = problem(part, golden_arrays[f"max_{part}_coords"])
-        cells, score = (found.unflatten(0, maps.shape[:2]) for found in highest(maps.flatten(0, 1)))
+        cells, score = (found.unflatten(0, maps.shape[:2]) for found in argmax_cells(maps.flatten(0, 1)))
         np.testing.assert_array_equal(cells.numpy(), expected)
         np.testing.assert_array_equal(score.numpy(), problem(part, golden_arrays[f"max_{part}_maxvals"])[-1][..., 0])
 
@@ -278,6 +280,6 @@ def test_round_bumps_are_fitted_as_in_offsetguided(golden_arrays, reach):
     maps, cells = (torch.from_numpy(golden_arrays[name]) for name in ("heatmaps", "peaks_xy"))
     last = cells.new_tensor(maps.shape[:0:-1]) - 1
     corner = ((cells == 0) | (cells == last)).all(dim=-1) & (reach == 1)  # 2x2 cells do not determine a bump
-    middle, variance = round_gaussian(maps, cells, reach=reach)
+    middle, variance = fit_gaussian_and_variance(maps, cells, reach=reach)
     np.testing.assert_allclose(middle[~corner], golden_arrays[f"fit_k{reach}_xy"][~corner], rtol=0, atol=1e-9)
     np.testing.assert_allclose(variance[~corner], golden_arrays[f"sigma2_k{reach}"][~corner], rtol=1e-9)

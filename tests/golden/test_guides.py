@@ -10,7 +10,7 @@ from poise.codecs import guides
 from poise.codecs.guide_costs import LabelMaps
 from poise.codecs.offset_guided import OffsetGuided
 from poise.losses.focal import focal_squared_error, squared_error
-from poise.losses.guides import mean_above, size_error, vector_error
+from poise.losses.guides import mean_above_margin, offset_errors, scale_errors
 from poise.scenes import Scenes
 from poise.skeletons import COCO17
 from poise.skeletons.limbs import limbs, mirrored_limbs
@@ -168,7 +168,7 @@ def test_errors_of_vectors_are_those_of_the_release_and_its_nan_gradients_0(gold
     output, target, size, spread, used = tensors(golden_arrays, "pred_off", "gt_off", "gt_pscale", "pred_logb", "mask_miss")
     learnt, target = output[0].clone().requires_grad_(), pairs(target)
     counts = target.isfinite().all(dim=-1) & used
-    error = vector_error(pairs(learnt), target, counts, distance=VECTORS[name], size=pairs(size), log_spread=spread[0])
+    error = offset_errors(pairs(learnt), target, counts, distance=VECTORS[name], size=pairs(size), log_spread=spread[0])
     error.sum().backward()
     found = flat(error)[flat(counts[..., None].expand(error.shape))].detach()
     np.testing.assert_allclose(found, golden_arrays[f"elem_{name}_loss"], rtol=1e-5, atol=1e-6)
@@ -188,11 +188,11 @@ def test_losses_of_maps_and_jitter_are_those_of_the_release(golden_arrays, name,
     counts = target.isfinite().all(dim=-1) & used
 
     def of_stack(stack):
-        errors = vector_error(pairs(jitter[stack]), target, counts, distance="l1")
+        errors = offset_errors(pairs(jitter[stack]), target, counts, distance="l1")
         return (
             MAPS[name](heat[stack].where(used, heat_target), heat_target).sum(),
             MAPS[name](background[stack].where(used, background_target), background_target).sum(),
-            mean_above(errors, counts[..., None], root=root),
+            mean_above_margin(errors, counts[..., None], root=root),
         )
 
     np.testing.assert_allclose(weighed(of_stack, len(used)), golden_arrays[f"{name}_sqrt{int(root)}"], rtol=1e-5)
@@ -209,11 +209,11 @@ def test_losses_of_offsets_and_scales_are_those_of_the_release(golden_arrays, na
     counts, sized = target.isfinite().all(dim=-1) & used, scale_target.isfinite() & used
 
     def of_stack(stack):
-        errors = vector_error(
+        errors = offset_errors(
             pairs(offsets[stack]), target, counts, distance=VECTORS[name], size=size, log_spread=spread[stack]
         )
-        sizes = size_error(scale[stack], scale_target, sized)
-        return mean_above(errors, counts[..., None], root=root), mean_above(sizes, sized, margin=0.1, root=root)
+        sizes = scale_errors(scale[stack], scale_target, sized)
+        return mean_above_margin(errors, counts[..., None], root=root), mean_above_margin(sizes, sized, margin=0.1, root=root)
 
     key = f"omploss_{name}_loss_sqrt{int(root)}"
     np.testing.assert_allclose(weighed(of_stack, len(used)), golden_arrays[key], rtol=1e-5)

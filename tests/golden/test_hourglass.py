@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from poise.codecs.hourglass import Hourglass
-from poise.decoding.subpixel import highest
+from poise.decoding.subpixel import argmax_cells
 from poise.losses.keypoints import mean_squares, squares
 
 STRIDE = 4
@@ -92,7 +92,7 @@ def test_maps_are_read_as_the_release_does(golden_arrays, golden_file, golden_in
         maps = F.pad(maps, (0, maps.shape[2] - maps.shape[3]))  # the release knows squares only
         codec = made(maps)
         if match["what"] == "get_preds":  # counts from 1, and 0 where there is no positive value
-            cells, score = highest(maps.flatten(0, 1))
+            cells, score = argmax_cells(maps.flatten(0, 1))
             found = torch.where(score[:, None] > 0, cells + 1, 0).view(expected.shape)
             np.testing.assert_array_equal(found.numpy(), expected)
         else:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from poise.losses.dense import component_distance, disk_distance
+from poise.losses.dense import disk_regression_loss, offset_component_loss
 from poise.losses.keypoints import mse, ohkm
 
 
@@ -39,8 +39,8 @@ def test_losses_of_offsets_are_those_of_the_release(golden_arrays, key, distance
     )
     output.requires_grad_()
     inside = target[:, :, 0] == 1
-    disk = disk_distance(output[:, :, 0], output[:, :, 0], inside, weight, distance=distance)
-    off = component_distance(output[:, :, 1:].mT, target[:, :, 1:].mT, inside, distance=distance)
+    disk = disk_regression_loss(output[:, :, 0], output[:, :, 0], inside, weight, distance=distance)
+    off = offset_component_loss(output[:, :, 1:].mT, target[:, :, 1:].mT, inside, distance=distance)
     cells = output.shape[-1]
     whole = golden_arrays.get("whole", weight.shape)  # a small copy holds some of the views and keypoints
     for found, part in ((disk, "hm"), (off, "off")):

@@ -9,7 +9,7 @@ import torch
 from poise.codecs.megvii import Megvii, cpn_codecs, mspn_codecs
 from poise.codecs.megvii_udp import SIGMAS, MegviiUDP
 from poise.decoding.blur import blur_taps
-from poise.decoding.subpixel import highest
+from poise.decoding.subpixel import argmax_cells
 from poise.losses.keypoints import squares
 from poise.metrics.oks import rescore
 
@@ -185,7 +185,7 @@ def test_rsn_is_read_as_udp_does(golden_arrays, problem):
     codec = MegviiUDP(size, maps.shape[2:], maps.shape[1])
     points = codec.decode(maps)
     home = points.xy.numpy() * 200 * scale / (np.array(size[::-1]) - 1) + center - 100 * scale
-    best = codec.grid.to_pixels(highest(maps.flatten(0, 1))[0].float()).view(*maps.shape[:2], 2).numpy()
+    best = codec.grid.to_pixels(argmax_cells(maps.flatten(0, 1))[0].float()).view(*maps.shape[:2], 2).numpy()
     expected = np.where(np.isfinite(expected), expected, best * 200 * scale / (np.array(size[::-1]) - 1) + center - 100 * scale)
     np.testing.assert_allclose(home, expected, rtol=1e-6, atol=5e-3)
     *_, score, _ = problem("main", golden_arrays["maxvals"])

@@ -22,7 +22,7 @@ from poise.metrics.pckh import pckh_table
 from poise.metrics.sizes import head_sizes
 from poise.skeletons import COCO17, MPII16
 from poise.structures import Labels, Preprocess
-from poise.transforms.crop import frame
+from poise.transforms.crop import box_frame
 
 NAMES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
 
@@ -299,6 +299,6 @@ def test_annotated_boxes_become_the_centres_and_scales_of_the_releases(golden_fi
     for rule in rules:
         for row, person in enumerate(people):
             box = release_boxes(from_xywh(torch.tensor([person["bbox"]])), rule, size=sizes[person["image_id"]])[0]
-            seen = frame(Preprocess(crop=rule), box, size=(256, 192))
+            seen = box_frame(Preprocess(crop=rule), box, size=(256, 192))
             assert np.abs(np.array(seen.centre) - golden_arrays[f"{rule}_center"][row]).max() < 1e-3
             assert np.abs(np.array(seen.extent) / 200 - golden_arrays[f"{rule}_scale"][row]).max() < 1e-5

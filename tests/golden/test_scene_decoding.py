@@ -10,23 +10,23 @@ import numpy as np
 import pytest
 import torch
 
-from poise.decoding.grouping import chosen, group, group_people
-from poise.decoding.limbs import FoundLimbs, find_limbs
-from poise.decoding.peak_reading import PeakReading
-from poise.decoding.peaks import alone, upsampled_peaks
+from poise.decoding.grouping import group_limbs, group_people, select_limbs
+from poise.decoding.grouping_config import GroupingConfig
+from poise.decoding.limbs import LimbCandidates, find_limbs
+from poise.decoding.peaks import local_maxima, upsampled_peaks
 from poise.decoding.scene_maps import (
     SceneMaps,
+    averaged_offsets,
     joined_offsets,
     merged_jitter,
     merged_maps,
     merged_offsets,
-    weighed_offsets,
 )
 from poise.skeletons import COCO17
 from poise.skeletons.limbs import limbs, mirrored_limbs
 
 STRIDE = 4
-READING = PeakReading(peaks="upsampled", transposed=True)
+READING = GroupingConfig(peaks="upsampled", transposed=True)
 SETS = {len(limbs(COCO17, name)): limbs(COCO17, name) for name in ("16", "19", "31", "44", "redundant")}
 """The release's sets of limbs by how many they are."""
 
@@ -67,8 +67,8 @@ def pixels(maps):
 
 def rows_of(found, which, size):
     """Limbs as the files have them; `size` pixels of a view count peaks of different keypoints apart."""
-    ends = found.ends + size * torch.tensor(which)[:, None]
-    middle = torch.stack((found.missed, found.length, found.score), dim=-1)
+    ends = found.peak_index + size * torch.tensor(which)[:, None]
+    middle = torch.stack((found.distance, found.length, found.score), dim=-1)
     parts = (found.start[..., :3], found.end[..., :3], ends.float(), middle, found.start[..., 3:], found.end[..., 3:])
     return torch.cat(parts, dim=-1).numpy()
 
@@ -76,11 +76,11 @@ def rows_of(found, which, size):
 def limbs_of(rows):
     """Limbs of a file as `group` takes them."""
     rows = torch.from_numpy(rows)
-    return FoundLimbs(
+    return LimbCandidates(
         start=rows[..., [0, 1, 2, 11]],
         end=rows[..., [3, 4, 5, 12]],
-        ends=rows[..., [6, 7]].long(),
-        missed=rows[..., 8],
+        peak_index=rows[..., [6, 7]].long(),
+        distance=rows[..., 8],
         length=rows[..., 9],
         score=rows[..., 10],
     )
@@ -127,7 +127,7 @@ def test_peaks_are_those_of_the_release(golden_arrays):
 @pytest.mark.golden("functions/og06_*.npz")
 def test_what_is_no_peak_is_emptied_as_in_the_release(golden_arrays):
     need(golden_arrays, "nms_in", "nms_out")
-    found = alone(torch.from_numpy(golden_arrays["nms_in"]))
+    found = local_maxima(torch.from_numpy(golden_arrays["nms_in"]))
     np.testing.assert_array_equal(found.numpy(), golden_arrays["nms_out"])
 
 
@@ -153,7 +153,7 @@ def test_limbs_are_joined_as_in_the_release(golden_arrays):
         prefix = key.removesuffix("limbs")
         for name, reading in variants(golden_arrays, prefix).items():
             if name.removeprefix(prefix) in ON_LIMBS:
-                found = group(limbs_of(rows), which, reading, keypoints=17)[0]
+                found = group_limbs(limbs_of(rows), which, reading, keypoints=17)[0]
                 np.testing.assert_array_equal(people_of(found), golden_arrays[name])
 
 
@@ -194,7 +194,7 @@ def test_other_limbs_and_crowds_are_read_as_in_the_release(golden_arrays):
 def test_of_limbs_to_one_peak_the_surest_stays_as_in_the_release(golden_arrays):
     rows = golden_arrays["conns"]
     ends, score = rows[None, :, 6:8].astype(np.int64), rows[None, :, 10]
-    order, count = chosen(ends, score, np.ones(score.shape, bool))
+    order, count = select_limbs(ends, score, np.ones(score.shape, bool))
     np.testing.assert_array_equal(rows[order[0, : count[0]]], golden_arrays["out"])
 
 
@@ -223,5 +223,5 @@ def test_offsets_are_weighed_as_in_the_release(golden_arrays):
     known = [key for key in golden_arrays if key.startswith("out_k")]
     assert known
     for key in known:
-        found = weighed_offsets(offsets, heat, set_of(offsets), side=int(key.removeprefix("out_k")))
+        found = averaged_offsets(offsets, heat, set_of(offsets), side=int(key.removeprefix("out_k")))
         np.testing.assert_allclose(found.numpy(), golden_arrays[key], rtol=1e-5, atol=1e-5)

@@ -10,9 +10,9 @@ from poise.geometry import apply, from_xywh, invert
 from poise.scenes import Canvas
 from poise.skeletons import COCO17
 from poise.structures import Labels
-from poise.transforms.canvas import Layout, canvas_warp, place
+from poise.transforms.canvas import Layout, canvas_layout, letterbox
 from poise.transforms.render import denormalise
-from poise.transforms.scene_crop import scene_warp, to_learn
+from poise.transforms.scene_crop import scene_warp, select_learnt
 from poise.transforms.scene_jitter import SceneDraw
 
 
@@ -30,7 +30,7 @@ def test_crowds_and_unlabelled_people_are_left_out_and_small_ones_lose_their_lab
         ids=torch.arange(len(keypoints)),
         categories=torch.ones(len(keypoints), dtype=torch.int64),
     )
-    found = to_learn(labels, min_area=32.0**2)
+    found = select_learnt(labels, min_area=32.0**2)
     extent = (found.boxes[:, 2:] - found.boxes[:, :2]).prod(dim=1).sqrt()
     scale = extent[:, None] * torch.tensor(COCO17.sigmas[: found.xy.shape[1]], dtype=extent.dtype)
     np.testing.assert_array_equal(found.visible.numpy(), g["out"][..., 2])
@@ -59,8 +59,8 @@ def _size(g: dict[str, np.ndarray], name: str) -> tuple[int, int]:
 
 def _laid(g: dict[str, np.ndarray], canvas: Canvas, name: str) -> Layout:
     """How the image lies in its view; its pixels are those of `name`, but for a level that versions of OpenCV differ by."""
-    layout, stride = canvas_warp(canvas, g["img"].shape[:2]), int(g.get("stride", 1))
-    pixels = layout.drawn(torch.from_numpy(g["img"]).permute(2, 0, 1), canvas)
+    layout, stride = canvas_layout(canvas, g["img"].shape[:2]), int(g.get("stride", 1))
+    pixels = layout.resized_pixels(torch.from_numpy(g["img"]).permute(2, 0, 1), canvas)
     assert layout.size == pixels.shape[:2] == _size(g, name)
     assert np.abs(pixels[::stride, ::stride].astype(int) - g[name]).max() <= 1
     return layout
@@ -98,6 +98,6 @@ def test_images_are_resized_padded_and_brought_back_as_in_the_release(golden_arr
     layout = _laid(g, canvas, "rightdown")
     np.testing.assert_array_equal(-layout.warp[:2, 2].numpy(), g["rightdown_offset"])
     image = torch.from_numpy(g["img"]).permute(2, 0, 1)
-    view, warp = place(image, canvas)
-    np.testing.assert_array_equal(denormalise(view, canvas).permute(1, 2, 0).numpy(), layout.drawn(image, canvas))
+    view, warp = letterbox(image, canvas)
+    np.testing.assert_array_equal(denormalise(view, canvas).permute(1, 2, 0).numpy(), layout.resized_pixels(image, canvas))
     np.testing.assert_array_equal(warp.numpy(), layout.warp.numpy())

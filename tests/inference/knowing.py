@@ -17,8 +17,8 @@ from poise.scenes import Canvas, Scenes
 from poise.skeletons import COCO17
 from poise.skeletons.limbs import limbs
 from poise.structures import Architecture
-from poise.transforms.canvas import canvas_warp
-from poise.transforms.scales import shrunk
+from poise.transforms.canvas import canvas_layout
+from poise.transforms.scales import shrink_layout
 
 FIGURE = torch.tensor(
     [
@@ -60,8 +60,8 @@ class Knows(nn.Module):
     def maps(self, index: int, size: tuple[int, int], *, mirrored: bool) -> torch.Tensor:
         whole, people = self.scenes[index]
         largest = max(self.canvas.scales)
-        full = canvas_warp(self.canvas, whole, largest)
-        sized = [shrunk(full, s / largest, multiple=self.canvas.multiple, stride=4).layout for s in self.canvas.scales]
+        full = canvas_layout(self.canvas, whole, largest)
+        sized = [shrink_layout(full, s / largest, multiple=self.canvas.multiple, stride=4).layout for s in self.canvas.scales]
         warp = next(one.warp for one in sized if one.size == size)
         xy = apply(warp, people)
         visible = self.visible.expand(len(people), -1)

@@ -20,7 +20,7 @@ from poise.evaluation.self_test import self_test
 from poise.geometry import boxes_around
 from poise.inference.request import ImageRequest, Skipped
 from poise.inference.settings import InferenceSettings
-from poise.inference.stream import stream_poses
+from poise.inference.stream import find_poses
 from poise.models.base import Rescoring
 from poise.skeletons import COCO17
 from poise.structures import Key, Poses
@@ -48,7 +48,7 @@ def farthest(found: torch.Tensor, wanted: torch.Tensor) -> float:
 @pytest.mark.parametrize("batch", [1, 2, 50])
 def test_images_of_several_sizes_come_back_in_order_with_their_people(knowing, workers, batch):
     model = knowing.model(knowing.SCENES)
-    found = list(find(model, requests(knowing), setting(model, workers=workers, batch=batch)))
+    found = list(find_poses(model, requests(knowing), setting(model, workers=workers, batch=batch)))
     assert [one.poses.key.image_id for one in found] == list(range(5))
     for one, (size, wanted) in zip(found, knowing.SCENES, strict=True):
         assert one.image.shape[1:] == size
@@ -70,7 +70,7 @@ def test_a_rare_size_does_not_hold_up_the_rest_for_ever(knowing):
         read.append(i)
         return knowing.picture(1 if i == 0 else 0, knowing.SCENES[1 if i == 0 else 0][0])
 
-    stream = find(model, (ImageRequest(Key(f"{i}", i), partial(note, i)) for i in range(500)), setting(model, batch=3))
+    stream = find_poses(model, (ImageRequest(Key(f"{i}", i), partial(note, i)) for i in range(500)), setting(model, batch=3))
     next(stream)
     assert len(read) < 20
     stream.close()
@@ -81,7 +81,7 @@ def test_a_rare_size_does_not_hold_up_the_rest_for_ever(knowing):
 @pytest.mark.parametrize("flip", [False, True])
 def test_mirrored_views_and_other_sizes_find_the_same(knowing, wishes, scales, flip):
     model = knowing.model(knowing.SCENES, scales=scales, **wishes)
-    found = list(find(model, requests(knowing), setting(model, flip=flip)))
+    found = list(find_poses(model, requests(knowing), setting(model, flip=flip)))
     for one, (_, wanted) in zip(found, knowing.SCENES, strict=True):
         assert farthest(one.poses.xy, wanted) < 2.0
     assert sum(model.network.calls) == 5 * len(scales) * (1 + flip)
@@ -91,7 +91,7 @@ def test_a_keypoint_that_is_not_found_is_at_the_corner_with_score_0(knowing):
     visible = torch.full((17,), 2)
     visible[[9, 16]] = 0
     model = knowing.model(knowing.SCENES, visible=visible)
-    poses = next(find(model, requests(knowing), setting(model))).poses
+    poses = next(find_poses(model, requests(knowing), setting(model))).poses
     assert (poses.score[:, [9, 16]] == 0).all()
     assert (poses.xy[:, [9, 16]] == 0).all()
     rest = visible > 0
@@ -134,11 +134,11 @@ def test_a_bad_image_is_skipped_and_told_or_raises(knowing):
     jobs = requests(knowing)
     jobs[1] = ImageRequest(Key("bad.png", 9), refuse)
     skipped: list[Skipped] = []
-    found = list(find(model, jobs, setting(model, workers=2), skipped=skipped))
+    found = list(find_poses(model, jobs, setting(model, workers=2), skipped=skipped))
     assert [one.poses.key.image_id for one in found] == [0, 2, 3, 4]
     assert skipped == [Skipped(Key("bad.png", 9), "it is broken")]
     with pytest.raises(ImageError, match="it is broken"):
-        list(find(model, jobs, setting(model)))
+        list(find_poses(model, jobs, setting(model)))
 
 
 def test_whole_images_come_in_small_batches_by_default(knowing):

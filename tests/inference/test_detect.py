@@ -4,7 +4,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from poise.models.keypoint_rcnn import read_boxed
 from torch import nn
 
 import poise
@@ -30,15 +29,15 @@ from poise.inference.detect import (
 )
 from poise.inference.request import ImageRequest, Skipped
 from poise.inference.settings import InferenceSettings
-from poise.inference.stream import stream_poses
+from poise.inference.stream import find_poses
 from poise.metrics.boxes import BOX_NUMBERS, evaluate_boxes
-from poise.models.keypoint_rcnn import KeypointRCNN, joined, poses_in_boxes
+from poise.models.keypoint_rcnn import KeypointRCNN, joined, poses_in_boxes, read_boxed
 from poise.models.postprocess import Found
 from poise.models.rcnn_config import RCNNConfig
 from poise.scenes import Canvas, People
 from poise.skeletons import COCO17
 from poise.structures import Key, Poses
-from poise.transforms.canvas import canvas_warp, placed_boxes
+from poise.transforms.canvas import boxes_to_view, canvas_layout
 from poise.weights.model_file import save
 from poise.zoo import build
 from poise.zoo.rcnn.torchvision_detectors import CocoDetector
@@ -80,10 +79,10 @@ def watched(model, monkeypatch) -> list[int]:
 )
 def test_batches_change_no_answer(model, requests, flip, sizes, batches, monkeypatch):
     seen = watched(model, monkeypatch)
-    alone = list(find(model, requests(sizes), setting(model, batch=1, flip=flip)))
+    alone = list(find_poses(model, requests(sizes), setting(model, batch=1, flip=flip)))
     assert seen == [1] * len(sizes)
     seen.clear()
-    together = list(find(model, requests(sizes), setting(model, batch=8, flip=flip, workers=2)))
+    together = list(find_poses(model, requests(sizes), setting(model, batch=8, flip=flip, workers=2)))
     assert sorted(seen) == batches
     assert [one.poses.key.image_id for one in together] == list(range(len(sizes)))
     for one, other in zip(alone, together, strict=True):
@@ -95,7 +94,7 @@ def test_batches_change_no_answer(model, requests, flip, sizes, batches, monkeyp
 
 
 def test_boxes_end_at_the_image_and_keypoints_lie_in_them(model, requests):
-    for one, (height, width) in zip(find(model, requests(SIZES), setting(model)), SIZES, strict=True):
+    for one, (height, width) in zip(find_poses(model, requests(SIZES), setting(model)), SIZES, strict=True):
         poses = one.poses
         assert (poses.boxes >= -1).all()
         assert (poses.boxes <= torch.tensor([width, height, width, height]) + 1).all()
@@ -138,9 +137,9 @@ def knowing(model: KeypointRCNN, people: torch.Tensor, boxes: torch.Tensor, size
     def predict(images, *, flip, sizes):
         answers = []
         for inner in sizes:
-            layouts = [canvas_warp(model.preprocess, size, scale) for scale in model.preprocess.scales]
-            layout = next(one for one in layouts if one.filled == inner)
-            there = placed_boxes(model.preprocess, layout.warp, boxes)
+            layouts = [canvas_layout(model.preprocess, size, scale) for scale in model.preprocess.scales]
+            layout = next(one for one in layouts if one.filled_size == inner)
+            there = boxes_to_view(model.preprocess, layout.warp, boxes)
             best = torch.tensor([0.9, 0.6])
             answers.append(People(apply(layout.warp, people).flip(0), torch.ones(2, 17), best, there.flip(0), best.flip(0)))
         return answers
@@ -164,7 +163,7 @@ def test_people_and_boxes_come_home_through_the_canvas(model, requests, monkeypa
     monkeypatch.setattr(model, "preprocess", replace(model.preprocess, scales=scales, rule=rule))
     knowing(model, people, boxes, size, monkeypatch)
     [job] = requests([size])
-    [found] = find(model, [job], setting(model, batch=2))
+    [found] = find_poses(model, [job], setting(model, batch=2))
     assert len(found.poses) == 2
     assert torch.allclose(found.poses.xy, people.flip(0), atol=1e-3)
     assert torch.allclose(found.poses.boxes, boxes.flip(0), atol=1e-3)

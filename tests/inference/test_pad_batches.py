@@ -10,9 +10,9 @@ from poise.data.figures import FigureDataset
 from poise.errors import InputError
 from poise.inference.detect import ModelDetector, detector_of
 from poise.inference.settings import InferenceSettings
-from poise.inference.stream import stream_poses
+from poise.inference.stream import find_poses
 from poise.scenes import People
-from poise.transforms.canvas import place
+from poise.transforms.canvas import letterbox
 from poise.weights.model_file import save
 
 SIZES = [(90, 120), (60, 120), (120, 60), (45, 120), (120, 40), (120, 90), (60, 110), (1, 1)]
@@ -30,12 +30,12 @@ def test_views_of_a_shape_share_a_batch_and_the_largest_get_the_answer_they_get_
     shown = []
     read = model.read
     monkeypatch.setattr(model, "read", lambda images, **how: (shown.append(tuple(images.shape)), read(images, **how))[1])
-    found = list(find(model, requests(SIZES), setting(model, flip=flip)))
+    found = list(find_poses(model, requests(SIZES), setting(model, flip=flip)))
     assert shown == [(6, 3, 96, 96), (2, 3, 96, 64)]
     assert [one.poses.key.image_id for one in found] == list(range(len(SIZES)))
     for (height, width), one in zip(SIZES, found, strict=True):
         assert (one.poses.boxes <= torch.tensor([width, height, width, height]) + 1).all(), "boxes end at the image"
-    alone = list(find(model, requests(SIZES), setting(model, flip=flip, pad_batches=False)))
+    alone = list(find_poses(model, requests(SIZES), setting(model, flip=flip, pad_batches=False)))
     for largest in (0, 2, 5):
         torch.testing.assert_close(found[largest].poses.boxes, alone[largest].poses.boxes, rtol=0, atol=1e-3)
         torch.testing.assert_close(found[largest].poses.pose_score, alone[largest].poses.pose_score, rtol=0, atol=1e-5)
@@ -54,7 +54,7 @@ def test_people_of_padded_views_come_home_and_sizes_of_one_image_are_apart(model
         return [[People(b[:, None, 2:].repeat(1, 17, 1), torch.ones(1, 17), torch.ones(1), b, torch.ones(1)) for b in whole]]
 
     monkeypatch.setattr(model, "read", read)
-    found = list(find(model, requests(SIZES[:-1]), setting(model)))
+    found = list(find_poses(model, requests(SIZES[:-1]), setting(model)))
     assert sorted(views for views, *_ in shown) == [2] * len(scales) + [5] * len(scales)
     for (height, width), one in zip(SIZES, found, strict=False):
         assert len(one.poses) == 1
@@ -67,7 +67,7 @@ def test_people_of_padded_views_come_home_and_sizes_of_one_image_are_apart(model
 def test_what_fills_a_view_up_changes_little_and_less_the_farther_a_box_is_from_it(model):
     """Of the same boxes of a view of 224x320, alone and filled up to 320x320: measured 0.015 at most, 0.0006 afar."""
     model.preprocess = replace(model.preprocess, side=320)
-    view, _ = place(FigureDataset(1, size=(200, 320), per_image=(2, 3), seed=3).image(0), model.preprocess)
+    view, _ = letterbox(FigureDataset(1, size=(200, 320), per_image=(2, 3), seed=3).image(0), model.preprocess)
     assert view.shape == (3, 224, 320)
     generator = torch.Generator().manual_seed(0)
     low = torch.rand(200, 2, generator=generator) * torch.tensor([220.0, 150.0])
@@ -75,7 +75,7 @@ def test_what_fills_a_view_up_changes_little_and_less_the_farther_a_box_is_from_
     boxes[:, 2:] = boxes[:, 2:].minimum(torch.tensor([320.0, 224.0]))
     likely = []
     for shown in (view, F.pad(view, (0, 0, 0, 96))):
-        logits, _ = model.network.boxes(model(shown[None]), [boxes])
+        logits, _ = model.network.predict_boxes(model(shown[None]), [boxes])
         likely.append(logits.softmax(dim=1)[:, 1])
     off, away = (likely[0] - likely[1]).abs(), 224 - boxes[:, 3]
     assert off.max() < 0.02
@@ -93,7 +93,7 @@ def test_a_bottom_up_model_that_sees_no_farther_than_a_cell_finds_the_same_in_pa
     found = []
     for padded in (False, True):
         one.network.calls.clear()
-        found.append(list(find(one, requests(sizes), setting(one, pad_batches=padded, flip=flip))))
+        found.append(list(find_poses(one, requests(sizes), setting(one, pad_batches=padded, flip=flip))))
         assert (len(one.network.calls) == 2 * len(scales)) is padded
     assert any(len(each.poses) for each in found[0])
     for alone, together in zip(*found, strict=True):

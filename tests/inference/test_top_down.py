@@ -8,7 +8,7 @@ import torch
 from poise.errors import ImageError, InputError, SkeletonMismatch
 from poise.inference.request import ImageRequest, Skipped
 from poise.inference.settings import InferenceSettings
-from poise.inference.stream import stream_poses
+from poise.inference.stream import find_poses
 from poise.structures import Key
 
 
@@ -28,7 +28,7 @@ def requests(dots, count: int) -> list[ImageRequest]:
 def test_images_come_back_in_order_with_their_own_people(dots, workers, batch):
     model = dots.model()
     setting = InferenceSettings.of(model, batch=batch, workers=workers, flip=False, precision="fp32")
-    found = list(stream_poses(model, requests(dots, 7), setting))
+    found = list(find_poses(model, requests(dots, 7), setting))
     assert [f.poses.key.image_id for f in found] == list(range(7))
     for i, one in enumerate(found):
         assert np.abs(one.poses.xy.numpy() - (dots.people[: 1 + i % 2] + i)).max() < 0.5
@@ -48,11 +48,11 @@ def test_a_bad_image_is_skipped_and_told_or_raises(dots):
     jobs = requests(dots, 4)
     jobs[1] = ImageRequest(Key("bad.png", 9), refuse)
     skipped: list[Skipped] = []
-    found = list(stream_poses(model, jobs, setting, skipped=skipped))
+    found = list(find_poses(model, jobs, setting, skipped=skipped))
     assert [f.poses.key.image_id for f in found] == [0, 2, 3]
     assert skipped == [Skipped(Key("bad.png", 9), "it is broken")]
     with pytest.raises(ImageError, match="it is broken"):
-        list(stream_poses(model, jobs, setting))
+        list(find_poses(model, jobs, setting))
 
 
 def test_boxes_outside_the_image_are_left_out_and_images_without_boxes_are_empty(dots):
@@ -60,7 +60,7 @@ def test_boxes_outside_the_image_are_left_out_and_images_without_boxes_are_empty
     first, second = requests(dots, 2)
     far = torch.cat((torch.tensor([[900.0, 10.0, 950.0, 60.0]]), first.boxes))
     jobs = [ImageRequest(first.key, first.read, far), ImageRequest(second.key, second.read, torch.zeros(0, 4))]
-    found = list(stream_poses(model, jobs, InferenceSettings.of(model)))
+    found = list(find_poses(model, jobs, InferenceSettings.of(model)))
     assert [f.rows for f in found] == [[1], []]
     assert [len(f.poses) for f in found] == [1, 0]
 
@@ -75,7 +75,7 @@ def test_only_a_few_images_are_read_ahead(dots):
 
     jobs = (ImageRequest(Key(f"{i}", i), lambda i=i: note(i)) for i in range(1000))
     model = dots.model()
-    stream = stream_poses(model, jobs, InferenceSettings.of(model, workers=2, batch=1))
+    stream = find_poses(model, jobs, InferenceSettings.of(model, workers=2, batch=1))
     next(stream)
     stream.close()
     time.sleep(0.05)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from poise.losses.keypoints import hardest_squares, mean_squares, mse, ohkm, outer_squares, squares
+from poise.losses.keypoints import mean_squares, mse, ohkm, ohkm_squares, outer_squares, squares
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_the_distance_from_a_product_is_that_from_the_map_it_makes(parts):
 def test_gradients_are_those_of_plain_autograd(parts, worst):
     output, column, row, weight = parts
     found, expected = output.clone().requires_grad_(), output.clone().requires_grad_()
-    loss = mean_squares if worst is None else lambda *args, cells: hardest_squares(*args, cells=cells, top=worst)
+    loss = mean_squares if worst is None else lambda *args, cells: ohkm_squares(*args, cells=cells, top=worst)
     (3 * loss(outer_squares(found, column, row), weight, cells=42)).backward()
     (3 * loss(squares(expected, column[..., None] * row[..., None, :]), weight, cells=42)).backward()
     assert torch.allclose(found.grad, expected.grad)

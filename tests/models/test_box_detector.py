@@ -15,7 +15,7 @@ from poise.models.card import Card
 from poise.models.network_part import LACKS
 from poise.structures import Architecture
 from poise.training.task import ModelTask
-from poise.transforms.canvas import FRAMES
+from poise.transforms.canvas import CONVENTIONS
 from poise.zoo import build
 
 PERSON = 1
@@ -57,7 +57,7 @@ def test_boxes_are_those_that_a_detector_with_keypoints_finds_with_the_same_weig
 @torch.no_grad()
 def test_with_the_flip_test_mirrored_views_have_the_mirrored_boxes(model, images):
     straight, turned = model.find(images, flip=True), model.find(images.flip(-1), flip=True)
-    end = float(images.shape[3] - FRAMES[model.preprocess.rule].boxes)
+    end = float(images.shape[3] - CONVENTIONS[model.preprocess.rule].boxes)
     for one, other in zip(straight, turned, strict=True):
         back = other.boxes[:, [2, 1, 0, 3]] * torch.tensor([-1.0, 1, -1, 1]) + torch.tensor([end, 0, end, 0])
         order, same = one.boxes[:, 0].argsort(), back[:, 0].argsort()

@@ -15,7 +15,7 @@ from poise.models.postprocess import Shown
 from poise.models.rcnn_config import Calibration, Learning, LossWeights, RCNNConfig
 from poise.scenes import Canvas, SceneBatch, Scenes
 from poise.skeletons import COCO17, Skeleton
-from poise.transforms.canvas import place
+from poise.transforms.canvas import letterbox
 from poise.transforms.scene_crop import SceneCrop
 from poise.zoo.rcnn.heads import Heads, detector
 from poise.zoo.rcnn.poise_rcnn import LEARNING, small_detector
@@ -147,7 +147,7 @@ def test_where_nobody_is_found_there_are_no_people(model):
 @pytest.mark.parametrize("size", [(1, 1), (1, 3), (3000, 4000)])
 def test_images_of_any_size_have_answers(model, size):
     image = torch.full((*size, 3), 90, dtype=torch.uint8).permute(2, 0, 1)
-    view, _ = place(image, replace(model.preprocess, side=64))
+    view, _ = letterbox(image, replace(model.preprocess, side=64))
     (people,) = model.predict(view[None], flip=False)
     assert people.xy.isfinite().all()
     assert people.pose_score.isfinite().all()

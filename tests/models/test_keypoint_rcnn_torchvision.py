@@ -11,7 +11,7 @@ from poise.geometry import apply, invert
 from poise.models.box_detector import BoxDetector
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.scenes import SceneBatch, Scenes
-from poise.transforms.canvas import place
+from poise.transforms.canvas import letterbox
 from poise.zoo import import_release
 
 from ..golden.replay import by_rule
@@ -92,7 +92,7 @@ def tied(logits: Tensor, box: Tensor, *places: Tensor) -> bool:
 @torch.no_grad()
 def test_boxes_scores_and_keypoints_are_those_of_torchvision(theirs, ours, images):
     expected, seen, maps = watched(theirs, images)
-    placed = [place(image, ours.preprocess) for image in images]
+    placed = [letterbox(image, ours.preprocess) for image in images]
     inner = theirs.transform([image / 255 for image in images])[0].image_sizes
     found = ours.predict(stacked([view for view, _ in placed]), flip=False, sizes=inner)
     each = maps.split([len(one["boxes"]) for one in seen])
@@ -134,7 +134,7 @@ def test_a_detector_without_keypoints_finds_the_boxes_of_people_that_torchvision
     assert isinstance(ours, BoxDetector)
     assert ours.card.name.startswith("torchvision_")
     expected = theirs.eval()([image / 255 for image in images])
-    placed = [place(image, ours.preprocess) for image in images]
+    placed = [letterbox(image, ours.preprocess) for image in images]
     inner = theirs.transform([image / 255 for image in images])[0].image_sizes
     found = ours.find(stacked([view for view, _ in placed]), flip=False, sizes=inner)
     for one, other, (_, warp) in zip(found, expected, placed, strict=True):

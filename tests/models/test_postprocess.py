@@ -9,7 +9,7 @@ from poise.codecs.one_hot import OneHot
 from poise.models import keypoint_rcnn
 from poise.models.card import Card
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.postprocess import Found, found_of
+from poise.models.postprocess import Found, detections_from
 from poise.models.rcnn_config import RCNNConfig
 from poise.scenes import Canvas, People
 from poise.skeletons import Skeleton
@@ -30,7 +30,7 @@ def found(config: RCNNConfig, *, proposed=PROPOSED, sure=SURE, moves=None, size=
     every = torch.zeros(len(sure), 8)
     if moves is not None:
         every[:, 4:] = moves
-    [one] = found_of(logits, every, [proposed], sizes=[size], config=config)
+    [one] = detections_from(logits, every, [proposed], sizes=[size], config=config)
     return one
 
 
@@ -87,7 +87,7 @@ POSES = torch.tensor([[[2.0, 2.0], [8.0, 8.0]], [[2.0, 2.0], [18.0, 8.0]], [[52.
 LIKELY = torch.tensor([[0.5, 0.5], [1.0, 0.8], [0.2, 0.4]])
 
 
-def people(monkeypatch, *, likely=LIKELY, boxes=BOXES, **options) -> People:
+def people(monkeypatch, *, probability=LIKELY, boxes=BOXES, **options) -> People:
     """Whom a model finds whose boxes and keypoints are the above."""
     config = RCNNConfig(**options)
     network = detector("hrnet_w4", dialect_of("poise"), Heads(channels=2, features=8, convolutions=1, width=8))
@@ -96,7 +96,7 @@ def people(monkeypatch, *, likely=LIKELY, boxes=BOXES, **options) -> People:
     answer = Found(boxes, torch.tensor([0.9, 0.8, 0.7]))
     monkeypatch.setattr(keypoint_rcnn, "find_boxes", lambda *_: [answer])
     with torch.no_grad():
-        [[one]] = model.read(torch.zeros(1, 3, 64, 64), flip=False, decoders=[lambda *_: Points(POSES, likely)])
+        [[one]] = model.read(torch.zeros(1, 3, 64, 64), flip=False, decoders=[lambda *_: Points(POSES, probability)])
     return one
 
 
@@ -131,5 +131,5 @@ def test_how_near_two_poses_are_is_told_by_the_mean_of_their_boxes_areas(monkeyp
 @pytest.mark.parametrize("threshold", [0.8, 0.9, None])
 def test_of_poses_rated_alike_the_one_in_the_surer_box_comes_first(monkeypatch, threshold):
     alike = torch.full((3, 2), 0.5)
-    one = people(monkeypatch, likely=alike, rating="keypoints", keypoint_nms=threshold)
+    one = people(monkeypatch, probability=alike, rating="keypoints", keypoint_nms=threshold)
     assert one.box_score.tolist() == pytest.approx([0.9, 0.7] if threshold == 0.8 else [0.9, 0.8, 0.7])

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from poise.errors import UnknownName
-from poise.nn.attention import GlobalContext, SqueezeExcite, hidden
+from poise.nn.attention import GlobalContext, SqueezeExcite, hidden_channels
 
 
 def maps(channels=32):
@@ -55,7 +55,7 @@ def test_squeeze_and_excite_scales_channels():
 
 @pytest.mark.parametrize(("channels", "width"), [(16, 16), (64, 16), (256, 16), (512, 32)])
 def test_blocks_are_a_sixteenth_as_wide_inside_and_at_least_16(channels, width):
-    assert hidden(channels) == width
+    assert hidden_channels(channels) == width
 
 
 def test_unknown_poolings_and_fusions_are_told_the_known_ones():

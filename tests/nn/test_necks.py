@@ -8,9 +8,9 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from poise.errors import InputError
 from poise.nn.backbones.hrnet import HRNet
+from poise.nn.necks.base import BackboneWithNeck, pyramid_levels
 from poise.nn.necks.fpn import FPN
 from poise.nn.necks.hrfpn import HRFPN
-from poise.nn.necks.trunk import Trunk, levels
 
 CHANNELS, STRIDES = (6, 8, 10), (8, 16, 32)
 
@@ -45,14 +45,14 @@ def test_hrfpn_shrinks_the_joined_map_by_averages_or_maxima(features):
 
 def test_maps_of_several_widths_need_a_neck():
     with pytest.raises(InputError, match=r"\(4, 8\) channels; put a neck on them"):
-        Trunk(HRNet(4, branches=2))
+        BackboneWithNeck(HRNet(4, branches=2))
 
 
 def test_a_pyramid_stands_on_the_deepest_map_of_each_stride():
-    assert levels((2, 4, 8, 16, 32)) == (1, 2, 3, 4)
-    assert levels((2, 4, 4, 8, 16, 16)) == (2, 3, 5)
-    assert levels((14, 14, 14)) == (2,)
-    assert levels((1, 2)) == (1,)
+    assert pyramid_levels((2, 4, 8, 16, 32)) == (1, 2, 3, 4)
+    assert pyramid_levels((2, 4, 4, 8, 16, 16)) == (2, 3, 5)
+    assert pyramid_levels((14, 14, 14)) == (2,)
+    assert pyramid_levels((1, 2)) == (1,)
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])

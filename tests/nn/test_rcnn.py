@@ -10,7 +10,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import FrozenBatchNorm2d
 
 from poise.errors import InputError
-from poise.nn.heads.rpn import surest, within
+from poise.nn.heads.rpn import inside_view, top_scoring
 from poise.nn.rcnn import RCNN
 from poise.zoo import import_release
 from poise.zoo.importing import import_checkpoint
@@ -60,12 +60,12 @@ def test_features_proposals_boxes_and_keypoint_maps_are_those_of_torchvision(the
     chosen = [boxes[::9] for boxes in expected]  # large ones and small
     pooled = theirs.roi_heads.box_roi_pool(named, chosen, views.image_sizes)
     answers = theirs.roi_heads.box_predictor(theirs.roi_heads.box_head(pooled))
-    for own, other in zip(ours.boxes(list(named.values()), chosen), answers, strict=True):
+    for own, other in zip(ours.predict_boxes(list(named.values()), chosen), answers, strict=True):
         assert torch.allclose(own, other, rtol=0, atol=2e-6 * float(other.abs().max()))
     chosen = [boxes[::40] for boxes in expected]
     pooled = theirs.roi_heads.keypoint_roi_pool(named, chosen, views.image_sizes)
     maps = theirs.roi_heads.keypoint_predictor(theirs.roi_heads.keypoint_head(pooled))
-    own = ours.maps(list(named.values()), chosen)
+    own = ours.keypoint_maps(list(named.values()), chosen)
     assert own.shape == (sum(map(len, chosen)), 17, 56, 56)
     assert torch.allclose(own, maps, rtol=0, atol=2e-6 * float(maps.abs().max()))
 
@@ -135,14 +135,14 @@ def test_anchors_of_one_map_stand_size_by_size_in_detectron2_alone(dialect):
 
 def test_only_anchors_that_nowhere_leave_the_image_are_inside():
     boxes = [[0.0, 0, 30, 20], [-1, 0, 30, 20], [0, -0.5, 9, 9], [0, 0, 31, 20], [0, 0, 30, 20.5], [29, 19, 30, 20]]
-    assert within(torch.tensor(boxes), (20, 30)).tolist() == [True, False, False, False, False, True]
+    assert inside_view(torch.tensor(boxes), (20, 30)).tolist() == [True, False, False, False, False, True]
 
 
 @pytest.mark.parametrize("inside", [False, True])
 def test_a_dialect_says_whether_anchors_over_the_border_are_learnt_from(inside, monkeypatch):
     """The views' filling lies over the border, too; whose best anchor does is not learnt from, as in the release."""
     network = small().train()
-    network.rpn.inside = inside
+    network.rpn.inside_only = inside
     labels: list[torch.Tensor] = []
 
     def compute_loss(objectness, moves, found, wanted):
@@ -169,16 +169,16 @@ def test_a_dialect_says_whether_anchors_over_the_border_are_learnt_from(inside, 
 def test_a_batch_keeps_the_surest_of_all_its_proposals_in_their_order():
     boxes = [torch.arange(12.0).view(3, 4), torch.arange(100.0, 116).view(4, 4), torch.zeros(0, 4)]
     score = [torch.tensor([0.9, 0.5, 0.1]), torch.tensor([0.8, 0.7, 0.6, 0.2]), torch.zeros(0)]
-    first, second, none = surest(boxes, score, 4)
+    first, second, none = top_scoring(boxes, score, 4)
     assert torch.equal(first, boxes[0][:1])
     assert torch.equal(second, boxes[1][:3])
     assert len(none) == 0
-    assert [len(own) for own in surest(boxes, score, 9)] == [3, 4, 0]
+    assert [len(own) for own in top_scoring(boxes, score, 9)] == [3, 4, 0]
 
 
 def test_proposals_of_a_batch_are_shared_in_training_alone():
     network = small()
-    network.rpn.shared = 5
+    network.rpn.batch_post_nms_top_n = 5
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         each = [network.train(mode).propose(images, network(images)).boxes for mode in (True, False)]
@@ -208,7 +208,7 @@ def test_a_keypoint_head_has_maps_of_any_size_and_number(cells):
     network = small(channels=51, cells=cells).eval()
     images = torch.randn(2, 3, 64, 64)
     boxes = [torch.tensor([[8.0, 4.0, 40.0, 60.0], [0.0, 0.0, 9.5, 3.0]]), torch.zeros(0, 4)]
-    assert network.maps(network(images), boxes).shape == (2, 51, *cells)
+    assert network.keypoint_maps(network(images), boxes).shape == (2, 51, *cells)
 
 
 def test_maps_of_hardly_a_cell_are_refused():
@@ -220,20 +220,20 @@ def test_no_boxes_give_no_answers():
     network = small(masks=True).eval()
     features = network(torch.randn(1, 3, 64, 64))
     none = [torch.zeros(0, 4)]
-    logits, moves = network.boxes(features, none)
+    logits, moves = network.predict_boxes(features, none)
     assert (logits.shape, moves.shape) == ((0, 2), (0, 8))
-    assert network.maps(features, none).shape == (0, 17, 56, 56)
-    assert network.masks(features, none).shape == (0, 2, 28, 28)
+    assert network.keypoint_maps(features, none).shape == (0, 17, 56, 56)
+    assert network.mask_logits(features, none).shape == (0, 2, 28, 28)
 
 
 def test_a_shared_head_reads_the_box_heads_features():
     network = small(shared=True).eval()
     features, boxes = network(torch.randn(1, 3, 64, 64)), [torch.tensor([[8.0, 4.0, 40.0, 60.0]])]
-    before = network.maps(features, boxes)
+    before = network.keypoint_maps(features, boxes)
     assert before.shape == (1, 17, 56, 56)
     with torch.no_grad():
         network.box.head.body.conv[0].weight.mul_(2)
-    assert not torch.allclose(before, network.maps(features, boxes))
+    assert not torch.allclose(before, network.keypoint_maps(features, boxes))
 
 
 def test_a_region_proposal_network_alone_has_no_heads():
@@ -243,7 +243,7 @@ def test_a_region_proposal_network_alone_has_no_heads():
     boxes = network.propose(images, features).boxes
     assert len(boxes) == 1
     with pytest.raises(InputError, match="no keypoint head"):
-        network.maps(features, boxes)
+        network.keypoint_maps(features, boxes)
 
 
 @pytest.mark.parametrize(
@@ -269,6 +269,6 @@ def test_any_trunk_carries_all_heads(name, channels, strides):
     with torch.no_grad():
         features = network(images)
         boxes = [b[:3] for b in network.propose(images, features).boxes]
-        assert network.maps(features, boxes).shape == (len(boxes[0]), 17, 56, 56)
-        assert network.boxes(features, boxes)[0].shape == (len(boxes[0]), 2)
+        assert network.keypoint_maps(features, boxes).shape == (len(boxes[0]), 17, 56, 56)
+        assert network.predict_boxes(features, boxes)[0].shape == (len(boxes[0]), 2)
     assert [images.shape[2] // f.shape[2] for f in features] == list(strides)

@@ -8,7 +8,7 @@ from poise.nn.backbones.hourglass104 import Hourglass104
 from poise.nn.backbones.plain import PlainNet
 from poise.nn.base import Network
 from poise.nn.heads.scene_heads import PyramidSceneHeads, SceneHeads
-from poise.nn.imhn import IdentityHourglasses
+from poise.nn.imhn import IdentityMappingHourglass
 from poise.zoo.offset_guided import BLOCKS
 
 PARTS = {"heat": 3, "offset": 4}
@@ -94,7 +94,7 @@ def test_heads_that_cannot_be_are_refused(options):
 
 def test_identity_hourglasses_answer_at_five_resolutions_from_every_stack():
     torch.manual_seed(0)
-    network = IdentityHourglasses(2, outputs=5, width=16, more=4).eval()
+    network = IdentityMappingHourglass(2, outputs=5, width=16, more=4).eval()
     views = torch.randn(2, 3, 64, 128)
     with torch.no_grad():
         both, single = network(views), network(views[1:])
@@ -102,4 +102,4 @@ def test_identity_hourglasses_answer_at_five_resolutions_from_every_stack():
     for pair, alone in zip(both, single, strict=True):
         assert torch.allclose(pair[1:], alone, rtol=1e-4, atol=1e-6)
     with pytest.raises(InputError, match="an even number more at each level"):
-        IdentityHourglasses(2, more=3)
+        IdentityMappingHourglass(2, more=3)

@@ -5,13 +5,13 @@ from functools import partial
 
 import pytest
 import torch
-from poise.models.keypoint_rcnn import read_boxed
 
 from poise.data.figures import FigureDataset
 from poise.data.join import Joined
 from poise.errors import InputError
 from poise.inference.request import ImageRequest
 from poise.inference.settings import InferenceSettings
+from poise.models.keypoint_rcnn import read_boxed
 from poise.nn.heads.roi import mask_head
 from poise.nn.pooler import RoIPooler
 from poise.nn.rcnn import RoIBranch

@@ -1,8 +1,8 @@
 import pytest
 import torch
-from poise.models.pictures import batch_picture, png
 from torch import nn
 
+from poise.models.pictures import batch_picture, png
 from poise.models.views.person import PersonViews
 from poise.training.module import follow
 from poise.training.summary import summary

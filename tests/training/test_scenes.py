@@ -5,15 +5,14 @@ from functools import partial
 
 import pytest
 import torch
-from poise.models.views.scene import MOST
 
 from poise.data.figures import FigureDataset
 from poise.data.join import Joined
 from poise.errors import InputError, UnknownName
 from poise.inference.request import ImageRequest
 from poise.inference.settings import InferenceSettings
-from poise.inference.stream import stream_poses
-from poise.models.views.scene import SceneViews, WholeImageCrop
+from poise.inference.stream import find_poses
+from poise.models.views.scene import MOST, SceneViews, WholeImageCrop
 from poise.recipes.scenes import CLIP, DRAWN_VIEWS, small_model
 from poise.recipes.short import short_run
 from poise.scenes import Canvas, People
@@ -114,7 +113,7 @@ def test_a_check_finds_whom_inference_finds_in_images_of_mixed_shapes(recipe):
     _, found = task.look(batch)
     setting = InferenceSettings.of(model, device="cpu", precision="fp32", flip=False, batch=4, workers=0)
     requests = [ImageRequest(key, partial(mixed.image, row)) for key, row in zip(batch.keys, rows, strict=True)]
-    for people, inferred in zip(found, find(model, requests, setting), strict=True):
+    for people, inferred in zip(found, find_poses(model, requests, setting), strict=True):
         best = inferred.poses.select(inferred.poses.pose_score.argsort(descending=True)[:MOST])
         assert len(best) == len(people) == MOST
         torch.testing.assert_close(people.pose_score, best.pose_score, rtol=0, atol=1e-6)

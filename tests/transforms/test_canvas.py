@@ -11,7 +11,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from poise.errors import InputError
 from poise.geometry import apply, invert
 from poise.scenes import Canvas
-from poise.transforms.canvas import box_warp, boxes_home, canvas_warp, fitted_warp, place, placed_boxes
+from poise.transforms.canvas import box_warp, boxes_to_image, boxes_to_view, canvas_layout, fitted_layout, letterbox
 from poise.transforms.render import denormalise
 
 RULES = get_args(get_type_hints(Canvas)["rule"])
@@ -27,7 +27,7 @@ def grey(size: tuple[int, int], level: int = 200) -> torch.Tensor:
 @given(SIZES, st.sampled_from(RULES), st.sampled_from(["long", "height", "short"]), st.sampled_from(["corner", "middle"]))
 def test_an_image_lies_whole_in_a_view_of_the_multiple_and_finds_home(size, rule, fit, lies):
     canvas = Canvas(side=96, multiple=32, rule=rule, fit=fit, place=lies)
-    layout = canvas_warp(canvas, size)
+    layout = canvas_layout(canvas, size)
     assert all(n % 32 == 0 and inside <= n < inside + 32 for n, inside in zip(layout.size, layout.inner, strict=True))
     corners = torch.tensor([[0.0, 0.0], [size[1] - 1.0, size[0] - 1.0]], dtype=torch.float64)
     moved = apply(layout.warp, corners)
@@ -50,7 +50,7 @@ def test_an_image_lies_whole_in_a_view_of_the_multiple_and_finds_home(size, rule
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize(("size", "expected"), [((300, 400), (240, 320)), ((400, 300), (320, 240)), ((100, 400), (100, 400))])
 def test_a_short_side_is_fitted_as_long_as_the_long_one_stays_within_its_limit(rule, size, expected):
-    layout = canvas_warp(Canvas(side=240, most=400, fit="short", multiple=1, rule=rule), size)
+    layout = canvas_layout(Canvas(side=240, most=400, fit="short", multiple=1, rule=rule), size)
     assert all(abs(a - b) <= 1 for a, b in zip(layout.inner, expected, strict=True))
 
 
@@ -65,7 +65,7 @@ def test_a_limit_of_the_long_side_without_a_short_one_is_refused():
 @pytest.mark.parametrize("size", [(1, 1), (1, 700), (700, 1), (2, 3), (30, 2000), (5, 5)])
 def test_images_smaller_than_a_cell_and_very_long_ones_have_views(rule, size):
     canvas = Canvas(side=64, multiple=64, rule=rule)
-    view, warp = place(grey(size), canvas)
+    view, warp = letterbox(grey(size), canvas)
     assert view.shape[1] % 64 == 0 == view.shape[2] % 64
     assert torch.isfinite(view).all()
     assert torch.isfinite(invert(warp)).all()
@@ -77,7 +77,7 @@ def test_images_smaller_than_a_cell_and_very_long_ones_have_views(rule, size):
 @example(size=(39, 108), view=(4, 11), rule="unbiased")
 @example(size=(103, 17), view=(16, 4), rule="torchvision")
 def test_a_fitted_image_just_fits(size, view, rule):
-    layout = fitted_warp(Canvas(rule=rule), size, view)
+    layout = fitted_layout(Canvas(rule=rule), size, view)
     assert layout.size == view
     assert all(inner <= n for inner, n in zip(layout.inner, view, strict=True))
     if min(size) > 1 and min(view) > 1 and max(size) / min(size) < max(view):
@@ -89,7 +89,7 @@ def test_pixels_and_keypoints_take_one_warp():
     spot = 255 * np.exp(-((rows - 80.0) ** 2 + (columns - 150.0) ** 2) / (2 * 8.0**2))
     image = torch.from_numpy(np.repeat(np.rint(spot).astype(np.uint8)[:, :, None], 3, axis=2)).permute(2, 0, 1)
     canvas = Canvas(side=320, multiple=64, place="middle", fill=(0.0, 0.0, 0.0))
-    view, warp = place(image, canvas)
+    view, warp = letterbox(image, canvas)
     weight = denormalise(view, canvas)[0].double()
     y, x = ((weight * grid).sum() / weight.sum() for grid in torch.meshgrid(*map(torch.arange, weight.shape), indexing="ij"))
     expected = apply(warp, torch.tensor([[150.0, 80.0]], dtype=torch.float64))[0]
@@ -102,8 +102,8 @@ def test_torchvisions_rule_gives_torchvisions_views(size):
     image = torch.randint(0, 256, (3, *size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     expected, _ = theirs([image / 255])
     canvas = Canvas(side=96, most=160, fit="short", multiple=32, rule="torchvision")
-    view, warp = place(image.permute(1, 2, 0).contiguous().permute(2, 0, 1), canvas)
-    assert (canvas_warp(canvas, size).inner, view.shape) == (expected.image_sizes[0], expected.tensors[0].shape)
+    view, warp = letterbox(image.permute(1, 2, 0).contiguous().permute(2, 0, 1), canvas)
+    assert (canvas_layout(canvas, size).inner, view.shape) == (expected.image_sizes[0], expected.tensors[0].shape)
     torch.testing.assert_close(view, expected.tensors[0], atol=1e-5, rtol=0)
     ratio = [new / old for new, old in zip(expected.image_sizes[0], size, strict=True)]
     torch.testing.assert_close(warp.diagonal(), torch.tensor([ratio[1], ratio[0], 1.0], dtype=torch.float64))
@@ -113,13 +113,13 @@ def test_pillows_rule_averages_what_it_shrinks():
     board = (torch.arange(96)[:, None] + torch.arange(96)[None]) % 2 * 255
     image = board.to(torch.uint8)[:, :, None].expand(-1, -1, 3).contiguous().permute(2, 0, 1)
     canvas = Canvas(side=32, fit="short", multiple=32, rule="pillow")
-    assert (denormalise(place(image, canvas)[0], canvas)[:, 2:-2, 2:-2].int() - 127).abs().max() <= 20
+    assert (denormalise(letterbox(image, canvas)[0], canvas)[:, 2:-2, 2:-2].int() - 127).abs().max() <= 20
 
 
 @pytest.mark.parametrize("rule", CENTRED)
 def test_what_is_added_has_the_colour_of_the_canvas(rule):
     canvas = Canvas(side=64, multiple=64, rule=rule, fill=(10.0, 20.0, 30.0))
-    pixels = denormalise(place(grey((32, 64)), canvas)[0], canvas)
+    pixels = denormalise(letterbox(grey((32, 64)), canvas)[0], canvas)
     assert (pixels[:, :32] == 200).all()
     assert (pixels[:, 33:] == torch.tensor([10, 20, 30])[:, None, None]).all()
 
@@ -127,7 +127,7 @@ def test_what_is_added_has_the_colour_of_the_canvas(rule):
 def test_several_scales_are_views_of_several_sizes_that_show_the_same():
     canvas = Canvas(side=128, multiple=32, scales=(0.5, 1.0, 1.5))
     xy = torch.tensor([[50.0, 70.0]], dtype=torch.float64)
-    views = [place(grey((100, 200)), canvas, factor) for factor in canvas.scales]
+    views = [letterbox(grey((100, 200)), canvas, factor) for factor in canvas.scales]
     assert [tuple(view.shape[1:]) for view, _ in views] == [(32, 64), (64, 128), (96, 192)]
     for _, warp in views:
         torch.testing.assert_close(apply(invert(warp), apply(warp, xy)), xy)
@@ -159,30 +159,30 @@ def of_detectron2(size):
 @pytest.mark.parametrize("size", [(333, 1000), (1000, 333), (427, 640), (640, 425), (391, 2666), (480, 640), (50, 900)])
 def test_sides_are_rounded_as_each_release_does(rule, expected, size):
     canvas = Canvas(side=800, fit="short", most=1333, multiple=32, rule=rule)
-    assert canvas_warp(canvas, size).inner == expected(size)
+    assert canvas_layout(canvas, size).inner == expected(size)
 
 
 def test_detectron2_counts_keypoints_and_boxes_from_the_edge_of_the_first_pixel():
     canvas = Canvas(side=200, fit="short", multiple=32, rule="detectron2")
-    warp = canvas_warp(canvas, (100, 150)).warp
+    warp = canvas_layout(canvas, (100, 150)).warp
     pixel = torch.tensor([[10.0, 20.0]], dtype=torch.float64)
     assert apply(warp, pixel).tolist() == [[21.0, 41.0]], "the middle of the pixel, which is from 20 to 22 in the view"
     assert apply(box_warp(canvas, warp), pixel).tolist() == [[20.0, 40.0]]
     usual = replace(canvas, rule="pillow")
-    assert torch.equal(box_warp(usual, canvas_warp(usual, (100, 150)).warp), canvas_warp(usual, (100, 150)).warp)
+    assert torch.equal(box_warp(usual, canvas_layout(usual, (100, 150)).warp), canvas_layout(usual, (100, 150)).warp)
 
 
 @pytest.mark.parametrize("size", [(100, 150), (427, 640), (1000, 333)])
 def test_maskrcnns_boxes_are_scaled_as_their_first_and_last_pixel(size):
     """The release turns a corner and sides into a first and a last pixel, scales both, and counts the pixels again."""
     canvas = Canvas(side=200, fit="short", most=300, multiple=32, rule="pillow")
-    layout = canvas_warp(canvas, size)
+    layout = canvas_layout(canvas, size)
     ratio = torch.tensor([layout.inner[1] / size[1], layout.inner[0] / size[0]], dtype=torch.float64)
     corner, sides = torch.tensor([[10.0, 20.0], [0.0, 3.5]]).double(), torch.tensor([[30.0, 40.0], [1.0, 62.5]]).double()
     last = (corner + sides - 1) * ratio
-    there = placed_boxes(canvas, layout.warp, torch.cat((corner, corner + sides), dim=1))
+    there = boxes_to_view(canvas, layout.warp, torch.cat((corner, corner + sides), dim=1))
     torch.testing.assert_close(there, torch.cat((corner * ratio, last + 1), dim=1))
-    back = boxes_home(canvas, layout.warp, torch.tensor([[8.0, 6.0, 31.0, 40.0]]).double())
+    back = boxes_to_image(canvas, layout.warp, torch.tensor([[8.0, 6.0, 31.0, 40.0]]).double())
     first, last = torch.tensor([[8.0, 6.0]]).double() / ratio, torch.tensor([[30.0, 39.0]]).double() / ratio
     torch.testing.assert_close(back, torch.cat((first, first + (last - first + 1)), dim=1))
     if size == (100, 150):
@@ -192,14 +192,14 @@ def test_maskrcnns_boxes_are_scaled_as_their_first_and_last_pixel(size):
 @pytest.mark.parametrize("rule", RULES)
 def test_boxes_come_home_as_they_were(rule):
     canvas = Canvas(side=200, fit="short", most=300, multiple=32, rule=rule)
-    warp = canvas_warp(canvas, (427, 640)).warp
+    warp = canvas_layout(canvas, (427, 640)).warp
     boxes = torch.tensor([[0.0, 0.0, 640.0, 427.0], [10.5, 20.25, 11.5, 300.0]])
-    torch.testing.assert_close(boxes_home(canvas, warp, placed_boxes(canvas, warp, boxes)), boxes)
+    torch.testing.assert_close(boxes_to_image(canvas, warp, boxes_to_view(canvas, warp, boxes)), boxes)
 
 
 @pytest.mark.parametrize("size", [(425, 640), (97, 64), (391, 2666)])
 def test_maskrcnns_keypoints_are_scaled_by_the_ratio_of_each_axis(size):
     canvas = Canvas(side=200, fit="short", most=300, multiple=32, rule="pillow")
-    layout = canvas_warp(canvas, size)
+    layout = canvas_layout(canvas, size)
     ratio = torch.tensor([layout.inner[1] / size[1], layout.inner[0] / size[0], 1.0], dtype=torch.float64)
     assert torch.equal(layout.warp, torch.diag(ratio))

@@ -201,21 +201,21 @@ def test_masks_are_where_the_picture_shows_people(rule, options):
 def test_masks_of_a_batch_follow_its_people_and_are_not_made_up():
     found = cutter()
     views = [
-        found.tested(outlined()),
-        found.tested(replace(outlined(), labels=outlined().labels.select(slice(0, 0)), masks=outlined().masks[:0])),
+        found.test_view(outlined()),
+        found.test_view(replace(outlined(), labels=outlined().labels.select(slice(0, 0)), masks=outlined().masks[:0])),
     ]
     batch = SceneBatch.of([grown(view, (128, 192)) for view in (*views, views[0])])
     assert batch.scenes.masks.shape == (4, 128, 192)
     assert batch.scenes.scene.tolist() == [0, 0, 2, 2]
     assert torch.equal(batch.scenes.masks[:2], batch.scenes.masks[2:])
     assert batch.first(2).scenes.masks.shape == (2, 128, 192)
-    without = found.tested(sample())
+    without = found.test_view(sample())
     assert without.masks is None
     assert SceneBatch.of([without]).scenes.masks is None
 
 
 def test_the_tested_view_is_the_canvas_and_says_where_the_image_ends():
-    view = cutter().tested(sample())
+    view = cutter().test_view(sample())
     assert view.ignore.shape == (128, 160)
     assert view.filled == (100, 150)
     torch.testing.assert_close(view.labels.boxes, sample().labels.boxes * 99 / 79)
@@ -245,5 +245,5 @@ def test_maskrcnns_boxes_are_learnt_from_their_first_to_their_last_pixel(flip, e
     release = replace(CANVAS, rule="pillow")
     view = cut(cutter(release, sides=(160,), most=None, flip=flip, rotation=0.0))
     assert view.labels.boxes.tolist() == [expected]
-    tested = cutter(replace(release, side=160, most=None)).tested(sample())
+    tested = cutter(replace(release, side=160, most=None)).test_view(sample())
     assert tested.labels.boxes.tolist() == [[40.0, 20.0, 119.0, 139.0]]

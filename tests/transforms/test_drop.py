@@ -39,7 +39,7 @@ def test_a_share_of_the_view_is_dropped_and_the_rest_is_left_as_it_is(name, size
     for seed in range(40):
         view = torch.rand(3, *size, generator=chance(seed)) + 1
         holes = drop.draw(size, chance(seed))
-        dropped = holes.punched(view, Preprocess())
+        dropped = holes.apply(view, Preprocess())
         assert torch.equal(dropped[:, ~holes.mask], view[:, ~holes.mask])
         assert not torch.equal(dropped, view) or not holes.mask.any()
         shares.append(holes.mask.double().mean().item())
@@ -57,13 +57,13 @@ def test_a_share_of_the_view_is_dropped_and_the_rest_is_left_as_it_is(name, size
 def test_what_is_dropped_is_the_mean_colour(name):
     holes = sure(name).draw((64, 48), chance(3))
     view = torch.ones(3, 64, 48)
-    assert (holes.punched(view, Preprocess())[:, holes.mask] == 0).all()
+    assert (holes.apply(view, Preprocess())[:, holes.mask] == 0).all()
 
 
 def test_erased_rectangles_are_full_of_noise_as_images_have_it():
     preprocess = Preprocess()
     holes = RandomErasing(probability=1.0, area=(0.3, 0.4)).draw((128, 96), chance(0))
-    filled = holes.punched(torch.zeros(3, 128, 96), preprocess)[:, holes.mask]
+    filled = holes.apply(torch.zeros(3, 128, 96), preprocess)[:, holes.mask]
     assert 0.29 < holes.mask.double().mean() < 0.41
     rows, columns = holes.mask.any(dim=1).sum(), holes.mask.any(dim=0).sum()
     assert int(rows * columns) == int(holes.mask.sum())  # one rectangle

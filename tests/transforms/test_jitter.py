@@ -6,7 +6,7 @@ import torch
 from poise.errors import InputError
 from poise.skeletons import COCO17
 from poise.structures import Key, Labels, Preprocess, Sample
-from poise.transforms.crop import frame
+from poise.transforms.crop import box_frame
 from poise.transforms.drop import Cutout
 from poise.transforms.jitter import Augmentation, Draw
 from poise.transforms.paint import Paint
@@ -72,7 +72,7 @@ def test_mspns_box_grows_by_chance_before_it_gets_the_aspect():
     warp, _ = cutter.random_warps(draw, labels, width=200)
     wide, high = 100 * 1.05 * 1.3, 120 * 1.05 * 1.4
     assert warp[0, 0].item() == pytest.approx(192 / max(wide, 0.75 * high))
-    tested = frame(cut, labels.boxes[0], size=(256, 192))
+    tested = box_frame(cut, labels.boxes[0], size=(256, 192))
     assert tested.extent[0] == pytest.approx(100 * 1.09)
 
 
@@ -95,9 +95,9 @@ def test_cpn_never_looks_beyond_what_it_had_cut():
 
 
 def test_cpns_people_come_plain_mirrored_and_turned_twice():
-    assert all(d.degrees == 0 and not d.flip for d in draws(CPN, way="plain"))
-    assert all(d.degrees == 0 and d.flip for d in draws(CPN, way="flip"))
-    turned = draws(CPN, way="turn")
+    assert all(d.degrees == 0 and not d.flip for d in draws(CPN, repeat_mode="plain"))
+    assert all(d.degrees == 0 and d.flip for d in draws(CPN, repeat_mode="flip"))
+    turned = draws(CPN, repeat_mode="turn")
     assert all(d.degrees != 0 and not d.flip for d in turned)
     assert 42 < max(abs(d.degrees) for d in turned) <= 45
     assert 0.4 < sum(d.degrees > 0 for d in turned) / len(turned) < 0.6

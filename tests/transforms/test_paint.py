@@ -6,13 +6,13 @@ from poise.errors import InputError
 from poise.skeletons import COCO17
 from poise.structures import Key, Labels, Preprocess, Sample
 from poise.transforms.jitter import Augmentation
-from poise.transforms.paint import Coat, Paint
+from poise.transforms.paint import Paint, PaintDraw
 from poise.transforms.person_crop import PersonCrop
 
 GREY = np.full((64, 48, 3), 110, np.uint8)
 
 
-def coats(paint: Paint, count: int = 200) -> list[Coat]:
+def coats(paint: Paint, count: int = 200) -> list[PaintDraw]:
     generator = torch.Generator().manual_seed(0)
     return [paint.draw((8, 6), generator) for _ in range(count)]
 
@@ -37,14 +37,14 @@ def test_noise_blur_and_contrast_come_each_in_half_of_the_views_in_any_order():
 def test_each_layer_does_what_it_says():
     edge = GREY.copy()
     edge[:, 24:] = 210
-    blurred = Coat(None, 2.0, None, (0, 1, 2)).painted(edge)
+    blurred = PaintDraw(None, 2.0, None, (0, 1, 2)).apply(edge)
     assert 100 < blurred[32, 22, 0].astype(int) + 0 < 160
     assert (blurred[:, :12] == 110).all()
-    harder = Coat(None, None, (2.0, 1.0, 0.5), (2, 1, 0)).painted(GREY)
+    harder = PaintDraw(None, None, (2.0, 1.0, 0.5), (2, 1, 0)).apply(GREY)
     assert harder[0, 0].tolist() == [92, 110, 119]
-    noisy = Coat(np.full((64, 48, 3), 200.0, np.float32), None, None, (0, 1, 2)).painted(GREY)
+    noisy = PaintDraw(np.full((64, 48, 3), 200.0, np.float32), None, None, (0, 1, 2)).apply(GREY)
     assert (noisy == 255).all()
-    assert np.array_equal(Coat(None, None, None, (0, 1, 2)).painted(GREY), GREY)
+    assert np.array_equal(PaintDraw(None, None, None, (0, 1, 2)).apply(GREY), GREY)
 
 
 def test_paint_changes_pixels_alone_and_the_same_seed_paints_the_same():

@@ -139,7 +139,7 @@ def test_the_same_chance_gives_the_same_view():
 def test_unbiased_views_end_on_the_corners_of_the_padded_box():
     cutter = PersonCrop((101, 201), Preprocess(padding=1.0), COCO17)
     box = torch.tensor([10.0, 20.0, 210.0, 120.0])
-    _, warp = cutter.box(dot(50, 50), box)
+    _, warp = cutter.crop_box(dot(50, 50), box)
     corners = apply(warp, torch.tensor([[10.0, 20.0], [210.0, 120.0]]))
     assert torch.allclose(corners, torch.tensor([[0.0, 0.0], [200.0, 100.0]]), atol=1e-4)
 
@@ -157,7 +157,7 @@ def test_colour_changes_no_geometry_and_stays_in_range():
 @pytest.mark.parametrize("box", [[5.0, 5.0, 5.0, 40.0], [5.0, 5.0, float("nan"), 40.0], [50.0, 5.0, 20.0, 40.0]])
 def test_a_box_without_extent_is_refused(box):
     with pytest.raises(BoxError, match="no extent"):
-        PersonCrop((64, 64), Preprocess(), COCO17).box(dot(5, 5), torch.tensor(box))
+        PersonCrop((64, 64), Preprocess(), COCO17).crop_box(dot(5, 5), torch.tensor(box))
 
 
 def test_augmentation_needs_a_generator_and_sane_amounts():
@@ -172,7 +172,7 @@ def test_bgr_models_get_their_channels_in_that_order():
     image[0] = 255
     box = torch.tensor([2.0, 2.0, 17.0, 17.0])
     kwargs = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "padding": 1.0}
-    rgb, _ = PersonCrop((8, 8), Preprocess(**kwargs), COCO17).box(image, box)
-    bgr, _ = PersonCrop((8, 8), Preprocess(channels="bgr", **kwargs), COCO17).box(image, box)
+    rgb, _ = PersonCrop((8, 8), Preprocess(**kwargs), COCO17).crop_box(image, box)
+    bgr, _ = PersonCrop((8, 8), Preprocess(channels="bgr", **kwargs), COCO17).crop_box(image, box)
     assert rgb[:, 4, 4].tolist() == [1.0, 0.0, 0.0]
     assert bgr[:, 4, 4].tolist() == [0.0, 0.0, 1.0]

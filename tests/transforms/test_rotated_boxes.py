@@ -9,7 +9,7 @@ import torch
 from poise.data.figures import FigureDataset
 from poise.errors import UnknownName
 from poise.geometry import box_area, rotation, scaling, translation
-from poise.transforms.rotated_boxes import check_rule, turned
+from poise.transforms.rotated_boxes import check_box_rule, rotated_boxes
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def at(people, degrees, *, labelled=17, rule="body"):
         every = torch.cat((outline, xy)) @ matrix.T
         true.append(torch.cat((every.amin(0), every.amax(0))))
         visible = (torch.arange(17) < labelled).long()[None]
-        found.append(turned(warp, box[None], xy[None], visible, rule=rule)[0])
+        found.append(rotated_boxes(warp, box[None], xy[None], visible, rule=rule)[0])
     return overlap(torch.stack(true), torch.stack(found)).mean()
 
 
@@ -70,21 +70,25 @@ def test_a_scale_a_mirror_and_a_shift_move_the_box_as_they_move_its_corners():
     box, xy = torch.tensor([[10.0, 20.0, 30.0, 80.0]]), torch.rand(1, 17, 2) * 10 + 20
     warp = translation(100.0, 3.0) @ scaling(-2.0, 2.0)
     for visible in (torch.zeros(1, 17, dtype=torch.long), torch.full((1, 17), 2)):
-        torch.testing.assert_close(turned(warp, box, xy, visible, rule="body"), torch.tensor([[40.0, 43.0, 80.0, 163.0]]))
+        torch.testing.assert_close(
+            rotated_boxes(warp, box, xy, visible, rule="body"), torch.tensor([[40.0, 43.0, 80.0, 163.0]])
+        )
 
 
 def test_labels_outside_their_box_do_not_widen_it_beyond_its_corners():
     box, xy = torch.tensor([[-10.0, -10.0, 10.0, 10.0]]), torch.full((1, 17, 2), 500.0)
-    found = turned(rotation(45.0), box, xy, torch.full((1, 17), 2), rule="body")
+    found = rotated_boxes(rotation(45.0), box, xy, torch.full((1, 17), 2), rule="body")
     reach = 10 * math.sqrt(2) + 1e-3
     assert (found.abs() <= reach).all()
 
 
 def test_nobody_is_nobody_and_strange_words_are_refused():
     empty = torch.zeros(0, 4)
-    assert turned(rotation(10.0), empty, torch.zeros(0, 17, 2), torch.zeros(0, 17, dtype=torch.long), rule="body").shape == (
+    assert rotated_boxes(
+        rotation(10.0), empty, torch.zeros(0, 17, 2), torch.zeros(0, 17, dtype=torch.long), rule="body"
+    ).shape == (
         0,
         4,
     )
     with pytest.raises(UnknownName, match="way to turn boxes"):
-        check_rule("tight")
+        check_box_rule("tight")

@@ -14,11 +14,11 @@ from poise.geometry import apply, box_area, invert
 from poise.scenes import Canvas, SceneBatch
 from poise.skeletons import COCO17
 from poise.structures import Key, Labels, Sample
-from poise.transforms.canvas import place
+from poise.transforms.canvas import letterbox
 from poise.transforms.drop import Cutout
 from poise.transforms.paint import Paint
 from poise.transforms.render import denormalise
-from poise.transforms.scene_crop import SceneCrop, middle, to_learn
+from poise.transforms.scene_crop import SceneCrop, keypoint_box_centre, select_learnt
 from poise.transforms.scene_jitter import SceneAugmentation
 
 RULES = get_args(get_type_hints(Canvas)["rule"])
@@ -69,7 +69,7 @@ def test_the_middle_of_all_people_comes_to_the_middle_of_the_view_mirrored_and_t
     options = replace(STILL, rotation=45.0, flip=0.5, scale_range=(0.5, 2.0))
     for seed in range(10):
         view = SceneCrop((128, 128), Canvas(), COCO17, options)(sample, chance(seed))
-        centre = apply(view.warp, torch.tensor([middle(sample.labels, sample.size)], dtype=torch.float64))
+        centre = apply(view.warp, torch.tensor([keypoint_box_centre(sample.labels, sample.size)], dtype=torch.float64))
         torch.testing.assert_close(centre, torch.full((1, 2), 63.5, dtype=torch.float64), atol=1e-9, rtol=0)
 
 
@@ -87,8 +87,8 @@ def test_the_release_loses_people_beside_the_middle_when_it_mirrors():
 def test_a_tested_view_is_that_of_a_prediction_with_its_labels(rule):
     sample, canvas = scene((150.0, 100.0)), Canvas(side=200, multiple=64, rule=rule)
     view = SceneCrop((64, 64), canvas, COCO17)  # its size is that of random views
-    found = view.tested(sample)
-    image, warp = place(sample.image, canvas)
+    found = view.test_view(sample)
+    image, warp = letterbox(sample.image, canvas)
     assert torch.equal(found.image, image)
     assert torch.equal(found.warp, warp)
     assert found.ignore.shape == image.shape[1:] == (192, 256)
@@ -173,7 +173,7 @@ def test_small_people_lose_their_labels_or_are_ignored():
         view = SceneCrop((200, 300), Canvas(), COCO17, options)(sample, chance(0))
         assert view.labels.ids.tolist() == [2]
         assert bool(view.ignore.any()) is hidden
-    assert to_learn(sample.labels, min_area=1024.0).visible.sum(dim=1).tolist() == [0, 34]
+    assert select_learnt(sample.labels, min_area=1024.0).visible.sum(dim=1).tolist() == [0, 34]
 
 
 def test_the_extent_is_the_side_of_the_square_as_large_as_the_box_in_the_view():

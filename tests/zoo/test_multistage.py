@@ -13,10 +13,10 @@ from poise.structures import Batch
 from poise.weights.model_file import load, save
 from poise.weights.transfer import transfer_rows
 from poise.zoo.cpn import cpn
-from poise.zoo.imagenet import as_mspn
+from poise.zoo.imagenet import resnet_as_mspn
 from poise.zoo.importing import official_state
 from poise.zoo.mspn import mspn
-from poise.zoo.rsn import KINDS, rsn
+from poise.zoo.rsn import BODIES, rsn
 
 SIZE = (64, 96)
 CELLS = (16, 24)
@@ -174,7 +174,7 @@ def test_every_weight_of_resnet50_starts_the_encoder_of_every_stage():
     resnet = torchvision.models.resnet50().state_dict()
     body = mspn_body(stages)
     own = {key: value.clone() for key, value in body.state_dict().items()}
-    body.load_state_dict(as_mspn(resnet, own))
+    body.load_state_dict(resnet_as_mspn(resnet, own))
     found = body.state_dict()
     assert torch.equal(found["top.conv.conv.weight"], resnet["conv1.weight"])
     for stage in range(stages):
@@ -211,5 +211,5 @@ def test_a_model_file_keeps_the_codec_of_every_answer(tmp_path):
 
 def test_the_networks_of_the_release_differ_in_blocks_or_stages():
     with torch.device("meta"):
-        sizes = {kind: sum(p.numel() for p in rsn(kind).network.parameters()) for kind in KINDS}
+        sizes = {kind: sum(p.numel() for p in rsn(kind).network.parameters()) for kind in BODIES}
     assert sizes == {"res18": 8_558_924, "rsn18": 9_159_072, "4xrsn18": 38_456_256}

@@ -15,7 +15,7 @@ from poise.skeletons.limbs import limbs
 from poise.weights.model_file import load, save
 from poise.zoo.find import families
 from poise.zoo.importing import import_checkpoint, official_state
-from poise.zoo.offset_guided import bottom_up, guided, parts_of
+from poise.zoo.offset_guided import bottom_up, build_codec, parts_of
 
 SMALL = "offsetguided_hrnet2_hmp_omp_64x64"
 """An HRNet of two channels: a quick one of the release's kind."""
@@ -189,7 +189,7 @@ def test_an_hourglass_cannot_start_an_hrnet(narrow):
 
 
 def test_a_codec_of_ones_own_is_taken():
-    codec = guided(LSP14, which="dense", maps=LabelMaps(sigma=5.0, scale=True))
+    codec = build_codec(LSP14, which="dense", maps=LabelMaps(sigma=5.0, scale=True))
     model = bottom_up("t", skeleton=LSP14, codec=codec).eval()
     assert model.codec == codec
     assert model(torch.zeros(1, 3, 32, 32)).shape == (1, codec.channels, 8, 8)

@@ -26,7 +26,7 @@ Scores = Mapping[str, Float64[np.ndarray, " b"]]
 
 @final
 @dataclass(frozen=True, eq=False)
-class Tally:
+class PerImageResults:
     """What a run got right, image by image: enough to score any draw of the images.
 
     Attributes:
@@ -44,7 +44,7 @@ class Tally:
     @classmethod
     def of(
         cls, eval_set: EvalSet, results: Sequence[dict[str, Any]], *, boxes: Sequence[dict[str, Any]] | None = None
-    ) -> "Tally":
+    ) -> "PerImageResults":
         """Count once. For pck each labelled person gets the pose of best OKS, as where a detector gave the boxes.
 
         Args:
@@ -61,7 +61,9 @@ class Tally:
         rows: dict[int, list[dict[str, Any]]] = {}
         for row in results:
             rows.setdefault(row["image_id"], []).append(row)
-        counts = np.array([_near(eval_set, index, rows.get(image, [])) for index, image in enumerate(eval_set.ids)], np.int64)
+        counts = np.array(
+            [_pck_counts(eval_set, index, rows.get(image, [])) for index, image in enumerate(eval_set.ids)], np.int64
+        )
         order = {image: place for place, image in enumerate(eval_set.ids)}
         turn = [order[image["id"]] for image in eval_set.truth["images"]]
         hits, labelled = counts[turn].T.copy()
@@ -87,7 +89,7 @@ class Tally:
         return found | {"pck@0.1": near}
 
     @property
-    def whole(self) -> dict[str, float]:
+    def full_scores(self) -> dict[str, float]:
         """The scores of the images as they are."""
         return {name: float(value[0]) for name, value in self.scores(np.ones((1, len(self)), np.int64)).items()}
 
@@ -110,7 +112,7 @@ def _means(values: Float64[np.ndarray, "b v"]) -> Float64[np.ndarray, " b"]:
     return np.array([row.mean() if len(row) else np.nan for row in known])
 
 
-def _near(eval_set: EvalSet, index: int, rows: Sequence[dict[str, Any]]) -> tuple[int, int]:
+def _pck_counts(eval_set: EvalSet, index: int, rows: Sequence[dict[str, Any]]) -> tuple[int, int]:
     """Hits of pck@0.1 and labelled keypoints of an image."""
     labels = eval_set.dataset.labels(index)
     found = torch.full_like(labels.xy, torch.nan)
@@ -129,7 +131,7 @@ def _near(eval_set: EvalSet, index: int, rows: Sequence[dict[str, Any]]) -> tupl
     return int(counted.hits.sum()), int(counted.labelled.sum())
 
 
-def draws(images: int, *, resamples: int, seed: int) -> Int64[np.ndarray, "b i"]:
+def resample_counts(images: int, *, resamples: int, seed: int) -> Int64[np.ndarray, "b i"]:
     """How often each image comes in every draw.
 
     Raises:
@@ -141,7 +143,7 @@ def draws(images: int, *, resamples: int, seed: int) -> Int64[np.ndarray, "b i"]
     return counts
 
 
-def interval(values: Float64[np.ndarray, " b"]) -> tuple[float, float]:
+def percentile_interval(values: Float64[np.ndarray, " b"]) -> tuple[float, float]:
     """Between which values the middle 95 % of the draws lie (the percentile interval); nan where there is none."""
     known = values[np.isfinite(values)]
     if not len(known):

@@ -14,14 +14,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from poise.analysis.pairs import NEAR, similarity
+from poise.analysis.pairs import MISS_SIMILARITY, keypoint_similarity
 from poise.errors import ImageError, InputError
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import score_poses
 from poise.evaluation.requests import ScoredPoses, eval_requests
 from poise.inference.request import Skipped, Watch, none_usable
 from poise.inference.settings import InferenceSettings
-from poise.inference.stream import stream_poses
+from poise.inference.stream import find_poses
 from poise.models.base import PoseModel
 from poise.models.rcnn_config import Calibration, Rating, RCNNConfig
 from poise.skeletons import places
@@ -30,7 +30,7 @@ from poise.structures import Labels
 OVERLAP = 0.5
 """IoU with a labelled box from which a found box is that person's."""
 
-LEAST = 50
+MIN_KEYPOINTS = 50
 """Fewer keypoints than this, right or wrong, say nothing."""
 
 STEPS = 50
@@ -39,7 +39,7 @@ STEPS = 50
 
 @final
 @dataclass(frozen=True, eq=False)
-class Calibrated:
+class CalibrationReport:
     """What was measured.
 
     Attributes:
@@ -64,7 +64,9 @@ class Calibrated:
         return max(self.ap, key=lambda rating: self.ap[rating][1])
 
 
-def calibrate(model: PoseModel, eval_set: EvalSet, settings: InferenceSettings, *, watch: Watch | None = None) -> Calibrated:
+def calibrate(
+    model: PoseModel, eval_set: EvalSet, settings: InferenceSettings, *, watch: Watch | None = None
+) -> CalibrationReport:
     """Fit a calibration to labelled images; the model stays as it is.
 
     Args:
@@ -85,9 +87,9 @@ def calibrate(model: PoseModel, eval_set: EvalSet, settings: InferenceSettings, 
     scored: dict[int, ScoredPoses] = {}
     model.config = replace(usual, keypoint_score="raw", rating="box")
     try:
-        stream: Iterable[Any] = stream_poses(model, [one.request for one in asked.values()], settings, skipped=skipped)
+        stream: Iterable[Any] = find_poses(model, [one.request for one in asked.values()], settings, skipped=skipped)
         order = {one.request.key: index for index, one in asked.items()}
-        for [found] in watch(stream, len(asked)) if watch else stream:
+        for found in watch(stream, len(asked)) if watch else stream:
             index = order[found.poses.key]
             scored[index] = asked[index].scored(found)
     finally:
@@ -96,19 +98,19 @@ def calibrate(model: PoseModel, eval_set: EvalSet, settings: InferenceSettings, 
         raise ImageError(none_usable(skipped))
     columns = list(places(model.skeleton, eval_set.skeleton))
     score, right = _examples(eval_set, scored, columns)
-    made = fit(score, right)
+    made = fit_platt(score, right)
     fitted = replace(usual, calibration=made)
     how = replace(model.rescoring, min_keypoint_score=None)  # the scores are what is tried
 
     def error(config: RCNNConfig) -> float:
-        return float((config.likely(score) - right.float()).square().mean())
+        return float((config.probability(score) - right.float()).square().mean())
 
     def ap(config: RCNNConfig) -> float:
-        ranked = {index: _ranked(one, config) for index, one in scored.items()}
+        ranked = {index: _rescored(one, config) for index, one in scored.items()}
         return score_poses(model, eval_set, ranked, how, skipped=skipped, lost=0).coco.numbers["AP"]
 
     ratings: tuple[Rating, ...] = get_args(Rating)
-    return Calibrated(
+    return CalibrationReport(
         made,
         len(score),
         float(right.float().mean()),
@@ -118,7 +120,7 @@ def calibrate(model: PoseModel, eval_set: EvalSet, settings: InferenceSettings, 
     )
 
 
-def fit(score: Float[Tensor, " n"], right: Bool[Tensor, " n"]) -> Calibration:
+def fit_platt(score: Float[Tensor, " n"], right: Bool[Tensor, " n"]) -> Calibration:
     """The calibration under which what was seen is likeliest, by Newton's method.
 
     As in Platt's paper the targets are kept off 0 and 1, as if there had been one more keypoint of each kind, so that scores
@@ -132,19 +134,19 @@ def fit(score: Float[Tensor, " n"], right: Bool[Tensor, " n"]) -> Calibration:
         InputError: Fewer than 50 scores, scores that are not finite or all alike, or that fall where keypoints are right.
     """
     score, many = score.double(), int(right.sum())
-    if len(score) < LEAST or not bool(score.isfinite().all()) or float(score.std()) == 0:
+    if len(score) < MIN_KEYPOINTS or not bool(score.isfinite().all()) or float(score.std()) == 0:
         raise InputError(
-            f"a calibration needs the scores of at least {LEAST} keypoints that are finite and differ, found {len(score)}; "
-            "take more labelled images, or a model that finds people in them"
+            f"a calibration needs the scores of at least {MIN_KEYPOINTS} keypoints that are finite and differ, "
+            f"found {len(score)}; take more labelled images, or a model that finds people in them"
         )
     target = torch.where(right, (many + 1) / (many + 2), 1 / (len(right) - many + 2)).double()
     middle, spread = score.mean(), score.std()
     shown = torch.stack(((score - middle) / spread, torch.ones_like(score)), dim=1)
     weight = score.new_zeros(2)
     for _ in range(STEPS):
-        likely = torch.sigmoid(shown @ weight)
-        bend = (shown * (likely * (1 - likely))[:, None]).T @ shown + 1e-9 * torch.eye(2, dtype=shown.dtype)
-        step = torch.linalg.solve(bend, shown.T @ (likely - target))
+        probability = torch.sigmoid(shown @ weight)
+        bend = (shown * (probability * (1 - probability))[:, None]).T @ shown + 1e-9 * torch.eye(2, dtype=shown.dtype)
+        step = torch.linalg.solve(bend, shown.T @ (probability - target))
         weight = weight - step / max(1.0, float(step.norm()))
         if float(step.norm()) < 1e-9:
             break
@@ -163,16 +165,16 @@ def _examples(eval_set: EvalSet, scored: Mapping[int, ScoredPoses], columns: lis
     scores, rights = [torch.zeros(0)], [torch.zeros(0, dtype=torch.bool)]
     for index, one in scored.items():
         labels = eval_set.dataset.labels(index)
-        rows, people = _pairs(one, labels)
+        rows, people = _match_boxes(one, labels)
         xy, score = one.poses.xy[rows][:, columns], one.poses.score[rows][:, columns]
-        alike = similarity(xy, labels, eval_set.skeleton)[torch.arange(len(rows)), people, 0]
+        alike = keypoint_similarity(xy, labels, eval_set.skeleton)[torch.arange(len(rows)), people, 0]
         known = labels.visible[people] > 0
         scores.append(score[known].float())
-        rights.append(alike[known] >= NEAR)
+        rights.append(alike[known] >= MISS_SIMILARITY)
     return torch.cat(scores), torch.cat(rights)
 
 
-def _pairs(one: ScoredPoses, labels: Labels) -> tuple[Tensor, Tensor]:
+def _match_boxes(one: ScoredPoses, labels: Labels) -> tuple[Tensor, Tensor]:
     """Rows of boxes, and of the people whose they are: each box the person it overlaps most, if enough."""
     real = torch.where(~labels.crowd)[0]
     none = torch.zeros(0, dtype=torch.int64)
@@ -183,6 +185,6 @@ def _pairs(one: ScoredPoses, labels: Labels) -> tuple[Tensor, Tensor]:
     return rows, real[best[rows]]
 
 
-def _ranked(one: ScoredPoses, config: RCNNConfig) -> ScoredPoses:
-    likely = config.likely(one.poses.score)
-    return replace(one, poses=replace(one.poses, pose_score=config.rated(one.poses.box_score, likely)))
+def _rescored(one: ScoredPoses, config: RCNNConfig) -> ScoredPoses:
+    probability = config.probability(one.poses.score)
+    return replace(one, poses=replace(one.poses, pose_score=config.rated(one.poses.box_score, probability)))

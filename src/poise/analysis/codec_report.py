@@ -141,7 +141,7 @@ def _rows(
     """A row for each way to read one codec's answers."""
     [codec, *_] = readers.values()
     xy, inside = views.xy[views.labelled][:, None], views.inside[views.labelled]
-    some = inside.nonzero().flatten()[spread_evenly(int(inside.sum()), FLIPPED)]
+    some = inside.nonzero().flatten()[evenly_spaced(int(inside.sum()), FLIPPED)]
     back = there_and_back(list(readers.values()), xy)
     turned = there_and_back(list(readers.values()), xy[some], torch.zeros(1, dtype=torch.int64))
     far = FAR * max(codec.size[0] / codec.cells[0], codec.size[1] / codec.cells[1])
@@ -187,7 +187,7 @@ def _ceiling(eval_set: EvalSet, views: LabelledViews, back: Points, *, least: fl
     return coco.evaluate(eval_set.truth, results, eval_set.skeletons, images=counted).numbers["AP"]
 
 
-def spread_evenly(total: int, most: int) -> list[int]:
+def evenly_spaced(total: int, most: int) -> list[int]:
     """At most so many places of a list, evenly spread.
 
     >>> spread_evenly(10, 4)

@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Int64
 
-from poise.analysis.bootstrap import NAMES, Tally, draws, interval
+from poise.analysis.bootstrap import NAMES, PerImageResults, percentile_interval, resample_counts
 from poise.errors import InputError
 
 CHUNK = 250
@@ -42,12 +42,12 @@ class Difference:
         return self.second - self.first
 
     @property
-    def real(self) -> bool:
+    def significant(self) -> bool:
         """Whether the interval leaves 0 out."""
         return self.low > 0 or self.high < 0
 
 
-def compare(first: Tally, second: Tally, *, resamples: int = 1000, seed: int = 0) -> list[Difference]:
+def compare(first: PerImageResults, second: PerImageResults, *, resamples: int = 1000, seed: int = 0) -> list[Difference]:
     """The differences of all scores, each with its 95 % interval.
 
     Args:
@@ -59,20 +59,20 @@ def compare(first: Tally, second: Tally, *, resamples: int = 1000, seed: int = 0
     Raises:
         InputError: The runs are not of the same images, or numbers that give no interval.
     """
-    _same(first, second)
-    counts = draws(len(first), resamples=resamples, seed=seed)
-    one, other = drawn_scores(first, counts), drawn_scores(second, counts)
-    a, b = first.whole, second.whole
-    return [Difference(name, a[name], b[name], *interval(other[name] - one[name])) for name in NAMES]
+    _check_same_images(first, second)
+    counts = resample_counts(len(first), resamples=resamples, seed=seed)
+    one, other = resampled_scores(first, counts), resampled_scores(second, counts)
+    a, b = first.full_scores, second.full_scores
+    return [Difference(name, a[name], b[name], *percentile_interval(other[name] - one[name])) for name in NAMES]
 
 
-def drawn_scores(tally: Tally, counts: Int64[np.ndarray, "b i"]) -> dict[str, np.ndarray]:
+def resampled_scores(tally: PerImageResults, counts: Int64[np.ndarray, "b i"]) -> dict[str, np.ndarray]:
     """The scores of many draws, a part of them at a time."""
     parts = [tally.scores(counts[i : i + CHUNK]) for i in range(0, len(counts), CHUNK)]
     return {name: np.concatenate([part[name] for part in parts]) for name in NAMES}
 
 
-def _same(first: Tally, second: Tally) -> None:
+def _check_same_images(first: PerImageResults, second: PerImageResults) -> None:
     """Refuse runs on other images: a pair needs both."""
     if len(first) != len(second) or not np.array_equal(first.labelled, second.labelled):
         raise InputError(

@@ -12,31 +12,31 @@ from typing import Literal, final
 import numpy as np
 from jaxtyping import Float
 
-from poise.analysis.pairs import KINDS, Kind, Matching, match
+from poise.analysis.pairs import ERROR_KINDS, ErrorKind, Matching, match_people
 from poise.metrics.coco import CocoScores, evaluate
 from poise.metrics.entries import Row, Truth, skeletons_of
 from poise.skeletons import Skeleton
 
-Cure = Literal["miss", "swap", "inversion", "jitter", "scoring", "false positives", "missed people"]
+Correction = Literal["miss", "swap", "inversion", "jitter", "scoring", "false positives", "missed people"]
 """What can be mended."""
 
-CURES: tuple[Cure, ...] = ("miss", "swap", "inversion", "jitter", "scoring", "false positives", "missed people")
+CORRECTIONS: tuple[Correction, ...] = ("miss", "swap", "inversion", "jitter", "scoring", "false positives", "missed people")
 """In the order of the paper: keypoints, then scores, then what is there too much and too little."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Mended:
+class CorrectedScore:
     """What AP would be.
 
     Attributes:
-        cure: What was mended.
+        correction: What was mended.
         ap: The AP then.
         gain: How much more that is: than the AP as it was, or than before this step.
         curve: Precision at OKS 0.75 and recall 0, 0.01 .. 1.
     """
 
-    cure: Cure
+    correction: Correction
     ap: float
     gain: float
     curve: Float[np.ndarray, "101"]
@@ -51,39 +51,43 @@ class Diagnosis:
         scores: As it is.
         matching: Who was found by what.
         keypoints: How many keypoints are of each kind, by the keypoint's name.
-        alone: What AP would be if this kind alone were mended.
-        together: What AP would be if this kind and all before it were.
+        separate: What AP would be if this kind alone were mended.
+        cumulative: What AP would be if this kind and all before it were.
     """
 
     scores: CocoScores
     matching: Matching
-    keypoints: Mapping[str, Mapping[Kind, int]]
-    alone: tuple[Mended, ...]
-    together: tuple[Mended, ...]
+    keypoints: Mapping[str, Mapping[ErrorKind, int]]
+    separate: tuple[CorrectedScore, ...]
+    cumulative: tuple[CorrectedScore, ...]
 
     @property
-    def kinds(self) -> dict[Kind, int]:
+    def kinds(self) -> dict[ErrorKind, int]:
         """How many keypoints are of each kind."""
-        return {kind: sum(counts[kind] for counts in self.keypoints.values()) for kind in KINDS}
+        return {kind: sum(counts[kind] for counts in self.keypoints.values()) for kind in ERROR_KINDS}
 
 
 def diagnose(truth: Truth, results: Sequence[Row], skeletons: Skeleton | Mapping[int, Skeleton]) -> Diagnosis:
     """Name every error, and say what each kind costs. Arguments and errors are those of `metrics.coco.evaluate`."""
     of = skeletons_of(truth, skeletons)
     scores = evaluate(truth, results, of)  # refuses what cannot be scored
-    matching = match(truth, results, of)
-    counts: dict[str, dict[Kind, int]] = {n: dict.fromkeys(KINDS, 0) for s in of.values() for n in s.keypoints}
+    matching = match_people(truth, results, of)
+    counts: dict[str, dict[ErrorKind, int]] = {n: dict.fromkeys(ERROR_KINDS, 0) for s in of.values() for n in s.keypoints}
     for pair in matching.pairs:
         names = of[truth["annotations"][pair.person]["category_id"]].keypoints
         for name, kind in zip(names, pair.kinds.tolist(), strict=True):
             if kind >= 0:
-                counts[name][KINDS[kind]] += 1
+                counts[name][ERROR_KINDS[kind]] += 1
     before, alone, together = scores.numbers["AP"], [], []
-    healed = _best(truth, mend(truth, results, of, matching, CURES[: CURES.index("scoring")]), of, matching)
-    for cure in CURES:
-        alone.append(_mended(cure, evaluate(truth, mend(truth, results, of, matching, (cure,)), of), scores.numbers["AP"]))
-        cures = CURES[: CURES.index(cure) + 1]
-        together.append(_mended(cure, evaluate(truth, mend(truth, results, of, matching, cures, best=healed), of), before))
+    healed = _best_oks(truth, correct(truth, results, of, matching, CORRECTIONS[: CORRECTIONS.index("scoring")]), of, matching)
+    for cure in CORRECTIONS:
+        alone.append(
+            _corrected_score(cure, evaluate(truth, correct(truth, results, of, matching, (cure,)), of), scores.numbers["AP"])
+        )
+        cures = CORRECTIONS[: CORRECTIONS.index(cure) + 1]
+        together.append(
+            _corrected_score(cure, evaluate(truth, correct(truth, results, of, matching, cures, best=healed), of), before)
+        )
         before = together[-1].ap
     return Diagnosis(scores, matching, counts, tuple(alone), tuple(together))
 
@@ -101,12 +105,12 @@ def precision_curve(scores: CocoScores, threshold: float | None = None) -> Float
     return known.mean(axis=1) if known.shape[1] else np.full(101, np.nan)
 
 
-def mend(
+def correct(
     truth: Truth,
     results: Sequence[Row],
     of: Mapping[int, Skeleton],
     matching: Matching,
-    cures: Sequence[Cure],
+    cures: Sequence[Correction],
     *,
     best: Mapping[int, float] | None = None,
 ) -> list[Row]:
@@ -124,34 +128,36 @@ def mend(
         best: The OKS of each prediction with the nearest person once its keypoints are mended; computed by default.
     """
     rows = {i: results[i] for i in matching.best}  # the others are beyond the first 20 of their image
-    wrong = [KINDS.index(kind) for kind in KINDS if kind in cures]
+    wrong = [ERROR_KINDS.index(kind) for kind in ERROR_KINDS if kind in cures]
     for pair in matching.pairs:
-        rows[pair.row] = _moved(rows[pair.row], truth["annotations"][pair.person], np.isin(pair.kinds, wrong))
+        rows[pair.row] = _with_keypoints_corrected(
+            rows[pair.row], truth["annotations"][pair.person], np.isin(pair.kinds, wrong)
+        )
     if "scoring" in cures:
-        near = matching.best if not wrong else best or _best(truth, list(rows.values()), of, matching)
+        near = matching.best if not wrong else best or _best_oks(truth, list(rows.values()), of, matching)
         rows = {i: {**row, "score": near[i]} for i, row in rows.items()}
     scores = [rows[pair.row]["score"] for pair in matching.pairs]
     if "false positives" in cures:
-        gone = {*matching.background, *matching.doubles, *matching.ignored}  # the last count where OKS asks for more
+        gone = {*matching.background, *matching.duplicates, *matching.ignored}  # the last count where OKS asks for more
         rows = {i: row for i, row in rows.items() if i not in gone}
     if "missed people" not in cures:
         return list(rows.values())
     score = float(np.median(scores)) if scores else 1.0
-    return [*rows.values(), *(_exact(truth["annotations"][i], score) for i in matching.missed)]
+    return [*rows.values(), *(_exact_prediction(truth["annotations"][i], score) for i in matching.missed)]
 
 
-def _best(truth: Truth, mended: Sequence[Row], of: Mapping[int, Skeleton], matching: Matching) -> dict[int, float]:
+def _best_oks(truth: Truth, mended: Sequence[Row], of: Mapping[int, Skeleton], matching: Matching) -> dict[int, float]:
     """The highest OKS of each prediction, by its place among the results, of which some keypoints were mended."""
-    found = match(truth, mended, of).best
+    found = match_people(truth, mended, of).best
     return {i: found[at] for at, i in enumerate(matching.best)}
 
 
-def _mended(cure: Cure, scores: CocoScores, before: float) -> Mended:
+def _corrected_score(cure: Correction, scores: CocoScores, before: float) -> CorrectedScore:
     ap = scores.numbers["AP"]
-    return Mended(cure, ap, ap - before, precision_curve(scores, 0.75))
+    return CorrectedScore(cure, ap, ap - before, precision_curve(scores, 0.75))
 
 
-def _moved(row: Row, annotation: Row, moved: np.ndarray) -> Row:
+def _with_keypoints_corrected(row: Row, annotation: Row, moved: np.ndarray) -> Row:
     """A prediction with some keypoints on their labels."""
     if not moved.any():
         return row
@@ -160,6 +166,6 @@ def _moved(row: Row, annotation: Row, moved: np.ndarray) -> Row:
     return {**row, "keypoints": found.reshape(-1).tolist()}
 
 
-def _exact(annotation: Row, score: float) -> Row:
+def _exact_prediction(annotation: Row, score: float) -> Row:
     """A prediction that is its label."""
     return {name: annotation[name] for name in ("image_id", "category_id", "keypoints")} | {"score": score}

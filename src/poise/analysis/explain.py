@@ -10,8 +10,8 @@ from typing import final
 
 import numpy as np
 
-from poise.analysis.matching import THRESHOLDS, Round, at_threshold
-from poise.analysis.oks_table import Area, Board, board_of
+from poise.analysis.matching import THRESHOLDS, ThresholdResult, score_at_threshold
+from poise.analysis.oks_table import Area, OksTable, build_oks_table
 from poise.errors import AnnotationError, InputError
 from poise.metrics.coco import evaluate
 from poise.metrics.entries import Row, Truth, skeletons_of
@@ -24,13 +24,13 @@ class Explanation:
     """One image's score.
 
     Attributes:
-        board: Who is compared with whom.
+        table: Who is compared with whom.
         rounds: One per threshold.
         protocol: COCO's ten numbers of this image, as `metrics.coco.evaluate` gives them.
     """
 
-    board: Board
-    rounds: tuple[Round, ...]
+    table: OksTable
+    rounds: tuple[ThresholdResult, ...]
     protocol: dict[str, float]
 
     @property
@@ -43,7 +43,7 @@ class Explanation:
         """The mean over the thresholds; -1 where nobody counts."""
         return float(np.mean([one.ar for one in self.rounds]))
 
-    def at(self, threshold: float) -> Round:
+    def at(self, threshold: float) -> ThresholdResult:
         """What happened at a threshold.
 
         Raises:
@@ -87,8 +87,8 @@ def explain(
         raise AnnotationError(f"results are for images {strange[:5]} that the annotations do not list; is it another file?")
     own = [row for row in results if row["image_id"] == image and row["category_id"] == chosen]
     protocol = evaluate(part, own, {chosen: of[chosen]}).numbers  # refuses what cannot be scored, before it is explained
-    board = board_of(part["annotations"], own, of[chosen], area=area)
-    return Explanation(board, tuple(at_threshold(board, t) for t in THRESHOLDS), protocol)
+    board = build_oks_table(part["annotations"], own, of[chosen], area=area)
+    return Explanation(board, tuple(score_at_threshold(board, t) for t in THRESHOLDS), protocol)
 
 
 def _category(of: Mapping[int, Skeleton], category: int | None) -> int:

@@ -14,7 +14,7 @@ from poise.metrics.oks import oks
 from poise.skeletons import Skeleton
 from poise.structures import Labels
 
-MOST = 20
+MAX_PREDICTIONS = 20
 """Predictions that count in an image, the ones of highest score."""
 
 Area = Literal["all", "medium", "large"]
@@ -25,24 +25,24 @@ AREAS: Mapping[Area, tuple[float, float]] = {"all": (0.0, 1e10), "medium": (32.0
 
 @final
 @dataclass(frozen=True, eq=False)
-class Board:
+class OksTable:
     """Everybody of one image, and how alike they are. Predictions stand by score; labels that count stand first.
 
     Attributes:
-        similar: OKS of each prediction with each label.
+        oks: OKS of each prediction with each label.
         scores: Of the predictions; of equal ones the first of the file comes first.
         rows: Where each prediction stands among the results of the image.
-        astray: Whether a prediction's own extent lies outside the areas that count; if it takes nobody, it is ignored.
+        out_of_area: Whether a prediction's own extent lies outside the areas that count; if it takes nobody, it is ignored.
         ids: Of the annotations.
         ignored: Why a label does not count, "" where it does.
         crowd: Whether it stands for a group, which any number of predictions may take.
-        left_out: Predictions beyond the first `MOST`.
+        left_out: Predictions beyond the first `MAX_PREDICTIONS`.
     """
 
-    similar: Float[np.ndarray, "m n"]
+    oks: Float[np.ndarray, "m n"]
     scores: tuple[float, ...]
     rows: tuple[int, ...]
-    astray: tuple[bool, ...]
+    out_of_area: tuple[bool, ...]
     ids: tuple[int, ...]
     ignored: tuple[str, ...]
     crowd: tuple[bool, ...]
@@ -54,7 +54,7 @@ class Board:
         return self.ignored.count("")
 
 
-def board_of(annotations: Sequence[Row], results: Sequence[Row], skeleton: Skeleton, *, area: Area = "all") -> Board:
+def build_oks_table(annotations: Sequence[Row], results: Sequence[Row], skeleton: Skeleton, *, area: Area = "all") -> OksTable:
     """The people of one image as the protocol lines them up.
 
     Args:
@@ -64,16 +64,16 @@ def board_of(annotations: Sequence[Row], results: Sequence[Row], skeleton: Skele
         area: Which people count.
     """
     low, high = AREAS[area]
-    labels = labels_of(annotations, len(skeleton))
+    labels = labels_from_coco(annotations, len(skeleton))
     reasons = [_ignored(annotation, labels, i, low=low, high=high) for i, annotation in enumerate(annotations)]
     order = sorted(range(len(reasons)), key=lambda i: bool(reasons[i]))
     best = sorted(range(len(results)), key=lambda i: -results[i]["score"])
-    rows, left_out = best[:MOST], len(best[MOST:])
+    rows, left_out = best[:MAX_PREDICTIONS], len(best[MAX_PREDICTIONS:])
     flat = torch.tensor([results[i]["keypoints"] for i in rows], dtype=torch.float64)
     found = flat.reshape(len(rows), len(skeleton), 3)[..., :2]
     similar = oks(found, labels.select(torch.tensor(order, dtype=torch.int64)), skeleton.sigmas)
     extent = (found.amax(dim=1) - found.amin(dim=1)).prod(dim=1).tolist() if rows else []
-    return Board(
+    return OksTable(
         similar.numpy(),
         tuple(float(results[i]["score"]) for i in rows),
         tuple(rows),
@@ -85,7 +85,7 @@ def board_of(annotations: Sequence[Row], results: Sequence[Row], skeleton: Skele
     )
 
 
-def labels_of(annotations: Sequence[Row], keypoints: int) -> Labels:
+def labels_from_coco(annotations: Sequence[Row], keypoints: int) -> Labels:
     """Annotations in COCO's form as labels, in double precision: OKS at a threshold must not hang on a rounding."""
     n = len(annotations)
     flat = [a.get("keypoints") or [0] * (3 * keypoints) for a in annotations]

@@ -14,34 +14,34 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.analysis.matching import matched
-from poise.analysis.oks_table import Board, board_of, labels_of
+from poise.analysis.matching import match_greedily
+from poise.analysis.oks_table import OksTable, build_oks_table, labels_from_coco
 from poise.metrics.entries import Row, Truth
 from poise.metrics.oks import EPSILON
 from poise.skeletons import Skeleton
 from poise.structures import Labels
 
-Kind = Literal["good", "jitter", "inversion", "swap", "miss"]
+ErrorKind = Literal["good", "jitter", "inversion", "swap", "miss"]
 """What a labelled keypoint of a found person is."""
 
-KINDS: tuple[Kind, ...] = ("good", "jitter", "inversion", "swap", "miss")
+ERROR_KINDS: tuple[ErrorKind, ...] = ("good", "jitter", "inversion", "swap", "miss")
 
-GOOD = 0.85
+GOOD_SIMILARITY = 0.85
 """From this similarity on a keypoint is good: people who label twice differ as much (section 3.1)."""
 
-NEAR = 0.5
+MISS_SIMILARITY = 0.5
 """Below this similarity to everything a keypoint is a miss."""
 
-FOUND = 0.1
+ATTEMPT_OKS = 0.1
 """From this OKS on a prediction is an attempt at a person, and no false positive (section 3.3)."""
 
-SURE = 0.5
+MATCH_OKS = 0.5
 """What COCO's protocol takes for found at its loosest; such pairs are made first."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Pair:
+class MatchedPerson:
     """A labelled person who was found.
 
     Attributes:
@@ -49,7 +49,7 @@ class Pair:
         person: Place among the annotations.
         row: Place among the results.
         oks: How alike they are.
-        kinds: Of each keypoint, its place in `KINDS`; -1 where it is not labelled.
+        kinds: Of each keypoint, its place in `ERROR_KINDS`; -1 where it is not labelled.
     """
 
     image: int
@@ -68,20 +68,20 @@ class Matching:
         pairs: People who were found.
         missed: People who were not.
         background: Predictions where nobody is, or nobody who was labelled.
-        doubles: Predictions of people whom another had found already.
+        duplicates: Predictions of people whom another had found already.
         ignored: Predictions where the protocol ignores the label: a crowd, or somebody without labelled keypoints.
         best: For each prediction that counts, the highest OKS with a person who counts.
     """
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[MatchedPerson, ...]
     missed: tuple[int, ...]
     background: tuple[int, ...]
-    doubles: tuple[int, ...]
+    duplicates: tuple[int, ...]
     ignored: tuple[int, ...]
     best: Mapping[int, float]
 
 
-def match(truth: Truth, results: Sequence[Row], of: Mapping[int, Skeleton]) -> Matching:
+def match_people(truth: Truth, results: Sequence[Row], of: Mapping[int, Skeleton]) -> Matching:
     """Pair people and predictions, by score: first whom the protocol takes for found (OKS 0.5), then attempts (OKS 0.1).
 
     The paper does the second alone. In a crowd a sure double of one person would then take their neighbour away from who
@@ -92,42 +92,42 @@ def match(truth: Truth, results: Sequence[Row], of: Mapping[int, Skeleton]) -> M
         results: That can be scored; the first 20 of an image count.
         of: The skeleton of every category.
     """
-    pairs: list[Pair] = []
+    pairs: list[MatchedPerson] = []
     missed: list[int] = []
     background: list[int] = []
     doubles: list[int] = []
     ignored: list[int] = []
     best: dict[int, float] = {}
-    for image, category, people, rows in _scenes(truth, results, of):
+    for image, category, people, rows in _by_image_and_category(truth, results, of):
         skeleton = of[category]
         annotations = [{**truth["annotations"][i], "id": i} for i in people]
-        board = board_of(annotations, [results[i] for i in rows], skeleton)
+        board = build_oks_table(annotations, [results[i] for i in rows], skeleton)
         own = [rows[i] for i in board.rows]
-        taken = _taken(board)
+        taken = _match_in_two_rounds(board)
         counts = np.array([not why for why in board.ignored], dtype=bool)
-        nearest = board.similar[:, counts].max(axis=1, initial=0.0)
+        nearest = board.oks[:, counts].max(axis=1, initial=0.0)
         best |= dict(zip(own, nearest.tolist(), strict=True))
         missed += [board.ids[i] for i in np.flatnonzero(counts).tolist() if i not in taken]
         for at, place in enumerate(taken):
             if place is not None and not counts[place]:
                 ignored.append(own[at])
             elif place is None:
-                (doubles if nearest[at] >= FOUND else background).append(own[at])
+                (doubles if nearest[at] >= ATTEMPT_OKS else background).append(own[at])
         found = [(at, place) for at, place in enumerate(taken) if place is not None and counts[place]]
-        labels = labels_of([truth["annotations"][i] for i in board.ids], len(skeleton))
+        labels = labels_from_coco([truth["annotations"][i] for i in board.ids], len(skeleton))
         xy = _positions([results[own[at]] for at, _ in found], len(skeleton))
-        kinds = kinds_of(xy, labels, torch.tensor([place for _, place in found], dtype=torch.int64), skeleton)
+        kinds = classify_keypoints(xy, labels, torch.tensor([place for _, place in found], dtype=torch.int64), skeleton)
         pairs += [
-            Pair(image, board.ids[place], own[at], float(board.similar[at, place]), kind)
+            MatchedPerson(image, board.ids[place], own[at], float(board.oks[at, place]), kind)
             for (at, place), kind in zip(found, kinds.numpy(), strict=True)
         ]
     return Matching(tuple(pairs), tuple(missed), tuple(background), tuple(doubles), tuple(ignored), best)
 
 
-def kinds_of(
+def classify_keypoints(
     found: Float[Tensor, "m k 2"], labels: Labels, people: Int64[Tensor, " m"], skeleton: Skeleton
 ) -> Int64[Tensor, "m k"]:
-    """What every keypoint is: its place in `KINDS`, or -1 where it is not labelled (section 3.1).
+    """What every keypoint is: its place in `ERROR_KINDS`, or -1 where it is not labelled (section 3.1).
 
     Good: nearer than 0.85 to its label. Else it is named by what it is nearest to: its label (jitter), that of the mirrored
     keypoint of the same person (inversion), the same or the mirrored keypoint of somebody else (swap). Where that is below
@@ -142,21 +142,21 @@ def kinds_of(
     m = len(found)
     if not m:
         return torch.zeros((0, len(skeleton)), dtype=torch.int64)
-    similar = similarity(found, labels, skeleton)
+    similar = keypoint_similarity(found, labels, skeleton)
     mine = torch.nn.functional.one_hot(people, len(labels)).bool()[:, :, None, None]
     own = similar[torch.arange(m), people]
     right, mirrored = own[:, 0], own[:, 1]
     other = similar.masked_fill(mine, 0).flatten(1, 2).amax(dim=1)
-    kinds = torch.full_like(people[:, None].expand(m, len(skeleton)), KINDS.index("swap")).clone()
-    kinds[mirrored >= other] = KINDS.index("inversion")
-    kinds[(right >= mirrored) & (right >= other)] = KINDS.index("jitter")
-    kinds[torch.stack((right, mirrored, other)).amax(dim=0) < NEAR] = KINDS.index("miss")
-    kinds[right >= GOOD] = KINDS.index("good")
+    kinds = torch.full_like(people[:, None].expand(m, len(skeleton)), ERROR_KINDS.index("swap")).clone()
+    kinds[mirrored >= other] = ERROR_KINDS.index("inversion")
+    kinds[(right >= mirrored) & (right >= other)] = ERROR_KINDS.index("jitter")
+    kinds[torch.stack((right, mirrored, other)).amax(dim=0) < MISS_SIMILARITY] = ERROR_KINDS.index("miss")
+    kinds[right >= GOOD_SIMILARITY] = ERROR_KINDS.index("good")
     kinds[labels.visible[people] == 0] = -1
     return kinds
 
 
-def similarity(found: Float[Tensor, "m k 2"], labels: Labels, skeleton: Skeleton) -> Float[Tensor, "m n 2 k"]:
+def keypoint_similarity(found: Float[Tensor, "m k 2"], labels: Labels, skeleton: Skeleton) -> Float[Tensor, "m n 2 k"]:
     """Of every keypoint with the label of the same, and of the mirrored one, of everybody; 0 where that is not labelled.
 
     Args:
@@ -174,7 +174,7 @@ def similarity(found: Float[Tensor, "m k 2"], labels: Labels, skeleton: Skeleton
     return torch.exp(-gap / scale) * known
 
 
-def _scenes(
+def _by_image_and_category(
     truth: Truth, results: Sequence[Row], of: Mapping[int, Skeleton]
 ) -> Iterator[tuple[int, int, list[int], list[int]]]:
     """Image, category, and the places of its people and of its results."""
@@ -188,17 +188,17 @@ def _scenes(
             yield image, category, people.get((image, category), []), rows.get((image, category), [])
 
 
-def _taken(board: Board) -> list[int | None]:
+def _match_in_two_rounds(board: OksTable) -> list[int | None]:
     """Whom each prediction is paired with, by its place on the board."""
     counts = np.array([not why for why in board.ignored], dtype=bool)
     ignored = (~counts).tolist()
-    sure = np.where(counts, board.similar, -1)
-    first = matched(sure, SURE, ignored=ignored, crowd=board.crowd)
-    left = board.similar.copy()
-    left[np.ix_((sure >= SURE).any(axis=1), counts)] = -1  # doubles
+    sure = np.where(counts, board.oks, -1)
+    first = match_greedily(sure, MATCH_OKS, ignored=ignored, crowd=board.crowd)
+    left = board.oks.copy()
+    left[np.ix_((sure >= MATCH_OKS).any(axis=1), counts)] = -1  # doubles
     left[[place is not None for place in first]] = -1
     left[:, [place for place in first if place is not None]] = -1
-    second = matched(left, FOUND, ignored=ignored, crowd=board.crowd)
+    second = match_greedily(left, ATTEMPT_OKS, ignored=ignored, crowd=board.crowd)
     return [b if a is None else a for a, b in zip(first, second, strict=True)]
 
 

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 
 from poise.analysis.diagnosis import Diagnosis
-from poise.analysis.pairs import KINDS
+from poise.analysis.pairs import ERROR_KINDS
 from poise.evaluation.eval_set import EvalSet
 from poise.metrics.entries import Row
 from poise.skeletons import Skeleton
@@ -27,13 +27,13 @@ _EDGE = 0.08
 _EVERYTHING = float("-inf")
 """No keypoint is too unsure to be drawn, as none is too unsure to be judged."""
 
-Shown = tuple[str, AnyPixels]
+CaptionedPicture = tuple[str, AnyPixels]
 """Words under a picture, and the picture."""
 
 
 @final
 @dataclass(frozen=True)
-class Ranked:
+class ImageScore:
     """How well a model did on an image.
 
     Attributes:
@@ -57,23 +57,23 @@ class Ranked:
         """For under the picture."""
         parts = [f"OKS {self.oks:.2f}", f"{self.people - self.missed} of {self.people} found"]
         parts += [f"{self.false} of nobody"] if self.false else []
-        return ", ".join([*parts, *(f"{self.kinds[kind]} {kind}" for kind in KINDS[1:] if self.kinds[kind])])
+        return ", ".join([*parts, *(f"{self.kinds[kind]} {kind}" for kind in ERROR_KINDS[1:] if self.kinds[kind])])
 
 
-def ranked(eval_set: EvalSet, results: Sequence[Row], diagnosis: Diagnosis) -> list[Ranked]:
+def rank_images(eval_set: EvalSet, results: Sequence[Row], diagnosis: Diagnosis) -> list[ImageScore]:
     """Every image with people or predictions that count, best first."""
     matching, truth = diagnosis.matching, eval_set.truth["annotations"]
     total: dict[int, float] = {}
     kinds: dict[int, Counter[str]] = {}
     people, missed, false = Counter[int](), Counter(truth[i]["image_id"] for i in matching.missed), Counter[int]()
-    false.update(results[i]["image_id"] for i in (*matching.background, *matching.doubles))
+    false.update(results[i]["image_id"] for i in (*matching.background, *matching.duplicates))
     people.update(missed)
     for pair in matching.pairs:
         people[pair.image] += 1
         total[pair.image] = total.get(pair.image, 0.0) + pair.oks
-        kinds.setdefault(pair.image, Counter()).update(KINDS[kind] for kind in pair.kinds.tolist() if kind >= 0)
+        kinds.setdefault(pair.image, Counter()).update(ERROR_KINDS[kind] for kind in pair.kinds.tolist() if kind >= 0)
     found = [
-        Ranked(i, total.get(i, 0.0) / (people[i] + false[i]), people[i], missed[i], false[i], kinds.get(i, Counter()))
+        ImageScore(i, total.get(i, 0.0) / (people[i] + false[i]), people[i], missed[i], false[i], kinds.get(i, Counter()))
         for i in eval_set.ids
         if people[i] + false[i]
     ]
@@ -82,7 +82,7 @@ def ranked(eval_set: EvalSet, results: Sequence[Row], diagnosis: Diagnosis) -> l
 
 def best_and_worst(
     eval_set: EvalSet, results: Sequence[Row], diagnosis: Diagnosis, *, most: int = 20, without: Sequence[int] = ()
-) -> tuple[list[Shown], list[Shown]]:
+) -> tuple[list[CaptionedPicture], list[CaptionedPicture]]:
     """The best pictures, best first, and the worst, worst first; none is in both.
 
     Args:
@@ -93,14 +93,14 @@ def best_and_worst(
         without: Ids of images that cannot be read.
     """
     left = set(without)
-    order = [one for one in ranked(eval_set, results, diagnosis) if one.image not in left]
+    order = [one for one in rank_images(eval_set, results, diagnosis) if one.image not in left]
     half = min(most, ceil(len(order) / 2))
     rows: dict[int, list[Row]] = {}
     for row in results:
         rows.setdefault(row["image_id"], []).append(row)
     place = {image: index for index, image in enumerate(eval_set.ids)}
 
-    def shown(one: Ranked) -> Shown:
+    def shown(one: ImageScore) -> CaptionedPicture:
         index = place[one.image]
         return f"{eval_set.dataset.key(index).file_name}: {one.words}", side_by_side(eval_set, index, rows.get(one.image, []))
 
@@ -126,9 +126,9 @@ def side_by_side(eval_set: EvalSet, index: int, results: Sequence[Row]) -> AnyPi
         labels = _keypoints([a for a in annotations if a["category_id"] == category], skeleton)
         found = _keypoints([row for row in results if row["category_id"] == category], skeleton)
         visible: Int64[np.ndarray, "n k"] = labels[..., 2].astype(np.int64)
-        left = draw_people(left, _seen(labels, part, factor), torch.from_numpy(visible), skeleton)
+        left = draw_people(left, _to_crop(labels, part, factor), torch.from_numpy(visible), skeleton)
         believed = torch.from_numpy(found[..., 2].copy())
-        right = draw_people(right, _seen(found, part, factor), believed, skeleton, min_score=_EVERYTHING)
+        right = draw_people(right, _to_crop(found, part, factor), believed, skeleton, min_score=_EVERYTHING)
     return beside([titled(_square(left), "labels"), titled(_square(right), "found")])
 
 
@@ -169,7 +169,7 @@ def _keypoints(rows: Sequence[Row], skeleton: Skeleton) -> Float[np.ndarray, "n 
     return np.array(values, dtype=np.float64).reshape(len(rows), len(skeleton), 3)
 
 
-def _seen(found: Float[np.ndarray, "n k 3"], part: tuple[int, int, int, int], factor: float) -> Float[np.ndarray, "n k 2"]:
+def _to_crop(found: Float[np.ndarray, "n k 3"], part: tuple[int, int, int, int], factor: float) -> Float[np.ndarray, "n k 2"]:
     """Where keypoints are in the part that is shown."""
     xy: np.ndarray = (found[..., :2] - np.array(part[:2]) + 0.5) * factor - 0.5
     return xy

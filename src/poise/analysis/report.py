@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from poise.analysis.diagnosis import Diagnosis, diagnose, precision_curve
-from poise.analysis.pairs import KINDS
+from poise.analysis.pairs import ERROR_KINDS
 from poise.analysis.pictures import best_and_worst
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation
@@ -107,17 +107,17 @@ def _errors(page: Report, diagnosis: Diagnosis) -> None:
         "Every labelled keypoint of a person who was found is good or an error of one kind, after Ronchi and Perona, "
         "Benchmarking and Error Diagnosis in Multi-Instance Pose Estimation (2017)."
     )
-    page.facts({kind: f"{kinds[kind]} ({kinds[kind] / total:.1%}): {_MEANING[kind]}" for kind in KINDS})
+    page.facts({kind: f"{kinds[kind]} ({kinds[kind] / total:.1%}): {_MEANING[kind]}" for kind in ERROR_KINDS})
     rows = {
-        name: [float(counts[kind]) / max(sum(counts.values()), 1) for kind in KINDS]
+        name: [float(counts[kind]) / max(sum(counts.values()), 1) for kind in ERROR_KINDS]
         for name, counts in diagnosis.keypoints.items()
     }
     values = [f"{row[0]:.0%} good" if any(row) else "-" for row in rows.values()]
-    page.bars("Keypoints", rows, values, parts=KINDS, longest=1.0, colours=_COLOURS)
+    page.bars("Keypoints", rows, values, parts=ERROR_KINDS, longest=1.0, colours=_COLOURS)
     page.text(
         f"Of {len(matching.pairs) + len(matching.missed)} people {len(matching.missed)} were missed: no pose of their own has "
         f"an OKS of 0.1 with them. Of the poses {len(matching.background)} are of nobody who is labelled, and "
-        f"{len(matching.doubles)} of people whom a surer pose had found."
+        f"{len(matching.duplicates)} of people whom a surer pose had found."
     )
     ap = diagnosis.scores.numbers["AP"]
     page.text(
@@ -125,22 +125,25 @@ def _errors(page: Report, diagnosis: Diagnosis) -> None:
         f"positives go, missed people are found. The table has each kind "
         f"alone, and with all above it (so far). What is left to 1 after all are keypoints that are good and not exact."
     )
-    together = {step.cure: step for step in diagnosis.together}
-    table = [(one.cure, one.ap, one.gain, together[one.cure].ap, together[one.cure].gain) for one in diagnosis.alone]
-    gains: dict[str, list[float]] = {one.cure: [max(one.gain, 0.0)] for one in diagnosis.alone}
+    together = {step.correction: step for step in diagnosis.cumulative}
+    table = [
+        (one.correction, one.ap, one.gain, together[one.correction].ap, together[one.correction].gain)
+        for one in diagnosis.separate
+    ]
+    gains: dict[str, list[float]] = {one.correction: [max(one.gain, 0.0)] for one in diagnosis.separate}
     longest = max(0.01, *(row[0] for row in gains.values()))
-    words = [f"{one.gain:+.3f}" for one in diagnosis.alone]
+    words = [f"{one.gain:+.3f}" for one in diagnosis.separate]
     page.bars("AP gained by mending one kind alone", gains, words, parts=("gain",), longest=longest, colours=(1,))
     page.table(("mended", "alone", "gain", "so far", "gain"), table)
     lines = {"as it is": precision_curve(diagnosis.scores, 0.75).tolist()}
     steps = {"jitter": "and all keypoints mended", "scoring": "and the scores", "false positives": "and no false positives"}
-    lines |= {steps[step.cure]: step.curve.tolist() for step in diagnosis.together if step.cure in steps}
+    lines |= {steps[step.correction]: step.curve.tolist() for step in diagnosis.cumulative if step.correction in steps}
     page.curve("Precision at OKS 0.75, mended step by step", _RECALL, lines, xlabel="recall", across=_UNIT, up=_UNIT)
 
 
 def _trust(page: Report, evaluation: Evaluation, diagnosis: Diagnosis) -> None:
     matching = diagnosis.matching
-    judged = [pair.row for pair in matching.pairs] + [*matching.background, *matching.doubles]
+    judged = [pair.row for pair in matching.pairs] + [*matching.background, *matching.duplicates]
     page.section("Can the scores be trusted?")
     if not judged:
         page.text("No pose was found, so there is nothing to say.")

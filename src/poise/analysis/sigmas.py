@@ -29,10 +29,10 @@ from poise.structures import Labels
 Pairing = Literal["overlap", "id"]
 """How the labels of one person are found: the boxes that overlap most, or annotations of one id."""
 
-LEAST_OVERLAP = 0.5
+MIN_OVERLAP = 0.5
 """IoU of two boxes of one person."""
 
-LEAST_PEOPLE = 10
+MIN_PEOPLE = 10
 """Fewer people with a keypoint labelled twice give no sigma for it."""
 
 FACTORS = (0.5, 1.0, 2.0)
@@ -47,7 +47,7 @@ class Sigma:
     Attributes:
         name: Of the keypoint.
         people: On whom it was labelled at least twice.
-        value: The estimate; None from fewer than `LEAST_PEOPLE`.
+        value: The estimate; None from fewer than `MIN_PEOPLE`.
         low: Lower end of its 95 % interval.
         high: Upper end.
     """
@@ -84,11 +84,11 @@ def estimate_sigmas(
     squares, freedom = (np.stack(part) for part in zip(*parts, strict=True))
     counted = freedom.sum(axis=0)
     chance = np.random.default_rng(seed)
-    rows = np.stack([_drawn(squares, freedom, chance) for _ in range(resamples)])
+    rows = np.stack([_resampled(squares, freedom, chance) for _ in range(resamples)])
     found = []
     for k, name in enumerate(datasets[0].skeleton.keypoints):
         number = int((freedom[:, k] > 0).sum())
-        if number < LEAST_PEOPLE:
+        if number < MIN_PEOPLE:
             found.append(Sigma(name, number, None))
             continue
         low, high = np.nanquantile(rows[:, k], [0.025, 0.975])
@@ -102,7 +102,7 @@ def estimate_sigmas(
     return found
 
 
-def _drawn(
+def _resampled(
     squares: Float64[np.ndarray, "n k"], freedom: Float64[np.ndarray, "n k"], chance: np.random.Generator
 ) -> Float64[np.ndarray, " k"]:
     """The sigmas of people drawn with replacement; nan where a keypoint was not drawn."""
@@ -136,7 +136,7 @@ def _people(datasets: Sequence[Dataset], *, by: Pairing) -> list[Labels]:
         parts = [_labels(d, own[name], first) for d, own in zip(datasets, places, strict=True) if name in own]
         found += _paired(parts, by=by)
     if not found:
-        how = "have the same id" if by == "id" else f"have boxes that overlap by {LEAST_OVERLAP}"
+        how = "have the same id" if by == "id" else f"have boxes that overlap by {MIN_OVERLAP}"
         raise AnnotationError(f"in {len(shared)} shared images no two annotations {how}; pair people in the other way (--by)")
     return found
 
@@ -154,7 +154,7 @@ def _paired(parts: Sequence[Labels], *, by: Pairing) -> list[Labels]:
     groups = [[parts[0].select(slice(row, row + 1))] for row in range(len(parts[0]))]
     for other in parts[1:]:
         near = _nearness(parts[0], other, by=by)
-        while near.numel() and float(near.max()) >= LEAST_OVERLAP:
+        while near.numel() and float(near.max()) >= MIN_OVERLAP:
             row, column = divmod(int(near.argmax()), near.shape[1])
             groups[row].append(other.select(slice(column, column + 1)))
             near[row], near[:, column] = -1, -1

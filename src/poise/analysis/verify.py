@@ -14,7 +14,7 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from poise.analysis.bootstrap import Tally, draws, interval
+from poise.analysis.bootstrap import PerImageResults, percentile_interval, resample_counts
 from poise.data.base import Dataset
 from poise.data.digest import Digest, digest
 from poise.data.subset import Part
@@ -23,7 +23,7 @@ from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import evaluate
 from poise.inference.request import ImageRequest, Skipped, Watch
 from poise.inference.settings import InferenceSettings
-from poise.inference.stream import stream_poses
+from poise.inference.stream import find_poses
 from poise.metrics import entries
 from poise.metrics.matches import find_matches
 from poise.metrics.pck import pck
@@ -161,17 +161,19 @@ def verify(
         raise InputError(f"the tolerance is a difference of scores, 0 or more, not {tolerance}")
     check_data(record, dataset)
     tally = measured_again(record.model, dataset, settings, watch=watch)
-    counts = draws(len(tally), resamples=resamples, seed=seed)
-    drawn, whole = tally.scores(counts), tally.whole
+    counts = resample_counts(len(tally), resamples=resamples, seed=seed)
+    drawn, whole = tally.scores(counts), tally.full_scores
     checks = []
     for name, stored in record.scores.items():
         if name in whole:
             near = abs(whole[name] - stored) <= tolerance
-            checks.append(Check(name, stored, whole[name], *interval(drawn[name]), near))
+            checks.append(Check(name, stored, whole[name], *percentile_interval(drawn[name]), near))
     return checks
 
 
-def measured_again(model: PoseModel, dataset: Dataset, settings: InferenceSettings, *, watch: Watch | None = None) -> Tally:
+def measured_again(
+    model: PoseModel, dataset: Dataset, settings: InferenceSettings, *, watch: Watch | None = None
+) -> PerImageResults:
     """What a model gets right, measured as in training.
 
     Raises:
@@ -181,14 +183,14 @@ def measured_again(model: PoseModel, dataset: Dataset, settings: InferenceSettin
     return again(model, dataset, settings, watch)
 
 
-def _in_whole_images(model: PoseModel, dataset: Dataset, settings: InferenceSettings, watch: Watch | None) -> Tally:
+def _in_whole_images(model: PoseModel, dataset: Dataset, settings: InferenceSettings, watch: Watch | None) -> PerImageResults:
     eval_set = EvalSet.of_dataset(dataset)
     found = evaluate(model, eval_set, settings, watch=watch)
     _all_read(found.skipped, dataset)
-    return Tally.of(eval_set, found.results, boxes=None if found.boxes is None else found.box_results)
+    return PerImageResults.of(eval_set, found.results, boxes=None if found.boxes is None else found.box_results)
 
 
-def _in_boxes(model: PoseModel, dataset: Dataset, settings: InferenceSettings, watch: Watch | None) -> Tally:
+def _in_boxes(model: PoseModel, dataset: Dataset, settings: InferenceSettings, watch: Watch | None) -> PerImageResults:
     people: dict[int, list[int]] = {}
     for index, row in dataset.people():
         people.setdefault(index, []).append(row)
@@ -200,8 +202,8 @@ def _in_boxes(model: PoseModel, dataset: Dataset, settings: InferenceSettings, w
     positions = [torch.full_like(part.labels(i).xy, torch.nan) for i in range(len(part))]
     results: list[dict[str, Any]] = []
     skipped: list[Skipped] = []
-    stream: Iterable[Any] = stream_poses(model, requests, settings, skipped=skipped)
-    for [found] in watch(stream, len(requests)) if watch else stream:
+    stream: Iterable[Any] = find_poses(model, requests, settings, skipped=skipped)
+    for found in watch(stream, len(requests)) if watch else stream:
         place, poses = places[found.poses.key], found.poses
         positions[place][[rows[place][i] for i in found.boxes]] = poses.xy.to(positions[place])
         one = torch.ones(len(poses), dtype=torch.int64)
@@ -213,7 +215,7 @@ def _in_boxes(model: PoseModel, dataset: Dataset, settings: InferenceSettings, w
         for i, (xy, own) in enumerate(zip(positions, rows, strict=True))
     ]
     hits, labelled = (np.array([int(getattr(c, n).sum()) for c in counted], np.int64) for n in ("hits", "labelled"))
-    return Tally(tuple(find_matches(eval_set.truth, results, eval_set.skeletons)), hits, labelled)
+    return PerImageResults(tuple(find_matches(eval_set.truth, results, eval_set.skeletons)), hits, labelled)
 
 
 def _all_read(skipped: list[Skipped], dataset: Dataset) -> None:

@@ -19,7 +19,7 @@ from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation
 from poise.inference.request import ImageRequest
 from poise.inference.settings import InferenceSettings
-from poise.inference.stream import stream_poses
+from poise.inference.stream import find_poses
 from poise.models.base import PoseModel, require_top_down
 from poise.recipes.demo import DRAWN
 from poise.structures import Sample
@@ -83,7 +83,7 @@ def finish(
     requests = [
         ImageRequest(eval_set.dataset.key(i), _reader(eval_set, i), eval_set.boxes(i, model.preprocess.crop)) for i in shown
     ]
-    for index, [one] in enumerate(stream_poses(model, requests, setting)):
+    for index, one in enumerate(find_poses(model, requests, setting)):
         sample = eval_set.dataset[index]
         pair = _pair(sample, one.poses.xy, one.poses.score, model)
         write_image(out / "pictures" / sample.key.file_name.replace(".jpg", ".png"), pair)

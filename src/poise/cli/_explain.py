@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from poise.analysis.explain import Explanation
-from poise.analysis.matching import Round
-from poise.analysis.oks_table import Board
+from poise.analysis.matching import ThresholdResult
+from poise.analysis.oks_table import OksTable
 from poise.cli._scores import cell, counted, say
 
 LABEL = 13
@@ -19,7 +19,7 @@ LABEL = 13
 
 def print_explanation(console: Console, found: Explanation, threshold: float) -> None:
     """Every step: similarities, who takes whom, the curve, its levels, all thresholds."""
-    board, one = found.board, found.at(threshold)
+    board, one = found.table, found.at(threshold)
     say(console, _who(board))
     if board.scores and board.ids:
         say(console, f"\nOKS with each label; * taken at {one.threshold:.2f}")
@@ -45,14 +45,14 @@ def print_explanation(console: Console, found: Explanation, threshold: float) ->
     say(console, f"the protocol for this image: AP {cell(found.protocol['AP'])}, AR {cell(found.protocol['AR'])}")
 
 
-def _who(board: Board) -> str:
+def _who(board: OksTable) -> str:
     ignored = len(board.ids) - board.people
     text = f"{counted(len(board.scores), 'prediction')} (p1 has the highest score), {counted(len(board.ids), 'label')}"
     text += f", {ignored} of them ignored" if ignored else ""
     return text + (f"; {counted(board.left_out, 'prediction')} beyond the first 20 left out" if board.left_out else "")
 
 
-def similarities(board: Board, one: Round, columns: Sequence[int]) -> Table:
+def similarities(board: OksTable, one: ThresholdResult, columns: Sequence[int]) -> Table:
     """The OKS matrix: * the prediction takes the label, ^ it is the label's most similar prediction and does not."""
     heads = [f"{board.ids[i]}" + (f"\n({board.ignored[i]})" if board.ignored[i] else "") for i in columns]
     table = Table("", "score", *heads)
@@ -60,7 +60,7 @@ def similarities(board: Board, one: Round, columns: Sequence[int]) -> Table:
         head.justify = "right"
     late = robbed(board, one)
     for row, score in enumerate(board.scores):
-        cells = [_similar(board.similar[row, i], taken=one.taken[row] == i, late=late[i] == row) for i in columns]
+        cells = [_similar(board.oks[row, i], taken=one.matches[row] == i, late=late[i] == row) for i in columns]
         table.add_row(f"p{row + 1}", f"{score:.3f}", *cells)
     if any(late[i] is not None for i in columns):
         table.caption = "^ fits best, too late"
@@ -71,21 +71,21 @@ def _similar(value: float, *, taken: bool, late: bool) -> str:
     return f"[bold green]{value:.3f} *[/]" if taken else f"[yellow]{value:.3f} ^[/]" if late else f"{value:.3f}  "
 
 
-def robbed(board: Board, one: Round) -> list[int | None]:
+def robbed(board: OksTable, one: ThresholdResult) -> list[int | None]:
     """For each label that was taken the prediction most similar to it, if it is another one that reaches the threshold."""
-    best = board.similar.argmax(axis=0).tolist()
-    return [row if place in one.taken and one.taken[row] != place else None for place, row in enumerate(best)]
+    best = board.oks.argmax(axis=0).tolist()
+    return [row if place in one.matches and one.matches[row] != place else None for place, row in enumerate(best)]
 
 
-def verdicts(board: Board, one: Round) -> Table:
+def verdicts(board: OksTable, one: ThresholdResult) -> Table:
     """Down the scores: verdict, and how precision and recall grow."""
     names = ("", "score", "takes", "OKS", "verdict", "TP", "FP", "recall", "precision", "read as")
     table = Table(*names, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for head in (*table.columns[1:4], *table.columns[5:]):
         head.justify = "right"
     colour = {"TP": "green", "FP": "red", "ignored": "dim"}
-    for row, (score, place, verdict) in enumerate(zip(board.scores, one.taken, one.verdicts, strict=True)):
-        whom = ("-", "") if place is None else (f"{board.ids[place]}", f"{board.similar[row, place]:.3f}")
+    for row, (score, place, verdict) in enumerate(zip(board.scores, one.matches, one.verdicts, strict=True)):
+        whom = ("-", "") if place is None else (f"{board.ids[place]}", f"{board.oks[row, place]:.3f}")
         curve = (one.recall[row], one.precision[row], one.envelope[row])
         numbers = (f"{one.tp[row]}", f"{one.fp[row]}", *(f"{v:.3f}" if board.people else "-" for v in curve))
         said = f"[{colour[verdict]}]{verdict}[/]"
@@ -93,9 +93,9 @@ def verdicts(board: Board, one: Round) -> Table:
     return table
 
 
-def reason(board: Board, one: Round, row: int) -> str:
+def reason(board: OksTable, one: ThresholdResult, row: int) -> str:
     """Why a prediction got its verdict, in words."""
-    place, labels = one.taken[row], board.similar[row]
+    place, labels = one.matches[row], board.oks[row]
     if place is not None:
         if board.ignored[place]:
             return f"takes a label that does not count ({board.ignored[place]})"
@@ -109,12 +109,12 @@ def reason(board: Board, one: Round, row: int) -> str:
     return f"{board.ids[best]} has {labels[best]:.3f} and is {_gone(board, one, row, best)}"
 
 
-def _gone(board: Board, one: Round, row: int, place: int) -> str:
-    taker = next((i for i, other in enumerate(one.taken[:row]) if other == place and not board.crowd[place]), None)
+def _gone(board: OksTable, one: ThresholdResult, row: int, place: int) -> str:
+    taker = next((i for i, other in enumerate(one.matches[:row]) if other == place and not board.crowd[place]), None)
     return "ignored while others can be taken" if taker is None else f"taken by p{taker + 1}"
 
 
-def levels(one: Round) -> Table:
+def levels(one: ThresholdResult) -> Table:
     """The 101 recalls in runs of equal precision."""
     table = Table("recall", "how many of 101", "precision", "their sum")
     for head in table.columns[1:]:
@@ -133,7 +133,7 @@ def thresholds(found: Explanation) -> Table:
         head.justify = "right"
     for one in found.rounds:
         counts = [one.verdicts.count(verdict) for verdict in ("TP", "FP", "ignored")]
-        missed = found.board.people - counts[0]
+        missed = found.table.people - counts[0]
         table.add_row(f"{one.threshold:.2f}", *map(str, counts), f"{missed}", cell(one.ap), cell(one.ar))
     table.add_section()
     table.add_row("mean", "", "", "", "", cell(found.ap), cell(found.ar))

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poise.analysis.walk import Walk
+from poise.analysis.trace import Trace
 from poise.transforms.render import denormalise
 from poise.viz.draw import AnyPixels, Pixels, draw_people
 from poise.viz.frame import draw_frame
@@ -21,7 +21,7 @@ PHOTO, VIEW, MAP = 900, 420, 150
 NAMES = ("not labelled", "hidden", "in sight")
 
 
-def page(found: Walk, *, network: str | None) -> Report:
+def page(found: Trace, *, network: str | None) -> Report:
     """All steps of a walk.
 
     Args:
@@ -44,7 +44,7 @@ def page(found: Walk, *, network: str | None) -> Report:
     return report
 
 
-def steps(found: Walk, *, network: str | None) -> list[tuple[str, str, float, float, float]]:
+def steps(found: Trace, *, network: str | None) -> list[tuple[str, str, float, float, float]]:
     """Name, shape and range of every tensor on the way."""
     named: list[tuple[str, Tensor]] = [
         ("photo", found.sample.image),
@@ -62,7 +62,7 @@ def steps(found: Walk, *, network: str | None) -> list[tuple[str, str, float, fl
             ("that, unflipped", found.mirrored.unflipped),
             ("mean of both answers", found.mirrored.averaged),
         ]
-    named += [("decoded, in the view", found.found.xy), ("scores", found.found.score), ("back on the photo", found.home)]
+    named += [("decoded, in the view", found.found.xy), ("scores", found.found.score), ("back on the photo", found.image_xy)]
     return [(name, " x ".join(map(str, value.shape)), *_range(value)) for name, value in named]
 
 
@@ -76,7 +76,7 @@ def _said(value: Tensor) -> str:
     return f"{' x '.join(map(str, value.shape))}, {low:.3f} to {high:.3f}"
 
 
-def _photo(report: Report, found: Walk) -> None:
+def _photo(report: Report, found: Trace) -> None:
     report.section("The photo and its labels")
     report.text(
         f"{found.sample.key.file_name}, annotation {int(found.sample.labels.ids[found.person])}. A hollow dot is hidden."
@@ -90,7 +90,7 @@ def _photo(report: Report, found: Walk) -> None:
     report.table(("keypoint", "state", "x", "y"), rows)
 
 
-def _warp(report: Report, found: Walk) -> None:
+def _warp(report: Report, found: Trace) -> None:
     rule, (cx, cy), (w, h) = found.preprocess, found.frame.centre, found.frame.extent
     x0, y0, x1, y1 = found.box.tolist()
     report.section("The warp")
@@ -110,7 +110,7 @@ def _warp(report: Report, found: Walk) -> None:
     report.pictures([("what the view will show; its upper edge is thick", picture)], width=480)
 
 
-def _view(report: Report, found: Walk) -> None:
+def _view(report: Report, found: Trace) -> None:
     report.section("The view")
     rule = found.preprocess
     report.text(
@@ -121,7 +121,7 @@ def _view(report: Report, found: Walk) -> None:
     report.pictures([(f"view {_said(found.view)}", _large(_shown(found.view, found))), ("its labels", labelled)], width=200)
 
 
-def _maps(report: Report, found: Walk, *, network: str | None) -> None:
+def _maps(report: Report, found: Trace, *, network: str | None) -> None:
     grid = found.codec.grid
     report.section("What is asked for")
     report.text(
@@ -134,7 +134,7 @@ def _maps(report: Report, found: Walk, *, network: str | None) -> None:
         _gallery(report, found, found.output, found.view)
 
 
-def _flip(report: Report, found: Walk) -> None:
+def _flip(report: Report, found: Trace) -> None:
     turned = found.mirrored
     report.section("The mirrored view")
     if turned is None:
@@ -153,9 +153,9 @@ def _flip(report: Report, found: Walk) -> None:
     _gallery(report, found, turned.averaged, found.view)
 
 
-def _decoded(report: Report, found: Walk) -> None:
+def _decoded(report: Report, found: Trace) -> None:
     report.section("Read, and back on the photo")
-    alone, both = found.off(found.alone), found.off(found.found)
+    alone, both = found.distances(found.without_flip), found.distances(found.found)
     report.text(
         f"Labelled keypoints are read {float(alone.nanmean()):.3f} pixels of the view from their labels without the mirrored "
         + "view"
@@ -164,7 +164,7 @@ def _decoded(report: Report, found: Walk) -> None:
     )
     sure = found.found.score[0]
     view = _people(_shown(found.view, found), found.found.xy[0], sure, found, VIEW)
-    photo = _people(_pixels(found.sample.image), found.home, sure, found, PHOTO)
+    photo = _people(_pixels(found.sample.image), found.image_xy, sure, found, PHOTO)
     report.pictures([("decoded; keypoints of low score left out", view)], width=200)
     report.pictures([("on the photo, through the inverse of the warp", photo)], width=480)
     rows = [
@@ -173,7 +173,7 @@ def _decoded(report: Report, found: Walk) -> None:
             found.skeleton.keypoints,
             found.found.xy[0].tolist(),
             sure,
-            found.home.tolist(),
+            found.image_xy.tolist(),
             alone,
             both,
             strict=True,
@@ -183,7 +183,7 @@ def _decoded(report: Report, found: Walk) -> None:
     report.table(heads, rows)
 
 
-def _overview(found: Walk, *, network: str | None) -> list[tuple[str, Pixels]]:
+def _overview(found: Trace, *, network: str | None) -> list[tuple[str, Pixels]]:
     """The view and every output on it, all keypoints on one."""
     turned = found.mirrored
     shown = [("view", _large(_shown(found.view, found))), ("target", _glow(found, found.target, found.view))]
@@ -196,19 +196,19 @@ def _overview(found: Walk, *, network: str | None) -> list[tuple[str, Pixels]]:
     return [*shown, ("decoded", read)]
 
 
-def _glow(found: Walk, output: Tensor, view: Float[Tensor, "3 h w"], *, swapped: bool = False) -> Pixels:
+def _glow(found: Trace, output: Tensor, view: Float[Tensor, "3 h w"], *, swapped: bool = False) -> Pixels:
     maps = found.codec.picture(output)[0][_labelled(found, swapped=swapped)]
     return overlay(_dark(_large(_shown(view, found))), together(maps), strength=0.9)
 
 
-def _gallery(report: Report, found: Walk, output: Tensor, view: Float[Tensor, "3 h w"], *, swapped: bool = False) -> None:
+def _gallery(report: Report, found: Trace, output: Tensor, view: Float[Tensor, "3 h w"], *, swapped: bool = False) -> None:
     maps, ground = found.codec.picture(output)[0], _dark(_large(_shown(view, found), MAP))
     rows = _labelled(found, swapped=swapped).tolist()
     named = [(found.skeleton.keypoints[i].replace("_", " "), overlay(ground, maps[i], strength=0.9)) for i in rows]
     report.pictures(named, width=96)
 
 
-def _labelled(found: Walk, *, swapped: bool) -> Tensor:
+def _labelled(found: Trace, *, swapped: bool) -> Tensor:
     """The labelled keypoints' places; what a mirror makes of them if `swapped`."""
     rows = torch.arange(len(found.visible))[found.visible > 0]
     return found.skeleton.flip[rows].sort().values if swapped else rows
@@ -222,7 +222,7 @@ def _dark(image: Pixels) -> Pixels:
 
 
 def _people(
-    image: AnyPixels, xy: Float[Tensor, "k 2"], state: Tensor, found: Walk, side: int, *, box: Float[Tensor, "4"] | None = None
+    image: AnyPixels, xy: Float[Tensor, "k 2"], state: Tensor, found: Trace, side: int, *, box: Float[Tensor, "4"] | None = None
 ) -> AnyPixels:
     large, factor = _resized(image, side)
     boxes = None if box is None else (box[None] + 0.5) * factor - 0.5
@@ -233,7 +233,7 @@ def _pixels(image: Tensor) -> Pixels:
     return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
 
 
-def _shown(view: Float[Tensor, "3 h w"], found: Walk) -> Pixels:
+def _shown(view: Float[Tensor, "3 h w"], found: Trace) -> Pixels:
     return _pixels(denormalise(view, found.preprocess))
 
 

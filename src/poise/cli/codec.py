@@ -41,7 +41,7 @@ def run(
     from rich.console import Console
     from rich.table import Table
 
-    from poise.analysis.codec_report import FAR, STRIDE, codec_report, spread_evenly
+    from poise.analysis.codec_report import FAR, STRIDE, codec_report, evenly_spaced
     from poise.cli._scores import say
     from poise.cli._size import view_size
     from poise.codecs.registry import roi_codec_types, scene_codec_types
@@ -59,7 +59,7 @@ def run(
             "poise evaluate MODEL --annotations FILE --self-test"
         )
     eval_set = EvalSet.of_file(annotations, None, skeleton=COCO17)
-    images = spread_evenly(len(eval_set.dataset), count)
+    images = evenly_spaced(len(eval_set.dataset), count)
     rows = codec_report(eval_set, view_size(size), codecs=codec, readings=reading, padding=padding, images=images)
     heads = ("codec", "crop", "mean", "95 %", "flip", "flip 95 %", "outside %", "lost %", "AP")
     table = Table(*heads, title=f"errors in pixels of views of {size}", title_justify="left", padding=0)

@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from poise.analysis.bootstrap import Tally
+    from poise.analysis.bootstrap import PerImageResults
 
 _Run = Annotated[Path, arg(metavar="RUN")]
 _File = Annotated[Path, arg(metavar="FILE")]
@@ -61,7 +61,7 @@ def run(
     from rich.console import Console
     from rich.table import Table
 
-    from poise.analysis.bootstrap import draws
+    from poise.analysis.bootstrap import resample_counts
     from poise.analysis.compare import compare
     from poise.cli._flags import refuse
     from poise.cli._scores import say
@@ -70,7 +70,7 @@ def run(
         models: dict[str, object] = {"--images": images, "--boxes": boxes, "--no-flip": not flip, "--device": device}
         models |= {"--batch": batch, "--workers": workers}
         refuse(models, why="both runs are files of poses, and no model looks at an image")
-    draws(2, resamples=resamples, seed=seed)  # refused before any model looks at images
+    resample_counts(2, resamples=resamples, seed=seed)  # refused before any model looks at images
     console = Console()
     tally = partial(_tally, console, annotations, images, boxes=boxes, flip=flip, device=device, batch=batch, workers=workers)
     one, other = tally(first), tally(second)
@@ -80,7 +80,7 @@ def run(
         column.justify = "right"
     for row in compare(one, other, resamples=resamples, seed=seed):
         interval = f"{row.low:+.4f} to {row.high:+.4f}"
-        verdict = ("better" if row.value > 0 else "worse") if row.real else "not told apart"
+        verdict = ("better" if row.value > 0 else "worse") if row.significant else "not told apart"
         table.add_row(row.name, f"{row.first:.4f}", f"{row.second:.4f}", f"{row.value:+.4f}", interval, verdict)
     console.print(table)
     say(console, f"{len(one)} images, drawn with replacement {resamples} times; pck: each person's pose is that of best OKS")
@@ -103,9 +103,9 @@ def _tally(
     device: str | None,
     batch: int | None,
     workers: int | None,
-) -> "Tally":
+) -> "PerImageResults":
     """What a run got right: read from its results, or found now."""
-    from poise.analysis.bootstrap import Tally
+    from poise.analysis.bootstrap import PerImageResults
     from poise.cli._decoder import only_for_views
     from poise.cli._flags import WORKERS
     from poise.cli._scores import say, with_bar
@@ -121,7 +121,7 @@ def _tally(
     from poise.weights.model_file import load
 
     if is_results(run):
-        return Tally.of(EvalSet.of_file(annotations, None, skeleton=COCO17), read_results(run))
+        return PerImageResults.of(EvalSet.of_file(annotations, None, skeleton=COCO17), read_results(run))
     file = run / "model.safetensors" if run.is_dir() else run
     if not file.is_file():
         raise ReadError(f"{str(run)!r} is no run: expected a file of results (.json), a model file, or a folder with a model")
@@ -136,4 +136,4 @@ def _tally(
     flips = "on" if setting.flip else "off"
     how = f"flip test {flips}, read by {described(model.codec)}, {setting.device} in {setting.precision}"
     say(console, f"{run}: {model.card.name}, {how}")
-    return Tally.of(eval_set, evaluate(model, eval_set, setting, boxes=found, watch=with_bar).results)
+    return PerImageResults.of(eval_set, evaluate(model, eval_set, setting, boxes=found, watch=with_bar).results)

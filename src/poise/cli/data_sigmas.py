@@ -36,7 +36,7 @@ def run(
     from rich.console import Console
     from rich.table import Table
 
-    from poise.analysis.sigmas import LEAST_PEOPLE, check_pairing, estimate_sigmas, with_sigmas
+    from poise.analysis.sigmas import MIN_PEOPLE, check_pairing, estimate_sigmas, with_sigmas
     from poise.cli._data import targets
     from poise.data.coco import CocoDataset
     from poise.data.document import read_document, write_document
@@ -47,7 +47,7 @@ def run(
     table = Table("keypoint", "people", "sigma", "95 % interval", "now", title="sigmas of OKS", title_justify="left")
     for one, now in zip(found, datasets[0].skeleton.sigmas, strict=True):
         known = one.value is not None
-        interval = f"{one.low:.4f} to {one.high:.4f}" if known else f"fewer than {LEAST_PEOPLE} people"
+        interval = f"{one.low:.4f} to {one.high:.4f}" if known else f"fewer than {MIN_PEOPLE} people"
         table.add_row(one.name, f"{one.people}", f"{one.value:.4f}" if known else "-", interval, f"{now:.4f}")
     console = Console()
     console.print(table)

@@ -26,7 +26,7 @@ def run(file: Positional[Path], *, images: _Images = None, count: _Number = None
     """
     from rich.console import Console
 
-    from poise.analysis.codec_report import spread_evenly
+    from poise.analysis.codec_report import evenly_spaced
     from poise.cli._data import print_statistics
     from poise.cli._flags import refuse
     from poise.data.coco import CocoDataset
@@ -43,7 +43,7 @@ def run(file: Positional[Path], *, images: _Images = None, count: _Number = None
     print_statistics(console, label_statistics(dataset), dataset.skeleton)
     if images is None:
         return 0
-    found = channel_statistics(dataset, spread_evenly(len(dataset), most))
+    found = channel_statistics(dataset, evenly_spaced(len(dataset), most))
     heights, widths = zip(*found.sizes, strict=True)
     for name, values in (("mean", found.mean), ("deviation", found.std)):
         console.print(f"{name} of red, green, blue (0..1): " + ", ".join(f"{v:.4f}" for v in values), highlight=False)

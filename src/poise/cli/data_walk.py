@@ -45,7 +45,7 @@ def run(
     """
     from rich.console import Console
 
-    from poise.analysis.walk import find_person, network_of, walk
+    from poise.analysis.trace import find_person, network_of, trace_person
     from poise.cli._flags import refuse
     from poise.cli._out import check_out
     from poise.cli._scores import say
@@ -55,7 +55,7 @@ def run(
     from poise.models.base import require_top_down
     from poise.structures import Preprocess
     from poise.weights.model_file import load
-    from poise.zoo.assemble import cut_for, named_codec
+    from poise.zoo.assemble import named_codec, preprocess_for
 
     check_out("--out", out, ends=(".html", ".htm", ""), reads=(annotations,))
     if model is not None:
@@ -66,11 +66,11 @@ def run(
     if model is None:
         h, w = view_size(size or "256x192")
         made = named_codec(codec or "UDPGaussian", (h, w), (h // 4, w // 4), keypoints=len(source))
-        cut = cut_for(made, Preprocess())
-        report = page(walk(sample, person, source=source, skeleton=source, codec=made, preprocess=cut), network=None)
+        cut = preprocess_for(made, Preprocess())
+        report = page(trace_person(sample, person, source=source, skeleton=source, codec=made, preprocess=cut), network=None)
     else:
         whole = require_top_down(load(model))
-        found = walk(
+        found = trace_person(
             sample,
             person,
             source=source,

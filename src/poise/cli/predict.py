@@ -87,7 +87,7 @@ def run(
     from poise.inference.request import Skipped, none_usable
     from poise.inference.settings import InferenceSettings
     from poise.inference.sources import boxes_of, find_images, requests_of
-    from poise.inference.stream import stream_poses
+    from poise.inference.stream import find_poses
     from poise.inference.write import Writer, results_folder
     from poise.models.base import require_pose
     from poise.weights.model_file import load
@@ -123,7 +123,7 @@ def run(
     with results_folder(out) as folder:
         own = least if boxed else 0.0
         writer = Writer(folder, network, images, where, min_score=min_score, min_box_score=own)
-        for [found] in with_bar(stream_poses(network, requests, setting, skipped=skipped), len(requests)):
+        for found in with_bar(find_poses(network, requests, setting, skipped=skipped), len(requests)):
             writer.add(found)
         if len(skipped) - before == len(requests):
             raise ImageError(none_usable(skipped))

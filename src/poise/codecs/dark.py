@@ -9,9 +9,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.maps import Lattice, MapCodec, bump, laid, mirror_error, ruler
-from poise.decoding.blur import smoothed
-from poise.decoding.subpixel import missed
-from poise.decoding.taylor import dark_gain, dark_step
+from poise.decoding.blur import blur_maps
+from poise.decoding.subpixel import rounding_error
+from poise.decoding.taylor import dark_blur_gain, dark_taylor_step
 from poise.errors import InputError
 from poise.geometry import Grid
 
@@ -49,7 +49,7 @@ class Dark(MapCodec):
     @property
     def tolerance(self) -> float:
         """A thousandth of a cell, away from the border; half a cell by a coarse reading."""
-        return missed(self.reading) * self.grid.scale[0]
+        return rounding_error(self.reading) * self.grid.scale[0]
 
     def centre(self, cells: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k 2"]:
         """The keypoint itself."""
@@ -63,9 +63,9 @@ class Dark(MapCodec):
         self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
     ) -> Float[Tensor, "n 2"]:
         """One Newton step in the logarithm of the smoothed map (section 3.1)."""
-        return cells + dark_step(maps, cells, score, kernel=self.kernel)
+        return cells + dark_taylor_step(maps, cells, score, kernel=self.kernel)
 
     def smooth(self, maps: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
         """The maps blurred with zeros around them, and scaled so that each keeps its maximum."""
-        gain = dark_gain(maps, maps.flatten(1).amax(dim=1), kernel=self.kernel)
-        return smoothed(maps, self.kernel, "zeros") * gain[:, None, None]
+        gain = dark_blur_gain(maps, maps.flatten(1).amax(dim=1), kernel=self.kernel)
+        return blur_maps(maps, self.kernel, "zeros") * gain[:, None, None]

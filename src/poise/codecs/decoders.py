@@ -11,14 +11,14 @@ from poise.codecs.base import InstanceCodec
 from poise.codecs.roi import RoICodec
 from poise.codecs.roi_adapter import RoIAdapter
 from poise.codecs.scene import SceneCodec
-from poise.decoding.peak_reading import PEAKS, PRACTITIONER, RELEASE, PeakReading
-from poise.decoding.subpixel import check_reading
+from poise.decoding.grouping_config import PEAK_METHODS, PRACTITIONER_CONFIG, RELEASE_CONFIG, GroupingConfig
+from poise.decoding.subpixel import check_method
 from poise.errors import InputError, unknown
 
 Codec = InstanceCodec | SceneCodec | RoICodec
 C = TypeVar("C", bound=Codec)
 
-PRESETS: Mapping[str, PeakReading] = {"practitioner": PRACTITIONER, "release": RELEASE}
+PRESETS: Mapping[str, GroupingConfig] = {"practitioner": PRACTITIONER_CONFIG, "release": RELEASE_CONFIG}
 """Numbers that go together, by name."""
 
 NUMBERS = ("threshold", "top_k", "dist_max", "person_threshold")
@@ -54,7 +54,7 @@ def described(codec: Codec) -> str:
 
 def names_of(codec: Codec) -> tuple[str, ...]:
     """The names of the ways in which a codec's answers can be read; none if there is one way only."""
-    return PEAKS if _people(codec) is not None else readings_of(_one(codec))
+    return PEAK_METHODS if _people(codec) is not None else readings_of(_one(codec))
 
 
 def read_by(codec: C, name: str) -> C:
@@ -68,8 +68,8 @@ def read_by(codec: C, name: str) -> C:
         read: Any = read_as(_one(codec), name)
         inside: dict[str, Any] = {"codec": read}
         return replace(codec, **inside) if isinstance(codec, RoIAdapter) else read
-    if name not in PEAKS:
-        raise unknown("reading", name, PEAKS)
+    if name not in PEAK_METHODS:
+        raise unknown("reading", name, PEAK_METHODS)
     return _with(codec, {"peaks": name})
 
 
@@ -107,21 +107,21 @@ def read_as(codec: C, reading: str) -> C:
     known = readings_of(codec)
     if not known:
         raise InputError(f"outputs of {type(codec).__name__} can be read in one way only; other readings are for maps")
-    check_reading(reading, known)
+    check_method(reading, known)
     peaks: dict[str, Any] = {"peaks": reading}
     whole = vars(codec)["reading"]
-    changed: dict[str, Any] = {"reading": replace(whole, **peaks) if isinstance(whole, PeakReading) else reading}
+    changed: dict[str, Any] = {"reading": replace(whole, **peaks) if isinstance(whole, GroupingConfig) else reading}
     return replace(codec, **changed)
 
 
-def _people(codec: Codec) -> PeakReading | None:
+def _people(codec: Codec) -> GroupingConfig | None:
     """How people are read, of a codec that finds many in a view."""
     reading = getattr(codec, "reading", None)
-    return reading if isinstance(reading, PeakReading) else None
+    return reading if isinstance(reading, GroupingConfig) else None
 
 
 def _with(codec: C, values: Mapping[str, Any]) -> C:
-    reading: dict[str, Any] = {"reading": replace(_people(codec) or PRACTITIONER, **values)}
+    reading: dict[str, Any] = {"reading": replace(_people(codec) or PRACTITIONER_CONFIG, **values)}
     return replace(codec, **reading)
 
 

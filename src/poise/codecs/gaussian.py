@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.strided import StridedMaps
-from poise.decoding.subpixel import quarter
+from poise.decoding.subpixel import quarter_offset
 
 
 @final
@@ -19,4 +19,4 @@ class Gaussian(StridedMaps):
         self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
     ) -> Float[Tensor, "n 2"]:
         """A quarter of a cell towards the higher neighbour on each axis; cells 0, 1 and the last stay where they are."""
-        return quarter(maps, cells, cells)
+        return quarter_offset(maps, cells, cells)

@@ -11,7 +11,7 @@ from torch import Tensor
 from poise.codecs.maps import check_maps, weighted
 from poise.codecs.offsets import OffsetCodec, OffsetReading, near_disks
 from poise.errors import InputError
-from poise.losses.dense import disk_surprise, vector_huber
+from poise.losses.dense import disk_cross_entropy, offset_huber_loss
 
 CROP = (353, 257)
 """Height and width of the paper's views, pixels."""
@@ -77,6 +77,6 @@ class GRMI(OffsetCodec):
         check_maps(self, output)
         disks = self.disks(xy, visible > 0)
         heat, near, to = near_disks(output.float(), disks)
-        lost = self.disk_weight * disk_surprise(heat, near, disks.inside)
-        lost = lost + self.vector_weight * vector_huber(to, disks.arrows, disks.inside)
+        lost = self.disk_weight * disk_cross_entropy(heat, near, disks.inside)
+        lost = lost + self.vector_weight * offset_huber_loss(to, disks.arrows, disks.inside)
         return self.mean(lost * weighted(visible > 0, self.joint_weights))

@@ -9,7 +9,7 @@ from torch import Tensor
 from poise.codecs.guides import Vectors
 from poise.errors import InputError
 from poise.losses.focal import focal_squared_error, squared_error
-from poise.losses.guides import Distance, mean_above, size_error, vector_error
+from poise.losses.guides import Distance, mean_above_margin, offset_errors, scale_errors
 
 
 @final
@@ -106,8 +106,8 @@ class Costs:
     def of_jitter(self, said: Float[Tensor, "2 n m c"], jitters: Vectors, used: Bool[Tensor, "b 1 h w"]) -> Float[Tensor, ""]:
         """The mean of both components in the cells that count and are for learning, always by "l1"."""
         counts = jitters.counts & jitters.inside(used)
-        errors = vector_error(said.movedim(0, -1), jitters.vector, counts, distance="l1")
-        return mean_above(errors, counts[..., None], margin=self.margin, root=self.root)
+        errors = offset_errors(said.movedim(0, -1), jitters.vector, counts, distance="l1")
+        return mean_above_margin(errors, counts[..., None], margin=self.margin, root=self.root)
 
     def of_offsets(
         self,
@@ -128,15 +128,15 @@ class Costs:
             extent: Size of each person, pixels; for "instance_l1".
         """
         size = extent.where(extent > 0, 1.0)[:, None, None, None].expand(*counts.shape, 1)
-        errors = vector_error(said.movedim(0, -1), vectors.vector, counts, distance=self.offset, size=size, log_spread=spread)
-        return mean_above(errors, counts[..., None], margin=self.margin, root=self.root)
+        errors = offset_errors(said.movedim(0, -1), vectors.vector, counts, distance=self.offset, size=size, log_spread=spread)
+        return mean_above_margin(errors, counts[..., None], margin=self.margin, root=self.root)
 
     def of_scales(
         self, said: Float[Tensor, "n m c"], target: Float[Tensor, "n m c"], counts: Bool[Tensor, "n m c"]
     ) -> Float[Tensor, ""]:
         """The mean of the cells that count."""
-        errors = size_error(said, target, counts)
-        return mean_above(errors, counts, margin=self.scale_margin, root=self.root)
+        errors = scale_errors(said, target, counts)
+        return mean_above_margin(errors, counts, margin=self.scale_margin, root=self.root)
 
 
 USUAL_MAPS = LabelMaps()

@@ -10,10 +10,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.maps import MapCodec, bump, check_maps, rounded, ruler, weighted
-from poise.decoding.subpixel import quarter
+from poise.decoding.subpixel import quarter_offset
 from poise.errors import InputError
 from poise.geometry import Grid
-from poise.losses.keypoints import hardest_squares, mean_squares, squares
+from poise.losses.keypoints import mean_squares, ohkm_squares, squares
 
 
 @final
@@ -71,7 +71,7 @@ class Hourglass(MapCodec):
 
         Without a positive value the release answers cell -1.
         """
-        return torch.where((score <= 0)[:, None], -1, quarter(maps, cells, cells, border="outermost"))
+        return torch.where((score <= 0)[:, None], -1, quarter_offset(maps, cells, cells, border="outermost"))
 
     def draw(self, at: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k h w"]:
         """Bumps at `at` cells, which need not be whole, as the release pastes them: its patch is laid on whole cells.
@@ -106,7 +106,7 @@ class Hourglass(MapCodec):
         cells = self.cells[0] * self.cells[1]
         if self.ohkm is None:
             return self.weight * mean_squares(distance, weighted(counts, self.joint_weights), cells=cells)
-        return self.weight * hardest_squares(distance, weighted(counts, self.joint_weights), cells=cells, top=self.ohkm)
+        return self.weight * ohkm_squares(distance, weighted(counts, self.joint_weights), cells=cells, top=self.ohkm)
 
     def _patch(self, at: Float[Tensor, "b k"], length: int) -> tuple[Float[Tensor, "b k n"], Bool[Tensor, "b k n"]]:
         """How far each cell of an axis is from the middle of the patch, and which cells the patch covers.

@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.decoding.subpixel import Reading, check_reading, highest, read
+from poise.decoding.subpixel import SubpixelMethod, argmax_cells, check_method, refine
 from poise.dims import Size
 from poise.errors import InputError, unknown
 from poise.geometry import Grid
-from poise.losses.keypoints import hardest_squares, mean_squares, outer_squares
+from poise.losses.keypoints import mean_squares, ohkm_squares, outer_squares
 from poise.structures import Points
 
 
@@ -31,7 +31,7 @@ class MapCodec(InstanceCodec):
     sigma: float = 2.0
     joint_weights: tuple[float, ...] | None = None
     ohkm: int | None = None
-    reading: Reading | None = None
+    reading: SubpixelMethod | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that make no loss."""
@@ -39,7 +39,7 @@ class MapCodec(InstanceCodec):
         if not self.sigma > 0:
             raise InputError(f"{type(self).__name__} needs a sigma above 0 cells, found {self.sigma}")
         check_weights(self, self.joint_weights, self.ohkm)
-        check_reading(self.reading)
+        check_method(self.reading)
 
     @property
     def channels(self) -> int:
@@ -85,7 +85,7 @@ class MapCodec(InstanceCodec):
         cells = self.cells[0] * self.cells[1]
         if self.ohkm is None:
             return mean_squares(distance, weighted(counts, self.joint_weights), cells=cells)
-        return hardest_squares(distance, weighted(counts, self.joint_weights), cells=cells, top=self.ohkm)
+        return ohkm_squares(distance, weighted(counts, self.joint_weights), cells=cells, top=self.ohkm)
 
     def decode(self, output: Float[Tensor, "b k h w"]) -> Points:
         """Positions and the value of the highest cell of each map, computed in float32.
@@ -102,11 +102,11 @@ class MapCodec(InstanceCodec):
 
     def read(self, maps: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
         """Positions in cells, the highest cell where they are not finite, and scores."""
-        cells, score = highest(maps)
+        cells, score = argmax_cells(maps)
         if self.reading is None:
             peaks = self.peaks(maps, cells, score)
         else:
-            peaks = read(self.reading, maps, cells, score, sigma=self.sigma)
+            peaks = refine(self.reading, maps, cells, score, sigma=self.sigma)
         return torch.where(peaks.isfinite().all(dim=-1, keepdim=True), peaks, cells).float(), score
 
     def unflip(self, output: Float[Tensor, "b k h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b k h w"]:

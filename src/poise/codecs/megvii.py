@@ -13,9 +13,9 @@ from torch import Tensor
 
 from poise.codecs.maps import check_maps
 from poise.codecs.staged import HEIGHT, StagedCodec, steps
-from poise.decoding.blur import blur_taps, blurred
-from poise.decoding.second_peak import first_highest, peaks
-from poise.decoding.subpixel import Reading, check_reading, highest, quarter, read
+from poise.decoding.blur import blur_taps, iterate_blurred
+from poise.decoding.second_peak import argmax_with_ties, find_top_peaks
+from poise.decoding.subpixel import SubpixelMethod, argmax_cells, check_method, quarter_offset, refine
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid
@@ -45,7 +45,7 @@ class Megvii(StagedCodec):
 
     kernel: int = 7
     level: Literal["highest", "cell"] = "highest"
-    reading: Literal["mspn", "cpn", "mmpose"] | Reading = "mspn"
+    reading: Literal["mspn", "cpn", "mmpose"] | SubpixelMethod = "mspn"
     blur: int = 5
     shifts: tuple[float, ...] = (SHIFT,)
 
@@ -56,7 +56,7 @@ class Megvii(StagedCodec):
             raise InputError(f"Megvii needs an odd kernel and blur of 3 cells or more, found {self.kernel} and {self.blur}")
         if self.level not in ("highest", "cell"):
             raise InputError(f"Megvii makes the 'highest' value or that of the 'cell' as high, found level {self.level!r}")
-        check_reading(self.reading, ("mspn", "cpn", "mmpose", *get_args(Reading)))
+        check_method(self.reading, ("mspn", "cpn", "mmpose", *get_args(SubpixelMethod)))
 
     @cached_property
     def grid(self) -> Grid:
@@ -114,7 +114,7 @@ class Megvii(StagedCodec):
             maps_to_read = maps * sign[:, None, None] if (sign < 0).any() else maps
         else:
             maps_to_read = maps
-        spots, value = peaks(maps_to_read, self.blur, len(self.shifts) + 1)
+        spots, value = find_top_peaks(maps_to_read, self.blur, len(self.shifts) + 1)
         at = spots[:, 0]
         for i, shift in enumerate(self.shifts):
             way = spots[:, i + 1] - at
@@ -122,27 +122,27 @@ class Megvii(StagedCodec):
             at = at + torch.where(length > 1e-3, shift * way / length, 0)
         at = at.clamp(at.new_zeros(2), at.new_tensor((self.cells[1] - 1, self.cells[0] - 1)))
         if not value.isfinite().all():
-            at = torch.where(value.isfinite()[:, None], at, highest(maps)[0].to(at))
+            at = torch.where(value.isfinite()[:, None], at, argmax_cells(maps)[0].to(at))
         near = at.round().long()
         score = maps.flatten(1).gather(1, (near[:, 1] * self.cells[1] + near[:, 0])[:, None]).squeeze(1)
         return at, score
 
-    def _read(self, maps: Float[Tensor, "n h w"], reading: Reading) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
-        cells, score = highest(maps)
+    def _read(self, maps: Float[Tensor, "n h w"], reading: SubpixelMethod) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
+        cells, score = argmax_cells(maps)
         sigma = 0.3 * ((self.kernel - 1) / 2 - 1) + 0.8  # of a blur of so many cells, as OpenCV has it
-        found = read(reading, maps / self.height, cells, score / self.height, sigma=sigma)
+        found = refine(reading, maps / self.height, cells, score / self.height, sigma=sigma)
         return torch.where(found.isfinite().all(dim=-1, keepdim=True), found, cells).to(maps), score
 
     def _towards_neighbours(self, maps: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
         found, finite = maps.new_empty(len(maps), 2), maps.new_empty(len(maps), dtype=torch.bool)
-        for some, smooth in blurred(maps, self.blur, "zeros"):
+        for some, smooth in iterate_blurred(maps, self.blur, "zeros"):
             each = torch.arange(smooth.shape[2], device=maps.device)
-            cells, value, _ = first_highest(smooth, smooth.amax(dim=1), each)
-            there = quarter(smooth.permute(2, 0, 1).contiguous(), cells, cells)
+            cells, value, _ = argmax_with_ties(smooth, smooth.amax(dim=1), each)
+            there = quarter_offset(smooth.permute(2, 0, 1).contiguous(), cells, cells)
             # The release adds half a cell within the map and none at its border; our grid adds it everywhere.
             found[some] = torch.where(_within(cells, self.cells), there, cells - 0.5)
             finite[some] = value.isfinite()
-        cells, score = highest(maps)
+        cells, score = argmax_cells(maps)
         nothing = torch.where(score[:, None] < 0, -1.5, -0.5)  # without a positive cell the release looks at cell -1
         found = torch.where((score > 0)[:, None], found, nothing)
         return torch.where((finite | (score == 0))[:, None], found, cells.to(maps)), score

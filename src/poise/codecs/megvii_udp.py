@@ -12,8 +12,8 @@ from torch import Tensor
 from poise.codecs.maps import bump, check_maps, ruler
 from poise.codecs.staged import HEIGHT, StagedCodec, steps
 from poise.codecs.udp import UDPGaussian
-from poise.decoding.subpixel import Reading, check_reading, highest
-from poise.decoding.taylor import udp_step
+from poise.decoding.subpixel import SubpixelMethod, argmax_cells, check_method
+from poise.decoding.taylor import udp_taylor_step
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid
@@ -36,14 +36,14 @@ class MegviiUDP(StagedCodec):
     """
 
     sigma: float = 1.4105
-    reading: Reading | None = None
+    reading: SubpixelMethod | None = None
 
     def __post_init__(self) -> None:
         """Refuse a bump without width."""
         super().__post_init__()
         if not self.sigma > 0:
             raise InputError(f"MegviiUDP needs a sigma above 0 cells, found {self.sigma}")
-        check_reading(self.reading)
+        check_method(self.reading)
 
     @cached_property
     def reader(self) -> UDPGaussian:
@@ -80,9 +80,9 @@ class MegviiUDP(StagedCodec):
         # UDP's step is the same for maps of any height, but for the height itself: no need to divide all cells.
         maps = output.detach().float().flatten(0, 1).contiguous()
         with torch.autocast(maps.device.type, enabled=False):
-            cells, score = highest(maps)
+            cells, score = argmax_cells(maps)
             score = score / self.height
-            found = cells + udp_step(maps, cells, score)
+            found = cells + udp_taylor_step(maps, cells, score)
         found = torch.where(found.isfinite().all(dim=-1, keepdim=True), found, cells).float().view(*output.shape[:2], 2)
         return Points(self.grid.to_pixels(found), score.nan_to_num(0, 0, 0).view(output.shape[:2]))
 

@@ -16,8 +16,8 @@ from poise.codecs import guides
 from poise.codecs.guide_costs import USUAL_COSTS, USUAL_MAPS, Costs, LabelMaps
 from poise.codecs.guides import STRIDE, Seen, Vectors
 from poise.codecs.scene import SceneCodec
-from poise.decoding.grouping import read_people
-from poise.decoding.peak_reading import PRACTITIONER, PeakReading
+from poise.decoding.grouping import decode_people
+from poise.decoding.grouping_config import PRACTITIONER_CONFIG, GroupingConfig
 from poise.decoding.scene_maps import SceneMaps, merged_jitter, merged_maps, merged_offsets
 from poise.dims import Size
 from poise.errors import InputError
@@ -71,7 +71,7 @@ class OffsetGuided(SceneCodec):
     limbs: Limbs = ()
     maps: LabelMaps = USUAL_MAPS
     cost: Costs = USUAL_COSTS
-    reading: PeakReading = PRACTITIONER
+    reading: GroupingConfig = PRACTITIONER_CONFIG
     sigmas: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
@@ -158,8 +158,8 @@ class OffsetGuided(SceneCodec):
         """The people of each view, as `reading` says."""
         heat, _, jitter, offsets, _, scale = self.split(output.float())
         maps = SceneMaps(heat, offsets, jitter if self.maps.jitter else None, scale if self.maps.scale else None)
-        reading = self.reading.of_labels(self.maps.sigma / STRIDE)
-        return read_people(maps, self.limbs, reading, stride=STRIDE)
+        reading = self.reading.with_label_sigma(self.maps.sigma / STRIDE)
+        return decode_people(maps, self.limbs, reading, stride=STRIDE)
 
     def merge(
         self, output: Float[Tensor, "b c h w"], mirrored: Float[Tensor, "b c h w"], flip: Int64[Tensor, " k"]

@@ -16,9 +16,9 @@ from torch.autograd.function import once_differentiable
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.maps import check_maps, check_weights
-from poise.decoding.blur import blur_taps, blurred, blurred_peaks
+from poise.decoding.blur import blur_taps, blurred_peaks, iterate_blurred
 from poise.decoding.hough import cast_votes
-from poise.decoding.subpixel import check_reading, highest
+from poise.decoding.subpixel import argmax_cells, check_method
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid
@@ -58,7 +58,7 @@ class OffsetCodec(InstanceCodec):
         """Refuse values that make no loss, and readings there are not."""
         super().__post_init__()
         check_weights(self, self.joint_weights, self.ohkm)
-        check_reading(self.reading, get_args(OffsetReading))
+        check_method(self.reading, get_args(OffsetReading))
         if min(self.heat_blur, self.offset_blur) < 1 or self.heat_blur % 2 == 0 or self.offset_blur % 2 == 0:
             raise InputError(
                 f"{type(self).__name__} needs odd blurs of 1 cell or more, found heat_blur {self.heat_blur} and offset_blur "
@@ -136,7 +136,7 @@ class OffsetCodec(InstanceCodec):
         """The smoothed disk maps, cut at 0 and 1."""
         heat = self.believed(parts(output.detach().float())[:, :, 0]).nan_to_num(0, 1, 0)
         picture = torch.empty_like(heat).flatten(0, 1)
-        for some, smooth in blurred(heat.flatten(0, 1).contiguous(), self.heat_blur, "mirror"):
+        for some, smooth in iterate_blurred(heat.flatten(0, 1).contiguous(), self.heat_blur, "mirror"):
             picture[some] = smooth.permute(2, 0, 1)
         return picture.view(heat.shape).clamp(0, 1)
 
@@ -162,11 +162,11 @@ class OffsetCodec(InstanceCodec):
         self, heat: Float[Tensor, "n h w"], arrows: Float[Tensor, "n 2 h w"]
     ) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
         votes = cast_votes(heat, arrows, unit=self.unit)
-        cells, _ = highest(votes.count(heat.shape))
+        cells, _ = argmax_cells(votes.accumulate(heat.shape))
         found = cells.to(heat)
         for _ in range(STEPS):
-            found = votes.mean_near(found)
-        return found, votes.at(found) / (math.pi * self.reach**2)
+            found = votes.mean_around(found)
+        return found, votes.votes_at(found) / (math.pi * self.reach**2)
 
     def disks(self, xy: Float[Tensor, "b k 2"], counts: Bool[Tensor, "b k"]) -> "Disks":
         """The disks of keypoints; those of keypoints that do not count have no cell."""

@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.roi import RoICodec, ScoreKind, check_answer
-from poise.decoding.blur import smoothed
-from poise.decoding.cubic import highest_of_all_pixels, highest_pixels
-from poise.decoding.gaussian_fit import fitted, window
-from poise.decoding.subpixel import check_reading, highest_of, usual_kernel
+from poise.decoding.blur import blur_maps
+from poise.decoding.cubic import bicubic_argmax, bicubic_argmax_exhaustive
+from poise.decoding.gaussian_fit import fit_gaussian, gather_windows
+from poise.decoding.subpixel import argmax_rows, check_method, dark_blur_kernel
 from poise.errors import InputError, unknown
 from poise.geometry import Boxes
 from poise.structures import Points
@@ -40,7 +40,7 @@ Reading = Literal["peak", "blurred"]
 cells, blurred by bumps, are highest; a head that is unsure between many cells then answers with the middle of the likeliest
 region, as one that has learnt bumps by squared errors does, and not with the cell that happens to stand out."""
 
-BLUR = usual_kernel(3.0)
+BLUR = dark_blur_kernel(3.0)
 """Cells a side of that blur, for bumps of 3 cells."""
 
 
@@ -65,7 +65,7 @@ class OneHot(RoICodec):
         super().__post_init__()
         if self.score not in get_args(Score):
             raise unknown("score", self.score, get_args(Score))
-        check_reading(self.reading, get_args(Reading))
+        check_method(self.reading, get_args(Reading))
         if self.search not in ("bounded", "whole"):
             raise InputError(f"OneHot searches 'bounded' or 'whole', found {self.search!r}")
 
@@ -154,21 +154,21 @@ class OneHot(RoICodec):
     ) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
         """The highest pixel of each resized map, as a share of the box, and its score."""
         lengths = sides.nan_to_num(1, LONGEST).clamp(max=LONGEST).ceil().long()
-        found, value = (highest_pixels if self.search == "bounded" else highest_of_all_pixels)(maps, lengths)
+        found, value = (bicubic_argmax if self.search == "bounded" else bicubic_argmax_exhaustive)(maps, lengths)
         share, value = self._mended(maps, (found + 0.5) / lengths[:, None], value)
         if self.score == "logit":
             return share, value
         if self.score == "share":
             return share, (value - maps.flatten(2).logsumexp(dim=2)).exp()
-        return share, self._shares(maps, highest_of(maps.flatten(0, 1).flatten(1))[0])
+        return share, self._shares(maps, argmax_rows(maps.flatten(0, 1).flatten(1))[0])
 
     def _likeliest(self, maps: Float[Tensor, "n k h w"]) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
         """Where the blurred probabilities are highest, as a share of the box, and the score there."""
         each = maps.nan_to_num(-LOUD, LOUD, -LOUD).clamp(-LOUD, LOUD).flatten(0, 1)
         likely = each.flatten(1).softmax(dim=1).view(each.shape)
-        smooth = smoothed(likely, BLUR, "zeros")
-        index, _ = highest_of(smooth.flatten(1))
-        middle = fitted(smooth, self._cell(index), reach=1).view(*maps.shape[:2], 2)
+        smooth = blur_maps(likely, BLUR, "zeros")
+        index, _ = argmax_rows(smooth.flatten(1))
+        middle = fit_gaussian(smooth, self._cell(index), reach=1).view(*maps.shape[:2], 2)
         share = (middle + 0.5) / middle.new_tensor((self.cells[1], self.cells[0]))
         if self.score == "logit":
             return share, each.flatten(1).gather(1, index[:, None]).view(maps.shape[:2])
@@ -190,7 +190,7 @@ class OneHot(RoICodec):
         if maps.sum().isfinite():
             return share, value
         bad = ~maps.isfinite().flatten(2).all(dim=2)
-        index, value[bad] = highest_of(maps[bad].flatten(1))
+        index, value[bad] = argmax_rows(maps[bad].flatten(1))
         width, height = self.cells[1], self.cells[0]
         share[bad] = (self._cell(index) + 0.5) / share.new_tensor((width, height))
         return share, value
@@ -206,5 +206,5 @@ class OneHot(RoICodec):
         if self.score in ("share", "probability"):
             top = each.flatten(1).gather(1, index[:, None]).squeeze(1)
             return (top - whole).exp().view(maps.shape[:2])
-        near, _, there = window(each, self._cell(index), 2)
+        near, _, there = gather_windows(each, self._cell(index), 2)
         return ((near - whole[:, None]).exp() * there).sum(dim=1).clamp(max=1).view(maps.shape[:2])

@@ -16,7 +16,7 @@ from torch import Tensor
 from poise.codecs.base import InstanceCodec
 from poise.codecs.maps import bump, check_weights, mean_of_worst, ruler, weighted
 from poise.decoding.blur import blur_taps
-from poise.decoding.subpixel import check_reading, highest_of
+from poise.decoding.subpixel import argmax_rows, check_method
 from poise.errors import InputError
 from poise.geometry import Grid
 from poise.structures import Points
@@ -72,7 +72,7 @@ class SimCC(InstanceCodec):
                 "SimCC takes labels that are gaussian or one-hot and a smoothing from 0 to below 1, found "
                 f"{self.label!r} and {self.smoothing}"
             )
-        check_reading(self.reading, ("cell", "dark"))
+        check_method(self.reading, ("cell", "dark"))
         check_weights(self, self.joint_weights, self.ohkm)
         if self.beta is None and self.label == "gaussian" and not self.normalize:
             raise InputError("SimCC without a beta takes the label as a distribution: set normalize, or give a beta such as 10")
@@ -145,7 +145,7 @@ class SimCC(InstanceCodec):
             InputError: The output is not of this codec's size.
         """
         axes = [axis.detach().float().flatten(0, 1) for axis in self._split(output)]
-        (x, sure_of_x), (y, sure_of_y) = (highest_of(axis) for axis in axes)
+        (x, sure_of_x), (y, sure_of_y) = (argmax_rows(axis) for axis in axes)
         score = torch.minimum(sure_of_x, sure_of_y)
         bins = torch.stack((x, y), dim=-1).masked_fill((score <= 0)[:, None], -1)
         at = bins if self.reading == "cell" else self._refined(axes, bins)

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.strided import StridedMaps
-from poise.decoding.subpixel import BETA, highest, quarter, soft_argmax
+from poise.decoding.subpixel import SOFT_ARGMAX_BETA, argmax_cells, quarter_offset, soft_argmax
 from poise.errors import InputError
 
 
@@ -23,7 +23,7 @@ class SoftArgmax(StridedMaps):
         quarter: Whether the mean moves a quarter of a cell on towards the higher neighbour, as the release does.
     """
 
-    beta: float = BETA
+    beta: float = SOFT_ARGMAX_BETA
     quarter: bool = True
 
     def __post_init__(self) -> None:
@@ -39,10 +39,10 @@ class SoftArgmax(StridedMaps):
         mean = soft_argmax(maps, beta=self.beta)
         if not mean.sum().isfinite():
             bad = ~mean.isfinite().all(dim=-1)
-            mean[bad] = highest(maps[bad])[0].to(mean)
+            mean[bad] = argmax_cells(maps[bad])[0].to(mean)
         x, y = mean.round().long().unbind(-1)
         score = maps.flatten(1).gather(1, (y * maps.shape[-1] + x)[:, None]).squeeze(1)
-        return (quarter(maps, (mean + 0.5).floor().long(), mean) if self.quarter else mean), score
+        return (quarter_offset(maps, (mean + 0.5).floor().long(), mean) if self.quarter else mean), score
 
     def peaks(
         self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]

@@ -17,7 +17,7 @@ from torch import Tensor
 from poise.codecs.base import InstanceCodec
 from poise.codecs.maps import check_maps, check_weights, weighted
 from poise.errors import InputError
-from poise.losses.keypoints import hardest_squares, mean_squares, outer_squares
+from poise.losses.keypoints import mean_squares, ohkm_squares, outer_squares
 
 HEIGHT = 255.0
 """Of a label, as the releases have it."""
@@ -96,7 +96,7 @@ class StagedCodec(InstanceCodec):
         cells = self.cells[0] * self.cells[1]
         if self.ohkm is None:
             return 2 * self.weight * mean_squares(distance, counts, cells=cells)
-        return 2 * self.weight * hardest_squares(distance, counts, cells=cells, top=self.ohkm)
+        return 2 * self.weight * ohkm_squares(distance, counts, cells=cells, top=self.ohkm)
 
     def unflip(self, output: Float[Tensor, "b k h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b k h w"]:
         """Columns reversed, left and right keypoints swapped."""

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.maps import Lattice, MapCodec, gaussian_on_cell, gaussian_on_keypoint, laid, mirror_error, rounded
-from poise.decoding.subpixel import missed
+from poise.decoding.subpixel import rounding_error
 from poise.geometry import Grid
 from poise.structures import Points
 
@@ -50,7 +50,7 @@ class StridedMaps(MapCodec):
     def tolerance(self) -> float:
         """Half a cell where the target is rounded or read coarsely; else what the reading misses."""
         exactly = self.exact and self.reading is not None
-        return (missed(self.reading) if exactly else 0.5) * max(self.grid.scale) + 1e-3
+        return (rounding_error(self.reading) if exactly else 0.5) * max(self.grid.scale) + 1e-3
 
     @property
     def mirror_error(self) -> float:

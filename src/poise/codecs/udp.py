@@ -9,9 +9,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.maps import MapCodec, gaussian_on_keypoint, rounded
-from poise.decoding.blur import blurred, blurred_extremes
-from poise.decoding.subpixel import missed
-from poise.decoding.taylor import UDP_BLUR, risen, udp_step
+from poise.decoding.blur import blurred_extremes, iterate_blurred
+from poise.decoding.subpixel import rounding_error
+from poise.decoding.taylor import UDP_BLUR, rescaled, udp_taylor_step
 from poise.geometry import Grid
 
 
@@ -28,7 +28,7 @@ class UDPGaussian(MapCodec):
     @property
     def tolerance(self) -> float:
         """A thousandth of a cell, away from the border; half a cell by a coarse reading."""
-        return missed(self.reading) * max(self.grid.scale)
+        return rounding_error(self.reading) * max(self.grid.scale)
 
     def centre(self, cells: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k 2"]:
         """The nearest cell."""
@@ -42,12 +42,12 @@ class UDPGaussian(MapCodec):
         self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
     ) -> Float[Tensor, "n 2"]:
         """One Newton step in the logarithm of the smoothed map, at the border too."""
-        return cells + udp_step(maps, cells, score)
+        return cells + udp_taylor_step(maps, cells, score)
 
     def smooth(self, maps: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
         """The maps blurred, and scaled so that each goes from 0 to its maximum."""
         low, high = blurred_extremes(maps, UDP_BLUR, "mirror")
         smooth = torch.empty_like(maps)
-        for some, part in blurred(maps, UDP_BLUR, "mirror"):
+        for some, part in iterate_blurred(maps, UDP_BLUR, "mirror"):
             smooth[some] = part.permute(2, 0, 1)
-        return risen(smooth.flatten(1), low, high, maps.flatten(1).amax(dim=1)).view(maps.shape)
+        return rescaled(smooth.flatten(1), low, high, maps.flatten(1).amax(dim=1)).view(maps.shape)

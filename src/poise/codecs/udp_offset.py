@@ -10,7 +10,7 @@ from torch import Tensor
 from poise.codecs.maps import check_maps, ruler, weighted
 from poise.codecs.offsets import OffsetCodec, OffsetReading, near_disks
 from poise.errors import InputError
-from poise.losses.dense import Distance, component_distance, disk_distance
+from poise.losses.dense import Distance, disk_regression_loss, offset_component_loss
 
 
 @final
@@ -73,8 +73,8 @@ class UDPOffset(OffsetCodec):
         disks = self.disks(xy, visible > 0)
         heat, near, to = near_disks(output.float(), disks)
         weight = weighted(visible > 0, self.joint_weights)
-        lost = disk_distance(heat, near, disks.inside, weight, distance=self.distance)
-        off = component_distance(to, disks.arrows, disks.inside, distance=self.distance)
+        lost = disk_regression_loss(heat, near, disks.inside, weight, distance=self.distance)
+        off = offset_component_loss(to, disks.arrows, disks.inside, distance=self.distance)
         return self.mean(lost + off)
 
     def _arrows(self, xy: Float[Tensor, "b k 2"]) -> list[Float[Tensor, "b k h w"]]:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from poise.decoding.kernels import beyond, blur, memory_needed, peaks
+from poise.decoding.kernels import blur, border_index, find_top_cells, workspace_size
 
 
 def blur_taps(size: int) -> tuple[float, ...]:
@@ -31,11 +31,11 @@ Border = Literal["zeros", "mirror"]
 CHUNK = 128
 """Maps blurred at a time where all of a map is wanted: enough that the calls on each part cost little."""
 
-FEW = 16
+SMALL_CHUNK = 16
 """Maps blurred at a time where little of a map is wanted: they fill one register, and rows stay in a core's first cache."""
 
 
-def blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Iterator[tuple[slice, Float[Tensor, "h w m"]]]:
+def iterate_blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Iterator[tuple[slice, Float[Tensor, "h w m"]]]:
     """Maps smoothed by `size` cells (`blur_taps`) along both axes, some at a time: which ones, and the maps as LAST axis.
 
     What is given is overwritten when the next is asked for: fresh memory for each costs more than the blur.
@@ -45,13 +45,13 @@ def blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Iterator
         return
     values, low, high = torch.empty(len(maps), 0), *torch.empty(2, len(maps))
     for part in _blurred_as_channels(maps, values.long(), size, border, chunk=CHUNK, out=(values, low, high)):
-        yield part.some, torch.from_numpy(part.smooth[: math.prod(part.shape)]).view(part.shape)
+        yield part.maps, torch.from_numpy(part.values[: math.prod(part.shape)]).view(part.shape)
 
 
-def smoothed(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Float[Tensor, "n h w"]:
+def blur_maps(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Float[Tensor, "n h w"]:
     """Maps smoothed by `size` cells (`blur_taps`) along both axes, all of them in memory of their own."""
     smooth = torch.empty_like(maps)
-    for some, part in blurred(maps, size, border):
+    for some, part in iterate_blurred(maps, size, border):
         smooth[some] = part.permute(2, 0, 1)
     return smooth
 
@@ -71,7 +71,7 @@ def blurred_at(
         smooth = _blurred_as_images(maps, size, border).flatten(1)
         return smooth.gather(1, index), smooth.amin(dim=1), smooth.amax(dim=1)
     values, low, high = maps.new_empty(index.shape), maps.new_empty(len(maps)), maps.new_empty(len(maps))
-    for _ in _blurred_as_channels(maps, index, size, border, chunk=FEW, out=(values, low, high)):
+    for _ in _blurred_as_channels(maps, index, size, border, chunk=SMALL_CHUNK, out=(values, low, high)):
         pass
     return values, low, high
 
@@ -94,25 +94,27 @@ def blurred_peaks(
         return cells - margin, values
     cells, values = torch.empty(len(maps), count, 2, dtype=torch.int64), torch.empty(len(maps), count)
     spots, tops, none, ends = cells.numpy(), values.numpy(), torch.empty(len(maps), 0), torch.empty(2, len(maps))
-    for part in _blurred_as_channels(maps, none.long(), size, border, margin=margin, chunk=FEW, out=(none, ends[0], ends[1])):
-        peaks(part.smooth, part.shape, part.best, tie=tie, out=(spots[part.some], tops[part.some]))
+    for part in _blurred_as_channels(
+        maps, none.long(), size, border, margin=margin, chunk=SMALL_CHUNK, out=(none, ends[0], ends[1])
+    ):
+        find_top_cells(part.values, part.shape, part.column_max, tie=tie, out=(spots[part.maps], tops[part.maps]))
     return cells - margin, values
 
 
-class Part(NamedTuple):
+class BlurredChunk(NamedTuple):
     """Some maps side by side, smoothed.
 
     Attributes:
-        some: Which.
-        smooth: Their values, and more behind them.
+        maps: Which.
+        values: Their values, and more behind them.
         shape: Of them and their margin (h w m).
-        best: The highest value of each column.
+        column_max: The highest value of each column.
     """
 
-    some: slice
-    smooth: Float32[np.ndarray, " t"]
+    maps: slice
+    values: Float32[np.ndarray, " t"]
     shape: tuple[int, int, int]
-    best: Float32[np.ndarray, " c"]
+    column_max: Float32[np.ndarray, " c"]
 
 
 def _blurred_as_channels(
@@ -124,18 +126,18 @@ def _blurred_as_channels(
     chunk: int,
     margin: int = 0,
     out: tuple[Float[Tensor, "n i"], Float[Tensor, " n"], Float[Tensor, " n"]],
-) -> Iterator[Part]:
+) -> Iterator[BlurredChunk]:
     # As channels of one image maps are smoothed side by side, eight or sixteen in one instruction.
     count, height, width = maps.shape
     high, wide, reach, mirror = height + 2 * margin, width + 2 * margin, size // 2, border == "mirror"
     most = min(count, chunk)
     taps = tuple(np.array(blur_taps(size)[: reach + 1], np.float32))
-    edges = beyond(height, reach + margin, mirror=mirror), beyond(width, reach + margin, mirror=mirror)
+    edges = border_index(height, reach + margin, mirror=mirror), border_index(width, reach + margin, mirror=mirror)
     rows, wanted = maps.flatten(1).numpy(), index.contiguous().numpy()
     values, low, top = (part.numpy() for part in out)
     given, taken, memory = (
         torch.empty(numbers).numpy()  # PyTorch's memory starts at a multiple of 64 bytes
-        for numbers in (height * width * most, high * wide * most, memory_needed((height, width, most), reach, margin))
+        for numbers in (height * width * most, high * wide * most, workspace_size((height, width, most), reach, margin))
     )
     for start in range(0, count, chunk):
         some = slice(start, min(start + chunk, count))
@@ -145,8 +147,8 @@ def _blurred_as_channels(
         found = taken, low[some], top[some], values[some]
         shape = height, width, lanes
         blur(given, shape, taps, edges, margin=margin, index=wanted[some], memory=memory, out=found)
-        end = memory_needed(shape, reach, margin)
-        yield Part(some, taken, (high, wide, lanes), memory[end - wide * lanes : end])
+        end = workspace_size(shape, reach, margin)
+        yield BlurredChunk(some, taken, (high, wide, lanes), memory[end - wide * lanes : end])
 
 
 def _peaks_of_images(

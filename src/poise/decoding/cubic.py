@@ -25,11 +25,11 @@ A = -0.75
 NEAR, CORNERS = 1.1875**2, 0.1875**2
 """What the weights of the 4 nearest and of the 4 farthest of 4x4 cells add up to at most: in the middle of four cells."""
 
-AT_ONCE = 2**24
+MAX_PIXELS = 2**24
 """Pixels in memory where all are made; a map of more is made alone."""
 
 
-def highest_pixels(
+def bicubic_argmax(
     maps: Float[Tensor, "n k h w"], lengths: Int64[Tensor, "n 2"]
 ) -> tuple[Int64[Tensor, "n k 2"], Float[Tensor, "n k"]]:
     """The first highest pixel (x, y) of each map and its value, pixels made only where it can be.
@@ -41,7 +41,7 @@ def highest_pixels(
         lengths: Pixels along x and along y that the maps of each box become.
     """
     if maps.device.type != "cpu":
-        return highest_of_all_pixels(maps, lengths)
+        return bicubic_argmax_exhaustive(maps, lengths)
     places, values = torch.zeros(*maps.shape[:2], 2, dtype=torch.int64), torch.empty(maps.shape[:2])
     height, width = maps.shape[2:]
     x, y = (_taps(length.numpy(), cells) for length, cells in zip(lengths.unbind(1), (width, height), strict=True))
@@ -51,16 +51,16 @@ def highest_pixels(
     return places, values
 
 
-def highest_of_all_pixels(
+def bicubic_argmax_exhaustive(
     maps: Float[Tensor, "n k h w"], lengths: Int64[Tensor, "n 2"]
 ) -> tuple[Int64[Tensor, "n k 2"], Float[Tensor, "n k"]]:
-    """As `highest_pixels`, every pixel made: one product of matrices for each axis."""
+    """As `bicubic_argmax`, every pixel made: one product of matrices for each axis."""
     count, keypoints, height, width = maps.shape
     places = torch.zeros(count * keypoints, 2, dtype=torch.int64, device=maps.device)
     values, flat = maps.new_empty(count * keypoints), maps.flatten(0, 1)
     each = lengths.cpu().repeat_interleave(keypoints, dim=0)
     by_size = each.prod(dim=1).argsort()
-    for some in _parts(by_size, each):
+    for some in _chunks(by_size, each):
         wide, high = each[some].unbind(1)
         across, down = _matrices(wide, width, maps), _matrices(high, height, maps)
         some = some.to(maps.device)
@@ -71,14 +71,14 @@ def highest_of_all_pixels(
     return places.view(count, keypoints, 2), values.view(count, keypoints)
 
 
-def _parts(order: Int64[Tensor, " m"], lengths: Int64[Tensor, "m 2"]) -> list[Int64[Tensor, " p"]]:
+def _chunks(order: Int64[Tensor, " m"], lengths: Int64[Tensor, "m 2"]) -> list[Int64[Tensor, " p"]]:
     # Small maps first, so that maps of like size are made together.
     parts, start = [], 0
     sizes = lengths[order].tolist()
     width, height = 0, 0
     for i, (w, h) in enumerate(sizes):
         width, height = max(width, w), max(height, h)
-        if i > start and (i + 1 - start) * width * height > AT_ONCE:
+        if i > start and (i + 1 - start) * width * height > MAX_PIXELS:
             parts.append(order[start:i])
             start, width, height = i, w, h
     return [*parts, order[start:]] if len(order) else []
@@ -108,7 +108,7 @@ def _keys(t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return far(t + 1), near(t), near(1 - t), far(2 - t)
 
 
-class Taps(NamedTuple):
+class PixelTaps(NamedTuple):
     """Where the pixels of all boxes are along one axis, one box after another.
 
     Attributes:
@@ -120,14 +120,14 @@ class Taps(NamedTuple):
     weights: Float32[np.ndarray, "p 4"]
 
 
-def _taps(lengths: Int64[np.ndarray, " n"], cells: int) -> Taps:
+def _taps(lengths: Int64[np.ndarray, " n"], cells: int) -> PixelTaps:
     box = np.repeat(np.arange(len(lengths)), lengths)
     pixel = np.arange(len(box)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     at = (pixel + 0.5) * cells / lengths[box] - 0.5
     before = np.floor(at)
     many = np.bincount(box * (cells + 1) + before.astype(np.int64) + 1, minlength=len(lengths) * (cells + 1))
     weights = torch.stack(_keys(torch.from_numpy(at - before)), dim=1).float().numpy()
-    return Taps(np.concatenate(([0], np.cumsum(many))), weights)
+    return PixelTaps(np.concatenate(([0], np.cumsum(many))), weights)
 
 
 def _search(

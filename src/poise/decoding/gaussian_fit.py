@@ -4,21 +4,21 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-LEAST = 1e-8
+MIN_SHARE = 1e-8
 """What cells are at least, as a share of the highest, under the logarithm of the fit."""
 
 
-def fitted(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], *, reach: int) -> Float[Tensor, "n 2"]:
+def fit_gaussian(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], *, reach: int) -> Float[Tensor, "n 2"]:
     """The middle of the round bump that fits best around each cell; the cell itself where none does.
 
     It fits badly where its width is not real or its middle is outside of the window.
     """
-    middle, variance = round_gaussian(maps, cells, reach=reach)
+    middle, variance = fit_gaussian_and_variance(maps, cells, reach=reach)
     good = (variance > 0) & ((middle - cells).abs() <= reach).all(dim=-1)
     return torch.where(good[:, None], middle, cells.to(middle)).to(maps)
 
 
-def round_gaussian(
+def fit_gaussian_and_variance(
     maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], *, reach: int
 ) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
     """Middle and variance, cells, of exp(-d^2 / 2 variance) fitted in the logarithm to what is within `reach` of each cell.
@@ -26,8 +26,8 @@ def round_gaussian(
     By least squares over cells u, v from the highest: variance 2 log(value) - 2 u x - 2 v y = -(u^2 + v^2), as OffsetGuided's
     release has it. Exact for a clean bump, at the border too.
     """
-    values, (u, v), there = window(maps, cells, reach)
-    share = (values.double() / values[:, values.shape[1] // 2, None].double()).clamp(LEAST, 1)
+    values, (u, v), there = gather_windows(maps, cells, reach)
+    share = (values.double() / values[:, values.shape[1] // 2, None].double()).clamp(MIN_SHARE, 1)
     rows = torch.stack((-2 * u, -2 * v, torch.zeros_like(u)), dim=-1).double().expand(len(maps), -1, -1).clone()
     rows[..., 2] = 2 * share.log()
     rows *= there[..., None]
@@ -39,7 +39,7 @@ def round_gaussian(
     return cells + found[:, :2], found[:, 2]
 
 
-def fitted_gaussian(
+def fit_gaussian_known_sigma(
     maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], *, reach: int, sigma: float
 ) -> Float[Tensor, "n 2"]:
     """The middle of the bump of width `sigma` that fits best to what is within `reach` of each cell; NaN-free.
@@ -47,8 +47,8 @@ def fitted_gaussian(
     By least squares over cells u, v from the highest: 2 u x + 2 v y = u^2 + v^2 + 2 sigma^2 log(value / highest). The answer is
     `sigma`^2 times one that knows no width, so a bump of another width w is moved (sigma / w)^2 times as far as it should be.
     """
-    values, (u, v), there = window(maps, cells, reach)
-    share = (values.double() / values[:, values.shape[1] // 2, None].double()).clamp(LEAST, 1)
+    values, (u, v), there = gather_windows(maps, cells, reach)
+    share = (values.double() / values[:, values.shape[1] // 2, None].double()).clamp(MIN_SHARE, 1)
     right = (u * u + v * v + 2 * sigma**2 * share.log()).nan_to_num(0, 0, 0) * there
     rows = torch.stack((2 * u, 2 * v), dim=-1).double() * there[..., None]
     found = torch.linalg.pinv(rows.mT @ rows, hermitian=True) @ (rows.mT @ right[..., None])
@@ -58,12 +58,12 @@ def fitted_gaussian(
 
 def centre_of_mass(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], *, reach: int) -> Float[Tensor, "n 2"]:
     """The mean position of what is within `reach` of each cell, weighed by what is positive there."""
-    values, offsets, there = window(maps, cells, reach)
+    values, offsets, there = gather_windows(maps, cells, reach)
     mass = values.clamp(min=0) * there
     return cells + mass @ torch.stack(offsets, dim=-1) / mass.sum(dim=1, keepdim=True)
 
 
-def window(
+def gather_windows(
     maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], reach: int
 ) -> tuple[Float[Tensor, "n i"], tuple[Float[Tensor, " i"], Float[Tensor, " i"]], Float[Tensor, "n i"]]:
     """What stands within `reach` of each cell, row after row; where that is from the cell (x, y); 1 inside the map, else 0."""

@@ -10,17 +10,17 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
-from poise.decoding.limbs import FoundLimbs, find_limbs
-from poise.decoding.peak_reading import PeakReading
+from poise.decoding.grouping_config import GroupingConfig
+from poise.decoding.limbs import LimbCandidates, find_limbs
 from poise.decoding.scene_maps import SceneMaps
 from poise.machine import compiled
 from poise.scenes import People
 
-NOTHING = -1
+EMPTY = -1
 
 
 @dataclass(frozen=True, eq=False)
-class Groups:
+class GroupedPeople:
     """The people made of one view's limbs, those with the highest mean score of their keypoints first.
 
     Attributes:
@@ -39,47 +39,49 @@ class Groups:
         return People(self.keypoints[order, :, :2], score[order], whole[order])
 
 
-def group(found: FoundLimbs, limbs: tuple[tuple[int, int], ...], reading: PeakReading, *, keypoints: int) -> list[Groups]:
+def group_limbs(
+    found: LimbCandidates, limbs: tuple[tuple[int, int], ...], reading: GroupingConfig, *, keypoints: int
+) -> list[GroupedPeople]:
     """The people of each view."""
-    usable, ends = found.usable(reading).cpu().numpy(), found.ends.cpu().numpy()
+    valid, peak_index = found.valid(reading).cpu().numpy(), found.peak_index.cpu().numpy()
     rows = torch.stack((found.start, found.end), dim=3).float().cpu().numpy()
     score = found.score.float().cpu().numpy()
     pairs = np.array(limbs, np.int64).reshape(-1, 2)
     device = found.score.device
-    views = (_grouped(*view, pairs, keypoints) for view in zip(rows, ends, score, usable, strict=True))
+    views = (_group_view(*view, pairs, keypoints) for view in zip(rows, peak_index, score, valid, strict=True))
     return [_sorted(*view, least=reading.person_threshold, device=device) for view in views]
 
 
-def _grouped(
+def _group_view(
     rows: Float32[np.ndarray, "l n 2 4"],
-    ends: Int64[np.ndarray, "l n 2"],
+    peak_index: Int64[np.ndarray, "l n 2"],
     score: Float32[np.ndarray, "l n"],
-    usable: Bool[np.ndarray, "l n"],
+    valid: Bool[np.ndarray, "l n"],
     pairs: Int64[np.ndarray, "l 2"],
     keypoints: int,
 ) -> tuple[Float32[np.ndarray, "p k 5"], Int64[np.ndarray, "p k"]]:
     """Everybody, in the order in which they came to be; -1 where there is nothing."""
-    most = int(usable.sum())
-    people = np.full((most, keypoints, 5), NOTHING, np.float32)
-    index = np.full((most, keypoints), NOTHING, np.int64)
+    most = int(valid.sum())
+    people = np.full((most, keypoints, 5), EMPTY, np.float32)
+    index = np.full((most, keypoints), EMPTY, np.int64)
     count = np.zeros(1, np.int64)
-    compiled(_limb_by_limb)(rows, ends, score, *chosen(ends, score, usable), pairs, people, index, count)
+    compiled(_group_greedily)(rows, peak_index, score, *select_limbs(peak_index, score, valid), pairs, people, index, count)
     return people[: count[0]], index[: count[0]]
 
 
-def chosen(
-    ends: Int64[np.ndarray, "l n 2"], score: Float32[np.ndarray, "l n"], usable: Bool[np.ndarray, "l n"]
+def select_limbs(
+    peak_index: Int64[np.ndarray, "l n 2"], score: Float32[np.ndarray, "l n"], valid: Bool[np.ndarray, "l n"]
 ) -> tuple[Int64[np.ndarray, "l n"], Int64[np.ndarray, " l"]]:
-    """Of each type the usable limbs, the surest first, and of those that end at one peak only that; and how many they are."""
+    """Of each type the valid limbs, the surest first, and of those that end at one peak only that; and how many they are."""
     order = np.argsort(-score, axis=1, kind="stable")
     count = np.zeros(len(score), np.int64)
-    compiled(_choose)(ends, usable, order, count)
+    compiled(_select)(peak_index, valid, order, count)
     return order, count
 
 
 def _sorted(
     people: Float32[np.ndarray, "p k 5"], index: Int64[np.ndarray, "p k"], *, least: float, device: torch.device
-) -> Groups:
+) -> GroupedPeople:
     """The people whose keypoints' mean score is `least` or more, the best first."""
     score = people[..., 2].astype(np.float64)
     there = score > 0
@@ -87,14 +89,14 @@ def _sorted(
     order = np.argsort(-mean, kind="stable")
     order = order[~(mean[order] < least)]
     kept, ids = people[order], index[order]
-    kept[kept == NOTHING] = 0
-    ids[ids == NOTHING] = 0
-    return Groups(torch.from_numpy(kept).to(device), torch.from_numpy(ids).to(device))
+    kept[kept == EMPTY] = 0
+    ids[ids == EMPTY] = 0
+    return GroupedPeople(torch.from_numpy(kept).to(device), torch.from_numpy(ids).to(device))
 
 
-def _choose(
-    ends: Int64[np.ndarray, "l n 2"],
-    usable: Bool[np.ndarray, "l n"],
+def _select(
+    peak_index: Int64[np.ndarray, "l n 2"],
+    valid: Bool[np.ndarray, "l n"],
     order: Int64[np.ndarray, "l n"],
     count: Int64[np.ndarray, " l"],
 ) -> None:
@@ -103,19 +105,19 @@ def _choose(
         limbs = 0
         for i in range(length):
             limb = order[kind, i]
-            if usable[kind, limb]:
+            if valid[kind, limb]:
                 free = True
                 for j in range(limbs):
-                    free &= ends[kind, order[kind, j], 1] != ends[kind, limb, 1]
+                    free &= peak_index[kind, order[kind, j], 1] != peak_index[kind, limb, 1]
                 if free:
                     order[kind, limbs] = limb
                     limbs += 1
         count[kind] = limbs
 
 
-def _limb_by_limb(
+def _group_greedily(
     rows: Float32[np.ndarray, "l n 2 4"],
-    ends: Int64[np.ndarray, "l n 2"],
+    peak_index: Int64[np.ndarray, "l n 2"],
     score: Float32[np.ndarray, "l n"],
     order: Int64[np.ndarray, "l n"],
     counts: Int64[np.ndarray, " l"],
@@ -144,11 +146,11 @@ def _limb_by_limb(
         for m in range(before):
             for j in range(limbs):
                 limb = taken[j]
-                shared[m, j] = int(index[m, f] == ends[kind, limb, 0]) + int(index[m, t] == ends[kind, limb, 1])
+                shared[m, j] = int(index[m, f] == peak_index[kind, limb, 0]) + int(index[m, t] == peak_index[kind, limb, 1])
                 better[m, j] = score[kind, limb] > people[m, t, 4] or score[kind, limb] > people[m, f, 4]
                 whole |= shared[m, j] == 2 and better[m, j]
                 half |= shared[m, j] == 1 and better[m, j]
-        # People who have both ends: the limb makes them surer.
+        # People who have both peak_index: the limb makes them surer.
         for m in range(before):
             for j in range(limbs):
                 if shared[m, j] == 2 and better[m, j]:
@@ -160,7 +162,7 @@ def _limb_by_limb(
             for j in range(limbs):
                 if shared[m, j] == 1 and better[m, j]:
                     limb = taken[j]
-                    index[m, f], index[m, t] = ends[kind, limb, 0], ends[kind, limb, 1]
+                    index[m, f], index[m, t] = peak_index[kind, limb, 0], peak_index[kind, limb, 1]
                     for c in range(4):
                         people[m, f, c], people[m, t, c] = rows[kind, limb, 0, c], rows[kind, limb, 1, c]
                     people[m, f, 4] = max(score[kind, limb], held[m, 0])
@@ -206,7 +208,7 @@ def _limb_by_limb(
                 index[alive, k] = -1
                 for c in range(5):
                     people[alive, k, c] = -1
-            index[alive, f], index[alive, t] = ends[kind, limb, 0], ends[kind, limb, 1]
+            index[alive, f], index[alive, t] = peak_index[kind, limb, 0], peak_index[kind, limb, 1]
             for c in range(4):
                 people[alive, f, c], people[alive, t, c] = rows[kind, limb, 0, c], rows[kind, limb, 1, c]
             people[alive, f, 4], people[alive, t, 4] = score[kind, limb], score[kind, limb]
@@ -214,7 +216,7 @@ def _limb_by_limb(
     count[0] = alive
 
 
-def read_people(maps: SceneMaps, limbs: tuple[tuple[int, int], ...], reading: PeakReading, *, stride: int) -> list[People]:
+def decode_people(maps: SceneMaps, limbs: tuple[tuple[int, int], ...], reading: GroupingConfig, *, stride: int) -> list[People]:
     """The people of each view, in its pixels, the best first; what is no number counts as 0.
 
     Args:
@@ -226,12 +228,14 @@ def read_people(maps: SceneMaps, limbs: tuple[tuple[int, int], ...], reading: Pe
     return [found.people() for found in group_people(maps, limbs, reading, stride=stride)]
 
 
-def group_people(maps: SceneMaps, limbs: tuple[tuple[int, int], ...], reading: PeakReading, *, stride: int) -> list[Groups]:
+def group_people(
+    maps: SceneMaps, limbs: tuple[tuple[int, int], ...], reading: GroupingConfig, *, stride: int
+) -> list[GroupedPeople]:
     """The same, with the peaks and limbs that people are made of."""
-    clean = maps.each(_detached).finite()
+    clean = maps.map_tensors(_detached).nan_to_zero()
     if reading.weigh > 1:
-        clean = clean.weighed(limbs, side=reading.weigh)
-    return group(find_limbs(clean, limbs, reading, stride=stride), limbs, reading, keypoints=clean.heat.shape[1])
+        clean = clean.with_averaged_offsets(limbs, side=reading.weigh)
+    return group_limbs(find_limbs(clean, limbs, reading, stride=stride), limbs, reading, keypoints=clean.heat.shape[1])
 
 
 def _detached(part: Tensor) -> Tensor:

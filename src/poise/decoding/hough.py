@@ -7,15 +7,15 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-LEAST_VOTE = 0.01
+MIN_VOTE = 0.01
 """Cells that are less sure do not vote: nearly all cells are, their sum is small, and they take most of the time."""
 
-MOST_VOTE = 1e6
+MAX_VOTE = 1e6
 """So that an infinite map has finite sums."""
 
 
 @dataclass(frozen=True, eq=False)
-class Votes:
+class HoughVotes:
     """Hough voting (G-RMI, section 3.2): cells give their weight to the place where their vector ends.
 
     Attributes:
@@ -30,7 +30,7 @@ class Votes:
     weight: Float[Tensor, " v"]
     maps: int
 
-    def count(self, shape: torch.Size) -> Float[Tensor, "n h w"]:
+    def accumulate(self, shape: torch.Size) -> Float[Tensor, "n h w"]:
         """The sum of the votes for each cell, by a bilinear kernel: a vote is shared by the four cells around its end."""
         count, height, width = shape
         wide, high = width + 3, height + 3  # one cell before the map and two after it take the votes for what is outside
@@ -48,14 +48,14 @@ class Votes:
             sums.index_add_(0, start + step, self.weight * share)
         return sums.view(count, high, wide)[:, 1:-2, 1:-2].contiguous()
 
-    def mean_near(self, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
+    def mean_around(self, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
         """The mean of what counts for one place of each map, as it counts there; the place itself where nothing does."""
         share = self.weight * self._kernel(xy)
         moment = self.weight.new_zeros(len(xy), 2).index_add_(0, self.map, self.xy * share[:, None])
         mass = self._sums(share)[:, None]
         return torch.where(mass > 0, moment / mass, xy)
 
-    def at(self, xy: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
+    def votes_at(self, xy: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
         """The votes for one place of each map, by the same kernel."""
         return self._sums(self.weight * self._kernel(xy))
 
@@ -66,8 +66,8 @@ class Votes:
         return values.new_zeros(self.maps).index_add_(0, self.map, values)
 
 
-def cast_votes(weight: Float[Tensor, "n h w"], arrows: Float[Tensor, "n 2 h w"], *, unit: float) -> Votes:
-    """The votes of all cells surer than `LEAST_VOTE` for where their vectors end; what is no number does not vote.
+def cast_votes(weight: Float[Tensor, "n h w"], arrows: Float[Tensor, "n 2 h w"], *, unit: float) -> HoughVotes:
+    """The votes of all cells surer than `MIN_VOTE` for where their vectors end; what is no number does not vote.
 
     Args:
         weight: How sure each cell is.
@@ -75,14 +75,14 @@ def cast_votes(weight: Float[Tensor, "n h w"], arrows: Float[Tensor, "n 2 h w"],
         unit: Cells that a vector of length 1 spans.
     """
     count, height, width = weight.shape
-    voters = _places(weight.flatten() > LEAST_VOTE)
+    voters = _flat_nonzero(weight.flatten() > MIN_VOTE)
     number, cell = voters.div(height * width, rounding_mode="floor"), voters % (height * width)
     dx, dy = (part.reshape(-1).index_select(0, voters) * unit for part in arrows.unbind(1))
     end = torch.stack((cell % width + dx, cell.div(width, rounding_mode="floor") + dy), dim=-1)
-    given = weight.flatten().index_select(0, voters).clamp(max=MOST_VOTE) * end.isfinite().all(dim=-1)
-    return Votes(number, end.nan_to_num(0, 0, 0), given, count)
+    given = weight.flatten().index_select(0, voters).clamp(max=MAX_VOTE) * end.isfinite().all(dim=-1)
+    return HoughVotes(number, end.nan_to_num(0, 0, 0), given, count)
 
 
-def _places(mask: Bool[Tensor, " n"]) -> Int64[Tensor, " i"]:
+def _flat_nonzero(mask: Bool[Tensor, " n"]) -> Int64[Tensor, " i"]:
     # NumPy's way is ten times as fast on a processor.
     return mask.nonzero().squeeze(1) if mask.device.type != "cpu" else torch.from_numpy(np.flatnonzero(mask.numpy()))

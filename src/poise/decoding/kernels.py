@@ -10,20 +10,20 @@ from jaxtyping import Float32, Int64
 
 from poise.machine import compiled
 
-Edges = tuple[Int64[np.ndarray, " i"], Int64[np.ndarray, " j"]]
-Found = tuple[Float32[np.ndarray, " t"], Float32[np.ndarray, " m"], Float32[np.ndarray, " m"], Float32[np.ndarray, "m q"]]
+BorderIndices = tuple[Int64[np.ndarray, " i"], Int64[np.ndarray, " j"]]
+BlurOutputs = tuple[Float32[np.ndarray, " t"], Float32[np.ndarray, " m"], Float32[np.ndarray, " m"], Float32[np.ndarray, "m q"]]
 
 
 def blur(
     source: Float32[np.ndarray, " s"],
     shape: tuple[int, int, int],
     taps: tuple[np.float32, ...],
-    edges: Edges,
+    edges: BorderIndices,
     *,
     margin: int,
     index: Int64[np.ndarray, "m q"],
     memory: Float32[np.ndarray, " n"],
-    out: Found,
+    out: BlurOutputs,
 ) -> None:
     """Smooth maps that lie side by side, the map as LAST axis, along both axes.
 
@@ -37,14 +37,14 @@ def blur(
         edges: What is beyond the border along y and along x, r + `margin` cells of it, `beyond`.
         margin: Cells around the maps that are smoothed too.
         index: Cells asked for in each smoothed map, counted row after row.
-        memory: `memory_needed` numbers to work in.
+        memory: `workspace_size` numbers to work in.
         out: Takes the smoothed maps, as `source` holds them; the lowest and the highest value of each, NaNs passed over; and
             the smoothed values of the cells that were asked for.
     """
     compiled(_blur, contract=True)(source, shape, taps, *edges, margin, index, memory, *out)
 
 
-def peaks(
+def find_top_cells(
     smooth: Float32[np.ndarray, " t"],
     shape: tuple[int, int, int],
     best: Float32[np.ndarray, " c"],
@@ -61,10 +61,10 @@ def peaks(
         tie: Of cells that are lower than the highest by this share or less the first is taken.
         out: Takes the cells (x, y) and their columns' highest values. A map of NaNs gives cell 0 and -inf.
     """
-    compiled(_peaks)(smooth, shape, best, tie, *out)
+    compiled(_find_top_cells)(smooth, shape, best, tie, *out)
 
 
-def beyond(length: int, reach: int, *, mirror: bool) -> Int64[np.ndarray, " i"]:
+def border_index(length: int, reach: int, *, mirror: bool) -> Int64[np.ndarray, " i"]:
     """Which cell stands at -reach, ..., length + reach - 1: the one mirrored about the outermost cell, or -1 for none."""
     index = np.arange(-reach, length + reach, dtype=np.int64)
     if not mirror:
@@ -74,7 +74,7 @@ def beyond(length: int, reach: int, *, mirror: bool) -> Int64[np.ndarray, " i"]:
     return np.where(index < length, index, period - index)
 
 
-def memory_needed(shape: tuple[int, int, int], reach: int, margin: int) -> int:
+def workspace_size(shape: tuple[int, int, int], reach: int, margin: int) -> int:
     """Numbers that `blur` needs to work in for maps of `shape` (h w m)."""
     _, width, lanes = shape
     return (3 * width + 2 * reach + 6 * margin) * lanes
@@ -148,7 +148,7 @@ def _blur(
             values[x, i] = target[index[x, i] * lanes + x]
 
 
-def _peaks(
+def _find_top_cells(
     smooth: Float32[np.ndarray, " t"],
     shape: tuple[int, int, int],
     best: Float32[np.ndarray, " c"],

@@ -11,7 +11,7 @@ from poise.decoding.cubic import NEAR, A
 from poise.machine import compiled
 
 
-def enlarged_peaks(
+def sparse_upsampled_peaks(
     maps: Float32[np.ndarray, "m h w"], top: int, stride: int, threshold: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The highest of 3x3 pixels of maps enlarged `stride` times (m n 2), their heights (m n), their pixels counted (m n).

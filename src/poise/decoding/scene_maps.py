@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-TINY = 1e-6
+EPSILON = 1e-6
 """Under the sum of weights, as the release of OffsetGuided has it."""
 
 
@@ -28,18 +28,18 @@ class SceneMaps:
     jitter: Float[Tensor, "b 2 h w"] | None = None
     scale: Float[Tensor, "b k h w"] | None = None
 
-    def each(self, change: Callable[[Tensor], Tensor]) -> "SceneMaps":
+    def map_tensors(self, change: Callable[[Tensor], Tensor]) -> "SceneMaps":
         """The same with every tensor changed."""
         jitter, scale = (None if part is None else change(part) for part in (self.jitter, self.scale))
         return SceneMaps(change(self.heat), change(self.offsets), jitter, scale)
 
-    def finite(self) -> "SceneMaps":
+    def nan_to_zero(self) -> "SceneMaps":
         """The same with 0 for what is no number; itself if all are."""
-        return self.each(lambda part: part if part.sum().isfinite() else part.nan_to_num(0, 0, 0))
+        return self.map_tensors(lambda part: part if part.sum().isfinite() else part.nan_to_num(0, 0, 0))
 
-    def weighed(self, limbs: tuple[tuple[int, int], ...], *, side: int) -> "SceneMaps":
-        """The same with offsets averaged (`weighed_offsets`)."""
-        return replace(self, offsets=weighed_offsets(self.offsets, self.heat, limbs, side=side))
+    def with_averaged_offsets(self, limbs: tuple[tuple[int, int], ...], *, side: int) -> "SceneMaps":
+        """The same with offsets averaged (`averaged_offsets`)."""
+        return replace(self, offsets=averaged_offsets(self.offsets, self.heat, limbs, side=side))
 
 
 def merged_maps(
@@ -64,7 +64,7 @@ def merged_offsets(
 
     Limbs that a mirror turns round stay as they are: the mirrored view has no map of them.
     """
-    back = turned_offsets(mirrored, order)
+    back = unflipped_offsets(mirrored, order)
     straight = offsets.reshape(back.shape)
     return torch.where(alone[:, None, None, None], straight, (straight + back) / 2).flatten(1, 2)
 
@@ -76,12 +76,12 @@ def joined_offsets(
     alone: Bool[Tensor, " l"],
 ) -> Float[Tensor, "b l 4 h w"]:
     """Offsets and those of the mirrored view side by side, as vectors of four; where there is none the first two twice."""
-    back = turned_offsets(mirrored, order)
+    back = unflipped_offsets(mirrored, order)
     straight = offsets.reshape(back.shape)
     return torch.cat((straight, torch.where(alone[:, None, None, None], straight, back)), dim=2)
 
 
-def turned_offsets(mirrored: Float[Tensor, "b m h w"], order: Int64[Tensor, " l"]) -> Float[Tensor, "b l 2 h w"]:
+def unflipped_offsets(mirrored: Float[Tensor, "b m h w"], order: Int64[Tensor, " l"]) -> Float[Tensor, "b l 2 h w"]:
     """Offsets of a mirrored view as offsets of the view itself."""
     batch, channels, height, width = mirrored.shape
     back = mirrored.flip(-1).reshape(batch, channels // 2, 2, height, width)[:, order]
@@ -89,7 +89,7 @@ def turned_offsets(mirrored: Float[Tensor, "b m h w"], order: Int64[Tensor, " l"
     return turned
 
 
-def weighed_offsets(
+def averaged_offsets(
     offsets: Float[Tensor, "b m h w"],
     heat: Float[Tensor, "b k h w"],
     limbs: tuple[tuple[int, int], ...],
@@ -100,4 +100,4 @@ def weighed_offsets(
     weight = heat[:, [start for start, _ in limbs], None]
     vectors = offsets.reshape(len(offsets), len(limbs), 2, *offsets.shape[2:])
     total, sums = (F.avg_pool2d(part.flatten(1, 2), side, stride=1, padding=side // 2) for part in (weight, weight * vectors))
-    return (sums.view_as(vectors) / (total[:, :, None] + TINY)).flatten(1, 2)
+    return (sums.view_as(vectors) / (total[:, :, None] + EPSILON)).flatten(1, 2)

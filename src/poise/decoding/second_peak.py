@@ -13,7 +13,7 @@ TIE = 1e-6
 """Two values of a smoothed map that differ by less, relatively, are equally high."""
 
 
-def peaks(maps: Float[Tensor, "n h w"], blur: int, count: int) -> tuple[Float[Tensor, "n c 2"], Float[Tensor, " n"]]:
+def find_top_peaks(maps: Float[Tensor, "n h w"], blur: int, count: int) -> tuple[Float[Tensor, "n c 2"], Float[Tensor, " n"]]:
     """The highest cells (x, y) of each smoothed map, highest first, each emptied before the next; the highest value.
 
     The releases look at `MARGIN` cells around the map too. Smoothed values only fall outside, unless the map is negative
@@ -21,17 +21,17 @@ def peaks(maps: Float[Tensor, "n h w"], blur: int, count: int) -> tuple[Float[Te
     """
     reach = min(blur // 2, MARGIN)
     edge = min(reach, 2)
-    spots, value = _peaks_within(maps, blur, count, edge=edge)
+    spots, value = _top_peaks_within(maps, blur, count, edge=edge)
     if edge < reach:
         low, high = spots.amin(dim=1), spots.amax(dim=1)
         at_end = (low <= -edge) | (high >= high.new_tensor((maps.shape[2], maps.shape[1])) + edge - 1)
         far = at_end.any(dim=1)
         if far.any():
-            spots[far], value[far] = _peaks_within(maps[far], blur, count, edge=reach)
+            spots[far], value[far] = _top_peaks_within(maps[far], blur, count, edge=reach)
     return spots, value
 
 
-def _peaks_within(
+def _top_peaks_within(
     maps: Float[Tensor, "n h w"], blur: int, count: int, *, edge: int
 ) -> tuple[Float[Tensor, "n c 2"], Float[Tensor, " n"]]:
     """As `peaks`, in the map and `edge` cells around it; the corner of the whole margin where no value is above 0."""
@@ -40,7 +40,7 @@ def _peaks_within(
     return spots.to(maps), value[:, 0]
 
 
-def first_highest(
+def argmax_with_ties(
     smooth: Float[Tensor, "h w m"], best_of_rows: Float[Tensor, "h m"], each: Int64[Tensor, " m"]
 ) -> tuple[Int64[Tensor, "m 2"], Float[Tensor, " m"], Float[Tensor, "m w"]]:
     """The first highest cell (x, y) of each map, its value, its row. What differs by rounding only is equally high."""

@@ -10,50 +10,55 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.decoding.gaussian_fit import centre_of_mass, fitted
-from poise.decoding.taylor import dark_step, udp_mmpose_step, udp_step
+from poise.decoding.gaussian_fit import centre_of_mass, fit_gaussian
+from poise.decoding.taylor import dark_taylor_step, mmpose_udp_taylor_step, udp_taylor_step
 from poise.errors import unknown
 
-Reading = Literal["cell", "quarter", "quarter-mmpose", "dark", "udp", "udp-mmpose", "fit3", "fit5", "soft", "centre"]
+SubpixelMethod = Literal["cell", "quarter", "quarter-mmpose", "dark", "udp", "udp-mmpose", "fit3", "fit5", "soft", "centre"]
 """The highest cell; a quarter of a cell towards the higher neighbour (HRNet's, and mmpose's at the border); the Newton step of
 DARK, of UDP and of mmpose's UDP; a paraboloid fitted to the logarithm of 3x3 or 5x5 cells; the mean cell under a softmax (LPN);
 the centre of mass of 5x5 cells."""
 
-BETA = 160.0
+SOFT_ARGMAX_BETA = 160.0
 """What maps are multiplied with before LPN's softmax."""
 
 
-def read(
-    reading: Reading, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"], *, sigma: float
+def refine(
+    reading: SubpixelMethod,
+    maps: Float[Tensor, "n h w"],
+    cells: Int64[Tensor, "n 2"],
+    score: Float[Tensor, " n"],
+    *,
+    sigma: float,
 ) -> Float[Tensor, "n 2"]:
     """Positions in cells by one of the readings; `sigma` of the bumps, cells, says how wide DARK's blur is."""
     match reading:
         case "cell":
             return cells.to(maps)
         case "quarter":
-            return quarter(maps, cells, cells)
+            return quarter_offset(maps, cells, cells)
         case "quarter-mmpose":
-            return quarter(maps, cells, cells, border="each axis")
+            return quarter_offset(maps, cells, cells, border="each axis")
         case "dark":
-            return cells + dark_step(maps, cells, score, kernel=usual_kernel(sigma))
+            return cells + dark_taylor_step(maps, cells, score, kernel=dark_blur_kernel(sigma))
         case "udp":
-            return cells + udp_step(maps, cells, score)
+            return cells + udp_taylor_step(maps, cells, score)
         case "udp-mmpose":
-            return cells + udp_mmpose_step(maps, cells, score)
+            return cells + mmpose_udp_taylor_step(maps, cells, score)
         case "fit3" | "fit5":
-            return fitted(maps, cells, reach=1 if reading == "fit3" else 2)
+            return fit_gaussian(maps, cells, reach=1 if reading == "fit3" else 2)
         case "soft":
-            return soft_argmax(maps, beta=BETA)
+            return soft_argmax(maps, beta=SOFT_ARGMAX_BETA)
         case "centre":
             return centre_of_mass(maps, cells, reach=2)
 
 
-def missed(reading: Reading | None) -> float:
+def rounding_error(reading: SubpixelMethod | None) -> float:
     """How many cells off a position may be that is read from a bump exactly on its keypoint; None reads exactly."""
     return 0.001 if reading in (None, "dark", "udp", "udp-mmpose", "fit3", "fit5") else 0.5
 
 
-def check_reading(reading: str | None, known: tuple[str, ...] = get_args(Reading)) -> None:
+def check_method(reading: str | None, known: tuple[str, ...] = get_args(SubpixelMethod)) -> None:
     """Refuse a reading that is not among those known.
 
     Raises:
@@ -63,18 +68,18 @@ def check_reading(reading: str | None, known: tuple[str, ...] = get_args(Reading
         raise unknown("reading", reading, known)
 
 
-def highest(maps: Float[Tensor, "n h w"]) -> tuple[Int64[Tensor, "n 2"], Float[Tensor, " n"]]:
+def argmax_cells(maps: Float[Tensor, "n h w"]) -> tuple[Int64[Tensor, "n 2"], Float[Tensor, " n"]]:
     """The first highest cell (x, y) of each map and its value; cell (0, 0) where that is not above 0.
 
     NaNs are passed over for the cell; the value is then NaN.
     """
-    index, score = highest_of(maps.flatten(1))
+    index, score = argmax_rows(maps.flatten(1))
     index = index.masked_fill(score <= 0, 0)
     width = maps.shape[-1]
     return torch.stack((index % width, index.div(width, rounding_mode="floor")), dim=-1), score
 
 
-def highest_of(rows: Float[Tensor, "n i"]) -> tuple[Int64[Tensor, " n"], Float[Tensor, " n"]]:
+def argmax_rows(rows: Float[Tensor, "n i"]) -> tuple[Int64[Tensor, " n"], Float[Tensor, " n"]]:
     """Where each row is highest first, and how high; NaNs are passed over for the place, the height is then NaN."""
     index = _argmax(rows)
     height = rows.gather(1, index[:, None]).squeeze(1)
@@ -88,7 +93,7 @@ def _argmax(rows: Tensor) -> Tensor:
     return rows.argmax(dim=1) if rows.device.type != "cpu" else torch.from_numpy(rows.numpy().argmax(axis=1))
 
 
-def quarter(
+def quarter_offset(
     maps: Float[Tensor, "n h w"],
     cells: Int64[Tensor, "n 2"],
     start: Float[Tensor, "n 2"] | Int64[Tensor, "n 2"],
@@ -109,12 +114,12 @@ def quarter(
     return start + 0.25 * (after - before).sign()
 
 
-def usual_kernel(sigma: float) -> int:
+def dark_blur_kernel(sigma: float) -> int:
     """Cells a side of DARK's blur for bumps of width `sigma` cells: 11 for 2, 17 for 3, as releases of DARK have it."""
     return max(3, 2 * round(3 * sigma) - 1)
 
 
-FADED = 25.0
+NEGLIGIBLE_EXPONENT = 25.0
 """Cells are left out of a softmax where it is below exp(-25) of its highest: 4000 of them move the mean by 1e-5 cells."""
 
 
@@ -128,7 +133,7 @@ def soft_argmax(maps: Float[Tensor, "n h w"], *, beta: float) -> Float[Tensor, "
     blocks = maps.reshape(-1, rows * width)
     high = blocks.amax(dim=-1).view(count, height // rows)
     top = high.amax(dim=1)
-    some = (high > (top - FADED / beta)[:, None]).flatten().nonzero().squeeze(1)
+    some = (high > (top - NEGLIGIBLE_EXPONENT / beta)[:, None]).flatten().nonzero().squeeze(1)
     n, block = some.div(height // rows, rounding_mode="floor"), some % (height // rows)
     powers = (blocks.index_select(0, some) - top.index_select(0, n)[:, None]) * beta
     share = powers.clamp(min=-80).exp().view(-1, rows, width)  # numbers too small for float32 are slow

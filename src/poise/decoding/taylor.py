@@ -14,23 +14,23 @@ from torch import Tensor
 
 from poise.decoding.blur import Border, blur_taps, blurred_at, blurred_extremes
 
-FLOOR = 1e-10
+DARK_LOG_MIN = 1e-10
 """Under the logarithm, as DARK's release has it."""
 
-LEAST, MOST = 0.001, 50.0
+UDP_LOG_MIN, UDP_LOG_MAX = 0.001, 50.0
 """UDP's release cuts smoothed maps here before it takes the logarithm."""
 
 UDP_BLUR = 7
 """Cells a side of the blur of UDP's release."""
 
-MMPOSE_BLUR = 11
+MMPOSE_UDP_BLUR = 11
 """The same in mmpose."""
 
-ALONG_ONE_DIAGONAL = ((0.5, -0.5, 0), (-0.5, 1, -0.5), (0, -0.5, 0.5))
+UDP_MIXED_DERIVATIVE = ((0.5, -0.5, 0), (-0.5, 1, -0.5), (0, -0.5, 0.5))
 """The mixed derivative of UDP's release."""
 
 
-def dark_step(
+def dark_taylor_step(
     maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"], *, kernel: int
 ) -> Float[Tensor, "n 2"]:
     """DARK's step, in cells, from the highest cell of each map; cells within two of the border stay where they are.
@@ -46,19 +46,19 @@ def dark_step(
     """
     height, width = maps.shape[-2:]
     inside = ((cells > 1) & (cells < cells.new_tensor((width - 2, height - 2)))).all(dim=-1)
-    near = _smooth_around(maps, cells, kernel)
-    low = (near <= FLOOR).any(dim=1) & inside
+    near = _blurred_5x5(maps, cells, kernel)
+    low = (near <= DARK_LOG_MIN).any(dim=1) & inside
     if low.any():
-        near[low] *= dark_gain(maps[low], score[low], kernel=kernel)[:, None]
-    return torch.where(inside[:, None], newton5(near.clamp(min=FLOOR).log()), 0)
+        near[low] *= dark_blur_gain(maps[low], score[low], kernel=kernel)[:, None]
+    return torch.where(inside[:, None], newton_step_5x5(near.clamp(min=DARK_LOG_MIN).log()), 0)
 
 
-def dark_gain(maps: Float[Tensor, "n h w"], score: Float[Tensor, " n"], *, kernel: int) -> Float[Tensor, " n"]:
+def dark_blur_gain(maps: Float[Tensor, "n h w"], score: Float[Tensor, " n"], *, kernel: int) -> Float[Tensor, " n"]:
     """How much lower DARK's blur makes each maximum."""
     return score / blurred_extremes(maps, kernel, "zeros")[1]
 
 
-def _smooth_around(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], kernel: int) -> Float[Tensor, "n 25"]:
+def _blurred_5x5(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], kernel: int) -> Float[Tensor, "n 25"]:
     """The blurred maps in 5x5 cells around `cells`."""
     height, width = maps.shape[-2:]
     reach = kernel // 2 + 2
@@ -74,7 +74,7 @@ def _smooth_around(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], ke
     return patch.flatten(1).double() @ torch.kron(band, band)
 
 
-def newton5(log: Float[Tensor, "n 25"]) -> Float[Tensor, "n 2"]:
+def newton_step_5x5(log: Float[Tensor, "n 25"]) -> Float[Tensor, "n 2"]:
     """- inverse Hessian times gradient at the middle, by central differences over one and two cells; 0 if singular."""
     step, determinant = _newton(log.double(), side=5)
     return torch.where(determinant != 0, step / determinant, 0)
@@ -84,24 +84,26 @@ def _newton(
     log: Float64[Tensor, "n i"], *, side: int, ground: float = 0.0
 ) -> tuple[Float64[Tensor, "n 2"], Float64[Tensor, "n 1"]]:
     """The adjugate Hessian times the gradient, and the Hessian's determinant."""
-    dx, dy, dxx, dyy, dxy = (log @ _weights(side, log.device)).unbind(-1)
+    dx, dy, dxx, dyy, dxy = (log @ _derivative_weights(side, log.device)).unbind(-1)
     dxx, dyy = dxx + ground, dyy + ground
     return torch.stack((dxy * dy - dyy * dx, dxy * dx - dxx * dy), dim=-1), (dxx * dyy - dxy * dxy)[:, None]
 
 
 @cache
-def _weights(side: int, device: torch.device) -> Float64[Tensor, "i 5"]:
+def _derivative_weights(side: int, device: torch.device) -> Float64[Tensor, "i 5"]:
     """What each of 5x5 cells (DARK) or 3x3 (UDP) counts in dx, dy, dxx, dyy and dxy: all at once are one product."""
     first = np.array((0, -0.5, 0, 0.5, 0) if side == 5 else (-0.5, 0, 0.5))
     second = np.array((0.25, 0, -0.5, 0, 0.25) if side == 5 else (1, -2, 1))
-    mixed = np.outer(first, first) if side == 5 else np.array(ALONG_ONE_DIAGONAL)
+    mixed = np.outer(first, first) if side == 5 else np.array(UDP_MIXED_DERIVATIVE)
     at = np.eye(side)[side // 2]
     rows = np.outer(at, first), np.outer(first, at), np.outer(at, second), np.outer(second, at), mixed
     with torch.inference_mode(False):  # kept, and used elsewhere too
         return torch.from_numpy(np.stack(rows, axis=-1).reshape(side * side, 5)).double().to(device)
 
 
-def udp_step(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]) -> Float[Tensor, "n 2"]:
+def udp_taylor_step(
+    maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
+) -> Float[Tensor, "n 2"]:
     """UDP's step, in cells, from the highest cell of each map, at the border too.
 
     Args:
@@ -109,20 +111,20 @@ def udp_step(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: F
         cells: The highest cell (x, y) of each.
         score: Its value.
     """
-    near, low, high = _around(maps, cells, UDP_BLUR, "mirror")
-    return newton3(risen(near, low, high, score).clamp(LEAST, MOST).log())
+    near, low, high = _blurred_3x3(maps, cells, UDP_BLUR, "mirror")
+    return newton_step_3x3(rescaled(near, low, high, score).clamp(UDP_LOG_MIN, UDP_LOG_MAX).log())
 
 
-def udp_mmpose_step(
+def mmpose_udp_taylor_step(
     maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
 ) -> Float[Tensor, "n 2"]:
     """UDP's step as mmpose takes it: a wider blur, with zeros around the map, that keeps the highest value and no other."""
-    near, _, high = _around(maps, cells, MMPOSE_BLUR, "zeros")
+    near, _, high = _blurred_3x3(maps, cells, MMPOSE_UDP_BLUR, "zeros")
     near = near * (score / high)[:, None]
-    return newton3(near.clamp(LEAST, MOST).log())
+    return newton_step_3x3(near.clamp(UDP_LOG_MIN, UDP_LOG_MAX).log())
 
 
-def _around(
+def _blurred_3x3(
     maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], kernel: int, border: Border
 ) -> tuple[Float[Tensor, "n 9"], Float[Tensor, " n"], Float[Tensor, " n"]]:
     """The blurred maps in 3x3 cells around `cells`, the outermost repeated beyond the border; their lowest, highest values."""
@@ -132,14 +134,14 @@ def _around(
     return blurred_at(maps, index, kernel, border)
 
 
-def risen(
+def rescaled(
     values: Float[Tensor, "n i"], low: Float[Tensor, " n"], high: Float[Tensor, " n"], score: Float[Tensor, " n"]
 ) -> Float[Tensor, "n i"]:
     """Values from `low` to `high` moved to 0 to `score`."""
     return (values - low[:, None]) / (high - low)[:, None] * score[:, None]
 
 
-def newton3(log: Float[Tensor, "n 9"]) -> Float[Tensor, "n 2"]:
+def newton_step_3x3(log: Float[Tensor, "n 9"]) -> Float[Tensor, "n 2"]:
     """- inverse Hessian times gradient at the middle; the mixed derivative looks along one diagonal, as UDP's release does."""
     # The release adds float32's least step so that no Hessian is singular.
     step, determinant = _newton(log.double(), side=3, ground=torch.finfo(torch.float32).eps)

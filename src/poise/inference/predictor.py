@@ -13,7 +13,7 @@ from poise.inference.detect import Detector, detector_of
 from poise.inference.inputs import BoxesLike, ImageLike, as_boxes, as_image, is_image
 from poise.inference.request import ImagePoses, ImageRequest, Skipped
 from poise.inference.settings import InferenceSettings
-from poise.inference.stream import prepare, stream_poses
+from poise.inference.stream import find_poses, prepare
 from poise.models.base import Image, Model, PoseModel, require_pose
 from poise.structures import Key, Poses
 from poise.weights.model_file import load
@@ -130,8 +130,7 @@ class Predictor:
         """
         if self.detector is not None:
             requests = self._detected(self.detector, requests, skipped)
-        for [found] in stream_poses(self.model, requests, self.settings, skipped=skipped, prepared=True):
-            yield found
+        yield from find_poses(self.model, requests, self.settings, skipped=skipped, prepared=True)
 
     def _single(self, image: ImageLike, boxes: BoxesLike | None) -> Poses:
         pixels = as_image(image)
@@ -145,7 +144,7 @@ class Predictor:
             requests: Iterable[ImageRequest] = [request]
             if self.detector is not None and where is None:
                 requests = self._detected(self.detector, requests, None)
-            [[found]] = stream_poses(self.model, requests, alone, prepared=True)
+            [found] = find_poses(self.model, requests, alone, prepared=True)
         return found.poses
 
     def _detected(

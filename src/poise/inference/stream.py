@@ -64,6 +64,19 @@ Shape = tuple[int, int]
 """What the views of a batch share: their size (h, w); where batches are padded, their index, and whether they are upright."""
 
 
+def find_poses(
+    model: PoseModel,
+    requests: Iterable[ImageRequest],
+    settings: InferenceSettings,
+    *,
+    skipped: list[Skipped] | None = None,
+    prepared: bool = False,
+) -> Iterator[ImagePoses]:
+    """Find people image by image, in the order of the requests, read by the model's own codec (`stream_poses`)."""
+    for [found] in stream_poses(model, requests, settings, skipped=skipped, prepared=prepared):
+        yield found
+
+
 def stream_poses(
     model: PoseModel,
     requests: Iterable[ImageRequest],

@@ -15,7 +15,7 @@ Distance = Literal["squared", "huber"]
 """Half the square; or half of smooth L1, as UDP's release has them."""
 
 
-def disk_distance(
+def disk_regression_loss(
     maps: Float[Tensor, "b k n"],
     near: Float[Tensor, "b k i"],
     inside: Bool[Tensor, "b k i"],
@@ -39,7 +39,7 @@ def disk_distance(
     return _half_huber(far).sum(dim=-1) + (corrected * inside).sum(dim=-1)
 
 
-def disk_surprise(
+def disk_cross_entropy(
     maps: Float[Tensor, "b k n"], near: Float[Tensor, "b k i"], inside: Bool[Tensor, "b k i"]
 ) -> Float[Tensor, "b k"]:
     """Logistic loss of logits that say whether a cell is inside the disk (G-RMI, arXiv 1701.01779, section 3.2).
@@ -52,7 +52,7 @@ def disk_surprise(
     return F.softplus(maps).sum(dim=-1) - (near * inside).sum(dim=-1)
 
 
-def component_distance(
+def offset_component_loss(
     near: Float[Tensor, "b k i 2"], target: Float[Tensor, "b k i 2"], inside: Bool[Tensor, "b k i"], *, distance: Distance
 ) -> Float[Tensor, "b k"]:
     """Of vectors from theirs inside the disk, each component for itself."""
@@ -61,7 +61,7 @@ def component_distance(
     return each.sum(dim=(-2, -1))
 
 
-def vector_huber(
+def offset_huber_loss(
     near: Float[Tensor, "b k i 2"], target: Float[Tensor, "b k i 2"], inside: Bool[Tensor, "b k i"]
 ) -> Float[Tensor, "b k"]:
     """Huber's function of the length of the error inside the disk, quadratic below 1 (G-RMI, section 3.2)."""

@@ -14,7 +14,7 @@ Distance = Literal["l1", "instance_l1", "vector_l1", "laplace"]
 Laplace gives it, whose spread b is learnt too: log b and the length over b (`laplace`)."""
 
 
-def vector_error(
+def offset_errors(
     output: Float[Tensor, "*a 2"],
     target: Float[Tensor, "*a 2"],
     counts: Bool[Tensor, "*a"],
@@ -47,12 +47,12 @@ def vector_error(
     return costs
 
 
-def size_error(output: Float[Tensor, "*a"], target: Float[Tensor, "*a"], counts: Bool[Tensor, "*a"]) -> Float[Tensor, "*a"]:
+def scale_errors(output: Float[Tensor, "*a"], target: Float[Tensor, "*a"], counts: Bool[Tensor, "*a"]) -> Float[Tensor, "*a"]:
     """The error of each size; 0 where it does not count."""
     return _where(counts, output - target).abs()
 
 
-def mean_above(
+def mean_above_margin(
     errors: Float[Tensor, "*a"], counts: Bool[Tensor, "*#a"], *, margin: float = 1e-5, root: bool = False
 ) -> Float[Tensor, ""]:
     """The sum over one more than their number, of errors that count and are not below a margin.

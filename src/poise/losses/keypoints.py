@@ -35,7 +35,7 @@ def ohkm(
     top: int = 8,
 ) -> Float[Tensor, ""]:
     """As `mse`, over the `top` keypoints of each view whose maps are worst (CPN, arXiv 1711.07319, section 3.2)."""
-    return hardest_squares(squares(output, target), weight, cells=output.shape[-2] * output.shape[-1], top=top)
+    return ohkm_squares(squares(output, target), weight, cells=output.shape[-2] * output.shape[-1], top=top)
 
 
 def squares(output: Float[Tensor, "b k h w"], target: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k"]:
@@ -56,7 +56,7 @@ def mean_squares(distance: Float[Tensor, "b k"], weight: Float[Tensor, "b k"] | 
     return _weighted(distance, weight).mean() / (2 * cells)
 
 
-def hardest_squares(
+def ohkm_squares(
     distance: Float[Tensor, "b k"], weight: Float[Tensor, "b k"] | None, *, cells: int, top: int
 ) -> Float[Tensor, ""]:
     """As `mean_squares`, over the `top` worst keypoints of each view.

@@ -23,10 +23,10 @@ from poise.models.views.scene import SceneViews, WholeImageCrop, answered_alike
 from poise.scenes import Canvas, People, SceneBatch, Scenes
 from poise.skeletons import Skeleton, convert
 from poise.structures import Key, Poses
-from poise.transforms.canvas import Layout, canvas_warp
-from poise.transforms.person_crop import boxes_through
-from poise.transforms.scales import Scaled, scaled_views
-from poise.transforms.scene_crop import SceneCrop, to_learn
+from poise.transforms.canvas import Layout, canvas_layout
+from poise.transforms.person_crop import warp_boxes
+from poise.transforms.scales import ScaledViews, scaled_views
+from poise.transforms.scene_crop import SceneCrop, select_learnt
 from poise.transforms.scene_jitter import SceneAugmentation
 
 MAX_PEOPLE = 20
@@ -146,9 +146,9 @@ class BottomUp(PoseModel):
         output = self._averaged(views.layout, answers)
         return [poses_of_people(people, views.layout.warp, key) for [people] in (decode(output) for decode in decoders)]
 
-    def _averaged(self, scaled: Scaled, answers: Sequence[Float[Tensor, "c _ _"]]) -> Float[Tensor, "1 c h w"]:
+    def _averaged(self, scaled: ScaledViews, answers: Sequence[Float[Tensor, "c _ _"]]) -> Float[Tensor, "1 c h w"]:
         """The maps of all scales, resized to the largest and averaged; beyond a view its maps say that nothing is there."""
-        h, w = scaled.whole
+        h, w = scaled.full_cells
         parts = []
         for answer, cells in zip(answers, scaled.cells, strict=True):
             output = answer[None]
@@ -166,7 +166,7 @@ class BottomUp(PoseModel):
         """Whole images through resize and codec and back; whose a pose is has to be told by OKS."""
         trips = []
         for image in images:
-            layout = canvas_warp(self.preprocess, image.size(), max(self.preprocess.scales))
+            layout = canvas_layout(self.preprocess, image.size(), max(self.preprocess.scales))
             scenes, outside = self._scenes(image, layout)
             [people] = self.codec.decode(self.codec.encode(scenes))
             poses = poses_of_people(people, layout.warp, image.key)
@@ -175,7 +175,7 @@ class BottomUp(PoseModel):
 
     def _scenes(self, image: LabelledImage, layout: Layout) -> tuple[Scenes, int]:
         """The labels of an image as those of its view, and how many of their keypoints lie outside of it."""
-        labels = to_learn(image.labels)
+        labels = select_learnt(image.labels)
         xy, visible = convert(labels.xy, labels.visible, source=image.skeleton, target=self.skeleton)
         seen = apply(layout.warp, xy)
         inside = ((seen > -0.5) & (seen < seen.new_tensor([layout.size[1], layout.size[0]]) - 0.5)).all(dim=-1)
@@ -183,7 +183,7 @@ class BottomUp(PoseModel):
         scenes = Scenes(
             xy=seen,
             visible=visible * inside,
-            boxes=boxes_through(layout.warp, labels.boxes),
+            boxes=warp_boxes(layout.warp, labels.boxes),
             extent=side * float(torch.linalg.det(layout.warp[:2, :2]).abs().sqrt()),
             scene=torch.zeros(len(labels), dtype=torch.int64),
             ignore=torch.zeros(1, *layout.size, dtype=torch.bool),

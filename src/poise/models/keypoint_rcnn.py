@@ -24,17 +24,17 @@ from poise.models.pictures import IMAGES, Picture, detector_picture
 from poise.models.postprocess import Boxes, Detections, FlipPass, find_boxes, suppressed
 from poise.models.rcnn_boxes import RCNNBoxes, config_from_plain, filled_sizes
 from poise.models.rcnn_config import RCNNConfig
-from poise.models.roi_targets import RoIs, Truth, box_losses, chosen, like_the_detector, refined, truths
+from poise.models.roi_targets import RoIs, Truth, apply_deltas, box_losses, jittered_like_detector, sampled_rois, view_truths
 from poise.models.views.base import TrainData
 from poise.models.views.detector import DetectorViews
 from poise.models.views.scene import answered_alike
 from poise.nn.base import Feature
-from poise.nn.heads.rpn import summed
+from poise.nn.heads.rpn import integral_image
 from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas, People, SceneBatch, Scenes
 from poise.skeletons import Skeleton, convert
 from poise.structures import Key, Points, Poses
-from poise.transforms.canvas import Layout, boxes_home, canvas_warp, placed_boxes
+from poise.transforms.canvas import Layout, boxes_to_image, boxes_to_view, canvas_layout
 from poise.transforms.detector_crop import DetectorCrop
 from poise.transforms.detector_jitter import DetectorAugmentation
 
@@ -109,18 +109,18 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
         """
         scenes, weights = batch.scenes, self.config.weights
         sizes = list(batch.filled)
-        labelled = truths(scenes, sizes)
-        ignored = [summed(region) for region in scenes.ignore] if bool(scenes.ignore.any()) else None
+        labelled = view_truths(scenes, sizes)
+        ignored = [integral_image(region) for region in scenes.ignore] if bool(scenes.ignore.any()) else None
         features = self(batch.images)
         truth = [own.boxes for own in labelled]
         proposed = self.network.propose(batch.images, features, sizes=sizes, truth=truth, ignored=ignored)
         rois = self._rois(features, [own.detach() for own in proposed.boxes], labelled, ignored)
-        told, moved = self._box_losses(features, rois)
+        cls_loss, box_loss = self._box_losses(features, rois)
         parts = {
             "objectness": weights.objectness * proposed.losses["loss_objectness"],
             "proposals": weights.proposals * proposed.losses["loss_rpn_box_reg"],
-            "classes": weights.classes * told,
-            "boxes": weights.boxes * moved,
+            "classes": weights.classes * cls_loss,
+            "boxes": weights.boxes * box_loss,
             "keypoints": weights.keypoints * self._keypoint_loss(features, rois, scenes),
         }
         if self.network.mask is not None and scenes.masks is not None:
@@ -132,23 +132,23 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
         learning = self.config.learning
         parts = [proposed]
         if learning.copies:
-            first = chosen(proposed, labelled, learning, ignored=ignored)
-            people = first.of_people
+            first = sampled_rois(proposed, labelled, learning, ignored=ignored)
+            people = first.positives
             with torch.no_grad():
-                moves = self.network.boxes(features, people.boxes)[1].float()
-            found = refined(people.boxes, moves, self.config.person)
-            parts.append(like_the_detector(found, people.truth, labelled, learning.copies))
+                deltas = self.network.predict_boxes(features, people.boxes)[1].float()
+            found = apply_deltas(people.boxes, deltas, self.config.person)
+            parts.append(jittered_like_detector(found, people.truth, labelled, learning.copies))
         if learning.truth:
             parts.append([own.boxes for own in labelled])
         every = [torch.cat(own) for own in zip(*parts, strict=True)]
-        return chosen(every, labelled, learning, ignored=ignored)
+        return sampled_rois(every, labelled, learning, ignored=ignored)
 
     def _box_losses(self, features: list[Feature], rois: RoIs) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        logits, moves = self.network.boxes(features, rois.boxes)
+        logits, deltas = self.network.predict_boxes(features, rois.boxes)
         with torch.autocast(logits.device.type, enabled=False):
             return box_losses(
                 logits.float(),
-                moves.float(),
+                deltas.float(),
                 rois,
                 person=self.config.person,
                 smooth=self.config.learning.smooth,
@@ -156,11 +156,11 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
 
     def _keypoint_loss(self, features: list[Feature], rois: RoIs, scenes: Scenes) -> Float[Tensor, ""]:
         """The codec's, of people's proposals with a labelled keypoint inside."""
-        people = rois.of_people
+        people = rois.positives
         every = self._read_off(people.boxes)
         useful = people.select(teaches(scenes.xy[people.person], scenes.visible[people.person], every))
         some = useful.at_most(self.config.learning.posed)
-        maps = self.network.maps(features, some.boxes)
+        maps = self.network.keypoint_maps(features, some.boxes)
         with torch.autocast(maps.device.type, enabled=False):
             return self.codec.loss(
                 maps.float(), scenes.xy[some.person], scenes.visible[some.person], self._read_off(some.boxes)
@@ -168,10 +168,10 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
 
     def _mask_loss(self, features: list[Feature], rois: RoIs, masks: Tensor) -> Float[Tensor, ""]:
         """Cross-entropy of the cells of outlined people's proposals, as torchvision counts it."""
-        people = rois.of_people
+        people = rois.positives
         people = people.select(masks.flatten(1).any(dim=1)[people.person])
         many = [len(own) for own in people.boxes]
-        logits = self.network.masks(features, people.boxes).float()
+        logits = self.network.mask_logits(features, people.boxes).float()
         kinds = [torch.full((len(masks),), self.config.person, device=masks.device)] * len(many)
         lost: Tensor = maskrcnn_loss(
             logits, people.boxes, [masks.float()] * len(many), kinds, list(torch.split(people.person, many))
@@ -229,7 +229,7 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
         return [_split(points, many) for points in each]
 
     def _read(self, both: list[FlipPass], boxes: Boxes, decoders: Sequence[Decoder]) -> list[Points]:
-        answers = [self.network.maps(shown.features, shown.there(boxes)).float() for shown in both]
+        answers = [self.network.keypoint_maps(shown.features, shown.there(boxes)).float() for shown in both]
         flip = self.skeleton.flip.to(answers[0].device)
         every = self._read_off(boxes)
         with torch.autocast(every.device.type, enabled=False):
@@ -239,15 +239,17 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
 
     def _read_off(self, boxes: Boxes) -> Float[Tensor, "n 4"]:
         """The boxes of all views as the keypoint head sees them."""
-        every: Tensor = self.network.posed_pooler.framed(torch.cat(boxes)).float()
+        every: Tensor = self.network.keypoint_pooler.pooled_boxes(torch.cat(boxes)).float()
         return every
 
     def _people(self, found: Detections, points: Points) -> People:
         """People of one view, best first, without doubles."""
         config = self.config
-        likely = config.likely(points.score)
-        rating = config.rated(found.score, likely)
-        score = {"raw": points.score, "probability": likely, "product": likely * found.score[:, None]}[config.keypoint_score]
+        probability = config.probability(points.score)
+        rating = config.rated(found.score, probability)
+        score = {"raw": points.score, "probability": probability, "product": probability * found.score[:, None]}[
+            config.keypoint_score
+        ]
         best = self.singles(points.xy, found.boxes, rating)
         return People(points.xy[best], score[best], rating[best], found.boxes[best], found.score[best])
 
@@ -336,10 +338,10 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
         """Labelled people in their labelled boxes through codec and back; keypoints outside of them no head can find."""
         trips = []
         for image in images:
-            warp = canvas_warp(self.preprocess, image.size(), max(self.preprocess.scales)).warp
+            warp = canvas_layout(self.preprocess, image.size(), max(self.preprocess.scales)).warp
             labels = image.labels.select(torch.tensor(image.people, dtype=torch.int64))
             xy, visible = convert(labels.xy, labels.visible, source=image.skeleton, target=self.skeleton)
-            seen, boxes = apply(warp, xy), placed_boxes(self.preprocess, warp, labels.boxes)
+            seen, boxes = apply(warp, xy), boxes_to_view(self.preprocess, warp, labels.boxes)
             back = self.codec.decode(self.codec.encode(seen, boxes), boxes)
             there = within(seen, boxes)
             ones = torch.ones(len(image.people))
@@ -438,7 +440,7 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
         scenes = batch.scenes
         people = self.predict(batch.images, flip=False, sizes=list(batch.inner) or None)
         boxes = [scenes.boxes[scenes.scene == view] for view in range(len(batch))]
-        outputs = self.network.maps(self(batch.images), boxes).float()
+        outputs = self.network.keypoint_maps(self(batch.images), boxes).float()
         return detector_picture(
             batch,
             people,
@@ -530,7 +532,7 @@ def poses_in_boxes(people: People, warp: Warp, key: Key, *, canvas: Canvas) -> P
         canvas: Of the model; says how boxes are counted.
     """
     xy = apply(invert(warp.double()), people.xy.cpu().double()).float()
-    boxes = boxes_home(canvas, warp, people.boxes.cpu().float())
+    boxes = boxes_to_image(canvas, warp, people.boxes.cpu().float())
     pose_score = people.pose_score.cpu().float()
     confidence = pose_score if people.box_score is None else people.box_score.cpu().float()
     return Poses(xy, people.score.cpu().float(), boxes, confidence, pose_score, key)
@@ -542,7 +544,7 @@ def _people_home(people: People, warp: Float[Tensor, "3 3"], canvas: Canvas) -> 
     xy, score, pose_score, boxes = (part.float().cpu() for part in parts)
     confidence = pose_score if people.box_score is None else people.box_score.float().cpu()
     home = apply(invert(warp), xy.to(warp.dtype)).float()
-    return People(home, score, pose_score, boxes_home(canvas, warp, boxes), confidence)
+    return People(home, score, pose_score, boxes_to_image(canvas, warp, boxes), confidence)
 
 
 def _split(parts: Sequence[Points], many: list[int]) -> list[Points]:

@@ -15,12 +15,12 @@ from poise.models.roi_targets import CODER
 from poise.nn.base import Feature
 from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas
-from poise.transforms.canvas import FRAMES
+from poise.transforms.canvas import CONVENTIONS
 
 Boxes: TypeAlias = list[Float[Tensor, "_ 4"]]
 """Of each view, x0 y0 x1 y1."""
 
-SMALLEST = 1e-2
+MIN_BOX_SIDE = 1e-2
 """Boxes of fewer pixels either way are none."""
 
 
@@ -47,7 +47,7 @@ class FlipPass:
         images: Normalised views, filled up at the right and below.
         features: The network's maps of them.
         sizes: Of what is no filling (h, w).
-        edge: What is between the width and the position of a box that ends with it (`transforms.canvas.Frame.boxes`).
+        edge: What is between the width and the position of a box that ends with it (`transforms.canvas.PixelConvention.boxes`).
         mirrored: Whether they show everything the other way round.
     """
 
@@ -72,14 +72,15 @@ class FlipPass:
         ends = [float(width - self.edge) for _, width in self.sizes]
         return [own[:, order] * signs + own.new_tensor((end, 0.0, end, 0.0)) for own, end in zip(boxes, ends, strict=True)]
 
-    def moves(self, moves: Float[Tensor, "n c4"]) -> Float[Tensor, "n c4"]:
-        """What the box head says about moves, as moves in the views that are not mirrored."""
+    def unflip_deltas(self, deltas: Float[Tensor, "n c4"]) -> Float[Tensor, "n c4"]:
+        """Box deltas of these views as deltas in the views that are not mirrored."""
         if not self.mirrored:
-            return moves
-        return (moves.view(len(moves), moves.shape[1] // 4, 4) * moves.new_tensor((-1.0, 1.0, 1.0, 1.0))).view_as(moves)
+            return deltas
+        signed: Tensor = deltas.view(len(deltas), deltas.shape[1] // 4, 4) * deltas.new_tensor((-1.0, 1.0, 1.0, 1.0))
+        return signed.view_as(deltas)
 
 
-def features_of(network: RCNN, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
+def feature_maps(network: RCNN, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
     """The maps that everything else reads, for normalised views; float32 whatever the network computed in."""
     features: list[Tensor] = network(images)
     return [feature.float() for feature in features]
@@ -97,12 +98,12 @@ def flip_passes(
         flip: Whether to look at the mirrored views, too.
         sizes: Of each view without what fills it up (h, w). The whole view by default.
     """
-    edge = FRAMES[canvas.rule].boxes
-    shown = FlipPass(images, features_of(network, images), sizes or [(images.shape[2], images.shape[3])] * len(images), edge)
+    edge = CONVENTIONS[canvas.rule].boxes
+    shown = FlipPass(images, feature_maps(network, images), sizes or [(images.shape[2], images.shape[3])] * len(images), edge)
     if not flip:
         return [shown]
     turned = shown.turned()
-    return [shown, FlipPass(turned, features_of(network, turned), shown.sizes, edge, mirrored=True)]
+    return [shown, FlipPass(turned, feature_maps(network, turned), shown.sizes, edge, mirrored=True)]
 
 
 def find_boxes(network: RCNN, both: list[FlipPass], config: RCNNConfig) -> list[Detections]:
@@ -116,15 +117,15 @@ def find_boxes(network: RCNN, both: list[FlipPass], config: RCNNConfig) -> list[
     sizes = both[0].sizes
     proposed = [shown.there(network.propose(shown.images, shown.features, sizes=sizes).boxes) for shown in both]
     proposals = [torch.cat(own) for own in zip(*proposed, strict=True)]
-    answers = [network.boxes(shown.features, shown.there(proposals)) for shown in both]
-    logits = torch.stack([told.float() for told, _ in answers]).mean(dim=0)
-    moves = torch.stack([shown.moves(moved.float()) for shown, (_, moved) in zip(both, answers, strict=True)]).mean(dim=0)
-    return found_of(logits, moves, proposals, sizes=sizes, config=config)
+    answers = [network.predict_boxes(shown.features, shown.there(proposals)) for shown in both]
+    logits = torch.stack([logits.float() for logits, _ in answers]).mean(dim=0)
+    deltas = torch.stack([one.unflip_deltas(own.float()) for one, (_, own) in zip(both, answers, strict=True)]).mean(dim=0)
+    return detections_from(logits, deltas, proposals, sizes=sizes, config=config)
 
 
-def found_of(
+def detections_from(
     logits: Float[Tensor, "n c"],
-    moves: Float[Tensor, "n c4"],
+    deltas: Float[Tensor, "n c4"],
     proposals: list[Float[Tensor, "_ 4"]],
     *,
     sizes: list[Size],
@@ -134,14 +135,14 @@ def found_of(
 
     Args:
         logits: Of the classes.
-        moves: Four for each class.
+        deltas: Four for each class.
         proposals: Of each view, what was asked.
         sizes: Where each view ends (h, w).
         config: Thresholds.
     """
     many = [len(boxes) for boxes in proposals]
     every = torch.cat(proposals)
-    boxes = CODER.decode_single(moves, every).view(len(every), moves.shape[1] // 4, 4)
+    boxes = CODER.decode_single(deltas, every).view(len(every), deltas.shape[1] // 4, 4)
     scores = logits.softmax(dim=-1)
     views = zip(torch.split(boxes, many), torch.split(scores, many), sizes, strict=True)
     return [_kept(own, score, size, config) for own, score, size in views]
@@ -155,7 +156,7 @@ def _kept(boxes: Float[Tensor, "n c 4"], scores: Float[Tensor, "n c"], size: Siz
     kind = torch.arange(1, classes, device=score.device).expand(len(scores), -1).reshape(-1)
     sure = torch.where(score > config.score)[0]
     flat, score, kind = flat[sure], score[sure], kind[sure]
-    large = remove_small_boxes(flat, SMALLEST)
+    large = remove_small_boxes(flat, MIN_BOX_SIDE)
     flat, score, kind = flat[large], score[large], kind[large]
     if config.suppression == "soft":
         people = flat[kind == config.person]

@@ -11,12 +11,12 @@ from torch import Tensor
 from poise.dims import Size
 from poise.models.base import BoxFinder, Image, ImageViews
 from poise.models.card import Card
-from poise.models.postprocess import Detections, FlipPass, features_of, find_boxes, flip_passes, suppressed
+from poise.models.postprocess import Detections, FlipPass, feature_maps, find_boxes, flip_passes, suppressed
 from poise.models.rcnn_config import RCNNConfig
 from poise.nn.base import Feature
 from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas
-from poise.transforms.canvas import Layout, boxes_home, canvas_warp
+from poise.transforms.canvas import Layout, boxes_to_image, canvas_layout
 
 
 class RCNNBoxes(BoxFinder):
@@ -38,7 +38,7 @@ class RCNNBoxes(BoxFinder):
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
         """The feature maps that all heads read, for normalised views; float32 whatever the network computed in."""
-        return features_of(self.network, images)
+        return feature_maps(self.network, images)
 
     @property
     def input_text(self) -> str:
@@ -54,8 +54,8 @@ class RCNNBoxes(BoxFinder):
     ) -> ImageViews:
         """The whole image, once for each of the canvas' scales."""
         canvas, size = self.preprocess, (image.shape[1], image.shape[2])
-        layouts = [canvas_warp(canvas, size, factor) for factor in canvas.scales]
-        return ImageViews([layout.shown(image, canvas) for layout in layouts], layouts)
+        layouts = [canvas_layout(canvas, size, factor) for factor in canvas.scales]
+        return ImageViews([layout.render(image, canvas) for layout in layouts], layouts)
 
     def find(self, images: Float[Tensor, "b 3 h w"], *, flip: bool, sizes: list[Size] | None = None) -> list[Detections]:
         """The boxes of people in each view, highest confidence first; with the flip test both answers are averaged.
@@ -92,7 +92,7 @@ class RCNNBoxes(BoxFinder):
         """The boxes of an image; with several scales what NMS leaves of all of them."""
         layouts: list[Layout] = views.layout
         pairs = list(zip(answers, layouts, strict=True))
-        every = torch.cat([boxes_home(self.preprocess, own.warp, found.boxes.cpu().float()) for found, own in pairs])
+        every = torch.cat([boxes_to_image(self.preprocess, own.warp, found.boxes.cpu().float()) for found, own in pairs])
         score = torch.cat([found.score.cpu().float() for found in answers])
         if len(answers) > 1:
             best, score = suppressed(every, score, self.config)
@@ -124,4 +124,4 @@ def config_from_plain(values: Mapping[str, Any]) -> RCNNConfig:
 
 def filled_sizes(views: Sequence[tuple[ImageViews, int]]) -> list[Size]:
     """Of some views the sizes (h, w) without padding."""
-    return [own.layout[index].filled for own, index in views]
+    return [own.layout[index].filled_size for own, index in views]

@@ -60,7 +60,7 @@ class Learning:
         overlap: ... which are those whose overlap (IoU) with a labelled box is at least this.
         truth: Whether the labelled boxes themselves join the proposals.
         copies: So many copies of each labelled box join them, off by as much as the detector's own boxes of other people
-            (APDI, `roi_targets.like_the_detector`).
+            (APDI, `roi_targets.jittered_like_detector`).
         posed: The keypoint head learns from at most so many people's proposals of an image; None for all of them.
         ignored: Nobody's proposals that lie in ignored regions by more than this share of their area are not learnt from.
         smooth: Errors of boxes count by their square up to here (in the coder's units), then by their size.
@@ -192,7 +192,7 @@ class RCNNConfig:
         """Whether probabilities of keypoints are asked for."""
         return self.keypoint_score != "raw" or self.rating != "box"
 
-    def likely(self, score: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    def probability(self, score: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
         """How probable keypoints are.
 
         Args:
@@ -200,12 +200,12 @@ class RCNNConfig:
         """
         return score.clamp(0, 1) if self.calibration is None else self.calibration(score)
 
-    def rated(self, box_score: Float[Tensor, " n"], likely: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
+    def rated(self, box_score: Float[Tensor, " n"], probability: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
         """What people are ranked by.
 
         Args:
             box_score: Of each person's box.
-            likely: How probable each keypoint is.
+            probability: How probable each keypoint is.
         """
-        mean = likely.mean(dim=1)
+        mean = probability.mean(dim=1)
         return {"box": box_score, "keypoints": mean, "product": box_score * mean}[self.rating]

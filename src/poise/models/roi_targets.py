@@ -16,13 +16,13 @@ from torchvision.ops import box_iou, clip_boxes_to_image
 
 from poise.dims import Size
 from poise.models.rcnn_config import Learning
-from poise.nn.heads.rpn import share_within
+from poise.nn.heads.rpn import share_in_region
 from poise.scenes import Scenes
 
 CODER = BoxCoder((10.0, 10.0, 5.0, 5.0))
-"""Moves of boxes: of the middle in tenths of the sides, of the sides as logarithms in fifths."""
+"""Box deltas: of the middle in tenths of the sides, of the sides as logarithms in fifths."""
 
-NOBODY, UNKNOWN = -1, -2
+BACKGROUND, IGNORED = -1, -2
 
 
 @final
@@ -55,7 +55,7 @@ class RoIs:
     truth: Float[Tensor, "n 4"]
 
     @property
-    def of_people(self) -> "RoIs":
+    def positives(self) -> "RoIs":
         """Those that are somebody's."""
         return self.select(self.person >= 0)
 
@@ -76,7 +76,7 @@ def _drawn(boxes: Float[Tensor, "n 4"], most: int) -> Bool[Tensor, " n"]:
     return torch.randperm(len(boxes), device=boxes.device) < most
 
 
-def truths(scenes: Scenes, sizes: list[Size]) -> list[Truth]:
+def view_truths(scenes: Scenes, sizes: list[Size]) -> list[Truth]:
     """The people of each view whose box is in it; with at least a pixel both ways.
 
     Args:
@@ -92,7 +92,7 @@ def truths(scenes: Scenes, sizes: list[Size]) -> list[Truth]:
     return found
 
 
-def chosen(
+def sampled_rois(
     proposals: list[Float[Tensor, "_ 4"]], labelled: list[Truth], learning: Learning, *, ignored: list[Tensor] | None = None
 ) -> RoIs:
     """Match the proposals of each view with its people and draw those that are learnt from.
@@ -104,14 +104,14 @@ def chosen(
         proposals: Of each view; labelled boxes are among them where they should be.
         labelled: Who is in each view.
         learning: How many are drawn, and what is enough.
-        ignored: Where nothing is to be learnt (`nn.heads.rpn.summed`), of each view.
+        ignored: Where nothing is to be learnt (`nn.heads.rpn.integral_image`), of each view.
     """
     whose = [
         _matched(boxes, truth, learning, None if ignored is None else ignored[view])
         for view, (boxes, truth) in enumerate(zip(proposals, labelled, strict=True))
     ]
     sampler = BalancedPositiveNegativeSampler(learning.per_image, learning.positive)
-    positive, negative = sampler([torch.where(own == UNKNOWN, -1, (own >= 0).long()) for own in whose])
+    positive, negative = sampler([torch.where(own == IGNORED, -1, (own >= 0).long()) for own in whose])
     drawn = [torch.where(some | others)[0] for some, others in zip(positive, negative, strict=True)]
     boxes = [own[rows] for own, rows in zip(proposals, drawn, strict=True)]
     person = [own[rows] for own, rows in zip(whose, drawn, strict=True)]
@@ -119,51 +119,51 @@ def chosen(
         torch.cat((known.boxes, box))[torch.where(own >= 0, own, len(known.boxes) + torch.arange(len(own), device=own.device))]
         for known, box, own in zip(labelled, boxes, person, strict=True)
     ]
-    nobody = person[0].new_full((1,), NOBODY)  # what -1 leads to
+    nobody = person[0].new_full((1,), BACKGROUND)  # what -1 leads to
     rows = [torch.cat((known.row, nobody))[own] for known, own in zip(labelled, person, strict=True)]
     return RoIs(boxes, torch.cat(rows), torch.cat(truth))
 
 
 def _matched(boxes: Float[Tensor, "m 4"], truth: Truth, learning: Learning, ignored: Tensor | None) -> Int64[Tensor, " m"]:
     """Which of a view's people each proposal is; nobody (-1); or unknown (-2)."""
-    whose = torch.full((len(boxes),), NOBODY, device=boxes.device)
+    whose = torch.full((len(boxes),), BACKGROUND, device=boxes.device)
     if len(truth.boxes) and len(boxes):
         overlap, best = box_iou(truth.boxes, boxes).max(dim=0)
         whose = torch.where(overlap >= learning.overlap, best, whose)
     if ignored is not None:
-        hidden = share_within(boxes, ignored) > learning.ignored
-        whose = torch.where((whose == NOBODY) & hidden, UNKNOWN, whose)
+        hidden = share_in_region(boxes, ignored) > learning.ignored
+        whose = torch.where((whose == BACKGROUND) & hidden, IGNORED, whose)
     return whose
 
 
 def box_losses(
-    logits: Float[Tensor, "n c"], moves: Float[Tensor, "n c4"], rois: RoIs, *, person: int, smooth: float
+    logits: Float[Tensor, "n c"], deltas: Float[Tensor, "n c4"], rois: RoIs, *, person: int, smooth: float
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Of the box head: cross-entropy of the classes, and smooth L1 of the moves of people's proposals, both for each proposal.
+    """Of the box head: cross-entropy of the classes, and smooth L1 of the deltas of people's proposals, both for each proposal.
 
     Args:
         logits: Of the classes.
-        moves: Four for each class.
+        deltas: Four for each class.
         rois: What was asked.
         person: The class of people.
         smooth: Up to where errors count by their square.
     """
     own = rois.person >= 0
     many = max(len(own), 1)
-    told = F.cross_entropy(logits, own.long() * person, reduction="sum") / many
+    cls_loss = F.cross_entropy(logits, own.long() * person, reduction="sum") / many
     wanted = CODER.encode_single(rois.truth[own], torch.cat(rois.boxes)[own])
-    found = moves.view(len(moves), moves.shape[1] // 4, 4)[own, person]
-    moved = F.smooth_l1_loss(found, wanted, beta=smooth, reduction="sum") / many
-    return told, moved
+    found = deltas.view(len(deltas), deltas.shape[1] // 4, 4)[own, person]
+    box_loss = F.smooth_l1_loss(found, wanted, beta=smooth, reduction="sum") / many
+    return cls_loss, box_loss
 
 
-def refined(boxes: list[Float[Tensor, "_ 4"]], moves: Float[Tensor, "m c4"], person: int) -> Float[Tensor, "m 4"]:
-    """Proposals of all views moved as the box head says, for the class of people."""
-    moved: Tensor = CODER.decode_single(moves, torch.cat(boxes))
-    return moved.view(len(moves), moves.shape[1] // 4, 4)[:, person]
+def apply_deltas(boxes: list[Float[Tensor, "_ 4"]], deltas: Float[Tensor, "m c4"], person: int) -> Float[Tensor, "m 4"]:
+    """Proposals of all views with the box head's deltas of the class of people applied."""
+    found: Tensor = CODER.decode_single(deltas, torch.cat(boxes))
+    return found.view(len(deltas), deltas.shape[1] // 4, 4)[:, person]
 
 
-def like_the_detector(
+def jittered_like_detector(
     found: Float[Tensor, "m 4"], theirs: Float[Tensor, "m 4"], labelled: list[Truth], copies: int
 ) -> list[Float[Tensor, "_ 4"]]:
     """Copies of labelled boxes, each off as some box of the detector is off its person's (APDI).

@@ -34,7 +34,7 @@ from poise.models.views.person import PersonViews
 from poise.nn.base import Head
 from poise.skeletons import Skeleton, convert
 from poise.structures import Batch, CropRule, Key, Points, Poses, Preprocess
-from poise.transforms.crop import crop_warp, frame
+from poise.transforms.crop import box_frame, crop_warp
 from poise.transforms.jitter import Augmentation
 from poise.transforms.person_crop import PersonCrop
 
@@ -137,7 +137,7 @@ class TopDown(PoseModel):
         score = torch.ones(len(every)) if box_score is None else box_score
         good = usable(every, size)
         crop = PersonCrop(self.codec.size, self.preprocess, self.skeleton)
-        cuts = [crop.box(image, box) for box in every[good]]
+        cuts = [crop.crop_box(image, box) for box in every[good]]
         warps = torch.stack([warp for _, warp in cuts]) if cuts else torch.zeros(0, 3, 3)
         return ImageViews([view for view, _ in cuts], (every[good], score[good], warps), good.nonzero().flatten().tolist())
 
@@ -191,7 +191,7 @@ class TopDown(PoseModel):
 
     def similarity(self, poses: Poses, sigmas: Sequence[float]) -> Float[Tensor, "n n"]:
         """OKS with the area that the view shows of each box, which is what the releases take for the area."""
-        extents = [frame(self.preprocess, box, size=self.codec.size).extent for box in poses.boxes]
+        extents = [box_frame(self.preprocess, box, size=self.codec.size).extent for box in poses.boxes]
         return pose_oks(poses.xy, torch.tensor(extents, dtype=torch.float64).prod(dim=1), sigmas)
 
     def round_trip(self, images: Sequence[LabelledImage]) -> list[RoundTrip]:

@@ -8,7 +8,7 @@
   0.5, stride 4, where 45.3x22.6 is exact), around the cell's right lower half: the middle of cell i is at (i + 1/2) strides.
   The release counts pixels: a box from 0 to 9 is 10 wide. We count edges, so that box is 0 to 10 here; its coder, its overlaps
   and its clipping then equal the usual ones. Where its heads cut boxes out and read keypoints in them, that is not enough: it
-  takes them from first to last pixel (`RoIPooler.framed`).
+  takes them from first to last pixel (`RoIPooler.pooled_boxes`).
 
 For the first two the middle of cell i is at i strides. Where a map has several sizes, all sizes of the first ratio come first;
 in Detectron2 alone all ratios of the first size do.
@@ -31,7 +31,7 @@ RATIOS = (0.5, 1.0, 2.0)
 
 
 @final
-class Anchors(nn.Module):
+class AnchorGenerator(nn.Module):
     """Anchors of every cell of every map.
 
     Args:
@@ -52,8 +52,8 @@ class Anchors(nn.Module):
         super().__init__()
         self.strides = strides
         self.rule = rule
-        self.per_cell = tuple(len(own) * len(RATIOS) for own in sizes or usual_sizes(strides))
-        for level, (stride, own) in enumerate(zip(strides, sizes or usual_sizes(strides), strict=True)):
+        self.per_cell = tuple(len(own) * len(RATIOS) for own in sizes or default_sizes(strides))
+        for level, (stride, own) in enumerate(zip(strides, sizes or default_sizes(strides), strict=True)):
             cell = _legacy(stride, own) if rule == "legacy" else _centred(own, rounded=rule == "rounded")
             if by_size:
                 cell = cell.reshape(len(RATIOS), len(own), 4).transpose(0, 1).reshape(-1, 4)
@@ -86,7 +86,7 @@ class Anchors(nn.Module):
         return (cell + corner.repeat(1, 1, 2)).reshape(-1, 4)
 
 
-def usual_sizes(strides: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+def default_sizes(strides: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     """One size for each map, eight cells wide; for a single map all of `SIZES`.
 
     >>> usual_sizes((4, 8)), usual_sizes((16,))

@@ -13,17 +13,17 @@ POOLINGS = ("attention", "average")
 FUSIONS = ("add", "multiply", "multiply_add")
 """What the vector does to every cell: it is added, or scales the channels by 0..1, or first scales and is then added."""
 
-LEAST_HIDDEN = 16
-SHARE = 16
+MIN_HIDDEN = 16
+REDUCTION = 16
 
 
-def hidden(channels: int) -> int:
+def hidden_channels(channels: int) -> int:
     """Channels between the two layers of a block: a sixteenth, and at least 16, as LPN's release has it.
 
     >>> hidden(64), hidden(512)
     (16, 32)
     """
-    return max(LEAST_HIDDEN, channels // SHARE)
+    return max(MIN_HIDDEN, channels // REDUCTION)
 
 
 @final
@@ -37,9 +37,9 @@ class SqueezeExcite(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.fc = nn.Sequential(
-            nn.Linear(channels, hidden(channels), bias=False),
+            nn.Linear(channels, hidden_channels(channels), bias=False),
             nn.ReLU(inplace=True),
-            nn.Linear(hidden(channels), channels, bias=False),
+            nn.Linear(hidden_channels(channels), channels, bias=False),
             nn.Sigmoid(),
         )
 
@@ -94,7 +94,7 @@ class GlobalContext(nn.Module):
 
 def _transform(channels: int) -> nn.Sequential:
     """Two 1x1 convolutions with a normalisation between them; the last starts at 0, so that a new block is silent."""
-    width = hidden(channels)
+    width = hidden_channels(channels)
     last = nn.Conv2d(width, channels, 1)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)  # type: ignore[arg-type]  # a Conv2d's bias may be None; not here

@@ -31,7 +31,7 @@ class ConvBN(nn.Module):
         return answer
 
 
-def stretch(x: Float[Tensor, "b c _ _"], cells: tuple[int, int]) -> Float[Tensor, "b c _ _"]:
+def resize_maps(x: Float[Tensor, "b c _ _"], cells: tuple[int, int]) -> Float[Tensor, "b c _ _"]:
     """Maps on other `cells` (h, w): bilinear, corners on corners, as CPN and MSPN resize."""
     if x.shape[-2:] == cells:
         return x

@@ -53,7 +53,7 @@ class FrozenNorm(nn.Module):
         return answer
 
 
-def with_norm(module: nn.Module, norm: Norm) -> None:
+def replace_norms(module: nn.Module, norm: Norm) -> None:
     """Turn every batch norm within a module into another kind, in place; their values stay."""
     if norm == "batch":
         return
@@ -61,7 +61,7 @@ def with_norm(module: nn.Module, norm: Norm) -> None:
         if isinstance(child, nn.BatchNorm2d):
             setattr(module, name, _frozen(child, norm))
         else:
-            with_norm(child, norm)
+            replace_norms(child, norm)
 
 
 def _frozen(learnt: nn.BatchNorm2d, norm: Norm) -> FrozenNorm:
@@ -70,12 +70,12 @@ def _frozen(learnt: nn.BatchNorm2d, norm: Norm) -> FrozenNorm:
     frozen = FrozenNorm(learnt.num_features, eps=eps, kept=norm == "kept", after=nn.Sequential(*after) if after else None)
     given = {key: value for key, value in learnt.state_dict().items() if key != "num_batches_tracked"}
     frozen.load_state_dict(given, strict=False)  # `eps` is new
-    if _untouched(frozen) and not bool(frozen.weight.any()):
+    if _has_initial_values(frozen) and not bool(frozen.weight.any()):
         nn.init.ones_(frozen.weight)
     return frozen
 
 
-def _untouched(norm: FrozenNorm) -> bool:
+def _has_initial_values(norm: FrozenNorm) -> bool:
     """Whether a norm has its first values; one without values yet (on "meta") has not.
 
     timm begins the last norm of a block at 0, so that the block begins as nothing; frozen there it would stay nothing.

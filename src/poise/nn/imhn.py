@@ -84,7 +84,7 @@ class Conv(nn.Module):
 
 
 @final
-class Weighing(nn.Module):
+class SqueezeExcite(nn.Module):
     """Each channel times what two layers make of all channels' means (squeeze and excite, arXiv 1709.01507).
 
     Args:
@@ -163,7 +163,7 @@ def _widths(width: int, more: int) -> tuple[int, ...]:
 
 
 @final
-class Regression(nn.Module):
+class PredictionFeatures(nn.Module):
     """What stands before the answers of an hourglass, at each level.
 
     Args:
@@ -174,7 +174,7 @@ class Regression(nn.Module):
     def __init__(self, width: int, more: int) -> None:
         super().__init__()
         self.before_regress = nn.ModuleList(
-            nn.Sequential(Conv(come, width), Conv(width, width), Weighing(width)) for come in _widths(width, more)
+            nn.Sequential(Conv(come, width), Conv(width, width), SqueezeExcite(width)) for come in _widths(width, more)
         )
 
     def forward(self, features: list[Feature]) -> list[Feature]:
@@ -202,7 +202,7 @@ class Merge(nn.Module):
 
 
 @final
-class IdentityHourglasses(nn.Module):
+class IdentityMappingHourglass(nn.Module):
     """The whole network.
 
     Args:
@@ -227,7 +227,7 @@ class IdentityHourglasses(nn.Module):
         widths = _widths(width, more)
         self.pre = Stem(width)
         self.hourglass = nn.ModuleList(Hourglass(width, more) for _ in range(stacks))
-        self.features = nn.ModuleList(Regression(width, more) for _ in range(stacks))
+        self.features = nn.ModuleList(PredictionFeatures(width, more) for _ in range(stacks))
         self.outs = nn.ModuleList(
             nn.ModuleList(Conv(width, outputs, 1, relu=False, norm=False) for _ in widths) for _ in range(stacks)
         )

@@ -28,8 +28,8 @@ class RoIPooler(nn.Module):
         sampling: Points a cell is averaged from, along each side; 0 for as many as cells of the map are covered.
         aligned: Whether the middle of the map's first cell is at half a stride, as it should be where 0 is the edge of the
             first pixel (Detectron2). False puts it at 0 (the other releases).
-        inclusive: Whether the last row and column of a box are cut off before (`framed`), as maskrcnn-benchmark does whose
-            boxes are pixels from first to last.
+        inclusive: Whether the last row and column of a box are left out (`pooled_boxes`), as in maskrcnn-benchmark, whose
+            boxes run from first to last pixel.
     """
 
     def __init__(
@@ -57,21 +57,21 @@ class RoIPooler(nn.Module):
         """
         every = torch.cat(boxes)
         view = torch.cat([torch.full_like(own[:, :1], number) for number, own in enumerate(boxes)])
-        rows = torch.cat((view, self.framed(every)), dim=1).to(features[0].dtype)
+        rows = torch.cat((view, self.pooled_boxes(every)), dim=1).to(features[0].dtype)
         if len(self.strides) == 1:
             return self._cut(features[0], rows, self.strides[0])
-        level = self.level(every)
+        level = self.assign_levels(every)
         cut = features[0].new_zeros(len(rows), features[0].shape[1], *self.cells)
         for number, stride in enumerate(self.strides):
             of_level = torch.where(level == number)[0]
             cut[of_level] = self._cut(features[number], rows[of_level], stride).to(cut.dtype)
         return cut
 
-    def framed(self, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
+    def pooled_boxes(self, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
         """What of boxes is cut out, and cells of heads therefore lie in: keypoints are learnt and read there."""
         return without_last(boxes) if self.inclusive else boxes
 
-    def level(self, boxes: Float[Tensor, "n 4"]) -> Int64[Tensor, " n"]:
+    def assign_levels(self, boxes: Float[Tensor, "n 4"]) -> Int64[Tensor, " n"]:
         """Off which map each box is read, by the root of its area."""
         side = (boxes[:, 2] - boxes[:, 0]).mul(boxes[:, 3] - boxes[:, 1]).sqrt()
         first, last = (stride.bit_length() - 1 for stride in (self.strides[0], self.strides[-1]))

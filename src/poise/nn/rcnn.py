@@ -16,7 +16,7 @@ from poise.dims import Size
 from poise.errors import InputError
 from poise.nn.base import Backbone, Feature
 from poise.nn.heads.readout import Readout
-from poise.nn.heads.roi import FullyConnected, RoIHead
+from poise.nn.heads.roi import FullyConnectedLayers, RoIHead
 from poise.nn.pooler import RoIPooler
 
 
@@ -106,7 +106,7 @@ class RCNN(nn.Module):
             features: Their maps.
             sizes: Of what is no filling (h, w); proposals end there. The views' by default.
             truth: Boxes of each view; with them there are losses.
-            ignored: Where nothing is to be learnt (`heads.rpn.summed`), of each view.
+            ignored: Where nothing is to be learnt (`heads.rpn.integral_image`), of each view.
         """
         whole = [(images.shape[-2], images.shape[-1])] * len(images)
         targets = None if truth is None else [{"boxes": boxes} for boxes in truth]
@@ -116,7 +116,7 @@ class RCNN(nn.Module):
         boxes, losses = self.rpn(ImageList(images, sizes or whole), named, targets)
         return Proposals(boxes, losses)
 
-    def boxes(
+    def predict_boxes(
         self, features: list[Feature], boxes: list[Float[Tensor, "_ 4"]]
     ) -> tuple[Float[Tensor, "n c"], Float[Tensor, "n c4"]]:
         """What is in boxes, and where they should be: logits, and moves, four for each class.
@@ -124,10 +124,10 @@ class RCNN(nn.Module):
         Raises:
             InputError: There is no box head.
         """
-        _, logits, moves = self._answers("box", features, boxes)
-        return logits, moves
+        _, cls_logits, box_deltas = self._answers("box", features, boxes)
+        return cls_logits, box_deltas
 
-    def maps(self, features: list[Feature], boxes: list[Float[Tensor, "_ 4"]]) -> Float[Tensor, "n ..."]:
+    def keypoint_maps(self, features: list[Feature], boxes: list[Float[Tensor, "_ 4"]]) -> Float[Tensor, "n ..."]:
         """What the codec reads: the keypoint head's answer for the boxes of all views, one after the other.
 
         Raises:
@@ -140,7 +140,7 @@ class RCNN(nn.Module):
         return vectors
 
     @property
-    def posed_pooler(self) -> RoIPooler:
+    def keypoint_pooler(self) -> RoIPooler:
         """Cuts out what the keypoint head reads, itself or through the box head.
 
         Raises:
@@ -151,7 +151,7 @@ class RCNN(nn.Module):
                 return branch.pooler
         raise InputError("this detector has no keypoint head; build one that has")
 
-    def masks(self, features: list[Feature], boxes: list[Float[Tensor, "_ 4"]]) -> Float[Tensor, "n c hh ww"]:
+    def mask_logits(self, features: list[Feature], boxes: list[Float[Tensor, "_ 4"]]) -> Float[Tensor, "n c hh ww"]:
         """Logits of the masks in boxes, one for each class.
 
         Raises:
@@ -172,7 +172,7 @@ class RCNN(nn.Module):
 
 def _check_shared(box: RoIBranch | None) -> None:
     """Refuse to share features that there are not."""
-    if box is None or box.pooler is None or isinstance(box.head.body, FullyConnected):
+    if box is None or box.pooler is None or isinstance(box.head.body, FullyConnectedLayers):
         raise InputError(
             "a head without a pooler reads the box head's features, which must be maps: give the box head a body of "
             "convolutions, or this head a pooler"

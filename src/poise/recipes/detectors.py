@@ -7,7 +7,7 @@ from poise.codecs.one_hot import OneHot
 from poise.codecs.roi import RoICodec
 from poise.data.cached import Kept
 from poise.data.figures import FigureDataset
-from poise.nn.heads.roi import MAPS
+from poise.nn.heads.roi import MAP_CELLS
 from poise.recipes.base import Recipe
 from poise.recipes.dropping import Dropping, dropped
 from poise.recipes.fields import set_config
@@ -222,9 +222,9 @@ def head_codec(head: str, *, weight: float | None = None, height: float | None =
         UnknownName: There is no such codec.
     """
     if head == "gaussian":
-        return bumps(MAPS, len(COCO17), weight=weight, height=height, sigma=sigma)
+        return bumps(MAP_CELLS, len(COCO17), weight=weight, height=height, sigma=sigma)
     name = OneHot.__name__ if head == "one_hot" else head
-    return codec_in_box(name, MAPS, len(COCO17), weight=weight, height=height, sigma=sigma)
+    return codec_in_box(name, MAP_CELLS, len(COCO17), weight=weight, height=height, sigma=sigma)
 
 
 def _sides(side: int) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from poise.errors import InputError, UnknownName, unknown
 from poise.models.base import OtherNetworkError, PoseModel
 from poise.models.rcnn_boxes import RCNNBoxes
 from poise.models.rcnn_config import RCNNConfig
-from poise.nn.heads.roi import BoxReader
+from poise.nn.heads.roi import BoxPredictor
 
 FIXED = ("size", "cells", "keypoints", "limbs")
 """What the network has settled of a codec."""
@@ -138,7 +138,7 @@ def _changes(owner: Any, words: Sequence[str], *, what: str, such: str) -> dict[
 def _check_person(model: RCNNBoxes, person: int) -> None:
     """Refuse a class of people that the box head has not."""
     reader = None if model.network.box is None else model.network.box.head.reader
-    if isinstance(reader, BoxReader) and person >= reader.cls_score.out_features:
+    if isinstance(reader, BoxPredictor) and person >= reader.cls_score.out_features:
         last = reader.cls_score.out_features - 1
         raise InputError(
             f"person={person}: the box head of {model.card.name} tells the classes 0, the background, to {last}; "

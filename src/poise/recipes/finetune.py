@@ -9,7 +9,7 @@ from poise.data.base import Dataset
 from poise.data.subset import hold_out
 from poise.errors import InputError
 from poise.models.base import Model, require_box_finder, require_pose
-from poise.nn.heads.roi import MAPS
+from poise.nn.heads.roi import MAP_CELLS
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.dropping import Dropping, dropping
 from poise.recipes.fields import set_codec, set_words
@@ -20,7 +20,7 @@ from poise.skeletons import Skeleton
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.jitter import Augmentation
 from poise.zoo.find import build
-from poise.zoo.imagenet import from_scratch
+from poise.zoo.imagenet import refuse_pretrained
 from poise.zoo.offset_guided import WIDTHS as SCENE_WIDTHS
 from poise.zoo.plain import WIDTHS
 from poise.zoo.rcnn.poise_rcnn import WIDTHS as BOX_WIDTHS
@@ -216,7 +216,7 @@ def start_model(
     """
     width = name.removeprefix("poise_")
     short = {f"{kind}{w}" for kind, widths in SHORT.items() for w in widths}
-    from_scratch(pretrained and name in short, "poise's own networks")
+    refuse_pretrained(pretrained and name in short, "poise's own networks")
     if name.startswith("poise_") and width in WIDTHS:
         h, w = size or (192, 160)
         made = build(f"{name}_coco_{h}x{w}", skeleton=skeleton, codec=codec)
@@ -224,7 +224,7 @@ def start_model(
         return made
     width = name.removeprefix("poise_rcnn_")
     if name.startswith("poise_rcnn_") and width in BOX_WIDTHS:
-        boxed = None if codec is None else codec_in_box(codec, MAPS, len(skeleton))
+        boxed = None if codec is None else codec_in_box(codec, MAP_CELLS, len(skeleton))
         return small_detector(width, size=size or (320, 320), skeleton=skeleton, codec=boxed)
     width = name.removeprefix("poise_scene_")
     if name.startswith("poise_scene_") and width in SCENE_WIDTHS:

@@ -12,7 +12,7 @@ from poise.recipes.coco import on_coco
 from poise.recipes.ranges import check_count, check_views
 from poise.skeletons import COCO17
 from poise.transforms.scene_jitter import SceneAugmentation
-from poise.zoo.offset_guided import bottom_up, guided
+from poise.zoo.offset_guided import bottom_up, build_codec
 
 RATE = 1.25e-4
 """For batches of 8."""
@@ -65,7 +65,7 @@ def offset_guided(
     usual = (network, limbs, scale, kernel, size, rate) == ("hg104", "19", True, 1, (512, 512), RATE)
     recipe = _on_coco(
         "offset_guided",
-        bottom_up(network, codec=guided(COCO17, which=limbs, maps=LabelMaps(scale=scale)), kernel=kernel),
+        bottom_up(network, codec=build_codec(COCO17, which=limbs, maps=LabelMaps(scale=scale)), kernel=kernel),
         data,
         epochs=78,
         size=size,
@@ -105,7 +105,7 @@ def offset_guided_hrnet(
     """
     return _on_coco(
         "offset_guided_hrnet",
-        bottom_up(f"hrnet{width}", codec=guided(COCO17, which=limbs), pretrained=pretrained),
+        bottom_up(f"hrnet{width}", codec=build_codec(COCO17, which=limbs), pretrained=pretrained),
         data,
         epochs=320,
         size=size,

@@ -7,7 +7,7 @@ from typing import Literal
 from poise.codecs.guide_costs import Costs, LabelMaps
 from poise.data.cached import Kept
 from poise.data.figures import FigureDataset
-from poise.decoding.peak_reading import PRACTITIONER
+from poise.decoding.grouping_config import PRACTITIONER_CONFIG
 from poise.models.base import PoseModel
 from poise.nn.backbones.plain import PlainNet
 from poise.nn.base import check_size
@@ -18,7 +18,7 @@ from poise.recipes.short import short_run
 from poise.scenes import Canvas
 from poise.skeletons import COCO17, Skeleton
 from poise.transforms.scene_jitter import SceneAugmentation
-from poise.zoo.offset_guided import bottom_up, guided
+from poise.zoo.offset_guided import bottom_up, build_codec
 
 Width = Literal["t", "s"]
 
@@ -73,7 +73,7 @@ def small_model(width: str, *, side: int, skeleton: Skeleton = COCO17) -> PoseMo
         InputError: The side is no multiple of 32.
     """
     check_size((side, side), PlainNet.multiple, f"poise_scene_{width}")
-    codec = replace(guided(skeleton, maps=MAPS, reading=PRACTITIONER), cost=COSTS)
+    codec = replace(build_codec(skeleton, maps=MAPS, reading=PRACTITIONER_CONFIG), cost=COSTS)
     return bottom_up(width, skeleton=skeleton, codec=codec, canvas=Canvas(side=side, multiple=PlainNet.multiple))
 
 

@@ -25,13 +25,13 @@ from torch import Tensor
 from poise.dims import Size
 from poise.geometry import Boxes, Warp, invert, scaling, translation, without_last
 from poise.scenes import Canvas
-from poise.transforms.person_crop import boxes_through
+from poise.transforms.person_crop import warp_boxes
 from poise.transforms.render import normalise, resample
 
 
 @final
 @dataclass(frozen=True)
-class Frame:
+class PixelConvention:
     """From where positions in a view are counted.
 
     Attributes:
@@ -47,25 +47,25 @@ class Frame:
     shift: float = 0.0
     inclusive: bool = False
 
-    def taken(self, boxes: Boxes) -> Boxes:
+    def to_inclusive(self, boxes: Boxes) -> Boxes:
         """What of boxes x0 y0 x1 y1 is moved by a warp."""
         return without_last(boxes) if self.inclusive else boxes
 
-    def whole(self, boxes: Boxes) -> Boxes:
-        """The boxes of which `taken` has been moved."""
+    def from_inclusive(self, boxes: Boxes) -> Boxes:
+        """The boxes of which `to_inclusive` has been moved."""
         return boxes + boxes.new_tensor((0.0, 0.0, 1.0, 1.0)) if self.inclusive else boxes
 
 
-FRAMES: Mapping[str, Frame] = {
-    "unbiased": Frame(1, 1),
-    "offsetguided": Frame(1, 1),
-    "torchvision": Frame(0, 0),
-    "pillow": Frame(1, 0, inclusive=True),
-    "detectron2": Frame(0, 0, shift=0.5),
+CONVENTIONS: Mapping[str, PixelConvention] = {
+    "unbiased": PixelConvention(1, 1),
+    "offsetguided": PixelConvention(1, 1),
+    "torchvision": PixelConvention(0, 0),
+    "pillow": PixelConvention(1, 0, inclusive=True),
+    "detectron2": PixelConvention(0, 0, shift=0.5),
 }
 """By the rule of a canvas."""
 
-AVERAGED = ("pillow", "detectron2")
+ANTIALIASED_RULES = ("pillow", "detectron2")
 """Rules by which pixels are averaged where an image shrinks."""
 
 
@@ -87,11 +87,11 @@ class Layout:
     size: Size
 
     @property
-    def filled(self) -> Size:
+    def filled_size(self) -> Size:
         """How much of the view, from its left upper corner, has the image in it (h, w); what is beyond only fills it up."""
         return self.corner[1] + self.inner[0], self.corner[0] + self.inner[1]
 
-    def drawn(self, image: UInt8[Tensor, "3 H W"], canvas: Canvas) -> UInt8[np.ndarray, "h w 3"]:
+    def resized_pixels(self, image: UInt8[Tensor, "3 H W"], canvas: Canvas) -> UInt8[np.ndarray, "h w 3"]:
         """The view: the image in its place, and the canvas' colour around it."""
         if canvas.rule == "unbiased":
             return resample(image, self.warp, self.size, fill=canvas.fill)
@@ -99,26 +99,26 @@ class Layout:
         view = np.empty((*self.size, 3), np.uint8)
         view[:] = canvas.fill
         pixels = image.permute(1, 2, 0).numpy()
-        if canvas.rule in AVERAGED:
+        if canvas.rule in ANTIALIASED_RULES:
             view[y : y + h, x : x + w] = np.asarray(Image.fromarray(pixels).resize((w, h), Image.Resampling.BILINEAR))
         else:
             view[y : y + h, x : x + w] = cv2.resize(pixels, (w, h), interpolation=cv2.INTER_CUBIC)
         return view
 
-    def shown(self, image: UInt8[Tensor, "3 H W"], canvas: Canvas) -> Float[Tensor, "3 h w"]:
+    def render(self, image: UInt8[Tensor, "3 H W"], canvas: Canvas) -> Float[Tensor, "3 h w"]:
         """The normalised view. Detectors' releases fill it up with zeros, torchvision resizes before it rounds."""
         if canvas.rule in ("unbiased", "offsetguided"):
-            return normalise(self.drawn(image, canvas), canvas)
+            return normalise(self.resized_pixels(image, canvas), canvas)
         alone = replace(self, corner=(0, 0), size=self.inner)
         (x, y), (h, w) = self.corner, self.inner
         around = (x, self.size[1] - w - x, y, self.size[0] - h - y)
-        if canvas.rule in AVERAGED:
-            return F.pad(normalise(alone.drawn(image, canvas), canvas), around)
+        if canvas.rule in ANTIALIASED_RULES:
+            return F.pad(normalise(alone.resized_pixels(image, canvas), canvas), around)
         whole = normalise(image.permute(1, 2, 0).numpy(), canvas)[None]
         return F.pad(F.interpolate(whole, size=self.inner, mode="bilinear", align_corners=False)[0], around)
 
 
-def canvas_warp(canvas: Canvas, size: Size, factor: float = 1.0) -> Layout:
+def canvas_layout(canvas: Canvas, size: Size, factor: float = 1.0) -> Layout:
     """How an image of `size` (h, w) lies in its view when the side that is fitted gets `canvas.side * factor` pixels."""
     reference = {"long": max(size), "short": min(size), "height": size[0]}[canvas.fit]
     side = max(1, round(canvas.side * factor))
@@ -135,14 +135,14 @@ def canvas_warp(canvas: Canvas, size: Size, factor: float = 1.0) -> Layout:
     return _laid(canvas, inner, scales, view=(view[0], view[1]))
 
 
-def fitted_warp(canvas: Canvas, size: Size, view: Size) -> Layout:
+def fitted_layout(canvas: Canvas, size: Size, view: Size) -> Layout:
     """How an image of `size` (h, w) lies in a view of the size `view` that just holds it."""
     side = max(1, min(new * max(size) // old for old, new in zip(size, view, strict=True)))  # whole numbers lose no pixel
     (high, wide), scales = _scaled(canvas, size, side=side, reference=max(size))
     return _laid(canvas, (min(high, view[0]), min(wide, view[1])), scales, view=view)  # sides are rounded, up too
 
 
-def place(image: UInt8[Tensor, "3 H W"], canvas: Canvas, factor: float = 1.0) -> tuple[Float[Tensor, "3 h w"], Warp]:
+def letterbox(image: UInt8[Tensor, "3 H W"], canvas: Canvas, factor: float = 1.0) -> tuple[Float[Tensor, "3 h w"], Warp]:
     """The normalised view of a whole image, and the warp that predictions go home through (image pixels to view pixels).
 
     Args:
@@ -150,32 +150,32 @@ def place(image: UInt8[Tensor, "3 H W"], canvas: Canvas, factor: float = 1.0) ->
         canvas: Of the model.
         factor: On `canvas.side`, one of `canvas.scales` (multi-scale test).
     """
-    layout = canvas_warp(canvas, (image.shape[1], image.shape[2]), factor)
-    return layout.shown(image, canvas), layout.warp
+    layout = canvas_layout(canvas, (image.shape[1], image.shape[2]), factor)
+    return layout.render(image, canvas), layout.warp
 
 
 def box_warp(canvas: Canvas, warp: Warp) -> Warp:
     """The way of boxes' corners from image to view, where keypoints go through `warp`."""
-    shift = FRAMES[canvas.rule].shift
+    shift = CONVENTIONS[canvas.rule].shift
     return warp @ translation(-shift, -shift) if shift else warp
 
 
-def placed_boxes(canvas: Canvas, warp: Warp, boxes: Boxes) -> Boxes:
+def boxes_to_view(canvas: Canvas, warp: Warp, boxes: Boxes) -> Boxes:
     """Boxes x0 y0 x1 y1 of an image in its view, where keypoints go through `warp`."""
     return _through(canvas, box_warp(canvas, warp), boxes)
 
 
-def boxes_home(canvas: Canvas, warp: Warp, boxes: Boxes) -> Boxes:
+def boxes_to_image(canvas: Canvas, warp: Warp, boxes: Boxes) -> Boxes:
     """Boxes x0 y0 x1 y1 of a view in its image, whose keypoints went through `warp`."""
     return _through(canvas, invert(box_warp(canvas, warp.double())), boxes)
 
 
 def _through(canvas: Canvas, way: Warp, boxes: Boxes) -> Boxes:
-    frame = FRAMES[canvas.rule]
-    return frame.whole(boxes_through(way, frame.taken(boxes.double()))).to(boxes.dtype)
+    convention = CONVENTIONS[canvas.rule]
+    return convention.from_inclusive(warp_boxes(way, convention.to_inclusive(boxes.double()))).to(boxes.dtype)
 
 
-def between_corners(old: int, new: int) -> float:
+def corner_scale(old: int, new: int) -> float:
     """The factor that brings a side's corner pixels onto those of another; that of the lengths where one is a single pixel."""
     return (new - 1) / (old - 1) if min(old, new) > 1 else new / old
 
@@ -187,13 +187,13 @@ def _scaled(canvas: Canvas, size: Size, *, side: int, reference: int, limited: f
     """
     if canvas.rule == "offsetguided":
         inner = max(1, int(side * size[0] / reference)), max(1, int(side * size[1] / reference))
-        return inner, (between_corners(size[1], inner[1]), between_corners(size[0], inner[0]))
+        return inner, (corner_scale(size[1], inner[1]), corner_scale(size[0], inner[0]))
     if canvas.rule != "unbiased":
         high, wide = (limited * _exactly(canvas, length, side=side, reference=reference) for length in size)
         half = 0.5 if canvas.rule == "detectron2" else 0.0
         inner = max(1, int(high + half)), max(1, int(wide + half))
         return inner, (inner[1] / size[1], inner[0] / size[0])
-    factor = between_corners(reference, side)
+    factor = corner_scale(reference, side)
     return (round((size[0] - 1) * factor) + 1, round((size[1] - 1) * factor) + 1), (factor, factor)
 
 
@@ -208,6 +208,6 @@ def _laid(canvas: Canvas, inner: Size, scales: tuple[float, float], *, view: Siz
     """The image in the left upper corner of its view, or in the middle as far as whole pixels go."""
     middle = canvas.place == "middle"
     x, y = (max(0, view[1] - inner[1]) // 2, max(0, view[0] - inner[0]) // 2) if middle else (0, 0)
-    shift = FRAMES[canvas.rule].shift
+    shift = CONVENTIONS[canvas.rule].shift
     warp = translation(float(x), float(y)) @ scaling(*scales) @ translation(shift, shift)
     return Layout(warp, inner, (x, y), view)

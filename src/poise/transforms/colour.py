@@ -22,17 +22,17 @@ def colour_matrix(strength: float, tint: tuple[float, ...]) -> Float[np.ndarray,
     return np.hstack((gains[:, None] * mix, offset))
 
 
-def recolour(pixels: UInt8[np.ndarray, "h w 3"], matrix: Float[np.ndarray, "3 4"]) -> UInt8[np.ndarray, "h w 3"]:
+def apply_colour_matrix(pixels: UInt8[np.ndarray, "h w 3"], matrix: Float[np.ndarray, "3 4"]) -> UInt8[np.ndarray, "h w 3"]:
     """Apply a colour matrix, rounding and clipping to 0..255."""
     return cv2.transform(pixels, matrix)
 
 
-def greyed(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+def greyscale(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
     """Without colours."""
     return cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
-def shifted_hsv(pixels: UInt8[np.ndarray, "h w 3"], steps: tuple[int, int, int]) -> UInt8[np.ndarray, "h w 3"]:
+def shift_hsv(pixels: UInt8[np.ndarray, "h w 3"], steps: tuple[int, int, int]) -> UInt8[np.ndarray, "h w 3"]:
     """Steps added to hue (of 180), saturation and value (of 255), each kept in its range (OffsetGuided's tint).
 
     Hue stops at its ends as in the release, though it is a circle: red does not become pink.

@@ -30,7 +30,7 @@ class Frame:
         """The same centre, an extent `factor` times as large."""
         return Frame(self.centre, (self.extent[0] * factor, self.extent[1] * factor))
 
-    def moved(self, x: float, y: float) -> "Frame":
+    def shifted(self, x: float, y: float) -> "Frame":
         """Moved by shares of its own extent."""
         return Frame((self.centre[0] + x * self.extent[0], self.centre[1] + y * self.extent[1]), self.extent)
 
@@ -39,7 +39,7 @@ class Frame:
         return Frame((width - 1 - self.centre[0], self.centre[1]), self.extent)
 
 
-def aspect(rule: CropRule, size: Size) -> float:
+def aspect_ratio(rule: CropRule, size: Size) -> float:
     """Width over height that a rule gives its frames.
 
     That of the pixels; for ours that of the distances between corner pixels; the hourglass' frames are always square.
@@ -50,13 +50,13 @@ def aspect(rule: CropRule, size: Size) -> float:
     return (w - 1) / (h - 1) if rule == "unbiased" and min(size) > 1 else w / h
 
 
-def widened(extent: tuple[float, float], ratio: float) -> tuple[float, float]:
+def grow_to_aspect(extent: tuple[float, float], ratio: float) -> tuple[float, float]:
     """The smaller side grown until width / height is `ratio`."""
     w, h = extent
     return (w, w / ratio) if w > ratio * h else (ratio * h, h)
 
 
-def frame(cut: Preprocess, box: Float[Tensor, "4"], *, size: Size) -> Frame:
+def box_frame(cut: Preprocess, box: Float[Tensor, "4"], *, size: Size) -> Frame:
     """The frame of a box x0 y0 x1 y1 for views of `size`.
 
     A box whose centre has x = -1 is not padded by HRNet's, DARK's and UDP's releases (their mark for "unknown"; golden t01).
@@ -75,7 +75,7 @@ def frame(cut: Preprocess, box: Float[Tensor, "4"], *, size: Size) -> Frame:
         raise BoxError(f"box x0 y0 x1 y1 = {[round(v, 2) for v in (x0, y0, x1, y1)]} has no extent; x1 and y1 must lie beyond")
     off = 1 if cut.crop == "dark" else 0
     centre = (x0 + (w - off) / 2, y0 + (h - off) / 2)
-    result = Frame(centre, widened((w * cut.sides[0], h * cut.sides[1]), aspect(cut.crop, size)))
+    result = Frame(centre, grow_to_aspect((w * cut.sides[0], h * cut.sides[1]), aspect_ratio(cut.crop, size)))
     return result if cut.crop in ("hrnet", "dark", "udp") and centre[0] == -1 else result.scaled(cut.padding)
 
 
@@ -91,10 +91,10 @@ def frame_warp(rule: CropRule, seen: Frame, *, size: Size, degrees: float = 0.0)
         k, middle = columns / w, (columns / 2, rows / 2)
         return translation(*middle) @ scaling(k, k) @ rotation(-degrees) @ home
     if rule == "cpn":
-        return _turned(_whole_pixels(seen, size), size=size, degrees=degrees)
+        return _rotated_in_view(_integer_box_warp(seen, size), size=size, degrees=degrees)
     if rule == "hourglass":
         laid = translation(columns / 2, rows / 2) @ scaling(columns / w, rows / h) @ home
-        return _turned(laid, size=size, degrees=degrees)
+        return _rotated_in_view(laid, size=size, degrees=degrees)
     middle = ((columns - 1) / 2, (rows - 1) / 2)
     if rule == "dark":
         k = (columns - 1) / (w - 1)
@@ -102,7 +102,7 @@ def frame_warp(rule: CropRule, seen: Frame, *, size: Size, degrees: float = 0.0)
     return translation(*middle) @ scaling((columns - 1) / w, (rows - 1) / h) @ rotation(degrees) @ home
 
 
-def mirrored_warp(rule: CropRule, seen: Frame, *, size: Size, width: int, degrees: float = 0.0) -> Warp:
+def mirrored_frame_warp(rule: CropRule, seen: Frame, *, size: Size, width: int, degrees: float = 0.0) -> Warp:
     """As `frame_warp`, of the mirrored image; `width` is the image's. CPN mirrors the view it has cut, the others the image."""
     if rule == "cpn":
         return mirror(size[1]) @ frame_warp(rule, seen, size=size, degrees=degrees)
@@ -129,10 +129,10 @@ def crop_warp(cut: Preprocess, box: Float[Tensor, "4"], *, size: Size) -> Warp:
     Raises:
         BoxError: The box is not finite or has no extent.
     """
-    return frame_warp(cut.crop, frame(cut, box, size=size), size=size)
+    return frame_warp(cut.crop, box_frame(cut, box, size=size), size=size)
 
 
-def well_centred(seen: Frame, xy: Float[Tensor, "k 2"], visible: Int64[Tensor, " k"]) -> bool:
+def is_centred(seen: Frame, xy: Float[Tensor, "k 2"], visible: Int64[Tensor, " k"]) -> bool:
     """Whether a person's labelled keypoints lie around the middle of the frame (golden t06; HRNet's `SELECT_DATA`).
 
     The distance of their mean from the centre, in a fifth of the frame's size, may be the less the more keypoints there are.
@@ -146,7 +146,7 @@ def well_centred(seen: Frame, xy: Float[Tensor, "k 2"], visible: Int64[Tensor, "
     return math.exp(-squared / (2 * 0.2**2 * seen.extent[0] * seen.extent[1])) > 0.0125 * count + 0.4375
 
 
-def whole_box(seen: Frame) -> tuple[int, int, int, int]:
+def integer_box(seen: Frame) -> tuple[int, int, int, int]:
     """A frame's x0 y0 x1 y1 cut down to whole pixels, at least one wide and high (CPN; golden t07).
 
     The release also keeps it within the image padded by its longer side on each side, which holds any box of that image.
@@ -156,12 +156,12 @@ def whole_box(seen: Frame) -> tuple[int, int, int, int]:
     return x0, y0, max(math.floor(cx + w / 2), x0 + 1), max(math.floor(cy + h / 2), y0 + 1)
 
 
-def _whole_pixels(seen: Frame, size: Size) -> Warp:
-    x0, y0, x1, y1 = whole_box(seen)
+def _integer_box_warp(seen: Frame, size: Size) -> Warp:
+    x0, y0, x1, y1 = integer_box(seen)
     return scaling(size[1] / (x1 - x0), size[0] / (y1 - y0)) @ translation(-float(x0), -float(y0))
 
 
-def _turned(warp: Warp, *, size: Size, degrees: float) -> Warp:
+def _rotated_in_view(warp: Warp, *, size: Size, degrees: float) -> Warp:
     """Then turned about the middle of the view, against the clock."""
     x, y = size[1] / 2, size[0] / 2
     return translation(x, y) @ rotation(-degrees) @ translation(-x, -y) @ warp if degrees else warp

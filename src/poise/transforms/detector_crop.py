@@ -15,18 +15,18 @@ from poise.geometry import Warp, apply, box_area, covered_by, rotation, scaling,
 from poise.scenes import Canvas, SceneView
 from poise.skeletons import Skeleton
 from poise.structures import Sample
-from poise.transforms.canvas import FRAMES, Frame, box_warp, canvas_warp
-from poise.transforms.colour import colour_matrix, greyed, recolour
+from poise.transforms.canvas import CONVENTIONS, PixelConvention, box_warp, canvas_layout
+from poise.transforms.colour import apply_colour_matrix, colour_matrix, greyscale
 from poise.transforms.detector_jitter import DetectorAugmentation, DetectorDraw
-from poise.transforms.mosaic import Piece, quarters, tiled
-from poise.transforms.person_crop import mirrored
+from poise.transforms.mosaic import MosaicTile, join_tiles, tile_sizes
+from poise.transforms.person_crop import mirror_labels
 from poise.transforms.render import normalise, resample
-from poise.transforms.rotated_boxes import turned
+from poise.transforms.rotated_boxes import rotated_boxes
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Shown:
+class ViewWarps:
     """How an image lies in its view.
 
     Attributes:
@@ -62,29 +62,31 @@ class DetectorCrop:
     def __call__(self, sample: Sample, generator: torch.Generator) -> SceneView:
         """The view of one sample."""
         draw = self.augmentation.draw(generator)
-        shown = self.shown(draw, sample.size)
-        return self._finished(self._piece(sample, draw, shown), draw, sample, shown.warp)
+        shown = self.layout(draw, sample.size)
+        return self._finish(self._tile(sample, draw, shown), draw, sample, shown.warp)
 
-    def tested(self, sample: Sample) -> SceneView:
+    def test_view(self, sample: Sample) -> SceneView:
         """The view of a sample that the model is tested with."""
-        layout = canvas_warp(self.canvas, sample.size)
-        known = self._all if sample.known is None else sample.known
+        layout = canvas_layout(self.canvas, sample.size)
+        known = self._all_known if sample.known is None else sample.known
         nothing = np.zeros((*layout.size, 3), np.uint8)
-        piece = self._told(sample, self._shown(layout.warp, box_warp(self.canvas, layout.warp), layout.size), nothing, known)
-        image = layout.shown(sample.image, self.canvas)
+        piece = self._labelled(
+            sample, self._view_warps(layout.warp, box_warp(self.canvas, layout.warp), layout.size), nothing, known
+        )
+        image = layout.render(sample.image, self.canvas)
         view = SceneView(image, piece.labels, piece.extent, piece.ignore, layout.warp, sample.key, piece.known)
-        return replace(view, inner=layout.filled, masks=piece.masks)
+        return replace(view, inner=layout.filled_size, masks=piece.masks)
 
     def mosaic(self, samples: Sequence[Sample], meeting: tuple[float, float], generator: torch.Generator) -> SceneView:
         """The view of four samples, which meet at `meeting` (shares of its sides); as large as that of the first alone."""
         draws = [self.augmentation.draw(generator) for _ in samples]
-        size = tuple(max(side, 2) for side in self.shown(replace(draws[0], window=(1.0, 1.0)), samples[0].size).size)
-        parts = quarters((size[0], size[1]), meeting)
-        laid = [self.shown(d, s.size, view=part, shrink=2) for d, s, part in zip(draws, samples, parts, strict=True)]
-        pieces = [self._piece(s, d, shown) for s, d, shown in zip(samples, draws, laid, strict=True)]
-        return self._finished(tiled(pieces), draws[0], samples[0], laid[0].warp)
+        size = tuple(max(side, 2) for side in self.layout(replace(draws[0], window=(1.0, 1.0)), samples[0].size).size)
+        parts = tile_sizes((size[0], size[1]), meeting)
+        laid = [self.layout(d, s.size, view=part, shrink=2) for d, s, part in zip(draws, samples, parts, strict=True)]
+        pieces = [self._tile(s, d, shown) for s, d, shown in zip(samples, draws, laid, strict=True)]
+        return self._finish(join_tiles(pieces), draws[0], samples[0], laid[0].warp)
 
-    def shown(self, draw: DetectorDraw, size: Size, *, view: Size | None = None, shrink: int = 1) -> Shown:
+    def layout(self, draw: DetectorDraw, size: Size, *, view: Size | None = None, shrink: int = 1) -> ViewWarps:
         """How an image of `size` (h, w) lies in a view.
 
         Args:
@@ -96,63 +98,71 @@ class DetectorCrop:
         most = self.augmentation.most
         side = max(1, draw.side // shrink)
         longest = None if most is None else max(side, most // shrink)
-        layout = canvas_warp(replace(self.canvas, side=side, fit="short", most=longest, multiple=1), size)
+        layout = canvas_layout(replace(self.canvas, side=side, fit="short", most=longest, multiple=1), size)
         inner = layout.inner
         whole = inner[::-1] if round(draw.degrees / 90) % 2 else inner  # what lies on its side gets a view that does
         view = view or (max(1, round(whole[0] * draw.window[0])), max(1, round(whole[1] * draw.window[1])))
         left, above = (round(p * (n - v)) for p, n, v in zip(draw.place, whole[::-1], view[::-1], strict=True))
         window = translation(-float(left), -float(above))
-        keypoints, edges = (window @ _turn(draw, inner, whole, edge) for edge in (self._frame.keypoints, self._frame.boxes))
-        return self._shown(keypoints @ layout.warp, edges @ box_warp(self.canvas, layout.warp), view)
+        keypoints, edges = (
+            window @ _rotation_warp(draw, inner, whole, edge) for edge in (self._convention.keypoints, self._convention.boxes)
+        )
+        return self._view_warps(keypoints @ layout.warp, edges @ box_warp(self.canvas, layout.warp), view)
 
-    def _shown(self, warp: Warp, edges: Warp, size: Size) -> Shown:
+    def _view_warps(self, warp: Warp, edges: Warp, size: Size) -> ViewWarps:
         # Images are resampled about the middle of the first pixel, wherever positions are counted from.
-        half = (1 - self._frame.boxes) / 2
-        boxes = warp if self._frame.inclusive else edges
-        return Shown(warp, boxes, translation(-half, -half) @ edges @ translation(half, half), size)
+        half = (1 - self._convention.boxes) / 2
+        boxes = warp if self._convention.inclusive else edges
+        return ViewWarps(warp, boxes, translation(-half, -half) @ edges @ translation(half, half), size)
 
     @property
-    def _frame(self) -> Frame:
-        return FRAMES[self.canvas.rule]
+    def _convention(self) -> PixelConvention:
+        return CONVENTIONS[self.canvas.rule]
 
-    def _piece(self, sample: Sample, draw: DetectorDraw, shown: Shown) -> Piece:
+    def _tile(self, sample: Sample, draw: DetectorDraw, shown: ViewWarps) -> MosaicTile:
         options = self.augmentation
         pixels = resample(sample.image, shown.pixels, shown.size, fill=self.canvas.fill)
         if options.colour > 0:
-            pixels = recolour(pixels, colour_matrix(options.colour, draw.tint))
+            pixels = apply_colour_matrix(pixels, colour_matrix(options.colour, draw.tint))
         if draw.grey:
-            pixels = greyed(pixels)
-        known = self._all if sample.known is None else sample.known
+            pixels = greyscale(pixels)
+        known = self._all_known if sample.known is None else sample.known
         if draw.flip:
-            sample = replace(sample, labels=mirrored(sample.labels, self.skeleton.flip))
+            sample = replace(sample, labels=mirror_labels(sample.labels, self.skeleton.flip))
             known = known[self.skeleton.flip]
-        return self._told(sample, shown, pixels, known)
+        return self._labelled(sample, shown, pixels, known)
 
     @property
-    def _all(self) -> Bool[Tensor, " k"]:
+    def _all_known(self) -> Bool[Tensor, " k"]:
         return torch.ones(len(self.skeleton), dtype=torch.bool)
 
-    def _told(self, sample: Sample, shown: Shown, pixels: UInt8[np.ndarray, "h w 3"], known: Bool[Tensor, " k"]) -> Piece:
+    def _labelled(
+        self, sample: Sample, shown: ViewWarps, pixels: UInt8[np.ndarray, "h w 3"], known: Bool[Tensor, " k"]
+    ) -> MosaicTile:
         """Who is in a view, and where nobody knows that."""
         every = sample.labels
         people = ~every.crowd & (every.boxes[:, 2:] > every.boxes[:, :2]).all(dim=1)
         labels = every.select(people)
-        frame, sides = self._frame, labels.xy.new_tensor((shown.size[1], shown.size[0]))
-        where = labels.xy + frame.shift
-        whole = frame.whole(turned(shown.boxes, frame.taken(labels.boxes), where, labels.visible, rule=self.augmentation.boxes))
-        boxes = torch.cat((whole[:, :2].clamp(min=0), torch.minimum(whole[:, 2:], sides - frame.boxes)), dim=1)
+        convention, sides = self._convention, labels.xy.new_tensor((shown.size[1], shown.size[0]))
+        where = labels.xy + convention.shift
+        whole = convention.from_inclusive(
+            rotated_boxes(
+                shown.boxes, convention.to_inclusive(labels.boxes), where, labels.visible, rule=self.augmentation.boxes
+            )
+        )
+        boxes = torch.cat((whole[:, :2].clamp(min=0), torch.minimum(whole[:, 2:], sides - convention.boxes)), dim=1)
         least = (boxes[:, 2:] - boxes[:, :2]).amin(dim=1)
         there = least > 0
         learnt = there & (box_area(boxes) >= self.augmentation.least * box_area(whole)) & (least >= 1)
-        xy, slack = apply(shown.warp, labels.xy), frame.keypoints / 2
+        xy, slack = apply(shown.warp, labels.xy), convention.keypoints / 2
         inside = ((xy >= -slack) & (xy <= sides - slack)).all(dim=-1)
         moved = replace(labels, xy=xy, visible=torch.where(inside, labels.visible, 0), boxes=boxes)
         extent = box_area(labels.boxes).sqrt() * float(torch.linalg.det(shown.warp[:2, :2]).abs().sqrt())
         ignore = self._ignored(sample, people, shown) | covered_by(boxes[there & ~learnt], shown.size)
-        masks = None if sample.masks is None else _moved(sample.masks[people][learnt], shown)
-        return Piece(pixels, moved.select(learnt), extent[learnt], ignore, known, masks)
+        masks = None if sample.masks is None else _warp_masks(sample.masks[people][learnt], shown)
+        return MosaicTile(pixels, moved.select(learnt), extent[learnt], ignore, known, masks)
 
-    def _ignored(self, sample: Sample, people: Bool[Tensor, " n"], shown: Shown) -> Bool[Tensor, "h w"]:
+    def _ignored(self, sample: Sample, people: Bool[Tensor, " n"], shown: ViewWarps) -> Bool[Tensor, "h w"]:
         """Where the labels say nothing about who is there; boxes of people without labelled keypoints say that, off crowds."""
         labels, size = sample.labels, sample.size
         ignore = sample.ignore
@@ -161,20 +171,20 @@ class DetectorCrop:
         if bool((labels.silent & people).any()):
             told = covered_by(labels.boxes[labels.silent & people], size) & ~covered_by(labels.boxes[labels.crowd], size)
             ignore = ignore & ~told
-        return _moved(ignore[None], shown)[0]
+        return _warp_masks(ignore[None], shown)[0]
 
-    def _finished(self, piece: Piece, draw: DetectorDraw, sample: Sample, warp: Warp) -> SceneView:
+    def _finish(self, piece: MosaicTile, draw: DetectorDraw, sample: Sample, warp: Warp) -> SceneView:
         options, own = self.augmentation, torch.Generator().manual_seed(draw.seed)
         height, width = piece.ignore.shape
-        pixels = piece.pixels if options.paint is None else options.paint.draw((height, width), own).painted(piece.pixels)
+        pixels = piece.pixels if options.paint is None else options.paint.draw((height, width), own).apply(piece.pixels)
         image = normalise(pixels, self.canvas)
         if options.drop is not None:
-            image = options.drop.draw((height, width), own).punched(image, self.canvas)
+            image = options.drop.draw((height, width), own).apply(image, self.canvas)
         view = SceneView(image, piece.labels, piece.extent, piece.ignore, warp, sample.key, piece.known)
         return replace(view, masks=piece.masks)
 
 
-def _moved(masks: Bool[Tensor, "n H W"], shown: Shown) -> Bool[Tensor, "n h w"]:
+def _warp_masks(masks: Bool[Tensor, "n H W"], shown: ViewWarps) -> Bool[Tensor, "n h w"]:
     """Masks of an image in its view: of each pixel the nearest."""
     height, width = shown.size
     moved = torch.zeros(len(masks), height, width, dtype=torch.uint8)
@@ -184,7 +194,7 @@ def _moved(masks: Bool[Tensor, "n H W"], shown: Shown) -> Bool[Tensor, "n h w"]:
     return moved.view(torch.bool)
 
 
-def _turn(draw: DetectorDraw, inner: Size, whole: Size, edge: int) -> Warp:
+def _rotation_warp(draw: DetectorDraw, inner: Size, whole: Size, edge: int) -> Warp:
     """Turns and mirrors an image of the size `inner` about its middle, which comes to that of `whole`."""
     (x, y), (u, v) = (((size[1] - edge) / 2, (size[0] - edge) / 2) for size in (inner, whole))
     mirror = scaling(-1.0 if draw.flip else 1.0, 1.0)

@@ -12,12 +12,12 @@ import torch
 from poise.errors import InputError
 from poise.transforms.drop import Drop
 from poise.transforms.paint import Paint
-from poise.transforms.rotated_boxes import BoxRule, check_rule
+from poise.transforms.rotated_boxes import BoxRule, check_box_rule
 
 RELEASE_SIDES = (640, 672, 704, 736, 768, 800)
 """Of the short side, pixels (Detectron, `e2e_keypoint_rcnn_R-50-FPN_1x`)."""
 
-PLACES = (0.3, 0.7)
+MOSAIC_CENTRES = (0.3, 0.7)
 """Where the four images of a mosaic meet, in shares of its sides."""
 
 
@@ -100,7 +100,7 @@ class DetectorAugmentation:
             raise InputError(f"augmentation: sides and most are pixels, 1 and more, found {self.sides} and {self.most}")
         if self.crop and not self.crop_share:
             raise InputError("augmentation: a window of an image is more than nothing of it; give crop_share above 0")
-        check_rule(self.boxes)
+        check_box_rule(self.boxes)
 
     def draw(self, generator: torch.Generator) -> DetectorDraw:
         """Let chance decide about one image.
@@ -124,8 +124,8 @@ class DetectorAugmentation:
             seed=int(torch.randint(2**62, (), generator=generator)),
         )
 
-    def meeting(self, generator: torch.Generator) -> tuple[float, float] | None:
+    def mosaic_centre(self, generator: torch.Generator) -> tuple[float, float] | None:
         """Where four images meet, in shares of the view's sides (x, y); None where one is shown alone."""
         chance, x, y = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
-        low, high = PLACES
+        low, high = MOSAIC_CENTRES
         return (low + (high - low) * x, low + (high - low) * y) if chance < self.mosaic else None

@@ -3,7 +3,7 @@
 A network that must place a wrist it cannot see learns to use the rest of the body. AID trains without dropping first and
 with it from there on. The four ways of dropping are Cutout, random erasing, hide-and-seek and GridMask; every length is a
 share of the view's shorter side, so that one setting serves every size. What chance decides (`Drop.draw`) is apart from
-where it is applied (`Holes.punched`). Dropped pixels are the mean colour, 0 after normalisation.
+where it is applied (`DropMask.punched`). Dropped pixels are the mean colour, 0 after normalisation.
 """
 
 import math
@@ -19,12 +19,12 @@ from poise.dims import Size
 from poise.errors import InputError, unknown
 from poise.structures import Colours
 
-_TRIES = 100  # as random erasing's paper: a rectangle that does not fit is drawn again
+_MAX_TRIES = 100  # as random erasing's paper: a rectangle that does not fit is drawn again
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Holes:
+class DropMask:
     """Where a view is dropped.
 
     Attributes:
@@ -35,7 +35,7 @@ class Holes:
     mask: Bool[Tensor, "h w"]
     noise: Float[Tensor, "3 h w"] | None = None
 
-    def punched(self, view: Float[Tensor, "3 h w"], colours: Colours) -> Float[Tensor, "3 h w"]:
+    def apply(self, view: Float[Tensor, "3 h w"], colours: Colours) -> Float[Tensor, "3 h w"]:
         """The normalised view with its holes; `colours` are those it was normalised with."""
         if self.noise is None:
             return view.masked_fill(self.mask, 0.0)
@@ -63,19 +63,19 @@ class Drop(ABC):
         self._share("probability", self.probability)
         self._check()
 
-    def draw(self, size: Size, generator: torch.Generator) -> Holes:
+    def draw(self, size: Size, generator: torch.Generator) -> DropMask:
         """Let chance decide for one view of `size` (h, w)."""
         spared = float(torch.rand((), generator=generator)) >= self.probability
         if spared:
-            return Holes(torch.zeros(size, dtype=torch.bool))
-        return self._holes(size, generator)
+            return DropMask(torch.zeros(size, dtype=torch.bool))
+        return self._sample(size, generator)
 
     @abstractmethod
     def _check(self) -> None:
         """Refuse what cannot be."""
 
     @abstractmethod
-    def _holes(self, size: Size, generator: torch.Generator) -> Holes:
+    def _sample(self, size: Size, generator: torch.Generator) -> DropMask:
         """The holes of a view that is not spared."""
 
     def _share(self, what: str, value: float, *, most: float = 1.0) -> None:
@@ -120,7 +120,7 @@ class Cutout(Drop):
         if self.shape not in ("ellipse", "box"):
             raise InputError(f"{self.name}: shape is ellipse or box, not {self.shape!r}")
 
-    def _holes(self, size: Size, generator: torch.Generator) -> Holes:
+    def _sample(self, size: Size, generator: torch.Generator) -> DropMask:
         h, w = size
         centre, axes = torch.rand(2, self.patches, 2, 1, 1, generator=generator)
         low, high = self.radius
@@ -128,7 +128,7 @@ class Cutout(Drop):
         x = (torch.arange(w) - centre[:, 0] * w) / axes[:, 0]
         y = (torch.arange(h)[:, None] - centre[:, 1] * h) / axes[:, 1]
         inside = x**2 + y**2 <= 1 if self.shape == "ellipse" else torch.maximum(x.abs(), y.abs()) <= 1
-        return Holes(inside.any(dim=0))
+        return DropMask(inside.any(dim=0))
 
 
 @final
@@ -154,9 +154,9 @@ class RandomErasing(Drop):
             raise InputError(f"{self.name}: an area of {self.area[1]:g} is a hole larger than the view; give at most 1")
         self._span("ratio", self.ratio, 1.0)
 
-    def _holes(self, size: Size, generator: torch.Generator) -> Holes:
+    def _sample(self, size: Size, generator: torch.Generator) -> DropMask:
         h, w = size
-        share, slope, left, top = torch.rand(4, _TRIES, generator=generator, dtype=torch.float64)
+        share, slope, left, top = torch.rand(4, _MAX_TRIES, generator=generator, dtype=torch.float64)
         area = (self.area[0] + (self.area[1] - self.area[0]) * share) * h * w
         slope = self.ratio + (1 / self.ratio - self.ratio) * slope
         tall, wide = (area * slope).sqrt().round().long(), (area / slope).sqrt().round().long()
@@ -167,7 +167,7 @@ class RandomErasing(Drop):
             rows, columns = int(tall[i]), int(wide[i])
             y, x = int(top[i] * (h - rows + 1)), int(left[i] * (w - columns + 1))
             mask[y : y + rows, x : x + columns] = True
-        return Holes(mask, torch.rand(3, h, w, generator=generator) if self.noise else None)
+        return DropMask(mask, torch.rand(3, h, w, generator=generator) if self.noise else None)
 
 
 @final
@@ -193,14 +193,14 @@ class HideAndSeek(Drop):
             raise InputError(f"{self.name}: tiles are shares of the view's shorter side, 0 or more, not {self.tiles}")
         self._fits("a tile", max(self.tiles))
 
-    def _holes(self, size: Size, generator: torch.Generator) -> Holes:
+    def _sample(self, size: Size, generator: torch.Generator) -> DropMask:
         h, w = size
         side = self.tiles[int(torch.randint(len(self.tiles), (), generator=generator))]
         if side == 0:
-            return Holes(torch.zeros(size, dtype=torch.bool))
+            return DropMask(torch.zeros(size, dtype=torch.bool))
         pixels = max(1, round(side * min(size)))
         hidden = torch.rand(math.ceil(h / pixels), math.ceil(w / pixels), generator=generator) < self.hide
-        return Holes(hidden.repeat_interleave(pixels, dim=0).repeat_interleave(pixels, dim=1)[:h, :w])
+        return DropMask(hidden.repeat_interleave(pixels, dim=0).repeat_interleave(pixels, dim=1)[:h, :w])
 
 
 @final
@@ -227,12 +227,12 @@ class GridMask(Drop):
         self._share("keep", self.keep)
         self._fits("a square", self.unit[1] * (1 - self.keep))
 
-    def _holes(self, size: Size, generator: torch.Generator) -> Holes:
+    def _sample(self, size: Size, generator: torch.Generator) -> DropMask:
         length, x, y = torch.rand(3, generator=generator).tolist()
         unit = max(2, round((self.unit[0] + (self.unit[1] - self.unit[0]) * length) * min(size)))
         square = round(unit * (1 - self.keep))
         rows, columns = ((torch.arange(n) + int(start * unit)) % unit < square for n, start in zip(size, (y, x), strict=True))
-        return Holes(rows[:, None] & columns)
+        return DropMask(rows[:, None] & columns)
 
 
 def drop_by_name(name: str) -> Drop:

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.structures import CropRule
-from poise.transforms.crop import Frame, widened
+from poise.transforms.crop import Frame, grow_to_aspect
 
 
 def half_body(
@@ -44,7 +44,7 @@ def half_body(
     if rule == "mspn":
         x, y = ((low + high) / 2).tolist()
         w, h = (high - low).tolist()
-        return Frame((x, y), widened((w * (1 + grow[0]), h * (1 + grow[1])), ratio))
+        return Frame((x, y), grow_to_aspect((w * (1 + grow[0]), h * (1 + grow[1])), ratio))
     x, y = chosen.mean(dim=0).tolist()
     w, h = (torch.add(high - low, 1 if rule == "dark" else 0)).tolist()
-    return Frame((x, y), widened((w, h), ratio)).scaled(1.5)
+    return Frame((x, y), grow_to_aspect((w, h), ratio)).scaled(1.5)

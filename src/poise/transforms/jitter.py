@@ -9,7 +9,7 @@ from poise.errors import InputError
 from poise.transforms.drop import Drop
 from poise.transforms.paint import Paint
 
-Way = Literal["plain", "flip", "turn"]
+RepeatMode = Literal["plain", "flip", "turn"]
 """What a copy of a person gets where people are repeated: neither mirror nor rotation, the mirror, or a rotation."""
 
 
@@ -96,7 +96,7 @@ class Augmentation:
     gain: float = 0.0
     stretch: float = 0.0
     shear: float = 0.0
-    repeat: tuple[Way, ...] = ()
+    repeat: tuple[RepeatMode, ...] = ()
     paint: Paint | None = None
     drop: Drop | None = None
 
@@ -125,18 +125,20 @@ class Augmentation:
             raise InputError(f"augmentation: extents are shares, 0 or more, not {self.extents}")
         if self.rotation_law not in ("normal", "uniform"):
             raise InputError(f"augmentation: rotation_law is normal or uniform, not {self.rotation_law!r}")
-        strange = sorted(set(self.repeat) - set(get_args(Way)))
+        strange = sorted(set(self.repeat) - set(get_args(RepeatMode)))
         if strange:
-            raise InputError(f"augmentation: repeat takes {', '.join(get_args(Way))}, not {', '.join(map(str, strange))}")
+            raise InputError(
+                f"augmentation: repeat takes {', '.join(get_args(RepeatMode))}, not {', '.join(map(str, strange))}"
+            )
 
-    def draw(self, generator: torch.Generator, *, way: Way | None = None) -> Draw:
+    def draw(self, generator: torch.Generator, *, repeat_mode: RepeatMode | None = None) -> Draw:
         """Let chance decide.
 
         Always takes the same number of random numbers, so that options do not shift each other.
 
         Args:
             generator: Chance.
-            way: Whether to mirror or turn is settled by that, where people are repeated.
+            repeat_mode: Whether to mirror or turn is settled by that, where people are repeated.
         """
         normal = torch.randn(3, generator=generator).tolist()
         uniform = torch.rand(5, generator=generator).tolist()
@@ -144,11 +146,11 @@ class Augmentation:
         grow = torch.rand(2, generator=generator).tolist()
         more = (torch.rand(9, generator=generator).double() * 2 - 1).tolist()
         seed = int(torch.randint(2**62, (), generator=generator))
-        turned = uniform[0] < self.rotation_probability if way is None else way == "turn"
+        turned = uniform[0] < self.rotation_probability if repeat_mode is None else repeat_mode == "turn"
         return Draw(
             scale=self._scale(normal[0], (more[0] + 1) / 2),
             degrees=self._degrees(normal[1], more[1]) if turned else 0.0,
-            flip=uniform[1] < self.flip if way is None else way == "flip",
+            flip=uniform[1] < self.flip if repeat_mode is None else repeat_mode == "flip",
             shift=((2 * uniform[2] - 1) * self.translation, (2 * uniform[3] - 1) * self.translation),
             half_body=uniform[4] < self.half_body,
             prefer_upper=normal[2] < 0.5,  # the release compares randn(), not rand(): 69 % upper

@@ -16,7 +16,7 @@ from poise.structures import Labels
 
 @final
 @dataclass(frozen=True, eq=False)
-class Piece:
+class MosaicTile:
     """A part of a view: what is shown there, and who is in it.
 
     Attributes:
@@ -35,13 +35,13 @@ class Piece:
     known: Bool[Tensor, " k"]
     masks: Bool[Tensor, "n h w"] | None = None
 
-    def moved(self, x: int, y: int) -> "Piece":
+    def shifted(self, x: int, y: int) -> "MosaicTile":
         """The same with its labels as they are counted from a pixel that lies so far to the left and above."""
         labels, shift = self.labels, self.labels.xy.new_tensor((x, y))
         return replace(self, labels=replace(labels, xy=labels.xy + shift, boxes=labels.boxes + shift.repeat(2)))
 
 
-def quarters(size: Size, meeting: tuple[float, float]) -> tuple[Size, Size, Size, Size]:
+def tile_sizes(size: Size, meeting: tuple[float, float]) -> tuple[Size, Size, Size, Size]:
     """Sizes of the four pieces of a view: left above, right above, left below, right below.
 
     Args:
@@ -53,10 +53,10 @@ def quarters(size: Size, meeting: tuple[float, float]) -> tuple[Size, Size, Size
     return (y, x), (y, right), (below, x), (below, right)
 
 
-def tiled(pieces: Sequence[Piece]) -> Piece:
+def join_tiles(pieces: Sequence[MosaicTile]) -> MosaicTile:
     """Four pieces, in the order of `quarters` and of their sizes, as one; what one of them does not label is not known."""
     left, above = pieces[0].ignore.shape[1], pieces[0].ignore.shape[0]
-    placed = [piece.moved(left * (n % 2), above * (n // 2)) for n, piece in enumerate(pieces)]
+    placed = [piece.shifted(left * (n % 2), above * (n // 2)) for n, piece in enumerate(pieces)]
     rows = [(placed[0], placed[1]), (placed[2], placed[3])]
     labels = [piece.labels for piece in placed]
     height, width = above + pieces[2].ignore.shape[0], left + pieces[1].ignore.shape[1]
@@ -65,7 +65,7 @@ def tiled(pieces: Sequence[Piece]) -> Piece:
         for own, x, y in zip(pieces, (0, left, 0, left), (0, 0, above, above), strict=True)
         if own.masks is not None
     ]
-    return Piece(
+    return MosaicTile(
         np.concatenate([np.concatenate([piece.pixels for piece in row], axis=1) for row in rows]),
         Labels(**{f.name: torch.cat([getattr(own, f.name) for own in labels]) for f in fields(Labels)}),
         torch.cat([piece.extent for piece in placed]),

@@ -1,7 +1,7 @@
 """Spoilt views: noise, blur and contrast, for networks that learn from rendered images and must read photographs.
 
 The super augmentation of Learning from Synthetic Animals (arXiv 1912.08265), whose defaults stand here. What chance decides
-(`Paint.draw`) is apart from where it is applied (`Coat.painted`).
+(`Paint.draw`) is apart from where it is applied (`PaintDraw.painted`).
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _GREY = 128.0
 
 @final
 @dataclass(frozen=True, eq=False)
-class Coat:
+class PaintDraw:
     """What chance decided for one view; None for what is left out.
 
     Attributes:
@@ -35,7 +35,7 @@ class Coat:
     contrast: tuple[float, float, float] | None
     order: tuple[int, ...]
 
-    def painted(self, pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    def apply(self, pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
         """The view with its coat; rounded and clipped to 0..255 after each layer, as images are."""
         layers = (self._noisy, self._blurred, self._contrasted)
         for number in self.order:
@@ -86,7 +86,7 @@ class Paint:
         if self.noise < 0:
             raise InputError(f"paint: noise is a share, 0 or more, not {self.noise}")
 
-    def draw(self, size: Size, generator: torch.Generator) -> Coat:
+    def draw(self, size: Size, generator: torch.Generator) -> PaintDraw:
         """Let chance decide for one view of `size` (h, w)."""
         noisy, blurred, contrasted = (torch.rand(3, generator=generator) < self.probability).tolist()
         apart = (torch.rand(2, generator=generator) < self.per_channel).tolist()
@@ -94,7 +94,7 @@ class Paint:
         order = tuple(torch.randperm(3, generator=generator).tolist())
         low, high = self.contrast
         first, second, third = (low + (high - low) * f for f in (factors if apart[1] else factors[:1] * 3))
-        return Coat(
+        return PaintDraw(
             noise=self._noise(size, generator, channels=3 if apart[0] else 1) if noisy else None,
             blur=self.blur[0] + (self.blur[1] - self.blur[0]) * sigma if blurred else None,
             contrast=(first, second, third) if contrasted else None,

@@ -21,16 +21,16 @@ from torch import Tensor
 
 from poise.errors import unknown
 from poise.geometry import Boxes, Warp, apply, boxes_around
-from poise.transforms.person_crop import boxes_through as corners_through
+from poise.transforms.person_crop import warp_boxes as corners_through
 
 BoxRule = Literal["body", "corners"]
 """`body`: as tight as keypoints and the shape of people allow. `corners`: nothing of the turned box is outside of it."""
 
-ENOUGH = 0.6
+MIN_LABELLED = 0.6
 """Share of the keypoints that must be labelled for a body to be made of them alone."""
 
 
-def check_rule(rule: str) -> None:
+def check_box_rule(rule: str) -> None:
     """Refuse a word that is no `BoxRule`.
 
     Raises:
@@ -40,7 +40,9 @@ def check_rule(rule: str) -> None:
         raise unknown("way to turn boxes", rule, get_args(BoxRule))
 
 
-def turned(warp: Warp, boxes: Boxes, xy: Float[Tensor, "n k 2"], visible: Int64[Tensor, "n k"], *, rule: BoxRule) -> Boxes:
+def rotated_boxes(
+    warp: Warp, boxes: Boxes, xy: Float[Tensor, "n k 2"], visible: Int64[Tensor, "n k"], *, rule: BoxRule
+) -> Boxes:
     """Where people's boxes are after a warp.
 
     Args:
@@ -55,7 +57,7 @@ def turned(warp: Warp, boxes: Boxes, xy: Float[Tensor, "n k 2"], visible: Int64[
         return outer
     known = visible > 0
     xy = torch.minimum(torch.maximum(xy, boxes[:, None, :2]), boxes[:, None, 2:])  # what is outside says nothing of the box
-    many = known.float().mean(dim=1) >= ENOUGH
+    many = known.float().mean(dim=1) >= MIN_LABELLED
     inner = torch.where(many[:, None], _body(warp, boxes, xy, known), _ellipse(warp, boxes, xy, known))
     return torch.cat((torch.maximum(inner[:, :2], outer[:, :2]), torch.minimum(inner[:, 2:], outer[:, 2:])), dim=1)
 
@@ -66,7 +68,7 @@ def _ellipse(warp: Warp, boxes: Boxes, xy: Float[Tensor, "n k 2"], known: Bool[T
     half = (boxes[:, 2:] - boxes[:, :2]) / 2
     reach = (half.square() @ warp[:2, :2].to(half).square().T).sqrt()
     there = apply(warp, middle)
-    return _joined(torch.cat((there - reach, there + reach), dim=1), boxes_around(apply(warp, xy), known), known)
+    return _union(torch.cat((there - reach, there + reach), dim=1), boxes_around(apply(warp, xy), known), known)
 
 
 def _body(warp: Warp, boxes: Boxes, xy: Float[Tensor, "n k 2"], known: Bool[Tensor, "n k"]) -> Boxes:
@@ -77,7 +79,7 @@ def _body(warp: Warp, boxes: Boxes, xy: Float[Tensor, "n k 2"], known: Bool[Tens
     near = boxes_around(apply(warp, xy), known)
     discs = torch.cat((near[:, :2] - reach, near[:, 2:] + reach), dim=1)
     touching = boxes_around(apply(warp, _touching(boxes, xy, known)), known[:, :1].new_ones(len(boxes), 4))
-    return _joined(discs, touching, known)
+    return _union(discs, touching, known)
 
 
 def _touching(boxes: Boxes, xy: Float[Tensor, "n k 2"], known: Bool[Tensor, "n k"]) -> Float[Tensor, "n 4 2"]:
@@ -96,7 +98,7 @@ def _touching(boxes: Boxes, xy: Float[Tensor, "n k 2"], known: Bool[Tensor, "n k
     return torch.stack(sides, dim=1)
 
 
-def _joined(one: Boxes, other: Boxes, known: Bool[Tensor, "n k"]) -> Boxes:
+def _union(one: Boxes, other: Boxes, known: Bool[Tensor, "n k"]) -> Boxes:
     """Around both; the first alone where nothing is known."""
     both = torch.cat((torch.minimum(one[:, :2], other[:, :2]), torch.maximum(one[:, 2:], other[:, 2:])), dim=1)
     return torch.where(known.any(dim=1)[:, None], both, one)

@@ -14,12 +14,12 @@ from torch import Tensor
 from poise.dims import Size
 from poise.geometry import Warp, scaling, translation
 from poise.scenes import Canvas
-from poise.transforms.canvas import Layout, canvas_warp
+from poise.transforms.canvas import Layout, canvas_layout
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Sized:
+class ScaledLayout:
     """One of the views of an image.
 
     Attributes:
@@ -33,23 +33,23 @@ class Sized:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Scaled:
+class ScaledViews:
     """The views of one image.
 
     Attributes:
         views: One for each of the canvas' scales.
-        cells: What each one's maps are made (`Sized.cells`).
-        whole: Cells of the largest view.
+        cells: What each one's maps are made (`ScaledLayout.cells`).
+        full_cells: Cells of the largest view.
         warp: Image pixels to pixels of the largest view.
     """
 
     views: list[Float[Tensor, "3 _ _"]]
     cells: list[Size]
-    whole: Size
+    full_cells: Size
     warp: Warp
 
 
-def scaled_views(image: UInt8[Tensor, "3 H W"], canvas: Canvas, *, stride: int) -> Scaled:
+def scaled_views(image: UInt8[Tensor, "3 H W"], canvas: Canvas, *, stride: int) -> ScaledViews:
     """The views of a whole image.
 
     Args:
@@ -58,14 +58,14 @@ def scaled_views(image: UInt8[Tensor, "3 H W"], canvas: Canvas, *, stride: int) 
         stride: Pixels to a cell.
     """
     largest = max(canvas.scales)
-    full = canvas_warp(canvas, (image.shape[1], image.shape[2]), largest)
-    sized = [shrunk(full, scale / largest, multiple=canvas.multiple, stride=stride) for scale in canvas.scales]
-    views = [one.layout.shown(image, canvas) for one in sized]
+    full = canvas_layout(canvas, (image.shape[1], image.shape[2]), largest)
+    sized = [shrink_layout(full, scale / largest, multiple=canvas.multiple, stride=stride) for scale in canvas.scales]
+    views = [one.layout.render(image, canvas) for one in sized]
     whole = (full.size[0] // stride, full.size[1] // stride)
-    return Scaled(views, [one.cells for one in sized], whole, full.warp)
+    return ScaledViews(views, [one.cells for one in sized], whole, full.warp)
 
 
-def shrunk(full: Layout, factor: float, *, multiple: int, stride: int) -> Sized:
+def shrink_layout(full: Layout, factor: float, *, multiple: int, stride: int) -> ScaledLayout:
     """The largest view smaller by about `factor`.
 
     Args:
@@ -75,13 +75,13 @@ def shrunk(full: Layout, factor: float, *, multiple: int, stride: int) -> Sized:
         stride: Pixels to a cell.
     """
     if factor == 1:
-        return Sized(full, (full.size[0] // stride, full.size[1] // stride))
-    h, w = (max(1, ceil(end * factor / multiple)) * multiple for end in full.filled)
+        return ScaledLayout(full, (full.size[0] // stride, full.size[1] // stride))
+    h, w = (max(1, ceil(end * factor / multiple)) * multiple for end in full.filled_size)
     cells = (ceil(h / factor / stride), ceil(w / factor / stride))
     y, x = h / (stride * cells[0]), w / (stride * cells[1])
     centres = translation(-0.5, -0.5) @ scaling(x, y) @ translation(0.5, 0.5)
     inner = (max(1, round(full.inner[0] * y)), max(1, round(full.inner[1] * x)))
     corner = (round(full.corner[0] * x), round(full.corner[1] * y))
-    return Sized(
+    return ScaledLayout(
         Layout(centres @ full.warp, (min(inner[0], h - corner[1]), min(inner[1], w - corner[0])), corner, (h, w)), cells
     )

@@ -15,9 +15,9 @@ from poise.geometry import Warp, apply, covered_by, rotation, scaling, translati
 from poise.scenes import Canvas, SceneView
 from poise.skeletons import Skeleton
 from poise.structures import Labels, Sample
-from poise.transforms.canvas import Layout, between_corners, canvas_warp, fitted_warp
-from poise.transforms.colour import colour_matrix, greyed, recolour, shifted_hsv
-from poise.transforms.person_crop import boxes_through, mirrored
+from poise.transforms.canvas import Layout, canvas_layout, corner_scale, fitted_layout
+from poise.transforms.colour import apply_colour_matrix, colour_matrix, greyscale, shift_hsv
+from poise.transforms.person_crop import mirror_labels, warp_boxes
 from poise.transforms.render import normalise, resample
 from poise.transforms.scene_jitter import SceneAugmentation, SceneDraw
 
@@ -54,34 +54,36 @@ class SceneCrop:
             InputError: There is an augmentation and no generator.
         """
         if self.augmentation is None:
-            return self._placed(sample, fitted_warp(self.canvas, sample.size, self.size))
+            return self._placed(sample, fitted_layout(self.canvas, sample.size, self.size))
         if generator is None:
             raise InputError("a cutter with an augmentation needs a torch.Generator for its chances")
         return self._random(sample, self.augmentation, generator)
 
-    def tested(self, sample: Sample) -> SceneView:
+    def test_view(self, sample: Sample) -> SceneView:
         """The view of a sample that the model is tested with, of the size that the canvas gives it (`canvas.place`)."""
-        layout = canvas_warp(self.canvas, sample.size)
+        layout = canvas_layout(self.canvas, sample.size)
         return replace(self, size=layout.size)._placed(sample, layout)
 
     def _placed(self, sample: Sample, layout: Layout) -> SceneView:
-        image = layout.shown(sample.image, self.canvas)
-        return self._view(sample, to_learn(sample.labels), layout.warp, image=image, ignore=_unknown(sample))
+        image = layout.render(sample.image, self.canvas)
+        return self._view(sample, select_learnt(sample.labels), layout.warp, image=image, ignore=_ignore_region(sample))
 
     def _random(self, sample: Sample, options: SceneAugmentation, generator: torch.Generator) -> SceneView:
         draw = options.draw(generator)
         own = torch.Generator().manual_seed(draw.seed)
-        labels = to_learn(sample.labels, min_area=options.min_area)
+        labels = select_learnt(sample.labels, min_area=options.min_area)
         fit = 1.0 if options.scale_of == "image" else _fit(sample.size, self.size)
         scaled = replace(draw, scale=draw.scale * fit)
-        warp = scene_warp(scaled, middle(labels, sample.size), canvas=self.canvas, image=sample.size, view=self.size)
+        warp = scene_warp(
+            scaled, keypoint_box_centre(labels, sample.size), canvas=self.canvas, image=sample.size, view=self.size
+        )
         way = cv2.INTER_CUBIC if self.canvas.rule == "offsetguided" else cv2.INTER_LINEAR
         pixels = resample(sample.image, warp, self.size, fill=self.canvas.fill, interpolation=way)
         image = normalise(_painted(pixels, options, draw=draw, own=own), self.canvas)
         if options.drop is not None:
-            image = options.drop.draw(self.size, own).punched(image, self.canvas)
-        turned = mirrored(labels, self.skeleton.flip) if draw.flip else labels
-        ignore = _unknown(sample, small=options.min_area if options.small == "ignore" else 0.0)
+            image = options.drop.draw(self.size, own).apply(image, self.canvas)
+        turned = mirror_labels(labels, self.skeleton.flip) if draw.flip else labels
+        ignore = _ignore_region(sample, small=options.min_area if options.small == "ignore" else 0.0)
         view = self._view(sample, turned, warp, image=image, ignore=ignore)
         if draw.shaken:
             low, high = options.shake
@@ -96,7 +98,7 @@ class SceneCrop:
         inside = ((xy > -0.5) & (xy < xy.new_tensor([self.size[1], self.size[0]]) - 0.5)).all(dim=-1)
         visible = torch.where(inside, labels.visible, 0)
         there = (visible > 0).any(dim=1)
-        moved = replace(labels, xy=xy, visible=visible, boxes=boxes_through(warp, labels.boxes)).select(there)
+        moved = replace(labels, xy=xy, visible=visible, boxes=warp_boxes(warp, labels.boxes)).select(there)
         factor = float(torch.linalg.det(warp[:2, :2]).abs().sqrt())
         extent = (labels.boxes[:, 2:] - labels.boxes[:, :2]).clamp(min=0).prod(dim=1).sqrt()[there] * factor
         if ignore is None:
@@ -109,7 +111,7 @@ class SceneCrop:
         return SceneView(image, moved, extent, hidden, warp, sample.key, sample.known)
 
 
-def to_learn(labels: Labels, *, min_area: float = 0.0) -> Labels:
+def select_learnt(labels: Labels, *, min_area: float = 0.0) -> Labels:
     """The people that are learnt: no crowds, and nobody without a labelled keypoint (golden og03).
 
     Those whose annotated area is not above `min_area` stay, with nothing labelled, as in OffsetGuided's release.
@@ -119,7 +121,7 @@ def to_learn(labels: Labels, *, min_area: float = 0.0) -> Labels:
     return people if bool(large.all()) else replace(people, visible=people.visible * large[:, None])
 
 
-def middle(labels: Labels, size: Size) -> tuple[float, float]:
+def keypoint_box_centre(labels: Labels, size: Size) -> tuple[float, float]:
     """The middle (x, y) of the box around all labelled keypoints; of an image of `size` where there is none."""
     points = labels.xy[labels.visible > 0].double()
     if not len(points):
@@ -146,23 +148,23 @@ def scene_warp(draw: SceneDraw, centre: tuple[float, float], *, canvas: Canvas, 
 
 def _fit(image: Size, view: Size) -> float:
     """The factor with which an image just fits into a view, corner pixels on corner pixels."""
-    return min(between_corners(old, new) for old, new in zip(image, view, strict=True))
+    return min(corner_scale(old, new) for old, new in zip(image, view, strict=True))
 
 
 def _painted(
     pixels: UInt8[np.ndarray, "h w 3"], options: SceneAugmentation, *, draw: SceneDraw, own: torch.Generator
 ) -> UInt8[np.ndarray, "h w 3"]:
     if options.colour > 0:
-        pixels = recolour(pixels, colour_matrix(options.colour, draw.tint))
+        pixels = apply_colour_matrix(pixels, colour_matrix(options.colour, draw.tint))
     if draw.hsv is not None:
-        pixels = shifted_hsv(pixels, draw.hsv)
+        pixels = shift_hsv(pixels, draw.hsv)
     if draw.grey:
-        pixels = greyed(pixels)
+        pixels = greyscale(pixels)
     height, width, _ = pixels.shape
-    return pixels if options.paint is None else options.paint.draw((height, width), own).painted(pixels)
+    return pixels if options.paint is None else options.paint.draw((height, width), own).apply(pixels)
 
 
-def _unknown(sample: Sample, *, small: float = 0.0) -> Bool[Tensor, "H W"] | None:
+def _ignore_region(sample: Sample, *, small: float = 0.0) -> Bool[Tensor, "H W"] | None:
     """Where nothing is to be learnt, in the image; None for nowhere. People of an area of `small` and below count, too."""
     labels = sample.labels
     ignore = sample.ignore

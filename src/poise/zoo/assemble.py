@@ -82,7 +82,7 @@ def requested_codec(wish: BuildRequest, *, stride: int = 4) -> InstanceCodec | N
     return None if wish.codec is None else named_codec(wish.codec, wish.size, cells, keypoints=len(wish.keypoints))
 
 
-def cut_for(codec: InstanceCodec, cut: Preprocess) -> Preprocess:
+def preprocess_for(codec: InstanceCodec, cut: Preprocess) -> Preprocess:
     """A release's preprocessing, its views cut as the codec expects."""
     return replace(cut, crop=CUTS.get(type(codec).__name__, "unbiased"))
 

@@ -12,7 +12,7 @@ from poise.nn.heads.cascade import CascadeHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.weights.release import Release
-from poise.zoo.assemble import assemble, check_codec, cut_for, requested_codec
+from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE
 from poise.zoo.imagenet import start_resnet
@@ -89,7 +89,7 @@ def cpn(
     if pretrained:
         start_resnet(cast(ResNet, built.backbone), depth, "pytorch")
     made = Architecture("cpn:network", {"depth": depth, "channels": last.channels})
-    cut = cut or (preprocess() if codec is None else cut_for(codec, preprocess()))
+    cut = cut or (preprocess() if codec is None else preprocess_for(codec, preprocess()))
     return assemble(name or f"cpn_{depth}", made, built, codec=last, deep=deep, cut=cut, skeleton=skeleton)
 
 

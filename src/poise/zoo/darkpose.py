@@ -6,12 +6,12 @@ from poise.models.top_down import TopDown
 from poise.structures import Preprocess
 from poise.weights.release import Release
 from poise.zoo import heatmaps
-from poise.zoo.assemble import cut_for, requested_codec, usual_sigma
+from poise.zoo.assemble import preprocess_for, requested_codec, usual_sigma
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE
 from poise.zoo.hourglass import KEYS, hourglass
 from poise.zoo.hrnet import hrnet
-from poise.zoo.imagenet import from_scratch
+from poise.zoo.imagenet import refuse_pretrained
 from poise.zoo.simple_baselines import poseresnet
 
 PAGE = "https://github.com/ilovepose/DarkPose"
@@ -39,7 +39,7 @@ def codec_of(wish: BuildRequest) -> Dark:
 def build(wish: BuildRequest) -> TopDown:
     """The model of a name such as `darkpose_hrnet_w32_coco_128x96`; only HRNet reads RGB, the others BGR."""
     codec = requested_codec(wish) or codec_of(wish)
-    cut = cut_for(codec, heatmaps.preprocess("rgb" if wish.parts["width"] else "bgr"))
+    cut = preprocess_for(codec, heatmaps.preprocess("rgb" if wish.parts["width"] else "bgr"))
     if wish.parts["stacks"]:
         return _hourglass(wish, codec, cut)
     if wish.parts["depth"]:
@@ -64,7 +64,7 @@ def build(wish: BuildRequest) -> TopDown:
 
 
 def _hourglass(wish: BuildRequest, codec: InstanceCodec, cut: Preprocess) -> TopDown:
-    from_scratch(wish.pretrained, "stacked hourglasses")
+    refuse_pretrained(wish.pretrained, "stacked hourglasses")
     stacks = int(wish.parts["stacks"])
     return hourglass(stacks, skeleton=wish.keypoints, size=wish.size, codec=codec, cut=cut, name=wish.name)
 

@@ -50,7 +50,7 @@ def published_skeleton(data: str) -> Skeleton:
 
 
 @dataclass(frozen=True)
-class Start:
+class PretrainedBackbone:
     """A checkpoint of another task's network, whose backbone is that of some of a family's models.
 
     Attributes:
@@ -94,7 +94,7 @@ class Family:
     order: Callable[[str], tuple[int, ...]] | None = None
     twice: Callable[[Collection[str]], Mapping[str, str]] | None = None
     unread: str | None = None
-    start: Start | None = None
+    start: PretrainedBackbone | None = None
 
     def match(self, name: str) -> Mapping[str, str] | None:
         """The parts of a name, or None if it is not of this family."""

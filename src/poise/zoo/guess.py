@@ -9,10 +9,10 @@ from torch import Tensor
 
 from poise.zoo.find import build, family_of, names
 
-FEW = 0.1
+MAX_OTHER_SHAPES = 0.1
 """Share of weights that may be of another shape: those that answer for the keypoints."""
 
-DAMAGED = 5
+FEW_NAMES = 5
 """So many names too few or too many make no other network."""
 
 
@@ -29,13 +29,13 @@ def guess_release(weights: Mapping[str, Tensor], *, near: str) -> str | None:
     shapes = _shapes(weights)
     asked = _official(near)
     same = asked.keys() == shapes.keys()
-    if (same and _others(asked, shapes) < FEW * len(shapes)) or 0 < len(asked.keys() ^ shapes.keys()) <= DAMAGED:
+    if (same and _others(asked, shapes) < MAX_OTHER_SHAPES * len(shapes)) or 0 < len(asked.keys() ^ shapes.keys()) <= FEW_NAMES:
         return None
     strange: set[str] = set()
     for name in _kinds(near):
         family = family_of(name).form
         own = {} if family in strange else _official(name)
-        if own.keys() == shapes.keys() and _others(own, shapes) < FEW * len(shapes):
+        if own.keys() == shapes.keys() and _others(own, shapes) < MAX_OTHER_SHAPES * len(shapes):
             return name
         if len(own.keys() & shapes.keys()) < min(len(own), len(shapes)) / 2:
             strange.add(family)  # its other depths will not fit either

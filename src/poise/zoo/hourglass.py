@@ -17,10 +17,10 @@ from poise.nn.heads.hourglass import DEPTH, HourglassHead
 from poise.skeletons import ANIMAL18, COCO17, MPII16, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.weights.release import Release
-from poise.zoo.assemble import assemble, check_codec, cut_for, requested_codec
+from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE
-from poise.zoo.imagenet import from_scratch
+from poise.zoo.imagenet import refuse_pretrained
 
 PAGE = "https://github.com/JitengMu/Learning-from-Synthetic-Animals"
 FOLDER = "https://www.cs.jhu.edu/~qiuwch/animal/checkpoint/synthetic_animal/horse.zip"
@@ -28,7 +28,7 @@ FILE = "horse/horse_ccssl/synthetic_animal_sp.pth.tar"
 LICENCE = "none named by the animals' release; its network is that of pytorch-pose (GPL-3.0)"
 PYTORCH_POSE = "https://github.com/bearpaw/pytorch-pose"
 
-LEAST = STRIDE * 2**DEPTH
+MIN_SIDE = STRIDE * 2**DEPTH
 """Pixels a side of the smallest view: one cell is left at the bottom of an hourglass."""
 
 SKELETONS: Mapping[str, Skeleton] = {"16": MPII16, "17": COCO17, "18": ANIMAL18}
@@ -60,11 +60,11 @@ def check_view(size: Size, what: str) -> None:
     Raises:
         InputError: A side that is no multiple of 4, or below 64.
     """
-    if 0 < min(size) < LEAST:
-        near = nearest_sizes((max(size[0], LEAST), max(size[1], LEAST)), HourglassStem.multiple)
+    if 0 < min(size) < MIN_SIDE:
+        near = nearest_sizes((max(size[0], MIN_SIDE), max(size[1], MIN_SIDE)), HourglassStem.multiple)
         raise InputError(
-            f"{what} takes views of {LEAST}x{LEAST} and more, for it halves them {DEPTH + 2} times, not {size[0]}x{size[1]} "
-            f"(height x width); the nearest: {' or '.join(f'{h}x{w}' for h, w in near)}"
+            f"{what} takes views of {MIN_SIDE}x{MIN_SIDE} and more, for it halves them {DEPTH + 2} times, not "
+            f"{size[0]}x{size[1]} (height x width); the nearest: {' or '.join(f'{h}x{w}' for h, w in near)}"
         )
     check_size(size, HourglassStem.multiple, what)
 
@@ -110,7 +110,7 @@ def hourglass(
     """
     check_view(size, "a stacked hourglass")
     own = preprocess(skeleton)
-    cut = cut or (own if codec is None else cut_for(codec, own))
+    cut = cut or (own if codec is None else preprocess_for(codec, own))
     codec = codec or label_maps(size, skeleton)
     check_codec(codec, size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), skeleton=skeleton)
     built = network(stacks, blocks, codec.channels)
@@ -122,7 +122,7 @@ def hourglass(
 
 def build(wish: BuildRequest) -> TopDown:
     """The model of a name such as `hourglass_4stack_b1_18j_256x256`."""
-    from_scratch(wish.pretrained, "stacked hourglasses")
+    refuse_pretrained(wish.pretrained, "stacked hourglasses")
     skeleton = wish.skeleton or SKELETONS[wish.parts["joints"]]
     return hourglass(
         int(wish.parts["stacks"]),

@@ -11,7 +11,7 @@ from poise.nn.heads.pixelwise import PixelwiseHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.weights.release import Release
-from poise.zoo.assemble import assemble, check_codec, cut_for, requested_codec
+from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE, gaussian, preprocess
 from poise.zoo.imagenet import start_hrnet
@@ -66,7 +66,7 @@ def hrnet(
     if pretrained:
         start_hrnet(cast(HRNet, built.backbone), width)
     made = Architecture("hrnet:network", {"width": width, "channels": codec.channels})
-    cut = cut or cut_for(codec, preprocess("rgb"))
+    cut = cut or preprocess_for(codec, preprocess("rgb"))
     return assemble(name or f"hrnet_w{width}", made, built, codec=codec, cut=cut, skeleton=skeleton)
 
 

@@ -13,7 +13,7 @@ from poise.nn.backbones.resnet import ResNet
 from poise.nn.backbones.timm import TimmBackbone, whole_model
 from poise.nn.blocks import Style
 
-LAST_SUMS = (f"stage4.{MODULES[-1] - 1}.fuse_layers.",)
+LAST_FUSION = (f"stage4.{MODULES[-1] - 1}.fuse_layers.",)
 """HRNet's weights between its last branches and what leaves."""
 
 
@@ -38,10 +38,10 @@ def start_mspn(backbone: MultiStage) -> None:
     Raises:
         ReadError: They are not in torch's cache and cannot be downloaded.
     """
-    _fill(backbone, as_mspn(_torchvision(50), backbone.state_dict()), "torchvision's resnet50")
+    _fill(backbone, resnet_as_mspn(_torchvision(50), backbone.state_dict()), "torchvision's resnet50")
 
 
-def as_mspn(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def resnet_as_mspn(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights of a ResNet-50 under the names of MSPN's body.
 
     Args:
@@ -86,7 +86,7 @@ def start_hrnet(backbone: HRNet, width: int) -> None:
         UnknownName: timm has no HRNet of that width.
         ReadError: The weights are not in its cache and cannot be downloaded.
     """
-    anew = () if backbone.channels[0] == width else LAST_SUMS
+    anew = () if backbone.channels[0] == width else LAST_FUSION
     _fill(backbone, whole_model(f"hrnet_w{width}").state_dict(), f"timm's hrnet_w{width}", anew=anew)
 
 
@@ -110,7 +110,7 @@ def _fill(backbone: nn.Module, state: Mapping[str, Tensor], source: str, *, anew
     backbone.load_state_dict({key: state[key] for key in own}, strict=False)  # `unfit` was strict
 
 
-def from_scratch(pretrained: bool, what: str) -> None:
+def refuse_pretrained(pretrained: bool, what: str) -> None:
     """Refuse ImageNet weights for a network that has none anywhere.
 
     Raises:

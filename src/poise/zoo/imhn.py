@@ -7,26 +7,26 @@ and names are the release's.
 from poise.models.card import Card
 from poise.models.network_part import NetworkPart
 from poise.nn.base import check_size
-from poise.nn.imhn import IdentityHourglasses
+from poise.nn.imhn import IdentityMappingHourglass
 from poise.structures import Architecture
 from poise.zoo.family import BuildRequest, Family
-from poise.zoo.imagenet import from_scratch
+from poise.zoo.imagenet import refuse_pretrained
 
 
-def network(stacks: int = 4, outputs: int = 50) -> IdentityHourglasses:
+def network(stacks: int = 4, outputs: int = 50) -> IdentityMappingHourglass:
     """The network alone, with torch's initial weights.
 
     Args:
         stacks: How many hourglasses.
         outputs: Channels of every answer.
     """
-    return IdentityHourglasses(stacks, outputs)
+    return IdentityMappingHourglass(stacks, outputs)
 
 
 def build(wish: BuildRequest) -> NetworkPart:
     """The network of a name such as `offsetguided_imhn4stage_128x128`."""
-    from_scratch(wish.pretrained, "SimplePose's network")
-    check_size(wish.size, IdentityHourglasses.multiple, "an identity mapping hourglass network")
+    refuse_pretrained(wish.pretrained, "SimplePose's network")
+    check_size(wish.size, IdentityMappingHourglass.multiple, "an identity mapping hourglass network")
     stacks = int(wish.parts["stacks"])
     made = Card(wish.name, Architecture("imhn:network", {"stacks": stacks}))
     return NetworkPart(network(stacks), made, "a network without a way to read people off its answers")

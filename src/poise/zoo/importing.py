@@ -12,7 +12,7 @@ from poise.models.base import Model
 from poise.weights import mmpose_keys
 from poise.weights.checkpoint import check_finite, compare, few, unwrap
 from poise.zoo import mmpose
-from poise.zoo.family import Family, Start
+from poise.zoo.family import Family, PretrainedBackbone
 from poise.zoo.find import build, family_of, releases
 from poise.zoo.guess import guess_release
 from poise.zoo.rcnn.renames import adopted, untold
@@ -68,7 +68,7 @@ def import_checkpoint(name: str, state: Mapping[str, Any], *, codec: str | None 
     name, weights = adopted(name, weights)
     if mmpose_keys.is_mmpose(weights):
         given = mmpose_keys.originals(weights)
-        made = mmpose.made_for(name, given, codec=codec)
+        made = mmpose.build_for(name, given, codec=codec)
         _fill(made.model, name, given, words="MMPose checkpoint")
         made.model.card = replace(made.model.card, licence=mmpose.LICENCE, scores={}, notes=f"imported from {made.words}")
         return Imported(made.model, made.words)
@@ -92,7 +92,7 @@ def _is_start(weights: Mapping[str, Tensor], family: Family) -> bool:
     )
 
 
-def _started(model: Model, name: str, weights: Mapping[str, Tensor], start: Start) -> Imported:
+def _started(model: Model, name: str, weights: Mapping[str, Tensor], start: PretrainedBackbone) -> Imported:
     """The model with that backbone and its own initial head."""
     given = {start.backbone + key: value for key, value in weights.items() if key.startswith(start.layers)}
     needed = {key: value for key, value in model.network.state_dict().items() if key.startswith(start.backbone)}

@@ -10,10 +10,10 @@ from poise.nn.heads.light import LightDeconvHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.weights.release import Release
-from poise.zoo.assemble import assemble, check_codec, cut_for, requested_codec, usual_sigma
+from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec, usual_sigma
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE, preprocess
-from poise.zoo.imagenet import from_scratch
+from poise.zoo.imagenet import refuse_pretrained
 
 PAGE = "https://github.com/zhang943/lpn-pytorch"
 FOLDER = "https://drive.google.com/drive/folders/1_VuLzWXeKg-Lzu54HfZQsMGUwUG6xXzS"
@@ -77,7 +77,7 @@ def lpn(
     check_codec(codec, size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), skeleton=skeleton)
     built = network(depth, attention, codec.channels, pooling=pooling, fusion=fusion)
     arguments = {"depth": depth, "attention": attention, "channels": codec.channels, "pooling": pooling, "fusion": fusion}
-    cut = cut or cut_for(codec, preprocess("bgr"))
+    cut = cut or preprocess_for(codec, preprocess("bgr"))
     made = Architecture("lpn:network", arguments)
     return assemble(name or f"lpn_{depth}_{attention}", made, built, codec=codec, cut=cut, skeleton=skeleton)
 
@@ -87,7 +87,7 @@ def build(wish: BuildRequest) -> TopDown:
 
     The release's test on MPII takes one pixel of the image off what it finds (`TEST.BIAS`); nothing here does.
     """
-    from_scratch(wish.pretrained, "LPN")
+    refuse_pretrained(wish.pretrained, "LPN")
     codec = requested_codec(wish) or soft_argmax(wish.size, wish.keypoints)
     return lpn(
         int(wish.parts["depth"]),
@@ -95,7 +95,7 @@ def build(wish: BuildRequest) -> TopDown:
         skeleton=wish.keypoints,
         size=wish.size,
         codec=codec,
-        cut=cut_for(codec, preprocess("rgb" if wish.parts["data"] == "mpii" else "bgr")),
+        cut=preprocess_for(codec, preprocess("rgb" if wish.parts["data"] == "mpii" else "bgr")),
         name=wish.name,
     )
 

@@ -26,14 +26,14 @@ LICENCE = (
 
 @final
 @dataclass(frozen=True, eq=False)
-class Made:
+class MatchedModel:
     """A model for MMPose's weights, and what these were taken for."""
 
     model: TopDown
     words: str
 
 
-def made_for(name: str, weights: Mapping[str, Tensor], *, codec: str | None) -> Made:
+def build_for(name: str, weights: Mapping[str, Tensor], *, codec: str | None) -> MatchedModel:
     """The model of a name as MMPose would build it, with random weights.
 
     Args:
@@ -56,7 +56,7 @@ def made_for(name: str, weights: Mapping[str, Tensor], *, codec: str | None) -> 
         )
         words += f" with {outputs} outputs: disks of {radius:g} cells and offsets, as UDP trains them"
     model.preprocess = replace(model.preprocess, channels="rgb")
-    return Made(model, words)
+    return MatchedModel(model, words)
 
 
 def _one_person(model: Model, name: str) -> TopDown:

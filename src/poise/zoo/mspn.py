@@ -15,7 +15,7 @@ from poise.weights.release import Release
 from poise.zoo.assemble import requested_codec
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.imagenet import start_mspn
-from poise.zoo.multistage import MOST, channels_of, keys, multistage, order, with_head
+from poise.zoo.multistage import MAX_STAGES, channels_of, keys, multistage, order, with_head
 
 PAGE = "https://github.com/megvii-detection/MSPN"
 FOLDER = "https://drive.google.com/open?id=1MW27OY_4YetEZ4JiD4PltFGL_1-caECy"
@@ -35,8 +35,8 @@ def network(stages: int, channels: int) -> Network:
     Raises:
         InputError: Another number of stages.
     """
-    if not 1 <= stages <= MOST:
-        raise InputError(f"MSPN has 1 to {MOST} stages, not {stages}")
+    if not 1 <= stages <= MAX_STAGES:
+        raise InputError(f"MSPN has 1 to {MAX_STAGES} stages, not {stages}")
     return with_head(body(stages), channels)
 
 

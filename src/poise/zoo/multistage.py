@@ -14,13 +14,13 @@ from poise.nn.base import Network, check_size
 from poise.nn.heads.multistage import MultiStageHead
 from poise.skeletons import Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.assemble import assemble, check_codec, cut_for
+from poise.zoo.assemble import assemble, check_codec, preprocess_for
 from poise.zoo.heatmaps import STRIDE
 
 STEPS = 4
 """Answers of a stage."""
 
-MOST = 4
+MAX_STAGES = 4
 """Stages of the largest published network."""
 
 
@@ -30,7 +30,7 @@ def with_head(backbone: MultiStage, channels: int) -> Network:
 
 
 @dataclass(frozen=True)
-class Trial:
+class TestSetting:
     """How the releases test on a data set.
 
     Attributes:
@@ -42,11 +42,11 @@ class Trial:
     blur: int
 
 
-TRIALS: Mapping[str, Trial] = {"coco": Trial((1.09, 1.135), 5), "mpii": Trial((1.25, 1.25), 9)}
+TEST_SETTINGS: Mapping[str, TestSetting] = {"coco": TestSetting((1.09, 1.135), 5), "mpii": TestSetting((1.25, 1.25), 9)}
 """By the word for the data set that stands in names."""
 
 
-def preprocess(test: Trial) -> Preprocess:
+def preprocess(test: TestSetting) -> Preprocess:
     """The releases' views: blue first, ImageNet's mean and deviation.
 
     All keypoints make the score of a pose, and no pose is suppressed.
@@ -91,13 +91,13 @@ def multistage(
     Raises:
         UnknownName: Another data set.
     """
-    if data not in TRIALS:
-        raise unknown("data set of MSPN's test", data, TRIALS)
-    test = TRIALS[data]
+    if data not in TEST_SETTINGS:
+        raise unknown("data set of MSPN's test", data, TEST_SETTINGS)
+    test = TEST_SETTINGS[data]
     if codec is None:
         deep, last = mspn_codecs(size, cells_of(size), len(skeleton), stages=stages, blur=test.blur)
         return assemble(name, made, network, codec=last, deep=deep, cut=cut or preprocess(test), skeleton=skeleton)
-    cut = cut or cut_for(codec, preprocess(test))
+    cut = cut or preprocess_for(codec, preprocess(test))
     return assemble(name, made, network, codec=codec, deep=(codec,) * (STEPS * stages - 1), cut=cut, skeleton=skeleton)
 
 
@@ -121,11 +121,11 @@ def cells_of(size: Size) -> Size:
 
 def keys() -> tuple[tuple[str, str], ...]:
     """Beginnings of weight names, official and ours."""
-    units = [(n, f"stage{n // STEPS}.upsample.up{n % STEPS + 1}.") for n in range(MOST * STEPS)]
+    units = [(n, f"stage{n // STEPS}.upsample.up{n % STEPS + 1}.") for n in range(MAX_STAGES * STEPS)]
     return (
         *((f"{unit}res_conv1.", f"head.readers.{n}.before.") for n, unit in units),
         *((f"{unit}res_conv2.", f"head.readers.{n}.final.") for n, unit in units),
-        *((f"stage{n}.", f"backbone.stages.{n}.") for n in range(MOST)),
+        *((f"stage{n}.", f"backbone.stages.{n}.") for n in range(MAX_STAGES)),
         ("", "backbone."),
     )
 

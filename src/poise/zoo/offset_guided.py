@@ -12,7 +12,7 @@ import torch
 
 from poise.codecs.guide_costs import Costs, LabelMaps
 from poise.codecs.offset_guided import OffsetGuided
-from poise.decoding.peak_reading import PRACTITIONER, RELEASE, PeakReading
+from poise.decoding.grouping_config import PRACTITIONER_CONFIG, RELEASE_CONFIG, GroupingConfig
 from poise.errors import InputError, unknown
 from poise.models.bottom_up import BottomUp
 from poise.models.card import Card
@@ -26,8 +26,8 @@ from poise.skeletons import COCO17, Skeleton
 from poise.skeletons.limbs import Limbs, limbs
 from poise.structures import Architecture
 from poise.weights.release import Release
-from poise.zoo.family import BuildRequest, Family, Start
-from poise.zoo.imagenet import from_scratch, start_hrnet
+from poise.zoo.family import BuildRequest, Family, PretrainedBackbone
+from poise.zoo.imagenet import refuse_pretrained, start_hrnet
 
 PAGE = "https://github.com/hellojialee/OffsetGuided"
 FOLDER = "https://drive.google.com/drive/folders/1jG87NBm_wXKgKJh-VLkVkJTIV7vyiz1P"
@@ -155,11 +155,11 @@ def bottom_up(
         MissingExtra, ReadError: The ImageNet weights cannot be had.
     """
     ours = backbone in WIDTHS
-    codec = codec or guided(skeleton, reading=PRACTITIONER if ours else RELEASE)
+    codec = codec or build_codec(skeleton, reading=PRACTITIONER_CONFIG if ours else RELEASE_CONFIG)
     made = _architecture(backbone, parts_of(codec), kernel)
     network = FAMILY.networks[made.builder.partition(":")[2]](**made.arguments)
     if pretrained:
-        from_scratch("hrnet" not in backbone, "hourglasses and poise's own networks")
+        refuse_pretrained("hrnet" not in backbone, "hourglasses and poise's own networks")
         start_hrnet(cast(HRNet, network.backbone), int(made.arguments["width"]))
     trunk = cast(PlainNet | HRNet | Hourglass104, network.backbone)
     canvas = canvas or (Canvas(side=320, multiple=trunk.multiple) if ours else RELEASE_CANVAS)
@@ -176,8 +176,8 @@ def bottom_up(
     return BottomUp(network, codec, canvas, skeleton, card, deep=(codec,) * (stacks - 1))
 
 
-def guided(
-    skeleton: Skeleton, *, which: str | None = None, maps: LabelMaps | None = None, reading: PeakReading = RELEASE
+def build_codec(
+    skeleton: Skeleton, *, which: str | None = None, maps: LabelMaps | None = None, reading: GroupingConfig = RELEASE_CONFIG
 ) -> OffsetGuided:
     """The codec of these keypoints; its costs are the release's defaults, with scales those of its page's command.
 
@@ -231,7 +231,7 @@ def build(wish: BuildRequest) -> BottomUp:
     ours = wish.parts["ours"]
     backbone = ours or wish.parts["net"]
     maps, which, kernel = _read_words(wish.parts["words"].split("_"), wish.name)
-    codec = guided(wish.keypoints, which=which, maps=maps, reading=PRACTITIONER if ours else RELEASE)
+    codec = build_codec(wish.keypoints, which=which, maps=maps, reading=PRACTITIONER_CONFIG if ours else RELEASE_CONFIG)
     model = bottom_up(
         backbone,
         skeleton=wish.keypoints,
@@ -298,5 +298,7 @@ FAMILY = Family(
     ),
     keys=(("basenet.", "backbone."), *((f"headnets.{old}", f"head.maps.{new}") for old, new in _HEADS)),
     unread=r"headnets\.[01]\.(bghp|jitter|spread|scale)_convs\.\d+\.0\.(weight|bias)",
-    start=Start("an hourglass of CornerNet or CenterNet", ("pre.", "kps.", "cnvs.", "inters.", "inters_.", "cnvs_.")),
+    start=PretrainedBackbone(
+        "an hourglass of CornerNet or CenterNet", ("pre.", "kps.", "cnvs.", "inters.", "inters_.", "cnvs_.")
+    ),
 )

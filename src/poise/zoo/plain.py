@@ -11,7 +11,7 @@ from poise.nn.heads.pyramid import PyramidHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.weights.release import Release
-from poise.zoo.assemble import assemble, check_codec, cut_for, requested_codec
+from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE
 
@@ -63,7 +63,7 @@ def plain(
     """
     check_size(size, PlainNet.multiple, f"poise_{width}")
     cells = (size[0] // STRIDE, size[1] // STRIDE)
-    cut = cut or (Preprocess() if codec is None else cut_for(codec, Preprocess()))
+    cut = cut or (Preprocess() if codec is None else preprocess_for(codec, Preprocess()))
     codec = codec or UDPGaussian(size=size, cells=cells, keypoints=len(skeleton), sigma=max(1.0, min(size) / 96))
     check_codec(codec, size=size, cells=cells, skeleton=skeleton)
     made = Architecture("plain:network", {"width": width, "channels": codec.channels})

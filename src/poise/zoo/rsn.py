@@ -24,7 +24,7 @@ LICENCE = (
 
 
 @dataclass(frozen=True)
-class Kind:
+class Body:
     """One published network.
 
     Attributes:
@@ -36,7 +36,7 @@ class Kind:
     stages: int
 
 
-KINDS: Mapping[str, Kind] = {"res18": Kind(res18, 1), "rsn18": Kind(rsn18, 1), "4xrsn18": Kind(rsn18, 4)}
+BODIES: Mapping[str, Body] = {"res18": Body(res18, 1), "rsn18": Body(rsn18, 1), "4xrsn18": Body(rsn18, 4)}
 """The networks of the release."""
 
 
@@ -50,9 +50,9 @@ def network(kind: str, channels: int) -> Network:
     Raises:
         UnknownName: Another kind.
     """
-    if kind not in KINDS:
-        raise unknown("network of RSN", kind, KINDS)
-    return with_head(KINDS[kind].body(KINDS[kind].stages), channels)
+    if kind not in BODIES:
+        raise unknown("network of RSN", kind, BODIES)
+    return with_head(BODIES[kind].body(BODIES[kind].stages), channels)
 
 
 def rsn(
@@ -83,7 +83,7 @@ def rsn(
     channels = channels_of(codec, what="RSN", size=size, skeleton=skeleton)
     built = network(kind, channels)
     made = Architecture("rsn:network", {"kind": kind, "channels": channels})
-    stages = KINDS[kind].stages
+    stages = BODIES[kind].stages
     return multistage(
         name or f"rsn_{kind}", made, built, stages=stages, skeleton=skeleton, size=size, codec=codec, cut=cut, data=data
     )
@@ -123,7 +123,7 @@ def _release(kind: str, data: str, shape: str, **scores: float) -> Release:
 FAMILY = Family(
     paper="RSN (arXiv 2003.04030)",
     form="rsn_{res18,rsn18,4xrsn18}_{coco,mpii}_HEIGHTxWIDTH",
-    pattern=rf"rsn_(?P<kind>{'|'.join(KINDS)})_(?P<data>coco|mpii)_(?P<size>\d+x\d+)",
+    pattern=rf"rsn_(?P<kind>{'|'.join(BODIES)})_(?P<data>coco|mpii)_(?P<size>\d+x\d+)",
     build=build,
     networks={"network": network},
     # README of the release, its PyTorch trainings; the paper's platform reached 0.707 and 0.736.

@@ -13,7 +13,7 @@ from poise.nn.heads.deconv import DeconvHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.weights.release import Release
-from poise.zoo.assemble import assemble, check_codec, cut_for, requested_codec
+from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE, gaussian, preprocess
 from poise.zoo.imagenet import start_resnet
@@ -72,7 +72,7 @@ def poseresnet(
     if pretrained:
         start_resnet(cast(ResNet, built.backbone), depth, style)
     made = Architecture("simple_baselines:network", {"depth": depth, "channels": codec.channels, "style": style})
-    cut = cut or cut_for(codec, preprocess("bgr"))
+    cut = cut or preprocess_for(codec, preprocess("bgr"))
     return assemble(name or f"poseresnet_{depth}", made, built, codec=codec, cut=cut, skeleton=skeleton)
 
 

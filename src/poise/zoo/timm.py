@@ -10,7 +10,7 @@ from poise.nn.base import Network, check_size
 from poise.nn.heads.deconv import DeconvHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.assemble import assemble, check_codec, cut_for, named_codec
+from poise.zoo.assemble import assemble, check_codec, named_codec, preprocess_for
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE, gaussian_on
 
@@ -74,7 +74,7 @@ def deconv(
     own = Preprocess(mean=trunk.mean, std=trunk.std)
     if isinstance(codec, str):
         codec = named_codec(codec, size, cells, keypoints=len(skeleton))
-    cut = cut or (own if codec is None else cut_for(codec, own))
+    cut = cut or (own if codec is None else preprocess_for(codec, own))
     codec = codec or gaussian_on(size, cells, skeleton)
     check_codec(codec, size=size, cells=cells, skeleton=skeleton)
     arguments = {"backbone": backbone, "channels": codec.channels, "height": size[0], "width": size[1]}

@@ -16,7 +16,7 @@ from poise.nn.heads.pixelwise import PixelwiseHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.weights.release import Release
-from poise.zoo.assemble import assemble, check_codec, cut_for, requested_codec, usual_sigma
+from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec, usual_sigma
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE, preprocess
 from poise.zoo.imagenet import start_hrnet
@@ -91,7 +91,7 @@ def udp_hrnet(
     if pretrained:
         start_hrnet(cast(HRNet, built.backbone), width)
     made = Architecture("udp:network", {"width": width, "channels": codec.channels})
-    cut = cut or cut_for(codec, preprocess("rgb"))
+    cut = cut or preprocess_for(codec, preprocess("rgb"))
     return assemble(name or f"udp_hrnet_w{width}", made, built, codec=codec, cut=cut, skeleton=skeleton)
 
 

@@ -52,8 +52,8 @@ def test_masks_of_c4_have_twice_the_cells_of_the_last_stage():
     network = zoo.build("mask_rcnn_r18_c4_5cls").network.eval()
     features = network(torch.randn(1, 3, 64, 64))
     boxes = [torch.tensor([[8.0, 4.0, 40.0, 60.0], [1.0, 2.0, 30.0, 30.0]])]
-    assert network.masks(features, boxes).shape == (2, 5, 14, 14)
-    assert network.masks(features, [torch.zeros(0, 4)]).shape == (0, 5, 14, 14)
+    assert network.mask_logits(features, boxes).shape == (2, 5, 14, 14)
+    assert network.mask_logits(features, [torch.zeros(0, 4)]).shape == (0, 5, 14, 14)
 
 
 @pytest.fixture(scope="module")

@@ -109,9 +109,9 @@ def test_as_many_boxes_are_proposed_and_points_read_as_in_the_release(name, look
 def test_heads_of_maskrcnn_benchmark_answer_for_boxes_from_first_to_last_pixel():
     boxes = torch.tensor([[10.0, 20.0, 50.0, 100.0], [5.0, 5.0, 5.5, 9.0]])
     for name in ("maskrcnn_keypoint_rcnn_r50_fpn", "maskrcnn_keypoint_rcnn_r50_c4_shared"):
-        framed = built(name).network.posed_pooler.framed(boxes)
+        framed = built(name).network.keypoint_pooler.pooled_boxes(boxes)
         assert framed.tolist() == [[10, 20, 49, 99], [5, 5, 5, 8]]
-    assert built("torchvision_keypoint_rcnn_r50_fpn").network.posed_pooler.framed(boxes) is boxes
+    assert built("torchvision_keypoint_rcnn_r50_fpn").network.keypoint_pooler.pooled_boxes(boxes) is boxes
 
 
 def test_backbones_of_timm_are_shown_their_own_colours_in_views_that_they_can_take():

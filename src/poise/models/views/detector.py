@@ -57,8 +57,8 @@ class DetectorViews(ViewDataset[SceneView, SceneBatch]):
     def cut(self, sample: Sample, index: int, generator: torch.Generator) -> SceneView:
         """The view of the image in that place; perhaps with three others that chance takes."""
         if not self.random:
-            return self.crop.tested(sample)
-        meeting = self.crop.augmentation.meeting(generator)
+            return self.crop.test_view(sample)
+        meeting = self.crop.augmentation.mosaic_centre(generator)
         if meeting is None:
             return self.crop(sample, generator)
         others = torch.randint(len(self), (3,), generator=generator).tolist()

@@ -30,7 +30,7 @@ class PersonViews(ViewDataset[View, Batch]):
         self.crop = crop
         self.people = dataset.people()
         if self.people and select:
-            self.people = [(i, person) for i, person in self.people if crop.centred(dataset.labels(i), person)]
+            self.people = [(i, person) for i, person in self.people if crop.is_centred(dataset.labels(i), person)]
             if not self.people:
                 raise InputError("nobody's keypoints lie around the middle of the box; train without select")
         if not self.people:
@@ -41,7 +41,7 @@ class PersonViews(ViewDataset[View, Batch]):
 
     def __len__(self) -> int:
         """How many views an epoch has."""
-        return len(self.people) * len(self.crop.ways)
+        return len(self.people) * len(self.crop.repeat_modes)
 
     def image(self, index: int) -> int:
         """The image of the person in that place."""
@@ -50,7 +50,7 @@ class PersonViews(ViewDataset[View, Batch]):
     def cut(self, sample: Sample, index: int, generator: torch.Generator) -> View:
         """The view of the person in that place."""
         _, person = self.people[index % len(self.people)]
-        return self.crop(sample, person, generator, way=self.crop.ways[index // len(self.people)])
+        return self.crop(sample, person, generator, repeat_mode=self.crop.repeat_modes[index // len(self.people)])
 
     def stack(self, views: list[View]) -> Batch:
         """Views to one batch."""

@@ -35,7 +35,7 @@ class WholeImageCrop:
     def __call__(self, sample: Sample, generator: torch.Generator) -> SceneView:
         """The view of a sample; chance has no part in it."""
         side = self.canvas.side
-        return SceneCrop((side, side), self.canvas, self.skeleton).tested(sample)
+        return SceneCrop((side, side), self.canvas, self.skeleton).test_view(sample)
 
 
 @final

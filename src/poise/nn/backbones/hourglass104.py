@@ -78,7 +78,7 @@ class ConvRelu(nn.Module):
 
 
 @final
-class Level(nn.Module):
+class HourglassLevel(nn.Module):
     """One level of an hourglass and all below it: a way past, and a way down to half the cells and up again.
 
     Args:
@@ -89,10 +89,10 @@ class Level(nn.Module):
     def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
         super().__init__()
         here, below = widths[0], widths[1]
-        self.up1 = _row(here, blocks[0])
-        self.low1 = nn.Sequential(Residual(here, below, 2), *_row(below, blocks[0] - 1))
-        self.low2 = Level(widths[1:], blocks[1:]) if len(widths) > 2 else _row(below, blocks[1])
-        self.low3 = nn.Sequential(*_row(below, blocks[0] - 1), Residual(below, here))
+        self.up1 = _residuals(here, blocks[0])
+        self.low1 = nn.Sequential(Residual(here, below, 2), *_residuals(below, blocks[0] - 1))
+        self.low2 = HourglassLevel(widths[1:], blocks[1:]) if len(widths) > 2 else _residuals(below, blocks[1])
+        self.low3 = nn.Sequential(*_residuals(below, blocks[0] - 1), Residual(below, here))
 
     def forward(self, x: Float[Tensor, "b c _ _"]) -> Float[Tensor, "b c _ _"]:
         """What is seen here and below."""
@@ -101,7 +101,7 @@ class Level(nn.Module):
         return answer
 
 
-def _row(width: int, blocks: int) -> nn.Sequential:
+def _residuals(width: int, blocks: int) -> nn.Sequential:
     return nn.Sequential(*(Residual(width, width) for _ in range(blocks)))
 
 
@@ -132,7 +132,7 @@ class Hourglass104(Backbone):
         self.strides = (4,) * stacks
         self.channels = (width,) * stacks
         self.pre = nn.Sequential(ConvRelu(3, STEM, 7, 2), Residual(STEM, width, 2))
-        self.kps = nn.ModuleList(Level(widths, blocks) for _ in range(stacks))
+        self.kps = nn.ModuleList(HourglassLevel(widths, blocks) for _ in range(stacks))
         self.cnvs = nn.ModuleList(ConvRelu(width, width, 3) for _ in range(stacks))
         self.inters = nn.ModuleList(Residual(width, width) for _ in range(stacks - 1))
         self.inters_ = nn.ModuleList(_shortcut(width, width) for _ in range(stacks - 1))

@@ -12,7 +12,7 @@ from poise.nn.conv import ConvBN
 
 
 @final
-class Narrowing(nn.Module):
+class ConvBNBottleneck(nn.Module):
     """A bottleneck: a 1x1, a 3x3 that strides, and a 1x1 convolution, all with biases; and a shortcut.
 
     Args:
@@ -41,9 +41,9 @@ def shortcut(channels: int, width: int, stride: int) -> ConvBN | None:
     return None if stride == 1 and channels == width else ConvBN(channels, width, 1, stride=stride, relu=False)
 
 
-def quarter(channels: int, width: int, stride: int) -> Narrowing:
+def resnet_bottleneck(channels: int, width: int, stride: int) -> ConvBNBottleneck:
     """ResNet-50's bottleneck: a quarter of the width within."""
-    return Narrowing(channels, width, stride, width // 4)
+    return ConvBNBottleneck(channels, width, stride, width // 4)
 
 
 def mspn(stages: int) -> MultiStage:
@@ -52,4 +52,4 @@ def mspn(stages: int) -> MultiStage:
     Raises:
         InputError: No stage at all.
     """
-    return MultiStage(Encoder(quarter, DEPTHS[50], (256, 512, 1024, 2048)), stages)
+    return MultiStage(Encoder(resnet_bottleneck, DEPTHS[50], (256, 512, 1024, 2048)), stages)

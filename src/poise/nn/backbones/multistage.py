@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from poise.errors import InputError
 from poise.nn.base import Backbone, Feature
-from poise.nn.conv import ConvBN, stretch
+from poise.nn.conv import ConvBN, resize_maps
 
 WIDTH = 256
 """Channels of the way up (the releases' UPSAMPLE_CHANNEL_NUM)."""
@@ -60,7 +60,7 @@ class Stem(nn.Module):
 
 
 @final
-class Down(nn.Module):
+class DownsampleModule(nn.Module):
     """One encoder.
 
     Args:
@@ -89,7 +89,7 @@ class Down(nn.Module):
 
 
 @final
-class Rise(nn.Module):
+class UpsampleUnit(nn.Module):
     """One step of the way up.
 
     Args:
@@ -111,7 +111,7 @@ class Rise(nn.Module):
         """The map of this step, from the encoder's and that of the step below."""
         out: Tensor = self.u_skip(x)
         if self.up_conv is not None and below is not None:
-            out = out + self.up_conv(stretch(below, (x.shape[-2], x.shape[-1])))
+            out = out + self.up_conv(resize_maps(below, (x.shape[-2], x.shape[-1])))
         return torch.relu(out)
 
     def aid(self, x: Feature, out: Feature) -> Feature | None:
@@ -123,7 +123,7 @@ class Rise(nn.Module):
 
 
 @final
-class Up(nn.Module):
+class UpsampleModule(nn.Module):
     """The way up of a stage.
 
     Args:
@@ -134,7 +134,7 @@ class Up(nn.Module):
     def __init__(self, channels: tuple[int, int, int, int], *, last: bool) -> None:
         super().__init__()
         self.up1, self.up2, self.up3, self.up4 = (
-            Rise(width, coarsest=level == 3, aids=not last, entry=level == 0 and not last)
+            UpsampleUnit(width, coarsest=level == 3, aids=not last, entry=level == 0 and not last)
             for level, width in reversed(list(enumerate(channels)))
         )
 
@@ -154,7 +154,7 @@ class Up(nn.Module):
 
 
 @final
-class Stage(nn.Module):
+class SingleStage(nn.Module):
     """An encoder and a way up.
 
     Args:
@@ -164,11 +164,11 @@ class Stage(nn.Module):
 
     def __init__(self, encoder: Encoder, *, last: bool) -> None:
         super().__init__()
-        self.downsample = Down(encoder)
-        self.upsample = Up(encoder.channels, last=last)
+        self.downsample = DownsampleModule(encoder)
+        self.upsample = UpsampleModule(encoder.channels, last=last)
 
     def forward(self, x: Feature, aids: list[Feature]) -> tuple[list[Feature], list[Feature], Feature | None]:
-        """As `Up`."""
+        """As `UpsampleModule`."""
         answer: tuple[list[Tensor], list[Tensor], Tensor | None] = self.upsample(self.downsample(x, aids))
         return answer
 
@@ -194,7 +194,7 @@ class MultiStage(Backbone):
         if stages < 1:
             raise InputError(f"a network of stages needs at least one of them, not {stages}")
         self.top = Stem()
-        self.stages = nn.ModuleList(Stage(encoder, last=number == stages - 1) for number in range(stages))
+        self.stages = nn.ModuleList(SingleStage(encoder, last=number == stages - 1) for number in range(stages))
         self.channels = (WIDTH,) * (4 * stages)
         self.strides = STRIDES * stages
 

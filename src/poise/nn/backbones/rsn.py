@@ -5,7 +5,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from poise.nn.backbones.mspn import Narrowing, shortcut
+from poise.nn.backbones.mspn import ConvBNBottleneck, shortcut
 from poise.nn.backbones.multistage import Encoder, MultiStage
 from poise.nn.backbones.resnet import DEPTHS
 from poise.nn.base import Feature
@@ -17,7 +17,7 @@ BRANCHES = 4
 
 
 @final
-class Steps(nn.Module):
+class ResidualStepsBlock(nn.Module):
     """A residual steps block (section 3.2, figure 3).
 
     A 1x1 convolution splits into four branches of one to four 3x3 convolutions. From the second on, each convolution also gets
@@ -65,16 +65,16 @@ def _name(row: int, step: int) -> str:
     return f"conv_bn_relu2_{row}_{step}"
 
 
-def plain(channels: int, width: int, stride: int) -> Narrowing:
+def plain_bottleneck(channels: int, width: int, stride: int) -> ConvBNBottleneck:
     """A bottleneck that does not narrow, of which the release makes its Res-18."""
-    return Narrowing(channels, width, stride, width)
+    return ConvBNBottleneck(channels, width, stride, width)
 
 
 def rsn18(stages: int) -> MultiStage:
     """RSN-18's body; 4xRSN-18 has 4 stages."""
-    return MultiStage(Encoder(Steps, DEPTHS[18], CHANNELS), stages)
+    return MultiStage(Encoder(ResidualStepsBlock, DEPTHS[18], CHANNELS), stages)
 
 
 def res18(stages: int) -> MultiStage:
     """The same frame with plain blocks."""
-    return MultiStage(Encoder(plain, DEPTHS[18], CHANNELS), stages)
+    return MultiStage(Encoder(plain_bottleneck, DEPTHS[18], CHANNELS), stages)

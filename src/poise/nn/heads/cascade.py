@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from poise.nn.base import Feature, Head
 from poise.nn.blocks import conv1x1, conv3x3
-from poise.nn.conv import stretch
+from poise.nn.conv import resize_maps
 
 WIDTH = 256
 
@@ -17,7 +17,7 @@ def _relu(conv: nn.Conv2d) -> nn.Sequential:
 
 
 @final
-class Rise(nn.Module):
+class Upsample(nn.Module):
     """A coarse map on the cells of the next finer one: resized, a 1x1 convolution, batch norm, no ReLU."""
 
     def __init__(self) -> None:
@@ -27,12 +27,12 @@ class Rise(nn.Module):
 
     def forward(self, x: Feature, cells: tuple[int, int]) -> Feature:
         """The map on `cells` (h, w)."""
-        answer: Tensor = self.bn(self.conv(stretch(x, cells)))
+        answer: Tensor = self.bn(self.conv(resize_maps(x, cells)))
         return answer
 
 
 @final
-class Last(nn.Module):
+class PredictionLayer(nn.Module):
     """The maps of an answer: a 3x3 convolution without bias, resized, batch norm.
 
     Args:
@@ -46,12 +46,12 @@ class Last(nn.Module):
 
     def forward(self, x: Feature, cells: tuple[int, int]) -> Feature:
         """Maps of `cells` (h, w)."""
-        answer: Tensor = self.bn(stretch(self.conv(x), cells))
+        answer: Tensor = self.bn(resize_maps(self.conv(x), cells))
         return answer
 
 
 @final
-class Reader(nn.Module):
+class GlobalNetPredictor(nn.Module):
     """An answer of GlobalNet, read off one of its maps.
 
     Args:
@@ -61,7 +61,7 @@ class Reader(nn.Module):
     def __init__(self, outputs: int) -> None:
         super().__init__()
         self.before = _relu(conv1x1(WIDTH, WIDTH))
-        self.final = Last(outputs)
+        self.final = PredictionLayer(outputs)
 
     def forward(self, x: Feature, cells: tuple[int, int]) -> Feature:
         """Maps of `cells` (h, w)."""
@@ -70,7 +70,7 @@ class Reader(nn.Module):
 
 
 @final
-class Halving(nn.Module):
+class RefineBottleneck(nn.Module):
     """RefineNet's bottleneck: half the width within, and always a convolution on the shortcut.
 
     Args:
@@ -108,12 +108,14 @@ class CascadeHead(Head):
         super().__init__()
         steps = len(channels)
         self.laterals = nn.ModuleList(_relu(conv1x1(c, WIDTH)) for c in reversed(channels))
-        self.upsamples = nn.ModuleList(Rise() for _ in range(steps - 1))
-        self.predict = nn.ModuleList(Reader(outputs) for _ in range(steps))
+        self.upsamples = nn.ModuleList(Upsample() for _ in range(steps - 1))
+        self.predict = nn.ModuleList(GlobalNetPredictor(outputs) for _ in range(steps))
         # The coarser a map, the more blocks before it is resized (figure 1).
-        self.cascade = nn.ModuleList(nn.Sequential(*(Halving(WIDTH) for _ in range(steps - 1 - step))) for step in range(steps))
-        self.join = Halving(steps * WIDTH)
-        self.final = Last(outputs)
+        self.cascade = nn.ModuleList(
+            nn.Sequential(*(RefineBottleneck(WIDTH) for _ in range(steps - 1 - step))) for step in range(steps)
+        )
+        self.join = RefineBottleneck(steps * WIDTH)
+        self.final = PredictionLayer(outputs)
         _initialise(self)
 
     def forward(self, features: list[Feature]) -> list[Feature]:
@@ -121,7 +123,7 @@ class CascadeHead(Head):
         cells = _cells(features[0])
         pyramid = self._pyramid(features[::-1])
         answers = [reader(x, cells) for reader, x in zip(self.predict, pyramid, strict=True)]
-        parts = [stretch(blocks(x), cells) for blocks, x in zip(self.cascade, pyramid, strict=True)]
+        parts = [resize_maps(blocks(x), cells) for blocks, x in zip(self.cascade, pyramid, strict=True)]
         refined = self.final(self.join(torch.cat(parts, dim=1)), cells)
         return [*answers, refined]
 

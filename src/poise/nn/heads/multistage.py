@@ -5,11 +5,11 @@ from typing import final
 from torch import Tensor, nn
 
 from poise.nn.base import Feature, Head
-from poise.nn.conv import ConvBN, stretch
+from poise.nn.conv import ConvBN, resize_maps
 
 
 @final
-class Reader(nn.Module):
+class StepPredictor(nn.Module):
     """Reads maps off one feature map.
 
     Args:
@@ -24,7 +24,7 @@ class Reader(nn.Module):
 
     def forward(self, feature: Feature, cells: tuple[int, int]) -> Feature:
         """Maps of `cells` (h, w)."""
-        return stretch(self.final(self.before(feature)), cells)
+        return resize_maps(self.final(self.before(feature)), cells)
 
 
 @final
@@ -38,7 +38,7 @@ class MultiStageHead(Head):
 
     def __init__(self, channels: tuple[int, ...], outputs: int) -> None:
         super().__init__()
-        self.readers = nn.ModuleList(Reader(width, outputs) for width in reversed(channels))
+        self.readers = nn.ModuleList(StepPredictor(width, outputs) for width in reversed(channels))
 
     def forward(self, features: list[Feature]) -> list[Feature]:
         """The answers, from the first stage's coarsest step to the last stage's finest."""

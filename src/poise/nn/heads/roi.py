@@ -12,7 +12,7 @@ from torch.nn import functional
 from poise.dims import Size
 from poise.errors import InputError
 
-MAPS: Size = (56, 56)
+MAP_CELLS: Size = (56, 56)
 """Cells of the maps that keypoints in a box are read off (section 5 of the paper)."""
 
 
@@ -38,7 +38,7 @@ class RoIHead(nn.Module):
 
 
 @final
-class FullyConnected(nn.Module):
+class FullyConnectedLayers(nn.Module):
     """Two fully connected layers with ReLU: the body of a box head on a pyramid.
 
     Args:
@@ -82,7 +82,7 @@ class LastStage(nn.Module):
 
 
 @final
-class Convolutions(nn.Module):
+class ConvStack(nn.Module):
     """3x3 convolutions with ReLU: the body of a keypoint or mask head.
 
     Args:
@@ -97,7 +97,7 @@ class Convolutions(nn.Module):
             for entering, leaving in zip((channels, *widths[:-1]), widths, strict=True)
         )
         self.width = widths[-1]
-        _start(self)
+        _initialise(self)
 
     def forward(self, cut: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f h w"]:
         """Features on the same cells."""
@@ -108,7 +108,7 @@ class Convolutions(nn.Module):
 
 
 @final
-class BoxReader(nn.Module):
+class BoxPredictor(nn.Module):
     """Reads what is in a box, and where the box should be, off its features; of maps the average is read.
 
     Args:
@@ -131,7 +131,7 @@ class BoxReader(nn.Module):
 
 
 @final
-class MapReader(nn.Module):
+class KeypointPredictor(nn.Module):
     """Reads a codec's maps: a transposed convolution doubles the cells, bilinear resizing brings them to those of the codec.
 
     Args:
@@ -140,11 +140,11 @@ class MapReader(nn.Module):
         cells: Of the codec (h, w); the release reads 56x56 off features on 14x14.
     """
 
-    def __init__(self, width: int, channels: int, cells: Size = MAPS) -> None:
+    def __init__(self, width: int, channels: int, cells: Size = MAP_CELLS) -> None:
         super().__init__()
         self.final = nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1)
         self.cells = cells
-        _start(self)
+        _initialise(self)
 
     def forward(self, features: Float[Tensor, "n f h w"]) -> Float[Tensor, "n c hh ww"]:
         """What the codec reads."""
@@ -155,7 +155,7 @@ class MapReader(nn.Module):
 
 
 @final
-class MaskReader(nn.Module):
+class MaskPredictor(nn.Module):
     """Reads masks: a transposed convolution with ReLU doubles the cells, a 1x1 convolution follows.
 
     Args:
@@ -168,7 +168,7 @@ class MaskReader(nn.Module):
         super().__init__()
         self.deconv = nn.ConvTranspose2d(width, hidden or width, 2, stride=2)
         self.logits = nn.Conv2d(hidden or width, classes, 1)
-        _start(self)
+        _initialise(self)
 
     def forward(self, features: Float[Tensor, "n f h w"]) -> Float[Tensor, "n c hh ww"]:
         """Logits of the masks, one for each class."""
@@ -176,8 +176,8 @@ class MaskReader(nn.Module):
         return masks
 
 
-def cut_for_maps(cells: Size) -> Size:
-    """On how many cells features are cut out, so that a `MapReader` makes maps of `cells` of them: a quarter, rounded up.
+def pooled_cells_for(cells: Size) -> Size:
+    """Cells (h, w) to pool features on so that a `KeypointPredictor` makes maps of `cells`: a quarter, rounded up.
 
     Raises:
         InputError: Maps of less than 4 cells a side.
@@ -189,20 +189,20 @@ def cut_for_maps(cells: Size) -> Size:
 
 def box_head(channels: int, *, cells: Size = (7, 7), width: int = 1024, classes: int = 2) -> RoIHead:
     """The box head on a pyramid."""
-    return RoIHead(FullyConnected(channels, cells, width), BoxReader(width, classes))
+    return RoIHead(FullyConnectedLayers(channels, cells, width), BoxPredictor(width, classes))
 
 
-def keypoint_head(channels: int, outputs: int, *, cells: Size = MAPS, widths: tuple[int, ...] = (512,) * 8) -> RoIHead:
+def keypoint_head(channels: int, outputs: int, *, cells: Size = MAP_CELLS, widths: tuple[int, ...] = (512,) * 8) -> RoIHead:
     """The keypoint head with features of its own, for the `outputs` channels of a codec with maps of `cells`."""
-    return RoIHead(Convolutions(channels, widths), MapReader(widths[-1], outputs, cells))
+    return RoIHead(ConvStack(channels, widths), KeypointPredictor(widths[-1], outputs, cells))
 
 
 def mask_head(channels: int, *, widths: tuple[int, ...] = (256,) * 4, classes: int = 81) -> RoIHead:
     """The mask head; the names of its body's weights are one level deeper than a keypoint head's, to tell them apart."""
-    return RoIHead(nn.Sequential(Convolutions(channels, widths)), MaskReader(widths[-1], classes))
+    return RoIHead(nn.Sequential(ConvStack(channels, widths)), MaskPredictor(widths[-1], classes))
 
 
-def _start(head: nn.Module) -> None:
+def _initialise(head: nn.Module) -> None:
     """He's initial weights (arXiv 1502.01852), by the channels that leave, and no biases, as the releases start."""
     for module in head.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):

@@ -11,12 +11,12 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
 
 from poise.dims import Size
-from poise.nn.anchors import Anchors
+from poise.nn.anchors import AnchorGenerator
 from poise.nn.base import Feature
 
 
 @final
-class Levels(nn.Module):
+class StandaloneRPNHead(nn.Module):
     """A region proposal network's head alone, for maps given one by one.
 
     Args:
@@ -29,35 +29,35 @@ class Levels(nn.Module):
         self.head = RPNHead(channels, anchors)
 
     def forward(self, *features: Feature) -> list[Feature]:
-        """The objectness of every map, then the moves of the boxes of every map."""
-        objectness, moves = self.head(list(features))
-        return [*objectness, *moves]
+        """The objectness of every map, then the deltas of the boxes of every map."""
+        objectness, deltas = self.head(list(features))
+        return [*objectness, *deltas]
 
 
 @final
-class ExactHead(RPNHead):  # type: ignore[misc]  # torchvision has no types
+class Float32RPNHead(RPNHead):  # type: ignore[misc]  # torchvision has no types
     """torchvision's, which answers in float32 where it computes in less: coordinates need more than 8 bits."""
 
     def forward(self, x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Objectness and moves of every map."""
-        objectness, moves = super().forward(x)
-        return [part.float() for part in objectness], [part.float() for part in moves]
+        """Objectness and deltas of every map."""
+        objectness, deltas = super().forward(x)
+        return [part.float() for part in objectness], [part.float() for part in deltas]
 
 
 @final
-class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no types
+class RPN(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no types
     """torchvision's; it learns where parts of the views are unknown, too, and tells its losses whenever it is given labels.
 
     Attributes:
-        smooth: Up to where errors of moves count by their square; 0 for plain L1.
-        inside: Whether anchors that reach over the border of the view, without what fills it up, are not learnt from.
-        shared: In training a batch keeps so many proposals times its views, the surest of all of them, of one view perhaps
-            more than of another; None for as many as there are of each.
+        smooth_l1_beta: Up to where errors of deltas count by their square; 0 for plain L1.
+        inside_only: Whether anchors that reach over the border of the view, without what fills it up, are not learnt from.
+        batch_post_nms_top_n: In training a batch keeps this many proposals times its views, those of highest objectness over
+            the whole batch, so views may keep different numbers; None for no limit over the batch.
     """
 
-    smooth: float = 1 / 9
-    inside: bool = False
-    shared: int | None = None
+    smooth_l1_beta: float = 1 / 9
+    inside_only: bool = False
+    batch_post_nms_top_n: int | None = None
 
     def forward(
         self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None = None
@@ -71,47 +71,53 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvisi
                 that lie there by more than half are not learnt from.
         """
         maps = list(features.values())
-        objectness, moves = self.head(maps)
+        objectness, deltas = self.head(maps)
         anchors = self.anchor_generator(images, maps)
         many = [part[0].numel() for part in objectness]
-        objectness, moves = concat_box_prediction_layers(objectness, moves)
-        boxes = self.box_coder.decode(moves.detach(), anchors).view(len(anchors), -1, 4)
-        kept, sure = self.filter_proposals(boxes, objectness, images.image_sizes, many)
-        if self.training and self.shared is not None:
-            kept = surest(kept, sure, self.shared * len(kept))
+        objectness, deltas = concat_box_prediction_layers(objectness, deltas)
+        boxes = self.box_coder.decode(deltas.detach(), anchors).view(len(anchors), -1, 4)
+        kept, scores = self.filter_proposals(boxes, objectness, images.image_sizes, many)
+        if self.training and self.batch_post_nms_top_n is not None:
+            kept = top_scoring(kept, scores, self.batch_post_nms_top_n * len(kept))
         if targets is None:
             return kept, {}
         labels, matched = self.assign_targets_to_anchors(anchors, targets)
         for label, own, target, size in zip(labels, anchors, targets, images.image_sizes, strict=True):
-            if self.inside:
-                label[~within(own, size)] = -1
+            if self.inside_only:
+                label[~inside_view(own, size)] = -1
             if "ignored" in target:
-                label[(label == 0) & (share_within(own, target["ignored"]) > 0.5)] = -1
+                label[(label == 0) & (share_in_region(own, target["ignored"]) > 0.5)] = -1
         if not any(bool((label >= 0).any()) for label in labels):  # nothing is known; a mean over nothing is no number
-            return kept, {"loss_objectness": objectness.sum() * 0, "loss_rpn_box_reg": moves.sum() * 0}
-        wanted = self.box_coder.encode(matched, anchors)
-        told, moved = self.compute_loss(objectness, moves, labels, wanted)
-        return kept, {"loss_objectness": told, "loss_rpn_box_reg": moved}
+            return kept, {"loss_objectness": objectness.sum() * 0, "loss_rpn_box_reg": deltas.sum() * 0}
+        delta_targets = self.box_coder.encode(matched, anchors)
+        objectness_loss, box_loss = self.compute_loss(objectness, deltas, labels, delta_targets)
+        return kept, {"loss_objectness": objectness_loss, "loss_rpn_box_reg": box_loss}
 
     def compute_loss(
-        self, objectness: Float[Tensor, "n 1"], moves: Float[Tensor, "n 4"], labels: list[Tensor], wanted: Sequence[Tensor]
+        self,
+        objectness: Float[Tensor, "n 1"],
+        deltas: Float[Tensor, "n 4"],
+        labels: list[Tensor],
+        delta_targets: Sequence[Tensor],
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Of anchors that chance draws, for each: cross-entropy of being a person's, and smooth L1 of people's moves.
+        """Of anchors that chance draws, for each: cross-entropy of being a person's, and smooth L1 of people's deltas.
 
         Args:
             objectness: Of all anchors of all views.
-            moves: The same.
+            deltas: The same.
             labels: Of each view's anchors: 1 a person's, 0 nobody's, -1 not learnt from.
-            wanted: Of each view's anchors, the moves to the person's box.
+            delta_targets: Of each view's anchors, the deltas to the person's box.
         """
-        people, nobodys = (torch.where(torch.cat(part))[0] for part in self.fg_bg_sampler(labels))
-        drawn = torch.cat((people, nobodys))
-        told = functional.binary_cross_entropy_with_logits(objectness.flatten()[drawn], torch.cat(labels)[drawn])
-        errors = functional.smooth_l1_loss(moves[people], torch.cat(list(wanted))[people], beta=self.smooth, reduction="sum")
-        return told, errors / len(drawn)
+        positives, negatives = (torch.where(torch.cat(part))[0] for part in self.fg_bg_sampler(labels))
+        sampled = torch.cat((positives, negatives))
+        objectness_loss = functional.binary_cross_entropy_with_logits(objectness.flatten()[sampled], torch.cat(labels)[sampled])
+        box_loss = functional.smooth_l1_loss(
+            deltas[positives], torch.cat(list(delta_targets))[positives], beta=self.smooth_l1_beta, reduction="sum"
+        )
+        return objectness_loss, box_loss / len(sampled)
 
 
-def surest(boxes: list[Float[Tensor, "_ 4"]], score: list[Float[Tensor, " _"]], most: int) -> list[Float[Tensor, "_ 4"]]:
+def top_scoring(boxes: list[Float[Tensor, "_ 4"]], score: list[Float[Tensor, " _"]], most: int) -> list[Float[Tensor, "_ 4"]]:
     """The boxes of some views of which at most so many are left in all, those of the highest scores, in their order.
 
     Args:
@@ -125,17 +131,17 @@ def surest(boxes: list[Float[Tensor, "_ 4"]], score: list[Float[Tensor, " _"]], 
     return [own[left] for own, left in zip(boxes, torch.split(stays, [len(own) for own in boxes]), strict=True)]
 
 
-def within(boxes: Float[Tensor, "n 4"], size: Size) -> Bool[Tensor, " n"]:
+def inside_view(boxes: Float[Tensor, "n 4"], size: Size) -> Bool[Tensor, " n"]:
     """Which boxes x0 y0 x1 y1 nowhere reach over the border of a view of `size` (h, w)."""
     return (boxes[:, :2] >= 0).all(dim=1) & (boxes[:, 2:] <= boxes.new_tensor((size[1], size[0]))).all(dim=1)
 
 
-def summed(region: Bool[Tensor, "h w"]) -> Float[Tensor, "hh ww"]:
+def integral_image(region: Bool[Tensor, "h w"]) -> Float[Tensor, "hh ww"]:
     """How many pixels of a region lie above and left of every corner between pixels; one more row and column than pixels."""
     return functional.pad(region.double().cumsum(0).cumsum(1), (1, 0, 1, 0))
 
 
-def share_within(boxes: Float[Tensor, "n 4"], sums: Float[Tensor, "hh ww"]) -> Float[Tensor, " n"]:
+def share_in_region(boxes: Float[Tensor, "n 4"], sums: Float[Tensor, "hh ww"]) -> Float[Tensor, " n"]:
     """The share of boxes' areas, as far as it is in the view, that lies in a region; to whole pixels.
 
     Args:
@@ -150,16 +156,16 @@ def share_within(boxes: Float[Tensor, "n 4"], sums: Float[Tensor, "hh ww"]) -> F
     return (inside / ((x1 - x0) * (y1 - y0))).to(boxes.dtype)
 
 
-def proposals(
+def build_rpn(
     channels: int,
-    anchors: Anchors,
+    anchors: AnchorGenerator,
     *,
-    kept: tuple[int, int] = (2000, 1000),
-    looked: tuple[int, int] | None = None,
-    smooth: float = 1 / 9,
-    inside: bool = False,
-    shared: int | None = None,
-) -> ProposalNetwork:
+    post_nms_top_n: tuple[int, int] = (2000, 1000),
+    pre_nms_top_n: tuple[int, int] | None = None,
+    smooth_l1_beta: float = 1 / 9,
+    inside_only: bool = False,
+    batch_post_nms_top_n: int | None = None,
+) -> RPN:
     """The network as all releases configure it, but for what is an argument: there they differ.
 
     An anchor is a person's from an overlap of 0.7 on, nobody's below 0.3; 256 of each image are learnt from, half of them
@@ -168,22 +174,27 @@ def proposals(
     Args:
         channels: Of each map.
         anchors: Of all maps, as many in each cell of each.
-        kept: How many of an image are kept: in training, in testing.
-        looked: How many of each map are looked at, the surest: in training, in testing. As many by default.
-        smooth: Up to where errors of moves count by their square.
-        inside: Whether only anchors inside the image are learnt from.
-        shared: How many are kept in training for each image of a batch, the surest of all of it; None for no such limit.
+        post_nms_top_n: How many of an image are kept: in training, in testing.
+        pre_nms_top_n: How many of each map are looked at, the surest: in training, in testing. As many by default.
+        smooth_l1_beta: Up to where errors of deltas count by their square.
+        inside_only: Whether only anchors inside the image are learnt from.
+        batch_post_nms_top_n: How many times the number of images a batch keeps in training, the highest objectness over the
+            whole batch; None for no limit over the batch.
     """
-    network = ProposalNetwork(
+    network = RPN(
         anchors,  # typed as torchvision's own generator, of which only the call is used
-        ExactHead(channels, anchors.per_cell[0]),
+        Float32RPNHead(channels, anchors.per_cell[0]),
         fg_iou_thresh=0.7,
         bg_iou_thresh=0.3,
         batch_size_per_image=256,
         positive_fraction=0.5,
-        pre_nms_top_n=dict(zip(("training", "testing"), looked or kept, strict=True)),
-        post_nms_top_n=dict(zip(("training", "testing"), kept, strict=True)),
+        pre_nms_top_n=dict(zip(("training", "testing"), pre_nms_top_n or post_nms_top_n, strict=True)),
+        post_nms_top_n=dict(zip(("training", "testing"), post_nms_top_n, strict=True)),
         nms_thresh=0.7,
     )
-    network.smooth, network.inside, network.shared = smooth, inside, shared
+    network.smooth_l1_beta, network.inside_only, network.batch_post_nms_top_n = (
+        smooth_l1_beta,
+        inside_only,
+        batch_post_nms_top_n,
+    )
     return network

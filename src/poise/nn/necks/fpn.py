@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from poise.nn.base import Feature
-from poise.nn.necks.trunk import Neck
+from poise.nn.necks.base import Neck
 
 
 @final
@@ -30,7 +30,7 @@ class FPN(Neck):
         self.extra = extra
         self.channels = (width,) * (len(channels) + extra)
         self.strides = (*strides, *(strides[-1] << step for step in range(1, extra + 1)))
-        spread_evenly(self)
+        initialise_uniform(self)
 
     def forward(self, features: list[Feature]) -> list[Feature]:
         """The maps a detector reads."""
@@ -45,7 +45,7 @@ class FPN(Neck):
         return maps
 
 
-def spread_evenly(neck: nn.Module) -> None:
+def initialise_uniform(neck: nn.Module) -> None:
     """Initial weights as the releases of FPN draw them: even, of the variance that goes with the channels that come in."""
     for module in neck.modules():
         if isinstance(module, nn.Conv2d):

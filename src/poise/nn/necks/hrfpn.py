@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from poise.nn.base import Feature
-from poise.nn.necks.fpn import spread_evenly
-from poise.nn.necks.trunk import Neck
+from poise.nn.necks.base import Neck
+from poise.nn.necks.fpn import initialise_uniform
 
 Pooling: TypeAlias = Literal["average", "max"]
 """How the joined map is shrunk."""
@@ -43,7 +43,7 @@ class HRFPN(Neck):
         self.pooling = pooling
         self.channels = (width,) * maps
         self.strides = tuple(strides[0] << step for step in range(maps))
-        spread_evenly(self)
+        initialise_uniform(self)
 
     def forward(self, features: list[Feature]) -> list[Feature]:
         """The maps a detector reads."""

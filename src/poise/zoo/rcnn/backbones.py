@@ -11,10 +11,10 @@ from poise.nn.backbones.hrnet import HRNet
 from poise.nn.backbones.resnet import ResNet
 from poise.nn.backbones.timm import TimmBackbone
 from poise.nn.base import Backbone
-from poise.nn.frozen import with_norm
+from poise.nn.frozen import replace_norms
+from poise.nn.necks.base import BackboneWithNeck, pyramid_levels
 from poise.nn.necks.fpn import FPN
 from poise.nn.necks.hrfpn import HRFPN, Pooling
-from poise.nn.necks.trunk import Trunk, levels
 from poise.zoo.imagenet import start_hrnet, start_resnet, start_timm
 from poise.zoo.rcnn.variants import Dialect
 
@@ -43,7 +43,7 @@ def resolved(name: str, dialect: Dialect) -> str:
     return f"{name[:end]}_{neck}{name[end:]}"
 
 
-def trunk(name: str, dialect: Dialect) -> Trunk:
+def trunk(name: str, dialect: Dialect) -> BackboneWithNeck:
     """A trunk by name, with random weights.
 
     Args:
@@ -61,7 +61,7 @@ def trunk(name: str, dialect: Dialect) -> Trunk:
         parts = None if found is None else _with_form(found.groupdict())
         if parts is not None:
             body = build(parts, dialect)
-            with_norm(body, dialect.norm)
+            replace_norms(body, dialect.norm)
             return _joined(body, parts)
     raise UnknownName(
         f"there is no trunk {name!r}; there are r50_fpn, r50_c4, r50_c5, x101_32x8d_fpn, hrnet_w32_hrfpn, hrnet_w32_hrfpn_max, "
@@ -75,16 +75,16 @@ def _with_form(parts: Mapping[str, Any]) -> dict[str, Any] | None:
     return None if parts.get("pooling") and form != "hrfpn" else {**parts, "form": form}
 
 
-def _joined(body: Backbone, parts: Mapping[str, Any]) -> Trunk:
+def _joined(body: Backbone, parts: Mapping[str, Any]) -> BackboneWithNeck:
     form = parts["form"]
     if form not in ("fpn", "hrfpn"):
-        return Trunk(body, keep=(len(body.channels) - 1,))
-    keep = levels(body.strides)
+        return BackboneWithNeck(body, keep=(len(body.channels) - 1,))
+    keep = pyramid_levels(body.strides)
     channels, strides = tuple(body.channels[i] for i in keep), tuple(body.strides[i] for i in keep)
     if form == "hrfpn":
         pooling: Pooling = "max" if parts["pooling"] == "max" else "average"
-        return Trunk(body, HRFPN(channels, strides, pooling=pooling), keep=keep)
-    return Trunk(body, FPN(channels, strides), keep=keep)
+        return BackboneWithNeck(body, HRFPN(channels, strides, pooling=pooling), keep=keep)
+    return BackboneWithNeck(body, FPN(channels, strides), keep=keep)
 
 
 def _resnet(parts: Mapping[str, Any], dialect: Dialect) -> Backbone:
@@ -118,7 +118,7 @@ def start(trunk: nn.Module, name: str, dialect: str) -> None:
         InputError: The trunk is of a release whose ImageNet weights neither has.
         MissingExtra, ReadError: The weights cannot be had.
     """
-    body = cast(Trunk, trunk).body
+    body = cast(BackboneWithNeck, trunk).body
     resnet, hrnet, timm = (pattern.fullmatch(name) for pattern in (RESNET, HRNET, TIMM))
     if dialect not in ("poise", "torchvision") or (resnet and not resnet["depth"]):
         raise InputError(

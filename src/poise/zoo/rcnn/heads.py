@@ -8,24 +8,24 @@ from torch import nn
 
 from poise.dims import Size
 from poise.errors import InputError
-from poise.nn.anchors import Anchors
+from poise.nn.anchors import AnchorGenerator
 from poise.nn.backbones.resnet import stage
-from poise.nn.frozen import with_norm
+from poise.nn.frozen import replace_norms
 from poise.nn.heads.roi import (
-    MAPS,
-    BoxReader,
-    Convolutions,
+    MAP_CELLS,
+    BoxPredictor,
+    ConvStack,
+    KeypointPredictor,
     LastStage,
-    MapReader,
-    MaskReader,
+    MaskPredictor,
     RoIHead,
     box_head,
-    cut_for_maps,
     keypoint_head,
     mask_head,
+    pooled_cells_for,
 )
-from poise.nn.heads.rpn import proposals
-from poise.nn.necks.trunk import Trunk
+from poise.nn.heads.rpn import build_rpn
+from poise.nn.necks.base import BackboneWithNeck
 from poise.nn.pooler import RoIPooler
 from poise.nn.rcnn import RCNN, RoIBranch
 from poise.zoo.rcnn.backbones import RESNET, resnet_arguments, trunk
@@ -55,7 +55,7 @@ class Heads:
 
     classes: int = 2
     channels: int = 17
-    cells: Size = MAPS
+    cells: Size = MAP_CELLS
     convolutions: int = 8
     width: int = 512
     shared: bool = False
@@ -77,15 +77,15 @@ def detector(name: str, dialect: Dialect, heads: Heads) -> RCNN:
     """
     body = trunk(name, dialect)
     how = dialect.reading(body)
-    anchors = Anchors(body.strides, rule=dialect.anchors, by_size=dialect.by_size)
-    rpn = proposals(
+    anchors = AnchorGenerator(body.strides, rule=dialect.anchors, by_size=dialect.by_size)
+    rpn = build_rpn(
         body.channels[0],
         anchors,
-        kept=how.kept,
-        looked=how.looked,
-        smooth=dialect.smooth,
-        inside=dialect.inside,
-        shared=how.shared,
+        post_nms_top_n=how.kept,
+        pre_nms_top_n=how.looked,
+        smooth_l1_beta=dialect.smooth,
+        inside_only=dialect.inside,
+        batch_post_nms_top_n=how.shared,
     )
     box = _box(name, body, dialect, heads) if heads.classes else None
     keypoint = _keypoint(body, box, dialect, heads) if heads.channels else None
@@ -97,16 +97,16 @@ def detector(name: str, dialect: Dialect, heads: Heads) -> RCNN:
     return RCNN(body, rpn, box=box, keypoint=keypoint, mask=mask)
 
 
-def _box(name: str, body: Trunk, dialect: Dialect, heads: Heads) -> RoIBranch:
+def _box(name: str, body: BackboneWithNeck, dialect: Dialect, heads: Heads) -> RoIBranch:
     """The box head: the last stage of the C4 form; convolutions where its features are shared; else fully connected."""
     channels, found = body.channels[0], RESNET.fullmatch(name)
     cells: Size = (7, 7)
     if found is not None and found["form"] == "c4":
         last, cells = last_stage(found.groupdict(), dialect, width=2 * channels), (14, 14)
-        head = RoIHead(last, BoxReader(last.width, heads.classes))
+        head = RoIHead(last, BoxPredictor(last.width, heads.classes))
     elif heads.shared:
-        own, cells = Convolutions(channels, _widths(heads)), cut_for_maps(heads.cells)
-        head = RoIHead(own, BoxReader(own.width, heads.classes))
+        own, cells = ConvStack(channels, _widths(heads)), pooled_cells_for(heads.cells)
+        head = RoIHead(own, BoxPredictor(own.width, heads.classes))
     else:
         head = box_head(channels, cells=cells, width=heads.features, classes=heads.classes)
     return RoIBranch(_pooler(body, cells, dialect), head)
@@ -115,15 +115,15 @@ def _box(name: str, body: Trunk, dialect: Dialect, heads: Heads) -> RoIBranch:
 def last_stage(parts: Mapping[str, Any], dialect: Dialect, *, width: int = 2048) -> LastStage:
     """The last stage of a ResNet, told by the parts of its name, as the body of a head that is `width` wide."""
     blocks = stage(number=LAST_STAGE, **resnet_arguments(parts, dialect))
-    with_norm(blocks, dialect.norm)
+    replace_norms(blocks, dialect.norm)
     return LastStage(blocks, width=width)
 
 
-def _keypoint(body: Trunk, box: RoIBranch | None, dialect: Dialect, heads: Heads) -> RoIBranch:
+def _keypoint(body: BackboneWithNeck, box: RoIBranch | None, dialect: Dialect, heads: Heads) -> RoIBranch:
     if heads.shared and box is not None:
-        return RoIBranch(None, RoIHead(nn.Identity(), MapReader(_width(box.head.body), heads.channels, heads.cells)))
+        return RoIBranch(None, RoIHead(nn.Identity(), KeypointPredictor(_width(box.head.body), heads.channels, heads.cells)))
     head = keypoint_head(body.channels[0], heads.channels, cells=heads.cells, widths=_widths(heads))
-    return RoIBranch(_pooler(body, cut_for_maps(heads.cells), dialect), head)
+    return RoIBranch(_pooler(body, pooled_cells_for(heads.cells), dialect), head)
 
 
 def _widths(heads: Heads) -> tuple[int, ...]:
@@ -131,9 +131,9 @@ def _widths(heads: Heads) -> tuple[int, ...]:
     return (heads.width,) * heads.convolutions
 
 
-def _mask(body: Trunk, box: RoIBranch | None, dialect: Dialect, heads: Heads) -> RoIBranch:
+def _mask(body: BackboneWithNeck, box: RoIBranch | None, dialect: Dialect, heads: Heads) -> RoIBranch:
     if box is not None and isinstance(box.head.body, LastStage):
-        reader = MaskReader(box.head.body.width, heads.classes, hidden=MASKED)
+        reader = MaskPredictor(box.head.body.width, heads.classes, hidden=MASKED)
         return RoIBranch(None, RoIHead(nn.Identity(), reader))
     return RoIBranch(_pooler(body, (14, 14), dialect), mask_head(body.channels[0], classes=heads.classes))
 
@@ -144,6 +144,6 @@ def _width(body: nn.Module) -> int:
     return width
 
 
-def _pooler(body: Trunk, cells: Size, dialect: Dialect) -> RoIPooler:
+def _pooler(body: BackboneWithNeck, cells: Size, dialect: Dialect) -> RoIPooler:
     sampling = dialect.reading(body).sampling
     return RoIPooler(body.strides, cells, sampling=sampling, aligned=dialect.aligned, inclusive=dialect.inclusive)

@@ -18,9 +18,19 @@ from poise.models.card import Card
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.network_part import NetworkPart
 from poise.nn.frozen import Norm
-from poise.nn.heads.roi import MAPS, BoxReader, LastStage, MaskReader, RoIHead, box_head, cut_for_maps, keypoint_head, mask_head
-from poise.nn.heads.rpn import Levels
-from poise.nn.necks.trunk import Trunk
+from poise.nn.heads.roi import (
+    MAP_CELLS,
+    BoxPredictor,
+    LastStage,
+    MaskPredictor,
+    RoIHead,
+    box_head,
+    keypoint_head,
+    mask_head,
+    pooled_cells_for,
+)
+from poise.nn.heads.rpn import StandaloneRPNHead
+from poise.nn.necks.base import BackboneWithNeck
 from poise.nn.rcnn import RCNN
 from poise.skeletons import COCO17
 from poise.structures import Architecture
@@ -147,7 +157,7 @@ def _detector(wish: BuildRequest, dialect: str) -> KeypointRCNN | BoxDetector | 
     if not heads.classes or (heads.channels and named is None):
         return NetworkPart(built, card, NAMELESS if heads.channels else PROPOSALS)
     how = detecting_of(PRESENTATIONS[dialect], codec)
-    canvas = canvas_of(PRESENTATIONS[dialect], cast(Trunk, built.backbone), words.size("size", VIEW))
+    canvas = canvas_of(PRESENTATIONS[dialect], cast(BackboneWithNeck, built.backbone), words.size("size", VIEW))
     if codec is None or named is None:
         return BoxDetector(built, canvas, card, how)
     return joined(wish.name, made, built, codec=codec, canvas=canvas, skeleton=named, config=how)
@@ -182,12 +192,12 @@ def _head(wish: BuildRequest) -> NetworkPart:
         raise InputError(f"{wish.name!r} says 'c4', and a last stage reads 1024 channels; leave {words.said['channels']!r} out")
     classes, width = words.number("classes", 81), words.number("channels", 256)
     if part == "rpn_head":
-        built: nn.Module = Levels(width, words.number("anchors", 3))
+        built: nn.Module = StandaloneRPNHead(width, words.number("anchors", 3))
     elif part == "box_head":
         cells = words.size("size", (7, 7))
-        built = RoIHead(last, BoxReader(last.width, classes)) if last else box_head(width, cells=cells, classes=classes)
+        built = RoIHead(last, BoxPredictor(last.width, classes)) if last else box_head(width, cells=cells, classes=classes)
     elif part == "mask_head":
-        built = RoIHead(last, MaskReader(last.width, classes, hidden=MASKED)) if last else mask_head(width, classes=classes)
+        built = RoIHead(last, MaskPredictor(last.width, classes, hidden=MASKED)) if last else mask_head(width, classes=classes)
     else:
         cells = _cells(wish, words)
         joints = len(wish.skeleton) if wish.skeleton else words.number("keypoints", 17)
@@ -197,13 +207,13 @@ def _head(wish: BuildRequest) -> NetworkPart:
 
 def _cells(wish: BuildRequest, words: Words) -> Size:
     """Of a keypoint head's maps: what `maps` says, else the size; beside `maps` that is of what is cut out for them."""
-    cells = words.size("maps", words.size("size", MAPS))
+    cells = words.size("maps", words.size("size", MAP_CELLS))
     if "maps" not in words and any(side % 4 for side in cells):
         raise InputError(
             f"{wish.name!r} says {words.said['size']!r}, the size of its maps, which is four times that of what they are read "
             f"off; say maps{words.said['size']} if that is meant"
         )
-    cut = cut_for_maps(cells)
+    cut = pooled_cells_for(cells)
     if "maps" in words and words.size("size", cut) != cut:
         raise InputError(
             f"{wish.name!r} says both {words.said['maps']!r} and {words.said['size']!r}; those maps are read off features cut "

@@ -8,13 +8,13 @@ from poise.dims import Size
 from poise.errors import unknown
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.rcnn_config import Learning, RCNNConfig
-from poise.nn.anchors import Anchors
+from poise.nn.anchors import AnchorGenerator
 from poise.nn.backbones.plain import PlainNet, Stages
 from poise.nn.base import check_size
-from poise.nn.heads.roi import MAPS, box_head, cut_for_maps, keypoint_head
-from poise.nn.heads.rpn import proposals
+from poise.nn.heads.roi import MAP_CELLS, box_head, keypoint_head, pooled_cells_for
+from poise.nn.heads.rpn import build_rpn
+from poise.nn.necks.base import BackboneWithNeck
 from poise.nn.necks.fpn import FPN
-from poise.nn.necks.trunk import Trunk
 from poise.nn.pooler import RoIPooler
 from poise.nn.rcnn import RCNN, RoIBranch
 from poise.scenes import Canvas
@@ -22,7 +22,7 @@ from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture
 from poise.weights.release import Release
 from poise.zoo.family import BuildRequest, Family
-from poise.zoo.imagenet import from_scratch
+from poise.zoo.imagenet import refuse_pretrained
 from poise.zoo.rcnn.presets import bumps, codec_in_box, joined
 
 
@@ -62,7 +62,7 @@ ANCHORS = ((24,), (48,), (96,), (192,))
 LEARNING = Learning(per_image=64, posed=16)
 
 
-def network(width: str, channels: int, cells: Size = MAPS) -> RCNN:
+def network(width: str, channels: int, cells: Size = MAP_CELLS) -> RCNN:
     """The network alone, with random weights.
 
     Args:
@@ -78,12 +78,12 @@ def network(width: str, channels: int, cells: Size = MAPS) -> RCNN:
         raise unknown("width of poise's own network", width, WIDTHS)
     own = WIDTHS[width]
     body = PlainNet(own.stages, BLOCKS)
-    trunk = Trunk(body, FPN(body.channels, body.strides, own.pyramid, extra=0))
-    rpn = proposals(own.pyramid, Anchors(trunk.strides, sizes=ANCHORS), kept=KEPT)
+    trunk = BackboneWithNeck(body, FPN(body.channels, body.strides, own.pyramid, extra=0))
+    rpn = build_rpn(own.pyramid, AnchorGenerator(trunk.strides, sizes=ANCHORS), post_nms_top_n=KEPT)
     box = RoIBranch(RoIPooler(trunk.strides, (7, 7)), box_head(own.pyramid, width=own.features))
     widths = (own.keypoints,) * own.convolutions
     head = keypoint_head(own.pyramid, channels, cells=cells, widths=widths)
-    return RCNN(trunk, rpn, box=box, keypoint=RoIBranch(RoIPooler(trunk.strides, cut_for_maps(cells)), head))
+    return RCNN(trunk, rpn, box=box, keypoint=RoIBranch(RoIPooler(trunk.strides, pooled_cells_for(cells)), head))
 
 
 def small_detector(
@@ -112,7 +112,7 @@ def small_detector(
         UnknownName: Another width.
     """
     check_size(size, PlainNet.multiple, f"poise_rcnn_{width}")
-    codec = codec or bumps(MAPS, len(skeleton))
+    codec = codec or bumps(MAP_CELLS, len(skeleton))
     arguments: dict[str, Any] = {"width": width, "channels": codec.channels, "cells": codec.cells}
     return joined(
         name or f"poise_rcnn_{width}",
@@ -127,9 +127,9 @@ def small_detector(
 
 def build(wish: BuildRequest) -> KeypointRCNN:
     """The model of a name such as `poise_rcnn_t_coco_320x320`."""
-    from_scratch(wish.pretrained, "poise's own networks")
+    refuse_pretrained(wish.pretrained, "poise's own networks")
     maps, points = wish.parts["maps"], len(wish.keypoints)
-    cells = (int(maps.split("x")[0]), int(maps.split("x")[1])) if maps else MAPS
+    cells = (int(maps.split("x")[0]), int(maps.split("x")[1])) if maps else MAP_CELLS
     codec = bumps(cells, points) if wish.codec is None else codec_in_box(wish.codec, cells, points)
     return small_detector(wish.parts["width"], skeleton=wish.keypoints, size=wish.size, codec=codec, name=wish.name)
 

@@ -27,7 +27,7 @@ from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.rcnn_config import Learning, RCNNConfig
 from poise.nn.backbones.resnet import ResNet
 from poise.nn.backbones.timm import TimmBackbone
-from poise.nn.necks.trunk import Trunk
+from poise.nn.necks.base import BackboneWithNeck
 from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas
 from poise.skeletons import Skeleton
@@ -103,7 +103,7 @@ PRESENTATIONS: Mapping[str, Presentation] = {
 """By the name of the dialect (`rcnn_dialects.DIALECTS`)."""
 
 
-def canvas_of(presentation: Presentation, trunk: Trunk, size: Size = VIEW) -> Canvas:
+def canvas_of(presentation: Presentation, trunk: BackboneWithNeck, size: Size = VIEW) -> Canvas:
     """How images are shown to a trunk: as its release does, but to a backbone of timm with the colours that it expects.
 
     Args:

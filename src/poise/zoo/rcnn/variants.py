@@ -7,7 +7,7 @@ from poise.errors import unknown
 from poise.nn.anchors import AnchorRule
 from poise.nn.blocks import Style
 from poise.nn.frozen import Norm
-from poise.nn.necks.trunk import Trunk
+from poise.nn.necks.base import BackboneWithNeck
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Dialect:
     inside: bool = False
     by_size: bool = False
 
-    def reading(self, trunk: Trunk) -> Reading:
+    def reading(self, trunk: BackboneWithNeck) -> Reading:
         """How boxes are proposed and read on a trunk."""
         return self.pyramid if len(trunk.strides) > 1 else self.alone
 

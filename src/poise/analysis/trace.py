@@ -22,7 +22,7 @@ from poise.metrics.oks import oks
 from poise.models.base import PoseModel
 from poise.skeletons import Skeleton, convert
 from poise.structures import Labels, Points, Preprocess, Sample
-from poise.transforms.crop import Frame, frame, pixel_warp
+from poise.transforms.crop import Frame, box_frame, pixel_warp
 from poise.transforms.person_crop import PersonCrop
 
 Answer = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, "b ..."]]
@@ -48,7 +48,7 @@ class Mirrored:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Walk:
+class Trace:
     """Everything between one person's labels and what is found.
 
     Attributes:
@@ -67,9 +67,9 @@ class Walk:
         target: What a network without fault would answer.
         output: What the network answers; the target where there is none.
         mirrored: The flip test; None where the skeleton has no mirror pairs.
-        alone: What is read without the flip test.
+        without_flip: What is read without the flip test.
         found: What is read.
-        home: The same on the photo.
+        image_xy: The same on the photo.
     """
 
     sample: Sample
@@ -87,16 +87,16 @@ class Walk:
     target: Float[Tensor, "1 ..."]
     output: Float[Tensor, "1 ..."]
     mirrored: Mirrored | None
-    alone: Points
+    without_flip: Points
     found: Points
-    home: Float[Tensor, "k 2"]
+    image_xy: Float[Tensor, "k 2"]
 
     @property
     def labels(self) -> Float[Tensor, "k 2"]:
         """The labels on the photo."""
         return apply(invert(self.warp.double()), self.xy.double()).float()
 
-    def off(self, points: Points) -> Float[Tensor, " k"]:
+    def distances(self, points: Points) -> Float[Tensor, " k"]:
         """How far from its label each keypoint was read, pixels of the view; nan where it is not labelled."""
         distance = (points.xy[0] - self.xy).norm(dim=-1)
         return torch.where(self.visible > 0, distance, torch.nan)
@@ -106,10 +106,10 @@ class Walk:
         """OKS of what was found with the labels."""
         person = self.sample.labels.select(slice(self.person, self.person + 1))
         labels = Labels.of(self.labels[None], self.visible[None], person.boxes, area=person.area)
-        return float(oks(self.home[None], labels, self.skeleton.sigmas))
+        return float(oks(self.image_xy[None], labels, self.skeleton.sigmas))
 
 
-def walk(
+def trace_person(
     sample: Sample,
     person: int,
     *,
@@ -118,7 +118,7 @@ def walk(
     codec: InstanceCodec,
     preprocess: Preprocess,
     answer: Answer | None = None,
-) -> Walk:
+) -> Trace:
     """Take one person the whole way.
 
     Args:
@@ -137,7 +137,7 @@ def walk(
     labels = sample.labels.select(slice(person, person + 1))
     xy, visible = convert(labels.xy, labels.visible, source=source, target=skeleton)
     box = release_boxes(labels.boxes, preprocess.crop, size=sample.size)[0]
-    view, warp = PersonCrop(codec.size, preprocess, skeleton).box(sample.image, box)
+    view, warp = PersonCrop(codec.size, preprocess, skeleton).crop_box(sample.image, box)
     seen = apply(warp, xy.double()).float()
     target = codec.encode(seen)
     output = target if answer is None else answer(view[None])
@@ -146,14 +146,14 @@ def walk(
     back = invert(pixel_warp(preprocess.crop, warp))
     h, w = codec.size
     corners = torch.tensor([[0.0, 0.0], [w - 1, 0.0], [w - 1, h - 1], [0.0, h - 1]])
-    return Walk(
+    return Trace(
         sample,
         person,
         skeleton,
         codec,
         preprocess,
         box,
-        frame(preprocess, box, size=codec.size),
+        box_frame(preprocess, box, size=codec.size),
         warp,
         apply(back, corners),
         view,

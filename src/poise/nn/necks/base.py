@@ -27,7 +27,7 @@ class Neck(nn.Module, ABC):
 
 
 @final
-class Trunk(Backbone):
+class BackboneWithNeck(Backbone):
     """What a detector's heads read.
 
     Args:
@@ -62,7 +62,7 @@ class Trunk(Backbone):
         return wide
 
 
-def levels(strides: tuple[int, ...]) -> tuple[int, ...]:
+def pyramid_levels(strides: tuple[int, ...]) -> tuple[int, ...]:
     """Which maps of a backbone a pyramid stands on: of each stride from 4 on the deepest; else the last map alone.
 
     >>> levels((2, 4, 8, 16, 32)), levels((14, 14, 14))
