@@ -17,8 +17,8 @@ from pathlib import Path
 
 from poise import zoo
 from poise.data.coco import CocoDataset
+from poise.data.combined import CombinedDataset
 from poise.data.document import read_document, write_document
-from poise.data.join import Joined
 from poise.data.split import part
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation, evaluate
@@ -54,7 +54,7 @@ def cut(data: Path, folder: Path) -> dict[str, dict[str, Path]]:
 def recipe(model: str, data: Path, files: dict[str, dict[str, Path]], batch: int, rate: float) -> Recipe:
     """The joint training: both sources, their keypoints joined by name."""
     parts = {
-        name: Joined([CocoDataset(files[source][name], data / SOURCES[source][1]) for source in SOURCES])
+        name: CombinedDataset([CocoDataset(files[source][name], data / SOURCES[source][1]) for source in SOURCES])
         for name in ("train", "test")
     }
     built = zoo.build(model, skeleton=union([d.skeleton for d in parts["train"].datasets]))

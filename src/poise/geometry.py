@@ -94,7 +94,7 @@ def shearing(x: float, y: float) -> Warp:
     return _matrix([[1.0, math.tan(math.radians(x)), 0.0], [math.tan(math.radians(y)), 1.0, 0.0], [0.0, 0.0, 1.0]])
 
 
-def mirror(width: int) -> Warp:
+def horizontal_flip(width: int) -> Warp:
     """Left to right in an image of `width` pixels: x becomes width - 1 - x."""
     return _matrix([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 
@@ -105,7 +105,7 @@ def apply(warp: Float[Tensor, "*w 3 3"], xy: Float[Tensor, "*b k 2"]) -> Float[T
     return xy @ warp[..., :2, :2].transpose(-1, -2) + warp[..., None, :2, 2]
 
 
-def apply_counted(warp: Warp, xy: Float[Tensor, "*b k 2"]) -> Int64[Tensor, "*b k 2"]:
+def apply_one_based(warp: Warp, xy: Float[Tensor, "*b k 2"]) -> Int64[Tensor, "*b k 2"]:
     """Whole pixels counted from 1, through a warp to such (the stacked hourglass' release; golden t02).
 
     What lies between two pixels goes to the one nearer to pixel 1; what lies before it, too.
@@ -122,12 +122,12 @@ def invert(warp: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:
 Boxes = Float[Tensor, "n 4"]
 
 
-def from_xywh(boxes: Boxes) -> Boxes:
+def xywh_to_xyxy(boxes: Boxes) -> Boxes:
     """COCO's x, y, width, height to x0 y0 x1 y1."""
     return torch.cat((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), dim=1)
 
 
-def to_xywh(boxes: Boxes) -> Boxes:
+def xyxy_to_xywh(boxes: Boxes) -> Boxes:
     """x0 y0 x1 y1 to COCO's x, y, width, height."""
     return torch.cat((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), dim=1)
 
@@ -145,12 +145,12 @@ def boxes_around(xy: Float[Tensor, "n k 2"], known: torch.Tensor) -> Boxes:
     return torch.where(known.any(dim=1)[:, None], boxes, torch.zeros_like(boxes))
 
 
-def without_last(boxes: Boxes) -> Boxes:
+def exclude_last_pixel(boxes: Boxes) -> Boxes:
     """Boxes x0 y0 x1 y1 without their last row and column of pixels; what is left of a box is never less than nothing."""
     return torch.cat((boxes[:, :2], torch.maximum(boxes[:, 2:] - 1, boxes[:, :2])), dim=1)
 
 
-def covered_by(boxes: Boxes, size: Size) -> Bool[Tensor, "H W"]:
+def box_mask(boxes: Boxes, size: Size) -> Bool[Tensor, "H W"]:
     """Which pixels of an image of `size` (h, w) boxes x0 y0 x1 y1 touch."""
     covered = torch.zeros(size, dtype=torch.bool)
     edges = torch.cat((boxes[:, :2].floor(), boxes[:, 2:].ceil() + 1), dim=1).clamp(min=0).long()

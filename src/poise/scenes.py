@@ -15,11 +15,11 @@ from torch import Tensor
 
 from poise.dims import Size
 from poise.errors import InputError
-from poise.structures import Colours, Key, Labels
+from poise.structures import Key, Labels, Normalization
 
 
 @dataclass(frozen=True)
-class Canvas(Colours):
+class Canvas(Normalization):
     """How a model that looks at whole images wants them: to which size they are brought, and what is added around.
 
     Attributes:
@@ -92,12 +92,12 @@ class SceneView:
     masks: Bool[Tensor, "n H W"] | None = None
 
     @property
-    def filled(self) -> Size:
+    def content_size(self) -> Size:
         """How much of the view is no filling (h, w)."""
         return self.inner or (self.ignore.shape[0], self.ignore.shape[1])
 
     @property
-    def taught(self) -> Bool[Tensor, " k"]:
+    def supervised(self) -> Bool[Tensor, " k"]:
         """Which keypoints can be learnt from this view."""
         return self.ignore.new_ones(self.labels.xy.shape[1]) if self.known is None else self.known
 
@@ -114,7 +114,7 @@ class Scenes:
         scene: In which view each person is, ascending.
         ignore: Where nothing is to be learnt; its shape is the number of views and their size.
         known: Keypoints that the data set a view comes from labels at all: where it does not, nobody can say that a place
-            holds none, so nothing is to be learnt of them in this view (`taught`). None for all.
+            holds none, so nothing is to be learnt of them in this view (`supervised`). None for all.
         masks: Where each person is in its view; nowhere if nobody outlined them, and then nothing is to be learnt of it. None
             where nobody asked.
     """
@@ -129,7 +129,7 @@ class Scenes:
     masks: Bool[Tensor, "n h w"] | None = None
 
     @property
-    def taught(self) -> Bool[Tensor, "b k"]:
+    def supervised(self) -> Bool[Tensor, "b k"]:
         """Which keypoints can be learnt from each view: those that its data set labels."""
         return self.ignore.new_ones(len(self), self.xy.shape[1]) if self.known is None else self.known
 
@@ -142,7 +142,7 @@ class Scenes:
         """How many views."""
         return len(self.ignore)
 
-    def each(self, change: Callable[[Tensor], Tensor]) -> "Scenes":
+    def map_tensors(self, change: Callable[[Tensor], Tensor]) -> "Scenes":
         """The same with every tensor changed: moved to a device, pinned."""
         parts = {f.name: getattr(self, f.name) for f in fields(self)}
         changed: dict[str, Any] = {name: None if part is None else change(part) for name, part in parts.items()}
@@ -179,18 +179,18 @@ class SceneBatch:
             extent=torch.cat([v.extent for v in views]),
             scene=torch.repeat_interleave(torch.arange(len(views)), torch.tensor([len(v.labels) for v in views])),
             ignore=torch.stack([v.ignore for v in views]),
-            known=torch.stack([v.taught for v in views]),
+            known=torch.stack([v.supervised for v in views]),
             masks=_together([v.masks for v in views]),
         )
         images, warps = torch.stack([v.image for v in views]), torch.stack([v.warp for v in views])
-        return cls(images, scenes, warps, tuple(v.key for v in views), tuple(v.filled for v in views))
+        return cls(images, scenes, warps, tuple(v.key for v in views), tuple(v.content_size for v in views))
 
     def __len__(self) -> int:
         """How many views."""
         return len(self.images)
 
     @property
-    def filled(self) -> tuple[Size, ...]:
+    def content_size(self) -> tuple[Size, ...]:
         """How much of each view is no filling (h, w)."""
         return self.inner or (self.scenes.size,) * len(self)
 
@@ -209,12 +209,12 @@ class SceneBatch:
     def to(self, *args: Any, **kwargs: Any) -> "SceneBatch":
         """The same batch elsewhere, as `Tensor.to`; a dtype is for the images alone. Lightning asks for this."""
         images = self.images.to(*args, **kwargs)
-        scenes = self.scenes.each(lambda part: part.to(device=images.device))
+        scenes = self.scenes.map_tensors(lambda part: part.to(device=images.device))
         return replace(self, images=images, scenes=scenes, warps=self.warps.to(device=images.device))
 
     def pin_memory(self) -> "SceneBatch":
         """The same batch in page-locked memory."""
-        scenes = self.scenes.each(lambda part: part.pin_memory())
+        scenes = self.scenes.map_tensors(lambda part: part.pin_memory())
         return replace(self, images=self.images.pin_memory(), scenes=scenes, warps=self.warps.pin_memory())
 
 
@@ -232,15 +232,15 @@ class People:
         xy: Positions; a keypoint that was not found has score 0 and stands at 0, 0, as COCO writes it.
         score: Of each keypoint.
         pose_score: Of each person.
-        framed: Boxes x0 y0 x1 y1 that were found themselves, by a detector; None where keypoints alone were. With them every
-            keypoint was found, whatever its score.
+        detected_boxes: Boxes x0 y0 x1 y1 from the detector, pixels of the view; None for a model without a box branch.
+            With them every keypoint counts as found, whatever its score.
         box_score: Of those.
     """
 
     xy: Float[Tensor, "n k 2"]
     score: Float[Tensor, "n k"]
     pose_score: Float[Tensor, " n"]
-    framed: Float[Tensor, "n 4"] | None = None
+    detected_boxes: Float[Tensor, "n 4"] | None = None
     box_score: Float[Tensor, " n"] | None = None
 
     def __len__(self) -> int:
@@ -250,8 +250,8 @@ class People:
     @property
     def boxes(self) -> Float[Tensor, "n 4"]:
         """x0 y0 x1 y1: those that were found, or around the keypoints that were found; 0 where none was."""
-        if self.framed is not None:
-            return self.framed
+        if self.detected_boxes is not None:
+            return self.detected_boxes
         found = (self.score > 0)[..., None]
         low = self.xy.masked_fill(~found, torch.inf).amin(dim=1)
         high = self.xy.masked_fill(~found, -torch.inf).amax(dim=1)

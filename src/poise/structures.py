@@ -70,18 +70,18 @@ class Labels:
         return len(self.xy)
 
     @property
-    def silent(self) -> Bool[Tensor, " n"]:
+    def unlabelled(self) -> Bool[Tensor, " n"]:
         """Which rows say that somebody is there, but not where the keypoints are: crowds, and people with none labelled."""
         return self.crowd | (self.visible == 0).all(dim=1)
 
-    def unknown(self, region: Callable[[Bool[Tensor, " n"]], Bool[Tensor, "H W"]]) -> Bool[Tensor, "H W"]:
+    def ignore_mask(self, region: Callable[[Bool[Tensor, " n"]], Bool[Tensor, "H W"]]) -> Bool[Tensor, "H W"]:
         """Where an unlabelled keypoint may be: in crowds, but not on labelled people among them, and on silent people.
 
         Args:
             region: Which pixels the people of some rows cover.
         """
-        crowd = region(self.crowd) & ~region(~self.silent) if bool(self.crowd.any()) else region(self.crowd)
-        return crowd | region(self.silent & ~self.crowd)
+        crowd = region(self.crowd) & ~region(~self.unlabelled) if bool(self.crowd.any()) else region(self.crowd)
+        return crowd | region(self.unlabelled & ~self.crowd)
 
     def select(self, rows: Tensor | slice) -> "Labels":
         """The people of `rows` (indices or a bool mask)."""
@@ -96,7 +96,7 @@ class Sample:
         image: RGB; its memory is rows of pixels, so a (H, W, 3) view costs nothing.
         labels: Of everybody in it.
         key: Which image.
-        ignore: Where the labels say nothing about who is there (`Dataset.whole`); None where nobody asked.
+        ignore: Where the labels say nothing about who is there (`Dataset.sample_with_ignore`); None where nobody asked.
         known: Keypoints that its data set labels at all; None for all.
         masks: Which pixels everybody covers (`Dataset.masks`); None where nobody asked.
     """
@@ -219,11 +219,11 @@ class Poses:
 
 
 @dataclass(frozen=True)
-class Colours:
+class Normalization:
     """What a network reads in place of RGB pixels: (value / 255 - mean) / std, in its order of channels.
 
     Attributes:
-        channels: ResumableSampler of the channels; Simple Baselines reads "bgr".
+        channels: Order of the channels; Simple Baselines reads "bgr".
         mean: Of each channel, of values 0..1, in that order.
         std: Of each channel.
         fill: Colour of what lies outside the image, RGB of 0..255 (CPN: the mean colour).
@@ -247,7 +247,7 @@ CropRule = Literal["unbiased", "hrnet", "dark", "udp", "mspn", "cpn", "hourglass
 
 
 @dataclass(frozen=True)
-class Preprocess(Colours):
+class Preprocess(Normalization):
     """How a model wants its views cut, and its answers rated.
 
     Attributes:

@@ -7,7 +7,7 @@ from pathlib import Path
 from poise.errors import WriteError
 
 
-def write_whole(path: Path | str, data: bytes) -> None:
+def write_atomic(path: Path | str, data: bytes) -> None:
     """Write under another name beside it, then rename; folders that are missing are made.
 
     Raises:

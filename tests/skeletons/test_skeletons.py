@@ -12,8 +12,8 @@ from poise.skeletons import (
     convert,
     from_categories,
     from_category,
+    keypoint_indices,
     mirror_pairs,
-    places,
     select,
     union,
 )
@@ -157,7 +157,7 @@ def test_conversion_goes_by_name_and_leaves_out_what_is_missing():
             assert seen[0, LSP14.index(name)] == 2
         else:
             assert seen[0, LSP14.index(name)] == 0
-    assert places(COCO17, LSP14)[12:] == (-1, -1)
+    assert keypoint_indices(COCO17, LSP14)[12:] == (-1, -1)
     with pytest.raises(SkeletonMismatch, match="share no keypoint"):
         convert(xy, visible, source=COCO17, target=Skeleton("x", ("tail",), sigmas=(0.1,)))
 

@@ -6,8 +6,8 @@ from functools import partial
 import pytest
 import torch
 
+from poise.data.combined import CombinedDataset
 from poise.data.figures import FigureDataset
-from poise.data.join import Joined
 from poise.errors import InputError
 from poise.inference.top_down import Request, Setting
 from poise.inference.two_stage import read_boxed
@@ -193,7 +193,7 @@ def test_a_check_finds_whom_inference_finds_in_images_of_mixed_shapes(recipe):
     model = recipe.model.eval()
     model.detecting = replace(model.detecting, score=0.0, per_image=4)
     shapes = [(96, 128), (128, 96), (96, 96)]
-    mixed = Joined([FigureDataset(2, size=size, per_image=(1, 2), seed=3) for size in shapes])
+    mixed = CombinedDataset([FigureDataset(2, size=size, per_image=(1, 2), seed=3) for size in shapes])
     task = task_of(model)
     views = task.val_views(mixed, seed=0)
     batch = views.collate([views[(0, row)] for row in (0, 2, 4, 5, 3, 1)]).batch

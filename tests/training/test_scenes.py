@@ -6,8 +6,8 @@ from functools import partial
 import pytest
 import torch
 
+from poise.data.combined import CombinedDataset
 from poise.data.figures import FigureDataset
-from poise.data.join import Joined
 from poise.errors import InputError, UnknownName
 from poise.inference.find import find
 from poise.inference.top_down import Request, Setting
@@ -104,11 +104,13 @@ def test_a_check_finds_whom_inference_finds_in_images_of_mixed_shapes(recipe):
     model, rows = recipe.model.eval(), (0, 2, 4, 5, 3, 1)
     everybody = replace(model.codec.reading, threshold=0.0, person_threshold=0.0)  # random maps show nobody surely
     model.codec = replace(model.codec, reading=everybody)
-    mixed = Joined([FigureDataset(2, size=size, per_image=(1, 2), seed=3) for size in ((96, 128), (128, 96), (96, 96))])
+    mixed = CombinedDataset(
+        [FigureDataset(2, size=size, per_image=(1, 2), seed=3) for size in ((96, 128), (128, 96), (96, 96))]
+    )
     task = task_of(model)
     views = task.val_views(mixed, seed=0)
     batch = views.collate([views[(0, row)] for row in rows]).batch
-    assert len(set(batch.filled)) == 3
+    assert len(set(batch.content_size)) == 3
     _, found = task.look(batch)
     setting = Setting.of(model, device="cpu", precision="fp32", flip=False, batch=4, workers=0)
     requests = [Request(key, partial(mixed.image, row)) for key, row in zip(batch.keys, rows, strict=True)]

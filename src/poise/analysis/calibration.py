@@ -23,7 +23,7 @@ from poise.inference.find import find
 from poise.inference.top_down import Setting, Skipped, Watch, none_usable
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.rcnn_config import Calibration, Rating, RCNNConfig
-from poise.skeletons import places
+from poise.skeletons import keypoint_indices
 from poise.structures import Labels
 
 OVERLAP = 0.5
@@ -93,7 +93,7 @@ def calibrate(model: KeypointRCNN, eval_set: EvalSet, setting: Setting, *, watch
         model.detecting = usual
     if not looked:
         raise ImageError(none_usable(skipped))
-    columns = list(places(model.skeleton, eval_set.skeleton))
+    columns = list(keypoint_indices(model.skeleton, eval_set.skeleton))
     score, right = _examples(eval_set, looked, columns)
     made = fit(score, right)
     fitted = replace(usual, calibration=made)

@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from poise.analysis.pairs import KINDS, Kind, Matching, match
 from poise.metrics.coco import CocoScores, evaluate
-from poise.metrics.entries import Row, Truth, skeletons_of
+from poise.metrics.coco_format import GroundTruth, Record, skeletons_by_category
 from poise.skeletons import Skeleton
 
 Cure = Literal["miss", "swap", "inversion", "jitter", "scoring", "false positives", "missed people"]
@@ -67,9 +67,9 @@ class Diagnosis:
         return {kind: sum(counts[kind] for counts in self.keypoints.values()) for kind in KINDS}
 
 
-def diagnose(truth: Truth, results: Sequence[Row], skeletons: Skeleton | Mapping[int, Skeleton]) -> Diagnosis:
+def diagnose(truth: GroundTruth, results: Sequence[Record], skeletons: Skeleton | Mapping[int, Skeleton]) -> Diagnosis:
     """Name every error, and say what each kind costs. Arguments and errors are those of `metrics.coco.evaluate`."""
-    of = skeletons_of(truth, skeletons)
+    of = skeletons_by_category(truth, skeletons)
     scores = evaluate(truth, results, of)  # refuses what cannot be scored
     matching = match(truth, results, of)
     counts: dict[str, dict[Kind, int]] = {n: dict.fromkeys(KINDS, 0) for s in of.values() for n in s.keypoints}
@@ -102,14 +102,14 @@ def precision_curve(scores: CocoScores, threshold: float | None = None) -> Float
 
 
 def mend(
-    truth: Truth,
-    results: Sequence[Row],
+    truth: GroundTruth,
+    results: Sequence[Record],
     of: Mapping[int, Skeleton],
     matching: Matching,
     cures: Sequence[Cure],
     *,
     best: Mapping[int, float] | None = None,
-) -> list[Row]:
+) -> list[Record]:
     """The results as they would be without some kinds of errors. Neither argument is changed.
 
     Keypoints come onto their labels. Scores become the OKS with the nearest person, the best order there is (section 3.2).
@@ -140,7 +140,7 @@ def mend(
     return [*rows.values(), *(_exact(truth["annotations"][i], score) for i in matching.missed)]
 
 
-def _best(truth: Truth, mended: Sequence[Row], of: Mapping[int, Skeleton], matching: Matching) -> dict[int, float]:
+def _best(truth: GroundTruth, mended: Sequence[Record], of: Mapping[int, Skeleton], matching: Matching) -> dict[int, float]:
     """The highest OKS of each prediction, by its place among the results, of which some keypoints were mended."""
     found = match(truth, mended, of).best
     return {i: found[at] for at, i in enumerate(matching.best)}
@@ -151,7 +151,7 @@ def _mended(cure: Cure, scores: CocoScores, before: float) -> Mended:
     return Mended(cure, ap, ap - before, precision_curve(scores, 0.75))
 
 
-def _moved(row: Row, annotation: Row, moved: np.ndarray) -> Row:
+def _moved(row: Record, annotation: Record, moved: np.ndarray) -> Record:
     """A prediction with some keypoints on their labels."""
     if not moved.any():
         return row
@@ -160,6 +160,6 @@ def _moved(row: Row, annotation: Row, moved: np.ndarray) -> Row:
     return {**row, "keypoints": found.reshape(-1).tolist()}
 
 
-def _exact(annotation: Row, score: float) -> Row:
+def _exact(annotation: Record, score: float) -> Record:
     """A prediction that is its label."""
     return {name: annotation[name] for name in ("image_id", "category_id", "keypoints")} | {"score": score}

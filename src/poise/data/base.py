@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
-from poise.geometry import covered_by
+from poise.geometry import box_mask
 from poise.skeletons import Skeleton
 from poise.structures import Key, Labels, Sample
 
@@ -54,11 +54,11 @@ class Dataset(ABC):
         """The annotation files it was read from; none where it was made."""
         return ()
 
-    def stored(self, index: int) -> int | None:
+    def file_size(self, index: int) -> int | None:
         """Bytes that the image takes where it is stored; None where it is missing, or made when it is asked for."""
         return None
 
-    def file(self, index: int) -> str | None:
+    def file_path(self, index: int) -> str | None:
         """Which file an image is read from, the same however it is named; None where it was made."""
         return None
 
@@ -66,14 +66,14 @@ class Dataset(ABC):
         """Image and labels."""
         return Sample(self.image(index), self.labels(index), self.key(index))
 
-    def ignored(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """Where the labels of an image say nothing about who is there (`Labels.unknown`); here of boxes.
+    def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
+        """Where the labels of an image say nothing about who is there (`Labels.ignore_mask`); here of boxes.
 
         Args:
             index: Of the image.
             sample: The image and its labels, which whoever asks has at hand.
         """
-        return sample.labels.unknown(lambda rows: covered_by(sample.labels.boxes[rows], sample.size))
+        return sample.labels.ignore_mask(lambda rows: box_mask(sample.labels.boxes[rows], sample.size))
 
     def known(self, index: int) -> Bool[Tensor, " k"]:
         """Which keypoints of `skeleton` are labelled at all where this image comes from."""
@@ -83,18 +83,18 @@ class Dataset(ABC):
         """Which pixels each person of an image covers; none of those whom nobody outlined. None where nobody is."""
         return None
 
-    def outlined(self, index: int) -> Sample:
+    def sample_with_masks(self, index: int) -> Sample:
         """`whole`, with the masks; empty ones of those whom nobody outlined."""
-        sample = self.whole(index)
+        sample = self.sample_with_ignore(index)
         masks = self.masks(index)
         return replace(
             sample, masks=torch.zeros(len(sample.labels), *sample.size, dtype=torch.bool) if masks is None else masks
         )
 
-    def whole(self, index: int) -> Sample:
+    def sample_with_ignore(self, index: int) -> Sample:
         """Image and labels, and what they say nothing about: what is learnt from where nobody stands needs to know that."""
         sample = self[index]
-        return replace(sample, ignore=self.ignored(index, sample), known=self.known(index))
+        return replace(sample, ignore=self.ignore_mask(index, sample), known=self.known(index))
 
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
         """The people one can train on: pairs of a sample's index and a row of its labels.

@@ -13,7 +13,7 @@ from poise.data.base import Dataset
 from poise.machine import cores
 from poise.structures import Key, Labels, Sample
 
-Watch = Callable[[Iterable[Sample], int], Iterable[Sample]]
+Progress = Callable[[Iterable[Sample], int], Iterable[Sample]]
 """Sees every sample as it is made, and is told how many there will be; for progress bars."""
 
 FEW = 500
@@ -21,23 +21,23 @@ FEW = 500
 
 
 @final
-class Kept(Dataset):
+class CachedDataset(Dataset):
     """Every sample of another data set, made once, now.
 
     Args:
         dataset: What to keep; its images must fit into memory (a 256x256 image takes 0.2 MB).
         processes: How many make them at a time; by default as many as there are cores, and none beside this one for few
             samples.
-        watch: Sees every sample as it is made.
+        progress: Sees every sample as it is made.
     """
 
-    def __init__(self, dataset: Dataset, *, processes: int | None = None, watch: Watch | None = None) -> None:
+    def __init__(self, dataset: Dataset, *, processes: int | None = None, progress: Progress | None = None) -> None:
         self.skeleton = dataset.skeleton
         self.dataset = dataset
         if processes is None:
             processes = 0 if len(dataset) < FEW else cores()
         made = _made(dataset, processes if processes > 1 else 0)
-        self._samples = list(watch(made, len(dataset)) if watch else made)
+        self._samples = list(progress(made, len(dataset)) if progress else made)
 
     def __len__(self) -> int:
         """How many images."""
@@ -55,13 +55,13 @@ class Kept(Dataset):
         """The kept image."""
         return self._samples[index].image
 
-    def ignored(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
+    def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
         """As the data set has it; not kept."""
-        return self.dataset.ignored(index, sample)
+        return self.dataset.ignore_mask(index, sample)
 
-    def file(self, index: int) -> str | None:
+    def file_path(self, index: int) -> str | None:
         """As the data set has it."""
-        return self.dataset.file(index)
+        return self.dataset.file_path(index)
 
     def known(self, index: int) -> Bool[Tensor, " k"]:
         """As the data set has it."""

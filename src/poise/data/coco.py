@@ -17,7 +17,7 @@ from poise.data.files import ImageFiles
 from poise.data.masks import Segmentation, has_segmentation, mask
 from poise.dims import Size
 from poise.errors import AnnotationError, ImageError
-from poise.geometry import covered_by
+from poise.geometry import box_mask
 from poise.skeletons import Skeleton, check_shared, from_categories, from_category, union
 from poise.structures import Key, Labels, Sample
 
@@ -109,8 +109,8 @@ class CocoDataset(Dataset):
         """The keypoints that the file's categories have."""
         return self._known
 
-    def ignored(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """Crowds and people without a labelled keypoint (`Labels.unknown`): segmentations, or boxes of those who have none.
+    def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
+        """Crowds and people without a labelled keypoint (`Labels.ignore_mask`): segmentations, or boxes of those who have none.
 
         Where not everybody is annotated, also whatever lies outside the labelled people's boxes. The first call reads the file
         again and keeps the segmentations of images with such people.
@@ -119,30 +119,30 @@ class CocoDataset(Dataset):
             AnnotationError: A segmentation is broken, or of another size than the image.
         """
         labels, image_id = sample.labels, self.key(index).image_id
-        shapes = [self._silent_segmentations.get((image_id, one)) for one in labels.ids.tolist()]
+        shapes = [self._unlabelled_segmentations.get((image_id, one)) for one in labels.ids.tolist()]
 
         def region(rows: Bool[Tensor, " n"]) -> Bool[Tensor, "H W"]:
             drawn = rows & torch.tensor([shape is not None for shape in shapes], dtype=torch.bool)
-            covered = covered_by(labels.boxes[rows & ~drawn], sample.size)
+            covered = box_mask(labels.boxes[rows & ~drawn], sample.size)
             for row in drawn.nonzero().flatten().tolist():
                 covered |= torch.from_numpy(mask(shapes[row], sample.size))
             return covered
 
-        covered = labels.unknown(region)
+        covered = labels.ignore_mask(region)
         if self.complete and self._records[index]["complete"]:
             return covered
-        return covered | ~covered_by(labels.boxes[~labels.silent], sample.size)
+        return covered | ~box_mask(labels.boxes[~labels.unlabelled], sample.size)
 
     @property
     def files_read(self) -> tuple[Path, ...]:
         """The annotation file."""
         return (self.annotations,)
 
-    def stored(self, index: int) -> int | None:
+    def file_size(self, index: int) -> int | None:
         """Bytes of the image's file."""
         return None if self.files is None else self.files.size(self._records[index]["file_name"])
 
-    def file(self, index: int) -> str | None:
+    def file_path(self, index: int) -> str | None:
         """The image's file; None for labels alone."""
         return None if self.files is None else self.files.where(self._records[index]["file_name"])
 
@@ -184,9 +184,9 @@ class CocoDataset(Dataset):
         return self._read_segmentations()
 
     @cached_property
-    def _silent_segmentations(self) -> Mapping[tuple[Any, Any], Segmentation]:
+    def _unlabelled_segmentations(self) -> Mapping[tuple[Any, Any], Segmentation]:
         """Of everybody in images where somebody has no labelled keypoint."""
-        silent = self._image_of(self._labels.silent)
+        silent = self._image_of(self._labels.unlabelled)
         if not len(silent):
             return {}
         wanted = {self._records[i]["id"] for i in set(silent.tolist())}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from poise.data.masks import has_segmentation, mask_area
 from poise.errors import AnnotationError
-from poise.skeletons import Skeleton, places
+from poise.skeletons import Skeleton, keypoint_indices
 from poise.structures import Labels
 
 BODY_SHARE = 0.53
@@ -46,7 +46,7 @@ def read_labels(
     for category, source in sources.items():
         rows = np.array([i for i, c in enumerate(categories) if c == category], dtype=np.int64)
         keypoints = _keypoints([annotations[i] for i in rows], source)
-        found = np.array(places(source, skeleton))
+        found = np.array(keypoint_indices(source, skeleton))
         here = np.flatnonzero(found >= 0)
         xy[np.ix_(rows, here)] = keypoints[:, found[here], :2]
         visible[np.ix_(rows, here)] = keypoints[:, found[here], 2]

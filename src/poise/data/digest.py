@@ -74,7 +74,7 @@ def digest(dataset: Dataset) -> Digest:
         labels.update(f"{key.file_name}\0{key.image_id}\0{key.source}\0{tuple(rows.xy.shape)}\n".encode())
         for field in fields(Labels):
             labels.update(np.ascontiguousarray(getattr(rows, field.name).numpy()).tobytes())
-        pictures.update(f"{key.file_name}\0{dataset.stored(index)}\n".encode())
+        pictures.update(f"{key.file_name}\0{dataset.file_size(index)}\n".encode())
     files = {str(path): file_digest(path) for path in dataset.files_read}
     return Digest(len(dataset), people, labels.hexdigest(), pictures.hexdigest(), files)
 

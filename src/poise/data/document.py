@@ -8,7 +8,7 @@ from typing import Any
 
 from poise.dims import Size
 from poise.errors import AnnotationError, ReadError
-from poise.writing import write_whole
+from poise.writing import write_atomic
 
 Document = dict[str, Any]
 """`images`, `annotations`, `categories` and whatever else stood in the file."""
@@ -112,4 +112,4 @@ def write_document(document: Mapping[str, Any], path: Path | str) -> None:
     Raises:
         WriteError: The place cannot be written.
     """
-    write_whole(path, json.dumps(document).encode())
+    write_atomic(path, json.dumps(document).encode())

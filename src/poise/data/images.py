@@ -17,7 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from poise.errors import ImageError, WriteError
-from poise.writing import write_whole
+from poise.writing import write_atomic
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 """Of files taken for images when a folder is searched."""
@@ -85,7 +85,7 @@ def write_image(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
     """
     if path.suffix.lower() not in SUFFIXES or not cv2.haveImageWriter(path.name):
         raise WriteError(f"{str(path)!r} cannot be written: no image is called so; end its name in .png or .jpg")
-    write_whole(path, cv2.imencode(path.suffix, cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2BGR))[1].tobytes())
+    write_atomic(path, cv2.imencode(path.suffix, cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
 def _ordinary(data: bytes) -> bool:

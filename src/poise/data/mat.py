@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from poise.errors import ReadError
-from poise.writing import write_whole
+from poise.writing import write_atomic
 
 _NUMBERS = {
     1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8", 16: "u1", 17: "u2", 18: "u4",
@@ -138,7 +138,7 @@ def write_mat(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
         WriteError: The place cannot be written.
     """
     head = b"MATLAB 5.0 MAT-file, written by poise".ljust(124) + struct.pack("<H", 0x0100) + b"IM"
-    write_whole(path, head + b"".join(_packed(_MATRIX, _array(name, value)) for name, value in arrays.items()))
+    write_atomic(path, head + b"".join(_packed(_MATRIX, _array(name, value)) for name, value in arrays.items()))
 
 
 def _array(name: str, value: np.ndarray) -> bytes:

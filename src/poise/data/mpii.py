@@ -102,7 +102,7 @@ class MpiiDataset(Dataset):
         """The JSON."""
         return (self.annotations,)
 
-    def stored(self, index: int) -> int | None:
+    def file_size(self, index: int) -> int | None:
         """Bytes of the image's file."""
         return None if self.files is None else self.files.size(self._names[index])
 

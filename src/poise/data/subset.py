@@ -15,7 +15,7 @@ from poise.structures import Key, Labels, Sample
 
 
 @final
-class Part(Dataset):
+class Subset(Dataset):
     """The images of a data set at some places, in that order.
 
     Args:
@@ -25,59 +25,59 @@ class Part(Dataset):
 
     def __init__(self, dataset: Dataset, rows: Sequence[int]) -> None:
         self.dataset = dataset
-        self.rows = tuple(rows)
+        self.indices = tuple(rows)
         self.skeleton = dataset.skeleton
 
     def __len__(self) -> int:
         """How many images."""
-        return len(self.rows)
+        return len(self.indices)
 
     def key(self, index: int) -> Key:
         """As the whole calls it."""
-        return self.dataset.key(self.rows[index])
+        return self.dataset.key(self.indices[index])
 
     def labels(self, index: int) -> Labels:
         """As in the whole."""
-        return self.dataset.labels(self.rows[index])
+        return self.dataset.labels(self.indices[index])
 
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
         """As in the whole."""
-        return self.dataset.image(self.rows[index])
+        return self.dataset.image(self.indices[index])
 
-    def ignored(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
+    def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
         """As in the whole."""
-        return self.dataset.ignored(self.rows[index], sample)
+        return self.dataset.ignore_mask(self.indices[index], sample)
 
     def known(self, index: int) -> Bool[Tensor, " k"]:
         """As in the whole."""
-        return self.dataset.known(self.rows[index])
+        return self.dataset.known(self.indices[index])
 
     def masks(self, index: int) -> Bool[Tensor, "n H W"] | None:
         """As in the whole."""
-        return self.dataset.masks(self.rows[index])
+        return self.dataset.masks(self.indices[index])
 
     @property
     def files_read(self) -> tuple[Path, ...]:
         """Those of the whole."""
         return self.dataset.files_read
 
-    def stored(self, index: int) -> int | None:
+    def file_size(self, index: int) -> int | None:
         """As in the whole."""
-        return self.dataset.stored(self.rows[index])
+        return self.dataset.file_size(self.indices[index])
 
-    def file(self, index: int) -> str | None:
+    def file_path(self, index: int) -> str | None:
         """As in the whole."""
-        return self.dataset.file(self.rows[index])
+        return self.dataset.file_path(self.indices[index])
 
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
         """The people one can train on, found as the whole finds them (fast, where it is)."""
         found = defaultdict(list)
         for place, person in self.dataset.people(crowd=crowd):
             found[place].append(person)
-        return [(i, person) for i, place in enumerate(self.rows) for person in found[place]]
+        return [(i, person) for i, place in enumerate(self.indices) for person in found[place]]
 
 
-def hold_out(dataset: Dataset, *, share: float, seed: int) -> tuple[Part, Part]:
+def hold_out(dataset: Dataset, *, share: float, seed: int) -> tuple[Subset, Subset]:
     """A data set in two, by image: what to train on, and `share` of the images, drawn by `seed`, held out to validate.
 
     Images that are read from one file, as where it is listed twice, stay together.
@@ -95,7 +95,7 @@ def hold_out(dataset: Dataset, *, share: float, seed: int) -> tuple[Part, Part]:
         )
     order = torch.randperm(len(files), generator=torch.Generator().manual_seed(seed)).tolist()
     first, second = ([row for place in places for row in files[place]] for places in (order[count:], order[:count]))
-    return Part(dataset, sorted(first)), Part(dataset, sorted(second))
+    return Subset(dataset, sorted(first)), Subset(dataset, sorted(second))
 
 
 def without(dataset: Dataset, other: Dataset) -> Dataset:
@@ -104,18 +104,18 @@ def without(dataset: Dataset, other: Dataset) -> Dataset:
     Raises:
         InputError: Nothing would be left.
     """
-    files = {other.file(i) for i in range(len(other))} - {None}
-    rows = [i for i in range(len(dataset)) if dataset.file(i) not in files]
+    files = {other.file_path(i) for i in range(len(other))} - {None}
+    rows = [i for i in range(len(dataset)) if dataset.file_path(i) not in files]
     if not rows:
         names = ", ".join(str(path) for path in dataset.files_read)
         raise InputError(f"all images of {names} are held out for validation; leave the file out, or hold out a smaller share")
-    return dataset if len(rows) == len(dataset) else Part(dataset, rows)
+    return dataset if len(rows) == len(dataset) else Subset(dataset, rows)
 
 
 def _by_file(dataset: Dataset) -> list[list[int]]:
     """The places of the images, those of one file together; images that were made are alone."""
     found: dict[str | int, list[int]] = {}
     for i in range(len(dataset)):
-        file = dataset.file(i)
+        file = dataset.file_path(i)
         found.setdefault(i if file is None else file, []).append(i)
     return list(found.values())

@@ -11,7 +11,7 @@ from poise.data.mpii import MpiiDataset
 from poise.evaluation.evaluate import Evaluation
 from poise.metrics.pck import pck
 from poise.metrics.pckh import grouped, pckh_table
-from poise.metrics.sizes import head_sizes, torsos
+from poise.metrics.sizes import head_sizes, torso_sizes
 
 TORSO_SHARE = 0.2
 """Of the torso, within which a keypoint is hit where nobody knows the heads (PCK@0.2, as on LSP and FLIC)."""
@@ -39,7 +39,7 @@ def score(dataset: MpiiDataset, evaluation: Evaluation) -> MpiiScore:
     labelled = (labels.visible > 0).any(dim=1)
     heads = dataset.all_heads
     if heads is None:
-        count = pck(found, labels, TORSO_SHARE, size=torsos(labels, dataset.skeleton))
+        count = pck(found, labels, TORSO_SHARE, size=torso_sizes(labels, dataset.skeleton))
         return MpiiScore(grouped(count, dataset.skeleton), 0, int(labelled.sum()))
     size = head_sizes(heads)
     row = pckh_table(found, labels, dataset.skeleton, size=size)

@@ -190,6 +190,6 @@ def _views(model: Boxing, image: Image) -> tuple[list[Float[Tensor, "3 _ _"]], l
 
 def _answers(model: Boxing, find: Callable[..., list[Any]], setting: Setting, places: Sequence[Place]) -> list[Any]:
     """What the model finds in the views of a batch; a model in training is put back into it."""
-    sizes = [shown.made[place].filled for shown, place in places]
+    sizes = [shown.made[place].content_size for shown, place in places]
     with eval_mode(model, padded(places), device=setting.device, precision=setting.precision) as images:
         return find(images, flip=setting.flip, sizes=sizes)

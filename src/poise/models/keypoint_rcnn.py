@@ -93,7 +93,7 @@ class KeypointRCNN(nn.Module):
         People without a labelled keypoint are learnt as boxes. Nobody's proposals in `Scenes.ignore` are not learnt from.
         """
         scenes, weights = batch.scenes, self.detecting.weights
-        sizes = list(batch.filled)
+        sizes = list(batch.content_size)
         labelled = truths(scenes, sizes)
         ignored = [summed(region) for region in scenes.ignore] if bool(scenes.ignore.any()) else None
         features = self(batch.images)

@@ -178,7 +178,7 @@ def suppressed(
     """
     if detecting.suppression == "soft":
         rows, lowered = soft_box_nms(
-            boxes.cpu(), score.cpu(), sigma=detecting.sigma, least=detecting.score, most=detecting.per_image
+            boxes.cpu(), score.cpu(), sigma=detecting.sigma, min_score=detecting.score, max_count=detecting.per_image
         )
         return rows.to(boxes.device), lowered.to(score)
     kept = nms(boxes, score, detecting.nms)[: detecting.per_image]

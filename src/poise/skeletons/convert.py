@@ -10,7 +10,7 @@ from poise.errors import SkeletonMismatch
 from poise.skeletons._skeleton import Skeleton
 
 
-def places(source: Skeleton, target: Skeleton) -> tuple[int, ...]:
+def keypoint_indices(source: Skeleton, target: Skeleton) -> tuple[int, ...]:
     """For each keypoint of `target` its place in `source`, -1 where `source` has none of that name."""
     known = {name: i for i, name in enumerate(source.keypoints)}
     return tuple(known.get(name, -1) for name in target.keypoints)
@@ -38,7 +38,7 @@ def convert(
         SkeletonMismatch: They share no keypoint.
     """
     check_shared(source, target)
-    index = torch.tensor(places(source, target))
+    index = torch.tensor(keypoint_indices(source, target))
     known = index >= 0
     index = index.clamp(min=0)
     return xy[:, index] * known[:, None].to(xy), visible[:, index] * known

@@ -11,7 +11,7 @@ from poise.data.base import Dataset
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import apply, invert
-from poise.metrics import coco, entries
+from poise.metrics import coco, coco_format
 from poise.metrics.boxes import evaluate_boxes
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.scenes import Canvas, People, SceneBatch, SceneView
@@ -71,7 +71,7 @@ class DetectorViews(Views[SceneView, SceneBatch]):
 
     def sample(self, image: int) -> Sample:
         """The image, and where its labels say nothing."""
-        return self.dataset.outlined(image) if self.masks else self.dataset.whole(image)
+        return self.dataset.sample_with_masks(image) if self.masks else self.dataset.sample_with_ignore(image)
 
     def cut(self, sample: Sample, row: int, generator: torch.Generator) -> SceneView:
         """The view of the image in that place; perhaps with three others that chance takes."""
@@ -172,7 +172,9 @@ class DetectorTask(Task[SceneView, SceneBatch, People, Mapping[str, Any]]):
 
     def truth(self, dataset: Dataset) -> Mapping[str, Any]:
         """The labels of all images as COCO annotations, the index of an image its id."""
-        return entries.truth_of({image: dataset.labels(image) for image in range(len(dataset))}, dataset.skeleton)
+        return coco_format.to_coco_annotations(
+            {image: dataset.labels(image) for image in range(len(dataset))}, dataset.skeleton
+        )
 
     def score(self, truth: Mapping[str, Any], found: Mapping[int, People]) -> dict[str, float]:
         """AP and AR of keypoints and AP of boxes, by the COCO protocols."""
@@ -182,8 +184,8 @@ class DetectorTask(Task[SceneView, SceneBatch, People, Mapping[str, Any]]):
             people = found[image]
             rating = people.pose_score if people.box_score is None else people.box_score
             categories = torch.ones(len(people), dtype=torch.int64)
-            poses += entries.rows_of(people.xy, people.score, people.pose_score, image=image, categories=categories)
-            boxes += entries.box_rows(people.boxes, rating, image=image, categories=categories.tolist())
+            poses += coco_format.to_coco_results(people.xy, people.score, people.pose_score, image=image, categories=categories)
+            boxes += coco_format.to_coco_box_results(people.boxes, rating, image=image, categories=categories.tolist())
         numbers = coco.evaluate(truth, poses, self.model.skeleton).numbers
         numbers |= {f"box {name}": value for name, value in evaluate_boxes(truth, boxes).numbers.items()}
         return {name: numbers[name] for name in self.scores}

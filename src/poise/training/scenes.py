@@ -13,7 +13,7 @@ from poise.data.base import Dataset
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import apply, invert
-from poise.metrics import coco, entries
+from poise.metrics import coco, coco_format
 from poise.models.bottom_up import BottomUp
 from poise.scenes import Canvas, People, SceneBatch, SceneView
 from poise.skeletons import Skeleton
@@ -75,7 +75,7 @@ class SceneViews(Views[SceneView, SceneBatch]):
 
     def sample(self, image: int) -> Sample:
         """The image, and where its labels say nothing: empty places are learnt from too."""
-        return self.dataset.whole(image)
+        return self.dataset.sample_with_ignore(image)
 
     def cut(self, sample: Sample, row: int, generator: torch.Generator) -> SceneView:
         """The view of the image in that place."""
@@ -94,7 +94,7 @@ def grown(view: SceneView, size: Size) -> SceneView:
     if not any(more):
         return view
     masks = None if view.masks is None else pad(view.masks, more)
-    return replace(view, image=pad(view.image, more), ignore=pad(view.ignore, more), inner=view.filled, masks=masks)
+    return replace(view, image=pad(view.image, more), ignore=pad(view.ignore, more), inner=view.content_size, masks=masks)
 
 
 def each_among_alike(
@@ -108,11 +108,11 @@ def each_among_alike(
         answer: To some views of one size, of which so much is no filling (h, w).
     """
     alike: dict[Size, list[int]] = {}
-    for view, (height, width) in enumerate(batch.filled):
+    for view, (height, width) in enumerate(batch.content_size):
         alike.setdefault((-(-height // multiple) * multiple, -(-width // multiple) * multiple), []).append(view)
     said: dict[int, T] = {}
     for (height, width), views in alike.items():
-        answers = answer(batch.images[views, :, :height, :width], [batch.filled[view] for view in views])
+        answers = answer(batch.images[views, :, :height, :width], [batch.content_size[view] for view in views])
         said |= zip(views, answers, strict=True)
     return [said[view] for view in range(len(batch))]
 
@@ -164,7 +164,7 @@ class SceneTask(StagedTask[SceneView, SceneBatch, People, Mapping[str, Any]]):
 
     def find(self, output: Tensor, batch: SceneBatch) -> list[People]:
         """The best people of each view, in pixels of its image; of several sizes, each is answered anew among its own."""
-        mixed = len(set(batch.filled)) > 1
+        mixed = len(set(batch.content_size)) > 1
         found = each_among_alike(batch, self.model.preprocess.multiple, self._read) if mixed else self.model.read(output)
         home = invert(batch.warps.cpu())
         return [_at_home(people, warp) for people, warp in zip(found, home, strict=True)]
@@ -175,7 +175,9 @@ class SceneTask(StagedTask[SceneView, SceneBatch, People, Mapping[str, Any]]):
 
     def truth(self, dataset: Dataset) -> Mapping[str, Any]:
         """The labels of all images as COCO annotations, the index of an image its id."""
-        return entries.truth_of({image: dataset.labels(image) for image in range(len(dataset))}, dataset.skeleton)
+        return coco_format.to_coco_annotations(
+            {image: dataset.labels(image) for image in range(len(dataset))}, dataset.skeleton
+        )
 
     def score(self, truth: Mapping[str, Any], found: Mapping[int, People]) -> dict[str, float]:
         """AP and AR of the COCO protocol."""
@@ -197,4 +199,4 @@ def _at_home(people: People, home: Float[Tensor, "3 3"]) -> People:
 
 def _rows(people: People, image: int) -> list[dict[str, Any]]:
     categories = torch.ones(len(people), dtype=torch.int64)
-    return entries.rows_of(people.xy, people.score, people.pose_score, image=image, categories=categories)
+    return coco_format.to_coco_results(people.xy, people.score, people.pose_score, image=image, categories=categories)

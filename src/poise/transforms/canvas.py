@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from poise.dims import Size
-from poise.geometry import Boxes, Warp, invert, scaling, translation, without_last
+from poise.geometry import Boxes, Warp, exclude_last_pixel, invert, scaling, translation
 from poise.scenes import Canvas
 from poise.transforms.person_crop import boxes_through
 from poise.transforms.render import normalise, resample
@@ -49,7 +49,7 @@ class Frame:
 
     def taken(self, boxes: Boxes) -> Boxes:
         """What of boxes x0 y0 x1 y1 is moved by a warp."""
-        return without_last(boxes) if self.inclusive else boxes
+        return exclude_last_pixel(boxes) if self.inclusive else boxes
 
     def whole(self, boxes: Boxes) -> Boxes:
         """The boxes of which `taken` has been moved."""
@@ -87,7 +87,7 @@ class Layout:
     size: Size
 
     @property
-    def filled(self) -> Size:
+    def content_size(self) -> Size:
         """How much of the view, from its left upper corner, has the image in it (h, w); what is beyond only fills it up."""
         return self.corner[1] + self.inner[0], self.corner[0] + self.inner[1]
 

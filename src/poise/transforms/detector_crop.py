@@ -11,7 +11,7 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from poise.dims import Size
-from poise.geometry import Warp, apply, box_area, covered_by, rotation, scaling, translation
+from poise.geometry import Warp, apply, box_area, box_mask, rotation, scaling, translation
 from poise.scenes import Canvas, SceneView
 from poise.skeletons import Skeleton
 from poise.structures import Sample
@@ -73,7 +73,7 @@ class DetectorCrop:
         piece = self._told(sample, self._shown(layout.warp, box_warp(self.canvas, layout.warp), layout.size), nothing, known)
         image = layout.shown(sample.image, self.canvas)
         view = SceneView(image, piece.labels, piece.extent, piece.ignore, layout.warp, sample.key, piece.known)
-        return replace(view, inner=layout.filled, masks=piece.masks)
+        return replace(view, inner=layout.content_size, masks=piece.masks)
 
     def mosaic(self, samples: Sequence[Sample], meeting: tuple[float, float], generator: torch.Generator) -> SceneView:
         """The view of four samples, which meet at `meeting` (shares of its sides); as large as that of the first alone."""
@@ -148,7 +148,7 @@ class DetectorCrop:
         inside = ((xy >= -slack) & (xy <= sides - slack)).all(dim=-1)
         moved = replace(labels, xy=xy, visible=torch.where(inside, labels.visible, 0), boxes=boxes)
         extent = box_area(labels.boxes).sqrt() * float(torch.linalg.det(shown.warp[:2, :2]).abs().sqrt())
-        ignore = self._ignored(sample, people, shown) | covered_by(boxes[there & ~learnt], shown.size)
+        ignore = self._ignored(sample, people, shown) | box_mask(boxes[there & ~learnt], shown.size)
         masks = None if sample.masks is None else _moved(sample.masks[people][learnt], shown)
         return Piece(pixels, moved.select(learnt), extent[learnt], ignore, known, masks)
 
@@ -157,9 +157,9 @@ class DetectorCrop:
         labels, size = sample.labels, sample.size
         ignore = sample.ignore
         if ignore is None:
-            ignore = labels.unknown(lambda rows: covered_by(labels.boxes[rows], size))
-        if bool((labels.silent & people).any()):
-            told = covered_by(labels.boxes[labels.silent & people], size) & ~covered_by(labels.boxes[labels.crowd], size)
+            ignore = labels.ignore_mask(lambda rows: box_mask(labels.boxes[rows], size))
+        if bool((labels.unlabelled & people).any()):
+            told = box_mask(labels.boxes[labels.unlabelled & people], size) & ~box_mask(labels.boxes[labels.crowd], size)
             ignore = ignore & ~told
         return _moved(ignore[None], shown)[0]
 

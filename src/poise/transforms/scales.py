@@ -76,7 +76,7 @@ def shrunk(full: Layout, factor: float, *, multiple: int, stride: int) -> Sized:
     """
     if factor == 1:
         return Sized(full, (full.size[0] // stride, full.size[1] // stride))
-    h, w = (max(1, ceil(end * factor / multiple)) * multiple for end in full.filled)
+    h, w = (max(1, ceil(end * factor / multiple)) * multiple for end in full.content_size)
     cells = (ceil(h / factor / stride), ceil(w / factor / stride))
     y, x = h / (stride * cells[0]), w / (stride * cells[1])
     centres = translation(-0.5, -0.5) @ scaling(x, y) @ translation(0.5, 0.5)

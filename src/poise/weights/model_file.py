@@ -35,9 +35,9 @@ from poise.nn.base import Network
 from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas
 from poise.skeletons import Skeleton
-from poise.structures import Architecture, Colours, Preprocess
+from poise.structures import Architecture, Normalization, Preprocess
 from poise.weights.checkpoint import compare
-from poise.writing import write_whole
+from poise.writing import write_atomic
 
 ZOO = "poise.zoo.find"
 """Knows the builders of networks."""
@@ -60,7 +60,7 @@ class Kind:
     """
 
     model: Callable[..., Model]
-    preprocess: type[Colours]
+    preprocess: type[Normalization]
     positive: tuple[str, ...]
     numbers: tuple[str, ...]
     more: Callable[[Any], dict[str, Any]]
@@ -140,7 +140,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> Path:
     target = model_path(path)
     metadata = {"poise": json.dumps(describe(model))}
     weights = {key: value.detach().cpu().contiguous() for key, value in model.network.state_dict().items()}
-    write_whole(target, to_bytes(weights, metadata=metadata))
+    write_atomic(target, to_bytes(weights, metadata=metadata))
     return target
 
 
@@ -234,7 +234,7 @@ def _assemble(values: Mapping[str, Any], weights: dict[str, Tensor]) -> Model:
     return model.eval()
 
 
-def _preprocess(values: Mapping[str, Any], kind: Kind) -> Colours:
+def _preprocess(values: Mapping[str, Any], kind: Kind) -> Normalization:
     """How views are cut; what cannot be is refused here and not in the middle of a prediction."""
     made = kind.preprocess(**_tuples(values))
     found = vars(made)

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from poise.data.base import Dataset
 from poise.errors import InputError
-from poise.skeletons import Skeleton, check_shared, convert, places, union
+from poise.skeletons import Skeleton, check_shared, convert, keypoint_indices, union
 from poise.structures import Key, Labels, Sample
 
 
 @final
-class Joined(Dataset):
+class CombinedDataset(Dataset):
     """One data set after the other; keypoints are joined by name, and what a data set lacks is not labelled (visible 0).
 
     Args:
@@ -64,16 +64,16 @@ class Joined(Dataset):
         source, inner = self.locate(index)
         return self.datasets[source].image(inner)
 
-    def ignored(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
+    def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
         """As in the data set it is from."""
         source, inner = self.locate(index)
-        return self.datasets[source].ignored(inner, sample)
+        return self.datasets[source].ignore_mask(inner, sample)
 
     def known(self, index: int) -> Bool[Tensor, " k"]:
         """Those that the data set it is from has, and labels."""
         source, inner = self.locate(index)
         dataset = self.datasets[source]
-        found = torch.tensor(places(dataset.skeleton, self.skeleton))
+        found = torch.tensor(keypoint_indices(dataset.skeleton, self.skeleton))
         return (found >= 0) & dataset.known(inner)[found]
 
     def masks(self, index: int) -> Bool[Tensor, "n H W"] | None:
@@ -86,15 +86,15 @@ class Joined(Dataset):
         """Those of all."""
         return tuple(path for dataset in self.datasets for path in dataset.files_read)
 
-    def stored(self, index: int) -> int | None:
+    def file_size(self, index: int) -> int | None:
         """As in the data set it is from."""
         source, inner = self.locate(index)
-        return self.datasets[source].stored(inner)
+        return self.datasets[source].file_size(inner)
 
-    def file(self, index: int) -> str | None:
+    def file_path(self, index: int) -> str | None:
         """As in the data set it is from."""
         source, inner = self.locate(index)
-        return self.datasets[source].file(inner)
+        return self.datasets[source].file_path(inner)
 
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
         """The people one can train on, with a labelled keypoint among those wanted."""
