@@ -73,7 +73,7 @@ def test_images_without_people_are_learnt_from_where_that_is_asked_for(recipe, d
     assert [task.train_views(recipe, seed=0).image(row) for row in range(2)] == [1, 3]
     every = task.train_views(replace(recipe, empty=True, augmentation=None), seed=0)
     assert len(every) == 4
-    monkeypatch.setattr(drawn, "whole", lambda i: replace(drawn[i], labels=labels(i).select(slice(0, 0))))
+    monkeypatch.setattr(drawn, "sample_with_ignore", lambda i: replace(drawn[i], labels=labels(i).select(slice(0, 0))))
     batch = every.collate([every[(0, row)] for row in range(2)]).batch
     assert len(batch.scenes.boxes) == 0
     parts = task.parts(batch)
