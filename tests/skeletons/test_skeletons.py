@@ -17,8 +17,8 @@ from poise.skeletons import (
     select,
     union,
 )
-from poise.skeletons.find import find, known
-from poise.skeletons.sigmas import DEFAULT_SIGMA
+from poise.skeletons.coco import DEFAULT_SIGMA
+from poise.skeletons.registry import all_skeletons, find
 
 ALL = [COCO17, MPII16, LSP14, QUADRUPED, ANIMAL18]
 
@@ -172,7 +172,7 @@ def test_a_selection_keeps_pairs_and_bones_that_are_whole():
 
 
 def test_skeletons_are_found_by_name():
-    assert {s.name for s in ALL} <= set(known())
+    assert {s.name for s in ALL} <= set(all_skeletons())
     assert find("coco17") is COCO17
     with pytest.raises(UnknownName, match="did you mean 'mpii16'"):
         find("mpi16")

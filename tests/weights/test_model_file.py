@@ -117,7 +117,7 @@ def test_another_ending_and_unwritable_places_are_refused_and_nothing_is_left(mo
     with pytest.raises(InputError, match="safetensors"):
         save(model, tmp_path / "model.pth")
     (tmp_path / "taken").write_text("a file, not a folder")
-    with pytest.raises(WriteError, match="choose another place"):
+    with pytest.raises(WriteError, match="choose another path"):
         save(model, tmp_path / "taken" / "model.safetensors")
     (tmp_path / "folder.safetensors").mkdir()
     with pytest.raises(WriteError):

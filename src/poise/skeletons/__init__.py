@@ -1,4 +1,4 @@
-"""Skeletons: which keypoints there are, how they mirror, how exactly people can point at them."""
+"""Skeletons: the keypoints of a data set, their left-right pairs, bones and OKS sigmas."""
 
 from poise.skeletons._skeleton import Skeleton
 from poise.skeletons.animals import ANIMAL18
