@@ -52,7 +52,7 @@ class Grid:
 
     @classmethod
     def cornered(cls, size: Size, cells: Size) -> "Grid":
-        """Corner cells at corner pixels (align_corners=True): a flip maps cells onto cells (UDP, arXiv 1911.07524, section 3)."""
+        """Corner cells at corner pixels (align_corners=True), so a flip maps cells onto cells (UDP, arXiv 1911.07524, s. 3)."""
         scale = (_span(size[1], cells[1]), _span(size[0], cells[0]))
         return cls(size, cells, scale, (0.0, 0.0))
 

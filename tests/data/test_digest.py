@@ -47,13 +47,13 @@ def test_parts_and_joined_data_name_the_files_behind_them(folder):
 def test_changes_are_told_in_words(folder):
     before = digest(CocoDataset(folder / "annotations.json", folder / "images"))
     [path] = before.files
-    assert before.changes(replace(before, labels="x")) == ["its labels are other ones"]
-    assert before.changes(replace(before, pictures="x")) == ["its images have other names or sizes"]
-    assert before.changes(replace(before, files={path: "x"})) == [f"the annotation file {path} has other bytes"]
+    assert before.changes(replace(before, labels="x")) == ["its labels have changed"]
+    assert before.changes(replace(before, pictures="x")) == ["its image files have other names or sizes"]
+    assert before.changes(replace(before, files={path: "x"})) == [f"the annotation file {path} has changed"]
     assert before.changes(replace(before, images=3)) == [
         f"4 images with {before.people} people were 3 with {before.people} when read again"
     ]
-    with pytest.raises(CheckpointError, match="another kind"):
+    with pytest.raises(CheckpointError, match="other fields"):
         Digest.from_plain({"images": 1})
 
 

@@ -5,8 +5,8 @@ import pickle
 import pytest
 import torch
 
-from poise.data.base import Dataset, trainable
-from poise.data.label_ops import flip_sample
+from poise.data.base import Dataset
+from poise.data.label_ops import flip_sample, trainable
 
 
 def same_labels(a, b) -> bool:

@@ -17,7 +17,8 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from poise.data.base import Dataset, trainable
+from poise.data.base import Dataset
+from poise.data.label_ops import trainable
 from poise.data.document import Document
 from poise.errors import AnnotationError, InputError
 from poise.evaluation.eval_set import EvalSet

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.data.base import trainable
+from poise.data.label_ops import trainable
 from poise.data.coco import CocoDataset
 from poise.errors import InputError
 from poise.evaluation.eval_set import release_boxes

@@ -8,7 +8,7 @@ from typing import Any
 from poise.data.document import Document
 from poise.data.lint.finding import Finding
 from poise.data.lint.image_files import ImageInfo
-from poise.data.split import part
+from poise.data.split import select_images
 
 LintedFile = tuple[str, Document, Mapping[str, ImageInfo]]
 """A file's name, its document, and its images as far as they were read."""
@@ -25,7 +25,7 @@ def remove_leakage(first: LintedFile, second: LintedFile) -> list[Finding]:
     lost = {i for i, _ in found}
     if lost == {image.get("id") for image in large[1]["images"]}:
         return [replace(finding, mended="") for _, finding in found]
-    mended = part(large[1], {image.get("id") for image in large[1]["images"]} - lost)
+    mended = select_images(large[1], {image.get("id") for image in large[1]["images"]} - lost)
     large[1]["images"], large[1]["annotations"] = mended["images"], mended["annotations"]
     return [finding for _, finding in found]
 
