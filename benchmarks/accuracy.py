@@ -17,9 +17,9 @@ from pathlib import Path
 
 from poise import zoo
 from poise.data.coco import CocoDataset
+from poise.data.combined import CombinedDataset
 from poise.data.document import read_document, write_document
-from poise.data.join import Joined
-from poise.data.split import part
+from poise.data.split import select_images
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation, evaluate
 from poise.evaluation.self_test import self_test
@@ -47,14 +47,14 @@ def cut(data: Path, folder: Path) -> dict[str, dict[str, Path]]:
         ids = [image["id"] for image in document["images"]]
         files[source] = {name: folder / f"{source}-{name}.json" for name in rules}
         for name, rule in rules.items():
-            write_document(part(document, {i for i in ids if rule(i)}), files[source][name])
+            write_document(select_images(document, {i for i in ids if rule(i)}), files[source][name])
     return files
 
 
 def recipe(model: str, data: Path, files: dict[str, dict[str, Path]], batch: int, rate: float) -> Recipe:
     """The joint training: both sources, their keypoints joined by name."""
     parts = {
-        name: Joined([CocoDataset(files[source][name], data / SOURCES[source][1]) for source in SOURCES])
+        name: CombinedDataset([CocoDataset(files[source][name], data / SOURCES[source][1]) for source in SOURCES])
         for name in ("train", "test")
     }
     built = require_pose(zoo.build(model, skeleton=union([d.skeleton for d in parts["train"].datasets])))

@@ -21,9 +21,9 @@ from tables import tables
 from torch import nn
 from ways import WAYS, Way
 
-from poise.data.cached import Kept
+from poise.data.cached import CachedDataset
 from poise.data.coco import CocoDataset
-from poise.data.join import Joined
+from poise.data.combined import CombinedDataset
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import evaluate
 from poise.inference.settings import InferenceSettings
@@ -37,13 +37,13 @@ NUMBERS = ("pck@0.05", "pck@0.1", "AP")
 
 def train(way: Way, out: Path, files: dict[str, dict[str, Path]], seeds: tuple[int, ...]) -> None:
     data = Path(os.environ["POISE_DATA"])
-    parts = Joined([CocoDataset(files[source]["train"], data / images) for source, (_, images) in SOURCES.items()])
-    kept: Kept | None = None
+    parts = CombinedDataset([CocoDataset(files[source]["train"], data / images) for source, (_, images) in SOURCES.items()])
+    kept: CachedDataset | None = None
     for seed in seeds:
         folder = out / way.name / str(seed)
         if (folder / "done").exists():
             continue
-        kept = kept or Kept(parts, processes=0)
+        kept = kept or CachedDataset(parts, processes=0)
         start = out / way.start / str(seed) / "model.safetensors" if way.start else None
         last = folder / "checkpoints" / "last.ckpt"
         fit(

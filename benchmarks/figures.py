@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from poise.data.figures import FigureDataset
-from poise.data.figures.dataset import Kind
+from poise.data.figures.dataset import FigureType
 
 COUNT = 200
 
@@ -14,7 +14,7 @@ COUNT = 200
 def main() -> None:
     """Draw each kind, alone and in company, at two sizes, and print images a second of processor time."""
     table = Table("kind", "size", "figures", "images/s")
-    kinds: tuple[Kind, ...] = ("people", "animals")
+    kinds: tuple[FigureType, ...] = ("people", "animals")
     for kind in kinds:
         for size in ((256, 256), (128, 128)):
             for per_image in ((1, 1), (2, 5)):

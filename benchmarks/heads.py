@@ -27,7 +27,7 @@ import tyro
 from torch import Tensor, nn
 
 from poise.data.base import Dataset
-from poise.data.cached import Kept
+from poise.data.cached import CachedDataset
 from poise.data.figures import FigureDataset
 from poise.errors import TrainingError, unknown
 from poise.models.base import PoseModel
@@ -265,8 +265,8 @@ def main(
         if name not in WAYS:
             raise unknown("head", name, WAYS)
     shape = (setting.side, setting.side)
-    train = Kept(FigureDataset(setting.images, size=shape, per_image=CROWD, seed=0))
-    val = Kept(FigureDataset(setting.checked, size=shape, per_image=CROWD, seed=1))
+    train = CachedDataset(FigureDataset(setting.images, size=shape, per_image=CROWD, seed=0))
+    val = CachedDataset(FigureDataset(setting.checked, size=shape, per_image=CROWD, seed=1))
     file = started(setting, out, train, val) if start is None else renewed(start, setting, out)
     for name in only or tuple(WAYS):
         way = WAYS[name]

@@ -78,7 +78,7 @@ def _chosen(part: Matches, images: np.ndarray) -> Matches:
     rows = np.repeat(np.arange(len(part.image)), last - first)
     start = np.repeat(np.cumsum(last - first) - (last - first), last - first)
     place = first[rows] + np.arange(len(rows)) - start
-    return Matches(np.ascontiguousarray(part.kind[:, rows]), place, part.people[images])
+    return Matches(np.ascontiguousarray(part.outcome[:, rows]), place, part.people[images])
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from poise.decoding.grouping_config import GroupingConfig
 from poise.decoding.peaks import find_peaks, refine_peaks, top_local_maxima
-from poise.metrics import coco, entries
+from poise.metrics import coco, coco_format
 from poise.scenes import People
 from poise.skeletons import COCO17
 from poise.structures import Labels
@@ -171,7 +171,7 @@ def misses(images: list[Labels], people: list[People]) -> Tensor:
 
 
 def ap(images: list[Labels], people: list[People]) -> float:
-    truth = entries.truth_of(dict(enumerate(images)), COCO17)
+    truth = coco_format.to_coco_annotations(dict(enumerate(images)), COCO17)
     rows = [
         {
             "image_id": i,

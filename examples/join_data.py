@@ -7,8 +7,8 @@ Prints what it found; nothing is written.
 import torch
 
 from poise import zoo
+from poise.data.combined import CombinedDataset
 from poise.data.figures import FigureDataset
-from poise.data.join import Joined
 from poise.models.base import require_top_down
 from poise.structures import Batch
 from poise.transforms.person_crop import PersonCrop
@@ -16,7 +16,7 @@ from poise.transforms.person_crop import PersonCrop
 
 def main() -> None:
     people, animals = FigureDataset(4, seed=1), FigureDataset(4, kind="animals", seed=1)
-    both = Joined([people, animals])
+    both = CombinedDataset([people, animals])
     shared = set(people.skeleton.keypoints) & set(animals.skeleton.keypoints)
     print(f"{len(people.skeleton)} + {len(animals.skeleton)} keypoints, {len(shared)} shared: {len(both.skeleton)} in all")
 

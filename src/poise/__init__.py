@@ -4,7 +4,7 @@
     model = poise.load("model.safetensors")
     poses = poise.predict(model, "photo.jpg", boxes=[[10, 20, 110, 220]])
 
-Nothing heavy is imported before it is used.
+Modules are imported when one of their names is first used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for."""
+    """Import a public name when it is first used."""
     if name not in _HOMES:
         raise AttributeError(f"module 'poise' has no attribute {name!r}")
     import importlib

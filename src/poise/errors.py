@@ -1,20 +1,20 @@
-"""Every error poise raises on purpose.
+"""Every error that poise raises on purpose.
 
-    PoiseError                      something a user can mend
-    |-- InputError (ValueError)     a value, shape, name or size that cannot be used
-    |   |-- SkeletonMismatch        keypoints that do not fit together
-    |   |-- AnnotationError         an annotation file that cannot be used
-    |   `-- BoxError                a box of no size, outside its image, or not finite
+    PoiseError                      something a user can correct
+    |-- InputError (ValueError)     a value, shape, name or size that is not valid
+    |   |-- SkeletonMismatch        skeletons, poses or labels with different keypoints
+    |   |-- AnnotationError         an annotation file with wrong or missing content
+    |   `-- BoxError                a box that is empty, outside its image, or not finite
     |-- ReadError (OSError)         a file that is missing or cannot be read
-    |   |-- ImageError              ... an image
-    |   `-- CheckpointError         ... a model file or checkpoint, or one of another architecture
-    |-- WriteError (OSError)        a place that cannot be written
-    |-- UnknownName (LookupError)   a name nobody has given, with the nearest that exist
+    |   |-- ImageError              an image that is missing or cannot be decoded
+    |   `-- CheckpointError         a model file or checkpoint that cannot be read or does not fit
+    |-- WriteError (OSError)        a file or folder that cannot be written
+    |-- UnknownName (LookupError)   a name that does not exist; the message lists similar ones
     |-- MissingExtra (ImportError)  an optional package that is not installed
-    `-- TrainingError (RuntimeError)  a run that cannot go on (loss not finite, out of memory)
+    `-- TrainingError (RuntimeError)  a training run that cannot continue (loss not finite, out of memory)
 
-Each message says what was found, what was expected and what to do. The command line prints it as one sentence and leaves
-with exit code 1.
+Each message says what was found, what was expected and what to do. The command line prints it as one sentence and exits with
+code 1.
 """
 
 import difflib
@@ -22,23 +22,23 @@ from collections.abc import Iterable
 
 
 class PoiseError(Exception):
-    """Root of all errors a user can mend."""
+    """Base class of all errors that a user can correct."""
 
 
 class InputError(PoiseError, ValueError):
-    """A value, shape, name or size that cannot be used."""
+    """A value, shape, name or size that is not valid."""
 
 
 class SkeletonMismatch(InputError):
-    """Keypoints that do not fit together."""
+    """Skeletons, poses or labels with different keypoints."""
 
 
 class AnnotationError(InputError):
-    """An annotation file that cannot be used."""
+    """An annotation file with wrong or missing content."""
 
 
 class BoxError(InputError):
-    """A box of no size, outside its image, or not finite."""
+    """A box that is empty, outside its image, or not finite."""
 
 
 class ReadError(PoiseError, OSError):
@@ -50,15 +50,15 @@ class ImageError(ReadError):
 
 
 class CheckpointError(ReadError):
-    """A model file or checkpoint that cannot be read or belongs to another architecture."""
+    """A model file or checkpoint that cannot be read, or that belongs to another architecture."""
 
 
 class WriteError(PoiseError, OSError):
-    """A place that cannot be written."""
+    """A file or folder that cannot be written."""
 
 
 class UnknownName(PoiseError, LookupError):
-    """A name nobody has given, with the nearest that exist."""
+    """A name that does not exist; the message lists similar ones."""
 
 
 class MissingExtra(PoiseError, ImportError):
@@ -66,11 +66,16 @@ class MissingExtra(PoiseError, ImportError):
 
 
 class TrainingError(PoiseError, RuntimeError):
-    """A run that cannot go on."""
+    """A training run that cannot continue."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownName:
-    """The error for a name that does not exist, with up to three near ones.
+    """The error for a name that does not exist. Its message lists up to three similar names, or else the known ones.
+
+    Args:
+        kind: What the name should name, such as "recipe".
+        name: The name that was asked for.
+        known: All names that exist.
 
     >>> str(unknown("recipe", "hrnt", ["hrnet", "lpn"]))
     "there is no recipe 'hrnt'; did you mean 'hrnet'?"

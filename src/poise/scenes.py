@@ -1,4 +1,4 @@
-"""The values of models that find people by themselves, in whole images: what is labelled there, what was read out of it.
+"""The values of models that read whole images (bottom-up models and whole detectors): their labels and their predictions.
 
 Sample --transforms--> SceneView --training--> SceneBatch --model.loss--> number
                            |                       `-model.predict-> People --SceneView.warp^-1--> Poses
@@ -15,29 +15,30 @@ from torch import Tensor
 
 from poise.dims import Size
 from poise.errors import InputError
-from poise.structures import Colours, Key, Labels
+from poise.structures import Key, Labels, Normalization
 
 
 @dataclass(frozen=True)
-class Canvas(Colours):
-    """How a model that looks at whole images wants them: to which size they are brought, and what is added around.
+class Canvas(Normalization):
+    """How a model that reads whole images wants them: the size they are resized to, and the padding added.
 
     Attributes:
-        fill: Colour of what is added (OffsetGuided's, nearly the mean colour).
-        side: Pixels that one side of an image gets.
-        fit: Which side: the long or the short one, or the height.
-        most: Pixels the long side gets at most where the short one is fitted; None for no limit.
-        multiple: Each side of a view is a multiple of this; what is missing is added.
-        place: Where the image lies in the view: in its left upper corner, or in the middle.
-        rule: "unbiased" moves pixels and keypoints by one warp; OffsetGuided's release moves the corners' centres onto each
-            other for keypoints and the corners for pixels; detectors' releases move corners onto each other for both
-            ("torchvision", and with averaged pixels "pillow" and "detectron2") (`transforms/canvas.py`).
-        scales: Factors on `side`; with several the answers are averaged (multi-scale test).
-        flip_test: Whether the release averages with the mirrored view when it tests.
-        min_keypoint_score: Keypoints above it are drawn.
+        fill: Colour of the padding, RGB, 0 to 255 (OffsetGuided's, nearly the mean colour).
+        side: Length that the fitted side of an image is resized to, pixels.
+        fit: Which side is fitted: the longer one, the shorter one, or the height.
+        most: Greatest length of the longer side where the shorter one is fitted, pixels; None for no limit.
+        multiple: Height and width of a view are padded to a multiple of this, pixels.
+        place: Where the image lies in the padded view: in the upper left corner, or in the middle.
+        rule: How pixels and keypoints are resampled (`transforms/canvas.py`). "unbiased" warps both by one matrix.
+            "offsetguided" maps the centres of the corner pixels onto each other for keypoints, and the corners of the image for
+            pixels. "torchvision" maps the corners for both; so do "pillow" and "detectron2", which average pixels when they
+            shrink an image.
+        scales: Factors on `side`; with several the predictions are averaged (multi-scale test).
+        flip_test: Whether the release averages the outputs of the view and its mirror image at test time.
+        min_keypoint_score: Keypoints with a higher score are drawn.
 
     Raises:
-        InputError: A side, multiple or factor that cannot be.
+        InputError: `side`, `most`, `multiple`, `scales` or `fill` has no valid value.
     """
 
     fill: tuple[float, float, float] = (124.0, 116.0, 104.0)
@@ -52,17 +53,17 @@ class Canvas(Colours):
     min_keypoint_score: float = 0.05
 
     def __post_init__(self) -> None:
-        """Check what views are made with."""
+        """Check the sizes, the scales and the fill colour."""
         super().__post_init__()
         if min(self.side, self.multiple) < 1:
-            raise InputError(f"a canvas cannot be: side {self.side} and multiple {self.multiple} are pixels, 1 and more")
+            raise InputError(f"canvas: side and multiple must be 1 pixel or more, found {self.side} and {self.multiple}")
         if self.most is not None and not (self.fit == "short" and self.most >= self.side):
             raise InputError(
-                f"a canvas cannot be: most limits the long side where the short one is fitted, and is not below it; found "
-                f"most {self.most} with fit {self.fit!r} and side {self.side}"
+                f"canvas: most limits the longer side, so it needs fit 'short' and a value of at least `side`; found most "
+                f"{self.most} with fit {self.fit!r} and side {self.side}"
             )
         if not self.scales or not all(0 < scale < float("inf") for scale in self.scales):
-            raise InputError(f"a canvas cannot be: scales are factors above 0, at least one, not {self.scales}")
+            raise InputError(f"canvas: scales must be one or more factors above 0, found {self.scales}")
 
     @property
     def text(self) -> str:
@@ -74,18 +75,18 @@ class Canvas(Colours):
 
 @dataclass(frozen=True, eq=False)
 class SceneView:
-    """A whole sample brought to the size of a view, ready for a network that finds people by itself.
+    """A whole image, resized and padded to the input size of a network, with the labels of everybody in it.
 
     Attributes:
-        image: Normalised as the model's `Canvas` says.
-        labels: Of everybody to be learnt, in pixels of the view; no crowds.
-        extent: Side of the square as large as each person's annotated box, pixels of the view.
-        ignore: Where nothing is to be learnt: crowds, and people whose keypoints nobody labelled.
-        warp: Sample pixels to view pixels, of the keypoints.
-        key: Of the sample.
-        known: Keypoints that the sample's data set labels at all; None for all of them.
-        inner: How much of the view, from its left upper corner, is no filling (h, w); None for all of it.
-        masks: Where each of the people is in the view, nowhere if nobody outlined them; None where nobody asked.
+        image: Pixels, normalised as the model's `Canvas` says.
+        labels: Annotations of the people to be learnt, in pixels of the view; no crowds.
+        extent: Side of the square that has the area of each person's annotated box, pixels of the view.
+        ignore: Pixels that give no loss: crowds, and people without labelled keypoints.
+        warp: Affine matrix from pixels of the sample to pixels of the view, for keypoints.
+        key: File name and id of the image.
+        known: True for each keypoint that the data set of this image annotates at all; None where it annotates all of them.
+        inner: Size of the view without its padding at the right and below (h, w), pixels; None where there is none.
+        masks: Segmentation mask of each person in the view, empty for people without one; None where masks were not asked for.
     """
 
     image: Float[Tensor, "3 H W"]
@@ -99,31 +100,31 @@ class SceneView:
     masks: Bool[Tensor, "n H W"] | None = None
 
     @property
-    def filled(self) -> Size:
-        """How much of the view is no filling (h, w)."""
+    def content_size(self) -> Size:
+        """Size of the view without its padding (h, w), pixels."""
         return self.inner or (self.ignore.shape[0], self.ignore.shape[1])
 
     @property
-    def taught(self) -> Bool[Tensor, " k"]:
-        """Which keypoints can be learnt from this view."""
+    def supervised(self) -> Bool[Tensor, " k"]:
+        """True for each keypoint that gives a loss in this view: those that its data set annotates."""
         return self.ignore.new_ones(self.labels.xy.shape[1]) if self.known is None else self.known
 
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """Who is in each of b views of one size: n people in all, those of one view after those of the one before.
+    """The labels of b views of one size: n people in all, those of the first view before those of the second.
 
     Attributes:
-        xy: Pixels of their view.
-        visible: 0 not labelled, 1 hidden, 2 in sight.
-        boxes: x0 y0 x1 y1, pixels of their view.
-        extent: Side of the square as large as each person's annotated box, pixels of the view.
-        scene: In which view each person is, ascending.
-        ignore: Where nothing is to be learnt; its shape is the number of views and their size.
-        known: Keypoints that the data set a view comes from labels at all: where it does not, nobody can say that a place
-            holds none, so nothing is to be learnt of them in this view (`taught`). None for all.
-        masks: Where each person is in its view; nowhere if nobody outlined them, and then nothing is to be learnt of it. None
-            where nobody asked.
+        xy: Keypoint positions, pixels of their view.
+        visible: Visibility of each keypoint: 0 not labelled, 1 hidden, 2 visible.
+        boxes: Boxes x0 y0 x1 y1, pixels of their view.
+        extent: Side of the square that has the area of each person's annotated box, pixels of the view.
+        scene: Index of the view that each person is in, ascending.
+        ignore: Pixels that give no loss; its shape is the number of views and their size.
+        known: True for each keypoint that the data set of a view annotates at all. A keypoint that it does not annotate may be
+            anywhere, so it gives no loss in that view (`supervised`). None where every data set annotates all of them.
+        masks: Segmentation mask of each person in its view, empty for people without one, who then give no loss of masks; None
+            where masks were not asked for.
     """
 
     xy: Float[Tensor, "n k 2"]
@@ -136,21 +137,21 @@ class Scenes:
     masks: Bool[Tensor, "n h w"] | None = None
 
     @property
-    def taught(self) -> Bool[Tensor, "b k"]:
-        """Which keypoints can be learnt from each view: those that its data set labels."""
+    def supervised(self) -> Bool[Tensor, "b k"]:
+        """True for each keypoint that gives a loss in a view: those that its data set annotates."""
         return self.ignore.new_ones(len(self), self.xy.shape[1]) if self.known is None else self.known
 
     @property
     def size(self) -> Size:
-        """Of the views (h, w), pixels."""
+        """Size of the views (h, w), pixels."""
         return self.ignore.shape[1], self.ignore.shape[2]
 
     def __len__(self) -> int:
-        """How many views."""
+        """Number of views, b."""
         return len(self.ignore)
 
-    def each(self, change: Callable[[Tensor], Tensor]) -> "Scenes":
-        """The same with every tensor changed: moved to a device, pinned."""
+    def map_tensors(self, change: Callable[[Tensor], Tensor]) -> "Scenes":
+        """A copy in which every tensor is the result of `change`, for instance moved to a device or pinned."""
         parts = {f.name: getattr(self, f.name) for f in fields(self)}
         changed: dict[str, Any] = {name: None if part is None else change(part) for name, part in parts.items()}
         return Scenes(**changed)
@@ -158,14 +159,14 @@ class Scenes:
 
 @dataclass(frozen=True, eq=False)
 class SceneBatch:
-    """Views of whole samples, of one size, stacked.
+    """Views of whole images, of one size, stacked.
 
     Attributes:
-        images: The views.
-        scenes: Who is in them.
-        warps: Of each, sample pixels to view pixels, of the keypoints.
-        keys: Of the samples.
-        inner: How much of each view, from its left upper corner, is no filling (h, w); () for all of them.
+        images: Pixels of the b views, normalised.
+        scenes: Labels of the people in them.
+        warps: Affine matrix of each view, from pixels of the sample to pixels of the view, for keypoints.
+        keys: File name and id of the image of each view; () where they are not needed.
+        inner: Size of each view without its padding (h, w), pixels; () where no view has any.
     """
 
     images: Float[Tensor, "b 3 h w"]
@@ -176,9 +177,16 @@ class SceneBatch:
 
     @classmethod
     def of(cls, views: list[SceneView]) -> "SceneBatch":
-        """Stack views; all of one size."""
+        """Stack views.
+
+        Args:
+            views: At least one; all of one size.
+
+        Raises:
+            InputError: `views` is empty.
+        """
         if not views:
-            raise InputError("a batch needs at least one view")
+            raise InputError("a batch needs at least one view, found none")
         scenes = Scenes(
             xy=torch.cat([v.labels.xy for v in views]),
             visible=torch.cat([v.labels.visible for v in views]),
@@ -186,23 +194,23 @@ class SceneBatch:
             extent=torch.cat([v.extent for v in views]),
             scene=torch.repeat_interleave(torch.arange(len(views)), torch.tensor([len(v.labels) for v in views])),
             ignore=torch.stack([v.ignore for v in views]),
-            known=torch.stack([v.taught for v in views]),
-            masks=_together([v.masks for v in views]),
+            known=torch.stack([v.supervised for v in views]),
+            masks=_stacked([v.masks for v in views]),
         )
         images, warps = torch.stack([v.image for v in views]), torch.stack([v.warp for v in views])
-        return cls(images, scenes, warps, tuple(v.key for v in views), tuple(v.filled for v in views))
+        return cls(images, scenes, warps, tuple(v.key for v in views), tuple(v.content_size for v in views))
 
     def __len__(self) -> int:
-        """How many views."""
+        """Number of views, b."""
         return len(self.images)
 
     @property
-    def filled(self) -> tuple[Size, ...]:
-        """How much of each view is no filling (h, w)."""
+    def content_size(self) -> tuple[Size, ...]:
+        """Size of each view without its padding (h, w), pixels."""
         return self.inner or (self.scenes.size,) * len(self)
 
     def first(self, count: int) -> "SceneBatch":
-        """The first views of it, at most `count`."""
+        """A batch of the first `count` views, or of all where there are fewer."""
         scenes = self.scenes
         here = scenes.scene < count
         people = {n: getattr(scenes, n)[here] for n in ("xy", "visible", "boxes", "extent", "scene")}
@@ -214,51 +222,54 @@ class SceneBatch:
         return replace(self, images=self.images[:count], scenes=fewer, warps=self.warps[:count], keys=keys, inner=inner)
 
     def to(self, *args: Any, **kwargs: Any) -> "SceneBatch":
-        """The same batch elsewhere, as `Tensor.to`; a dtype is for the images alone. Lightning asks for this."""
+        """The batch on another device or with images of another dtype; arguments of `Tensor.to`. Lightning calls this.
+
+        A dtype changes the images only.
+        """
         images = self.images.to(*args, **kwargs)
-        scenes = self.scenes.each(lambda part: part.to(device=images.device))
+        scenes = self.scenes.map_tensors(lambda part: part.to(device=images.device))
         return replace(self, images=images, scenes=scenes, warps=self.warps.to(device=images.device))
 
     def pin_memory(self) -> "SceneBatch":
-        """The same batch in page-locked memory."""
-        scenes = self.scenes.each(lambda part: part.pin_memory())
+        """The batch in page-locked memory."""
+        scenes = self.scenes.map_tensors(lambda part: part.pin_memory())
         return replace(self, images=self.images.pin_memory(), scenes=scenes, warps=self.warps.pin_memory())
 
 
-def _together(masks: list[Bool[Tensor, "_ h w"] | None]) -> Bool[Tensor, "n h w"] | None:
-    """Masks of all views; None if those of a view were not asked for."""
+def _stacked(masks: list[Bool[Tensor, "_ h w"] | None]) -> Bool[Tensor, "n h w"] | None:
+    """The masks of all views one after the other; None where a view has none."""
     asked = [own for own in masks if own is not None]
     return torch.cat(asked) if len(asked) == len(masks) else None
 
 
 @dataclass(frozen=True, eq=False)
 class People:
-    """The people read out of one view, best first, in pixels of the view.
+    """The people decoded from one view, best first, in pixels of the view.
 
     Attributes:
-        xy: Positions; a keypoint that was not found has score 0 and stands at 0, 0, as COCO writes it.
-        score: Of each keypoint.
-        pose_score: Of each person.
-        framed: Boxes x0 y0 x1 y1 that were found themselves, by a detector; None where keypoints alone were. With them every
-            keypoint was found, whatever its score.
-        box_score: Of those.
+        xy: Keypoint positions. A keypoint that was not found has score 0 and position (0, 0), as in COCO's files.
+        score: Confidence of each keypoint.
+        pose_score: Confidence of each person.
+        detected_boxes: Boxes x0 y0 x1 y1 from a detector; None for a model without a box head. With them every keypoint counts
+            as found, whatever its score.
+        box_score: Confidence of each detected box; None for a model without a box head.
     """
 
     xy: Float[Tensor, "n k 2"]
     score: Float[Tensor, "n k"]
     pose_score: Float[Tensor, " n"]
-    framed: Float[Tensor, "n 4"] | None = None
+    detected_boxes: Float[Tensor, "n 4"] | None = None
     box_score: Float[Tensor, " n"] | None = None
 
     def __len__(self) -> int:
-        """How many people."""
+        """Number of people, n."""
         return len(self.xy)
 
     @property
     def boxes(self) -> Float[Tensor, "n 4"]:
-        """x0 y0 x1 y1: those that were found, or around the keypoints that were found; 0 where none was."""
-        if self.framed is not None:
-            return self.framed
+        """Boxes x0 y0 x1 y1: the detected ones, else around the keypoints that were found; 0 for a person without any."""
+        if self.detected_boxes is not None:
+            return self.detected_boxes
         found = (self.score > 0)[..., None]
         low = self.xy.masked_fill(~found, torch.inf).amin(dim=1)
         high = self.xy.masked_fill(~found, -torch.inf).amax(dim=1)

@@ -1,45 +1,58 @@
-"""The values that travel through the house. Frozen; no files, no drawing.
+"""The values that pass between the stages of the library: frozen dataclasses of tensors, without files or drawing.
 
     files --data--> Sample --transforms--> View --training--> Batch --model.loss--> number
                                              |                     `-model.predict-> Points --View.warp^-1--> Poses
                                              `- warp: 3x3, sample pixels -> view pixels
 
-What is labelled (`Labels`) and what is believed (`Points`, `Poses`) are different types.
+Annotations (`Labels`) and predictions (`Points`, `Poses`) are different types.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from poise.dims import Size
-from poise.errors import InputError
+from poise.errors import InputError, SkeletonMismatch
+from poise.skeletons import Skeleton
 
 
 @dataclass(frozen=True)
 class Key:
-    """Which image a sample is: its file name, its id in the annotations, and which of several joined files it is from."""
+    """Which image a sample is.
+
+    Attributes:
+        file_name: Name of the image file, as the annotation file or the caller gives it.
+        image_id: Id of the image in its annotation file.
+        source: Index of its data set among several that are trained together (`data.combined`).
+        frame: Index of the frame, from 0, where the image is one of a video; None for a photo.
+        time: Seconds from the start of the video; None for a photo.
+    """
 
     file_name: str
     image_id: int = 0
     source: int = 0
+    frame: int | None = None
+    time: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """What is labelled in one image: n people (or animals) with k keypoints each.
+    """The annotations of one image: n people (or animals) with k keypoints each.
 
     Attributes:
-        xy: Positions in pixels; meaningless where `visible` is 0.
-        visible: 0 not labelled, 1 labelled but hidden, 2 labelled and in sight (as COCO).
-        boxes: x0 y0 x1 y1, pixels.
-        area: Annotated area in square pixels (the s^2 of OKS).
-        crowd: True where one annotation stands for a group.
-        ids: Annotation ids.
-        categories: Category ids.
+        xy: Keypoint positions, pixels of the image; meaningless where `visible` is 0.
+        visible: Visibility of each keypoint as in COCO: 0 not labelled, 1 labelled but hidden, 2 labelled and visible.
+        boxes: Boxes x0 y0 x1 y1, pixels of the image.
+        area: Annotated area of each person, square pixels (the s^2 of OKS).
+        crowd: True for an annotation that stands for a group (COCO's `iscrowd`).
+        ids: Annotation id of each person.
+        categories: Category id of each person.
     """
 
     xy: Float[Tensor, "n k 2"]
@@ -59,33 +72,42 @@ class Labels:
         *,
         area: Float[Tensor, " n"] | None = None,
     ) -> "Labels":
-        """Labels without an annotation file behind them: area of the boxes, no crowds, ids from 1, category 1."""
+        """Labels that do not come from an annotation file: no crowds, ids from 1, category 1.
+
+        Args:
+            xy: Keypoint positions, pixels of the image.
+            visible: Visibility of each keypoint: 0 not labelled, 1 hidden, 2 visible.
+            boxes: Boxes x0 y0 x1 y1, pixels of the image.
+            area: Area of each person, square pixels; by default the area of the box.
+        """
         n = len(xy)
         size = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1) if area is None else area
         ones = torch.ones(n, dtype=torch.int64)
         return cls(xy, visible, boxes, size, torch.zeros(n, dtype=torch.bool), torch.arange(1, n + 1), ones)
 
     def __len__(self) -> int:
-        """How many people."""
+        """Number of people, n."""
         return len(self.xy)
 
     @property
-    def silent(self) -> Bool[Tensor, " n"]:
-        """Which rows say that somebody is there, but not where the keypoints are: crowds, and people with none labelled."""
+    def unlabelled(self) -> Bool[Tensor, " n"]:
+        """True for annotations without keypoint positions: crowds, and people with no labelled keypoint."""
         return self.crowd | (self.visible == 0).all(dim=1)
 
-    def unknown(self, region: Callable[[Bool[Tensor, " n"]], Bool[Tensor, "H W"]]) -> Bool[Tensor, "H W"]:
-        """Where an unlabelled keypoint may be: in crowds, but not on labelled people among them, and on silent people.
+    def ignore_mask(self, region: Callable[[Bool[Tensor, " n"]], Bool[Tensor, "H W"]]) -> Bool[Tensor, "H W"]:
+        """Pixels where an unlabelled keypoint may be, so that they are no background for the loss.
+
+        These are the pixels of crowds, without those of labelled people inside them, and the pixels of unlabelled people.
 
         Args:
-            region: Which pixels the people of some rows cover.
+            region: Returns the pixels covered by the people that a mask selects.
         """
-        crowd = region(self.crowd) & ~region(~self.silent) if bool(self.crowd.any()) else region(self.crowd)
-        return crowd | region(self.silent & ~self.crowd)
+        crowd = region(self.crowd) & ~region(~self.unlabelled) if bool(self.crowd.any()) else region(self.crowd)
+        return crowd | region(self.unlabelled & ~self.crowd)
 
-    def select(self, rows: Tensor | slice) -> "Labels":
-        """The people of `rows` (indices or a bool mask)."""
-        return Labels(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+    def select(self, index: Tensor | slice) -> "Labels":
+        """Labels of some of the people, chosen by indices, a bool mask or a slice."""
+        return Labels(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +115,13 @@ class Sample:
     """A whole image and its labels.
 
     Attributes:
-        image: RGB; its memory is rows of pixels, so a (H, W, 3) view costs nothing.
-        labels: Of everybody in it.
-        key: Which image.
-        ignore: Where the labels say nothing about who is there (`Dataset.whole`); None where nobody asked.
-        known: Keypoints that its data set labels at all; None for all.
-        masks: Which pixels everybody covers (`Dataset.masks`); None where nobody asked.
+        image: RGB, 0 to 255; stored row by row, so that a view of shape (H, W, 3) needs no copy.
+        labels: Annotations of all people in the image.
+        key: File name and id of the image.
+        ignore: Pixels for which the labels do not say whether somebody is there (`Dataset.sample_with_ignore`); None where
+            that was not asked for.
+        known: True for each keypoint that this data set annotates at all; None where it annotates all of them.
+        masks: Segmentation mask of each person (`Dataset.sample_with_masks`); None where that was not asked for.
     """
 
     image: UInt8[Tensor, "3 H W"]
@@ -110,20 +133,20 @@ class Sample:
 
     @property
     def size(self) -> Size:
-        """Height and width, pixels."""
+        """Size of the image (h, w), pixels."""
         return self.image.shape[1], self.image.shape[2]
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One person cut out of a sample, ready for a network.
+    """The crop of one person, resampled to the input size of a network.
 
     Attributes:
-        image: Normalised as the model's `Preprocess` says.
-        labels: Of this one person (n = 1), in pixels of the view.
-        warp: Sample pixels to view pixels.
-        key: Of the sample.
-        person: Row of the person in the sample's labels.
+        image: Pixels, normalised as the model's `Preprocess` says.
+        labels: Annotation of this person (n = 1), in pixels of the view.
+        warp: Affine matrix from pixels of the sample to pixels of the view.
+        key: File name and id of the image.
+        person: Index of the person in the labels of the sample.
     """
 
     image: Float[Tensor, "3 H W"]
@@ -133,12 +156,18 @@ class View:
     person: int = 0
 
 
-_T = TypeVar("_T", bound="Batch")
-
-
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Views of one size, stacked."""
+    """Views of one size, stacked.
+
+    Attributes:
+        images: Pixels of the b views, normalised.
+        xy: Keypoint positions, pixels of the view.
+        visible: Visibility of each keypoint: 0 not labelled, 1 hidden, 2 visible.
+        warps: Affine matrix of each view, from pixels of the sample to pixels of the view.
+        keys: File name and id of the image of each view; () where they are not needed.
+        people: Index of each person in the labels of its sample; () where they are not needed.
+    """
 
     images: Float[Tensor, "b 3 h w"]
     xy: Float[Tensor, "b k 2"]
@@ -149,9 +178,16 @@ class Batch:
 
     @classmethod
     def of(cls, views: list[View]) -> "Batch":
-        """Stack views of one person each; all of one size."""
+        """Stack views of one person each.
+
+        Args:
+            views: At least one; all of one size.
+
+        Raises:
+            InputError: `views` is empty.
+        """
         if not views:
-            raise InputError("a batch needs at least one view")
+            raise InputError("a batch needs at least one view, found none")
         return cls(
             images=torch.stack([v.image for v in views]),
             xy=torch.cat([v.labels.xy for v in views]),
@@ -162,24 +198,32 @@ class Batch:
         )
 
     def __len__(self) -> int:
-        """How many views."""
+        """Number of views, b."""
         return len(self.images)
 
     def to(self, *args: Any, **kwargs: Any) -> "Batch":
-        """The same batch elsewhere, as `Tensor.to`; a dtype is for the images alone. Lightning asks for this."""
+        """The batch on another device or with images of another dtype; arguments of `Tensor.to`. Lightning calls this.
+
+        A dtype changes the images only.
+        """
         images = self.images.to(*args, **kwargs)
         moved = {n: getattr(self, n).to(device=images.device) for n in ("xy", "visible", "warps")}
         return replace(self, images=images, **moved)
 
     def pin_memory(self) -> "Batch":
-        """The same batch in page-locked memory."""
+        """The batch in page-locked memory."""
         pinned = {n: getattr(self, n).pin_memory() for n in ("images", "xy", "visible", "warps")}
         return replace(self, **pinned)
 
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """What a codec reads out of a network's answer: positions in pixels of the view, and how sure it is."""
+    """Keypoints that a codec decodes from the output of a network.
+
+    Attributes:
+        xy: Positions, pixels of the view.
+        score: Confidence of each keypoint; what it means is up to the codec.
+    """
 
     xy: Float[Tensor, "b k 2"]
     score: Float[Tensor, "b k"]
@@ -187,18 +231,23 @@ class Points:
 
 @dataclass(frozen=True, eq=False)
 class Poses:
-    """The people found in one image, in pixels of the image. Never clipped to it.
+    """The people found in one image, in pixels of the image.
 
-    Nothing is zeroed, but for what a model for whole images did not find of a person: such keypoints have score 0 and stand at
-    0, 0 as in COCO's files.
+    Positions are not clipped to the image. A keypoint that a bottom-up model did not find has score 0 and position (0, 0), as
+    in COCO's files; no other position is replaced.
+
+    `len(poses)` is the number of people. `poses[i]`, `poses[2:5]`, `poses[mask]` and `poses[indices]` are `Poses` again
+    (`poses[i]` of one person), and iterating gives one person after the other.
 
     Attributes:
-        xy: Positions.
-        score: Of each keypoint.
-        boxes: x0 y0 x1 y1 the people were looked for in; or around the keypoints that were found, where there were none.
-        box_score: Of each box; 1 for boxes that are given, the pose's where there were none.
-        pose_score: Of each person, after rescoring.
-        key: Of the sample.
+        xy: Keypoint positions.
+        score: Confidence of each keypoint.
+        boxes: Box x0 y0 x1 y1 of each person: the one that was given or detected, or the box around the keypoints that were
+            found where the model needs no boxes.
+        box_score: Confidence of each box; 1 for boxes that were given, the pose score where the model needs no boxes.
+        pose_score: Confidence of each pose, after rescoring.
+        key: File name and id of the image; its frame and time in a video.
+        track: Id of the track that each person belongs to, -1 for none; None where nobody was tracked.
     """
 
     xy: Float[Tensor, "n k 2"]
@@ -207,29 +256,151 @@ class Poses:
     box_score: Float[Tensor, " n"]
     pose_score: Float[Tensor, " n"]
     key: Key
+    track: Int64[Tensor, " n"] | None = None
 
     def __len__(self) -> int:
-        """How many people."""
+        """Number of people, n."""
         return len(self.xy)
 
-    def select(self, rows: Tensor) -> "Poses":
-        """The people of `rows` (indices or a bool mask)."""
-        names = ("xy", "score", "boxes", "box_score", "pose_score")
-        return replace(self, **{n: getattr(self, n)[rows] for n in names})
+    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> "Poses":
+        """Some of the people.
+
+        Args:
+            index: An index (negative ones count from the end), a slice, several indices, or a bool mask of n values.
+
+        Raises:
+            IndexError: An index is out of range, or a mask has another length.
+        """
+        if isinstance(index, int):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"there is no person {index} among {len(self)}")
+            index = [index]
+        rows = index if isinstance(index, slice | Tensor) else torch.as_tensor(index if len(index) else np.zeros(0, np.int64))
+        selected: dict[str, Any] = {name: values[rows] for name, values in self._tensors().items()}
+        return replace(self, **selected)
+
+    def __iter__(self) -> Iterator["Poses"]:
+        """One `Poses` for each person."""
+        return (self[i] for i in range(len(self)))
+
+    def select(self, index: Tensor) -> "Poses":
+        """Some of the people, by indices or a bool mask; `poses[index]` does the same."""
+        return self[index]
+
+    @property
+    def time(self) -> float | None:
+        """Seconds from the start of the video; None for a photo."""
+        return self.key.time
+
+    @classmethod
+    def merge(cls, parts: Sequence["Poses"]) -> "Poses":
+        """All people of several `Poses` of one image, in the order given.
+
+        People of a part without tracks get track -1 where another part has tracks.
+
+        Args:
+            parts: At least one; all of the same image and with the same number of keypoints.
+
+        Raises:
+            InputError: `parts` is empty, or of different images.
+            SkeletonMismatch: The parts have different numbers of keypoints.
+        """
+        if not parts:
+            raise InputError("merging needs at least one Poses, found none")
+        first = parts[0]
+        other = next((part.key for part in parts if part.key != first.key), None)
+        if other is not None:
+            raise InputError(f"poses of one image can be merged, found those of {first.key} and {other}")
+        counts = sorted({part.xy.shape[1] for part in parts})
+        if len(counts) > 1:
+            raise SkeletonMismatch(
+                f"poses to be merged need the same keypoints, found {' and '.join(map(str, counts))} of them"
+            )
+        tracked = any(part.track is not None for part in parts)
+        numbered = [part._with_track() if tracked else part for part in parts]
+        joined: dict[str, Any] = {
+            name: torch.cat([part._tensors()[name] for part in numbered]) for name in numbered[0]._tensors()
+        }
+        return replace(first, **joined)
+
+    def to_numpy(self) -> dict[str, np.ndarray]:
+        """The tensors as a dictionary of NumPy arrays in the memory of the CPU, by the names of the attributes.
+
+        Returns:
+            `xy` (n k 2), `score` (n k), `boxes` (n 4), `box_score` (n), `pose_score` (n), floats; and `track` (n), int64, where
+            people were tracked. bfloat16, which NumPy does not have, becomes float32.
+        """
+        tensors = {name: values.detach().cpu() for name, values in self._tensors().items()}
+        return {name: (v.float() if v.dtype == torch.bfloat16 else v).numpy() for name, v in tensors.items()}
+
+    def to_dict(self, skeleton: Skeleton | None = None) -> dict[str, Any]:
+        """The poses as numbers, text, lists and dictionaries that `json.dumps` takes; values that are not finite are None.
+
+        Args:
+            skeleton: Whose names the keypoints have; without it they are listed without names.
+
+        Returns:
+            `file_name`, `image_id`; `frame` and `time` where the image is of a video; `keypoint_names` where a skeleton is
+            given; and `people`, a list of dictionaries with `keypoints` (a list of x, y, score for each keypoint), `box` (x0,
+            y0, x1, y1), `box_score`, `pose_score`, and `track` where people were tracked.
+
+        Raises:
+            SkeletonMismatch: The skeleton has another number of keypoints.
+        """
+        if skeleton is not None and len(skeleton) != self.xy.shape[1]:
+            raise SkeletonMismatch(
+                f"the poses have {self.xy.shape[1]} keypoints and skeleton {skeleton.name!r} has {len(skeleton)}; "
+                f"give the skeleton of the model"
+            )
+        image = {name: getattr(self.key, name) for name in ("file_name", "image_id")}
+        video = {name: value for name in ("frame", "time") if (value := getattr(self.key, name)) is not None}
+        names = {} if skeleton is None else {"keypoint_names": list(skeleton.keypoints)}
+        return {**image, **video, **names, "people": [one._person() for one in self]}
+
+    def _person(self) -> dict[str, Any]:
+        """The only person of these poses, for `to_dict`."""
+        keypoints = torch.cat((self.xy, self.score[..., None].to(self.xy)), dim=-1)[0]
+        person = {
+            "keypoints": _plain(keypoints),
+            "box": _plain(self.boxes[0]),
+            "box_score": _plain(self.box_score[0]),
+            "pose_score": _plain(self.pose_score[0]),
+        }
+        return person if self.track is None else {**person, "track": int(self.track[0])}
+
+    def _tensors(self) -> dict[str, Tensor]:
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in found.items() if isinstance(value, Tensor)}
+
+    def _with_track(self) -> "Poses":
+        if self.track is not None:
+            return self
+        return replace(self, track=torch.full((len(self),), -1, dtype=torch.int64, device=self.xy.device))
+
+
+def _plain(values: Tensor) -> Any:
+    """A tensor as nested lists of numbers; None for nan and infinity, which JSON does not have."""
+
+    def finite(value: Any) -> Any:
+        if isinstance(value, list):
+            return [finite(one) for one in value]
+        return value if math.isfinite(value) else None
+
+    return finite(values.tolist())
 
 
 @dataclass(frozen=True)
-class Colours:
-    """What a network reads in place of RGB pixels: (value / 255 - mean) / std, in its order of channels.
+class Normalization:
+    """How RGB pixels become the input of a network: (value / 255 - mean) / std, in the network's order of channels.
 
     Attributes:
-        channels: Order of the channels; Simple Baselines reads "bgr".
-        mean: Of each channel, of values 0..1, in that order.
-        std: Of each channel.
-        fill: Colour of what lies outside the image, RGB of 0..255 (CPN: the mean colour).
+        channels: Order of the channels that the network reads; Simple Baselines reads "bgr".
+        mean: Mean of each channel, of values 0..1, in that order.
+        std: Standard deviation of each channel, of values 0..1, in that order.
+        fill: Colour of what lies outside the image, RGB, 0 to 255 (CPN: the mean colour).
 
     Raises:
-        InputError: No colour.
+        InputError: `fill` is not a colour.
     """
 
     channels: Literal["rgb", "bgr"] = "rgb"
@@ -238,28 +409,28 @@ class Colours:
     fill: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
-        """Check the colour outside."""
+        """Check `fill`."""
         if len(self.fill) != 3 or not all(0 <= value <= 255 for value in self.fill):
-            raise InputError(f"preprocessing cannot be: fill is a colour, three values of 0 to 255, not {self.fill}")
+            raise InputError(f"preprocessing: `fill` must be a colour, three values from 0 to 255, found {self.fill}")
 
 
 CropRule = Literal["unbiased", "hrnet", "dark", "udp", "mspn", "cpn", "hourglass"]
 
 
 @dataclass(frozen=True)
-class Preprocess(Colours):
-    """How a model wants its views cut, and its answers rated.
+class Preprocess(Normalization):
+    """How the crops of a top-down model are made, and how its poses are rescored and suppressed.
 
     Attributes:
-        crop: Whose rule cuts a box out of the image (`transforms/crop.py`).
-        padding: The box grows by this factor before it is cut.
-        sides: Its width and height grow by these factors first, before the box gets the aspect of the view (MSPN, CPN).
-        flip_test: Whether the release averages with the mirrored view when it tests.
-        min_keypoint_score: Keypoints above it make the score of a pose (rescoring).
-        oks_nms: Of two poses nearer than this OKS only the better one stays.
+        crop: Which release's rule cuts a box out of the image (`transforms/crop.py`).
+        padding: Factor by which the box grows before it is cut.
+        sides: Factors by which width and height grow first, before the box gets the aspect ratio of the view (MSPN, CPN).
+        flip_test: Whether the release averages the outputs of the view and its mirror image at test time.
+        min_keypoint_score: Keypoints with a higher score count for the score of a pose (rescoring).
+        oks_nms: OKS above which the worse of two poses is removed.
 
     Raises:
-        InputError: A crop rule nobody knows, sides without extent or no colour.
+        InputError: The crop rule does not exist, `sides` are not above 0, or `fill` is not a colour.
     """
 
     crop: CropRule = "unbiased"
@@ -270,19 +441,19 @@ class Preprocess(Colours):
     oks_nms: float = 0.9
 
     def __post_init__(self) -> None:
-        """Check what views are cut with."""
+        """Check the crop rule, the sides and the fill colour."""
         super().__post_init__()
         rules = get_args(CropRule)
         if self.crop not in rules:
-            raise InputError(f"preprocessing cannot be: no crop rule is called {self.crop!r}; there are {', '.join(rules)}")
+            raise InputError(f"preprocessing: there is no crop rule {self.crop!r}; there are {', '.join(rules)}")
         if len(self.sides) != 2 or not all(0 < side < float("inf") for side in self.sides):
-            raise InputError(f"preprocessing cannot be: sides are two factors above 0 (width, height), not {self.sides}")
+            raise InputError(f"preprocessing: `sides` must be two factors above 0 (width, height), found {self.sides}")
 
     @property
     def two_warps(self) -> bool:
-        """Whether the release moves pixels by another warp than keypoints (CPN's, by half a pixel of the image).
+        """Whether the release warps pixels and keypoints differently (CPN's do, by half a pixel of the image).
 
-        Keypoints, and predictions on their way home, go through `View.warp`; only pixels through `transforms.crop.pixel_warp`.
+        Keypoints, and predictions on the way back to the image, use `View.warp`; pixels use `transforms.crop.pixel_warp`.
         """
         return self.crop == "cpn"
 
@@ -292,10 +463,10 @@ class Architecture:
     """How to build a network again.
 
     Attributes:
-        builder: Its name, `file:function` under `poise.zoo`.
-        arguments: Of the builder, plain values.
-        cells: Of the maps (h, w) that vectors are read off; None where the codec reads maps.
-        vectors: Lengths of those vectors.
+        builder: Name of the builder, `file:function` under `poise.zoo`.
+        arguments: Arguments of the builder, plain values by name.
+        cells: Size of the feature map (h, w) that vectors are read from, in cells; None where the codec decodes maps.
+        vectors: Lengths of those vectors, in bins.
     """
 
     builder: str

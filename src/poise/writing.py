@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Writing files atomically."""
 
 import os
 from contextlib import suppress
@@ -7,11 +7,15 @@ from pathlib import Path
 from poise.errors import WriteError
 
 
-def write_whole(path: Path | str, data: bytes) -> None:
-    """Write under another name beside it, then rename; folders that are missing are made.
+def write_atomic(path: Path | str, data: bytes) -> None:
+    """Write a file so that it exists complete or not at all: under a temporary name in the same folder, then renamed.
+
+    Args:
+        path: The file; missing folders are made, an existing file is replaced.
+        data: Its content.
 
     Raises:
-        WriteError: The place cannot be written; nothing is left behind.
+        WriteError: The file cannot be written; no temporary file is left.
     """
     target = Path(path)
     part = target.with_name(f".{target.name}.part{os.getpid()}")
@@ -22,4 +26,4 @@ def write_whole(path: Path | str, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink()
-        raise WriteError(f"{str(path)!r} cannot be written: {error.strerror or error}; choose another place") from error
+        raise WriteError(f"{str(path)!r} cannot be written: {error.strerror or error}; choose another path") from error

@@ -8,7 +8,7 @@ from poise.analysis.bootstrap import NAMES, PerImageResults, percentile_interval
 from poise.analysis.compare import compare
 from poise.errors import AnnotationError, InputError
 from poise.evaluation.eval_set import EvalSet
-from poise.metrics import coco, entries
+from poise.metrics import coco, coco_format
 from poise.metrics.boxes import evaluate_boxes
 from poise.metrics.matches import Matches
 from poise.metrics.pck import pck
@@ -44,7 +44,7 @@ class Drawn:
 def exam_of(images: int = 40) -> EvalSet:
     data = Drawn(images)
     ids = tuple(data.key(i).image_id for i in range(images))
-    truth = entries.truth_of({i: data.rows[row] for row, i in enumerate(ids)}, COCO17)
+    truth = coco_format.to_coco_annotations({i: data.rows[row] for row, i in enumerate(ids)}, COCO17)
     return EvalSet(data, truth, {1: COCO17}, ids)
 
 
@@ -65,7 +65,9 @@ def results(eval_set, wrong: float, seed: int = 1):
         size = wrong * torch.rand(n, 1, 1, generator=chance) * 2
         found = labels.xy + size * torch.randn(labels.xy.shape, generator=chance)
         ones = torch.ones(n, dtype=torch.int64)
-        rows += entries.rows_of(found, torch.ones(n, 17), torch.rand(n, generator=chance), image=image, categories=ones)
+        rows += coco_format.to_coco_results(
+            found, torch.ones(n, 17), torch.rand(n, generator=chance), image=image, categories=ones
+        )
     return rows
 
 

@@ -10,7 +10,7 @@ from poise.analysis.diagnosis import CORRECTIONS, correct, diagnose, precision_c
 from poise.analysis.pairs import ERROR_KINDS, classify_keypoints, keypoint_similarity, match_people
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
 from poise.metrics.coco import evaluate
-from poise.metrics.entries import skeletons_of
+from poise.metrics.coco_format import skeletons_by_category
 from poise.metrics.oks import oks
 from poise.skeletons import COCO17, MPII16
 from poise.structures import Labels
@@ -187,7 +187,7 @@ def test_somebody_found_badly_is_not_taken_for_an_ignored_neighbour():
     labelled = np.flatnonzero(pose[:, 2] > 0)
     pose[labelled[: round(0.7 * len(labelled))], 0] += 60
     results = [{"image_id": 1, "category_id": 1, "keypoints": pose.reshape(-1).tolist(), "score": 0.5}]
-    found = match_people(truth, results, skeletons_of(truth, COCO17))
+    found = match_people(truth, results, skeletons_by_category(truth, COCO17))
     assert [(pair.person, pair.row) for pair in found.pairs] == [(0, 0)]
     assert found.ignored == ()
 
@@ -200,7 +200,7 @@ def test_a_sure_double_takes_no_neighbour_away_from_who_found_them():
     mixed[both[:3]] = second[both[:3]]  # a double of the first, a little like the second
     poses = [(first, 0.9), (mixed, 0.8), (second, 0.1)]
     results = [{"image_id": 1, "category_id": 1, "keypoints": p.reshape(-1).tolist(), "score": s} for p, s in poses]
-    found = match_people(truth, results, skeletons_of(truth, COCO17))
+    found = match_people(truth, results, skeletons_by_category(truth, COCO17))
     assert {pair.person: pair.row for pair in found.pairs} == {0: 0, 1: 2}
     assert found.duplicates == (1,)
 
@@ -238,7 +238,7 @@ def test_neither_argument_is_changed():
     truth, results, _ = case(5, ALL, images=2)
     before = repr((truth, results))
     diagnose(truth, results, COCO17)
-    of = skeletons_of(truth, COCO17)
+    of = skeletons_by_category(truth, COCO17)
     correct(truth, results, of, match_people(truth, results, of), CORRECTIONS)
     assert repr((truth, results)) == before
 

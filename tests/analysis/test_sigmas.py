@@ -8,7 +8,7 @@ from poise.analysis.sigmas import Sigma, ap_at_other_sigmas, estimate_sigmas, me
 from poise.data.base import Dataset
 from poise.errors import AnnotationError, InputError
 from poise.evaluation.eval_set import EvalSet
-from poise.metrics import coco, entries
+from poise.metrics import coco, coco_format
 from poise.skeletons import COCO17, Skeleton, from_category
 from poise.structures import Key, Labels
 
@@ -110,7 +110,7 @@ def test_ap_at_other_sigmas_is_the_protocol_with_them():
     results = [
         row
         for i, labels in enumerate(Annotator(2, images=10).rows)
-        for row in entries.rows_of(
+        for row in coco_format.to_coco_results(
             labels.xy,
             torch.ones(2, 3),
             torch.rand(2, generator=torch.Generator().manual_seed(i)),

@@ -100,7 +100,7 @@ def test_a_detectors_boxes_and_a_broken_image(model, labels, tmp_path, capsys):
         (("{model}", "--annotations", "{tmp}/none.json", "--images", "{tmp}"), "none.json"),
         (("{labels}", "--annotations", "{labels}", "--images", "{tmp}"), "truncated or no .safetensors"),
         (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--oks-nms", "2"), "--oks-nms is a number"),
-        (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--boxes", "{labels}"), "no list of detections"),
+        (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--boxes", "{labels}"), "not a list of detections"),
         (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--out", "{labels}/x.json"), "cannot be written"),
         (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--precision", "int8"), "no precision"),
         (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--out", "{tmp}"), "is a folder"),

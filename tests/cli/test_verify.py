@@ -101,9 +101,9 @@ def shortened(home):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (relabelled, "its labels are other ones"),
-        (relabelled, "annotations.json has other bytes"),
-        (resized, "its images have other names or sizes"),
+        (relabelled, "its labels have changed"),
+        (relabelled, "annotations.json has changed"),
+        (resized, "its image files have other names or sizes"),
         (shortened, "people were"),
         (lambda home: (home / "annotations.json").unlink(), "there is no annotation file 'annotations.json'"),
         (lambda home: shutil.rmtree(home / "images"), "no images folder"),

@@ -7,7 +7,7 @@ from poise.codecs.guide_costs import LabelMaps
 from poise.codecs.offset_guided import OffsetGuided
 from poise.data.figures import FigureDataset
 from poise.decoding.grouping_config import GroupingConfig
-from poise.metrics import coco, entries
+from poise.metrics import coco, coco_format
 from poise.recipes.scenes import MAPS
 from poise.scenes import Scenes
 from poise.skeletons import COCO17
@@ -37,8 +37,8 @@ def scores(codec, drawings):
     for image, own in labels.items():
         (found,) = codec.decode(codec.encode(scene_of(own, size)))
         categories = torch.ones(len(found), dtype=torch.int64)
-        rows += entries.rows_of(found.xy, found.score, found.pose_score, image=image, categories=categories)
-    numbers = coco.evaluate(entries.truth_of(labels, COCO17), rows, COCO17).numbers
+        rows += coco_format.to_coco_results(found.xy, found.score, found.pose_score, image=image, categories=categories)
+    numbers = coco.evaluate(coco_format.to_coco_annotations(labels, COCO17), rows, COCO17).numbers
     return numbers, sum(int((own.visible > 0).any(dim=1).sum()) for own in labels.values()), len(rows)
 
 

@@ -46,7 +46,7 @@ def test_boxes_of_no_size_are_skipped_and_counted(file):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ({"annotations": []}, "no list of detections"),
+        ({"annotations": []}, "not a list of detections"),
         ([row(1, [0, 0, 5])], "four numbers"),
         ([{"image_id": 1, "score": 1.0}], "lacks 'bbox'"),
         ([row("a", [0, 0, 5, 5])], "whole number"),

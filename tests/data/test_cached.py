@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from poise.data.cached import Kept
+from poise.data.cached import CachedDataset
 from poise.data.figures import FigureDataset
 
 
@@ -9,7 +9,7 @@ from poise.data.figures import FigureDataset
 @pytest.mark.parametrize("processes", [0, 2])
 def test_kept_samples_are_those_of_the_data_set_in_its_order(processes):
     drawn = FigureDataset(5, size=(48, 48), seed=4)
-    kept = Kept(drawn, processes=processes)
+    kept = CachedDataset(drawn, processes=processes)
     assert len(kept) == 5
     for i in range(5):
         assert torch.equal(kept.image(i), drawn.image(i))
@@ -21,11 +21,11 @@ def test_kept_samples_are_those_of_the_data_set_in_its_order(processes):
 def test_somebody_may_watch():
     seen = []
 
-    def watch(samples, total):
+    def progress(samples, total):
         for sample in samples:
             seen.append((sample.key.file_name, total))
             yield sample
 
-    Kept(FigureDataset(3, size=(48, 48)), watch=watch)
+    CachedDataset(FigureDataset(3, size=(48, 48)), progress=progress)
     assert len({name for name, _ in seen}) == 3
     assert {total for _, total in seen} == {3}

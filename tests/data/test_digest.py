@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from poise.data.coco import CocoDataset
+from poise.data.combined import CombinedDataset
 from poise.data.digest import Digest, digest
 from poise.data.figures import FigureDataset, write_coco
-from poise.data.join import Joined
-from poise.data.subset import Part
+from poise.data.subset import Subset
 from poise.errors import CheckpointError
 
 
@@ -38,22 +38,22 @@ def test_images_in_a_zip_file_have_the_same_sizes(folder, tmp_path):
 
 def test_parts_and_joined_data_name_the_files_behind_them(folder):
     whole = CocoDataset(folder / "annotations.json", folder / "images")
-    part, joined = digest(Part(whole, [2, 0])), digest(Joined([whole, whole]))
+    part, joined = digest(Subset(whole, [2, 0])), digest(CombinedDataset([whole, whole]))
     assert part.files == joined.files == digest(whole).files
     assert (part.images, joined.images) == (2, 8)
-    assert len({digest(Part(whole, rows)).labels for rows in ([0, 2], [2, 0], [2, 1])}) == 3
+    assert len({digest(Subset(whole, rows)).labels for rows in ([0, 2], [2, 0], [2, 1])}) == 3
 
 
 def test_changes_are_told_in_words(folder):
     before = digest(CocoDataset(folder / "annotations.json", folder / "images"))
     [path] = before.files
-    assert before.changes(replace(before, labels="x")) == ["its labels are other ones"]
-    assert before.changes(replace(before, pictures="x")) == ["its images have other names or sizes"]
-    assert before.changes(replace(before, files={path: "x"})) == [f"the annotation file {path} has other bytes"]
+    assert before.changes(replace(before, labels="x")) == ["its labels have changed"]
+    assert before.changes(replace(before, pictures="x")) == ["its image files have other names or sizes"]
+    assert before.changes(replace(before, files={path: "x"})) == [f"the annotation file {path} has changed"]
     assert before.changes(replace(before, images=3)) == [
         f"4 images with {before.people} people were 3 with {before.people} when read again"
     ]
-    with pytest.raises(CheckpointError, match="another kind"):
+    with pytest.raises(CheckpointError, match="other fields"):
         Digest.from_plain({"images": 1})
 
 

@@ -6,11 +6,11 @@ import pickle
 import pytest
 import torch
 
-from poise.data.cached import Kept
+from poise.data.cached import CachedDataset
 from poise.data.coco import CocoDataset
+from poise.data.combined import CombinedDataset
 from poise.data.figures import FigureDataset
-from poise.data.join import Joined
-from poise.data.subset import Part
+from poise.data.subset import Subset
 from poise.errors import AnnotationError
 from poise.skeletons import COCO17, LSP14, select
 
@@ -37,10 +37,14 @@ def test_outlines_are_those_of_the_data_set_whatever_is_around_it(change):
     dataset = change(lambda found: found["annotations"][0].pop("segmentation"))
     row = dataset.labels(0).ids.tolist().index(1) if 1 in dataset.labels(0).ids.tolist() else None
     figures = FigureDataset(2, size=(64, 64), per_image=(1, 3))
-    for whole, inner in ((Part(dataset, [0]), dataset), (Joined([figures, dataset]), dataset), (Kept(figures), figures)):
-        place = 2 if isinstance(whole, Joined) else 0
+    for whole, inner in (
+        (Subset(dataset, [0]), dataset),
+        (CombinedDataset([figures, dataset]), dataset),
+        (CachedDataset(figures), figures),
+    ):
+        place = 2 if isinstance(whole, CombinedDataset) else 0
         assert torch.equal(whole.masks(place), inner.masks(0))
-        assert torch.equal(whole.outlined(place).masks, inner.masks(0))
+        assert torch.equal(whole.sample_with_masks(place).masks, inner.masks(0))
         assert inner.masks(0).shape == (len(inner.labels(0)), *inner.image(0).shape[1:])
     if row is not None:
         assert not dataset.masks(0)[row].any()
@@ -51,7 +55,7 @@ def test_outlines_are_those_of_the_data_set_whatever_is_around_it(change):
 def test_a_crowd_is_ignored_as_its_run_lengths_say_but_for_labelled_people_in_it(change):
     dataset = change(lambda found: None)
     image, row = crowd_of(dataset)
-    sample, masks = dataset.whole(image), dataset.masks(image)
+    sample, masks = dataset.sample_with_ignore(image), dataset.masks(image)
     others = masks[~sample.labels.crowd].any(dim=0)
     assert torch.equal(sample.ignore, masks[row] & ~others)
     assert sample.ignore.any()
@@ -66,8 +70,8 @@ def test_people_without_keypoints_are_ignored_by_segmentation_or_by_box(change):
 
     dataset = change(silence)
     image = next(i for i in range(len(dataset)) if dataset.labels(i).ids.tolist()[:1] == [1])
-    sample = dataset.whole(image)
-    assert sample.labels.silent.tolist() == [True, True]
+    sample = dataset.sample_with_ignore(image)
+    assert sample.labels.unlabelled.tolist() == [True, True]
     x0, y0, x1, y1 = sample.labels.boxes[1].long().tolist()
     assert sample.ignore[y0:y1, x0:x1].all(), "the one without a segmentation: its box"
     inside = torch.zeros_like(sample.ignore)
@@ -81,13 +85,13 @@ def test_where_not_everybody_is_annotated_only_labelled_people_are_known(change)
         change(lambda found: [image.update(all_persons_known=False) for image in found["images"]]),
     ):
         for i in range(len(dataset)):
-            sample = dataset.whole(i)
+            sample = dataset.sample_with_ignore(i)
             if not len(sample.labels):
                 assert sample.ignore.all()
-            for x0, y0, x1, y1 in sample.labels.boxes[~sample.labels.silent].round().long().tolist():
+            for x0, y0, x1, y1 in sample.labels.boxes[~sample.labels.unlabelled].round().long().tolist():
                 assert not sample.ignore[y0:y1, x0:x1].all()
-        assert dataset.whole(0).ignore.any()
-        assert not dataset.whole(0).ignore.all()
+        assert dataset.sample_with_ignore(0).ignore.any()
+        assert not dataset.sample_with_ignore(0).ignore.all()
 
 
 def test_a_broken_segmentation_of_a_crowd_is_refused_by_those_who_need_it(change):
@@ -99,17 +103,17 @@ def test_a_broken_segmentation_of_a_crowd_is_refused_by_those_who_need_it(change
     image, _ = crowd_of(dataset)
     assert dataset[image].ignore is None
     with pytest.raises(AnnotationError, match="run lengths"):
-        dataset.whole(image)
+        dataset.sample_with_ignore(image)
 
 
 def test_a_joined_sample_knows_what_its_own_data_set_labels(fake, tmp_path):
     coco, lsp = CocoDataset(*fake.write(tmp_path / "a")), CocoDataset(*fake.write(tmp_path / "b", LSP14.keypoints, seed=1))
-    joined = Joined([coco, lsp], skeleton=COCO17)
-    assert joined.whole(0).known.all()
-    named = {name for name, known in zip(COCO17.keypoints, joined.whole(4).known.tolist(), strict=True) if known}
+    joined = CombinedDataset([coco, lsp], skeleton=COCO17)
+    assert joined.sample_with_ignore(0).known.all()
+    named = {name for name, known in zip(COCO17.keypoints, joined.sample_with_ignore(4).known.tolist(), strict=True) if known}
     assert named == set(COCO17.keypoints) & set(LSP14.keypoints)
     image, _ = crowd_of(lsp)
-    assert torch.equal(joined.whole(4 + image).ignore, lsp.whole(image).ignore)
+    assert torch.equal(joined.sample_with_ignore(4 + image).ignore, lsp.sample_with_ignore(image).ignore)
 
 
 def test_people_labelled_in_other_keypoints_only_are_ignored(change):
@@ -119,10 +123,10 @@ def test_people_labelled_in_other_keypoints_only_are_ignored(change):
             found["annotations"][0]["keypoints"][place : place + 3] = [0, 0, 0]
 
     coco = change(earless)
-    ears = Joined([coco], skeleton=select(COCO17, ["left_ear", "right_ear"]))
+    ears = CombinedDataset([coco], skeleton=select(COCO17, ["left_ear", "right_ear"]))
     image = next(i for i in range(len(coco)) if 1 in coco.labels(i).ids.tolist())
-    assert ears.labels(image).silent.sum() > coco.labels(image).silent.sum()
-    assert ears.whole(image).ignore.sum() > coco.whole(image).ignore.sum()
+    assert ears.labels(image).unlabelled.sum() > coco.labels(image).unlabelled.sum()
+    assert ears.sample_with_ignore(image).ignore.sum() > coco.sample_with_ignore(image).ignore.sum()
 
 
 def test_a_file_read_in_more_keypoints_than_it_has_knows_its_own(fake, tmp_path):
@@ -134,16 +138,16 @@ def test_a_file_read_in_more_keypoints_than_it_has_knows_its_own(fake, tmp_path)
 
 def test_parts_and_kept_samples_say_what_the_whole_says(fake, tmp_path):
     coco = CocoDataset(*fake.write(tmp_path / "a"), complete=False)
-    part, kept = Part(coco, [2, 0]), Kept(coco)
-    for place, row in enumerate(part.rows):
-        assert torch.equal(part.whole(place).ignore, coco.whole(row).ignore)
-        assert torch.equal(kept.whole(row).ignore, coco.whole(row).ignore)
+    part, kept = Subset(coco, [2, 0]), CachedDataset(coco)
+    for place, row in enumerate(part.indices):
+        assert torch.equal(part.sample_with_ignore(place).ignore, coco.sample_with_ignore(row).ignore)
+        assert torch.equal(kept.sample_with_ignore(row).ignore, coco.sample_with_ignore(row).ignore)
         assert torch.equal(part.known(place), coco.known(row))
     again = pickle.loads(pickle.dumps(coco))
-    assert torch.equal(again.whole(0).ignore, coco.whole(0).ignore)
+    assert torch.equal(again.sample_with_ignore(0).ignore, coco.sample_with_ignore(0).ignore)
 
 
 def test_drawn_figures_hide_nothing():
-    sample = FigureDataset(1, size=(64, 64)).whole(0)
+    sample = FigureDataset(1, size=(64, 64)).sample_with_ignore(0)
     assert not sample.ignore.any()
     assert sample.known.all()

@@ -5,8 +5,8 @@ import pickle
 import pytest
 import torch
 
-from poise.data.base import Dataset, trainable
-from poise.data.mirror import mirrored
+from poise.data.base import Dataset
+from poise.data.label_ops import flip_sample, trainable
 
 
 def same_labels(a, b) -> bool:
@@ -58,8 +58,8 @@ def test_an_index_behind_the_last_is_refused_so_that_loops_end(fake_datasets):
 def test_a_mirror_twice_changes_nothing_and_once_swaps_sides(fake_datasets):
     for dataset in fake_datasets:
         sample = dataset[0]
-        once = mirrored(sample, dataset.skeleton)
-        twice = mirrored(once, dataset.skeleton)
+        once = flip_sample(sample, dataset.skeleton)
+        twice = flip_sample(once, dataset.skeleton)
         assert torch.equal(twice.image, sample.image)
         torch.testing.assert_close(twice.labels.xy, sample.labels.xy, atol=1e-4, rtol=0)
         torch.testing.assert_close(twice.labels.boxes, sample.labels.boxes, atol=1e-4, rtol=0)
@@ -90,14 +90,14 @@ def test_a_data_set_can_be_pickled(fake_datasets):
 def test_a_whole_sample_says_where_its_labels_are_silent_and_which_keypoints_are_labelled(fake_datasets):
     for dataset in fake_datasets:
         for i in range(len(dataset)):
-            sample = dataset.whole(i)
+            sample = dataset.sample_with_ignore(i)
             assert sample.ignore is not None
             assert sample.known is not None
             assert sample.ignore.shape == sample.image.shape[1:]
             assert sample.known.shape == (len(dataset.skeleton),)
             assert same_labels(sample.labels, dataset.labels(i))
             assert not sample.labels.visible[:, ~sample.known].any(), "what is labelled is known"
-            assert not sample.ignore.any() or sample.labels.silent.any()
-            other = mirrored(sample, dataset.skeleton)
+            assert not sample.ignore.any() or sample.labels.unlabelled.any()
+            other = flip_sample(sample, dataset.skeleton)
             assert torch.equal(other.ignore, sample.ignore.flip(1))
             assert torch.equal(other.known, sample.known[dataset.skeleton.flip])

@@ -40,7 +40,7 @@ def test_what_is_no_such_file_is_refused(tmp_path):
     with pytest.raises(ReadError, match="save it in MATLAB with -v7"):
         read_mat(path)
     path.write_bytes(b"nothing")
-    with pytest.raises(ReadError, match="no MATLAB file of version 5"):
+    with pytest.raises(ReadError, match="not a MATLAB file of version 5"):
         read_mat(path)
     write_mat(path, {"a": np.ones((40, 40))})
     path.write_bytes(path.read_bytes()[:-2000])

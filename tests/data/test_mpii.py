@@ -113,7 +113,7 @@ def words(people):
         (short, "row 2 .*16 `joints`"),
         (not_finite, "`center` of row 3"),
         (words, "`scale` must be 1 number"),
-        (lambda people: people[1].pop("center"), "no MPII file"),
+        (lambda people: people[1].pop("center"), "not an MPII file"),
         (lambda people: people[0].update(head_box=[1, 2]), "four numbers"),
     ],
 )
@@ -125,12 +125,12 @@ def test_broken_rows_are_refused_with_their_place(made, change, says):
 
 def test_heads_of_another_part_and_files_without_heads_are_refused(made, tmp_path):
     changed(made[0], lambda people: people.pop())
-    with pytest.raises(AnnotationError, match="of another part"):
+    with pytest.raises(AnnotationError, match="of another set"):
         MpiiDataset(made[0], None, heads=made[2])
     write_predictions(tmp_path / "pred.mat", torch.zeros(4, 16, 2))
-    with pytest.raises(AnnotationError, match="holds no head boxes but preds"):
+    with pytest.raises(AnnotationError, match="contains no head boxes but preds"):
         MpiiDataset(made[0], None, heads=tmp_path / "pred.mat")
-    with pytest.raises(ReadError, match="no MATLAB file"):
+    with pytest.raises(ReadError, match="not a MATLAB file"):
         MpiiDataset(made[0], None, heads=made[0])
 
 

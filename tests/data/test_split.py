@@ -1,6 +1,6 @@
 import pytest
 
-from poise.data.split import part, split
+from poise.data.split import select_images, split
 from poise.errors import AnnotationError, InputError
 
 
@@ -65,6 +65,6 @@ def test_what_cannot_be_split_is_refused():
 
 
 def test_a_part_holds_the_images_asked_for():
-    some = part(made(), {1, 2})
+    some = select_images(made(), {1, 2})
     assert ids(some) == {1, 2}
     assert len(some["annotations"]) == 4

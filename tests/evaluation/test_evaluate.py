@@ -12,7 +12,7 @@ from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import evaluate
 from poise.evaluation.protocols import release_boxes
 from poise.evaluation.self_test import self_test
-from poise.geometry import to_xywh
+from poise.geometry import xyxy_to_xywh
 from poise.inference.settings import InferenceSettings
 from poise.models.base import Rescoring
 
@@ -22,7 +22,7 @@ NAMES = ["red", "green", "blue"]
 def document(dots, count: int = 4) -> dict:
     """Two people in every image, the same in all; ids and names from 1."""
     images = [{"id": i, "file_name": f"{i}.png", "width": 320, "height": 240} for i in range(1, count + 1)]
-    boxes = to_xywh(torch.tensor(dots.boxes)).tolist()
+    boxes = xyxy_to_xywh(torch.tensor(dots.boxes)).tolist()
     people = [
         {
             "id": 2 * image["id"] + row,
@@ -117,7 +117,7 @@ def test_each_category_is_scored_in_its_own_keypoints(dots, folder):
 
 
 def boxes_file(dots, folder, *, images=(1, 2, 3, 4)):
-    boxes = to_xywh(torch.tensor(dots.boxes)).tolist()
+    boxes = xyxy_to_xywh(torch.tensor(dots.boxes)).tolist()
     rows = [{"image_id": i, "category_id": 1, "bbox": b, "score": 0.9 - 0.5 * k} for i in images for k, b in enumerate(boxes)]
     rows += [{"image_id": i, "category_id": 1, "bbox": [b + 1 for b in boxes[0]], "score": 0.3} for i in images]
     rows += [{"image_id": 1, "category_id": 1, "bbox": [900, 900, 20, 20], "score": 0.5}]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from poise.data.boxes import mpii_boxes
-from poise.geometry import apply, apply_counted, from_xywh, invert, mirror, rotation, scaling, translation
+from poise.geometry import apply, apply_one_based, horizontal_flip, invert, rotation, scaling, translation, xywh_to_xyxy
 from poise.scenes import Canvas
 from poise.skeletons import COCO17
 from poise.structures import Key, Labels, Preprocess, Sample
@@ -34,7 +34,7 @@ def _corners(z) -> tuple[torch.Tensor, np.ndarray]:
     """Boxes x0 y0 x1 y1, and which rows they are: one of no extent is refused here, the releases transfer it along."""
     boxes = z["boxes_xywh"]
     real = (boxes[:, 2:] > 0).all(axis=1)
-    return from_xywh(torch.from_numpy(boxes[real])), real
+    return xywh_to_xyxy(torch.from_numpy(boxes[real])), real
 
 
 @pytest.mark.golden("functions/t01_box2cs*.npz")
@@ -146,8 +146,8 @@ def test_warps_and_whole_points_are_those_of_the_stacked_hourglass(golden_file):
         warp = frame_warp("hourglass", seen, size=size, degrees=float(degrees))
         np.testing.assert_allclose(warp, z["hg_get_transform"][i], rtol=1e-7, atol=1e-6)
         points = torch.from_numpy(z["pts"][i])
-        np.testing.assert_array_equal(apply_counted(warp, points), z["hg_transform_fwd"][i])
-        np.testing.assert_array_equal(apply_counted(invert(warp), points / 10), z["hg_transform_inv"][i])
+        np.testing.assert_array_equal(apply_one_based(warp, points), z["hg_transform_fwd"][i])
+        np.testing.assert_array_equal(apply_one_based(invert(warp), points / 10), z["hg_transform_inv"][i])
 
 
 @pytest.mark.golden("functions/t02_affine*.npz")
@@ -234,7 +234,7 @@ def test_mirrored_keypoints_are_the_releases(golden_file):
     xy = torch.from_numpy(z["joints"][None, :, :2])
     visible = torch.from_numpy(z["joints_vis"][None, :, 0]).long()
     labels = mirror_labels(Labels.of(xy, visible, torch.tensor([[0.0, 0.0, 9.0, 9.0]])), flip)
-    moved = apply(mirror(int(z["width"].item())), labels.xy)[0].numpy()
+    moved = apply(horizontal_flip(int(z["width"].item())), labels.xy)[0].numpy()
     known = labels.visible[0].numpy() > 0
     np.testing.assert_array_equal(labels.visible[0].numpy(), z["hrnet_fliplr_vis"][:, 0])
     np.testing.assert_allclose(moved[known], z["hrnet_fliplr_joints"][known, :2])
@@ -254,7 +254,7 @@ def test_mirrored_visibility_is_mspns_and_mirrored_animals_are_the_releases(gold
         animal[a], animal[b] = b, a
     labels = mirror_labels(Labels.of(xyv[..., :2], xyv[..., 2].long(), torch.tensor([[0.0, 0.0, 9.0, 9.0]])), animal)
     width = int(z["width"].item())
-    moved = apply(mirror(width + 1), labels.xy)[0]  # this release mirrors points a pixel beside its images
+    moved = apply(horizontal_flip(width + 1), labels.xy)[0]  # this release mirrors points a pixel beside its images
     np.testing.assert_allclose(moved, z["animal_shufflelr"][:, :2], rtol=1e-6, atol=1e-4)
     np.testing.assert_array_equal(xyv[0, animal, 2], z["animal_shufflelr"][:, 2])
 

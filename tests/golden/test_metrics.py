@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from poise.evaluation.protocols import release_boxes
-from poise.geometry import from_xywh
+from poise.geometry import xywh_to_xyxy
 from poise.metrics import coco
 from poise.metrics.accuracy import accuracy, peaks, released_accuracy
 from poise.metrics.boxes import BOX_NUMBERS, evaluate_boxes
 from poise.metrics.nms import box_nms, nearby_nms
-from poise.metrics.oks import lowered, oks, oks_nms, pose_oks, rescore, soft_oks_nms
+from poise.metrics.oks import decayed_scores, oks, oks_nms, pose_oks, rescore, soft_oks_nms
 from poise.metrics.pck import auc, epe, nme, pck
 from poise.metrics.pckh import pckh_table
 from poise.metrics.sizes import head_sizes
@@ -51,7 +51,7 @@ def varied(arrays: dict, pattern: str) -> dict[float, np.ndarray]:
 
 def labels_of(people: list[dict]) -> Labels:
     keypoints = torch.tensor([p["keypoints"] for p in people], dtype=torch.float64).reshape(len(people), 17, 3)
-    boxes = from_xywh(torch.tensor([p["bbox"] for p in people], dtype=torch.float64))
+    boxes = xywh_to_xyxy(torch.tensor([p["bbox"] for p in people], dtype=torch.float64))
     area = torch.tensor([p["area"] for p in people], dtype=torch.float64)
     return Labels.of(keypoints[..., :2], keypoints[..., 2].long(), boxes, area=area)
 
@@ -75,7 +75,7 @@ def test_accuracy_on_maps_is_what_the_releases_print(golden_file, golden_arrays,
             assert (got.keypoints - z[name][1:]).abs().max() < 1e-9
     if "mm_pose_pck_acc" in z:
         swapped = torch.tensor(output.shape[2:], dtype=torch.float64) / 10
-        other = accuracy(peaks(output), peaks(z["target"]), swapped, shown=z["vis"][..., 0] > 0, near=0.5)
+        other = accuracy(peaks(output), peaks(z["target"]), swapped, shown=z["vis"][..., 0] > 0, threshold=0.5)
         assert (other.keypoints - z["mm_pose_pck_acc"]).abs().max() < 1e-9
         assert other.mean == pytest.approx(float(z["mm_pose_pck_avg"]), abs=1e-9)
         assert int((other.keypoints >= 0).sum()) == int(z["mm_pose_pck_cnt"])
@@ -187,8 +187,8 @@ def test_suppression_is_that_of_mmpose(golden_arrays):
 def test_lowered_scores_and_suppressed_boxes_are_those_of_the_release(golden_arrays):
     z = tensors(golden_arrays)
     near, score = z["hrnet_oks_matrix"][0, 1:], z["scores"][1:]
-    assert (lowered(score, near, 0.5) - z["rescore_gauss"]).abs().max() < 1e-9
-    assert (lowered(score, near, 0.5, fall="linear") - z["rescore_linear"]).abs().max() < 1e-9
+    assert (decayed_scores(score, near, 0.5) - z["rescore_gauss"]).abs().max() < 1e-9
+    assert (decayed_scores(score, near, 0.5, decay="linear") - z["rescore_linear"]).abs().max() < 1e-9
     stored = varied(golden_arrays, r"box_nms_([\d.]+)")
     assert stored
     for threshold, kept in stored.items():
@@ -298,7 +298,7 @@ def test_annotated_boxes_become_the_centres_and_scales_of_the_releases(golden_fi
     assert rules
     for rule in rules:
         for row, person in enumerate(people):
-            box = release_boxes(from_xywh(torch.tensor([person["bbox"]])), rule, size=sizes[person["image_id"]])[0]
+            box = release_boxes(xywh_to_xyxy(torch.tensor([person["bbox"]])), rule, size=sizes[person["image_id"]])[0]
             seen = box_frame(Preprocess(crop=rule), box, size=(256, 192))
             assert np.abs(np.array(seen.centre) - golden_arrays[f"{rule}_center"][row]).max() < 1e-3
             assert np.abs(np.array(seen.extent) / 200 - golden_arrays[f"{rule}_scale"][row]).max() < 1e-5

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from poise.geometry import apply, from_xywh, invert
+from poise.geometry import apply, invert, xywh_to_xyxy
 from poise.scenes import Canvas
 from poise.skeletons import COCO17
 from poise.structures import Labels
@@ -24,7 +24,7 @@ def test_crowds_and_unlabelled_people_are_left_out_and_small_ones_lose_their_lab
     labels = Labels(
         xy=keypoints[..., :2],
         visible=torch.where(unlabelled[:, None], 0, keypoints[..., 2].long()),
-        boxes=from_xywh(torch.from_numpy(g["bbox"])),
+        boxes=xywh_to_xyxy(torch.from_numpy(g["bbox"])),
         area=torch.from_numpy(g["area"]),
         crowd=torch.from_numpy(g["iscrowd"]) > 0,
         ids=torch.arange(len(keypoints)),

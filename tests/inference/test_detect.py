@@ -14,7 +14,7 @@ from poise.evaluation.boxes import images_of, measured_rows, person_boxes
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import evaluate
 from poise.evaluation.self_test import self_test
-from poise.geometry import apply, to_xywh
+from poise.geometry import apply, xyxy_to_xywh
 from poise.inference.detect import (
     THIN,
     Detected,
@@ -339,7 +339,7 @@ def test_the_file_of_boxes_is_the_usual_one(tmp_path, eval_set):
     assert sorted(rows(found, named=True)[0]) == ["bbox", "category_id", "file_name", "image_id", "score"]
     (tmp_path / "boxes.json").write_text(json.dumps(written))
     back = read_boxes(tmp_path / "boxes.json")
-    assert torch.allclose(to_xywh(back.boxes[1]), to_xywh(found[0].boxes), atol=0.01)
+    assert torch.allclose(xyxy_to_xywh(back.boxes[1]), xyxy_to_xywh(found[0].boxes), atol=0.01)
     assert source_boxes(found)[2].boxes.shape == (0, 4)
 
 

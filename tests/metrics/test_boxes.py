@@ -8,7 +8,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from poise.errors import AnnotationError, InputError
-from poise.metrics.boxes import BOX_NUMBERS, evaluate_boxes, labels_of, table
+from poise.metrics.boxes import BOX_NUMBERS, checked_box_annotations, evaluate_boxes, table
 
 
 def drawn(seed: int, *, categories: int = 1, images: int = 12):
@@ -107,10 +107,10 @@ def test_a_result_without_a_score_is_refused():
 
 def test_labels_that_cannot_be_scored_against_are_told_before_there_are_results():
     truth, _ = drawn(2)
-    assert len(labels_of(truth)) == len(truth["annotations"])
+    assert len(checked_box_annotations(truth)) == len(truth["annotations"])
     del truth["annotations"][0]["area"]
     with pytest.raises(AnnotationError, match="has no area"):
-        labels_of(truth)
+        checked_box_annotations(truth)
 
 
 def test_the_table_has_a_cell_for_each_number_and_a_dash_for_nobody():

@@ -49,7 +49,7 @@ def test_of_every_image_once_precision_and_recall_are_the_protocols(seed):
     truth, results = drawn(seed, categories=1 + seed % 3)
     expected = evaluate(truth, results, skeleton(5))
     for category, part in enumerate(find_matches(truth, results, skeleton(5))):
-        precision, recall = part.drawn(np.ones((1, 20), np.int64))
+        precision, recall = part.resampled(np.ones((1, 20), np.int64))
         assert np.array_equal(precision[0], expected.precision[:, :, category, 0, 0])
         assert np.array_equal(recall[0], expected.recall[:, category, 0, 0])
 
@@ -61,7 +61,7 @@ def test_a_draw_is_scored_as_the_protocol_scores_its_copies(seed):
         row["score"] += i * 1e-6  # copies of one image stand beside each other: only equal scores of two images could tell
     counts = np.random.default_rng(seed).multinomial(20, np.full(20, 0.05), size=3)
     [part] = find_matches(truth, results, skeleton(5))
-    precision, recall = part.drawn(counts)
+    precision, recall = part.resampled(counts)
     for row, often in enumerate(counts):
         expected = evaluate(*repeated(truth, results, often), skeleton(5))
         assert np.allclose(precision[row], expected.precision[:, :, 0, 0, 0], atol=1e-12, rtol=0)
@@ -71,16 +71,16 @@ def test_a_draw_is_scored_as_the_protocol_scores_its_copies(seed):
 def test_nobody_is_minus_one_and_no_result_is_zero():
     truth, results = drawn(0)
     [part] = find_matches(truth, [], skeleton(5))
-    assert part.drawn(np.ones((1, 20), np.int64))[0].max() == 0
+    assert part.resampled(np.ones((1, 20), np.int64))[0].max() == 0
     [part] = find_matches(truth | {"annotations": []}, results, skeleton(5))
-    assert part.drawn(np.ones((1, 20), np.int64))[0].max() == -1
+    assert part.resampled(np.ones((1, 20), np.int64))[0].max() == -1
 
 
 def test_a_thousand_draws_of_5000_images_take_seconds():
     rng = np.random.default_rng(0)
     part = Matches(rng.integers(0, 3, (10, 10_000)).astype(np.int8), rng.integers(0, 5000, 10_000), np.full(5000, 2))
     counts = rng.multinomial(5000, np.full(5000, 1 / 5000), size=100)
-    part.drawn(counts[:1])
+    part.resampled(counts[:1])
     begin = time.process_time()
-    part.drawn(counts)
+    part.resampled(counts)
     assert time.process_time() - begin < 1.0

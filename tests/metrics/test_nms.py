@@ -34,8 +34,8 @@ def test_of_poses_that_share_keypoints_the_best_stays():
     poses = torch.cat((pose, pose + 0.1, far))
     score = torch.tensor([0.4, 0.6, 0.5])
     assert nearby_nms(poses, score).tolist() == [1, 2]
-    assert nearby_nms(poses, score, least=2).tolist() == [1]
-    assert nearby_nms(poses, score, most=1).tolist() == [1]
+    assert nearby_nms(poses, score, min_shared=2).tolist() == [1]
+    assert nearby_nms(poses, score, max_count=1).tolist() == [1]
     assert nearby_nms(torch.zeros(0, 8, 2), torch.zeros(0)).tolist() == []
 
 
@@ -51,6 +51,6 @@ def test_softly_suppressed_boxes_stay_with_lower_scores():
     fallen = math.exp(-2 * third**2)
     expected = [0.9, 0.7 * fallen, 0.1, 0.8 * math.exp(-2) * fallen]
     assert score.tolist() == pytest.approx(expected)
-    assert soft_box_nms(boxes, torch.tensor([0.9, 0.8, 0.7, 0.1]), least=0.11)[0].tolist() == [0, 2]
-    assert soft_box_nms(boxes, torch.tensor([0.9, 0.8, 0.7, 0.1]), most=1)[0].tolist() == [0]
+    assert soft_box_nms(boxes, torch.tensor([0.9, 0.8, 0.7, 0.1]), min_score=0.11)[0].tolist() == [0, 2]
+    assert soft_box_nms(boxes, torch.tensor([0.9, 0.8, 0.7, 0.1]), max_count=1)[0].tolist() == [0]
     assert len(soft_box_nms(boxes[:0], torch.zeros(0))[0]) == 0

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from poise.errors import InputError
-from poise.metrics.oks import lowered, oks, oks_nms, pose_oks, rescore, soft_oks_nms
+from poise.metrics.oks import decayed_scores, oks, oks_nms, pose_oks, rescore, soft_oks_nms
 from poise.structures import Labels
 
 SIGMAS = (0.05, 0.1)
@@ -38,7 +38,7 @@ def test_of_near_poses_the_better_one_stays():
     similar = pose_oks(xy, torch.full((3,), 600.0), SIGMAS)
     assert oks_nms(similar, torch.tensor([0.3, 0.9, 0.5]), 0.9).tolist() == [1, 2]
     assert soft_oks_nms(similar, torch.tensor([0.3, 0.9, 0.5]), 0.9).tolist() == [1, 2, 0]
-    assert soft_oks_nms(similar, torch.tensor([0.3, 0.9, 0.5]), 0.9, most=2).tolist() == [1, 2]
+    assert soft_oks_nms(similar, torch.tensor([0.3, 0.9, 0.5]), 0.9, max_count=2).tolist() == [1, 2]
 
 
 def test_oks_of_poses_is_that_of_labels_and_symmetric():
@@ -62,12 +62,12 @@ def test_keypoints_count_where_the_second_pose_or_both_know_them():
 
 def test_scores_fall_as_the_pose_taken_is_near():
     near = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
-    gauss = lowered(torch.ones(3, dtype=torch.float64), near, 0.5)
+    gauss = decayed_scores(torch.ones(3, dtype=torch.float64), near, 0.5)
     assert gauss.tolist() == pytest.approx([1.0, 0.6065306597, 0.1353352832])
-    assert lowered(torch.ones(3, dtype=torch.float64), near, 0.5, fall="linear").tolist() == [1.0, 0.5, 0.0]
+    assert decayed_scores(torch.ones(3, dtype=torch.float64), near, 0.5, decay="linear").tolist() == [1.0, 0.5, 0.0]
     xy = torch.tensor([[[10.0, 10.0], [20.0, 10.0]], [[10.1, 10.0], [20.0, 10.1]], [[90.0, 90.0], [99.0, 90.0]]])
     similar = pose_oks(xy, torch.full((3,), 600.0), SIGMAS)
-    assert soft_oks_nms(similar, torch.tensor([0.3, 0.9, 0.1]), 0.9, fall="linear").tolist() == [1, 2, 0]
+    assert soft_oks_nms(similar, torch.tensor([0.3, 0.9, 0.1]), 0.9, decay="linear").tolist() == [1, 2, 0]
 
 
 def test_nobody_gives_nobody():

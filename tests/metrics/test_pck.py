@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from poise.errors import InputError
-from poise.metrics.pck import auc, epe, matched, nme, pck
-from poise.metrics.sizes import torsos
+from poise.metrics.pck import auc, epe, match_to_labels, nme, pck
+from poise.metrics.sizes import torso_sizes
 from poise.skeletons import ANIMAL18, MPII16
 from poise.structures import Labels
 
@@ -41,18 +41,18 @@ def test_poses_are_given_to_people_by_oks_best_score_first():
     labels = dataclasses.replace(LABELS, visible=torch.full((2, 3), 2))
     near, far = labels.xy + 0.5, labels.xy + 2.0
     found = torch.stack((far[0], near[0], near[1] + 1000.0))
-    given = matched(found, torch.tensor([0.9, 0.5, 0.4]), labels, (0.1, 0.1, 0.1))
+    given = match_to_labels(found, torch.tensor([0.9, 0.5, 0.4]), labels, (0.1, 0.1, 0.1))
     assert torch.equal(given[0], far[0])
     assert given[1].isnan().all()
-    assert matched(torch.zeros(0, 3, 2), torch.zeros(0), labels, (0.1, 0.1, 0.1)).isnan().all()
+    assert match_to_labels(torch.zeros(0, 3, 2), torch.zeros(0), labels, (0.1, 0.1, 0.1)).isnan().all()
     crowd = dataclasses.replace(labels, crowd=torch.tensor([True, True]))
-    assert matched(found, torch.tensor([0.9, 0.5, 0.4]), crowd, (0.1, 0.1, 0.1)).isnan().all()
+    assert match_to_labels(found, torch.tensor([0.9, 0.5, 0.4]), crowd, (0.1, 0.1, 0.1)).isnan().all()
 
 
 def test_distances_can_be_measured_in_torsos_numbers_and_sizes_along_each_axis():
     xy = torch.rand(2, 16, 2, generator=torch.Generator().manual_seed(0)) * 100
     labels = Labels.of(xy, torch.full((2, 16), 2), torch.tensor([[0.0, 0, 100, 100]] * 2))
-    size = torsos(labels, MPII16)
+    size = torso_sizes(labels, MPII16)
     ends = [MPII16.index(name) for name in ("left_shoulder", "right_hip")]
     torch.testing.assert_close(size.float(), (xy[:, ends[0]] - xy[:, ends[1]]).norm(dim=-1))
     found = xy + torch.stack((0.15 * size, torch.zeros(2)), dim=-1)[:, None].float()
@@ -71,13 +71,13 @@ def test_a_torso_is_measured_over_the_other_diagonal_or_not_at_all():
     visible[1:, MPII16.index("left_shoulder")] = 0
     visible[2, MPII16.index("left_hip")] = 0
     labels = Labels.of(xy, visible, torch.tensor([[0.0, 0, 100, 100]] * 3))
-    size = torsos(labels, MPII16)
+    size = torso_sizes(labels, MPII16)
     ends = [MPII16.index(name) for name in ("right_shoulder", "left_hip")]
     assert size[1].item() == pytest.approx((xy[1, ends[0]] - xy[1, ends[1]]).norm().item(), rel=1e-6)
     assert size[2] == 0
     assert pck(xy, labels, 0.1, size=size).labelled.sum() == 16 + 15
     with pytest.raises(InputError, match="nobody's torso is known"):
-        torsos(LABELS, ANIMAL18)
+        torso_sizes(LABELS, ANIMAL18)
 
 
 def test_the_mean_over_keypoints_weighs_each_the_same():

@@ -40,7 +40,7 @@ def drawn() -> SceneBatch:
     """Two drawings of two people each."""
     figures = FigureDataset(2, size=(SIDE, SIDE), per_image=(2, 2), seed=1)
     cutter = SceneCrop((SIDE, SIDE), Canvas(side=SIDE, multiple=32), COCO17)
-    return SceneBatch.of([cutter(figures.whole(i)) for i in range(2)])
+    return SceneBatch.of([cutter(figures.sample_with_ignore(i)) for i in range(2)])
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +130,9 @@ def test_eight_views_together_get_the_answers_they_get_alone(model):
     for image, size, people in zip(images, sizes, together, strict=True):
         (alone,) = model.predict(image[None], flip=False, sizes=[size])
         assert len(alone) == len(people) > 0
-        torch.testing.assert_close(alone.framed, people.framed, atol=1e-3, rtol=0)
+        torch.testing.assert_close(alone.detected_boxes, people.detected_boxes, atol=1e-3, rtol=0)
         torch.testing.assert_close(alone.pose_score, people.pose_score, atol=1e-5, rtol=0)
-        assert (people.framed <= people.framed.new_tensor((size[1], size[0], size[1], size[0]))).all()
+        assert (people.detected_boxes <= people.detected_boxes.new_tensor((size[1], size[0], size[1], size[0]))).all()
 
 
 @torch.no_grad()
@@ -273,7 +273,7 @@ def test_half_precision_changes_losses_little_and_coordinates_not(learnt, drawn)
             assert all(part.dtype == torch.float32 for part in learnt.losses(drawn).values())
     for one, other in zip(plain, half, strict=True):
         best = one.box_score > 0.9
-        nearest = (one.framed[best][:, None] - other.framed[None]).abs().amax(dim=-1).amin(dim=1)
+        nearest = (one.detected_boxes[best][:, None] - other.detected_boxes[None]).abs().amax(dim=-1).amin(dim=1)
         assert nearest.max() < 2.0
         assert other.xy.dtype == torch.float32
 

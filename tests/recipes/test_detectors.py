@@ -185,7 +185,7 @@ def test_other_networks_and_more_chances_can_be_asked_for(coco):
 
 
 def test_scores_of_drawings_are_expected_of_the_usual_run_alone(monkeypatch):
-    monkeypatch.setattr("poise.recipes.detectors.Kept", lambda dataset: dataset)
+    monkeypatch.setattr("poise.recipes.detectors.CachedDataset", lambda dataset: dataset)
     assert (
         detector_drawn().expected == detector_drawn(head="one_hot", seed=3, checked=5).expected == {"AP": 0.48, "box AP": 0.6}
     )
@@ -202,7 +202,7 @@ def test_what_cannot_be_is_refused_before_anything_is_drawn_or_read(name, wrong,
     def made(*_, **__):
         raise AssertionError("something was drawn or read first")
 
-    for place in ("detectors.Kept", "detectors.mixture", "scenes.Kept", "scenes.mixture"):
+    for place in ("detectors.CachedDataset", "detectors.mixture", "scenes.CachedDataset", "scenes.mixture"):
         monkeypatch.setattr(f"poise.recipes.{place}", made)
     if name.startswith("scenes") and "weight" in wrong:
         wrong = {"epochs": -1}
@@ -324,7 +324,7 @@ def test_files_of_a_mixture_come_as_often_as_is_said_and_drawings_with_them(draw
     recipe = detector_mixed(**files, copies=[2, 1], complete=[True, False], drawn=3, val_share=0.25, **SMALL)
     assert len(recipe.train) == 2 * 9 + 9 + 3  # images to check on are learnt from in neither file
     assert len(recipe.val) == 3
-    assert recipe.train.whole(25).ignore.any()  # all but the labelled people's boxes
+    assert recipe.train.sample_with_ignore(25).ignore.any()  # all but the labelled people's boxes
     with pytest.raises(InputError, match="as many copies"):
         detector_mixed(**files, copies=[1], **SMALL)
 

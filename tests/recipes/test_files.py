@@ -30,7 +30,7 @@ def mixed(annotations, images, *, share=0.5, seed=0):
 
 
 def apart(train, val):
-    learnt, checked = ({data.file(i) for i in range(len(data))} for data in (train, val))
+    learnt, checked = ({data.file_path(i) for i in range(len(data))} for data in (train, val))
     return learnt.isdisjoint(checked)
 
 

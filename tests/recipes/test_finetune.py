@@ -56,7 +56,7 @@ def test_folders_must_match_files(drawn):
 
 
 def test_a_share_that_empties_a_part_is_refused(drawn):
-    with pytest.raises(InputError, match="leaves one part empty"):
+    with pytest.raises(InputError, match="leaves no image for"):
         own(annotations=[drawn / "annotations.json"], images=[drawn / "images"], val_share=0.01)
 
 

@@ -22,7 +22,7 @@ def files(drawn):
 @pytest.mark.parametrize("share", [2.0, -0.5, math.nan])
 @pytest.mark.parametrize("name", ["own", "scenes_mixed", "detector_mixed"])
 def test_the_images_to_check_on_are_a_share(files, name, share):
-    with pytest.raises(InputError, match="no share of the images to hold out"):
+    with pytest.raises(InputError, match="not a share of the images to hold out"):
         recipes()[name](**files, val_share=share)
 
 

@@ -107,7 +107,7 @@ def test_files_of_a_mixture_come_as_often_as_is_said_and_drawings_with_them(draw
     with pytest.raises(InputError, match="everybody is labelled"):
         scenes_mixed(**files, complete=[False], **TWO)
     partly = scenes_mixed(**files, complete=[True, False], copies=[1, 1], drawn=0, **TWO)
-    known = [partly.train.whole(i).ignore for i in (0, len(partly.train) - 1)]
+    known = [partly.train.sample_with_ignore(i).ignore for i in (0, len(partly.train) - 1)]
     assert not known[0].any()
     assert known[1].any()  # all but the labelled people's boxes
 

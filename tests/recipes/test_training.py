@@ -8,7 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from poise.data.subset import Part
+from poise.data.subset import Subset
 from poise.recipes.find import recipes
 from poise.training.checkpoint import AtomicIO
 from poise.training.fit import fit
@@ -92,7 +92,7 @@ def test_a_small_recipe_of_each_family_learns_two_steps_and_is_checked(name, coc
     monkeypatch.setattr(AtomicIO, "save_checkpoint", lambda *args, **kwargs: None)  # states are large, and not the matter here
     monkeypatch.setattr("poise.training.logging.summary", lambda model, size: "")  # tried in tests/training
     recipe = small(name, coco, drawn)
-    few = Part(recipe.val, range(4))
+    few = Subset(recipe.val, range(4))
     later = tuple(replace(stage, epochs=1, train=few, val=few) for stage in recipe.then)
     recipe = replace(recipe, epochs=1, train=few, val=few, then=later)
     before = [p.detach().clone() for p in recipe.model.network.parameters()]

@@ -12,13 +12,13 @@ from poise.skeletons import (
     convert,
     from_categories,
     from_category,
+    keypoint_indices,
     mirror_pairs,
-    places,
     select,
     union,
 )
-from poise.skeletons.find import find, known
-from poise.skeletons.sigmas import DEFAULT_SIGMA
+from poise.skeletons.coco import DEFAULT_SIGMA
+from poise.skeletons.registry import all_skeletons, find
 
 ALL = [COCO17, MPII16, LSP14, QUADRUPED, ANIMAL18]
 
@@ -157,7 +157,7 @@ def test_conversion_goes_by_name_and_leaves_out_what_is_missing():
             assert seen[0, LSP14.index(name)] == 2
         else:
             assert seen[0, LSP14.index(name)] == 0
-    assert places(COCO17, LSP14)[12:] == (-1, -1)
+    assert keypoint_indices(COCO17, LSP14)[12:] == (-1, -1)
     with pytest.raises(SkeletonMismatch, match="share no keypoint"):
         convert(xy, visible, source=COCO17, target=Skeleton("x", ("tail",), sigmas=(0.1,)))
 
@@ -172,7 +172,7 @@ def test_a_selection_keeps_pairs_and_bones_that_are_whole():
 
 
 def test_skeletons_are_found_by_name():
-    assert {s.name for s in ALL} <= set(known())
+    assert {s.name for s in ALL} <= set(all_skeletons())
     assert find("coco17") is COCO17
     with pytest.raises(UnknownName, match="did you mean 'mpii16'"):
         find("mpi16")

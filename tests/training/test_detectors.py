@@ -6,8 +6,8 @@ from functools import partial
 import pytest
 import torch
 
+from poise.data.combined import CombinedDataset
 from poise.data.figures import FigureDataset
-from poise.data.join import Joined
 from poise.errors import InputError
 from poise.inference.request import ImageRequest
 from poise.inference.settings import InferenceSettings
@@ -74,7 +74,7 @@ def test_images_without_people_are_learnt_from_where_that_is_asked_for(recipe, d
     assert [task.train_views(recipe, seed=0).image(row) for row in range(2)] == [1, 3]
     every = task.train_views(replace(recipe, empty=True, augmentation=None), seed=0)
     assert len(every) == 4
-    monkeypatch.setattr(drawn, "whole", lambda i: replace(drawn[i], labels=labels(i).select(slice(0, 0))))
+    monkeypatch.setattr(drawn, "sample_with_ignore", lambda i: replace(drawn[i], labels=labels(i).select(slice(0, 0))))
     batch = every.collate([every[(0, row)] for row in range(2)]).batch
     assert len(batch.scenes.boxes) == 0
     parts = task.parts(batch)
@@ -194,7 +194,7 @@ def test_a_check_finds_whom_inference_finds_in_images_of_mixed_shapes(recipe):
     model = recipe.model.eval()
     model.config = replace(model.config, score=0.0, per_image=4)
     shapes = [(96, 128), (128, 96), (96, 96)]
-    mixed = Joined([FigureDataset(2, size=size, per_image=(1, 2), seed=3) for size in shapes])
+    mixed = CombinedDataset([FigureDataset(2, size=size, per_image=(1, 2), seed=3) for size in shapes])
     task = ModelTask(model)
     views = task.val_views(mixed, seed=0)
     batch = views.collate([views[(0, row)] for row in (0, 2, 4, 5, 3, 1)]).batch

@@ -6,8 +6,8 @@ from functools import partial
 import pytest
 import torch
 
+from poise.data.combined import CombinedDataset
 from poise.data.figures import FigureDataset
-from poise.data.join import Joined
 from poise.errors import InputError, UnknownName
 from poise.inference.request import ImageRequest
 from poise.inference.settings import InferenceSettings
@@ -48,7 +48,7 @@ def test_workers_give_the_same_parcels(recipe):
     views = ModelTask(recipe.model).train_views(recipe, seed=0)
     alone, helped = (list(loader(views, ResumableSampler(4, 2, seed=1), workers=n, pin=False)) for n in (0, 1))
     for a, b in zip(alone, helped, strict=True):
-        assert a.places == b.places
+        assert a.places == b.keypoint_indices
         assert torch.equal(a.batch.images, b.batch.images)
         assert torch.equal(a.batch.scenes.xy, b.batch.scenes.xy)
         assert a.batch.images.is_contiguous(memory_format=torch.channels_last)
@@ -105,11 +105,13 @@ def test_a_check_finds_whom_inference_finds_in_images_of_mixed_shapes(recipe):
     model, rows = recipe.model.eval(), (0, 2, 4, 5, 3, 1)
     everybody = replace(model.codec.reading, threshold=0.0, person_threshold=0.0)  # random maps show nobody surely
     model.codec = replace(model.codec, reading=everybody)
-    mixed = Joined([FigureDataset(2, size=size, per_image=(1, 2), seed=3) for size in ((96, 128), (128, 96), (96, 96))])
+    mixed = CombinedDataset(
+        [FigureDataset(2, size=size, per_image=(1, 2), seed=3) for size in ((96, 128), (128, 96), (96, 96))]
+    )
     task = ModelTask(model)
     views = task.val_views(mixed, seed=0)
     batch = views.collate([views[(0, row)] for row in rows]).batch
-    assert len(set(batch.filled)) == 3
+    assert len(set(batch.content_size)) == 3
     _, found = task.look(batch)
     setting = InferenceSettings.of(model, device="cpu", precision="fp32", flip=False, batch=4, workers=0)
     requests = [ImageRequest(key, partial(mixed.image, row)) for key, row in zip(batch.keys, rows, strict=True)]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from poise.errors import InputError
-from poise.geometry import apply, invert, mirror
+from poise.geometry import apply, horizontal_flip, invert
 from poise.skeletons import COCO17
 from poise.structures import CropRule, Preprocess
 from poise.transforms.crop import (
@@ -119,4 +119,4 @@ def test_mirrors_of_the_image_come_before_the_cut():
         x, _ = apply(warp, torch.tensor([[60.0, 50.0]], dtype=torch.float64))[0].tolist()
         assert abs(x - 32) <= 1
         assert warp[:2, :2].det() < 0
-        assert apply(mirror(200), torch.tensor([[60.0, 50.0]])).tolist() == [[139.0, 50.0]]
+        assert apply(horizontal_flip(200), torch.tensor([[60.0, 50.0]])).tolist() == [[139.0, 50.0]]

@@ -217,7 +217,7 @@ def test_masks_of_a_batch_follow_its_people_and_are_not_made_up():
 def test_the_tested_view_is_the_canvas_and_says_where_the_image_ends():
     view = cutter().test_view(sample())
     assert view.ignore.shape == (128, 160)
-    assert view.filled == (100, 150)
+    assert view.content_size == (100, 150)
     torch.testing.assert_close(view.labels.boxes, sample().labels.boxes * 99 / 79)
 
 

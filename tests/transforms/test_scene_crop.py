@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poise.data.mirror import mirrored_labels
+from poise.data.label_ops import flip_labels
 from poise.errors import InputError
 from poise.geometry import apply, box_area, invert
 from poise.scenes import Canvas, SceneBatch
@@ -110,13 +110,13 @@ def test_a_mirrored_view_is_the_mirror_of_the_view():
         SceneCrop((128, 160), Canvas(), COCO17, replace(STILL, flip=flip))(sample, chance(3)) for flip in (0.0, 1.0)
     )
     assert (plain.image.flip(-1) - other.image).abs().max() < 0.1
-    expected = mirrored_labels(plain.labels, COCO17, 160)
+    expected = flip_labels(plain.labels, COCO17, 160)
     assert torch.equal(other.labels.visible, expected.visible)
     torch.testing.assert_close(other.labels.xy, expected.xy, atol=1e-3, rtol=0)
     torch.testing.assert_close(other.labels.boxes, expected.boxes, atol=1e-3, rtol=0)
     assert (plain.ignore.flip(-1) ^ other.ignore).float().mean() < 0.01
     assert other.ignore.any()
-    assert other.taught.nonzero().flatten().tolist() == [i for i in range(17) if i != COCO17.index("right_eye")]
+    assert other.supervised.nonzero().flatten().tolist() == [i for i in range(17) if i != COCO17.index("right_eye")]
 
 
 def test_keypoints_outside_the_view_are_not_labelled_there_and_who_has_none_left_is_gone():

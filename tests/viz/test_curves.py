@@ -25,13 +25,13 @@ def test_long_numbers_at_the_axis_have_room():
 
 
 def test_a_line_lies_where_its_values_are():
-    text = chart([0.0, 1.0], [[0.0, 0.5]], across=(0.0, 1.0), up=(0.0, 1.0))
+    text = chart([0.0, 1.0], [[0.0, 0.5]], xlim=(0.0, 1.0), ylim=(0.0, 1.0))
     assert re.findall(r'<polyline points="([^"]*)"', text) == ["0.0,100.0 100.0,50.0"]
     assert 'd="M0.0 100.0h0M100.0 50.0h0"' in text
 
 
 def test_axes_that_are_given_do_not_follow_the_values():
-    text = chart([0.4, 0.5], [[0.1, 0.2]], across=(0.0, 1.0), up=(0.0, 1.0))
+    text = chart([0.4, 0.5], [[0.1, 0.2]], xlim=(0.0, 1.0), ylim=(0.0, 1.0))
     for side in ("across", "up"):
         assert re.findall(f'class="{side}"[^>]*>([^<]+)<', text) == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
 

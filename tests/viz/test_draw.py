@@ -4,7 +4,7 @@ import torch
 
 from poise.errors import InputError
 from poise.skeletons import COCO17, LSP14
-from poise.viz.draw import LEFT, RIGHT, contact_sheet, draw_mask, draw_outline, draw_people, enlarged, titled
+from poise.viz.draw import LEFT, RIGHT, contact_sheet, draw_mask, draw_outline, draw_people, draw_view_outline, enlarged, titled
 
 WHITE = np.full((120, 100, 3), 255, np.uint8)
 
@@ -94,3 +94,19 @@ def test_masks_titles_sheets_and_enlarging():
     image, factor = enlarged(WHITE, 240)
     assert (image.shape, factor) == ((240, 200, 3), 2.0)
     assert enlarged(WHITE, 50)[1] == 1.0
+
+
+def test_a_view_outline_is_drawn_where_its_corners_are_and_the_image_stays():
+    image = np.zeros((60, 80, 3), np.uint8)
+    drawn = draw_view_outline(image, torch.tensor([[10.0, 20.0], [50.0, 20.0], [50.0, 40.0], [10.0, 40.0]]), colour=(255, 0, 0))
+    assert image.max() == 0
+    assert drawn[30, 10, 0] > 200
+    assert drawn[30, 50, 0] > 200
+    assert drawn[30, 30].max() == 0
+    assert (drawn[:25, 30, 0] > 100).sum() > (drawn[35:, 30, 0] > 100).sum(), "the upper edge is thicker"
+
+
+def test_a_view_outline_may_reach_beyond_the_image():
+    image = np.zeros((20, 20, 3), np.uint8)
+    drawn = draw_view_outline(image, torch.tensor([[-1e9, -5.0], [10.0, -5.0], [10.0, 1e9], [-1e9, 1e9]]))
+    assert drawn[10, 10].max() > 200

@@ -97,8 +97,8 @@ def test_metadata_that_does_not_fit_is_refused(model, file):
         (architecture(depth=18, channels=-1), "cannot be understood"),
         ({"preprocess": values["preprocess"] | {"crop": "square"}}, "cannot be"),
         ({"preprocess": values["preprocess"] | {"std": [0.2, 0.2, 0.0]}}, "preprocessing cannot be"),
-        ({"preprocess": values["preprocess"] | {"sides": [1.0, 0.0]}}, "cannot be"),
-        ({"preprocess": values["preprocess"] | {"fill": [0.0, 0.0, 999.0]}}, "preprocessing cannot be"),
+        ({"preprocess": values["preprocess"] | {"sides": [1.0, 0.0]}}, "`sides` must be"),
+        ({"preprocess": values["preprocess"] | {"fill": [0.0, 0.0, 999.0]}}, "`fill` must be"),
     ]
     for change, message in wrong:
         edit(file, **(values | change))
@@ -117,7 +117,7 @@ def test_another_ending_and_unwritable_places_are_refused_and_nothing_is_left(mo
     with pytest.raises(InputError, match="safetensors"):
         save(model, tmp_path / "model.pth")
     (tmp_path / "taken").write_text("a file, not a folder")
-    with pytest.raises(WriteError, match="choose another place"):
+    with pytest.raises(WriteError, match="choose another path"):
         save(model, tmp_path / "taken" / "model.safetensors")
     (tmp_path / "folder.safetensors").mkdir()
     with pytest.raises(WriteError):

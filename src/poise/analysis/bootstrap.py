@@ -15,7 +15,7 @@ from jaxtyping import Float64, Int64
 from poise.errors import InputError
 from poise.evaluation.eval_set import EvalSet
 from poise.metrics.matches import Matches, find_box_matches, find_matches
-from poise.metrics.pck import matched, pck
+from poise.metrics.pck import match_to_labels, pck
 
 NAMES = ("AP", "AP50", "AP75", "AR", "pck@0.1")
 """The scores that are drawn."""
@@ -96,7 +96,7 @@ class PerImageResults:
 
 def _protocol(matches: Sequence[Matches], counts: Int64[np.ndarray, "b i"]) -> dict[str, Float64[np.ndarray, " b"]]:
     """The protocol's numbers of every draw, the mean over categories."""
-    found = [part.drawn(counts) for part in matches]
+    found = [part.resampled(counts) for part in matches]
     precision = np.stack([p for p, _ in found], axis=-1)
     recall = np.stack([r for _, r in found], axis=-1)
     parts = {"AP": precision, "AP50": precision[:, :1], "AP75": precision[:, 5:6], "AR": recall}
@@ -126,7 +126,7 @@ def _pck_counts(eval_set: EvalSet, index: int, rows: Sequence[dict[str, Any]]) -
         values = np.array([row["keypoints"] for row in own], np.float64)
         xy[:, columns] = torch.from_numpy(values.reshape(len(own), -1, 3)[..., :2].astype(np.float32))
         score = torch.tensor([float(row["score"]) for row in own])
-        found[people] = matched(xy, score, labels.select(people), eval_set.skeleton.sigmas)
+        found[people] = match_to_labels(xy, score, labels.select(people), eval_set.skeleton.sigmas)
     counted = pck(found, labels, 0.1)
     return int(counted.hits.sum()), int(counted.labelled.sum())
 

@@ -24,7 +24,7 @@ from poise.inference.settings import InferenceSettings
 from poise.inference.stream import find_poses
 from poise.models.base import PoseModel
 from poise.models.rcnn_config import Calibration, Rating, RCNNConfig
-from poise.skeletons import places
+from poise.skeletons import keypoint_indices
 from poise.structures import Labels
 
 OVERLAP = 0.5
@@ -96,7 +96,7 @@ def calibrate(
         model.config = usual
     if not scored:
         raise ImageError(none_usable(skipped))
-    columns = list(places(model.skeleton, eval_set.skeleton))
+    columns = list(keypoint_indices(model.skeleton, eval_set.skeleton))
     score, right = _examples(eval_set, scored, columns)
     made = fit_platt(score, right)
     fitted = replace(usual, calibration=made)

@@ -23,9 +23,9 @@ from poise.errors import AnnotationError, InputError, UnknownName
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.round_trip import LabelledViews, labelled_views
 from poise.geometry import apply, invert
-from poise.metrics import coco, entries
+from poise.metrics import coco, coco_format
 from poise.metrics.oks import rescore
-from poise.skeletons import places
+from poise.skeletons import keypoint_indices
 from poise.structures import CropRule, Points, Preprocess
 from poise.zoo.assemble import CUTS, named_codec
 
@@ -99,7 +99,7 @@ def codec_report(
     cells = (size[0] // STRIDE, size[1] // STRIDE)
     makers = [named_codec(name, size, cells, keypoints=1) for name in names]  # keypoints know nothing of each other
     _check_readings(makers, readings)
-    entries.check(eval_set.truth, eval_set.skeletons)
+    coco_format.check_annotations(eval_set.truth, eval_set.skeletons)
     seen: dict[CropRule, LabelledViews] = {}
     rows: list[CodecRow] = []
     for name, own in zip(names, makers, strict=True):
@@ -178,10 +178,10 @@ def _ceiling(eval_set: EvalSet, views: LabelledViews, back: Points, *, least: fl
     of = torch.tensor([c for i in views.images for c in eval_set.categories(i)])
     results: list[dict[str, Any]] = []
     for category, skeleton in eval_set.skeletons.items():
-        own, columns = of == category, list(places(eval_set.skeleton, skeleton))
+        own, columns = of == category, list(keypoint_indices(eval_set.skeleton, skeleton))
         score = scores[own][:, columns]
         rated = rescore(torch.ones(len(score)), score, least)
-        rows = entries.rows_of(xy[own][:, columns], score, rated, image=0, categories=of[own])
+        rows = coco_format.to_coco_results(xy[own][:, columns], score, rated, image=0, categories=of[own])
         results += [row | {"image_id": i} for row, i in zip(rows, np.array(ids)[own.numpy()].tolist(), strict=True)]
     counted = None if images is None else [eval_set.ids[i] for i in images]
     return coco.evaluate(eval_set.truth, results, eval_set.skeletons, images=counted).numbers["AP"]

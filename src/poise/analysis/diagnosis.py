@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from poise.analysis.pairs import ERROR_KINDS, ErrorKind, Matching, match_people
 from poise.metrics.coco import CocoScores, evaluate
-from poise.metrics.entries import Row, Truth, skeletons_of
+from poise.metrics.coco_format import GroundTruth, Record, skeletons_by_category
 from poise.skeletons import Skeleton
 
 Correction = Literal["miss", "swap", "inversion", "jitter", "scoring", "false positives", "missed people"]
@@ -67,9 +67,9 @@ class Diagnosis:
         return {kind: sum(counts[kind] for counts in self.keypoints.values()) for kind in ERROR_KINDS}
 
 
-def diagnose(truth: Truth, results: Sequence[Row], skeletons: Skeleton | Mapping[int, Skeleton]) -> Diagnosis:
+def diagnose(truth: GroundTruth, results: Sequence[Record], skeletons: Skeleton | Mapping[int, Skeleton]) -> Diagnosis:
     """Name every error, and say what each kind costs. Arguments and errors are those of `metrics.coco.evaluate`."""
-    of = skeletons_of(truth, skeletons)
+    of = skeletons_by_category(truth, skeletons)
     scores = evaluate(truth, results, of)  # refuses what cannot be scored
     matching = match_people(truth, results, of)
     counts: dict[str, dict[ErrorKind, int]] = {n: dict.fromkeys(ERROR_KINDS, 0) for s in of.values() for n in s.keypoints}
@@ -106,14 +106,14 @@ def precision_curve(scores: CocoScores, threshold: float | None = None) -> Float
 
 
 def correct(
-    truth: Truth,
-    results: Sequence[Row],
+    truth: GroundTruth,
+    results: Sequence[Record],
     of: Mapping[int, Skeleton],
     matching: Matching,
     cures: Sequence[Correction],
     *,
     best: Mapping[int, float] | None = None,
-) -> list[Row]:
+) -> list[Record]:
     """The results as they would be without some kinds of errors. Neither argument is changed.
 
     Keypoints come onto their labels. Scores become the OKS with the nearest person, the best order there is (section 3.2).
@@ -146,7 +146,7 @@ def correct(
     return [*rows.values(), *(_exact_prediction(truth["annotations"][i], score) for i in matching.missed)]
 
 
-def _best_oks(truth: Truth, mended: Sequence[Row], of: Mapping[int, Skeleton], matching: Matching) -> dict[int, float]:
+def _best_oks(truth: GroundTruth, mended: Sequence[Record], of: Mapping[int, Skeleton], matching: Matching) -> dict[int, float]:
     """The highest OKS of each prediction, by its place among the results, of which some keypoints were mended."""
     found = match_people(truth, mended, of).best
     return {i: found[at] for at, i in enumerate(matching.best)}
@@ -157,7 +157,7 @@ def _corrected_score(cure: Correction, scores: CocoScores, before: float) -> Cor
     return CorrectedScore(cure, ap, ap - before, precision_curve(scores, 0.75))
 
 
-def _with_keypoints_corrected(row: Row, annotation: Row, moved: np.ndarray) -> Row:
+def _with_keypoints_corrected(row: Record, annotation: Record, moved: np.ndarray) -> Record:
     """A prediction with some keypoints on their labels."""
     if not moved.any():
         return row
@@ -166,6 +166,6 @@ def _with_keypoints_corrected(row: Row, annotation: Row, moved: np.ndarray) -> R
     return {**row, "keypoints": found.reshape(-1).tolist()}
 
 
-def _exact_prediction(annotation: Row, score: float) -> Row:
+def _exact_prediction(annotation: Record, score: float) -> Record:
     """A prediction that is its label."""
     return {name: annotation[name] for name in ("image_id", "category_id", "keypoints")} | {"score": score}

@@ -14,7 +14,7 @@ from poise.analysis.matching import THRESHOLDS, ThresholdResult, score_at_thresh
 from poise.analysis.oks_table import Area, OksTable, build_oks_table
 from poise.errors import AnnotationError, InputError
 from poise.metrics.coco import evaluate
-from poise.metrics.entries import Row, Truth, skeletons_of
+from poise.metrics.coco_format import GroundTruth, Record, skeletons_by_category
 from poise.skeletons import Skeleton
 
 
@@ -56,8 +56,8 @@ class Explanation:
 
 
 def explain(
-    truth: Truth,
-    results: Sequence[Row],
+    truth: GroundTruth,
+    results: Sequence[Record],
     skeletons: Skeleton | Mapping[int, Skeleton],
     *,
     image: int,
@@ -79,7 +79,7 @@ def explain(
         AnnotationError: The annotations cannot be scored against, or do not list the images of the results.
         SkeletonMismatch: Annotations or results have another number of keypoints than the skeleton.
     """
-    of = skeletons_of(truth, skeletons)
+    of = skeletons_by_category(truth, skeletons)
     chosen = _category(of, category)
     part = one_image(truth, image, chosen)
     strange = sorted({repr(row["image_id"]) for row in results} - {repr(record["id"]) for record in truth["images"]})
@@ -99,7 +99,7 @@ def _category(of: Mapping[int, Skeleton], category: int | None) -> int:
     return category
 
 
-def one_image(truth: Truth, image: int, category: int) -> dict[str, list[Row]]:
+def one_image(truth: GroundTruth, image: int, category: int) -> dict[str, list[Record]]:
     """The annotations of one image and category alone.
 
     Raises:

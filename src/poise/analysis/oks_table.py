@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from poise.geometry import from_xywh
-from poise.metrics.entries import Row
+from poise.geometry import xywh_to_xyxy
+from poise.metrics.coco_format import Record
 from poise.metrics.oks import oks
 from poise.skeletons import Skeleton
 from poise.structures import Labels
@@ -54,7 +54,9 @@ class OksTable:
         return self.ignored.count("")
 
 
-def build_oks_table(annotations: Sequence[Row], results: Sequence[Row], skeleton: Skeleton, *, area: Area = "all") -> OksTable:
+def build_oks_table(
+    annotations: Sequence[Record], results: Sequence[Record], skeleton: Skeleton, *, area: Area = "all"
+) -> OksTable:
     """The people of one image as the protocol lines them up.
 
     Args:
@@ -85,7 +87,7 @@ def build_oks_table(annotations: Sequence[Row], results: Sequence[Row], skeleton
     )
 
 
-def labels_from_coco(annotations: Sequence[Row], keypoints: int) -> Labels:
+def labels_from_coco(annotations: Sequence[Record], keypoints: int) -> Labels:
     """Annotations in COCO's form as labels, in double precision: OKS at a threshold must not hang on a rounding."""
     n = len(annotations)
     flat = [a.get("keypoints") or [0] * (3 * keypoints) for a in annotations]
@@ -94,10 +96,10 @@ def labels_from_coco(annotations: Sequence[Row], keypoints: int) -> Labels:
     ones = torch.ones(n, dtype=torch.int64)
     crowd = torch.tensor([bool(a.get("iscrowd")) for a in annotations], dtype=torch.bool)
     areas = torch.tensor([a["area"] for a in annotations], dtype=torch.float64)
-    return Labels(values[..., :2], values[..., 2].long(), from_xywh(boxes), areas, crowd, ones, ones)
+    return Labels(values[..., :2], values[..., 2].long(), xywh_to_xyxy(boxes), areas, crowd, ones, ones)
 
 
-def _ignored(annotation: Row, labels: Labels, row: int, *, low: float, high: float) -> str:
+def _ignored(annotation: Record, labels: Labels, row: int, *, low: float, high: float) -> str:
     counted = annotation.get("num_keypoints")
     if labels.crowd[row]:
         return "crowd"

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from poise.analysis.matching import match_greedily
 from poise.analysis.oks_table import OksTable, build_oks_table, labels_from_coco
-from poise.metrics.entries import Row, Truth
+from poise.metrics.coco_format import GroundTruth, Record
 from poise.metrics.oks import EPSILON
 from poise.skeletons import Skeleton
 from poise.structures import Labels
@@ -81,7 +81,7 @@ class Matching:
     best: Mapping[int, float]
 
 
-def match_people(truth: Truth, results: Sequence[Row], of: Mapping[int, Skeleton]) -> Matching:
+def match_people(truth: GroundTruth, results: Sequence[Record], of: Mapping[int, Skeleton]) -> Matching:
     """Pair people and predictions, by score: first whom the protocol takes for found (OKS 0.5), then attempts (OKS 0.1).
 
     The paper does the second alone. In a crowd a sure double of one person would then take their neighbour away from who
@@ -175,7 +175,7 @@ def keypoint_similarity(found: Float[Tensor, "m k 2"], labels: Labels, skeleton:
 
 
 def _by_image_and_category(
-    truth: Truth, results: Sequence[Row], of: Mapping[int, Skeleton]
+    truth: GroundTruth, results: Sequence[Record], of: Mapping[int, Skeleton]
 ) -> Iterator[tuple[int, int, list[int], list[int]]]:
     """Image, category, and the places of its people and of its results."""
     people: dict[tuple[int, int], list[int]] = {}
@@ -202,6 +202,6 @@ def _match_in_two_rounds(board: OksTable) -> list[int | None]:
     return [b if a is None else a for a, b in zip(first, second, strict=True)]
 
 
-def _positions(rows: Sequence[Row], keypoints: int) -> Float[Tensor, "m k 2"]:
+def _positions(rows: Sequence[Record], keypoints: int) -> Float[Tensor, "m k 2"]:
     flat = torch.tensor([row["keypoints"] for row in rows], dtype=torch.float64)
     return flat.reshape(len(rows), keypoints, 3)[..., :2]

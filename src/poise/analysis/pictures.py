@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 from poise.analysis.diagnosis import Diagnosis
 from poise.analysis.pairs import ERROR_KINDS
 from poise.evaluation.eval_set import EvalSet
-from poise.metrics.entries import Row
+from poise.metrics.coco_format import Record
 from poise.skeletons import Skeleton
 from poise.viz.draw import AnyPixels, beside, draw_people, titled
 
@@ -60,7 +60,7 @@ class ImageScore:
         return ", ".join([*parts, *(f"{self.kinds[kind]} {kind}" for kind in ERROR_KINDS[1:] if self.kinds[kind])])
 
 
-def rank_images(eval_set: EvalSet, results: Sequence[Row], diagnosis: Diagnosis) -> list[ImageScore]:
+def rank_images(eval_set: EvalSet, results: Sequence[Record], diagnosis: Diagnosis) -> list[ImageScore]:
     """Every image with people or predictions that count, best first."""
     matching, truth = diagnosis.matching, eval_set.truth["annotations"]
     total: dict[int, float] = {}
@@ -81,7 +81,7 @@ def rank_images(eval_set: EvalSet, results: Sequence[Row], diagnosis: Diagnosis)
 
 
 def best_and_worst(
-    eval_set: EvalSet, results: Sequence[Row], diagnosis: Diagnosis, *, most: int = 20, without: Sequence[int] = ()
+    eval_set: EvalSet, results: Sequence[Record], diagnosis: Diagnosis, *, most: int = 20, without: Sequence[int] = ()
 ) -> tuple[list[CaptionedPicture], list[CaptionedPicture]]:
     """The best pictures, best first, and the worst, worst first; none is in both.
 
@@ -95,7 +95,7 @@ def best_and_worst(
     left = set(without)
     order = [one for one in rank_images(eval_set, results, diagnosis) if one.image not in left]
     half = min(most, ceil(len(order) / 2))
-    rows: dict[int, list[Row]] = {}
+    rows: dict[int, list[Record]] = {}
     for row in results:
         rows.setdefault(row["image_id"], []).append(row)
     place = {image: index for index, image in enumerate(eval_set.ids)}
@@ -107,7 +107,7 @@ def best_and_worst(
     return [shown(one) for one in order[:half]], [shown(one) for one in order[half:][::-1][:most]]
 
 
-def side_by_side(eval_set: EvalSet, index: int, results: Sequence[Row]) -> AnyPixels:
+def side_by_side(eval_set: EvalSet, index: int, results: Sequence[Record]) -> AnyPixels:
     """The part of an image where people are: labels on the left, what was found on the right.
 
     Args:
@@ -132,7 +132,7 @@ def side_by_side(eval_set: EvalSet, index: int, results: Sequence[Row]) -> AnyPi
     return beside([titled(_square(left), "labels"), titled(_square(right), "found")])
 
 
-def _around(size: tuple[int, ...], annotations: Sequence[Row], results: Sequence[Row]) -> tuple[int, int, int, int]:
+def _around(size: tuple[int, ...], annotations: Sequence[Record], results: Sequence[Record]) -> tuple[int, int, int, int]:
     """x0 y0 x1 y1 around everybody, inside the image; the whole image where nobody is."""
     height, width = size[:2]
     places = [np.empty((0, 2))]
@@ -164,7 +164,7 @@ def _square(image: AnyPixels) -> AnyPixels:
     return ground
 
 
-def _keypoints(rows: Sequence[Row], skeleton: Skeleton) -> Float[np.ndarray, "n k 3"]:
+def _keypoints(rows: Sequence[Record], skeleton: Skeleton) -> Float[np.ndarray, "n k 3"]:
     values = [row.get("keypoints") or [0.0] * (3 * len(skeleton)) for row in rows]
     return np.array(values, dtype=np.float64).reshape(len(rows), len(skeleton), 3)
 

@@ -86,7 +86,7 @@ def _curves(page: Report, evaluation: Evaluation) -> None:
         "The share of poses that are right against the share of people found, as the least score a pose needs is lowered. The "
         "area under a line is the AP at that OKS. Where a line falls to 0 the rest of the people are never found so exactly."
     )
-    page.curve("Precision", _RECALL, lines, xlabel="recall", across=_UNIT, up=_UNIT)
+    page.curve("Precision", _RECALL, lines, xlabel="recall", xlim=_UNIT, ylim=_UNIT)
 
 
 def _keypoints(page: Report, evaluation: Evaluation) -> None:
@@ -138,7 +138,7 @@ def _errors(page: Report, diagnosis: Diagnosis) -> None:
     lines = {"as it is": precision_curve(diagnosis.scores, 0.75).tolist()}
     steps = {"jitter": "and all keypoints mended", "scoring": "and the scores", "false positives": "and no false positives"}
     lines |= {steps[step.correction]: step.curve.tolist() for step in diagnosis.cumulative if step.correction in steps}
-    page.curve("Precision at OKS 0.75, mended step by step", _RECALL, lines, xlabel="recall", across=_UNIT, up=_UNIT)
+    page.curve("Precision at OKS 0.75, mended step by step", _RECALL, lines, xlabel="recall", xlim=_UNIT, ylim=_UNIT)
 
 
 def _trust(page: Report, evaluation: Evaluation, diagnosis: Diagnosis) -> None:
@@ -160,7 +160,7 @@ def _trust(page: Report, evaluation: Evaluation, diagnosis: Diagnosis) -> None:
     unit = max(xs) <= 1
     if unit:
         xs, lines = [0.0, *xs, 1.0], {"mean OKS": [float("nan"), *ys, float("nan")], "score": [0.0, *xs, 1.0]}
-    page.curve("OKS", xs, lines, xlabel="score", across=_UNIT if unit else None, up=_UNIT)
+    page.curve("OKS", xs, lines, xlabel="score", xlim=_UNIT if unit else None, ylim=_UNIT)
 
 
 def _pictures(page: Report, eval_set: EvalSet, evaluation: Evaluation, diagnosis: Diagnosis) -> None:

@@ -17,12 +17,13 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from poise.data.base import Dataset, trainable
+from poise.data.base import Dataset
 from poise.data.document import Document
+from poise.data.label_ops import trainable
 from poise.errors import AnnotationError, InputError
 from poise.evaluation.eval_set import EvalSet
 from poise.metrics import coco
-from poise.metrics.entries import Row
+from poise.metrics.coco_format import Record
 from poise.skeletons import COCO17, convert, from_category
 from poise.structures import Labels
 
@@ -193,7 +194,7 @@ def measured_by_coco(eval_set: EvalSet) -> bool:
     return all(known.get(name) == sigma for name, sigma in pairs)
 
 
-def ap_at_other_sigmas(eval_set: EvalSet, results: Sequence[Row]) -> Mapping[float, float]:
+def ap_at_other_sigmas(eval_set: EvalSet, results: Sequence[Record]) -> Mapping[float, float]:
     """AP with the sigmas times each of `FACTORS`: how much of a score is the choice of sigmas."""
     found: dict[float, float] = {}
     for factor in FACTORS:

@@ -13,11 +13,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.data.base import trainable
 from poise.data.coco import CocoDataset
+from poise.data.label_ops import trainable
 from poise.errors import InputError
 from poise.evaluation.protocols import release_boxes
-from poise.geometry import apply, invert, mirror
+from poise.geometry import apply, horizontal_flip, invert
 from poise.metrics.oks import oks
 from poise.models.base import PoseModel
 from poise.skeletons import Skeleton, convert
@@ -178,7 +178,7 @@ def _mirrored(
     answer: Answer | None,
 ) -> Mirrored:
     turned = view.flip(-1)
-    moved = apply(mirror(codec.size[1]), xy)[:, skeleton.flip]
+    moved = apply(horizontal_flip(codec.size[1]), xy)[:, skeleton.flip]
     there = codec.encode(moved) if answer is None else answer(turned[None])
     back = codec.unflip(there, skeleton.flip)
     return Mirrored(turned, there, back, (output + back) / 2)

@@ -17,14 +17,14 @@ import torch
 from poise.analysis.bootstrap import PerImageResults, percentile_interval, resample_counts
 from poise.data.base import Dataset
 from poise.data.digest import Digest, digest
-from poise.data.subset import Part
+from poise.data.subset import Subset
 from poise.errors import CheckpointError, InputError, ReadError
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import evaluate
 from poise.inference.request import ImageRequest, Skipped, Watch
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import find_poses
-from poise.metrics import entries
+from poise.metrics import coco_format
 from poise.metrics.matches import find_matches
 from poise.metrics.pck import pck
 from poise.models.base import PoseModel, require_pose
@@ -194,9 +194,9 @@ def _in_boxes(model: PoseModel, dataset: Dataset, settings: InferenceSettings, w
     people: dict[int, list[int]] = {}
     for index, row in dataset.people():
         people.setdefault(index, []).append(row)
-    part = Part(dataset, sorted(people))
+    part = Subset(dataset, sorted(people))
     eval_set = EvalSet.of_dataset(part)
-    rows = [people[index] for index in part.rows]
+    rows = [people[index] for index in part.indices]
     requests = [ImageRequest(part.key(i), partial(part.image, i), part.labels(i).boxes[own]) for i, own in enumerate(rows)]
     places = {part.key(i): i for i in range(len(part))}
     positions = [torch.full_like(part.labels(i).xy, torch.nan) for i in range(len(part))]
@@ -208,7 +208,7 @@ def _in_boxes(model: PoseModel, dataset: Dataset, settings: InferenceSettings, w
         positions[place][[rows[place][i] for i in found.boxes]] = poses.xy.to(positions[place])
         one = torch.ones(len(poses), dtype=torch.int64)
         score = poses.score.mean(dim=1)
-        results += entries.rows_of(poses.xy, poses.score, score, image=eval_set.ids[place], categories=one)
+        results += coco_format.to_coco_results(poses.xy, poses.score, score, image=eval_set.ids[place], categories=one)
     _all_read(skipped, part)
     counted = [
         pck(xy[own], part.labels(i).select(torch.tensor(own)), 0.1)

@@ -14,9 +14,9 @@ from rich.table import Table
 from poise.data.coco import CocoDataset
 from poise.data.document import Document, read_document, write_document
 from poise.data.files import ImageFiles
+from poise.data.label_ops import flip_sample
 from poise.data.lint import Finding
-from poise.data.lint.pictures import Picture, read_pictures
-from poise.data.mirror import mirrored
+from poise.data.lint.image_files import ImageInfo, read_image_infos
 from poise.data.stats import PERCENTILES, LabelStatistics
 from poise.errors import InputError
 from poise.skeletons import Skeleton
@@ -26,7 +26,7 @@ from poise.viz.draw import contact_sheet, draw_mask, draw_outline, draw_people, 
 EXAMPLES = 3
 """Findings shown of each kind."""
 
-ScoredPoses = tuple[str, Document, dict[str, Picture]]
+LintedFile = tuple[str, Document, dict[str, ImageInfo]]
 
 
 def print_statistics(console: Console, found: LabelStatistics, skeleton: Skeleton) -> None:
@@ -57,7 +57,7 @@ def labelled_pair(dataset: CocoDataset, index: int, side: int) -> np.ndarray:
     stated = dataset.size(index) == sample.size
     masks = dataset.masks(index).numpy() if stated else np.zeros((len(sample.labels), *sample.size), dtype=np.bool_)
     left = _painted(sample, dataset.skeleton, side, masks=masks)
-    right = _painted(mirrored(sample, dataset.skeleton), dataset.skeleton, side, masks=masks[:, :, ::-1])
+    right = _painted(flip_sample(sample, dataset.skeleton), dataset.skeleton, side, masks=masks[:, :, ::-1])
     name = Path(sample.key.file_name).name
     return contact_sheet([titled(left, name), titled(right, "mirrored")], 2)
 
@@ -77,7 +77,7 @@ def _painted(sample: Sample, skeleton: Skeleton, side: int, *, masks: np.ndarray
     )
 
 
-def look(console: Console, file: Path, images: Path | None) -> ScoredPoses:
+def look(console: Console, file: Path, images: Path | None) -> LintedFile:
     """An annotation file and, where there is a folder, its images, all read once."""
     document = read_document(file)
     if images is None:
@@ -85,7 +85,7 @@ def look(console: Console, file: Path, images: Path | None) -> ScoredPoses:
     files = ImageFiles(images)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"reading the images of {file.name}", total=len(document["images"]))
-        return str(file), document, read_pictures(document, files, advance=lambda: progress.advance(task))
+        return str(file), document, read_image_infos(document, files, advance=lambda: progress.advance(task))
 
 
 def targets(files: Sequence[Path], fix: Path) -> list[Path]:

@@ -27,10 +27,10 @@ from poise.training.budget import RunResult
 from poise.transforms.person_crop import PersonCrop
 from poise.transforms.render import denormalise
 from poise.viz.draw import AnyPixels, beside, draw_people, titled
-from poise.viz.maps import grid, overlay, together
+from poise.viz.maps import grid, max_over_keypoints, overlay
 from poise.viz.report import Report
 from poise.weights.model_file import save
-from poise.writing import write_whole
+from poise.writing import write_atomic
 
 SHOWN = 12
 """Pictures of labels beside predictions."""
@@ -77,7 +77,7 @@ def finish(
     model = require_top_down(trained.model)
     save(model, out / "model.safetensors")
     numbers = found.numbers | {"images": len(eval_set.dataset), "seconds": round(seconds, 1)}
-    write_whole(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())
+    write_atomic(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())
     pairs, answers = [], []
     shown = range(min(SHOWN, len(eval_set.dataset)))
     requests = [
@@ -114,7 +114,9 @@ def _maps(model: PoseModel, sample: Sample) -> list[tuple[str, AnyPixels]]:
         wanted = model.codec.picture(model.codec.encode(view.labels.xy.float()))[0]
         answer = model.codec.picture(model.eval()(view.image[None].contiguous()))[0]
     large = pixels.repeat(3, axis=0).repeat(3, axis=1)
-    asked, answered = (titled(overlay(large, together(m)), t) for m, t in ((wanted, "target maps"), (answer, "predicted maps")))
+    asked, answered = (
+        titled(overlay(large, max_over_keypoints(m)), t) for m, t in ((wanted, "target maps"), (answer, "predicted maps"))
+    )
     return [
         (f"{sample.key.file_name}: all keypoints together", beside([asked, answered])),
         (f"{sample.key.file_name}: predicted map of each keypoint", grid(answer, model.skeleton.keypoints, image=pixels)),

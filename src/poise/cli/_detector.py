@@ -15,7 +15,7 @@ from poise.evaluation.evaluate import Evaluation
 from poise.inference.detect import Detector, detect, source_boxes
 from poise.inference.request import Skipped
 from poise.inference.sources import Source, SourceBoxes, requests_of
-from poise.metrics.boxes import BoxScores, evaluate_boxes, labels_of
+from poise.metrics.boxes import BoxScores, checked_box_annotations, evaluate_boxes
 
 LEAST = 0.3
 """Boxes that a detector is less sure of are not looked into for pictures."""
@@ -93,7 +93,7 @@ def boxes_in(console: Console, eval_set: EvalSet, detector: Detector, *, min_sco
         ImageError: No image can be used.
         InputError: Nobody was found.
     """
-    labels_of(eval_set.truth)  # before anything slow
+    checked_box_annotations(eval_set.truth)  # before anything slow
     skipped: list[Skipped] = []
     found = detect(detector, images_of(eval_set), min_score=min_score, skipped=skipped, watch=with_bar)
     boxes = person_boxes(found, eval_set, detector=detector.name)

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from poise.analysis.trace import Trace
 from poise.transforms.render import denormalise
-from poise.viz.draw import AnyPixels, Pixels, draw_people
-from poise.viz.frame import draw_frame
-from poise.viz.maps import overlay, together
+from poise.viz.draw import AnyPixels, Pixels, draw_people, draw_view_outline
+from poise.viz.maps import max_over_keypoints, overlay
 from poise.viz.report import Report
 
 PHOTO, VIEW, MAP = 900, 420, 150
@@ -106,7 +105,7 @@ def _warp(report: Report, found: Trace) -> None:
         ("", "x", "y", "1"), [(n, *(f"{v:.5f}" for v in row)) for n, row in zip(names, found.warp.tolist(), strict=True)]
     )
     image, factor = _resized(_pixels(found.sample.image), PHOTO)
-    picture = draw_frame(image, (found.corners + 0.5) * factor - 0.5)
+    picture = draw_view_outline(image, (found.corners + 0.5) * factor - 0.5)
     report.pictures([("what the view will show; its upper edge is thick", picture)], width=480)
 
 
@@ -198,7 +197,7 @@ def _overview(found: Trace, *, network: str | None) -> list[tuple[str, Pixels]]:
 
 def _glow(found: Trace, output: Tensor, view: Float[Tensor, "3 h w"], *, swapped: bool = False) -> Pixels:
     maps = found.codec.picture(output)[0][_labelled(found, swapped=swapped)]
-    return overlay(_dark(_large(_shown(view, found))), together(maps), strength=0.9)
+    return overlay(_dark(_large(_shown(view, found))), max_over_keypoints(maps), strength=0.9)
 
 
 def _gallery(report: Report, found: Trace, output: Tensor, view: Float[Tensor, "3 h w"], *, swapped: bool = False) -> None:

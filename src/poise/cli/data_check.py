@@ -27,7 +27,7 @@ def run(files: Positional[_Files], *, images: _Folders = (), fix: _Out = None) -
     from rich.console import Console
 
     from poise.cli._data import look, print_findings, targets, verdict, write_mended
-    from poise.data.lint import check_file, separate
+    from poise.data.lint import check_file, remove_leakage
     from poise.errors import InputError
 
     if not files or len(images) not in (0, 1, len(files)):
@@ -43,7 +43,7 @@ def run(files: Positional[_Files], *, images: _Folders = (), fix: _Out = None) -
     found = {name: list(result.findings) for (name, _, _), result in zip(looked, results, strict=True)}
     for i, first in enumerate(mended):
         for second in mended[i + 1 :]:
-            found[f"{first[0]} and {second[0]}"] = separate(first, second)
+            found[f"{first[0]} and {second[0]}"] = remove_leakage(first, second)
     for name, findings in found.items():
         print_findings(console, name, findings, mended=fix is not None)
     write_mended(console, [document for _, document, _ in mended][: len(places)], places)

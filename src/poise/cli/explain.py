@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 
 if TYPE_CHECKING:
     from poise.evaluation.eval_set import EvalSet
-    from poise.metrics.entries import Row
+    from poise.metrics.coco_format import Record
 
 _Model = Annotated[Path, arg(metavar="MODEL|FILE.json")]
 _Image = Annotated[str, arg(metavar="IMAGE")]
@@ -75,7 +75,7 @@ def run(
         refuse(looks, why=f"the poses of {str(model)!r} are found already, and no model looks at the image")
         eval_set = EvalSet.of_file(annotations, None, skeleton=COCO17)
         record = find_record(eval_set.truth["images"], image)
-        results: Sequence[Row] = read_results(model)
+        results: Sequence[Record] = read_results(model)
     else:
         network = require_pose(load(model))
         skeleton = network.skeleton
@@ -139,12 +139,12 @@ def folder_of(record: dict[str, Any], word: str) -> Path:
 
 def predicted(
     network: Any, eval_set: EvalSet, image: int, boxes: str | None, *, flip: bool, device: str | None, precision: str | None
-) -> list[Row]:
+) -> list[Record]:
     """The poses a model finds on one image, as `poise evaluate` would rate them."""
     from dataclasses import replace
 
     from poise.cli._decoder import only_for_views
-    from poise.data.subset import Part
+    from poise.data.subset import Subset
     from poise.evaluation.boxes import detections
     from poise.evaluation.evaluate import evaluate
     from poise.inference.settings import InferenceSettings
@@ -153,7 +153,7 @@ def predicted(
     record = eval_set.truth["images"][place]
     people = [a for a in eval_set.truth["annotations"] if a["image_id"] == image]
     truth = {**eval_set.truth, "images": [record], "annotations": people}
-    one = replace(eval_set, dataset=Part(eval_set.dataset, [place]), truth=truth, ids=(image,))
+    one = replace(eval_set, dataset=Subset(eval_set.dataset, [place]), truth=truth, ids=(image,))
     setting = InferenceSettings.of(network, device=device, precision=precision, flip=None if flip else False)
     only_for_views(network, {"--boxes": boxes})
     found = None if boxes in (None, "gt") else detections(str(boxes), one, min_score=0.0)

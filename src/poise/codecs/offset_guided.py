@@ -141,7 +141,7 @@ class OffsetGuided(SceneCodec):
         maps, said = self._said(output, seen, vectors, jitters)
         target = maps.new_zeros(len(scenes), self.keypoints, *seen.cells)
         guides.draw_gaussians(target, seen, sigma=self.maps.sigma, clip=self.maps.clip)
-        taught = used & scenes.taught[:, :, None, None]
+        taught = used & scenes.supervised[:, :, None, None]
         none, counts = output.new_zeros(()), vectors.counts & vectors.inside(used)
         sizes = self._scales(vectors, seen, scenes.extent) if self.maps.scale else None
         return torch.stack(

@@ -1,4 +1,4 @@
-"""What a data set is: images, and what is labelled in them."""
+"""The interface of a data set: images and their labels."""
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -8,109 +8,108 @@ import torch
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
-from poise.geometry import covered_by
+from poise.data.label_ops import trainable
+from poise.geometry import box_mask
 from poise.skeletons import Skeleton
 from poise.structures import Key, Labels, Sample
 
 
 class Dataset(ABC):
-    """Whole images and their labels, one skeleton for all. Reading happens when a sample is asked for.
+    """Whole images and their labels, with one skeleton. Images are read when they are asked for.
+
+    `index` is the index of an image in every method, from 0.
 
     Laws, checked for every data set of this folder:
 
-    1. `labels(i)` has one row per person and one column per keypoint of `skeleton`, and no number that is not finite.
-    2. Asking twice gives the same answer.
-    3. `dataset[i]` is `image(i)`, `labels(i)` and `key(i)`; no two keys are equal.
-    4. A mirrored and twice mirrored sample is the sample.
-    5. `people()` are rows of `labels(i)` with a labelled keypoint, a box of positive size, and no crowd.
-    6. It can be pickled (the workers of a loader need that).
-    7. `whole(i)` is `dataset[i]` with a mask of the image's size; what is labelled is `known`.
+    1. `labels(i)` has one row per person and one column per keypoint of `skeleton`, and all its numbers are finite.
+    2. The same call twice gives equal results.
+    3. `dataset[i]` consists of `image(i)`, `labels(i)` and `key(i)`; no two keys are equal.
+    4. A sample that is flipped twice equals the sample.
+    5. `people()` lists the people of `labels(i)` with a labelled keypoint, a box of positive size and no crowd flag.
+    6. It can be pickled (the workers of a data loader need that).
+    7. `sample_with_ignore(i)` is `dataset[i]` with an ignore mask of the image's size; labelled keypoints are `known`.
+
+    Attributes:
+        skeleton: The keypoints of all labels.
     """
 
     skeleton: Skeleton
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many images."""
+        """Number of images."""
 
     @abstractmethod
     def key(self, index: int) -> Key:
-        """Which image that is."""
+        """File name and id of an image."""
 
     @abstractmethod
     def labels(self, index: int) -> Labels:
-        """What is labelled in it, without reading the image."""
+        """The annotations of an image; the image is not read."""
 
     @abstractmethod
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
-        """The image, RGB; its memory is rows of pixels.
+        """An image, RGB, 0 to 255, stored row by row (`torch.from_numpy(hwc).permute(2, 0, 1)`).
 
         Raises:
-            ImageError: It is missing or cannot be decoded.
+            ImageError: The image is missing or cannot be decoded.
         """
 
     @property
     def files_read(self) -> tuple[Path, ...]:
-        """The annotation files it was read from; none where it was made."""
+        """The annotation files that were read; () for a data set that is generated."""
         return ()
 
-    def stored(self, index: int) -> int | None:
-        """Bytes that the image takes where it is stored; None where it is missing, or made when it is asked for."""
+    def file_size(self, index: int) -> int | None:
+        """Size of the stored image file, bytes; None for an image that is missing or generated."""
         return None
 
-    def file(self, index: int) -> str | None:
-        """Which file an image is read from, the same however it is named; None where it was made."""
+    def file_path(self, index: int) -> str | None:
+        """Path of the image file, equal for two names of one file; None for an image that is generated."""
         return None
 
     def __getitem__(self, index: int) -> Sample:
-        """Image and labels."""
+        """Image, labels and key."""
         return Sample(self.image(index), self.labels(index), self.key(index))
 
-    def ignored(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """Where the labels of an image say nothing about who is there (`Labels.unknown`); here of boxes.
+    def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
+        """Pixels for which the labels do not say whether somebody is there (`Labels.ignore_mask`), here made from boxes.
 
         Args:
-            index: Of the image.
-            sample: The image and its labels, which whoever asks has at hand.
+            index: Index of the image.
+            sample: `dataset[index]`, which the caller has read already.
         """
-        return sample.labels.unknown(lambda rows: covered_by(sample.labels.boxes[rows], sample.size))
+        return sample.labels.ignore_mask(lambda rows: box_mask(sample.labels.boxes[rows], sample.size))
 
     def known(self, index: int) -> Bool[Tensor, " k"]:
-        """Which keypoints of `skeleton` are labelled at all where this image comes from."""
+        """True for each keypoint of `skeleton` that the source of this image annotates at all."""
         return torch.ones(len(self.skeleton), dtype=torch.bool)
 
     def masks(self, index: int) -> Bool[Tensor, "n H W"] | None:
-        """Which pixels each person of an image covers; none of those whom nobody outlined. None where nobody is."""
+        """Segmentation mask of each person, empty for people without one; None for a data set without masks."""
         return None
 
-    def outlined(self, index: int) -> Sample:
-        """`whole`, with the masks; empty ones of those whom nobody outlined."""
-        sample = self.whole(index)
+    def sample_with_masks(self, index: int) -> Sample:
+        """`sample_with_ignore`, with a segmentation mask of each person, empty for people without one."""
+        sample = self.sample_with_ignore(index)
         masks = self.masks(index)
         return replace(
             sample, masks=torch.zeros(len(sample.labels), *sample.size, dtype=torch.bool) if masks is None else masks
         )
 
-    def whole(self, index: int) -> Sample:
-        """Image and labels, and what they say nothing about: what is learnt from where nobody stands needs to know that."""
+    def sample_with_ignore(self, index: int) -> Sample:
+        """`dataset[index]` with its ignore mask and annotated keypoints, which models that also learn background need."""
         sample = self[index]
-        return replace(sample, ignore=self.ignored(index, sample), known=self.known(index))
+        return replace(sample, ignore=self.ignore_mask(index, sample), known=self.known(index))
 
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
-        """The people one can train on: pairs of a sample's index and a row of its labels.
+        """The people that can be trained on (`trainable`), as pairs of an image index and an index into its labels.
 
         Args:
             crowd: Whether annotations of groups count as people.
         """
         return [
-            (i, row)
+            (i, person)
             for i in range(len(self))
-            for row in torch.nonzero(trainable(self.labels(i), crowd=crowd)).flatten().tolist()
+            for person in torch.nonzero(trainable(self.labels(i), crowd=crowd)).flatten().tolist()
         ]
-
-
-def trainable(labels: Labels, *, crowd: bool = False) -> Bool[Tensor, " n"]:
-    """Which people have at least one labelled keypoint and a box of positive size, and are no crowd (unless `crowd`)."""
-    sized = (labels.boxes[:, 2:] > labels.boxes[:, :2]).all(dim=1)
-    good = sized & (labels.visible > 0).any(dim=1)
-    return good if crowd else good & ~labels.crowd

@@ -1,4 +1,4 @@
-"""Boxes of people: a detector's file, MPII's labels, and which boxes can be looked into."""
+"""Boxes of people: from a detector's file, from MPII's labels, and checks of boxes."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -18,12 +18,12 @@ from poise.errors import AnnotationError, BoxError, ReadError
 @final
 @dataclass(frozen=True, eq=False)
 class PersonBoxes:
-    """Where to look for people, by image id.
+    """The boxes of people to be cropped, by image id.
 
     Attributes:
-        boxes: x0 y0 x1 y1 in pixels of the image, best score first.
-        scores: Of each box.
-        skipped: How many boxes of the file were left out because they have no size or are not finite.
+        boxes: Boxes x0 y0 x1 y1 of each image, pixels of the image, highest score first.
+        scores: Confidence of each box.
+        skipped: Number of boxes of the file that were left out because they are empty or not finite.
     """
 
     boxes: Mapping[int, Float[Tensor, "n 4"]]
@@ -31,27 +31,27 @@ class PersonBoxes:
     skipped: int = 0
 
     def __len__(self) -> int:
-        """How many boxes."""
+        """Number of boxes of all images."""
         return sum(map(len, self.boxes.values()))
 
     def of(self, image_id: int) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
-        """Boxes and scores of an image; none where the file has none."""
+        """Boxes x0 y0 x1 y1 and scores of an image; empty tensors where the file has none."""
         if image_id not in self.boxes:
             return torch.zeros((0, 4)), torch.zeros(0)
         return self.boxes[image_id], self.scores[image_id]
 
 
 def read_boxes(path: Path | str, *, min_score: float = 0.0, categories: Collection[int] | None = None) -> PersonBoxes:
-    """A detector's file: the usual JSON list of `image_id`, `category_id`, `bbox` (x, y, width, height) and `score`.
+    """Read a detector's results in COCO's format: a list of `image_id`, `category_id`, `bbox` (x, y, width, height), `score`.
 
     Args:
-        path: The file.
-        min_score: Boxes below it are left out.
-        categories: Boxes of other categories are left out; None keeps all.
+        path: The JSON file.
+        min_score: Boxes with a lower score are left out.
+        categories: Ids of the categories that are kept; None keeps all.
 
     Raises:
-        ReadError: The file is missing or unreadable.
-        AnnotationError: It is not such a list.
+        ReadError: The file is missing or cannot be read.
+        AnnotationError: The file is not such a list.
     """
     rows = _rows(Path(path))
     if categories is not None:
@@ -84,8 +84,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         raise AnnotationError(f"{str(path)!r} is not valid JSON ({error}); is the file complete?") from error
     if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
         raise AnnotationError(
-            f"{str(path)!r} is no list of detections; expected [{{image_id, category_id, bbox, score}}, ...]. "
-            f"For the boxes of an annotation file use the labels' own"
+            f"{str(path)!r} is not a list of detections; expected [{{image_id, category_id, bbox, score}}, ...]. "
+            f"To use the boxes of an annotation file, leave out the file of boxes"
         )
     return rows
 
@@ -101,23 +101,27 @@ def _grouped(ids: np.ndarray, boxes: np.ndarray, scores: np.ndarray, *, skipped:
 
 
 def usable(boxes: Float[Tensor, "n 4"], size: Size) -> Bool[Tensor, " n"]:
-    """Which boxes are finite, have a size, and lie at least partly in an image of `size` (h, w)."""
+    """True for the boxes x0 y0 x1 y1 that are finite, not empty, and at least partly in an image of `size` (h, w)."""
     sized = torch.isfinite(boxes).all(dim=1) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
     low, high = boxes[:, :2], boxes[:, 2:]
     return sized & (high > 0).all(dim=1) & (low < boxes.new_tensor([size[1], size[0]])).all(dim=1)
 
 
 def check_boxes(boxes: Float[Tensor, "n 4"], size: Size) -> None:
-    """Refuse boxes nobody can be found in.
+    """Refuse boxes that cannot be cropped.
+
+    Args:
+        boxes: Boxes x0 y0 x1 y1, pixels of the image.
+        size: Size of the image (h, w), pixels.
 
     Raises:
-        BoxError: One is not finite, has no size, or lies outside an image of `size` (h, w); the message says which.
+        BoxError: A box is not finite, is empty, or lies outside the image; the message says which box.
     """
     good = usable(boxes, size)
     if good.all():
         return
-    row = int((~good).nonzero()[0])
-    box = boxes[row]
+    index = int((~good).nonzero()[0])
+    box = boxes[index]
     if not torch.isfinite(box).all():
         fault = "is not finite"
     elif not (box[2:] > box[:2]).all():
@@ -125,18 +129,21 @@ def check_boxes(boxes: Float[Tensor, "n 4"], size: Size) -> None:
     else:
         fault = f"lies outside the image of {size[1]} x {size[0]} pixels"
     found = ", ".join(f"{v:g}" for v in box.tolist())
-    raise BoxError(f"box {row} ({found}) {fault}; expected x0 y0 x1 y1 in pixels with x0 < x1 and y0 < y1, inside the image")
+    raise BoxError(f"box {index} ({found}) {fault}; expected x0 y0 x1 y1 in pixels with x0 < x1 and y0 < y1, inside the image")
 
 
 def mpii_boxes(centre: Float[Tensor, "n 2"], scale: Float[Tensor, " n"]) -> Float[Tensor, "n 4"]:
-    """MPII's people as boxes x0 y0 x1 y1, square; grown by 1.25 they are what the releases cut (golden t01).
+    """Square boxes x0 y0 x1 y1 of MPII's people; grown by 1.25 they are the crops of the releases (golden t01).
 
-    MPII gives the middle of a person, counted from pixel 1, and its height over 200 pixels. The releases look 15 pixels times
-    that scale further down, and a quarter further; not so where the middle is unknown (x = -1).
+    The releases move the centre down by 15 pixels times the scale and grow the crop by 1.25, but they do neither for people
+    without a centre (x = -1).
 
     Args:
-        centre: As annotated (`objpos`).
-        scale: As annotated.
+        centre: Annotated centre of each person (`objpos`), pixels counted from 1.
+        scale: Annotated scale of each person: its height divided by 200 pixels.
+
+    Returns:
+        Boxes, pixels counted from 0.
     """
     known = centre[:, 0] != -1
     down = torch.where(known, 15 * scale, torch.zeros_like(scale))

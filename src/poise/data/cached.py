@@ -1,7 +1,8 @@
-"""A data set held in memory, for small ones that are slow to make."""
+"""A data set held in memory, for small ones that are slow to read or to generate."""
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import final
 
 import cv2
@@ -13,75 +14,84 @@ from poise.data.base import Dataset
 from poise.machine import cores
 from poise.structures import Key, Labels, Sample
 
-Watch = Callable[[Iterable[Sample], int], Iterable[Sample]]
-"""Sees every sample as it is made, and is told how many there will be; for progress bars."""
+Progress = Callable[[Iterable[Sample], int], Iterable[Sample]]
+"""Wraps the iterator of samples, given their number; for progress bars."""
 
-FEW = 500
-"""Samples that are made faster than processes start."""
+MIN_PARALLEL = 500
+"""Number of samples from which worker processes pay for the time they take to start."""
 
 
 @final
-class Kept(Dataset):
-    """Every sample of another data set, made once, now.
+class CachedDataset(Dataset):
+    """All samples of another data set, read into memory when this one is made.
 
     Args:
-        dataset: What to keep; its images must fit into memory (a 256x256 image takes 0.2 MB).
-        processes: How many make them at a time; by default as many as there are cores, and none beside this one for few
-            samples.
-        watch: Sees every sample as it is made.
+        dataset: The data set to be held; its images must fit into memory (a 256x256 image takes 0.2 MB).
+        processes: Number of worker processes that read the samples; by default one per core, and none for fewer than
+            `MIN_PARALLEL` samples.
+        progress: Wraps the iterator of samples while they are read.
     """
 
-    def __init__(self, dataset: Dataset, *, processes: int | None = None, watch: Watch | None = None) -> None:
+    def __init__(self, dataset: Dataset, *, processes: int | None = None, progress: Progress | None = None) -> None:
         self.skeleton = dataset.skeleton
         self.dataset = dataset
         if processes is None:
-            processes = 0 if len(dataset) < FEW else cores()
+            processes = 0 if len(dataset) < MIN_PARALLEL else cores()
         made = _made(dataset, processes if processes > 1 else 0)
-        self._samples = list(watch(made, len(dataset)) if watch else made)
+        self._samples = list(progress(made, len(dataset)) if progress else made)
 
     def __len__(self) -> int:
-        """How many images."""
+        """Number of images."""
         return len(self._samples)
 
     def key(self, index: int) -> Key:
-        """As the data set calls it."""
+        """File name and id of an image."""
         return self._samples[index].key
 
     def labels(self, index: int) -> Labels:
-        """As the data set has them."""
+        """The annotations of an image; the image is not read."""
         return self._samples[index].labels
 
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
-        """The kept image."""
+        """An image, RGB, 0 to 255."""
         return self._samples[index].image
 
-    def ignored(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """As the data set has it; not kept."""
-        return self.dataset.ignored(index, sample)
+    def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
+        """Pixels for which the labels do not say whether somebody is there; read from the other data set."""
+        return self.dataset.ignore_mask(index, sample)
 
-    def file(self, index: int) -> str | None:
-        """As the data set has it."""
-        return self.dataset.file(index)
+    @property
+    def files_read(self) -> tuple[Path, ...]:
+        """The annotation files that were read; () for a data set that is generated."""
+        return self.dataset.files_read
+
+    def file_size(self, index: int) -> int | None:
+        """Size of the stored image file, bytes; None for an image that is missing or generated."""
+        return self.dataset.file_size(index)
+
+    def file_path(self, index: int) -> str | None:
+        """Path of the image file; None for an image that is generated."""
+        return self.dataset.file_path(index)
 
     def known(self, index: int) -> Bool[Tensor, " k"]:
-        """As the data set has it."""
+        """True for each keypoint that the source of this image annotates at all."""
         return self.dataset.known(index)
 
     def masks(self, index: int) -> Bool[Tensor, "n H W"] | None:
-        """As the data set has them; not kept."""
+        """Segmentation mask of each person, read from the other data set; None for a data set without masks."""
         return self.dataset.masks(index)
 
     def __getitem__(self, index: int) -> Sample:
-        """The kept sample."""
+        """Image, labels and key."""
         return self._samples[index]
 
 
 def _made(dataset: Dataset, processes: int) -> Iterator[Sample]:
-    """The samples in their order."""
+    """All samples in order, read by `processes` worker processes, or by this one for 0."""
     if not processes:
         yield from (dataset[i] for i in range(len(dataset)))
         return
-    cv2.setNumThreads(1)  # a process that forks while OpenCV's threads wait leaves its children without them
-    # As bytes: tensors would each take a file descriptor, of which there are about a thousand.
+    cv2.setNumThreads(1)  # a child forked while OpenCV has waiting threads does not get them and hangs
+    # Pickled to bytes, because each tensor sent would take a file descriptor, and about a thousand are allowed.
     loader: Iterable[bytes] = DataLoader(dataset, batch_size=None, num_workers=processes, collate_fn=pickle.dumps)  # type: ignore[arg-type]
     yield from map(pickle.loads, loader)

@@ -1,4 +1,4 @@
-"""Keypoint files in the form of COCO (cocodataset.org/#format-data), with any keypoints."""
+"""Keypoint files in COCO's format (cocodataset.org/#format-data), with any keypoints."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -11,13 +11,13 @@ from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from poise.data.base import Dataset
-from poise.data.coco_labels import MEND, read_labels
+from poise.data.coco_labels import FIX, read_labels
 from poise.data.document import Document, read_document, stated_size
 from poise.data.files import ImageFiles
 from poise.data.masks import Segmentation, has_segmentation, mask
 from poise.dims import Size
 from poise.errors import AnnotationError, ImageError
-from poise.geometry import covered_by
+from poise.geometry import box_mask
 from poise.skeletons import Skeleton, check_shared, from_categories, from_category, union
 from poise.structures import Key, Labels, Sample
 
@@ -26,21 +26,21 @@ from poise.structures import Key, Labels, Sample
 class CocoDataset(Dataset):
     """A COCO-style keypoint file and its images.
 
-    Missing optional fields are filled: `iscrowd` 0, `area` from the segmentation, else `BODY_SHARE` of the box; `bbox` from
-    the labelled keypoints, `BOX_MARGIN` wider; annotations without `keypoints` have none labelled; `num_keypoints` is not
-    trusted but counted. Annotations of categories without keypoints are left out. All images count, also those without
-    annotations.
+    Missing optional fields are filled in: `iscrowd` is 0; `area` is that of the segmentation, else `BODY_SHARE` of the box;
+    `bbox` is the box around the labelled keypoints, grown by `BOX_MARGIN`; annotations without `keypoints` have none labelled.
+    `num_keypoints` is not read but counted. Annotations of categories without keypoints are left out. Images without
+    annotations are kept.
 
     Args:
         annotations: The JSON file.
-        images: The folder or zip file the images lie in; `file_name` may name sub-folders. None for the labels alone.
-        skeleton: The keypoints wanted, found by name in the file; by default the union of the file's categories.
-        complete: Whether every person in an image has an annotation. If not, and for images whose record says
-            `all_persons_known: false`, all but the boxes of labelled people is `ignored`.
+        images: Folder or zip file of the images; `file_name` may contain sub-folders. None to read labels only.
+        skeleton: The keypoints of the labels, found by name in the file; by default the union of the file's categories.
+        complete: Whether every person in an image has an annotation. If not, and for images whose record has
+            `all_persons_known: false`, the ignore mask covers everything outside the boxes of labelled people.
 
     Raises:
-        ReadError: A file or folder is missing, empty or unreadable.
-        AnnotationError: The file is of another kind, or damaged; the message names the annotation.
+        ReadError: A file or folder is missing, empty or cannot be read.
+        AnnotationError: The file is not a COCO keypoint file, or a field has no valid value; the message names the annotation.
         SkeletonMismatch: The file has no keypoint of `skeleton`.
     """
 
@@ -68,7 +68,7 @@ class CocoDataset(Dataset):
         self._records = [_record(i, r, name) for i, r in enumerate(document["images"])]
         order = {r["id"]: i for i, r in enumerate(self._records)}
         if len(order) < len(self._records):
-            raise AnnotationError(f"{name!r}: {len(self._records)} images share {len(order)} ids; {MEND}")
+            raise AnnotationError(f"{name!r}: {len(self._records)} images share {len(order)} ids; {FIX}")
         kept = [a for a in document["annotations"] if a.get("category_id", next(iter(sources))) in sources]
         index = _image_index(kept, order, name)
         turn = np.argsort(index, kind="stable")
@@ -77,7 +77,7 @@ class CocoDataset(Dataset):
         self._labels = read_labels(kept, self.skeleton, sources, [self._records[i] for i in index[turn]])
 
     def __len__(self) -> int:
-        """How many images."""
+        """Number of images."""
         return len(self._records)
 
     def key(self, index: int) -> Key:
@@ -85,7 +85,7 @@ class CocoDataset(Dataset):
         return Key(self._records[index]["file_name"], self._records[index]["id"])
 
     def size(self, index: int) -> Size | None:
-        """Height and width as the file states them, None where it does not."""
+        """Size of an image (h, w) as the file states it, pixels; None where it does not."""
         size: Size | None = self._records[index]["size"]
         return size
 
@@ -95,59 +95,70 @@ class CocoDataset(Dataset):
         return self._labels.select(torch.arange(*self._first[index : index + 2].tolist()))
 
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
-        """The image, RGB.
+        """An image, RGB, 0 to 255.
 
         Raises:
-            ImageError: It is missing or cannot be decoded.
+            ImageError: The image is missing or cannot be decoded, or the data set has labels only.
         """
         name: str = self._records[index]["file_name"]
         if self.files is None:
-            raise ImageError(f"image {name!r} was asked of a data set opened without images; give their folder or zip file")
+            raise ImageError(
+                f"image {name!r} cannot be read: the data set was opened without images; give their folder or zip file"
+            )
         return self.files.read(name)
 
     def known(self, index: int) -> Bool[Tensor, " k"]:
-        """The keypoints that the file's categories have."""
+        """True for each keypoint that a category of the file has."""
         return self._known
 
-    def ignored(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """Crowds and people without a labelled keypoint (`Labels.unknown`): segmentations, or boxes of those who have none.
+    def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
+        """Pixels for which the labels do not say whether somebody is there (`Labels.ignore_mask`).
 
-        Where not everybody is annotated, also whatever lies outside the labelled people's boxes. The first call reads the file
-        again and keeps the segmentations of images with such people.
+        These are the segmentations, or else the boxes, of crowds and of people without a labelled keypoint. For an image in
+        which not everybody is annotated they are also all pixels outside the boxes of labelled people. The first call reads
+        the file again and keeps the segmentations of images with unlabelled people.
+
+        Args:
+            index: Index of the image.
+            sample: `dataset[index]`, which the caller has read already.
 
         Raises:
-            AnnotationError: A segmentation is broken, or of another size than the image.
+            AnnotationError: A segmentation cannot be read, or has another size than the image.
         """
         labels, image_id = sample.labels, self.key(index).image_id
-        shapes = [self._silent_segmentations.get((image_id, one)) for one in labels.ids.tolist()]
+        shapes = [self._unlabelled_segmentations.get((image_id, one)) for one in labels.ids.tolist()]
 
-        def region(rows: Bool[Tensor, " n"]) -> Bool[Tensor, "H W"]:
-            drawn = rows & torch.tensor([shape is not None for shape in shapes], dtype=torch.bool)
-            covered = covered_by(labels.boxes[rows & ~drawn], sample.size)
-            for row in drawn.nonzero().flatten().tolist():
-                covered |= torch.from_numpy(mask(shapes[row], sample.size))
+        def region(people: Bool[Tensor, " n"]) -> Bool[Tensor, "H W"]:
+            segmented = people & torch.tensor([shape is not None for shape in shapes], dtype=torch.bool)
+            covered = box_mask(labels.boxes[people & ~segmented], sample.size)
+            for person in segmented.nonzero().flatten().tolist():
+                covered |= torch.from_numpy(mask(shapes[person], sample.size))
             return covered
 
-        covered = labels.unknown(region)
+        covered = labels.ignore_mask(region)
         if self.complete and self._records[index]["complete"]:
             return covered
-        return covered | ~covered_by(labels.boxes[~labels.silent], sample.size)
+        return covered | ~box_mask(labels.boxes[~labels.unlabelled], sample.size)
 
     @property
     def files_read(self) -> tuple[Path, ...]:
         """The annotation file."""
         return (self.annotations,)
 
-    def stored(self, index: int) -> int | None:
-        """Bytes of the image's file."""
+    def file_size(self, index: int) -> int | None:
+        """Size of the stored image file, bytes; None for an image that is missing."""
         return None if self.files is None else self.files.size(self._records[index]["file_name"])
 
-    def file(self, index: int) -> str | None:
-        """The image's file; None for labels alone."""
-        return None if self.files is None else self.files.where(self._records[index]["file_name"])
+    def file_path(self, index: int) -> str | None:
+        """Path of the image file; None for a data set opened without images."""
+        return None if self.files is None else self.files.resolved_path(self._records[index]["file_name"])
 
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
-        """The people one can train on: pairs of an image's index and a row of its labels."""
+        """The people that can be trained on, as pairs of an image index and an index into its labels.
+
+        Args:
+            crowd: Whether annotations of groups count as people.
+        """
         people = self._labels
         sized = (people.boxes[:, 2:] > people.boxes[:, :2]).all(dim=1)
         good = sized & (people.visible > 0).any(dim=1) & (~people.crowd | crowd)
@@ -155,41 +166,41 @@ class CocoDataset(Dataset):
         return list(zip(image.tolist(), (good.numpy().nonzero()[0] - self._first[image]).tolist(), strict=True))
 
     def masks(self, index: int) -> Bool[Tensor, "n H W"]:
-        """Which pixels each annotation of an image covers; none where it has no segmentation.
+        """Segmentation mask of each annotation of an image, empty where it has none.
 
         The first call reads the file again and keeps its segmentations.
 
         Raises:
-            AnnotationError: A segmentation is broken, or the file does not state the size of the image.
+            AnnotationError: A segmentation cannot be read, or the file does not state the size of the image.
         """
         size = self.size(index)
         if size is None:
-            raise AnnotationError(f"image {self.key(index).file_name!r} has no `width` and `height`; {MEND}")
+            raise AnnotationError(f"image {self.key(index).file_name!r} has no `width` and `height`; {FIX}")
         ids = self.labels(index).ids.tolist()
         out = torch.zeros((len(ids), *size), dtype=torch.bool)
-        for row, annotation_id in enumerate(ids):
+        for person, annotation_id in enumerate(ids):
             segmentation = self._segmentations.get((self.key(index).image_id, annotation_id))
             if segmentation is not None:
-                out[row] = torch.from_numpy(mask(segmentation, size))
+                out[person] = torch.from_numpy(mask(segmentation, size))
         return out
 
-    def _image_of(self, rows: Bool[Tensor, " n"]) -> Int64[np.ndarray, " m"]:
-        """In which image each annotation of `rows` is."""
-        image: Int64[np.ndarray, " m"] = np.searchsorted(self._first, rows.numpy().nonzero()[0], side="right") - 1
+    def _image_of(self, annotations: Bool[Tensor, " n"]) -> Int64[np.ndarray, " m"]:
+        """Index of the image of each selected annotation."""
+        image: Int64[np.ndarray, " m"] = np.searchsorted(self._first, annotations.numpy().nonzero()[0], side="right") - 1
         return image
 
     @cached_property
     def _segmentations(self) -> Mapping[tuple[Any, Any], Segmentation]:
-        """By image and annotation id. Larger than all other labels together, so read only when masks are wanted."""
+        """All segmentations, by image id and annotation id. They are larger than all other labels, so read only on demand."""
         return self._read_segmentations()
 
     @cached_property
-    def _silent_segmentations(self) -> Mapping[tuple[Any, Any], Segmentation]:
-        """Of everybody in images where somebody has no labelled keypoint."""
-        silent = self._image_of(self._labels.silent)
-        if not len(silent):
+    def _unlabelled_segmentations(self) -> Mapping[tuple[Any, Any], Segmentation]:
+        """Segmentations of all people in images with unlabelled people, by image id and annotation id."""
+        images = self._image_of(self._labels.unlabelled)
+        if not len(images):
             return {}
-        wanted = {self._records[i]["id"] for i in set(silent.tolist())}
+        wanted = {self._records[i]["id"] for i in set(images.tolist())}
         return {key: found for key, found in self._read_segmentations().items() if key[0] in wanted}
 
     def _read_segmentations(self) -> dict[tuple[Any, Any], Segmentation]:
@@ -198,24 +209,24 @@ class CocoDataset(Dataset):
 
 
 def _sources(document: Document, name: str, skeleton: Skeleton | None) -> dict[Any, Skeleton]:
-    """The skeleton of each category that has keypoints, by id."""
+    """Skeleton of each category that has keypoints, by category id."""
     with_keypoints = [c for c in document["categories"] if c.get("keypoints")]
     if with_keypoints:
         return {c.get("id", 1): from_category(c) for c in with_keypoints}
     if skeleton is None:
         raise AnnotationError(
-            f"{name!r}: no category lists its `keypoints`, so nobody knows what they are called; "
+            f"{name!r}: no category lists its `keypoints`, so the keypoints have no names; "
             f"add the names to `categories`, or give a skeleton"
         )
     return dict.fromkeys({a.get("category_id", 1) for a in document["annotations"]} or {1}, skeleton)
 
 
-def _record(place: int, record: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """What is needed of an image's record; COCO's own `file_name` has no folder, its `coco_url` says which."""
+def _record(index: int, record: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The fields of an image record that are used; a missing `file_name` is taken from `coco_url`, with its folder."""
     file_name = record.get("file_name") or "/".join(str(record.get("coco_url", "")).split("/")[-2:])
     if not file_name or not isinstance(file_name, str) or not isinstance(record.get("id"), int):
         raise AnnotationError(
-            f"{name!r}: image number {place} needs a `file_name` and a whole number `id`, found {record}; {MEND}"
+            f"{name!r}: image number {index} needs a `file_name` and a whole number `id`, found {record}; {FIX}"
         )
     complete = bool(record.get("all_persons_known", True))
     return {"id": record["id"], "file_name": file_name, "size": stated_size(record), "complete": complete}
@@ -226,6 +237,6 @@ def _image_index(annotations: Sequence[Mapping[str, Any]], order: Mapping[int, i
     if -1 in index:
         wrong = annotations[index.index(-1)]
         raise AnnotationError(
-            f"{name!r}: annotation {wrong.get('id')} is of image {wrong.get('image_id')}, which is not among `images`; {MEND}"
+            f"{name!r}: annotation {wrong.get('id')} is of image {wrong.get('image_id')}, which is not among `images`; {FIX}"
         )
     return np.array(index, dtype=np.int64)

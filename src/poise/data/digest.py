@@ -1,4 +1,4 @@
-"""Whether data are still the same: checksums of annotation files, of the labels as they were read, and of the images' sizes."""
+"""Checksums of a data set, to tell whether it has changed: of annotation files, labels and sizes of image files."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from poise.structures import Labels
 @final
 @dataclass(frozen=True)
 class Digest:
-    """Checksums of a data set; images are told by name and size, for reading them all would take minutes.
+    """Checksums of a data set. Image files count by name and size only, as reading all of them would take minutes.
 
     Attributes:
-        images: How many.
-        people: How many rows of labels.
-        labels: SHA-256 of the names of the images and of all labels, as they were read.
-        pictures: SHA-256 of the names of the images and of the bytes each takes; of the names where nothing is stored.
+        images: Number of images.
+        people: Number of annotations.
+        labels: SHA-256 of the names of the images and of all labels as they are read.
+        pictures: SHA-256 of the names of the images and of the sizes of their files; of the names where there are no files.
         files: SHA-256 of each annotation file, by its path.
     """
 
@@ -33,39 +33,49 @@ class Digest:
     files: Mapping[str, str]
 
     def to_plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """The fields as plain values, for JSON."""
         return asdict(self)
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> "Digest":
-        """What `to_plain` gave.
+        """Checksums from the result of `to_plain`.
+
+        Args:
+            values: The fields, by name.
 
         Raises:
-            CheckpointError: Other fields.
+            CheckpointError: A field is missing or unknown.
         """
         try:
             return cls(**values)
         except TypeError as error:
-            raise CheckpointError(f"the checksums of the data are of another kind: {error}") from error
+            raise CheckpointError(f"the checksums of the data have other fields than this poise knows: {error}") from error
 
     def changes(self, now: "Digest") -> list[str]:
-        """What is not as it was, in words; nothing where all is."""
+        """One sentence for each difference; [] where there is none.
+
+        Args:
+            now: Checksums of the data set as it is now.
+        """
         files = sorted(path for path, digest in self.files.items() if now.files.get(path, digest) != digest)
-        found = [f"the annotation file {path} has other bytes" for path in files]
+        found = [f"the annotation file {path} has changed" for path in files]
         if (self.images, self.people) != (now.images, now.people):
             found.append(f"{self.images} images with {self.people} people were {now.images} with {now.people} when read again")
         elif self.labels != now.labels:
-            found.append("its labels are other ones")
+            found.append("its labels have changed")
         if self.images == now.images and self.pictures != now.pictures:
-            found.append("its images have other names or sizes")
+            found.append("its image files have other names or sizes")
         return found
 
 
 def digest(dataset: Dataset) -> Digest:
-    """The checksums of a data set. Labels are read, images are not.
+    """Compute the checksums of a data set; labels are read, images are not.
+
+    Args:
+        dataset: The data set.
 
     Raises:
-        ReadError: An annotation file is gone.
+        ReadError: An annotation file is missing.
     """
     labels, pictures, people = hashlib.sha256(), hashlib.sha256(), 0
     for index in range(len(dataset)):
@@ -74,16 +84,16 @@ def digest(dataset: Dataset) -> Digest:
         labels.update(f"{key.file_name}\0{key.image_id}\0{key.source}\0{tuple(rows.xy.shape)}\n".encode())
         for field in fields(Labels):
             labels.update(np.ascontiguousarray(getattr(rows, field.name).numpy()).tobytes())
-        pictures.update(f"{key.file_name}\0{dataset.stored(index)}\n".encode())
+        pictures.update(f"{key.file_name}\0{dataset.file_size(index)}\n".encode())
     files = {str(path): file_digest(path) for path in dataset.files_read}
     return Digest(len(dataset), people, labels.hexdigest(), pictures.hexdigest(), files)
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file.
+    """SHA-256 of a file, hexadecimal.
 
     Raises:
-        ReadError: It is missing or cannot be read.
+        ReadError: The file is missing or cannot be read.
     """
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""A COCO annotation file as it stands on disk: reading, the right kind, writing."""
+"""COCO annotation files as plain JSON: reading, checks of their structure, writing."""
 
 import gc
 import json
@@ -8,22 +8,22 @@ from typing import Any
 
 from poise.dims import Size
 from poise.errors import AnnotationError, ReadError
-from poise.writing import write_whole
+from poise.writing import write_atomic
 
 Document = dict[str, Any]
-"""`images`, `annotations`, `categories` and whatever else stood in the file."""
+"""An annotation file: the lists `images`, `annotations`, `categories`, and all other fields of the file."""
 
 
 def read_document(path: Path | str, read: Any = None) -> Document:
-    """A keypoint file as it stands, with lists `images`, `annotations`, `categories` (the last empty where missing).
+    """Read a keypoint file without changing its content, except that a missing `categories` becomes [].
 
     Args:
-        path: The file.
-        read: What `read_json` gave, if it is read already.
+        path: The JSON file.
+        read: Result of `read_json` for this file, if it was read already.
 
     Raises:
         ReadError: The file is missing or cannot be read.
-        AnnotationError: It is not JSON, or JSON of another kind; the message says which.
+        AnnotationError: The file is not JSON, or not a keypoint file; the message says what it is instead.
     """
     document = read_json(path) if read is None else read
     if isinstance(document, list):
@@ -43,11 +43,14 @@ def read_document(path: Path | str, read: Any = None) -> Document:
 
 
 def read_json(path: Path | str) -> Any:
-    """What stands in an annotation file, whatever it is.
+    """Read a JSON file.
+
+    Args:
+        path: The file.
 
     Raises:
         ReadError: The file is missing or cannot be read.
-        AnnotationError: It is not JSON.
+        AnnotationError: The file is not JSON.
     """
     try:
         data = Path(path).read_bytes()
@@ -56,7 +59,7 @@ def read_json(path: Path | str) -> Any:
     except OSError as error:
         raise ReadError(f"annotation file {str(path)!r} cannot be read: {error.strerror or error}") from error
     collecting = gc.isenabled()
-    gc.disable()  # millions of small objects, none of them garbage: twice as fast
+    gc.disable()  # twice as fast for the millions of objects of a large file, of which none is garbage
     try:
         return json.loads(data)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -67,35 +70,35 @@ def read_json(path: Path | str) -> Any:
 
 
 def stated_size(image: Mapping[str, Any]) -> Size | None:
-    """Height and width as a record of `images` states them; None where they are missing or no positive whole numbers."""
+    """Size (h, w) in a record of `images`, pixels; None where it is missing or not two positive whole numbers."""
     sides = [image.get("height"), image.get("width")]
     if not all(isinstance(v, int | float) and 0 < v < 2**31 and v == int(v) for v in sides):
         return None
     return int(image["height"]), int(image["width"])
 
 
-_NAMES = {"images": ("id",), "annotations": ("id", "image_id", "category_id"), "categories": ("id", "name")}
-"""Fields that others refer to; lists and objects cannot be looked up."""
+_REFERENCES = {"images": ("id",), "annotations": ("id", "image_id", "category_id"), "categories": ("id", "name")}
+"""Fields that refer to records or are referred to; lists and objects cannot be looked up."""
 
 
 def _check_records(document: Document, path: Path | str) -> None:
-    for kind, names in _NAMES.items():
-        rows = document[kind]
+    for part, names in _REFERENCES.items():
+        rows = document[part]
         wrong = [row for row in rows if not isinstance(row, dict)] if isinstance(rows, list) else [rows]
         if wrong:
-            raise AnnotationError(f"{str(path)!r}: `{kind}` must be a list of objects, found {str(wrong[0])[:80]!r}")
+            raise AnnotationError(f"{str(path)!r}: `{part}` must be a list of objects, found {str(wrong[0])[:80]!r}")
         for name in names:
             odd = next((row for row in rows if isinstance(row.get(name), list | dict)), None)
             if odd is not None:
-                raise AnnotationError(f"{str(path)!r}: `{name}` in `{kind}` must be a number or text, found {odd[name]!r}")
+                raise AnnotationError(f"{str(path)!r}: `{name}` in `{part}` must be a number or text, found {odd[name]!r}")
 
 
 def _check_kind(document: Document, path: Path | str) -> None:
-    """Refuse captions and instances, which lie beside the keypoint files in COCO's own archive."""
+    """Refuse files of captions and of instances, which COCO's archive has beside the keypoint files."""
     if any("keypoints" in a for a in document["annotations"]) or any(c.get("keypoints") for c in document["categories"]):
         return
     if not document["annotations"]:
-        raise AnnotationError(f"{str(path)!r} has no annotations and no category with keypoints; it cannot be used")
+        raise AnnotationError(f"{str(path)!r} has no annotations and no category with keypoints; give a keypoint file")
     first = document["annotations"][0]
     kind = "captions" if "caption" in first else "instances" if "segmentation" in first or "bbox" in first else "unknown"
     name = Path(path).name
@@ -107,9 +110,13 @@ def _check_kind(document: Document, path: Path | str) -> None:
 
 
 def write_document(document: Mapping[str, Any], path: Path | str) -> None:
-    """Write a document as JSON; the file appears whole or not at all.
+    """Write a document as JSON, atomically.
+
+    Args:
+        document: The content.
+        path: The file; an existing one is replaced.
 
     Raises:
-        WriteError: The place cannot be written.
+        WriteError: The file cannot be written.
     """
-    write_whole(path, json.dumps(document).encode())
+    write_atomic(path, json.dumps(document).encode())

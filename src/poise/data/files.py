@@ -1,4 +1,4 @@
-"""Where the images of a data set lie: a folder, or a zip file as it was downloaded."""
+"""The image files of a data set, in a folder or in a zip file."""
 
 import os
 import zipfile
@@ -20,14 +20,14 @@ from poise.errors import ImageError, ReadError
 class ImageFiles:
     """Images by name, in a folder or a zip file.
 
-    A name is looked for as it is, then under the folders it may have lost or gained: `000000000036.jpg` is found as
-    `train2017/000000000036.jpg` where only one file is called so, and the other way round.
+    If there is no file of a name, the name is tried with folders added or removed: `000000000036.jpg` finds
+    `train2017/000000000036.jpg` if that is the only file of this name, and the other way round.
 
     Args:
-        root: A folder, or a file ending in .zip.
+        root: A folder or a zip file.
 
     Raises:
-        ReadError: There is no such folder or file, it holds no images, or it is no zip file.
+        ReadError: There is no such folder or file, it contains no images, or it is not a zip file.
     """
 
     def __init__(self, root: Path | str) -> None:
@@ -36,21 +36,24 @@ class ImageFiles:
         self._process = 0
         if self.root.is_file():
             if not any(map(_is_image, self._archive().namelist())):
-                raise ReadError(f"{str(root)!r} holds no images")
+                raise ReadError(f"{str(root)!r} contains no images; give the folder or zip file of the images")
         elif not self.root.is_dir():
             raise ReadError(f"there is no images folder or zip file {str(root)!r}; check the path")
         elif next(self.root.iterdir(), None) is None:
             raise ReadError(f"the images folder {str(root)!r} is empty")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the open file, which cannot travel to another process."""
+        """The state without the open zip file, which cannot be sent to another process."""
         return {"root": self.root, "_zip": None, "_process": 0}
 
     def bytes(self, name: str) -> bytes:
-        """The bytes of an image file.
+        """The content of an image file.
+
+        Args:
+            name: Name of the file, relative to `root`.
 
         Raises:
-            ImageError: It is missing or unreadable.
+            ImageError: The file is missing or cannot be read.
         """
         if self.root.is_dir():
             return read_bytes(self._path(name))
@@ -63,10 +66,13 @@ class ImageFiles:
             raise ImageError(f"image {name!r} in {str(self.root)!r} cannot be read: {error}") from error
 
     def read(self, name: str) -> UInt8[Tensor, "3 H W"]:
-        """The image of that name.
+        """An image, RGB, 0 to 255.
+
+        Args:
+            name: Name of the file, relative to `root`.
 
         Raises:
-            ImageError: It is missing, unreadable, truncated, or not an image.
+            ImageError: The file is missing, cannot be read, is truncated, or is not an image.
         """
         return decode(self.bytes(name), name=f"{self.root}/{name}")
 
@@ -75,21 +81,21 @@ class ImageFiles:
         return self._path(name).is_file() if self.root.is_dir() else self._member(name) is not None
 
     def size(self, name: str) -> int | None:
-        """Bytes of the image's file; None where there is none of that name."""
+        """Size of an image file, bytes; None where there is no file of that name."""
         if self.root.is_dir():
             path = self._path(name)
             return path.stat().st_size if path.is_file() else None
         member = self._member(name)
         return None if member is None else self._archive().getinfo(member).file_size
 
-    def where(self, name: str) -> str:
-        """The image's file, links followed; of a missing one where it should be. Images of two names are one if it is equal."""
+    def resolved_path(self, name: str) -> str:
+        """Path of an image file with links resolved, equal for two names of one file; for a missing file where it would be."""
         if self.root.is_dir():
             return os.path.realpath(self._path(name))
         return f"{os.path.realpath(self.root)}/{self._member(name) or name}"
 
     def names(self) -> list[str]:
-        """The names of all images, sorted, with `/` between folders."""
+        """Names of all images, relative to `root`, sorted, with `/` between folders."""
         found: Iterable[str]
         if self.root.is_dir():
             found = (p.relative_to(self.root).as_posix() for p in self.root.rglob("*") if p.is_file())
@@ -120,18 +126,18 @@ class ImageFiles:
 
     @cached_property
     def _by_tail(self) -> dict[str, str]:
-        """Names with folders, by what stands after the last `/`, where that is unique."""
+        """Names of the images by their last component, for components that occur once."""
         names = self.names()
         count = Counter(PurePosixPath(n).name for n in names)
         return {tail: n for n in names if count[tail := PurePosixPath(n).name] == 1}
 
     def _archive(self) -> zipfile.ZipFile:
-        """The zip file, opened once per process: forked workers must not share a position in it."""
+        """The zip file, opened once per process, because forked workers must not share a file position."""
         if self._zip is None or self._process != os.getpid():
             try:
                 self._zip = zipfile.ZipFile(self.root)
             except (OSError, zipfile.BadZipFile) as error:
-                raise ReadError(f"{str(self.root)!r} is no zip file that can be read: {error}") from error
+                raise ReadError(f"{str(self.root)!r} is not a zip file that can be read: {error}") from error
             self._process = os.getpid()
         return self._zip
 

@@ -1,8 +1,8 @@
-"""Image files, whatever is in them, as RGB: the one place that decodes.
+"""Decoding of image files of any format to RGB, and encoding.
 
-Ordinary JPEG and PNG files go through OpenCV, all others (CMYK, 16 bits, palettes, alpha, TIFF, GIF, WebP, files with a
-damaged end) through Pillow, which says what is wrong where OpenCV fills the rest with grey. EXIF orientation is applied;
-alpha is dropped; of 16 bits the upper 8 stay.
+Ordinary JPEG and PNG files are decoded by OpenCV, which is faster. All others (CMYK, 16 bits, palettes, alpha, TIFF, GIF, WebP,
+files with a damaged end) are decoded by Pillow, which raises an error where OpenCV fills missing pixels with grey. EXIF
+orientation is applied, alpha is dropped, and of 16 bits the upper 8 are kept.
 """
 
 import io
@@ -17,10 +17,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from poise.errors import ImageError, WriteError
-from poise.writing import write_whole
+from poise.writing import write_atomic
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
-"""Of files taken for images when a folder is searched."""
+"""Suffixes of the files that count as images when a folder is searched."""
 
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
@@ -29,19 +29,25 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def read_image(path: Path | str) -> UInt8[Tensor, "3 H W"]:
-    """An image file as RGB; its memory is rows of pixels.
+    """Read an image file as RGB, 0 to 255, stored row by row.
+
+    Args:
+        path: The image file.
 
     Raises:
-        ImageError: The file is missing, unreadable, truncated, or not an image.
+        ImageError: The file is missing, cannot be read, is truncated, or is not an image.
     """
     return decode(read_bytes(Path(path)), name=str(path))
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of an image file.
+    """The content of an image file.
+
+    Args:
+        path: The image file.
 
     Raises:
-        ImageError: The file is missing or unreadable.
+        ImageError: The file is missing or cannot be read.
     """
     try:
         return path.read_bytes()
@@ -52,14 +58,14 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decode(data: bytes, *, name: str) -> UInt8[Tensor, "3 H W"]:
-    """The bytes of an image file as RGB; its memory is rows of pixels.
+    """Decode an image file to RGB, 0 to 255, stored row by row.
 
     Args:
-        data: The whole file.
-        name: For the error message.
+        data: Content of the file.
+        name: Name of the file, for error messages.
 
     Raises:
-        ImageError: Truncated, damaged, or not an image.
+        ImageError: The data are truncated, damaged, or not an image.
     """
     pixels = _opencv(data) if _ordinary(data) else None
     if pixels is None:
@@ -68,28 +74,36 @@ def decode(data: bytes, *, name: str) -> UInt8[Tensor, "3 H W"]:
 
 
 def is_turned(data: bytes, *, name: str) -> bool:
-    """Whether the EXIF orientation swaps width and height of the stored pixels.
+    """Whether the EXIF orientation exchanges width and height of the stored pixels.
+
+    Args:
+        data: Content of the file.
+        name: Name of the file, for error messages.
 
     Raises:
-        ImageError: Not an image.
+        ImageError: The data are not an image.
     """
     with _opened(data, name) as image:
         return bool(image.getexif().get(0x0112, 1) >= 5)
 
 
 def write_image(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
-    """Write RGB pixels; the suffix says how (.jpg, .png). The file appears whole or not at all.
+    """Write an image atomically, in the format of the suffix (.jpg, .png).
+
+    Args:
+        path: The image file.
+        pixels: RGB, 0 to 255.
 
     Raises:
-        WriteError: The place cannot be written, or the suffix is of no image.
+        WriteError: The file cannot be written, or the suffix is not that of an image format.
     """
     if path.suffix.lower() not in SUFFIXES or not cv2.haveImageWriter(path.name):
-        raise WriteError(f"{str(path)!r} cannot be written: no image is called so; end its name in .png or .jpg")
-    write_whole(path, cv2.imencode(path.suffix, cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2BGR))[1].tobytes())
+        raise WriteError(f"{str(path)!r} cannot be written: its suffix is not that of an image format; use .png or .jpg")
+    write_atomic(path, cv2.imencode(path.suffix, cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
 def _ordinary(data: bytes) -> bool:
-    """Whether OpenCV and Pillow agree about such files."""
+    """Whether OpenCV and Pillow decode such a file to the same pixels."""
     if data.startswith(_JPEG):
         return data.endswith(_JPEG_END) and _jpeg_channels(data) in (1, 3)
     if data.startswith(_PNG):
@@ -98,7 +112,7 @@ def _ordinary(data: bytes) -> bool:
 
 
 def _jpeg_channels(data: bytes) -> int:
-    """Channels of the first frame header; 0 where there is none (ITU T.81, annex B)."""
+    """Number of channels in the first frame header (ITU T.81, annex B); 0 where there is none."""
     at = 2
     while at + 9 < len(data) and data[at] == 0xFF:
         if data[at + 1] in _JPEG_FRAMES:

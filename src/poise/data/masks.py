@@ -1,4 +1,4 @@
-"""Segmentations of COCO files: polygons, and run lengths plain or compressed."""
+"""Segmentations of COCO files: polygons, and run-length encodings, plain or compressed."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -11,28 +11,45 @@ from poise.dims import Size
 from poise.errors import AnnotationError
 
 Segmentation: TypeAlias = Any
-"""As it stands in a file: polygons [[x, y, x, y, ...], ...], or {"size": [h, w], "counts": ...}. Checked here, not trusted."""
+"""A segmentation as it is in a file, not yet checked: polygons [[x, y, x, y, ...], ...], or {"size": [h, w], "counts": ...}."""
 
 
 def mask(segmentation: Segmentation, size: Size) -> Bool[np.ndarray, "H W"]:
-    """Which pixels of an image of `size` (h, w) a segmentation covers.
+    """True for the pixels that a segmentation covers.
+
+    Args:
+        segmentation: The segmentation, as it is in the file.
+        size: Size of the image (h, w), pixels.
 
     Raises:
-        AnnotationError: It is neither polygons of three points and more nor run lengths, or of another size than the image.
+        AnnotationError: It is neither polygons of at least three points nor a run-length encoding, or has another size than the
+            image.
     """
     return np.asarray(rle.decode(_encoded(segmentation, size))).astype(bool)
 
 
 def mask_area(segmentation: Segmentation, size: Size) -> float:
-    """How many pixels a segmentation covers; raises as `mask`."""
+    """Number of pixels that a segmentation covers.
+
+    Args:
+        segmentation: The segmentation, as it is in the file.
+        size: Size of the image (h, w), pixels.
+
+    Raises:
+        AnnotationError: The segmentation is one that `mask` refuses.
+    """
     return float(rle.area(_encoded(segmentation, size)))
 
 
 def check_segmentation(segmentation: Segmentation, size: Size) -> None:
-    """Refuse a segmentation that `mask` would refuse, without filling polygons (150,000 of them take a minute).
+    """Refuse a segmentation that `mask` would refuse, without rasterising polygons (150,000 of them take a minute).
+
+    Args:
+        segmentation: The segmentation, as it is in the file.
+        size: Size of the image (h, w), pixels.
 
     Raises:
-        AnnotationError: As `mask`.
+        AnnotationError: The segmentation is one that `mask` refuses.
     """
     if isinstance(segmentation, Mapping):
         _encoded(segmentation, size)
@@ -41,7 +58,7 @@ def check_segmentation(segmentation: Segmentation, size: Size) -> None:
 
 
 def has_segmentation(annotation: Mapping[str, Any]) -> bool:
-    """Whether an annotation carries a segmentation that is not empty."""
+    """Whether an annotation has a segmentation that is not empty."""
     found = annotation.get("segmentation")
     return bool(found) and found != [[]]
 

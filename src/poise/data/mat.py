@@ -1,6 +1,6 @@
-"""MATLAB files of version 5 (what MATLAB writes with -v6 and -v7), in which MPII's labels and results travel.
+"""MATLAB files of version 5 (written by MATLAB with -v6 and -v7), the format of MPII's labels and results.
 
-The format: "MAT-File Format", MathWorks, chapter 1. Files of version 7.3 are HDF5 and are not read.
+Format: "MAT-File Format", MathWorks, chapter 1. Files of version 7.3 are HDF5 and are not read.
 """
 
 import struct
@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from poise.errors import ReadError
-from poise.writing import write_whole
+from poise.writing import write_atomic
 
 _NUMBERS = {
     1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8", 16: "u1", 17: "u2", 18: "u4",
 }  # fmt: skip
-"""How numbers are stored, by the type of an element."""
+"""NumPy type of stored numbers, by the type of a data element (miINT8, ...)."""
 
 _CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
-"""What they are meant as, by the class of an array."""
+"""NumPy type of an array, by its class (mxDOUBLE_CLASS, ...)."""
 
 _ENCODINGS = {1: "latin-1", 2: "latin-1", 3: "utf-16", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
 
@@ -31,10 +31,16 @@ _HEADER = 128
 
 
 def read_mat(path: Path | str) -> dict[str, Any]:
-    """The variables of a file, by name: arrays, text, cells as arrays of objects, structs as arrays of dicts.
+    """Read the variables of a file.
+
+    Args:
+        path: The .mat file.
+
+    Returns:
+        Values by name: arrays of numbers, text, cell arrays as arrays of objects, struct arrays as arrays of dictionaries.
 
     Raises:
-        ReadError: The file is missing, damaged, of version 7.3, or holds what is none of these.
+        ReadError: The file is missing, damaged, of version 7.3, or contains values of another class.
     """
     try:
         data = Path(path).read_bytes()
@@ -45,11 +51,11 @@ def read_mat(path: Path | str) -> dict[str, Any]:
     if data.startswith((b"MATLAB 7.3", b"\x89HDF")) or data[512:516] == b"\x89HDF":
         raise ReadError(f"{str(path)!r} is a MATLAB file of version 7.3 (HDF5); save it in MATLAB with -v7")
     if len(data) < _HEADER or data[126:128] not in (b"IM", b"MI"):
-        raise ReadError(f"{str(path)!r} is no MATLAB file of version 5")
+        raise ReadError(f"{str(path)!r} is not a MATLAB file of version 5")
     try:
         return _variables(data, "<" if data[126:128] == b"IM" else ">")
     except (struct.error, zlib.error, ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
-        raise ReadError(f"MATLAB file {str(path)!r} is damaged or holds what is not read here: {error}") from error
+        raise ReadError(f"MATLAB file {str(path)!r} is damaged or has values of an unknown class: {error}") from error
 
 
 def _variables(data: bytes, order: str) -> dict[str, Any]:
@@ -66,9 +72,9 @@ def _variables(data: bytes, order: str) -> dict[str, Any]:
 
 
 def _element(data: bytes, at: int, order: str) -> tuple[int, bytes, int]:
-    """Type and contents of the element at a place, and where the next one is."""
+    """Type and content of the data element at a byte offset, and the offset of the next one."""
     kind, size = struct.unpack_from(order + "II", data, at)
-    if kind >> 16:  # four bytes or less stand in the tag itself
+    if kind >> 16:  # a small data element has its content, up to four bytes, in the tag
         return kind & 0xFFFF, data[at + 4 : at + 4 + (kind >> 16)], at + 8
     body = data[at + 8 : at + 8 + size]
     if len(body) < size:
@@ -132,13 +138,17 @@ def _objects(values: list[Any], shape: tuple[int, ...]) -> np.ndarray:
 
 
 def write_mat(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays of numbers, as doubles; the file appears whole or not at all.
+    """Write arrays of numbers as doubles, atomically.
+
+    Args:
+        path: The .mat file; an existing one is replaced.
+        arrays: Arrays by the names of the variables.
 
     Raises:
-        WriteError: The place cannot be written.
+        WriteError: The file cannot be written.
     """
     head = b"MATLAB 5.0 MAT-file, written by poise".ljust(124) + struct.pack("<H", 0x0100) + b"IM"
-    write_whole(path, head + b"".join(_packed(_MATRIX, _array(name, value)) for name, value in arrays.items()))
+    write_atomic(path, head + b"".join(_packed(_MATRIX, _array(name, value)) for name, value in arrays.items()))
 
 
 def _array(name: str, value: np.ndarray) -> bytes:

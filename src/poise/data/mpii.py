@@ -1,8 +1,9 @@
 """MPII Human Pose (Andriluka et al., CVPR 2014) in the JSON of Simple Baselines, HRNet, MMPose and others.
 
-A list with a row per person: `image`, `center` and `scale` (the person's height over 200 pixels), and but for the test part
-`joints` (16 of x, y) and `joints_vis` (1 labelled, 0 not); all positions count from pixel 1. Heads stand elsewhere, in the
-.mat beside those JSONs (`headboxes_src` of gt_val.mat), or in MPII's own .mat, or in a column of the JSON.
+The file is a list with an entry per person: `image`, `center` and `scale` (the person's height divided by 200 pixels), and,
+except in the test set, `joints` (16 times x, y) and `joints_vis` (1 labelled, 0 not). All positions are counted from pixel 1.
+Head boxes are in another file, in the .mat beside those JSONs (`headboxes_src` of gt_val.mat) or in MPII's own .mat, or they
+are a field of the JSON.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from poise.data.base import Dataset
 from poise.data.boxes import mpii_boxes
-from poise.data.coco_labels import BODY_SHARE, around
+from poise.data.coco_labels import BODY_SHARE, box_around
 from poise.data.document import read_json
 from poise.data.files import ImageFiles
 from poise.data.mat import read_mat, write_mat
@@ -24,8 +25,8 @@ from poise.errors import AnnotationError, ImageError
 from poise.skeletons import MPII16
 from poise.structures import CropRule, Key, Labels
 
-HEAD_COLUMNS = ("head_box", "headbox", "head_rect")
-"""What a column of head boxes is called in one JSON or another: x1 y1 x2 y2, flat or as two corners, from pixel 1."""
+HEAD_FIELDS = ("head_box", "headbox", "head_rect")
+"""Names that JSON files use for head boxes: x1 y1 x2 y2, flat or as two corners, counted from pixel 1."""
 
 _NEEDED = ("image", "center", "scale")
 
@@ -34,27 +35,28 @@ _NEEDED = ("image", "center", "scale")
 class MpiiDataset(Dataset):
     """MPII's JSON and its images.
 
-    A box is the square that the releases cut, before they widen it by a quarter (`boxes.mpii_boxes`); nobody's ends at the
-    image. MPII has no areas: a person's is `BODY_SHARE` of the box around its labelled keypoints, so OKS and AP are poise's
-    own here; the data set's measure is PCKh. `joints_vis` does not say who is in sight: labelled keypoints are 2. Ids of
-    people are their rows in the file, ids of images their order of appearance, both from 1. People of the test part have no
-    labelled keypoints, and are found only by asking for every row.
+    A box is the square crop of the releases before they grow it by 1.25 (`boxes.mpii_boxes`); it is not clipped to the image.
+    MPII has no areas: the area of a person is `BODY_SHARE` of the box around the labelled keypoints, so OKS and AP are not
+    comparable with other software; the data set's metric is PCKh. `joints_vis` does not tell hidden from visible keypoints:
+    labelled keypoints have visibility 2. Ids of people are their positions in the file and ids of images their order of first
+    appearance, both from 1. People of the test set have no labelled keypoints and therefore are not in `people()`.
 
     Args:
-        annotations: The JSON.
-        images: The folder or zip file of the images; None for the labels alone.
-        heads: A .mat with the head boxes; None for a column of the JSON, if there is one.
+        annotations: The JSON file.
+        images: Folder or zip file of the images; None to read labels only.
+        heads: A .mat file with the head boxes; None to use a field of the JSON, if there is one.
 
     Raises:
-        ReadError: A file or folder is missing, empty or unreadable.
-        AnnotationError: The JSON or the .mat is of another kind, or damaged; the message names the row.
+        ReadError: A file or folder is missing, empty or cannot be read.
+        AnnotationError: The JSON or the .mat file has other content, or a field has no valid value; the message names the
+            entry.
     """
 
     def __init__(self, annotations: Path | str, images: Path | str | None, *, heads: Path | str | None = None) -> None:
         rows = read_json(annotations)
         name = str(annotations)
         if not is_mpii(rows):
-            raise AnnotationError(f"{name!r} is no MPII file: expected a list of people, each with {', '.join(_NEEDED)}")
+            raise AnnotationError(f"{name!r} is not an MPII file: expected a list of people, each with {', '.join(_NEEDED)}")
         self.skeleton = MPII16
         self.annotations = Path(annotations)
         self.files = None if images is None else ImageFiles(images)
@@ -66,11 +68,11 @@ class MpiiDataset(Dataset):
         turn = np.argsort(image, kind="stable")
         self._first = np.searchsorted(image[turn], np.arange(len(order) + 1))
         self._labels = _labels(xy, visible, centre, scale).select(torch.from_numpy(turn))
-        boxes = _column(rows, name) if heads is None else _from_mat(heads, rows, centre)
+        boxes = _head_field(rows, name) if heads is None else _from_mat(heads, rows, centre)
         self._heads = None if boxes is None else torch.from_numpy(boxes - 1)[torch.from_numpy(turn)]
 
     def __len__(self) -> int:
-        """How many images."""
+        """Number of images."""
         return len(self._names)
 
     def key(self, index: int) -> Key:
@@ -78,48 +80,56 @@ class MpiiDataset(Dataset):
         return Key(self._names[index], range(1, len(self) + 1)[index])
 
     def labels(self, index: int) -> Labels:
-        """The people of an image, in the order of the file."""
+        """The annotations of an image, in the order of the file."""
         return self._labels.select(self._rows(index))
 
     def heads(self, index: int) -> Float[Tensor, "n 4"] | None:
-        """The head boxes x0 y0 x1 y1 of the people of an image; None where nobody said, nan where one is unknown."""
+        """Head boxes x0 y0 x1 y1 of the people of an image, pixels; nan where one is unknown, None for files without any."""
         return None if self._heads is None else self._heads[self._rows(index)]
 
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
-        """The image, RGB.
+        """An image, RGB, 0 to 255.
 
         Raises:
-            ImageError: It is missing or cannot be decoded.
+            ImageError: The image is missing or cannot be decoded, or the data set has labels only.
         """
         if self.files is None:
             raise ImageError(
-                f"image {self._names[index]!r} was asked of a data set opened without images; give their folder or zip file"
+                f"image {self._names[index]!r} cannot be read: the data set was opened without images; give their folder or "
+                f"zip file"
             )
         return self.files.read(self._names[index])
 
     @property
     def files_read(self) -> tuple[Path, ...]:
-        """The JSON."""
+        """The annotation file."""
         return (self.annotations,)
 
-    def stored(self, index: int) -> int | None:
-        """Bytes of the image's file."""
+    def file_size(self, index: int) -> int | None:
+        """Size of the stored image file, bytes; None for an image that is missing."""
         return None if self.files is None else self.files.size(self._names[index])
 
     def boxes(self, index: int, rule: CropRule) -> Float[Tensor, "n 4"]:
-        """The boxes of an image's people as a release reads them: DARK's takes the middle of a box half a pixel up and left."""
+        """Boxes x0 y0 x1 y1 of the people of an image as the release of a crop rule reads them, pixels.
+
+        DARK's release computes the centre of a box half a pixel up and left, so its boxes are moved by half a pixel.
+
+        Args:
+            index: Index of the image.
+            rule: The crop rule of the model.
+        """
         boxes = self._labels.boxes[self._rows(index)]
         sized = boxes[(boxes[:, 2:] > boxes[:, :2]).all(dim=1)]
         return sized + 0.5 if rule == "dark" else sized
 
     @property
     def everybody(self) -> Labels:
-        """The people of all images, image by image."""
+        """The annotations of all images, image by image."""
         return self._labels
 
     @property
     def all_heads(self) -> Float[Tensor, "n 4"] | None:
-        """The head boxes of `everybody`; None where nobody said."""
+        """Head boxes x0 y0 x1 y1 of `everybody`, pixels; nan where one is unknown, None for files without any."""
         return self._heads
 
     def _rows(self, index: int) -> Tensor:
@@ -128,19 +138,19 @@ class MpiiDataset(Dataset):
 
 
 def is_mpii(rows: Any) -> bool:
-    """Whether what was read from a JSON is MPII's list of people."""
+    """Whether the content of a JSON file is MPII's list of people."""
     return isinstance(rows, list) and bool(rows) and all(isinstance(r, dict) and all(n in r for n in _NEEDED) for r in rows)
 
 
 def write_predictions(path: Path | str, xy: Float[Tensor, "n k 2"]) -> None:
-    """Write poses as MPII's evaluation takes them: `preds`, n x 16 x 2, rows in the order of the JSON, from pixel 1.
+    """Write poses in the format of MPII's evaluation: `preds`, n x 16 x 2, people in the order of the JSON, from pixel 1.
 
     Args:
-        path: A .mat file.
-        xy: Poses, pixels from 0; nan where nobody was found.
+        path: The .mat file.
+        xy: Keypoint positions, pixels counted from 0; nan for a person that was not found.
 
     Raises:
-        WriteError: The place cannot be written.
+        WriteError: The file cannot be written.
     """
     write_mat(path, {"preds": xy.double().numpy() + 1})
 
@@ -163,26 +173,26 @@ def _finite(values: np.ndarray, field: str, name: str) -> np.ndarray:
 
 
 def _joints(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Positions from pixel 0 (n 16 2) and which are labelled (n 16)."""
+    """Keypoint positions, pixels counted from 0 (n 16 2), and their visibility, 0 or 2 (n 16)."""
     count = len(MPII16)
     xy, visible = np.zeros((len(rows), count, 2)), np.zeros((len(rows), count), np.int64)
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         if "joints" not in row:
             continue
         try:
             points = np.array(row["joints"], dtype=np.float64).reshape(count, -1)[:, :2]
             seen = np.array(row.get("joints_vis", [1] * count), dtype=np.float64).reshape(count) > 0
-            xy[place], visible[place] = np.where(seen[:, None], points - 1, 0.0), 2 * seen
+            xy[index], visible[index] = np.where(seen[:, None], points - 1, 0.0), 2 * seen
         except (TypeError, ValueError):
             raise AnnotationError(
-                f"{name!r}: row {place + 1} ({row['image']}) must have {count} `joints` of x, y and {count} `joints_vis`"
+                f"{name!r}: row {index + 1} ({row['image']}) must have {count} `joints` of x, y and {count} `joints_vis`"
             ) from None
     return _finite(xy, "joints", name), visible
 
 
 def _labels(xy: np.ndarray, visible: np.ndarray, centre: np.ndarray, scale: np.ndarray) -> Labels:
     boxes = mpii_boxes(torch.from_numpy(centre), torch.from_numpy(scale).clamp(min=0))
-    near = np.array([around(p[v > 0]) if v.any() else b for p, v, b in zip(xy, visible, boxes.numpy(), strict=True)])
+    near = np.array([box_around(p[v > 0]) if v.any() else b for p, v, b in zip(xy, visible, boxes.numpy(), strict=True)])
     n = len(xy)
     return Labels(
         xy=torch.from_numpy(xy).float(),
@@ -195,9 +205,9 @@ def _labels(xy: np.ndarray, visible: np.ndarray, centre: np.ndarray, scale: np.n
     )
 
 
-def _column(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray | None:
-    """Head boxes from pixel 1 as a column of the JSON says; nan where a row has none."""
-    column = next((c for c in HEAD_COLUMNS if any(row.get(c) for row in rows)), None)
+def _head_field(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray | None:
+    """Head boxes of a field of the JSON, counted from pixel 1; nan where an entry has none, None without such a field."""
+    column = next((c for c in HEAD_FIELDS if any(row.get(c) for row in rows)), None)
     if column is None:
         return None
     unknown = [float("nan")] * 4
@@ -208,19 +218,19 @@ def _column(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray | None:
 
 
 def _from_mat(path: Path | str, rows: Sequence[Mapping[str, Any]], centre: np.ndarray) -> np.ndarray:
-    """Head boxes from pixel 1 (n 4): of the releases' .mat by row, of MPII's own by image and place."""
+    """Head boxes (n 4), counted from pixel 1: from the releases' .mat by index, from MPII's own by image and centre."""
     found = read_mat(path)
     if "headboxes_src" in found:
         boxes = np.asarray(found["headboxes_src"], dtype=np.float64)
         if boxes.shape != (2, 2, len(rows)):
             raise AnnotationError(
                 f"{str(path)!r} has head boxes of shape {boxes.shape} and the JSON {len(rows)} people, so they are of another "
-                f"part; expected (2, 2, {len(rows)})"
+                f"set; expected (2, 2, {len(rows)})"
             )
         return boxes.transpose(2, 0, 1).reshape(len(rows), 4)
     if "RELEASE" not in found:
         raise AnnotationError(
-            f"{str(path)!r} holds no head boxes but {', '.join(found) or 'nothing'}; expected gt_val.mat with headboxes_src "
+            f"{str(path)!r} contains no head boxes but {', '.join(found) or 'nothing'}; expected gt_val.mat with headboxes_src "
             f"or MPII's mpii_human_pose_v1_u12_1.mat with RELEASE"
         )
     people = _released(found["RELEASE"])
@@ -228,22 +238,22 @@ def _from_mat(path: Path | str, rows: Sequence[Mapping[str, Any]], centre: np.nd
 
 
 def _released(release: np.ndarray) -> dict[str, list[np.ndarray]]:
-    """Middle and head box (6 numbers) of everybody in MPII's own file, by image."""
+    """Centre and head box (6 numbers) of each person in MPII's own file, by image."""
     out: dict[str, list[np.ndarray]] = {}
     for record in release.flat[0]["annolist"].flat:
         people = record["annorect"]
         for person in people.flat if people.dtype == object else ():
-            place = person.get("objpos", np.zeros(0))
+            centre = person.get("objpos", np.zeros(0))
             corners = [person.get(side, np.zeros(0)) for side in ("x1", "y1", "x2", "y2")]
-            if place.size and all(corner.size for corner in corners):
-                middle = [place.flat[0]["x"], place.flat[0]["y"]]
-                numbers = [float(np.ravel(value)[0]) for value in (*middle, *corners)]
+            if centre.size and all(corner.size for corner in corners):
+                xy = [centre.flat[0]["x"], centre.flat[0]["y"]]
+                numbers = [float(np.ravel(value)[0]) for value in (*xy, *corners)]
                 out.setdefault(str(record["image"].flat[0]["name"]), []).append(np.array(numbers))
     return out
 
 
 def _nearest(people: Sequence[np.ndarray], centre: np.ndarray) -> np.ndarray:
-    """The head box of the person whose middle is within two pixels; nan where there is none."""
+    """The head box of the person whose centre is within two pixels; nan where there is none."""
     best = min(people, key=lambda person: float(np.abs(person[:2] - centre).max()), default=None)
     if best is None or np.abs(best[:2] - centre).max() > 2:
         return np.full(4, np.nan)

@@ -1,4 +1,4 @@
-"""What is in a data set: people, boxes, keypoints, and the channels of its images."""
+"""Statistics of a data set: people, boxes, keypoints, and the colour channels of its images."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from poise.data.base import Dataset, trainable
+from poise.data.base import Dataset
+from poise.data.label_ops import trainable
 from poise.errors import ImageError, InputError
 from poise.geometry import box_area
 
@@ -20,16 +21,17 @@ class LabelStatistics:
     """Counts over all labels of a data set.
 
     Attributes:
-        images: How many.
-        empty: Images without annotations.
-        annotations: How many.
-        crowds: Annotations that stand for a group.
-        people: Those one can train on (`Dataset.people`).
+        images: Number of images.
+        empty: Number of images without annotations.
+        annotations: Number of annotations.
+        crowds: Number of annotations that stand for a group.
+        people: Number of people that can be trained on (`Dataset.people`).
         per_image: Largest number of annotations in an image.
-        visible: For each keypoint how often it is not labelled, hidden, in sight, among annotations with any keypoint.
-        box_height: Percentiles 5, 25, 50, 75, 95 of the boxes of people, pixels.
-        box_width: The same of widths.
-        area_share: Mean of area over box area.
+        visible: For each keypoint, how often it is not labelled, hidden and visible, among annotations with any labelled
+            keypoint.
+        box_height: Percentiles 5, 25, 50, 75, 95 of the heights of people's boxes, pixels.
+        box_width: Percentiles 5, 25, 50, 75, 95 of the widths of people's boxes, pixels.
+        area_share: Mean of the annotated area divided by the area of the box, over people.
     """
 
     images: int
@@ -45,10 +47,11 @@ class LabelStatistics:
 
 
 PERCENTILES = (5, 25, 50, 75, 95)
+"""Percentiles of box sizes."""
 
 
 def label_statistics(dataset: Dataset) -> LabelStatistics:
-    """Count what is labelled; reads no image."""
+    """Statistics of the labels of a data set; images are not read."""
     labels = [dataset.labels(i) for i in range(len(dataset))]
     good = [one.select(trainable(one)) for one in labels]
     boxes = torch.cat([one.boxes for one in good]) if good else torch.zeros((0, 4))
@@ -81,7 +84,14 @@ def _percentiles(values: Float[Tensor, " n"]) -> tuple[float, ...]:
 @final
 @dataclass(frozen=True)
 class ChannelStatistics:
-    """Red, green and blue of all pixels, as values 0..1, and the sizes of the images."""
+    """Statistics of the colour channels of images.
+
+    Attributes:
+        mean: Mean of red, green and blue over all pixels, 0 to 1.
+        std: Standard deviation of red, green and blue over all pixels, 0 to 1.
+        sizes: Size of each image (h, w), pixels.
+        unreadable: Error message of each image that cannot be read.
+    """
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -90,9 +100,11 @@ class ChannelStatistics:
 
 
 def channel_statistics(dataset: Dataset, indices: Iterable[int]) -> ChannelStatistics:
-    """Mean and deviation of the channels over all pixels of some images; every image counts by its pixels.
+    """Mean and standard deviation of the colour channels over all pixels of some images. Unreadable images are left out.
 
-    Images that cannot be read are left out and named.
+    Args:
+        dataset: The data set.
+        indices: Indices of the images.
 
     Raises:
         InputError: No image can be read.
@@ -113,7 +125,7 @@ def channel_statistics(dataset: Dataset, indices: Iterable[int]) -> ChannelStati
         sizes.append((image.shape[1], image.shape[2]))
     if not pixels:
         raise InputError(
-            f"no image could be read for mean and deviation; {unreadable[0] if unreadable else 'none was asked for'}"
+            f"no image could be read for mean and deviation; {unreadable[0] if unreadable else 'no image was chosen'}"
         )
     mean = total / pixels
     std = np.sqrt(np.maximum(squares / pixels - mean**2, 0))

@@ -1,4 +1,4 @@
-"""Some images of a data set, as a data set."""
+"""Subsets of a data set, and splits by held-out images."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,107 +15,122 @@ from poise.structures import Key, Labels, Sample
 
 
 @final
-class Part(Dataset):
-    """The images of a data set at some places, in that order.
+class Subset(Dataset):
+    """Some images of a data set, in the order given.
 
     Args:
-        dataset: The whole.
-        rows: Places of the images.
+        dataset: The data set to take them from.
+        indices: Indices of the images in that data set.
     """
 
-    def __init__(self, dataset: Dataset, rows: Sequence[int]) -> None:
+    def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:
         self.dataset = dataset
-        self.rows = tuple(rows)
+        self.indices = tuple(indices)
         self.skeleton = dataset.skeleton
 
     def __len__(self) -> int:
-        """How many images."""
-        return len(self.rows)
+        """Number of images."""
+        return len(self.indices)
 
     def key(self, index: int) -> Key:
-        """As the whole calls it."""
-        return self.dataset.key(self.rows[index])
+        """File name and id of an image."""
+        return self.dataset.key(self.indices[index])
 
     def labels(self, index: int) -> Labels:
-        """As in the whole."""
-        return self.dataset.labels(self.rows[index])
+        """The annotations of an image; the image is not read."""
+        return self.dataset.labels(self.indices[index])
 
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
-        """As in the whole."""
-        return self.dataset.image(self.rows[index])
+        """An image, RGB, 0 to 255."""
+        return self.dataset.image(self.indices[index])
 
-    def ignored(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """As in the whole."""
-        return self.dataset.ignored(self.rows[index], sample)
+    def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
+        """Pixels for which the labels do not say whether somebody is there."""
+        return self.dataset.ignore_mask(self.indices[index], sample)
 
     def known(self, index: int) -> Bool[Tensor, " k"]:
-        """As in the whole."""
-        return self.dataset.known(self.rows[index])
+        """True for each keypoint that the source of this image annotates at all."""
+        return self.dataset.known(self.indices[index])
 
     def masks(self, index: int) -> Bool[Tensor, "n H W"] | None:
-        """As in the whole."""
-        return self.dataset.masks(self.rows[index])
+        """Segmentation mask of each person, empty for people without one; None for a data set without masks."""
+        return self.dataset.masks(self.indices[index])
 
     @property
     def files_read(self) -> tuple[Path, ...]:
-        """Those of the whole."""
+        """The annotation files that were read; () for a data set that is generated."""
         return self.dataset.files_read
 
-    def stored(self, index: int) -> int | None:
-        """As in the whole."""
-        return self.dataset.stored(self.rows[index])
+    def file_size(self, index: int) -> int | None:
+        """Size of the stored image file, bytes; None for an image that is missing or generated."""
+        return self.dataset.file_size(self.indices[index])
 
-    def file(self, index: int) -> str | None:
-        """As in the whole."""
-        return self.dataset.file(self.rows[index])
+    def file_path(self, index: int) -> str | None:
+        """Path of the image file; None for an image that is generated."""
+        return self.dataset.file_path(self.indices[index])
 
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
-        """The people one can train on, found as the whole finds them (fast, where it is)."""
+        """The people that can be trained on, as pairs of an image index and an index into its labels.
+
+        Args:
+            crowd: Whether annotations of groups count as people.
+        """
         found = defaultdict(list)
-        for place, person in self.dataset.people(crowd=crowd):
-            found[place].append(person)
-        return [(i, person) for i, place in enumerate(self.rows) for person in found[place]]
+        for image, person in self.dataset.people(crowd=crowd):  # faster than reading the labels image by image
+            found[image].append(person)
+        return [(i, person) for i, image in enumerate(self.indices) for person in found[image]]
 
 
-def hold_out(dataset: Dataset, *, share: float, seed: int) -> tuple[Part, Part]:
-    """A data set in two, by image: what to train on, and `share` of the images, drawn by `seed`, held out to validate.
+def hold_out(dataset: Dataset, *, share: float, seed: int) -> tuple[Subset, Subset]:
+    """Split a data set by image into one to train on and one to validate on. Images read from one file stay together.
 
-    Images that are read from one file, as where it is listed twice, stay together.
+    Args:
+        dataset: The data set.
+        share: Share of the images that are held out for validation, between 0 and 1.
+        seed: Seed of the random choice.
+
+    Returns:
+        The data sets for training and for validation.
 
     Raises:
-        InputError: The share is not between 0 and 1, or a part would be empty.
+        InputError: `share` is not between 0 and 1, or one of the two would be empty.
     """
     if not 0 < share < 1:
-        raise InputError(f"{share:g} is no share of the images to hold out; give one between 0 and 1, such as 0.1")
+        raise InputError(f"{share:g} is not a share of the images to hold out; give a number between 0 and 1, such as 0.1")
     files = _by_file(dataset)
     count = round(share * len(files))
     if not 0 < count < len(files):
         raise InputError(
-            f"{share:g} of {len(files)} images for validation leaves one part empty; give another share, or a validation file"
+            f"{share:g} of {len(files)} images for validation leaves no image for training or for validation; "
+            f"give another share, or a validation file"
         )
     order = torch.randperm(len(files), generator=torch.Generator().manual_seed(seed)).tolist()
-    first, second = ([row for place in places for row in files[place]] for places in (order[count:], order[:count]))
-    return Part(dataset, sorted(first)), Part(dataset, sorted(second))
+    first, second = ([index for i in chosen for index in files[i]] for chosen in (order[count:], order[:count]))
+    return Subset(dataset, sorted(first)), Subset(dataset, sorted(second))
 
 
 def without(dataset: Dataset, other: Dataset) -> Dataset:
-    """A data set without the images that another one reads from the same files.
+    """A data set without the images whose files another data set reads too.
+
+    Args:
+        dataset: The data set to take images from.
+        other: The data set whose images are left out.
 
     Raises:
-        InputError: Nothing would be left.
+        InputError: No image would be left.
     """
-    files = {other.file(i) for i in range(len(other))} - {None}
-    rows = [i for i in range(len(dataset)) if dataset.file(i) not in files]
-    if not rows:
+    files = {other.file_path(i) for i in range(len(other))} - {None}
+    indices = [i for i in range(len(dataset)) if dataset.file_path(i) not in files]
+    if not indices:
         names = ", ".join(str(path) for path in dataset.files_read)
         raise InputError(f"all images of {names} are held out for validation; leave the file out, or hold out a smaller share")
-    return dataset if len(rows) == len(dataset) else Part(dataset, rows)
+    return dataset if len(indices) == len(dataset) else Subset(dataset, indices)
 
 
 def _by_file(dataset: Dataset) -> list[list[int]]:
-    """The places of the images, those of one file together; images that were made are alone."""
+    """Indices of the images, grouped by file; an image that is generated is a group of its own."""
     found: dict[str | int, list[int]] = {}
     for i in range(len(dataset)):
-        file = dataset.file(i)
+        file = dataset.file_path(i)
         found.setdefault(i if file is None else file, []).append(i)
     return list(found.values())

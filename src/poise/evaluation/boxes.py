@@ -11,7 +11,7 @@ from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.requests import only_category
 from poise.inference.detect import Detected
 from poise.inference.request import ImageRequest
-from poise.metrics.entries import box_rows
+from poise.metrics.coco_format import to_coco_box_results
 from poise.structures import Key
 
 
@@ -74,5 +74,5 @@ def measured_rows(boxes: Mapping[int, PersonBoxes]) -> list[dict[str, Any]]:
         row
         for category, part in boxes.items()
         for image, found in part.boxes.items()
-        for row in box_rows(found, part.scores[image], image=image, categories=[category] * len(found))
+        for row in to_coco_box_results(found, part.scores[image], image=image, categories=[category] * len(found))
     ]

@@ -16,7 +16,7 @@ from poise.data.mpii import MpiiDataset, is_mpii
 from poise.dims import Size
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
 from poise.evaluation.protocols import CocoProtocol, EvalProtocol, MpiiProtocol
-from poise.metrics.entries import truth_of
+from poise.metrics.coco_format import to_coco_annotations
 from poise.models.base import LabelledImage
 from poise.skeletons import Skeleton, from_category
 from poise.structures import CropRule
@@ -94,13 +94,13 @@ class EvalSet:
         ids = tuple(dataset.key(i).image_id for i in range(len(dataset)))
         if len(set(ids)) < len(ids):
             ids = tuple(range(1, len(ids) + 1))
-        truth = truth_of({i: dataset.labels(row) for row, i in enumerate(ids)}, dataset.skeleton)
+        truth = to_coco_annotations({i: dataset.labels(row) for row, i in enumerate(ids)}, dataset.skeleton)
         return cls(dataset, truth, {1: dataset.skeleton}, ids)
 
     @classmethod
     def _of_mpii(cls, dataset: MpiiDataset) -> "EvalSet":
         ids = tuple(dataset.key(i).image_id for i in range(len(dataset)))
-        truth = truth_of({i: dataset.labels(row) for row, i in enumerate(ids)}, dataset.skeleton)
+        truth = to_coco_annotations({i: dataset.labels(row) for row, i in enumerate(ids)}, dataset.skeleton)
         return cls(dataset, truth, {1: dataset.skeleton}, ids, MpiiProtocol(dataset))
 
     @property

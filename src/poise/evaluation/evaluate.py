@@ -19,13 +19,13 @@ from poise.evaluation.requests import ScoredPoses, eval_requests, lost_boxes, no
 from poise.inference.request import Skipped, Watch, none_usable
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import stream_poses
-from poise.metrics import coco, entries
-from poise.metrics.boxes import BoxScores, evaluate_boxes, labels_of
-from poise.metrics.entries import box_rows
+from poise.metrics import coco, coco_format
+from poise.metrics.boxes import BoxScores, checked_box_annotations, evaluate_boxes
+from poise.metrics.coco_format import to_coco_box_results
 from poise.metrics.oks import oks_nms, rescore
-from poise.metrics.pck import PCK, THRESHOLDS, matched, pck
+from poise.metrics.pck import PCK, THRESHOLDS, match_to_labels, pck
 from poise.models.base import PoseModel, Rescoring
-from poise.skeletons import Skeleton, places
+from poise.skeletons import Skeleton, keypoint_indices
 from poise.structures import Labels, Poses
 
 
@@ -122,9 +122,9 @@ def evaluate_each(
         watch: Sees every image as it is done.
     """
     eval_set.known_to(model.skeleton)
-    entries.check(eval_set.truth, eval_set.skeletons)  # before anything slow
+    coco_format.check_annotations(eval_set.truth, eval_set.skeletons)  # before anything slow
     if model.finds_boxes:
-        labels_of(eval_set.truth)
+        checked_box_annotations(eval_set.truth)
     asked = eval_requests(model, eval_set, boxes)
     lost = lost_boxes(eval_set, boxes)
     skipped: list[Skipped] = []
@@ -177,7 +177,7 @@ def score_poses(
     found_boxes: list[dict[str, Any]] = []
     counts: dict[float, list[PCK]] = {t: [] for t in THRESHOLDS}
     everywhere: list[Tensor] = []
-    columns = list(places(model.skeleton, eval_set.skeleton))
+    columns = list(keypoint_indices(model.skeleton, eval_set.skeleton))
     for index, image in enumerate(eval_set.ids):
         labels = eval_set.dataset.labels(index)
         positions = torch.full_like(labels.xy, torch.nan)
@@ -185,7 +185,7 @@ def score_poses(
             one = scored[index]
             poses = _rated(one.poses, columns, rescoring)
             results += _results(model, eval_set, poses, one.categories, image=image, oks=rescoring.oks_nms)
-            found_boxes += box_rows(poses.boxes, poses.box_score, image=image, categories=one.categories)
+            found_boxes += to_coco_box_results(poses.boxes, poses.box_score, image=image, categories=one.categories)
             positions = _positions(replace(one, poses=poses), labels, eval_set.skeleton)
         everywhere.append(positions)
         for threshold in THRESHOLDS:
@@ -221,7 +221,7 @@ def _positions(one: ScoredPoses, labels: Labels, skeleton: Skeleton) -> Float[Te
         return positions
     if one.partial:  # infinitely far from everything
         xy = xy.where((one.poses.score > 0)[..., None], torch.inf)
-    found = matched(xy, one.poses.pose_score, labels, skeleton.sigmas)
+    found = match_to_labels(xy, one.poses.pose_score, labels, skeleton.sigmas)
     return found.where(found.isfinite(), torch.nan)
 
 
@@ -232,11 +232,11 @@ def _results(
     rows: list[dict[str, Any]] = []
     for category in dict.fromkeys(categories):
         one = poses.select(torch.tensor([c == category for c in categories]))
-        own = list(places(eval_set.skeleton, eval_set.skeletons[category]))
+        own = list(keypoint_indices(eval_set.skeleton, eval_set.skeletons[category]))
         one = replace(one, xy=one.xy[:, own], score=one.score[:, own])
         if oks is not None:
             similar = model.similarity(one, eval_set.skeletons[category].sigmas)
             one = one.select(oks_nms(similar, one.pose_score, oks))
         of = torch.full((len(one),), category, dtype=torch.int64)
-        rows += entries.rows_of(one.xy, one.score, one.pose_score, image=image, categories=of)
+        rows += coco_format.to_coco_results(one.xy, one.score, one.pose_score, image=image, categories=of)
     return rows

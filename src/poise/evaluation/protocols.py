@@ -9,14 +9,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from poise.data.base import trainable
+from poise.data.label_ops import trainable
 from poise.data.mpii import MpiiDataset, write_predictions
 from poise.dims import Size
 from poise.errors import InputError
 from poise.metrics.pck import pck
 from poise.metrics.pckh import grouped, pckh_table
 from poise.metrics.pckh import table as pckh_row
-from poise.metrics.sizes import head_sizes, torsos
+from poise.metrics.sizes import head_sizes, torso_sizes
 from poise.structures import CropRule, Labels
 
 TORSO_SHARE = 0.2
@@ -141,7 +141,7 @@ class MpiiProtocol(EvalProtocol):
         labelled = (labels.visible > 0).any(dim=1)
         heads = self.dataset.all_heads
         if heads is None:
-            count = pck(found, labels, TORSO_SHARE, size=torsos(labels, self.dataset.skeleton))
+            count = pck(found, labels, TORSO_SHARE, size=torso_sizes(labels, self.dataset.skeleton))
             return grouped(count, self.dataset.skeleton), int(labelled.sum()), 0
         size = head_sizes(heads)
         row = pckh_table(found, labels, self.dataset.skeleton, size=size)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from poise.errors import AnnotationError, ReadError
-from poise.metrics.entries import READ, Row, finite
+from poise.metrics.coco_format import RESULT_FIELDS, Record, finite
 
 
-def read_results(path: Path | str) -> list[Row]:
+def read_results(path: Path | str) -> list[Record]:
     """The list [{image_id, category_id, keypoints, score}, ...] that `poise evaluate --out` and others write.
 
     Raises:
@@ -20,9 +20,11 @@ def read_results(path: Path | str) -> list[Row]:
     if not isinstance(rows, list):
         raise AnnotationError(f"{name} is no list of poses; expected [{{image_id, category_id, keypoints, score}}, ...]")
     for number, row in enumerate(rows):
-        missing = sorted(READ - set(row)) if isinstance(row, dict) else sorted(READ)
+        missing = sorted(RESULT_FIELDS - set(row)) if isinstance(row, dict) else sorted(RESULT_FIELDS)
         if missing:
-            raise AnnotationError(f"{name}: pose {number} has no {', '.join(missing)}; each needs {', '.join(sorted(READ))}")
+            raise AnnotationError(
+                f"{name}: pose {number} has no {', '.join(missing)}; each needs {', '.join(sorted(RESULT_FIELDS))}"
+            )
         if not isinstance(row["keypoints"], list) or not finite(row["keypoints"]) or not finite([row["score"]]):
             raise AnnotationError(
                 f"{name}: pose {number} needs `keypoints`, a flat list of finite numbers x, y, score, and a finite `score`"

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from poise.errors import ImageError, InputError, PoiseError, unknown
-from poise.geometry import to_xywh
+from poise.geometry import xyxy_to_xywh
 from poise.inference.request import ImageRequest, Skipped, Watch, none_usable
 from poise.inference.settings import InferenceSettings
 from poise.inference.sources import SourceBoxes
@@ -205,7 +205,7 @@ def rows(found: Iterable[Detected], *, category: int = 1, named: bool = False) -
         {"image_id": one.key.image_id, "category_id": category, "bbox": box, "score": score}
         | ({"file_name": one.key.file_name} if named else {})
         for one in found
-        for box, score in zip(_plain(to_xywh(one.boxes), 2), _plain(one.scores, 5), strict=True)
+        for box, score in zip(_plain(xyxy_to_xywh(one.boxes), 2), _plain(one.scores, 5), strict=True)
         if min(box[2:]) > 0  # a hundredth of a pixel is nobody
     ]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from poise.data.boxes import read_boxes
 from poise.data.images import SUFFIXES, read_image
 from poise.errors import InputError, ReadError
-from poise.geometry import from_xywh
+from poise.geometry import xywh_to_xyxy
 from poise.inference.request import ImageRequest
 from poise.structures import Key
 
@@ -140,7 +140,7 @@ def _names(source: Source) -> list[str | int]:
 
 def _boxes(rows: Sequence[Mapping[str, Any]]) -> SourceBoxes:
     return SourceBoxes(
-        from_xywh(torch.tensor([row["bbox"] for row in rows], dtype=torch.float32)),
+        xywh_to_xyxy(torch.tensor([row["bbox"] for row in rows], dtype=torch.float32)),
         torch.tensor([float(row.get("score", 1.0)) for row in rows]),
         [int(row.get("category_id", 1)) for row in rows],
     )

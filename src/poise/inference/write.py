@@ -11,13 +11,13 @@ import numpy as np
 
 from poise.data.images import write_image
 from poise.errors import InputError, WriteError
-from poise.geometry import to_xywh
+from poise.geometry import xyxy_to_xywh
 from poise.inference.request import ImagePoses
 from poise.inference.sources import Source, SourceBoxes
 from poise.models.base import PoseModel
 from poise.structures import Poses
 from poise.viz.draw import draw_people
-from poise.writing import write_whole
+from poise.writing import write_atomic
 
 
 def writable_folder(path: Path | str) -> Path:
@@ -61,7 +61,7 @@ def write_json(value: Any, path: Path | str) -> Path:
     Raises:
         WriteError: The place cannot be written.
     """
-    write_whole(path, json.dumps(value).encode())
+    write_atomic(path, json.dumps(value).encode())
     return Path(path)
 
 
@@ -70,7 +70,7 @@ def prediction_rows(poses: Poses, *, image_id: int, categories: Sequence[int]) -
     triples = np.concatenate((poses.xy.numpy(), poses.score.numpy()[..., None]), axis=-1).reshape(
         len(poses), 3 * poses.xy.shape[1]
     )
-    boxes = to_xywh(poses.boxes)
+    boxes = xyxy_to_xywh(poses.boxes)
     return [
         {
             "image_id": image_id,

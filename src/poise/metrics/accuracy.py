@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-NEAR = 0.5
+THRESHOLD = 0.5
 """Keypoints nearer than this many tenths of the map are hit (HRNet's and pytorch-pose's releases)."""
 
 
@@ -30,7 +30,9 @@ class Accuracy:
         return float(self.keypoints[shown].mean()) if shown.any() else 0.0
 
 
-def map_accuracy(output: Float[Tensor, "b k h w"], target: Float[Tensor, "b k h w"], *, near: float = NEAR) -> Accuracy:
+def map_accuracy(
+    output: Float[Tensor, "b k h w"], target: Float[Tensor, "b k h w"], *, threshold: float = THRESHOLD
+) -> Accuracy:
     """Share of each keypoint's highest cells that lie near the target's: distances in tenths of the map's width and height.
 
     A target shows a keypoint where its map rises above 0. `released_accuracy` counts as the releases do.
@@ -38,11 +40,11 @@ def map_accuracy(output: Float[Tensor, "b k h w"], target: Float[Tensor, "b k h 
     Args:
         output: Maps of a network.
         target: What it should have answered.
-        near: Tenths of the map; exactly at it is a miss.
+        threshold: Tenths of the map; exactly at it is a miss.
     """
     found, expected = peaks(output), peaks(target)
     tenth = torch.tensor([output.shape[3], output.shape[2]], dtype=torch.float64) / 10
-    return accuracy(found, expected, tenth, shown=target.flatten(2).amax(dim=2).cpu() > 0, near=near)
+    return accuracy(found, expected, tenth, shown=target.flatten(2).amax(dim=2).cpu() > 0, threshold=threshold)
 
 
 def released_accuracy(
@@ -60,7 +62,7 @@ def released_accuracy(
     """
     found, expected = (peaks(maps, first=first) for maps in (output, target))
     swapped = torch.tensor([output.shape[2], output.shape[3]], dtype=torch.float64) / 10
-    return accuracy(found, expected, swapped, shown=(expected > 1).all(dim=-1), near=NEAR)
+    return accuracy(found, expected, swapped, shown=(expected > 1).all(dim=-1), threshold=THRESHOLD)
 
 
 def accuracy(
@@ -69,7 +71,7 @@ def accuracy(
     size: Float[Tensor, " 2"],
     *,
     shown: Bool[Tensor, "b k"],
-    near: float,
+    threshold: float,
 ) -> Accuracy:
     """The same of positions that are known already.
 
@@ -78,11 +80,11 @@ def accuracy(
         expected: Cells (x, y).
         size: What x and y are measured in.
         shown: Which keypoints of which views count.
-        near: Distances below it are hits.
+        threshold: Distances below it are hits.
     """
     distance = ((found - expected) / size).norm(dim=-1)
     count = shown.sum(dim=0)
-    share = ((distance < near) & shown).sum(dim=0).double() / count.clamp(min=1)
+    share = ((distance < threshold) & shown).sum(dim=0).double() / count.clamp(min=1)
     return Accuracy(
         torch.where(count > 0, share, -torch.ones_like(share)), torch.where(shown, distance, -torch.ones_like(distance)).T
     )

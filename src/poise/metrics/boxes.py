@@ -52,7 +52,7 @@ def evaluate_boxes(
         AnnotationError: The annotations cannot be scored against, or results name images that are not there.
         InputError: A result is no such row, is not finite, or has a negative width or height.
     """
-    run = run_of(truth, results)
+    run = box_evaluation(truth, results)
     if images is not None:
         run.params.img_ids = sorted(images)
     run.evaluate()
@@ -61,9 +61,9 @@ def evaluate_boxes(
     return BoxScores(_numbers(found["precision"], found["recall"]), found["precision"], found["recall"], found["scores"])
 
 
-def run_of(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> Any:
+def box_evaluation(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> Any:
     """A run of hotcoco, not yet evaluated. Arguments and errors as `evaluate_boxes`."""
-    labels = labels_of(truth)
+    labels = checked_box_annotations(truth)
     known, categories = ({one["id"] for one in truth[part]} for part in ("images", "categories"))
     boxes = [_result(place, row) for place, row in enumerate(results)]
     strange = sorted({row["image_id"] for row in boxes} - known)
@@ -75,7 +75,7 @@ def run_of(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> An
     return hotcoco.COCOeval(gt, gt.load_res([row for row in boxes if row["category_id"] in categories]), "bbox")
 
 
-def labels_of(truth: Mapping[str, Any]) -> list[dict[str, Any]]:
+def checked_box_annotations(truth: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every annotation with just what the protocol reads; to be asked before there are results, for it refuses the others.
 
     Raises:

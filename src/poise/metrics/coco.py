@@ -1,7 +1,7 @@
 """The COCO keypoint protocol: average precision and recall over OKS thresholds, for any keypoints and categories.
 
 hotcoco does the counting (equal to pycocotools to the last digit; the tests hold it to that). What it is given is checked and
-made complete first (`metrics.entries`), because the two differ on broken files.
+made complete first (`metrics.coco_format`), because the two differ on broken files.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,14 @@ import numpy as np
 from jaxtyping import Float
 
 from poise.errors import InputError
-from poise.metrics.entries import Row, Truth, alone, people_of, poses_of, skeletons_of
+from poise.metrics.coco_format import (
+    GroundTruth,
+    Record,
+    checked_annotations,
+    checked_results,
+    skeletons_by_category,
+    with_one_keypoint,
+)
 from poise.skeletons import Skeleton
 
 NUMBERS = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
@@ -58,8 +65,8 @@ class CocoScores:
 
 
 def evaluate(
-    truth: Truth,
-    results: Sequence[Row],
+    truth: GroundTruth,
+    results: Sequence[Record],
     skeletons: Skeleton | Mapping[int, Skeleton],
     *,
     images: Sequence[int] | None = None,
@@ -80,29 +87,29 @@ def evaluate(
         SkeletonMismatch: Annotations or results have another number of keypoints than their category's skeleton.
         InputError: A result is not finite.
     """
-    of = skeletons_of(truth, skeletons)
-    people = people_of(truth, of)
-    poses = poses_of(truth, results, of)
+    of = skeletons_by_category(truth, skeletons)
+    people = checked_annotations(truth, of)
+    poses = checked_results(truth, results, of)
     return _score(truth, people, poses, of, images=images)
 
 
 def evaluate_keypoints(
-    truth: Truth, results: Sequence[Row], skeletons: Skeleton | Mapping[int, Skeleton]
+    truth: GroundTruth, results: Sequence[Record], skeletons: Skeleton | Mapping[int, Skeleton]
 ) -> dict[str, dict[str, float]]:
     """The ten numbers for every keypoint alone, by its name: the protocol as if no other keypoint were labelled.
 
     A result is then as good as this one keypoint of it, and a person on whom it is not labelled is ignored. All images
     count; the arguments and errors are those of `evaluate`.
     """
-    of = skeletons_of(truth, skeletons)
-    people = people_of(truth, of)
-    poses = poses_of(truth, results, of)
+    of = skeletons_by_category(truth, skeletons)
+    people = checked_annotations(truth, of)
+    poses = checked_results(truth, results, of)
     names = dict.fromkeys(name for skeleton in of.values() for name in skeleton.keypoints)
-    return {name: _score(truth, alone(people, of, name), poses, of, images=None).numbers for name in names}
+    return {name: _score(truth, with_one_keypoint(people, of, name), poses, of, images=None).numbers for name in names}
 
 
 def _score(
-    truth: Truth,
+    truth: GroundTruth,
     people: list[dict[str, Any]],
     poses: list[dict[str, Any]],
     of: Mapping[int, Skeleton],
@@ -126,18 +133,18 @@ def _score(
     return CocoScores(_numbers(precision, recall), by_name, precision, recall, scores)
 
 
-def runs(
-    truth: Truth,
-    results: Sequence[Row],
+def coco_evaluations(
+    truth: GroundTruth,
+    results: Sequence[Record],
     skeletons: Skeleton | Mapping[int, Skeleton],
 ) -> Iterator[tuple[list[int], Any]]:
     """A run of hotcoco, not yet evaluated, for the categories that share their sigmas. Arguments and errors as `evaluate`."""
-    of = skeletons_of(truth, skeletons)
-    yield from _runs(truth, people_of(truth, of), poses_of(truth, results, of), of, images=None)
+    of = skeletons_by_category(truth, skeletons)
+    yield from _runs(truth, checked_annotations(truth, of), checked_results(truth, results, of), of, images=None)
 
 
 def _runs(
-    truth: Truth,
+    truth: GroundTruth,
     people: list[dict[str, Any]],
     poses: list[dict[str, Any]],
     of: Mapping[int, Skeleton],

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poise.errors import SkeletonMismatch
-from poise.metrics import coco, entries
+from poise.metrics import coco, coco_format
 from poise.metrics.pck import PCK, THRESHOLDS, pck
 from poise.skeletons import Skeleton
 from poise.structures import Labels
@@ -53,7 +53,7 @@ class Collector:
             )
         self._labels.setdefault(image, []).append(labels)
         ones = torch.ones(len(xy), dtype=torch.int64)
-        self._results += entries.rows_of(xy, score, score.mean(dim=1), image=image, categories=ones)
+        self._results += coco_format.to_coco_results(xy, score, score.mean(dim=1), image=image, categories=ones)
         for threshold in self.thresholds:
             self._count(threshold, pck(xy, labels, threshold))
 
@@ -86,6 +86,10 @@ class Collector:
         self._counts[threshold] = count if old is None else old + count
 
     def _truth(self) -> dict[str, Any]:
-        parts = [entries.truth_of({image: part}, self.skeleton) for image, all_ in self._labels.items() for part in all_]
+        parts = [
+            coco_format.to_coco_annotations({image: part}, self.skeleton)
+            for image, all_ in self._labels.items()
+            for part in all_
+        ]
         images = [{"id": image} for image in self._labels]
         return parts[0] | {"images": images, "annotations": [a for part in parts for a in part["annotations"]]}

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float64, Int8, Int64
 
 from poise.machine import compiled
-from poise.metrics.boxes import run_of
-from poise.metrics.coco import runs
-from poise.metrics.entries import Row, Truth
+from poise.metrics.boxes import box_evaluation
+from poise.metrics.coco import coco_evaluations
+from poise.metrics.coco_format import GroundTruth, Record
 from poise.skeletons import Skeleton
 
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -19,7 +19,7 @@ RECALLS = np.linspace(0.0, 1.0, 101)
 EVERY_SIZE = [[0.0, 1e10]]
 """The protocol's area range `all`."""
 
-IGNORED, HIT, FALSE = 0, 1, 2
+IGNORED, TRUE_POSITIVE, FALSE_POSITIVE = 0, 1, 2
 
 
 @final
@@ -28,16 +28,19 @@ class Matches:
     """The results of one category, best first, as the protocol counts them; of people of every size.
 
     Attributes:
-        kind: Of each result at each of the ten thresholds of OKS, or of overlap: 0 ignored (it met a crowd), 1 right, 2 wrong.
+        outcome: Of each result at each of the ten thresholds of OKS or IoU: 0 ignored (matched a crowd), 1 true positive,
+            2 false positive.
         image: Of each result, its place in the list of images.
         people: How many people each image has that count.
     """
 
-    kind: Int8[np.ndarray, "10 n"]
+    outcome: Int8[np.ndarray, "10 n"]
     image: Int64[np.ndarray, " n"]
     people: Int64[np.ndarray, " i"]
 
-    def drawn(self, counts: Int64[np.ndarray, "b i"]) -> tuple[Float64[np.ndarray, "b 10 101"], Float64[np.ndarray, "b 10"]]:
+    def resampled(
+        self, counts: Int64[np.ndarray, "b i"]
+    ) -> tuple[Float64[np.ndarray, "b 10 101"], Float64[np.ndarray, "b 10"]]:
         """Precision and recall as `CocoScores` has them, if every image stood in the data as often as a draw says.
 
         An image drawn twice is as two images that look alike. -1 where nobody is.
@@ -45,27 +48,27 @@ class Matches:
         Args:
             counts: How often each image comes, for each draw.
         """
-        precision = np.full((len(counts), len(self.kind), len(RECALLS)), -1.0)
-        recall = np.full((len(counts), len(self.kind)), -1.0)
-        memory = np.empty((2, self.kind.shape[1] + 1))
-        compiled(_curves)(self.kind, self.image, self.people, counts.astype(np.int64), RECALLS, memory, precision, recall)
+        precision = np.full((len(counts), len(self.outcome), len(RECALLS)), -1.0)
+        recall = np.full((len(counts), len(self.outcome)), -1.0)
+        memory = np.empty((2, self.outcome.shape[1] + 1))
+        compiled(_curves)(self.outcome, self.image, self.people, counts.astype(np.int64), RECALLS, memory, precision, recall)
         return precision, recall
 
 
-def find_matches(truth: Truth, results: Sequence[Row], skeletons: Skeleton | Mapping[int, Skeleton]) -> list[Matches]:
+def find_matches(truth: GroundTruth, results: Sequence[Record], skeletons: Skeleton | Mapping[int, Skeleton]) -> list[Matches]:
     """The matches of every category, in the order of their ids; images in the order of the annotations' list.
 
     Arguments and errors are those of `metrics.coco.evaluate`.
     """
-    return _of_runs(truth, runs(truth, results, skeletons))
+    return _of_runs(truth, coco_evaluations(truth, results, skeletons))
 
 
-def find_box_matches(truth: Truth, results: Sequence[Row]) -> list[Matches]:
+def find_box_matches(truth: GroundTruth, results: Sequence[Record]) -> list[Matches]:
     """The same for boxes, at the ten overlaps; arguments and errors are those of `metrics.boxes.evaluate_boxes`."""
-    return _of_runs(truth, [([int(category["id"]) for category in truth["categories"]], run_of(truth, results))])
+    return _of_runs(truth, [([int(category["id"]) for category in truth["categories"]], box_evaluation(truth, results))])
 
 
-def _of_runs(truth: Truth, each: Iterable[tuple[list[int], Any]]) -> list[Matches]:
+def _of_runs(truth: GroundTruth, each: Iterable[tuple[list[int], Any]]) -> list[Matches]:
     """The matches of every category, of runs not yet evaluated."""
     place = {image["id"]: i for i, image in enumerate(truth["images"])}
     found: dict[int, Matches] = {}
@@ -91,12 +94,14 @@ def _joined(parts: Sequence[Mapping[str, Any]], place: Mapping[int, int]) -> Mat
             hits.append(np.array(part["dtMatched"], np.bool_))
             ignored.append(np.array(part["dtIgnore"], np.bool_))
     order = np.argsort(-np.concatenate(scores), kind="stable")
-    kind = np.where(np.concatenate(ignored, axis=1), IGNORED, np.where(np.concatenate(hits, axis=1), HIT, FALSE))
-    return Matches(kind[:, order].astype(np.int8), np.concatenate(images)[order], people)
+    outcome = np.where(
+        np.concatenate(ignored, axis=1), IGNORED, np.where(np.concatenate(hits, axis=1), TRUE_POSITIVE, FALSE_POSITIVE)
+    )
+    return Matches(outcome[:, order].astype(np.int8), np.concatenate(images)[order], people)
 
 
 def _curves(
-    kind: Int8[np.ndarray, "t n"],
+    outcome: Int8[np.ndarray, "t n"],
     image: Int64[np.ndarray, " n"],
     people: Int64[np.ndarray, " i"],
     counts: Int64[np.ndarray, "b i"],
@@ -112,16 +117,16 @@ def _curves(
             total += counts[draw, i] * people[i]
         if total == 0:
             continue
-        for t in range(len(kind)):
+        for t in range(len(outcome)):
             hits, false, steps = 0, 0, 0
             for n in range(len(image)):
                 often = counts[draw, image[n]]
-                if kind[t, n] == 1 and often > 0:
+                if outcome[t, n] == 1 and often > 0:
                     hits += often
                     memory[0, steps] = hits / (false + hits + np.finfo(np.float64).eps)
                     memory[1, steps] = hits / total
                     steps += 1
-                elif kind[t, n] == 2:
+                elif outcome[t, n] == 2:
                     false += often
             recall[draw, t] = hits / total
             for s in range(steps - 1, 0, -1):

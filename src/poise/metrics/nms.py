@@ -32,13 +32,13 @@ def box_nms(
         threshold: An intersection over union.
         pixel: As in `box_iou`.
     """
-    return best_first((box_iou(boxes, boxes, pixel=pixel) > threshold).numpy(), score)
+    return greedy_nms((box_iou(boxes, boxes, pixel=pixel) > threshold).numpy(), score)
 
 
 def soft_box_nms(
-    boxes: Float[Tensor, "n 4"], score: Float[Tensor, " n"], *, sigma: float = 0.5, least: float = 0.0, most: int = 100
+    boxes: Float[Tensor, "n 4"], score: Float[Tensor, " n"], *, sigma: float = 0.5, min_score: float = 0.0, max_count: int = 100
 ) -> tuple[Int64[Tensor, " m"], Float[Tensor, " m"]]:
-    """The rows of at most `most` boxes, best first, and their scores: every box taken lowers those it overlaps.
+    """The rows of at most `max_count` boxes, best first, and their scores: every box taken lowers those it overlaps.
 
     A score is multiplied by exp(-iou^2 / sigma) (Soft-NMS, arXiv 1704.04503, equation 3).
 
@@ -46,15 +46,15 @@ def soft_box_nms(
         boxes: x0 y0 x1 y1.
         score: Of each box; of equal ones the first counts first.
         sigma: How fast scores fall with the overlap.
-        least: Boxes whose score is not above it, or falls to it, go.
-        most: How many may stay.
+        min_score: Boxes whose score is not above it, or falls to it, go.
+        max_count: How many may stay.
     """
     overlap = box_iou(boxes, boxes).numpy()
     left = score.double().numpy().copy()
-    left[left <= least] = -np.inf
+    left[left <= min_score] = -np.inf
     rows: list[int] = []
     scores: list[float] = []
-    while len(rows) < most and len(left) and left.max() > least:
+    while len(rows) < max_count and len(left) and left.max() > min_score:
         best = int(left.argmax())
         rows.append(best)
         scores.append(float(left[best]))
@@ -64,9 +64,14 @@ def soft_box_nms(
 
 
 def nearby_nms(
-    xy: Float[Tensor, "n k 2"], score: Float[Tensor, " n"], *, distance: float = 0.05, least: int | None = None, most: int = 30
+    xy: Float[Tensor, "n k 2"],
+    score: Float[Tensor, " n"],
+    *,
+    distance: float = 0.05,
+    min_shared: int | None = None,
+    max_count: int = 30,
 ) -> Int64[Tensor, " m"]:
-    """The rows of the poses that stay, best first, where poses share more than `least` keypoints (DEKR, arXiv 2104.02300).
+    """The rows of the poses that stay, best first, where poses share more than `min_shared` keypoints (DEKR, arXiv 2104.02300).
 
     In the order of their scores, every pose that no other has been taken for is taken together with all it shares keypoints
     with; the best of these stays.
@@ -75,8 +80,8 @@ def nearby_nms(
         xy: Poses of one image, pixels.
         score: Of each.
         distance: Two keypoints are one if nearer than this share of the diagonal around the first pose.
-        least: Keypoints; half of them by default.
-        most: How many poses may stay; below 1 all may.
+        min_shared: Keypoints; half of them by default.
+        max_count: How many poses may stay; below 1 all may.
     """
     if not len(xy):
         return torch.zeros(0, dtype=torch.int64)
@@ -84,7 +89,7 @@ def nearby_nms(
     extent = (points.amax(dim=1) - points.amin(dim=1)).norm(dim=-1)
     gap = (points[:, None] - points[None]).norm(dim=-1)
     shared = (gap < distance * extent[:, None, None]).sum(dim=-1)
-    near = (shared > (xy.shape[1] // 2 if least is None else least)).numpy()
+    near = (shared > (xy.shape[1] // 2 if min_shared is None else min_shared)).numpy()
     gone: set[int] = set()
     kept: list[int] = []
     for row in np.argsort(scores)[::-1].tolist():
@@ -98,10 +103,10 @@ def nearby_nms(
             kept.append(best)
             gone.update(around.tolist())
     chosen = sorted(kept, key=lambda row: -scores[row])
-    return torch.tensor(chosen[:most] if most > 0 else chosen, dtype=torch.int64)
+    return torch.tensor(chosen[:max_count] if max_count > 0 else chosen, dtype=torch.int64)
 
 
-def best_first(near: Bool[np.ndarray, "n n"], score: Float[Tensor, " n"]) -> Int64[Tensor, " m"]:
+def greedy_nms(near: Bool[np.ndarray, "n n"], score: Float[Tensor, " n"]) -> Int64[Tensor, " m"]:
     """The rows that stay, best first, where each taken row removes all that are near it.
 
     Args:

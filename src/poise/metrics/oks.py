@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.errors import InputError
-from poise.metrics.nms import best_first
+from poise.metrics.nms import greedy_nms
 from poise.structures import Labels
 
 EPSILON = float(np.spacing(1))
@@ -104,7 +104,7 @@ def oks_nms(similar: Float[Tensor, "n n"], score: Float[Tensor, " n"], threshold
         score: Of each pose.
         threshold: An OKS; a pose exactly at it stays.
     """
-    return best_first((similar > threshold).numpy(), score)
+    return greedy_nms((similar > threshold).numpy(), score)
 
 
 def soft_oks_nms(
@@ -112,46 +112,46 @@ def soft_oks_nms(
     score: Float[Tensor, " n"],
     threshold: float,
     *,
-    most: int = 20,
-    fall: Literal["gauss", "linear"] = "gauss",
+    max_count: int = 20,
+    decay: Literal["gauss", "linear"] = "gauss",
 ) -> Int64[Tensor, " m"]:
-    """The rows of at most `most` poses, best first, where every pose taken lowers the score of those near it.
+    """The rows of at most `max_count` poses, best first, where every pose taken lowers the score of those near it.
 
     As HRNet's release does it: nothing is cut by score, and the lowered scores only order the poses.
 
     Args:
         similar: `pose_oks` of the poses of one image.
         score: Of each pose.
-        threshold: As in `lowered`.
-        most: How many may stay.
-        fall: As in `lowered`.
+        threshold: As in `decayed_scores`.
+        max_count: How many may stay.
+        decay: As in `decayed_scores`.
     """
     left, scores, matrix = _descending(score), score.double().numpy().copy(), similar.numpy()
     kept: list[int] = []
-    while len(left) and len(kept) < most:
+    while len(left) and len(kept) < max_count:
         best, left = left[0], left[1:]
         kept.append(int(best))
-        scores[left] *= _share(matrix[best, left], threshold, fall)
+        scores[left] *= _share(matrix[best, left], threshold, decay)
         left = left[np.argsort(scores[left], kind="stable")[::-1]]
     return torch.tensor(kept, dtype=torch.int64)
 
 
-def lowered(
-    score: Float[Tensor, " n"], similar: Float[Tensor, " n"], threshold: float, *, fall: Literal["gauss", "linear"] = "gauss"
+def decayed_scores(
+    score: Float[Tensor, " n"], similar: Float[Tensor, " n"], threshold: float, *, decay: Literal["gauss", "linear"] = "gauss"
 ) -> Float[Tensor, " n"]:
     """The scores of poses after one near them was taken.
 
     Args:
         score: Of each pose.
         similar: OKS of each with the one taken.
-        threshold: Of the fall.
-        fall: "gauss" multiplies by exp(-oks^2 / threshold), "linear" by 1 - oks where oks is at least `threshold`.
+        threshold: Of the decay.
+        decay: "gauss" multiplies by exp(-oks^2 / threshold), "linear" by 1 - oks where oks is at least `threshold`.
     """
-    return score * torch.from_numpy(_share(similar.double().numpy(), threshold, fall))
+    return score * torch.from_numpy(_share(similar.double().numpy(), threshold, decay))
 
 
-def _share(similar: np.ndarray, threshold: float, fall: str) -> np.ndarray:
-    if fall == "gauss":
+def _share(similar: np.ndarray, threshold: float, decay: str) -> np.ndarray:
+    if decay == "gauss":
         return np.exp(-(similar**2) / threshold)
     return np.where(similar >= threshold, 1 - similar, 1.0)
 

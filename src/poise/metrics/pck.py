@@ -15,7 +15,7 @@ from poise.structures import Labels
 THRESHOLDS = (0.05, 0.1, 0.2)
 """Of pck@0.05, pck@0.1 and pck@0.2: shares of the box's longer side."""
 
-LEAST_OKS = 0.1
+MIN_OKS = 0.1
 """Below it a pose is nobody's: hardly any keypoint is where it should be."""
 
 
@@ -132,13 +132,13 @@ def epe(found: Float[Tensor, "n k 2"], labels: Labels) -> float:
     return nme(found, labels, size=1.0)
 
 
-def matched(
+def match_to_labels(
     found: Float[Tensor, "m k 2"], score: Float[Tensor, " m"], labels: Labels, sigmas: Sequence[float]
 ) -> Float[Tensor, "n k 2"]:
     """One pose for each labelled person where nobody said which is whose: nan where none is left.
 
     In the order of their scores poses take the person of highest OKS among those that are free and no crowd, if that is at
-    least `LEAST_OKS`: the double of a pose must not take the person beside it.
+    least `MIN_OKS`: the double of a pose must not take the person beside it.
 
     Args:
         found: Poses of one image, pixels.
@@ -151,7 +151,7 @@ def matched(
     similar[:, labels.crowd | ~(labels.visible > 0).any(dim=1)] = -1
     for row in score.argsort(descending=True, stable=True).tolist():
         best = int(similar[row].argmax()) if len(labels) else -1
-        if best >= 0 and similar[row, best] >= LEAST_OKS:
+        if best >= 0 and similar[row, best] >= MIN_OKS:
             out[best] = found[row].to(out)
             similar[:, best] = -1
     return out

@@ -20,7 +20,7 @@ def box_sides(labels: Labels) -> Float[Tensor, " n"]:
     return torch.where(labels.crowd, torch.zeros_like(side), side)
 
 
-def torsos(labels: Labels, skeleton: Skeleton) -> Float[Tensor, " n"]:
+def torso_sizes(labels: Labels, skeleton: Skeleton) -> Float[Tensor, " n"]:
     """From each person's left shoulder to the right hip, pixels (PCK of Sapp and Taskar, CVPR 2013).
 
     From the right shoulder to the left hip where one of them is not labelled; 0, so that the person does not count, where

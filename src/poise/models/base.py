@@ -24,7 +24,7 @@ from poise.models.card import Card
 from poise.models.pictures import Picture
 from poise.models.views.base import TrainData, ViewDataset
 from poise.skeletons import Skeleton
-from poise.structures import Colours, CropRule, Key, Labels, Poses
+from poise.structures import CropRule, Key, Labels, Normalization, Poses
 
 Codec: TypeAlias = InstanceCodec | SceneCodec | RoICodec
 """Any codec: for views of one person, for whole views, for boxes of a detector."""
@@ -131,7 +131,7 @@ class Model(nn.Module, ABC):
     """
 
     kind: ClassVar[str]
-    preprocess_type: ClassVar[type[Colours]]
+    preprocess_type: ClassVar[type[Normalization]]
     network: Any
     preprocess: Any
     card: Card

@@ -13,7 +13,7 @@ from poise.data.base import Dataset
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Warp, apply, box_area, boxes_around, invert
-from poise.metrics import coco, entries
+from poise.metrics import coco, coco_format
 from poise.metrics.oks import pose_oks
 from poise.models.base import Decoder, Image, ImageViews, LabelledImage, PoseModel, RoundTrip, codec_losses, total_loss
 from poise.models.card import Card
@@ -228,7 +228,7 @@ class BottomUp(PoseModel):
     def validate(self, batch: SceneBatch) -> tuple[Float[Tensor, ""], list[People]]:
         """The loss, and the best people of each view in pixels of its image; views of several sizes are answered anew."""
         outputs = self.outputs(batch.images)
-        mixed = len(set(batch.filled)) > 1
+        mixed = len(set(batch.content_size)) > 1
         found = answered_alike(batch, self.preprocess.multiple, self._alike) if mixed else self.read(outputs[-1])
         home = invert(batch.warps.cpu())
         people = [_people_home(own, warp) for own, warp in zip(found, home, strict=True)]
@@ -248,7 +248,9 @@ class BottomUp(PoseModel):
 
     def truth(self, dataset: Dataset) -> Mapping[str, Any]:
         """The labels of all images as COCO annotations, the index of an image its id."""
-        return entries.truth_of({image: dataset.labels(image) for image in range(len(dataset))}, dataset.skeleton)
+        return coco_format.to_coco_annotations(
+            {image: dataset.labels(image) for image in range(len(dataset))}, dataset.skeleton
+        )
 
     def score(self, truth: Mapping[str, Any], found: Mapping[int, People]) -> dict[str, float]:
         """AP and AR of the COCO protocol."""
@@ -287,4 +289,4 @@ def _people_home(people: People, home: Float[Tensor, "3 3"]) -> People:
 
 def _rows(people: People, image: int) -> list[dict[str, Any]]:
     categories = torch.ones(len(people), dtype=torch.int64)
-    return entries.rows_of(people.xy, people.score, people.pose_score, image=image, categories=categories)
+    return coco_format.to_coco_results(people.xy, people.score, people.pose_score, image=image, categories=categories)

@@ -15,7 +15,7 @@ from poise.data.base import Dataset
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Warp, apply, box_area, invert
-from poise.metrics import coco, entries
+from poise.metrics import coco, coco_format
 from poise.metrics.boxes import evaluate_boxes
 from poise.metrics.oks import oks_nms, pose_oks
 from poise.models.base import Decoder, ImageViews, LabelledImage, PoseModel, RoundTrip, total_loss
@@ -108,7 +108,7 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
         People without a labelled keypoint are learnt as boxes. Nobody's proposals in `Scenes.ignore` are not learnt from.
         """
         scenes, weights = batch.scenes, self.config.weights
-        sizes = list(batch.filled)
+        sizes = list(batch.content_size)
         labelled = view_truths(scenes, sizes)
         ignored = [integral_image(region) for region in scenes.ignore] if bool(scenes.ignore.any()) else None
         features = self(batch.images)
@@ -167,7 +167,7 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
             )
 
     def _mask_loss(self, features: list[Feature], rois: RoIs, masks: Tensor) -> Float[Tensor, ""]:
-        """Cross-entropy of the cells of outlined people's proposals, as torchvision counts it."""
+        """Cross-entropy of the cells of sample_with_masks people's proposals, as torchvision counts it."""
         people = rois.positives
         people = people.select(masks.flatten(1).any(dim=1)[people.person])
         many = [len(own) for own in people.boxes]
@@ -417,7 +417,9 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
 
     def truth(self, dataset: Dataset) -> Mapping[str, Any]:
         """The labels of all images as COCO annotations, the index of an image its id."""
-        return entries.truth_of({image: dataset.labels(image) for image in range(len(dataset))}, dataset.skeleton)
+        return coco_format.to_coco_annotations(
+            {image: dataset.labels(image) for image in range(len(dataset))}, dataset.skeleton
+        )
 
     def score(self, truth: Mapping[str, Any], found: Mapping[int, People]) -> dict[str, float]:
         """AP and AR of keypoints and AP of boxes, by the COCO protocols."""
@@ -427,8 +429,8 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
             people = found[image]
             confidence = people.pose_score if people.box_score is None else people.box_score
             categories = torch.ones(len(people), dtype=torch.int64)
-            poses += entries.rows_of(people.xy, people.score, people.pose_score, image=image, categories=categories)
-            boxes += entries.box_rows(people.boxes, confidence, image=image, categories=categories.tolist())
+            poses += coco_format.to_coco_results(people.xy, people.score, people.pose_score, image=image, categories=categories)
+            boxes += coco_format.to_coco_box_results(people.boxes, confidence, image=image, categories=categories.tolist())
         numbers = coco.evaluate(truth, poses, self.skeleton).numbers
         numbers |= {f"box {name}": value for name, value in evaluate_boxes(truth, boxes).numbers.items()}
         return {name: numbers[name] for name in self.val_scores}
@@ -457,7 +459,7 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
         found = (dataset.masks(image) for image in some)
         if not any(masks is not None and bool(masks.any()) for masks in found):
             raise InputError(
-                f"{self.card.name} has a mask head, and in {len(some)} images that were looked at nobody is outlined "
+                f"{self.card.name} has a mask head, and in {len(some)} images that were looked at nobody is sample_with_masks "
                 "(`segmentation`); "
                 "take files with outlines, or let it not learn: --detecting-set weights.masks=0"
             )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from poise.data.base import Dataset
 from poise.geometry import apply, invert
-from poise.metrics import coco, entries
+from poise.metrics import coco, coco_format
 from poise.metrics.pck import pck
 from poise.skeletons import Skeleton
 from poise.structures import Batch, Labels, Points
@@ -58,7 +58,7 @@ class PeopleTruth:
         rows = [labels[image].select(slice(person, person + 1)) for image, person in where]
         people = Labels(**{f.name: torch.cat([getattr(r, f.name) for r in rows]) for f in fields(Labels)})
         skeleton = dataset.skeleton
-        return cls(people, images, skeleton, entries.truth_of(labels, skeleton))
+        return cls(people, images, skeleton, coco_format.to_coco_annotations(labels, skeleton))
 
 
 def score_people(truth: PeopleTruth, found: Mapping[int, FoundPerson]) -> dict[str, float]:
@@ -72,4 +72,6 @@ def score_people(truth: PeopleTruth, found: Mapping[int, FoundPerson]) -> dict[s
 
 def _result(image: int, found: FoundPerson) -> list[dict[str, Any]]:
     rating = found.score.mean(dim=0, keepdim=True)
-    return entries.rows_of(found.xy[None], found.score[None], rating, image=image, categories=torch.ones(1, dtype=torch.int64))
+    return coco_format.to_coco_results(
+        found.xy[None], found.score[None], rating, image=image, categories=torch.ones(1, dtype=torch.int64)
+    )

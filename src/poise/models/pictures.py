@@ -15,10 +15,10 @@ from poise.codecs.scene import SceneCodec
 from poise.dims import Size
 from poise.scenes import Canvas, People, SceneBatch
 from poise.skeletons import Skeleton
-from poise.structures import Batch, Colours
+from poise.structures import Batch, Normalization
 from poise.transforms.render import denormalise
 from poise.viz.draw import draw_arrows, draw_people
-from poise.viz.maps import overlay, together
+from poise.viz.maps import max_over_keypoints, overlay
 
 Picture: TypeAlias = UInt8[np.ndarray, "_ _ 3"]
 
@@ -30,7 +30,7 @@ MIN_SCORE = 0.1
 
 
 def person_picture(
-    batch: Batch, output: Float[Tensor, "b ..."], codec: InstanceCodec, *, colours: Colours, skeleton: Skeleton
+    batch: Batch, output: Float[Tensor, "b ..."], codec: InstanceCodec, *, colours: Normalization, skeleton: Skeleton
 ) -> Picture:
     """The first views of a batch, one column each: labels, target maps, predicted keypoints, predicted maps.
 
@@ -51,7 +51,9 @@ def person_picture(
         labels = draw_people(view, xy[i : i + 1].cpu(), visible[i : i + 1].cpu(), skeleton)
         score = points.score[i : i + 1].float().cpu()
         found = draw_people(view, points.xy[i : i + 1].float().cpu(), score, skeleton, min_score=MIN_SCORE)
-        columns.append((labels, overlay(view, together(targets[i])), found, overlay(view, together(answers[i]))))
+        columns.append(
+            (labels, overlay(view, max_over_keypoints(targets[i])), found, overlay(view, max_over_keypoints(answers[i])))
+        )
     return _beside(columns)
 
 
@@ -82,7 +84,15 @@ def scene_picture(
         xy, score = everybody[i].xy.float().cpu()[sure], everybody[i].score.float().cpu()[sure]
         found = draw_people(view, xy, score, skeleton, min_score=canvas.min_keypoint_score)
         guided = draw_arrows(view // 2, arrows[here.numpy()].reshape(-1, 4))
-        columns.append((labels, overlay(view, together(targets[i])), found, overlay(view, together(answers[i])), guided))
+        columns.append(
+            (
+                labels,
+                overlay(view, max_over_keypoints(targets[i])),
+                found,
+                overlay(view, max_over_keypoints(answers[i])),
+                guided,
+            )
+        )
     return _beside(columns)
 
 
@@ -134,7 +144,7 @@ def pasted(maps: Float[Tensor, "n k h w"], boxes: Float[Tensor, "n 4"], size: Si
         x0, y0, x1, y1 = (int(edge) for edge in (*box[:2].floor().tolist(), *box[2:].ceil().tolist()))
         x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, size[1]), min(y1, size[0])
         if x1 > x0 and y1 > y0:
-            high = np.ascontiguousarray(together(own).numpy())
+            high = np.ascontiguousarray(max_over_keypoints(own).numpy())
             part = whole[y0:y1, x0:x1]
             np.maximum(part, cv2.resize(high, (x1 - x0, y1 - y0)), out=part)
     return torch.from_numpy(whole)
@@ -144,7 +154,7 @@ def _size(view: Picture) -> Size:
     return view.shape[0], view.shape[1]
 
 
-def _pixels(images: torch.Tensor, colours: Colours) -> list[Picture]:
+def _pixels(images: torch.Tensor, colours: Normalization) -> list[Picture]:
     """The views as they look."""
     return [np.ascontiguousarray(denormalise(one, colours).permute(1, 2, 0).cpu().numpy()) for one in images]
 

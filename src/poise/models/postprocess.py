@@ -149,7 +149,7 @@ def detections_from(
 
 
 def _kept(boxes: Float[Tensor, "n c 4"], scores: Float[Tensor, "n c"], size: Size, config: RCNNConfig) -> Detections:
-    """Of one view: all classes but the background compete for its places, each suppressed by itself; people stay."""
+    """Of one view: all classes but the background compete for its keypoint_indices, each suppressed by itself; people stay."""
     classes = scores.shape[1]
     flat = clip_boxes_to_image(boxes, size)[:, 1:].reshape(-1, 4)
     score = scores[:, 1:].reshape(-1)
@@ -178,7 +178,9 @@ def suppressed(
         config: What becomes of the worse of two, and how many stay.
     """
     if config.suppression == "soft":
-        rows, lowered = soft_box_nms(boxes.cpu(), score.cpu(), sigma=config.sigma, least=config.score, most=config.per_image)
+        rows, lowered = soft_box_nms(
+            boxes.cpu(), score.cpu(), sigma=config.sigma, min_score=config.score, max_count=config.per_image
+        )
         return rows.to(boxes.device), lowered.to(score)
     kept = nms(boxes, score, config.nms)[: config.per_image]
     return kept, score[kept]

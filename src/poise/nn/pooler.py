@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from poise.dims import Size
-from poise.geometry import without_last
+from poise.geometry import exclude_last_pixel
 from poise.nn.base import Feature
 
 CANONICAL = 224
@@ -69,7 +69,7 @@ class RoIPooler(nn.Module):
 
     def pooled_boxes(self, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
         """What of boxes is cut out, and cells of heads therefore lie in: keypoints are learnt and read there."""
-        return without_last(boxes) if self.inclusive else boxes
+        return exclude_last_pixel(boxes) if self.inclusive else boxes
 
     def assign_levels(self, boxes: Float[Tensor, "n 4"]) -> Int64[Tensor, " n"]:
         """Off which map each box is read, by the root of its area."""

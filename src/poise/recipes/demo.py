@@ -1,6 +1,6 @@
 """The run of `poise demo`: a tiny network on drawn people, on any machine, without a file."""
 
-from poise.data.cached import Kept, Watch
+from poise.data.cached import CachedDataset, Progress
 from poise.data.figures import FigureDataset
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.transforms.jitter import Augmentation
@@ -30,14 +30,14 @@ def demo(
     return drawn(people=people, checked=checked, epochs=epochs, seed=seed, size=size)
 
 
-def drawn(*, people: int, checked: int, epochs: int, seed: int, size: tuple[int, int], watch: Watch | None = None) -> Recipe:
+def drawn(*, people: int, checked: int, epochs: int, seed: int, size: tuple[int, int], watch: Progress | None = None) -> Recipe:
     """The same, with somebody watching the drawings being made."""
-    train = Kept(FigureDataset(people, size=DRAWN, seed=seed), watch=watch)
+    train = CachedDataset(FigureDataset(people, size=DRAWN, seed=seed), progress=watch)
     return Recipe(
         name="demo",
         model=plain("t", skeleton=train.skeleton, size=size, name="poise_t_demo"),
         train=train,
-        val=Kept(FigureDataset(checked, size=DRAWN, seed=seed + 1)),
+        val=CachedDataset(FigureDataset(checked, size=DRAWN, seed=seed + 1)),
         epochs=epochs,
         batch=32,
         # The test is drawn as the training is, so every drawing is a new view already; little is added.

@@ -5,7 +5,7 @@ from typing import Literal
 
 from poise.codecs.one_hot import OneHot
 from poise.codecs.roi import RoICodec
-from poise.data.cached import Kept
+from poise.data.cached import CachedDataset
 from poise.data.figures import FigureDataset
 from poise.nn.heads.roi import MAP_CELLS
 from poise.recipes.base import Recipe
@@ -102,8 +102,8 @@ def detector_drawn(
     return short_run(
         "detector_drawn",
         model,
-        Kept(FigureDataset(images, size=(side, side), per_image=CROWD, seed=seed)),
-        Kept(FigureDataset(checked, size=(side, side), per_image=CROWD, seed=seed + 1)),
+        CachedDataset(FigureDataset(images, size=(side, side), per_image=CROWD, seed=seed)),
+        CachedDataset(FigureDataset(checked, size=(side, side), per_image=CROWD, seed=seed + 1)),
         epochs=epochs,
         rate=rate,
         clip=CLIP,
@@ -190,7 +190,7 @@ def detector_mixed(
         images,
         complete=complete,
         copies=copies,
-        more=lambda: [Kept(FigureDataset(drawn, size=(side, side), per_image=CROWD, seed=seed))] if drawn else [],
+        more=lambda: [CachedDataset(FigureDataset(drawn, size=(side, side), per_image=CROWD, seed=seed))] if drawn else [],
         skeleton=COCO17,
         val_share=val_share,
         split_seed=split_seed,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
-from poise.data.join import Joined
+from poise.data.combined import CombinedDataset
 from poise.data.subset import hold_out, without
 from poise.errors import InputError
 from poise.skeletons import Skeleton, union
@@ -71,7 +71,7 @@ def mixture(
         raise InputError(f"{len(files)} files need as many copies, each 1 or more; found {times}")
     learnt = (first, *(without(file, val) for file in files[1:]))
     parts = [part for part, count in zip(learnt, times, strict=True) for _ in range(count)]
-    return Joined([*parts, *more()], skeleton=skeleton), Joined([val], skeleton=skeleton)
+    return CombinedDataset([*parts, *more()], skeleton=skeleton), CombinedDataset([val], skeleton=skeleton)
 
 
 def joined(annotations: Sequence[Path], images: Sequence[Path], *, skeleton: Skeleton | None = None) -> Dataset:
@@ -88,4 +88,4 @@ def joined(annotations: Sequence[Path], images: Sequence[Path], *, skeleton: Ske
     parts = coco_files(annotations, images)
     if len(parts) == 1 and skeleton is None:
         return parts[0]
-    return Joined(parts, skeleton=skeleton or union([p.skeleton for p in parts]))
+    return CombinedDataset(parts, skeleton=skeleton or union([p.skeleton for p in parts]))

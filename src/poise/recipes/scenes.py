@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from poise.codecs.guide_costs import Costs, LabelMaps
-from poise.data.cached import Kept
+from poise.data.cached import CachedDataset
 from poise.data.figures import FigureDataset
 from poise.decoding.grouping_config import PRACTITIONER_CONFIG
 from poise.models.base import PoseModel
@@ -114,8 +114,8 @@ def scenes_drawn(
     return short_run(
         "scenes_drawn",
         small_model(width, side=side),
-        Kept(FigureDataset(images, size=(side, side), per_image=CROWD, seed=seed)),
-        Kept(FigureDataset(checked, size=(side, side), per_image=CROWD, seed=seed + 1)),
+        CachedDataset(FigureDataset(images, size=(side, side), per_image=CROWD, seed=seed)),
+        CachedDataset(FigureDataset(checked, size=(side, side), per_image=CROWD, seed=seed + 1)),
         epochs=epochs,
         rate=rate,
         clip=CLIP,
@@ -179,7 +179,7 @@ def scenes_mixed(
         images,
         complete=complete,
         copies=copies,
-        more=lambda: [Kept(FigureDataset(drawn, size=(side, side), per_image=CROWD, seed=seed))] if drawn else [],
+        more=lambda: [CachedDataset(FigureDataset(drawn, size=(side, side), per_image=CROWD, seed=seed))] if drawn else [],
         skeleton=COCO17,
         val_share=val_share,
         split_seed=split_seed,

@@ -1,10 +1,10 @@
-"""Skeletons: which keypoints there are, how they mirror, how exactly people can point at them."""
+"""Skeletons: the keypoints of a data set, their left-right pairs, bones and OKS sigmas."""
 
 from poise.skeletons._skeleton import Skeleton
 from poise.skeletons.animals import ANIMAL18
 from poise.skeletons.category import from_categories, from_category, mirror_pairs
 from poise.skeletons.coco import COCO17
-from poise.skeletons.convert import check_shared, convert, places, select, union
+from poise.skeletons.convert import check_shared, convert, keypoint_indices, select, union
 from poise.skeletons.lsp import LSP14
 from poise.skeletons.mpii import MPII16
 from poise.skeletons.quadruped import QUADRUPED
@@ -20,8 +20,8 @@ __all__ = [
     "convert",
     "from_categories",
     "from_category",
+    "keypoint_indices",
     "mirror_pairs",
-    "places",
     "select",
     "union",
 ]

@@ -1,4 +1,4 @@
-"""The type of a skeleton: which keypoints there are and how they belong together."""
+"""The type of a skeleton: keypoints by name, bones, left-right pairs and OKS sigmas."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,20 +16,21 @@ Pair = tuple[str, str]
 @final
 @dataclass(frozen=True)
 class Skeleton:
-    """Keypoints by name.
+    """The keypoints of a data set.
 
     Attributes:
-        name: Of the skeleton.
-        keypoints: Their names, in the order of every tensor.
-        bones: Pairs to draw a line between.
-        mirror: Pairs (left, right) that a mirror exchanges; the others stay. Where none is exchanged a pair of a keypoint with
-            itself says so; without any pair nothing is known, and there is no flip test (`check_flip`).
-        sigmas: Of OKS, one per keypoint: the deviation of repeated annotations over the object's scale.
-        upper: The upper body, for half-body augmentation.
-        sigma_source: Where the sigmas are from, for reports.
+        name: Name of the skeleton.
+        keypoints: Names of the keypoints, in the order of the k axis of every tensor.
+        bones: Pairs of keypoint names that are drawn as lines.
+        mirror: Pairs of names (left, right) that a flip exchanges; other keypoints stay. If a flip exchanges none, give a pair
+            of one keypoint with itself. Without any pair the exchange is unknown, and the flip test is refused (`check_flip`).
+        sigmas: OKS sigma of each keypoint: the standard deviation of repeated annotations, divided by the object's scale.
+        upper: Names of the upper-body keypoints, for half-body augmentation.
+        sigma_source: Where the sigmas come from, a sentence for reports.
 
     Raises:
-        SkeletonMismatch: A name that repeats, a pair that names what is not there, sigmas of another count or not positive.
+        SkeletonMismatch: A name repeats, a pair names a keypoint that does not exist, or the sigmas are not one positive number
+            per keypoint.
     """
 
     name: str
@@ -41,12 +42,12 @@ class Skeleton:
     sigma_source: str = "given"
 
     def __post_init__(self) -> None:
-        """Check that everything fits."""
+        """Check names, pairs and sigmas."""
         if not self.keypoints:
             raise SkeletonMismatch(f"skeleton {self.name!r} has no keypoints; it needs at least one")
         repeated = sorted({n for n in self.keypoints if self.keypoints.count(n) > 1})
         if repeated:
-            raise SkeletonMismatch(f"skeleton {self.name!r} names {repeated} more than once; every name must be its own")
+            raise SkeletonMismatch(f"skeleton {self.name!r} names {repeated} more than once; names must differ")
         named = {n for pair in self.bones + self.mirror for n in pair} | set(self.upper)
         unknown = named - set(self.keypoints)
         if unknown:
@@ -56,7 +57,7 @@ class Skeleton:
             )
         mirrored = [n for pair in self.mirror for n in set(pair)]
         if len(set(mirrored)) != len(mirrored):
-            raise SkeletonMismatch(f"skeleton {self.name!r}: a keypoint stands in two mirror pairs")
+            raise SkeletonMismatch(f"skeleton {self.name!r}: a keypoint is in two mirror pairs")
         if len(self.sigmas) != len(self.keypoints):
             raise SkeletonMismatch(
                 f"skeleton {self.name!r} has {len(self.sigmas)} sigmas for {len(self.keypoints)} keypoints; one each is needed"
@@ -65,14 +66,17 @@ class Skeleton:
             raise SkeletonMismatch(f"skeleton {self.name!r}: every sigma must be above 0 and finite, found {self.sigmas}")
 
     def __len__(self) -> int:
-        """How many keypoints."""
+        """Number of keypoints, k."""
         return len(self.keypoints)
 
     def index(self, name: str) -> int:
-        """The place of a keypoint.
+        """Index of a keypoint on the k axis.
+
+        Args:
+            name: Name of the keypoint.
 
         Raises:
-            SkeletonMismatch: There is none of that name.
+            SkeletonMismatch: There is no keypoint of that name.
         """
         if name not in self.keypoints:
             raise SkeletonMismatch(f"skeleton {self.name!r} has no keypoint {name!r}; it has {', '.join(self.keypoints)}")
@@ -80,24 +84,24 @@ class Skeleton:
 
     @cached_property
     def flip(self) -> Int64[Tensor, " k"]:
-        """For each keypoint the place of the one it becomes in a mirror."""
+        """For each keypoint the index of the one that a left-right flip makes of it."""
         partner = {a: b for pair in self.mirror for a, b in (pair, pair[::-1])}
         return torch.tensor([self.keypoints.index(partner.get(n, n)) for n in self.keypoints])
 
     @cached_property
     def edges(self) -> tuple[tuple[int, int], ...]:
-        """The bones as places."""
+        """The bones as pairs of keypoint indices."""
         return tuple((self.keypoints.index(a), self.keypoints.index(b)) for a, b in self.bones)
 
     def check_flip(self) -> None:
-        """Refuse the flip test where nobody has said which keypoints a mirror exchanges.
+        """Refuse the flip test where it is unknown which keypoints a flip exchanges.
 
         Raises:
-            SkeletonMismatch: Several keypoints, and no pair of them.
+            SkeletonMismatch: There are several keypoints and no mirror pair.
         """
         if len(self) > 1 and not self.mirror:
             raise SkeletonMismatch(
-                "the flip test averages with the mirrored view and must know which keypoints a mirror exchanges, but skeleton "
+                "the flip test averages with the flipped view and must know which keypoints a flip exchanges, but skeleton "
                 f"{self.name!r} has no mirror pairs; give it some (`mirror`, or names with left_ and right_ in a COCO "
                 "file; a keypoint paired with itself if none is exchanged), or turn the flip test off (--no-flip, flip=False)"
             )

@@ -1,10 +1,10 @@
 """The 18 keypoints that synthetic animals (arXiv 1912.08265) share with the horses of TigDog (CVPR 2015).
 
-In the order of the release. TigDog has one more, the neck, as its last; and in its tigers knees and elbows change places.
+In the order of the release. TigDog has the neck as a last, 19th keypoint, and its tigers have knees and elbows exchanged.
 """
 
 from poise.skeletons._skeleton import Skeleton
-from poise.skeletons.sigmas import sigmas_by_name
+from poise.skeletons.coco import sigmas_by_name
 
 _LEGS = ("left_front", "right_front", "left_back", "right_back")
 _NAMES = (

@@ -7,11 +7,10 @@ from typing import Any
 
 from poise.errors import AnnotationError, SkeletonMismatch
 from poise.skeletons._skeleton import Pair, Skeleton
-from poise.skeletons.coco import COCO17
+from poise.skeletons.coco import COCO17, sigmas_by_name
 from poise.skeletons.convert import union
 from poise.skeletons.lsp import LSP14
 from poise.skeletons.mpii import MPII16
-from poise.skeletons.sigmas import sigmas_by_name
 
 _SWAPPED = {"left": "right", "right": "left", "l": "r", "r": "l"}
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -20,7 +19,7 @@ _UPPER = frozenset(COCO17.upper + MPII16.upper + LSP14.upper) | {"head"}
 
 
 def mirror_pairs(names: Sequence[str]) -> tuple[Pair, ...]:
-    """The pairs (left, right) among names: `left_eye`, `LeftEye`, `lefteye`, `eye_left`, `l_eye`, `L_F_Paw`, `LEye`.
+    """The pairs (left, right) among keypoint names: `left_eye`, `LeftEye`, `lefteye`, `eye_left`, `l_eye`, `L_F_Paw`, `LEye`.
 
     >>> mirror_pairs(("nose", "right_eye", "left_eye", "L_F_Paw", "R_F_Paw"))
     (('left_eye', 'right_eye'), ('L_F_Paw', 'R_F_Paw'))
@@ -44,21 +43,24 @@ def _split(name: str) -> list[str]:
 def from_category(category: Mapping[str, Any]) -> Skeleton:
     """The skeleton of one entry of `categories`.
 
-    Keypoints and bones are its `keypoints` and `skeleton` (counted from 1; from 0 where a 0 stands there). Mirror pairs
-    follow from the names (`mirror_pairs`), sigmas are its optional list `sigmas`, else go by name (`sigmas_by_name`).
-    Keypoints named and ordered like COCO's, MPII's or LSP's are that skeleton.
+    Keypoints and bones are its `keypoints` and `skeleton` (indices from 1; from 0 if a 0 occurs). Mirror pairs follow from the
+    names (`mirror_pairs`). Sigmas are its optional list `sigmas`, else they follow from the names (`sigmas_by_name`).
+    Keypoints named and ordered like COCO's, MPII's or LSP's give that skeleton.
+
+    Args:
+        category: The entry, as it is in the file.
 
     Raises:
-        AnnotationError: It has no keypoints, or a bone names one that is not there.
-        SkeletonMismatch: Names repeat, or the sigmas are of another count or not positive.
+        AnnotationError: It has no keypoints, or a bone joins a keypoint that does not exist.
+        SkeletonMismatch: Names repeat, or the sigmas are not one positive number per keypoint.
     """
     label = str(category.get("name", category.get("id", "?")))
     given = category.get("keypoints") or ()
     names = tuple(str(n) for n in given) if isinstance(given, list | tuple) else ()
     if not names or not all(isinstance(n, str | int) for n in given):
         raise AnnotationError(f"category {label!r} names no keypoints; a keypoint file lists them under `keypoints`")
-    twin = next((s for s in (COCO17, MPII16, LSP14) if s.keypoints == names), None)
-    skeleton = twin or _new(label, names, category)
+    standard = next((s for s in (COCO17, MPII16, LSP14) if s.keypoints == names), None)
+    skeleton = standard or _new(label, names, category)
     if not category.get("sigmas"):
         return skeleton
     try:
@@ -96,9 +98,11 @@ def _bones(label: str, names: tuple[str, ...], pairs: Sequence[Sequence[int]]) -
 def from_categories(categories: Sequence[Mapping[str, Any]]) -> Skeleton:
     """The union, by name, of the skeletons of all categories that have keypoints.
 
+    Args:
+        categories: The list `categories` of a file.
+
     Raises:
-        AnnotationError: None has.
-        SkeletonMismatch: They disagree which keypoints mirror onto each other.
+        AnnotationError: No category has keypoints, or two have different left-right pairs for one keypoint.
     """
     with_keypoints = [c for c in categories if c.get("keypoints")]
     if not with_keypoints:

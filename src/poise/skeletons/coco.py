@@ -1,4 +1,4 @@
-"""The 17 keypoints of COCO (arXiv 1405.0312; sigmas from the data set's evaluation page)."""
+"""The 17 keypoints of COCO (arXiv 1405.0312; sigmas from its evaluation page), and OKS sigmas for keypoints by name."""
 
 from poise.skeletons._skeleton import Skeleton
 
@@ -31,3 +31,29 @@ COCO17 = Skeleton(
     ),
     sigma_source="COCO's",
 )  # fmt: skip
+
+DEFAULT_SIGMA = 0.05
+"""Sigma of OKS for a keypoint whose name COCO does not have. COCO's sigmas lie between 0.025 (eyes) and 0.107 (hips), half of
+them at or above 0.072, so the default makes OKS stricter than it is for most joints and does not inflate a score."""
+
+
+def sigmas_by_name(names: tuple[str, ...]) -> tuple[tuple[float, ...], str]:
+    """Sigmas of OKS for keypoints that come without: COCO's sigma for a name that COCO has, else `DEFAULT_SIGMA`.
+
+    Args:
+        names: Names of the keypoints.
+
+    Returns:
+        The sigma of each keypoint, and a sentence for reports that says where they come from.
+
+    >>> sigmas_by_name(("nose", "tail"))
+    ((0.026, 0.05), "COCO's by name; default 0.05 for tail")
+    """
+    known = dict(zip(COCO17.keypoints, COCO17.sigmas, strict=True))
+    missing = [name for name in names if name not in known]
+    sigmas = tuple(known.get(name, DEFAULT_SIGMA) for name in names)
+    if not missing:
+        return sigmas, "COCO's by name"
+    if len(missing) == len(names):
+        return sigmas, f"default {DEFAULT_SIGMA} for all keypoints"
+    return sigmas, f"COCO's by name; default {DEFAULT_SIGMA} for {', '.join(missing)}"

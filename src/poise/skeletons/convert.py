@@ -1,4 +1,4 @@
-"""Between skeletons: the same keypoints by name, unions, selections."""
+"""Conversions between skeletons: keypoints matched by name, unions, subsets."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,13 @@ from poise.errors import SkeletonMismatch
 from poise.skeletons._skeleton import Skeleton
 
 
-def places(source: Skeleton, target: Skeleton) -> tuple[int, ...]:
-    """For each keypoint of `target` its place in `source`, -1 where `source` has none of that name."""
+def keypoint_indices(source: Skeleton, target: Skeleton) -> tuple[int, ...]:
+    """For each keypoint of `target` its index in `source`, -1 where `source` does not have it.
+
+    Args:
+        source: The skeleton that is indexed.
+        target: The skeleton whose keypoints are looked up by name.
+    """
     known = {name: i for i, name in enumerate(source.keypoints)}
     return tuple(known.get(name, -1) for name in target.keypoints)
 
@@ -20,7 +25,7 @@ def check_shared(source: Skeleton, target: Skeleton) -> None:
     """Refuse two skeletons that share no keypoint.
 
     Raises:
-        SkeletonMismatch: They share none.
+        SkeletonMismatch: No name is in both.
     """
     if set(source.keypoints).isdisjoint(target.keypoints):
         raise SkeletonMismatch(
@@ -32,23 +37,37 @@ def check_shared(source: Skeleton, target: Skeleton) -> None:
 def convert(
     xy: Float[Tensor, "n k 2"], visible: Int64[Tensor, "n k"], *, source: Skeleton, target: Skeleton
 ) -> tuple[Float[Tensor, "n k2 2"], Int64[Tensor, "n k2"]]:
-    """Keypoints of one skeleton as those of another, by name; what `source` does not have is not labelled (visible 0).
+    """Keypoints of one skeleton as those of another, matched by name.
+
+    Args:
+        xy: Positions in the order of `source`, pixels.
+        visible: Visibility in the order of `source`: 0 not labelled, 1 hidden, 2 visible.
+        source: The skeleton of `xy` and `visible`.
+        target: The skeleton wanted.
+
+    Returns:
+        Positions and visibility in the order of `target`; keypoints that `source` does not have are not labelled (0).
 
     Raises:
-        SkeletonMismatch: They share no keypoint.
+        SkeletonMismatch: The skeletons share no keypoint.
     """
     check_shared(source, target)
-    index = torch.tensor(places(source, target))
+    index = torch.tensor(keypoint_indices(source, target))
     known = index >= 0
     index = index.clamp(min=0)
     return xy[:, index] * known[:, None].to(xy), visible[:, index] * known
 
 
 def select(skeleton: Skeleton, names: Sequence[str], *, name: str | None = None) -> Skeleton:
-    """The skeleton of some of the keypoints, in the order of `names`; bones and pairs that lose an end go.
+    """The skeleton of some of the keypoints; bones and pairs of which one end is left out are removed.
+
+    Args:
+        skeleton: The skeleton to take them from.
+        names: Names of the keypoints, in the order wanted.
+        name: Name of the new skeleton; by default the old name and the number of keypoints.
 
     Raises:
-        SkeletonMismatch: `names` holds one that is not there.
+        SkeletonMismatch: A name is not one of the skeleton's.
     """
     index = [skeleton.index(n) for n in names]
     kept = set(names)
@@ -64,10 +83,14 @@ def select(skeleton: Skeleton, names: Sequence[str], *, name: str | None = None)
 
 
 def union(skeletons: Sequence[Skeleton], *, name: str | None = None) -> Skeleton:
-    """All keypoints of all skeletons, joined by name in the order they first appear; of two sigmas the first stays.
+    """All keypoints of several skeletons, matched by name, in the order of first appearance.
+
+    Args:
+        skeletons: At least one. Where two have different sigmas for one keypoint, the first one's is kept.
+        name: Name of the new skeleton; by default the names joined by "+".
 
     Raises:
-        SkeletonMismatch: There are none, or they disagree which keypoints mirror onto each other.
+        SkeletonMismatch: `skeletons` is empty, or they have different left-right pairs for one keypoint.
     """
     if not skeletons:
         raise SkeletonMismatch("a union needs at least one skeleton, found none")
@@ -93,10 +116,10 @@ def _mirror(skeletons: Sequence[Skeleton]) -> tuple[tuple[str, str], ...]:
     for a, b in pairs:
         partners.setdefault(a, set()).add(b)
         partners.setdefault(b, set()).add(a)
-    torn = sorted(n for n, p in partners.items() if len(p) > 1)
-    if torn:
+    conflicting = sorted(n for n, p in partners.items() if len(p) > 1)
+    if conflicting:
         raise SkeletonMismatch(
-            f"skeletons {', '.join(s.name for s in skeletons)} disagree about the mirror partner of {', '.join(torn)}; "
+            f"skeletons {', '.join(s.name for s in skeletons)} disagree about the mirror partner of {', '.join(conflicting)}; "
             f"rename these keypoints in one of the files"
         )
     return tuple({frozenset(p): p for p in reversed(pairs)}.values())[::-1]

@@ -1,17 +1,17 @@
-"""Which keypoints point at which, for models that put people together from limbs (OffsetGuided, arXiv 2107.03098).
+"""Limbs: directed pairs of keypoints, for bottom-up models that assemble people from them (OffsetGuided, arXiv 2107.03098).
 
-A limb goes from one keypoint to another; where the first one is, a network says where the second one is. COCO's keypoints have
-the sets of OffsetGuided's release: "16" (a tree), "19", "31", "44" and "redundant" (those of "44" that "19" has not). Every
-skeleton has the sets made by rule:
+At the first keypoint of a limb the network predicts the offset to the second one. COCO's keypoints have the sets of
+OffsetGuided's release: "16" (a tree), "19", "31", "44" and "redundant" (the limbs of "44" that are not in "19"). Every skeleton
+has the sets made by rule:
 
-- "bones": its bones; what a mirror makes of them; and where these leave it in pieces, a link from the middle of the largest
-  piece to the middle of each other one, and what a mirror makes of it.
-- "tree": the fewest of these that hold every keypoint, found from the middle outwards, so closed under the mirror but where a
-  keypoint can be reached in two ways.
-- "dense": "bones", and whatever is two of them apart, and the pairs that a mirror exchanges.
+- "bones": its bones and their flipped ones. If these do not connect all keypoints, also a limb from the centre of the largest
+  component to the centre of each other component, and its flipped one.
+- "tree": a spanning tree of "bones", grown from the centre. It is closed under the flip, except where a keypoint can be reached
+  in two ways.
+- "dense": "bones", all pairs at distance 2 in the graph of bones, and all left-right pairs.
 
-By rule a limb leads away from the middle, the keypoint from which the farthest is nearest; the nearer limbs come first, so that
-people grow from their middle when limbs are joined in their order.
+By rule a limb points away from the centre of the graph: the keypoint with the smallest distance to the keypoint farthest from
+it. Limbs nearer to the centre come first, so people are assembled from their centre when limbs are joined in this order.
 """
 
 from collections.abc import Iterable
@@ -47,15 +47,15 @@ _DENSER = (
 
 
 def limbs(skeleton: Skeleton, which: str | None = None) -> Limbs:
-    """A set of limbs, as places of keypoints (from, to).
+    """A set of limbs, as pairs of keypoint indices (from, to).
 
     Args:
-        skeleton: Whose keypoints.
-        which: "bones", "tree" or "dense"; for COCO's keypoints also "16", "19", "31", "44" and "redundant". By default "19"
-            for COCO's keypoints, else "bones".
+        skeleton: The skeleton.
+        which: Name of the set: "bones", "tree" or "dense"; for COCO's keypoints also "16", "19", "31", "44" and "redundant".
+            By default "19" for COCO's keypoints, else "bones".
 
     Raises:
-        UnknownName: The skeleton has no such set.
+        UnknownName: The skeleton has no set of that name.
 
     >>> limbs(COCO17)[:3]
     ((0, 1), (0, 2), (1, 2))
@@ -68,49 +68,56 @@ def limbs(skeleton: Skeleton, which: str | None = None) -> Limbs:
         return _USUAL
     if which in sets:
         return sets[which]
-    joined = _joined(skeleton)
-    middle = _middle(range(len(skeleton)), joined, skeleton)
+    connected = _connected(skeleton)
+    centre = _centre(range(len(skeleton)), connected, skeleton)
     if which is None or which == "bones":
-        return _outwards(joined, middle, skeleton)
+        return _outwards(connected, centre, skeleton)
     if which == "tree":
-        return _tree(_outwards(joined, middle, skeleton))
+        return _tree(_outwards(connected, centre, skeleton))
     if which == "dense":
-        return _outwards(joined + _two_apart(joined) + list(_pairs(skeleton)), middle, skeleton)
+        return _outwards(connected + _two_apart(connected) + list(_pairs(skeleton)), centre, skeleton)
     raise unknown(f"set of limbs of skeleton {skeleton.name!r} called", which, [*sets, "bones", "tree", "dense"])
 
 
 def mirrored_limbs(limbs: Limbs, flip: Int64[Tensor, " k"]) -> tuple[Int64[Tensor, " l"], Bool[Tensor, " l"]]:
-    """For each limb the place of the one it becomes in a mirror; and which ones become none, so that they stand at their own.
+    """For each limb the index of the limb that a left-right flip makes of it.
 
-    Between a left and a right keypoint a mirror turns a limb round: it then leads where no map of the mirrored view says.
+    A flip reverses a limb between a left and a right keypoint, and the reversed limb is usually not in the set.
+
+    Args:
+        limbs: The limbs, as pairs of keypoint indices.
+        flip: For each keypoint the index of its flipped one (`Skeleton.flip`).
+
+    Returns:
+        The index of the flipped limb, the limb's own index where the set does not have it; and True for those limbs.
 
     >>> index, alone = mirrored_limbs(((0, 1), (0, 2), (1, 2)), torch.tensor([0, 2, 1]))
     >>> index.tolist(), alone.tolist()
     ([1, 0, 2], [False, False, True])
     """
-    places = {limb: number for number, limb in enumerate(limbs)}
-    partner = [places.get((int(flip[a]), int(flip[b]))) for a, b in limbs]
+    position = {limb: i for i, limb in enumerate(limbs)}
+    partner = [position.get((int(flip[a]), int(flip[b]))) for a, b in limbs]
     index = [own if other is None else other for own, other in enumerate(partner)]
     device = flip.device
     alone = torch.tensor([other is None for other in partner], dtype=torch.bool, device=device)
     return torch.tensor(index, dtype=torch.int64, device=device), alone
 
 
-def _joined(skeleton: Skeleton) -> list[Limb]:
-    """Bones, their mirrored ones and links between pieces, in no direction."""
+def _connected(skeleton: Skeleton) -> list[Limb]:
+    """Bones, their flipped ones and links between components, as undirected pairs."""
     flip = skeleton.flip.tolist()
     found = _closed(skeleton.edges, flip)
-    pieces = _pieces(range(len(skeleton)), found)
-    pieces.sort(key=lambda piece: (-len(piece), min(piece)))
-    hub = _middle(pieces[0], found, skeleton)
-    for piece in pieces[1:]:
-        if not any(hub in part and piece <= part for part in _pieces(range(len(skeleton)), found)):
-            found = _closed([*found, (hub, _middle(piece, found, skeleton))], flip)
+    components = _components(range(len(skeleton)), found)
+    components.sort(key=lambda component: (-len(component), min(component)))
+    hub = _centre(components[0], found, skeleton)
+    for component in components[1:]:
+        if not any(hub in other and component <= other for other in _components(range(len(skeleton)), found)):
+            found = _closed([*found, (hub, _centre(component, found, skeleton))], flip)
     return found
 
 
 def _closed(pairs: Iterable[Limb], flip: list[int]) -> list[Limb]:
-    """The pairs and the mirrored ones, each once in one direction."""
+    """The pairs and their flipped ones, each once in one direction."""
     found: dict[frozenset[int], Limb] = {}
     for a, b in pairs:
         for one, other in ((a, b), (flip[a], flip[b])):
@@ -119,23 +126,23 @@ def _closed(pairs: Iterable[Limb], flip: list[int]) -> list[Limb]:
     return list(found.values())
 
 
-def _pieces(keypoints: Iterable[int], pairs: Iterable[Limb]) -> list[set[int]]:
-    """Which keypoints hang together."""
-    pieces = [{keypoint} for keypoint in keypoints]
+def _components(keypoints: Iterable[int], pairs: Iterable[Limb]) -> list[set[int]]:
+    """The connected components of the keypoints."""
+    components = [{keypoint} for keypoint in keypoints]
     for a, b in pairs:
-        touched = [piece for piece in pieces if a in piece or b in piece]
-        pieces = [piece for piece in pieces if piece not in touched] + [set().union(*touched)]
-    return pieces
+        touched = [component for component in components if a in component or b in component]
+        components = [component for component in components if component not in touched] + [set().union(*touched)]
+    return components
 
 
-def _middle(piece: Iterable[int], pairs: list[Limb], skeleton: Skeleton) -> int:
-    """The keypoint from which the farthest of its piece is nearest; of several the one a mirror leaves, then the first."""
+def _centre(component: Iterable[int], pairs: list[Limb], skeleton: Skeleton) -> int:
+    """The centre of a component: the keypoint of smallest eccentricity; of several one that a flip leaves, then the first."""
     flip = skeleton.flip.tolist()
-    return min(piece, key=lambda k: (max(_distances((k,), pairs).values()), flip[k] != k, k))
+    return min(component, key=lambda k: (max(_distances((k,), pairs).values()), flip[k] != k, k))
 
 
 def _distances(sources: Iterable[int], pairs: Iterable[Limb]) -> dict[int, int]:
-    """How many limbs each keypoint is away from the nearest source."""
+    """Distance of each keypoint from the nearest source, in limbs."""
     both = [step for a, b in pairs for step in ((a, b), (b, a))]
     found = dict.fromkeys(sources, 0)
     while reached := {b: found[a] + 1 for a, b in both if a in found and b not in found}:
@@ -143,11 +150,11 @@ def _distances(sources: Iterable[int], pairs: Iterable[Limb]) -> dict[int, int]:
     return found
 
 
-def _outwards(pairs: list[Limb], middle: int, skeleton: Skeleton) -> Limbs:
-    """The pairs and their mirrored ones as limbs that lead away from the middle and its mirrored keypoint, nearest first."""
+def _outwards(pairs: list[Limb], centre: int, skeleton: Skeleton) -> Limbs:
+    """The pairs and their flipped ones as limbs that point away from the centre and its flipped keypoint, nearest first."""
     flip = skeleton.flip.tolist()
-    bones = _joined(skeleton)
-    depth = _distances({middle, flip[middle]}, bones)
+    bones = _connected(skeleton)
+    depth = _distances({centre, flip[centre]}, bones)
     away = [min((a, b), (b, a), key=lambda limb: (depth[limb[0]], limb)) for a, b in pairs]
     found: dict[frozenset[int], Limb] = {}
     for a, b in away:
@@ -157,16 +164,16 @@ def _outwards(pairs: list[Limb], middle: int, skeleton: Skeleton) -> Limbs:
 
 
 def _tree(outwards: Limbs) -> Limbs:
-    """The limbs that reach a keypoint no earlier one has reached."""
+    """The limbs that reach a keypoint which no earlier limb has reached."""
     kept: list[Limb] = []
     for limb in outwards:
-        if all(not set(limb) <= piece for piece in _pieces({k for pair in [*kept, limb] for k in pair}, kept)):
+        if all(not set(limb) <= component for component in _components({k for pair in [*kept, limb] for k in pair}, kept)):
             kept.append(limb)
     return tuple(kept)
 
 
 def _two_apart(pairs: list[Limb]) -> list[Limb]:
-    """What is two limbs apart."""
+    """All pairs of keypoints at distance 2."""
     near = {frozenset(pair) for pair in pairs}
     keypoints = sorted({k for pair in pairs for k in pair})
     distances = {k: _distances((k,), pairs) for k in keypoints}
@@ -174,5 +181,5 @@ def _two_apart(pairs: list[Limb]) -> list[Limb]:
 
 
 def _pairs(skeleton: Skeleton) -> Iterable[Limb]:
-    """What a mirror exchanges."""
+    """All left-right pairs."""
     return ((a, b) for a, b in enumerate(skeleton.flip.tolist()) if a < b)

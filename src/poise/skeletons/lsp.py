@@ -1,7 +1,7 @@
 """The 14 keypoints of Leeds Sports Pose (Johnson and Everingham, BMVC 2010), in the order of its files."""
 
 from poise.skeletons._skeleton import Skeleton
-from poise.skeletons.sigmas import sigmas_by_name
+from poise.skeletons.coco import sigmas_by_name
 
 _NAMES = (
     "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle",

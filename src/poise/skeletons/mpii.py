@@ -1,7 +1,7 @@
 """The 16 keypoints of MPII Human Pose (Andriluka et al., CVPR 2014), in the order of its annotation files."""
 
 from poise.skeletons._skeleton import Skeleton
-from poise.skeletons.sigmas import sigmas_by_name
+from poise.skeletons.coco import sigmas_by_name
 
 _NAMES = (
     "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "pelvis", "thorax", "upper_neck",

@@ -1,4 +1,4 @@
-"""A four-legged animal as `data/figures` draws it: 20 keypoints, named as the animal data sets name theirs."""
+"""The 20 keypoints of the four-legged animals that `data/figures` draws, named as in animal data sets."""
 
 from poise.skeletons._skeleton import Skeleton
 
@@ -20,7 +20,7 @@ QUADRUPED = Skeleton(
         (f"left_{name}", f"right_{name}")
         for name in ("eye", "ear", *(f"{end}_{joint}" for end in ("front", "back") for joint in ("elbow", "knee", "paw")))
     ),
-    # The human figures of the same size of joint; animals have none of their own.
+    # Those of human joints of the same size, as no sigmas are published for these animal keypoints.
     sigmas=(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.079, *((0.072, 0.087, 0.089) * 4)),
     upper=("nose", "left_eye", "right_eye", "left_ear", "right_ear", "throat", "withers"),
     sigma_source="COCO's, of joints of the same size",

@@ -16,7 +16,7 @@ from poise.training.hook import RunCallback
 from poise.training.module import Module
 from poise.training.signals import Interrupts
 from poise.weights import model_file
-from poise.writing import write_whole
+from poise.writing import write_atomic
 
 PATIENCE = 5.0
 """Seconds of a validation above which Ctrl-C does not wait for its end."""
@@ -207,7 +207,7 @@ class MetricsLog(RunCallback):
         """Write the settings down, and begin to count."""
         self._begin = self.of(pl_module).elapsed
         if trainer.is_global_zero:
-            write_whole(self.folder / "settings.json", (json.dumps(self.settings, indent=2, default=str) + "\n").encode())
+            write_atomic(self.folder / "settings.json", (json.dumps(self.settings, indent=2, default=str) + "\n").encode())
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -4,7 +4,7 @@ import csv
 import io
 from pathlib import Path
 
-from poise.writing import write_whole
+from poise.writing import write_atomic
 
 Row = dict[str, int | float]
 """Figures by name."""
@@ -21,7 +21,7 @@ def write_csv(path: Path, rows: list[Row]) -> None:
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_whole(path, text.getvalue().encode())
+    write_atomic(path, text.getvalue().encode())
 
 
 def read_csv(path: Path) -> list[Row]:

@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 from poise.models.device import autocast
 from poise.models.pictures import png
 from poise.training.hook import RunCallback
-from poise.writing import write_whole
+from poise.writing import write_atomic
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -62,7 +62,7 @@ class Previews(RunCallback):
         with autocast(module.plan.device, module.plan.precision):
             picture = module.best_task.picture(module.loaded.batch)
         model.train(was)
-        write_whole(self.folder / "pictures" / f"epoch-{trainer.current_epoch + 1:04d}.png", png(picture))
+        write_atomic(self.folder / "pictures" / f"epoch-{trainer.current_epoch + 1:04d}.png", png(picture))
         self._writer.add_image("batch", torch.from_numpy(picture), trainer.global_step, dataformats="HWC")
         self._writer.flush()
 

@@ -28,7 +28,7 @@ from poise.training.recipe import Recipe
 from poise.training.run_plan import rank_of_process
 from poise.weights import model_file
 from poise.weights.transfer import transfer
-from poise.writing import write_whole
+from poise.writing import write_atomic
 
 RECORD = "stages.json"
 MODEL = "model.safetensors"
@@ -119,7 +119,7 @@ def _open(recipe: Recipe, goal: Budget, *, count: int) -> list[Done]:
         goal.folder.mkdir(parents=True, exist_ok=True)
         known = {"expected": dict(recipe.expected), "notes": recipe.notes}
         settings = {"recipe": recipe.name, "settings": recipe.settings, "stages": count} | known
-        write_whole(goal.folder / "settings.json", (json.dumps(settings, indent=2, default=str) + "\n").encode())
+        write_atomic(goal.folder / "settings.json", (json.dumps(settings, indent=2, default=str) + "\n").encode())
         _write(record, done)
     return done
 
@@ -134,7 +134,7 @@ def _read(record: Path) -> list[Done]:
 
 
 def _write(record: Path, done: Sequence[Done]) -> None:
-    write_whole(record, (json.dumps({"done": [asdict(stage) for stage in done]}, indent=2) + "\n").encode())
+    write_atomic(record, (json.dumps({"done": [asdict(stage) for stage in done]}, indent=2) + "\n").encode())
 
 
 def _start(stage: Recipe, file: Path) -> None:
@@ -171,7 +171,7 @@ def best_stage(scores: Sequence[Mapping[str, float]], *, best: str) -> int:
 def _keep(folder: Path, done: Sequence[Done], *, best: str) -> None:
     """The best model and the figures of all stages, then the record: a stage it names is complete."""
     chosen = best_stage([stage.scores for stage in done], best=best)
-    write_whole(folder / MODEL, (folder / f"stage{chosen}" / MODEL).read_bytes())
+    write_atomic(folder / MODEL, (folder / f"stage{chosen}" / MODEL).read_bytes())
     write_csv(folder / "metrics.csv", _rows(folder, len(done)))
     _write(folder / RECORD, done)
 

@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from poise.dims import Size
-from poise.geometry import Boxes, Warp, invert, scaling, translation, without_last
+from poise.geometry import Boxes, Warp, exclude_last_pixel, invert, scaling, translation
 from poise.scenes import Canvas
 from poise.transforms.person_crop import warp_boxes
 from poise.transforms.render import normalise, resample
@@ -49,7 +49,7 @@ class PixelConvention:
 
     def to_inclusive(self, boxes: Boxes) -> Boxes:
         """What of boxes x0 y0 x1 y1 is moved by a warp."""
-        return without_last(boxes) if self.inclusive else boxes
+        return exclude_last_pixel(boxes) if self.inclusive else boxes
 
     def from_inclusive(self, boxes: Boxes) -> Boxes:
         """The boxes of which `to_inclusive` has been moved."""

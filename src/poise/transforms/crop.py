@@ -15,7 +15,7 @@ from torch import Tensor
 
 from poise.dims import Size
 from poise.errors import BoxError
-from poise.geometry import Warp, mirror, rotation, scaling, translation
+from poise.geometry import Warp, horizontal_flip, rotation, scaling, translation
 from poise.structures import CropRule, Preprocess
 
 
@@ -105,8 +105,8 @@ def frame_warp(rule: CropRule, seen: Frame, *, size: Size, degrees: float = 0.0)
 def mirrored_frame_warp(rule: CropRule, seen: Frame, *, size: Size, width: int, degrees: float = 0.0) -> Warp:
     """As `frame_warp`, of the mirrored image; `width` is the image's. CPN mirrors the view it has cut, the others the image."""
     if rule == "cpn":
-        return mirror(size[1]) @ frame_warp(rule, seen, size=size, degrees=degrees)
-    return frame_warp(rule, seen.mirrored(width), size=size, degrees=degrees) @ mirror(width)
+        return horizontal_flip(size[1]) @ frame_warp(rule, seen, size=size, degrees=degrees)
+    return frame_warp(rule, seen.mirrored(width), size=size, degrees=degrees) @ horizontal_flip(width)
 
 
 def pixel_warp(rule: CropRule, warp: Warp) -> Warp:

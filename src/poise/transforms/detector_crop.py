@@ -11,7 +11,7 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from poise.dims import Size
-from poise.geometry import Warp, apply, box_area, covered_by, rotation, scaling, translation
+from poise.geometry import Warp, apply, box_area, box_mask, rotation, scaling, translation
 from poise.scenes import Canvas, SceneView
 from poise.skeletons import Skeleton
 from poise.structures import Sample
@@ -158,7 +158,7 @@ class DetectorCrop:
         inside = ((xy >= -slack) & (xy <= sides - slack)).all(dim=-1)
         moved = replace(labels, xy=xy, visible=torch.where(inside, labels.visible, 0), boxes=boxes)
         extent = box_area(labels.boxes).sqrt() * float(torch.linalg.det(shown.warp[:2, :2]).abs().sqrt())
-        ignore = self._ignored(sample, people, shown) | covered_by(boxes[there & ~learnt], shown.size)
+        ignore = self._ignored(sample, people, shown) | box_mask(boxes[there & ~learnt], shown.size)
         masks = None if sample.masks is None else _warp_masks(sample.masks[people][learnt], shown)
         return MosaicTile(pixels, moved.select(learnt), extent[learnt], ignore, known, masks)
 
@@ -167,9 +167,9 @@ class DetectorCrop:
         labels, size = sample.labels, sample.size
         ignore = sample.ignore
         if ignore is None:
-            ignore = labels.unknown(lambda rows: covered_by(labels.boxes[rows], size))
-        if bool((labels.silent & people).any()):
-            told = covered_by(labels.boxes[labels.silent & people], size) & ~covered_by(labels.boxes[labels.crowd], size)
+            ignore = labels.ignore_mask(lambda rows: box_mask(labels.boxes[rows], size))
+        if bool((labels.unlabelled & people).any()):
+            told = box_mask(labels.boxes[labels.unlabelled & people], size) & ~box_mask(labels.boxes[labels.crowd], size)
             ignore = ignore & ~told
         return _warp_masks(ignore[None], shown)[0]
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from poise.dims import Size
 from poise.errors import InputError, unknown
-from poise.structures import Colours
+from poise.structures import Normalization
 
 _MAX_TRIES = 100  # as random erasing's paper: a rectangle that does not fit is drawn again
 
@@ -35,7 +35,7 @@ class DropMask:
     mask: Bool[Tensor, "h w"]
     noise: Float[Tensor, "3 h w"] | None = None
 
-    def apply(self, view: Float[Tensor, "3 h w"], colours: Colours) -> Float[Tensor, "3 h w"]:
+    def apply(self, view: Float[Tensor, "3 h w"], colours: Normalization) -> Float[Tensor, "3 h w"]:
         """The normalised view with its holes; `colours` are those it was normalised with."""
         if self.noise is None:
             return view.masked_fill(self.mask, 0.0)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from poise.dims import Size
 from poise.geometry import Warp
-from poise.structures import Colours, Preprocess
+from poise.structures import Normalization, Preprocess
 
 
 def resample(
@@ -32,14 +32,14 @@ def resample(
     return cv2.warpAffine(pixels, warp[:2].numpy(), (size[1], size[0]), flags=interpolation, borderValue=fill)
 
 
-def normalise(pixels: UInt8[np.ndarray, "h w 3"], colours: Colours) -> Float[Tensor, "3 h w"]:
+def normalise(pixels: UInt8[np.ndarray, "h w 3"], colours: Normalization) -> Float[Tensor, "3 h w"]:
     """RGB pixels to what the network reads: channel order, (value / 255 - mean) / std. Memory stays rows of pixels."""
     ordered = pixels if colours.channels == "rgb" else pixels[..., ::-1]
     floats = cv2.LUT(np.ascontiguousarray(ordered), _table(colours.mean, colours.std))
     return torch.from_numpy(floats).permute(2, 0, 1)
 
 
-def denormalise(view: Float[Tensor, "3 h w"], colours: Colours) -> UInt8[Tensor, "3 h w"]:
+def denormalise(view: Float[Tensor, "3 h w"], colours: Normalization) -> UInt8[Tensor, "3 h w"]:
     """Back to RGB pixels, to look at."""
     mean, std = (torch.tensor(v, device=view.device)[:, None, None] for v in (colours.mean, colours.std))
     pixels = ((view * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)

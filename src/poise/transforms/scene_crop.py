@@ -11,7 +11,7 @@ from torch import Tensor
 
 from poise.dims import Size
 from poise.errors import InputError
-from poise.geometry import Warp, apply, covered_by, rotation, scaling, translation
+from poise.geometry import Warp, apply, box_mask, rotation, scaling, translation
 from poise.scenes import Canvas, SceneView
 from poise.skeletons import Skeleton
 from poise.structures import Labels, Sample
@@ -116,7 +116,7 @@ def select_learnt(labels: Labels, *, min_area: float = 0.0) -> Labels:
 
     Those whose annotated area is not above `min_area` stay, with nothing labelled, as in OffsetGuided's release.
     """
-    people = labels.select(~labels.silent)
+    people = labels.select(~labels.unlabelled)
     large = people.area > min_area
     return people if bool(large.all()) else replace(people, visible=people.visible * large[:, None])
 
@@ -168,10 +168,10 @@ def _ignore_region(sample: Sample, *, small: float = 0.0) -> Bool[Tensor, "H W"]
     """Where nothing is to be learnt, in the image; None for nowhere. People of an area of `small` and below count, too."""
     labels = sample.labels
     ignore = sample.ignore
-    if ignore is None and bool(labels.silent.any()):
-        ignore = labels.unknown(lambda rows: covered_by(labels.boxes[rows], sample.size))
+    if ignore is None and bool(labels.unlabelled.any()):
+        ignore = labels.ignore_mask(lambda rows: box_mask(labels.boxes[rows], sample.size))
     tiny = labels.area <= small
     if not bool(tiny.any()):
         return ignore
-    covered = covered_by(labels.boxes[tiny], sample.size)
+    covered = box_mask(labels.boxes[tiny], sample.size)
     return covered if ignore is None else covered | ignore

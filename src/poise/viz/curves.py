@@ -26,7 +26,7 @@ STYLE = """
 """
 """What a page with charts needs beside --ink, --soft, --line and the colours."""
 
-Span = tuple[float, float]
+Limits = tuple[float, float]
 
 
 def legend(name: str, labels: Sequence[str], colours: Sequence[int] | None = None) -> str:
@@ -44,8 +44,8 @@ def chart(
     lines: Sequence[Sequence[float]],
     *,
     xlabel: str = "",
-    across: Span | None = None,
-    up: Span | None = None,
+    xlim: Limits | None = None,
+    ylim: Limits | None = None,
 ) -> str:
     """Lines over `xs`; values that are not finite are left out.
 
@@ -53,13 +53,13 @@ def chart(
         xs: Places.
         lines: Values at each place.
         xlabel: Under the axis.
-        across: Ends of the axis of places; round numbers around what is there by default.
-        up: Ends of the other axis.
+        xlim: Ends of the axis of places; round numbers around what is there by default.
+        ylim: Ends of the other axis.
     """
     finite = [(x, y) for ys in lines for x, y in zip(xs, ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
-    whole = across is None and all(x == round(x) for x, _ in finite)
-    columns = ticks(across or [x for x, _ in finite], whole=whole)
-    rows = ticks(up or [y for _, y in finite])
+    whole = xlim is None and all(x == round(x) for x, _ in finite)
+    columns = ticks(xlim or [x for x, _ in finite], whole=whole)
+    rows = ticks(ylim or [y for _, y in finite])
 
     def place(x: float, y: float) -> tuple[float, float]:
         right = (x - columns[0]) / (columns[-1] - columns[0])

@@ -13,7 +13,7 @@ from poise.viz.draw import Pixels, contact_sheet, titled
 _GRADIENT = np.array([(20, 14, 54), (84, 20, 110), (159, 42, 99), (216, 87, 50), (245, 157, 20), (252, 255, 164)], np.float64)
 
 
-def coloured(values: Float[Tensor, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+def colour_map(values: Float[Tensor, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """A map as colours from dark violet (0) over orange to light yellow (1); other values are cut off, nan is 0."""
     level = np.nan_to_num(values.detach().cpu().float().numpy()).clip(0, 1) * (len(_GRADIENT) - 1)
     steps = np.arange(len(_GRADIENT))
@@ -31,14 +31,14 @@ def overlay(image: Pixels, values: Float[Tensor, "h w"], *, strength: float = 0.
         strength: 0..1.
     """
     size = (image.shape[1], image.shape[0])
-    colour = cv2.resize(coloured(values), size, interpolation=cv2.INTER_LINEAR)
+    colour = cv2.resize(colour_map(values), size, interpolation=cv2.INTER_LINEAR)
     level = np.nan_to_num(values.detach().cpu().float().numpy()).clip(0, 1)
     share = strength * cv2.resize(level, size, interpolation=cv2.INTER_LINEAR)[..., None]
     mixed: Pixels = (image * (1 - share) + colour * share).round().astype(np.uint8)
     return mixed
 
 
-def together(maps: Float[Tensor, "k h w"]) -> Float[Tensor, "h w"]:
+def max_over_keypoints(maps: Float[Tensor, "k h w"]) -> Float[Tensor, "h w"]:
     """All keypoints on one map: the highest value of each cell."""
     return maps.amax(dim=0)
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from poise.errors import InputError
 from poise.viz import curves
-from poise.viz.curves import Span
+from poise.viz.curves import Limits
 from poise.viz.draw import AnyPixels, Pixels
-from poise.writing import write_whole
+from poise.writing import write_atomic
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --soft: #60646c; --line: #e0e1e6; --ground: #fcfcfd; --card: #ffffff;
@@ -116,8 +116,8 @@ class Report:
         lines: Mapping[str, Sequence[float | int]],
         *,
         xlabel: str = "",
-        across: Span | None = None,
-        up: Span | None = None,
+        xlim: Limits | None = None,
+        ylim: Limits | None = None,
     ) -> "Report":
         """A chart of lines over `xs`; values that are not finite are left out.
 
@@ -126,8 +126,8 @@ class Report:
             xs: Places.
             lines: Values at each place, by name.
             xlabel: Under the axis.
-            across: Ends of the axis of places; round numbers around what is there by default.
-            up: Ends of the other axis.
+            xlim: Ends of the axis of places; round numbers around what is there by default.
+            ylim: Ends of the other axis.
 
         Raises:
             InputError: There is no line, or one has another length than `xs`.
@@ -136,7 +136,7 @@ class Report:
             lengths = {label: len(ys) for label, ys in lines.items()}
             raise InputError(f"the chart {name!r} needs lines as long as its {len(xs)} places, found {lengths}")
         values = [[float(y) for y in ys] for ys in lines.values()]
-        drawn = curves.chart([float(x) for x in xs], values, xlabel=xlabel, across=across, up=up)
+        drawn = curves.chart([float(x) for x in xs], values, xlabel=xlabel, xlim=xlim, ylim=ylim)
         return self._figure(name, curves.legend(name, list(lines)) + drawn)
 
     def bars(
@@ -210,7 +210,7 @@ class Report:
         Raises:
             WriteError: The place cannot be written.
         """
-        write_whole(path, self.html().encode())
+        write_atomic(path, self.html().encode())
         return Path(path)
 
 

@@ -27,9 +27,9 @@ from poise.models.card import Card
 from poise.models.registry import model_types
 from poise.nn.base import Network
 from poise.nn.rcnn import RCNN
-from poise.structures import Architecture, Colours
+from poise.structures import Architecture, Normalization
 from poise.weights.checkpoint import compare
-from poise.writing import write_whole
+from poise.writing import write_atomic
 
 ZOO = "poise.zoo.find"
 """Knows the builders of networks."""
@@ -58,7 +58,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> Path:
     target = model_path(path)
     metadata = {"poise": json.dumps(describe(model))}
     weights = {key: value.detach().cpu().contiguous() for key, value in model.network.state_dict().items()}
-    write_whole(target, to_bytes(weights, metadata=metadata))
+    write_atomic(target, to_bytes(weights, metadata=metadata))
     return target
 
 
@@ -148,7 +148,7 @@ def _assemble(values: Mapping[str, Any], weights: dict[str, Tensor]) -> Model:
     return model.eval()
 
 
-def _preprocess(values: Mapping[str, Any], kind: type[Colours]) -> Colours:
+def _preprocess(values: Mapping[str, Any], kind: type[Normalization]) -> Normalization:
     """How views are made; what cannot be is refused here and not in the middle of a prediction."""
     made = kind(**values)
     found = vars(made)

@@ -9,8 +9,8 @@ import numpy as np
 
 from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
-from poise.data.join import Joined
-from poise.data.subset import Part
+from poise.data.combined import CombinedDataset
+from poise.data.subset import Subset
 from poise.skeletons import COCO17, LSP14
 
 SIZES = ((48, 64), (60, 40), (50, 50), (33, 47))
@@ -96,6 +96,6 @@ def datasets(folder: Path) -> list[Dataset]:
         coco,
         CocoDataset(file, archive),
         CocoDataset(file, images, skeleton=LSP14),
-        Joined([coco, other]),
-        Part(other, [2, 0]),
+        CombinedDataset([coco, other]),
+        Subset(other, [2, 0]),
     ]

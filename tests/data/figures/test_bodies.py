@@ -7,12 +7,12 @@ import pytest
 
 from poise.data.figures import coat, gait, pose
 from poise.data.figures.animal import animal, random_pelt
-from poise.data.figures.body_part import Part, vector
+from poise.data.figures.body_part import BodyPart, vector
 from poise.data.figures.canvas import Camera, Canvas, Light
 from poise.data.figures.person import Build, Outfit, person
 from poise.data.figures.pose import Pose
 from poise.data.figures.scene import draw_scene
-from poise.data.figures.species import KINDS
+from poise.data.figures.species import SPECIES
 from poise.skeletons import COCO17, QUADRUPED
 
 UPRIGHT = Pose(
@@ -98,12 +98,12 @@ def test_poses_and_gaits_stay_within_the_limits_of_joints():
             assert all(low <= angle <= high for angle, (low, high) in zip(angles, limits, strict=True))
 
 
-@pytest.mark.parametrize("name", sorted(KINDS))
+@pytest.mark.parametrize("name", sorted(SPECIES))
 def test_animals_stand_on_four_legs_with_their_left_on_their_left(name):
     rng = np.random.default_rng(3)
     legs = ((-15.0, 2.0, 20.0, 4.0),) * 2, ((24.0, 2.0, 50.0, 28.0),) * 2
     stance = gait.Gait(0.0, 0.0, 0.0, 0.0, (40.0, 0.0), (0.0, 20.0, 0.0), *legs, (0.0, 0.0, 0.0))
-    figure = animal(KINDS[name], random_pelt(rng, KINDS[name]), stance, vary=[1.0] * 6)
+    figure = animal(SPECIES[name], random_pelt(rng, SPECIES[name]), stance, vary=[1.0] * 6)
     for side, sign in (("left", 1), ("right", -1)):
         for joint in ("eye", "ear", "front_elbow", "front_paw", "back_knee", "back_paw"):
             assert sign * place(figure, f"{side}_{joint}", QUADRUPED)[0] > 0
@@ -158,7 +158,7 @@ def test_what_stands_in_front_hides_a_keypoint():
 
 def ball(x, z, number):
     tint = coat.Coat(np.full((coat.SIDE, coat.SIDE, 3), number, np.uint8))
-    return Part(vector(x, 0.0, z), vector(x, 0.0, z), (1.0, 1.0, 1.0), tint)
+    return BodyPart(vector(x, 0.0, z), vector(x, 0.0, z), (1.0, 1.0, 1.0), tint)
 
 
 def test_nearer_parts_are_painted_over_farther_ones_whatever_their_order():

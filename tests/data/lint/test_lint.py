@@ -14,8 +14,8 @@ from pycocotools.cocoeval import COCOeval
 from poise.data.coco import CocoDataset
 from poise.data.document import read_document, write_document
 from poise.data.files import ImageFiles
-from poise.data.lint import check_file, separate
-from poise.data.lint.pictures import read_pictures
+from poise.data.lint import check_file, remove_leakage
+from poise.data.lint.image_files import read_image_infos
 from poise.errors import PoiseError
 
 spec = importlib.util.spec_from_file_location("fake_coco", Path(__file__).parents[1] / "fakes" / "coco.py")
@@ -34,7 +34,7 @@ def kinds(checked):
 
 def test_a_sound_file_has_no_findings(images):
     document = fake.document()
-    checked = check_file(document, read_pictures(document, ImageFiles(images)))
+    checked = check_file(document, read_image_infos(document, ImageFiles(images)))
     assert checked.findings == ()
     assert checked.mended == document
 
@@ -127,11 +127,11 @@ def test_a_defect_is_found_mended_and_gone(folder, tmp_path, change, kind):
     change(document)
     before = copy.deepcopy(document)
     files = ImageFiles(folder)
-    checked = check_file(document, read_pictures(document, files))
+    checked = check_file(document, read_image_infos(document, files))
     assert kinds(checked) == {kind}
     assert all(f.mended for f in checked.findings), checked.findings
     assert repr(document) == repr(before), "the document itself stays as it is"
-    again = check_file(checked.mended, read_pictures(checked.mended, files))
+    again = check_file(checked.mended, read_image_infos(checked.mended, files))
     assert again.findings == ()
     path = tmp_path / "mended.json"
     path.write_text(json.dumps(checked.mended))
@@ -154,7 +154,7 @@ LEFT = [
 def test_what_only_the_author_can_know_is_left(images, change, kind):
     document = fake.document()
     change(document)
-    checked = check_file(document, read_pictures(document, ImageFiles(images)))
+    checked = check_file(document, read_image_infos(document, ImageFiles(images)))
     assert kind in {f.kind for f in checked.findings if not f.mended}
 
 
@@ -166,7 +166,7 @@ def test_missing_truncated_and_double_images_are_found(folder):
     shutil.copy(folder / "000000000003.jpg", folder / "copy.jpg")
     document["images"].append({"id": 50, "file_name": "copy.jpg", "height": 50, "width": 50})
     document["annotations"].append({**copy.deepcopy(document["annotations"][3]), "id": 60, "image_id": 50})
-    checked = check_file(document, read_pictures(document, ImageFiles(folder)))
+    checked = check_file(document, read_image_infos(document, ImageFiles(folder)))
     assert [f.kind for f in checked.findings] == [
         *("image file missing", "image file unreadable", "the same image twice", "the same person twice")
     ]
@@ -182,7 +182,7 @@ def test_labels_made_on_an_image_not_turned_are_found(folder):
     with Image.open(folder / "000000000001.jpg") as image:
         image.load()
         image.save(folder / "000000000001.jpg", exif=exif)
-    checked = check_file(document, read_pictures(document, ImageFiles(folder)))
+    checked = check_file(document, read_image_infos(document, ImageFiles(folder)))
     assert kinds(checked) == {"labels ignore the EXIF orientation"}
     assert not checked.findings[0].mended
 
@@ -246,7 +246,7 @@ def test_a_file_that_spoils_the_official_score_is_mended_to_the_full_score(tmp_p
 
 
 def looked(name, document, images):
-    return name, document, read_pictures(document, ImageFiles(images)) if images else {}
+    return name, document, read_image_infos(document, ImageFiles(images)) if images else {}
 
 
 def test_images_that_two_files_share_are_found_by_content_and_dropped_from_the_larger(folder):
@@ -254,7 +254,7 @@ def test_images_that_two_files_share_are_found_by_content_and_dropped_from_the_l
     val["images"] = val["images"][:2]
     val["images"][0].update(id=1, file_name="renamed.jpg")
     shutil.copy(folder / "000000000001.jpg", folder / "renamed.jpg")
-    found = separate(looked("train", train, folder), looked("val", val, folder))
+    found = remove_leakage(looked("train", train, folder), looked("val", val, folder))
     assert [f.kind for f in found] == ["image in both files"] * 2
     assert [i["id"] for i in train["images"]] == [33, 44]
     assert {a["image_id"] for a in train["annotations"]} == {33}
@@ -263,7 +263,7 @@ def test_images_that_two_files_share_are_found_by_content_and_dropped_from_the_l
 
 def test_of_two_files_with_the_same_images_neither_is_emptied(folder):
     first, second = fake.document(), fake.document()
-    found = separate(looked("first", first, folder), looked("second", second, folder))
+    found = remove_leakage(looked("first", first, folder), looked("second", second, folder))
     assert len(found) == 4
     assert not any(f.mended for f in found), "left to the author"
     assert first == second == fake.document()
@@ -272,17 +272,17 @@ def test_of_two_files_with_the_same_images_neither_is_emptied(folder):
 def test_without_images_names_decide_and_other_contents_are_other_images(folder, tmp_path):
     train, val = fake.document(), fake.document()
     val["images"] = val["images"][:1]
-    assert len(separate(looked("train", copy.deepcopy(train), None), looked("val", val, None))) == 1
+    assert len(remove_leakage(looked("train", copy.deepcopy(train), None), looked("val", val, None))) == 1
     other = tmp_path / "other"
     other.mkdir()
     cv2.imwrite(str(other / "000000000001.jpg"), np.zeros((48, 64, 3), np.uint8))
-    assert separate(looked("train", train, folder), looked("val", val, other)) == []
+    assert remove_leakage(looked("train", train, folder), looked("val", val, other)) == []
 
 
 def test_the_two_names_that_coco_gives_one_image_are_one():
     train, val = fake.document(), fake.document()
     val["images"] = [{**val["images"][0], "file_name": "COCO_val2014_000000000001.jpg"}]
-    found = separate(looked("train", train, None), looked("val", val, None))
+    found = remove_leakage(looked("train", train, None), looked("val", val, None))
     assert "the same id and size" in found[0].found
 
 

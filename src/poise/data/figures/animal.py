@@ -1,4 +1,4 @@
-"""A four-legged animal: its kind, coat and gait become tubes in space and the keypoints of `QUADRUPED`."""
+"""A four-legged animal: its species, coat and gait become tubes in space and the keypoints of `QUADRUPED`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import final
 import numpy as np
 
 from poise.data.figures import coat
-from poise.data.figures.body_part import Figure, Matrix, Part, Sketch, Trim, Vector, turn, vector
+from poise.data.figures.body_part import BodyPart, Figure, Matrix, Sketch, Trim, Vector, turn, vector
 from poise.data.figures.coat import Coat, Colour
 from poise.data.figures.gait import Gait, random_gait
-from poise.data.figures.species import BLACK, KINDS, WHITE, Kind
+from poise.data.figures.species import BLACK, SPECIES, WHITE, Species
 from poise.skeletons import QUADRUPED
 
 
@@ -40,17 +40,17 @@ class Pelt:
 
 def random_animal(rng: np.random.Generator) -> Figure:
     """Any animal, doing anything."""
-    kind = KINDS[list(KINDS)[rng.integers(len(KINDS))]]
+    species = SPECIES[list(SPECIES)[rng.integers(len(SPECIES))]]
     vary = rng.normal(1, 0.07, 6).tolist()
-    gait = random_gait(rng, neck=kind.carriage, tail=kind.tail_carriage, sits=not kind.hooves)
-    return animal(kind, random_pelt(rng, kind), gait, vary=vary)
+    gait = random_gait(rng, neck=species.carriage, tail=species.tail_carriage, sits=not species.hooves)
+    return animal(species, random_pelt(rng, species), gait, vary=vary)
 
 
-def random_pelt(rng: np.random.Generator, kind: Kind) -> Pelt:
-    """A coat that an animal of that kind may have."""
-    base, mark = kind.palette[rng.integers(len(kind.palette))]
+def random_pelt(rng: np.random.Generator, species: Species) -> Pelt:
+    """A coat that an animal of that species may have."""
+    base, mark = species.palette[rng.integers(len(species.palette))]
     tints = (_shifted(rng, base), _shifted(rng, mark))
-    pattern = kind.patterns[rng.integers(len(kind.patterns))]
+    pattern = species.patterns[rng.integers(len(species.patterns))]
     pale = coat.mixed(tints[0], WHITE, rng.uniform(0.25, 0.7))
     dark = coat.mixed(tints[0], BLACK, rng.uniform(0.3, 0.9))
     return Pelt(
@@ -69,35 +69,35 @@ def _shifted(rng: np.random.Generator, tint: Colour) -> Colour:
     return r, g, b
 
 
-def animal(kind: Kind, pelt: Pelt, gait: Gait, *, vary: list[float]) -> Figure:
+def animal(species: Species, pelt: Pelt, gait: Gait, *, vary: list[float]) -> Figure:
     """The tubes and keypoints of an animal; `vary` stretches legs, girth, neck, head, ears and tail."""
     world = turn(0, -gait.tilt) @ turn(2, gait.roll) @ turn(1, gait.yaw)
     trunk = world @ turn(0, gait.rise)
-    girth = kind.girth * vary[1]
+    girth = species.girth * vary[1]
     sketch = Sketch()
     chest, rump = trunk @ vector(0.0, 0.0, 0.36), trunk @ vector(0.0, -0.02, -0.36)
     shape = trunk * np.array((0.78, 1.0, 0.62))
     down = trunk @ vector(0.0, 1.0, 0.0)
     belly = Trim(pelt.belly, direction=(down[0], down[1], down[2]), offset=pelt.belly_line, sharp=6.0)
-    sketch.add(Part(chest, rump, (girth, 0.92 * girth, 0.84 * girth), pelt.body, belly, shape))
+    sketch.add(BodyPart(chest, rump, (girth, 0.92 * girth, 0.84 * girth), pelt.body, belly, shape))
     tail_base = trunk @ vector(0.0, -0.7 * girth, -0.46)
     sketch.mark("withers", trunk @ vector(0.0, -0.94 * girth, 0.3), slack=girth)
     sketch.mark("tail_base", tail_base, slack=girth)
-    _head(sketch, kind, pelt, gait=gait, trunk=trunk, girth=girth, vary=vary)
-    _tail(sketch, kind, pelt, gait=gait, trunk=trunk, base=tail_base, length=kind.tail * vary[5])
+    _head(sketch, species, pelt, gait=gait, trunk=trunk, girth=girth, vary=vary)
+    _tail(sketch, species, pelt, gait=gait, trunk=trunk, base=tail_base, length=species.tail * vary[5])
     for number, (side, name) in enumerate(((1.0, "left"), (-1.0, "right"))):
         for end, angles in (("front", gait.front[number]), ("back", gait.back[number])):
             joints = _leg(
-                sketch, kind, pelt, end=end, frame=trunk, angles=angles, side=side, girth=girth, length=kind.leg * vary[0]
+                sketch, species, pelt, end=end, frame=trunk, angles=angles, side=side, girth=girth, length=species.leg * vary[0]
             )
             for joint, place, depth in zip(("elbow", "knee", "paw"), joints, (2.6, 1.6, 1.6), strict=True):
-                sketch.mark(f"{name}_{end}_{joint}", place, slack=depth * kind.limb)
+                sketch.mark(f"{name}_{end}_{joint}", place, slack=depth * species.limb)
     return sketch.finished(QUADRUPED, sole=0.04)
 
 
 def _leg(
     sketch: Sketch,
-    kind: Kind,
+    species: Species,
     pelt: Pelt,
     *,
     end: str,
@@ -109,7 +109,7 @@ def _leg(
 ) -> list[Vector]:
     swing, spread, first, second = angles
     front = end == "front"
-    r = kind.limb
+    r = species.limb
     root = frame @ vector(side * 0.48 * girth, 0.15 * girth, 0.3 if front else -0.34)
     shares = (0.36, 0.36, 0.3) if front else (0.38, 0.38, 0.36)
     a, b, c = ((length - 0.15 * girth) * share for share in shares)
@@ -121,12 +121,12 @@ def _leg(
     paw = knee + lower @ vector(0.0, c, 0.0)
     thick = (0.5 * girth, 2.1 * r, 1.5 * r) if front else (0.62 * girth, 0.42 * girth, 1.7 * r)
     socks = Trim(pelt.socks, along=1.0, offset=pelt.sock) if pelt.sock < 1 else None
-    sketch.add(Part(root, elbow, thick, pelt.body, shape=frame * np.array((0.62, 1.0, 0.9))))
-    sketch.add(Part(elbow, knee, (1.5 * r if front else 1.7 * r, 1.25 * r, 1.1 * r), pelt.body))
-    sketch.add(Part(knee, paw, (1.12 * r, 0.85 * r, 0.95 * r), pelt.body, socks))
-    toe = paw + _level(frame) @ vector(0.0, 0.2 * r, 1.1 * r * kind.paws)
-    foot = pelt.nose if kind.hooves else pelt.socks if socks else pelt.body
-    sketch.add(Part(paw, toe, (1.0 * r, r * kind.paws, 0.8 * r * kind.paws), foot))
+    sketch.add(BodyPart(root, elbow, thick, pelt.body, shape=frame * np.array((0.62, 1.0, 0.9))))
+    sketch.add(BodyPart(elbow, knee, (1.5 * r if front else 1.7 * r, 1.25 * r, 1.1 * r), pelt.body))
+    sketch.add(BodyPart(knee, paw, (1.12 * r, 0.85 * r, 0.95 * r), pelt.body, socks))
+    toe = paw + _level(frame) @ vector(0.0, 0.2 * r, 1.1 * r * species.paws)
+    foot = pelt.nose if species.hooves else pelt.socks if socks else pelt.body
+    sketch.add(BodyPart(paw, toe, (1.0 * r, r * species.paws, 0.8 * r * species.paws), foot))
     return [elbow, knee, paw]
 
 
@@ -138,7 +138,7 @@ def _level(frame: Matrix) -> Matrix:
     return np.stack((left, down, np.cross(left, down)), axis=1)
 
 
-def _tail(sketch: Sketch, kind: Kind, pelt: Pelt, *, gait: Gait, trunk: Matrix, base: Vector, length: float) -> None:
+def _tail(sketch: Sketch, species: Species, pelt: Pelt, *, gait: Gait, trunk: Matrix, base: Vector, length: float) -> None:
     height, aside, curl = gait.tail
     first = trunk @ turn(1, aside) @ turn(0, -max(height, -85.0)) @ vector(0.0, 0.0, -1.0)
     second = trunk @ turn(1, aside) @ turn(0, -max(height + curl, -100.0)) @ vector(0.0, 0.0, -1.0)
@@ -146,13 +146,17 @@ def _tail(sketch: Sketch, kind: Kind, pelt: Pelt, *, gait: Gait, trunk: Matrix, 
     middle = base + 0.5 * length * first
     end = middle + 0.5 * length * second
     r = 0.022
-    sketch.add(Part(start, middle, (r * 1.3, r, 0.5 * (r + kind.bush)), pelt.body))
-    sketch.add(Part(middle, end, (0.5 * (r + kind.bush), kind.bush, 0.5 * kind.bush), pelt.mane if kind.mane else pelt.body))
+    sketch.add(BodyPart(start, middle, (r * 1.3, r, 0.5 * (r + species.bush)), pelt.body))
+    sketch.add(
+        BodyPart(
+            middle, end, (0.5 * (r + species.bush), species.bush, 0.5 * species.bush), pelt.mane if species.mane else pelt.body
+        )
+    )
 
 
 def _head(
     sketch: Sketch,
-    kind: Kind,
+    species: Species,
     pelt: Pelt,
     *,
     gait: Gait,
@@ -164,22 +168,22 @@ def _head(
     look, nod, tilt = gait.head
     neck = trunk @ turn(1, aside) @ turn(0, raised)
     frame = trunk @ turn(1, aside + look) @ turn(0, 0.35 * raised - nod) @ turn(2, tilt)
-    s = kind.skull * (0.5 + 0.5 * vary[3])
+    s = species.skull * (0.5 + 0.5 * vary[3])
     root = trunk @ vector(0.0, -0.15 * girth, 0.38)
-    nape = root + neck @ vector(0.0, 0.0, kind.neck * vary[2] + 0.12)
+    nape = root + neck @ vector(0.0, 0.0, species.neck * vary[2] + 0.12)
     centre = nape + frame @ vector(0.0, -0.1 * s, 0.45 * s)
 
     def at(x: float, y: float, z: float) -> Vector:
         return centre + frame @ vector(x, y, z)
 
     thick = (0.72 * girth, 0.5 * girth + 0.25 * s, 0.82 * s)
-    sketch.add(Part(root, nape, thick, pelt.body, shape=neck * np.array((0.72, 1.0, 0.8))))
-    if kind.mane:
+    sketch.add(BodyPart(root, nape, thick, pelt.body, shape=neck * np.array((0.72, 1.0, 0.8))))
+    if species.mane:
         crest, end = root + trunk @ vector(0.0, -0.7 * girth, 0.0), nape + frame @ vector(0.0, -0.75 * s, 0.0)
-        sketch.add(Part(crest, end, (0.05, 0.055, 0.045), pelt.mane))
-    length = kind.muzzle * vary[3]
+        sketch.add(BodyPart(crest, end, (0.05, 0.055, 0.045), pelt.mane))
+    length = species.muzzle * vary[3]
     sketch.add(
-        Part(
+        BodyPart(
             at(0.0, 0.0, -0.1 * s),
             at(0.0, 0.06 * s, 0.35 * s),
             (s, s, 0.82 * s),
@@ -190,22 +194,22 @@ def _head(
     tip = at(0.0, 0.35 * s, length - 0.34 * s)
     pale = Trim(pelt.belly, along=1.0, offset=0.35) if pelt.belly_line < 1 else None
     sketch.add(
-        Part(
+        BodyPart(
             at(0.0, 0.14 * s, 0.3 * s), tip, (0.74 * s, 0.6 * s, 0.46 * s), pelt.body, pale, frame * np.array((0.85, 1.0, 1.0))
         )
     )
     nose = at(0.0, 0.24 * s, length)
     sketch.add(
-        Part(at(-0.1 * s, 0.2 * s, length - 0.12 * s), at(0.1 * s, 0.2 * s, length - 0.12 * s), (0.2 * s,) * 3, pelt.nose)
+        BodyPart(at(-0.1 * s, 0.2 * s, length - 0.12 * s), at(0.1 * s, 0.2 * s, length - 0.12 * s), (0.2 * s,) * 3, pelt.nose)
     )
     sketch.mark("nose", nose, slack=0.3 * s)
     sketch.mark("throat", nape + frame @ vector(0.0, 0.62 * s, -0.1 * s), slack=1.2 * s)
-    _features(sketch, kind, pelt, at=at, s=s, ear=kind.ear * vary[4])
+    _features(sketch, species, pelt, at=at, s=s, ear=species.ear * vary[4])
 
 
 def _features(
     sketch: Sketch,
-    kind: Kind,
+    species: Species,
     pelt: Pelt,
     *,
     at: Callable[[float, float, float], Vector],
@@ -217,22 +221,22 @@ def _features(
     glint = Coat(np.full_like(pelt.nose.tile, 225))
     for side, name in ((1.0, "left"), (-1.0, "right")):
         eye = at(side * 0.62 * s, -0.3 * s, 0.62 * s)
-        sketch.add(Part(eye, eye, (0.16 * s,) * 3, dark))
+        sketch.add(BodyPart(eye, eye, (0.16 * s,) * 3, dark))
         spark = at(side * 0.68 * s, -0.36 * s, 0.72 * s)
-        sketch.add(Part(spark, spark, (0.05 * s,) * 3, glint))
+        sketch.add(BodyPart(spark, spark, (0.05 * s,) * 3, glint))
         root = at(side * 0.66 * s, -0.68 * s, -0.3 * s)
         tip = (
             at(side * (0.66 * s + 0.55 * ear), -0.68 * s + 0.75 * ear, -0.3 * s)
-            if kind.flop
+            if species.flop
             else at(side * (0.66 * s + 0.3 * ear), -0.68 * s - 0.95 * ear, -0.35 * s)
         )
-        width = (0.3 * s, 0.36 * s, 0.3 * s) if kind.flop else (0.36 * s, 0.28 * s, 0.06 * s)
-        sketch.add(Part(root, tip, width, pelt.body, Trim(pelt.mane, along=1.0, offset=0.8)))
-        if kind.horns:
+        width = (0.3 * s, 0.36 * s, 0.3 * s) if species.flop else (0.36 * s, 0.28 * s, 0.06 * s)
+        sketch.add(BodyPart(root, tip, width, pelt.body, Trim(pelt.mane, along=1.0, offset=0.8)))
+        if species.horns:
             start, end = (
                 at(side * 0.35 * s, -0.85 * s, -0.1 * s),
-                at(side * (0.4 * s + 0.5 * kind.horns), -0.85 * s - kind.horns, -0.1 * s),
+                at(side * (0.4 * s + 0.5 * species.horns), -0.85 * s - species.horns, -0.1 * s),
             )
-            sketch.add(Part(start, end, (0.022, 0.018, 0.008), pelt.belly))
+            sketch.add(BodyPart(start, end, (0.022, 0.018, 0.008), pelt.belly))
         sketch.mark(f"{name}_eye", eye, slack=0.3 * s)
         sketch.mark(f"{name}_ear", root, slack=0.55 * s)

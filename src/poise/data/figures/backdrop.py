@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from poise.data.figures.chance import pick
 from poise.data.figures.coat import Colour, colour, mixed
+from poise.data.figures.sampling import weighted_choice
 from poise.dims import Size
 
 Image = NDArray[np.uint8]
@@ -18,7 +18,7 @@ GROUNDS = (((96.0, 130.0, 66.0), 3.0), ((150.0, 130.0, 100.0), 2.0), ((120.0, 12
 
 def backdrop(rng: np.random.Generator, size: Size) -> Image:
     """A landscape, a room or a blur, with things standing about that are no bodies."""
-    image = pick(rng, ((_landscape, 0.45), (_room, 0.3), (_blur, 0.25)))(rng, size)
+    image = weighted_choice(rng, ((_landscape, 0.45), (_room, 0.3), (_blur, 0.25)))(rng, size)
     for _ in range(int(rng.integers(2, 10))):
         _thing(rng, image, colour(rng), place=_anywhere(rng, size), reach=rng.uniform(0.03, 0.2) * min(size))
     return image
@@ -70,8 +70,8 @@ def _landscape(rng: np.random.Generator, size: Size) -> Image:
     h, w = size
     horizon = int(h * rng.uniform(0.25, 0.75))
     image = np.empty((h, w, 3), np.uint8)
-    image[:horizon] = _ramp(rng, (horizon, w), mixed(pick(rng, SKIES), colour(rng), 0.4), contrast=35.0)
-    image[horizon:] = _ramp(rng, (h - horizon, w), mixed(pick(rng, GROUNDS), colour(rng), 0.4), contrast=35.0)
+    image[:horizon] = _ramp(rng, (horizon, w), mixed(weighted_choice(rng, SKIES), colour(rng), 0.4), contrast=35.0)
+    image[horizon:] = _ramp(rng, (h - horizon, w), mixed(weighted_choice(rng, GROUNDS), colour(rng), 0.4), contrast=35.0)
     _grain(rng, image[horizon:], cells=int(rng.integers(10, 70)), strength=rng.uniform(0.1, 0.45))
     _grain(rng, image[:horizon], cells=int(rng.integers(4, 8)), strength=rng.uniform(0.0, 0.4))
     line = rng.integers(3)
@@ -140,7 +140,7 @@ def _thing(
     rng: np.random.Generator, image: NDArray[np.uint8], tint: Colour, *, place: tuple[float, float], reach: float
 ) -> None:
     """Something that is no body: a box, a stone, a pole, a bent tube like a limb, leaves."""
-    drawn = pick(rng, ((_box, 0.3), (_stone, 0.2), (_tube, 0.28), (_leaves, 0.22)))
+    drawn = weighted_choice(rng, ((_box, 0.3), (_stone, 0.2), (_tube, 0.28), (_leaves, 0.22)))
     drawn(rng, image, tint, place=place, reach=reach)
 
 

@@ -58,7 +58,7 @@ class Trim:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Part:
+class BodyPart:
     """A tube from `start` to `end` whose radius follows a parabola through three values.
 
     Attributes:
@@ -90,7 +90,7 @@ class Figure:
         foot: Height (y) of the ground under it.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[BodyPart, ...]
     points: NDArray[np.float64]
     slack: NDArray[np.float64]
     foot: float
@@ -106,11 +106,11 @@ class Sketch:
     """
 
     def __init__(self) -> None:
-        self.parts: list[Part] = []
+        self.parts: list[BodyPart] = []
         self.places: dict[str, Vector] = {}
         self._slack: dict[str, float] = {}
 
-    def add(self, part: Part) -> None:
+    def add(self, part: BodyPart) -> None:
         """One tube more."""
         self.parts.append(part)
 

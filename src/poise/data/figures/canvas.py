@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from poise.data.figures.body_part import Figure, Part
+from poise.data.figures.body_part import BodyPart, Figure
 from poise.data.figures.coat import Coat
 
 Values = NDArray[np.floating[Any]]
@@ -94,7 +94,7 @@ class Canvas:
                 self._paint(figure.parts[i], axis, light)
         self.owner[self.inside] = number
 
-    def _paint(self, part: Part, axis: "_Axis", light: Light) -> None:
+    def _paint(self, part: BodyPart, axis: "_Axis", light: Light) -> None:
         height, width = self.owner.shape
         x0, y0, x1, y1 = axis.window
         x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
@@ -145,7 +145,7 @@ class _Axis:
     pixels: float
 
     @classmethod
-    def of(cls, part: Part, ends: NDArray[np.float64]) -> "_Axis":
+    def of(cls, part: BodyPart, ends: NDArray[np.float64]) -> "_Axis":
         """`ends` are the rows of `Camera.project` for start and end."""
         (ax, ay, az, near_a), (bx, by, bz, near_b) = ends.tolist()
         length = math.hypot(bx - ax, by - ay)
@@ -221,7 +221,7 @@ class _Surface:
         return shares
 
 
-def _support(part: Part, ux: float, uy: float) -> tuple[float, float, float]:
+def _support(part: BodyPart, ux: float, uy: float) -> tuple[float, float, float]:
     """How far the cross-section reaches across the tube; then its cap and its thickness, as shares of that."""
     if part.shape is None:
         return 1.0, 1.0, 1.0
@@ -232,7 +232,7 @@ def _support(part: Part, ux: float, uy: float) -> tuple[float, float, float]:
     return across, cap / across, thick / across
 
 
-def _coloured(part: Part, surface: _Surface, *, pixels: float) -> NDArray[np.float32]:
+def _coloured(part: BodyPart, surface: _Surface, *, pixels: float) -> NDArray[np.float32]:
     """The part's coats, wrapped around it, without light."""
     u = surface.across * (1 + 0.3 * surface.side * surface.side) * (1 / pixels)
     v = surface.along * (1 / pixels)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from poise.data.figures.chance import pick
+from poise.data.figures.sampling import weighted_choice
 
 Colour = tuple[float, float, float]
 """Red, green, blue, 0 to 255."""
@@ -52,7 +52,7 @@ def plain(rng: np.random.Generator, tint: Colour, *, rough: float = 0.06) -> Coa
 def garment(rng: np.random.Generator) -> Coat:
     """Cloth: plain, striped either way, checked, spotted, fading or flecked."""
     patterns = ((_flat, 0.36), (_rings, 0.14), (_stripes, 0.12), (_checks, 0.1), (_spots, 0.1), (_fade, 0.08), (_flecks, 0.1))
-    pattern = pick(rng, patterns)
+    pattern = weighted_choice(rng, patterns)
     tints = (colour(rng), colour(rng))
     return Coat(_woven(rng, pattern(rng), tints, rng.uniform(0.03, 0.12)), density=rng.uniform(160, 300))
 

@@ -16,7 +16,7 @@ from poise.errors import InputError, unknown
 from poise.skeletons import COCO17, QUADRUPED
 from poise.structures import Key, Labels, Sample
 
-Kind = Literal["people", "animals"]
+FigureType = Literal["people", "animals"]
 
 
 @final
@@ -40,7 +40,13 @@ class FigureDataset(Dataset):
     """
 
     def __init__(
-        self, count: int, *, size: Size = (256, 256), kind: Kind = "people", per_image: tuple[int, int] = (1, 1), seed: int = 0
+        self,
+        count: int,
+        *,
+        size: Size = (256, 256),
+        kind: FigureType = "people",
+        per_image: tuple[int, int] = (1, 1),
+        seed: int = 0,
     ) -> None:
         bodies = {"people": (random_person, COCO17), "animals": (random_animal, QUADRUPED)}
         if kind not in bodies:

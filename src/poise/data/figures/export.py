@@ -12,7 +12,7 @@ from poise.data.figures.dataset import FigureDataset
 from poise.data.figures.scene import Scene
 from poise.errors import WriteError
 from poise.skeletons import Skeleton
-from poise.writing import write_whole
+from poise.writing import write_atomic
 
 
 def write_coco(dataset: FigureDataset, folder: Path) -> Path:
@@ -40,7 +40,7 @@ def write_coco(dataset: FigureDataset, folder: Path) -> Path:
         raise WriteError(f"cannot write the drawn data set to {folder}: {error}; choose a folder you may write to") from error
     for i in range(len(dataset)):
         scene, key = dataset.scene(i), dataset.key(i)
-        write_whole(folder / "images" / key.file_name, _jpeg(scene.image))
+        write_atomic(folder / "images" / key.file_name, _jpeg(scene.image))
         height, width = scene.image.shape[:2]
         images.append({"id": key.image_id, "file_name": key.file_name, "width": width, "height": height})
         people += _annotations(scene, image_id=key.image_id, first=len(people) + 1)

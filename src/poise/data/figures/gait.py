@@ -5,7 +5,7 @@ from typing import final
 
 import numpy as np
 
-from poise.data.figures.chance import pick
+from poise.data.figures.sampling import weighted_choice
 
 LegAngles = tuple[float, float, float, float]
 
@@ -49,7 +49,7 @@ class Gait:
 
 def random_gait(rng: np.random.Generator, *, neck: float, tail: float, sits: bool) -> Gait:
     """An animal at its business; `neck` and `tail` are how high its kind carries them, in degrees."""
-    deed = pick(rng, ((_stand, 0.26), (_walk, 0.26), (_trot, 0.16), (_gallop, 0.2), (_sit, 0.15 * sits)))
+    deed = weighted_choice(rng, ((_stand, 0.26), (_walk, 0.26), (_trot, 0.16), (_gallop, 0.2), (_sit, 0.15 * sits)))
     front, back, rise = deed(rng)
     side = 90 if rng.random() < 0.5 else -90
     yaw = rng.normal(side, 32) if rng.random() < 0.75 else rng.uniform(-180, 180)

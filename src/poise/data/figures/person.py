@@ -7,10 +7,10 @@ from typing import final
 import numpy as np
 
 from poise.data.figures import coat
-from poise.data.figures.body_part import Figure, Matrix, Part, Sketch, Trim, Vector, turn, vector
-from poise.data.figures.chance import pick
+from poise.data.figures.body_part import BodyPart, Figure, Matrix, Sketch, Trim, Vector, turn, vector
 from poise.data.figures.coat import Coat
 from poise.data.figures.pose import Angles, Pose, random_pose
+from poise.data.figures.sampling import weighted_choice
 from poise.skeletons import COCO17
 
 
@@ -102,10 +102,12 @@ class Outfit:
             shirt=shirt,
             trousers=trousers,
             shoes=coat.plain(rng, coat.colour(rng)),
-            sleeve=pick(rng, ((0.1, 0.15), (rng.uniform(0.35, 0.7), 0.35), (rng.uniform(1.0, 1.6), 0.1), (2.0, 0.4))),
-            leg=pick(rng, ((rng.uniform(0.3, 0.6), 0.15), (rng.uniform(0.7, 1.1), 0.2), (2.0, 0.65))),
+            sleeve=weighted_choice(
+                rng, ((0.1, 0.15), (rng.uniform(0.35, 0.7), 0.35), (rng.uniform(1.0, 1.6), 0.1), (2.0, 0.4))
+            ),
+            leg=weighted_choice(rng, ((rng.uniform(0.3, 0.6), 0.15), (rng.uniform(0.7, 1.1), 0.2), (2.0, 0.65))),
             skirt=rng.random() < 0.15,
-            tail=pick(rng, ((0, 0.6), (1, 0.25), (2, 0.15))),
+            tail=weighted_choice(rng, ((0, 0.6), (1, 0.25), (2, 0.15))),
             baldness=rng.uniform(-0.1, 0.4) if rng.random() < 0.94 else 1.5,
         )
 
@@ -153,12 +155,12 @@ def _trunk(
     wide = build.shoulders + 0.012
     top = neck + chest @ vector(0.0, 0.035, 0.0)
     shape = _stretched(chest, 1.0, 0.42, 0.58 * (0.7 + 0.3 * g))
-    sketch.add(Part(top, waist, (wide, 0.1 * g + 0.008, 0.082 * g + 0.008), outfit.shirt, shape=shape))
+    sketch.add(BodyPart(top, waist, (wide, 0.1 * g + 0.008, 0.082 * g + 0.008), outfit.shirt, shape=shape))
     low = pelvis @ vector(0.0, -0.02, 0.0)
     shape = _stretched(pelvis, 1.0, 0.5, 0.7)
     hips = build.hips + 0.042 * g
     belt = Trim(outfit.trousers, along=1.0, offset=0.55)
-    sketch.add(Part(waist, low, (0.082 * g + 0.008, 0.5 * (0.088 * g + hips), hips), outfit.shirt, belt, shape))
+    sketch.add(BodyPart(waist, low, (0.082 * g + 0.008, 0.5 * (0.088 * g + hips), hips), outfit.shirt, belt, shape))
 
 
 def _head(
@@ -180,17 +182,17 @@ def _head(
         return centre + frame @ (h * vector(x, y, z))
 
     thick = 0.034 * (0.6 + 0.4 * build.girth)
-    sketch.add(Part(neck + chest @ vector(0.0, 0.02, 0.0), at(0.0, 0.03, -0.012), (thick * 1.3, thick, thick), outfit.skin))
+    sketch.add(BodyPart(neck + chest @ vector(0.0, 0.02, 0.0), at(0.0, 0.03, -0.012), (thick * 1.3, thick, thick), outfit.skin))
     border = frame @ vector(0.0, -1.0, -0.95)
     hair = Trim(outfit.hair, direction=(border[0], border[1], border[2]), offset=outfit.baldness, sharp=12.0)
     round_head = _stretched(frame, 0.92, 1.0, 1.08)
     sketch.add(
-        Part(at(0.0, -0.022, 0.0), at(0.0, 0.034, 0.01), (0.066 * h, 0.064 * h, 0.046 * h), outfit.skin, hair, round_head)
+        BodyPart(at(0.0, -0.022, 0.0), at(0.0, 0.034, 0.01), (0.066 * h, 0.064 * h, 0.046 * h), outfit.skin, hair, round_head)
     )
     if outfit.tail == 1:
-        sketch.add(Part(at(0.0, -0.01, -0.03), at(0.0, 0.12, -0.045), (0.058 * h, 0.062 * h, 0.05 * h), outfit.hair))
+        sketch.add(BodyPart(at(0.0, -0.01, -0.03), at(0.0, 0.12, -0.045), (0.058 * h, 0.062 * h, 0.05 * h), outfit.hair))
     if outfit.tail == 2:
-        sketch.add(Part(at(0.0, -0.01, -0.075), at(0.0, 0.11, -0.11), (0.02 * h, 0.026 * h, 0.012 * h), outfit.hair))
+        sketch.add(BodyPart(at(0.0, -0.01, -0.075), at(0.0, 0.11, -0.11), (0.02 * h, 0.026 * h, 0.012 * h), outfit.hair))
     _face(sketch, outfit, at=at, frame=frame, h=h)
     names = {"nose": (0.0, 0.012, 0.088), "left_eye": (0.027, -0.008, 0.066), "right_eye": (-0.027, -0.008, 0.066)}
     ears = {"left_ear": (0.063, 0.006, -0.006), "right_ear": (-0.063, 0.006, -0.006)}
@@ -205,15 +207,15 @@ def _face(sketch: Sketch, outfit: Outfit, *, at: Callable[[float, float, float],
     flat = _stretched(frame, 1.0, 0.7, 0.4)
     for side in (1.0, -1.0):
         eye = at(side * 0.027, -0.008, 0.064)
-        sketch.add(Part(eye, eye, (0.0125 * h,) * 3, white, shape=flat))
+        sketch.add(BodyPart(eye, eye, (0.0125 * h,) * 3, white, shape=flat))
         pupil = at(side * 0.027, -0.008, 0.067)
-        sketch.add(Part(pupil, pupil, (0.0075 * h,) * 3, dark))
+        sketch.add(BodyPart(pupil, pupil, (0.0075 * h,) * 3, dark))
         brow = (at(side * 0.014, -0.027, 0.066), at(side * 0.042, -0.026, 0.058))
-        sketch.add(Part(*brow, (0.005 * h,) * 3, outfit.hair))
+        sketch.add(BodyPart(*brow, (0.005 * h,) * 3, outfit.hair))
         ear = (at(side * 0.063, -0.008, -0.006), at(side * 0.06, 0.016, -0.004))
-        sketch.add(Part(*ear, (0.014 * h, 0.012 * h, 0.01 * h), outfit.skin))
-    sketch.add(Part(at(0.0, -0.01, 0.066), at(0.0, 0.014, 0.078), (0.007 * h, 0.01 * h, 0.013 * h), outfit.skin))
-    sketch.add(Part(at(-0.018, 0.044, 0.056), at(0.018, 0.044, 0.056), (0.005 * h, 0.009 * h, 0.005 * h), lips))
+        sketch.add(BodyPart(*ear, (0.014 * h, 0.012 * h, 0.01 * h), outfit.skin))
+    sketch.add(BodyPart(at(0.0, -0.01, 0.066), at(0.0, 0.014, 0.078), (0.007 * h, 0.01 * h, 0.013 * h), outfit.skin))
+    sketch.add(BodyPart(at(-0.018, 0.044, 0.056), at(0.018, 0.044, 0.056), (0.005 * h, 0.009 * h, 0.005 * h), lips))
 
 
 def _arm(
@@ -226,9 +228,11 @@ def _arm(
     wrist = elbow + lower @ vector(0.0, build.forearm, 0.0)
     g = 0.5 + 0.5 * build.girth
     cloth = 0.006 if outfit.sleeve > 1 else 0.0
-    sketch.add(Part(shoulder, elbow, (0.044 * g, 0.04 * g, 0.032 * g + cloth), outfit.shirt, _bare(outfit.skin, outfit.sleeve)))
     sketch.add(
-        Part(
+        BodyPart(shoulder, elbow, (0.044 * g, 0.04 * g, 0.032 * g + cloth), outfit.shirt, _bare(outfit.skin, outfit.sleeve))
+    )
+    sketch.add(
+        BodyPart(
             elbow,
             wrist,
             (0.032 * g + cloth, 0.03 * g + cloth, 0.022 * g + cloth),
@@ -238,9 +242,9 @@ def _arm(
     )
     hand = wrist + lower @ turn(0, 12.0) @ vector(0.0, 0.05, 0.0)
     flat = _stretched(lower, 0.65, 1.0, 1.0)
-    sketch.add(Part(wrist, hand, (0.021 * g, 0.031 * g, 0.02 * g), outfit.skin, shape=flat))
+    sketch.add(BodyPart(wrist, hand, (0.021 * g, 0.031 * g, 0.02 * g), outfit.skin, shape=flat))
     thumb = wrist + lower @ vector(-side * 0.012, 0.042, 0.03)
-    sketch.add(Part(wrist + lower @ vector(0.0, 0.012, 0.006), thumb, (0.012, 0.01, 0.009), outfit.skin))
+    sketch.add(BodyPart(wrist + lower @ vector(0.0, 0.012, 0.006), thumb, (0.012, 0.01, 0.009), outfit.skin))
     return [shoulder, elbow, wrist]
 
 
@@ -256,11 +260,11 @@ def _leg(
     reach = min(0.6 * outfit.leg, 0.9) if outfit.skirt else outfit.leg
     cloth = 0.008 if reach > 1 else 0.0
     thigh, calf = (0.068 * g, 0.06 * g, 0.043 * g + cloth), (0.042 * g + cloth, 0.043 * g + cloth, 0.027 * g + 1.4 * cloth)
-    sketch.add(Part(hip, knee, thigh, outfit.trousers, _bare(outfit.skin, reach)))
-    sketch.add(Part(knee, ankle, calf, outfit.trousers, _bare(outfit.skin, reach - 1)))
+    sketch.add(BodyPart(hip, knee, thigh, outfit.trousers, _bare(outfit.skin, reach)))
+    sketch.add(BodyPart(knee, ankle, calf, outfit.trousers, _bare(outfit.skin, reach - 1)))
     foot = lower @ turn(0, 6.0)
     heel, toe = ankle + foot @ vector(0.0, 0.022, -0.012), ankle + foot @ vector(side * 0.006, 0.034, 0.095)
-    sketch.add(Part(heel, toe, (0.03 * (0.7 + 0.3 * g), 0.032, 0.024), outfit.shoes))
+    sketch.add(BodyPart(heel, toe, (0.03 * (0.7 + 0.3 * g), 0.032, 0.024), outfit.shoes))
     return [hip, knee, ankle]
 
 
@@ -276,4 +280,4 @@ def _skirt(sketch: Sketch, build: Build, outfit: Outfit, *, pelvis: Matrix, knee
     waist = pelvis @ vector(0.0, -0.05, 0.0)
     shape = _stretched(pelvis, 1.0, 0.25, 0.75)
     width = (0.088 * build.girth, 0.5 * (0.1 * build.girth + spread) + 0.012, min(spread, 0.24))
-    sketch.add(Part(waist, hem, width, outfit.trousers, shape=shape))
+    sketch.add(BodyPart(waist, hem, width, outfit.trousers, shape=shape))

@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from poise.data.figures.chance import pick
+from poise.data.figures.sampling import weighted_choice
 
 Angles = tuple[float, float, float, float]
 
@@ -46,7 +46,7 @@ class Pose:
 
 def random_pose(rng: np.random.Generator) -> Pose:
     """A pose out of everyday life: standing, gesturing, walking, running, sitting, crouching, jumping."""
-    deed = pick(rng, ((_stand, 0.2), (_gesture, 0.3), (_stride, 0.24), (_sit, 0.08), (_crouch, 0.06), (_leap, 0.12)))
+    deed = weighted_choice(rng, ((_stand, 0.2), (_gesture, 0.3), (_stride, 0.24), (_sit, 0.08), (_crouch, 0.06), (_leap, 0.12)))
     arms, legs, lean = deed(rng)
     yaw = rng.normal(0, 40) if rng.random() < 0.6 else rng.uniform(-180, 180)
     return Pose(

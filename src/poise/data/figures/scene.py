@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from poise.data.figures.backdrop import backdrop, occluder, shadow
 from poise.data.figures.body_part import Figure
 from poise.data.figures.canvas import Camera, Canvas, Light
-from poise.data.figures.chance import pick
+from poise.data.figures.sampling import weighted_choice
 from poise.dims import Size
 
 Body = Callable[[np.random.Generator], Figure]
@@ -166,7 +166,7 @@ def _box(silhouette: NDArray[np.bool_], points: NDArray[np.float64]) -> Box:
 def _occluded(rng: np.random.Generator, canvas: Canvas, boxes: list[Box]) -> None:
     """Put things in front of some of the figures."""
     for box in boxes:
-        for _ in range(pick(rng, ((0, 0.68), (1, 0.24), (2, 0.08)))):
+        for _ in range(weighted_choice(rng, ((0, 0.68), (1, 0.24), (2, 0.08)))):
             before = canvas.image.astype(np.uint8)
             after = before.copy()
             occluder(rng, after, box=box)

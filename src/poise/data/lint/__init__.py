@@ -1,7 +1,7 @@
 """Keypoint files examined: what breaks training or makes a score 0 or -1, and how it can be mended."""
 
 from poise.data.lint.finding import Finding
-from poise.data.lint.lint import Checked, check_file
-from poise.data.lint.shared import separate
+from poise.data.lint.leakage import remove_leakage
+from poise.data.lint.lint import LintReport, check_file
 
-__all__ = ["Checked", "Finding", "check_file", "separate"]
+__all__ = ["Finding", "LintReport", "check_file", "remove_leakage"]

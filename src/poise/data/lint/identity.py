@@ -47,25 +47,25 @@ def _repeated_ids(document: Document) -> Iterator[Finding]:
 
 def _repeated_names(document: Document) -> Iterator[Finding]:
     first: dict[str, dict[str, Any]] = {}
-    doubles = {}
+    duplicates = {}
     for image in document["images"]:
         known = first.setdefault(image.get("file_name") or str(id(image)), image)
         if known is not image and known.get("id") != image.get("id"):
-            doubles[image.get("id")] = known.get("id")
+            duplicates[image.get("id")] = known.get("id")
             found = f"ids {known.get('id')} and {image.get('id')}"
             yield Finding(
                 "the same image twice", _image(image), found, f"one record, id {known.get('id')}, with all annotations"
             )
-    merge_images(document, doubles)
+    merge_images(document, duplicates)
 
 
-def merge_images(document: Document, doubles: dict[Any, Any]) -> None:
+def merge_images(document: Document, duplicates: dict[Any, Any]) -> None:
     """Drop the images whose ids are keys; their annotations go to the images whose ids are values."""
-    if not doubles:
+    if not duplicates:
         return
-    document["images"] = [image for image in document["images"] if image.get("id") not in doubles]
+    document["images"] = [image for image in document["images"] if image.get("id") not in duplicates]
     for annotation in document["annotations"]:
-        annotation["image_id"] = doubles.get(annotation.get("image_id"), annotation.get("image_id"))
+        annotation["image_id"] = duplicates.get(annotation.get("image_id"), annotation.get("image_id"))
 
 
 def _odd_ids(document: Document) -> Iterator[Finding]:

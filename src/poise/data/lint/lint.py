@@ -8,35 +8,35 @@ from typing import final
 from poise.data.document import Document
 from poise.data.lint.finding import Finding
 from poise.data.lint.identity import check_annotation_ids, check_categories, check_images
+from poise.data.lint.image_files import ImageInfo, check_image_files
 from poise.data.lint.people import check_people
-from poise.data.lint.pictures import Picture, check_pictures
 
 
 @final
 @dataclass(frozen=True)
-class Checked:
+class LintReport:
     """What was found in a file, and the file with everything mended that can be."""
 
     findings: tuple[Finding, ...]
     mended: Document
 
 
-def check_file(document: Document, pictures: Mapping[str, Picture]) -> Checked:
+def check_file(document: Document, pictures: Mapping[str, ImageInfo]) -> LintReport:
     """All rules, one after the other, each on what the one before has mended; `document` stays as it is.
 
     Args:
         document: As it stands on disk (`read_document`).
-        pictures: Of the image files (`read_pictures`); empty to look at no files.
+        pictures: Of the image files (`read_image_infos`); empty to look at no files.
     """
     mended = _copied(document)
     findings = [
         *check_images(mended),
-        *check_pictures(mended, pictures),
+        *check_image_files(mended, pictures),
         *check_categories(mended),
         *check_annotation_ids(mended),
         *check_people(mended),
     ]
-    return Checked(tuple(findings), mended)
+    return LintReport(tuple(findings), mended)
 
 
 def _copied(document: Document) -> Document:

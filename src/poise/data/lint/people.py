@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
-from poise.data.coco_labels import BODY_SHARE, around
+from poise.data.coco_labels import BODY_SHARE, box_around
 from poise.data.document import Document, stated_size
 from poise.data.lint.finding import Finding
 from poise.data.lint.identity import skeleton_of
@@ -220,7 +220,7 @@ def _box_fault(person: _Person) -> tuple[str, str] | None:
 def _replace_box(person: _Person, kind: str, found: str) -> None:
     points, covered = person.labelled(), _covered_box(person)
     if len(points):
-        corners, source = tuple(around(points).tolist()), "around the keypoints"
+        corners, source = tuple(box_around(points).tolist()), "around the keypoints"
     elif covered is not None:
         corners, source = covered, "around the segmentation"
     else:

@@ -52,7 +52,7 @@ class DetectorViews(ViewDataset[SceneView, SceneBatch]):
 
     def sample(self, image: int) -> Sample:
         """The image, and where its labels say nothing."""
-        return self.dataset.outlined(image) if self.masks else self.dataset.whole(image)
+        return self.dataset.sample_with_masks(image) if self.masks else self.dataset.sample_with_ignore(image)
 
     def cut(self, sample: Sample, index: int, generator: torch.Generator) -> SceneView:
         """The view of the image in that place; perhaps with three others that chance takes."""

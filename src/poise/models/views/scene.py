@@ -64,7 +64,7 @@ class SceneViews(ViewDataset[SceneView, SceneBatch]):
 
     def sample(self, image: int) -> Sample:
         """The image, and where its labels say nothing: empty places are learnt from too."""
-        return self.dataset.whole(image)
+        return self.dataset.sample_with_ignore(image)
 
     def cut(self, sample: Sample, index: int, generator: torch.Generator) -> SceneView:
         """The view of the image in that place."""
@@ -83,7 +83,7 @@ def grown(view: SceneView, size: Size) -> SceneView:
     if not any(more):
         return view
     masks = None if view.masks is None else pad(view.masks, more)
-    return replace(view, image=pad(view.image, more), ignore=pad(view.ignore, more), inner=view.filled, masks=masks)
+    return replace(view, image=pad(view.image, more), ignore=pad(view.ignore, more), inner=view.content_size, masks=masks)
 
 
 def answered_alike(
@@ -97,10 +97,10 @@ def answered_alike(
         answer: To some views of one size, of which so much is no filling (h, w).
     """
     alike: dict[Size, list[int]] = {}
-    for view, (height, width) in enumerate(batch.filled):
+    for view, (height, width) in enumerate(batch.content_size):
         alike.setdefault((-(-height // multiple) * multiple, -(-width // multiple) * multiple), []).append(view)
     said: dict[int, T] = {}
     for (height, width), views in alike.items():
-        answers = answer(batch.images[views, :, :height, :width], [batch.filled[view] for view in views])
+        answers = answer(batch.images[views, :, :height, :width], [batch.content_size[view] for view in views])
         said |= zip(views, answers, strict=True)
     return [said[view] for view in range(len(batch))]

@@ -12,26 +12,26 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
-from poise.geometry import to_xywh
+from poise.geometry import xyxy_to_xywh
 from poise.skeletons import Skeleton
 from poise.structures import Labels
 
-Truth = Mapping[str, Any]
+GroundTruth = Mapping[str, Any]
 """What stands in a COCO annotation file: images, annotations, categories."""
 
-Row = dict[str, Any]
+Record = dict[str, Any]
 """A result: image_id, category_id, keypoints (flat x, y, score), score."""
 
-READ = {"image_id", "category_id", "keypoints", "score"}
+RESULT_FIELDS = {"image_id", "category_id", "keypoints", "score"}
 """The fields of a result that the protocol reads."""
 
 
-def check(truth: Truth, skeletons: Skeleton | Mapping[int, Skeleton]) -> None:
+def check_annotations(truth: GroundTruth, skeletons: Skeleton | Mapping[int, Skeleton]) -> None:
     """Refuse annotations that results cannot be scored against, before there are results. Errors as `evaluate`."""
-    people_of(truth, skeletons_of(truth, skeletons))
+    checked_annotations(truth, skeletons_by_category(truth, skeletons))
 
 
-def skeletons_of(truth: Truth, skeletons: Skeleton | Mapping[int, Skeleton]) -> dict[int, Skeleton]:
+def skeletons_by_category(truth: GroundTruth, skeletons: Skeleton | Mapping[int, Skeleton]) -> dict[int, Skeleton]:
     """The skeleton of every category, by its id.
 
     Raises:
@@ -51,7 +51,7 @@ def skeletons_of(truth: Truth, skeletons: Skeleton | Mapping[int, Skeleton]) -> 
     return {i: skeletons[i] for i in ids}
 
 
-def truth_of(labels: Mapping[int, Labels], skeleton: Skeleton) -> dict[str, Any]:
+def to_coco_annotations(labels: Mapping[int, Labels], skeleton: Skeleton) -> dict[str, Any]:
     """Labels by image id as COCO annotations, all in one category of id 1; ids are new."""
     annotations: list[dict[str, Any]] = []
     for image, people in labels.items():
@@ -73,7 +73,7 @@ def truth_of(labels: Mapping[int, Labels], skeleton: Skeleton) -> dict[str, Any]
     return {"images": [{"id": int(i)} for i in labels], "annotations": annotations, "categories": [category]}
 
 
-def rows_of(
+def to_coco_results(
     xy: Float[Tensor, "n k 2"],
     keypoint_score: Float[Tensor, "n k"],
     score: Float[Tensor, " n"],
@@ -89,11 +89,11 @@ def rows_of(
     return [{"image_id": image, "category_id": c, "keypoints": k, "score": s} for c, k, s in values]
 
 
-def box_rows(
+def to_coco_box_results(
     boxes: Float[Tensor, "n 4"], score: Float[Tensor, " n"], *, image: int, categories: Sequence[int]
 ) -> list[dict[str, Any]]:
     """Boxes x0 y0 x1 y1 of one image as a detector's results in COCO's form."""
-    values = zip(categories, to_xywh(boxes.double()).tolist(), score.double().tolist(), strict=True)
+    values = zip(categories, xyxy_to_xywh(boxes.double()).tolist(), score.double().tolist(), strict=True)
     return [{"image_id": image, "category_id": c, "bbox": b, "score": s} for c, b, s in values]
 
 
@@ -110,7 +110,7 @@ def finite(values: Sequence[Any]) -> bool:
         return False
 
 
-def people_of(truth: Truth, of: Mapping[int, Skeleton]) -> list[dict[str, Any]]:
+def checked_annotations(truth: GroundTruth, of: Mapping[int, Skeleton]) -> list[dict[str, Any]]:
     """Every annotation with just what the protocol reads, under ids of our own: files repeat them, and 0 reads as no match."""
     known = {image["id"] for image in truth["images"]}
     if not known:
@@ -157,18 +157,20 @@ def _check_numbers(where: str, area: Any, box: Sequence[Any], keypoints: Sequenc
         raise AnnotationError(f"{where} has keypoints that are not finite numbers; {mend}")
 
 
-def poses_of(truth: Truth, results: Sequence[Row], of: Mapping[int, Skeleton]) -> list[dict[str, Any]]:
+def checked_results(truth: GroundTruth, results: Sequence[Record], of: Mapping[int, Skeleton]) -> list[dict[str, Any]]:
     """The results in categories that the annotations list, each with just what the protocol reads."""
     known = {image["id"] for image in truth["images"]}
-    bare = next(((i, READ - row.keys()) for i, row in enumerate(results) if not row.keys() >= READ), None)
+    bare = next(((i, RESULT_FIELDS - row.keys()) for i, row in enumerate(results) if not row.keys() >= RESULT_FIELDS), None)
     if bare is not None:
-        raise InputError(f"result {bare[0]} has no {min(bare[1])}; expected {', '.join(sorted(READ))}")
+        raise InputError(f"result {bare[0]} has no {min(bare[1])}; expected {', '.join(sorted(RESULT_FIELDS))}")
     strange = sorted({row["image_id"] for row in results} - known)
     if strange:
         raise AnnotationError(f"results are for images {strange[:5]} that the annotations do not list; is it another file?")
     # Other fields go, for hotcoco would read a bbox; rows without any stay as they are: copies cost most of the time.
     chosen = (row for row in results if row["category_id"] in of)
-    poses: list[dict[str, Any]] = [row if row.keys() == READ else {name: row[name] for name in READ} for row in chosen]
+    poses: list[dict[str, Any]] = [
+        row if row.keys() == RESULT_FIELDS else {name: row[name] for name in RESULT_FIELDS} for row in chosen
+    ]
     if results and not poses:
         found = sorted({str(row["category_id"]) for row in results})[:5]
         raise AnnotationError(
@@ -183,7 +185,7 @@ def poses_of(truth: Truth, results: Sequence[Row], of: Mapping[int, Skeleton]) -
     return poses
 
 
-def alone(people: list[dict[str, Any]], of: Mapping[int, Skeleton], name: str) -> list[dict[str, Any]]:
+def with_one_keypoint(people: list[dict[str, Any]], of: Mapping[int, Skeleton], name: str) -> list[dict[str, Any]]:
     """The same people with one keypoint labelled; the others' positions are not read."""
     return [{**person, **_one_labelled(person, of[person["category_id"]], name)} for person in people]
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from poise.data.coco import CocoDataset
-from poise.data.join import Joined
+from poise.data.combined import CombinedDataset
 from poise.errors import InputError, SkeletonMismatch
 from poise.skeletons import COCO17, LSP14, QUADRUPED, Skeleton, select
 
@@ -14,7 +14,7 @@ def two(fake, tmp_path):
 
 def test_keypoints_are_joined_by_name_and_missing_ones_are_not_labelled(two):
     coco, lsp = two
-    joined = Joined(two)
+    joined = CombinedDataset(two)
     assert joined.skeleton.keypoints == (*COCO17.keypoints, "neck", "head_top")
     assert len(joined) == 8
     theirs, ours = lsp.labels(1), joined.labels(5)
@@ -27,7 +27,7 @@ def test_keypoints_are_joined_by_name_and_missing_ones_are_not_labelled(two):
 
 
 def test_images_and_keys_come_from_their_own_data_set(two):
-    joined = Joined(two)
+    joined = CombinedDataset(two)
     assert joined.key(0) != joined.key(4)
     assert (joined.key(0).source, joined.key(4).source) == (0, 1)
     assert torch.equal(joined.image(4), two[1].image(0))
@@ -37,15 +37,15 @@ def test_images_and_keys_come_from_their_own_data_set(two):
 
 def test_people_without_a_keypoint_of_the_skeleton_wanted_are_left_out(two):
     face = select(COCO17, ["left_ear", "left_shoulder"])
-    joined = Joined(two, skeleton=face)
+    joined = CombinedDataset(two, skeleton=face)
     for i, row in joined.people():
         assert (joined.labels(i).visible[row] > 0).any()
-    assert len(joined.people()) < len(Joined(two).people())
+    assert len(joined.people()) < len(CombinedDataset(two).people())
 
 
 def test_what_does_not_fit_is_refused(two):
     with pytest.raises(InputError, match="at least one"):
-        Joined([])
+        CombinedDataset([])
     with pytest.raises(SkeletonMismatch, match="share no keypoint"):
-        Joined(two, skeleton=Skeleton("tail", ("tail",), sigmas=(0.1,)))
+        CombinedDataset(two, skeleton=Skeleton("tail", ("tail",), sigmas=(0.1,)))
     assert QUADRUPED.keypoints[0] == "nose"

@@ -1,4 +1,4 @@
-"""The skeletons of this folder, by name: every file is one."""
+"""The skeletons that the files of this folder define, by name."""
 
 import importlib
 import pkgutil
@@ -8,8 +8,8 @@ from poise.errors import unknown
 from poise.skeletons._skeleton import Skeleton
 
 
-def known() -> dict[str, Skeleton]:
-    """All skeletons that files of this folder define."""
+def all_skeletons() -> dict[str, Skeleton]:
+    """Every skeleton that a file of this folder defines, by name."""
     modules = [
         importlib.import_module(f"{skeletons.__name__}.{info.name}") for info in pkgutil.iter_modules(skeletons.__path__)
     ]
@@ -18,12 +18,15 @@ def known() -> dict[str, Skeleton]:
 
 
 def find(name: str) -> Skeleton:
-    """The skeleton of that name (`coco17`, `mpii16`, `lsp14`, `quadruped`, ...).
+    """A skeleton by name.
+
+    Args:
+        name: `coco17`, `mpii16`, `lsp14`, `animal18`, `quadruped`, or that of a file added to this folder.
 
     Raises:
-        UnknownName: There is none.
+        UnknownName: There is no skeleton of that name.
     """
-    everything = known()
+    everything = all_skeletons()
     if name not in everything:
         raise unknown("skeleton", name, everything)
     return everything[name]

@@ -17,7 +17,7 @@ from poise.errors import ImageError
 
 @final
 @dataclass(frozen=True)
-class Picture:
+class ImageInfo:
     """What was found in an image file: a digest of its bytes, its size as shown and as stored, or what is wrong."""
 
     digest: str = ""
@@ -26,7 +26,9 @@ class Picture:
     problem: str = ""
 
 
-def read_pictures(document: Document, files: ImageFiles, *, advance: Callable[[], None] | None = None) -> dict[str, Picture]:
+def read_image_infos(
+    document: Document, files: ImageFiles, *, advance: Callable[[], None] | None = None
+) -> dict[str, ImageInfo]:
     """Read every image of a file once, by name; `advance` is called after each."""
     names = list(dict.fromkeys(str(i["file_name"]) for i in document["images"] if i.get("file_name")))
     found = {}
@@ -38,28 +40,28 @@ def read_pictures(document: Document, files: ImageFiles, *, advance: Callable[[]
     return found
 
 
-def _read(files: ImageFiles, name: str) -> Picture:
+def _read(files: ImageFiles, name: str) -> ImageInfo:
     try:
         data = files.bytes(name)
         _, h, w = decode(data, name=name).shape
-        return Picture(hashlib.sha256(data).hexdigest(), (h, w), (w, h) if is_turned(data, name=name) else (h, w))
+        return ImageInfo(hashlib.sha256(data).hexdigest(), (h, w), (w, h) if is_turned(data, name=name) else (h, w))
     except ImageError as error:
         missing = not files.has(name)
-        return Picture(problem="missing" if missing else str(error))
+        return ImageInfo(problem="missing" if missing else str(error))
 
 
-def check_pictures(document: Document, pictures: Mapping[str, Picture]) -> Iterator[Finding]:
+def check_image_files(document: Document, pictures: Mapping[str, ImageInfo]) -> Iterator[Finding]:
     """Compare the records with the files. Mends `document` in place."""
     yield from _unreadable(document, pictures)
     yield from _sizes(document, pictures)
-    yield from _doubles(document, pictures)
+    yield from _duplicates(document, pictures)
 
 
-def _unreadable(document: Document, pictures: Mapping[str, Picture]) -> Iterator[Finding]:
+def _unreadable(document: Document, pictures: Mapping[str, ImageInfo]) -> Iterator[Finding]:
     lost = set()
     kept = []
     for image in document["images"]:
-        picture = pictures.get(image.get("file_name", ""), Picture())
+        picture = pictures.get(image.get("file_name", ""), ImageInfo())
         if not picture.problem:
             kept.append(image)
             continue
@@ -72,9 +74,9 @@ def _unreadable(document: Document, pictures: Mapping[str, Picture]) -> Iterator
         document["annotations"] = [a for a in document["annotations"] if a.get("image_id") not in lost]
 
 
-def _sizes(document: Document, pictures: Mapping[str, Picture]) -> Iterator[Finding]:
+def _sizes(document: Document, pictures: Mapping[str, ImageInfo]) -> Iterator[Finding]:
     for image in document["images"]:
-        picture = pictures.get(image.get("file_name", ""), Picture())
+        picture = pictures.get(image.get("file_name", ""), ImageInfo())
         stated, given = stated_size(image), f"`width` {image.get('width')!r}, `height` {image.get('height')!r}"
         where, shown = f"image {image.get('file_name')!r}", f"{picture.size[1]} x {picture.size[0]}"
         if not picture.digest:
@@ -100,15 +102,15 @@ def _resized(image: dict[str, Any], size: Size) -> str:
     return f"{size[1]} x {size[0]}"
 
 
-def _doubles(document: Document, pictures: Mapping[str, Picture]) -> Iterator[Finding]:
+def _duplicates(document: Document, pictures: Mapping[str, ImageInfo]) -> Iterator[Finding]:
     first: dict[str, dict[str, Any]] = {}
-    doubles = {}
+    duplicates = {}
     for image in document["images"]:
-        digest = pictures.get(image.get("file_name", ""), Picture()).digest
+        digest = pictures.get(image.get("file_name", ""), ImageInfo()).digest
         known = first.setdefault(digest, image) if digest else image
         if known is not image and known.get("id") != image.get("id"):
-            doubles[image.get("id")] = known.get("id")
+            duplicates[image.get("id")] = known.get("id")
             found = f"the same bytes as {known['file_name']!r}"
             mended = f"one record, {known['file_name']!r}, with all annotations"
             yield Finding("the same image twice", f"image {image['file_name']!r}", found, mended)
-    merge_images(document, doubles)
+    merge_images(document, duplicates)

@@ -1,4 +1,4 @@
-"""Several data sets trained together, each with its own keypoints."""
+"""Several data sets as one, each with its own keypoints."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,27 +11,31 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from poise.data.base import Dataset
+from poise.data.label_ops import convert_labels
 from poise.errors import InputError
-from poise.skeletons import Skeleton, check_shared, convert, places, union
+from poise.skeletons import Skeleton, check_shared, keypoint_indices, union
 from poise.structures import Key, Labels, Sample
 
 
 @final
-class Joined(Dataset):
-    """One data set after the other; keypoints are joined by name, and what a data set lacks is not labelled (visible 0).
+class CombinedDataset(Dataset):
+    """The images of several data sets, one data set after the other.
+
+    Keypoints are matched by name; a keypoint that a data set does not have is not labelled in its images (visible 0).
 
     Args:
-        datasets: At least one. `Key.source` is the place in this list.
-        skeleton: The keypoints wanted; by default the union of all.
+        datasets: At least one; `Key.source` is the index in this list.
+        skeleton: The keypoints of the labels; by default the union of all skeletons.
 
     Raises:
         InputError: `datasets` is empty.
-        SkeletonMismatch: Mirror partners contradict each other, or a data set has no keypoint of `skeleton`.
+        SkeletonMismatch: Two skeletons have different left-right pairs for one keypoint, or a data set has no keypoint of
+            `skeleton`.
     """
 
     def __init__(self, datasets: Sequence[Dataset], *, skeleton: Skeleton | None = None) -> None:
         if not datasets:
-            raise InputError("joining needs at least one data set, found none")
+            raise InputError("combining needs at least one data set, found none")
         self.datasets = tuple(datasets)
         self.skeleton = skeleton or union([d.skeleton for d in datasets])
         self._ends = tuple(accumulate(len(d) for d in datasets))
@@ -39,79 +43,71 @@ class Joined(Dataset):
             check_shared(dataset.skeleton, self.skeleton)
 
     def __len__(self) -> int:
-        """How many images."""
+        """Number of images."""
         return self._ends[-1]
 
     def locate(self, index: int) -> tuple[int, int]:
-        """Which data set an image is from, and its index there."""
+        """The index of the data set that an image is from, and the index of the image in it."""
         index = range(len(self))[index]
         source = next(i for i, end in enumerate(self._ends) if index < end)
         return source, index - self._ends[source] + len(self.datasets[source])
 
     def key(self, index: int) -> Key:
-        """As the data set calls it, with `source`."""
+        """File name and id of an image, and the index of its data set as `source`."""
         source, inner = self.locate(index)
         return replace(self.datasets[source].key(inner), source=source)
 
     def labels(self, index: int) -> Labels:
-        """In the keypoints of all."""
+        """The annotations of an image, in the keypoints of this data set; the image is not read."""
         source, inner = self.locate(index)
         dataset = self.datasets[source]
         return convert_labels(dataset.labels(inner), source=dataset.skeleton, target=self.skeleton)
 
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
-        """The image, RGB."""
+        """An image, RGB, 0 to 255."""
         source, inner = self.locate(index)
         return self.datasets[source].image(inner)
 
-    def ignored(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """As in the data set it is from."""
+    def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
+        """Pixels for which the labels do not say whether somebody is there."""
         source, inner = self.locate(index)
-        return self.datasets[source].ignored(inner, sample)
+        return self.datasets[source].ignore_mask(inner, sample)
 
     def known(self, index: int) -> Bool[Tensor, " k"]:
-        """Those that the data set it is from has, and labels."""
+        """True for each keypoint that the data set of this image has and annotates at all."""
         source, inner = self.locate(index)
         dataset = self.datasets[source]
-        found = torch.tensor(places(dataset.skeleton, self.skeleton))
+        found = torch.tensor(keypoint_indices(dataset.skeleton, self.skeleton))
         return (found >= 0) & dataset.known(inner)[found]
 
     def masks(self, index: int) -> Bool[Tensor, "n H W"] | None:
-        """As in the data set it is from."""
+        """Segmentation mask of each person, empty for people without one; None for a data set without masks."""
         source, inner = self.locate(index)
         return self.datasets[source].masks(inner)
 
     @property
     def files_read(self) -> tuple[Path, ...]:
-        """Those of all."""
+        """The annotation files that all data sets read."""
         return tuple(path for dataset in self.datasets for path in dataset.files_read)
 
-    def stored(self, index: int) -> int | None:
-        """As in the data set it is from."""
+    def file_size(self, index: int) -> int | None:
+        """Size of the stored image file, bytes; None for an image that is missing or generated."""
         source, inner = self.locate(index)
-        return self.datasets[source].stored(inner)
+        return self.datasets[source].file_size(inner)
 
-    def file(self, index: int) -> str | None:
-        """As in the data set it is from."""
+    def file_path(self, index: int) -> str | None:
+        """Path of the image file; None for an image that is generated."""
         source, inner = self.locate(index)
-        return self.datasets[source].file(inner)
+        return self.datasets[source].file_path(inner)
 
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
-        """The people one can train on, with a labelled keypoint among those wanted."""
+        """The people that can be trained on, as pairs of an image index and an index into its labels.
+
+        Args:
+            crowd: Whether annotations of groups count as people.
+        """
         starts = [end - len(d) for end, d in zip(self._ends, self.datasets, strict=True)]
-        found = [(start + i, row) for start, d in zip(starts, self.datasets, strict=True) for i, row in d.people(crowd=crowd)]
+        found = [(start + i, n) for start, d in zip(starts, self.datasets, strict=True) for i, n in d.people(crowd=crowd)]
         if all(set(d.skeleton.keypoints) <= set(self.skeleton.keypoints) for d in self.datasets):
             return found
-        return [(i, row) for i, row in found if (self.labels(i).visible[row] > 0).any()]
-
-
-def convert_labels(labels: Labels, *, source: Skeleton, target: Skeleton) -> Labels:
-    """Labels in the keypoints of another skeleton, by name; what `source` does not have is not labelled.
-
-    Raises:
-        SkeletonMismatch: They share no keypoint.
-    """
-    if source.keypoints == target.keypoints:
-        return labels
-    xy, visible = convert(labels.xy, labels.visible, source=source, target=target)
-    return replace(labels, xy=xy, visible=visible)
+        return [(i, n) for i, n in found if (self.labels(i).visible[n] > 0).any()]

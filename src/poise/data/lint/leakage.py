@@ -7,14 +7,14 @@ from typing import Any
 
 from poise.data.document import Document
 from poise.data.lint.finding import Finding
-from poise.data.lint.pictures import Picture
-from poise.data.split import part
+from poise.data.lint.image_files import ImageInfo
+from poise.data.split import select_images
 
-ScoredPoses = tuple[str, Document, Mapping[str, Picture]]
+LintedFile = tuple[str, Document, Mapping[str, ImageInfo]]
 """A file's name, its document, and its images as far as they were read."""
 
 
-def separate(first: ScoredPoses, second: ScoredPoses) -> list[Finding]:
+def remove_leakage(first: LintedFile, second: LintedFile) -> list[Finding]:
     """The images that two files share; they are dropped from the larger document, which is taken for the training file.
 
     Images are the same when their bytes are, or, where one of them was not read, when their names or their ids are. A
@@ -25,12 +25,12 @@ def separate(first: ScoredPoses, second: ScoredPoses) -> list[Finding]:
     lost = {i for i, _ in found}
     if lost == {image.get("id") for image in large[1]["images"]}:
         return [replace(finding, mended="") for _, finding in found]
-    mended = part(large[1], {image.get("id") for image in large[1]["images"]} - lost)
+    mended = select_images(large[1], {image.get("id") for image in large[1]["images"]} - lost)
     large[1]["images"], large[1]["annotations"] = mended["images"], mended["annotations"]
     return [finding for _, finding in found]
 
 
-def _shared(large: ScoredPoses, small: ScoredPoses) -> Iterator[tuple[Any, Finding]]:
+def _shared(large: LintedFile, small: LintedFile) -> Iterator[tuple[Any, Finding]]:
     by_digest = {p.digest: name for name, p in small[2].items() if p.digest}
     by_name = {_tail(image): image for image in small[1]["images"]}
     by_id = {image.get("id"): image for image in small[1]["images"]}
@@ -43,8 +43,8 @@ def _shared(large: ScoredPoses, small: ScoredPoses) -> Iterator[tuple[Any, Findi
             yield image.get("id"), Finding("image in both files", where, f"{why} in {small[0]}", mended)
 
 
-def _same_bytes(image: Mapping[str, Any], pictures: Mapping[str, Picture], by_digest: Mapping[str, str]) -> str | None:
-    picture = pictures.get(str(image.get("file_name")), Picture())
+def _same_bytes(image: Mapping[str, Any], pictures: Mapping[str, ImageInfo], by_digest: Mapping[str, str]) -> str | None:
+    picture = pictures.get(str(image.get("file_name")), ImageInfo())
     return f"the same bytes as {by_digest[picture.digest]!r}" if picture.digest in by_digest else None
 
 
@@ -52,8 +52,8 @@ def _same_name(
     image: Mapping[str, Any],
     by_name: Mapping[str, Mapping[str, Any]],
     by_id: Mapping[Any, Mapping[str, Any]],
-    pictures: Mapping[str, Picture],
-    others: Mapping[str, Picture],
+    pictures: Mapping[str, ImageInfo],
+    others: Mapping[str, ImageInfo],
 ) -> str | None:
     """By name, where not both were read and differ; by id, where also the sizes agree."""
     for other, what in (
@@ -70,8 +70,8 @@ def _same_name(
     return None
 
 
-def _read(image: Mapping[str, Any], pictures: Mapping[str, Picture]) -> bool:
-    return bool(pictures.get(str(image.get("file_name")), Picture()).digest)
+def _read(image: Mapping[str, Any], pictures: Mapping[str, ImageInfo]) -> bool:
+    return bool(pictures.get(str(image.get("file_name")), ImageInfo()).digest)
 
 
 def _tail(image: Mapping[str, Any]) -> str:
