@@ -14,6 +14,7 @@ from poise.decoding.subpixel import rounding_error
 from poise.decoding.taylor import dark_blur_gain, dark_taylor_step
 from poise.errors import InputError
 from poise.geometry import Grid
+from poise.structures import CropRule
 
 
 @final
@@ -39,6 +40,16 @@ class Dark(MapCodec):
     def grid(self) -> Grid:
         """One factor for both axes about the common centre, or as `lattice` says."""
         return laid(self.lattice, self.size, self.cells)
+
+    @property
+    def crop_rule(self) -> CropRule:
+        """DARK's."""
+        return "dark"
+
+    @property
+    def report_readings(self) -> tuple[str, ...]:
+        """The quarter shift and the fit of 5x5 cells: labels are exact, so that their errors are those of the reading alone."""
+        return ("quarter", "fit5")
 
     @property
     def exceptions(self) -> Mapping[int, float]:

@@ -15,6 +15,11 @@ from poise.decoding.subpixel import quarter_offset
 class Gaussian(StridedMaps):
     """A bump on the cell nearest to each keypoint, read with a quarter shift."""
 
+    @property
+    def report_readings(self) -> tuple[str, ...]:
+        """DARK's step and the fit of 5x5 cells: no reading gives back what the rounded label has lost."""
+        return ("dark", "fit5")
+
     def peaks(
         self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
     ) -> Float[Tensor, "n 2"]:

@@ -11,9 +11,11 @@ from torch import Tensor
 
 from poise.codecs.maps import MapCodec, bump, check_maps, rounded, ruler, weighted
 from poise.decoding.subpixel import quarter_offset
+from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid
 from poise.losses.keypoints import mean_squares, ohkm_squares, squares
+from poise.structures import CropRule
 
 
 @final
@@ -38,6 +40,16 @@ class Hourglass(MapCodec):
             raise InputError(f"Hourglass draws 'gaussian' or 'cauchy' labels, found {self.label!r}")
         if not self.weight > 0:
             raise InputError(f"Hourglass needs a weight above 0, found {self.weight}")
+
+    @classmethod
+    def for_size(cls, size: Size, cells: Size, keypoints: int) -> "Hourglass":
+        """Its Gaussians are a cell wide at every size."""
+        return cls(size, cells, keypoints)
+
+    @property
+    def crop_rule(self) -> CropRule:
+        """PyTorch-Pose's."""
+        return "hourglass"
 
     @cached_property
     def grid(self) -> Grid:

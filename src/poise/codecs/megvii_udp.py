@@ -17,7 +17,7 @@ from poise.decoding.taylor import udp_taylor_step
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid
-from poise.structures import Points
+from poise.structures import CropRule, Points
 
 SIGMAS: Mapping[int, float] = {15: 2.6, 11: 2.0, 9: 1.7, 7: 1.4105, 5: 1.1105}
 """Widths in cells of the Gaussians that stand for blurs of so many cells in UDP's RSN."""
@@ -49,6 +49,11 @@ class MegviiUDP(StagedCodec):
     def reader(self) -> UDPGaussian:
         """What reads the maps."""
         return UDPGaussian(self.size, self.cells, self.keypoints, sigma=self.sigma, reading=self.reading)
+
+    @property
+    def crop_rule(self) -> CropRule:
+        """UDP's."""
+        return "udp"
 
     @property
     def grid(self) -> Grid:

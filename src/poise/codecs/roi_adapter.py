@@ -25,8 +25,8 @@ class RoIAdapter(RoICodec):
 
     Attributes:
         codec: For views of one person, with the same maps and keypoints.
-        weight: Factor of its loss. The squared errors of `Gaussian` and its kin are halved, so that 2000 is a mean squared
-            error times 1000; those of `Megvii` are not.
+        weight: Factor of its loss; `roi_weight` of the codec is one that suits a detector. The squared errors of `Gaussian` and
+            its kin are halved, so that 2000 is a mean squared error times 1000; those of `Megvii` are not.
         height: What the head answers where the codec would have 1: answers are divided by it, and the loss is multiplied by
             its square. A squared error then is one from labels of this height.
     """
@@ -40,8 +40,8 @@ class RoIAdapter(RoICodec):
         super().__post_init__()
         if (self.codec.cells, self.codec.keypoints) != (self.cells, self.keypoints):
             raise InputError(
-                f"RoIAdapter has maps of {self.cells} cells and {self.keypoints} keypoints, its {type(self.codec).__name__} has "
-                f"{self.codec.cells} and {self.codec.keypoints}; they must be the same (RoIAdapter.of makes them so)"
+                f"RoIAdapter has maps of {self.cells} cells and {self.keypoints} keypoints, its {type(self.codec).__name__} "
+                f"has {self.codec.cells} and {self.codec.keypoints}; they must be the same (RoIAdapter.of makes them so)"
             )
         if not (self.weight > 0 and self.height > 0):
             raise InputError(f"RoIAdapter needs a weight and a height above 0, found {self.weight} and {self.height}")
@@ -60,6 +60,16 @@ class RoIAdapter(RoICodec):
     def vectors(self) -> tuple[int, ...]:
         """The codec's."""
         return self.codec.vectors
+
+    @property
+    def output_type(self) -> str:
+        """The codec's."""
+        return self.codec.output_type
+
+    @property
+    def quiet_start(self) -> bool:
+        """True: losses weighted by up to thousands would send gradients into the trunk that drown those of the boxes."""
+        return True
 
     @property
     def tolerance(self) -> float:

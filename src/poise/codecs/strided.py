@@ -11,7 +11,7 @@ from torch import Tensor
 from poise.codecs.maps import Lattice, MapCodec, gaussian_on_cell, gaussian_on_keypoint, laid, mirror_error, rounded
 from poise.decoding.subpixel import rounding_error
 from poise.geometry import Grid
-from poise.structures import Points
+from poise.structures import CropRule, Points
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class StridedMaps(MapCodec):
     def grid(self) -> Grid:
         """Strided: cell 0 on pixel 0; or as `lattice` says."""
         return laid(self.lattice, self.size, self.cells)
+
+    @property
+    def crop_rule(self) -> CropRule:
+        """HRNet's, which LPN shares."""
+        return "hrnet"
 
     @property
     def tolerance(self) -> float:

@@ -13,12 +13,18 @@ from poise.decoding.blur import blurred_extremes, iterate_blurred
 from poise.decoding.subpixel import rounding_error
 from poise.decoding.taylor import UDP_BLUR, rescaled, udp_taylor_step
 from poise.geometry import Grid
+from poise.structures import CropRule
 
 
 @final
 @dataclass(frozen=True)
 class UDPGaussian(MapCodec):
     """A bump of width `sigma` cells exactly on each keypoint, cut off at 3 sigma around the nearest cell (section 3)."""
+
+    @property
+    def crop_rule(self) -> CropRule:
+        """UDP's."""
+        return "udp"
 
     @cached_property
     def grid(self) -> Grid:

@@ -3,10 +3,10 @@
 from typing import Literal
 
 from poise.codecs.gaussian import Gaussian
+from poise.codecs.maps import usual_sigma
 from poise.dims import Size
 from poise.skeletons import Skeleton
 from poise.structures import Preprocess
-from poise.zoo.assemble import usual_sigma
 
 STRIDE = 4
 
