@@ -56,7 +56,7 @@ def test_rounding_costs_a_pixel_and_a_half_whatever_reads_the_map(rows):
     assert rows["Gaussian", "own"].p95 < 2 * 2**0.5 + 1e-3
 
 
-def test_exact_bumps_read_by_dark_cost_nothing(rows):
+def test_exact_gaussians_read_by_dark_cost_nothing(rows):
     assert rows["Dark", "own"].mean < 0.01
     assert rows["UDPGaussian", "own"].mean < 0.01
     assert rows["Dark", "own"].flip < 0.02

@@ -283,7 +283,7 @@ def test_cells_that_are_not_numbers_are_passed_over(codec, xy, value):
 
 @pytest.mark.parametrize("views", [0, 1, 3])
 @pytest.mark.parametrize("cells", TINY)
-def test_maps_smaller_than_any_bump_are_encoded_and_decoded(kind, cells, views):
+def test_maps_smaller_than_any_gaussian_are_encoded_and_decoded(kind, cells, views):
     codec = kind((9, 7), cells)
     xy = torch.rand(views, len(FLIP), 2, generator=torch.Generator().manual_seed(3)) * 7
     output = codec.encode(xy)

@@ -165,7 +165,7 @@ def test_a_detector_of_other_keypoints_keeps_all_but_their_rows():
 @pytest.mark.parametrize(
     ("heads", "kept"), [(("gaussian", "udp"), 17), (("one_hot", "gaussian"), 0), (("one_hot", "one_hot"), 17)]
 )
-def test_a_detectors_maps_are_kept_where_both_are_bumps_or_both_are_cells(heads, kept):
+def test_a_detectors_maps_are_kept_where_both_are_gaussians_or_both_are_cells(heads, kept):
     start, target = (detector(head=head, seed=seed) for seed, head in enumerate(heads))
     before = target.network.keypoint.head.reader.final.weight.clone()
     carried = transfer(start, target)

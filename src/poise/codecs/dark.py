@@ -1,4 +1,4 @@
-"""Bumps exactly on the keypoints, decoded by a Taylor step in the logarithm (DARK, arXiv 1910.06278)."""
+"""Gaussians exactly on the keypoints, decoded by a Taylor step in the logarithm (DARK, arXiv 1910.06278)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import final
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.maps import Lattice, MapCodec, bump, laid, mirror_error, ruler
+from poise.codecs.maps import Lattice, MapCodec, gaussian, laid, mirror_error, ruler
 from poise.decoding.blur import blur_maps
 from poise.decoding.subpixel import rounding_error
 from poise.decoding.taylor import dark_blur_gain, dark_taylor_step
@@ -20,7 +20,7 @@ from poise.structures import CropRule
 @final
 @dataclass(frozen=True)
 class Dark(MapCodec):
-    """A bump of width `sigma` cells over the whole map, exactly on each keypoint (section 3.2).
+    """A Gaussian of width `sigma` cells over the whole map, exactly on each keypoint (section 3.2).
 
     Attributes:
         kernel: Cells a side of the blur that smooths maps before they are decoded (section 3.1); odd.
@@ -67,8 +67,8 @@ class Dark(MapCodec):
         return cells
 
     def profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
-        """A bump around the keypoint, never cut off."""
-        return bump(ruler(centre, length) - centre[..., None], self.sigma)
+        """A Gaussian around the keypoint, never cut off."""
+        return gaussian(ruler(centre, length) - centre[..., None], self.sigma)
 
     def peaks(
         self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]

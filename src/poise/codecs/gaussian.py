@@ -1,4 +1,4 @@
-"""Bumps on rounded cells, decoded with a quarter shift (Simple Baselines, arXiv 1804.06208; HRNet, arXiv 1902.09212)."""
+"""Gaussians on rounded cells, decoded with a quarter shift (Simple Baselines, arXiv 1804.06208; HRNet, arXiv 1902.09212)."""
 
 from dataclasses import dataclass
 from typing import final
@@ -13,7 +13,7 @@ from poise.decoding.subpixel import quarter_offset
 @final
 @dataclass(frozen=True)
 class Gaussian(StridedMaps):
-    """A bump on the cell nearest to each keypoint, read with a quarter shift."""
+    """A Gaussian on the cell nearest to each keypoint, read with a quarter shift."""
 
     @property
     def report_readings(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What codecs with one map per keypoint share: bumps, their loss, how they are read, the mirror."""
+"""What codecs with one map per keypoint share: Gaussians, their loss, how they are read, the mirror."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -32,10 +32,10 @@ def usual_sigma(size: Size) -> float:
 
 @dataclass(frozen=True)
 class MapCodec(InstanceCodec):
-    """One map per keypoint, with a bump of width `sigma` cells; the loss is the mean squared error of maps.
+    """One map per keypoint, with a Gaussian of width `sigma` cells; the loss is the mean squared error of maps.
 
     Attributes:
-        sigma: Width of the bump, cells.
+        sigma: Width of the Gaussian, cells.
         joint_weights: Weight of each keypoint in the loss; None weighs all alike.
         ohkm: Only so many keypoints of each view, the worst ones, make the loss; None takes all.
         reading: How positions are read from the maps; None is the codec's own way.
@@ -80,7 +80,7 @@ class MapCodec(InstanceCodec):
 
     @abstractmethod
     def profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
-        """The bump along one axis of `length` cells; a column times a row makes the map."""
+        """The Gaussian along one axis of `length` cells; a column times a row makes the map."""
 
     @abstractmethod
     def peaks(
@@ -89,7 +89,7 @@ class MapCodec(InstanceCodec):
         """Positions between the cells, from the highest cell of each map, its value, and what is around it."""
 
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k h w"]:
-        """A bump on each keypoint, float32; an empty map where the keypoint is out of reach."""
+        """A Gaussian on each keypoint, float32; an empty map where the keypoint is out of reach."""
         cells = self.grid.to_cells(xy)
         column, row = self._target(cells, self._in_reach(cells))
         return column[..., None] * row[..., None, :]
@@ -101,7 +101,7 @@ class MapCodec(InstanceCodec):
     def loss(
         self, output: Float[Tensor, "b k h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
     ) -> Float[Tensor, ""]:
-        """Half the mean squared difference from the bumps; unlabelled keypoints count as 0.
+        """Half the mean squared difference from the Gaussians; unlabelled keypoints count as 0.
 
         Raises:
             InputError: The output is not of this codec's size.
@@ -198,16 +198,16 @@ def mean_of_worst(lost: Float[Tensor, "b k"], weight: Float[Tensor, "b k"], ohkm
 
 
 def gaussian_on_cell(centre: Float[Tensor, "b k"], length: int, sigma: float) -> Float[Tensor, "b k n"]:
-    """A bump around the nearest cell, 0 beyond 3 sigma."""
+    """A Gaussian around the nearest cell, 0 beyond 3 sigma."""
     distance = ruler(centre, length) - rounded(centre)[..., None]
-    return bump(distance, sigma) * (distance.abs() <= 3 * sigma)
+    return gaussian(distance, sigma) * (distance.abs() <= 3 * sigma)
 
 
 def gaussian_on_keypoint(centre: Float[Tensor, "b k"], length: int, sigma: float) -> Float[Tensor, "b k n"]:
-    """A bump around the keypoint, 0 beyond 3 sigma from the nearest cell."""
+    """A Gaussian around the keypoint, 0 beyond 3 sigma from the nearest cell."""
     cell = ruler(centre, length)
     near = (cell - rounded(centre)[..., None]).abs() <= 3 * sigma
-    return bump(cell - centre[..., None], sigma) * near
+    return gaussian(cell - centre[..., None], sigma) * near
 
 
 Lattice = Literal["strided", "isotropic", "cornered"]
@@ -231,7 +231,7 @@ def mirror_error(grid: Grid, shift: int = 0) -> float:
     return (grid.cells[1] - 1 + shift) * grid.scale[0] + 2 * grid.shift[0] - (grid.size[1] - 1)
 
 
-def bump(distance: Float[Tensor, "*b n"], sigma: float) -> Float[Tensor, "*b n"]:
+def gaussian(distance: Float[Tensor, "*b n"], sigma: float) -> Float[Tensor, "*b n"]:
     """exp(-d^2 / 2 sigma^2), and exactly 0 below exp(-43).
 
     A product of two then never falls below float32's smallest number: exponentials that do are hundreds of times slower.

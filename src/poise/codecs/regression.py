@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.maps import bump, check_weights, mean_of_worst, ruler, weighted
+from poise.codecs.maps import check_weights, gaussian, mean_of_worst, ruler, weighted
 from poise.errors import InputError, unknown
 from poise.geometry import Grid
 from poise.structures import Points
@@ -140,7 +140,7 @@ class Regression(InstanceCodec):
         """A spot at each keypoint."""
         height, width = self.cells
         x, y = (output.detach().float()[..., :2] * output.new_tensor((width, height)).float()).unbind(-1)
-        column, row = (bump(ruler(at, length) - at[..., None], SPOT) for at, length in ((y, height), (x, width)))
+        column, row = (gaussian(ruler(at, length) - at[..., None], SPOT) for at, length in ((y, height), (x, width)))
         return (column[..., None] * row[..., None, :]).nan_to_num(0)
 
     def _inside(self, xy: Float[Tensor, "b k 2"]) -> Bool[Tensor, "b k"]:

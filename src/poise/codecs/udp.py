@@ -1,4 +1,4 @@
-"""Bumps exactly on the keypoints of an unbiased grid (UDP, arXiv 1911.07524)."""
+"""Gaussians exactly on the keypoints of an unbiased grid (UDP, arXiv 1911.07524)."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +19,7 @@ from poise.structures import CropRule
 @final
 @dataclass(frozen=True)
 class UDPGaussian(MapCodec):
-    """A bump of width `sigma` cells exactly on each keypoint, cut off at 3 sigma around the nearest cell (section 3)."""
+    """A Gaussian of width `sigma` cells exactly on each keypoint, cut off at 3 sigma around the nearest cell (section 3)."""
 
     @property
     def crop_rule(self) -> CropRule:
@@ -41,7 +41,7 @@ class UDPGaussian(MapCodec):
         return rounded(cells)
 
     def profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
-        """A bump around the keypoint, 0 beyond 3 sigma from the nearest cell."""
+        """A Gaussian around the keypoint, 0 beyond 3 sigma from the nearest cell."""
         return gaussian_on_keypoint(centre, length, self.sigma)
 
     def peaks(

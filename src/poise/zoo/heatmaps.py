@@ -12,7 +12,7 @@ STRIDE = 4
 
 
 def gaussian(size: Size, skeleton: Skeleton) -> Gaussian:
-    """The releases' codec: bumps on whole cells, flipped maps shifted by one cell.
+    """The releases' codec: Gaussians on whole cells, flipped maps shifted by one cell.
 
     The deviation is 2 cells for views of 256x192 and 256x256 and 3 for 384x288 and 384x384, as the releases set it, and 1 for
     128x96, as DARK (arXiv 1910.06278) does.

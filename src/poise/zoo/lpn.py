@@ -39,7 +39,7 @@ def network(depth: int, attention: str, channels: int, *, pooling: str = "attent
 
 
 def soft_argmax(size: Size, skeleton: Skeleton) -> SoftArgmax:
-    """The release's codec: rounded bumps, read by a soft-argmax of beta 160 and a quarter shift."""
+    """The release's codec: rounded Gaussians, read by a soft-argmax of beta 160 and a quarter shift."""
     cells = (size[0] // STRIDE, size[1] // STRIDE)
     return SoftArgmax(size=size, cells=cells, keypoints=len(skeleton), sigma=usual_sigma(size), beta=BETA, quarter=True)
 

@@ -28,7 +28,7 @@ from poise.skeletons import Skeleton
 from poise.structures import Architecture
 
 QUIET = 0.001
-"""Deviation of the first weights of the layer that makes bumps (Simple Baselines' release, its last layer)."""
+"""Deviation of the first weights of the layer that makes Gaussians (Simple Baselines' release, its last layer)."""
 
 
 @final
@@ -95,7 +95,7 @@ def canvas_of(presentation: Presentation, trunk: BackboneWithNeck, size: Size = 
     return replace(canvas, std=presentation.grouped_std) if grouped and presentation.grouped_std else canvas
 
 
-def codec_in_box(
+def roi_codec(
     name: str | None,
     cells: Size,
     keypoints: int,
@@ -113,10 +113,10 @@ def codec_in_box(
         keypoints: How many.
         score: What single cells are scored by that are read at the highest pixel, as the releases' are. None reads them where
             blurred probabilities are highest, and scores them by the share about there.
-        weight: Factor of its loss; of the mean squared error, where maps of bumps are learnt. By default the codec's
+        weight: Factor of its loss; of the mean squared error, where maps of Gaussians are learnt. By default the codec's
             own (`InstanceCodec.roi_weight`).
-        height: Of bumps.
-        sigma: Of bumps, cells; of other codecs their field of this name.
+        height: Of Gaussians.
+        sigma: Of Gaussians, cells; of other codecs their field of this name.
 
     Raises:
         UnknownName: There is no such codec.
@@ -131,34 +131,34 @@ def codec_in_box(
             "codec for boxes", str(name), [*kinds, *(kind for kind in roi_codec_types() if kind != RoIAdapter.__name__)]
         )
     inside = kinds[str(name)](size=cells, cells=cells, keypoints=keypoints)
-    return _in_box(inside, weight=weight, height=height, sigma=sigma)
+    return _adapted(inside, weight=weight, height=height, sigma=sigma)
 
 
-def bumps(
+def gaussian_roi_codec(
     cells: Size, keypoints: int, *, weight: float | None = None, height: float | None = None, sigma: float | None = None
 ) -> RoIAdapter:
-    """Gaussian bumps in the box, learnt by weighted mean squared errors.
+    """Gaussians in the box, learnt by weighted mean squared errors.
 
     Args:
         cells: Of the maps (h, w).
         keypoints: How many.
-        weight: Factor of the mean squared error; by default 2000, less for higher bumps, whose squares are larger.
-        height: Of the bumps; 1 by default.
-        sigma: Of the bumps, cells; 2 by default.
+        weight: Factor of the mean squared error; by default 2000, less for higher Gaussians, whose squares are larger.
+        height: Of the Gaussians; 1 by default.
+        sigma: Of the Gaussians, cells; 2 by default.
 
     Raises:
         InputError: A weight, height or sigma that makes no loss.
     """
-    return _in_box(Gaussian(cells, cells, keypoints, shift_flipped=False), weight=weight, height=height, sigma=sigma)
+    return _adapted(Gaussian(cells, cells, keypoints, shift_flipped=False), weight=weight, height=height, sigma=sigma)
 
 
-def _in_box(inside: InstanceCodec, *, weight: float | None, height: float | None, sigma: float | None) -> RoIAdapter:
+def _adapted(inside: InstanceCodec, *, weight: float | None, height: float | None, sigma: float | None) -> RoIAdapter:
     """A codec in boxes with the numbers that were asked for."""
     for field, value in (("weight", weight), ("height", height), ("sigma", sigma)):
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"a keypoint head needs a {field} above 0, not {value:g}")
     if inside.mse_share is None:
-        _unused(f"{type(inside).__name__}, which has no bumps 1 high,", height=height)
+        _unused(f"{type(inside).__name__}, which has no Gaussians of height 1,", height=height)
     if sigma is not None:
         inside = _as_wide(inside, sigma)
     tall = 1.0 if height is None else height
@@ -213,7 +213,7 @@ def joined(
     Args:
         name: Of the model.
         made: Which builder made the network, and from what.
-        network: What it made; its initial weights stay, but for the layer that makes maps of bumps.
+        network: What it made; its initial weights stay, but for the layer that makes maps of Gaussians.
         codec: Reads the keypoint head.
         canvas: How images are shown; without mirror pairs the model is tested without mirrored views.
         skeleton: The keypoints.
@@ -233,7 +233,7 @@ def joined(
 def _quiet(reader: nn.Module) -> None:
     """Let maps begin at nearly nothing, as those of Simple Baselines' release do.
 
-    With the weights that a one-cell head begins with, the squared errors of bumps, 2000 times weighted, send gradients into
+    With the weights that a one-cell head begins with, the squared errors of Gaussians, 2000 times weighted, send gradients into
     the trunk that are 30,000 times as long as those of the boxes, and 1,900 times as long as from quiet maps. Of two small
     detectors that learnt 16 drawings by heart, the loud one came to box AP 0.44 and keypoint AP 0, the quiet one to 0.87 and
     0.87.
