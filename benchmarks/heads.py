@@ -1,4 +1,4 @@
-"""Which keypoint head a detector should have: one cell by cross-entropy, or bumps by squared errors of which weight.
+"""Which keypoint head a detector should have: one cell by cross-entropy, or Gaussians by squared errors of which weight.
 
     python benchmarks/heads.py --out runs/heads                             # the common start, then every run that is not there
     python benchmarks/heads.py --out runs/heads --start runs/detector/model.safetensors

@@ -85,7 +85,7 @@ def smooth(labels: Labels, seed: int) -> Tensor:
 
 
 def unsure(labels: Labels, seed: int) -> Tensor:
-    """Bumps of a network that has not learnt long: each keypoint's is as high as it is sure, and what it says is rough."""
+    """Gaussians of a network that has not learnt long: each keypoint's is as high as it is sure, and what it says is rough."""
     made = codec()
     output = answer(labels, Blur(1.0, 0.0, 4.0), seed=seed)
     heat = output[:, : made.keypoints]
@@ -134,7 +134,7 @@ def moves(scenes: list[Labels], kind: str, reading: GroupingConfig) -> tuple[flo
 
 
 def alone(labels: Labels, xy: Tensor) -> Tensor:
-    """Keypoints that stand in nobody else's bump."""
+    """Keypoints that stand in nobody else's Gaussian."""
     apart = (labels.xy - xy).norm(dim=-1).masked_fill(labels.visible == 0, torch.inf)
     return apart.sort(dim=0).values[1] > 40 if len(labels) > 1 else torch.ones(len(xy), dtype=torch.bool)
 

@@ -4,9 +4,9 @@
 
 A made-up detector: features of boxes, in which keypoints and the box's place can be seen, go through one convolution that a box
 head and a keypoint head of 56x56 maps share. It is trained by SGD with momentum, once with one cell by cross-entropy and once
-with bumps for each weight of their mean squared error; labels are off by a cell, as people's are. The table says, at the start
-and at the end, the length of the keypoint loss's gradient in its own maps and in the shared layer, the latter beside that of
-the box losses; and what boxes and keypoints came to. It takes a minute of one core.
+with Gaussians for each weight of their mean squared error; labels are off by a cell, as people's are. The table says, at the
+start and at the end, the length of the keypoint loss's gradient in its own maps and in the shared layer, the latter beside that
+of the box losses; and what boxes and keypoints came to. It takes a minute of one core.
 """
 
 import math
@@ -73,14 +73,14 @@ class Detector(nn.Module):
 
 
 def drawn(words: Tensor, chance: torch.Generator) -> Scene:
-    """Every keypoint shows as a bump of its own word; the box's error shows as a word that fills it."""
+    """Every keypoint shows as a Gaussian of its own word; the box's error shows as a word that fills it."""
     xy = 6 + 44 * torch.rand(PEOPLE, KEYPOINTS, 2, generator=chance)
     delta = torch.randn(PEOPLE, 4, generator=chance)
     at = (torch.arange(ROI) + 0.5) * CELLS[0] / ROI
     dx, dy = ((at - part[..., None]).square() for part in xy.unbind(-1))
-    bumps = torch.exp(-(dy[..., :, None] + dx[..., None, :]) / 32)
+    gaussians = torch.exp(-(dy[..., :, None] + dx[..., None, :]) / 32)
     features = 0.5 * torch.randn(PEOPLE + OTHERS, CHANNELS, ROI, ROI, generator=chance)
-    features[:PEOPLE] += torch.einsum("nkhw,kc->nchw", bumps, words[:KEYPOINTS])
+    features[:PEOPLE] += torch.einsum("nkhw,kc->nchw", gaussians, words[:KEYPOINTS])
     features[:PEOPLE] += 0.3 * (delta @ words[KEYPOINTS:])[..., None, None]
     return Scene(features, xy, xy + torch.randn(xy.shape, generator=chance), delta)
 
@@ -147,14 +147,14 @@ def trained(codec: RoICodec, *, last: float | None, steps: int, rate: float) -> 
 def main(*, steps: int = 100, rate: float = 0.002) -> None:
     """Train with every head and print the table."""
     torch.set_num_threads(1)
-    bumps = Gaussian(CELLS, CELLS, KEYPOINTS, shift_flipped=False)
+    gaussians = Gaussian(CELLS, CELLS, KEYPOINTS, shift_flipped=False)
     one_hot = OneHot(CELLS, KEYPOINTS)
     heads: list[tuple[str, RoICodec, float | None]] = [
         ("cross-entropy", one_hot, None),
         ("cross-entropy, small", one_hot, SMALL),
     ]
     for weight in WEIGHTS:
-        in_box = RoIAdapter.of(bumps, weight=2.0 * weight)  # the codec halves its squares
+        in_box = RoIAdapter.of(gaussians, weight=2.0 * weight)  # the codec halves its squares
         heads += [(f"MSE x {weight}", in_box, None), (f"MSE x {weight}, small", in_box, SMALL)]
     table = Table("head", "at first", "in shared", "beside boxes'", "at last", "beside boxes'")
     for column in ("box error", "wrong", "px off", "score"):

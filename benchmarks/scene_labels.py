@@ -20,7 +20,7 @@ class Blur:
     """How an answer differs from the labels.
 
     Attributes:
-        share: How high bumps are.
+        share: How high Gaussians are.
         heat: Deviation of what is added to heatmaps.
         offsets: The same of offsets, pixels.
     """
@@ -49,7 +49,7 @@ def scene(labels: Labels) -> Scenes:
 
 
 def answer(labels: Labels, blur: Blur, *, seed: int) -> Tensor:
-    """What a network might say: bumps not quite as high, and noise in every cell."""
+    """What a network might say: Gaussians not quite as high, and noise in every cell."""
     made = codec()
     output = made.encode(scene(labels))
     generator = torch.Generator().manual_seed(seed)

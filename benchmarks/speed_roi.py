@@ -1,4 +1,4 @@
-"""Decoding, and encoding with the loss, of keypoints in a detector's boxes: one cell by cross-entropy, and bumps in the box.
+"""Decoding, and encoding with the loss, of keypoints in a detector's boxes: one cell by cross-entropy, and Gaussians.
 
 100 boxes of people with 17 keypoints, as one image gives at most; the release decodes them in 147 ms.
 """

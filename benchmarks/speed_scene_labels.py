@@ -88,9 +88,9 @@ def read_maps(scenes: Scenes, codec: OffsetGuided) -> tuple[Array, Array, Array,
         for keypoint in np.flatnonzero(seen):
             x, y = person[keypoint]
             across, down = window(x, side), window(y, side)
-            bump = np.outer(bell(GRID[down] - y, codec.maps.sigma), bell(GRID[across] - x, codec.maps.sigma))
-            bump[bump < codec.maps.clip] = 0
-            np.maximum(heat[keypoint, down, across], bump, out=heat[keypoint, down, across])
+            gaussian = np.outer(bell(GRID[down] - y, codec.maps.sigma), bell(GRID[across] - x, codec.maps.sigma))
+            gaussian[gaussian < codec.maps.clip] = 0
+            np.maximum(heat[keypoint, down, across], gaussian, out=heat[keypoint, down, across])
             near = (slice(None), window(y, codec.maps.jitter_fill), window(x, codec.maps.jitter_fill))
             shortest(jitter[near], jitter_length[near[1:]], (x - GRID[near[2]], y - GRID[near[1]]))
     for number, (start, end) in enumerate(codec.limbs):

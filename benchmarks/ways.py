@@ -32,7 +32,7 @@ EPOCHS = 18
 """LPN, whose depthwise convolutions are slow on a CPU, sees the people four times in the same minutes."""
 
 SIGMA = 1.5
-"""Cells, of every bump. The releases take 1 at 128x96 and 2 at 256x192."""
+"""Cells, of every Gaussian. The releases take 1 at 128x96 and 2 at 256x192."""
 
 PLAIN = Augmentation(scale=0.3, rotation=40.0, colour=0.3)
 ADAMW = Optimizer("adamw", rate=2e-3, decay=0.01)
@@ -164,7 +164,7 @@ STEPS = (
     Way("rounded_on_corners", lambda k: Gaussian(SIZE, CELLS, k, SIGMA, lattice="cornered"), "udp", readings=flips),
     Way("exact_on_strides", lambda k: Gaussian(SIZE, CELLS, k, SIGMA, exact=True, reading="udp"), "hrnet", readings=flips),
 )
-"""With "gaussian" and "udp" the four corners of UDP's ablation: how views are cut, and where bumps stand and are read."""
+"""With "gaussian" and "udp" the four corners of UDP's ablation: how views are cut, and where Gaussians stand and are read."""
 
 MORE = (
     Way("ohkm", lambda k: replace(udp(k), ohkm=8), "udp"),

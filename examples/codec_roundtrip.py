@@ -13,7 +13,7 @@ SIZE, CELLS = (256, 192), (64, 48)
 
 def main() -> None:
     generator = torch.Generator().manual_seed(0)
-    margin = 24.0  # near the border a bump is cut off, which is another story
+    margin = 24.0  # near the border a Gaussian is cut off, which is another story
     room = torch.tensor([SIZE[1] - 1 - 2 * margin, SIZE[0] - 1 - 2 * margin])
     xy = margin + torch.rand(64, len(COCO17), 2, generator=generator) * room
     mirrored = torch.stack((SIZE[1] - 1 - xy[..., 0], xy[..., 1]), dim=-1)[:, COCO17.flip]

@@ -13,7 +13,7 @@ from poise.models.card import Card
 from poise.models.top_down import TopDown
 from poise.skeletons import COCO17
 from poise.structures import Architecture, Preprocess
-from poise.zoo.assemble import CUTS, named_codec
+from poise.zoo.assemble import named_codec
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,12 @@ def rows(eval_set):
 
 def test_every_codec_has_a_row_and_is_cut_as_its_releases_cut(rows):
     assert {name for name, reading in rows if reading == "own"} == set(codec_types())
-    assert all(row.crop == CUTS.get(row.codec, "unbiased") for row in rows.values())
+    assert all(row.crop == named_codec(row.codec, (256, 192), (64, 48), keypoints=1).crop_rule for row in rows.values())
+
+
+def test_codecs_are_also_read_in_the_ways_they_name(rows):
+    also = {(name, reading) for name, reading in rows if reading != "own"}
+    assert also == {("Gaussian", "dark"), ("Gaussian", "fit5"), ("Dark", "quarter"), ("Dark", "fit5")}
 
 
 def test_rounding_costs_a_pixel_and_a_half_whatever_reads_the_map(rows):
@@ -51,7 +56,7 @@ def test_rounding_costs_a_pixel_and_a_half_whatever_reads_the_map(rows):
     assert rows["Gaussian", "own"].p95 < 2 * 2**0.5 + 1e-3
 
 
-def test_exact_bumps_read_by_dark_cost_nothing(rows):
+def test_exact_gaussians_read_by_dark_cost_nothing(rows):
     assert rows["Dark", "own"].mean < 0.01
     assert rows["UDPGaussian", "own"].mean < 0.01
     assert rows["Dark", "own"].flip < 0.02

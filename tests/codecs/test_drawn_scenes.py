@@ -60,7 +60,7 @@ def test_drawn_people_occlude_each_other(drawings):
         (LabelMaps(), GroupingConfig("fit1-sigma"), {512: 0.98, 320: 0.98}),
         (MAPS, GroupingConfig(), {512: 0.98, 320: 0.98}),
     ],
-    ids=["default", "between pixels", "narrow bumps"],
+    ids=["default", "between pixels", "narrow Gaussians"],
 )
 def test_every_drawn_person_is_found_in_perfect_maps(drawings, maps, reading, least):
     numbers, people, found = scores(OffsetGuided(17, limbs(COCO17), maps, reading=reading), drawings)

@@ -21,7 +21,7 @@ def windows(seed, *, people=4, kinds=3, side=5, views=2):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_bumps_of_both_are_the_same(seed):
+def test_gaussians_of_both_are_the_same(seed):
     scene, index, inside, ahead = windows(seed)
     sides = torch.exp(-ahead.square()) * inside
     labelled = torch.rand(index.shape[:2], generator=torch.Generator().manual_seed(seed)) < 0.7

@@ -4,12 +4,19 @@ A new codec is tried as soon as its file is there, as `Kind(size, cells, keypoin
 """
 
 import json
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 
+from poise.codecs.base import InstanceCodec
+from poise.codecs.gaussian import Gaussian
 from poise.codecs.registry import codec_types, from_plain, to_plain
+from poise.codecs.roi_adapter import RoIAdapter
+from poise.codecs.strided import StridedMaps
+from poise.structures import Preprocess
+from poise.zoo.assemble import preprocess_for
 
 SIZES = {
     "256x192": ((256, 192), (64, 48)),
@@ -276,7 +283,7 @@ def test_cells_that_are_not_numbers_are_passed_over(codec, xy, value):
 
 @pytest.mark.parametrize("views", [0, 1, 3])
 @pytest.mark.parametrize("cells", TINY)
-def test_maps_smaller_than_any_bump_are_encoded_and_decoded(kind, cells, views):
+def test_maps_smaller_than_any_gaussian_are_encoded_and_decoded(kind, cells, views):
     codec = kind((9, 7), cells)
     xy = torch.rand(views, len(FLIP), 2, generator=torch.Generator().manual_seed(3)) * 7
     output = codec.encode(xy)
@@ -297,3 +304,80 @@ def test_an_output_of_the_wrong_size_is_refused(codec):
     for read in (codec.decode, lambda output: codec.loss(output, xy, everywhere(xy))):
         with pytest.raises(ValueError, match="network must be built for this codec"):
             read(wrong)
+
+
+CELLS_IN_BOX = (56, 56)
+CROSS_ENTROPY = math.log(math.prod(CELLS_IN_BOX))
+"""First loss of a keypoint head that chooses one of the cells (`OneHot`): 8.05."""
+
+ROI_BOUNDS = (CROSS_ENTROPY / 8, 8 * CROSS_ENTROPY)
+"""What the first loss of another codec may be: 1 to 64. Of the codecs here, each with its defaults, it is 2.0 to 9.6; of their
+other forms 1.1 (`Hourglass-cauchy`) to 16 (`Megvii-mmpose`)."""
+
+
+def first_loss_in_roi(codec):
+    """Of a keypoint head whose outputs are all 0, for 64 boxes with keypoints anywhere in them, without a factor."""
+    boxes = torch.tensor([[0.0, 0.0, 56.0, 56.0]]).repeat(64, 1)
+    xy = 56 * torch.rand(len(boxes), codec.keypoints, 2, generator=torch.Generator().manual_seed(0))
+    return RoIAdapter.of(codec).loss(torch.zeros(len(boxes), *shape(codec)), xy, everywhere(xy), boxes).item()
+
+
+def check_roi_weight(codec):
+    """The law of `InstanceCodec.roi_weight`."""
+    low, high = ROI_BOUNDS
+    unweighted, name = first_loss_in_roi(codec), type(codec).__name__
+    first = codec.roi_weight * unweighted
+    assert low <= first <= high, (
+        f"{name}.roi_weight is {codec.roi_weight:g}, and the first loss of a keypoint head in a detector is then {first:.2g}; "
+        f"it must be of the order of cross-entropy's, {low:.0f} to {high:.0f}. Override {name}.roi_weight to return about "
+        f"{CROSS_ENTROPY / unweighted:.2g}"
+    )
+
+
+def test_the_first_loss_in_a_roi_is_of_the_order_of_cross_entropys(kind):
+    check_roi_weight(kind(CELLS_IN_BOX, CELLS_IN_BOX))
+
+
+@dataclass(frozen=True)
+class OfAUser(StridedMaps):
+    """A codec that says nothing beside the contract, as one of a user's that stands alone in its file."""
+
+    for_size = classmethod(InstanceCodec.for_size.__func__)
+    crop_rule = InstanceCodec.crop_rule
+    roi_weight = InstanceCodec.roi_weight
+    mse_share = InstanceCodec.mse_share
+    peaks = Gaussian.peaks
+
+
+def test_a_codec_without_a_roi_weight_of_its_own_is_told_what_to_write():
+    words = r"head in a detector is then 0.0019; .* 1 to 64. Override OfAUser.roi_weight to return about 4.2e\+03"
+    with pytest.raises(AssertionError, match=words):
+        check_roi_weight(OfAUser(CELLS_IN_BOX, CELLS_IN_BOX, 5))
+
+
+def test_a_new_codec_gets_no_other_codecs_values():
+    codec = OfAUser.for_size((384, 288), (96, 72), 5)
+    assert (codec.sigma, codec.roi_weight, codec.mse_share, codec.report_readings) == (2.0, 1.0, None, ())
+    assert preprocess_for(codec, Preprocess(crop="hrnet")).crop == "unbiased"
+
+
+CROPS = {
+    "Gaussian": "hrnet", "SoftArgmax": "hrnet", "Dark": "dark", "UDPGaussian": "udp", "UDPOffset": "udp",
+    "Hourglass": "hourglass", "Megvii": "mspn", "MegviiUDP": "udp",
+} | dict.fromkeys(("GRMI", "SimCC", "Regression", "Integral"), "unbiased")  # fmt: skip
+"""The crop rule of each."""
+
+
+def test_codecs_cut_views_as_their_releases_do():
+    made = {name: kind.for_size((256, 192), (64, 48), 5) for name, kind in codec_types().items()}
+    assert {name: codec.crop_rule for name, codec in made.items()} == CROPS
+
+
+@pytest.mark.parametrize(("size", "sigma"), [((128, 96), 1.0), ((256, 192), 2.0), ((256, 256), 2.0), ((384, 288), 3.0)])
+def test_gaussians_are_as_wide_as_the_releases_make_them_at_a_size_but_for_the_hourglass(size, sigma):
+    cells = (size[0] // 4, size[1] // 4)
+    made = {name: kind.for_size(size, cells, 5) for name, kind in codec_types().items()}
+    widths = {name: codec.sigma for name, codec in made.items() if hasattr(codec, "sigma")}
+    scaled = dict.fromkeys(("Gaussian", "SoftArgmax", "Dark", "UDPGaussian", "Integral"), sigma)
+    assert widths == scaled | {"Hourglass": 1.0, "MegviiUDP": 1.4105, "SimCC": None}
+    assert all(codec == codec_types()[name](size, cells, 5) for name, codec in made.items() if name not in scaled)

@@ -7,7 +7,7 @@ import torch
 
 from poise.codecs.dark import Dark
 from poise.codecs.gaussian import Gaussian
-from poise.codecs.maps import bump, rounded
+from poise.codecs.maps import gaussian, rounded
 from poise.codecs.udp import UDPGaussian
 from poise.decoding.blur import _blurred_as_images as blurred_as_images
 from poise.decoding.blur import blur_taps, iterate_blurred
@@ -36,8 +36,8 @@ def test_halves_are_rounded_up_and_negatives_towards_zero():
     assert rounded(torch.tensor([0.49, 0.5, 1.5, -0.4, -1.6, -7.25])).tolist() == [0, 1, 2, 0, -1, -6]
 
 
-def test_bumps_never_underflow():
-    values = bump(torch.arange(2000.0).view(1, 1, -1), 2.0)
+def test_gaussians_never_underflow():
+    values = gaussian(torch.arange(2000.0).view(1, 1, -1), 2.0)
     product = values[0, 0, :, None] * values[0, 0]
     smallest = product[product > 0].min()
     assert smallest >= torch.finfo(torch.float32).tiny

@@ -142,9 +142,9 @@ def test_a_person_is_as_sure_as_all_keypoints_in_the_mean_and_the_surest_comes_f
 def test_a_fit_of_a_wrong_width_moves_each_peak_by_the_square_of_the_ratio(width, reach):
     off = torch.tensor([[0.3, -0.2]])
     y, x = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
-    bump = torch.exp(-((x - 8 - off[0, 0]) ** 2 + (y - 8 - off[0, 1]) ** 2) / (2 * 1.75**2))
+    gaussian = torch.exp(-((x - 8 - off[0, 0]) ** 2 + (y - 8 - off[0, 1]) ** 2) / (2 * 1.75**2))
     cells = torch.tensor([[8, 8]])
-    found = fit_gaussian_known_sigma(bump[None], cells, reach=reach, sigma=width) - cells
+    found = fit_gaussian_known_sigma(gaussian[None], cells, reach=reach, sigma=width) - cells
     torch.testing.assert_close(found, off * (width / 1.75) ** 2, rtol=1e-4, atol=1e-5)
 
 

@@ -27,7 +27,7 @@ def places(count=40, *, seed=0):
 
 
 @pytest.mark.parametrize("reading", get_args(SubpixelMethod))
-def test_every_reading_finds_bumps_that_stand_on_their_keypoints(reading):
+def test_every_reading_finds_gaussians_that_stand_on_their_keypoints(reading):
     codec = Dark(SIZE, CELLS, 3, reading=reading)
     xy = places()
     off = (codec.decode(codec.encode(xy)).xy - xy).abs().max() / max(codec.grid.scale)
@@ -60,7 +60,7 @@ def test_another_reading_changes_neither_grid_nor_labels_nor_loss():
     assert torch.equal(other.loss(codec.encode(xy + 3), xy, visible), codec.loss(codec.encode(xy + 3), xy, visible))
 
 
-def test_udp_is_hrnet_with_other_cells_bumps_and_reading():
+def test_udp_is_hrnet_with_other_cells_gaussians_and_reading():
     hrnet = Gaussian(SIZE, CELLS, 3, exact=True, lattice="cornered", shift_flipped=False, reading="udp")
     udp = UDPGaussian(SIZE, CELLS, 3)
     xy = places()
@@ -88,7 +88,7 @@ def test_codecs_without_maps_are_read_in_one_way():
 
 @pytest.mark.parametrize("reach", [1, 2])
 @pytest.mark.parametrize("at", [(0.3, 5.2), (0.0, 7.4), (9.2, 8.1), (5.4, 5.5)])
-def test_a_clean_bump_is_fitted_exactly_at_the_border_too(at, reach):
+def test_a_clean_gaussian_is_fitted_exactly_at_the_border_too(at, reach):
     x, y = torch.meshgrid(torch.arange(10.0), torch.arange(12.0), indexing="xy")
     maps = 0.3 * torch.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * 1.7**2)).double()[None]
     cells = torch.tensor([[round(at[0]), round(at[1])]])
@@ -98,12 +98,12 @@ def test_a_clean_bump_is_fitted_exactly_at_the_border_too(at, reach):
 
 
 @pytest.mark.parametrize("values", [torch.zeros(5, 5), torch.ones(5, 5), torch.full((5, 5), torch.nan), -torch.ones(5, 5)])
-def test_what_is_no_bump_is_read_at_its_cell(values):
+def test_what_is_no_gaussian_is_read_at_its_cell(values):
     cells = torch.tensor([[2, 3]])
     assert fit_gaussian(values[None], cells, reach=1).tolist() == [[2, 3]]
 
 
-def test_a_valley_is_no_bump():
+def test_a_valley_is_no_gaussian():
     x = torch.arange(-3.0, 4)
     valley = 0.1 + x[:, None] ** 2 + x**2
     assert fit_gaussian(valley[None], torch.tensor([[3, 3]]), reach=1).tolist() == [[3, 3]]

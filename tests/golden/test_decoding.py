@@ -276,10 +276,10 @@ def test_offsets_are_read_as_in_mmpose(golden_arrays, offsets):
 
 @pytest.mark.golden("functions/og11_*.npz")
 @pytest.mark.parametrize("reach", [1, 2])
-def test_round_bumps_are_fitted_as_in_offsetguided(golden_arrays, reach):
+def test_round_gaussians_are_fitted_as_in_offsetguided(golden_arrays, reach):
     maps, cells = (torch.from_numpy(golden_arrays[name]) for name in ("heatmaps", "peaks_xy"))
     last = cells.new_tensor(maps.shape[:0:-1]) - 1
-    corner = ((cells == 0) | (cells == last)).all(dim=-1) & (reach == 1)  # 2x2 cells do not determine a bump
+    corner = ((cells == 0) | (cells == last)).all(dim=-1) & (reach == 1)  # 2x2 cells do not determine a Gaussian
     middle, variance = fit_gaussian_and_variance(maps, cells, reach=reach)
     np.testing.assert_allclose(middle[~corner], golden_arrays[f"fit_k{reach}_xy"][~corner], rtol=0, atol=1e-9)
     np.testing.assert_allclose(variance[~corner], golden_arrays[f"sigma2_k{reach}"][~corner], rtol=1e-9)

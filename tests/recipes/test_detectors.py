@@ -219,7 +219,7 @@ def test_the_weight_is_that_of_the_mean_squared_error():
     assert float(codec.loss(off, xy, torch.full((1, 17), 2), boxes)) == pytest.approx(40 * 0.01, rel=1e-3)
 
 
-def test_maps_of_bumps_begin_at_nearly_nothing():
+def test_maps_of_gaussians_begin_at_nearly_nothing():
     torch.manual_seed(0)
     first = {}
     for head in ("one_hot", "gaussian", "UDPGaussian"):
@@ -235,7 +235,7 @@ def test_other_heads_are_asked_for_by_the_class_of_their_codec():
     assert type(head_codec("UDPGaussian", weight=7.0).codec).__name__ == "UDPGaussian"
     assert head_codec("UDPGaussian", weight=7.0).weight == 14.0
     assert head_codec("SimCC", weight=7.0).weight == 7.0
-    assert head_codec("gaussian", height=10.0).weight == pytest.approx(40.0), "the squares of higher bumps are larger"
+    assert head_codec("gaussian", height=10.0).weight == pytest.approx(40.0), "the squares of higher Gaussians are larger"
     with pytest.raises(UnknownName, match="codec for boxes"):
         head_codec("two_hot")
 
@@ -258,7 +258,7 @@ def test_the_first_loss_of_every_head_is_about_that_of_cells(name):
         ("gaussian", {"weight": float("nan")}, "needs a weight above 0, not nan$"),
         ("UDPGaussian", {"sigma": 0.0}, "needs a sigma above 0, not 0$"),
         ("UDPOffset", {"sigma": 2.0}, "^a head that learns UDPOffset takes no sigma; leave that out$"),
-        ("SimCC", {"height": 2.0}, "SimCC, which has no bumps 1 high, takes no height"),
+        ("SimCC", {"height": 2.0}, "SimCC, which has no Gaussians of height 1, takes no height"),
         ("one_hot", {"weight": 3.0, "sigma": 2.0}, "one cell by cross-entropy takes no weight and no sigma"),
     ],
 )
@@ -267,7 +267,7 @@ def test_numbers_that_a_head_has_no_use_for_are_refused(head, numbers, message):
         head_codec(head, **numbers)
 
 
-def test_bumps_of_other_codecs_are_as_wide_and_high_as_asked():
+def test_gaussians_of_other_codecs_are_as_wide_and_high_as_asked():
     codec = head_codec("UDPGaussian", sigma=3.0, height=2.0)
     assert (codec.codec.sigma, codec.height, codec.weight) == (3.0, 2.0, 1000.0)
     assert head_codec("MegviiUDP", sigma=2.0).codec.sigma == 2.0

@@ -23,8 +23,8 @@ RULES = get_args(CropRule)
 def dot(x: float, y: float, *, radius: float = 5.0) -> torch.Tensor:
     """A grey image with one soft bright dot, exactly at (x, y)."""
     rows, columns = np.mgrid[0 : IMAGE[0], 0 : IMAGE[1]]
-    bump = 255 * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * radius**2))
-    return torch.from_numpy(np.repeat(np.rint(bump).astype(np.uint8)[:, :, None], 3, axis=2)).permute(2, 0, 1)
+    gaussian = 255 * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * radius**2))
+    return torch.from_numpy(np.repeat(np.rint(gaussian).astype(np.uint8)[:, :, None], 3, axis=2)).permute(2, 0, 1)
 
 
 def centre_of(pixels: np.ndarray) -> tuple[float, float]:

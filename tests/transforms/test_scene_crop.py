@@ -39,8 +39,8 @@ BLACK = Canvas(fill=(0.0, 0.0, 0.0))
 def scene(*spots: tuple[float, float], size: tuple[int, int] = (200, 300)) -> Sample:
     """A person for each spot: all keypoints on it, and a soft dot in the image."""
     rows, columns = np.mgrid[0 : size[0], 0 : size[1]]
-    bumps = [255 * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 50) for x, y in spots] or [np.zeros(size)]
-    pixels = np.rint(np.max(bumps, axis=0)).astype(np.uint8)
+    gaussians = [255 * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 50) for x, y in spots] or [np.zeros(size)]
+    pixels = np.rint(np.max(gaussians, axis=0)).astype(np.uint8)
     xy = torch.tensor(spots, dtype=torch.float32).reshape(-1, 1, 2).expand(-1, 17, 2).clone()
     boxes = torch.cat((xy[:, 0] - 40, xy[:, 0] + 40), dim=1)
     labels = Labels.of(xy, torch.full((len(spots), 17), 2), boxes)

@@ -55,6 +55,12 @@ def test_another_codec_with_one_map_per_keypoint_keeps_the_rows(start):
     assert len(transfer_rows(start, poseresnet(18, size=SIZE, codec=codec)).kept) == 17
 
 
+def test_a_codec_that_says_its_map_holds_something_else_keeps_no_rows(start, monkeypatch):
+    monkeypatch.setattr(UDPGaussian, "output_type", "logits")
+    codec = UDPGaussian(size=SIZE, cells=(16, 16), keypoints=17)
+    assert transfer_head(start, poseresnet(18, size=SIZE, codec=codec)).kept == ()
+
+
 def test_another_backbone_is_refused_with_the_reason(start):
     with pytest.raises(CheckpointError, match=r"another one; weights: .*backbone"):
         transfer_rows(start, poseresnet(34, size=SIZE))
@@ -159,7 +165,7 @@ def test_a_detector_of_other_keypoints_keeps_all_but_their_rows():
 @pytest.mark.parametrize(
     ("heads", "kept"), [(("gaussian", "udp"), 17), (("one_hot", "gaussian"), 0), (("one_hot", "one_hot"), 17)]
 )
-def test_a_detectors_maps_are_kept_where_both_are_bumps_or_both_are_cells(heads, kept):
+def test_a_detectors_maps_are_kept_where_both_are_gaussians_or_both_are_cells(heads, kept):
     start, target = (detector(head=head, seed=seed) for seed, head in enumerate(heads))
     before = target.network.keypoint.head.reader.final.weight.clone()
     carried = transfer(start, target)

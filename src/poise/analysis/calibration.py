@@ -1,8 +1,8 @@
 """What the scores of a detector's keypoints are worth: made probabilities from labelled images, and what ranks people best.
 
-A keypoint head may say how sure it is in logits, in shares of a softmax or in heights of bumps. Fitted by logistic regression
-to whether keypoints were right (Platt, Probabilistic Outputs for Support Vector Machines, 1999), all of them say the same: how
-probable it is that the keypoint is where it was put.
+A keypoint head may say how sure it is in logits, in shares of a softmax or in heights of Gaussians. Fitted by logistic
+regression to whether keypoints were right (Platt, Probabilistic Outputs for Support Vector Machines, 1999), all of them say the
+same: how probable it is that the keypoint is where it was put.
 """
 
 from collections.abc import Iterable, Mapping

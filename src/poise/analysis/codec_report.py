@@ -27,7 +27,7 @@ from poise.metrics import coco, coco_format
 from poise.metrics.oks import rescore
 from poise.skeletons import keypoint_indices
 from poise.structures import CropRule, Points, Preprocess
-from poise.zoo.assemble import CUTS, named_codec
+from poise.zoo.assemble import named_codec, preprocess_for
 
 STRIDE = 4
 """Pixels of a view to a cell."""
@@ -37,9 +37,6 @@ FAR = 2.0
 
 FLIPPED = 5000
 """Keypoints whose mirrored views are tried: enough to know a mean to one part in a hundred."""
-
-READ_ALSO: Mapping[str, tuple[str, ...]] = {"Gaussian": ("dark", "fit5"), "Dark": ("quarter", "fit5")}
-"""Codecs that are also read in other ways by default: what rounding costs no reading gives back."""
 
 
 @final
@@ -86,7 +83,7 @@ def codec_report(
     Args:
         eval_set: The annotations; its images are not read.
         size: Of the views (h, w).
-        codecs: Names of classes; all by default, and `READ_ALSO`.
+        codecs: Names of classes; all by default, then read in the ways of `report_readings`, too.
         readings: Other ways to read the maps of the codecs, where they have any.
         padding: The boxes grow by this factor.
         images: Places of the images that count; all by default.
@@ -102,13 +99,13 @@ def codec_report(
     coco_format.check_annotations(eval_set.truth, eval_set.skeletons)
     seen: dict[CropRule, LabelledViews] = {}
     rows: list[CodecRow] = []
-    for name, own in zip(names, makers, strict=True):
-        cut = Preprocess(crop=CUTS.get(name, "unbiased"), padding=padding)
+    for own in makers:
+        cut = preprocess_for(own, Preprocess(padding=padding))
         if cut.crop not in seen:
             seen[cut.crop] = labelled_views(eval_set, cut, size=size, skeleton=eval_set.skeleton, images=images)
         if not seen[cut.crop].labelled.any():
             raise AnnotationError("the annotations label nobody in a box of some size, so no codec can be tried on them")
-        others = readings or (READ_ALSO.get(name, ()) if not codecs else ())
+        others = readings or (() if codecs else own.report_readings)
         rows += _rows(eval_set, _read(own, others), seen[cut.crop], cut=cut, images=images)
     return rows
 

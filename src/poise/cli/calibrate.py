@@ -28,9 +28,9 @@ def run(
 ) -> int:
     """Make the scores of a Keypoint R-CNN's keypoints probabilities, and rank people by what ranks them best.
 
-    Logits, shares of a softmax and heights of bumps mean different things; fitted to whether keypoints were right (an OKS of
-    their own of at least 0.5) all say how probable a keypoint is. Take labelled images that the model was not trained on, and
-    others than those that it is tested on.
+    Logits, shares of a softmax and heights of Gaussians mean different things; fitted to whether keypoints were right (an OKS
+    of their own of at least 0.5) all say how probable a keypoint is. Take labelled images that the model was not trained on,
+    and others than those that it is tested on.
 
     For example:
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid
-from poise.structures import Points
+from poise.structures import CropRule, Points
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class InstanceCodec(ABC):
     2: in which share of an output's values it changes.
     4: how large the loss of an answer without fault may be; a shifted output's is still larger.
     5: which share of the keypoints that are not labelled may send a gradient.
+
+    Other facts that the package needs stand in the codec too, each with a default: the crop rule of its release (`crop_rule`),
+    the weight of its loss in a detector (`roi_weight`, `mse_share`), which heads can start from each other (`output_type`), the
+    readings that a report shows beside its own (`report_readings`), its values for a view size (`for_size`).
 
     Attributes:
         size: Of a view, pixels (h, w).
@@ -80,6 +84,56 @@ class InstanceCodec(ABC):
     def exceptions(self) -> Mapping[int, float]:
         """Laws this codec breaks on purpose, and by how much; none by default."""
         return {}
+
+    @classmethod
+    def for_size(cls, size: Size, cells: Size, keypoints: int) -> "InstanceCodec":
+        """The codec with the values that are usual for views of this size; by default those of its fields.
+
+        Args:
+            size: Of a view, pixels (h, w).
+            cells: Of a map (h, w).
+            keypoints: How many.
+        """
+        return cls(size, cells, keypoints)
+
+    @property
+    def crop_rule(self) -> CropRule:
+        """The rule by which its release cuts views out of images (`transforms.crop`); "unbiased" where there is no release."""
+        return "unbiased"
+
+    @property
+    def roi_weight(self) -> float:
+        """Factor of the loss in the keypoint head of a detector (`RoIAdapter.weight`).
+
+        It makes the first loss of a head on 56x56 cells, whose outputs are all near 0, about as large as the cross-entropy over
+        those cells, log(56 * 56) = 8. With a much larger loss the boxes get worse, with a much smaller one the keypoints are
+        not learnt. To measure it, divide 8 by the loss of an output of zeros for keypoints anywhere in the box. A law checks
+        that the product is between 1 and 64.
+        """
+        return 1.0
+
+    @property
+    def mse_share(self) -> float | None:
+        """The loss divided by the mean squared error of maps whose peaks are 1 high; None for other outputs and losses.
+
+        Where it is a number, the weight of a detector's keypoint loss is given as that of the mean squared error, and the peaks
+        may be made higher (`RoIAdapter.height`).
+        """
+        return None
+
+    @property
+    def output_type(self) -> str:
+        """What the channels of a keypoint hold, as one word.
+
+        Between codecs of the same word the rows of a head's last layer are transferred, keypoint by keypoint
+        (`weights.transfer`). By default "map" for one channel per keypoint, and the name of the class for several.
+        """
+        return "map" if self.channels == self.keypoints else type(self).__name__
+
+    @property
+    def report_readings(self) -> tuple[str, ...]:
+        """Readings (`reading`) that the report of all codecs shows beside the codec's own (`analysis.codec_report`)."""
+        return ()
 
     @abstractmethod
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b ..."]:

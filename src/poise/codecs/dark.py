@@ -1,4 +1,4 @@
-"""Bumps exactly on the keypoints, decoded by a Taylor step in the logarithm (DARK, arXiv 1910.06278)."""
+"""Gaussians exactly on the keypoints, decoded by a Taylor step in the logarithm (DARK, arXiv 1910.06278)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,18 +8,19 @@ from typing import final
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.maps import Lattice, MapCodec, bump, laid, mirror_error, ruler
+from poise.codecs.maps import Lattice, MapCodec, gaussian, laid, mirror_error, ruler
 from poise.decoding.blur import blur_maps
 from poise.decoding.subpixel import rounding_error
 from poise.decoding.taylor import dark_blur_gain, dark_taylor_step
 from poise.errors import InputError
 from poise.geometry import Grid
+from poise.structures import CropRule
 
 
 @final
 @dataclass(frozen=True)
 class Dark(MapCodec):
-    """A bump of width `sigma` cells over the whole map, exactly on each keypoint (section 3.2).
+    """A Gaussian of width `sigma` cells over the whole map, exactly on each keypoint (section 3.2).
 
     Attributes:
         kernel: Cells a side of the blur that smooths maps before they are decoded (section 3.1); odd.
@@ -41,6 +42,16 @@ class Dark(MapCodec):
         return laid(self.lattice, self.size, self.cells)
 
     @property
+    def crop_rule(self) -> CropRule:
+        """DARK's."""
+        return "dark"
+
+    @property
+    def report_readings(self) -> tuple[str, ...]:
+        """The quarter shift and the fit of 5x5 cells: labels are exact, so that their errors are those of the reading alone."""
+        return ("quarter", "fit5")
+
+    @property
     def exceptions(self) -> Mapping[int, float]:
         """Law 3, where the grid does not mirror onto itself."""
         error = abs(mirror_error(self.grid))
@@ -56,8 +67,8 @@ class Dark(MapCodec):
         return cells
 
     def profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
-        """A bump around the keypoint, never cut off."""
-        return bump(ruler(centre, length) - centre[..., None], self.sigma)
+        """A Gaussian around the keypoint, never cut off."""
+        return gaussian(ruler(centre, length) - centre[..., None], self.sigma)
 
     def peaks(
         self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]

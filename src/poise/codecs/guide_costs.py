@@ -18,11 +18,11 @@ class LabelMaps:
     """Which maps there are, and what they are to say.
 
     Attributes:
-        sigma: Width of a bump, pixels.
-        clip: A bump lower than that is 0.
+        sigma: Width of a Gaussian, pixels.
+        clip: A Gaussian lower than that is 0.
         fill: Cells a side of the square around a keypoint in which vectors lead to others.
         jitter_fill: The same, for those to the keypoint itself.
-        background: A map that is 1 where no bump is.
+        background: A map that is 1 where no Gaussian is.
         jitter: Two maps for the vector to the nearest keypoint, of whatever kind.
         spread: A map for each limb, the logarithm of its vectors' spread (Laplace's b).
         scale: A map for each keypoint, its size: the side of the person's box times OKS's sigma of the keypoint, pixels.
@@ -38,7 +38,7 @@ class LabelMaps:
     scale: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse bumps and squares without extent."""
+        """Refuse Gaussians and squares without extent."""
         if not (self.sigma > 0 and 0 < self.clip < 1 and min(self.fill, self.jitter_fill) >= 1):
             raise InputError(
                 "maps cannot be: sigma is above 0, clip between 0 and 1, fill and jitter_fill 1 or more; found "
@@ -54,7 +54,7 @@ class Costs:
     Attributes:
         heat: "focal": what is nearly right counts little; "l2": everything alike.
         gamma: How little (focal).
-        tau: Labels from here on are on a bump (focal).
+        tau: Labels from here on are on a Gaussian (focal).
         offset: How errors of vectors are measured; "laplace" needs `LabelMaps.spread`.
         root: Whether square roots of vectors' and sizes' errors are learnt in their place.
         margin: Errors of vectors below are dropped, with "laplace" those below 0 too: -inf keeps them.

@@ -1,4 +1,4 @@
-"""What OffsetGuided learns of labelled people: bumps, and vectors in the cells around keypoints (arXiv 2107.03098, section 3).
+"""Labels of OffsetGuided: Gaussians, and vectors in the cells around keypoints (arXiv 2107.03098, section 3).
 
 Cell i stands for the pixel 4 i + 1.5. What is said of a keypoint is said in a window of D cells a side around it: of the cells
 from round(x / 4 - D / 2) up to, not including, round(x / 4 + D / 2), halves to the even number as the release rounds, so that a
@@ -109,7 +109,7 @@ class Vectors:
 
 
 def diameter(sigma: float, clip: float) -> int:
-    """Cells a side of the window of a bump of width `sigma` (pixels) that ends where it is `clip` high.
+    """Cells a side of the window of a Gaussian of width `sigma` (pixels) that ends where it is `clip` high.
 
     >>> diameter(7.0, 0.01)
     12
@@ -128,7 +128,7 @@ def used(ignore: Bool[Tensor, "b h w"]) -> Bool[Tensor, "b 1 hh ww"]:
 
 
 def draw_gaussians(maps: Float[Tensor, "b q h w"], seen: Seen, *, sigma: float, clip: float) -> None:
-    """Put a bump of height 1 on every labelled keypoint, where that is more than what is there.
+    """Put a Gaussian of height 1 on every labelled keypoint, where that is more than what is there.
 
     Args:
         maps: Contiguous; the keypoints' are the first ones.

@@ -9,20 +9,22 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from poise.codecs.maps import MapCodec, bump, check_maps, rounded, ruler, weighted
+from poise.codecs.maps import MapCodec, check_maps, gaussian, rounded, ruler, weighted
 from poise.decoding.subpixel import quarter_offset
+from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid
 from poise.losses.keypoints import mean_squares, ohkm_squares, squares
+from poise.structures import CropRule
 
 
 @final
 @dataclass(frozen=True)
 class Hourglass(MapCodec):
-    """A bump on the cell each keypoint lies in, cut off at 3 sigma; read with a quarter shift.
+    """A Gaussian or Cauchy peak on the cell each keypoint lies in, cut off at 3 sigma; read with a quarter shift.
 
     Attributes:
-        label: Shape of the bump: exp(-d^2 / 2 sigma^2), or sigma / (d^2 + sigma^2)^1.5, which is 1 / sigma^2 high.
+        label: Shape of the peak: exp(-d^2 / 2 sigma^2), or sigma / (d^2 + sigma^2)^1.5, which is 1 / sigma^2 high.
         weight: Factor of the loss, half a mean square. Learning from Synthetic Animals divides the sum over keypoints by 18
             however many there are: 17 / 18 for 17 of them.
     """
@@ -38,6 +40,16 @@ class Hourglass(MapCodec):
             raise InputError(f"Hourglass draws 'gaussian' or 'cauchy' labels, found {self.label!r}")
         if not self.weight > 0:
             raise InputError(f"Hourglass needs a weight above 0, found {self.weight}")
+
+    @classmethod
+    def for_size(cls, size: Size, cells: Size, keypoints: int) -> "Hourglass":
+        """Its Gaussians are a cell wide at every size."""
+        return cls(size, cells, keypoints)
+
+    @property
+    def crop_rule(self) -> CropRule:
+        """PyTorch-Pose's."""
+        return "hourglass"
 
     @cached_property
     def grid(self) -> Grid:
@@ -62,7 +74,7 @@ class Hourglass(MapCodec):
     def profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
         """The Gaussian along one axis."""
         distance, pasted = self._patch(rounded(centre), length)
-        return bump(distance, self.sigma) * pasted
+        return gaussian(distance, self.sigma) * pasted
 
     def peaks(
         self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
@@ -74,25 +86,25 @@ class Hourglass(MapCodec):
         return torch.where((score <= 0)[:, None], -1, quarter_offset(maps, cells, cells, border="outermost"))
 
     def draw(self, at: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k h w"]:
-        """Bumps at `at` cells, which need not be whole, as the release pastes them: its patch is laid on whole cells.
+        """Peaks at `at` cells, which need not be whole, as the release pastes them: its patch is laid on whole cells.
 
         Nothing is drawn where a patch is outside the map.
         """
         (x, in_x), (y, in_y) = (self._patch(p, n) for p, n in zip(at.unbind(-1), self.cells[::-1], strict=True))
         if self.label == "gaussian":
-            column, row = bump(y, self.sigma) * in_y, bump(x, self.sigma) * in_x
+            column, row = gaussian(y, self.sigma) * in_y, gaussian(x, self.sigma) * in_x
             return (column[..., None] * row[..., None, :]).float()
         squared = y.square()[..., None] + (x.square() + self.sigma**2)[..., None, :]
         return (squared.pow(-1.5) * (self.sigma * in_y[..., None]) * in_x[..., None, :]).float()
 
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k h w"]:
-        """A bump on each keypoint, float32; an empty map where the keypoint is out of reach."""
+        """A peak on each keypoint, float32; an empty map where the keypoint is out of reach."""
         return self.draw(rounded(self.grid.to_cells(xy)))
 
     def loss(
         self, output: Float[Tensor, "b k h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
     ) -> Float[Tensor, ""]:
-        """`weight` times half the mean squared difference from the bumps; unlabelled keypoints count as 0.
+        """`weight` times half the mean squared difference from the labels; unlabelled keypoints count as 0.
 
         Raises:
             InputError: The output is not of this codec's size.

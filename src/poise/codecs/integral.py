@@ -11,14 +11,15 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.maps import bump, check_weights, mean_of_worst, rounded, ruler, weighted
+from poise.codecs.maps import check_weights, gaussian, mean_of_worst, rounded, ruler, usual_sigma, weighted
+from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid
 from poise.losses.keypoints import outer_squares
 from poise.structures import Points
 
 FAINT = -20.0
-"""Exponent of the cells far from a bump: their probability is two thousandths of a millionth of the highest."""
+"""Exponent of the cells far from a Gaussian: their probability is two thousandths of a millionth of the highest."""
 
 
 @final
@@ -30,9 +31,9 @@ class Integral(InstanceCodec):
     supervision (the paper's I1).
 
     Attributes:
-        sigma: Width of the bump of an answer without fault, cells.
+        sigma: Width of the Gaussian of an answer without fault, cells.
         beta: The maps are multiplied by it before the softmax.
-        map_weight: Weight of the squared distance of the probabilities from a bump's.
+        map_weight: Weight of the squared distance of the probabilities from a Gaussian's.
         cells_on: How cells lie on the view. On its corners mirrored cells are cells; the releases begin at pixel 0 and take
             one cell every stride.
         joint_weights: Weight of each keypoint in the loss; None weighs all alike.
@@ -47,7 +48,7 @@ class Integral(InstanceCodec):
     ohkm: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that make no bump."""
+        """Refuse values out of range."""
         super().__post_init__()
         if not (self.sigma > 0 and self.beta > 0 and self.map_weight >= 0 and self.cells_on in ("corners", "strides")):
             raise InputError(
@@ -55,6 +56,16 @@ class Integral(InstanceCodec):
                 f"{self.sigma}, {self.beta}, {self.map_weight} and {self.cells_on!r}"
             )
         check_weights(self, self.joint_weights, self.ohkm)
+
+    @classmethod
+    def for_size(cls, size: Size, cells: Size, keypoints: int) -> "Integral":
+        """With Gaussians as wide as maps of Gaussians have them at this size (`usual_sigma`)."""
+        return cls(size, cells, keypoints, sigma=usual_sigma(size))
+
+    @property
+    def roi_weight(self) -> float:
+        """32: an output of zeros, whose mean is the middle of the box, has a loss of 0.24."""
+        return 32.0
 
     @cached_property
     def grid(self) -> Grid:
@@ -73,13 +84,13 @@ class Integral(InstanceCodec):
 
     @property
     def exceptions(self) -> Mapping[int, float]:
-        """Law 3 by what a strided grid does not mirror; law 4, for a bump's tails are cut at the border."""
+        """Law 3 by what a strided grid does not mirror; law 4, for a Gaussian's tails are cut at the border."""
         off = self.grid.scale[0] - 1
-        fourth = {4: 1e-5 + 0.02 / self.sigma**4 * self.map_weight}  # a bump half a cell beside the nearest cell's
+        fourth = {4: 1e-5 + 0.02 / self.sigma**4 * self.map_weight}  # a Gaussian half a cell beside the nearest cell's
         return fourth | ({3: self.tolerance + off} if self.cells_on == "strides" and off > 0 else {})
 
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k h w"]:
-        """The logarithm of a bump exactly on each keypoint, float32, and not below a faint ground."""
+        """The logarithm of a Gaussian exactly on each keypoint, float32, and not below a faint ground."""
         x, y = self.grid.to_cells(xy).unbind(-1)
         column, row = ((ruler(at, length) - at[..., None]).square() for at, length in ((y, self.cells[0]), (x, self.cells[1])))
         exponent = (column[..., None] + row[..., None, :]) * (-0.5 / self.sigma**2)
@@ -88,10 +99,10 @@ class Integral(InstanceCodec):
     def targets(self, xy: Float[Tensor, "b k 2"]) -> tuple[Float[Tensor, "b k h"], Float[Tensor, "b k w"]]:
         """Columns and rows whose products are the probabilities the maps should have; 0 where the keypoint is out of reach.
 
-        A bump on the nearest cell, cut off at 3 sigma, as in the releases.
+        A Gaussian on the nearest cell, cut off at 3 sigma, as in the releases.
         """
         x, y = rounded(self.grid.to_cells(xy)).unbind(-1)
-        column, row = self._cut_bump(y, self.cells[0]), self._cut_bump(x, self.cells[1])
+        column, row = self._cut_gaussian(y, self.cells[0]), self._cut_gaussian(x, self.cells[1])
         return column, row
 
     def weights(self, xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]) -> Float[Tensor, "b k"]:
@@ -140,7 +151,7 @@ class Integral(InstanceCodec):
         return output[:, flip].flip(-1)
 
     def picture(self, output: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
-        """The probabilities, in shares of the height of a bump."""
+        """The probabilities, in shares of the height of a Gaussian."""
         probability = self._probability(output.detach().float())
         return (probability * (2 * torch.pi * self.sigma**2)).nan_to_num(0).clamp(0, 1)
 
@@ -152,9 +163,9 @@ class Integral(InstanceCodec):
         sides = zip(at.unbind(-1), self.cells[::-1], strict=True)
         return [((ruler(x, length) - x[..., None]).abs() <= 3 * self.sigma).float() for x, length in sides]
 
-    def _cut_bump(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
+    def _cut_gaussian(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
         distance = ruler(centre, length) - centre[..., None]
-        values = bump(distance, self.sigma) * (distance.abs() <= 3 * self.sigma)
+        values = gaussian(distance, self.sigma) * (distance.abs() <= 3 * self.sigma)
         return (values / (values.sum(dim=-1, keepdim=True) + 1e-24)).float()  # nothing stays nothing
 
     def _inside(self, xy: Float[Tensor, "b k 2"]) -> Bool[Tensor, "b k"]:

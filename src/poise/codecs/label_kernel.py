@@ -1,4 +1,4 @@
-"""Bumps and vectors in the cells around keypoints, as loops over windows; compiled by numba as `kernels.py` is.
+"""Gaussians and vectors in the cells around keypoints, as loops over windows; compiled by numba as `kernels.py` is.
 
 What `guides.py` says with tensors, for labels on a processor: windows are too small there for tensors to be worth it.
 """
@@ -24,12 +24,12 @@ def draw(
     *,
     clip: float,
 ) -> None:
-    """Put bumps, the products of two sides of their windows, where they are more than what contiguous maps hold.
+    """Put Gaussians, the products of two sides of their windows, where they are more than what contiguous maps hold.
 
     Args:
         maps: Changed in place.
-        channel: The map of each bump, counted through all views.
-        labelled: Which bumps there are.
+        channel: The map of each Gaussian, counted through all views.
+        labelled: Which Gaussians there are.
         index: Cells of the windows, x and y.
         sides: Heights along them; 0 outside the view.
         clip: What is lower is left out.

@@ -1,4 +1,4 @@
-"""Bumps and vectors in the cells around keypoints, as tensors on any device; `label_kernel.py` does the same on a processor."""
+"""Gaussians and vectors in the cells around keypoints, as tensors on any device; `label_kernel.py` does the same on a CPU."""
 
 from typing import Literal
 

@@ -19,7 +19,7 @@ from poise.decoding.subpixel import SubpixelMethod, argmax_cells, check_method, 
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid
-from poise.structures import Points
+from poise.structures import CropRule, Points
 
 SHIFT = 0.25
 """Cells towards the second peak, or towards the higher neighbour."""
@@ -57,6 +57,11 @@ class Megvii(StagedCodec):
         if self.level not in ("highest", "cell"):
             raise InputError(f"Megvii makes the 'highest' value or that of the 'cell' as high, found level {self.level!r}")
         check_method(self.reading, ("mspn", "cpn", "mmpose", *get_args(SubpixelMethod)))
+
+    @property
+    def crop_rule(self) -> CropRule:
+        """MSPN's."""
+        return "mspn"
 
     @cached_property
     def grid(self) -> Grid:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poise.codecs.maps import bump, check_maps, ruler
+from poise.codecs.maps import check_maps, gaussian, ruler
 from poise.codecs.staged import HEIGHT, StagedCodec, steps
 from poise.codecs.udp import UDPGaussian
 from poise.decoding.subpixel import SubpixelMethod, argmax_cells, check_method
@@ -17,7 +17,7 @@ from poise.decoding.taylor import udp_taylor_step
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid
-from poise.structures import Points
+from poise.structures import CropRule, Points
 
 SIGMAS: Mapping[int, float] = {15: 2.6, 11: 2.0, 9: 1.7, 7: 1.4105, 5: 1.1105}
 """Widths in cells of the Gaussians that stand for blurs of so many cells in UDP's RSN."""
@@ -31,7 +31,7 @@ class MegviiUDP(StagedCodec):
     How UDP's release trains RSN (arXiv 1911.07524): labels of RSN's loss and height on an unbiased grid.
 
     Attributes:
-        sigma: Width of the bump, cells.
+        sigma: Width of the Gaussian, cells.
         reading: How positions are read from the maps; None is UDP's way.
     """
 
@@ -39,7 +39,7 @@ class MegviiUDP(StagedCodec):
     reading: SubpixelMethod | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a bump without width."""
+        """Refuse a Gaussian without width."""
         super().__post_init__()
         if not self.sigma > 0:
             raise InputError(f"MegviiUDP needs a sigma above 0 cells, found {self.sigma}")
@@ -49,6 +49,11 @@ class MegviiUDP(StagedCodec):
     def reader(self) -> UDPGaussian:
         """What reads the maps."""
         return UDPGaussian(self.size, self.cells, self.keypoints, sigma=self.sigma, reading=self.reading)
+
+    @property
+    def crop_rule(self) -> CropRule:
+        """UDP's."""
+        return "udp"
 
     @property
     def grid(self) -> Grid:
@@ -64,7 +69,7 @@ class MegviiUDP(StagedCodec):
         """The Gaussian along both axes."""
         x, y = self.grid.to_cells(xy).unbind(-1)
         column, row = (
-            bump(ruler(at, length) - at[..., None], self.sigma) for at, length in zip((y, x), self.cells, strict=True)
+            gaussian(ruler(at, length) - at[..., None], self.sigma) for at, length in zip((y, x), self.cells, strict=True)
         )
         return column.float(), row.float()
 

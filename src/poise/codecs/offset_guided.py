@@ -30,7 +30,7 @@ LEAST_SCALE = 1.0
 READ: Mapping[str, float] = {"cell": 2.83, "quarter": 1.5, "fast": 1.07, "upsampled": 1.07, "bilinear": 2.3} | dict.fromkeys(
     ("dark", "fit1", "fit2", "fit1-sigma", "fit2-sigma"), 0.05
 )
-"""Pixels that each reading of perfect bumps is off at most, four cells and more away from the border."""
+"""Pixels that each reading of perfect Gaussians is off at most, four cells and more away from the border."""
 
 JITTERED = 2 * 2**0.5 * STRIDE / 2
 """All keypoints share the jitter: a peak may be moved to another one nearest to its cell, twice half a cell's diagonal away."""

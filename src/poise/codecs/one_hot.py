@@ -37,11 +37,11 @@ These two may be multiplied with the score of a box, the others only once they a
 
 Reading = Literal["peak", "blurred"]
 """`peak`: the highest pixel of the map made as large as its box, as in the release. `blurred`: where the probabilities of all
-cells, blurred by bumps, are highest; a head that is unsure between many cells then answers with the middle of the likeliest
-region, as one that has learnt bumps by squared errors does, and not with the cell that happens to stand out."""
+cells, blurred by Gaussians, are highest; a head that is unsure between many cells then answers with the middle of the likeliest
+region, as one that has learnt Gaussians by squared errors does, and not with the cell that happens to stand out."""
 
 BLUR = dark_blur_kernel(3.0)
-"""Cells a side of that blur, for bumps of 3 cells."""
+"""Cells a side of that blur, for Gaussians of 3 cells."""
 
 
 @final

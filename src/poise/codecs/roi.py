@@ -82,6 +82,16 @@ class RoICodec(ABC):
     def score_kind(self) -> ScoreKind:
         """What the scores of `decode` are."""
 
+    @property
+    def output_type(self) -> str:
+        """What the channels of a keypoint hold, as `InstanceCodec.output_type`; by default the name of the class."""
+        return type(self).__name__
+
+    @property
+    def quiet_start(self) -> bool:
+        """Whether the weights of the layer that makes the outputs start near 0 (`zoo.rcnn.presets`); by default they do not."""
+        return False
+
     @abstractmethod
     def encode(self, xy: Float[Tensor, "n k 2"], boxes: Boxes) -> Float[Tensor, "n ..."]:
         """What a head without fault would answer for keypoints at `xy` (pixels of the view), all of them labelled."""

@@ -25,8 +25,8 @@ class RoIAdapter(RoICodec):
 
     Attributes:
         codec: For views of one person, with the same maps and keypoints.
-        weight: Factor of its loss. The squared errors of `Gaussian` and its kin are halved, so that 2000 is a mean squared
-            error times 1000; those of `Megvii` are not.
+        weight: Factor of its loss; `roi_weight` of the codec is one that suits a detector. The squared errors of `Gaussian` and
+            its kin are halved, so that 2000 is a mean squared error times 1000; those of `Megvii` are not.
         height: What the head answers where the codec would have 1: answers are divided by it, and the loss is multiplied by
             its square. A squared error then is one from labels of this height.
     """
@@ -60,6 +60,16 @@ class RoIAdapter(RoICodec):
     def vectors(self) -> tuple[int, ...]:
         """The codec's."""
         return self.codec.vectors
+
+    @property
+    def output_type(self) -> str:
+        """The codec's."""
+        return self.codec.output_type
+
+    @property
+    def quiet_start(self) -> bool:
+        """True: losses weighted by up to thousands would send gradients into the trunk that drown those of the boxes."""
+        return True
 
     @property
     def tolerance(self) -> float:

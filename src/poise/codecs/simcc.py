@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.maps import bump, check_weights, mean_of_worst, ruler, weighted
+from poise.codecs.maps import check_weights, gaussian, mean_of_worst, ruler, weighted
 from poise.decoding.blur import blur_taps
 from poise.decoding.subpixel import argmax_rows, check_method
 from poise.errors import InputError
@@ -33,14 +33,14 @@ class SimCC(InstanceCodec):
     SimDR is `label="one-hot", smoothing=0.1, beta=None`; the paper's SimCC `sigma=6.0, normalize=True, beta=None`.
 
     Attributes:
-        sigma: Width of the labels' bumps, bins, or one for x and one for y. None is RTMPose's: a quarter of the root of the
+        sigma: Width of the labels' Gaussians, bins, or one for x and one for y. None is RTMPose's: a quarter of the root of the
             bins, 4.9 and 5.66 for 256x192.
         ratio: Bins a pixel.
-        label: A bump around the bin, or 1 in the bin and 0 elsewhere.
+        label: A Gaussian around the bin, or 1 in the bin and 0 elsewhere.
         smoothing: Share of a one-hot label that the other bins have together.
-        normalize: Whether a bump's area is 1 instead of its height.
+        normalize: Whether a Gaussian's area is 1 instead of its height.
         beta: The loss is the divergence between answer and label after a softmax of `beta` times each (RTMPose).
-            None takes the label itself as the distribution, which a bump must be normalised for (SimCC, section 3).
+            None takes the label itself as the distribution, which a Gaussian must be normalised for (SimCC, section 3).
         reading: The highest bin, or a DARK step from it.
         shift_flipped: Whether the vector of a mirrored view moves so that its pixels lie on those of the view, which leaves
             the bins of the view's last half pixel in place. The releases reverse the vector and are off by `1 - 1 / ratio`.
@@ -95,7 +95,7 @@ class SimCC(InstanceCodec):
 
     @property
     def sigmas(self) -> tuple[float, float]:
-        """Width of the bumps along x and along y, bins."""
+        """Width of the Gaussians along x and along y, bins."""
         if self.sigma is None:
             width, height = self.vectors
             return math.sqrt(width) / 4, math.sqrt(height) / 4
@@ -207,7 +207,7 @@ class SimCC(InstanceCodec):
         middle = math.ceil(length + 3 * sigma) + 1
         distance = ruler(at, 2 * middle + length) - middle
         if self.label == "gaussian":
-            line = bump(distance, sigma) * self._height(sigma)
+            line = gaussian(distance, sigma) * self._height(sigma)
         else:
             line = torch.where(distance == 0, 1 - self.smoothing, self.smoothing / (length - 1))
         return line.float().unfold(0, length, 1)[middle - at.long()]

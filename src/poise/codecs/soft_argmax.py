@@ -1,4 +1,4 @@
-"""Bumps on rounded cells, decoded by the mean cell under a softmax (LPN, arXiv 1911.10346)."""
+"""Gaussians on rounded cells, decoded by the mean cell under a softmax (LPN, arXiv 1911.10346)."""
 
 from dataclasses import dataclass
 from typing import final
@@ -14,7 +14,7 @@ from poise.errors import InputError
 @final
 @dataclass(frozen=True)
 class SoftArgmax(StridedMaps):
-    """A bump on the cell nearest to each keypoint, read by beta-soft-argmax.
+    """A Gaussian on the cell nearest to each keypoint, read by beta-soft-argmax.
 
     Its score is the value of the cell nearest to the mean, not the highest.
 

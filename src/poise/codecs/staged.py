@@ -60,6 +60,11 @@ class StagedCodec(InstanceCodec):
         check_weights(self, self.joint_weights, self.ohkm)
 
     @property
+    def roi_weight(self) -> float:
+        """1/16: labels are 255 high, so that an output of zeros has a loss of 100 to 250."""
+        return 1 / 16
+
+    @property
     def channels(self) -> int:
         """One map per keypoint."""
         return self.keypoints
@@ -74,14 +79,14 @@ class StagedCodec(InstanceCodec):
         """The label of keypoints inside the view as a column, 1 high, times a row, 1 high."""
 
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k h w"]:
-        """A bump on each keypoint, float32; an empty map where it is outside the view."""
+        """The label of each keypoint, float32; an empty map where it is outside the view."""
         column, row = self._target(xy, self._inside(xy))
         return column[..., None] * row[..., None, :]
 
     def loss(
         self, output: Float[Tensor, "b k h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
     ) -> Float[Tensor, ""]:
-        """`weight` times the mean squared difference from the bumps.
+        """`weight` times the mean squared difference from the labels.
 
         Raises:
             InputError: The output is not of this codec's size.

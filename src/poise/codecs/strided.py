@@ -1,4 +1,4 @@
-"""What HRNet's and LPN's codecs share: bumps on the cells of a strided grid, and flipped maps shifted by one cell."""
+"""What HRNet's and LPN's codecs share: Gaussians on the cells of a strided grid, and flipped maps shifted by one cell."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from torch import Tensor
 from poise.codecs.maps import Lattice, MapCodec, gaussian_on_cell, gaussian_on_keypoint, laid, mirror_error, rounded
 from poise.decoding.subpixel import rounding_error
 from poise.geometry import Grid
-from poise.structures import Points
+from poise.structures import CropRule, Points
 
 
 @dataclass(frozen=True)
 class StridedMaps(MapCodec):
-    """A bump of width `sigma` cells, cut off at 3 sigma, on the cell nearest to each keypoint.
+    """A Gaussian of width `sigma` cells, cut off at 3 sigma, on the cell nearest to each keypoint.
 
-    Its other forms are the steps from HRNet to UDP (arXiv 1911.07524): other cells, other bumps, other ways to add the answer
-    for the mirrored view.
+    Its other forms are the steps from HRNet to UDP (arXiv 1911.07524): other cells, other Gaussians, other ways to add the
+    answer for the mirrored view.
 
     Attributes:
         shift_flipped: Whether maps of the mirrored view move one cell to the right (HRNet's SHIFT_HEATMAP). Cell 0 of
             the strided grid does not mirror onto the last cell, and this makes up for most of it.
-        exact: Whether bumps stand on the keypoints themselves instead of the nearest cells.
+        exact: Whether Gaussians stand on the keypoints themselves instead of the nearest cells.
         lattice: How the cells lie on the view; UDP's are cornered.
         compensate: Whether positions move by half of `mirror_error`, for which the mean of both views is off. On a strided
             grid with `shift_flipped` that is half a pixel, 1 / 2s cells. It is meant for the flip test: without it positions
@@ -45,6 +45,11 @@ class StridedMaps(MapCodec):
     def grid(self) -> Grid:
         """Strided: cell 0 on pixel 0; or as `lattice` says."""
         return laid(self.lattice, self.size, self.cells)
+
+    @property
+    def crop_rule(self) -> CropRule:
+        """HRNet's, which LPN shares."""
+        return "hrnet"
 
     @property
     def tolerance(self) -> float:
@@ -73,7 +78,7 @@ class StridedMaps(MapCodec):
         return rounded(cells)
 
     def profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
-        """A bump around the nearest cell or, if `exact`, around the keypoint; 0 beyond 3 sigma from the cell."""
+        """A Gaussian around the nearest cell or, if `exact`, around the keypoint; 0 beyond 3 sigma from the cell."""
         return (gaussian_on_keypoint if self.exact else gaussian_on_cell)(centre, length, self.sigma)
 
     def decode(self, output: Float[Tensor, "b k h w"]) -> Points:

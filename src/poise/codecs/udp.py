@@ -1,4 +1,4 @@
-"""Bumps exactly on the keypoints of an unbiased grid (UDP, arXiv 1911.07524)."""
+"""Gaussians exactly on the keypoints of an unbiased grid (UDP, arXiv 1911.07524)."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,12 +13,18 @@ from poise.decoding.blur import blurred_extremes, iterate_blurred
 from poise.decoding.subpixel import rounding_error
 from poise.decoding.taylor import UDP_BLUR, rescaled, udp_taylor_step
 from poise.geometry import Grid
+from poise.structures import CropRule
 
 
 @final
 @dataclass(frozen=True)
 class UDPGaussian(MapCodec):
-    """A bump of width `sigma` cells exactly on each keypoint, cut off at 3 sigma around the nearest cell (section 3)."""
+    """A Gaussian of width `sigma` cells exactly on each keypoint, cut off at 3 sigma around the nearest cell (section 3)."""
+
+    @property
+    def crop_rule(self) -> CropRule:
+        """UDP's."""
+        return "udp"
 
     @cached_property
     def grid(self) -> Grid:
@@ -35,7 +41,7 @@ class UDPGaussian(MapCodec):
         return rounded(cells)
 
     def profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
-        """A bump around the keypoint, 0 beyond 3 sigma from the nearest cell."""
+        """A Gaussian around the keypoint, 0 beyond 3 sigma from the nearest cell."""
         return gaussian_on_keypoint(centre, length, self.sigma)
 
     def peaks(

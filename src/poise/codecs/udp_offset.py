@@ -11,6 +11,7 @@ from poise.codecs.maps import check_maps, ruler, weighted
 from poise.codecs.offsets import OffsetCodec, OffsetReading, near_disks
 from poise.errors import InputError
 from poise.losses.dense import Distance, disk_regression_loss, offset_component_loss
+from poise.structures import CropRule
 
 
 @final
@@ -35,6 +36,16 @@ class UDPOffset(OffsetCodec):
         super().__post_init__()
         if not self.radius > 0:
             raise InputError(f"UDPOffset needs a radius above 0 cells, found {self.radius}")
+
+    @property
+    def crop_rule(self) -> CropRule:
+        """UDP's."""
+        return "udp"
+
+    @property
+    def roi_weight(self) -> float:
+        """700: an output of zeros has a loss of 0.011."""
+        return 700.0
 
     @property
     def reach(self) -> float:

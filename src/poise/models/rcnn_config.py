@@ -25,7 +25,7 @@ Rating = Literal["box", "keypoints", "product"]
 class Calibration:
     """Makes the codec's scores probabilities: 1 / (1 + exp((middle - score) / width)).
 
-    Peaks of bumps lie between 0 and 1, and logits anywhere up to 40 or so; only calibrated they may be multiplied with the
+    Peaks of Gaussians lie between 0 and 1, and logits anywhere up to 40 or so; only calibrated they may be multiplied with the
     score of a box, and rank people alike.
 
     Attributes:

@@ -51,7 +51,7 @@ def cpn(
         data: Folder of COCO 2017, as its archives unpack.
         depth: Of the ResNet.
         size: Height and width of the views; 256 256 for square ones.
-        height: Of the labels' bumps.
+        height: Of the labels' Gaussians.
         weight: Of the loss; by default the one that makes labels of any height pull at the weights as those of 255 do, for a
             height A acts like a weight of A^2. With height 1 and weight 1, the practitioner's settings, Adam's decay, which is
             part of the gradient here, is stronger than what the labels say.

@@ -18,7 +18,7 @@ from poise.recipes.short import short_run
 from poise.skeletons import COCO17
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.zoo.rcnn.poise_rcnn import small_detector
-from poise.zoo.rcnn.presets import bumps, codec_in_box
+from poise.zoo.rcnn.presets import gaussian_roi_codec, roi_codec
 
 CLIP = 20.0
 """Norm of the gradient that is reached only where something is odd, but by heads whose losses are weighted too much."""
@@ -65,7 +65,7 @@ def detector_drawn(
 
     No score is published for drawings; expected here are box AP 0.61 to 0.65 and keypoint AP 0.48 to 0.52 on unseen ones
     with either head, without the flip test, and 0.02 to 0.03 more with it. On COCO a practitioner's HRNet was with one cell
-    by cross-entropy at box AP 0.295 and keypoint AP 0.343, with bumps weighted 1000, 2000, 3000 and 10000 times at 0.277
+    by cross-entropy at box AP 0.295 and keypoint AP 0.343, with Gaussians weighted 1000, 2000, 3000 and 10000 times at 0.277
     and 0.329, 0.286 and 0.372, 0.289 and 0.390, 0.211 and 0.330. The cost: 40 minutes on two CPU cores.
 
     Args:
@@ -75,12 +75,12 @@ def detector_drawn(
         seed: Of the drawings.
         side: Of the drawings, pixels, a multiple of 32.
         width: "t" (2.5 million parameters) or "s" (4.9 million).
-        head: What is learnt in a box: "gaussian", a bump on a keypoint; "one_hot", the cell of it; or the class of another
+        head: What is learnt in a box: "gaussian", a Gaussian on a keypoint; "one_hot", the cell of it; or the class of another
             codec, such as `UDPGaussian`.
-        weight: Factor of the mean squared error of bumps, 2000 by default, or of another codec's loss, by default such that it
-            begins as large as that of cells, about 8.
-        height: Of bumps; 1 by default.
-        sigma: Of bumps, cells of 56; the codec's own by default, which is 2 for "gaussian".
+        weight: Factor of the mean squared error of Gaussians, 2000 by default, or of another codec's loss, by default such that
+            it begins as large as that of cells, about 8.
+        height: Of Gaussians; 1 by default.
+        sigma: Of Gaussians, cells of 56; the codec's own by default, which is 2 for "gaussian".
         mosaic: Probability of four drawings in one view.
         drop: Drop information from views (AID).
         detecting_set: How the detector learns and is read, such as `learning.copies=2` (APDI) or `learning.truth=false`.
@@ -162,10 +162,10 @@ def detector_mixed(
         side: Of the views, pixels, a multiple of 32.
         width: "t" (2.5 million parameters) or "s" (4.9 million).
         head: What is learnt in a box: "gaussian", "one_hot", or the class of another codec.
-        weight: Factor of the mean squared error of bumps, 2000 by default, or of another codec's loss, by default such that it
-            begins as large as that of cells, about 8.
-        height: Of bumps; 1 by default.
-        sigma: Of bumps, cells of 56; the codec's own by default, which is 2 for "gaussian".
+        weight: Factor of the mean squared error of Gaussians, 2000 by default, or of another codec's loss, by default such that
+            it begins as large as that of cells, about 8.
+        height: Of Gaussians; 1 by default.
+        sigma: Of Gaussians, cells of 56; the codec's own by default, which is 2 for "gaussian".
         mosaic: Probability of four images in one view.
         drop: Drop information from views (AID).
         empty: Learn from images without people, too, and from those whose people have no labelled keypoints. Of files where not
@@ -213,7 +213,7 @@ def head_codec(head: str, *, weight: float | None = None, height: float | None =
 
     Args:
         head: "gaussian", "one_hot", or the class of another codec.
-        weight: As for `codec_in_box`.
+        weight: As for `roi_codec`.
         height: The same.
         sigma: The same.
 
@@ -222,9 +222,9 @@ def head_codec(head: str, *, weight: float | None = None, height: float | None =
         UnknownName: There is no such codec.
     """
     if head == "gaussian":
-        return bumps(MAP_CELLS, len(COCO17), weight=weight, height=height, sigma=sigma)
+        return gaussian_roi_codec(MAP_CELLS, len(COCO17), weight=weight, height=height, sigma=sigma)
     name = OneHot.__name__ if head == "one_hot" else head
-    return codec_in_box(name, MAP_CELLS, len(COCO17), weight=weight, height=height, sigma=sigma)
+    return roi_codec(name, MAP_CELLS, len(COCO17), weight=weight, height=height, sigma=sigma)
 
 
 def _sides(side: int) -> tuple[int, ...]:

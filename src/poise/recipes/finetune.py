@@ -25,7 +25,7 @@ from poise.zoo.offset_guided import WIDTHS as SCENE_WIDTHS
 from poise.zoo.plain import WIDTHS
 from poise.zoo.rcnn.poise_rcnn import WIDTHS as BOX_WIDTHS
 from poise.zoo.rcnn.poise_rcnn import small_detector
-from poise.zoo.rcnn.presets import codec_in_box
+from poise.zoo.rcnn.presets import roi_codec
 
 SHORT: Mapping[str, Iterable[str]] = {"poise_": WIDTHS, "poise_rcnn_": BOX_WIDTHS, "poise_scene_": SCENE_WIDTHS}
 """Our own models by what their short names begin with, and the widths at the end."""
@@ -224,7 +224,7 @@ def start_model(
         return made
     width = name.removeprefix("poise_rcnn_")
     if name.startswith("poise_rcnn_") and width in BOX_WIDTHS:
-        boxed = None if codec is None else codec_in_box(codec, MAP_CELLS, len(skeleton))
+        boxed = None if codec is None else roi_codec(codec, MAP_CELLS, len(skeleton))
         return small_detector(width, size=size or (320, 320), skeleton=skeleton, codec=boxed)
     width = name.removeprefix("poise_scene_")
     if name.startswith("poise_scene_") and width in SCENE_WIDTHS:

@@ -71,7 +71,7 @@ def keypoint_rcnn(
         poise train keypoint_rcnn --data coco --devices 8 --out runs/keypoint-rcnn
 
     Expected on COCO val2017: box AP 0.537, keypoint AP 0.643 (model zoo of maskrcnn-benchmark; short side 800, no flip test).
-    A practitioner's HRNet with one cell by cross-entropy was at 0.295 and 0.343, with bumps weighted 2000 to 3000 times at
+    A practitioner's HRNet with one cell by cross-entropy was at 0.295 and 0.343, with Gaussians weighted 2000 to 3000 times at
     0.286 to 0.289 and 0.372 to 0.390. The cost: 90,000 steps of 16 images of 800 pixels, 1.44 million of them.
 
     The release starts from Caffe's ImageNet weights, which torchvision has not: ours starts from torchvision's, reads RGB, and
@@ -151,8 +151,8 @@ def keypoint_rcnn_hrnet(
 
     No score is published for its keypoints. The release's Faster R-CNN is with W32 at box AP 0.396 over COCO's 80 classes (1x;
     0.409 in 180,000 steps). A practitioner's runs with HRNet were at box AP 0.284 and keypoint AP 0.466, later ones on equal
-    terms at 0.295 and 0.343, and with bumps 3000 times weighted at 0.289 and 0.390. The cost: 90,000 steps of 16 images of 800
-    pixels, eight GPUs.
+    terms at 0.295 and 0.343, and with Gaussians 3000 times weighted at 0.289 and 0.390. The cost: 90,000 steps of 16 images of
+    800 pixels, eight GPUs.
 
     Args:
         data: Folder of COCO 2017, as its archives unpack.

@@ -34,12 +34,12 @@ CROWD = (1, 8)
 
 MAPS = LabelMaps(sigma=4.0, fill=5)
 """Narrower than the release's, for in images of 320 pixels the smallest people are 60 pixels high: from labels without fault
-people are read with AP 0.99, from bumps of 7 pixels with 0.977."""
+people are read with AP 0.99, from Gaussians of 7 pixels with 0.977."""
 
 COSTS = Costs(weights=(0.04, 0.0, 0.0, 20.0, 0.0))
-"""Both parts send gradients of like size back: with bumps of 6 pixels black heatmaps cost a view about 300 and pull 3,000 times
-as hard as the mean of offsets does, 1,000 times once they are half learnt, and half as hard with bumps of 4; the release's
-weights are 1 and 100."""
+"""Both parts send gradients of like size back: with Gaussians of 6 pixels black heatmaps cost a view about 300 and pull 3,000
+times as hard as the mean of offsets does, 1,000 times once they are half learnt, and half as hard with Gaussians of 4; the
+release's weights are 1 and 100."""
 
 CLIP = 20.0
 """Norm of the gradient that these costs reach only where something is odd."""

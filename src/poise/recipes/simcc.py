@@ -35,14 +35,14 @@ def simcc(
 
     Expected on COCO val2017, detector of person AP 56.4, flip test: AP 0.721 (ResNet-50, 256x192), 0.735 (384x288), as MMPose
     trained them on eight GPUs of 64 people (of 32 at 384x288). Neither is the paper's own code, nor are a practitioner's
-    figures known. Labels are bumps of area 1, taken as distributions.
+    figures known. Labels are Gaussians of area 1, taken as distributions.
 
     Args:
         data: Folder of COCO 2017, as its archives unpack.
         network: Simple Baselines or HRNet; the vectors are read linearly off each keypoint's map.
         size: Height and width of the views.
         ratio: Bins a pixel.
-        sigma: Width of the labels' bumps, bins.
+        sigma: Width of the labels' Gaussians, bins.
         pretrained: Start the backbone from ImageNet weights.
     """
     large = size[0] == 384

@@ -38,7 +38,7 @@ def udp(
     Args:
         data: Folder of COCO 2017, as its archives unpack.
         network: Which network.
-        target: Bumps, or disks and vectors.
+        target: Gaussians, or disks and vectors.
         size: Height and width of the views.
         pretrained: Start the backbone from ImageNet weights, as the authors did.
     """

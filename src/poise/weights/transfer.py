@@ -6,10 +6,6 @@ from typing import final
 import torch
 from torch import Tensor
 
-from poise.codecs.base import InstanceCodec
-from poise.codecs.one_hot import OneHot
-from poise.codecs.roi import RoICodec
-from poise.codecs.roi_adapter import RoIAdapter
 from poise.errors import CheckpointError
 from poise.models.base import Model, PoseModel, require_pose
 from poise.weights.checkpoint import compare
@@ -126,17 +122,10 @@ def _same_backbone(start: Model, target: Model, given: dict[str, Tensor], needed
 
 
 def _alike(start: PoseModel, target: PoseModel, rows: dict[str, int]) -> bool:
-    """Whether the layers with rows compare: codecs of one kind, or one bump per keypoint in both; all else of one shape."""
+    """Whether layers with rows compare: channels that hold the same (`InstanceCodec.output_type`), all else of one shape."""
     old, new = start.network.state_dict(), target.network.state_dict()
-    kinds = _kind(start.codec), _kind(target.codec)
-    bumps = _width(start) == 1 and OneHot not in kinds
-    codecs = _width(start) == _width(target) and (bumps or kinds[0] is kinds[1])
+    codecs = start.codec.output_type == target.codec.output_type and _width(start) == _width(target)
     return codecs and all(k in old and _without(old[k], axis) == _without(new[k], axis) for k, axis in rows.items())
-
-
-def _kind(codec: InstanceCodec | RoICodec) -> type:
-    """Of a codec, or of the one in boxes."""
-    return type(codec.codec) if isinstance(codec, RoIAdapter) else type(codec)
 
 
 def _without(weight: Tensor, axis: int) -> tuple[int, ...]:

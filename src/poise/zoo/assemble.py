@@ -1,7 +1,6 @@
 """Joins a network, a codec and a way to cut views into a model, so that any of them fits any other."""
 
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import replace
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.registry import codec_types
@@ -12,14 +11,8 @@ from poise.models.card import Card
 from poise.models.top_down import TopDown
 from poise.nn.base import Network
 from poise.skeletons import Skeleton
-from poise.structures import Architecture, CropRule, Preprocess
+from poise.structures import Architecture, Preprocess
 from poise.zoo.family import BuildRequest
-
-CUTS: dict[str, CropRule] = {
-    "Gaussian": "hrnet", "SoftArgmax": "hrnet", "Dark": "dark", "UDPGaussian": "udp", "UDPOffset": "udp",
-    "Hourglass": "hourglass", "Megvii": "mspn", "MegviiUDP": "udp",
-}  # fmt: skip
-"""How the releases of a codec cut views; those of all other codecs are cut without bias."""
 
 
 def assemble(
@@ -54,26 +47,14 @@ def assemble(
 
 
 def named_codec(name: str, size: Size, cells: Size, *, keypoints: int) -> InstanceCodec:
-    """A codec by the name of its class, its bumps as wide as the releases make them at this size.
-
-    A codec whose `sigma` is by default another than the 2 cells of views of 256x192 keeps its own: None finds the width by
-    itself, and the hourglass' labels are 1 cell wide.
+    """A codec by the name of its class, with the values that are usual at this size (`InstanceCodec.for_size`).
 
     Raises:
         UnknownName: There is no such codec.
     """
     if name not in codec_types():
         raise unknown("codec", name, codec_types())
-    kind = codec_types()[name]
-    follows = any(f.name == "sigma" and f.default == usual_sigma((256, 192)) for f in fields(kind))
-    width: dict[str, Any] = {"sigma": usual_sigma(size)} if follows else {}
-    return kind(size=size, cells=cells, keypoints=keypoints, **width)
-
-
-def usual_sigma(size: Size) -> float:
-    """Deviation of a bump in cells of stride 4, as the releases set it: 1 for 128x96, 2 for 256x192, 3 for 384x288."""
-    short = min(size)
-    return 1.0 if short < 160 else 2.0 if short < 288 else 3.0
+    return codec_types()[name].for_size(size, cells, keypoints)
 
 
 def requested_codec(wish: BuildRequest, *, stride: int = 4) -> InstanceCodec | None:
@@ -83,8 +64,8 @@ def requested_codec(wish: BuildRequest, *, stride: int = 4) -> InstanceCodec | N
 
 
 def preprocess_for(codec: InstanceCodec, cut: Preprocess) -> Preprocess:
-    """A release's preprocessing, its views cut as the codec expects."""
-    return replace(cut, crop=CUTS.get(type(codec).__name__, "unbiased"))
+    """A release's preprocessing, with the crop rule of the codec."""
+    return replace(cut, crop=codec.crop_rule)
 
 
 def check_codec(codec: InstanceCodec, *, size: Size, cells: Size, skeleton: Skeleton) -> None:

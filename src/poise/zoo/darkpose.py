@@ -2,11 +2,12 @@
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.dark import Dark
+from poise.codecs.maps import usual_sigma
 from poise.models.top_down import TopDown
 from poise.structures import Preprocess
 from poise.weights.release import Release
 from poise.zoo import heatmaps
-from poise.zoo.assemble import preprocess_for, requested_codec, usual_sigma
+from poise.zoo.assemble import preprocess_for, requested_codec
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE
 from poise.zoo.hourglass import KEYS, hourglass

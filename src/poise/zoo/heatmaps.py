@@ -3,16 +3,16 @@
 from typing import Literal
 
 from poise.codecs.gaussian import Gaussian
+from poise.codecs.maps import usual_sigma
 from poise.dims import Size
 from poise.skeletons import Skeleton
 from poise.structures import Preprocess
-from poise.zoo.assemble import usual_sigma
 
 STRIDE = 4
 
 
 def gaussian(size: Size, skeleton: Skeleton) -> Gaussian:
-    """The releases' codec: bumps on whole cells, flipped maps shifted by one cell.
+    """The releases' codec: Gaussians on whole cells, flipped maps shifted by one cell.
 
     The deviation is 2 cells for views of 256x192 and 256x256 and 3 for 384x288 and 384x384, as the releases set it, and 1 for
     128x96, as DARK (arXiv 1910.06278) does.

@@ -70,7 +70,7 @@ def check_view(size: Size, what: str) -> None:
 
 
 def label_maps(size: Size, skeleton: Skeleton) -> Hourglass:
-    """The releases' codec: bumps of 1 cell on whole cells, read with a quarter shift."""
+    """The releases' codec: Gaussians of 1 cell on whole cells, read with a quarter shift."""
     return Hourglass(size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), keypoints=len(skeleton))
 
 

@@ -1,6 +1,7 @@
 """LPN (Zhang, Tang, Wu; arXiv 1911.10346): Simple Baselines made light, trained from scratch in stages."""
 
 from poise.codecs.base import InstanceCodec
+from poise.codecs.maps import usual_sigma
 from poise.codecs.soft_argmax import SoftArgmax
 from poise.dims import Size
 from poise.models.top_down import TopDown
@@ -10,7 +11,7 @@ from poise.nn.heads.light import LightDeconvHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.weights.release import Release
-from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec, usual_sigma
+from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE, preprocess
 from poise.zoo.imagenet import refuse_pretrained
@@ -38,7 +39,7 @@ def network(depth: int, attention: str, channels: int, *, pooling: str = "attent
 
 
 def soft_argmax(size: Size, skeleton: Skeleton) -> SoftArgmax:
-    """The release's codec: rounded bumps, read by a soft-argmax of beta 160 and a quarter shift."""
+    """The release's codec: rounded Gaussians, read by a soft-argmax of beta 160 and a quarter shift."""
     cells = (size[0] // STRIDE, size[1] // STRIDE)
     return SoftArgmax(size=size, cells=cells, keypoints=len(skeleton), sigma=usual_sigma(size), beta=BETA, quarter=True)
 

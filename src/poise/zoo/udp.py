@@ -6,6 +6,7 @@ The networks are those of the release's first branch, whose HRNet has wider sums
 from typing import cast
 
 from poise.codecs.base import InstanceCodec
+from poise.codecs.maps import usual_sigma
 from poise.codecs.udp import UDPGaussian
 from poise.codecs.udp_offset import UDPOffset
 from poise.dims import Size
@@ -16,7 +17,7 @@ from poise.nn.heads.pixelwise import PixelwiseHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.weights.release import Release
-from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec, usual_sigma
+from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.heatmaps import STRIDE, preprocess
 from poise.zoo.imagenet import start_hrnet

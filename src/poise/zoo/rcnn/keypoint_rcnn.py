@@ -40,7 +40,7 @@ from poise.zoo.rcnn.backbones import trunk as trunk_of
 from poise.zoo.rcnn.heads import MASKED, Heads, detector, last_stage
 from poise.zoo.rcnn.keys import PYRAMID, keys, order, twice
 from poise.zoo.rcnn.name_grammar import WORD, Words, read
-from poise.zoo.rcnn.presets import PRESENTATIONS, VIEW, canvas_of, codec_in_box, detecting_of, joined
+from poise.zoo.rcnn.presets import PRESENTATIONS, VIEW, canvas_of, detecting_of, joined, roi_codec
 from poise.zoo.rcnn.variants import dialect_of
 
 DIALECT = {"maskrcnn_hr": "hrnet", "hrnet_maskrcnn": "hrnet"}
@@ -146,7 +146,7 @@ def _detector(wish: BuildRequest, dialect: str) -> KeypointRCNN | BoxDetector | 
     named = wish.skeleton or (COCO17 if heads.channels == len(COCO17) else None)
     codec = None
     if heads.channels and named:
-        codec = codec_in_box(wish.codec, heads.cells, len(named), score=PRESENTATIONS[dialect].score)
+        codec = roi_codec(wish.codec, heads.cells, len(named), score=PRESENTATIONS[dialect].score)
         heads = replace(heads, channels=codec.channels)
     norm = _norm(words, dialect)
     made = Architecture("keypoint_rcnn:network", {"trunk": name, "manner": dialect, "heads": asdict(heads), "norm": norm})

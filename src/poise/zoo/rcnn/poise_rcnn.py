@@ -23,7 +23,7 @@ from poise.structures import Architecture
 from poise.weights.release import Release
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.imagenet import refuse_pretrained
-from poise.zoo.rcnn.presets import bumps, codec_in_box, joined
+from poise.zoo.rcnn.presets import gaussian_roi_codec, joined, roi_codec
 
 
 @final
@@ -102,7 +102,7 @@ def small_detector(
             second, and from 16 and 10 in bfloat16.
         skeleton: The keypoints.
         size: Of the views it is trained on (h, w), multiples of 32; the long side of images is brought to the larger one.
-        codec: Of the keypoint head; bumps on 56x56 cells by default.
+        codec: Of the keypoint head; Gaussians on 56x56 cells by default.
         config: How the answers are made people, and how it learns; by default from 64 proposals of an image, and keypoints
             from 16.
         name: Of the model.
@@ -112,7 +112,7 @@ def small_detector(
         UnknownName: Another width.
     """
     check_size(size, PlainNet.multiple, f"poise_rcnn_{width}")
-    codec = codec or bumps(MAP_CELLS, len(skeleton))
+    codec = codec or gaussian_roi_codec(MAP_CELLS, len(skeleton))
     arguments: dict[str, Any] = {"width": width, "channels": codec.channels, "cells": codec.cells}
     return joined(
         name or f"poise_rcnn_{width}",
@@ -130,7 +130,7 @@ def build(wish: BuildRequest) -> KeypointRCNN:
     refuse_pretrained(wish.pretrained, "poise's own networks")
     maps, points = wish.parts["maps"], len(wish.keypoints)
     cells = (int(maps.split("x")[0]), int(maps.split("x")[1])) if maps else MAP_CELLS
-    codec = bumps(cells, points) if wish.codec is None else codec_in_box(wish.codec, cells, points)
+    codec = gaussian_roi_codec(cells, points) if wish.codec is None else roi_codec(wish.codec, cells, points)
     return small_detector(wish.parts["width"], skeleton=wish.keypoints, size=wish.size, codec=codec, name=wish.name)
 
 

@@ -9,16 +9,10 @@ from torch import nn
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.gaussian import Gaussian
-from poise.codecs.grmi import GRMI
-from poise.codecs.integral import Integral
-from poise.codecs.maps import MapCodec
 from poise.codecs.one_hot import OneHot, Score
 from poise.codecs.registry import codec_types, roi_codec_types
-from poise.codecs.regression import Regression
 from poise.codecs.roi import RoICodec
 from poise.codecs.roi_adapter import RoIAdapter
-from poise.codecs.staged import StagedCodec
-from poise.codecs.udp_offset import UDPOffset
 from poise.dims import Size
 from poise.errors import InputError, unknown
 from poise.models.architecture import with_readout
@@ -33,27 +27,8 @@ from poise.scenes import Canvas
 from poise.skeletons import Skeleton
 from poise.structures import Architecture
 
-WEIGHT = 2000.0
-"""Of the mean squared error of bumps beside the losses of boxes; a practitioner found 2000 to 3000 best, and the boxes spoilt
-at 10000."""
-
-HALVED = 2.0
-"""The weight in `RoIAdapter` that makes the factor of the mean squared error 1: its codecs count half of the squares."""
-
-FACTORS: tuple[tuple[type, float], ...] = (
-    (MapCodec, HALVED * WEIGHT),
-    (StagedCodec, 1 / 16),
-    (Integral, 32.0),
-    (Regression, 64.0),
-    (UDPOffset, 700.0),
-    (GRMI, 3.0),
-)
-"""Weights in `RoIAdapter` that make the first loss of a head on 56x56 cells, which answers nearly nothing, about as large as
-the cross-entropy of cells, 8: without them it is 0.002 of bumps 1 high, 127 of Megvii's, which are 255 high, 0.23 of Integral,
-0.14 of Regression, 0.012 of UDPOffset and 2.8 of GRMI. Others are at 1: SimCC's is 6.8."""
-
 QUIET = 0.001
-"""Deviation of the first weights of the layer that makes bumps (Simple Baselines' release, its last layer)."""
+"""Deviation of the first weights of the layer that makes Gaussians (Simple Baselines' release, its last layer)."""
 
 
 @final
@@ -120,7 +95,7 @@ def canvas_of(presentation: Presentation, trunk: BackboneWithNeck, size: Size = 
     return replace(canvas, std=presentation.grouped_std) if grouped and presentation.grouped_std else canvas
 
 
-def codec_in_box(
+def roi_codec(
     name: str | None,
     cells: Size,
     keypoints: int,
@@ -138,10 +113,10 @@ def codec_in_box(
         keypoints: How many.
         score: What single cells are scored by that are read at the highest pixel, as the releases' are. None reads them where
             blurred probabilities are highest, and scores them by the share about there.
-        weight: Factor of its loss; of the mean squared error, where maps of bumps are learnt. By default such that the first
-            loss is about as large as the cross-entropy of cells (`FACTORS`).
-        height: Of bumps.
-        sigma: Of bumps, cells; of other codecs their field of this name.
+        weight: Factor of its loss; of the mean squared error, where maps of Gaussians are learnt. By default the codec's
+            own (`InstanceCodec.roi_weight`).
+        height: Of Gaussians.
+        sigma: Of Gaussians, cells; of other codecs their field of this name.
 
     Raises:
         UnknownName: There is no such codec.
@@ -156,34 +131,34 @@ def codec_in_box(
             "codec for boxes", str(name), [*kinds, *(kind for kind in roi_codec_types() if kind != RoIAdapter.__name__)]
         )
     inside = kinds[str(name)](size=cells, cells=cells, keypoints=keypoints)
-    return _in_box(inside, weight=weight, height=height, sigma=sigma)
+    return _adapted(inside, weight=weight, height=height, sigma=sigma)
 
 
-def bumps(
+def gaussian_roi_codec(
     cells: Size, keypoints: int, *, weight: float | None = None, height: float | None = None, sigma: float | None = None
 ) -> RoIAdapter:
-    """Gaussian bumps in the box, learnt by weighted mean squared errors.
+    """Gaussians in the box, learnt by weighted mean squared errors.
 
     Args:
         cells: Of the maps (h, w).
         keypoints: How many.
-        weight: Factor of the mean squared error; by default 2000, less for higher bumps, whose squares are larger.
-        height: Of the bumps; 1 by default.
-        sigma: Of the bumps, cells; 2 by default.
+        weight: Factor of the mean squared error; by default 2000, less for higher Gaussians, whose squares are larger.
+        height: Of the Gaussians; 1 by default.
+        sigma: Of the Gaussians, cells; 2 by default.
 
     Raises:
         InputError: A weight, height or sigma that makes no loss.
     """
-    return _in_box(Gaussian(cells, cells, keypoints, shift_flipped=False), weight=weight, height=height, sigma=sigma)
+    return _adapted(Gaussian(cells, cells, keypoints, shift_flipped=False), weight=weight, height=height, sigma=sigma)
 
 
-def _in_box(inside: InstanceCodec, *, weight: float | None, height: float | None, sigma: float | None) -> RoIAdapter:
+def _adapted(inside: InstanceCodec, *, weight: float | None, height: float | None, sigma: float | None) -> RoIAdapter:
     """A codec in boxes with the numbers that were asked for."""
     for field, value in (("weight", weight), ("height", height), ("sigma", sigma)):
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"a keypoint head needs a {field} above 0, not {value:g}")
-    if not isinstance(inside, MapCodec):
-        _unused(f"{type(inside).__name__}, which has no bumps 1 high,", height=height)
+    if inside.mse_share is None:
+        _unused(f"{type(inside).__name__}, which has no Gaussians of height 1,", height=height)
     if sigma is not None:
         inside = _as_wide(inside, sigma)
     tall = 1.0 if height is None else height
@@ -191,11 +166,10 @@ def _in_box(inside: InstanceCodec, *, weight: float | None, height: float | None
 
 
 def _factor(inside: InstanceCodec, weight: float | None, height: float) -> float:
-    """The weight in `RoIAdapter`: what was asked for, else that of the first kind in `FACTORS` or 1, whatever the height."""
-    squared = isinstance(inside, MapCodec)
+    """The weight in `RoIAdapter`: what was asked for, else the codec's own, whatever the height."""
     if weight is not None:
-        return HALVED * weight if squared else weight
-    return next((factor for kind, factor in FACTORS if isinstance(inside, kind)), 1.0) / height**2
+        return weight / (inside.mse_share or 1.0)
+    return inside.roi_weight / height**2
 
 
 def _as_wide(inside: InstanceCodec, sigma: float) -> InstanceCodec:
@@ -219,7 +193,7 @@ def _unused(what: str, *, weight: float | None = None, height: float | None = No
 def detecting_of(presentation: Presentation, codec: RoICodec | None) -> RCNNConfig:
     """How a release reads its detectors; other codecs' people are ranked by keypoints, too; None is for boxes alone."""
     learning = Learning(smooth=presentation.smooth)
-    if codec is None or (presentation.score is not None and isinstance(codec, OneHot)):
+    if codec is None or codec.score_kind == "logit":
         return RCNNConfig(keypoint_score="raw", rating="box", learning=learning)
     return RCNNConfig(learning=learning)
 
@@ -239,7 +213,7 @@ def joined(
     Args:
         name: Of the model.
         made: Which builder made the network, and from what.
-        network: What it made; its initial weights stay, but for the layer that makes maps of bumps.
+        network: What it made; its initial weights stay, but for the layer that makes maps of Gaussians.
         codec: Reads the keypoint head.
         canvas: How images are shown; without mirror pairs the model is tested without mirrored views.
         skeleton: The keypoints.
@@ -251,7 +225,7 @@ def joined(
     whole = replace(made, cells=codec.cells, vectors=codec.vectors) if codec.vectors else made
     canvas = canvas if skeleton.mirror else replace(canvas, flip_test=False)
     card = Card(name, whole, licence="of whoever trains it")
-    if isinstance(codec, RoIAdapter) and network.keypoint is not None:
+    if codec.quiet_start and network.keypoint is not None:
         _quiet(network.keypoint.head.reader)
     return KeypointRCNN(with_readout(network, whole), codec, canvas, skeleton, card, config)
 
@@ -259,7 +233,7 @@ def joined(
 def _quiet(reader: nn.Module) -> None:
     """Let maps begin at nearly nothing, as those of Simple Baselines' release do.
 
-    With the weights that a one-cell head begins with, the squared errors of bumps, 2000 times weighted, send gradients into
+    With the weights that a one-cell head begins with, the squared errors of Gaussians, 2000 times weighted, send gradients into
     the trunk that are 30,000 times as long as those of the boxes, and 1,900 times as long as from quiet maps. Of two small
     detectors that learnt 16 drawings by heart, the loud one came to box AP 0.44 and keypoint AP 0, the quiet one to 0.87 and
     0.87.
