@@ -18,8 +18,8 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from poise.data.base import Dataset
-from poise.data.label_ops import trainable
 from poise.data.document import Document
+from poise.data.label_ops import trainable
 from poise.errors import AnnotationError, InputError
 from poise.evaluation.eval_set import EvalSet
 from poise.metrics import coco

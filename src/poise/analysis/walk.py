@@ -13,8 +13,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.data.label_ops import trainable
 from poise.data.coco import CocoDataset
+from poise.data.label_ops import trainable
 from poise.errors import InputError
 from poise.evaluation.eval_set import release_boxes
 from poise.geometry import apply, horizontal_flip, invert
