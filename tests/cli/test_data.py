@@ -74,20 +74,20 @@ def test_check_reports_then_mends_then_is_content(coco, tmp_path, capsys):
     assert run("check", coco[0], "--images", coco[1]) == 1
     out = capsys.readouterr().out
     assert "area is zero" in out
-    assert "2 things wrong; --fix OUT mends 2" in out
-    assert run("check", coco[0], "--images", coco[1], "--fix", tmp_path / "mended.json") == 0
+    assert "2 things wrong; --fix OUT fixes 2" in out
+    assert run("check", coco[0], "--images", coco[1], "--fix", tmp_path / "fixed.json") == 0
     out = capsys.readouterr().out
     assert "of the segmentation" in out
-    assert "2 mended, 0 left" in out
+    assert "2 fixed, 0 left" in out
     assert json.loads(coco[0].read_text()) == document, "the original stays"
-    assert run("check", tmp_path / "mended.json", "--images", coco[1]) == 0
+    assert run("check", tmp_path / "fixed.json", "--images", coco[1]) == 0
 
 
 def test_check_leaves_with_1_when_something_cannot_be_mended(coco, tmp_path, capsys):
     document = json.loads(coco[0].read_text())
     document["categories"][0]["keypoints"][1] = "nose"
     coco[0].write_text(json.dumps(document))
-    assert run("check", coco[0], "--fix", tmp_path / "mended") == 1
+    assert run("check", coco[0], "--fix", tmp_path / "fixed") == 1
     assert "only you can know" in capsys.readouterr().out
 
 
@@ -97,9 +97,9 @@ def test_check_of_two_files_finds_what_they_share(coco, tmp_path, capsys):
     assert run("check", *parts, "--images", coco[1]) == 0
     assert run("check", coco[0], parts[1], "--images", coco[1]) == 1
     assert "image in both files" in capsys.readouterr().out
-    assert run("check", coco[0], parts[1], "--images", coco[1], "--fix", tmp_path / "mended") == 0
-    mended = json.loads((tmp_path / "mended" / coco[0].name).read_text())
-    assert len(mended["images"]) == 2
+    assert run("check", coco[0], parts[1], "--images", coco[1], "--fix", tmp_path / "fixed") == 0
+    fixed = json.loads((tmp_path / "fixed" / coco[0].name).read_text())
+    assert len(fixed["images"]) == 2
 
 
 @pytest.mark.parametrize("count", [0, -3])

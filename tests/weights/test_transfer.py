@@ -58,7 +58,7 @@ def test_another_codec_with_one_map_per_keypoint_keeps_the_rows(start):
 def test_a_codec_that_says_its_map_holds_something_else_keeps_no_rows(start, monkeypatch):
     monkeypatch.setattr(UDPGaussian, "output_type", "logits")
     codec = UDPGaussian(size=SIZE, cells=(16, 16), keypoints=17)
-    assert transfer_head(start, poseresnet(18, size=SIZE, codec=codec)).kept == ()
+    assert transfer_rows(start, poseresnet(18, size=SIZE, codec=codec)).kept == ()
 
 
 def test_another_backbone_is_refused_with_the_reason(start):

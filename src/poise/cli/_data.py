@@ -24,7 +24,7 @@ from poise.structures import Labels, Sample
 from poise.viz.draw import contact_sheet, draw_mask, draw_outline, draw_people, enlarged, titled
 
 EXAMPLES = 3
-"""Findings shown of each kind."""
+"""Number of findings shown for each rule."""
 
 LintedFile = tuple[str, Document, dict[str, ImageInfo]]
 
@@ -89,34 +89,34 @@ def look(console: Console, file: Path, images: Path | None) -> LintedFile:
 
 
 def targets(files: Sequence[Path], fix: Path) -> list[Path]:
-    """Where the mended copies go.
+    """Paths of the fixed copies.
 
     Raises:
         InputError: A copy would overwrite an original or another copy, or several files would become one.
     """
     one = fix.suffix.lower() == ".json"
     if one and len(files) > 1:
-        raise InputError(f"{len(files)} files cannot be mended into one, {str(fix)!r}; give a folder")
+        raise InputError(f"{len(files)} files need a folder for their fixed copies, found {str(fix)!r}")
     found = [fix] if one else [fix / file.name for file in files]
     originals = {file.resolve() for file in files}
     if len(set(found)) < len(found) or any(target.resolve() in originals for target in found):
-        raise InputError(f"mended copies in {str(fix)!r} would overwrite an original or each other; choose another folder")
+        raise InputError(f"fixed copies in {str(fix)!r} would overwrite an original or each other; choose another folder")
     return found
 
 
-def print_findings(console: Console, name: str, findings: Sequence[Finding], *, mended: bool) -> None:
-    """A row per kind of finding with the first few of them."""
+def print_findings(console: Console, name: str, findings: Sequence[Finding], *, fixed: bool) -> None:
+    """A table with the number of findings of each rule and the first few of them."""
     if not findings:
         return
-    table = Table("what is wrong", "count", "where", "found", "mended to" if mended else "--fix would make it", title=name)
-    kinds: dict[tuple[str, bool], list[Finding]] = {}
+    table = Table("what is wrong", "count", "where", "found", "fixed to" if fixed else "--fix would change it to", title=name)
+    rules: dict[tuple[str, bool], list[Finding]] = {}
     for finding in findings:
-        kinds.setdefault((finding.kind, bool(finding.mended)), []).append(finding)
-    for (kind, _), members in sorted(kinds.items(), key=lambda item: (bool(item[1][0].mended), -len(item[1]))):
+        rules.setdefault((finding.rule, bool(finding.fix)), []).append(finding)
+    for (rule, _), members in sorted(rules.items(), key=lambda item: (bool(item[1][0].fix), -len(item[1]))):
         for row, finding in enumerate(members[:EXAMPLES]):
             count = f"{len(members)}" if row == 0 else ""
-            after = finding.mended or "[red]left: only you can know[/]"
-            table.add_row(kind if row == 0 else "", count, _plain(finding.where), _plain(finding.found), after)
+            after = finding.fix or "[red]left: only you can know[/]"
+            table.add_row(rule if row == 0 else "", count, _plain(finding.where), _plain(finding.found), after)
     console.print(table)
 
 
@@ -125,18 +125,18 @@ def _plain(text: Any) -> str:
     return str(text).replace("[", "\\[")
 
 
-def write_mended(console: Console, documents: Sequence[Document], places: Sequence[Path]) -> None:
+def write_fixed(console: Console, documents: Sequence[Document], places: Sequence[Path]) -> None:
     """Write the copies, and say what is in them."""
     for document, place in zip(documents, places, strict=True):
         write_document(document, place)
         count = f"{len(document['images'])} images, {len(document['annotations'])} annotations"
-        console.print(f"mended copy: {place} ({count})", soft_wrap=True, highlight=False)
+        console.print(f"fixed copy: {place} ({count})", soft_wrap=True, highlight=False)
 
 
-def verdict(found: int, mendable: int, *, fixed: bool) -> str:
+def verdict(found: int, fixable: int, *, fixed: bool) -> str:
     """The last line."""
     if not found:
         return "nothing wrong found"
     if fixed:
-        return f"{found} things wrong, {mendable} mended, {found - mendable} left"
-    return f"{found} things wrong; --fix OUT mends {mendable} of them"
+        return f"{found} things wrong, {fixable} fixed, {found - fixable} left"
+    return f"{found} things wrong; --fix OUT fixes {fixable} of them"

@@ -17,16 +17,16 @@ def run(files: Positional[_Files], *, images: _Folders = (), fix: _Out = None) -
 
     For example:
 
-        poise data check train.json val.json --images images --fix mended
+        poise data check train.json val.json --images images --fix fixed
 
     Args:
         files: COCO-style keypoint files.
         images: Folder or zip file of the images: one for all files, or one for each.
-        fix: Write mended copies there: a file name, or a folder (needed for several files). The originals stay.
+        fix: Write fixed copies there: a file name, or a folder (needed for several files). The originals stay.
     """
     from rich.console import Console
 
-    from poise.cli._data import look, print_findings, targets, verdict, write_mended
+    from poise.cli._data import look, print_findings, targets, verdict, write_fixed
     from poise.data.lint import check_file, remove_leakage
     from poise.errors import InputError
 
@@ -39,16 +39,16 @@ def run(files: Positional[_Files], *, images: _Folders = (), fix: _Out = None) -
     folders = images if len(images) == len(files) else (images or (None,)) * len(files)
     looked = [look(console, file, folder) for file, folder in zip(files, folders, strict=True)]
     results = [check_file(document, pictures) for _, document, pictures in looked]
-    mended = [(name, result.mended, pictures) for (name, _, pictures), result in zip(looked, results, strict=True)]
+    fixed = [(name, result.fixed, pictures) for (name, _, pictures), result in zip(looked, results, strict=True)]
     found = {name: list(result.findings) for (name, _, _), result in zip(looked, results, strict=True)}
-    for i, first in enumerate(mended):
-        for second in mended[i + 1 :]:
+    for i, first in enumerate(fixed):
+        for second in fixed[i + 1 :]:
             found[f"{first[0]} and {second[0]}"] = remove_leakage(first, second)
     for name, findings in found.items():
-        print_findings(console, name, findings, mended=fix is not None)
-    write_mended(console, [document for _, document, _ in mended][: len(places)], places)
+        print_findings(console, name, findings, fixed=fix is not None)
+    write_fixed(console, [document for _, document, _ in fixed][: len(places)], places)
     everything = [finding for findings in found.values() for finding in findings]
-    left = [finding for finding in everything if fix is None or not finding.mended]
-    mendable = sum(bool(finding.mended) for finding in everything)
-    console.print(verdict(len(everything), mendable, fixed=fix is not None), highlight=False)
+    left = [finding for finding in everything if fix is None or not finding.fix]
+    fixable = sum(bool(finding.fix) for finding in everything)
+    console.print(verdict(len(everything), fixable, fixed=fix is not None), highlight=False)
     return 1 if left else 0

@@ -29,14 +29,14 @@ def images(tmp_path_factory):
 
 
 def kinds(checked):
-    return {f.kind for f in checked.findings}
+    return {f.rule for f in checked.findings}
 
 
 def test_a_sound_file_has_no_findings(images):
     document = fake.document()
     checked = check_file(document, read_image_infos(document, ImageFiles(images)))
     assert checked.findings == ()
-    assert checked.mended == document
+    assert checked.fixed == document
 
 
 def at(*path, to):
@@ -129,12 +129,12 @@ def test_a_defect_is_found_mended_and_gone(folder, tmp_path, change, kind):
     files = ImageFiles(folder)
     checked = check_file(document, read_image_infos(document, files))
     assert kinds(checked) == {kind}
-    assert all(f.mended for f in checked.findings), checked.findings
+    assert all(f.fix for f in checked.findings), checked.findings
     assert repr(document) == repr(before), "the document itself stays as it is"
-    again = check_file(checked.mended, read_image_infos(checked.mended, files))
+    again = check_file(checked.fixed, read_image_infos(checked.fixed, files))
     assert again.findings == ()
-    path = tmp_path / "mended.json"
-    path.write_text(json.dumps(checked.mended))
+    path = tmp_path / "fixed.json"
+    path.write_text(json.dumps(checked.fixed))
     assert CocoDataset(path, folder).people()
 
 
@@ -155,7 +155,7 @@ def test_what_only_the_author_can_know_is_left(images, change, kind):
     document = fake.document()
     change(document)
     checked = check_file(document, read_image_infos(document, ImageFiles(images)))
-    assert kind in {f.kind for f in checked.findings if not f.mended}
+    assert kind in {f.rule for f in checked.findings if not f.fix}
 
 
 def test_missing_truncated_and_double_images_are_found(folder):
@@ -167,11 +167,11 @@ def test_missing_truncated_and_double_images_are_found(folder):
     document["images"].append({"id": 50, "file_name": "copy.jpg", "height": 50, "width": 50})
     document["annotations"].append({**copy.deepcopy(document["annotations"][3]), "id": 60, "image_id": 50})
     checked = check_file(document, read_image_infos(document, ImageFiles(folder)))
-    assert [f.kind for f in checked.findings] == [
+    assert [f.rule for f in checked.findings] == [
         *("image file missing", "image file unreadable", "the same image twice", "the same person twice")
     ]
-    assert [i["id"] for i in checked.mended["images"]] == [33, 44]
-    assert {a["image_id"] for a in checked.mended["annotations"]} == {33}
+    assert [i["id"] for i in checked.fixed["images"]] == [33, 44]
+    assert {a["image_id"] for a in checked.fixed["annotations"]} == {33}
     assert "truncated" in checked.findings[1].found
 
 
@@ -184,7 +184,7 @@ def test_labels_made_on_an_image_not_turned_are_found(folder):
         image.save(folder / "000000000001.jpg", exif=exif)
     checked = check_file(document, read_image_infos(document, ImageFiles(folder)))
     assert kinds(checked) == {"labels ignore the EXIF orientation"}
-    assert not checked.findings[0].mended
+    assert not checked.findings[0].fix
 
 
 def test_text_ids_are_numbered_and_annotations_follow():
@@ -193,8 +193,8 @@ def test_text_ids_are_numbered_and_annotations_follow():
         image["id"] = f"im{image['id']}"
     for annotation in document["annotations"]:
         annotation["image_id"] = f"im{annotation['image_id']}"
-    mended = check_file(document, {}).mended
-    owners = [{i["id"]: i["file_name"] for i in mended["images"]}[a["image_id"]] for a in mended["annotations"]]
+    fixed = check_file(document, {}).fixed
+    owners = [{i["id"]: i["file_name"] for i in fixed["images"]}[a["image_id"]] for a in fixed["annotations"]]
     assert owners == [f"{n:012d}.jpg" for n in (1, 1, 2, 3, 3)]
 
 
@@ -203,7 +203,7 @@ def test_a_box_of_a_person_without_keypoints_comes_from_the_segmentation():
     document["annotations"][4]["bbox"] = [0, 0, 0, 0]
     checked = check_file(document, {})
     assert kinds(checked) == {"box of no size"}
-    assert checked.mended["annotations"][4]["bbox"] == [0.0, 0.0, 10.0, 50.0]
+    assert checked.fixed["annotations"][4]["bbox"] == [0.0, 0.0, 10.0, 50.0]
 
 
 def score(document, tmp_path) -> float:
@@ -239,10 +239,10 @@ def test_a_file_that_spoils_the_official_score_is_mended_to_the_full_score(tmp_p
     assert score(document, tmp_path) == pytest.approx(1.0)
     change(document)
     assert score(document, tmp_path) < broken
-    mended = check_file(document, {}).mended
-    for annotation in mended["annotations"]:
+    fixed = check_file(document, {}).fixed
+    for annotation in fixed["annotations"]:
         annotation["area"] = max(annotation["area"], 40.0 * 40)
-    assert score(mended, tmp_path) == pytest.approx(1.0)
+    assert score(fixed, tmp_path) == pytest.approx(1.0)
 
 
 def looked(name, document, images):
@@ -255,7 +255,7 @@ def test_images_that_two_files_share_are_found_by_content_and_dropped_from_the_l
     val["images"][0].update(id=1, file_name="renamed.jpg")
     shutil.copy(folder / "000000000001.jpg", folder / "renamed.jpg")
     found = remove_leakage(looked("train", train, folder), looked("val", val, folder))
-    assert [f.kind for f in found] == ["image in both files"] * 2
+    assert [f.rule for f in found] == ["image in both files"] * 2
     assert [i["id"] for i in train["images"]] == [33, 44]
     assert {a["image_id"] for a in train["annotations"]} == {33}
     assert len(val["images"]) == 2
@@ -265,7 +265,7 @@ def test_of_two_files_with_the_same_images_neither_is_emptied(folder):
     first, second = fake.document(), fake.document()
     found = remove_leakage(looked("first", first, folder), looked("second", second, folder))
     assert len(found) == 4
-    assert not any(f.mended for f in found), "left to the author"
+    assert not any(f.fix for f in found), "left to the author"
     assert first == second == fake.document()
 
 
@@ -311,8 +311,8 @@ def test_an_odd_value_anywhere_is_a_sentence_or_a_finding_and_what_is_mended_can
         except PoiseError:
             continue
         checked = check_file(document, {})
-        if all(finding.mended for finding in checked.findings):
-            write_document(checked.mended, file)
+        if all(finding.fix for finding in checked.findings):
+            write_document(checked.fixed, file)
         refused = ""
         try:
             data = CocoDataset(file, None)
@@ -320,5 +320,5 @@ def test_an_odd_value_anywhere_is_a_sentence_or_a_finding_and_what_is_mended_can
                 data.masks(i)
         except PoiseError as error:
             refused = str(error)
-        left = [finding for finding in checked.findings if not finding.mended]
+        left = [finding for finding in checked.findings if not finding.fix]
         assert left or not refused, f"{path} passed the check, but: {refused}"

@@ -1,16 +1,16 @@
-"""Ids: of images, categories and annotations, and what refers to them."""
+"""Rules for the ids of images, categories and annotations, and for references to them."""
 
 from collections.abc import Hashable, Iterator
 from typing import Any
 
 from poise.data.document import Document
-from poise.data.lint.finding import Finding
+from poise.data.lint.report import Finding
 from poise.errors import PoiseError
 from poise.skeletons import Skeleton, from_category
 
 
 def check_images(document: Document) -> Iterator[Finding]:
-    """Names and ids of images: missing, 0, or given twice. Mends `document` in place."""
+    """File names and ids of images that are missing, 0 or repeated. Corrects `document` in place."""
     yield from _names(document)
     yield from _repeated_ids(document)
     yield from _repeated_names(document)
@@ -18,17 +18,17 @@ def check_images(document: Document) -> Iterator[Finding]:
 
 
 def _names(document: Document) -> Iterator[Finding]:
-    for place, image in enumerate(document["images"]):
+    for index, image in enumerate(document["images"]):
         if image.get("file_name") and isinstance(image["file_name"], str):
             continue
         url = "/".join(str(image.get("coco_url") or "").split("/")[-2:])
-        where = f"image {image.get('id', f'number {place}')}"
+        where = f"image {image.get('id', f'number {index}')}"
         image["file_name"] = url
         yield Finding("image without file name", where, "no `file_name`", f"{url!r}, from its `coco_url`" if url else "")
 
 
 def _repeated_ids(document: Document) -> Iterator[Finding]:
-    """The same record twice is dropped once; two images with one id leave open whose the annotations are."""
+    """Drops the second of two equal records. Two images with one id stay, as it is unknown whose the annotations are."""
     first: dict[Hashable, dict[str, Any]] = {}
     kept = []
     for image in document["images"]:
@@ -60,7 +60,12 @@ def _repeated_names(document: Document) -> Iterator[Finding]:
 
 
 def merge_images(document: Document, duplicates: dict[Any, Any]) -> None:
-    """Drop the images whose ids are keys; their annotations go to the images whose ids are values."""
+    """Drop duplicates of images and move their annotations to the images that stay.
+
+    Args:
+        document: The document, changed in place.
+        duplicates: Id of the image that stays, by the id of each image that is dropped.
+    """
     if not duplicates:
         return
     document["images"] = [image for image in document["images"] if image.get("id") not in duplicates]
@@ -69,7 +74,7 @@ def merge_images(document: Document, duplicates: dict[Any, Any]) -> None:
 
 
 def _odd_ids(document: Document) -> Iterator[Finding]:
-    """Ids that are 0, missing or no whole numbers get a new one; a text id keeps its annotations."""
+    """Gives new ids to images whose id is 0, missing or not a whole number, and to their annotations."""
     taken = max((i["id"] for i in document["images"] if _whole(i.get("id"))), default=0)
     moved = {}
     for image in document["images"]:
@@ -80,8 +85,8 @@ def _odd_ids(document: Document) -> Iterator[Finding]:
         image["id"] = taken
         if old is not None:
             moved[old] = taken
-        kind = "image id is 0" if old == 0 else "image id is no whole number"
-        yield Finding(kind, _image(image), f"id {old!r}", f"id {taken}, its annotations with it")
+        rule = "image id is 0" if old == 0 else "image id is no whole number"
+        yield Finding(rule, _image(image), f"id {old!r}", f"id {taken}, its annotations with it")
     if moved:
         for annotation in document["annotations"]:
             old = annotation.get("image_id")
@@ -89,7 +94,7 @@ def _odd_ids(document: Document) -> Iterator[Finding]:
 
 
 def check_categories(document: Document) -> Iterator[Finding]:
-    """Categories whose skeleton cannot be read, or whose ids repeat. Mends nothing: only the author knows the names."""
+    """Categories without a valid skeleton or with repeated ids. Corrects nothing, as only the author knows the names."""
     seen: set[Hashable] = set()
     if not document["categories"]:
         yield Finding("no categories", "the file", "`categories` is missing or empty, so the keypoints have no names")
@@ -105,7 +110,7 @@ def check_categories(document: Document) -> Iterator[Finding]:
 
 
 def skeleton_of(category: dict[str, Any]) -> Skeleton | str:
-    """The skeleton of a category, or what is wrong with it."""
+    """The skeleton of a category, or the error message if it is not valid."""
     try:
         return from_category(category)
     except PoiseError as error:
@@ -113,14 +118,14 @@ def skeleton_of(category: dict[str, Any]) -> Skeleton | str:
 
 
 def check_annotation_ids(document: Document) -> Iterator[Finding]:
-    """Annotations whose id is 0, missing or given twice, or whose image or category does not exist."""
+    """Annotations whose id is 0, missing or repeated, or whose image or category does not exist. Corrects `document`."""
     images = {image.get("id") for image in document["images"]}
     taken = max((a["id"] for a in document["annotations"] if _whole(a.get("id"))), default=0)
     seen: set[int] = set()
     kept = []
-    for place, annotation in enumerate(document["annotations"]):
+    for index, annotation in enumerate(document["annotations"]):
         old = annotation.get("id")
-        where = f"annotation {old if old is not None else f'number {place}'}"
+        where = f"annotation {old if old is not None else f'number {index}'}"
         if annotation.get("image_id") not in images:
             yield Finding("annotation without image", where, f"image {annotation.get('image_id')!r} does not exist", "dropped")
             continue
@@ -128,8 +133,8 @@ def check_annotation_ids(document: Document) -> Iterator[Finding]:
         if not _whole(old) or old == 0 or old in seen:
             taken += 1
             annotation["id"] = taken
-            kind = "annotation id is 0" if old == 0 else "annotation id repeats" if _whole(old) else "annotation id is missing"
-            yield Finding(kind, where, f"id {old!r}", f"id {taken}")
+            rule = "annotation id is 0" if old == 0 else "annotation id repeats" if _whole(old) else "annotation id is missing"
+            yield Finding(rule, where, f"id {old!r}", f"id {taken}")
         seen.add(annotation["id"])
         yield from _category(annotation, document, where)
     document["annotations"] = kept
@@ -140,10 +145,10 @@ def _category(annotation: dict[str, Any], document: Document, where: str) -> Ite
     old = annotation.get("category_id")
     if old in ids or not ids:
         return
-    mended = f"category {ids[0]}, the only one" if len(ids) == 1 and _whole(ids[0]) else ""
-    if mended:
+    fixed = f"category {ids[0]}, the only one" if len(ids) == 1 and _whole(ids[0]) else ""
+    if fixed:
         annotation["category_id"] = ids[0]
-    yield Finding("annotation without category", where, f"category {old!r} does not exist", mended)
+    yield Finding("annotation without category", where, f"category {old!r} does not exist", fixed)
 
 
 def _whole(value: Any) -> bool:

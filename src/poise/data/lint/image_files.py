@@ -1,4 +1,4 @@
-"""Image files: missing, unreadable, of another size than stated, the same twice."""
+"""Rules for image files: missing, unreadable, of another size than stated, duplicates."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
@@ -9,8 +9,8 @@ from typing import Any, final
 from poise.data.document import Document, stated_size
 from poise.data.files import ImageFiles
 from poise.data.images import decode, is_turned
-from poise.data.lint.finding import Finding
 from poise.data.lint.identity import merge_images
+from poise.data.lint.report import Finding
 from poise.dims import Size
 from poise.errors import ImageError
 
@@ -18,7 +18,14 @@ from poise.errors import ImageError
 @final
 @dataclass(frozen=True)
 class ImageInfo:
-    """What was found in an image file: a digest of its bytes, its size as shown and as stored, or what is wrong."""
+    """What an image file contains.
+
+    Attributes:
+        digest: SHA-256 of the file, hexadecimal; "" where it was not read.
+        size: Size of the image (h, w) after its EXIF orientation is applied, pixels.
+        stored: Size of the image (h, w) as it is stored, pixels.
+        problem: "missing", or the error message of a file that cannot be read; "" for none.
+    """
 
     digest: str = ""
     size: Size = (0, 0)
@@ -29,12 +36,21 @@ class ImageInfo:
 def read_image_infos(
     document: Document, files: ImageFiles, *, advance: Callable[[], None] | None = None
 ) -> dict[str, ImageInfo]:
-    """Read every image of a file once, by name; `advance` is called after each."""
+    """Read every image file of a document once.
+
+    Args:
+        document: The annotation file.
+        files: The image files.
+        advance: Called after each image, for progress bars.
+
+    Returns:
+        What each file contains, by `file_name`.
+    """
     names = list(dict.fromkeys(str(i["file_name"]) for i in document["images"] if i.get("file_name")))
     found = {}
     with ThreadPoolExecutor(4) as pool:
-        for name, picture in zip(names, pool.map(lambda n: _read(files, n), names), strict=True):
-            found[name] = picture
+        for name, info in zip(names, pool.map(lambda n: _read(files, n), names), strict=True):
+            found[name] = info
             if advance:
                 advance()
     return found
@@ -50,67 +66,72 @@ def _read(files: ImageFiles, name: str) -> ImageInfo:
         return ImageInfo(problem="missing" if missing else str(error))
 
 
-def check_image_files(document: Document, pictures: Mapping[str, ImageInfo]) -> Iterator[Finding]:
-    """Compare the records with the files. Mends `document` in place."""
-    yield from _unreadable(document, pictures)
-    yield from _sizes(document, pictures)
-    yield from _duplicates(document, pictures)
+def check_image_files(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[Finding]:
+    """Compare the image records with the files. Corrects `document` in place.
+
+    Args:
+        document: The annotation file.
+        infos: What the image files contain, by name.
+    """
+    yield from _unreadable(document, infos)
+    yield from _sizes(document, infos)
+    yield from _duplicates(document, infos)
 
 
-def _unreadable(document: Document, pictures: Mapping[str, ImageInfo]) -> Iterator[Finding]:
+def _unreadable(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[Finding]:
     lost = set()
     kept = []
     for image in document["images"]:
-        picture = pictures.get(image.get("file_name", ""), ImageInfo())
-        if not picture.problem:
+        info = infos.get(image.get("file_name", ""), ImageInfo())
+        if not info.problem:
             kept.append(image)
             continue
         lost.add(image.get("id"))
-        kind = "image file missing" if picture.problem == "missing" else "image file unreadable"
-        found = "not in the images folder" if picture.problem == "missing" else picture.problem
-        yield Finding(kind, f"image {image['file_name']!r}", found, "dropped with its annotations")
+        rule = "image file missing" if info.problem == "missing" else "image file unreadable"
+        found = "not in the images folder" if info.problem == "missing" else info.problem
+        yield Finding(rule, f"image {image['file_name']!r}", found, "dropped with its annotations")
     document["images"] = kept
     if lost:
         document["annotations"] = [a for a in document["annotations"] if a.get("image_id") not in lost]
 
 
-def _sizes(document: Document, pictures: Mapping[str, ImageInfo]) -> Iterator[Finding]:
+def _sizes(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[Finding]:
     for image in document["images"]:
-        picture = pictures.get(image.get("file_name", ""), ImageInfo())
+        info = infos.get(image.get("file_name", ""), ImageInfo())
         stated, given = stated_size(image), f"`width` {image.get('width')!r}, `height` {image.get('height')!r}"
-        where, shown = f"image {image.get('file_name')!r}", f"{picture.size[1]} x {picture.size[0]}"
-        if not picture.digest:
+        where, shown = f"image {image.get('file_name')!r}", f"{info.size[1]} x {info.size[0]}"
+        if not info.digest:
             if stated is None:
                 yield Finding("image size missing", where, given)
             continue
-        if stated == picture.size:
+        if stated == info.size:
             continue
-        if stated is not None and stated == picture.stored:
+        if stated is not None and stated == info.stored:
             found = f"labelled as stored ({stated[1]} x {stated[0]}), but its EXIF orientation shows it as {shown}"
             yield Finding("labels ignore the EXIF orientation", where, found)
             continue
-        kind = "image size missing" if stated is None else "image size wrong"
-        mended = _resized(image, picture.size)
-        yield Finding(kind, where, f"stated {given}, the file is {shown}", mended)
+        rule = "image size missing" if stated is None else "image size wrong"
+        fixed = _resized(image, info.size)
+        yield Finding(rule, where, f"stated {given}, the file is {shown}", fixed)
 
 
 def _resized(image: dict[str, Any], size: Size) -> str:
-    """A missing size is filled; a wrong one is not: the labels may belong to an image of the size stated."""
+    """Fills in a missing size. A wrong one stays, as the labels may belong to an image of the size stated."""
     if stated_size(image) is not None:
         return ""
     image["height"], image["width"] = size
     return f"{size[1]} x {size[0]}"
 
 
-def _duplicates(document: Document, pictures: Mapping[str, ImageInfo]) -> Iterator[Finding]:
+def _duplicates(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[Finding]:
     first: dict[str, dict[str, Any]] = {}
     duplicates = {}
     for image in document["images"]:
-        digest = pictures.get(image.get("file_name", ""), ImageInfo()).digest
+        digest = infos.get(image.get("file_name", ""), ImageInfo()).digest
         known = first.setdefault(digest, image) if digest else image
         if known is not image and known.get("id") != image.get("id"):
             duplicates[image.get("id")] = known.get("id")
             found = f"the same bytes as {known['file_name']!r}"
-            mended = f"one record, {known['file_name']!r}, with all annotations"
-            yield Finding("the same image twice", f"image {image['file_name']!r}", found, mended)
+            fixed = f"one record, {known['file_name']!r}, with all annotations"
+            yield Finding("the same image twice", f"image {image['file_name']!r}", found, fixed)
     merge_images(document, duplicates)

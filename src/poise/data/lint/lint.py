@@ -1,45 +1,36 @@
-"""One file through all rules, and its mended copy."""
+"""Checking a file by all rules."""
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import final
 
 from poise.data.document import Document
-from poise.data.lint.finding import Finding
 from poise.data.lint.identity import check_annotation_ids, check_categories, check_images
 from poise.data.lint.image_files import ImageInfo, check_image_files
 from poise.data.lint.people import check_people
+from poise.data.lint.report import LintReport
 
 
-@final
-@dataclass(frozen=True)
-class LintReport:
-    """What was found in a file, and the file with everything mended that can be."""
-
-    findings: tuple[Finding, ...]
-    mended: Document
-
-
-def check_file(document: Document, pictures: Mapping[str, ImageInfo]) -> LintReport:
-    """All rules, one after the other, each on what the one before has mended; `document` stays as it is.
+def check_file(document: Document, infos: Mapping[str, ImageInfo]) -> LintReport:
+    """Check a document by all rules. Each rule works on the corrections of those before it; `document` is not changed.
 
     Args:
-        document: As it stands on disk (`read_document`).
-        pictures: Of the image files (`read_image_infos`); empty to look at no files.
+        document: The annotation file (`read_document`).
+        infos: What the image files contain (`read_image_infos`), by name; empty to check no image files.
     """
-    mended = _copied(document)
+    fixed = _copied(document)
     findings = [
-        *check_images(mended),
-        *check_image_files(mended, pictures),
-        *check_categories(mended),
-        *check_annotation_ids(mended),
-        *check_people(mended),
+        *check_images(fixed),
+        *check_image_files(fixed, infos),
+        *check_categories(fixed),
+        *check_annotation_ids(fixed),
+        *check_people(fixed),
     ]
-    return LintReport(tuple(findings), mended)
+    return LintReport(tuple(findings), fixed)
 
 
 def _copied(document: Document) -> Document:
-    """Deep where the rules mend; segmentations, by far the largest part, are only ever removed."""
-    people = [{**a, "keypoints": copy.copy(a["keypoints"])} if "keypoints" in a else dict(a) for a in document["annotations"]]
-    return {**document, "images": [dict(image) for image in document["images"]], "annotations": people}
+    """A copy whose records the rules may change. Segmentations, by far the largest part, are shared: rules only remove them."""
+    annotations = [
+        {**a, "keypoints": copy.copy(a["keypoints"])} if "keypoints" in a else dict(a) for a in document["annotations"]
+    ]
+    return {**document, "images": [dict(image) for image in document["images"]], "annotations": annotations}

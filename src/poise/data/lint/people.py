@@ -1,4 +1,4 @@
-"""Keypoints, boxes and areas of annotations."""
+"""Rules for the keypoints, boxes and areas of annotations."""
 
 import math
 from collections.abc import Iterator
@@ -9,24 +9,32 @@ import numpy as np
 
 from poise.data.coco_labels import BODY_SHARE, box_around
 from poise.data.document import Document, stated_size
-from poise.data.lint.finding import Finding
 from poise.data.lint.identity import skeleton_of
+from poise.data.lint.report import Finding
 from poise.data.masks import check_segmentation, has_segmentation, mask, mask_area
 from poise.errors import AnnotationError
 from poise.skeletons import Skeleton
 
 EDGE = 1.0
-"""Pixels a box or keypoint may lie outside its image: the difference between counting pixels and counting their borders."""
+"""Pixels that a box or keypoint may lie outside its image, for files that count pixel borders instead of pixel centres."""
 
-HOLD = 0.1
-"""Share of its longer side by which a keypoint may lie outside its box. Crops are 1.25 times the box, so these keypoints are
-still seen; COCO's own boxes, drawn around masks, leave out hidden ankles by more than a few pixels."""
+MAX_OUTSIDE = 0.1
+"""Share of the box's longer side that a keypoint may lie outside the box. Crops are 1.25 times the box, so they still contain
+such keypoints; COCO's boxes, drawn around masks, leave out hidden ankles by more than a few pixels."""
 
 
 @final
 @dataclass
 class _Person:
-    """An annotation being examined; `findings` collects what is wrong, the annotation is mended in place."""
+    """An annotation that is being checked and corrected in place.
+
+    Attributes:
+        annotation: The annotation.
+        image: Record of its image.
+        skeleton: Skeleton of its category.
+        findings: Its errors so far.
+        dropped: Whether it is left out of the fixed copy.
+    """
 
     annotation: dict[str, Any]
     image: dict[str, Any]
@@ -34,12 +42,12 @@ class _Person:
     findings: list[Finding] = field(default_factory=list)
     dropped: bool = False
 
-    def report(self, kind: str, found: str, mended: str = "") -> None:
+    def report(self, rule: str, found: str, fix: str = "") -> None:
         name = self.image.get("file_name")
-        self.findings.append(Finding(kind, f"annotation {self.annotation.get('id')} ({name})", found, mended))
+        self.findings.append(Finding(rule, f"annotation {self.annotation.get('id')} ({name})", found, fix))
 
-    def drop(self, kind: str, found: str) -> None:
-        self.report(kind, found, "annotation dropped")
+    def drop(self, rule: str, found: str) -> None:
+        self.report(rule, found, "annotation dropped")
         self.dropped = True
 
     @property
@@ -48,18 +56,18 @@ class _Person:
 
     @property
     def size(self) -> tuple[float, float]:
-        """Height and width; infinite where the file does not say."""
+        """Size of the image (h, w), pixels; infinite where the file does not state it."""
         h, w = stated_size(self.image) or (math.inf, math.inf)
         return float(h), float(w)
 
     def labelled(self) -> np.ndarray:
-        """The labelled keypoints, n x 2."""
+        """Positions of the labelled keypoints (n 2), pixels."""
         rows = np.array(self.annotation["keypoints"], dtype=np.float64).reshape(-1, 3)
         return rows[rows[:, 2] > 0, :2]
 
 
 def check_people(document: Document) -> Iterator[Finding]:
-    """What is wrong with keypoints, boxes and areas. Mends `document` in place; expects ids that fit (`identity`)."""
+    """Errors in keypoints, boxes and areas. Corrects `document` in place; its ids must be valid already (`identity`)."""
     skeletons = {c.get("id"): skeleton_of(c) for c in document["categories"] if c.get("keypoints")}
     images = {image.get("id"): image for image in document["images"]}
     kept: list[dict[str, Any]] = []
@@ -72,7 +80,7 @@ def check_people(document: Document) -> Iterator[Finding]:
         person = _Person(annotation, images[annotation["image_id"]], skeleton)
         _check(person)
         if not person.dropped:
-            _check_double(person, seen)
+            _check_duplicate(person, seen)
         if not person.dropped:
             kept.append(annotation)
         yield from person.findings
@@ -88,7 +96,7 @@ def _check(person: _Person) -> None:
             return
 
 
-def _check_double(person: _Person, seen: set[Any]) -> None:
+def _check_duplicate(person: _Person, seen: set[Any]) -> None:
     a = person.annotation
     if not a.get("num_keypoints"):
         return
@@ -122,23 +130,23 @@ def _keypoint_list(person: _Person) -> None:
 def _keypoint_values(person: _Person) -> None:
     values: list[float] = person.annotation["keypoints"]
     h, w = person.size
-    if _sound(np.array(values, dtype=np.float64).reshape(-1, 3), h, w):
+    if _valid(np.array(values, dtype=np.float64).reshape(-1, 3), h, w):
         return
     before = len(person.labelled())
     for k, name in enumerate(person.skeleton.keypoints):
         x, y, v = (float(value) for value in values[3 * k : 3 * k + 3])
-        kind = _keypoint_fault(x, y, v, h, w)
-        if kind is None:
+        rule = _keypoint_fault(x, y, v, h, w)
+        if rule is None:
             continue
         state = min(int(v), 2) if v > 2 and math.isfinite(v) and _keypoint_fault(x, y, 2.0, h, w) is None else 0
         values[3 * k : 3 * k + 3] = [x, y, 2] if state else [0, 0, 0]
-        person.report(kind, f"{name} is {x:g}, {y:g}, {v:g}", "visibility 2" if state else "not labelled")
+        person.report(rule, f"{name} is {x:g}, {y:g}, {v:g}", "visibility 2" if state else "not labelled")
     if person.annotation.get("num_keypoints") == before:
         person.annotation["num_keypoints"] = len(person.labelled())
 
 
-def _sound(rows: np.ndarray, h: float, w: float) -> bool:
-    """Whether `_keypoint_fault` finds nothing in any row; a quick look, as nearly all are sound."""
+def _valid(rows: np.ndarray, h: float, w: float) -> bool:
+    """Whether `_keypoint_fault` finds nothing in any row: a fast check, as nearly all rows are valid."""
     x, y, v = rows.T
     inside = (x >= -EDGE) & (x <= w + EDGE) & (y >= -EDGE) & (y <= h + EDGE) & ((x != 0) | (y != 0))
     return bool(((v == 0) | (((v == 1) | (v == 2)) & inside)).all())
@@ -163,8 +171,8 @@ def _count(person: _Person) -> None:
     if found == actual:
         return
     person.annotation["num_keypoints"] = actual
-    kind = "num_keypoints missing" if found is None else "num_keypoints wrong"
-    person.report(kind, f"{found!r}, {actual} are labelled", str(actual))
+    rule = "num_keypoints missing" if found is None else "num_keypoints wrong"
+    person.report(rule, f"{found!r}, {actual} are labelled", str(actual))
 
 
 def _box(person: _Person) -> None:
@@ -192,7 +200,7 @@ def _grow_box(person: _Person) -> None:
     if person.crowd or not len(points):
         return
     beyond = max(x0 - points[:, 0].min(), y0 - points[:, 1].min(), points[:, 0].max() - x1, points[:, 1].max() - y1)
-    if beyond > HOLD * max(x1 - x0, y1 - y0) + EDGE:
+    if beyond > MAX_OUTSIDE * max(x1 - x0, y1 - y0) + EDGE:
         low, high = np.minimum(points.min(axis=0), (x0, y0)), np.maximum(points.max(axis=0), (x1, y1))
         _set_box(person, (*low.tolist(), *high.tolist()))
         person.report("box does not hold its keypoints", f"one lies {beyond:.1f} pixels outside", "box grown to hold them")
@@ -217,19 +225,19 @@ def _box_fault(person: _Person) -> tuple[str, str] | None:
     return None
 
 
-def _replace_box(person: _Person, kind: str, found: str) -> None:
+def _replace_box(person: _Person, rule: str, found: str) -> None:
     points, covered = person.labelled(), _covered_box(person)
     if len(points):
         corners, source = tuple(box_around(points).tolist()), "around the keypoints"
     elif covered is not None:
         corners, source = covered, "around the segmentation"
     else:
-        person.drop(kind, f"{found}, and neither keypoints nor a segmentation")
+        person.drop(rule, f"{found}, and neither keypoints nor a segmentation")
         return
     x0, y0, x1, y1 = corners
     h, w = person.size
     _set_box(person, (max(x0, 0.0), max(y0, 0.0), min(x1, w), min(y1, h)))
-    person.report(kind, found, f"{_shown(person.annotation['bbox'])}, {source}")
+    person.report(rule, found, f"{_shown(person.annotation['bbox'])}, {source}")
 
 
 def _covered_box(person: _Person) -> tuple[float, ...] | None:
@@ -261,13 +269,13 @@ def _area(person: _Person) -> None:
     good = isinstance(area, (int, float)) and math.isfinite(area) and area > 0
     if good:
         return
-    kind = "area is zero" if area == 0 else "area missing" if area is None else "area is no positive number"
+    rule = "area is zero" if area == 0 else "area missing" if area is None else "area is no positive number"
     new, source = round(BODY_SHARE * box[2] * box[3], 2), f"{BODY_SHARE} of the box"
     if has_segmentation(person.annotation) and math.inf not in person.size:
         covered = mask_area(person.annotation["segmentation"], (int(person.size[0]), int(person.size[1])))
         new, source = (covered, "of the segmentation") if covered else (new, source)
     person.annotation["area"] = new
-    person.report(kind, f"`area` is {area!r}", f"{new:g}, {source}")
+    person.report(rule, f"`area` is {area!r}", f"{new:g}, {source}")
 
 
 def _shown(box: list[float]) -> str:
