@@ -129,7 +129,7 @@ def test_doubles_are_removed_and_boxes_below_a_score_left_out(dots, folder):
     task = eval_set(folder, document(dots), model)
     path = boxes_file(dots, folder)
     every = evaluate(model, task, quick(model), boxes=detections(path, task, min_score=0.0))
-    kept = evaluate(model, task, quick(model), boxes=detections(path, task, min_score=0.0), rating=Rescoring(0.2, None))
+    kept = evaluate(model, task, quick(model), boxes=detections(path, task, min_score=0.0), rescoring=Rescoring(0.2, None))
     best = evaluate(model, task, quick(model), boxes=detections(path, task, min_score=0.5))
     assert [len(e.results) for e in (every, kept, best)] == [8, 12, 4]
     assert every.numbers["AP"] == 1
@@ -253,12 +253,12 @@ def test_detections_are_rated_and_thinned_out_as_hrnets_evaluation_does(dots, fo
     ]
     rows = [{"image_id": 1, "category_id": 1, "bbox": b, "score": 0.9 - 0.05 * i} for i, b in enumerate(boxes)]
     found = detections(folder(rows, "boxes.json"), task, min_score=0.0)
-    every = evaluate(model, task, quick(model), boxes=found, rating=Rescoring(0.2, None)).results
+    every = evaluate(model, task, quick(model), boxes=found, rescoring=Rescoring(0.2, None)).results
     sure = [[s for s in r["keypoints"][2::3] if s > 0.2] for r in every]
     rated = [row["score"] * sum(s) / len(s) if s else 0 for row, s in zip(rows, sure, strict=True)]
     assert [r["score"] for r in every] == pytest.approx(rated, abs=1e-5)
     sides = [(max(w, h * 0.75), max(h, w / 0.75)) for _, _, w, h in boxes]  # views are 48 wide and 64 high
     wanted = suppressed(every, [1.25**2 * w * h for w, h in sides], 0.05, threshold)
-    kept = evaluate(model, task, quick(model), boxes=found, rating=Rescoring(0.2, threshold)).results
+    kept = evaluate(model, task, quick(model), boxes=found, rescoring=Rescoring(0.2, threshold)).results
     assert kept == wanted
     assert 2 < len(kept) < 16

@@ -52,7 +52,7 @@ def test_images_of_several_sizes_come_back_in_order_with_their_people(knowing, w
     assert [one.poses.key.image_id for one in found] == list(range(5))
     for one, (size, wanted) in zip(found, knowing.SCENES, strict=True):
         assert one.image.shape[1:] == size
-        assert one.rows == list(range(len(wanted)))
+        assert one.boxes == list(range(len(wanted)))
         assert farthest(one.poses.xy, wanted) < 2.0
         assert torch.equal(one.poses.box_score, one.poses.pose_score)
         assert (one.poses.pose_score.diff() <= 0).all()
@@ -214,7 +214,7 @@ def test_doubles_stay_unless_they_are_to_go(model, knowing, labels):
     looked = {
         1: ScoredPoses(Poses(xy, score, boxes_around(xy, score > 0), rated, rated, Key("1.png", 2)), None, [1, 1], partly=True)
     }
-    stay = score_poses(model, eval_set, looked, Rescoring.of(model), skipped=[], lost=0)
+    stay = score_poses(model, eval_set, looked, model.rescoring, skipped=[], lost=0)
     assert [row["score"] for row in stay.results] == pytest.approx([0.5, 0.9])
     gone = score_poses(model, eval_set, looked, Rescoring(None, 0.9), skipped=[], lost=0)
     assert [row["score"] for row in gone.results] == pytest.approx([0.9])

@@ -29,10 +29,10 @@ from poise.inference.detect import (
 )
 from poise.inference.request import ImageRequest, Skipped
 from poise.inference.settings import InferenceSettings
-from poise.inference.stream import find_poses
+from poise.inference.stream import find_poses, stream_poses
 from poise.metrics.boxes import BOX_NUMBERS, evaluate_boxes
-from poise.models.keypoint_rcnn import KeypointRCNN, joined, poses_in_boxes, read_boxed
-from poise.models.postprocess import Found
+from poise.models.keypoint_rcnn import KeypointRCNN, poses_in_boxes
+from poise.models.postprocess import Detections
 from poise.models.rcnn_config import RCNNConfig
 from poise.scenes import Canvas, People
 from poise.skeletons import COCO17
@@ -87,7 +87,7 @@ def test_batches_change_no_answer(model, requests, flip, sizes, batches, monkeyp
     assert [one.poses.key.image_id for one in together] == list(range(len(sizes)))
     for one, other in zip(alone, together, strict=True):
         assert len(one.poses) > 0
-        assert one.rows == list(range(len(one.poses)))
+        assert one.boxes == list(range(len(one.poses)))
         assert torch.allclose(one.poses.boxes, other.poses.boxes, atol=1e-3)
         assert torch.allclose(one.poses.box_score, other.poses.box_score, atol=1e-5)
         assert torch.allclose(one.poses.pose_score, other.poses.pose_score, atol=1e-5)
@@ -119,8 +119,8 @@ def test_boxes_are_refused_by_a_model_that_finds_them(model):
 def test_several_readers_read_one_answer(model, requests):
     readers = [model.codec, read_by(model.codec, "cell"), read_by(model.codec, "dark")]
     for each, *alone in zip(
-        read_boxed(model, requests(SIZES), setting(model), readers=readers),
-        *(read_boxed(model, requests(SIZES), setting(model), readers=[one]) for one in readers),
+        stream_poses(model, requests(SIZES), setting(model), codecs=readers),
+        *(stream_poses(model, requests(SIZES), setting(model), codecs=[one]) for one in readers),
         strict=True,
     ):
         assert len(each) == 3
@@ -148,7 +148,7 @@ def knowing(model: KeypointRCNN, people: torch.Tensor, boxes: torch.Tensor, size
         return [predict(images, flip=flip, sizes=sizes) for _ in decoders]
 
     def boxes_alone(images, *, flip, sizes):
-        return [Found(one.boxes.flip(0), one.box_score.flip(0)) for one in predict(images, flip=flip, sizes=sizes)]
+        return [Detections(one.boxes.flip(0), one.box_score.flip(0)) for one in predict(images, flip=flip, sizes=sizes)]
 
     monkeypatch.setattr(model, "read", read)
     monkeypatch.setattr(model, "find", boxes_alone)
@@ -178,8 +178,8 @@ def joins(model, monkeypatch):
     """Joins the people of several views as a model of this `RCNNConfig` does."""
 
     def join(each: list[Poses], **wishes) -> Poses:
-        monkeypatch.setattr(model, "detecting", RCNNConfig(**wishes))
-        return joined(each, model)
+        monkeypatch.setattr(model, "config", RCNNConfig(**wishes))
+        return model.joined(each)
 
     return join
 

@@ -61,7 +61,7 @@ def test_boxes_outside_the_image_are_left_out_and_images_without_boxes_are_empty
     far = torch.cat((torch.tensor([[900.0, 10.0, 950.0, 60.0]]), first.boxes))
     jobs = [ImageRequest(first.key, first.read, far), ImageRequest(second.key, second.read, torch.zeros(0, 4))]
     found = list(find_poses(model, jobs, InferenceSettings.of(model)))
-    assert [f.rows for f in found] == [[1], []]
+    assert [f.boxes for f in found] == [[1], []]
     assert [len(f.poses) for f in found] == [1, 0]
 
 

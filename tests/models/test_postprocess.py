@@ -9,7 +9,7 @@ from poise.codecs.one_hot import OneHot
 from poise.models import keypoint_rcnn
 from poise.models.card import Card
 from poise.models.keypoint_rcnn import KeypointRCNN
-from poise.models.postprocess import Found, detections_from
+from poise.models.postprocess import Detections, detections_from
 from poise.models.rcnn_config import RCNNConfig
 from poise.scenes import Canvas, People
 from poise.skeletons import Skeleton
@@ -24,7 +24,7 @@ PROPOSED = torch.tensor([PART, WHOLE, ELSEWHERE, HALF, WHOLE])
 SURE = torch.tensor([0.7, 0.9, 0.6, 0.8, 0.03])
 
 
-def found(config: RCNNConfig, *, proposed=PROPOSED, sure=SURE, moves=None, size=(100, 100)) -> Found:
+def found(config: RCNNConfig, *, proposed=PROPOSED, sure=SURE, moves=None, size=(100, 100)) -> Detections:
     """What becomes of proposals that are somebody's as surely as is said."""
     logits = torch.stack((torch.zeros(len(sure)), sure.logit()), dim=1)
     every = torch.zeros(len(sure), 8)
@@ -93,7 +93,7 @@ def people(monkeypatch, *, probability=LIKELY, boxes=BOXES, **options) -> People
     network = detector("hrnet_w4", dialect_of("poise"), Heads(channels=2, features=8, convolutions=1, width=8))
     card = Card("ears", Architecture("tests:ears"), licence="MIT")
     model = KeypointRCNN(network, OneHot((56, 56), 2, score="mass"), Canvas(side=64, multiple=32), EARS, card, config).eval()
-    answer = Found(boxes, torch.tensor([0.9, 0.8, 0.7]))
+    answer = Detections(boxes, torch.tensor([0.9, 0.8, 0.7]))
     monkeypatch.setattr(keypoint_rcnn, "find_boxes", lambda *_: [answer])
     with torch.no_grad():
         [[one]] = model.read(torch.zeros(1, 3, 64, 64), flip=False, decoders=[lambda *_: Points(POSES, probability)])

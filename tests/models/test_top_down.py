@@ -6,6 +6,7 @@ from torch import nn
 
 from poise.codecs.udp import UDPGaussian
 from poise.errors import InputError, SkeletonMismatch
+from poise.models.base import total_loss
 from poise.models.card import Card
 from poise.models.top_down import TopDown
 from poise.skeletons import COCO17, Skeleton
@@ -27,9 +28,9 @@ def batch_of(views: int = 3) -> Batch:
 def test_loss_and_keypoints_are_computed_in_float32_inside_autocast():
     model, batch = model_of(), batch_of()
     output = model(batch.images).detach()
-    plain_loss, plain_points = model.compare([output], batch), model.read(output)
+    plain_loss, plain_points = total_loss(model.compared([output], batch)), model.read(output)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss, points = model.compare([output], batch), model.read(output)
+        loss, points = total_loss(model.compared([output], batch)), model.read(output)
     assert loss.dtype == torch.float32
     assert torch.equal(loss, plain_loss)
     assert torch.equal(points.xy, plain_points.xy)
@@ -39,7 +40,7 @@ def test_the_flip_test_is_the_mean_of_both_views():
     model, batch = model_of(), batch_of()
     mirrored = model.codec.unflip(model(batch.images.flip(-1)), COCO17.flip)
     expected = (model(batch.images) + mirrored) / 2
-    torch.testing.assert_close(model.answer(batch.images, flip=True), expected)
+    torch.testing.assert_close(model.output(batch.images, flip=True), expected)
 
 
 def test_a_codec_for_other_keypoints_is_refused():

@@ -50,20 +50,20 @@ def test_the_first_batch_of_every_recipe_has_a_loss_in_all_parts(name, coco, dra
     torch.manual_seed(0)
     recipe = small(name, coco, drawn)
     task = ModelTask(recipe.model)
-    views = task.train_views(recipe, seed=0)
+    views = task.train_views(recipe.data, seed=0)
     batch = views.collate([views[(0, row)] for row in range(2)]).batch
     assert not any(side % 32 for side in batch.scenes.size)
-    parts = task.parts(batch)
-    assert tuple(parts) == task.told
+    parts = task.losses(batch)
+    assert tuple(parts) == task.loss_parts
     assert all(0 < part.item() < math.inf for part in parts.values())
-    task.loss(batch).backward()
+    task.model.loss(batch).backward()
     heads = ("rpn", "box", "keypoint", "backbone")
     grads = {
         head: [p.grad for p in recipe.model.network.get_submodule(head).parameters() if p.grad is not None] for head in heads
     }
     assert all(any(float(grad.abs().sum()) > 0 for grad in found) for found in grads.values())
-    assert recipe.best in task.scores
-    assert {name.rpartition("/")[2] for name in recipe.expected} <= set(task.scores)
+    assert recipe.best in task.val_scores
+    assert {name.rpartition("/")[2] for name in recipe.expected} <= set(task.val_scores)
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_images_without_people_are_learnt_from_as_is_said(half, monkeypatch):
     monkeypatch.setattr("poise.recipes.keypoint_rcnn.build", lambda name, **_: small)
 
     def views(recipe):
-        return ModelTask(recipe.model).train_views(recipe, seed=0)
+        return ModelTask(recipe.model).train_views(recipe.data, seed=0)
 
     plain, every = (keypoint_rcnn(data=half, freeze=0, empty=empty) for empty in (False, True))
     assert [len(views(recipe)) for recipe in (plain, every)] == [5, 12]
@@ -151,7 +151,7 @@ def test_images_without_people_are_learnt_from_as_is_said(half, monkeypatch):
     found = views(mine)
     batch = found.collate([found[(0, row)] for row in range(9) if mine.train.key(row).image_id > 6][:2]).batch
     assert len(batch.scenes.boxes) == 0
-    ModelTask(mine.model).loss(batch).backward()
+    mine.model.loss(batch).backward()
     assert float(small_sum(mine.model.network.rpn)) > 0
 
 
@@ -309,7 +309,7 @@ def test_a_users_files_take_a_detector(drawn):
     assert not more.model.config.learning.truth
     with pytest.raises(InputError, match="is no detector"):
         own(**files, model="poise_t", mosaic=0.5)
-    assert len(ModelTask(recipe.model).train_views(recipe, seed=0)) == 11
+    assert len(ModelTask(recipe.model).train_views(recipe.data, seed=0)) == 11
     with pytest.raises(InputError, match="sees whole images"):
         own(**files, model="poise_rcnn_t", half_body=0.3)
     for name in ("keypoint_rcnn_r50_fpn", "poise_rcnn_t_coco_64x64"):

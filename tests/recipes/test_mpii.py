@@ -47,7 +47,7 @@ def test_dark_and_udp_have_a_network_for_mpii(data, network):
 
 def test_the_first_batch_is_encoded_and_has_a_loss(data):
     recipe = mpii(data=data, network="lpn_50_gc", size=(64, 64))
-    views = ModelTask(recipe.model).train_views(recipe, seed=0)
+    views = ModelTask(recipe.model).train_views(recipe.data, seed=0)
     batch = views.collate([views[(0, 0)]] * 2).batch
     assert recipe.model.codec.encode(batch.xy).isfinite().all()
     assert 0 < recipe.model.loss(batch) < torch.inf

@@ -7,6 +7,7 @@ import torch
 from rich.console import Console
 
 from poise.errors import InputError
+from poise.models.base import total_loss
 from poise.recipes.find import recipes
 from poise.recipes.finetune import own
 from poise.recipes.offset_guided import offset_guided, offset_guided_hrnet
@@ -42,13 +43,13 @@ def small(name, coco, drawn):
 @pytest.mark.parametrize("name", ["offset_guided", "offset_guided_hrnet", "scenes_drawn", "scenes_mixed", "own"])
 def test_the_first_batch_of_every_recipe_is_encoded_and_has_a_loss(name, coco, drawn):
     recipe = small(name, coco, drawn)
-    model, views = recipe.model, ModelTask(recipe.model).train_views(recipe, seed=0)
+    model, views = recipe.model, ModelTask(recipe.model).train_views(recipe.data, seed=0)
     batch = views.collate([views[(0, row)] for row in range(2)]).batch
     outputs = model.outputs(batch.images)
     assert batch.scenes.size == ModelTask(model).size(recipe)
     for codec, output in zip((*model.deep, model.codec), outputs, strict=True):
         assert codec.encode(batch.scenes).shape == output.shape
-    loss = model.compare(outputs, batch)
+    loss = total_loss(model.compared(outputs, batch))
     loss.backward()
     assert 0 < loss.item() < math.inf
     assert any(float(p.grad.abs().sum()) > 0 for p in model.network.parameters() if p.grad is not None)

@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 from poise.data.subset import Subset
+from poise.models.base import total_loss
 from poise.recipes.find import recipes
 from poise.training.checkpoint import AtomicIO
 from poise.training.fit import fit
@@ -54,7 +55,7 @@ def small(name, coco, drawn, **more):
 
 
 def first_batch(recipe, count=2):
-    views = ModelTask(recipe.model).train_views(recipe, seed=0)
+    views = ModelTask(recipe.model).train_views(recipe.data, seed=0)
     return views.collate([views[(0, row)] for row in range(count)]).batch
 
 
@@ -78,7 +79,7 @@ def test_the_first_batch_of_every_recipe_is_encoded_and_has_a_loss(name, coco, d
     for codec, output in zip(codecs, outputs, strict=True):
         assert codec.encode(batch.xy).shape == output.shape
         assert codec.picture(output).shape[:2] == batch.visible.shape
-    loss = model.compare(outputs, batch)
+    loss = total_loss(model.compared(outputs, batch))
     loss.backward()
     assert math.isfinite(loss.item())
     assert loss.item() > 0

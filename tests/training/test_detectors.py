@@ -11,7 +11,7 @@ from poise.data.figures import FigureDataset
 from poise.errors import InputError
 from poise.inference.request import ImageRequest
 from poise.inference.settings import InferenceSettings
-from poise.models.keypoint_rcnn import read_boxed
+from poise.inference.stream import stream_poses
 from poise.nn.heads.roi import mask_head
 from poise.nn.pooler import RoIPooler
 from poise.nn.rcnn import RoIBranch
@@ -43,7 +43,7 @@ def recipe(drawn):
 
 
 def test_a_view_depends_on_seed_epoch_and_place_alone(recipe):
-    first, second = (ModelTask(recipe.model).train_views(recipe, seed=5) for _ in range(2))
+    first, second = (ModelTask(recipe.model).train_views(recipe.data, seed=5) for _ in range(2))
     for row in range(4):
         a, b = first[(1, row)].view, second[(1, row)].view
         assert torch.equal(a.image, b.image)
@@ -51,7 +51,7 @@ def test_a_view_depends_on_seed_epoch_and_place_alone(recipe):
 
 
 def test_workers_give_the_same_parcels_whose_sides_are_multiples(recipe):
-    views = ModelTask(recipe.model).train_views(recipe, seed=0)
+    views = ModelTask(recipe.model).train_views(recipe.data, seed=0)
     alone, helped = (list(loader(views, ResumableSampler(4, 2, seed=1), workers=n, pin=False)) for n in (0, 1))
     for a, b in zip(alone, helped, strict=True):
         assert torch.equal(a.batch.images, b.batch.images)
@@ -61,8 +61,8 @@ def test_workers_give_the_same_parcels_whose_sides_are_multiples(recipe):
 
 
 def test_some_views_are_of_four_images(recipe):
-    views = ModelTask(recipe.model).train_views(replace(recipe, augmentation=replace(VIEWS, mosaic=1.0)), seed=0)
-    alone = ModelTask(recipe.model).train_views(replace(recipe, augmentation=replace(VIEWS, mosaic=0.0)), seed=0)
+    views = ModelTask(recipe.model).train_views(replace(recipe, augmentation=replace(VIEWS, mosaic=1.0)).data, seed=0)
+    alone = ModelTask(recipe.model).train_views(replace(recipe, augmentation=replace(VIEWS, mosaic=0.0)).data, seed=0)
     people = [sum(len(found[(0, row)].view.labels) for row in range(4)) for found in (views, alone)]
     assert people[0] > people[1]
 
@@ -71,18 +71,18 @@ def test_images_without_people_are_learnt_from_where_that_is_asked_for(recipe, d
     labels = drawn.labels
     monkeypatch.setattr(drawn, "people", lambda **_: [(1, 0), (3, 0)])
     task = ModelTask(recipe.model)
-    assert [task.train_views(recipe, seed=0).image(row) for row in range(2)] == [1, 3]
-    every = task.train_views(replace(recipe, empty=True, augmentation=None), seed=0)
+    assert [task.train_views(recipe.data, seed=0).image(row) for row in range(2)] == [1, 3]
+    every = task.train_views(replace(recipe, empty=True, augmentation=None).data, seed=0)
     assert len(every) == 4
     monkeypatch.setattr(drawn, "sample_with_ignore", lambda i: replace(drawn[i], labels=labels(i).select(slice(0, 0))))
     batch = every.collate([every[(0, row)] for row in range(2)]).batch
     assert len(batch.scenes.boxes) == 0
-    parts = task.parts(batch)
+    parts = task.losses(batch)
     assert parts["keypoints"] == parts["boxes"] == 0
     assert parts["objectness"] > 0
-    task.loss(batch).backward()
+    task.model.loss(batch).backward()
     monkeypatch.setattr(drawn, "people", lambda **_: [])
-    for views in (lambda: task.train_views(recipe, seed=0), lambda: task.val_views(drawn, seed=0)):
+    for views in (lambda: task.train_views(recipe.data, seed=0), lambda: task.val_views(drawn, seed=0)):
         with pytest.raises(InputError, match="labelled keypoint"):
             views()
 
@@ -97,20 +97,20 @@ def masking(recipe):
 
 
 def masked_batch(recipe):
-    views = ModelTask(recipe.model).train_views(recipe, seed=0)
+    views = ModelTask(recipe.model).train_views(recipe.data, seed=0)
     return views.collate([views[(0, row)] for row in range(2)]).batch
 
 
 def test_a_mask_head_learns_from_a_few_drawings(masking):
     task, batch = ModelTask(masking.model), masked_batch(masking)
-    assert task.told[-1] == "masks"
+    assert task.loss_parts[-1] == "masks"
     assert batch.scenes.masks.any(dim=(1, 2)).all()
     head = masking.model.network.mask
     optimizer = torch.optim.Adam(head.parameters(), lr=3e-3)
     losses = []
     for step in range(25):
         torch.manual_seed(step % 5)  # of the proposals
-        loss = task.parts(batch)["masks"]
+        loss = task.losses(batch)["masks"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -123,7 +123,7 @@ def test_who_is_not_outlined_teaches_the_mask_head_nothing(masking):
 
     def lost(masks):
         torch.manual_seed(0)
-        return float(task.parts(replace(batch, scenes=replace(batch.scenes, masks=masks)))["masks"].detach())
+        return float(task.losses(replace(batch, scenes=replace(batch.scenes, masks=masks)))["masks"].detach())
 
     masks = batch.scenes.masks
     assert lost(masks) > 0
@@ -159,9 +159,9 @@ def test_labels_as_an_answer_have_the_highest_scores_and_no_answer_the_lowest(re
         i: People(own.xy, torch.ones(own.xy.shape[:2]), torch.ones(len(own)), own.boxes, torch.ones(len(own)))
         for i, own in enumerate(labels)
     }
-    assert task.score(truth, perfect) == pytest.approx(dict.fromkeys(task.scores, 1.0))
+    assert task.score(truth, perfect) == pytest.approx(dict.fromkeys(task.val_scores, 1.0))
     nobody = People(torch.zeros(0, 17, 2), torch.zeros(0, 17), torch.zeros(0), torch.zeros(0, 4), torch.zeros(0))
-    assert task.score(truth, dict.fromkeys(range(4), nobody)) == dict.fromkeys(task.scores, 0.0)
+    assert task.score(truth, dict.fromkeys(range(4), nobody)) == dict.fromkeys(task.val_scores, 0.0)
 
 
 def test_boxes_and_keypoints_that_are_found_come_home_to_the_image(recipe, drawn, monkeypatch):
@@ -180,7 +180,7 @@ def test_boxes_and_keypoints_that_are_found_come_home_to_the_image(recipe, drawn
         ]
 
     monkeypatch.setattr(recipe.model, "predict", answer)
-    loss, found = task.look(batch)
+    loss, found = task.validate(batch)
     assert torch.isfinite(loss)
     for i, people in enumerate(found):
         torch.testing.assert_close(people.boxes, drawn.labels(i).boxes)
@@ -198,10 +198,10 @@ def test_a_check_finds_whom_inference_finds_in_images_of_mixed_shapes(recipe):
     task = ModelTask(model)
     views = task.val_views(mixed, seed=0)
     batch = views.collate([views[(0, row)] for row in (0, 2, 4, 5, 3, 1)]).batch
-    _, found = task.look(batch)
+    _, found = task.validate(batch)
     setting = InferenceSettings.of(model, device="cpu", precision="fp32", flip=False, batch=4, workers=0)
     requests = [ImageRequest(key, partial(mixed.image, row)) for key, row in zip(batch.keys, (0, 2, 4, 5, 3, 1), strict=True)]
-    for people, [inferred] in zip(found, read_boxed(model, requests, setting, readers=[model.codec]), strict=True):
+    for people, [inferred] in zip(found, stream_poses(model, requests, setting, codecs=[model.codec]), strict=True):
         poses = inferred.poses
         assert len(poses) == len(people) == 4
         torch.testing.assert_close(people.boxes, poses.boxes, rtol=0, atol=1e-3)
@@ -252,4 +252,4 @@ def test_a_layer_at_fault_in_a_head_is_named_and_so_are_labels(recipe):
 @pytest.mark.parametrize("wrong", [{"augmentation": SceneAugmentation()}, {"select": True}, {"size": (64, 64)}])
 def test_what_is_meant_for_others_is_refused(recipe, wrong):
     with pytest.raises(InputError, match="looks for boxes in whole images"):
-        ModelTask(recipe.model).train_views(replace(recipe, **wrong), seed=0)
+        ModelTask(recipe.model).train_views(replace(recipe, **wrong).data, seed=0)

@@ -37,7 +37,7 @@ def recipe(drawn):
 
 
 def test_a_view_depends_on_seed_epoch_and_place_alone(recipe):
-    first, second = (ModelTask(recipe.model).train_views(recipe, seed=5) for _ in range(2))
+    first, second = (ModelTask(recipe.model).train_views(recipe.data, seed=5) for _ in range(2))
     a, b, other = first[(1, 3)], second[(1, 3)], first[(2, 3)]
     assert torch.equal(a.view.image, b.view.image)
     assert torch.equal(a.view.labels.xy, b.view.labels.xy)
@@ -45,7 +45,7 @@ def test_a_view_depends_on_seed_epoch_and_place_alone(recipe):
 
 
 def test_workers_give_the_same_parcels(recipe):
-    views = ModelTask(recipe.model).train_views(recipe, seed=0)
+    views = ModelTask(recipe.model).train_views(recipe.data, seed=0)
     alone, helped = (list(loader(views, ResumableSampler(4, 2, seed=1), workers=n, pin=False)) for n in (0, 1))
     for a, b in zip(alone, helped, strict=True):
         assert a.places == b.keypoint_indices
@@ -56,7 +56,7 @@ def test_workers_give_the_same_parcels(recipe):
 
 def test_views_are_squares_of_the_canvas_unless_the_recipe_says_otherwise(recipe):
     task = ModelTask(recipe.model)
-    assert task.train_views(recipe, seed=0)[(0, 0)].view.image.shape == (3, 128, 128)
+    assert task.train_views(recipe.data, seed=0)[(0, 0)].view.image.shape == (3, 128, 128)
     wide = replace(recipe, size=(64, 96))
     assert task.train_views(wide, seed=0)[(0, 0)].view.image.shape == (3, 64, 96)
 
@@ -66,11 +66,11 @@ def test_images_without_people_are_checked_on_but_not_learnt_from(recipe, drawn,
     monkeypatch.setattr(drawn, "people", lambda **_: [(1, 0), (1, 1), (3, 0)])
     monkeypatch.setattr(drawn, "labels", lambda i: labels(i).select(slice(0, 0)) if i in (0, 2) else labels(i))
     task = ModelTask(recipe.model)
-    assert [task.train_views(recipe, seed=0).image(row) for row in range(2)] == [1, 3]
+    assert [task.train_views(recipe.data, seed=0).image(row) for row in range(2)] == [1, 3]
     assert len(task.val_views(drawn, seed=0)) == 4
     assert len(task.truth(drawn)["images"]) == 4
     monkeypatch.setattr(drawn, "people", lambda **_: [])
-    for views in (lambda: task.train_views(recipe, seed=0), lambda: task.val_views(drawn, seed=0)):
+    for views in (lambda: task.train_views(recipe.data, seed=0), lambda: task.val_views(drawn, seed=0)):
         with pytest.raises(InputError, match="labelled keypoint"):
             views()
 
@@ -94,9 +94,9 @@ def test_an_answer_without_fault_has_the_highest_scores_and_an_empty_one_the_low
     batch = views.collate([views[(0, i)] for i in range(2)]).batch
     found = task.find(model.codec.encode(batch.scenes), batch)
     scores = task.score(truth, dict(enumerate(found)))
-    assert list(scores) == list(task.scores)
+    assert list(scores) == list(task.val_scores)
     assert scores["AP"] > 0.95
-    assert task.score(truth, {i: people_of(0) for i in range(2)}) == dict.fromkeys(task.scores, 0.0)
+    assert task.score(truth, {i: people_of(0) for i in range(2)}) == dict.fromkeys(task.val_scores, 0.0)
 
 
 @torch.no_grad()
@@ -112,7 +112,7 @@ def test_a_check_finds_whom_inference_finds_in_images_of_mixed_shapes(recipe):
     views = task.val_views(mixed, seed=0)
     batch = views.collate([views[(0, row)] for row in rows]).batch
     assert len(set(batch.content_size)) == 3
-    _, found = task.look(batch)
+    _, found = task.validate(batch)
     setting = InferenceSettings.of(model, device="cpu", precision="fp32", flip=False, batch=4, workers=0)
     requests = [ImageRequest(key, partial(mixed.image, row)) for key, row in zip(batch.keys, rows, strict=True)]
     for people, inferred in zip(found, find_poses(model, requests, setting), strict=True):
@@ -142,13 +142,13 @@ def test_of_hundreds_of_people_the_best_are_rated_and_what_was_not_found_stays_a
 
 def test_a_picture_has_five_rows_and_a_column_per_view(recipe):
     task = ModelTask(recipe.model.eval())
-    views = task.train_views(recipe, seed=0)
+    views = task.train_views(recipe.data, seed=0)
     batch = views.collate([views[(0, i)] for i in range(3)]).batch
     assert task.picture(batch).shape == (5 * 128, 3 * 128, 3)
 
 
 def test_arrows_lead_from_keypoint_to_keypoint(recipe):
-    codec, views = recipe.model.codec, ModelTask(recipe.model).train_views(recipe, seed=0)
+    codec, views = recipe.model.codec, ModelTask(recipe.model).train_views(recipe.data, seed=0)
     scenes = views.collate([views[(0, i)] for i in range(4)]).batch.first(2).scenes
     starts, ends = torch.tensor(codec.limbs).T
     lines = codec.arrows(codec.encode(scenes), scenes)
@@ -159,7 +159,7 @@ def test_arrows_lead_from_keypoint_to_keypoint(recipe):
 
 
 def test_a_layer_at_fault_is_named_and_labels_are_looked_at_first(recipe):
-    task, views = ModelTask(recipe.model), ModelTask(recipe.model).train_views(recipe, seed=0)
+    task, views = ModelTask(recipe.model), ModelTask(recipe.model).train_views(recipe.data, seed=0)
     batch = views.collate([views[(0, 0)]]).batch
     with torch.no_grad():
         recipe.model.network.head.heads.maps["offset"][0].bias[0] = torch.inf
@@ -171,12 +171,12 @@ def test_a_layer_at_fault_is_named_and_labels_are_looked_at_first(recipe):
 @pytest.mark.parametrize("wrong", [{"augmentation": Augmentation()}, {"select": True}])
 def test_what_is_meant_for_views_of_people_is_refused(recipe, wrong):
     with pytest.raises(InputError, match="sees whole images"):
-        ModelTask(recipe.model).train_views(replace(recipe, **wrong), seed=0)
+        ModelTask(recipe.model).train_views(replace(recipe, **wrong).data, seed=0)
 
 
 def test_what_is_meant_for_whole_images_is_refused_by_a_model_of_people(recipe):
     with pytest.raises(InputError, match="one person at a time"):
-        ModelTask(plain("t", size=(64, 64))).train_views(recipe, seed=0)
+        ModelTask(plain("t", size=(64, 64))).train_views(recipe.data, seed=0)
 
 
 def test_a_best_score_nobody_computes_is_refused_before_anything_is_trained(recipe, tmp_path):

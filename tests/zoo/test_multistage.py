@@ -7,6 +7,7 @@ import torchvision
 from poise import zoo
 from poise.codecs.udp_offset import UDPOffset
 from poise.errors import CheckpointError, InputError, UnknownName
+from poise.models.base import total_loss
 from poise.nn.backbones.mspn import mspn as mspn_body
 from poise.skeletons import COCO17, LSP14
 from poise.structures import Batch
@@ -51,7 +52,7 @@ def test_every_answer_is_compared_and_every_weight_learns_from_one(made, answers
     outputs = model.outputs(batch_of(model).images)
     assert [tuple(output.shape) for output in outputs] == [(2, 17, *CELLS)] * answers
     assert len(model.deep) == answers - 1
-    model.compare(outputs, batch_of(model)).backward()
+    total_loss(model.compared(outputs, batch_of(model))).backward()
     assert [name for name, weight in model.network.named_parameters() if weight.grad is None] == []
 
 
