@@ -178,12 +178,12 @@ def _box(rng: np.random.Generator, image: Image, tint: Colour, *, centre: tuple[
 
 
 def _stone(rng: np.random.Generator, image: Image, tint: Colour, *, centre: tuple[float, float], reach: float) -> None:
-    centre, axes = _fixed(np.array(centre)), _fixed(np.array((reach, reach * rng.uniform(0.5, 1))))
+    middle, axes = _fixed(np.array(centre)), _fixed(np.array((reach, reach * rng.uniform(0.5, 1))))
     turned = rng.uniform(0, 180)
     for share in (0.0, 0.15, 0.3):
         lit = mixed(tint, (255.0, 255.0, 255.0), share)
         near = axes * (1 - 2.2 * share)
-        cv2.ellipse(image, centre.tolist(), near.astype(np.int32).tolist(), turned, 0, 360, lit, -1, cv2.LINE_AA, 4)
+        cv2.ellipse(image, middle.tolist(), near.astype(np.int32).tolist(), turned, 0, 360, lit, -1, cv2.LINE_AA, 4)
 
 
 def _tube(rng: np.random.Generator, image: Image, tint: Colour, *, centre: tuple[float, float], reach: float) -> None:
