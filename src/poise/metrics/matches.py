@@ -28,8 +28,8 @@ class Matches:
     """The results of one category, highest score first, with their outcome by the protocol, for people of every size.
 
     Attributes:
-        outcome: Of each result at each of the ten thresholds of OKS or IoU: 0 ignored (matched a crowd), 1 true positive,
-            2 false positive.
+        outcome: Outcome of each result at each of the ten thresholds of OKS or IoU: 0 ignored (matched a crowd), 1 true
+            positive, 2 false positive.
         image: Index of the image of each result.
         people: Number of labelled people in each image that are not ignored.
     """
