@@ -70,7 +70,7 @@ class Canvas(Normalization):
         """The resize in words, for reports."""
         side = {"long": "long side", "short": "short side", "height": "height"}[self.fit]
         sizes = " and ".join(f"{max(1, round(self.side * scale))}" for scale in self.scales)
-        return f"whole images, {side} {sizes} pixels, filled up to multiples of {self.multiple}, resized as {self.rule}"
+        return f"whole images, {side} {sizes} pixels, padded to multiples of {self.multiple}, resized as {self.rule}"
 
 
 @dataclass(frozen=True, eq=False)

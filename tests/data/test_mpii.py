@@ -43,7 +43,7 @@ def test_people_stand_under_their_images_and_remember_their_rows(made):
 def test_the_test_part_has_nobody_labelled(made):
     changed(made[0], lambda people: [(p.pop("joints"), p.pop("joints_vis")) for p in people])
     data = MpiiDataset(made[0], None)
-    assert not data.everybody.visible.any()
+    assert not data.all_labels.visible.any()
     assert data.people() == []
     with pytest.raises(ImageError, match="without images"):
         data.image(0)

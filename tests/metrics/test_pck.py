@@ -76,7 +76,7 @@ def test_a_torso_is_measured_over_the_other_diagonal_or_not_at_all():
     assert size[1].item() == pytest.approx((xy[1, ends[0]] - xy[1, ends[1]]).norm().item(), rel=1e-6)
     assert size[2] == 0
     assert pck(xy, labels, 0.1, size=size).labelled.sum() == 16 + 15
-    with pytest.raises(InputError, match="nobody's torso is known"):
+    with pytest.raises(InputError, match="torsos have no size"):
         torso_sizes(LABELS, ANIMAL18)
 
 

@@ -63,7 +63,7 @@ def test_no_boxes_find_nobody_and_nobody_to_find_is_refused():
     none = match_boxes(torch.zeros(0, 4), torch.zeros(0), torch.tensor([[0.0, 0, 9, 9]]))
     curve = Curve.of([none])
     assert (curve.points(11), curve.area(), curve.points(101)) == (0, 0, 0)
-    with pytest.raises(InputError, match="nobody to be found"):
+    with pytest.raises(InputError, match="no image has a label"):
         Curve.of([match_boxes(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, 4))])
 
 

@@ -1,1 +1,1 @@
-"""Data sets: files in, samples out."""
+"""Data sets: samples read from files or drawn, checks and statistics of annotation files."""

@@ -62,10 +62,10 @@ def _variables(data: bytes, order: str) -> dict[str, Any]:
     out: dict[str, Any] = {}
     at = _HEADER
     while at + 8 <= len(data):
-        kind, body, at = _element(data, at, order)
-        if kind == _COMPRESSED:
-            kind, body, _ = _element(zlib.decompress(body), 0, order)
-        if kind == _MATRIX:
+        element_type, body, at = _element(data, at, order)
+        if element_type == _COMPRESSED:
+            element_type, body, _ = _element(zlib.decompress(body), 0, order)
+        if element_type == _MATRIX:
             name, value = _matrix(body, order)
             out[name] = value
     return out
@@ -73,25 +73,25 @@ def _variables(data: bytes, order: str) -> dict[str, Any]:
 
 def _element(data: bytes, at: int, order: str) -> tuple[int, bytes, int]:
     """Type and content of the data element at a byte offset, and the offset of the next one."""
-    kind, size = struct.unpack_from(order + "II", data, at)
-    if kind >> 16:  # a small data element has its content, up to four bytes, in the tag
-        return kind & 0xFFFF, data[at + 4 : at + 4 + (kind >> 16)], at + 8
+    element_type, size = struct.unpack_from(order + "II", data, at)
+    if element_type >> 16:  # a small data element has its content, up to four bytes, in the tag
+        return element_type & 0xFFFF, data[at + 4 : at + 4 + (element_type >> 16)], at + 8
     body = data[at + 8 : at + 8 + size]
     if len(body) < size:
         raise ValueError("it ends early")
-    return kind, body, at + 8 + size + (0 if kind == _COMPRESSED else -size % 8)
+    return element_type, body, at + 8 + size + (0 if element_type == _COMPRESSED else -size % 8)
 
 
-def _numbers(kind: int, body: bytes, order: str) -> np.ndarray:
-    return np.frombuffer(body, np.dtype(order + _NUMBERS[kind]))
+def _numbers(element_type: int, body: bytes, order: str) -> np.ndarray:
+    return np.frombuffer(body, np.dtype(order + _NUMBERS[element_type]))
 
 
 def _matrix(data: bytes, order: str) -> tuple[str, Any]:
     if not data:
         return "", np.zeros((0, 0))
     _, head, at = _element(data, 0, order)
-    kind, sizes, at = _element(data, at, order)
-    shape = tuple(_numbers(kind, sizes, order).tolist())
+    element_type, sizes, at = _element(data, at, order)
+    shape = tuple(_numbers(element_type, sizes, order).tolist())
     _, label, at = _element(data, at, order)
     flags = struct.unpack_from(order + "I", head)[0]
     return label.decode("latin-1"), _value(data, at, order, shape=shape, flags=flags)
@@ -104,13 +104,13 @@ def _value(data: bytes, at: int, order: str, *, shape: tuple[int, ...], flags: i
     if family == _STRUCT:
         return _structs(data, at, order, shape)
     if family == _CHAR:
-        kind, body, _ = _element(data, at, order)
-        end = {"<": "-le", ">": "-be"}[order] if "8" not in (name := _ENCODINGS[kind]) and name != "latin-1" else ""
+        element_type, body, _ = _element(data, at, order)
+        end = {"<": "-le", ">": "-be"}[order] if "8" not in (name := _ENCODINGS[element_type]) and name != "latin-1" else ""
         return body.decode(name + end)
     if family not in _CLASSES or flags & _COMPLEX:
         raise ValueError(f"an array of class {family}" + (", complex" if flags & _COMPLEX else ""))
-    kind, body, _ = _element(data, at, order)
-    return _numbers(kind, body, order).astype(_CLASSES[family]).reshape(shape, order="F")
+    element_type, body, _ = _element(data, at, order)
+    return _numbers(element_type, body, order).astype(_CLASSES[family]).reshape(shape, order="F")
 
 
 def _matrices(data: bytes, at: int, order: str, count: int) -> list[Any]:
@@ -160,8 +160,8 @@ def _array(name: str, value: np.ndarray) -> bytes:
         (1, name.encode("ascii")),
         (9, numbers.tobytes(order="F")),
     )
-    return b"".join(_packed(kind, body) for kind, body in parts)
+    return b"".join(_packed(element_type, body) for element_type, body in parts)
 
 
-def _packed(kind: int, body: bytes) -> bytes:
-    return struct.pack("<II", kind, len(body)) + body + bytes(-len(body) % 8)
+def _packed(element_type: int, body: bytes) -> bytes:
+    return struct.pack("<II", element_type, len(body)) + body + bytes(-len(body) % 8)

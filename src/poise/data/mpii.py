@@ -123,13 +123,13 @@ class MpiiDataset(Dataset):
         return sized + 0.5 if rule == "dark" else sized
 
     @property
-    def everybody(self) -> Labels:
+    def all_labels(self) -> Labels:
         """The annotations of all images, image by image."""
         return self._labels
 
     @property
     def all_heads(self) -> Float[Tensor, "n 4"] | None:
-        """Head boxes x0 y0 x1 y1 of `everybody`, pixels; nan where one is unknown, None for files without any."""
+        """Head boxes x0 y0 x1 y1 of `all_labels`, pixels; nan where one is unknown, None for files without any."""
         return self._heads
 
     def _rows(self, index: int) -> Tensor:

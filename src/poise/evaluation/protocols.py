@@ -137,7 +137,7 @@ class MpiiProtocol(EvalProtocol):
 
         Without head boxes the row is by torso, and has no means at a tenth.
         """
-        labels, found = self.dataset.everybody, torch.cat(list(positions))
+        labels, found = self.dataset.all_labels, torch.cat(list(positions))
         labelled = (labels.visible > 0).any(dim=1)
         heads = self.dataset.all_heads
         if heads is None:
@@ -149,7 +149,7 @@ class MpiiProtocol(EvalProtocol):
 
     def submit(self, path: Path, positions: Positions) -> int:
         """The .mat people hand in: the pose of everybody, in the order of the JSON; nan where nobody was looked for."""
-        everybody = self.dataset.everybody
+        everybody = self.dataset.all_labels
         write_predictions(path, torch.cat(list(positions))[everybody.ids.argsort()])
         return len(everybody)
 

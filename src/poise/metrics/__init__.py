@@ -1,1 +1,1 @@
-"""Measures: pure functions, and stateful shells over them."""
+"""Metrics: pure functions of poses, boxes and labels, and a collector for validation."""

@@ -1,4 +1,4 @@
-"""Accuracy on maps, as shown while training: the highest cells of a network's maps beside those of its targets."""
+"""PCK on heatmaps, for training logs: the argmax of each output map compared with that of its target map."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,16 +8,17 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 THRESHOLD = 0.5
-"""Keypoints nearer than this many tenths of the map are hit (HRNet's and pytorch-pose's releases)."""
+"""Distance below which a keypoint is correct, in tenths of the map's size (HRNet's and pytorch-pose's releases)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Accuracy:
-    """Shares of keypoints hit in a batch.
+    """PCK of a batch of heatmaps.
 
     Attributes:
-        keypoints: Of each keypoint; -1 where no target of the batch shows it.
-        distances: Of each keypoint in each view, in tenths of the map; -1 where the target does not show it.
+        keypoints: Share of views in which each keypoint is correct; -1 where no target of the batch has it.
+        distances: Distance of each keypoint from its target in each view, in tenths of the map's size; -1 where the target does
+            not have it.
     """
 
     keypoints: Float[Tensor, " k"]
@@ -25,22 +26,23 @@ class Accuracy:
 
     @property
     def mean(self) -> float:
-        """Over the keypoints that are shown; 0 where none is."""
-        shown = self.keypoints >= 0
-        return float(self.keypoints[shown].mean()) if shown.any() else 0.0
+        """Mean over the keypoints that a target has; 0 where there is none."""
+        counted = self.keypoints >= 0
+        return float(self.keypoints[counted].mean()) if counted.any() else 0.0
 
 
 def map_accuracy(
     output: Float[Tensor, "b k h w"], target: Float[Tensor, "b k h w"], *, threshold: float = THRESHOLD
 ) -> Accuracy:
-    """Share of each keypoint's highest cells that lie near the target's: distances in tenths of the map's width and height.
+    """Share of views in which the argmax of each output map is near that of its target map.
 
-    A target shows a keypoint where its map rises above 0. `released_accuracy` counts as the releases do.
+    Distances are in tenths of the map's width and height. A target has a keypoint where its map is above 0 anywhere.
+    `released_accuracy` computes what the releases print.
 
     Args:
-        output: Maps of a network.
-        target: What it should have answered.
-        threshold: Tenths of the map; exactly at it is a miss.
+        output: Output maps of a network.
+        target: Target maps.
+        threshold: Distance below which a keypoint is correct, tenths of the map's size.
     """
     found, expected = peaks(output), peaks(target)
     tenth = torch.tensor([output.shape[3], output.shape[2]], dtype=torch.float64) / 10
@@ -50,15 +52,15 @@ def map_accuracy(
 def released_accuracy(
     output: Float[Tensor, "b k h w"], target: Float[Tensor, "b k h w"], *, first: Literal[0, 1] = 0
 ) -> Accuracy:
-    """`map_accuracy` with the faults of the releases, for comparing with their logs (golden m01, m03).
+    """`map_accuracy` with the errors of the releases, for comparison with their logs (golden m01, m03).
 
-    They measure x in tenths of the height and y in tenths of the width, and leave out keypoints whose x or y is not above 1.
+    The releases divide x by the height and y by the width, and leave out keypoints whose x or y is not above 1.
 
     Args:
-        output: Maps of a network.
-        target: What it should have answered.
-        first: The number of the first row and column: 0 in Simple Baselines and HRNet, 1 in pytorch-pose and CC-SSL, on whose
-            square maps the swap is none.
+        output: Output maps of a network.
+        target: Target maps.
+        first: Index of the first row and column: 0 in Simple Baselines and HRNet, 1 in pytorch-pose and CC-SSL, whose maps are
+            square, so that the exchange has no effect.
     """
     found, expected = (peaks(maps, first=first) for maps in (output, target))
     swapped = torch.tensor([output.shape[2], output.shape[3]], dtype=torch.float64) / 10
@@ -73,14 +75,14 @@ def accuracy(
     shown: Bool[Tensor, "b k"],
     threshold: float,
 ) -> Accuracy:
-    """The same of positions that are known already.
+    """Share of views in which each keypoint is near its target, from positions.
 
     Args:
-        found: Cells (x, y).
-        expected: Cells (x, y).
-        size: What x and y are measured in.
-        shown: Which keypoints of which views count.
-        threshold: Distances below it are hits.
+        found: Positions (x, y) in the output maps, cells.
+        expected: Positions (x, y) in the target maps, cells.
+        size: Units of x and y, cells.
+        shown: True for the keypoints and views that count.
+        threshold: Distance below which a keypoint is correct, in units of `size`.
     """
     distance = ((found - expected) / size).norm(dim=-1)
     count = shown.sum(dim=0)
@@ -91,12 +93,12 @@ def accuracy(
 
 
 def peaks(maps: Float[Tensor, "b k h w"], *, first: int = 0) -> Float[Tensor, "b k 2"]:
-    """The highest cell (x, y) of every map, float64; (0, 0) where nothing rises above 0.
+    """The argmax (x, y) of every map, cells, float64; (0, 0) where no value is above 0.
 
     Args:
-        maps: Any.
-        first: The number of the first row and column.
+        maps: Heatmaps.
+        first: Index of the first row and column.
     """
-    highest, place = maps.detach().flatten(2).max(dim=2)
-    xy = torch.stack((place % maps.shape[3], place // maps.shape[3]), dim=-1).double() + first
+    highest, index = maps.detach().flatten(2).max(dim=2)
+    xy = torch.stack((index % maps.shape[3], index // maps.shape[3]), dim=-1).double() + first
     return (xy * (highest > 0)[..., None]).cpu()

@@ -1,6 +1,6 @@
-"""Box average precision by the COCO protocol.
+"""Average precision of boxes by the COCO protocol.
 
-hotcoco does the counting (equal to pycocotools to the last digit; the tests hold it to that). What it is given is checked.
+hotcoco computes it, with results equal to pycocotools' to the last digit (the tests check this). Its inputs are checked here.
 """
 
 import math
@@ -15,19 +15,21 @@ from jaxtyping import Float
 from poise.errors import AnnotationError, InputError
 
 BOX_NUMBERS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
-"""The twelve numbers: over all overlaps from 0.50 to 0.95, one of them, small, medium and large; recall at 1, 10, 100 boxes."""
+"""The twelve metrics of the protocol: AP over IoU 0.50 to 0.95, at 0.50, at 0.75, of small, medium and large boxes; recall with
+1, 10 and 100 boxes per image, and of small, medium and large boxes."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class BoxScores:
-    """What an evaluation of boxes found.
+    """The result of an evaluation of boxes.
 
     Attributes:
-        numbers: The twelve of `BOX_NUMBERS`; -1 where there is nobody.
-        precision: At overlap, recall (0, 0.01 .. 1), category, area (all, small, medium, large), count (1, 10, 100).
-        recall: At overlap, category, area, count.
-        scores: Of the box where each precision is reached.
+        numbers: The metrics `BOX_NUMBERS`, by name; -1 where there are no labels.
+        precision: Precision by IoU threshold (0.50, 0.55 .. 0.95), recall (0, 0.01 .. 1), category, area (all, small, medium,
+            large), boxes per image (1, 10, 100).
+        recall: Recall by IoU threshold, category, area, boxes per image.
+        scores: Score of the box at which each precision is reached.
     """
 
     numbers: dict[str, float]
@@ -39,18 +41,19 @@ class BoxScores:
 def evaluate_boxes(
     truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], *, images: Sequence[int] | None = None
 ) -> BoxScores:
-    """Score a detector's boxes by the COCO protocol. Neither argument is changed.
+    """Evaluate a detector's boxes by the COCO protocol. The arguments are not changed.
 
-    Crowds are ignored, 100 boxes count in an image, the area of a label is the annotated one.
+    Crowds are ignored, 100 boxes per image count, and the area of a label is its annotated area.
 
     Args:
         truth: COCO annotations: images, annotations with `bbox` (x, y, width, height) and `area`, categories.
-        results: Rows of image_id, category_id, bbox, score; of equal scores the first counts first. None give 0.
-        images: Ids of the images that count; all by default.
+        results: Detections with image_id, category_id, bbox, score; of equal scores the first counts first. Without any the
+            metrics are 0.
+        images: Ids of the images that count; by default all.
 
     Raises:
-        AnnotationError: The annotations cannot be scored against, or results name images that are not there.
-        InputError: A result is no such row, is not finite, or has a negative width or height.
+        AnnotationError: The annotations lack a field or have no valid value, or results are for images that they do not list.
+        InputError: A result lacks a field, is not finite, or has a negative width or height.
     """
     run = box_evaluation(truth, results)
     if images is not None:
@@ -62,38 +65,50 @@ def evaluate_boxes(
 
 
 def box_evaluation(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> Any:
-    """A run of hotcoco, not yet evaluated. Arguments and errors as `evaluate_boxes`."""
+    """A hotcoco evaluation that has not run yet.
+
+    Args:
+        truth: COCO annotations, as for `evaluate_boxes`.
+        results: Detections, as for `evaluate_boxes`.
+
+    Raises:
+        AnnotationError: The annotations are not valid.
+        InputError: A result is not valid.
+    """
     labels = checked_box_annotations(truth)
     known, categories = ({one["id"] for one in truth[part]} for part in ("images", "categories"))
-    boxes = [_result(place, row) for place, row in enumerate(results)]
-    strange = sorted({row["image_id"] for row in boxes} - known)
-    if strange:
-        raise AnnotationError(f"results are for images {strange[:5]} that the annotations do not list; is it another file?")
+    boxes = [_result(index, result) for index, result in enumerate(results)]
+    unknown = sorted({row["image_id"] for row in boxes} - known)
+    if unknown:
+        raise AnnotationError(f"results are for images {unknown[:5]} that the annotations do not list; is it another file?")
     ids = [{"id": image["id"]} for image in truth["images"]]
-    kinds = [{"id": category["id"], "name": str(category.get("name", category["id"]))} for category in truth["categories"]]
-    gt = hotcoco.COCO({"images": ids, "annotations": labels, "categories": kinds})
+    named = [{"id": category["id"], "name": str(category.get("name", category["id"]))} for category in truth["categories"]]
+    gt = hotcoco.COCO({"images": ids, "annotations": labels, "categories": named})
     return hotcoco.COCOeval(gt, gt.load_res([row for row in boxes if row["category_id"] in categories]), "bbox")
 
 
 def checked_box_annotations(truth: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every annotation with just what the protocol reads; to be asked before there are results, for it refuses the others.
+    """The annotations, reduced to the fields that the protocol reads. Call it before inference to find errors early.
+
+    Args:
+        truth: COCO annotations.
 
     Raises:
-        AnnotationError: The annotations cannot be scored against.
+        AnnotationError: An annotation lacks a field or has no valid value.
     """
     known = {image["id"] for image in truth["images"]}
     if not known:
         raise AnnotationError("the annotations list no images, so there is nothing to score")
     categories = {category["id"] for category in truth["categories"]}
-    return [_label(number, found, known, categories) for number, found in enumerate(truth["annotations"], start=1)]
+    return [_label(i, found, known, categories) for i, found in enumerate(truth["annotations"], start=1)]
 
 
 def table(name: str, numbers: Mapping[str, float]) -> str:
-    """The twelve numbers as rows of a Markdown table; "-" where there is nobody.
+    """The twelve metrics as a Markdown table; "-" where there are no labels.
 
     Args:
-        name: Of the first column.
-        numbers: By their names.
+        name: Text of the first column.
+        numbers: The metrics, by the names of `BOX_NUMBERS`.
     """
     heads = ("box AP", "AP .5", "AP .75", "AP (S)", "AP (M)", "AP (L)", "AR 1", "AR 10", "AR 100", "AR (S)", "AR (M)", "AR (L)")
     cells = tuple(f"{numbers[n]:.3f}" if numbers[n] >= 0 else "-" for n in BOX_NUMBERS)
@@ -101,8 +116,8 @@ def table(name: str, numbers: Mapping[str, float]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def _label(number: int, found: Mapping[str, Any], known: set[int], categories: set[int]) -> dict[str, Any]:
-    where = f"annotation {found.get('id', number)}"
+def _label(annotation_id: int, found: Mapping[str, Any], known: set[int], categories: set[int]) -> dict[str, Any]:
+    where = f"annotation {found.get('id', annotation_id)}"
     if found.get("image_id") not in known or found.get("category_id") not in categories:
         raise AnnotationError(
             f"{where} names image {found.get('image_id')} and category {found.get('category_id')}; one of them is not listed"
@@ -113,7 +128,7 @@ def _label(number: int, found: Mapping[str, Any], known: set[int], categories: s
     if len(box) != 4 or not math.isfinite(sum(box, area)) or min(*box[2:], area) < 0:
         raise AnnotationError(f"{where} has the box {box} and the area {area}; expected finite sizes of 0 or more")
     return {
-        "id": number,
+        "id": annotation_id,
         "image_id": found["image_id"],
         "category_id": found["category_id"],
         "bbox": box,
@@ -122,14 +137,14 @@ def _label(number: int, found: Mapping[str, Any], known: set[int], categories: s
     }
 
 
-def _result(place: int, row: Mapping[str, Any]) -> dict[str, Any]:
+def _result(index: int, row: Mapping[str, Any]) -> dict[str, Any]:
     missing = [name for name in ("image_id", "category_id", "bbox", "score") if name not in row]
     if missing:
-        raise InputError(f"result {place} has no {missing[0]}; expected image_id, category_id, bbox and score")
+        raise InputError(f"result {index} has no {missing[0]}; expected image_id, category_id, bbox and score")
     box, score = row["bbox"], row["score"]
     if len(box) != 4 or not math.isfinite(sum(box, score)) or min(box[2:]) < 0:
         raise InputError(
-            f"result {place} has the box {box} and the score {score}; expected four finite numbers, sizes of 0 or more"
+            f"result {index} has the box {box} and the score {score}; expected four finite numbers, sizes of 0 or more"
         )
     return {"image_id": row["image_id"], "category_id": row["category_id"], "bbox": box, "score": score}
 

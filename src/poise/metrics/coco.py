@@ -1,7 +1,7 @@
 """The COCO keypoint protocol: average precision and recall over OKS thresholds, for any keypoints and categories.
 
-hotcoco does the counting (equal to pycocotools to the last digit; the tests hold it to that). What it is given is checked and
-made complete first (`metrics.coco_format`), because the two differ on broken files.
+hotcoco computes it, with results equal to pycocotools' to the last digit (the tests check this). Its inputs are checked and
+completed first (`metrics.coco_format`), because the two differ for invalid files.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,19 +24,21 @@ from poise.metrics.coco_format import (
 from poise.skeletons import Skeleton
 
 NUMBERS = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
-"""The ten numbers: all OKS thresholds from 0.50 to 0.95, one of them, medium and large people; -1 where there is nobody."""
+"""The ten metrics of the protocol: AP and recall over OKS 0.50 to 0.95, at 0.50, at 0.75, of medium and of large people; -1
+where there are no labels."""
 
 
 @dataclass(frozen=True, eq=False)
 class CocoScores:
-    """What an evaluation found.
+    """The result of an evaluation of keypoints.
 
     Attributes:
-        numbers: The ten of `NUMBERS`.
-        categories: The ten for each category, by name.
-        precision: At OKS threshold, recall (0, 0.01 .. 1), category, area (all, medium, large), one count; -1 where nobody is.
-        recall: At OKS threshold, category, area, one count.
-        scores: Of the result where each precision is reached.
+        numbers: The metrics `NUMBERS`, by name.
+        categories: The metrics of each category, by the name of the category.
+        precision: Precision by OKS threshold (0.50, 0.55 .. 0.95), recall (0, 0.01 .. 1), category, area (all, medium, large),
+            and one number of results per image (20); -1 where there are no labels.
+        recall: Recall by OKS threshold, category, area, number of results per image.
+        scores: Score of the result at which each precision is reached.
     """
 
     numbers: dict[str, float]
@@ -46,22 +48,25 @@ class CocoScores:
     scores: Float[np.ndarray, "10 101 c 3 1"]
 
     def curve(self, threshold: float = 0.5) -> Float[np.ndarray, " 101"]:
-        """The best precision at recalls 0, 0.01 .. 1 at one OKS threshold, people of every size, mean over categories.
+        """The precision-recall curve at one OKS threshold, for people of every size, mean over categories.
 
-        Its mean is the AP at that threshold. -1 where nobody is.
+        Precision is the best at that recall or any higher one, so the mean of the curve is the AP at the threshold.
 
         Args:
-            threshold: One of 0.5, 0.55 .. 0.95.
+            threshold: OKS threshold, one of 0.5, 0.55 .. 0.95.
+
+        Returns:
+            Precision at recalls 0, 0.01 .. 1; -1 where there are no labels.
 
         Raises:
-            InputError: It is another.
+            InputError: It is another threshold.
         """
-        place = round((threshold - 0.5) / 0.05)
-        if not 0 <= place < 10 or abs(0.5 + 0.05 * place - threshold) > 1e-9:
-            raise InputError(f"precision is known at OKS 0.5, 0.55 .. 0.95, not at {threshold:g}")
-        found = self.precision[place, :, :, 0, 0]
-        there = found[0] > -1
-        return found[:, there].mean(axis=1) if there.any() else np.full(len(found), -1.0)
+        index = round((threshold - 0.5) / 0.05)
+        if not 0 <= index < 10 or abs(0.5 + 0.05 * index - threshold) > 1e-9:
+            raise InputError(f"precision is known at OKS 0.5, 0.55 .. 0.95, not at {threshold:g}; choose one of them")
+        found = self.precision[index, :, :, 0, 0]
+        labelled = found[0] > -1
+        return found[:, labelled].mean(axis=1) if labelled.any() else np.full(len(found), -1.0)
 
 
 def evaluate(
@@ -71,21 +76,21 @@ def evaluate(
     *,
     images: Sequence[int] | None = None,
 ) -> CocoScores:
-    """Score results by the COCO protocol, with the OKS sigmas of the skeletons. Neither argument is changed.
+    """Evaluate poses by the COCO protocol, with the OKS sigmas of the skeletons. The arguments are not changed.
 
-    Crowds and people without labelled keypoints are ignored, 20 results count in an image, the area of a result is the extent
-    of its keypoints (a `bbox` in it is not read). `num_keypoints` and `iscrowd` may be missing, `area` may not.
+    Crowds and people without labelled keypoints are ignored, 20 results per image count, and the area of a result is that of
+    the box around its keypoints (a `bbox` in it is not read). `num_keypoints` and `iscrowd` may be missing, `area` may not.
 
     Args:
-        truth: The annotations.
-        results: Any number, in any order; of equal scores the first counts first.
-        skeletons: Of all categories, or of each by category id.
-        images: Ids of the images that count; all by default.
+        truth: COCO annotations.
+        results: Poses in COCO's format, in any order; of equal scores the first counts first.
+        skeletons: The skeleton of all categories, or that of each category by its id.
+        images: Ids of the images that count; by default all.
 
     Raises:
-        AnnotationError: The annotations cannot be scored against, or results name images that are not there.
-        SkeletonMismatch: Annotations or results have another number of keypoints than their category's skeleton.
-        InputError: A result is not finite.
+        AnnotationError: The annotations lack a field or have no valid value, or results are for images that they do not list.
+        SkeletonMismatch: Annotations or results have another number of keypoints than the skeleton of their category.
+        InputError: A result lacks a field or is not finite.
     """
     of = skeletons_by_category(truth, skeletons)
     people = checked_annotations(truth, of)
@@ -96,10 +101,22 @@ def evaluate(
 def evaluate_keypoints(
     truth: GroundTruth, results: Sequence[Record], skeletons: Skeleton | Mapping[int, Skeleton]
 ) -> dict[str, dict[str, float]]:
-    """The ten numbers for every keypoint alone, by its name: the protocol as if no other keypoint were labelled.
+    """The ten metrics for each keypoint, computed as if no other keypoint were labelled.
 
-    A result is then as good as this one keypoint of it, and a person on whom it is not labelled is ignored. All images
-    count; the arguments and errors are those of `evaluate`.
+    The OKS of a result then depends on this keypoint only, and people on whom it is not labelled are ignored.
+
+    Args:
+        truth: COCO annotations.
+        results: Poses in COCO's format.
+        skeletons: The skeleton of all categories, or that of each category by its id.
+
+    Returns:
+        The metrics `NUMBERS` by name, by the name of the keypoint.
+
+    Raises:
+        AnnotationError: The annotations are not valid (`evaluate`).
+        SkeletonMismatch: Annotations or results have another number of keypoints than the skeleton of their category.
+        InputError: A result lacks a field or is not finite.
     """
     of = skeletons_by_category(truth, skeletons)
     people = checked_annotations(truth, of)
@@ -122,9 +139,9 @@ def _score(
         run.evaluate()
         run.accumulate()
         found = run.eval or {}
-        for place, category in enumerate(group):
-            precision, scores = (found[part][:, :, [place]] for part in ("precision", "scores"))
-            tensors[category] = (precision, found["recall"][:, [place]], scores)
+        for index, category in enumerate(group):
+            precision, scores = (found[part][:, :, [index]] for part in ("precision", "scores"))
+            tensors[category] = (precision, found["recall"][:, [index]], scores)
     order = sorted(tensors)
     precision = np.concatenate([tensors[i][0] for i in order], axis=2)
     recall = np.concatenate([tensors[i][1] for i in order], axis=1)
@@ -138,7 +155,21 @@ def coco_evaluations(
     results: Sequence[Record],
     skeletons: Skeleton | Mapping[int, Skeleton],
 ) -> Iterator[tuple[list[int], Any]]:
-    """A run of hotcoco, not yet evaluated, for the categories that share their sigmas. Arguments and errors as `evaluate`."""
+    """One hotcoco evaluation, which has not run yet, for each group of categories with equal sigmas.
+
+    Args:
+        truth: COCO annotations.
+        results: Poses in COCO's format.
+        skeletons: The skeleton of all categories, or that of each category by its id.
+
+    Returns:
+        The ids of the categories of each group, and the evaluation.
+
+    Raises:
+        AnnotationError: The annotations are not valid (`evaluate`).
+        SkeletonMismatch: Annotations or results have another number of keypoints than the skeleton of their category.
+        InputError: A result lacks a field or is not finite.
+    """
     of = skeletons_by_category(truth, skeletons)
     yield from _runs(truth, checked_annotations(truth, of), checked_results(truth, results, of), of, images=None)
 
@@ -151,7 +182,7 @@ def _runs(
     *,
     images: Sequence[int] | None,
 ) -> Iterator[tuple[list[int], Any]]:
-    """One run for all categories that share their sigmas; hotcoco takes one list of them."""
+    """One evaluation for each group of categories with equal sigmas, because hotcoco takes one list of sigmas."""
     names = {int(c["id"]): str(c.get("name", c["id"])) for c in truth["categories"]}
     ids = [{"id": image["id"]} for image in truth["images"]]
     for sigmas in dict.fromkeys(skeleton.sigmas for skeleton in of.values()):
@@ -176,12 +207,12 @@ def _numbers(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:
 
 
 def table(name: str, numbers: Mapping[str, float], more: Mapping[str, float] | None = None) -> str:
-    """The ten numbers as rows of a Markdown table, in the columns of the papers; "-" where there is nobody.
+    """The ten metrics as a Markdown table with the columns of the papers; "-" where there are no labels.
 
     Args:
-        name: Of the first column.
-        numbers: By their names.
-        more: For further columns.
+        name: Text of the first column.
+        numbers: The metrics, by the names of `NUMBERS`.
+        more: Values of further columns, by the names of the columns.
     """
     cells = [f"{numbers[n]:.3f}" if numbers[n] >= 0 else "-" for n in NUMBERS]
     heads: tuple[str, ...] = ("AP", "AP .5", "AP .75", "AP (M)", "AP (L)", "AR", "AR .5", "AR .75", "AR (M)", "AR (L)")

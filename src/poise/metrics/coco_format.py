@@ -1,6 +1,6 @@
-"""What the COCO protocol is given, annotations and results: made from our values, or checked and made complete.
+"""Annotations and results in COCO's format: made from poise's values, or checked and completed.
 
-Files lack fields, repeat ids and hold numbers that cannot be; nothing that would silently change a score gets through.
+Files may lack fields, repeat ids and contain invalid numbers; whatever would silently change a score is refused.
 """
 
 import math
@@ -17,22 +17,35 @@ from poise.skeletons import Skeleton
 from poise.structures import Labels
 
 GroundTruth = Mapping[str, Any]
-"""What stands in a COCO annotation file: images, annotations, categories."""
+"""A COCO annotation file: images, annotations, categories."""
 
 Record = dict[str, Any]
-"""A result: image_id, category_id, keypoints (flat x, y, score), score."""
+"""One result: image_id, category_id, keypoints (flat x, y, score), score; or one annotation."""
 
 RESULT_FIELDS = {"image_id", "category_id", "keypoints", "score"}
-"""The fields of a result that the protocol reads."""
+"""Fields of a result that the protocol reads."""
 
 
 def check_annotations(truth: GroundTruth, skeletons: Skeleton | Mapping[int, Skeleton]) -> None:
-    """Refuse annotations that results cannot be scored against, before there are results. Errors as `evaluate`."""
+    """Refuse invalid annotations. Call it before inference to find errors early.
+
+    Args:
+        truth: COCO annotations.
+        skeletons: The skeleton of all categories, or that of each category by its id.
+
+    Raises:
+        AnnotationError: The annotations lack a field or have no valid value.
+        SkeletonMismatch: Annotations have another number of keypoints than the skeleton of their category.
+    """
     checked_annotations(truth, skeletons_by_category(truth, skeletons))
 
 
 def skeletons_by_category(truth: GroundTruth, skeletons: Skeleton | Mapping[int, Skeleton]) -> dict[int, Skeleton]:
-    """The skeleton of every category, by its id.
+    """The skeleton of every category, by category id.
+
+    Args:
+        truth: COCO annotations.
+        skeletons: The skeleton of all categories, or that of each category by its id.
 
     Raises:
         AnnotationError: There is no list of images, annotations or categories, or a category has no skeleton.
@@ -52,21 +65,26 @@ def skeletons_by_category(truth: GroundTruth, skeletons: Skeleton | Mapping[int,
 
 
 def to_coco_annotations(labels: Mapping[int, Labels], skeleton: Skeleton) -> dict[str, Any]:
-    """Labels by image id as COCO annotations, all in one category of id 1; ids are new."""
+    """Labels as COCO annotations, all in one category of id 1, with annotation ids from 1.
+
+    Args:
+        labels: Labels of each image, by image id.
+        skeleton: The keypoints of the labels.
+    """
     annotations: list[dict[str, Any]] = []
     for image, people in labels.items():
         keypoints = np.concatenate((people.xy.double().numpy(), people.visible.double().numpy()[..., None]), axis=-1)
         boxes = np.concatenate((people.boxes[:, :2].double(), (people.boxes[:, 2:] - people.boxes[:, :2]).double()), axis=1)
-        for row in range(len(people)):
+        for person in range(len(people)):
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": int(image),
                     "category_id": 1,
-                    "bbox": boxes[row].tolist(),
-                    "area": float(people.area[row]),
-                    "iscrowd": int(people.crowd[row]),
-                    "keypoints": (keypoints[row] * (keypoints[row, :, 2:] > 0)).reshape(-1).tolist(),
+                    "bbox": boxes[person].tolist(),
+                    "area": float(people.area[person]),
+                    "iscrowd": int(people.crowd[person]),
+                    "keypoints": (keypoints[person] * (keypoints[person, :, 2:] > 0)).reshape(-1).tolist(),
                 }
             )
     category = {"id": 1, "name": skeleton.name, "keypoints": list(skeleton.keypoints)}
@@ -81,7 +99,15 @@ def to_coco_results(
     image: int,
     categories: Int64[Tensor, " n"],
 ) -> list[dict[str, Any]]:
-    """Poses of one image as results in COCO's form."""
+    """Poses of one image as results in COCO's format.
+
+    Args:
+        xy: Keypoint positions, pixels of the image.
+        keypoint_score: Confidence of each keypoint.
+        score: Confidence of each pose.
+        image: Id of the image.
+        categories: Category id of each pose.
+    """
     flat = np.concatenate((xy.double().numpy(), keypoint_score.double().numpy()[..., None]), axis=-1).reshape(
         len(xy), 3 * xy.shape[1]
     )
@@ -92,18 +118,25 @@ def to_coco_results(
 def to_coco_box_results(
     boxes: Float[Tensor, "n 4"], score: Float[Tensor, " n"], *, image: int, categories: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """Boxes x0 y0 x1 y1 of one image as a detector's results in COCO's form."""
+    """Boxes of one image as a detector's results in COCO's format.
+
+    Args:
+        boxes: Boxes x0 y0 x1 y1, pixels of the image.
+        score: Confidence of each box.
+        image: Id of the image.
+        categories: Category id of each box.
+    """
     values = zip(categories, xyxy_to_xywh(boxes.double()).tolist(), score.double().tolist(), strict=True)
     return [{"image_id": image, "category_id": c, "bbox": b, "score": s} for c, b, s in values]
 
 
 def finite(values: Sequence[Any]) -> bool:
-    """Whether a list holds finite numbers alone.
+    """Whether all values of a list are finite numbers.
 
     >>> finite([1, 2.5]), finite([1, float("nan")]), finite([1, "2"]), finite([1, None])
     (True, False, False, False)
     """
-    # A sum is finite if all its parts are (or too large to be pixels); three times faster than an array of them.
+    # A sum is finite if all values are, unless they are too large to be pixels; three times faster than an array.
     try:
         return math.isfinite(sum(values))
     except TypeError:
@@ -111,13 +144,24 @@ def finite(values: Sequence[Any]) -> bool:
 
 
 def checked_annotations(truth: GroundTruth, of: Mapping[int, Skeleton]) -> list[dict[str, Any]]:
-    """Every annotation with just what the protocol reads, under ids of our own: files repeat them, and 0 reads as no match."""
+    """The annotations, reduced to the fields that the protocol reads, with ids from 1.
+
+    Ids are new because files repeat them, and because hotcoco takes id 0 for no match.
+
+    Args:
+        truth: COCO annotations.
+        of: Skeleton of each category, by category id.
+
+    Raises:
+        AnnotationError: An annotation lacks a field or has no valid value.
+        SkeletonMismatch: An annotation has another number of keypoints than the skeleton of its category.
+    """
     known = {image["id"] for image in truth["images"]}
     if not known:
         raise AnnotationError("the annotations list no images, so there is nothing to score")
     people = []
-    for number, found in enumerate(truth["annotations"], start=1):
-        where = f"annotation {found.get('id', number)}"
+    for annotation_id, found in enumerate(truth["annotations"], start=1):
+        where = f"annotation {found.get('id', annotation_id)}"
         category = found.get("category_id")
         if found.get("image_id") not in known or category not in of:
             raise AnnotationError(
@@ -134,7 +178,7 @@ def checked_annotations(truth: GroundTruth, of: Mapping[int, Skeleton]) -> list[
         counted = found.get("num_keypoints")
         people.append(
             {
-                "id": number,
+                "id": annotation_id,
                 "image_id": found["image_id"],
                 "category_id": category,
                 "bbox": found["bbox"],
@@ -148,25 +192,38 @@ def checked_annotations(truth: GroundTruth, of: Mapping[int, Skeleton]) -> list[
 
 
 def _check_numbers(where: str, area: Any, box: Sequence[Any], keypoints: Sequence[Any]) -> None:
-    mend = "`poise data check FILE --fix OUT` mends it"
+    fix = "`poise data check FILE --fix OUT` corrects it"
     if not finite([area]) or area < 0:
-        raise AnnotationError(f"{where} has an area of {area!r}; expected a finite number of 0 or more; {mend}")
+        raise AnnotationError(f"{where} has an area of {area!r}; expected a finite number of 0 or more; {fix}")
     if len(box) != 4 or not finite(box):
-        raise AnnotationError(f"{where} has a bbox of {box!r}; expected four finite numbers x, y, width, height; {mend}")
+        raise AnnotationError(f"{where} has a bbox of {box!r}; expected four finite numbers x, y, width, height; {fix}")
     if not finite(keypoints):
-        raise AnnotationError(f"{where} has keypoints that are not finite numbers; {mend}")
+        raise AnnotationError(f"{where} has keypoints that are not finite numbers; {fix}")
 
 
 def checked_results(truth: GroundTruth, results: Sequence[Record], of: Mapping[int, Skeleton]) -> list[dict[str, Any]]:
-    """The results in categories that the annotations list, each with just what the protocol reads."""
+    """The results in categories that the annotations list, reduced to the fields that the protocol reads.
+
+    Args:
+        truth: COCO annotations.
+        results: Poses in COCO's format.
+        of: Skeleton of each category, by category id.
+
+    Raises:
+        AnnotationError: Results are for images that the annotations do not list, or all are of other categories.
+        SkeletonMismatch: A result has another number of keypoints than the skeleton of its category.
+        InputError: A result lacks a field or is not finite.
+    """
     known = {image["id"] for image in truth["images"]}
-    bare = next(((i, RESULT_FIELDS - row.keys()) for i, row in enumerate(results) if not row.keys() >= RESULT_FIELDS), None)
-    if bare is not None:
-        raise InputError(f"result {bare[0]} has no {min(bare[1])}; expected {', '.join(sorted(RESULT_FIELDS))}")
-    strange = sorted({row["image_id"] for row in results} - known)
-    if strange:
-        raise AnnotationError(f"results are for images {strange[:5]} that the annotations do not list; is it another file?")
-    # Other fields go, for hotcoco would read a bbox; rows without any stay as they are: copies cost most of the time.
+    incomplete = next(
+        ((i, RESULT_FIELDS - row.keys()) for i, row in enumerate(results) if not row.keys() >= RESULT_FIELDS), None
+    )
+    if incomplete is not None:
+        raise InputError(f"result {incomplete[0]} has no {min(incomplete[1])}; expected {', '.join(sorted(RESULT_FIELDS))}")
+    unknown = sorted({row["image_id"] for row in results} - known)
+    if unknown:
+        raise AnnotationError(f"results are for images {unknown[:5]} that the annotations do not list; is it another file?")
+    # Other fields are removed, because hotcoco would read a bbox. Results without any are not copied, as copying is slow.
     chosen = (row for row in results if row["category_id"] in of)
     poses: list[dict[str, Any]] = [
         row if row.keys() == RESULT_FIELDS else {name: row[name] for name in RESULT_FIELDS} for row in chosen
@@ -186,7 +243,13 @@ def checked_results(truth: GroundTruth, results: Sequence[Record], of: Mapping[i
 
 
 def with_one_keypoint(people: list[dict[str, Any]], of: Mapping[int, Skeleton], name: str) -> list[dict[str, Any]]:
-    """The same people with one keypoint labelled; the others' positions are not read."""
+    """The annotations with only one keypoint labelled.
+
+    Args:
+        people: Annotations (`checked_annotations`).
+        of: Skeleton of each category, by category id.
+        name: Name of the keypoint.
+    """
     return [{**person, **_one_labelled(person, of[person["category_id"]], name)} for person in people]
 
 
@@ -194,6 +257,6 @@ def _one_labelled(person: dict[str, Any], skeleton: Skeleton, name: str) -> dict
     keypoints = [0.0] * len(person["keypoints"])
     if name not in skeleton.keypoints:
         return {"keypoints": keypoints, "num_keypoints": 0}
-    place = 3 * skeleton.index(name)
-    keypoints[place : place + 3] = person["keypoints"][place : place + 3]
-    return {"keypoints": keypoints, "num_keypoints": int(keypoints[place + 2] > 0 and person["num_keypoints"] > 0)}
+    start = 3 * skeleton.index(name)
+    keypoints[start : start + 3] = person["keypoints"][start : start + 3]
+    return {"keypoints": keypoints, "num_keypoints": int(keypoints[start + 2] > 0 and person["num_keypoints"] > 0)}

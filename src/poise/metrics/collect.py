@@ -1,4 +1,4 @@
-"""A validation's memory: poses and labels go in image by image, scores come out at the end."""
+"""Collecting poses and labels during a validation, and their metrics at its end."""
 
 from collections.abc import Sequence
 from typing import Any, final
@@ -16,11 +16,11 @@ from poise.structures import Labels
 
 @final
 class Collector:
-    """Collects poses that were looked for in the boxes of labelled people, and their labels.
+    """Collects the poses predicted in the boxes of labelled people, with their labels.
 
     Args:
-        skeleton: Of both.
-        thresholds: Of the PCK, shares of the box's longer side.
+        skeleton: The keypoints of poses and labels.
+        thresholds: Thresholds of PCK, as shares of the longer side of the box.
     """
 
     def __init__(self, skeleton: Skeleton, *, thresholds: Sequence[float] = THRESHOLDS) -> None:
@@ -31,20 +31,20 @@ class Collector:
         self._counts: dict[float, PCK] = {}
 
     def __len__(self) -> int:
-        """How many people there were."""
+        """Number of people collected."""
         return sum(len(part) for parts in self._labels.values() for part in parts)
 
     def add(self, image: int, xy: Float[Tensor, "n k 2"], score: Float[Tensor, "n k"], labels: Labels) -> None:
-        """Take one pose for each of some people of an image; other people of it may follow.
+        """Add one pose for each of some people of an image; other people of the image may be added later.
 
         Args:
-            image: A number of the image's own.
-            xy: Pixels of the image.
-            score: Of each keypoint; their mean rates the pose.
-            labels: The people, in the same order.
+            image: Id of the image.
+            xy: Keypoint positions, pixels of the image.
+            score: Confidence of each keypoint; their mean is the score of the pose.
+            labels: Labels of the same people, in the same order.
 
         Raises:
-            SkeletonMismatch: Another number of people or keypoints.
+            SkeletonMismatch: Poses and labels differ in the number of people or keypoints.
         """
         if xy.shape[:2] != labels.visible.shape or xy.shape[1] != len(self.skeleton):
             raise SkeletonMismatch(
@@ -58,7 +58,11 @@ class Collector:
             self._count(threshold, pck(xy, labels, threshold))
 
     def merge(self, other: "Collector") -> None:
-        """Take everything another collector has, such as that of another process; its images must be other ones."""
+        """Add everything that another collector has collected, for instance in another process.
+
+        Args:
+            other: A collector of other images.
+        """
         for image, parts in other._labels.items():
             self._labels.setdefault(image, []).extend(parts)
         self._results += other._results
@@ -66,7 +70,7 @@ class Collector:
             self._count(threshold, count)
 
     def compute(self) -> dict[str, float]:
-        """The pck at every threshold ("pck@0.1") and COCO's ten numbers ("AP", ...); nothing where nobody was added."""
+        """PCK at every threshold ("pck@0.1", ...) and COCO's ten metrics ("AP", ...), by name; {} where nobody was added."""
         if not self._labels:
             return {}
         return {f"pck@{t:g}": count.mean for t, count in self._counts.items()} | coco.evaluate(
@@ -74,7 +78,7 @@ class Collector:
         ).numbers
 
     def keypoints(self) -> dict[str, dict[str, float]]:
-        """The pck of every keypoint at every threshold, by its name."""
+        """PCK at every threshold ("pck@0.1", ...), by the name of the keypoint."""
         table: dict[str, dict[str, float]] = {name: {} for name in self.skeleton.keypoints}
         for threshold, count in self._counts.items():
             for name, value in zip(self.skeleton.keypoints, count.keypoints, strict=True):

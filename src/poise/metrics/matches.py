@@ -1,4 +1,4 @@
-"""Which results COCO's protocol counts as right, image by image: its AP of any draw of the images then takes microseconds."""
+"""True and false positives of COCO's protocol for each image, so that AP of resampled images takes microseconds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from poise.metrics.coco_format import GroundTruth, Record
 from poise.skeletons import Skeleton
 
 RECALLS = np.linspace(0.0, 1.0, 101)
-"""Where the protocol reads precision."""
+"""Recalls at which the protocol samples precision."""
 
 EVERY_SIZE = [[0.0, 1e10]]
-"""The protocol's area range `all`."""
+"""The protocol's area range `all`, square pixels."""
 
 IGNORED, TRUE_POSITIVE, FALSE_POSITIVE = 0, 1, 2
 
@@ -25,13 +25,13 @@ IGNORED, TRUE_POSITIVE, FALSE_POSITIVE = 0, 1, 2
 @final
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """The results of one category, best first, as the protocol counts them; of people of every size.
+    """The results of one category, highest score first, with their outcome by the protocol, for people of every size.
 
     Attributes:
-        outcome: Of each result at each of the ten thresholds of OKS or IoU: 0 ignored (matched a crowd), 1 true positive,
-            2 false positive.
-        image: Of each result, its place in the list of images.
-        people: How many people each image has that count.
+        outcome: Outcome of each result at each of the ten thresholds of OKS or IoU: 0 ignored (matched a crowd), 1 true
+            positive, 2 false positive.
+        image: Index of the image of each result.
+        people: Number of labelled people in each image that are not ignored.
     """
 
     outcome: Int8[np.ndarray, "10 n"]
@@ -41,12 +41,13 @@ class Matches:
     def resampled(
         self, counts: Int64[np.ndarray, "b i"]
     ) -> tuple[Float64[np.ndarray, "b 10 101"], Float64[np.ndarray, "b 10"]]:
-        """Precision and recall as `CocoScores` has them, if every image stood in the data as often as a draw says.
-
-        An image drawn twice is as two images that look alike. -1 where nobody is.
+        """Precision and recall of resampled images, as in `CocoScores`. An image drawn twice counts as two images.
 
         Args:
-            counts: How often each image comes, for each draw.
+            counts: Number of times each image is drawn, for each resample.
+
+        Returns:
+            Precision by resample, threshold and recall, and recall by resample and threshold; -1 where there are no labels.
         """
         precision = np.full((len(counts), len(self.outcome), len(RECALLS)), -1.0)
         recall = np.full((len(counts), len(self.outcome)), -1.0)
@@ -56,21 +57,38 @@ class Matches:
 
 
 def find_matches(truth: GroundTruth, results: Sequence[Record], skeletons: Skeleton | Mapping[int, Skeleton]) -> list[Matches]:
-    """The matches of every category, in the order of their ids; images in the order of the annotations' list.
+    """The matches of every category, in the order of category ids.
 
-    Arguments and errors are those of `metrics.coco.evaluate`.
+    Args:
+        truth: COCO annotations; their list gives the index of each image.
+        results: Poses in COCO's format.
+        skeletons: The skeleton of all categories, or that of each category by its id.
+
+    Raises:
+        AnnotationError: The annotations are not valid (`metrics.coco.evaluate`).
+        SkeletonMismatch: Annotations or results have another number of keypoints than the skeleton of their category.
+        InputError: A result lacks a field or is not finite.
     """
     return _of_runs(truth, coco_evaluations(truth, results, skeletons))
 
 
 def find_box_matches(truth: GroundTruth, results: Sequence[Record]) -> list[Matches]:
-    """The same for boxes, at the ten overlaps; arguments and errors are those of `metrics.boxes.evaluate_boxes`."""
+    """The matches of boxes of every category, at the ten IoU thresholds, in the order of category ids.
+
+    Args:
+        truth: COCO annotations; their list gives the index of each image.
+        results: Detections in COCO's format.
+
+    Raises:
+        AnnotationError: The annotations are not valid (`metrics.boxes.evaluate_boxes`).
+        InputError: A result is not valid.
+    """
     return _of_runs(truth, [([int(category["id"]) for category in truth["categories"]], box_evaluation(truth, results))])
 
 
 def _of_runs(truth: GroundTruth, each: Iterable[tuple[list[int], Any]]) -> list[Matches]:
-    """The matches of every category, of runs not yet evaluated."""
-    place = {image["id"]: i for i, image in enumerate(truth["images"])}
+    """The matches of every category, from evaluations that have not run yet."""
+    index = {image["id"]: i for i, image in enumerate(truth["images"])}
     found: dict[int, Matches] = {}
     for group, run in each:
         run.params.area_rng = EVERY_SIZE
@@ -78,15 +96,15 @@ def _of_runs(truth: GroundTruth, each: Iterable[tuple[list[int], Any]]) -> list[
         run.evaluate()
         for category in group:
             parts = [part for part in run.eval_imgs if part is not None and part["category_id"] == category]
-            found[category] = _joined(parts, place)
+            found[category] = _joined(parts, index)
     return [found[category] for category in sorted(found)]
 
 
-def _joined(parts: Sequence[Mapping[str, Any]], place: Mapping[int, int]) -> Matches:
-    people, empty = np.zeros(len(place), np.int64), np.zeros((10, 0), np.bool_)
+def _joined(parts: Sequence[Mapping[str, Any]], index: Mapping[int, int]) -> Matches:
+    people, empty = np.zeros(len(index), np.int64), np.zeros((10, 0), np.bool_)
     images, scores, hits, ignored = [np.zeros(0, np.int64)], [np.zeros(0)], [empty], [empty]
     for part in parts:
-        where, count = place[part["image_id"]], len(part["dtScores"])
+        where, count = index[part["image_id"]], len(part["dtScores"])
         people[where] = len(part["gtIgnore"]) - sum(part["gtIgnore"])
         if count:
             images.append(np.full(count, where, np.int64))
@@ -110,7 +128,7 @@ def _curves(
     precision: Float64[np.ndarray, "b t r"],
     recall: Float64[np.ndarray, "b t"],
 ) -> None:
-    """Precision is only kept where a result is right: recall changes nowhere else, and the best of what follows is read."""
+    """Stores precision at true positives only: recall changes at these only, and the best following precision is sampled."""
     for draw in range(len(counts)):
         total = 0
         for i in range(len(people)):

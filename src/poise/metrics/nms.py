@@ -1,4 +1,4 @@
-"""Removing doubles: the rule all suppressions share, boxes that overlap, poses whose keypoints lie on one another."""
+"""Non-maximum suppression of duplicates: of overlapping boxes, of poses with keypoints near each other."""
 
 import numpy as np
 import torch
@@ -7,13 +7,13 @@ from torch import Tensor
 
 
 def box_iou(first: Float[Tensor, "m 4"], second: Float[Tensor, "n 4"], *, pixel: float = 0.0) -> Float[Tensor, "m n"]:
-    """Intersection over union of boxes x0 y0 x1 y1, float64; 0 where both have no size.
+    """Intersection over union of boxes, float64; 0 where both boxes are empty.
 
     Args:
-        first: Boxes.
-        second: Boxes.
-        pixel: What is added to every width and height: 1 where corners are whole pixels that belong to the box, as in the
-            VOC devkit and in HRNet's release.
+        first: Boxes x0 y0 x1 y1, pixels.
+        second: Boxes x0 y0 x1 y1, pixels.
+        pixel: Length added to every width and height, pixels: 1 where x1 and y1 are the last pixels of the box, as in the VOC
+            devkit and in HRNet's release.
     """
     a, b = first.double()[:, None], second.double()[None]
     inside = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2]) + pixel).clamp(min=0).prod(dim=-1)
@@ -24,13 +24,16 @@ def box_iou(first: Float[Tensor, "m 4"], second: Float[Tensor, "n 4"], *, pixel:
 def box_nms(
     boxes: Float[Tensor, "n 4"], score: Float[Tensor, " n"], threshold: float, *, pixel: float = 0.0
 ) -> Int64[Tensor, " m"]:
-    """The rows of the boxes that stay, best first: of two that overlap by more than `threshold` the one of higher score.
+    """Non-maximum suppression of boxes.
 
     Args:
-        boxes: x0 y0 x1 y1.
-        score: Of each box; of equal ones the last counts first, as in the releases.
-        threshold: An intersection over union.
-        pixel: As in `box_iou`.
+        boxes: Boxes x0 y0 x1 y1, pixels.
+        score: Confidence of each box; of equal scores the last box counts first, as in the releases.
+        threshold: IoU above which the box of lower score is removed.
+        pixel: Length added to every width and height, pixels (`box_iou`).
+
+    Returns:
+        Indices of the boxes that stay, highest score first.
     """
     return greedy_nms((box_iou(boxes, boxes, pixel=pixel) > threshold).numpy(), score)
 
@@ -38,29 +41,30 @@ def box_nms(
 def soft_box_nms(
     boxes: Float[Tensor, "n 4"], score: Float[Tensor, " n"], *, sigma: float = 0.5, min_score: float = 0.0, max_count: int = 100
 ) -> tuple[Int64[Tensor, " m"], Float[Tensor, " m"]]:
-    """The rows of at most `max_count` boxes, best first, and their scores: every box taken lowers those it overlaps.
-
-    A score is multiplied by exp(-iou^2 / sigma) (Soft-NMS, arXiv 1704.04503, equation 3).
+    """Soft-NMS of boxes (arXiv 1704.04503, equation 3): a chosen box multiplies the other scores by exp(-iou^2 / sigma).
 
     Args:
-        boxes: x0 y0 x1 y1.
-        score: Of each box; of equal ones the first counts first.
-        sigma: How fast scores fall with the overlap.
-        min_score: Boxes whose score is not above it, or falls to it, go.
-        max_count: How many may stay.
+        boxes: Boxes x0 y0 x1 y1, pixels.
+        score: Confidence of each box; of equal scores the first box counts first.
+        sigma: Width of the Gaussian decay, in IoU squared.
+        min_score: Boxes whose score is not above it, or falls to it, are removed.
+        max_count: Greatest number of boxes that stay.
+
+    Returns:
+        Indices of the boxes that stay, highest score first, and their lowered scores.
     """
     overlap = box_iou(boxes, boxes).numpy()
     left = score.double().numpy().copy()
     left[left <= min_score] = -np.inf
-    rows: list[int] = []
+    chosen: list[int] = []
     scores: list[float] = []
-    while len(rows) < max_count and len(left) and left.max() > min_score:
+    while len(chosen) < max_count and len(left) and left.max() > min_score:
         best = int(left.argmax())
-        rows.append(best)
+        chosen.append(best)
         scores.append(float(left[best]))
         left *= np.exp(-(overlap[best] ** 2) / sigma)
         left[best] = -np.inf
-    return torch.tensor(rows, dtype=torch.int64), torch.tensor(scores, dtype=score.dtype)
+    return torch.tensor(chosen, dtype=torch.int64), torch.tensor(scores, dtype=score.dtype)
 
 
 def nearby_nms(
@@ -71,17 +75,20 @@ def nearby_nms(
     min_shared: int | None = None,
     max_count: int = 30,
 ) -> Int64[Tensor, " m"]:
-    """The rows of the poses that stay, best first, where poses share more than `min_shared` keypoints (DEKR, arXiv 2104.02300).
+    """Non-maximum suppression of poses that share keypoints (DEKR, arXiv 2104.02300).
 
-    In the order of their scores, every pose that no other has been taken for is taken together with all it shares keypoints
-    with; the best of these stays.
+    In the order of their scores, each pose that is not removed yet forms a group with the poses that share keypoints with it,
+    and the best pose of the group stays.
 
     Args:
-        xy: Poses of one image, pixels.
-        score: Of each.
-        distance: Two keypoints are one if nearer than this share of the diagonal around the first pose.
-        min_shared: Keypoints; half of them by default.
-        max_count: How many poses may stay; below 1 all may.
+        xy: Keypoint positions of the poses of one image, pixels.
+        score: Confidence of each pose.
+        distance: Two keypoints are shared if they are nearer than this share of the diagonal of the first pose's box.
+        min_shared: Number of shared keypoints above which poses are duplicates; by default half of the keypoints.
+        max_count: Greatest number of poses that stay; below 1 for no limit.
+
+    Returns:
+        Indices of the poses that stay, highest score first.
     """
     if not len(xy):
         return torch.zeros(0, dtype=torch.int64)
@@ -90,33 +97,36 @@ def nearby_nms(
     gap = (points[:, None] - points[None]).norm(dim=-1)
     shared = (gap < distance * extent[:, None, None]).sum(dim=-1)
     near = (shared > (xy.shape[1] // 2 if min_shared is None else min_shared)).numpy()
-    gone: set[int] = set()
+    removed: set[int] = set()
     kept: list[int] = []
-    for row in np.argsort(scores)[::-1].tolist():
-        if row in gone:
+    for pose in np.argsort(scores)[::-1].tolist():
+        if pose in removed:
             continue
-        around = np.flatnonzero(near[row])
-        if not len(around):  # a pose without extent is not even near itself
-            around = np.array([row])
-        best = int(around[scores[around].argmax()])
-        if best not in gone:
+        group = np.flatnonzero(near[pose])
+        if not len(group):  # a pose without extent is not near itself
+            group = np.array([pose])
+        best = int(group[scores[group].argmax()])
+        if best not in removed:
             kept.append(best)
-            gone.update(around.tolist())
-    chosen = sorted(kept, key=lambda row: -scores[row])
+            removed.update(group.tolist())
+    chosen = sorted(kept, key=lambda pose: -scores[pose])
     return torch.tensor(chosen[:max_count] if max_count > 0 else chosen, dtype=torch.int64)
 
 
 def greedy_nms(near: Bool[np.ndarray, "n n"], score: Float[Tensor, " n"]) -> Int64[Tensor, " m"]:
-    """The rows that stay, best first, where each taken row removes all that are near it.
+    """Greedy non-maximum suppression: in the order of scores, each item that is not removed yet stays and removes others.
 
     Args:
-        near: Whether a row removes another.
-        score: Of each row; of equal ones the last comes first, as in the releases.
+        near: True where the item of the row removes that of the column.
+        score: Score of each item; of equal scores the last comes first, as in the releases.
+
+    Returns:
+        Indices of the items that stay, highest score first.
     """
-    gone = np.zeros(len(near), dtype=bool)
+    removed = np.zeros(len(near), dtype=bool)
     kept: list[int] = []
-    for row in np.argsort(score.numpy(), kind="stable")[::-1].tolist():
-        if not gone[row]:
-            kept.append(row)
-            gone |= near[row]
+    for index in np.argsort(score.numpy(), kind="stable")[::-1].tolist():
+        if not removed[index]:
+            kept.append(index)
+            removed |= near[index]
     return torch.tensor(kept, dtype=torch.int64)

@@ -1,7 +1,7 @@
-"""Object keypoint similarity, and what the releases build on it: suppression of doubles, rescoring.
+"""Object keypoint similarity (OKS), OKS-NMS of duplicate poses, and rescoring.
 
-OKS (COCO's keypoint task): the mean of exp(-d^2 / (2 s^2 (2 sigma)^2)) over labelled keypoints, d the distance, s^2 the area
-of the person, sigma the keypoint's own. 1 is perfect.
+OKS (COCO's keypoint task) is the mean of exp(-d^2 / (2 s^2 (2 sigma)^2)) over labelled keypoints, with the distance d, the area
+s^2 of the person and the sigma of the keypoint. 1 is a perfect match.
 """
 
 from collections.abc import Sequence
@@ -17,21 +17,22 @@ from poise.metrics.nms import greedy_nms
 from poise.structures import Labels
 
 EPSILON = float(np.spacing(1))
-"""What pycocotools adds to areas."""
+"""The constant that pycocotools adds to areas."""
 
 
 def oks(found: Float[Tensor, "m k 2"], labels: Labels, sigmas: Sequence[float]) -> Float[Tensor, "m n"]:
-    """OKS of every pose with every labelled person of one image, as COCO's protocol computes it, float64.
+    """OKS of every pose with every labelled person of one image, computed as in COCO's protocol, float64.
 
-    A person without a labelled keypoint is compared by how far the pose leaves its box, enlarged to three times its size.
+    For a person without labelled keypoints d is the distance of each keypoint of the pose to the person's box, enlarged to
+    three times its size.
 
     Args:
-        found: Poses, pixels.
-        labels: The people of the image.
-        sigmas: One per keypoint.
+        found: Keypoint positions of the poses, pixels.
+        labels: Labels of the image.
+        sigmas: OKS sigma of each keypoint.
 
     Raises:
-        InputError: As many sigmas as keypoints are needed.
+        InputError: The number of sigmas is not that of the keypoints.
     """
     scale = _variances(sigmas, found.shape[1]) * (labels.area.double() + EPSILON)[:, None] * 2
     seen = labels.visible > 0
@@ -57,19 +58,20 @@ def pose_oks(
     known: Bool[Tensor, "n k"] | None = None,
     of: Literal["second", "both"] = "second",
 ) -> Float[Tensor, "n n"]:
-    """OKS of every pose with every other, float64; the area is the mean of the two.
+    """OKS of every pose with every other pose, float64, with the mean of the two areas.
 
     Args:
-        xy: Poses of one image, pixels.
-        area: Of each, square pixels.
-        sigmas: One per keypoint.
-        known: Keypoints that count; all by default. 0 where none does.
-        of: Whether the second pose alone must know a keypoint (HRNet's release looks at one pose's scores) or both (MMPose).
+        xy: Keypoint positions of the poses of one image, pixels.
+        area: Area of each pose, square pixels.
+        sigmas: OKS sigma of each keypoint.
+        known: True for the keypoints that count; by default all. OKS is 0 where none counts.
+        of: Whether a keypoint must count in the second pose (HRNet's release, which tests the scores of one pose) or in both
+            poses (MMPose).
 
     Raises:
-        InputError: As many sigmas as keypoints are needed.
+        InputError: The number of sigmas is not that of the keypoints.
     """
-    # Each pair once, in NumPy: for the few poses of an image torch's calls cost more than the sums.
+    # Each pair once, and in NumPy: for the few poses of an image the overhead of torch's calls is larger than the arithmetic.
     points, size = xy.double().numpy(), area.double().numpy()
     first, second = np.triu_indices(len(points))
     scale = 1 / (((size[first] + size[second]) / 2 + EPSILON)[:, None] * (2 * _variances(sigmas, xy.shape[1]).numpy()))
@@ -97,12 +99,15 @@ def _variances(sigmas: Sequence[float], keypoints: int) -> Float[Tensor, " k"]:
 
 
 def oks_nms(similar: Float[Tensor, "n n"], score: Float[Tensor, " n"], threshold: float) -> Int64[Tensor, " m"]:
-    """The rows of the poses that stay, best first: of two nearer than `threshold` the one of higher score.
+    """Non-maximum suppression of poses by OKS.
 
     Args:
-        similar: `pose_oks` of the poses of one image.
-        score: Of each pose.
-        threshold: An OKS; a pose exactly at it stays.
+        similar: OKS of every pose with every other (`pose_oks`).
+        score: Confidence of each pose.
+        threshold: OKS above which the pose of lower score is removed.
+
+    Returns:
+        Indices of the poses that stay, highest score first.
     """
     return greedy_nms((similar > threshold).numpy(), score)
 
@@ -115,16 +120,19 @@ def soft_oks_nms(
     max_count: int = 20,
     decay: Literal["gauss", "linear"] = "gauss",
 ) -> Int64[Tensor, " m"]:
-    """The rows of at most `max_count` poses, best first, where every pose taken lowers the score of those near it.
+    """Soft-NMS of poses by OKS: a chosen pose lowers the scores of poses near it (`decayed_scores`).
 
-    As HRNet's release does it: nothing is cut by score, and the lowered scores only order the poses.
+    As in HRNet's release no pose is removed for its score, and the lowered scores only order the poses.
 
     Args:
-        similar: `pose_oks` of the poses of one image.
-        score: Of each pose.
-        threshold: As in `decayed_scores`.
-        max_count: How many may stay.
-        decay: As in `decayed_scores`.
+        similar: OKS of every pose with every other (`pose_oks`).
+        score: Confidence of each pose.
+        threshold: Parameter of the decay, an OKS.
+        max_count: Greatest number of poses that stay.
+        decay: The decay, "gauss" or "linear".
+
+    Returns:
+        Indices of the poses that stay, highest lowered score first.
     """
     left, scores, matrix = _descending(score), score.double().numpy().copy(), similar.numpy()
     kept: list[int] = []
@@ -139,12 +147,12 @@ def soft_oks_nms(
 def decayed_scores(
     score: Float[Tensor, " n"], similar: Float[Tensor, " n"], threshold: float, *, decay: Literal["gauss", "linear"] = "gauss"
 ) -> Float[Tensor, " n"]:
-    """The scores of poses after one near them was taken.
+    """The scores of poses after a pose was chosen.
 
     Args:
-        score: Of each pose.
-        similar: OKS of each with the one taken.
-        threshold: Of the decay.
+        score: Confidence of each pose.
+        similar: OKS of each pose with the chosen one.
+        threshold: Parameter of the decay, an OKS.
         decay: "gauss" multiplies by exp(-oks^2 / threshold), "linear" by 1 - oks where oks is at least `threshold`.
     """
     return score * torch.from_numpy(_share(similar.double().numpy(), threshold, decay))
@@ -162,10 +170,16 @@ def _descending(score: Float[Tensor, " n"]) -> np.ndarray:
 
 
 def rescore(box_score: Float[Tensor, " n"], keypoint_score: Float[Tensor, "n k"], threshold: float) -> Float[Tensor, " n"]:
-    """The score of each pose: its box's, times the mean of its keypoint scores above `threshold` (0 where none is).
+    """Rescoring of Simple Baselines' and HRNet's releases: box score times the mean of the keypoint scores above a threshold.
 
-    Simple Baselines' and HRNet's releases, with threshold 0.2.
+    Args:
+        box_score: Confidence of each box.
+        keypoint_score: Confidence of each keypoint.
+        threshold: Keypoints with a higher score count (0.2 in the releases).
+
+    Returns:
+        The score of each pose; 0 where no keypoint counts.
     """
-    sure = keypoint_score > threshold
-    mean = (keypoint_score * sure).sum(dim=1) / sure.sum(dim=1).clamp(min=1)
+    confident = keypoint_score > threshold
+    mean = (keypoint_score * confident).sum(dim=1) / confident.sum(dim=1).clamp(min=1)
     return box_score * mean

@@ -1,4 +1,4 @@
-"""What distances are measured in: a person's box, torso or head."""
+"""Sizes of people, the units of distances: the longer side of the box, the torso, the head."""
 
 import torch
 from jaxtyping import Float
@@ -9,30 +9,36 @@ from poise.skeletons import Skeleton
 from poise.structures import Labels
 
 HEAD_SHARE = 0.6
-"""Of the diagonal of a head box: MPII's authors' factor, which makes it about the length of the upper head bone."""
+"""Factor on the diagonal of a head box (MPII's authors); the result is about the length of the head bone."""
 
 _TORSOS = (("left_shoulder", "right_hip"), ("right_shoulder", "left_hip"))
 
 
 def box_sides(labels: Labels) -> Float[Tensor, " n"]:
-    """The longer side of each person's box, pixels; crowds 0."""
+    """Longer side of the box of each person, pixels; 0 for crowds."""
     side = (labels.boxes[:, 2:] - labels.boxes[:, :2]).amax(dim=1).double().clamp(min=0)
     return torch.where(labels.crowd, torch.zeros_like(side), side)
 
 
 def torso_sizes(labels: Labels, skeleton: Skeleton) -> Float[Tensor, " n"]:
-    """From each person's left shoulder to the right hip, pixels (PCK of Sapp and Taskar, CVPR 2013).
+    """Distance of each person's left shoulder from the right hip, pixels (PCK of Sapp and Taskar, CVPR 2013).
 
-    From the right shoulder to the left hip where one of them is not labelled; 0, so that the person does not count, where
-    neither pair is, and for crowds.
+    Where one of the two is not labelled, the distance of the right shoulder from the left hip is used.
+
+    Args:
+        labels: Labels of the people.
+        skeleton: The keypoints of the labels.
+
+    Returns:
+        The sizes; 0 for crowds and for people of whom neither pair is labelled, so that they do not count.
 
     Raises:
-        InputError: The skeleton has no shoulders and hips.
+        InputError: The skeleton lacks a shoulder or a hip.
     """
     missing = [name for pair in _TORSOS for name in pair if name not in skeleton.keypoints]
     if missing:
         raise InputError(
-            f"skeleton {skeleton.name!r} has no {', '.join(missing)}, so nobody's torso is known; measure in boxes instead"
+            f"skeleton {skeleton.name!r} has no {', '.join(missing)}, so torsos have no size; use the size of the box instead"
         )
     size = torch.zeros(len(labels), dtype=torch.float64)
     for pair in reversed(_TORSOS):
@@ -44,7 +50,7 @@ def torso_sizes(labels: Labels, skeleton: Skeleton) -> Float[Tensor, " n"]:
 
 
 def head_sizes(heads: Float[Tensor, "n 4"]) -> Float[Tensor, " n"]:
-    """MPII's size of each head box x0 y0 x1 y1: `HEAD_SHARE` of its diagonal, pixels; 0 where a box is not finite.
+    """Size of each head box x0 y0 x1 y1: `HEAD_SHARE` times its diagonal, pixels; 0 where the box is not finite.
 
     >>> head_sizes(torch.tensor([[10.0, 10.0, 40.0, 50.0]])).tolist()
     [30.0]

@@ -1,8 +1,8 @@
-"""Average precision of boxes by the rules of PASCAL VOC, and how precision and recall go with the score.
+"""Average precision of boxes by the rules of PASCAL VOC, and precision-recall curves.
 
 Everingham et al., "The PASCAL Visual Object Classes Challenge", IJCV 2010 (11 points) and the devkit of 2010 (all points).
 
-One image, two people, six boxes; at an overlap of 0.7 only the second box finds somebody:
+One image with two people and six boxes; at an IoU of 0.7 only the second box is a true positive:
 
 >>> people = torch.tensor([[480.0, 457, 515, 529], [637, 435, 676, 536]])
 >>> boxes = torch.tensor(
@@ -36,13 +36,13 @@ from poise.metrics.nms import box_iou
 @final
 @dataclass(frozen=True, eq=False)
 class Match:
-    """Which boxes of one image found somebody.
+    """The true positives among the boxes of one image.
 
     Attributes:
-        hit: In the order the boxes were given.
-        ignored: Boxes that count neither way, because who they found is difficult.
-        score: Of each box.
-        people: How many there were to find, without the difficult ones.
+        hit: True for each box that is a true positive.
+        ignored: True for each box that does not count because it matches a difficult label.
+        score: Confidence of each box.
+        people: Number of labels, without difficult ones.
     """
 
     hit: Bool[Tensor, " m"]
@@ -60,17 +60,17 @@ def match_boxes(
     threshold: float = 0.5,
     pixel: float = 1.0,
 ) -> Match:
-    """Match the boxes of one image and one class: in the order of their scores each takes the label it overlaps most.
+    """Match the boxes of one image and one class: in the order of their scores, each takes the label of highest IoU.
 
-    A box whose label is taken already is a false one, even if it overlaps another label well enough.
+    A box whose label is taken already is a false positive, even if it overlaps another label enough.
 
     Args:
-        boxes: x0 y0 x1 y1.
-        score: Of each; of equal scores the first counts first.
-        labelled: The labels.
-        difficult: Labels that need not be found, nor do they harm.
-        threshold: A box hits if its intersection over union is above it.
-        pixel: Added to all widths and heights: 1 as in the devkit, whose corners are pixels of the box.
+        boxes: Boxes x0 y0 x1 y1, pixels.
+        score: Confidence of each box; of equal scores the first counts first.
+        labelled: Labelled boxes x0 y0 x1 y1, pixels.
+        difficult: True for labels that are ignored: they and their matches do not count. None for no such label.
+        threshold: IoU above which a box is a true positive.
+        pixel: Length added to all widths and heights, pixels: 1 as in the devkit, where x1 and y1 are the last pixels of a box.
 
     Raises:
         InputError: A box or a score is not finite.
@@ -82,14 +82,14 @@ def match_boxes(
     taken: set[int] = set()
     if len(labelled):
         best, who = box_iou(boxes, labelled, pixel=pixel).max(dim=1)
-        for row in score.argsort(descending=True, stable=True).tolist():
-            person = int(who[row])
-            if best[row] <= threshold:
+        for box in score.argsort(descending=True, stable=True).tolist():
+            person = int(who[box])
+            if best[box] <= threshold:
                 continue
             if hard[person]:
-                ignored[row] = True
+                ignored[box] = True
             elif person not in taken:
-                hit[row] = True
+                hit[box] = True
                 taken.add(person)
     return Match(hit, ignored, score, int((~hard).sum()))
 
@@ -97,13 +97,13 @@ def match_boxes(
 @final
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Precision and recall when everything down to a score is kept, best score first.
+    """A precision-recall curve: one point for each box, in descending order of score.
 
     Attributes:
-        recall: Share of the people found.
-        precision: Share of what is kept that found somebody.
-        score: Of what was kept last.
-        people: How many there were to find.
+        recall: Share of the labels that are matched by this box and those before it.
+        precision: Share of this box and those before it that are true positives.
+        score: Confidence of the box.
+        people: Number of labels.
     """
 
     recall: Float[Tensor, " m"]
@@ -113,14 +113,17 @@ class Curve:
 
     @classmethod
     def of(cls, matches: Sequence[Match]) -> "Curve":
-        """Of all images of a data set.
+        """The curve over all images of a data set.
+
+        Args:
+            matches: The matches of each image.
 
         Raises:
-            InputError: There is no image, or nobody to be found.
+            InputError: There is no label in any image.
         """
         people = sum(match.people for match in matches)
         if not people:
-            raise InputError("there is nobody to be found in any image, so there is no recall")
+            raise InputError("no image has a label, so there is no recall; give matches of labelled images")
         counted = [~match.ignored for match in matches]
         hit = torch.cat([match.hit[keep] for match, keep in zip(matches, counted, strict=True)]).double()
         score = torch.cat([match.score[keep].double() for match, keep in zip(matches, counted, strict=True)])
@@ -130,19 +133,19 @@ class Curve:
         return cls(right / people, right / kept, score[order], people)
 
     def envelope(self) -> Float[Tensor, " m"]:
-        """The best precision at each recall or any above it."""
+        """Precision made monotonic: the best at each recall or any higher one."""
         return self.precision.flip(0).cummax(dim=0).values.flip(0)
 
     def at(self, recall: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
-        """The best precision at each of some recalls or any above it; 0 where they are not reached."""
+        """The best precision at each given recall or any higher one; 0 for recalls that are not reached."""
         padded = torch.cat((self.envelope(), torch.zeros(1, dtype=torch.float64)))
         return padded[torch.searchsorted(self.recall.contiguous(), recall.double(), side="left")]
 
     def points(self, count: int) -> float:
-        """Mean precision at `count` recalls from 0 to 1: 11 by VOC's first rule, 101 by COCO's."""
+        """Average precision at `count` recalls from 0 to 1: 11 in VOC 2007, 101 in COCO."""
         return float(self.at(torch.linspace(0, 1, count, dtype=torch.float64)).mean())
 
     def area(self) -> float:
-        """VOC's later rule: the area under the best precision over every recall that is reached."""
+        """Average precision of VOC 2010 and later: the area under the monotonic precision-recall curve."""
         steps = torch.diff(self.recall, prepend=torch.zeros(1, dtype=torch.float64))
         return float((steps * self.envelope()).sum())

@@ -1,1 +1,1 @@
-"""Pictures: labels and predictions drawn, maps shown, reports written."""
+"""Drawing of labels and predictions, of heatmaps, and HTML reports."""

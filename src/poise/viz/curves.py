@@ -1,11 +1,11 @@
-"""Charts as HTML: lines over two axes, and rows of bars. They are as wide as the page; words and lines keep their size."""
+"""Charts as HTML: line charts and rows of stacked bars. They are as wide as the page; text and line widths do not scale."""
 
 import html
 import math
 from collections.abc import Mapping, Sequence
 
 COLOURS = 6
-"""Of the page, --c0 to --c5."""
+"""Number of colours of the page, --c0 to --c5."""
 
 STYLE = """
 .plot { position: relative; height: 17rem; margin: .9rem 1.4rem 1.7rem; }
@@ -24,13 +24,20 @@ STYLE = """
 .bars .bar i { display: block; height: 100%; }
 .bars .value { color: var(--soft); font-variant-numeric: tabular-nums; text-align: right; }
 """
-"""What a page with charts needs beside --ink, --soft, --line and the colours."""
+"""CSS of the charts; it uses the variables --ink, --soft, --line and the colours of the page."""
 
 Limits = tuple[float, float]
+"""Smallest and greatest value on an axis."""
 
 
 def legend(name: str, labels: Sequence[str], colours: Sequence[int] | None = None) -> str:
-    """A chart's name and what its colours mean; a single colour is not explained."""
+    """The title of a chart and the legend of its colours; a single line or part has no legend.
+
+    Args:
+        name: Title of the chart.
+        labels: Names of the lines or parts.
+        colours: Index of the colour of each, 0 to 5; by default 0, 1, ...
+    """
     chosen = range(len(labels)) if colours is None else colours
     keys = "".join(
         f'<span><i style="background:{_colour(colour)}"></i>{html.escape(label)}</span>'
@@ -47,35 +54,35 @@ def chart(
     xlim: Limits | None = None,
     ylim: Limits | None = None,
 ) -> str:
-    """Lines over `xs`; values that are not finite are left out.
+    """A line chart; values that are not finite are left out.
 
     Args:
-        xs: Places.
-        lines: Values at each place.
-        xlabel: Under the axis.
-        xlim: Ends of the axis of places; round numbers around what is there by default.
-        ylim: Ends of the other axis.
+        xs: The x values of all lines.
+        lines: The y values of each line.
+        xlabel: Label of the x axis.
+        xlim: Ends of the x axis; by default round numbers that contain all values.
+        ylim: Ends of the y axis; by default round numbers that contain all values.
     """
     finite = [(x, y) for ys in lines for x, y in zip(xs, ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
     whole = xlim is None and all(x == round(x) for x, _ in finite)
     columns = ticks(xlim or [x for x, _ in finite], whole=whole)
     rows = ticks(ylim or [y for _, y in finite])
 
-    def place(x: float, y: float) -> tuple[float, float]:
+    def position(x: float, y: float) -> tuple[float, float]:
         right = (x - columns[0]) / (columns[-1] - columns[0])
         down = 1 - (y - rows[0]) / (rows[-1] - rows[0])
         return round(100 * right, 2), round(100 * down, 2)
 
     parts, words = [], []
     for y in rows:
-        _, down = place(columns[0], y)
+        _, down = position(columns[0], y)
         parts.append(f'<line x1="0" x2="100" y1="{down}" y2="{down}" stroke="var(--line)"/>')
         words.append(f'<span class="up" style="bottom:{100 - down:g}%">{y:.6g}</span>')
     for x in columns:
-        words.append(f'<span class="across" style="left:{place(x, rows[0])[0]:g}%">{x:.6g}</span>')
-    for number, ys in enumerate(lines):
-        points = [place(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
-        parts.append(_line(points, _colour(number)))
+        words.append(f'<span class="across" style="left:{position(x, rows[0])[0]:g}%">{x:.6g}</span>')
+    for i, ys in enumerate(lines):
+        points = [position(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
+        parts.append(_line(points, _colour(i)))
     margin = 0.5 * max(len(f"{y:.6g}") for y in rows) + 1
     axis = f'<div class="axis">{html.escape(xlabel)}</div>' if xlabel else ""
     return (
@@ -87,13 +94,13 @@ def chart(
 def bars(
     rows: Mapping[str, Sequence[float]], values: Sequence[str], *, longest: float, colours: Sequence[int] | None = None
 ) -> str:
-    """A bar for each row, of parts one after another.
+    """A stacked bar for each row.
 
     Args:
-        rows: Lengths of the parts, by what stands before the bar; below 0 counts as 0.
-        values: What stands behind each bar.
-        longest: The length that fills the row.
-        colours: Of the parts; 0, 1, ... by default.
+        rows: Lengths of the parts of each bar, by the label before the bar; a length below 0 counts as 0.
+        values: Text after each bar.
+        longest: Length that fills the width of the chart.
+        colours: Index of the colour of each part, 0 to 5; by default 0, 1, ...
     """
     found = []
     for (name, parts), value in zip(rows.items(), values, strict=True):
@@ -110,7 +117,11 @@ def bars(
 
 
 def ticks(values: Sequence[float], *, whole: bool = False) -> list[float]:
-    """About five round numbers that span the values; without fractions if `whole`.
+    """About five round numbers that span values, for the ticks of an axis.
+
+    Args:
+        values: The values.
+        whole: Whether ticks must be whole numbers.
 
     >>> ticks([0.0, 1.0])
     [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
@@ -131,10 +142,10 @@ def _line(points: Sequence[tuple[float, float]], colour: str) -> str:
     line = f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="2" stroke-linejoin="round"/>'
     if len(points) > 40:
         return line
-    # A line of no length with round ends is a dot that stays round where the chart is stretched.
+    # A line of length 0 with round ends is a dot that stays round when the chart is stretched.
     dots = "".join(f"M{x} {y}h0" for x, y in points)
     return f'{line}<path d="{dots}" stroke="{colour}" stroke-width="6" stroke-linecap="round"/>'
 
 
-def _colour(number: int) -> str:
-    return f"var(--c{number % COLOURS})"
+def _colour(index: int) -> str:
+    return f"var(--c{index % COLOURS})"

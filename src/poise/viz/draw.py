@@ -1,4 +1,4 @@
-"""People drawn on images: left warm, right cool, the middle green."""
+"""Drawing of poses, boxes and masks on images, and grids of images. Left keypoints are warm, right cool, others green."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -15,6 +15,7 @@ from poise.skeletons import Skeleton
 Pixels: TypeAlias = UInt8[np.ndarray, "H W 3"]
 AnyPixels: TypeAlias = UInt8[np.ndarray, "_ _ 3"]
 Colour = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
 
 LEFT: Colour = (255, 140, 0)
 RIGHT: Colour = (0, 160, 255)
@@ -22,7 +23,7 @@ MIDDLE: Colour = (90, 210, 90)
 BOX: Colour = (240, 240, 80)
 _DARK: Colour = (20, 20, 20)
 _SHIFT = 4
-"""Bits below a pixel that OpenCV draws with."""
+"""Number of fractional bits of the coordinates that OpenCV draws with."""
 
 
 def draw_people(
@@ -34,17 +35,17 @@ def draw_people(
     boxes: Float[Tensor, "n 4"] | Float[np.ndarray, "n 4"] | None = None,
     min_score: float = 0.2,
 ) -> Pixels:
-    """The image with people on it; the image given stays as it is.
+    """A copy of the image with poses drawn on it.
 
-    Hidden keypoints are hollow. Lines and dots grow with the person.
+    Hidden keypoints are drawn as rings. Line widths grow with the size of the person.
 
     Args:
-        image: RGB.
-        xy: Keypoints, pixels.
-        visible: Whole numbers 0, 1 (hidden), 2 as labelled; or floats, the scores of what is believed.
-        skeleton: Of the keypoints.
-        boxes: x0 y0 x1 y1, drawn where given.
-        min_score: Keypoints with a lower score are not drawn.
+        image: RGB, 0 to 255.
+        xy: Keypoint positions, pixels.
+        visible: Visibility 0, 1 (hidden) or 2 of labels, as integers; or confidence of predictions, as floats.
+        skeleton: The keypoints, their bones and left-right pairs.
+        boxes: Boxes x0 y0 x1 y1 to draw, pixels; None for no boxes.
+        min_score: Keypoints with a lower confidence are not drawn.
 
     Raises:
         InputError: The skeleton has another number of keypoints.
@@ -57,17 +58,23 @@ def draw_people(
     state = np.where(np.isfinite(points).all(axis=-1), state, 0)
     frames = None if boxes is None else np.asarray(boxes, dtype=np.float64)
     out: Pixels = np.ascontiguousarray(image).copy()
-    for row in range(len(points)):
-        box = None if frames is None else frames[row]
-        width = _width(points[row][state[row] > 0], box)
+    for person in range(len(points)):
+        box = None if frames is None else frames[person]
+        width = _width(points[person][state[person] > 0], box)
         if box is not None and np.isfinite(box).all():
             cv2.rectangle(out, _fixed(box[:2]), _fixed(box[2:]), BOX, max(1, round(width / 2)), cv2.LINE_AA, _SHIFT)
-        _draw_person(out, points[row], state[row], skeleton, width)
+        _draw_person(out, points[person], state[person], skeleton, width)
     return out
 
 
 def draw_arrows(image: Pixels, lines: Float[np.ndarray, "n 4"], colour: Colour = BOX) -> Pixels:
-    """The image with an arrow for each x0 y0 x1 y1, pixels; those that are not finite are left out."""
+    """A copy of the image with arrows.
+
+    Args:
+        image: RGB, 0 to 255.
+        lines: Start and end x0 y0 x1 y1 of each arrow, pixels; arrows that are not finite are left out.
+        colour: Colour of the arrows.
+    """
     out: Pixels = np.ascontiguousarray(image).copy()
     for line in lines[np.isfinite(lines).all(axis=1)]:
         cv2.arrowedLine(out, _fixed(line[:2]), _fixed(line[2:]), colour, 1, cv2.LINE_AA, _SHIFT, tipLength=0.15)
@@ -75,14 +82,14 @@ def draw_arrows(image: Pixels, lines: Float[np.ndarray, "n 4"], colour: Colour =
 
 
 def draw_mask(image: Pixels, mask: Bool[np.ndarray, "H W"], colour: Colour = BOX) -> Pixels:
-    """The image with the pixels of a mask tinted."""
+    """A copy of the image in which the pixels of a mask are tinted."""
     out: Pixels = image.copy()
     out[mask] = (0.5 * image[mask] + 0.5 * np.array(colour)).astype(np.uint8)
     return out
 
 
 def draw_outline(image: Pixels, mask: Bool[np.ndarray, "H W"], colour: Colour = BOX) -> Pixels:
-    """The image with a line around what a mask covers."""
+    """A copy of the image with the outline of a mask."""
     out: Pixels = np.ascontiguousarray(image).copy()
     lines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(out, lines, -1, colour, 1, cv2.LINE_AA)
@@ -90,12 +97,13 @@ def draw_outline(image: Pixels, mask: Bool[np.ndarray, "H W"], colour: Colour = 
 
 
 def draw_view_outline(image: Pixels, corners: Float[Tensor, "4 2"], *, colour: Colour = BOX) -> Pixels:
-    """The image with a view's outline on it, its upper edge twice as thick; the view may be turned or reach beyond the image.
+    """A copy of the image with the outline of a view, the upper edge twice as thick.
 
     Args:
-        image: RGB.
-        corners: Of the view on the image: top left, top right, bottom right, bottom left.
-        colour: RGB.
+        image: RGB, 0 to 255.
+        corners: Corners of the view (top left, top right, bottom right, bottom left), pixels of the image; they may be rotated
+            and outside the image.
+        colour: Colour of the outline.
     """
     out: Pixels = np.ascontiguousarray(image).copy()
     width = max(1, round(max(image.shape[:2]) / 300))
@@ -107,7 +115,7 @@ def draw_view_outline(image: Pixels, corners: Float[Tensor, "4 2"], *, colour: C
 
 
 def colours(skeleton: Skeleton) -> tuple[Colour, ...]:
-    """Of each keypoint: left warm, right cool, others green."""
+    """Colour of each keypoint: `LEFT`, `RIGHT`, or `MIDDLE` for keypoints without a left-right partner."""
     side = {name: colour for pair in skeleton.mirror for name, colour in zip(pair, (LEFT, RIGHT), strict=True)}
     return tuple(side.get(name, MIDDLE) for name in skeleton.keypoints)
 
@@ -132,7 +140,7 @@ def _draw_person(out: Pixels, xy: Float[np.ndarray, "k 2"], visible: np.ndarray,
 
 
 def _uncover(out: Pixels, before: Pixels, xy: Float[np.ndarray, "h 2"], radius: int) -> None:
-    """Take the ends of bones off hidden keypoints, so that their rings are hollow."""
+    """Remove the ends of bones inside the rings of hidden keypoints."""
     inside = np.zeros(out.shape[:2], np.uint8)
     for point in xy:
         cv2.circle(inside, _fixed(point), radius, 1, -1, cv2.LINE_8, _SHIFT)
@@ -140,20 +148,28 @@ def _uncover(out: Pixels, before: Pixels, xy: Float[np.ndarray, "h 2"], radius: 
 
 
 def _fixed(point: np.ndarray) -> tuple[int, int]:
-    """OpenCV's fixed-point coordinates; far points are pulled to where its 32 bits suffice."""
+    """OpenCV's fixed-point coordinates, clipped to what fits into 32 bits."""
     x, y = np.clip(np.rint(point * 2**_SHIFT), -(2**24), 2**24).astype(int).tolist()
     return x, y
 
 
 def _width(points: np.ndarray, box: np.ndarray | None) -> float:
-    """A hundredth of the person's longer side, between 1 and 8 pixels."""
+    """Line width: a hundredth of the longer side of the person, between 1 and 8 pixels."""
     corners = points if len(points) > 1 else np.zeros((1, 2)) if box is None else box.reshape(2, 2)
     extent = float((corners.max(axis=0) - corners.min(axis=0)).max())
     return min(max(extent / 100, 1.0), 8.0) if np.isfinite(extent) else 1.0
 
 
 def enlarged(image: AnyPixels, side: int) -> tuple[AnyPixels, float]:
-    """The image with its longer side at least `side` pixels, and the factor; points move to (p + 0.5) * factor - 0.5."""
+    """The image enlarged so that its longer side has at least a given length.
+
+    Args:
+        image: RGB, 0 to 255.
+        side: Smallest length of the longer side, pixels.
+
+    Returns:
+        The image and the factor, by which positions become (p + 0.5) * factor - 0.5.
+    """
     factor = max(1.0, side / max(image.shape[:2]))
     if factor == 1.0:
         return image, 1.0
@@ -162,7 +178,7 @@ def enlarged(image: AnyPixels, side: int) -> tuple[AnyPixels, float]:
 
 
 def titled(image: AnyPixels, title: str) -> AnyPixels:
-    """The image under a strip with a line of text."""
+    """The image below a strip with a line of text."""
     height, scale = 22, 0.45
     strip = np.full((height, image.shape[1], 3), 32, np.uint8)
     text = title.encode("ascii", "replace").decode()
@@ -171,12 +187,17 @@ def titled(image: AnyPixels, title: str) -> AnyPixels:
 
 
 def beside(images: Sequence[AnyPixels]) -> AnyPixels:
-    """Images in one row."""
+    """Images side by side."""
     return contact_sheet(images, len(images))
 
 
 def contact_sheet(images: Sequence[AnyPixels], columns: int = 4, *, gap: int = 4) -> AnyPixels:
-    """Images in rows of `columns`, each in the middle of a cell as large as the largest.
+    """Images in a grid, each centred in a cell of the size of the largest image.
+
+    Args:
+        images: RGB images, 0 to 255.
+        columns: Number of images in a row.
+        gap: Distance between cells, pixels.
 
     Raises:
         InputError: There are no images, or no columns.
@@ -187,8 +208,8 @@ def contact_sheet(images: Sequence[AnyPixels], columns: int = 4, *, gap: int = 4
     h, w = (max(i.shape[axis] for i in images) for axis in (0, 1))
     rows = ceil(len(images) / columns)
     sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, 3), 32, np.uint8)
-    for place, image in enumerate(images):
-        y = (place // columns) * (h + gap) + (h - image.shape[0]) // 2
-        x = (place % columns) * (w + gap) + (w - image.shape[1]) // 2
+    for i, image in enumerate(images):
+        y = (i // columns) * (h + gap) + (h - image.shape[0]) // 2
+        x = (i % columns) * (w + gap) + (w - image.shape[1]) // 2
         sheet[y : y + image.shape[0], x : x + image.shape[1]] = image
     return sheet

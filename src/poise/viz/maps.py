@@ -1,4 +1,4 @@
-"""Maps to look at: over the image, or side by side."""
+"""Drawing heatmaps: over an image, or in a grid."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _GRADIENT = np.array([(20, 14, 54), (84, 20, 110), (159, 42, 99), (216, 87, 50),
 
 
 def colour_map(values: Float[Tensor, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """A map as colours from dark violet (0) over orange to light yellow (1); other values are cut off, nan is 0."""
+    """A map in colours from dark violet (0) over orange to light yellow (1); values are clipped to 0..1, nan counts as 0."""
     level = np.nan_to_num(values.detach().cpu().float().numpy()).clip(0, 1) * (len(_GRADIENT) - 1)
     steps = np.arange(len(_GRADIENT))
     channels = [np.interp(level, steps, _GRADIENT[:, c]) for c in range(3)]
@@ -23,12 +23,12 @@ def colour_map(values: Float[Tensor, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def overlay(image: Pixels, values: Float[Tensor, "h w"], *, strength: float = 0.75) -> Pixels:
-    """A map over the image it belongs to: where it is 0 the image stays, where it is 1 the colour covers `strength` of it.
+    """A map drawn over an image, with an opacity of `strength` times the value.
 
     Args:
-        image: RGB.
-        values: 0..1, of any size; stretched over the image.
-        strength: 0..1.
+        image: RGB, 0 to 255.
+        values: The map, 0..1; it is resized to the image.
+        strength: Opacity where the map is 1, 0..1.
     """
     size = (image.shape[1], image.shape[0])
     colour = cv2.resize(colour_map(values), size, interpolation=cv2.INTER_LINEAR)
@@ -39,24 +39,24 @@ def overlay(image: Pixels, values: Float[Tensor, "h w"], *, strength: float = 0.
 
 
 def max_over_keypoints(maps: Float[Tensor, "k h w"]) -> Float[Tensor, "h w"]:
-    """All keypoints on one map: the highest value of each cell."""
+    """The maximum over all keypoints in each cell."""
     return maps.amax(dim=0)
 
 
 def grid(
     maps: Float[Tensor, "k h w"], names: Sequence[str], *, image: Pixels | None = None, columns: int = 6, side: int = 128
 ) -> UInt8[np.ndarray, "rows columns 3"]:
-    """A picture of all maps with their names, over the image where there is one.
+    """All maps in a grid with their names, drawn over an image if there is one.
 
     Args:
-        maps: 0..1.
-        names: Of the maps.
-        image: RGB, what the maps belong to.
-        columns: Maps in a row.
-        side: Of each map's longer side, pixels.
+        maps: Heatmaps, 0..1.
+        names: Name of each map.
+        image: The image that the maps belong to, RGB, 0 to 255; None to draw the maps only.
+        columns: Number of maps in a row.
+        side: Length of the longer side of each map in the picture, pixels.
 
     Raises:
-        InputError: There are no maps, or as many names as maps are not given.
+        InputError: There are no maps, or not one name for each.
     """
     if len(maps) == 0 or len(names) != len(maps):
         raise InputError(f"a grid needs at least one map and a name for each, found {len(maps)} maps and {len(names)} names")

@@ -1,4 +1,4 @@
-"""A report as one HTML file: text, tables, curves and pictures, nothing fetched from anywhere."""
+"""Reports as single HTML files with text, tables, charts and images; they load nothing from elsewhere."""
 
 import base64
 import html
@@ -57,14 +57,14 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 
 @final
 class Report:
-    """A page that is put together part by part, in order; every method gives the report back.
+    """An HTML page that is built from top to bottom; every method adds a part and returns the report.
 
     >>> page = Report("A run").text("Two epochs.").table(("keypoint", "pck"), [("nose", 0.91)])
     >>> "<td>0.910</td>" in page.html()
     True
 
     Args:
-        title: Of the page.
+        title: Title of the page.
     """
 
     def __init__(self, title: str) -> None:
@@ -73,21 +73,25 @@ class Report:
         self._sections: list[str] = []
 
     def section(self, name: str) -> "Report":
-        """Begin a section."""
+        """Start a section; `name` is its heading."""
         self._sections.append(name)
         self._parts.append(f'<h2 id="s{len(self._sections)}">{html.escape(name)}</h2>')
         return self
 
     def text(self, words: str) -> "Report":
-        """Paragraphs, with empty lines between them."""
+        """Add paragraphs, which are separated by empty lines in `words`."""
         self._parts += [f"<p>{html.escape(part.strip())}</p>" for part in words.split("\n\n") if part.strip()]
         return self
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str | float | int]]) -> "Report":
-        """A table; fractions get three decimals, and numbers that are none a dash.
+        """Add a table. Floats are printed with three decimals, and "-" if they are not finite.
+
+        Args:
+            headers: Headers of the columns.
+            rows: Cells of each row.
 
         Raises:
-            InputError: A row has more or fewer cells than there are headers.
+            InputError: A row has another number of cells than there are headers.
         """
         wrong = next((row for row in rows if len(row) != len(headers)), None)
         if wrong is not None:
@@ -98,13 +102,13 @@ class Report:
         return self
 
     def facts(self, facts: Mapping[str, str]) -> "Report":
-        """Names and what they are, such as settings; long ones go over several lines."""
+        """Add a list of names and texts, such as settings. Long texts are wrapped."""
         rows = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in facts.items())
         self._parts.append(f"<dl>{rows}</dl>")
         return self
 
     def numbers(self, numbers: Mapping[str, float]) -> "Report":
-        """Numbers to be seen first, each under its name; written as in a table."""
+        """Add tiles with important numbers, by name; they are printed as in a table."""
         tiles = "".join(f"<div><span>{html.escape(name)}</span><b>{_cell(value)}</b></div>" for name, value in numbers.items())
         self._parts.append(f'<div class="tiles">{tiles}</div>')
         return self
@@ -119,22 +123,22 @@ class Report:
         xlim: Limits | None = None,
         ylim: Limits | None = None,
     ) -> "Report":
-        """A chart of lines over `xs`; values that are not finite are left out.
+        """Add a line chart; values that are not finite are left out.
 
         Args:
-            name: Over the chart.
-            xs: Places.
-            lines: Values at each place, by name.
-            xlabel: Under the axis.
-            xlim: Ends of the axis of places; round numbers around what is there by default.
-            ylim: Ends of the other axis.
+            name: Title of the chart.
+            xs: The x values of all lines.
+            lines: The y values of each line, by its name.
+            xlabel: Label of the x axis.
+            xlim: Ends of the x axis; by default round numbers that contain all values.
+            ylim: Ends of the y axis; by default round numbers that contain all values.
 
         Raises:
             InputError: There is no line, or one has another length than `xs`.
         """
         if not lines or any(len(ys) != len(xs) for ys in lines.values()):
             lengths = {label: len(ys) for label, ys in lines.items()}
-            raise InputError(f"the chart {name!r} needs lines as long as its {len(xs)} places, found {lengths}")
+            raise InputError(f"the chart {name!r} needs lines as long as its {len(xs)} x values, found {lengths}")
         values = [[float(y) for y in ys] for ys in lines.values()]
         drawn = curves.chart([float(x) for x in xs], values, xlabel=xlabel, xlim=xlim, ylim=ylim)
         return self._figure(name, curves.legend(name, list(lines)) + drawn)
@@ -149,18 +153,18 @@ class Report:
         longest: float,
         colours: Sequence[int] | None = None,
     ) -> "Report":
-        """A bar for each row, of parts one after another.
+        """Add a stacked bar for each row.
 
         Args:
-            name: Over the bars.
-            rows: Lengths of the parts, by what stands before the bar.
-            values: What stands behind each bar.
-            parts: What they are.
-            longest: The length that fills the row, above 0.
-            colours: Of the parts, 0 to 5 of the page; 0, 1, ... by default.
+            name: Title of the chart.
+            rows: Lengths of the parts of each bar, by the label before the bar.
+            values: Text after each bar.
+            parts: Names of the parts.
+            longest: Length that fills the width of the chart, above 0.
+            colours: Index of the colour of each part, 0 to 5; by default 0, 1, ...
 
         Raises:
-            InputError: Not as many values as rows, lengths or colours as parts.
+            InputError: There is not one value for each row, or not one length and one colour for each part.
         """
         if len(values) != len(rows) or any(len(row) != len(parts) for row in rows.values()) or longest <= 0:
             lengths = {label: len(row) for label, row in rows.items()}
@@ -177,12 +181,12 @@ class Report:
         return self
 
     def pictures(self, pictures: Sequence[tuple[str, AnyPixels]], *, width: int = 240, quality: int = 90) -> "Report":
-        """A gallery of RGB pictures with captions.
+        """Add a gallery of images with captions.
 
         Args:
-            pictures: Caption and picture.
-            width: At least so wide is each, as the page allows.
-            quality: Of JPEGs, 1 to 100.
+            pictures: Caption and RGB image, 0 to 255.
+            width: Smallest width of an image on the page, pixels.
+            quality: Quality of JPEGs, 1 to 100.
         """
         figures = "\n".join(
             f'<figure><img loading="lazy" alt="{html.escape(caption)}" src="{_data(image, quality)}">'
@@ -193,7 +197,7 @@ class Report:
         return self
 
     def html(self) -> str:
-        """The page."""
+        """The page as HTML text."""
         links = "".join(f'<a href="#s{i}">{html.escape(name)}</a>' for i, name in enumerate(self._sections, start=1))
         title = html.escape(self._title)
         content = "\n".join(self._parts)
@@ -205,10 +209,16 @@ class Report:
         )
 
     def write(self, path: Path | str) -> Path:
-        """Write the page; it is there whole or not at all.
+        """Write the page atomically.
+
+        Args:
+            path: The HTML file.
+
+        Returns:
+            The path.
 
         Raises:
-            WriteError: The place cannot be written.
+            WriteError: The file cannot be written.
         """
         write_atomic(path, self.html().encode())
         return Path(path)
@@ -223,8 +233,8 @@ def _cell(value: str | float | int) -> str:
 
 
 def _data(image: Pixels, quality: int) -> str:
-    """The smaller of PNG and JPEG as a data address."""
+    """The image as a data URL, as PNG or JPEG, whichever is smaller."""
     bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
-    kinds = (("png", [cv2.IMWRITE_PNG_COMPRESSION, 9]), ("jpeg", [cv2.IMWRITE_JPEG_QUALITY, quality]))
-    kind, data = min(((k, cv2.imencode(f".{k}", bgr, o)[1].tobytes()) for k, o in kinds), key=lambda pair: len(pair[1]))
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    formats = (("png", [cv2.IMWRITE_PNG_COMPRESSION, 9]), ("jpeg", [cv2.IMWRITE_JPEG_QUALITY, quality]))
+    name, data = min(((n, cv2.imencode(f".{n}", bgr, o)[1].tobytes()) for n, o in formats), key=lambda pair: len(pair[1]))
+    return f"data:image/{name};base64,{base64.b64encode(data).decode()}"

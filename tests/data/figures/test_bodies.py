@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from poise.data.figures import coat, gait, pose
+from poise.data.figures import gait, pose, texture
 from poise.data.figures.animal import animal, random_pelt
 from poise.data.figures.body_part import BodyPart, vector
 from poise.data.figures.canvas import Camera, Canvas, Light
@@ -157,7 +157,7 @@ def test_what_stands_in_front_hides_a_keypoint():
 
 
 def ball(x, z, number):
-    tint = coat.Coat(np.full((coat.SIDE, coat.SIDE, 3), number, np.uint8))
+    tint = texture.Texture(np.full((texture.SIDE, texture.SIDE, 3), number, np.uint8))
     return BodyPart(vector(x, 0.0, z), vector(x, 0.0, z), (1.0, 1.0, 1.0), tint)
 
 
@@ -186,7 +186,7 @@ def test_a_ball_is_round_and_where_its_keypoint_would_be():
 def test_tiles_repeat_without_end_and_have_the_colours_asked_for():
     rng = np.random.default_rng(5)
     for pattern in ("plain", "stripes", "spots", "patches"):
-        tile = coat.fur(rng, pattern, ((250.0, 250.0, 250.0), (10.0, 10.0, 10.0))).tile
-        assert tile.shape == (coat.SIDE, coat.SIDE, 3)
+        tile = texture.fur(rng, pattern, ((250.0, 250.0, 250.0), (10.0, 10.0, 10.0))).tile
+        assert tile.shape == (texture.SIDE, texture.SIDE, 3)
         assert tile.max() > 200
         assert (tile.min() < 60) == (pattern != "plain")

@@ -142,11 +142,11 @@ LEFT = [
     (at("categories", to=[]), "no categories"),
     (at("categories", 0, "keypoints", 1, to="nose"), "skeleton cannot be used"),
     (at("categories", 0, "sigmas", to=[0.1]), "skeleton cannot be used"),
-    (lambda d: d["categories"].append(d["categories"][0]), "category id repeats or is no whole number"),
+    (lambda d: d["categories"].append(d["categories"][0]), "category id repeats or is not a whole number"),
     (at("images", 1, "id", to=11), "image id repeats"),
     (without("images", 1, "file_name"), "image without file name"),
     (at("images", 1, "width", to=41), "image size wrong"),
-    (lambda d: d["annotations"].clear(), "nobody is labelled"),
+    (lambda d: d["annotations"].clear(), "no labelled keypoints"),
 ]
 
 

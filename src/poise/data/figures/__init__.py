@@ -1,4 +1,4 @@
-"""Drawn people and animals: an endless data set whose labels are exact."""
+"""Drawn people and animals: a data set of any size with exact labels."""
 
 from poise.data.figures.dataset import FigureDataset
 from poise.data.figures.export import write_coco

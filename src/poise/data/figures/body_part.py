@@ -1,7 +1,7 @@
-"""What a figure is made of: tapered tubes in space, and points on them.
+"""The geometry of a figure: tapered tubes in space, and keypoints.
 
-Space has x to the right of the image, y down and z towards the viewer. A body at rest faces the viewer, so its left is at
-positive x, as in every photograph of somebody who looks at the camera.
+In space x points to the right of the image, y down and z towards the viewer. A body at rest faces the viewer, so its left side
+is at positive x.
 """
 
 import math
@@ -11,13 +11,13 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from poise.data.figures.coat import Coat
+from poise.data.figures.texture import Texture
 from poise.skeletons import Skeleton
 
 Vector = NDArray[np.float64]
-"""Three numbers x, y, z, in units of the body."""
+"""A point or direction x, y, z, in units of the body."""
 Matrix = NDArray[np.float64]
-"""A turn, 3 x 3: its columns are where left, down and forward of a body part point."""
+"""A rotation (3 3): its columns are the directions left, down and forward of a body part."""
 
 
 def vector(x: float, y: float, z: float) -> Vector:
@@ -26,7 +26,12 @@ def vector(x: float, y: float, z: float) -> Vector:
 
 
 def turn(axis: int, degrees: float) -> Matrix:
-    """A turn about x (0: hanging things swing forward), y (1: the face turns to its left) or z (2: clockwise in the image)."""
+    """A rotation about one axis.
+
+    Args:
+        axis: 0 for x (a hanging limb swings forward), 1 for y (the face turns to its left), 2 for z (clockwise in the image).
+        degrees: The angle.
+    """
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     rows = (
         ((1.0, 0.0, 0.0), (0.0, c, -s), (0.0, s, c)),
@@ -39,17 +44,17 @@ def turn(axis: int, degrees: float) -> Matrix:
 @final
 @dataclass(frozen=True, eq=False)
 class Trim:
-    """A second coat on one part: it lies where `along * t + normal . direction > offset`.
+    """A second texture on a body part, where `along * t + normal . direction > offset`.
 
     Attributes:
-        coat: What is seen there.
-        along: Weight of t, 0 at the start of the part and 1 at its end.
-        direction: Weights of the surface's normal, in space.
-        offset: Where the border is.
-        sharp: How hard the border is; 8 is soft, 40 is a seam.
+        texture: The second texture.
+        along: Weight of t, which is 0 at the start of the part and 1 at its end.
+        direction: Weights (x, y, z) of the surface normal.
+        offset: Threshold that places the border.
+        sharp: Sharpness of the border; 8 is soft, 40 is a seam.
     """
 
-    coat: Coat
+    texture: Texture
     along: float = 0.0
     direction: tuple[float, float, float] = (0.0, 0.0, 0.0)
     offset: float = 0.0
@@ -64,16 +69,17 @@ class BodyPart:
     Attributes:
         start: Centre of the first end.
         end: Centre of the other end.
-        radii: At the start, in the middle and at the end.
-        coat: What its surface looks like.
-        trim: A second coat on a piece of it.
-        shape: 3 x 3, stretches the round cross-section and the round ends: a turn with scaled columns. None for a round tube.
+        radii: Radius at the start, in the middle and at the end, units of the body.
+        texture: Texture of the surface.
+        trim: A second texture on a part of the surface; None for none.
+        shape: Matrix (3 3) that stretches the cross-section and the round ends, a rotation with scaled columns; None for a
+            round tube.
     """
 
     start: Vector
     end: Vector
     radii: tuple[float, float, float]
-    coat: Coat
+    texture: Texture
     trim: Trim | None = None
     shape: Matrix | None = None
 
@@ -81,13 +87,13 @@ class BodyPart:
 @final
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """One body.
+    """The body of a person or an animal.
 
     Attributes:
-        parts: Its tubes.
-        points: Keypoints in space, k x 3.
-        slack: How far below the surface each keypoint lies when it is in sight, k.
-        foot: Height (y) of the ground under it.
+        parts: The tubes.
+        points: Keypoint positions in space (k 3), units of the body.
+        slack: Depth of each keypoint below the surface up to which it counts as visible (k), units of the body.
+        foot: y of the ground under the body.
     """
 
     parts: tuple[BodyPart, ...]
@@ -97,29 +103,40 @@ class Figure:
 
 
 @final
-class Sketch:
-    """A figure in the making.
+class FigureBuilder:
+    """Collects the tubes and keypoints of a figure.
 
     Attributes:
-        parts: Its tubes so far.
-        places: Its keypoints so far, in space.
+        parts: The tubes so far.
+        keypoints: Positions of the keypoints so far, by name.
     """
 
     def __init__(self) -> None:
         self.parts: list[BodyPart] = []
-        self.places: dict[str, Vector] = {}
+        self.keypoints: dict[str, Vector] = {}
         self._slack: dict[str, float] = {}
 
     def add(self, part: BodyPart) -> None:
-        """One tube more."""
+        """Add a tube."""
         self.parts.append(part)
 
-    def mark(self, name: str, place: Vector, *, slack: float) -> None:
-        """One keypoint more; `slack` is how far below the surface it lies when it is in sight."""
-        self.places[name], self._slack[name] = place, slack
+    def add_keypoint(self, name: str, position: Vector, *, slack: float) -> None:
+        """Add a keypoint.
 
-    def finished(self, skeleton: Skeleton, *, sole: float) -> Figure:
-        """The figure, its keypoints in the order of the skeleton; the ground is `sole` below the lowest one."""
-        points = np.stack([self.places[name] for name in skeleton.keypoints])
+        Args:
+            name: Name of the keypoint.
+            position: Its position in space.
+            slack: Depth below the surface up to which it counts as visible, units of the body.
+        """
+        self.keypoints[name], self._slack[name] = position, slack
+
+    def build(self, skeleton: Skeleton, *, sole: float) -> Figure:
+        """The finished figure.
+
+        Args:
+            skeleton: Gives the order of the keypoints.
+            sole: Distance of the ground below the lowest keypoint, units of the body.
+        """
+        points = np.stack([self.keypoints[name] for name in skeleton.keypoints])
         slack = np.array([self._slack[name] for name in skeleton.keypoints])
         return Figure(tuple(self.parts), points, slack, float(points[:, 1].max()) + sole)

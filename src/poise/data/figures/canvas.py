@@ -1,7 +1,7 @@
-"""The canvas: paints tubes with depth, light and wrapped coats, one small window each.
+"""Rendering of figures: tubes with depth, light and texture.
 
-Every part is a tube whose cross-section is an ellipse, so distance, depth and normal of each pixel are known in closed form:
-parts hide each other where they do in space, stripes bend around limbs, and edges are smooth.
+Every part is a tube with an elliptical cross-section, so distance, depth and normal of each pixel have a closed form. Parts
+therefore occlude each other as in space, textures bend around limbs, and edges are smooth.
 """
 
 import math
@@ -13,26 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poise.data.figures.body_part import BodyPart, Figure
-from poise.data.figures.coat import Coat
+from poise.data.figures.texture import Texture
 
 Values = NDArray[np.floating[Any]]
-"""One number for each pixel of a window, or for each of its rows or columns."""
+"""A number for each pixel of a window, or for each of its rows or columns."""
 Box = tuple[int, int, int, int]
-"""First column and row, then those after the last ones."""
+"""First column and row of a window, then the column and row after the last ones."""
 
-FINEST = 0.45
-"""Radius in pixels below which nothing is drawn, and no end of a part is thinner."""
+MIN_RADIUS = 0.45
+"""Radius below which a part is not drawn, and smallest radius of the ends of a part, pixels."""
 
 
 @final
 @dataclass(frozen=True)
 class Light:
-    """A lamp far away.
+    """A distant light source.
 
     Attributes:
-        direction: Towards the lamp, of length 1.
-        ambient: Brightness of what the lamp does not reach.
-        lamp: What the lamp adds where it falls straight on.
+        direction: Unit vector towards the light.
+        ambient: Brightness of surfaces that the light does not reach.
+        lamp: Brightness that the light adds to surfaces facing it.
     """
 
     direction: tuple[float, float, float]
@@ -43,13 +43,13 @@ class Light:
 @final
 @dataclass(frozen=True)
 class Camera:
-    """Where a body stands in the image, with weak perspective.
+    """Projection of a body into the image, with weak perspective.
 
     Attributes:
         scale: Pixels per unit of the body at depth 0.
-        x: Column of the body's origin.
-        y: Row of the body's origin.
-        distance: Of the viewer, in units of the body.
+        x: x of the body's origin, pixels.
+        y: y of the body's origin, pixels.
+        distance: Distance of the viewer, units of the body.
     """
 
     scale: float
@@ -58,20 +58,20 @@ class Camera:
     distance: float
 
     def project(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Points n x 3 to rows (column, row, depth, magnification), in pixels."""
+        """Project points (n 3) to x, y, depth and magnification (n 4), pixels."""
         near = self.scale * self.distance / (self.distance - points[:, 2])
         return np.stack((points[:, 0] * near + self.x, points[:, 1] * near + self.y, points[:, 2] * self.scale, near), axis=1)
 
 
 @final
 class Canvas:
-    """An image in the making.
+    """An image that figures are drawn on.
 
     Attributes:
-        image: H x W x 3, float32, 0 to 255.
-        owner: H x W, which figure is seen there: 0 none, figures from 1, `OCCLUDER` for things in front.
-        depth: H x W, of the surface of the figure that is being painted; minus infinity beside it.
-        inside: H x W, the silhouette of the figure that is being painted.
+        image: RGB (H W 3), float32, 0 to 255.
+        owner: Which figure is visible at each pixel (H W): 0 for none, figures from 1, `OCCLUDER` for objects in front.
+        depth: Depth of the surface of the figure drawn last (H W), pixels; minus infinity outside it.
+        inside: Silhouette of the figure drawn last (H W).
     """
 
     OCCLUDER = 255
@@ -83,14 +83,21 @@ class Canvas:
         self.inside: NDArray[np.bool_] = np.zeros(image.shape[:2], np.bool_)
 
     def draw(self, figure: Figure, camera: Camera, light: Light, *, number: int) -> None:
-        """Paint a figure over what is there and note its pixels as `number` in `owner`."""
+        """Draw a figure over the image and mark its pixels in `owner`.
+
+        Args:
+            figure: The body.
+            camera: Its projection.
+            light: The light source.
+            number: The number of the figure in `owner`, from 1.
+        """
         self.depth.fill(-np.inf)
         self.inside.fill(False)
         ends = np.array([(p.start, p.end) for p in figure.parts]).reshape(-1, 3)
         seen = camera.project(ends).reshape(-1, 2, 4)
         for i in np.argsort(seen[:, :, 2].sum(axis=1), kind="stable"):
             axis = _Axis.of(figure.parts[i], seen[i])
-            if max(axis.radii) > FINEST:
+            if max(axis.radii) > MIN_RADIUS:
                 self._paint(figure.parts[i], axis, light)
         self.owner[self.inside] = number
 
@@ -102,15 +109,15 @@ class Canvas:
             return
         surface = _Surface.of(axis, (x0, y0, x1, y1))
         window = (slice(y0, y1), slice(x0, x1))
-        picture, behind = self.image[window], self.depth[window]
+        pixels, behind = self.image[window], self.depth[window]
         alpha = surface.cover * _share((surface.depth - behind) * 0.7 + 0.5)
         lit = surface.towards(*light.direction)
         shade = (light.ambient + light.lamp * np.maximum(lit, 0)) * (0.72 + 0.28 * surface.rise)
         colour = _coloured(part, surface, pixels=axis.pixels)
         colour *= _threefold(shade)
-        colour -= picture
+        colour -= pixels
         colour *= _threefold(alpha)
-        picture += colour
+        pixels += colour
         np.copyto(behind, surface.depth, where=alpha > 0.5)
         self.inside[window] |= surface.cover > 0.5
 
@@ -118,19 +125,19 @@ class Canvas:
 @final
 @dataclass(frozen=True)
 class _Axis:
-    """A part in the image.
+    """The projection of a body part.
 
     Attributes:
-        x: Column of its start.
-        y: Row of its start.
-        depths: Of start and end, pixels.
-        length: In the image, pixels.
-        ux: Direction from start to end.
-        uy: Direction from start to end.
-        radii: Across, at the start, in the middle and at the end, pixels.
-        cap: How far its round ends reach, as a share of the radius.
-        thick: How far it reaches towards the viewer, as a share of the radius.
-        pixels: Of one unit of the body.
+        x: x of its start, pixels.
+        y: y of its start, pixels.
+        depths: Depth of its start and of its end, pixels.
+        length: Length in the image, pixels.
+        ux: x of the unit vector from start to end.
+        uy: y of the unit vector from start to end.
+        radii: Radius in the image at the start, in the middle and at the end, pixels.
+        cap: Length of its round ends, as a share of the radius.
+        thick: Extent towards the viewer, as a share of the radius.
+        pixels: Pixels per unit of the body.
     """
 
     x: float
@@ -146,18 +153,18 @@ class _Axis:
 
     @classmethod
     def of(cls, part: BodyPart, ends: NDArray[np.float64]) -> "_Axis":
-        """`ends` are the rows of `Camera.project` for start and end."""
+        """The projection of a part whose start and end are projected to `ends` (2 4), rows of `Camera.project`."""
         (ax, ay, az, near_a), (bx, by, bz, near_b) = ends.tolist()
         length = math.hypot(bx - ax, by - ay)
         ux, uy = ((bx - ax) / length, (by - ay) / length) if length > 1e-3 else (0.0, 1.0)
         across, cap, thick = _support(part, ux, uy)
         middle = 0.5 * (near_a + near_b)
-        r0, r1, r2 = (max(float(r) * n * across, FINEST) for r, n in zip(part.radii, (near_a, middle, near_b), strict=True))
+        r0, r1, r2 = (max(float(r) * n * across, MIN_RADIUS) for r, n in zip(part.radii, (near_a, middle, near_b), strict=True))
         return cls(ax, ay, (az, bz), length, ux, uy, (r0, r1, r2), cap, thick, middle)
 
     @property
     def window(self) -> Box:
-        """Pixels that the part may touch."""
+        """The window of pixels that the part may touch."""
         reach = max(self.radii) * max(self.cap, 1.0) + 1.5
         end_x, end_y = self.x + self.ux * self.length, self.y + self.uy * self.length
         x0, x1 = sorted((self.x, end_x))
@@ -168,18 +175,18 @@ class _Axis:
 @final
 @dataclass(frozen=True, eq=False)
 class _Surface:
-    """What is seen of a part in a window.
+    """The surface of a body part in a window.
 
     Attributes:
-        axis: Of the part.
-        along: Pixels from the start, along the axis.
-        across: Pixels from the axis, clockwise of its direction.
-        t: Share of the way from start to end.
-        side: The normal's component across the axis; beyond the surface above 1.
-        over: The normal's component along the axis: not 0 on the round ends only.
-        rise: The normal's component towards the viewer.
-        cover: Share of each pixel that the part covers.
-        depth: Towards the viewer, pixels.
+        axis: Projection of the part.
+        along: Position along the axis from the start, pixels.
+        across: Position across the axis, clockwise of its direction, pixels.
+        t: Position from start to end, 0 to 1.
+        side: Component of the normal across the axis; above 1 outside the part.
+        over: Component of the normal along the axis; 0 except on the round ends.
+        rise: Component of the normal towards the viewer.
+        cover: Share of each pixel that the part covers, 0 to 1.
+        depth: Depth of the surface, pixels; larger is nearer to the viewer.
     """
 
     axis: _Axis
@@ -194,7 +201,7 @@ class _Surface:
 
     @classmethod
     def of(cls, axis: _Axis, box: Box) -> "_Surface":
-        """The surface in the pixels of `box`."""
+        """The surface in a window."""
         x0, y0, x1, y1 = box
         xs = np.arange(x0, x1, dtype=np.float32)[None] - axis.x
         ys = np.arange(y0, y1, dtype=np.float32)[:, None] - axis.y
@@ -215,14 +222,14 @@ class _Surface:
         return cls(axis, along, across, t, side, over, rise, cover, depth)
 
     def towards(self, x: float, y: float, z: float) -> Values:
-        """The normal times a direction in space."""
+        """Dot product of the normal and a direction in space."""
         ux, uy = self.axis.ux, self.axis.uy
         shares: Values = self.side * (y * ux - x * uy) + self.over * (x * ux + y * uy) + self.rise * z
         return shares
 
 
 def _support(part: BodyPart, ux: float, uy: float) -> tuple[float, float, float]:
-    """How far the cross-section reaches across the tube; then its cap and its thickness, as shares of that."""
+    """Extent of the cross-section across the tube, and the lengths of cap and thickness as shares of it."""
     if part.shape is None:
         return 1.0, 1.0, 1.0
     columns = part.shape.T.tolist()
@@ -233,32 +240,32 @@ def _support(part: BodyPart, ux: float, uy: float) -> tuple[float, float, float]
 
 
 def _coloured(part: BodyPart, surface: _Surface, *, pixels: float) -> NDArray[np.float32]:
-    """The part's coats, wrapped around it, without light."""
+    """The colours of the part's textures, without light."""
     u = surface.across * (1 + 0.3 * surface.side * surface.side) * (1 / pixels)
     v = surface.along * (1 / pixels)
-    colour = _wrapped(part.coat, u, v)
+    colour = _wrapped(part.texture, u, v)
     trim = part.trim
     if trim is not None:
         x, y, z = map(float, trim.direction)
         border = trim.along * surface.t + surface.towards(x, y, z)
         share = _share((border - trim.offset) * trim.sharp + 0.5)
-        colour += _threefold(share) * (_wrapped(trim.coat, u, v) - colour)
+        colour += _threefold(share) * (_wrapped(trim.texture, u, v) - colour)
     return colour
 
 
-def _wrapped(coat: Coat, u: Values, v: Values) -> NDArray[np.float32]:
-    """The coat at places in units of the body."""
-    density = np.float32(coat.density)
-    seen = cv2.remap(coat.tile, u * density, v * density, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+def _wrapped(texture: Texture, u: Values, v: Values) -> NDArray[np.float32]:
+    """The texture at positions in units of the body."""
+    density = np.float32(texture.density)
+    seen = cv2.remap(texture.tile, u * density, v * density, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     return seen.astype(np.float32)
 
 
 def _share(values: Values) -> Values:
-    """Cut to 0..1, in place."""
+    """Clip to 0..1, in place."""
     np.maximum(values, 0, out=values)
     return np.minimum(values, 1, out=values)
 
 
 def _threefold(values: Values) -> NDArray[np.float32]:
-    """The same for red, green and blue; quicker to work with than a broadcast over three."""
+    """The values repeated for red, green and blue; faster to compute with than a broadcast."""
     return cv2.cvtColor(values, cv2.COLOR_GRAY2RGB).astype(np.float32, copy=False)

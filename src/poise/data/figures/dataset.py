@@ -1,4 +1,4 @@
-"""Drawn figures as a data set: nothing to download, every label exact."""
+"""A data set of drawn figures: nothing is downloaded, and all labels are exact."""
 
 from typing import Literal, final
 
@@ -17,26 +17,27 @@ from poise.skeletons import COCO17, QUADRUPED
 from poise.structures import Key, Labels, Sample
 
 FigureType = Literal["people", "animals"]
+"""What is drawn: people (COCO-17) or four-legged animals (`QUADRUPED`)."""
 
 
 @final
 class FigureDataset(Dataset):
-    """People (COCO-17) or four-legged animals (`QUADRUPED`), drawn when they are asked for.
+    """Images of people (COCO-17) or four-legged animals (`QUADRUPED`), drawn when they are asked for.
 
-    Image i of seed s is the same whenever, wherever and in whatever order it is asked for, and the same for data sets of
-    different length. Keypoints hidden by other figures, things in front or the body itself have `visible` 1, those outside the
-    image 0. Boxes and areas are of the drawn silhouette inside the image, hidden pixels included.
+    An image depends only on its index and the seed, not on the order of calls, the machine or the number of images. Keypoints
+    hidden by other figures, by objects in front or by the body itself have visibility 1, keypoints outside the image 0. Boxes
+    and areas are those of the silhouette inside the image, with its occluded pixels.
 
     Args:
-        count: How many images.
-        size: Height and width of each, pixels.
-        kind: What is drawn.
-        per_image: Fewest and most figures in an image.
-        seed: Another seed gives other images.
+        count: Number of images.
+        size: Size of each image (h, w), pixels.
+        kind: Whether people or animals are drawn.
+        per_image: Smallest and greatest number of figures in an image.
+        seed: Seed of the random numbers; another seed gives other images.
 
     Raises:
-        InputError: A count below 1, a size below 32 pixels, a range of figures that is empty or reaches beyond 1 to 100.
-        UnknownName: A kind that cannot be drawn.
+        InputError: `count` is below 1, `size` below 32 pixels, `seed` below 0, or `per_image` not a range within 1 to 100.
+        UnknownName: There is no such kind of figure.
     """
 
     def __init__(
@@ -64,45 +65,49 @@ class FigureDataset(Dataset):
         self._labels: dict[int, Labels] = {}
 
     def __len__(self) -> int:
-        """How many images."""
+        """Number of images."""
         return self._count
 
     def key(self, index: int) -> Key:
-        """Its file name would be its number."""
-        number = self._checked(index) + 1
-        return Key(f"{number:06d}.jpg", number)
+        """A file name and an id, both the index of the image plus 1."""
+        image_id = self._checked(index) + 1
+        return Key(f"{image_id:06d}.jpg", image_id)
 
     def scene(self, index: int) -> Scene:
-        """Draw image `index`, with silhouettes."""
+        """Draw an image, with its labels and the silhouettes of the figures."""
         rng, count = self._started(self._checked(index))
         return draw_scene(rng, self._size, body=self._body, count=count)
 
     def labels(self, index: int) -> Labels:
-        """What is in it. Drawn once, then remembered."""
+        """The annotations of an image. The image is drawn for the first call; later calls are answered from memory."""
         known = self._labels.get(self._checked(index))
         return known if known is not None else self[index].labels
 
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
-        """The image, RGB."""
+        """An image, RGB, 0 to 255."""
         return self[index].image
 
     def __getitem__(self, index: int) -> Sample:
-        """Image and labels, drawn together."""
+        """Image, labels and key."""
         index = self._checked(index)
         scene = self.scene(index)
         labels = self._labels.setdefault(index, _labelled(scene))
         return Sample(torch.from_numpy(scene.image).permute(2, 0, 1), labels, self.key(index))
 
     def masks(self, index: int) -> Bool[Tensor, "n H W"]:
-        """The silhouettes; what is hidden belongs to them. Drawn anew."""
+        """Silhouette of each figure, with its occluded pixels; the image is drawn again."""
         return torch.from_numpy(self.scene(index).silhouettes)
 
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
-        """All figures, without drawing any: each has a labelled keypoint and a box, and none is a crowd."""
-        return [(i, row) for i in range(self._count) for row in range(self._started(i)[1])]
+        """All figures, as pairs of an image index and an index into its labels; nothing is drawn.
+
+        Args:
+            crowd: Without effect, as no figure is a crowd.
+        """
+        return [(i, person) for i in range(self._count) for person in range(self._started(i)[1])]
 
     def _started(self, index: int) -> tuple[np.random.Generator, int]:
-        """The random numbers of one image, and its number of figures."""
+        """The random number generator of an image, and its number of figures."""
         low, high = self._per_image
         rng = np.random.default_rng(np.random.SeedSequence((self._seed, index)))
         return rng, low if low == high else int(rng.integers(low, high + 1))

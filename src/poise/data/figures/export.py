@@ -1,4 +1,4 @@
-"""Drawn figures as files: a COCO keypoint file and its images."""
+"""Writing drawn figures as a COCO keypoint file and images."""
 
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,17 @@ from poise.writing import write_atomic
 
 
 def write_coco(dataset: FigureDataset, folder: Path) -> Path:
-    """Write `annotations.json` and `images/*.jpg` into a folder, in the form of COCO's keypoint files.
+    """Write `annotations.json` and `images/*.jpg` into a folder, in COCO's format.
 
-    Polygons follow the silhouettes; boxes are x, y, width, height; all ids start at 1. The images are JPEGs of quality 95.
+    Segmentations are polygons around the silhouettes; boxes are x, y, width, height; all ids start at 1. The images are JPEGs
+    of quality 95.
 
     Args:
-        dataset: What to draw.
-        folder: Is made where it does not exist; files of the same names are replaced.
+        dataset: The data set to write.
+        folder: The folder; it is made if it does not exist, and files of the same names are replaced.
 
     Returns:
-        The annotation file. It is written last: where it stands, the images are complete.
+        Path of the annotation file. It is written last, so if it exists the images are complete.
 
     Raises:
         WriteError: The folder cannot be written.

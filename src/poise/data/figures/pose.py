@@ -1,4 +1,4 @@
-"""How a person stands, walks, sits and reaches: joint angles within the limits of a body."""
+"""Poses of people: joint angles for standing, gesturing, walking, running, sitting, crouching and jumping."""
 
 from dataclasses import dataclass
 from typing import final
@@ -6,33 +6,31 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from poise.data.figures.sampling import weighted_choice
-
-Angles = tuple[float, float, float, float]
+from poise.data.figures.sampling import LimbAngles, Limits, clipped, limb_angles, weighted_choice
 
 ARM_LIMITS = ((-45.0, 175.0), (-5.0, 165.0), (-50.0, 70.0), (3.0, 145.0))
-"""Degrees: swing (forward), raise (sideways), turn (inward), elbow."""
+"""Limits of an arm, degrees: swing forward, raise sideways, turn inward, elbow."""
 LEG_LIMITS = ((-25.0, 115.0), (-6.0, 45.0), (-10.0, 35.0), (2.0, 140.0))
-"""Degrees: swing (forward), spread (sideways), turn (outward), knee."""
+"""Limits of a leg, degrees: swing forward, spread sideways, turn outward, knee."""
 HEAD_LIMITS = ((-65.0, 65.0), (-40.0, 40.0), (-30.0, 30.0))
-"""Degrees: look (to the left), nod (down), tilt (to the left)."""
+"""Limits of the head, degrees: turn to the left, nod down, tilt to the left."""
 SPINE_LIMITS = ((-20.0, 75.0), (-25.0, 25.0), (-35.0, 35.0))
-"""Degrees: lean (forward), bend (to the left), twist (to the left)."""
+"""Limits of the spine, degrees: lean forward, bend to the left, twist to the left."""
 
 
 @final
 @dataclass(frozen=True)
 class Pose:
-    """Joint angles in degrees; zero is upright, arms hanging, facing the viewer.
+    """The pose of a person, all angles in degrees. At zero they stand upright with hanging arms and face the viewer.
 
     Attributes:
-        yaw: Of the body; positive turns its face to its left (the image's right).
-        tilt: Of the camera; positive looks down on the body.
-        roll: Of the body in the image, clockwise.
-        spine: Lean, bend, twist.
-        head: Look, nod, tilt.
-        arms: Left and right: swing, raise, turn, elbow.
-        legs: Left and right: swing, spread, turn, knee.
+        yaw: Rotation of the body; positive turns its face to its left (to the right in the image).
+        tilt: Elevation of the camera; positive looks down on the body.
+        roll: Rotation of the body in the image, clockwise.
+        spine: LimbAngles of the spine: lean forward, bend to the left, twist to the left.
+        head: LimbAngles of the head: turn to the left, nod down, tilt to the left.
+        arms: LimbAngles of the left and the right arm: swing, raise, turn, elbow.
+        legs: LimbAngles of the left and the right leg: swing, spread, turn, knee.
     """
 
     yaw: float
@@ -40,38 +38,35 @@ class Pose:
     roll: float
     spine: tuple[float, float, float]
     head: tuple[float, float, float]
-    arms: tuple[Angles, Angles]
-    legs: tuple[Angles, Angles]
+    arms: tuple[LimbAngles, LimbAngles]
+    legs: tuple[LimbAngles, LimbAngles]
 
 
 def random_pose(rng: np.random.Generator) -> Pose:
-    """A pose out of everyday life: standing, gesturing, walking, running, sitting, crouching, jumping."""
-    deed = weighted_choice(rng, ((_stand, 0.2), (_gesture, 0.3), (_stride, 0.24), (_sit, 0.08), (_crouch, 0.06), (_leap, 0.12)))
-    arms, legs, lean = deed(rng)
+    """A random everyday pose: standing, gesturing, walking, running, sitting, crouching or jumping."""
+    posture = weighted_choice(
+        rng, ((_stand, 0.2), (_gesture, 0.3), (_stride, 0.24), (_sit, 0.08), (_crouch, 0.06), (_leap, 0.12))
+    )
+    arms, legs, lean = posture(rng)
     yaw = rng.normal(0, 40) if rng.random() < 0.6 else rng.uniform(-180, 180)
     return Pose(
         yaw=float(yaw),
         tilt=float(np.clip(rng.normal(7, 8), -12, 30)),
         roll=float(rng.normal(0, 7)),
-        spine=_within(rng.normal((lean, 0, 0), (5, 6, 9)), SPINE_LIMITS),
-        head=_within(rng.normal((0, 3, 0), (22, 10, 7)), HEAD_LIMITS),
-        arms=(_four(arms[0], ARM_LIMITS), _four(arms[1], ARM_LIMITS)),
-        legs=(_four(legs[0], LEG_LIMITS), _four(legs[1], LEG_LIMITS)),
+        spine=_three(rng.normal((lean, 0, 0), (5, 6, 9)), SPINE_LIMITS),
+        head=_three(rng.normal((0, 3, 0), (22, 10, 7)), HEAD_LIMITS),
+        arms=(limb_angles(arms[0], ARM_LIMITS), limb_angles(arms[1], ARM_LIMITS)),
+        legs=(limb_angles(legs[0], LEG_LIMITS), limb_angles(legs[1], LEG_LIMITS)),
     )
 
 
-Limits = tuple[tuple[float, float], ...]
-Deed = tuple[list[list[float]], list[list[float]], float]
+Posture = tuple[list[list[float]], list[list[float]], float]
+"""LimbAngles of the arms and of the legs, and the lean of the spine, degrees, before they are clipped."""
 
 
-def _within(angles: NDArray[np.float64], limits: Limits) -> tuple[float, float, float]:
-    a, b, c = (float(min(max(v, low), high)) for v, (low, high) in zip(angles, limits, strict=True))
+def _three(angles: NDArray[np.float64], limits: Limits) -> tuple[float, float, float]:
+    a, b, c = (clipped(angle, limit) for angle, limit in zip(angles, limits, strict=True))
     return a, b, c
-
-
-def _four(angles: list[float], limits: Limits) -> Angles:
-    a, b, c, d = (float(min(max(v, low), high)) for v, (low, high) in zip(angles, limits, strict=True))
-    return a, b, c, d
 
 
 def _hanging(rng: np.random.Generator) -> list[float]:
@@ -86,19 +81,19 @@ def _standing(rng: np.random.Generator) -> list[float]:
     return [rng.normal(2, 6), 3 + abs(rng.normal(0, 6)), rng.normal(10, 8), 2 + abs(rng.normal(0, 8))]
 
 
-def _stand(rng: np.random.Generator) -> Deed:
+def _stand(rng: np.random.Generator) -> Posture:
     return [_hanging(rng), _hanging(rng)], [_standing(rng), _standing(rng)], 0.0
 
 
-def _gesture(rng: np.random.Generator) -> Deed:
+def _gesture(rng: np.random.Generator) -> Posture:
     arms = [_reaching(rng), _reaching(rng) if rng.random() < 0.6 else _hanging(rng)]
     if rng.random() < 0.5:
         arms.reverse()
     return arms, [_standing(rng), _standing(rng)], 0.0
 
 
-def _stride(rng: np.random.Generator) -> Deed:
-    """Legs half a step apart, arms against them; the faster, the more everything bends."""
+def _stride(rng: np.random.Generator) -> Posture:
+    """Walking or running: legs half a cycle apart, arms opposite to them; faster steps bend all joints more."""
     haste, phase = rng.uniform(0.4, 1.3), rng.uniform(0, 2 * np.pi)
     arms, legs = [], []
     for shift in (0.0, np.pi):
@@ -110,18 +105,18 @@ def _stride(rng: np.random.Generator) -> Deed:
     return arms, legs, 8 * haste
 
 
-def _sit(rng: np.random.Generator) -> Deed:
+def _sit(rng: np.random.Generator) -> Posture:
     legs = [[rng.uniform(70, 100), rng.uniform(0, 25), rng.uniform(0, 15), rng.uniform(60, 105)] for _ in range(2)]
     arms = [[rng.uniform(10, 60), rng.uniform(0, 25), rng.uniform(0, 40), rng.uniform(20, 100)] for _ in range(2)]
     return arms, legs, rng.uniform(-8, 20)
 
 
-def _crouch(rng: np.random.Generator) -> Deed:
+def _crouch(rng: np.random.Generator) -> Posture:
     swing, knee = rng.uniform(45, 105), rng.uniform(60, 130)
     legs = [[swing + rng.normal(0, 10), rng.uniform(5, 35), rng.uniform(5, 30), knee + rng.normal(0, 10)] for _ in range(2)]
     return [_reaching(rng), _reaching(rng)], legs, rng.uniform(10, 50)
 
 
-def _leap(rng: np.random.Generator) -> Deed:
+def _leap(rng: np.random.Generator) -> Posture:
     legs = [[rng.uniform(-20, 70), rng.uniform(0, 42), rng.uniform(0, 25), rng.uniform(5, 100)] for _ in range(2)]
     return [_reaching(rng), _reaching(rng)], legs, rng.uniform(-10, 20)

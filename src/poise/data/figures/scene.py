@@ -1,4 +1,4 @@
-"""A scene: figures put into a place, lit, partly hidden, photographed."""
+"""A scene: figures on a background, with light, occluders and camera noise."""
 
 import math
 from collections.abc import Callable
@@ -22,15 +22,15 @@ Box = tuple[float, float, float, float]
 @final
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """An image, and all there is to know about the figures in it.
+    """An image and the labels of its figures.
 
     Attributes:
-        image: H x W x 3, RGB.
-        xy: Keypoints n x k x 2; (0, 0) where `visible` is 0.
-        visible: n x k; 0 outside the image, 1 hidden, 2 in sight.
-        boxes: n x 4, x0 y0 x1 y1 around the silhouettes (and the keypoints in the image), cut at the edges of the image.
-        area: n, pixels of the silhouettes.
-        silhouettes: n x H x W; what other figures and things hide belongs to them.
+        image: RGB (H W 3), 0 to 255.
+        xy: Keypoint positions (n k 2), pixels; (0, 0) where `visible` is 0.
+        visible: Visibility of each keypoint (n k): 0 outside the image, 1 hidden, 2 visible.
+        boxes: Boxes x0 y0 x1 y1 (n 4) around the silhouettes and the keypoints in the image, clipped to the image, pixels.
+        area: Area of each silhouette (n), pixels.
+        silhouettes: Silhouette of each figure (n H W), with its occluded pixels.
     """
 
     image: NDArray[np.uint8]
@@ -42,14 +42,21 @@ class Scene:
 
 
 def draw_scene(rng: np.random.Generator, size: Size, *, body: Body, count: int) -> Scene:
-    """Draw `count` figures, the nearer ones over the farther ones."""
+    """Draw a random scene; nearer figures occlude farther ones.
+
+    Args:
+        rng: Random numbers.
+        size: Size of the image (h, w), pixels.
+        body: Draws a random figure from random numbers.
+        count: Number of figures.
+    """
     canvas = Canvas(backdrop(rng, size))
     light = _light(rng)
     placed = [_placed(body(rng), camera_distance=rng.uniform(3.5, 9)) for _ in range(count)]
     cameras = _arranged(rng, [p[1] for p in placed], [p[2] for p in placed], size)
-    rows = sorted(range(count), key=lambda i: cameras[i].scale)
-    found = [_drawn(rng, canvas, placed[i][0], cameras[i], light, number=n + 1) for n, i in enumerate(rows)]
-    _occluded(rng, canvas, [f[2] for f in found])
+    far_to_near = sorted(range(count), key=lambda i: cameras[i].scale)
+    found = [_drawn(rng, canvas, placed[i][0], cameras[i], light, number=n + 1) for n, i in enumerate(far_to_near)]
+    _occlude(rng, canvas, [f[2] for f in found])
     image = _photographed(rng, canvas.image)
     xy = np.stack([f[0] for f in found])
     visible = np.stack([_sight(canvas, f[0], f[1], number=n + 1) for n, f in enumerate(found)])
@@ -61,7 +68,7 @@ def draw_scene(rng: np.random.Generator, size: Size, *, body: Body, count: int) 
 
 
 def _light(rng: np.random.Generator) -> Light:
-    """A lamp somewhere before and mostly above the scene."""
+    """A random light in front of the scene, mostly above it."""
     direction = np.array((rng.normal(0, 0.7), rng.normal(-0.5, 0.4), rng.uniform(0.35, 1)))
     x, y, z = (direction / np.linalg.norm(direction)).tolist()
     ambient = rng.uniform(0.35, 0.75)
@@ -69,7 +76,7 @@ def _light(rng: np.random.Generator) -> Light:
 
 
 def _placed(figure: Figure, *, camera_distance: float) -> tuple[Figure, Camera, Box]:
-    """The figure, a camera of scale 1, and what it covers through that."""
+    """The figure, a camera of scale 1, and the box of the figure in that camera."""
     camera = Camera(1.0, 0.0, 0.0, camera_distance)
     ends = np.array([(p.start, p.end) for p in figure.parts]).reshape(-1, 3)
     reach = np.repeat([0.9 * max(p.radii) for p in figure.parts], 2)
@@ -80,7 +87,7 @@ def _placed(figure: Figure, *, camera_distance: float) -> tuple[Figure, Camera, 
 
 
 def _arranged(rng: np.random.Generator, cameras: list[Camera], boxes: list[Box], size: Size) -> list[Camera]:
-    """Give every figure a size and a place; one that would hide most of another is moved, up to eight times."""
+    """Cameras that place all figures in the image. A figure that would hide most of another is placed again, up to 8 times."""
     if len(cameras) == 1:
         return [_put(rng, cameras[0], boxes[0], size, share=rng.uniform(0.5, 0.97), height=rng.random() ** 0.5)[0]]
     taken: list[Box] = []
@@ -99,7 +106,10 @@ def _arranged(rng: np.random.Generator, cameras: list[Camera], boxes: list[Box],
 
 
 def _put(rng: np.random.Generator, camera: Camera, box: Box, size: Size, *, share: float, height: float) -> tuple[Camera, Box]:
-    """Scale a figure to a `share` of the image and put it in; `height` 1 is the lower edge. One in ten leaves it a bit."""
+    """A camera that scales a figure to a `share` of the image and places it (`height` 1: at the bottom), and its box.
+
+    One figure in ten partly leaves the image.
+    """
     h, w = size
     wide, high = box[2] - box[0], box[3] - box[1]
     scale = share * min(w / wide, h / high)
@@ -112,7 +122,7 @@ def _put(rng: np.random.Generator, camera: Camera, box: Box, size: Size, *, shar
 
 
 def _shared(a: Box, b: Box) -> float:
-    """The part of the smaller box that the other one covers."""
+    """Share of the smaller box that the other box covers."""
     wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     smaller = min((x[2] - x[0]) * (x[3] - x[1]) for x in (a, b))
     return max(wide, 0.0) * max(high, 0.0) / smaller
@@ -121,13 +131,13 @@ def _shared(a: Box, b: Box) -> float:
 def _drawn(
     rng: np.random.Generator, canvas: Canvas, figure: Figure, camera: Camera, light: Light, *, number: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], Box, NDArray[np.bool_]]:
-    """Paint one figure: its keypoints, which of them its own body hides, its box, its silhouette."""
+    """Draw one figure; returns its keypoints, which of them its own body hides, its box and its silhouette."""
     seen = camera.project(figure.points)
     feet = camera.project(np.array([[0.0, figure.foot, 0.0]]))[0]
     if rng.random() < 0.7:
         middle = float(seen[:, 0].mean())
         wide = 0.3 * float(np.ptp(seen[:, 0])) + 0.2 * camera.scale
-        shadow(canvas.image, place=(middle, feet[1]), reach=(wide, 0.08 * camera.scale))
+        shadow(canvas.image, centre=(middle, feet[1]), reach=(wide, 0.08 * camera.scale))
     canvas.draw(figure, camera, light, number=number)
     columns, rows, inside = _pixels(seen[:, :2], canvas.owner.shape)
     surface = canvas.depth[rows, columns]
@@ -138,7 +148,7 @@ def _drawn(
 
 
 def _pixels(xy: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """The column and row each point falls on, and whether it is in the image."""
+    """Column and row of the pixel nearest to each point, and whether the point is in the image."""
     h, w = shape[:2]
     inside = (xy[:, 0] >= 0) & (xy[:, 1] >= 0) & (xy[:, 0] <= w - 1) & (xy[:, 1] <= h - 1)
     near = np.rint(xy).astype(np.int64)
@@ -153,7 +163,7 @@ def _sight(canvas: Canvas, xy: NDArray[np.float64], hidden: NDArray[np.bool_], *
 
 
 def _box(silhouette: NDArray[np.bool_], points: NDArray[np.float64]) -> Box:
-    """Around the pixels of a silhouette and the points in the image."""
+    """The box around the pixels of a silhouette and around points, clipped to the image."""
     h, w = silhouette.shape
     columns, rows = np.flatnonzero(silhouette.any(axis=0)), np.flatnonzero(silhouette.any(axis=1))
     low = np.array((columns[0] - 0.5, rows[0] - 0.5) if len(columns) else (w, h))
@@ -163,8 +173,8 @@ def _box(silhouette: NDArray[np.bool_], points: NDArray[np.float64]) -> Box:
     return max(low[0], 0.0), max(low[1], 0.0), min(high[0], w - 1.0), min(high[1], h - 1.0)
 
 
-def _occluded(rng: np.random.Generator, canvas: Canvas, boxes: list[Box]) -> None:
-    """Put things in front of some of the figures."""
+def _occlude(rng: np.random.Generator, canvas: Canvas, boxes: list[Box]) -> None:
+    """Draw occluders over some of the figures."""
     for box in boxes:
         for _ in range(weighted_choice(rng, ((0, 0.68), (1, 0.24), (2, 0.08)))):
             before = canvas.image.astype(np.uint8)
@@ -176,7 +186,7 @@ def _occluded(rng: np.random.Generator, canvas: Canvas, boxes: list[Box]) -> Non
 
 
 def _photographed(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Exposure, contrast, tint, a little blur, grain."""
+    """The image after random exposure, contrast, tint, blur and noise."""
     tint = rng.normal(1, 0.05, 3) * math.exp(rng.normal(0, 0.18))
     contrast = rng.uniform(0.65, 1.2)
     offset = 127.5 * (1 - contrast) + rng.normal(0, 10)

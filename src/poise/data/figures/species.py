@@ -1,35 +1,35 @@
-"""Kinds of four-legged animals: their proportions and the coats they come in."""
+"""Species of four-legged animals: proportions, fur patterns and colours."""
 
 from dataclasses import dataclass
 from typing import final
 
-from poise.data.figures.coat import Colour
+from poise.data.figures.texture import Colour
 
 
 @final
 @dataclass(frozen=True)
 class Species:
-    """What an animal of one kind is like; lengths in units of the trunk.
+    """A species; lengths are in units of the length of the trunk.
 
     Attributes:
-        leg: From the trunk's axis to the ground.
+        leg: Height of the trunk's axis above the ground.
         girth: Radius of the chest.
         limb: Radius of the lower legs.
-        neck: Its length.
-        carriage: How high the neck is carried, degrees above the trunk.
+        neck: Length of the neck.
+        carriage: Mean angle of the neck above the trunk, degrees.
         skull: Radius of the head.
-        muzzle: From the middle of the skull to the nose.
-        ear: Its length.
-        flop: Whether the ears hang.
-        tail: Its length.
-        tail_carriage: Degrees above the trunk.
-        bush: Radius of the tail's end.
-        mane: Whether there is one.
-        horns: Their length.
-        paws: Radius of the feet, in units of the lower leg's.
-        hooves: Whether it walks on hooves; such an animal does not sit.
-        patterns: What its coat may be.
-        palette: Colours it comes in, pairs of ground and pattern.
+        muzzle: Distance from the centre of the skull to the nose.
+        ear: Length of the ears.
+        flop: Whether the ears hang down.
+        tail: Length of the tail.
+        tail_carriage: Mean angle of the tail above the trunk, degrees.
+        bush: Radius of the end of the tail.
+        mane: Whether it has a mane.
+        horns: Length of the horns; 0 for none.
+        paws: Radius of the feet divided by that of the lower legs.
+        hooves: Whether it has hooves; such an animal does not sit.
+        patterns: Names of its fur patterns (`texture.fur`), one of which is chosen at random.
+        palette: Pairs of colours of ground and pattern, one of which is chosen at random.
     """
 
     leg: float

@@ -85,7 +85,7 @@ def _odd_ids(document: Document) -> Iterator[Finding]:
         image["id"] = taken
         if old is not None:
             moved[old] = taken
-        rule = "image id is 0" if old == 0 else "image id is no whole number"
+        rule = "image id is 0" if old == 0 else "image id is not a whole number"
         yield Finding(rule, _image(image), f"id {old!r}", f"id {taken}, its annotations with it")
     if moved:
         for annotation in document["annotations"]:
@@ -103,7 +103,7 @@ def check_categories(document: Document) -> Iterator[Finding]:
     for category in document["categories"]:
         where = f"category {category.get('name', category.get('id'))!r}"
         if category.get("id") in seen or not _whole(category.get("id")):
-            yield Finding("category id repeats or is no whole number", where, f"id {category.get('id')!r}")
+            yield Finding("category id repeats or is not a whole number", where, f"id {category.get('id')!r}")
         seen.add(category.get("id"))
         if category.get("keypoints") and isinstance(problem := skeleton_of(category), str):
             yield Finding("skeleton cannot be used", where, problem)

@@ -86,7 +86,7 @@ def check_people(document: Document) -> Iterator[Finding]:
         yield from person.findings
     document["annotations"] = kept
     if skeletons and not any(a.get("num_keypoints") for a in kept):
-        yield Finding("nobody is labelled", "the file", "no annotation has a labelled keypoint, so nothing can be trained")
+        yield Finding("no labelled keypoints", "the file", "no annotation has a labelled keypoint, so nothing can be trained")
 
 
 def _check(person: _Person) -> None:

@@ -1,4 +1,4 @@
-"""Coats: small tiles of cloth, skin and fur that are wrapped around the parts of a body."""
+"""Textures: small tiles of cloth, skin and fur that are wrapped around body parts."""
 
 import colorsys
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from poise.data.figures.sampling import weighted_choice
 
 Colour = tuple[float, float, float]
-"""Red, green, blue, 0 to 255."""
+"""Red, green and blue, 0 to 255."""
 Tile = NDArray[np.uint8]
 
 SIDE = 48
-"""Pixels of a tile, each way."""
+"""Width and height of a tile, pixels."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Coat:
-    """A pattern that repeats.
+class Texture:
+    """A repeating pattern.
 
     Attributes:
-        tile: `SIDE` x `SIDE` x 3, RGB.
+        tile: RGB (`SIDE` `SIDE` 3), 0 to 255.
         density: Pixels of the tile per unit of the body.
     """
 
@@ -33,50 +33,56 @@ class Coat:
 
 
 def colour(rng: np.random.Generator, *, loudness: float = 1.0) -> Colour:
-    """Any colour, greys and dull ones more often than loud ones; `loudness` bounds the saturation."""
+    """A random colour, more often of low saturation; `loudness` (0 to 1) is the greatest saturation."""
     hue, saturation, value = rng.random(3).tolist()
     r, g, b = colorsys.hsv_to_rgb(hue, loudness * saturation**1.5, 0.1 + 0.88 * value)
     return 255 * r, 255 * g, 255 * b
 
 
 def mixed(a: Colour, b: Colour, share: float) -> Colour:
-    """`a` with a `share` of `b`."""
+    """A mixture of two colours; `share` (0 to 1) is that of `b`."""
     return a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1]), a[2] + share * (b[2] - a[2])
 
 
-def plain(rng: np.random.Generator, tint: Colour, *, rough: float = 0.06) -> Coat:
-    """One colour, a little uneven (`rough`: share of the brightness)."""
-    return Coat(_woven(rng, np.zeros((SIDE, SIDE), np.float32), (tint, tint), rough))
+def plain(rng: np.random.Generator, tint: Colour, *, rough: float = 0.06) -> Texture:
+    """One colour with noise of amplitude `rough`, a share of the brightness."""
+    return Texture(_woven(rng, np.zeros((SIDE, SIDE), np.float32), (tint, tint), rough))
 
 
-def garment(rng: np.random.Generator) -> Coat:
-    """Cloth: plain, striped either way, checked, spotted, fading or flecked."""
+def garment(rng: np.random.Generator) -> Texture:
+    """A random cloth: plain, striped, checked, spotted, fading or flecked."""
     patterns = ((_flat, 0.36), (_rings, 0.14), (_stripes, 0.12), (_checks, 0.1), (_spots, 0.1), (_fade, 0.08), (_flecks, 0.1))
     pattern = weighted_choice(rng, patterns)
     tints = (colour(rng), colour(rng))
-    return Coat(_woven(rng, pattern(rng), tints, rng.uniform(0.03, 0.12)), density=rng.uniform(160, 300))
+    return Texture(_woven(rng, pattern(rng), tints, rng.uniform(0.03, 0.12)), density=rng.uniform(160, 300))
 
 
 def skin(rng: np.random.Generator) -> Colour:
-    """A colour of human skin, dark to light."""
+    """A random colour of human skin."""
     dark, light = (72.0, 44.0, 30.0), (244.0, 210.0, 184.0)
     r, g, b = mixed(dark, light, rng.random() ** 0.8)
     return r, g * rng.uniform(0.96, 1.03), b * rng.uniform(0.92, 1.06)
 
 
 def hair(rng: np.random.Generator) -> Colour:
-    """A colour of human hair; now and then dyed."""
+    """A random colour of human hair, sometimes dyed."""
     if rng.random() < 0.08:
         return colour(rng)
     shades = ((22.0, 18.0, 18.0), (62.0, 40.0, 26.0), (118.0, 78.0, 44.0), (206.0, 168.0, 104.0), (150.0, 146.0, 142.0))
     return mixed(shades[rng.integers(5)], shades[rng.integers(5)], 0.35 * rng.random())
 
 
-def fur(rng: np.random.Generator, pattern: str, tints: tuple[Colour, Colour]) -> Coat:
-    """An animal's coat: `pattern` is plain, stripes, spots or patches, in two colours."""
+def fur(rng: np.random.Generator, pattern: str, tints: tuple[Colour, Colour]) -> Texture:
+    """A fur.
+
+    Args:
+        rng: Random numbers.
+        pattern: "plain", "stripes", "spots" or "patches".
+        tints: Colours of the ground and of the pattern.
+    """
     drawn = {"plain": _flat, "stripes": _tiger, "spots": _spots, "patches": _patches}[pattern](rng)
     density = {"plain": 110.0, "stripes": 90.0, "spots": 100.0, "patches": 42.0}[pattern]
-    return Coat(_woven(rng, drawn, tints, rng.uniform(0.06, 0.16)), density=density * rng.uniform(0.8, 1.3))
+    return Texture(_woven(rng, drawn, tints, rng.uniform(0.06, 0.16)), density=density * rng.uniform(0.8, 1.3))
 
 
 def _woven(rng: np.random.Generator, share: NDArray[np.float32], tints: tuple[Colour, Colour], rough: float) -> Tile:
@@ -140,7 +146,7 @@ def _spots(rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _cloud(rng: np.random.Generator, cells: int) -> NDArray[np.float32]:
-    """Smooth noise 0..1 whose edges meet."""
+    """Smooth periodic noise, 0 to 1."""
     coarse = rng.random((cells, cells), dtype=np.float32)
     coarse = np.pad(coarse, 2, mode="wrap")
     edge = round(2 * SIDE / cells)
