@@ -4,12 +4,32 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TypeAlias, final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from poise.dims import Size
 from poise.errors import InputError
-from poise.nn.heads.readout import Readout
+
+
+@final
+class Readout(nn.Module):
+    """All cells of a keypoint's map into vectors; the layers are shared by the keypoints.
+
+    Args:
+        cells: Of a map (h, w).
+        lengths: Of the vectors, which stand one after another in the answer.
+    """
+
+    def __init__(self, cells: Size, lengths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.vectors = nn.ModuleList(nn.Linear(cells[0] * cells[1], length) for length in lengths)
+
+    def forward(self, maps: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k n"]:
+        """The vectors of each keypoint."""
+        flat = maps.flatten(2)
+        return torch.cat([layer(flat) for layer in self.vectors], dim=2)
+
 
 Feature: TypeAlias = Float[Tensor, "b _ _ _"]
 """One feature map of a batch; every map has its own channels and cells."""

@@ -1,9 +1,10 @@
-"""The residual blocks of ResNet (arXiv 1512.03385, figures 2 and 5), which HRNet uses too."""
+"""Blocks that several networks share: residual bottlenecks, and convolutions with a batch norm."""
 
 from typing import Literal, final
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 Style = Literal["pytorch", "caffe"]
 """Where a bottleneck strides: at its 3x3 convolution, or at its first 1x1."""
@@ -93,3 +94,67 @@ class Bottleneck(nn.Module):
         out = self.bn3(self.conv3(out)).add_(rest)
         answer: Tensor = self.relu(out)
         return answer
+
+
+@final
+class PreBottleneck(nn.Module):
+    """Normalise, ReLU and convolve, three times (1x1, 3x3, 1x1), and a shortcut; the convolutions have biases.
+
+    Args:
+        channels: That come in.
+        width: Of the 3x3 convolution; twice as many channels leave.
+    """
+
+    expansion = 2
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        leaving = width * self.expansion
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv1 = nn.Conv2d(channels, width, 1)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.bn3 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, leaving, 1)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = None if channels == leaving else nn.Sequential(nn.Conv2d(channels, leaving, 1))
+
+    def forward(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
+        """The block's answer."""
+        rest = x if self.downsample is None else self.downsample(x)
+        out = self.conv1(self.relu(self.bn1(x)))
+        out = self.conv2(self.relu(self.bn2(out)))
+        out = self.conv3(self.relu(self.bn3(out)))
+        answer: Tensor = out + rest
+        return answer
+
+
+@final
+class ConvBN(nn.Module):
+    """A convolution padded to keep its cells, a batch norm, and a ReLU if asked for.
+
+    Args:
+        channels: That come in.
+        width: That leave.
+        kernel: Side of the convolution, odd.
+        stride: Of the convolution.
+        relu: Whether a ReLU follows.
+    """
+
+    def __init__(self, channels: int, width: int, kernel: int, *, stride: int = 1, relu: bool = True) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, width, kernel, stride=stride, padding=kernel // 2)
+        self.bn = nn.BatchNorm2d(width)
+        self.relu: nn.Module = nn.ReLU(inplace=True) if relu else nn.Identity()
+
+    def forward(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
+        """The block's answer."""
+        answer: Tensor = self.relu(self.bn(self.conv(x)))
+        return answer
+
+
+def resize_maps(x: Float[Tensor, "b c _ _"], cells: tuple[int, int]) -> Float[Tensor, "b c _ _"]:
+    """Maps on other `cells` (h, w): bilinear, corners on corners, as CPN and MSPN resize."""
+    if x.shape[-2:] == cells:
+        return x
+    return functional.interpolate(x, size=cells, mode="bilinear", align_corners=True)

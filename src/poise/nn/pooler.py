@@ -61,11 +61,11 @@ class RoIPooler(nn.Module):
         if len(self.strides) == 1:
             return self._cut(features[0], rows, self.strides[0])
         level = self.assign_levels(every)
-        cut = features[0].new_zeros(len(rows), features[0].shape[1], *self.cells)
+        pooled = features[0].new_zeros(len(rows), features[0].shape[1], *self.cells)
         for number, stride in enumerate(self.strides):
             of_level = torch.where(level == number)[0]
-            cut[of_level] = self._cut(features[number], rows[of_level], stride).to(cut.dtype)
-        return cut
+            pooled[of_level] = self._cut(features[number], rows[of_level], stride).to(pooled.dtype)
+        return pooled
 
     def pooled_boxes(self, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
         """What of boxes is cut out, and cells of heads therefore lie in: keypoints are learnt and read there."""
@@ -80,5 +80,5 @@ class RoIPooler(nn.Module):
         return exponent.clamp(min=first, max=last).to(torch.int64) - first
 
     def _cut(self, feature: Feature, rows: Float[Tensor, "n 5"], stride: int) -> Float[Tensor, "n c hh ww"]:
-        cut: Tensor = roi_align(feature, rows, self.cells, 1 / stride, self.sampling, self.aligned)
-        return cut
+        pooled: Tensor = roi_align(feature, rows, self.cells, 1 / stride, self.sampling, self.aligned)
+        return pooled

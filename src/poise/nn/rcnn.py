@@ -14,8 +14,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork
 
 from poise.dims import Size
 from poise.errors import InputError
-from poise.nn.base import Backbone, Feature
-from poise.nn.heads.readout import Readout
+from poise.nn.base import Backbone, Feature, Readout
 from poise.nn.heads.roi import FullyConnectedLayers, RoIHead
 from poise.nn.pooler import RoIPooler
 

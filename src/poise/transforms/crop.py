@@ -56,13 +56,13 @@ def grow_to_aspect(extent: tuple[float, float], ratio: float) -> tuple[float, fl
     return (w, w / ratio) if w > ratio * h else (ratio * h, h)
 
 
-def box_frame(cut: Preprocess, box: Float[Tensor, "4"], *, size: Size) -> Frame:
+def box_frame(preprocess: Preprocess, box: Float[Tensor, "4"], *, size: Size) -> Frame:
     """The frame of a box x0 y0 x1 y1 for views of `size`.
 
     A box whose centre has x = -1 is not padded by HRNet's, DARK's and UDP's releases (their mark for "unknown"; golden t01).
 
     Args:
-        cut: Rule, factors of the two sides, padding.
+        preprocess: Rule, factors of the two sides, padding.
         box: In pixels of the image.
         size: Of the view (h, w).
 
@@ -73,10 +73,12 @@ def box_frame(cut: Preprocess, box: Float[Tensor, "4"], *, size: Size) -> Frame:
     w, h = x1 - x0, y1 - y0
     if not (w > 0 and h > 0 and w < float("inf") and h < float("inf")):
         raise BoxError(f"box x0 y0 x1 y1 = {[round(v, 2) for v in (x0, y0, x1, y1)]} has no extent; x1 and y1 must lie beyond")
-    off = 1 if cut.crop == "dark" else 0
+    off = 1 if preprocess.crop == "dark" else 0
     centre = (x0 + (w - off) / 2, y0 + (h - off) / 2)
-    result = Frame(centre, grow_to_aspect((w * cut.sides[0], h * cut.sides[1]), aspect_ratio(cut.crop, size)))
-    return result if cut.crop in ("hrnet", "dark", "udp") and centre[0] == -1 else result.scaled(cut.padding)
+    result = Frame(
+        centre, grow_to_aspect((w * preprocess.sides[0], h * preprocess.sides[1]), aspect_ratio(preprocess.crop, size))
+    )
+    return result if preprocess.crop in ("hrnet", "dark", "udp") and centre[0] == -1 else result.scaled(preprocess.padding)
 
 
 def frame_warp(rule: CropRule, seen: Frame, *, size: Size, degrees: float = 0.0) -> Warp:
@@ -123,13 +125,13 @@ def pixel_warp(rule: CropRule, warp: Warp) -> Warp:
     return translation(*(linear @ half - turn @ half).tolist()) @ warp
 
 
-def crop_warp(cut: Preprocess, box: Float[Tensor, "4"], *, size: Size) -> Warp:
-    """The warp that cuts `box` (x0 y0 x1 y1), grown as `cut` says, into a view of `size`.
+def crop_warp(preprocess: Preprocess, box: Float[Tensor, "4"], *, size: Size) -> Warp:
+    """The warp that cuts `box` (x0 y0 x1 y1), grown as `preprocess` says, into a view of `size`.
 
     Raises:
         BoxError: The box is not finite or has no extent.
     """
-    return frame_warp(cut.crop, box_frame(cut, box, size=size), size=size)
+    return frame_warp(preprocess.crop, box_frame(preprocess, box, size=size), size=size)
 
 
 def is_centred(seen: Frame, xy: Float[Tensor, "k 2"], visible: Int64[Tensor, " k"]) -> bool:

@@ -79,19 +79,19 @@ class PersonCrop:
             InputError: There is an augmentation and no generator.
         """
         labels = sample.labels.select(slice(person, person + 1))
-        cut = self.preprocess
+        preprocess = self.preprocess
         if self.augmentation is None:
-            warp = crop_warp(cut, labels.boxes[0], size=self.size)
-            image = render(sample.image, pixel_warp(cut.crop, warp), size=self.size, preprocess=cut)
+            warp = crop_warp(preprocess, labels.boxes[0], size=self.size)
+            image = render(sample.image, pixel_warp(preprocess.crop, warp), size=self.size, preprocess=preprocess)
             return self._view(sample, labels, warp, image, person=person)
         if generator is None:
             raise InputError("a cutter with an augmentation needs a torch.Generator for its chances")
         draw = self.augmentation.draw(generator, repeat_mode=repeat_mode)
         warp, pixel = self.random_warps(draw, labels, width=sample.size[1])
         own = torch.Generator().manual_seed(draw.seed)
-        image = normalise(self._painted(resample(sample.image, pixel, self.size, fill=cut.fill), draw, own), cut)
+        image = normalise(self._painted(resample(sample.image, pixel, self.size, fill=preprocess.fill), draw, own), preprocess)
         if self.augmentation.drop is not None:
-            image = self.augmentation.drop.draw(self.size, own).apply(image, cut)
+            image = self.augmentation.drop.draw(self.size, own).apply(image, preprocess)
         moved = mirror_labels(labels, self.skeleton.flip) if draw.flip else labels
         return self._view(sample, moved, warp, image, person=person)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from poise.errors import InputError
 from poise.nn.base import Backbone, Feature
-from poise.nn.preactivation import PreBottleneck
+from poise.nn.blocks import PreBottleneck
 
 
 @final

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from poise.nn.backbones.multistage import Encoder, MultiStage
 from poise.nn.backbones.resnet import DEPTHS
 from poise.nn.base import Feature
-from poise.nn.conv import ConvBN
+from poise.nn.blocks import ConvBN
 
 
 @final

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from poise.errors import InputError
 from poise.nn.base import Backbone, Feature
-from poise.nn.conv import ConvBN, resize_maps
+from poise.nn.blocks import ConvBN, resize_maps
 
 WIDTH = 256
 """Channels of the way up (the releases' UPSAMPLE_CHANNEL_NUM)."""

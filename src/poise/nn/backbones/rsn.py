@@ -9,7 +9,7 @@ from poise.nn.backbones.mspn import ConvBNBottleneck, shortcut
 from poise.nn.backbones.multistage import Encoder, MultiStage
 from poise.nn.backbones.resnet import DEPTHS
 from poise.nn.base import Feature
-from poise.nn.conv import ConvBN
+from poise.nn.blocks import ConvBN
 
 CHANNELS = (64, 128, 256, 512)
 

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from poise.nn.base import Feature, Head
-from poise.nn.blocks import conv1x1, conv3x3
-from poise.nn.conv import resize_maps
+from poise.nn.blocks import conv1x1, conv3x3, resize_maps
 
 WIDTH = 256
 

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from poise.errors import InputError
 from poise.nn.base import Feature, Head
-from poise.nn.preactivation import PreBottleneck
+from poise.nn.blocks import PreBottleneck
 
 DEPTH = 4
 """How often one hourglass halves the resolution."""

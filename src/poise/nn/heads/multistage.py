@@ -5,7 +5,7 @@ from typing import final
 from torch import Tensor, nn
 
 from poise.nn.base import Feature, Head
-from poise.nn.conv import ConvBN, resize_maps
+from poise.nn.blocks import ConvBN, resize_maps
 
 
 @final

@@ -30,9 +30,9 @@ class RoIHead(nn.Module):
         self.body = body
         self.reader = reader
 
-    def forward(self, cut: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, "n ..."], ...]:
+    def forward(self, pooled: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, "n ..."], ...]:
         """The body's features, then the reader's answers."""
-        features: Tensor = self.body(cut)
+        features: Tensor = self.body(pooled)
         answer: Tensor | tuple[Tensor, ...] = self.reader(features)
         return (features, answer) if isinstance(answer, Tensor) else (features, *answer)
 
@@ -56,9 +56,9 @@ class FullyConnectedLayers(nn.Module):
             nn.init.kaiming_uniform_(layer.weight, a=1)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, cut: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f"]:
+    def forward(self, pooled: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f"]:
         """One vector of features for each box."""
-        return functional.relu(self.fc7(functional.relu(self.fc6(cut.flatten(1)))))
+        return functional.relu(self.fc7(functional.relu(self.fc6(pooled.flatten(1)))))
 
 
 @final
@@ -75,9 +75,9 @@ class LastStage(nn.Module):
         self.stage = blocks
         self.width = width
 
-    def forward(self, cut: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f hh ww"]:
+    def forward(self, pooled: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f hh ww"]:
         """Features on half as many cells a side."""
-        features: Tensor = self.stage(cut)
+        features: Tensor = self.stage(pooled)
         return features
 
 
@@ -99,9 +99,9 @@ class ConvStack(nn.Module):
         self.width = widths[-1]
         _initialise(self)
 
-    def forward(self, cut: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f h w"]:
+    def forward(self, pooled: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f h w"]:
         """Features on the same cells."""
-        x: Tensor = cut
+        x: Tensor = pooled
         for conv in self.conv:
             x = functional.relu(conv(x), inplace=True)
         return x

@@ -1,9 +1,9 @@
-"""Losses between maps: mean squared error, and the same over the hardest keypoints only (OHKM).
+"""Losses between heatmaps: mean squared error, online hard keypoint mining (OHKM), focal squared error.
 
-Both are means over every map of a batch, also over those whose weight is 0, as in the releases of Simple Baselines
-(arXiv 1804.06208) and HRNet (arXiv 1902.09212). A weight multiplies the difference inside the square.
-
-Where the target is a product of a column and a row, as a Gaussian is, `outer_squares` never makes the target.
+MSE and OHKM are means over every map of a batch, maps of weight 0 included, as in the releases of Simple Baselines (arXiv
+1804.06208) and HRNet (arXiv 1902.09212). A weight multiplies the difference inside the square. Where the target is the outer
+product of a column and a row, as a Gaussian is, `outer_squares` computes the distance without making the target. The focal
+squared error is OffsetGuided's (arXiv 2107.03098, section 3.3; after arXiv 1708.02002).
 """
 
 from typing import Any
@@ -93,3 +93,30 @@ class _OuterSquares(torch.autograd.Function):
 
 def _difference(output: Tensor, column: Tensor, row: Tensor) -> Tensor:
     return torch.addcmul(output, column[..., None], row[..., None, :], value=-1)
+
+
+def squared_error(output: Float[Tensor, "*a"], target: Float[Tensor, "*a"]) -> Float[Tensor, "*a"]:
+    """Half the square of each difference.
+
+    >>> squared_error(torch.tensor([2.0]), torch.tensor([0.0]))
+    tensor([2.])
+    """
+    return 0.5 * (output - target).square()
+
+
+def focal_squared_error(
+    output: Float[Tensor, "*a"], target: Float[Tensor, "*a"], *, gamma: float = 1.0, tau: float = 0.01
+) -> Float[Tensor, "*a"]:
+    """The same, times |1 - s| ^ gamma: s is the answer on a bump and 1 - the answer beside it, so 1 where it is sure and right.
+
+    Args:
+        output: Answers.
+        target: Labels.
+        gamma: How little counts what is nearly right; 0 counts everything alike.
+        tau: Labels from here on are on a bump.
+
+    >>> focal_squared_error(torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0]), gamma=2.0)
+    tensor([0.0312, 0.0312])
+    """
+    wrong = torch.where(target >= tau, 1 - output, output)
+    return squared_error(output, target) * wrong.abs().pow(gamma)
