@@ -100,15 +100,22 @@ class PersonCrop:
         seen = box_frame(self.preprocess, labels.boxes[person], size=self.size)
         return is_centred(seen, labels.xy[person], labels.visible[person])
 
-    def crop_box(self, image: UInt8[Tensor, "3 H W"], box: Float[Tensor, "4"]) -> tuple[Float[Tensor, "3 h w"], Warp]:
-        """The normalised view of a box x0 y0 x1 y1 of an image, and the warp that predictions go home through.
+    def crop_box(
+        self, image: UInt8[Tensor, "3 H W"], box: Float[Tensor, "4"], *, angle: float = 0.0
+    ) -> tuple[Float[Tensor, "3 h w"], Warp]:
+        """The normalised view of a box, and its warp (3x3, image pixels to view pixels, for keypoints).
+
+        Args:
+            image: RGB.
+            box: x0 y0 x1 y1, pixels of the image; of a turned box, the box before it is turned about its centre.
+            angle: Degrees by which the box is turned, clockwise on the screen; the view shows it upright.
 
         Raises:
             BoxError: The box has no extent.
         """
-        warp = crop_warp(self.preprocess, box, size=self.size)
-        pixel = pixel_warp(self.preprocess.crop, warp)
-        return render(image, pixel, size=self.size, preprocess=self.preprocess), warp
+        warp = crop_warp(self.preprocess, box, size=self.size, angle=angle)
+        pixels = pixel_warp(self.preprocess.crop, warp, angle=angle)
+        return render(image, pixels, size=self.size, preprocess=self.preprocess), warp
 
     def random_warps(self, draw: Draw, labels: Labels, *, width: int) -> tuple[Warp, Warp]:
         """The warps of one draw for keypoints and for pixels, which differ for CPN only.
