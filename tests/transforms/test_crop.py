@@ -186,7 +186,10 @@ def test_a_frame_at_angle_0_is_cropped_as_by_the_formula_of_its_rule(rule):
             "hrnet": translation(*half) @ scaling(columns / w, columns / w) @ rotation(-degrees) @ home,
             "cpn": against @ cpn if degrees else cpn,
             "hourglass": against @ hourglass if degrees else hourglass,
-            "dark": translation(*middle) @ scaling((columns - 1) / (w - 1), (columns - 1) / (w - 1)) @ rotation(-degrees) @ home,
+            "dark": translation(*middle)
+            @ scaling((columns - 1) / (w - 1), (columns - 1) / (w - 1))
+            @ rotation(-degrees)
+            @ home,
             "udp": translation(*middle) @ scaling((columns - 1) / w, (rows - 1) / h) @ rotation(degrees) @ home,
         }
         formula = formulas[{"mspn": "hrnet", "unbiased": "udp"}.get(rule, rule)]

@@ -154,8 +154,8 @@ def mirrored_frame_warp(rule: CropRule, frame: Frame, *, size: Size, width: int,
 def pixel_warp(rule: CropRule, warp: Warp, *, angle: float = 0.0) -> Warp:
     """The warp of the pixels of a view whose keypoints go through `warp`.
 
-    It is `warp` for all rules but "cpn", which resizes its crop: the centre of pixel x goes to (x + 1/2) s - 1/2, and a keypoint
-    at x to x s. Mirrors and rotations of the view come after the resize and move both alike.
+    It is `warp` for all rules but "cpn", which resizes its crop by a factor s: the centre of pixel x goes to (x + 1/2) s - 1/2,
+    and a keypoint at x to x s. Mirrors and rotations of the view come after the resize and move both alike.
 
     Args:
         rule: Crop rule.
