@@ -152,7 +152,7 @@ def _blurred_as_channels(
     margin: int = 0,
     out: tuple[Float[Tensor, "n i"], Float[Tensor, " n"], Float[Tensor, " n"]],
 ) -> Iterator[BlurredChunk]:
-    # As channels of one image maps are smoothed side by side, eight or sixteen in one instruction.
+    # Interleaved like the channels of one image, eight or sixteen maps are blurred by one instruction.
     count, height, width = maps.shape
     high, wide, reach, mirror = height + 2 * margin, width + 2 * margin, size // 2, border == "mirror"
     most = min(count, chunk)

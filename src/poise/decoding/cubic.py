@@ -79,7 +79,7 @@ def bicubic_argmax_exhaustive(
 
 
 def _chunks(order: Int64[Tensor, " m"], lengths: Int64[Tensor, "m 2"]) -> list[Int64[Tensor, " p"]]:
-    # Small maps first, so that maps of like size are made together.
+    # Small maps first, so that maps of similar size are computed together.
     parts, start = [], 0
     sizes = lengths[order].tolist()
     width, height = 0, 0
@@ -148,9 +148,9 @@ def _search(
     argmax: Int64[np.ndarray, "n k 2"],
     values: Float32[np.ndarray, "n k"],
 ) -> None:
-    # In `memory`: of four rows the highest of the middle two, the highest and the lowest, with two cells repeated at each end;
-    # what a pixel is at most between each two columns of cells; and the same for each gap between four cells. Its loops make
-    # whole registers. The gap that promises most is looked at first, so that few others promise more than it gave.
+    # `memory` holds, of four rows, the highest of the middle two, the highest and the lowest, with two cells repeated at each
+    # end; then the upper bound of pixels between each two columns of cells, and of each gap between four cells. Its loops are
+    # vectorised. The gap of the highest bound is searched first, so that the bounds of few others exceed what is found.
     count, keypoints, height, width = maps.shape
     gaps = width + 1
     side = width + 4
@@ -165,7 +165,7 @@ def _search(
                 tops[x] = -np.inf
             for gap in range(height + 1):
                 row = limit[gap * gaps : (gap + 1) * gaps]
-                if starts_y[first_y + gap] == starts_y[first_y + gap + 1]:  # no pixel, as in boxes lower than the map
+                if starts_y[first_y + gap] == starts_y[first_y + gap + 1]:  # no pixel here, as in boxes smaller than the map
                     for x in range(gaps):
                         row[x] = -np.inf
                     continue

@@ -141,8 +141,8 @@ def _group_greedily(
     index: Int64[np.ndarray, "p k"],
     count: Int64[np.ndarray, " 1"],
 ) -> None:
-    # One type of limb after another. Whatever is compared is what was there before the type, or before the step; of several
-    # changes to one person the last one counts: the release changes all at once.
+    # One limb type after another. Comparisons use the state before the type, or before the step; of several changes to one
+    # person the last one wins: the release makes all changes at once.
     most, keypoints = index.shape
     types, length = score.shape
     shared = np.zeros((most, length), np.int64)
@@ -165,13 +165,13 @@ def _group_greedily(
                 better[m, j] = score[kind, limb] > people[m, t, 4] or score[kind, limb] > people[m, f, 4]
                 whole |= shared[m, j] == 2 and better[m, j]
                 half |= shared[m, j] == 1 and better[m, j]
-        # People who have both peak_index: the limb makes them surer.
+        # People who have both ends: the limb raises the scores of its keypoints.
         for m in range(before):
             for j in range(limbs):
                 if shared[m, j] == 2 and better[m, j]:
                     people[m, f, 4] = max(score[kind, taken[j]], people[m, f, 4])
                     people[m, t, 4] = max(score[kind, taken[j]], people[m, t, 4])
-        # People who have one end get both.
+        # People who have one end get the other too.
         for m in range(before):
             held[m, 0], held[m, 1] = people[m, f, 4], people[m, t, 4]
             for j in range(limbs):
@@ -182,7 +182,7 @@ def _group_greedily(
                         people[m, f, c], people[m, t, c] = ends_data[kind, limb, 0, c], ends_data[kind, limb, 1, c]
                     people[m, f, 4] = max(score[kind, limb], held[m, 0])
                     people[m, t, 4] = max(score[kind, limb], held[m, 1])
-        # Limbs that nobody has any part of become new people; what was dealt with counts -1, so that it may cancel another 1.
+        # Limbs of which no person has an end start new people; handled limbs count -1, which may cancel a 1, as in the release.
         new = 0
         for j in range(limbs):
             total = 0
@@ -192,7 +192,7 @@ def _group_greedily(
             if total == 0:
                 taken[new] = taken[j]
                 new += 1
-        # People with exactly two peaks in common are one; the later one goes.
+        # Two people who share exactly two peaks are merged; the later one is removed.
         for m in range(before):
             joins[m], gone[m] = -1, False
         for m in range(before):
@@ -202,7 +202,7 @@ def _group_greedily(
                     common += int(index[m, k] == index[n, k] and index[m, k] != -1)
                 if common == 2:
                     joins[m], gone[n] = n, True
-        # A joined person takes from one who is later, and later ones are changed later: what is taken is as it was before.
+        # A person is merged with a later one, which this loop has not changed yet.
         for m in range(before):
             n = joins[m]
             if n >= 0:

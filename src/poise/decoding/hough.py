@@ -40,7 +40,7 @@ class HoughVotes:
             shape: Shape (n h w) of the maps.
         """
         count, height, width = shape
-        wide, high = width + 3, height + 3  # one cell before the map and two after it take the votes for what is outside
+        wide, high = width + 3, height + 3  # one cell before the map and two after it collect votes outside
         x, y = self.xy[:, 0].clamp(-1, width) + 1, self.xy[:, 1].clamp(-1, height) + 1
         left, top = x.floor(), y.floor()
         right, low = x - left, y - top
@@ -101,5 +101,5 @@ def cast_votes(weight: Float[Tensor, "n h w"], vectors: Float[Tensor, "n 2 h w"]
 
 
 def _flat_nonzero(mask: Bool[Tensor, " n"]) -> Int64[Tensor, " i"]:
-    # NumPy's way is ten times as fast on a processor.
+    # NumPy's is ten times as fast on a CPU.
     return mask.nonzero().squeeze(1) if mask.device.type != "cpu" else torch.from_numpy(np.flatnonzero(mask.numpy()))

@@ -100,9 +100,9 @@ def _blur(
     high: Float32[np.ndarray, " m"],
     values: Float32[np.ndarray, "m q"],
 ) -> None:
-    # One row of all maps at a time: along y into `memory`, which has room for what is beyond the edges; from there along x.
-    # Behind it lie the least and the most of each column. Indices are unsigned so that none is looked at for being negative:
-    # with that, LLVM makes whole registers of every inner loop.
+    # One row of all maps at a time: along y into `memory`, which has room for the cells beyond the edges; from there along x.
+    # After it come the lowest and highest value of each column. Indices are unsigned, so none is tested for being negative:
+    # only then does LLVM vectorise every inner loop.
     height, width, lanes = shape
     reach, pad = len(taps) - 1, len(taps) - 1 + margin
     row, edge, side = np.uintp(width * lanes), np.uintp(pad * lanes), np.uintp(reach * lanes)
@@ -162,7 +162,7 @@ def _find_top_cells(
     spots: Int64[np.ndarray, "m p 2"],
     values: Float32[np.ndarray, "m p"],
 ) -> None:
-    # The columns' highest values say where to look, so that few cells are looked at.
+    # The highest values of the columns say where to search, so that few cells are read.
     height, width, lanes = shape
     for lane in range(lanes):
         for peak in range(spots.shape[1]):

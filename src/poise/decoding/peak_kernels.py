@@ -68,7 +68,7 @@ def _peaks(
     index: Int64[np.ndarray, "m n"],
     most: Int64[np.ndarray, " 1"],
 ) -> None:
-    # Cells whose pixels are made are `hot[0]`; for them, cells one or two rows off are enlarged along x: `hot[1]`, `rows`.
+    # `hot[0]`: cells whose pixels are computed. `hot[1]`: these and cells one or two rows away, upsampled along x into `rows`.
     count, height, width = maps.shape
     top, wide = score.shape[1], width * stride
     for m in range(count):

@@ -102,7 +102,7 @@ def argmax_rows(rows: Float[Tensor, "n i"]) -> tuple[Int64[Tensor, " n"], Float[
 
 
 def _argmax(rows: Tensor) -> Tensor:
-    # NumPy's is vectorised: ten times as fast on a processor.
+    # NumPy's is vectorised: ten times as fast on a CPU.
     return rows.argmax(dim=1) if rows.device.type != "cpu" else torch.from_numpy(rows.numpy().argmax(axis=1))
 
 
@@ -158,7 +158,7 @@ def soft_argmax(maps: Float[Tensor, "n h w"], *, beta: float) -> Float[Tensor, "
     some = (high > (top - NEGLIGIBLE_EXPONENT / beta)[:, None]).flatten().nonzero().squeeze(1)
     n, block = some.div(height // rows, rounding_mode="floor"), some % (height // rows)
     powers = (blocks.index_select(0, some) - top.index_select(0, n)[:, None]) * beta
-    share = powers.clamp(min=-80).exp().view(-1, rows, width)  # numbers too small for float32 are slow
+    share = powers.clamp(min=-80).exp().view(-1, rows, width)  # denormal numbers are slow
     mass = share.sum(dim=-1)
     y = block[:, None] * rows + torch.arange(rows, device=maps.device)
     x = share.sum(dim=1) @ torch.arange(width, device=maps.device, dtype=maps.dtype)

@@ -76,7 +76,7 @@ def _blurred_5x5(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], kern
     patch *= ((x >= 0) & (x < width))[:, None, :].float()
     taps = torch.tensor(blur_taps(kernel), dtype=torch.float64, device=maps.device)
     band = torch.stack([F.pad(taps, (i, 4 - i)) for i in range(5)], dim=1)
-    # In float64, so that no setting of precision for matrix products reaches it.
+    # In float64, so that reduced-precision matrix products (TF32) do not apply.
     return patch.flatten(1).double() @ torch.kron(band, band)
 
 
@@ -103,7 +103,7 @@ def _derivative_weights(side: int, device: torch.device) -> Float64[Tensor, "i 5
     mixed = np.outer(first, first) if side == 5 else np.array(UDP_MIXED_DERIVATIVE)
     at = np.eye(side)[side // 2]
     rows = np.outer(at, first), np.outer(first, at), np.outer(at, second), np.outer(second, at), mixed
-    with torch.inference_mode(False):  # kept, and used elsewhere too
+    with torch.inference_mode(False):  # cached, and used outside of inference mode too
         return torch.from_numpy(np.stack(rows, axis=-1).reshape(side * side, 5)).double().to(device)
 
 
@@ -158,6 +158,6 @@ def rescaled(
 
 def newton_step_3x3(log: Float[Tensor, "n 9"]) -> Float[Tensor, "n 2"]:
     """The Newton step (x, y), cells, from 3x3 cells; the mixed derivative is taken along one diagonal, as in UDP's release."""
-    # The release adds float32's least step so that no Hessian is singular.
+    # The release adds float32's epsilon so that no Hessian is singular.
     step, determinant = _newton(log.double(), side=3, ground=torch.finfo(torch.float32).eps)
     return step / determinant
