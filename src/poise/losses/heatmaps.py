@@ -19,7 +19,12 @@ from poise.errors import InputError
 def mse(
     output: Float[Tensor, "b k h w"], target: Float[Tensor, "b k h w"], weight: Float[Tensor, "b k"] | None = None
 ) -> Float[Tensor, ""]:
-    """Half the mean squared difference of maps, each difference times the weight of its keypoint.
+    """Half the mean squared error of maps, each difference times the weight of its keypoint.
+
+    Args:
+        output: Predicted maps.
+        target: True maps.
+        weight: Weight of each keypoint.
 
     >>> mse(torch.ones(1, 2, 4, 3), torch.zeros(1, 2, 4, 3), torch.tensor([[1.0, 0.0]]))
     tensor(0.2500)
@@ -34,32 +39,51 @@ def ohkm(
     *,
     top: int = 8,
 ) -> Float[Tensor, ""]:
-    """As `mse`, over the `top` keypoints of each view whose maps are worst (CPN, arXiv 1711.07319, section 3.2)."""
+    """Half the mean squared error over the `top` hardest keypoints of each view (CPN, arXiv 1711.07319, section 3.2).
+
+    Args:
+        output: Predicted maps.
+        target: True maps.
+        weight: Weight of each keypoint.
+        top: Number of keypoints.
+    """
     return ohkm_squares(squares(output, target), weight, cells=output.shape[-2] * output.shape[-1], top=top)
 
 
 def squares(output: Float[Tensor, "b k h w"], target: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k"]:
-    """Squared distance of each map from its target."""
+    """Sum of squared errors of each map."""
     return (output - target).square().sum(dim=(-2, -1))
 
 
 def outer_squares(
     output: Float[Tensor, "b k h w"], column: Float[Tensor, "b k h"], row: Float[Tensor, "b k w"]
 ) -> Float[Tensor, "b k"]:
-    """Squared distance of each map from the product of a column and a row."""
+    """Sum of squared errors of each map from the outer product of a column and a row."""
     distance: Tensor = _OuterSquares.apply(output, column, row)
     return distance
 
 
 def mean_squares(distance: Float[Tensor, "b k"], weight: Float[Tensor, "b k"] | None, *, cells: int) -> Float[Tensor, ""]:
-    """Half the mean over views, keypoints and cells of weighted squared distances."""
+    """Half the mean over views, keypoints and cells of sums of squared errors.
+
+    Args:
+        distance: Sum of squared errors of each map (`squares`, `outer_squares`).
+        weight: Weight of each keypoint; it enters squared.
+        cells: Cells of a map.
+    """
     return _weighted(distance, weight).mean() / (2 * cells)
 
 
 def ohkm_squares(
     distance: Float[Tensor, "b k"], weight: Float[Tensor, "b k"] | None, *, cells: int, top: int
 ) -> Float[Tensor, ""]:
-    """As `mean_squares`, over the `top` worst keypoints of each view.
+    """Half the mean of sums of squared errors over the `top` hardest keypoints of each view.
+
+    Args:
+        distance: Sum of squared errors of each map (`squares`, `outer_squares`).
+        weight: Weight of each keypoint; it enters squared.
+        cells: Cells of a map.
+        top: Number of keypoints.
 
     Raises:
         InputError: `top` is not between 1 and the number of keypoints.
@@ -74,7 +98,7 @@ def _weighted(distance: Tensor, weight: Tensor | None) -> Tensor:
 
 
 class _OuterSquares(torch.autograd.Function):
-    """The difference is made once, in one pass, and becomes the gradient in another."""
+    """The difference is computed once, in one pass, and becomes the gradient in another."""
 
     @staticmethod
     def forward(ctx: Any, output: Tensor, column: Tensor, row: Tensor) -> Tensor:
@@ -87,7 +111,7 @@ class _OuterSquares(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         difference = _difference(*ctx.saved_tensors) if ctx.difference is None else ctx.difference
-        ctx.difference = None  # given away: a second way back through a retained graph makes its own
+        ctx.difference = None  # overwritten below: a second backward pass through a retained graph computes it again
         return difference.mul_((2 * gradient)[..., None, None]), None, None
 
 
@@ -96,7 +120,7 @@ def _difference(output: Tensor, column: Tensor, row: Tensor) -> Tensor:
 
 
 def squared_error(output: Float[Tensor, "*a"], target: Float[Tensor, "*a"]) -> Float[Tensor, "*a"]:
-    """Half the square of each difference.
+    """Half the squared error of each element.
 
     >>> squared_error(torch.tensor([2.0]), torch.tensor([0.0]))
     tensor([2.])
@@ -107,13 +131,13 @@ def squared_error(output: Float[Tensor, "*a"], target: Float[Tensor, "*a"]) -> F
 def focal_squared_error(
     output: Float[Tensor, "*a"], target: Float[Tensor, "*a"], *, gamma: float = 1.0, tau: float = 0.01
 ) -> Float[Tensor, "*a"]:
-    """The same, times |1 - s| ^ gamma: s is the answer on a bump and 1 - the answer beside it, so 1 where it is sure and right.
+    """Half the squared error of each element, times |1 - s| ^ gamma; s is the output on a Gaussian, 1 - output beside it.
 
     Args:
-        output: Answers.
-        target: Labels.
-        gamma: How little counts what is nearly right; 0 counts everything alike.
-        tau: Labels from here on are on a bump.
+        output: Predicted values.
+        target: True values.
+        gamma: How strongly nearly right values are down-weighted; 0 for not at all.
+        tau: Targets of at least this value lie on a Gaussian.
 
     >>> focal_squared_error(torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0]), gamma=2.0)
     tensor([0.0312, 0.0312])

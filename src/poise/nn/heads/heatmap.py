@@ -1,4 +1,4 @@
-"""Heads of one answer: transposed convolutions (Simple Baselines, LPN), or a 1x1 convolution (HRNet)."""
+"""Heads with one output: transposed convolutions (Simple Baselines, LPN), or one 1x1 convolution (HRNet)."""
 
 from math import gcd
 from typing import final
@@ -11,12 +11,12 @@ from poise.nn.blocks import conv1x1
 
 @final
 class DeconvHead(Head):
-    """Doubles the resolution of the last feature map a few times, then reads the maps off.
+    """Doubles the resolution of the last feature map a few times (Simple Baselines, arXiv 1804.06208, section 2).
 
     Args:
-        channels: Of the last feature map.
+        channels: Channels of the last feature map.
         outputs: Channels of the codec.
-        widths: Of the transposed convolutions; each doubles the resolution.
+        widths: Channels of the transposed convolutions, each of which doubles the resolution.
     """
 
     def __init__(self, channels: int, outputs: int, widths: tuple[int, ...] = (256, 256, 256)) -> None:
@@ -33,20 +33,20 @@ class DeconvHead(Head):
         nn.init.zeros_(self.final.bias)  # type: ignore[arg-type]  # a Conv2d's bias may be None; not here
 
     def forward(self, features: list[Feature]) -> Feature:
-        """What the codec reads."""
+        """The output that the codec decodes."""
         output: Tensor = self.final(self.layers(features[-1]))
         return output
 
 
 @final
 class LightDeconvHead(Head):
-    """Doubles the resolution of the last feature map a few times, cheaply, then reads the maps off.
+    """Grouped transposed convolutions, each followed by a 1x1 convolution (LPN, arXiv 1911.10346, section 3.2).
 
     Args:
-        channels: Of the last feature map.
+        channels: Channels of the last feature map.
         outputs: Channels of the codec.
-        widths: Of the transposed convolutions, which have as many groups as divide both their sides; each doubles the
-            resolution.
+        widths: Channels of the transposed convolutions, each of which doubles the resolution; they have as many groups as
+            divide both input and output channels.
     """
 
     def __init__(self, channels: int, outputs: int, widths: tuple[int, ...] = (256, 256)) -> None:
@@ -67,17 +67,17 @@ class LightDeconvHead(Head):
         nn.init.zeros_(self.final.bias)  # type: ignore[arg-type]  # a Conv2d's bias may be None; not here
 
     def forward(self, features: list[Feature]) -> Feature:
-        """What the codec reads."""
+        """The output that the codec decodes."""
         output: Tensor = self.final(self.layers(features[-1]))
         return output
 
 
 @final
 class PixelwiseHead(Head):
-    """Reads the maps off the finest feature map.
+    """One 1x1 convolution on the finest feature map (HRNet, arXiv 1902.09212, section 3).
 
     Args:
-        channels: Of the finest feature map.
+        channels: Channels of the finest feature map.
         outputs: Channels of the codec.
     """
 
@@ -88,6 +88,6 @@ class PixelwiseHead(Head):
         nn.init.zeros_(self.final.bias)  # type: ignore[arg-type]  # a Conv2d's bias may be None; not here
 
     def forward(self, features: list[Feature]) -> Feature:
-        """What the codec reads."""
+        """The output that the codec decodes."""
         output: Tensor = self.final(features[0])
         return output
