@@ -44,11 +44,11 @@ Readings = Mapping[str, tuple[InstanceCodec, bool]]
 
 
 def small(codec: InstanceCodec, crop: CropRule, skeleton: Skeleton) -> TopDown:
-    return plain("t", skeleton=skeleton, size=SIZE, codec=codec, cut=replace(Preprocess(), crop=crop))
+    return plain("t", skeleton=skeleton, size=SIZE, codec=codec, preprocess=replace(Preprocess(), crop=crop))
 
 
 def light(codec: InstanceCodec, crop: CropRule, skeleton: Skeleton) -> TopDown:
-    return lpn(50, skeleton=skeleton, size=SIZE, codec=codec, cut=replace(Preprocess(), crop=crop))
+    return lpn(50, skeleton=skeleton, size=SIZE, codec=codec, preprocess=replace(Preprocess(), crop=crop))
 
 
 def usual(codec: InstanceCodec) -> Readings:

@@ -9,8 +9,8 @@ import torch
 from poise.codecs import guides
 from poise.codecs.guide_costs import LabelMaps
 from poise.codecs.offset_guided import OffsetGuided
-from poise.losses.focal import focal_squared_error, squared_error
 from poise.losses.guides import mean_above_margin, offset_errors, scale_errors
+from poise.losses.heatmaps import focal_squared_error, squared_error
 from poise.scenes import Scenes
 from poise.skeletons import COCO17
 from poise.skeletons.limbs import limbs, mirrored_limbs

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from poise.codecs.hourglass import Hourglass
 from poise.decoding.subpixel import argmax_cells
-from poise.losses.keypoints import mean_squares, squares
+from poise.losses.heatmaps import mean_squares, squares
 
 STRIDE = 4
 MAPS = {"main": ("heatmaps", "center", "scale"), "degen": ("degenerate", "dcenter", "dscale")}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from poise.losses.dense import disk_regression_loss, offset_component_loss
-from poise.losses.keypoints import mse, ohkm
+from poise.losses.heatmaps import mse, ohkm
 
 
 @pytest.mark.golden("functions/l01_*.npz")

@@ -10,7 +10,7 @@ from poise.codecs.megvii import Megvii, cpn_codecs, mspn_codecs
 from poise.codecs.megvii_udp import SIGMAS, MegviiUDP
 from poise.decoding.blur import blur_taps
 from poise.decoding.subpixel import argmax_cells
-from poise.losses.keypoints import squares
+from poise.losses.heatmaps import squares
 from poise.metrics.oks import rescore
 
 STRIDE, HEIGHT = 4, 255

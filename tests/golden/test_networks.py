@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from poise.nn.count import count
 from poise.zoo import build, import_release
+from poise.zoo.cost import measure_network
 from poise.zoo.find import family_of
 from poise.zoo.importing import official_state
 
@@ -74,7 +74,7 @@ def test_parameters_and_multiply_adds_are_the_official_ones(golden_file: Path):
     golden = Replay(golden_file)
     with torch.device("meta"):
         network = build(golden.name).network
-    found = count(network, tuple(golden.meta["input_shapes"][0][2:]))
+    found = measure_network(network, tuple(golden.meta["input_shapes"][0][2:]))
     unasked = sum(math.prod(shape) for shape in idle_keys(golden).values())
     assert (found.parameters + unasked, found.multiply_adds) == (golden.meta["params"], golden.multiply_adds)
 
@@ -84,6 +84,6 @@ def test_a_network_without_codec_has_the_official_parameters_and_convolves_nothi
     golden = Replay(golden_file)
     with torch.device("meta"):
         network = build(golden.name).network
-    found = count(network, tuple(golden.meta["input_shapes"][0][2:]))
+    found = measure_network(network, tuple(golden.meta["input_shapes"][0][2:]))
     assert found.parameters == golden.meta["params"]
     assert 0.98 * golden.multiply_adds < found.multiply_adds < golden.multiply_adds

@@ -307,8 +307,8 @@ def test_a_run_is_verified_in_whole_images(model, labels):
     dataset = CocoDataset(labels, labels.parent)
     tally = measured_again(model, dataset, setting(model))
     assert len(tally) == 5
-    assert tally.whole["AP"] > 0.99
-    assert tally.whole["pck@0.1"] > 0.99
+    assert tally.full_scores["AP"] > 0.99
+    assert tally.full_scores["pck@0.1"] > 0.99
 
 
 def test_how_answers_are_read_is_said_and_changed(model):

@@ -4,7 +4,7 @@ import torch
 from poise.errors import InputError, UnknownName
 from poise.nn.backbones.hrnet import HRNet
 from poise.nn.backbones.lpn import LPN
-from poise.nn.heads.light import LightDeconvHead
+from poise.nn.heads.heatmap import LightDeconvHead
 
 
 @pytest.mark.parametrize("size", [(64, 48), (80, 112)])

@@ -5,9 +5,8 @@ from poise.errors import InputError
 from poise.nn.backbones.hrnet import HRNet
 from poise.nn.backbones.resnet import ResNet
 from poise.nn.base import Network, check_size
-from poise.nn.count import count
-from poise.nn.heads.deconv import DeconvHead
-from poise.nn.heads.pixelwise import PixelwiseHead
+from poise.nn.heads.heatmap import DeconvHead, PixelwiseHead
+from poise.zoo.cost import measure_network
 
 
 @pytest.mark.parametrize("backbone", [ResNet(18), ResNet(50, "caffe"), HRNet(4, branches=3)], ids=["r18", "r50", "hr"])
@@ -73,6 +72,6 @@ def test_bfloat16_and_channels_last_give_the_answer_of_float32(network):
 
 def test_multiply_adds_of_one_convolution_are_those_of_the_formula():
     network = torch.nn.Conv2d(3, 8, 3, stride=2, padding=1)
-    found = count(network, (32, 16))
+    found = measure_network(network, (32, 16))
     assert found.parameters == 8 * 3 * 9 + 8
     assert found.multiply_adds == 8 * 3 * 9 * 16 * 8

@@ -103,12 +103,14 @@ def test_proposals_learn_by_the_size_of_errors_or_near_nothing_by_their_square(d
     """0.5 - 1/18 is 4/9, and 0.05 squared times 9/2 is 0.01125; Detectron2 counts errors as they are."""
     rpn = detector("hrnet_w4", dialect_of(dialect), Heads(channels=0, classes=0)).rpn
     for error, lost in ((0.5, wrong_by_half), (0.05, wrong_by_a_twentieth)):
-        moves = torch.tensor([[0.0, 0.0, 0.0, 0.0], [7.0, 7.0, 7.0, 7.0], [7.0, 7.0, 7.0, 7.0]])
-        wanted = torch.tensor([[error, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
+        deltas = torch.tensor([[0.0, 0.0, 0.0, 0.0], [7.0, 7.0, 7.0, 7.0], [7.0, 7.0, 7.0, 7.0]])
+        delta_targets = torch.tensor([[error, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
         labels = torch.tensor([1.0, 0.0, -1.0])
-        told, moved = rpn.compute_loss(torch.zeros(3, 1), moves, [labels[:2], labels[2:]], [wanted[:2], wanted[2:]])
-        assert moved.item() == pytest.approx(lost / 2), "two anchors are learnt from, and only the person's is moved"
-        assert told.item() == pytest.approx(np.log(2))
+        objectness_loss, box_loss = rpn.compute_loss(
+            torch.zeros(3, 1), deltas, [labels[:2], labels[2:]], [delta_targets[:2], delta_targets[2:]]
+        )
+        assert box_loss.item() == pytest.approx(lost / 2), "two anchors are learnt from, and only the person's is moved"
+        assert objectness_loss.item() == pytest.approx(np.log(2))
 
 
 @pytest.mark.parametrize(
@@ -121,8 +123,8 @@ def test_anchors_over_the_border_and_proposals_of_a_whole_batch_are_as_in_the_re
     pyramid, alone = (
         detector(name, dialect_of(dialect), Heads(channels=0, classes=0)).rpn for name in ("hrnet_w4_hrfpn", "hrnet_w4_plain")
     )
-    assert pyramid.inside is alone.inside is inside
-    assert (pyramid.shared, alone.shared) == (shared, None)
+    assert pyramid.inside_only is alone.inside_only is inside
+    assert (pyramid.batch_post_nms_top_n, alone.batch_post_nms_top_n) == (shared, None)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -145,7 +147,7 @@ def test_a_dialect_says_whether_anchors_over_the_border_are_learnt_from(inside, 
     network.rpn.inside_only = inside
     labels: list[torch.Tensor] = []
 
-    def compute_loss(objectness, moves, found, wanted):
+    def compute_loss(objectness, deltas, found, delta_targets):
         labels.extend(found)
         return torch.zeros(()), torch.zeros(())
 
@@ -220,8 +222,8 @@ def test_no_boxes_give_no_answers():
     network = small(masks=True).eval()
     features = network(torch.randn(1, 3, 64, 64))
     none = [torch.zeros(0, 4)]
-    logits, moves = network.predict_boxes(features, none)
-    assert (logits.shape, moves.shape) == ((0, 2), (0, 8))
+    logits, deltas = network.predict_boxes(features, none)
+    assert (logits.shape, deltas.shape) == ((0, 2), (0, 8))
     assert network.keypoint_maps(features, none).shape == (0, 17, 56, 56)
     assert network.mask_logits(features, none).shape == (0, 2, 28, 28)
 

@@ -94,7 +94,7 @@ def test_heads_that_cannot_be_are_refused(options):
 
 def test_identity_hourglasses_answer_at_five_resolutions_from_every_stack():
     torch.manual_seed(0)
-    network = IdentityMappingHourglass(2, outputs=5, width=16, more=4).eval()
+    network = IdentityMappingHourglass(2, outputs=5, width=16, increase=4).eval()
     views = torch.randn(2, 3, 64, 128)
     with torch.no_grad():
         both, single = network(views), network(views[1:])
@@ -102,4 +102,4 @@ def test_identity_hourglasses_answer_at_five_resolutions_from_every_stack():
     for pair, alone in zip(both, single, strict=True):
         assert torch.allclose(pair[1:], alone, rtol=1e-4, atol=1e-6)
     with pytest.raises(InputError, match="an even number more at each level"):
-        IdentityMappingHourglass(2, more=3)
+        IdentityMappingHourglass(2, increase=3)

@@ -184,5 +184,5 @@ def test_what_cannot_be_is_refused_in_a_sentence(options, sentence):
 
 
 def test_an_upper_body_of_strangers_is_refused():
-    with pytest.raises(InputError, match="half_body_upper names left_hoof, which 'coco17' has not"):
+    with pytest.raises(InputError, match="half_body_upper names left_hoof, which skeleton 'coco17' does not have"):
         PersonCrop((48, 36), Preprocess(), COCO17, Augmentation(half_body_upper=("nose", "left_hoof")))

@@ -44,5 +44,5 @@ def test_one_size_is_the_canvas_alone():
     canvas = Canvas(side=320, multiple=32)
     found = scaled_views(image, canvas, stride=4)
     assert [tuple(view.shape) for view in found.views] == [(3, 256, 320)]
-    assert found.cells == [(64, 80)] == [found.whole]
+    assert found.cells == [(64, 80)] == [found.full_cells]
     assert torch.equal(found.warp, canvas_layout(canvas, (120, 160)).warp)

@@ -10,7 +10,7 @@ from poise.errors import InputError, ReadError, UnknownName
 from poise.nn.backbones.hrnet import HRNet
 from poise.nn.backbones.resnet import ResNet
 from poise.skeletons import COCO17, MPII16, QUADRUPED
-from poise.zoo.cost import STORED, costs, measure
+from poise.zoo.cost import STORED, measure_model, model_costs
 from poise.zoo.find import families, releases
 from poise.zoo.simple_baselines import poseresnet
 
@@ -35,7 +35,7 @@ def test_the_smallest_and_the_largest_of_every_family_build_and_stored_sizes_are
                 model = zoo.build(name)
             assert sum(p.numel() for p in model.network.parameters()) == stored[name][0]
     for name in ("hrnet_w32_mpii_256x256", "poseresnet_18_coco_384x288", "poseresnet_50_caffe_coco_256x192"):
-        assert measure(name) == costs([name])[name], f"run python -m poise.zoo.cost to renew {STORED}"
+        assert measure_model(name) == model_costs([name])[name], f"run python -m poise.zoo.cost to renew {STORED}"
 
 
 def test_sizes_stand_in_a_name_whether_listed_or_not():

@@ -96,7 +96,7 @@ def test_what_no_network_can_be_is_refused_with_what_could(name, error, message)
 
 
 def test_codecs_of_one_kind_of_model_are_not_taken_by_the_other():
-    with pytest.raises(InputError, match="finds people by itself and is read by the codec OffsetGuided; 'UDPOffset' is not"):
+    with pytest.raises(InputError, match="is bottom-up and takes the codec OffsetGuided only, not 'UDPOffset'"):
         built("poise_scene_t_coco_320x320", codec="UDPOffset")
     assert built("poise_scene_t_coco_320x320", codec="OffsetGuided").codec.keypoints == 17
     with pytest.raises(UnknownName, match="no codec 'OffsetGuided'"):

@@ -100,13 +100,13 @@ def codec_report(
     seen: dict[CropRule, LabelledViews] = {}
     rows: list[CodecRow] = []
     for own in makers:
-        cut = preprocess_for(own, Preprocess(padding=padding))
-        if cut.crop not in seen:
-            seen[cut.crop] = labelled_views(eval_set, cut, size=size, skeleton=eval_set.skeleton, images=images)
-        if not seen[cut.crop].labelled.any():
+        preprocess = preprocess_for(own, Preprocess(padding=padding))
+        if preprocess.crop not in seen:
+            seen[preprocess.crop] = labelled_views(eval_set, preprocess, size=size, skeleton=eval_set.skeleton, images=images)
+        if not seen[preprocess.crop].labelled.any():
             raise AnnotationError("the annotations label nobody in a box of some size, so no codec can be tried on them")
         others = readings or (() if codecs else own.report_readings)
-        rows += _rows(eval_set, _read(own, others), seen[cut.crop], cut=cut, images=images)
+        rows += _rows(eval_set, _read(own, others), seen[preprocess.crop], preprocess=preprocess, images=images)
     return rows
 
 
@@ -132,7 +132,7 @@ def _rows(
     readers: Mapping[str, InstanceCodec],
     views: LabelledViews,
     *,
-    cut: Preprocess,
+    preprocess: Preprocess,
     images: Sequence[int] | None,
 ) -> Iterator[CodecRow]:
     """A row for each way to read one codec's answers."""
@@ -149,14 +149,14 @@ def _rows(
         yield CodecRow(
             codec=type(codec).__name__,
             reading=reading,
-            crop=cut.crop,
+            crop=preprocess.crop,
             mean=mean,
             p95=p95,
             flip=flip,
             flip_p95=flip_p95,
             lost=float((distance > far).double().mean()),
             outside=1 - float(inside.double().mean()),
-            ap=_ceiling(eval_set, views, found, least=cut.min_keypoint_score, images=images),
+            ap=_ceiling(eval_set, views, found, least=preprocess.min_keypoint_score, images=images),
         )
 
 

@@ -66,7 +66,7 @@ def _fetch(name: str, folder: Path) -> Path:
 def _table() -> Table:
     from rich.table import Table
 
-    from poise.zoo.cost import costs
+    from poise.zoo.cost import model_costs
     from poise.zoo.find import releases
 
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -75,7 +75,7 @@ def _table() -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for heading in ("published score", "licence", "official file"):
         table.add_column(heading, overflow="fold")
-    sizes = costs(releases())
+    sizes = model_costs(releases())
     for release in releases().values():
         size = sizes[release.name]
         table.add_row(
@@ -113,11 +113,11 @@ def _show(name: str, console: Console) -> None:
     from rich.text import Text
 
     from poise.weights.release import Release
-    from poise.zoo.cost import costs, view_of
+    from poise.zoo.cost import model_costs, view_size_of
     from poise.zoo.find import family_of, releases
 
     release = releases().get(name, Release(name, licence="that of whoever trains it"))
-    cost, (height, width) = costs([name])[name], view_of(name)
+    cost, (height, width) = model_costs([name])[name], view_size_of(name)
     table = Table(box=None, show_header=False, pad_edge=False)
     rows = {
         "name": name,

@@ -69,7 +69,7 @@ class InstanceCodec(ABC):
 
     @property
     def vectors(self) -> tuple[int, ...]:
-        """Lengths of the vectors this codec reads of each keypoint, made from its map (`nn.heads.readout`); none for maps.
+        """Lengths of the vectors this codec reads of each keypoint, made from its map (`nn.base`); none for maps.
 
         Vectors stand one after another in an output of shape (b, k, their sum).
         """

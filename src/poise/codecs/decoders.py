@@ -22,7 +22,7 @@ PRESETS: Mapping[str, GroupingConfig] = {"practitioner": PRACTITIONER_CONFIG, "r
 """Numbers that go together, by name."""
 
 NUMBERS = ("threshold", "top_k", "dist_max", "person_threshold")
-"""Those numbers: fields of `PeakReading`."""
+"""Those numbers: fields of `GroupingConfig`."""
 
 
 def decoder(codec: Codec) -> str:
@@ -98,7 +98,7 @@ def readings_of(codec: Codec) -> tuple[str, ...]:
 
 
 def read_as(codec: C, reading: str) -> C:
-    """The codec, its outputs read in another way; of a codec of whole views the names are those of `PeakReading.peaks`.
+    """The codec, its outputs read in another way; of a codec of whole views the names are those of `GroupingConfig.peaks`.
 
     Raises:
         InputError: It can be read in one way only.

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from poise.codecs.guides import Vectors
 from poise.errors import InputError
-from poise.losses.focal import focal_squared_error, squared_error
 from poise.losses.guides import Distance, mean_above_margin, offset_errors, scale_errors
+from poise.losses.heatmaps import focal_squared_error, squared_error
 
 
 @final

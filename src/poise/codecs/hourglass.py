@@ -14,7 +14,7 @@ from poise.decoding.subpixel import quarter_offset
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid
-from poise.losses.keypoints import mean_squares, ohkm_squares, squares
+from poise.losses.heatmaps import mean_squares, ohkm_squares, squares
 from poise.structures import CropRule
 
 

@@ -15,7 +15,7 @@ from poise.codecs.maps import check_weights, gaussian, mean_of_worst, rounded, r
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid
-from poise.losses.keypoints import outer_squares
+from poise.losses.heatmaps import outer_squares
 from poise.structures import Points
 
 FAINT = -20.0

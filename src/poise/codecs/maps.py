@@ -13,7 +13,7 @@ from poise.decoding.subpixel import SubpixelMethod, argmax_cells, check_method, 
 from poise.dims import Size
 from poise.errors import InputError, unknown
 from poise.geometry import Grid
-from poise.losses.keypoints import mean_squares, ohkm_squares, outer_squares
+from poise.losses.heatmaps import mean_squares, ohkm_squares, outer_squares
 from poise.structures import Points
 
 ROI_MSE = 2000.0

@@ -17,7 +17,7 @@ from torch import Tensor
 from poise.codecs.base import InstanceCodec
 from poise.codecs.maps import check_maps, check_weights, weighted
 from poise.errors import InputError
-from poise.losses.keypoints import mean_squares, ohkm_squares, outer_squares
+from poise.losses.heatmaps import mean_squares, ohkm_squares, outer_squares
 
 HEIGHT = 255.0
 """Of a label, as the releases have it."""

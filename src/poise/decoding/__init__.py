@@ -1,1 +1,1 @@
-"""How positions are read from heatmaps: subpixel refinement, peaks, limbs, grouping. Knows no codec."""
+"""How keypoints are decoded from heatmaps: subpixel refinement, peak finding, limb scoring, grouping. Knows no codec."""

@@ -1,4 +1,4 @@
-"""The Gaussian blur that smooths maps before they are read, as OpenCV's."""
+"""The Gaussian blur that smooths heatmaps before they are decoded, equal to OpenCV's."""
 
 import math
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ from poise.decoding.kernels import blur, border_index, find_top_cells, workspace
 
 
 def blur_taps(size: int) -> tuple[float, ...]:
-    """The blur of `size` cells, odd, that OpenCV takes when it is not told how wide.
+    """The taps of OpenCV's Gaussian blur of `size` cells (odd) when no sigma is given; their sum is 1.
 
-    Up to 9 cells from its table, then a Gaussian of sigma = 0.3 ((size - 1) / 2 - 1) + 0.8.
+    Up to 9 cells they come from OpenCV's table, then from a Gaussian of sigma = 0.3 ((size - 1) / 2 - 1) + 0.8.
     """
     table = {3: (1, 2, 1), 5: (1, 4, 6, 4, 1), 7: (2, 7, 14, 18, 14, 7, 2), 9: (4, 13, 30, 51, 60, 51, 30, 13, 4)}
     sigma = 0.3 * ((size - 1) * 0.5 - 1) + 0.8
@@ -26,19 +26,24 @@ def blur_taps(size: int) -> tuple[float, ...]:
 
 
 Border = Literal["zeros", "mirror"]
-"""What is beyond the edge of a map: nothing, or the map mirrored about its outermost cells."""
+"""Values beyond the border of a map: 0, or the map mirrored about its outermost cells."""
 
 CHUNK = 128
-"""Maps blurred at a time where all of a map is wanted: enough that the calls on each part cost little."""
+"""Maps blurred at a time where whole blurred maps are needed: enough that the cost of a call is small."""
 
 SMALL_CHUNK = 16
-"""Maps blurred at a time where little of a map is wanted: they fill one register, and rows stay in a core's first cache."""
+"""Maps blurred at a time where few values are needed: one vector register, so that rows stay in the L1 cache."""
 
 
 def iterate_blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Iterator[tuple[slice, Float[Tensor, "h w m"]]]:
-    """Maps smoothed by `size` cells (`blur_taps`) along both axes, some at a time: which ones, and the maps as LAST axis.
+    """Blurred maps, a chunk at a time: indices of the maps, and their values with the map as LAST axis.
 
-    What is given is overwritten when the next is asked for: fresh memory for each costs more than the blur.
+    The memory of a chunk is overwritten by the next one: allocating it anew costs more than the blur.
+
+    Args:
+        maps: Heatmaps.
+        size: Side of the blur, cells.
+        border: Values beyond the border.
     """
     if maps.device.type != "cpu":
         yield slice(0, len(maps)), _blurred_as_images(maps, size, border).permute(1, 2, 0)
@@ -49,7 +54,13 @@ def iterate_blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> 
 
 
 def blur_maps(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Float[Tensor, "n h w"]:
-    """Maps smoothed by `size` cells (`blur_taps`) along both axes, all of them in memory of their own."""
+    """Blurred maps, all in memory of their own.
+
+    Args:
+        maps: Heatmaps.
+        size: Side of the blur, cells.
+        border: Values beyond the border.
+    """
     smooth = torch.empty_like(maps)
     for some, part in iterate_blurred(maps, size, border):
         smooth[some] = part.permute(2, 0, 1)
@@ -59,14 +70,27 @@ def blur_maps(maps: Float[Tensor, "n h w"], size: int, border: Border) -> Float[
 def blurred_extremes(
     maps: Float[Tensor, "n h w"], size: int, border: Border
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-    """The lowest and the highest value of each map after the blur."""
+    """Lowest and highest value of each map after the blur.
+
+    Args:
+        maps: Heatmaps.
+        size: Side of the blur, cells.
+        border: Values beyond the border.
+    """
     return blurred_at(maps, torch.empty(len(maps), 0, dtype=torch.int64, device=maps.device), size, border)[1:]
 
 
 def blurred_at(
     maps: Float[Tensor, "n h w"], index: Int64[Tensor, "n i"], size: int, border: Border
 ) -> tuple[Float[Tensor, "n i"], Float[Tensor, " n"], Float[Tensor, " n"]]:
-    """After the blur: the values of some cells of each map, counted row after row, its lowest and its highest value."""
+    """Values of some cells of each map after the blur, and its lowest and highest value.
+
+    Args:
+        maps: Heatmaps.
+        index: Flat indices (y * w + x) of the cells of each map.
+        size: Side of the blur, cells.
+        border: Values beyond the border.
+    """
     if maps.device.type != "cpu":
         smooth = _blurred_as_images(maps, size, border).flatten(1)
         return smooth.gather(1, index), smooth.amin(dim=1), smooth.amax(dim=1)
@@ -79,15 +103,16 @@ def blurred_at(
 def blurred_peaks(
     maps: Float[Tensor, "n h w"], size: int, border: Border, *, count: int = 1, margin: int = 0, tie: float = 0.0
 ) -> tuple[Int64[Tensor, "n c 2"], Float[Tensor, "n c"]]:
-    """After the blur: the highest cells (x, y) of each map, highest first, and their values; NaNs are passed over.
+    """The highest cells (x, y) of each map after the blur, highest first, and their values; NaNs are skipped.
 
     Args:
-        maps: As they come.
-        size: Cells a side of the blur.
-        border: What is beyond the edge; nothing, if there is a margin.
-        count: How many cells. Each is emptied before the next is looked for.
-        margin: Cells around a map that are looked at too; they count as -1, -2, ... and on beyond the last.
-        tie: Of cells that are lower than the highest by this share or less the first, row after row, is taken.
+        maps: Heatmaps.
+        size: Side of the blur, cells.
+        border: Values beyond the border; "zeros" if there is a margin.
+        count: Number of cells; each is set to 0 before the next is searched.
+        margin: Width of the margin around the map that is searched too, cells; its coordinates are negative or beyond the last.
+        tie: Cells lower than the highest by at most this share count as equally high; the first of them in row-major order is
+            taken.
     """
     if maps.device.type != "cpu":
         cells, values = _peaks_of_images(_blurred_as_images(F.pad(maps, (margin,) * 4), size, border), count, tie=tie)
@@ -102,13 +127,13 @@ def blurred_peaks(
 
 
 class BlurredChunk(NamedTuple):
-    """Some maps side by side, smoothed.
+    """A chunk of blurred maps, interleaved: the map is the last axis.
 
     Attributes:
-        maps: Which.
-        values: Their values, and more behind them.
-        shape: Of them and their margin (h w m).
-        column_max: The highest value of each column.
+        maps: Indices of the maps.
+        values: Their values, flat, with unused memory after them.
+        shape: Height and width with the margin, and number of maps (h w m).
+        column_max: Highest value of each column of each map, flat (w m).
     """
 
     maps: slice
@@ -127,7 +152,7 @@ def _blurred_as_channels(
     margin: int = 0,
     out: tuple[Float[Tensor, "n i"], Float[Tensor, " n"], Float[Tensor, " n"]],
 ) -> Iterator[BlurredChunk]:
-    # As channels of one image maps are smoothed side by side, eight or sixteen in one instruction.
+    # Interleaved like the channels of one image, eight or sixteen maps are blurred by one instruction.
     count, height, width = maps.shape
     high, wide, reach, mirror = height + 2 * margin, width + 2 * margin, size // 2, border == "mirror"
     most = min(count, chunk)

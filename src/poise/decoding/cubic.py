@@ -1,13 +1,13 @@
-"""The highest pixel of maps that are brought to another size by a bicubic filter, found by making few of the pixels.
+"""The argmax of bicubically resized heatmaps, without computing most of their pixels.
 
 The filter is that of OpenCV and PyTorch: Keys' kernel with a = -0.75 (R. Keys, "Cubic convolution interpolation for digital
-image processing", 1981), the borders of pixels and cells in one place, the outermost cells repeated beyond them.
+image processing", 1981), corners of images aligned, outermost cells repeated beyond the border.
 
-Mask R-CNN's releases make every pixel of every keypoint's map, which takes most of their decoding. But a pixel is a sum of 4x4
-cells whose weights add up to 1. Those of the 4 cells around it add up to `NEAR` at most, those of the 4 corners to `CORNERS`,
-and the other 8 are negative. So a pixel is at most `least + NEAR (highest of the 4 - least) + CORNERS (highest - least)`,
-which says, without error, between which cells the highest pixel cannot be, and leaves a few of thousands. numba compiles the
-search when it is first called (see `decoding/kernels.py`).
+The releases of Mask R-CNN compute every pixel of every keypoint's map, which takes most of their decoding time. But a pixel is
+a weighted sum of 4x4 cells whose weights add up to 1. The weights of the 4 cells around it add up to `NEAR` at most, those of
+the 4 corners to `CORNERS`, and the other 8 are negative. So a pixel is at most `lowest + NEAR (highest of the 4 - lowest) +
+CORNERS (highest - lowest)`. This exact bound excludes most gaps between cells and leaves a few of thousands of pixels. numba
+compiles the search when it is first called (see `decoding/kernels.py`).
 """
 
 from typing import NamedTuple
@@ -20,43 +20,50 @@ from torch import Tensor
 from poise.machine import compiled
 
 A = -0.75
-"""Keys' parameter."""
+"""Parameter of Keys' kernel."""
 
 NEAR, CORNERS = 1.1875**2, 0.1875**2
-"""What the weights of the 4 nearest and of the 4 farthest of 4x4 cells add up to at most: in the middle of four cells."""
+"""Largest sum of the weights of the 4 nearest and of the 4 corner cells of 4x4: in the middle between four cells."""
 
 MAX_PIXELS = 2**24
-"""Pixels in memory where all are made; a map of more is made alone."""
+"""Pixels held in memory at a time where all are computed; a map of more is computed alone."""
 
 
 def bicubic_argmax(
     maps: Float[Tensor, "n k h w"], lengths: Int64[Tensor, "n 2"]
 ) -> tuple[Int64[Tensor, "n k 2"], Float[Tensor, "n k"]]:
-    """The first highest pixel (x, y) of each map and its value, pixels made only where it can be.
+    """The first highest pixel (x, y) of each map after a bicubic resize, and its value.
 
-    On other devices than the processor all are made.
+    On the CPU only pixels that can be the highest are computed, on other devices all of them.
 
     Args:
-        maps: Of the keypoints of each box; a map with values that are not finite has its highest pixel anywhere.
-        lengths: Pixels along x and along y that the maps of each box become.
+        maps: Heatmaps of the keypoints of each box; a map with non-finite values has its highest pixel anywhere.
+        lengths: Width and height, pixels, that the maps of each box are resized to.
     """
     if maps.device.type != "cpu":
         return bicubic_argmax_exhaustive(maps, lengths)
-    places, values = torch.zeros(*maps.shape[:2], 2, dtype=torch.int64), torch.empty(maps.shape[:2])
+    argmax, values = torch.zeros(*maps.shape[:2], 2, dtype=torch.int64), torch.empty(maps.shape[:2])
     height, width = maps.shape[2:]
     x, y = (_taps(length.numpy(), cells) for length, cells in zip(lengths.unbind(1), (width, height), strict=True))
     memory = torch.empty(3 * (width + 4) + (height + 2) * (width + 1)).numpy()
     shares = np.float32(NEAR), np.float32(CORNERS)
-    compiled(_search, contract=True)(maps.contiguous().numpy(), *x, *y, shares, memory, places.numpy(), values.numpy())
-    return places, values
+    compiled(_search, contract=True)(maps.contiguous().numpy(), *x, *y, shares, memory, argmax.numpy(), values.numpy())
+    return argmax, values
 
 
 def bicubic_argmax_exhaustive(
     maps: Float[Tensor, "n k h w"], lengths: Int64[Tensor, "n 2"]
 ) -> tuple[Int64[Tensor, "n k 2"], Float[Tensor, "n k"]]:
-    """As `bicubic_argmax`, every pixel made: one product of matrices for each axis."""
+    """The first highest pixel (x, y) of each map after a bicubic resize, and its value; every pixel is computed.
+
+    A resize is two matrix products, one for each axis.
+
+    Args:
+        maps: Heatmaps of the keypoints of each box.
+        lengths: Width and height, pixels, that the maps of each box are resized to.
+    """
     count, keypoints, height, width = maps.shape
-    places = torch.zeros(count * keypoints, 2, dtype=torch.int64, device=maps.device)
+    argmax = torch.zeros(count * keypoints, 2, dtype=torch.int64, device=maps.device)
     values, flat = maps.new_empty(count * keypoints), maps.flatten(0, 1)
     each = lengths.cpu().repeat_interleave(keypoints, dim=0)
     by_size = each.prod(dim=1).argsort()
@@ -67,12 +74,12 @@ def bicubic_argmax_exhaustive(
         pixels = down @ flat[some] @ across.mT
         pixels = pixels.masked_fill((down == 0).all(dim=2)[:, :, None] | (across == 0).all(dim=2)[:, None], -torch.inf)
         values[some], index = pixels.flatten(1).max(dim=1)
-        places[some] = torch.stack((index % pixels.shape[2], index.div(pixels.shape[2], rounding_mode="floor")), dim=1)
-    return places.view(count, keypoints, 2), values.view(count, keypoints)
+        argmax[some] = torch.stack((index % pixels.shape[2], index.div(pixels.shape[2], rounding_mode="floor")), dim=1)
+    return argmax.view(count, keypoints, 2), values.view(count, keypoints)
 
 
 def _chunks(order: Int64[Tensor, " m"], lengths: Int64[Tensor, "m 2"]) -> list[Int64[Tensor, " p"]]:
-    # Small maps first, so that maps of like size are made together.
+    # Small maps first, so that maps of similar size are computed together.
     parts, start = [], 0
     sizes = lengths[order].tolist()
     width, height = 0, 0
@@ -85,7 +92,7 @@ def _chunks(order: Int64[Tensor, " m"], lengths: Int64[Tensor, "m 2"]) -> list[I
 
 
 def _matrices(lengths: Int64[Tensor, " m"], cells: int, like: Tensor) -> Float[Tensor, "m p c"]:
-    """From cells to pixels along one axis; rows of nothing beyond a map's length."""
+    """The resize along one axis as matrices, cells to pixels; rows beyond a map's length are 0."""
     longest = int(lengths.max())
     pixel = torch.arange(longest)
     at = (pixel + 0.5) * cells / lengths[:, None].double() - 0.5
@@ -97,7 +104,7 @@ def _matrices(lengths: Int64[Tensor, " m"], cells: int, like: Tensor) -> Float[T
 
 
 def _keys(t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Weights of the cell before the last, the last, the next and the one after it, `t` beyond the last."""
+    """Weights of the four cells around a pixel, which lies `t` cells after the second of them."""
 
     def near(d: Tensor) -> Tensor:
         return ((A + 2) * d - (A + 3)) * d * d + 1
@@ -109,11 +116,11 @@ def _keys(t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 class PixelTaps(NamedTuple):
-    """Where the pixels of all boxes are along one axis, one box after another.
+    """The pixels of all boxes along one axis, one box after another.
 
     Attributes:
-        starts: The first pixel between each two cells: before cell 0, between 0 and 1, ..., behind the last; then the next box.
-        weights: Of the four cells around each pixel.
+        starts: First pixel of each gap between cells: before cell 0, between 0 and 1, ..., behind the last; then the next box.
+        weights: Weights of the four cells around each pixel.
     """
 
     starts: Int64[np.ndarray, " s"]
@@ -138,16 +145,16 @@ def _search(
     weights_y: Float32[np.ndarray, "q 4"],
     shares: tuple[np.float32, np.float32],
     memory: Float32[np.ndarray, " m"],
-    places: Int64[np.ndarray, "n k 2"],
+    argmax: Int64[np.ndarray, "n k 2"],
     values: Float32[np.ndarray, "n k"],
 ) -> None:
-    # In `memory`: of four rows the highest of the middle two, the highest and the lowest, with two cells repeated at each end;
-    # what a pixel is at most between each two columns of cells; and the same for each gap between four cells. Its loops make
-    # whole registers. The gap that promises most is looked at first, so that few others promise more than it gave.
+    # `memory` holds, of four rows, the highest of the middle two, the highest and the lowest, with two cells repeated at each
+    # end; then the upper bound of pixels between each two columns of cells, and of each gap between four cells. Its loops are
+    # vectorised. The gap of the highest bound is searched first, so that the bounds of few others exceed what is found.
     count, keypoints, height, width = maps.shape
     gaps = width + 1
     side = width + 4
-    near, most, least = memory[:side], memory[side : 2 * side], memory[2 * side : 3 * side]
+    near, highest, lowest = memory[:side], memory[side : 2 * side], memory[2 * side : 3 * side]
     tops, limit = memory[3 * side : 3 * side + gaps], memory[3 * side + gaps :]
     for box in range(count):
         first_x, first_y = box * gaps, box * (height + 1)
@@ -158,7 +165,7 @@ def _search(
                 tops[x] = -np.inf
             for gap in range(height + 1):
                 row = limit[gap * gaps : (gap + 1) * gaps]
-                if starts_y[first_y + gap] == starts_y[first_y + gap + 1]:  # no pixel, as in boxes lower than the map
+                if starts_y[first_y + gap] == starts_y[first_y + gap + 1]:  # no pixel here, as in boxes smaller than the map
                     for x in range(gaps):
                         row[x] = -np.inf
                     continue
@@ -168,19 +175,19 @@ def _search(
                     middle = b[x] if b[x] > c[x] else c[x]
                     ends = a[x] if a[x] > d[x] else d[x]
                     near[x + 2] = middle
-                    most[x + 2] = middle if middle > ends else ends
+                    highest[x + 2] = middle if middle > ends else ends
                     middle = b[x] if b[x] < c[x] else c[x]
                     ends = a[x] if a[x] < d[x] else d[x]
-                    least[x + 2] = middle if middle < ends else ends
-                for line in (near, most, least):
+                    lowest[x + 2] = middle if middle < ends else ends
+                for line in (near, highest, lowest):
                     line[0] = line[1] = line[2]
                     line[width + 2] = line[width + 3] = line[width + 1]
                 for x in range(gaps):
-                    middle = most[x + 1] if most[x + 1] > most[x + 2] else most[x + 2]
-                    ends = most[x] if most[x] > most[x + 3] else most[x + 3]
+                    middle = highest[x + 1] if highest[x + 1] > highest[x + 2] else highest[x + 2]
+                    ends = highest[x] if highest[x] > highest[x + 3] else highest[x + 3]
                     high = middle if middle > ends else ends
-                    middle = least[x + 1] if least[x + 1] < least[x + 2] else least[x + 2]
-                    ends = least[x] if least[x] < least[x + 3] else least[x + 3]
+                    middle = lowest[x + 1] if lowest[x + 1] < lowest[x + 2] else lowest[x + 2]
+                    ends = lowest[x] if lowest[x] < lowest[x + 3] else lowest[x + 3]
                     low = middle if middle < ends else ends
                     close = near[x + 1] if near[x + 1] > near[x + 2] else near[x + 2]
                     row[x] = low + shares[0] * (close - low) + shares[1] * (high - low)
@@ -218,5 +225,5 @@ def _search(
                             earlier = y < best_y or (y == best_y and x < best_x)
                             if value > best or (value == best and earlier):
                                 best, best_x, best_y = value, x, y
-            places[box, keypoint, 0], places[box, keypoint, 1] = max(best_x - origin_x, 0), max(best_y - origin_y, 0)
+            argmax[box, keypoint, 0], argmax[box, keypoint, 1] = max(best_x - origin_x, 0), max(best_y - origin_y, 0)
             values[box, keypoint] = best

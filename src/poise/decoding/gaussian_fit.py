@@ -1,17 +1,22 @@
-"""Gaussians fitted by least squares to the logarithm of a map around its highest cell, and the centre of mass there."""
+"""Subpixel refinement by a least-squares Gaussian fit around the highest cell, and by the centre of mass there."""
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 MIN_SHARE = 1e-8
-"""What cells are at least, as a share of the highest, under the logarithm of the fit."""
+"""Lower bound of cells, as a share of the highest, before the logarithm is taken."""
 
 
 def fit_gaussian(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], *, reach: int) -> Float[Tensor, "n 2"]:
-    """The middle of the round bump that fits best around each cell; the cell itself where none does.
+    """Centre (x, y), cells, of the isotropic Gaussian fitted around each cell; the cell itself if the fit fails.
 
-    It fits badly where its width is not real or its middle is outside of the window.
+    The fit fails if its variance is not positive or its centre lies outside the window.
+
+    Args:
+        maps: Heatmaps.
+        cells: The highest cell (x, y) of each map.
+        reach: The window is 2 `reach` + 1 cells wide.
     """
     middle, variance = fit_gaussian_and_variance(maps, cells, reach=reach)
     good = (variance > 0) & ((middle - cells).abs() <= reach).all(dim=-1)
@@ -21,10 +26,15 @@ def fit_gaussian(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], *, r
 def fit_gaussian_and_variance(
     maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], *, reach: int
 ) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
-    """Middle and variance, cells, of exp(-d^2 / 2 variance) fitted in the logarithm to what is within `reach` of each cell.
+    """Centre (x, y) and variance, cells, of the Gaussian exp(-d^2 / 2 variance) fitted around each cell.
 
-    By least squares over cells u, v from the highest: variance 2 log(value) - 2 u x - 2 v y = -(u^2 + v^2), as OffsetGuided's
-    release has it. Exact for a clean bump, at the border too.
+    Least squares over cells (u, v) relative to the highest: variance 2 log(value) - 2 u x - 2 v y = -(u^2 + v^2), as
+    OffsetGuided's release has it. Exact for a noiseless Gaussian, at the border too.
+
+    Args:
+        maps: Heatmaps.
+        cells: The highest cell (x, y) of each map.
+        reach: The window is 2 `reach` + 1 cells wide.
     """
     values, (u, v), there = gather_windows(maps, cells, reach)
     share = (values.double() / values[:, values.shape[1] // 2, None].double()).clamp(MIN_SHARE, 1)
@@ -42,10 +52,16 @@ def fit_gaussian_and_variance(
 def fit_gaussian_known_sigma(
     maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], *, reach: int, sigma: float
 ) -> Float[Tensor, "n 2"]:
-    """The middle of the bump of width `sigma` that fits best to what is within `reach` of each cell; NaN-free.
+    """Centre (x, y), cells, of the Gaussian of a given sigma fitted around each cell; never NaN.
 
-    By least squares over cells u, v from the highest: 2 u x + 2 v y = u^2 + v^2 + 2 sigma^2 log(value / highest). The answer is
-    `sigma`^2 times one that knows no width, so a bump of another width w is moved (sigma / w)^2 times as far as it should be.
+    Least squares over cells (u, v) relative to the highest: 2 u x + 2 v y = u^2 + v^2 + 2 sigma^2 log(value / highest). The
+    offset is proportional to `sigma`^2, so for a Gaussian of another width w it is (sigma / w)^2 times too large.
+
+    Args:
+        maps: Heatmaps.
+        cells: The highest cell (x, y) of each map.
+        reach: The window is 2 `reach` + 1 cells wide.
+        sigma: Deviation of the Gaussians, cells.
     """
     values, (u, v), there = gather_windows(maps, cells, reach)
     share = (values.double() / values[:, values.shape[1] // 2, None].double()).clamp(MIN_SHARE, 1)
@@ -57,7 +73,13 @@ def fit_gaussian_known_sigma(
 
 
 def centre_of_mass(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], *, reach: int) -> Float[Tensor, "n 2"]:
-    """The mean position of what is within `reach` of each cell, weighed by what is positive there."""
+    """The mean position (x, y), cells, in a window around each cell, weighted by the positive values there.
+
+    Args:
+        maps: Heatmaps.
+        cells: The highest cell (x, y) of each map.
+        reach: The window is 2 `reach` + 1 cells wide.
+    """
     values, offsets, there = gather_windows(maps, cells, reach)
     mass = values.clamp(min=0) * there
     return cells + mass @ torch.stack(offsets, dim=-1) / mass.sum(dim=1, keepdim=True)
@@ -66,7 +88,13 @@ def centre_of_mass(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], *,
 def gather_windows(
     maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], reach: int
 ) -> tuple[Float[Tensor, "n i"], tuple[Float[Tensor, " i"], Float[Tensor, " i"]], Float[Tensor, "n i"]]:
-    """What stands within `reach` of each cell, row after row; where that is from the cell (x, y); 1 inside the map, else 0."""
+    """Values of a square window around each cell, in row-major order; their offsets (x, y) from it; 1 inside the map, else 0.
+
+    Args:
+        maps: Heatmaps.
+        cells: A cell (x, y) of each map.
+        reach: The window is 2 `reach` + 1 cells wide.
+    """
     height, width = maps.shape[-2:]
     along = torch.arange(-reach, reach + 1, device=maps.device)
     v, u = (part.flatten() for part in torch.meshgrid(along, along, indexing="ij"))

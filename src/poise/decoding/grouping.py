@@ -1,4 +1,4 @@
-"""Limbs joined into people, greedily, one type of limb after another, as OffsetGuided's release does it.
+"""Greedy grouping of limbs into people, one limb type after another, as OffsetGuided's release does it.
 
 Loops over limbs and people, compiled by numba as those of `kernels.py` are.
 """
@@ -21,18 +21,18 @@ EMPTY = -1
 
 @dataclass(frozen=True, eq=False)
 class GroupedPeople:
-    """The people made of one view's limbs, those with the highest mean score of their keypoints first.
+    """The people grouped from one view's limbs, by the mean score of their keypoints, highest first.
 
     Attributes:
-        keypoints: x, y, score, scale and the score of the surest limb there; 0 where a person has no such keypoint.
-        index: Of each keypoint's peak; 0 where there is none.
+        keypoints: x, y, score, scale, and the score of the best limb at the keypoint; 0 where a person lacks the keypoint.
+        index: Index of each keypoint's peak (`Peaks.index`); 0 where there is none.
     """
 
     keypoints: Float[Tensor, "p k 5"]
     index: Int64[Tensor, "p k"]
 
     def people(self) -> People:
-        """With the score of each person that COCO's results of the release have: the mean over all keypoints, found or not."""
+        """The people with the person score of the release's COCO results: the mean over all keypoints, found or not."""
         score = self.keypoints[..., 2]
         whole = score.sum(dim=1) / score.shape[1]
         order = whole.argsort(descending=True, stable=True)
@@ -40,39 +40,54 @@ class GroupedPeople:
 
 
 def group_limbs(
-    found: LimbCandidates, limbs: tuple[tuple[int, int], ...], reading: GroupingConfig, *, keypoints: int
+    found: LimbCandidates, limbs: tuple[tuple[int, int], ...], config: GroupingConfig, *, keypoints: int
 ) -> list[GroupedPeople]:
-    """The people of each view."""
-    valid, peak_index = found.valid(reading).cpu().numpy(), found.peak_index.cpu().numpy()
-    rows = torch.stack((found.start, found.end), dim=3).float().cpu().numpy()
+    """The people of each view.
+
+    Args:
+        found: Limb candidates of a batch.
+        limbs: Start and end keypoint of each limb type.
+        config: Thresholds of limbs and people.
+        keypoints: Number of keypoints of a person.
+    """
+    valid, peak_index = found.valid(config).cpu().numpy(), found.peak_index.cpu().numpy()
+    ends_data = torch.stack((found.start, found.end), dim=3).float().cpu().numpy()
     score = found.score.float().cpu().numpy()
     pairs = np.array(limbs, np.int64).reshape(-1, 2)
     device = found.score.device
-    views = (_group_view(*view, pairs, keypoints) for view in zip(rows, peak_index, score, valid, strict=True))
-    return [_sorted(*view, least=reading.person_threshold, device=device) for view in views]
+    views = (_group_view(*view, pairs, keypoints) for view in zip(ends_data, peak_index, score, valid, strict=True))
+    return [_sorted(*view, min_score=config.person_threshold, device=device) for view in views]
 
 
 def _group_view(
-    rows: Float32[np.ndarray, "l n 2 4"],
+    ends_data: Float32[np.ndarray, "l n 2 4"],
     peak_index: Int64[np.ndarray, "l n 2"],
     score: Float32[np.ndarray, "l n"],
     valid: Bool[np.ndarray, "l n"],
     pairs: Int64[np.ndarray, "l 2"],
     keypoints: int,
 ) -> tuple[Float32[np.ndarray, "p k 5"], Int64[np.ndarray, "p k"]]:
-    """Everybody, in the order in which they came to be; -1 where there is nothing."""
+    """All people of one view, in the order in which they were started; -1 for missing keypoints."""
     most = int(valid.sum())
     people = np.full((most, keypoints, 5), EMPTY, np.float32)
     index = np.full((most, keypoints), EMPTY, np.int64)
     count = np.zeros(1, np.int64)
-    compiled(_group_greedily)(rows, peak_index, score, *select_limbs(peak_index, score, valid), pairs, people, index, count)
+    compiled(_group_greedily)(
+        ends_data, peak_index, score, *select_limbs(peak_index, score, valid), pairs, people, index, count
+    )
     return people[: count[0]], index[: count[0]]
 
 
 def select_limbs(
     peak_index: Int64[np.ndarray, "l n 2"], score: Float32[np.ndarray, "l n"], valid: Bool[np.ndarray, "l n"]
 ) -> tuple[Int64[np.ndarray, "l n"], Int64[np.ndarray, " l"]]:
-    """Of each type the valid limbs, the surest first, and of those that end at one peak only that; and how many they are."""
+    """The valid limbs of each type, by score, of those that end at one peak only the best; and their number.
+
+    Args:
+        peak_index: Peak indices of start and end of each limb.
+        score: Score of each limb.
+        valid: Whether a limb is valid.
+    """
     order = np.argsort(-score, axis=1, kind="stable")
     count = np.zeros(len(score), np.int64)
     compiled(_select)(peak_index, valid, order, count)
@@ -80,14 +95,14 @@ def select_limbs(
 
 
 def _sorted(
-    people: Float32[np.ndarray, "p k 5"], index: Int64[np.ndarray, "p k"], *, least: float, device: torch.device
+    people: Float32[np.ndarray, "p k 5"], index: Int64[np.ndarray, "p k"], *, min_score: float, device: torch.device
 ) -> GroupedPeople:
-    """The people whose keypoints' mean score is `least` or more, the best first."""
+    """The people whose keypoints have a mean score of `min_score` or more, best first."""
     score = people[..., 2].astype(np.float64)
     there = score > 0
     mean = (score * there).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
     order = np.argsort(-mean, kind="stable")
-    order = order[~(mean[order] < least)]
+    order = order[~(mean[order] < min_score)]
     kept, ids = people[order], index[order]
     kept[kept == EMPTY] = 0
     ids[ids == EMPTY] = 0
@@ -116,7 +131,7 @@ def _select(
 
 
 def _group_greedily(
-    rows: Float32[np.ndarray, "l n 2 4"],
+    ends_data: Float32[np.ndarray, "l n 2 4"],
     peak_index: Int64[np.ndarray, "l n 2"],
     score: Float32[np.ndarray, "l n"],
     order: Int64[np.ndarray, "l n"],
@@ -126,8 +141,8 @@ def _group_greedily(
     index: Int64[np.ndarray, "p k"],
     count: Int64[np.ndarray, " 1"],
 ) -> None:
-    # One type of limb after another. Whatever is compared is what was there before the type, or before the step; of several
-    # changes to one person the last one counts: the release changes all at once.
+    # One limb type after another. Comparisons use the state before the type, or before the step; of several changes to one
+    # person the last one wins: the release makes all changes at once.
     most, keypoints = index.shape
     types, length = score.shape
     shared = np.zeros((most, length), np.int64)
@@ -150,13 +165,13 @@ def _group_greedily(
                 better[m, j] = score[kind, limb] > people[m, t, 4] or score[kind, limb] > people[m, f, 4]
                 whole |= shared[m, j] == 2 and better[m, j]
                 half |= shared[m, j] == 1 and better[m, j]
-        # People who have both peak_index: the limb makes them surer.
+        # People who have both ends: the limb raises the scores of its keypoints.
         for m in range(before):
             for j in range(limbs):
                 if shared[m, j] == 2 and better[m, j]:
                     people[m, f, 4] = max(score[kind, taken[j]], people[m, f, 4])
                     people[m, t, 4] = max(score[kind, taken[j]], people[m, t, 4])
-        # People who have one end get both.
+        # People who have one end get the other too.
         for m in range(before):
             held[m, 0], held[m, 1] = people[m, f, 4], people[m, t, 4]
             for j in range(limbs):
@@ -164,10 +179,10 @@ def _group_greedily(
                     limb = taken[j]
                     index[m, f], index[m, t] = peak_index[kind, limb, 0], peak_index[kind, limb, 1]
                     for c in range(4):
-                        people[m, f, c], people[m, t, c] = rows[kind, limb, 0, c], rows[kind, limb, 1, c]
+                        people[m, f, c], people[m, t, c] = ends_data[kind, limb, 0, c], ends_data[kind, limb, 1, c]
                     people[m, f, 4] = max(score[kind, limb], held[m, 0])
                     people[m, t, 4] = max(score[kind, limb], held[m, 1])
-        # Limbs that nobody has any part of become new people; what was dealt with counts -1, so that it may cancel another 1.
+        # Limbs of which no person has an end start new people; handled limbs count -1, which may cancel a 1, as in the release.
         new = 0
         for j in range(limbs):
             total = 0
@@ -177,7 +192,7 @@ def _group_greedily(
             if total == 0:
                 taken[new] = taken[j]
                 new += 1
-        # People with exactly two peaks in common are one; the later one goes.
+        # Two people who share exactly two peaks are merged; the later one is removed.
         for m in range(before):
             joins[m], gone[m] = -1, False
         for m in range(before):
@@ -187,7 +202,7 @@ def _group_greedily(
                     common += int(index[m, k] == index[n, k] and index[m, k] != -1)
                 if common == 2:
                     joins[m], gone[n] = n, True
-        # A joined person takes from one who is later, and later ones are changed later: what is taken is as it was before.
+        # A person is merged with a later one, which this loop has not changed yet.
         for m in range(before):
             n = joins[m]
             if n >= 0:
@@ -210,32 +225,39 @@ def _group_greedily(
                     people[alive, k, c] = -1
             index[alive, f], index[alive, t] = peak_index[kind, limb, 0], peak_index[kind, limb, 1]
             for c in range(4):
-                people[alive, f, c], people[alive, t, c] = rows[kind, limb, 0, c], rows[kind, limb, 1, c]
+                people[alive, f, c], people[alive, t, c] = ends_data[kind, limb, 0, c], ends_data[kind, limb, 1, c]
             people[alive, f, 4], people[alive, t, 4] = score[kind, limb], score[kind, limb]
             alive += 1
     count[0] = alive
 
 
-def decode_people(maps: SceneMaps, limbs: tuple[tuple[int, int], ...], reading: GroupingConfig, *, stride: int) -> list[People]:
-    """The people of each view, in its pixels, the best first; what is no number counts as 0.
+def decode_people(maps: SceneMaps, limbs: tuple[tuple[int, int], ...], config: GroupingConfig, *, stride: int) -> list[People]:
+    """The people of each view, in pixels of the view, best first; non-finite values of maps count as 0.
 
     Args:
-        maps: Of a batch.
-        limbs: Which keypoint points at which, in the order of `maps.offsets`.
-        reading: How.
-        stride: Pixels from cell to cell; the centre of cell i is at stride * i + (stride - 1) / 2.
+        maps: Maps of a batch.
+        limbs: Start and end keypoint of each limb type, in the order of `maps.offsets`.
+        config: Peak finding, thresholds of limbs and people.
+        stride: Pixels per cell; the centre of cell i is at stride * i + (stride - 1) / 2.
     """
-    return [found.people() for found in group_people(maps, limbs, reading, stride=stride)]
+    return [found.people() for found in group_people(maps, limbs, config, stride=stride)]
 
 
 def group_people(
-    maps: SceneMaps, limbs: tuple[tuple[int, int], ...], reading: GroupingConfig, *, stride: int
+    maps: SceneMaps, limbs: tuple[tuple[int, int], ...], config: GroupingConfig, *, stride: int
 ) -> list[GroupedPeople]:
-    """The same, with the peaks and limbs that people are made of."""
+    """The people of each view, with the indices of their peaks and the scores of their limbs.
+
+    Args:
+        maps: Maps of a batch.
+        limbs: Start and end keypoint of each limb type, in the order of `maps.offsets`.
+        config: Peak finding, thresholds of limbs and people.
+        stride: Pixels per cell.
+    """
     clean = maps.map_tensors(_detached).nan_to_zero()
-    if reading.weigh > 1:
-        clean = clean.with_averaged_offsets(limbs, side=reading.weigh)
-    return group_limbs(find_limbs(clean, limbs, reading, stride=stride), limbs, reading, keypoints=clean.heat.shape[1])
+    if config.weigh > 1:
+        clean = clean.with_averaged_offsets(limbs, side=config.weigh)
+    return group_limbs(find_limbs(clean, limbs, config, stride=stride), limbs, config, keypoints=clean.heat.shape[1])
 
 
 def _detached(part: Tensor) -> Tensor:

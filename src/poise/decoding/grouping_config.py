@@ -1,4 +1,4 @@
-"""How people are read out of maps with guiding offsets: which peaks count, where they lie, which limbs are people."""
+"""Settings of bottom-up decoding with guiding offsets: peak finding, limb matching, grouping into people."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -6,29 +6,32 @@ from typing import Literal, get_args
 from poise.errors import InputError, unknown
 
 PeakMethod = Literal["fast", "upsampled", "bilinear", "cell", "quarter", "dark", "fit1", "fit2", "fit1-sigma", "fit2-sigma"]
-"""Where a peak of a map lies. `upsampled`: the highest of 3x3 pixels of the map enlarged bicubically (the release); `bilinear`:
-the same, enlarged bilinearly; `fast`: as `upsampled`, of what is around each peak of the small map; `cell`: the highest of 3x3
-cells; a quarter of a cell on; DARK's Newton step; the middle of a round bump fitted to what is 1 or 2 cells around, its width
-given or fitted too."""
+"""How a peak's position is refined. `upsampled`: local maxima (3x3) of the bicubically upsampled map (the release). `bilinear`:
+the same, upsampled bilinearly. `fast`: as `upsampled`, but only around the peaks of the small map. `cell`: local maxima
+(3x3) of the small map, unrefined. `quarter`: a quarter offset. `dark`: DARK's Taylor step. `fit1`, `fit2`: a Gaussian of
+known sigma fitted to cells up to 1 or 2 away; with `-sigma`, its sigma is fitted too.
+"""
 
 RELEASE_SIGMA = 1.75
-"""Cells: the 7 pixels of the release's labels."""
+"""Sigma of the release's labels, cells (7 pixels)."""
 
 
 @dataclass(frozen=True)
 class GroupingConfig:
-    """How people are read out of an answer with maps, guiding offsets and whatever else it has.
+    """How people are decoded from heatmaps and guiding offsets.
 
     Attributes:
-        peaks: Where a peak lies.
-        threshold: Peaks below are none.
-        top_k: So many peaks of a keypoint at most.
-        dist_max: Pixels a guide may be off the peak it finds; or the size of that peak's keypoint if that is more.
-        person_threshold: People whose keypoints' mean score is below are none.
-        sigma: Width of bumps, cells, for DARK and for fits whose width is given; None for that of the codec's labels. A fit of
-            another width moves each peak by the square of the ratio too far.
-        weigh: Cells a side over which offsets are averaged, weighed with the map they start from; 1 takes them as they are.
-        transposed: Whether jitter at (x, y) is looked up at (y, x), as the release does.
+        peaks: How a peak's position is refined.
+        threshold: Lowest score of a peak.
+        top_k: Largest number of peaks of a keypoint.
+        dist_max: Largest distance, pixels, of a limb's guide from the peak it is matched to, or the scale of that peak if
+            larger.
+        person_threshold: Lowest mean score of a person's keypoints.
+        sigma: Sigma of the Gaussians, cells, for "dark", "fit1" and "fit2"; None for that of the codec's labels. A fit with a
+            wrong sigma moves each peak by the square of the ratio too far.
+        weigh: Side of the window, cells, over which offsets are averaged, weighted by the heatmap of the limb's start; 1 for
+            none.
+        transposed: Whether the jitter at (x, y) is looked up at (y, x), as the release does.
     """
 
     peaks: PeakMethod = "fast"
@@ -41,10 +44,10 @@ class GroupingConfig:
     transposed: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be read with.
+        """Refuse impossible settings.
 
         Raises:
-            UnknownName: There are no such peaks.
+            UnknownName: No such method of refining peaks.
             InputError: A number that cannot be.
         """
         if self.peaks not in PEAK_METHODS:
@@ -58,19 +61,19 @@ class GroupingConfig:
 
     @property
     def gaussian_sigma(self) -> float:
-        """Of the bumps, cells; where neither the reading nor a codec says it, that of the release's labels."""
+        """Sigma of the Gaussians, cells; that of the release's labels if neither these settings nor a codec give one."""
         return RELEASE_SIGMA if self.sigma is None else self.sigma
 
     def with_label_sigma(self, width: float) -> "GroupingConfig":
-        """The same; for bumps of this width, cells, if it says nothing of that itself."""
+        """These settings with `sigma` (cells) filled in from the codec's labels, unless they give one themselves."""
         return self if self.sigma is not None else replace(self, sigma=width)
 
 
 PEAK_METHODS: tuple[str, ...] = get_args(PeakMethod)
-"""The names of the readings."""
+"""Names of the methods of refining peaks."""
 
 PRACTITIONER_CONFIG = GroupingConfig()
-"""What a practitioner who trained OffsetGuided evaluated with: 0.06, 32 peaks, 20 pixels; with peaks found fast."""
+"""Settings of a practitioner who trained OffsetGuided: 0.06, 32 peaks, 20 pixels; with fast peaks."""
 
 RELEASE_CONFIG = GroupingConfig(threshold=0.04, dist_max=40.0, person_threshold=0.04)
-"""What the release's own evaluation sets: 0.04, 32 peaks, 40 pixels, people from 0.04 on."""
+"""Settings of the release's own evaluation: 0.04, 32 peaks, 40 pixels, people from 0.04 on."""

@@ -1,4 +1,7 @@
-"""Hough voting: every cell says where the keypoint is, and the place most cells name is read (G-RMI, arXiv 1701.01779)."""
+"""Hough voting: each cell votes for a position by its offset vector, and the position of most votes is decoded.
+
+From G-RMI (arXiv 1701.01779, section 3.2).
+"""
 
 from dataclasses import dataclass
 
@@ -8,21 +11,21 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 MIN_VOTE = 0.01
-"""Cells that are less sure do not vote: nearly all cells are, their sum is small, and they take most of the time."""
+"""Cells of lower confidence do not vote: nearly all cells are such, their sum is small, and they would take most time."""
 
 MAX_VOTE = 1e6
-"""So that an infinite map has finite sums."""
+"""Upper bound of a vote, so that maps with infinite values have finite sums."""
 
 
 @dataclass(frozen=True, eq=False)
 class HoughVotes:
-    """Hough voting (G-RMI, section 3.2): cells give their weight to the place where their vector ends.
+    """Votes of the cells of a batch of maps: each gives its weight to the point at which its vector ends.
 
     Attributes:
-        map: Which map each vote is for.
-        xy: Where it ends, cells.
-        weight: How much it counts.
-        maps: How many there are.
+        map: Index of the map each vote is for.
+        xy: Where the vote's vector ends (x, y), cells.
+        weight: Weight of the vote.
+        maps: Number of maps.
     """
 
     map: Int64[Tensor, " v"]
@@ -31,9 +34,13 @@ class HoughVotes:
     maps: int
 
     def accumulate(self, shape: torch.Size) -> Float[Tensor, "n h w"]:
-        """The sum of the votes for each cell, by a bilinear kernel: a vote is shared by the four cells around its end."""
+        """The Hough map: votes summed over cells with a bilinear kernel, each shared by the four cells around its end.
+
+        Args:
+            shape: Shape (n h w) of the maps.
+        """
         count, height, width = shape
-        wide, high = width + 3, height + 3  # one cell before the map and two after it take the votes for what is outside
+        wide, high = width + 3, height + 3  # one cell before the map and two after it collect votes outside
         x, y = self.xy[:, 0].clamp(-1, width) + 1, self.xy[:, 1].clamp(-1, height) + 1
         left, top = x.floor(), y.floor()
         right, low = x - left, y - top
@@ -49,14 +56,24 @@ class HoughVotes:
         return sums.view(count, high, wide)[:, 1:-2, 1:-2].contiguous()
 
     def mean_around(self, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
-        """The mean of what counts for one place of each map, as it counts there; the place itself where nothing does."""
+        """The mean position of the votes near one point of each map; the point itself if there are none.
+
+        Votes are weighted with the bilinear kernel of `accumulate`, centred on the point.
+
+        Args:
+            xy: One point (x, y) of each map, cells.
+        """
         share = self.weight * self._kernel(xy)
         moment = self.weight.new_zeros(len(xy), 2).index_add_(0, self.map, self.xy * share[:, None])
         mass = self._sums(share)[:, None]
         return torch.where(mass > 0, moment / mass, xy)
 
     def votes_at(self, xy: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
-        """The votes for one place of each map, by the same kernel."""
+        """The sum of the votes at one point of each map, with the same bilinear kernel.
+
+        Args:
+            xy: One point (x, y) of each map, cells.
+        """
         return self._sums(self.weight * self._kernel(xy))
 
     def _kernel(self, xy: Float[Tensor, "n 2"]) -> Float[Tensor, " v"]:
@@ -66,23 +83,23 @@ class HoughVotes:
         return values.new_zeros(self.maps).index_add_(0, self.map, values)
 
 
-def cast_votes(weight: Float[Tensor, "n h w"], arrows: Float[Tensor, "n 2 h w"], *, unit: float) -> HoughVotes:
-    """The votes of all cells surer than `MIN_VOTE` for where their vectors end; what is no number does not vote.
+def cast_votes(weight: Float[Tensor, "n h w"], vectors: Float[Tensor, "n 2 h w"], *, unit: float) -> HoughVotes:
+    """The votes of all cells above `MIN_VOTE`; votes whose end is not finite get weight 0.
 
     Args:
-        weight: How sure each cell is.
-        arrows: Its vector.
-        unit: Cells that a vector of length 1 spans.
+        weight: Confidence of each cell.
+        vectors: Offset vector (x, y) of each cell.
+        unit: Length of a vector of 1, cells.
     """
     count, height, width = weight.shape
-    voters = _flat_nonzero(weight.flatten() > MIN_VOTE)
-    number, cell = voters.div(height * width, rounding_mode="floor"), voters % (height * width)
-    dx, dy = (part.reshape(-1).index_select(0, voters) * unit for part in arrows.unbind(1))
+    voting_cells = _flat_nonzero(weight.flatten() > MIN_VOTE)
+    number, cell = voting_cells.div(height * width, rounding_mode="floor"), voting_cells % (height * width)
+    dx, dy = (part.reshape(-1).index_select(0, voting_cells) * unit for part in vectors.unbind(1))
     end = torch.stack((cell % width + dx, cell.div(width, rounding_mode="floor") + dy), dim=-1)
-    given = weight.flatten().index_select(0, voters).clamp(max=MAX_VOTE) * end.isfinite().all(dim=-1)
-    return HoughVotes(number, end.nan_to_num(0, 0, 0), given, count)
+    votes = weight.flatten().index_select(0, voting_cells).clamp(max=MAX_VOTE) * end.isfinite().all(dim=-1)
+    return HoughVotes(number, end.nan_to_num(0, 0, 0), votes, count)
 
 
 def _flat_nonzero(mask: Bool[Tensor, " n"]) -> Int64[Tensor, " i"]:
-    # NumPy's way is ten times as fast on a processor.
+    # NumPy's is ten times as fast on a CPU.
     return mask.nonzero().squeeze(1) if mask.device.type != "cpu" else torch.from_numpy(np.flatnonzero(mask.numpy()))

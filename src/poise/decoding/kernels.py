@@ -1,8 +1,8 @@
-"""The blur of many maps at once, and their highest cells, as compiled loops that stay in a core's cache.
+"""Compiled loops for many maps at once: a separable blur, and the highest cells; they stay in a core's cache.
 
-Neither NumPy, OpenCV nor PyTorch has such ones. numba compiles them when they are first called, about a second for each number
-of taps, and keeps the result beside this file or in the user's cache folder (`NUMBA_CACHE_DIR` names another); where no folder
-can be written they are compiled in every process. They run in one thread and let other Python threads run.
+NumPy, OpenCV and PyTorch have none of this kind. numba compiles them when they are first called, about a second for each number
+of taps, and caches the result beside this file or in the user's cache folder (`NUMBA_CACHE_DIR` names another); without a
+writable folder they are compiled in every process. They run in one thread and release the GIL.
 """
 
 import numpy as np
@@ -25,21 +25,21 @@ def blur(
     memory: Float32[np.ndarray, " n"],
     out: BlurOutputs,
 ) -> None:
-    """Smooth maps that lie side by side, the map as LAST axis, along both axes.
+    """Blur interleaved maps (the map as LAST axis) along both axes.
 
-    Twice as fast where all memory starts at a multiple of 64 bytes (PyTorch's does, NumPy's need not) and m is a multiple of
-    16: registers then never lie across two lines of the cache. NaNs stay in their map.
+    Twice as fast if all memory starts at a multiple of 64 bytes (PyTorch's does, NumPy's may not) and m is a multiple of 16:
+    vector registers then never cross a cache line. NaNs stay within their map.
 
     Args:
-        source: The maps, in one piece; what is behind them is not looked at.
-        shape: Of the maps (h w m).
-        taps: Of the blur, the first r + 1 of its 2 r + 1, which are symmetric.
-        edges: What is beyond the border along y and along x, r + `margin` cells of it, `beyond`.
-        margin: Cells around the maps that are smoothed too.
-        index: Cells asked for in each smoothed map, counted row after row.
-        memory: `workspace_size` numbers to work in.
-        out: Takes the smoothed maps, as `source` holds them; the lowest and the highest value of each, NaNs passed over; and
-            the smoothed values of the cells that were asked for.
+        source: The maps, contiguous; what follows them is not read.
+        shape: Height, width and number of the maps (h w m).
+        taps: First r + 1 of the 2 r + 1 symmetric taps.
+        edges: Source indices beyond the border along y and along x, r + `margin` cells of it (`border_index`).
+        margin: Width of the margin around the maps that is blurred too, cells.
+        index: Flat indices of the cells wanted of each blurred map.
+        memory: Workspace of `workspace_size` numbers.
+        out: Outputs: the blurred maps, interleaved as `source`; the lowest and the highest value of each, NaNs skipped; the
+            blurred values of the cells of `index`.
     """
     compiled(_blur, contract=True)(source, shape, taps, *edges, margin, index, memory, *out)
 
@@ -52,20 +52,26 @@ def find_top_cells(
     tie: float,
     out: tuple[Int64[np.ndarray, "m p 2"], Float32[np.ndarray, "m p"]],
 ) -> None:
-    """The highest cells of smoothed maps, and around them if they have a margin; each is emptied before the next is sought.
+    """The highest cells of blurred maps, margin included; each is set to 0 before the next is searched.
 
     Args:
-        smooth: What `blur` gave; overwritten.
-        shape: Of the smoothed maps, their margin with them (h w m).
-        best: The highest value of each column, what `blur` left at the end of its memory; overwritten.
-        tie: Of cells that are lower than the highest by this share or less the first is taken.
-        out: Takes the cells (x, y) and their columns' highest values. A map of NaNs gives cell 0 and -inf.
+        smooth: The maps that `blur` wrote; overwritten.
+        shape: Height, width and number of the maps with their margin (h w m).
+        best: Highest value of each column, which `blur` left at the end of its workspace; overwritten.
+        tie: Cells lower than the highest by at most this share count as equally high; the first is taken.
+        out: Outputs: the cells (x, y), and their values. A map of NaNs gives cell 0 and -inf.
     """
     compiled(_find_top_cells)(smooth, shape, best, tie, *out)
 
 
 def border_index(length: int, reach: int, *, mirror: bool) -> Int64[np.ndarray, " i"]:
-    """Which cell stands at -reach, ..., length + reach - 1: the one mirrored about the outermost cell, or -1 for none."""
+    """Index of the cell that stands at -reach, ..., length + reach - 1: mirrored about the outermost cells, or -1 for none.
+
+    Args:
+        length: Cells along the axis.
+        reach: Cells beyond each end.
+        mirror: Whether the map is mirrored; else there is nothing beyond its ends.
+    """
     index = np.arange(-reach, length + reach, dtype=np.int64)
     if not mirror:
         return np.where((index >= 0) & (index < length), index, -1)
@@ -75,7 +81,7 @@ def border_index(length: int, reach: int, *, mirror: bool) -> Int64[np.ndarray, 
 
 
 def workspace_size(shape: tuple[int, int, int], reach: int, margin: int) -> int:
-    """Numbers that `blur` needs to work in for maps of `shape` (h w m)."""
+    """Numbers that `blur` needs as workspace for maps of `shape` (h w m)."""
     _, width, lanes = shape
     return (3 * width + 2 * reach + 6 * margin) * lanes
 
@@ -94,20 +100,20 @@ def _blur(
     high: Float32[np.ndarray, " m"],
     values: Float32[np.ndarray, "m q"],
 ) -> None:
-    # One row of all maps at a time: along y into `memory`, which has room for what is beyond the edges; from there along x.
-    # Behind it lie the least and the most of each column. Indices are unsigned so that none is looked at for being negative:
-    # with that, LLVM makes whole registers of every inner loop.
+    # One row of all maps at a time: along y into `memory`, which has room for the cells beyond the edges; from there along x.
+    # After it come the lowest and highest value of each column. Indices are unsigned, so none is tested for being negative:
+    # only then does LLVM vectorise every inner loop.
     height, width, lanes = shape
     reach, pad = len(taps) - 1, len(taps) - 1 + margin
     row, edge, side = np.uintp(width * lanes), np.uintp(pad * lanes), np.uintp(reach * lanes)
     long = np.uintp((width + 2 * margin) * lanes)
-    least = row + np.uintp(2) * edge
-    most = least + long
-    for x in range(least):
+    col_min = row + np.uintp(2) * edge
+    col_max = col_min + long
+    for x in range(col_min):
         memory[x] = 0
     for x in range(long):
-        memory[least + x] = np.inf
-        memory[most + x] = -np.inf
+        memory[col_min + x] = np.inf
+        memory[col_max + x] = -np.inf
     for y in range(height + 2 * margin):
         if reach <= y - margin < height - reach:
             top = np.uintp(y - margin - reach) * row
@@ -137,13 +143,13 @@ def _blur(
             for i in range(reach):
                 total += taps[i] * (memory[np.uintp(i * lanes) + x] + memory[np.uintp((2 * reach - i) * lanes) + x])
             target[to + x] = total
-            memory[least + x] = total if total < memory[least + x] else memory[least + x]
-            memory[most + x] = total if total > memory[most + x] else memory[most + x]
+            memory[col_min + x] = total if total < memory[col_min + x] else memory[col_min + x]
+            memory[col_max + x] = total if total > memory[col_max + x] else memory[col_max + x]
     for x in range(lanes):
-        low[x], high[x] = memory[least + np.uintp(x)], memory[most + np.uintp(x)]
+        low[x], high[x] = memory[col_min + np.uintp(x)], memory[col_max + np.uintp(x)]
         for i in range(1, width + 2 * margin):
-            low[x] = min(low[x], memory[least + np.uintp(i * lanes + x)])
-            high[x] = max(high[x], memory[most + np.uintp(i * lanes + x)])
+            low[x] = min(low[x], memory[col_min + np.uintp(i * lanes + x)])
+            high[x] = max(high[x], memory[col_max + np.uintp(i * lanes + x)])
         for i in range(index.shape[1]):
             values[x, i] = target[index[x, i] * lanes + x]
 
@@ -156,7 +162,7 @@ def _find_top_cells(
     spots: Int64[np.ndarray, "m p 2"],
     values: Float32[np.ndarray, "m p"],
 ) -> None:
-    # The columns' highest values say where to look, so that few cells are looked at.
+    # The highest values of the columns say where to search, so that few cells are read.
     height, width, lanes = shape
     for lane in range(lanes):
         for peak in range(spots.shape[1]):

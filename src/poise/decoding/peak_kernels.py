@@ -1,4 +1,4 @@
-"""Peaks of bicubically enlarged maps, enlarging only what can be high enough; compiled by numba as `kernels.py` is."""
+"""Peaks of bicubically upsampled maps, upsampling only where a peak can be; compiled by numba as `kernels.py` is."""
 
 from functools import cache
 
@@ -14,11 +14,17 @@ from poise.machine import compiled
 def sparse_upsampled_peaks(
     maps: Float32[np.ndarray, "m h w"], top: int, stride: int, threshold: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The highest of 3x3 pixels of maps enlarged `stride` times (m n 2), their heights (m n), their pixels counted (m n).
+    """Local maxima (3x3) of upsampled maps: positions (m n 2), scores (m n) and flat pixel indices (m n).
 
-    As many as the map with the most has, `top` at most; the highest first; the rest 0. A pixel is made where one of the 3x3
-    cells around has a share 1 / `NEAR` of the threshold: it cannot reach the threshold elsewhere, but for what the farthest of
-    4x4 cells add to it. What is not made counts as lower.
+    The highest first; n is the largest number of peaks of any map, `top` at most, and missing ones are 0. A pixel is computed
+    if one of the 3x3 cells around it reaches the threshold divided by `NEAR`: elsewhere the threshold cannot be reached, apart
+    from what the corner cells of 4x4 add. Pixels that are not computed count as lower.
+
+    Args:
+        maps: Heatmaps.
+        top: Largest number of peaks of a map.
+        stride: Pixels per cell.
+        threshold: Lowest score of a peak.
     """
     count, height, width = maps.shape
     xy = np.zeros((count, top, 2), np.float32)
@@ -36,7 +42,7 @@ def sparse_upsampled_peaks(
 
 @cache
 def _taps(stride: int) -> tuple[Int64[np.ndarray, " s"], Float32[np.ndarray, "s 4"]]:
-    """Of each pixel of a cell: the first of the four cells it is made of, from its own; and what each counts."""
+    """For each pixel of a cell: index of the first of the four cells it depends on, relative to its own, and their weights."""
     place = (np.arange(stride, dtype=np.float32) + np.float32(0.5)) / np.float32(stride) - np.float32(0.5)
     first = np.floor(place)
     t = (place - first).astype(np.float32)
@@ -62,7 +68,7 @@ def _peaks(
     index: Int64[np.ndarray, "m n"],
     most: Int64[np.ndarray, " 1"],
 ) -> None:
-    # Cells whose pixels are made are `hot[0]`; for them, cells one or two rows off are enlarged along x: `hot[1]`, `rows`.
+    # `hot[0]`: cells whose pixels are computed. `hot[1]`: these and cells one or two rows away, upsampled along x into `rows`.
     count, height, width = maps.shape
     top, wide = score.shape[1], width * stride
     for m in range(count):

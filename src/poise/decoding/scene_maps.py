@@ -1,4 +1,4 @@
-"""What codecs of whole views with guiding offsets read people from, and its mean with that of the mirrored view."""
+"""The maps of a bottom-up codec with guiding offsets, and their average with those of the mirrored view (flip test)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,18 +9,18 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 EPSILON = 1e-6
-"""Under the sum of weights, as the release of OffsetGuided has it."""
+"""Added to a sum of weights, as in the release of OffsetGuided."""
 
 
 @dataclass(frozen=True, eq=False)
 class SceneMaps:
-    """The maps of one answer, a batch of them.
+    """The maps that people are decoded from, for a batch of views.
 
     Attributes:
-        heat: How surely a keypoint is in a cell.
-        offsets: x and y of each limb in turn: from a cell's centre, on the limb's first keypoint, to the second one, pixels.
-        jitter: From a cell's centre to the keypoint in it, pixels; None where the codec has none.
-        scale: How large a keypoint is, pixels; None where the codec has none.
+        heat: Heatmaps: confidence that a keypoint lies in a cell.
+        offsets: Guiding offsets, x and y of each limb in turn: from a cell's centre, at the limb's start, to its end, pixels.
+        jitter: Offset from a cell's centre to the keypoint in it, pixels; None if the codec has none.
+        scale: Scale of the keypoint, pixels; None if the codec has none.
     """
 
     heat: Float[Tensor, "b k h w"]
@@ -29,28 +29,34 @@ class SceneMaps:
     scale: Float[Tensor, "b k h w"] | None = None
 
     def map_tensors(self, change: Callable[[Tensor], Tensor]) -> "SceneMaps":
-        """The same with every tensor changed."""
+        """The maps with a function applied to every tensor."""
         jitter, scale = (None if part is None else change(part) for part in (self.jitter, self.scale))
         return SceneMaps(change(self.heat), change(self.offsets), jitter, scale)
 
     def nan_to_zero(self) -> "SceneMaps":
-        """The same with 0 for what is no number; itself if all are."""
+        """The maps with non-finite values set to 0."""
         return self.map_tensors(lambda part: part if part.sum().isfinite() else part.nan_to_num(0, 0, 0))
 
     def with_averaged_offsets(self, limbs: tuple[tuple[int, int], ...], *, side: int) -> "SceneMaps":
-        """The same with offsets averaged (`averaged_offsets`)."""
+        """The maps with offsets averaged over windows (`averaged_offsets`)."""
         return replace(self, offsets=averaged_offsets(self.offsets, self.heat, limbs, side=side))
 
 
 def merged_maps(
     maps: Float[Tensor, "b c h w"], mirrored: Float[Tensor, "b c h w"], order: Int64[Tensor, " c"]
 ) -> Float[Tensor, "b c h w"]:
-    """The mean of maps and those of the mirrored view; `order` says which of the latter each becomes."""
+    """The average of maps and those of the mirrored view.
+
+    Args:
+        maps: Maps of the view.
+        mirrored: Maps of the mirrored view.
+        order: Index of the mirrored view's channel that belongs to each channel.
+    """
     return (maps + mirrored.flip(-1)[:, order]) / 2
 
 
 def merged_jitter(jitter: Float[Tensor, "b 2 h w"], mirrored: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b 2 h w"]:
-    """The mean of vectors that are the same for all keypoints and those of the mirrored view."""
+    """The average of the jitter, which all keypoints share, and that of the mirrored view."""
     return (jitter + mirrored.flip(-1) * mirrored.new_tensor((-1, 1))[:, None, None]) / 2
 
 
@@ -60,9 +66,15 @@ def merged_offsets(
     order: Int64[Tensor, " l"],
     alone: Bool[Tensor, " l"],
 ) -> Float[Tensor, "b m h w"]:
-    """The mean of offsets and those of the mirrored view (`skeletons.limbs.mirrored_limbs` makes `order` and `alone`).
+    """The average of guiding offsets and those of the mirrored view.
 
-    Limbs that a mirror turns round stay as they are: the mirrored view has no map of them.
+    Limbs whose direction a mirror reverses stay as they are: the mirrored view has no map of them.
+
+    Args:
+        offsets: Offsets of the view.
+        mirrored: Offsets of the mirrored view.
+        order: Index of the mirrored view's limb that belongs to each limb (`skeletons.limbs.mirrored_limbs`).
+        alone: Limbs without a counterpart in the mirrored view.
     """
     back = unflipped_offsets(mirrored, order)
     straight = offsets.reshape(back.shape)
@@ -75,7 +87,14 @@ def joined_offsets(
     order: Int64[Tensor, " l"],
     alone: Bool[Tensor, " l"],
 ) -> Float[Tensor, "b l 4 h w"]:
-    """Offsets and those of the mirrored view side by side, as vectors of four; where there is none the first two twice."""
+    """Offsets and those of the mirrored view as vectors of four; for limbs without a counterpart the first two are repeated.
+
+    Args:
+        offsets: Offsets of the view.
+        mirrored: Offsets of the mirrored view.
+        order: Index of the mirrored view's limb that belongs to each limb.
+        alone: Limbs without a counterpart in the mirrored view.
+    """
     back = unflipped_offsets(mirrored, order)
     straight = offsets.reshape(back.shape)
     return torch.cat((straight, torch.where(alone[:, None, None, None], straight, back)), dim=2)
@@ -96,7 +115,14 @@ def averaged_offsets(
     *,
     side: int,
 ) -> Float[Tensor, "b m h w"]:
-    """Offsets averaged over `side` x `side` cells, weighed with the map of the keypoint from which they lead."""
+    """Offsets averaged over `side` x `side` cells, weighted by the heatmap of the limb's start.
+
+    Args:
+        offsets: Guiding offsets.
+        heat: Heatmaps.
+        limbs: Start and end keypoint of each limb type.
+        side: Side of the window, cells, odd.
+    """
     weight = heat[:, [start for start, _ in limbs], None]
     vectors = offsets.reshape(len(offsets), len(limbs), 2, *offsets.shape[2:])
     total, sums = (F.avg_pool2d(part.flatten(1, 2), side, stride=1, padding=side // 2) for part in (weight, weight * vectors))

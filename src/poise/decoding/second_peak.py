@@ -1,4 +1,4 @@
-"""The highest cells of smoothed maps, one after another, as CPN's and MSPN's releases look for them."""
+"""The two highest cells of blurred maps, as the decoding of CPN's and MSPN's releases searches them."""
 
 import torch
 from jaxtyping import Float, Int64
@@ -7,17 +7,23 @@ from torch import Tensor
 from poise.decoding.blur import blurred_peaks
 
 MARGIN = 10
-"""Cells of nothing that the releases lay around a map before they smooth and read it."""
+"""Width of the zero padding, cells, that the releases add around a map before they blur and decode it."""
 
 TIE = 1e-6
-"""Two values of a smoothed map that differ by less, relatively, are equally high."""
+"""Two values of a blurred map that differ by a smaller share count as equally high."""
 
 
 def find_top_peaks(maps: Float[Tensor, "n h w"], blur: int, count: int) -> tuple[Float[Tensor, "n c 2"], Float[Tensor, " n"]]:
-    """The highest cells (x, y) of each smoothed map, highest first, each emptied before the next; the highest value.
+    """The highest cells (x, y) of each blurred map, highest first, and the highest value.
 
-    The releases look at `MARGIN` cells around the map too. Smoothed values only fall outside, unless the map is negative
-    at its border; so a narrow margin is looked at first, and all of it for maps with a peak at the margin's end.
+    Each cell is set to 0 before the next is searched. The releases search a margin of `MARGIN` cells too. Blurred values only
+    fall outside the map, unless the map is negative at its border; so a narrow margin is searched first, and all of it only for
+    maps with a peak at the end of the narrow one.
+
+    Args:
+        maps: Heatmaps.
+        blur: Side of the blur, cells.
+        count: Number of cells.
     """
     reach = min(blur // 2, MARGIN)
     edge = min(reach, 2)
@@ -34,7 +40,7 @@ def find_top_peaks(maps: Float[Tensor, "n h w"], blur: int, count: int) -> tuple
 def _top_peaks_within(
     maps: Float[Tensor, "n h w"], blur: int, count: int, *, edge: int
 ) -> tuple[Float[Tensor, "n c 2"], Float[Tensor, " n"]]:
-    """As `peaks`, in the map and `edge` cells around it; the corner of the whole margin where no value is above 0."""
+    """As `find_top_peaks`, with a margin of `edge` cells; the corner of the whole margin if no value is above 0."""
     cells, value = blurred_peaks(maps, blur, "zeros", count=count, margin=edge, tie=TIE)
     spots = torch.where((value <= 0)[..., None] & (edge < MARGIN), -MARGIN, cells)
     return spots.to(maps), value[:, 0]
@@ -43,7 +49,13 @@ def _top_peaks_within(
 def argmax_with_ties(
     smooth: Float[Tensor, "h w m"], best_of_rows: Float[Tensor, "h m"], each: Int64[Tensor, " m"]
 ) -> tuple[Int64[Tensor, "m 2"], Float[Tensor, " m"], Float[Tensor, "m w"]]:
-    """The first highest cell (x, y) of each map, its value, its row. What differs by rounding only is equally high."""
+    """The first highest cell (x, y) of each map, its value, and its row; values that differ by rounding only count as equal.
+
+    Args:
+        smooth: Blurred maps, the map as LAST axis.
+        best_of_rows: Highest value of each row of each map.
+        each: Indices of the maps.
+    """
     top = best_of_rows.amax(dim=0)
     enough = top - TIE * top.abs()
     y = (best_of_rows >= enough).byte().argmax(dim=0)

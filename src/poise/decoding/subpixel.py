@@ -1,7 +1,7 @@
-"""Where the peak of a map is: the highest cell, and the ways to a position between the cells.
+"""Subpixel refinement: from the highest cell of a heatmap to a position between the cells.
 
-Every way is a pure function of maps (n h w), their highest cells (x, y) and the values there, and gives positions in cells.
-A codec has one of its own; `MapCodec.reading` names another, so that one trained model is read in any of these ways.
+Every method is a pure function of maps (n h w), their highest cells (x, y) and the values there, and returns positions in
+cells. A codec has a method of its own; `MapCodec.reading` names another, so that a trained model can be decoded by any of them.
 """
 
 from typing import Literal, get_args
@@ -15,24 +15,33 @@ from poise.decoding.taylor import dark_taylor_step, mmpose_udp_taylor_step, udp_
 from poise.errors import unknown
 
 SubpixelMethod = Literal["cell", "quarter", "quarter-mmpose", "dark", "udp", "udp-mmpose", "fit3", "fit5", "soft", "centre"]
-"""The highest cell; a quarter of a cell towards the higher neighbour (HRNet's, and mmpose's at the border); the Newton step of
-DARK, of UDP and of mmpose's UDP; a paraboloid fitted to the logarithm of 3x3 or 5x5 cells; the mean cell under a softmax (LPN);
-the centre of mass of 5x5 cells."""
+"""`cell`: the highest cell. `quarter`: a quarter offset towards the higher neighbour (HRNet's; `quarter-mmpose` as MMPose
+treats the border). `dark`, `udp`, `udp-mmpose`: the Taylor step of DARK, of UDP and of MMPose's UDP. `fit3`, `fit5`: a
+Gaussian fitted to 3x3 or 5x5 cells. `soft`: soft-argmax (LPN). `centre`: centre of mass of 5x5 cells.
+"""
 
 SOFT_ARGMAX_BETA = 160.0
-"""What maps are multiplied with before LPN's softmax."""
+"""Factor on the maps before LPN's soft-argmax."""
 
 
 def refine(
-    reading: SubpixelMethod,
+    method: SubpixelMethod,
     maps: Float[Tensor, "n h w"],
     cells: Int64[Tensor, "n 2"],
     score: Float[Tensor, " n"],
     *,
     sigma: float,
 ) -> Float[Tensor, "n 2"]:
-    """Positions in cells by one of the readings; `sigma` of the bumps, cells, says how wide DARK's blur is."""
-    match reading:
+    """Positions (x, y) in cells by one of the methods.
+
+    Args:
+        method: The method.
+        maps: Heatmaps.
+        cells: The highest cell (x, y) of each map.
+        score: The value of that cell.
+        sigma: Deviation of the Gaussians, cells: the size of DARK's blur.
+    """
+    match method:
         case "cell":
             return cells.to(maps)
         case "quarter":
@@ -46,32 +55,36 @@ def refine(
         case "udp-mmpose":
             return cells + mmpose_udp_taylor_step(maps, cells, score)
         case "fit3" | "fit5":
-            return fit_gaussian(maps, cells, reach=1 if reading == "fit3" else 2)
+            return fit_gaussian(maps, cells, reach=1 if method == "fit3" else 2)
         case "soft":
             return soft_argmax(maps, beta=SOFT_ARGMAX_BETA)
         case "centre":
             return centre_of_mass(maps, cells, reach=2)
 
 
-def rounding_error(reading: SubpixelMethod | None) -> float:
-    """How many cells off a position may be that is read from a bump exactly on its keypoint; None reads exactly."""
-    return 0.001 if reading in (None, "dark", "udp", "udp-mmpose", "fit3", "fit5") else 0.5
+def rounding_error(method: SubpixelMethod | None) -> float:
+    """Largest error, cells, of a method on a noiseless Gaussian centred on the keypoint; None is an exact method."""
+    return 0.001 if method in (None, "dark", "udp", "udp-mmpose", "fit3", "fit5") else 0.5
 
 
-def check_method(reading: str | None, known: tuple[str, ...] = get_args(SubpixelMethod)) -> None:
-    """Refuse a reading that is not among those known.
+def check_method(method: str | None, known: tuple[str, ...] = get_args(SubpixelMethod)) -> None:
+    """Refuse an unknown method of refinement.
+
+    Args:
+        method: Name of a method, or None.
+        known: Names of the methods that the codec has.
 
     Raises:
-        UnknownName: Says which there are.
+        UnknownName: The message lists the known ones.
     """
-    if reading is not None and reading not in known:
-        raise unknown("reading", reading, known)
+    if method is not None and method not in known:
+        raise unknown("reading", method, known)
 
 
 def argmax_cells(maps: Float[Tensor, "n h w"]) -> tuple[Int64[Tensor, "n 2"], Float[Tensor, " n"]]:
-    """The first highest cell (x, y) of each map and its value; cell (0, 0) where that is not above 0.
+    """The first highest cell (x, y) of each map and its value; cell (0, 0) if the value is not above 0.
 
-    NaNs are passed over for the cell; the value is then NaN.
+    NaNs are skipped for the cell; the value is then NaN.
     """
     index, score = argmax_rows(maps.flatten(1))
     index = index.masked_fill(score <= 0, 0)
@@ -80,7 +93,7 @@ def argmax_cells(maps: Float[Tensor, "n h w"]) -> tuple[Int64[Tensor, "n 2"], Fl
 
 
 def argmax_rows(rows: Float[Tensor, "n i"]) -> tuple[Int64[Tensor, " n"], Float[Tensor, " n"]]:
-    """Where each row is highest first, and how high; NaNs are passed over for the place, the height is then NaN."""
+    """Index and value of the first maximum of each row; NaNs are skipped for the index, the value is then NaN."""
     index = _argmax(rows)
     height = rows.gather(1, index[:, None]).squeeze(1)
     if not height.sum().isfinite():
@@ -89,7 +102,7 @@ def argmax_rows(rows: Float[Tensor, "n i"]) -> tuple[Int64[Tensor, " n"], Float[
 
 
 def _argmax(rows: Tensor) -> Tensor:
-    # NumPy's is vectorised: ten times as fast on a processor.
+    # NumPy's is vectorised: ten times as fast on a CPU.
     return rows.argmax(dim=1) if rows.device.type != "cpu" else torch.from_numpy(rows.numpy().argmax(axis=1))
 
 
@@ -100,10 +113,15 @@ def quarter_offset(
     *,
     border: Literal["both axes", "each axis", "outermost"] = "both axes",
 ) -> Float[Tensor, "n 2"]:
-    """`start`, a quarter of a cell on towards the higher neighbour of `cells` on each axis.
+    """`start` plus a quarter of a cell towards the higher neighbour of `cells`, on each axis.
 
-    It stays where it is for cells 0, 1 and the last of either axis (HRNet's release); or, judging each axis for itself, for
-    those of this axis and cell 0 of the other (mmpose); or for cell 0 and the last of either axis (the hourglass's).
+    Args:
+        maps: Heatmaps.
+        cells: The highest cell (x, y) of each map.
+        start: Positions (x, y), cells, to be refined.
+        border: Where nothing is added: "both axes", if either coordinate is 0, 1 or the last (HRNet's release); "each axis", on
+            an axis with coordinate 0, 1 or the last, or if the other coordinate is 0 (MMPose); "outermost", if either
+            coordinate is 0 or the last (stacked hourglass).
     """
     height, width = maps.shape[-2:]
     inside = (cells > int(border != "outermost")) & (cells < cells.new_tensor((width - 1, height - 1)))
@@ -115,18 +133,22 @@ def quarter_offset(
 
 
 def dark_blur_kernel(sigma: float) -> int:
-    """Cells a side of DARK's blur for bumps of width `sigma` cells: 11 for 2, 17 for 3, as releases of DARK have it."""
+    """Side of DARK's blur, cells, for Gaussians of `sigma` cells: 11 for 2, 17 for 3, as releases of DARK have it."""
     return max(3, 2 * round(3 * sigma) - 1)
 
 
 NEGLIGIBLE_EXPONENT = 25.0
-"""Cells are left out of a softmax where it is below exp(-25) of its highest: 4000 of them move the mean by 1e-5 cells."""
+"""Cells whose softmax weight is below exp(-25) of the largest are skipped: 4000 of them move the mean by 1e-5 cells."""
 
 
 def soft_argmax(maps: Float[Tensor, "n h w"], *, beta: float) -> Float[Tensor, "n 2"]:
-    """The mean cell (x, y) of each map under softmax(beta * map) (LPN, arXiv 1911.10346); NaN where it has none.
+    """The mean cell (x, y) of each map under softmax(beta * map) (LPN, arXiv 1911.10346); NaN where there is none.
 
-    Only blocks of rows in which anything is near the highest value are looked at.
+    Only blocks of rows with a value near the highest are computed.
+
+    Args:
+        maps: Heatmaps.
+        beta: Factor on the maps before the softmax.
     """
     count, height, width = maps.shape
     rows = max(n for n in (1, 2, 3, 4) if height % n == 0)
@@ -136,7 +158,7 @@ def soft_argmax(maps: Float[Tensor, "n h w"], *, beta: float) -> Float[Tensor, "
     some = (high > (top - NEGLIGIBLE_EXPONENT / beta)[:, None]).flatten().nonzero().squeeze(1)
     n, block = some.div(height // rows, rounding_mode="floor"), some % (height // rows)
     powers = (blocks.index_select(0, some) - top.index_select(0, n)[:, None]) * beta
-    share = powers.clamp(min=-80).exp().view(-1, rows, width)  # numbers too small for float32 are slow
+    share = powers.clamp(min=-80).exp().view(-1, rows, width)  # denormal numbers are slow
     mass = share.sum(dim=-1)
     y = block[:, None] * rows + torch.arange(rows, device=maps.device)
     x = share.sum(dim=1) @ torch.arange(width, device=maps.device, dtype=maps.dtype)

@@ -1,7 +1,7 @@
-"""One Newton step in the logarithm of a smoothed map, from the highest cell to the peak between the cells.
+"""Subpixel refinement by a Taylor expansion: one Newton step in the logarithm of a blurred heatmap.
 
-As DARK (arXiv 1910.06278, section 3.1) and UDP (arXiv 1911.07524) do it: they blur, keep the height, differentiate and treat
-the border each in their own way.
+DARK (arXiv 1910.06278, section 3.1) and UDP (arXiv 1911.07524) differ in the blur, in how they keep the height of the maximum,
+in their finite differences and at the border.
 """
 
 from functools import cache
@@ -15,34 +15,34 @@ from torch import Tensor
 from poise.decoding.blur import Border, blur_taps, blurred_at, blurred_extremes
 
 DARK_LOG_MIN = 1e-10
-"""Under the logarithm, as DARK's release has it."""
+"""Lower bound of values before the logarithm, as in DARK's release."""
 
 UDP_LOG_MIN, UDP_LOG_MAX = 0.001, 50.0
-"""UDP's release cuts smoothed maps here before it takes the logarithm."""
+"""Bounds that UDP's release clips blurred maps to before the logarithm."""
 
 UDP_BLUR = 7
-"""Cells a side of the blur of UDP's release."""
+"""Side of the blur of UDP's release, cells."""
 
 MMPOSE_UDP_BLUR = 11
-"""The same in mmpose."""
+"""Side of the blur of MMPose's UDP, cells."""
 
 UDP_MIXED_DERIVATIVE = ((0.5, -0.5, 0), (-0.5, 1, -0.5), (0, -0.5, 0.5))
-"""The mixed derivative of UDP's release."""
+"""Finite differences of UDP's release for the mixed derivative, along one diagonal."""
 
 
 def dark_taylor_step(
     maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"], *, kernel: int
 ) -> Float[Tensor, "n 2"]:
-    """DARK's step, in cells, from the highest cell of each map; cells within two of the border stay where they are.
+    """DARK's step (x, y), cells, from the highest cell of each map; 0 for cells less than two from the border.
 
-    The step does not change when a map is scaled, so only what is around each highest cell is smoothed. Where that
-    is not positive the release's floor under the logarithm counts, and with it the scale.
+    The step does not change when a map is scaled, so only the surroundings of each highest cell are blurred. Where they are not
+    positive, the release's lower bound before the logarithm matters, and with it the scale.
 
     Args:
-        maps: As they come.
-        cells: The highest cell (x, y) of each.
-        score: Its value.
-        kernel: Cells a side of the blur, with zeros around the map.
+        maps: Heatmaps.
+        cells: The highest cell (x, y) of each map.
+        score: The value of that cell.
+        kernel: Side of the blur, cells, with zeros around the map.
     """
     height, width = maps.shape[-2:]
     inside = ((cells > 1) & (cells < cells.new_tensor((width - 2, height - 2)))).all(dim=-1)
@@ -54,12 +54,18 @@ def dark_taylor_step(
 
 
 def dark_blur_gain(maps: Float[Tensor, "n h w"], score: Float[Tensor, " n"], *, kernel: int) -> Float[Tensor, " n"]:
-    """How much lower DARK's blur makes each maximum."""
+    """The factor by which DARK rescales each blurred map to keep its maximum.
+
+    Args:
+        maps: Heatmaps.
+        score: Highest value of each map.
+        kernel: Side of the blur, cells.
+    """
     return score / blurred_extremes(maps, kernel, "zeros")[1]
 
 
 def _blurred_5x5(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], kernel: int) -> Float[Tensor, "n 25"]:
-    """The blurred maps in 5x5 cells around `cells`."""
+    """Blurred values of the 5x5 cells around `cells`, in row-major order."""
     height, width = maps.shape[-2:]
     reach = kernel // 2 + 2
     x, y = (c[:, None] + torch.arange(-reach, reach + 1, device=maps.device) for c in cells.unbind(-1))
@@ -70,12 +76,12 @@ def _blurred_5x5(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], kern
     patch *= ((x >= 0) & (x < width))[:, None, :].float()
     taps = torch.tensor(blur_taps(kernel), dtype=torch.float64, device=maps.device)
     band = torch.stack([F.pad(taps, (i, 4 - i)) for i in range(5)], dim=1)
-    # In float64, so that no setting of precision for matrix products reaches it.
+    # In float64, so that reduced-precision matrix products (TF32) do not apply.
     return patch.flatten(1).double() @ torch.kron(band, band)
 
 
 def newton_step_5x5(log: Float[Tensor, "n 25"]) -> Float[Tensor, "n 2"]:
-    """- inverse Hessian times gradient at the middle, by central differences over one and two cells; 0 if singular."""
+    """The Newton step (x, y), cells, by central differences over 5x5 cells: - inverse Hessian times gradient; 0 if singular."""
     step, determinant = _newton(log.double(), side=5)
     return torch.where(determinant != 0, step / determinant, 0)
 
@@ -83,7 +89,7 @@ def newton_step_5x5(log: Float[Tensor, "n 25"]) -> Float[Tensor, "n 2"]:
 def _newton(
     log: Float64[Tensor, "n i"], *, side: int, ground: float = 0.0
 ) -> tuple[Float64[Tensor, "n 2"], Float64[Tensor, "n 1"]]:
-    """The adjugate Hessian times the gradient, and the Hessian's determinant."""
+    """The adjugate Hessian times the gradient, and the determinant of the Hessian."""
     dx, dy, dxx, dyy, dxy = (log @ _derivative_weights(side, log.device)).unbind(-1)
     dxx, dyy = dxx + ground, dyy + ground
     return torch.stack((dxy * dy - dyy * dx, dxy * dx - dxx * dy), dim=-1), (dxx * dyy - dxy * dxy)[:, None]
@@ -91,25 +97,25 @@ def _newton(
 
 @cache
 def _derivative_weights(side: int, device: torch.device) -> Float64[Tensor, "i 5"]:
-    """What each of 5x5 cells (DARK) or 3x3 (UDP) counts in dx, dy, dxx, dyy and dxy: all at once are one product."""
+    """Finite differences of dx, dy, dxx, dyy and dxy as one matrix over 5x5 (DARK) or 3x3 (UDP) cells."""
     first = np.array((0, -0.5, 0, 0.5, 0) if side == 5 else (-0.5, 0, 0.5))
     second = np.array((0.25, 0, -0.5, 0, 0.25) if side == 5 else (1, -2, 1))
     mixed = np.outer(first, first) if side == 5 else np.array(UDP_MIXED_DERIVATIVE)
     at = np.eye(side)[side // 2]
     rows = np.outer(at, first), np.outer(first, at), np.outer(at, second), np.outer(second, at), mixed
-    with torch.inference_mode(False):  # kept, and used elsewhere too
+    with torch.inference_mode(False):  # cached, and used outside of inference mode too
         return torch.from_numpy(np.stack(rows, axis=-1).reshape(side * side, 5)).double().to(device)
 
 
 def udp_taylor_step(
     maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
 ) -> Float[Tensor, "n 2"]:
-    """UDP's step, in cells, from the highest cell of each map, at the border too.
+    """UDP's step (x, y), cells, from the highest cell of each map, at the border too.
 
     Args:
-        maps: As they come.
-        cells: The highest cell (x, y) of each.
-        score: Its value.
+        maps: Heatmaps.
+        cells: The highest cell (x, y) of each map.
+        score: The value of that cell.
     """
     near, low, high = _blurred_3x3(maps, cells, UDP_BLUR, "mirror")
     return newton_step_3x3(rescaled(near, low, high, score).clamp(UDP_LOG_MIN, UDP_LOG_MAX).log())
@@ -118,7 +124,13 @@ def udp_taylor_step(
 def mmpose_udp_taylor_step(
     maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
 ) -> Float[Tensor, "n 2"]:
-    """UDP's step as mmpose takes it: a wider blur, with zeros around the map, that keeps the highest value and no other."""
+    """UDP's step (x, y), cells, as MMPose takes it: a wider blur, with zeros around the map, that keeps the highest value only.
+
+    Args:
+        maps: Heatmaps.
+        cells: The highest cell (x, y) of each map.
+        score: The value of that cell.
+    """
     near, _, high = _blurred_3x3(maps, cells, MMPOSE_UDP_BLUR, "zeros")
     near = near * (score / high)[:, None]
     return newton_step_3x3(near.clamp(UDP_LOG_MIN, UDP_LOG_MAX).log())
@@ -127,7 +139,10 @@ def mmpose_udp_taylor_step(
 def _blurred_3x3(
     maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], kernel: int, border: Border
 ) -> tuple[Float[Tensor, "n 9"], Float[Tensor, " n"], Float[Tensor, " n"]]:
-    """The blurred maps in 3x3 cells around `cells`, the outermost repeated beyond the border; their lowest, highest values."""
+    """Blurred values of the 3x3 cells around `cells`, and the lowest and highest value of each blurred map.
+
+    The outermost cells of the map are repeated.
+    """
     height, width = maps.shape[-2:]
     x, y = (c[:, None] + torch.arange(-1, 2, device=maps.device) for c in cells.unbind(-1))
     index = (y.clamp(0, height - 1)[:, :, None] * width + x.clamp(0, width - 1)[:, None, :]).flatten(1)
@@ -137,12 +152,12 @@ def _blurred_3x3(
 def rescaled(
     values: Float[Tensor, "n i"], low: Float[Tensor, " n"], high: Float[Tensor, " n"], score: Float[Tensor, " n"]
 ) -> Float[Tensor, "n i"]:
-    """Values from `low` to `high` moved to 0 to `score`."""
+    """Values mapped linearly from the range `low` to `high` onto 0 to `score`."""
     return (values - low[:, None]) / (high - low)[:, None] * score[:, None]
 
 
 def newton_step_3x3(log: Float[Tensor, "n 9"]) -> Float[Tensor, "n 2"]:
-    """- inverse Hessian times gradient at the middle; the mixed derivative looks along one diagonal, as UDP's release does."""
-    # The release adds float32's least step so that no Hessian is singular.
+    """The Newton step (x, y), cells, from 3x3 cells; the mixed derivative is taken along one diagonal, as in UDP's release."""
+    # The release adds float32's epsilon so that no Hessian is singular.
     step, determinant = _newton(log.double(), side=3, ground=torch.finfo(torch.float32).eps)
     return step / determinant

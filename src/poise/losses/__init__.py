@@ -1,1 +1,1 @@
-"""Loss formulas that know no codec."""
+"""Loss formulas. They know no codec."""

@@ -1,7 +1,7 @@
-"""Losses of maps that say of every cell whether a keypoint is near and where it is: disks, and vectors inside them.
+"""Losses of dense maps: disks around keypoints, and offset vectors inside the disks.
 
-They answer one number per keypoint, summed over cells, so that a codec can weigh keypoints and choose the hardest. Disks are
-small: whole maps are compared with 0, then what is inside the disk (`near`, where `inside`) is corrected.
+They return one number per keypoint, summed over cells, so that a codec can weight keypoints and select the hardest. Disks are
+small: whole maps are compared with 0, then the cells inside the disk (`near`, where `inside`) are corrected.
 """
 
 from typing import Literal
@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 Distance = Literal["squared", "huber"]
-"""Half the square; or half of smooth L1, as UDP's release has them."""
+"""Half the squared error; or half of smooth L1, as in UDP's release."""
 
 
 def disk_regression_loss(
@@ -23,14 +23,14 @@ def disk_regression_loss(
     *,
     distance: Distance,
 ) -> Float[Tensor, "b k"]:
-    """Of maps from 1 inside the disk and 0 outside; the weight multiplies the difference.
+    """Regression loss of maps towards 1 inside the disk and 0 outside; the weight multiplies the difference.
 
     Args:
-        maps: All cells.
-        near: Some of them: at least those inside the disk.
-        inside: Which of those are inside.
-        weight: Of each keypoint.
-        distance: Of a cell.
+        maps: All cells of each map.
+        near: Cells of each map that include those inside the disk.
+        inside: Which of these are inside.
+        weight: Weight of each keypoint.
+        distance: Loss of a cell.
     """
     if distance == "squared":
         return weight.square() * (0.5 * maps.square().sum(dim=-1) + ((0.5 - near) * inside).sum(dim=-1))
@@ -42,12 +42,12 @@ def disk_regression_loss(
 def disk_cross_entropy(
     maps: Float[Tensor, "b k n"], near: Float[Tensor, "b k i"], inside: Bool[Tensor, "b k i"]
 ) -> Float[Tensor, "b k"]:
-    """Logistic loss of logits that say whether a cell is inside the disk (G-RMI, arXiv 1701.01779, section 3.2).
+    """Logistic loss of logits of a cell being inside the disk (G-RMI, arXiv 1701.01779, section 3.2).
 
     Args:
-        maps: All cells.
-        near: Some of them: at least those inside the disk.
-        inside: Which of those are inside.
+        maps: All cells of each map.
+        near: Cells of each map that include those inside the disk.
+        inside: Which of these are inside.
     """
     return F.softplus(maps).sum(dim=-1) - (near * inside).sum(dim=-1)
 
@@ -55,7 +55,14 @@ def disk_cross_entropy(
 def offset_component_loss(
     near: Float[Tensor, "b k i 2"], target: Float[Tensor, "b k i 2"], inside: Bool[Tensor, "b k i"], *, distance: Distance
 ) -> Float[Tensor, "b k"]:
-    """Of vectors from theirs inside the disk, each component for itself."""
+    """Loss of offset vectors inside the disk, each component separately.
+
+    Args:
+        near: Predicted vectors of the cells.
+        target: True vectors of the cells.
+        inside: Which cells are inside the disk.
+        distance: Loss of a component.
+    """
     difference = (near - target) * inside[..., None]
     each = 0.5 * difference.square() if distance == "squared" else _half_huber(difference)
     return each.sum(dim=(-2, -1))
@@ -64,7 +71,13 @@ def offset_component_loss(
 def offset_huber_loss(
     near: Float[Tensor, "b k i 2"], target: Float[Tensor, "b k i 2"], inside: Bool[Tensor, "b k i"]
 ) -> Float[Tensor, "b k"]:
-    """Huber's function of the length of the error inside the disk, quadratic below 1 (G-RMI, section 3.2)."""
+    """Huber loss of the length of the error vector inside the disk, quadratic below 1 (G-RMI, section 3.2).
+
+    Args:
+        near: Predicted vectors of the cells.
+        target: True vectors of the cells.
+        inside: Which cells are inside the disk.
+    """
     squared = ((near - target) * inside[..., None]).square().sum(dim=-1)
     return (0.5 * squared.clamp(max=1) + squared.clamp(min=1).sqrt() - 1).sum(dim=-1)
 

@@ -1,6 +1,6 @@
-"""Losses of vectors and sizes that only some cells are to say (OffsetGuided, arXiv 2107.03098, section 3.3).
+"""Losses of guiding offsets and scales, which are defined in some cells only (OffsetGuided, arXiv 2107.03098, section 3.3).
 
-What does not count may be anything, NaN too, and sends no gradient back.
+Values elsewhere may be anything, NaN too, and get no gradient.
 """
 
 from typing import Literal
@@ -10,8 +10,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 Distance = Literal["l1", "instance_l1", "vector_l1", "laplace"]
-"""Of each component (`l1`), over the size of the person (`instance_l1`), of the whole vector (`vector_l1`), and with the chance
-Laplace gives it, whose spread b is learnt too: log b and the length over b (`laplace`)."""
+"""`l1`: of each component. `instance_l1`: of each component, divided by the size of the person. `vector_l1`: length of the
+error vector. `laplace`: negative log-likelihood of a Laplace distribution whose spread b is predicted too: log b + length /
+b.
+"""
 
 
 def offset_errors(
@@ -23,15 +25,15 @@ def offset_errors(
     size: Float[Tensor, "*a _"] | None = None,
     log_spread: Float[Tensor, "*a"] | None = None,
 ) -> Float[Tensor, "*a q"]:
-    """The error of each vector, or of both its components; 0 where it does not count.
+    """The error of each vector, or of its two components; 0 where it does not count.
 
     Args:
-        output: Answers.
-        target: Labels.
-        counts: Which vectors there are.
+        output: Predicted vectors.
+        target: True vectors.
+        counts: Whether a vector counts.
         distance: How errors are measured.
-        size: Of the person each vector belongs to, pixels, or of each component; for "instance_l1".
-        log_spread: Logarithm of Laplace's b; for "laplace".
+        size: Size of the vector's person, pixels, or one for each component; for "instance_l1".
+        log_spread: Predicted logarithm of Laplace's b; for "laplace".
     """
     if distance == "instance_l1" and size is not None:
         size = size.masked_fill(~counts[..., None], 1.0)
@@ -48,22 +50,28 @@ def offset_errors(
 
 
 def scale_errors(output: Float[Tensor, "*a"], target: Float[Tensor, "*a"], counts: Bool[Tensor, "*a"]) -> Float[Tensor, "*a"]:
-    """The error of each size; 0 where it does not count."""
+    """The absolute error of each scale; 0 where it does not count.
+
+    Args:
+        output: Predicted scales.
+        target: True scales.
+        counts: Whether a scale counts.
+    """
     return _where(counts, output - target).abs()
 
 
 def mean_above_margin(
     errors: Float[Tensor, "*a"], counts: Bool[Tensor, "*#a"], *, margin: float = 1e-5, root: bool = False
 ) -> Float[Tensor, ""]:
-    """The sum over one more than their number, of errors that count and are not below a margin.
+    """The sum of errors that count and are not below the margin, divided by one more than their number.
 
     Args:
-        errors: Each element's.
-        counts: Which elements there are.
-        margin: Errors below are dropped; of Laplace's errors also those below 0, unless this is -inf.
-        root: Sums the square roots of errors in their place.
+        errors: Error of each element.
+        counts: Whether an element counts.
+        margin: Smaller errors are dropped; of Laplace's errors also negative ones, unless this is -inf.
+        root: Whether the square roots of errors are summed.
 
-    >>> mean_above(torch.tensor([4.0, 9.0, 16.0, 0.0]), torch.tensor([True, True, False, True]), root=True)
+    >>> mean_above_margin(torch.tensor([4.0, 9.0, 16.0, 0.0]), torch.tensor([True, True, False, True]), root=True)
     tensor(1.6667)
     """
     kept = counts & (errors >= margin)

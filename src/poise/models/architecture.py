@@ -2,8 +2,7 @@
 
 from typing import TypeVar
 
-from poise.nn.base import Network
-from poise.nn.heads.readout import Readout
+from poise.nn.base import Network, Readout
 from poise.nn.rcnn import RCNN
 from poise.structures import Architecture
 

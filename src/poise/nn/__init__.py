@@ -1,1 +1,1 @@
-"""Parts of networks; strangers to codecs."""
+"""Parts of networks: backbones, necks, heads. They know no codec."""

@@ -1,17 +1,15 @@
-"""The boxes a region proposal network starts from (Faster R-CNN, arXiv 1506.01497, section 3.1.1), by three rules.
+"""Anchors of a region proposal network (Faster R-CNN, arXiv 1506.01497, section 3.1.1), by three rules.
 
-* "exact": of exactly the wanted size, around the middle of a cell; strides are those of the network. Detectron2's rule
-  and ours.
-* "rounded": corners rounded to pixels, and the strides are what the padded images' sides divided by the maps' give, rounded
-  down: 61 where 64 is meant for 800 pixels on 13 cells. torchvision's rule.
+* "exact": of exactly the wanted size, centred on cells; the strides are those of the network. Detectron2's rule and ours.
+* "rounded": corners are rounded to pixels, and a stride is the side of the padded image divided by that of the map, rounded
+  down: 61 in place of 64 for 800 pixels on 13 cells. torchvision's rule.
 * "legacy": maskrcnn-benchmark's. Width and height are rounded at the size of a cell and then enlarged (48x24 for size 32, ratio
-  0.5, stride 4, where 45.3x22.6 is exact), around the cell's right lower half: the middle of cell i is at (i + 1/2) strides.
-  The release counts pixels: a box from 0 to 9 is 10 wide. We count edges, so that box is 0 to 10 here; its coder, its overlaps
-  and its clipping then equal the usual ones. Where its heads cut boxes out and read keypoints in them, that is not enough: it
-  takes them from first to last pixel (`RoIPooler.pooled_boxes`).
+  0.5, stride 4, where 45.3x22.6 is exact), and the centre of cell i is at (i + 1/2) strides. The release counts pixels: a box
+  from 0 to 9 is 10 wide. We count edges, so that box is 0 to 10 here; its box coder, overlaps and clipping then equal the usual
+  ones. Pooling and keypoint decoding still use the box from first to last pixel (`RoIPooler.pooled_boxes`).
 
-For the first two the middle of cell i is at i strides. Where a map has several sizes, all sizes of the first ratio come first;
-in Detectron2 alone all ratios of the first size do.
+For the first two the centre of cell i is at i strides. If a map has several sizes, all sizes of the first ratio come first; in
+Detectron2 alone, all ratios of the first size.
 """
 
 from typing import Literal, TypeAlias, final
@@ -24,20 +22,21 @@ from torchvision.models.detection.image_list import ImageList
 AnchorRule: TypeAlias = Literal["exact", "rounded", "legacy"]
 
 SIZES = (32, 64, 128, 256, 512)
-"""Of anchors on the maps of stride 4 to 64; where there is one map, all of them on it."""
+"""Sizes of anchors (square root of the area), pixels, on the maps of stride 4 to 64; a single map has all of them."""
 
 RATIOS = (0.5, 1.0, 2.0)
-"""Height by width, the same on all maps."""
+"""Height over width of anchors, the same on all maps."""
 
 
 @final
 class AnchorGenerator(nn.Module):
-    """Anchors of every cell of every map.
+    """The anchors of every cell of every feature map.
 
     Args:
-        strides: Of the maps.
-        sizes: On each map; root of the area, pixels. One of `SIZES` each by default, or all of them on a single map.
-        rule: How they are made.
+        strides: Strides of the feature maps, pixels.
+        sizes: Sizes of anchors (square root of the area), pixels, on each map; by default one of `SIZES` each, or all of them
+            on a single map.
+        rule: How anchors are made.
         by_size: Whether all ratios of the first size come first in a cell, as in Detectron2; else all sizes of the first ratio.
     """
 
@@ -57,15 +56,15 @@ class AnchorGenerator(nn.Module):
             cell = _legacy(stride, own) if rule == "legacy" else _centred(own, rounded=rule == "rounded")
             if by_size:
                 cell = cell.reshape(len(RATIOS), len(own), 4).transpose(0, 1).reshape(-1, 4)
-            # The release's checkpoints hold them; elsewhere they are no weights.
+            # Stored in the release's checkpoints only; for the other rules they are no weights.
             self.register_buffer(f"cell{level}", cell, persistent=rule == "legacy")
 
     def forward(self, images: ImageList, features: list[Tensor]) -> list[Float[Tensor, "a 4"]]:
-        """The same anchors for each image: x0 y0 x1 y1; maps after each other, of each map cells row by row.
+        """The anchors x0 y0 x1 y1 of each image, map by map, each in row-major order of cells; the same for all images.
 
         Args:
-            images: As torchvision's detectors hold them.
-            features: The maps.
+            images: Images as torchvision's detectors hold them.
+            features: Feature maps.
         """
         padded = images.tensors.shape[-2:]
         grids = [self._grid(level, (x.shape[-2], x.shape[-1]), (padded[0], padded[1])) for level, x in enumerate(features)]
@@ -87,16 +86,16 @@ class AnchorGenerator(nn.Module):
 
 
 def default_sizes(strides: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """One size for each map, eight cells wide; for a single map all of `SIZES`.
+    """One size for each map, eight times its stride; for a single map all of `SIZES`.
 
-    >>> usual_sizes((4, 8)), usual_sizes((16,))
+    >>> default_sizes((4, 8)), default_sizes((16,))
     (((32,), (64,)), ((32, 64, 128, 256, 512),))
     """
     return (SIZES,) if len(strides) == 1 else tuple((8 * stride,) for stride in strides)
 
 
 def _centred(sizes: tuple[int, ...], *, rounded: bool) -> Float[Tensor, "a 4"]:
-    """Around 0."""
+    """Anchors x0 y0 x1 y1 centred on 0."""
     high = torch.tensor(RATIOS).sqrt()[:, None]
     size = torch.tensor(sizes, dtype=torch.float32)[None]
     h, w = high * size, 1 / high * size
@@ -105,7 +104,7 @@ def _centred(sizes: tuple[int, ...], *, rounded: bool) -> Float[Tensor, "a 4"]:
 
 
 def _legacy(stride: int, sizes: tuple[int, ...]) -> Float[Tensor, "a 4"]:
-    """As the release stores them: the last pixel belongs to the box."""
+    """Anchors of a cell as the release stores them: the last pixel belongs to the box."""
     ratio = torch.tensor(RATIOS, dtype=torch.float64)
     wide = (stride * stride / ratio).sqrt().round()
     high = (wide * ratio).round()

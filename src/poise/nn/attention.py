@@ -1,4 +1,4 @@
-"""Attention over channels: what a whole feature map holds changes each of its cells."""
+"""Channel attention: the content of a whole feature map changes each of its cells."""
 
 from typing import final
 
@@ -8,19 +8,19 @@ from torch import Tensor, nn
 from poise.errors import unknown
 
 POOLINGS = ("attention", "average")
-"""How a map becomes one vector: a weighted mean with learned weights, or the plain mean."""
+"""How a map becomes one vector: by a weighted mean with learned weights, or by the plain mean."""
 
 FUSIONS = ("add", "multiply", "multiply_add")
-"""What the vector does to every cell: it is added, or scales the channels by 0..1, or first scales and is then added."""
+"""What the vector does to every cell: it is added; it scales the channels by 0..1; or it scales, then another is added."""
 
 MIN_HIDDEN = 16
 REDUCTION = 16
 
 
 def hidden_channels(channels: int) -> int:
-    """Channels between the two layers of a block: a sixteenth, and at least 16, as LPN's release has it.
+    """Channels between the two layers of an attention block: a sixteenth, at least 16, as in LPN's release.
 
-    >>> hidden(64), hidden(512)
+    >>> hidden_channels(64), hidden_channels(512)
     (16, 32)
     """
     return max(MIN_HIDDEN, channels // REDUCTION)
@@ -28,10 +28,10 @@ def hidden_channels(channels: int) -> int:
 
 @final
 class SqueezeExcite(nn.Module):
-    """Scales each channel by 0..1, from the means of all channels (SE, arXiv 1709.01507, section 3).
+    """Scales each channel by 0..1, depending on the means of all channels (SE, arXiv 1709.01507, section 3).
 
     Args:
-        channels: Of the feature map.
+        channels: Channels of the feature map.
     """
 
     def __init__(self, channels: int) -> None:
@@ -44,21 +44,21 @@ class SqueezeExcite(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """The feature map, its channels scaled."""
+        """The feature map with scaled channels."""
         scale: Tensor = self.fc(x.mean(dim=(2, 3)))
         return x * scale[:, :, None, None]
 
 
 @final
 class GlobalContext(nn.Module):
-    """Adds what the whole map holds to each of its cells (GC, arXiv 1904.11492, section 4).
+    """Adds the context of the whole feature map to each of its cells (GC, arXiv 1904.11492, section 4).
 
-    The weights are named as LPN's release names them. A new block that adds changes nothing.
+    The weights are named as LPN's release names them. A new block that adds is the identity.
 
     Args:
-        channels: Of the feature map.
-        pooling: How the map becomes one vector, of POOLINGS.
-        fusion: What the vector does to every cell, of FUSIONS.
+        channels: Channels of the feature map.
+        pooling: How the map becomes one vector, one of `POOLINGS`.
+        fusion: What the vector does to every cell, one of `FUSIONS`.
 
     Raises:
         UnknownName: Another pooling or fusion.
@@ -93,7 +93,7 @@ class GlobalContext(nn.Module):
 
 
 def _transform(channels: int) -> nn.Sequential:
-    """Two 1x1 convolutions with a normalisation between them; the last starts at 0, so that a new block is silent."""
+    """Two 1x1 convolutions with a layer norm between them; the last starts at 0, so that a new block adds nothing."""
     width = hidden_channels(channels)
     last = nn.Conv2d(width, channels, 1)
     nn.init.zeros_(last.weight)

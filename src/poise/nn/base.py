@@ -1,27 +1,49 @@
-"""What the parts of a network are: a backbone gives feature maps, a head turns them into what a codec reads."""
+"""Parts of a network: a backbone makes feature maps of images, a head makes of them the output that a codec decodes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TypeAlias, final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from poise.dims import Size
 from poise.errors import InputError
-from poise.nn.heads.readout import Readout
+
+
+@final
+class Readout(nn.Module):
+    """Vectors for each keypoint from its map, by one linear layer per vector (SimCC, arXiv 2107.03332, section 3.1).
+
+    All keypoints share the layers.
+
+    Args:
+        cells: Cells of a map (h, w).
+        lengths: Lengths of the vectors, which are concatenated in the output.
+    """
+
+    def __init__(self, cells: Size, lengths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.vectors = nn.ModuleList(nn.Linear(cells[0] * cells[1], length) for length in lengths)
+
+    def forward(self, maps: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k n"]:
+        """The concatenated vectors of each keypoint."""
+        flat = maps.flatten(2)
+        return torch.cat([layer(flat) for layer in self.vectors], dim=2)
+
 
 Feature: TypeAlias = Float[Tensor, "b _ _ _"]
-"""One feature map of a batch; every map has its own channels and cells."""
+"""One feature map of a batch; every map has its own number of channels and cells."""
 
 
 class Backbone(nn.Module, ABC):
-    """Images in, feature maps out, finest first.
+    """Makes feature maps of images, finest first.
 
     Attributes:
-        channels: Of each feature map.
-        strides: Pixels of the view per cell, of each feature map.
-        multiple: Heights and widths of views must be multiples of this.
+        channels: Channels of each feature map.
+        strides: Stride of each feature map, pixels of the view per cell.
+        multiple: Height and width of views must be multiples of this, pixels.
     """
 
     channels: tuple[int, ...]
@@ -30,32 +52,32 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
-        """The feature maps of normalised views."""
+        """The feature maps of normalised views, finest first."""
 
 
 class Head(nn.Module, ABC):
-    """Feature maps in, maps for a codec out.
+    """Makes the output that a codec decodes of feature maps.
 
-    Layers whose output channels are the codec's, told apart by keypoint, are called `final`, wherever in the head they are: the
-    last layer of a plain head, the last of every answer of a head with several.
+    Layers whose output channels are the codec's, one or more for each keypoint, are called `final`, wherever in the head they
+    are: the last layer of a plain head, the last of every output of a head with several.
 
     Attributes:
-        takes: Names of layers whose input channels are the codec's, in a head that reads its own earlier answers.
+        takes: Names of layers whose input channels are the codec's, in a head that reads its own earlier outputs.
     """
 
     takes: tuple[str, ...] = ()
 
     @abstractmethod
     def forward(self, features: list[Feature]) -> Feature | list[Feature]:
-        """What the codec reads; or a list of answers, of which it reads the last and the others only make losses."""
+        """The output that the codec decodes; or a list whose last output is decoded and whose others only enter the loss."""
 
 
 @final
 class Network(nn.Module):
-    """A backbone, a head that fits it, and what turns the head's last maps into vectors where the codec reads those.
+    """A backbone, a head, and a readout if the codec decodes vectors.
 
     Attributes:
-        readout: None where the codec reads maps; set when network and codec are joined.
+        readout: Makes vectors of the head's last maps; None if the codec decodes maps. Set when network and codec are joined.
     """
 
     def __init__(self, backbone: Backbone, head: Head) -> None:
@@ -65,16 +87,21 @@ class Network(nn.Module):
         self.readout: Readout | None = None
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Feature | list[Feature] | Float[Tensor, "b k n"]:
-        """What the codec reads, for normalised views; or a list that ends with it."""
-        answer: Tensor | list[Tensor] = self.head(self.backbone(images))
+        """The output that the codec decodes, for normalised views; or a list that ends with it."""
+        output: Tensor | list[Tensor] = self.head(self.backbone(images))
         if self.readout is None:
-            return answer
-        vectors: Tensor = self.readout(answer if isinstance(answer, Tensor) else answer[-1])
+            return output
+        vectors: Tensor = self.readout(output if isinstance(output, Tensor) else output[-1])
         return vectors
 
 
 def check_size(size: Size, multiple: int, what: str) -> None:
-    """Refuse views a network cannot take, and name the nearest it can.
+    """Refuse views that a network cannot take, and name the nearest sizes that it can.
+
+    Args:
+        size: Size of the views (h, w).
+        multiple: What height and width must be multiples of, pixels.
+        what: The network, for the message.
 
     Raises:
         InputError: Height or width is not a positive multiple of `multiple`.
@@ -88,7 +115,7 @@ def check_size(size: Size, multiple: int, what: str) -> None:
 
 
 def nearest_sizes(size: Size, multiple: int) -> Sequence[Size]:
-    """The nearest sizes whose sides are multiples: rounded down and rounded up.
+    """The nearest sizes (h, w) whose sides are multiples: rounded down and rounded up.
 
     >>> nearest_sizes((250, 192), 32)
     [(224, 192), (256, 192)]

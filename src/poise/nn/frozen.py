@@ -1,4 +1,4 @@
-"""Batch norm that does not learn: statistics, scale and shift are constants, and count as no parameters."""
+"""Frozen batch norm: statistics, scale and shift are constants and not counted as parameters."""
 
 from typing import Literal, TypeAlias, final
 
@@ -10,8 +10,8 @@ from torch.nn import functional
 Norm: TypeAlias = Literal["batch", "frozen", "bare", "kept"]
 """What a backbone's batch norms are.
 
-"batch": they learn. All others are frozen: "frozen" adds 1e-5, or what the norm had, to the variance (torchvision, Detectron2);
-"bare" adds nothing (maskrcnn-benchmark); "kept" adds what the weights hold, a number for each channel called `eps`
+"batch": they are trained. All others are frozen: "frozen" adds 1e-5, or the epsilon of the norm, to the variance (torchvision,
+Detectron2); "bare" adds nothing (maskrcnn-benchmark); "kept" adds what the weights hold, a number for each channel called `eps`
 (HRNet-MaskRCNN-Benchmark).
 """
 
@@ -21,10 +21,10 @@ class FrozenNorm(nn.Module):
     """(x - mean) / sqrt(variance + eps) * weight + bias, all of them constants.
 
     Args:
-        channels: That come in and leave.
+        channels: Channels of input and output.
         eps: Added to the variance.
-        kept: Whether `eps` stands among the weights.
-        after: What follows, where the batch norm had an activation within.
+        kept: Whether `eps` is one of the weights.
+        after: Activation that follows, if the replaced batch norm contained one.
     """
 
     weight: Tensor
@@ -46,15 +46,20 @@ class FrozenNorm(nn.Module):
         self.after: nn.Module = after or nn.Identity()
 
     def forward(self, x: Float[Tensor, "b c _ _"]) -> Float[Tensor, "b c _ _"]:
-        """The same maps, scaled and shifted."""
+        """The maps, scaled and shifted."""
         variance = self.running_var + self.eps if self._kept else self.running_var
         scaled = functional.batch_norm(x, self.running_mean, variance, self.weight, self.bias, eps=self._eps)
-        answer: Tensor = self.after(scaled)
-        return answer
+        output: Tensor = self.after(scaled)
+        return output
 
 
 def replace_norms(module: nn.Module, norm: Norm) -> None:
-    """Turn every batch norm within a module into another kind, in place; their values stay."""
+    """Replace every batch norm in a module by another kind, in place; their values stay.
+
+    Args:
+        module: The module.
+        norm: The kind of norm.
+    """
     if norm == "batch":
         return
     for name, child in list(module.named_children()):
@@ -76,9 +81,10 @@ def _frozen(learnt: nn.BatchNorm2d, norm: Norm) -> FrozenNorm:
 
 
 def _has_initial_values(norm: FrozenNorm) -> bool:
-    """Whether a norm has its first values; one without values yet (on "meta") has not.
+    """Whether a norm still has its initial values; one without values yet (on "meta") does not.
 
-    timm begins the last norm of a block at 0, so that the block begins as nothing; frozen there it would stay nothing.
+    timm initialises the last norm of a block with 0, so that the block starts as the identity; frozen, it would stay the
+    identity.
     """
     first = (norm.bias, norm.running_mean, norm.running_var - 1)
     return not norm.weight.is_meta and not any(bool(part.any()) for part in first)

@@ -1,7 +1,7 @@
 """The identity mapping hourglass network of SimplePose (arXiv 1911.10529, section 3.2), which OffsetGuided's release keeps.
 
-Stacked hourglasses that grow wider as they go down. Each answers at five resolutions and hands its features and answers on to
-the next one at all of them. The weights are named as in the release.
+Stacked hourglasses that become wider at coarser levels. Each has outputs at five resolutions, and passes features and outputs
+of all of them to the next. The weights are named as in the release.
 """
 
 from typing import final
@@ -16,13 +16,13 @@ from poise.nn.base import Feature
 from poise.nn.blocks import conv1x1
 
 DEPTH = 4
-"""How often an hourglass halves the resolution; it answers before and after each time."""
+"""How often an hourglass halves the resolution; it has an output before and after each time."""
 
 DILATIONS = (3, 3, 4, 4, 5, 5)
-"""Of the stem's last convolutions."""
+"""Dilations of the stem's last convolutions."""
 
 REDUCTION = 16
-"""Of the channels between the two layers that weigh features."""
+"""Reduction of the channels between the two layers of channel attention."""
 
 
 def _act() -> nn.LeakyReLU:
@@ -34,8 +34,8 @@ class Residual(nn.Module):
     """A 1x1, a 3x3 and a 1x1 convolution and a shortcut.
 
     Args:
-        channels: That come in.
-        width: That leave; half of them are between.
+        channels: Input channels.
+        width: Output channels; half of them in between.
     """
 
     def __init__(self, channels: int, width: int) -> None:
@@ -49,9 +49,9 @@ class Residual(nn.Module):
         self.skipConv = None if channels == width else nn.Sequential(conv1x1(channels, width), nn.BatchNorm2d(width))
 
     def forward(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
-        """The block's answer."""
-        rest = x if self.skipConv is None else self.skipConv(x)
-        return functional.leaky_relu(self.convBlock(x) + rest, 0.01)
+        """The output of the block."""
+        identity = x if self.skipConv is None else self.skipConv(x)
+        return functional.leaky_relu(self.convBlock(x) + identity, 0.01)
 
 
 @final
@@ -59,10 +59,10 @@ class Conv(nn.Module):
     """A convolution padded to keep its cells, with a batch norm, and a leaky ReLU if asked for.
 
     Args:
-        channels: That come in.
-        width: That leave.
+        channels: Input channels.
+        width: Output channels.
         kernel: Side of the convolution, odd.
-        dilation: Cells from one of its weights to the next.
+        dilation: Dilation of the convolution.
         relu: Whether a leaky ReLU follows.
         norm: Whether a batch norm follows; else the convolution has a bias.
     """
@@ -77,7 +77,7 @@ class Conv(nn.Module):
         self.relu = relu
 
     def forward(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
-        """The block's answer."""
+        """The output of the block."""
         out: Tensor = self.conv(x)
         out = out if self.bn is None else self.bn(out)
         return functional.leaky_relu(out, 0.01) if self.relu else out
@@ -85,10 +85,10 @@ class Conv(nn.Module):
 
 @final
 class SqueezeExcite(nn.Module):
-    """Each channel times what two layers make of all channels' means (squeeze and excite, arXiv 1709.01507).
+    """Scales each channel, depending on the means of all channels (squeeze and excite, arXiv 1709.01507).
 
     Args:
-        channels: That come in and leave.
+        channels: Channels of input and output.
     """
 
     def __init__(self, channels: int) -> None:
@@ -97,17 +97,17 @@ class SqueezeExcite(nn.Module):
         self.fc = nn.Sequential(nn.Linear(channels, narrow), _act(), nn.Linear(narrow, channels), nn.Sigmoid())
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """The features, weighed."""
-        answer: Tensor = x * self.fc(x.mean((2, 3)))[..., None, None]
-        return answer
+        """The feature map with scaled channels."""
+        output: Tensor = x * self.fc(x.mean((2, 3)))[..., None, None]
+        return output
 
 
 @final
 class Stem(nn.Module):
-    """Views become features of stride 4, half of them seen through dilated convolutions.
+    """Makes feature maps of stride 4 of views; half of their channels come from dilated convolutions.
 
     Args:
-        width: Channels that leave.
+        width: Output channels.
     """
 
     def __init__(self, width: int) -> None:
@@ -132,16 +132,16 @@ class Hourglass(nn.Module):
 
     Args:
         width: Channels at the finest level.
-        more: So many more at each coarser one.
+        increase: Channels added at each coarser level.
     """
 
-    def __init__(self, width: int, more: int) -> None:
+    def __init__(self, width: int, increase: int) -> None:
         super().__init__()
-        widths = _widths(width, more)
+        widths = _widths(width, increase)
         self.hg = nn.ModuleList(_level(widths[i], widths[i + 1], bottom=i == DEPTH - 1) for i in range(DEPTH))
 
     def forward(self, x: Float[Tensor, "b _ _ _"]) -> list[Feature]:
-        """Feature maps at all levels, the finest first."""
+        """Feature maps of all levels, finest first."""
         return self._level(0, x)
 
     def _level(self, level: int, x: Tensor) -> list[Tensor]:
@@ -153,28 +153,28 @@ class Hourglass(nn.Module):
 
 
 def _level(here: int, below: int, *, bottom: bool) -> nn.ModuleList:
-    """Past it, down, up, after that; and at the bottom what is there."""
+    """Layers of one level: skip, down, up, smoothing; and at the coarsest the bottom."""
     layers = [Residual(here, here), Residual(here, below), Residual(below, here), Conv(here, here)]
     return nn.ModuleList([*layers, Residual(below, below)] if bottom else layers)
 
 
-def _widths(width: int, more: int) -> tuple[int, ...]:
-    return tuple(width + level * more for level in range(DEPTH + 1))
+def _widths(width: int, increase: int) -> tuple[int, ...]:
+    return tuple(width + level * increase for level in range(DEPTH + 1))
 
 
 @final
 class PredictionFeatures(nn.Module):
-    """What stands before the answers of an hourglass, at each level.
+    """The layers before the outputs of an hourglass, at each level.
 
     Args:
-        width: Channels that leave at every level.
-        more: So many more come in at each coarser one.
+        width: Output channels at every level.
+        increase: Input channels added at each coarser level.
     """
 
-    def __init__(self, width: int, more: int) -> None:
+    def __init__(self, width: int, increase: int) -> None:
         super().__init__()
         self.before_regress = nn.ModuleList(
-            nn.Sequential(Conv(come, width), Conv(width, width), SqueezeExcite(width)) for come in _widths(width, more)
+            nn.Sequential(Conv(come, width), Conv(width, width), SqueezeExcite(width)) for come in _widths(width, increase)
         )
 
     def forward(self, features: list[Feature]) -> list[Feature]:
@@ -187,8 +187,8 @@ class Merge(nn.Module):
     """A 1x1 convolution with a batch norm, for the next hourglass.
 
     Args:
-        channels: That come in.
-        width: That leave.
+        channels: Input channels.
+        width: Output channels.
     """
 
     def __init__(self, channels: int, width: int) -> None:
@@ -196,9 +196,9 @@ class Merge(nn.Module):
         self.conv = Conv(channels, width, 1, relu=False)
 
     def forward(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
-        """The block's answer."""
-        answer: Tensor = self.conv(x)
-        return answer
+        """The output of the block."""
+        output: Tensor = self.conv(x)
+        return output
 
 
 @final
@@ -206,28 +206,28 @@ class IdentityMappingHourglass(nn.Module):
     """The whole network.
 
     Args:
-        stacks: How many hourglasses. Published: 3, 4.
-        outputs: Channels of every answer; 50 in the release.
+        stacks: Number of hourglasses. Published: 3, 4.
+        outputs: Channels of every output; 50 in the release.
         width: Channels at the finest level, a multiple of 4 and at least 16.
-        more: So many more at each coarser level, an even number.
+        increase: Channels added at each coarser level, even.
 
     Raises:
-        InputError: Numbers that cannot be.
+        InputError: Impossible numbers.
     """
 
     multiple = 4 * 2**DEPTH
 
-    def __init__(self, stacks: int = 4, outputs: int = 50, width: int = 256, more: int = 128) -> None:
+    def __init__(self, stacks: int = 4, outputs: int = 50, width: int = 256, increase: int = 128) -> None:
         super().__init__()
-        if min(stacks, outputs) < 1 or width < REDUCTION or width % 4 or more < 0 or more % 2:
+        if min(stacks, outputs) < 1 or width < REDUCTION or width % 4 or increase < 0 or increase % 2:
             raise InputError(
                 "an identity mapping hourglass network needs a stack, an output, a width that is a multiple of 4 and at least "
-                f"{REDUCTION} and an even number more at each level; found {stacks}, {outputs}, {width} and {more}"
+                f"{REDUCTION} and an even number more at each level; found {stacks}, {outputs}, {width} and {increase}"
             )
-        widths = _widths(width, more)
+        widths = _widths(width, increase)
         self.pre = Stem(width)
-        self.hourglass = nn.ModuleList(Hourglass(width, more) for _ in range(stacks))
-        self.features = nn.ModuleList(PredictionFeatures(width, more) for _ in range(stacks))
+        self.hourglass = nn.ModuleList(Hourglass(width, increase) for _ in range(stacks))
+        self.features = nn.ModuleList(PredictionFeatures(width, increase) for _ in range(stacks))
         self.outs = nn.ModuleList(
             nn.ModuleList(Conv(width, outputs, 1, relu=False, norm=False) for _ in widths) for _ in range(stacks)
         )
@@ -235,22 +235,22 @@ class IdentityMappingHourglass(nn.Module):
         self.merge_preds = nn.ModuleList(nn.ModuleList(Merge(outputs, w) for w in widths) for _ in range(stacks - 1))
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
-        """Every answer: those of the first hourglass, the finest first, then those of the next."""
+        """All outputs: those of the first hourglass, finest first, then those of the next."""
         x = self.pre(images)
-        answers: list[Tensor] = []
+        outputs: list[Tensor] = []
         handed: list[Tensor] | None = None
         for stack, hourglass in enumerate(self.hourglass):
             features = hourglass(x)
             if handed is not None:
                 features = [own + earlier for own, earlier in zip(features, handed, strict=True)]
             features = self.features[stack](features)
-            answers += [layer(f) for layer, f in zip(self.outs[stack].children(), features, strict=True)]
+            outputs += [layer(f) for layer, f in zip(self.outs[stack].children(), features, strict=True)]
             if stack < len(self.hourglass) - 1:
-                handed = self._handed(stack, features, answers[-len(features) :])
+                handed = self._handed(stack, features, outputs[-len(features) :])
                 x = x + handed[0]
-        return answers
+        return outputs
 
-    def _handed(self, stack: int, features: list[Tensor], answers: list[Tensor]) -> list[Tensor]:
-        """What the next hourglass gets at each level."""
+    def _handed(self, stack: int, features: list[Tensor], outputs: list[Tensor]) -> list[Tensor]:
+        """The features that the next hourglass gets at each level."""
         layers = zip(self.merge_preds[stack].children(), self.merge_features[stack].children(), strict=True)
-        return [of_answer(a) + of_feature(f) for (of_answer, of_feature), a, f in zip(layers, answers, features, strict=True)]
+        return [of_answer(a) + of_feature(f) for (of_answer, of_feature), a, f in zip(layers, outputs, features, strict=True)]

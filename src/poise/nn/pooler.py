@@ -1,4 +1,4 @@
-"""RoIAlign over a pyramid (arXiv 1703.06870, section 3; levels by arXiv 1612.03144, equation 1)."""
+"""RoIAlign on a feature pyramid (arXiv 1703.06870, section 3; levels by arXiv 1612.03144, equation 1)."""
 
 from typing import final
 
@@ -12,24 +12,24 @@ from poise.geometry import exclude_last_pixel
 from poise.nn.base import Feature
 
 CANONICAL = 224
-"""A box of this size, pixels, is read off the map of stride 16."""
+"""Boxes of this size (square root of the area), pixels, are pooled from the map of stride 16."""
 
 DEEPEST = 32
-"""Boxes are read off maps of strides up to this."""
+"""Largest stride of the maps that boxes are pooled from."""
 
 
 @final
 class RoIPooler(nn.Module):
-    """Cuts the features of boxes out of the map that fits their size.
+    """Pools the features of boxes, each from the pyramid level that fits its size.
 
     Args:
-        strides: Of the pyramid's maps; those coarser than 32 are not read, unless there are no others.
-        cells: Of what is cut out (h, w).
-        sampling: Points a cell is averaged from, along each side; 0 for as many as cells of the map are covered.
-        aligned: Whether the middle of the map's first cell is at half a stride, as it should be where 0 is the edge of the
-            first pixel (Detectron2). False puts it at 0 (the other releases).
-        inclusive: Whether the last row and column of a box are left out (`pooled_boxes`), as in maskrcnn-benchmark, whose
-            boxes run from first to last pixel.
+        strides: Strides of the pyramid's maps; those above 32 are not used, unless there are no others.
+        cells: Cells of the pooled features (h, w).
+        sampling: Sampling points per cell along each axis; 0 for as many as cells of the map are covered.
+        aligned: Whether the centre of the map's first cell is at half a stride, as is right where 0 is the edge of the first
+            pixel (Detectron2). False puts it at 0 (the other releases).
+        inclusive: Whether the last row and column of a box are left out (`pooled_boxes`), as in maskrcnn-benchmark, whose boxes
+            run from first to last pixel.
     """
 
     def __init__(
@@ -49,36 +49,36 @@ class RoIPooler(nn.Module):
         self.inclusive = inclusive
 
     def forward(self, features: list[Feature], boxes: list[Float[Tensor, "_ 4"]]) -> Float[Tensor, "n c hh ww"]:
-        """What lies in the boxes.
+        """The pooled features of all boxes, view by view.
 
         Args:
-            features: The pyramid's maps.
-            boxes: Of each view, x0 y0 x1 y1 in its pixels.
+            features: Feature maps of the pyramid.
+            boxes: Boxes x0 y0 x1 y1 of each view, pixels of the view.
         """
-        every = torch.cat(boxes)
-        view = torch.cat([torch.full_like(own[:, :1], number) for number, own in enumerate(boxes)])
-        rows = torch.cat((view, self.pooled_boxes(every)), dim=1).to(features[0].dtype)
+        all_boxes = torch.cat(boxes)
+        view = torch.cat([torch.full_like(boxes_of_view[:, :1], index) for index, boxes_of_view in enumerate(boxes)])
+        rois = torch.cat((view, self.pooled_boxes(all_boxes)), dim=1).to(features[0].dtype)
         if len(self.strides) == 1:
-            return self._cut(features[0], rows, self.strides[0])
-        level = self.assign_levels(every)
-        cut = features[0].new_zeros(len(rows), features[0].shape[1], *self.cells)
-        for number, stride in enumerate(self.strides):
-            of_level = torch.where(level == number)[0]
-            cut[of_level] = self._cut(features[number], rows[of_level], stride).to(cut.dtype)
-        return cut
+            return self._cut(features[0], rois, self.strides[0])
+        level = self.assign_levels(all_boxes)
+        pooled = features[0].new_zeros(len(rois), features[0].shape[1], *self.cells)
+        for index, stride in enumerate(self.strides):
+            of_level = torch.where(level == index)[0]
+            pooled[of_level] = self._cut(features[index], rois[of_level], stride).to(pooled.dtype)
+        return pooled
 
     def pooled_boxes(self, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
-        """What of boxes is cut out, and cells of heads therefore lie in: keypoints are learnt and read there."""
+        """The part of each box that is pooled; the cells of heads divide it, so keypoints are encoded and decoded in it."""
         return exclude_last_pixel(boxes) if self.inclusive else boxes
 
     def assign_levels(self, boxes: Float[Tensor, "n 4"]) -> Int64[Tensor, " n"]:
-        """Off which map each box is read, by the root of its area."""
+        """Index of the map that each box is pooled from, by the square root of its area."""
         side = (boxes[:, 2] - boxes[:, 0]).mul(boxes[:, 3] - boxes[:, 1]).sqrt()
         first, last = (stride.bit_length() - 1 for stride in (self.strides[0], self.strides[-1]))
-        # The small number is torchvision's: a side of exactly 224 is on the coarser side of the step.
+        # The epsilon is torchvision's: a side of exactly 224 goes to the coarser level.
         exponent = torch.floor(4 + torch.log2(side / CANONICAL) + 1e-6)
         return exponent.clamp(min=first, max=last).to(torch.int64) - first
 
-    def _cut(self, feature: Feature, rows: Float[Tensor, "n 5"], stride: int) -> Float[Tensor, "n c hh ww"]:
-        cut: Tensor = roi_align(feature, rows, self.cells, 1 / stride, self.sampling, self.aligned)
-        return cut
+    def _cut(self, feature: Feature, rois: Float[Tensor, "n 5"], stride: int) -> Float[Tensor, "n c hh ww"]:
+        pooled: Tensor = roi_align(feature, rois, self.cells, 1 / stride, self.sampling, self.aligned)
+        return pooled

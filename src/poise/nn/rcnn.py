@@ -1,6 +1,6 @@
-"""The network of a two-stage detector with keypoints (Mask R-CNN, arXiv 1703.06870), as one module of finished parts.
+"""The network of a two-stage detector with keypoints (Mask R-CNN, arXiv 1703.06870), composed of finished parts.
 
-Which boxes are learnt from, what is kept in the end and how keypoints are read is not decided here (`models.keypoint_rcnn`).
+Sampling for training, postprocessing and decoding are not part of it (`models.keypoint_rcnn`).
 """
 
 from collections.abc import Mapping
@@ -14,19 +14,18 @@ from torchvision.models.detection.rpn import RegionProposalNetwork
 
 from poise.dims import Size
 from poise.errors import InputError
-from poise.nn.base import Backbone, Feature
-from poise.nn.heads.readout import Readout
+from poise.nn.base import Backbone, Feature, Readout
 from poise.nn.heads.roi import FullyConnectedLayers, RoIHead
 from poise.nn.pooler import RoIPooler
 
 
 @final
 class RoIBranch(nn.Module):
-    """A head and how the features of its boxes are cut out.
+    """A RoI head and the pooler of its features.
 
     Args:
-        pooler: Cuts; None where the head reads the features that the box head's body makes.
-        head: Answers.
+        pooler: Pools the features of boxes; None if the head reads the features that the body of the box head makes.
+        head: The head.
     """
 
     def __init__(self, pooler: RoIPooler | None, head: RoIHead) -> None:
@@ -37,11 +36,11 @@ class RoIBranch(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Proposals:
-    """Where somebody may be.
+    """Proposals of a region proposal network.
 
     Attributes:
-        boxes: Of each view x0 y0 x1 y1, the surest first.
-        losses: Of the region proposal network, by name; empty where it was not told who is there.
+        boxes: Boxes x0 y0 x1 y1 of each view, by objectness, highest first.
+        losses: Losses of the region proposal network, by name; empty without ground truth.
     """
 
     boxes: list[Tensor]
@@ -50,20 +49,20 @@ class Proposals:
 
 @final
 class RCNN(nn.Module):
-    """Trunk, region proposal network, and heads for boxes, keypoints and masks; the heads may be missing.
+    """Backbone with neck, region proposal network, and heads for boxes, keypoints and masks, each of which may be missing.
 
     Args:
-        backbone: The trunk.
+        backbone: The backbone with its neck.
         rpn: The region proposal network.
         box: The box head; None for a region proposal network alone.
-        keypoint: The keypoint head, with features of its own or those of the box head.
-        mask: The mask head, likewise.
+        keypoint: The keypoint head, with pooled features of its own or those of the box head.
+        mask: The mask head, with pooled features of its own or those of the box head.
 
     Attributes:
-        readout: Reads vectors off the keypoint head's maps, where the codec reads vectors; else None.
+        readout: Makes vectors of the keypoint head's maps if the codec decodes vectors; else None.
 
     Raises:
-        InputError: A head is to read the box head's features, and there are none, or none on cells.
+        InputError: A head is to share the box head's features, and there is none, or its features are no maps.
     """
 
     def __init__(
@@ -86,7 +85,7 @@ class RCNN(nn.Module):
         self.readout: Readout | None = None
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
-        """The maps that everything else reads, for normalised views."""
+        """The feature maps of normalised views."""
         features: list[Tensor] = self.backbone(images)
         return features
 
@@ -99,14 +98,14 @@ class RCNN(nn.Module):
         truth: list[Tensor] | None = None,
         ignored: list[Tensor] | None = None,
     ) -> Proposals:
-        """Where somebody may be.
+        """Proposals of each view, and with ground truth the losses of the region proposal network.
 
         Args:
-            images: Normalised views, filled up at the right and below.
-            features: Their maps.
-            sizes: Of what is no filling (h, w); proposals end there. The views' by default.
-            truth: Boxes of each view; with them there are losses.
-            ignored: Where nothing is to be learnt (`heads.rpn.integral_image`), of each view.
+            images: Normalised views, padded at the right and below.
+            features: Their feature maps.
+            sizes: Size (h, w) of each view without padding, to which proposals are clipped; by default the padded size.
+            truth: Ground-truth boxes x0 y0 x1 y1 of each view; None for no losses.
+            ignored: Integral image (`heads.rpn.integral_image`) of each view's region that is not trained on.
         """
         whole = [(images.shape[-2], images.shape[-1])] * len(images)
         targets = None if truth is None else [{"boxes": boxes} for boxes in truth]
@@ -119,29 +118,37 @@ class RCNN(nn.Module):
     def predict_boxes(
         self, features: list[Feature], boxes: list[Float[Tensor, "_ 4"]]
     ) -> tuple[Float[Tensor, "n c"], Float[Tensor, "n c4"]]:
-        """What is in boxes, and where they should be: logits, and moves, four for each class.
+        """Class logits of boxes, and box deltas (x, y, width, height), four for each class.
+
+        Args:
+            features: Feature maps of the views.
+            boxes: Boxes x0 y0 x1 y1 of each view.
 
         Raises:
             InputError: There is no box head.
         """
-        _, cls_logits, box_deltas = self._answers("box", features, boxes)
+        _, cls_logits, box_deltas = self._run_branch("box", features, boxes)
         return cls_logits, box_deltas
 
     def keypoint_maps(self, features: list[Feature], boxes: list[Float[Tensor, "_ 4"]]) -> Float[Tensor, "n ..."]:
-        """What the codec reads: the keypoint head's answer for the boxes of all views, one after the other.
+        """The output of the keypoint head that the codec decodes, for the boxes of all views, view by view.
+
+        Args:
+            features: Feature maps of the views.
+            boxes: Boxes x0 y0 x1 y1 of each view.
 
         Raises:
             InputError: There is no keypoint head.
         """
-        answer = self._answers("keypoint", features, boxes)[-1]
+        output = self._run_branch("keypoint", features, boxes)[-1]
         if self.readout is None:
-            return answer
-        vectors: Tensor = self.readout(answer)
+            return output
+        vectors: Tensor = self.readout(output)
         return vectors
 
     @property
     def keypoint_pooler(self) -> RoIPooler:
-        """Cuts out what the keypoint head reads, itself or through the box head.
+        """The pooler of the features that the keypoint head reads, its own or that of the box head.
 
         Raises:
             InputError: There is no keypoint head.
@@ -152,26 +159,30 @@ class RCNN(nn.Module):
         raise InputError("this detector has no keypoint head; build one that has")
 
     def mask_logits(self, features: list[Feature], boxes: list[Float[Tensor, "_ 4"]]) -> Float[Tensor, "n c hh ww"]:
-        """Logits of the masks in boxes, one for each class.
+        """Mask logits of boxes, one map for each class.
+
+        Args:
+            features: Feature maps of the views.
+            boxes: Boxes x0 y0 x1 y1 of each view.
 
         Raises:
             InputError: There is no mask head.
         """
-        return self._answers("mask", features, boxes)[-1]
+        return self._run_branch("mask", features, boxes)[-1]
 
-    def _answers(self, name: str, features: list[Feature], boxes: list[Tensor]) -> tuple[Tensor, ...]:
+    def _run_branch(self, name: str, features: list[Feature], boxes: list[Tensor]) -> tuple[Tensor, ...]:
         branch: RoIBranch | None = getattr(self, name)
         if branch is None:
             raise InputError(f"this detector has no {name} head; build one that has")
         if branch.pooler is not None:
-            answers: tuple[Tensor, ...] = branch.head(branch.pooler(features, boxes))
-            return answers
-        shared: tuple[Tensor, ...] = branch.head(self._answers("box", features, boxes)[0])
+            outputs: tuple[Tensor, ...] = branch.head(branch.pooler(features, boxes))
+            return outputs
+        shared: tuple[Tensor, ...] = branch.head(self._run_branch("box", features, boxes)[0])
         return shared
 
 
 def _check_shared(box: RoIBranch | None) -> None:
-    """Refuse to share features that there are not."""
+    """Refuse to share features of a box head that has no maps."""
     if box is None or box.pooler is None or isinstance(box.head.body, FullyConnectedLayers):
         raise InputError(
             "a head without a pooler reads the box head's features, which must be maps: give the box head a body of "

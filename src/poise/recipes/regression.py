@@ -81,7 +81,7 @@ def _run(
 ) -> Recipe:
     return on_coco(
         name,
-        poseresnet(depth, size=codec.size, codec=codec, cut=Preprocess(), pretrained=pretrained),
+        poseresnet(depth, size=codec.size, codec=codec, preprocess=Preprocess(), pretrained=pretrained),
         data,
         epochs=210,
         batch=512,

@@ -65,4 +65,4 @@ def backbone(network: Net, codec: SimCC, *, pretrained: bool) -> PoseModel:
     kind, _, number = network.partition("_")
     if kind == "hrnet":
         return hrnet(int(number[1:]), size=codec.size, codec=codec, pretrained=pretrained)
-    return poseresnet(int(number), size=codec.size, codec=codec, cut=Preprocess(), pretrained=pretrained)
+    return poseresnet(int(number), size=codec.size, codec=codec, preprocess=Preprocess(), pretrained=pretrained)

@@ -8,13 +8,13 @@ from torch import nn
 from poise.codecs.decoders import codec_name
 from poise.dims import Size
 from poise.models.base import PoseModel
-from poise.nn.count import count
+from poise.zoo.cost import measure_network
 
 
 def summary(model: PoseModel, size: Size) -> Table:
     """One row per part of the network (two levels deep) and one for all of it, for views of `size` (h, w)."""
     network = copy.deepcopy(model.network).to("meta")  # counts without computing
-    cost = count(network, size)
+    cost = measure_network(network, size)
     views, codec = f"views of {size[0]}x{size[1]}", f"codec {codec_name(model.codec)}"
     table = Table(title=f"{model.card.name}, {views}, {len(model.skeleton)} keypoints, {codec}")
     for name in ("part", "kind"):

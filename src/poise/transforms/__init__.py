@@ -1,1 +1,1 @@
-"""Ways to cut and change views: warps multiply 3x3 matrices, paints change colours, render resamples once."""
+"""Crops, letterboxing and augmentation: warps are 3x3 matrices that multiply, colours change, `render` resamples once."""

@@ -1,14 +1,19 @@
-"""Whole images brought to the size a network wants them in, for models that find people by themselves.
+"""Letterboxing: whole images resized and padded to what a network takes, for bottom-up models and detectors.
 
-Ours scales pixels and keypoints by one warp: corner pixels lie on corner pixels, with one factor for both axes. OffsetGuided's
-release cuts the other side down to whole pixels and resizes: keypoints go from corner pixel to corner pixel with a factor for
-each axis, and the resize, which lays the corners of images on each other, moves pixels by up to half a pixel beside that.
-Detectors' releases lay the corners of images on each other for pixels, keypoints and boxes, which they count from the edge of
-the first pixel; where they shrink, "torchvision" takes single pixels, "pillow" (maskrcnn-benchmark) and "detectron2" average.
-Only Detectron2 counts keypoints from there truly, and adds half a pixel to labels, whose whole numbers are middles of pixels.
-maskrcnn-benchmark keeps boxes as their first and last pixel and scales these: a box from 0 to 10 is pixels 0 to 9, which are 0
-to 18 in a view twice as large, and the box there is from 0 to 19.
-Sides are rounded down, Detectron2's to the nearest; maskrcnn-benchmark first rounds the short one where the long is limited.
+Five rules (`Canvas.rule`), which differ in how a resize maps pixels, keypoints and boxes:
+
+* "unbiased", ours: one warp for pixels and keypoints; centres of corner pixels map onto each other, one factor for both axes.
+* "offsetguided": the other side is rounded down to whole pixels. Keypoints: centres of corner pixels map onto each other, one
+  factor for each axis. Pixels: `cv2.resize`, which maps the corners of the images onto each other; the two differ by up to half
+  a pixel.
+* "torchvision", "pillow" (maskrcnn-benchmark) and "detectron2": the corners of the images map onto each other for pixels,
+  keypoints and boxes; boxes are counted from the edge of the first pixel. "torchvision" does not antialias when it shrinks, the
+  other two do.
+
+Details of detectors: Detectron2 alone counts keypoints from the edge of the first pixel too, and therefore adds half a pixel to
+labels, whose integers are pixel centres. maskrcnn-benchmark keeps a box as its first and last pixel and scales these: a box
+from 0 to 10 is pixels 0 to 9, which become 0 to 18 in a view twice as large, where the box is 0 to 19. Sides are rounded down,
+those of Detectron2 to the nearest; maskrcnn-benchmark rounds the short side first where the long side is limited.
 """
 
 from collections.abc import Mapping
@@ -32,14 +37,14 @@ from poise.transforms.render import normalise, resample
 @final
 @dataclass(frozen=True)
 class PixelConvention:
-    """From where positions in a view are counted.
+    """Where coordinates in a view are counted from.
 
     Attributes:
-        keypoints: 1 where a keypoint at 0 is in the middle of the first pixel, 0 where it is on its edge: what is between the
-            number of pixels and the position of the last, so that x is at width - keypoints - x in a mirrored view.
-        boxes: The same of the sides of boxes.
-        shift: What keypoints of images are moved by, pixels of the image; boxes are not.
-        inclusive: Whether boxes go through warps as their first and last pixel, with keypoints.
+        keypoints: 1 if a keypoint at 0 is at the centre of the first pixel, 0 if it is at its edge. In a mirrored view of
+            `width` pixels, x becomes width - keypoints - x.
+        boxes: The same for the sides of boxes: 1 from the centre of the first pixel, 0 from its edge.
+        shift: Pixels of the image added to keypoints before they are scaled; boxes are not shifted.
+        inclusive: Whether boxes are warped as their first and last pixel, in the convention of keypoints.
     """
 
     keypoints: int
@@ -48,11 +53,11 @@ class PixelConvention:
     inclusive: bool = False
 
     def to_inclusive(self, boxes: Boxes) -> Boxes:
-        """What of boxes x0 y0 x1 y1 is moved by a warp."""
+        """Boxes x0 y0 x1 y1 in the form that a warp moves: their first and last pixel if `inclusive`, else unchanged."""
         return exclude_last_pixel(boxes) if self.inclusive else boxes
 
     def from_inclusive(self, boxes: Boxes) -> Boxes:
-        """The boxes of which `to_inclusive` has been moved."""
+        """Boxes x0 y0 x1 y1 after a warp, from the form that `to_inclusive` gives back to edges."""
         return boxes + boxes.new_tensor((0.0, 0.0, 1.0, 1.0)) if self.inclusive else boxes
 
 
@@ -63,22 +68,22 @@ CONVENTIONS: Mapping[str, PixelConvention] = {
     "pillow": PixelConvention(1, 0, inclusive=True),
     "detectron2": PixelConvention(0, 0, shift=0.5),
 }
-"""By the rule of a canvas."""
+"""Pixel convention of each `Canvas.rule`."""
 
 ANTIALIASED_RULES = ("pillow", "detectron2")
-"""Rules by which pixels are averaged where an image shrinks."""
+"""Rules whose resize antialiases where an image shrinks."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """How a whole image lies in its view.
+    """Where a whole image lies in its view.
 
     Attributes:
-        warp: Image pixels to view pixels, of the keypoints.
-        inner: The part of the view that the image takes (h, w).
-        corner: Where that part begins (x, y).
-        size: Of the view (h, w).
+        warp: 3x3, image pixels to view pixels, for keypoints.
+        inner: Size (h, w) of the resized image inside the view.
+        corner: First pixel (x, y) of the resized image in the view.
+        size: Size (h, w) of the view.
     """
 
     warp: Warp
@@ -88,11 +93,16 @@ class Layout:
 
     @property
     def filled_size(self) -> Size:
-        """How much of the view, from its left upper corner, has the image in it (h, w); what is beyond only fills it up."""
+        """Size (h, w) of the part of the view, from its left upper corner, that the image reaches into; the rest is padding."""
         return self.corner[1] + self.inner[0], self.corner[0] + self.inner[1]
 
     def resized_pixels(self, image: UInt8[Tensor, "3 H W"], canvas: Canvas) -> UInt8[np.ndarray, "h w 3"]:
-        """The view: the image in its place, and the canvas' colour around it."""
+        """The view as RGB pixels: the resized image, padded with the canvas' fill colour.
+
+        Args:
+            image: RGB.
+            canvas: Rule and fill colour.
+        """
         if canvas.rule == "unbiased":
             return resample(image, self.warp, self.size, fill=canvas.fill)
         (x, y), (h, w) = self.corner, self.inner
@@ -106,90 +116,144 @@ class Layout:
         return view
 
     def render(self, image: UInt8[Tensor, "3 H W"], canvas: Canvas) -> Float[Tensor, "3 h w"]:
-        """The normalised view. Detectors' releases fill it up with zeros, torchvision resizes before it rounds."""
+        """The normalised view.
+
+        Detectors' releases pad with zeros after normalisation; torchvision resizes in floating point, before anything is
+        rounded.
+
+        Args:
+            image: RGB.
+            canvas: Rule, fill colour, mean and deviation.
+        """
         if canvas.rule in ("unbiased", "offsetguided"):
             return normalise(self.resized_pixels(image, canvas), canvas)
-        alone = replace(self, corner=(0, 0), size=self.inner)
+        without_padding = replace(self, corner=(0, 0), size=self.inner)
         (x, y), (h, w) = self.corner, self.inner
         around = (x, self.size[1] - w - x, y, self.size[0] - h - y)
         if canvas.rule in ANTIALIASED_RULES:
-            return F.pad(normalise(alone.resized_pixels(image, canvas), canvas), around)
-        whole = normalise(image.permute(1, 2, 0).numpy(), canvas)[None]
-        return F.pad(F.interpolate(whole, size=self.inner, mode="bilinear", align_corners=False)[0], around)
+            return F.pad(normalise(without_padding.resized_pixels(image, canvas), canvas), around)
+        pixels = normalise(image.permute(1, 2, 0).numpy(), canvas)[None]
+        return F.pad(F.interpolate(pixels, size=self.inner, mode="bilinear", align_corners=False)[0], around)
 
 
 def canvas_layout(canvas: Canvas, size: Size, factor: float = 1.0) -> Layout:
-    """How an image of `size` (h, w) lies in its view when the side that is fitted gets `canvas.side * factor` pixels."""
+    """The layout of an image in a view as large as the canvas asks for.
+
+    Args:
+        canvas: Rule, and the side to fit.
+        size: Size of the image (h, w).
+        factor: Multiplies `canvas.side` (multi-scale test).
+    """
     reference = {"long": max(size), "short": min(size), "height": size[0]}[canvas.fit]
     side = max(1, round(canvas.side * factor))
-    most, limited = None if canvas.most is None else max(1, round(canvas.most * factor)), 1.0
-    if most is not None and side * max(size) > most * reference:
+    max_side, limited = None if canvas.most is None else max(1, round(canvas.most * factor)), 1.0
+    if max_side is not None and side * max(size) > max_side * reference:
         if canvas.rule == "pillow":
-            side = max(1, round(most * reference / max(size)))
+            side = max(1, round(max_side * reference / max(size)))
         elif canvas.rule == "detectron2":
-            limited = most / (side / reference * max(size))
+            limited = max_side / (side / reference * max(size))
         else:
-            side, reference = most, max(size)
-    inner, scales = _scaled(canvas, size, side=side, reference=reference, limited=limited)
+            side, reference = max_side, max(size)
+    inner, scales = _resized_size(canvas, size, side=side, reference=reference, limited=limited)
     view = tuple(-(-n // canvas.multiple) * canvas.multiple for n in inner)
-    return _laid(canvas, inner, scales, view=(view[0], view[1]))
+    return _place_in_view(canvas, inner, scales, view=(view[0], view[1]))
 
 
 def fitted_layout(canvas: Canvas, size: Size, view: Size) -> Layout:
-    """How an image of `size` (h, w) lies in a view of the size `view` that just holds it."""
+    """The layout of an image in a view of a given size into which it just fits.
+
+    Args:
+        canvas: Rule and placing.
+        size: Size of the image (h, w).
+        view: Size of the view (h, w).
+    """
     side = max(1, min(new * max(size) // old for old, new in zip(size, view, strict=True)))  # whole numbers lose no pixel
-    (high, wide), scales = _scaled(canvas, size, side=side, reference=max(size))
-    return _laid(canvas, (min(high, view[0]), min(wide, view[1])), scales, view=view)  # sides are rounded, up too
+    (high, wide), scales = _resized_size(canvas, size, side=side, reference=max(size))
+    return _place_in_view(canvas, (min(high, view[0]), min(wide, view[1])), scales, view=view)  # sides are rounded, up too
 
 
 def letterbox(image: UInt8[Tensor, "3 H W"], canvas: Canvas, factor: float = 1.0) -> tuple[Float[Tensor, "3 h w"], Warp]:
-    """The normalised view of a whole image, and the warp that predictions go home through (image pixels to view pixels).
+    """The normalised view of a whole image, and its warp (3x3, image pixels to view pixels, for keypoints).
 
     Args:
         image: RGB.
-        canvas: Of the model.
-        factor: On `canvas.side`, one of `canvas.scales` (multi-scale test).
+        canvas: How the model takes images.
+        factor: Multiplies `canvas.side`: one of `canvas.scales` (multi-scale test).
     """
     layout = canvas_layout(canvas, (image.shape[1], image.shape[2]), factor)
     return layout.render(image, canvas), layout.warp
 
 
 def box_warp(canvas: Canvas, warp: Warp) -> Warp:
-    """The way of boxes' corners from image to view, where keypoints go through `warp`."""
+    """The warp of box corners, from image to view, where keypoints go through `warp`.
+
+    Args:
+        canvas: Its rule says by how much keypoints are shifted.
+        warp: 3x3, image pixels to view pixels, for keypoints.
+    """
     shift = CONVENTIONS[canvas.rule].shift
     return warp @ translation(-shift, -shift) if shift else warp
 
 
 def boxes_to_view(canvas: Canvas, warp: Warp, boxes: Boxes) -> Boxes:
-    """Boxes x0 y0 x1 y1 of an image in its view, where keypoints go through `warp`."""
-    return _through(canvas, box_warp(canvas, warp), boxes)
+    """Boxes x0 y0 x1 y1 in pixels of the view, from those in pixels of the image.
+
+    Args:
+        canvas: Its rule says how boxes are warped.
+        warp: 3x3, image pixels to view pixels, for keypoints.
+        boxes: Boxes in pixels of the image.
+    """
+    return _warp_boxes(canvas, box_warp(canvas, warp), boxes)
 
 
 def boxes_to_image(canvas: Canvas, warp: Warp, boxes: Boxes) -> Boxes:
-    """Boxes x0 y0 x1 y1 of a view in its image, whose keypoints went through `warp`."""
-    return _through(canvas, invert(box_warp(canvas, warp.double())), boxes)
+    """Boxes x0 y0 x1 y1 in pixels of the image, from those in pixels of the view.
+
+    Args:
+        canvas: Its rule says how boxes are warped.
+        warp: 3x3, image pixels to view pixels, for keypoints.
+        boxes: Boxes in pixels of the view.
+    """
+    return _warp_boxes(canvas, invert(box_warp(canvas, warp.double())), boxes)
 
 
-def _through(canvas: Canvas, way: Warp, boxes: Boxes) -> Boxes:
+def _warp_boxes(canvas: Canvas, warp_of_boxes: Warp, boxes: Boxes) -> Boxes:
     convention = CONVENTIONS[canvas.rule]
-    return convention.from_inclusive(warp_boxes(way, convention.to_inclusive(boxes.double()))).to(boxes.dtype)
+    return convention.from_inclusive(warp_boxes(warp_of_boxes, convention.to_inclusive(boxes.double()))).to(boxes.dtype)
 
 
 def corner_scale(old: int, new: int) -> float:
-    """The factor that brings a side's corner pixels onto those of another; that of the lengths where one is a single pixel."""
+    """The factor that maps the centres of a side's corner pixels onto those of the resized side.
+
+    Where one of the two is a single pixel, it is the ratio of the lengths.
+
+    Args:
+        old: Length of the side, pixels.
+        new: Length of the resized side, pixels.
+    """
     return (new - 1) / (old - 1) if min(old, new) > 1 else new / old
 
 
-def _scaled(canvas: Canvas, size: Size, *, side: int, reference: int, limited: float = 1.0) -> tuple[Size, tuple[float, float]]:
-    """How large an image gets whose side of `reference` pixels gets `side`, and the factors on x and y of its keypoints.
+def _resized_size(
+    canvas: Canvas, size: Size, *, side: int, reference: int, limited: float = 1.0
+) -> tuple[Size, tuple[float, float]]:
+    """Size (h, w) of a resized image, and the factors on x and y of its keypoints.
 
-    Detectron2 scales twice where the long side is limited, the second time by `limited`; other rules know that before.
+    Detectron2 scales twice where the long side is limited, the second time by `limited`; the other rules include that in
+    `side`.
+
+    Args:
+        canvas: Its rule.
+        size: Size of the image (h, w).
+        side: Pixels that the side of `reference` pixels is resized to.
+        reference: Pixels of the side that is fitted.
+        limited: Second factor of Detectron2.
     """
     if canvas.rule == "offsetguided":
         inner = max(1, int(side * size[0] / reference)), max(1, int(side * size[1] / reference))
         return inner, (corner_scale(size[1], inner[1]), corner_scale(size[0], inner[0]))
     if canvas.rule != "unbiased":
-        high, wide = (limited * _exactly(canvas, length, side=side, reference=reference) for length in size)
+        high, wide = (limited * _unrounded_length(canvas, length, side=side, reference=reference) for length in size)
         half = 0.5 if canvas.rule == "detectron2" else 0.0
         inner = max(1, int(high + half)), max(1, int(wide + half))
         return inner, (inner[1] / size[1], inner[0] / size[0])
@@ -197,15 +261,15 @@ def _scaled(canvas: Canvas, size: Size, *, side: int, reference: int, limited: f
     return (round((size[0] - 1) * factor) + 1, round((size[1] - 1) * factor) + 1), (factor, factor)
 
 
-def _exactly(canvas: Canvas, length: int, *, side: int, reference: int) -> float:
-    """What a side becomes before it is rounded, in the order of operations of the releases: halves are rounded their way."""
+def _unrounded_length(canvas: Canvas, length: int, *, side: int, reference: int) -> float:
+    """A resized length before rounding, in each release's order of operations, so that halves round as they do there."""
     if canvas.rule == "pillow" or (canvas.rule == "detectron2" and length == reference):
         return side * length / reference
     return length * (side / reference)
 
 
-def _laid(canvas: Canvas, inner: Size, scales: tuple[float, float], *, view: Size) -> Layout:
-    """The image in the left upper corner of its view, or in the middle as far as whole pixels go."""
+def _place_in_view(canvas: Canvas, inner: Size, scales: tuple[float, float], *, view: Size) -> Layout:
+    """A resized image in the left upper corner of its view, or in the middle, to whole pixels."""
     middle = canvas.place == "middle"
     x, y = (max(0, view[1] - inner[1]) // 2, max(0, view[0] - inner[0]) // 2) if middle else (0, 0)
     shift = CONVENTIONS[canvas.rule].shift

@@ -1,4 +1,4 @@
-"""Changes of colour: gains per channel, brightness, contrast and saturation as one 3x4 matrix; steps of hue; none at all."""
+"""Colour jitter as one 3x4 matrix (gains, brightness, contrast, saturation), steps of hue, saturation and value, greyscale."""
 
 import cv2
 import numpy as np
@@ -8,11 +8,11 @@ _GREY = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601 luma
 
 
 def colour_matrix(strength: float, tint: tuple[float, ...]) -> Float[np.ndarray, "3 4"]:
-    """A random change of colour.
+    """The 3x4 matrix of a colour jitter, for RGB values of 0..255.
 
     Args:
-        strength: The largest relative change of brightness, contrast and saturation; of a channel's gain the half.
-        tint: Chance's answers, -1 to 1: brightness, contrast, saturation, and the gain of each channel.
+        strength: Largest relative change of brightness, contrast and saturation; half of it is the largest change of a gain.
+        tint: Six random numbers of -1..1: for brightness, contrast, saturation, and the gains of red, green and blue.
     """
     draws = np.array(tint) * strength
     brightness, contrast, saturation = 1 + draws[0], 1 + draws[1], 1 + draws[2]
@@ -23,19 +23,23 @@ def colour_matrix(strength: float, tint: tuple[float, ...]) -> Float[np.ndarray,
 
 
 def apply_colour_matrix(pixels: UInt8[np.ndarray, "h w 3"], matrix: Float[np.ndarray, "3 4"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Apply a colour matrix, rounding and clipping to 0..255."""
+    """RGB pixels multiplied by a 3x4 colour matrix, rounded and clipped to 0..255."""
     return cv2.transform(pixels, matrix)
 
 
 def greyscale(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Without colours."""
+    """RGB pixels without colour: three equal channels."""
     return cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
 def shift_hsv(pixels: UInt8[np.ndarray, "h w 3"], steps: tuple[int, int, int]) -> UInt8[np.ndarray, "h w 3"]:
-    """Steps added to hue (of 180), saturation and value (of 255), each kept in its range (OffsetGuided's tint).
+    """RGB pixels with steps added to hue, saturation and value, each clipped to its range (OffsetGuided's tint).
 
-    Hue stops at its ends as in the release, though it is a circle: red does not become pink.
+    Hue is clipped as in the release, though it is circular: a red pixel is not shifted past 0.
+
+    Args:
+        pixels: RGB.
+        steps: Added to hue (0..180), saturation and value (0..255).
     """
     levels = np.arange(256)[:, None] + np.array(steps)
     table = np.clip(levels, 0, [179, 255, 255]).astype(np.uint8)[None]

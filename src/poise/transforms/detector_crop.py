@@ -1,4 +1,4 @@
-"""From whole samples to a view for a detector: one warp for each image, one resampling, boxes carried along."""
+"""From whole samples to a training view of a detector: one warp for each image, one resampling, boxes warped along."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -27,13 +27,13 @@ from poise.transforms.rotated_boxes import rotated_boxes
 @final
 @dataclass(frozen=True, eq=False)
 class ViewWarps:
-    """How an image lies in its view.
+    """How an image is mapped onto its view.
 
     Attributes:
-        warp: Image pixels to view pixels, of keypoints ...
-        boxes: ... of what a release moves of boxes ...
-        pixels: ... and of pixels, where a release moves those otherwise.
-        size: Of the view (h, w).
+        warp: 3x3, image pixels to view pixels, for keypoints.
+        boxes: 3x3, for boxes, in the form that the release warps (`PixelConvention.to_inclusive`).
+        pixels: 3x3, for pixels, which some releases map otherwise than keypoints.
+        size: Size of the view (h, w).
     """
 
     warp: Warp
@@ -45,14 +45,14 @@ class ViewWarps:
 @final
 @dataclass(frozen=True)
 class DetectorCrop:
-    """Brings samples to random views in which boxes are learnt beside keypoints; each view is of its own size.
+    """Makes random views in which boxes are labelled beside keypoints; every view has its own size.
 
-    Everybody with a box is learnt, but for crowds; without labelled keypoints too. Boxes end at the edges of the view.
+    All people with a box are trained on, except crowds; also those without labelled keypoints. Boxes are clipped to the view.
 
     Attributes:
-        canvas: Of the model.
-        skeleton: Whose mirror pairs are used.
-        augmentation: What may be done to an image.
+        canvas: How the model takes images.
+        skeleton: Its mirror pairs are used for flips.
+        augmentation: How images are changed at random.
     """
 
     canvas: Canvas
@@ -60,40 +60,46 @@ class DetectorCrop:
     augmentation: DetectorAugmentation = field(default_factory=DetectorAugmentation)
 
     def __call__(self, sample: Sample, generator: torch.Generator) -> SceneView:
-        """The view of one sample."""
+        """The random view of one sample."""
         draw = self.augmentation.draw(generator)
-        shown = self.layout(draw, sample.size)
-        return self._finish(self._tile(sample, draw, shown), draw, sample, shown.warp)
+        warps = self.layout(draw, sample.size)
+        return self._finish(self._tile(sample, draw, warps), draw, sample, warps.warp)
 
     def test_view(self, sample: Sample) -> SceneView:
-        """The view of a sample that the model is tested with."""
+        """The view of a sample as at test time, without augmentation."""
         layout = canvas_layout(self.canvas, sample.size)
         known = self._all_known if sample.known is None else sample.known
         nothing = np.zeros((*layout.size, 3), np.uint8)
-        piece = self._labelled(
+        tile = self._labelled(
             sample, self._view_warps(layout.warp, box_warp(self.canvas, layout.warp), layout.size), nothing, known
         )
         image = layout.render(sample.image, self.canvas)
-        view = SceneView(image, piece.labels, piece.extent, piece.ignore, layout.warp, sample.key, piece.known)
-        return replace(view, inner=layout.filled_size, masks=piece.masks)
+        view = SceneView(image, tile.labels, tile.extent, tile.ignore, layout.warp, sample.key, tile.known)
+        return replace(view, inner=layout.filled_size, masks=tile.masks)
 
     def mosaic(self, samples: Sequence[Sample], meeting: tuple[float, float], generator: torch.Generator) -> SceneView:
-        """The view of four samples, which meet at `meeting` (shares of its sides); as large as that of the first alone."""
+        """The mosaic of four samples, as large as the view of the first alone.
+
+        Args:
+            samples: Four samples: left above, right above, left below, right below.
+            meeting: Their common corner, in shares (x, y) of the view's sides.
+            generator: Source of the random choices.
+        """
         draws = [self.augmentation.draw(generator) for _ in samples]
         size = tuple(max(side, 2) for side in self.layout(replace(draws[0], window=(1.0, 1.0)), samples[0].size).size)
         parts = tile_sizes((size[0], size[1]), meeting)
-        laid = [self.layout(d, s.size, view=part, shrink=2) for d, s, part in zip(draws, samples, parts, strict=True)]
-        pieces = [self._tile(s, d, shown) for s, d, shown in zip(samples, draws, laid, strict=True)]
-        return self._finish(join_tiles(pieces), draws[0], samples[0], laid[0].warp)
+        layouts = [self.layout(d, s.size, view=part, shrink=2) for d, s, part in zip(draws, samples, parts, strict=True)]
+        tiles = [self._tile(s, d, warps) for s, d, warps in zip(samples, draws, layouts, strict=True)]
+        return self._finish(join_tiles(tiles), draws[0], samples[0], layouts[0].warp)
 
     def layout(self, draw: DetectorDraw, size: Size, *, view: Size | None = None, shrink: int = 1) -> ViewWarps:
-        """How an image of `size` (h, w) lies in a view.
+        """How an image is mapped onto its view.
 
         Args:
-            draw: What chance decided.
-            size: Of the image.
-            view: Of the view; by default as much of the image as the window of the draw.
-            shrink: By how much smaller it is shown than alone.
+            draw: The random choices.
+            size: Size of the image (h, w).
+            view: Size of the view (h, w); by default that of the drawn crop.
+            shrink: The image is shown this many times smaller than alone.
         """
         most = self.augmentation.most
         side = max(1, draw.side // shrink)
@@ -119,9 +125,9 @@ class DetectorCrop:
     def _convention(self) -> PixelConvention:
         return CONVENTIONS[self.canvas.rule]
 
-    def _tile(self, sample: Sample, draw: DetectorDraw, shown: ViewWarps) -> MosaicTile:
+    def _tile(self, sample: Sample, draw: DetectorDraw, warps: ViewWarps) -> MosaicTile:
         options = self.augmentation
-        pixels = resample(sample.image, shown.pixels, shown.size, fill=self.canvas.fill)
+        pixels = resample(sample.image, warps.pixels, warps.size, fill=self.canvas.fill)
         if options.colour > 0:
             pixels = apply_colour_matrix(pixels, colour_matrix(options.colour, draw.tint))
         if draw.grey:
@@ -130,40 +136,43 @@ class DetectorCrop:
         if draw.flip:
             sample = replace(sample, labels=mirror_labels(sample.labels, self.skeleton.flip))
             known = known[self.skeleton.flip]
-        return self._labelled(sample, shown, pixels, known)
+        return self._labelled(sample, warps, pixels, known)
 
     @property
     def _all_known(self) -> Bool[Tensor, " k"]:
         return torch.ones(len(self.skeleton), dtype=torch.bool)
 
     def _labelled(
-        self, sample: Sample, shown: ViewWarps, pixels: UInt8[np.ndarray, "h w 3"], known: Bool[Tensor, " k"]
+        self, sample: Sample, warps: ViewWarps, pixels: UInt8[np.ndarray, "h w 3"], known: Bool[Tensor, " k"]
     ) -> MosaicTile:
-        """Who is in a view, and where nobody knows that."""
+        """The labels of a view, and where they are unknown."""
         every = sample.labels
         people = ~every.crowd & (every.boxes[:, 2:] > every.boxes[:, :2]).all(dim=1)
         labels = every.select(people)
-        convention, sides = self._convention, labels.xy.new_tensor((shown.size[1], shown.size[0]))
+        convention, sides = self._convention, labels.xy.new_tensor((warps.size[1], warps.size[0]))
         where = labels.xy + convention.shift
         whole = convention.from_inclusive(
             rotated_boxes(
-                shown.boxes, convention.to_inclusive(labels.boxes), where, labels.visible, rule=self.augmentation.boxes
+                warps.boxes, convention.to_inclusive(labels.boxes), where, labels.visible, rule=self.augmentation.boxes
             )
         )
         boxes = torch.cat((whole[:, :2].clamp(min=0), torch.minimum(whole[:, 2:], sides - convention.boxes)), dim=1)
         least = (boxes[:, 2:] - boxes[:, :2]).amin(dim=1)
         there = least > 0
         learnt = there & (box_area(boxes) >= self.augmentation.least * box_area(whole)) & (least >= 1)
-        xy, slack = apply(shown.warp, labels.xy), convention.keypoints / 2
+        xy, slack = apply(warps.warp, labels.xy), convention.keypoints / 2
         inside = ((xy >= -slack) & (xy <= sides - slack)).all(dim=-1)
         moved = replace(labels, xy=xy, visible=torch.where(inside, labels.visible, 0), boxes=boxes)
-        extent = box_area(labels.boxes).sqrt() * float(torch.linalg.det(shown.warp[:2, :2]).abs().sqrt())
-        ignore = self._ignored(sample, people, shown) | box_mask(boxes[there & ~learnt], shown.size)
-        masks = None if sample.masks is None else _warp_masks(sample.masks[people][learnt], shown)
+        extent = box_area(labels.boxes).sqrt() * float(torch.linalg.det(warps.warp[:2, :2]).abs().sqrt())
+        ignore = self._ignored(sample, people, warps) | box_mask(boxes[there & ~learnt], warps.size)
+        masks = None if sample.masks is None else _warp_masks(sample.masks[people][learnt], warps)
         return MosaicTile(pixels, moved.select(learnt), extent[learnt], ignore, known, masks)
 
-    def _ignored(self, sample: Sample, people: Bool[Tensor, " n"], shown: ViewWarps) -> Bool[Tensor, "h w"]:
-        """Where the labels say nothing about who is there; boxes of people without labelled keypoints say that, off crowds."""
+    def _ignored(self, sample: Sample, people: Bool[Tensor, " n"], warps: ViewWarps) -> Bool[Tensor, "h w"]:
+        """Pixels of the view whose people are not labelled.
+
+        The box of a person without labelled keypoints is a label for a detector; crowds stay ignored.
+        """
         labels, size = sample.labels, sample.size
         ignore = sample.ignore
         if ignore is None:
@@ -171,31 +180,31 @@ class DetectorCrop:
         if bool((labels.unlabelled & people).any()):
             told = box_mask(labels.boxes[labels.unlabelled & people], size) & ~box_mask(labels.boxes[labels.crowd], size)
             ignore = ignore & ~told
-        return _warp_masks(ignore[None], shown)[0]
+        return _warp_masks(ignore[None], warps)[0]
 
-    def _finish(self, piece: MosaicTile, draw: DetectorDraw, sample: Sample, warp: Warp) -> SceneView:
-        options, own = self.augmentation, torch.Generator().manual_seed(draw.seed)
-        height, width = piece.ignore.shape
-        pixels = piece.pixels if options.paint is None else options.paint.draw((height, width), own).apply(piece.pixels)
+    def _finish(self, tile: MosaicTile, draw: DetectorDraw, sample: Sample, warp: Warp) -> SceneView:
+        options, generator = self.augmentation, torch.Generator().manual_seed(draw.seed)
+        height, width = tile.ignore.shape
+        pixels = tile.pixels if options.paint is None else options.paint.draw((height, width), generator).apply(tile.pixels)
         image = normalise(pixels, self.canvas)
         if options.drop is not None:
-            image = options.drop.draw((height, width), own).apply(image, self.canvas)
-        view = SceneView(image, piece.labels, piece.extent, piece.ignore, warp, sample.key, piece.known)
-        return replace(view, masks=piece.masks)
+            image = options.drop.draw((height, width), generator).apply(image, self.canvas)
+        view = SceneView(image, tile.labels, tile.extent, tile.ignore, warp, sample.key, tile.known)
+        return replace(view, masks=tile.masks)
 
 
-def _warp_masks(masks: Bool[Tensor, "n H W"], shown: ViewWarps) -> Bool[Tensor, "n h w"]:
-    """Masks of an image in its view: of each pixel the nearest."""
-    height, width = shown.size
+def _warp_masks(masks: Bool[Tensor, "n H W"], warps: ViewWarps) -> Bool[Tensor, "n h w"]:
+    """Masks of an image in its view, by nearest neighbour."""
+    height, width = warps.size
     moved = torch.zeros(len(masks), height, width, dtype=torch.uint8)
-    for own, target in zip(masks, moved, strict=True):
-        flat = np.ascontiguousarray(own.view(torch.uint8).numpy())
-        cv2.warpAffine(flat, shown.pixels[:2].numpy(), (width, height), dst=target.numpy(), flags=cv2.INTER_NEAREST)
+    for mask, target in zip(masks, moved, strict=True):
+        flat = np.ascontiguousarray(mask.view(torch.uint8).numpy())
+        cv2.warpAffine(flat, warps.pixels[:2].numpy(), (width, height), dst=target.numpy(), flags=cv2.INTER_NEAREST)
     return moved.view(torch.bool)
 
 
 def _rotation_warp(draw: DetectorDraw, inner: Size, whole: Size, edge: int) -> Warp:
-    """Turns and mirrors an image of the size `inner` about its middle, which comes to that of `whole`."""
+    """Rotates and mirrors a resized image about its centre, which moves to the centre of `whole`."""
     (x, y), (u, v) = (((size[1] - edge) / 2, (size[0] - edge) / 2) for size in (inner, whole))
     mirror = scaling(-1.0 if draw.flip else 1.0, 1.0)
     return translation(u, v) @ mirror @ rotation(-draw.degrees) @ translation(-x, -y)

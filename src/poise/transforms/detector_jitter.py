@@ -1,7 +1,7 @@
-"""Random views for detectors: how large an image is shown, how much of it, turned by how much, alone or as one of four.
+"""Augmentation of whole images for detectors: scale, random crop, rotation, flip, mosaic, colour.
 
-The defaults are those of Keypoint R-CNN's releases: a short side of 640 to 800 pixels, and a mirror. What chance decides
-(`DetectorAugmentation.draw`) is apart from where it is applied (`transforms/detector_crop.py`).
+The defaults are those of Keypoint R-CNN's releases: a short side of 640 to 800 pixels and a horizontal flip. The random numbers
+(`DetectorAugmentation.draw`) are drawn apart from where they are applied (`transforms/detector_crop.py`).
 """
 
 from dataclasses import dataclass
@@ -15,26 +15,26 @@ from poise.transforms.paint import Paint
 from poise.transforms.rotated_boxes import BoxRule, check_box_rule
 
 RELEASE_SIDES = (640, 672, 704, 736, 768, 800)
-"""Of the short side, pixels (Detectron, `e2e_keypoint_rcnn_R-50-FPN_1x`)."""
+"""Lengths of the short side, pixels (Detectron, `e2e_keypoint_rcnn_R-50-FPN_1x`)."""
 
 MOSAIC_CENTRES = (0.3, 0.7)
-"""Where the four images of a mosaic meet, in shares of its sides."""
+"""Range in which the common corner of a mosaic's four images is drawn, as a share of the view's sides."""
 
 
 @final
 @dataclass(frozen=True)
 class DetectorDraw:
-    """What chance decided for one image.
+    """The random choices for one image.
 
     Attributes:
-        side: Pixels of its short side.
-        degrees: By which it turns, against the clock.
+        side: Length of its short side, pixels.
+        degrees: Rotation, counter-clockwise.
         flip: Whether it is mirrored.
-        window: Shares of its height and width that are shown.
-        place: Where that window lies, in shares of what is left (x, y).
-        grey: Whether it loses its colours.
-        tint: -1 to 1: brightness, contrast, saturation, and the gain of each channel.
-        seed: Of what is painted and dropped.
+        window: Shares of its height and width that the crop shows.
+        place: Where the crop lies in what is left over, as shares (x, y).
+        grey: Whether it becomes greyscale.
+        tint: Six random numbers of -1..1 for `colour_matrix`.
+        seed: Seed of the generator for `paint` and `drop`.
     """
 
     side: int
@@ -50,28 +50,28 @@ class DetectorDraw:
 @final
 @dataclass(frozen=True, kw_only=True)
 class DetectorAugmentation:
-    """What may be done to an image, in this order.
+    """How images are changed at random, in this order.
 
     Attributes:
-        sides: Pixels that its short side gets; one of these, all alike.
-        most: Pixels that its long side gets at most; None for any.
-        rotation: It turns by U(-rotation, rotation) degrees about its middle ...
-        turn: ... and, with this probability, by half a turn beside that. An image that then lies on its side gets a view that
-            does.
-        flip: Probability of a mirrored view.
-        crop: Probability that only a window of it is shown ...
-        crop_share: ... at least this share of its height, and of its width.
-        mosaic: Probability of a view as large as its own in which four images, each half as large, stand beside each other.
+        sides: Lengths of the short side, pixels, of which one is drawn, each as likely.
+        most: Largest length of the long side, pixels; None for no limit.
+        rotation: The image is rotated about its centre by U(-rotation, rotation) degrees ...
+        turn: ... and, with this probability, by 180 degrees more. The view of an image that ends up on its side is turned too.
+        flip: Probability of a horizontal flip.
+        crop: Probability of a random crop ...
+        crop_share: ... of at least this share of the height and of the width.
+        mosaic: Probability of a mosaic: four images, each at half its size, in one view as large as that of the first.
         colour: Largest relative change of brightness, contrast, saturation and channel gains; 0 for none.
-        grey: Probability of a view without colours.
-        paint: Noise, blur and contrast on the finished view; None for none.
-        drop: How information is dropped from the finished view (AID); None for not.
-        boxes: How tight the boxes of turned people are (`transforms.rotated_boxes`).
-        least: People of whose box less than this share is left inside the view are not learnt, nor is anything where they are.
+        grey: Probability of a greyscale view.
+        paint: Noise, blur and contrast of the finished view; None for none.
+        drop: Information dropping on the finished view (AID); None for none.
+        boxes: How tight the boxes of rotated people are (`transforms.rotated_boxes`).
+        least: People with a smaller share of their box inside the view than this are not trained on, and their region is
+            ignored.
 
     Raises:
-        InputError: A probability or share outside 0..1, or a number of pixels or degrees that cannot be.
-        UnknownName: There is no such rule for boxes.
+        InputError: A probability or share outside 0..1, or an impossible number of pixels or degrees.
+        UnknownName: No such rule for boxes.
     """
 
     sides: tuple[int, ...] = RELEASE_SIDES
@@ -103,9 +103,10 @@ class DetectorAugmentation:
         check_box_rule(self.boxes)
 
     def draw(self, generator: torch.Generator) -> DetectorDraw:
-        """Let chance decide about one image.
+        """The random choices for one image.
 
-        Always takes the same number of random numbers, so that options do not shift each other.
+        The same number of random numbers is drawn whatever the options are, so that one option does not change the draws of
+        others.
         """
         side, angle, turn, flip, crop, high, wide, x, y, grey = torch.rand(
             10, generator=generator, dtype=torch.float64
@@ -125,7 +126,7 @@ class DetectorAugmentation:
         )
 
     def mosaic_centre(self, generator: torch.Generator) -> tuple[float, float] | None:
-        """Where four images meet, in shares of the view's sides (x, y); None where one is shown alone."""
+        """The common corner of a mosaic's four images, in shares (x, y) of the view's sides; None for a view of one image."""
         chance, x, y = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
         low, high = MOSAIC_CENTRES
         return (low + (high - low) * x, low + (high - low) * y) if chance < self.mosaic else None

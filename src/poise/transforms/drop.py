@@ -1,9 +1,9 @@
-"""Information dropping: parts of a view are taken away, its keypoints keep their labels (AID, arXiv 2008.07139).
+"""Information dropping (AID, arXiv 2008.07139): parts of a view are masked out, its keypoints keep their labels.
 
-A network that must place a wrist it cannot see learns to use the rest of the body. AID trains without dropping first and
-with it from there on. The four ways of dropping are Cutout, random erasing, hide-and-seek and GridMask; every length is a
-share of the view's shorter side, so that one setting serves every size. What chance decides (`Drop.draw`) is apart from
-where it is applied (`DropMask.punched`). Dropped pixels are the mean colour, 0 after normalisation.
+A network that must place a wrist it cannot see learns to use the rest of the body. AID trains first without dropping, then with
+it. The four ways are Cutout, random erasing, hide-and-seek and GridMask; all lengths are shares of the view's shorter side, so
+that one setting serves every size. The random choices (`Drop.draw`) are drawn apart from where they are applied
+(`DropMask.apply`). Dropped pixels get the mean colour, which is 0 after normalisation.
 """
 
 import math
@@ -25,18 +25,23 @@ _MAX_TRIES = 100  # as random erasing's paper: a rectangle that does not fit is 
 @final
 @dataclass(frozen=True, eq=False)
 class DropMask:
-    """Where a view is dropped.
+    """The pixels of a view that are dropped.
 
     Attributes:
-        mask: True where nothing stays.
-        noise: What stands there instead, of 0..1 as an image; None for the mean colour.
+        mask: True where a pixel is dropped.
+        noise: Values of 0..1 that replace dropped pixels; None for the mean colour.
     """
 
     mask: Bool[Tensor, "h w"]
     noise: Float[Tensor, "3 h w"] | None = None
 
     def apply(self, view: Float[Tensor, "3 h w"], colours: Normalization) -> Float[Tensor, "3 h w"]:
-        """The normalised view with its holes; `colours` are those it was normalised with."""
+        """A normalised view with its dropped pixels replaced.
+
+        Args:
+            view: The normalised view.
+            colours: Mean and deviation it was normalised with.
+        """
         if self.noise is None:
             return view.masked_fill(self.mask, 0.0)
         mean, std = (view.new_tensor(values)[:, None, None] for values in (colours.mean, colours.std))
@@ -45,11 +50,11 @@ class DropMask:
 
 @dataclass(frozen=True, kw_only=True)
 class Drop(ABC):
-    """A way to drop information from views.
+    """A way of dropping information from views.
 
     Attributes:
-        name: As it is asked for by name.
-        probability: Of a view to lose anything.
+        name: Its name on the command line.
+        probability: Probability that anything is dropped from a view.
 
     Raises:
         InputError: A probability outside 0..1, or a hole larger than the view.
@@ -64,7 +69,7 @@ class Drop(ABC):
         self._check()
 
     def draw(self, size: Size, generator: torch.Generator) -> DropMask:
-        """Let chance decide for one view of `size` (h, w)."""
+        """The random mask for one view of `size` (h, w)."""
         spared = float(torch.rand((), generator=generator)) >= self.probability
         if spared:
             return DropMask(torch.zeros(size, dtype=torch.bool))
@@ -72,11 +77,11 @@ class Drop(ABC):
 
     @abstractmethod
     def _check(self) -> None:
-        """Refuse what cannot be."""
+        """Refuse impossible settings."""
 
     @abstractmethod
     def _sample(self, size: Size, generator: torch.Generator) -> DropMask:
-        """The holes of a view that is not spared."""
+        """The random mask of a view from which something is dropped."""
 
     def _share(self, what: str, value: float, *, most: float = 1.0) -> None:
         if not 0 <= value <= most:
@@ -96,14 +101,14 @@ class Drop(ABC):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Cutout(Drop):
-    """A few holes anywhere, partly outside the view perhaps.
+    """A few holes anywhere, which may reach over the border of the view.
 
     The defaults are those of AID's release: one ellipse whose half axes are each between 0.2 and 0.4 of the width. Cutout's
-    paper (arXiv 1708.04552) cuts a square of half the side of a small image: `shape="box", radius=(0.25, 0.25)`.
+    paper (arXiv 1708.04552) masks a square of half the side of a small image: `shape="box", radius=(0.25, 0.25)`.
 
     Attributes:
-        patches: How many.
-        radius: Least and largest half axis, shares of the shorter side.
+        patches: Number of holes.
+        radius: Smallest and largest half axis, shares of the shorter side.
         shape: "ellipse" or "box".
     """
 
@@ -134,12 +139,12 @@ class Cutout(Drop):
 @final
 @dataclass(frozen=True, kw_only=True)
 class RandomErasing(Drop):
-    """One rectangle inside the view, full of noise (arXiv 1708.04896; its defaults, section 4, and its best filling).
+    """One rectangle inside the view, filled with noise (arXiv 1708.04896; defaults of section 4, with its best filling).
 
     Attributes:
-        area: Least and largest share of the view's area.
-        ratio: The rectangle's height over its width lies between this and its inverse.
-        noise: Whether it is filled with noise, or with the mean colour as the others are.
+        area: Smallest and largest share of the view's area.
+        ratio: Height over width of the rectangle lies between this and its inverse.
+        noise: Whether it is filled with noise; else with the mean colour.
     """
 
     name: str = field(default="random_erasing", init=False)
@@ -173,14 +178,14 @@ class RandomErasing(Drop):
 @final
 @dataclass(frozen=True, kw_only=True)
 class HideAndSeek(Drop):
-    """The view is tiled, and each tile is dropped by chance (arXiv 1811.02545).
+    """The view is divided into tiles, each of which is dropped with some probability (arXiv 1811.02545).
 
-    The defaults are those of the paper's release, which AID uses too: tiles of 16, 32, 44 or 56 pixels, or none at all, and a
-    half of them dropped. There the pixels are of views 192 wide; here they are shares of the shorter side.
+    The defaults are those of the paper's release, which AID uses too: tiles of 16, 32, 44 or 56 pixels, or none at all, half of
+    them dropped. There the pixels are of views 192 wide; here they are shares of the shorter side.
 
     Attributes:
-        tiles: Sides of tiles, one of which is drawn; 0 drops nothing.
-        hide: Probability of a tile to be dropped.
+        tiles: Sides of tiles, shares of the shorter side, of which one is drawn; 0 drops nothing.
+        hide: Probability that a tile is dropped.
     """
 
     name: str = field(default="hide_and_seek", init=False)
@@ -206,14 +211,14 @@ class HideAndSeek(Drop):
 @final
 @dataclass(frozen=True, kw_only=True)
 class GridMask(Drop):
-    """Squares in a regular grid (arXiv 2001.04086).
+    """Squares on a regular grid (arXiv 2001.04086).
 
-    The defaults are the paper's for images of 224 pixels (section 4.1): a square every 96 to 224 pixels, 0.6 of that length
-    kept, in 0.8 of the images. (The paper raises this probability from 0 over the first epochs; AID's second phase begins
-    with a trained network and needs no such rise.)
+    The defaults are the paper's for images of 224 pixels (section 4.1): a square every 96 to 224 pixels, 0.6 of that distance
+    kept, in 0.8 of the images. (The paper raises this probability from 0 over the first epochs; AID's second phase begins with
+    a trained network and does not need that.)
 
     Attributes:
-        unit: Least and largest distance from one square to the next, shares of the shorter side.
+        unit: Smallest and largest distance from one square to the next, shares of the shorter side.
         keep: Share of that distance that is kept between squares.
     """
 
@@ -236,7 +241,7 @@ class GridMask(Drop):
 
 
 def drop_by_name(name: str) -> Drop:
-    """A way of dropping with its defaults, by name: cutout, random_erasing, hide_and_seek or grid_mask.
+    """A way of dropping with its default settings: cutout, random_erasing, hide_and_seek or grid_mask.
 
     Raises:
         UnknownName: There is none of that name.

@@ -1,4 +1,4 @@
-"""Half-body augmentation: sometimes a view shows only the upper or only the lower body."""
+"""Half-body augmentation: some views show only the upper or only the lower body."""
 
 import torch
 from jaxtyping import Float, Int64
@@ -18,20 +18,20 @@ def half_body(
     rule: CropRule,
     grow: tuple[float, float] = (0.0, 0.0),
 ) -> Frame | None:
-    """The frame of one half of a body, or None where neither half has enough labelled keypoints.
+    """The frame of the upper or lower body; None where neither has enough labelled keypoints.
 
-    As HRNet's release (golden t06): the preferred half if it has more than two keypoints; otherwise the lower one if it has
-    more than two, otherwise the upper, of which there must be two. The frame is centred on the mean of the half's keypoints
-    and 1.5 times their extent, at width / height = `ratio`. DARK's extent is a pixel larger. MSPN asks for more than three
-    keypoints in the same places, for three at last, and its frame is the keypoints' box, grown by random shares.
+    As HRNet's release (golden t06): the preferred half if it has more than two labelled keypoints; otherwise the lower one if
+    it has more than two; otherwise the upper one, which must have two. The frame is centred on the mean of the half's
+    keypoints, and is 1.5 times their extent, grown to `ratio`. DARK's extent is a pixel larger. MSPN asks for more than three
+    keypoints (three in the last case), and its frame is the keypoints' box, grown by random shares.
 
     Args:
-        xy: Keypoints, pixels.
-        visible: 0, 1 or 2 each.
+        xy: Keypoints, pixels of the image.
+        visible: 0 where a keypoint is not labelled.
         upper: True for keypoints of the upper body (bool, k).
-        prefer_upper: The coin's answer.
-        ratio: Width over height.
-        rule: Whose extent.
+        prefer_upper: Whether the upper body is preferred.
+        ratio: Width over height of the frame.
+        rule: Crop rule: whose release to follow.
         grow: Shares by which MSPN's box grows, width and height.
     """
     several, least = (3, 3) if rule == "mspn" else (2, 2)

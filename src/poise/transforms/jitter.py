@@ -1,4 +1,4 @@
-"""Random views of one person: how much a recipe may scale, turn, mirror, move, halve, recolour and drop."""
+"""Augmentation of views of one person: random scale, rotation, flip, shift, half body, colour, information dropping."""
 
 from dataclasses import dataclass
 from typing import Literal, final, get_args
@@ -10,27 +10,27 @@ from poise.transforms.drop import Drop
 from poise.transforms.paint import Paint
 
 RepeatMode = Literal["plain", "flip", "turn"]
-"""What a copy of a person gets where people are repeated: neither mirror nor rotation, the mirror, or a rotation."""
+"""Which view of a person this is, where recipes show each person several times in an epoch: plain, mirrored or rotated."""
 
 
 @final
 @dataclass(frozen=True)
 class Draw:
-    """What chance decided for one view.
+    """The random choices for one view.
 
     Attributes:
         scale: Factor on the frame.
-        degrees: Of the rotation.
+        degrees: Rotation of the content.
         flip: Whether the view is mirrored.
-        shift: Of the frame, in shares of its extent.
-        half_body: Whether half a body is shown, if there is one ...
-        prefer_upper: ... and which half is asked first.
-        grow: Shares by which the box grows before the aspect is fixed, width and height.
+        shift: Shift of the frame, in shares of its extent.
+        half_body: Whether half of the body is shown, where enough keypoints are labelled ...
+        prefer_upper: ... and whether that is the upper body, if both are possible.
+        grow: Shares by which the box grows before its aspect is fixed, width and height.
         stretch: Factors on the finished view, x and y.
-        shear: Degrees, along x and along y.
-        tint: -1 to 1: brightness, contrast, saturation, and the gain of each channel.
-        gains: Factor on each channel.
-        seed: Of what is painted and dropped.
+        shear: Shear along x and along y, degrees.
+        tint: Six random numbers of -1..1 for `colour_matrix`.
+        gains: Factors on red, green and blue.
+        seed: Seed of the generator for `paint` and `drop`.
     """
 
     scale: float
@@ -50,30 +50,30 @@ class Draw:
 @final
 @dataclass(frozen=True)
 class Augmentation:
-    """The Simple Baselines family's rule and what other releases do.
+    """How views are changed at random: the rule of Simple Baselines, and what other releases add.
 
     Attributes:
         scale: The frame grows by clip(N(1, scale), 1 - scale, 1 + scale).
-        rotation: The view turns by clip(N(0, rotation), -2 rotation, 2 rotation) degrees ...
+        rotation: The view is rotated by clip(N(0, rotation), -2 rotation, 2 rotation) degrees ...
         rotation_probability: ... with this probability, else not at all.
-        flip: Probability of a mirrored view.
-        translation: The frame moves by up to this share of its extent, per axis, uniformly.
-        half_body: Probability of showing half a body (HRNet: 0.3) ...
-        half_body_joints: ... when more than this many keypoints are labelled.
+        flip: Probability of a horizontal flip.
+        translation: The frame is shifted by up to this share of its extent, per axis, uniformly.
+        half_body: Probability of showing half of the body (HRNet: 0.3) ...
+        half_body_joints: ... if more than this many keypoints are labelled.
         colour: Largest relative change of brightness, contrast, saturation and channel gains; 0 for none.
         scale_range: The frame grows by a uniform number of this range instead (MSPN: 0.6 to 1.0; CPN: 0.7 to 1.35) ...
-        scale_most: ... but at most by this (CPN: 1.25, the part of the image it had cut before); None for no such bound.
-        rotation_law: "uniform" turns by U(-rotation, rotation) degrees instead (MSPN, CPN).
-        sides: Factors on the box's sides in training, in place of the model's `Preprocess.sides` (MSPN: 1.05 each).
+        scale_most: ... but at most by this (CPN: 1.25, the part of the image that it had cropped before); None for no limit.
+        rotation_law: "uniform" rotates by U(-rotation, rotation) degrees instead (MSPN, CPN).
+        sides: Factors on the sides of the box in training, in place of the model's `Preprocess.sides` (MSPN: 1.05 each).
         extents: The sides grow by up to these shares more, each uniformly (MSPN: 0.6 and 0.8).
-        half_body_upper: Keypoints that count as the upper body; none for the skeleton's own (MSPN counts the hips too).
+        half_body_upper: Keypoints of the upper body; empty for those of the skeleton (MSPN adds the hips).
         gain: Each channel is multiplied by U(1 - gain, 1 + gain) (CPN: 0.2).
-        stretch: A view that turns is also stretched along each axis by U(1 - stretch, 1 + stretch) (animals: 0.5) ...
-        shear: ... and each axis sheared by U(-shear, shear) degrees (animals: 20).
-        repeat: Each person comes once in an epoch in each of these ways (CPN: plain, flip, turn, turn); none for once, with
-            `flip` and `rotation_probability` deciding.
-        paint: Noise, blur and contrast on the finished view (animals); None for none.
-        drop: How information is dropped from the finished view (AID); None for not.
+        stretch: A rotated view is also stretched along each axis by U(1 - stretch, 1 + stretch) (animals: 0.5) ...
+        shear: ... and sheared along each axis by U(-shear, shear) degrees (animals: 20).
+        repeat: Views of each person in an epoch (CPN: plain, flip, turn, turn); empty for one, with `flip` and
+            `rotation_probability` as they are.
+        paint: Noise, blur and contrast of the finished view (animals); None for none.
+        drop: Information dropping on the finished view (AID); None for none.
 
     Raises:
         InputError: A probability outside 0..1, a negative amount, or an empty range.
@@ -132,13 +132,14 @@ class Augmentation:
             )
 
     def draw(self, generator: torch.Generator, *, repeat_mode: RepeatMode | None = None) -> Draw:
-        """Let chance decide.
+        """The random choices for one view.
 
-        Always takes the same number of random numbers, so that options do not shift each other.
+        The same number of random numbers is drawn whatever the options are, so that one option does not change the draws of
+        others.
 
         Args:
-            generator: Chance.
-            repeat_mode: Whether to mirror or turn is settled by that, where people are repeated.
+            generator: Source of the random numbers.
+            repeat_mode: Decides about flip and rotation in place of chance, where each person is shown several times.
         """
         normal = torch.randn(3, generator=generator).tolist()
         uniform = torch.rand(5, generator=generator).tolist()

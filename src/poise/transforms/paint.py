@@ -1,7 +1,7 @@
-"""Spoilt views: noise, blur and contrast, for networks that learn from rendered images and must read photographs.
+"""Noise, blur and contrast, for networks that learn from rendered images and are used on photographs.
 
-The super augmentation of Learning from Synthetic Animals (arXiv 1912.08265), whose defaults stand here. What chance decides
-(`Paint.draw`) is apart from where it is applied (`PaintDraw.painted`).
+The augmentation of Learning from Synthetic Animals (arXiv 1912.08265), whose settings are the defaults. The random choices
+(`Paint.draw`) are drawn apart from where they are applied (`PaintDraw.apply`).
 """
 
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ _GREY = 128.0
 @final
 @dataclass(frozen=True, eq=False)
 class PaintDraw:
-    """What chance decided for one view; None for what is left out.
+    """The random choices for one view; None for a change that is left out.
 
     Attributes:
         noise: Added to the pixels.
-        blur: Deviation of a Gaussian, pixels of the view.
+        blur: Deviation of the Gaussian blur, pixels of the view.
         contrast: Factor on each channel's distance from grey.
-        order: Which comes when: 0 noise, 1 blur, 2 contrast.
+        order: Order of the changes: 0 noise, 1 blur, 2 contrast.
     """
 
     noise: Float[np.ndarray, "h w 3"] | None
@@ -36,7 +36,7 @@ class PaintDraw:
     order: tuple[int, ...]
 
     def apply(self, pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
-        """The view with its coat; rounded and clipped to 0..255 after each layer, as images are."""
+        """RGB pixels after the changes; rounded and clipped to 0..255 after each."""
         layers = (self._noisy, self._blurred, self._contrasted)
         for number in self.order:
             pixels = layers[number](pixels)
@@ -58,11 +58,11 @@ class Paint:
     """How much noise, blur and contrast views get.
 
     Attributes:
-        probability: Of each of the three.
-        noise: Deviation of the noise, a share of the largest value.
-        blur: Least and largest deviation of a Gaussian, pixels of the view.
-        contrast: Least and largest factor on the distance from grey.
-        per_channel: Probability that each channel has noise, or a contrast, of its own.
+        probability: Probability of each of the three.
+        noise: Deviation of the noise, a share of 255.
+        blur: Smallest and largest deviation of the Gaussian blur, pixels of the view.
+        contrast: Smallest and largest factor on the distance from grey.
+        per_channel: Probability that every channel gets noise, or a contrast, of its own.
 
     Raises:
         InputError: A probability outside 0..1, a negative amount, or an empty range.
@@ -87,7 +87,7 @@ class Paint:
             raise InputError(f"paint: noise is a share, 0 or more, not {self.noise}")
 
     def draw(self, size: Size, generator: torch.Generator) -> PaintDraw:
-        """Let chance decide for one view of `size` (h, w)."""
+        """The random choices for one view of `size` (h, w)."""
         noisy, blurred, contrasted = (torch.rand(3, generator=generator) < self.probability).tolist()
         apart = (torch.rand(2, generator=generator) < self.per_channel).tolist()
         sigma, *factors = torch.rand(4, generator=generator).tolist()

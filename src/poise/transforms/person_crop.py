@@ -1,4 +1,4 @@
-"""From a sample to a view of one person: frame, warp, one resampling, labels carried along."""
+"""Top-down crops: from a sample to the view of one person, with one resampling, labels warped along."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -33,13 +33,13 @@ from poise.transforms.render import normalise, render, resample
 @final
 @dataclass(frozen=True)
 class PersonCrop:
-    """Cuts views of one size, as a model's preprocessing says; randomly where there is an augmentation.
+    """Crops views of one size as a model's preprocessing says; randomly, if there is an augmentation.
 
     Attributes:
-        size: Of the views, (h, w).
-        preprocess: Of the model.
-        skeleton: Whose mirror pairs and upper body are used.
-        augmentation: None for testing.
+        size: Size of the views (h, w).
+        preprocess: Crop rule, padding, colours of the model.
+        skeleton: Its mirror pairs and upper body are used.
+        augmentation: How views are changed at random; None for testing.
     """
 
     size: Size
@@ -51,11 +51,13 @@ class PersonCrop:
         """Check that the skeleton has what the augmentation names."""
         strange = sorted(set(self.augmentation.half_body_upper if self.augmentation else ()) - set(self.skeleton.keypoints))
         if strange:
-            raise InputError(f"augmentation: half_body_upper names {', '.join(strange)}, which {self.skeleton.name!r} has not")
+            raise InputError(
+                f"augmentation: half_body_upper names {', '.join(strange)}, which skeleton {self.skeleton.name!r} does not have"
+            )
 
     @property
     def repeat_modes(self) -> tuple[RepeatMode | None, ...]:
-        """The views of each person in an epoch; one that chance decides about, where the augmentation repeats nobody."""
+        """The views of each person in an epoch; a single None where the augmentation does not repeat people."""
         return (self.augmentation.repeat if self.augmentation is not None else ()) or (None,)
 
     @cached_property
@@ -70,57 +72,76 @@ class PersonCrop:
 
         Args:
             sample: Image and labels.
-            person: Row of the labels.
-            generator: Chance, needed where there is an augmentation.
-            repeat_mode: Which of the augmentation's repetitions this is; None where nobody is repeated.
+            person: Index of the person in the labels.
+            generator: Source of random choices; needed if there is an augmentation.
+            repeat_mode: Which of the augmentation's repetitions this is; None where people are not repeated.
 
         Raises:
             BoxError: The person's box has no extent.
             InputError: There is an augmentation and no generator.
         """
         labels = sample.labels.select(slice(person, person + 1))
-        cut = self.preprocess
+        preprocess = self.preprocess
         if self.augmentation is None:
-            warp = crop_warp(cut, labels.boxes[0], size=self.size)
-            image = render(sample.image, pixel_warp(cut.crop, warp), size=self.size, preprocess=cut)
+            warp = crop_warp(preprocess, labels.boxes[0], size=self.size)
+            image = render(sample.image, pixel_warp(preprocess.crop, warp), size=self.size, preprocess=preprocess)
             return self._view(sample, labels, warp, image, person=person)
         if generator is None:
-            raise InputError("a cutter with an augmentation needs a torch.Generator for its chances")
+            raise InputError("an augmentation needs a torch.Generator for its random choices; pass one as generator")
         draw = self.augmentation.draw(generator, repeat_mode=repeat_mode)
         warp, pixel = self.random_warps(draw, labels, width=sample.size[1])
         own = torch.Generator().manual_seed(draw.seed)
-        image = normalise(self._painted(resample(sample.image, pixel, self.size, fill=cut.fill), draw, own), cut)
+        image = normalise(
+            self._change_colours(resample(sample.image, pixel, self.size, fill=preprocess.fill), draw, own), preprocess
+        )
         if self.augmentation.drop is not None:
-            image = self.augmentation.drop.draw(self.size, own).apply(image, cut)
+            image = self.augmentation.drop.draw(self.size, own).apply(image, preprocess)
         moved = mirror_labels(labels, self.skeleton.flip) if draw.flip else labels
         return self._view(sample, moved, warp, image, person=person)
 
     def is_centred(self, labels: Labels, person: int) -> bool:
-        """Whether the person's keypoints lie around the middle of the view without augmentation (`well_centred`)."""
-        seen = box_frame(self.preprocess, labels.boxes[person], size=self.size)
-        return is_centred(seen, labels.xy[person], labels.visible[person])
+        """Whether a person's keypoints lie around the centre of the view without augmentation (`crop.is_centred`).
 
-    def crop_box(self, image: UInt8[Tensor, "3 H W"], box: Float[Tensor, "4"]) -> tuple[Float[Tensor, "3 h w"], Warp]:
-        """The normalised view of a box x0 y0 x1 y1 of an image, and the warp that predictions go home through.
+        Args:
+            labels: Labels of the image.
+            person: Index of the person.
+        """
+        frame = box_frame(self.preprocess, labels.boxes[person], size=self.size)
+        return is_centred(frame, labels.xy[person], labels.visible[person])
+
+    def crop_box(
+        self, image: UInt8[Tensor, "3 H W"], box: Float[Tensor, "4"], *, angle: float = 0.0
+    ) -> tuple[Float[Tensor, "3 h w"], Warp]:
+        """The normalised view of a box, and its warp (3x3, image pixels to view pixels, for keypoints).
+
+        Args:
+            image: RGB.
+            box: x0 y0 x1 y1, pixels of the image; of a turned box, the box before it is turned about its centre.
+            angle: Degrees by which the box is turned, clockwise on the screen; the view shows it upright.
 
         Raises:
             BoxError: The box has no extent.
         """
-        warp = crop_warp(self.preprocess, box, size=self.size)
-        pixel = pixel_warp(self.preprocess.crop, warp)
-        return render(image, pixel, size=self.size, preprocess=self.preprocess), warp
+        warp = crop_warp(self.preprocess, box, size=self.size, angle=angle)
+        pixels = pixel_warp(self.preprocess.crop, warp, angle=angle)
+        return render(image, pixels, size=self.size, preprocess=self.preprocess), warp
 
     def random_warps(self, draw: Draw, labels: Labels, *, width: int) -> tuple[Warp, Warp]:
-        """The warps of one draw for keypoints and for pixels, which differ for CPN only.
+        """The warps of one draw, for keypoints and for pixels (3x3, image pixels to view pixels); they differ for CPN alone.
 
-        Half body, scale, translation, mirror, rotation, in the releases' order; then stretched and sheared in the view.
+        In the order of the releases: half body, scale, shift, flip, rotation; then stretch and shear in the view.
+
+        Args:
+            draw: The random choices.
+            labels: Labels of the person alone.
+            width: Width of the image, pixels.
         """
         rule = self.preprocess.crop
-        seen = self._random_frame(draw, labels).scaled(draw.scale).shifted(*draw.shift)
+        frame = self._random_frame(draw, labels).scaled(draw.scale).shifted(*draw.shift)
         if draw.flip:
-            warp = mirrored_frame_warp(rule, seen, size=self.size, width=width, degrees=draw.degrees)
+            warp = mirrored_frame_warp(rule, frame, size=self.size, width=width, degrees=draw.degrees)
         else:
-            warp = frame_warp(rule, seen, size=self.size, degrees=draw.degrees)
+            warp = frame_warp(rule, frame, size=self.size, degrees=draw.degrees)
         pixel = pixel_warp(rule, warp)
         if draw.stretch == (1.0, 1.0) and draw.shear == (0.0, 0.0):
             return warp, pixel
@@ -128,7 +149,7 @@ class PersonCrop:
         return bent @ warp, bent @ pixel
 
     def _random_frame(self, draw: Draw, labels: Labels) -> Frame:
-        """The frame before it is scaled and moved: of half a body where chance says so and there is one."""
+        """The frame before scale and shift: that of half of the body if drawn and possible."""
         rule, options = self.preprocess.crop, self.augmentation or Augmentation()
         w, h = options.sides or self.preprocess.sides
         random = replace(self.preprocess, sides=(w * (1 + draw.grow[0]), h * (1 + draw.grow[1])))
@@ -146,7 +167,9 @@ class PersonCrop:
         )
         return half if half is not None and min(half.extent) > 0 else whole
 
-    def _painted(self, pixels: UInt8[np.ndarray, "h w 3"], draw: Draw, own: torch.Generator) -> UInt8[np.ndarray, "h w 3"]:
+    def _change_colours(
+        self, pixels: UInt8[np.ndarray, "h w 3"], draw: Draw, own: torch.Generator
+    ) -> UInt8[np.ndarray, "h w 3"]:
         options = self.augmentation or Augmentation()
         if options.colour > 0 or options.gain > 0:
             pixels = apply_colour_matrix(pixels, np.array(draw.gains)[:, None] * colour_matrix(options.colour, draw.tint))
@@ -158,7 +181,7 @@ class PersonCrop:
 
 
 def mirror_labels(labels: Labels, flip: Int64[Tensor, " k"]) -> Labels:
-    """Labels whose left keypoints have become right ones; positions are moved by the warp, not here."""
+    """Labels with left and right keypoints exchanged; positions are mirrored by the warp, not here."""
     return replace(labels, xy=labels.xy[:, flip], visible=labels.visible[:, flip])
 
 
@@ -168,7 +191,12 @@ def _stretch_and_shear(draw: Draw, size: Size) -> Warp:
 
 
 def warp_boxes(warp: Warp, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
-    """The upright boxes around where a warp brings the corners of boxes x0 y0 x1 y1."""
+    """Upright boxes x0 y0 x1 y1 around the warped corners of boxes.
+
+    Args:
+        warp: 3x3.
+        boxes: Boxes x0 y0 x1 y1.
+    """
     corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
     moved = apply(warp, corners)
     return torch.cat((moved.amin(dim=1), moved.amax(dim=1)), dim=1)

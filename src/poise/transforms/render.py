@@ -1,4 +1,4 @@
-"""The one resampling: an image through the product of all warps, and its colours as the network wants them."""
+"""The one resampling of a view, by the product of all warps, and the normalisation of its colours."""
 
 import cv2
 import numpy as np
@@ -19,35 +19,45 @@ def resample(
     fill: tuple[float, float, float] = (0.0, 0.0, 0.0),
     interpolation: int = cv2.INTER_LINEAR,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The view of `size` that `warp` (image pixels to view pixels) cuts out; bilinear, the colour `fill` (0..255) outside.
+    """The view that a warp cuts out of an image, bilinear; pixels outside the image get the fill colour.
 
     Args:
         image: RGB.
-        warp: Image pixels to view pixels.
-        size: Of the view (h, w).
-        fill: Colour outside the image.
-        interpolation: One of OpenCV's others, for releases that ask for it.
+        warp: 3x3, image pixels to view pixels.
+        size: Size of the view (h, w).
+        fill: RGB colour outside the image, 0..255.
+        interpolation: Another of OpenCV's interpolations, for releases that use one.
     """
     pixels = image.permute(1, 2, 0).numpy()
     return cv2.warpAffine(pixels, warp[:2].numpy(), (size[1], size[0]), flags=interpolation, borderValue=fill)
 
 
 def normalise(pixels: UInt8[np.ndarray, "h w 3"], colours: Normalization) -> Float[Tensor, "3 h w"]:
-    """RGB pixels to what the network reads: channel order, (value / 255 - mean) / std. Memory stays rows of pixels."""
+    """RGB pixels as the network reads them: (value / 255 - mean) / std, in the channel order of `colours`.
+
+    The memory stays channels last.
+    """
     ordered = pixels if colours.channels == "rgb" else pixels[..., ::-1]
     floats = cv2.LUT(np.ascontiguousarray(ordered), _table(colours.mean, colours.std))
     return torch.from_numpy(floats).permute(2, 0, 1)
 
 
 def denormalise(view: Float[Tensor, "3 h w"], colours: Normalization) -> UInt8[Tensor, "3 h w"]:
-    """Back to RGB pixels, to look at."""
+    """A normalised view as RGB pixels again, for looking at."""
     mean, std = (torch.tensor(v, device=view.device)[:, None, None] for v in (colours.mean, colours.std))
     pixels = ((view * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
     return pixels if colours.channels == "rgb" else pixels.flip(0)
 
 
 def render(image: UInt8[Tensor, "3 H W"], warp: Warp, *, size: Size, preprocess: Preprocess) -> Float[Tensor, "3 h w"]:
-    """Resample once, then normalise; `warp` is that of the pixels."""
+    """The normalised view that a warp cuts out of an image.
+
+    Args:
+        image: RGB.
+        warp: 3x3, image pixels to view pixels, for pixels.
+        size: Size of the view (h, w).
+        preprocess: Fill colour, channel order, mean and deviation.
+    """
     return normalise(resample(image, warp, size, fill=preprocess.fill), preprocess)
 
 

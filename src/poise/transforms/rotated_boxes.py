@@ -1,16 +1,18 @@
-"""Boxes of people through a warp that turns: an upright box around the turned one is too large, for nobody fills its corners.
+"""Boxes of people under a warp that rotates.
 
-Measured on 280 drawn people of scenes (`data/figures`), as the IoU with the box around their turned silhouette, mean over turns
-of 15 to 60 degrees:
+The upright box around a rotated box is too large, because people do not fill its corners. Measured on 280 drawn people of
+scenes (`data/figures`), as the mean IoU with the box around their rotated silhouette, over rotations of 15 to 60 degrees:
 
 | box around                                              | IoU  |
 |---------------------------------------------------------|------|
-| the turned corners (`corners_through`)                  | 0.65 |
-| the turned ellipse that fills the box, and keypoints     | 0.81 |
-| keypoints, each as wide as the box stands off them, and where the box is touched | 0.90 |
+| the rotated corners (`person_crop.warp_boxes`)           | 0.65 |
+| the rotated ellipse inscribed in the box, and keypoints  | 0.81 |
+| keypoints, each a disc as wide as the box's margin, and the points where the box is touched | 0.90 |
 
-Where half of the keypoints are labelled the ellipse is as good as the last, where fewer are it is better. Turns of whole right
-angles are exact in all of them.
+If half of the keypoints are labelled the ellipse is as good as the last, if fewer are it is better. Rotations by multiples of
+90 degrees are exact in all of them.
+
+The warp may also be the one that turns a frame upright (`crop.Frame.upright_warp`), for crops along a person's axis.
 """
 
 from typing import Literal, get_args
@@ -24,14 +26,14 @@ from poise.geometry import Boxes, Warp, apply, boxes_around
 from poise.transforms.person_crop import warp_boxes as corners_through
 
 BoxRule = Literal["body", "corners"]
-"""`body`: as tight as keypoints and the shape of people allow. `corners`: nothing of the turned box is outside of it."""
+"""`body`: as tight as keypoints and the shape of people allow. `corners`: contains the whole rotated box."""
 
 MIN_LABELLED = 0.6
-"""Share of the keypoints that must be labelled for a body to be made of them alone."""
+"""Share of the keypoints that must be labelled for a box to be made from keypoints alone."""
 
 
 def check_box_rule(rule: str) -> None:
-    """Refuse a word that is no `BoxRule`.
+    """Refuse a name that is no `BoxRule`.
 
     Raises:
         UnknownName: It is none.
@@ -43,14 +45,14 @@ def check_box_rule(rule: str) -> None:
 def rotated_boxes(
     warp: Warp, boxes: Boxes, xy: Float[Tensor, "n k 2"], visible: Int64[Tensor, "n k"], *, rule: BoxRule
 ) -> Boxes:
-    """Where people's boxes are after a warp.
+    """Upright boxes x0 y0 x1 y1 of people after a warp.
 
     Args:
-        warp: Of keypoints and boxes.
-        boxes: x0 y0 x1 y1 before it.
-        xy: Keypoints before it.
-        visible: 0 where one is not labelled.
-        rule: How tight.
+        warp: 3x3, for keypoints and boxes.
+        boxes: Boxes x0 y0 x1 y1 before the warp.
+        xy: Keypoints before the warp.
+        visible: 0 where a keypoint is not labelled.
+        rule: How tight the boxes are.
     """
     outer = corners_through(warp, boxes)
     if rule == "corners" or len(boxes) == 0:
@@ -63,7 +65,7 @@ def rotated_boxes(
 
 
 def _ellipse(warp: Warp, boxes: Boxes, xy: Float[Tensor, "n k 2"], known: Bool[Tensor, "n k"]) -> Boxes:
-    """Around the ellipse that fills the box, and around labelled keypoints."""
+    """Boxes around the warped ellipse inscribed in each box, and around its labelled keypoints."""
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]) / 2
     reach = (half.square() @ warp[:2, :2].to(half).square().T).sqrt()
@@ -72,7 +74,7 @@ def _ellipse(warp: Warp, boxes: Boxes, xy: Float[Tensor, "n k 2"], known: Bool[T
 
 
 def _body(warp: Warp, boxes: Boxes, xy: Float[Tensor, "n k 2"], known: Bool[Tensor, "n k"]) -> Boxes:
-    """Around discs on the keypoints, as wide as the box stands off them, and where the outermost keypoints touch the box."""
+    """Boxes around discs on the keypoints, as wide as the box's margin, and around the points where the box is touched."""
     around = boxes_around(xy, known)
     margin = torch.cat((around[:, :2] - boxes[:, :2], boxes[:, 2:] - around[:, 2:]), dim=1).mean(dim=1).clamp(min=0)
     reach = margin[:, None] * warp[:2, :2].to(boxes).norm(dim=1)
@@ -83,7 +85,7 @@ def _body(warp: Warp, boxes: Boxes, xy: Float[Tensor, "n k 2"], known: Bool[Tens
 
 
 def _touching(boxes: Boxes, xy: Float[Tensor, "n k 2"], known: Bool[Tensor, "n k"]) -> Float[Tensor, "n 4 2"]:
-    """One point on each side of the box, beside the keypoint that is next to that side."""
+    """One point on each side of each box, level with the labelled keypoint nearest to that side."""
     rows = torch.arange(len(boxes))
     x, y = xy.unbind(-1)
     low, high = xy.masked_fill(~known[..., None], torch.inf), xy.masked_fill(~known[..., None], -torch.inf)
@@ -99,6 +101,6 @@ def _touching(boxes: Boxes, xy: Float[Tensor, "n k 2"], known: Bool[Tensor, "n k
 
 
 def _union(one: Boxes, other: Boxes, known: Bool[Tensor, "n k"]) -> Boxes:
-    """Around both; the first alone where nothing is known."""
+    """The smallest box around both; the first alone where no keypoint is labelled."""
     both = torch.cat((torch.minimum(one[:, :2], other[:, :2]), torch.maximum(one[:, 2:], other[:, 2:])), dim=1)
     return torch.where(known.any(dim=1)[:, None], both, one)

@@ -1,7 +1,7 @@
-"""A whole image at several sizes (multi-scale test), so that the cells of smaller views lie on those of the largest.
+"""The views of a multi-scale test: one image at several sizes whose cells lie on those of the largest.
 
-A smaller view is the largest one shrunk by a factor next to the wanted one with which its cells, made larger again, are whole
-cells of the largest view. Answers are then averaged cell by cell and nothing moves.
+A smaller view is the largest one shrunk by the factor nearest to the wanted one with which its cells, enlarged again, are whole
+cells of the largest view. Outputs are then averaged cell by cell, without resampling.
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from poise.transforms.canvas import Layout, canvas_layout
 @final
 @dataclass(frozen=True, eq=False)
 class ScaledLayout:
-    """One of the views of an image.
+    """One view of a multi-scale test.
 
     Attributes:
-        layout: How the image lies in it.
-        cells: As many as its maps get (h, w), from its left upper corner, to lie on those of the largest view.
+        layout: Where the image lies in the view.
+        cells: Cells (h, w), from the left upper corner of the largest view, that its maps are resized to.
     """
 
     layout: Layout
@@ -34,13 +34,13 @@ class ScaledLayout:
 @final
 @dataclass(frozen=True, eq=False)
 class ScaledViews:
-    """The views of one image.
+    """The views of one image in a multi-scale test.
 
     Attributes:
-        views: One for each of the canvas' scales.
-        cells: What each one's maps are made (`ScaledLayout.cells`).
-        full_cells: Cells of the largest view.
-        warp: Image pixels to pixels of the largest view.
+        views: Normalised views, one for each of the canvas' scales.
+        cells: Cells (h, w) that the maps of each are resized to (`ScaledLayout.cells`).
+        full_cells: Cells (h, w) of the largest view.
+        warp: 3x3, image pixels to pixels of the largest view.
     """
 
     views: list[Float[Tensor, "3 _ _"]]
@@ -50,12 +50,12 @@ class ScaledViews:
 
 
 def scaled_views(image: UInt8[Tensor, "3 H W"], canvas: Canvas, *, stride: int) -> ScaledViews:
-    """The views of a whole image.
+    """The views of a whole image in a multi-scale test.
 
     Args:
         image: RGB.
-        canvas: Of the model.
-        stride: Pixels to a cell.
+        canvas: How the model takes images, with its scales.
+        stride: Pixels per cell.
     """
     largest = max(canvas.scales)
     full = canvas_layout(canvas, (image.shape[1], image.shape[2]), largest)
@@ -66,13 +66,13 @@ def scaled_views(image: UInt8[Tensor, "3 H W"], canvas: Canvas, *, stride: int) 
 
 
 def shrink_layout(full: Layout, factor: float, *, multiple: int, stride: int) -> ScaledLayout:
-    """The largest view smaller by about `factor`.
+    """The layout of a view smaller than the largest by about `factor`.
 
     Args:
-        full: The largest.
-        factor: At most 1.
-        multiple: Its sides are multiples of it, pixels.
-        stride: Pixels to a cell.
+        full: Layout of the largest view.
+        factor: Wanted factor, at most 1.
+        multiple: The sides of the view are multiples of this, pixels.
+        stride: Pixels per cell.
     """
     if factor == 1:
         return ScaledLayout(full, (full.size[0] // stride, full.size[1] // stride))

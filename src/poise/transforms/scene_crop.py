@@ -1,4 +1,4 @@
-"""From a whole sample to a view for a network that finds people by itself: one warp, one resampling, labels carried along."""
+"""From a whole sample to the view of a bottom-up model: one warp, one resampling, labels warped along."""
 
 from dataclasses import dataclass, replace
 from typing import final
@@ -25,16 +25,16 @@ from poise.transforms.scene_jitter import SceneAugmentation, SceneDraw
 @final
 @dataclass(frozen=True)
 class SceneCrop:
-    """Brings whole samples to views of one size; randomly where there is an augmentation.
+    """Makes views of one size from whole samples; randomly, if there is an augmentation.
 
-    Without one the image just fits into the view, as the canvas places it. Keypoints outside the view are not labelled there,
-    and people with none inside are not in it.
+    Without augmentation the image just fits into the view, placed as the canvas says. Keypoints outside the view are not
+    labelled there, and people without one inside are left out.
 
     Attributes:
-        size: Of the views (h, w).
-        canvas: Of the model.
-        skeleton: Whose mirror pairs are used.
-        augmentation: None for validation.
+        size: Size of the views (h, w).
+        canvas: How the model takes images.
+        skeleton: Its mirror pairs are used for flips.
+        augmentation: How images are changed at random; None for validation.
     """
 
     size: Size
@@ -46,9 +46,9 @@ class SceneCrop:
         """The view of a sample.
 
         Args:
-            sample: Image and labels. Where its `ignore` is None, the boxes of crowds and of people without labelled keypoints
-                stand in for it.
-            generator: Chance, needed where there is an augmentation.
+            sample: Image and labels. If its `ignore` is None, the boxes of crowds and of people without labelled keypoints are
+                ignored.
+            generator: Source of random choices; needed if there is an augmentation.
 
         Raises:
             InputError: There is an augmentation and no generator.
@@ -56,11 +56,11 @@ class SceneCrop:
         if self.augmentation is None:
             return self._placed(sample, fitted_layout(self.canvas, sample.size, self.size))
         if generator is None:
-            raise InputError("a cutter with an augmentation needs a torch.Generator for its chances")
+            raise InputError("an augmentation needs a torch.Generator for its random choices; pass one as generator")
         return self._random(sample, self.augmentation, generator)
 
     def test_view(self, sample: Sample) -> SceneView:
-        """The view of a sample that the model is tested with, of the size that the canvas gives it (`canvas.place`)."""
+        """The view of a sample as at test time, of the size that the canvas gives it (`canvas.place`)."""
         layout = canvas_layout(self.canvas, sample.size)
         return replace(self, size=layout.size)._placed(sample, layout)
 
@@ -79,7 +79,7 @@ class SceneCrop:
         )
         way = cv2.INTER_CUBIC if self.canvas.rule == "offsetguided" else cv2.INTER_LINEAR
         pixels = resample(sample.image, warp, self.size, fill=self.canvas.fill, interpolation=way)
-        image = normalise(_painted(pixels, options, draw=draw, own=own), self.canvas)
+        image = normalise(_change_colours(pixels, options, draw=draw, own=own), self.canvas)
         if options.drop is not None:
             image = options.drop.draw(self.size, own).apply(image, self.canvas)
         turned = mirror_labels(labels, self.skeleton.flip) if draw.flip else labels
@@ -112,9 +112,9 @@ class SceneCrop:
 
 
 def select_learnt(labels: Labels, *, min_area: float = 0.0) -> Labels:
-    """The people that are learnt: no crowds, and nobody without a labelled keypoint (golden og03).
+    """The people to train on: no crowds, and nobody without a labelled keypoint (golden og03).
 
-    Those whose annotated area is not above `min_area` stay, with nothing labelled, as in OffsetGuided's release.
+    People whose annotated area is at most `min_area` (square pixels) stay, with nothing labelled, as in OffsetGuided's release.
     """
     people = labels.select(~labels.unlabelled)
     large = people.area > min_area
@@ -122,7 +122,7 @@ def select_learnt(labels: Labels, *, min_area: float = 0.0) -> Labels:
 
 
 def keypoint_box_centre(labels: Labels, size: Size) -> tuple[float, float]:
-    """The middle (x, y) of the box around all labelled keypoints; of an image of `size` where there is none."""
+    """Centre (x, y) of the box around all labelled keypoints; that of an image of `size` (h, w) where there are none."""
     points = labels.xy[labels.visible > 0].double()
     if not len(points):
         return (size[1] - 1) / 2, (size[0] - 1) / 2
@@ -131,10 +131,18 @@ def keypoint_box_centre(labels: Labels, size: Size) -> tuple[float, float]:
 
 
 def scene_warp(draw: SceneDraw, centre: tuple[float, float], *, canvas: Canvas, image: Size, view: Size) -> Warp:
-    """The warp of one draw (image pixels to view pixels), which brings `centre` to the middle of the view, plus its shift.
+    """The warp of one draw (3x3, image pixels to view pixels), which maps `centre` to the middle of the view, plus its shift.
 
-    OffsetGuided's release turns and mirrors about the middle of the image, then moves by the way from there to `centre`
-    neither turned nor mirrored: with a mirror people beside the middle land twice as far off on the other side (golden og04).
+    OffsetGuided's release rotates and mirrors about the middle of the image, then moves by the way from there to `centre`
+    without rotating or mirroring it: in a mirrored view, people beside the middle land twice as far off on the other side
+    (golden og04).
+
+    Args:
+        draw: The random choices.
+        centre: Point (x, y) of the image that the view is centred on.
+        canvas: Its rule says whether to follow the release.
+        image: Size of the image (h, w).
+        view: Size of the view (h, w).
     """
     x, y = draw.scale * draw.stretch[0], draw.scale * draw.stretch[1]
     right, down = (view[1] - 1) / 2 + draw.shift[0] * view[1], (view[0] - 1) / 2 + draw.shift[1] * view[0]
@@ -147,11 +155,11 @@ def scene_warp(draw: SceneDraw, centre: tuple[float, float], *, canvas: Canvas, 
 
 
 def _fit(image: Size, view: Size) -> float:
-    """The factor with which an image just fits into a view, corner pixels on corner pixels."""
+    """The factor with which an image just fits into a view, centres of corner pixels on each other."""
     return min(corner_scale(old, new) for old, new in zip(image, view, strict=True))
 
 
-def _painted(
+def _change_colours(
     pixels: UInt8[np.ndarray, "h w 3"], options: SceneAugmentation, *, draw: SceneDraw, own: torch.Generator
 ) -> UInt8[np.ndarray, "h w 3"]:
     if options.colour > 0:
@@ -165,7 +173,10 @@ def _painted(
 
 
 def _ignore_region(sample: Sample, *, small: float = 0.0) -> Bool[Tensor, "H W"] | None:
-    """Where nothing is to be learnt, in the image; None for nowhere. People of an area of `small` and below count, too."""
+    """Pixels of the image that are not trained on; None for none.
+
+    The boxes of people whose annotated area is at most `small` square pixels are included.
+    """
     labels = sample.labels
     ignore = sample.ignore
     if ignore is None and bool(labels.unlabelled.any()):

@@ -1,7 +1,7 @@
-"""Random views of whole scenes: how much a recipe may scale, turn, stretch, mirror, move and recolour them.
+"""Augmentation of whole images for bottom-up models: random scale, rotation, stretch, flip, shift and colour.
 
-The defaults are those of OffsetGuided's release. What chance decides (`SceneAugmentation.draw`) is apart from where it is
-applied (`transforms/scene_crop.py`).
+The defaults are those of OffsetGuided's release. The random choices (`SceneAugmentation.draw`) are drawn apart from where they
+are applied (`transforms/scene_crop.py`).
 """
 
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ from poise.transforms.paint import Paint
 @final
 @dataclass(frozen=True)
 class SceneDraw:
-    """What chance decided for one view.
+    """The random choices for one view.
 
     Attributes:
         scale: Factor on the image.
-        degrees: By which it turns, against the clock.
-        flip: Whether it is mirrored.
+        degrees: Rotation, counter-clockwise.
+        flip: Whether the view is mirrored.
         stretch: Factors on x and y, on top of the scale.
-        shift: By which it moves, in shares of the view's sides (x, y).
-        shaken: Whether labelled keypoints are moved a little, each for itself.
-        grey: Whether the view loses its colours.
-        hsv: Added to hue (of 180), saturation and value (of 255); None for nothing.
-        tint: -1 to 1: brightness, contrast, saturation, and the gain of each channel.
-        seed: Of what is shaken, painted and dropped.
+        shift: Shift, in shares (x, y) of the view's sides.
+        shaken: Whether the labelled keypoints are jittered, each on its own.
+        grey: Whether the view becomes greyscale.
+        hsv: Added to hue (0..180), saturation and value (0..255); None for nothing.
+        tint: Six random numbers of -1..1 for `colour_matrix`.
+        seed: Seed of the generator for jitter, `paint` and `drop`.
     """
 
     scale: float = 1.0
@@ -47,26 +47,27 @@ class SceneDraw:
 @final
 @dataclass(frozen=True, kw_only=True)
 class SceneAugmentation:
-    """OffsetGuided's rule, and what our own recipes add to it.
+    """How whole images are changed at random: OffsetGuided's rule, and what our own recipes add.
 
     Attributes:
         scale_range: The image is scaled by a uniform number of this range ...
-        scale_of: ... of its own pixels (the release), or of the size in which the whole image just fits into the view.
-        rotation: It turns by U(-rotation, rotation) degrees.
-        flip: Probability of a mirrored view.
+        scale_of: ... of its own pixels ("image", the release), or of the size at which it just fits into the view ("view").
+        rotation: It is rotated by U(-rotation, rotation) degrees.
+        flip: Probability of a horizontal flip.
         stretch: Each axis is stretched by U(1 - stretch, 1 + stretch).
-        translation: The middle of all labelled keypoints lies off the middle of the view by up to this share of its sides,
+        translation: The centre of all labelled keypoints lies off the middle of the view by up to this share of its sides,
             uniformly (the release: 150 of 512 pixels).
-        min_area: People whose annotated area (pixels of the image) is not above it are not learnt (the release: 32^2) ...
-        small: ... but count as "background" (the release), or their boxes are to "ignore".
-        shake: Every labelled coordinate is moved by a uniform number of this range, pixels of the view ...
+        min_area: People whose annotated area (square pixels of the image) is at most this are not trained on (the release:
+            32^2) ...
+        small: ... but are "background" (the release), or their boxes are ignored ("ignore").
+        shake: A uniform number of this range, pixels of the view, is added to every labelled coordinate ...
         shake_probability: ... with this probability for all keypoints of a view.
-        grey: Probability of a view without colours.
-        hsv: Largest change of hue (of 180), saturation and value (of 255), whole numbers ...
+        grey: Probability of a greyscale view.
+        hsv: Largest change of hue (0..180), saturation and value (0..255), integers ...
         hsv_probability: ... with this probability.
         colour: Largest relative change of brightness, contrast, saturation and channel gains; 0 for none.
-        paint: Noise, blur and contrast on the finished view; None for none.
-        drop: How information is dropped from the finished view (AID); None for not.
+        paint: Noise, blur and contrast of the finished view; None for none.
+        drop: Information dropping on the finished view (AID); None for none.
 
     Raises:
         InputError: A probability outside 0..1, a negative amount, or an empty range.
@@ -115,9 +116,10 @@ class SceneAugmentation:
                 raise InputError(f"augmentation: {name} is {' or '.join(allowed)}, not {getattr(self, name)!r}")
 
     def draw(self, generator: torch.Generator) -> SceneDraw:
-        """Let chance decide.
+        """The random choices for one view.
 
-        Always takes the same number of random numbers, so that options do not shift each other.
+        The same number of random numbers is drawn whatever the options are, so that one option does not change the draws of
+        others.
         """
         scale, flip, shaken, grey, tinted, *hsv = torch.rand(8, generator=generator, dtype=torch.float64).tolist()
         more = (torch.rand(11, generator=generator, dtype=torch.float64) * 2 - 1).tolist()

@@ -15,7 +15,7 @@ BACKBONE = "backbone."
 
 READS = ("head.", "keypoint.")
 """Beginnings of the names of weights before the layers with rows for keypoints. What is behind them, a readout, is shared by
-the keypoints (`nn.heads.readout`), and a detector's other heads have nothing to do with them."""
+the keypoints (`nn.base`), and a detector's other heads have nothing to do with them."""
 
 
 @final

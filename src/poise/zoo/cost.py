@@ -1,58 +1,86 @@
-"""How large the models of the zoo are: stored for those listed, counted for others, without any weights.
+"""How large networks are: parameters and multiply-adds, stored for the listed models of the zoo, counted for others.
 
-`python -m poise.zoo.cost` counts the listed ones again and stores them beside this file.
+Counting needs no weights. `python -m poise.zoo.cost` counts the listed models again and stores the numbers beside this file.
 """
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from poise.dims import Size
 from poise.models.base import Model
-from poise.nn.count import Count, count
 from poise.nn.rcnn import RCNN, RoIBranch
 from poise.scenes import Canvas
 from poise.zoo.find import build, build_request, names
 
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """What one network costs.
+
+    Attributes:
+        parameters: Numbers that training changes.
+        multiply_adds: Of one view, of convolutions, matrix products and attention; nothing else is counted.
+    """
+
+    parameters: int
+    multiply_adds: int
+
+
+def measure_network(network: nn.Module, size: Size) -> NetworkCost:
+    """Run one black view of `size` (h, w) through the network, on its device ("meta" computes nothing), and count."""
+    parameters = list(network.parameters())
+    training = network.training
+    network.eval()
+    counter = FlopCounterMode(display=False)
+    view = torch.zeros(1, 3, *size, device=parameters[0].device, dtype=parameters[0].dtype)
+    with torch.no_grad(), counter:
+        network(view)
+    network.train(training)
+    return NetworkCost(sum(p.numel() for p in parameters), counter.get_total_flops() // 2)
+
+
 STORED = Path(__file__).with_suffix(".json")
 
 
-def costs(wanted: Iterable[str]) -> Mapping[str, Count]:
+def model_costs(wanted: Iterable[str]) -> Mapping[str, NetworkCost]:
     """Parameters and multiply-adds of models by name.
 
     Raises:
         UnknownName, InputError: As `build`.
     """
-    stored = {name: Count(*numbers) for name, numbers in json.loads(STORED.read_text()).items()}
-    return {name: stored[name] if name in stored else measure(name) for name in wanted}
+    stored = {name: NetworkCost(*numbers) for name, numbers in json.loads(STORED.read_text()).items()}
+    return {name: stored[name] if name in stored else measure_model(name) for name in wanted}
 
 
-def measure(name: str) -> Count:
+def measure_model(name: str) -> NetworkCost:
     """Build the model without weights and count; a detector's heads are asked about one box.
 
     Raises:
-        UnknownName, InputError: As `build` and `view_of`.
+        UnknownName, InputError: As `build` and `view_size_of`.
     """
-    size = view_of(name)
+    size = view_size_of(name)
     network = _unbuilt(name).network
-    return count(_OneBox(network) if isinstance(network, RCNN) else network, size)
+    return measure_network(_OneBox(network) if isinstance(network, RCNN) else network, size)
 
 
-def view_of(name: str) -> Size:
+def view_size_of(name: str) -> Size:
     """The size (h, w) of the view that a model is counted on: that of its name, else the largest of a lying image.
 
     Raises:
         UnknownName: No family has such a name.
         InputError: A part of a detector, which is shown no images by itself.
     """
-    wish = build_request(name)
-    if wish.parts.get("size"):
-        return wish.size
+    request = build_request(name)
+    if request.parts.get("size"):
+        return request.size
     canvas = _unbuilt(name).preprocess
     assert isinstance(canvas, Canvas), name  # all others have their size in their name
     width = -(-(canvas.most or canvas.side) // canvas.multiple) * canvas.multiple
@@ -84,7 +112,7 @@ class _OneBox(nn.Module):
 
 def store() -> None:
     """Count every listed model and store the numbers."""
-    rows = [f"{json.dumps(name)}: [{c.parameters}, {c.multiply_adds}]" for name in names() for c in [measure(name)]]
+    rows = [f"{json.dumps(name)}: [{c.parameters}, {c.multiply_adds}]" for name in names() for c in [measure_model(name)]]
     STORED.write_text("{\n  " + ",\n  ".join(rows) + "\n}\n")
 
 

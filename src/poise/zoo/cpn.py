@@ -12,9 +12,8 @@ from poise.nn.heads.cascade import CascadeHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.weights.release import Release
-from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec
+from poise.zoo.assemble import STRIDE, assemble, check_codec, preprocess_for, requested_codec
 from poise.zoo.family import BuildRequest, Family
-from poise.zoo.heatmaps import STRIDE
 from poise.zoo.imagenet import start_resnet
 
 PAGE = "https://github.com/GengDavid/pytorch-cpn"
@@ -38,7 +37,7 @@ def network(depth: int, channels: int) -> Network:
     return Network(backbone, CascadeHead(backbone.channels, channels))
 
 
-def preprocess() -> Preprocess:
+def release_preprocess() -> Preprocess:
     """The release's views: the box grown by 10 % a side in x and 15 % in y, the mean colour around the image and taken off.
 
     All keypoints make the score of a pose, and no pose is suppressed.
@@ -61,7 +60,7 @@ def cpn(
     skeleton: Skeleton = COCO17,
     size: Size = (256, 192),
     codec: InstanceCodec | None = None,
-    cut: Preprocess | None = None,
+    preprocess: Preprocess | None = None,
     pretrained: bool = False,
     name: str | None = None,
 ) -> TopDown:
@@ -73,7 +72,7 @@ def cpn(
         size: Of the views (h, w), multiples of 32.
         codec: Of every answer, for views of `size` and maps of a quarter of it; the release's codecs by default: GlobalNet's
             labels get narrower from answer to answer, RefineNet trains the 8 hardest keypoints of each view.
-        cut: How views are cut and normalised; the release's by default.
+        preprocess: How views are cut and normalised; the release's by default.
         pretrained: Start the backbone from torchvision's ImageNet weights.
         name: Of the model.
 
@@ -88,20 +87,22 @@ def cpn(
     built = network(depth, last.channels)
     if pretrained:
         start_resnet(cast(ResNet, built.backbone), depth, "pytorch")
-    made = Architecture("cpn:network", {"depth": depth, "channels": last.channels})
-    cut = cut or (preprocess() if codec is None else preprocess_for(codec, preprocess()))
-    return assemble(name or f"cpn_{depth}", made, built, codec=last, deep=deep, cut=cut, skeleton=skeleton)
+    architecture = Architecture("cpn:network", {"depth": depth, "channels": last.channels})
+    preprocess = preprocess or (release_preprocess() if codec is None else preprocess_for(codec, release_preprocess()))
+    return assemble(
+        name or f"cpn_{depth}", architecture, built, codec=last, deep=deep, preprocess=preprocess, skeleton=skeleton
+    )
 
 
-def build(wish: BuildRequest) -> TopDown:
+def build(request: BuildRequest) -> TopDown:
     """The model of a name such as `cpn_50_coco_256x192`."""
     return cpn(
-        int(wish.parts["depth"]),
-        skeleton=wish.keypoints,
-        size=wish.size,
-        codec=requested_codec(wish),
-        pretrained=wish.pretrained,
-        name=wish.name,
+        int(request.parts["depth"]),
+        skeleton=request.keypoints,
+        size=request.size,
+        codec=requested_codec(request),
+        pretrained=request.pretrained,
+        name=request.name,
     )
 
 

@@ -6,10 +6,8 @@ from poise.codecs.maps import usual_sigma
 from poise.models.top_down import TopDown
 from poise.structures import Preprocess
 from poise.weights.release import Release
-from poise.zoo import heatmaps
-from poise.zoo.assemble import preprocess_for, requested_codec
+from poise.zoo.assemble import STRIDE, heatmap_preprocess, preprocess_for, requested_codec
 from poise.zoo.family import BuildRequest, Family
-from poise.zoo.heatmaps import STRIDE
 from poise.zoo.hourglass import KEYS, hourglass
 from poise.zoo.hrnet import hrnet
 from poise.zoo.imagenet import refuse_pretrained
@@ -22,52 +20,54 @@ LICENCE = (
 )
 
 
-def codec_of(wish: BuildRequest) -> Dark:
+def dark_codec(request: BuildRequest) -> Dark:
     """The release's codec for a name; widths and blurs are those of its configuration files."""
-    size = wish.size
+    size = request.size
     small = min(size) < 160
-    wide = small and wish.parts["stacks"] == "8"
-    narrow = small and not wish.parts["stacks"] and wish.parts["width"] != "48"
+    wide = small and request.parts["stacks"] == "8"
+    narrow = small and not request.parts["stacks"] and request.parts["width"] != "48"
     return Dark(
         size=size,
         cells=(size[0] // STRIDE, size[1] // STRIDE),
-        keypoints=len(wish.keypoints),
+        keypoints=len(request.keypoints),
         sigma=2.0 if wide else usual_sigma(size),
         kernel=3 if narrow else 11,
     )
 
 
-def build(wish: BuildRequest) -> TopDown:
+def build(request: BuildRequest) -> TopDown:
     """The model of a name such as `darkpose_hrnet_w32_coco_128x96`; only HRNet reads RGB, the others BGR."""
-    codec = requested_codec(wish) or codec_of(wish)
-    cut = preprocess_for(codec, heatmaps.preprocess("rgb" if wish.parts["width"] else "bgr"))
-    if wish.parts["stacks"]:
-        return _hourglass(wish, codec, cut)
-    if wish.parts["depth"]:
+    codec = requested_codec(request) or dark_codec(request)
+    preprocess = preprocess_for(codec, heatmap_preprocess("rgb" if request.parts["width"] else "bgr"))
+    if request.parts["stacks"]:
+        return _hourglass(request, codec, preprocess)
+    if request.parts["depth"]:
         return poseresnet(
-            int(wish.parts["depth"]),
-            skeleton=wish.keypoints,
-            size=wish.size,
+            int(request.parts["depth"]),
+            skeleton=request.keypoints,
+            size=request.size,
             codec=codec,
-            cut=cut,
-            pretrained=wish.pretrained,
-            name=wish.name,
+            preprocess=preprocess,
+            pretrained=request.pretrained,
+            name=request.name,
         )
     return hrnet(
-        int(wish.parts["width"]),
-        skeleton=wish.keypoints,
-        size=wish.size,
+        int(request.parts["width"]),
+        skeleton=request.keypoints,
+        size=request.size,
         codec=codec,
-        cut=cut,
-        pretrained=wish.pretrained,
-        name=wish.name,
+        preprocess=preprocess,
+        pretrained=request.pretrained,
+        name=request.name,
     )
 
 
-def _hourglass(wish: BuildRequest, codec: InstanceCodec, cut: Preprocess) -> TopDown:
-    refuse_pretrained(wish.pretrained, "stacked hourglasses")
-    stacks = int(wish.parts["stacks"])
-    return hourglass(stacks, skeleton=wish.keypoints, size=wish.size, codec=codec, cut=cut, name=wish.name)
+def _hourglass(request: BuildRequest, codec: InstanceCodec, preprocess: Preprocess) -> TopDown:
+    refuse_pretrained(request.pretrained, "stacked hourglasses")
+    stacks = int(request.parts["stacks"])
+    return hourglass(
+        stacks, skeleton=request.keypoints, size=request.size, codec=codec, preprocess=preprocess, name=request.name
+    )
 
 
 def _release(network: str, data: str, shape: str, **scores: float) -> Release:

@@ -17,9 +17,8 @@ from poise.nn.heads.hourglass import DEPTH, HourglassHead
 from poise.skeletons import ANIMAL18, COCO17, MPII16, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.weights.release import Release
-from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec
+from poise.zoo.assemble import STRIDE, assemble, check_codec, preprocess_for, requested_codec
 from poise.zoo.family import BuildRequest, Family
-from poise.zoo.heatmaps import STRIDE
 from poise.zoo.imagenet import refuse_pretrained
 
 PAGE = "https://github.com/JitengMu/Learning-from-Synthetic-Animals"
@@ -69,12 +68,12 @@ def check_view(size: Size, what: str) -> None:
     check_size(size, HourglassStem.multiple, what)
 
 
-def label_maps(size: Size, skeleton: Skeleton) -> Hourglass:
+def hourglass_codec(size: Size, skeleton: Skeleton) -> Hourglass:
     """The releases' codec: Gaussians of 1 cell on whole cells, read with a quarter shift."""
     return Hourglass(size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), keypoints=len(skeleton))
 
 
-def preprocess(skeleton: Skeleton) -> Preprocess:
+def release_preprocess(skeleton: Skeleton) -> Preprocess:
     """The releases' views: square boxes grown by a quarter, those of real animals by a half; tested without mirrored views.
 
     Each animal's checkpoint was trained with the mean of its own images, which its release keeps in a file beside; that of
@@ -91,7 +90,7 @@ def hourglass(
     skeleton: Skeleton = MPII16,
     size: Size = (256, 256),
     codec: InstanceCodec | None = None,
-    cut: Preprocess | None = None,
+    preprocess: Preprocess | None = None,
     name: str | None = None,
 ) -> TopDown:
     """A stack of hourglasses with random weights; all of them learn from the same labels.
@@ -102,35 +101,35 @@ def hourglass(
         skeleton: The keypoints.
         size: Of the views (h, w), multiples of 4 and at least 64.
         codec: For views of `size` and maps of a quarter of it; the release's by default.
-        cut: How views are cut and normalised; the release's by default.
+        preprocess: How views are cut and normalised; the release's by default.
         name: Of the model.
 
     Raises:
         InputError: A size, number or codec that does not fit.
     """
     check_view(size, "a stacked hourglass")
-    own = preprocess(skeleton)
-    cut = cut or (own if codec is None else preprocess_for(codec, own))
-    codec = codec or label_maps(size, skeleton)
+    own = release_preprocess(skeleton)
+    preprocess = preprocess or (own if codec is None else preprocess_for(codec, own))
+    codec = codec or hourglass_codec(size, skeleton)
     check_codec(codec, size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), skeleton=skeleton)
     built = network(stacks, blocks, codec.channels)
-    made = Architecture("hourglass:network", {"stacks": stacks, "blocks": blocks, "channels": codec.channels})
+    architecture = Architecture("hourglass:network", {"stacks": stacks, "blocks": blocks, "channels": codec.channels})
     deep = (codec,) * (stacks - 1)
     name = name or f"hourglass_{stacks}stack_b{blocks}"
-    return assemble(name, made, built, codec=codec, cut=cut, skeleton=skeleton, deep=deep)
+    return assemble(name, architecture, built, codec=codec, preprocess=preprocess, skeleton=skeleton, deep=deep)
 
 
-def build(wish: BuildRequest) -> TopDown:
+def build(request: BuildRequest) -> TopDown:
     """The model of a name such as `hourglass_4stack_b1_18j_256x256`."""
-    refuse_pretrained(wish.pretrained, "stacked hourglasses")
-    skeleton = wish.skeleton or SKELETONS[wish.parts["joints"]]
+    refuse_pretrained(request.pretrained, "stacked hourglasses")
+    skeleton = request.skeleton or SKELETONS[request.parts["joints"]]
     return hourglass(
-        int(wish.parts["stacks"]),
-        int(wish.parts["blocks"]),
+        int(request.parts["stacks"]),
+        int(request.parts["blocks"]),
         skeleton=skeleton,
-        size=wish.size,
-        codec=requested_codec(replace(wish, skeleton=skeleton)),
-        name=wish.name,
+        size=request.size,
+        codec=requested_codec(replace(request, skeleton=skeleton)),
+        name=request.name,
     )
 
 

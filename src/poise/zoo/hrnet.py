@@ -7,13 +7,20 @@ from poise.dims import Size
 from poise.models.top_down import TopDown
 from poise.nn.backbones.hrnet import HRNet
 from poise.nn.base import Network, check_size
-from poise.nn.heads.pixelwise import PixelwiseHead
+from poise.nn.heads.heatmap import PixelwiseHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.weights.release import Release
-from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec
+from poise.zoo.assemble import (
+    STRIDE,
+    assemble,
+    check_codec,
+    gaussian_codec,
+    heatmap_preprocess,
+    preprocess_for,
+    requested_codec,
+)
 from poise.zoo.family import BuildRequest, Family
-from poise.zoo.heatmaps import STRIDE, gaussian, preprocess
 from poise.zoo.imagenet import start_hrnet
 
 PAGE = "https://github.com/leoxiaobin/deep-high-resolution-net.pytorch"
@@ -40,7 +47,7 @@ def hrnet(
     skeleton: Skeleton = COCO17,
     size: Size = (256, 192),
     codec: InstanceCodec | None = None,
-    cut: Preprocess | None = None,
+    preprocess: Preprocess | None = None,
     pretrained: bool = False,
     name: str | None = None,
 ) -> TopDown:
@@ -51,7 +58,7 @@ def hrnet(
         skeleton: The keypoints.
         size: Of the views (h, w), multiples of 32.
         codec: For views of `size` and maps of a quarter of it; the release's by default.
-        cut: How views are cut and normalised; the release's by default.
+        preprocess: How views are cut and normalised; the release's by default.
         pretrained: Start the backbone from timm's ImageNet weights (widths 18, 30, 32, 40, 44, 48, 64).
         name: Of the model.
 
@@ -60,25 +67,25 @@ def hrnet(
         MissingExtra, ReadError: The ImageNet weights cannot be had.
     """
     check_size(size, HRNet.multiple, f"HRNet-W{width}")
-    codec = codec or gaussian(size, skeleton)
+    codec = codec or gaussian_codec(size, skeleton)
     check_codec(codec, size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), skeleton=skeleton)
     built = network(width, codec.channels)
     if pretrained:
         start_hrnet(cast(HRNet, built.backbone), width)
-    made = Architecture("hrnet:network", {"width": width, "channels": codec.channels})
-    cut = cut or preprocess_for(codec, preprocess("rgb"))
-    return assemble(name or f"hrnet_w{width}", made, built, codec=codec, cut=cut, skeleton=skeleton)
+    architecture = Architecture("hrnet:network", {"width": width, "channels": codec.channels})
+    preprocess = preprocess or preprocess_for(codec, heatmap_preprocess("rgb"))
+    return assemble(name or f"hrnet_w{width}", architecture, built, codec=codec, preprocess=preprocess, skeleton=skeleton)
 
 
-def build(wish: BuildRequest) -> TopDown:
+def build(request: BuildRequest) -> TopDown:
     """The model of a name such as `hrnet_w32_coco_256x192`."""
     return hrnet(
-        int(wish.parts["width"]),
-        skeleton=wish.keypoints,
-        size=wish.size,
-        codec=requested_codec(wish),
-        pretrained=wish.pretrained,
-        name=wish.name,
+        int(request.parts["width"]),
+        skeleton=request.keypoints,
+        size=request.size,
+        codec=requested_codec(request),
+        pretrained=request.pretrained,
+        name=request.name,
     )
 
 

@@ -23,13 +23,13 @@ def network(stacks: int = 4, outputs: int = 50) -> IdentityMappingHourglass:
     return IdentityMappingHourglass(stacks, outputs)
 
 
-def build(wish: BuildRequest) -> NetworkPart:
+def build(request: BuildRequest) -> NetworkPart:
     """The network of a name such as `offsetguided_imhn4stage_128x128`."""
-    refuse_pretrained(wish.pretrained, "SimplePose's network")
-    check_size(wish.size, IdentityMappingHourglass.multiple, "an identity mapping hourglass network")
-    stacks = int(wish.parts["stacks"])
-    made = Card(wish.name, Architecture("imhn:network", {"stacks": stacks}))
-    return NetworkPart(network(stacks), made, "a network without a way to read people off its answers")
+    refuse_pretrained(request.pretrained, "SimplePose's network")
+    check_size(request.size, IdentityMappingHourglass.multiple, "an identity mapping hourglass network")
+    stacks = int(request.parts["stacks"])
+    card = Card(request.name, Architecture("imhn:network", {"stacks": stacks}))
+    return NetworkPart(network(stacks), card, "a network without a way to read people off its answers")
 
 
 FAMILY = Family(

@@ -68,10 +68,10 @@ def import_checkpoint(name: str, state: Mapping[str, Any], *, codec: str | None 
     name, weights = adopted(name, weights)
     if mmpose_keys.is_mmpose(weights):
         given = mmpose_keys.originals(weights)
-        made = mmpose.build_for(name, given, codec=codec)
-        _fill(made.model, name, given, words="MMPose checkpoint")
-        made.model.card = replace(made.model.card, licence=mmpose.LICENCE, scores={}, notes=f"imported from {made.words}")
-        return Imported(made.model, made.words)
+        found = mmpose.build_for(name, given, codec=codec)
+        _fill(found.model, name, given, words="MMPose checkpoint")
+        found.model.card = replace(found.model.card, licence=mmpose.LICENCE, scores={}, notes=f"imported from {found.words}")
+        return Imported(found.model, found.words)
     model = build(name, codec=codec)
     if family.start is not None and _is_start(weights, family):
         return _started(model, name, weights, family.start)

@@ -7,13 +7,12 @@ from poise.dims import Size
 from poise.models.top_down import TopDown
 from poise.nn.backbones.lpn import LPN
 from poise.nn.base import Network, check_size
-from poise.nn.heads.light import LightDeconvHead
+from poise.nn.heads.heatmap import LightDeconvHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.weights.release import Release
-from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec
+from poise.zoo.assemble import STRIDE, assemble, check_codec, heatmap_preprocess, preprocess_for, requested_codec
 from poise.zoo.family import BuildRequest, Family
-from poise.zoo.heatmaps import STRIDE, preprocess
 from poise.zoo.imagenet import refuse_pretrained
 
 PAGE = "https://github.com/zhang943/lpn-pytorch"
@@ -38,7 +37,7 @@ def network(depth: int, attention: str, channels: int, *, pooling: str = "attent
     return Network(backbone, LightDeconvHead(backbone.channels[-1], channels))
 
 
-def soft_argmax(size: Size, skeleton: Skeleton) -> SoftArgmax:
+def soft_argmax_codec(size: Size, skeleton: Skeleton) -> SoftArgmax:
     """The release's codec: rounded Gaussians, read by a soft-argmax of beta 160 and a quarter shift."""
     cells = (size[0] // STRIDE, size[1] // STRIDE)
     return SoftArgmax(size=size, cells=cells, keypoints=len(skeleton), sigma=usual_sigma(size), beta=BETA, quarter=True)
@@ -53,7 +52,7 @@ def lpn(
     skeleton: Skeleton = COCO17,
     size: Size = (256, 192),
     codec: InstanceCodec | None = None,
-    cut: Preprocess | None = None,
+    preprocess: Preprocess | None = None,
     name: str | None = None,
 ) -> TopDown:
     """An LPN with random weights; the authors start without ImageNet.
@@ -66,7 +65,7 @@ def lpn(
         skeleton: The keypoints.
         size: Of the views (h, w), multiples of 16.
         codec: For views of `size` and maps of a quarter of it; the release's by default.
-        cut: How views are cut and normalised; by default the release's for COCO, which reads blue, green, red.
+        preprocess: How views are cut and normalised; by default the release's for COCO, which reads blue, green, red.
         name: Of the model.
 
     Raises:
@@ -74,30 +73,32 @@ def lpn(
         UnknownName: Another attention, pooling or fusion.
     """
     check_size(size, LPN.multiple, f"LPN-{depth}")
-    codec = codec or soft_argmax(size, skeleton)
+    codec = codec or soft_argmax_codec(size, skeleton)
     check_codec(codec, size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), skeleton=skeleton)
     built = network(depth, attention, codec.channels, pooling=pooling, fusion=fusion)
     arguments = {"depth": depth, "attention": attention, "channels": codec.channels, "pooling": pooling, "fusion": fusion}
-    cut = cut or preprocess_for(codec, preprocess("bgr"))
-    made = Architecture("lpn:network", arguments)
-    return assemble(name or f"lpn_{depth}_{attention}", made, built, codec=codec, cut=cut, skeleton=skeleton)
+    preprocess = preprocess or preprocess_for(codec, heatmap_preprocess("bgr"))
+    architecture = Architecture("lpn:network", arguments)
+    return assemble(
+        name or f"lpn_{depth}_{attention}", architecture, built, codec=codec, preprocess=preprocess, skeleton=skeleton
+    )
 
 
-def build(wish: BuildRequest) -> TopDown:
+def build(request: BuildRequest) -> TopDown:
     """The model of a name such as `lpn_50_gc_coco_256x192`; the release reads COCO as BGR and MPII as RGB.
 
     The release's test on MPII takes one pixel of the image off what it finds (`TEST.BIAS`); nothing here does.
     """
-    refuse_pretrained(wish.pretrained, "LPN")
-    codec = requested_codec(wish) or soft_argmax(wish.size, wish.keypoints)
+    refuse_pretrained(request.pretrained, "LPN")
+    codec = requested_codec(request) or soft_argmax_codec(request.size, request.keypoints)
     return lpn(
-        int(wish.parts["depth"]),
-        wish.parts["attention"],
-        skeleton=wish.keypoints,
-        size=wish.size,
+        int(request.parts["depth"]),
+        request.parts["attention"],
+        skeleton=request.keypoints,
+        size=request.size,
         codec=codec,
-        cut=preprocess_for(codec, preprocess("rgb" if wish.parts["data"] == "mpii" else "bgr")),
-        name=wish.name,
+        preprocess=preprocess_for(codec, heatmap_preprocess("rgb" if request.parts["data"] == "mpii" else "bgr")),
+        name=request.name,
     )
 
 

@@ -46,7 +46,7 @@ def mspn(
     skeleton: Skeleton = COCO17,
     size: Size = (256, 192),
     codec: InstanceCodec | None = None,
-    cut: Preprocess | None = None,
+    preprocess: Preprocess | None = None,
     data: str = "coco",
     pretrained: bool = False,
     name: str | None = None,
@@ -59,7 +59,7 @@ def mspn(
         size: Of the views (h, w), multiples of 32.
         codec: Of every answer, for views of `size` and maps of a quarter of it; the release's codecs by default: labels get
             narrower from step to step, the last step trains the 8 hardest keypoints of each view.
-        cut: How views are cut and normalised; the release's by default.
+        preprocess: How views are cut and normalised; the release's by default.
         data: As whose test the release's views are cut and maps are read, "coco" or "mpii".
         pretrained: Start stem and encoders from torchvision's ImageNet ResNet-50.
         name: Of the model.
@@ -73,22 +73,30 @@ def mspn(
     built = network(stages, channels)
     if pretrained:
         start_mspn(cast(MultiStage, built.backbone))
-    made = Architecture("mspn:network", {"stages": stages, "channels": channels})
+    architecture = Architecture("mspn:network", {"stages": stages, "channels": channels})
     return multistage(
-        name or f"mspn_{stages}stg", made, built, stages=stages, skeleton=skeleton, size=size, codec=codec, cut=cut, data=data
+        name or f"mspn_{stages}stg",
+        architecture,
+        built,
+        stages=stages,
+        skeleton=skeleton,
+        size=size,
+        codec=codec,
+        preprocess=preprocess,
+        data=data,
     )
 
 
-def build(wish: BuildRequest) -> TopDown:
+def build(request: BuildRequest) -> TopDown:
     """The model of a name such as `mspn_2stg_coco_256x192`."""
     return mspn(
-        int(wish.parts["stages"]),
-        skeleton=wish.keypoints,
-        size=wish.size,
-        codec=requested_codec(wish),
-        data=wish.parts["data"],
-        pretrained=wish.pretrained,
-        name=wish.name,
+        int(request.parts["stages"]),
+        skeleton=request.keypoints,
+        size=request.size,
+        codec=requested_codec(request),
+        data=request.parts["data"],
+        pretrained=request.pretrained,
+        name=request.name,
     )
 
 

@@ -14,8 +14,7 @@ from poise.nn.base import Network, check_size
 from poise.nn.heads.multistage import MultiStageHead
 from poise.skeletons import Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.assemble import assemble, check_codec, preprocess_for
-from poise.zoo.heatmaps import STRIDE
+from poise.zoo.assemble import STRIDE, assemble, check_codec, preprocess_for
 
 STEPS = 4
 """Answers of a stage."""
@@ -46,7 +45,7 @@ TEST_SETTINGS: Mapping[str, TestSetting] = {"coco": TestSetting((1.09, 1.135), 5
 """By the word for the data set that stands in names."""
 
 
-def preprocess(test: TestSetting) -> Preprocess:
+def release_preprocess(test: TestSetting) -> Preprocess:
     """The releases' views: blue first, ImageNet's mean and deviation.
 
     All keypoints make the score of a pose, and no pose is suppressed.
@@ -65,27 +64,27 @@ def preprocess(test: TestSetting) -> Preprocess:
 
 def multistage(
     name: str,
-    made: Architecture,
+    architecture: Architecture,
     network: Network,
     *,
     stages: int,
     skeleton: Skeleton,
     size: Size,
     codec: InstanceCodec | None,
-    cut: Preprocess | None,
+    preprocess: Preprocess | None,
     data: str,
 ) -> TopDown:
     """A model of a network of stages.
 
     Args:
         name: Of the model.
-        made: Which builder made the network.
+        architecture: Which builder made the network.
         network: For the channels of the codec.
         stages: How many.
         skeleton: The keypoints.
         size: Of the views (h, w).
         codec: Of every answer; the releases' codecs if None.
-        cut: How views are cut; as the releases do, or as the given codec expects, if None.
+        preprocess: How views are cut; as the releases do, or as the given codec expects, if None.
         data: As whose test the releases' views are cut and maps are read, "coco" or "mpii".
 
     Raises:
@@ -96,9 +95,19 @@ def multistage(
     test = TEST_SETTINGS[data]
     if codec is None:
         deep, last = mspn_codecs(size, cells_of(size), len(skeleton), stages=stages, blur=test.blur)
-        return assemble(name, made, network, codec=last, deep=deep, cut=cut or preprocess(test), skeleton=skeleton)
-    cut = cut or preprocess_for(codec, preprocess(test))
-    return assemble(name, made, network, codec=codec, deep=(codec,) * (STEPS * stages - 1), cut=cut, skeleton=skeleton)
+        return assemble(
+            name,
+            architecture,
+            network,
+            codec=last,
+            deep=deep,
+            preprocess=preprocess or release_preprocess(test),
+            skeleton=skeleton,
+        )
+    preprocess = preprocess or preprocess_for(codec, release_preprocess(test))
+    return assemble(
+        name, architecture, network, codec=codec, deep=(codec,) * (STEPS * stages - 1), preprocess=preprocess, skeleton=skeleton
+    )
 
 
 def channels_of(codec: InstanceCodec | None, *, what: str, size: Size, skeleton: Skeleton) -> int:

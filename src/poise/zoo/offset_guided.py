@@ -156,11 +156,11 @@ def bottom_up(
     """
     ours = backbone in WIDTHS
     codec = codec or build_codec(skeleton, reading=PRACTITIONER_CONFIG if ours else RELEASE_CONFIG)
-    made = _architecture(backbone, parts_of(codec), kernel)
-    network = FAMILY.networks[made.builder.partition(":")[2]](**made.arguments)
+    architecture = _architecture(backbone, parts_of(codec), kernel)
+    network = FAMILY.networks[architecture.builder.partition(":")[2]](**architecture.arguments)
     if pretrained:
         refuse_pretrained("hrnet" not in backbone, "hourglasses and poise's own networks")
-        start_hrnet(cast(HRNet, network.backbone), int(made.arguments["width"]))
+        start_hrnet(cast(HRNet, network.backbone), int(architecture.arguments["width"]))
     trunk = cast(PlainNet | HRNet | Hourglass104, network.backbone)
     canvas = canvas or (Canvas(side=320, multiple=trunk.multiple) if ours else RELEASE_CANVAS)
     if canvas.multiple % trunk.multiple:
@@ -168,11 +168,11 @@ def bottom_up(
             f"{backbone} takes views whose height and width are multiples of {trunk.multiple}, and the canvas makes multiples "
             f"of {canvas.multiple}; set its multiple to {trunk.multiple}"
         )
-    stacks = int(made.arguments.get("stacks", 1))
+    stacks = int(architecture.arguments.get("stacks", 1))
     codec = replace(codec, cost=replace(codec.cost, weight=codec.cost.weight / stacks))
     canvas = canvas if skeleton.mirror else replace(canvas, flip_test=False)
     own = f"poise_scene_{backbone}" if ours else f"offsetguided_{backbone}"
-    card = Card(name or own, made, licence="of whoever trains it")
+    card = Card(name or own, architecture, licence="of whoever trains it")
     return BottomUp(network, codec, canvas, skeleton, card, deep=(codec,) * (stacks - 1))
 
 
@@ -221,28 +221,28 @@ def _architecture(backbone: str, parts: Parts, kernel: int) -> Architecture:
     return Architecture("offset_guided:hrnet", heads | {"width": int(width)})
 
 
-def build(wish: BuildRequest) -> BottomUp:
+def build(request: BuildRequest) -> BottomUp:
     """The model of a name such as `offsetguided_hg104_scale_512x512` or `poise_scene_t_coco_320x320`."""
-    if wish.codec not in (None, OffsetGuided.__name__):
+    if request.codec not in (None, OffsetGuided.__name__):
         raise InputError(
-            f"{wish.name!r} finds people by itself and is read by the codec {OffsetGuided.__name__}; {wish.codec!r} is not for "
-            "it. Its maps and limbs stand in its name"
+            f"{request.name!r} is bottom-up and takes the codec {OffsetGuided.__name__} only, not {request.codec!r}; its "
+            "name says which maps and limbs it has"
         )
-    ours = wish.parts["ours"]
-    backbone = ours or wish.parts["net"]
-    maps, which, kernel = _read_words(wish.parts["words"].split("_"), wish.name)
-    codec = build_codec(wish.keypoints, which=which, maps=maps, reading=PRACTITIONER_CONFIG if ours else RELEASE_CONFIG)
+    ours = request.parts["ours"]
+    backbone = ours or request.parts["net"]
+    maps, which, kernel = _read_words(request.parts["words"].split("_"), request.name)
+    codec = build_codec(request.keypoints, which=which, maps=maps, reading=PRACTITIONER_CONFIG if ours else RELEASE_CONFIG)
     model = bottom_up(
         backbone,
-        skeleton=wish.keypoints,
+        skeleton=request.keypoints,
         codec=codec,
         kernel=kernel,
-        canvas=Canvas(side=max(wish.size), multiple=PlainNet.multiple) if ours else None,
-        pretrained=wish.pretrained,
-        name=wish.name,
+        canvas=Canvas(side=max(request.size), multiple=PlainNet.multiple) if ours else None,
+        pretrained=request.pretrained,
+        name=request.name,
     )
     trunk = cast(PlainNet | HRNet | Hourglass104, model.network.backbone)
-    check_size(wish.size, trunk.multiple, f"{'poise_scene_' if ours else 'offsetguided_'}{backbone}")
+    check_size(request.size, trunk.multiple, f"{'poise_scene_' if ours else 'offsetguided_'}{backbone}")
     return model
 
 

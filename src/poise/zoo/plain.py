@@ -11,9 +11,8 @@ from poise.nn.heads.pyramid import PyramidHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.weights.release import Release
-from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec
+from poise.zoo.assemble import STRIDE, assemble, check_codec, preprocess_for, requested_codec
 from poise.zoo.family import BuildRequest, Family
-from poise.zoo.heatmaps import STRIDE
 
 WIDTHS: dict[str, Stages] = {"t": (32, 64, 128, 256), "s": (64, 128, 256, 384)}
 """Channels of the four stages: tiny, small."""
@@ -44,7 +43,7 @@ def plain(
     skeleton: Skeleton = COCO17,
     size: Size = (256, 192),
     codec: InstanceCodec | None = None,
-    cut: Preprocess | None = None,
+    preprocess: Preprocess | None = None,
     name: str | None = None,
 ) -> TopDown:
     """A small model with random weights.
@@ -54,7 +53,7 @@ def plain(
         skeleton: The keypoints.
         size: Of the views (h, w), multiples of 32.
         codec: For views of `size` and maps of a quarter of it; UDP's by default, 2 cells wide at 256x192 and in proportion.
-        cut: How views are cut and normalised; by default unbiased, or as a codec that is given expects.
+        preprocess: How views are cut and normalised; by default unbiased, or as a codec that is given expects.
         name: Of the model.
 
     Raises:
@@ -63,18 +62,18 @@ def plain(
     """
     check_size(size, PlainNet.multiple, f"poise_{width}")
     cells = (size[0] // STRIDE, size[1] // STRIDE)
-    cut = cut or (Preprocess() if codec is None else preprocess_for(codec, Preprocess()))
+    preprocess = preprocess or (Preprocess() if codec is None else preprocess_for(codec, Preprocess()))
     codec = codec or UDPGaussian(size=size, cells=cells, keypoints=len(skeleton), sigma=max(1.0, min(size) / 96))
     check_codec(codec, size=size, cells=cells, skeleton=skeleton)
-    made = Architecture("plain:network", {"width": width, "channels": codec.channels})
+    architecture = Architecture("plain:network", {"width": width, "channels": codec.channels})
     built = network(width, codec.channels)
-    return assemble(name or f"poise_{width}", made, built, codec=codec, cut=cut, skeleton=skeleton)
+    return assemble(name or f"poise_{width}", architecture, built, codec=codec, preprocess=preprocess, skeleton=skeleton)
 
 
-def build(wish: BuildRequest) -> TopDown:
+def build(request: BuildRequest) -> TopDown:
     """The model of a name such as `poise_s_coco_256x192`."""
-    width, codec = wish.parts["width"], requested_codec(wish)
-    return plain(width, skeleton=wish.keypoints, size=wish.size, codec=codec, name=wish.name)
+    width, codec = request.parts["width"], requested_codec(request)
+    return plain(width, skeleton=request.keypoints, size=request.size, codec=codec, name=request.name)
 
 
 FAMILY = Family(

@@ -61,7 +61,7 @@ def rsn(
     skeleton: Skeleton = COCO17,
     size: Size = (256, 192),
     codec: InstanceCodec | None = None,
-    cut: Preprocess | None = None,
+    preprocess: Preprocess | None = None,
     data: str = "coco",
     name: str | None = None,
 ) -> TopDown:
@@ -72,7 +72,7 @@ def rsn(
         skeleton: The keypoints.
         size: Of the views (h, w), multiples of 32.
         codec: Of every answer, for views of `size` and maps of a quarter of it; the release's codecs, MSPN's, by default.
-        cut: How views are cut and normalised; the release's by default.
+        preprocess: How views are cut and normalised; the release's by default.
         data: As whose test the release's views are cut and maps are read, "coco" or "mpii".
         name: Of the model.
 
@@ -82,31 +82,39 @@ def rsn(
     """
     channels = channels_of(codec, what="RSN", size=size, skeleton=skeleton)
     built = network(kind, channels)
-    made = Architecture("rsn:network", {"kind": kind, "channels": channels})
+    architecture = Architecture("rsn:network", {"kind": kind, "channels": channels})
     stages = BODIES[kind].stages
     return multistage(
-        name or f"rsn_{kind}", made, built, stages=stages, skeleton=skeleton, size=size, codec=codec, cut=cut, data=data
+        name or f"rsn_{kind}",
+        architecture,
+        built,
+        stages=stages,
+        skeleton=skeleton,
+        size=size,
+        codec=codec,
+        preprocess=preprocess,
+        data=data,
     )
 
 
-def build(wish: BuildRequest) -> TopDown:
+def build(request: BuildRequest) -> TopDown:
     """The model of a name such as `rsn_rsn18_coco_256x192`.
 
     Raises:
         InputError: ImageNet weights are asked for.
     """
-    if wish.pretrained:
+    if request.pretrained:
         raise InputError(
             "there are no ImageNet weights of RSN, which is trained from nothing; start without (--no-pretrained, "
             "pretrained=False)"
         )
     return rsn(
-        wish.parts["kind"],
-        skeleton=wish.keypoints,
-        size=wish.size,
-        codec=requested_codec(wish),
-        data=wish.parts["data"],
-        name=wish.name,
+        request.parts["kind"],
+        skeleton=request.keypoints,
+        size=request.size,
+        codec=requested_codec(request),
+        data=request.parts["data"],
+        name=request.name,
     )
 
 

@@ -9,13 +9,20 @@ from poise.models.top_down import TopDown
 from poise.nn.backbones.resnet import DEPTHS, ResNet
 from poise.nn.base import Network, check_size
 from poise.nn.blocks import Style
-from poise.nn.heads.deconv import DeconvHead
+from poise.nn.heads.heatmap import DeconvHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.weights.release import Release
-from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec
+from poise.zoo.assemble import (
+    STRIDE,
+    assemble,
+    check_codec,
+    gaussian_codec,
+    heatmap_preprocess,
+    preprocess_for,
+    requested_codec,
+)
 from poise.zoo.family import BuildRequest, Family
-from poise.zoo.heatmaps import STRIDE, gaussian, preprocess
 from poise.zoo.imagenet import start_resnet
 
 PAGE = "https://github.com/microsoft/human-pose-estimation.pytorch"
@@ -45,7 +52,7 @@ def poseresnet(
     size: Size = (256, 192),
     style: Style = "pytorch",
     codec: InstanceCodec | None = None,
-    cut: Preprocess | None = None,
+    preprocess: Preprocess | None = None,
     pretrained: bool = False,
     name: str | None = None,
 ) -> TopDown:
@@ -57,7 +64,7 @@ def poseresnet(
         size: Of the views (h, w), multiples of 32.
         style: Where the bottlenecks stride; "caffe" from depth 50 on.
         codec: For views of `size` and maps of a quarter of it; the release's by default.
-        cut: How views are cut and normalised; the release's by default, which reads channels as blue, green, red.
+        preprocess: How views are cut and normalised; the release's by default, which reads channels as blue, green, red.
         pretrained: Start the backbone from torchvision's ImageNet weights.
         name: Of the model.
 
@@ -66,26 +73,26 @@ def poseresnet(
         ReadError: The ImageNet weights cannot be had.
     """
     check_size(size, ResNet.multiple, f"ResNet-{depth}")
-    codec = codec or gaussian(size, skeleton)
+    codec = codec or gaussian_codec(size, skeleton)
     check_codec(codec, size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), skeleton=skeleton)
     built = network(depth, codec.channels, style)
     if pretrained:
         start_resnet(cast(ResNet, built.backbone), depth, style)
-    made = Architecture("simple_baselines:network", {"depth": depth, "channels": codec.channels, "style": style})
-    cut = cut or preprocess_for(codec, preprocess("bgr"))
-    return assemble(name or f"poseresnet_{depth}", made, built, codec=codec, cut=cut, skeleton=skeleton)
+    architecture = Architecture("simple_baselines:network", {"depth": depth, "channels": codec.channels, "style": style})
+    preprocess = preprocess or preprocess_for(codec, heatmap_preprocess("bgr"))
+    return assemble(name or f"poseresnet_{depth}", architecture, built, codec=codec, preprocess=preprocess, skeleton=skeleton)
 
 
-def build(wish: BuildRequest) -> TopDown:
+def build(request: BuildRequest) -> TopDown:
     """The model of a name such as `poseresnet_50_caffe_coco_256x192`."""
     return poseresnet(
-        int(wish.parts["depth"]),
-        skeleton=wish.keypoints,
-        size=wish.size,
-        style="caffe" if wish.parts["caffe"] else "pytorch",
-        codec=requested_codec(wish),
-        pretrained=wish.pretrained,
-        name=wish.name,
+        int(request.parts["depth"]),
+        skeleton=request.keypoints,
+        size=request.size,
+        style="caffe" if request.parts["caffe"] else "pytorch",
+        codec=requested_codec(request),
+        pretrained=request.pretrained,
+        name=request.name,
     )
 
 

@@ -7,12 +7,11 @@ from poise.dims import Size
 from poise.models.top_down import TopDown
 from poise.nn.backbones.timm import TimmBackbone
 from poise.nn.base import Network, check_size
-from poise.nn.heads.deconv import DeconvHead
+from poise.nn.heads.heatmap import DeconvHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
-from poise.zoo.assemble import assemble, check_codec, named_codec, preprocess_for
+from poise.zoo.assemble import STRIDE, assemble, check_codec, gaussian_codec_on, named_codec, preprocess_for
 from poise.zoo.family import BuildRequest, Family
-from poise.zoo.heatmaps import STRIDE, gaussian_on
 
 
 def _network(backbone: TimmBackbone, channels: int) -> Network:
@@ -46,7 +45,7 @@ def deconv(
     skeleton: Skeleton = COCO17,
     size: Size = (256, 192),
     codec: InstanceCodec | str | None = None,
-    cut: Preprocess | None = None,
+    preprocess: Preprocess | None = None,
     pretrained: bool = False,
     name: str | None = None,
 ) -> TopDown:
@@ -57,7 +56,7 @@ def deconv(
         skeleton: The keypoints.
         size: Of the views (h, w), multiples of the backbone's coarsest stride.
         codec: For views of `size` and the maps of this network, or its name; rounded Gaussians by default.
-        cut: How views are cut and normalised; by default an unbiased crop with the backbone's own mean and deviation.
+        preprocess: How views are cut and normalised; by default an unbiased crop with the backbone's own mean and deviation.
         pretrained: Start the backbone from the weights timm has.
         name: Of the model.
 
@@ -74,23 +73,23 @@ def deconv(
     own = Preprocess(mean=trunk.mean, std=trunk.std)
     if isinstance(codec, str):
         codec = named_codec(codec, size, cells, keypoints=len(skeleton))
-    cut = cut or (own if codec is None else preprocess_for(codec, own))
-    codec = codec or gaussian_on(size, cells, skeleton)
+    preprocess = preprocess or (own if codec is None else preprocess_for(codec, own))
+    codec = codec or gaussian_codec_on(size, cells, skeleton)
     check_codec(codec, size=size, cells=cells, skeleton=skeleton)
     arguments = {"backbone": backbone, "channels": codec.channels, "height": size[0], "width": size[1]}
-    made, built = Architecture("timm:network", arguments), _network(trunk, codec.channels)
-    return assemble(name or f"timm_{backbone}", made, built, codec=codec, cut=cut, skeleton=skeleton)
+    architecture, built = Architecture("timm:network", arguments), _network(trunk, codec.channels)
+    return assemble(name or f"timm_{backbone}", architecture, built, codec=codec, preprocess=preprocess, skeleton=skeleton)
 
 
-def build(wish: BuildRequest) -> TopDown:
+def build(request: BuildRequest) -> TopDown:
     """The model of a name such as `timm_mobilenetv4_conv_small_coco_256x192`."""
     return deconv(
-        wish.parts["backbone"],
-        skeleton=wish.keypoints,
-        size=wish.size,
-        codec=wish.codec,
-        pretrained=wish.pretrained,
-        name=wish.name,
+        request.parts["backbone"],
+        skeleton=request.keypoints,
+        size=request.size,
+        codec=request.codec,
+        pretrained=request.pretrained,
+        name=request.name,
     )
 
 

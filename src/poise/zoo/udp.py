@@ -13,13 +13,12 @@ from poise.dims import Size
 from poise.models.top_down import TopDown
 from poise.nn.backbones.hrnet import HRNet
 from poise.nn.base import Network, check_size
-from poise.nn.heads.pixelwise import PixelwiseHead
+from poise.nn.heads.heatmap import PixelwiseHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.weights.release import Release
-from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec
+from poise.zoo.assemble import STRIDE, assemble, check_codec, heatmap_preprocess, preprocess_for, requested_codec
 from poise.zoo.family import BuildRequest, Family
-from poise.zoo.heatmaps import STRIDE, preprocess
 from poise.zoo.imagenet import start_hrnet
 from poise.zoo.simple_baselines import poseresnet
 
@@ -48,13 +47,13 @@ def network(width: int, channels: int) -> Network:
     return Network(backbone, PixelwiseHead(backbone.channels[0], channels))
 
 
-def gaussian(size: Size, skeleton: Skeleton) -> UDPGaussian:
+def gaussian_codec(size: Size, skeleton: Skeleton) -> UDPGaussian:
     """The codec of names with "gaussian"."""
     cells = (size[0] // STRIDE, size[1] // STRIDE)
     return UDPGaussian(size=size, cells=cells, keypoints=len(skeleton), sigma=usual_sigma(size))
 
 
-def offset(size: Size, skeleton: Skeleton) -> UDPOffset:
+def offset_codec(size: Size, skeleton: Skeleton) -> UDPOffset:
     """The codec of names with "offset"."""
     cells = (size[0] // STRIDE, size[1] // STRIDE)
     return UDPOffset(size=size, cells=cells, keypoints=len(skeleton), radius=RADIUS)
@@ -66,7 +65,7 @@ def udp_hrnet(
     skeleton: Skeleton = COCO17,
     size: Size = (256, 192),
     codec: InstanceCodec | None = None,
-    cut: Preprocess | None = None,
+    preprocess: Preprocess | None = None,
     pretrained: bool = False,
     name: str | None = None,
 ) -> TopDown:
@@ -77,7 +76,7 @@ def udp_hrnet(
         skeleton: The keypoints.
         size: Of the views (h, w), multiples of 32.
         codec: For views of `size` and maps of a quarter of it; discs and offsets by default.
-        cut: How views are cut and normalised; the release's by default.
+        preprocess: How views are cut and normalised; the release's by default.
         pretrained: Start the backbone from timm's ImageNet weights, all but its last sums.
         name: Of the model.
 
@@ -86,36 +85,36 @@ def udp_hrnet(
         MissingExtra, ReadError: The ImageNet weights cannot be had.
     """
     check_size(size, HRNet.multiple, f"HRNet-W{width}")
-    codec = codec or offset(size, skeleton)
+    codec = codec or offset_codec(size, skeleton)
     check_codec(codec, size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), skeleton=skeleton)
     built = network(width, codec.channels)
     if pretrained:
         start_hrnet(cast(HRNet, built.backbone), width)
-    made = Architecture("udp:network", {"width": width, "channels": codec.channels})
-    cut = cut or preprocess_for(codec, preprocess("rgb"))
-    return assemble(name or f"udp_hrnet_w{width}", made, built, codec=codec, cut=cut, skeleton=skeleton)
+    architecture = Architecture("udp:network", {"width": width, "channels": codec.channels})
+    preprocess = preprocess or preprocess_for(codec, heatmap_preprocess("rgb"))
+    return assemble(name or f"udp_hrnet_w{width}", architecture, built, codec=codec, preprocess=preprocess, skeleton=skeleton)
 
 
-def build(wish: BuildRequest) -> TopDown:
+def build(request: BuildRequest) -> TopDown:
     """The model of a name such as `udp_hrnet_w32_offset_coco_256x192`; Simple Baselines read BGR, HRNet RGB."""
-    own = offset if wish.parts["target"] == "offset" else gaussian
-    codec = requested_codec(wish) or own(wish.size, wish.keypoints)
-    if wish.parts["depth"]:
+    own = offset_codec if request.parts["target"] == "offset" else gaussian_codec
+    codec = requested_codec(request) or own(request.size, request.keypoints)
+    if request.parts["depth"]:
         return poseresnet(
-            int(wish.parts["depth"]),
-            skeleton=wish.keypoints,
-            size=wish.size,
+            int(request.parts["depth"]),
+            skeleton=request.keypoints,
+            size=request.size,
             codec=codec,
-            pretrained=wish.pretrained,
-            name=wish.name,
+            pretrained=request.pretrained,
+            name=request.name,
         )
     return udp_hrnet(
-        int(wish.parts["width"]),
-        skeleton=wish.keypoints,
-        size=wish.size,
+        int(request.parts["width"]),
+        skeleton=request.keypoints,
+        size=request.size,
         codec=codec,
-        pretrained=wish.pretrained,
-        name=wish.name,
+        pretrained=request.pretrained,
+        name=request.name,
     )
 
 

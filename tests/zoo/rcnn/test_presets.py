@@ -12,7 +12,7 @@ from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.nn.backbones import timm
 from poise.skeletons import ANIMAL18, MPII16
 from poise.weights.model_file import load, save
-from poise.zoo.cost import view_of
+from poise.zoo.cost import view_size_of
 from poise.zoo.rcnn.backbones import trunk
 from poise.zoo.rcnn.variants import dialect_of
 
@@ -144,7 +144,7 @@ def test_backbones_of_timm_start_from_timms_own_weights(monkeypatch):
 def test_a_detector_is_shown_images_of_the_size_in_its_name(name):
     canvas = built(name).preprocess
     assert (canvas.fit, canvas.side, canvas.most, canvas.multiple) == ("short", 256, 320, 32)
-    assert view_of(name) == (256, 320)
+    assert view_size_of(name) == (256, 320)
 
 
 @pytest.mark.parametrize("width", [32, 48])

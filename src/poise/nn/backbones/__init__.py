@@ -1,1 +1,1 @@
-"""Backbones: modules that turn images into feature maps, with `channels` and `strides`."""
+"""Backbones: modules that make feature maps of images, with `channels` and `strides`."""

@@ -1,7 +1,7 @@
-"""What stands before the first hourglass (arXiv 1603.06937, section 3.2): views become features of stride 4.
+"""The stem of stacked hourglasses (arXiv 1603.06937, section 3.2): feature maps of stride 4.
 
-The hourglasses themselves make a guess each and feed it to the next, so they are a head: `nn/heads/hourglass.py`. The weights
-are named as pytorch-pose, the synthetic animals' and DARK's releases name them.
+The hourglasses themselves each have an output that the next one reads, so they are a head: `nn/heads/hourglass.py`. The weights
+are named as in the releases of pytorch-pose, the synthetic animals and DARK.
 """
 
 from typing import final
@@ -11,17 +11,17 @@ from torch import Tensor, nn
 
 from poise.errors import InputError
 from poise.nn.base import Backbone, Feature
-from poise.nn.preactivation import PreBottleneck
+from poise.nn.blocks import PreBottleneck
 
 
 @final
 class HourglassStem(Backbone):
-    """A 7x7 convolution, three residual blocks and a pooling.
+    """A 7x7 convolution, three residual blocks and a max pooling.
 
-    Initial weights are torch's own, as in the releases.
+    Initial weights are PyTorch's defaults, as in the releases.
 
     Args:
-        features: Channels that leave, a multiple of 4. Published: 256.
+        features: Output channels, a multiple of 4. Published: 256.
 
     Raises:
         InputError: Another number of features.
@@ -45,7 +45,7 @@ class HourglassStem(Backbone):
         self.channels = (features,)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
-        """The feature map the first hourglass reads."""
+        """The feature map that the first hourglass reads."""
         x = self.relu(self.bn1(self.conv1(images)))
         x = self.maxpool(self.layer1(x))
         x = self.layer3(self.layer2(x))

@@ -1,7 +1,7 @@
-"""Hourglass-104 (CornerNet, arXiv 1808.01244, section 3.4; CenterNet, arXiv 1904.07850): residual hourglasses in a row.
+"""Hourglass-104 (CornerNet, arXiv 1808.01244, section 3.4; CenterNet, arXiv 1904.07850): stacked residual hourglasses.
 
-Strided residual blocks take the place of pooling, and the second hourglass sees the first one's features, not its maps. The
-weights are named as CornerNet's, CenterNet's and OffsetGuided's checkpoints name them.
+Strided residual blocks replace pooling, and the second hourglass reads the features of the first, not its outputs. The weights
+are named as in the checkpoints of CornerNet, CenterNet and OffsetGuided.
 """
 
 from typing import final
@@ -15,10 +15,10 @@ from poise.nn.base import Backbone, Feature
 from poise.nn.blocks import conv1x1, conv3x3
 
 WIDTHS = (256, 256, 384, 384, 384, 512)
-"""Channels at each level, the finest first."""
+"""Channels of each level, finest first."""
 
 BLOCKS = (2, 2, 2, 2, 2, 4)
-"""Residual blocks at every place of a level; the last number is of the bottom."""
+"""Residual blocks at each place of a level, finest first; the last number is that of the bottom."""
 
 STEM = 128
 """Channels of the first convolution."""
@@ -30,12 +30,12 @@ def _shortcut(channels: int, width: int, stride: int = 1) -> nn.Sequential:
 
 @final
 class Residual(nn.Module):
-    """Two 3x3 convolutions and a shortcut: the block of `nn/blocks.py` under CornerNet's names.
+    """Two 3x3 convolutions and a shortcut: `blocks.BasicBlock` under CornerNet's names.
 
     Args:
-        channels: That come in.
-        width: That leave.
-        stride: Of the first convolution.
+        channels: Input channels.
+        width: Output channels.
+        stride: Stride of the first convolution.
     """
 
     def __init__(self, channels: int, width: int, stride: int = 1) -> None:
@@ -47,12 +47,12 @@ class Residual(nn.Module):
         self.skip = None if stride == 1 and channels == width else _shortcut(channels, width, stride)
 
     def forward(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
-        """The block's answer."""
-        rest = x if self.skip is None else self.skip(x)
+        """The output of the block."""
+        identity = x if self.skip is None else self.skip(x)
         out = functional.relu_(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out)).add_(rest)
-        answer: Tensor = functional.relu_(out)
-        return answer
+        out = self.bn2(self.conv2(out)).add_(identity)
+        output: Tensor = functional.relu_(out)
+        return output
 
 
 @final
@@ -60,10 +60,10 @@ class ConvRelu(nn.Module):
     """A convolution without bias, a batch norm and a ReLU.
 
     Args:
-        channels: That come in.
-        width: That leave.
+        channels: Input channels.
+        width: Output channels.
         kernel: Side of the convolution, odd.
-        stride: Of the convolution.
+        stride: Stride of the convolution.
     """
 
     def __init__(self, channels: int, width: int, kernel: int, stride: int = 1) -> None:
@@ -72,18 +72,18 @@ class ConvRelu(nn.Module):
         self.bn = nn.BatchNorm2d(width)
 
     def forward(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
-        """The block's answer."""
-        answer: Tensor = functional.relu_(self.bn(self.conv(x)))
-        return answer
+        """The output of the block."""
+        output: Tensor = functional.relu_(self.bn(self.conv(x)))
+        return output
 
 
 @final
 class HourglassLevel(nn.Module):
-    """One level of an hourglass and all below it: a way past, and a way down to half the cells and up again.
+    """One level of an hourglass and all coarser ones: a skip, and a path down to half the resolution and up again.
 
     Args:
-        widths: Channels of this level and of those below, two and more.
-        blocks: Residual blocks at every place of each.
+        widths: Channels of this level and of the coarser ones, two or more.
+        blocks: Residual blocks at each place of each level.
     """
 
     def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
@@ -95,10 +95,10 @@ class HourglassLevel(nn.Module):
         self.low3 = nn.Sequential(*_residuals(below, blocks[0] - 1), Residual(below, here))
 
     def forward(self, x: Float[Tensor, "b c _ _"]) -> Float[Tensor, "b c _ _"]:
-        """What is seen here and below."""
+        """The sum of skip and path."""
         low = self.low3(self.low2(self.low1(x)))
-        answer: Tensor = self.up1(x) + functional.interpolate(low, scale_factor=2.0, mode="nearest")
-        return answer
+        output: Tensor = self.up1(x) + functional.interpolate(low, scale_factor=2.0, mode="nearest")
+        return output
 
 
 def _residuals(width: int, blocks: int) -> nn.Sequential:
@@ -107,14 +107,14 @@ def _residuals(width: int, blocks: int) -> nn.Sequential:
 
 @final
 class Hourglass104(Backbone):
-    """A stem down to stride 4 and hourglasses; the features of each leave.
+    """A stem of stride 4 and hourglasses, each of which has one feature map.
 
-    Weights start with a deviation of 0.001, as OffsetGuided's release starts what no checkpoint gives.
+    Weights are initialised with a deviation of 0.001, as OffsetGuided's release initialises those that no checkpoint gives.
 
     Args:
-        stacks: How many hourglasses. Published: 2 (it has 104 layers); the release names one of 1 too.
-        widths: Channels at each level, the finest first, which is also what leaves.
-        blocks: Residual blocks at every place of each.
+        stacks: Number of hourglasses. Published: 2 (104 layers); the release names one of 1 too.
+        widths: Channels of each level, finest first; the first is also that of the feature maps.
+        blocks: Residual blocks at each place of each level.
 
     Raises:
         InputError: No hourglass, fewer than two levels, or numbers below 1.

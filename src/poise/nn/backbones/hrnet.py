@@ -1,6 +1,6 @@
-"""HRNet (arXiv 1902.09212, section 3): branches of four resolutions that keep exchanging what they see.
+"""HRNet (arXiv 1902.09212, section 3): branches of four resolutions that exchange features repeatedly.
 
-The weights are named as the official checkpoints name them.
+The weights are named as in the official checkpoints.
 """
 
 from typing import final
@@ -14,10 +14,10 @@ from poise.nn.base import Backbone, Feature
 from poise.nn.blocks import BasicBlock, Bottleneck, conv1x1, conv3x3
 
 MODULES = (1, 4, 3)
-"""Of stages 2, 3 and 4."""
+"""Exchange modules of stages 2, 3 and 4."""
 
 BLOCKS = 4
-"""Of every branch of every module, and of stage 1."""
+"""Residual blocks of every branch of every module, and of stage 1."""
 
 
 def _relu(conv: nn.Conv2d) -> nn.Sequential:
@@ -25,34 +25,34 @@ def _relu(conv: nn.Conv2d) -> nn.Sequential:
 
 
 def _down(channels: int, width: int, steps: int) -> nn.Sequential:
-    """Halve the resolution `steps` times; only the last convolution changes the width, and has no ReLU."""
+    """Halves the resolution `steps` times; only the last convolution changes the width, and has no ReLU."""
     last = nn.Sequential(conv3x3(channels, width, 2), nn.BatchNorm2d(width))
     return nn.Sequential(*(_relu(conv3x3(channels, channels, 2)) for _ in range(steps - 1)), last)
 
 
 def _up(channels: int, width: int, steps: int) -> nn.Sequential:
-    """Double the resolution `steps` times by repeating cells, after a 1x1 convolution."""
+    """Doubles the resolution `steps` times by nearest-neighbour interpolation, after a 1x1 convolution."""
     return nn.Sequential(conv1x1(channels, width), nn.BatchNorm2d(width), nn.Upsample(scale_factor=2**steps, mode="nearest"))
 
 
 def _path(widths: tuple[int, ...], source: int, target: int, gain: int) -> nn.Module:
-    """From the branch `source` to the resolution of the branch `target`, `gain` times as wide as that branch."""
-    leaving = widths[target] * gain
+    """From branch `source` to the resolution of branch `target`, with `gain` times the width of that branch."""
+    out_channels = widths[target] * gain
     if source == target:
-        return nn.Identity() if gain == 1 else nn.Sequential(conv1x1(widths[source], leaving))
+        return nn.Identity() if gain == 1 else nn.Sequential(conv1x1(widths[source], out_channels))
     if source > target:
-        return _up(widths[source], leaving, source - target)
-    return _down(widths[source], leaving, target - source)
+        return _up(widths[source], out_channels, source - target)
+    return _down(widths[source], out_channels, target - source)
 
 
 @final
 class Exchange(nn.Module):
-    """One module: every branch runs its blocks, then each output is the sum of all branches at its resolution.
+    """One exchange module: the blocks of every branch, then for each output the sum of all branches at its resolution.
 
     Args:
-        widths: Of the branches, finest first.
-        outputs: How many of the resolutions leave, finest first; all of them by default.
-        gain: The sums are this many times as wide as the branches.
+        widths: Channels of the branches, finest first.
+        outputs: Number of outputs, finest first; by default one for each branch.
+        gain: The outputs have this many times the channels of the branches.
     """
 
     def __init__(self, widths: tuple[int, ...], outputs: int | None = None, gain: int = 1) -> None:
@@ -64,7 +64,7 @@ class Exchange(nn.Module):
         )
 
     def forward(self, features: list[Feature]) -> list[Feature]:
-        """The sums."""
+        """The outputs, finest first."""
         seen = [branch(x) for branch, x in zip(self.branches, features, strict=True)]
         return [self._sum(paths, seen) for paths in self.fuse_layers]
 
@@ -82,9 +82,10 @@ class HRNet(Backbone):
     """The network up to the feature map of stride 4.
 
     Args:
-        width: Of the finest branch; each coarser one is twice as wide. Published: 32 and 48.
-        branches: How many leave the last module, finest first. The published pose networks keep one.
-        gain: What leaves the last module is this many times as wide as its branches; 4 in UDP's release (arXiv 1911.07524).
+        width: Channels of the finest branch; each coarser one has twice as many. Published: 32 and 48.
+        branches: Number of branches that the last module outputs, finest first. The published pose networks have one.
+        gain: The outputs of the last module have this many times the channels of its branches; 4 in UDP's release (arXiv
+            1911.07524).
 
     Raises:
         InputError: A width or gain below 1, or not 1 to 4 branches.
@@ -117,7 +118,7 @@ class HRNet(Backbone):
         _initialise(self)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
-        """The finest branches after stage 4."""
+        """The outputs of stage 4, finest first."""
         x = self.relu(self.bn1(self.conv1(images)))
         x = self.layer1(self.relu(self.bn2(self.conv2(x))))
         features: list[Tensor] = self.stage2([path(x) for path in self.transition1])
@@ -132,12 +133,12 @@ def _stage(widths: tuple[int, ...], modules: int, outputs: int | None = None, ga
 
 
 def _one_more(widths: tuple[int, ...]) -> nn.ModuleList:
-    """The branches that stay, and the new coarsest one made from the coarsest so far."""
+    """Identities for the branches so far, and a strided convolution that makes a new coarsest branch."""
     return nn.ModuleList((*(nn.Identity() for _ in widths[:-1]), nn.Sequential(_relu(conv3x3(widths[-2], widths[-1], 2)))))
 
 
 def _initialise(network: nn.Module) -> None:
-    """Normal weights of deviation 0.001, as the release starts what ImageNet did not teach."""
+    """Normal weights with a deviation of 0.001, as the release initialises layers without ImageNet weights."""
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.Conv2d):

@@ -1,6 +1,6 @@
 """LPN's backbone (arXiv 1911.10346, section 3): a ResNet of depthwise bottlenecks that ends at stride 16.
 
-The weights are named as the official checkpoints name them.
+The weights are named as in the official checkpoints.
 """
 
 from typing import final
@@ -16,14 +16,20 @@ from poise.nn.base import Backbone, Feature
 from poise.nn.blocks import conv1x1
 
 ATTENTIONS = ("gc", "se", "none")
-"""Of each block: global context, squeeze and excite, none."""
+"""Attention of each block: global context, squeeze and excite, none."""
 
 STRIDES = (1, 2, 2, 1)
-"""Of the four stages; ResNet's last one has 2."""
+"""Strides of the four stages; ResNet's last one has 2."""
 
 
 def attention_block(attention: str, channels: int, pooling: str, fusion: str) -> nn.Module | None:
-    """The attention of one bottleneck.
+    """The attention module of one bottleneck.
+
+    Args:
+        attention: One of `ATTENTIONS`.
+        channels: Channels of the bottleneck.
+        pooling: Pooling of "gc".
+        fusion: Fusion of "gc".
 
     Raises:
         UnknownName: There is none of that name.
@@ -39,12 +45,12 @@ def attention_block(attention: str, channels: int, pooling: str, fusion: str) ->
 
 @final
 class LightBottleneck(nn.Module):
-    """A 1x1, a depthwise 3x3 and a 1x1 convolution, attention, and a shortcut; as many channels leave as it is wide.
+    """A 1x1, a depthwise 3x3 and a 1x1 convolution, attention, and a shortcut.
 
     Args:
-        channels: That come in.
-        width: Of the convolutions, and channels that leave.
-        stride: Of the depthwise convolution.
+        channels: Input channels.
+        width: Channels of the convolutions and of the output.
+        stride: Stride of the depthwise convolution.
         att: Attention before the shortcut is added, or None.
     """
 
@@ -65,15 +71,15 @@ class LightBottleneck(nn.Module):
         self.att = att
 
     def forward(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
-        """The block's answer."""
-        rest = x if self.downsample is None else self.downsample(x)
+        """The output of the block."""
+        identity = x if self.downsample is None else self.downsample(x)
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
         if self.att is not None:
             out = self.att(out)
-        answer: Tensor = self.relu(out + rest)
-        return answer
+        output: Tensor = self.relu(out + identity)
+        return output
 
 
 @final
@@ -81,10 +87,10 @@ class LPN(Backbone):
     """The network up to the feature map of stride 16.
 
     Args:
-        depth: 50, 101 or 152, by the ResNet of as many blocks.
-        attention: Of each block, of ATTENTIONS.
-        pooling: Of "gc"; the release weighs cells by attention.
-        fusion: Of "gc"; the release adds.
+        depth: 50, 101 or 152, as the ResNet with the same numbers of blocks.
+        attention: Attention of each block, one of `ATTENTIONS`.
+        pooling: Pooling of "gc"; "attention" in the release.
+        fusion: Fusion of "gc"; "add" in the release.
 
     Raises:
         InputError: Another depth.
@@ -120,7 +126,7 @@ class LPN(Backbone):
         _initialise(self)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
-        """The answers of the four stages."""
+        """The outputs of the four stages."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         features: list[Tensor] = []
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
@@ -130,7 +136,7 @@ class LPN(Backbone):
 
 
 def _initialise(network: nn.Module) -> None:
-    """Normal weights of deviation 0.001 in every convolution, as the release starts without ImageNet."""
+    """Normal weights with a deviation of 0.001 in every convolution: the release starts without ImageNet weights."""
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.Conv2d):

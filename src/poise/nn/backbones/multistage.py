@@ -1,8 +1,8 @@
-"""The frame of MSPN (arXiv 1901.00148, section 3): stages of an encoder and a way up, each fed by the one before.
+"""The multi-stage backbone of MSPN (arXiv 1901.00148, section 3): stages of an encoder and a decoder.
 
-A stage passes three things on: the finest map of its way up, which is the next stage's input, and at every resolution two maps
-that are added to the next encoder's (cross-stage aggregation, section 3.2). The weights are named as the official checkpoints
-name them. RSN (arXiv 2003.04030) shares the frame; only the blocks of its encoder are others.
+A stage passes three things on: the finest map of its decoder, which is the next stage's input, and at every resolution two maps
+that are added to the next encoder (cross-stage feature aggregation, section 3.2). The weights are named as in the official
+checkpoints. RSN (arXiv 2003.04030) has the same backbone with other encoder blocks.
 """
 
 from collections.abc import Callable
@@ -15,28 +15,28 @@ from torch import Tensor, nn
 
 from poise.errors import InputError
 from poise.nn.base import Backbone, Feature
-from poise.nn.conv import ConvBN, resize_maps
+from poise.nn.blocks import ConvBN, resize_maps
 
 WIDTH = 256
-"""Channels of the way up (the releases' UPSAMPLE_CHANNEL_NUM)."""
+"""Channels of the decoder (the releases' UPSAMPLE_CHANNEL_NUM)."""
 
 ENTRY = 64
-"""Channels that enter a stage."""
+"""Input channels of a stage."""
 
 STRIDES = (4, 8, 16, 32)
 
 Block: TypeAlias = Callable[[int, int, int], nn.Module]
-"""Makes a block from the channels that come in, those that leave, and its stride."""
+"""Makes a block from its input channels, output channels and stride."""
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """What the encoders of all stages are made of.
+    """The blocks of all encoders.
 
     Attributes:
         block: Makes one block.
-        blocks: How many, of each resolution.
-        channels: That leave each resolution, finest first.
+        blocks: Number of blocks of each resolution, finest first.
+        channels: Output channels of each resolution, finest first.
     """
 
     block: Block
@@ -46,7 +46,7 @@ class Encoder:
 
 @final
 class Stem(nn.Module):
-    """What all stages share: views to maps of stride 4."""
+    """Makes maps of stride 4 of views, once for all stages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,13 +55,13 @@ class Stem(nn.Module):
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Feature:
         """The input of the first stage."""
-        answer: Tensor = self.maxpool(self.conv(images))
-        return answer
+        output: Tensor = self.maxpool(self.conv(images))
+        return output
 
 
 @final
 class DownsampleModule(nn.Module):
-    """One encoder.
+    """The encoder of a stage.
 
     Args:
         encoder: Its blocks.
@@ -69,16 +69,21 @@ class DownsampleModule(nn.Module):
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
-        layers, entering = [], ENTRY
+        layers, in_channels = [], ENTRY
         for number, (blocks, channels) in enumerate(zip(encoder.blocks, encoder.channels, strict=True)):
-            first = encoder.block(entering, channels, 1 if number == 0 else 2)
+            first = encoder.block(in_channels, channels, 1 if number == 0 else 2)
             layers.append(nn.Sequential(first, *(encoder.block(channels, channels, 1) for _ in range(blocks - 1))))
-            entering = channels
+            in_channels = channels
         self.layer1, self.layer2, self.layer3, self.layer4 = layers
         _initialise(self)
 
     def forward(self, x: Feature, aids: list[Feature]) -> list[Feature]:
-        """The maps of its four resolutions, finest first; `aids` (none or four) are added to them on the way."""
+        """The maps of the four resolutions, finest first.
+
+        Args:
+            x: Input of the stage.
+            aids: Maps that are added at each resolution, from the stage before; an empty list for the first stage.
+        """
         features = []
         for number, layer in enumerate((self.layer1, self.layer2, self.layer3, self.layer4)):
             x = layer(x)
@@ -90,13 +95,13 @@ class DownsampleModule(nn.Module):
 
 @final
 class UpsampleUnit(nn.Module):
-    """One step of the way up.
+    """One resolution of the decoder.
 
     Args:
-        channels: Of the encoder at this resolution.
-        coarsest: Whether this is the first step, with nothing below.
-        aids: Whether the next stage's encoder gets help from here.
-        entry: Whether the next stage starts from here.
+        channels: Channels of the encoder at this resolution.
+        coarsest: Whether this is the first unit, with none below.
+        aids: Whether it makes maps for the encoder of the next stage.
+        entry: Whether it makes the input of the next stage.
     """
 
     def __init__(self, channels: int, *, coarsest: bool, aids: bool, entry: bool) -> None:
@@ -108,14 +113,24 @@ class UpsampleUnit(nn.Module):
         self.cross_conv = ConvBN(WIDTH, ENTRY, 1) if entry else None
 
     def forward(self, x: Feature, below: Feature | None) -> Feature:
-        """The map of this step, from the encoder's and that of the step below."""
+        """The map of this resolution.
+
+        Args:
+            x: Map of the encoder.
+            below: Map of the coarser unit; None for the coarsest.
+        """
         out: Tensor = self.u_skip(x)
         if self.up_conv is not None and below is not None:
             out = out + self.up_conv(resize_maps(below, (x.shape[-2], x.shape[-1])))
         return torch.relu(out)
 
     def aid(self, x: Feature, out: Feature) -> Feature | None:
-        """What is added to the next encoder at this resolution."""
+        """The map that is added to the encoder of the next stage at this resolution.
+
+        Args:
+            x: Map of the encoder.
+            out: Map of this unit.
+        """
         if self.skip1 is None or self.skip2 is None:
             return None
         both: Tensor = self.skip1(x) + self.skip2(out)
@@ -124,11 +139,11 @@ class UpsampleUnit(nn.Module):
 
 @final
 class UpsampleModule(nn.Module):
-    """The way up of a stage.
+    """The decoder of a stage.
 
     Args:
-        channels: Of the encoder, finest first.
-        last: Whether no stage follows.
+        channels: Channels of the encoder, finest first.
+        last: Whether this is the last stage.
     """
 
     def __init__(self, channels: tuple[int, int, int, int], *, last: bool) -> None:
@@ -139,7 +154,7 @@ class UpsampleModule(nn.Module):
         )
 
     def forward(self, features: list[Feature]) -> tuple[list[Feature], list[Feature], Feature | None]:
-        """The maps of the steps and what helps the next encoder, both finest first; and what enters the next stage."""
+        """The maps of the units and those for the next encoder, both finest first; and the input of the next stage."""
         outs: list[Tensor] = []
         aids: list[Tensor] = []
         below: Tensor | None = None
@@ -155,11 +170,11 @@ class UpsampleModule(nn.Module):
 
 @final
 class SingleStage(nn.Module):
-    """An encoder and a way up.
+    """An encoder and a decoder.
 
     Args:
-        encoder: Of what the encoder is made.
-        last: Whether no stage follows.
+        encoder: Blocks of the encoder.
+        last: Whether this is the last stage.
     """
 
     def __init__(self, encoder: Encoder, *, last: bool) -> None:
@@ -168,23 +183,28 @@ class SingleStage(nn.Module):
         self.upsample = UpsampleModule(encoder.channels, last=last)
 
     def forward(self, x: Feature, aids: list[Feature]) -> tuple[list[Feature], list[Feature], Feature | None]:
-        """As `UpsampleModule`."""
-        answer: tuple[list[Tensor], list[Tensor], Tensor | None] = self.upsample(self.downsample(x, aids))
-        return answer
+        """The maps of the decoder and those for the next encoder, both finest first; and the input of the next stage.
+
+        Args:
+            x: Input of the stage.
+            aids: Maps that are added to the encoder, from the stage before.
+        """
+        output: tuple[list[Tensor], list[Tensor], Tensor | None] = self.upsample(self.downsample(x, aids))
+        return output
 
 
 @final
 class MultiStage(Backbone):
     """All stages.
 
-    The feature maps are those of the ways up: the last stage's first, finest first; then those of the stage before, and so on.
+    The feature maps are those of the decoders: of the last stage first, finest first; then of the stage before, and so on.
 
     Args:
-        encoder: Of what the encoders are made.
-        stages: How many; published are 1 to 4.
+        encoder: Blocks of the encoders.
+        stages: Number of stages; published are 1 to 4.
 
     Raises:
-        InputError: No stage at all.
+        InputError: Fewer than one stage.
     """
 
     multiple = 32
@@ -199,7 +219,7 @@ class MultiStage(Backbone):
         self.strides = STRIDES * stages
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
-        """The maps of the ways up, the last stage's first."""
+        """The maps of the decoders, of the last stage first."""
         x: Tensor | None = self.top(images)
         features: list[Tensor] = []
         aids: list[Tensor] = []
@@ -210,7 +230,7 @@ class MultiStage(Backbone):
 
 
 def _initialise(network: nn.Module) -> None:
-    """He's initial weights (arXiv 1502.01852), by the channels that leave, as the release draws them for encoders."""
+    """He initialisation (arXiv 1502.01852) by fan-out, as the release initialises encoders."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -1,8 +1,8 @@
-"""Our own small backbone: dense 3x3 convolutions only, wide where cells are few.
+"""Our own small backbone: dense 3x3 convolutions only, wide at low resolution.
 
-CPUs and GPUs with matrix units compute dense convolutions near their peak and depthwise ones far below it, so this is faster
-than a mobile network of the same accuracy when it trains, and in bfloat16. The stem is two strided 3x3 convolutions instead
-of 7x7 and pooling; the rest are the residual blocks of ResNet (arXiv 1512.03385).
+CPUs, and GPUs with matrix units, compute dense convolutions near their peak and depthwise ones far below it; so this trains
+faster than a mobile network of the same accuracy, and in bfloat16. The stem is two strided 3x3 convolutions in place of a 7x7
+and a pooling; the rest are residual blocks of ResNet (arXiv 1512.03385).
 """
 
 from typing import final
@@ -59,7 +59,7 @@ class PlainNet(Backbone):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
-        """The answers of the four stages."""
+        """The outputs of the four stages."""
         x = self.stem(images)
         features: list[Tensor] = []
         for stage in self.stages:

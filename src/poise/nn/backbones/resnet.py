@@ -1,6 +1,6 @@
 """ResNet (arXiv 1512.03385) as Simple Baselines and detectors use it: four stages of strides 4 to 32.
 
-The weights are named as torchvision names them.
+The weights are named as in torchvision.
 """
 
 from collections.abc import Mapping
@@ -29,13 +29,13 @@ class ResNet(Backbone):
 
     Args:
         depth: 18, 34, 50, 101 or 152.
-        style: Where the bottlenecks stride; "caffe" exists from depth 50 on.
-        stages: How many of the four there are; detectors of the C4 form keep the last for their heads.
-        groups: Of ResNeXt's 3x3 convolutions (arXiv 1611.05431); 1 for ResNet.
+        style: Which convolution of a bottleneck has the stride; "caffe" exists from depth 50 on.
+        stages: Number of stages, 1 to 4; detectors of the C4 form use the last one in their heads.
+        groups: Groups of ResNeXt's 3x3 convolutions (arXiv 1611.05431); 1 for ResNet.
         group_width: Channels of a group in the first stage; 64 for ResNet.
 
     Raises:
-        InputError: Another depth, "caffe" or groups where there are no bottlenecks, not 1 to 4 stages.
+        InputError: Another depth, "caffe" or groups without bottlenecks, not 1 to 4 stages.
     """
 
     multiple = 32
@@ -68,7 +68,7 @@ class ResNet(Backbone):
         _initialise(self)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
-        """The answers of the stages."""
+        """The outputs of the stages."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         features = []
         for name in self._stages:
@@ -78,22 +78,30 @@ class ResNet(Backbone):
 
 
 def stage(depth: int, number: int, style: Style, *, groups: int = 1, group_width: int = 64) -> nn.Sequential:
-    """The blocks of one stage, 1 to 4, of a ResNet."""
+    """The blocks of one stage of a ResNet.
+
+    Args:
+        depth: 18, 34, 50, 101 or 152.
+        number: Number of the stage, 1 to 4.
+        style: Which convolution of a bottleneck has the stride.
+        groups: Groups of the 3x3 convolutions.
+        group_width: Channels of a group in the first stage.
+    """
     width, stride = 32 << number, 1 if number == 1 else 2
     blocks = DEPTHS[depth][number - 1]
     if depth < 50:
         channels = 64 if number == 1 else width // 2
         return nn.Sequential(BasicBlock(channels, width, stride), *(BasicBlock(width, width) for _ in range(blocks - 1)))
-    channels, leaving = 64 if number == 1 else width // 2 * Bottleneck.expansion, width * Bottleneck.expansion
+    channels, out_channels = 64 if number == 1 else width // 2 * Bottleneck.expansion, width * Bottleneck.expansion
 
-    def block(entering: int, stride: int) -> Bottleneck:
-        return Bottleneck(entering, width, stride, style, groups=groups, group_width=group_width)
+    def block(in_channels: int, stride: int) -> Bottleneck:
+        return Bottleneck(in_channels, width, stride, style, groups=groups, group_width=group_width)
 
-    return nn.Sequential(block(channels, stride), *(block(leaving, 1) for _ in range(blocks - 1)))
+    return nn.Sequential(block(channels, stride), *(block(out_channels, 1) for _ in range(blocks - 1)))
 
 
 def _initialise(network: nn.Module) -> None:
-    """He's initial weights (arXiv 1502.01852), by the channels that leave, as torchvision sets them."""
+    """He initialisation (arXiv 1502.01852) by fan-out, as in torchvision."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

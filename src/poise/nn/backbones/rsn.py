@@ -1,4 +1,4 @@
-"""RSN (Cai et al.; arXiv 2003.04030): MSPN's frame with residual steps blocks, and the plain encoder it is compared with."""
+"""RSN (Cai et al.; arXiv 2003.04030): MSPN's backbone with residual steps blocks, and the plain encoder it is compared with."""
 
 from typing import final
 
@@ -9,7 +9,7 @@ from poise.nn.backbones.mspn import ConvBNBottleneck, shortcut
 from poise.nn.backbones.multistage import Encoder, MultiStage
 from poise.nn.backbones.resnet import DEPTHS
 from poise.nn.base import Feature
-from poise.nn.conv import ConvBN
+from poise.nn.blocks import ConvBN
 
 CHANNELS = (64, 128, 256, 512)
 
@@ -20,14 +20,14 @@ BRANCHES = 4
 class ResidualStepsBlock(nn.Module):
     """A residual steps block (section 3.2, figure 3).
 
-    A 1x1 convolution splits into four branches of one to four 3x3 convolutions. From the second on, each convolution also gets
-    the answer of the branch before at the same step, where that one has such a step; so features of many receptive fields
-    are added within one block.
+    A 1x1 convolution is split into four branches of one to four 3x3 convolutions. From the second branch on, each convolution
+    also gets the output of the branch before at the same step, if that branch has such a step; so features of many receptive
+    fields are added within one block.
 
     Args:
-        channels: That come in; a branch has 26/64 of them.
-        width: That leave.
-        stride: Of the first convolution.
+        channels: Input channels; a branch has 26/64 of them.
+        width: Output channels.
+        stride: Stride of the first convolution.
     """
 
     def __init__(self, channels: int, width: int, stride: int) -> None:
@@ -41,24 +41,24 @@ class ResidualStepsBlock(nn.Module):
         self.downsample = shortcut(channels, width, stride)
 
     def forward(self, x: Feature) -> Feature:
-        """The block's answer."""
-        rest = x if self.downsample is None else self.downsample(x)
+        """The output of the block."""
+        identity = x if self.downsample is None else self.downsample(x)
         before: list[Tensor] = []
         ends = []
         for row, part in enumerate(self.conv_bn_relu1(x).split(self.branch, dim=1), start=1):
             before = self._row(row, part, before)
             ends.append(before[-1])
         out: Tensor = self.conv_bn_relu3(torch.cat(ends, dim=1))
-        return torch.relu(out + rest)
+        return torch.relu(out + identity)
 
     def _row(self, row: int, x: Tensor, before: list[Tensor]) -> list[Tensor]:
-        """The answers of one branch's steps."""
-        answers: list[Tensor] = []
+        """The outputs of the steps of one branch."""
+        outputs: list[Tensor] = []
         for step in range(1, row + 1):
             x = x + before[step - 1] if step <= len(before) else x
             x = self.get_submodule(_name(row, step))(x)
-            answers.append(x)
-        return answers
+            outputs.append(x)
+        return outputs
 
 
 def _name(row: int, step: int) -> str:
@@ -66,15 +66,15 @@ def _name(row: int, step: int) -> str:
 
 
 def plain_bottleneck(channels: int, width: int, stride: int) -> ConvBNBottleneck:
-    """A bottleneck that does not narrow, of which the release makes its Res-18."""
+    """A bottleneck with as many channels inside as it outputs, of which the release's Res-18 consists."""
     return ConvBNBottleneck(channels, width, stride, width)
 
 
 def rsn18(stages: int) -> MultiStage:
-    """RSN-18's body; 4xRSN-18 has 4 stages."""
+    """RSN-18's backbone of `stages` stages; 4xRSN-18 has 4."""
     return MultiStage(Encoder(ResidualStepsBlock, DEPTHS[18], CHANNELS), stages)
 
 
 def res18(stages: int) -> MultiStage:
-    """The same frame with plain blocks."""
+    """The backbone of the release's Res-18, with plain bottlenecks."""
     return MultiStage(Encoder(plain_bottleneck, DEPTHS[18], CHANNELS), stages)

@@ -1,4 +1,4 @@
-"""Any backbone of timm by its name, with timm's own weights if wanted. timm is an optional package."""
+"""Any backbone of timm by its name, with timm's weights if wanted. timm is an optional package."""
 
 import difflib
 from typing import Any, final
@@ -17,20 +17,20 @@ class TimmBackbone(Backbone):
     """A timm model without its classifier (`features_only`).
 
     Args:
-        name: As timm names it, with or without the tag of its weights (`resnet18`, `convnext_atto.d2_in1k`).
-        size: Of the views (h, w); transformers with learnt positions are built for it. None for views of any size whose sides
-            are multiples of `multiple`; a model that cannot take those is refused.
-        pretrained: Start from the weights timm finds, downloaded where they are not in its cache.
+        name: Its name in timm, with or without the tag of its weights (`resnet18`, `convnext_atto.d2_in1k`).
+        size: Size of the views (h, w); transformers with learned positions are built for it. None for views of any size whose
+            sides are multiples of `multiple`; a model that cannot take those is refused.
+        pretrained: Whether to load timm's weights, downloaded if they are not in its cache.
 
     Attributes:
-        mean: Of each channel (red, green, blue) the weights expect, of values 0..1.
-        std: Of each channel.
+        mean: Mean of red, green and blue that the weights expect, of values 0..1.
+        std: Deviation of red, green and blue.
 
     Raises:
         MissingExtra: timm is not installed.
         UnknownName: timm has no such model.
-        InputError: The model gives no feature maps, or takes views of one size only where any are wanted.
-        ReadError: Its weights cannot be had.
+        InputError: The model has no feature maps, or takes views of one size only where any are wanted.
+        ReadError: Its weights cannot be loaded or downloaded.
     """
 
     def __init__(self, name: str, size: Size | None = None, *, pretrained: bool = False) -> None:
@@ -64,10 +64,12 @@ def _timm() -> Any:
 
 
 def whole_model(name: str) -> nn.Module:
-    """A timm model with its pretrained weights, classifier and all.
+    """A timm model with its pretrained weights and classifier.
 
     Raises:
-        MissingExtra, UnknownName, ReadError: As for `TimmBackbone`.
+        MissingExtra: timm is not installed.
+        UnknownName: timm has no such model.
+        ReadError: Its weights cannot be loaded or downloaded.
     """
     return _create(name, {"pretrained": True})
 
@@ -81,7 +83,7 @@ def _features(name: str, size: Size | None, pretrained: bool) -> nn.Module:
 
 
 def _check_any_size(name: str, body: nn.Module, multiple: int) -> None:
-    """Refuse a model that fails with a small view of unequal sides; one without weights yet (on "meta") is believed."""
+    """Refuse a model that fails on a small view of unequal sides; one without weights yet (on "meta") is not tried."""
     device = next(body.parameters()).device
     if device.type == "meta":
         return
@@ -100,7 +102,7 @@ def _check_any_size(name: str, body: nn.Module, multiple: int) -> None:
 
 def _create(name: str, options: dict[str, Any]) -> nn.Module:
     models = _timm()
-    if not models.is_model(name):  # also keeps `hf-hub:` and `local-dir:` names of foreign files out
+    if not models.is_model(name):  # also refuses `hf-hub:` and `local-dir:` names, which load foreign files
         raise _no_such(name, models.list_models())
     try:
         model: nn.Module = models.create_model(name, **options)

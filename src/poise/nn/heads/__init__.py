@@ -1,1 +1,1 @@
-"""Heads: feature maps to the channels a codec asks for."""
+"""Heads: modules that make the output a codec decodes of feature maps."""

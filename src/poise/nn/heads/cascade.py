@@ -1,4 +1,4 @@
-"""The head of CPN (arXiv 1711.07319, section 3.2): GlobalNet finds the easy keypoints, RefineNet the hard ones."""
+"""The head of CPN (arXiv 1711.07319, section 3.2): GlobalNet for the easy keypoints, RefineNet for the hard ones."""
 
 from typing import final
 
@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from poise.nn.base import Feature, Head
-from poise.nn.blocks import conv1x1, conv3x3
-from poise.nn.conv import resize_maps
+from poise.nn.blocks import conv1x1, conv3x3, resize_maps
 
 WIDTH = 256
 
@@ -18,7 +17,7 @@ def _relu(conv: nn.Conv2d) -> nn.Sequential:
 
 @final
 class Upsample(nn.Module):
-    """A coarse map on the cells of the next finer one: resized, a 1x1 convolution, batch norm, no ReLU."""
+    """A coarse map resized to the next finer resolution, with a 1x1 convolution and a batch norm, without ReLU."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,14 +25,14 @@ class Upsample(nn.Module):
         self.bn = nn.BatchNorm2d(WIDTH)
 
     def forward(self, x: Feature, cells: tuple[int, int]) -> Feature:
-        """The map on `cells` (h, w)."""
-        answer: Tensor = self.bn(self.conv(resize_maps(x, cells)))
-        return answer
+        """The map at `cells` (h, w)."""
+        output: Tensor = self.bn(self.conv(resize_maps(x, cells)))
+        return output
 
 
 @final
 class PredictionLayer(nn.Module):
-    """The maps of an answer: a 3x3 convolution without bias, resized, batch norm.
+    """The layer of an output: a 3x3 convolution without bias, resize, batch norm.
 
     Args:
         outputs: Channels of the codec.
@@ -46,13 +45,13 @@ class PredictionLayer(nn.Module):
 
     def forward(self, x: Feature, cells: tuple[int, int]) -> Feature:
         """Maps of `cells` (h, w)."""
-        answer: Tensor = self.bn(resize_maps(self.conv(x), cells))
-        return answer
+        output: Tensor = self.bn(resize_maps(self.conv(x), cells))
+        return output
 
 
 @final
 class GlobalNetPredictor(nn.Module):
-    """An answer of GlobalNet, read off one of its maps.
+    """An output of GlobalNet, from one of its maps.
 
     Args:
         outputs: Channels of the codec.
@@ -65,16 +64,16 @@ class GlobalNetPredictor(nn.Module):
 
     def forward(self, x: Feature, cells: tuple[int, int]) -> Feature:
         """Maps of `cells` (h, w)."""
-        answer: Tensor = self.final(self.before(x), cells)
-        return answer
+        output: Tensor = self.final(self.before(x), cells)
+        return output
 
 
 @final
 class RefineBottleneck(nn.Module):
-    """RefineNet's bottleneck: half the width within, and always a convolution on the shortcut.
+    """RefineNet's bottleneck: half the width inside, and always a convolution on the shortcut.
 
     Args:
-        channels: That come in; 256 leave.
+        channels: Input channels; the output has 256.
     """
 
     def __init__(self, channels: int) -> None:
@@ -89,7 +88,7 @@ class RefineBottleneck(nn.Module):
         self.downsample = nn.Sequential(conv1x1(channels, WIDTH), nn.BatchNorm2d(WIDTH))
 
     def forward(self, x: Feature) -> Feature:
-        """The block's answer."""
+        """The output of the block."""
         out = torch.relu(self.bn1(self.conv1(x)))
         out = torch.relu(self.bn2(self.conv2(out)))
         return torch.relu(self.bn3(self.conv3(out)) + self.downsample(x))
@@ -97,10 +96,10 @@ class RefineBottleneck(nn.Module):
 
 @final
 class CascadeHead(Head):
-    """GlobalNet and RefineNet. All answers have the cells of the finest feature map; RefineNet's is the last and is read.
+    """GlobalNet and RefineNet. All outputs have the resolution of the finest feature map; RefineNet's, the last, is decoded.
 
     Args:
-        channels: Of the feature maps, finest first.
+        channels: Channels of the feature maps, finest first.
         outputs: Channels of the codec.
     """
 
@@ -119,16 +118,16 @@ class CascadeHead(Head):
         _initialise(self)
 
     def forward(self, features: list[Feature]) -> list[Feature]:
-        """GlobalNet's answers, coarsest first, and RefineNet's."""
+        """GlobalNet's outputs, coarsest first, then RefineNet's."""
         cells = _cells(features[0])
         pyramid = self._pyramid(features[::-1])
-        answers = [reader(x, cells) for reader, x in zip(self.predict, pyramid, strict=True)]
+        outputs = [reader(x, cells) for reader, x in zip(self.predict, pyramid, strict=True)]
         parts = [resize_maps(blocks(x), cells) for blocks, x in zip(self.cascade, pyramid, strict=True)]
         refined = self.final(self.join(torch.cat(parts, dim=1)), cells)
-        return [*answers, refined]
+        return [*outputs, refined]
 
     def _pyramid(self, features: list[Tensor]) -> list[Tensor]:
-        """GlobalNet's maps, coarsest first like its input."""
+        """GlobalNet's feature maps, coarsest first like its input."""
         pyramid: list[Tensor] = [self.laterals[0](features[0])]
         for lateral, rise, x in zip(list(self.laterals)[1:], self.upsamples, features[1:], strict=True):
             pyramid.append(lateral(x) + rise(pyramid[-1], _cells(x)))
@@ -140,7 +139,7 @@ def _cells(x: Tensor) -> tuple[int, int]:
 
 
 def _initialise(network: nn.Module) -> None:
-    """He's initial weights (arXiv 1502.01852), by the channels that leave."""
+    """He initialisation (arXiv 1502.01852) by fan-out."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -1,4 +1,4 @@
-"""Stacked hourglasses (arXiv 1603.06937, section 3): each makes a guess, which the next one sees and improves."""
+"""Stacked hourglasses (arXiv 1603.06937, section 3): each has an output, which the next one reads and refines."""
 
 from typing import final
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from poise.errors import InputError
 from poise.nn.base import Feature, Head
-from poise.nn.preactivation import PreBottleneck
+from poise.nn.blocks import PreBottleneck
 
 DEPTH = 4
 """How often one hourglass halves the resolution."""
@@ -16,25 +16,25 @@ DEPTH = 4
 
 @final
 class Hourglass(nn.Module):
-    """Halves the resolution four times and doubles it again, with a way past at every level.
+    """Halves the resolution four times and doubles it again, with a skip at every level.
 
-    A level of an odd number of cells loses the last one on the way down; on the way up it gets all of them back, each a copy
-    of the nearest. DARK's release (arXiv 1910.06278) does so at its innermost level, for views of 128x96.
+    A level of an odd number of cells loses the last one on the way down; on the way up nearest-neighbour interpolation restores
+    the number. DARK's release (arXiv 1910.06278) does so at its innermost level, for views of 128x96.
 
     Args:
-        features: Channels that come in and leave.
-        blocks: Residual blocks at every place.
+        features: Channels of input and output.
+        blocks: Residual blocks at each place.
     """
 
     def __init__(self, features: int, blocks: int) -> None:
         super().__init__()
-        # Innermost level first. Of each: past it, into it, out of it; and at the innermost level what is at the bottom.
+        # Innermost level first. Of each: skip, down, up; and at the innermost level the bottom.
         self.hg = nn.ModuleList(
             nn.ModuleList(_residual(features, blocks) for _ in range(3 if level else 4)) for level in range(DEPTH)
         )
 
     def forward(self, x: Float[Tensor, "b c _ _"]) -> Float[Tensor, "b c _ _"]:
-        """The features, each cell having seen all others."""
+        """The features, with a receptive field of the whole view."""
         return self._level(DEPTH - 1, x)
 
     def _level(self, level: int, x: Tensor) -> Tensor:
@@ -43,19 +43,19 @@ class Hourglass(nn.Module):
         low = down(functional.max_pool2d(x, 2, stride=2))
         low = up(bottom[0](low) if bottom else self._level(level - 1, low))
         wide: Tensor = functional.interpolate(low, size=beside.shape[-2:], mode="nearest")
-        answer: Tensor = beside + wide
-        return answer
+        output: Tensor = beside + wide
+        return output
 
 
 @final
 class HourglassHead(Head):
-    """A stack of hourglasses; each answers with maps, and the last answer is the one to read.
+    """A stack of hourglasses, each with an output; the last is decoded.
 
     Args:
         features: Channels of the feature map.
         outputs: Channels of the codec.
-        stacks: How many hourglasses. Published: 1, 2, 4, 8.
-        blocks: Residual blocks at every place of an hourglass. Published: 1, 4.
+        stacks: Number of hourglasses. Published: 1, 2, 4, 8.
+        blocks: Residual blocks at each place of an hourglass. Published: 1, 4.
 
     Raises:
         InputError: No hourglass, or no block.
@@ -75,15 +75,15 @@ class HourglassHead(Head):
         self.score_ = nn.ModuleList(nn.Conv2d(outputs, features, 1) for _ in range(stacks - 1))
 
     def forward(self, features: list[Feature]) -> list[Feature]:
-        """The answer of every hourglass, in their order."""
+        """The output of every hourglass, in their order."""
         x = features[-1]
-        answers: list[Tensor] = []
+        outputs: list[Tensor] = []
         for stack, hourglass in enumerate(self.hg):
             y = self.fc[stack](self.res[stack](hourglass(x)))
-            answers.append(self.final[stack](y))
+            outputs.append(self.final[stack](y))
             if stack < len(self.hg) - 1:
-                x = x + self.fc_[stack](y) + self.score_[stack](answers[-1])
-        return answers
+                x = x + self.fc_[stack](y) + self.score_[stack](outputs[-1])
+        return outputs
 
 
 def _residual(features: int, blocks: int) -> nn.Sequential:

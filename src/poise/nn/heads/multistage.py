@@ -1,19 +1,19 @@
-"""The head of MSPN (arXiv 1901.00148, section 3): every step of every stage's way up answers for itself."""
+"""The head of MSPN (arXiv 1901.00148, section 3): an output for every resolution of every stage's decoder."""
 
 from typing import final
 
 from torch import Tensor, nn
 
 from poise.nn.base import Feature, Head
-from poise.nn.conv import ConvBN, resize_maps
+from poise.nn.blocks import ConvBN, resize_maps
 
 
 @final
 class StepPredictor(nn.Module):
-    """Reads maps off one feature map.
+    """An output from one feature map.
 
     Args:
-        channels: Of the feature map.
+        channels: Channels of the feature map.
         outputs: Channels of the codec.
     """
 
@@ -29,10 +29,10 @@ class StepPredictor(nn.Module):
 
 @final
 class MultiStageHead(Head):
-    """Answers of all feature maps, on the cells of the finest; the first feature map's comes last and is read.
+    """Outputs of all feature maps at the resolution of the finest; that of the first feature map comes last and is decoded.
 
     Args:
-        channels: Of the feature maps, in the backbone's order.
+        channels: Channels of the feature maps, in the backbone's order.
         outputs: Channels of the codec.
     """
 
@@ -41,7 +41,7 @@ class MultiStageHead(Head):
         self.readers = nn.ModuleList(StepPredictor(width, outputs) for width in reversed(channels))
 
     def forward(self, features: list[Feature]) -> list[Feature]:
-        """The answers, from the first stage's coarsest step to the last stage's finest."""
+        """The outputs, from the first stage's coarsest resolution to the last stage's finest."""
         cells = (features[0].shape[-2], features[0].shape[-1])
-        answers: list[Tensor] = [reader(x, cells) for reader, x in zip(self.readers, reversed(features), strict=True)]
-        return answers
+        outputs: list[Tensor] = [reader(x, cells) for reader, x in zip(self.readers, reversed(features), strict=True)]
+        return outputs

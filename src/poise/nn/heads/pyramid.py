@@ -1,4 +1,4 @@
-"""A light head: coarse feature maps are added to finer ones on the way up (FPN, arXiv 1612.03144, section 3)."""
+"""A light head: coarse feature maps are upsampled and added to finer ones (FPN, arXiv 1612.03144, section 3)."""
 
 from typing import final
 
@@ -10,11 +10,11 @@ from poise.nn.blocks import conv1x1, conv3x3
 
 
 class Pyramid(nn.Module):
-    """Up to the finest feature map, one addition per stride, a 3x3 convolution after each.
+    """Adds up feature maps from coarse to fine, with a 3x3 convolution after each addition.
 
     Args:
-        channels: Of the feature maps, finest first.
-        width: Channels on the way up.
+        channels: Channels of the feature maps, finest first.
+        width: Channels of the sums.
     """
 
     def __init__(self, channels: tuple[int, ...], width: int) -> None:
@@ -25,7 +25,7 @@ class Pyramid(nn.Module):
         )
 
     def forward(self, features: list[Feature]) -> Feature:
-        """One feature map, at the finest one's cells."""
+        """One feature map, at the resolution of the finest."""
         x: Tensor = self.lateral[-1](features[-1])
         for level in reversed(range(len(features) - 1)):
             finer = features[level]
@@ -36,11 +36,11 @@ class Pyramid(nn.Module):
 
 @final
 class PyramidHead(Pyramid, Head):
-    """Up to the finest feature map, then the maps.
+    """A `Pyramid`, then a 1x1 convolution.
 
     Args:
-        channels: Of the feature maps, finest first.
-        width: Channels on the way up.
+        channels: Channels of the feature maps, finest first.
+        width: Channels of the sums.
         outputs: Channels of the codec.
     """
 
@@ -51,6 +51,6 @@ class PyramidHead(Pyramid, Head):
         nn.init.zeros_(self.final.bias)  # type: ignore[arg-type]  # a Conv2d's bias may be None; not here
 
     def forward(self, features: list[Feature]) -> Feature:
-        """What the codec reads, at the finest feature map's cells."""
+        """The output that the codec decodes, at the resolution of the finest feature map."""
         output: Tensor = self.final(super().forward(features))
         return output

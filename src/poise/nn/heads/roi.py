@@ -1,6 +1,6 @@
-"""Heads on the cut-out features of boxes (Mask R-CNN, arXiv 1703.06870, section 3 and figure 4).
+"""RoI heads on the pooled features of boxes (Mask R-CNN, arXiv 1703.06870, section 3 and figure 4).
 
-Each is a body, which makes features, and a reader, which reads its answers off them; two heads may have one body.
+Each is a body, which makes features, and a predictor (`reader`), which makes outputs of them; two heads may share a body.
 """
 
 from typing import final
@@ -13,16 +13,16 @@ from poise.dims import Size
 from poise.errors import InputError
 
 MAP_CELLS: Size = (56, 56)
-"""Cells of the maps that keypoints in a box are read off (section 5 of the paper)."""
+"""Cells of the heatmaps of a box (section 5 of the paper)."""
 
 
 @final
 class RoIHead(nn.Module):
-    """A body and a reader.
+    """A body and a predictor.
 
     Args:
-        body: Takes the features that were cut out of the boxes.
-        reader: Takes the body's answer.
+        body: Makes features of the pooled features of boxes.
+        reader: Makes the outputs of the body's features.
     """
 
     def __init__(self, body: nn.Module, reader: nn.Module) -> None:
@@ -30,11 +30,11 @@ class RoIHead(nn.Module):
         self.body = body
         self.reader = reader
 
-    def forward(self, cut: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, "n ..."], ...]:
-        """The body's features, then the reader's answers."""
-        features: Tensor = self.body(cut)
-        answer: Tensor | tuple[Tensor, ...] = self.reader(features)
-        return (features, answer) if isinstance(answer, Tensor) else (features, *answer)
+    def forward(self, pooled: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, "n ..."], ...]:
+        """The body's features, then the predictor's outputs."""
+        features: Tensor = self.body(pooled)
+        output: Tensor | tuple[Tensor, ...] = self.reader(features)
+        return (features, output) if isinstance(output, Tensor) else (features, *output)
 
 
 @final
@@ -42,9 +42,9 @@ class FullyConnectedLayers(nn.Module):
     """Two fully connected layers with ReLU: the body of a box head on a pyramid.
 
     Args:
-        channels: Of the cut-out features.
-        cells: Of the cut-out features (h, w).
-        width: Of both layers.
+        channels: Channels of the pooled features.
+        cells: Cells of the pooled features (h, w).
+        width: Channels of both layers.
     """
 
     def __init__(self, channels: int, cells: Size, width: int = 1024) -> None:
@@ -56,9 +56,9 @@ class FullyConnectedLayers(nn.Module):
             nn.init.kaiming_uniform_(layer.weight, a=1)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, cut: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f"]:
-        """One vector of features for each box."""
-        return functional.relu(self.fc7(functional.relu(self.fc6(cut.flatten(1)))))
+    def forward(self, pooled: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f"]:
+        """One feature vector for each box."""
+        return functional.relu(self.fc7(functional.relu(self.fc6(pooled.flatten(1)))))
 
 
 @final
@@ -67,7 +67,7 @@ class LastStage(nn.Module):
 
     Args:
         blocks: The stage.
-        width: Channels it gives.
+        width: Its output channels.
     """
 
     def __init__(self, blocks: nn.Sequential, width: int) -> None:
@@ -75,9 +75,9 @@ class LastStage(nn.Module):
         self.stage = blocks
         self.width = width
 
-    def forward(self, cut: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f hh ww"]:
-        """Features on half as many cells a side."""
-        features: Tensor = self.stage(cut)
+    def forward(self, pooled: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f hh ww"]:
+        """Features at half the resolution."""
+        features: Tensor = self.stage(pooled)
         return features
 
 
@@ -86,22 +86,22 @@ class ConvStack(nn.Module):
     """3x3 convolutions with ReLU: the body of a keypoint or mask head.
 
     Args:
-        channels: Of the cut-out features.
-        widths: Of the convolutions; 8 of 512 for keypoints, 4 of 256 for masks.
+        channels: Channels of the pooled features.
+        widths: Channels of the convolutions; 8 of 512 for keypoints, 4 of 256 for masks.
     """
 
     def __init__(self, channels: int, widths: tuple[int, ...] = (512,) * 8) -> None:
         super().__init__()
         self.conv = nn.ModuleList(
-            nn.Conv2d(entering, leaving, 3, padding=1)
-            for entering, leaving in zip((channels, *widths[:-1]), widths, strict=True)
+            nn.Conv2d(in_channels, out_channels, 3, padding=1)
+            for in_channels, out_channels in zip((channels, *widths[:-1]), widths, strict=True)
         )
         self.width = widths[-1]
         _initialise(self)
 
-    def forward(self, cut: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f h w"]:
-        """Features on the same cells."""
-        x: Tensor = cut
+    def forward(self, pooled: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f h w"]:
+        """Features at the same resolution."""
+        x: Tensor = pooled
         for conv in self.conv:
             x = functional.relu(conv(x), inplace=True)
         return x
@@ -109,11 +109,11 @@ class ConvStack(nn.Module):
 
 @final
 class BoxPredictor(nn.Module):
-    """Reads what is in a box, and where the box should be, off its features; of maps the average is read.
+    """Class logits and box deltas from the features of boxes; of feature maps the average over cells is used.
 
     Args:
-        width: Of the features.
-        classes: With the background, which comes first.
+        width: Channels of the features.
+        classes: Number of classes with the background, which is class 0.
     """
 
     def __init__(self, width: int, classes: int = 2) -> None:
@@ -125,19 +125,19 @@ class BoxPredictor(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, features: Float[Tensor, "n f *cells"]) -> tuple[Float[Tensor, "n c"], Float[Tensor, "n c4"]]:
-        """Logits of the classes; moves of the box (x, y, width, height), four for each class."""
+        """Class logits, and box deltas (x, y, width, height), four for each class."""
         vectors = features.mean(dim=(2, 3)) if features.ndim == 4 else features
         return self.cls_score(vectors), self.bbox_pred(vectors)
 
 
 @final
 class KeypointPredictor(nn.Module):
-    """Reads a codec's maps: a transposed convolution doubles the cells, bilinear resizing brings them to those of the codec.
+    """The maps of a codec: a transposed convolution doubles the resolution, a bilinear resize brings it to that of the codec.
 
     Args:
-        width: Of the features.
-        channels: Of the codec.
-        cells: Of the codec (h, w); the release reads 56x56 off features on 14x14.
+        width: Channels of the features.
+        channels: Channels of the codec.
+        cells: Cells of the codec's maps (h, w); 56x56 in the release, from features of 14x14.
     """
 
     def __init__(self, width: int, channels: int, cells: Size = MAP_CELLS) -> None:
@@ -147,7 +147,7 @@ class KeypointPredictor(nn.Module):
         _initialise(self)
 
     def forward(self, features: Float[Tensor, "n f h w"]) -> Float[Tensor, "n c hh ww"]:
-        """What the codec reads."""
+        """The output that the codec decodes."""
         maps: Tensor = self.final(features)
         if maps.shape[-2:] == self.cells:
             return maps
@@ -156,12 +156,12 @@ class KeypointPredictor(nn.Module):
 
 @final
 class MaskPredictor(nn.Module):
-    """Reads masks: a transposed convolution with ReLU doubles the cells, a 1x1 convolution follows.
+    """Masks: a transposed convolution with ReLU doubles the resolution, a 1x1 convolution follows.
 
     Args:
-        width: Of the features.
-        classes: With the background, which comes first.
-        hidden: Channels between the two; those of the features by default.
+        width: Channels of the features.
+        classes: Number of classes with the background, which is class 0.
+        hidden: Channels between the two; by default those of the features.
     """
 
     def __init__(self, width: int, classes: int = 81, *, hidden: int | None = None) -> None:
@@ -171,7 +171,7 @@ class MaskPredictor(nn.Module):
         _initialise(self)
 
     def forward(self, features: Float[Tensor, "n f h w"]) -> Float[Tensor, "n c hh ww"]:
-        """Logits of the masks, one for each class."""
+        """Mask logits, one map for each class."""
         masks: Tensor = self.logits(functional.relu(self.deconv(features)))
         return masks
 
@@ -188,22 +188,42 @@ def pooled_cells_for(cells: Size) -> Size:
 
 
 def box_head(channels: int, *, cells: Size = (7, 7), width: int = 1024, classes: int = 2) -> RoIHead:
-    """The box head on a pyramid."""
+    """The box head on a pyramid.
+
+    Args:
+        channels: Channels of the pyramid.
+        cells: Cells of the pooled features (h, w).
+        width: Channels of its layers.
+        classes: Number of classes with the background.
+    """
     return RoIHead(FullyConnectedLayers(channels, cells, width), BoxPredictor(width, classes))
 
 
 def keypoint_head(channels: int, outputs: int, *, cells: Size = MAP_CELLS, widths: tuple[int, ...] = (512,) * 8) -> RoIHead:
-    """The keypoint head with features of its own, for the `outputs` channels of a codec with maps of `cells`."""
+    """The keypoint head with pooled features of its own.
+
+    Args:
+        channels: Channels of the pyramid.
+        outputs: Channels of the codec.
+        cells: Cells of the codec's maps (h, w).
+        widths: Channels of the convolutions.
+    """
     return RoIHead(ConvStack(channels, widths), KeypointPredictor(widths[-1], outputs, cells))
 
 
 def mask_head(channels: int, *, widths: tuple[int, ...] = (256,) * 4, classes: int = 81) -> RoIHead:
-    """The mask head; the names of its body's weights are one level deeper than a keypoint head's, to tell them apart."""
+    """The mask head; the names of its body's weights are one level deeper than those of a keypoint head, to tell them apart.
+
+    Args:
+        channels: Channels of the pyramid.
+        widths: Channels of the convolutions.
+        classes: Number of classes with the background.
+    """
     return RoIHead(nn.Sequential(ConvStack(channels, widths)), MaskPredictor(widths[-1], classes))
 
 
 def _initialise(head: nn.Module) -> None:
-    """He's initial weights (arXiv 1502.01852), by the channels that leave, and no biases, as the releases start."""
+    """He initialisation (arXiv 1502.01852) by fan-out, biases 0, as in the releases."""
     for module in head.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -1,4 +1,4 @@
-"""The region proposal network (arXiv 1506.01497, section 3.1) on a trunk's maps; torchvision's, with our anchors."""
+"""The region proposal network (arXiv 1506.01497, section 3.1): torchvision's, with our anchors and losses."""
 
 from collections.abc import Sequence
 from typing import final
@@ -17,11 +17,11 @@ from poise.nn.base import Feature
 
 @final
 class StandaloneRPNHead(nn.Module):
-    """A region proposal network's head alone, for maps given one by one.
+    """The head of a region proposal network alone, which takes maps as separate arguments.
 
     Args:
-        channels: Of each map.
-        anchors: In each cell.
+        channels: Channels of each map.
+        anchors: Anchors of each cell.
     """
 
     def __init__(self, channels: int, anchors: int = 3) -> None:
@@ -29,28 +29,28 @@ class StandaloneRPNHead(nn.Module):
         self.head = RPNHead(channels, anchors)
 
     def forward(self, *features: Feature) -> list[Feature]:
-        """The objectness of every map, then the deltas of the boxes of every map."""
+        """Objectness logits of every map, then anchor deltas of every map."""
         objectness, deltas = self.head(list(features))
         return [*objectness, *deltas]
 
 
 @final
 class Float32RPNHead(RPNHead):  # type: ignore[misc]  # torchvision has no types
-    """torchvision's, which answers in float32 where it computes in less: coordinates need more than 8 bits."""
+    """torchvision's head with outputs in float32 under mixed precision: coordinates need more than 8 bits."""
 
     def forward(self, x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Objectness and deltas of every map."""
+        """Objectness logits and anchor deltas of every map."""
         objectness, deltas = super().forward(x)
         return [part.float() for part in objectness], [part.float() for part in deltas]
 
 
 @final
 class RPN(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no types
-    """torchvision's; it learns where parts of the views are unknown, too, and tells its losses whenever it is given labels.
+    """torchvision's, which also handles ignored regions, and returns losses whenever it gets ground truth.
 
     Attributes:
-        smooth_l1_beta: Up to where errors of deltas count by their square; 0 for plain L1.
-        inside_only: Whether anchors that reach over the border of the view, without what fills it up, are not learnt from.
+        smooth_l1_beta: Beta of the smooth L1 loss of deltas; 0 for plain L1.
+        inside_only: Whether anchors that reach over the border of the view (without padding) are excluded from training.
         batch_post_nms_top_n: In training a batch keeps this many proposals times its views, those of highest objectness over
             the whole batch, so views may keep different numbers; None for no limit over the batch.
     """
@@ -62,32 +62,32 @@ class RPN(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no ty
     def forward(
         self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None = None
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """Proposals of each view, the surest first, and with labels the losses.
+        """Proposals of each view, by objectness, and with ground truth the losses.
 
         Args:
-            images: As torchvision's detectors hold them.
-            features: The maps, by any name.
-            targets: Of each view "boxes", and perhaps "ignored", the share of every pixel's sum (`summed`): nobody's anchors
-                that lie there by more than half are not learnt from.
+            images: Images as torchvision's detectors hold them.
+            features: Feature maps by any name.
+            targets: For each view "boxes", the ground truth x0 y0 x1 y1, and optionally "ignored", the integral image of its
+                ignored region (`integral_image`): negatives that lie in it by more than half are not trained on.
         """
         maps = list(features.values())
         objectness, deltas = self.head(maps)
         anchors = self.anchor_generator(images, maps)
-        many = [part[0].numel() for part in objectness]
+        anchors_per_map = [part[0].numel() for part in objectness]
         objectness, deltas = concat_box_prediction_layers(objectness, deltas)
         boxes = self.box_coder.decode(deltas.detach(), anchors).view(len(anchors), -1, 4)
-        kept, scores = self.filter_proposals(boxes, objectness, images.image_sizes, many)
+        kept, scores = self.filter_proposals(boxes, objectness, images.image_sizes, anchors_per_map)
         if self.training and self.batch_post_nms_top_n is not None:
             kept = top_scoring(kept, scores, self.batch_post_nms_top_n * len(kept))
         if targets is None:
             return kept, {}
         labels, matched = self.assign_targets_to_anchors(anchors, targets)
-        for label, own, target, size in zip(labels, anchors, targets, images.image_sizes, strict=True):
+        for label, anchors_of_view, target, size in zip(labels, anchors, targets, images.image_sizes, strict=True):
             if self.inside_only:
-                label[~inside_view(own, size)] = -1
+                label[~inside_view(anchors_of_view, size)] = -1
             if "ignored" in target:
-                label[(label == 0) & (share_in_region(own, target["ignored"]) > 0.5)] = -1
-        if not any(bool((label >= 0).any()) for label in labels):  # nothing is known; a mean over nothing is no number
+                label[(label == 0) & (share_in_region(anchors_of_view, target["ignored"]) > 0.5)] = -1
+        if not any(bool((label >= 0).any()) for label in labels):  # no anchor to train on: a mean over none is NaN
             return kept, {"loss_objectness": objectness.sum() * 0, "loss_rpn_box_reg": deltas.sum() * 0}
         delta_targets = self.box_coder.encode(matched, anchors)
         objectness_loss, box_loss = self.compute_loss(objectness, deltas, labels, delta_targets)
@@ -100,13 +100,13 @@ class RPN(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no ty
         labels: list[Tensor],
         delta_targets: Sequence[Tensor],
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Of anchors that chance draws, for each: cross-entropy of being a person's, and smooth L1 of people's deltas.
+        """Losses per sampled anchor: cross-entropy of the objectness, smooth L1 of the deltas of positives.
 
         Args:
-            objectness: Of all anchors of all views.
-            deltas: The same.
-            labels: Of each view's anchors: 1 a person's, 0 nobody's, -1 not learnt from.
-            delta_targets: Of each view's anchors, the deltas to the person's box.
+            objectness: Objectness logits of all anchors of all views.
+            deltas: Predicted deltas (x, y, width, height) of all anchors of all views.
+            labels: For each view's anchors: 1 positive, 0 negative, -1 ignored.
+            delta_targets: For each view's anchors, the deltas to the matched ground-truth box.
         """
         positives, negatives = (torch.where(torch.cat(part))[0] for part in self.fg_bg_sampler(labels))
         sampled = torch.cat((positives, negatives))
@@ -117,36 +117,39 @@ class RPN(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no ty
         return objectness_loss, box_loss / len(sampled)
 
 
-def top_scoring(boxes: list[Float[Tensor, "_ 4"]], score: list[Float[Tensor, " _"]], most: int) -> list[Float[Tensor, "_ 4"]]:
-    """The boxes of some views of which at most so many are left in all, those of the highest scores, in their order.
+def top_scoring(
+    boxes: list[Float[Tensor, "_ 4"]], score: list[Float[Tensor, " _"]], max_boxes: int
+) -> list[Float[Tensor, "_ 4"]]:
+    """The highest-scoring boxes over all views, at most `max_boxes`; each view keeps its order.
 
     Args:
-        boxes: Of each view.
-        score: Of its boxes.
-        most: How many may be left.
+        boxes: Boxes x0 y0 x1 y1 of each view.
+        score: Score of each box of each view.
+        max_boxes: Number of boxes to keep over all views.
     """
-    every = torch.cat(score)
-    stays = torch.zeros_like(every, dtype=torch.bool)
-    stays[every.argsort(descending=True, stable=True)[:most]] = True
-    return [own[left] for own, left in zip(boxes, torch.split(stays, [len(own) for own in boxes]), strict=True)]
+    all_scores = torch.cat(score)
+    kept = torch.zeros_like(all_scores, dtype=torch.bool)
+    kept[all_scores.argsort(descending=True, stable=True)[:max_boxes]] = True
+    kept_by_view = torch.split(kept, [len(own) for own in boxes])
+    return [own[mask] for own, mask in zip(boxes, kept_by_view, strict=True)]
 
 
 def inside_view(boxes: Float[Tensor, "n 4"], size: Size) -> Bool[Tensor, " n"]:
-    """Which boxes x0 y0 x1 y1 nowhere reach over the border of a view of `size` (h, w)."""
+    """Whether boxes x0 y0 x1 y1 lie inside a view of `size` (h, w)."""
     return (boxes[:, :2] >= 0).all(dim=1) & (boxes[:, 2:] <= boxes.new_tensor((size[1], size[0]))).all(dim=1)
 
 
 def integral_image(region: Bool[Tensor, "h w"]) -> Float[Tensor, "hh ww"]:
-    """How many pixels of a region lie above and left of every corner between pixels; one more row and column than pixels."""
+    """The integral image of a region: for every corner of pixels, the number of its pixels above and left of it."""
     return functional.pad(region.double().cumsum(0).cumsum(1), (1, 0, 1, 0))
 
 
 def share_in_region(boxes: Float[Tensor, "n 4"], sums: Float[Tensor, "hh ww"]) -> Float[Tensor, " n"]:
-    """The share of boxes' areas, as far as it is in the view, that lies in a region; to whole pixels.
+    """The share of each box's area inside the view that lies in a region, to whole pixels.
 
     Args:
-        boxes: x0 y0 x1 y1.
-        sums: `summed` of the region.
+        boxes: Boxes x0 y0 x1 y1.
+        sums: `integral_image` of the region.
     """
     height, width = sums.shape
     x0, y0 = (boxes[:, axis].floor().clamp(0, last - 2).long() for axis, last in ((0, width), (1, height)))
@@ -166,18 +169,19 @@ def build_rpn(
     inside_only: bool = False,
     batch_post_nms_top_n: int | None = None,
 ) -> RPN:
-    """The network as all releases configure it, but for what is an argument: there they differ.
+    """The region proposal network as all releases configure it; the arguments are where they differ.
 
-    An anchor is a person's from an overlap of 0.7 on, nobody's below 0.3; 256 of each image are learnt from, half of them
-    people's where there are as many; overlaps above 0.7 are suppressed.
+    An anchor is positive from an IoU of 0.7 on, negative below 0.3; 256 of each image are sampled, half of them positive if
+    there are as many; NMS at an IoU of 0.7.
 
     Args:
-        channels: Of each map.
-        anchors: Of all maps, as many in each cell of each.
-        post_nms_top_n: How many of an image are kept: in training, in testing.
-        pre_nms_top_n: How many of each map are looked at, the surest: in training, in testing. As many by default.
-        smooth_l1_beta: Up to where errors of deltas count by their square.
-        inside_only: Whether only anchors inside the image are learnt from.
+        channels: Channels of each feature map.
+        anchors: Anchor generator, with the same number of anchors in each cell of each map.
+        post_nms_top_n: Proposals kept for each image: in training, in testing.
+        pre_nms_top_n: Anchors of highest objectness kept for each map before NMS: in training, in testing. By default as
+            `post_nms_top_n`.
+        smooth_l1_beta: Beta of the smooth L1 loss of deltas.
+        inside_only: Whether only anchors inside the image are trained on.
         batch_post_nms_top_n: How many times the number of images a batch keeps in training, the highest objectness over the
             whole batch; None for no limit over the batch.
     """

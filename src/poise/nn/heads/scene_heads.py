@@ -1,4 +1,4 @@
-"""Heads of networks that find people by themselves: convolutions for each kind of map and each stack (OffsetGuided)."""
+"""Heads of bottom-up networks: convolutions for each kind of map and each stack (OffsetGuided)."""
 
 from collections.abc import Mapping
 from typing import final
@@ -16,19 +16,19 @@ KERNELS = (1, 3)
 class SceneHeads(Head):
     """One convolution, or two, for each kind of map, on each stack's feature map.
 
-    A head of kernel 1 is a 1x1 convolution. A head of kernel 3 is a 3x3 convolution that keeps the channels, a ReLU and a 1x1
-    convolution, as in OffsetGuided's release. All convolutions have biases; weights start with a deviation of 0.001.
+    With kernel 1 a head is a 1x1 convolution. With kernel 3 it is a 3x3 convolution that keeps the channels, a ReLU and a 1x1
+    convolution, as in OffsetGuided's release. All convolutions have biases; weights are initialised with a deviation of 0.001.
 
     Args:
-        channels: Of each feature map.
+        channels: Channels of each feature map.
         parts: Channels of each kind of map by its name, in the codec's order.
-        stacks: How many feature maps there are, the one whose maps are read last.
+        stacks: Number of feature maps; the maps of the last are decoded.
         kernel: 1 or 3.
-        units: What an answer of 1 means, by the name of the map; 1 where nothing is said. Maps of many pixels are learnt faster
-            when the convolution need not grow to them.
+        units: Factors on the outputs, by the name of the map; 1 by default. Maps of many pixels are learned faster if the
+            convolution need not grow to that range.
 
     Raises:
-        InputError: No map, a map without channels, no stack, another kernel, a unit that is no number above 0 or of no map.
+        InputError: No map, a map without channels, no stack, another kernel, a unit that is not above 0 or of no map.
     """
 
     def __init__(
@@ -55,25 +55,25 @@ class SceneHeads(Head):
         self.units = tuple(float(units.get(name, 1.0)) for name in parts)
 
     def forward(self, features: list[Feature]) -> list[Feature]:
-        """The maps: each kind in turn, and of each kind those of all stacks."""
-        answers: list[Tensor] = []
+        """The maps: kind by kind, of each kind those of all stacks."""
+        outputs: list[Tensor] = []
         for unit, layers in zip(self.units, self.maps.values(), strict=True):
             for layer, x in zip(layers.children(), features, strict=True):
-                answer: Tensor = layer(x)
-                answers.append(answer if unit == 1 else answer * unit)
-        return answers
+                output: Tensor = layer(x)
+                outputs.append(output if unit == 1 else output * unit)
+        return outputs
 
 
 @final
 class PyramidSceneHeads(Head):
-    """Up to the finest feature map, then the maps.
+    """A `Pyramid`, then `SceneHeads` on its feature map.
 
     Args:
-        channels: Of the feature maps, finest first.
-        width: Channels on the way up.
+        channels: Channels of the feature maps, finest first.
+        width: Channels of the pyramid's sums.
         parts: Channels of each kind of map by its name, in the codec's order.
-        kernel: Of the heads, 1 or 3.
-        units: What an answer of 1 means, by the name of the map.
+        kernel: Kernel of the heads, 1 or 3.
+        units: Factors on the outputs, by the name of the map.
 
     Raises:
         InputError: As `SceneHeads`.
@@ -93,13 +93,13 @@ class PyramidSceneHeads(Head):
         self.heads = SceneHeads(width, parts, kernel=kernel, units=units)
 
     def forward(self, features: list[Feature]) -> list[Feature]:
-        """The maps, each kind in turn."""
-        answers: list[Tensor] = self.heads([self.pyramid(features)])
-        return answers
+        """The maps, kind by kind."""
+        outputs: list[Tensor] = self.heads([self.pyramid(features)])
+        return outputs
 
 
 def _layers(channels: int, outputs: int, kernel: int) -> nn.Module:
-    """Of one head of one stack."""
+    """The layers of one head of one stack."""
     last = nn.Conv2d(channels, outputs, 1)
     layers = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True), last)
     made = last if kernel == 1 else layers

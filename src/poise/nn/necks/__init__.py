@@ -1,1 +1,1 @@
-"""Between backbone and heads: feature maps of several strides, all of one width, as detectors read them."""
+"""Necks: between backbone and heads, feature maps of several strides with one number of channels, as detectors take them."""

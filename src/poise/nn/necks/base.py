@@ -1,4 +1,4 @@
-"""A backbone and the neck on it: itself a backbone, whose feature maps all have one width."""
+"""A backbone with a neck: itself a backbone, whose feature maps all have the same number of channels."""
 
 from abc import ABC, abstractmethod
 from typing import final
@@ -11,11 +11,11 @@ from poise.nn.base import Backbone, Feature
 
 
 class Neck(nn.Module, ABC):
-    """Feature maps in, feature maps of one width out, finest first.
+    """Makes feature maps with one number of channels, finest first.
 
     Attributes:
-        channels: Of each map that leaves.
-        strides: Pixels of the view per cell, of each map that leaves.
+        channels: Channels of each output map.
+        strides: Stride of each output map, pixels of the view per cell.
     """
 
     channels: tuple[int, ...]
@@ -23,20 +23,20 @@ class Neck(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, features: list[Feature]) -> list[Feature]:
-        """The maps a detector reads."""
+        """The feature maps for a detector's heads, finest first."""
 
 
 @final
 class BackboneWithNeck(Backbone):
-    """What a detector's heads read.
+    """The backbone of a detector.
 
     Args:
         body: The backbone.
-        neck: On the maps of `keep`; None where those are read as they are.
-        keep: Which maps of the body are used, finest first; all of them by default.
+        neck: The neck on the maps of `keep`; None if the heads read those directly.
+        keep: Indices of the body's maps that are used, finest first; by default all.
 
     Raises:
-        InputError: Without a neck, maps of different widths: a detector reads all of them with the same layers.
+        InputError: Without a neck, maps with different numbers of channels: a detector applies the same layers to all of them.
     """
 
     def __init__(self, body: Backbone, neck: Neck | None = None, *, keep: tuple[int, ...] | None = None) -> None:
@@ -53,7 +53,7 @@ class BackboneWithNeck(Backbone):
             )
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
-        """The maps a detector reads."""
+        """The feature maps for a detector's heads, finest first."""
         features: list[Tensor] = self.body(images)
         features = [features[level] for level in self.keep]
         if self.neck is None:
@@ -63,9 +63,9 @@ class BackboneWithNeck(Backbone):
 
 
 def pyramid_levels(strides: tuple[int, ...]) -> tuple[int, ...]:
-    """Which maps of a backbone a pyramid stands on: of each stride from 4 on the deepest; else the last map alone.
+    """Indices of the backbone's maps for a pyramid: of each stride from 4 on the deepest; else the last map alone.
 
-    >>> levels((2, 4, 8, 16, 32)), levels((14, 14, 14))
+    >>> pyramid_levels((2, 4, 8, 16, 32)), pyramid_levels((14, 14, 14))
     ((1, 2, 3, 4), (2,))
     """
     deepest = {stride: level for level, stride in enumerate(strides)}

@@ -1,4 +1,4 @@
-"""FPN (arXiv 1612.03144, section 3): what the coarse maps know is added to the finer ones."""
+"""FPN (arXiv 1612.03144, section 3): coarse feature maps are upsampled and added to finer ones."""
 
 from typing import final
 
@@ -11,16 +11,16 @@ from poise.nn.necks.base import Neck
 
 @final
 class FPN(Neck):
-    """A 1x1 convolution on each map, sums from coarse to fine by repeating cells, a 3x3 convolution on each sum.
+    """A 1x1 convolution on each map, sums from coarse to fine (nearest neighbour), a 3x3 convolution on each sum.
 
-    No norms and no ReLU, but biases, as maskrcnn-benchmark, Detectron2 and torchvision have it. Each extra map takes every
+    Without norms and ReLU, but with biases, as in maskrcnn-benchmark, Detectron2 and torchvision. Each extra map takes every
     second cell of the coarsest one.
 
     Args:
-        channels: Of the maps that come in, finest first.
-        strides: Of the maps that come in.
-        width: Of all maps that leave.
-        extra: How many coarser maps there are.
+        channels: Channels of the input maps, finest first.
+        strides: Strides of the input maps.
+        width: Channels of all output maps.
+        extra: Number of extra coarser maps.
     """
 
     def __init__(self, channels: tuple[int, ...], strides: tuple[int, ...], width: int = 256, *, extra: int = 1) -> None:
@@ -33,7 +33,7 @@ class FPN(Neck):
         initialise_uniform(self)
 
     def forward(self, features: list[Feature]) -> list[Feature]:
-        """The maps a detector reads."""
+        """The feature maps for a detector's heads, finest first."""
         x: Tensor = self.lateral[-1](features[-1])
         rising = [x]
         for lateral, finer in zip(list(self.lateral)[-2::-1], features[-2::-1], strict=True):
@@ -46,7 +46,7 @@ class FPN(Neck):
 
 
 def initialise_uniform(neck: nn.Module) -> None:
-    """Initial weights as the releases of FPN draw them: even, of the variance that goes with the channels that come in."""
+    """Initialise the convolutions of a neck as the releases of FPN: He, uniform, by fan-in; biases 0."""
     for module in neck.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_uniform_(module.weight, a=1)

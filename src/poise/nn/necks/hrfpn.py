@@ -1,4 +1,4 @@
-"""HRFPN (arXiv 1908.07919, section 3: HRNetV2p): all branches of HRNet joined at the finest, then shrunk to a pyramid."""
+"""HRFPN (arXiv 1908.07919, section 3: HRNetV2p): HRNet's branches joined at the finest resolution, then pooled to a pyramid."""
 
 from typing import Literal, TypeAlias, final
 
@@ -11,21 +11,21 @@ from poise.nn.necks.base import Neck
 from poise.nn.necks.fpn import initialise_uniform
 
 Pooling: TypeAlias = Literal["average", "max"]
-"""How the joined map is shrunk."""
+"""How the joined map is pooled."""
 
 
 @final
 class HRFPN(Neck):
-    """Every map is resized to the finest, all are joined by a 1x1 convolution, the result is shrunk by 1, 2, 4 and so on.
+    """All maps are resized to the finest and joined by a 1x1 convolution; the result is pooled by 1, 2, 4 and so on.
 
-    A 3x3 convolution follows on each of the shrunk maps; no norms and no ReLU, but biases.
+    A 3x3 convolution follows on each of the pooled maps; without norms and ReLU, but with biases.
 
     Args:
-        channels: Of the maps that come in, finest first.
-        strides: Of the maps that come in.
-        width: Of all maps that leave.
-        maps: How many leave.
-        pooling: How the joined map is shrunk; the release takes the average.
+        channels: Channels of the input maps, finest first.
+        strides: Strides of the input maps.
+        width: Channels of all output maps.
+        maps: Number of output maps.
+        pooling: How the joined map is pooled; "average" in the release.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class HRFPN(Neck):
         initialise_uniform(self)
 
     def forward(self, features: list[Feature]) -> list[Feature]:
-        """The maps a detector reads."""
+        """The feature maps for a detector's heads, finest first."""
         finest, *coarser = features
         size = finest.shape[-2:]
         risen = [functional.interpolate(x, size=size, mode="bilinear", align_corners=False) for x in coarser]
@@ -54,7 +54,7 @@ class HRFPN(Neck):
         return [output(self._shrink(x, 1 << step)) for step, output in enumerate(self.output)]
 
     def _shrink(self, x: Tensor, factor: int) -> Tensor:
-        """Every square of `factor` cells as one; rows and columns that fill none are left out, unless there are no others."""
+        """The map pooled by `factor`; rows and columns that fill no window are left out, unless there are no others."""
         if factor == 1:
             return x
         square = (min(factor, x.shape[-2]), min(factor, x.shape[-1]))

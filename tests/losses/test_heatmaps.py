@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from poise.losses.keypoints import mean_squares, mse, ohkm, ohkm_squares, outer_squares, squares
+from poise.losses.heatmaps import mean_squares, mse, ohkm, ohkm_squares, outer_squares, squares
 
 
 @pytest.fixture

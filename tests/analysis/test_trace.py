@@ -49,9 +49,9 @@ def test_without_a_fault_udp_comes_back_to_the_labels(drawn):
     found = taken(drawn, UDPGaussian(size=SIZE, cells=CELLS, keypoints=len(drawn[1])))
     seen = found.visible > 0
     torch.testing.assert_close(found.labels[seen], drawn[0].labels.xy[0][seen], atol=1e-3, rtol=0)
-    assert found.off(found.found).nanmean() < 0.1
+    assert found.distances(found.found).nanmean() < 0.1
     assert found.similarity > 0.99
-    torch.testing.assert_close(found.home, apply(invert(found.warp), found.found.xy[0].double()).float())
+    torch.testing.assert_close(found.image_xy, apply(invert(found.warp), found.found.xy[0].double()).float())
 
 
 def test_the_corners_of_the_view_lie_on_the_photo_where_the_warp_has_them(drawn):
@@ -79,7 +79,7 @@ def test_keypoints_the_labels_lack_are_not_labelled(drawn):
     more = Skeleton("more", (*COCO17.keypoints, "tail"), mirror=COCO17.mirror, sigmas=(*COCO17.sigmas, 0.05))
     found = taken(drawn, UDPGaussian(size=SIZE, cells=CELLS, keypoints=18), skeleton=more)
     assert found.visible[-1] == 0
-    assert found.off(found.found)[-1].isnan()
+    assert found.distances(found.found)[-1].isnan()
 
 
 def test_without_mirror_pairs_there_is_no_flip_test(drawn):

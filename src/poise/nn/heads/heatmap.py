@@ -1,0 +1,93 @@
+"""Heads with one output: transposed convolutions (Simple Baselines, LPN), or one 1x1 convolution (HRNet)."""
+
+from math import gcd
+from typing import final
+
+from torch import Tensor, nn
+
+from poise.nn.base import Feature, Head
+from poise.nn.blocks import conv1x1
+
+
+@final
+class DeconvHead(Head):
+    """Doubles the resolution of the last feature map a few times (Simple Baselines, arXiv 1804.06208, section 2).
+
+    Args:
+        channels: Channels of the last feature map.
+        outputs: Channels of the codec.
+        widths: Channels of the transposed convolutions, each of which doubles the resolution.
+    """
+
+    def __init__(self, channels: int, outputs: int, widths: tuple[int, ...] = (256, 256, 256)) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for width in widths:
+            deconv = nn.ConvTranspose2d(channels, width, 4, stride=2, padding=1, bias=False)
+            nn.init.normal_(deconv.weight, std=0.001)
+            layers += [deconv, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+            channels = width
+        self.layers = nn.Sequential(*layers)
+        self.final = nn.Conv2d(channels, outputs, 1)
+        nn.init.normal_(self.final.weight, std=0.001)
+        nn.init.zeros_(self.final.bias)  # type: ignore[arg-type]  # a Conv2d's bias may be None; not here
+
+    def forward(self, features: list[Feature]) -> Feature:
+        """The output that the codec decodes."""
+        output: Tensor = self.final(self.layers(features[-1]))
+        return output
+
+
+@final
+class LightDeconvHead(Head):
+    """Grouped transposed convolutions, each followed by a 1x1 convolution (LPN, arXiv 1911.10346, section 3.2).
+
+    Args:
+        channels: Channels of the last feature map.
+        outputs: Channels of the codec.
+        widths: Channels of the transposed convolutions, each of which doubles the resolution; they have as many groups as
+            divide both input and output channels.
+    """
+
+    def __init__(self, channels: int, outputs: int, widths: tuple[int, ...] = (256, 256)) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for width in widths:
+            groups = gcd(channels, width)
+            deconv = nn.ConvTranspose2d(channels, width, 4, stride=2, padding=1, groups=groups, bias=False)
+            mix = conv1x1(width, width)
+            nn.init.normal_(deconv.weight, std=0.001)
+            nn.init.normal_(mix.weight, std=0.001)
+            layers += [deconv, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+            layers += [mix, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+            channels = width
+        self.layers = nn.Sequential(*layers)
+        self.final = nn.Conv2d(channels, outputs, 1)
+        nn.init.normal_(self.final.weight, std=0.001)
+        nn.init.zeros_(self.final.bias)  # type: ignore[arg-type]  # a Conv2d's bias may be None; not here
+
+    def forward(self, features: list[Feature]) -> Feature:
+        """The output that the codec decodes."""
+        output: Tensor = self.final(self.layers(features[-1]))
+        return output
+
+
+@final
+class PixelwiseHead(Head):
+    """One 1x1 convolution on the finest feature map (HRNet, arXiv 1902.09212, section 3).
+
+    Args:
+        channels: Channels of the finest feature map.
+        outputs: Channels of the codec.
+    """
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__()
+        self.final = nn.Conv2d(channels, outputs, 1)
+        nn.init.normal_(self.final.weight, std=0.001)
+        nn.init.zeros_(self.final.bias)  # type: ignore[arg-type]  # a Conv2d's bias may be None; not here
+
+    def forward(self, features: list[Feature]) -> Feature:
+        """The output that the codec decodes."""
+        output: Tensor = self.final(features[0])
+        return output
