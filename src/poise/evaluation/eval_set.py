@@ -12,7 +12,6 @@ from torch import Tensor
 from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
 from poise.data.document import read_document, read_json
-from poise.data.label_ops import trainable
 from poise.data.mpii import MpiiDataset, is_mpii
 from poise.dims import Size
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
