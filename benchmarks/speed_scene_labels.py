@@ -14,7 +14,7 @@ from codec_rows import Array
 from row import Row
 from scene_labels import SIDE, drawn, scene
 
-from poise.codecs.guide_costs import Costs, LabelMaps
+from poise.codecs.guiding_losses import Costs, LabelMaps
 from poise.codecs.offset_guided import OffsetGuided
 from poise.scenes import Scenes
 from poise.skeletons import COCO17

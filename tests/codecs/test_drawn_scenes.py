@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from poise.codecs.guide_costs import LabelMaps
+from poise.codecs.guiding_losses import LabelMaps
 from poise.codecs.offset_guided import OffsetGuided
 from poise.data.figures import FigureDataset
 from poise.decoding.grouping_config import GroupingConfig

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from poise.codecs.guide_costs import Costs, LabelMaps
+from poise.codecs.guiding_losses import Costs, LabelMaps
 from poise.codecs.registry import scene_codec_types, scene_from_plain, to_plain
 from poise.decoding.grouping_config import PEAK_METHODS, PRACTITIONER_CONFIG, RELEASE_CONFIG, GroupingConfig
 from poise.errors import InputError

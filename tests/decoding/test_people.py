@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from poise.codecs.decoders import read_as, readings_of
-from poise.codecs.guide_costs import LabelMaps
+from poise.codecs.guiding_losses import LabelMaps
 from poise.codecs.offset_guided import READ, OffsetGuided
 from poise.codecs.registry import scene_from_plain, to_plain
 from poise.data.figures import FigureDataset

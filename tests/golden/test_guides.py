@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from poise.codecs import guides
-from poise.codecs.guide_costs import LabelMaps
+from poise.codecs import guiding_offsets
+from poise.codecs.guiding_losses import LabelMaps
 from poise.codecs.offset_guided import OffsetGuided
 from poise.losses.guides import mean_above_margin, offset_errors, scale_errors
 from poise.losses.heatmaps import focal_squared_error, squared_error
@@ -94,22 +94,22 @@ def test_the_release_labels_the_same_cells(golden_file, golden_arrays):
     scenes, codec = labels(golden_file, golden_arrays)
     size = tuple(golden_arrays["heatmaps"].shape[1:])
     starts, ends = torch.tensor(codec.limbs).T
-    seen = guides.Seen.of(scenes, size)
-    vectors = guides.guides(seen, starts, ends, fill=codec.maps.fill)
+    labelled = guiding_offsets.LabelledKeypoints.of(scenes, size)
+    targets = guiding_offsets.guiding_offsets(labelled, starts, ends, fill=codec.maps.fill)
     there = torch.zeros(1, *golden_arrays["offsets"].shape)
     people = torch.ones_like(there)
     of_limbs = 2 * torch.arange(len(starts))
-    extent = scenes.extent[:, None, None].expand(vectors.counts.shape)
+    extent = scenes.extent[:, None, None].expand(targets.valid.shape)
     for axis in (0, 1):
-        vectors.write_numbers(there, of_limbs + axis, torch.ones_like(extent), vectors.counts)
-        vectors.write_numbers(people, of_limbs + axis, extent, vectors.counts)
+        targets.write_values(there, of_limbs + axis, torch.ones_like(extent), targets.valid)
+        targets.write_values(people, of_limbs + axis, extent, targets.valid)
     np.testing.assert_array_equal(there[0] > 0, np.isfinite(golden_arrays["offsets"]))
     if "pscale" in golden_arrays:
         np.testing.assert_allclose(people[0], golden_arrays["pscale"], rtol=1e-6)
     if "jitter" in golden_arrays:
-        near = guides.jitters(seen, fill=codec.maps.jitter_fill)
-        assert near.counts.sum() == np.isfinite(golden_arrays["jitter"]).all(axis=0).sum()
-    assert guides.diameter(codec.maps.sigma, codec.maps.clip) == golden_arrays["gaussian_size"]
+        near = guiding_offsets.jitter_offsets(labelled, fill=codec.maps.jitter_fill)
+        assert near.valid.sum() == np.isfinite(golden_arrays["jitter"]).all(axis=0).sum()
+    assert guiding_offsets.window_side(codec.maps.sigma, codec.maps.clip) == golden_arrays["gaussian_size"]
 
 
 @pytest.mark.golden("functions/og01_*.npz")
@@ -117,7 +117,7 @@ def test_the_cells_to_learn_in_are_those_of_the_release(golden_arrays):
     if "mask_miss_in" not in golden_arrays:
         pytest.skip("this file has no mask")
     ignore = torch.from_numpy(golden_arrays["mask_miss_in"] == 0)[None]
-    np.testing.assert_array_equal(guides.used(ignore)[0, 0], golden_arrays["mask_miss_out"])
+    np.testing.assert_array_equal(guiding_offsets.supervised_cells(ignore)[0, 0], golden_arrays["mask_miss_out"])
 
 
 def tensors(arrays, *names):

@@ -17,9 +17,10 @@ from poise.scenes import Canvas, SceneBatch, Scenes
 from poise.skeletons import COCO17, Skeleton
 from poise.transforms.canvas import letterbox
 from poise.transforms.scene_crop import SceneCrop
-from poise.zoo.rcnn.heads import Heads, detector
+from poise.zoo.rcnn.backbones import BackboneSpec
+from poise.zoo.rcnn.heads import Heads, build_network
 from poise.zoo.rcnn.poise_rcnn import LEARNING, small_detector
-from poise.zoo.rcnn.variants import dialect_of
+from poise.zoo.rcnn.variants import variant_of
 
 SIDE = 128
 FEW = RCNNConfig(learning=replace(LEARNING, per_image=32, posed=8))
@@ -254,7 +255,9 @@ def test_losses_are_also_told_in_evaluation_mode(model):
 
 def test_masks_are_learnt_where_somebody_drew_them():
     torch.manual_seed(0)
-    network = detector("hrnet_w4_hrfpn", dialect_of("poise"), Heads(convolutions=1, width=16, features=16, masks=True))
+    network = build_network(
+        BackboneSpec.parse("hrnet_w4_hrfpn"), variant_of("poise"), Heads(convolutions=1, width=16, features=16, masks=True)
+    )
     known = small_detector("t")
     model = KeypointRCNN(network, known.codec, known.preprocess, COCO17, known.card, FEW)
     scenes = scenes_of([[10, 10, 60, 110]], [0])
@@ -342,7 +345,7 @@ def test_models_that_cannot_be_are_refused(model):
     made(codec=OneHot((56, 56), 17), config=RCNNConfig(calibration=Calibration(10.0, 3.0)))
     made(codec=OneHot((56, 56), 17), config=RCNNConfig(keypoint_score="raw", rating="box"))
     with pytest.raises(InputError, match="lacks a box head or a keypoint head"):
-        made(network=detector("hrnet_w4", dialect_of("poise"), Heads(channels=0, features=8)))
+        made(network=build_network(BackboneSpec.parse("hrnet_w4"), variant_of("poise"), Heads(channels=0, features=8)))
     ears = Skeleton("ears", ("one", "other"), sigmas=(0.1, 0.1))
     with pytest.raises(SkeletonMismatch, match="no mirror pairs"):
         made(codec=OneHot((56, 56), 2, score="mass"), skeleton=ears).predict(torch.randn(1, 3, 64, 64), flip=True)

@@ -14,8 +14,9 @@ from poise.models.rcnn_config import RCNNConfig
 from poise.scenes import Canvas, People
 from poise.skeletons import Skeleton
 from poise.structures import Architecture, Points
-from poise.zoo.rcnn.heads import Heads, detector
-from poise.zoo.rcnn.variants import dialect_of
+from poise.zoo.rcnn.backbones import BackboneSpec
+from poise.zoo.rcnn.heads import Heads, build_network
+from poise.zoo.rcnn.variants import variant_of
 
 WHOLE, HALF, PART, ELSEWHERE = [0.0, 0, 10, 10], [0.0, 0, 10, 5], [0.0, 0, 10, 4], [20.0, 0, 30, 10]
 """The overlap (IoU) of `WHOLE` and `HALF` is 0.5, of `WHOLE` and `PART` 0.4, of `HALF` and `PART` 0.8."""
@@ -90,7 +91,9 @@ LIKELY = torch.tensor([[0.5, 0.5], [1.0, 0.8], [0.2, 0.4]])
 def people(monkeypatch, *, probability=LIKELY, boxes=BOXES, **options) -> People:
     """Whom a model finds whose boxes and keypoints are the above."""
     config = RCNNConfig(**options)
-    network = detector("hrnet_w4", dialect_of("poise"), Heads(channels=2, features=8, convolutions=1, width=8))
+    network = build_network(
+        BackboneSpec.parse("hrnet_w4"), variant_of("poise"), Heads(channels=2, features=8, convolutions=1, width=8)
+    )
     card = Card("ears", Architecture("tests:ears"), licence="MIT")
     model = KeypointRCNN(network, OneHot((56, 56), 2, score="mass"), Canvas(side=64, multiple=32), EARS, card, config).eval()
     answer = Detections(boxes, torch.tensor([0.9, 0.8, 0.7]))

@@ -11,9 +11,10 @@ from poise.models.rcnn_config import Learning, RCNNConfig
 from poise.nn.frozen import FrozenNorm
 from poise.scenes import SceneBatch, Scenes
 from poise.skeletons import COCO17
-from poise.zoo.rcnn.heads import Heads, detector
+from poise.zoo.rcnn.backbones import BackboneSpec
+from poise.zoo.rcnn.heads import Heads, build_network
 from poise.zoo.rcnn.poise_rcnn import small_detector
-from poise.zoo.rcnn.variants import dialect_of
+from poise.zoo.rcnn.variants import variant_of
 
 SIDE = 96
 
@@ -50,7 +51,7 @@ def test_a_step_moves_trunk_and_heads_and_leaves_frozen_norms(name):
     if "timm" in name:
         pytest.importorskip("timm")
     torch.manual_seed(0)
-    network = detector(name, dialect_of("poise"), Heads(convolutions=1, width=16, features=16))
+    network = build_network(BackboneSpec.parse(name), variant_of("poise"), Heads(convolutions=1, width=16, features=16))
     known = small_detector("t")
     learning = replace(Learning(), per_image=16)
     codec = OneHot((56, 56), 17, score="mass")

@@ -14,9 +14,10 @@ from poise.nn.heads.rpn import inside_view, top_scoring
 from poise.nn.rcnn import RCNN
 from poise.zoo import import_release
 from poise.zoo.importing import import_checkpoint
-from poise.zoo.rcnn.heads import Heads, detector
-from poise.zoo.rcnn.renames import untold
-from poise.zoo.rcnn.variants import DIALECTS, dialect_of
+from poise.zoo.rcnn.backbones import BackboneSpec
+from poise.zoo.rcnn.heads import Heads, build_network
+from poise.zoo.rcnn.renames import norm_note
+from poise.zoo.rcnn.variants import VARIANTS, variant_of
 
 from ..golden.replay import by_rule
 
@@ -81,7 +82,9 @@ def test_a_view_alone_gives_what_it_gives_in_a_batch(ours, views):
 
 def small(**heads) -> RCNN:
     torch.manual_seed(0)
-    return detector("hrnet_w4_hrfpn", dialect_of("poise"), Heads(convolutions=1, width=16, features=16, **heads))
+    return build_network(
+        BackboneSpec.parse("hrnet_w4_hrfpn"), variant_of("poise"), Heads(convolutions=1, width=16, features=16, **heads)
+    )
 
 
 def test_training_gives_losses_of_proposals_also_where_nobody_is():
@@ -96,12 +99,12 @@ def test_training_gives_losses_of_proposals_also_where_nobody_is():
 
 
 @pytest.mark.parametrize(
-    ("dialect", "wrong_by_half", "wrong_by_a_twentieth"),
+    ("variant", "wrong_by_half", "wrong_by_a_twentieth"),
     [("detectron2", 0.5, 0.05)] + [(name, 4 / 9, 0.01125) for name in ("poise", "maskrcnn", "hrnet", "torchvision")],
 )
-def test_proposals_learn_by_the_size_of_errors_or_near_nothing_by_their_square(dialect, wrong_by_half, wrong_by_a_twentieth):
+def test_proposals_learn_by_the_size_of_errors_or_near_nothing_by_their_square(variant, wrong_by_half, wrong_by_a_twentieth):
     """0.5 - 1/18 is 4/9, and 0.05 squared times 9/2 is 0.01125; Detectron2 counts errors as they are."""
-    rpn = detector("hrnet_w4", dialect_of(dialect), Heads(channels=0, classes=0)).rpn
+    rpn = build_network(BackboneSpec.parse("hrnet_w4"), variant_of(variant), Heads(channels=0, classes=0)).rpn
     for error, lost in ((0.5, wrong_by_half), (0.05, wrong_by_a_twentieth)):
         deltas = torch.tensor([[0.0, 0.0, 0.0, 0.0], [7.0, 7.0, 7.0, 7.0], [7.0, 7.0, 7.0, 7.0]])
         delta_targets = torch.tensor([[error, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
@@ -114,25 +117,28 @@ def test_proposals_learn_by_the_size_of_errors_or_near_nothing_by_their_square(d
 
 
 @pytest.mark.parametrize(
-    ("dialect", "inside", "shared"),
+    ("variant", "inside", "shared"),
     [(name, True, 1000) for name in ("maskrcnn", "hrnet")]
     + [(name, False, None) for name in ("poise", "torchvision", "detectron2")],
 )
-def test_anchors_over_the_border_and_proposals_of_a_whole_batch_are_as_in_the_release(dialect, inside, shared):
+def test_anchors_over_the_border_and_proposals_of_a_whole_batch_are_as_in_the_release(variant, inside, shared):
     """STRADDLE_THRESH 0 and FPN_POST_NMS_PER_BATCH of maskrcnn-benchmark, 1000 an image; a single map has no such limit."""
     pyramid, alone = (
-        detector(name, dialect_of(dialect), Heads(channels=0, classes=0)).rpn for name in ("hrnet_w4_hrfpn", "hrnet_w4_plain")
+        build_network(BackboneSpec.parse(name), variant_of(variant), Heads(channels=0, classes=0)).rpn
+        for name in ("hrnet_w4_hrfpn", "hrnet_w4_plain")
     )
     assert pyramid.inside_only is alone.inside_only is inside
     assert (pyramid.batch_post_nms_top_n, alone.batch_post_nms_top_n) == (shared, None)
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-def test_anchors_of_one_map_stand_size_by_size_in_detectron2_alone(dialect):
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_anchors_of_one_map_stand_size_by_size_in_detectron2_alone(variant):
     """Files of our own detectors on one map hold no anchors; what they learnt is of the first ratio's sizes first."""
-    sides = detector("hrnet_w4_plain", dialect_of(dialect), Heads(channels=0, classes=0)).rpn.anchor_generator.cell0
+    sides = build_network(
+        BackboneSpec.parse("hrnet_w4_plain"), variant_of(variant), Heads(channels=0, classes=0)
+    ).rpn.anchor_generator.cell0
     wide = (sides[:, 2] - sides[:, 0]).tolist()
-    assert (wide[1] < wide[0]) is (dialect == "detectron2")
+    assert (wide[1] < wide[0]) is (variant == "detectron2")
 
 
 def test_only_anchors_that_nowhere_leave_the_image_are_inside():
@@ -141,7 +147,7 @@ def test_only_anchors_that_nowhere_leave_the_image_are_inside():
 
 
 @pytest.mark.parametrize("inside", [False, True])
-def test_a_dialect_says_whether_anchors_over_the_border_are_learnt_from(inside, monkeypatch):
+def test_a_variant_says_whether_anchors_over_the_border_are_learnt_from(inside, monkeypatch):
     """The views' filling lies over the border, too; whose best anchor does is not learnt from, as in the release."""
     network = small().train()
     network.rpn.inside_only = inside
@@ -198,7 +204,7 @@ def test_frozen_norms_of_a_detector_from_a_backbones_weights_add_what_the_name_s
     name = "torchvision_keypoint_rcnn_r50_fpn"
     plain, added = import_checkpoint(name, state), import_checkpoint(f"{name}_eps", state)
     assert plain.words.endswith(f"if it was trained from a backbone's weights they add 1e-5, and its name is {name}_eps")
-    assert "they add 1e-5" not in added.words + untold(f"{name}_eps_2cls")
+    assert "they add 1e-5" not in added.words + norm_note(f"{name}_eps_2cls")
     expected = whole.eval().backbone(views.tensors)["0"]
     own, other = ((made.model.network(views.tensors)[0] - expected).abs().max() for made in (added, plain))
     assert own < 2e-6 * expected.abs().max()
@@ -264,7 +270,7 @@ def test_a_region_proposal_network_alone_has_no_heads():
 )
 def test_any_trunk_carries_all_heads(name, channels, strides):
     pytest.importorskip("timm")
-    network = detector(name, dialect_of("poise"), Heads(convolutions=1, width=8, features=8)).eval()
+    network = build_network(BackboneSpec.parse(name), variant_of("poise"), Heads(convolutions=1, width=8, features=8)).eval()
     assert set(network.backbone.channels) == {channels}
     assert network.backbone.strides == strides
     images = torch.randn(1, 3, 640, 640) if "vit" in name else torch.randn(1, 3, 64, 96)

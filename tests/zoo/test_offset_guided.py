@@ -5,7 +5,7 @@ import torch
 
 from poise import zoo
 from poise.cli.main import main
-from poise.codecs.guide_costs import LabelMaps
+from poise.codecs.guiding_losses import LabelMaps
 from poise.errors import CheckpointError, InputError, UnknownName
 from poise.models.bottom_up import BottomUp
 from poise.nn.backbones.hourglass104 import Hourglass104

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from poise.codecs import guides
-from poise.codecs.guide_costs import USUAL_COSTS, USUAL_MAPS, Costs, LabelMaps
-from poise.codecs.guides import STRIDE, Seen, Vectors
+from poise.codecs import guiding_offsets
+from poise.codecs.guiding_losses import DEFAULT_COSTS, DEFAULT_MAPS, Costs, LabelMaps
+from poise.codecs.guiding_offsets import STRIDE, LabelledKeypoints, OffsetTargets
 from poise.codecs.scene import SceneCodec
 from poise.decoding.grouping import decode_people
 from poise.decoding.grouping_config import PRACTITIONER_CONFIG, GroupingConfig
@@ -24,21 +24,28 @@ from poise.errors import InputError
 from poise.scenes import People, Scenes
 from poise.skeletons.limbs import Limbs, mirrored_limbs
 
-LEAST_SCALE = 1.0
-"""Pixels; smaller keypoints have no size to be learnt (the release's)."""
+MIN_SCALE = 1.0
+"""Keypoints of a smaller size give no loss of scales, pixels (the release's)."""
 
-READ: Mapping[str, float] = {"cell": 2.83, "quarter": 1.5, "fast": 1.07, "upsampled": 1.07, "bilinear": 2.3} | dict.fromkeys(
-    ("dark", "fit1", "fit2", "fit1-sigma", "fit2-sigma"), 0.05
-)
-"""Pixels that each reading of perfect Gaussians is off at most, four cells and more away from the border."""
+READING_TOLERANCE: Mapping[str, float] = {
+    "cell": 2.83,
+    "quarter": 1.5,
+    "fast": 1.07,
+    "upsampled": 1.07,
+    "bilinear": 2.3,
+} | dict.fromkeys(("dark", "fit1", "fit2", "fit1-sigma", "fit2-sigma"), 0.05)
+"""Largest error of each reading on perfect Gaussians, four cells and more away from the border, pixels."""
 
-JITTERED = 2 * 2**0.5 * STRIDE / 2
-"""All keypoints share the jitter: a peak may be moved to another one nearest to its cell, twice half a cell's diagonal away."""
+JITTER_TOLERANCE = 2 * 2**0.5 * STRIDE / 2
+"""Largest error with jitter, pixels: twice half a cell's diagonal.
+
+All keypoints share its maps, so a peak may be moved to another keypoint whose nearest cell is the same.
+"""
 
 
 @final
 class MapKind(IntEnum):
-    """The kinds of map that an answer has, in their order."""
+    """The types of map that an output has, in their order."""
 
     HEAT = 0
     BACKGROUND = 1
@@ -55,22 +62,22 @@ class OffsetGuided(SceneCodec):
 
     An output has, in this order: a heatmap for each keypoint; the background; two maps of jitter, x and y; two maps for each
     limb, x and y of the vector from its first keypoint to its second; a spread for each limb; a scale for each keypoint. Only
-    heatmaps and vectors are always there (`LabelMaps`).
+    heatmaps and offsets are always there (`LabelMaps`).
 
     Attributes:
-        limbs: (from, to), places of keypoints (`skeletons.limbs`).
-        maps: What there is and what it is to say.
-        cost: How far an answer is from that.
-        reading: How people are read out of it.
-        sigmas: Of OKS, one per keypoint, for `LabelMaps.scale`.
+        limbs: Pairs (from, to) of indices of keypoints (`skeletons.limbs`).
+        maps: Which maps there are, and what their targets are.
+        cost: The losses of these maps.
+        reading: How people are read out of them.
+        sigmas: OKS sigma of each keypoint, for `LabelMaps.scale`.
 
     Raises:
         InputError: A limb that cannot be or stands there twice; scales without sigmas; "laplace" without spread.
     """
 
     limbs: Limbs = ()
-    maps: LabelMaps = USUAL_MAPS
-    cost: Costs = USUAL_COSTS
+    maps: LabelMaps = DEFAULT_MAPS
+    cost: Costs = DEFAULT_COSTS
     reading: GroupingConfig = PRACTITIONER_CONFIG
     sigmas: tuple[float, ...] = ()
 
@@ -96,66 +103,70 @@ class OffsetGuided(SceneCodec):
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """Channels of each head that is there."""
+        """Channels of each head, without those that have none."""
         return tuple(count for count in self._counts if count)
 
     @property
     def tolerance(self) -> float:
-        """How far a reading is off by itself; with jitter, how far two keypoints are that are nearest to one cell."""
-        return JITTERED if self.maps.jitter else READ[self.reading.peaks]
+        """Pixels: the error of the reading on perfect maps, or the distance of two keypoints that jitter can exchange."""
+        return JITTER_TOLERANCE if self.maps.jitter else READING_TOLERANCE[self.reading.peaks]
 
     def split(self, output: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b q h w"], ...]:
-        """Heatmaps, background, jitter, offsets, spreads and scales; what is not there has no channels."""
+        """Heatmaps, background, jitter, offsets, spreads and scales; those that are not there have no channels."""
         return torch.split(output, list(self._counts), dim=1)
 
     def encode(self, scenes: Scenes) -> Float[Tensor, "b c h w"]:
-        """Labels, and 0 wherever there are none; logarithms of spreads are 0."""
-        seen = Seen.of(scenes, self.cells(scenes.size))
-        output = scenes.xy.new_zeros(len(scenes), self.channels, *seen.cells)
+        """The targets, 0 in cells without any; the spread is 1 (logarithm 0)."""
+        labelled = LabelledKeypoints.of(scenes, self.cells(scenes.size))
+        output = scenes.xy.new_zeros(len(scenes), self.channels, *labelled.cells)
         heat, background, *_ = self.split(output)
-        guides.draw_gaussians(output, seen, sigma=self.maps.sigma, clip=self.maps.clip)
+        guiding_offsets.draw_gaussians(output, labelled, sigma=self.maps.sigma, clip=self.maps.clip)
         if self.maps.background:
             torch.sub(1, heat.amax(dim=1, keepdim=True), out=background)
         if self.maps.jitter:
-            guides.jitters(seen, fill=self.maps.jitter_fill).write(output, self._channels(MapKind.JITTER, seen))
-        vectors = self._guides(seen)
-        vectors.write(output, self._channels(MapKind.OFFSETS, seen))
+            jitter = guiding_offsets.jitter_offsets(labelled, fill=self.maps.jitter_fill)
+            jitter.write(output, self._channels(MapKind.JITTER, labelled))
+        targets = self._offset_targets(labelled)
+        targets.write(output, self._channels(MapKind.OFFSETS, labelled))
         if self.maps.scale:
-            vectors.write_numbers(output, self._channels(MapKind.SCALE, seen), *self._scales(vectors, seen, scenes.extent))
+            channels = self._channels(MapKind.SCALE, labelled)
+            targets.write_values(output, channels, *self._scale_targets(targets, labelled, scenes.extent))
         return output
 
     def loss(self, output: Float[Tensor, "b c h w"], scenes: Scenes) -> Float[Tensor, ""]:
-        """The sum of the parts' errors by their weights, over the number of views."""
+        """The weighted sum of `errors`, divided by the number of views."""
         self._check(output, scenes)
         weights = output.new_tensor(self.cost.weights)
         return self.cost.weight * (weights * self.errors(output, scenes)).sum() / max(len(scenes), 1)
 
     def errors(self, output: Float[Tensor, "b c h w"], scenes: Scenes) -> Float[Tensor, "5"]:
-        """Of heatmaps, background, jitter, offsets and scales before any weight; 0 for those that there are no maps of.
+        """Losses of heatmaps, background, jitter, offsets and scales before any weight; 0 for those without maps.
 
-        Heatmaps' and background's are sums over all cells of all views, the others means of those cells that say something.
+        Those of heatmaps and background are sums over all cells of all views, the others means over the cells with a target.
         """
-        cost, seen, used = self.cost, Seen.of(scenes, self.cells(scenes.size)), guides.used(scenes.ignore)
-        vectors = self._guides(seen)
-        jitters = guides.jitters(seen, fill=self.maps.jitter_fill) if self.maps.jitter else None
-        maps, said = self._said(output, seen, vectors, jitters)
-        target = maps.new_zeros(len(scenes), self.keypoints, *seen.cells)
-        guides.draw_gaussians(target, seen, sigma=self.maps.sigma, clip=self.maps.clip)
-        taught = used & scenes.supervised[:, :, None, None]
-        none, counts = output.new_zeros(()), vectors.counts & vectors.inside(used)
-        sizes = self._scales(vectors, seen, scenes.extent) if self.maps.scale else None
+        labelled = LabelledKeypoints.of(scenes, self.cells(scenes.size))
+        cells = guiding_offsets.supervised_cells(scenes.ignore)
+        cost, targets = self.cost, self._offset_targets(labelled)
+        jitter = guiding_offsets.jitter_offsets(labelled, fill=self.maps.jitter_fill) if self.maps.jitter else None
+        maps, predicted = self._predicted(output, labelled, targets, jitter)
+        heat = maps.new_zeros(len(scenes), self.keypoints, *labelled.cells)
+        guiding_offsets.draw_gaussians(heat, labelled, sigma=self.maps.sigma, clip=self.maps.clip)
+        supervised = cells & scenes.supervised[:, :, None, None]
+        none, valid = output.new_zeros(()), targets.valid & targets.inside(cells)
+        sizes = self._scale_targets(targets, labelled, scenes.extent) if self.maps.scale else None
+        spread = predicted.get(MapKind.SPREAD)
         return torch.stack(
             (
-                cost.of_maps(maps[:, : self.keypoints], target, taught),
-                cost.of_background(maps[:, self.keypoints :], target, taught) if self.maps.background else none,
-                none if jitters is None else cost.of_jitter(said[MapKind.JITTER], jitters, used),
-                cost.of_offsets(said[MapKind.OFFSETS], said.get(MapKind.SPREAD), vectors, counts, extent=scenes.extent),
-                none if sizes is None else cost.of_scales(said[MapKind.SCALE], sizes[0], sizes[1] & counts),
+                cost.of_maps(maps[:, : self.keypoints], heat, supervised),
+                cost.of_background(maps[:, self.keypoints :], heat, supervised) if self.maps.background else none,
+                none if jitter is None else cost.of_jitter(predicted[MapKind.JITTER], jitter, cells),
+                cost.of_offsets(predicted[MapKind.OFFSETS], spread, targets, valid, extent=scenes.extent),
+                none if sizes is None else cost.of_scales(predicted[MapKind.SCALE], sizes[0], sizes[1] & valid),
             )
         )
 
     def decode(self, output: Float[Tensor, "b c h w"]) -> list[People]:
-        """The people of each view, as `reading` says."""
+        """The people of each view, read by `reading`."""
         heat, _, jitter, offsets, _, scale = self.split(output.float())
         maps = SceneMaps(heat, offsets, jitter if self.maps.jitter else None, scale if self.maps.scale else None)
         reading = self.reading.with_label_sigma(self.maps.sigma / STRIDE)
@@ -164,7 +175,7 @@ class OffsetGuided(SceneCodec):
     def merge(
         self, output: Float[Tensor, "b c h w"], mirrored: Float[Tensor, "b c h w"], flip: Int64[Tensor, " k"]
     ) -> Float[Tensor, "b c h w"]:
-        """The mean of both; limbs that a mirror turns round, so that there is none of them, keep the answer itself."""
+        """The mean of both outputs; limbs whose mirror image is no limb keep the offsets of `output`."""
         limbs, alone = mirrored_limbs(self.limbs, flip)
         heat, background, jitter, offsets, spread, scale = zip(self.split(output), self.split(mirrored), strict=True)
         parts = [merged_maps(*heat, flip)]
@@ -181,7 +192,7 @@ class OffsetGuided(SceneCodec):
         return torch.cat(parts, dim=1)
 
     def resized(self, output: Float[Tensor, "b c h w"], cells: Size) -> Float[Tensor, "b c hh ww"]:
-        """Heatmaps by cubic convolution, all others linearly; vectors, spreads and scales grow with the view."""
+        """Heatmaps resized by cubic convolution, all others linearly; offsets, spreads and scales are scaled with the view."""
         down, across = cells[0] / output.shape[-2], cells[1] / output.shape[-1]
         if down == across == 1:
             return output
@@ -202,20 +213,20 @@ class OffsetGuided(SceneCodec):
         return output[:, : self.keypoints].float().nan_to_num(0.0).clamp(0, 1)
 
     def arrows(self, output: Float[Tensor, "b c h w"], scenes: Scenes) -> Float[Tensor, "n m 4"]:
-        """The guides in the cells of keypoints whose limb is labelled."""
+        """The guiding offsets in the cells of keypoints whose limb is labelled, as x0 y0 x1 y1, pixels."""
         starts, ends = self._ends.to(output.device)
         h, w = output.shape[-2:]
         cell = ((scenes.xy[:, starts] - (STRIDE - 1) / 2) / STRIDE).round()
         column, row = cell[..., 0].clamp(0, w - 1).long(), cell[..., 1].clamp(0, h - 1).long()
-        guides = self.split(output)[MapKind.OFFSETS].reshape(len(output), len(self.limbs), 2, h, w)
+        offsets = self.split(output)[MapKind.OFFSETS].reshape(len(output), len(self.limbs), 2, h, w)
         limb = torch.arange(len(self.limbs), device=output.device)
         begin = torch.stack((column, row), dim=-1) * STRIDE + (STRIDE - 1) / 2
-        lines = torch.cat((begin, begin + guides[scenes.scene[:, None], limb, :, row, column]), dim=-1)
+        lines = torch.cat((begin, begin + offsets[scenes.scene[:, None], limb, :, row, column]), dim=-1)
         return lines.where((scenes.visible[:, starts] * scenes.visible[:, ends] > 0)[..., None], torch.nan)
 
     @cached_property
     def _counts(self) -> tuple[int, ...]:
-        """Channels of each kind of map, 0 for those that are not there."""
+        """Channels of each type of map, 0 for those that are not there."""
         maps, limbs = self.maps, len(self.limbs)
         return (
             self.keypoints,
@@ -226,56 +237,56 @@ class OffsetGuided(SceneCodec):
             self.keypoints * maps.scale,
         )
 
-    def _said(
-        self, output: Tensor, seen: Seen, vectors: Vectors, jitters: Vectors | None
+    def _predicted(
+        self, output: Tensor, labelled: LabelledKeypoints, targets: OffsetTargets, jitter: OffsetTargets | None
     ) -> tuple[Tensor, dict[MapKind, Tensor]]:
-        """Heatmaps and background, and what the other maps say in the cells that are asked, x before y."""
-        limb, hop = partial(self._places, vectors, seen), seen.cells[0] * seen.cells[1]
-        at = limb(MapKind.OFFSETS)
-        places = {MapKind.OFFSETS: torch.stack((at, at + hop))}
-        if jitters is not None:
-            at = self._places(jitters, seen, MapKind.JITTER)
-            places[MapKind.JITTER] = torch.stack((at, at + hop))
+        """Heatmaps and background, and the values of the other maps in the cells that have targets, x before y."""
+        limb, area = partial(self._flat_index, targets, labelled), labelled.cells[0] * labelled.cells[1]
+        x = limb(MapKind.OFFSETS)
+        indices = {MapKind.OFFSETS: torch.stack((x, x + area))}
+        if jitter is not None:
+            x = self._flat_index(jitter, labelled, MapKind.JITTER)
+            indices[MapKind.JITTER] = torch.stack((x, x + area))
         if self.cost.offset == "laplace":
-            places[MapKind.SPREAD] = limb(MapKind.SPREAD)
+            indices[MapKind.SPREAD] = limb(MapKind.SPREAD)
         if self.maps.scale:
-            places[MapKind.SCALE] = limb(MapKind.SCALE)
+            indices[MapKind.SCALE] = limb(MapKind.SCALE)
         whole = sum(self._counts[: MapKind.JITTER])
-        maps, numbers = guides.parted(output, whole, torch.cat([at.flatten() for at in places.values()]))
-        parts = torch.split(numbers, [at.numel() for at in places.values()])
-        return maps, {of: part.view(at.shape) for (of, at), part in zip(places.items(), parts, strict=True)}
+        maps, values = guiding_offsets.split_output(output, whole, torch.cat([index.flatten() for index in indices.values()]))
+        parts = torch.split(values, [index.numel() for index in indices.values()])
+        return maps, {kind: part.view(index.shape) for (kind, index), part in zip(indices.items(), parts, strict=True)}
 
-    def _places(self, vectors: Vectors, seen: Seen, kind: MapKind) -> Int64[Tensor, "n m c"]:
-        """Where vectors stand in an output: of one of the kinds behind the background, x of it where it has x and y."""
-        return vectors.places(self._channels(kind, seen), count=self.channels, cells=seen.cells)
+    def _flat_index(self, targets: OffsetTargets, labelled: LabelledKeypoints, kind: MapKind) -> Int64[Tensor, "n m c"]:
+        """Index of the cells of targets in the flattened output, in the (x) channel of a type of map."""
+        return targets.flat_index(self._channels(kind, labelled), count=self.channels, cells=labelled.cells)
 
-    def _guides(self, seen: Seen) -> Vectors:
-        starts, ends = self._ends.to(seen.xy.device)
-        return guides.guides(seen, starts, ends, fill=self.maps.fill)
+    def _offset_targets(self, labelled: LabelledKeypoints) -> OffsetTargets:
+        starts, ends = self._ends.to(labelled.xy.device)
+        return guiding_offsets.guiding_offsets(labelled, starts, ends, fill=self.maps.fill)
 
-    def _scales(
-        self, vectors: Vectors, seen: Seen, extent: Float[Tensor, " n"]
+    def _scale_targets(
+        self, targets: OffsetTargets, labelled: LabelledKeypoints, extent: Float[Tensor, " n"]
     ) -> tuple[Float[Tensor, "n l c"], Bool[Tensor, "n l c"]]:
-        """Sizes of the keypoints that limbs start at, and in which cells they count."""
+        """Sizes of the keypoints that limbs start at, pixels, and whether they are valid in each cell."""
         starts = self._ends[0].to(extent.device)
         size = extent[:, None] * extent.new_tensor(self.sigmas)[starts]
-        last = guides.latest(vectors, starts, seen)
-        return size[..., None].expand(last.shape), last & (size >= LEAST_SCALE)[..., None]
+        last = guiding_offsets.in_last_limb(targets, starts, labelled)
+        return size[..., None].expand(last.shape), last & (size >= MIN_SCALE)[..., None]
 
-    def _channels(self, kind: MapKind, seen: Seen) -> Int64[Tensor, " m"]:
-        """The channel of each keypoint or limb, of one of the kinds behind the background; of x where there are x and y."""
-        return self._first_channels[kind].to(seen.xy.device)
+    def _channels(self, kind: MapKind, labelled: LabelledKeypoints) -> Int64[Tensor, " m"]:
+        """The channel of each keypoint or limb in a type of map behind the background; that of x where there are x and y."""
+        return self._first_channels[kind].to(labelled.xy.device)
 
     @cached_property
     def _first_channels(self) -> Mapping[MapKind, Int64[Tensor, " m"]]:
         limbs = torch.arange(len(self.limbs))
         shared = torch.zeros(self.keypoints, dtype=torch.int64)
         own = {MapKind.JITTER: shared, MapKind.OFFSETS: 2 * limbs, MapKind.SPREAD: limbs, MapKind.SCALE: self._ends[0]}
-        return {kind: sum(self._counts[:kind]) + place for kind, place in own.items()}
+        return {kind: sum(self._counts[:kind]) + channel for kind, channel in own.items()}
 
     @cached_property
     def _ends(self) -> Int64[Tensor, "2 l"]:
-        """The keypoints each limb starts and ends at."""
+        """Indices of the keypoints that limbs start at, and of those that they end at."""
         return torch.tensor(self.limbs, dtype=torch.int64).view(-1, 2).T
 
     def _check(self, output: Tensor, scenes: Scenes) -> None:

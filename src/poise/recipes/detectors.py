@@ -18,7 +18,7 @@ from poise.recipes.short import short_run
 from poise.skeletons import COCO17
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.zoo.rcnn.poise_rcnn import small_detector
-from poise.zoo.rcnn.presets import gaussian_roi_codec, roi_codec
+from poise.zoo.rcnn.roi_codecs import gaussian_roi_codec, roi_codec
 
 CLIP = 20.0
 """Norm of the gradient that is reached only where something is odd, but by heads whose losses are weighted too much."""

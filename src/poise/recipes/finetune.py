@@ -25,7 +25,7 @@ from poise.zoo.offset_guided import WIDTHS as SCENE_WIDTHS
 from poise.zoo.plain import WIDTHS
 from poise.zoo.rcnn.poise_rcnn import WIDTHS as BOX_WIDTHS
 from poise.zoo.rcnn.poise_rcnn import small_detector
-from poise.zoo.rcnn.presets import roi_codec
+from poise.zoo.rcnn.roi_codecs import roi_codec
 
 SHORT: Mapping[str, Iterable[str]] = {"poise_": WIDTHS, "poise_rcnn_": BOX_WIDTHS, "poise_scene_": SCENE_WIDTHS}
 """Our own models by what their short names begin with, and the widths at the end."""

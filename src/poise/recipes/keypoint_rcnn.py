@@ -14,7 +14,7 @@ from poise.recipes.ranges import check_count
 from poise.scenes import Canvas
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.zoo.find import build
-from poise.zoo.rcnn.presets import VIEW
+from poise.zoo.rcnn.presets import SIZE
 
 BOX_AP = "coco-val2017/box AP"
 KEYPOINT_AP = "coco-val2017/AP"
@@ -41,7 +41,7 @@ RESNET_STILL = (
 
 def as_large(views: DetectorAugmentation, canvas: Canvas) -> DetectorAugmentation:
     """The release's views, for images of 800 pixels, as large as a model is shown images."""
-    sides = tuple(round(side * canvas.side / min(VIEW)) for side in views.sides)
+    sides = tuple(round(side * canvas.side / min(SIZE)) for side in views.sides)
     return replace(views, sides=sides, most=canvas.most or 2 * canvas.side)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from poise.codecs.guide_costs import LabelMaps
+from poise.codecs.guiding_losses import LabelMaps
 from poise.dims import Size
 from poise.models.base import PoseModel
 from poise.recipes.base import Optimizer, Recipe, Schedule

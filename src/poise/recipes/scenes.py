@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from poise.codecs.guide_costs import Costs, LabelMaps
+from poise.codecs.guiding_losses import Costs, LabelMaps
 from poise.data.cached import CachedDataset
 from poise.data.figures import FigureDataset
 from poise.decoding.grouping_config import PRACTITIONER_CONFIG

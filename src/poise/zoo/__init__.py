@@ -2,5 +2,6 @@
 
 from poise.zoo.find import build, names
 from poise.zoo.importing import import_release
+from poise.zoo.rcnn.builder import faster_rcnn, keypoint_rcnn
 
-__all__ = ["build", "import_release", "names"]
+__all__ = ["build", "faster_rcnn", "import_release", "keypoint_rcnn", "names"]

@@ -78,8 +78,8 @@ class Family:
         keys: Beginnings of weight names, official and ours; the first that fits counts. Empty without official files.
         order: Sorts official names where the official network holds its parts in another order than ours; names of equal rank
             keep our order.
-        twice: Of official names, each once, those under which the official checkpoint holds a weight a second time, and the
-            first names of those.
+        duplicates: From official names, each once: those under which the official checkpoint holds a weight a second time, and
+            the first names of those.
         unread: Official names that no answer depends on, as a regular expression: layers the release makes and never asks.
         start: What a model of the family may start from beside its own checkpoints.
     """
@@ -92,7 +92,7 @@ class Family:
     releases: tuple[Release, ...] = ()
     keys: tuple[tuple[str, str], ...] = ()
     order: Callable[[str], tuple[int, ...]] | None = None
-    twice: Callable[[Collection[str]], Mapping[str, str]] | None = None
+    duplicates: Callable[[Collection[str]], Mapping[str, str]] | None = None
     unread: str | None = None
     start: PretrainedBackbone | None = None
 
@@ -111,7 +111,7 @@ class Family:
 
     def copies(self, ours: Iterable[str]) -> Mapping[str, str]:
         """Official names that weights of ours have beside those of `official`, and those."""
-        return {} if self.twice is None else self.twice([self.official(key) for key in ours])
+        return {} if self.duplicates is None else self.duplicates([self.official(key) for key in ours])
 
     def exported(self, ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Weights of our network as the official checkpoint holds them: under its names, in its order, some of them twice."""

@@ -15,7 +15,7 @@ from poise.zoo import mmpose
 from poise.zoo.family import Family, PretrainedBackbone
 from poise.zoo.find import build, family_of, releases
 from poise.zoo.guess import guess_release
-from poise.zoo.rcnn.renames import adopted, untold
+from poise.zoo.rcnn.renames import norm_note, to_maskrcnn_names
 
 
 def official_state(model: Model, name: str) -> dict[str, Tensor]:
@@ -65,7 +65,7 @@ def import_checkpoint(name: str, state: Mapping[str, Any], *, codec: str | None 
         raise CheckpointError(f"{name!r} is a model of this project and has no official checkpoints; use poise.load")
     weights = unwrap(state)
     check_finite(weights)
-    name, weights = adopted(name, weights)
+    name, weights = to_maskrcnn_names(name, weights)
     if mmpose_keys.is_mmpose(weights):
         given = mmpose_keys.originals(weights)
         found = mmpose.build_for(name, given, codec=codec)
@@ -80,7 +80,7 @@ def import_checkpoint(name: str, state: Mapping[str, Any], *, codec: str | None 
     _fill(model, name, read, words="checkpoint")
     spare = tuple(key for key in weights if key not in read)
     left_out = f"; {len(spare)} weights of layers that its release never asks were left out: {few(spare)}" if spare else ""
-    return Imported(_with_card(model, name, read), f"an official checkpoint of {name!r}{left_out}{untold(name)}")
+    return Imported(_with_card(model, name, read), f"an official checkpoint of {name!r}{left_out}{norm_note(name)}")
 
 
 def _is_start(weights: Mapping[str, Tensor], family: Family) -> bool:

@@ -10,7 +10,7 @@ from typing import cast
 
 import torch
 
-from poise.codecs.guide_costs import Costs, LabelMaps
+from poise.codecs.guiding_losses import Costs, LabelMaps
 from poise.codecs.offset_guided import OffsetGuided
 from poise.decoding.grouping_config import PRACTITIONER_CONFIG, RELEASE_CONFIG, GroupingConfig
 from poise.errors import InputError, unknown

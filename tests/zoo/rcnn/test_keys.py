@@ -6,7 +6,7 @@ import torch
 from poise import zoo
 from poise.errors import CheckpointError
 from poise.zoo.importing import official_state
-from poise.zoo.rcnn.renames import adopted
+from poise.zoo.rcnn.renames import to_maskrcnn_names
 
 SHARED = "keypoint_rcnn_r18_c4_shared"
 
@@ -96,7 +96,7 @@ def test_detectron2s_mask_rcnn_of_c4_has_the_same_layers():
         "roi_heads.mask_head.deconv.weight": torch.zeros(2048, 256, 2, 2),
         "roi_heads.mask_head.predictor.weight": torch.zeros(80, 256, 1, 1),
     }
-    name, given = adopted("mask_rcnn_R_50_C4_3x", theirs)
+    name, given = to_maskrcnn_names("mask_rcnn_R_50_C4_3x", theirs)
     needed = shapes(name)
     assert {needed[key] for key in given if key.startswith("roi_heads.")} == {
         tuple(value.shape) for key, value in given.items() if key.startswith("roi_heads.")

@@ -8,9 +8,8 @@ from poise import zoo
 from poise.errors import InputError, UnknownName
 from poise.nn.necks.hrfpn import HRFPN
 from poise.zoo.importing import official_state
-from poise.zoo.rcnn.backbones import trunk
+from poise.zoo.rcnn.backbones import BackboneSpec
 from poise.zoo.rcnn.keypoint_rcnn import network
-from poise.zoo.rcnn.variants import dialect_of
 
 
 def built(name, **options):
@@ -73,10 +72,10 @@ def test_the_way_of_shrinking_may_stand_before_or_after_the_size():
         for name in (f"maskrcnn_hrnetv2p_w4_hrfpn_{word}_256x320", f"maskrcnn_hrnetv2p_w4_hrfpn_256x320_{word}"):
             assert neck(name).pooling == pooling, name
     assert neck("maskrcnn_hrnetv2p_w4_maxpool").pooling == "max"
-    with pytest.raises(UnknownName, match="no trunk 'r18fpn_max'"):
+    with pytest.raises(UnknownName, match="no backbone 'r18fpn_max'"):
         built("maskrcnn_r18fpn_256x320_max")
-    with pytest.raises(UnknownName, match="no trunk"):
-        trunk("hrnet_w4_plain_max", dialect_of("hrnet"))
+    with pytest.raises(UnknownName, match="no backbone"):
+        BackboneSpec.parse("hrnet_w4_plain_max")
 
 
 def test_norms_that_add_nothing_add_a_little_where_the_name_says_so():

@@ -13,8 +13,7 @@ from poise.nn.backbones import timm
 from poise.skeletons import ANIMAL18, MPII16
 from poise.weights.model_file import load, save
 from poise.zoo.cost import view_size_of
-from poise.zoo.rcnn.backbones import trunk
-from poise.zoo.rcnn.variants import dialect_of
+from poise.zoo.rcnn.backbones import BackboneSpec
 
 
 def built(name, **options):
@@ -158,5 +157,5 @@ def test_a_pooling_without_hrfpn_is_no_name():
     for name in ("keypoint_rcnn_hrnet_w18_max", "keypoint_rcnn_hrnet_w18_fpn_max"):
         with pytest.raises(UnknownName):
             built(name)
-    with pytest.raises(UnknownName, match="no trunk"):
-        trunk("hrnet_w18_max", dialect_of("poise"))
+    with pytest.raises(UnknownName, match="no backbone"):
+        BackboneSpec.parse("hrnet_w18_max")

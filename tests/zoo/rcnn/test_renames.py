@@ -14,7 +14,7 @@ from poise.models.network_part import NetworkPart
 from poise.skeletons import ANIMAL18
 from poise.weights.checkpoint import read_checkpoint
 from poise.zoo.importing import import_checkpoint, official_state
-from poise.zoo.rcnn.renames import adopted
+from poise.zoo.rcnn.renames import to_maskrcnn_names
 
 
 def built(name, **options) -> NetworkPart:
@@ -150,7 +150,7 @@ def detectron2():
     return as_detectron2(official), official
 
 
-def test_detectron2s_checkpoint_is_read_and_becomes_a_model_of_its_dialect(detectron2, tmp_path):
+def test_detectron2s_checkpoint_is_read_and_becomes_a_model_of_its_variant(detectron2, tmp_path):
     theirs, official = detectron2
     extras = {"pixel_mean": torch.zeros(3, 1, 1), "proposal_generator.anchor_generator.cell_anchors.0": torch.zeros(3, 4)}
     arrays = {key: value.numpy() for key, value in (theirs | extras).items()}
@@ -185,7 +185,7 @@ def test_names_of_detectron2_are_those_of_its_model_zoo(detectron2):
 
 def test_the_background_comes_first(detectron2):
     theirs, _ = detectron2
-    name, given = adopted("keypoint_rcnn_r50_fpn", theirs)
+    name, given = to_maskrcnn_names("keypoint_rcnn_r50_fpn", theirs)
     assert name == "detectron2_keypoint_rcnn_r50_fpn"
     assert torch.equal(given["roi_heads.box.predictor.cls_score.bias"][0], theirs["roi_heads.box_predictor.cls_score.bias"][1])
     assert given["roi_heads.box.predictor.bbox_pred.weight"].shape == (8, 1024)
@@ -195,7 +195,9 @@ def test_people_are_the_class_after_the_background_in_all_releases():
     # Detectron2 counts people first and the background last, as its data sets do; the others the background first.
     name = "detectron2_faster_rcnn_hrnet_w4_hrfpn_4cls"
     told = "roi_heads.box.predictor.cls_score.bias"
-    _, given = adopted(name, {"proposal_generator.": torch.zeros(1), "roi_heads.box_predictor.cls_score.bias": torch.arange(4)})
+    _, given = to_maskrcnn_names(
+        name, {"proposal_generator.": torch.zeros(1), "roi_heads.box_predictor.cls_score.bias": torch.arange(4)}
+    )
     assert given[told].tolist() == [3, 0, 1, 2]
     for other in (name, "maskrcnn_faster_rcnn_r50_fpn", "torchvision_mask_rcnn_r50_fpn"):
         assert built(other).config.person == 1
@@ -217,15 +219,15 @@ def test_torchvisions_own_names_are_those_of_its_detectors(given, mask, name):
     weights = {"roi_heads.box_head.fc6.bias": torch.zeros(1)} | (
         {"roi_heads.mask_head.0.0.bias": torch.zeros(1)} if mask else {}
     )
-    assert adopted(given, weights)[0] == name
+    assert to_maskrcnn_names(given, weights)[0] == name
     assert type(built(name)) is (NetworkPart if name == "torchvision_resnet50_fpn" else BoxDetector)
 
 
 def test_torchvisions_norms_tell_by_their_counters_what_they_add():
     weights = {"roi_heads.box_head.fc6.bias": torch.zeros(1)}
     counted = weights | {"backbone.body.bn1.num_batches_tracked": torch.zeros(())}
-    assert adopted("keypointrcnn_resnet50_fpn", weights)[0] == "torchvision_keypointrcnn_resnet50_fpn"
-    name, given = adopted("maskrcnn_keypoint_rcnn_r50fpn", counted)
+    assert to_maskrcnn_names("keypointrcnn_resnet50_fpn", weights)[0] == "torchvision_keypointrcnn_resnet50_fpn"
+    name, given = to_maskrcnn_names("maskrcnn_keypoint_rcnn_r50fpn", counted)
     assert name == "torchvision_keypoint_rcnn_r50fpn_eps"
     assert list(given) == ["roi_heads.box.feature_extractor.fc6.bias"]
     assert built("torchvision_keypoint_rcnn_r50_fpn").network.backbone.body.bn1._eps == 0
@@ -234,7 +236,7 @@ def test_torchvisions_norms_tell_by_their_counters_what_they_add():
 
 def test_what_is_no_detectors_checkpoint_stays_as_it_is():
     weights = {"final_layer.weight": torch.zeros(1)}
-    assert adopted("hrnet_w32_coco_256x192", weights) == ("hrnet_w32_coco_256x192", weights)
+    assert to_maskrcnn_names("hrnet_w32_coco_256x192", weights) == ("hrnet_w32_coco_256x192", weights)
 
 
 class Evil:

@@ -1,8 +1,9 @@
-"""The trunks of two-stage detectors by name: a backbone, and the neck that stands on it."""
+"""Backbones of two-stage detectors with the necks on them: by their parts, and by the name that releases give both."""
 
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, Literal, cast, final, get_args
 
 from torch import nn
 
@@ -16,114 +17,178 @@ from poise.nn.necks.base import BackboneWithNeck, pyramid_levels
 from poise.nn.necks.fpn import FPN
 from poise.nn.necks.hrfpn import HRFPN, Pooling
 from poise.zoo.imagenet import start_hrnet, start_resnet, start_timm
-from poise.zoo.rcnn.variants import Dialect
+from poise.zoo.rcnn.variants import Variant, VariantName
 
-HRNET = re.compile(
+NeckName = Literal["fpn", "hrfpn", "plain", "c4", "c5"]
+"""What heads read: an FPN (arXiv 1612.03144) or HRFPN (arXiv 1908.07919) of several maps; the finest branch of an HRNet alone
+("plain"); stage 4 of a ResNet, whose last stage is in the heads ("c4"); its last stage ("c5")."""
+
+RESNET = re.compile(r"resnet(?P<depth>\d+)|resnext(?P<deep>\d+)_(?P<groups>\d+)x(?P<wide>\d+)d")
+HRNET = re.compile(r"hrnet_w(?P<width>\d+)")
+TIMM = re.compile(r"timm_(?P<name>.+)")
+
+NECKS: Mapping[re.Pattern[str], tuple[NeckName, ...]] = {
+    RESNET: ("fpn", "c4", "c5"),
+    HRNET: ("hrfpn", "fpn", "plain"),
+    TIMM: ("fpn",),
+}
+"""Which necks a backbone can have; the first is the usual one."""
+
+RESNET_NAME = re.compile(
+    r"(?:(?:r|resnet)_?(?P<depth>\d+)|x_?(?P<deep>\d+)_(?P<groups>\d+)x(?P<wide>\d+)d)_?(?P<neck>fpn|c4|c5)"
+)
+HRNET_NAME = re.compile(
     r"hrnet(?:(?P<pyramid>v2p)|v2)?_?w(?P<width>\d+)(?:_(?P<neck>hrfpn|fpn|plain))?(?:_(?P<pooling>avg|average|max)(?:pool)?)?"
 )
-RESNET = re.compile(r"(?:(?:r|resnet)_?(?P<depth>\d+)|x_?(?P<deep>\d+)_(?P<groups>\d+)x(?P<wide>\d+)d)_?(?P<form>fpn|c4|c5)")
-TIMM = re.compile(r"timm_(?P<backbone>.+)_fpn")
+TIMM_NAME = re.compile(r"timm_(?P<name>.+)_fpn")
 
 
-def resolved(name: str, dialect: Dialect) -> str:
-    """A trunk's name with what stands on an HRNet, where a model's name leaves that to its release.
+@final
+@dataclass(frozen=True)
+class BackboneSpec:
+    """A backbone and the neck on it.
 
-    Args:
-        name: Of the trunk.
-        dialect: Of the release.
-
-    >>> from poise.zoo.rcnn.variants import DIALECTS
-    >>> resolved("hrnetv2p_w18_max", DIALECTS["poise"]), resolved("hrnet_w18", DIALECTS["poise"])
-    ('hrnetv2p_w18_hrfpn_max', 'hrnet_w18_plain')
-    """
-    found = HRNET.fullmatch(name)
-    if found is None or found["neck"]:
-        return name
-    neck, end = "hrfpn" if found["pyramid"] or dialect.hrfpn else "plain", found.end("width")
-    return f"{name[:end]}_{neck}{name[end:]}"
-
-
-def trunk(name: str, dialect: Dialect) -> BackboneWithNeck:
-    """A trunk by name, with random weights.
-
-    Args:
-        name: `r50_fpn`, `r101_c4` (its last stage is in the heads), `r50_c5`, `x101_32x8d_fpn`, `hrnet_w32_hrfpn`,
-            `hrnet_w32_hrfpn_max`, `hrnet_w32_fpn`, `hrnet_w32_plain` (the finest branch alone; so is `hrnet_w32`, as files of
-            earlier versions say), `timm_BACKBONE_fpn`.
-        dialect: Style and norms.
+    Attributes:
+        body: `resnet50`, `resnext101_32x8d`, `hrnet_w32` with any depth or width, or `timm_NAME` for a backbone of timm.
+        neck: What stands on it.
+        pooling: How an HRFPN shrinks maps.
+        spelling: How a release writes the whole, if otherwise than `name` would.
 
     Raises:
-        UnknownName: There is no such trunk.
-        InputError: A depth or width that cannot be.
+        UnknownName: There is no such backbone.
+        InputError: It cannot have that neck, or pooling without an HRFPN.
     """
-    for pattern, build in ((RESNET, _resnet), (HRNET, _hrnet), (TIMM, _timm)):
-        found = pattern.fullmatch(name)
-        parts = None if found is None else _with_form(found.groupdict())
-        if parts is not None:
-            body = build(parts, dialect)
-            replace_norms(body, dialect.norm)
-            return _joined(body, parts)
+
+    body: str
+    neck: NeckName
+    pooling: Pooling | None = None
+    spelling: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check that body, neck and pooling go together."""
+        if self.neck not in necks_of(self.body):
+            raise InputError(f"{self.body} takes the neck {' or '.join(necks_of(self.body))}, not {self.neck!r}")
+        if self.pooling is not None and (self.neck != "hrfpn" or self.pooling not in get_args(Pooling)):
+            raise InputError(
+                f"pooling is how the neck hrfpn shrinks maps, {' or '.join(get_args(Pooling))}; found {self.pooling!r} for the "
+                f"neck {self.neck}"
+            )
+
+    @classmethod
+    def of(cls, body: str, neck: NeckName | None = None, pooling: Pooling | None = None) -> "BackboneSpec":
+        """With the usual neck of a body, unless another one is given: FPN, of an HRNet HRFPN.
+
+        Raises:
+            UnknownName: There is no such backbone.
+            InputError: It cannot have that neck or pooling.
+        """
+        return cls(body, neck or necks_of(body)[0], pooling)
+
+    @classmethod
+    def parse(cls, name: str) -> "BackboneSpec":
+        """Out of the name that releases and model files give both.
+
+        Args:
+            name: `r50_fpn`, `r101_c4`, `r50_c5`, `x101_32x8d_fpn`, `hrnet_w32_hrfpn`, `hrnet_w32_hrfpn_max`, `hrnet_w32_fpn`,
+                `hrnet_w32_plain` (so is `hrnet_w32`, as files of earlier versions say), `timm_NAME_fpn`.
+
+        Raises:
+            UnknownName: There is none of that name.
+        """
+        if found := RESNET_NAME.fullmatch(name):
+            depth = found["depth"]
+            body = f"resnet{depth}" if depth else f"resnext{found['deep']}_{found['groups']}x{found['wide']}d"
+            return cls(body, cast(NeckName, found["neck"]), spelling=name)
+        if found := HRNET_NAME.fullmatch(name):
+            neck = found["neck"] or "plain"
+            if neck == "hrfpn" or not found["pooling"]:
+                pooling: Pooling | None = {"max": "max", None: None}.get(found["pooling"], "average")
+                return cls(f"hrnet_w{found['width']}", cast(NeckName, neck), pooling, name)
+        if found := TIMM_NAME.fullmatch(name):
+            return cls(f"timm_{found['name']}", "fpn", spelling=name)
+        raise UnknownName(
+            f"there is no backbone {name!r}; there are r50_fpn, r50_c4, r50_c5, x101_32x8d_fpn, hrnet_w32_hrfpn, "
+            "hrnet_w32_hrfpn_max, hrnet_w32_fpn, hrnet_w32_plain with any depth and width, and timm_NAME_fpn"
+        )
+
+    @property
+    def name(self) -> str:
+        """The whole as releases and model files write it, such as `r50_fpn`.
+
+        >>> BackboneSpec.of("resnet50").name, BackboneSpec.of("hrnet_w32", pooling="max").name
+        ('r50_fpn', 'hrnet_w32_hrfpn_max')
+        """
+        if self.spelling:
+            return self.spelling
+        body = re.sub(r"^resne(x)?t", lambda m: m[1] or "r", self.body)
+        return f"{body}_{self.neck}" + ("_max" if self.pooling == "max" else "")
+
+    def build(self, variant: Variant) -> BackboneWithNeck:
+        """Both, with random weights.
+
+        Raises:
+            InputError: A depth or width that cannot be.
+        """
+        body = self._body(variant)
+        replace_norms(body, variant.norm)
+        if self.neck not in ("fpn", "hrfpn"):
+            return BackboneWithNeck(body, keep=(len(body.channels) - 1,))
+        keep = pyramid_levels(body.strides)
+        channels, strides = tuple(body.channels[i] for i in keep), tuple(body.strides[i] for i in keep)
+        if self.neck == "hrfpn":
+            return BackboneWithNeck(body, HRFPN(channels, strides, pooling=self.pooling or "average"), keep=keep)
+        return BackboneWithNeck(body, FPN(channels, strides), keep=keep)
+
+    def _body(self, variant: Variant) -> Backbone:
+        if found := HRNET.fullmatch(self.body):
+            return HRNet(int(found["width"]), branches=1 if self.neck == "plain" else 4)
+        if found := TIMM.fullmatch(self.body):
+            return TimmBackbone(found["name"])
+        return ResNet(stages=3 if self.neck == "c4" else 4, **resnet_arguments(self.body, variant))
+
+
+def necks_of(body: str) -> tuple[NeckName, ...]:
+    """Which necks a body can have, the usual one first.
+
+    Raises:
+        UnknownName: There is no such backbone.
+    """
+    for pattern, necks in NECKS.items():
+        if pattern.fullmatch(body):
+            return necks
     raise UnknownName(
-        f"there is no trunk {name!r}; there are r50_fpn, r50_c4, r50_c5, x101_32x8d_fpn, hrnet_w32_hrfpn, hrnet_w32_hrfpn_max, "
-        "hrnet_w32_fpn, hrnet_w32_plain with any depth and width, and timm_BACKBONE_fpn"
+        f"there is no backbone {body!r} of detectors; there are resnet50, resnext101_32x8d and hrnet_w32 with any depth and "
+        "width, and timm_NAME"
     )
 
 
-def _with_form(parts: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The parts of a trunk's name with what stands on its backbone; None where that cannot be shrunk as the name says."""
-    form = parts.get("form") or (parts["neck"] or "plain" if "width" in parts else "fpn")
-    return None if parts.get("pooling") and form != "hrfpn" else {**parts, "form": form}
+def resnet_arguments(body: str, variant: Variant) -> dict[str, Any]:
+    """What `ResNet` and `resnet.stage` take for a body such as `resnet50` or `resnext101_32x8d`."""
+    found = RESNET.fullmatch(body)
+    assert found is not None, "other bodies have been taken apart before"
+    if found["depth"]:
+        return {"depth": int(found["depth"]), "style": variant.style}
+    return {"depth": int(found["deep"]), "style": "pytorch", "groups": int(found["groups"]), "group_width": int(found["wide"])}
 
 
-def _joined(body: Backbone, parts: Mapping[str, Any]) -> BackboneWithNeck:
-    form = parts["form"]
-    if form not in ("fpn", "hrfpn"):
-        return BackboneWithNeck(body, keep=(len(body.channels) - 1,))
-    keep = pyramid_levels(body.strides)
-    channels, strides = tuple(body.channels[i] for i in keep), tuple(body.strides[i] for i in keep)
-    if form == "hrfpn":
-        pooling: Pooling = "max" if parts["pooling"] == "max" else "average"
-        return BackboneWithNeck(body, HRFPN(channels, strides, pooling=pooling), keep=keep)
-    return BackboneWithNeck(body, FPN(channels, strides), keep=keep)
-
-
-def _resnet(parts: Mapping[str, Any], dialect: Dialect) -> Backbone:
-    return ResNet(stages=3 if parts["form"] == "c4" else 4, **resnet_arguments(parts, dialect))
-
-
-def resnet_arguments(parts: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
-    """What a ResNet or one of its stages is built from, by the parts that `RESNET` finds in a trunk's name."""
-    if parts["depth"]:
-        return {"depth": int(parts["depth"]), "style": dialect.style}
-    return {"depth": int(parts["deep"]), "style": "pytorch", "groups": int(parts["groups"]), "group_width": int(parts["wide"])}
-
-
-def _hrnet(parts: Mapping[str, Any], dialect: Dialect) -> Backbone:
-    return HRNet(int(parts["width"]), branches=1 if parts["form"] == "plain" else 4)
-
-
-def _timm(parts: Mapping[str, Any], dialect: Dialect) -> Backbone:
-    return TimmBackbone(parts["backbone"])
-
-
-def start(trunk: nn.Module, name: str, dialect: str) -> None:
-    """Load the ImageNet weights of torchvision or timm into the backbone of a trunk.
+def load_imagenet(network: nn.Module, backbone: BackboneSpec, variant: VariantName) -> None:
+    """Load the ImageNet weights of torchvision or timm into a backbone, in place.
 
     Args:
-        trunk: What `trunk` made ...
-        name: ... of this name.
-        dialect: Name of the release's.
+        network: What `backbone.build` made.
+        backbone: What it is.
+        variant: Whose.
 
     Raises:
-        InputError: The trunk is of a release whose ImageNet weights neither has.
+        InputError: Its code base starts from other weights, which neither torchvision nor timm has.
         MissingExtra, ReadError: The weights cannot be had.
     """
-    body = cast(BackboneWithNeck, trunk).body
-    resnet, hrnet, timm = (pattern.fullmatch(name) for pattern in (RESNET, HRNET, TIMM))
-    if dialect not in ("poise", "torchvision") or (resnet and not resnet["depth"]):
+    body = cast(BackboneWithNeck, network).body
+    resnet, hrnet, timm = (pattern.fullmatch(backbone.body) for pattern in (RESNET, HRNET, TIMM))
+    if variant not in ("poise", "torchvision") or (resnet and not resnet["depth"]):
         raise InputError(
-            f"neither torchvision nor timm has the ImageNet weights that a {dialect} detector on {name} starts from; take a "
-            "ResNet, HRNet or timm backbone of ours (a name that begins with none of the releases'), or start without "
+            f"neither torchvision nor timm has the ImageNet weights that a {variant} detector on {backbone.name} starts from; "
+            "take a ResNet, HRNet or timm backbone of ours (a name that begins with none of the releases'), or start without "
             "(--no-pretrained, pretrained=False)"
         )
     if resnet:
@@ -131,4 +196,4 @@ def start(trunk: nn.Module, name: str, dialect: str) -> None:
     if hrnet:
         start_hrnet(cast(HRNet, body), int(hrnet["width"]))
     if timm:
-        start_timm(cast(TimmBackbone, body), timm["backbone"])
+        start_timm(cast(TimmBackbone, body), timm["name"])

@@ -1,8 +1,6 @@
-"""The heads of two-stage detectors, and the whole network on a trunk (Mask R-CNN, arXiv 1703.06870, section 3)."""
+"""The heads of two-stage detectors, and the whole network on a backbone (Mask R-CNN, arXiv 1703.06870, section 3)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 
@@ -28,26 +26,29 @@ from poise.nn.heads.rpn import build_rpn
 from poise.nn.necks.base import BackboneWithNeck
 from poise.nn.pooler import RoIPooler
 from poise.nn.rcnn import RCNN, RoIBranch
-from poise.zoo.rcnn.backbones import RESNET, resnet_arguments, trunk
-from poise.zoo.rcnn.variants import Dialect
+from poise.zoo.rcnn.backbones import BackboneSpec, resnet_arguments
+from poise.zoo.rcnn.variants import Variant
+
+MIN_CLASSES = 2
+"""Of a box head: one and the background."""
 
 LAST_STAGE = 4
-"""Of a ResNet; the C4 form has it in its heads."""
+"""Number of a ResNet's last stage, which the C4 form has in its heads."""
 
-MASKED = 256
-"""Channels that a mask head on a last stage reads masks off."""
+C4_MASK_CHANNELS = 256
+"""Hidden channels of the mask predictor on a last stage."""
 
 
 @dataclass(frozen=True)
 class Heads:
-    """Which heads a detector has.
+    """Which heads a detector has; the fields stand in model files.
 
     Attributes:
         classes: With the background; 0 for a region proposal network alone.
         channels: Of the codec; 0 for no keypoints.
         cells: Of the codec's maps (h, w).
         convolutions: Of the keypoint head.
-        width: Of the keypoint head's convolutions.
+        width: Channels of the keypoint head's convolutions.
         shared: Whether the keypoint head reads the box head's features.
         masks: Whether there is a mask head; that of the C4 form always reads the box head's features.
         features: Width of the box head's fully connected layers.
@@ -63,79 +64,78 @@ class Heads:
     features: int = 1024
 
 
-def detector(name: str, dialect: Dialect, heads: Heads) -> RCNN:
+def build_network(backbone: BackboneSpec, variant: Variant, heads: Heads) -> RCNN:
     """The network of a detector, with random weights.
 
     Args:
-        name: Of the trunk.
-        dialect: Of the release.
+        backbone: With its neck.
+        variant: How its code base builds it.
         heads: Which heads it has.
 
     Raises:
-        UnknownName: There is no such trunk.
         InputError: Sizes that cannot be, or features to share that there are not.
     """
-    body = trunk(name, dialect)
-    how = dialect.reading(body)
-    anchors = AnchorGenerator(body.strides, rule=dialect.anchors, by_size=dialect.by_size)
+    body = backbone.build(variant)
+    proposals = variant.proposals(body)
+    anchors = AnchorGenerator(body.strides, rule=variant.anchor_rule, by_size=variant.anchors_by_size)
     rpn = build_rpn(
         body.channels[0],
         anchors,
-        post_nms_top_n=how.kept,
-        pre_nms_top_n=how.looked,
-        smooth_l1_beta=dialect.smooth,
-        inside_only=dialect.inside,
-        batch_post_nms_top_n=how.shared,
+        post_nms_top_n=proposals.post_nms_top_n,
+        pre_nms_top_n=proposals.pre_nms_top_n,
+        smooth_l1_beta=variant.rpn_smooth_l1_beta,
+        inside_only=variant.inside_anchors_only,
+        batch_post_nms_top_n=proposals.batch_post_nms_top_n,
     )
-    box = _box(name, body, dialect, heads) if heads.classes else None
-    keypoint = _keypoint(body, box, dialect, heads) if heads.channels else None
+    box = _box(backbone, body, variant, heads) if heads.classes else None
+    keypoint = _keypoint(body, box, variant, heads) if heads.channels else None
     if keypoint and not box:
         raise InputError("a keypoint head reads the boxes that a box head finds; give the detector at least 2 classes")
-    mask = _mask(body, box, dialect, heads) if heads.masks else None
+    mask = _mask(body, box, variant, heads) if heads.masks else None
     if heads.shared and not any(branch and branch.pooler is None for branch in (keypoint, mask)):
         raise InputError("no head of this detector can read the box head's features; leave out 'shared', or take keypoint_rcnn")
     return RCNN(body, rpn, box=box, keypoint=keypoint, mask=mask)
 
 
-def _box(name: str, body: BackboneWithNeck, dialect: Dialect, heads: Heads) -> RoIBranch:
+def _box(backbone: BackboneSpec, body: BackboneWithNeck, variant: Variant, heads: Heads) -> RoIBranch:
     """The box head: the last stage of the C4 form; convolutions where its features are shared; else fully connected."""
-    channels, found = body.channels[0], RESNET.fullmatch(name)
+    channels = body.channels[0]
     cells: Size = (7, 7)
-    if found is not None and found["form"] == "c4":
-        last, cells = last_stage(found.groupdict(), dialect, width=2 * channels), (14, 14)
+    if backbone.neck == "c4":
+        last, cells = last_stage(backbone.body, variant, width=2 * channels), (14, 14)
         head = RoIHead(last, BoxPredictor(last.width, heads.classes))
     elif heads.shared:
         own, cells = ConvStack(channels, _widths(heads)), pooled_cells_for(heads.cells)
         head = RoIHead(own, BoxPredictor(own.width, heads.classes))
     else:
         head = box_head(channels, cells=cells, width=heads.features, classes=heads.classes)
-    return RoIBranch(_pooler(body, cells, dialect), head)
+    return RoIBranch(_pooler(body, cells, variant), head)
 
 
-def last_stage(parts: Mapping[str, Any], dialect: Dialect, *, width: int = 2048) -> LastStage:
-    """The last stage of a ResNet, told by the parts of its name, as the body of a head that is `width` wide."""
-    blocks = stage(number=LAST_STAGE, **resnet_arguments(parts, dialect))
-    replace_norms(blocks, dialect.norm)
+def last_stage(body: str, variant: Variant, *, width: int = 2048) -> LastStage:
+    """The last stage of a `resnet50` or `resnext101_32x8d`, as the body of a head that gives `width` channels."""
+    blocks = stage(number=LAST_STAGE, **resnet_arguments(body, variant))
+    replace_norms(blocks, variant.norm)
     return LastStage(blocks, width=width)
 
 
-def _keypoint(body: BackboneWithNeck, box: RoIBranch | None, dialect: Dialect, heads: Heads) -> RoIBranch:
+def _keypoint(body: BackboneWithNeck, box: RoIBranch | None, variant: Variant, heads: Heads) -> RoIBranch:
     if heads.shared and box is not None:
         return RoIBranch(None, RoIHead(nn.Identity(), KeypointPredictor(_width(box.head.body), heads.channels, heads.cells)))
     head = keypoint_head(body.channels[0], heads.channels, cells=heads.cells, widths=_widths(heads))
-    return RoIBranch(_pooler(body, pooled_cells_for(heads.cells), dialect), head)
+    return RoIBranch(_pooler(body, pooled_cells_for(heads.cells), variant), head)
 
 
 def _widths(heads: Heads) -> tuple[int, ...]:
-    """Of the convolutions that make a keypoint head's features."""
+    """Channels of the convolutions that make a keypoint head's features."""
     return (heads.width,) * heads.convolutions
 
 
-def _mask(body: BackboneWithNeck, box: RoIBranch | None, dialect: Dialect, heads: Heads) -> RoIBranch:
+def _mask(body: BackboneWithNeck, box: RoIBranch | None, variant: Variant, heads: Heads) -> RoIBranch:
     if box is not None and isinstance(box.head.body, LastStage):
-        reader = MaskPredictor(box.head.body.width, heads.classes, hidden=MASKED)
+        reader = MaskPredictor(box.head.body.width, heads.classes, hidden=C4_MASK_CHANNELS)
         return RoIBranch(None, RoIHead(nn.Identity(), reader))
-    return RoIBranch(_pooler(body, (14, 14), dialect), mask_head(body.channels[0], classes=heads.classes))
+    return RoIBranch(_pooler(body, (14, 14), variant), mask_head(body.channels[0], classes=heads.classes))
 
 
 def _width(body: nn.Module) -> int:
@@ -144,6 +144,6 @@ def _width(body: nn.Module) -> int:
     return width
 
 
-def _pooler(body: BackboneWithNeck, cells: Size, dialect: Dialect) -> RoIPooler:
-    sampling = dialect.reading(body).sampling
-    return RoIPooler(body.strides, cells, sampling=sampling, aligned=dialect.aligned, inclusive=dialect.inclusive)
+def _pooler(body: BackboneWithNeck, cells: Size, variant: Variant) -> RoIPooler:
+    sampling = variant.proposals(body).sampling_ratio
+    return RoIPooler(body.strides, cells, sampling=sampling, aligned=variant.aligned, inclusive=variant.inclusive_boxes)

@@ -4,17 +4,17 @@ import re
 from collections.abc import Collection
 
 HEADS = ("rpn.", "roi_heads.box.", "roi_heads.mask.", "roi_heads.keypoint.")
-"""Beginnings of the names of heads, in the release's order; the trunk comes first."""
+"""Beginnings of the names of heads, in the release's order; the backbone comes first."""
 
 SHARED = "roi_heads.box.feature_extractor."
-"""What other heads may read."""
+"""Beginning of the names of the box head's features, which other heads may read."""
 
 
-def keys(trunk: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+def keys(backbone: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """Beginnings of weight names, official and ours, of whole detectors and of parts.
 
     Args:
-        trunk: Those of the family's trunks.
+        backbone: Those of the family's backbones.
     """
     box = (
         ("feature_extractor.fc", "body.fc"),
@@ -30,12 +30,12 @@ def keys(trunk: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         ("predictor.mask_fcn_logits.", "reader.logits."),
     )
     return (
-        *((f"backbone.{a}", f"backbone.{b}") for a, b in trunk),
+        *((f"backbone.{a}", f"backbone.{b}") for a, b in backbone),
         *((f"rpn.{a}", f"rpn.{b}") for a, b in _RPN),
         *((f"roi_heads.box.{a}", f"box.head.{b}") for a, b in box),
         *((f"roi_heads.keypoint.{a}", f"keypoint.head.{b}") for a, b in keypoint),
         *((f"roi_heads.mask.{a}", f"mask.head.{b}") for a, b in mask),
-        *(pair for pairs in (trunk, _RPN, box, keypoint, mask) for pair in pairs),
+        *(pair for pairs in (backbone, _RPN, box, keypoint, mask) for pair in pairs),
     )
 
 
@@ -48,7 +48,7 @@ PYRAMID = tuple(
     for official, ours in (("inner", "lateral"), ("layer", "output"))
     for level in range(4)
 )
-"""Of FPN, beginnings official and ours."""
+"""Beginnings of names in an FPN, official and ours."""
 
 _RPN = (("anchor_generator.cell_anchors.", "anchor_generator.cell"), ("head.conv.", "head.conv.0.0."))
 
@@ -65,7 +65,7 @@ def order(official: str) -> tuple[int, ...]:
 
 
 def heads_order(official: str) -> tuple[int, ...]:
-    """Ranks official names by their heads alone: HRNet's blocks have our order."""
+    """Ranks official names by their heads alone, for HRNet: its blocks have our order."""
     return (_head(official), 2 if re.search(r"(?:^|\.)predictor\.", official) else 0)
 
 
@@ -73,8 +73,8 @@ def _head(official: str) -> int:
     return next((rank for rank, beginning in enumerate(HEADS, 1) if official.startswith(beginning)), 0)
 
 
-def twice(names: Collection[str]) -> dict[str, str]:
-    """Official names that the release holds a second time, and their first names.
+def duplicates(names: Collection[str]) -> dict[str, str]:
+    """Official names under which the release holds a weight a second time, and their first names.
 
     A head that reads the box head's features has no body of its own here; there it is given the box head's, so that the state
     dict names that under both.

@@ -1,14 +1,35 @@
-"""Words at the end of detectors' names: what each says, and which of them a detector, a trunk or a head has a use for."""
+"""Names of detectors' releases and of their parts, and what they say: `maskrcnn_keypoint_rcnn_r50_fpn_17j_256x320`.
+
+A name is a code base (none for ours), a type of detector and a backbone, in either order, then options. A backbone alone and a
+head alone have names too (`maskrcnn_r50_fpn`, `maskrcnn_box_head_2cls`).
+"""
 
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, cast, final
 
 from poise.dims import Size
 from poise.errors import InputError
+from poise.nn.frozen import Norm
+from poise.zoo.family import BuildRequest
+from poise.zoo.rcnn.backbones import HRNET_NAME, BackboneSpec
+from poise.zoo.rcnn.heads import MIN_CLASSES
+from poise.zoo.rcnn.variants import VARIANTS, VariantName, variant_of
 
-FORMS: Mapping[str, tuple[str, str]] = {
+Detector = Literal["keypointmaskrcnn", "keypointrcnn", "maskrcnn", "fasterrcnn", "rpn"]
+"""Types of detectors, as names call them but for `_`."""
+
+PREFIX = r"maskrcnn_hr|hrnet_maskrcnn|maskrcnn|torchvision|detectron2|poise"
+"""How names begin."""
+
+PREFIX_VARIANTS: Mapping[str, VariantName] = {"maskrcnn_hr": "hrnet", "hrnet_maskrcnn": "hrnet", "": "poise"}
+"""Beginnings of names that are not the name of a variant."""
+
+BACKBONE = r"(?:r|resnet)_?\d+_?(?:fpn|c4|c5)|x_?\d+_\d+x\d+d_?(?:fpn|c4|c5)|timm_.+?_fpn"
+"""ResNets, ResNeXts and backbones of timm with their necks, in names."""
+
+OPTIONS: Mapping[str, tuple[str, str]] = {
     "classes": (r"\d+(?:cls|classes)", "81cls"),
     "keypoints": (r"\d+(?:j|kps?|keypoints)", "17j"),
     "anchors": (r"\d+(?:a|anchors)", "15anchors"),
@@ -19,91 +40,243 @@ FORMS: Mapping[str, tuple[str, str]] = {
     "shared": ("shared", "shared"),
     "eps": ("eps", "eps"),
     "last stage": ("c4", "c4"),
-    "cut": ("after_pooler", "after_pooler"),
+    "pooled": ("after_pooler", "after_pooler"),
     "data": ("coco", "coco"),
     "schedule": (r"\dx", "1x"),
     "list": ("keys", "keys"),
 }
-"""What a word tells: how it is written, and an example.
+"""How an option is written, and an example.
 
-How many classes (with the background), keypoints, anchors in a cell, channels; maps of a head; the size of what is shown, or
-in a head's name of what is cut out; how HRFPN shrinks; the keypoint head reads the box head's features; 1e-5 is added to the
-norms' variance; a head on a ResNet's last stage. The rest say nothing of a network.
+`classes` counts the background; `maps` are the cells of a keypoint head's maps; `size` is that of images, in the name of a head
+that of the features it reads; `pooling` is HRFPN's; with `shared` the keypoint head reads the box head's features; with `eps`
+norms add 1e-5 to the variance; with `last stage` a head stands on a ResNet's last stage. `pooled`, `data`, `schedule` and
+`list` change nothing.
 """
 
-SILENT = ("data", "schedule", "list")
-"""Said of any network, and changing none."""
+IGNORED = ("data", "schedule", "list")
+"""Options that change no network."""
 
-LEAST = 2
-"""Classes: something and the background."""
-
-WORD = "|".join(form for form, _ in FORMS.values())
+OPTION = "|".join(form for form, _ in OPTIONS.values())
 """Any of them, as a regular expression."""
+
+DETECTOR_OPTIONS: Mapping[Detector, tuple[str, ...]] = {
+    "keypointmaskrcnn": ("size", "pooling", "eps", "classes", "keypoints", "maps", "shared"),
+    "keypointrcnn": ("size", "pooling", "eps", "classes", "keypoints", "maps", "shared"),
+    "maskrcnn": ("size", "pooling", "eps", "classes", "shared"),
+    "fasterrcnn": ("size", "pooling", "eps", "classes"),
+    "rpn": ("size", "pooling", "eps"),
+}
+"""Which options each type of detector has."""
+
+BACKBONE_OPTIONS = ("size", "pooling", "eps")
+"""Which options a backbone has."""
+
+Head = Literal["rpn_head", "box_head", "keypoint_head", "mask_head"]
+
+HEAD_OPTIONS: Mapping[Head, tuple[str, ...]] = {
+    "rpn_head": ("pooled", "anchors", "channels", "size"),
+    "box_head": ("pooled", "classes", "channels", "size", "last stage", "eps"),
+    "keypoint_head": ("pooled", "keypoints", "channels", "size", "maps"),
+    "mask_head": ("pooled", "classes", "channels", "size", "last stage", "eps"),
+}
+"""Which options each head has.
+
+The size is that of the features a box head reads; for a keypoint head that of its maps or, beside `maps`, of the features. The
+other heads are convolutions and take features of any size.
+"""
+
+
+def detector_pattern(backbone: str) -> str:
+    """Names of whole detectors and of backbones alone, as a regular expression.
+
+    Args:
+        backbone: Names of the backbones, as a regular expression.
+    """
+    detector = r"keypoint_?(?:mask_?)?rcnn|mask_rcnn|(?<=_)maskrcnn|faster_?rcnn|rpn"  # `maskrcnn` alone is a code base
+    either = (
+        rf"(?:(?P<detector>{detector})_(?P<backbone>{backbone})|(?P<backbone_first>{backbone})_(?P<detector_last>{detector}))"
+    )
+    whole = rf"(?:(?P<prefix>{PREFIX})_)?{either}(?P<options>(?:_(?:{OPTION}))*)"
+    alone = rf"(?P<alone_prefix>{PREFIX})_(?P<alone>{backbone})(?P<alone_options>(?:_(?:{OPTION}))*)"
+    return rf"(?i){whole}|{alone}"
+
+
+HEAD_PATTERN = (
+    r"(?P<head_prefix>maskrcnn_hr|hrnet_maskrcnn|maskrcnn|poise)_"
+    rf"(?P<head>{'|'.join(HEAD_OPTIONS)})(?P<head_options>(?:_(?:{OPTION}))*)"
+)
+"""Names of heads alone, as a regular expression."""
 
 
 @final
 @dataclass(frozen=True)
-class Words:
-    """The words of a name.
+class NameOptions:
+    """The options of a name.
 
     Attributes:
-        said: By what they tell.
+        values: How each is written, by what it is (`OPTIONS`).
     """
 
-    said: Mapping[str, str]
+    values: Mapping[str, str]
 
-    def __contains__(self, kind: str) -> bool:
-        """Whether a word tells this."""
-        return kind in self.said
+    def __contains__(self, option: str) -> bool:
+        """Whether the name has this option."""
+        return option in self.values
 
-    def number(self, kind: str, usual: int) -> int:
-        """What the word says, or what is usual."""
-        return self._numbers(kind)[0] if kind in self.said else usual
+    def number(self, option: str, default: int) -> int:
+        """The number of an option, or the default without it."""
+        return self._numbers(option)[0] if option in self.values else default
 
-    def size(self, kind: str, usual: Size) -> Size:
-        """Two numbers (h, w) that the word says, or what is usual."""
-        if kind not in self.said:
-            return usual
-        height, width = self._numbers(kind)
+    def size(self, option: str, default: Size) -> Size:
+        """The two numbers (h, w) of an option, or the default without it."""
+        if option not in self.values:
+            return default
+        height, width = self._numbers(option)
         return height, width
 
-    def _numbers(self, kind: str) -> list[int]:
-        return [int(number) for number in re.findall(r"\d+", self.said[kind])]
+    def _numbers(self, option: str) -> list[int]:
+        return [int(number) for number in re.findall(r"\d+", self.values[option])]
 
 
-def split(text: str) -> list[tuple[str, str]]:
-    """What each word tells, and the word.
+@final
+@dataclass(frozen=True)
+class DetectorName:
+    """What the name of a whole detector says.
 
-    >>> split("_after_pooler_2cls_14x14")
-    [('cut', 'after_pooler'), ('classes', '2cls'), ('size', '14x14')]
+    Attributes:
+        variant: The code base.
+        detector: The type.
+        backbone: With its neck.
+        norm: What the backbone's batch norms are, if other ones than the variant's.
+        options: The rest.
     """
-    words = re.findall(rf"_({WORD})(?=_|$)", text)
-    return [(next(kind for kind, (form, _) in FORMS.items() if re.fullmatch(form, word)), word) for word in words]
+
+    variant: VariantName
+    detector: Detector
+    backbone: BackboneSpec
+    norm: Norm | None
+    options: NameOptions
 
 
-def read(text: str, known: Collection[str], *, name: str, what: str) -> Words:
-    """The words at the end of a name.
+@final
+@dataclass(frozen=True)
+class BackboneName:
+    """What the name of a backbone alone says; the attributes are those of `DetectorName`."""
+
+    variant: VariantName
+    backbone: BackboneSpec
+    norm: Norm | None
+
+
+@final
+@dataclass(frozen=True)
+class HeadName:
+    """What the name of a head alone says; the other attributes are those of `DetectorName`.
+
+    Attributes:
+        head: Which one.
+    """
+
+    variant: VariantName
+    head: Head
+    norm: Norm | None
+    options: NameOptions
+
+
+def parse_name(request: BuildRequest) -> DetectorName | BackboneName | HeadName:
+    """What a name says, from the groups of `detector_pattern` and `HEAD_PATTERN`.
+
+    Raises:
+        InputError: An option that the detector, backbone or head does not have, or that cannot be.
+        UnknownName: A backbone that there is not.
+    """
+    parts = {key: value.lower() for key, value in request.parts.items()}
+    if parts.get("head"):
+        head = cast(Head, parts["head"])
+        options = parse_options(parts["head_options"], HEAD_OPTIONS[head], name=request.name, what=f"the {head}")
+        variant = _variant(parts["head_prefix"], "")
+        return HeadName(variant, head, _norm(options, variant), options)
+    if parts["alone"]:
+        variant = _variant(parts["alone_prefix"], parts["alone"])
+        options = parse_options(parts["alone_options"], BACKBONE_OPTIONS, name=request.name, what="a backbone")
+        return BackboneName(variant, _backbone(parts["alone"], options, variant), _norm(options, variant))
+    name = parts["backbone"] or parts["backbone_first"]
+    detector = cast(Detector, (parts["detector"] or parts["detector_last"]).replace("_", ""))
+    variant = _variant(parts["prefix"], name)
+    options = parse_options(
+        parts["options"], DETECTOR_OPTIONS[detector], name=request.name, what=f"a detector of the type {detector}"
+    )
+    return DetectorName(variant, detector, _backbone(name, options, variant), _norm(options, variant), options)
+
+
+def split_options(text: str) -> list[tuple[str, str]]:
+    """What each option is, and how it is written.
+
+    >>> split_options("_after_pooler_2cls_14x14")
+    [('pooled', 'after_pooler'), ('classes', '2cls'), ('size', '14x14')]
+    """
+    words = re.findall(rf"_({OPTION})(?=_|$)", text)
+    return [(next(option for option, (form, _) in OPTIONS.items() if re.fullmatch(form, word)), word) for word in words]
+
+
+def parse_options(text: str, known: Collection[str], *, name: str, what: str) -> NameOptions:
+    """The options at the end of a name.
 
     Args:
         text: Each after a `_`.
-        known: What they may tell; beside that what changes no network.
+        known: Which there may be, beside those that change no network.
         name: The whole name.
         what: It is of.
 
     Raises:
-        InputError: One that tells something else, two that tell the same thing otherwise, or a number that is too small.
+        InputError: Another option, two that contradict each other, or a number that is too small.
     """
-    said: dict[str, str] = {}
-    for kind, word in split(text):
-        if kind not in (*known, *SILENT):
-            fit = ", ".join(FORMS[each][1] for each in (*known, *SILENT))
+    values: dict[str, str] = {}
+    for option, word in split_options(text):
+        if option not in (*known, *IGNORED):
+            fit = ", ".join(OPTIONS[each][1] for each in (*known, *IGNORED))
             raise InputError(f"{name!r} says {word!r}, of which {what} has no use; words for it look like: {fit}")
-        if said.get(kind, word) != word:
-            raise InputError(f"{name!r} says both {said[kind]!r} and {word!r}; leave one of them out")
+        if values.get(option, word) != word:
+            raise InputError(f"{name!r} says both {values[option]!r} and {word!r}; leave one of them out")
         numbers = [int(number) for number in re.findall(r"\d+", word)]
         if 0 in numbers:
             raise InputError(f"{name!r} says {word!r}; give a number above 0")
-        if kind == "classes" and numbers[0] < LEAST:
-            raise InputError(f"{name!r} says {word!r}; give at least {LEAST} classes, of which the background is one")
-        said[kind] = word
-    return Words(said)
+        if option == "classes" and numbers[0] < MIN_CLASSES:
+            raise InputError(f"{name!r} says {word!r}; give at least {MIN_CLASSES} classes, of which the background is one")
+        values[option] = word
+    return NameOptions(values)
+
+
+def with_neck(backbone: str, variant: VariantName) -> str:
+    """The name of a backbone with the neck of an HRNet, where the name of a model leaves that to its code base.
+
+    Args:
+        backbone: Its name in the name of a model.
+        variant: The code base.
+
+    >>> with_neck("hrnetv2p_w18_max", "poise"), with_neck("hrnet_w18", "poise")
+    ('hrnetv2p_w18_hrfpn_max', 'hrnet_w18_plain')
+    """
+    found = HRNET_NAME.fullmatch(backbone)
+    if found is None or found["neck"]:
+        return backbone
+    hrfpn, end = found["pyramid"] or VARIANTS[variant].hrfpn_by_default, found.end("width")
+    return f"{backbone[:end]}_{'hrfpn' if hrfpn else 'plain'}{backbone[end:]}"
+
+
+def _variant(prefix: str, backbone: str) -> VariantName:
+    """Of a name; HRNets named after maskrcnn-benchmark are of the code base that added HRNet to it."""
+    if prefix == "maskrcnn" and HRNET_NAME.fullmatch(backbone):
+        return "hrnet"
+    return PREFIX_VARIANTS.get(prefix, cast(VariantName, prefix))
+
+
+def _backbone(name: str, options: NameOptions, variant: VariantName) -> BackboneSpec:
+    """With the neck of its code base, and the pooling of the options."""
+    pooled = f"{name}_{options.values['pooling']}" if "pooling" in options else name
+    return BackboneSpec.parse(with_neck(pooled, variant))
+
+
+def _norm(options: NameOptions, variant: VariantName) -> Norm | None:
+    """Norms that add nothing to the variance add 1e-5 where the name says `eps`."""
+    return "frozen" if "eps" in options and variant_of(variant).norm == "bare" else None

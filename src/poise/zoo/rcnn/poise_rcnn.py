@@ -23,20 +23,21 @@ from poise.structures import Architecture
 from poise.weights.release import Release
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.imagenet import refuse_pretrained
-from poise.zoo.rcnn.presets import gaussian_roi_codec, joined, roi_codec
+from poise.zoo.rcnn.presets import assemble_keypoint_rcnn
+from poise.zoo.rcnn.roi_codecs import gaussian_roi_codec, roi_codec
 
 
 @final
 @dataclass(frozen=True)
 class Widths:
-    """How wide a network is.
+    """Channels of a network's layers.
 
     Attributes:
-        stages: Channels of the backbone's four stages.
-        pyramid: Channels of the maps that heads read.
-        features: Width of the box head.
-        keypoints: Width of the keypoint head's convolutions ...
-        convolutions: ... and how many there are.
+        stages: Of the backbone's four stages.
+        pyramid: Of the maps that heads read.
+        features: Of the box head's fully connected layers.
+        keypoints: Of the keypoint head's convolutions.
+        convolutions: How many of these there are.
     """
 
     stages: Stages
@@ -50,14 +51,17 @@ WIDTHS: dict[str, Widths] = {
     "t": Widths((24, 48, 96, 160), 64, 128, 64),
     "s": Widths((32, 64, 128, 192), 96, 256, 128),
 }
-"""Tiny, small."""
+"""Of the tiny and the small network."""
 
 BLOCKS: Stages = (1, 2, 2, 3)
-KEPT = (500, 200)
-"""Proposals of each map, and of an image: in training, in testing. Drawings of 320 pixels hold no more people than that."""
+PROPOSALS = (500, 200)
+"""Of each map before non-maximum suppression, and of an image after it: in training, in testing.
+
+Drawings of 320 pixels hold no more people than that.
+"""
 
 ANCHORS = ((24,), (48,), (96,), (192,))
-"""Root of the area, pixels: six cells each."""
+"""Square roots of the areas of anchors, pixels, on each map: six cells each."""
 
 LEARNING = Learning(per_image=64, posed=16)
 
@@ -79,7 +83,7 @@ def network(width: str, channels: int, cells: Size = MAP_CELLS) -> RCNN:
     own = WIDTHS[width]
     body = PlainNet(own.stages, BLOCKS)
     trunk = BackboneWithNeck(body, FPN(body.channels, body.strides, own.pyramid, extra=0))
-    rpn = build_rpn(own.pyramid, AnchorGenerator(trunk.strides, sizes=ANCHORS), post_nms_top_n=KEPT)
+    rpn = build_rpn(own.pyramid, AnchorGenerator(trunk.strides, sizes=ANCHORS), post_nms_top_n=PROPOSALS)
     box = RoIBranch(RoIPooler(trunk.strides, (7, 7)), box_head(own.pyramid, width=own.features))
     widths = (own.keypoints,) * own.convolutions
     head = keypoint_head(own.pyramid, channels, cells=cells, widths=widths)
@@ -114,7 +118,7 @@ def small_detector(
     check_size(size, PlainNet.multiple, f"poise_rcnn_{width}")
     codec = codec or gaussian_roi_codec(MAP_CELLS, len(skeleton))
     arguments: dict[str, Any] = {"width": width, "channels": codec.channels, "cells": codec.cells}
-    return joined(
+    return assemble_keypoint_rcnn(
         name or f"poise_rcnn_{width}",
         Architecture("poise_rcnn:network", arguments),
         network(**arguments),

@@ -50,25 +50,25 @@ BLOCK = (
     (r"(layer\d\.\d+)\.shortcut\.norm\.", r"\1.downsample.1."),
     (r"(layer\d\.\d+)\.shortcut\.", r"\1.downsample.0."),
 )
-"""Within the blocks of Detectron2's ResNets."""
+"""Names within the blocks of Detectron2's ResNets."""
 
-ALONE = r"(?i)^maskrcnn_(?=(?:r|resnet|x)_?[0-9])(?!.*rcnn)"
+MASK_RCNN = r"(?i)^maskrcnn_(?=(?:r|resnet|x)_?[0-9])(?!.*rcnn)"
 """torchvision's word for Mask R-CNN before a trunk, where nothing else says what the detector is."""
 
 COMPUTED = r"pixel_(mean|std)|.*anchor_generator\.cell_anchors\..*"
-"""What old files of Detectron2 hold and no weight is."""
+"""Names in old files of Detectron2 that are no weights."""
 
 
-def adopted(name: str, weights: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
-    """The name of the detector a checkpoint is of, and its weights under maskrcnn-benchmark's names.
+def to_maskrcnn_names(name: str, weights: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
+    """The name of the detector that a checkpoint is of, and its weights under maskrcnn-benchmark's names.
 
-    A checkpoint of torchvision or Detectron2 makes a model of that dialect out of any name of the same network: `r50_fpn` has
+    A checkpoint of torchvision or Detectron2 makes a model of that variant out of any name of the same network: `r50_fpn` has
     other anchors in each. Batch norms of torchvision's that count their batches add 1e-5 to the variance; those of its COCO_V1
     weights count none, and add nothing.
 
     Args:
-        name: Of a detector, of any dialect.
-        weights: Of any model; what is no detector's comes back as it is.
+        name: Of a detector, of any variant.
+        weights: Of any model; those of other models come back unchanged.
     """
     if any(key.startswith(("proposal_generator.", "backbone.bottom_up.")) for key in weights):
         kept = {key: value for key, value in weights.items() if not re.fullmatch(COMPUTED, key)}
@@ -78,16 +78,16 @@ def adopted(name: str, weights: Mapping[str, Tensor]) -> tuple[str, dict[str, Te
         counted = any(key.endswith(COUNTER) for key in weights)
         own = {_renamed(key, TORCHVISION): value for key, value in weights.items() if not key.endswith(COUNTER)}
         masked = any(key.startswith("roi_heads.mask_") for key in weights)
-        name = _of("torchvision", re.sub(ALONE, "mask_rcnn_", name) if masked else name)
+        name = _of("torchvision", re.sub(MASK_RCNN, "mask_rcnn_", name) if masked else name)
         return name + ("_eps" if counted and not name.endswith("_eps") else ""), own
     return name, dict(weights)
 
 
-def untold(name: str) -> str:
-    """What the checkpoint of a detector does not tell, in words for whoever imports it; empty where it tells all.
+def norm_note(name: str) -> str:
+    """A sentence about the norms of a torchvision detector, whose checkpoint does not say what they add; else nothing.
 
     Args:
-        name: As `adopted` gave it.
+        name: As `to_maskrcnn_names` gave it.
     """
     if not name.startswith("torchvision_") or "eps" in name.split("_"):
         return ""
@@ -97,10 +97,10 @@ def untold(name: str) -> str:
     )
 
 
-def _of(dialect: str, name: str) -> str:
-    """The same network's name in another dialect."""
+def _of(variant: str, name: str) -> str:
+    """The name of the same network in another variant."""
     bare = re.sub(r"^(maskrcnn_hr|hrnet_maskrcnn|maskrcnn|torchvision|detectron2|poise)_", "", name)
-    return f"{dialect}_{bare}"
+    return f"{variant}_{bare}"
 
 
 def _renamed(key: str, table: tuple[tuple[str, object], ...]) -> str:

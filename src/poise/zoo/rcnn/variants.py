@@ -1,7 +1,8 @@
-"""What releases of two-stage detectors do each in its own way, by the name of the release."""
+"""How the code bases of Keypoint R-CNN build its network, each in its own way, by the name of the code base."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from poise.errors import unknown
 from poise.nn.anchors import AnchorRule
@@ -9,82 +10,110 @@ from poise.nn.blocks import Style
 from poise.nn.frozen import Norm
 from poise.nn.necks.base import BackboneWithNeck
 
+VariantName = Literal["poise", "maskrcnn", "hrnet", "torchvision", "detectron2"]
+"""Ours, and those of maskrcnn-benchmark, HRNet-MaskRCNN-Benchmark, torchvision (its COCO_V1 weights) and Detectron2."""
+
 
 @dataclass(frozen=True)
-class Reading:
-    """How many boxes are proposed, and how they are read off the maps.
+class ProposalConfig:
+    """How many boxes the region proposal network gives, and how features are pooled in boxes.
 
     Attributes:
-        sampling: Points a cell of a box is averaged from, along each side; 0 for as many as there are cells below.
-        looked: How many boxes of each map are looked at, the surest: in training, in testing.
-        kept: How many of an image are kept: in training, in testing.
-        shared: How many of these a batch keeps in training for each of its images, the surest of all; None for all of them.
+        sampling_ratio: Points along each side that a cell of a box is averaged from (RoIAlign); 0 for as many as there are
+            cells of the feature map.
+        pre_nms_top_n: Boxes of each map that enter non-maximum suppression, those of highest objectness: in training, in
+            testing.
+        post_nms_top_n: Boxes of an image that are kept after it: in training, in testing.
+        batch_post_nms_top_n: In training, boxes that a batch keeps for each of its images, the highest objectness over the
+            whole batch first; None for no limit over the batch.
     """
 
-    sampling: int = 2
-    looked: tuple[int, int] = (2000, 1000)
-    kept: tuple[int, int] = (2000, 1000)
-    shared: int | None = None
+    sampling_ratio: int = 2
+    pre_nms_top_n: tuple[int, int] = (2000, 1000)
+    post_nms_top_n: tuple[int, int] = (2000, 1000)
+    batch_post_nms_top_n: int | None = None
 
 
-SHARED = Reading(shared=1000)
-"""Of maskrcnn-benchmark where there are several maps: on a device with 2 images, as it trains, 2000 of both together."""
+MASKRCNN_PYRAMID = ProposalConfig(batch_post_nms_top_n=1000)
+"""Of maskrcnn-benchmark with several maps: on a device with 2 images, as it trains, 2000 of both together."""
 
-ALONE = Reading(0, looked=(12000, 6000))
-"""Of maskrcnn-benchmark and Detectron2 where there is one map (C4)."""
+SINGLE_MAP = ProposalConfig(0, pre_nms_top_n=(12000, 6000))
+"""Of maskrcnn-benchmark and Detectron2 with one map (C4)."""
 
 
 @dataclass(frozen=True)
-class Dialect:
-    """What releases of Keypoint R-CNN do each in its own way.
+class Variant:
+    """What the code bases of Keypoint R-CNN do differently in its network.
 
     Attributes:
-        style: Where bottlenecks stride; ResNeXt's stride as "pytorch" says in all of them.
-        norm: What the trunk's batch norms are.
-        anchors: By which rule anchors are made.
-        pyramid: How boxes are proposed and read where there are several maps ...
-        alone: ... and where there is one.
-        aligned: Whether the middle of a map's first cell is at half a stride when boxes are cut out.
-        inclusive: Whether heads read boxes without their last row and column.
-        smooth: Up to where errors of proposals count by their square; of boxes, `Learning.smooth` says it.
-        hrfpn: Whether an HRNet has one where a model's name says nothing of a neck (`resolved`).
-        inside: Whether proposals learn only from anchors that nowhere reach over the image's border.
-        by_size: Whether a cell's anchors stand size by size, which shows where there is one map; else ratio by ratio.
+        style: Which convolution of a bottleneck strides; in ResNeXt it is that of "pytorch" everywhere.
+        norm: What the backbone's batch norms are.
+        anchor_rule: How anchors are made.
+        pyramid: Proposals and pooling with several maps.
+        single_map: Proposals and pooling with one map.
+        aligned: Whether the middle of a map's first cell is at half a stride when features are pooled (RoIAlign's `aligned`).
+        inclusive_boxes: Whether heads pool features of boxes without their last row and column.
+        rpn_smooth_l1_beta: Up to where errors of proposals count by their square; for boxes see `Learning.smooth`.
+        hrfpn_by_default: Whether an HRNet has an HRFPN where a model's name says no neck.
+        inside_anchors_only: Whether proposals learn only from anchors that reach nowhere over the image's border.
+        anchors_by_size: Whether a cell's anchors are ordered size by size, else ratio by ratio; it matters with one map.
     """
 
     style: Style = "pytorch"
     norm: Norm = "frozen"
-    anchors: AnchorRule = "exact"
-    pyramid: Reading = Reading()
-    alone: Reading = Reading()
+    anchor_rule: AnchorRule = "exact"
+    pyramid: ProposalConfig = ProposalConfig()
+    single_map: ProposalConfig = ProposalConfig()
     aligned: bool = True
-    inclusive: bool = False
-    smooth: float = 1 / 9
-    hrfpn: bool = False
-    inside: bool = False
-    by_size: bool = False
+    inclusive_boxes: bool = False
+    rpn_smooth_l1_beta: float = 1 / 9
+    hrfpn_by_default: bool = False
+    inside_anchors_only: bool = False
+    anchors_by_size: bool = False
 
-    def reading(self, trunk: BackboneWithNeck) -> Reading:
-        """How boxes are proposed and read on a trunk."""
-        return self.pyramid if len(trunk.strides) > 1 else self.alone
+    def proposals(self, backbone: BackboneWithNeck) -> ProposalConfig:
+        """Those for the number of maps that a backbone gives."""
+        return self.pyramid if len(backbone.strides) > 1 else self.single_map
 
 
-DIALECTS: Mapping[str, Dialect] = {
-    "poise": Dialect(),
-    "maskrcnn": Dialect("caffe", "bare", "legacy", SHARED, ALONE, aligned=False, inclusive=True, inside=True),
-    "hrnet": Dialect("caffe", "kept", "legacy", SHARED, ALONE, aligned=False, inclusive=True, inside=True, hrfpn=True),
-    "torchvision": Dialect("pytorch", "bare", "rounded", aligned=False),
-    "detectron2": Dialect("caffe", "frozen", "exact", Reading(0, kept=(1500, 1000)), ALONE, smooth=0.0, by_size=True),
+_MASKRCNN = Variant(
+    style="caffe",
+    norm="bare",
+    anchor_rule="legacy",
+    pyramid=MASKRCNN_PYRAMID,
+    single_map=SINGLE_MAP,
+    aligned=False,
+    inclusive_boxes=True,
+    inside_anchors_only=True,
+)
+
+VARIANTS: Mapping[VariantName, Variant] = {
+    "poise": Variant(),
+    "maskrcnn": _MASKRCNN,
+    "hrnet": replace(_MASKRCNN, norm="kept", hrfpn_by_default=True),
+    "torchvision": Variant(norm="bare", anchor_rule="rounded", aligned=False),
+    "detectron2": Variant(
+        style="caffe",
+        pyramid=ProposalConfig(0, post_nms_top_n=(1500, 1000)),
+        single_map=SINGLE_MAP,
+        rpn_smooth_l1_beta=0.0,
+        anchors_by_size=True,
+    ),
 }
-"""Ours and those of maskrcnn-benchmark, HRNet-MaskRCNN-Benchmark, torchvision (its COCO_V1 weights) and Detectron2."""
+"""By name."""
 
 
-def dialect_of(name: str, norm: Norm | None = None) -> Dialect:
-    """By name; with other norms if asked for.
+def variant_of(name: str, norm: Norm | None = None) -> Variant:
+    """A variant by name.
+
+    Args:
+        name: One of `VARIANTS`.
+        norm: What the backbone's batch norms are, if other ones than the variant's.
 
     Raises:
         UnknownName: There is none of that name.
     """
-    if name not in DIALECTS:
-        raise unknown("dialect of detectors", name, DIALECTS)
-    return DIALECTS[name] if norm is None else replace(DIALECTS[name], norm=norm)
+    known: Mapping[str, Variant] = {str(key): value for key, value in VARIANTS.items()}
+    if name not in known:
+        raise unknown("variant of detectors", name, known)
+    return known[name] if norm is None else replace(known[name], norm=norm)

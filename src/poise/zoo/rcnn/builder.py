@@ -1,0 +1,250 @@
+"""Builders of two-stage detectors from typed arguments: `keypoint_rcnn` and `faster_rcnn`.
+
+The names of releases (`name_grammar.py`) are read into arguments of these.
+"""
+
+from dataclasses import asdict
+from typing import cast, get_args
+
+from poise.codecs.base import InstanceCodec
+from poise.codecs.roi import RoICodec
+from poise.dims import Size
+from poise.errors import InputError
+from poise.models.box_detector import BoxDetector
+from poise.models.card import Card
+from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.models.rcnn_config import RCNNConfig
+from poise.nn.frozen import Norm
+from poise.nn.heads.roi import MAP_CELLS
+from poise.nn.necks.base import BackboneWithNeck
+from poise.nn.necks.hrfpn import Pooling
+from poise.nn.rcnn import RCNN
+from poise.skeletons import COCO17, Skeleton
+from poise.structures import Architecture
+from poise.zoo.rcnn.backbones import BackboneSpec, NeckName, load_imagenet
+from poise.zoo.rcnn.heads import MIN_CLASSES, Heads, build_network
+from poise.zoo.rcnn.presets import PRESETS, SIZE, assemble_keypoint_rcnn, canvas_for, config_for
+from poise.zoo.rcnn.roi_codecs import adapted, roi_codec
+from poise.zoo.rcnn.variants import VariantName, variant_of
+
+COCO_CLASSES = 81
+"""Classes of COCO with the background."""
+
+COCO_CLASSES_WITH_GAPS = 91
+"""The same by COCO's category ids, eleven of which no data set uses; torchvision counts so."""
+
+
+def keypoint_rcnn(
+    backbone: str | BackboneSpec = "resnet50",
+    *,
+    neck: NeckName | None = None,
+    hrfpn_pooling: Pooling | None = None,
+    variant: VariantName = "poise",
+    norm: Norm | None = None,
+    skeleton: Skeleton = COCO17,
+    codec: str | InstanceCodec | RoICodec | None = None,
+    maps: Size | None = None,
+    classes: int = 2,
+    masks: bool = False,
+    shared_features: bool = False,
+    convolutions: int = 8,
+    width: int = 512,
+    box_width: int = 1024,
+    size: Size = SIZE,
+    pretrained: bool = False,
+    config: RCNNConfig | None = None,
+    name: str | None = None,
+) -> KeypointRCNN:
+    """A Keypoint R-CNN (arXiv 1703.06870, section 5) with random weights: boxes of people, and keypoints in each.
+
+    Args:
+        backbone: `resnet50` (18, 34, 50, 101, 152), `resnext101_32x8d`, `hrnet_w32` (any width), or `timm_NAME` for a backbone
+            of timm.
+        neck: What stands on the backbone: "fpn"; for ResNets also "c4" and "c5", for HRNets "hrfpn" and "plain". By default
+            HRFPN for HRNets and FPN for all others.
+        hrfpn_pooling: How an HRFPN shrinks its maps; "average" by default.
+        variant: The code base whose anchors, proposals, strides, preprocessing and scores the detector has: "maskrcnn",
+            "hrnet", "torchvision", "detectron2", or ours.
+        norm: What the backbone's batch norms are, if other ones than the variant's.
+        skeleton: The keypoints.
+        codec: What the keypoint head learns: the class of a codec (`UDPGaussian`), a codec for views of one person, which is
+            put into the boxes with its `roi_weight`, or one for boxes. By default one cell by cross-entropy, as in the paper.
+        maps: Cells of the keypoint head's maps (h, w), 4 or more a side; 56x56 by default. A codec that is given brings its
+            own.
+        classes: Of the box head, with the background; people are class 1 (`RCNNConfig.person`).
+        masks: Whether there is a mask head, too.
+        shared_features: Whether the keypoint head reads the features of the box head.
+        convolutions: Of the keypoint head.
+        width: Channels of these convolutions.
+        box_width: Channels of the box head's fully connected layers.
+        size: Pixels of the short side of images, and of the long side at most.
+        pretrained: Load ImageNet weights of torchvision or timm into the backbone.
+        config: How people are read out of the outputs, and how the model learns; by default as the variant does.
+        name: Of the model; by default made of the variant and the backbone.
+
+    Raises:
+        UnknownName: There is no such backbone, variant or codec.
+        InputError: Arguments that do not go together, or a number that cannot be.
+        ReadError: The ImageNet weights cannot be had.
+    """
+    spec = _backbone(backbone, neck, hrfpn_pooling)
+    variant_of(variant)  # refused before anything is built
+    _check_norm(norm)
+    _check_size(size)
+    _check_counts(classes=classes, convolutions=convolutions, width=width, box_width=box_width)
+    boxed = _codec(codec, maps, skeleton, variant)
+    heads = Heads(
+        classes=classes,
+        channels=boxed.channels,
+        cells=boxed.cells,
+        convolutions=convolutions,
+        width=width,
+        shared=shared_features,
+        masks=masks,
+        features=box_width,
+    )
+    network, architecture = rcnn_network(spec, variant, heads, norm=norm, pretrained=pretrained)
+    preset = PRESETS[variant]
+    return assemble_keypoint_rcnn(
+        name or _name("keypoint_rcnn", spec, variant),
+        architecture,
+        network,
+        codec=boxed,
+        canvas=canvas_for(preset, cast(BackboneWithNeck, network.backbone), size),
+        skeleton=skeleton,
+        config=config or config_for(preset, boxed),
+    )
+
+
+def faster_rcnn(
+    backbone: str | BackboneSpec = "resnet50",
+    *,
+    neck: NeckName | None = None,
+    hrfpn_pooling: Pooling | None = None,
+    variant: VariantName = "poise",
+    norm: Norm | None = None,
+    classes: int | None = None,
+    masks: bool = False,
+    shared_features: bool = False,
+    box_width: int = 1024,
+    size: Size = SIZE,
+    pretrained: bool = False,
+    config: RCNNConfig | None = None,
+    name: str | None = None,
+) -> BoxDetector:
+    """A Faster R-CNN (arXiv 1506.01497), or a Mask R-CNN whose boxes alone are read, with random weights.
+
+    Args:
+        backbone: As for `keypoint_rcnn`.
+        neck: As for `keypoint_rcnn`.
+        hrfpn_pooling: As for `keypoint_rcnn`.
+        variant: As for `keypoint_rcnn`.
+        norm: As for `keypoint_rcnn`.
+        classes: Of the box head, with the background; by default COCO's, 81, or 91 as torchvision counts them. People are
+            class 1 (`RCNNConfig.person`).
+        masks: Whether there is a mask head.
+        shared_features: Whether the mask head reads the features of the box head; that of the neck "c4" always does.
+        box_width: Channels of the box head's fully connected layers.
+        size: Pixels of the short side of images, and of the long side at most.
+        pretrained: Load ImageNet weights of torchvision or timm into the backbone.
+        config: How boxes of people are read out of the outputs; by default as the variant does.
+        name: Of the model; by default made of the variant and the backbone.
+
+    Raises:
+        UnknownName: There is no such backbone or variant.
+        InputError: Arguments that do not go together, or a number that cannot be.
+        ReadError: The ImageNet weights cannot be had.
+    """
+    spec = _backbone(backbone, neck, hrfpn_pooling)
+    variant_of(variant)
+    _check_norm(norm)
+    _check_size(size)
+    many = coco_classes(variant) if classes is None else classes
+    _check_counts(classes=many, box_width=box_width)
+    heads = Heads(classes=many, channels=0, masks=masks, shared=shared_features, features=box_width)
+    network, architecture = rcnn_network(spec, variant, heads, norm=norm, pretrained=pretrained)
+    preset = PRESETS[variant]
+    card = Card(
+        name or _name("mask_rcnn" if masks else "faster_rcnn", spec, variant), architecture, licence="of whoever trains it"
+    )
+    canvas = canvas_for(preset, cast(BackboneWithNeck, network.backbone), size)
+    return BoxDetector(network, canvas, card, config or config_for(preset, None))
+
+
+def rcnn_network(
+    backbone: BackboneSpec, variant: VariantName, heads: Heads, *, norm: Norm | None, pretrained: bool
+) -> tuple[RCNN, Architecture]:
+    """The network of a detector, and how a model file says to build it again.
+
+    Args:
+        backbone: With its neck.
+        variant: The code base.
+        heads: Which it has.
+        norm: What the backbone's batch norms are, if other ones than the variant's.
+        pretrained: Load ImageNet weights into the backbone.
+
+    Raises:
+        InputError: Sizes that cannot be, features to share that there are not, or ImageNet weights that nobody has.
+        ReadError: The ImageNet weights cannot be had.
+    """
+    network = build_network(backbone, variant_of(variant, norm), heads)
+    if pretrained:
+        load_imagenet(network.backbone, backbone, variant)
+    arguments = {"trunk": backbone.name, "variant": variant, "heads": asdict(heads), "norm": norm}
+    return network, Architecture("keypoint_rcnn:network", arguments)
+
+
+def coco_classes(variant: VariantName) -> int:
+    """How many classes of COCO a code base tells apart, with the background."""
+    return COCO_CLASSES_WITH_GAPS if variant == "torchvision" else COCO_CLASSES
+
+
+def _backbone(backbone: str | BackboneSpec, neck: NeckName | None, pooling: Pooling | None) -> BackboneSpec:
+    if isinstance(backbone, str):
+        return BackboneSpec.of(backbone, neck, pooling)
+    if neck is not None or pooling is not None:
+        raise InputError(f"the backbone {backbone.name!r} says its neck already; leave out neck and hrfpn_pooling")
+    return backbone
+
+
+def _codec(
+    codec: str | InstanceCodec | RoICodec | None, maps: Size | None, skeleton: Skeleton, variant: VariantName
+) -> RoICodec:
+    """The codec of the keypoint head; one that is given says how many cells and keypoints it has."""
+    if codec is None or isinstance(codec, str):
+        return roi_codec(codec, maps or MAP_CELLS, len(skeleton), score=PRESETS[variant].score)
+    boxed = adapted(codec) if isinstance(codec, InstanceCodec) else codec
+    if maps is not None and maps != boxed.cells:
+        raise InputError(f"the codec has maps of {boxed.cells} cells, and {maps} are asked for; leave out maps")
+    if boxed.keypoints != len(skeleton):
+        raise InputError(
+            f"the codec has {boxed.keypoints} keypoints, and the skeleton {skeleton.name!r} has {len(skeleton)}; they must be "
+            "the same"
+        )
+    return boxed
+
+
+def _name(detector: str, backbone: BackboneSpec, variant: VariantName) -> str:
+    """As releases are named."""
+    prefix = {"poise": "", "hrnet": "hrnet_maskrcnn_"}.get(variant, f"{variant}_")
+    return f"{prefix}{detector}_{backbone.name}"
+
+
+def _check_norm(norm: str | None) -> None:
+    if norm is not None and norm not in get_args(Norm):
+        raise InputError(f"norm is {' or '.join(get_args(Norm))}, or None for that of the variant; found {norm!r}")
+
+
+def _check_size(size: Size) -> None:
+    if len(size) != 2 or min(size) < 1:
+        raise InputError(f"size is the pixels of the short side and of the long side at most, such as {SIZE}; found {size}")
+
+
+def _check_counts(*, classes: int, box_width: int, convolutions: int = 1, width: int = 1) -> None:
+    if classes < MIN_CLASSES:
+        raise InputError(
+            f"a box head tells {MIN_CLASSES} classes or more apart, of which the background is one; found {classes}"
+        )
+    for name, count in (("box_width", box_width), ("convolutions", convolutions), ("width", width)):
+        if count < 1:
+            raise InputError(f"{name} of a detector is at least 1, not {count}")
