@@ -2,13 +2,13 @@
 
 from typing import TypeVar
 
-from poise.nn.base import Network
+from torch import nn
+
 from poise.nn.heads.readout import Readout
-from poise.nn.rcnn import RCNN
 from poise.structures import Architecture
 
-Whole = TypeVar("Whole", bound=Network | RCNN)
-"""A network that may read vectors off its maps."""
+Whole = TypeVar("Whole", bound=nn.Module)
+"""A network; one that reads vectors off its maps is a `Network` or an `RCNN`, which use their `readout`."""
 
 
 def with_readout(network: Whole, made: Architecture) -> Whole:
