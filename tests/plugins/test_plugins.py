@@ -117,6 +117,52 @@ def test_codecs_of_all_contracts_are_saved_and_loaded(mypkg, tmp_path):
         assert poise.load(file, plugins=[mypkg]).codec == model.codec
 
 
+def test_a_class_of_models_of_ones_own_is_saved_and_loaded(mypkg, tmp_path):
+    models, nets = (importlib.import_module(f"{mypkg}.{name}") for name in ("models", "nets"))
+    model = as_class(models.Scaled, nets.my_network(8, K), mypkg)
+    model.factor = 3.0
+    file = poise.save(model, tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match=rf"'{mypkg}\.models:Scaled' is no part of this poise.*nothing of it was run"):
+        poise.load(with_builder_of_the_zoo(file))
+    again = poise.load(file, plugins=[mypkg])
+    view = torch.randn(1, 3, *SIZE)
+    assert (type(again), again.factor) == (models.Scaled, 3.0)
+    with torch.no_grad():
+        assert torch.equal(again(view), model(view))
+
+
+def with_builder_of_the_zoo(file: Path) -> Path:
+    """The file with a network of poise's, so that only its class is a stranger's."""
+    plain = zoo.build("poise_t_coco_64x64")
+    other = poise.save(plain, file.with_name("other.safetensors"))
+    with safe_open(file, framework="pt") as opened:
+        values = json.loads(opened.metadata()["poise"])
+    edit(other, kind=values["kind"])
+    return other
+
+
+def as_class(kind: type[TopDown], network: nn.Module, mypkg: str) -> TopDown:
+    card = Card("mine", Architecture(f"{mypkg}.nets:my_network", {"width": 8, "channels": K}))
+    return kind(network, UDPGaussian(SIZE, CELLS, K), Preprocess(), COCO17, card).eval()
+
+
+def test_a_model_that_cannot_read_what_it_wrote_is_not_saved(mypkg, tmp_path):
+    models, nets = (importlib.import_module(f"{mypkg}.{name}") for name in ("models", "nets"))
+
+    class Inside(TopDown):
+        pass
+
+    for kind, message in (
+        (models.Forgetful, "Forgetful.from_plain makes another model of what to_plain wrote"),
+        (models.Renames, "Renames.from_plain cannot read what its to_plain wrote"),
+        (Inside, "stands inside a function or class"),
+    ):
+        model = as_class(kind, nets.my_network(8, K), mypkg)
+        model.factor = 3.0
+        with pytest.raises(InputError, match=message):
+            poise.save(model, tmp_path / "model.safetensors")
+
+
 def test_codecs_and_models_of_a_named_package_are_found_by_their_names(mypkg):
     before = codec_types()
     assert "MyCodec" not in before

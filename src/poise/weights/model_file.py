@@ -3,8 +3,8 @@
 The metadata has one entry, "poise": the format's version, the kind of model, skeleton and codec of one with keypoints,
 preprocessing, and the card with the architecture. Files without a kind are of models of views of one person, the only ones
 there were.
-Loading runs no code but that of poise, and of packages that the user has named (`poise.plugins`): their network builders, codecs
-and models.
+Loading runs no code but that of poise, and network builders, codecs and models of packages that the user has named
+(`poise.plugins`).
 """
 
 import dataclasses
