@@ -25,7 +25,7 @@ from poise.errors import CheckpointError, InputError, UnknownName
 from poise.models.bottom_up import BottomUp
 from poise.models.card import Card
 from poise.models.top_down import TopDown
-from poise.nn.heads.roi import MAPS
+from poise.nn.heads.roi import MAP_CELLS as MAPS
 from poise.recipes.base import Recipe
 from poise.skeletons import COCO17
 from poise.structures import Architecture, Preprocess
@@ -153,7 +153,7 @@ def test_a_model_that_cannot_read_what_it_wrote_is_not_saved(mypkg, tmp_path):
         pass
 
     for kind, message in (
-        (models.Forgetful, "Forgetful.from_plain makes another model of what to_plain wrote"),
+        (models.Forgetful, "with {'factor': '1.0'} in place of {'factor': '3.0'}"),
         (models.Renames, "Renames.from_plain cannot read what its to_plain wrote"),
         (Inside, "stands inside a function or class"),
     ):
@@ -215,7 +215,7 @@ def test_a_network_that_no_file_could_bring_back_is_not_saved(mypkg, tmp_path, m
         (f"{mypkg}.nets:unannotated", {"channels": K}, "nor a function annotated to return one"),
         (f"{mypkg}.nets:my_network", {"width": 9, "channels": K}, "makes another network"),
         (f"{mypkg}.nets:my_network", {"channels": K}, "fails with the arguments"),
-        (f"{mypkg}.nets:my_network", {"width": torch.tensor(8), "channels": K}, "no plain values"),
+        (f"{mypkg}.nets:my_network", {"width": torch.tensor(8), "channels": K}, "keeps plain values only"),
     ):
         model = model_of(nets.my_network(8, K), builder, **arguments)
         with pytest.raises(InputError, match=f"could not be loaded from a file of its own: .*{message}"):
@@ -278,6 +278,14 @@ def test_a_model_that_was_changed_by_hand_is_not_saved(tmp_path):
     model.network.head = nn.Conv2d(3, 3, 1)
     with pytest.raises(InputError, match="'plain:network' makes another network"):
         poise.save(model, tmp_path / "model.safetensors")
+
+
+def test_scores_that_are_no_numbers_are_kept(tmp_path):
+    model = zoo.build("poise_t_coco_64x64")
+    model.card = replace(model.card, scores={"val/AP": float("nan"), "val/AR": 0.5})
+    scores = poise.load(poise.save(model, tmp_path / "model.safetensors")).card.scores
+    assert scores["val/AP"] != scores["val/AP"]
+    assert scores["val/AR"] == 0.5
 
 
 def test_looking_whether_a_model_can_be_kept_draws_no_chance(tmp_path):

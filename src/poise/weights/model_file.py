@@ -220,25 +220,24 @@ def check_kept(model: Model) -> None:
 
 def _check_same(model: Model, values: Mapping[str, Any]) -> None:
     """Refuse a model that is another one when it is made as it is described, on the device "meta": without weights."""
-    made = model.card.architecture
+    kind, made = type(model).__name__, model.card.architecture
     try:
-        text = json.dumps(values)
+        plain = json.loads(json.dumps(values))
+        architecture = json.dumps(dataclasses.asdict(made))
     except (TypeError, ValueError) as error:
-        raise InputError(
-            f"not all that describes it are plain values ({error}), such as the arguments {made.arguments}"
-        ) from error
-    network = _empty(builder(made.builder, nn.Module), json.dumps(dataclasses.asdict(made)))
+        raise InputError(f"a file keeps plain values only ({error}), and the model is described by {values}") from error
+    network = _empty(builder(made.builder, nn.Module), architecture)
     difference = compare(network.state_dict(), model.network.state_dict())
     if difference:
         raise InputError(f"its builder {made.builder!r} makes another network from {made.arguments}: {difference}")
     try:
-        again = json.dumps(describe(_model(_tuples(json.loads(text)), network)))
+        again = describe(_model(_tuples(plain), network))
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise InputError(f"{type(model).__name__}.from_plain cannot read what its to_plain wrote ({error})") from error
-    if again != text:
-        raise InputError(
-            f"{type(model).__name__}.from_plain makes another model of what its to_plain wrote: {again}, not {text}"
-        )
+        raise InputError(f"{kind}.from_plain cannot read what its to_plain wrote ({error})") from error
+    was, now = ({name: json.dumps(value) for name, value in each.items()} for each in (values, again))  # nan is not nan
+    if was != now:
+        lost, found = dict(was.items() - now.items()), dict(now.items() - was.items())
+        raise InputError(f"{kind}.from_plain makes another model of what to_plain wrote: with {found} in place of {lost}")
 
 
 @lru_cache(maxsize=8)
