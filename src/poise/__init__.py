@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from poise.inference.predictor import Predictor, predict
+    from poise.plugins import use_plugin
     from poise.weights.model_file import load, save
 
 __version__ = "0.1.0"
-__all__ = ["Predictor", "__version__", "load", "predict", "save"]
+__all__ = ["Predictor", "__version__", "load", "predict", "save", "use_plugin"]
 
 _HOMES = {
     "load": "poise.weights.model_file",
     "save": "poise.weights.model_file",
     "predict": "poise.inference.predictor",
     "Predictor": "poise.inference.predictor",
+    "use_plugin": "poise.plugins",
 }
 
 

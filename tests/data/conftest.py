@@ -25,3 +25,9 @@ def fake() -> ModuleType:
 @pytest.fixture(params=sorted(FAKES.glob("*.py")), ids=lambda path: path.stem)
 def fake_datasets(request, tmp_path):
     return load(request.param).datasets(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def faked_types(tmp_path_factory) -> set[type]:
+    """The classes of all data sets that the fakes make."""
+    return {type(d) for path in FAKES.glob("*.py") for d in load(path).datasets(tmp_path_factory.mktemp(path.stem))}

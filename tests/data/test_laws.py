@@ -1,12 +1,25 @@
 """The laws of `data/base.py`, on the fakes of all data sets."""
 
+import importlib
+import inspect
 import pickle
+import pkgutil
 
 import pytest
 import torch
 
+import poise.data
 from poise.data.base import Dataset
 from poise.data.label_ops import flip_sample, trainable
+
+
+def dataset_types() -> list[type[Dataset]]:
+    """Every class of `poise.data`, and of the folders in it, of which there can be data sets."""
+    names = [info.name for info in pkgutil.walk_packages(poise.data.__path__, "poise.data.")]
+    modules = [importlib.import_module(name) for name in names]
+    classes = {cls for module in modules for cls in vars(module).values() if inspect.isclass(cls)}
+    found = [cls for cls in classes if issubclass(cls, Dataset) and not inspect.isabstract(cls)]
+    return sorted(found, key=lambda cls: (cls.__module__, cls.__name__))
 
 
 def same_labels(a, b) -> bool:
@@ -14,7 +27,16 @@ def same_labels(a, b) -> bool:
     return all(torch.equal(getattr(a, n), getattr(b, n)) for n in names)
 
 
-def test_every_data_set_of_the_folder_has_a_fake(fake_datasets):
+@pytest.mark.parametrize("kind", dataset_types(), ids=lambda kind: kind.__name__)
+def test_every_data_set_of_the_folder_has_a_fake(kind, faked_types):
+    file = kind.__module__.removeprefix("poise.data.").split(".")[0]
+    assert kind in faked_types, (
+        f"no fake makes a {kind.__name__} of {kind.__module__}, so no law is tried on it; write tests/data/fakes/{file}.py "
+        "with datasets(folder) -> list[Dataset], which writes a small made-up copy into the folder and opens it"
+    )
+
+
+def test_a_fake_gives_data_sets(fake_datasets):
     assert fake_datasets
     assert all(isinstance(d, Dataset) for d in fake_datasets)
 

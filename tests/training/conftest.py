@@ -1,6 +1,6 @@
-"""The tiny run, for the tests of training."""
+"""The tiny run, for the tests of training. Its network is one of a user's own, so it must be found by name."""
 
-import importlib.util
+import importlib
 import sys
 from pathlib import Path
 
@@ -13,11 +13,11 @@ SCRIPT = Path(__file__).with_name("tiny.py")
 @pytest.fixture(scope="session")
 def tiny():
     """The module `tiny.py` beside this file."""
-    spec = importlib.util.spec_from_file_location("tiny_run", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["tiny_run"] = module
-    spec.loader.exec_module(module)
-    return module
+    sys.path.insert(0, str(SCRIPT.parent))
+    try:
+        yield importlib.import_module("tiny")
+    finally:
+        sys.path.remove(str(SCRIPT.parent))
 
 
 @pytest.fixture

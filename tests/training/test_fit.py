@@ -233,8 +233,8 @@ def test_a_run_whose_answers_meant_something_else_is_refused_and_its_settings_st
     with pytest.raises(CheckpointError, match=r"codec.sigma 2.0 \(this recipe: 3.0\)"):
         fit(recipe, out=tmp_path, resume=tmp_path, console=silent(), **HERE)
     recipe.model.codec = codec
-    recipe.model.card = replace(recipe.model.card, architecture=replace(network, builder="none:other"))
-    with pytest.raises(CheckpointError, match=r"network.builder 'none:none' \(this recipe: 'none:other'\)"):
+    recipe.model.card = replace(recipe.model.card, architecture=replace(network, builder="tiny:Other"))
+    with pytest.raises(CheckpointError, match=r"network.builder 'tiny:Net' \(this recipe: 'tiny:Other'\)"):
         fit(recipe, out=tmp_path, resume=tmp_path, console=silent(), **HERE)
     assert (tmp_path / "settings.json").read_text() == before
 

@@ -66,6 +66,10 @@ class Net(nn.Module):
         return self.head(self.drop(self.backbone(images)))
 
 
+class Other(Net):
+    """The same layers under another name."""
+
+
 @dataclass(frozen=True)
 class Tiny:
     """What a test may want otherwise."""
@@ -83,7 +87,8 @@ class Tiny:
 def recipe(options: Tiny = Tiny()) -> Recipe:
     torch.manual_seed(0)
     codec = UDPGaussian(size=(64, 64), cells=(16, 16), keypoints=2)
-    model = TopDown(Net(chance=options.chance), codec, Preprocess(), DOTS, Card("tiny", Architecture("none:none")))
+    card = Card("tiny", Architecture("tiny:Net", {"chance": options.chance}))
+    model = TopDown(Net(chance=options.chance), codec, Preprocess(), DOTS, card)
     return Recipe(
         name="tiny",
         model=model,

@@ -1,11 +1,13 @@
-"""The command line: finds the command, prints errors as one sentence. Imports nothing heavy."""
+"""The command line: names plugins, finds the command, prints errors as one sentence. Imports nothing heavy."""
 
 import importlib
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
-from poise.errors import PoiseError
+from poise.errors import InputError, PoiseError
+from poise.plugins import use_plugin
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo:run", "draw data, train, evaluate, predict and report; needs no files"),
@@ -39,7 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 for success, 1 for a mistake that is explained, 2 for a command or flag that does not exist, 130 for Ctrl-C.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        words = _without_plugins(list(sys.argv[1:] if arguments is None else arguments))
+    except PoiseError as error:
+        sys.stderr.write(f"poise: {error}\n")
+        return 1
     if not words or words[0] in ("-h", "--help"):
         sys.stdout.write(overview())
         return 0
@@ -77,9 +83,34 @@ def overview() -> str:
     return (
         "poise: 2-D pose estimation for people and animals\n\n"
         f"usage: poise COMMAND [flags]\n\ncommands:\n{rows}\n\n"
+        "before or after any command, as often as wanted:\n"
+        f"  {'--plugin PACKAGE':<{width}}  also use codecs, networks and models of a Python package of your own;\n"
+        f"  {'':<{width}}  model files may then run code of it\n\n"
         "poise COMMAND --help shows the flags and an example.\n"
         "Start with: poise demo\n"
     )
+
+
+def _without_plugins(words: list[str]) -> list[str]:
+    """The words without `--plugin PACKAGE`; the packages are named, those of the working directory too.
+
+    Raises:
+        InputError: There is no such package, or none is given.
+    """
+    rest, packages, left = [], [], iter(words)
+    for word in left:
+        flag, same, value = word.partition("=")
+        if flag != "--plugin":
+            rest.append(word)
+            continue
+        packages.append(value if same else next(left, ""))
+        if not packages[-1] or packages[-1].startswith("-"):
+            raise InputError("--plugin wants the name of a package of your own, as in: poise evaluate --plugin mypkg")
+    if packages and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # last: what is installed comes before what lies here
+    for package in packages:
+        use_plugin(package)
+    return rest
 
 
 def _run(name: str, words: list[str]) -> int:

@@ -13,6 +13,7 @@ from tyro.conf import arg
 
 from poise.cli._flags import wrong_flag
 from poise.errors import CheckpointError, InputError
+from poise.plugins import named
 
 Maker = Callable[..., Any]
 """Gives a recipe."""
@@ -140,13 +141,38 @@ def _words_of(words: Sequence[str]) -> list[str]:
     if not settings.is_file():
         raise CheckpointError(f"{folder} holds no run: it has no settings.json; --resume wants the folder of a run")
     try:
-        kept = json.loads(settings.read_text(encoding="utf-8"))["settings"]["command"]
+        settings_of = json.loads(settings.read_text(encoding="utf-8"))["settings"]
+        kept = settings_of["command"]
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"{folder} does not say which command made it ({error}); name the recipe and its flags"
         ) from error
+    check_plugins(settings_of, folder)
     places = [i for i, word in enumerate(kept) if word == "--resume"]
     return [str(word) for i, word in enumerate(kept) if i not in places and i - 1 not in places]
+
+
+def check_plugins(settings: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to make the recipe of a run again without the packages that were named for it; only the user names packages.
+
+    Args:
+        settings: How the recipe was made, as `settings.json` keeps it.
+        folder: Of the run.
+
+    Raises:
+        CheckpointError: One is not named now.
+    """
+    missing = [package for package in settings.get("plugins", ()) if package not in named()]
+    if missing:
+        flags = " ".join(f"--plugin {package}" for package in missing)
+        raise CheckpointError(f"the run in {folder} was trained with {flags}; add that here too, if you want to run that code")
+
+
+def _settings(words: Sequence[str]) -> dict[str, Any]:
+    """How a recipe was made: the command, and the packages named beside that of the recipe itself."""
+    own = words[0].partition(":")[0].partition(".")[0] if ":" in words[0] else ""
+    packages = [package for package in named() if package != own]
+    return {"command": list(words)} | ({"plugins": packages} if packages else {})
 
 
 def _flags(maker: Maker) -> type:
@@ -244,7 +270,7 @@ def _train(
     from poise.training.fit import fit
 
     fit(
-        dataclasses.replace(recipe, settings={"command": words}).staged(stages),
+        dataclasses.replace(recipe, settings=_settings(words)).staged(stages),
         out=out or Path("runs") / recipe.name,
         seed=seed,
         device=device,

@@ -48,7 +48,7 @@ def run(
     from poise.analysis.verify import RunRecord, verify
     from poise.cli._report import places
     from poise.cli._scores import say, with_bar
-    from poise.cli.train import recipe_of
+    from poise.cli.train import check_plugins, recipe_of
     from poise.codecs.decoders import described
     from poise.errors import CheckpointError
     from poise.inference.settings import InferenceSettings
@@ -60,6 +60,7 @@ def run(
             f"the run in {str(folder)!r} was not started by a command, so its data cannot be found again; in Python: "
             "poise.analysis.verify.verify(RunRecord.read(folder), dataset, setting)"
         )
+    check_plugins(record.settings["settings"], folder)
     plan, home = record.settings["plan"], Path(record.settings.get("folder", "."))
     same = device is None or device == plan["device"]
     setting = InferenceSettings.of(

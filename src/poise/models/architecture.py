@@ -2,12 +2,13 @@
 
 from typing import TypeVar
 
-from poise.nn.base import Network, Readout
-from poise.nn.rcnn import RCNN
+from torch import nn
+
+from poise.nn.base import Readout
 from poise.structures import Architecture
 
-Whole = TypeVar("Whole", bound=Network | RCNN)
-"""A network that may read vectors off its maps."""
+Whole = TypeVar("Whole", bound=nn.Module)
+"""A network; one that reads vectors off its maps is a `Network` or an `RCNN`, which use their `readout`."""
 
 
 def with_readout(network: Whole, made: Architecture) -> Whole:

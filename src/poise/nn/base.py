@@ -40,6 +40,14 @@ Feature: TypeAlias = Float[Tensor, "b _ _ _"]
 class Backbone(nn.Module, ABC):
     """Makes feature maps of images, finest first.
 
+    Laws, checked for every file of `nn/backbones/` (`tests/nn/test_backbone_laws.py`):
+
+    1. Maps have the `channels` and `strides` that the backbone says, for views of every multiple of `multiple`.
+    2. In evaluation mode a batch of two is two batches of one, and the views are not written into.
+    3. bfloat16 gives what float32 gives, to within its rounding.
+    4. A gradient of the feature maps reaches every weight.
+    5. A copy with the weights of a file answers the same; it can be made on the device "meta".
+
     Attributes:
         channels: Channels of each feature map.
         strides: Stride of each feature map, pixels of the view per cell.

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from poise.errors import InputError, unknown
+from poise.plugins import use_plugin
 from poise.recipes.base import Recipe
 
 Maker = Callable[..., Recipe]
@@ -41,7 +42,8 @@ def find(name: str) -> Maker:
     """The function behind a name.
 
     Args:
-        name: Of a recipe of poise, or `module:function`; modules of the working directory are found too.
+        name: Of a recipe of poise, or `module:function`; modules of the working directory are found too. Their package is
+            named thereby: model files may ask for its code (`poise.plugins`).
 
     Raises:
         UnknownName: There is none; the message gives the nearest.
@@ -59,6 +61,9 @@ def find(name: str) -> Maker:
         module = importlib.import_module(where)
     except ModuleNotFoundError as error:
         raise InputError(f"recipe {name!r}: there is no module {error.name!r} here; expected module:function") from error
+    package = where.partition(".")[0]
+    if package != __package__.partition(".")[0]:
+        use_plugin(package)
     makers = {n: f for n, f in vars(module).items() if inspect.isfunction(f)}
     if function not in makers:
         raise unknown(f"function of module {where}", function, makers)

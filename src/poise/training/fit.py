@@ -71,12 +71,14 @@ def fit(
         console: Where to tell what happens.
 
     Raises:
-        InputError: Flags that do not fit together, or batches too small to learn from.
+        InputError: Flags that do not fit together, batches too small to learn from, or a model that its file could not bring
+            back (`weights.model_file.check_kept`).
         WriteError: The folder holds another run, or cannot be written.
         CheckpointError: The state to go on from, or the model to start from, cannot be used.
         TrainingError: The loss is not finite, or the memory does not suffice.
         KeyboardInterrupt: Somebody stopped the run; its state is saved.
     """
+    model_file.check_kept(recipe.model)
     console = (console or Console()) if rank_of_process() == 0 else Console(quiet=True)
     means = Hardware(
         device=device,

@@ -3,36 +3,33 @@
 The metadata has one entry, "poise": the format's version, the kind of model, skeleton and codec of one with keypoints,
 preprocessing, and the card with the architecture. Files without a kind are of models of views of one person, the only ones
 there were.
-Loading calls no code but the network builders of this folder.
+Loading runs no code but that of poise, and network builders, codecs and models of packages that the user has named
+(`poise.plugins`).
 """
 
 import dataclasses
-import importlib
 import json
 import os
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
-from torch import Tensor
+from torch import Tensor, nn
 
+from poise.codecs.registry import check_kept as check_codec
 from poise.errors import CheckpointError, InputError, PoiseError
 from poise.models.architecture import with_readout
 from poise.models.base import Model
 from poise.models.card import Card
 from poise.models.registry import model_types
-from poise.nn.base import Network
-from poise.nn.rcnn import RCNN
+from poise.plugins import builder, name_of, own_names, resolve, use_plugin
 from poise.structures import Architecture, Normalization
 from poise.weights.checkpoint import compare
 from poise.writing import write_atomic
-
-ZOO = "poise.zoo.find"
-"""Knows the builders of networks."""
 
 TOP_DOWN = "top-down"
 """What models of files without a kind are: the first ones said none."""
@@ -52,10 +49,11 @@ def save(model: Model, path: str | os.PathLike[str]) -> Path:
         The path.
 
     Raises:
-        InputError: Another ending, or no whole model.
+        InputError: Another ending, no whole model, or one that `load` could not make again (`check_kept`).
         WriteError: The place cannot be written.
     """
     target = model_path(path)
+    check_kept(model)
     metadata = {"poise": json.dumps(describe(model))}
     weights = {key: value.detach().cpu().contiguous() for key, value in model.network.state_dict().items()}
     write_atomic(target, to_bytes(weights, metadata=metadata))
@@ -78,26 +76,37 @@ def describe(model: Model) -> dict[str, Any]:
     """Everything a model is beside its weights, as plain values.
 
     Raises:
-        InputError: It is no whole model.
+        InputError: It is no whole model, or one of a class that no other process finds by its name.
     """
     return {
         "format": FORMAT,
-        "kind": model.kind,
+        "kind": _kind_name(type(model)),
         **model.to_plain(),
         "preprocess": dataclasses.asdict(model.preprocess),
         "card": dataclasses.asdict(model.card),
     }
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def _kind_name(kind: type[Model]) -> str:
+    """The name of a kind of model in files."""
+    name = getattr(kind, "kind", None)  # a class derived from one of poise's has that one's
+    return str(name) if model_types().get(str(name)) is kind else name_of(kind)
+
+
+def load(path: str | os.PathLike[str], *, plugins: Sequence[str] = ()) -> Model:
     """Read a model file; the model is on the CPU and ready to predict.
 
     Args:
         path: Of a file that `save` wrote.
+        plugins: Packages of your own whose code the file may ask for, as if each was named by `poise.use_plugin`.
 
     Raises:
-        CheckpointError: The file is missing, truncated, not one of poise, or of a later version.
+        CheckpointError: The file is missing, truncated, not one of poise, of a later version, or asks for code of a package
+            that was not named.
+        InputError: There is no such package.
     """
+    for plugin in plugins:
+        use_plugin(plugin)
     source = Path(path)
     weights, text = _read(source)
     try:
@@ -135,17 +144,27 @@ def _single(value: Tensor) -> Tensor:
 def _assemble(values: Mapping[str, Any], weights: dict[str, Tensor]) -> Model:
     if values["format"] > FORMAT:
         raise CheckpointError(f"it has format {values['format']} and this poise reads up to {FORMAT}; update poise")
-    kind = model_types().get(values.get("kind", TOP_DOWN))
-    if kind is None:
-        raise CheckpointError(
-            f"it holds a model of kind {values['kind']!r}, this poise knows {', '.join(model_types())}; update poise"
-        )
     plain = _tuples(values)
+    return _model(plain, _network(Architecture(**plain["card"]["architecture"]), weights)).eval()
+
+
+def _model(plain: Mapping[str, Any], network: nn.Module) -> Model:
+    """The model of a network."""
+    kind = _kind(str(plain.get("kind", TOP_DOWN)))
     card = dict(plain["card"])
     made = Architecture(**card.pop("architecture"))
     preprocess = _preprocess(plain["preprocess"], kind.preprocess_type)
-    model = kind.from_plain(_network(made, weights), preprocess, Card(architecture=made, **card), values=plain)
-    return model.eval()
+    return kind.from_plain(network, preprocess, Card(architecture=made, **card), values=plain)
+
+
+def _kind(name: str) -> type[Model]:
+    """The kind of model of a name in a file."""
+    if ":" in name:
+        found: type[Model] = resolve(name, Model)
+        return found
+    if name not in model_types():
+        raise CheckpointError(f"it holds a model of kind {name!r}, this poise knows {', '.join(model_types())}; update poise")
+    return model_types()[name]
 
 
 def _preprocess(values: Mapping[str, Any], kind: type[Normalization]) -> Normalization:
@@ -161,9 +180,9 @@ def _preprocess(values: Mapping[str, Any], kind: type[Normalization]) -> Normali
     return made
 
 
-def _network(made: Architecture, weights: dict[str, Tensor]) -> Network | RCNN:
+def _network(made: Architecture, weights: dict[str, Tensor]) -> nn.Module:
     """The network with its weights; made without initial values where the file has them all."""
-    build = partial(_built, _builder(made.builder), made)
+    build = partial(_built, builder(made.builder, nn.Module), made)
     with torch.device("meta"):
         network = build()
     difference = compare(network.state_dict(), weights)
@@ -176,22 +195,63 @@ def _network(made: Architecture, weights: dict[str, Tensor]) -> Network | RCNN:
     return network
 
 
-def _built(builder: Callable[..., Network | RCNN], made: Architecture) -> Network | RCNN:
-    return with_readout(builder(**made.arguments), made)
+def _built(build: Callable[..., nn.Module], made: Architecture) -> nn.Module:
+    return with_readout(build(**made.arguments), made)
 
 
-def _builder(name: str) -> Callable[..., Network | RCNN]:
-    """A network builder of the zoo, and nothing else, by `file:function`."""
-    file, _, function = name.partition(":")
-    families = importlib.import_module(
-        ZOO
-    ).families()  # by name: the zoo is made of model files' builders, and reads files itself
-    family = families.get(file)
-    if family is None or function not in family.networks:
-        known = ", ".join(f"{f}:{n}" for f, family in families.items() for n in family.networks)
-        raise CheckpointError(f"its architecture {name!r} is not one this poise builds ({known}); update poise")
-    network: Callable[..., Network | RCNN] = family.networks[function]
-    return network
+def check_kept(model: Model) -> None:
+    """Refuse a model that its file could not bring back; `save` asks this, and long runs before they begin.
+
+    Raises:
+        InputError: It is no whole model; its class, a codec or the builder of its network cannot be found by name in another
+            process; or what is made by these names is another model.
+    """
+    values = describe(model)
+    parts = (*vars(model).get("deep", ()), vars(model).get("codec"))
+    try:
+        for codec in parts:
+            if codec is not None:
+                check_codec(codec)
+        with own_names():
+            _check_same(model, values)
+    except PoiseError as error:
+        raise InputError(f"the model {model.card.name!r} could not be loaded from a file of its own: {error}") from error
+
+
+def _check_same(model: Model, values: Mapping[str, Any]) -> None:
+    """Refuse a model that is another one when it is made as it is described, on the device "meta": without weights."""
+    kind, made = type(model).__name__, model.card.architecture
+    try:
+        plain = json.loads(json.dumps(values))
+        architecture = json.dumps(dataclasses.asdict(made))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"a file keeps plain values only ({error}), and the model is described by {values}") from error
+    network = _empty(builder(made.builder, nn.Module), architecture)
+    difference = compare(network.state_dict(), model.network.state_dict())
+    if difference:
+        raise InputError(f"its builder {made.builder!r} makes another network from {made.arguments}: {difference}")
+    try:
+        again = describe(_model(_tuples(plain), network))
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(f"{kind}.from_plain cannot read what its to_plain wrote ({error})") from error
+    was, now = ({name: json.dumps(value) for name, value in each.items()} for each in (values, again))  # nan is not nan
+    if was != now:
+        lost, found = dict(was.items() - now.items()), dict(now.items() - was.items())
+        raise InputError(f"{kind}.from_plain makes another model of what to_plain wrote: with {found} in place of {lost}")
+
+
+@lru_cache(maxsize=8)
+def _empty(build: Callable[..., nn.Module], text: str) -> nn.Module:
+    """The network of an architecture, without weights."""
+    made = Architecture(**_tuples(json.loads(text)))
+    try:
+        with torch.device("meta"), torch.random.fork_rng(devices=()):
+            return _built(build, made)
+    except Exception as error:  # whatever the user's own code does
+        raise InputError(
+            f"its builder {made.builder!r} fails with the arguments {made.arguments}, on the device 'meta' as when a file is "
+            f"read ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _tuples(value: Any) -> Any:

@@ -1,25 +1,46 @@
-"""Finds models by name: every file of this folder, and of those in it, that has a FAMILY is part of the zoo."""
+"""Finds models by name: every file of this folder, and of those in it, that has a FAMILY is part of the zoo.
 
-import importlib
-import pkgutil
-from collections.abc import Mapping
+So is every such file of a package that the user has named (`poise.plugins`).
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
+from itertools import chain
+from typing import Any
 
 from poise.errors import UnknownName, unknown
 from poise.models.base import Model
+from poise.plugins import modules, named
 from poise.skeletons import Skeleton
 from poise.weights.release import Release
 from poise.zoo.family import BuildRequest, Family
 
 
-@cache
 def families() -> Mapping[str, Family]:
-    """The families of the zoo, by the name of their file."""
-    package = importlib.import_module(__package__)
-    found = [info.name for info in pkgutil.walk_packages(package.__path__, f"{__package__}.") if not info.ispkg]
-    modules = {name.rpartition(".")[2]: importlib.import_module(name) for name in found}
-    return {name: module.FAMILY for name, module in sorted(modules.items()) if hasattr(module, "FAMILY")}
+    """The families of the zoo, by the name of their file, and those of named packages, by the whole name of their module.
+
+    Raises:
+        InputError: A module of a named package cannot be imported.
+    """
+    return {**_own_families(), **_families_of(named())}
+
+
+@cache
+def _own_families() -> Mapping[str, Family]:
+    found = {module.__name__.rpartition(".")[2]: module for module in modules(__package__)}
+    return {name: module.FAMILY for name, module in sorted(found.items()) if hasattr(module, "FAMILY")}
+
+
+@cache
+def _families_of(packages: tuple[str, ...]) -> Mapping[str, Family]:
+    found = {module.__name__: vars(module).get("FAMILY") for module in chain.from_iterable(map(modules, packages))}
+    return {name: family for name, family in found.items() if isinstance(family, Family)}
+
+
+def networks() -> Mapping[str, Callable[..., Any]]:
+    """The builders that files may call without a package being named: those of the zoo's own families, `file:function`."""
+    return {f"{file}:{name}": made for file, family in _own_families().items() for name, made in family.networks.items()}
 
 
 def releases() -> Mapping[str, Release]:
