@@ -51,8 +51,8 @@ def test_the_page_has_every_part_and_fetches_nothing(eval_set):
     page = report_of(eval_set, evaluation(eval_set), name="mine <b>", settings={"flip test": "on"}).html()
     headings = re.findall(r"<h2[^>]*>([^<]+)</h2>", page)
     assert headings == [
-        "Scores", "Precision and recall", "Every keypoint", "Errors by kind", "Can the scores be trusted?",
-        "The 3 worst pictures", "The 3 best pictures", "Left out", "Settings",
+        "Scores", "Precision and recall", "Every keypoint", "Errors by kind", "Reliability of the scores",
+        "The 3 worst pictures", "The 3 best pictures", "Skipped", "Settings",
     ]  # fmt: skip
     assert page.count("<img") == IMAGES
     assert not re.search(r'(src|href)="(?!data:|#)', page)
@@ -75,7 +75,7 @@ def test_where_nothing_was_found_there_is_a_page_all_the_same(eval_set):
     )
     page = report_of(eval_set, nothing, name="mine", settings={}, pictures=False).html()
     assert "No pose was found" in page
-    assert "Nobody was looked for in boxes of no size or outside the image: 2." in page
+    assert "Boxes without extent or outside the image, which were not cropped: 2." in page
     assert "<img" not in page
 
 
@@ -102,7 +102,7 @@ def test_missed_people_and_poses_of_nobody_pull_an_image_down(eval_set):
     )
     assert one.false == 1
     assert one.oks == pytest.approx(one.people / (one.people + 1))
-    assert "1 of nobody" in one.words
+    assert "1 false positive" in one.words
     results = [row for row in found.results if row["image_id"] != first]
     one = next(
         r for r in rank_images(eval_set, results, diagnose(eval_set.truth, results, eval_set.skeletons)) if r.image == first

@@ -1,1 +1,1 @@
-"""What scores mean: where errors come from, what a codec can reach, whether a difference is real."""
+"""Analysis of scores: error diagnosis, upper bounds of codecs, confidence intervals, calibration."""

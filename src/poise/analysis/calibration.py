@@ -1,8 +1,8 @@
-"""What the scores of a detector's keypoints are worth: made probabilities from labelled images, and what ranks people best.
+"""Calibration of keypoint scores of a detector: scores as probabilities, and which score ranks people best.
 
-A keypoint head may say how sure it is in logits, in shares of a softmax or in heights of Gaussians. Fitted by logistic
-regression to whether keypoints were right (Platt, Probabilistic Outputs for Support Vector Machines, 1999), all of them say the
-same: how probable it is that the keypoint is where it was put.
+A keypoint head's score may be a logit, a softmax probability or the height of a Gaussian. Logistic regression on whether
+keypoints are right (Platt, Probabilistic Outputs for Support Vector Machines, 1999) turns each into the probability that the
+keypoint is right.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,26 +28,26 @@ from poise.skeletons import keypoint_indices
 from poise.structures import Labels
 
 OVERLAP = 0.5
-"""IoU with a labelled box from which a found box is that person's."""
+"""IoU with a labelled box from which a detected box counts as that person's."""
 
 MIN_KEYPOINTS = 50
-"""Fewer keypoints than this, right or wrong, say nothing."""
+"""Smallest number of keypoints to fit a calibration to."""
 
 STEPS = 50
-"""Of Newton's method, far more than it takes."""
+"""Largest number of steps of Newton's method; it needs far fewer."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class CalibrationReport:
-    """What was measured.
+    """A calibration and what it changes.
 
     Attributes:
-        calibration: Fitted.
-        keypoints: How many it was fitted to.
-        right: The share of them that was right: the similarity of OKS at least one half.
-        errors: Mean squared error of the probabilities (Brier score), as the model had them and fitted.
-        ap: AP of keypoints by what people are ranked by, as the model had it and fitted.
+        calibration: The fitted calibration.
+        keypoints: Number of keypoints it was fitted to.
+        right: Share of these that are right: keypoint similarity (OKS of one keypoint) at least 0.5.
+        errors: Brier score (mean squared error of the probabilities), of the model as it was and calibrated.
+        ap: Keypoint AP by what people are ranked by, of the model as it was and calibrated.
         skipped: Images that could not be used.
     """
 
@@ -60,25 +60,25 @@ class CalibrationReport:
 
     @property
     def best(self) -> Rating:
-        """What gives the highest AP once calibrated."""
+        """The rating with the highest AP after calibration."""
         return max(self.ap, key=lambda rating: self.ap[rating][1])
 
 
 def calibrate(
     model: PoseModel, eval_set: EvalSet, settings: InferenceSettings, *, watch: Watch | None = None
 ) -> CalibrationReport:
-    """Fit a calibration to labelled images; the model stays as it is.
+    """Fit a calibration to labelled images; the model is not changed.
 
     Args:
-        model: Finds boxes and keypoints.
-        eval_set: Images whose labels say what is right; not those that it was trained on, of which it is too sure.
+        model: A two-stage detector with keypoints.
+        eval_set: Labelled images; not those of training, on which the model is overconfident.
         settings: How the model is run.
-        watch: Sees every image as it is done.
+        watch: Called with the stream of images, for progress.
 
     Raises:
         SkeletonMismatch: The model lacks keypoints of the data set.
         ImageError: No image can be used.
-        InputError: Too few keypoints were found, or their scores do not say whether they are right.
+        InputError: Too few keypoints were found, or their scores do not depend on whether they are right.
     """
     eval_set.known_to(model.skeleton)
     usual: RCNNConfig = model.config
@@ -98,9 +98,9 @@ def calibrate(
         raise ImageError(none_usable(skipped))
     columns = list(keypoint_indices(model.skeleton, eval_set.skeleton))
     score, right = _examples(eval_set, scored, columns)
-    made = fit_platt(score, right)
-    fitted = replace(usual, calibration=made)
-    how = replace(model.rescoring, min_keypoint_score=None)  # the scores are what is tried
+    calibration = fit_platt(score, right)
+    fitted = replace(usual, calibration=calibration)
+    how = replace(model.rescoring, min_keypoint_score=None)  # no threshold: the scores are what is evaluated
 
     def error(config: RCNNConfig) -> float:
         return float((config.probability(score) - right.float()).square().mean())
@@ -111,7 +111,7 @@ def calibrate(
 
     ratings: tuple[Rating, ...] = get_args(Rating)
     return CalibrationReport(
-        made,
+        calibration,
         len(score),
         float(right.float().mean()),
         (error(usual), error(fitted)),
@@ -121,32 +121,34 @@ def calibrate(
 
 
 def fit_platt(score: Float[Tensor, " n"], right: Bool[Tensor, " n"]) -> Calibration:
-    """The calibration under which what was seen is likeliest, by Newton's method.
+    """The maximum-likelihood calibration, by Newton's method.
 
-    As in Platt's paper the targets are kept off 0 and 1, as if there had been one more keypoint of each kind, so that scores
-    that part right from wrong completely give a finite width.
+    As in Platt's paper, targets are kept off 0 and 1, as if there were one more right and one more wrong keypoint, so that
+    scores that separate right from wrong perfectly give a finite width.
 
     Args:
-        score: Of keypoints, by their codec.
-        right: Whether each is where it should be.
+        score: Scores of keypoints, as their codec gives them.
+        right: Whether each keypoint is right.
 
     Raises:
-        InputError: Fewer than 50 scores, scores that are not finite or all alike, or that fall where keypoints are right.
+        InputError: Fewer than 50 scores; scores that are not finite, all equal, or lower where keypoints are right.
     """
-    score, many = score.double(), int(right.sum())
+    score, positives = score.double(), int(right.sum())
     if len(score) < MIN_KEYPOINTS or not bool(score.isfinite().all()) or float(score.std()) == 0:
         raise InputError(
             f"a calibration needs the scores of at least {MIN_KEYPOINTS} keypoints that are finite and differ, "
             f"found {len(score)}; take more labelled images, or a model that finds people in them"
         )
-    target = torch.where(right, (many + 1) / (many + 2), 1 / (len(right) - many + 2)).double()
+    target = torch.where(right, (positives + 1) / (positives + 2), 1 / (len(right) - positives + 2)).double()
     middle, spread = score.mean(), score.std()
-    shown = torch.stack(((score - middle) / spread, torch.ones_like(score)), dim=1)
+    features = torch.stack(((score - middle) / spread, torch.ones_like(score)), dim=1)
     weight = score.new_zeros(2)
     for _ in range(STEPS):
-        probability = torch.sigmoid(shown @ weight)
-        bend = (shown * (probability * (1 - probability))[:, None]).T @ shown + 1e-9 * torch.eye(2, dtype=shown.dtype)
-        step = torch.linalg.solve(bend, shown.T @ (probability - target))
+        probability = torch.sigmoid(features @ weight)
+        hessian = (features * (probability * (1 - probability))[:, None]).T @ features + 1e-9 * torch.eye(
+            2, dtype=features.dtype
+        )
+        step = torch.linalg.solve(hessian, features.T @ (probability - target))
         weight = weight - step / max(1.0, float(step.norm()))
         if float(step.norm()) < 1e-9:
             break
@@ -161,21 +163,21 @@ def fit_platt(score: Float[Tensor, " n"], right: Bool[Tensor, " n"]) -> Calibrat
 
 
 def _examples(eval_set: EvalSet, scored: Mapping[int, ScoredPoses], columns: list[int]) -> tuple[Tensor, Tensor]:
-    """Scores of labelled keypoints in the boxes that were found for their people, and whether each is right."""
-    scores, rights = [torch.zeros(0)], [torch.zeros(0, dtype=torch.bool)]
+    """Scores of labelled keypoints in the detected boxes of their people, and whether each is right."""
+    scores, all_right = [torch.zeros(0)], [torch.zeros(0, dtype=torch.bool)]
     for index, one in scored.items():
         labels = eval_set.dataset.labels(index)
         rows, people = _match_boxes(one, labels)
         xy, score = one.poses.xy[rows][:, columns], one.poses.score[rows][:, columns]
-        alike = keypoint_similarity(xy, labels, eval_set.skeleton)[torch.arange(len(rows)), people, 0]
+        similarity = keypoint_similarity(xy, labels, eval_set.skeleton)[torch.arange(len(rows)), people, 0]
         known = labels.visible[people] > 0
         scores.append(score[known].float())
-        rights.append(alike[known] >= MISS_SIMILARITY)
-    return torch.cat(scores), torch.cat(rights)
+        all_right.append(similarity[known] >= MISS_SIMILARITY)
+    return torch.cat(scores), torch.cat(all_right)
 
 
 def _match_boxes(one: ScoredPoses, labels: Labels) -> tuple[Tensor, Tensor]:
-    """Rows of boxes, and of the people whose they are: each box the person it overlaps most, if enough."""
+    """Indices of boxes and of their people: each box is assigned to the person of highest IoU, if that is high enough."""
     real = torch.where(~labels.crowd)[0]
     none = torch.zeros(0, dtype=torch.int64)
     if not len(real) or not len(one.poses):

@@ -1,7 +1,7 @@
-"""What each codec could reach at best on some annotations, before anybody trains: the labels go through it and come back.
+"""The upper bound of each codec on a set of annotations, before training: labels are encoded and decoded again.
 
-A network without fault answers `encode(xy)`. What is read out of that answer is all that training can reach: DARK (arXiv
-1910.06278, section 3) and UDP (arXiv 1911.07524, section 3) start from there.
+An ideal network outputs `encode(xy)`. What is decoded from that is the best that training can reach: DARK (arXiv 1910.06278,
+section 3) and UDP (arXiv 1911.07524, section 3) start from this error.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,31 +30,31 @@ from poise.structures import CropRule, Points, Preprocess
 from poise.zoo.assemble import named_codec, preprocess_for
 
 STRIDE = 4
-"""Pixels of a view to a cell."""
+"""Pixels of a view per cell."""
 
 FAR = 2.0
-"""Cells from its label at which a keypoint is lost: it lay outside of the view, or a map could not hold it at its border."""
+"""Error, cells, from which a keypoint counts as lost: it lies outside the view, or at a border where a map cannot hold it."""
 
 FLIPPED = 5000
-"""Keypoints whose mirrored views are tried: enough to know a mean to one part in a hundred."""
+"""Number of keypoints whose mirrored views are tried: enough for a mean to within one percent."""
 
 
 @final
 @dataclass(frozen=True)
 class CodecRow:
-    """What a codec does to the labels; errors in pixels of the view, of keypoints inside of it.
+    """The error of one codec; distances in pixels of the view, over keypoints inside it.
 
     Attributes:
-        codec: The name of its class.
-        reading: How positions are read from its maps; "own" is its own way.
-        crop: Whose rule cuts the views.
-        mean: Distance between a keypoint and what comes back.
-        p95: 95 of 100 come back nearer than that.
-        flip: The same mean for mirrored views whose answers are turned back.
-        flip_p95: 95 of 100 of those.
-        lost: Share of all labelled keypoints that come back more than `FAR` cells off.
-        outside: Share of all labelled keypoints that lie outside of their view, by the crop.
-        ap: AP of what comes back: the ceiling of a network without fault.
+        codec: Name of the codec's class.
+        reading: How its maps are decoded; "own" is its own way.
+        crop: Crop rule of the views.
+        mean: Mean distance of decoded keypoints from their labels.
+        p95: 95th percentile of that distance.
+        flip: Mean distance for mirrored views whose outputs are unflipped.
+        flip_p95: 95th percentile of that distance.
+        lost: Share of all labelled keypoints that are decoded more than `FAR` cells off.
+        outside: Share of all labelled keypoints that lie outside their view, by the crop.
+        ap: AP of the decoded keypoints: the upper bound for an ideal network.
     """
 
     codec: str
@@ -82,19 +82,21 @@ def codec_report(
 
     Args:
         eval_set: The annotations; its images are not read.
-        size: Of the views (h, w).
-        codecs: Names of classes; all by default, then read in the ways of `report_readings`, too.
-        readings: Other ways to read the maps of the codecs, where they have any.
-        padding: The boxes grow by this factor.
-        images: Places of the images that count; all by default.
+        size: Size of the views (h, w).
+        codecs: Names of codec classes; by default all, also in their other `report_readings`.
+        readings: Other ways to decode the maps of the codecs that have them.
+        padding: Factor by which boxes grow.
+        images: Indices of the images to use; by default all.
 
     Raises:
-        AnnotationError: Nobody is labelled, or the annotations cannot be scored against.
+        AnnotationError: Nobody is labelled, or the annotations cannot be evaluated against.
         UnknownName: There is no such codec or reading.
     """
     names = list(codecs) or sorted(codec_types())
     cells = (size[0] // STRIDE, size[1] // STRIDE)
-    makers = [named_codec(name, size, cells, keypoints=1) for name in names]  # keypoints know nothing of each other
+    makers = [
+        named_codec(name, size, cells, keypoints=1) for name in names
+    ]  # keypoints are encoded independently of each other
     _check_readings(makers, readings)
     coco_format.check_annotations(eval_set.truth, eval_set.skeletons)
     seen: dict[CropRule, LabelledViews] = {}
@@ -111,7 +113,7 @@ def codec_report(
 
 
 def _read(codec: InstanceCodec, readings: Sequence[str]) -> dict[str, InstanceCodec]:
-    """The codec as it is, and read in those other ways that are for it."""
+    """The codec as it is, and with each of the other readings that it has."""
     found = {"own": codec}
     for name in readings:
         with suppress(InputError, UnknownName):
@@ -135,7 +137,7 @@ def _rows(
     preprocess: Preprocess,
     images: Sequence[int] | None,
 ) -> Iterator[CodecRow]:
-    """A row for each way to read one codec's answers."""
+    """A row for each way of decoding one codec's outputs."""
     [codec, *_] = readers.values()
     xy, inside = views.xy[views.labelled][:, None], views.inside[views.labelled]
     some = inside.nonzero().flatten()[evenly_spaced(int(inside.sum()), FLIPPED)]
@@ -161,13 +163,13 @@ def _rows(
 
 
 def _spread(errors: Float[Tensor, " e"]) -> tuple[float, float]:
-    """Mean, and what 95 of 100 stay below."""
+    """Mean and 95th percentile."""
     values = errors.double().numpy()
     return (float(values.mean()), float(np.quantile(values, 0.95))) if len(values) else (float("nan"), float("nan"))
 
 
 def _ceiling(eval_set: EvalSet, views: LabelledViews, back: Points, *, least: float, images: Sequence[int] | None) -> float:
-    """AP of what came back, through COCO's protocol."""
+    """AP of the decoded keypoints, by COCO's protocol."""
     xy, scores = torch.zeros_like(views.xy), torch.zeros(views.xy.shape[:2])
     xy[views.labelled], scores[views.labelled] = back.xy.squeeze(1), back.score.squeeze(1)
     xy = apply(invert(views.warps.double()), xy.double()).float()
@@ -185,9 +187,9 @@ def _ceiling(eval_set: EvalSet, views: LabelledViews, back: Points, *, least: fl
 
 
 def evenly_spaced(total: int, most: int) -> list[int]:
-    """At most so many places of a list, evenly spread.
+    """At most `most` indices of a list of `total`, evenly spaced.
 
-    >>> spread_evenly(10, 4)
+    >>> evenly_spaced(10, 4)
     [0, 2, 5, 7]
     """
     return list(range(total)) if total <= most else [i * total // most for i in range(most)]

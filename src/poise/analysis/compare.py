@@ -1,7 +1,7 @@
-"""Whether one run is better than another, or only had the easier images: the paired bootstrap.
+"""Whether one run is significantly better than another: the paired bootstrap.
 
-Both runs are scored on the same draws of the images, so what is hard for both cancels out; the interval is that of the
-difference (Koehn 2004, Statistical significance tests for machine translation evaluation; the same idea for AP).
+Both runs are scored on the same resamples of the images, so that the difficulty of images cancels out; the interval is that of
+the difference (Koehn 2004, Statistical significance tests for machine translation evaluation; here for AP).
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from poise.analysis.bootstrap import NAMES, PerImageResults, percentile_interval
 from poise.errors import InputError
 
 CHUNK = 250
-"""Draws that are scored at a time; their precisions take 2 MB."""
+"""Resamples that are scored at a time; their precisions take 2 MB."""
 
 
 @final
@@ -23,11 +23,11 @@ class Difference:
     """A score of two runs on the same images.
 
     Attributes:
-        name: Of the score.
-        first: Of the first run.
-        second: Of the second run.
+        name: Name of the score.
+        first: Score of the first run.
+        second: Score of the second run.
         low: Lower end of the 95 % interval of second - first.
-        high: Upper end.
+        high: Upper end of that interval.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Difference:
 
     @property
     def value(self) -> float:
-        """How much better the second run is."""
+        """The difference, second - first."""
         return self.second - self.first
 
     @property
     def significant(self) -> bool:
-        """Whether the interval leaves 0 out."""
+        """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
 
@@ -51,13 +51,13 @@ def compare(first: PerImageResults, second: PerImageResults, *, resamples: int =
     """The differences of all scores, each with its 95 % interval.
 
     Args:
-        first: A run on some images.
-        second: Another on the same.
-        resamples: Draws of the images.
-        seed: Of the draws.
+        first: Results of a run.
+        second: Results of another run on the same images.
+        resamples: Number of resamples of the images.
+        seed: Seed of the resamples.
 
     Raises:
-        InputError: The runs are not of the same images, or numbers that give no interval.
+        InputError: The runs are not on the same images, or numbers that give no interval.
     """
     _check_same_images(first, second)
     counts = resample_counts(len(first), resamples=resamples, seed=seed)
@@ -67,13 +67,13 @@ def compare(first: PerImageResults, second: PerImageResults, *, resamples: int =
 
 
 def resampled_scores(tally: PerImageResults, counts: Int64[np.ndarray, "b i"]) -> dict[str, np.ndarray]:
-    """The scores of many draws, a part of them at a time."""
+    """The scores of many resamples, computed in chunks."""
     parts = [tally.scores(counts[i : i + CHUNK]) for i in range(0, len(counts), CHUNK)]
     return {name: np.concatenate([part[name] for part in parts]) for name in NAMES}
 
 
 def _check_same_images(first: PerImageResults, second: PerImageResults) -> None:
-    """Refuse runs on other images: a pair needs both."""
+    """Refuse runs on different images."""
     if len(first) != len(second) or not np.array_equal(first.labelled, second.labelled):
         raise InputError(
             f"the runs are on other images ({len(first)} and {len(second)}, or with other labels); compare them on one file"

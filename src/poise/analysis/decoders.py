@@ -1,7 +1,7 @@
-"""One network read in many ways: what each decoder scores, and how long it takes.
+"""One network decoded in many ways: score and time of each decoder.
 
-The network looks at every image once; every decoder reads the same answer. What the table says is therefore the decoder's doing
-alone.
+The network runs once on every image, and every decoder reads the same output; so differences in the table are due to the
+decoders alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,14 +25,14 @@ Boxes = Mapping[int, PersonBoxes]
 @final
 @dataclass(frozen=True, eq=False)
 class DecoderRow:
-    """What one way to read a network's answers gave.
+    """The result of one way of decoding.
 
     Attributes:
-        reading: Its name; "own" where the codec reads in a way of its own that has none.
-        own: Whether the model is read so by itself.
-        evaluation: What it scored.
-        milliseconds: What reading an image took; half of the images took less.
-        people: How many it found.
+        reading: Its name; "own" if it is the codec's own and has no name.
+        own: Whether it is the model's own way.
+        evaluation: Its scores.
+        milliseconds: Median time of decoding an image.
+        people: Number of people found.
     """
 
     reading: str
@@ -43,14 +43,14 @@ class DecoderRow:
 
 
 def decoders_of(model: PoseModel, names: Sequence[str] = ()) -> list[Codec]:
-    """The model's codec read in several ways, each once; its own way first.
+    """The model's codec with several ways of decoding, each once; its own way first.
 
     Args:
-        model: Of any kind.
-        names: Of readings; all that its codec has by default.
+        model: A model of any kind.
+        names: Names of readings; by default all that its codec has.
 
     Raises:
-        InputError: Its answers can be read in one way only.
+        InputError: Its outputs can be decoded in one way only.
         UnknownName: There is no such reading.
     """
     own: Codec = model.codec
@@ -78,22 +78,23 @@ def compare_decoders(
 ) -> list[DecoderRow]:
     """A row for each decoder, the model's own first.
 
-    Answers are not kept: each is read in all ways when it comes.
+    Outputs are not stored: each is decoded in all ways when it is computed.
 
     Args:
-        model: Of any kind.
-        eval_set: What it is measured on.
-        settings: How the network is run, which all rows share.
-        readings: Names; all by default.
-        boxes: A detector's, for a model that looks at one person at a time; the labelled ones by default.
-        watch: Sees every image as it is done.
+        model: A model of any kind.
+        eval_set: What it is evaluated on.
+        settings: How the network is run, the same for all rows.
+        readings: Names of readings; by default all.
+        boxes: Boxes of a detector, for a top-down model; by default the labelled ones.
+        watch: Called with the stream of images, for progress.
 
     Raises:
-        InputError, UnknownName: As `decoders_of`.
+        InputError: Its outputs can be decoded in one way only.
+        UnknownName: There is no such reading.
         PoiseError: As `evaluation.evaluate.evaluate`.
     """
     codecs = decoders_of(model, readings)
-    _once(model, eval_set, settings, codecs=codecs, boxes=boxes)
+    _warm_up(model, eval_set, settings, codecs=codecs, boxes=boxes)
     found = evaluate_each(model, eval_set, settings, codecs=codecs, boxes=boxes, watch=watch)
     return [
         DecoderRow(reading_of(codec) or "own", index == 0, one, 1000 * one.seconds, len(one.results))
@@ -101,10 +102,10 @@ def compare_decoders(
     ]
 
 
-def _once(
+def _warm_up(
     model: PoseModel, eval_set: EvalSet, settings: InferenceSettings, *, codecs: Sequence[Codec], boxes: Boxes | None
 ) -> None:
-    """Read one image, so that nobody's time is that of loading compiled loops."""
+    """Decode one image, so that no time includes compiling or loading numba's functions."""
     eval_set.known_to(model.skeleton)
     asked = eval_requests(model, eval_set, boxes)
     list(stream_poses(model, [one.request for one in asked.values()][:1], settings, codecs=codecs, skipped=[]))

@@ -1,7 +1,7 @@
-"""How one image gets its COCO score: who is compared with whom, who takes whom, and how average precision comes of it.
+"""How the COCO score of one image comes about: OKS of all pairs, matching at each threshold, average precision.
 
-The protocol of COCO's keypoint task (cocodataset.org/#keypoints-eval), step by step and slowly. `metrics/coco.py` computes the
-same for a data set at once; the tests hold the two to each other.
+The protocol of COCO's keypoint task (cocodataset.org/#keypoints-eval), step by step. `metrics/coco.py` computes the same for a
+whole data set at once; the tests compare the two.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ from poise.skeletons import Skeleton
 @final
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """One image's score.
+    """The score of one image.
 
     Attributes:
-        table: Who is compared with whom.
-        rounds: One per threshold.
-        protocol: COCO's ten numbers of this image, as `metrics.coco.evaluate` gives them.
+        table: OKS of all predictions with all labels.
+        rounds: Matching and scores at each threshold.
+        protocol: COCO's ten scores of this image, as `metrics.coco.evaluate` computes them.
     """
 
     table: OksTable
@@ -35,16 +35,16 @@ class Explanation:
 
     @property
     def ap(self) -> float:
-        """The mean over the thresholds; -1 where nobody counts."""
+        """AP, the mean over the thresholds; -1 where nobody counts."""
         return float(np.mean([one.ap for one in self.rounds]))
 
     @property
     def ar(self) -> float:
-        """The mean over the thresholds; -1 where nobody counts."""
+        """AR, the mean over the thresholds; -1 where nobody counts."""
         return float(np.mean([one.ar for one in self.rounds]))
 
     def at(self, threshold: float) -> ThresholdResult:
-        """What happened at a threshold.
+        """Matching and scores at a threshold.
 
         Raises:
             InputError: It is none of the ten.
@@ -68,15 +68,15 @@ def explain(
 
     Args:
         truth: The annotations.
-        results: Of any images; those of this one count.
-        skeletons: Of all categories, or of each by category id.
-        image: Its id.
-        category: Of the people; the only one by default.
-        area: Which people count; others are ignored.
+        results: Results in COCO's format; those of other images are not used.
+        skeletons: Skeleton of all categories, or of each by its id.
+        image: Id of the image.
+        category: Id of the category; the only one by default.
+        area: Size of the people who count; others are ignored.
 
     Raises:
-        InputError: There is no such image or category, or several and none is named; a result is not finite.
-        AnnotationError: The annotations cannot be scored against, or do not list the images of the results.
+        InputError: There is no such image or category, or several categories and none is named; a result is not finite.
+        AnnotationError: The annotations cannot be evaluated against, or do not list the images of the results.
         SkeletonMismatch: Annotations or results have another number of keypoints than the skeleton.
     """
     of = skeletons_by_category(truth, skeletons)
@@ -86,9 +86,9 @@ def explain(
     if strange:
         raise AnnotationError(f"results are for images {strange[:5]} that the annotations do not list; is it another file?")
     own = [row for row in results if row["image_id"] == image and row["category_id"] == chosen]
-    protocol = evaluate(part, own, {chosen: of[chosen]}).numbers  # refuses what cannot be scored, before it is explained
-    board = build_oks_table(part["annotations"], own, of[chosen], area=area)
-    return Explanation(board, tuple(score_at_threshold(board, t) for t in THRESHOLDS), protocol)
+    protocol = evaluate(part, own, {chosen: of[chosen]}).numbers  # refuses invalid results before anything is explained
+    table = build_oks_table(part["annotations"], own, of[chosen], area=area)
+    return Explanation(table, tuple(score_at_threshold(table, t) for t in THRESHOLDS), protocol)
 
 
 def _category(of: Mapping[int, Skeleton], category: int | None) -> int:
@@ -100,7 +100,7 @@ def _category(of: Mapping[int, Skeleton], category: int | None) -> int:
 
 
 def one_image(truth: GroundTruth, image: int, category: int) -> dict[str, list[Record]]:
-    """The annotations of one image and category alone.
+    """The annotations of one image and category.
 
     Raises:
         InputError: There is no such image.

@@ -1,4 +1,4 @@
-"""Who is compared with whom in one image: everybody labelled, everybody found, and how alike they are (COCO's OKS)."""
+"""The OKS of all predictions with all labels of one image, ordered as COCO's protocol orders them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,28 +15,28 @@ from poise.skeletons import Skeleton
 from poise.structures import Labels
 
 MAX_PREDICTIONS = 20
-"""Predictions that count in an image, the ones of highest score."""
+"""Number of predictions of an image that count: those of highest score."""
 
 Area = Literal["all", "medium", "large"]
 
 AREAS: Mapping[Area, tuple[float, float]] = {"all": (0.0, 1e10), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
-"""Square pixels of the people that count."""
+"""Range of annotated areas, square pixels, of the people who count."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class OksTable:
-    """Everybody of one image, and how alike they are. Predictions stand by score; labels that count stand first.
+    """OKS of all predictions with all labels of one image. Predictions are ordered by score; labels that count come first.
 
     Attributes:
         oks: OKS of each prediction with each label.
-        scores: Of the predictions; of equal ones the first of the file comes first.
-        rows: Where each prediction stands among the results of the image.
-        out_of_area: Whether a prediction's own extent lies outside the areas that count; if it takes nobody, it is ignored.
-        ids: Of the annotations.
-        ignored: Why a label does not count, "" where it does.
-        crowd: Whether it stands for a group, which any number of predictions may take.
-        left_out: Predictions beyond the first `MAX_PREDICTIONS`.
+        scores: Score of each prediction; of equal ones the first in the file comes first.
+        rows: Index of each prediction among the results of the image.
+        out_of_area: Whether a prediction's own extent lies outside the range of areas; unmatched, it is ignored.
+        ids: Annotation id of each label.
+        ignored: Why a label does not count; "" if it counts.
+        crowd: Whether a label stands for a group, which any number of predictions may be matched to.
+        left_out: Number of predictions beyond the first `MAX_PREDICTIONS`.
     """
 
     oks: Float[np.ndarray, "m n"]
@@ -50,20 +50,20 @@ class OksTable:
 
     @property
     def people(self) -> int:
-        """How many labels count."""
+        """Number of labels that count."""
         return self.ignored.count("")
 
 
 def build_oks_table(
     annotations: Sequence[Record], results: Sequence[Record], skeleton: Skeleton, *, area: Area = "all"
 ) -> OksTable:
-    """The people of one image as the protocol lines them up.
+    """The table of one image.
 
     Args:
-        annotations: Of the image, in COCO's form, with areas and boxes.
-        results: Of the image.
-        skeleton: Of both.
-        area: Which people count.
+        annotations: Annotations of the image in COCO's format, with areas and boxes.
+        results: Results of the image in COCO's format.
+        skeleton: Skeleton of both.
+        area: Size of the people who count.
     """
     low, high = AREAS[area]
     labels = labels_from_coco(annotations, len(skeleton))
@@ -73,10 +73,10 @@ def build_oks_table(
     rows, left_out = best[:MAX_PREDICTIONS], len(best[MAX_PREDICTIONS:])
     flat = torch.tensor([results[i]["keypoints"] for i in rows], dtype=torch.float64)
     found = flat.reshape(len(rows), len(skeleton), 3)[..., :2]
-    similar = oks(found, labels.select(torch.tensor(order, dtype=torch.int64)), skeleton.sigmas)
+    similarities = oks(found, labels.select(torch.tensor(order, dtype=torch.int64)), skeleton.sigmas)
     extent = (found.amax(dim=1) - found.amin(dim=1)).prod(dim=1).tolist() if rows else []
     return OksTable(
-        similar.numpy(),
+        similarities.numpy(),
         tuple(float(results[i]["score"]) for i in rows),
         tuple(rows),
         tuple(not low <= size <= high for size in extent),
@@ -88,7 +88,12 @@ def build_oks_table(
 
 
 def labels_from_coco(annotations: Sequence[Record], keypoints: int) -> Labels:
-    """Annotations in COCO's form as labels, in double precision: OKS at a threshold must not hang on a rounding."""
+    """Annotations in COCO's format as labels, in double precision, so that OKS at a threshold does not depend on rounding.
+
+    Args:
+        annotations: Annotations of one image.
+        keypoints: Number of keypoints of the skeleton.
+    """
     n = len(annotations)
     flat = [a.get("keypoints") or [0] * (3 * keypoints) for a in annotations]
     values = torch.tensor(flat, dtype=torch.float64).reshape(n, keypoints, 3)

@@ -1,4 +1,4 @@
-"""The pictures a model did best and worst on, labels beside what was found."""
+"""The images a model did best and worst on, labels beside predictions."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ from poise.skeletons import Skeleton
 from poise.viz.draw import AnyPixels, beside, draw_people, titled
 
 SIDE = 320
-"""Of a picture, which is square, pixels."""
+"""Side of a picture, pixels."""
 
 _EDGE = 0.08
-"""Of what people cover, kept around them."""
+"""Margin around the people, a share of what they cover."""
 
 _EVERYTHING = float("-inf")
-"""No keypoint is too unsure to be drawn, as none is too unsure to be judged."""
+"""Lowest score of a keypoint to be drawn: all are drawn, as all are evaluated."""
 
 CaptionedPicture = tuple[str, AnyPixels]
-"""Words under a picture, and the picture."""
+"""A caption and a picture."""
 
 
 @final
@@ -37,12 +37,12 @@ class ImageScore:
     """How well a model did on an image.
 
     Attributes:
-        image: Its id.
-        oks: The mean of its people and of predictions of nobody, who count as 0.
-        people: How many are labelled.
-        missed: How many of them were not found.
-        false: How many predictions are of nobody, or of somebody who was found already.
-        kinds: How many keypoints are of each kind.
+        image: Id of the image.
+        oks: Mean OKS of its people, where missed people and false positives count as 0.
+        people: Number of labelled people.
+        missed: Number of people who were not found.
+        false: Number of predictions of nobody, or of people who were found already.
+        kinds: Number of keypoints of each kind.
     """
 
     image: int
@@ -54,14 +54,20 @@ class ImageScore:
 
     @property
     def words(self) -> str:
-        """For under the picture."""
+        """The caption."""
         parts = [f"OKS {self.oks:.2f}", f"{self.people - self.missed} of {self.people} found"]
-        parts += [f"{self.false} of nobody"] if self.false else []
+        parts += [f"{self.false} false positive{'' if self.false == 1 else 's'}"] if self.false else []
         return ", ".join([*parts, *(f"{self.kinds[kind]} {kind}" for kind in ERROR_KINDS[1:] if self.kinds[kind])])
 
 
 def rank_images(eval_set: EvalSet, results: Sequence[Record], diagnosis: Diagnosis) -> list[ImageScore]:
-    """Every image with people or predictions that count, best first."""
+    """Every image with people or predictions that count, best first.
+
+    Args:
+        eval_set: What was evaluated on.
+        results: Results in COCO's format.
+        diagnosis: Diagnosis of the results.
+    """
     matching, truth = diagnosis.matching, eval_set.truth["annotations"]
     total: dict[int, float] = {}
     kinds: dict[int, Counter[str]] = {}
@@ -83,63 +89,63 @@ def rank_images(eval_set: EvalSet, results: Sequence[Record], diagnosis: Diagnos
 def best_and_worst(
     eval_set: EvalSet, results: Sequence[Record], diagnosis: Diagnosis, *, most: int = 20, without: Sequence[int] = ()
 ) -> tuple[list[CaptionedPicture], list[CaptionedPicture]]:
-    """The best pictures, best first, and the worst, worst first; none is in both.
+    """The pictures of the best images, best first, and of the worst, worst first; none is in both.
 
     Args:
-        eval_set: What was measured on; its images are read.
-        results: What was found.
-        diagnosis: Of both.
-        most: Pictures of each.
+        eval_set: What was evaluated on; its images are read.
+        results: Results in COCO's format.
+        diagnosis: Diagnosis of the results.
+        most: Number of pictures of each.
         without: Ids of images that cannot be read.
     """
-    left = set(without)
-    order = [one for one in rank_images(eval_set, results, diagnosis) if one.image not in left]
+    skipped_ids = set(without)
+    order = [one for one in rank_images(eval_set, results, diagnosis) if one.image not in skipped_ids]
     half = min(most, ceil(len(order) / 2))
     rows: dict[int, list[Record]] = {}
     for row in results:
         rows.setdefault(row["image_id"], []).append(row)
-    place = {image: index for index, image in enumerate(eval_set.ids)}
+    index_of = {image: index for index, image in enumerate(eval_set.ids)}
 
     def shown(one: ImageScore) -> CaptionedPicture:
-        index = place[one.image]
+        index = index_of[one.image]
         return f"{eval_set.dataset.key(index).file_name}: {one.words}", side_by_side(eval_set, index, rows.get(one.image, []))
 
     return [shown(one) for one in order[:half]], [shown(one) for one in order[half:][::-1][:most]]
 
 
 def side_by_side(eval_set: EvalSet, index: int, results: Sequence[Record]) -> AnyPixels:
-    """The part of an image where people are: labels on the left, what was found on the right.
+    """The part of an image where people are: labels on the left, predictions on the right.
 
     Args:
-        eval_set: What was measured on.
-        index: Of the image.
-        results: Of the image.
+        eval_set: What was evaluated on.
+        index: Index of the image.
+        results: Results of the image.
     """
     image: AnyPixels = np.ascontiguousarray(eval_set.dataset.image(index).permute(1, 2, 0).numpy())
     annotations = [a for a in eval_set.truth["annotations"] if a["image_id"] == eval_set.ids[index]]
     part = _around(image.shape[:2], annotations, results)
     factor = SIDE / max(part[2] - part[0], part[3] - part[1])
     size = (max(1, round((part[2] - part[0]) * factor)), max(1, round((part[3] - part[1]) * factor)))
-    seen = image[part[1] : part[3], part[0] : part[2]]
-    left = right = cv2.resize(seen, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+    crop = image[part[1] : part[3], part[0] : part[2]]
+    left = right = cv2.resize(crop, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
     for category, skeleton in eval_set.skeletons.items():
         labels = _keypoints([a for a in annotations if a["category_id"] == category], skeleton)
         found = _keypoints([row for row in results if row["category_id"] == category], skeleton)
         visible: Int64[np.ndarray, "n k"] = labels[..., 2].astype(np.int64)
         left = draw_people(left, _to_crop(labels, part, factor), torch.from_numpy(visible), skeleton)
-        believed = torch.from_numpy(found[..., 2].copy())
-        right = draw_people(right, _to_crop(found, part, factor), believed, skeleton, min_score=_EVERYTHING)
+        scores = torch.from_numpy(found[..., 2].copy())
+        right = draw_people(right, _to_crop(found, part, factor), scores, skeleton, min_score=_EVERYTHING)
     return beside([titled(_square(left), "labels"), titled(_square(right), "found")])
 
 
 def _around(size: tuple[int, ...], annotations: Sequence[Record], results: Sequence[Record]) -> tuple[int, int, int, int]:
     """x0 y0 x1 y1 around everybody, inside the image; the whole image where nobody is."""
     height, width = size[:2]
-    places = [np.empty((0, 2))]
-    for one, least in (*((a, 0.0) for a in annotations), *((row, float("-inf")) for row in results)):
+    points = [np.empty((0, 2))]
+    for one, min_visibility in (*((a, 0.0) for a in annotations), *((row, float("-inf")) for row in results)):
         values = np.array(one.get("keypoints") or [], dtype=np.float64).reshape(-1, 3)
-        places.append(values[values[:, 2] > least, :2])
-    xy = np.concatenate(places)
+        points.append(values[values[:, 2] > min_visibility, :2])
+    xy = np.concatenate(points)
     if not len(xy):
         return 0, 0, width, height
     xy = xy.clip(0, (width, height))
@@ -150,14 +156,14 @@ def _around(size: tuple[int, ...], annotations: Sequence[Record], results: Seque
 
 
 def _span(middle: float, side: float, limit: int) -> tuple[int, int]:
-    """`side` pixels around the middle, moved and cut to lie in the image."""
+    """Start and end of `side` pixels around the middle, shifted and clipped to the image."""
     length = min(ceil(side), limit)
     start = min(max(round(middle - length / 2), 0), limit - length)
     return start, start + length
 
 
 def _square(image: AnyPixels) -> AnyPixels:
-    """In the middle of a dark square."""
+    """An image centred in a dark square."""
     ground = np.full((SIDE, SIDE, 3), 32, np.uint8)
     y, x = (SIDE - image.shape[0]) // 2, (SIDE - image.shape[1]) // 2
     ground[y : y + image.shape[0], x : x + image.shape[1]] = image
@@ -170,6 +176,6 @@ def _keypoints(rows: Sequence[Record], skeleton: Skeleton) -> Float[np.ndarray, 
 
 
 def _to_crop(found: Float[np.ndarray, "n k 3"], part: tuple[int, int, int, int], factor: float) -> Float[np.ndarray, "n k 2"]:
-    """Where keypoints are in the part that is shown."""
+    """Positions of keypoints in the part that is shown, pixels of the picture."""
     xy: np.ndarray = (found[..., :2] - np.array(part[:2]) + 0.5) * factor - 0.5
     return xy

@@ -1,9 +1,9 @@
-"""The sigmas of OKS for any keypoints, from people who were labelled more than once.
+"""The sigmas of OKS for any keypoints, estimated from people who were annotated more than once.
 
-COCO (cocodataset.org/#keypoints-eval) measured them on 5,000 images of its own that were labelled redundantly: sigma^2 is the
-mean of d^2 / s^2, d the distance of a label from where the keypoint is, s^2 the area of the person. Nobody knows where the
-keypoint is; the mean of m labels is nearer to each of them than that, by the factor (m - 1) / m in the square, which is
-divided out. Of two labels d^2 is thus half of the square of their distance.
+COCO (cocodataset.org/#keypoints-eval) measured them on 5,000 images of its own that were annotated redundantly: sigma^2 is the
+mean of d^2 / s^2, where d is the distance of a label from the true keypoint and s^2 the area of the person. The true keypoint
+is unknown; the mean of m labels is nearer to each of them, by a factor of (m - 1) / m in d^2, which is divided out. With two
+labels, d^2 is thus half of the squared distance between them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,29 +28,29 @@ from poise.skeletons import COCO17, convert, from_category
 from poise.structures import Labels
 
 Pairing = Literal["overlap", "id"]
-"""How the labels of one person are found: the boxes that overlap most, or annotations of one id."""
+"""How annotations of one person are paired: by the IoU of boxes, or by annotation id."""
 
 MIN_OVERLAP = 0.5
-"""IoU of two boxes of one person."""
+"""Lowest IoU of two boxes of one person."""
 
 MIN_PEOPLE = 10
-"""Fewer people with a keypoint labelled twice give no sigma for it."""
+"""Smallest number of people with a keypoint labelled twice for an estimate of its sigma."""
 
 FACTORS = (0.5, 1.0, 2.0)
-"""Times the sigmas, for AP at other ones."""
+"""Factors on the sigmas for AP at other ones."""
 
 
 @final
 @dataclass(frozen=True)
 class Sigma:
-    """What was found for a keypoint.
+    """The estimate for a keypoint.
 
     Attributes:
-        name: Of the keypoint.
-        people: On whom it was labelled at least twice.
+        name: Name of the keypoint.
+        people: Number of people on whom it is labelled at least twice.
         value: The estimate; None from fewer than `MIN_PEOPLE`.
         low: Lower end of its 95 % interval.
-        high: Upper end.
+        high: Upper end of its 95 % interval.
     """
 
     name: str
@@ -66,14 +66,14 @@ def estimate_sigmas(
     """The sigma of every keypoint of the first data set, with 95 % intervals from a bootstrap over people.
 
     Args:
-        datasets: Labels of the same images, by two or more annotators; images are found by file name, keypoints by name.
-        by: How the labels of one person are found.
-        resamples: Draws of the people.
-        seed: Of the draws.
+        datasets: Annotations of the same images by two or more annotators; images are paired by file name, keypoints by name.
+        by: How annotations of one person are paired.
+        resamples: Number of resamples of the people.
+        seed: Seed of the resamples.
 
     Raises:
         InputError: Fewer than two data sets, or fewer than 100 resamples.
-        AnnotationError: They share no images, nobody is labelled twice, or a keypoint never differs.
+        AnnotationError: They share no images, nobody is annotated twice, or a keypoint never differs.
     """
     if len(datasets) < 2 or resamples < 100:
         raise InputError(
@@ -82,13 +82,13 @@ def estimate_sigmas(
         )
     people = _people(datasets, by=by)
     parts = [_scatter(labels) for labels in people]
-    squares, freedom = (np.stack(part) for part in zip(*parts, strict=True))
-    counted = freedom.sum(axis=0)
-    chance = np.random.default_rng(seed)
-    rows = np.stack([_resampled(squares, freedom, chance) for _ in range(resamples)])
+    squares, degrees = (np.stack(part) for part in zip(*parts, strict=True))
+    counted = degrees.sum(axis=0)
+    generator = np.random.default_rng(seed)
+    rows = np.stack([_resampled(squares, degrees, generator) for _ in range(resamples)])
     found = []
     for k, name in enumerate(datasets[0].skeleton.keypoints):
-        number = int((freedom[:, k] > 0).sum())
+        number = int((degrees[:, k] > 0).sum())
         if number < MIN_PEOPLE:
             found.append(Sigma(name, number, None))
             continue
@@ -104,37 +104,37 @@ def estimate_sigmas(
 
 
 def _resampled(
-    squares: Float64[np.ndarray, "n k"], freedom: Float64[np.ndarray, "n k"], chance: np.random.Generator
+    squares: Float64[np.ndarray, "n k"], degrees: Float64[np.ndarray, "n k"], generator: np.random.Generator
 ) -> Float64[np.ndarray, " k"]:
-    """The sigmas of people drawn with replacement; nan where a keypoint was not drawn."""
-    count = chance.multinomial(len(squares), np.full(len(squares), 1 / len(squares)))
-    total = count @ freedom
+    """The sigmas of one resample of people; NaN if a keypoint is not in it."""
+    count = generator.multinomial(len(squares), np.full(len(squares), 1 / len(squares)))
+    total = count @ degrees
     ratio = np.divide(count @ squares, total, out=np.full(total.shape, np.nan), where=total > 0)
     sigmas: np.ndarray = np.sqrt(ratio)
     return sigmas
 
 
 def _scatter(labels: Labels) -> tuple[Float64[np.ndarray, " k"], Float64[np.ndarray, " k"]]:
-    """Of the labels of one person: summed squares about their mean over the person's area, and what to divide them by."""
+    """For each keypoint of one person: sum of squares about the mean label divided by the area, and degrees of freedom."""
     known = (labels.visible > 0).double()
     count = known.sum(dim=0)
     xy = labels.xy.double()
     middle = (xy * known[..., None]).sum(dim=0) / count.clamp(min=1)[:, None]
     squares = ((xy - middle).square().sum(dim=-1) * known).sum(dim=0) / labels.area.double().mean()
-    freedom = (count - 1).clamp(min=0)
-    return torch.where(freedom > 0, squares, 0).numpy(), freedom.numpy()
+    degrees = (count - 1).clamp(min=0)
+    return torch.where(degrees > 0, squares, 0).numpy(), degrees.numpy()
 
 
 def _people(datasets: Sequence[Dataset], *, by: Pairing) -> list[Labels]:
-    """Everybody who is labelled more than once: their labels, a row for each time."""
+    """Everybody who is annotated more than once: their annotations, one row each."""
     first = datasets[0]
-    places = [{PurePosixPath(d.key(i).file_name).name: i for i in range(len(d))} for d in datasets]
-    shared = [name for name in places[0] if any(name in other for other in places[1:])]
+    by_name = [{PurePosixPath(d.key(i).file_name).name: i for i in range(len(d))} for d in datasets]
+    shared = [name for name in by_name[0] if any(name in other for other in by_name[1:])]
     if not shared:
         raise AnnotationError("the files share no image by file name; repeated annotations are of the same images")
     found = []
     for name in shared:
-        parts = [_labels(d, own[name], first) for d, own in zip(datasets, places, strict=True) if name in own]
+        parts = [_labels(d, own[name], first) for d, own in zip(datasets, by_name, strict=True) if name in own]
         found += _paired(parts, by=by)
     if not found:
         how = "have the same id" if by == "id" else f"have boxes that overlap by {MIN_OVERLAP}"
@@ -143,7 +143,7 @@ def _people(datasets: Sequence[Dataset], *, by: Pairing) -> list[Labels]:
 
 
 def _labels(dataset: Dataset, index: int, first: Dataset) -> Labels:
-    """The people of an image in the keypoints of the first data set."""
+    """The people of an image, in the keypoints of the first data set."""
     labels = dataset.labels(index)
     labels = labels.select(trainable(labels))
     xy, visible = convert(labels.xy, labels.visible, source=dataset.skeleton, target=first.skeleton)
@@ -151,14 +151,14 @@ def _labels(dataset: Dataset, index: int, first: Dataset) -> Labels:
 
 
 def _paired(parts: Sequence[Labels], *, by: Pairing) -> list[Labels]:
-    """The people of the first annotator who has any, each with their partners among the others'."""
+    """The people of the first annotator who labels any, each with the paired annotations of the others."""
     groups = [[parts[0].select(slice(row, row + 1))] for row in range(len(parts[0]))]
     for other in parts[1:]:
-        near = _nearness(parts[0], other, by=by)
-        while near.numel() and float(near.max()) >= MIN_OVERLAP:
-            row, column = divmod(int(near.argmax()), near.shape[1])
+        closeness = _nearness(parts[0], other, by=by)
+        while closeness.numel() and float(closeness.max()) >= MIN_OVERLAP:
+            row, column = divmod(int(closeness.argmax()), closeness.shape[1])
             groups[row].append(other.select(slice(column, column + 1)))
-            near[row], near[:, column] = -1, -1
+            closeness[row], closeness[:, column] = -1, -1
     return [_together(group) for group in groups if len(group) > 1]
 
 
@@ -174,7 +174,12 @@ def _together(group: Sequence[Labels]) -> Labels:
 
 
 def with_sigmas(document: Document, found: Sequence[Sigma]) -> Document:
-    """A copy of an annotation file whose categories say the sigmas; keypoints that were not measured keep theirs."""
+    """A copy of an annotation file with the sigmas in its categories; keypoints without an estimate keep theirs.
+
+    Args:
+        document: The annotation file.
+        found: The estimates.
+    """
     values = {one.name: one.value for one in found if one.value is not None}
     categories = []
     for category in document["categories"]:
@@ -188,14 +193,19 @@ def with_sigmas(document: Document, found: Sequence[Sigma]) -> Document:
 
 
 def measured_by_coco(eval_set: EvalSet) -> bool:
-    """Whether all sigmas are COCO's for COCO's keypoints, so that AP is comparable with the papers'."""
+    """Whether all sigmas are COCO's for COCO's keypoints, so that AP is comparable with published values."""
     known = dict(zip(COCO17.keypoints, COCO17.sigmas, strict=True))
     pairs = [pair for s in eval_set.skeletons.values() for pair in zip(s.keypoints, s.sigmas, strict=True)]
     return all(known.get(name) == sigma for name, sigma in pairs)
 
 
 def ap_at_other_sigmas(eval_set: EvalSet, results: Sequence[Record]) -> Mapping[float, float]:
-    """AP with the sigmas times each of `FACTORS`: how much of a score is the choice of sigmas."""
+    """AP with the sigmas multiplied by each of `FACTORS`: how much a score depends on the choice of sigmas.
+
+    Args:
+        eval_set: What was evaluated on.
+        results: Results in COCO's format.
+    """
     found: dict[float, float] = {}
     for factor in FACTORS:
         skeletons = {c: replace(s, sigmas=tuple(factor * v for v in s.sigmas)) for c, s in eval_set.skeletons.items()}
@@ -204,7 +214,7 @@ def ap_at_other_sigmas(eval_set: EvalSet, results: Sequence[Record]) -> Mapping[
 
 
 def check_pairing(text: str) -> Pairing:
-    """The way to pair people, by its name.
+    """The way of pairing by its name.
 
     Raises:
         InputError: There is no such way.

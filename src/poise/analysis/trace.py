@@ -1,7 +1,7 @@
-"""One person's whole way: photo, warp, view, maps, the mirrored view, and back onto the photo.
+"""One person traced through the pipeline: image, warp, view, maps, mirrored view, and back to the image.
 
-The same parts that training and prediction use, one after another, with everything in between kept to be looked at. A codec
-without a network is walked as if its network answered without fault.
+The functions of training and prediction are called one after another, and every intermediate result is kept. A codec without a
+network is traced with the output of an ideal network, `encode(xy)`.
 """
 
 from collections.abc import Callable
@@ -34,10 +34,10 @@ class Mirrored:
     """The flip test of one view.
 
     Attributes:
-        view: The view from right to left.
-        output: The answer for it.
-        unflipped: The same as an answer for the view itself.
-        averaged: With the answer for the view: what is read.
+        view: The mirrored view.
+        output: The network's output for it.
+        unflipped: That output unflipped, as an output for the view itself.
+        averaged: Average with the output for the view, which is decoded.
     """
 
     view: Float[Tensor, "3 h w"]
@@ -49,27 +49,27 @@ class Mirrored:
 @final
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """Everything between one person's labels and what is found.
+    """All intermediate results between one person's labels and the decoded pose.
 
     Attributes:
-        sample: The photo and everybody labelled in it.
-        person: Row of the person.
-        skeleton: Of what follows.
-        codec: Encodes and decodes.
-        preprocess: Cuts the view.
-        box: Where one looks, as the release reads the annotated box.
-        frame: What the view shows, before it is laid on pixels.
-        warp: Photo to view, for keypoints.
-        corners: Of the view's corner pixels, on the photo: top left, top right, bottom right, bottom left.
-        view: What the network reads.
-        xy: Labels in the view.
-        visible: Of the labels; 0 is not labelled.
-        target: What a network without fault would answer.
-        output: What the network answers; the target where there is none.
-        mirrored: The flip test; None where the skeleton has no mirror pairs.
-        without_flip: What is read without the flip test.
-        found: What is read.
-        image_xy: The same on the photo.
+        sample: The image and all its labels.
+        person: Index of the person.
+        skeleton: Skeleton of the codec.
+        codec: The codec.
+        preprocess: Crop rule, padding and colours.
+        box: Box x0 y0 x1 y1 that is cropped, as the release reads the annotated one.
+        frame: Region of the image that the view shows.
+        warp: 3x3, image pixels to view pixels, for keypoints.
+        corners: Corner pixels of the view, in the image: left top, right top, right bottom, left bottom.
+        view: The normalised view.
+        xy: Labels (x, y), pixels of the view.
+        visible: Visibility of the labels; 0 is not labelled.
+        target: Output of an ideal network.
+        output: Output of the network; the target if there is none.
+        mirrored: The flip test; None if the skeleton has no mirror pairs.
+        without_flip: Keypoints decoded without the flip test, pixels of the view.
+        found: Decoded keypoints, pixels of the view.
+        image_xy: Decoded keypoints (x, y), pixels of the image.
     """
 
     sample: Sample
@@ -93,17 +93,17 @@ class Trace:
 
     @property
     def labels(self) -> Float[Tensor, "k 2"]:
-        """The labels on the photo."""
+        """Labels (x, y), pixels of the image."""
         return apply(invert(self.warp.double()), self.xy.double()).float()
 
     def distances(self, points: Points) -> Float[Tensor, " k"]:
-        """How far from its label each keypoint was read, pixels of the view; nan where it is not labelled."""
+        """Distance of each decoded keypoint from its label, pixels of the view; NaN if it is not labelled."""
         distance = (points.xy[0] - self.xy).norm(dim=-1)
         return torch.where(self.visible > 0, distance, torch.nan)
 
     @property
     def similarity(self) -> float:
-        """OKS of what was found with the labels."""
+        """OKS of the decoded pose with the labels."""
         person = self.sample.labels.select(slice(self.person, self.person + 1))
         labels = Labels.of(self.labels[None], self.visible[None], person.boxes, area=person.area)
         return float(oks(self.image_xy[None], labels, self.skeleton.sigmas))
@@ -119,16 +119,16 @@ def trace_person(
     preprocess: Preprocess,
     answer: Answer | None = None,
 ) -> Trace:
-    """Take one person the whole way.
+    """Trace one person through the pipeline.
 
     Args:
-        sample: The photo and its labels.
-        person: Row of the labels.
+        sample: The image and its labels.
+        person: Index of the person in the labels.
         source: Skeleton of the labels.
-        skeleton: Keypoints of the codec; those that `source` lacks are not labelled.
-        codec: Encodes and decodes.
-        preprocess: Cuts the view.
-        answer: The network; without one it answers without fault.
+        skeleton: Skeleton of the codec; keypoints that `source` lacks are not labelled.
+        codec: The codec.
+        preprocess: Crop rule, padding and colours.
+        answer: The network; by default an ideal one.
 
     Raises:
         BoxError: The person's box has no extent.
@@ -138,12 +138,12 @@ def trace_person(
     xy, visible = convert(labels.xy, labels.visible, source=source, target=skeleton)
     box = release_boxes(labels.boxes, preprocess.crop, size=sample.size)[0]
     view, warp = PersonCrop(codec.size, preprocess, skeleton).crop_box(sample.image, box)
-    seen = apply(warp, xy.double()).float()
-    target = codec.encode(seen)
+    view_xy = apply(warp, xy.double()).float()
+    target = codec.encode(view_xy)
     output = target if answer is None else answer(view[None])
-    turned = _mirrored(view, seen, output, codec=codec, skeleton=skeleton, answer=answer) if skeleton.mirror else None
-    found = codec.decode(output if turned is None else turned.averaged)
-    back = invert(pixel_warp(preprocess.crop, warp))
+    mirrored_view = _mirrored(view, view_xy, output, codec=codec, skeleton=skeleton, answer=answer) if skeleton.mirror else None
+    found = codec.decode(output if mirrored_view is None else mirrored_view.averaged)
+    to_image = invert(pixel_warp(preprocess.crop, warp))
     h, w = codec.size
     corners = torch.tensor([[0.0, 0.0], [w - 1, 0.0], [w - 1, h - 1], [0.0, h - 1]])
     return Trace(
@@ -155,13 +155,13 @@ def trace_person(
         box,
         box_frame(preprocess, box, size=codec.size),
         warp,
-        apply(back, corners),
+        apply(to_image, corners),
         view,
-        seen[0],
+        view_xy[0],
         visible[0],
         target,
         output,
-        turned,
+        mirrored_view,
         codec.decode(output),
         found,
         apply(invert(warp), found.xy[0].double()).float(),
@@ -177,15 +177,15 @@ def _mirrored(
     skeleton: Skeleton,
     answer: Answer | None,
 ) -> Mirrored:
-    turned = view.flip(-1)
-    moved = apply(horizontal_flip(codec.size[1]), xy)[:, skeleton.flip]
-    there = codec.encode(moved) if answer is None else answer(turned[None])
-    back = codec.unflip(there, skeleton.flip)
-    return Mirrored(turned, there, back, (output + back) / 2)
+    mirrored_view = view.flip(-1)
+    mirrored_xy = apply(horizontal_flip(codec.size[1]), xy)[:, skeleton.flip]
+    there = codec.encode(mirrored_xy) if answer is None else answer(mirrored_view[None])
+    unflipped = codec.unflip(there, skeleton.flip)
+    return Mirrored(mirrored_view, there, unflipped, (output + unflipped) / 2)
 
 
 def network_of(model: PoseModel) -> Answer:
-    """A model's network as it predicts: on the CPU, in float32, without gradients."""
+    """A model's network in eval mode on the CPU, in float32, without gradients."""
     model.eval().cpu()
 
     def answer(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b ..."]:
@@ -197,10 +197,14 @@ def network_of(model: PoseModel) -> Answer:
 
 
 def find_person(dataset: CocoDataset, annotation: int | None) -> tuple[int, int]:
-    """The image and row of an annotation, by its id; the first person one can train on by default.
+    """Indices of the image and of the person of an annotation; by default of the first person to train on.
+
+    Args:
+        dataset: The annotations.
+        annotation: Annotation id; None for the first person.
 
     Raises:
-        InputError: There is no such annotation, or nothing to look at in it, or nobody at all.
+        InputError: There is no such annotation, or it cannot be trained on, or nobody can.
     """
     if annotation is None:
         people = dataset.people()

@@ -1,7 +1,7 @@
-"""Evaluating a run again: the same data, told by checksums, and the same scores, to within a tolerance.
+"""Evaluating a run again: data identical by checksum, and the same scores within a tolerance.
 
-It is measured as training measured it after each epoch: without flip test, doubles kept; views of one person in labelled boxes,
-the mean of a pose's keypoint scores as its score, or whole images, all of them.
+Scores are measured as training measures them after each epoch: without flip test, duplicates kept; for top-down models in
+labelled boxes, with the mean keypoint score as a pose's score; otherwise on all whole images.
 """
 
 import json
@@ -31,21 +31,21 @@ from poise.models.base import PoseModel, require_pose
 from poise.weights.model_file import load
 
 PREFIX = "val/"
-"""Of the scores in a model's card that its training measured."""
+"""Prefix of the scores in a model's card that its training measured."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class RunRecord:
-    """What a run left to be checked.
+    """What a run left that can be verified.
 
     Attributes:
-        folder: Of the run.
-        model: The best one.
-        settings: Of the run, or of its stage that gave the best model.
-        stage: Which that was; 0 where the recipe has one.
-        scores: Of the best model, by name.
-        data: Checksums of what it was validated on.
+        folder: Folder of the run.
+        model: The best model.
+        settings: Settings of the run, or of its stage that gave the best model.
+        stage: Number of that stage; 0 if the recipe has one.
+        scores: Scores of the best model, by name.
+        data: Checksums of the validation data.
     """
 
     folder: Path
@@ -87,7 +87,7 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 
 def _best_stage(folder: Path) -> int:
-    """The stage whose model is the run's."""
+    """Number of the stage whose model is the run's."""
     best = (folder / "model.safetensors").read_bytes()
     files = sorted(folder.glob("stage*/model.safetensors"), key=lambda file: int(file.parent.name.removeprefix("stage")))
     same = [int(file.parent.name.removeprefix("stage")) for file in files if file.read_bytes() == best]
@@ -99,15 +99,15 @@ def _best_stage(folder: Path) -> int:
 @final
 @dataclass(frozen=True)
 class Check:
-    """A score that was stored, and measured again.
+    """A stored score and the same measured again.
 
     Attributes:
-        name: Of the score.
-        stored: By the run.
-        found: Now.
-        low: Lower end of the 95 % interval of what was found, over images.
-        high: Upper end.
-        passed: Whether both are the same, to within the tolerance.
+        name: Name of the score.
+        stored: Score that the run stored.
+        found: Score measured now.
+        low: Lower end of the 95 % interval of `found`, over images.
+        high: Upper end of that interval.
+        passed: Whether both are equal within the tolerance.
     """
 
     name: str
@@ -122,7 +122,7 @@ def check_data(record: RunRecord, dataset: Dataset) -> None:
     """Refuse data that are not those of the run.
 
     Raises:
-        ReadError: They have changed; the message says what.
+        ReadError: They have changed; the message says how.
     """
     changes = record.data.changes(digest(dataset))
     if changes:
@@ -142,16 +142,16 @@ def verify(
     seed: int = 0,
     watch: Watch | None = None,
 ) -> list[Check]:
-    """Measure a run again, on data that have not changed.
+    """Evaluate a run again, on data that have not changed.
 
     Args:
-        record: Of the run.
-        dataset: What it was validated on.
-        settings: How the model is run; without the flip test.
-        tolerance: How far a score may be from the stored one: another machine or precision rounds otherwise.
-        resamples: Draws of the images, for the interval.
-        seed: Of the draws.
-        watch: Sees every image as it is done.
+        record: The run.
+        dataset: Its validation data.
+        settings: How the model is run; without flip test.
+        tolerance: Largest difference of a score from the stored one: other machines and precisions round differently.
+        resamples: Number of resamples of the images, for the interval.
+        seed: Seed of the resamples.
+        watch: Called with the stream of images, for progress.
 
     Raises:
         ReadError: The data have changed, or an image cannot be read.
@@ -174,7 +174,7 @@ def verify(
 def measured_again(
     model: PoseModel, dataset: Dataset, settings: InferenceSettings, *, watch: Watch | None = None
 ) -> PerImageResults:
-    """What a model gets right, measured as in training.
+    """The results of a model image by image, measured as in training.
 
     Raises:
         ReadError: An image cannot be read.
