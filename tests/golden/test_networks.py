@@ -45,7 +45,7 @@ def idle_keys(golden: Replay) -> dict[str, tuple[int, ...]]:
     """Names and shapes of layers that the release makes and never asks; ours has none of them."""
     ours = own_keys(golden.name)
     family = family_of(golden.name)
-    return {key: shape for key, shape in (golden.keys or {}).items() if key not in ours and not family.reads(key)}
+    return {key: shape for key, shape in (golden.keys or {}).items() if key not in ours and not family.is_used(key)}
 
 
 @pytest.mark.golden(*NETWORKS, UNREAD)

@@ -145,5 +145,5 @@ def test_a_codec_nobody_knows_names_the_nearest(drawn):
 
 @pytest.mark.parametrize("name", ["poise_t", "poise_rcnn_t", "poise_scene_t"])
 def test_our_own_networks_have_no_weights_to_start_from(drawn, name):
-    with pytest.raises(InputError, match="nobody trained poise's own networks on ImageNet"):
+    with pytest.raises(InputError, match="there are no ImageNet weights of poise's own networks"):
         own(annotations=[drawn / "annotations.json"], images=[drawn / "images"], model=name, pretrained=True)

@@ -193,8 +193,8 @@ def mmpose(state, head):
 def test_mmposes_checkpoints_are_told_apart_by_their_names_and_answer_alike(name, head):
     official = by_rule(official_state(build(name), name))
     ours, theirs = import_release(name, official), import_checkpoint(name, mmpose(official, head))
-    assert theirs.words == f"an MMPose checkpoint of {name!r}"
-    assert import_checkpoint(name, official).words == f"an official checkpoint of {name!r}"
+    assert theirs.description == f"an MMPose checkpoint of {name!r}"
+    assert import_checkpoint(name, official).description == f"an official checkpoint of {name!r}"
     view = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         answer = theirs.model(view)
@@ -211,7 +211,7 @@ def test_mmposes_checkpoints_are_told_apart_by_their_names_and_answer_alike(name
 def test_three_outputs_a_keypoint_are_udps_disks_and_offsets(name):
     official = official_state(build(name, codec="UDPOffset"), name)
     found = import_checkpoint(name, mmpose(official, "keypoint_head."))
-    assert "with 51 outputs: disks of 0.875 cells and offsets" in found.words
+    assert "with 51 outputs: disks of 0.875 cells and offsets" in found.description
     codec = found.model.codec
     assert isinstance(codec, UDPOffset)
     assert (codec.radius, codec.heat_blur, codec.offset_blur) == (0.0546875 * 16, 23, 1)

@@ -138,7 +138,7 @@ def test_the_releases_checkpoints_are_read_whatever_stands_beside_the_weights(wr
     assert {key.split(".")[0] for key in state} == {"basenet", "headnets"}
     file = {"epoch": 77, "train_loss": 1.0, wrap: {f"module.{k}": v for k, v in state.items()}, "optimizer_state_dict": {}}
     found = import_checkpoint(SMALL, file)
-    assert found.words == f"an official checkpoint of '{SMALL}'"
+    assert found.description == f"an official checkpoint of '{SMALL}'"
     assert all(torch.equal(value, state[key]) for key, value in official_state(found.model, SMALL).items())
 
 
@@ -147,7 +147,9 @@ def test_layers_that_the_release_makes_and_never_asks_are_left_out_and_named():
     state = official_state(zoo.build(name), name)
     idle = [f"headnets.{head}_convs.0.0.{kind}" for head in ("0.bghp", "0.jitter", "1.spread") for kind in ("weight", "bias")]
     found = import_checkpoint(name, state | {key: torch.zeros(2, 2, 3, 3) for key in idle})
-    assert "6 weights of layers that its release never asks were left out: headnets.0.bghp_convs.0.0.weight" in found.words
+    assert (
+        "6 weights of layers that its release never asks were left out: headnets.0.bghp_convs.0.0.weight" in found.description
+    )
     with pytest.raises(CheckpointError, match=r"1 unexpected: headnets\.1\.spread_convs\.0\.2\.weight"):
         import_checkpoint(name, state | {"headnets.1.spread_convs.0.2.weight": torch.zeros(19, 2, 1, 1)})
 

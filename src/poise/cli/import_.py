@@ -46,7 +46,7 @@ def run(
     model = found.model
     save(model, out)
     console = Console()
-    console.print(f"{checkpoint}: taken for {found.words}", soft_wrap=True, highlight=False)
+    console.print(f"{checkpoint}: taken for {found.description}", soft_wrap=True, highlight=False)
     finds = "boxes of people" if not isinstance(model, PoseModel) else f"{len(model.skeleton)} keypoints"
     console.print(f"wrote {out}: {name}, {finds}, licence: {model.card.licence}", soft_wrap=True)
     return 0

@@ -1,4 +1,4 @@
-"""One file per paper: builders, official releases, key names, expected scores."""
+"""The model zoo, one file per paper: builders, official releases, names of their weights, expected scores."""
 
 from poise.zoo.find import build, names
 from poise.zoo.importing import import_release

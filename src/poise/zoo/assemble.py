@@ -31,19 +31,20 @@ def assemble(
     skeleton: Skeleton,
     deep: tuple[InstanceCodec, ...] = (),
 ) -> TopDown:
-    """A model that is yet to be trained.
+    """A model with its initial weights, to be trained.
 
     Args:
-        name: Of the model.
-        architecture: Which builder made the network, and from what.
-        network: What it made; its initial weights stay.
-        codec: Reads the network's last answer.
-        preprocess: How views are cut and normalised.
-        skeleton: The keypoints; without mirror pairs the model is tested without mirrored views, unless it is told to.
-        deep: Codecs of the earlier answers; a codec that reads vectors has none, for the network then gives only the last.
+        name: Name of the model.
+        architecture: The builder of the network and its arguments.
+        network: The network; its weights are kept.
+        codec: Codec of the network's last output.
+        preprocess: Crop rule, padding and colours.
+        skeleton: The keypoints; without mirror pairs the flip test is off, unless it is asked for.
+        deep: Codecs of the earlier outputs; ignored if the codec decodes vectors, for then the network has only the last
+            output.
 
     Raises:
-        InputError: Codec and skeleton count keypoints differently.
+        InputError: Codec and skeleton have different numbers of keypoints.
     """
     whole = replace(architecture, cells=codec.cells, vectors=codec.vectors) if codec.vectors else architecture
     built = with_readout(network, whole)
@@ -64,18 +65,34 @@ def named_codec(name: str, size: Size, cells: Size, *, keypoints: int) -> Instan
 
 
 def requested_codec(request: BuildRequest, *, stride: int = 4) -> InstanceCodec | None:
-    """The codec a name is wanted with, for maps of `stride`; None for the name's own."""
+    """The codec that a request asks for by name; None for that of the paper.
+
+    Args:
+        request: The request.
+        stride: Stride of the network's maps, pixels.
+    """
     cells = (request.size[0] // stride, request.size[1] // stride)
     return None if request.codec is None else named_codec(request.codec, request.size, cells, keypoints=len(request.keypoints))
 
 
 def preprocess_for(codec: InstanceCodec, preprocess: Preprocess) -> Preprocess:
-    """A release's preprocessing, with the crop rule of the codec."""
+    """A release's preprocessing with the crop rule of the codec.
+
+    Args:
+        codec: The codec.
+        preprocess: The release's preprocessing.
+    """
     return replace(preprocess, crop=codec.crop_rule)
 
 
 def check_codec(codec: InstanceCodec, *, size: Size, cells: Size, skeleton: Skeleton) -> None:
     """Refuse a codec for other views, maps or keypoints.
+
+    Args:
+        codec: The codec.
+        size: Size of the views (h, w).
+        cells: Cells of the maps (h, w).
+        skeleton: The keypoints.
 
     Raises:
         InputError: It does not fit.
@@ -92,19 +109,23 @@ STRIDE = 4
 
 
 def gaussian_codec(size: Size, skeleton: Skeleton) -> Gaussian:
-    """The releases' codec: Gaussians on whole cells, flipped maps shifted by one cell.
+    """The codec of Simple Baselines and HRNet: Gaussians centred on whole cells, flipped maps shifted by one cell.
 
-    The deviation is 2 cells for views of 256x192 and 256x256 and 3 for 384x288 and 384x384, as the releases set it, and 1 for
-    128x96, as DARK (arXiv 1910.06278) does.
+    Sigma is 2 cells for views of 256x192 and 256x256 and 3 for 384x288 and 384x384, as in the releases, and 1 for 128x96, as in
+    DARK (arXiv 1910.06278).
+
+    Args:
+        size: Size of the views (h, w).
+        skeleton: The keypoints.
     """
     return gaussian_codec_on(size, (size[0] // STRIDE, size[1] // STRIDE), skeleton)
 
 
 def gaussian_codec_on(size: Size, cells: Size, skeleton: Skeleton) -> Gaussian:
-    """The same codec on maps of `cells`."""
+    """The codec of `gaussian_codec` for maps of `cells` (h, w)."""
     return Gaussian(size=size, cells=cells, keypoints=len(skeleton), sigma=usual_sigma(size), shift_flipped=True)
 
 
 def heatmap_preprocess(channels: Literal["rgb", "bgr"]) -> Preprocess:
-    """The releases' views: box grown by a quarter to the aspect of the view, ImageNet's mean and deviation."""
+    """The preprocessing of Simple Baselines and HRNet: box padded by a quarter, ImageNet's mean and deviation."""
     return Preprocess(crop="hrnet", padding=1.25, channels=channels)

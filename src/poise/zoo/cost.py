@@ -23,11 +23,11 @@ from poise.zoo.find import build, build_request, names
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """What one network costs.
+    """The cost of a network.
 
     Attributes:
-        parameters: Numbers that training changes.
-        multiply_adds: Of one view, of convolutions, matrix products and attention; nothing else is counted.
+        parameters: Number of trainable parameters.
+        multiply_adds: Multiply-adds for one view, of convolutions, matrix products and attention.
     """
 
     parameters: int
@@ -35,7 +35,12 @@ class NetworkCost:
 
 
 def measure_network(network: nn.Module, size: Size) -> NetworkCost:
-    """Run one black view of `size` (h, w) through the network, on its device ("meta" computes nothing), and count."""
+    """The cost of a network, counted on one view; on "meta" nothing is computed.
+
+    Args:
+        network: The network.
+        size: Size of the view (h, w).
+    """
     parameters = list(network.parameters())
     training = network.training
     network.eval()
@@ -51,20 +56,22 @@ STORED = Path(__file__).with_suffix(".json")
 
 
 def model_costs(wanted: Iterable[str]) -> Mapping[str, NetworkCost]:
-    """Parameters and multiply-adds of models by name.
+    """Costs of models, by name.
 
     Raises:
-        UnknownName, InputError: As `build`.
+        UnknownName: No family has such a name.
+        InputError: A part of a detector, which takes no images by itself.
     """
     stored = {name: NetworkCost(*numbers) for name, numbers in json.loads(STORED.read_text()).items()}
     return {name: stored[name] if name in stored else measure_model(name) for name in wanted}
 
 
 def measure_model(name: str) -> NetworkCost:
-    """Build the model without weights and count; a detector's heads are asked about one box.
+    """The cost of a model, built without weights; the heads of a detector are counted for one box.
 
     Raises:
-        UnknownName, InputError: As `build` and `view_size_of`.
+        UnknownName: No family has such a name.
+        InputError: A part of a detector, which takes no images by itself.
     """
     size = view_size_of(name)
     network = _unbuilt(name).network
@@ -72,11 +79,11 @@ def measure_model(name: str) -> NetworkCost:
 
 
 def view_size_of(name: str) -> Size:
-    """The size (h, w) of the view that a model is counted on: that of its name, else the largest of a lying image.
+    """The size (h, w) of the view that a model is counted on: that of its name, else the largest of a landscape image.
 
     Raises:
         UnknownName: No family has such a name.
-        InputError: A part of a detector, which is shown no images by itself.
+        InputError: A part of a detector, which takes no images by itself.
     """
     request = build_request(name)
     if request.parts.get("size"):
@@ -88,21 +95,21 @@ def view_size_of(name: str) -> Size:
 
 
 def _unbuilt(name: str) -> Model:
-    """The model without numbers in its weights."""
+    """The model on the device "meta", without values in its weights."""
     with torch.device("meta"):
         return build(name)
 
 
 @final
 class _OneBox(nn.Module):
-    """A detector that proposes a single box, which needs no numbers in its weights."""
+    """A detector with a single proposal, which needs no values in its weights."""
 
     def __init__(self, network: RCNN) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> None:
-        """Ask every part once."""
+        """Call every part once."""
         features = self.network(images)
         self.network.rpn.head(features)
         for branch in (self.network.box, self.network.keypoint, self.network.mask):

@@ -1,4 +1,4 @@
-"""CPN (Chen et al.; CVPR 2018; arXiv 1711.07319): a pyramid for the easy keypoints, a cascade for the hard ones."""
+"""CPN (Chen et al.; CVPR 2018; arXiv 1711.07319): GlobalNet for the easy keypoints, RefineNet for the hard ones."""
 
 from typing import cast
 
@@ -20,27 +20,27 @@ PAGE = "https://github.com/GengDavid/pytorch-cpn"
 LICENCE = "as its page says (code); the weights come from ImageNet and COCO images, whose own terms hold"
 
 MEAN = (122.7717, 115.9465, 102.9801)
-"""The release's mean colour, red, green and blue of 0..255."""
+"""The release's mean colour: red, green and blue of 0..255."""
 
 LEVELS = 4
-"""Answers of GlobalNet, one for each resolution of the backbone; RefineNet's comes last."""
+"""Outputs of GlobalNet, one for each resolution of the backbone; RefineNet's is the last."""
 
 
 def network(depth: int, channels: int) -> Network:
     """The network alone, with random weights.
 
     Args:
-        depth: Of the ResNet; published are 50 and 101.
-        channels: Of the codec.
+        depth: Depth of the ResNet; published are 50 and 101.
+        channels: Channels of the codec.
     """
     backbone = ResNet(depth)
     return Network(backbone, CascadeHead(backbone.channels, channels))
 
 
 def release_preprocess() -> Preprocess:
-    """The release's views: the box grown by 10 % a side in x and 15 % in y, the mean colour around the image and taken off.
+    """The release's preprocessing: box grown by 20 % in width and 30 % in height, mean colour as padding and subtracted.
 
-    All keypoints make the score of a pose, and no pose is suppressed.
+    All keypoints enter the score of a pose, and no pose is suppressed.
     """
     return Preprocess(
         crop="cpn",
@@ -64,21 +64,21 @@ def cpn(
     pretrained: bool = False,
     name: str | None = None,
 ) -> TopDown:
-    """A CPN with random weights, or with ImageNet's in its backbone.
+    """A CPN with random weights, or with ImageNet weights in its backbone.
 
     Args:
-        depth: Of the ResNet: 18, 34, 50, 101 or 152; published are 50 and 101.
+        depth: Depth of the ResNet: 18, 34, 50, 101 or 152; published are 50 and 101.
         skeleton: The keypoints.
-        size: Of the views (h, w), multiples of 32.
-        codec: Of every answer, for views of `size` and maps of a quarter of it; the release's codecs by default: GlobalNet's
-            labels get narrower from answer to answer, RefineNet trains the 8 hardest keypoints of each view.
-        preprocess: How views are cut and normalised; the release's by default.
-        pretrained: Start the backbone from torchvision's ImageNet weights.
-        name: Of the model.
+        size: Size of the views (h, w), multiples of 32.
+        codec: Codec of every output, for views of `size` and maps of a quarter of it; by default the release's codecs:
+            GlobalNet's Gaussians get narrower from output to output, RefineNet trains the 8 hardest keypoints of each view.
+        preprocess: Crop rule, padding and colours; the release's by default.
+        pretrained: Whether the backbone starts from torchvision's ImageNet weights.
+        name: Name of the model.
 
     Raises:
         InputError: A size, depth or codec that does not fit.
-        ReadError: The ImageNet weights cannot be had.
+        ReadError: The ImageNet weights cannot be loaded or downloaded.
     """
     check_size(size, ResNet.multiple, f"CPN-{depth}")
     cells = (size[0] // STRIDE, size[1] // STRIDE)
@@ -107,7 +107,7 @@ def build(request: BuildRequest) -> TopDown:
 
 
 def _keys() -> tuple[tuple[str, str], ...]:
-    """Beginnings of weight names, official and ours."""
+    """Prefixes of weight names, official and ours."""
     reader = {"0.": "before.0.", "1.": "before.1.", "3.": "final.conv.", "5.": "final.bn."}
     rise = {"1.": "conv.", "2.": "bn."}
     return (

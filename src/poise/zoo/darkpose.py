@@ -1,4 +1,4 @@
-"""DARK (Zhang, Zhu, Dai, Ye, Zhu; CVPR 2020; arXiv 1910.06278): known networks, un-rounded maps, a Taylor step."""
+"""DARK (Zhang, Zhu, Dai, Ye, Zhu; CVPR 2020; arXiv 1910.06278): unrounded Gaussians and a Taylor step, for known networks."""
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.dark import Dark
@@ -21,7 +21,7 @@ LICENCE = (
 
 
 def dark_codec(request: BuildRequest) -> Dark:
-    """The release's codec for a name; widths and blurs are those of its configuration files."""
+    """The release's codec for a name; sigmas and blurs are those of its configuration files."""
     size = request.size
     small = min(size) < 160
     wide = small and request.parts["stacks"] == "8"
@@ -36,7 +36,7 @@ def dark_codec(request: BuildRequest) -> Dark:
 
 
 def build(request: BuildRequest) -> TopDown:
-    """The model of a name such as `darkpose_hrnet_w32_coco_128x96`; only HRNet reads RGB, the others BGR."""
+    """The model of a name such as `darkpose_hrnet_w32_coco_128x96`; HRNet takes RGB, the other networks BGR."""
     codec = requested_codec(request) or dark_codec(request)
     preprocess = preprocess_for(codec, heatmap_preprocess("rgb" if request.parts["width"] else "bgr"))
     if request.parts["stacks"]:

@@ -1,4 +1,4 @@
-"""What the zoo knows about a paper's models: names, builders, official files, how their weights are called."""
+"""A family: the names, builders, official releases and weight names of a paper's models."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -16,12 +16,12 @@ from poise.weights.release import Release
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """A name taken apart, and what is wanted beside it.
+    """A model's name, parsed, and further wishes.
 
     Attributes:
-        name: As given.
-        parts: The named groups of the family's pattern.
-        skeleton: Of the user; None for that of the name.
+        name: The name as given.
+        parts: Named groups of the family's pattern.
+        skeleton: Skeleton of the user; None for that of the name.
         pretrained: Whether the backbone starts from ImageNet weights.
         codec: Name of another codec than the paper's; None for the paper's.
     """
@@ -34,7 +34,7 @@ class BuildRequest:
 
     @property
     def size(self) -> Size:
-        """Of views (h, w), from the part `size` ("256x192")."""
+        """Size of the views (h, w), from the part `size` ("256x192")."""
         height, width = self.parts["size"].split("x")
         return int(height), int(width)
 
@@ -45,43 +45,45 @@ class BuildRequest:
 
 
 def published_skeleton(data: str) -> Skeleton:
-    """Of a data set by the word that stands in names: "coco" or "mpii"."""
+    """Skeleton of a data set by its word in names: "coco" or "mpii"."""
     return MPII16 if data == "mpii" else COCO17
 
 
 @dataclass(frozen=True)
 class PretrainedBackbone:
-    """A checkpoint of another task's network, whose backbone is that of some of a family's models.
+    """A checkpoint for another task, whose backbone models of a family may start from.
 
     Attributes:
-        words: What it is, for people.
-        layers: Beginnings of the names of its backbone's weights; what has other names is left out.
-        backbone: Of ours, put before those names.
+        description: Description of the checkpoint.
+        layers: Prefixes of the weight names of its backbone; other weights are left out.
+        backbone: Our prefix, put before those names.
     """
 
-    words: str
+    description: str
     layers: tuple[str, ...]
     backbone: str = "backbone."
 
 
 @dataclass(frozen=True)
 class Family:
-    """The models of one file of the zoo; every such file has one, called FAMILY.
+    """The models of one file of the zoo; every such file defines one, called FAMILY.
 
     Attributes:
-        paper: In words, with its number.
-        form: What names look like, for people.
-        pattern: The same as a regular expression with named groups; the whole name must match.
+        paper: The paper and its number.
+        form: Form of the names, for messages.
+        pattern: Regular expression with named groups that the whole name must match.
         build: Makes the model of a name.
-        networks: Functions that make a network from plain arguments, by name; model files may ask for these and no others.
+        networks: Functions that make a network from plain arguments, by name; a model file may name one of these and no others.
         releases: The published models, and sizes worth listing.
-        keys: Beginnings of weight names, official and ours; the first that fits counts. Empty without official files.
-        order: Sorts official names where the official network holds its parts in another order than ours; names of equal rank
+        keys: Pairs of prefixes of weight names, official and ours; the first that matches is replaced. Empty without official
+            files.
+        order: Sort key of official names, if the official network has its parts in another order than ours; names of equal rank
             keep our order.
-        duplicates: From official names, each once: those under which the official checkpoint holds a weight a second time, and
-            the first names of those.
-        unread: Official names that no answer depends on, as a regular expression: layers the release makes and never asks.
-        start: What a model of the family may start from beside its own checkpoints.
+        duplicates: From official names, each once: the names under which the official checkpoint holds a weight a second time,
+            and the first name of each.
+        unused_keys: Regular expression of official names that the output does not depend on, of layers that the release never
+            calls.
+        start: A checkpoint for another task whose backbone models of the family may start from.
     """
 
     paper: str
@@ -93,7 +95,7 @@ class Family:
     keys: tuple[tuple[str, str], ...] = ()
     order: Callable[[str], tuple[int, ...]] | None = None
     duplicates: Callable[[Collection[str]], Mapping[str, str]] | None = None
-    unread: str | None = None
+    unused_keys: str | None = None
     start: PretrainedBackbone | None = None
 
     def match(self, name: str) -> Mapping[str, str] | None:
@@ -102,26 +104,26 @@ class Family:
         return None if found is None else {key: value or "" for key, value in found.groupdict().items()}
 
     def ours(self, official: str) -> str:
-        """The name of a weight in our network."""
+        """Our name of a weight."""
         return _replace(official, self.keys)
 
     def official(self, ours: str) -> str:
-        """The name of a weight in the official checkpoint."""
+        """The official name of a weight."""
         return _replace(ours, tuple((b, a) for a, b in self.keys))
 
-    def copies(self, ours: Iterable[str]) -> Mapping[str, str]:
-        """Official names that weights of ours have beside those of `official`, and those."""
+    def duplicate_keys(self, ours: Iterable[str]) -> Mapping[str, str]:
+        """Further official names of weights that the official checkpoint holds twice, and the first name of each."""
         return {} if self.duplicates is None else self.duplicates([self.official(key) for key in ours])
 
-    def exported(self, ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights of our network as the official checkpoint holds them: under its names, in its order, some of them twice."""
+    def official_weights(self, ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of our network as the official checkpoint holds them: its names, its order, its duplicates."""
         state = {self.official(key): value for key, value in ours.items()}
-        state |= {copy: state[first] for copy, first in self.copies(ours).items()}
+        state |= {copy: state[first] for copy, first in self.duplicate_keys(ours).items()}
         return state if self.order is None else {key: state[key] for key in sorted(state, key=self.order)}
 
-    def reads(self, official: str) -> bool:
-        """Whether an answer may depend on the weight of this official name."""
-        return self.unread is None or re.fullmatch(self.unread, official) is None
+    def is_used(self, official: str) -> bool:
+        """Whether the output may depend on the weight of this official name."""
+        return self.unused_keys is None or re.fullmatch(self.unused_keys, official) is None
 
 
 def _replace(key: str, pairs: tuple[tuple[str, str], ...]) -> str:

@@ -1,4 +1,4 @@
-"""Which model of the zoo a checkpoint looks like, by the names and shapes of its weights."""
+"""Guesses which model of the zoo a checkpoint is of, by the names and shapes of its weights."""
 
 import difflib
 import re
@@ -10,21 +10,21 @@ from torch import Tensor
 from poise.zoo.find import build, family_of, names
 
 MAX_OTHER_SHAPES = 0.1
-"""Share of weights that may be of another shape: those that answer for the keypoints."""
+"""Share of weights that may have another shape: those of the layers for keypoints."""
 
 FEW_NAMES = 5
-"""So many names too few or too many make no other network."""
+"""Up to this many missing or unexpected names the network is taken for the same, damaged."""
 
 
 def guess_release(weights: Mapping[str, Tensor], *, near: str) -> str | None:
-    """The name of a model whose network has these weights; None where there is none but that of `near` itself.
+    """The name of a model whose network has these weights; None if there is none but `near` itself.
 
-    Networks are built without memory for their weights. Data set and size of a name do not matter to its weights, so one of
-    each kind is tried, those called most like `near` first.
+    Networks are built without memory for their weights. Data set and size of a name do not matter for the weights, so one name
+    of each kind of network is tried, those most similar to `near` first.
 
     Args:
-        weights: Under official names.
-        near: The name the weights were taken for.
+        weights: Weights under official names.
+        near: The name that the weights were taken for.
     """
     shapes = _shapes(weights)
     asked = _official(near)
@@ -47,12 +47,12 @@ def _others(own: Mapping[str, torch.Size], shapes: Mapping[str, torch.Size]) -> 
 
 
 def _official(name: str) -> dict[str, torch.Size]:
-    """Names and shapes of an official checkpoint; none where there are no official ones."""
+    """Names and shapes of an official checkpoint; empty if there are no official ones."""
     family = family_of(name)
     if not family.keys:
         return {}
     with torch.device("meta"):
-        return _shapes(family.exported(build(name).network.state_dict()))
+        return _shapes(family.official_weights(build(name).network.state_dict()))
 
 
 def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
@@ -60,7 +60,7 @@ def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
 
 
 def _kinds(near: str) -> list[str]:
-    """A listed name of each kind of network but that of `near`, the most alike first."""
+    """A listed name of each kind of network but that of `near`, the most similar first."""
     found: dict[str, str] = {}
     for name in sorted(names(), key=lambda name: -difflib.SequenceMatcher(None, name, near).ratio()):
         found.setdefault(_kind(name), name)

@@ -1,6 +1,6 @@
 """Stacked hourglasses (Newell, Yang, Deng; ECCV 2016; arXiv 1603.06937).
 
-As pytorch-pose has them, and after it the synthetic animals (arXiv 1912.08265).
+As in pytorch-pose, and after it the synthetic animals (arXiv 1912.08265).
 """
 
 from collections.abc import Mapping
@@ -28,33 +28,33 @@ LICENCE = "none named by the animals' release; its network is that of pytorch-po
 PYTORCH_POSE = "https://github.com/bearpaw/pytorch-pose"
 
 MIN_SIDE = STRIDE * 2**DEPTH
-"""Pixels a side of the smallest view: one cell is left at the bottom of an hourglass."""
+"""Smallest side of a view, pixels: one cell is left at the bottom of an hourglass."""
 
 SKELETONS: Mapping[str, Skeleton] = {"16": MPII16, "17": COCO17, "18": ANIMAL18}
-"""By the number of joints that stands in names."""
+"""Skeleton by the number of joints in names."""
 
 KEYS = (*((f"{part}.", f"head.{part}.") for part in ("hg", "res", "fc", "fc_", "score_")), ("score.", "head.final."))
-"""Beginnings of the weight names of the head, official and ours."""
+"""Prefixes of the weight names of the head, official and ours."""
 
 MEAN = (0.4404, 0.4440, 0.4327)
-"""Of MPII's images (red, green, blue), as pytorch-pose subtracts it; nothing is divided by."""
+"""Mean of MPII's images (red, green, blue), which pytorch-pose subtracts; it divides by nothing."""
 
 
 def network(stacks: int, blocks: int, channels: int, features: int = 256) -> Network:
-    """The network alone, with torch's initial weights.
+    """The network alone, with PyTorch's initial weights.
 
     Args:
-        stacks: How many hourglasses.
-        blocks: Residual blocks at every place of an hourglass.
-        channels: Of the codec.
-        features: Of the hourglasses; 256 in every release.
+        stacks: Number of hourglasses.
+        blocks: Residual blocks at each place of an hourglass.
+        channels: Channels of the codec.
+        features: Channels of the hourglasses; 256 in every release.
     """
     backbone = HourglassStem(features)
     return Network(backbone, HourglassHead(features, channels, stacks=stacks, blocks=blocks))
 
 
 def check_view(size: Size, what: str) -> None:
-    """Refuse views an hourglass cannot take, and name the nearest it can.
+    """Refuse views that an hourglass cannot take, and name the nearest sizes that it can.
 
     Raises:
         InputError: A side that is no multiple of 4, or below 64.
@@ -69,15 +69,15 @@ def check_view(size: Size, what: str) -> None:
 
 
 def hourglass_codec(size: Size, skeleton: Skeleton) -> Hourglass:
-    """The releases' codec: Gaussians of 1 cell on whole cells, read with a quarter shift."""
+    """The releases' codec: Gaussians of 1 cell centred on whole cells, decoded with a quarter offset."""
     return Hourglass(size=size, cells=(size[0] // STRIDE, size[1] // STRIDE), keypoints=len(skeleton))
 
 
 def release_preprocess(skeleton: Skeleton) -> Preprocess:
-    """The releases' views: square boxes grown by a quarter, those of real animals by a half; tested without mirrored views.
+    """The releases' preprocessing: square boxes padded by a quarter, those of animals by a half; without flip test.
 
-    Each animal's checkpoint was trained with the mean of its own images, which its release keeps in a file beside; that of
-    MPII stands in for it here.
+    Each animal's checkpoint was trained with the mean of its own images, which its release keeps in a separate file; that of
+    MPII is used here.
     """
     padding = 1.5 if skeleton is ANIMAL18 else 1.25
     return Preprocess(crop="hourglass", padding=padding, mean=MEAN, std=(1.0, 1.0, 1.0), flip_test=False)
@@ -93,16 +93,16 @@ def hourglass(
     preprocess: Preprocess | None = None,
     name: str | None = None,
 ) -> TopDown:
-    """A stack of hourglasses with random weights; all of them learn from the same labels.
+    """A stack of hourglasses with random weights; all of them are trained on the same labels.
 
     Args:
-        stacks: How many hourglasses. Published: 1, 2, 4, 8.
-        blocks: Residual blocks at every place of an hourglass. Published: 1, 4.
+        stacks: Number of hourglasses. Published: 1, 2, 4, 8.
+        blocks: Residual blocks at each place of an hourglass. Published: 1, 4.
         skeleton: The keypoints.
-        size: Of the views (h, w), multiples of 4 and at least 64.
-        codec: For views of `size` and maps of a quarter of it; the release's by default.
-        preprocess: How views are cut and normalised; the release's by default.
-        name: Of the model.
+        size: Size of the views (h, w), multiples of 4 and at least 64.
+        codec: Codec for views of `size` and maps of a quarter of it; the release's by default.
+        preprocess: Crop rule, padding and colours; the release's by default.
+        name: Name of the model.
 
     Raises:
         InputError: A size, number or codec that does not fit.

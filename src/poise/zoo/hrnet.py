@@ -1,4 +1,4 @@
-"""HRNet (Sun, Xiao, Liu, Wang; CVPR 2019; arXiv 1902.09212): high resolution all the way."""
+"""HRNet (Sun, Xiao, Liu, Wang; CVPR 2019; arXiv 1902.09212): high resolution throughout the network."""
 
 from typing import cast
 
@@ -34,8 +34,8 @@ def network(width: int, channels: int) -> Network:
     """The network alone, with random weights.
 
     Args:
-        width: Of the finest branch; published are 32 and 48.
-        channels: Of the codec.
+        width: Channels of the finest branch; published are 32 and 48.
+        channels: Channels of the codec.
     """
     backbone = HRNet(width)
     return Network(backbone, PixelwiseHead(backbone.channels[0], channels))
@@ -51,20 +51,20 @@ def hrnet(
     pretrained: bool = False,
     name: str | None = None,
 ) -> TopDown:
-    """An HRNet with random weights, or with ImageNet's in its backbone.
+    """An HRNet with random weights, or with ImageNet weights in its backbone.
 
     Args:
-        width: Of the finest branch; published are 32 and 48.
+        width: Channels of the finest branch; published are 32 and 48.
         skeleton: The keypoints.
-        size: Of the views (h, w), multiples of 32.
-        codec: For views of `size` and maps of a quarter of it; the release's by default.
-        preprocess: How views are cut and normalised; the release's by default.
-        pretrained: Start the backbone from timm's ImageNet weights (widths 18, 30, 32, 40, 44, 48, 64).
-        name: Of the model.
+        size: Size of the views (h, w), multiples of 32.
+        codec: Codec for views of `size` and maps of a quarter of it; the release's by default.
+        preprocess: Crop rule, padding and colours; the release's by default.
+        pretrained: Whether the backbone starts from timm's ImageNet weights (widths 18, 30, 32, 40, 44, 48, 64).
+        name: Name of the model.
 
     Raises:
         InputError: A size, width or codec that does not fit.
-        MissingExtra, ReadError: The ImageNet weights cannot be had.
+        MissingExtra, ReadError: The ImageNet weights cannot be loaded or downloaded.
     """
     check_size(size, HRNet.multiple, f"HRNet-W{width}")
     codec = codec or gaussian_codec(size, skeleton)

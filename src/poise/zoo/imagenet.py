@@ -1,4 +1,4 @@
-"""Backbones that start from ImageNet weights, as their papers train: through torchvision's and timm's own loaders."""
+"""ImageNet weights for backbones, through the loaders of torchvision and timm."""
 
 import re
 from collections.abc import Mapping
@@ -14,11 +14,16 @@ from poise.nn.backbones.timm import TimmBackbone, whole_model
 from poise.nn.blocks import Style
 
 LAST_FUSION = (f"stage4.{MODULES[-1] - 1}.fuse_layers.",)
-"""HRNet's weights between its last branches and what leaves."""
+"""Prefix of HRNet's weights between its last branches and its outputs."""
 
 
 def start_resnet(backbone: ResNet, depth: int, style: Style) -> None:
-    """Load torchvision's first ImageNet weights, the ones of the paper.
+    """Load torchvision's first ImageNet weights, those of the paper.
+
+    Args:
+        backbone: The ResNet.
+        depth: Its depth.
+        style: Which convolution of a bottleneck has the stride.
 
     Raises:
         InputError: Caffe style, for which torchvision has none.
@@ -42,11 +47,11 @@ def start_mspn(backbone: MultiStage) -> None:
 
 
 def resnet_as_mspn(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of a ResNet-50 under the names of MSPN's body.
+    """The weights of a ResNet-50 under the names of MSPN's backbone.
 
     Args:
-        state: Of the ResNet, as torchvision names it.
-        own: Of the body. Its ways up, which no ResNet has, stay as they are; its convolutions' biases become 0.
+        state: Weights of the ResNet, named as in torchvision.
+        own: Weights of the backbone. Its decoders, which a ResNet lacks, are kept; biases of its convolutions become 0.
     """
     ready = {key: value for key, value in own.items() if ".upsample." in key}
     biases = {key: torch.zeros_like(value) for key, value in own.items() if key not in ready and key.endswith("conv.bias")}
@@ -55,7 +60,7 @@ def resnet_as_mspn(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> di
 
 
 def _in_resnet(key: str) -> str:
-    """`stages.1.downsample.layer1.0.conv_bn_relu2.bn.weight` is `layer1.0.bn2.weight` in torchvision."""
+    """The name in torchvision: `layer1.0.bn2.weight` for `stages.1.downsample.layer1.0.conv_bn_relu2.bn.weight`."""
     key = re.sub(r"^top\.conv\.(conv|bn)\.", r"\g<1>1.", key)
     key = re.sub(r"^stages\.\d+\.downsample\.", "", key)
     key = re.sub(r"\.conv_bn_relu(\d)\.(conv|bn)\.", r".\2\1.", key)
@@ -77,9 +82,9 @@ def _torchvision(depth: int) -> Mapping[str, Tensor]:
 
 
 def start_hrnet(backbone: HRNet, width: int) -> None:
-    """Load timm's ImageNet weights of the classifier HRNet, whose trunk is this one.
+    """Load timm's ImageNet weights of the HRNet classifier, whose backbone is the same.
 
-    The sums that leave the last module are the classifier's only where they are as wide; wider ones (UDP) start anew.
+    The last fusion layers are loaded only if they have the same width; wider ones (UDP) keep their initial weights.
 
     Raises:
         MissingExtra: timm is not installed.
@@ -91,7 +96,7 @@ def start_hrnet(backbone: HRNet, width: int) -> None:
 
 
 def start_timm(backbone: TimmBackbone, name: str) -> None:
-    """Load timm's own weights of a backbone that takes views of any size.
+    """Load timm's weights into a backbone for views of any size.
 
     Raises:
         ReadError: The weights are not in its cache and cannot be downloaded.
@@ -100,7 +105,10 @@ def start_timm(backbone: TimmBackbone, name: str) -> None:
 
 
 def _fill(backbone: nn.Module, state: Mapping[str, Tensor], source: str, *, anew: tuple[str, ...] = ()) -> None:
-    """Every weight of the backbone from `state`, but for beginnings in `anew`; what the classifier has beside stays behind."""
+    """Load every weight of the backbone from `state`, except those with prefixes in `anew`.
+
+    Further weights of the classifier are not used.
+    """
     own = {key: value for key, value in backbone.state_dict().items() if not key.startswith(anew)}
     unfit = [key for key, value in own.items() if key not in state or state[key].shape != value.shape]
     if unfit:
@@ -111,10 +119,17 @@ def _fill(backbone: nn.Module, state: Mapping[str, Tensor], source: str, *, anew
 
 
 def refuse_pretrained(pretrained: bool, what: str) -> None:
-    """Refuse ImageNet weights for a network that has none anywhere.
+    """Refuse ImageNet weights for a network that has none.
+
+    Args:
+        pretrained: Whether they are asked for.
+        what: The network, for the message.
 
     Raises:
-        InputError: They are wanted.
+        InputError: They are asked for.
     """
     if pretrained:
-        raise InputError(f"nobody trained {what} on ImageNet; its authors start without (--no-pretrained, pretrained=False)")
+        raise InputError(
+            f"there are no ImageNet weights of {what}, whose authors train from scratch; start without (--no-pretrained, "
+            "pretrained=False)"
+        )

@@ -1,7 +1,7 @@
 """SimplePose's network (Li, Su, Wang; AAAI 2020; arXiv 1911.10529) as OffsetGuided's release keeps it.
 
-Nothing here reads its answers, 50 maps at five resolutions from every hourglass: it can be imported and asked, and its weights
-and names are the release's.
+No codec decodes its outputs, 50 maps at five resolutions from every hourglass. It can be imported and run; its weights and
+their names are the release's.
 """
 
 from poise.models.card import Card
@@ -14,11 +14,11 @@ from poise.zoo.imagenet import refuse_pretrained
 
 
 def network(stacks: int = 4, outputs: int = 50) -> IdentityMappingHourglass:
-    """The network alone, with torch's initial weights.
+    """The network alone, with PyTorch's initial weights.
 
     Args:
-        stacks: How many hourglasses.
-        outputs: Channels of every answer.
+        stacks: Number of hourglasses.
+        outputs: Channels of every output.
     """
     return IdentityMappingHourglass(stacks, outputs)
 

@@ -1,4 +1,4 @@
-"""Official checkpoints into our models: which release a checkpoint is of, and its weights under our names."""
+"""Imports official checkpoints: which release a checkpoint is of, and its weights under our names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,46 +19,56 @@ from poise.zoo.rcnn.renames import norm_note, to_maskrcnn_names
 
 
 def official_state(model: Model, name: str) -> dict[str, Tensor]:
-    """The weights of a model under the names of the official checkpoint, in its order.
+    """The weights of a model as the official checkpoint holds them: its names, its order.
 
     Raises:
         UnknownName: No family has such a name.
     """
-    return family_of(name).exported(model.network.state_dict())
+    return family_of(name).official_weights(model.network.state_dict())
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Imported:
-    """A model with the weights of a checkpoint, and what that was taken for, in words."""
+    """A model with the weights of a checkpoint.
+
+    Attributes:
+        model: The model.
+        description: What the checkpoint was taken for.
+    """
 
     model: Model
-    words: str
+    description: str
 
 
 def import_release(name: str, state: Mapping[str, Any], *, codec: str | None = None) -> Model:
     """The model of a name with the weights of an official checkpoint, or of MMPose's.
 
-    Weights of layers that the release makes and never asks are left out. The checkpoint of another task's network that models
-    of the name start from gives them their backbone; their heads keep their initial weights.
+    Weights of layers that the release never calls are left out. From a checkpoint for another task that models of this name may
+    start from, the backbone is loaded; the head keeps its initial weights.
 
     Args:
-        name: Such as `hrnet_w32_coco_256x192`.
+        name: Name such as `hrnet_w32_coco_256x192`.
         state: The state dict; also with `module.` before its names, or under "state_dict", "model" or "model_state_dict".
         codec: Another codec than that of the name, for weights that were trained with it (`UDPGaussian`).
 
     Raises:
         UnknownName: No family has such a name, or there is no such codec.
-        CheckpointError: Weights are missing, unexpected, of another shape or not finite. Nothing is ignored but missing batch
-            counters and what is left out.
+        CheckpointError: Weights are missing, unexpected, of another shape or not finite. Only missing batch counters, and
+            layers that are left out, are tolerated.
     """
     return import_checkpoint(name, state, codec=codec).model
 
 
 def import_checkpoint(name: str, state: Mapping[str, Any], *, codec: str | None = None) -> Imported:
-    """As `import_release`, with what the checkpoint was taken for; MMPose's are told apart by the names of their weights.
+    """The model of `import_release`, and what the checkpoint was taken for.
 
-    So are torchvision's and Detectron2's detectors.
+    Checkpoints of MMPose, and of torchvision's and Detectron2's detectors, are recognised by the names of their weights.
+
+    Args:
+        name: Name such as `hrnet_w32_coco_256x192`.
+        state: The state dict.
+        codec: Another codec than that of the name.
     """
     family = family_of(name)
     if not family.keys:
@@ -70,13 +80,15 @@ def import_checkpoint(name: str, state: Mapping[str, Any], *, codec: str | None 
         given = mmpose_keys.originals(weights)
         found = mmpose.build_for(name, given, codec=codec)
         _fill(found.model, name, given, words="MMPose checkpoint")
-        found.model.card = replace(found.model.card, licence=mmpose.LICENCE, scores={}, notes=f"imported from {found.words}")
-        return Imported(found.model, found.words)
+        found.model.card = replace(
+            found.model.card, licence=mmpose.LICENCE, scores={}, notes=f"imported from {found.description}"
+        )
+        return Imported(found.model, found.description)
     model = build(name, codec=codec)
     if family.start is not None and _is_start(weights, family):
         return _started(model, name, weights, family.start)
     needed = official_state(model, name)
-    read = {key: value for key, value in weights.items() if family.reads(key) or key in needed}
+    read = {key: value for key, value in weights.items() if family.is_used(key) or key in needed}
     _fill(model, name, read, words="checkpoint")
     spare = tuple(key for key in weights if key not in read)
     left_out = f"; {len(spare)} weights of layers that its release never asks were left out: {few(spare)}" if spare else ""
@@ -84,7 +96,7 @@ def import_checkpoint(name: str, state: Mapping[str, Any], *, codec: str | None 
 
 
 def _is_start(weights: Mapping[str, Tensor], family: Family) -> bool:
-    """Whether weights have the names of what a family's models start from, and none of their own."""
+    """Whether weights have the names of a checkpoint that a family's models may start from, and none of their own."""
     start = family.start
     own = tuple(old for old, _ in family.keys)
     return (
@@ -93,29 +105,29 @@ def _is_start(weights: Mapping[str, Tensor], family: Family) -> bool:
 
 
 def _started(model: Model, name: str, weights: Mapping[str, Tensor], start: PretrainedBackbone) -> Imported:
-    """The model with that backbone and its own initial head."""
+    """The model with that backbone and its initial head."""
     given = {start.backbone + key: value for key, value in weights.items() if key.startswith(start.layers)}
     needed = {key: value for key, value in model.network.state_dict().items() if key.startswith(start.backbone)}
     difference = compare(needed, given)
     if difference:
-        raise CheckpointError(f"the checkpoint is {start.words}, which {name!r} cannot start from; weights: {difference}")
+        raise CheckpointError(f"the checkpoint is {start.description}, which {name!r} cannot start from; weights: {difference}")
     model.network.load_state_dict(given, strict=False)
     model.eval()
     spare = tuple(key for key in weights if not key.startswith(start.layers))
     heads = ", ".join(dict.fromkeys(key.partition(".")[0] for key in spare))
     left_out = f"{len(spare)} weights beside it were left out ({heads}), and " if spare else ""
-    words = f"{start.words}, a start for training: its {len(given)} weights are the backbone of {name!r}; {left_out}"
+    words = f"{start.description}, a start for training: its {len(given)} weights are the backbone of {name!r}; {left_out}"
     words += f"the head of {name!r} has its initial weights"
     model.card = replace(
-        model.card, licence="that of the checkpoint", notes=f"backbone imported from {start.words}; not trained"
+        model.card, licence="that of the checkpoint", notes=f"backbone imported from {start.description}; not trained"
     )
     return Imported(model, words)
 
 
 def _fill(model: Model, name: str, given: Mapping[str, Tensor], *, words: str) -> None:
-    """Load weights of official names; what does not fit exactly is refused."""
+    """Load weights of official names; anything that does not fit exactly is refused."""
     family = family_of(name)
-    copies = family.copies(model.network.state_dict())
+    copies = family.duplicate_keys(model.network.state_dict())
     single = _once(name, given, copies)
     difference = compare({key: value for key, value in official_state(model, name).items() if key not in copies}, single)
     if difference:
@@ -131,15 +143,15 @@ def _once(name: str, given: Mapping[str, Tensor], copies: Mapping[str, str]) -> 
     """The weights without those that a checkpoint holds a second time; some releases' checkpoints hold each once.
 
     Raises:
-        CheckpointError: The two are not the same.
+        CheckpointError: The two differ.
     """
     torn = tuple(
         copy for copy, first in copies.items() if copy in given and first in given and _differ(given[copy], given[first])
     )
     if torn:
         raise CheckpointError(
-            f"two heads of {name!r} have the same layers, but {len(torn)} of their weights differ between the two in the "
-            f"checkpoint ({few(torn)}); its heads had layers of their own: take a name without 'shared'"
+            f"two heads of {name!r} share layers, but {len(torn)} of their weights differ between the two in the "
+            f"checkpoint ({few(torn)}); its heads had separate layers: take a name without 'shared'"
         )
     return {key: value for key, value in given.items() if key not in copies}
 
@@ -149,7 +161,7 @@ def _differ(one: Tensor, other: Tensor) -> bool:
 
 
 def _with_card(model: Model, name: str, given: Mapping[str, Tensor]) -> Model:
-    """Say where the weights are from; scores are those of the authors."""
+    """Record in the card where the weights are from; scores are those of the authors."""
     release = releases().get(name)
     notes = f"imported from an official checkpoint of {len(given)} weights; the scores are the authors' (flip test)"
     model.card = replace(

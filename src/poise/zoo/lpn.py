@@ -1,4 +1,4 @@
-"""LPN (Zhang, Tang, Wu; arXiv 1911.10346): Simple Baselines made light, trained from scratch in stages."""
+"""LPN (Zhang, Tang, Wu; arXiv 1911.10346): a light version of Simple Baselines, trained from scratch in stages."""
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.maps import usual_sigma
@@ -18,7 +18,7 @@ from poise.zoo.imagenet import refuse_pretrained
 PAGE = "https://github.com/zhang943/lpn-pytorch"
 FOLDER = "https://drive.google.com/drive/folders/1_VuLzWXeKg-Lzu54HfZQsMGUwUG6xXzS"
 BETA = 160.0
-"""Of the soft-argmax, in the release's tests."""
+"""Beta of the soft-argmax in the release's tests."""
 
 LICENCE = "MIT (code); the weights come from COCO or MPII images, whose own terms hold (MPII: non-commercial research)"
 
@@ -28,17 +28,17 @@ def network(depth: int, attention: str, channels: int, *, pooling: str = "attent
 
     Args:
         depth: 50, 101 or 152.
-        attention: Of each block.
-        channels: Of the codec.
-        pooling: Of "gc".
-        fusion: Of "gc".
+        attention: Attention of each block: "gc", "se" or "none".
+        channels: Channels of the codec.
+        pooling: Pooling of "gc".
+        fusion: Fusion of "gc".
     """
     backbone = LPN(depth, attention, pooling=pooling, fusion=fusion)
     return Network(backbone, LightDeconvHead(backbone.channels[-1], channels))
 
 
 def soft_argmax_codec(size: Size, skeleton: Skeleton) -> SoftArgmax:
-    """The release's codec: rounded Gaussians, read by a soft-argmax of beta 160 and a quarter shift."""
+    """The release's codec: Gaussians centred on whole cells, decoded by a soft-argmax of beta 160 and a quarter offset."""
     cells = (size[0] // STRIDE, size[1] // STRIDE)
     return SoftArgmax(size=size, cells=cells, keypoints=len(skeleton), sigma=usual_sigma(size), beta=BETA, quarter=True)
 
@@ -59,14 +59,14 @@ def lpn(
 
     Args:
         depth: 50, 101 or 152.
-        attention: Of each block: "gc" as published, "se" or "none".
-        pooling: Of "gc": cells weighed by "attention" as published, or their "average".
-        fusion: Of "gc": what is seen is added as published ("add"), scales the channels ("multiply"), or both.
+        attention: Attention of each block: "gc" as published, "se" or "none".
+        pooling: Pooling of "gc": "attention" as published, or "average".
+        fusion: Fusion of "gc": "add" as published, "multiply" or "multiply_add".
         skeleton: The keypoints.
-        size: Of the views (h, w), multiples of 16.
-        codec: For views of `size` and maps of a quarter of it; the release's by default.
-        preprocess: How views are cut and normalised; by default the release's for COCO, which reads blue, green, red.
-        name: Of the model.
+        size: Size of the views (h, w), multiples of 16.
+        codec: Codec for views of `size` and maps of a quarter of it; the release's by default.
+        preprocess: Crop rule, padding and colours; by default the release's for COCO, which takes BGR.
+        name: Name of the model.
 
     Raises:
         InputError: A size, depth or codec that does not fit.
@@ -85,9 +85,9 @@ def lpn(
 
 
 def build(request: BuildRequest) -> TopDown:
-    """The model of a name such as `lpn_50_gc_coco_256x192`; the release reads COCO as BGR and MPII as RGB.
+    """The model of a name such as `lpn_50_gc_coco_256x192`; the release takes BGR for COCO and RGB for MPII.
 
-    The release's test on MPII takes one pixel of the image off what it finds (`TEST.BIAS`); nothing here does.
+    The release's test on MPII subtracts one pixel of the image from its results (`TEST.BIAS`); that is not done here.
     """
     refuse_pretrained(request.pretrained, "LPN")
     codec = requested_codec(request) or soft_argmax_codec(request.size, request.keypoints)

@@ -1,7 +1,7 @@
-"""MMPose's checkpoints of Simple Baselines and HRNet: the originals' weights, under `backbone.` and a head's name.
+"""MMPose's checkpoints of Simple Baselines and HRNet: the original weights with the prefix `backbone.` and that of a head.
 
-MMPose 0.x calls the head `keypoint_head`, 1.x `head`. Its networks read red, green, blue, Simple Baselines too; where one has
-three outputs a keypoint they are UDP's disks and offsets, with a radius of 0.0546875 of the map's height.
+MMPose 0.x calls the head `keypoint_head`, 1.x `head`. Its networks take RGB, Simple Baselines too; with three outputs a
+keypoint they are UDP's disks and offsets, with a radius of 0.0546875 of the map's height.
 """
 
 from collections.abc import Mapping
@@ -27,22 +27,27 @@ LICENCE = (
 @final
 @dataclass(frozen=True, eq=False)
 class MatchedModel:
-    """A model for MMPose's weights, and what these were taken for."""
+    """A model for MMPose's weights.
+
+    Attributes:
+        model: The model, with random weights.
+        description: What the weights were taken for.
+    """
 
     model: TopDown
-    words: str
+    description: str
 
 
 def build_for(name: str, weights: Mapping[str, Tensor], *, codec: str | None) -> MatchedModel:
     """The model of a name as MMPose would build it, with random weights.
 
     Args:
-        name: Of the model.
-        weights: Under the originals' names; the last layer's tells the codec.
-        codec: Another codec than that of the name, or than UDP's offsets where there are three outputs a keypoint.
+        name: Name of the model.
+        weights: Weights under the original names; the shape of the last layer decides about the codec.
+        codec: Another codec than that of the name, or than UDP's offsets for three outputs a keypoint.
 
     Raises:
-        CheckpointError: The name is of a model that finds people by itself.
+        CheckpointError: The name is not that of a top-down model.
     """
     model = _one_person(build(name, codec=codec), name)
     outputs = len(weights[LAST]) if LAST in weights else 0
@@ -62,6 +67,4 @@ def build_for(name: str, weights: Mapping[str, Tensor], *, codec: str | None) ->
 def _one_person(model: Model, name: str) -> TopDown:
     if isinstance(model, TopDown):
         return model
-    raise CheckpointError(
-        f"MMPose's checkpoints are read into models of views of one person, and {name!r} finds people by itself"
-    )
+    raise CheckpointError(f"MMPose's checkpoints are imported into top-down models, and {name!r} is none")

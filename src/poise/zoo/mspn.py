@@ -1,4 +1,4 @@
-"""MSPN (Li et al.; arXiv 1901.00148): stages of ResNet-50 encoders and ways up, supervised coarse to fine."""
+"""MSPN (Li et al.; arXiv 1901.00148): stages of encoders (ResNet-50) and decoders, with coarse-to-fine supervision."""
 
 from typing import cast
 
@@ -29,8 +29,8 @@ def network(stages: int, channels: int) -> Network:
     """The network alone, with random weights.
 
     Args:
-        stages: Published are 1 to 4.
-        channels: Of the codec.
+        stages: Number of stages; published are 1 to 4.
+        channels: Channels of the codec.
 
     Raises:
         InputError: Another number of stages.
@@ -51,23 +51,23 @@ def mspn(
     pretrained: bool = False,
     name: str | None = None,
 ) -> TopDown:
-    """An MSPN with random weights, or with ImageNet's in its encoders.
+    """An MSPN with random weights, or with ImageNet weights in its encoders.
 
     Args:
-        stages: 1 to 4.
+        stages: Number of stages, 1 to 4.
         skeleton: The keypoints.
-        size: Of the views (h, w), multiples of 32.
-        codec: Of every answer, for views of `size` and maps of a quarter of it; the release's codecs by default: labels get
-            narrower from step to step, the last step trains the 8 hardest keypoints of each view.
-        preprocess: How views are cut and normalised; the release's by default.
-        data: As whose test the release's views are cut and maps are read, "coco" or "mpii".
-        pretrained: Start stem and encoders from torchvision's ImageNet ResNet-50.
-        name: Of the model.
+        size: Size of the views (h, w), multiples of 32.
+        codec: Codec of every output, for views of `size` and maps of a quarter of it; by default the release's codecs:
+            Gaussians get narrower from output to output, the last output trains the 8 hardest keypoints of each view.
+        preprocess: Crop rule, padding and colours; the release's by default.
+        data: Data set whose test settings of the release are used, "coco" or "mpii".
+        pretrained: Whether stem and encoders start from torchvision's ImageNet ResNet-50.
+        name: Name of the model.
 
     Raises:
         InputError: A size, codec or number of stages that does not fit.
         UnknownName: Another data set.
-        ReadError: The ImageNet weights cannot be had.
+        ReadError: The ImageNet weights cannot be loaded or downloaded.
     """
     channels = channels_of(codec, what="MSPN", size=size, skeleton=skeleton)
     built = network(stages, channels)

@@ -1,4 +1,4 @@
-"""What MSPN and RSN share: how their weights are called and ordered, what supervises a stage, how views are cut."""
+"""What MSPN and RSN share: weight names and their order, supervision of the stages, preprocessing."""
 
 import re
 from collections.abc import Mapping
@@ -17,24 +17,24 @@ from poise.structures import Architecture, Preprocess
 from poise.zoo.assemble import STRIDE, assemble, check_codec, preprocess_for
 
 STEPS = 4
-"""Answers of a stage."""
+"""Outputs of a stage."""
 
 MAX_STAGES = 4
 """Stages of the largest published network."""
 
 
 def with_head(backbone: MultiStage, channels: int) -> Network:
-    """A network that answers at every step of every stage."""
+    """A network with an output at every resolution of every stage."""
     return Network(backbone, MultiStageHead(backbone.channels, channels))
 
 
 @dataclass(frozen=True)
 class TestSetting:
-    """How the releases test on a data set.
+    """The releases' test settings for a data set.
 
     Attributes:
-        sides: The box's width and height grow by these factors.
-        blur: Cells a side of the blur that maps are read with.
+        sides: Factors on the box's width and height.
+        blur: Side of the blur of maps before decoding, cells.
     """
 
     sides: tuple[float, float]
@@ -42,13 +42,13 @@ class TestSetting:
 
 
 TEST_SETTINGS: Mapping[str, TestSetting] = {"coco": TestSetting((1.09, 1.135), 5), "mpii": TestSetting((1.25, 1.25), 9)}
-"""By the word for the data set that stands in names."""
+"""Test settings by the word for the data set in names."""
 
 
 def release_preprocess(test: TestSetting) -> Preprocess:
-    """The releases' views: blue first, ImageNet's mean and deviation.
+    """The releases' preprocessing: BGR, ImageNet's mean and deviation.
 
-    All keypoints make the score of a pose, and no pose is suppressed.
+    All keypoints enter the score of a pose, and no pose is suppressed.
     """
     return Preprocess(
         crop="mspn",
@@ -74,18 +74,18 @@ def multistage(
     preprocess: Preprocess | None,
     data: str,
 ) -> TopDown:
-    """A model of a network of stages.
+    """A model with a multi-stage network.
 
     Args:
-        name: Of the model.
-        architecture: Which builder made the network.
-        network: For the channels of the codec.
-        stages: How many.
+        name: Name of the model.
+        architecture: The builder of the network and its arguments.
+        network: The network, for the channels of the codec.
+        stages: Number of stages.
         skeleton: The keypoints.
-        size: Of the views (h, w).
-        codec: Of every answer; the releases' codecs if None.
-        preprocess: How views are cut; as the releases do, or as the given codec expects, if None.
-        data: As whose test the releases' views are cut and maps are read, "coco" or "mpii".
+        size: Size of the views (h, w).
+        codec: Codec of every output; None for the releases' codecs.
+        preprocess: Crop rule, padding and colours; None for the releases', or for those that fit the given codec.
+        data: Data set whose test settings of the releases are used, "coco" or "mpii".
 
     Raises:
         UnknownName: Another data set.
@@ -111,10 +111,16 @@ def multistage(
 
 
 def channels_of(codec: InstanceCodec | None, *, what: str, size: Size, skeleton: Skeleton) -> int:
-    """Channels of every answer: the codec's; for the releases' codecs one for each keypoint.
+    """Channels of every output: those of the codec; with the releases' codecs one for each keypoint.
+
+    Args:
+        codec: Codec of every output; None for the releases' codecs.
+        what: The network, for messages.
+        size: Size of the views (h, w).
+        skeleton: The keypoints.
 
     Raises:
-        InputError: A size the network cannot take, or a codec for others.
+        InputError: A size the network cannot take, or a codec for other views, maps or keypoints.
     """
     check_size(size, MultiStage.multiple, what)
     if codec is None:
@@ -124,12 +130,12 @@ def channels_of(codec: InstanceCodec | None, *, what: str, size: Size, skeleton:
 
 
 def cells_of(size: Size) -> Size:
-    """Of the maps (h, w), for views of `size`."""
+    """Cells of the maps (h, w) for views of `size` (h, w)."""
     return size[0] // STRIDE, size[1] // STRIDE
 
 
 def keys() -> tuple[tuple[str, str], ...]:
-    """Beginnings of weight names, official and ours."""
+    """Prefixes of weight names, official and ours."""
     units = [(n, f"stage{n // STEPS}.upsample.up{n % STEPS + 1}.") for n in range(MAX_STAGES * STEPS)]
     return (
         *((f"{unit}res_conv1.", f"head.readers.{n}.before.") for n, unit in units),
@@ -140,6 +146,6 @@ def keys() -> tuple[tuple[str, str], ...]:
 
 
 def order(official: str) -> tuple[int, ...]:
-    """Official networks hold the layers that read an answer in the step they belong to; ours hold them in the head."""
+    """Sort key of official names: official networks hold the output layers in the step they belong to, ours in the head."""
     found = re.match(r"stage(\d+)\.(?:upsample\.up(\d+)\.)?", official)
     return (-1, 0) if found is None else (int(found[1]), int(found[2] or 0))

@@ -1,7 +1,7 @@
-"""OffsetGuided (Li, Xiang, Chen, Wang; arXiv 2107.03098): keypoints of everybody at once, and guides from one to the next.
+"""OffsetGuided (Li, Xiang, Chen, Wang; arXiv 2107.03098): bottom-up, with guiding offsets from one keypoint to the next.
 
 The release's networks (hourglass-104, and HRNet of its branch "develop") with heads of 1x1 or 3x3 convolutions, and small ones
-of our own that learn on a plain CPU.
+of our own that can be trained on a CPU.
 """
 
 from collections.abc import Iterable, Mapping
@@ -41,21 +41,21 @@ Parts = Mapping[str, int]
 """Channels of each kind of map, by its name."""
 
 WIDTHS: dict[str, Stages] = {"t": (24, 48, 96, 160), "s": (32, 64, 128, 192)}
-"""Of our own networks: channels of the four stages."""
+"""Channels of the four stages of our own networks."""
 
 BLOCKS: Stages = (1, 2, 2, 3)
-"""The last stage is deep, so that what a cell sees is about as large as a person who fills a view of 512 pixels."""
+"""The last stage is deep, so that the receptive field covers a person who fills a view of 512 pixels."""
 
 RISE = {"t": 48, "s": 64}
-"""Channels on the way up."""
+"""Channels of the pyramid's sums."""
 
 STACKS = {"hg52": 1, "hg104": 2}
-"""Hourglasses of the release, by the number of their layers."""
+"""Number of hourglasses of the release, by the number of their layers."""
 
 HRNET_WIDTHS = (18, 32, 40, 48)
 
 PAGE_COSTS = Costs(offset="instance_l1", root=True, weights=(1.0, 0.0, 0.0, 10000.0, 10.0))
-"""Of the command on the release's page, whose network has scales."""
+"""Loss weights of the command on the release's page, whose network has scales."""
 
 WORDS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("plain", "hmp", "hmps", "heat", "omps", "off", "offset", "offsets"), frozenset()),
@@ -65,16 +65,16 @@ WORDS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("scale", "scales"), frozenset({"scale"})),
     "all": frozenset({"background", "jitter", "spread", "scale"}),
 }
-"""Words in names, and the maps they ask for beside heatmaps and offsets, which are always there."""
+"""Words in names, and the maps they ask for in addition to heatmaps and offsets."""
 
 KERNELS = {"heads1x1": 1, "1x1": 1, "k1": 1, "heads3x3": 3, "3x3": 3, "k3": 3}
 """Words in names for the kernel of the heads."""
 
 UNITS = {"jitter": 4.0, "offset": 16.0, "scale": 8.0}
-"""Pixels that an answer of 1 means in our own networks."""
+"""Factors on the outputs of our own networks, pixels."""
 
 RELEASE_CANVAS = Canvas(side=640, multiple=128, place="corner", rule="offsetguided")
-"""The release's: long side 640, filled up at the right and below."""
+"""The release's canvas: long side 640, padded at the right and below."""
 
 
 def hourglass(parts: Parts, stacks: int = 2, kernel: int = 1) -> Network:
@@ -82,8 +82,8 @@ def hourglass(parts: Parts, stacks: int = 2, kernel: int = 1) -> Network:
 
     Args:
         parts: Channels of each kind of map, by its name.
-        stacks: Hourglasses; 2 are hourglass-104.
-        kernel: Of the heads, 1 or 3.
+        stacks: Number of hourglasses; 2 are hourglass-104.
+        kernel: Kernel of the heads, 1 or 3.
     """
     backbone = Hourglass104(stacks)
     return Network(backbone, SceneHeads(backbone.channels[0], parts, stacks=stacks, kernel=kernel))
@@ -94,8 +94,8 @@ def hrnet(parts: Parts, width: int = 48, kernel: int = 1) -> Network:
 
     Args:
         parts: Channels of each kind of map, by its name.
-        width: Of the finest branch.
-        kernel: Of the heads, 1 or 3.
+        width: Channels of the finest branch.
+        kernel: Kernel of the heads, 1 or 3.
     """
     backbone = HRNet(width)
     return Network(backbone, SceneHeads(backbone.channels[0], parts, kernel=kernel))
@@ -107,7 +107,7 @@ def small(parts: Parts, width: str, kernel: int = 1) -> Network:
     Args:
         parts: Channels of each kind of map, by its name.
         width: "t" or "s".
-        kernel: Of the heads, 1 or 3.
+        kernel: Kernel of the heads, 1 or 3.
 
     Raises:
         UnknownName: Another width.
@@ -120,7 +120,7 @@ def small(parts: Parts, width: str, kernel: int = 1) -> Network:
 
 
 def parts_of(codec: OffsetGuided) -> dict[str, int]:
-    """The heads a codec reads: channels of each kind of map, by its name, in the order of an answer."""
+    """The maps that a codec decodes: channels of each kind by its name, in the order of an output."""
     maps = codec.maps
     there = {"heat": True, "background": maps.background, "jitter": maps.jitter, "offset": True}
     names = [name for name, wanted in (there | {"spread": maps.spread, "scale": maps.scale}).items() if wanted]
@@ -137,22 +137,22 @@ def bottom_up(
     pretrained: bool = False,
     name: str | None = None,
 ) -> BottomUp:
-    """A model that finds people by itself, with random weights, or with ImageNet's in HRNet.
+    """A bottom-up model with random weights, or with ImageNet weights in HRNet.
 
     Args:
         backbone: "hg104" (187.7 million parameters), "hg52" (one hourglass), "hrnet18", "hrnet32", "hrnet48" and other widths;
-            or our own "t" (1.8 million) and "s" (2.7 million), which learn on a plain CPU.
+            or our own "t" (1.8 million) and "s" (2.7 million), which can be trained on a CPU.
         skeleton: The keypoints.
-        codec: For these keypoints; by default maps and offsets, along the skeleton's usual limbs.
-        kernel: Of the heads, 1 or 3.
-        canvas: How images are brought to views; the release's by default, for our own networks 320 pixels without bias.
-        pretrained: Start an HRNet from timm's ImageNet weights.
-        name: Of the model.
+        codec: Codec for these keypoints; by default heatmaps and offsets along the skeleton's usual limbs.
+        kernel: Kernel of the heads, 1 or 3.
+        canvas: How images are resized and padded; the release's by default, for our own networks 320 pixels, unbiased.
+        pretrained: Whether an HRNet starts from timm's ImageNet weights.
+        name: Name of the model.
 
     Raises:
         InputError: A codec of other keypoints, no such kernel, or ImageNet weights for another network than HRNet.
         UnknownName: There is no such backbone.
-        MissingExtra, ReadError: The ImageNet weights cannot be had.
+        MissingExtra, ReadError: The ImageNet weights cannot be loaded or downloaded.
     """
     ours = backbone in WIDTHS
     codec = codec or build_codec(skeleton, reading=PRACTITIONER_CONFIG if ours else RELEASE_CONFIG)
@@ -179,13 +179,13 @@ def bottom_up(
 def build_codec(
     skeleton: Skeleton, *, which: str | None = None, maps: LabelMaps | None = None, reading: GroupingConfig = RELEASE_CONFIG
 ) -> OffsetGuided:
-    """The codec of these keypoints; its costs are the release's defaults, with scales those of its page's command.
+    """The codec of these keypoints; loss weights are the release's defaults, with scales those of its page's command.
 
     Args:
         skeleton: The keypoints.
         which: Set of limbs (`skeletons.limbs`); the usual one by default.
-        maps: Which maps there are; heatmaps and offsets by default.
-        reading: How people are read.
+        maps: Kinds of maps; heatmaps and offsets by default.
+        reading: Settings of decoding.
 
     Raises:
         UnknownName: There is no such set of limbs.
@@ -203,13 +203,13 @@ def build_codec(
 
 
 def _limbs(skeleton: Skeleton, which: str | None) -> Limbs:
-    """Limbs by rule are reckoned with values, also where a network is made without any."""
+    """Limbs that follow a rule are computed from values, also if the network is built without any ("meta")."""
     with torch.device("cpu"):
         return limbs(skeleton, which)
 
 
 def _architecture(backbone: str, parts: Parts, kernel: int) -> Architecture:
-    """What builds a network by the name of its backbone."""
+    """The builder of a network, by the name of its backbone."""
     heads = {"parts": dict(parts), "kernel": kernel}
     if backbone in WIDTHS:
         return Architecture("offset_guided:small", heads | {"width": backbone})
@@ -247,10 +247,10 @@ def build(request: BuildRequest) -> BottomUp:
 
 
 def _read_words(words: Iterable[str], name: str) -> tuple[LabelMaps, str | None, int]:
-    """Maps, limbs and kernel that the words of a name ask for.
+    """The maps, limbs and kernel that the words of a name ask for.
 
     Raises:
-        UnknownName: A word that means nothing here.
+        UnknownName: A word without a meaning.
     """
     asked: set[str] = set()
     which, kernel = None, 1
@@ -297,7 +297,7 @@ FAMILY = Family(
         *(Release(f"poise_scene_{width}_coco_320x320", licence="Apache-2.0 (code)") for width in WIDTHS),
     ),
     keys=(("basenet.", "backbone."), *((f"headnets.{old}", f"head.maps.{new}") for old, new in _HEADS)),
-    unread=r"headnets\.[01]\.(bghp|jitter|spread|scale)_convs\.\d+\.0\.(weight|bias)",
+    unused_keys=r"headnets\.[01]\.(bghp|jitter|spread|scale)_convs\.\d+\.0\.(weight|bias)",
     start=PretrainedBackbone(
         "an hourglass of CornerNet or CenterNet", ("pre.", "kps.", "cnvs.", "inters.", "inters_.", "cnvs_.")
     ),

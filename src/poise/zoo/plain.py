@@ -1,4 +1,4 @@
-"""Our own default models: small networks of dense convolutions with unbiased maps, made to be trained on a plain CPU."""
+"""Our own default models: small networks of dense convolutions with unbiased heatmaps, made to be trained on a CPU."""
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.udp import UDPGaussian
@@ -26,7 +26,7 @@ def network(width: str, channels: int) -> Network:
 
     Args:
         width: "t" or "s".
-        channels: Of the codec.
+        channels: Channels of the codec.
 
     Raises:
         UnknownName: Another width.
@@ -51,10 +51,11 @@ def plain(
     Args:
         width: "t" (2.9 million parameters) or "s" (7.9 million).
         skeleton: The keypoints.
-        size: Of the views (h, w), multiples of 32.
-        codec: For views of `size` and maps of a quarter of it; UDP's by default, 2 cells wide at 256x192 and in proportion.
-        preprocess: How views are cut and normalised; by default unbiased, or as a codec that is given expects.
-        name: Of the model.
+        size: Size of the views (h, w), multiples of 32.
+        codec: Codec for views of `size` and maps of a quarter of it; by default UDP's, with a sigma of 2 cells at 256x192 and
+            in proportion to the size.
+        preprocess: Crop rule, padding and colours; by default unbiased, or as the given codec expects.
+        name: Name of the model.
 
     Raises:
         InputError: A size or codec that does not fit.

@@ -1,4 +1,4 @@
-"""RSN (Cai et al.; ECCV 2020; arXiv 2003.04030): MSPN's frame with residual steps blocks."""
+"""RSN (Cai et al.; ECCV 2020; arXiv 2003.04030): MSPN's multi-stage network with residual steps blocks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ LICENCE = (
 
 @dataclass(frozen=True)
 class Body:
-    """One published network.
+    """The backbone of a published network.
 
     Attributes:
-        body: Makes its backbone, of so many stages.
-        stages: How many.
+        body: Makes the backbone of a number of stages.
+        stages: Number of stages.
     """
 
     body: Callable[[int], MultiStage]
@@ -44,11 +44,11 @@ def network(kind: str, channels: int) -> Network:
     """The network alone, with random weights.
 
     Args:
-        kind: "res18", "rsn18" or "4xrsn18".
-        channels: Of the codec.
+        kind: One of `BODIES`.
+        channels: Channels of the codec.
 
     Raises:
-        UnknownName: Another kind.
+        UnknownName: Another network.
     """
     if kind not in BODIES:
         raise unknown("network of RSN", kind, BODIES)
@@ -68,17 +68,17 @@ def rsn(
     """An RSN, or the plain network it is compared with, with random weights, as the release starts.
 
     Args:
-        kind: "rsn18", "4xrsn18" or "res18".
+        kind: One of `BODIES`: "rsn18", "4xrsn18" or "res18".
         skeleton: The keypoints.
-        size: Of the views (h, w), multiples of 32.
-        codec: Of every answer, for views of `size` and maps of a quarter of it; the release's codecs, MSPN's, by default.
-        preprocess: How views are cut and normalised; the release's by default.
-        data: As whose test the release's views are cut and maps are read, "coco" or "mpii".
-        name: Of the model.
+        size: Size of the views (h, w), multiples of 32.
+        codec: Codec of every output, for views of `size` and maps of a quarter of it; by default the release's codecs, MSPN's.
+        preprocess: Crop rule, padding and colours; the release's by default.
+        data: Data set whose test settings of the release are used, "coco" or "mpii".
+        name: Name of the model.
 
     Raises:
         InputError: A size or codec that does not fit.
-        UnknownName: Another kind or data set.
+        UnknownName: Another network or data set.
     """
     channels = channels_of(codec, what="RSN", size=size, skeleton=skeleton)
     built = network(kind, channels)
@@ -105,7 +105,7 @@ def build(request: BuildRequest) -> TopDown:
     """
     if request.pretrained:
         raise InputError(
-            "there are no ImageNet weights of RSN, which is trained from nothing; start without (--no-pretrained, "
+            "there are no ImageNet weights of RSN, whose authors train from scratch; start without (--no-pretrained, "
             "pretrained=False)"
         )
     return rsn(

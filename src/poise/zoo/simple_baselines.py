@@ -38,8 +38,8 @@ def network(depth: int, channels: int, style: Style = "pytorch") -> Network:
 
     Args:
         depth: 18, 34, 50, 101 or 152.
-        channels: Of the codec.
-        style: Where the bottlenecks stride.
+        channels: Channels of the codec.
+        style: Which convolution of a bottleneck has the stride.
     """
     backbone = ResNet(depth, style)
     return Network(backbone, DeconvHead(backbone.channels[-1], channels))
@@ -56,21 +56,21 @@ def poseresnet(
     pretrained: bool = False,
     name: str | None = None,
 ) -> TopDown:
-    """A Simple Baseline with random weights, or with ImageNet's in its backbone.
+    """A Simple Baseline with random weights, or with ImageNet weights in its backbone.
 
     Args:
         depth: 18, 34, 50, 101 or 152.
         skeleton: The keypoints.
-        size: Of the views (h, w), multiples of 32.
-        style: Where the bottlenecks stride; "caffe" from depth 50 on.
-        codec: For views of `size` and maps of a quarter of it; the release's by default.
-        preprocess: How views are cut and normalised; the release's by default, which reads channels as blue, green, red.
-        pretrained: Start the backbone from torchvision's ImageNet weights.
-        name: Of the model.
+        size: Size of the views (h, w), multiples of 32.
+        style: Which convolution of a bottleneck has the stride; "caffe" from depth 50 on.
+        codec: Codec for views of `size` and maps of a quarter of it; the release's by default.
+        preprocess: Crop rule, padding and colours; by default the release's, which takes BGR.
+        pretrained: Whether the backbone starts from torchvision's ImageNet weights.
+        name: Name of the model.
 
     Raises:
         InputError: A size, depth, style or codec that does not fit.
-        ReadError: The ImageNet weights cannot be had.
+        ReadError: The ImageNet weights cannot be loaded or downloaded.
     """
     check_size(size, ResNet.multiple, f"ResNet-{depth}")
     codec = codec or gaussian_codec(size, skeleton)

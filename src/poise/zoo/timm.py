@@ -19,7 +19,7 @@ def _network(backbone: TimmBackbone, channels: int) -> Network:
 
 
 def doublings(stride: int) -> int:
-    """How many transposed convolutions come nearest to maps of stride 4: three for stride 32, two for 16 and 14.
+    """Number of transposed convolutions for maps nearest to stride 4: three for stride 32, two for 16 and 14.
 
     >>> [doublings(s) for s in (64, 32, 16, 14, 8, 4)]
     [4, 3, 2, 2, 1, 0]
@@ -31,10 +31,10 @@ def network(backbone: str, channels: int, height: int, width: int) -> Network:
     """The network alone, with random weights.
 
     Args:
-        backbone: As timm names it.
-        channels: Of the codec.
-        height: Of the views.
-        width: Of the views.
+        backbone: Name of the backbone in timm.
+        channels: Channels of the codec.
+        height: Height of the views, pixels.
+        width: Width of the views, pixels.
     """
     return _network(TimmBackbone(backbone, (height, width)), channels)
 
@@ -49,22 +49,22 @@ def deconv(
     pretrained: bool = False,
     name: str | None = None,
 ) -> TopDown:
-    """Transposed convolutions on any timm backbone, up to maps of stride 4 or what comes nearest.
+    """Transposed convolutions on any timm backbone, up to maps of stride 4 or the nearest possible.
 
     Args:
-        backbone: As timm names it.
+        backbone: Name of the backbone in timm.
         skeleton: The keypoints.
-        size: Of the views (h, w), multiples of the backbone's coarsest stride.
-        codec: For views of `size` and the maps of this network, or its name; rounded Gaussians by default.
-        preprocess: How views are cut and normalised; by default an unbiased crop with the backbone's own mean and deviation.
-        pretrained: Start the backbone from the weights timm has.
-        name: Of the model.
+        size: Size of the views (h, w), multiples of the backbone's coarsest stride.
+        codec: Codec for views of `size` and the maps of this network, or its name; by default Gaussians centred on whole cells.
+        preprocess: Crop rule, padding and colours; by default an unbiased crop with the backbone's own mean and deviation.
+        pretrained: Whether the backbone starts from timm's weights.
+        name: Name of the model.
 
     Raises:
         MissingExtra: timm is not installed.
         UnknownName: timm has no such model.
         InputError: A size, model or codec that does not fit.
-        ReadError: The weights cannot be had.
+        ReadError: The weights cannot be loaded or downloaded.
     """
     trunk = TimmBackbone(backbone, size, pretrained=pretrained)
     check_size(size, trunk.multiple, f"timm's {backbone}")

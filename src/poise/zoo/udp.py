@@ -1,6 +1,6 @@
 """UDP (Huang, Zhu, Guo, Huang; CVPR 2020; arXiv 1911.07524): unbiased geometry for HRNet and Simple Baselines.
 
-The networks are those of the release's first branch, whose HRNet has wider sums before its last layer.
+The networks are those of the release's first branch, whose HRNet has wider fusion layers before its last layer.
 """
 
 from typing import cast
@@ -30,18 +30,18 @@ LICENCE = (
 )
 
 GAIN = 4
-"""How many times as wide as its finest branch HRNet's last sums are."""
+"""Factor on the channels of HRNet's last fusion layers."""
 
 RADIUS = 4.0
-"""Of the discs of the offset codec, cells: the release's default. Its "UDPv1" has 3.5."""
+"""Radius of the disks of the offset codec, cells: the release's default. Its "UDPv1" has 3.5."""
 
 
 def network(width: int, channels: int) -> Network:
     """The release's HRNet alone, with random weights.
 
     Args:
-        width: Of the finest branch; published are 32 and 48.
-        channels: Of the codec.
+        width: Channels of the finest branch; published are 32 and 48.
+        channels: Channels of the codec.
     """
     backbone = HRNet(width, gain=GAIN)
     return Network(backbone, PixelwiseHead(backbone.channels[0], channels))
@@ -69,20 +69,20 @@ def udp_hrnet(
     pretrained: bool = False,
     name: str | None = None,
 ) -> TopDown:
-    """The release's HRNet with random weights, or with ImageNet's where they fit.
+    """The release's HRNet with random weights, or with ImageNet weights where they fit.
 
     Args:
-        width: Of the finest branch; published are 32 and 48.
+        width: Channels of the finest branch; published are 32 and 48.
         skeleton: The keypoints.
-        size: Of the views (h, w), multiples of 32.
-        codec: For views of `size` and maps of a quarter of it; discs and offsets by default.
-        preprocess: How views are cut and normalised; the release's by default.
-        pretrained: Start the backbone from timm's ImageNet weights, all but its last sums.
-        name: Of the model.
+        size: Size of the views (h, w), multiples of 32.
+        codec: Codec for views of `size` and maps of a quarter of it; by default disks and offsets.
+        preprocess: Crop rule, padding and colours; the release's by default.
+        pretrained: Whether the backbone starts from timm's ImageNet weights, all but its last fusion layers.
+        name: Name of the model.
 
     Raises:
         InputError: A size, width or codec that does not fit.
-        MissingExtra, ReadError: The ImageNet weights cannot be had.
+        MissingExtra, ReadError: The ImageNet weights cannot be loaded or downloaded.
     """
     check_size(size, HRNet.multiple, f"HRNet-W{width}")
     codec = codec or offset_codec(size, skeleton)
@@ -96,7 +96,7 @@ def udp_hrnet(
 
 
 def build(request: BuildRequest) -> TopDown:
-    """The model of a name such as `udp_hrnet_w32_offset_coco_256x192`; Simple Baselines read BGR, HRNet RGB."""
+    """The model of a name such as `udp_hrnet_w32_offset_coco_256x192`; Simple Baselines take BGR, HRNet RGB."""
     own = offset_codec if request.parts["target"] == "offset" else gaussian_codec
     codec = requested_codec(request) or own(request.size, request.keypoints)
     if request.parts["depth"]:

@@ -58,7 +58,7 @@ def test_keypoints_are_those_of_a_skeleton():
     assert built("poise_rcnn_s_mpii_256x320").skeleton == MPII16
     with pytest.raises(InputError, match="multiples of 32"):
         built("poise_rcnn_t_coco_300x320")
-    with pytest.raises(InputError, match="nobody trained poise's own networks on ImageNet"):
+    with pytest.raises(InputError, match="there are no ImageNet weights of poise's own networks"):
         built("poise_rcnn_t_coco_320x320", pretrained=True)
 
 
