@@ -242,9 +242,7 @@ def _check_size(size: Size) -> None:
 
 def _check_counts(*, classes: int, box_width: int, convolutions: int = 1, width: int = 1) -> None:
     if classes < MIN_CLASSES:
-        raise InputError(
-            f"a box head tells {MIN_CLASSES} classes or more apart, of which the background is one; found {classes}"
-        )
+        raise InputError(f"a box head has {MIN_CLASSES} classes or more, of which the background is one; found {classes}")
     for name, count in (("box_width", box_width), ("convolutions", convolutions), ("width", width)):
         if count < 1:
             raise InputError(f"{name} of a detector is at least 1, not {count}")
