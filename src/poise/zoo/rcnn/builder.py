@@ -77,7 +77,7 @@ def keypoint_rcnn(
         convolutions: Of the keypoint head.
         width: Channels of these convolutions.
         box_width: Channels of the box head's fully connected layers.
-        size: Pixels of the short side of images, and of the long side at most.
+        size: Length of the short side of images, and largest length of the long side, pixels.
         pretrained: Load ImageNet weights of torchvision or timm into the backbone.
         config: How people are read out of the outputs, and how the model learns; by default as the variant does.
         name: Of the model; by default made of the variant and the backbone.
