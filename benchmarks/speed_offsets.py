@@ -12,7 +12,7 @@ from poise.codecs.grmi import GRMI
 from poise.codecs.udp_offset import UDPOffset
 
 SCALE = (np.array(SIZE[::-1]) - 1) / (np.array(CELLS[::-1]) - 1)
-REACH = GRMI(SIZE, CELLS, KEYPOINTS).reach
+REACH = GRMI(SIZE, CELLS, KEYPOINTS).disk_radius
 
 
 def rows() -> Iterator[Row]:

@@ -11,10 +11,9 @@ import pytest
 import torch
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.gaussian import Gaussian
+from poise.codecs.gaussian import Gaussian, StridedMaps
 from poise.codecs.registry import codec_types, from_plain, to_plain
 from poise.codecs.roi_adapter import RoIAdapter
-from poise.codecs.strided import StridedMaps
 from poise.structures import Preprocess
 from poise.zoo.assemble import preprocess_for
 
@@ -188,19 +187,20 @@ def test_labelled_keypoints_send_a_gradient_and_no_gradient_is_infinite(codec, x
     assert (gradient[1, 0] != 0).any()
 
 
-def taught(codec, xy, **options):
-    """To which keypoints of which views a loss with these options sends a gradient; their first maps, of several."""
+def keypoints_with_gradient(codec, xy, **options):
+    """True for the keypoints of each view whose (first) map gets a gradient from a loss with these options."""
     output = torch.randn(len(xy), *shape(codec), generator=torch.Generator().manual_seed(2)).requires_grad_()
     replace(codec, **options).loss(output, xy, everywhere(xy)).backward()
     return (output.grad.unflatten(1, (codec.keypoints, -1))[:, :, 0] != 0).flatten(2).any(dim=-1)
 
 
 def test_every_codec_weighs_keypoints(codec, xy):
-    assert taught(codec, xy, joint_weights=(1.0, 0.0, 1.5, 1.0, 0.0)).all(dim=0).tolist() == [True, False, True, True, False]
+    found = keypoints_with_gradient(codec, xy, joint_weights=(1.0, 0.0, 1.5, 1.0, 0.0))
+    assert found.all(dim=0).tolist() == [True, False, True, True, False]
 
 
 def test_every_codec_can_learn_from_the_hardest_keypoints_only(codec, xy):
-    assert taught(codec, xy, ohkm=2).sum(dim=1).tolist() == [2] * len(xy)
+    assert keypoints_with_gradient(codec, xy, ohkm=2).sum(dim=1).tolist() == [2] * len(xy)
     split = (1, (codec.keypoints, -1))
     output, elsewhere = (codec.encode(at).unflatten(*split) for at in (xy, xy + 5 * cell(codec)))
     output[:, 3] = elsewhere[:, 3]

@@ -7,7 +7,7 @@ import torch
 
 from poise.codecs.dark import Dark
 from poise.codecs.gaussian import Gaussian
-from poise.codecs.maps import gaussian, rounded
+from poise.codecs.maps import gaussian, round_half_up
 from poise.codecs.udp import UDPGaussian
 from poise.decoding.blur import _blurred_as_images as blurred_as_images
 from poise.decoding.blur import blur_taps, iterate_blurred
@@ -33,7 +33,7 @@ def test_a_map_without_a_positive_cell_is_highest_at_the_origin():
 
 
 def test_halves_are_rounded_up_and_negatives_towards_zero():
-    assert rounded(torch.tensor([0.49, 0.5, 1.5, -0.4, -1.6, -7.25])).tolist() == [0, 1, 2, 0, -1, -6]
+    assert round_half_up(torch.tensor([0.49, 0.5, 1.5, -0.4, -1.6, -7.25])).tolist() == [0, 1, 2, 0, -1, -6]
 
 
 def test_gaussians_never_underflow():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from poise.codecs.grmi import GRMI
-from poise.codecs.offsets import near_disks, smoothed_at
+from poise.codecs.offsets import blurred_at, near_disks
 from poise.codecs.udp_offset import UDPOffset
 from poise.decoding.blur import iterate_blurred
 from poise.decoding.hough import cast_votes
@@ -40,12 +40,12 @@ def test_the_tolerance_covers_the_blur_that_reaches_beyond_the_disk(radius, blur
 
 def test_the_disk_of_grmi_grows_with_the_view():
     paper = GRMI((353, 257), (353, 257), 3)
-    assert paper.reach == pytest.approx(25)
+    assert paper.disk_radius == pytest.approx(25)
     small = GRMI(SIZE, CELLS, 3)
-    pixels = small.reach * math.sqrt(math.prod(small.grid.scale))
+    pixels = small.disk_radius * math.sqrt(math.prod(small.grid.scale))
     assert pixels == pytest.approx(25 * math.sqrt(256 * 192 / (353 * 257)))
     assert (small.encode(places())[:, ::3] > 0).float().sum(dim=(-2, -1)).mean() == pytest.approx(
-        math.pi * small.reach**2, rel=0.05
+        math.pi * small.disk_radius**2, rel=0.05
     )
 
 
@@ -162,7 +162,7 @@ def test_vectors_are_smoothed_as_the_whole_map_would_be():
     )
     whole = torch.stack([smooth.clone() for smooth in smoothed], dim=1)
     n = torch.arange(6)
-    assert torch.allclose(smoothed_at(maps, cells, 7), whole[n, :, cells[:, 1], cells[:, 0]], atol=1e-5)
+    assert torch.allclose(blurred_at(maps, cells, 7), whole[n, :, cells[:, 1], cells[:, 0]], atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [UDPOffset, GRMI])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from poise.codecs.registry import codec_types, from_plain, roi_codec_types, roi_from_plain, to_plain
-from poise.codecs.roi import teaches, within
+from poise.codecs.roi import has_labelled_keypoint, within
 from poise.codecs.roi_adapter import RoIAdapter
 from poise.errors import InputError, UnknownName
 from poise.skeletons import COCO17
@@ -150,16 +150,16 @@ def gradients(codec, xy, boxes):
     visible, moved = everywhere(xy), xy.clone()
     visible[:, 1], visible[0] = 0, 0
     moved[:, 2] = boxes[:, 2:] + 1
-    silent = visible == 0
-    silent[:, 2] = True
+    without_loss = visible == 0
+    without_loss[:, 2] = True
     codec.loss(output, moved.masked_fill((visible == 0)[..., None], torch.nan), visible, boxes).backward()
-    return output.grad.unflatten(1, (codec.keypoints, -1)).flatten(2), silent
+    return output.grad.unflatten(1, (codec.keypoints, -1)).flatten(2), without_loss
 
 
-def silent_with_gradient(codec, xy, boxes):
+def without_loss_but_gradient(codec, xy, boxes):
     """Law 5: the share of keypoints."""
-    gradient, silent = gradients(codec, xy, boxes)
-    return (gradient[silent] != 0).any(dim=-1).float().mean().item()
+    gradient, without_loss = gradients(codec, xy, boxes)
+    return (gradient[without_loss] != 0).any(dim=-1).float().mean().item()
 
 
 LAWS = {
@@ -167,7 +167,7 @@ LAWS = {
     2: (changed_by_unflipping_twice, lambda codec: 1e-6),
     3: (off_after_mirroring, lambda codec: codec.tolerance),
     4: (loss_without_fault, lambda codec: 1e-6),
-    5: (silent_with_gradient, lambda codec: 0.0),
+    5: (without_loss_but_gradient, lambda codec: 0.0),
 }
 
 
@@ -326,11 +326,11 @@ def test_a_keypoint_on_the_border_is_within_its_box():
     assert within(xy, boxes).tolist() == [[True, True, False, False, True]]
 
 
-def test_proposals_teach_if_they_hold_a_labelled_keypoint():
+def test_proposals_train_the_keypoint_head_if_they_hold_a_labelled_keypoint():
     boxes = torch.tensor([[0.0, 0.0, 9.0, 9.0]]).repeat(3, 1)
     xy = torch.tensor([[4.0, 4.0], [20.0, 20.0]]).repeat(3, 1, 1)
     visible = torch.tensor([[1, 2], [0, 2], [0, 0]])
-    assert teaches(xy, visible, boxes).tolist() == [True, False, False]
+    assert has_labelled_keypoint(xy, visible, boxes).tolist() == [True, False, False]
 
 
 def test_a_codec_in_a_box_of_other_maps_is_refused():

@@ -9,7 +9,7 @@ import torch
 
 from poise.codecs.integral import Integral
 from poise.codecs.regression import Regression
-from poise.codecs.simcc import SimCC, levels
+from poise.codecs.simcc import SimCC, relative_heights
 
 SIZE = (256, 192)
 """Of the views of e06 and e07."""
@@ -84,7 +84,7 @@ def test_visibility_of_simcc_is_that_of_the_release(golden_arrays):
 @pytest.mark.golden("functions/e06_*.npz")
 def test_vectors_are_brought_to_levels_as_in_the_release(golden_arrays):
     vectors = 20 * torch.from_numpy(golden_arrays["simcc_x"])  # what the file's values were made from
-    found = levels(vectors, 6 * math.sqrt(2 * math.pi))
+    found = relative_heights(vectors, 6 * math.sqrt(2 * math.pi))
     np.testing.assert_allclose(found.numpy(), golden_arrays["simcc_normalized_s6"], rtol=0, atol=2e-6)
 
 

@@ -15,14 +15,14 @@ from poise.structures import CropRule, Points
 
 @dataclass(frozen=True)
 class InstanceCodec(ABC):
-    """Codec for views of ONE person. Batched, on the device of its input.
+    """Codec for views of ONE person: what a network's output means, its loss, and how keypoints are read out of it.
 
-    An output is one tensor: maps (b c h w), the channels of a keypoint one after another; or vectors (b k n) where `vectors`
-    says so.
+    All methods work on batches, on the device of their input. An output is one tensor: maps (b c h w), the channels of a
+    keypoint one after another; or vectors (b k n) if `vectors` is not empty.
 
     Laws, checked for every file of this folder:
 
-    1. decode(encode(xy)).xy is xy, to within `tolerance` input pixels.
+    1. decode(encode(xy)).xy is xy, to within `tolerance` pixels of the view.
     2. unflip(unflip(output)) is output.
     3. decode(unflip(encode(mirrored xy))).xy is xy, to within `tolerance`.
     4. loss(encode(xy), xy, visible) is 0, and below the loss of any shifted output.
@@ -30,19 +30,19 @@ class InstanceCodec(ABC):
 
     Some published releases break a law on purpose. Their codec says so in `exceptions`, by the law's number:
 
-    1 and 3: how many input pixels off a keypoint may be, in place of `tolerance`.
-    2: in which share of an output's values it changes.
-    4: how large the loss of an answer without fault may be; a shifted output's is still larger.
-    5: which share of the keypoints that are not labelled may send a gradient.
+    1 and 3: error of a keypoint in pixels of the view, in place of `tolerance`.
+    2: share of an output's values that change.
+    4: loss of a perfect output; that of a shifted output is still larger.
+    5: share of the unlabelled keypoints that may send a gradient.
 
     Other facts that the package needs stand in the codec too, each with a default: the crop rule of its release (`crop_rule`),
     the weight of its loss in a detector (`roi_weight`, `mse_share`), which heads can start from each other (`output_type`), the
     readings that a report shows beside its own (`report_readings`), its values for a view size (`for_size`).
 
     Attributes:
-        size: Of a view, pixels (h, w).
-        cells: Of a map (h, w).
-        keypoints: How many.
+        size: Size of a view (h, w), pixels.
+        cells: Size of a map (h, w), cells.
+        keypoints: Number of keypoints, k.
     """
 
     size: Size
@@ -60,29 +60,29 @@ class InstanceCodec(ABC):
     @property
     @abstractmethod
     def grid(self) -> Grid:
-        """How the cells lie on the view."""
+        """Where the cells of a map lie on the view."""
 
     @property
     @abstractmethod
     def channels(self) -> int:
-        """Maps the network must give."""
+        """Number of maps that the network must give, c."""
 
     @property
     def vectors(self) -> tuple[int, ...]:
-        """Lengths of the vectors this codec reads of each keypoint, made from its map (`nn.base`); none for maps.
+        """Lengths of the vectors that a readout layer makes of each keypoint's map; empty for codecs that read the maps.
 
-        Vectors stand one after another in an output of shape (b, k, their sum).
+        The vectors stand one after another in an output of shape (b, k, their sum).
         """
         return ()
 
     @property
     @abstractmethod
     def tolerance(self) -> float:
-        """What law 1 and 3 allow, input pixels."""
+        """Largest error of a keypoint that laws 1 and 3 allow, pixels of the view."""
 
     @property
     def exceptions(self) -> Mapping[int, float]:
-        """Laws this codec breaks on purpose, and by how much; none by default."""
+        """Laws that this codec breaks on purpose, and by how much; none by default."""
         return {}
 
     @classmethod
@@ -90,9 +90,9 @@ class InstanceCodec(ABC):
         """The codec with the values that are usual for views of this size; by default those of its fields.
 
         Args:
-            size: Of a view, pixels (h, w).
-            cells: Of a map (h, w).
-            keypoints: How many.
+            size: Size of a view (h, w), pixels.
+            cells: Size of a map (h, w), cells.
+            keypoints: Number of keypoints.
         """
         return cls(size, cells, keypoints)
 
@@ -137,22 +137,22 @@ class InstanceCodec(ABC):
 
     @abstractmethod
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b ..."]:
-        """What a network without fault would answer for keypoints at `xy` (input pixels), all of them labelled."""
+        """The perfect output for keypoints at `xy` (pixels of the view), all of them labelled."""
 
     @abstractmethod
     def loss(
         self, output: Float[Tensor, "b ..."], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
     ) -> Float[Tensor, ""]:
-        """How far an answer is from the labels. `visible`: 0 not labelled, 1 hidden, 2 in sight."""
+        """Loss of an output for keypoints at `xy`. `visible`: 0 not labelled, 1 labelled but hidden, 2 visible."""
 
     @abstractmethod
     def decode(self, output: Float[Tensor, "b ..."]) -> Points:
-        """Positions (input pixels) and scores. Non-finite scores come back as 0, with the highest cell."""
+        """Keypoints (pixels of the view) and scores. Where a score is not finite it is 0, at the highest cell."""
 
     @abstractmethod
     def unflip(self, output: Float[Tensor, "b ..."], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b ..."]:
-        """The answer for a mirrored view, as an answer for the view itself. `flip` is `Skeleton.flip`."""
+        """The output for a mirrored view, turned into one for the view itself. `flip` is `Skeleton.flip`."""
 
     @abstractmethod
     def picture(self, output: Float[Tensor, "b ..."]) -> Float[Tensor, "b k h w"]:
-        """Maps for people to look at, 0..1."""
+        """Maps to look at, 0 to 1."""

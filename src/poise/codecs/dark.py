@@ -8,7 +8,7 @@ from typing import final
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.maps import Lattice, MapCodec, gaussian, laid, mirror_error, ruler
+from poise.codecs.maps import Lattice, MapCodec, build_grid, cell_indices, gaussian, mirror_error
 from poise.decoding.blur import blur_maps
 from poise.decoding.subpixel import rounding_error
 from poise.decoding.taylor import dark_blur_gain, dark_taylor_step
@@ -20,30 +20,31 @@ from poise.structures import CropRule
 @final
 @dataclass(frozen=True)
 class Dark(MapCodec):
-    """A Gaussian of width `sigma` cells over the whole map, exactly on each keypoint (section 3.2).
+    """A Gaussian of width `sigma` over the whole map, exactly on each keypoint (section 3.2).
 
     Attributes:
-        kernel: Cells a side of the blur that smooths maps before they are decoded (section 3.1); odd.
-        lattice: How the cells lie on the view: as in the release of DARK, of HRNet (which mmpose keeps), or of UDP.
+        kernel: Cells a side of the Gaussian blur before maps are decoded (section 3.1); odd.
+        lattice: Where the cells lie on the view: "isotropic" as in DARK's release, "strided" as in HRNet's (which MMPose
+            keeps), "cornered" as in UDP's.
     """
 
     kernel: int = 11
     lattice: Lattice = "isotropic"
 
     def __post_init__(self) -> None:
-        """Refuse an even blur."""
+        """Refuse a blur of an even size."""
         super().__post_init__()
         if self.kernel < 3 or self.kernel % 2 == 0:
             raise InputError(f"Dark needs an odd kernel of 3 cells or more, found {self.kernel}")
 
     @cached_property
     def grid(self) -> Grid:
-        """One factor for both axes about the common centre, or as `lattice` says."""
-        return laid(self.lattice, self.size, self.cells)
+        """The grid named `lattice`; by default isotropic, one factor for both axes about the common centre."""
+        return build_grid(self.lattice, self.size, self.cells)
 
     @property
     def crop_rule(self) -> CropRule:
-        """DARK's."""
+        """The rule of DARK's release."""
         return "dark"
 
     @property
@@ -53,13 +54,13 @@ class Dark(MapCodec):
 
     @property
     def exceptions(self) -> Mapping[int, float]:
-        """Law 3, where the grid does not mirror onto itself."""
+        """Law 3 where the grid does not mirror onto itself."""
         error = abs(mirror_error(self.grid))
         return {3: self.tolerance + error} if error > 1e-6 else {}
 
     @property
     def tolerance(self) -> float:
-        """A thousandth of a cell, away from the border; half a cell by a coarse reading."""
+        """A thousandth of a cell away from the border, half a cell for a coarse reading; pixels."""
         return rounding_error(self.reading) * self.grid.scale[0]
 
     def centre(self, cells: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k 2"]:
@@ -67,16 +68,16 @@ class Dark(MapCodec):
         return cells
 
     def profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
-        """A Gaussian around the keypoint, never cut off."""
-        return gaussian(ruler(centre, length) - centre[..., None], self.sigma)
+        """A Gaussian around the keypoint, not cut off."""
+        return gaussian(cell_indices(centre, length) - centre[..., None], self.sigma)
 
     def peaks(
         self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
     ) -> Float[Tensor, "n 2"]:
-        """One Newton step in the logarithm of the smoothed map (section 3.1)."""
+        """One Newton step in the logarithm of the blurred map (section 3.1)."""
         return cells + dark_taylor_step(maps, cells, score, kernel=self.kernel)
 
     def smooth(self, maps: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
-        """The maps blurred with zeros around them, and scaled so that each keeps its maximum."""
+        """The maps blurred, with zeros around them, and scaled so that each keeps its maximum."""
         gain = dark_blur_gain(maps, maps.flatten(1).amax(dim=1), kernel=self.kernel)
         return blur_maps(maps, self.kernel, "zeros") * gain[:, None, None]

@@ -1,6 +1,6 @@
-"""How a codec's answers are read: its name, in words, and the same answers read otherwise. For codecs of both kinds.
+"""How a codec reads outputs: the name and the description of its reading, and the same codec with another one.
 
-A score is of a network and of how its answers were read; whoever writes a score down writes `decoder` beside it.
+A score depends on the network and on how its outputs were read, so the `decoder` is written down beside it.
 """
 
 from collections.abc import Mapping
@@ -19,76 +19,76 @@ Codec = InstanceCodec | SceneCodec | RoICodec
 C = TypeVar("C", bound=Codec)
 
 PRESETS: Mapping[str, GroupingConfig] = {"practitioner": PRACTITIONER_CONFIG, "release": RELEASE_CONFIG}
-"""Numbers that go together, by name."""
+"""Readings with all their numbers, by name."""
 
 NUMBERS = ("threshold", "top_k", "dist_max", "person_threshold")
-"""Those numbers: fields of `GroupingConfig`."""
+"""The fields that a preset sets: numbers of `GroupingConfig`."""
 
 
 def decoder(codec: Codec) -> str:
-    """A codec and its reading in few words, for rows of tables: "Dark", "Gaussian quarter", "Gaussian quarter in boxes"."""
-    return _worded(codec, reading_of(codec))
+    """The name of a codec and its reading, for rows of tables: "Dark", "Gaussian quarter", "Gaussian quarter in boxes"."""
+    return _name(codec, reading_of(codec))
 
 
 def codec_name(codec: Codec) -> str:
-    """The class of the codec that reads; of one in boxes that of the one inside: "Gaussian in boxes"."""
-    return _worded(codec, None)
+    """The name of a codec's class; for a `RoIAdapter` that of the codec inside: "Gaussian in boxes"."""
+    return _name(codec, None)
 
 
 def reading_of(codec: Codec) -> str | None:
-    """The name of the way in which a codec's answers are read; None where that has none."""
-    people = _people(codec)
-    own: str | None = getattr(_one(codec), "reading", None) if people is None else people.peaks
+    """The name of a codec's reading; None if it has none."""
+    grouping = _grouping(codec)
+    own: str | None = getattr(_inner(codec), "reading", None) if grouping is None else grouping.peaks
     return own
 
 
 def described(codec: Codec) -> str:
-    """The same with every number that the reading depends on."""
-    people = _people(codec)
-    if people is None:
+    """`decoder` with every number that the reading depends on."""
+    grouping = _grouping(codec)
+    if grouping is None:
         return decoder(codec)
-    values = {f.name: getattr(people, f.name) for f in fields(people) if f.name != "peaks"}
+    values = {f.name: getattr(grouping, f.name) for f in fields(grouping) if f.name != "peaks"}
     rest = ", ".join(f"{name} {'of the labels' if value is None else value}" for name, value in values.items())
     return f"{decoder(codec)}: {rest}"
 
 
 def names_of(codec: Codec) -> tuple[str, ...]:
-    """The names of the ways in which a codec's answers can be read; none if there is one way only."""
-    return PEAK_METHODS if _people(codec) is not None else readings_of(_one(codec))
+    """The names of the readings of a codec; empty if there is one way only to read it."""
+    return PEAK_METHODS if _grouping(codec) is not None else readings_of(_inner(codec))
 
 
 def read_by(codec: C, name: str) -> C:
-    """The codec, its answers read in another way.
+    """The codec with another reading.
 
     Raises:
-        InputError: They can be read in one way only.
+        InputError: It can be read in one way only.
         UnknownName: There is no such reading.
     """
-    if _people(codec) is None:
-        read: Any = read_as(_one(codec), name)
+    if _grouping(codec) is None:
+        read: Any = read_as(_inner(codec), name)
         inside: dict[str, Any] = {"codec": read}
         return replace(codec, **inside) if isinstance(codec, RoIAdapter) else read
     if name not in PEAK_METHODS:
         raise unknown("reading", name, PEAK_METHODS)
-    return _with(codec, {"peaks": name})
+    return _with_numbers(codec, {"peaks": name})
 
 
 def preset(codec: C, name: str) -> C:
-    """The codec, its answers read with other numbers that go together.
+    """The codec with the numbers of a preset for its reading.
 
     Raises:
         InputError: It reads one person out of a view and has no such numbers.
         UnknownName: There is no such preset.
     """
-    if _people(codec) is None:
+    if _grouping(codec) is None:
         raise InputError(f"{codec_name(codec)} reads one person out of a view; presets are for codecs that find many")
     if name not in PRESETS:
         raise unknown("preset", name, PRESETS)
-    return _with(codec, {number: getattr(PRESETS[name], number) for number in NUMBERS})
+    return _with_numbers(codec, {number: getattr(PRESETS[name], number) for number in NUMBERS})
 
 
 def readings_of(codec: Codec) -> tuple[str, ...]:
-    """The names of the ways in which a codec's outputs can be read; none if there is one way only."""
+    """The values of the field `reading` of a codec; empty if it has none. Those of `RoIAdapter` are none: see `names_of`."""
     if "reading" not in {field.name for field in fields(codec)}:
         return ()
     kind = get_type_hints(type(codec))["reading"]
@@ -98,7 +98,7 @@ def readings_of(codec: Codec) -> tuple[str, ...]:
 
 
 def read_as(codec: C, reading: str) -> C:
-    """The codec, its outputs read in another way; of a codec of whole views the names are those of `GroupingConfig.peaks`.
+    """The codec with another value of its field `reading`; for a codec of whole views, of `GroupingConfig.peaks`.
 
     Raises:
         InputError: It can be read in one way only.
@@ -114,22 +114,22 @@ def read_as(codec: C, reading: str) -> C:
     return replace(codec, **changed)
 
 
-def _people(codec: Codec) -> GroupingConfig | None:
-    """How people are read, of a codec that finds many in a view."""
+def _grouping(codec: Codec) -> GroupingConfig | None:
+    """The reading of a codec that finds many people in a view; None for other codecs."""
     reading = getattr(codec, "reading", None)
     return reading if isinstance(reading, GroupingConfig) else None
 
 
-def _with(codec: C, values: Mapping[str, Any]) -> C:
-    reading: dict[str, Any] = {"reading": replace(_people(codec) or PRACTITIONER_CONFIG, **values)}
+def _with_numbers(codec: C, values: Mapping[str, Any]) -> C:
+    reading: dict[str, Any] = {"reading": replace(_grouping(codec) or PRACTITIONER_CONFIG, **values)}
     return replace(codec, **reading)
 
 
-def _worded(codec: Codec, reading: str | None) -> str:
-    name = type(_one(codec)).__name__
+def _name(codec: Codec, reading: str | None) -> str:
+    name = type(_inner(codec)).__name__
     return " ".join(word for word in (name, reading, "in boxes" if isinstance(codec, RoIAdapter) else None) if word)
 
 
-def _one(codec: Codec) -> Codec:
-    """The codec that reads: of one in boxes that inside."""
+def _inner(codec: Codec) -> Codec:
+    """The codec inside a `RoIAdapter`; other codecs themselves."""
     return codec.codec if isinstance(codec, RoIAdapter) else codec

@@ -1,4 +1,4 @@
-"""Disks and vectors to the keypoint, read by a vote of all cells (G-RMI, "in the wild", arXiv 1701.01779, section 3)."""
+"""Disks and vectors to the keypoint, read by Hough voting (G-RMI, "in the wild", arXiv 1701.01779, section 3)."""
 
 import math
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.maps import check_maps, weighted
+from poise.codecs.maps import check_maps, keypoint_weights
 from poise.codecs.offsets import OffsetCodec, OffsetReading, near_disks
 from poise.errors import InputError
 from poise.losses.dense import disk_cross_entropy, offset_huber_loss
 
 CROP = (353, 257)
-"""Height and width of the paper's views, pixels."""
+"""Size of the paper's views (h, w), pixels."""
 
-SURE = 30.0
-"""The logit of a network without fault."""
+PERFECT_LOGIT = 30.0
+"""Logit of a perfect output inside the disk, and its negative outside."""
 
 
 @final
@@ -26,9 +26,9 @@ class GRMI(OffsetCodec):
     """A disk around each keypoint, as logits; inside it the vectors to the keypoint, in cells; read by Hough voting.
 
     Attributes:
-        radius: Of the disk, in pixels of a view of 353x257; it grows with the view.
-        disk_weight: Of the logistic loss of the disk.
-        vector_weight: Of Huber's loss of the vectors, which is quadratic below one cell.
+        radius: Radius of the disk in a view of 353x257, pixels; it is scaled with the view.
+        disk_weight: Factor of the logistic loss of the disk.
+        vector_weight: Factor of the Huber loss of the vectors, which is quadratic below one cell.
     """
 
     radius: float = 25.0
@@ -47,8 +47,8 @@ class GRMI(OffsetCodec):
         return 3.0
 
     @property
-    def reach(self) -> float:
-        """Radius of the disk, cells: by the sides' geometric mean, so that views of another aspect have disks too."""
+    def disk_radius(self) -> float:
+        """Radius of the disk, cells; it is scaled by the geometric mean of the sides, for views of any aspect."""
         return self.radius * math.sqrt(self.size[0] * self.size[1] / math.prod(CROP) / math.prod(self.grid.scale))
 
     @property
@@ -57,24 +57,24 @@ class GRMI(OffsetCodec):
         return 1.0
 
     @property
-    def own_reading(self) -> OffsetReading:
-        """The place most cells point to (section 3.2)."""
+    def default_reading(self) -> OffsetReading:
+        """The peak of the votes of all cells (section 3.2)."""
         return "votes"
 
-    def believed(self, heat: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
-        """The probability of being inside the disk."""
+    def disk_probability(self, heat: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
+        """The sigmoid of the logits."""
         return heat.sigmoid()
 
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b c h w"]:
-        """Sure logits, and the vectors inside the disk; vectors are 0 outside."""
+        """Logits of the disk, and the vectors inside of it; vectors are 0 outside."""
         disks = self.disks(xy, torch.ones(xy.shape[:2], dtype=torch.bool, device=xy.device))
-        heat, dx, dy = (disks.draw(part) for part in (disks.inside.float(), *disks.arrows.unbind(-1)))
-        return torch.stack(((2 * heat - 1) * SURE, dx, dy), dim=2).flatten(1, 2)
+        heat, dx, dy = (disks.draw(part) for part in (disks.inside.float(), *disks.vectors.unbind(-1)))
+        return torch.stack(((2 * heat - 1) * PERFECT_LOGIT, dx, dy), dim=2).flatten(1, 2)
 
     def loss(
         self, output: Float[Tensor, "b c h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
     ) -> Float[Tensor, ""]:
-        """Logistic loss of the disks plus Huber's of the vectors inside, both summed over cells and divided by all of them.
+        """Logistic loss of the disks plus Huber loss of the vectors inside, both summed over cells and divided by their number.
 
         Raises:
             InputError: The output is not of this codec's size.
@@ -83,5 +83,5 @@ class GRMI(OffsetCodec):
         disks = self.disks(xy, visible > 0)
         heat, near, to = near_disks(output.float(), disks)
         lost = self.disk_weight * disk_cross_entropy(heat, near, disks.inside)
-        lost = lost + self.vector_weight * offset_huber_loss(to, disks.arrows, disks.inside)
-        return self.mean(lost * weighted(visible > 0, self.joint_weights))
+        lost = lost + self.vector_weight * offset_huber_loss(to, disks.vectors, disks.inside)
+        return self.mean(lost * keypoint_weights(visible > 0, self.joint_weights))

@@ -1,4 +1,4 @@
-"""Labels and reading of the stacked hourglass (arXiv 1603.06937), as PyTorch-Pose and Learning from Synthetic Animals do it."""
+"""Labels and reading of the stacked hourglass (arXiv 1603.06937), as in PyTorch-Pose and Learning from Synthetic Animals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from poise.codecs.maps import MapCodec, check_maps, gaussian, rounded, ruler, weighted
+from poise.codecs.maps import MapCodec, cell_indices, check_maps, gaussian, keypoint_weights, round_half_up
 from poise.decoding.subpixel import quarter_offset
 from poise.dims import Size
 from poise.errors import InputError
@@ -25,8 +25,8 @@ class Hourglass(MapCodec):
 
     Attributes:
         label: Shape of the peak: exp(-d^2 / 2 sigma^2), or sigma / (d^2 + sigma^2)^1.5, which is 1 / sigma^2 high.
-        weight: Factor of the loss, half a mean square. Learning from Synthetic Animals divides the sum over keypoints by 18
-            however many there are: 17 / 18 for 17 of them.
+        weight: Factor of the loss, half the mean squared error. Learning from Synthetic Animals divides the sum over keypoints
+            by 18 whatever their number: 17 / 18 for 17 of them.
     """
 
     sigma: float = 1.0
@@ -34,7 +34,7 @@ class Hourglass(MapCodec):
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse labels nobody draws."""
+        """Refuse unknown labels, and a weight that is not above 0."""
         super().__post_init__()
         if self.label not in ("gaussian", "cauchy"):
             raise InputError(f"Hourglass draws 'gaussian' or 'cauchy' labels, found {self.label!r}")
@@ -43,37 +43,37 @@ class Hourglass(MapCodec):
 
     @classmethod
     def for_size(cls, size: Size, cells: Size, keypoints: int) -> "Hourglass":
-        """Its Gaussians are a cell wide at every size."""
+        """The codec with Gaussians of 1 cell, which the releases use at every size."""
         return cls(size, cells, keypoints)
 
     @property
     def crop_rule(self) -> CropRule:
-        """PyTorch-Pose's."""
+        """The rule of PyTorch-Pose."""
         return "hourglass"
 
     @cached_property
     def grid(self) -> Grid:
-        """A keypoint belongs to the cell its pixel lies in, and is taken to be in its middle."""
+        """A keypoint is labelled in the cell that its pixel lies in, and read in the middle of a cell."""
         scale = (self.size[1] / self.cells[1], self.size[0] / self.cells[0])
         return Grid(self.size, self.cells, scale, (scale[0] / 2, scale[1] / 2))
 
     @property
     def tolerance(self) -> float:
-        """Half a cell: the label stands on a whole one."""
+        """Half a cell, in pixels: labels stand on whole cells."""
         return max(self.grid.scale) / 2 + 1e-3
 
     @property
     def exceptions(self) -> Mapping[int, float]:
-        """Law 3 by the pixel that the grid does not mirror."""
+        """Law 3 by one pixel, by which the grid does not mirror onto itself."""
         return {3: self.tolerance + 1}
 
     def centre(self, cells: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k 2"]:
-        """The cell the keypoint lies in."""
-        return rounded(cells)
+        """The cell that the keypoint lies in."""
+        return round_half_up(cells)
 
     def profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
         """The Gaussian along one axis."""
-        distance, pasted = self._patch(rounded(centre), length)
+        distance, pasted = self._patch(round_half_up(centre), length)
         return gaussian(distance, self.sigma) * pasted
 
     def peaks(
@@ -81,14 +81,14 @@ class Hourglass(MapCodec):
     ) -> Float[Tensor, "n 2"]:
         """A quarter of a cell towards the higher neighbour on each axis; cells at the border stay where they are.
 
-        Without a positive value the release answers cell -1.
+        Without a positive value the position is cell -1, as in the release.
         """
         return torch.where((score <= 0)[:, None], -1, quarter_offset(maps, cells, cells, border="outermost"))
 
     def draw(self, at: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k h w"]:
-        """Peaks at `at` cells, which need not be whole, as the release pastes them: its patch is laid on whole cells.
+        """Labels at positions in cells, float32, drawn as the release does: its patch is pasted on whole cells.
 
-        Nothing is drawn where a patch is outside the map.
+        A map is all zeros where the patch is outside of it.
         """
         (x, in_x), (y, in_y) = (self._patch(p, n) for p, n in zip(at.unbind(-1), self.cells[::-1], strict=True))
         if self.label == "gaussian":
@@ -98,13 +98,13 @@ class Hourglass(MapCodec):
         return (squared.pow(-1.5) * (self.sigma * in_y[..., None]) * in_x[..., None, :]).float()
 
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k h w"]:
-        """A peak on each keypoint, float32; an empty map where the keypoint is out of reach."""
-        return self.draw(rounded(self.grid.to_cells(xy)))
+        """A peak on each keypoint, float32; zeros where the keypoint is out of reach of the map."""
+        return self.draw(round_half_up(self.grid.to_cells(xy)))
 
     def loss(
         self, output: Float[Tensor, "b k h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
     ) -> Float[Tensor, ""]:
-        """`weight` times half the mean squared difference from the labels; unlabelled keypoints count as 0.
+        """`weight` times half the mean squared error; the error of unlabelled keypoints is 0, and they are part of the mean.
 
         Raises:
             InputError: The output is not of this codec's size.
@@ -114,17 +114,17 @@ class Hourglass(MapCodec):
         check_maps(self, output)
         at = self.grid.to_cells(xy)
         counts = self._in_reach(at) & (visible > 0)
-        distance = squares(output.float(), self.draw(rounded(torch.where(counts[..., None], at, 0))))
+        distance = squares(output.float(), self.draw(round_half_up(torch.where(counts[..., None], at, 0))))
         cells = self.cells[0] * self.cells[1]
         if self.ohkm is None:
-            return self.weight * mean_squares(distance, weighted(counts, self.joint_weights), cells=cells)
-        return self.weight * ohkm_squares(distance, weighted(counts, self.joint_weights), cells=cells, top=self.ohkm)
+            return self.weight * mean_squares(distance, keypoint_weights(counts, self.joint_weights), cells=cells)
+        return self.weight * ohkm_squares(distance, keypoint_weights(counts, self.joint_weights), cells=cells, top=self.ohkm)
 
     def _patch(self, at: Float[Tensor, "b k"], length: int) -> tuple[Float[Tensor, "b k n"], Bool[Tensor, "b k n"]]:
-        """How far each cell of an axis is from the middle of the patch, and which cells the patch covers.
+        """The distance of each cell of an axis from the middle of the patch, in cells, and whether the patch covers it.
 
-        The release cuts fractions off where the patch begins and ends, towards 0.
+        The release truncates the first and the last cell of the patch towards 0.
         """
         first, end = (at - 3 * self.sigma).trunc()[..., None], (at + 3 * self.sigma + 1).trunc()[..., None]
-        cell = ruler(at, length)
+        cell = cell_indices(at, length)
         return cell - first - int(6 * self.sigma + 1) // 2, (cell >= first) & (cell < end)

@@ -1,4 +1,4 @@
-"""The mean place of a map taken as probabilities (integral regression, arXiv 1711.08229)."""
+"""The expectation of a map taken as probabilities (integral regression, arXiv 1711.08229)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,33 +11,34 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.maps import check_weights, gaussian, mean_of_worst, rounded, ruler, usual_sigma, weighted
+from poise.codecs.maps import cell_indices, check_weights, gaussian, keypoint_weights, ohkm_mean, round_half_up, usual_sigma
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid
 from poise.losses.heatmaps import outer_squares
 from poise.structures import Points
 
-FAINT = -20.0
-"""Exponent of the cells far from a Gaussian: their probability is two thousandths of a millionth of the highest."""
+MIN_EXPONENT = -20.0
+"""Smallest exponent of a perfect output: far from the keypoint the probability is 2e-9 of the highest."""
 
 
 @final
 @dataclass(frozen=True)
 class Integral(InstanceCodec):
-    """The softmax of each map is where the keypoint may be; the expectation is where it is (section 2).
+    """The softmax of each map is the probability of each cell; its expectation is the keypoint (section 2).
 
-    The loss is the distance of the expectation from the label, in shares of the view (L1). `map_weight` adds heatmap
-    supervision (the paper's I1).
+    The loss is the L1 distance of the expectation from the label, as a share of the view. `map_weight` adds heatmap supervision
+    (the paper's I1).
 
     Attributes:
-        sigma: Width of the Gaussian of an answer without fault, cells.
-        beta: The maps are multiplied by it before the softmax.
-        map_weight: Weight of the squared distance of the probabilities from a Gaussian's.
-        cells_on: How cells lie on the view. On its corners mirrored cells are cells; the releases begin at pixel 0 and take
-            one cell every stride.
-        joint_weights: Weight of each keypoint in the loss; None weighs all alike.
-        ohkm: Only so many keypoints of each view, the worst ones, make the loss; None takes all.
+        sigma: Standard deviation of the Gaussian of a perfect output, cells.
+        beta: Factor of the maps before the softmax.
+        map_weight: Factor of the squared error of the probabilities, whose label is a Gaussian.
+        cells_on: Where the cells lie on the view: "corners" is the cornered grid, whose mirror image maps cells onto cells;
+            with "strides" cell 0 is at pixel 0, as in the releases.
+        joint_weights: Weight of each keypoint in the loss; None for 1 each.
+        ohkm: Number of keypoints of each view that make the loss, those with the largest one (online hard keypoint mining,
+            arXiv 1711.07319); None for all.
     """
 
     sigma: float = 2.0
@@ -59,7 +60,7 @@ class Integral(InstanceCodec):
 
     @classmethod
     def for_size(cls, size: Size, cells: Size, keypoints: int) -> "Integral":
-        """With Gaussians as wide as maps of Gaussians have them at this size (`usual_sigma`)."""
+        """With a Gaussian as wide as heatmaps have it at this size (`usual_sigma`)."""
         return cls(size, cells, keypoints, sigma=usual_sigma(size))
 
     @property
@@ -74,45 +75,46 @@ class Integral(InstanceCodec):
 
     @property
     def channels(self) -> int:
-        """One map per keypoint."""
+        """One map per keypoint: k."""
         return self.keypoints
 
     @property
     def tolerance(self) -> float:
-        """A thousandth of a cell, away from the border."""
+        """A thousandth of a cell away from the border, pixels."""
         return 0.001 * max(self.grid.scale)
 
     @property
     def exceptions(self) -> Mapping[int, float]:
-        """Law 3 by what a strided grid does not mirror; law 4, for a Gaussian's tails are cut at the border."""
+        """Law 3 by the part of a strided grid that does not mirror; law 4, since the border cuts off tails of the Gaussian."""
         off = self.grid.scale[0] - 1
-        fourth = {4: 1e-5 + 0.02 / self.sigma**4 * self.map_weight}  # a Gaussian half a cell beside the nearest cell's
+        fourth = {4: 1e-5 + 0.02 / self.sigma**4 * self.map_weight}  # labels are on the nearest cell, up to half a cell away
         return fourth | ({3: self.tolerance + off} if self.cells_on == "strides" and off > 0 else {})
 
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k h w"]:
-        """The logarithm of a Gaussian exactly on each keypoint, float32, and not below a faint ground."""
+        """The logarithm of a Gaussian exactly on each keypoint, float32, not below `MIN_EXPONENT`."""
         x, y = self.grid.to_cells(xy).unbind(-1)
-        column, row = ((ruler(at, length) - at[..., None]).square() for at, length in ((y, self.cells[0]), (x, self.cells[1])))
+        sides = ((y, self.cells[0]), (x, self.cells[1]))
+        column, row = ((cell_indices(at, length) - at[..., None]).square() for at, length in sides)
         exponent = (column[..., None] + row[..., None, :]) * (-0.5 / self.sigma**2)
-        return (exponent.clamp(min=FAINT) / self.beta).float()
+        return (exponent.clamp(min=MIN_EXPONENT) / self.beta).float()
 
     def targets(self, xy: Float[Tensor, "b k 2"]) -> tuple[Float[Tensor, "b k h"], Float[Tensor, "b k w"]]:
-        """Columns and rows whose products are the probabilities the maps should have; 0 where the keypoint is out of reach.
+        """Labels of the probabilities, as a column and a row to be multiplied; zeros where the keypoint is out of reach.
 
-        A Gaussian on the nearest cell, cut off at 3 sigma, as in the releases.
+        They are Gaussians on the nearest cell, cut off at 3 sigma, as in the releases.
         """
-        x, y = rounded(self.grid.to_cells(xy)).unbind(-1)
+        x, y = round_half_up(self.grid.to_cells(xy)).unbind(-1)
         column, row = self._cut_gaussian(y, self.cells[0]), self._cut_gaussian(x, self.cells[1])
         return column, row
 
     def weights(self, xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """Weight of each keypoint in the loss: 0 where it is not labelled or outside the view."""
-        return weighted(self._inside(xy) & (visible > 0), self.joint_weights)
+        return keypoint_weights(self._inside(xy) & (visible > 0), self.joint_weights)
 
     def loss(
         self, output: Float[Tensor, "b k h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
     ) -> Float[Tensor, ""]:
-        """The mean distance along an axis, in shares of the view; keypoints without weight count as 0.
+        """The mean distance along an axis, as a share of the view; that of keypoints without weight is 0.
 
         Raises:
             InputError: The output is not of this codec's size.
@@ -121,18 +123,18 @@ class Integral(InstanceCodec):
         weight = self.weights(xy, visible)
         if not output.numel():
             return output.sum()
-        # What stands at keypoints that do not count means nothing and may be NaN.
+        # The positions of keypoints that give no loss mean nothing and may be NaN.
         labels, maps = torch.where(weight[..., None] > 0, xy, 0).float(), output.float()
         off = (self.grid.to_pixels(_SoftMean.apply(maps, self.beta)) - labels) / labels.new_tensor(self.size[::-1])
         loss = off.abs().mean(dim=-1)
         if self.map_weight:
             loss = loss + self.map_weight * outer_squares(self._probability(maps), *self.targets(labels))
-        return mean_of_worst(loss, weight, self.ohkm)
+        return ohkm_mean(loss, weight, self.ohkm)
 
     def decode(self, output: Float[Tensor, "b k h w"]) -> Points:
-        """The expectation, and how much of the probability is within 3 sigma of it on both axes.
+        """The expectation; the score is the probability within 3 sigma of it on both axes.
 
-        Cell 0 and 0 where a map has no finite value.
+        Both are 0 where a map has no finite value.
 
         Raises:
             InputError: The output is not of this codec's size.
@@ -147,11 +149,11 @@ class Integral(InstanceCodec):
         return Points(self.grid.to_pixels(torch.where(finite[..., None], at, 0)), torch.where(finite, score, 0))
 
     def unflip(self, output: Float[Tensor, "b k h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b k h w"]:
-        """Columns reversed, left and right keypoints swapped."""
+        """The maps with columns reversed and left and right keypoints swapped."""
         return output[:, flip].flip(-1)
 
     def picture(self, output: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
-        """The probabilities, in shares of the height of a Gaussian."""
+        """The probabilities divided by the height of a Gaussian, clamped to 0 and 1."""
         probability = self._probability(output.detach().float())
         return (probability * (2 * torch.pi * self.sigma**2)).nan_to_num(0).clamp(0, 1)
 
@@ -159,12 +161,12 @@ class Integral(InstanceCodec):
         return probabilities(maps, self.beta)
 
     def _near(self, at: Float[Tensor, "b k 2"]) -> list[Tensor]:
-        """1 within 3 sigma, along x and along y."""
+        """1 for cells within 3 sigma of a position, else 0, along x and along y."""
         sides = zip(at.unbind(-1), self.cells[::-1], strict=True)
-        return [((ruler(x, length) - x[..., None]).abs() <= 3 * self.sigma).float() for x, length in sides]
+        return [((cell_indices(x, length) - x[..., None]).abs() <= 3 * self.sigma).float() for x, length in sides]
 
     def _cut_gaussian(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
-        distance = ruler(centre, length) - centre[..., None]
+        distance = cell_indices(centre, length) - centre[..., None]
         values = gaussian(distance, self.sigma) * (distance.abs() <= 3 * self.sigma)
         return (values / (values.sum(dim=-1, keepdim=True) + 1e-24)).float()  # nothing stays nothing
 
@@ -181,7 +183,7 @@ class Integral(InstanceCodec):
 
 
 class _SoftMean(torch.autograd.Function):
-    """The expectation under the softmax. It moves with each cell's probability times the cell's way from it."""
+    """The expectation under the softmax; its derivative by a cell is the probability of the cell times its distance from it."""
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, beta: float) -> Tensor:
@@ -195,8 +197,8 @@ class _SoftMean(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         probability, mean = ctx.saved_tensors
-        pull = zip((gradient * ctx.beta).unbind(-1), mean.unbind(-1), probability.shape[:1:-1], strict=True)
-        row, column = (g[..., None] * (ruler(m, length) - m[..., None]) for g, m, length in pull)
+        terms = zip((gradient * ctx.beta).unbind(-1), mean.unbind(-1), probability.shape[:1:-1], strict=True)
+        row, column = (g[..., None] * (cell_indices(m, length) - m[..., None]) for g, m, length in terms)
         return (column[..., None] + row[..., None, :]).mul_(probability), None
 
 
@@ -207,6 +209,6 @@ def probabilities(maps: Float[Tensor, "b k h w"], beta: float) -> Float[Tensor, 
 
 
 def expectation(probability: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k 2"]:
-    """The mean cell (x, y)."""
+    """The mean cell (x, y), cells."""
     column, row = probability.sum(dim=-1), probability.sum(dim=-2)
-    return torch.stack([(line * ruler(line, line.shape[-1])).sum(dim=-1) for line in (row, column)], dim=-1)
+    return torch.stack([(line * cell_indices(line, line.shape[-1])).sum(dim=-1) for line in (row, column)], dim=-1)

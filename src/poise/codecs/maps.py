@@ -1,4 +1,4 @@
-"""What codecs with one map per keypoint share: Gaussians, their loss, how they are read, the mirror."""
+"""Shared by codecs with one heatmap per keypoint: Gaussian labels, mean squared error, reading, the flip."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -32,13 +32,14 @@ def usual_sigma(size: Size) -> float:
 
 @dataclass(frozen=True)
 class MapCodec(InstanceCodec):
-    """One map per keypoint, with a Gaussian of width `sigma` cells; the loss is the mean squared error of maps.
+    """One heatmap per keypoint, with a Gaussian of width `sigma`; the loss is half the mean squared error.
 
     Attributes:
-        sigma: Width of the Gaussian, cells.
-        joint_weights: Weight of each keypoint in the loss; None weighs all alike.
-        ohkm: Only so many keypoints of each view, the worst ones, make the loss; None takes all.
-        reading: How positions are read from the maps; None is the codec's own way.
+        sigma: Standard deviation of the Gaussian, cells.
+        joint_weights: Weight of each keypoint in the loss; None for 1 each.
+        ohkm: Number of keypoints of each view that make the loss, those with the largest one (online hard keypoint mining,
+            arXiv 1711.07319); None for all.
+        reading: How positions are read from the maps (`decoding.subpixel`); None for the codec's own way.
     """
 
     sigma: float = 2.0
@@ -47,7 +48,7 @@ class MapCodec(InstanceCodec):
     reading: SubpixelMethod | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that make no loss."""
+        """Refuse values out of range."""
         super().__post_init__()
         if not self.sigma > 0:
             raise InputError(f"{type(self).__name__} needs a sigma above 0 cells, found {self.sigma}")
@@ -71,37 +72,43 @@ class MapCodec(InstanceCodec):
 
     @property
     def channels(self) -> int:
-        """One map per keypoint."""
+        """One map per keypoint: k."""
         return self.keypoints
 
     @abstractmethod
     def centre(self, cells: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k 2"]:
-        """Where the release looks whether a keypoint at `cells` is in reach of the map."""
+        """The point, in cells, by which the release decides whether a keypoint at `cells` is in reach of the map."""
 
     @abstractmethod
     def profile(self, centre: Float[Tensor, "b k"], length: int) -> Float[Tensor, "b k n"]:
-        """The Gaussian along one axis of `length` cells; a column times a row makes the map."""
+        """The Gaussian along one axis of `length` cells; the map is a column times a row."""
 
     @abstractmethod
     def peaks(
         self, maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
     ) -> Float[Tensor, "n 2"]:
-        """Positions between the cells, from the highest cell of each map, its value, and what is around it."""
+        """Positions between the cells, in cells.
+
+        Args:
+            maps: Heatmaps.
+            cells: The highest cell of each (x, y).
+            score: Its value.
+        """
 
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k h w"]:
-        """A Gaussian on each keypoint, float32; an empty map where the keypoint is out of reach."""
+        """A Gaussian on each keypoint, float32; zeros where the keypoint is out of reach of the map."""
         cells = self.grid.to_cells(xy)
         column, row = self._target(cells, self._in_reach(cells))
         return column[..., None] * row[..., None, :]
 
     def weights(self, xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """Weight of each keypoint in the loss: 0 where it is not labelled or out of reach of the map."""
-        return weighted(self._in_reach(self.grid.to_cells(xy)) & (visible > 0), self.joint_weights)
+        return keypoint_weights(self._in_reach(self.grid.to_cells(xy)) & (visible > 0), self.joint_weights)
 
     def loss(
         self, output: Float[Tensor, "b k h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
     ) -> Float[Tensor, ""]:
-        """Half the mean squared difference from the Gaussians; unlabelled keypoints count as 0.
+        """Half the mean squared error; the error of unlabelled keypoints is 0, and they are part of the mean.
 
         Raises:
             InputError: The output is not of this codec's size.
@@ -112,11 +119,11 @@ class MapCodec(InstanceCodec):
         distance = outer_squares(output.float(), *self._target(at, counts))
         cells = self.cells[0] * self.cells[1]
         if self.ohkm is None:
-            return mean_squares(distance, weighted(counts, self.joint_weights), cells=cells)
-        return ohkm_squares(distance, weighted(counts, self.joint_weights), cells=cells, top=self.ohkm)
+            return mean_squares(distance, keypoint_weights(counts, self.joint_weights), cells=cells)
+        return ohkm_squares(distance, keypoint_weights(counts, self.joint_weights), cells=cells, top=self.ohkm)
 
     def decode(self, output: Float[Tensor, "b k h w"]) -> Points:
-        """Positions and the value of the highest cell of each map, computed in float32.
+        """Positions, and the value of the highest cell of each map as the score, computed in float32.
 
         Raises:
             InputError: The output is not of this codec's size.
@@ -129,7 +136,7 @@ class MapCodec(InstanceCodec):
         return Points(self.grid.to_pixels(found.view(*output.shape[:2], 2)), score.view(output.shape[:2]))
 
     def read(self, maps: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
-        """Positions in cells, the highest cell where they are not finite, and scores."""
+        """Positions in cells (the highest cell where they are not finite) and scores."""
         cells, score = argmax_cells(maps)
         if self.reading is None:
             peaks = self.peaks(maps, cells, score)
@@ -138,11 +145,11 @@ class MapCodec(InstanceCodec):
         return torch.where(peaks.isfinite().all(dim=-1, keepdim=True), peaks, cells).float(), score
 
     def unflip(self, output: Float[Tensor, "b k h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b k h w"]:
-        """Columns reversed, left and right keypoints swapped."""
+        """The maps with columns reversed and left and right keypoints swapped."""
         return output[:, flip].flip(-1)
 
     def picture(self, output: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
-        """The maps, cut at 0 and 1."""
+        """The maps, clamped to 0 and 1."""
         return output.detach().float().nan_to_num(0).clamp(0, 1)
 
     def _in_reach(self, cells: Float[Tensor, "b k 2"]) -> Bool[Tensor, "b k"]:
@@ -151,17 +158,17 @@ class MapCodec(InstanceCodec):
         return ((low < low.new_tensor(self.cells[::-1])) & (high >= 0)).all(dim=-1)
 
     def _target(self, cells: Float[Tensor, "b k 2"], counts: Bool[Tensor, "b k"]) -> tuple[Tensor, Tensor]:
-        # What stands at keypoints that do not count means nothing and may be NaN.
+        # The positions of keypoints that give no loss mean nothing and may be NaN.
         x, y = torch.where(counts[..., None], cells, 0).unbind(-1)
         column, row = self.profile(y, self.cells[0]), self.profile(x, self.cells[1])
         return (column * counts[..., None]).float(), row.float()
 
 
 def check_maps(codec: InstanceCodec, output: Float[Tensor, "b ..."]) -> None:
-    """Refuse maps of another number or size than a codec's.
+    """Check that an output has the number and the size of the codec's maps.
 
     Raises:
-        InputError: Says both.
+        InputError: It has others; the message says both.
     """
     if output.shape[1:] != (codec.channels, *codec.cells):
         raise InputError(
@@ -171,10 +178,10 @@ def check_maps(codec: InstanceCodec, output: Float[Tensor, "b ..."]) -> None:
 
 
 def check_weights(codec: InstanceCodec, joint_weights: tuple[float, ...] | None, ohkm: int | None) -> None:
-    """Refuse weights of other keypoints than a codec's, and more hard keypoints than it has.
+    """Check that there is a weight for each keypoint of a codec, and that `ohkm` is not above their number.
 
     Raises:
-        InputError: Says both numbers.
+        InputError: They differ; the message says both numbers.
     """
     if joint_weights is not None and len(joint_weights) != codec.keypoints:
         raise InputError(f"{len(joint_weights)} joint weights were given for {codec.keypoints} keypoints")
@@ -182,16 +189,16 @@ def check_weights(codec: InstanceCodec, joint_weights: tuple[float, ...] | None,
         raise InputError(f"ohkm counts the hardest keypoints: it must be 1 to {codec.keypoints}, found {ohkm}")
 
 
-def weighted(counts: Bool[Tensor, "b k"], joint_weights: tuple[float, ...] | None) -> Float[Tensor, "b k"]:
-    """The weight of each keypoint that counts, 0 for others."""
+def keypoint_weights(counts: Bool[Tensor, "b k"], joint_weights: tuple[float, ...] | None) -> Float[Tensor, "b k"]:
+    """The weight of each keypoint that gives a loss, 0 for the others."""
     weight = counts.float()
     return weight if joint_weights is None else weight * weight.new_tensor(joint_weights)
 
 
-def mean_of_worst(lost: Float[Tensor, "b k"], weight: Float[Tensor, "b k"], ohkm: int | None) -> Float[Tensor, ""]:
-    """The mean over views and keypoints of what is lost at each, or over the `ohkm` worst keypoints of each view.
+def ohkm_mean(lost: Float[Tensor, "b k"], weight: Float[Tensor, "b k"], ohkm: int | None) -> Float[Tensor, ""]:
+    """The weighted mean of a loss over views and keypoints, or over the `ohkm` keypoints of each view with the largest loss.
 
-    What a keypoint without weight lost may be NaN.
+    The loss of a keypoint with weight 0 may be NaN.
     """
     weighed = torch.where(weight > 0, lost, 0) * weight
     return (weighed if ohkm is None else weighed.topk(ohkm, dim=1).values).mean()
@@ -199,22 +206,22 @@ def mean_of_worst(lost: Float[Tensor, "b k"], weight: Float[Tensor, "b k"], ohkm
 
 def gaussian_on_cell(centre: Float[Tensor, "b k"], length: int, sigma: float) -> Float[Tensor, "b k n"]:
     """A Gaussian around the nearest cell, 0 beyond 3 sigma."""
-    distance = ruler(centre, length) - rounded(centre)[..., None]
+    distance = cell_indices(centre, length) - round_half_up(centre)[..., None]
     return gaussian(distance, sigma) * (distance.abs() <= 3 * sigma)
 
 
 def gaussian_on_keypoint(centre: Float[Tensor, "b k"], length: int, sigma: float) -> Float[Tensor, "b k n"]:
     """A Gaussian around the keypoint, 0 beyond 3 sigma from the nearest cell."""
-    cell = ruler(centre, length)
-    near = (cell - rounded(centre)[..., None]).abs() <= 3 * sigma
+    cell = cell_indices(centre, length)
+    near = (cell - round_half_up(centre)[..., None]).abs() <= 3 * sigma
     return gaussian(cell - centre[..., None], sigma) * near
 
 
 Lattice = Literal["strided", "isotropic", "cornered"]
-"""Names of the grids of `poise.geometry.Grid` that releases lay their maps on."""
+"""Grids of `poise.geometry.Grid` that releases lay their maps on, by name."""
 
 
-def laid(lattice: Lattice, size: Size, cells: Size) -> Grid:
+def build_grid(lattice: Lattice, size: Size, cells: Size) -> Grid:
     """A grid by its name.
 
     Raises:
@@ -227,24 +234,24 @@ def laid(lattice: Lattice, size: Size, cells: Size) -> Grid:
 
 
 def mirror_error(grid: Grid, shift: int = 0) -> float:
-    """How many pixels to the right of a keypoint the answer for the mirrored view has it, moved by `shift` cells."""
+    """Error along x of the output for a mirrored view that is flipped back and shifted by `shift` cells, pixels."""
     return (grid.cells[1] - 1 + shift) * grid.scale[0] + 2 * grid.shift[0] - (grid.size[1] - 1)
 
 
 def gaussian(distance: Float[Tensor, "*b n"], sigma: float) -> Float[Tensor, "*b n"]:
     """exp(-d^2 / 2 sigma^2), and exactly 0 below exp(-43).
 
-    A product of two then never falls below float32's smallest number: exponentials that do are hundreds of times slower.
+    The product of two such values is then no denormal number of float32; computing with those is hundreds of times slower.
     """
     power = distance.square() * (-0.5 / sigma**2)
     return power.clamp(min=-43).exp() * (power > -43)
 
 
-def ruler(like: Tensor, length: int) -> Float[Tensor, " n"]:
-    """0, 1, ..., length - 1 on the device and in the dtype of `like`."""
+def cell_indices(like: Tensor, length: int) -> Float[Tensor, " n"]:
+    """0, 1, ..., `length` - 1 on the device and in the dtype of `like`."""
     return torch.arange(length, device=like.device, dtype=like.dtype)
 
 
-def rounded(cells: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """The nearest cell as the releases round: halves up, and negative numbers towards 0."""
+def round_half_up(cells: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """The nearest cell, rounded as the releases round: (x + 0.5) cut towards 0, so halves go up."""
     return (cells + 0.5).trunc()

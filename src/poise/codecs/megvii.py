@@ -1,4 +1,4 @@
-"""Smoothed dots as labels, read towards the second peak (CPN, arXiv 1711.07319; MSPN, arXiv 1901.00148; RSN, 2003.04030)."""
+"""Blurred dots as labels, read towards the second peak (CPN, arXiv 1711.07319; MSPN, arXiv 1901.00148; RSN, 2003.04030)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,25 +22,25 @@ from poise.geometry import Grid
 from poise.structures import CropRule, Points
 
 SHIFT = 0.25
-"""Cells towards the second peak, or towards the higher neighbour."""
+"""Cells that a position is moved towards the second peak, or towards the higher neighbour."""
 
 
 @final
 @dataclass(frozen=True)
 class Megvii(StagedCodec):
-    """A dot in the cell of each keypoint, smoothed by `kernel` cells and made `height` high; read towards the second peak.
+    """A dot in the cell of each keypoint, blurred by `kernel` cells and scaled to `height`; read towards the second peak.
 
     Attributes:
         kernel: Cells a side of the blur that makes the label; odd.
-        level: What is made `height` high: the highest cell of the label, or the keypoint's own (MMPose). They differ
-            next to the border, where the blur mirrors the label.
-        reading: Whose way from maps to keypoints is taken. "mspn" goes from the highest cell of the smoothed map towards the
+        level: Which cell of the label is `height` high: the highest one, or the keypoint's own (MMPose). They differ next to
+            the border, where the blur mirrors the label.
+        reading: How positions are read from the maps. "mspn" goes from the highest cell of the blurred map towards the
             next highest one; "cpn" does so too, but divides each map by its maximum first, which turns maps
-            upside down that are negative everywhere; "mmpose" goes from the highest cell of the smoothed map towards its
-            higher neighbours. The readings of all maps (`decoding/subpixel.py`) are known too.
+            upside down that are negative everywhere; "mmpose" goes from the highest cell of the blurred map towards its
+            higher neighbours. The readings of `decoding/subpixel.py` can be taken, too.
         blur: Cells a side of the blur that smooths maps before they are read; odd. MSPN takes 5 on COCO and 9 on
             MPII, CPN 21, MMPose 11.
-        shifts: Cells towards the second peak, then towards the third, and so on.
+        shifts: Cells that the position is moved towards the second peak, then towards the third, and so on.
     """
 
     kernel: int = 7
@@ -50,7 +50,7 @@ class Megvii(StagedCodec):
     shifts: tuple[float, ...] = (SHIFT,)
 
     def __post_init__(self) -> None:
-        """Refuse even blurs and unknown ways to read."""
+        """Refuse blurs of an even size and unknown readings."""
         super().__post_init__()
         if min(self.kernel, self.blur) < 3 or self.kernel % 2 == 0 or self.blur % 2 == 0:
             raise InputError(f"Megvii needs an odd kernel and blur of 3 cells or more, found {self.kernel} and {self.blur}")
@@ -60,42 +60,42 @@ class Megvii(StagedCodec):
 
     @property
     def crop_rule(self) -> CropRule:
-        """MSPN's."""
+        """The rule of MSPN's release."""
         return "mspn"
 
     @cached_property
     def grid(self) -> Grid:
-        """A keypoint belongs to the cell its pixel lies in, and is taken to be in its middle: pixel 4 cell + 2."""
+        """A keypoint is labelled in the cell that its pixel lies in, and read in the middle of a cell: pixel 4 cell + 2."""
         scale = (self.size[1] / self.cells[1], self.size[0] / self.cells[0])
         return Grid(self.size, self.cells, scale, (scale[0] / 2, scale[1] / 2))
 
     @property
     def tolerance(self) -> float:
-        """Half a cell, for the label stands on a whole one; and the shifts, for on a label the second peaks are equal."""
-        return (0.5 + self._moved) * max(self.grid.scale) + 1e-3
+        """Pixels: half a cell, since labels stand on whole cells, plus the shifts, since second peaks of a label are equal."""
+        return (0.5 + self._shift_error) * max(self.grid.scale) + 1e-3
 
     @property
     def exceptions(self) -> Mapping[int, float]:
-        """Law 3 where the pixel that the grid does not mirror is wider than the shift; law 5 as every staged codec."""
-        near = self._moved * max(self.grid.scale) >= 1
+        """Law 3 by the pixel that the grid does not mirror, unless the shift is wider; law 5 as of `StagedCodec`."""
+        near = self._shift_error * max(self.grid.scale) >= 1
         return dict(super().exceptions) | ({} if near else {3: self.tolerance + 1})
 
     @property
-    def _moved(self) -> float:
-        """How many cells a label is read beside its own."""
+    def _shift_error(self) -> float:
+        """Error of the reading on a label, cells: the sum of the shifts."""
         return sum(self.shifts) if self.reading in ("mspn", "cpn") else 0.0
 
     def profiles(self, xy: Float[Tensor, "b k 2"]) -> tuple[Float[Tensor, "b k h"], Float[Tensor, "b k w"]]:
-        """The smoothed dot along both axes, looked up in a table with a line for each cell."""
+        """The blurred dot along both axes, out of a table with a row for each cell."""
         height, width = self.cells
         x, y = (xy * xy.new_tensor((width, height)) / xy.new_tensor((self.size[1], self.size[0]))).long().unbind(-1)
-        columns, rows = (_smoothed_dots(self.kernel, length, self.level, xy.device) for length in (height, width))
+        columns, rows = (_blurred_dots(self.kernel, length, self.level, xy.device) for length in (height, width))
         return columns[y], rows[x]
 
     def decode(self, output: Float[Tensor, "b k h w"]) -> Points:
-        """Positions, and as score half a unit more than the map has, in shares of `height`, at the nearest cell.
+        """Positions; the score is the value of the nearest cell divided by `height`, plus 0.5, as in the release.
 
-        The ways that start at the highest cell ("mmpose" and those of all maps) take the maximum instead.
+        The readings that start at the highest cell ("mmpose" and those of `decoding/subpixel.py`) take the maximum instead.
 
         Raises:
             InputError: The output is not of this codec's size.
@@ -156,11 +156,17 @@ class Megvii(StagedCodec):
 def cpn_codecs(
     size: Size, cells: Size, keypoints: int, *, height: float = HEIGHT, weight: float = 1.0
 ) -> tuple[tuple[Megvii, ...], Megvii]:
-    """CPN's codecs: of GlobalNet's four answers, coarse to fine, and of RefineNet's.
+    """CPN's codecs: of GlobalNet's four outputs, coarse to fine, and of RefineNet's.
 
     Labels of 15, 11, 9 and 7 cells for views up to 256 pixels, 23, 17, 13 and 9 above, as the release sets them. GlobalNet's
-    losses are halves of mean squares, RefineNet's is that of the eight hardest keypoints (section 3.2). All are multiplied by
-    `weight`.
+    losses are half the mean squared error, RefineNet's is that of the eight hardest keypoints (section 3.2).
+
+    Args:
+        size: Size of a view (h, w), pixels.
+        cells: Size of a map (h, w), cells.
+        keypoints: Number of keypoints.
+        height: Height of the labels.
+        weight: Factor of all losses.
     """
     kernels = (15, 11, 9, 7) if max(size) <= 256 else (23, 17, 13, 9)
     deep = tuple(_coarse(size, cells, keypoints, kernel, height=height, weight=0.5 * weight) for kernel in kernels)
@@ -179,16 +185,16 @@ def mspn_codecs(
     height: float = HEIGHT,
     blur: int = 5,
 ) -> tuple[tuple[Megvii, ...], Megvii]:
-    """MSPN's and RSN's codecs: of the four answers of every stage, coarse to fine; the very last one apart.
+    """MSPN's and RSN's codecs: of the four outputs of every stage, coarse to fine, without the last one; and of that one.
 
     Args:
-        size: Of a view, pixels (h, w).
-        cells: Of a map (h, w).
-        keypoints: How many.
-        stages: Of the network.
-        coarse_to_fine: Whether the last stage gets narrower labels than those before (MSPN, section 3.3).
-        height: Of the labels.
-        blur: Cells a side of the blur the maps are read with; the release takes 9 on MPII.
+        size: Size of a view (h, w), pixels.
+        cells: Size of a map (h, w), cells.
+        keypoints: Number of keypoints.
+        stages: Number of stages of the network.
+        coarse_to_fine: Whether the last stage has narrower labels than those before (MSPN, section 3.3).
+        height: Height of the labels.
+        blur: Cells a side of the blur before maps are read; the release takes 9 on MPII.
     """
     made = [
         _coarse(size, cells, keypoints, kernel, height=height, weight=0.25)
@@ -204,8 +210,8 @@ def _coarse(size: Size, cells: Size, keypoints: int, kernel: int, *, height: flo
 
 
 @cache
-def _smoothed_dots(kernel: int, length: int, level: str, device: torch.device) -> Float[Tensor, "n n"]:
-    """A dot in each cell of a line, smoothed with the line mirrored at its ends, and scaled: one row for each cell."""
+def _blurred_dots(kernel: int, length: int, level: str, device: torch.device) -> Float[Tensor, "n n"]:
+    """A dot in each cell of a line, blurred with the line mirrored at its ends, and scaled: one row for each cell."""
     lines = cv2.sepFilter2D(
         np.eye(length), -1, np.array(blur_taps(kernel)), np.ones(1), borderType=cv2.BORDER_REFLECT_101
     ).reshape(length, length)

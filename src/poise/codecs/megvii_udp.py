@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poise.codecs.maps import check_maps, gaussian, ruler
+from poise.codecs.maps import cell_indices, check_maps, gaussian
 from poise.codecs.staged import HEIGHT, StagedCodec, steps
 from poise.codecs.udp import UDPGaussian
 from poise.decoding.subpixel import SubpixelMethod, argmax_cells, check_method
@@ -20,19 +20,19 @@ from poise.geometry import Grid
 from poise.structures import CropRule, Points
 
 SIGMAS: Mapping[int, float] = {15: 2.6, 11: 2.0, 9: 1.7, 7: 1.4105, 5: 1.1105}
-"""Widths in cells of the Gaussians that stand for blurs of so many cells in UDP's RSN."""
+"""Standard deviation in cells of the Gaussians that replace the blurs of 15 to 5 cells in UDP's RSN."""
 
 
 @final
 @dataclass(frozen=True)
 class MegviiUDP(StagedCodec):
-    """A Gaussian of width `sigma` cells exactly on each keypoint, over the whole map; read as UDP's Gaussians are.
+    """A Gaussian of width `sigma` exactly on each keypoint, over the whole map; read as by `UDPGaussian`.
 
     How UDP's release trains RSN (arXiv 1911.07524): labels of RSN's loss and height on an unbiased grid.
 
     Attributes:
-        sigma: Width of the Gaussian, cells.
-        reading: How positions are read from the maps; None is UDP's way.
+        sigma: Standard deviation of the Gaussian, cells.
+        reading: How positions are read from the maps (`decoding.subpixel`); None for UDP's way.
     """
 
     sigma: float = 1.4105
@@ -47,34 +47,35 @@ class MegviiUDP(StagedCodec):
 
     @cached_property
     def reader(self) -> UDPGaussian:
-        """What reads the maps."""
+        """The codec that reads the maps, divided by `height`."""
         return UDPGaussian(self.size, self.cells, self.keypoints, sigma=self.sigma, reading=self.reading)
 
     @property
     def crop_rule(self) -> CropRule:
-        """UDP's."""
+        """The rule of UDP's release."""
         return "udp"
 
     @property
     def grid(self) -> Grid:
-        """Cornered: a mirror maps cells onto cells."""
+        """Cornered: a mirror image maps cells onto cells."""
         return self.reader.grid
 
     @property
     def tolerance(self) -> float:
-        """A thousandth of a cell, away from the border."""
+        """A thousandth of a cell away from the border, pixels."""
         return self.reader.tolerance
 
     def profiles(self, xy: Float[Tensor, "b k 2"]) -> tuple[Float[Tensor, "b k h"], Float[Tensor, "b k w"]]:
         """The Gaussian along both axes."""
         x, y = self.grid.to_cells(xy).unbind(-1)
         column, row = (
-            gaussian(ruler(at, length) - at[..., None], self.sigma) for at, length in zip((y, x), self.cells, strict=True)
+            gaussian(cell_indices(at, length) - at[..., None], self.sigma)
+            for at, length in zip((y, x), self.cells, strict=True)
         )
         return column.float(), row.float()
 
     def decode(self, output: Float[Tensor, "b k h w"]) -> Points:
-        """Positions, and the value of the highest cell in shares of `height`.
+        """Positions, and the value of the highest cell divided by `height` as the score.
 
         Raises:
             InputError: The output is not of this codec's size.

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from poise.codecs.roi import RoICodec, ScoreKind, check_answer
+from poise.codecs.roi import RoICodec, ScoreKind, check_output
 from poise.decoding.blur import blur_maps
 from poise.decoding.cubic import bicubic_argmax, bicubic_argmax_exhaustive
 from poise.decoding.gaussian_fit import fit_gaussian, gather_windows
@@ -17,43 +17,54 @@ from poise.errors import InputError, unknown
 from poise.geometry import Boxes
 from poise.structures import Points
 
-SURE = 40.0
-"""How much higher the logit of the keypoint's cell is than those beside it, where the head is without fault."""
+PERFECT_LOGIT = 40.0
+"""Difference of the logits of the keypoint's cell and of those beside it in a perfect output."""
 
-LOUD = 1e4
-"""Logits are taken to be at most this far from 0."""
+MAX_LOGIT = 1e4
+"""Logits are clamped to this distance from 0."""
 
-LONGEST = 2**14
-"""Pixels a side of the map a box becomes at most; positions in wider boxes are as much coarser."""
+MAX_SIDE = 2**14
+"""Largest side of a resized map, pixels; positions in larger boxes are coarser accordingly."""
 
 Score = Literal["logit", "share", "probability", "mass"]
-"""`logit`: the resized map at its peak, as in the release; any number, and lower in boxes of fewer pixels than cells, for these
-miss the peak. `share`: the exponential of that over the sum of the exponentials of all cells, as in Detectron2; a peak between
-cells may have more than 1, and one that the pixels of a small box miss nearly 0. `probability`: the share of the highest cell
-under a softmax over all cells, half for a head that wavers between two neighbours. `mass`: the share of the cells up to 2 away
-from it each way, which says whether the keypoint is about there.
-These two may be multiplied with the score of a box, the others only once they are calibrated."""
+"""Score of a keypoint.
+
+* `logit`: the resized map at its peak, as in the release; any number, and lower in boxes of fewer pixels than cells, whose
+  pixels miss the peak.
+* `share`: the exponential of that over the sum of the exponentials of all cells, as in Detectron2; it may be above 1 for a peak
+  between cells, and nearly 0 for one that the pixels of a small box miss.
+* `probability`: the probability of the highest cell under a softmax over all cells; one half if two neighbours are equal.
+* `mass`: the probability of the cells up to 2 away from it, which says whether the keypoint is near there.
+
+The last two may be multiplied with the score of a box, the others only once they are calibrated.
+"""
 
 
 Reading = Literal["peak", "blurred"]
-"""`peak`: the highest pixel of the map made as large as its box, as in the release. `blurred`: where the probabilities of all
-cells, blurred by Gaussians, are highest; a head that is unsure between many cells then answers with the middle of the likeliest
-region, as one that has learnt Gaussians by squared errors does, and not with the cell that happens to stand out."""
+"""How the position is read.
+
+* `peak`: the highest pixel of the map resized to its box, as in the release.
+* `blurred`: the highest point of the probabilities of all cells, blurred by a Gaussian. Where the probability is spread over
+many
+  cells that is the middle of the most probable region, as with a head trained on Gaussians by squared errors, and not a single
+  cell that happens to be highest.
+"""
 
 BLUR = dark_blur_kernel(3.0)
-"""Cells a side of that blur, for Gaussians of 3 cells."""
+"""Cells a side of that blur, for a standard deviation of 3 cells."""
 
 
 @final
 @dataclass(frozen=True)
 class OneHot(RoICodec):
-    """The cell a keypoint lies in, learnt as one class of h x w.
+    """The cell that a keypoint lies in, learnt as one class of h x w.
 
     Attributes:
-        score: What says how sure a keypoint is.
-        reading: Where in its map a keypoint is.
-        search: Pixels are made where the highest can be ("bounded"), or all of them ("whole"), as in the release. Both give
-            the same, the first in a hundredth of the time; on other devices than the processor all are made.
+        score: What the score of a keypoint is.
+        reading: How the position is read from the map.
+        search: Whether only pixels are computed among which the highest can be ("bounded"), or all of them ("whole"), as in the
+            release. Both give the same result, the first in a hundredth of the time; on other devices than the CPU all are
+            computed.
     """
 
     score: Score = "logit"
@@ -61,7 +72,7 @@ class OneHot(RoICodec):
     reading: Reading = "peak"
 
     def __post_init__(self) -> None:
-        """Refuse scores, searches and readings there are not."""
+        """Refuse unknown scores, searches and readings."""
         super().__post_init__()
         if self.score not in get_args(Score):
             raise unknown("score", self.score, get_args(Score))
@@ -71,38 +82,38 @@ class OneHot(RoICodec):
 
     @property
     def channels(self) -> int:
-        """One map per keypoint."""
+        """One map per keypoint: k."""
         return self.keypoints
 
     @property
     def tolerance(self) -> float:
-        """Half a cell, for the label says which one; a third more in the outermost, where resized maps are highest outside."""
+        """Cells: half of one, since labels are whole cells, and a third in the outermost, whose resized maps peak outside."""
         return 0.5 + 1 / 3
 
     @property
     def pixel_tolerance(self) -> float:
-        """Half a pixel, for maps are read at whole ones."""
+        """Half a pixel, since maps are read at whole pixels."""
         return 0.5 + 1e-3
 
     @property
     def score_kind(self) -> ScoreKind:
-        """As `score` says."""
+        """Probabilities for "probability" and "mass", logits for the others."""
         return "logit" if self.score in ("logit", "share") else "probability"
 
     def encode(self, xy: Float[Tensor, "n k 2"], boxes: Boxes) -> Float[Tensor, "n k h w"]:
-        """Logits that fall with the distance from the keypoint's cell; 0 everywhere where the keypoint is not in the box."""
+        """Logits that fall with the distance from the keypoint's cell; all zeros if the keypoint is not in the box."""
         index, valid = self.targets(xy, torch.ones(xy.shape[:2], dtype=torch.int64, device=xy.device), boxes)
         height, width = self.cells
         row, column = (torch.arange(length, device=xy.device) for length in (height, width))
         dy = row - index.div(width, rounding_mode="floor")[..., None]
         dx = column - (index % width)[..., None]
         distance = (dy.square()[..., :, None] + dx.square()[..., None, :]).float().sqrt()
-        return SURE * (1 - distance) * valid[..., None, None]
+        return PERFECT_LOGIT * (1 - distance) * valid[..., None, None]
 
     def targets(
         self, xy: Float[Tensor, "n k 2"], visible: Int64[Tensor, "n k"], boxes: Boxes
     ) -> tuple[Int64[Tensor, "n k"], Bool[Tensor, "n k"]]:
-        """The cell of each keypoint, counted row after row, and whether it has one; else cell 0.
+        """Index of the cell of each keypoint, counted row by row, and whether it is labelled inside of its box; else index 0.
 
         A keypoint exactly on the right or the lower border belongs to the last cell, in a box without extent too.
         """
@@ -117,27 +128,27 @@ class OneHot(RoICodec):
     def loss(
         self, output: Float[Tensor, "n k h w"], xy: Float[Tensor, "n k 2"], visible: Int64[Tensor, "n k"], boxes: Boxes
     ) -> Float[Tensor, ""]:
-        """Cross-entropy, averaged over the labelled keypoints inside their boxes; 0 if there is none.
+        """Cross-entropy, as a mean over the labelled keypoints inside their boxes; 0 without any.
 
         Raises:
             InputError: The output is not of this codec's size.
         """
-        check_answer(self, output)
+        check_output(self, output)
         index, valid = self.targets(xy, visible, boxes)
         some = valid.flatten().nonzero().squeeze(1)
         logits = output.flatten(0, 1).flatten(1).index_select(0, some).float()
         return F.cross_entropy(logits, index.flatten()[some], reduction="sum") / max(len(some), 1)
 
     def decode(self, output: Float[Tensor, "n k h w"], boxes: Boxes) -> Points:
-        """Where each keypoint is, as `reading` says, and its score.
+        """Positions read by `reading`, pixels of the view, and scores.
 
-        For `peak` maps are resized (bicubic) to the whole pixels that hold their box; boxes narrower or lower than a pixel are
-        then taken to be of one pixel.
+        For "peak" maps are resized (bicubic) to the whole pixels that their box covers; sides of less than a pixel are then
+        taken as one pixel.
 
         Raises:
             InputError: The output is not of this codec's size.
         """
-        check_answer(self, output)
+        check_output(self, output)
         maps = output.detach().float()
         corner, sides = boxes[:, :2].float(), (boxes[:, 2:] - boxes[:, :2]).float()
         with torch.autocast(maps.device.type, enabled=False):
@@ -146,47 +157,47 @@ class OneHot(RoICodec):
                 share, score = self._highest(maps, sides)
             else:
                 sides = torch.where(sides > 0, sides, 1)
-                share, score = self._likeliest(maps)
+                share, score = self._most_probable(maps)
         return Points(share * sides[:, None] + corner[:, None], score.nan_to_num(0, 0, 0))
 
     def _highest(
         self, maps: Float[Tensor, "n k h w"], sides: Float[Tensor, "n 2"]
     ) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
-        """The highest pixel of each resized map, as a share of the box, and its score."""
-        lengths = sides.nan_to_num(1, LONGEST).clamp(max=LONGEST).ceil().long()
+        """Position of the highest pixel of each resized map, as a share of the box, and its score."""
+        lengths = sides.nan_to_num(1, MAX_SIDE).clamp(max=MAX_SIDE).ceil().long()
         found, value = (bicubic_argmax if self.search == "bounded" else bicubic_argmax_exhaustive)(maps, lengths)
-        share, value = self._mended(maps, (found + 0.5) / lengths[:, None], value)
+        share, value = self._replace_nonfinite(maps, (found + 0.5) / lengths[:, None], value)
         if self.score == "logit":
             return share, value
         if self.score == "share":
             return share, (value - maps.flatten(2).logsumexp(dim=2)).exp()
         return share, self._shares(maps, argmax_rows(maps.flatten(0, 1).flatten(1))[0])
 
-    def _likeliest(self, maps: Float[Tensor, "n k h w"]) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
-        """Where the blurred probabilities are highest, as a share of the box, and the score there."""
-        each = maps.nan_to_num(-LOUD, LOUD, -LOUD).clamp(-LOUD, LOUD).flatten(0, 1)
-        likely = each.flatten(1).softmax(dim=1).view(each.shape)
-        smooth = blur_maps(likely, BLUR, "zeros")
-        index, _ = argmax_rows(smooth.flatten(1))
-        middle = fit_gaussian(smooth, self._cell(index), reach=1).view(*maps.shape[:2], 2)
+    def _most_probable(self, maps: Float[Tensor, "n k h w"]) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
+        """Position where the blurred probabilities are highest, as a share of the box, and the score there."""
+        each = maps.nan_to_num(-MAX_LOGIT, MAX_LOGIT, -MAX_LOGIT).clamp(-MAX_LOGIT, MAX_LOGIT).flatten(0, 1)
+        probability = each.flatten(1).softmax(dim=1).view(each.shape)
+        blurred = blur_maps(probability, BLUR, "zeros")
+        index, _ = argmax_rows(blurred.flatten(1))
+        middle = fit_gaussian(blurred, self._cell(index), reach=1).view(*maps.shape[:2], 2)
         share = (middle + 0.5) / middle.new_tensor((self.cells[1], self.cells[0]))
         if self.score == "logit":
             return share, each.flatten(1).gather(1, index[:, None]).view(maps.shape[:2])
         return share, self._shares(maps, index)
 
     def unflip(self, output: Float[Tensor, "n k h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "n k h w"]:
-        """Columns reversed, left and right keypoints swapped."""
+        """The maps with columns reversed and left and right keypoints swapped."""
         return output[:, flip].flip(-1)
 
     def picture(self, output: Float[Tensor, "n k h w"]) -> Float[Tensor, "n k h w"]:
-        """The probability of each cell beside that of the likeliest."""
-        logits = output.detach().float().nan_to_num(-LOUD, LOUD, -LOUD).clamp(-LOUD, LOUD)
+        """The probability of each cell divided by that of the most probable one."""
+        logits = output.detach().float().nan_to_num(-MAX_LOGIT, MAX_LOGIT, -MAX_LOGIT).clamp(-MAX_LOGIT, MAX_LOGIT)
         return (logits - logits.amax(dim=(-2, -1), keepdim=True)).exp()
 
-    def _mended(
+    def _replace_nonfinite(
         self, maps: Float[Tensor, "n k h w"], share: Float[Tensor, "n k 2"], value: Float[Tensor, "n k"]
     ) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
-        """Places as shares of the box, and values there: those of the highest cell where a map is not finite."""
+        """Positions as shares of the box, and values; replaced by those of the highest cell where a map is not finite."""
         if maps.sum().isfinite():
             return share, value
         bad = ~maps.isfinite().flatten(2).all(dim=2)
@@ -196,11 +207,11 @@ class OneHot(RoICodec):
         return share, value
 
     def _cell(self, index: Int64[Tensor, " n"]) -> Int64[Tensor, "n 2"]:
-        """Where cells are (x, y) that are counted row after row."""
+        """Column and row (x, y) of cells whose index is counted row by row."""
         return torch.stack((index % self.cells[1], index.div(self.cells[1], rounding_mode="floor")), dim=-1)
 
     def _shares(self, maps: Float[Tensor, "n k h w"], index: Int64[Tensor, " m"]) -> Float[Tensor, "n k"]:
-        """What a softmax over all cells leaves to one, counted row after row, or to the cells around it."""
+        """The probability of a cell under a softmax over all cells, or of the cells around it, as `score` says."""
         each = maps.flatten(0, 1)
         whole = each.flatten(1).logsumexp(dim=1)
         if self.score in ("share", "probability"):

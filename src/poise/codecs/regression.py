@@ -1,4 +1,4 @@
-"""The coordinates themselves (DeepPose, arXiv 1312.4659), with or without how far they may be off."""
+"""The coordinates themselves (DeepPose, arXiv 1312.4659), with or without their deviations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.maps import check_weights, gaussian, mean_of_worst, ruler, weighted
+from poise.codecs.maps import cell_indices, check_weights, gaussian, keypoint_weights, ohkm_mean
 from poise.errors import InputError, unknown
 from poise.geometry import Grid
 from poise.structures import Points
@@ -23,14 +23,14 @@ PENALTIES = {"smooth_l1": F.smooth_l1_loss, "l1": F.l1_loss, "mse": F.mse_loss}
 ROI_WEIGHTS: Mapping[Penalty, float] = {"smooth_l1": 64.0, "l1": 16.0, "mse": 32.0, "laplace": 1.0}
 """`roi_weight` by penalty: an output of zeros, the corner of the box, has a loss of 0.15, 0.46, 0.30 and 6.9."""
 
-LEAST = 0.001
-"""Share of a view, which Laplace's deviations have at least: nothing is labelled better than that."""
+MIN_DEVIATION = 0.001
+"""Smallest deviation of Laplace's distribution, as a share of the view: labels are not more precise."""
 
-SURE = -40.0
-"""Logit of a deviation that is 0 in float32."""
+ZERO_LOGIT = -40.0
+"""Logit of a deviation of 0 (its sigmoid is 0 in float32)."""
 
-SPOT = 1.5
-"""Width of a keypoint in pictures, cells."""
+SPOT_SIGMA = 1.5
+"""Standard deviation of a keypoint in pictures, cells."""
 
 
 @final
@@ -39,11 +39,13 @@ class Regression(InstanceCodec):
     """x and y as shares of the view's width and height, read off each keypoint's map.
 
     Attributes:
-        penalty: The distance from the labels, of shares. Laplace's makes the network answer the logits of two deviations,
-            too, and is how unlikely it then finds the label; the score tells how sure it is, and is always 1 otherwise.
-        shift_flipped: Whether a mirrored x loses the width of a pixel, which puts pixels on pixels. Some releases do not.
-        joint_weights: Weight of each keypoint in the loss; None weighs all alike.
-        ohkm: Only so many keypoints of each view, the worst ones, make the loss; None takes all.
+        penalty: The loss of a share. With "laplace" the output also has the logits of two deviations, the loss is the negative
+            log-likelihood of the label, and the score of a keypoint depends on the deviations; else it is 1.
+        shift_flipped: Whether the width of a pixel is subtracted from a mirrored x, which maps pixels onto pixels. Some
+            releases do not.
+        joint_weights: Weight of each keypoint in the loss; None for 1 each.
+        ohkm: Number of keypoints of each view that make the loss, those with the largest one (online hard keypoint mining,
+            arXiv 1711.07319); None for all.
     """
 
     penalty: Penalty = "smooth_l1"
@@ -52,7 +54,7 @@ class Regression(InstanceCodec):
     ohkm: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse other penalties."""
+        """Refuse unknown penalties."""
         super().__post_init__()
         if self.penalty not in (*PENALTIES, "laplace"):
             raise unknown("penalty of Regression", self.penalty, (*PENALTIES, "laplace"))
@@ -60,7 +62,7 @@ class Regression(InstanceCodec):
 
     @cached_property
     def grid(self) -> Grid:
-        """Shares instead of cells: one of them is the whole view."""
+        """Shares of the view: a cell is the whole view."""
         return Grid(self.size, self.cells, (float(self.size[1]), float(self.size[0])), (0.0, 0.0))
 
     @property
@@ -70,12 +72,12 @@ class Regression(InstanceCodec):
 
     @property
     def channels(self) -> int:
-        """One map per keypoint, which the numbers are read off."""
+        """One map per keypoint, k, which a readout layer makes the numbers of."""
         return self.keypoints
 
     @property
     def vectors(self) -> tuple[int, ...]:
-        """Of x and y; for Laplace's penalty also the logits of their deviations."""
+        """Two numbers, x and y; with "laplace" four, the logits of their deviations too."""
         return (4,) if self.penalty == "laplace" else (2,)
 
     @property
@@ -85,22 +87,22 @@ class Regression(InstanceCodec):
 
     @property
     def exceptions(self) -> Mapping[int, float]:
-        """Law 3 by a pixel, where flipped answers are not shifted."""
+        """Law 3 by a pixel if flipped outputs are not shifted."""
         return {} if self.shift_flipped else {3: 1 + self.tolerance}
 
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k n"]:
-        """The coordinates, float32; Laplace's deviations are 0."""
+        """The coordinates, float32; with "laplace" deviations of 0."""
         labels = self.grid.to_cells(xy).float()
-        return torch.cat((labels, torch.full_like(labels, SURE)), dim=-1) if self.penalty == "laplace" else labels
+        return torch.cat((labels, torch.full_like(labels, ZERO_LOGIT)), dim=-1) if self.penalty == "laplace" else labels
 
     def weights(self, xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """Weight of each keypoint in the loss: 0 where it is not labelled or outside the view."""
-        return weighted(self._inside(xy) & (visible > 0), self.joint_weights)
+        return keypoint_weights(self._inside(xy) & (visible > 0), self.joint_weights)
 
     def loss(
         self, output: Float[Tensor, "b k n"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
     ) -> Float[Tensor, ""]:
-        """The mean penalty over all coordinates; those without weight count as 0.
+        """The mean penalty over all coordinates; that of keypoints without weight is 0.
 
         Raises:
             InputError: The output is not of this codec's size.
@@ -108,17 +110,17 @@ class Regression(InstanceCodec):
         self._check(output)
         if not output.numel():
             return output.sum()
-        weight, answer = self.weights(xy, visible), output.float()
-        # What does not count is labelled with the answer itself.
-        label = torch.where(weight[..., None] > 0, self.grid.to_cells(xy).float(), answer[..., :2].detach())
+        weight, values = self.weights(xy, visible), output.float()
+        # Keypoints without weight get the output as their label.
+        label = torch.where(weight[..., None] > 0, self.grid.to_cells(xy).float(), values[..., :2].detach())
         if self.penalty == "laplace":
-            lost = unlikeliness(answer[..., :2] - label, answer[..., 2:].sigmoid())
+            lost = laplace_nll(values[..., :2] - label, values[..., 2:].sigmoid())
         else:
-            lost = PENALTIES[self.penalty](answer, label, reduction="none")
-        return mean_of_worst(lost.mean(dim=-1), weight, self.ohkm)
+            lost = PENALTIES[self.penalty](values, label, reduction="none")
+        return ohkm_mean(lost.mean(dim=-1), weight, self.ohkm)
 
     def decode(self, output: Float[Tensor, "b k n"]) -> Points:
-        """The coordinates, and 1 less the mean deviation; the middle of the view and 0 where they are not finite.
+        """The coordinates, and 1 minus the mean deviation as the score; where they are not finite the middle of the view and 0.
 
         Raises:
             InputError: The output is not of this codec's size.
@@ -127,20 +129,21 @@ class Regression(InstanceCodec):
         values = output.detach().float()
         share = values[..., :2]
         finite = share.isfinite().all(dim=-1)
-        sure = (1 - values[..., 2:].sigmoid().mean(dim=-1)).nan_to_num(0) if self.penalty == "laplace" else 1.0
-        return Points(self.grid.to_pixels(torch.where(finite[..., None], share, 0.5)), sure * finite)
+        confidence = (1 - values[..., 2:].sigmoid().mean(dim=-1)).nan_to_num(0) if self.penalty == "laplace" else 1.0
+        return Points(self.grid.to_pixels(torch.where(finite[..., None], share, 0.5)), confidence * finite)
 
     def unflip(self, output: Float[Tensor, "b k n"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b k n"]:
-        """The share x becomes 1 - x (less a pixel, if `shift_flipped`); left and right keypoints swapped."""
+        """X becomes 1 - x (minus a pixel if `shift_flipped`); left and right keypoints swapped."""
         back = output[:, flip]
         whole = 1 - 1 / self.size[1] if self.shift_flipped else 1.0
         return torch.cat((whole - back[..., :1], back[..., 1:]), dim=-1)
 
     def picture(self, output: Float[Tensor, "b k n"]) -> Float[Tensor, "b k h w"]:
-        """A spot at each keypoint."""
+        """A Gaussian at each keypoint."""
         height, width = self.cells
         x, y = (output.detach().float()[..., :2] * output.new_tensor((width, height)).float()).unbind(-1)
-        column, row = (gaussian(ruler(at, length) - at[..., None], SPOT) for at, length in ((y, height), (x, width)))
+        sides = ((y, height), (x, width))
+        column, row = (gaussian(cell_indices(at, length) - at[..., None], SPOT_SIGMA) for at, length in sides)
         return (column[..., None] * row[..., None, :]).nan_to_num(0)
 
     def _inside(self, xy: Float[Tensor, "b k 2"]) -> Bool[Tensor, "b k"]:
@@ -155,11 +158,15 @@ class Regression(InstanceCodec):
             )
 
 
-def unlikeliness(off: Float[Tensor, "*b 2"], deviation: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b 2"]:
-    """Negative logarithm of Laplace's density, and 0 for what is not off and sure of it.
+def laplace_nll(off: Float[Tensor, "*b 2"], deviation: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b 2"]:
+    """Negative log-likelihood of Laplace's distribution; shifted so that it is 0 for an error and a deviation of 0.
 
-    >>> unlikeliness(torch.zeros(2), torch.zeros(2))
+    Args:
+        off: Errors, as shares of the view.
+        deviation: Deviations, as shares of the view.
+
+    >>> laplace_nll(torch.zeros(2), torch.zeros(2))
     tensor([0., 0.])
     """
-    width = deviation + LEAST
-    return (width / LEAST).log() + off.abs() / width
+    width = deviation + MIN_DEVIATION
+    return (width / MIN_DEVIATION).log() + off.abs() / width

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.roi import RoICodec, ScoreKind, check_answer, within
+from poise.codecs.roi import RoICodec, ScoreKind, check_output, within
 from poise.errors import InputError
 from poise.geometry import Boxes
 from poise.structures import Points
@@ -18,17 +18,17 @@ from poise.structures import Points
 @final
 @dataclass(frozen=True)
 class RoIAdapter(RoICodec):
-    """What another codec makes of a box that is stretched to one of its views.
+    """A codec for views of one person, applied to a box that is stretched to the size of a view.
 
-    The borders of the box become the borders of the view's outermost pixels: x is pixel (x - x0) w / (x1 - x0) - 0.5 of w.
-    With views of as many pixels as cells, every grid puts each cell on its part of the box.
+    The borders of the box become the borders of the view's outermost pixels: x becomes pixel (x - x0) w / (x1 - x0) - 0.5 of w.
+    If views have as many pixels as maps have cells, every grid puts each cell on its part of the box.
 
     Attributes:
-        codec: For views of one person, with the same maps and keypoints.
+        codec: Codec for views of one person, with the same cells and keypoints.
         weight: Factor of its loss; `roi_weight` of the codec is one that suits a detector. The squared errors of `Gaussian` and
             its kin are halved, so that 2000 is a mean squared error times 1000; those of `Megvii` are not.
-        height: What the head answers where the codec would have 1: answers are divided by it, and the loss is multiplied by
-            its square. A squared error then is one from labels of this height.
+        height: Output of the head where the codec has 1: outputs are divided by it, and the loss is multiplied by its square. A
+            squared error is then that from labels of this height.
     """
 
     codec: InstanceCodec
@@ -36,7 +36,7 @@ class RoIAdapter(RoICodec):
     height: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse a codec of other maps, and values that make no loss."""
+        """Refuse a codec of other cells or keypoints, and factors that are not above 0."""
         super().__post_init__()
         if (self.codec.cells, self.codec.keypoints) != (self.cells, self.keypoints):
             raise InputError(
@@ -48,22 +48,22 @@ class RoIAdapter(RoICodec):
 
     @classmethod
     def of(cls, codec: InstanceCodec, *, weight: float = 1.0, height: float = 1.0) -> "RoIAdapter":
-        """A codec inside boxes, with its own maps and keypoints."""
+        """The codec inside boxes, with its own cells and keypoints."""
         return cls(codec.cells, codec.keypoints, codec, weight, height)
 
     @property
     def channels(self) -> int:
-        """The codec's."""
+        """Number of maps of the codec."""
         return self.codec.channels
 
     @property
     def vectors(self) -> tuple[int, ...]:
-        """The codec's."""
+        """Lengths of the codec's vectors."""
         return self.codec.vectors
 
     @property
     def output_type(self) -> str:
-        """The codec's."""
+        """That of the codec."""
         return self.codec.output_type
 
     @property
@@ -73,64 +73,64 @@ class RoIAdapter(RoICodec):
 
     @property
     def tolerance(self) -> float:
-        """The codec's, in cells."""
+        """Tolerance of the codec, in cells."""
         return self.codec.tolerance * self._cells_a_pixel
 
     @property
     def pixel_tolerance(self) -> float:
-        """Nothing but rounding."""
+        """0.001: only rounding."""
         return 1e-3
 
     @property
     def exceptions(self) -> Mapping[int, float]:
-        """The codec's: those of positions in cells, that of the loss times its factors."""
+        """Exceptions of the codec: those of laws 1 and 3 in cells, that of law 4 times the factors of the loss."""
         unit = {1: self._cells_a_pixel, 3: self._cells_a_pixel, 4: self.weight * self.height**2}
         return {law: much * unit.get(law, 1) for law, much in self.codec.exceptions.items()}
 
     @property
     def score_kind(self) -> ScoreKind:
-        """Peaks of maps that are 1 high, and the like; a little above 1 or below 0 where the head errs."""
+        """Probabilities, such as the height of a peak; they may be a little above 1 or below 0."""
         return "probability"
 
     def encode(self, xy: Float[Tensor, "n k 2"], boxes: Boxes) -> Float[Tensor, "n ..."]:
-        """What the codec encodes, `height` high."""
+        """The perfect output of the codec, times `height`."""
         return self.codec.encode(self._to_view(xy, boxes)) * self.height
 
     def loss(
         self, output: Float[Tensor, "n ..."], xy: Float[Tensor, "n k 2"], visible: Int64[Tensor, "n k"], boxes: Boxes
     ) -> Float[Tensor, ""]:
-        """`weight` times the codec's loss, averaged over the labelled keypoints inside their boxes; 0 if there is none.
+        """`weight` times the codec's loss, as a mean over the labelled keypoints inside their boxes; 0 without any.
 
-        The codec averages over all keypoints; those that are not labelled count as nothing here, as with `OneHot`.
+        The codec's own loss is a mean over all keypoints, labelled or not; this one is not, as that of `OneHot`.
 
         Raises:
             InputError: The output is not of this codec's size.
         """
-        check_answer(self, output)
+        check_output(self, output)
         if len(boxes) == 0:
-            return output.float().sum()  # of nothing
-        there = visible * self._counts(xy, boxes)
-        inside = torch.where((there > 0)[..., None], self._to_view(xy, boxes), 0)
-        lost = self.codec.loss(output.float() / self.height, inside, there)
-        return lost * (self.weight * self.height**2 * there.numel()) / (there > 0).sum().clamp(min=1)
+            return output.float().sum()  # a sum over nothing, which has a gradient
+        labelled = visible * self._counts(xy, boxes)
+        inside = torch.where((labelled > 0)[..., None], self._to_view(xy, boxes), 0)
+        lost = self.codec.loss(output.float() / self.height, inside, labelled)
+        return lost * (self.weight * self.height**2 * labelled.numel()) / (labelled > 0).sum().clamp(min=1)
 
     def decode(self, output: Float[Tensor, "n ..."], boxes: Boxes) -> Points:
-        """What the codec reads, in pixels of the view that the boxes are in; a box without extent is a pixel wide.
+        """Keypoints read by the codec, in pixels of the view that the boxes are in; a box without extent is a pixel wide.
 
         Raises:
             InputError: The output is not of this codec's size.
         """
-        check_answer(self, output)
+        check_output(self, output)
         found = self.codec.decode(output.float() / self.height)
         share = (found.xy + 0.5) / self._size(boxes)
         return Points((share * _sides(boxes)[:, None] + boxes[:, None, :2]).float(), found.score)
 
     def unflip(self, output: Float[Tensor, "n ..."], flip: Int64[Tensor, " k"]) -> Float[Tensor, "n ..."]:
-        """The codec's way."""
+        """The output turned as the codec does."""
         return self.codec.unflip(output, flip)
 
     def picture(self, output: Float[Tensor, "n ..."]) -> Float[Tensor, "n k h w"]:
-        """The codec's, of answers 1 high."""
+        """The picture of the codec, of the output divided by `height`."""
         return self.codec.picture(output.float() / self.height)
 
     @property
@@ -144,11 +144,11 @@ class RoIAdapter(RoICodec):
         return (xy - boxes[:, None, :2]) / _sides(boxes)[:, None] * self._size(boxes) - 0.5
 
     def _counts(self, xy: Float[Tensor, "n k 2"], boxes: Boxes) -> Bool[Tensor, "n k"]:
-        """Inside a box with an extent."""
+        """True for keypoints inside a box with an extent."""
         return within(xy, boxes) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1)[:, None]
 
 
 def _sides(boxes: Boxes) -> Float[Tensor, "n 2"]:
-    """Width and height, pixels; one where there is none."""
+    """Width and height of boxes, pixels; 1 where a side has no extent."""
     sides = boxes[:, 2:] - boxes[:, :2]
     return torch.where(sides > 0, sides, 1)

@@ -14,22 +14,23 @@ from poise.scenes import People, Scenes
 
 @dataclass(frozen=True)
 class SceneCodec(ABC):
-    """Codec for views with any number of people. Batched, on the device of its input; views of any multiple of its stride.
+    """Codec for views with any number of people: what a network's output means, its loss, and how people are read out of it.
 
-    An output is one tensor of maps (b c h w), one cell for every `stride` pixels each way; `parts` says what its channels are.
+    All methods work on batches, on the device of their input; the sides of views are multiples of `stride`. An output is one
+    tensor of maps (b c h w), one cell for every `stride` pixels each way; `parts` lists its channels.
 
     Laws, up to the order of people, checked for every file of this folder:
 
-    1. decode(encode(scenes)) finds every person with keypoints in the view, each keypoint to within `tolerance` pixels, where
-       people do not stand in each other's keypoints.
-    2. merge(encode(scenes), encode(mirrored scenes)) finds the same.
+    1. decode(encode(scenes)) finds every person with keypoints in the view, each keypoint to within `tolerance` pixels, if no
+       two people have a keypoint of one type at the same place.
+    2. decode(merge(encode(scenes), encode(mirrored scenes))) finds the same people.
     3. loss(encode(scenes), scenes) is below the loss of any shifted output.
-    4. What is not labelled (visible 0) changes no loss, wherever it is; cells to be ignored, and keypoints that a view's data
-       set does not label, send no gradient back.
-    5. With nobody in a view, its maps are empty, its loss is finite and nobody is found.
+    4. The position of an unlabelled keypoint (visible 0) changes no loss; ignored cells, and keypoints that the data set of a
+       view does not annotate, send no gradient back.
+    5. For a view without people the maps are empty, the loss is finite and nobody is found.
 
     Attributes:
-        keypoints: How many.
+        keypoints: Number of keypoints, k.
     """
 
     keypoints: int
@@ -47,25 +48,25 @@ class SceneCodec(ABC):
     @property
     @abstractmethod
     def parts(self) -> tuple[int, ...]:
-        """Channels of each head the network must have, in the order in which they stand in an output."""
+        """Channels of each head of the network, in their order in an output."""
 
     @final
     @property
     def channels(self) -> int:
-        """Of all heads."""
+        """Channels of all heads together, c."""
         return sum(self.parts)
 
     @property
     @abstractmethod
     def tolerance(self) -> float:
-        """What laws 1 and 2 allow, pixels."""
+        """Largest error of a keypoint that laws 1 and 2 allow, pixels."""
 
     @final
     def cells(self, size: Size) -> Size:
-        """Of the maps of a view (h, w).
+        """Size (h, w) of the maps of a view, cells.
 
         Raises:
-            InputError: The view is no multiple of the stride.
+            InputError: A side of the view is no multiple of the stride.
         """
         if size[0] % self.stride or size[1] % self.stride or min(size) < self.stride:
             raise InputError(
@@ -76,11 +77,11 @@ class SceneCodec(ABC):
 
     @abstractmethod
     def encode(self, scenes: Scenes) -> Float[Tensor, "b c h w"]:
-        """What a network without fault would answer."""
+        """The perfect output."""
 
     @abstractmethod
     def loss(self, output: Float[Tensor, "b c h w"], scenes: Scenes) -> Float[Tensor, ""]:
-        """How far an answer is from the labels."""
+        """Loss of an output for the people of the views."""
 
     @abstractmethod
     def decode(self, output: Float[Tensor, "b c h w"]) -> list[People]:
@@ -90,19 +91,19 @@ class SceneCodec(ABC):
     def merge(
         self, output: Float[Tensor, "b c h w"], mirrored: Float[Tensor, "b c h w"], flip: Int64[Tensor, " k"]
     ) -> Float[Tensor, "b c h w"]:
-        """An answer averaged with that for the mirrored views. `flip` is `Skeleton.flip`."""
+        """The mean of an output and of that for the mirrored views (flip test). `flip` is `Skeleton.flip`."""
 
     @abstractmethod
     def resized(self, output: Float[Tensor, "b c h w"], cells: Size) -> Float[Tensor, "b c hh ww"]:
-        """The answer for views brought to another size, of `cells` cells: what is measured in pixels grows with them."""
+        """The output resized to maps of `cells`; values in pixels are scaled with it."""
 
     @abstractmethod
     def picture(self, output: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h w"]:
-        """Maps of the keypoints for people to look at, 0..1."""
+        """Maps of the keypoints to look at, 0 to 1."""
 
     def arrows(self, output: Float[Tensor, "b c h w"], scenes: Scenes) -> Float[Tensor, "n m 4"]:
-        """For people to look at: from labelled keypoints to where the answer says that others of the same person are.
+        """Lines to look at, from labelled keypoints to where the output has other keypoints of the same person.
 
-        x0 y0 x1 y1, pixels of the views, nan for what is not labelled; none (m = 0) where an answer says no such thing.
+        Each is x0 y0 x1 y1, pixels of the views, NaN for unlabelled keypoints; m is 0 for codecs without such outputs.
         """
         return output.new_zeros(len(scenes.xy), 0, 4)

@@ -14,38 +14,40 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.maps import check_weights, gaussian, mean_of_worst, ruler, weighted
+from poise.codecs.maps import cell_indices, check_weights, gaussian, keypoint_weights, ohkm_mean
 from poise.decoding.blur import blur_taps
 from poise.decoding.subpixel import argmax_rows, check_method
 from poise.errors import InputError
 from poise.geometry import Grid
 from poise.structures import Points
 
-LEAST, MOST = 0.001, 50.0
-"""Smoothed vectors are cut here before the logarithm is taken, as in UDP."""
+MIN_VALUE, MAX_VALUE = 0.001, 50.0
+"""Blurred vectors are clamped to these values before the logarithm, as in UDP."""
 
 
 @final
 @dataclass(frozen=True)
 class SimCC(InstanceCodec):
-    """Where a keypoint is along x, and along y, each as one of many bins finer than pixels (SimCC, section 3).
+    """The position along x and that along y, each as one of many bins that are narrower than pixels (SimCC, section 3).
 
     SimDR is `label="one-hot", smoothing=0.1, beta=None`; the paper's SimCC `sigma=6.0, normalize=True, beta=None`.
 
     Attributes:
-        sigma: Width of the labels' Gaussians, bins, or one for x and one for y. None is RTMPose's: a quarter of the root of the
-            bins, 4.9 and 5.66 for 256x192.
-        ratio: Bins a pixel.
-        label: A Gaussian around the bin, or 1 in the bin and 0 elsewhere.
-        smoothing: Share of a one-hot label that the other bins have together.
-        normalize: Whether a Gaussian's area is 1 instead of its height.
-        beta: The loss is the divergence between answer and label after a softmax of `beta` times each (RTMPose).
-            None takes the label itself as the distribution, which a Gaussian must be normalised for (SimCC, section 3).
-        reading: The highest bin, or a DARK step from it.
-        shift_flipped: Whether the vector of a mirrored view moves so that its pixels lie on those of the view, which leaves
-            the bins of the view's last half pixel in place. The releases reverse the vector and are off by `1 - 1 / ratio`.
-        joint_weights: Weight of each keypoint in the loss; None weighs all alike.
-        ohkm: Only so many keypoints of each view, the worst ones, make the loss; None takes all.
+        sigma: Standard deviation of the labels' Gaussians, bins; one for both axes, or one for x and one for y. None is that of
+            RTMPose, a quarter of the square root of the number of bins: 4.9 and 5.66 for 256x192.
+        ratio: Bins per pixel (SimCC's splitting factor k).
+        label: "gaussian" is a Gaussian around the bin, "one-hot" is 1 in the bin and 0 elsewhere.
+        smoothing: Share of a one-hot label that is spread over the other bins.
+        normalize: Whether the area of a Gaussian is 1 instead of its height.
+        beta: The loss is the divergence between output and label after a softmax of `beta` times each (RTMPose). None takes the
+            label itself as the distribution, for which a Gaussian must be normalised (SimCC, section 3).
+        reading: The highest bin ("cell"), or a DARK step from it.
+        shift_flipped: Whether the vector of a mirrored view is shifted so that its pixels lie on those of the view, which
+            leaves the bins of the view's last half pixel in place. The releases only reverse the vector, an error of `1 - 1 /
+            ratio` pixels.
+        joint_weights: Weight of each keypoint in the loss; None for 1 each.
+        ohkm: Number of keypoints of each view that make the loss, those with the largest one (online hard keypoint mining,
+            arXiv 1711.07319); None for all.
     """
 
     sigma: float | tuple[float, float] | None = None
@@ -60,7 +62,7 @@ class SimCC(InstanceCodec):
     ohkm: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that make no label."""
+        """Refuse values out of range."""
         super().__post_init__()
         if self.ratio <= 0 or min(self.vectors) < 2 or min(self.sigmas) <= 0:
             raise InputError(
@@ -79,23 +81,23 @@ class SimCC(InstanceCodec):
 
     @cached_property
     def grid(self) -> Grid:
-        """Bins instead of cells: bin 0 on pixel 0, `ratio` bins a pixel."""
+        """Bins as cells: bin 0 on pixel 0, `ratio` bins per pixel."""
         width, height = self.vectors
         return Grid(self.size, (height, width), (1 / self.ratio, 1 / self.ratio), (0.0, 0.0))
 
     @property
     def channels(self) -> int:
-        """One map per keypoint, which the vectors are read off."""
+        """One map per keypoint, k, which a readout layer makes the vectors of."""
         return self.keypoints
 
     @property
     def vectors(self) -> tuple[int, ...]:
-        """Bins along x, bins along y."""
+        """Number of bins along x and along y."""
         return round(self.size[1] * self.ratio), round(self.size[0] * self.ratio)
 
     @property
     def sigmas(self) -> tuple[float, float]:
-        """Width of the Gaussians along x and along y, bins."""
+        """Standard deviation of the Gaussians along x and along y, bins."""
         if self.sigma is None:
             width, height = self.vectors
             return math.sqrt(width) / 4, math.sqrt(height) / 4
@@ -103,32 +105,32 @@ class SimCC(InstanceCodec):
 
     @property
     def tolerance(self) -> float:
-        """Half a bin: the target is rounded."""
+        """Half a bin, in pixels: labels are on whole bins."""
         return 0.5 / self.ratio + 1e-3
 
     @property
     def exceptions(self) -> Mapping[int, float]:
-        """Law 3 where flipped vectors are not shifted; law 4 where a label is no answer that would bring it about."""
+        """Law 3 if flipped vectors are not shifted; law 4 without a beta, since the softmax of a label is not the label."""
         off = abs((self.vectors[0] - 1 - self._shift) / self.ratio - (self.size[1] - 1))
         third = {3: self.tolerance + off} if off > 1e-6 else {}
         return third | ({4: sum(math.log(bins) for bins in self.vectors)} if self.beta is None else {})
 
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k n"]:
-        """The labels, float32: x then y; zeros where the keypoint is out of reach."""
+        """The labels, float32, x then y; zeros where the keypoint is out of reach of the bins."""
         bins = self.grid.to_cells(xy).round()
         counts = self._in_reach(bins)
         return torch.cat(self._labels(torch.where(counts[..., None], bins, 0)), dim=-1) * counts[..., None]
 
     def weights(self, xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """Weight of each keypoint in the loss: 0 where it is not labelled or out of reach of the bins."""
-        return weighted(self._in_reach(self.grid.to_cells(xy).round()) & (visible > 0), self.joint_weights)
+        return keypoint_weights(self._in_reach(self.grid.to_cells(xy).round()) & (visible > 0), self.joint_weights)
 
     def loss(
         self, output: Float[Tensor, "b k n"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
     ) -> Float[Tensor, ""]:
-        """Kullback-Leibler divergence from the labels, summed over both axes; unlabelled keypoints count as 0.
+        """Kullback-Leibler divergence from the labels, summed over both axes, as a mean over all keypoints.
 
-        The mean over all keypoints; the releases also divide by the bins, which no optimiser of theirs notices.
+        That of unlabelled keypoints is 0. The releases also divide by the number of bins, a factor to which Adam is invariant.
 
         Raises:
             InputError: The output is not of this codec's size.
@@ -136,47 +138,47 @@ class SimCC(InstanceCodec):
         weight = self.weights(xy, visible)
         labels = self._labels(torch.where(weight[..., None] > 0, self.grid.to_cells(xy).round(), 0))
         x, y = (self._divergence(*pair) for pair in zip(self._split(output.float()), labels, strict=True))
-        return mean_of_worst(x + y, weight, self.ohkm) if weight.numel() else output.sum()
+        return ohkm_mean(x + y, weight, self.ohkm) if weight.numel() else output.sum()
 
     def decode(self, output: Float[Tensor, "b k n"]) -> Points:
-        """The highest bin of each vector, and the lower of the two heights; bin -1 where that is not above 0.
+        """The highest bin of each vector; the score is the lower of the two heights. Bin -1 where that is not above 0.
 
         Raises:
             InputError: The output is not of this codec's size.
         """
         axes = [axis.detach().float().flatten(0, 1) for axis in self._split(output)]
-        (x, sure_of_x), (y, sure_of_y) = (argmax_rows(axis) for axis in axes)
-        score = torch.minimum(sure_of_x, sure_of_y)
+        (x, x_confidence), (y, y_confidence) = (argmax_rows(axis) for axis in axes)
+        score = torch.minimum(x_confidence, y_confidence)
         bins = torch.stack((x, y), dim=-1).masked_fill((score <= 0)[:, None], -1)
         at = bins if self.reading == "cell" else self._refined(axes, bins)
         shape = output.shape[:2]
         return Points(self.grid.to_pixels(at.float()).view(*shape, 2), score.nan_to_num(0, 0, 0).view(shape))
 
     def visibility(self, output: Float[Tensor, "b k n"]) -> Float[Tensor, "b k"]:
-        """How sure it is that a keypoint is in the view at all: the probability of the highest bin, of the lesser axis.
+        """The probability that a keypoint is in the view: that of the highest bin, of the axis where it is lower.
 
-        The vectors are sharpened by 150 times their sigma first, as in MMPose.
+        The vectors are multiplied by 150 times their sigma before the softmax, as in MMPose.
         """
         axes = zip(self._split(output), self.sigmas, strict=True)
         x, y = ((axis.float() * (150 * sigma)).softmax(dim=-1).amax(dim=-1) for axis, sigma in axes)
         return torch.minimum(x, y)
 
     def unflip(self, output: Float[Tensor, "b k n"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b k n"]:
-        """The x vector reversed (and shifted, if `shift_flipped`), left and right keypoints swapped."""
+        """The x vector reversed (and shifted if `shift_flipped`), left and right keypoints swapped."""
         x, y = self._split(output[:, flip])
         return torch.cat((x.flip(-1).roll(-self._shift, dims=-1), y), dim=-1)
 
     def picture(self, output: Float[Tensor, "b k n"]) -> Float[Tensor, "b k h w"]:
-        """The product of both vectors, each the highest of its bins in a cell, in shares of a label's height."""
+        """The product of both vectors, of each the highest bin in a cell, divided by the height of a label."""
         x, y = (
-            F.adaptive_max_pool1d(levels(axis.detach().float().nan_to_num(0), self._height(sigma)), length)
+            F.adaptive_max_pool1d(relative_heights(axis.detach().float().nan_to_num(0), self._height(sigma)), length)
             for axis, sigma, length in zip(self._split(output), self.sigmas, self.cells[::-1], strict=True)
         )
         return y[..., None] * x[..., None, :]
 
     @property
     def _shift(self) -> int:
-        # Pixel w - 1 is `ratio` bins before the end, and pixel 0 at the first bin.
+        # Pixel w - 1 is `ratio` bins before the end, pixel 0 at the first bin.
         return max(round(self.ratio - 1), 0) if self.shift_flipped else 0
 
     def _height(self, sigma: float) -> float:
@@ -203,46 +205,46 @@ class SimCC(InstanceCodec):
         return [self._label(at, length, sigma) for at, length, sigma in axes]
 
     def _label(self, at: Float[Tensor, "b k"], length: int, sigma: float) -> Float[Tensor, "b k n"]:
-        # Labels stand on whole bins: all are parts of one line, which begin at different bins of it.
+        # Labels are on whole bins: each is a part of one line, beginning at another bin of it.
         middle = math.ceil(length + 3 * sigma) + 1
-        distance = ruler(at, 2 * middle + length) - middle
+        distance = cell_indices(at, 2 * middle + length) - middle
         if self.label == "gaussian":
             line = gaussian(distance, sigma) * self._height(sigma)
         else:
             line = torch.where(distance == 0, 1 - self.smoothing, self.smoothing / (length - 1))
         return line.float().unfold(0, length, 1)[middle - at.long()]
 
-    def _divergence(self, answer: Float[Tensor, "b k n"], label: Float[Tensor, "b k n"]) -> Float[Tensor, "b k"]:
+    def _divergence(self, output: Float[Tensor, "b k n"], label: Float[Tensor, "b k n"]) -> Float[Tensor, "b k"]:
         if self.beta is None:
-            return torch.xlogy(label, label).sum(dim=-1) - (label * answer.log_softmax(dim=-1)).sum(dim=-1)
-        wanted, found = ((values * self.beta).log_softmax(dim=-1) for values in (label, answer))
-        return (wanted.exp() * (wanted - found)).sum(dim=-1)
+            return torch.xlogy(label, label).sum(dim=-1) - (label * output.log_softmax(dim=-1)).sum(dim=-1)
+        target, predicted = ((values * self.beta).log_softmax(dim=-1) for values in (label, output))
+        return (target.exp() * (target - predicted)).sum(dim=-1)
 
     def _refined(self, axes: list[Tensor], bins: Int64[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
         both = zip(axes, bins.unbind(-1), self.sigmas, strict=True)
-        return torch.stack([refined(axis, at, sigma) for axis, at, sigma in both], dim=-1)
+        return torch.stack([dark_refine(axis, at, sigma) for axis, at, sigma in both], dim=-1)
 
 
-def levels(vectors: Float[Tensor, "*b n"], height: float) -> Float[Tensor, "*b n"]:
-    """Vectors in shares of `height`: nothing below 0, and divided by their maximum where that is above 1."""
+def relative_heights(vectors: Float[Tensor, "*b n"], height: float) -> Float[Tensor, "*b n"]:
+    """Vectors divided by `height`, clamped to 0 from below, and divided by their maximum where that is above 1."""
     share = (vectors / height).clamp(min=0)
     return share / share.amax(dim=-1, keepdim=True).clamp(min=1)
 
 
-def refined(vectors: Float[Tensor, "n l"], bins: Int64[Tensor, " n"], sigma: float) -> Float[Tensor, " n"]:
-    """A Newton step from `bins` in the logarithm of the smoothed vectors (DARK, arXiv 1910.06278, along one axis)."""
+def dark_refine(vectors: Float[Tensor, "n l"], bins: Int64[Tensor, " n"], sigma: float) -> Float[Tensor, " n"]:
+    """Positions in bins, a Newton step from `bins` in the logarithm of the blurred vectors (DARK, arXiv 1910.06278)."""
     size = max(math.floor((20 * sigma - 7) / 3), 1)
     size -= size % 2 == 0
     smooth = _smoothed(vectors, blur_taps(size))
     near = (bins[:, None] + torch.arange(-2, 3, device=bins.device)).clamp(0, vectors.shape[1] - 1)
     values = smooth.gather(1, near) * (vectors.amax(dim=-1) / smooth.amax(dim=-1))[:, None]
-    l2, l1, c, r1, r2 = values.clamp(LEAST, MOST).log().unbind(-1)
+    l2, l1, c, r1, r2 = values.clamp(MIN_VALUE, MAX_VALUE).log().unbind(-1)
     moved = bins - 0.5 * (r1 - l1) / (1e-9 + 0.25 * (r2 - 2 * c + l2))
     return torch.where(moved.isfinite() & (bins >= 0), moved, bins).float()
 
 
 def _smoothed(vectors: Float[Tensor, "n l"], taps: tuple[float, ...]) -> Float[Tensor, "n l"]:
-    """Blurred, with zeros around."""
+    """Vectors blurred by taps, with zeros around them."""
     if vectors.device.type == "cpu" and len(vectors):
         image = vectors.contiguous().numpy()
         return torch.from_numpy(

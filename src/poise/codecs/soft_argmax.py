@@ -6,7 +6,7 @@ from typing import final
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.strided import StridedMaps
+from poise.codecs.gaussian import StridedMaps
 from poise.decoding.subpixel import SOFT_ARGMAX_BETA, argmax_cells, quarter_offset, soft_argmax
 from poise.errors import InputError
 
@@ -16,24 +16,24 @@ from poise.errors import InputError
 class SoftArgmax(StridedMaps):
     """A Gaussian on the cell nearest to each keypoint, read by beta-soft-argmax.
 
-    Its score is the value of the cell nearest to the mean, not the highest.
+    The score is the value of the cell nearest to the mean, not the highest value.
 
     Attributes:
-        beta: What maps are multiplied with before the softmax.
-        quarter: Whether the mean moves a quarter of a cell on towards the higher neighbour, as the release does.
+        beta: Factor of the maps before the softmax.
+        quarter: Whether the mean is then moved a quarter of a cell towards the higher neighbour, as in the release.
     """
 
     beta: float = SOFT_ARGMAX_BETA
     quarter: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a softmax that is not highest at the peak."""
+        """Refuse a beta with which the softmax is not highest at the peak."""
         super().__post_init__()
         if not self.beta > 0:
             raise InputError(f"SoftArgmax needs a beta above 0, found {self.beta}")
 
     def read(self, maps: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
-        """The mean cells and the values of the cells nearest to them; the highest cell where there is no mean."""
+        """The mean cells and the values of the cells nearest to them; the highest cell where the mean is not finite."""
         if self.reading is not None:
             return super().read(maps)
         mean = soft_argmax(maps, beta=self.beta)

@@ -1,8 +1,8 @@
-"""Codecs for networks with several answers, whose losses tell hidden keypoints from those in sight.
+"""Codecs for networks with several outputs, whose losses tell hidden keypoints from visible ones.
 
 Cascaded Pyramid Network (arXiv 1711.07319), Multi-Stage Pose Network (arXiv 1901.00148) and Residual Steps Network (arXiv
-2003.04030) share this: coarse answers get wide labels and learn every map, an empty one where a keypoint is not in sight;
-the last answer gets a narrow label and learns the hardest of the labelled keypoints.
+2003.04030) share this: coarse outputs have wide labels and learn every map, zeros where a keypoint is not visible; the last
+output has a narrow label and learns the hardest of the labelled keypoints.
 """
 
 from abc import abstractmethod
@@ -15,27 +15,28 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.maps import check_maps, check_weights, weighted
+from poise.codecs.maps import check_maps, check_weights, keypoint_weights
 from poise.errors import InputError
 from poise.losses.heatmaps import mean_squares, ohkm_squares, outer_squares
 
 HEIGHT = 255.0
-"""Of a label, as the releases have it."""
+"""Height of a label in the releases."""
 
 
 @dataclass(frozen=True)
 class StagedCodec(InstanceCodec):
-    """One map per keypoint, for one of several answers of a network; the loss is `weight` times the mean squared difference.
+    """One heatmap per keypoint, for one of several outputs of a network; the loss is `weight` times the mean squared error.
 
-    A keypoint outside the view counts as one that is not labelled.
+    A keypoint outside the view is treated as unlabelled.
 
     Attributes:
-        height: Of the label at its highest cell.
-        weight: Factor of this answer's loss.
-        least_visible: Keypoints of this visibility or more have a label; 2 takes only those in sight.
-        others: What becomes of the other keypoints: they are left out, or their label is an empty map.
-        ohkm: Only so many keypoints of each view, the worst ones, make the loss; None takes all.
-        joint_weights: Weight of each keypoint in the loss; None weighs all alike.
+        height: Height of the label at its highest cell.
+        weight: Factor of the loss of this output.
+        least_visible: Keypoints of this visibility or higher have a label: 1 also hidden ones, 2 only visible ones.
+        others: The other keypoints give no loss ("left out"), or their label is all zeros ("emptied").
+        ohkm: Number of keypoints of each view that make the loss, those with the largest one (online hard keypoint mining,
+            arXiv 1711.07319); None for all.
+        joint_weights: Weight of each keypoint in the loss; None for 1 each.
     """
 
     height: float = HEIGHT
@@ -46,7 +47,7 @@ class StagedCodec(InstanceCodec):
     joint_weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that make no loss."""
+        """Refuse values out of range."""
         super().__post_init__()
         name = type(self).__name__
         if not (self.height > 0 and self.weight > 0):
@@ -66,27 +67,27 @@ class StagedCodec(InstanceCodec):
 
     @property
     def channels(self) -> int:
-        """One map per keypoint."""
+        """One map per keypoint: k."""
         return self.keypoints
 
     @property
     def exceptions(self) -> Mapping[int, float]:
-        """Law 5 where keypoints without label are trained to an empty map."""
+        """Law 5 if keypoints without label are trained to zeros."""
         return {5: 1.0} if self.others == "emptied" else {}
 
     @abstractmethod
     def profiles(self, xy: Float[Tensor, "b k 2"]) -> tuple[Float[Tensor, "b k h"], Float[Tensor, "b k w"]]:
-        """The label of keypoints inside the view as a column, 1 high, times a row, 1 high."""
+        """The label of keypoints inside the view as a column times a row, each of height 1."""
 
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k h w"]:
-        """The label of each keypoint, float32; an empty map where it is outside the view."""
+        """The label of each keypoint, float32; zeros where it is outside the view."""
         column, row = self._target(xy, self._inside(xy))
         return column[..., None] * row[..., None, :]
 
     def loss(
         self, output: Float[Tensor, "b k h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
     ) -> Float[Tensor, ""]:
-        """`weight` times the mean squared difference from the labels.
+        """`weight` times the mean squared error.
 
         Raises:
             InputError: The output is not of this codec's size.
@@ -96,19 +97,19 @@ class StagedCodec(InstanceCodec):
         return self.total(outer_squares(output.float(), *self._target(xy, labelled)), labelled)
 
     def total(self, distance: Float[Tensor, "b k"], labelled: Bool[Tensor, "b k"]) -> Float[Tensor, ""]:
-        """The loss, from the squared distance of each map from its label (an empty one where there is none)."""
-        counts = weighted(labelled | (self.others == "emptied"), self.joint_weights)
+        """The loss, from the squared error of each map, summed over its cells (from zeros where it has no label)."""
+        counts = keypoint_weights(labelled | (self.others == "emptied"), self.joint_weights)
         cells = self.cells[0] * self.cells[1]
         if self.ohkm is None:
             return 2 * self.weight * mean_squares(distance, counts, cells=cells)
         return 2 * self.weight * ohkm_squares(distance, counts, cells=cells, top=self.ohkm)
 
     def unflip(self, output: Float[Tensor, "b k h w"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b k h w"]:
-        """Columns reversed, left and right keypoints swapped."""
+        """The maps with columns reversed and left and right keypoints swapped."""
         return output[:, flip].flip(-1)
 
     def picture(self, output: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
-        """The maps as shares of the label's height, cut at 0 and 1."""
+        """The maps divided by the height of labels, clamped to 0 and 1."""
         return (output.detach().float().nan_to_num(0) / self.height).clamp(0, 1)
 
     def _inside(self, xy: Float[Tensor, "b k 2"]) -> Bool[Tensor, "b k"]:
@@ -116,13 +117,13 @@ class StagedCodec(InstanceCodec):
         return ((xy >= 0) & (xy <= last)).all(dim=-1)
 
     def _target(self, xy: Float[Tensor, "b k 2"], labelled: Bool[Tensor, "b k"]) -> tuple[Tensor, Tensor]:
-        # What stands at keypoints without label means nothing and may be NaN.
+        # The positions of keypoints without label mean nothing and may be NaN.
         column, row = self.profiles(torch.where(labelled[..., None], xy, 0))
         return column * (self.height * labelled[..., None]), row
 
 
 def steps(stages: int, *, coarse_to_fine: bool) -> list[tuple[int, int]]:
-    """Which of a stage's four answers, and the cells of its label, for the answers of all stages (MSPN, section 3.3).
+    """For the outputs of all stages: the index of each among its stage's four, and the cells of its label (MSPN, section 3.3).
 
     Raises:
         InputError: There is no stage.

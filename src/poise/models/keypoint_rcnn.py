@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.models.detection.roi_heads import maskrcnn_loss
 
 from poise.codecs.registry import codec_from_plain
-from poise.codecs.roi import RoICodec, teaches, within
+from poise.codecs.roi import RoICodec, has_labelled_keypoint, within
 from poise.data.base import Dataset
 from poise.dims import Size
 from poise.errors import InputError
@@ -158,7 +158,7 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
         """The codec's, of people's proposals with a labelled keypoint inside."""
         people = rois.positives
         every = self._read_off(people.boxes)
-        useful = people.select(teaches(scenes.xy[people.person], scenes.visible[people.person], every))
+        useful = people.select(has_labelled_keypoint(scenes.xy[people.person], scenes.visible[people.person], every))
         some = useful.at_most(self.config.learning.posed)
         maps = self.network.keypoint_maps(features, some.boxes)
         with torch.autocast(maps.device.type, enabled=False):

@@ -213,12 +213,12 @@ def head_codec(head: str, *, weight: float | None = None, height: float | None =
 
     Args:
         head: "gaussian", "one_hot", or the class of another codec.
-        weight: As for `roi_codec`.
-        height: The same.
-        sigma: The same.
+        weight: Factor of the loss, as for `roi_codec`.
+        height: Height of Gaussians; 1 by default.
+        sigma: Standard deviation of Gaussians, cells; that of the codec by default.
 
     Raises:
-        InputError: A number that makes no loss, or one that the codec has no use for.
+        InputError: A number that makes no loss, or one that the codec does not take.
         UnknownName: There is no such codec.
     """
     if head == "gaussian":

@@ -2,6 +2,7 @@
 
 import json
 
+import jaxtyping
 import pytest
 import torch
 from safetensors import safe_open
@@ -179,7 +180,8 @@ def test_a_file_of_an_earlier_version_loads(variant, lost, tmp_path):
         (InputError, "neither torchvision nor timm has .* a maskrcnn detector", {"variant": "maskrcnn", "pretrained": True}),
     ],
 )
-def test_what_cannot_be_is_refused_with_what_can(error, words, arguments):
+def test_what_cannot_be_is_refused_with_what_can(error, words, arguments, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # users have no hook that refuses the wrong word first
     with torch.device("meta"), pytest.raises(error, match=words) as caught:
         zoo.keypoint_rcnn(**arguments)
     assert isinstance(caught.value, PoiseError)

@@ -77,7 +77,7 @@ def keypoint_rcnn(
         convolutions: Of the keypoint head.
         width: Channels of these convolutions.
         box_width: Channels of the box head's fully connected layers.
-        size: Pixels of the short side of images, and of the long side at most.
+        size: Length of the short side of images, and largest length of the long side, pixels.
         pretrained: Load ImageNet weights of torchvision or timm into the backbone.
         config: How people are read out of the outputs, and how the model learns; by default as the variant does.
         name: Of the model; by default made of the variant and the backbone.
@@ -242,9 +242,7 @@ def _check_size(size: Size) -> None:
 
 def _check_counts(*, classes: int, box_width: int, convolutions: int = 1, width: int = 1) -> None:
     if classes < MIN_CLASSES:
-        raise InputError(
-            f"a box head tells {MIN_CLASSES} classes or more apart, of which the background is one; found {classes}"
-        )
+        raise InputError(f"a box head has {MIN_CLASSES} classes or more, of which the background is one; found {classes}")
     for name, count in (("box_width", box_width), ("convolutions", convolutions), ("width", width)):
         if count < 1:
             raise InputError(f"{name} of a detector is at least 1, not {count}")

@@ -71,23 +71,23 @@ def network(width: str, channels: int, cells: Size = MAP_CELLS) -> RCNN:
 
     Args:
         width: "t" or "s".
-        channels: Of the codec.
-        cells: Of its maps (h, w).
+        channels: Channels that the codec reads.
+        cells: Size of its maps (h, w), cells; 4 or more a side.
 
     Raises:
-        UnknownName: Another width.
-        InputError: Less than 4 cells a side.
+        UnknownName: There is no such width.
+        InputError: Maps of less than 4 cells a side.
     """
     if width not in WIDTHS:
         raise unknown("width of poise's own network", width, WIDTHS)
     own = WIDTHS[width]
     body = PlainNet(own.stages, BLOCKS)
-    trunk = BackboneWithNeck(body, FPN(body.channels, body.strides, own.pyramid, extra=0))
-    rpn = build_rpn(own.pyramid, AnchorGenerator(trunk.strides, sizes=ANCHORS), post_nms_top_n=PROPOSALS)
-    box = RoIBranch(RoIPooler(trunk.strides, (7, 7)), box_head(own.pyramid, width=own.features))
+    backbone = BackboneWithNeck(body, FPN(body.channels, body.strides, own.pyramid, extra=0))
+    rpn = build_rpn(own.pyramid, AnchorGenerator(backbone.strides, sizes=ANCHORS), post_nms_top_n=PROPOSALS)
+    box = RoIBranch(RoIPooler(backbone.strides, (7, 7)), box_head(own.pyramid, width=own.features))
     widths = (own.keypoints,) * own.convolutions
     head = keypoint_head(own.pyramid, channels, cells=cells, widths=widths)
-    return RCNN(trunk, rpn, box=box, keypoint=RoIBranch(RoIPooler(trunk.strides, pooled_cells_for(cells)), head))
+    return RCNN(backbone, rpn, box=box, keypoint=RoIBranch(RoIPooler(backbone.strides, pooled_cells_for(cells)), head))
 
 
 def small_detector(
@@ -105,15 +105,16 @@ def small_detector(
         width: "t" (2.5 million parameters) or "s" (4.9 million). On one CPU core they learn from 12 and 7 images of 320x320 a
             second, and from 16 and 10 in bfloat16.
         skeleton: The keypoints.
-        size: Of the views it is trained on (h, w), multiples of 32; the long side of images is brought to the larger one.
-        codec: Of the keypoint head; Gaussians on 56x56 cells by default.
-        config: How the answers are made people, and how it learns; by default from 64 proposals of an image, and keypoints
-            from 16.
-        name: Of the model.
+        size: Size of the views it is trained on (h, w), pixels, multiples of 32; images are resized so that their long side is
+            the larger of the two.
+        codec: Codec of the keypoint head; by default Gaussians on 56x56 cells.
+        config: How people are read out of the outputs, and how the model learns; by default from 64 proposals of an image, and
+            keypoints from 16.
+        name: Name of the model.
 
     Raises:
         InputError: A size that does not fit, or a codec of other keypoints.
-        UnknownName: Another width.
+        UnknownName: There is no such width.
     """
     check_size(size, PlainNet.multiple, f"poise_rcnn_{width}")
     codec = codec or gaussian_roi_codec(MAP_CELLS, len(skeleton))
@@ -129,13 +130,13 @@ def small_detector(
     )
 
 
-def build(wish: BuildRequest) -> KeypointRCNN:
+def build(request: BuildRequest) -> KeypointRCNN:
     """The model of a name such as `poise_rcnn_t_coco_320x320`."""
-    refuse_pretrained(wish.pretrained, "poise's own networks")
-    maps, points = wish.parts["maps"], len(wish.keypoints)
+    refuse_pretrained(request.pretrained, "poise's own networks")
+    maps, points = request.parts["maps"], len(request.keypoints)
     cells = (int(maps.split("x")[0]), int(maps.split("x")[1])) if maps else MAP_CELLS
-    codec = gaussian_roi_codec(cells, points) if wish.codec is None else roi_codec(wish.codec, cells, points)
-    return small_detector(wish.parts["width"], skeleton=wish.keypoints, size=wish.size, codec=codec, name=wish.name)
+    codec = gaussian_roi_codec(cells, points) if request.codec is None else roi_codec(request.codec, cells, points)
+    return small_detector(request.parts["width"], skeleton=request.keypoints, size=request.size, codec=codec, name=request.name)
 
 
 FAMILY = Family(

@@ -14,21 +14,21 @@ from torch import Tensor, nn
 from poise.errors import CheckpointError, ReadError, unknown
 
 UNREADABLE = (pickle.UnpicklingError, EOFError, BadZipFile, ValueError, LookupError)
-"""What reading a file of weights may raise that is none."""
+"""Errors of reading a file that holds no weights."""
 
 PERSON = "person"
-"""What COCO calls those who are looked for."""
+"""COCO's name of the class of people."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class CocoDetector:
-    """A detector of torchvision's.
+    """A detector of torchvision, trained on COCO.
 
     Attributes:
-        name: As torchvision has it.
-        network: Takes a list of images (3 h w, RGB, 0..1), answers each with `boxes`, `scores` and `labels`.
-        person: The label of people.
+        name: Its name in torchvision.
+        network: Takes a list of images (3 h w, RGB, 0 to 1) and gives `boxes`, `scores` and `labels` of each.
+        person: Label of people.
     """
 
     name: str
@@ -37,7 +37,7 @@ class CocoDetector:
 
 
 def names() -> list[str]:
-    """What torchvision's detectors are called, such as `fasterrcnn_resnet50_fpn`."""
+    """Names of torchvision's detectors, such as `fasterrcnn_resnet50_fpn`."""
     from torchvision.models import detection, list_models
 
     found: list[str] = list_models(module=detection)
@@ -45,7 +45,7 @@ def names() -> list[str]:
 
 
 def load_detector(name: str) -> CocoDetector:
-    """A detector with the weights that torchvision thinks best, downloaded into torch's cache unless they are there.
+    """A detector with torchvision's default weights, downloaded into torch's cache unless they are there.
 
     Raises:
         UnknownName: torchvision has no detector of that name; the message gives the nearest.
@@ -67,7 +67,7 @@ def load_detector(name: str) -> CocoDetector:
 
 
 def cached(url: str) -> Path:
-    """Where torch keeps a file that it downloads."""
+    """Path of a downloaded file in torch's cache."""
     return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
 
 
