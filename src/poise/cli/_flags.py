@@ -43,7 +43,7 @@ def wrong_flag(words: Sequence[str], names: Sequence[str]) -> str | None:
 
 
 def given(*options: Any) -> dict[str, Any]:
-    """The flags that were given another value than their default, as typed, with their values.
+    """The flags that were given another value than their default, as typed, with their values; True for those without.
 
     Args:
         options: Option groups.
@@ -54,7 +54,10 @@ def given(*options: Any) -> dict[str, Any]:
         for field in dataclasses.fields(group)
         if getattr(group, field.name) != field.default
     ]
-    return {f"--{'no-' if value is False else ''}{name}".replace("_", "-"): value for name, value in changed}
+    return {
+        f"--{'no-' if value is False else ''}{name}".replace("_", "-"): True if value is False else value
+        for name, value in changed
+    }
 
 
 def refuse(flags: Mapping[str, object], *, why: str) -> None:

@@ -98,7 +98,7 @@ def run(
         else:
             measured = measure(console, network, eval_set, boxes=boxes, rescoring=scoring, run=running)
         text = model_text(network, file=model, annotations=files.annotations, images=files.images)
-        measured = replace(measured, text=text | measured.text)
+        measured = replace(measured, text=text | dict(measured.text))
         write_evaluation(console, eval_set, measured, annotations=files.annotations, output=output, pictures=not self_test)
     print_measured(console, eval_set, measured)
     return 0

@@ -481,10 +481,13 @@ class CodecOptions:
             InputError: A flag that is for another kind of model, or a value that cannot be.
             UnknownName: There is no such reading, preset or field.
         """
+        from poise.models.base import require_pose
+
         if given(self):
             if not hasattr(model, "codec"):
                 raise InputError(f"{model.card.name} finds no keypoints; leave out --reading, --preset and --codec-set")
-            model.codec = self.changed(model.codec)
+            posed = require_pose(model)
+            posed.codec = self.changed(posed.codec)
         detection.adjust(model, codec_set=self.codec_set)
 
     def changed(self, codec: "Codec") -> "Codec":

@@ -78,7 +78,7 @@ class RecipeCommand:
             InputError: There is one.
         """
         if self.options is not None:
-            model = _given("--model", words) or str(self.options.model)
+            model = _given("--model", words) or str(_dataclass_flags(self.options)["model"][1])
             typed = [word.partition("=")[0] for word in words if word.startswith("--")]
             self.options.refuse({_flag_name(flag): flag for flag in typed}, model=model)
 
@@ -99,7 +99,7 @@ class RecipeCommand:
         """
         import tyro
 
-        return vars(tyro.cli(self.parser, args=list(words), prog=program))
+        return dict(vars(tyro.cli(self.parser, args=list(words), prog=program)))
 
     def recipe(self, flags: Mapping[str, Any]) -> Any:
         """The recipe; the weights a network begins with are drawn by it.
