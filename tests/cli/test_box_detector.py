@@ -132,8 +132,8 @@ def test_it_is_measured_by_its_boxes_alone(run, tmp_path, folder):
         "compare-decoders BOXES --annotations LABELS --images IMAGES --codec-set sigma=2",
         "explain BOXES 1 --annotations LABELS --images IMAGES",
         "compare BOXES BOXES --annotations LABELS --images IMAGES",
-        "train own --val-share 0.5 --annotations LABELS --images IMAGES --model poise_rcnn_t --start BOXES --epochs 1",
-        "train own --val-share 0.5 --annotations LABELS --images IMAGES --start BOXES --epochs 1 --workers 0 --size 64 64",
+        "train finetune --val-share 0.5 --annotations LABELS --images IMAGES --model poise_rcnn_t --start BOXES --epochs 1",
+        "train finetune --val-share 0.5 --annotations LABELS --images IMAGES --start BOXES --epochs 1 --workers 0 --size 64 64",
     ],
 )
 def test_where_keypoints_are_needed_it_is_told_in_one_sentence_and_nothing_is_left(run, tmp_path, words):
@@ -157,7 +157,7 @@ def test_where_keypoints_are_needed_it_is_told_in_one_sentence_and_nothing_is_le
         ("data walk --annotations LABELS --images IMAGES --model BOXES", "needs a model of views of one person"),
         ("predict IMAGES --model PERSON --detector PERSON", "finds no boxes, so it is no detector"),
         (
-            f"train own --val-share 0.5 --annotations LABELS --images IMAGES --model {NAME}",
+            f"train finetune --val-share 0.5 --annotations LABELS --images IMAGES --model {NAME}",
             "has no keypoint head, so it takes no skeleton",
         ),
         ("import maskrcnn_rpn_head nothing.pth --out o.safetensors", "there is no checkpoint"),

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 import typing
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from poise.cli.main import main
-from poise.cli.train import _flags
+from poise.cli.train import RecipeCommand
 from poise.data.figures import FigureDataset, write_coco
 from poise.recipes.find import recipes
 from poise.weights.model_file import load
@@ -23,7 +24,7 @@ def drawn(tmp_path_factory):
 def words(drawn, *more):
     files = ["--annotations", str(drawn / "annotations.json"), "--images", str(drawn / "images"), "--val-share", "0.3"]
     small = ["--model", "poise_t", "--size", "64", "64", "--epochs", "2", "--workers", "0", "--batch", "4", "--device", "cpu"]
-    return ["train", "own", *files, *small, *map(str, more)]
+    return ["train", "finetune", *files, *small, *map(str, more)]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def test_the_flags_are_the_recipes_and_the_runs(trained):
     settings = json.loads((trained / "settings.json").read_text())
     assert settings["epochs"] == 2
     assert settings["plan"]["batch"] == 4
-    assert settings["settings"]["command"][0] == "own"
+    assert settings["settings"]["command"][0] == "finetune"
     assert load(trained / "model.safetensors").codec.size == (64, 64)
 
 
@@ -80,9 +81,9 @@ def test_a_wrong_flag_names_the_nearest(drawn, capsys):
 
 
 def test_a_wrong_flag_names_the_nearest_also_where_a_required_one_lacks(capsys):
-    assert main(["train", "own", "--epoch=3"]) == 2
+    assert main(["train", "finetune", "--epoch=3"]) == 2
     assert "no flag '--epoch'; did you mean '--epochs'" in capsys.readouterr().err
-    assert main(["train", "own", "--vall_share", "3"]) == 2
+    assert main(["train", "finetune", "--vall_share", "3"]) == 2
     assert "'--val-share'" in capsys.readouterr().err
 
 
@@ -171,13 +172,13 @@ def test_a_wrong_recipe_names_the_nearest(capsys):
 def test_help_lists_the_recipes_and_each_shows_its_flags(capsys):
     assert main(["train", "--help"]) == 0
     assert "simple_baseline" in capsys.readouterr().out
-    assert main(["train", "own", "--help"]) == 0
+    assert main(["train", "finetune", "--help"]) == 0
     text = capsys.readouterr().out
     assert "--val-share" in text
     assert "--minutes" in text
     assert "--val-annotations PATH [PATH ...]" in text
     assert "{None}" not in text
-    assert "poise train own --annotations" in text
+    assert "poise train finetune --annotations" in text
 
 
 def test_without_a_recipe_there_must_be_a_run(capsys):
@@ -189,7 +190,7 @@ def test_stages_are_one_command_and_go_on_with_resume(drawn, tmp_path, capsys):
     out = tmp_path / "staged"
     assert main(words(drawn, "--out", out, "--stages", 2, "--epochs", 1)) == 0
     text = capsys.readouterr().out
-    assert "own, stage 1: poise_t" in text
+    assert "finetune, stage 1: poise_t" in text
     assert "stage 1 of 0 to 1 is done: pck@0.1" in text
     assert load(out / "model.safetensors").codec.size == (64, 64)
     assert json.loads((out / "settings.json").read_text())["stages"] == 2
@@ -213,9 +214,65 @@ def test_codec_and_dropping_are_flags(drawn, tmp_path, capsys):
 
 def test_flags_of_a_recipe_and_of_every_run_mean_the_same():
     for maker in recipes().values():
-        flags = typing.get_type_hints(_flags(maker))
+        flags = typing.get_type_hints(RecipeCommand.of(maker, []).parser)
         assert set(typing.get_args(flags["steps"])) == {int, type(None)}
         assert flags["seed"] is int
+
+
+def flags_of(model, capsys) -> set[str]:
+    assert main(["train", "finetune", "--model", model, "--help"]) == 0
+    return set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))
+
+
+def test_help_shows_the_flags_that_a_kind_of_model_reads(capsys):
+    detector, scene, person = (flags_of(model, capsys) for model in ("poise_rcnn_t", "poise_scene_t", "poise_s"))
+    shared = {"--annotations", "--size", "--rotation", "--codec-set", "--drop-from", "--minutes", "--seed"}
+    assert shared <= detector & scene & person
+    assert {"--empty", "--no-empty", "--detecting-set"} == detector - person - {"--half-body"}
+    assert person - scene == {"--half-body"}
+    assert not {"--empty", "--detecting-set"} & scene
+
+
+@pytest.mark.parametrize(
+    ("model", "flag", "kinds"),
+    [
+        ("poise_s", ("--mosaic", "0.5"), "detectors"),
+        ("poise_s", ("--no-empty",), "detectors"),
+        ("poise_s", ("--detecting-set=nms=0.6",), "detectors"),
+        ("poise_scene_t", ("--no-empty",), "detectors"),
+        ("poise_scene_t", ("--half-body", "0.3"), "top-down models"),
+        ("poise_rcnn_t", ("--half_body", "0.3"), "top-down models"),
+    ],
+)
+def test_a_flag_of_another_kind_of_model_is_refused_and_says_whose_it_is(drawn, tmp_path, capsys, model, flag, kinds):
+    files = ("--annotations", drawn / "annotations.json", "--images", drawn / "images", "--out", tmp_path / "run")
+    assert main(["train", "finetune", *map(str, files), "--model", model, *flag]) == 1
+    name = flag[0].split("=")[0]
+    assert capsys.readouterr().err == f"poise train: {name} is for {kinds}, and {model} is not one of them; leave it out\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_the_older_name_goes_on_also_with_a_flag_of_another_kind_that_changed_nothing(drawn, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(words(drawn, "--out", out, "--steps", 1)) == 0
+    settings = json.loads((out / "settings.json").read_text())
+    command = settings["settings"]["command"]
+    settings["recipe"], command[0] = "own", "own"
+    command[1:1] = ["--mosaic", "0.0", "--empty"]
+    (out / "settings.json").write_text(json.dumps(settings))
+    assert main(["train", "--resume", str(out), "--steps", "2"]) == 0
+    assert "go" in capsys.readouterr().out
+    assert (out / "metrics.csv").read_text().count("\n") >= 2
+
+
+def test_the_older_name_of_finetune_is_taken(drawn, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr("poise.training.fit.fit", lambda recipe, **flags: made.append((recipe, flags)))
+    new = words(drawn, "--out", tmp_path)
+    assert main(new) == main(["train", "own", *new[2:]]) == 0
+    (first, flags), (second, others) = made
+    assert (first.name, flags) == (second.name, others)
+    assert second.settings["command"][0] == "own"
 
 
 def test_a_recipe_that_takes_a_flag_of_every_run_for_something_else_is_refused(tmp_path, monkeypatch, capsys):

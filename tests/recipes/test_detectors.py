@@ -13,12 +13,13 @@ from poise.codecs.registry import codec_types
 from poise.errors import InputError, UnknownName
 from poise.recipes.detectors import detector_drawn, detector_mixed, head_codec
 from poise.recipes.find import recipes
-from poise.recipes.finetune import own
 from poise.recipes.keypoint_rcnn import keypoint_rcnn, keypoint_rcnn_hrnet
 from poise.training.fit import fit
 from poise.training.task import ModelTask
 from poise.weights import model_file
 from poise.zoo.find import build
+
+from .finetuned import finetuned
 
 FEW = ["learning.per_image=8"]
 SMALL = {"side": 64, "epochs": 1, "detecting_set": FEW}
@@ -145,9 +146,9 @@ def test_images_without_people_are_learnt_from_as_is_said(half, monkeypatch):
     kept = [len(views(recipe)) for recipe in mixed]
     assert kept[0] == 9 > kept[1]
     assert detector_mixed(**files, drawn=0, val_share=0.25, **SMALL).empty
-    mine = own(**files, model="poise_rcnn_t", size=(64, 64), val_share=0.25, detecting_set=FEW)
+    mine = finetuned(**files, model="poise_rcnn_t", size=(64, 64), val_share=0.25, detecting_set=FEW)
     assert len(views(mine)) == 9
-    assert not own(**files, model="poise_rcnn_t", size=(64, 64), val_share=0.25, empty=False).empty
+    assert not finetuned(**files, model="poise_rcnn_t", size=(64, 64), val_share=0.25, empty=False).empty
     found = views(mine)
     batch = found.collate([found[(0, row)] for row in range(9) if mine.train.key(row).image_id > 6][:2]).batch
     assert len(batch.scenes.boxes) == 0
@@ -299,24 +300,20 @@ def test_how_a_detector_learns_is_set_by_words():
 
 def test_a_users_files_take_a_detector(drawn):
     files = {"annotations": [drawn / "annotations.json"], "images": [drawn / "images"]}
-    recipe = own(**files, model="poise_rcnn_t", size=(64, 64), rotation=20.0, drop="cutout", drop_from=0.5, epochs=4)
+    recipe = finetuned(**files, model="poise_rcnn_t", size=(64, 64), rotation=20.0, drop="cutout", drop_from=0.5, epochs=4)
     assert (recipe.best, recipe.augmentation.rotation, recipe.augmentation.sides) == ("AP", 20.0, (45, 64, 83))
     assert recipe.then[0].augmentation.drop.name == "cutout"
-    more = own(
+    more = finetuned(
         **files, model="poise_rcnn_t", size=(64, 64), mosaic=0.5, codec="Gaussian", detecting_set=["learning.truth=false"]
     )
     assert (more.augmentation.mosaic, type(more.model.codec.codec).__name__) == (0.5, "Gaussian")
     assert not more.model.config.learning.truth
-    with pytest.raises(InputError, match="is no detector"):
-        own(**files, model="poise_t", mosaic=0.5)
     assert len(ModelTask(recipe.model).train_views(recipe.data, seed=0)) == 11
-    with pytest.raises(InputError, match="sees whole images"):
-        own(**files, model="poise_rcnn_t", half_body=0.3)
     for name in ("keypoint_rcnn_r50_fpn", "poise_rcnn_t_coco_64x64"):
         with pytest.raises(InputError, match="leave --size out"):
-            own(**files, model=name, size=(96, 96))
+            finetuned(**files, model=name, size=(96, 96))
     with pytest.raises(InputError, match="the smaller number of --size 64 96 would change nothing; give --size 96 96"):
-        own(**files, model="poise_rcnn_t", size=(64, 96))
+        finetuned(**files, model="poise_rcnn_t", size=(64, 96))
 
 
 def test_files_of_a_mixture_come_as_often_as_is_said_and_drawings_with_them(drawn):

@@ -7,8 +7,9 @@ import pytest
 
 from poise.errors import InputError
 from poise.recipes.files import mixture
-from poise.recipes.finetune import own
 from poise.skeletons import COCO17
+
+from .finetuned import finetuned
 
 
 @pytest.fixture
@@ -59,6 +60,6 @@ def test_a_file_of_which_nothing_is_left_is_refused(drawn, other):
 
 
 def test_joined_files_hold_out_by_image(drawn, other):
-    recipe = own(annotations=[drawn / "annotations.json", other], images=[drawn / "images"], val_share=0.5)
+    recipe = finetuned(annotations=[drawn / "annotations.json", other], images=[drawn / "images"], val_share=0.5)
     assert len(recipe.train) + len(recipe.val) == 18
     assert apart(recipe.train, recipe.val)

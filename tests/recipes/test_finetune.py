@@ -2,9 +2,22 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 
 from poise.errors import InputError, UnknownName
-from poise.recipes.finetune import own
+from poise.models.base import Model
+from poise.models.top_down import TopDown
+from poise.recipes.finetune import (
+    BottomUpOptions,
+    DetectorOptions,
+    FinetuneOptions,
+    TopDownOptions,
+    finetune,
+    options_of,
+    start_model,
+)
+
+from .finetuned import finetuned
 
 
 def renamed(folder, target):
@@ -17,13 +30,13 @@ def renamed(folder, target):
 
 
 def test_a_part_of_the_images_is_kept_for_validation(drawn):
-    recipe = own(annotations=[drawn / "annotations.json"], images=[drawn / "images"], val_share=0.25)
+    recipe = finetuned(annotations=[drawn / "annotations.json"], images=[drawn / "images"], val_share=0.25)
     train = {recipe.train.key(i).image_id for i in range(len(recipe.train))}
     val = {recipe.val.key(i).image_id for i in range(len(recipe.val))}
     assert len(train) == 9
     assert len(val) == 3
     assert not train & val
-    again = own(annotations=[drawn / "annotations.json"], images=[drawn / "images"], val_share=0.25)
+    again = finetuned(annotations=[drawn / "annotations.json"], images=[drawn / "images"], val_share=0.25)
     assert [again.val.key(i) for i in range(3)] == [recipe.val.key(i) for i in range(3)]
     assert again.val[0].image.shape == (3, 96, 96)
     assert again.val.people()[0] == (0, 0)
@@ -31,7 +44,7 @@ def test_a_part_of_the_images_is_kept_for_validation(drawn):
 
 def test_files_of_different_skeletons_are_joined_by_name(drawn, tmp_path):
     other = renamed(drawn, tmp_path / "other.json")
-    recipe = own(annotations=[drawn / "annotations.json", other], images=[drawn / "images"])
+    recipe = finetuned(annotations=[drawn / "annotations.json", other], images=[drawn / "images"])
     assert {"nose", "snout"} <= set(recipe.train.skeleton.keypoints)
     assert recipe.model.skeleton.keypoints == recipe.train.skeleton.keypoints
     assert len(recipe.train) + len(recipe.val) == 24
@@ -39,25 +52,25 @@ def test_files_of_different_skeletons_are_joined_by_name(drawn, tmp_path):
 
 def test_files_for_validation_have_the_keypoints_of_training(drawn, tmp_path):
     other = renamed(drawn, tmp_path / "other.json")
-    recipe = own(annotations=[drawn / "annotations.json"], images=[drawn / "images"], val_annotations=[other])
+    recipe = finetuned(annotations=[drawn / "annotations.json"], images=[drawn / "images"], val_annotations=[other])
     assert recipe.val.skeleton.keypoints == recipe.train.skeleton.keypoints
     place = recipe.val.skeleton.keypoints.index("nose")
     assert int(recipe.val.labels(0).visible[:, place].sum()) == 0
 
 
 def test_any_model_of_the_zoo_takes_the_keypoints_of_the_files(drawn):
-    recipe = own(annotations=[drawn / "annotations.json"], images=[drawn / "images"], model="poise_t_coco_192x160")
+    recipe = finetuned(annotations=[drawn / "annotations.json"], images=[drawn / "images"], model="poise_t_coco_192x160")
     assert len(recipe.model.skeleton) == len(recipe.train.skeleton)
 
 
 def test_folders_must_match_files(drawn):
     with pytest.raises(InputError, match="1 annotation files and 2 image folders"):
-        own(annotations=[drawn / "annotations.json"], images=[drawn / "images", drawn])
+        finetuned(annotations=[drawn / "annotations.json"], images=[drawn / "images", drawn])
 
 
 def test_a_share_that_empties_a_part_is_refused(drawn):
     with pytest.raises(InputError, match="leaves no image for"):
-        own(annotations=[drawn / "annotations.json"], images=[drawn / "images"], val_share=0.01)
+        finetuned(annotations=[drawn / "annotations.json"], images=[drawn / "images"], val_share=0.01)
 
 
 def files(drawn):
@@ -65,7 +78,7 @@ def files(drawn):
 
 
 def test_any_network_takes_any_codec_and_information_is_dropped_in_a_second_stage(drawn):
-    recipe = own(**files(drawn), model="hrnet_w32_coco_64x64", codec="UDPOffset", drop="cutout", epochs=10)
+    recipe = finetuned(**files(drawn), model="hrnet_w32_coco_64x64", codec="UDPOffset", drop="cutout", epochs=10)
     assert type(recipe.model.codec).__name__ == "UDPOffset"
     assert recipe.model.preprocess.crop == "udp"
     (later,) = recipe.then
@@ -77,73 +90,131 @@ def test_any_network_takes_any_codec_and_information_is_dropped_in_a_second_stag
 
 def test_information_may_be_dropped_from_the_start_or_late(drawn):
     small = files(drawn) | {"model": "poise_t", "size": (64, 64), "epochs": 10}
-    recipe = own(**small, drop="grid-mask", drop_from=0.0)
+    recipe = finetuned(**small, drop="grid-mask", drop_from=0.0)
     assert (recipe.epochs, recipe.then, recipe.augmentation.drop.name) == (10, (), "grid_mask")
-    recipe = own(**small, drop="hide-and-seek", drop_from=0.8)
+    recipe = finetuned(**small, drop="hide-and-seek", drop_from=0.8)
     assert (recipe.epochs, recipe.then[0].epochs, recipe.then[0].augmentation.drop.name) == (8, 2, "hide_and_seek")
     for share in (0.99, 0.01):
         with pytest.raises(InputError, match="leaves a stage without epochs"):
-            own(**small, drop="random-erasing", drop_from=share)
+            finetuned(**small, drop="random-erasing", drop_from=share)
 
 
 def test_our_own_networks_take_any_codec_and_keep_their_name(drawn):
-    recipe = own(**files(drawn), model="poise_t", size=(64, 96), codec="SimCC")
+    recipe = finetuned(**files(drawn), model="poise_t", size=(64, 96), codec="SimCC")
     assert (type(recipe.model.codec).__name__, recipe.model.codec.size) == ("SimCC", (64, 96))
     assert recipe.model.card.name == "poise_t"
 
 
 def test_fields_of_a_codec_are_set_by_words(drawn):
     small = files(drawn) | {"model": "poise_t", "size": (64, 64)}
-    codec = own(**small, codec="Dark", codec_set=["ohkm=8", "sigma=3"]).model.codec
+    codec = finetuned(**small, codec="Dark", codec_set=["ohkm=8", "sigma=3"]).model.codec
     assert (codec.ohkm, codec.sigma) == (8, 3.0)
     weights = "joint_weights=(" + "1," * 16 + "2.5)"
-    assert own(**small, codec_set=[weights]).model.codec.joint_weights == (*[1.0] * 16, 2.5)
+    assert finetuned(**small, codec_set=[weights]).model.codec.joint_weights == (*[1.0] * 16, 2.5)
     with pytest.raises(InputError, match="name=value"):
-        own(**small, codec_set=["ohkm"])
+        finetuned(**small, codec_set=["ohkm"])
     with pytest.raises(UnknownName, match=r"did you mean 'ohkm'\? UDPGaussian has: sigma, .*ohkm"):
-        own(**small, codec_set=["okhm=8"])
+        finetuned(**small, codec_set=["okhm=8"])
     with pytest.raises(InputError, match="1 to 17"):
-        own(**small, codec_set=["ohkm=40"])
+        finetuned(**small, codec_set=["ohkm=40"])
     with pytest.raises(InputError, match="another network"):
-        own(**small, codec="SimCC", codec_set=["ratio=3"])
+        finetuned(**small, codec="SimCC", codec_set=["ratio=3"])
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         ({"drop_from": 0.3}, "^--drop-from says when --drop begins, which is missing; give that, or leave both out$"),
-        ({"empty": False}, "is no detector, and images without people .*; leave --no-empty out$"),
-        ({"mosaic": 0.5}, "leave --mosaic and --detecting-set out$"),
-        ({"model": "poise_scene_t", "empty": False}, "leave --no-empty out$"),
-        ({"model": "poise_scene_t", "half_body": 0.3}, "leave --half-body out$"),
     ],
 )
 def test_flags_that_would_change_nothing_are_refused(drawn, flags, message):
     with pytest.raises(InputError, match=message):
-        own(**files(drawn), **flags)
+        finetuned(**files(drawn), **flags)
 
 
 def test_what_is_kept_for_validation_is_no_matter_where_there_are_files_for_it(drawn):
     both = files(drawn) | {"val_annotations": [drawn / "annotations.json"]}
     with pytest.raises(InputError, match=r"^--val-annotations are what .*; leave --val-share and --split-seed out$"):
-        own(**both, val_share=0.5, split_seed=1)
+        finetuned(**both, val_share=0.5, split_seed=1)
     with pytest.raises(InputError, match=r"; leave --split-seed out$"):
-        own(**both, split_seed=0)
+        finetuned(**both, split_seed=0)
     with pytest.raises(InputError, match="which are missing; give those"):
-        own(**files(drawn), val_images=[drawn / "images"])
+        finetuned(**files(drawn), val_images=[drawn / "images"])
 
 
 def test_answers_alike_are_set_together(drawn):
-    model = own(**files(drawn), model="hourglass_2stack_b1_17j_64x64", codec_set=["sigma=2.0"]).model
+    model = finetuned(**files(drawn), model="hourglass_2stack_b1_17j_64x64", codec_set=["sigma=2.0"]).model
     assert [codec.sigma for codec in (*model.deep, model.codec)] == [2.0, 2.0]
 
 
 def test_a_codec_nobody_knows_names_the_nearest(drawn):
     with pytest.raises(UnknownName, match="did you mean 'UDPOffset'"):
-        own(**files(drawn), model="poise_t", codec="UDPOfset")
+        finetuned(**files(drawn), model="poise_t", codec="UDPOfset")
 
 
 @pytest.mark.parametrize("name", ["poise_t", "poise_rcnn_t", "poise_scene_t"])
 def test_our_own_networks_have_no_weights_to_start_from(drawn, name):
     with pytest.raises(InputError, match="there are no ImageNet weights of poise's own networks"):
-        own(annotations=[drawn / "annotations.json"], images=[drawn / "images"], model=name, pretrained=True)
+        finetuned(annotations=[drawn / "annotations.json"], images=[drawn / "images"], model=name, pretrained=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        (None, TopDownOptions),
+        ("poise_t", TopDownOptions),
+        ("udp_hrnet_w32_offset_coco_256x192", TopDownOptions),
+        ("poise_scene_s", BottomUpOptions),
+        ("poise_scene_t_coco_64x64", BottomUpOptions),
+        ("poise_rcnn_s", DetectorOptions),
+        ("keypoint_rcnn_r50_fpn", DetectorOptions),
+        ("faster_rcnn_r18_fpn_2cls", FinetuneOptions),
+    ],
+)
+def test_the_kind_of_a_model_is_told_by_its_name_and_no_weight_is_made(name, kind):
+    state = torch.random.get_rng_state()
+    assert FinetuneOptions.for_model(name) is kind
+    assert torch.equal(torch.random.get_rng_state(), state), "the weights of the run are drawn as if nobody had asked"
+
+
+def test_a_users_own_kind_of_model_has_the_flags_of_all_kinds(drawn):
+    class Subclass(TopDown):
+        """Augmented as its parent."""
+
+    class Own(TopDown):
+        """Augmented in no way that poise knows."""
+
+        augmentation_type = None
+
+    made = start_model("poise_t")
+    parts = (made.network, made.codec, made.preprocess, made.skeleton, made.card)
+    assert options_of(Subclass(*parts)) is TopDownOptions
+    assert options_of(Own(*parts)) is FinetuneOptions
+
+
+def test_a_users_own_kind_of_model_is_trained_without_augmentation(drawn, monkeypatch):
+    class Own(TopDown):
+        """Augmented in no way that poise knows."""
+
+        augmentation_type = None
+
+    def started(name: str, **wanted) -> Model:
+        made = start_model("poise_t", size=(64, 64), **wanted)
+        return Own(made.network, made.codec, made.preprocess, made.skeleton, made.card)
+
+    monkeypatch.setattr("poise.recipes.finetune.start_model", started)
+    recipe = finetune(FinetuneOptions(**files(drawn), model="own", epochs=3, rate=2e-3))
+    assert type(recipe.model) is Own
+    assert (recipe.augmentation, recipe.batch, recipe.best, recipe.epochs) == (None, 32, "pck@0.1", 3)
+    assert recipe.optimizer.rate == 2e-3
+
+
+def test_options_of_another_kind_of_model_are_refused(drawn):
+    with pytest.raises(InputError, match=r"^poise_rcnn_t needs DetectorOptions, and these are TopDownOptions$"):
+        finetune(TopDownOptions(**files(drawn), model="poise_rcnn_t"))
+
+
+def test_flags_of_another_kind_say_which_kinds_they_are_for():
+    assert TopDownOptions.other_flags() == {"mosaic": "detectors", "empty": "detectors", "detecting_set": "detectors"}
+    assert DetectorOptions.other_flags() == {"half_body": "top-down models"}
+    assert FinetuneOptions.other_flags()["size"] == "top-down models and bottom-up models and detectors"

@@ -7,11 +7,12 @@ import pytest
 from poise.errors import InputError
 from poise.recipes.cpn import cpn
 from poise.recipes.find import recipes
-from poise.recipes.finetune import own
 from poise.recipes.keypoint_rcnn import keypoint_rcnn, keypoint_rcnn_hrnet
 from poise.recipes.multistage import mspn
 from poise.recipes.offset_guided import offset_guided, offset_guided_hrnet
 from poise.zoo.find import build
+
+from .finetuned import finetuned
 
 
 @pytest.fixture
@@ -29,37 +30,37 @@ def test_the_images_to_check_on_are_a_share(files, name, share):
 @pytest.mark.parametrize("share", [1.0, -0.1, math.nan])
 def test_the_growth_of_frames_and_the_plain_epochs_are_shares(files, share):
     with pytest.raises(InputError, match="--scale is a share, 0 to below 1"):
-        own(**files, scale=share, model="poise_rcnn_t")
+        finetuned(**files, scale=share, model="poise_rcnn_t")
     with pytest.raises(InputError, match="--drop-from is a share, 0 to below 1"):
-        own(**files, drop="cutout", drop_from=share)
+        finetuned(**files, drop="cutout", drop_from=share)
 
 
 def test_epochs_without_a_backbone_are_none_or_more(files):
     with pytest.raises(InputError, match="--freeze-epochs is a whole number, 0 or more; found -1"):
-        own(**files, freeze_epochs=-1)
+        finetuned(**files, freeze_epochs=-1)
 
 
 def test_folders_to_validate_on_need_their_files(files):
     with pytest.raises(InputError, match="--val-images are the folders of --val-annotations"):
-        own(**files, val_images=files["images"])
+        finetuned(**files, val_images=files["images"])
 
 
 def test_a_size_that_stands_in_a_name_is_not_said_again(files):
     with pytest.raises(InputError, match="poise_t_coco_64x64 has views of 64x64"):
-        own(**files, model="poise_t_coco_64x64", size=(96, 96))
-    assert own(**files, model="poise_t_coco_64x64", size=(64, 64)).model.codec.size == (64, 64)
+        finetuned(**files, model="poise_t_coco_64x64", size=(96, 96))
+    assert finetuned(**files, model="poise_t_coco_64x64", size=(64, 64)).model.codec.size == (64, 64)
 
 
 def test_a_model_that_finds_people_in_whole_images_takes_no_other_codec(files):
     for model in ("poise_scene_t", "poise_scene_t_coco_64x64"):
         with pytest.raises(InputError, match="read by the codec OffsetGuided; 'UDPGaussian' is not for it"):
-            own(**files, model=model, codec="UDPGaussian")
-    assert own(**files, model="poise_scene_t", codec="OffsetGuided").model.codec.keypoints == 17
+            finetuned(**files, model=model, codec="UDPGaussian")
+    assert finetuned(**files, model="poise_scene_t", codec="OffsetGuided").model.codec.keypoints == 17
 
 
 def test_views_of_whole_images_are_of_sizes_that_the_network_takes(files, coco):
     with pytest.raises(InputError, match=r"poise_scene_t takes views .* multiples of 32, not 50x64"):
-        own(**files, model="poise_scene_t", size=(50, 64))
+        finetuned(**files, model="poise_scene_t", size=(50, 64))
     with pytest.raises(InputError, match="multiples of 32, not 0x0"):
         offset_guided_hrnet(data=coco, width=18, pretrained=False, size=(0, 0))
 

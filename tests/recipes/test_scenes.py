@@ -9,12 +9,13 @@ from rich.console import Console
 from poise.errors import InputError
 from poise.models.base import total_loss
 from poise.recipes.find import recipes
-from poise.recipes.finetune import own
 from poise.recipes.offset_guided import offset_guided, offset_guided_hrnet
 from poise.recipes.scenes import COSTS, scenes_drawn, scenes_mixed
 from poise.training.fit import fit
 from poise.training.task import ModelTask
 from poise.weights import model_file
+
+from .finetuned import finetuned
 
 TWO = {"side": 64, "width": "t", "epochs": 1}
 
@@ -115,13 +116,11 @@ def test_files_of_a_mixture_come_as_often_as_is_said_and_drawings_with_them(draw
 
 def test_a_users_files_take_a_model_for_whole_images(drawn):
     files = {"annotations": [drawn / "annotations.json"], "images": [drawn / "images"]}
-    recipe = own(**files, model="poise_scene_t", rotation=20.0, drop="cutout", drop_from=0.5, epochs=4)
+    recipe = finetuned(**files, model="poise_scene_t", rotation=20.0, drop="cutout", drop_from=0.5, epochs=4)
     assert recipe.model.preprocess.side == 320
     assert recipe.model.codec.cost == COSTS
     assert (recipe.best, recipe.augmentation.rotation) == ("AP", 20.0)
     assert recipe.then[0].augmentation.drop.name == "cutout"
-    with pytest.raises(InputError, match="sees whole images"):
-        own(**files, model="poise_scene_t", half_body=0.3)
 
 
 def test_a_small_run_learns_is_checked_resumes_to_the_same_end_and_its_file_finds_people(tmp_path):

@@ -1,4 +1,4 @@
-"""What `poise data` prints and paints."""
+"""What `poise data` prints and draws."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def labelled_pair(dataset: CocoDataset, index: int, side: int) -> np.ndarray:
     sample = dataset[index]
     stated = dataset.size(index) == sample.size
     masks = dataset.masks(index).numpy() if stated else np.zeros((len(sample.labels), *sample.size), dtype=np.bool_)
-    left = _painted(sample, dataset.skeleton, side, masks=masks)
-    right = _painted(flip_sample(sample, dataset.skeleton), dataset.skeleton, side, masks=masks[:, :, ::-1])
+    left = _drawn(sample, dataset.skeleton, side, masks=masks)
+    right = _drawn(flip_sample(sample, dataset.skeleton), dataset.skeleton, side, masks=masks[:, :, ::-1])
     name = Path(sample.key.file_name).name
     return contact_sheet([titled(left, name), titled(right, "mirrored")], 2)
 
 
-def _painted(sample: Sample, skeleton: Skeleton, side: int, *, masks: np.ndarray) -> np.ndarray:
+def _drawn(sample: Sample, skeleton: Skeleton, side: int, *, masks: np.ndarray) -> np.ndarray:
     labels: Labels = sample.labels
     image = np.ascontiguousarray(sample.image.permute(1, 2, 0).numpy())
     for crowd, mask in zip(labels.crowd.tolist(), masks, strict=True):
@@ -77,7 +77,7 @@ def _painted(sample: Sample, skeleton: Skeleton, side: int, *, masks: np.ndarray
     )
 
 
-def look(console: Console, file: Path, images: Path | None) -> LintedFile:
+def read_file(console: Console, file: Path, images: Path | None) -> LintedFile:
     """An annotation file and, where there is a folder, its images, all read once."""
     document = read_document(file)
     if images is None:
@@ -125,12 +125,12 @@ def _plain(text: Any) -> str:
     return str(text).replace("[", "\\[")
 
 
-def write_fixed(console: Console, documents: Sequence[Document], places: Sequence[Path]) -> None:
+def write_fixed(console: Console, documents: Sequence[Document], paths: Sequence[Path]) -> None:
     """Write the copies, and say what is in them."""
-    for document, place in zip(documents, places, strict=True):
-        write_document(document, place)
+    for document, path in zip(documents, paths, strict=True):
+        write_document(document, path)
         count = f"{len(document['images'])} images, {len(document['annotations'])} annotations"
-        console.print(f"fixed copy: {place} ({count})", soft_wrap=True, highlight=False)
+        console.print(f"fixed copy: {path} ({count})", soft_wrap=True, highlight=False)
 
 
 def verdict(found: int, fixable: int, *, fixed: bool) -> str:

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from rich.console import Console
 from rich.progress import track
 
-from poise.cli._scores import cell
+from poise.cli._print import cell
 from poise.data.figures import FigureDataset, write_coco
 from poise.data.images import write_image
 from poise.errors import WriteError

@@ -1,7 +1,10 @@
-"""What `poise explain` prints: tables of one image's score."""
+"""The parts of `poise explain`: the image that is meant, its poses, and the tables of its score."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -11,7 +14,14 @@ from rich.table import Table
 from poise.analysis.explain import Explanation
 from poise.analysis.matching import ThresholdResult
 from poise.analysis.oks_table import OksTable
-from poise.cli._scores import cell, counted, say
+from poise.cli._print import cell, counted, say
+from poise.cli.options import BoxFileOptions, FlipOptions
+from poise.data.subset import Subset
+from poise.errors import InputError
+from poise.evaluation.eval_set import EvalSet
+from poise.evaluation.evaluate import evaluate
+from poise.metrics.coco_format import Record
+from poise.models.base import PoseModel
 
 LABEL = 13
 """Letters that a label's column takes; labels that do not fit beside each other go into the next table."""
@@ -138,3 +148,64 @@ def thresholds(found: Explanation) -> Table:
     table.add_section()
     table.add_row("mean", "", "", "", "", cell(found.ap), cell(found.ar))
     return table
+
+
+def find_record(records: Sequence[dict[str, Any]], word: str) -> dict[str, Any]:
+    """The record of an image by its id, its `file_name`, or a path that ends with it.
+
+    Raises:
+        InputError: None or several fit.
+    """
+    named = [r for r in records if r.get("file_name")]
+    ways = (
+        [r for r in records if str(r["id"]) == word],
+        [r for r in named if ends_with(Path(word), r["file_name"])],
+        [r for r in named if Path(r["file_name"]).name == Path(word).name],
+    )
+    found = next((fitting for fitting in ways if fitting), [])
+    if len(found) != 1:
+        known = ", ".join(str(r.get("file_name", r["id"])) for r in records[:3])
+        raise InputError(
+            f"{len(found) or 'none'} of the {len(records)} images of the annotations is called {word!r}; give an id or a "
+            f"file_name, such as {known}"
+        )
+    return found[0]
+
+
+def ends_with(path: Path, name: str) -> bool:
+    """Whether the last parts of a path are those of a name."""
+    parts = Path(name).parts
+    return path.parts[-len(parts) :] == parts
+
+
+def folder_of(record: dict[str, Any], word: str) -> Path:
+    """The folder that `file_name` starts from, for an image given as a path.
+
+    Raises:
+        InputError: The path does not end with the file_name, or there is no such file.
+    """
+    path, parts = Path(word), Path(record["file_name"]).parts
+    if not path.is_file() or not ends_with(path, record["file_name"]):
+        raise InputError(f"image {record['file_name']!r} must be read; give its path, or its folder or zip file with --images")
+    return Path(*path.parts[: -len(parts)])
+
+
+def poses_in(
+    model: PoseModel, eval_set: EvalSet, image_id: int, *, boxes: BoxFileOptions, running: FlipOptions
+) -> list[Record]:
+    """The poses a model finds on one image, scored as `poise evaluate` would.
+
+    Args:
+        model: The model.
+        eval_set: The data set of the image.
+        image_id: Of the image.
+        boxes: Where people are.
+        running: How the model is run.
+    """
+    index = eval_set.ids.index(image_id)
+    people = [a for a in eval_set.truth["annotations"] if a["image_id"] == image_id]
+    truth = {**eval_set.truth, "images": [eval_set.truth["images"][index]], "annotations": people}
+    one = replace(eval_set, dataset=Subset(eval_set.dataset, [index]), truth=truth, ids=(image_id,))
+    settings = running.settings_for(model)
+    boxes.check_for(model)
+    return evaluate(model, one, settings, boxes=boxes.read(one)).results

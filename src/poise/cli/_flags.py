@@ -1,12 +1,27 @@
-"""Flags that are none, whose values are none, or that would change nothing, where tyro would say less or nothing."""
+"""Flags that do not exist, whose values cannot be, or that would change nothing, where tyro would say less or nothing."""
 
+import dataclasses
+import inspect
 import math
-from collections.abc import Mapping, Sequence
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from poise.errors import InputError, unknown
+from poise.dims import Size
+from poise.errors import InputError, WriteError, unknown
 
-WORKERS = 2
-"""Threads that read images, where a command is not told how many."""
+
+def flag_names(command: Callable[..., Any]) -> list[str]:
+    """The flags of a command, as Python names: its keyword arguments, of option groups their fields.
+
+    Args:
+        command: Its `run` function.
+    """
+    hints = typing.get_type_hints(command)
+    names = [p.name for p in inspect.signature(command).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    groups = [[f.name for f in dataclasses.fields(hints[n])] if dataclasses.is_dataclass(hints[n]) else [n] for n in names]
+    return [name for group in groups for name in group]
 
 
 def wrong_flag(words: Sequence[str], names: Sequence[str]) -> str | None:
@@ -27,14 +42,22 @@ def wrong_flag(words: Sequence[str], names: Sequence[str]) -> str | None:
     return None
 
 
-def check_number(flag: str, value: float | None) -> None:
-    """Refuse what only looks like a number: nothing is above or below it.
+def given(*options: Any) -> dict[str, Any]:
+    """The flags that were given another value than their default, as typed, with their values; True for those without.
 
-    Raises:
-        InputError: It is nan.
+    Args:
+        options: Option groups.
     """
-    if value is not None and math.isnan(value):
-        raise InputError(f"{flag} is a number; found nan")
+    changed = [
+        (field.name, getattr(group, field.name))
+        for group in options
+        for field in dataclasses.fields(group)
+        if getattr(group, field.name) != field.default
+    ]
+    return {
+        f"--{'no-' if value is False else ''}{name}".replace("_", "-"): True if value is False else value
+        for name, value in changed
+    }
 
 
 def refuse(flags: Mapping[str, object], *, why: str) -> None:
@@ -47,11 +70,43 @@ def refuse(flags: Mapping[str, object], *, why: str) -> None:
     Raises:
         InputError: One is given.
 
-    >>> refuse({"--device": None, "--no-flip": False, "--scales": ()}, why="no network is asked")
+    >>> refuse({"--device": None, "--no-flip": False, "--scales": ()}, why="no network is run")
     """
-    given = [flag for flag, value in flags.items() if value is not None and value is not False and value != ()]
-    if given:
-        raise InputError(f"{why}; leave out {' and '.join(given)}")
+    refuse_given([flag for flag, value in flags.items() if value is not None and value is not False and value != ()], why=why)
+
+
+def refuse_given(flags: Sequence[str], *, why: str) -> None:
+    """Refuse flags that would change nothing.
+
+    Args:
+        flags: Those that were given.
+        why: Nothing would change.
+
+    Raises:
+        InputError: There is one.
+    """
+    if flags:
+        raise InputError(f"{why}; leave out {' and '.join(flags)}")
+
+
+def check_number(flag: str, value: float | None) -> None:
+    """Refuse what only looks like a number: nothing is above or below it.
+
+    Raises:
+        InputError: It is nan.
+    """
+    if value is not None and math.isnan(value):
+        raise InputError(f"{flag} is a number; found nan")
+
+
+def check_confidence(flag: str, value: float | None) -> None:
+    """Refuse a minimum confidence that no box could have, or all have.
+
+    Raises:
+        InputError: It is neither None nor from 0 to 1.
+    """
+    if value is not None and not 0 <= value <= 1:
+        raise InputError(f"{flag} is a number from 0 to 1, as scores of boxes are, not {value:g}")
 
 
 def threshold(flag: str, text: str) -> float | None:
@@ -72,3 +127,39 @@ def threshold(flag: str, text: str) -> float | None:
     if not 0 <= value <= 1:
         raise InputError(f'{flag} is a number from 0 to 1, or "off", not {text!r}')
     return value
+
+
+def view_size(text: str) -> Size:
+    """Height and width of views whose maps have a cell for every 4 pixels.
+
+    >>> view_size("256x192")
+    (256, 192)
+
+    Raises:
+        InputError: The text is something else, or no such maps fit.
+    """
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(side.isdecimal() and int(side) >= 8 and int(side) % 4 == 0 for side in sides):
+        raise InputError(f"--size is height x width, such as 256x192, both multiples of 4 and at least 8; found {text!r}")
+    return int(sides[0]), int(sides[1])
+
+
+def check_out(flag: str, out: Path, *, ends: Sequence[str], reads: Sequence[Path | str | None] = ()) -> None:
+    """Refuse a file to write that is a folder, has the ending of other kinds of files, or is one of those that are read.
+
+    Args:
+        flag: That names it.
+        out: The file.
+        ends: How its name may end, the usual one first; "" for names without an ending.
+        reads: Files that the command reads; None stands for none.
+
+    Raises:
+        WriteError: It is a folder, or a file that is read.
+        InputError: Its name ends otherwise.
+    """
+    if out.is_dir():
+        raise WriteError(f"{str(out)!r} is a folder; {flag} names a file, such as {str(out / ('results' + ends[0]))!r}")
+    if out.suffix.lower() not in ends:
+        raise InputError(f"{flag} names a file that ends in {' or '.join(filter(None, ends))}; found {str(out)!r}")
+    if any(path is not None and out.resolve() == Path(path).resolve() for path in reads):
+        raise WriteError(f"{str(out)!r} is read by this command, and {flag} would overwrite it; give another name")

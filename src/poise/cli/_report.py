@@ -1,4 +1,4 @@
-"""What a score depends on, in words, for reports."""
+"""What a score depends on, in words, for reports and files of scores."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,67 @@ from poise.inference.settings import InferenceSettings
 from poise.models.base import ImageModel, PoseModel, Rescoring
 
 
-def _keypoints(model: PoseModel) -> dict[str, str]:
+def model_text(model: ImageModel, *, file: Path, annotations: Path, images: Path | None) -> dict[str, str]:
+    """The model and the files.
+
+    Args:
+        model: The model.
+        file: Its file.
+        annotations: What it was compared with.
+        images: Where the images are.
+    """
+    return {
+        "model": f"{model.card.name}, {file}",
+        "input": model.input_text,
+        **model.settings_text(),
+        **(_keypoints_text(model) if isinstance(model, PoseModel) else {}),
+        "annotations": str(annotations),
+        "images": "none" if images is None else str(images),
+        "versions": f"poise {poise.__version__}, torch {torch.__version__}",
+    }
+
+
+def boxes_text(model: ImageModel, found: Mapping[int, PersonBoxes] | None, source: str | None) -> str:
+    """Where people are looked for.
+
+    Args:
+        model: The model.
+        found: A detector's boxes by category; None for the labelled ones.
+        source: Where those come from.
+    """
+    if not model.takes_boxes:
+        return "whole images"
+    return "labelled boxes" if found is None else f"{sum(map(len, found.values()))} boxes of {source}"
+
+
+def flip_text(settings: InferenceSettings) -> str:
+    """Whether the flip test is on."""
+    return f"flip test {'on' if settings.flip else 'off'}"
+
+
+def device_text(settings: InferenceSettings) -> str:
+    """What computes, and in which numbers."""
+    return f"{settings.device} in {settings.precision}"
+
+
+def run_text(settings: InferenceSettings, rescoring: Rescoring | None, *, boxes: str) -> dict[str, str]:
+    """How the model was run and its poses scored.
+
+    Args:
+        settings: How it was run.
+        rescoring: How poses were scored; None where there are none.
+        boxes: Where people were looked for, in words.
+    """
+    return {
+        "boxes": boxes,
+        "flip test": "on" if settings.flip else "off",
+        **({"batches": f"of {settings.batch}, padded to their largest view"} if settings.pad_batches else {}),
+        **({} if rescoring is None else _rescoring_text(rescoring)),
+        "run on": device_text(settings),
+    }
+
+
+def _keypoints_text(model: PoseModel) -> dict[str, str]:
     return {
         "decoder": described(model.codec),
         "codec": str(model.codec),
@@ -20,60 +80,10 @@ def _keypoints(model: PoseModel) -> dict[str, str]:
     }
 
 
-def what(network: ImageModel, *, model: Path, annotations: Path, images: Path | None) -> dict[str, str]:
-    """The model and the files.
-
-    Args:
-        network: The model.
-        model: Its file.
-        annotations: What it was compared with.
-        images: Where the images are.
-    """
-    return {
-        "model": f"{network.card.name}, {model}",
-        "input": network.input_text,
-        **network.settings_text(),
-        **(_keypoints(network) if isinstance(network, PoseModel) else {}),
-        "annotations": str(annotations),
-        "images": "none" if images is None else str(images),
-        "versions": f"poise {poise.__version__}, torch {torch.__version__}",
-    }
-
-
-def places(network: ImageModel, found: Mapping[int, PersonBoxes] | None, boxes: str | None) -> str:
-    """Where people are looked for, in words.
-
-    Args:
-        network: The model.
-        found: A detector's boxes by category; None for the labelled ones.
-        boxes: Where those come from.
-    """
-    if not network.takes_boxes:
-        return "whole images"
-    return "labelled boxes" if found is None else f"{sum(map(len, found.values()))} boxes of {boxes}"
-
-
-def settings(setting: InferenceSettings, rating: Rescoring | None, *, boxes: str) -> dict[str, str]:
-    """How the model was run and its poses rated.
-
-    Args:
-        setting: How it was run.
-        rating: How poses were rated; None where there are none.
-        boxes: Where people were looked for, in words.
-    """
-    return {
-        "boxes": boxes,
-        "flip test": "on" if setting.flip else "off",
-        **({"batches": f"of {setting.batch}, padded to their largest view"} if setting.pad_batches else {}),
-        **({} if rating is None else _rated(rating)),
-        "run on": f"{setting.device} in {setting.precision}",
-    }
-
-
-def _rated(rating: Rescoring) -> dict[str, str]:
-    least, alike = rating.min_keypoint_score, rating.oks_nms
+def _rescoring_text(rescoring: Rescoring) -> dict[str, str]:
+    minimum, nms = rescoring.min_keypoint_score, rescoring.oks_nms
     own = "the codec's own"
     return {
-        "pose score": own if least is None else f"box score times the mean of the keypoint scores above {least:g}",
-        "doubles": "off" if alike is None else f"the better of two poses nearer than OKS {alike:g} stays",
+        "pose score": own if minimum is None else f"box score times the mean of the keypoint scores above {minimum:g}",
+        "doubles": "off" if nms is None else f"the better of two poses nearer than OKS {nms:g} stays",
     }

@@ -1,22 +1,30 @@
 """`poise codec`: what each codec could reach at best, before training."""
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
-_File = Annotated[Path, arg(metavar="FILE")]
-_Size = Annotated[str, arg(metavar="HxW")]
-_Names = Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")]
-_Readings = Annotated[tuple[str, ...], arg(metavar="READING [READING ...]")]
+from poise.cli._flags import view_size
+from poise.cli.options import AnnotationOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from poise.analysis.codec_report import CodecRow
+
+Size = Annotated[str, arg(metavar="HxW")]
+Names = Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")]
+Readings = Annotated[tuple[str, ...], arg(metavar="READING [READING ...]")]
 
 
 def run(
     *,
-    annotations: _File,
-    size: _Size = "256x192",
-    codec: _Names = (),
-    reading: _Readings = (),
+    files: AnnotationOptions,
+    size: Size = "256x192",
+    codec: Names = (),
+    reading: Readings = (),
     padding: float = 1.25,
     count: int = 2000,
 ) -> int:
@@ -31,7 +39,7 @@ def run(
         poise codec --annotations mine.json --codec Gaussian Dark --reading quarter dark fit5
 
     Args:
-        annotations: COCO-style keypoint file.
+        files: Labels.
         size: Of the views, height x width in pixels.
         codec: Names of codecs; all by default.
         reading: Other ways to read their maps: cell, quarter, dark, udp, fit3, fit5, soft, centre.
@@ -39,11 +47,9 @@ def run(
         count: So many images at most, evenly spread over the file.
     """
     from rich.console import Console
-    from rich.table import Table
 
     from poise.analysis.codec_report import FAR, STRIDE, codec_report, evenly_spaced
-    from poise.cli._scores import say
-    from poise.cli._size import view_size
+    from poise.cli._print import say
     from poise.codecs.registry import roi_codec_types, scene_codec_types
     from poise.errors import InputError
     from poise.evaluation.eval_set import EvalSet
@@ -51,16 +57,28 @@ def run(
 
     if count < 1 or not padding > 0:
         raise InputError(f"--count is at least 1 and --padding above 0, found {count} and {padding:g}")
-    kinds = dict.fromkeys(scene_codec_types(), "whole images") | dict.fromkeys(roi_codec_types(), "boxes of a detector")
-    other = next((name for name in codec if name in kinds), None)
+    others = dict.fromkeys(scene_codec_types(), "whole images") | dict.fromkeys(roi_codec_types(), "boxes of a detector")
+    other = next((name for name in codec if name in others), None)
     if other is not None:
         raise InputError(
-            f"{other} is a codec for {kinds[other]}, and this command cuts views of people; what it could reach at best says "
+            f"{other} is a codec for {others[other]}, and this command cuts views of people; what it could reach at best says "
             "poise evaluate MODEL --annotations FILE --self-test"
         )
-    eval_set = EvalSet.of_file(annotations, None, skeleton=COCO17)
+    eval_set = EvalSet.of_file(files.annotations, None, skeleton=COCO17)
     images = evenly_spaced(len(eval_set.dataset), count)
     rows = codec_report(eval_set, view_size(size), codecs=codec, readings=reading, padding=padding, images=images)
+    console = Console()
+    _print_table(console, rows, size=size)
+    say(console, f"{len(images)} of {len(eval_set.dataset)} images; flip: the mirrored view's answer, turned back")
+    lost = f"lost: they come back more than {FAR * STRIDE:g} pixels off"
+    say(console, f"outside: the crop leaves them out; {lost}; AP: of these labels")
+    return 0
+
+
+def _print_table(console: "Console", rows: "Sequence[CodecRow]", *, size: str) -> None:
+    """All codecs with their errors and losses."""
+    from rich.table import Table
+
     heads = ("codec", "crop", "mean", "95 %", "flip", "flip 95 %", "outside %", "lost %", "AP")
     table = Table(*heads, title=f"errors in pixels of views of {size}", title_justify="left", padding=0)
     for column in table.columns[2:]:
@@ -70,11 +88,4 @@ def run(
         errors = (f"{value:.2f}" for value in (row.mean, row.p95, row.flip, row.flip_p95))
         shares = (f"{100 * value:.2f}" for value in (row.outside, row.lost))
         table.add_row(name, row.crop, *errors, *shares, f"{row.ap:.3f}")
-    console = Console()
     console.print(table)
-    say(console, f"{len(images)} of {len(eval_set.dataset)} images; flip: the mirrored view's answer, turned back")
-    say(
-        console,
-        f"outside: the crop leaves them out; lost: they come back more than {FAR * STRIDE:g} pixels off; AP: of these labels",
-    )
-    return 0

@@ -5,32 +5,28 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
+from poise.cli._flags import given, refuse
+from poise.cli.options import BoxFileOptions, EvalFilesOptions, FlipRunOptions, ResamplingOptions
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from poise.analysis.bootstrap import PerImageResults
+    from poise.analysis.compare import Difference
 
-_Run = Annotated[Path, arg(metavar="RUN")]
-_File = Annotated[Path, arg(metavar="FILE")]
-_Images = Annotated[Path | None, arg(metavar="DIR")]
-_Boxes = Annotated[str | None, arg(metavar="gt|FILE")]
-_Name = Annotated[str | None, arg(metavar="NAME")]
-_Number = Annotated[int | None, arg(metavar="N")]
+RunFile = Annotated[Path, arg(metavar="RUN")]
 
 
 def run(
-    first: Positional[_Run],
-    second: Positional[_Run],
+    first: Positional[RunFile],
+    second: Positional[RunFile],
     *,
-    annotations: _File,
-    images: _Images = None,
-    boxes: _Boxes = None,
-    resamples: int = 1000,
-    seed: int = 0,
-    flip: bool = True,
-    device: _Name = None,
-    batch: _Number = None,
-    workers: _Number = None,
+    files: EvalFilesOptions,
+    boxes: BoxFileOptions,
+    resampling: ResamplingOptions,
+    running: FlipRunOptions,
 ) -> int:
     """Is the second run better, or is it chance? The difference of their scores, with a 95 % interval.
 
@@ -46,44 +42,27 @@ def run(
     Args:
         first: Results as `poise evaluate --out` writes them (.json), a model file, or the folder of a run.
         second: Another.
-        annotations: COCO-style keypoint file, of both.
-        images: Folder or zip file of its images, where a model is to be evaluated.
-        boxes: Where models look: "gt" for the labelled boxes (the default), or a detector's JSON list; none for whole images.
-        resamples: Draws of the images.
-        seed: Of the draws.
-        flip: Models average with the mirrored view, where they do that.
-        device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
-        batch: People at a time (32), or whole images (4; 2 for detectors).
-        workers: Threads that read images (2).
+        files: Labels, and images where a model is to be evaluated.
+        boxes: Where models look for people.
+        resampling: Intervals, over images.
+        running: How models are run.
     """
-    from functools import partial
-
     from rich.console import Console
-    from rich.table import Table
 
     from poise.analysis.bootstrap import resample_counts
     from poise.analysis.compare import compare
-    from poise.cli._flags import refuse
-    from poise.cli._scores import say
+    from poise.cli._print import say
 
     if is_results(first) and is_results(second):
-        models: dict[str, object] = {"--images": images, "--boxes": boxes, "--no-flip": not flip, "--device": device}
-        models |= {"--batch": batch, "--workers": workers}
-        refuse(models, why="both runs are files of poses, and no model looks at an image")
-    resample_counts(2, resamples=resamples, seed=seed)  # refused before any model looks at images
+        flags = {"--images": files.images} | given(boxes, running)
+        refuse(flags, why="both runs are files of poses, and no model looks at an image")
+    resample_counts(2, resamples=resampling.resamples, seed=resampling.seed)  # refused before any model looks at images
     console = Console()
-    tally = partial(_tally, console, annotations, images, boxes=boxes, flip=flip, device=device, batch=batch, workers=workers)
-    one, other = tally(first), tally(second)
+    runs = [_results(console, path, files, boxes=boxes, running=running) for path in (first, second)]
     say(console, f"first: {first}\nsecond: {second}")
-    table = Table("", "first", "second", "difference", "95 % interval", "second is")
-    for column in table.columns[1:5]:
-        column.justify = "right"
-    for row in compare(one, other, resamples=resamples, seed=seed):
-        interval = f"{row.low:+.4f} to {row.high:+.4f}"
-        verdict = ("better" if row.value > 0 else "worse") if row.significant else "not told apart"
-        table.add_row(row.name, f"{row.first:.4f}", f"{row.second:.4f}", f"{row.value:+.4f}", interval, verdict)
-    console.print(table)
-    say(console, f"{len(one)} images, drawn with replacement {resamples} times; pck: each person's pose is that of best OKS")
+    _print_table(console, compare(*runs, resamples=resampling.resamples, seed=resampling.seed))
+    count = f"{len(runs[0])} images, drawn with replacement {resampling.resamples} times"
+    say(console, f"{count}; pck: each person's pose is that of best OKS")
     return 0
 
 
@@ -92,48 +71,47 @@ def is_results(run: Path) -> bool:
     return run.suffix.lower() == ".json"
 
 
-def _tally(
-    console: "Console",
-    annotations: Path,
-    images: Path | None,
-    run: Path,
-    *,
-    boxes: str | None,
-    flip: bool,
-    device: str | None,
-    batch: int | None,
-    workers: int | None,
+def _results(
+    console: "Console", run: Path, files: EvalFilesOptions, *, boxes: BoxFileOptions, running: FlipRunOptions
 ) -> "PerImageResults":
     """What a run got right: read from its results, or found now."""
     from poise.analysis.bootstrap import PerImageResults
-    from poise.cli._decoder import only_for_views
-    from poise.cli._flags import WORKERS
-    from poise.cli._scores import say, with_bar
+    from poise.cli._print import say, with_bar
+    from poise.cli._report import device_text, flip_text
     from poise.codecs.decoders import described
     from poise.errors import InputError, ReadError
-    from poise.evaluation.boxes import detections
     from poise.evaluation.eval_set import EvalSet
     from poise.evaluation.evaluate import evaluate
     from poise.evaluation.results import read_results
-    from poise.inference.settings import InferenceSettings
     from poise.models.base import require_pose
     from poise.skeletons import COCO17
     from poise.weights.model_file import load
 
     if is_results(run):
-        return PerImageResults.of(EvalSet.of_file(annotations, None, skeleton=COCO17), read_results(run))
+        return PerImageResults.of(EvalSet.of_file(files.annotations, None, skeleton=COCO17), read_results(run))
     file = run / "model.safetensors" if run.is_dir() else run
     if not file.is_file():
         raise ReadError(f"{str(run)!r} is no run: expected a file of results (.json), a model file, or a folder with a model")
-    if images is None:
+    if files.images is None:
         raise InputError(f"{str(run)!r} is a model and must look at the images; give their folder or zip file with --images")
     model = require_pose(load(file))
-    only_for_views(model, {"--boxes": boxes})
-    eval_set = EvalSet.of_file(annotations, images, skeleton=model.skeleton)
-    threads = WORKERS if workers is None else workers
-    setting = InferenceSettings.of(model, device=device, flip=None if flip else False, batch=batch, workers=threads)
-    found = None if boxes in (None, "gt") else detections(str(boxes), eval_set, min_score=0.0)
-    flips = "on" if setting.flip else "off"
-    how = f"flip test {flips}, read by {described(model.codec)}, {setting.device} in {setting.precision}"
+    boxes.check_for(model)
+    eval_set = EvalSet.of_file(files.annotations, files.images, skeleton=model.skeleton)
+    settings, found = running.settings_for(model), boxes.read(eval_set)
+    how = f"{flip_text(settings)}, read by {described(model.codec)}, {device_text(settings)}"
     say(console, f"{run}: {model.card.name}, {how}")
-    return PerImageResults.of(eval_set, evaluate(model, eval_set, setting, boxes=found, watch=with_bar).results)
+    return PerImageResults.of(eval_set, evaluate(model, eval_set, settings, boxes=found, watch=with_bar).results)
+
+
+def _print_table(console: "Console", differences: "Sequence[Difference]") -> None:
+    """All scores of both runs, their differences and intervals."""
+    from rich.table import Table
+
+    table = Table("", "first", "second", "difference", "95 % interval", "second is")
+    for column in table.columns[1:5]:
+        column.justify = "right"
+    for row in differences:
+        interval = f"{row.low:+.4f} to {row.high:+.4f}"
+        verdict = ("better" if row.value > 0 else "worse") if row.significant else "not told apart"
+        table.add_row(row.name, f"{row.first:.4f}", f"{row.second:.4f}", f"{row.value:+.4f}", interval, verdict)
+    console.print(table)

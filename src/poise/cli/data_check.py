@@ -5,12 +5,12 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-_Out = Annotated[Path | None, arg(metavar="OUT")]
-_Files = Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]")]
-_Folders = Annotated[tuple[Path, ...], arg(metavar="DIR [DIR ...]")]
+Output = Annotated[Path | None, arg(metavar="OUT")]
+Files = Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]")]
+Folders = Annotated[tuple[Path, ...], arg(metavar="DIR [DIR ...]")]
 
 
-def run(files: Positional[_Files], *, images: _Folders = (), fix: _Out = None) -> int:
+def run(files: Positional[Files], *, images: Folders = (), fix: Output = None) -> int:
     """Find what breaks training or makes AP 0 or -1; exit code 1 when something is left.
 
     With several files also the images they share are found, by name, by id and by content.
@@ -26,7 +26,7 @@ def run(files: Positional[_Files], *, images: _Folders = (), fix: _Out = None) -
     """
     from rich.console import Console
 
-    from poise.cli._data import look, print_findings, targets, verdict, write_fixed
+    from poise.cli._data import print_findings, read_file, targets, verdict, write_fixed
     from poise.data.lint import check_file, remove_leakage
     from poise.errors import InputError
 
@@ -34,19 +34,19 @@ def run(files: Positional[_Files], *, images: _Folders = (), fix: _Out = None) -
         raise InputError(
             f"found {len(files)} files and {len(images)} image folders; give files, and one folder or one for each"
         )
-    places = targets(files, fix) if fix else []
+    copies = targets(files, fix) if fix else []
     console = Console()
     folders = images if len(images) == len(files) else (images or (None,)) * len(files)
-    looked = [look(console, file, folder) for file, folder in zip(files, folders, strict=True)]
-    results = [check_file(document, pictures) for _, document, pictures in looked]
-    fixed = [(name, result.fixed, pictures) for (name, _, pictures), result in zip(looked, results, strict=True)]
-    found = {name: list(result.findings) for (name, _, _), result in zip(looked, results, strict=True)}
+    read = [read_file(console, file, folder) for file, folder in zip(files, folders, strict=True)]
+    results = [check_file(document, infos) for _, document, infos in read]
+    fixed = [(name, result.fixed, infos) for (name, _, infos), result in zip(read, results, strict=True)]
+    found = {name: list(result.findings) for (name, _, _), result in zip(read, results, strict=True)}
     for i, first in enumerate(fixed):
         for second in fixed[i + 1 :]:
             found[f"{first[0]} and {second[0]}"] = remove_leakage(first, second)
     for name, findings in found.items():
         print_findings(console, name, findings, fixed=fix is not None)
-    write_fixed(console, [document for _, document, _ in fixed][: len(places)], places)
+    write_fixed(console, [document for _, document, _ in fixed][: len(copies)], copies)
     everything = [finding for findings in found.values() for finding in findings]
     left = [finding for finding in everything if fix is None or not finding.fix]
     fixable = sum(bool(finding.fix) for finding in everything)

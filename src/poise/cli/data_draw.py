@@ -1,18 +1,19 @@
 """`poise data draw`: pictures with their labels."""
 
 from pathlib import Path
-from typing import Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
+
+from poise.cli.options import FolderOutputOptions, ImageFolderOptions, SeedOptions
 
 
 def run(
     file: Positional[Path],
     *,
-    images: Annotated[Path, arg(metavar="DIR")],
-    out: Path,
+    files: ImageFolderOptions,
+    output: FolderOutputOptions,
+    chance: SeedOptions,
     count: int = 20,
-    seed: int = 0,
     side: int = 480,
 ) -> int:
     """Draw labels on pictures, and the mirrored picture with mirrored labels beside each.
@@ -26,10 +27,10 @@ def run(
 
     Args:
         file: COCO-style keypoint file.
-        images: Folder or zip file of the images.
-        out: Folder for the pictures.
+        files: Images.
+        output: What is written.
+        chance: Of the choice.
         count: How many pictures, drawn at random from those with people.
-        seed: Of the choice.
         side: Smaller pictures are enlarged until their longer side has so many pixels.
     """
     import random
@@ -43,12 +44,12 @@ def run(
 
     if count < 1:
         raise InputError(f"--count {count} pictures cannot be drawn; give 1 or more")
-    dataset = CocoDataset(file, images)
-    peopled = sorted({i for i, _ in dataset.people(crowd=True)})
-    if not peopled:
+    dataset = CocoDataset(file, files.images)
+    with_people = sorted({i for i, _ in dataset.people(crowd=True)})
+    if not with_people:
         raise AnnotationError(f"{str(file)!r} labels nobody, so there is nothing to draw")
     console, failed = Console(), 0
-    chosen = sorted(random.Random(seed).sample(peopled, min(count, len(peopled))))
+    chosen = sorted(random.Random(chance.seed).sample(with_people, min(count, len(with_people))))
     for index in chosen:
         try:
             picture = labelled_pair(dataset, index, side)
@@ -56,6 +57,8 @@ def run(
             failed += 1
             console.print(f"[yellow]left out:[/] {error}", highlight=False)
             continue
-        write_image(out / f"{index:06d}_{Path(dataset.key(index).file_name).stem}.jpg", picture)
-    console.print(f"{len(chosen) - failed} pictures in {out}" + (f", {failed} left out" if failed else ""), highlight=False)
+        write_image(output.out / f"{index:06d}_{Path(dataset.key(index).file_name).stem}.jpg", picture)
+    console.print(
+        f"{len(chosen) - failed} pictures in {output.out}" + (f", {failed} left out" if failed else ""), highlight=False
+    )
     return 1 if failed else 0

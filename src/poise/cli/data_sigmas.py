@@ -5,17 +5,18 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-_Out = Annotated[Path | None, arg(metavar="OUT")]
-_Files = Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]")]
+from poise.cli.options import ResamplingOptions
+
+Output = Annotated[Path | None, arg(metavar="OUT")]
+Files = Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]")]
 
 
 def run(
-    files: Positional[_Files],
+    files: Positional[Files],
     *,
     by: Annotated[str, arg(metavar="overlap|id")] = "overlap",
-    resamples: int = 1000,
-    seed: int = 0,
-    out: _Out = None,
+    resampling: ResamplingOptions,
+    out: Output = None,
 ) -> int:
     """Estimate the OKS sigmas of any keypoints from repeated annotations, with 95 % intervals.
 
@@ -29,8 +30,7 @@ def run(
     Args:
         files: COCO-style keypoint files, two or more.
         by: How the annotations of one person are found: boxes that overlap most, or annotations of one id.
-        resamples: Draws of the people, for the intervals.
-        seed: Of the draws.
+        resampling: Intervals, over people.
         out: Write a copy of the first file with the sigmas; keypoints too few people have keep what they had.
     """
     from rich.console import Console
@@ -41,9 +41,9 @@ def run(
     from poise.data.coco import CocoDataset
     from poise.data.document import read_document, write_document
 
-    place = targets(files[:1], out)[0] if out and files else None
+    copy = targets(files[:1], out)[0] if out and files else None
     datasets = [CocoDataset(file, None) for file in files]
-    found = estimate_sigmas(datasets, by=check_pairing(by), resamples=resamples, seed=seed)
+    found = estimate_sigmas(datasets, by=check_pairing(by), resamples=resampling.resamples, seed=resampling.seed)
     table = Table("keypoint", "people", "sigma", "95 % interval", "now", title="sigmas of OKS", title_justify="left")
     for one, now in zip(found, datasets[0].skeleton.sigmas, strict=True):
         known = one.value is not None
@@ -51,7 +51,7 @@ def run(
         table.add_row(one.name, f"{one.people}", f"{one.value:.4f}" if known else "-", interval, f"{now:.4f}")
     console = Console()
     console.print(table)
-    if place is not None:
-        write_document(with_sigmas(read_document(files[0]), found), place)
-        console.print(f"copy with sigmas: {place}", highlight=False, soft_wrap=True)
+    if copy is not None:
+        write_document(with_sigmas(read_document(files[0]), found), copy)
+        console.print(f"copy with sigmas: {copy}", highlight=False, soft_wrap=True)
     return 0

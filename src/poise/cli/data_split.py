@@ -5,10 +5,14 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-_Group = Annotated[str | None, arg(metavar="KEY")]
+from poise.cli.options import FolderOutputOptions, SeedOptions
+
+Group = Annotated[str | None, arg(metavar="KEY")]
 
 
-def run(file: Positional[Path], *, out: Path, share: float = 0.8, seed: int = 0, group: _Group = None) -> int:
+def run(
+    file: Positional[Path], *, output: FolderOutputOptions, chance: SeedOptions, share: float = 0.8, group: Group = None
+) -> int:
     r"""Split an annotation file in two: OUT/train.json and OUT/val.json.
 
     For example:
@@ -19,9 +23,9 @@ def run(file: Positional[Path], *, out: Path, share: float = 0.8, seed: int = 0,
 
     Args:
         file: COCO-style keypoint file.
-        out: Folder for the two files.
+        output: What is written.
+        chance: Of the parts.
         share: Of the images that go to train.json.
-        seed: The same seed gives the same parts.
         group: Images of one group stay together: a field of the image records, or a regular expression on file_name.
     """
     from rich.console import Console
@@ -31,9 +35,9 @@ def run(file: Positional[Path], *, out: Path, share: float = 0.8, seed: int = 0,
 
     document = read_document(file)
     console = Console()
-    for name, part in zip(("train", "val"), split(document, share=share, seed=seed, group=group), strict=True):
-        write_document(part, out / f"{name}.json")
+    for name, part in zip(("train", "val"), split(document, share=share, seed=chance.seed, group=group), strict=True):
+        write_document(part, output.out / f"{name}.json")
         count = f"{len(part['images'])} images, {len(part['annotations'])} annotations"
         of = f", {len(set(groups(part, group)))} groups" if group else ""
-        console.print(f"{out / name}.json: {count}{of}", soft_wrap=True, highlight=False)
+        console.print(f"{output.out / name}.json: {count}{of}", soft_wrap=True, highlight=False)
     return 0

@@ -1,18 +1,17 @@
 """`poise data stats`: what is in an annotation file."""
 
 from pathlib import Path
-from typing import Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
-_Images = Annotated[Path | None, arg(metavar="DIR")]
-_Number = Annotated[int | None, arg(metavar="N")]
+from poise.cli._flags import refuse
+from poise.cli.options import Number, OptionalImageFolderOptions
 
-MOST = 2000
-"""Images whose channels are looked at, where nobody says how many."""
+MAX_IMAGES = 2000
+"""Images whose channels are measured, where `--count` is not given."""
 
 
-def run(file: Positional[Path], *, images: _Images = None, count: _Number = None) -> int:
+def run(file: Positional[Path], *, files: OptionalImageFolderOptions, count: Number = None) -> int:
     """Count people, boxes and keypoints; mean and deviation of the images.
 
     For example:
@@ -21,29 +20,28 @@ def run(file: Positional[Path], *, images: _Images = None, count: _Number = None
 
     Args:
         file: COCO-style keypoint file.
-        images: Folder or zip file of the images; without it only the labels are counted.
+        files: Images; without them only the labels are counted.
         count: Mean and deviation are of so many images at most, evenly spread over the file (2000).
     """
     from rich.console import Console
 
     from poise.analysis.codec_report import evenly_spaced
     from poise.cli._data import print_statistics
-    from poise.cli._flags import refuse
     from poise.data.coco import CocoDataset
     from poise.data.stats import channel_statistics, label_statistics
     from poise.errors import InputError
 
+    images, limit = files.images, MAX_IMAGES if count is None else count
     if images is None:
         refuse({"--count": count}, why="without --images the labels alone are counted")
-    most = MOST if count is None else count
-    if most < 1:
-        raise InputError(f"mean and deviation of {most} images cannot be told; --count is 1 or more")
+    if limit < 1:
+        raise InputError(f"mean and deviation of {limit} images cannot be told; --count is 1 or more")
     dataset = CocoDataset(file, images)
     console = Console()
     print_statistics(console, label_statistics(dataset), dataset.skeleton)
     if images is None:
         return 0
-    found = channel_statistics(dataset, evenly_spaced(len(dataset), most))
+    found = channel_statistics(dataset, evenly_spaced(len(dataset), limit))
     heights, widths = zip(*found.sizes, strict=True)
     for name, values in (("mean", found.mean), ("deviation", found.std)):
         console.print(f"{name} of red, green, blue (0..1): " + ", ".join(f"{v:.4f}" for v in values), highlight=False)

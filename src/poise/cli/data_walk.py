@@ -5,27 +5,26 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-_File = Annotated[Path, arg(metavar="FILE")]
-_Page = Annotated[Path, arg(metavar="PAGE.html")]
-_Model = Annotated[Path | None, arg(metavar="FILE")]
-_Number = Annotated[int | None, arg(metavar="ID")]
-_Codec = Annotated[str | None, arg(metavar="NAME")]
-_Size = Annotated[str | None, arg(metavar="HxW")]
+from poise.cli._flags import check_out, refuse, view_size
+from poise.cli.options import DatasetOptions, Name, OptionalFile
+
+Page = Annotated[Path, arg(metavar="PAGE.html")]
+AnnotationId = Annotated[int | None, arg(metavar="ID")]
+Size = Annotated[str | None, arg(metavar="HxW")]
 
 
 def run(
     *,
-    annotations: _File,
-    images: Annotated[Path, arg(metavar="DIR")],
-    out: _Page = Path("walk.html"),
-    id: _Number = None,
-    model: _Model = None,
-    codec: _Codec = None,
-    size: _Size = None,
+    files: DatasetOptions,
+    out: Page = Path("walk.html"),
+    id: AnnotationId = None,
+    model: OptionalFile = None,
+    codec: Name = None,
+    size: Size = None,
 ) -> int:
     """Show one person's whole way on a page: photo, warp, view, target, answer, mirrored view, mean, and back on the photo.
 
-    Each step with its shape and values. Without a model the codec is shown as if its network answered without fault.
+    Each step with its shape and values. Without a model the codec is shown as if its network gave the target itself.
 
     For example:
 
@@ -34,10 +33,9 @@ def run(
         poise data walk --annotations person_keypoints.json --images images --id 425226 --model model.safetensors
 
     Args:
-        annotations: COCO-style keypoint file.
-        images: Folder or zip file of the images.
+        files: Labels and images.
         out: The page, one file.
-        id: Of the annotation of the person; the first one that can be looked at by default.
+        id: Of the annotation of the person; by default the first one that can be shown.
         model: Model file; its own codec, size and way to cut views are shown.
         codec: Without a model: a codec by the name of its class, such as `Gaussian` (UDPGaussian); maps are a quarter of the
             size.
@@ -46,10 +44,7 @@ def run(
     from rich.console import Console
 
     from poise.analysis.trace import find_person, network_of, trace_person
-    from poise.cli._flags import refuse
-    from poise.cli._out import check_out
-    from poise.cli._scores import say
-    from poise.cli._size import view_size
+    from poise.cli._print import say
     from poise.cli._walk import page
     from poise.data.coco import CocoDataset
     from poise.models.base import require_top_down
@@ -57,10 +52,10 @@ def run(
     from poise.weights.model_file import load
     from poise.zoo.assemble import named_codec, preprocess_for
 
-    check_out("--out", out, ends=(".html", ".htm", ""), reads=(annotations,))
+    check_out("--out", out, ends=(".html", ".htm", ""), reads=(files.annotations,))
     if model is not None:
         refuse({"--codec": codec, "--size": size}, why="a model has a codec and a size of its own")
-    dataset = CocoDataset(annotations, images)
+    dataset = CocoDataset(files.annotations, files.images)
     index, person = find_person(dataset, id)
     sample, source = dataset[index], dataset.skeleton
     if model is None:
@@ -69,17 +64,17 @@ def run(
         cut = preprocess_for(made, Preprocess())
         report = page(trace_person(sample, person, source=source, skeleton=source, codec=made, preprocess=cut), network=None)
     else:
-        whole = require_top_down(load(model))
+        network = require_top_down(load(model))
         found = trace_person(
             sample,
             person,
             source=source,
-            skeleton=whole.skeleton,
-            codec=whole.codec,
-            preprocess=whole.preprocess,
-            answer=network_of(whole),
+            skeleton=network.skeleton,
+            codec=network.codec,
+            preprocess=network.preprocess,
+            answer=network_of(network),
         )
-        report = page(found, network=whole.card.name)
+        report = page(found, network=network.card.name)
     report.write(out)
     say(Console(), f"{out}: annotation {int(sample.labels.ids[person])} of {sample.key.file_name}")
     return 0

@@ -1,24 +1,19 @@
 """`poise demo`: everything once, on drawn people, without a file and without a network."""
 
 from pathlib import Path
-from typing import Annotated
 
-from tyro.conf import arg
-
-_Dir = Annotated[Path, arg(metavar="DIR")]
-_Name = Annotated[str | None, arg(metavar="NAME")]
+from poise.cli.options import Folder, InferenceOptions, SeedOptions
 
 
 def run(
     *,
-    out: _Dir = Path("poise-demo"),
+    out: Folder = Path("poise-demo"),
     people: int = 6000,
     tested: int = 300,
     epochs: int = 9,
     minutes: float = 2.3,
-    seed: int = 0,
-    device: _Name = None,
-    precision: _Name = None,
+    chance: SeedOptions,
+    running: InferenceOptions,
 ) -> int:
     """Draw people, train a small model on them, evaluate it on unseen drawings, predict, and report.
 
@@ -35,19 +30,17 @@ def run(
         tested: Unseen drawings to measure on.
         epochs: Passes through them.
         minutes: Most time for the training.
-        seed: Of drawings and training.
-        device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
-        precision: fp32 or bf16; by default bf16 where it is faster.
+        chance: Of drawings and training.
+        running: How the model is run.
     """
     import time
 
     from rich.console import Console
 
     from poise.cli._demo import clear, draw_test, finish, with_progress
-    from poise.cli._scores import print_evaluation, say, with_bar
+    from poise.cli._print import print_evaluation, say, with_bar
     from poise.evaluation.eval_set import EvalSet
     from poise.evaluation.evaluate import evaluate
-    from poise.inference.settings import InferenceSettings
     from poise.recipes.demo import drawn
     from poise.training.fit import fit
 
@@ -55,14 +48,22 @@ def run(
     console = Console()
     clear(out)
     say(console, f"drawing {people} people to learn from, 200 to check on and {tested} for the test")
-    recipe = drawn(people=people, checked=200, epochs=epochs, seed=seed, size=(128, 96), watch=with_progress)
-    annotations = draw_test(out, tested, seed=seed + 2)
-    trained = fit(recipe, out=out / "run", seed=seed, device=device, precision=precision, minutes=minutes, console=console)
+    recipe = drawn(people=people, checked=200, epochs=epochs, seed=chance.seed, size=(128, 96), watch=with_progress)
+    annotations = draw_test(out, tested, seed=chance.seed + 2)
+    trained = fit(
+        recipe,
+        out=out / "run",
+        seed=chance.seed,
+        device=running.device,
+        precision=running.precision,
+        minutes=minutes,
+        console=console,
+    )
     eval_set = EvalSet.of_file(annotations, annotations.parent / "images", skeleton=trained.model.skeleton)
-    setting = InferenceSettings.of(trained.model, device=device, precision=precision)
-    found = evaluate(trained.model, eval_set, setting, watch=with_bar)
+    settings = running.settings_for(trained.model)
+    found = evaluate(trained.model, eval_set, settings, watch=with_bar)
     print_evaluation(console, found, name=trained.model.card.name)
-    finish(out, trained, eval_set, found, setting, seconds=time.monotonic() - started)
+    finish(out, trained, eval_set, found, settings, seconds=time.monotonic() - started)
     say(console, f"pck@0.1 on {len(eval_set.dataset)} unseen drawings: {found.pck['pck@0.1']:.3f}")
     say(console, f"{time.monotonic() - started:.0f} seconds; look at {out / 'report.html'} and {out / 'pictures'}")
     say(

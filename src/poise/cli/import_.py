@@ -3,16 +3,21 @@
 from pathlib import Path
 from typing import Annotated
 
-import tyro
+from tyro.conf import Positional, arg
+
+from poise.cli.options import ModelOutputOptions, Name
+
+ModelName = Annotated[str, arg(metavar="NAME")]
+CheckpointFile = Annotated[Path, arg(metavar="CHECKPOINT")]
 
 
 def run(
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")],
-    checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")],
+    name: Positional[ModelName],
+    checkpoint: Positional[CheckpointFile],
     /,
     *,
-    out: Annotated[Path, tyro.conf.arg(metavar="FILE")],
-    codec: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    output: ModelOutputOptions,
+    codec: Name = None,
 ) -> int:
     """Turn an official checkpoint, or one of MMPose, into a model file.
 
@@ -28,25 +33,24 @@ def run(
         name: Of the model, as `poise zoo` lists it.
         checkpoint: The file of the authors (.pth, .pth.tar, Detectron2's .pkl), one of torchvision's detectors, or an HRNet or
             Simple Baseline of MMPose. Code in it is not run.
-        out: Model file to write, ending in .safetensors.
+        output: What is written.
         codec: Another codec than that of the name, for weights trained with it, such as MMPose's UDP models: UDPGaussian.
     """
     from rich.console import Console
 
-    from poise.cli._out import check_out
     from poise.models.base import PoseModel
     from poise.weights.checkpoint import read_checkpoint
     from poise.weights.model_file import save
     from poise.zoo.find import family_of
     from poise.zoo.importing import import_checkpoint
 
-    check_out("--out", out, ends=(".safetensors",), reads=(checkpoint,))
+    output.check(reads=(checkpoint,))
     family_of(name)  # a wrong name is told before the file is read
     found = import_checkpoint(name, read_checkpoint(checkpoint), codec=codec)
     model = found.model
-    save(model, out)
+    save(model, output.out)
     console = Console()
     console.print(f"{checkpoint}: taken for {found.description}", soft_wrap=True, highlight=False)
     finds = "boxes of people" if not isinstance(model, PoseModel) else f"{len(model.skeleton)} keypoints"
-    console.print(f"wrote {out}: {name}, {finds}, licence: {model.card.licence}", soft_wrap=True)
+    console.print(f"wrote {output.out}: {name}, {finds}, licence: {model.card.licence}", soft_wrap=True)
     return 0

@@ -15,7 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("evaluate:run", "the COCO protocol and PCK for a model"),
     "compare": ("compare:run", "is one run better than another, or is it chance"),
     "compare-decoders": ("compare_decoders:run", "one network read in many ways: scores and milliseconds of each"),
-    "codec": ("codec:run", "what each codec could reach at best on some annotations"),
+    "codec": ("codec:run", "the best that each codec could reach on some annotations"),
     "calibrate": ("calibrate:run", "a detector's keypoint scores made probabilities, and people ranked by them"),
     "verify": ("verify:run", "evaluate a run again: PASS or FAIL against its stored scores"),
     "predict": ("predict:run", "keypoints on photographs"),
@@ -118,18 +118,15 @@ def _run(name: str, words: list[str]) -> int:
     command = getattr(importlib.import_module(f"poise.cli.{file}"), function)
     if file == "train":  # its flags depend on the recipe, which stands among its words
         return int(command(words) or 0)
-    import inspect
+    from poise.cli._flags import flag_names, wrong_flag
 
-    from poise.cli._flags import wrong_flag
-
-    flags = [p.name for p in inspect.signature(command).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    if wrong := wrong_flag(words, flags):
+    if wrong := wrong_flag(words, flag_names(command)):
         sys.stderr.write(f"poise {name}: {wrong}\n")
         return 2
     import tyro
 
-    try:
-        return int(tyro.cli(command, args=words, prog=f"poise {name}") or 0)
+    try:  # groups of flags have no prefix
+        return int(tyro.cli(command, args=words, prog=f"poise {name}", config=(tyro.conf.OmitArgPrefixes,)) or 0)
     except SystemExit as leave:  # tyro leaves after --help and after a wrong flag
         return int(leave.code or 0)
 

@@ -1,19 +1,23 @@
-"""`poise train`: a recipe's typed arguments and the run's own are the flags."""
+"""`poise train`: a recipe's typed arguments and the options of every run are the flags."""
 
 import dataclasses
 import inspect
 import itertools
 import json
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
 from poise.cli._flags import wrong_flag
+from poise.cli.options import TrainingOptions
 from poise.errors import CheckpointError, InputError
 from poise.plugins import named
+
+if TYPE_CHECKING:
+    from poise.recipes.base import ModelOptions
 
 Maker = Callable[..., Any]
 """Gives a recipe."""
@@ -24,12 +28,112 @@ usage: poise train RECIPE [flags]
        poise train --resume RUN [flags]
 
 example:
-  poise train own --annotations mine.json --images photos --minutes 60 --out runs/mine
+  poise train finetune --annotations mine.json --images photos --minutes 60 --out runs/mine
 
 poise train RECIPE --help shows the flags of a recipe. RECIPE is a name below, or module:function of your own.
 
 recipes:
 """
+
+
+@dataclasses.dataclass(frozen=True)
+class RecipeCommand:
+    """A recipe as a command: the flags it has, and the recipe they make.
+
+    Attributes:
+        maker: Gives the recipe.
+        options: Type of its one argument, where a kind of model decides which flags there are; else None.
+        parser: A dataclass of all flags, those of the recipe and those of every run; one that both have stands there once.
+    """
+
+    maker: Maker
+    options: "type[ModelOptions] | None"
+    parser: Any
+
+    @classmethod
+    def of(cls, maker: Maker, words: Sequence[str]) -> "RecipeCommand":
+        """The command of a recipe.
+
+        Args:
+            maker: Gives the recipe.
+            words: Of the command line, after the name of the recipe; they name the model.
+
+        Raises:
+            InputError: A flag of the recipe and one of every run mean different things by one name.
+            UnknownName: There is no such model.
+        """
+        options = _options_of(maker)
+        chosen = None if options is None else options.for_model(_given("--model", words))
+        return cls(maker, chosen, _parser(maker, chosen))
+
+    @property
+    def names(self) -> list[str]:
+        """The flags, as Python names."""
+        return [field.name for field in dataclasses.fields(self.parser)]
+
+    def check_kind(self, words: Sequence[str]) -> None:
+        """Refuse flags of other kinds of models.
+
+        Raises:
+            InputError: There is one.
+        """
+        if self.options is not None:
+            model = _given("--model", words) or str(_dataclass_flags(self.options)["model"][1])
+            typed = [word.partition("=")[0] for word in words if word.startswith("--")]
+            self.options.refuse({_flag_name(flag): flag for flag in typed}, model=model)
+
+    def without_other_kinds(self, words: Sequence[str]) -> list[str]:
+        """The words of an older run, without flags of other kinds of models: those were taken if they changed nothing."""
+        others = {} if self.options is None else self.options.other_flags()
+        kept, skipping = [], False
+        for word in words:
+            skipping = _flag_name(word) in others if word.startswith("--") else skipping
+            kept += [] if skipping else [word]
+        return kept
+
+    def parse(self, words: Sequence[str], *, program: str) -> dict[str, Any]:
+        """The values of all flags.
+
+        Raises:
+            SystemExit: After --help and after a wrong flag.
+        """
+        import tyro
+
+        return dict(vars(tyro.cli(self.parser, args=list(words), prog=program)))
+
+    def recipe(self, flags: Mapping[str, Any]) -> Any:
+        """The recipe; the weights a network begins with are drawn by it.
+
+        Args:
+            flags: Their values.
+
+        Raises:
+            InputError: One cannot be.
+        """
+        import torch
+
+        torch.manual_seed(flags["seed"])
+        if self.options is not None:
+            return self.maker(self.options(**_subset(flags, [field.name for field in dataclasses.fields(self.options)])))
+        return self.maker(**_subset(flags, inspect.signature(self.maker).parameters))
+
+    def recipe_again(self, flags: Mapping[str, Any], words: Sequence[str]) -> Any:
+        """The recipe of a run that began before; what it is refused for now was no mistake then.
+
+        Args:
+            flags: Their values.
+            words: Of its command, for the message.
+
+        Raises:
+            CheckpointError: This poise refuses it.
+        """
+        try:
+            return self.recipe(flags)
+        except InputError as error:
+            raise CheckpointError(
+                f"this poise refuses the command of the run: {error}. It was: poise train {' '.join(words)}; to go on, name "
+                "the recipe and its flags without that, beside --resume"
+            ) from error
 
 
 def run(words: Sequence[str]) -> int:
@@ -53,21 +157,20 @@ def run(words: Sequence[str]) -> int:
     resumed = words[0].startswith("-")
     words = [*_words_of(words), *words] if resumed else list(words)
     name, rest = words[0], words[1:]
-    maker = find(name)
-    shown = _flags(maker)
-    wrong = wrong_flag(rest, [field.name for field in dataclasses.fields(shown)])
-    if wrong:
+    command = RecipeCommand.of(find(name), rest)
+    if resumed:
+        rest = command.without_other_kinds(rest)
+    command.check_kind(rest)
+    if wrong := wrong_flag(rest, command.names):
         sys.stderr.write(f"poise train {name}: {wrong}; poise train {name} --help shows all\n")
         return 2
-    import tyro
-
     try:
-        flags = vars(tyro.cli(shown, args=rest, prog=f"poise train {name}"))
+        flags = command.parse(rest, program=f"poise train {name}")
     except SystemExit as leave:  # tyro leaves after --help and after a wrong flag
         return int(leave.code or 0)
-    ours = set(inspect.signature(_train).parameters) & set(flags)
-    recipe = _made_again(maker, flags, words) if resumed else _made(maker, flags)
-    _train(recipe, words=words, **{n: flags[n] for n in ours})
+    recipe = command.recipe_again(flags, words) if resumed else command.recipe(flags)
+    training = TrainingOptions(**_subset(flags, [field.name for field in dataclasses.fields(TrainingOptions)]))
+    training.train(dataclasses.replace(recipe, settings=_settings(words)))
     return 0
 
 
@@ -81,34 +184,24 @@ def recipe_of(words: Sequence[str]) -> Any:
         CheckpointError: This poise does not take the command any more.
         UnknownName: There is no such recipe any more.
     """
-    import tyro
-
     from poise.recipes.find import find
 
-    maker = find(words[0])
+    command = RecipeCommand.of(find(words[0]), words[1:])
     try:
-        flags = vars(tyro.cli(_flags(maker), args=list(words[1:])))
+        flags = command.parse(command.without_other_kinds(words[1:]), program="poise train")
     except SystemExit as leave:
         raise CheckpointError(f"the command of the run is not understood any more: poise train {' '.join(words)}") from leave
-    return _made_again(maker, flags, words)
+    return command.recipe_again(flags, words)
 
 
-def _made_again(maker: Maker, flags: Mapping[str, Any], words: Sequence[str]) -> Any:
-    """The recipe of a run that began before; what it is refused for now was no mistake then."""
-    try:
-        return _made(maker, flags)
-    except InputError as error:
-        raise CheckpointError(
-            f"this poise refuses the command of the run: {error}. It was: poise train {' '.join(words)}; to go on, name the "
-            "recipe and its flags without that, beside --resume"
-        ) from error
+def _subset(flags: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: flags[name] for name in names if name in flags}
 
 
-def _made(maker: Maker, flags: Mapping[str, Any]) -> Any:
-    import torch
-
-    torch.manual_seed(flags["seed"])  # the weights a network begins with are drawn by the recipe
-    return maker(**{name: flags[name] for name in set(inspect.signature(maker).parameters) & set(flags)})
+def _flag_name(word: str) -> str:
+    """A flag as typed as a Python name."""
+    name = word.partition("=")[0].removeprefix("--")
+    return name.removeprefix("no-").replace("-", "_")
 
 
 def _given(flag: str, words: Sequence[str]) -> str | None:
@@ -148,8 +241,8 @@ def _words_of(words: Sequence[str]) -> list[str]:
             f"{folder} does not say which command made it ({error}); name the recipe and its flags"
         ) from error
     check_plugins(settings_of, folder)
-    places = [i for i, word in enumerate(kept) if word == "--resume"]
-    return [str(word) for i, word in enumerate(kept) if i not in places and i - 1 not in places]
+    resume = [i for i, word in enumerate(kept) if word == "--resume"]
+    return [str(word) for i, word in enumerate(kept) if i not in resume and i - 1 not in resume]
 
 
 def check_plugins(settings: Mapping[str, Any], folder: Path) -> None:
@@ -175,115 +268,86 @@ def _settings(words: Sequence[str]) -> dict[str, Any]:
     return {"command": list(words)} | ({"plugins": packages} if packages else {})
 
 
-def _flags(maker: Maker) -> type:
-    """A dataclass of the arguments of a recipe and of a run; one that both have, such as `seed`, stands there once.
+def _options_of(maker: Maker) -> "type[ModelOptions] | None":
+    """The type of the options that are a recipe's one argument; None where it has flags of its own."""
+    from poise.recipes.base import ModelOptions
+
+    hints = (hint for name, hint in typing.get_type_hints(maker).items() if name != "return")
+    return next((hint for hint in hints if isinstance(hint, type) and issubclass(hint, ModelOptions)), None)
+
+
+def _parser(maker: Maker, options: "type[ModelOptions] | None") -> type:
+    """A dataclass of the flags of a recipe and of every run; one that both have, such as `seed`, stands there once.
 
     Raises:
         InputError: They mean different things by one name.
     """
-    ours, theirs = inspect.signature(_train).parameters, inspect.signature(maker).parameters
-    run, own = typing.get_type_hints(_train), typing.get_type_hints(maker, include_extras=True)
-    for name in set(ours) & set(theirs):
-        if own[name] not in (run[name], *typing.get_args(run[name])):
+    own = _recipe_flags(maker) if options is None else _dataclass_flags(options)
+    every = _dataclass_flags(TrainingOptions)
+    for name in set(every) & set(own):
+        hint, shared = own[name][0], _plain(every[name][0])
+        if hint not in (shared, *typing.get_args(shared)):
             raise InputError(
                 f"recipe {maker.__name__!r} and every run have a flag --{name.replace('_', '-')}, of different types; give the "
                 "recipe's argument another name"
             )
-    hints = run | own
-    shown = {name: p for name, p in (ours | theirs).items() if name not in ("recipe", "words")}
-    order = [*theirs, *(name for name in shown if name not in theirs)]
-    flags = dataclasses.make_dataclass("Flags", [_field(shown[n], hints[n]) for n in order], kw_only=True, frozen=True)
-    flags.__doc__ = _documented(maker)
-    return flags
+    fields = [
+        _field(name, hint, default)
+        for name, (hint, default) in (own | {n: f for n, f in every.items() if n not in own}).items()
+    ]
+    made = dataclasses.make_dataclass("Flags", fields, kw_only=True, frozen=True)
+    made.__doc__ = _documented(maker, options)
+    return made
 
 
-def _field(parameter: inspect.Parameter, hint: Any) -> tuple[str, Any, Any]:
-    if parameter.default is inspect.Parameter.empty:
-        return parameter.name, hint, dataclasses.field()
-    metavar = _metavar(hint) if parameter.default is None else None
-    shown = Annotated[hint, arg(metavar=metavar)] if metavar else hint
-    return parameter.name, shown, dataclasses.field(default=parameter.default)
+def _recipe_flags(maker: Maker) -> dict[str, tuple[Any, Any]]:
+    """Type and default of each argument of a recipe."""
+    hints = typing.get_type_hints(maker, include_extras=True)
+    missing = inspect.Parameter.empty
+    return {
+        name: (hints[name], dataclasses.MISSING if p.default is missing else p.default)
+        for name, p in inspect.signature(maker).parameters.items()
+    }
+
+
+def _dataclass_flags(options: type) -> dict[str, tuple[Any, Any]]:
+    """Type and default of each field of options."""
+    hints = typing.get_type_hints(options, include_extras=True)
+    return {field.name: (hints[field.name], field.default) for field in dataclasses.fields(options)}
+
+
+def _plain(hint: Any) -> Any:
+    """A type without what stands beside it."""
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
+
+
+def _field(name: str, hint: Any, default: Any) -> tuple[str, Any, Any]:
+    """A field of the dataclass of flags."""
+    if default is dataclasses.MISSING:
+        return name, hint, dataclasses.field()
+    metavar = _metavar(hint) if default is None else None
+    return name, Annotated[hint, arg(metavar=metavar)] if metavar else hint, dataclasses.field(default=default)
 
 
 def _metavar(hint: Any) -> str | None:
     """What may stand after an optional flag: PATH for `Path`, INT INT for a pair, PATH [PATH ...] for a list; else None."""
-    kinds = [part for part in typing.get_args(hint) if part is not type(None)]
-    parts = typing.get_args(kinds[0]) or (kinds[0],) if len(kinds) == 1 else ()
-    words = {Path: "PATH", int: "INT", float: "FLOAT", str: "STR", bool: "True|False"}
-    if not parts or any(part not in words for part in parts):
+    types = [part for part in typing.get_args(hint) if part is not type(None)]
+    parts = typing.get_args(types[0]) or (types[0],) if len(types) == 1 else ()
+    metavars = {Path: "PATH", int: "INT", float: "FLOAT", str: "STR", bool: "True|False"}
+    if not parts or any(part not in metavars for part in parts):
         return None
-    names = " ".join(words[part] for part in parts)
-    return f"{names} [{names} ...]" if typing.get_origin(kinds[0]) is list else names
+    names = " ".join(metavars[part] for part in parts)
+    return f"{names} [{names} ...]" if typing.get_origin(types[0]) is list else names
 
 
-def _documented(maker: Maker) -> str:
-    """The recipe's docstring, its arguments followed by those of the run."""
+def _documented(maker: Maker, options: type | None) -> str:
+    """The recipe's docstring, its arguments followed by those of every run."""
     text, _, rest = (inspect.getdoc(maker) or "").partition("\nArgs:\n")
-    arguments = rest.partition("\n\n")[0]
-    common = (inspect.getdoc(_train) or "").partition("\nArgs:\n")[2]
-    return f"{text}\nArgs:\n{arguments}\n{common}"
+    arguments = rest.partition("\n\n")[0] if options is None else _attributes(options)
+    return f"{text}\nArgs:\n{arguments}\n{_attributes(TrainingOptions)}"
 
 
-def _train(
-    recipe: Any,
-    *,
-    words: list[str],
-    out: Path | None = None,
-    seed: int = 0,
-    device: str | None = None,
-    precision: str | None = None,
-    batch: int | None = None,
-    accumulate: int = 1,
-    workers: int | None = None,
-    resume: Path | None = None,
-    start: Path | None = None,
-    stages: int = 1,
-    devices: int = 1,
-    nodes: int = 1,
-    strategy: str = "auto",
-    minutes: float | None = None,
-    steps: int | None = None,
-    save_minutes: float = 5.0,
-) -> None:
-    """Train.
-
-    Args:
-        recipe: Made from its own flags.
-        words: Of the command line.
-        out: Folder of the run; by default `runs/` and the name of the recipe.
-        seed: Of all chances, and of drawings where a recipe draws.
-        device: cpu, cuda, ...; by default a GPU where there is one.
-        precision: fp32 or bf16; by default bf16 where it is faster.
-        batch: People per step, over all devices; the learning rate follows it linearly.
-        accumulate: Steps whose gradients are added up.
-        workers: Processes that cut views.
-        resume: Folder of a run to go on with.
-        start: Model file to fine-tune, also of another skeleton.
-        stages: How often to train the whole recipe, each time from the best weights before, the learning rate at its start.
-        devices: GPUs, or CPU processes, on each machine.
-        nodes: Machines.
-        strategy: Lightning's name for how they work together.
-        minutes: Stop after so many minutes of training; stages share them by their epochs.
-        steps: Stop after so many steps; stages share them too.
-        save_minutes: Between two saved states.
-    """
-    from poise.training.fit import fit
-
-    fit(
-        dataclasses.replace(recipe, settings=_settings(words)).staged(stages),
-        out=out or Path("runs") / recipe.name,
-        seed=seed,
-        device=device,
-        precision=precision,
-        batch=batch,
-        accumulate=accumulate,
-        workers=workers,
-        resume=resume,
-        start=start,
-        devices=devices,
-        nodes=nodes,
-        strategy=strategy,
-        minutes=minutes,
-        steps=steps,
-        save_minutes=save_minutes,
-    )
+def _attributes(options: type) -> str:
+    """What the docstrings of options and of those they extend say of their fields."""
+    texts = [inspect.cleandoc(part.__doc__ or "").partition("\nAttributes:\n")[2] for part in reversed(options.__mro__)]
+    return "\n".join(text.partition("\n\n")[0] for text in texts if text)

@@ -1,25 +1,42 @@
 """`poise verify`: a run's stored scores, measured again."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-_Run = Annotated[Path, arg(metavar="RUN")]
-_Name = Annotated[str | None, arg(metavar="NAME")]
-_Number = Annotated[int | None, arg(metavar="N")]
+from poise.cli.options import Name, ResamplingOptions, RunOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from poise.analysis.verify import Check
+
+RunFolder = Annotated[Path, arg(metavar="RUN")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SameRunOptions(RunOptions):
+    """How the model is run.
+
+    Attributes:
+        device: cpu, cuda, cuda:1, mps; by default that of the run, where there is one.
+        precision: fp32 or bf16; by default that of the run.
+    """
+
+    device: Name = None
+    precision: Name = None
 
 
 def run(
-    folder: Positional[_Run],
+    folder: Positional[RunFolder],
     *,
     tolerance: float = 0.002,
-    resamples: int = 1000,
-    seed: int = 0,
-    device: _Name = None,
-    precision: _Name = None,
-    batch: _Number = None,
-    workers: int = 2,
+    resampling: ResamplingOptions,
+    running: SameRunOptions,
 ) -> int:
     """Evaluate a run again, on the same data: PASS, or FAIL and exit code 1.
 
@@ -33,25 +50,19 @@ def run(
     Args:
         folder: Of a run, as poise train leaves it.
         tolerance: How far a score may be from the stored one.
-        resamples: Draws of the images, for the interval.
-        seed: Of the draws.
-        device: cpu, cuda, cuda:1, mps; by default that of the run, where there is one.
-        precision: fp32 or bf16; by default that of the run.
-        batch: People at a time (32), or whole images (4; 2 for detectors).
-        workers: Threads that read images.
+        resampling: Intervals, over images.
+        running: How the model is run.
     """
     from contextlib import chdir
 
     from rich.console import Console
-    from rich.table import Table
 
     from poise.analysis.verify import RunRecord, verify
-    from poise.cli._report import places
-    from poise.cli._scores import say, with_bar
+    from poise.cli._print import say, with_bar
+    from poise.cli._report import boxes_text, device_text
     from poise.cli.train import check_plugins, recipe_of
     from poise.codecs.decoders import described
     from poise.errors import CheckpointError
-    from poise.inference.settings import InferenceSettings
 
     record = RunRecord.read(folder)
     command = (record.settings.get("settings") or {}).get("command")
@@ -62,15 +73,9 @@ def run(
         )
     check_plugins(record.settings["settings"], folder)
     plan, home = record.settings["plan"], Path(record.settings.get("folder", "."))
-    same = device is None or device == plan["device"]
-    setting = InferenceSettings.of(
-        record.model,
-        device=device or _there(plan["device"]),
-        precision=precision or (plan["precision"] if same else None),
-        flip=False,
-        batch=batch,
-        workers=workers,
-    )
+    same = running.device is None or running.device == plan["device"]
+    device, precision = running.device or _available(plan["device"]), running.precision or (plan["precision"] if same else None)
+    settings = replace(running, device=device, precision=precision).settings_for(record.model, flip=False)
     console = Console()
     with chdir(home if home.is_dir() else Path.cwd()):
         recipe = recipe_of(command)
@@ -80,20 +85,35 @@ def run(
             raise CheckpointError(
                 f"the recipe of the run in {str(folder)!r} validates on nothing now, so there is nothing to verify"
             )
-        how = f"no flip test, read by {described(record.model.codec)}, {setting.device} in {setting.precision}"
-        say(console, f"{len(dataset)} images, {places(record.model, None, None)}, {how}")
-        checks = verify(record, dataset, setting, tolerance=tolerance, resamples=resamples, seed=seed, watch=with_bar)
-    table = Table("score", "stored", "measured", "difference", "95 % interval, over images", "")
-    for check in checks:
-        row = (f"{check.stored:.4f}", f"{check.found:.4f}", f"{check.found - check.stored:+.4f}")
-        table.add_row(check.name, *row, f"{check.low:.4f} to {check.high:.4f}", "PASS" if check.passed else "FAIL")
-    console.print(table)
+        how = f"no flip test, read by {described(record.model.codec)}, {device_text(settings)}"
+        say(console, f"{len(dataset)} images, {boxes_text(record.model, None, None)}, {how}")
+        checks = verify(
+            record,
+            dataset,
+            settings,
+            tolerance=tolerance,
+            resamples=resampling.resamples,
+            seed=resampling.seed,
+            watch=with_bar,
+        )
+    _print_checks(console, checks)
     passed = bool(checks) and all(check.passed for check in checks)
     say(console, f"{'PASS' if passed else 'FAIL'}: the data are those of the run; scores may differ by {tolerance:g}")
     return 0 if passed else 1
 
 
-def _there(device: str) -> str | None:
+def _print_checks(console: "Console", checks: "Sequence[Check]") -> None:
+    """A table of all scores."""
+    from rich.table import Table
+
+    table = Table("score", "stored", "measured", "difference", "95 % interval, over images", "")
+    for check in checks:
+        row = (f"{check.stored:.4f}", f"{check.found:.4f}", f"{check.found - check.stored:+.4f}")
+        table.add_row(check.name, *row, f"{check.low:.4f} to {check.high:.4f}", "PASS" if check.passed else "FAIL")
+    console.print(table)
+
+
+def _available(device: str) -> str | None:
     """The device of the run, if this machine has one."""
     from poise.errors import PoiseError
     from poise.models.device import choose_device

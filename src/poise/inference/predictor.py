@@ -7,6 +7,8 @@ from functools import partial
 from threading import Lock
 from typing import final, overload
 
+from torch import Tensor
+
 from poise.data.boxes import check_boxes
 from poise.errors import ImageError, InputError
 from poise.inference.detect import Detector, detector_of
@@ -151,7 +153,7 @@ class Predictor:
         self, detector: Detector, requests: Iterable[ImageRequest], skipped: list[Skipped] | None
     ) -> Iterator[ImageRequest]:
         """The same images with the boxes that the detector finds; each is kept from there until it is looked into."""
-        kept: dict[int, Image] = {}
+        kept: dict[int, Tensor] = {}
         given: dict[int, ImageRequest] = {}
         lost: list[Skipped] = []
 
@@ -162,6 +164,7 @@ class Predictor:
 
         for found in detector.find(numbered(), skipped=lost):
             for one in lost:
+                kept.pop(one.key.image_id, None)
                 _lose(given.pop(one.key.image_id), one, skipped)
             lost.clear()
             sure, number = found.surer(self.min_box_score), found.key.image_id
@@ -227,7 +230,7 @@ def _same(image: Image) -> Image:
     return image
 
 
-def _keep(kept: dict[int, Image], number: int, request: ImageRequest) -> Image:
+def _keep(kept: dict[int, Tensor], number: int, request: ImageRequest) -> Image:
     image = request.read()
     kept[number] = image
     return image

@@ -43,12 +43,14 @@ class ImagePoses:
         boxes: Indices of the request's boxes the poses belong to; boxes outside the image are left out. All poses, where there
             are no boxes.
         seconds: Time it took to decode the network's outputs into poses.
+        lost_boxes: How many of the request's boxes have no size or lie outside the image.
     """
 
     image: Image
     poses: Poses
     boxes: list[int]
     seconds: float = 0.0
+    lost_boxes: int = 0
 
 
 @final

@@ -115,9 +115,10 @@ def stream_poses(
         with torch.inference_mode(), timed(timers) as spent:
             found = model.poses(own.views, answers, own.request.key, decoders=timers)
         seconds = [old + new for old, new in zip(own.seconds or [0.0] * len(spent), spent, strict=True)]
-        boxes = own.views.boxes
+        boxes, asked = own.views.boxes, own.request.boxes
+        lost = 0 if asked is None or boxes is None else len(asked) - len(boxes)
         yield [
-            ImagePoses(own.image, poses, list(range(len(poses))) if boxes is None else boxes, each)
+            ImagePoses(own.image, poses, list(range(len(poses))) if boxes is None else boxes, each, lost)
             for poses, each in zip(found, seconds, strict=True)
         ]
 

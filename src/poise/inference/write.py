@@ -13,7 +13,7 @@ from poise.data.images import write_image
 from poise.errors import InputError, WriteError
 from poise.geometry import xyxy_to_xywh
 from poise.inference.request import ImagePoses
-from poise.inference.sources import Source, SourceBoxes
+from poise.inference.sources import Source
 from poise.models.base import PoseModel
 from poise.structures import Poses
 from poise.viz.draw import draw_people
@@ -93,7 +93,8 @@ class Writer:
         folder: For the pictures and `predictions.json`.
         model: Whose skeleton is drawn.
         sources: The images.
-        where: The boxes people were looked for in; they are drawn. Those of a model that takes none go around who was found.
+        categories: Of each box of a file, by image id; everybody else is of category 1.
+        draw_boxes: Whether boxes are drawn that people were looked for in. Those of a model that takes none are drawn always.
         min_score: People with a lower score are left out.
         min_box_score: So are people whose box has a lower one.
 
@@ -106,16 +107,18 @@ class Writer:
         folder: Path,
         model: PoseModel,
         sources: Sequence[Source],
-        where: Mapping[int, SourceBoxes] | None,
         *,
+        categories: Mapping[int, Sequence[int]] | None = None,
+        draw_boxes: bool = False,
         min_score: float = 0.0,
         min_box_score: float = 0.0,
     ) -> None:
-        self.folder, self.model, self.where = folder, model, where
+        self.folder, self.model, self.categories = folder, model, categories
+        self.predictions = folder / "predictions.json"
         self.min_score, self.min_box_score = min_score, min_box_score
-        self.whole = not model.takes_boxes
+        self.draw_boxes = draw_boxes or not model.takes_boxes
         self.rows: list[dict[str, Any]] = []
-        self.looked_into = 0
+        self.used_boxes = 0
         self.lost_boxes = 0
         taken = {source.path.resolve() for source in sources}
         hit = next((s for s in sources if self._picture(s.name).resolve() in taken), None)
@@ -129,14 +132,14 @@ class Writer:
             WriteError: The place cannot be written.
         """
         key = found.poses.key
-        known = None if self.where is None else self.where[key.image_id].categories
+        known = None if self.categories is None else self.categories[key.image_id]
         categories = [1] * len(found.poses) if known is None else [known[row] for row in found.boxes]
-        self.lost_boxes += 0 if known is None else len(known) - len(found.boxes)
-        self.looked_into += len(found.boxes)
-        if not found.boxes and known:
+        self.lost_boxes += found.lost_boxes
+        self.used_boxes += len(found.boxes)
+        if not found.boxes and found.lost_boxes:
             return
-        sure = (found.poses.pose_score >= self.min_score) & (found.poses.box_score >= self.min_box_score)
-        kept = sure.nonzero().flatten()
+        confident = (found.poses.pose_score >= self.min_score) & (found.poses.box_score >= self.min_box_score)
+        kept = confident.nonzero().flatten()
         poses = found.poses.select(kept)
         self.rows += prediction_rows(poses, image_id=key.image_id, categories=[categories[i] for i in kept.tolist()])
         drawn = draw_people(
@@ -144,7 +147,7 @@ class Writer:
             poses.xy,
             poses.score,
             self.model.skeleton,
-            boxes=poses.boxes if self.whole or self.where is not None else None,
+            boxes=poses.boxes if self.draw_boxes else None,
             min_score=self.model.preprocess.min_keypoint_score,
         )
         write_image(self._picture(key.file_name), drawn)
@@ -155,7 +158,7 @@ class Writer:
         Raises:
             WriteError: The place cannot be written.
         """
-        return write_json(self.rows, self.folder / "predictions.json")
+        return write_json(self.rows, self.predictions)
 
     def _picture(self, name: str) -> Path:
         flat = name.replace("/", "_")

@@ -222,6 +222,7 @@ class PoseModel(ImageModel):
         deep: Codecs of earlier outputs of the network, which only make losses (deep supervision).
         partial_poses: Whether a pose may lack keypoints, which then have score 0.
         codec_type: Type of its codecs.
+        augmentation_type: Type of the augmentations of its training views; None for a kind of model without.
         rows_by_keypoint: Whether `keypoint_axis` tells which weights belong to which keypoint.
         unit: What a batch counts, one and many: ("person", "people") or ("image", "images").
         val_boxes: Where a validation looks, in words.
@@ -238,6 +239,7 @@ class PoseModel(ImageModel):
     val_boxes: ClassVar[str] = "whole images"
     val_scores: ClassVar[tuple[str, ...]] = ("AP", "AP50", "AR")
     codec_type: ClassVar[type]
+    augmentation_type: ClassVar[type | None] = None
 
     def check_keypoints(self, skeleton: Skeleton, *codecs: Any) -> None:
         """Refuse codecs of another number of keypoints than the skeleton's.

@@ -52,6 +52,7 @@ class BottomUp(PoseModel):
     kind = "bottom-up"
     preprocess_type = Canvas
     codec_type = SceneCodec
+    augmentation_type = SceneAugmentation
     partial_poses = True
     default_batch = 4
 

@@ -71,6 +71,7 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
     kind = "keypoint-rcnn"
     preprocess_type = Canvas
     codec_type = RoICodec
+    augmentation_type = DetectorAugmentation
     finds_boxes = True
     default_batch = 2
     rows_by_keypoint = True

@@ -57,6 +57,7 @@ class TopDown(PoseModel):
     kind = "top-down"
     preprocess_type = Preprocess
     codec_type = InstanceCodec
+    augmentation_type = Augmentation
     takes_boxes = True
     default_batch = 32
     unit = ("person", "people")

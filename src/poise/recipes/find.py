@@ -14,6 +14,10 @@ from poise.plugins import use_plugin
 from poise.recipes.base import Recipe
 
 Maker = Callable[..., Recipe]
+"""Makes a recipe of its arguments."""
+
+ALIASES: Mapping[str, str] = {"own": "finetune"}
+"""Older names of recipes, which runs may have been trained with, and what they are called now."""
 
 
 @cache
@@ -42,14 +46,15 @@ def find(name: str) -> Maker:
     """The function behind a name.
 
     Args:
-        name: Of a recipe of poise, or `module:function`; modules of the working directory are found too. Their package is
-            named thereby: model files may ask for its code (`poise.plugins`).
+        name: Of a recipe of poise, also an older one, or `module:function`; modules of the working directory are found too.
+            Their package is named thereby: model files may ask for its code (`poise.plugins`).
 
     Raises:
         UnknownName: There is none; the message gives the nearest.
         InputError: The function does not promise a `Recipe`.
     """
     if ":" not in name:
+        name = ALIASES.get(name, name)
         if name not in recipes():
             raise unknown("recipe", name, recipes())
         return recipes()[name]

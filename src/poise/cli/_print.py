@@ -1,4 +1,4 @@
-"""Tables of an evaluation, for the terminal."""
+"""What commands print: sentences, tables of an evaluation, a progress bar."""
 
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
@@ -13,8 +13,7 @@ from poise.inference.request import Skipped
 from poise.metrics.boxes import table as box_table
 from poise.metrics.coco import table
 
-Done = TypeVar("Done")
-"""What is known of an image."""
+T = TypeVar("T")
 
 
 def print_evaluation(
@@ -49,7 +48,7 @@ def print_evaluation(
         parts = ", ".join(f"{cell(ap)} at {factor:g} times the sigmas" for factor, ap in sigmas.items() if factor != 1)
         say(console, f"AP would be {parts}; compare it only with AP at the same sigmas")
     if evaluation.lost_boxes:
-        say(console, lost(evaluation.lost_boxes))
+        say(console, lost_text(evaluation.lost_boxes))
     print_skipped(console, evaluation.skipped, "their people count as missed")
     if evaluation.boxes is not None:
         say(console, box_table(boxes or name, evaluation.boxes.numbers) + "\n")
@@ -59,8 +58,9 @@ def print_evaluation(
 def print_cost(console: Console, test: SelfTest) -> None:
     """What crop and codec cost."""
     if len(test.errors):
-        mean, most = float(test.errors.mean()), float(test.errors.max())
-        say(console, f"{len(test.errors)} labelled keypoints come back {mean:.2f} pixels of the view away, {most:.2f} at most")
+        mean, largest = float(test.errors.mean()), float(test.errors.max())
+        text = f"{mean:.2f} pixels of the view away, {largest:.2f} at most"
+        say(console, f"{len(test.errors)} labelled keypoints come back {text}")
     if test.outside:
         say(console, f"{test.outside} labelled keypoints lie outside their person's view, where no network can find them")
     crop = max(test.codec_ap - test.evaluation.coco.numbers["AP"], 0.0)
@@ -69,8 +69,8 @@ def print_cost(console: Console, test: SelfTest) -> None:
     )
 
 
-def lost(boxes: int) -> str:
-    """What to say of boxes that were of no use."""
+def lost_text(boxes: int) -> str:
+    """What to say of boxes that could not be used."""
     return f"nobody was looked for in {counted(boxes, 'box', 'boxes')} of no size or outside the image"
 
 
@@ -102,7 +102,7 @@ def say(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def with_bar(stream: Iterable[Done], total: int) -> Iterable[Done]:
+def with_bar(stream: Iterable[T], total: int) -> Iterable[T]:
     """The same images, with a progress bar on stderr where that is a terminal."""
     console = Console(stderr=True)
     return track(stream, description="images", total=total, console=console, disable=not console.is_terminal, transient=True)

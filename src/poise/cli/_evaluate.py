@@ -1,0 +1,271 @@
+"""The parts of `poise evaluate`: boxes of a detector, the evaluation of poses or of boxes alone, and what is written."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+from rich.console import Console
+
+from poise.analysis.report import report_of
+from poise.analysis.sigmas import ap_at_other_sigmas, measured_by_coco
+from poise.cli._print import counted, print_cost, print_evaluation, print_skipped, say, with_bar
+from poise.cli._report import boxes_text, device_text, flip_text, model_text, run_text
+from poise.cli.options import BoxOptions, EvalFilesOptions, EvalOutputOptions, EvalRunOptions, RescoringOptions
+from poise.codecs.decoders import decoder, described
+from poise.data.boxes import PersonBoxes
+from poise.errors import InputError
+from poise.evaluation.boxes import images_of, measured_rows, person_boxes
+from poise.evaluation.eval_set import EvalSet
+from poise.evaluation.evaluate import Evaluation, evaluate
+from poise.evaluation.self_test import self_test
+from poise.inference.detect import Detector, ModelDetector, detect
+from poise.inference.request import Skipped
+from poise.inference.settings import InferenceSettings
+from poise.inference.write import results_folder, write_json
+from poise.metrics.boxes import BoxScores, checked_box_annotations, evaluate_boxes, table
+from poise.models.base import ImageModel, PoseModel
+from poise.skeletons import COCO17
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FoundBoxes:
+    """What a detector found in a data set.
+
+    Attributes:
+        detector: Its name.
+        boxes: By category.
+        skipped: Images that could not be used.
+    """
+
+    detector: str
+    boxes: dict[int, PersonBoxes]
+    skipped: list[Skipped]
+
+    def scored(self, eval_set: EvalSet) -> tuple[BoxScores, list[dict[str, Any]]]:
+        """The scores of the boxes, and they themselves in COCO's form."""
+        rows = measured_rows(self.boxes)
+        return evaluate_boxes(eval_set.truth, rows), rows
+
+    def joined(self, evaluation: Evaluation, eval_set: EvalSet) -> Evaluation:
+        """The evaluation of the poses in these boxes, with the scores of the boxes."""
+        scores, rows = self.scored(eval_set)
+        return replace(evaluation, boxes=scores, box_results=rows, skipped=[*self.skipped, *evaluation.skipped])
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """An evaluation of poses, and what it is of.
+
+    Attributes:
+        evaluation: Poses, perhaps boxes, and their scores.
+        name: For people to read.
+        text: What the scores depend on, by name.
+        box_source: Name of what found the boxes.
+    """
+
+    evaluation: Evaluation
+    name: str
+    text: Mapping[str, str]
+    box_source: str
+
+
+def find_boxes(console: Console, eval_set: EvalSet, detector: Detector, *, min_score: float) -> FoundBoxes:
+    """Run a detector on a data set.
+
+    Args:
+        console: Where to say how many boxes there are.
+        eval_set: The data set.
+        detector: The detector.
+        min_score: Boxes of a lower confidence are left out.
+
+    Raises:
+        AnnotationError: Boxes cannot be scored against the annotations.
+        ImageError: No image can be used.
+        InputError: Nobody was found.
+    """
+    checked_box_annotations(eval_set.truth)  # before anything slow
+    skipped: list[Skipped] = []
+    found = detect(detector, images_of(eval_set), min_score=min_score, skipped=skipped, watch=with_bar)
+    boxes = person_boxes(found, eval_set, detector=detector.name)
+    number = counted(sum(map(len, boxes.values())), "box", "boxes")
+    say(console, f"{number} of people in {counted(len(found), 'image')} by {detector.name}")
+    return FoundBoxes(detector.name, boxes, skipped)
+
+
+def evaluate_detector(
+    console: Console,
+    model: ImageModel,
+    settings: InferenceSettings,
+    *,
+    file: Path,
+    files: EvalFilesOptions,
+    output: EvalOutputOptions,
+    min_score: float,
+) -> int:
+    """Evaluate a model that finds boxes and no keypoints by COCO's box protocol, print the scores, and perhaps write both.
+
+    Args:
+        console: Where to print.
+        model: The detector.
+        settings: How it is run.
+        file: Its file.
+        files: What it is evaluated on.
+        output: What is written.
+        min_score: Boxes of a lower confidence are left out.
+
+    Raises:
+        InputError: A .mat is to be written.
+        PoiseError: As `find_boxes`.
+    """
+    if output.submission:
+        raise InputError(
+            f"{str(output.out)!r}: a .mat holds MPII's poses, and this model finds boxes alone; end the name in .json"
+        )
+    eval_set, out = EvalSet.of_file(files.annotations, files.images, skeleton=COCO17), output.out
+    say(console, f"whole images, {flip_text(settings)}, boxes alone, {device_text(settings)}")
+    with nullcontext() if out is None else results_folder(out.parent):
+        found = find_boxes(console, eval_set, ModelDetector(model, settings), min_score=min_score)
+        scores, rows = found.scored(eval_set)
+        if out is not None:
+            text = model_text(model, file=file, annotations=files.annotations, images=files.images)
+            numbers = {f"box {name}": value for name, value in scores.numbers.items()}
+            write_boxes(console, out, rows)
+            write_scores(out, numbers, text | run_text(settings, None, boxes="whole images"))
+    print_skipped(console, found.skipped, "their people count as missed")
+    say(console, table(model.card.name, scores.numbers))
+    return 0
+
+
+def measure(
+    console: Console,
+    model: PoseModel,
+    eval_set: EvalSet,
+    *,
+    boxes: BoxOptions,
+    rescoring: RescoringOptions,
+    run: EvalRunOptions,
+) -> Measured:
+    """Evaluate a model's poses in labelled boxes, those of a file or those of a detector; or in whole images.
+
+    Args:
+        console: Where to say how.
+        model: The model.
+        eval_set: The data set.
+        boxes: Where people are.
+        rescoring: How poses are scored.
+        run: How the model and the detector are run.
+
+    Raises:
+        PoiseError: As `find_boxes` and `evaluate`.
+    """
+    # with a detector it is the detector that sees whole images
+    settings = (run if boxes.detector is None else replace(run, pad_batches=False)).settings_for(model)
+    scoring = rescoring.of(model)
+    found, source, detected = boxes.read(eval_set, min_score=boxes.min_box_score or 0.0), boxes.boxes, None
+    if boxes.detector is not None:
+        detector = run.detector(boxes.detector)
+        detected = find_boxes(console, eval_set, detector, min_score=boxes.min_box_score or 0.0)
+        found, source = detected.boxes, detected.detector
+    where = boxes_text(model, found, source)
+    say(console, f"{where}, {flip_text(settings)}, read by {described(model.codec)}, {device_text(settings)}")
+    evaluation = evaluate(model, eval_set, settings, rescoring=scoring, boxes=found, watch=with_bar)
+    return Measured(
+        evaluation if detected is None else detected.joined(evaluation, eval_set),
+        name=f"{model.card.name}, {decoder(model.codec)}",
+        text=run_text(settings, scoring, boxes=where),
+        box_source=model.card.name if detected is None else detected.detector,
+    )
+
+
+def measure_codec(console: Console, model: PoseModel, eval_set: EvalSet) -> Measured:
+    """Evaluate the labels after crop, encoding and decoding and back, and print what each costs.
+
+    Args:
+        console: Where to print.
+        model: Its network is not run.
+        eval_set: The data set.
+    """
+    test = self_test(model, eval_set)
+    print_cost(console, test)
+    text = {"self-test": "labels through crop and codec; no image is read, no network is run"}
+    return Measured(test.evaluation, name="labels through the codec", text=text, box_source=model.card.name)
+
+
+@contextmanager
+def folders_of(output: EvalOutputOptions) -> Iterator[None]:
+    """The folders of what is written; one that was made goes again where the work inside the block fails.
+
+    Raises:
+        WriteError: One cannot be made or written to.
+    """
+    with ExitStack() as folders:
+        for folder in output.folders:
+            folders.enter_context(results_folder(folder))
+        yield
+
+
+def write_scores(out: Path, numbers: Mapping[str, float], text: Mapping[str, str]) -> None:
+    """Write scores with what they depend on, beside the results."""
+    write_json({"scores": numbers, "settings": dict(text)}, out.with_suffix(".scores.json"))
+
+
+def write_boxes(console: Console, out: Path, rows: list[dict[str, Any]]) -> None:
+    """Write boxes beside the results, and say so."""
+    place = out.with_suffix(".boxes.json")
+    write_json(rows, place)
+    say(console, f"{len(rows)} boxes written to {place}")
+
+
+def write_evaluation(
+    console: Console,
+    eval_set: EvalSet,
+    measured: Measured,
+    *,
+    annotations: Path,
+    output: EvalOutputOptions,
+    pictures: bool,
+) -> None:
+    """Write everything that is asked for, and say so.
+
+    Args:
+        console: Where to say it.
+        eval_set: The data set.
+        measured: The evaluation.
+        annotations: The file of the data set.
+        output: What is asked for.
+        pictures: Whether the report shows images.
+    """
+    evaluation, out = measured.evaluation, output.out
+    if out is not None and output.submission:
+        count = eval_set.protocol.submit(out, evaluation.positions)
+        say(console, f"{count} poses written to {out}, in the order of {annotations}")
+    elif out is not None:
+        write_json(evaluation.results, out)
+        say(console, f"{len(evaluation.results)} poses written to {out}")
+    if out is not None and evaluation.boxes is not None:
+        write_boxes(console, out, evaluation.box_results)
+    if out is not None:
+        write_scores(out, evaluation.numbers, measured.text)
+    if output.report is not None:
+        page = report_of(eval_set, evaluation, name=measured.name, settings=dict(measured.text), pictures=pictures)
+        page.write(output.report)
+        say(console, f"{output.report} is the report; open it in a browser")
+
+
+def print_measured(console: Console, eval_set: EvalSet, measured: Measured) -> None:
+    """Print all tables: keypoints, what was left out, boxes, the protocol's numbers, and those of the data set's own protocol.
+
+    Args:
+        console: Where to print.
+        eval_set: The data set.
+        measured: The evaluation.
+    """
+    evaluation, name = measured.evaluation, measured.name
+    others = {} if measured_by_coco(eval_set) else ap_at_other_sigmas(eval_set, evaluation.results)
+    print_evaluation(console, evaluation, name=name, boxes=measured.box_source, sigmas=others)
+    for text in eval_set.protocol.tables(evaluation.positions, name=name):
+        say(console, text)

@@ -1,0 +1,74 @@
+"""The parts of `poise predict`: the one pass over the images, and what is said of it."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+
+from poise.cli._print import counted, lost_text, print_skipped, say, with_bar
+from poise.codecs.decoders import described
+from poise.errors import BoxError, ImageError
+from poise.inference.predictor import MIN_BOX_SCORE, Predictor
+from poise.inference.request import Skipped, none_usable
+from poise.inference.sources import Source, SourceBoxes, requests_of
+from poise.inference.write import Writer
+from poise.models.base import PoseModel
+
+DETECTOR_MINIMUM = MIN_BOX_SCORE
+"""Boxes of a detector with a lower confidence are left out, where `--min-box-score` is not given."""
+
+
+def write_predictions(
+    predictor: Predictor, images: Sequence[Source], boxes: Mapping[int, SourceBoxes] | None, writer: Writer
+) -> list[Skipped]:
+    """Write the poses of all images, each of which is read once; the images that could not be used come back.
+
+    Args:
+        predictor: Model and perhaps detector.
+        images: The images.
+        boxes: Of a file, by image id; None for none.
+        writer: Writes pictures as they come, and the poses at the end.
+
+    Raises:
+        ImageError: No image can be used.
+        BoxError: No box can be used.
+    """
+    skipped: list[Skipped] = []
+    requests = requests_of(images, boxes)
+    for found in with_bar(predictor.stream(requests, skipped=skipped), len(requests)):
+        writer.add(found)
+    if len(skipped) == len(requests):
+        raise ImageError(none_usable(skipped))
+    if not writer.used_boxes and writer.lost_boxes:
+        raise BoxError(f"{lost_text(writer.lost_boxes)}; expected `bbox` as x, y, width, height in pixels of these images")
+    writer.finish()
+    return skipped
+
+
+def print_predictions(
+    console: Console,
+    model: PoseModel,
+    images: Sequence[Source],
+    boxes: Mapping[int, SourceBoxes] | None,
+    *,
+    writer: Writer,
+    skipped: list[Skipped],
+) -> None:
+    """Print what was left out, how the model was read, and how many people were found.
+
+    Args:
+        console: Where to print.
+        model: The model.
+        images: The images.
+        boxes: Of a file, by image id; None for none.
+        writer: Has written the poses.
+        skipped: Images that could not be used.
+    """
+    requests = len(requests_of(images, boxes))
+    print_skipped(console, skipped, "nothing was written for it" if len(skipped) == 1 else "nothing was written for them")
+    if requests < len(images):
+        say(console, f"{counted(len(images) - requests, 'image')} without boxes; nobody was looked for there")
+    if writer.lost_boxes:
+        say(console, lost_text(writer.lost_boxes))
+    say(console, f"read by {described(model.codec)}")
+    people, used = counted(len(writer.rows), "person", "people"), counted(requests - len(skipped), "image")
+    say(console, f"{people} in {used}: {writer.predictions} and pictures beside it")

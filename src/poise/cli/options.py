@@ -1,0 +1,660 @@
+"""The flags of the commands, in groups: each flag, its default and its help stand here once.
+
+A command takes groups as keyword arguments, and their fields are its flags. What a group decides is a method of it: it checks
+its values, refuses flags that a model has no use for, and turns them into settings.
+"""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.conf import arg
+
+from poise.cli._flags import check_confidence, check_number, check_out, given, refuse_given, threshold
+from poise.errors import InputError
+
+if TYPE_CHECKING:
+    from poise.codecs.decoders import Codec
+    from poise.data.boxes import PersonBoxes
+    from poise.evaluation.eval_set import EvalSet
+    from poise.inference.detect import Detector, ModelDetector
+    from poise.inference.settings import InferenceSettings
+    from poise.models.base import ImageModel, PoseModel, Rescoring
+    from poise.recipes.base import Recipe
+
+Name = Annotated[str | None, arg(metavar="NAME")]
+Number = Annotated[int | None, arg(metavar="N")]
+Score = Annotated[float | None, arg(metavar="T")]
+File = Annotated[Path, arg(metavar="FILE")]
+OptionalFile = Annotated[Path | None, arg(metavar="FILE")]
+Folder = Annotated[Path, arg(metavar="DIR")]
+OptionalFolder = Annotated[Path | None, arg(metavar="DIR")]
+Assignments = Annotated[tuple[str, ...], arg(metavar="NAME=VALUE [NAME=VALUE ...]")]
+Factors = Annotated[tuple[float, ...], arg(metavar="F [F ...]")]
+
+WORKERS = 2
+"""Threads that read images, where `--workers` is not given."""
+
+MAX_SIDE = 8192
+"""Pixels that the fitted side of a whole image may get; maps of larger images do not fit into memory."""
+
+TRAINING_FIELDS = ("learning", "weights")
+"""Fields of a detector's configuration that are read in training alone."""
+
+KEYPOINT_FIELDS = ("keypoint_nms", "keypoint_score", "rating", "calibration")
+"""Fields of a detector's configuration that are about keypoints, and change no box."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnnotationOptions:
+    """The labels.
+
+    Attributes:
+        annotations: COCO-style keypoint file.
+    """
+
+    annotations: File
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFolderOptions:
+    """The images.
+
+    Attributes:
+        images: Folder or zip file of the images of the annotation file.
+    """
+
+    images: Folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionalImageFolderOptions:
+    """The images.
+
+    Attributes:
+        images: Folder or zip file of the images of the annotation file.
+    """
+
+    images: OptionalFolder = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetOptions(ImageFolderOptions, AnnotationOptions):
+    """Labels and images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalFilesOptions(OptionalImageFolderOptions, AnnotationOptions):
+    """Labels, and images where a model is run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedOptions:
+    """Random choices.
+
+    Attributes:
+        seed: Of all random choices: the same seed gives the same result.
+    """
+
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResamplingOptions(SeedOptions):
+    """Bootstrap intervals.
+
+    Attributes:
+        resamples: Bootstrap resamples, for the 95 % intervals.
+    """
+
+    resamples: int = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class MinScoreOptions:
+    """What is left out.
+
+    Attributes:
+        min_score: Results, people or boxes, with a lower score are left out.
+    """
+
+    min_score: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions:
+    """How the model is run.
+
+    Attributes:
+        device: cpu, cuda, cuda:1, mps; by default a GPU where there is one.
+        precision: fp32 or bf16; by default bf16 where it is faster.
+    """
+
+    device: Name = None
+    precision: Name = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceOptions(DeviceOptions):
+    """How the model is run."""
+
+    def settings_for(self, model: "ImageModel", *, flip: bool | None = None) -> "InferenceSettings":
+        """How a model is run with these flags; what they leave open the model and the machine choose.
+
+        Args:
+            model: The model.
+            flip: Whether to average with the mirrored view, where no flag says so.
+
+        Raises:
+            PoiseError: As `InferenceSettings.of`.
+        """
+        from poise.inference.settings import InferenceSettings
+
+        return InferenceSettings.of(model, **({"flip": flip} | self._settings()))
+
+    def _settings(self) -> dict[str, Any]:
+        """The flags, as keyword arguments of `InferenceSettings.of`."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlipOptions(InferenceOptions):
+    """How the model is run.
+
+    Attributes:
+        flip: Average with the mirrored view (flip test), where the model does that; twice the time of the network.
+    """
+
+    flip: bool = True
+
+    def _settings(self) -> dict[str, Any]:
+        return super()._settings() | {"flip": None if self.flip else False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(InferenceOptions):
+    """How the model is run.
+
+    Attributes:
+        batch: People in a batch (32), or whole images (4; 2 for detectors); torchvision's detectors see one image at a time.
+        workers: Threads that read images (2).
+    """
+
+    batch: Number = None
+    workers: Number = None
+
+    @property
+    def threads(self) -> int:
+        """Threads that read images."""
+        return WORKERS if self.workers is None else self.workers
+
+    def _settings(self) -> dict[str, Any]:
+        return super()._settings() | {"workers": self.threads}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaddedRunOptions(RunOptions):
+    """How the model is run.
+
+    Attributes:
+        pad_batches: Pad views of whole images to the largest of their batch, so that images of mixed shapes share it: faster on
+            a GPU; results then vary slightly with the other images of the batch.
+    """
+
+    pad_batches: bool = False
+
+    def detector(self, name: str, *, batch: int | None = None) -> "Detector":
+        """The detector of a model file, or one of torchvision's by name, run with these flags.
+
+        Args:
+            name: The file or the name.
+            batch: Images in a batch; by default the model's.
+
+        Raises:
+            PoiseError: As `detector_of`.
+        """
+        from poise.inference.detect import detector_of
+
+        return detector_of(
+            name,
+            device=self.device,
+            precision=self.precision,
+            batch=batch,
+            workers=self.threads,
+            pad_batches=self.pad_batches,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlipRunOptions(RunOptions, FlipOptions):
+    """How the model is run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalRunOptions(PaddedRunOptions, FlipRunOptions):
+    """How the model is run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxFileOptions:
+    """Where people are.
+
+    Attributes:
+        boxes: Where people are: "gt" for the labelled boxes (the default), or a detector's JSON list of image_id, category_id,
+            bbox, score. Models that look at whole images take none.
+    """
+
+    boxes: Annotated[str | None, arg(metavar="gt|FILE")] = None
+
+    def check_for(self, model: "ImageModel") -> None:
+        """Refuse boxes for a model that looks at whole images.
+
+        Raises:
+            InputError: They are given.
+        """
+        refuse_for_whole_images(model, list(given(self)))
+
+    def read(self, eval_set: "EvalSet", *, min_score: float = 0.0) -> "dict[int, PersonBoxes] | None":
+        """The boxes of the file by category; None for the labelled ones.
+
+        Args:
+            eval_set: The data set.
+            min_score: Boxes of a lower confidence are left out.
+
+        Raises:
+            PoiseError: As `detections`.
+        """
+        from poise.evaluation.boxes import detections
+
+        return None if self.boxes in (None, "gt") else detections(str(self.boxes), eval_set, min_score=min_score)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxOptions(BoxFileOptions):
+    """Where people are.
+
+    Attributes:
+        detector: Finds the boxes: a model file, such as a Keypoint or Faster R-CNN, or the name of one of torchvision's
+            detectors, such as fasterrcnn_resnet50_fpn_v2 (`poise detect --help` names more). `poise evaluate` measures its
+            boxes, too.
+        min_box_score: Boxes with a lower confidence are left out; by default none, but below 0.3 where `poise predict` runs a
+            detector or a model that finds boxes by itself.
+    """
+
+    detector: Annotated[str | None, arg(metavar="FILE|NAME")] = None
+    min_box_score: Score = None
+
+    def check(self) -> None:
+        """Refuse boxes from two places, and a minimum that no box could have.
+
+        Raises:
+            InputError: A detector and other boxes are given, or the minimum is not from 0 to 1.
+        """
+        if self.boxes is not None and self.detector is not None:
+            raise InputError("--boxes and --detector both say where to look; leave one of them out")
+        check_confidence("--min-box-score", self.min_box_score)
+
+    def check_for(self, model: "ImageModel", *, own_minimum: bool = False) -> None:
+        """Refuse boxes for a model that looks at whole images, and a minimum where boxes have no confidence.
+
+        Args:
+            model: The model.
+            own_minimum: Whether the minimum also applies to the boxes of a model that finds some by itself.
+
+        Raises:
+            InputError: One of the flags would change nothing.
+        """
+        kept = own_minimum and model.finds_boxes
+        refuse_for_whole_images(model, [flag for flag in given(self) if not (kept and flag == "--min-box-score")])
+        if self.min_box_score is not None and self.boxes in (None, "gt") and self.detector is None and not kept:
+            raise InputError(
+                "--min-box-score is for boxes of --detector, or of a file of --boxes; leave it out, or give one of them"
+            )
+
+
+def refuse_for_whole_images(model: "ImageModel", flags: list[str]) -> None:
+    """Refuse flags that are for models that look at one person at a time (top-down).
+
+    Args:
+        model: Perhaps of another kind.
+        flags: Those that were given.
+
+    Raises:
+        InputError: There is one, and the model looks at whole images.
+    """
+    if not model.takes_boxes:
+        refuse_given(flags, why=f"{model.card.name} looks at whole images and finds and rates people by itself")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RescoringOptions:
+    """How poses are scored.
+
+    Attributes:
+        min_keypoint_score: Keypoints above it make the score of a pose; by default as the model's release does.
+        oks_nms: Of two poses that are more similar than this OKS the better one stays, or "off"; by default as the model's
+            release does.
+    """
+
+    min_keypoint_score: Score = None
+    oks_nms: Annotated[str | None, arg(metavar="T|off")] = None
+
+    def check(self) -> None:
+        """Refuse a minimum that is no number.
+
+        Raises:
+            InputError: It is nan.
+        """
+        check_number("--min-keypoint-score", self.min_keypoint_score)
+
+    def check_for(self, model: "ImageModel") -> None:
+        """Refuse a minimum for a model that scores poses by itself.
+
+        Raises:
+            InputError: It is given.
+        """
+        refuse_for_whole_images(model, [flag for flag in given(self) if flag != "--oks-nms"])
+
+    def of(self, model: "PoseModel") -> "Rescoring":
+        """How poses of a model are scored: as its release does, but for what flags say.
+
+        Raises:
+            InputError: `--oks-nms` is neither a number from 0 to 1 nor "off".
+        """
+        changes: dict[str, float | None] = {}
+        if self.min_keypoint_score is not None:
+            changes["min_keypoint_score"] = self.min_keypoint_score
+        if self.oks_nms is not None:
+            changes["oks_nms"] = threshold("--oks-nms", self.oks_nms)
+        return replace(model.rescoring, **changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionOptions:
+    """How a model sees whole images, and how a detector finds people in them.
+
+    Attributes:
+        detecting_set: How a detector finds and ranks people, such as suppression=soft or nms=0.6 (docs/concepts/detectors.md).
+        side: Length in pixels of the fitted side of a whole image: the long side, or the short one where a detector's release
+            does so; by default as in the model file.
+        scales: Factors on it; of several the answers are averaged, and detectors join the people they find in each.
+    """
+
+    detecting_set: Assignments = ()
+    side: Number = None
+    scales: Factors = ()
+
+    def adjust(self, model: "ImageModel", *, codec_set: tuple[str, ...] = ()) -> None:
+        """Change how a model is used; its weights stay.
+
+        Args:
+            model: Its configuration, codec and canvas change.
+            codec_set: Fields of the codec, which of a detector change together with its configuration.
+
+        Raises:
+            InputError: A flag that is for another kind of model, or a value that cannot be.
+            UnknownName: There is no such field.
+        """
+        from poise.models.base import require_box_finder, require_pose
+        from poise.recipes.fields import set_codec, set_words
+
+        self._check_for(model)
+        if model.finds_boxes:
+            set_words(require_box_finder(model), codec=codec_set, config=self.detecting_set)
+        else:
+            set_codec(require_pose(model), codec_set)
+        if self.side is not None or self.scales:
+            self._resize(model)
+
+    def adjust_detector(self, detector: "ModelDetector") -> None:
+        """Change how a detector finds boxes.
+
+        Raises:
+            InputError: A field that is about keypoints; or as `adjust`.
+            UnknownName: There is no such field.
+        """
+        from poise.recipes.fields import refuse_words
+
+        refuse_words(self.detecting_set, KEYPOINT_FIELDS, why="boxes are found here and no keypoints")
+        self.adjust(detector.model)
+
+    def refuse_for_torchvision(self, detector: str) -> None:
+        """Refuse these flags for a detector of torchvision's.
+
+        Raises:
+            InputError: One is given.
+        """
+        why = f"{detector} is torchvision's and used as it was published, unlike a file that `poise import` made"
+        refuse_given(list(given(self)), why=why)
+
+    def _check_for(self, model: "ImageModel") -> None:
+        from poise.recipes.fields import refuse_words
+
+        if not self.detecting_set:
+            return
+        if not model.finds_boxes:
+            raise InputError(
+                f"--detecting-set is for detectors, and {model.card.name} finds no boxes; leave it out, or find the boxes with "
+                "`poise detect --detecting-set` and give them with --boxes"
+            )
+        refuse_words(self.detecting_set, TRAINING_FIELDS, why="that is how a detector learns")
+        if not hasattr(model, "codec"):
+            refuse_words(self.detecting_set, KEYPOINT_FIELDS, why=f"{model.card.name} finds no keypoints")
+
+    def _resize(self, model: "ImageModel") -> None:
+        if model.takes_boxes:
+            raise InputError(
+                f"--side and --scales are for models that look at whole images; {model.card.name} looks at one person at a time"
+            )
+        canvas = model.preprocess
+        side = canvas.side if self.side is None else self.side
+        largest = side * max(self.scales, default=max(canvas.scales))
+        if largest > MAX_SIDE:
+            raise InputError(
+                f"--side and --scales make images of {largest:g} pixels, and {MAX_SIDE} are the most; "
+                "give a smaller side or factor"
+            )
+        limit = None if canvas.most is None else round(canvas.most * side / canvas.side)
+        model.preprocess = replace(canvas, side=side, most=limit, scales=self.scales or canvas.scales)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecOptions:
+    """How the network's outputs are read.
+
+    Attributes:
+        preset: Thresholds with which people are read out of whole images: practitioner or release.
+        codec_set: Fields of the codec, such as reading.threshold=0.06 reading.top_k=32; after `--preset`.
+    """
+
+    preset: Annotated[str | None, arg(metavar="practitioner|release")] = None
+    codec_set: Assignments = ()
+
+    def adjust(self, model: "ImageModel", detection: DetectionOptions) -> None:
+        """Change how a model is read and used; its weights stay.
+
+        Args:
+            model: Its codec, configuration and canvas change.
+            detection: How it sees whole images and finds people.
+
+        Raises:
+            InputError: A flag that is for another kind of model, or a value that cannot be.
+            UnknownName: There is no such reading, preset or field.
+        """
+        from poise.models.base import require_pose
+
+        if given(self):
+            if not hasattr(model, "codec"):
+                raise InputError(f"{model.card.name} finds no keypoints; leave out --reading, --preset and --codec-set")
+            posed = require_pose(model)
+            posed.codec = self.changed(posed.codec)
+        detection.adjust(model, codec_set=self.codec_set)
+
+    def changed(self, codec: "Codec") -> "Codec":
+        """The codec with another preset or reading.
+
+        Raises:
+            PoiseError: It has no such preset or reading.
+        """
+        from poise.codecs.decoders import preset
+
+        return codec if self.preset is None else preset(codec, self.preset)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingOptions(CodecOptions):
+    """How the network's outputs are read.
+
+    Attributes:
+        reading: How positions are read from the maps: cell, quarter, dark, udp, fit3, fit5, soft, centre; votes where there
+            are vectors; of whole images fast, upsampled, bilinear, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma; of
+            detectors that learnt cells peak, blurred; by default as the model's own codec does.
+    """
+
+    reading: Name = None
+
+    def changed(self, codec: "Codec") -> "Codec":
+        """The codec with another preset or reading."""
+        from poise.codecs.decoders import read_by
+
+        made = super().changed(codec)
+        return made if self.reading is None else read_by(made, self.reading)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalOutputOptions:
+    """What is written.
+
+    Attributes:
+        out: Write the poses in COCO's result format, and beside it the scores and what they depend on, in a file that ends in
+            .scores.json, and the boxes of a model or detector that found them, in one that ends in .boxes.json; for MPII, a
+            name in .mat is written as results are submitted.
+        report: Write one page: tables, precision and recall, errors by kind and what each costs, best and worst pictures.
+    """
+
+    out: Annotated[Path | None, arg(metavar="FILE.json|FILE.mat")] = None
+    report: Annotated[Path | None, arg(metavar="FILE.html")] = None
+
+    def check(self, *, reads: tuple[Path | str | None, ...]) -> None:
+        """Refuse files that cannot be written.
+
+        Args:
+            reads: Files that are read.
+
+        Raises:
+            WriteError: One is a folder, or a file that is read.
+            InputError: A name ends otherwise.
+        """
+        if self.out is not None:
+            check_out("--out", self.out, ends=(".json", ".mat", ""), reads=reads)
+        if self.report is not None:
+            check_out("--report", self.report, ends=(".html", ".htm", ""), reads=reads)
+
+    @property
+    def submission(self) -> bool:
+        """Whether results are written as they are submitted for MPII."""
+        return self.out is not None and self.out.suffix.lower() == ".mat"
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where something is written."""
+        return [file.parent for file in (self.out, self.report) if file is not None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOutputOptions:
+    """What is written.
+
+    Attributes:
+        out: Model file to write, ending in .safetensors.
+    """
+
+    out: Annotated[Path, arg(metavar="FILE.safetensors")]
+
+    def check(self, *, reads: tuple[Path, ...]) -> None:
+        """Refuse a file that cannot be written.
+
+        Args:
+            reads: Files that are read.
+
+        Raises:
+            WriteError: It is a folder, or a file that is read.
+            InputError: Its name ends otherwise.
+        """
+        check_out("--out", self.out, ends=(".safetensors",), reads=reads)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderOutputOptions:
+    """What is written.
+
+    Attributes:
+        out: Folder for the results.
+    """
+
+    out: Folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions(DeviceOptions, SeedOptions):
+    """How a recipe is run.
+
+    Attributes:
+        out: Folder of the run; by default `runs/` and the name of the recipe.
+        batch: People per step, over all devices; the learning rate follows it linearly.
+        accumulate: Steps whose gradients are added up.
+        workers: Processes that cut views.
+        resume: Folder of a run to go on with.
+        start: Model file to fine-tune, also of another skeleton.
+        stages: How often to train the whole recipe, each time from the best weights before, the learning rate at its start.
+        devices: GPUs, or CPU processes, on each machine.
+        nodes: Machines.
+        strategy: Lightning's name for how they work together.
+        minutes: Stop after so many minutes of training; stages share them by their epochs.
+        steps: Stop after so many steps; stages share them too.
+        save_minutes: Minutes between two saved states.
+    """
+
+    out: Path | None = None
+    batch: int | None = None
+    accumulate: int = 1
+    workers: int | None = None
+    resume: Path | None = None
+    start: Path | None = None
+    stages: int = 1
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "auto"
+    minutes: float | None = None
+    steps: int | None = None
+    save_minutes: float = 5.0
+
+    def train(self, recipe: "Recipe") -> None:
+        """Train.
+
+        Args:
+            recipe: Made from its own flags.
+
+        Raises:
+            PoiseError: As `fit`.
+        """
+        from poise.training.fit import fit
+
+        fit(
+            recipe.staged(self.stages),
+            out=self.out or Path("runs") / recipe.name,
+            seed=self.seed,
+            device=self.device,
+            precision=self.precision,
+            batch=self.batch,
+            accumulate=self.accumulate,
+            workers=self.workers,
+            resume=self.resume,
+            start=self.start,
+            devices=self.devices,
+            nodes=self.nodes,
+            strategy=self.strategy,
+            minutes=self.minutes,
+            steps=self.steps,
+            save_minutes=self.save_minutes,
+        )
