@@ -1,6 +1,7 @@
 """The laws of backbones (`nn/base.py`), for every file of `nn/backbones/`.
 
-A new file is tried as soon as TINY says how to make a small backbone of it.
+A new file is tried as soon as TINY says how to make a small backbone of it. Those of a package that is named with `--plugin`
+are made without arguments.
 """
 
 import copy
@@ -27,6 +28,7 @@ from poise.nn.backbones.resnet import ResNet
 from poise.nn.backbones.rsn import Steps, plain
 from poise.nn.backbones.timm import TimmBackbone
 from poise.nn.base import Backbone
+from poise.plugins import members, named
 
 WIDTHS = (16, 24, 32, 40)
 ONE_EACH = (1, 1, 1, 1)
@@ -67,7 +69,7 @@ release has such a bias in every block, and so do its checkpoints."""
 ONE_SIZE = {"timm-sized": (96, 64)}
 """Of backbones that take views of one size (h, w) only."""
 
-MAKERS = {name: make for makers in TINY.values() for name, make in makers.items()}
+MAKERS = {name: make for makers in TINY.values() for name, make in makers.items()} | members(Backbone, named())
 
 
 def files() -> list[str]:
