@@ -1,13 +1,30 @@
+import importlib
 import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from poise.plugins import modules, named
+
 FAKES = Path(__file__).parent / "fakes"
 
 
-def load(path: Path) -> ModuleType:
+def makers() -> list[Path | str]:
+    """What makes data sets for the laws: files of the folder, and modules of packages that are named with `--plugin`."""
+    ours = [module.__name__ for package in named() for module in modules(package) if hasattr(module, "datasets")]
+    return [*sorted(FAKES.glob("*.py")), *ours]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "fake_datasets" in metafunc.fixturenames:
+        metafunc.parametrize("fake_datasets", makers(), ids=lambda path: getattr(path, "stem", path), indirect=True)
+
+
+def load(path: Path | str) -> ModuleType:
+    """A file of the folder, or a module of a package."""
+    if isinstance(path, str):
+        return importlib.import_module(path)
     spec = importlib.util.spec_from_file_location(f"fake_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -22,7 +39,7 @@ def fake() -> ModuleType:
     return load(FAKES / "coco.py")
 
 
-@pytest.fixture(params=sorted(FAKES.glob("*.py")), ids=lambda path: path.stem)
+@pytest.fixture
 def fake_datasets(request, tmp_path):
     return load(request.param).datasets(tmp_path)
 
@@ -30,4 +47,5 @@ def fake_datasets(request, tmp_path):
 @pytest.fixture(scope="session")
 def faked_types(tmp_path_factory) -> set[type]:
     """The classes of all data sets that the fakes make."""
-    return {type(d) for path in FAKES.glob("*.py") for d in load(path).datasets(tmp_path_factory.mktemp(path.stem))}
+    found = [load(path).datasets(tmp_path_factory.mktemp("fakes")) for path in makers()]
+    return {type(dataset) for made in found for dataset in made}

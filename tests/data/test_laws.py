@@ -1,25 +1,16 @@
-"""The laws of `data/base.py`, on the fakes of all data sets."""
+"""The laws of `data/base.py`, on the fakes of all data sets: of `fakes/`, and of packages that are named with `--plugin`."""
 
-import importlib
-import inspect
 import pickle
-import pkgutil
 
 import pytest
 import torch
 
-import poise.data
 from poise.data.base import Dataset
 from poise.data.label_ops import flip_sample, trainable
+from poise.plugins import members, named
 
-
-def dataset_types() -> list[type[Dataset]]:
-    """Every class of `poise.data`, and of the folders in it, of which there can be data sets."""
-    names = [info.name for info in pkgutil.walk_packages(poise.data.__path__, "poise.data.")]
-    modules = [importlib.import_module(name) for name in names]
-    classes = {cls for module in modules for cls in vars(module).values() if inspect.isclass(cls)}
-    found = [cls for cls in classes if issubclass(cls, Dataset) and not inspect.isabstract(cls)]
-    return sorted(found, key=lambda cls: (cls.__module__, cls.__name__))
+KINDS = members(Dataset, ("poise.data", *named()))
+"""Every class of data sets, by its name."""
 
 
 def same_labels(a, b) -> bool:
@@ -27,12 +18,14 @@ def same_labels(a, b) -> bool:
     return all(torch.equal(getattr(a, n), getattr(b, n)) for n in names)
 
 
-@pytest.mark.parametrize("kind", dataset_types(), ids=lambda kind: kind.__name__)
-def test_every_data_set_of_the_folder_has_a_fake(kind, faked_types):
-    file = kind.__module__.removeprefix("poise.data.").split(".")[0]
-    assert kind in faked_types, (
-        f"no fake makes a {kind.__name__} of {kind.__module__}, so no law is tried on it; write tests/data/fakes/{file}.py "
-        "with datasets(folder) -> list[Dataset], which writes a small made-up copy into the folder and opens it"
+@pytest.mark.parametrize("name", KINDS)
+def test_every_data_set_of_the_folder_has_a_fake(name, faked_types):
+    where = KINDS[name].__module__
+    ours = f"tests/data/fakes/{where.removeprefix('poise.data.').split('.')[0]}.py"
+    file = ours if where.startswith("poise.") else f"a module of {where.partition('.')[0]}, such as fakes.py,"
+    assert KINDS[name] in faked_types, (
+        f"no fake makes a {name} of {where}, so no law is tried on it; write {file} with a function datasets(folder: Path) -> "
+        "list[Dataset], which writes a small made-up copy into the folder and opens it"
     )
 
 
@@ -85,10 +78,10 @@ def test_a_mirror_twice_changes_nothing_and_once_swaps_sides(fake_datasets):
         assert torch.equal(twice.image, sample.image)
         torch.testing.assert_close(twice.labels.xy, sample.labels.xy, atol=1e-4, rtol=0)
         torch.testing.assert_close(twice.labels.boxes, sample.labels.boxes, atol=1e-4, rtol=0)
-        left, right = dataset.skeleton.mirror[0]
-        a, b = dataset.skeleton.index(left), dataset.skeleton.index(right)
-        assert torch.equal(once.labels.visible[:, a], sample.labels.visible[:, b])
-        torch.testing.assert_close(once.labels.xy[:, a, 0], sample.size[1] - 1 - sample.labels.xy[:, b, 0])
+        for left, right in dataset.skeleton.mirror:
+            a, b = dataset.skeleton.index(left), dataset.skeleton.index(right)
+            assert torch.equal(once.labels.visible[:, a], sample.labels.visible[:, b])
+            torch.testing.assert_close(once.labels.xy[:, a, 0], sample.size[1] - 1 - sample.labels.xy[:, b, 0])
 
 
 def test_people_are_the_rows_one_can_train_on(fake_datasets):

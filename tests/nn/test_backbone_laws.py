@@ -1,6 +1,7 @@
 """The laws of backbones (`nn/base.py`), for every file of `nn/backbones/`.
 
-A new file is tried as soon as TINY says how to make a small backbone of it.
+A new file is tried as soon as TINY says how to make a small backbone of it. Those of a package that is named with `--plugin`
+are made without arguments.
 """
 
 import copy
@@ -20,13 +21,14 @@ from poise.nn.backbones.hourglass import HourglassStem
 from poise.nn.backbones.hourglass104 import Hourglass104
 from poise.nn.backbones.hrnet import HRNet
 from poise.nn.backbones.lpn import LPN
-from poise.nn.backbones.mspn import quarter
+from poise.nn.backbones.mspn import resnet_bottleneck
 from poise.nn.backbones.multistage import Encoder, MultiStage
 from poise.nn.backbones.plain import PlainNet
 from poise.nn.backbones.resnet import ResNet
-from poise.nn.backbones.rsn import Steps, plain
+from poise.nn.backbones.rsn import ResidualStepsBlock, plain_bottleneck
 from poise.nn.backbones.timm import TimmBackbone
 from poise.nn.base import Backbone
+from poise.plugins import members, named
 
 WIDTHS = (16, 24, 32, 40)
 ONE_EACH = (1, 1, 1, 1)
@@ -39,8 +41,8 @@ TINY: dict[str, dict[str, Callable[[], Backbone]]] = {
     },
     "hrnet": {"hrnet": lambda: HRNet(4), "hrnet-branches": lambda: HRNet(4, branches=4, gain=2)},
     "lpn": {"lpn-gc": lambda: LPN(50), "lpn-se": lambda: LPN(50, "se")},
-    "mspn": {"mspn": lambda: MultiStage(Encoder(quarter, ONE_EACH, WIDTHS), 1)},
-    "multistage": {"multistage": lambda: MultiStage(Encoder(quarter, (1, 2, 1, 1), WIDTHS), 3)},
+    "mspn": {"mspn": lambda: MultiStage(Encoder(resnet_bottleneck, ONE_EACH, WIDTHS), 1)},
+    "multistage": {"multistage": lambda: MultiStage(Encoder(resnet_bottleneck, (1, 2, 1, 1), WIDTHS), 3)},
     "plain": {"plain": lambda: PlainNet((8, 12, 16, 20), (1, 2, 1, 1))},
     "resnet": {
         "resnet": lambda: ResNet(18),
@@ -48,8 +50,8 @@ TINY: dict[str, dict[str, Callable[[], Backbone]]] = {
         "resnext": lambda: ResNet(50, stages=3, groups=8, group_width=4),
     },
     "rsn": {
-        "rsn": lambda: MultiStage(Encoder(Steps, ONE_EACH, WIDTHS), 2),
-        "rsn-plain": lambda: MultiStage(Encoder(plain, ONE_EACH, WIDTHS), 2),
+        "rsn": lambda: MultiStage(Encoder(ResidualStepsBlock, ONE_EACH, WIDTHS), 2),
+        "rsn-plain": lambda: MultiStage(Encoder(plain_bottleneck, ONE_EACH, WIDTHS), 2),
     },
     "timm": {
         "timm-resnet": lambda: TimmBackbone("test_resnet"),
@@ -67,7 +69,7 @@ release has such a bias in every block, and so do its checkpoints."""
 ONE_SIZE = {"timm-sized": (96, 64)}
 """Of backbones that take views of one size (h, w) only."""
 
-MAKERS = {name: make for makers in TINY.values() for name, make in makers.items()}
+MAKERS = {name: make for makers in TINY.values() for name, make in makers.items()} | members(Backbone, named())
 
 
 def files() -> list[str]:

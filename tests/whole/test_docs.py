@@ -1,7 +1,8 @@
 """README and docs: their code runs, their commands and flags exist, their links lead somewhere.
 
 Blocks ```python of a page run from top to bottom in one namespace, in a folder with the files of `workshop`. A block that
-cannot run has the line `<!-- not run -->` before it.
+begins with the name of a file, such as `# mypkg/nets.py`, is written there for the others to import. A block that cannot run
+has the line `<!-- not run -->` before it.
 """
 
 import itertools
@@ -17,7 +18,7 @@ import pytest
 from PIL import Image
 
 import poise
-from poise import zoo
+from poise import plugins, zoo
 from poise.cli.main import COMMANDS, main
 from poise.data.figures import FigureDataset, write_coco
 
@@ -33,6 +34,7 @@ FENCE = re.compile(r"^(?P<skip><!-- not run -->\s*\n)?```(?P<kind>\w*)[^\n]*\n(?
 INLINE = re.compile(r"`(poise [^`\n]+)`")
 INDENTED = re.compile(r"^    (.*\bpoise .*)$", re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+FILE = re.compile(r"# (?P<path>[\w/]+\.py)\n")
 FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 THE_TWO_COMMANDS = ("    pip install '.[train]' && poise demo\n", "    pip install -e '.[dev]' && scripts/test\n")
 
@@ -81,11 +83,12 @@ def test_python_of_a_page_runs_from_top_to_bottom(
     here = tmp_path / "here"
     shutil.copytree(workshop, here)
     monkeypatch.chdir(here)
-    monkeypatch.syspath_prepend(here)  # pages may write a module and use it
+    write_modules(page, here)
+    lend(here, monkeypatch)
     module = types.ModuleType(f"page_{page.stem.replace('-', '_')}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     for block in blocks(page):
-        if block.kind == "python" and not block.skipped:
+        if block.kind == "python" and not block.skipped and not FILE.match(block.body):
             source = "\n" * (block.line - 1) + block.body  # so that a traceback names the line of the page
             exec(compile(source, str(page), "exec"), module.__dict__)
 
@@ -133,7 +136,7 @@ def test_commands_of_a_page_exist_with_their_flags(
         return
     name = _named(words)
     assert name is not None, f"{page}: there is no command {call!r}"
-    used = set(FLAG.findall(call)) - {"--help"}
+    used = set(FLAG.findall(call)) - {"--help", "--plugin"}  # these two go with every command
     if not used:
         return
     about = words[1] if name == "train" and not words[1].startswith("-") else ""
@@ -142,7 +145,7 @@ def test_commands_of_a_page_exist_with_their_flags(
     if key not in flags_of:
         if ":" in about:
             write_modules(ROOT / page, tmp_path)
-            monkeypatch.syspath_prepend(tmp_path)
+            lend(tmp_path, monkeypatch)
         monkeypatch.setenv("COLUMNS", "200")
         assert main(question) == 0
         flags_of[key] = set(FLAG.findall(capsys.readouterr().out))
@@ -151,11 +154,20 @@ def test_commands_of_a_page_exist_with_their_flags(
 
 
 def write_modules(page: Path, folder: Path) -> None:
-    """Blocks of a page that start with `# name.py` as files."""
+    """Blocks of a page that begin with the name of a file, as files."""
     for block in blocks(page):
-        named = re.match(r"# (\w+\.py)\n", block.body)
+        named = FILE.match(block.body)
         if block.kind == "python" and named:
-            (folder / named[1]).write_text(block.body, encoding="utf-8")
+            (folder / named["path"]).parent.mkdir(parents=True, exist_ok=True)
+            (folder / named["path"]).write_text(block.body, encoding="utf-8")
+
+
+def lend(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Python find the modules of a page, which have names that other pages use too; no package is named yet."""
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(plugins, "_named", {})
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("mypkg", "myruns")]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

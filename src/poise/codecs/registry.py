@@ -27,24 +27,23 @@ RENAMED: Mapping[str, str] = {"InBox": "RoIAdapter"}
 
 def codec_types() -> Mapping[str, type[InstanceCodec]]:
     """Every codec for views of one person, by the name of its class (`Gaussian`): of this folder and of named packages."""
-    return _types(InstanceCodec, named())
+    return _types(InstanceCodec)
 
 
 def scene_codec_types() -> Mapping[str, type[SceneCodec]]:
     """Every codec for whole views, by the name of its class (`OffsetGuided`): of this folder and of named packages."""
-    return _types(SceneCodec, named())
+    return _types(SceneCodec)
 
 
 def roi_codec_types() -> Mapping[str, type[RoICodec]]:
     """Every codec for boxes of a detector, by the name of its class (`OneHot`): of this folder and of named packages."""
-    return _types(RoICodec, named())
+    return _types(RoICodec)
 
 
-@cache
-def _types(base: type, packages: tuple[str, ...]) -> Mapping[str, type[Any]]:
+def _types(base: type) -> Mapping[str, type[Any]]:
     """The codecs of one contract; one of a named package has its whole name where the short one is taken."""
     ours = _ours(base)
-    return {**ours, **{name if name not in ours else name_of(cls): cls for name, cls in members(base, packages).items()}}
+    return {**ours, **{name if name not in ours else name_of(cls): cls for name, cls in members(base, named()).items()}}
 
 
 @cache

@@ -28,6 +28,7 @@ class Dataset(ABC):
     5. `people()` lists the people of `labels(i)` with a labelled keypoint, a box of positive size and no crowd flag.
     6. It can be pickled (the workers of a data loader need that).
     7. `sample_with_ignore(i)` is `dataset[i]` with an ignore mask of the image's size; labelled keypoints are `known`.
+    8. `dataset[len(dataset)]` raises IndexError, by which a loop over a data set ends.
 
     Attributes:
         skeleton: The keypoints of all labels.

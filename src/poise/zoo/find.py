@@ -23,19 +23,14 @@ def families() -> Mapping[str, Family]:
     Raises:
         InputError: A module of a named package cannot be imported.
     """
-    return {**_own_families(), **_families_of(named())}
+    theirs = {module.__name__: vars(module).get("FAMILY") for module in chain.from_iterable(map(modules, named()))}
+    return {**_own_families(), **{name: family for name, family in theirs.items() if isinstance(family, Family)}}
 
 
 @cache
 def _own_families() -> Mapping[str, Family]:
     found = {module.__name__.rpartition(".")[2]: module for module in modules(__package__)}
     return {name: module.FAMILY for name, module in sorted(found.items()) if hasattr(module, "FAMILY")}
-
-
-@cache
-def _families_of(packages: tuple[str, ...]) -> Mapping[str, Family]:
-    found = {module.__name__: vars(module).get("FAMILY") for module in chain.from_iterable(map(modules, packages))}
-    return {name: family for name, family in found.items() if isinstance(family, Family)}
 
 
 def networks() -> Mapping[str, Callable[..., Any]]:

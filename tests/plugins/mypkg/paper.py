@@ -13,7 +13,7 @@ def build(wish: BuildRequest) -> TopDown:
     codec = requested_codec(wish) or MyCodec(wish.size, cells, len(wish.keypoints))
     made = Architecture("mypkg.nets:my_network", {"width": 8, "channels": codec.channels})
     network = my_network(**made.arguments)
-    return assemble(wish.name, made, network, codec=codec, cut=Preprocess(), skeleton=wish.keypoints)
+    return assemble(wish.name, made, network, codec=codec, preprocess=Preprocess(), skeleton=wish.keypoints)
 
 
 FAMILY = Family(
