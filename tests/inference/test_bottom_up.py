@@ -160,13 +160,13 @@ def model(knowing):
     return knowing.model(knowing.SCENES)
 
 
-def exam_of(path) -> EvalSet:
+def eval_set_of(path) -> EvalSet:
     return EvalSet.of_file(path, path.parent, skeleton=COCO17)
 
 
 @pytest.mark.parametrize("flip", [False, True])
 def test_a_network_without_fault_scores_nearly_1(model, labels, flip):
-    found = evaluate(model, exam_of(labels), setting(model, flip=flip))
+    found = evaluate(model, eval_set_of(labels), setting(model, flip=flip))
     assert found.coco.numbers["AP"] > 0.99
     assert found.pck["pck@0.05"] > 0.99
     assert len(found.results) == 7
@@ -196,7 +196,7 @@ def test_a_keypoint_that_was_not_found_is_no_hit_even_where_it_is_written(knowin
     document["annotations"][0]["keypoints"][27:30] = [0.5, 0.5, 2]
     path.write_text(json.dumps(document))
     one = knowing.model(drawn, visible=away)
-    found = evaluate(one, exam_of(path), setting(one))
+    found = evaluate(one, eval_set_of(path), setting(one))
     assert found.results[0]["keypoints"][27:30] == [0, 0, 0]
     assert found.keypoints["left_wrist"]["pck@0.2"] == 0
     assert found.positions[0][0, 9].isnan().all()
@@ -205,14 +205,14 @@ def test_a_keypoint_that_was_not_found_is_no_hit_even_where_it_is_written(knowin
 
 def test_doubles_stay_unless_they_are_to_go(model, knowing, labels):
     """The same person twice, two pixels apart; each time another keypoint was not found."""
-    eval_set = exam_of(labels)
+    eval_set = eval_set_of(labels)
     xy = torch.cat((knowing.SCENES[1][1], knowing.SCENES[1][1] + 2))
     score = torch.ones(2, 17)
     score[0, 3] = score[1, 4] = 0
     xy[score == 0] = 0
     rated = torch.tensor([0.5, 0.9])
     looked = {
-        1: ScoredPoses(Poses(xy, score, boxes_around(xy, score > 0), rated, rated, Key("1.png", 2)), None, [1, 1], partly=True)
+        1: ScoredPoses(Poses(xy, score, boxes_around(xy, score > 0), rated, rated, Key("1.png", 2)), None, [1, 1], partial=True)
     }
     stay = score_poses(model, eval_set, looked, model.rescoring, skipped=[], lost=0)
     assert [row["score"] for row in stay.results] == pytest.approx([0.5, 0.9])
@@ -224,7 +224,7 @@ def test_doubles_stay_unless_they_are_to_go(model, knowing, labels):
 def test_annotations_without_people_have_no_scores_and_no_crash(knowing, tmp_path):
     path = knowing.write(tmp_path, [((360, 480), knowing.people())])
     one = knowing.model(knowing.SCENES)
-    found = evaluate(one, exam_of(path), setting(one))
+    found = evaluate(one, eval_set_of(path), setting(one))
     assert found.coco.numbers["AP"] == -1
     assert np.isnan(found.pck["pck@0.1"])
 
@@ -242,7 +242,7 @@ def test_annotations_of_several_categories_are_refused(model, labels, tmp_path):
 
 def test_detected_boxes_are_refused(model, labels):
     with pytest.raises(InputError, match="looks at whole images"):
-        evaluate(model, exam_of(labels), setting(model), boxes={1: PersonBoxes({}, {})})
+        evaluate(model, eval_set_of(labels), setting(model), boxes={1: PersonBoxes({}, {})})
 
 
 def test_keypoints_the_model_lacks_are_named(model, labels, tmp_path):
@@ -285,7 +285,7 @@ def test_keypoints_outside_the_image_are_counted_by_the_self_test(knowing, tmp_p
 
 
 def test_every_decoder_reads_the_same_answer_and_the_network_looks_once(model, labels):
-    rows = compare_decoders(model, exam_of(labels), setting(model))
+    rows = compare_decoders(model, eval_set_of(labels), setting(model))
     assert [row.own for row in rows] == [True] + [False] * (len(rows) - 1)
     assert rows[0].reading == "fast"
     assert {"upsampled", "cell", "quarter", "dark", "fit1", "fit2", "fit1-sigma", "fit2-sigma"} <= {row.reading for row in rows}
@@ -295,7 +295,7 @@ def test_every_decoder_reads_the_same_answer_and_the_network_looks_once(model, l
         assert row.evaluation.coco.numbers["AP"] > 0.9
         assert row.milliseconds > 0
         alone = replace_codec(model, row.reading)
-        assert row.evaluation.numbers == evaluate(alone, exam_of(labels), setting(alone)).numbers
+        assert row.evaluation.numbers == evaluate(alone, eval_set_of(labels), setting(alone)).numbers
 
 
 def replace_codec(model, reading):

@@ -36,7 +36,7 @@ def test_public_names_are_these() -> None:
     assert poise.load.__module__ == "poise.weights.model_file"
     assert poise.save.__module__ == "poise.weights.model_file"
     assert poise.use_plugin.__module__ == "poise.plugins"
-    assert poise.predict.__module__ == "poise.inference.predict"
+    assert poise.predict.__module__ == "poise.inference.predictor"
 
 
 def test_version_is_that_of_the_installed_package() -> None:
