@@ -10,7 +10,7 @@ import torch
 
 from poise.codecs.decoders import read_as, readings_of
 from poise.codecs.guiding_losses import LabelMaps
-from poise.codecs.offset_guided import READ, OffsetGuided
+from poise.codecs.offset_guided import READING_TOLERANCE, OffsetGuided
 from poise.codecs.registry import scene_from_plain, to_plain
 from poise.data.figures import FigureDataset
 from poise.decoding.gaussian_fit import fit_gaussian_known_sigma
@@ -283,7 +283,7 @@ def test_the_presets_are_the_practitioners_and_the_releases():
 
 
 def test_of_every_reading_it_is_known_how_far_it_is_off():
-    assert set(READ) == set(PEAK_METHODS)
+    assert set(READING_TOLERANCE) == set(PEAK_METHODS)
 
 
 def test_readings_of_whole_views_are_named_and_changed_as_others():
