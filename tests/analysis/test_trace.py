@@ -34,7 +34,7 @@ def taken(drawn, codec, *, answer=None, skeleton=None, cut=None):
 
 
 @pytest.mark.parametrize("name", sorted(codec_types()))
-def test_every_codec_goes_the_whole_way(name, drawn):
+def test_every_codec_can_be_traced(name, drawn):
     codec = named_codec(name, SIZE, CELLS, keypoints=len(drawn[1]))
     found = taken(drawn, codec)
     assert found.target is found.output
@@ -45,7 +45,7 @@ def test_every_codec_goes_the_whole_way(name, drawn):
     assert (found.without_flip.xy[0] - found.xy)[inside].abs().max() <= allowed + 1e-3
 
 
-def test_without_a_fault_udp_comes_back_to_the_labels(drawn):
+def test_with_an_ideal_network_udp_returns_to_the_labels(drawn):
     found = taken(drawn, UDPGaussian(size=SIZE, cells=CELLS, keypoints=len(drawn[1])))
     seen = found.visible > 0
     torch.testing.assert_close(found.labels[seen], drawn[0].labels.xy[0][seen], atol=1e-3, rtol=0)
@@ -60,7 +60,7 @@ def test_the_corners_of_the_view_lie_on_the_photo_where_the_warp_has_them(drawn)
     torch.testing.assert_close(corners, torch.tensor([[0, 0], [95, 0], [95, 127], [0, 127]]).double(), atol=1e-4, rtol=0)
 
 
-def test_a_network_is_asked_for_the_view_and_its_mirror(drawn):
+def test_a_network_gets_the_view_and_its_mirror_image(drawn):
     codec = Gaussian(size=SIZE, cells=CELLS, keypoints=len(drawn[1]))
     asked = []
 
