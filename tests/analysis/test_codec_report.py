@@ -98,5 +98,5 @@ def test_mistakes_are_explained(eval_set, tmp_path):
             {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [], "categories": list(eval_set.truth["categories"])}
         )
     )
-    with pytest.raises(AnnotationError, match="label nobody"):
+    with pytest.raises(AnnotationError, match="have no person with a box"):
         codec_report(EvalSet.of_file(tmp_path / "empty.json", None, skeleton=COCO17), (256, 192))
