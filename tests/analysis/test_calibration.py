@@ -24,7 +24,7 @@ from poise.zoo.rcnn.poise_rcnn import small_detector
 COUNT = 8
 
 
-def test_finds_the_calibration_that_made_the_answers():
+def test_the_calibration_that_generated_the_scores_is_recovered():
     generator = torch.Generator().manual_seed(0)
     score = 4 + 6 * torch.randn(20000, generator=generator)
     made = Calibration(middle=5.0, width=2.0)
@@ -34,7 +34,7 @@ def test_finds_the_calibration_that_made_the_answers():
     assert found.width == pytest.approx(2.0, abs=0.1)
 
 
-def test_is_steep_and_finite_where_scores_part_right_from_wrong():
+def test_scores_that_separate_right_from_wrong_give_a_small_finite_width():
     score = torch.cat((torch.linspace(0, 0.4, 40), torch.linspace(0.6, 1, 40)))
     found = fit_platt(score, score > 0.5)
     assert found.middle == pytest.approx(0.5, abs=0.01)
@@ -53,7 +53,7 @@ def test_is_steep_and_finite_where_scores_part_right_from_wrong():
         (torch.linspace(0, 1, 80), torch.arange(80) < 40, "do not rise"),
     ],
 )
-def test_refuses_what_says_nothing(score, right, words):
+def test_scores_without_information_are_refused(score, right, words):
     with pytest.raises(InputError, match=words):
         fit_platt(score, right)
 
@@ -95,7 +95,7 @@ def guessing(monkeypatch, figures):
     return asked
 
 
-def test_people_are_ranked_by_what_their_keypoints_are_worth(guessing, model, figures):
+def test_people_are_ranked_by_calibrated_keypoint_scores(guessing, model, figures):
     before = model.config
     setting = InferenceSettings.of(model, device="cpu", workers=0)
     found = calibrate(model, EvalSet.of_dataset(figures), setting)
@@ -136,7 +136,7 @@ def test_the_command_takes_detectors_with_keypoints_alone(figures, tmp_path: Pat
     assert not out.exists()
 
 
-def test_a_wrong_ending_is_told_before_anything_is_measured(model, figures, tmp_path: Path, capsys, monkeypatch):
+def test_a_wrong_file_ending_is_refused_before_anything_is_measured(model, figures, tmp_path: Path, capsys, monkeypatch):
     monkeypatch.setattr("poise.analysis.calibration.calibrate", lambda *_, **__: pytest.fail("measured"))
     file = save(model, tmp_path / "model.safetensors")
     labels = write_coco(figures, tmp_path / "drawings")

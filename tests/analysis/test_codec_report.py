@@ -40,7 +40,7 @@ def rows(eval_set):
     return {(row.codec, row.reading): row for row in codec_report(eval_set, (256, 192))}
 
 
-def test_every_codec_has_a_row_and_is_cut_as_its_releases_cut(rows):
+def test_every_codec_has_a_row_and_the_crop_rule_of_its_release(rows):
     assert {name for name, reading in rows if reading == "own"} == set(codec_types())
     assert all(row.crop == named_codec(row.codec, (256, 192), (64, 48), keypoints=1).crop_rule for row in rows.values())
 
@@ -50,13 +50,13 @@ def test_codecs_are_also_read_in_the_ways_they_name(rows):
     assert also == {("Gaussian", "dark"), ("Gaussian", "fit5"), ("Dark", "quarter"), ("Dark", "fit5")}
 
 
-def test_rounding_costs_a_pixel_and_a_half_whatever_reads_the_map(rows):
+def test_rounding_costs_a_pixel_and_a_half_with_every_decoder(rows):
     for reading in ("own", "dark", "fit5"):
         assert 1.4 < rows["Gaussian", reading].mean < 1.65
     assert rows["Gaussian", "own"].p95 < 2 * 2**0.5 + 1e-3
 
 
-def test_exact_gaussians_read_by_dark_cost_nothing(rows):
+def test_exact_gaussians_decoded_by_dark_have_no_error(rows):
     assert rows["Dark", "own"].mean < 0.01
     assert rows["UDPGaussian", "own"].mean < 0.01
     assert rows["Dark", "own"].flip < 0.02
@@ -64,7 +64,7 @@ def test_exact_gaussians_read_by_dark_cost_nothing(rows):
     assert rows["Dark", "own"].ap > 0.999
 
 
-def test_the_ceiling_is_that_of_the_self_test(eval_set, rows):
+def test_the_upper_bound_is_that_of_the_self_test(eval_set, rows):
     codec = named_codec("Gaussian", (256, 192), (64, 48), keypoints=17)
     model = TopDown(torch.nn.Identity(), codec, Preprocess(crop="hrnet"), COCO17, Card("none", Architecture("none:none")))
     test = self_test(model, eval_set)
@@ -98,5 +98,5 @@ def test_mistakes_are_explained(eval_set, tmp_path):
             {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [], "categories": list(eval_set.truth["categories"])}
         )
     )
-    with pytest.raises(AnnotationError, match="label nobody"):
+    with pytest.raises(AnnotationError, match="have no person with a box"):
         codec_report(EvalSet.of_file(tmp_path / "empty.json", None, skeleton=COCO17), (256, 192))

@@ -71,7 +71,7 @@ def results(eval_set, wrong: float, seed: int = 1):
     return rows
 
 
-def test_the_images_as_they_are_score_exactly_as_the_protocol(eval_set):
+def test_each_image_counted_once_gives_the_scores_of_the_protocol(eval_set):
     rows = results(eval_set, 6.0)
     whole, protocol = PerImageResults.of(eval_set, rows).full_scores, coco.evaluate(eval_set.truth, rows, COCO17).numbers
     assert all(whole[name] == protocol[name] for name in ("AP", "AP50", "AP75", "AR"))
@@ -81,7 +81,7 @@ def test_the_images_as_they_are_score_exactly_as_the_protocol(eval_set):
     assert whole["pck@0.1"] == hits / labelled
 
 
-def test_boxes_of_the_images_as_they_are_score_exactly_as_the_protocol(eval_set):
+def test_boxes_of_each_image_counted_once_give_the_scores_of_the_protocol(eval_set):
     chance = np.random.default_rng(3)
     rows = [
         {"image_id": a["image_id"], "category_id": 1, "score": float(chance.random())}
@@ -105,7 +105,7 @@ def test_a_run_is_no_better_than_itself(eval_set):
         assert (row.value, row.low, row.high, row.significant) == (0, 0, 0, False)
 
 
-def test_a_far_better_run_is_told_from_chance_and_an_equal_one_is_not(eval_set):
+def test_a_far_better_run_is_significant_and_an_equal_one_is_not(eval_set):
     bad, equal, good = (
         PerImageResults.of(eval_set, results(eval_set, wrong, seed)) for wrong, seed in ((9.0, 1), (9.0, 2), (2.0, 1))
     )

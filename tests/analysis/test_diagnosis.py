@@ -108,7 +108,7 @@ ALL = {"jitter": 0.1, "inversion": 0.1, "swap": 0.08, "miss": 0.07, "missed": 0.
 
 @pytest.mark.parametrize("skeleton", [COCO17, MPII16], ids=lambda s: s.name)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_planted_errors_come_back_kind_by_kind_and_mending_all_gives_ap_1(skeleton, seed):
+def test_planted_errors_are_classified_and_correcting_all_gives_ap_1(skeleton, seed):
     truth, results, counts = case(seed, ALL, skeleton=skeleton, images=3)
     found = diagnose(truth, results, skeleton)
     assert {(n, k): c for n, of in found.keypoints.items() for k, c in of.items() if c} == {
@@ -127,7 +127,7 @@ def test_planted_errors_come_back_kind_by_kind_and_mending_all_gives_ap_1(skelet
     [(k, k) for k in ERROR_KINDS[1:]]
     + [("background", "false positives"), ("doubles", "false positives"), ("missed", "missed people")],
 )
-def test_where_one_kind_is_planted_mending_it_alone_gives_ap_1_and_the_others_nothing(planted_kind, cure):
+def test_with_one_kind_of_error_correcting_it_gives_ap_1_and_the_others_gain_nothing(planted_kind, cure):
     truth, results, counts = case(7, {planted_kind: 0.25})
     assert sum(counts[k] for k in counts if planted_kind in (k, k[1])) > 3
     found = diagnose(truth, results, COCO17)
@@ -167,7 +167,7 @@ def test_crowds_and_people_without_labels_are_neither_found_nor_missed():
     assert not found.matching.missed + found.matching.background + found.matching.duplicates
 
 
-def test_what_is_a_little_like_an_ignored_person_is_ignored_and_gone_once_false_positives_are():
+def test_attempts_at_an_ignored_person_are_ignored_and_removed_with_false_positives():
     truth, results, _ = case(1, {}, images=2)
     truth["annotations"][0]["num_keypoints"] = 0
     whose = next(i for i, r in enumerate(results) if r["keypoints"][:2] == truth["annotations"][0]["keypoints"][:2])
@@ -180,7 +180,7 @@ def test_what_is_a_little_like_an_ignored_person_is_ignored_and_gone_once_false_
     assert found.cumulative[-1].ap == pytest.approx(1, abs=1e-12)
 
 
-def test_somebody_found_badly_is_not_taken_for_an_ignored_neighbour():
+def test_an_attempt_at_a_person_is_not_matched_to_an_ignored_neighbour():
     truth, _, _ = case(3, {}, images=1, each=2)
     truth["annotations"][1] |= {"keypoints": [0] * 51, "bbox": [0, 0, 2400, 2400]}  # any pose in the box has OKS 1 with them
     pose = np.array(truth["annotations"][0]["keypoints"], dtype=np.float64).reshape(-1, 3)
@@ -192,7 +192,7 @@ def test_somebody_found_badly_is_not_taken_for_an_ignored_neighbour():
     assert found.ignored == ()
 
 
-def test_a_sure_double_takes_no_neighbour_away_from_who_found_them():
+def test_a_confident_duplicate_takes_no_neighbour_from_another_prediction():
     truth, _, _ = case(0, {}, images=1, each=2)
     first, second = (np.array(a["keypoints"]).reshape(-1, 3) for a in truth["annotations"])
     mixed = first.copy()
@@ -205,7 +205,7 @@ def test_a_sure_double_takes_no_neighbour_away_from_who_found_them():
     assert found.duplicates == (1,)
 
 
-def test_what_lies_beyond_the_first_20_of_an_image_stays_out():
+def test_predictions_beyond_the_first_20_of_an_image_do_not_count():
     truth, results, _ = case(2, {}, images=1)
     crowd = [results[0] | {"score": 0.01 * i, "keypoints": [9000.0] * 51} for i in range(30)]
     found = diagnose(truth, results + crowd, COCO17)

@@ -76,7 +76,7 @@ def test_the_drawn_images_have_what_is_hard():
     assert any(not b.people for b in boards)
 
 
-def test_the_one_who_comes_first_takes_the_label_though_a_later_one_fits_better():
+def test_the_prediction_of_higher_score_takes_the_label_though_a_later_one_fits_better():
     xy = np.random.default_rng(0).uniform(0, 100, (17, 2))
     found = explain(truth([person(5, xy)], 17), [result(xy, 0.3), result(xy + 4, 0.9)], COCO17, image=1)
     assert found.table.rows == (1, 0)
@@ -92,7 +92,7 @@ def test_the_one_who_comes_first_takes_the_label_though_a_later_one_fits_better(
     assert "less than 0.95" in reason(found.table, high, 0)
 
 
-def test_a_prediction_takes_an_ignored_label_only_where_nobody_else_is_left():
+def test_a_prediction_takes_an_ignored_label_only_if_no_other_is_free():
     similar = np.array([[0.6, 0.9], [0.55, 0.9], [0.2, 0.9]])
     for crowd, wanted in ((True, (0, 1, 1)), (False, (0, 1, None))):
         assert match_greedily(similar, 0.5, ignored=[False, True], crowd=[False, crowd]) == wanted

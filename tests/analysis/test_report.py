@@ -61,7 +61,7 @@ def test_the_page_has_every_part_and_fetches_nothing(eval_set):
     assert "No image was skipped." in page
 
 
-def test_skipped_images_are_told_and_not_shown(eval_set):
+def test_skipped_images_are_listed_and_not_shown(eval_set):
     page = report_of(eval_set, evaluation(eval_set, skipped=(1, 2)), name="mine", settings={}).html()
     assert "2 of 6 images could not be used; their people count as missed." in page
     assert "&lt;image 1&gt; is broken" in page
@@ -92,7 +92,7 @@ def test_pictures_go_from_best_to_worst_and_none_is_shown_twice(eval_set):
     assert len(best) + len(worst) == IMAGES
 
 
-def test_missed_people_and_poses_of_nobody_pull_an_image_down(eval_set):
+def test_missed_people_and_false_positives_lower_the_rank_of_an_image(eval_set):
     found = evaluation(eval_set)
     first = eval_set.ids[0]
     nobody = {"image_id": first, "category_id": 1, "score": 0.5, "keypoints": [9000.0] * (3 * len(eval_set.skeleton))}

@@ -20,7 +20,7 @@ def drawn():
     return dataset[0], dataset.skeleton
 
 
-def taken(drawn, codec, *, answer=None, skeleton=None, cut=None):
+def traced(drawn, codec, *, network=None, skeleton=None, cut=None):
     sample, source = drawn
     return trace_person(
         sample,
@@ -29,14 +29,14 @@ def taken(drawn, codec, *, answer=None, skeleton=None, cut=None):
         skeleton=skeleton or source,
         codec=codec,
         preprocess=cut or preprocess_for(codec, Preprocess()),
-        answer=answer,
+        network=network,
     )
 
 
 @pytest.mark.parametrize("name", sorted(codec_types()))
-def test_every_codec_goes_the_whole_way(name, drawn):
+def test_every_codec_can_be_traced(name, drawn):
     codec = named_codec(name, SIZE, CELLS, keypoints=len(drawn[1]))
-    found = taken(drawn, codec)
+    found = traced(drawn, codec)
     assert found.target is found.output
     assert codec.picture(found.mirrored.averaged).shape[1] == len(drawn[1])
     inside = (found.visible > 0) & ((found.xy > 24) & (found.xy < torch.tensor([71.0, 103.0]))).all(dim=-1)  # no blur's border
@@ -45,8 +45,8 @@ def test_every_codec_goes_the_whole_way(name, drawn):
     assert (found.without_flip.xy[0] - found.xy)[inside].abs().max() <= allowed + 1e-3
 
 
-def test_without_a_fault_udp_comes_back_to_the_labels(drawn):
-    found = taken(drawn, UDPGaussian(size=SIZE, cells=CELLS, keypoints=len(drawn[1])))
+def test_with_an_ideal_network_udp_returns_to_the_labels(drawn):
+    found = traced(drawn, UDPGaussian(size=SIZE, cells=CELLS, keypoints=len(drawn[1])))
     seen = found.visible > 0
     torch.testing.assert_close(found.labels[seen], drawn[0].labels.xy[0][seen], atol=1e-3, rtol=0)
     assert found.distances(found.found).nanmean() < 0.1
@@ -55,20 +55,20 @@ def test_without_a_fault_udp_comes_back_to_the_labels(drawn):
 
 
 def test_the_corners_of_the_view_lie_on_the_photo_where_the_warp_has_them(drawn):
-    found = taken(drawn, UDPGaussian(size=SIZE, cells=CELLS, keypoints=len(drawn[1])))
+    found = traced(drawn, UDPGaussian(size=SIZE, cells=CELLS, keypoints=len(drawn[1])))
     corners = apply(found.warp, found.corners.double())
     torch.testing.assert_close(corners, torch.tensor([[0, 0], [95, 0], [95, 127], [0, 127]]).double(), atol=1e-4, rtol=0)
 
 
-def test_a_network_is_asked_for_the_view_and_its_mirror(drawn):
+def test_a_network_gets_the_view_and_its_mirror_image(drawn):
     codec = Gaussian(size=SIZE, cells=CELLS, keypoints=len(drawn[1]))
     asked = []
 
-    def answer(images):
+    def network(images):
         asked.append(images)
         return torch.rand(1, len(drawn[1]), *CELLS, generator=torch.Generator().manual_seed(len(asked)))
 
-    found = taken(drawn, codec, answer=answer)
+    found = traced(drawn, codec, network=network)
     assert len(asked) == 2
     assert asked[1].equal(asked[0].flip(-1))
     assert not found.output.equal(found.target)
@@ -77,13 +77,13 @@ def test_a_network_is_asked_for_the_view_and_its_mirror(drawn):
 
 def test_keypoints_the_labels_lack_are_not_labelled(drawn):
     more = Skeleton("more", (*COCO17.keypoints, "tail"), mirror=COCO17.mirror, sigmas=(*COCO17.sigmas, 0.05))
-    found = taken(drawn, UDPGaussian(size=SIZE, cells=CELLS, keypoints=18), skeleton=more)
+    found = traced(drawn, UDPGaussian(size=SIZE, cells=CELLS, keypoints=18), skeleton=more)
     assert found.visible[-1] == 0
     assert found.distances(found.found)[-1].isnan()
 
 
 def test_without_mirror_pairs_there_is_no_flip_test(drawn):
     plain = Skeleton("plain", COCO17.keypoints, sigmas=COCO17.sigmas)
-    found = taken(drawn, UDPGaussian(size=SIZE, cells=CELLS, keypoints=17), skeleton=plain)
+    found = traced(drawn, UDPGaussian(size=SIZE, cells=CELLS, keypoints=17), skeleton=plain)
     assert found.mirrored is None
     assert found.found.xy.equal(found.without_flip.xy)

@@ -330,5 +330,5 @@ def test_a_detector_read_in_one_way_only_is_named_with_its_codec(folder, labels,
     model = save(build("poise_rcnn_t_coco_96x96", codec="Regression"), tmp_path / "model.safetensors")
     assert run("compare-decoders", model, "--annotations", labels, "--images", folder) == 1
     said = capsys.readouterr().err
-    assert "answers of poise_rcnn_t_coco_96x96 (Regression in boxes) can be read in one way only" in said
+    assert "outputs of poise_rcnn_t_coco_96x96 (Regression in boxes) can be decoded in one way only" in said
     assert "RoIAdapter" not in said

@@ -71,7 +71,7 @@ def plain():
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_noise_is_grouped_as_the_plain_reading_groups_it(plain, seed):
+def test_noise_is_grouped_as_the_plain_implementation_groups_it(plain, seed):
     which = limbs(COCO17, ["16", "19", "31", "44"][seed % 4])
     size = [(16, 16), (24, 20), (12, 30)][seed % 3]
     made = torch.Generator().manual_seed(seed)
@@ -88,7 +88,7 @@ def test_noise_is_grouped_as_the_plain_reading_groups_it(plain, seed):
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02, 0.3])
-def test_fast_peaks_are_those_of_enlarged_maps(noise):
+def test_fast_peaks_are_those_of_upsampled_maps(noise):
     maps = noisy(0)[:, :17]
     maps = maps + noise * torch.randn(maps.shape, generator=torch.Generator().manual_seed(1))
     exact = upsampled_peaks(maps, "bicubic", top=32, stride=4)
@@ -102,7 +102,7 @@ def test_fast_peaks_are_those_of_enlarged_maps(noise):
     assert (fast.index[high] == exact.index[..., :most][high]).float().mean() > 0.999
 
 
-def test_the_fast_reading_finds_the_people_of_the_exact_one():
+def test_fast_peaks_find_the_people_of_exact_ones():
     same = poses = 0
     for seed in range(5):
         output = noisy(seed)
@@ -115,7 +115,7 @@ def test_the_fast_reading_finds_the_people_of_the_exact_one():
 
 
 @pytest.mark.parametrize("peaks", PEAK_METHODS)
-def test_everybody_is_found_by_every_reading(peaks):
+def test_every_peak_method_finds_everybody(peaks):
     xy = torch.stack((person(10.3, 20.6), person(150.9, 30.2, seed=1), person(80.4, 150.7, seed=2)))
     (found,) = codec(peaks=peaks).decode(codec().encode(scene_of(xy)))
     assert len(found) == 3
@@ -124,7 +124,7 @@ def test_everybody_is_found_by_every_reading(peaks):
     assert miss.amin(dim=1).max() <= MISSED.get(peaks, LEAST)
 
 
-def test_a_person_is_as_sure_as_all_keypoints_in_the_mean_and_the_surest_comes_first():
+def test_the_score_of_a_person_is_the_mean_of_all_keypoints_and_the_highest_comes_first():
     xy = torch.stack((person(10, 20), person(150, 150, seed=1)))
     output = codec().encode(scene_of(xy))
     output[:, :17, :32] *= 0.5
@@ -164,7 +164,7 @@ def test_jitter_is_looked_up_where_the_guide_is_and_added_to_both_ends(peaks, tr
     assert abs(found.distance[0, 0, 0] - (3.0 if transposed else end) / 4) < near
 
 
-def test_large_keypoints_may_be_missed_by_more():
+def test_the_distance_of_a_limb_may_be_larger_for_large_keypoints():
     xy = person(40, 60)[None]
     heat, offsets = codec().encode(scene_of(xy)).split((17, 38), dim=1)
     far = SceneMaps(heat, offsets + 25)
@@ -179,7 +179,7 @@ def test_large_keypoints_may_be_missed_by_more():
 
 @pytest.mark.parametrize("peaks", PEAK_METHODS)
 @pytest.mark.parametrize("value", [0.0, 1.0, -1.0, float("nan"), float("inf"), -float("inf")])
-def test_maps_of_one_value_are_read(peaks, value):
+def test_constant_maps_are_decoded(peaks, value):
     output = torch.full((2, 17 + 38, 8, 12), value)
     found = codec(peaks=peaks, top_k=4).decode(output)
     assert len(found) == 2
@@ -189,7 +189,7 @@ def test_maps_of_one_value_are_read(peaks, value):
 
 
 @pytest.mark.parametrize("peaks", PEAK_METHODS)
-def test_one_wild_number_spoils_nobody(peaks):
+def test_one_non_finite_value_affects_no_person(peaks):
     xy = torch.stack((person(10.3, 20.6), person(150.9, 150.2, seed=1)))
     output = codec().encode(scene_of(xy))
     output[:, :, 30, 2] = torch.nan
@@ -202,7 +202,7 @@ def test_one_wild_number_spoils_nobody(peaks):
 
 @pytest.mark.parametrize("peaks", PEAK_METHODS)
 @pytest.mark.parametrize("cells", [(1, 1), (1, 5), (3, 2)])
-def test_maps_of_few_cells_are_read(peaks, cells):
+def test_maps_of_few_cells_are_decoded(peaks, cells):
     output = torch.rand(2, 55, *cells, generator=torch.Generator().manual_seed(0))
     found = codec(peaks=peaks, top_k=500).decode(output)
     assert all(people.xy.isfinite().all() for people in found)
@@ -239,7 +239,7 @@ def test_equal_heights_are_all_peaks_and_every_person_has_one():
         assert 2 <= len(found) <= 8
 
 
-def test_views_of_a_batch_are_read_one_by_one():
+def test_views_of_a_batch_are_decoded_independently():
     outputs = [noisy(seed, people=(1, 3), size=(128, 192)) for seed in range(3)]
     together = codec().decode(torch.cat(outputs))
     for found, output in zip(together, outputs, strict=True):
@@ -255,7 +255,7 @@ def test_without_limbs_nobody_is_found():
     assert found.xy.shape == (0, 17, 2)
 
 
-def test_answers_of_less_digits_that_want_gradients_are_read():
+def test_outputs_in_half_precision_with_gradients_are_decoded():
     output = noisy(0, size=(128, 128)).to(torch.bfloat16).requires_grad_()
     (found,) = codec().decode(output)
     assert found.xy.dtype == torch.float32
@@ -282,7 +282,7 @@ def test_the_presets_are_the_practitioners_and_the_releases():
     )
 
 
-def test_of_every_reading_it_is_known_how_far_it_is_off():
+def test_every_peak_method_has_a_known_error():
     assert set(READING_TOLERANCE) == set(PEAK_METHODS)
 
 
@@ -294,14 +294,14 @@ def test_readings_of_whole_views_are_named_and_changed_as_others():
 
 
 @pytest.mark.parametrize("wrong", [{"top_k": 0}, {"weigh": 2}, {"sigma": 0.0}, {"dist_max": -1.0}])
-def test_readings_that_cannot_be_are_refused(wrong):
+def test_impossible_decoding_settings_are_refused(wrong):
     with pytest.raises(InputError):
         GroupingConfig(**wrong)
 
 
 @pytest.mark.parametrize("peaks", ["dark", "fit1", "fit2"])
 @pytest.mark.parametrize("sigma", [4.0, 10.0])
-def test_readings_that_need_a_width_take_that_of_the_labels(peaks, sigma):
+def test_peak_methods_that_need_a_sigma_take_that_of_the_labels(peaks, sigma):
     made = replace(codec(peaks=peaks), maps=LabelMaps(sigma=sigma))
     output = made.encode(scene_of(person(30.3, 40.6, side=160.0)[None]))
 
@@ -312,7 +312,7 @@ def test_readings_that_need_a_width_take_that_of_the_labels(peaks, sigma):
     assert not torch.equal(read(None), read(3.5))  # so wide that DARK's blur has other taps
 
 
-def test_a_width_that_a_model_file_says_stays():
+def test_a_sigma_in_a_model_file_is_kept():
     made = replace(codec(), maps=LabelMaps(sigma=4.0))
     plain = to_plain(made)
     assert plain["reading"]["sigma"] is None

@@ -27,7 +27,7 @@ def places(count=40, *, seed=0):
 
 
 @pytest.mark.parametrize("reading", get_args(SubpixelMethod))
-def test_every_reading_finds_gaussians_that_stand_on_their_keypoints(reading):
+def test_every_subpixel_method_finds_gaussians_centred_on_keypoints(reading):
     codec = Dark(SIZE, CELLS, 3, reading=reading)
     xy = places()
     off = (codec.decode(codec.encode(xy)).xy - xy).abs().max() / max(codec.grid.scale)
@@ -36,7 +36,7 @@ def test_every_reading_finds_gaussians_that_stand_on_their_keypoints(reading):
 
 
 @pytest.mark.parametrize("reading", ["dark", "udp", "fit3", "fit5"])
-def test_fine_readings_are_nearer_than_a_quarter_shift(reading):
+def test_subpixel_methods_are_more_exact_than_a_quarter_offset(reading):
     codec = Dark(SIZE, CELLS, 3, reading="quarter")
     xy = places()
     output = codec.encode(xy)
@@ -45,7 +45,7 @@ def test_fine_readings_are_nearer_than_a_quarter_shift(reading):
 
 
 @pytest.mark.parametrize(("kind", "own"), [(Gaussian, "quarter"), (Dark, "dark"), (UDPGaussian, "udp")])
-def test_a_codec_reads_its_own_way_when_none_is_named(kind, own):
+def test_a_codec_decodes_in_its_own_way_by_default(kind, own):
     codec = kind(SIZE, CELLS, 3)
     output = codec.encode(places()) + 0.05 * torch.randn(40, 3, *CELLS, generator=torch.Generator().manual_seed(1))
     assert torch.equal(codec.decode(output).xy, replace(codec, reading=own).decode(output).xy)
@@ -74,12 +74,12 @@ def test_udp_is_hrnet_with_other_cells_gaussians_and_reading():
     (UDPOffset(SIZE, CELLS, 3), "there is no reading 'drk'"),
     (SimCC(SIZE, CELLS, 3), "there is no reading 'drk'"),
 ])  # fmt: skip
-def test_a_reading_there_is_not_is_refused(codec, message):
+def test_an_unknown_subpixel_method_is_refused(codec, message):
     with pytest.raises(UnknownName, match=message):
         read_as(codec, "drk")
 
 
-def test_codecs_without_maps_are_read_in_one_way():
+def test_codecs_without_maps_have_one_way_of_decoding():
     codec = Regression(SIZE, CELLS, 3)
     assert readings_of(codec) == ()
     with pytest.raises(ValueError, match="outputs of Regression can be read in one way only"):
@@ -88,7 +88,7 @@ def test_codecs_without_maps_are_read_in_one_way():
 
 @pytest.mark.parametrize("reach", [1, 2])
 @pytest.mark.parametrize("at", [(0.3, 5.2), (0.0, 7.4), (9.2, 8.1), (5.4, 5.5)])
-def test_a_clean_gaussian_is_fitted_exactly_at_the_border_too(at, reach):
+def test_a_noiseless_gaussian_is_fitted_exactly_at_the_border_too(at, reach):
     x, y = torch.meshgrid(torch.arange(10.0), torch.arange(12.0), indexing="xy")
     maps = 0.3 * torch.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * 1.7**2)).double()[None]
     cells = torch.tensor([[round(at[0]), round(at[1])]])
@@ -98,7 +98,7 @@ def test_a_clean_gaussian_is_fitted_exactly_at_the_border_too(at, reach):
 
 
 @pytest.mark.parametrize("values", [torch.zeros(5, 5), torch.ones(5, 5), torch.full((5, 5), torch.nan), -torch.ones(5, 5)])
-def test_what_is_no_gaussian_is_read_at_its_cell(values):
+def test_a_map_that_no_gaussian_fits_is_decoded_at_its_highest_cell(values):
     cells = torch.tensor([[2, 3]])
     assert fit_gaussian(values[None], cells, reach=1).tolist() == [[2, 3]]
 
@@ -143,7 +143,7 @@ def test_the_usual_kernels_of_dark():
     assert [dark_blur_kernel(sigma) for sigma in (0.5, 1.0, 2.0, 3.0)] == [3, 5, 11, 17]
 
 
-def test_a_quarter_shift_judges_both_axes_or_each():
+def test_a_quarter_offset_depends_on_both_axes_or_on_each():
     maps = torch.zeros(1, 6, 6)
     maps[0, 3, 1], maps[0, 2, 1], maps[0, 3, 2] = 2, 1, 1
     cells = torch.tensor([[1, 3]])
@@ -162,7 +162,7 @@ def test_a_quarter_shift_judges_both_axes_or_each():
     ],
     ids=["flip", "shift", "shift-compensated", "flip-compensated", "unbiased"],
 )
-def test_the_flip_test_is_off_by_what_udp_says(form, off):
+def test_the_error_of_the_flip_test_is_that_of_udps_paper(form, off):
     # Of a stride of 4: (s - 1) / 2s cells without a shift, 1 / 2s with one.
     codec = Gaussian(SIZE, CELLS, 3, exact=True, reading="fit5", sigma=3.0, **form)
     xy, flip = places(), torch.tensor([0, 2, 1])

@@ -15,14 +15,14 @@ def parts():
     return output, column, row, weight
 
 
-def test_half_the_mean_of_weighted_squared_differences():
+def test_mse_is_half_the_mean_of_weighted_squared_differences():
     output, target = torch.randn(2, 3, 4, 5), torch.randn(2, 3, 4, 5)
     weight = torch.tensor([[1.0, 0.0, 1.5], [2.0, 1.0, 0.0]])
     expected = 0.5 * ((output - target) * weight[..., None, None]).square().mean()
     assert torch.allclose(mse(output, target, weight), expected)
 
 
-def test_only_the_worst_keypoints_of_each_view_count():
+def test_ohkm_counts_the_hardest_keypoints_of_each_view_only():
     output = torch.zeros(2, 4, 2, 2)
     output[0, 1], output[0, 2], output[1, 3] = 1, 2, 4
     expected = torch.tensor([(4 + 1) / 2, (16 + 0) / 2]).mean() / 2
@@ -30,7 +30,7 @@ def test_only_the_worst_keypoints_of_each_view_count():
 
 
 @pytest.mark.parametrize("top", [0, 5])
-def test_more_of_the_worst_than_there_are_is_refused(top):
+def test_ohkm_of_more_keypoints_than_there_are_is_refused(top):
     with pytest.raises(ValueError, match="choose between 1 and all of them"):
         ohkm(torch.zeros(1, 4, 2, 2), torch.zeros(1, 4, 2, 2), top=top)
 
@@ -51,7 +51,7 @@ def test_gradients_are_those_of_plain_autograd(parts, worst):
     assert torch.allclose(found.grad, expected.grad)
 
 
-def test_a_retained_graph_can_be_walked_twice(parts):
+def test_a_retained_graph_can_be_differentiated_twice(parts):
     output, column, row, _ = parts
     output.requires_grad_()
     distance = outer_squares(output, column, row).sum()

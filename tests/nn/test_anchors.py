@@ -90,7 +90,7 @@ def boxes():
     return torch.cat((corner, corner + side), dim=1)
 
 
-def test_features_are_cut_out_as_torchvision_does(boxes):
+def test_features_are_pooled_as_in_torchvision(boxes):
     features = maps(512, 640, channels=3)
     theirs = MultiScaleRoIAlign(["0", "1", "2", "3"], (7, 5), 2)
     named = {str(level): feature for level, feature in enumerate(features)}
@@ -98,7 +98,7 @@ def test_features_are_cut_out_as_torchvision_does(boxes):
     assert torch.equal(RoIPooler(STRIDES, (7, 5), aligned=False)(features, [boxes]), expected)
 
 
-def test_small_boxes_are_read_off_fine_maps_and_large_ones_off_coarse_maps():
+def test_small_boxes_are_pooled_from_fine_maps_and_large_ones_from_coarse_maps():
     sides = torch.tensor([1.0, 111.0, 112.0, 223.0, 224.0, 447.0, 448.0, 4000.0])
     boxes = torch.stack((sides * 0, sides * 0, sides, sides), dim=1)
     assert RoIPooler(STRIDES, (7, 7)).assign_levels(boxes).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]

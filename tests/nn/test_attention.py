@@ -58,7 +58,7 @@ def test_blocks_are_a_sixteenth_as_wide_inside_and_at_least_16(channels, width):
     assert hidden_channels(channels) == width
 
 
-def test_unknown_poolings_and_fusions_are_told_the_known_ones():
+def test_errors_for_unknown_poolings_and_fusions_list_the_known_ones():
     with pytest.raises(UnknownName, match="'average'"):
         GlobalContext(32, "averge")
     with pytest.raises(UnknownName, match="add, multiply"):

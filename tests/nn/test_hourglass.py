@@ -13,7 +13,7 @@ def network(stacks=2, blocks=1, channels=5, features=16):
 
 @pytest.mark.parametrize("size", [(64, 64), (128, 96), (100, 68), (76, 124)])
 @pytest.mark.parametrize("stacks", [1, 3])
-def test_every_stack_answers_at_a_quarter_of_the_view_also_where_levels_halve_unevenly(size, stacks):
+def test_every_stack_has_an_output_of_stride_4_also_if_levels_halve_unevenly(size, stacks):
     with torch.no_grad():
         answers = network(stacks).eval()(torch.randn(1, 3, *size))
     assert [tuple(a.shape) for a in answers] == [(1, 5, size[0] // 4, size[1] // 4)] * stacks
@@ -32,7 +32,7 @@ def test_views_whose_levels_halve_evenly_are_repeated_cell_by_cell_on_the_way_up
     assert torch.equal(answer, coarse.repeat_interleave(2, -1).repeat_interleave(2, -2))
 
 
-def test_a_later_stack_sees_the_guess_of_the_earlier_one():
+def test_a_later_stack_reads_the_output_of_the_earlier_one():
     net = network(2).eval()
     view = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
@@ -43,7 +43,7 @@ def test_a_later_stack_sees_the_guess_of_the_earlier_one():
     assert torch.allclose(before[0] + 1, after[0], atol=1e-5)
 
 
-def test_the_first_answer_does_not_depend_on_later_stacks():
+def test_the_first_output_does_not_depend_on_later_stacks():
     net = network(2).eval()
     view = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
@@ -52,7 +52,7 @@ def test_the_first_answer_does_not_depend_on_later_stacks():
         assert torch.equal(before, net(view)[0])
 
 
-def test_numbers_that_make_no_network_are_refused():
+def test_impossible_numbers_are_refused():
     with pytest.raises(InputError, match="multiple of 4"):
         HourglassStem(6)
     with pytest.raises(InputError, match="at least 1"):

@@ -41,7 +41,7 @@ def test_other_depths_and_attentions_are_refused():
         LPN(50, "cbam")
 
 
-def test_wider_sums_of_hrnet_change_only_what_leaves():
+def test_wider_fusion_layers_of_hrnet_change_its_outputs_alone():
     with torch.device("meta"):
         plain, wide = HRNet(8), HRNet(8, gain=4)
     assert wide.channels == (32,)

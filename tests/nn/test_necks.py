@@ -30,7 +30,7 @@ def test_fpn_is_torchvisions_also_where_sides_are_odd(features):
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-def test_hrfpn_shrinks_the_joined_map_by_averages_or_maxima(features):
+def test_hrfpn_pools_the_joined_map_by_averages_or_maxima(features):
     for pooling, shrunk in (("average", functional.avg_pool2d), ("max", functional.max_pool2d)):
         torch.manual_seed(0)
         neck = HRFPN(CHANNELS, STRIDES, 4, maps=3, pooling=pooling)

@@ -16,7 +16,7 @@ def test_feature_maps_have_the_channels_and_strides_a_backbone_says(backbone):
     assert [(64 // f.shape[2], 96 // f.shape[3]) for f in features] == [(s, s) for s in backbone.strides]
 
 
-def test_caffe_style_differs_from_pytorch_style_only_in_its_answer():
+def test_caffe_style_differs_from_pytorch_style_only_in_its_output():
     pytorch, caffe = ResNet(50).eval(), ResNet(50, "caffe").eval()
     caffe.load_state_dict(pytorch.state_dict())
     view = torch.randn(1, 3, 64, 64)
@@ -39,7 +39,7 @@ def test_a_size_between_multiples_is_refused_with_both_neighbours():
         check_size((250, 192), 32, "this network")
 
 
-def test_heads_start_almost_silent_and_backbones_do_not():
+def test_initial_outputs_of_heads_are_almost_zero_and_those_of_backbones_are_not():
     network = Network(ResNet(18), DeconvHead(512, 17)).eval()
     with torch.no_grad():
         features = network.backbone(torch.randn(1, 3, 64, 64))

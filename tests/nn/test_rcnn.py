@@ -87,7 +87,7 @@ def small(**heads) -> RCNN:
     )
 
 
-def test_training_gives_losses_of_proposals_also_where_nobody_is():
+def test_training_gives_losses_of_proposals_also_without_people():
     network = small().train()
     images = torch.randn(2, 3, 64, 64)
     truth = [torch.tensor([[8.0, 4.0, 40.0, 60.0]]), torch.zeros(0, 4)]
@@ -102,7 +102,7 @@ def test_training_gives_losses_of_proposals_also_where_nobody_is():
     ("variant", "wrong_by_half", "wrong_by_a_twentieth"),
     [("detectron2", 0.5, 0.05)] + [(name, 4 / 9, 0.01125) for name in ("poise", "maskrcnn", "hrnet", "torchvision")],
 )
-def test_proposals_learn_by_the_size_of_errors_or_near_nothing_by_their_square(variant, wrong_by_half, wrong_by_a_twentieth):
+def test_the_loss_of_deltas_is_smooth_l1_or_plain_l1(variant, wrong_by_half, wrong_by_a_twentieth):
     """0.5 - 1/18 is 4/9, and 0.05 squared times 9/2 is 0.01125; Detectron2 counts errors as they are."""
     rpn = build_network(BackboneSpec.parse("hrnet_w4"), variant_of(variant), Heads(channels=0, classes=0)).rpn
     for error, lost in ((0.5, wrong_by_half), (0.05, wrong_by_a_twentieth)):
@@ -141,7 +141,7 @@ def test_anchors_of_one_map_stand_size_by_size_in_detectron2_alone(variant):
     assert (wide[1] < wide[0]) is (variant == "detectron2")
 
 
-def test_only_anchors_that_nowhere_leave_the_image_are_inside():
+def test_only_anchors_that_do_not_reach_over_the_border_are_inside():
     boxes = [[0.0, 0, 30, 20], [-1, 0, 30, 20], [0, -0.5, 9, 9], [0, 0, 31, 20], [0, 0, 30, 20.5], [29, 19, 30, 20]]
     assert inside_view(torch.tensor(boxes), (20, 30)).tolist() == [True, False, False, False, False, True]
 
@@ -174,7 +174,7 @@ def test_a_variant_says_whether_anchors_over_the_border_are_learnt_from(inside, 
     assert bool((labels[1] == 1).any()) is not inside
 
 
-def test_a_batch_keeps_the_surest_of_all_its_proposals_in_their_order():
+def test_a_batch_keeps_the_highest_scoring_of_all_its_proposals_in_their_order():
     boxes = [torch.arange(12.0).view(3, 4), torch.arange(100.0, 116).view(4, 4), torch.zeros(0, 4)]
     score = [torch.tensor([0.9, 0.5, 0.1]), torch.tensor([0.8, 0.7, 0.6, 0.2]), torch.zeros(0)]
     first, second, none = top_scoring(boxes, score, 4)
@@ -184,7 +184,7 @@ def test_a_batch_keeps_the_surest_of_all_its_proposals_in_their_order():
     assert [len(own) for own in top_scoring(boxes, score, 9)] == [3, 4, 0]
 
 
-def test_proposals_of_a_batch_are_shared_in_training_alone():
+def test_the_limit_over_a_batch_holds_in_training_alone():
     network = small()
     network.rpn.batch_post_nms_top_n = 5
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -224,7 +224,7 @@ def test_maps_of_hardly_a_cell_are_refused():
         small(cells=(30, 3))
 
 
-def test_no_boxes_give_no_answers():
+def test_no_boxes_give_empty_outputs():
     network = small(masks=True).eval()
     features = network(torch.randn(1, 3, 64, 64))
     none = [torch.zeros(0, 4)]
@@ -268,7 +268,7 @@ def test_a_region_proposal_network_alone_has_no_heads():
         ("timm_vit_tiny_patch16_224_fpn", 256, (16, 32)),
     ],
 )
-def test_any_trunk_carries_all_heads(name, channels, strides):
+def test_any_backbone_takes_all_heads(name, channels, strides):
     pytest.importorskip("timm")
     network = build_network(BackboneSpec.parse(name), variant_of("poise"), Heads(convolutions=1, width=8, features=8)).eval()
     assert set(network.backbone.channels) == {channels}

@@ -27,7 +27,7 @@ def own(kernel=1, units=None):
 
 
 @pytest.mark.parametrize("network", [hourglasses(), hourglasses(3, kernel=3), own(), own(kernel=3)])
-def test_two_views_are_answered_as_each_alone_and_every_map_has_its_channels(network):
+def test_a_batch_of_two_is_twice_one_and_every_map_has_its_channels(network):
     views = torch.randn(2, 3, 64, 96)
     network.eval()
     with torch.no_grad():
@@ -77,7 +77,7 @@ def test_what_a_cell_sees_is_about_as_large_as_a_person():
 @pytest.mark.parametrize(
     "options", [{"stacks": 0}, {"widths": (8,), "blocks": (1,)}, {"widths": (8, 8), "blocks": (1,)}, {"widths": (8, 0)}]
 )
-def test_hourglasses_that_cannot_be_are_refused(options):
+def test_impossible_hourglasses_are_refused(options):
     with pytest.raises(InputError, match="residual hourglasses need"):
         Hourglass104(**{"blocks": (1, 1), "widths": (8, 8)} | options)
 
@@ -86,13 +86,13 @@ def test_hourglasses_that_cannot_be_are_refused(options):
     "options",
     [{"parts": {}}, {"parts": {"heat": 0}}, {"kernel": 2}, {"stacks": 0}, {"units": {"x": 1.0}}, {"units": {"heat": 0.0}}],
 )
-def test_heads_that_cannot_be_are_refused(options):
+def test_impossible_heads_are_refused(options):
     options = {"parts": PARTS} | options
     with pytest.raises(InputError, match=r"heads need|units are"):
         SceneHeads(8, options.pop("parts"), **options)
 
 
-def test_identity_hourglasses_answer_at_five_resolutions_from_every_stack():
+def test_identity_mapping_hourglasses_have_five_outputs_a_stack():
     torch.manual_seed(0)
     network = IdentityMappingHourglass(2, outputs=5, width=16, increase=4).eval()
     views = torch.randn(2, 3, 64, 128)

@@ -25,7 +25,7 @@ def grey(size: tuple[int, int], level: int = 200) -> torch.Tensor:
 
 
 @given(SIZES, st.sampled_from(RULES), st.sampled_from(["long", "height", "short"]), st.sampled_from(["corner", "middle"]))
-def test_an_image_lies_whole_in_a_view_of_the_multiple_and_finds_home(size, rule, fit, lies):
+def test_a_view_holds_the_whole_image_its_sides_are_multiples_and_its_warp_can_be_inverted(size, rule, fit, lies):
     canvas = Canvas(side=96, multiple=32, rule=rule, fit=fit, place=lies)
     layout = canvas_layout(canvas, size)
     assert all(n % 32 == 0 and inside <= n < inside + 32 for n, inside in zip(layout.size, layout.inner, strict=True))
@@ -109,7 +109,7 @@ def test_torchvisions_rule_gives_torchvisions_views(size):
     torch.testing.assert_close(warp.diagonal(), torch.tensor([ratio[1], ratio[0], 1.0], dtype=torch.float64))
 
 
-def test_pillows_rule_averages_what_it_shrinks():
+def test_pillows_rule_antialiases_when_it_shrinks():
     board = (torch.arange(96)[:, None] + torch.arange(96)[None]) % 2 * 255
     image = board.to(torch.uint8)[:, :, None].expand(-1, -1, 3).contiguous().permute(2, 0, 1)
     canvas = Canvas(side=32, fit="short", multiple=32, rule="pillow")
@@ -117,7 +117,7 @@ def test_pillows_rule_averages_what_it_shrinks():
 
 
 @pytest.mark.parametrize("rule", CENTRED)
-def test_what_is_added_has_the_colour_of_the_canvas(rule):
+def test_padding_has_the_fill_colour_of_the_canvas(rule):
     canvas = Canvas(side=64, multiple=64, rule=rule, fill=(10.0, 20.0, 30.0))
     pixels = denormalise(letterbox(grey((32, 64)), canvas)[0], canvas)
     assert (pixels[:, :32] == 200).all()
@@ -133,7 +133,7 @@ def test_several_scales_are_views_of_several_sizes_that_show_the_same():
         torch.testing.assert_close(apply(invert(warp), apply(warp, xy)), xy)
 
 
-def test_a_canvas_of_nothing_is_refused():
+def test_an_impossible_canvas_is_refused():
     with pytest.raises(InputError):
         Canvas(side=0)
     with pytest.raises(InputError):
@@ -190,7 +190,7 @@ def test_maskrcnns_boxes_are_scaled_as_their_first_and_last_pixel(size):
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_boxes_come_home_as_they_were(rule):
+def test_boxes_return_to_the_image_unchanged(rule):
     canvas = Canvas(side=200, fit="short", most=300, multiple=32, rule=rule)
     warp = canvas_layout(canvas, (427, 640)).warp
     boxes = torch.tensor([[0.0, 0.0, 640.0, 427.0], [10.5, 20.25, 11.5, 300.0]])

@@ -28,7 +28,7 @@ BOX = torch.tensor([31.0, 22.0, 111.0, 187.0], dtype=torch.float64)
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("size", [(256, 192), (192, 256), (128, 128), (97, 131)])
-def test_a_warp_and_its_inverse_bring_every_point_home(rule, size):
+def test_the_inverse_of_a_warp_maps_every_point_back(rule, size):
     points = torch.tensor([[0.0, 0.0], [50.3, 70.1], [-20.0, 400.0]], dtype=torch.float64)
     for degrees in (0.0, 33.0, -80.0):
         frame = box_frame(Preprocess(crop=rule), BOX, size=size)
@@ -48,7 +48,7 @@ def test_the_whole_box_is_seen_with_room_around_it(rule):
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_sides_grow_apart_before_the_aspect_is_fixed(rule):
+def test_sides_are_scaled_before_the_aspect_is_fixed(rule):
     size = (128, 128)
     plain = box_frame(Preprocess(crop=rule, padding=1.0), BOX, size=size)
     grown = box_frame(Preprocess(crop=rule, padding=1.0, sides=(3.0, 1.0)), BOX, size=size)
@@ -58,7 +58,7 @@ def test_sides_grow_apart_before_the_aspect_is_fixed(rule):
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_pixels_and_keypoints_move_alike_but_for_cpn(rule):
+def test_pixels_and_keypoints_have_the_same_warp_except_in_cpn(rule):
     cut = Preprocess(crop=rule)
     for warp in (
         crop_warp(cut, BOX, size=(256, 192)),
@@ -108,7 +108,7 @@ def test_what_lies_outside_the_image_has_the_fill_colour():
         ({"fill": (0.0, 0.0, 300.0)}, "fill is a colour"),
     ],
 )
-def test_preprocessing_that_cannot_be_is_refused(options, sentence):
+def test_impossible_preprocessing_is_refused(options, sentence):
     wrong = Preprocess()
     wrong.__dict__.update(options)  # the tests' type checks would otherwise speak before our own
     with pytest.raises(InputError, match=sentence):

@@ -82,7 +82,7 @@ def test_an_image_that_lies_on_its_side_gets_a_view_that_does():
     assert shapes == {False: {(100, 150)}, True: {(150, 100)}}
 
 
-def test_boxes_end_at_the_edge_of_a_window_and_who_is_hardly_left_is_not_learnt():
+def test_boxes_are_clipped_to_the_crop_and_people_hardly_inside_are_not_trained_on():
     found = cutter(crop=1.0, crop_share=0.2, least=0.4)
     kinds = set()
     for seed in range(60):
@@ -127,7 +127,7 @@ def test_an_image_without_people_has_a_view():
     assert view.labels.boxes.shape == (0, 4)
 
 
-def test_four_images_meet_where_it_is_said_each_half_as_large():
+def test_the_four_images_of_a_mosaic_meet_at_the_given_point_each_at_half_its_size():
     found = cutter(mosaic=1.0, drop=Cutout(probability=0.0))
     four = [sample(seed=n) for n in range(4)]
     view = found.mosaic(four, (0.4, 0.5), torch.Generator().manual_seed(0))
@@ -214,14 +214,14 @@ def test_masks_of_a_batch_follow_its_people_and_are_not_made_up():
     assert SceneBatch.of([without]).scenes.masks is None
 
 
-def test_the_tested_view_is_the_canvas_and_says_where_the_image_ends():
+def test_the_test_view_is_letterboxed_and_knows_where_the_image_ends():
     view = cutter().test_view(sample())
     assert view.ignore.shape == (128, 160)
     assert view.content_size == (100, 150)
     torch.testing.assert_close(view.labels.boxes, sample().labels.boxes * 99 / 79)
 
 
-def test_as_many_random_numbers_are_taken_whatever_is_asked_for():
+def test_the_same_number_of_random_numbers_is_drawn_whatever_the_options():
     ends = []
     for options in ({}, {"crop": 1.0, "rotation": 30.0, "grey": 0.5, "colour": 0.3}):
         chance = torch.Generator().manual_seed(0)
@@ -234,13 +234,13 @@ def test_as_many_random_numbers_are_taken_whatever_is_asked_for():
     "wrong",
     [{"mosaic": 1.5}, {"rotation": 200.0}, {"sides": ()}, {"sides": (0,)}, {"most": 0}, {"crop": 0.5, "crop_share": 0.0}],
 )
-def test_what_cannot_be_is_refused(wrong):
+def test_impossible_settings_are_refused(wrong):
     with pytest.raises(InputError, match="augmentation"):
         DetectorAugmentation(**wrong)
 
 
 @pytest.mark.parametrize(("flip", "expected"), [(0.0, [40.0, 20.0, 119.0, 139.0]), (1.0, [121.0, 20.0, 200.0, 139.0])])
-def test_maskrcnns_boxes_are_learnt_from_their_first_to_their_last_pixel(flip, expected):
+def test_maskrcnns_boxes_are_trained_from_first_to_last_pixel(flip, expected):
     """20 to 59 of 120 pixels are 40 to 118 of 240, and 121 to 199 in the mirrored view; boxes end a pixel on."""
     release = replace(CANVAS, rule="pillow")
     view = cut(cutter(release, sides=(160,), most=None, flip=flip, rotation=0.0))

@@ -88,14 +88,14 @@ def test_grid_squares_repeat_at_their_distance():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_some_views_are_spared(name):
+def test_some_views_are_left_unchanged(name):
     drop = type(drop_by_name(name))(probability=0.3)
     lost = sum(bool(drop.draw((64, 48), chance(seed)).mask.any()) for seed in range(400))
     assert 60 < lost < 160
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_dropping_changes_no_label_no_warp_and_no_other_chance(name):
+def test_dropping_changes_no_label_no_warp_and_no_other_random_choice(name):
     plain = Augmentation(colour=0.2, half_body=0.5)
     dropping = Augmentation(colour=0.2, half_body=0.5, drop=sure(name))
     for seed in range(6):
@@ -132,6 +132,6 @@ def test_ways_of_dropping_have_names():
         (lambda: GridMask(keep=2.0), "keep is 0 to 1, not 2"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_sentence(make, sentence):
+def test_impossible_settings_are_refused_in_a_sentence(make, sentence):
     with pytest.raises(InputError, match=sentence):
         make()

@@ -64,7 +64,7 @@ def test_mspns_laws_are_those_of_its_release():
     assert min(width + height) >= 0
 
 
-def test_mspns_box_grows_by_chance_before_it_gets_the_aspect():
+def test_mspns_box_grows_at_random_before_its_aspect_is_fixed():
     cut = Preprocess(crop="mspn", padding=1.0, sides=(1.09, 1.135))
     cutter = PersonCrop((256, 192), cut, COCO17, MSPN)
     labels = grey().labels
@@ -87,7 +87,7 @@ def test_mspns_half_body_counts_the_hips_as_upper():
     assert torch.allclose(middle, torch.tensor([24.0, 32.0], dtype=torch.float64), atol=1e-4)
 
 
-def test_cpn_never_looks_beyond_what_it_had_cut():
+def test_cpn_never_shows_more_than_it_had_cropped():
     scales = [d.scale for d in draws(CPN)]
     assert 0.7 <= min(scales) < 0.73
     assert max(scales) == 1.25
@@ -143,7 +143,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: next(iter(o)))
-def test_no_option_shifts_the_chances_of_another(options):
+def test_no_option_changes_the_random_choices_of_another(options):
     plain, other = Augmentation(), Augmentation(**options)
     first, second = chance(7), chance(7)
     for _ in range(3):
@@ -176,13 +176,13 @@ def test_the_same_seed_gives_the_same_view_and_another_seed_another(options):
         ({"repeat": ("plain", "spin")}, "repeat takes plain, flip, turn, not spin"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_sentence(options, sentence):
+def test_impossible_settings_are_refused_in_a_sentence(options, sentence):
     wrong = Augmentation()
     wrong.__dict__.update(options)  # the tests' type checks would otherwise speak before our own
     with pytest.raises(InputError, match=sentence):
         wrong.__post_init__()
 
 
-def test_an_upper_body_of_strangers_is_refused():
+def test_an_upper_body_of_unknown_keypoints_is_refused():
     with pytest.raises(InputError, match="half_body_upper names left_hoof, which skeleton 'coco17' does not have"):
         PersonCrop((48, 36), Preprocess(), COCO17, Augmentation(half_body_upper=("nose", "left_hoof")))

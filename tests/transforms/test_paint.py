@@ -70,6 +70,6 @@ def test_paint_changes_pixels_alone_and_the_same_seed_paints_the_same():
         ({"noise": -1.0}, "noise is a share"),
     ],
 )
-def test_what_cannot_be_is_refused(options, sentence):
+def test_impossible_settings_are_refused(options, sentence):
     with pytest.raises(InputError, match=sentence):
         Paint(**options)

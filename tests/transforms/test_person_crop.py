@@ -84,9 +84,7 @@ def test_a_drawn_dot_and_its_keypoint_coincide_after_any_chain(rule, size, x, y,
     translation=st.floats(0, 0.2),
     rotation=st.floats(0, 60),
 )
-def test_a_dot_stays_on_its_keypoint_whatever_chance_decides(
-    rule, size, marked, seed, half_body, colour, translation, rotation
-):
+def test_a_dot_stays_on_its_keypoint_in_random_views(rule, size, marked, seed, half_body, colour, translation, rotation):
     chance = torch.Generator().manual_seed(seed)
     xy = torch.tensor([130.0, 90.0]) + torch.rand(1, 17, 2, generator=chance, dtype=torch.float64) * torch.tensor(
         [140.0, 120.0]
@@ -108,7 +106,7 @@ def test_a_dot_stays_on_its_keypoint_whatever_chance_decides(
     assert math.dist(centre_of(pixels - pixels.min(axis=(0, 1))), keypoint.tolist()) < 0.05
 
 
-def test_a_random_view_carries_its_labels_along():
+def test_a_random_view_warps_its_labels_along():
     cutter = PersonCrop((256, 192), Preprocess(), COCO17, Augmentation(flip=1.0, rotation_probability=1.0, translation=0.05))
     sample = sample_of(200.0, 150.0)
     view = cutter(sample, 0, torch.Generator().manual_seed(3))
@@ -128,7 +126,7 @@ def test_a_mirrored_view_swaps_left_and_right():
     assert (mirrored.labels.xy - expected).abs().max() < 1e-6
 
 
-def test_the_same_chance_gives_the_same_view():
+def test_the_same_seed_gives_the_same_crop():
     cutter = PersonCrop((128, 128), Preprocess(), COCO17, Augmentation(half_body=0.5, colour=0.3))
     sample = sample_of(200.0, 150.0)
     first, second = (cutter(sample, 0, torch.Generator().manual_seed(5)) for _ in range(2))

@@ -49,7 +49,7 @@ def at(people, degrees, *, labelled=17, rule="body"):
 
 
 @pytest.mark.parametrize("degrees", [15.0, 45.0, 60.0])
-def test_boxes_of_turned_people_are_tighter_than_those_around_their_corners(people, degrees):
+def test_boxes_of_rotated_people_are_tighter_than_those_around_their_corners(people, degrees):
     assert len(people) > 5
     corners, all_labelled, few, none = (
         at(people, degrees, **how) for how in ({"rule": "corners"}, {}, {"labelled": 5}, {"labelled": 0})
@@ -82,7 +82,7 @@ def test_labels_outside_their_box_do_not_widen_it_beyond_its_corners():
     assert (found.abs() <= reach).all()
 
 
-def test_nobody_is_nobody_and_strange_words_are_refused():
+def test_no_people_give_no_boxes_and_unknown_rules_are_refused():
     empty = torch.zeros(0, 4)
     assert rotated_boxes(
         rotation(10.0), empty, torch.zeros(0, 17, 2), torch.zeros(0, 17, dtype=torch.long), rule="body"

@@ -52,7 +52,7 @@ def chance(seed: int) -> torch.Generator:
 
 
 @given(st.integers(0, 10_000), st.sampled_from(RULES))
-def test_pixels_and_keypoints_go_together_and_the_warp_leads_home(seed, rule):
+def test_pixels_and_keypoints_have_one_warp_and_it_can_be_inverted(seed, rule):
     sample = scene((150.0, 100.0))
     options = replace(STILL, scale_range=(0.7, 1.5), rotation=45.0, flip=0.5, stretch=0.05, translation=0.1)
     canvas = replace(BLACK, rule=rule)
@@ -64,7 +64,7 @@ def test_pixels_and_keypoints_go_together_and_the_warp_leads_home(seed, rule):
     torch.testing.assert_close(home, sample.labels.xy, atol=1e-3, rtol=0)
 
 
-def test_the_middle_of_all_people_comes_to_the_middle_of_the_view_mirrored_and_turned_too():
+def test_the_centre_of_all_people_is_in_the_middle_of_the_view_mirrored_and_rotated_too():
     sample = scene((60.0, 50.0), (90.0, 110.0))
     options = replace(STILL, rotation=45.0, flip=0.5, scale_range=(0.5, 2.0))
     for seed in range(10):
@@ -84,7 +84,7 @@ def test_the_release_loses_people_beside_the_middle_when_it_mirrors():
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_tested_view_is_that_of_a_prediction_with_its_labels(rule):
+def test_a_test_view_is_that_of_a_prediction_with_its_labels(rule):
     sample, canvas = scene((150.0, 100.0)), Canvas(side=200, multiple=64, rule=rule)
     view = SceneCrop((64, 64), canvas, COCO17)  # its size is that of random views
     found = view.test_view(sample)
@@ -119,7 +119,7 @@ def test_a_mirrored_view_is_the_mirror_of_the_view():
     assert other.supervised.nonzero().flatten().tolist() == [i for i in range(17) if i != COCO17.index("right_eye")]
 
 
-def test_keypoints_outside_the_view_are_not_labelled_there_and_who_has_none_left_is_gone():
+def test_keypoints_outside_the_view_are_unlabelled_and_people_without_one_are_left_out():
     sample = scene((20.0, 100.0), (280.0, 100.0))
     sample.labels.xy[0, :5] = torch.tensor([150.0, 100.0])
     view = SceneCrop((64, 64), Canvas(), COCO17, STILL)(sample, chance(0))
@@ -192,7 +192,7 @@ def test_a_scale_of_the_view_does_not_depend_on_the_pixels_of_the_image():
     assert float(warps[1][0, 0]) == pytest.approx(127 / 149)
 
 
-def test_shaken_keypoints_move_by_the_range_and_others_not_at_all():
+def test_jittered_keypoints_move_by_the_range_and_others_not_at_all():
     sample = scene((150.0, 100.0))
     plain = SceneCrop((200, 300), Canvas(), COCO17, STILL)(sample, chance(0))
     moved = SceneCrop((200, 300), Canvas(), COCO17, replace(STILL, shake_probability=1.0))(sample, chance(0))
@@ -203,7 +203,7 @@ def test_shaken_keypoints_move_by_the_range_and_others_not_at_all():
     assert torch.equal(moved.image, plain.image)
 
 
-def test_the_same_chance_gives_the_same_view_and_colours_leave_labels_alone():
+def test_the_same_seed_gives_the_same_view_and_colours_leave_labels_alone():
     sample = scene((150.0, 100.0))
     loud = SceneAugmentation(grey=1.0, hsv_probability=1.0, colour=0.3, paint=Paint(), drop=Cutout(), shake_probability=0.0)
     quiet = replace(loud, grey=0.0, hsv_probability=0.0, colour=0.0, paint=None, drop=None)
@@ -225,6 +225,6 @@ def test_a_grey_view_has_no_colour_and_a_tinted_one_other_colours():
     assert 1 < (plain - tinted).abs().float().mean() < 40
 
 
-def test_random_views_need_chance():
+def test_random_views_need_a_generator():
     with pytest.raises(InputError, match="Generator"):
         SceneCrop((64, 64), Canvas(), COCO17, SceneAugmentation())(scene((100.0, 100.0)))

@@ -33,7 +33,7 @@ def test_tints_are_whole_steps_up_to_the_largest_and_reach_both_ends():
     assert found.amax(dim=0).tolist() == [2, 1, 0]
 
 
-def test_options_do_not_shift_each_others_chances():
+def test_options_do_not_change_each_others_random_choices():
     plain = SceneAugmentation()
     for change in ({"flip": 0.0}, {"grey": 1.0}, {"colour": 0.5}, {"hsv_probability": 0.0}, {"scale_range": (1.0, 1.0)}):
         a, b = draws(plain, 5), draws(replace(plain, **change), 5)
@@ -58,6 +58,6 @@ def test_options_do_not_shift_each_others_chances():
         {"min_area": -1.0},
     ],
 )
-def test_what_cannot_be_is_refused(wrong):
+def test_impossible_settings_are_refused(wrong):
     with pytest.raises(InputError):
         SceneAugmentation(**wrong)

@@ -106,7 +106,9 @@ def codec_report(
         if preprocess.crop not in seen:
             seen[preprocess.crop] = labelled_views(eval_set, preprocess, size=size, skeleton=eval_set.skeleton, images=images)
         if not seen[preprocess.crop].labelled.any():
-            raise AnnotationError("the annotations label nobody in a box of some size, so no codec can be tried on them")
+            raise AnnotationError(
+                "the annotations have no person with a box and labelled keypoints, so no codec can be tried on them"
+            )
         others = readings or (() if codecs else own.report_readings)
         rows += _rows(eval_set, _read(own, others), seen[preprocess.crop], preprocess=preprocess, images=images)
     return rows

@@ -57,7 +57,7 @@ def decoders_of(model: PoseModel, names: Sequence[str] = ()) -> list[Codec]:
     known = names_of(own)
     if not known:
         raise InputError(
-            f"answers of {model.card.name} ({codec_name(own)}) can be read in one way only, so there is nothing to compare; "
+            f"outputs of {model.card.name} ({codec_name(own)}) can be decoded in one way only, so there is nothing to compare; "
             "other readings are for maps"
         )
     found = {decoder(own): own}

@@ -25,7 +25,7 @@ from poise.structures import Labels, Points, Preprocess, Sample
 from poise.transforms.crop import Frame, box_frame, pixel_warp
 from poise.transforms.person_crop import PersonCrop
 
-Answer = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, "b ..."]]
+NetworkFunction = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, "b ..."]]
 
 
 @final
@@ -117,7 +117,7 @@ def trace_person(
     skeleton: Skeleton,
     codec: InstanceCodec,
     preprocess: Preprocess,
-    answer: Answer | None = None,
+    network: NetworkFunction | None = None,
 ) -> Trace:
     """Trace one person through the pipeline.
 
@@ -128,7 +128,7 @@ def trace_person(
         skeleton: Skeleton of the codec; keypoints that `source` lacks are not labelled.
         codec: The codec.
         preprocess: Crop rule, padding and colours.
-        answer: The network; by default an ideal one.
+        network: The network; by default an ideal one.
 
     Raises:
         BoxError: The person's box has no extent.
@@ -140,8 +140,10 @@ def trace_person(
     view, warp = PersonCrop(codec.size, preprocess, skeleton).crop_box(sample.image, box)
     view_xy = apply(warp, xy.double()).float()
     target = codec.encode(view_xy)
-    output = target if answer is None else answer(view[None])
-    mirrored_view = _mirrored(view, view_xy, output, codec=codec, skeleton=skeleton, answer=answer) if skeleton.mirror else None
+    output = target if network is None else network(view[None])
+    mirrored_view = (
+        _mirrored(view, view_xy, output, codec=codec, skeleton=skeleton, network=network) if skeleton.mirror else None
+    )
     found = codec.decode(output if mirrored_view is None else mirrored_view.averaged)
     to_image = invert(pixel_warp(preprocess.crop, warp))
     h, w = codec.size
@@ -175,25 +177,25 @@ def _mirrored(
     *,
     codec: InstanceCodec,
     skeleton: Skeleton,
-    answer: Answer | None,
+    network: NetworkFunction | None,
 ) -> Mirrored:
     mirrored_view = view.flip(-1)
     mirrored_xy = apply(horizontal_flip(codec.size[1]), xy)[:, skeleton.flip]
-    there = codec.encode(mirrored_xy) if answer is None else answer(mirrored_view[None])
+    there = codec.encode(mirrored_xy) if network is None else network(mirrored_view[None])
     unflipped = codec.unflip(there, skeleton.flip)
     return Mirrored(mirrored_view, there, unflipped, (output + unflipped) / 2)
 
 
-def network_of(model: PoseModel) -> Answer:
+def network_of(model: PoseModel) -> NetworkFunction:
     """A model's network in eval mode on the CPU, in float32, without gradients."""
     model.eval().cpu()
 
-    def answer(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b ..."]:
+    def network(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b ..."]:
         with torch.no_grad():
             read: Tensor = model(images)
         return read
 
-    return answer
+    return network
 
 
 def find_person(dataset: CocoDataset, annotation: int | None) -> tuple[int, int]:
@@ -209,7 +211,9 @@ def find_person(dataset: CocoDataset, annotation: int | None) -> tuple[int, int]
     if annotation is None:
         people = dataset.people()
         if not people:
-            raise InputError(f"{str(dataset.annotations)!r} labels nobody one could look at")
+            raise InputError(
+                f"{str(dataset.annotations)!r} has no person with a box and labelled keypoints, so there is nothing to show"
+            )
         return people[0]
     for index in range(len(dataset)):
         labels = dataset.labels(index)

@@ -72,7 +72,7 @@ def run(
             skeleton=network.skeleton,
             codec=network.codec,
             preprocess=network.preprocess,
-            answer=network_of(network),
+            network=network_of(network),
         )
         report = page(found, network=network.card.name)
     report.write(out)

@@ -69,11 +69,13 @@ def replace_norms(module: nn.Module, norm: Norm) -> None:
             replace_norms(child, norm)
 
 
-def _frozen(learnt: nn.BatchNorm2d, norm: Norm) -> FrozenNorm:
-    after = [getattr(learnt, part) for part in ("drop", "act") if hasattr(learnt, part)]  # timm's norms hold their activation
-    eps = 0.0 if norm == "bare" else learnt.eps
-    frozen = FrozenNorm(learnt.num_features, eps=eps, kept=norm == "kept", after=nn.Sequential(*after) if after else None)
-    given = {key: value for key, value in learnt.state_dict().items() if key != "num_batches_tracked"}
+def _frozen(batch_norm: nn.BatchNorm2d, norm: Norm) -> FrozenNorm:
+    after = [
+        getattr(batch_norm, part) for part in ("drop", "act") if hasattr(batch_norm, part)
+    ]  # timm's norms hold their activation
+    eps = 0.0 if norm == "bare" else batch_norm.eps
+    frozen = FrozenNorm(batch_norm.num_features, eps=eps, kept=norm == "kept", after=nn.Sequential(*after) if after else None)
+    given = {key: value for key, value in batch_norm.state_dict().items() if key != "num_batches_tracked"}
     frozen.load_state_dict(given, strict=False)  # `eps` is new
     if _has_initial_values(frozen) and not bool(frozen.weight.any()):
         nn.init.ones_(frozen.weight)

@@ -159,14 +159,14 @@ class DetectorCrop:
         boxes = torch.cat((whole[:, :2].clamp(min=0), torch.minimum(whole[:, 2:], sides - convention.boxes)), dim=1)
         least = (boxes[:, 2:] - boxes[:, :2]).amin(dim=1)
         there = least > 0
-        learnt = there & (box_area(boxes) >= self.augmentation.least * box_area(whole)) & (least >= 1)
+        trained = there & (box_area(boxes) >= self.augmentation.least * box_area(whole)) & (least >= 1)
         xy, slack = apply(warps.warp, labels.xy), convention.keypoints / 2
         inside = ((xy >= -slack) & (xy <= sides - slack)).all(dim=-1)
         moved = replace(labels, xy=xy, visible=torch.where(inside, labels.visible, 0), boxes=boxes)
         extent = box_area(labels.boxes).sqrt() * float(torch.linalg.det(warps.warp[:2, :2]).abs().sqrt())
-        ignore = self._ignored(sample, people, warps) | box_mask(boxes[there & ~learnt], warps.size)
-        masks = None if sample.masks is None else _warp_masks(sample.masks[people][learnt], warps)
-        return MosaicTile(pixels, moved.select(learnt), extent[learnt], ignore, known, masks)
+        ignore = self._ignored(sample, people, warps) | box_mask(boxes[there & ~trained], warps.size)
+        masks = None if sample.masks is None else _warp_masks(sample.masks[people][trained], warps)
+        return MosaicTile(pixels, moved.select(trained), extent[trained], ignore, known, masks)
 
     def _ignored(self, sample: Sample, people: Bool[Tensor, " n"], warps: ViewWarps) -> Bool[Tensor, "h w"]:
         """Pixels of the view whose people are not labelled.
@@ -178,8 +178,10 @@ class DetectorCrop:
         if ignore is None:
             ignore = labels.ignore_mask(lambda rows: box_mask(labels.boxes[rows], size))
         if bool((labels.unlabelled & people).any()):
-            told = box_mask(labels.boxes[labels.unlabelled & people], size) & ~box_mask(labels.boxes[labels.crowd], size)
-            ignore = ignore & ~told
+            labelled_region = box_mask(labels.boxes[labels.unlabelled & people], size) & ~box_mask(
+                labels.boxes[labels.crowd], size
+            )
+            ignore = ignore & ~labelled_region
         return _warp_masks(ignore[None], warps)[0]
 
     def _finish(self, tile: MosaicTile, draw: DetectorDraw, sample: Sample, warp: Warp) -> SceneView:

@@ -29,7 +29,7 @@ def build(request: BuildRequest) -> NetworkPart:
     check_size(request.size, IdentityMappingHourglass.multiple, "an identity mapping hourglass network")
     stacks = int(request.parts["stacks"])
     card = Card(request.name, Architecture("imhn:network", {"stacks": stacks}))
-    return NetworkPart(network(stacks), card, "a network without a way to read people off its answers")
+    return NetworkPart(network(stacks), card, "a network whose outputs no codec decodes")
 
 
 FAMILY = Family(
