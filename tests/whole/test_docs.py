@@ -5,6 +5,7 @@ begins with the name of a file, such as `# mypkg/nets.py`, is written there for 
 has the line `<!-- not run -->` before it.
 """
 
+import importlib.util
 import itertools
 import re
 import shlex
@@ -186,6 +187,12 @@ def test_relative_links_lead_to_files_and_headings(page: Path) -> None:
 def anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+def test_the_reference_lists_modules_that_are_there() -> None:
+    listed = re.findall(r"^::: (\S+)$", (ROOT / "docs" / "reference.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert listed
+    assert not [name for name in listed if importlib.util.find_spec(name) is None]
 
 
 def test_readme_has_the_two_commands() -> None:
