@@ -154,7 +154,10 @@ def test_where_keypoints_are_needed_it_is_told_in_one_sentence_and_nothing_is_le
         ("evaluate BOXES --annotations LABELS --images IMAGES --reading dark", "leave out --reading, --preset and --codec-set"),
         ("evaluate BOXES --annotations LABELS --images IMAGES --out x.mat", "a .mat holds MPII's poses"),
         ("calibrate BOXES --annotations LABELS --images IMAGES --out o.safetensors", "finds no boxes with keypoints"),
-        ("data walk --annotations LABELS --images IMAGES --model BOXES", "needs a model of views of one person"),
+        (
+            "data walk --annotations LABELS --images IMAGES --model BOXES",
+            "this needs a top-down model, for views of one person",
+        ),
         ("predict IMAGES --model PERSON --detector PERSON", "finds no boxes, so it is no detector"),
         (
             f"train finetune --val-share 0.5 --annotations LABELS --images IMAGES --model {NAME}",

@@ -141,7 +141,10 @@ def test_commands_of_a_page_exist_with_their_flags(
     if not used:
         return
     about = words[1] if name == "train" and not words[1].startswith("-") else ""
-    question = [*name.split(), *([about] if about else []), "--help"]
+    model = (
+        ["--model", words[words.index("--model") + 1]] if about and "--model" in words else []
+    )  # it decides which flags there are
+    question = [*name.split(), *([about] if about else []), *model, "--help"]
     key = " ".join(question)
     if key not in flags_of:
         if ":" in about:

@@ -72,7 +72,7 @@ class OptionalImageFolderOptions:
     """The images.
 
     Attributes:
-        images: Folder or zip file of the images of the annotation file.
+        images: Folder or zip file of the images of the annotation file, where images are read.
     """
 
     images: OptionalFolder = None

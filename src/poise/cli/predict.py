@@ -53,7 +53,7 @@ def run(
         decoding: How the network's outputs are read.
         detection: How whole images are seen, and people found in them.
         running: How the model is run.
-        out: Folder for the results.
+        out: Folder for predictions.json and the pictures.
     """
     from rich.console import Console
 

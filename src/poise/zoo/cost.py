@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from poise.dims import Size
-from poise.models.base import Model
+from poise.models.base import Model, require_image
 from poise.nn.rcnn import RCNN, RoIBranch
 from poise.scenes import Canvas
 from poise.zoo.find import build, build_request, names
@@ -88,7 +88,7 @@ def view_size_of(name: str) -> Size:
     request = build_request(name)
     if request.parts.get("size"):
         return request.size
-    canvas = _unbuilt(name).preprocess
+    canvas = require_image(_unbuilt(name)).preprocess
     assert isinstance(canvas, Canvas), name  # all others have their size in their name
     width = -(-(canvas.most or canvas.side) // canvas.multiple) * canvas.multiple
     return -(-canvas.side // canvas.multiple) * canvas.multiple, width
