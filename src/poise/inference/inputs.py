@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped, UInt8
+from PIL.Image import Image as PillowImage
 from torch import Tensor
 
 from poise.data.images import read_image
 from poise.errors import BoxError, InputError
 
-ImageLike = str | os.PathLike[str] | Shaped[np.ndarray, "..."] | Shaped[Tensor, "..."]
-"""An image: its file, or its RGB pixels (height, width, 3), uint8."""
+ImageLike = str | os.PathLike[str] | Shaped[np.ndarray, "..."] | Shaped[Tensor, "..."] | PillowImage
+"""An image: its file, its RGB pixels (height, width, 3), uint8, or an image of Pillow."""
 
 BoxesLike = Sequence[Any] | Shaped[np.ndarray, "..."] | Shaped[Tensor, "..."]
 """Boxes x0 y0 x1 y1, one in a row: a list, an array or a tensor."""
@@ -21,7 +22,7 @@ BoxesLike = Sequence[Any] | Shaped[np.ndarray, "..."] | Shaped[Tensor, "..."]
 
 def is_image(value: object) -> bool:
     """Whether something is one image, and no collection of images."""
-    return isinstance(value, str | os.PathLike | np.ndarray | Tensor) or hasattr(value, "__array_interface__")
+    return isinstance(value, str | os.PathLike | np.ndarray | Tensor | PillowImage)
 
 
 def as_image(image: ImageLike) -> UInt8[Tensor, "3 H W"]:
@@ -33,6 +34,8 @@ def as_image(image: ImageLike) -> UInt8[Tensor, "3 H W"]:
     """
     if isinstance(image, str | os.PathLike):
         return read_image(os.fspath(image))
+    if isinstance(image, PillowImage):
+        image = np.asarray(image.convert("RGB"))
     pixels = image.detach().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
     if pixels.dtype != np.uint8:
         raise InputError(f"an image has whole values 0..255 (uint8), found {pixels.dtype}; scale it and use .astype('uint8')")
