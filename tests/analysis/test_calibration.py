@@ -91,7 +91,7 @@ def guessing(monkeypatch, figures):
             box = torch.tensor([0.6] * people + [0.9] * people)
             yield ImagePoses(request.read(), Poses(xy, score, boxes, box, box, request.key), list(range(len(xy))))
 
-    monkeypatch.setattr(calibration, "find", found)
+    monkeypatch.setattr(calibration, "find_poses", found)
     return asked
 
 

@@ -103,9 +103,9 @@ def test_what_lies_outside_the_image_has_the_fill_colour():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"crop": "hourglas"}, "no crop rule is called 'hourglas'; there are unbiased, hrnet,"),
-        ({"sides": (1.0, 0.0)}, "sides are two factors above 0"),
-        ({"fill": (0.0, 0.0, 300.0)}, "fill is a colour"),
+        ({"crop": "hourglas"}, "there is no crop rule 'hourglas'; there are unbiased, hrnet,"),
+        ({"sides": (1.0, 0.0)}, "`sides` must be two factors above 0"),
+        ({"fill": (0.0, 0.0, 300.0)}, "`fill` must be a colour"),
     ],
 )
 def test_impossible_preprocessing_is_refused(options, sentence):

@@ -110,7 +110,7 @@ def test_a_canvas_whose_views_the_network_cannot_take_is_refused():
 
 def test_only_hrnet_starts_from_imagenet():
     for name in ("poise_scene_t_coco_256x256", "offsetguided_hg104_scale_128x128"):
-        with pytest.raises(InputError, match="on ImageNet"):
+        with pytest.raises(InputError, match="there are no ImageNet weights of"):
             built(name, pretrained=True)
 
 

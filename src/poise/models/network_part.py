@@ -1,9 +1,10 @@
 """A piece of a detector's network by itself: it has weights and a name, but cannot be trained or run on images."""
 
-from typing import final
+from typing import Any, final
 
 from torch import nn
 
+from poise.errors import InputError
 from poise.models.base import Model
 from poise.models.card import Card
 
@@ -33,3 +34,11 @@ class NetworkPart(Model):
             f"{self.card.name!r} is {self.words}: it has weights, but cannot be trained, run on images or kept in a model file "
             "by itself; take a whole model"
         )
+
+    def to_plain(self) -> dict[str, Any]:
+        """A part cannot be saved.
+
+        Raises:
+            InputError: Always; the message says to take a whole model.
+        """
+        raise InputError(self.no_keypoints)
