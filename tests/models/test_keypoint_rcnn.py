@@ -340,7 +340,7 @@ def test_models_that_cannot_be_are_refused(model):
 
     with pytest.raises(InputError, match="the codec has 16 keypoints"):
         made(codec=OneHot((56, 56), 16))
-    with pytest.raises(InputError, match=r"are none; calibrate them .* or rate by boxes"):
+    with pytest.raises(InputError, match=r"are logits; calibrate them .* or take the box score"):
         made(codec=OneHot((56, 56), 17))
     made(codec=OneHot((56, 56), 17), config=RCNNConfig(calibration=Calibration(10.0, 3.0)))
     made(codec=OneHot((56, 56), 17), config=RCNNConfig(keypoint_score="raw", rating="box"))
