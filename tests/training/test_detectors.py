@@ -142,7 +142,7 @@ def test_a_mask_head_without_outlines_is_refused_or_left_out(masking, drawn, mon
         ModelTask(masking.model).train_views(masking, seed=0)
     weights = replace(masking.model.config.weights, masks=0.0)
     masking.model.config = replace(masking.model.config, weights=weights)
-    assert "masks" not in ModelTask(masking.model).told
+    assert "masks" not in ModelTask(masking.model).loss_parts
     assert masked_batch(masking).scenes.masks is None
 
 
