@@ -236,7 +236,7 @@ def test_annotations_of_several_categories_are_refused(model, labels, tmp_path):
     path.write_text(json.dumps(document))
     eval_set = EvalSet.of_file(path, labels.parent, skeleton=COCO17)
     for look in (partial(evaluate, model, eval_set, setting(model)), partial(self_test, model, eval_set)):
-        with pytest.raises(InputError, match=r"does not say of which category.*2 categories \(1, 7\)"):
+        with pytest.raises(InputError, match=r"does not predict the category.*2 categories \(1, 7\)"):
             look()
 
 

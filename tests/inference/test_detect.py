@@ -16,7 +16,7 @@ from poise.evaluation.evaluate import evaluate
 from poise.evaluation.self_test import self_test
 from poise.geometry import apply, xyxy_to_xywh
 from poise.inference.detect import (
-    THIN,
+    MAX_ASPECT,
     Detected,
     Detector,
     ModelDetector,
@@ -292,7 +292,7 @@ def known() -> TorchvisionDetector:
 
 def test_people_alone_are_taken_of_a_detector_of_torchvisions_the_surest_first(requests):
     detector = known()
-    jobs = requests([(90, 120), (120, 90), (1, THIN + 1), (2, 2)])
+    jobs = requests([(90, 120), (120, 90), (1, MAX_ASPECT + 1), (2, 2)])
     found = detect(detector, jobs, min_score=0.0, skipped=[])
     assert [len(one.boxes) for one in found] == [2, 0, 0, 0]
     assert found[0].boxes.tolist() == [[21, 20, 61, 60], [20, 20, 60, 60]]
@@ -347,8 +347,8 @@ def test_boxes_without_a_size_and_numbers_that_are_none_go():
     one = Detected(
         Key("a"), torch.tensor([[0.0, 0, 0, 5], [0.0, 0, 5, torch.nan], [0.0, 0, 5, 5]]), torch.tensor([0.9, 0.9, 0.2])
     )
-    assert one.surer(0.1).boxes.tolist() == [[0, 0, 5, 5]]
-    assert len(one.surer(0.3).boxes) == 0
+    assert one.confident(0.1).boxes.tolist() == [[0, 0, 5, 5]]
+    assert len(one.confident(0.3).boxes) == 0
 
 
 def test_a_model_for_views_of_one_person_is_no_detector(tmp_path):

@@ -340,7 +340,7 @@ def test_models_that_cannot_be_are_refused(model):
 
     with pytest.raises(InputError, match="the codec has 16 keypoints"):
         made(codec=OneHot((56, 56), 16))
-    with pytest.raises(InputError, match=r"are none; calibrate them .* or rate by boxes"):
+    with pytest.raises(InputError, match=r"are logits; calibrate them .* or take the box score"):
         made(codec=OneHot((56, 56), 17))
     made(codec=OneHot((56, 56), 17), config=RCNNConfig(calibration=Calibration(10.0, 3.0)))
     made(codec=OneHot((56, 56), 17), config=RCNNConfig(keypoint_score="raw", rating="box"))
@@ -377,5 +377,5 @@ def test_a_mirrored_view_has_exactly_mirrored_boxes_where_they_are_counted_from_
     back = torch.stack((SIDE - turned.boxes[:, 2], turned.boxes[:, 1], SIDE - turned.boxes[:, 0], turned.boxes[:, 3]), dim=1)
     torch.testing.assert_close(turned.score, straight.score, rtol=0, atol=1e-5)
     assert (back[:, None] - straight.boxes[None]).abs().amax(dim=2).amin(dim=1).max() < 1e-2
-    [there] = FlipPass(images, [], [(SIDE, SIDE)], 0, mirrored=True).there([torch.tensor([[0.0, 0.0, 64.0, 64.0]])])
+    [there] = FlipPass(images, [], [(SIDE, SIDE)], 0, mirrored=True).flip_boxes([torch.tensor([[0.0, 0.0, 64.0, 64.0]])])
     assert there.tolist() == [[SIDE - 64.0, 0.0, SIDE, 64.0]]

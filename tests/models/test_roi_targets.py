@@ -3,13 +3,13 @@
 import torch
 
 from poise.models.rcnn_config import Learning
-from poise.models.roi_targets import CODER, Truth, box_losses, jittered_like_detector, sampled_rois, view_truths
+from poise.models.roi_targets import CODER, ViewTruth, box_losses, jittered_like_detector, sampled_rois, view_truths
 from poise.nn.heads.rpn import integral_image, share_in_region
 from poise.scenes import Scenes
 
 PEOPLE = torch.tensor([[10.0, 10, 50, 90], [60, 20, 100, 100]])
-VIEW = Truth(PEOPLE, torch.tensor([4, 7]))
-BACKGROUND = Truth(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+VIEW = ViewTruth(PEOPLE, torch.tensor([4, 7]))
+BACKGROUND = ViewTruth(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
 
 
 def test_proposals_are_those_of_the_people_they_overlap():
@@ -65,7 +65,7 @@ def test_people_of_a_view_end_where_it_is_filled_up():
     )
     first, second = view_truths(scenes, [(80, 40), (128, 128)])
     assert torch.equal(first.boxes, torch.tensor([[10.0, 10, 40, 80]]))
-    assert (first.row.tolist(), second.row.tolist()) == ([0], [2])
+    assert (first.index.tolist(), second.index.tolist()) == ([0], [2])
 
 
 def test_copies_are_off_like_the_boxes_that_the_detector_found():

@@ -6,10 +6,9 @@ from rich.console import Console
 from torch import nn
 
 from poise.errors import InputError
-from poise.training.budget import Budget
-from poise.training.checks import mendable
+from poise.training.checks import explain_step_errors
 from poise.training.fit import fit
-from poise.training.run_plan import Hardware, run_plan
+from poise.training.run_plan import Budget, Hardware, run_plan
 
 HERE = {"device": "cpu", "precision": "fp32", "workers": 0}
 
@@ -22,9 +21,12 @@ def test_a_batch_too_small_for_a_norm_says_which_flag_to_change(tiny, tmp_path):
 
 
 def test_several_processes_need_a_batch_that_is_large_enough_for_each(tiny, tmp_path):
-    means = Hardware(batch=2, accumulate=1, devices=2, nodes=1, strategy="ddp", save_minutes=1.0, **HERE)
-    plan = run_plan(tiny.recipe(), Budget(tmp_path, False, 0, None, None, None), means)
-    with pytest.raises(InputError, match=r"in a batch of 1 on each of 2 processes: .*; give --batch 4 or more"), mendable(plan):
+    hardware = Hardware(batch=2, accumulate=1, devices=2, nodes=1, strategy="ddp", save_minutes=1.0, **HERE)
+    plan = run_plan(tiny.recipe(), Budget(tmp_path, False, 0, None, None, None), hardware)
+    with (
+        pytest.raises(InputError, match=r"in a batch of 1 on each of 2 processes: .*; give --batch 4 or more"),
+        explain_step_errors(plan),
+    ):
         nn.BatchNorm2d(3)(torch.zeros(1, 3, 1, 1))
-    with pytest.raises(ValueError, match=r"^another$"), mendable(plan):
+    with pytest.raises(ValueError, match=r"^another$"), explain_step_errors(plan):
         raise ValueError("another")

@@ -138,11 +138,11 @@ def test_who_is_not_outlined_teaches_the_mask_head_nothing(masking):
 
 def test_a_mask_head_without_outlines_is_refused_or_left_out(masking, drawn, monkeypatch):
     monkeypatch.setattr(drawn, "masks", lambda index: None)
-    with pytest.raises(InputError, match="nobody is outlined"):
+    with pytest.raises(InputError, match="images checked has a mask"):
         ModelTask(masking.model).train_views(masking, seed=0)
     weights = replace(masking.model.config.weights, masks=0.0)
     masking.model.config = replace(masking.model.config, weights=weights)
-    assert "masks" not in ModelTask(masking.model).told
+    assert "masks" not in ModelTask(masking.model).loss_parts
     assert masked_batch(masking).scenes.masks is None
 
 

@@ -18,10 +18,11 @@ from poise.codecs.gaussian import Gaussian
 from poise.codecs.udp import UDPGaussian
 from poise.errors import CheckpointError, ImageError, InputError, TrainingError, UnknownName, WriteError
 from poise.models.top_down import TopDown
-from poise.training import callbacks
+from poise.training import checkpointer
 from poise.training import module as module_file
-from poise.training.callbacks import Checkpointer, Interrupted
+from poise.training.callbacks import Interrupted
 from poise.training.checkpoint import AtomicIO
+from poise.training.checkpointer import Checkpointer
 from poise.training.fit import fit
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -106,7 +107,7 @@ def test_a_state_saved_while_gradients_add_up_loses_none_of_them(tiny, tmp_path,
 
 
 def test_ctrl_c_within_a_long_validation_does_not_wait_for_its_end(tiny, whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(callbacks, "PATIENCE", -1.0)
+    monkeypatch.setattr(checkpointer, "PATIENCE", -1.0)
     with monkeypatch.context() as patch:
         step, seen = module_file.Module.validation_step, []
 

@@ -4,9 +4,9 @@ from torch import nn
 
 from poise.models.pictures import batch_picture, png
 from poise.models.views.person import PersonViews
-from poise.training.module import follow
-from poise.training.summary import summary
-from poise.training.trainer import idle
+from poise.training.logging import summary
+from poise.training.module import update_average
+from poise.training.trainer import has_unused_parameters
 from poise.transforms.person_crop import PersonCrop
 
 
@@ -16,7 +16,7 @@ def test_an_average_follows_weights_and_statistics_and_copies_counters():
         model.weight.fill_(3.0)
         model.running_mean.fill_(10.0)
         model.num_batches_tracked.fill_(7)
-    follow(average, model, decay=0.9)
+    update_average(average, model, decay=0.9)
     torch.testing.assert_close(average.weight.detach(), torch.full((2,), 1.2))
     torch.testing.assert_close(average.running_mean, torch.ones(2))
     assert int(average.num_batches_tracked) == 7
@@ -32,10 +32,10 @@ def test_a_picture_has_four_rows_and_a_column_per_view(tiny):
 
 
 def test_weights_that_take_no_part_are_found(tiny):
-    model = tiny.recipe().model
-    assert not idle(model, (64, 64))
-    model.network.spare = nn.Linear(1, 1)
-    assert idle(model, (64, 64))
+    recipe = tiny.recipe()
+    assert not has_unused_parameters(recipe)
+    recipe.model.network.spare = nn.Linear(1, 1)
+    assert has_unused_parameters(recipe)
 
 
 def test_the_summary_counts_parameters_of_every_part(tiny):
@@ -52,5 +52,5 @@ def test_the_summary_counts_parameters_of_every_part(tiny):
 def test_without_memory_the_average_is_the_model(decay):
     average, model = nn.Linear(2, 2), nn.Linear(2, 2)
     before = average.weight.detach().clone()
-    follow(average, model, decay=decay)
+    update_average(average, model, decay=decay)
     torch.testing.assert_close(average.weight.detach(), decay * before + (1 - decay) * model.weight.detach())

@@ -189,4 +189,4 @@ def _match_boxes(one: ScoredPoses, labels: Labels) -> tuple[Tensor, Tensor]:
 
 def _rescored(one: ScoredPoses, config: RCNNConfig) -> ScoredPoses:
     probability = config.probability(one.poses.score)
-    return replace(one, poses=replace(one.poses, pose_score=config.rated(one.poses.box_score, probability)))
+    return replace(one, poses=replace(one.poses, pose_score=config.pose_score(one.poses.box_score, probability)))

@@ -23,7 +23,7 @@ from poise.inference.stream import find_poses
 from poise.models.base import PoseModel, require_top_down
 from poise.recipes.demo import DRAWN
 from poise.structures import Sample
-from poise.training.budget import RunResult
+from poise.training.result import RunResult
 from poise.transforms.person_crop import PersonCrop
 from poise.transforms.render import denormalise
 from poise.viz.draw import AnyPixels, beside, draw_people, titled

@@ -1,4 +1,4 @@
-"""A detector's boxes for a data set with categories."""
+"""Boxes of a detector for an evaluation set, by category."""
 
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -16,7 +16,7 @@ from poise.structures import Key
 
 
 def detections(path: Path | str, eval_set: EvalSet, *, min_score: float) -> dict[int, PersonBoxes]:
-    """A file of detections by category; one without category ids is of the only category.
+    """Boxes of a detection file by category id; rows without category belong to the only category.
 
     Raises:
         ReadError: The file is missing or unreadable.
@@ -26,10 +26,10 @@ def detections(path: Path | str, eval_set: EvalSet, *, min_score: float) -> dict
     """
     found = {category: read_boxes(path, min_score=min_score, categories={category}) for category in eval_set.skeletons}
     known = set(eval_set.ids)
-    useless = sum(part.skipped for part in found.values())
-    if useless and not any(map(len, found.values())):
+    unusable = sum(part.skipped for part in found.values())
+    if unusable and not any(map(len, found.values())):
         raise BoxError(
-            f"none of the {useless} boxes in {str(path)!r} can be looked into: they have no size or are not finite; expected "
+            f"none of the {unusable} boxes in {str(path)!r} can be used: they have no size or are not finite; expected "
             f"`bbox` as x, y, width, height in pixels, width and height above 0"
         )
     if not any(image in known for part in found.values() for image in part.boxes):
@@ -41,35 +41,35 @@ def detections(path: Path | str, eval_set: EvalSet, *, min_score: float) -> dict
 
 
 def images_of(eval_set: EvalSet) -> list[ImageRequest]:
-    """All images of a data set, under the ids of its annotations."""
-    names_of = [eval_set.dataset.key(index).file_name for index in range(len(eval_set.ids))]
+    """Requests without boxes for all images of an evaluation set, with the image ids of its annotations."""
+    names = [eval_set.dataset.key(index).file_name for index in range(len(eval_set.ids))]
     return [
         ImageRequest(Key(name, image), partial(eval_set.dataset.image, index))
-        for index, (name, image) in enumerate(zip(names_of, eval_set.ids, strict=True))
+        for index, (name, image) in enumerate(zip(names, eval_set.ids, strict=True))
     ]
 
 
 def person_boxes(found: Iterable[Detected], eval_set: EvalSet, *, detector: str) -> dict[int, PersonBoxes]:
-    """What was found as the boxes of the only category of a data set.
+    """A detector's boxes as those of the only category of an evaluation set.
 
     Args:
-        found: In its images.
-        eval_set: The data set.
-        detector: Its name.
+        found: Boxes found in the images of the set.
+        eval_set: The evaluation set.
+        detector: Name of the detector.
 
     Raises:
-        InputError: Nobody was found, or the annotations have several categories.
+        InputError: No boxes were found, or the annotations have several categories.
     """
     category = only_category(detector, eval_set)
-    some = [one for one in found if len(one.boxes)]
-    if not some:
+    nonempty = [one for one in found if len(one.boxes)]
+    if not nonempty:
         raise InputError(f"{detector} found nobody in these images; a lower --min-box-score, or another detector, may")
-    boxes = {one.key.image_id: one.boxes for one in some}
-    return {category: PersonBoxes(boxes, {one.key.image_id: one.scores for one in some})}
+    boxes = {one.key.image_id: one.boxes for one in nonempty}
+    return {category: PersonBoxes(boxes, {one.key.image_id: one.scores for one in nonempty})}
 
 
 def measured_rows(boxes: Mapping[int, PersonBoxes]) -> list[dict[str, Any]]:
-    """Boxes by category as rows that `metrics.boxes` scores."""
+    """Boxes by category as COCO result rows for `metrics.boxes`."""
     return [
         row
         for category, part in boxes.items()

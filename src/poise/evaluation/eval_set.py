@@ -1,4 +1,4 @@
-"""What a model is measured on: a data set, and the same as COCO annotations."""
+"""`EvalSet`: a data set with its labels as COCO annotations and its evaluation protocol."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,14 +25,14 @@ from poise.structures import CropRule
 @final
 @dataclass(frozen=True, eq=False)
 class EvalSet:
-    """A data set and what its poses are compared with.
+    """A data set, its ground truth and its evaluation protocol.
 
     Attributes:
         dataset: Images and labels.
         truth: COCO annotations (images, annotations, categories).
-        skeletons: Of each category.
-        ids: Of the images, in the order of the data set.
-        protocol: Who is looked for, in which boxes, and what is measured beside COCO's numbers.
+        skeletons: Skeleton of each category id.
+        ids: Image ids, in the order of the data set.
+        protocol: Which people are evaluated, in which boxes, and the metrics beside COCO's.
     """
 
     dataset: Dataset
@@ -48,15 +48,15 @@ class EvalSet:
         """A COCO-style keypoint file, or one of MPII's, and its images.
 
         Args:
-            annotations: The file.
+            annotations: The annotation file.
             images: Folder or zip file; None where no image will be read.
-            skeleton: Of the keypoints where no category of the file names them.
-            heads: A .mat with MPII's head boxes.
+            skeleton: Skeleton of the keypoints where no category of the file names them.
+            heads: A .mat file with MPII's head boxes.
 
         Raises:
             ReadError: A file or folder is missing or unreadable.
-            AnnotationError: The file cannot be used.
-            InputError: Head boxes are given for what is not MPII.
+            AnnotationError: The annotations are invalid.
+            InputError: Head boxes are given for another data set than MPII.
         """
         read = read_json(annotations)
         if is_mpii(read):
@@ -84,13 +84,13 @@ class EvalSet:
 
     @classmethod
     def of_dataset(cls, dataset: Dataset) -> "EvalSet":
-        """Any data set; its people are of one category.
+        """The evaluation set of any data set; its people are of one category.
 
         Raises:
             InputError: It has no images.
         """
         if not len(dataset):
-            raise InputError("the data set has no images, so there is nothing to measure on")
+            raise InputError("the data set has no images, so there is nothing to evaluate on")
         ids = tuple(dataset.key(i).image_id for i in range(len(dataset)))
         if len(set(ids)) < len(ids):
             ids = tuple(range(1, len(ids) + 1))
@@ -105,14 +105,14 @@ class EvalSet:
 
     @property
     def skeleton(self) -> Skeleton:
-        """Of the data set: all categories' keypoints."""
+        """Skeleton of the data set: the keypoints of all categories."""
         return self.dataset.skeleton
 
     def known_to(self, skeleton: Skeleton) -> None:
-        """Refuse a model that lacks some of the keypoints.
+        """Refuse a skeleton that lacks keypoints of the data set.
 
         Raises:
-            SkeletonMismatch: It does; the message names them.
+            SkeletonMismatch: Keypoints are missing; the message names them.
         """
         missing = [name for name in self.skeleton.keypoints if name not in skeleton.keypoints]
         if missing:
@@ -122,13 +122,13 @@ class EvalSet:
             )
 
     def people(self, index: int) -> list[int]:
-        """The rows of an image's labels one can look for: labelled, no crowd, with a box of some size."""
+        """Row indices of the labels of an image that are evaluated (`EvalProtocol.wanted`)."""
         rows: list[int] = self.protocol.wanted(self.dataset.labels(index)).nonzero().flatten().tolist()
         return rows
 
     @property
     def sizeless(self) -> int:
-        """How many people are labelled, but in a box of no size."""
+        """Number of people with a labelled keypoint whose box has no size."""
         count = 0
         for index in range(len(self.dataset)):
             labels = self.dataset.labels(index)
@@ -138,23 +138,23 @@ class EvalSet:
         return count
 
     def categories(self, index: int) -> list[int]:
-        """The category of each of `people`."""
+        """Category id of each of `people`."""
         found: list[int] = self.dataset.labels(index).categories[self.people(index)].tolist()
         return found if len(self.skeletons) > 1 else [next(iter(self.skeletons))] * len(found)
 
     def boxes(self, index: int, rule: CropRule) -> Float[Tensor, "n 4"]:
-        """The boxes of `people`, as the release of a crop rule reads them."""
+        """Boxes of `people`, x0 y0 x1 y1, as the release of a crop rule reads them."""
         return self.protocol.boxes(
             index, self.dataset.labels(index).boxes[self.people(index)], rule, size=self.known_size(index)
         )
 
     def known_size(self, index: int) -> Size | None:
-        """Size of an image (h, w) as the annotations say it; None where they do not."""
+        """Size (h, w) of an image in the annotations; None where they have none."""
         record = self.truth["images"][index]
         return (int(record["height"]), int(record["width"])) if record.get("height") and record.get("width") else None
 
     def size(self, index: int) -> Size:
-        """Size of an image (h, w): as the annotations say, or as it is."""
+        """Size (h, w) of an image: from the annotations, or by reading it."""
         known = self.known_size(index)
         if known is not None:
             return known

@@ -1,4 +1,4 @@
-"""Measuring a model: the COCO protocol, PCK, every keypoint."""
+"""Evaluation of a model: the COCO protocol, PCK, scores of each keypoint."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,21 +32,21 @@ from poise.structures import Labels, Poses
 @final
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What was measured.
+    """Scores of a model on an evaluation set, and the results behind them.
 
     Attributes:
-        coco: The protocol's numbers.
+        coco: The ten numbers of COCO's keypoint protocol.
         pck: "pck@0.05", "pck@0.1", "pck@0.2": shares of the labelled keypoints.
-        keypoints: For each keypoint its pck, and the protocol's AP and AR as if it alone were labelled.
-        results: All poses in COCO's form.
-        skeleton: Of the data set.
-        skipped: Images that could not be used; their people count as missed.
-        lost_boxes: Boxes that have no size or lie outside their image; nobody was looked for in them.
-        positions: For every image, a pose for each row of its labels, pixels of the image; nan where there is none.
-        decoder: How the network's answers were read, `codecs.decoders.decoder`.
-        seconds: What it took to read the answers to an image; half of the images took less.
+        keypoints: For each keypoint name its pck, and AP and AR as if it alone were labelled.
+        results: All poses in COCO's result format.
+        skeleton: Skeleton of the data set.
+        skipped: Images that could not be read; their people count as missed.
+        lost_boxes: Number of boxes without size or outside their image, which gave no pose.
+        positions: For each image one pose per row of its labels, pixels of the image; nan where there is none.
+        decoder: Name of the decoder (`codecs.decoders.decoder`).
+        seconds: Median time to decode the outputs of an image.
         boxes: The twelve numbers of COCO's box protocol, of a model that finds boxes.
-        box_results: Its boxes in COCO's form.
+        box_results: Its boxes in COCO's result format.
     """
 
     coco: coco.CocoScores
@@ -64,7 +64,7 @@ class Evaluation:
 
     @property
     def numbers(self) -> dict[str, float]:
-        """The ten numbers and the pck; of a model that finds boxes the twelve of its boxes, as "box AP" and so on."""
+        """COCO's ten numbers and PCK; of a model that finds boxes also the twelve of its boxes, as "box AP" and so on."""
         boxes = {} if self.boxes is None else self.boxes.numbers
         return self.coco.numbers | self.pck | {f"box {name}": value for name, value in boxes.items()}
 
@@ -78,23 +78,23 @@ def evaluate(
     boxes: Mapping[int, PersonBoxes] | None = None,
     watch: Watch | None = None,
 ) -> Evaluation:
-    """Look for the people of a data set and compare.
+    """Predict the poses of an evaluation set and score them.
 
     Args:
-        model: Knows every keypoint of the data set, by name.
-        eval_set: The data set and its annotations.
-        settings: How the model is run.
-        rescoring: How poses are scored and duplicates removed; as the model's release does by default.
-        boxes: A detector's, for each category; the labelled boxes by default. None for a model that looks at whole images: it
-            looks at all of them.
-        watch: Sees every image as it is done.
+        model: A model whose skeleton has all keypoints of the data set.
+        eval_set: The data set and its ground truth.
+        settings: Device, precision, flip test, batches, threads.
+        rescoring: Pose scores and OKS-NMS; as in the model's release by default.
+        boxes: Boxes of a detector, by category id; the labelled boxes by default. None for a model that finds people by
+            itself, which sees all images.
+        watch: Wraps the stream of images, for a progress bar.
 
     Raises:
         SkeletonMismatch: The model lacks keypoints of the data set.
         AnnotationError: The annotations cannot be scored against.
-        BoxError: No box is of any use.
-        ImageError: No image can be used.
-        InputError: A model that looks at whole images is given boxes, or annotations of several categories.
+        BoxError: No box can be used.
+        ImageError: No image can be read.
+        InputError: A model that finds people by itself is given boxes, or annotations of several categories.
     """
     [found] = evaluate_each(model, eval_set, settings, codecs=[model.codec], rescoring=rescoring, boxes=boxes, watch=watch)
     return found
@@ -110,36 +110,36 @@ def evaluate_each(
     boxes: Mapping[int, PersonBoxes] | None = None,
     watch: Watch | None = None,
 ) -> list[Evaluation]:
-    """The same for answers read in several ways, with every image answered once.
+    """An `Evaluation` for each of several codecs that decode the same outputs; the network runs once per image.
 
     Args:
-        model: As for `evaluate`.
-        eval_set: The data set and its annotations.
-        settings: How the model is run.
-        codecs: The model's codec, and others alike but for how they read.
-        rescoring: As for `evaluate`.
-        boxes: As for `evaluate`.
-        watch: Sees every image as it is done.
+        model: A model whose skeleton has all keypoints of the data set.
+        eval_set: The data set and its ground truth.
+        settings: Device, precision, flip test, batches, threads.
+        codecs: Codecs that differ from the model's in decoding only.
+        rescoring: Pose scores and OKS-NMS; as in the model's release by default.
+        boxes: Boxes of a detector, by category id; the labelled boxes by default.
+        watch: Wraps the stream of images, for a progress bar.
     """
     eval_set.known_to(model.skeleton)
     coco_format.check_annotations(eval_set.truth, eval_set.skeletons)  # before anything slow
     if model.finds_boxes:
         checked_box_annotations(eval_set.truth)
-    asked = eval_requests(model, eval_set, boxes)
+    requests = eval_requests(model, eval_set, boxes)
     lost = lost_boxes(eval_set, boxes)
     skipped: list[Skipped] = []
     scored: list[dict[int, ScoredPoses]] = [{} for _ in codecs]
     seconds: list[list[float]] = [[] for _ in codecs]
-    order = {one.request.key: index for index, one in asked.items()}
-    requests = [one.request for one in asked.values()]
-    stream: Iterable[Any] = stream_poses(model, requests, settings, codecs=codecs, skipped=skipped)
-    for founds in watch(stream, len(asked)) if watch else stream:
-        index = order[founds[0].poses.key]
-        lost += asked[index].lost(founds[0])
-        for which, found in enumerate(founds):
-            scored[which][index] = asked[index].scored(found)
-            seconds[which].append(found.seconds)
-    if len(skipped) == len(asked):
+    order = {one.request.key: index for index, one in requests.items()}
+    images = [one.request for one in requests.values()]
+    stream: Iterable[Any] = stream_poses(model, images, settings, codecs=codecs, skipped=skipped)
+    for decoded in watch(stream, len(images)) if watch else stream:
+        index = order[decoded[0].poses.key]
+        lost += requests[index].lost(decoded[0])
+        for codec_index, found in enumerate(decoded):
+            scored[codec_index][index] = requests[index].scored(found)
+            seconds[codec_index].append(found.seconds)
+    if len(skipped) == len(images):
         raise ImageError(none_usable(skipped))
     if lost and not any(one.categories for one in scored[0].values()):
         raise BoxError(nobody(lost))
@@ -163,15 +163,15 @@ def score_poses(
     skipped: list[Skipped],
     lost: int,
 ) -> Evaluation:
-    """Poses compared with the labels.
+    """Score poses against the labels.
 
     Args:
-        model: Whose they are.
-        eval_set: The labels.
-        scored: The poses, by the index of their image.
-        rescoring: How poses are scored and duplicates removed.
-        skipped: Images that could not be used.
-        lost: Boxes that could not.
+        model: The model that found the poses.
+        eval_set: The data set and its ground truth.
+        scored: The poses of each image, by the index of the image.
+        rescoring: Pose scores and OKS-NMS.
+        skipped: Images that could not be read.
+        lost: Number of boxes that could not be used.
     """
     results: list[dict[str, Any]] = []
     found_boxes: list[dict[str, Any]] = []
@@ -183,7 +183,7 @@ def score_poses(
         positions = torch.full_like(labels.xy, torch.nan)
         if index in scored:
             one = scored[index]
-            poses = _rated(one.poses, columns, rescoring)
+            poses = _rescored(one.poses, columns, rescoring)
             results += _results(model, eval_set, poses, one.categories, image=image, oks=rescoring.oks_nms)
             found_boxes += to_coco_box_results(poses.boxes, poses.box_score, image=image, categories=one.categories)
             positions = _positions(replace(one, poses=poses), labels, eval_set.skeleton)
@@ -204,22 +204,22 @@ def score_poses(
     return replace(measured, boxes=evaluate_boxes(eval_set.truth, found_boxes), box_results=found_boxes)
 
 
-def _rated(poses: Poses, columns: list[int], rescoring: Rescoring) -> Poses:
-    """In the keypoints of the data set, with their scores."""
+def _rescored(poses: Poses, columns: list[int], rescoring: Rescoring) -> Poses:
+    """Poses in the keypoints of the data set, with pose scores."""
     xy, score = poses.xy[:, columns], poses.score[:, columns]
-    least = rescoring.min_keypoint_score
-    rated = poses.pose_score if least is None else rescore(poses.box_score, score, least)
-    return replace(poses, xy=xy, score=score, pose_score=rated)
+    min_score = rescoring.min_keypoint_score
+    pose_score = poses.pose_score if min_score is None else rescore(poses.box_score, score, min_score)
+    return replace(poses, xy=xy, score=score, pose_score=pose_score)
 
 
 def _positions(one: ScoredPoses, labels: Labels, skeleton: Skeleton) -> Float[Tensor, "n k 2"]:
-    """A pose for each label; nan where there is none."""
+    """One pose per row of the labels; nan where there is none."""
     xy = one.poses.xy
     if one.rows is not None:
         positions = torch.full_like(labels.xy, torch.nan)
         positions[one.rows] = xy.to(positions)
         return positions
-    if one.partial:  # infinitely far from everything
+    if one.partial:  # keypoints that were not found: infinitely far from every label
         xy = xy.where((one.poses.score > 0)[..., None], torch.inf)
     found = match_to_labels(xy, one.poses.pose_score, labels, skeleton.sigmas)
     return found.where(found.isfinite(), torch.nan)
@@ -228,7 +228,7 @@ def _positions(one: ScoredPoses, labels: Labels, skeleton: Skeleton) -> Float[Te
 def _results(
     model: PoseModel, eval_set: EvalSet, poses: Poses, categories: list[int], *, image: int, oks: float | None
 ) -> list[dict[str, Any]]:
-    """The poses of an image in COCO's form, each in the keypoints of its category; without duplicates unless `oks` is None."""
+    """COCO result rows of an image, poses in the keypoints of their category; OKS-NMS unless `oks` is None."""
     rows: list[dict[str, Any]] = []
     for category in dict.fromkeys(categories):
         one = poses.select(torch.tensor([c == category for c in categories]))
@@ -237,6 +237,6 @@ def _results(
         if oks is not None:
             similar = model.similarity(one, eval_set.skeletons[category].sigmas)
             one = one.select(oks_nms(similar, one.pose_score, oks))
-        of = torch.full((len(one),), category, dtype=torch.int64)
-        rows += coco_format.to_coco_results(one.xy, one.score, one.pose_score, image=image, categories=of)
+        ids = torch.full((len(one),), category, dtype=torch.int64)
+        rows += coco_format.to_coco_results(one.xy, one.score, one.pose_score, image=image, categories=ids)
     return rows

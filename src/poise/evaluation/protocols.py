@@ -1,4 +1,4 @@
-"""Evaluation protocols of data sets: who is looked for, in which boxes, and what is measured beside COCO's numbers."""
+"""Evaluation protocols of data sets: which people are evaluated, in which boxes, and the metrics beside COCO's."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -20,58 +20,58 @@ from poise.metrics.sizes import head_sizes, torso_sizes
 from poise.structures import CropRule, Labels
 
 TORSO_SHARE = 0.2
-"""Share of the torso within which a keypoint is a hit where nobody knows the heads (PCK@0.2, as on LSP and FLIC)."""
+"""Distance, as a share of the torso, within which a keypoint is correct where head boxes are missing (PCK@0.2 of LSP, FLIC)."""
 
 Positions = Sequence[Float[Tensor, "_ k 2"]]
-"""For each image a pose for each of its labels, pixels; nan where there is none."""
+"""For each image one pose per row of its labels, pixels of the image; nan where there is none."""
 
 
 class EvalProtocol(ABC):
     """How a data set is evaluated. COCO's ten numbers and PCK are measured on all of them.
 
     Attributes:
-        submission: Ending of the file in which results are handed in, where it is another than COCO's JSON.
+        submission: Suffix of the result file that the benchmark takes, where it is not COCO's JSON.
     """
 
     submission: ClassVar[str | None] = None
 
     @abstractmethod
     def wanted(self, labels: Labels) -> Bool[Tensor, " n"]:
-        """Which labelled people of an image a model looks for."""
+        """Mask of the people of an image that are evaluated."""
 
     @abstractmethod
     def boxes(self, index: int, boxes: Float[Tensor, "n 4"], rule: CropRule, *, size: Size | None) -> Float[Tensor, "n 4"]:
-        """The boxes of these people as the reader of a release cleans them.
+        """Boxes of these people, cleaned as in a release.
 
         Args:
-            index: Of the image.
-            boxes: As annotated, x0 y0 x1 y1.
+            index: Index of the image.
+            boxes: Annotated boxes, x0 y0 x1 y1.
             rule: Crop rule of the release.
-            size: Of the image (h, w), where it is known.
+            size: Size of the image (h, w), where it is known.
         """
 
     def rows(self, positions: Positions) -> list[tuple[str, dict[str, float]]]:
-        """Tables of one row beside COCO's numbers: what a row is, in words, and its numbers by column; none by default.
+        """Further metrics, as tables of one row: caption, and numbers by column; none by default.
 
         Args:
-            positions: Found keypoints.
+            positions: Predicted keypoints.
         """
         return []
 
     def tables(self, positions: Positions, *, name: str) -> list[str]:
-        """The same rows ready for the terminal.
+        """The lines of these tables for the terminal.
 
         Args:
-            positions: Found keypoints.
-            name: Of the model.
+            positions: Predicted keypoints.
+            name: Name of the model.
         """
         return []
 
     def submit(self, path: Path, positions: Positions) -> int:
-        """Write the results as they are handed in; the number of poses comes back.
+        """Write the result file that the benchmark takes, and return the number of poses.
 
         Raises:
-            WriteError: The place cannot be written.
+            WriteError: The file cannot be written.
             InputError: The protocol has no such file.
         """
         raise InputError("results on this data set are written as COCO's JSON; end the name in .json")
@@ -79,23 +79,23 @@ class EvalProtocol(ABC):
 
 @final
 class CocoProtocol(EvalProtocol):
-    """COCO's: labelled people with a box of some size, in boxes that the release's reader cleans."""
+    """COCO's protocol: people with a labelled keypoint and a box of some size, in boxes cleaned as in the release."""
 
     def wanted(self, labels: Labels) -> Bool[Tensor, " n"]:
         """People with a labelled keypoint and a box of some size, and no crowds."""
         return trainable(labels)
 
     def boxes(self, index: int, boxes: Float[Tensor, "n 4"], rule: CropRule, *, size: Size | None) -> Float[Tensor, "n 4"]:
-        """The boxes cut at the image (`release_boxes`)."""
+        """The boxes clipped to the image (`release_boxes`)."""
         return release_boxes(boxes, rule, size=size)
 
 
 @final
 class MpiiProtocol(EvalProtocol):
-    """MPII's: everybody is looked for, labelled or not, in boxes nobody cuts; PCKh by head boxes.
+    """MPII's protocol: all people, labelled or not, in boxes that are not clipped; PCKh by head boxes.
 
     Args:
-        dataset: Knows boxes and heads.
+        dataset: The data set, with boxes and head boxes.
     """
 
     submission = ".mat"
@@ -104,38 +104,38 @@ class MpiiProtocol(EvalProtocol):
         self.dataset = dataset
 
     def wanted(self, labels: Labels) -> Bool[Tensor, " n"]:
-        """Everybody with a box of some size."""
-        wanted: Tensor = (labels.boxes[:, 2:] > labels.boxes[:, :2]).all(dim=1)
-        return wanted
+        """People with a box of some size."""
+        mask: Tensor = (labels.boxes[:, 2:] > labels.boxes[:, :2]).all(dim=1)
+        return mask
 
     def boxes(self, index: int, boxes: Float[Tensor, "n 4"], rule: CropRule, *, size: Size | None) -> Float[Tensor, "n 4"]:
         """The boxes from centre and scale, as the release of a crop rule makes them."""
         return self.dataset.boxes(index, rule)
 
     def rows(self, positions: Positions) -> list[tuple[str, dict[str, float]]]:
-        """PCKh where head boxes are known, else PCK@0.2 by torso; percent. None where nobody is labelled."""
+        """PCKh where head boxes are known, else PCK@0.2 by torso; percent. empty where nobody is labelled."""
         row, people, heads = self.pckh(positions)
         if not people:
             return []
         if heads:
             return [(f"PCKh of {heads} people with a head box, percent; Mean@0.1 is at 0.11 as published:", row)]
-        said = (
+        caption = (
             "PCKh needs head boxes and there are none: give gt_val.mat or MPII's own .mat with --heads. Instead PCK by torso, "
-            f"hits within {TORSO_SHARE:g} of it, percent:"
+            f"correct within {TORSO_SHARE:g} of it, percent:"
         )
-        return [(said, row)]
+        return [(caption, row)]
 
     def tables(self, positions: Positions, *, name: str) -> list[str]:
-        """The same for the terminal; where nobody is labelled, what to do with the results."""
+        """PCKh for the terminal; where nobody is labelled, a hint how to submit the results."""
         rows = self.rows(positions)
         if not rows:
-            return ["nobody is labelled, so there is no PCKh: this is the part whose results are handed in (--out FILE.mat)"]
-        return [text for said, row in rows for text in (said, pckh_row(name, row))]
+            return ["nobody is labelled, so there is no PCKh: results on the test set are submitted (--out FILE.mat)"]
+        return [text for caption, row in rows for text in (caption, pckh_row(name, row))]
 
     def pckh(self, positions: Positions) -> tuple[dict[str, float], int, int]:
-        """The row of MPII's table (percent, by column of `metrics.pckh`), how many people are labelled, how many have a head.
+        """The row of MPII's table (percent, by column of `metrics.pckh`), the numbers of labelled people and of head boxes.
 
-        Without head boxes the row is by torso, and has no means at a tenth.
+        Without head boxes the row is PCK by torso, without Mean@0.1.
         """
         labels, found = self.dataset.all_labels, torch.cat(list(positions))
         labelled = (labels.visible > 0).any(dim=1)
@@ -148,21 +148,21 @@ class MpiiProtocol(EvalProtocol):
         return row, int(labelled.sum()), int((labelled & (size > 0)).sum())
 
     def submit(self, path: Path, positions: Positions) -> int:
-        """The .mat people hand in: the pose of everybody, in the order of the JSON; nan where nobody was looked for."""
+        """Write the .mat of MPII's server: the poses of all people, in the order of the JSON; nan where there is none."""
         everybody = self.dataset.all_labels
         write_predictions(path, torch.cat(list(positions))[everybody.ids.argsort()])
         return len(everybody)
 
 
 def release_boxes(boxes: Float[Tensor, "n 4"], rule: CropRule, *, size: Size | None) -> Float[Tensor, "n 4"]:
-    """Annotated boxes x0 y0 x1 y1 as the releases clean them: cut at the image and, but for DARK's, a pixel shorter.
+    """Boxes x0 y0 x1 y1 as the releases clean them: clipped to the image and, except DARK's, a pixel shorter.
 
-    Ours stay as they are, and so does a box of which nothing would be left.
+    With the crop rule "unbiased" they stay unchanged; so does a box that would lose its size.
 
     Args:
-        boxes: As annotated.
-        rule: Whose reader.
-        size: Of the image (h, w), where it is known.
+        boxes: Annotated boxes.
+        rule: Crop rule of the release.
+        size: Size of the image (h, w), where it is known.
     """
     if rule == "unbiased":
         return boxes

@@ -1,4 +1,4 @@
-"""Poses of earlier, read from a file in COCO's result form."""
+"""Reading poses from a file in COCO's result format."""
 
 import json
 from pathlib import Path
@@ -13,25 +13,25 @@ def read_results(path: Path | str) -> list[Record]:
 
     Raises:
         ReadError: The file is missing or unreadable.
-        AnnotationError: It is no such list; the message names the first row that lacks something.
+        AnnotationError: It is no such list; the message names the first faulty row.
     """
     name = repr(str(path))
     rows = _parsed(Path(path), name)
     if not isinstance(rows, list):
         raise AnnotationError(f"{name} is no list of poses; expected [{{image_id, category_id, keypoints, score}}, ...]")
-    for number, row in enumerate(rows):
+    for index, row in enumerate(rows):
         missing = sorted(RESULT_FIELDS - set(row)) if isinstance(row, dict) else sorted(RESULT_FIELDS)
         if missing:
             raise AnnotationError(
-                f"{name}: pose {number} has no {', '.join(missing)}; each needs {', '.join(sorted(RESULT_FIELDS))}"
+                f"{name}: pose {index} has no {', '.join(missing)}; each needs {', '.join(sorted(RESULT_FIELDS))}"
             )
         if not isinstance(row["keypoints"], list) or not finite(row["keypoints"]) or not finite([row["score"]]):
             raise AnnotationError(
-                f"{name}: pose {number} needs `keypoints`, a flat list of finite numbers x, y, score, and a finite `score`"
+                f"{name}: pose {index} needs `keypoints`, a flat list of finite numbers x, y, score, and a finite `score`"
             )
         if not isinstance(row["image_id"], int) or not isinstance(row["category_id"], int):
             raise AnnotationError(
-                f"{name}: pose {number} has image_id {row['image_id']!r} and category_id {row['category_id']!r}; both must be "
+                f"{name}: pose {index} has image_id {row['image_id']!r} and category_id {row['category_id']!r}; both must be "
                 f"whole numbers"
             )
     return rows

@@ -1,4 +1,4 @@
-"""The labels of a data set as views show them, and what comes back through a codec. No image is read, no network asked."""
+"""The labels of a data set in the coordinates of views, for round trips through codecs. No image is read, no network runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from poise.transforms.crop import crop_warp
 @final
 @dataclass(frozen=True, eq=False)
 class LabelledViews:
-    """The people of some images, each in a view of their own.
+    """The labels of some people, each in the coordinates of a view of one person.
 
     Attributes:
-        size: Of the views (h, w).
-        index: Of the image of each person.
-        rows: Of the person in the image's labels.
+        size: Size of the views (h, w), pixels.
+        index: Index of the image of each person.
+        rows: Row of each person in the labels of the image.
         boxes: x0 y0 x1 y1, pixels of the image.
-        warps: From the image to the view.
+        warps: Affine maps from image to view.
         xy: Labelled positions, pixels of the view.
         visible: 0 not labelled, 1 hidden, 2 in sight.
     """
@@ -40,12 +40,12 @@ class LabelledViews:
     visible: Int64[Tensor, "n k"]
 
     def __len__(self) -> int:
-        """How many people."""
+        """Number of people."""
         return len(self.xy)
 
     @property
     def images(self) -> dict[int, Int64[Tensor, " p"]]:
-        """The people of each image, by its place."""
+        """Indices of the people of each image, by the index of the image."""
         found: dict[int, list[int]] = {}
         for person, index in enumerate(self.index.tolist()):
             found.setdefault(index, []).append(person)
@@ -58,7 +58,7 @@ class LabelledViews:
 
     @property
     def inside(self) -> Bool[Tensor, "n k"]:
-        """Which keypoints are labelled, and inside of their view."""
+        """Which keypoints are labelled and inside the view."""
         last = self.xy.new_tensor([self.size[1] - 1, self.size[0] - 1])
         return self.labelled & ((self.xy >= 0) & (self.xy <= last)).all(dim=-1)
 
@@ -66,30 +66,30 @@ class LabelledViews:
 def labelled_views(
     eval_set: EvalSet, cut: Preprocess, *, size: Size, skeleton: Skeleton, images: Sequence[int] | None = None
 ) -> LabelledViews:
-    """The views of everybody one can look for.
+    """The labels of all evaluated people in the coordinates of their views.
 
     Args:
-        eval_set: The data set.
-        cut: How views are cut.
-        size: Of the views (h, w).
-        skeleton: The keypoints wanted, found by name.
-        images: Places of the images that count; all by default.
+        eval_set: The evaluation set.
+        cut: How views are cropped.
+        size: Size of the views (h, w), pixels.
+        skeleton: The keypoints of the result, matched by name.
+        images: Indices of the images; all by default.
     """
     index: list[int] = []
     rows: list[int] = []
     labels, boxes = [], [torch.zeros(0, 4)]
-    for place in range(len(eval_set.dataset)) if images is None else images:
-        own = eval_set.people(place)
+    for image in range(len(eval_set.dataset)) if images is None else images:
+        own = eval_set.people(image)
         if own:
-            index += [place] * len(own)
+            index += [image] * len(own)
             rows += own
-            labels.append(eval_set.dataset.labels(place).select(torch.tensor(own)))
-            boxes.append(eval_set.boxes(place, cut.crop))
-    where = torch.cat(boxes)
-    warps = torch.stack([crop_warp(cut, box, size=size) for box in where]) if len(where) else torch.zeros(0, 3, 3)
+            labels.append(eval_set.dataset.labels(image).select(torch.tensor(own)))
+            boxes.append(eval_set.boxes(image, cut.crop))
+    every = torch.cat(boxes)
+    warps = torch.stack([crop_warp(cut, box, size=size) for box in every]) if len(every) else torch.zeros(0, 3, 3)
     empty = torch.zeros(0, len(eval_set.skeleton), dtype=torch.int64)
-    found = torch.cat([empty.float()[..., None].expand(-1, -1, 2), *(part.xy for part in labels)])
+    xy = torch.cat([empty.float()[..., None].expand(-1, -1, 2), *(part.xy for part in labels)])
     visible = torch.cat([empty, *(part.visible for part in labels)])
-    xy, visible = convert(found, visible, source=eval_set.skeleton, target=skeleton)
+    xy, visible = convert(xy, visible, source=eval_set.skeleton, target=skeleton)
     seen = apply(warps.double(), xy.double()).float()
-    return LabelledViews(size, torch.tensor(index).long(), torch.tensor(rows).long(), where, warps, seen, visible)
+    return LabelledViews(size, torch.tensor(index).long(), torch.tensor(rows).long(), every, warps, seen, visible)

@@ -1,4 +1,4 @@
-"""The self-test of a codec: labels through crop or resize, encoding, decoding and back, scored as if they were predictions."""
+"""Self-test of a codec: labels are cropped or resized, encoded, decoded, mapped back, and scored as if predicted."""
 
 from dataclasses import dataclass
 from typing import final
@@ -18,13 +18,13 @@ from poise.structures import Poses
 @final
 @dataclass(frozen=True, eq=False)
 class SelfTest:
-    """What crop and codec cost.
+    """Scores that crop and codec leave at best.
 
     Attributes:
-        evaluation: Of the labels that went through both, without removing doubles.
-        codec_ap: The AP if keypoints outside their person's view had come back unharmed: what is missing costs the codec.
-        errors: How far each labelled keypoint inside its view comes back from where it was, pixels of the view.
-        outside: How many labelled keypoints lie outside their person's view, where no network can find them.
+        evaluation: Scores of the labels after the round trip, without OKS-NMS.
+        codec_ap: The AP if keypoints outside their person's view were kept; 1 minus it is the loss of the codec alone.
+        errors: Round-trip error of each labelled keypoint inside its view, pixels of the view.
+        outside: Number of labelled keypoints outside their person's view, where no network can find them.
     """
 
     evaluation: Evaluation
@@ -34,9 +34,9 @@ class SelfTest:
 
 
 def self_test(model: PoseModel, eval_set: EvalSet) -> SelfTest:
-    """The labels through crop or resize, encoding, decoding and back, as if they were predictions. No network is asked.
+    """Scores of the labels after crop or resize, encoding, decoding and mapping back. No network runs.
 
-    No image is read either, but by a model that looks at whole images where the annotations do not say how large they are.
+    Images are read only by a model for whole images where the annotations have no image sizes.
 
     Raises:
         SkeletonMismatch: The model lacks keypoints of the data set.

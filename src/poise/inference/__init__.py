@@ -1,1 +1,1 @@
-"""Boxes and images in, poses out."""
+"""Prediction: images and boxes in, poses out."""

@@ -1,4 +1,4 @@
-"""Boxes of people in images, from a model of ours that finds boxes or one of torchvision's detectors."""
+"""Person detection: boxes from a model of poise that finds boxes, or from a detector of torchvision."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -22,37 +22,38 @@ from poise.structures import Key
 from poise.weights.model_file import load
 from poise.zoo.rcnn.torchvision_detectors import CocoDetector, load_detector, names
 
-THIN = 500
-"""Images so many times longer than wide would have no pixel left in torchvision's detectors, which bring the long side to 640
-and more; nobody is in them."""
+MAX_ASPECT = 500
+"""Images with a higher ratio of the sides give no boxes: torchvision's detectors would resize their short side to nothing."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Detected:
-    """Where people are in one image.
+    """Boxes of people in one image.
 
     Attributes:
-        key: Of the image.
-        boxes: x0 y0 x1 y1 in its pixels, the surest first.
-        scores: Of each box, 0 to 1.
+        key: Key of the image.
+        boxes: x0 y0 x1 y1, pixels of the image, highest confidence first.
+        scores: Confidence of each box, 0 to 1.
     """
 
     key: Key
     boxes: Float[Tensor, "n 4"]
     scores: Float[Tensor, " n"]
 
-    def surer(self, least: float) -> "Detected":
-        """The boxes that have a size and a score of at least `least`."""
-        good = (self.scores >= least) & (self.boxes[:, 2:] > self.boxes[:, :2]).all(dim=1) & self.boxes.isfinite().all(dim=1)
+    def confident(self, min_score: float) -> "Detected":
+        """The finite boxes of some size whose confidence is at least `min_score`."""
+        good = (
+            (self.scores >= min_score) & (self.boxes[:, 2:] > self.boxes[:, :2]).all(dim=1) & self.boxes.isfinite().all(dim=1)
+        )
         return Detected(self.key, self.boxes[good], self.scores[good])
 
 
 class Detector(ABC):
-    """Finds people's boxes in images.
+    """Finds boxes of people in images.
 
     Attributes:
-        name: For people to read.
+        name: Name in tables and messages.
     """
 
     name: str
@@ -62,36 +63,36 @@ class Detector(ABC):
         """The boxes in each image, in the order of the requests.
 
         Args:
-            requests: Without boxes; read ahead by a few images.
-            skipped: Takes the images that cannot be used.
+            requests: Images without boxes; prefetched by a few images.
+            skipped: Receives the images that cannot be read.
         """
 
 
 @final
 class ModelDetector(Detector):
-    """A model of ours that finds boxes; of a Keypoint R-CNN the keypoints are not asked.
+    """A model of poise that finds boxes; the keypoint head of a Keypoint R-CNN does not run.
 
     Args:
-        model: As it is.
-        settings: How it is run.
+        model: The model.
+        settings: Device, precision, flip test, batches.
     """
 
     def __init__(self, model: ImageModel, settings: InferenceSettings) -> None:
         self.name, self.model, self.settings = model.card.name, require_box_finder(model), settings
 
     def find(self, requests: Iterable[ImageRequest], *, skipped: list[Skipped]) -> Iterator[Detected]:
-        """The model's boxes, with their scores as boxes."""
+        """The model's boxes with their confidences."""
         for key, boxes, scores in stream_boxes(self.model, requests, self.settings, skipped=skipped):
             yield Detected(key, boxes, scores)
 
 
 @final
 class TorchvisionDetector(Detector):
-    """A detector of torchvision's, asked for people; one image at a time, so that no image changes the answer for another.
+    """A detector of torchvision, of which people are kept; one image at a time, so results do not depend on other images.
 
     Args:
-        detector: With its weights.
-        device: What computes, in float32.
+        detector: The network with its weights.
+        device: Device; computes in float32.
         workers: Threads that read images.
     """
 
@@ -101,24 +102,24 @@ class TorchvisionDetector(Detector):
         self.device, self.workers = device, workers
 
     def find(self, requests: Iterable[ImageRequest], *, skipped: list[Skipped]) -> Iterator[Detected]:
-        """The boxes of people."""
+        """The boxes of people with their confidences."""
         for request, job in prefetch(_read, requests, self.workers):
             try:
                 image = job()
             except PoiseError as error:
                 skipped.append(Skipped(request.key, str(error)))
                 continue
-            yield Detected(request.key, *self._look(image))
+            yield Detected(request.key, *self._boxes(image))
 
-    def _look(self, image: UInt8[Tensor, "3 H W"]) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
-        if max(image.shape[1:]) > THIN * min(image.shape[1:]):
+    def _boxes(self, image: UInt8[Tensor, "3 H W"]) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
+        if max(image.shape[1:]) > MAX_ASPECT * min(image.shape[1:]):
             return torch.zeros(0, 4), torch.zeros(0)
         with torch.inference_mode():
-            [answer] = self.network([image.to(self.device).float() / 255])
-        people = answer["labels"] == self.person
-        scores = answer["scores"][people].cpu()
+            [output] = self.network([image.to(self.device).float() / 255])
+        people = output["labels"] == self.person
+        scores = output["scores"][people].cpu()
         order = scores.argsort(descending=True, stable=True)
-        return answer["boxes"][people].cpu()[order], scores[order]
+        return output["boxes"][people].cpu()[order], scores[order]
 
 
 def _read(request: ImageRequest) -> UInt8[Tensor, "3 H W"]:
@@ -140,13 +141,13 @@ def detector_of(
         detector: The model, the file or the name.
         device: "cpu", "cuda", ...; by default a GPU where there is one.
         precision: "fp32" or "bf16"; torchvision's detectors compute in float32.
-        batch: Images in a batch; torchvision's detectors see one image at a time.
+        batch: Images per batch; torchvision's detectors see one image at a time.
         workers: Threads that read images.
-        pad_batches: Whether images of mixed shapes share batches; refused for torchvision's detectors, which have none.
+        pad_batches: Whether images of mixed shapes share batches; refused for torchvision's detectors, which have no batches.
 
     Raises:
-        UnknownName: It is neither; the message gives the nearest names.
-        CheckpointError: The file is no model file, or torchvision's is damaged.
+        UnknownName: Neither a model file nor a known name; the message gives the nearest names.
+        CheckpointError: The file is no model file, or torchvision's file is damaged.
         InputError: The model finds no boxes, or batches of torchvision's are to be padded.
         ReadError: The weights cannot be downloaded; the message says which file belongs where.
     """
@@ -168,37 +169,37 @@ def detector_of(
 def detect(
     detector: Detector, requests: list[ImageRequest], *, min_score: float, skipped: list[Skipped], watch: Watch | None = None
 ) -> list[Detected]:
-    """Where people are in images; those that cannot be used are left out.
+    """Boxes of people in images; images that cannot be read are left out.
 
     Args:
-        detector: Looks.
-        requests: Without boxes.
-        min_score: Boxes below it are left out.
-        skipped: Takes the images that cannot be used.
-        watch: Sees every image as it is done.
+        detector: Finds the boxes.
+        requests: Images without boxes.
+        min_score: Lowest confidence that is kept.
+        skipped: Receives the images that cannot be read.
+        watch: Wraps the stream of images, for a progress bar.
 
     Raises:
-        ImageError: No image can be used.
+        ImageError: No image can be read.
     """
     before = len(skipped)
     stream: Iterable[Any] = detector.find(requests, skipped=skipped)
-    found = [one.surer(min_score) for one in (watch(stream, len(requests)) if watch else stream)]
+    found = [one.confident(min_score) for one in (watch(stream, len(requests)) if watch else stream)]
     if requests and not found:
         raise ImageError(none_usable(skipped[before:]))
     return found
 
 
 def source_boxes(found: Iterable[Detected]) -> dict[int, SourceBoxes]:
-    """What was found by image id, as boxes to look into; also of images without anybody."""
+    """The boxes found, by image id, as boxes for a top-down model; images without people have none."""
     return {one.key.image_id: SourceBoxes(one.boxes, one.scores, [1] * len(one.boxes)) for one in found}
 
 
 def rows(found: Iterable[Detected], *, category: int = 1, named: bool = False) -> list[dict[str, Any]]:
-    """Boxes as the usual detection file has them: image_id, category_id, bbox (x, y, width, height), score.
+    """Boxes in COCO's result format: image_id, category_id, bbox (x, y, width, height), score.
 
     Args:
-        found: In each image.
-        category: Of people.
+        found: Boxes of each image.
+        category: Category id of people.
         named: Whether each row also has its image's `file_name`.
     """
     return [
@@ -206,10 +207,10 @@ def rows(found: Iterable[Detected], *, category: int = 1, named: bool = False) -
         | ({"file_name": one.key.file_name} if named else {})
         for one in found
         for box, score in zip(_plain(xyxy_to_xywh(one.boxes), 2), _plain(one.scores, 5), strict=True)
-        if min(box[2:]) > 0  # a hundredth of a pixel is nobody
+        if min(box[2:]) > 0  # rounded to a size of 0
     ]
 
 
 def _plain(values: Tensor, digits: int) -> list[Any]:
-    """Numbers for a file."""
+    """Rounded numbers for a JSON file."""
     return [[round(v, digits) for v in row] if isinstance(row, list) else round(row, digits) for row in values.tolist()]

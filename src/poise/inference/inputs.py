@@ -1,4 +1,4 @@
-"""What users hand in, as the house holds it: images by file or pixels, boxes as lists or arrays."""
+"""Conversion of user input: images as files or arrays, boxes as lists, arrays or tensors."""
 
 import os
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ ImageLike = str | os.PathLike[str] | Shaped[np.ndarray, "..."] | Shaped[Tensor, 
 """An image: its file, its RGB pixels (height, width, 3), uint8, or an image of Pillow."""
 
 BoxesLike = Sequence[Any] | Shaped[np.ndarray, "..."] | Shaped[Tensor, "..."]
-"""Boxes x0 y0 x1 y1, one in a row: a list, an array or a tensor."""
+"""Boxes x0 y0 x1 y1, one per row: a list, an array or a tensor."""
 
 
 def is_image(value: object) -> bool:
@@ -26,7 +26,7 @@ def is_image(value: object) -> bool:
 
 
 def as_image(image: ImageLike) -> UInt8[Tensor, "3 H W"]:
-    """An image as the house holds it.
+    """An image as a tensor, RGB, uint8.
 
     Raises:
         ImageError: The file is missing or cannot be decoded.
@@ -46,7 +46,7 @@ def as_image(image: ImageLike) -> UInt8[Tensor, "3 H W"]:
 
 
 def as_boxes(boxes: BoxesLike) -> Float[Tensor, "n 4"]:
-    """Boxes as the house holds them.
+    """Boxes as a float32 tensor on the CPU.
 
     Raises:
         BoxError: They are not rows of four numbers.

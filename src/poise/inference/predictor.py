@@ -1,4 +1,4 @@
-"""A model on a device, with a detector where it needs one: single images, and streams of them."""
+"""`Predictor`: a model on a device, with a detector if wanted, for single images and streams of images."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ from poise.structures import Key, Poses
 from poise.weights.model_file import load
 
 MIN_BOX_SCORE = 0.3
-"""Boxes of a detector with a lower confidence are not looked into."""
+"""Lowest confidence of a detector's boxes that are given to the pose model."""
 
 
 @final
@@ -35,21 +35,21 @@ class Predictor:
         ...     print(poses.key.file_name, len(poses))
 
     Args:
-        model: As `poise.load` or `poise.zoo.build` gives it, or a model file. It is put into evaluation mode, moved to
-            `device`, and left there.
+        model: A model (`poise.load`, `poise.zoo.build`), or a model file. It is put into evaluation mode and moved to
+            `device`, and stays there.
         detector: Finds the boxes for a top-down model: a detector, a model that finds boxes, a model file, or the name of a
-            detector of torchvision's. Without it each image is one person, or boxes are given with the image.
+            detector of torchvision. Without it each image is one person, or boxes are given with the image.
         device: "cpu", "cuda", ...; by default a GPU where there is one, else the CPU.
         precision: "fp32" or "bf16"; by default bf16 where it is faster.
         flip: Whether to average with the mirrored view (flip test); by default as the model's release does.
-        batch: People, or whole images, in a batch of a stream; by default the model's.
+        batch: People, or whole images, per batch of a stream; by default the model's.
         workers: Threads that read images of a stream.
         pad_batches: Whether views of whole images are padded to the largest of their batch, so that images of mixed shapes
             share it: faster on a GPU; results then vary slightly with the other images of the batch.
-        min_box_score: Boxes of the detector with a lower confidence are not looked into.
+        min_box_score: Lowest confidence of the detector's boxes that are used.
 
     Raises:
-        InputError: The model finds no keypoints, or a detector is given to a model that looks at whole images.
+        InputError: The model finds no keypoints, or a detector is given to a model that finds people by itself.
         CheckpointError: A model file cannot be read.
         UnknownName: No such device, precision or detector.
         SkeletonMismatch: The flip test is wanted and the skeleton has no mirror pairs.
@@ -99,36 +99,36 @@ class Predictor:
     def __call__(self, images: Iterable[ImageLike]) -> Iterator[Poses]: ...
 
     def __call__(self, images: ImageLike | Iterable[ImageLike], *, boxes: BoxesLike | None = None) -> Poses | Iterator[Poses]:
-        """The poses of an image; or, for several images, a stream of the poses of each, in their order.
+        """The poses of an image; or, for several images, an iterator over the poses of each, in their order.
 
         Args:
             images: A file or RGB pixels (height, width, 3), uint8; or any iterable of those, also an endless one.
-            boxes: Of the people in a single image, x0 y0 x1 y1 in pixels, one in a row; they may reach over the edge. Without
-                boxes the detector finds them; without a detector the whole image is one person, with an empty list there is
-                nobody. A model that looks at whole images takes none.
+            boxes: Boxes of the people in a single image, x0 y0 x1 y1 in pixels, one per row; they may extend beyond the image.
+                Without boxes the detector finds them; without a detector the whole image is one person; an empty list means
+                no people. A model that finds people by itself takes none.
 
         Returns:
-            Of each image one pose for each box, in its order, in pixels of the image; never clipped to it. From a model that
-            looks at whole images one for each person found, the best first, with a box around the keypoints found; keypoints
-            that were not found have score 0 and stand at 0, 0.
+            For each image one pose per box, in the order of the boxes, pixels of the image, not clipped to it. From a model
+            that finds people by itself one pose per person, highest pose score first, with a box; keypoints that were not found
+            have score 0 and position 0, 0.
 
         Raises:
             ImageError: A file is missing or cannot be decoded.
-            InputError: Pixels of another type or shape, or boxes where none can be given.
-            BoxError: A box is not finite, has no size, or lies outside the image; or they are not rows of four numbers.
+            InputError: Pixels of another type or shape, or boxes for a model that takes none.
+            BoxError: A box is not finite, has no size, or lies outside the image; or boxes are not rows of four numbers.
         """
         if is_image(images):
-            return self._single(images, boxes)  # type: ignore[arg-type]  # told apart by `is_image`
+            return self._single(images, boxes)  # type: ignore[arg-type]  # `is_image` has checked
         if boxes is not None:
             raise InputError("boxes belong to a single image; of several images give a generator of requests to `stream`")
-        return (found.poses for found in self.stream(map(_request, images)))  # type: ignore[arg-type]  # the same
+        return (found.poses for found in self.stream(map(_request, images)))  # type: ignore[arg-type]  # `is_image` has checked
 
     def stream(self, requests: Iterable[ImageRequest], *, skipped: list[Skipped] | None = None) -> Iterator[ImagePoses]:
         """The people of many images, in their order; each image is read once, batches run across images.
 
         Args:
-            requests: Read ahead by a few images; may be endless. Where there is a detector, it finds the boxes of all of them.
-            skipped: Takes the images that cannot be used; without it the first one raises its error.
+            requests: Prefetched by a few images; may be endless. With a detector, boxes of requests are replaced by its own.
+            skipped: Receives the images that cannot be read; without it the first such image raises its error.
         """
         if self.detector is not None:
             requests = self._detected(self.detector, requests, skipped)
@@ -136,15 +136,15 @@ class Predictor:
 
     def _single(self, image: ImageLike, boxes: BoxesLike | None) -> Poses:
         pixels = as_image(image)
-        where = None if boxes is None else as_boxes(boxes)
-        if where is not None:
-            check_boxes(where, (pixels.shape[1], pixels.shape[2]))
+        given = None if boxes is None else as_boxes(boxes)
+        if given is not None:
+            check_boxes(given, (pixels.shape[1], pixels.shape[2]))
         name = os.fspath(image) if isinstance(image, str | os.PathLike) else ""
-        request = ImageRequest(Key(name), partial(_same, pixels), where)
+        request = ImageRequest(Key(name), partial(_same, pixels), given)
         alone = replace(self.settings, workers=0)
         with self._lock:
             requests: Iterable[ImageRequest] = [request]
-            if self.detector is not None and where is None:
+            if self.detector is not None and given is None:
                 requests = self._detected(self.detector, requests, None)
             [found] = find_poses(self.model, requests, alone, prepared=True)
         return found.poses
@@ -152,26 +152,26 @@ class Predictor:
     def _detected(
         self, detector: Detector, requests: Iterable[ImageRequest], skipped: list[Skipped] | None
     ) -> Iterator[ImageRequest]:
-        """The same images with the boxes that the detector finds; each is kept from there until it is looked into."""
+        """The requests with the detector's boxes; the pixels of each image are kept until the pose model has read them."""
         kept: dict[int, Tensor] = {}
-        given: dict[int, ImageRequest] = {}
+        asked: dict[int, ImageRequest] = {}
         lost: list[Skipped] = []
 
-        def numbered() -> Iterator[ImageRequest]:
-            for number, request in enumerate(requests):
-                given[number] = request
-                yield replace(request, key=Key("", number), read=partial(_keep, kept, number, request), boxes=None)
+        def indexed() -> Iterator[ImageRequest]:
+            for index, request in enumerate(requests):
+                asked[index] = request
+                yield replace(request, key=Key("", index), read=partial(_keep, kept, index, request), boxes=None)
 
-        for found in detector.find(numbered(), skipped=lost):
+        for found in detector.find(indexed(), skipped=lost):
             for one in lost:
                 kept.pop(one.key.image_id, None)
-                _lose(given.pop(one.key.image_id), one, skipped)
+                _skip(asked.pop(one.key.image_id), one, skipped)
             lost.clear()
-            sure, number = found.surer(self.min_box_score), found.key.image_id
-            request = given.pop(number)
-            yield replace(request, read=partial(kept.pop, number), boxes=sure.boxes, box_score=sure.scores)
+            confident, index = found.confident(self.min_box_score), found.key.image_id
+            request = asked.pop(index)
+            yield replace(request, read=partial(kept.pop, index), boxes=confident.boxes, box_score=confident.scores)
         for one in lost:
-            _lose(given.pop(one.key.image_id), one, skipped)
+            _skip(asked.pop(one.key.image_id), one, skipped)
 
 
 def predict(
@@ -193,24 +193,24 @@ def predict(
         torch.Size([1, 17, 2])
 
     Args:
-        model: As `poise.load` or `poise.zoo.build` gives it. It is moved to `device`, and left there.
+        model: A model (`poise.load`, `poise.zoo.build`). It is moved to `device`, and stays there.
         image: A file, or RGB pixels (height, width, 3), uint8.
-        boxes: Of the people, x0 y0 x1 y1 in pixels, one in a row; they may reach over the edge. Without boxes and without a
-            detector the whole image is one person; with an empty list there is nobody. A model that looks at whole images
-            takes none.
+        boxes: Boxes of the people, x0 y0 x1 y1 in pixels, one per row; they may extend beyond the image. Without boxes and
+            without a detector the whole image is one person; an empty list means no people. A model that finds people by
+            itself takes none.
         detector: Finds the boxes, as for `Predictor`.
         flip: Whether to average with the mirrored view; by default as the model's release does.
-        batch: People, or whole images, at a time; a single image is never more than one of the latter.
-        device: "cpu", "cuda", ...; by default where there is a GPU that, else the CPU.
+        batch: People per batch; by default the model's.
+        device: "cpu", "cuda", ...; by default a GPU where there is one, else the CPU.
         precision: "fp32" or "bf16"; by default bf16 where it is faster.
 
     Returns:
-        One pose for each box, as `Predictor` gives them.
+        One pose per box or person, as from `Predictor`.
 
     Raises:
         ImageError: The file is missing or cannot be decoded.
-        InputError: The pixels have another type or shape, or boxes are given to a model that looks at whole images.
-        BoxError: A box is not finite, has no size, or lies outside the image; or they are not rows of four numbers.
+        InputError: The pixels have another type or shape, or boxes are given to a model that finds people by itself.
+        BoxError: A box is not finite, has no size, or lies outside the image; or boxes are not rows of four numbers.
         UnknownName: No such device, precision or detector.
     """
     training = model.training
@@ -230,17 +230,17 @@ def _same(image: Image) -> Image:
     return image
 
 
-def _keep(kept: dict[int, Tensor], number: int, request: ImageRequest) -> Image:
+def _keep(kept: dict[int, Tensor], index: int, request: ImageRequest) -> Image:
     image = request.read()
-    kept[number] = image
+    kept[index] = image
     return image
 
 
-def _lose(request: ImageRequest, lost: Skipped, skipped: list[Skipped] | None) -> None:
-    """Say that an image cannot be used.
+def _skip(request: ImageRequest, lost: Skipped, skipped: list[Skipped] | None) -> None:
+    """Record that an image cannot be read.
 
     Raises:
-        ImageError: Nobody takes it.
+        ImageError: There is no list of skipped images.
     """
     if skipped is None:
         raise ImageError(lost.reason)

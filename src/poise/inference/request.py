@@ -1,4 +1,4 @@
-"""What inference is asked, and what it gives: images with boxes to look into, people found in them, images left out."""
+"""Requests and results of inference: images with boxes, poses found in them, images left out."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from poise.models.base import Image
 from poise.structures import Key, Poses
 
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
-"""Sees every image as it is done, and is told how many there will be; for progress bars."""
+"""Wraps a stream of images, given their number; for progress bars."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class ImageRequest:
-    """An image and where to look in it.
+    """An image and the boxes of its people.
 
     Attributes:
-        key: Of the image.
-        read: Gives the image.
-        boxes: x0 y0 x1 y1, pixels; None means the whole image, which is one person to a top-down model.
+        key: Key of the image.
+        read: Reads the image, uint8 (3 H W).
+        boxes: x0 y0 x1 y1, pixels; None means the whole image, which a top-down model takes as one person.
         box_score: Confidence of each box; 1 by default.
     """
 
@@ -38,10 +38,9 @@ class ImagePoses:
     """The people of one image.
 
     Attributes:
-        image: As it was read.
-        poses: One for each box that was looked into; or whoever was found, where there are no boxes.
-        boxes: Indices of the request's boxes the poses belong to; boxes outside the image are left out. All poses, where there
-            are no boxes.
+        image: The image, uint8 (3 H W).
+        poses: One per box of the request that can be used; without boxes one per person found.
+        boxes: For each pose the index of its box in the request, or without boxes its own index.
         seconds: Time it took to decode the network's outputs into poses.
         lost_boxes: How many of the request's boxes have no size or lie outside the image.
     """
@@ -56,13 +55,18 @@ class ImagePoses:
 @final
 @dataclass(frozen=True)
 class Skipped:
-    """An image that could not be used, and why."""
+    """An image that could not be read.
+
+    Attributes:
+        key: Key of the image.
+        reason: Message of the error.
+    """
 
     key: Key
     reason: str
 
 
 def none_usable(skipped: Sequence[Skipped]) -> str:
-    """What to say where all images were skipped."""
+    """Error message where all images were skipped."""
     first = skipped[0].reason
     return first if len(skipped) == 1 else f"none of the {len(skipped)} images could be used; the first: {first}"

@@ -16,12 +16,12 @@ class InferenceSettings:
     """How a model is run.
 
     Attributes:
-        device: What computes.
-        precision: In which numbers.
-        flip: Whether the answer is averaged with that for the mirrored view (flip test).
-        batch: Views in a batch.
-        workers: Threads that read images and cut views; 0 does it in between.
-        pad_batches: Whether views of whole images are padded to the largest of their batch, so that other sizes share it.
+        device: Device of the model.
+        precision: "fp32" or "bf16".
+        flip: Whether to average with the mirrored views (flip test).
+        batch: Views per batch.
+        workers: Threads that read images and make views; 0 does it in the calling thread.
+        pad_batches: Whether views of whole images are padded to the largest of their batch, so that sizes can be mixed.
     """
 
     device: torch.device

@@ -1,4 +1,4 @@
-"""Images to look at: files, folders and patterns, and the boxes that belong to them."""
+"""Images to predict on: files, folders and patterns, and the boxes that belong to them."""
 
 import glob
 import json
@@ -24,12 +24,12 @@ from poise.structures import Key
 @final
 @dataclass(frozen=True)
 class Source:
-    """An image to look at.
+    """An image file.
 
     Attributes:
-        path: Where it is.
-        name: What it is called in results: its path below the folder that was given, or its file name.
-        image_id: The number its name is, where all names are different numbers; else its place, from 1.
+        path: Path of the file.
+        name: Name in results: its path below the folder that was given, or its file name.
+        image_id: The number its name is, where all names are different numbers; else its index, from 1.
     """
 
     path: Path
@@ -41,12 +41,12 @@ def find_images(sources: Sequence[str], *, without: Path | None = None) -> list[
     """The images of files, folders (with the folders in them) and patterns such as `photos/*.jpg`, each once, in order.
 
     Args:
-        sources: As typed.
-        without: A folder inside one of theirs whose files are not taken: results of an earlier run.
+        sources: Files, folders and patterns.
+        without: A folder inside one of these whose files are not taken: results of an earlier run.
 
     Raises:
         InputError: There are no sources.
-        ReadError: A file, folder or pattern gives nothing.
+        ReadError: A file, folder or pattern has no image.
     """
     if not sources:
         raise InputError("no images were given; name files, folders or patterns")
@@ -91,7 +91,13 @@ def _below(path: Path, without: Path | None, folder: Path) -> bool:
 @final
 @dataclass(frozen=True, eq=False)
 class SourceBoxes:
-    """Where to look for people in one image; boxes of no use are among them."""
+    """Boxes of people in one image; boxes without size may be among them.
+
+    Attributes:
+        boxes: x0 y0 x1 y1, pixels.
+        scores: Confidence of each box.
+        categories: Category id of each box.
+    """
 
     boxes: Float[Tensor, "n 4"]
     scores: Float[Tensor, " n"]
@@ -106,14 +112,14 @@ def boxes_of(path: Path | str, sources: Sequence[Source], *, min_score: float = 
     Args:
         path: JSON list of image_id, bbox (x, y, width, height), score, and if wanted category_id and file_name.
         sources: The images.
-        min_score: Boxes below it are left out.
+        min_score: Lowest confidence that is kept.
 
     Raises:
         ReadError: The file is missing or unreadable.
         AnnotationError: It is no list of detections.
         InputError: No box belongs to any of the images.
     """
-    read_boxes(path)  # says what is wrong with the file
+    read_boxes(path)  # raises the error that names what is wrong with the file
     rows = [
         row
         for row in json.loads(Path(path).read_bytes())
@@ -133,7 +139,7 @@ def boxes_of(path: Path | str, sources: Sequence[Source], *, min_score: float = 
 
 
 def _names(source: Source) -> list[str | int]:
-    """What a row may call an image, the surest first."""
+    """What a row may call an image, the most specific first."""
     stem = source.path.stem
     return [source.name, source.path.name, *([int(stem)] if stem.isascii() and stem.isdigit() else [])]
 
@@ -147,7 +153,7 @@ def _boxes(rows: Sequence[Mapping[str, Any]]) -> SourceBoxes:
 
 
 def requests_of(sources: Sequence[Source], where: Mapping[int, SourceBoxes] | None) -> list[ImageRequest]:
-    """What to look at: the boxes of each image that has some, or without boxes every image as a whole."""
+    """Requests: each image that has boxes with its boxes; without boxes every image as a whole."""
     kept = [s for s in sources if where is None or s.image_id in where]
     return [
         ImageRequest(

@@ -1,7 +1,6 @@
-"""One loop for every model: images are read in threads while the network answers, batches run across images.
+"""The inference loop of all models: images are read in threads while the network runs, batches run across images.
 
-Views of one size make a batch, whatever parts of them their images take, so that no image changes the answer for another
-unless batches are padded.
+A batch has views of one size, so results do not depend on the other images of the batch unless batches are padded.
 """
 
 import time
@@ -25,8 +24,8 @@ from poise.models.base import BoxFinder, Image, ImageModel, ImageViews, PoseMode
 from poise.models.device import Precision, autocast
 from poise.structures import Key
 
-WAIT = 4
-"""So many batches of images may wait for views of another size to fill a batch; then the first goes on without."""
+MAX_WAITING = 4
+"""Batches of images that may wait for other views to fill a batch; then the first image runs in a smaller batch."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,14 +34,14 @@ R = TypeVar("R")
 @final
 @dataclass(eq=False)
 class BatchedViews:
-    """An image, its views, and what the model has answered to them so far.
+    """An image, its views, and the model's answers to them so far.
 
     Attributes:
-        request: Whose it is.
-        image: As it was read.
-        views: Its views.
-        answers: To each view, by its index.
-        seconds: Time that decoding the answers took, for each decoder.
+        request: The request.
+        image: The image, uint8 (3 H W).
+        views: The views of the image.
+        answers: The model's answer to each view, by the index of the view.
+        seconds: Time that decoding took, for each decoder.
     """
 
     request: ImageRequest
@@ -58,10 +57,10 @@ class BatchedViews:
 
 
 Waiting = tuple[BatchedViews, int]
-"""A view that waits for its batch: its image, and its index among the views of that."""
+"""A view that waits for its batch: its image, and the index of the view in `ImageViews.views`."""
 
 Shape = tuple[int, int]
-"""What the views of a batch share: their size (h, w); where batches are padded, their index, and whether they are upright."""
+"""Key of a batch: the size of its views (h, w); in padded batches the index of the view, and 1 for upright views, else 0."""
 
 
 def find_poses(
@@ -72,7 +71,7 @@ def find_poses(
     skipped: list[Skipped] | None = None,
     prepared: bool = False,
 ) -> Iterator[ImagePoses]:
-    """Find people image by image, in the order of the requests, read by the model's own codec (`stream_poses`)."""
+    """The poses of each image, in the order of the requests, decoded by the model's codec (`stream_poses`)."""
     for [found] in stream_poses(model, requests, settings, skipped=skipped, prepared=prepared):
         yield found
 
@@ -86,19 +85,18 @@ def stream_poses(
     skipped: list[Skipped] | None = None,
     prepared: bool = False,
 ) -> Iterator[list[ImagePoses]]:
-    """Find people image by image, in the order of the requests: for each codec what it reads out of the network's outputs.
+    """The poses of each image, in the order of the requests, as each of several codecs decodes the same outputs.
 
     Args:
-        model: Moved to the settings' device, and left there; a model in training is put back into training.
-        requests: Read ahead by a few images; with boxes only for a model that takes them. May be endless.
-        settings: How the model is run.
-        codecs: The model's codec and others alike but for how they read; the model's own alone by default.
-        skipped: Takes the images that cannot be used; without it the first one raises its error.
-        prepared: Whether the model is on the device and in evaluation mode for good (`prepare`), so that no batch has to see
-            to it.
+        model: Moved to the settings' device, and stays there; a model in training mode is put back into it.
+        requests: Prefetched by a few images; with boxes only for a model that takes them. May be endless.
+        settings: Device, precision, flip test, batches, threads.
+        codecs: Codecs that differ from the model's in decoding only; by default the model's own.
+        skipped: Receives the images that cannot be read; without it the first such image raises its error.
+        prepared: Whether the model is on the device and in evaluation mode already (`prepare`).
 
     Raises:
-        InputError: A request has boxes and the model looks at whole images.
+        InputError: A request has boxes and the model finds people by itself.
     """
     timers = [DecoderTimer(codec) for codec in ([model.codec] if codecs is None else codecs)]
 
@@ -126,13 +124,13 @@ def stream_poses(
 def stream_boxes(
     model: ImageModel, requests: Iterable[ImageRequest], settings: InferenceSettings, *, skipped: list[Skipped] | None = None
 ) -> Iterator[tuple[Key, Float[Tensor, "n 4"], Float[Tensor, " n"]]]:
-    """The boxes alone, of each image with their confidences, the highest first; keypoints are not looked for.
+    """Key, boxes (x0 y0 x1 y1, pixels) and confidences of each image, highest first; the keypoint head does not run.
 
     Args:
         model: Finds boxes (`BoxFinder`).
-        requests: Without boxes.
-        settings: How the model is run.
-        skipped: Takes the images that cannot be used; without it the first one raises its error.
+        requests: Images without boxes.
+        settings: Device, precision, flip test, batches, threads.
+        skipped: Receives the images that cannot be read; without it the first such image raises its error.
     """
     finder: BoxFinder = require_box_finder(model)
 
@@ -153,15 +151,15 @@ def in_batches(
     skipped: list[Skipped] | None,
     prepared: bool = False,
 ) -> Iterator[BatchedViews]:
-    """The images in their order, all of whose views have been answered.
+    """The images in their order, each with the answers to all of its views.
 
     Args:
         model: Makes the views.
-        requests: Read ahead by a few images.
-        answer: Gives what the model answers to the views of a batch.
+        requests: Prefetched by a few images.
+        answer: Runs the model on a batch; one answer per view.
         settings: Device, batches and threads.
-        skipped: Takes the images that cannot be used; without it the first one raises its error.
-        prepared: Whether the model is ready for good.
+        skipped: Receives the images that cannot be read; without it the first such image raises its error.
+        prepared: Whether the model is on the device and in evaluation mode already (`prepare`).
 
     Raises:
         InputError: A request has boxes and the model takes none.
@@ -186,7 +184,7 @@ def in_batches(
             pending.setdefault(shape, []).append((own, index))
             if len(pending[shape]) == settings.batch:
                 run(pending.pop(shape))
-        if len(waiting) > WAIT * settings.batch:
+        if len(waiting) > MAX_WAITING * settings.batch:
             for shape in [s for s, views in pending.items() if any(one is waiting[0] for one, _ in views)]:
                 run(pending.pop(shape))
         yield from _finished(waiting)
@@ -196,19 +194,19 @@ def in_batches(
 
 
 def no_boxes(model: ImageModel) -> str:
-    """What to say to somebody who gives boxes to a model that takes none."""
+    """Error message for boxes given to a model that takes none."""
     return f"{model.card.name} looks at whole images and finds people by itself, so boxes are of no use to it; leave them out"
 
 
 def padded(batch: Sequence[Waiting]) -> list[Float[Tensor, "3 h w"]]:
-    """The views of a batch; the mean colour at the right and below brings smaller ones to the size of the largest."""
+    """The views of a batch, padded with the mean colour at the right and below to the size of the largest."""
     views = [own.views.views[index] for own, index in batch]
     high, wide = (max(view.shape[axis] for view in views) for axis in (1, 2))
     return [pad(view, (0, wide - view.shape[2], 0, high - view.shape[1])) for view in views]
 
 
 def prepare(model: nn.Module, device: torch.device) -> None:
-    """Put a model into evaluation mode and on its device, for good."""
+    """Put a model into evaluation mode and on its device; it stays there."""
     model.eval().to(device).to(memory_format=torch.channels_last)
 
 
@@ -216,13 +214,13 @@ def prepare(model: nn.Module, device: torch.device) -> None:
 def eval_mode(
     model: nn.Module | None, views: Sequence[Float[Tensor, "3 h w"]], *, device: torch.device, precision: Precision
 ) -> Iterator[Float[Tensor, "b 3 h w"]]:
-    """Some views of one size as a batch, and the model ready to answer it; a model in training is put back into training.
+    """Views of one size as a batch, with the model in evaluation mode; a model in training mode is put back into it.
 
     Args:
-        model: Moved to the device, and left there; None for one that is ready for good (`prepare`).
-        views: Of any device.
-        device: What computes.
-        precision: In which numbers.
+        model: Moved to the device, and stays there; None for one that `prepare` has prepared.
+        views: Normalised views, on any device.
+        device: Device of the model.
+        precision: "fp32" or "bf16".
     """
     training = model is not None and model.training
     if model is not None:
@@ -236,12 +234,12 @@ def eval_mode(
 
 
 def prefetch(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[tuple[T, Callable[[], R]]]:
-    """Every item with what gives its result, or raises its error; `workers` threads are a few items ahead.
+    """Every item with a function that returns its result or raises its error; `workers` threads are a few items ahead.
 
     Args:
-        work: Done in a thread.
-        items: In the order in which they come back; may be endless.
-        workers: Threads; with 0 the work is done when it is asked for.
+        work: Function that runs in a thread.
+        items: Arguments of `work`; they come back in this order; may be endless.
+        workers: Threads; with 0 the work is done when its result is asked for.
     """
     if workers == 0:
         yield from ((item, partial(work, item)) for item in items)
@@ -261,7 +259,7 @@ def prefetch(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterat
 
 @final
 class DecoderTimer:
-    """Reads outputs as a codec does, and counts the seconds.
+    """A codec's `decode` with a stopwatch.
 
     Args:
         codec: Any codec.
@@ -272,7 +270,7 @@ class DecoderTimer:
         self.seconds = 0.0
 
     def __call__(self, output: Tensor, *boxes: Tensor) -> Any:
-        """What the codec's `decode` reads."""
+        """The codec's `decode`."""
         _synchronize(output)  # what is timed after this is decoding alone
         started = time.perf_counter()
         found = self.codec.decode(output, *boxes)
@@ -283,7 +281,7 @@ class DecoderTimer:
 
 @contextmanager
 def timed(timers: Sequence[DecoderTimer]) -> Iterator[list[float]]:
-    """The seconds of each timer inside the block, known when it ends."""
+    """The seconds of each timer inside the block; the list is filled at its end."""
     before = [timer.seconds for timer in timers]
     spent: list[float] = []
     yield spent

@@ -1,4 +1,4 @@
-"""Results on disk: every file is there whole or not at all."""
+"""Writing results; every file is written atomically."""
 
 import json
 import os
@@ -21,10 +21,10 @@ from poise.writing import write_atomic
 
 
 def writable_folder(path: Path | str) -> Path:
-    """The folder, made if it is not there.
+    """The folder, created if missing.
 
     Raises:
-        WriteError: It cannot be made or written to.
+        WriteError: It cannot be created or written to.
     """
     folder = Path(path)
     trial = folder / f".poise-{os.getpid()}"
@@ -39,10 +39,10 @@ def writable_folder(path: Path | str) -> Path:
 
 @contextmanager
 def results_folder(path: Path | str) -> Iterator[Path]:
-    """The folder for the work inside the block; one that it made and that is still empty goes again where the work fails.
+    """The folder, created if missing; if the block fails and the folder is new and empty, it is removed.
 
     Raises:
-        WriteError: It cannot be made or written to.
+        WriteError: It cannot be created or written to.
     """
     there = Path(path).exists()
     folder = writable_folder(path)
@@ -50,7 +50,7 @@ def results_folder(path: Path | str) -> Iterator[Path]:
         yield folder
     except BaseException:
         if not there:
-            with suppress(OSError):  # it holds something
+            with suppress(OSError):  # it is not empty
                 folder.rmdir()
         raise
 
@@ -59,14 +59,14 @@ def write_json(value: Any, path: Path | str) -> Path:
     """Write plain values as JSON.
 
     Raises:
-        WriteError: The place cannot be written.
+        WriteError: The file cannot be written.
     """
     write_atomic(path, json.dumps(value).encode())
     return Path(path)
 
 
 def prediction_rows(poses: Poses, *, image_id: int, categories: Sequence[int]) -> list[dict[str, Any]]:
-    """Rows of `predictions.json`: COCO's results, with file name, box (x, y, width, height) and the score of the box."""
+    """Rows of `predictions.json`: COCO's results with file name, box (x, y, width, height) and box score."""
     triples = np.concatenate((poses.xy.numpy(), poses.score.numpy()[..., None]), axis=-1).reshape(
         len(poses), 3 * poses.xy.shape[1]
     )
@@ -75,31 +75,31 @@ def prediction_rows(poses: Poses, *, image_id: int, categories: Sequence[int]) -
         {
             "image_id": image_id,
             "file_name": poses.key.file_name,
-            "category_id": categories[row],
-            "keypoints": [round(v, 3) for v in triples[row].tolist()],
-            "score": round(float(poses.pose_score[row]), 5),
-            "bbox": [round(v, 2) for v in boxes[row].tolist()],
-            "box_score": round(float(poses.box_score[row]), 5),
+            "category_id": categories[index],
+            "keypoints": [round(v, 3) for v in triples[index].tolist()],
+            "score": round(float(poses.pose_score[index]), 5),
+            "bbox": [round(v, 2) for v in boxes[index].tolist()],
+            "box_score": round(float(poses.box_score[index]), 5),
         }
-        for row in range(len(poses))
+        for index in range(len(poses))
     ]
 
 
 @final
 class Writer:
-    """Writes the picture of every image as it comes, and all rows at the end.
+    """Writes a picture of every image as it comes, and `predictions.json` at the end.
 
     Args:
-        folder: For the pictures and `predictions.json`.
-        model: Whose skeleton is drawn.
+        folder: Folder of the pictures and of `predictions.json`.
+        model: Model whose skeleton is drawn.
         sources: The images.
-        categories: Of each box of a file, by image id; everybody else is of category 1.
-        draw_boxes: Whether boxes are drawn that people were looked for in. Those of a model that takes none are drawn always.
-        min_score: People with a lower score are left out.
-        min_box_score: So are people whose box has a lower one.
+        categories: Category id of each given box, by image id; without it all poses have category 1.
+        draw_boxes: Whether given boxes are drawn. Boxes of a model that takes none are always drawn.
+        min_score: Lowest pose score that is kept.
+        min_box_score: Lowest box score that is kept.
 
     Raises:
-        InputError: A picture would take the place of one of the images.
+        InputError: A picture would overwrite one of the images.
     """
 
     def __init__(
@@ -126,14 +126,14 @@ class Writer:
             raise InputError(f"the picture of {hit.name!r} would overwrite an image; give another folder with --out")
 
     def add(self, found: ImagePoses) -> None:
-        """Draw an image and keep its rows; nothing where it has boxes and none could be looked into.
+        """Draw an image and keep its rows; nothing where none of its boxes could be used.
 
         Raises:
-            WriteError: The place cannot be written.
+            WriteError: The file cannot be written.
         """
         key = found.poses.key
         known = None if self.categories is None else self.categories[key.image_id]
-        categories = [1] * len(found.poses) if known is None else [known[row] for row in found.boxes]
+        categories = [1] * len(found.poses) if known is None else [known[index] for index in found.boxes]
         self.lost_boxes += found.lost_boxes
         self.used_boxes += len(found.boxes)
         if not found.boxes and found.lost_boxes:
@@ -156,7 +156,7 @@ class Writer:
         """Write `predictions.json`.
 
         Raises:
-            WriteError: The place cannot be written.
+            WriteError: The file cannot be written.
         """
         return write_json(self.rows, self.predictions)
 

@@ -230,12 +230,12 @@ class BottomUp(PoseModel):
         """The loss, and the best people of each view in pixels of its image; views of several sizes are answered anew."""
         outputs = self.outputs(batch.images)
         mixed = len(set(batch.content_size)) > 1
-        found = answered_alike(batch, self.preprocess.multiple, self._alike) if mixed else self.read(outputs[-1])
+        found = answered_alike(batch, self.preprocess.multiple, self._predict_batch) if mixed else self.read(outputs[-1])
         home = invert(batch.warps.cpu())
         people = [_people_home(own, warp) for own, warp in zip(found, home, strict=True)]
         return total_loss(self.compared(outputs, batch)), people
 
-    def _alike(self, images: Float[Tensor, "_ 3 h w"], sizes: list[Size]) -> list[People]:
+    def _predict_batch(self, images: Float[Tensor, "_ 3 h w"], sizes: list[Size]) -> list[People]:
         """Who is in some views of one size."""
         return self.read(self(images))
 

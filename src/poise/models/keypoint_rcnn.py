@@ -24,7 +24,15 @@ from poise.models.pictures import IMAGES, Picture, detector_picture
 from poise.models.postprocess import Boxes, Detections, FlipPass, find_boxes, suppressed
 from poise.models.rcnn_boxes import RCNNBoxes, config_from_plain, filled_sizes
 from poise.models.rcnn_config import RCNNConfig
-from poise.models.roi_targets import RoIs, Truth, apply_deltas, box_losses, jittered_like_detector, sampled_rois, view_truths
+from poise.models.roi_targets import (
+    RoIs,
+    ViewTruth,
+    apply_deltas,
+    box_losses,
+    jittered_like_detector,
+    sampled_rois,
+    view_truths,
+)
 from poise.models.views.base import TrainData
 from poise.models.views.detector import DetectorViews
 from poise.models.views.scene import answered_alike
@@ -39,33 +47,32 @@ from poise.transforms.detector_crop import DetectorCrop
 from poise.transforms.detector_jitter import DetectorAugmentation
 
 MAPS = "keypoint.head.reader.final."
-"""The layer that makes the maps of keypoints."""
+"""Beginning of the names of the weights of the last layer of the keypoint head."""
 
-TOGETHER = 200
-"""Boxes whose keypoints are looked for at once; more take more memory and no less time."""
-
+BOXES_PER_PASS = 200
+"""Boxes that the keypoint head sees at once; more take more memory and no less time."""
 
 PARTS = ("objectness", "proposals", "classes", "boxes", "keypoints")
 """Parts of the loss of a detector with keypoints."""
 
-LOOKED_AT = 50
-"""Images in which a training with masks looks for a mask before it begins."""
+MASK_SAMPLE = 50
+"""Images that are checked for masks before a mask head is trained."""
 
 
 class KeypointRCNN(RCNNBoxes, PoseModel):
-    """Network, codec, preprocessing, skeleton, and how the answers are made people, in one.
+    """Network, codec, preprocessing, skeleton and postprocessing in one.
 
     Args:
-        network: Trunk, region proposals, a box head and a keypoint head.
-        codec: The contract between keypoints in a box and the keypoint head.
-        preprocess: How images are brought to the size of views and normalised.
+        network: Backbone, region proposals, a box head and a keypoint head.
+        codec: Encodes keypoints in a box as targets of the keypoint head, and decodes its outputs.
+        preprocess: How images are resized and normalised.
         skeleton: The keypoints, as many as the codec's.
         card: Name, architecture, licence, scores.
-        config: Thresholds, scores, which proposals are learnt from, weights of the losses.
+        config: Thresholds, NMS, scores, sampling of proposals, loss weights.
 
     Raises:
-        InputError: Codec and skeleton count keypoints differently; the network lacks a head; or keypoints need probabilities
-            and nothing makes them.
+        InputError: Codec and skeleton count keypoints differently; the network lacks a head; or probabilities of
+            keypoints are needed and the codec's scores are none.
     """
 
     kind = "keypoint-rcnn"
@@ -104,9 +111,9 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
     # the network in training
 
     def losses(self, batch: SceneBatch) -> dict[str, Float[Tensor, ""]]:
-        """The parts of the loss, weighted, by name: objectness, proposals, classes, boxes, keypoints; perhaps masks.
+        """The parts of the loss, weighted, by name: objectness, proposals, classes, boxes, keypoints; with a mask head masks.
 
-        People without a labelled keypoint are learnt as boxes. Nobody's proposals in `Scenes.ignore` are not learnt from.
+        People without a labelled keypoint are learnt as boxes. Background proposals in `Scenes.ignore` are left out.
         """
         scenes, weights = batch.scenes, self.config.weights
         sizes = list(batch.content_size)
@@ -128,7 +135,7 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
             parts["masks"] = weights.masks * self._mask_loss(features, rois, scenes.masks)
         return parts
 
-    def _rois(self, features: list[Feature], proposed: Boxes, labelled: list[Truth], ignored: list[Tensor] | None) -> RoIs:
+    def _rois(self, features: list[Feature], proposed: Boxes, labelled: list[ViewTruth], ignored: list[Tensor] | None) -> RoIs:
         """The proposals that the heads learn from."""
         learning = self.config.learning
         parts = [proposed]
@@ -156,26 +163,26 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
             )
 
     def _keypoint_loss(self, features: list[Feature], rois: RoIs, scenes: Scenes) -> Float[Tensor, ""]:
-        """The codec's, of people's proposals with a labelled keypoint inside."""
+        """The codec's loss of the positives with a labelled keypoint inside."""
         people = rois.positives
-        every = self._read_off(people.boxes)
+        every = self._pooled_boxes(people.boxes)
         useful = people.select(has_labelled_keypoint(scenes.xy[people.person], scenes.visible[people.person], every))
         some = useful.at_most(self.config.learning.posed)
         maps = self.network.keypoint_maps(features, some.boxes)
         with torch.autocast(maps.device.type, enabled=False):
             return self.codec.loss(
-                maps.float(), scenes.xy[some.person], scenes.visible[some.person], self._read_off(some.boxes)
+                maps.float(), scenes.xy[some.person], scenes.visible[some.person], self._pooled_boxes(some.boxes)
             )
 
     def _mask_loss(self, features: list[Feature], rois: RoIs, masks: Tensor) -> Float[Tensor, ""]:
-        """Cross-entropy of the cells of sample_with_masks people's proposals, as torchvision counts it."""
+        """Binary cross-entropy of the mask cells of positives whose person has a mask, as torchvision computes it."""
         people = rois.positives
         people = people.select(masks.flatten(1).any(dim=1)[people.person])
         many = [len(own) for own in people.boxes]
         logits = self.network.mask_logits(features, people.boxes).float()
-        kinds = [torch.full((len(masks),), self.config.person, device=masks.device)] * len(many)
+        labels = [torch.full((len(masks),), self.config.person, device=masks.device)] * len(many)
         lost: Tensor = maskrcnn_loss(
-            logits, people.boxes, [masks.float()] * len(many), kinds, list(torch.split(people.person, many))
+            logits, people.boxes, [masks.float()] * len(many), labels, list(torch.split(people.person, many))
         )
         return lost
 
@@ -184,15 +191,15 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
     def predict(self, images: Float[Tensor, "b 3 h w"], *, flip: bool, sizes: list[Size] | None = None) -> list[People]:
         """People in pixels of the views, with the flip test if `flip`.
 
-        With the flip test boxes and maps are the means of the answers to the views and to the mirrored ones.
+        The flip test averages class logits, box deltas and keypoint maps of plain and mirrored views.
 
         Args:
-            images: Normalised views; smaller ones are filled up at the right and below.
-            flip: Whether to look at the mirrored views, too.
-            sizes: Of each view without what fills it up (h, w); boxes end there. The whole view by default.
+            images: Normalised views; smaller ones are padded at the right and below.
+            flip: Whether to average with the mirrored views.
+            sizes: Size of each view without padding (h, w), to which boxes are clipped. The whole view by default.
 
         Raises:
-            SkeletonMismatch: The flip test is wanted and the skeleton does not say what a mirror exchanges.
+            SkeletonMismatch: The flip test is wanted and the skeleton has no mirror pairs.
         """
         [people] = self.read(images, flip=flip, sizes=sizes, decoders=[self.codec.decode])
         return people
@@ -200,13 +207,16 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
     def read(
         self, images: Float[Tensor, "b 3 h w"], *, flip: bool, sizes: list[Size] | None = None, decoders: Sequence[Decoder]
     ) -> list[list[People]]:
-        """The same with every answer of the keypoint head read in several ways: for each way the people of all views.
+        """People in pixels of the views for each of several decoders of the keypoint maps; the network runs once.
 
         Args:
-            images: As for `predict`.
-            flip: The same.
-            sizes: The same.
-            decoders: Of codecs that are the model's but for how they read.
+            images: Normalised views, as for `predict`.
+            flip: Whether to average with the mirrored views.
+            sizes: Size of each view without padding (h, w).
+            decoders: Decoders of the keypoint head's outputs.
+
+        Returns:
+            For each decoder the people of each view.
         """
         both = self.passes(images, flip=flip, sizes=sizes)
         found = find_boxes(self.network, both, self.config)
@@ -222,61 +232,61 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
         self.skeleton.check_flip()
 
     def _points(self, both: list[FlipPass], boxes: Boxes, decoders: Sequence[Decoder]) -> list[list[Points]]:
-        """For each way to read them the keypoints in each view's boxes."""
-        read = [self._read(both, portion, decoders) for portion in portions(boxes, TOGETHER)]
+        """For each decoder the keypoints in each view's boxes."""
+        read = [self._read(both, portion, decoders) for portion in portions(boxes, BOXES_PER_PASS)]
         none = Points(both[0].images.new_zeros(0, self.codec.keypoints, 2), both[0].images.new_zeros(0, self.codec.keypoints))
         many = [len(own) for own in boxes]
-        each = [[none, *(portion[place] for portion in read)] for place in range(len(decoders))]
+        each = [[none, *(portion[index] for portion in read)] for index in range(len(decoders))]
         return [_split(points, many) for points in each]
 
     def _read(self, both: list[FlipPass], boxes: Boxes, decoders: Sequence[Decoder]) -> list[Points]:
-        answers = [self.network.keypoint_maps(shown.features, shown.there(boxes)).float() for shown in both]
+        answers = [self.network.keypoint_maps(shown.features, shown.flip_boxes(boxes)).float() for shown in both]
         flip = self.skeleton.flip.to(answers[0].device)
-        every = self._read_off(boxes)
+        every = self._pooled_boxes(boxes)
         with torch.autocast(every.device.type, enabled=False):
             straight, *mirrored = answers
             output = (straight + self.codec.unflip(mirrored[0], flip)) / 2 if mirrored else straight
             return [decode(output, every) for decode in decoders]
 
-    def _read_off(self, boxes: Boxes) -> Float[Tensor, "n 4"]:
-        """The boxes of all views as the keypoint head sees them."""
+    def _pooled_boxes(self, boxes: Boxes) -> Float[Tensor, "n 4"]:
+        """The boxes of all views as RoI pooling cuts them for the keypoint head."""
         every: Tensor = self.network.keypoint_pooler.pooled_boxes(torch.cat(boxes)).float()
         return every
 
     def _people(self, found: Detections, points: Points) -> People:
-        """People of one view, best first, without doubles."""
+        """People of one view, highest pose score first, without duplicates."""
         config = self.config
         probability = config.probability(points.score)
-        rating = config.rated(found.score, probability)
+        pose_score = config.pose_score(found.score, probability)
         score = {"raw": points.score, "probability": probability, "product": probability * found.score[:, None]}[
             config.keypoint_score
         ]
-        best = self.singles(points.xy, found.boxes, rating)
-        return People(points.xy[best], score[best], rating[best], found.boxes[best], found.score[best])
+        best = self.oks_nms(points.xy, found.boxes, pose_score)
+        return People(points.xy[best], score[best], pose_score[best], found.boxes[best], found.score[best])
 
-    def singles(
-        self, xy: Float[Tensor, "n k 2"], boxes: Float[Tensor, "n 4"], rating: Float[Tensor, " n"]
+    def oks_nms(
+        self, xy: Float[Tensor, "n k 2"], boxes: Float[Tensor, "n 4"], pose_score: Float[Tensor, " n"]
     ) -> Int64[Tensor, " m"]:
-        """The rows of the people who stay, best first: of two nearer than `RCNNConfig.keypoint_nms` the better.
+        """OKS-NMS with the threshold `RCNNConfig.keypoint_nms`: indices of the people that stay, highest pose score first.
 
         Args:
             xy: Keypoints of the people of one view or image.
-            boxes: Their boxes, the surest first: of equal ratings it comes first.
-            rating: What they are ranked by.
+            boxes: Their boxes, highest confidence first, which decides between equal pose scores.
+            pose_score: What ranks them.
         """
-        best = rating.argsort(descending=True, stable=True)
+        best = pose_score.argsort(descending=True, stable=True)
         threshold = self.config.keypoint_nms
         if threshold is None:
             return best
-        rows = best.flip(0)  # of equal ones the suppression takes the last
-        area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)[rows].cpu()
-        similar = pose_oks(xy[rows].cpu(), area, self.skeleton.sigmas)
-        return rows[oks_nms(similar, rating[rows].cpu(), threshold).to(rows.device)]
+        index = best.flip(0)  # of equal scores `oks_nms` keeps the last
+        area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)[index].cpu()
+        similar = pose_oks(xy[index].cpu(), area, self.skeleton.sigmas)
+        return index[oks_nms(similar, pose_score[index].cpu(), threshold).to(index.device)]
 
     # inference
 
     def settings_text(self) -> dict[str, str]:
-        """How boxes are made people."""
+        """Thresholds, NMS and scores."""
         return RCNNBoxes.settings_text(self)
 
     def answer(
@@ -287,14 +297,14 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
         flip: bool,
         decoders: Sequence[Decoder],
     ) -> list[list[People]]:
-        """The people in each view, in its pixels, as each decoder reads their keypoints; all get the same boxes."""
+        """The people in each view, pixels of the view, for each decoder of the keypoint maps; boxes are the same for all."""
         each = self.read(images, flip=flip, sizes=filled_sizes(views), decoders=decoders)
         return [[people[view] for people in each] for view in range(len(images))]
 
     def poses(
         self, views: ImageViews, answers: Sequence[list[People]], key: Key, *, decoders: Sequence[Decoder]
     ) -> list[Poses]:
-        """The people of the image, the best first; those of several scales are joined."""
+        """The people of the image for each decoder, highest pose score first; those of several scales are joined."""
         layouts: list[Layout] = views.layout
         found = []
         for which in range(len(decoders)):
@@ -304,10 +314,9 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
         return found
 
     def joined(self, each: Sequence[Poses]) -> Poses:
-        """The people found in several views of one image (multi-scale test), best first.
+        """The people found in several views of one image (multi-scale test), highest pose score first.
 
-        NMS removes the lower of two boxes of one person; where it lowers a box score instead (Soft-NMS), what the box score
-        was a factor of is lowered with it.
+        Where Soft-NMS lowers a box score, pose scores and keypoint scores that are products with it are lowered, too.
 
         Args:
             each: The people of each view, in pixels of the image.
@@ -320,23 +329,23 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
             torch.cat([one.pose_score for one in each]),
             each[0].key,
         )
-        rows, confidence = suppressed(every.boxes, every.box_score, self.config)
-        single = every.select(rows)
-        lower = confidence / single.box_score
+        index, confidence = suppressed(every.boxes, every.box_score, self.config)
+        kept = every.select(index)
+        factor = confidence / kept.box_score
         if self.config.rating != "keypoints":
-            single = replace(single, pose_score=single.pose_score * lower)
+            kept = replace(kept, pose_score=kept.pose_score * factor)
         if self.config.keypoint_score == "product":
-            single = replace(single, score=single.score * lower[:, None])
-        return replace(single, box_score=confidence).select(self.singles(single.xy, single.boxes, single.pose_score))
+            kept = replace(kept, score=kept.score * factor[:, None])
+        return replace(kept, box_score=confidence).select(self.oks_nms(kept.xy, kept.boxes, kept.pose_score))
 
     # evaluation
 
     def similarity(self, poses: Poses, sigmas: Sequence[float]) -> Float[Tensor, "n n"]:
-        """OKS with the area of the boxes that were found."""
+        """OKS of each pair of poses, with the area of the boxes found."""
         return pose_oks(poses.xy, box_area(poses.boxes), sigmas)
 
     def round_trip(self, images: Sequence[LabelledImage]) -> list[RoundTrip]:
-        """Labelled people in their labelled boxes through codec and back; keypoints outside of them no head can find."""
+        """Labelled people in their labelled boxes through the codec and back; no head can find keypoints outside of the box."""
         trips = []
         for image in images:
             warp = canvas_layout(self.preprocess, image.size(), max(self.preprocess.scales)).warp
@@ -359,7 +368,7 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
 
     @property
     def learns_masks(self) -> bool:
-        """Whether a mask head learns."""
+        """Whether there is a mask head and its loss counts."""
         return self.network.mask is not None and self.config.weights.masks > 0
 
     @property
@@ -368,13 +377,13 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
         return (*PARTS, "masks") if self.learns_masks else PARTS
 
     def train_size(self, data: TrainData) -> Size:
-        """Square views as large as the short side usually is; views of training have many sizes."""
+        """A typical size of training views (h, w), for the cost: a square of the usual short side. Views have many sizes."""
         multiple = self.preprocess.multiple
         side = -(-self.preprocess.side // multiple) * multiple
         return side, side
 
     def train_views(self, data: TrainData, *, seed: int) -> DetectorViews:
-        """Random views of the images with somebody to learn from, or of all of them."""
+        """Random views of the images with labelled people; of all images with `TrainData.empty`."""
         if data.select or data.size or not isinstance(data.augmentation, DetectorAugmentation | None):
             raise InputError(
                 f"recipe {data.name!r}: {self.card.name} looks for boxes in whole images; a DetectorAugmentation "
@@ -390,24 +399,24 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
         return DetectorViews(data.dataset, crop, seed=seed, images=every, random=random, masks=self.learns_masks)
 
     def val_views(self, dataset: Dataset, *, seed: int) -> DetectorViews:
-        """All images as the model's canvas says."""
+        """All images, resized as in inference."""
         if not dataset.people():
             raise InputError(f"none of the {len(dataset)} images to check on has a person with a labelled keypoint")
         every = range(len(dataset))
         return DetectorViews(dataset, self._crop(), seed=seed, images=every, random=False, masks=self.learns_masks)
 
     def validate(self, batch: SceneBatch) -> tuple[Float[Tensor, ""], list[People]]:
-        """The loss of some sampled proposals, and the best people of each view in pixels of its image."""
+        """The loss of sampled proposals, and the people found in each view, pixels of its image."""
         loss = total_loss(self.losses(batch))
-        people = answered_alike(batch, self.preprocess.multiple, self._alike)
-        return loss, [_people_home(own, warp, self.preprocess) for own, warp in zip(people, batch.warps.cpu(), strict=True)]
+        people = answered_alike(batch, self.preprocess.multiple, self._predict_batch)
+        return loss, [_to_image(own, warp, self.preprocess) for own, warp in zip(people, batch.warps.cpu(), strict=True)]
 
-    def _alike(self, images: Float[Tensor, "_ 3 h w"], sizes: list[Size]) -> list[People]:
-        """Who is in some views of one size."""
+    def _predict_batch(self, images: Float[Tensor, "_ 3 h w"], sizes: list[Size]) -> list[People]:
+        """The people in views of one size."""
         return self.predict(images, flip=False, sizes=sizes)
 
     def raw(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """The feature maps: the heads answer for boxes only, of which there may be none."""
+        """The feature maps; the heads have outputs only where there are proposals."""
         maps: list[Tensor] = self(images)
         return maps
 
@@ -438,7 +447,7 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
 
     @torch.no_grad()
     def picture(self, batch: SceneBatch) -> Picture:
-        """Labels and boxes as they are and as they are found, with the maps in the labelled boxes."""
+        """Labelled and predicted people with their boxes, and target and predicted maps in the labelled boxes."""
         batch = batch.first(IMAGES)
         scenes = batch.scenes
         people = self.predict(batch.images, flip=False, sizes=list(batch.inner) or None)
@@ -455,14 +464,13 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
         )
 
     def _check_masks(self, dataset: Dataset, images: Sequence[int]) -> None:
-        """Refuse data without outlines, of which a mask head would learn nothing."""
-        some = images[:: -(-len(images) // LOOKED_AT)]
-        found = (dataset.masks(image) for image in some)
+        """Refuse data without masks where a mask head learns."""
+        sample = images[:: -(-len(images) // MASK_SAMPLE)]
+        found = (dataset.masks(image) for image in sample)
         if not any(masks is not None and bool(masks.any()) for masks in found):
             raise InputError(
-                f"{self.card.name} has a mask head, and in {len(some)} images that were looked at nobody is sample_with_masks "
-                "(`segmentation`); "
-                "take files with outlines, or let it not learn: --detecting-set weights.masks=0"
+                f"{self.card.name} has a mask head, and none of the {len(sample)} images checked has a mask (`segmentation`); "
+                "take files with masks, or switch the loss off: --detecting-set weights.masks=0"
             )
 
     def _crop(self, augmentation: DetectorAugmentation | None = None) -> DetectorCrop:
@@ -471,27 +479,27 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
     # codec, weights, files
 
     def change_codecs(self, change: Callable[[Any], Any]) -> None:
-        """Read the keypoint head in another way.
+        """Change the codec of the keypoint head.
 
         Raises:
-            InputError: The codec would need another head, or people would be ranked by what is no probability.
+            InputError: The codec would need another head, or pose scores need probabilities that the codec's scores are not.
         """
         self.reconfigure(change, lambda config: config)
 
     def reconfigure(self, codec: Callable[[Any], Any], config: Callable[[RCNNConfig], RCNNConfig]) -> None:
-        """Change codec and configuration at once, for keypoint scores must go with what ranks people.
+        """Change codec and configuration at once, because keypoint scores and pose scores must agree.
 
         Args:
-            codec: Gives the codec with other fields.
-            config: Gives the configuration with other fields.
+            codec: Function from the codec to the new codec.
+            config: Function from the configuration to the new configuration.
 
         Raises:
-            InputError: The codec would need another head, or people would be ranked by what is no probability.
+            InputError: The codec would need another head, or pose scores need probabilities that the codec's scores are not.
         """
-        made = config(self.config)
-        check_scores(codec(self.codec), made)
+        changed = config(self.config)
+        check_scores(codec(self.codec), changed)
         super().change_codecs(codec)
-        self.config = made
+        self.config = changed
 
     def keypoint_axis(self, name: str, weight: Tensor) -> int | None:
         """The axis of output channels of the layer that makes the maps: the second one of a transposed convolution."""
@@ -512,16 +520,16 @@ class KeypointRCNN(RCNNBoxes, PoseModel):
 
 
 def check_scores(codec: RoICodec, config: RCNNConfig) -> None:
-    """Refuse a configuration that takes scores for probabilities where they are none.
+    """Refuse a configuration that needs probabilities where the codec's scores are logits.
 
     Raises:
-        InputError: The codec's scores are logits, nothing calibrates them, and probabilities are asked for.
+        InputError: The codec's scores are logits, there is no calibration, and probabilities are needed.
     """
-    if config.probable and config.calibration is None and codec.score_kind == "logit":
+    if config.needs_probability and config.calibration is None and codec.score_kind == "logit":
         raise InputError(
             f"keypoint_score {config.keypoint_score!r} and rating {config.rating!r} need probabilities, and the "
-            f"scores of this {type(codec).__name__} are none; calibrate them (calibration.middle=..), or rate by boxes and "
-            "leave them raw (rating=box keypoint_score=raw), or give the codec another score (score=probability)"
+            f"scores of this {type(codec).__name__} are logits; calibrate them (calibration.middle=..), or take the box score "
+            "and raw keypoint scores (rating=box keypoint_score=raw), or give the codec another score (score=probability)"
         )
 
 
@@ -529,10 +537,10 @@ def poses_in_boxes(people: People, warp: Warp, key: Key, *, canvas: Canvas) -> P
     """People of a view as poses of its image, in the boxes they were found in.
 
     Args:
-        people: Pixels of the view, with boxes.
-        warp: Image to view (3 3), of keypoints.
-        key: Of the image.
-        canvas: Of the model; says how boxes are counted.
+        people: People with boxes, pixels of the view.
+        warp: Affine map of keypoints from image to view (3 3).
+        key: Key of the image.
+        canvas: Canvas of the model, which says the pixel convention of boxes.
     """
     xy = apply(invert(warp.double()), people.xy.cpu().double()).float()
     boxes = boxes_to_image(canvas, warp, people.boxes.cpu().float())
@@ -541,27 +549,27 @@ def poses_in_boxes(people: People, warp: Warp, key: Key, *, canvas: Canvas) -> P
     return Poses(xy, people.score.cpu().float(), boxes, confidence, pose_score, key)
 
 
-def _people_home(people: People, warp: Float[Tensor, "3 3"], canvas: Canvas) -> People:
-    """In pixels of the image, on the CPU."""
+def _to_image(people: People, warp: Float[Tensor, "3 3"], canvas: Canvas) -> People:
+    """People of a view in pixels of its image, on the CPU."""
     parts = (people.xy, people.score, people.pose_score, people.boxes)
     xy, score, pose_score, boxes = (part.float().cpu() for part in parts)
     confidence = pose_score if people.box_score is None else people.box_score.float().cpu()
-    home = apply(invert(warp), xy.to(warp.dtype)).float()
-    return People(home, score, pose_score, boxes_to_image(canvas, warp, boxes), confidence)
+    positions = apply(invert(warp), xy.to(warp.dtype)).float()
+    return People(positions, score, pose_score, boxes_to_image(canvas, warp, boxes), confidence)
 
 
 def _split(parts: Sequence[Points], many: list[int]) -> list[Points]:
     """Points of all views, portion after portion, as those of each view."""
     xy = torch.split(torch.cat([part.xy for part in parts]), many)
     score = torch.split(torch.cat([part.score for part in parts]), many)
-    return [Points(own, rated) for own, rated in zip(xy, score, strict=True)]
+    return [Points(own, confidence) for own, confidence in zip(xy, score, strict=True)]
 
 
-def portions(boxes: Boxes, most: int) -> Iterator[Boxes]:
-    """The boxes of all views in portions of at most so many, in their order; each portion names every view."""
-    for start in range(0, sum(len(own) for own in boxes), most):
+def portions(boxes: Boxes, max_count: int) -> Iterator[Boxes]:
+    """The boxes of all views in portions of at most `max_count` boxes, in order; each has an entry for every view."""
+    for start in range(0, sum(len(own) for own in boxes), max_count):
         before, portion = 0, []
         for own in boxes:
-            portion.append(own[max(start - before, 0) : max(start + most - before, 0)])
+            portion.append(own[max(start - before, 0) : max(start + max_count - before, 0)])
             before += len(own)
         yield portion

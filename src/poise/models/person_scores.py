@@ -19,29 +19,29 @@ from poise.structures import Batch, Labels, Points
 @final
 @dataclass(frozen=True, eq=False)
 class FoundPerson:
-    """What was found of one person, in pixels of the image."""
+    """The predicted keypoints of one person, pixels of the image, and their scores."""
 
     xy: Float[Tensor, "k 2"]
     score: Float[Tensor, " k"]
 
     @classmethod
-    def rows(cls, points: Points, batch: Batch) -> "list[FoundPerson]":
+    def of_batch(cls, points: Points, batch: Batch) -> "list[FoundPerson]":
         """The people of a batch."""
         xy = apply(invert(batch.warps), points.xy.to(batch.warps.dtype)).float().cpu()
         score = points.score.float().cpu()
-        return [cls(one, sure) for one, sure in zip(xy, score, strict=True)]
+        return [cls(one, confidence) for one, confidence in zip(xy, score, strict=True)]
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class PeopleTruth:
-    """The labels of the people to check on, by place.
+    """The labels of the people of the validation, by the index of their view.
 
     Attributes:
-        people: One row per place.
-        images: The image of each place.
-        skeleton: The keypoints.
-        document: The same labels as COCO annotations, with everybody else in those images.
+        people: Labels, one row per view.
+        images: Index of the image of each view.
+        skeleton: Skeleton of the data set.
+        document: The labels of these images as COCO annotations, all people included.
     """
 
     people: Labels
@@ -51,27 +51,27 @@ class PeopleTruth:
 
     @classmethod
     def of(cls, dataset: Dataset) -> "PeopleTruth":
-        """The labels of everybody whom views without augmentation show, in their order."""
+        """The labels of the people of `Dataset.people`, in their order."""
         where = dataset.people()
         images = tuple(image for image, _ in where)
         labels = {image: dataset.labels(image) for image in dict.fromkeys(images)}
-        rows = [labels[image].select(slice(person, person + 1)) for image, person in where]
-        people = Labels(**{f.name: torch.cat([getattr(r, f.name) for r in rows]) for f in fields(Labels)})
+        parts = [labels[image].select(slice(person, person + 1)) for image, person in where]
+        people = Labels(**{f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Labels)})
         skeleton = dataset.skeleton
         return cls(people, images, skeleton, coco_format.to_coco_annotations(labels, skeleton))
 
 
 def score_people(truth: PeopleTruth, found: Mapping[int, FoundPerson]) -> dict[str, float]:
-    """AP of the COCO protocol and pck@0.1 (share of labelled keypoints) of the people found."""
-    places = sorted(found)
-    xy = torch.stack([found[p].xy for p in places])
-    rows = [row for place in places for row in _result(truth.images[place], found[place])]
+    """AP of the COCO protocol and pck@0.1 (share of labelled keypoints) of the people found, by the index of their view."""
+    indices = sorted(found)
+    xy = torch.stack([found[index].xy for index in indices])
+    rows = [row for index in indices for row in _result(truth.images[index], found[index])]
     protocol = coco.evaluate(truth.document, rows, truth.skeleton)
-    return {"pck@0.1": pck(xy, truth.people.select(torch.tensor(places)), 0.1).mean, "AP": protocol.numbers["AP"]}
+    return {"pck@0.1": pck(xy, truth.people.select(torch.tensor(indices)), 0.1).mean, "AP": protocol.numbers["AP"]}
 
 
 def _result(image: int, found: FoundPerson) -> list[dict[str, Any]]:
-    rating = found.score.mean(dim=0, keepdim=True)
+    pose_score = found.score.mean(dim=0, keepdim=True)
     return coco_format.to_coco_results(
-        found.xy[None], found.score[None], rating, image=image, categories=torch.ones(1, dtype=torch.int64)
+        found.xy[None], found.score[None], pose_score, image=image, categories=torch.ones(1, dtype=torch.int64)
     )

@@ -23,7 +23,7 @@ from poise.viz.maps import max_over_keypoints, overlay
 Picture: TypeAlias = UInt8[np.ndarray, "_ _ 3"]
 
 PEOPLE, IMAGES = 8, 4
-"""Views of a batch that are shown: of one person each, and of whole images."""
+"""Views of a batch that are drawn: of one person each, and of whole images."""
 
 MIN_SCORE = 0.1
 """People (and keypoints) of lower scores are not drawn; there are many of them early in a run."""
@@ -36,10 +36,10 @@ def person_picture(
 
     Args:
         batch: Views and their labels.
-        output: What the network answered to them.
-        codec: Reads it.
-        colours: How the views were normalised.
-        skeleton: The keypoints.
+        output: Output of the network for these views.
+        codec: Codec of the output.
+        colours: Normalisation of the views.
+        skeleton: Skeleton to draw.
     """
     images, xy, visible, output = batch.images[:PEOPLE], batch.xy[:PEOPLE], batch.visible[:PEOPLE], output[:PEOPLE]
     points = codec.decode(output)
@@ -62,14 +62,14 @@ def scene_picture(
 ) -> Picture:
     """The first views of a batch, one column each: labels, target maps, predicted people, predicted maps and arrows.
 
-    The arrows start at labelled keypoints and end where the output places others of the same person.
+    The arrows start at labelled keypoints and end where the output predicts others of the same person.
 
     Args:
-        batch: Views and who is in them, at most `IMAGES`.
-        output: What the network answered to them.
-        codec: Reads it.
-        canvas: How the views were resized and normalised.
-        skeleton: The keypoints.
+        batch: Views and their labels, at most `IMAGES`.
+        output: Output of the network for these views.
+        codec: Codec of the output.
+        canvas: Resizing and normalisation of the views.
+        skeleton: Skeleton to draw.
     """
     scenes = batch.scenes
     everybody = codec.decode(output)
@@ -80,8 +80,8 @@ def scene_picture(
     for i, view in enumerate(_pixels(batch.images, canvas)):
         here = (scenes.scene == i).cpu()
         labels = draw_people(view, scenes.xy.cpu()[here], scenes.visible.cpu()[here], skeleton)
-        sure = (everybody[i].pose_score >= MIN_SCORE).cpu()
-        xy, score = everybody[i].xy.float().cpu()[sure], everybody[i].score.float().cpu()[sure]
+        confident = (everybody[i].pose_score >= MIN_SCORE).cpu()
+        xy, score = everybody[i].xy.float().cpu()[confident], everybody[i].score.float().cpu()[confident]
         found = draw_people(view, xy, score, skeleton, min_score=canvas.min_keypoint_score)
         guided = draw_arrows(view // 2, arrows[here.numpy()].reshape(-1, 4))
         columns.append(
@@ -106,18 +106,16 @@ def detector_picture(
     skeleton: Skeleton,
     min_score: float,
 ) -> Picture:
-    """The first views of a batch, one column each: who is labelled, who is found, maps in the labelled boxes.
-
-    The maps of the upper row are the targets, those of the lower one the answers.
+    """The first views of a batch, one column each: labels, predicted people, target and predicted maps in labelled boxes.
 
     Args:
-        batch: Views and who is in them, at most `IMAGES`.
-        everybody: The people found in each view.
-        outputs: What the keypoint head answered in the labelled boxes.
-        codec: Reads it.
-        canvas: How the views were resized and normalised.
-        skeleton: The keypoints.
-        min_score: People of lower scores are not drawn.
+        batch: Views and their labels, at most `IMAGES`.
+        everybody: The people predicted in each view.
+        outputs: Outputs of the keypoint head for the labelled boxes.
+        codec: Codec of the outputs.
+        canvas: Resizing and normalisation of the views.
+        skeleton: Skeleton to draw.
+        min_score: Lowest pose score that is drawn.
     """
     scenes, confident = batch.scenes, max(MIN_SCORE, min_score)
     boxes = [scenes.boxes[scenes.scene == view] for view in range(len(batch))]
@@ -138,7 +136,7 @@ def detector_picture(
 
 
 def pasted(maps: Float[Tensor, "n k h w"], boxes: Float[Tensor, "n 4"], size: Size) -> Float[Tensor, "hh ww"]:
-    """Maps in boxes, each brought to its box and put in its place in a view of `size` (h, w); the highest is seen."""
+    """Maps of boxes, resized and pasted into an empty view of `size` (h, w); the maximum over keypoints and boxes."""
     whole = np.zeros(size, np.float32)
     for own, box in zip(maps, boxes, strict=True):
         x0, y0, x1, y1 = (int(edge) for edge in (*box[:2].floor().tolist(), *box[2:].ceil().tolist()))
@@ -155,7 +153,7 @@ def _size(view: Picture) -> Size:
 
 
 def _pixels(images: torch.Tensor, colours: Normalization) -> list[Picture]:
-    """The views as they look."""
+    """The views as RGB images, uint8."""
     return [np.ascontiguousarray(denormalise(one, colours).permute(1, 2, 0).cpu().numpy()) for one in images]
 
 
@@ -166,6 +164,6 @@ def _beside(columns: Sequence[Sequence[Picture]]) -> Picture:
 
 
 def png(picture: Picture) -> bytes:
-    """A picture as the bytes of a PNG file."""
+    """A picture encoded as PNG."""
     encoded: np.ndarray = cv2.imencode(".png", picture[..., ::-1])[1]
     return encoded.tobytes()

@@ -1,4 +1,4 @@
-"""Boxes out of a detector's answers: decoded, clipped, suppressed; each view by itself."""
+"""Postprocessing of a detector: box deltas decoded, boxes clipped, thresholds, NMS; per view."""
 
 from dataclasses import dataclass
 from typing import TypeAlias, final
@@ -18,20 +18,20 @@ from poise.scenes import Canvas
 from poise.transforms.canvas import CONVENTIONS
 
 Boxes: TypeAlias = list[Float[Tensor, "_ 4"]]
-"""Of each view, x0 y0 x1 y1."""
+"""Boxes of each view, x0 y0 x1 y1, pixels of the view."""
 
 MIN_BOX_SIDE = 1e-2
-"""Boxes of fewer pixels either way are none."""
+"""Boxes with a shorter side (pixels) are dropped."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Boxes of people in one view, best first.
+    """Boxes of people in one view, highest confidence first.
 
     Attributes:
         boxes: x0 y0 x1 y1, pixels of the view.
-        score: Of each.
+        score: Confidence of each box, 0 to 1.
     """
 
     boxes: Float[Tensor, "n 4"]
@@ -41,14 +41,15 @@ class Detections:
 @final
 @dataclass(frozen=True, eq=False)
 class FlipPass:
-    """Views and what the network makes of them.
+    """Views, plain or mirrored, and their feature maps; the flip test has two of these.
 
     Attributes:
-        images: Normalised views, filled up at the right and below.
-        features: The network's maps of them.
-        sizes: Of what is no filling (h, w).
-        edge: What is between the width and the position of a box that ends with it (`transforms.canvas.PixelConvention.boxes`).
-        mirrored: Whether they show everything the other way round.
+        images: Normalised views, padded at the right and below.
+        features: Feature maps of the views.
+        sizes: Size of each view without padding (h, w).
+        edge: Pixels between the width of a view and the x1 of a box that ends at its edge
+            (`transforms.canvas.PixelConvention.boxes`).
+        mirrored: Whether the views are mirrored.
     """
 
     images: Float[Tensor, "b 3 h w"]
@@ -57,15 +58,15 @@ class FlipPass:
     edge: int
     mirrored: bool = False
 
-    def turned(self) -> Float[Tensor, "b 3 h w"]:
-        """The views mirrored, each within its size."""
-        turned = self.images.clone()
-        for view, (height, width) in zip(turned, self.sizes, strict=True):
+    def mirrored_images(self) -> Float[Tensor, "b 3 h w"]:
+        """The views mirrored, each within its size without padding."""
+        mirrored = self.images.clone()
+        for view, (height, width) in zip(mirrored, self.sizes, strict=True):
             view[:, :height, :width] = view[:, :height, :width].flip(-1)
-        return turned
+        return mirrored
 
-    def there(self, boxes: Boxes) -> Boxes:
-        """Boxes of the views that are not mirrored as they lie in these, and the other way round."""
+    def flip_boxes(self, boxes: Boxes) -> Boxes:
+        """Boxes of the plain views in the coordinates of these views; the same call leads back."""
         if not self.mirrored:
             return boxes
         signs, order = boxes[0].new_tensor((-1.0, 1.0, -1.0, 1.0)), [2, 1, 0, 3]
@@ -73,7 +74,7 @@ class FlipPass:
         return [own[:, order] * signs + own.new_tensor((end, 0.0, end, 0.0)) for own, end in zip(boxes, ends, strict=True)]
 
     def unflip_deltas(self, deltas: Float[Tensor, "n c4"]) -> Float[Tensor, "n c4"]:
-        """Box deltas of these views as deltas in the views that are not mirrored."""
+        """Box deltas predicted in these views, in the coordinates of the plain views."""
         if not self.mirrored:
             return deltas
         signed: Tensor = deltas.view(len(deltas), deltas.shape[1] // 4, 4) * deltas.new_tensor((-1.0, 1.0, 1.0, 1.0))
@@ -81,7 +82,7 @@ class FlipPass:
 
 
 def feature_maps(network: RCNN, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
-    """The maps that everything else reads, for normalised views; float32 whatever the network computed in."""
+    """Feature maps of normalised views; float32 whatever precision the network computed in."""
     features: list[Tensor] = network(images)
     return [feature.float() for feature in features]
 
@@ -89,35 +90,35 @@ def feature_maps(network: RCNN, images: Float[Tensor, "b 3 h w"]) -> list[Featur
 def flip_passes(
     network: RCNN, images: Float[Tensor, "b 3 h w"], *, canvas: Canvas, flip: bool, sizes: list[Size] | None
 ) -> list[FlipPass]:
-    """The views with what the network makes of them, and the mirrored ones if `flip`.
+    """The views with their feature maps; with `flip` the mirrored ones, too.
 
     Args:
         network: In evaluation mode.
-        images: Normalised views; smaller ones are filled up at the right and below.
-        canvas: How they were made; says how boxes are counted.
-        flip: Whether to look at the mirrored views, too.
-        sizes: Of each view without what fills it up (h, w). The whole view by default.
+        images: Normalised views; smaller ones are padded at the right and below.
+        canvas: Canvas of the model, which says the pixel convention of boxes.
+        flip: Whether to add the mirrored views.
+        sizes: Size of each view without padding (h, w). The whole view by default.
     """
     edge = CONVENTIONS[canvas.rule].boxes
     shown = FlipPass(images, feature_maps(network, images), sizes or [(images.shape[2], images.shape[3])] * len(images), edge)
     if not flip:
         return [shown]
-    turned = shown.turned()
-    return [shown, FlipPass(turned, feature_maps(network, turned), shown.sizes, edge, mirrored=True)]
+    mirrored = shown.mirrored_images()
+    return [shown, FlipPass(mirrored, feature_maps(network, mirrored), shown.sizes, edge, mirrored=True)]
 
 
 def find_boxes(network: RCNN, both: list[FlipPass], config: RCNNConfig) -> list[Detections]:
     """The boxes of people in each view.
 
     Args:
-        network: With a box head, in evaluation mode.
-        both: The views; and the mirrored ones, if those are asked, too: all proposals are then looked at in both.
-        config: Thresholds.
+        network: A network with a box head, in evaluation mode.
+        both: The plain views, and for the flip test the mirrored ones: the box head then sees the proposals of both in both.
+        config: Thresholds and NMS.
     """
     sizes = both[0].sizes
-    proposed = [shown.there(network.propose(shown.images, shown.features, sizes=sizes).boxes) for shown in both]
+    proposed = [shown.flip_boxes(network.propose(shown.images, shown.features, sizes=sizes).boxes) for shown in both]
     proposals = [torch.cat(own) for own in zip(*proposed, strict=True)]
-    answers = [network.predict_boxes(shown.features, shown.there(proposals)) for shown in both]
+    answers = [network.predict_boxes(shown.features, shown.flip_boxes(proposals)) for shown in both]
     logits = torch.stack([logits.float() for logits, _ in answers]).mean(dim=0)
     deltas = torch.stack([one.unflip_deltas(own.float()) for one, (_, own) in zip(both, answers, strict=True)]).mean(dim=0)
     return detections_from(logits, deltas, proposals, sizes=sizes, config=config)
@@ -131,14 +132,14 @@ def detections_from(
     sizes: list[Size],
     config: RCNNConfig,
 ) -> list[Detections]:
-    """The boxes of people among the answers to proposals.
+    """The boxes of people from the outputs of the box head.
 
     Args:
-        logits: Of the classes.
-        deltas: Four for each class.
-        proposals: Of each view, what was asked.
-        sizes: Where each view ends (h, w).
-        config: Thresholds.
+        logits: Class logits (proposals, classes).
+        deltas: Box deltas, four for each class (proposals, 4 * classes).
+        proposals: Proposals of each view, x0 y0 x1 y1.
+        sizes: Size of each view without padding (h, w), to which boxes are clipped.
+        config: Thresholds and NMS.
     """
     many = [len(boxes) for boxes in proposals]
     every = torch.cat(proposals)
@@ -149,38 +150,38 @@ def detections_from(
 
 
 def _kept(boxes: Float[Tensor, "n c 4"], scores: Float[Tensor, "n c"], size: Size, config: RCNNConfig) -> Detections:
-    """Of one view: all classes but the background compete for its keypoint_indices, each suppressed by itself; people stay."""
+    """The people of one view: NMS per class, the `per_image` best of all classes but the background, of these the people."""
     classes = scores.shape[1]
     flat = clip_boxes_to_image(boxes, size)[:, 1:].reshape(-1, 4)
     score = scores[:, 1:].reshape(-1)
-    kind = torch.arange(1, classes, device=score.device).expand(len(scores), -1).reshape(-1)
-    sure = torch.where(score > config.score)[0]
-    flat, score, kind = flat[sure], score[sure], kind[sure]
+    label = torch.arange(1, classes, device=score.device).expand(len(scores), -1).reshape(-1)
+    confident = torch.where(score > config.score)[0]
+    flat, score, label = flat[confident], score[confident], label[confident]
     large = remove_small_boxes(flat, MIN_BOX_SIDE)
-    flat, score, kind = flat[large], score[large], kind[large]
+    flat, score, label = flat[large], score[large], label[large]
     if config.suppression == "soft":
-        people = flat[kind == config.person]
-        rows, lowered = suppressed(people, score[kind == config.person], config)
-        return Detections(people[rows], lowered)
-    kept = batched_nms(flat, score, kind, config.nms)[: config.per_image]
-    kept = kept[kind[kept] == config.person]
+        people = flat[label == config.person]
+        index, lowered = suppressed(people, score[label == config.person], config)
+        return Detections(people[index], lowered)
+    kept = batched_nms(flat, score, label, config.nms)[: config.per_image]
+    kept = kept[label[kept] == config.person]
     return Detections(flat[kept], score[kept])
 
 
 def suppressed(
     boxes: Float[Tensor, "n 4"], score: Float[Tensor, " n"], config: RCNNConfig
 ) -> tuple[Int64[Tensor, " m"], Float[Tensor, " m"]]:
-    """The rows of the people that stay, best first, and their scores, which are lower where suppression is soft.
+    """NMS: indices of the boxes that stay, highest confidence first, and their scores, which Soft-NMS lowers.
 
     Args:
-        boxes: Of people of one image.
-        score: Of each.
-        config: What becomes of the worse of two, and how many stay.
+        boxes: Boxes of people in one image, x0 y0 x1 y1.
+        score: Confidence of each box.
+        config: NMS or Soft-NMS, its threshold, and how many stay.
     """
     if config.suppression == "soft":
-        rows, lowered = soft_box_nms(
+        index, lowered = soft_box_nms(
             boxes.cpu(), score.cpu(), sigma=config.sigma, min_score=config.score, max_count=config.per_image
         )
-        return rows.to(boxes.device), lowered.to(score)
+        return index.to(boxes.device), lowered.to(score)
     kept = nms(boxes, score, config.nms)[: config.per_image]
     return kept, score[kept]

@@ -37,7 +37,7 @@ class RCNNBoxes(BoxFinder):
     card: Card
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
-        """The feature maps that all heads read, for normalised views; float32 whatever the network computed in."""
+        """Feature maps of normalised views; float32 whatever precision the network computed in."""
         return feature_maps(self.network, images)
 
     @property
@@ -46,7 +46,7 @@ class RCNNBoxes(BoxFinder):
         return self.preprocess.text
 
     def settings_text(self) -> dict[str, str]:
-        """How boxes are made people."""
+        """Thresholds, NMS and scores."""
         return {"people found": ", ".join(f"{name}={value}" for name, value in self.config.reading.items())}
 
     def views(
@@ -58,11 +58,11 @@ class RCNNBoxes(BoxFinder):
         return ImageViews([layout.render(image, canvas) for layout in layouts], layouts)
 
     def find(self, images: Float[Tensor, "b 3 h w"], *, flip: bool, sizes: list[Size] | None = None) -> list[Detections]:
-        """The boxes of people in each view, highest confidence first; with the flip test both answers are averaged.
+        """The boxes of people in each view, highest confidence first; the flip test averages plain and mirrored views.
 
         Args:
             images: Normalised views; smaller ones are padded at the right and below.
-            flip: Whether to look at the mirrored views, too.
+            flip: Whether to average with the mirrored views.
             sizes: Size (h, w) of each view without its padding; boxes end there. The whole view by default.
         """
         return find_boxes(self.network, self.passes(images, flip=flip, sizes=sizes), self.config)
@@ -89,7 +89,7 @@ class RCNNBoxes(BoxFinder):
     def joined_boxes(
         self, views: ImageViews, answers: Sequence[Detections]
     ) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
-        """The boxes of an image; with several scales what NMS leaves of all of them."""
+        """The boxes of an image, pixels, highest confidence first, and their confidences; several scales are joined by NMS."""
         layouts: list[Layout] = views.layout
         pairs = list(zip(answers, layouts, strict=True))
         every = torch.cat([boxes_to_image(self.preprocess, own.warp, found.boxes.cpu().float()) for found, own in pairs])
@@ -104,11 +104,11 @@ class RCNNBoxes(BoxFinder):
         """Change the configuration; a model with keypoints changes its codec with it.
 
         Args:
-            codec: Gives the codec with other fields; of models with keypoints.
-            config: Gives the configuration with other fields.
+            codec: Function from the codec to the new codec; unused without keypoints.
+            config: Function from the configuration to the new configuration.
 
         Raises:
-            InputError: The two do not go together.
+            InputError: Codec and configuration do not go together.
         """
         self.config = config(self.config)
 
@@ -118,10 +118,10 @@ class RCNNBoxes(BoxFinder):
 
 
 def config_from_plain(values: Mapping[str, Any]) -> RCNNConfig:
-    """What `config_to_plain` wrote."""
+    """The configuration that `config_to_plain` wrote."""
     return RCNNConfig.of(values["detecting"])
 
 
 def filled_sizes(views: Sequence[tuple[ImageViews, int]]) -> list[Size]:
-    """Of some views the sizes (h, w) without padding."""
+    """Sizes (h, w) of some views without padding."""
     return [own.layout[index].filled_size for own, index in views]

@@ -1,4 +1,4 @@
-"""How a two-stage detector learns, and how its answers are made people: everything that is no layer of its network."""
+"""Configuration of a two-stage detector: proposal sampling, losses, thresholds, NMS, scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,26 +11,25 @@ from torch import Tensor
 from poise.errors import InputError
 
 Suppression = Literal["hard", "soft"]
-"""Of two boxes of one person the worse goes; or has its score lowered (Soft-NMS, arXiv 1704.04503)."""
+"""NMS: of two overlapping boxes the lower-scored is removed, or its score is lowered (Soft-NMS, arXiv 1704.04503)."""
 
 KeypointScore = Literal["raw", "probability", "product"]
-"""What is said of each keypoint: the codec's own number; how probable it is (`Calibration`); that times its box's score."""
+"""Keypoint score: the codec's own; its probability (`Calibration`); the probability times the box score."""
 
 Rating = Literal["box", "keypoints", "product"]
-"""What people are ranked by: their box's score (the releases); the mean of their keypoints' probabilities; both multiplied."""
+"""Pose score, which ranks people: the box score (the releases); the mean probability of the keypoints; their product."""
 
 
 @final
 @dataclass(frozen=True)
 class Calibration:
-    """Makes the codec's scores probabilities: 1 / (1 + exp((middle - score) / width)).
+    """Converts keypoint scores of a codec to probabilities: 1 / (1 + exp((middle - score) / width)).
 
-    Peaks of Gaussians lie between 0 and 1, and logits anywhere up to 40 or so; only calibrated they may be multiplied with the
-    score of a box, and rank people alike.
+    Peaks of Gaussian heatmaps lie between 0 and 1, logits go up to about 40; a product with the box score needs probabilities.
 
     Attributes:
-        middle: The score of a keypoint that is there as often as not.
-        width: How fast the probability rises there.
+        middle: Score at which the probability is 0.5.
+        width: Scale of the logistic curve, in units of the score; smaller is steeper.
 
     Raises:
         InputError: A width that is not above 0.
@@ -45,7 +44,7 @@ class Calibration:
             raise InputError(f"a calibration needs a width above 0, found {self.width}")
 
     def __call__(self, score: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        """The probabilities."""
+        """Probability of each score, 0 to 1."""
         return torch.sigmoid((score - self.middle) / self.width)
 
 
@@ -55,15 +54,15 @@ class Learning:
     """Which proposals the heads learn from.
 
     Attributes:
-        per_image: How many of an image, people's and nobody's together.
-        positive: At most this share are people's ...
-        overlap: ... which are those whose overlap (IoU) with a labelled box is at least this.
-        truth: Whether the labelled boxes themselves join the proposals.
-        copies: So many copies of each labelled box join them, off by as much as the detector's own boxes of other people
+        per_image: Proposals sampled per image, positives and negatives together.
+        positive: Largest share of positives among them.
+        overlap: Lowest IoU with a labelled box at which a proposal is positive.
+        truth: Whether the labelled boxes are added to the proposals.
+        copies: Jittered copies of each labelled box that are added, each off by as much as some box that the detector found
             (APDI, `roi_targets.jittered_like_detector`).
-        posed: The keypoint head learns from at most so many people's proposals of an image; None for all of them.
-        ignored: Nobody's proposals that lie in ignored regions by more than this share of their area are not learnt from.
-        smooth: Errors of boxes count by their square up to here (in the coder's units), then by their size.
+        posed: Most positives per image that the keypoint head learns from; None for all.
+        ignored: Negatives with more than this share of their area in ignored regions are left out.
+        smooth: Beta of smooth L1 on box deltas: quadratic below it, linear above.
 
     Raises:
         InputError: A share outside 0 to 1, or a number below 1.
@@ -96,12 +95,12 @@ class LossWeights:
     """Factors of the parts of a detector's loss.
 
     Attributes:
-        objectness: Whether an anchor is a person's.
-        proposals: Where the person's box is from there.
-        classes: Whether a proposal is a person's.
-        boxes: Where the person's box is from there.
-        keypoints: The codec's loss.
-        masks: Which cells of the proposal are the person's.
+        objectness: RPN, binary cross-entropy of anchors.
+        proposals: RPN, smooth L1 of the deltas of positive anchors.
+        classes: Box head, cross-entropy of proposals over the classes.
+        boxes: Box head, smooth L1 of the deltas of positive proposals.
+        keypoints: Keypoint head, the codec's loss.
+        masks: Mask head, binary cross-entropy of the cells of positive proposals.
 
     Raises:
         InputError: A factor below 0.
@@ -124,21 +123,21 @@ class LossWeights:
 @final
 @dataclass(frozen=True)
 class RCNNConfig:
-    """How a detector's answers are made people, and how it learns.
+    """Postprocessing of a detector (thresholds, NMS, scores), and how it is trained.
 
-    The defaults are those of all releases of Keypoint R-CNN, but for the scores of people and keypoints.
+    The defaults are those of all releases of Keypoint R-CNN, except pose scores and keypoint scores.
 
     Attributes:
-        score: Boxes of lower scores are not people's.
-        nms: Boxes that overlap by more than this IoU are one person's.
-        suppression: What becomes of the worse of two.
-        sigma: How fast an overlapping box's score falls where it is only lowered.
-        per_image: How many people an image has at most.
-        keypoint_nms: Of two people nearer than this OKS only the better stays; None keeps both.
-        keypoint_score: What is said of each keypoint.
-        rating: What people are ranked by.
-        calibration: Makes the codec's scores probabilities; None where they are, between 0 and 1.
-        person: The class of people, counted from the background, 0. Other classes compete, and are left out.
+        score: Lowest box score (confidence) that is kept.
+        nms: IoU above which two boxes are duplicates.
+        suppression: NMS ("hard") or Soft-NMS ("soft").
+        sigma: Width of the Gaussian penalty of Soft-NMS.
+        per_image: Most boxes per image.
+        keypoint_nms: OKS above which two people are duplicates (OKS-NMS); None for no OKS-NMS.
+        keypoint_score: Which keypoint score is returned.
+        rating: Which pose score ranks people.
+        calibration: Converts the codec's scores to probabilities; None where they are probabilities already.
+        person: Index of the class of people; 0 is the background. Other classes take part in `per_image`, and are dropped.
         learning: Which proposals the heads learn from.
         weights: Factors of the parts of the loss.
 
@@ -176,36 +175,36 @@ class RCNNConfig:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "RCNNConfig":
-        """What `dataclasses.asdict` made plain."""
-        made = values.get("calibration")
+        """The configuration from the plain values of `dataclasses.asdict`."""
+        plain = values.get("calibration")
         parts = {"learning": Learning(**values["learning"]), "weights": LossWeights(**values["weights"])}
-        calibration = None if made is None else Calibration(**made)
+        calibration = None if plain is None else Calibration(**plain)
         return cls(**{**values, **parts, "calibration": calibration})
 
     @property
     def reading(self) -> dict[str, Any]:
-        """What says how answers are made people, without how it is learnt."""
+        """The fields that matter in inference, by name."""
         return {name: value for name, value in vars(self).items() if name not in ("learning", "weights")}
 
     @property
-    def probable(self) -> bool:
-        """Whether probabilities of keypoints are asked for."""
+    def needs_probability(self) -> bool:
+        """Whether keypoint score or pose score need the probabilities of keypoints."""
         return self.keypoint_score != "raw" or self.rating != "box"
 
     def probability(self, score: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        """How probable keypoints are.
+        """Probabilities of keypoints, 0 to 1.
 
         Args:
-            score: The codec's; without a calibration it counts as far as it is between 0 and 1.
+            score: Scores of the codec; without a calibration they are clamped to 0 to 1.
         """
         return score.clamp(0, 1) if self.calibration is None else self.calibration(score)
 
-    def rated(self, box_score: Float[Tensor, " n"], probability: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
-        """What people are ranked by.
+    def pose_score(self, box_score: Float[Tensor, " n"], probability: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
+        """Pose scores, which rank people.
 
         Args:
-            box_score: Of each person's box.
-            probability: How probable each keypoint is.
+            box_score: Confidence of each person's box.
+            probability: Probability of each keypoint.
         """
         mean = probability.mean(dim=1)
         return {"box": box_score, "keypoints": mean, "product": box_score * mean}[self.rating]

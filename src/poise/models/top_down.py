@@ -259,7 +259,7 @@ class TopDown(PoseModel):
     def validate(self, batch: Batch) -> tuple[Float[Tensor, ""], list[FoundPerson]]:
         """The loss, and the keypoints of each person in pixels of the images."""
         outputs = self.outputs(batch.images)
-        return total_loss(self.compared(outputs, batch)), FoundPerson.rows(self.read(outputs[-1]), batch)
+        return total_loss(self.compared(outputs, batch)), FoundPerson.of_batch(self.read(outputs[-1]), batch)
 
     def raw(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """Every output of the network."""

@@ -119,7 +119,7 @@ def _check_read(words: Sequence[str], config: RCNNConfig) -> None:
         refuse_words(words, ("nms",), why="suppression is soft, and lowers scores by sigma")
     else:
         refuse_words(words, ("sigma",), why="it is of soft suppression, and suppression is hard")
-    if not config.probable:
+    if not config.needs_probability:
         fitted = [word for word in words if word.startswith("calibration.")]
         refuse_words(fitted, ("calibration",), why="keypoint_score is raw and rating is box, and neither is a probability")
 

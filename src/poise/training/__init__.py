@@ -1,1 +1,1 @@
-"""Training on Lightning; the only floor that knows it."""
+"""Training on Lightning; only this package imports it."""

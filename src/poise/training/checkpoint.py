@@ -1,4 +1,4 @@
-"""States of a run on disk: written whole or not at all."""
+"""Checkpoints of a run: atomic writing, reading, comparison with a recipe."""
 
 import json
 import os
@@ -17,13 +17,13 @@ from poise.models.base import PoseModel
 
 @final
 class AtomicIO(TorchCheckpointIO):
-    """Lightning's checkpoint files, written beside their place, flushed to the disk, then moved there in one go."""
+    """Lightning's checkpoint files, written atomically: to a temporary file, flushed to the disk, then renamed."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a state; an interruption, a crash or a full disk leaves the last good one.
+        """Write a checkpoint; an interruption, a crash or a full disk leaves the last good one.
 
         Raises:
-            WriteError: There is no room, or no right to write.
+            WriteError: The disk is full, or the folder cannot be written.
         """
         target = Path(path)
         beside = target.with_name(f".{target.name}.part")
@@ -42,17 +42,17 @@ class AtomicIO(TorchCheckpointIO):
 
 
 PARTS = ("epoch", "batch", "elapsed", "scores", "plan")
-"""Of where a run stands, in its state."""
+"""Keys of the progress of a run that a checkpoint must have."""
 
 
 def check_state(path: Path) -> tuple[Path, dict[str, Any]]:
-    """The file with the saved state of a run, whole, and where the run stands in it.
+    """The path of a run's checkpoint and the progress of the run in it.
 
     Args:
-        path: The folder of a run, or its `last.ckpt`.
+        path: Folder of a run, or its `last.ckpt`.
 
     Raises:
-        CheckpointError: There is none, or it cannot be read.
+        CheckpointError: There is no checkpoint, or it cannot be read.
     """
     if not path.exists():
         raise CheckpointError(f"there is no {path}; --resume wants the folder of a run")
@@ -75,24 +75,24 @@ def check_state(path: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def identity(model: PoseModel) -> dict[str, Any]:
-    """What decides what a model's answers mean: its network and its codecs, as plain values for the state of a run."""
+    """Architecture and codecs of a model as plain values, by which a resumed run is compared with its recipe."""
     codecs = {"codec": to_plain(model.codec), "deep": [to_plain(codec) for codec in model.deep]}
     plain: dict[str, Any] = json.loads(json.dumps({"network": asdict(model.card.architecture)} | codecs))
     return plain
 
 
-def check_same(stand: Mapping[str, Any], model: PoseModel, folder: Path) -> None:
-    """Refuse a run that learnt another network, or to answer in another way.
+def check_same(progress: Mapping[str, Any], model: PoseModel, folder: Path) -> None:
+    """Refuse to resume a run with another network or codec.
 
     Args:
-        stand: Where the run stands, by `check_state`.
-        model: That is to go on.
-        folder: Of the run.
+        progress: Progress of the run (`check_state`).
+        model: Model of the recipe.
+        folder: Folder of the run.
 
     Raises:
-        CheckpointError: They differ; the message says in what.
+        CheckpointError: They differ; the message lists the differences.
     """
-    then, now = _flat(renamed(stand.get("model", {}))), _flat(identity(model))
+    then, now = _flat(renamed(progress.get("model", {}))), _flat(identity(model))
     others = [name for name in then if name in now and then[name] != now[name]]
     if others:
         says = ", ".join(f"{name} {then[name]!r} (this recipe: {now[name]!r})" for name in others[:3])
@@ -104,7 +104,7 @@ def check_same(stand: Mapping[str, Any], model: PoseModel, folder: Path) -> None
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Values inside values, by the names on the way to them."""
+    """Nested values with dotted names."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         found |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}

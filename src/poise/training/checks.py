@@ -1,4 +1,4 @@
-"""What is refused before a run begins, and what torch cannot do while it trains, each in a sentence."""
+"""Checks before a run begins, and errors of torch while it trains as messages that name a flag."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,25 +10,25 @@ import torch
 from poise.errors import InputError, TrainingError, WriteError, unknown
 from poise.models.views.base import ViewDataset
 from poise.training.recipe import Recipe
-from poise.training.run_plan import Plan
+from poise.training.run_plan import RunPlan
 from poise.training.task import Task
 
 ONE_VALUE = "Expected more than 1 value per channel when training"
-"""How torch begins where a norm has nothing to take a mean of."""
+"""Beginning of torch's message where a batch norm has one value per channel."""
 
 
 def check_best(recipe: Recipe, task: Task) -> None:
-    """Refuse a run whose best model would never be known.
+    """Refuse a recipe whose score `best` is not among those of the validation.
 
     Raises:
-        UnknownName: No validation of the task gives the recipe's score.
+        UnknownName: The validation of the task has no such score.
     """
     if recipe.val is not None and recipe.best not in task.val_scores:
         raise unknown(f"score of {task.val_boxes} (recipe {recipe.name!r}, best)", recipe.best, task.val_scores)
 
 
 def check_readable(*each: ViewDataset[Any, Any] | None) -> None:
-    """Refuse a wrong folder of images before anything is written.
+    """Read the first view of each set, so that a wrong image folder is noticed before anything is written.
 
     Raises:
         ImageError: None of the first images can be read.
@@ -38,20 +38,20 @@ def check_readable(*each: ViewDataset[Any, Any] | None) -> None:
             views[(0, 0)]
 
 
-def check_left(plan: Plan, stand: Mapping[str, Any]) -> None:
-    """Refuse to go on where the time of a run, or its steps, are over.
+def check_left(plan: RunPlan, progress: Mapping[str, Any]) -> None:
+    """Refuse to resume a run whose time or steps are used up.
 
     Args:
-        plan: Of what is to go on.
-        stand: Where the run stands, by `check_state`.
+        plan: Plan of the resumed run.
+        progress: Progress of the run (`check_state`).
 
     Raises:
-        InputError: Nothing is left.
+        InputError: No time or steps are left.
     """
-    if plan.budget is not None and stand["elapsed"] >= plan.budget:
-        done, more = f"{stand['elapsed'] / 60:.3g} of its {plan.budget / 60:.3g} minutes", "--minutes"
-    elif plan.steps is not None and stand.get("steps", 0) >= plan.steps:
-        done, more = f"{stand['steps']} of its {plan.steps} steps", "--steps"
+    if plan.budget is not None and progress["elapsed"] >= plan.budget:
+        done, more = f"{progress['elapsed'] / 60:.3g} of its {plan.budget / 60:.3g} minutes", "--minutes"
+    elif plan.steps is not None and progress.get("steps", 0) >= plan.steps:
+        done, more = f"{progress['steps']} of its {plan.steps} steps", "--steps"
     else:
         return
     raise InputError(f"the run has trained {done}; --resume with more {more} goes on")
@@ -61,17 +61,17 @@ def check_free(folder: Path) -> None:
     """Refuse a folder that holds a run already.
 
     Raises:
-        WriteError: It does.
+        WriteError: The folder has a checkpoint.
     """
     if (folder / "checkpoints" / "last.ckpt").exists():
         raise WriteError(f"{folder} already holds a run; go on with --resume {folder}, or give another --out")
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder of a run, and those above it.
+    """Create the folder of a run with its parents.
 
     Raises:
-        WriteError: It cannot be made.
+        WriteError: The folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,12 +80,12 @@ def make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def mendable(plan: Plan) -> Iterator[None]:
-    """Say which flag to change where torch cannot take a step.
+def explain_step_errors(plan: RunPlan) -> Iterator[None]:
+    """Turn torch's errors in a training step into messages that name the flag to change.
 
     Raises:
-        TrainingError: The memory does not suffice.
-        InputError: So few views, and so small ones, that a norm of the network has one value of each channel.
+        TrainingError: Out of memory.
+        InputError: The batch and its views are so small that a batch norm has one value per channel.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Where the time of a run goes: measured over its first epoch, then told."""
+"""Profile of the first epoch of a run: time per step for loading, forward and backward passes."""
 
 import time
 from typing import Any, final
@@ -8,26 +8,26 @@ from lightning.pytorch import LightningModule, Trainer
 from rich.console import Console
 from torch import nn
 
-from poise.training.hook import RunCallback
+from poise.training.callbacks import RunCallback
 
-STARVED = 0.15
-"""Share of a step spent waiting for the loader above which it is too slow."""
+MAX_WAIT_SHARE = 0.15
+"""Share of the time spent waiting for the data loader above which a warning is printed."""
 
-WARM = 5
-"""Steps that are not counted, or a fifth of an epoch: caches fill, workers start."""
+WARMUP_STEPS = 5
+"""First steps that are not counted (at most a fifth of an epoch): caches fill, workers start."""
 
-MOST = 200
-"""Steps that are counted; after them nothing is measured any more."""
+MAX_STEPS = 200
+"""Steps that are counted; then measuring ends."""
 
 PARTS = ("wait", "forward", "encode", "backward", "update")
 
 
 @final
 class Clock(RunCallback):
-    """Measures reading, warping, encoding, forward and backward passes, and warns when the loader starves the network.
+    """Measures reading, warping, encoding, forward and backward passes, and warns when the data loader is the bottleneck.
 
     Args:
-        console: Where to tell it.
+        console: Terminal to print to.
     """
 
     def __init__(self, console: Console) -> None:
@@ -37,16 +37,16 @@ class Clock(RunCallback):
         self.steps = 0
         self._on = True
         self._seen = 0
-        self._warm = WARM
+        self._warm = WARMUP_STEPS
         self._last = 0.0
         self._handles: list[Any] = []
         self._device = torch.device("cpu")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Watch the network."""
+        """Hook the network's forward pass and start measuring."""
         module = self.of(pl_module)
         self._device = module.plan.device
-        self._warm = min(WARM, len(module.order) // 5)
+        self._warm = min(WARMUP_STEPS, len(module.order) // 5)
         self._handles = [module.model.network.register_forward_hook(self._forward)]
         self._last = time.perf_counter()
 
@@ -65,7 +65,7 @@ class Clock(RunCallback):
             self._mark("forward")
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """The batch is there."""
+        """The batch is loaded."""
         self._mark("wait")
         if self._on and self._seen >= self._warm:
             self.seconds["read"] += batch.read
@@ -74,27 +74,27 @@ class Clock(RunCallback):
             self.steps += 1
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Any) -> None:
-        """The loss is there."""
+        """The loss is computed."""
         self._mark("encode")
 
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The gradient is there."""
+        """The gradient is computed."""
         self._mark("backward")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """The weights have moved."""
+        """The weights are updated."""
         self._mark("update")
         self._seen += 1
-        self._on = self._on and self.steps < MOST
+        self._on = self._on and self.steps < MAX_STEPS
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The first epoch is over."""
+        """End measuring after the first epoch."""
         self._stop(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The first epoch is over, without validation."""
+        """End measuring after a first epoch without validation."""
         self._stop(trainer, pl_module)
 
     def _stop(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -106,11 +106,16 @@ class Clock(RunCallback):
         self._handles = []
         if self.steps and trainer.is_global_zero:
             module = self.of(pl_module)
-            for line in self.told(module.plan.workers, one=module.task.unit[0]):
+            for line in self.lines(module.plan.workers, one=module.task.unit[0]):
                 self.console.print(line, highlight=False, soft_wrap=True)
 
-    def told(self, workers: int, *, one: str = "person") -> list[str]:
-        """Where the time went, and a warning where the loader was too slow."""
+    def lines(self, workers: int, *, one: str = "person") -> list[str]:
+        """Milliseconds per view or image by phase, and a warning where the data loader is the bottleneck.
+
+        Args:
+            workers: Loader processes.
+            one: What a view shows: "person" or "image".
+        """
         each = {name: 1000 * value / self.views for name, value in self.seconds.items()}
         where = f"in {workers} workers beside" if workers else "within the wait"
         lines = [
@@ -119,7 +124,7 @@ class Clock(RunCallback):
             f"backward {each['backward']:.2f}, update {each['update']:.2f}"
         ]
         share = self.seconds["wait"] / max(1e-9, sum(self.seconds[part] for part in PARTS))
-        if share > STARVED:
+        if share > MAX_WAIT_SHARE:
             more = f"more --workers than {workers}" if workers else "--workers 1 or more"
             lines.append(f"the loader starves the network: {share:.0%} of the time it waits; try {more}, or smaller images")
         return lines

@@ -1,4 +1,4 @@
-"""Batches for a training loop: which view comes when, on how many processes, and a loader that can begin in the middle."""
+"""Data loading: a batch sampler that can resume in the middle of an epoch and splits batches over processes; the loader."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,14 +14,14 @@ from poise.models.views.base import LoadedBatch, ViewDataset, ViewIndex, mixed_s
 
 @final
 class ResumableSampler:
-    """Which places make up each batch of an epoch; a batch sampler that can begin in the middle.
+    """Batch sampler over the indices of views; can resume in the middle of an epoch.
 
     Args:
-        count: Views.
-        batch: Of one process.
-        seed: Of the shuffle; None keeps the order of the data, and the last batch may be small.
-        rank: Which of `world` processes this is.
-        world: How many processes share the data.
+        count: Number of views.
+        batch: Batch size of one process.
+        seed: Seed of the shuffle; None keeps the order of the data, and the last batch may be smaller.
+        rank: Rank of this process.
+        world: Number of processes that share the data.
     """
 
     def __init__(self, count: int, batch: int, *, seed: int | None, rank: int = 0, world: int = 1) -> None:
@@ -35,46 +35,46 @@ class ResumableSampler:
 
     @property
     def sampler(self) -> "ResumableSampler":
-        """Where Lightning looks for `set_epoch`."""
+        """Itself: Lightning calls `set_epoch` of this attribute."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """The epoch whose batches come next."""
+        """Set the epoch whose batches come next."""
         self.epoch = epoch
 
     def begin(self, epoch: int, batch: int) -> None:
-        """Start epoch `epoch` at batch number `batch` instead of 0."""
+        """Start epoch `epoch` at the batch with index `batch` instead of 0."""
         self.epoch = epoch
         self._begin = (epoch, batch)
 
     def __len__(self) -> int:
-        """Batches of a whole epoch. Shuffled epochs leave out the views that do not fill a batch."""
+        """Batches per epoch. Shuffled epochs drop the last, incomplete batch."""
         if self.seed is None:
             return -(-len(range(self.rank, self.count, self.world)) // self.batch)
         return max(1, self.count // (self.batch * self.world))
 
     def __iter__(self) -> Iterator[list[ViewIndex]]:
-        """The batches of the epoch, from where it should begin."""
+        """The batches of the epoch, from its first one or the one set by `begin`."""
         first = self._begin[1] if self.epoch == self._begin[0] else 0
-        rows = self._rows()
-        for number in range(first, len(self)):
-            yield [(self.epoch, row) for row in rows[number * self.batch : (number + 1) * self.batch]]
+        order = self._order()
+        for index in range(first, len(self)):
+            yield [(self.epoch, view) for view in order[index * self.batch : (index + 1) * self.batch]]
 
-    def _rows(self) -> list[int]:
+    def _order(self) -> list[int]:
         if self.seed is None:
             return list(range(self.rank, self.count, self.world))
-        chance = torch.Generator().manual_seed(mixed_seed(self.seed, self.epoch))
-        rows: list[int] = torch.randperm(self.count, generator=chance).tolist()
-        wanted = len(self) * self.batch * self.world
-        rows = (rows * -(-wanted // self.count))[:wanted]  # fewer views than one batch: they come again
-        return rows[self.rank :: self.world]
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, self.epoch))
+        order: list[int] = torch.randperm(self.count, generator=generator).tolist()
+        total = len(self) * self.batch * self.world
+        order = (order * -(-total // self.count))[:total]  # fewer views than one batch: they are repeated
+        return order[self.rank :: self.world]
 
 
 def loader(views: ViewDataset[Any, Any], order: ResumableSampler, *, workers: int, pin: bool) -> DataLoader[LoadedBatch[Any]]:
-    """Batches in the order given, cut by `workers` processes (0: in this one).
+    """A data loader with the batches of a sampler, loaded by `workers` processes (0: in this one).
 
-    With workers, OpenCV works in one thread from here on, in this process too: a process that forks while OpenCV's threads
-    wait leaves its children without them, and they hang.
+    With workers OpenCV is set to one thread, in this process too: a process forked while OpenCV's thread pool waits has no
+    such threads, and hangs.
     """
     if workers:
         cv2.setNumThreads(1)
@@ -91,16 +91,16 @@ def loader(views: ViewDataset[Any, Any], order: ResumableSampler, *, workers: in
 
 
 @contextmanager
-def plainly() -> Iterator[None]:
-    """What a worker process raised on purpose, raised again as its one sentence, without the worker's traceback."""
+def unwrap_worker_errors() -> Iterator[None]:
+    """Raise the errors of a loader process again as plain `PoiseError`, without the traceback of the worker."""
     try:
         yield
     except PoiseError as error:
-        kind = type(error)
-        before, _, sentence = str(error).rpartition(f"{kind.__module__}.{kind.__qualname__}: ")
-        if not before.startswith("Caught "):  # as torch begins what comes from a worker
+        error_type = type(error)
+        before, _, sentence = str(error).rpartition(f"{error_type.__module__}.{error_type.__qualname__}: ")
+        if not before.startswith("Caught "):  # the beginning that torch gives to errors of workers
             raise
-        raise kind(sentence.strip()) from None
+        raise error_type(sentence.strip()) from None
 
 
 def _quiet_worker(number: int) -> None:

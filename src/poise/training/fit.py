@@ -1,4 +1,4 @@
-"""Train a recipe: `fit(recipe, out=folder)`."""
+"""`fit(recipe, out=folder)` trains a recipe."""
 
 from functools import partial
 from pathlib import Path
@@ -7,20 +7,21 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from poise.training.budget import Budget, RunResult
-from poise.training.callbacks import Bar, Checkpointer, Interrupted, MetricsLog
+from poise.training.callbacks import Interrupted, Interrupts, ProgressBar
 from poise.training.checkpoint import check_same, check_state
-from poise.training.checks import check_best, check_free, check_left, check_readable, make_folder, mendable
+from poise.training.checkpointer import Checkpointer
+from poise.training.checks import check_best, check_free, check_left, check_readable, explain_step_errors, make_folder
 from poise.training.clock import Clock
-from poise.training.data import plainly
-from poise.training.logging import settings_of, tell, tell_resumed
+from poise.training.data import unwrap_worker_errors
+from poise.training.logging import print_resumed, print_run, settings_of
+from poise.training.metrics_log import MetricsLog
 from poise.training.module import Module
 from poise.training.previews import Previews
 from poise.training.recipe import Recipe
-from poise.training.run_plan import Hardware, rank_of_process, run_plan
-from poise.training.signals import Interrupts
+from poise.training.result import RunResult
+from poise.training.run_plan import Budget, Hardware, rank_of_process, run_plan
 from poise.training.stages import fit_stages, refuse_stages
-from poise.training.trainer import quiet, trainer
+from poise.training.trainer import quiet_lightning, trainer
 from poise.weights import model_file
 from poise.weights.transfer import transfer
 
@@ -45,42 +46,42 @@ def fit(
     save_minutes: float = 5.0,
     console: Console | None = None,
 ) -> RunResult:
-    """Train a recipe and keep its best model.
+    """Train a recipe and save its best model.
 
     The folder `out` receives `settings.json`, `metrics.csv`, `model.safetensors` (the best so far), `checkpoints/last.ckpt`,
     `pictures/` and `tensorboard/`. Validation uses ground-truth boxes, or whole images where the model finds people by
-    itself, without the flip test. A recipe of several stages leaves such a folder for each (`training.stages`).
+    itself, and no flip test. A recipe of several stages leaves such a folder for each (`training.stages`).
 
     Args:
         recipe: What to train.
         out: Folder of the run.
-        seed: Of all chances. The same seed gives the same run, whatever the number of workers.
+        seed: Seed of all random numbers. The same seed gives the same run, whatever the number of workers.
         device: "cpu", "cuda", ...; by default a GPU where there is one.
         precision: "fp32" or "bf16"; by default bf16 where it is faster.
-        workers: Processes that cut views; by default one less than there are cores.
+        workers: Data loader processes; by default one less than there are cores.
         batch: People per step, over all devices; by default the recipe's. The learning rate follows it linearly.
-        accumulate: Steps whose gradients are added up before the weights move.
+        accumulate: Batches whose gradients are accumulated per optimizer step.
         devices: Processes or GPUs on each machine.
-        nodes: Machines.
-        strategy: Lightning's name for how they work together.
-        resume: Folder of a run to go on with, also from the middle of an epoch; its result is that of a run never interrupted.
-        start: Model file to start from, also one of another skeleton.
-        minutes: Stop, validate and keep the result after so many minutes of training; stages share them by their epochs.
-        steps: The same after so many optimizer steps; they too are shared.
-        save_minutes: Time between two saved states.
-        console: Where to tell what happens.
+        nodes: Number of machines.
+        strategy: Lightning's name of the strategy for several processes.
+        resume: Folder of a run to resume, also from the middle of an epoch; the result is that of an uninterrupted run.
+        start: Model file with initial weights, also one of another skeleton.
+        minutes: Most minutes of training; stages share them in proportion to their epochs. Validation follows.
+        steps: Most optimizer steps; stages share them, too.
+        save_minutes: Minutes between two checkpoints.
+        console: Terminal to print to.
 
     Raises:
-        InputError: Flags that do not fit together, batches too small to learn from, or a model that its file could not bring
-            back (`weights.model_file.check_kept`).
+        InputError: Flags that do not fit together, batches too small to learn from, or a model that could not be loaded from
+            its file (`weights.model_file.check_kept`).
         WriteError: The folder holds another run, or cannot be written.
-        CheckpointError: The state to go on from, or the model to start from, cannot be used.
+        CheckpointError: The checkpoint to resume, or the model to start from, cannot be used.
         TrainingError: The loss is not finite, or the memory does not suffice.
-        KeyboardInterrupt: Somebody stopped the run; its state is saved.
+        KeyboardInterrupt: The run was interrupted; its checkpoint is saved.
     """
     model_file.check_kept(recipe.model)
     console = (console or Console()) if rank_of_process() == 0 else Console(quiet=True)
-    means = Hardware(
+    hardware = Hardware(
         device=device,
         precision=precision,
         workers=workers,
@@ -91,55 +92,55 @@ def fit(
         strategy=strategy,
         save_minutes=save_minutes,
     )
-    one = partial(_run, means=means, console=console)
+    one = partial(_run, hardware=hardware, console=console)
     resumed, begin = (None if path is None else Path(path) for path in (resume, start))
-    goal = Budget(resumed or Path(out), resumed is not None, seed, begin, minutes, steps)
+    budget = Budget(resumed or Path(out), resumed is not None, seed, begin, minutes, steps)
     if recipe.then:
-        return fit_stages(recipe, one, goal, console=console)
+        return fit_stages(recipe, one, budget, console=console)
     if resumed is not None:
         refuse_stages(resumed)
-    return one(recipe, goal)
+    return one(recipe, budget)
 
 
-def _run(recipe: Recipe, goal: Budget, *, means: Hardware, console: Console) -> RunResult:
-    folder = goal.folder
-    state, stand = check_state(folder) if goal.resume else (None, None)
-    plan = run_plan(recipe, goal, means)
+def _run(recipe: Recipe, budget: Budget, *, hardware: Hardware, console: Console) -> RunResult:
+    folder = budget.folder
+    state, progress = check_state(folder) if budget.resume else (None, None)
+    plan = run_plan(recipe, budget, hardware)
     main = plan.rank == 0
     task = recipe.task(recipe.model)
     check_best(recipe, task)
-    if stand is not None:
-        check_same(stand, recipe.model, folder)
-        check_left(plan, stand)
+    if progress is not None:
+        check_same(progress, recipe.model, folder)
+        check_left(plan, progress)
     views = task.train_views(recipe.data, seed=plan.seed)
     val_views = task.val_views(recipe.val, seed=plan.seed) if recipe.val is not None else None
     if state is None and main:
         check_free(folder)
     check_readable(views, val_views)
-    carried = transfer(model_file.load(goal.start), recipe.model) if goal.start is not None and state is None else None
+    carried = transfer(model_file.load(budget.start), recipe.model) if budget.start is not None and state is None else None
     if main:
         make_folder(folder)
-    tell(console, recipe, plan, learnt=len(views), checked=None if val_views is None else len(val_views))
-    if stand is not None:
-        tell_resumed(console, recipe, plan, stand, folder=goal.whole or folder)
+    print_run(console, recipe, plan, learnt=len(views), checked=None if val_views is None else len(val_views))
+    if progress is not None:
+        print_resumed(console, recipe, plan, progress, folder=budget.whole or folder)
     if carried is not None:
-        console.print(f"start from {goal.start}: {carried}", highlight=False, soft_wrap=True)
+        console.print(f"start from {budget.start}: {carried}", highlight=False, soft_wrap=True)
     module = Module(recipe, plan, train=views, val=val_views)
     module.model.to(memory_format=torch.channels_last)
-    with Interrupts() as interrupts, quiet(), mendable(plan), plainly():
-        keeper = Checkpointer(folder, interrupts, best=recipe.best)
-        journal = MetricsLog(folder, console, settings=settings_of(recipe, plan) if main else {})
-        hooks = [Clock(console), journal, keeper, Previews(folder), Bar(console)]
-        lightning = trainer(recipe, plan, hooks, means=means)
+    with Interrupts() as interrupts, quiet_lightning(), explain_step_errors(plan), unwrap_worker_errors():
+        checkpointer = Checkpointer(folder, interrupts, best=recipe.best)
+        metrics_log = MetricsLog(folder, console, settings=settings_of(recipe, plan) if main else {})
+        callbacks = [Clock(console), metrics_log, checkpointer, Previews(folder), ProgressBar(console)]
+        lightning = trainer(recipe, plan, callbacks, hardware=hardware)
         try:
             lightning.fit(module, ckpt_path=state, weights_only=True if state else None)
-        except (Interrupted, SystemExit) as error:  # Lightning leaves the process when Ctrl-C comes twice
-            console.print(f"stopped; go on with --resume {goal.whole or folder}", highlight=False, soft_wrap=True)
+        except (Interrupted, SystemExit) as error:  # Lightning exits the process at a second Ctrl-C
+            console.print(f"stopped; go on with --resume {budget.whole or folder}", highlight=False, soft_wrap=True)
             raise KeyboardInterrupt from error
-    return _result(module, keeper, journal, console)
+    return _result(module, checkpointer, metrics_log, console)
 
 
-def _result(module: Module, keeper: Checkpointer, journal: MetricsLog, console: Console) -> RunResult:
+def _result(module: Module, checkpointer: Checkpointer, metrics_log: MetricsLog, console: Console) -> RunResult:
     for message in module.unreadable:
         console.print(f"skipped: {message}", highlight=False, soft_wrap=True)
     if module.unreadable:
@@ -147,6 +148,8 @@ def _result(module: Module, keeper: Checkpointer, journal: MetricsLog, console: 
             f"{len(module.unreadable)} images could not be read; others took their place", highlight=False, soft_wrap=True
         )
     model = module.best_model.cpu()
-    if keeper.model_file.exists():  # the weights alone: a network of the user's own is not in the zoo
-        model.network.load_state_dict(load_file(keeper.model_file))
-    return RunResult(model.eval(), dict(keeper.best_scores), keeper.folder, keeper.model_file, journal.rows)
+    if checkpointer.model_file.exists():  # weights only: the network may be the user's own, not one of the zoo
+        model.network.load_state_dict(load_file(checkpointer.model_file))
+    return RunResult(
+        model.eval(), dict(checkpointer.best_scores), checkpointer.folder, checkpointer.model_file, metrics_log.rows
+    )

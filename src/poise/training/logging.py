@@ -1,28 +1,33 @@
-"""What a run says of itself: on the screen when it begins, and in its `settings.json`."""
+"""What a run prints when it begins (summary, data, learning rate), and its `settings.json`."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
+from torch import nn
 
-from poise.codecs.decoders import described
+from poise.codecs.decoders import codec_name, described
+from poise.dims import Size
+from poise.models.base import PoseModel
 from poise.training.provenance import provenance
 from poise.training.recipe import Recipe
-from poise.training.run_plan import Plan, rate_of
-from poise.training.summary import summary
+from poise.training.run_plan import RunPlan, rate_of
+from poise.zoo.cost import measure_network
 
 
-def tell(console: Console, recipe: Recipe, plan: Plan, *, learnt: int, checked: int | None) -> None:
-    """Say what is trained, on how much, with what.
+def print_run(console: Console, recipe: Recipe, plan: RunPlan, *, learnt: int, checked: int | None) -> None:
+    """Print what is trained, on how much data, on which device.
 
     Args:
-        console: Where to.
-        recipe: What is trained.
-        plan: How.
-        learnt: Views to learn from.
-        checked: Views to check on; None where nothing is checked.
+        console: Terminal to print to.
+        recipe: The recipe.
+        plan: Plan of the run.
+        learnt: Number of training views.
+        checked: Number of validation views; None without validation.
     """
     task = recipe.task(recipe.model)
     console.print(summary(recipe.model, task.train_size(recipe.data)))
@@ -34,31 +39,31 @@ def tell(console: Console, recipe: Recipe, plan: Plan, *, learnt: int, checked: 
         highlight=False,
         soft_wrap=True,
     )
-    tell_expected(console, recipe)
+    print_expected(console, recipe)
 
 
-def tell_expected(console: Console, recipe: Recipe) -> None:
-    """Say which scores the recipe should reach, where that is known."""
+def print_expected(console: Console, recipe: Recipe) -> None:
+    """Print the expected scores of the recipe, where they are known."""
     if recipe.expected:
         scores = ", ".join(f"{name} {value:.3g}" for name, value in recipe.expected.items())
         notes = f" ({recipe.notes})" if recipe.notes else ""
         console.print(f"expected: {scores}{notes}", highlight=False, soft_wrap=True)
 
 
-def tell_resumed(console: Console, recipe: Recipe, plan: Plan, stand: Mapping[str, Any], *, folder: Path) -> None:
-    """Say that a run is finished, or that it goes on at another rate.
+def print_resumed(console: Console, recipe: Recipe, plan: RunPlan, progress: Mapping[str, Any], *, folder: Path) -> None:
+    """Print that a resumed run is finished, or that its learning rate has changed.
 
     Args:
-        console: Where to.
-        recipe: What is trained.
-        plan: How it goes on.
-        stand: Where the run stands, by `check_state`.
-        folder: Of the whole run.
+        console: Terminal to print to.
+        recipe: The recipe.
+        plan: Plan of the resumed run.
+        progress: Progress of the run (`check_state`).
+        folder: Folder of the whole run.
     """
-    rate = stand.get("rate", plan.rate)
-    if stand["epoch"] >= recipe.epochs:
+    rate = progress.get("rate", plan.rate)
+    if progress["epoch"] >= recipe.epochs:
         console.print(
-            f"the run is finished, nothing is left to train: {stand['epoch']} of {recipe.epochs} epochs are done; "
+            f"the run is finished, nothing is left to train: {progress['epoch']} of {recipe.epochs} epochs are done; "
             f"--resume {folder} with more --epochs goes on",
             highlight=False,
             soft_wrap=True,
@@ -71,8 +76,8 @@ def tell_resumed(console: Console, recipe: Recipe, plan: Plan, stand: Mapping[st
         )
 
 
-def settings_of(recipe: Recipe, plan: Plan) -> dict[str, Any]:
-    """What `settings.json` keeps of a run, as plain values."""
+def settings_of(recipe: Recipe, plan: RunPlan) -> dict[str, Any]:
+    """The content of `settings.json`, as plain values."""
     return {
         "recipe": recipe.name,
         "settings": recipe.settings,
@@ -94,5 +99,28 @@ def settings_of(recipe: Recipe, plan: Plan) -> dict[str, Any]:
     } | provenance(recipe, plan)
 
 
-def _rate(recipe: Recipe, plan: Plan) -> str:
+def _rate(recipe: Recipe, plan: RunPlan) -> str:
     return rate_of(recipe, batch=plan.batch, accumulate=plan.accumulate)[1]
+
+
+def summary(model: PoseModel, size: Size) -> Table:
+    """Table of layers, parameters and multiply-adds: a row per part of the network (two levels), for views of `size` (h, w)."""
+    network = copy.deepcopy(model.network).to("meta")  # counts without computing
+    cost = measure_network(network, size)
+    views, codec = f"views of {size[0]}x{size[1]}", f"codec {codec_name(model.codec)}"
+    table = Table(title=f"{model.card.name}, {views}, {len(model.skeleton)} keypoints, {codec}")
+    for name in ("part", "kind"):
+        table.add_column(name)
+    for name in ("layers", "parameters", "multiply-adds"):
+        table.add_column(name, justify="right")
+    for name, part in network.named_children():
+        table.add_row(name, type(part).__name__, *_numbers(part), "")
+        for inner, child in part.named_children():
+            table.add_row(f"  {inner}", type(child).__name__, *_numbers(child), "")
+    table.add_row("all", type(network).__name__, *_numbers(network), f"{cost.multiply_adds / 1e6:,.0f} M", end_section=True)
+    return table
+
+
+def _numbers(part: nn.Module) -> tuple[str, str]:
+    layers = sum(next(m.children(), None) is None for m in part.modules())
+    return str(layers), f"{sum(p.numel() for p in part.parameters()):,}"

@@ -1,4 +1,4 @@
-"""One training run as Lightning sees it: loss, steps, learning rate, average of the weights, validation."""
+"""The LightningModule of a run: loss, optimizer steps, learning rate, EMA of the weights, validation."""
 
 import copy
 import time
@@ -18,7 +18,7 @@ from poise.training.checkpoint import identity
 from poise.training.data import ResumableSampler, loader
 from poise.training.nan_guard import Step, check_finite
 from poise.training.recipe import Recipe
-from poise.training.run_plan import Plan
+from poise.training.run_plan import RunPlan
 from poise.weights.checkpoint import compare
 
 
@@ -27,25 +27,27 @@ class Module(LightningModule):
     """A recipe in training.
 
     Args:
-        recipe: What is trained.
-        plan: How this run trains it: batches, learning rate, seed, budget.
-        train: Views to learn from.
-        val: Views to check on, or None.
+        recipe: The recipe.
+        plan: Batches, learning rate, seed, budget of this run.
+        train: Training views.
+        val: Validation views, or None.
 
     Attributes:
-        model: Learns.
-        average: Moving average of its weights, or None.
-        task: What the loop asks of the model ...
-        best_task: ... and of what is validated.
-        scores: Of the last validation.
-        loss_value: Of the last step.
-        parts: Of the last step's loss, by name.
-        norm: Of the last step's gradient, before clipping.
-        elapsed: Seconds this run had trained at the end of the last step, earlier sessions too; the same on every process.
-        unreadable: Images that could not be read, and why.
+        model: The model that is trained.
+        average: Exponential moving average (EMA) of its weights, or None.
+        task: Task of the model.
+        best_task: Task of the model that is validated and saved: the average where there is one.
+        scores: Scores of the last validation, by name.
+        loss_value: Loss of the last step.
+        parts: Parts of the last step's loss, by name.
+        norm: Norm of the last step's gradient, before clipping.
+        elapsed: Seconds of training up to the last step, over all sessions; the same on every process.
+        unreadable: Error messages of images that could not be read.
     """
 
-    def __init__(self, recipe: Recipe, plan: Plan, *, train: ViewDataset[Any, Any], val: ViewDataset[Any, Any] | None) -> None:
+    def __init__(
+        self, recipe: Recipe, plan: RunPlan, *, train: ViewDataset[Any, Any], val: ViewDataset[Any, Any] | None
+    ) -> None:
         super().__init__()
         self.recipe = recipe
         self.plan = plan
@@ -70,21 +72,21 @@ class Module(LightningModule):
         self._found: dict[int, Any] = {}
         self._val_loss: list[tuple[float, int]] = []
         self._steps_per_epoch = -(-len(self.order) // plan.accumulate)
-        self._hold()
+        self._freeze_still()
 
     @property
     def best_model(self) -> PoseModel:
-        """What is validated and saved: the average where there is one."""
+        """The model that is validated and saved: the average where there is one."""
         return self.average if self.average is not None else self.model
 
     # data
 
     def train_dataloader(self) -> DataLoader[LoadedBatch[Any]]:
-        """Shuffled parcels, from wherever the run stands in its epoch."""
+        """Shuffled batches, from the current one of the epoch."""
         return loader(self.views, self.order, workers=self.plan.workers, pin=self.plan.device.type == "cuda")
 
     def val_dataloader(self) -> list[DataLoader[LoadedBatch[Any]]]:
-        """The views to check on, in their order."""
+        """The validation views, in their order."""
         if self.val_views is None:
             return []
         order = ResumableSampler(len(self.val_views), self.plan.share, seed=None, rank=self.plan.rank, world=self.plan.world)
@@ -97,38 +99,40 @@ class Module(LightningModule):
         return optim.build(self.recipe.optimizer, self.model.network, rate=self.plan.rate)
 
     def train(self, mode: bool = True) -> "Module":
-        """Training mode; the average, and a frozen backbone, stay in evaluation mode."""
+        """Set training mode; the average and frozen parts stay in evaluation mode."""
         super().train(mode)
         if self.average is not None:
             self.average.eval()
-        for part in self._still():
+        for part in self._frozen_parts():
             part.eval()
         return self
 
     def on_train_start(self) -> None:
-        """Begin the clock."""
+        """Start the clock."""
         self._since = time.monotonic()
         self._freeze()
 
     def on_train_epoch_start(self) -> None:
-        """Thaw the backbone when its time has come."""
+        """Unfreeze the backbone after `Recipe.freeze_epochs`."""
         self._freeze()
 
     def _freeze(self) -> None:
         self.frozen = self.current_epoch < self.recipe.freeze_epochs
-        if self.recipe.freeze_epochs and self.plan.world == 1:  # of several processes' backward pass all weights are a part
+        if (
+            self.recipe.freeze_epochs and self.plan.world == 1
+        ):  # with several processes all weights must take part in the backward pass
             self._backbone().requires_grad_(not self.frozen)
-            self._hold()
+            self._freeze_still()
         if self.recipe.freeze_epochs or self.recipe.still:
             self.train(self.training)
 
-    def _hold(self) -> None:
-        """What stays as it is over the whole run takes no part."""
+    def _freeze_still(self) -> None:
+        """Freeze the parts of `Recipe.still`."""
         for name in self.recipe.still:
             self.model.network.get_submodule(name).requires_grad_(False)
 
-    def _still(self) -> list[nn.Module]:
-        """What stays as it is now, its statistics too."""
+    def _frozen_parts(self) -> list[nn.Module]:
+        """Parts that are frozen now, with their batch norm statistics."""
         parts = [self.model.network.get_submodule(name) for name in self.recipe.still]
         return [*parts, self._backbone()] if self.frozen else parts
 
@@ -137,7 +141,7 @@ class Module(LightningModule):
         return backbone
 
     def training_step(self, loaded: LoadedBatch[Any], batch_idx: int) -> Float[Tensor, ""]:
-        """The loss of a batch. What chance a network takes (dropout) depends on seed and step alone."""
+        """The loss of a batch. Random numbers of the network (dropout) depend on seed and step alone."""
         torch.manual_seed(mixed_seed(self.plan.seed, self.current_epoch, batch_idx, self.plan.rank))
         self.unreadable.update(dict.fromkeys(loaded.bad))
         self.loaded = loaded
@@ -146,7 +150,7 @@ class Module(LightningModule):
         return self.loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Refuse what is not finite, then clip."""
+        """Stop at a loss or gradient that is not finite, then clip the gradient."""
         weights = [p for p in self.model.parameters() if p.grad is not None]
         if self.frozen:
             for p in self._backbone().parameters():
@@ -159,22 +163,22 @@ class Module(LightningModule):
             torch.nn.utils.clip_grads_with_norm_(weights, self.recipe.clip, norm)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """One step at the schedule's learning rate, then the average follows."""
-        gone = self.elapsed / self.plan.budget if self.plan.budget else 0.0
+        """One step at the scheduled learning rate, then an update of the average."""
+        time_share = self.elapsed / self.plan.budget if self.plan.budget else 0.0
         step = self.trainer.global_step
         factor = optim.factor(
             self.recipe.schedule,
             step=step,
             steps_per_epoch=self._steps_per_epoch,
             epochs=self.recipe.epochs,
-            time_share=gone,
+            time_share=time_share,
         )
         optimizer = self.optimizers()
         optim.set_rate(optimizer, factor)  # type: ignore[arg-type]  # one optimizer, not a list
         self.rate = self.plan.rate * factor
         super().optimizer_step(*args, **kwargs)
         if self.average is not None and self.recipe.average is not None:
-            follow(self.average, self.model, decay=min(self.recipe.average, (1 + step) / (10 + step)))
+            update_average(self.average, self.model, decay=min(self.recipe.average, (1 + step) / (10 + step)))
 
     def now(self) -> float:
         """Seconds trained so far, as this process counts them."""
@@ -183,27 +187,27 @@ class Module(LightningModule):
     # validation
 
     def on_validation_start(self) -> None:
-        """Forget the last answers."""
+        """Clear the results of the last validation."""
         self._found = {}
         self._val_loss = []
 
     def validation_step(self, loaded: LoadedBatch[Any], batch_idx: int) -> None:
-        """Find the keypoints of a batch, in pixels of the images."""
-        torch.manual_seed(mixed_seed(self.plan.seed, batch_idx, self.plan.rank))  # the loss may look at a part of a view only
+        """Predict the keypoints of a batch, pixels of the images."""
+        torch.manual_seed(mixed_seed(self.plan.seed, batch_idx, self.plan.rank))  # the loss may sample (proposals)
         loss, found = self.best_task.validate(loaded.batch)
         self._val_loss.append((float(loss), len(loaded.batch)))
         self._found.update(zip(loaded.indices, found, strict=True))
         self.unreadable.update(dict.fromkeys(loaded.bad))
 
     def on_validation_epoch_end(self) -> None:
-        """Bring the answers of all processes together and rate them."""
+        """Gather the results of all processes and score them."""
         if self.truth is None or self.trainer.sanity_checking:
             return
         found, losses = self._found, self._val_loss
         if self.plan.world > 1:
             gathered: list[Any] = [None] * self.plan.world
             torch.distributed.all_gather_object(gathered, (found, losses))
-            found = {place: row for part, _ in gathered for place, row in part.items()}
+            found = {index: one for part, _ in gathered for index, one in part.items()}
             losses = [row for _, part in gathered for row in part]
         total = sum(n for _, n in losses)
         self.scores = self.task.score(self.truth, found) | {"loss": sum(value * n for value, n in losses) / total}
@@ -211,35 +215,35 @@ class Module(LightningModule):
     # checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Where the run stands, beside Lightning's own state."""
-        progress = self.trainer.fit_loop.epoch_loop.batch_progress
-        whole = progress.current.ready >= len(self.order)
+        """Add the progress of the run to Lightning's checkpoint."""
+        batches = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        whole = batches >= len(self.order)
         checkpoint["poise"] = {
             "epoch": self.current_epoch + int(whole),
-            "batch": 0 if whole else progress.current.ready,
+            "batch": 0 if whole else batches,
             "elapsed": self.elapsed,
             "scores": self.scores,
-            "plan": self._order_of_chances(),
+            "plan": self._sampling(),
             "rate": self.plan.rate,
             "steps": self.trainer.global_step,
             "model": identity(self.model),
         }
 
-    def _order_of_chances(self) -> dict[str, int]:
-        """What decides who is seen when."""
+    def _sampling(self) -> dict[str, int]:
+        """The numbers that decide the order of views."""
         plan = self.plan
         return {self.task.unit[1]: len(self.views), "batch": plan.batch, "accumulate": plan.accumulate, "seed": plan.seed}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from there.
+        """Resume from there.
 
         Raises:
             CheckpointError: The run was trained with other data, batches or seed, or another network.
         """
         state = checkpoint["poise"]
-        if state["plan"] != self._order_of_chances():
+        if state["plan"] != self._sampling():
             raise CheckpointError(
-                f"the run was trained with {state['plan']} and is to go on with {self._order_of_chances()}; these must agree"
+                f"the run was trained with {state['plan']} and is to go on with {self._sampling()}; these must agree"
             )
         difference = compare(self.state_dict(), checkpoint["state_dict"])
         if difference:
@@ -252,8 +256,8 @@ class Module(LightningModule):
 
 
 @torch.no_grad()
-def follow(average: nn.Module, model: nn.Module, *, decay: float) -> None:
-    """Move an average of weights and statistics towards the model by 1 - decay; counters are copied."""
+def update_average(average: nn.Module, model: nn.Module, *, decay: float) -> None:
+    """Update an EMA: weights and statistics move towards the model by 1 - decay; integer buffers are copied."""
     pairs = list(zip(average.state_dict().values(), model.state_dict().values(), strict=True))
     floats = [pair for pair in pairs if pair[0].is_floating_point()]
     torch._foreach_lerp_([old for old, _ in floats], [new for _, new in floats], 1 - decay)

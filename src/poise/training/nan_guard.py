@@ -1,4 +1,4 @@
-"""What stops a run that can no longer learn, and says where it began."""
+"""NaN guard: stops a run whose loss or gradient is not finite, and names the first layer at fault."""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +17,14 @@ from poise.training.task import Task
 @final
 @dataclass(frozen=True)
 class Step:
-    """What is known of a step before the weights move."""
+    """Figures of a training step before the weights are updated.
+
+    Attributes:
+        number: Optimizer steps done before.
+        rate: Learning rate.
+        loss: Loss of the batch.
+        norm: Norm of the gradient before clipping.
+    """
 
     number: int
     rate: float
@@ -29,10 +36,10 @@ def check_finite(step: Step, task: Task, batch: Batch | SceneBatch, *, precision
     """Stop when the loss or the gradient of a step is not finite.
 
     Args:
-        step: Its figures.
-        task: Of the model, with the gradients of the step.
-        batch: What it was computed from.
-        precision: In which numbers.
+        step: Figures of the step.
+        task: Task of the model, which has the gradients of the step.
+        batch: Batch of the step.
+        precision: "fp32" or "bf16".
 
     Raises:
         TrainingError: With the step, the learning rate, the images of the batch and the first layer at fault.
@@ -50,13 +57,13 @@ def check_finite(step: Step, task: Task, batch: Batch | SceneBatch, *, precision
 
 
 def first_fault(task: Task, batch: Batch | SceneBatch) -> str:
-    """Where a value that is not finite appears first: labels, images, a weight, a layer's answer, a loss, or a gradient."""
+    """Where a value that is not finite appears first: labels, images, a weight, a layer's output, a loss, or a gradient."""
     for name, values in (("the labels", task.labelled(batch)), ("the images", batch.images)):
         if not _finite(values):
             return f"{name} of the batch"
     network = task.model.network
     # The gradients are those of the step at fault; running forward again would not change them.
-    spoiled = [name for name, p in network.named_parameters() if p.grad is not None and not _finite(p.grad)]
+    bad_gradients = [name for name, p in network.named_parameters() if p.grad is not None and not _finite(p.grad)]
     weights = [name for name, p in network.named_parameters() if not _finite(p)]
     if weights:
         return f"the weight {weights[0]}"
@@ -66,8 +73,8 @@ def first_fault(task: Task, batch: Batch | SceneBatch) -> str:
     loss = _first_loss(task, batch)
     if loss:
         return loss
-    # Backwards the last layer comes first.
-    return f"the gradient of {spoiled[-1]}" if spoiled else "the sum of the gradient"
+    # In the backward pass the last layer comes first.
+    return f"the gradient of {bad_gradients[-1]}" if bad_gradients else "the sum of the gradient"
 
 
 def _first_loss(task: Task, batch: Batch | SceneBatch) -> str:
@@ -83,12 +90,12 @@ def _first_layer(task: Task, batch: Batch | SceneBatch) -> str:
     for name, layer in task.model.network.named_modules():
         if next(layer.children(), None) is None:
 
-            def look(_: nn.Module, __: object, output: Tensor | list[Tensor], name: str = name) -> None:
+            def check(_: nn.Module, __: object, output: Tensor | list[Tensor], name: str = name) -> None:
                 parts = [output] if isinstance(output, Tensor) else output
                 if not found and not all(_finite(part) for part in parts):
                     found.append(name)
 
-            handles.append(layer.register_forward_hook(look))
+            handles.append(layer.register_forward_hook(check))
     with torch.no_grad():
         task.losses(batch)
     for handle in handles:

@@ -7,14 +7,15 @@ from torch import nn
 
 from poise.training.recipe import Optimizer, Schedule
 
-WARMUP = 0.1
-"""Most of a run, in steps or in time, that the rise of the learning rate may take."""
+MAX_WARMUP = 0.1
+"""Largest share of a run, in steps or in time, for the warm-up of the learning rate."""
 
 
 def build(options: Optimizer, network: nn.Module, *, rate: float) -> torch.optim.Optimizer:
     """The optimizer for a network, with the scaled learning rate.
 
-    Each group carries `rate`, the full learning rate that `set_rate` multiplies. Norms and biases decay where not spared.
+    Each group carries `rate`, the full learning rate that `set_rate` multiplies. With `Optimizer.spare` norms and biases have
+    no weight decay.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
@@ -51,19 +52,19 @@ def scaled_rate(options: Optimizer, *, batch: int, base_batch: int) -> float:
 
 
 def factor(schedule: Schedule, *, step: int, steps_per_epoch: int, epochs: int, time_share: float = 0.0) -> float:
-    """What the full learning rate is multiplied by at a step.
+    """Factor of the full learning rate at a step.
 
-    A warm-up longer than a tenth of the run is cut to that, so that a small run reaches its full rate too.
+    A warm-up longer than a tenth of the run is shortened to that, so that a short run reaches its full rate too.
 
     Args:
-        schedule: The rule.
+        schedule: The schedule.
         step: Optimizer steps done.
-        steps_per_epoch: Optimizer steps of one epoch.
-        epochs: Of the whole run.
-        time_share: Share of the time budget that is gone; counts where the schedule goes over time.
+        steps_per_epoch: Optimizer steps per epoch.
+        epochs: Epochs of the whole run.
+        time_share: Share of the time budget that is used up; counts with `Schedule.over_time`.
     """
-    rise = min(float(schedule.warmup_steps), WARMUP * steps_per_epoch * epochs)
-    risen = max(step / rise, time_share / WARMUP if schedule.over_time else 0.0) if rise else 1.0
+    rise = min(float(schedule.warmup_steps), MAX_WARMUP * steps_per_epoch * epochs)
+    risen = max(step / rise, time_share / MAX_WARMUP if schedule.over_time else 0.0) if rise else 1.0
     warm = schedule.warmup_start + (1 - schedule.warmup_start) * min(risen, 1.0)
     if schedule.kind == "constant":
         return warm

@@ -1,4 +1,4 @@
-"""What can be looked at while a run goes on: pictures in its folder, and TensorBoard."""
+"""Previews of a run: pictures in its folder, and TensorBoard."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -8,14 +8,14 @@ from lightning.pytorch import LightningModule, Trainer
 
 from poise.models.device import autocast
 from poise.models.pictures import png
-from poise.training.hook import RunCallback
+from poise.training.callbacks import RunCallback
 from poise.writing import write_atomic
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 EVERY = 20
-"""Steps between two losses on TensorBoard."""
+"""Steps between two logged losses."""
 
 
 @final
@@ -23,7 +23,7 @@ class Previews(RunCallback):
     """Writes pictures of a batch to `pictures/`, and those, losses and scores to `tensorboard/`.
 
     Args:
-        folder: Of the run.
+        folder: Folder of the run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,7 +32,7 @@ class Previews(RunCallback):
         self._shown = -1
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Open TensorBoard's file; steps after the one resumed from are forgotten."""
+        """Open TensorBoard's file; steps after the one resumed from are removed."""
         if trainer.is_global_zero:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -41,7 +41,7 @@ class Previews(RunCallback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Loss, norm of the gradient and learning rate."""
+        """Log loss, norm of the gradient and learning rate."""
         module, step = self.of(pl_module), trainer.global_step
         if self._writer is not None and step % EVERY == 0 and step != self._shown:
             self._shown = step
@@ -50,7 +50,7 @@ class Previews(RunCallback):
                 self._writer.add_scalar(f"train/{name}", value, step)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Scores, and a picture of the last batch learnt from."""
+        """Log scores and a picture of the last training batch."""
         module = self.of(pl_module)
         if self._writer is None:
             return

@@ -1,4 +1,4 @@
-"""What a run came from: enough to evaluate it again, and to see what was different where another gives other scores."""
+"""Provenance of a run: data, seeds, versions and hardware, to repeat it and to explain differences."""
 
 import os
 import platform
@@ -13,12 +13,12 @@ from poise.data.base import Dataset
 from poise.data.digest import digest
 from poise.machine import cores
 from poise.training.recipe import Recipe
-from poise.training.run_plan import Plan
+from poise.training.run_plan import RunPlan
 
 PACKAGES = ("torch", "torchvision", "lightning", "numpy", "opencv-python-headless", "pillow", "hotcoco", "numba", "timm")
 
 
-def provenance(recipe: Recipe, plan: Plan) -> dict[str, Any]:
+def provenance(recipe: Recipe, plan: RunPlan) -> dict[str, Any]:
     """Data, seeds, versions and hardware of a run, as plain values."""
     return {
         "data": {"train": _data(recipe.train), "val": None if recipe.val is None else _data(recipe.val)},
@@ -46,7 +46,7 @@ def hardware(device: torch.device) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's name, as the system calls it."""
+    """Name of the processor."""
     listed = Path("/proc/cpuinfo")
     if os.name == "posix" and listed.exists():
         names = [line.partition(":")[2].strip() for line in listed.read_text().splitlines() if line.startswith("model name")]

@@ -1,4 +1,4 @@
-"""What a training run is made of. `recipes/` writes these values, `fit` reads them."""
+"""`Recipe`: model, data, optimizer and schedule of a training run. `recipes/` makes recipes, `fit` trains them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,17 +16,17 @@ from poise.transforms.jitter import Augmentation
 @final
 @dataclass(frozen=True)
 class Optimizer:
-    """Which rule moves the weights.
+    """Optimizer and its settings.
 
     Attributes:
         kind: "adam", "adamw", "sgd" or "rmsprop" (torch's, without momentum).
         rate: Learning rate for batches of the recipe's `base_batch`.
         decay: Weight decay.
-        spare: Norms and biases do not decay; in the releases of CPN and MSPN they do.
+        spare: Whether norms and biases have no weight decay; in the releases of CPN and MSPN they have.
         backbone: Factor on the learning rate of the backbone, for fine-tuning.
-        betas: Of Adam.
-        momentum: Of SGD.
-        bias: Factor on the learning rate of biases; detectors' releases learn them twice as fast.
+        betas: Betas of Adam.
+        momentum: Momentum of SGD.
+        bias: Factor on the learning rate of biases; releases of detectors use 2.
     """
 
     kind: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
@@ -57,13 +57,13 @@ class Schedule:
     Attributes:
         kind: "steps" multiplies by `factor` at each milestone; "cosine" and "linear" fall to `floor` over the whole run;
             "constant" stays.
-        milestones: Epochs, whole or not.
-        factor: At each milestone.
-        floor: What a cosine or a line ends at, as a share of the full rate.
-        warmup_steps: Steps, at most a tenth of the run, over which the rate rises linearly ...
-        warmup_start: ... from this share of it.
-        over_time: With a time budget, the share of the budget that is gone moves cosine and line too, so that they end when
-            the budget does. Such a run depends on the speed of the machine and cannot be repeated bit by bit.
+        milestones: Epochs of "steps", whole or not.
+        factor: Factor at each milestone.
+        floor: Last learning rate of "cosine" and "linear", as a share of the full rate.
+        warmup_steps: Steps of linear warm-up, at most a tenth of the run.
+        warmup_start: First learning rate of the warm-up, as a share of the full rate.
+        over_time: With a time budget, "cosine" and "linear" also follow the used share of the budget, so that they end with
+            it. Such a run depends on the speed of the machine and cannot be repeated bit by bit.
     """
 
     kind: Literal["steps", "cosine", "linear", "constant"] = "steps"
@@ -81,32 +81,31 @@ class Recipe:
     """One run, ready to be trained.
 
     Attributes:
-        name: Of the recipe.
-        model: Built, with the weights to start from.
-        train: What it learns from.
-        val: What it is checked on after each epoch, with ground-truth boxes or as whole images; None for nothing.
+        name: Name of the recipe.
+        model: The model, with its initial weights.
+        train: Training data.
+        val: Validation data, used after each epoch, with ground-truth boxes or as whole images; None for no validation.
         epochs: Passes through the training data.
         batch: People, or whole images, per step, over all devices.
         base_batch: The batch that `optimizer.rate` is meant for; another batch scales the rate linearly. None: `batch`.
-        augmentation: Chances of a training view, a frozen dataclass of the type that the kind of model wants: `Augmentation`
+        augmentation: Augmentation of training views, a frozen dataclass of the type of the model's views: `Augmentation`
             (top-down), `SceneAugmentation` (bottom-up), `DetectorAugmentation`; None for none.
-        size: Of training views of whole images (h, w); None for squares of the side of the model's canvas. Views of people are
-            as large as the model's codec says.
-        optimizer: Which rule moves the weights.
-        schedule: How the learning rate changes.
-        average: Decay of the moving average of the weights, which is then what is validated and saved; None for none.
-        clip: Largest norm of the gradient; None for any.
-        best: Score that says which model is best; more is better.
-        freeze_epochs: Epochs in which the backbone stays as it is.
-        still: Parts of the network that stay as they are over the whole run, by name, such as "backbone.body.layer1".
-        empty: Whether images without anybody to learn from are learnt from, too, by a model that is shown whole images and
-            boxes in them.
+        size: Size of training views of whole images (h, w), pixels; None for squares of the side of the model's canvas. Views
+            of people are as large as the model's codec says.
+        optimizer: Optimizer and its settings.
+        schedule: Learning rate schedule.
+        average: Decay of the EMA of the weights, which is then validated and saved; None for no EMA.
+        clip: Largest norm of the gradient; None for no clipping.
+        best: Score that selects the best model; more is better.
+        freeze_epochs: First epochs in which the backbone is frozen.
+        still: Names of the parts of the network that are frozen over the whole run, such as "backbone.body.layer1".
+        empty: Whether a detector also learns from images without labelled people.
         select: Whether to leave out people whose keypoints lie off the middle of their box, as HRNet's release can.
-        expected: Scores the recipe should reach, by name.
-        notes: In words.
-        settings: How to make this recipe again: its name and arguments. Filled by `recipes.find`.
-        task: Makes what the training loop asks of the model: supervised training as its kind says by default; adaptation trains
-            the same models in another way.
+        expected: Expected scores, by name.
+        notes: Remarks on the expected scores.
+        settings: Name and arguments of the recipe, to make it again. Filled by `recipes.find`.
+        task: Function from a model to its `Task`; supervised training (`ModelTask`) by default. Adaptation trains the same
+            models with another task.
         then: Further stages, each a whole schedule that starts from the best weights of the one before; of the same model.
     """
 
@@ -160,7 +159,7 @@ class Recipe:
 
     @property
     def data(self) -> TrainData:
-        """What the recipe says about the views to learn from."""
+        """The data, augmentation and sizes of training views."""
         return TrainData(self.name, self.train, self.augmentation, self.size, self.select, self.empty)
 
     def staged(self, count: int) -> "Recipe":

@@ -1,7 +1,8 @@
-"""How one run trains a recipe: the numbers that follow from recipe, flags and machine."""
+"""`RunPlan`: batch, learning rate, device and limits of one run, from recipe, flags and machine."""
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import final
 
 import torch
@@ -9,26 +10,49 @@ import torch
 from poise.errors import InputError
 from poise.machine import cores
 from poise.models.device import Precision, choose_device, choose_precision
-from poise.training.budget import Budget
 from poise.training.optim import scaled_rate
 from poise.training.recipe import Recipe
 
 
 @final
 @dataclass(frozen=True)
+class Budget:
+    """Folder, seed and limits of a run.
+
+    Attributes:
+        folder: Folder of the run.
+        resume: Whether to resume the run in the folder.
+        seed: Seed of all random numbers.
+        start: Model file to start from, or None.
+        minutes: Most minutes of training; None for no limit.
+        steps: Most optimizer steps; None for no limit.
+        whole: Folder of the run of which this is a stage, or None.
+    """
+
+    folder: Path
+    resume: bool
+    seed: int
+    start: Path | None
+    minutes: float | None
+    steps: int | None
+    whole: Path | None = None
+
+
+@final
+@dataclass(frozen=True)
 class Hardware:
-    """With what a run is to be trained; None where recipe or machine decide.
+    """Device, batch and processes of a run; None where recipe or machine decide.
 
     Attributes:
         device: "cpu", "cuda", ...; by default a GPU where there is one.
         precision: "fp32" or "bf16"; by default bf16 where it is faster.
-        workers: Processes that cut views; by default one less than there are cores.
+        workers: Data loader processes; by default one less than there are cores.
         batch: People per step, over all devices; by default the recipe's.
-        accumulate: Steps whose gradients are added up before the weights move.
+        accumulate: Batches whose gradients are accumulated per optimizer step.
         devices: Processes or GPUs on each machine.
-        nodes: Machines.
-        strategy: Lightning's name for how they work together.
-        save_minutes: Time between two saved states.
+        nodes: Number of machines.
+        strategy: Lightning's name of the strategy for several processes.
+        save_minutes: Minutes between two checkpoints.
     """
 
     device: str | None
@@ -44,22 +68,22 @@ class Hardware:
 
 @final
 @dataclass(frozen=True)
-class Plan:
-    """Numbers of one run.
+class RunPlan:
+    """Batch, learning rate, device and limits of one run.
 
     Attributes:
-        seed: Of all chances.
-        batch: People per step over all processes.
-        accumulate: Steps whose gradients are added up before the weights move.
+        seed: Seed of all random numbers.
+        batch: People, or whole images, per step over all processes.
+        accumulate: Batches whose gradients are accumulated per optimizer step.
         rate: Full learning rate, scaled with the batch.
-        world: Processes.
-        rank: Which of them this is.
-        workers: Processes that cut views, per process.
-        device: What computes.
-        precision: In which numbers.
-        budget: Seconds the run may take, or None.
+        world: Number of processes.
+        rank: Rank of this process.
+        workers: Data loader processes of each process.
+        device: Device of the model.
+        precision: "fp32" or "bf16".
+        budget: Most seconds of training, or None.
         steps: Most optimizer steps, or None.
-        save_every: Seconds between two saved states.
+        save_every: Seconds between two checkpoints.
     """
 
     seed: int
@@ -82,8 +106,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Check the ranges, and that the batch can be shared."""
-        least = {"batch": self.batch, "accumulate": self.accumulate, "devices x nodes": self.world}
-        wrong = [f"{name} {value}" for name, value in least.items() if value < 1]
+        minimum_one = {"batch": self.batch, "accumulate": self.accumulate, "devices x nodes": self.world}
+        wrong = [f"{name} {value}" for name, value in minimum_one.items() if value < 1]
         wrong += [f"workers {self.workers}"] if self.workers < 0 else []
         wrong += [f"minutes {self.budget / 60:g}"] if self.budget is not None and not self.budget > 0 else []
         wrong += [f"steps {self.steps}"] if self.steps is not None and self.steps < 1 else []
@@ -99,47 +123,47 @@ class Plan:
             )
 
 
-def run_plan(recipe: Recipe, goal: Budget, means: Hardware) -> Plan:
-    """The numbers of a run.
+def run_plan(recipe: Recipe, budget: Budget, hardware: Hardware) -> RunPlan:
+    """The plan of a run.
 
     Args:
-        recipe: What is trained.
-        goal: How far.
-        means: With what.
+        recipe: The recipe.
+        budget: Folder, seed and limits.
+        hardware: Device, batch and processes.
 
     Raises:
         InputError: Numbers that a run cannot have, or no such device or precision here.
     """
-    place = choose_device(means.device)
-    batch = recipe.batch if means.batch is None else means.batch
-    world = means.devices * means.nodes
-    return Plan(
-        seed=goal.seed,
+    device = choose_device(hardware.device)
+    batch = recipe.batch if hardware.batch is None else hardware.batch
+    world = hardware.devices * hardware.nodes
+    return RunPlan(
+        seed=budget.seed,
         batch=batch,
-        accumulate=means.accumulate,
-        rate=rate_of(recipe, batch=batch, accumulate=means.accumulate)[0],
+        accumulate=hardware.accumulate,
+        rate=rate_of(recipe, batch=batch, accumulate=hardware.accumulate)[0],
         world=world,
         rank=rank_of_process(),
-        workers=_workers(world) if means.workers is None else means.workers,
-        device=place,
-        precision=choose_precision(means.precision, place),
-        budget=None if goal.minutes is None else 60 * goal.minutes,
-        steps=goal.steps,
-        save_every=60 * means.save_minutes,
+        workers=_workers(world) if hardware.workers is None else hardware.workers,
+        device=device,
+        precision=choose_precision(hardware.precision, device),
+        budget=None if budget.minutes is None else 60 * budget.minutes,
+        steps=budget.steps,
+        save_every=60 * hardware.save_minutes,
     )
 
 
 def _workers(world: int) -> int:
-    """Processes that cut views, where nobody says: a core less than there are for each process, from one to eight.
+    """Default number of data loader processes: one less than the cores of each process, from one to eight.
 
-    One worker reads and cuts 300 people a second from images of 200 pixels; two cores train our small networks on 50 to 100.
+    One worker reads and crops 300 people a second from images of 200 pixels; two cores train our small networks on 50 to 100.
     """
-    there = cores()
-    return max(1, min(8, there // max(1, world) - 1))  # a world of none is refused with the rest of the plan
+    available = cores()
+    return max(1, min(8, available // max(1, world) - 1))  # `RunPlan` refuses a world of 0
 
 
 def rank_of_process() -> int:
-    """Which process this is, as Lightning's launcher, torchrun or SLURM says it."""
+    """Rank of this process, from the environment of Lightning's launcher, torchrun or SLURM."""
     for name in ("RANK", "SLURM_PROCID"):
         if name in os.environ:
             return int(os.environ[name])
@@ -147,7 +171,7 @@ def rank_of_process() -> int:
 
 
 def rate_of(recipe: Recipe, *, batch: int, accumulate: int) -> tuple[float, str]:
-    """The learning rate for a batch, and the sentence that says how it came about."""
+    """The learning rate for a batch, and a sentence that explains it."""
     base = recipe.base_batch or recipe.batch
     together = batch * accumulate
     rate = scaled_rate(recipe.optimizer, batch=together, base_batch=base)

@@ -21,11 +21,10 @@ from safetensors.torch import load_file
 
 from poise.errors import CheckpointError, WriteError
 from poise.models.views.base import mixed_seed
-from poise.training.budget import Budget, RunResult
-from poise.training.files import Row, read_csv, write_csv
-from poise.training.logging import tell_expected
+from poise.training.logging import print_expected
 from poise.training.recipe import Recipe
-from poise.training.run_plan import rank_of_process
+from poise.training.result import Row, RunResult, read_csv, write_csv
+from poise.training.run_plan import Budget, rank_of_process
 from poise.weights import model_file
 from poise.weights.transfer import transfer
 from poise.writing import write_atomic
@@ -39,54 +38,60 @@ Run = Callable[[Recipe, Budget], RunResult]
 
 @final
 @dataclass(frozen=True)
-class Done:
-    """A finished stage: its recipe's name, its epochs, and the scores of its best model."""
+class FinishedStage:
+    """A finished stage, as in `stages.json`.
+
+    Attributes:
+        recipe: Name of its recipe.
+        epochs: Number of its epochs.
+        scores: Validation scores of its best model, by name.
+    """
 
     recipe: str
     epochs: int
     scores: dict[str, float]
 
 
-def fit_stages(recipe: Recipe, run: Run, goal: Budget, *, console: Console) -> RunResult:
+def fit_stages(recipe: Recipe, run: Run, budget: Budget, *, console: Console) -> RunResult:
     """Train the stages of a recipe, from where they were interrupted.
 
     Args:
-        recipe: With `then`.
-        run: Trains one stage.
-        goal: Of the whole run. Minutes and steps are shared by the stages in proportion to their epochs.
-        console: Where to tell each stage's score, and all of them at the end.
+        recipe: A recipe with `then`.
+        run: Function that trains one stage.
+        budget: Folder, seed and limits of the whole run; stages share minutes and steps in proportion to their epochs.
+        console: Terminal for the scores of each stage and the final table.
 
     Raises:
         WriteError: The folder holds another run.
-        CheckpointError: There is nothing to go on with.
+        CheckpointError: There is no run to resume.
     """
     stages = [  # the score to expect is that of all of them
         replace(stage, name=f"{stage.name}, stage {i}", expected={})
         for i, stage in enumerate((replace(recipe, then=()), *recipe.then))
     ]
-    done = _open(recipe, goal, count=len(stages))
-    tell_expected(console, recipe)
+    done = _open(recipe, budget, count=len(stages))
+    print_expected(console, recipe)
     if len(done) >= len(stages):
         console.print(f"nothing is left to train: {len(stages)} of {len(stages)} stages are done", highlight=False)
-    for number, stage in list(enumerate(stages))[len(done) :]:
-        if number:
-            _start(stage, goal.folder / f"stage{number - 1}" / MODEL)
-        result = run(stage, _goal_of(stages, goal, number))
-        done.append(Done(stage.name, stage.epochs, result.metrics))
+    for index, stage in list(enumerate(stages))[len(done) :]:
+        if index:
+            _start(stage, budget.folder / f"stage{index - 1}" / MODEL)
+        result = run(stage, _stage_budget(stages, budget, index))
+        done.append(FinishedStage(stage.name, stage.epochs, result.metrics))
         if rank_of_process() == 0:
-            _keep(goal.folder, done, best=recipe.best)
+            _keep(budget.folder, done, best=recipe.best)
         scores = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items()) or "not checked"
-        console.print(f"stage {number} of 0 to {len(stages) - 1} is done: {scores}", highlight=False, soft_wrap=True)
+        console.print(f"stage {index} of 0 to {len(stages) - 1} is done: {scores}", highlight=False, soft_wrap=True)
     done = done[: len(stages)]
     console.print(_table(done, best=recipe.best, checked=recipe.task(recipe.model).val_boxes))
-    return _result(recipe, goal.folder, done)
+    return _result(recipe, budget.folder, done)
 
 
 def refuse_stages(folder: Path) -> None:
-    """Refuse to go on, as if it were a run of its own, with a run of several stages or with one of them.
+    """Refuse to resume a run of several stages, or one of its stages, as a run of one stage.
 
     Raises:
-        CheckpointError: The folder is one of these.
+        CheckpointError: The folder has several stages or is a stage.
     """
     if (folder / RECORD).is_file():
         raise CheckpointError(f"{folder} holds a run of several stages; name its --stages too, or only --resume {folder}")
@@ -99,68 +104,68 @@ def _refuse_part(folder: Path) -> None:
         raise CheckpointError(f"{folder} is a stage of the run in {whole}; go on with --resume {whole}")
 
 
-def _open(recipe: Recipe, goal: Budget, *, count: int) -> list[Done]:
-    """What is done already."""
-    record, main = goal.folder / RECORD, rank_of_process() == 0
-    _refuse_part(goal.folder)
-    alone = (goal.folder / "checkpoints" / "last.ckpt").exists()
-    if goal.resume:
+def _open(recipe: Recipe, budget: Budget, *, count: int) -> list[FinishedStage]:
+    """Check or create the folder of the run, and return the finished stages."""
+    record, main = budget.folder / RECORD, rank_of_process() == 0
+    _refuse_part(budget.folder)
+    alone = (budget.folder / "checkpoints" / "last.ckpt").exists()
+    if budget.resume:
         if not record.is_file():
             what = "a run of one stage; it goes on without --stages" if alone else "no run; --resume wants the folder of one"
-            raise CheckpointError(f"{goal.folder} holds {what}")
+            raise CheckpointError(f"{budget.folder} holds {what}")
         done = _read(record)
     elif main and (alone or record.exists()):
-        raise WriteError(f"{goal.folder} already holds a run; go on with --resume {goal.folder}, or give another --out")
+        raise WriteError(f"{budget.folder} already holds a run; go on with --resume {budget.folder}, or give another --out")
     else:
         done = []
-    if goal.start is not None and not goal.resume:
-        transfer(model_file.load(goal.start), copy.deepcopy(recipe.model))  # what cannot be a start is refused before writing
+    if budget.start is not None and not budget.resume:
+        transfer(model_file.load(budget.start), copy.deepcopy(recipe.model))  # what cannot be a start is refused before writing
     if main:
-        goal.folder.mkdir(parents=True, exist_ok=True)
+        budget.folder.mkdir(parents=True, exist_ok=True)
         known = {"expected": dict(recipe.expected), "notes": recipe.notes}
         settings = {"recipe": recipe.name, "settings": recipe.settings, "stages": count} | known
-        write_atomic(goal.folder / "settings.json", (json.dumps(settings, indent=2, default=str) + "\n").encode())
+        write_atomic(budget.folder / "settings.json", (json.dumps(settings, indent=2, default=str) + "\n").encode())
         _write(record, done)
     return done
 
 
-def _read(record: Path) -> list[Done]:
+def _read(record: Path) -> list[FinishedStage]:
     try:
-        return [Done(**row) for row in json.loads(record.read_text(encoding="utf-8"))["done"]]
+        return [FinishedStage(**row) for row in json.loads(record.read_text(encoding="utf-8"))["done"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{record} does not say which stages are done ({error}); begin anew with another --out"
         ) from error
 
 
-def _write(record: Path, done: Sequence[Done]) -> None:
+def _write(record: Path, done: Sequence[FinishedStage]) -> None:
     write_atomic(record, (json.dumps({"done": [asdict(stage) for stage in done]}, indent=2) + "\n").encode())
 
 
 def _start(stage: Recipe, file: Path) -> None:
-    """Give the model the best weights of the stage before."""
+    """Load the best weights of the stage before."""
     if not file.is_file():
         raise CheckpointError(f"the best model of the stage before is missing: {file}")
     stage.model.network.load_state_dict(load_file(file))
 
 
-def _goal_of(stages: Sequence[Recipe], goal: Budget, number: int) -> Budget:
-    """Chances of its own, its share of the time, and whether it goes on."""
-    folder = goal.folder / f"stage{number}"
-    share = stages[number].epochs / sum(stage.epochs for stage in stages)
+def _stage_budget(stages: Sequence[Recipe], budget: Budget, index: int) -> Budget:
+    """Folder, seed and limits of one stage."""
+    folder = budget.folder / f"stage{index}"
+    share = stages[index].epochs / sum(stage.epochs for stage in stages)
     return Budget(
         folder,
         resume=(folder / "checkpoints" / "last.ckpt").is_file(),
-        seed=mixed_seed(goal.seed, number) if number else goal.seed,
-        start=None if number else goal.start,
-        minutes=None if goal.minutes is None else goal.minutes * share,
-        steps=None if goal.steps is None else max(1, round(goal.steps * share)),
-        whole=goal.folder,
+        seed=mixed_seed(budget.seed, index) if index else budget.seed,
+        start=None if index else budget.start,
+        minutes=None if budget.minutes is None else budget.minutes * share,
+        steps=None if budget.steps is None else max(1, round(budget.steps * share)),
+        whole=budget.folder,
     )
 
 
 def best_stage(scores: Sequence[Mapping[str, float]], *, best: str) -> int:
-    """The stage whose score is highest, the later of two alike; the last where nothing was checked.
+    """Index of the stage with the highest score, the later of equal ones; the last without validation.
 
     >>> best_stage([{"AP": 0.3}, {"AP": 0.5}, {"AP": 0.4}], best="AP")
     1
@@ -168,8 +173,8 @@ def best_stage(scores: Sequence[Mapping[str, float]], *, best: str) -> int:
     return max(range(len(scores)), key=lambda i: (scores[i].get(best, float("-inf")), i))
 
 
-def _keep(folder: Path, done: Sequence[Done], *, best: str) -> None:
-    """The best model and the figures of all stages, then the record: a stage it names is complete."""
+def _keep(folder: Path, done: Sequence[FinishedStage], *, best: str) -> None:
+    """Write the best model and the metrics of all stages, then the record: a stage it names is complete."""
     chosen = best_stage([stage.scores for stage in done], best=best)
     write_atomic(folder / MODEL, (folder / f"stage{chosen}" / MODEL).read_bytes())
     write_csv(folder / "metrics.csv", _rows(folder, len(done)))
@@ -180,7 +185,7 @@ def _rows(folder: Path, count: int) -> list[Row]:
     return [{"stage": i} | row for i in range(count) for row in read_csv(folder / f"stage{i}" / "metrics.csv")]
 
 
-def _table(done: Sequence[Done], *, best: str, checked: str) -> Table:
+def _table(done: Sequence[FinishedStage], *, best: str, checked: str) -> Table:
     table = Table(title=f"stages; scores of each one's best model, with {checked}, no flip test")
     names = list(dict.fromkeys(name for stage in done for name in stage.scores))
     for name in ("stage", "epochs", *names, ""):
@@ -192,7 +197,7 @@ def _table(done: Sequence[Done], *, best: str, checked: str) -> Table:
     return table
 
 
-def _result(recipe: Recipe, folder: Path, done: Sequence[Done]) -> RunResult:
+def _result(recipe: Recipe, folder: Path, done: Sequence[FinishedStage]) -> RunResult:
     scores = [stage.scores for stage in done]
     chosen = best_stage(scores, best=recipe.best)
     metrics = dict(scores[chosen])

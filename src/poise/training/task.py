@@ -1,4 +1,4 @@
-"""What a training loop asks: views, losses, a validation, pictures. By default of the model itself."""
+"""`Task`: views, losses, validation and pictures for the training loop. By default those of the model (`ModelTask`)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -15,27 +15,27 @@ from poise.models.views.base import TrainData, ViewDataset
 
 
 class Task(ABC):
-    """How one model is trained. `ModelTask` trains it on labels, as its kind says; other tasks train it in another way.
+    """How a model is trained and validated. `ModelTask` is supervised training; other tasks train in another way.
 
     Attributes:
-        model: Learns, or is validated.
+        model: The model that is trained or validated.
     """
 
     model: PoseModel
 
     @property
     def unit(self) -> tuple[str, str]:
-        """What a batch counts, one and many: "image" and "images", say."""
+        """Singular and plural of what a batch counts, such as "image" and "images"."""
         return self.model.unit
 
     @property
     def val_boxes(self) -> str:
-        """Where a validation looks, in words."""
+        """Description of the boxes of the validation."""
         return self.model.val_boxes
 
     @property
     def val_scores(self) -> tuple[str, ...]:
-        """Names of the scores of a validation beside "loss"; more is better."""
+        """Names of the validation scores beside "loss"; more is better."""
         return self.model.val_scores
 
     @property
@@ -49,31 +49,31 @@ class Task(ABC):
 
     @abstractmethod
     def train_views(self, data: TrainData, *, seed: int) -> ViewDataset[Any, Any]:
-        """What the model learns from.
+        """Training views.
 
         Raises:
-            InputError: The data has nobody to learn from, or the augmentation is for another kind of model.
+            InputError: The data has no labelled people, or the augmentation is for another kind of model.
         """
 
     @abstractmethod
     def val_views(self, dataset: Dataset, *, seed: int) -> ViewDataset[Any, Any]:
-        """What the model is validated on.
+        """Validation views.
 
         Raises:
-            InputError: The data has nobody to validate on.
+            InputError: The data has no labelled people.
         """
 
     @abstractmethod
     def losses(self, batch: Any) -> dict[str, Float[Tensor, ""]]:
-        """The parts of the loss of a batch by name; a step makes their sum smaller."""
+        """The parts of the loss of a batch by name; their sum is minimised."""
 
     @abstractmethod
     def validate(self, batch: Any) -> tuple[Float[Tensor, ""], list[Any]]:
-        """The loss of a batch, and what was found in each of its views, in pixels of the image; can be pickled."""
+        """The loss of a batch, and the result of each view, pixels of the image; results can be pickled."""
 
     @abstractmethod
     def raw(self, images: Float[Tensor, "b 3 h w"]) -> Sequence[Tensor]:
-        """Every output of the network for views, whether it is read or not."""
+        """All outputs of the network for views, also those that are not decoded."""
 
     @abstractmethod
     def labelled(self, batch: Any) -> Float[Tensor, "_ 2"]:
@@ -81,11 +81,11 @@ class Task(ABC):
 
     @abstractmethod
     def truth(self, dataset: Dataset) -> Any:
-        """The labels behind `val_views`."""
+        """The ground truth of `val_views`."""
 
     @abstractmethod
     def score(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
-        """The `val_scores` of what `validate` found, by the index of the view among `val_views`."""
+        """The `val_scores`, from the ground truth and the results of `validate` by the index of the view in `val_views`."""
 
     @abstractmethod
     def picture(self, batch: Any) -> Picture:
@@ -94,10 +94,10 @@ class Task(ABC):
 
 @final
 class ModelTask(Task):
-    """A model trained on labels as its kind says (`PoseModel`).
+    """Supervised training: everything is the model's own (`PoseModel`).
 
     Args:
-        model: Learns.
+        model: The model.
     """
 
     def __init__(self, model: PoseModel) -> None:
@@ -108,41 +108,41 @@ class ModelTask(Task):
         return self.model.train_size(data)
 
     def train_views(self, data: TrainData, *, seed: int) -> ViewDataset[Any, Any]:
-        """The model's."""
+        """`PoseModel.train_views`."""
         return self.model.train_views(data, seed=seed)
 
     def val_views(self, dataset: Dataset, *, seed: int) -> ViewDataset[Any, Any]:
-        """The model's."""
+        """`PoseModel.val_views`."""
         return self.model.val_views(dataset, seed=seed)
 
     def losses(self, batch: Any) -> dict[str, Float[Tensor, ""]]:
-        """The model's."""
+        """`PoseModel.losses`."""
         return self.model.losses(batch)
 
     def validate(self, batch: Any) -> tuple[Float[Tensor, ""], list[Any]]:
-        """The model's."""
+        """`PoseModel.validate`."""
         return self.model.validate(batch)
 
     def raw(self, images: Float[Tensor, "b 3 h w"]) -> Sequence[Tensor]:
-        """Every output of the model's network."""
+        """`PoseModel.raw`."""
         return self.model.raw(images)
 
     def labelled(self, batch: Any) -> Float[Tensor, "_ 2"]:
-        """All labelled keypoints of a batch."""
+        """`PoseModel.labelled`."""
         return self.model.labelled(batch)
 
     def truth(self, dataset: Dataset) -> Any:
-        """The labels as the model compares with them."""
+        """`PoseModel.truth`."""
         return self.model.truth(dataset)
 
     def score(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
-        """The model's scores."""
+        """`PoseModel.score`."""
         return self.model.score(truth, found)
 
     def picture(self, batch: Any) -> Picture:
-        """The model's picture."""
+        """`PoseModel.picture`."""
         return self.model.picture(batch)
 
 
 MakeTask = Callable[[PoseModel], Task]
-"""Gives the task of a model: of the one that learns, and of the average that is validated."""
+"""Function from a model to its task; called for the model that is trained and for the average that is validated."""

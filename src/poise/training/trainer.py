@@ -1,4 +1,4 @@
-"""Lightning's trainer, as a run needs it: which processes, atomic states, no tips."""
+"""Lightning's trainer with the settings of a run: processes, atomic checkpoints, no tips."""
 
 import copy
 import logging
@@ -14,28 +14,28 @@ from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
 from poise.errors import unknown
 from poise.training.checkpoint import AtomicIO
 from poise.training.recipe import Recipe
-from poise.training.run_plan import Hardware, Plan
+from poise.training.run_plan import Hardware, RunPlan
 
-KNOWN = (
-    r"The '\w+_dataloader' does not have many workers",  # we measure the loader and say so ourselves
+IGNORED_WARNINGS = (
+    r"The '\w+_dataloader' does not have many workers",  # `Clock` measures the loader
     r"Found \d+ module\(s\) in eval mode",  # the average of the weights, a frozen backbone
     r"You're resuming from a checkpoint that ended before the epoch ended",  # our order of batches can do that
     r"GPU available but not used",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
-    r"Total length of `(DataLoader|CombinedLoader)` across ranks is zero",  # few people to check on
+    r"Total length of `(DataLoader|CombinedLoader)` across ranks is zero",  # few validation views
 )
-"""What Lightning warns of, wrongly here."""
+"""Warnings of Lightning that do not apply here."""
 
 
-def trainer(recipe: Recipe, plan: Plan, callbacks: Sequence[Callback], *, means: Hardware) -> Trainer:
-    """A trainer that only trains: logs, states, pictures and bars are the callbacks' own."""
+def trainer(recipe: Recipe, plan: RunPlan, callbacks: Sequence[Callback], *, hardware: Hardware) -> Trainer:
+    """A trainer whose logs, checkpoints, pictures and progress bar are callbacks of poise."""
     accelerator = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[plan.device.type]
-    one = plan.device.index is not None and means.devices == 1
+    one = plan.device.index is not None and hardware.devices == 1
     return Trainer(
         accelerator=accelerator,
-        devices=[plan.device.index] if one else means.devices,
-        num_nodes=means.nodes,
-        strategy=_strategy(recipe, plan, means.strategy),
+        devices=[plan.device.index] if one else hardware.devices,
+        num_nodes=hardware.nodes,
+        strategy=_strategy(recipe, plan, hardware.strategy),
         precision="bf16-mixed" if plan.precision == "bf16" else "32-true",
         max_epochs=recipe.epochs,
         accumulate_grad_batches=plan.accumulate,
@@ -51,8 +51,8 @@ def trainer(recipe: Recipe, plan: Plan, callbacks: Sequence[Callback], *, means:
     )
 
 
-def _strategy(recipe: Recipe, plan: Plan, name: str) -> Any:
-    """Lightning's by name; for DDP it is found out whether some weights take no part, which DDP must know.
+def _strategy(recipe: Recipe, plan: RunPlan, name: str) -> Any:
+    """Lightning's strategy by name; DDP is told whether the model has unused parameters.
 
     Raises:
         UnknownName: Lightning has no such strategy.
@@ -62,11 +62,11 @@ def _strategy(recipe: Recipe, plan: Plan, name: str) -> Any:
         raise unknown("strategy", name, known)
     if plan.world == 1 or name not in ("auto", "ddp"):
         return name
-    return DDPStrategy(find_unused_parameters=idle(recipe))
+    return DDPStrategy(find_unused_parameters=has_unused_parameters(recipe))
 
 
-def idle(recipe: Recipe) -> bool:
-    """Whether some weights of the model get no gradient (HRNet computes branches that nobody reads)."""
+def has_unused_parameters(recipe: Recipe) -> bool:
+    """Whether some weights of the model get no gradient (HRNet computes branches that are not used)."""
     spare = copy.deepcopy(recipe.model).train()
     task = recipe.task(spare)
     views = torch.zeros(2, 3, *task.train_size(recipe.data))
@@ -75,8 +75,8 @@ def idle(recipe: Recipe) -> bool:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Lightning without its tips and without the warnings of `KNOWN`."""
+def quiet_lightning() -> Iterator[None]:
+    """Silence Lightning's tips and the `IGNORED_WARNINGS`."""
     names = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
     loggers = [logging.getLogger(n) for n in names]
     levels = [log.level for log in loggers]
@@ -84,7 +84,7 @@ def quiet() -> Iterator[None]:
         log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            for text in KNOWN:
+            for text in IGNORED_WARNINGS:
                 warnings.filterwarnings("ignore", message=text)
             yield
     finally:

@@ -1,0 +1,150 @@
+"""The checkpointer: saves the state of a run and its best model, and stops the run."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, final
+
+from lightning.pytorch import LightningModule, Trainer
+
+from poise.codecs.decoders import described
+from poise.training.callbacks import Interrupted, Interrupts, RunCallback
+from poise.training.module import Module
+from poise.weights import model_file
+
+PATIENCE = 5.0
+"""Seconds of a validation above which Ctrl-C does not wait for its end."""
+
+
+@final
+class Checkpointer(RunCallback):
+    """Saves checkpoints and the best model, and stops the run at its limits or when asked.
+
+    Args:
+        folder: Folder of the run.
+        interrupts: Whether the run was asked to stop.
+        best: Name of the score that selects the best model; more is better.
+    """
+
+    def __init__(self, folder: Path, interrupts: Interrupts, *, best: str) -> None:
+        self.folder = folder
+        self.interrupts = interrupts
+        self.best = best
+        self.best_score = float("-inf")
+        self.best_scores: dict[str, float] = {}
+        self._saved = 0.0
+        self._asked = False
+        self._ready = False
+        self._check_began = 0.0
+        self._check_seconds = float("inf")
+
+    @property
+    def state_file(self) -> Path:
+        """Path of the checkpoint."""
+        return self.folder / "checkpoints" / "last.ckpt"
+
+    @property
+    def model_file(self) -> Path:
+        """Path of the best model."""
+        return self.folder / "model.safetensors"
+
+    @property
+    def state_key(self) -> str:
+        """Key of its state in checkpoints; the name of the class in earlier versions, so that their runs can be resumed."""
+        return "Keeper"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Best score and scores, for the checkpoint."""
+        return {"best_score": self.best_score, "best_scores": self.best_scores}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore best score and scores."""
+        self.best_score = state_dict["best_score"]
+        self.best_scores = state_dict["best_scores"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock of checkpoints."""
+        self._saved = self.of(pl_module).elapsed
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save every `RunPlan.save_every` seconds; stop at a limit or when asked."""
+        module = self.of(pl_module)
+        plan = module.plan
+        seconds, asked = module.now(), self.interrupts.asked
+        if plan.world > 1:
+            seconds, asked = trainer.strategy.broadcast((seconds, asked))
+        module.elapsed = seconds
+        left = len(module.order) - batch_idx - 1
+        if left and (batch_idx + 1) % plan.accumulate:
+            return  # a checkpoint has no accumulated gradients
+        over = (plan.budget is not None and seconds >= plan.budget) or (
+            plan.steps is not None and trainer.global_step >= plan.steps
+        )
+        trainer.should_stop = trainer.should_stop or over
+        self._asked = asked
+        if left == 0:
+            return  # saved after the epoch's validation
+        last_chance = module.val_views is not None and left <= plan.accumulate and self._check_seconds > PATIENCE
+        if asked or over or last_chance or seconds - self._saved >= plan.save_every:
+            self._save(trainer, module)
+        self._ready = last_chance
+        if asked:
+            raise Interrupted
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock of the validation."""
+        self._check_began = self.of(pl_module).now()
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Stop within a validation too: the run resumes from the checkpoint before the last step of the epoch."""
+        if self.interrupts.asked and self._ready and self.of(pl_module).plan.world == 1:
+            raise Interrupted
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the model if it is the best so far."""
+        module = self.of(pl_module)
+        self._check_seconds = module.now() - self._check_began
+        value = module.scores.get(self.best, float("-inf"))
+        if value > self.best_score:
+            self.best_score, self.best_scores = value, dict(module.scores)
+            self._write(trainer, module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save a checkpoint after the validation, unless the epoch was cut short and its checkpoint exists already."""
+        module = self.of(pl_module)
+        if trainer.fit_loop.epoch_loop.batch_progress.current.ready >= len(module.order):
+            self._save(trainer, module)
+        if self._asked:
+            raise Interrupted
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the last model where there is no validation."""
+        module = self.of(pl_module)
+        if module.val_views is None:
+            self._write(trainer, module)
+        trainer.strategy.barrier()
+
+    def _save(self, trainer: Trainer, module: Module) -> None:
+        trainer.save_checkpoint(self.state_file)
+        self._saved = module.elapsed
+
+    def _write(self, trainer: Trainer, module: Module) -> None:
+        if not trainer.is_global_zero:
+            return
+        model = module.best_model
+        scores = {f"val/{name}": value for name, value in self.best_scores.items() if name != "loss"}
+        notes = (
+            f"recipe {module.recipe.name}, epoch {trainer.current_epoch + 1}; scores with {module.task.val_boxes}, "
+            f"no flip test, read by {described(model.codec)}"
+        )
+        model.card = dataclasses.replace(model.card, scores=model.card.scores | scores, notes=notes)
+        model_file.save(model, self.model_file)
