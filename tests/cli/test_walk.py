@@ -29,9 +29,9 @@ def test_a_codec_is_walked_on_one_page_that_fetches_nothing(coco, tmp_path, caps
     assert "1 x 17 x 16 x 12" in page
     assert page.count("data:image") > 20
     assert "http" not in page.replace("http-equiv", "")
-    for section in ("The warp", "What is asked for", "The mirrored view", "Turned back, and the mean"):
+    for section in ("The warp", "The target", "The mirrored view", "Unflipped, and the mean"):
         assert section in page
-    assert "What the network answers" not in page
+    assert "The output of the network" not in page
     assert str(out) in capsys.readouterr().out
 
 
@@ -40,7 +40,7 @@ def test_a_model_is_walked_with_its_own_codec(coco, tmp_path):
     number = json.loads(coco[0].read_text())["annotations"][1]["id"]
     assert walk(coco, "--model", model, "--id", number, "--out", tmp_path / "page.html") == 0
     page = (tmp_path / "page.html").read_text()
-    assert "What the network answers" in page
+    assert "The output of the network" in page
     assert f"annotation {number}" in page
 
 

@@ -1,9 +1,15 @@
-"""The recipe of `poise train finetune`, made of keyword arguments as a command makes it of flags."""
+"""Recipes made of keyword arguments, as a command makes them of flags."""
 
 from typing import Any
 
 from poise.recipes.base import Recipe
+from poise.recipes.find import recipes
 from poise.recipes.finetune import FinetuneOptions, finetune
+
+
+def made(name: str, **arguments: Any) -> Recipe:
+    """The recipe of a name."""
+    return finetuned(**arguments) if name == "finetune" else recipes()[name](**arguments)
 
 
 def finetuned(**options: Any) -> Recipe:

@@ -282,7 +282,7 @@ def test_information_is_dropped_from_views_of_every_recipe(drawn):
         detector_mixed(**files, drawn=0, mosaic=0.0, drop="cutout", **SMALL),
     ):
         whole = replace(recipe, augmentation=replace(recipe.augmentation, drop=None))
-        dropped, plain = (ModelTask(recipe.model).train_views(one, seed=0) for one in (recipe, whole))
+        dropped, plain = (ModelTask(recipe.model).train_views(one.data, seed=0) for one in (recipe, whole))
         assert any(not torch.equal(dropped[(0, row)].view.image, plain[(0, row)].view.image) for row in range(2))
 
 

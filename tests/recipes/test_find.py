@@ -8,7 +8,7 @@ from poise.recipes.find import find, recipes
 
 
 def test_the_recipes_of_the_folder_are_found():
-    assert {"own", "simple_baseline", "hrnet"} <= set(recipes())
+    assert {"finetune", "simple_baseline", "hrnet"} <= set(recipes())
 
 
 @pytest.mark.parametrize("name", sorted(recipes()))
@@ -19,12 +19,17 @@ def test_every_recipe_says_its_command_and_documents_every_flag(name):
         assert f"\n    {argument}: " in text
 
 
-@pytest.mark.parametrize("name", sorted(set(recipes()) - {"own", "demo"}))
+@pytest.mark.parametrize("name", sorted(set(recipes()) - {"finetune", "demo"}))
 def test_every_recipe_of_a_paper_says_a_score_what_a_practitioner_found_and_the_cost(name):
     text = inspect.getdoc(recipes()[name]) or ""
     assert re.search(r"Expected on|reports AP|No score is published", text)
     assert re.search(r"[Pp]ractitioner", text)
     assert re.search(r"GPU|cost", text)
+
+
+def test_a_recipe_is_found_by_its_older_name_too():
+    assert find("own") is find("finetune") is recipes()["finetune"]
+    assert "own" not in recipes()
 
 
 def test_an_unknown_recipe_names_the_nearest():

@@ -6,13 +6,12 @@ import pytest
 
 from poise.errors import InputError
 from poise.recipes.cpn import cpn
-from poise.recipes.find import recipes
 from poise.recipes.keypoint_rcnn import keypoint_rcnn, keypoint_rcnn_hrnet
 from poise.recipes.multistage import mspn
 from poise.recipes.offset_guided import offset_guided, offset_guided_hrnet
 from poise.zoo.find import build
 
-from .finetuned import finetuned
+from .finetuned import finetuned, made
 
 
 @pytest.fixture
@@ -21,10 +20,10 @@ def files(drawn):
 
 
 @pytest.mark.parametrize("share", [2.0, -0.5, math.nan])
-@pytest.mark.parametrize("name", ["own", "scenes_mixed", "detector_mixed"])
+@pytest.mark.parametrize("name", ["finetune", "scenes_mixed", "detector_mixed"])
 def test_the_images_to_check_on_are_a_share(files, name, share):
     with pytest.raises(InputError, match="not a share of the images to hold out"):
-        recipes()[name](**files, val_share=share)
+        made(name, **files, val_share=share)
 
 
 @pytest.mark.parametrize("share", [1.0, -0.1, math.nan])
@@ -53,7 +52,7 @@ def test_a_size_that_stands_in_a_name_is_not_said_again(files):
 
 def test_a_model_that_finds_people_in_whole_images_takes_no_other_codec(files):
     for model in ("poise_scene_t", "poise_scene_t_coco_64x64"):
-        with pytest.raises(InputError, match="read by the codec OffsetGuided; 'UDPGaussian' is not for it"):
+        with pytest.raises(InputError, match="is bottom-up and takes the codec OffsetGuided only, not 'UDPGaussian'"):
             finetuned(**files, model=model, codec="UDPGaussian")
     assert finetuned(**files, model="poise_scene_t", codec="OffsetGuided").model.codec.keypoints == 17
 

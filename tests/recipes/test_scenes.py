@@ -15,7 +15,7 @@ from poise.training.fit import fit
 from poise.training.task import ModelTask
 from poise.weights import model_file
 
-from .finetuned import finetuned
+from .finetuned import finetuned, made
 
 TWO = {"side": 64, "width": "t", "epochs": 1}
 
@@ -36,25 +36,25 @@ def small(name, coco, drawn):
         "offset_guided_hrnet": {"data": coco, "width": 18, "size": (64, 64), "pretrained": False},
         "scenes_drawn": {"images": 4, "checked": 2, **TWO},
         "scenes_mixed": {**files, "drawn": 2, "copies": [3], **TWO},
-        "own": {**files, "model": "poise_scene_t", "size": (64, 64), "epochs": 1},
+        "finetune": {**files, "model": "poise_scene_t", "size": (64, 64), "epochs": 1},
     }
-    return recipes()[name](**flags[name])
+    return made(name, **flags[name])
 
 
-@pytest.mark.parametrize("name", ["offset_guided", "offset_guided_hrnet", "scenes_drawn", "scenes_mixed", "own"])
+@pytest.mark.parametrize("name", ["offset_guided", "offset_guided_hrnet", "scenes_drawn", "scenes_mixed", "finetune"])
 def test_the_first_batch_of_every_recipe_is_encoded_and_has_a_loss(name, coco, drawn):
     recipe = small(name, coco, drawn)
     model, views = recipe.model, ModelTask(recipe.model).train_views(recipe.data, seed=0)
     batch = views.collate([views[(0, row)] for row in range(2)]).batch
     outputs = model.outputs(batch.images)
-    assert batch.scenes.size == ModelTask(model).size(recipe)
+    assert batch.scenes.size == ModelTask(model).train_size(recipe.data)
     for codec, output in zip((*model.deep, model.codec), outputs, strict=True):
         assert codec.encode(batch.scenes).shape == output.shape
     loss = total_loss(model.compared(outputs, batch))
     loss.backward()
     assert 0 < loss.item() < math.inf
     assert any(float(p.grad.abs().sum()) > 0 for p in model.network.parameters() if p.grad is not None)
-    assert recipe.best in ModelTask(model).scores
+    assert recipe.best in model.val_scores
 
 
 @pytest.mark.parametrize("kind", ["scenes", "detector"])

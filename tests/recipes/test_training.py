@@ -11,9 +11,12 @@ from rich.console import Console
 from poise.data.subset import Subset
 from poise.models.base import total_loss
 from poise.recipes.find import recipes
+from poise.recipes.finetune import TopDownOptions
 from poise.training.checkpoint import AtomicIO
 from poise.training.fit import fit
 from poise.training.task import ModelTask
+
+from .finetuned import made
 
 SIZE = (64, 64)
 SMALL = {
@@ -31,7 +34,7 @@ SMALL = {
     "simcc": {"network": "poseresnet_18"},
     "regression": {"depth": 18},
     "integral": {"depth": 18},
-    "own": {"model": "poise_t", "epochs": 2},
+    "finetune": {"model": "poise_t", "epochs": 2},
     "demo": {"people": 4, "checked": 4, "epochs": 1},
 }
 
@@ -47,11 +50,11 @@ def one_thread():
 def small(name, coco, drawn, **more):
     """The recipe with the smallest network it has, on views of 64x64."""
     flags = SMALL[name] | {"size": SIZE} | more
-    takes = inspect.signature(recipes()[name]).parameters
+    takes = TopDownOptions.__dataclass_fields__ if name == "finetune" else inspect.signature(recipes()[name]).parameters
     flags |= {"pretrained": False} if "pretrained" in takes else {}
     flags |= {"data": coco} if "data" in takes else {}
     flags |= {"annotations": [drawn / "annotations.json"], "images": [drawn / "images"]} if "annotations" in takes else {}
-    return recipes()[name](**flags)
+    return made(name, **flags)
 
 
 def first_batch(recipe, count=2):

@@ -28,110 +28,108 @@ LABEL = 13
 
 
 def print_explanation(console: Console, found: Explanation, threshold: float) -> None:
-    """Every step: similarities, who takes whom, the curve, its levels, all thresholds."""
-    board, one = found.table, found.at(threshold)
-    say(console, _who(board))
-    if board.scores and board.ids:
-        say(console, f"\nOKS with each label; * taken at {one.threshold:.2f}")
-    beside = max(1, (console.width - LABEL) // LABEL)
-    for first in range(0, len(board.ids) if board.scores else 0, beside):
-        console.print(similarities(board, one, range(first, min(first + beside, len(board.ids)))))
-    if board.scores:
-        say(console, f"\nby score, at OKS {one.threshold:.2f}; {counted(board.people, 'person', 'people')} to find")
-        console.print(verdicts(board, one))
-        for row in range(len(board.scores)):
-            why = reason(board, one, row)
-            if why:
-                say(console, f"p{row + 1}: {why}")
-    if board.people:
+    """Every step: similarities, which prediction takes which label, the curve, its levels, all thresholds."""
+    matrix, result = found.table, found.at(threshold)
+    say(console, _counts_text(matrix))
+    if matrix.scores and matrix.ids:
+        say(console, f"\nOKS with each label; * taken at {result.threshold:.2f}")
+    columns = max(1, (console.width - LABEL) // LABEL)
+    for first in range(0, len(matrix.ids) if matrix.scores else 0, columns):
+        console.print(similarities(matrix, result, range(first, min(first + columns, len(matrix.ids)))))
+    if matrix.scores:
+        say(console, f"\nby score, at OKS {result.threshold:.2f}; {counted(matrix.people, 'person', 'people')} to find")
+        console.print(verdicts(matrix, result))
+        for row in range(len(matrix.scores)):
+            text = reason(matrix, result, row)
+            if text:
+                say(console, f"p{row + 1}: {text}")
+    if matrix.people:
         say(console, "\nthe curve as it is read")
-        console.print(levels(one))
-        say(
-            console,
-            f"AP at {one.threshold:.2f} = {one.levels.sum():.4f} / 101 = {one.ap:.4f}; AR = the last recall = {one.ar:.4f}",
-        )
+        console.print(levels(result))
+        ap = f"AP at {result.threshold:.2f} = {result.levels.sum():.4f} / 101 = {result.ap:.4f}"
+        say(console, f"{ap}; AR = the last recall = {result.ar:.4f}")
     say(console, "\nat every threshold")
     console.print(thresholds(found))
     say(console, f"the protocol for this image: AP {cell(found.protocol['AP'])}, AR {cell(found.protocol['AR'])}")
 
 
-def _who(board: OksTable) -> str:
-    ignored = len(board.ids) - board.people
-    text = f"{counted(len(board.scores), 'prediction')} (p1 has the highest score), {counted(len(board.ids), 'label')}"
+def _counts_text(matrix: OksTable) -> str:
+    ignored = len(matrix.ids) - matrix.people
+    text = f"{counted(len(matrix.scores), 'prediction')} (p1 has the highest score), {counted(len(matrix.ids), 'label')}"
     text += f", {ignored} of them ignored" if ignored else ""
-    return text + (f"; {counted(board.left_out, 'prediction')} beyond the first 20 left out" if board.left_out else "")
+    return text + (f"; {counted(matrix.left_out, 'prediction')} beyond the first 20 left out" if matrix.left_out else "")
 
 
-def similarities(board: OksTable, one: ThresholdResult, columns: Sequence[int]) -> Table:
+def similarities(matrix: OksTable, result: ThresholdResult, columns: Sequence[int]) -> Table:
     """The OKS matrix: * the prediction takes the label, ^ it is the label's most similar prediction and does not."""
-    heads = [f"{board.ids[i]}" + (f"\n({board.ignored[i]})" if board.ignored[i] else "") for i in columns]
+    heads = [f"{matrix.ids[i]}" + (f"\n({matrix.ignored[i]})" if matrix.ignored[i] else "") for i in columns]
     table = Table("", "score", *heads)
     for head in table.columns[1:]:
         head.justify = "right"
-    late = robbed(board, one)
-    for row, score in enumerate(board.scores):
-        cells = [_similar(board.oks[row, i], taken=one.matches[row] == i, late=late[i] == row) for i in columns]
+    late = matched_too_late(matrix, result)
+    for row, score in enumerate(matrix.scores):
+        cells = [_oks_cell(matrix.oks[row, i], taken=result.matches[row] == i, late=late[i] == row) for i in columns]
         table.add_row(f"p{row + 1}", f"{score:.3f}", *cells)
     if any(late[i] is not None for i in columns):
         table.caption = "^ fits best, too late"
     return table
 
 
-def _similar(value: float, *, taken: bool, late: bool) -> str:
+def _oks_cell(value: float, *, taken: bool, late: bool) -> str:
     return f"[bold green]{value:.3f} *[/]" if taken else f"[yellow]{value:.3f} ^[/]" if late else f"{value:.3f}  "
 
 
-def robbed(board: OksTable, one: ThresholdResult) -> list[int | None]:
-    """For each label that was taken the prediction most similar to it, if it is another one that reaches the threshold."""
-    best = board.oks.argmax(axis=0).tolist()
-    return [row if place in one.matches and one.matches[row] != place else None for place, row in enumerate(best)]
+def matched_too_late(matrix: OksTable, result: ThresholdResult) -> list[int | None]:
+    """For each label that was taken the prediction most similar to it, if that is another one that reaches the threshold."""
+    best = matrix.oks.argmax(axis=0).tolist()
+    return [row if label in result.matches and result.matches[row] != label else None for label, row in enumerate(best)]
 
 
-def verdicts(board: OksTable, one: ThresholdResult) -> Table:
+def verdicts(matrix: OksTable, result: ThresholdResult) -> Table:
     """Down the scores: verdict, and how precision and recall grow."""
     names = ("", "score", "takes", "OKS", "verdict", "TP", "FP", "recall", "precision", "read as")
     table = Table(*names, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for head in (*table.columns[1:4], *table.columns[5:]):
         head.justify = "right"
     colour = {"TP": "green", "FP": "red", "ignored": "dim"}
-    for row, (score, place, verdict) in enumerate(zip(board.scores, one.matches, one.verdicts, strict=True)):
-        whom = ("-", "") if place is None else (f"{board.ids[place]}", f"{board.oks[row, place]:.3f}")
-        curve = (one.recall[row], one.precision[row], one.envelope[row])
-        numbers = (f"{one.tp[row]}", f"{one.fp[row]}", *(f"{v:.3f}" if board.people else "-" for v in curve))
-        said = f"[{colour[verdict]}]{verdict}[/]"
-        table.add_row(f"p{row + 1}", f"{score:.3f}", *whom, said, *numbers)
+    for row, (score, label, verdict) in enumerate(zip(matrix.scores, result.matches, result.verdicts, strict=True)):
+        taken = ("-", "") if label is None else (f"{matrix.ids[label]}", f"{matrix.oks[row, label]:.3f}")
+        curve = (result.recall[row], result.precision[row], result.envelope[row])
+        numbers = (f"{result.tp[row]}", f"{result.fp[row]}", *(f"{v:.3f}" if matrix.people else "-" for v in curve))
+        text = f"[{colour[verdict]}]{verdict}[/]"
+        table.add_row(f"p{row + 1}", f"{score:.3f}", *taken, text, *numbers)
     return table
 
 
-def reason(board: OksTable, one: ThresholdResult, row: int) -> str:
+def reason(matrix: OksTable, result: ThresholdResult, row: int) -> str:
     """Why a prediction got its verdict, in words."""
-    place, labels = one.matches[row], board.oks[row]
-    if place is not None:
-        if board.ignored[place]:
-            return f"takes a label that does not count ({board.ignored[place]})"
+    label, labels = result.matches[row], matrix.oks[row]
+    if label is not None:
+        if matrix.ignored[label]:
+            return f"takes a label that does not count ({matrix.ignored[label]})"
         best = int(labels.argmax())
-        return "" if best == place else f"nearer to {board.ids[best]}, which is {_gone(board, one, row, best)}"
+        return "" if best == label else f"nearer to {matrix.ids[best]}, which is {_taken_by(matrix, result, row, best)}"
     if not len(labels):
         return "nobody is labelled"
     best = int(labels.argmax())
-    if labels[best] < one.threshold:
-        return f"the nearest, {board.ids[best]}, has {labels[best]:.3f}, less than {one.threshold:.2f}"
-    return f"{board.ids[best]} has {labels[best]:.3f} and is {_gone(board, one, row, best)}"
+    if labels[best] < result.threshold:
+        return f"the nearest, {matrix.ids[best]}, has {labels[best]:.3f}, less than {result.threshold:.2f}"
+    return f"{matrix.ids[best]} has {labels[best]:.3f} and is {_taken_by(matrix, result, row, best)}"
 
 
-def _gone(board: OksTable, one: ThresholdResult, row: int, place: int) -> str:
-    taker = next((i for i, other in enumerate(one.matches[:row]) if other == place and not board.crowd[place]), None)
+def _taken_by(matrix: OksTable, result: ThresholdResult, row: int, label: int) -> str:
+    taker = next((i for i, other in enumerate(result.matches[:row]) if other == label and not matrix.crowd[label]), None)
     return "ignored while others can be taken" if taker is None else f"taken by p{taker + 1}"
 
 
-def levels(one: ThresholdResult) -> Table:
+def levels(result: ThresholdResult) -> Table:
     """The 101 recalls in runs of equal precision."""
     table = Table("recall", "how many of 101", "precision", "their sum")
     for head in table.columns[1:]:
         head.justify = "right"
-    starts = [0, *(np.flatnonzero(np.diff(one.levels)) + 1).tolist(), 101]
+    starts = [0, *(np.flatnonzero(np.diff(result.levels)) + 1).tolist(), 101]
     for first, end in pairwise(starts):
-        span, value = end - first, float(one.levels[first])
+        span, value = end - first, float(result.levels[first])
         table.add_row(f"{first / 100:.2f} .. {(end - 1) / 100:.2f}", f"{span}", f"{value:.4f}", f"{span * value:.4f}")
     return table
 
@@ -141,10 +139,10 @@ def thresholds(found: Explanation) -> Table:
     table = Table("OKS", "TP", "FP", "ignored", "missed", "AP", "AR")
     for head in table.columns[1:]:
         head.justify = "right"
-    for one in found.rounds:
-        counts = [one.verdicts.count(verdict) for verdict in ("TP", "FP", "ignored")]
+    for result in found.rounds:
+        counts = [result.verdicts.count(verdict) for verdict in ("TP", "FP", "ignored")]
         missed = found.table.people - counts[0]
-        table.add_row(f"{one.threshold:.2f}", *map(str, counts), f"{missed}", cell(one.ap), cell(one.ar))
+        table.add_row(f"{result.threshold:.2f}", *map(str, counts), f"{missed}", cell(result.ap), cell(result.ar))
     table.add_section()
     table.add_row("mean", "", "", "", "", cell(found.ap), cell(found.ar))
     return table

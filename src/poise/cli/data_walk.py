@@ -62,7 +62,7 @@ def run(
         h, w = view_size(size or "256x192")
         made = named_codec(codec or "UDPGaussian", (h, w), (h // 4, w // 4), keypoints=len(source))
         cut = preprocess_for(made, Preprocess())
-        report = page(trace_person(sample, person, source=source, skeleton=source, codec=made, preprocess=cut), network=None)
+        report = page(trace_person(sample, person, source=source, skeleton=source, codec=made, preprocess=cut), model=None)
     else:
         network = require_top_down(load(model))
         found = trace_person(
@@ -74,7 +74,7 @@ def run(
             preprocess=network.preprocess,
             network=network_of(network),
         )
-        report = page(found, network=network.card.name)
+        report = page(found, model=network.card.name)
     report.write(out)
     say(Console(), f"{out}: annotation {int(sample.labels.ids[person])} of {sample.key.file_name}")
     return 0

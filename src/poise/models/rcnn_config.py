@@ -162,16 +162,16 @@ class RCNNConfig:
         """Check words and numbers."""
         for name, words in (("suppression", Suppression), ("keypoint_score", KeypointScore), ("rating", Rating)):
             if getattr(self, name) not in get_args(words):
-                raise InputError(f"detecting: {name} is {' or '.join(get_args(words))}, not {getattr(self, name)!r}")
+                raise InputError(f"config: {name} is {' or '.join(get_args(words))}, not {getattr(self, name)!r}")
         for name in ("score", "nms", "keypoint_nms"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
-                raise InputError(f"detecting: {name} is a number from 0 to 1, not {value}")
+                raise InputError(f"config: {name} is a number from 0 to 1, not {value}")
         if not self.sigma > 0:
-            raise InputError(f"detecting: sigma is above 0, not {self.sigma}")
+            raise InputError(f"config: sigma is above 0, not {self.sigma}")
         for name in ("per_image", "person"):
             if getattr(self, name) < 1:
-                raise InputError(f"detecting: {name} is at least 1, not {getattr(self, name)}")
+                raise InputError(f"config: {name} is at least 1, not {getattr(self, name)}")
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "RCNNConfig":

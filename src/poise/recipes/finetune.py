@@ -108,7 +108,7 @@ class FinetuneOptions(ModelOptions):
                 the model is of another kind.
             UnknownName: There is no such model or codec.
         """
-        check_count("--freeze-epochs", self.freeze_epochs, least=0)
+        check_count("--freeze-epochs", self.freeze_epochs, minimum=0)
         train, val = self._data()
         made = require_pose(self._built(train.skeleton))
         if options_of(made) is not type(self):
@@ -370,7 +370,6 @@ def start_model(
         return small_detector(width, size=size or (320, 320), skeleton=keypoints, codec=in_boxes)
     if codec not in (None, OffsetGuided.__name__):
         raise InputError(
-            f"{name} finds people by itself and is read by the codec {OffsetGuided.__name__}; {codec!r} is not for it; "
-            "leave --codec out"
+            f"{name} is bottom-up and takes the codec {OffsetGuided.__name__} only, not {codec!r}; leave --codec out"
         )
     return small_model(width, side=max(size or (320, 320)), skeleton=keypoints)

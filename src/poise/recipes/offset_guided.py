@@ -61,7 +61,7 @@ def offset_guided(
     Raises:
         InputError: A size that is no multiple, or epochs below 0.
     """
-    check_count("--warmup-epochs", warmup_epochs, least=0)
+    check_count("--warmup-epochs", warmup_epochs, minimum=0)
     usual = (network, limbs, scale, kernel, size, rate) == ("hg104", "19", True, 1, (512, 512), RATE)
     recipe = _on_coco(
         "offset_guided",

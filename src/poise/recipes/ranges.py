@@ -8,14 +8,14 @@ from poise.models.base import PoseModel
 from poise.nn.base import Backbone, check_size
 
 
-def check_count(flag: str, value: int, *, least: int = 1) -> None:
+def check_count(flag: str, value: int, *, minimum: int = 1) -> None:
     """Refuse a number of things that cannot be.
 
     Raises:
-        InputError: It is below `least`.
+        InputError: It is below `minimum`.
     """
-    if value < least:
-        raise InputError(f"{flag} is a whole number, {least} or more; found {value}")
+    if value < minimum:
+        raise InputError(f"{flag} is a whole number, {minimum} or more; found {value}")
 
 
 def check_share(flag: str, value: float) -> None:
