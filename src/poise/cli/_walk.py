@@ -141,15 +141,14 @@ def _flip(report: Report, trace: Trace) -> None:
     if mirrored is None:
         report.text("The skeleton does not say which keypoints a mirror exchanges, so there is no flip test.")
         return
-    report.text(
-        f"The network's output for the same view from right to left: {_shape_and_range(mirrored.output)}. Its left is our right."
-    )
+    report.text(f"The output for the same view from right to left: {_shape_and_range(mirrored.output)}. Its left is our right.")
     _gallery(report, trace, mirrored.output, mirrored.view, swapped=True)
     difference = (mirrored.unflipped - trace.output).abs()
     report.section("Unflipped, and the mean")
     report.text(
         f"Mirrored again and left exchanged with right, {_shape_and_range(mirrored.unflipped)}, it is an output for the view; "
-        f"its largest difference from the output for the view is {float(difference.max()):.3f}, {float(difference.mean()):.4f} on average."
+        f"its largest difference from the output for the view is {float(difference.max()):.3f}, "
+        f"{float(difference.mean()):.4f} on average."
     )
     _gallery(report, trace, mirrored.unflipped, trace.view)
     report.text(f"The mean of both, {_shape_and_range(mirrored.averaged)}, is what is read.")
