@@ -14,7 +14,7 @@ from poise.evaluation.protocols import release_boxes
 from poise.evaluation.self_test import self_test
 from poise.geometry import xyxy_to_xywh
 from poise.inference.settings import InferenceSettings
-from poise.models.base import Rescoring
+from poise.models.values import Rescoring
 
 NAMES = ["red", "green", "blue"]
 

@@ -21,7 +21,7 @@ from poise.geometry import boxes_around
 from poise.inference.request import ImageRequest, Skipped
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import find_poses
-from poise.models.base import Rescoring
+from poise.models.values import Rescoring
 from poise.skeletons import COCO17
 from poise.structures import Key, Poses
 

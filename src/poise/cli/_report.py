@@ -9,7 +9,8 @@ import poise
 from poise.codecs.decoders import described
 from poise.data.boxes import PersonBoxes
 from poise.inference.settings import InferenceSettings
-from poise.models.base import ImageModel, PoseModel, Rescoring
+from poise.models.base import ImageModel, PoseModel
+from poise.models.values import Rescoring
 
 
 def model_text(model: ImageModel, *, file: Path, annotations: Path, images: Path | None) -> dict[str, str]:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from poise.evaluation.eval_set import EvalSet
     from poise.inference.detect import Detector, ModelDetector
     from poise.inference.settings import InferenceSettings
-    from poise.models.base import ImageModel, PoseModel, Rescoring
+    from poise.models.base import ImageModel, PoseModel
+    from poise.models.values import Rescoring
     from poise.recipes.base import Recipe
 
 Name = Annotated[str | None, arg(metavar="NAME")]

@@ -17,7 +17,7 @@ from poise.dims import Size
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
 from poise.evaluation.protocols import CocoProtocol, EvalProtocol, MpiiProtocol
 from poise.metrics.coco_format import to_coco_annotations
-from poise.models.base import LabelledImage
+from poise.models.values import LabelledImage
 from poise.skeletons import Skeleton, from_category
 from poise.structures import CropRule
 

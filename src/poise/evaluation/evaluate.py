@@ -24,7 +24,8 @@ from poise.metrics.boxes import BoxScores, checked_box_annotations, evaluate_box
 from poise.metrics.coco_format import to_coco_box_results
 from poise.metrics.oks import oks_nms, rescore
 from poise.metrics.pck import PCK, THRESHOLDS, match_to_labels, pck
-from poise.models.base import PoseModel, Rescoring
+from poise.models.base import PoseModel
+from poise.models.values import Rescoring
 from poise.skeletons import Skeleton, keypoint_indices
 from poise.structures import Labels, Poses
 

@@ -11,7 +11,8 @@ from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation, score_poses
 from poise.evaluation.requests import ScoredPoses, only_category
 from poise.geometry import apply
-from poise.models.base import PoseModel, Rescoring, RoundTrip
+from poise.models.base import PoseModel
+from poise.models.values import Rescoring, RoundTrip
 from poise.structures import Poses
 
 

@@ -16,7 +16,8 @@ from poise.inference.inputs import BoxesLike, ImageLike, as_boxes, as_image, is_
 from poise.inference.request import ImagePoses, ImageRequest, Skipped
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import find_poses, prepare
-from poise.models.base import Image, Model, PoseModel, require_pose
+from poise.models.base import Model, PoseModel, require_pose
+from poise.models.values import Image
 from poise.structures import Key, Poses
 from poise.weights.model_file import load
 

@@ -7,7 +7,7 @@ from typing import Any, final
 from jaxtyping import Float
 from torch import Tensor
 
-from poise.models.base import Image
+from poise.models.values import Image
 from poise.structures import Key, Poses
 
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]

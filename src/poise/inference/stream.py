@@ -20,8 +20,9 @@ from torch.nn.functional import pad
 from poise.errors import InputError, PoiseError
 from poise.inference.request import ImagePoses, ImageRequest, Skipped
 from poise.inference.settings import InferenceSettings
-from poise.models.base import BoxFinder, Image, ImageModel, ImageViews, PoseModel, require_box_finder
+from poise.models.base import BoxFinder, ImageModel, PoseModel, require_box_finder
 from poise.models.device import Precision, autocast
+from poise.models.values import Image, ImageViews
 from poise.structures import Key
 
 MAX_WAITING = 4

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from poise.codecs.scene import SceneCodec
 from poise.data.base import Dataset
@@ -15,13 +15,14 @@ from poise.errors import InputError
 from poise.geometry import Warp, apply, box_area, boxes_around, invert
 from poise.metrics import coco, coco_format
 from poise.metrics.oks import pose_oks
-from poise.models.base import Decoder, Image, ImageViews, LabelledImage, PoseModel, RoundTrip, codec_losses, total_loss
-from poise.models.card import Card
+from poise.models.base import codec_losses, total_loss
+from poise.models.dense import DenseModel
 from poise.models.pictures import IMAGES, Picture, scene_picture
+from poise.models.values import Decoder, Image, ImageViews, LabelledImage, RoundTrip
 from poise.models.views.base import TrainData
 from poise.models.views.scene import SceneViews, WholeImageCrop, answered_alike
 from poise.scenes import Canvas, People, SceneBatch, Scenes
-from poise.skeletons import Skeleton, convert
+from poise.skeletons import convert
 from poise.structures import Key, Poses
 from poise.transforms.canvas import Layout, canvas_layout
 from poise.transforms.person_crop import warp_boxes
@@ -33,20 +34,11 @@ MAX_PEOPLE = 20
 """People of an image that a validation looks at: as many as COCO's protocol does."""
 
 
-class BottomUp(PoseModel):
+class BottomUp(DenseModel):
     """Network, codec, preprocessing and skeleton of a bottom-up model.
 
-    Args:
-        network: Answers normalised views (b 3 h w) with a list of maps: each head of the codec in turn (`SceneCodec.parts`),
-            and of each head the outputs of all stacks, of which the last is read.
-        codec: The contract between people and one stack's output.
-        preprocess: How images are resized and normalised.
-        skeleton: The keypoints, as many as the codec's.
-        card: Name, architecture, licence, scores.
-        deep: Codecs of the earlier stacks, in their order; they only make losses.
-
-    Raises:
-        InputError: Codecs and skeleton count keypoints differently.
+    The network answers normalised views (b 3 h w) with a list of maps: each head of the codec in turn (`SceneCodec.parts`), and
+    of each head the outputs of all stacks, of which the last is read.
     """
 
     kind = "bottom-up"
@@ -60,29 +52,7 @@ class BottomUp(PoseModel):
     deep: tuple[SceneCodec, ...]
     preprocess: Canvas
 
-    def __init__(
-        self,
-        network: nn.Module,
-        codec: SceneCodec,
-        preprocess: Canvas,
-        skeleton: Skeleton,
-        card: Card,
-        deep: tuple[SceneCodec, ...] = (),
-    ) -> None:
-        super().__init__()
-        self.check_keypoints(skeleton, codec, *deep)
-        self.network = network
-        self.codec = codec
-        self.deep = deep
-        self.preprocess = preprocess
-        self.skeleton = skeleton
-        self.card = card
-
     # the network
-
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c hh ww"]:
-        """What the codec reads, for normalised views; float32 whatever the network computed in."""
-        return self.outputs(images)[-1]
 
     def outputs(self, images: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b c hh ww"]]:
         """Every stack's output, the one that is read last; float32 whatever the network computed in."""
@@ -90,28 +60,9 @@ class BottomUp(PoseModel):
         stacks = len(self.deep) + 1
         return [torch.cat([part.float() for part in maps[number::stacks]], dim=1) for number in range(stacks)]
 
-    def read(self, output: Float[Tensor, "b c hh ww"]) -> list[People]:
-        """The people in an output, in pixels of the views; in float32 even where the network computes in less."""
-        with torch.autocast(output.device.type, enabled=False):
-            return self.codec.decode(output)
-
-    def output(self, images: Float[Tensor, "b 3 h w"], *, flip: bool) -> Float[Tensor, "b c hh ww"]:
-        """What the codec reads, averaged with that for the mirrored views if `flip`.
-
-        Raises:
-            SkeletonMismatch: The flip test is wanted and the skeleton has no mirror pairs.
-        """
-        if not flip:
-            straight: Tensor = self(images)
-            return straight
-        self.skeleton.check_flip()
-        both: Tensor = self(torch.cat((images, images.flip(-1))))
-        straight, mirrored = both.chunk(2)
-        return self.codec.merge(straight, mirrored, self.skeleton.flip.to(both.device))
-
-    def predict(self, images: Float[Tensor, "b 3 h w"], *, flip: bool) -> list[People]:
-        """People in pixels of the views, with the flip test if `flip`."""
-        return self.read(self.output(images, flip=flip))
+    def merged(self, straight: Float[Tensor, "b ..."], mirrored: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
+        """The mean as the codec makes it: limbs that a mirror maps onto themselves are not averaged."""
+        return self.codec.merge(straight, mirrored, self.skeleton.flip.to(mirrored.device))
 
     # inference
 
@@ -193,10 +144,6 @@ class BottomUp(PoseModel):
 
     # training
 
-    def losses(self, batch: SceneBatch) -> dict[str, Float[Tensor, ""]]:
-        """The loss of each stack's output by its codec."""
-        return self.compared(self.outputs(batch.images), batch)
-
     def compared(self, outputs: Sequence[Float[Tensor, "b c hh ww"]], batch: SceneBatch) -> dict[str, Float[Tensor, ""]]:
         """The same for outputs at hand, in float32 even where the network computes in less."""
         with torch.autocast(batch.images.device.type, enabled=False):
@@ -237,11 +184,8 @@ class BottomUp(PoseModel):
 
     def _predict_batch(self, images: Float[Tensor, "_ 3 h w"], sizes: list[Size]) -> list[People]:
         """Who is in some views of one size."""
-        return self.read(self(images))
-
-    def raw(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """Every stack's output."""
-        return self.outputs(images)
+        people: list[People] = self.read(self(images))
+        return people
 
     def labelled(self, batch: SceneBatch) -> Float[Tensor, "_ 2"]:
         """All labelled keypoints of a batch."""

@@ -9,10 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poise.dims import Size
-from poise.models.base import BoxFinder, Image, ImageViews
+from poise.models.base import BoxFinder
 from poise.models.card import Card
 from poise.models.postprocess import Detections, FlipPass, feature_maps, find_boxes, flip_passes, suppressed
 from poise.models.rcnn_config import RCNNConfig
+from poise.models.values import Image, ImageViews
 from poise.nn.base import Feature
 from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas

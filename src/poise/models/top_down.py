@@ -5,7 +5,7 @@ from typing import cast
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.round_trip import there_and_back
@@ -15,43 +15,25 @@ from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import apply, invert
 from poise.metrics.oks import pose_oks, rescore
-from poise.models.base import (
-    Decoder,
-    Image,
-    ImageViews,
-    LabelledImage,
-    PoseModel,
-    Rescoring,
-    RoundTrip,
-    codec_losses,
-    total_loss,
-)
-from poise.models.card import Card
+from poise.models.base import codec_losses, total_loss
+from poise.models.dense import DenseModel
 from poise.models.person_scores import FoundPerson, PeopleTruth, score_people
 from poise.models.pictures import Picture, person_picture
+from poise.models.values import Decoder, Image, ImageViews, LabelledImage, Rescoring, RoundTrip
 from poise.models.views.base import TrainData
 from poise.models.views.person import PersonViews
 from poise.nn.base import Head
-from poise.skeletons import Skeleton, convert
+from poise.skeletons import convert
 from poise.structures import Batch, CropRule, Key, Points, Poses, Preprocess
 from poise.transforms.crop import box_frame, crop_warp
 from poise.transforms.jitter import Augmentation
 from poise.transforms.person_crop import PersonCrop
 
 
-class TopDown(PoseModel):
+class TopDown(DenseModel):
     """Network, codec, preprocessing and skeleton of a top-down model.
 
-    Args:
-        network: Answers normalised views (b 3 h w) with what `codec` reads; or with a list, of which `codec` reads the last.
-        codec: The contract between keypoints and the network's output.
-        preprocess: How views are cropped and normalised.
-        skeleton: The keypoints, as many as the codec's.
-        card: Name, architecture, licence, scores.
-        deep: Codecs of the earlier outputs of a network with several, in their order; they only make losses.
-
-    Raises:
-        InputError: Codecs and skeleton count keypoints differently.
+    The network answers normalised views (b 3 h w) with what the codec reads; or with a list, of which the codec reads the last.
     """
 
     kind = "top-down"
@@ -69,57 +51,16 @@ class TopDown(PoseModel):
     deep: tuple[InstanceCodec, ...]
     preprocess: Preprocess
 
-    def __init__(
-        self,
-        network: nn.Module,
-        codec: InstanceCodec,
-        preprocess: Preprocess,
-        skeleton: Skeleton,
-        card: Card,
-        deep: tuple[InstanceCodec, ...] = (),
-    ) -> None:
-        super().__init__()
-        self.check_keypoints(skeleton, codec, *deep)
-        self.network = network
-        self.codec = codec
-        self.deep = deep
-        self.preprocess = preprocess
-        self.skeleton = skeleton
-        self.card = card
-
     # the network
-
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b ..."]:
-        """What the codec reads, for normalised views; float32 whatever the network computed in."""
-        return self.outputs(images)[-1]
 
     def outputs(self, images: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b ..."]]:
         """Every output of the network, the one that is read last; float32 whatever it computed in."""
         answer: Tensor | list[Tensor] = self.network(images)
         return [part.float() for part in ([answer] if isinstance(answer, Tensor) else answer)]
 
-    def read(self, output: Float[Tensor, "b ..."]) -> Points:
-        """The keypoints in an output, in pixels of the views; in float32 even where the network computes in less."""
-        with torch.autocast(output.device.type, enabled=False):
-            return self.codec.decode(output)
-
-    def output(self, images: Float[Tensor, "b 3 h w"], *, flip: bool) -> Float[Tensor, "b ..."]:
-        """What the codec reads, averaged with that for the mirrored views if `flip`.
-
-        Raises:
-            SkeletonMismatch: The flip test is wanted and the skeleton has no mirror pairs.
-        """
-        if not flip:
-            straight: Tensor = self(images)
-            return straight
-        self.skeleton.check_flip()
-        both: Tensor = self(torch.cat((images, images.flip(-1))))
-        straight, mirrored = both.chunk(2)
-        return (straight + self.codec.unflip(mirrored, self.skeleton.flip.to(both.device))) / 2
-
-    def predict(self, images: Float[Tensor, "b 3 h w"], *, flip: bool) -> Points:
-        """Keypoints in pixels of the views, with the flip test if `flip`."""
-        return self.read(self.output(images, flip=flip))
+    def merged(self, straight: Float[Tensor, "b ..."], mirrored: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
+        """The mean of an output and of that for the mirrored views, turned back."""
+        return (straight + self.codec.unflip(mirrored, self.skeleton.flip.to(mirrored.device))) / 2
 
     # inference
 
@@ -229,10 +170,6 @@ class TopDown(PoseModel):
 
     # training
 
-    def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
-        """The loss of each output of the network by its codec."""
-        return self.compared(self.outputs(batch.images), batch)
-
     def compared(self, outputs: Sequence[Float[Tensor, "b ..."]], batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """The same for outputs at hand, in float32 even where the network computes in less."""
         with torch.autocast(batch.xy.device.type, enabled=False):
@@ -260,10 +197,6 @@ class TopDown(PoseModel):
         """The loss, and the keypoints of each person in pixels of the images."""
         outputs = self.outputs(batch.images)
         return total_loss(self.compared(outputs, batch)), FoundPerson.of_batch(self.read(outputs[-1]), batch)
-
-    def raw(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """Every output of the network."""
-        return self.outputs(images)
 
     def labelled(self, batch: Batch) -> Float[Tensor, "_ 2"]:
         """All labelled keypoints of a batch."""

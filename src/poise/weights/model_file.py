@@ -22,9 +22,8 @@ from torch import Tensor, nn
 
 from poise.codecs.registry import check_kept as check_codec
 from poise.errors import CheckpointError, InputError, PoiseError
-from poise.models.architecture import with_readout
 from poise.models.base import Model
-from poise.models.card import Card
+from poise.models.card import Card, with_readout
 from poise.models.registry import model_types
 from poise.plugins import builder, name_of, own_names, resolve, use_plugin
 from poise.structures import Architecture, Normalization

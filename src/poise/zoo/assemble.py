@@ -12,8 +12,7 @@ from poise.codecs.maps import usual_sigma
 from poise.codecs.registry import codec_types
 from poise.dims import Size
 from poise.errors import InputError, unknown
-from poise.models.architecture import with_readout
-from poise.models.card import Card
+from poise.models.card import Card, with_readout
 from poise.models.top_down import TopDown
 from poise.nn.base import Network
 from poise.skeletons import Skeleton

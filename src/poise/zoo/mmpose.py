@@ -12,8 +12,7 @@ from torch import Tensor
 
 from poise.codecs.udp_offset import UDPOffset
 from poise.errors import CheckpointError
-from poise.models.base import Model
-from poise.models.top_down import TopDown
+from poise.models.base import Model, PoseModel
 from poise.zoo.find import build
 
 LAST = "final_layer.weight"
@@ -34,7 +33,7 @@ class MatchedModel:
         description: What the weights were taken for.
     """
 
-    model: TopDown
+    model: PoseModel
     description: str
 
 
@@ -64,7 +63,7 @@ def build_for(name: str, weights: Mapping[str, Tensor], *, codec: str | None) ->
     return MatchedModel(model, words)
 
 
-def _one_person(model: Model, name: str) -> TopDown:
-    if isinstance(model, TopDown):
+def _one_person(model: Model, name: str) -> PoseModel:
+    if isinstance(model, PoseModel) and model.takes_boxes:
         return model
     raise CheckpointError(f"MMPose's checkpoints are imported into top-down models, and {name!r} is none")

@@ -20,9 +20,10 @@ from poise.errors import InputError
 from poise.geometry import apply, boxes_around, invert
 from poise.metrics import coco, coco_format
 from poise.metrics.oks import pose_oks
-from poise.models.base import Decoder, Image, ImageViews, LabelledImage, PoseModel, RoundTrip, codec_losses, total_loss
+from poise.models.base import PoseModel, codec_losses, total_loss
 from poise.models.card import Card
 from poise.models.pictures import Picture
+from poise.models.values import Decoder, Image, ImageViews, LabelledImage, RoundTrip
 from poise.models.views.base import TrainData
 from poise.models.views.scene import SceneViews
 from poise.recipes.base import Optimizer, Recipe

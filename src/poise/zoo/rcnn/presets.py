@@ -10,8 +10,7 @@ from torch import nn
 from poise.codecs.one_hot import Score
 from poise.codecs.roi import RoICodec
 from poise.dims import Size
-from poise.models.architecture import with_readout
-from poise.models.card import Card
+from poise.models.card import Card, with_readout
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.rcnn_config import Learning, RCNNConfig
 from poise.nn.backbones.resnet import ResNet
