@@ -12,7 +12,8 @@ from poise.errors import InputError, UnknownName
 from poise.inference.request import ImageRequest
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import find_poses
-from poise.models.views.scene import MOST, SceneViews, WholeImageCrop
+from poise.models.bottom_up import MAX_PEOPLE
+from poise.models.views.scene import SceneViews, WholeImageCrop
 from poise.recipes.scenes import CLIP, DRAWN_VIEWS, small_model
 from poise.recipes.short import short_run
 from poise.scenes import Canvas, People
@@ -116,8 +117,8 @@ def test_a_check_finds_whom_inference_finds_in_images_of_mixed_shapes(recipe):
     setting = InferenceSettings.of(model, device="cpu", precision="fp32", flip=False, batch=4, workers=0)
     requests = [ImageRequest(key, partial(mixed.image, row)) for key, row in zip(batch.keys, rows, strict=True)]
     for people, inferred in zip(found, find_poses(model, requests, setting), strict=True):
-        best = inferred.poses.select(inferred.poses.pose_score.argsort(descending=True)[:MOST])
-        assert len(best) == len(people) == MOST
+        best = inferred.poses.select(inferred.poses.pose_score.argsort(descending=True)[:MAX_PEOPLE])
+        assert len(best) == len(people) == MAX_PEOPLE
         torch.testing.assert_close(people.pose_score, best.pose_score, rtol=0, atol=1e-6)
         torch.testing.assert_close(people.xy, best.xy, rtol=0, atol=1e-2)
 
@@ -135,8 +136,8 @@ def test_of_hundreds_of_people_the_best_are_rated_and_what_was_not_found_stays_a
     crowd.score[:, 3] = 0
     monkeypatch.setattr(recipe.model, "read", lambda output: [crowd])
     (found,) = task.find(torch.zeros(1), batch)
-    assert len(found) == MOST
-    assert float(found.pose_score.min()) >= float(crowd.pose_score.sort().values[-MOST])
+    assert len(found) == MAX_PEOPLE
+    assert float(found.pose_score.min()) >= float(crowd.pose_score.sort().values[-MAX_PEOPLE])
     assert not found.xy[:, 3].any()
 
 
