@@ -88,12 +88,13 @@ def test_views_of_several_sizes_share_a_batch_and_nothing_moves():
     assert torch.equal(batch.scenes.xy, torch.cat((one.labels.xy, other.labels.xy)))
 
 
-def test_an_answer_without_fault_has_the_highest_scores_and_an_empty_one_the_lowest():
+def test_an_answer_without_fault_has_the_highest_scores_and_an_empty_one_the_lowest(monkeypatch):
     large, model = FigureDataset(2, size=(256, 256), per_image=(1, 2)), small_model("t", side=256)
     task = ModelTask(model)
     views, truth = task.val_views(large, seed=0), task.truth(large)
     batch = views.collate([views[(0, i)] for i in range(2)]).batch
-    found = task.find(model.codec.encode(batch.scenes), batch)
+    monkeypatch.setattr(model, "outputs", lambda images: [model.codec.encode(batch.scenes)])
+    _, found = task.validate(batch)
     scores = task.score(truth, dict(enumerate(found)))
     assert list(scores) == list(task.val_scores)
     assert scores["AP"] > 0.95
@@ -135,7 +136,7 @@ def test_of_hundreds_of_people_the_best_are_rated_and_what_was_not_found_stays_a
     crowd = people_of(200)
     crowd.score[:, 3] = 0
     monkeypatch.setattr(recipe.model, "read", lambda output: [crowd])
-    (found,) = task.find(torch.zeros(1), batch)
+    _, (found,) = task.validate(batch)
     assert len(found) == MAX_PEOPLE
     assert float(found.pose_score.min()) >= float(crowd.pose_score.sort().values[-MAX_PEOPLE])
     assert not found.xy[:, 3].any()
