@@ -21,7 +21,6 @@ from poise.inference.detect import (
     Detector,
     ModelDetector,
     TorchvisionDetector,
-    boxing,
     detect,
     detector_of,
     rows,
@@ -31,6 +30,7 @@ from poise.inference.request import ImageRequest, Skipped
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import find_poses, stream_poses
 from poise.metrics.boxes import BOX_NUMBERS, evaluate_boxes
+from poise.models.base import require_box_finder
 from poise.models.keypoint_rcnn import KeypointRCNN, poses_in_boxes
 from poise.models.postprocess import Detections
 from poise.models.rcnn_config import RCNNConfig
@@ -354,7 +354,7 @@ def test_boxes_without_a_size_and_numbers_that_are_none_go():
 def test_a_model_for_views_of_one_person_is_no_detector(tmp_path):
     made = build("poise_t_coco_192x160", codec="Gaussian")
     with pytest.raises(InputError, match=r"'poise_t_coco_192x160' finds no boxes, so it is no detector; take a Keypoint R-CNN"):
-        boxing(made)
+        require_box_finder(made)
     path = save(made, tmp_path / "model.safetensors")
     with pytest.raises(InputError, match="finds no boxes"):
         detector_of(str(path))

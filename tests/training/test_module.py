@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from poise.models.pictures import batch_picture, png
+from poise.models.pictures import png
 from poise.models.views.person import PersonViews
 from poise.training.logging import summary
 from poise.training.module import update_average
@@ -26,7 +26,7 @@ def test_a_picture_has_four_rows_and_a_column_per_view(tiny):
     recipe = tiny.recipe()
     model = recipe.model.eval()
     views = PersonViews(recipe.train, PersonCrop((64, 64), model.preprocess, model.skeleton), seed=0)
-    picture = batch_picture(model, views.collate([views[(0, i)] for i in range(3)]).batch)
+    picture = model.picture(views.collate([views[(0, i)] for i in range(3)]).batch)
     assert picture.shape == (4 * 64, 3 * 64, 3)
     assert png(picture).startswith(b"\x89PNG")
 

@@ -12,7 +12,8 @@ from poise.errors import InputError, UnknownName
 from poise.inference.request import ImageRequest
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import find_poses
-from poise.models.views.scene import MOST, SceneViews, WholeImageCrop
+from poise.models.bottom_up import MAX_PEOPLE
+from poise.models.views.scene import SceneViews, WholeImageCrop
 from poise.recipes.scenes import CLIP, DRAWN_VIEWS, small_model
 from poise.recipes.short import short_run
 from poise.scenes import Canvas, People
@@ -87,12 +88,13 @@ def test_views_of_several_sizes_share_a_batch_and_nothing_moves():
     assert torch.equal(batch.scenes.xy, torch.cat((one.labels.xy, other.labels.xy)))
 
 
-def test_an_answer_without_fault_has_the_highest_scores_and_an_empty_one_the_lowest():
+def test_an_answer_without_fault_has_the_highest_scores_and_an_empty_one_the_lowest(monkeypatch):
     large, model = FigureDataset(2, size=(256, 256), per_image=(1, 2)), small_model("t", side=256)
     task = ModelTask(model)
     views, truth = task.val_views(large, seed=0), task.truth(large)
     batch = views.collate([views[(0, i)] for i in range(2)]).batch
-    found = task.find(model.codec.encode(batch.scenes), batch)
+    monkeypatch.setattr(model, "outputs", lambda images: [model.codec.encode(batch.scenes)])
+    _, found = task.validate(batch)
     scores = task.score(truth, dict(enumerate(found)))
     assert list(scores) == list(task.val_scores)
     assert scores["AP"] > 0.95
@@ -116,8 +118,8 @@ def test_a_check_finds_whom_inference_finds_in_images_of_mixed_shapes(recipe):
     setting = InferenceSettings.of(model, device="cpu", precision="fp32", flip=False, batch=4, workers=0)
     requests = [ImageRequest(key, partial(mixed.image, row)) for key, row in zip(batch.keys, rows, strict=True)]
     for people, inferred in zip(found, find_poses(model, requests, setting), strict=True):
-        best = inferred.poses.select(inferred.poses.pose_score.argsort(descending=True)[:MOST])
-        assert len(best) == len(people) == MOST
+        best = inferred.poses.select(inferred.poses.pose_score.argsort(descending=True)[:MAX_PEOPLE])
+        assert len(best) == len(people) == MAX_PEOPLE
         torch.testing.assert_close(people.pose_score, best.pose_score, rtol=0, atol=1e-6)
         torch.testing.assert_close(people.xy, best.xy, rtol=0, atol=1e-2)
 
@@ -134,9 +136,9 @@ def test_of_hundreds_of_people_the_best_are_rated_and_what_was_not_found_stays_a
     crowd = people_of(200)
     crowd.score[:, 3] = 0
     monkeypatch.setattr(recipe.model, "read", lambda output: [crowd])
-    (found,) = task.find(torch.zeros(1), batch)
-    assert len(found) == MOST
-    assert float(found.pose_score.min()) >= float(crowd.pose_score.sort().values[-MOST])
+    _, (found,) = task.validate(batch)
+    assert len(found) == MAX_PEOPLE
+    assert float(found.pose_score.min()) >= float(crowd.pose_score.sort().values[-MAX_PEOPLE])
     assert not found.xy[:, 3].any()
 
 
