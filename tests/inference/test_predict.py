@@ -135,4 +135,4 @@ def test_the_package_offers_it():
     import poise
 
     assert poise.predict is predict
-    assert "poise.inference.predict" in sys.modules
+    assert "poise.inference.predictor" in sys.modules
