@@ -375,6 +375,6 @@ def test_a_model_file_is_a_detector(model, tmp_path, eval_set):
     assert isinstance(detector, ModelDetector)
     assert detector.name == "poise_rcnn_t_coco_96x96"
     found = detect(detector, images_of(eval_set), min_score=0.0, skipped=[])
-    straight = evaluate(model, eval_set, setting(model, flip=detector.setting.flip))
+    straight = evaluate(model, eval_set, setting(model, flip=detector.settings.flip))
     expected = [(row["image_id"], round(row["score"], 4)) for row in straight.box_results]
     assert sorted((one.key.image_id, round(s, 4)) for one in found for s in one.scores.tolist()) == sorted(expected)

@@ -73,7 +73,7 @@ def check(model, folder):
     again = load(save(model, folder / "model.safetensors"))
     assert (again.codec, again.deep, again.preprocess) == (model.codec, model.deep, model.preprocess)
     with torch.no_grad():
-        wanted, found = (each.answer(views.images, flip=True) for each in (model, again))
+        wanted, found = (each.output(views.images, flip=True) for each in (model, again))
     assert torch.allclose(found, wanted, atol=1e-5 * float(wanted.abs().max()))
 
 

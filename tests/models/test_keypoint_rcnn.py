@@ -332,11 +332,9 @@ def test_portions_hold_all_boxes_in_their_order():
 
 def test_models_that_cannot_be_are_refused(model):
     def made(**parts):
-        usual = {"network": model.network, "codec": model.codec, "skeleton": COCO17, "detecting": RCNNConfig()}
+        usual = {"network": model.network, "codec": model.codec, "skeleton": COCO17, "config": RCNNConfig()}
         given = usual | parts
-        return KeypointRCNN(
-            given["network"], given["codec"], model.preprocess, given["skeleton"], model.card, given["detecting"]
-        )
+        return KeypointRCNN(given["network"], given["codec"], model.preprocess, given["skeleton"], model.card, given["config"])
 
     with pytest.raises(InputError, match="the codec has 16 keypoints"):
         made(codec=OneHot((56, 56), 16))

@@ -150,7 +150,7 @@ def test_words_that_go_together_are_read(detector):
 def test_scores_of_the_codec_and_what_ranks_people_change_together():
     model = small_detector("t", size=(64, 64), codec=head_codec("one_hot"))
     kept = model.codec, model.config
-    with pytest.raises(InputError, match="need probabilities, and the scores of this OneHot are none"):
+    with pytest.raises(InputError, match="need probabilities, and the scores of this OneHot are logits"):
         set_codec(model, ["score=logit"])
     assert (model.codec, model.config) == kept
     set_words(model, codec=["score=logit", "reading=peak"], config=["rating=box", "keypoint_score=raw"])

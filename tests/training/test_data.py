@@ -70,11 +70,11 @@ def test_a_view_depends_on_seed_epoch_and_place_alone(views):
 
 def test_a_parcel_is_channels_last_and_knows_its_people(views):
     parcel = views.collate([views[(0, 4)], views[(0, 1)]])
-    assert parcel.places == (4, 1)
+    assert parcel.indices == (4, 1)
     assert parcel.batch.images.is_contiguous(memory_format=torch.channels_last)
     assert parcel.read > 0
     assert parcel.warp > 0
-    assert parcel.to("cpu").places == (4, 1)
+    assert parcel.to("cpu").indices == (4, 1)
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine of one core
@@ -82,7 +82,7 @@ def test_workers_give_the_same_parcels(views):
     alone = list(loader(views, ResumableSampler(6, 2, seed=1), workers=0, pin=False))
     helped = list(loader(views, ResumableSampler(6, 2, seed=1), workers=2, pin=False))
     for a, b in zip(alone, helped, strict=True):
-        assert a.places == b.places
+        assert a.indices == b.indices
         assert torch.equal(a.batch.images, b.batch.images)
 
 

@@ -139,7 +139,7 @@ def test_who_is_not_outlined_teaches_the_mask_head_nothing(masking):
 def test_a_mask_head_without_outlines_is_refused_or_left_out(masking, drawn, monkeypatch):
     monkeypatch.setattr(drawn, "masks", lambda index: None)
     with pytest.raises(InputError, match="images checked has a mask"):
-        ModelTask(masking.model).train_views(masking, seed=0)
+        ModelTask(masking.model).train_views(masking.data, seed=0)
     weights = replace(masking.model.config.weights, masks=0.0)
     masking.model.config = replace(masking.model.config, weights=weights)
     assert "masks" not in ModelTask(masking.model).loss_parts

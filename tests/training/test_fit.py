@@ -293,7 +293,7 @@ def test_weights_that_are_not_finite_are_named(tiny, tmp_path):
 
 
 def test_too_little_memory_suggests_a_smaller_batch(tiny, tmp_path, monkeypatch):
-    def losses(self, outputs, batch):
+    def losses(self, batch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(TopDown, "losses", losses)

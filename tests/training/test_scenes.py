@@ -49,7 +49,7 @@ def test_workers_give_the_same_parcels(recipe):
     views = ModelTask(recipe.model).train_views(recipe.data, seed=0)
     alone, helped = (list(loader(views, ResumableSampler(4, 2, seed=1), workers=n, pin=False)) for n in (0, 1))
     for a, b in zip(alone, helped, strict=True):
-        assert a.places == b.keypoint_indices
+        assert a.indices == b.keypoint_indices
         assert torch.equal(a.batch.images, b.batch.images)
         assert torch.equal(a.batch.scenes.xy, b.batch.scenes.xy)
         assert a.batch.images.is_contiguous(memory_format=torch.channels_last)
@@ -59,7 +59,7 @@ def test_views_are_squares_of_the_canvas_unless_the_recipe_says_otherwise(recipe
     task = ModelTask(recipe.model)
     assert task.train_views(recipe.data, seed=0)[(0, 0)].view.image.shape == (3, 128, 128)
     wide = replace(recipe, size=(64, 96))
-    assert task.train_views(wide, seed=0)[(0, 0)].view.image.shape == (3, 64, 96)
+    assert task.train_views(wide.data, seed=0)[(0, 0)].view.image.shape == (3, 64, 96)
 
 
 def test_images_without_people_are_checked_on_but_not_learnt_from(recipe, drawn, monkeypatch):

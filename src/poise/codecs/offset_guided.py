@@ -279,15 +279,17 @@ class OffsetGuided(SceneCodec):
 
     @cached_property
     def _first_channels(self) -> Mapping[MapKind, Int64[Tensor, " m"]]:
-        limbs = torch.arange(len(self.limbs))
-        shared = torch.zeros(self.keypoints, dtype=torch.int64)
-        own = {MapKind.JITTER: shared, MapKind.OFFSETS: 2 * limbs, MapKind.SPREAD: limbs, MapKind.SCALE: self._ends[0]}
-        return {kind: sum(self._counts[:kind]) + channel for kind, channel in own.items()}
+        with torch.inference_mode(False):  # kept, and used in training too
+            limbs = torch.arange(len(self.limbs))
+            shared = torch.zeros(self.keypoints, dtype=torch.int64)
+            own = {MapKind.JITTER: shared, MapKind.OFFSETS: 2 * limbs, MapKind.SPREAD: limbs, MapKind.SCALE: self._ends[0]}
+            return {kind: sum(self._counts[:kind]) + channel for kind, channel in own.items()}
 
     @cached_property
     def _ends(self) -> Int64[Tensor, "2 l"]:
         """Indices of the keypoints that limbs start at, and of those that they end at."""
-        return torch.tensor(self.limbs, dtype=torch.int64).view(-1, 2).T
+        with torch.inference_mode(False):  # kept, and used in training too
+            return torch.tensor(self.limbs, dtype=torch.int64).view(-1, 2).T
 
     def _check(self, output: Tensor, scenes: Scenes) -> None:
         expected = (len(scenes), self.channels, *self.cells(scenes.size))

@@ -86,7 +86,8 @@ class Skeleton:
     def flip(self) -> Int64[Tensor, " k"]:
         """For each keypoint the index of the one that a left-right flip makes of it."""
         partner = {a: b for pair in self.mirror for a, b in (pair, pair[::-1])}
-        return torch.tensor([self.keypoints.index(partner.get(n, n)) for n in self.keypoints])
+        with torch.inference_mode(False):  # it is kept, and training may need it after a prediction asked first
+            return torch.tensor([self.keypoints.index(partner.get(n, n)) for n in self.keypoints])
 
     @cached_property
     def edges(self) -> tuple[tuple[int, int], ...]:

@@ -68,7 +68,7 @@ def test_a_file_holds_all_that_a_detector_is(name, codec, tmp_path):
     model = zoo.build(name, codec=codec).eval()
     again = load(save(model, tmp_path / "model.safetensors"))
     assert isinstance(again, KeypointRCNN)
-    for part in ("codec", "preprocess", "skeleton", "detecting", "card"):
+    for part in ("codec", "preprocess", "skeleton", "config", "card"):
         assert getattr(again, part) == getattr(model, part)
     images = torch.randn(1, 3, 64, 64)
     with torch.no_grad():

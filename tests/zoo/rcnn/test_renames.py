@@ -9,6 +9,7 @@ import torch
 
 from poise import zoo
 from poise.errors import CheckpointError, InputError, UnknownName
+from poise.models.base import require_image, require_pose
 from poise.models.box_detector import BoxDetector
 from poise.models.network_part import NetworkPart
 from poise.skeletons import ANIMAL18
@@ -94,9 +95,10 @@ def test_a_name_of_no_trunk_is_refused():
 
 def test_a_part_says_that_it_cannot_be_run():
     part = built("maskrcnn_rpn_head")
-    for name in ("codec", "skeleton", "preprocess", "predict"):
+    assert not any(hasattr(part, name) for name in ("codec", "skeleton", "preprocess", "predict"))
+    for ask in (require_pose, require_image):
         with pytest.raises(InputError, match="'maskrcnn_rpn_head' is a part of a detector"):
-            getattr(part, name)
+            ask(part)
 
 
 def test_imagenet_weights_of_another_release_are_refused():
