@@ -203,8 +203,8 @@ def test_frozen_norms_of_a_detector_from_a_backbones_weights_add_what_the_name_s
     whole.load_state_dict(state)
     name = "torchvision_keypoint_rcnn_r50_fpn"
     plain, added = import_checkpoint(name, state), import_checkpoint(f"{name}_eps", state)
-    assert plain.words.endswith(f"if it was trained from a backbone's weights they add 1e-5, and its name is {name}_eps")
-    assert "they add 1e-5" not in added.words + norm_note(f"{name}_eps_2cls")
+    assert plain.description.endswith(f"if it was trained from a backbone's weights they add 1e-5, and its name is {name}_eps")
+    assert "they add 1e-5" not in added.description + norm_note(f"{name}_eps_2cls")
     expected = whole.eval().backbone(views.tensors)["0"]
     own, other = ((made.model.network(views.tensors)[0] - expected).abs().max() for made in (added, plain))
     assert own < 2e-6 * expected.abs().max()
