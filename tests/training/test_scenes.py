@@ -49,7 +49,7 @@ def test_workers_give_the_same_parcels(recipe):
     views = ModelTask(recipe.model).train_views(recipe.data, seed=0)
     alone, helped = (list(loader(views, ResumableSampler(4, 2, seed=1), workers=n, pin=False)) for n in (0, 1))
     for a, b in zip(alone, helped, strict=True):
-        assert a.indices == b.keypoint_indices
+        assert a.indices == b.indices
         assert torch.equal(a.batch.images, b.batch.images)
         assert torch.equal(a.batch.scenes.xy, b.batch.scenes.xy)
         assert a.batch.images.is_contiguous(memory_format=torch.channels_last)
