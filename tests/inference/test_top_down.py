@@ -92,3 +92,24 @@ def test_settings_without_sense_are_refused(dots):
     with pytest.raises(SkeletonMismatch, match="has no mirror pairs"):
         InferenceSettings.of(colours)
     assert InferenceSettings.of(colours, flip=False).flip is False
+
+
+def test_outputs_are_decoded_in_float32_where_the_network_runs_in_bfloat16(dots, monkeypatch):
+    """A matrix product of a codec would be off by up to half a pixel of the view in bfloat16."""
+    model = dots.model()
+    seen: list[bool] = []
+    decode = type(model.codec).decode
+
+    def watched(self, output):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        product = output.flatten(2) @ torch.ones(output[0, 0].numel(), 1)
+        assert product.dtype == torch.float32
+        return decode(self, output)
+
+    monkeypatch.setattr(type(model.codec), "decode", watched)
+    image = torch.from_numpy(dots.picture(dots.people)).permute(2, 0, 1).contiguous()
+    requests = [ImageRequest(Key("dots.png"), lambda: image, torch.tensor(dots.boxes))]
+    settings = InferenceSettings.of(model, device="cpu", precision="bf16", flip=False, workers=0)
+    [found] = find_poses(model, requests, settings)
+    assert seen == [False]
+    assert np.abs(found.poses.xy.numpy() - dots.people).max() < 1.0

@@ -274,7 +274,8 @@ class DecoderTimer:
         """The codec's `decode`."""
         _synchronize(output)  # what is timed after this is decoding alone
         started = time.perf_counter()
-        found = self.codec.decode(output, *boxes)
+        with torch.autocast(output.device.type, enabled=False):  # decoding stays in float32 where the network runs in bfloat16
+            found = self.codec.decode(output, *boxes)
         _synchronize(output)
         self.seconds += time.perf_counter() - started
         return found
