@@ -12,7 +12,7 @@ import torch
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.gaussian import Gaussian, StridedMaps
-from poise.codecs.registry import codec_types, from_plain, to_plain
+from poise.codecs.registry import codec_from_plain, codec_types, to_plain
 from poise.codecs.roi_adapter import RoIAdapter
 from poise.structures import Preprocess
 from poise.zoo.assemble import preprocess_for
@@ -221,7 +221,7 @@ def test_outputs_have_the_shape_the_network_is_built_for(codec, xy):
 
 
 def test_codecs_survive_a_model_file(codec):
-    assert from_plain(json.loads(json.dumps(to_plain(codec)))) == codec
+    assert codec_from_plain(json.loads(json.dumps(to_plain(codec))), InstanceCodec) == codec
 
 
 def test_pictures_are_between_0_and_1(codec, xy):

@@ -6,8 +6,9 @@ import math
 import pytest
 import torch
 
-from poise.codecs.registry import codec_types, from_plain, roi_codec_types, roi_from_plain, to_plain
-from poise.codecs.roi import has_labelled_keypoint, within
+from poise.codecs.base import InstanceCodec
+from poise.codecs.registry import codec_from_plain, codec_types, roi_codec_types, to_plain
+from poise.codecs.roi import RoICodec, has_labelled_keypoint, within
 from poise.codecs.roi_adapter import RoIAdapter
 from poise.errors import InputError, UnknownName
 from poise.skeletons import COCO17
@@ -303,9 +304,9 @@ def test_pictures_are_between_0_and_1_and_brightest_at_the_keypoints(codec, xy, 
 
 def test_codecs_survive_a_model_file(codec):
     plain = json.loads(json.dumps(to_plain(codec)))
-    assert roi_from_plain(plain) == codec
+    assert codec_from_plain(plain, RoICodec) == codec
     with pytest.raises(UnknownName):
-        from_plain(plain)
+        codec_from_plain(plain, InstanceCodec)
 
 
 def test_answers_of_another_size_are_refused(codec, xy, boxes):

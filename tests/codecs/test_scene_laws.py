@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from poise.codecs.guiding_losses import Costs, LabelMaps
-from poise.codecs.registry import scene_codec_types, scene_from_plain, to_plain
+from poise.codecs.registry import codec_from_plain, scene_codec_types, to_plain
+from poise.codecs.scene import SceneCodec
 from poise.decoding.grouping_config import PEAK_METHODS, PRACTITIONER_CONFIG, RELEASE_CONFIG, GroupingConfig
 from poise.errors import InputError
 from poise.scenes import Scenes
@@ -333,7 +334,7 @@ def test_an_answer_for_another_size_shows_the_same_people_there(learner):
 
 
 def test_codecs_survive_a_model_file(codec):
-    assert scene_from_plain(json.loads(json.dumps(to_plain(codec)))) == codec
+    assert codec_from_plain(json.loads(json.dumps(to_plain(codec))), SceneCodec) == codec
 
 
 def test_pictures_are_between_0_and_1_and_brightest_at_the_keypoints(learner, size):

@@ -11,7 +11,8 @@ import torch
 from poise.codecs.decoders import read_as, readings_of
 from poise.codecs.guiding_losses import LabelMaps
 from poise.codecs.offset_guided import READING_TOLERANCE, OffsetGuided
-from poise.codecs.registry import scene_from_plain, to_plain
+from poise.codecs.registry import codec_from_plain, to_plain
+from poise.codecs.scene import SceneCodec
 from poise.data.figures import FigureDataset
 from poise.decoding.gaussian_fit import fit_gaussian_known_sigma
 from poise.decoding.grouping import decode_people, group_people
@@ -317,6 +318,6 @@ def test_a_sigma_in_a_model_file_is_kept():
     plain = to_plain(made)
     assert plain["reading"]["sigma"] is None
     old = plain | {"reading": plain["reading"] | {"sigma": 1.75}}  # as files were written that always held a number
-    assert scene_from_plain(plain) == made
-    assert scene_from_plain(old).reading.with_label_sigma(1.0).gaussian_sigma == 1.75
+    assert codec_from_plain(plain, SceneCodec) == made
+    assert codec_from_plain(old, SceneCodec).reading.with_label_sigma(1.0).gaussian_sigma == 1.75
     assert made.reading.with_label_sigma(1.0).gaussian_sigma == 1.0

@@ -105,39 +105,6 @@ def _types_within(codec: Codec) -> dict[str, type[Any]]:
     return found
 
 
-def from_plain(values: Mapping[str, Any]) -> InstanceCodec:
-    """The codec for views of one person that `to_plain` wrote.
-
-    Raises:
-        UnknownName: No codec of that type exists.
-        InputError: Its fields are other ones, or it is of a package that was not named.
-    """
-    made: InstanceCodec = codec_from_plain(values, InstanceCodec)
-    return made
-
-
-def scene_from_plain(values: Mapping[str, Any]) -> SceneCodec:
-    """The codec for whole views that `to_plain` wrote.
-
-    Raises:
-        UnknownName: No codec of that type exists.
-        InputError: Its fields are other ones, or it is of a package that was not named.
-    """
-    made: SceneCodec = codec_from_plain(values, SceneCodec)
-    return made
-
-
-def roi_from_plain(values: Mapping[str, Any]) -> RoICodec:
-    """The codec for boxes of a detector that `to_plain` wrote.
-
-    Raises:
-        UnknownName: No codec of that type exists.
-        InputError: Its fields are other ones, or it is of a package that was not named.
-    """
-    made: RoICodec = codec_from_plain(values, RoICodec)
-    return made
-
-
 def codec_from_plain(values: Mapping[str, Any], base: type) -> Any:
     """The codec that `to_plain` wrote.
 

@@ -21,7 +21,7 @@ from poise.models.base import PoseModel, total_loss
 from poise.models.card import Card
 from poise.models.pictures import IMAGES, Picture, detector_picture
 from poise.models.postprocess import Boxes, Detections, FlipPass, find_boxes, suppressed
-from poise.models.rcnn_boxes import RCNNBoxes, config_from_plain, filled_sizes
+from poise.models.rcnn_boxes import config_from_plain, filled_sizes
 from poise.models.rcnn_config import RCNNConfig
 from poise.models.rcnn_losses import RCNNLosses
 from poise.models.values import Decoder, ImageViews, LabelledImage, RoundTrip
@@ -191,10 +191,6 @@ class KeypointRCNN(RCNNLosses, PoseModel):
         return index[oks_nms(similar, pose_score[index].cpu(), threshold).to(index.device)]
 
     # inference
-
-    def settings_text(self) -> dict[str, str]:
-        """Thresholds, NMS and scores."""
-        return RCNNBoxes.settings_text(self)
 
     def answer(
         self,

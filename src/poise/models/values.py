@@ -87,7 +87,7 @@ class RoundTrip:
 
     Attributes:
         poses: The labels as predictions.
-        lossless: The same with keypoints outside their view left unharmed; what is lost then is lost by the codec.
+        lossless: Poses whose keypoints outside the view stay where they are labelled: the error of the codec alone.
         people: Indices of the labels the poses belong to; None where they have to be matched by OKS.
         warps: Image to view, of each person (n 3 3) or of the whole image (1 3 3).
         outside: How many labelled keypoints lie outside their view, where no network can find them.

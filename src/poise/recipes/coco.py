@@ -51,7 +51,7 @@ def check2017(data: Path) -> None:
     """Refuse a folder that is not COCO 2017 as its archives unpack: cheap, before a network is made or downloaded.
 
     Args:
-        data: As for `keypoints2017`.
+        data: Folder with `annotations/person_keypoints_PART.json`, and the images in `PART`, `images/PART` or zips so named.
 
     Raises:
         ReadError: Images or annotations of `train2017` or `val2017` are missing.

@@ -62,8 +62,8 @@ def set_words(model: RCNNBoxes, *, codec: Sequence[str] = (), config: Sequence[s
 
     Args:
         model: Changed in place.
-        codec: As for `set_codec`; of a model with keypoints.
-        config: As for `set_config`.
+        codec: Fields of the codec as name=value, such as `sigma=3`; of a model with keypoints.
+        config: Fields of the configuration as name=value, such as `nms=0.6`.
 
     Raises:
         InputError: As of these two, or people would be ranked by what is no probability.

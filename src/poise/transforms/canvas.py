@@ -42,7 +42,7 @@ class PixelConvention:
     Attributes:
         keypoints: 1 if a keypoint at 0 is at the centre of the first pixel, 0 if it is at its edge. In a mirrored view of
             `width` pixels, x becomes width - keypoints - x.
-        boxes: The same for the sides of boxes: 1 from the centre of the first pixel, 0 from its edge.
+        boxes: From where sides of boxes are counted, pixels: 1 from the centre of the first pixel, 0 from its edge.
         shift: Pixels of the image added to keypoints before they are scaled; boxes are not shifted.
         inclusive: Whether boxes are warped as their first and last pixel, in the convention of keypoints.
     """

@@ -28,9 +28,7 @@ class DeconvHead(Head):
             layers += [deconv, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
             channels = width
         self.layers = nn.Sequential(*layers)
-        self.final = nn.Conv2d(channels, outputs, 1)
-        nn.init.normal_(self.final.weight, std=0.001)
-        nn.init.zeros_(self.final.bias)  # type: ignore[arg-type]  # a Conv2d's bias may be None; not here
+        self.final = final_layer(channels, outputs)
 
     def forward(self, features: list[Feature]) -> Feature:
         """The output that the codec decodes."""
@@ -62,9 +60,7 @@ class LightDeconvHead(Head):
             layers += [mix, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
             channels = width
         self.layers = nn.Sequential(*layers)
-        self.final = nn.Conv2d(channels, outputs, 1)
-        nn.init.normal_(self.final.weight, std=0.001)
-        nn.init.zeros_(self.final.bias)  # type: ignore[arg-type]  # a Conv2d's bias may be None; not here
+        self.final = final_layer(channels, outputs)
 
     def forward(self, features: list[Feature]) -> Feature:
         """The output that the codec decodes."""
@@ -83,11 +79,22 @@ class PixelwiseHead(Head):
 
     def __init__(self, channels: int, outputs: int) -> None:
         super().__init__()
-        self.final = nn.Conv2d(channels, outputs, 1)
-        nn.init.normal_(self.final.weight, std=0.001)
-        nn.init.zeros_(self.final.bias)  # type: ignore[arg-type]  # a Conv2d's bias may be None; not here
+        self.final = final_layer(channels, outputs)
 
     def forward(self, features: list[Feature]) -> Feature:
         """The output that the codec decodes."""
         output: Tensor = self.final(features[0])
         return output
+
+
+def final_layer(channels: int, outputs: int) -> nn.Conv2d:
+    """The 1x1 convolution that makes heatmaps, with the small first weights of Simple Baselines' release.
+
+    Args:
+        channels: Input channels.
+        outputs: Output channels, those of the codec.
+    """
+    layer = nn.Conv2d(channels, outputs, 1)
+    nn.init.normal_(layer.weight, std=0.001)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # a Conv2d's bias may be None; not here
+    return layer

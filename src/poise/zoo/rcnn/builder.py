@@ -135,11 +135,11 @@ def faster_rcnn(
     """A Faster R-CNN (arXiv 1506.01497), or a Mask R-CNN whose boxes alone are read, with random weights.
 
     Args:
-        backbone: As for `keypoint_rcnn`.
-        neck: As for `keypoint_rcnn`.
-        hrfpn_pooling: As for `keypoint_rcnn`.
-        variant: As for `keypoint_rcnn`.
-        norm: As for `keypoint_rcnn`.
+        backbone: `resnet50` (18, 34, 50, 101, 152), `resnext101_32x8d`, `hrnet_w32` (any width), or `timm_NAME`.
+        neck: "fpn", "c4", "c5", "hrfpn" or "plain"; by default HRFPN for HRNets and FPN for all others.
+        hrfpn_pooling: Pooling by which an HRFPN shrinks its maps; "average" by default.
+        variant: The code base the detector follows: "maskrcnn", "hrnet", "torchvision", "detectron2", or ours.
+        norm: Batch norms of the backbone, if other ones than the variant's.
         classes: Of the box head, with the background; by default COCO's, 81, or 91 as torchvision counts them. People are
             class 1 (`RCNNConfig.person`).
         masks: Whether there is a mask head.

@@ -77,9 +77,9 @@ def adapted(
 
     Args:
         inside: The codec.
-        weight: As for `roi_codec`.
-        height: As for `roi_codec`.
-        sigma: As for `roi_codec`.
+        weight: Factor of its loss; by default the codec's own, less for higher Gaussians.
+        height: Of Gaussians; 1 by default.
+        sigma: Width of Gaussians, cells; of other codecs their field of this name. By default that of the codec.
 
     Raises:
         InputError: A number that makes no loss, or one that the codec does not take.
