@@ -75,11 +75,6 @@ def test_iterating_gives_every_person_once():
     assert list(poses(0)) == []
 
 
-def test_selecting_is_indexing():
-    mask = torch.tensor([True, False, True])
-    assert chosen(poses(3).select(mask)) == chosen(poses(3)[mask]) == [0, 2]
-
-
 def test_poses_of_one_image_are_merged_in_their_order():
     merged = Poses.merge([poses(2), poses(0), poses(1, start=7)])
     assert chosen(merged) == [0, 1, 7]

@@ -283,10 +283,6 @@ class Poses:
         """One `Poses` for each person."""
         return (self[i] for i in range(len(self)))
 
-    def select(self, index: Tensor) -> "Poses":
-        """Some of the people, by indices or a bool mask; `poses[index]` does the same."""
-        return self[index]
-
     @property
     def time(self) -> float | None:
         """Seconds from the start of the video; None for a photo."""

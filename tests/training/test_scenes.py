@@ -118,7 +118,7 @@ def test_a_check_finds_whom_inference_finds_in_images_of_mixed_shapes(recipe):
     setting = InferenceSettings.of(model, device="cpu", precision="fp32", flip=False, batch=4, workers=0)
     requests = [ImageRequest(key, partial(mixed.image, row)) for key, row in zip(batch.keys, rows, strict=True)]
     for people, inferred in zip(found, find_poses(model, requests, setting), strict=True):
-        best = inferred.poses.select(inferred.poses.pose_score.argsort(descending=True)[:MAX_PEOPLE])
+        best = inferred.poses[inferred.poses.pose_score.argsort(descending=True)[:MAX_PEOPLE]]
         assert len(best) == len(people) == MAX_PEOPLE
         torch.testing.assert_close(people.pose_score, best.pose_score, rtol=0, atol=1e-6)
         torch.testing.assert_close(people.xy, best.xy, rtol=0, atol=1e-2)

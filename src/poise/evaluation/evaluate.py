@@ -232,12 +232,12 @@ def _results(
     """COCO result rows of an image, poses in the keypoints of their category; OKS-NMS unless `oks` is None."""
     rows: list[dict[str, Any]] = []
     for category in dict.fromkeys(categories):
-        one = poses.select(torch.tensor([c == category for c in categories]))
+        one = poses[torch.tensor([c == category for c in categories])]
         own = list(keypoint_indices(eval_set.skeleton, eval_set.skeletons[category]))
         one = replace(one, xy=one.xy[:, own], score=one.score[:, own])
         if oks is not None:
             similar = model.similarity(one, eval_set.skeletons[category].sigmas)
-            one = one.select(oks_nms(similar, one.pose_score, oks))
+            one = one[oks_nms(similar, one.pose_score, oks)]
         ids = torch.full((len(one),), category, dtype=torch.int64)
         rows += coco_format.to_coco_results(one.xy, one.score, one.pose_score, image=image, categories=ids)
     return rows

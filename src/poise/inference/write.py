@@ -140,7 +140,7 @@ class Writer:
             return
         confident = (found.poses.pose_score >= self.min_score) & (found.poses.box_score >= self.min_box_score)
         kept = confident.nonzero().flatten()
-        poses = found.poses.select(kept)
+        poses = found.poses[kept]
         self.rows += prediction_rows(poses, image_id=key.image_id, categories=[categories[i] for i in kept.tolist()])
         drawn = draw_people(
             found.image.permute(1, 2, 0).numpy(),

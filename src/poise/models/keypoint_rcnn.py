@@ -224,22 +224,15 @@ class KeypointRCNN(RCNNLosses, PoseModel):
         Args:
             each: The people of each view, in pixels of the image.
         """
-        every = Poses(
-            torch.cat([one.xy for one in each]),
-            torch.cat([one.score for one in each]),
-            torch.cat([one.boxes for one in each]),
-            torch.cat([one.box_score for one in each]),
-            torch.cat([one.pose_score for one in each]),
-            each[0].key,
-        )
+        every = Poses.merge(each)
         index, confidence = suppressed(every.boxes, every.box_score, self.config)
-        kept = every.select(index)
+        kept = every[index]
         factor = confidence / kept.box_score
         if self.config.rating != "keypoints":
             kept = replace(kept, pose_score=kept.pose_score * factor)
         if self.config.keypoint_score == "product":
             kept = replace(kept, score=kept.score * factor[:, None])
-        return replace(kept, box_score=confidence).select(self.oks_nms(kept.xy, kept.boxes, kept.pose_score))
+        return replace(kept, box_score=confidence)[self.oks_nms(kept.xy, kept.boxes, kept.pose_score)]
 
     # evaluation
 
