@@ -24,8 +24,7 @@ from torchvision.models.detection import keypointrcnn_resnet50_fpn
 
 import poise
 from poise.data.figures import FigureDataset
-from poise.models.base import PoseModel
-from poise.recipes.keypoint_rcnn import whole_detector
+from poise.models.base import PoseModel, require_keypoint_detector
 from poise.zoo import import_release
 
 WANTED = {"fp32": 1.0, "bf16": 1.5}
@@ -35,7 +34,7 @@ def both(people: int) -> tuple[torch.nn.Module, PoseModel]:
     """Both models, torchvision's and ours with the same weights, which give so many people at most."""
     torch.manual_seed(0)
     theirs = keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None, box_detections_per_img=people).eval()
-    ours = whole_detector(import_release("torchvision_keypoint_rcnn_r50_fpn", theirs.state_dict()))
+    ours = require_keypoint_detector(import_release("torchvision_keypoint_rcnn_r50_fpn", theirs.state_dict()))
     ours.config = replace(ours.config, per_image=people)
     return theirs, ours
 

@@ -30,11 +30,10 @@ from poise.data.base import Dataset
 from poise.data.cached import CachedDataset
 from poise.data.figures import FigureDataset
 from poise.errors import TrainingError, unknown
-from poise.models.base import PoseModel
+from poise.models.base import PoseModel, require_keypoint_detector
 from poise.models.views.base import ViewDataset
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.detectors import CLIP, RATE, SCALES, head_codec
-from poise.recipes.keypoint_rcnn import whole_detector
 from poise.recipes.scenes import CROWD
 from poise.recipes.short import short_run
 from poise.scenes import People, SceneBatch
@@ -147,7 +146,7 @@ def started(setting: Setting, out: Path, train: Dataset, val: Dataset) -> Path:
 def renewed(file: Path, setting: Setting, out: Path) -> Path:
     """A model file with everything of this one but the keypoint head."""
     model = detector(WAYS["one_hot"], setting)
-    known = whole_detector(load(file)).network.state_dict()
+    known = require_keypoint_detector(load(file)).network.state_dict()
     own = {name: value for name, value in model.network.state_dict().items() if name.startswith("keypoint.")}
     model.network.load_state_dict(known | own)
     return save(model, out / "start.safetensors")
@@ -224,7 +223,7 @@ def measure(way: Way, setting: Setting, out: Path, start: Path, train: Dataset, 
     if said:
         scores["stopped"] = said
     if (folder / "model.safetensors").exists():
-        model = whole_detector(load(folder / "model.safetensors"))
+        model = require_keypoint_detector(load(folder / "model.safetensors"))
         scores |= judged(model, val) | {"at the end": pulls(model, setting, train)}
     target.write_text(json.dumps(scores, indent=1))
 

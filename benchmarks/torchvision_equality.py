@@ -23,7 +23,7 @@ from torch import Tensor
 from torchvision.models.detection import keypointrcnn_resnet50_fpn
 
 import poise
-from poise.recipes.keypoint_rcnn import whole_detector
+from poise.models.base import require_keypoint_detector
 from poise.structures import Poses
 from poise.zoo import import_release
 
@@ -80,7 +80,7 @@ def main(*, sizes: tuple[int, ...] = (427, 640, 300, 900), threads: int = 2) -> 
     torch.set_num_threads(threads)
     theirs = keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None).eval()
     theirs.load_state_dict(by_rule(theirs.state_dict()))
-    ours = whole_detector(import_release("torchvision_keypoint_rcnn_r50_fpn", theirs.state_dict()))
+    ours = require_keypoint_detector(import_release("torchvision_keypoint_rcnn_r50_fpn", theirs.state_dict()))
     shown = Table("image", "people", "boxes, px", "their scores", "keypoints, px", "heights, share", "elsewhere, as high", "")
     every = True
     for number, size in enumerate(zip(sizes[::2], sizes[1::2], strict=True)):

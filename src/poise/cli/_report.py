@@ -6,10 +6,9 @@ from pathlib import Path
 import torch
 
 import poise
-from poise.codecs.decoders import described
 from poise.data.boxes import PersonBoxes
 from poise.inference.settings import InferenceSettings
-from poise.models.base import ImageModel, PoseModel
+from poise.models.base import ImageModel
 from poise.models.values import Rescoring
 
 
@@ -26,7 +25,7 @@ def model_text(model: ImageModel, *, file: Path, annotations: Path, images: Path
         "model": f"{model.card.name}, {file}",
         "input": model.input_text,
         **model.settings_text(),
-        **(_keypoints_text(model) if isinstance(model, PoseModel) else {}),
+        **model.codec_text(),
         "annotations": str(annotations),
         "images": "none" if images is None else str(images),
         "versions": f"poise {poise.__version__}, torch {torch.__version__}",
@@ -70,14 +69,6 @@ def run_text(settings: InferenceSettings, rescoring: Rescoring | None, *, boxes:
         **({"batches": f"of {settings.batch}, padded to their largest view"} if settings.pad_batches else {}),
         **({} if rescoring is None else _rescoring_text(rescoring)),
         "run on": device_text(settings),
-    }
-
-
-def _keypoints_text(model: PoseModel) -> dict[str, str]:
-    return {
-        "decoder": described(model.codec),
-        "codec": str(model.codec),
-        "skeleton": f"{model.skeleton.name}, {len(model.skeleton)} keypoints",
     }
 
 

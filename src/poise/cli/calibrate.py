@@ -48,19 +48,13 @@ def run(
 
     from poise.analysis.calibration import calibrate
     from poise.cli._print import print_skipped, say, with_bar
-    from poise.errors import InputError
     from poise.evaluation.eval_set import EvalSet
     from poise.inference.write import results_folder
-    from poise.models.base import PoseModel
+    from poise.models.base import require_keypoint_detector
     from poise.weights.model_file import load, save
 
     output.check(reads=(model, files.annotations))
-    detector = load(model)
-    if not (isinstance(detector, PoseModel) and detector.finds_boxes):
-        raise InputError(
-            f"{str(model)!r} holds {detector.card.name}, which finds no boxes with keypoints; only the scores of a Keypoint "
-            "R-CNN are calibrated"
-        )
+    detector = require_keypoint_detector(load(model))
     eval_set = EvalSet.of_file(files.annotations, files.images, skeleton=detector.skeleton)
     settings = running.settings_for(detector, flip=flip)
     with results_folder(output.out.parent):

@@ -67,7 +67,7 @@ def run(
     from poise.cli._report import model_text
     from poise.errors import InputError
     from poise.evaluation.eval_set import EvalSet
-    from poise.models.base import PoseModel, require_image
+    from poise.models.base import require_image, require_pose
     from poise.weights.model_file import load
 
     console = Console()
@@ -79,14 +79,15 @@ def run(
     elif files.images is None:
         raise InputError("there are no images to look at; give their folder or zip file with --images")
     boxes.check()
-    network = require_image(load(model))
-    decoding.adjust(network, detection)
-    if not isinstance(network, PoseModel):
+    found = require_image(load(model))
+    decoding.adjust(found, detection)
+    if not found.finds_keypoints:
         flags = given(replace(boxes, min_box_score=None), scoring)
         flags |= {"--heads": heads, "--report": output.report, "--self-test": self_test}
-        refuse(flags, why=f"{network.card.name} finds boxes in whole images and no keypoints")
-        settings, minimum = running.settings_for(network), boxes.min_box_score or 0.0
-        return evaluate_detector(console, network, settings, file=model, files=files, output=output, min_score=minimum)
+        refuse(flags, why=f"{found.card.name} finds boxes in whole images and no keypoints")
+        settings, minimum = running.settings_for(found), boxes.min_box_score or 0.0
+        return evaluate_detector(console, found, settings, file=model, files=files, output=output, min_score=minimum)
+    network = require_pose(found)
     boxes.check_for(network)
     scoring.check_for(network)
     eval_set = EvalSet.of_file(files.annotations, files.images, skeleton=network.skeleton, heads=heads)

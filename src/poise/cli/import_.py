@@ -38,7 +38,7 @@ def run(
     """
     from rich.console import Console
 
-    from poise.models.base import PoseModel
+    from poise.models.base import require_image
     from poise.weights.checkpoint import read_checkpoint
     from poise.weights.model_file import save
     from poise.zoo.find import family_of
@@ -51,6 +51,7 @@ def run(
     save(model, output.out)
     console = Console()
     console.print(f"{checkpoint}: taken for {found.description}", soft_wrap=True, highlight=False)
-    finds = "boxes of people" if not isinstance(model, PoseModel) else f"{len(model.skeleton)} keypoints"
-    console.print(f"wrote {output.out}: {name}, {finds}, licence: {model.card.licence}", soft_wrap=True)
+    console.print(
+        f"wrote {output.out}: {name}, {require_image(model).output_text}, licence: {model.card.licence}", soft_wrap=True
+    )
     return 0

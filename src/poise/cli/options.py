@@ -439,7 +439,7 @@ class DetectionOptions:
                 "`poise detect --detecting-set` and give them with --boxes"
             )
         refuse_words(self.detecting_set, TRAINING_FIELDS, why="that is how a detector learns")
-        if not hasattr(model, "codec"):
+        if not model.finds_keypoints:
             refuse_words(self.detecting_set, KEYPOINT_FIELDS, why=f"{model.card.name} finds no keypoints")
 
     def _resize(self, model: "ImageModel") -> None:
@@ -485,7 +485,7 @@ class CodecOptions:
         from poise.models.base import require_pose
 
         if given(self):
-            if not hasattr(model, "codec"):
+            if not model.finds_keypoints:
                 raise InputError(f"{model.card.name} finds no keypoints; leave out --reading, --preset and --codec-set")
             posed = require_pose(model)
             posed.codec = self.changed(posed.codec)

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from poise.codecs.decoders import described
 from poise.codecs.registry import codec_from_plain, to_plain
 from poise.data.base import Dataset
 from poise.dims import Size
@@ -38,9 +39,11 @@ class Model(nn.Module, ABC):
         card: Name, architecture, licence, scores.
         preprocess: How images are cropped or resized, and normalised; of models that are run on images.
         preprocess_type: Its type.
+        finds_keypoints: Whether it is a `PoseModel`, which `require_pose` gives.
     """
 
     kind: ClassVar[str]
+    finds_keypoints: ClassVar[bool] = False
     preprocess_type: ClassVar[type[Normalization]]
     network: Any
     preprocess: Any
@@ -108,8 +111,17 @@ class ImageModel(Model):
     def input_text(self) -> str:
         """What the network is shown, in words, for reports."""
 
+    @property
+    @abstractmethod
+    def output_text(self) -> str:
+        """What it finds, in words: "17 keypoints"."""
+
     def settings_text(self) -> dict[str, str]:
         """What results depend on beside the network, by name, in words, for reports; nothing by default."""
+        return {}
+
+    def codec_text(self) -> dict[str, str]:
+        """How keypoints are decoded, by name, in words, for reports; nothing without keypoints."""
         return {}
 
 
@@ -140,6 +152,7 @@ class PoseModel(ImageModel):
         loss_parts: Names of the parts of the loss that are logged beside their sum; none by default.
     """
 
+    finds_keypoints = True
     codec: Any
     skeleton: Skeleton
     deep: tuple[Any, ...] = ()
@@ -302,6 +315,16 @@ class PoseModel(ImageModel):
 
     # codec and weights
 
+    @property
+    def output_text(self) -> str:
+        """What it finds, in words."""
+        return f"{len(self.skeleton)} keypoints"
+
+    def codec_text(self) -> dict[str, str]:
+        """Decoder, codec and skeleton, by name, in words, for reports."""
+        skeleton = f"{self.skeleton.name}, {self.output_text}"
+        return {"decoder": described(self.codec), "codec": str(self.codec), "skeleton": skeleton}
+
     def change_codecs(self, change: Callable[[Any], Any]) -> None:
         """Read the network's outputs in another way.
 
@@ -417,6 +440,20 @@ def require_pose(model: Model) -> PoseModel:
     if isinstance(model, PoseModel):
         return model
     raise InputError(model.no_keypoints)
+
+
+def require_keypoint_detector(model: Model) -> PoseModel:
+    """The model, which must be one that finds boxes and keypoints at once, such as Keypoint R-CNN.
+
+    Raises:
+        InputError: It is of another kind.
+    """
+    if isinstance(model, PoseModel) and model.finds_boxes:
+        return model
+    raise InputError(
+        f"this needs a detector that finds boxes and keypoints, such as keypoint_rcnn_r50_fpn or poise_rcnn_t; "
+        f"{model.card.name!r} is not one"
+    )
 
 
 def require_top_down(model: Model) -> PoseModel:

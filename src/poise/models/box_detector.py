@@ -47,6 +47,11 @@ class BoxDetector(RCNNBoxes, ImageModel):
             "and this one as its --detector (`poise detect` and `poise evaluate` take it by itself)"
         )
 
+    @property
+    def output_text(self) -> str:
+        """What it finds, in words."""
+        return "boxes of people"
+
     def to_plain(self) -> dict[str, Any]:
         """The configuration as plain values."""
         return self.config_to_plain()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from poise.errors import InputError
-from poise.models.base import Model, PoseModel, require_box_finder
+from poise.models.base import PoseModel, require_box_finder, require_keypoint_detector
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.coco import check2017, keypoints2017
 from poise.recipes.dropping import Dropping, dropped
@@ -103,7 +103,7 @@ def keypoint_rcnn(
         UnknownName: There is no such network or codec.
     """
     check2017(data)
-    model = whole_detector(build(network, pretrained=pretrained, codec=codec))
+    model = require_keypoint_detector(build(network, pretrained=pretrained, codec=codec))
     views = DetectorAugmentation(rotation=rotation, turn=turn, crop=crop, mosaic=mosaic)
     usual = (network, iterations, milestones, rate, freeze) == (NETWORK, ITERATIONS, MILESTONES, RATE, FREEZE)
     other = codec or codec_set or detecting_set or drop or empty
@@ -179,7 +179,7 @@ def keypoint_rcnn_hrnet(
         UnknownName: There is no such codec.
     """
     check2017(data)
-    model = whole_detector(build(f"keypoint_rcnn_hrnet_w{width}_hrfpn", pretrained=pretrained, codec=codec))
+    model = require_keypoint_detector(build(f"keypoint_rcnn_hrnet_w{width}_hrfpn", pretrained=pretrained, codec=codec))
     views = DetectorAugmentation(sides=sides, rotation=rotation, turn=turn, crop=crop, mosaic=mosaic)
     return _on_coco(
         "keypoint_rcnn_hrnet",
@@ -194,17 +194,6 @@ def keypoint_rcnn_hrnet(
         detecting_set=detecting_set,
         empty=empty,
     )
-
-
-def whole_detector(model: Model) -> PoseModel:
-    """The model, which must be a whole detector with keypoints.
-
-    Raises:
-        InputError: It is another.
-    """
-    if isinstance(model, PoseModel) and model.finds_boxes:
-        return model
-    raise InputError("this recipe trains a whole detector with keypoints, such as keypoint_rcnn_r50_fpn or poise_rcnn_t")
 
 
 def still(model: PoseModel, stages: int) -> tuple[str, ...]:

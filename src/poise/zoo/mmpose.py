@@ -11,8 +11,8 @@ from typing import final
 from torch import Tensor
 
 from poise.codecs.udp_offset import UDPOffset
-from poise.errors import CheckpointError
-from poise.models.base import Model, PoseModel
+from poise.errors import CheckpointError, InputError
+from poise.models.base import Model, PoseModel, require_top_down
 from poise.zoo.find import build
 
 LAST = "final_layer.weight"
@@ -48,11 +48,11 @@ def build_for(name: str, weights: Mapping[str, Tensor], *, codec: str | None) ->
     Raises:
         CheckpointError: The name is not that of a top-down model.
     """
-    model = _one_person(build(name, codec=codec), name)
+    model = _top_down(build(name, codec=codec))
     outputs = len(weights[LAST]) if LAST in weights else 0
     words = f"an MMPose checkpoint of {name!r}"
     if codec is None and outputs == 3 * len(model.skeleton):
-        model = _one_person(build(name, codec=UDPOffset.__name__), name)
+        model = _top_down(build(name, codec=UDPOffset.__name__))
         known = model.codec
         radius = RADIUS * known.cells[0]
         model.codec = UDPOffset(
@@ -63,7 +63,8 @@ def build_for(name: str, weights: Mapping[str, Tensor], *, codec: str | None) ->
     return MatchedModel(model, words)
 
 
-def _one_person(model: Model, name: str) -> PoseModel:
-    if isinstance(model, PoseModel) and model.takes_boxes:
-        return model
-    raise CheckpointError(f"MMPose's checkpoints are imported into top-down models, and {name!r} is none")
+def _top_down(model: Model) -> PoseModel:
+    try:
+        return require_top_down(model)
+    except InputError as error:
+        raise CheckpointError(f"MMPose's checkpoints are imported into top-down models: {error}") from None
