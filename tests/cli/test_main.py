@@ -19,12 +19,12 @@ def test_the_package_is_the_command_too(capsys):
 
 def test_an_unknown_command_names_the_nearest(capsys):
     assert main(["evalute"]) == 2
-    assert "did you mean evaluate" in capsys.readouterr().err
+    assert "did you mean poise evaluate" in capsys.readouterr().err
 
 
 def test_an_unknown_data_command_names_the_nearest(capsys):
     assert main(["data", "chekc"]) == 2
-    assert "did you mean data check" in capsys.readouterr().err
+    assert "did you mean poise data check" in capsys.readouterr().err
 
 
 def test_a_mistake_is_one_sentence_and_exit_code_1(capsys):
