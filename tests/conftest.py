@@ -37,7 +37,7 @@ def _seed(request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--hypothesis-profile") == "explore":
         torch.seed()
     else:
-        torch.manual_seed(0)
+        torch.manual_seed(0) if torch.cuda.is_available() else torch.default_generator.manual_seed(0)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -48,7 +48,7 @@ def compiles() -> bool:
         return True
     logging.getLogger("poise").warning(
         "poise: numba is not installed, so some maps are read, labels of whole images drawn and intervals computed without "
-        "compiled loops, with equal results, 2 to 20 times slower; it comes with: pip install 'poise[fast]'"
+        "compiled loops, with equal results, 4 to 35 times slower; it comes with: pip install 'poise[fast]'"
     )
     return False
 

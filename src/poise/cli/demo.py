@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from poise.cli._packages import require_training
 from poise.cli.options import Folder, InferenceOptions, SeedOptions
 
 
@@ -33,6 +34,7 @@ def run(
         chance: Of drawings and training.
         running: How the model is run.
     """
+    require_training()
     import time
 
     from rich.console import Console

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from poise.cli._packages import TRAIN_EXTRA, missing_package
 from poise.errors import InputError, PoiseError
 from poise.plugins import use_plugin
 
@@ -83,9 +84,6 @@ NOT_THERE: dict[str, str] = (
 )
 """What is asked for and not there: what to do instead."""
 
-TRAIN_EXTRA = ("lightning", "tensorboard", "timm")
-"""Packages that only training needs, and that come with the extra of that name."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code comes back.
@@ -118,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         extra = (error.name or "").partition(".")[0]
         if extra not in TRAIN_EXTRA:
             raise
-        sys.stderr.write(f"poise {name}: the package {extra!r} is not installed; it comes with: pip install 'poise[train]'\n")
+        sys.stderr.write(f"poise {name}: {missing_package(extra)}\n")
         return 1
     except BrokenPipeError:  # somebody downstream, such as head, has read enough
         sys.stderr.close()

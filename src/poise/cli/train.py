@@ -13,6 +13,7 @@ from tyro.conf import arg
 
 from poise.cli._flags import wrong_flag
 from poise.cli._inputs import check_flags
+from poise.cli._packages import require_training
 from poise.cli.options import TrainingOptions
 from poise.errors import CheckpointError, InputError
 from poise.plugins import named
@@ -187,6 +188,7 @@ def run(words: Sequence[str]) -> int:
         flags = command.parse(rest, program=f"poise train {name}")
     except SystemExit as leave:  # tyro leaves after --help and after a wrong flag
         return int(leave.code or 0)
+    require_training()
     if ":" not in name:
         check_flags(flags)
         command = RecipeCommand.of(find(name), rest)
