@@ -5,6 +5,11 @@
 codecs, backbones and data sets of a package of your own.
 """
 
+import importlib.util
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import settings
@@ -32,7 +37,7 @@ def _seed(request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--hypothesis-profile") == "explore":
         torch.seed()
     else:
-        torch.manual_seed(0)
+        torch.manual_seed(0) if torch.cuda.is_available() else torch.default_generator.manual_seed(0)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,3 +48,47 @@ def _chance_of_a_module(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(autouse=True)
 def _chance_of_a_test(request: pytest.FixtureRequest) -> None:
     _seed(request)
+
+
+def _forks(*, hooked: bool) -> Any:
+    spec = importlib.util.spec_from_file_location("forks", Path(__file__).with_name("forks.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Forks(hooked=hooked)
+
+
+@pytest.fixture(scope="session")
+def _forks_of_poise() -> Iterator[Any]:
+    forks = _forks(hooked=False)
+    yield forks
+    forks.end()
+
+
+@pytest.fixture(scope="session")
+def _forks_of_pytest() -> Iterator[Any]:
+    forks = _forks(hooked=True)
+    yield forks
+    forks.end()
+
+
+@pytest.fixture(scope="session")
+def poise_process(_forks_of_poise: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Runs `poise WORDS` in a folder, in a process of its own: `poise_process(folder, *words)`; Python looks there first."""
+
+    def run(folder: Path, *words: str) -> Any:
+        output, wide = tmp_path_factory.mktemp("output"), {"COLUMNS": "300"}
+        return _forks_of_poise.run("poise", list(words), folder=folder, path=[str(folder)], output=output, environment=wide)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def laws_process(_forks_of_pytest: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Runs `pytest WORDS` in a folder, in a process of its own: `laws_process(folder, *words, path=[...])`."""
+
+    def run(folder: Path, *words: str, path: list[str]) -> Any:
+        return _forks_of_pytest.run("pytest", list(words), folder=folder, path=path, output=tmp_path_factory.mktemp("output"))
+
+    return run

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from poise.plugins import use_plugin
     from poise.weights.model_file import load, save
 
-__version__ = "0.1.0"
+    __version__: str
+
 __all__ = ["Predictor", "__version__", "load", "predict", "save", "use_plugin"]
 
 _HOMES = {
@@ -28,8 +29,25 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
+    if name == "__version__":
+        return _version()
     if name not in _HOMES:
         raise AttributeError(f"module 'poise' has no attribute {name!r}")
     import importlib
 
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, also those that were not used yet, and the parts of the package that were imported."""
+    return sorted({*__all__, *globals()} - {"Any", "TYPE_CHECKING"})
+
+
+def _version() -> str:
+    """Of the installed package, which has it from the tag of its commit."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version("poise")
+    except importlib.metadata.PackageNotFoundError:  # a copy of the source that was not installed
+        return "0+unknown"

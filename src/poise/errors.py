@@ -87,3 +87,17 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownName:
     else:
         hint = "there are: " + ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     return UnknownName(f"there is no {kind} {name!r}; {hint}")
+
+
+def missing(what: str, path: object, *, hint: str = "check the path") -> str:
+    """What to say of a file or folder that is not there.
+
+    Args:
+        what: It is.
+        path: Where it should be.
+        hint: What to do.
+
+    >>> missing("annotation file", "a.json")
+    "there is no annotation file 'a.json'; check the path"
+    """
+    return f"there is no {what} {str(path)!r}; {hint}"

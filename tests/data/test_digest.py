@@ -57,6 +57,15 @@ def test_changes_are_told_in_words(folder):
         Digest.from_plain({"images": 1})
 
 
+def test_of_many_drawings_some_are_looked_at_and_all_people_counted(monkeypatch):
+    drawn, many = FigureDataset(200, size=(32, 32), per_image=(1, 3)), []
+    labels = drawn.labels(0)
+    monkeypatch.setattr(FigureDataset, "labels", lambda self, i: many.append(i) or labels)
+    found = digest(drawn)
+    assert len(many) == 50
+    assert (found.images, found.people) == (200, len(drawn.people()))
+
+
 def test_drawings_have_no_files_and_a_digest_all_the_same():
     one, same, other = (digest(FigureDataset(3, size=(64, 64), seed=seed)) for seed in (1, 1, 2))
     assert one == same

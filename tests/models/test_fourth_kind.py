@@ -1,10 +1,7 @@
 """A kind of model that poise does not know, in one file of a user's own package: trained, evaluated, run by the commands."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -26,23 +23,9 @@ def place(tmp_path_factory):
     return folder
 
 
-def poise(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """A command as a user types it in the folder of the package."""
-    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(Path(__file__).parents[2] / "src"))))
-    return subprocess.run(
-        [sys.executable, "-m", "poise", *words],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        cwd=place,
-        env={**os.environ, "PYTHONPATH": path},
-    )
-
-
 @pytest.fixture(scope="module")
-def trained(place):
-    done = poise(place, "train", "mykind.single_animal:run", "--steps", "4", "--workers", "0", "--out", "run")
+def trained(place, poise_process):
+    done = poise_process(place, "train", "mykind.single_animal:run", "--steps", "4", "--workers", "0", "--out", "run")
     assert done.returncode == 0, done.stderr
     return place / "run" / "model.safetensors"
 
@@ -53,20 +36,20 @@ def test_it_is_trained_and_its_scores_are_kept(trained, place):
     assert len((place / "run" / "metrics.csv").read_text().splitlines()) >= 2
 
 
-def test_it_is_evaluated_by_name_of_its_package_alone(trained, place):
+def test_it_is_evaluated_by_name_of_its_package_alone(trained, place, poise_process):
     words = ("evaluate", str(trained), "--annotations", "data/annotations.json", "--images", "data/images", "--workers", "0")
-    refused = poise(place, *words)
+    refused = poise_process(place, *words)
     assert refused.returncode == 1
     assert "mykind" in refused.stderr
     assert "--plugin" in refused.stderr
-    done = poise(place, *words, "--plugin", "mykind", "--out", "results.json")
+    done = poise_process(place, *words, "--plugin", "mykind", "--out", "results.json")
     assert done.returncode == 0, done.stderr
     assert "whole frames in 96 x 96 pixels" in json.loads((place / "results.scores.json").read_text())["settings"]["input"]
     assert len(json.loads((place / "results.json").read_text())) == 4
 
 
-def test_its_codec_gives_labels_back(trained, place):
-    done = poise(
+def test_its_codec_gives_labels_back(trained, place, poise_process):
+    done = poise_process(
         place, "evaluate", str(trained), "--annotations", "data/annotations.json", "--images", "data/images", "--self-test",
         "--plugin", "mykind",
     )  # fmt: skip
@@ -74,14 +57,14 @@ def test_its_codec_gives_labels_back(trained, place):
     assert "labelled keypoints come back 0.0" in done.stdout
 
 
-def test_it_predicts_photographs_and_takes_no_boxes(trained, place):
-    done = poise(place, "predict", "data/images", "--model", str(trained), "--plugin", "mykind", "--out", "found")
+def test_it_predicts_photographs_and_takes_no_boxes(trained, place, poise_process):
+    done = poise_process(place, "predict", "data/images", "--model", str(trained), "--plugin", "mykind", "--out", "found")
     assert done.returncode == 0, done.stderr
     rows = json.loads((place / "found" / "predictions.json").read_text())
     assert len(rows) == 4
     assert {len(row["keypoints"]) for row in rows} == {51}
     (place / "boxes.json").write_text(json.dumps([{"image_id": 1, "bbox": [0, 0, 10, 10], "score": 1.0}]))
-    refused = poise(
+    refused = poise_process(
         place, "predict", "data/images", "--model", str(trained), "--plugin", "mykind", "--boxes", "boxes.json", "--out", "no"
     )
     assert refused.returncode == 1

@@ -46,7 +46,9 @@ def test_a_model_learns_one_batch_by_heart(model):
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert min(losses[-5:]) < 0.5 * losses[0]  # maps of nothing at all, where it starts, are already small
+        if losses[-1] < 0.5 * losses[0]:
+            break
+    assert losses[-1] < 0.5 * losses[0]  # maps of nothing at all, where it starts, are already small
 
 
 def test_two_views_together_get_the_answers_they_get_alone(model):

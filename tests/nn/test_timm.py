@@ -1,11 +1,12 @@
+import importlib
 import sys
 
 import pytest
 import torch
 
 from poise import zoo
-from poise.errors import InputError, MissingExtra, UnknownName
-from poise.nn.backbones.timm import TimmBackbone
+from poise.errors import InputError, MissingExtra, ReadError, UnknownName
+from poise.nn.backbones.timm import TimmBackbone, whole_model
 from poise.weights.model_file import load, save
 from poise.zoo.timm import deconv
 
@@ -35,6 +36,18 @@ def test_names_of_foreign_repositories_are_no_backbones():
     pytest.importorskip("timm")
     with pytest.raises(UnknownName):
         deconv("hf-hub:someone/something")
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch, tmp_path):
+    pytest.importorskip("timm")
+    monkeypatch.setattr("poise.nn.backbones.timm.answers", lambda url: False)
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"waits {seconds} seconds to try again"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    constants = importlib.import_module("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ReadError, match="cannot be downloaded"):
+        whole_model("hrnet_w18")
+    assert not constants.HF_HUB_OFFLINE
 
 
 def test_a_size_the_backbone_cannot_take_is_refused():

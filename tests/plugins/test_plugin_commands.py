@@ -2,8 +2,6 @@
 
 import importlib
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -32,41 +30,36 @@ def files(drawn: Path) -> list[str]:
 SHORT = ["--steps", "2", "--batch", "4", "--workers", "0", "--device", "cpu", "--val-share", "0.3"]
 
 
-def poise_in(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """A command as it is typed in a folder; Python looks nowhere else for the user's package."""
-    environment = os.environ | {"COLUMNS": "300", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, "-c", "import sys; from poise.cli.main import main; sys.exit(main())", *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
-
-
-def test_a_model_and_a_codec_of_ones_own_train_go_on_and_evaluate_by_their_names(mypkg, home, drawn, monkeypatch):
+def test_a_model_and_a_codec_of_ones_own_train_go_on_and_evaluate_by_their_names(
+    mypkg, home, drawn, monkeypatch, poise_process
+):
     monkeypatch.undo()  # the commands find the package in the folder where they are typed
     run = home / "run"
     made = ["train", "own", *files(drawn), *SHORT, "--model", "mine_coco_64x64", "--out", str(run)]
-    unnamed = poise_in(home, *made)
+    unnamed = poise_process(home, *made)
     assert (unnamed.returncode, "there is no model 'mine_coco_64x64'" in unnamed.stderr) == (1, True), unnamed.stderr
-    trained = poise_in(home, "--plugin", mypkg, *made)
+    trained = poise_process(home, "--plugin", mypkg, *made)
     assert trained.returncode == 0, trained.stderr
     assert json.loads((run / "settings.json").read_text())["settings"]["plugins"] == [mypkg]
 
     again = ["train", "--resume", str(run), "--steps", "3"]
-    unnamed = poise_in(home, *again)
+    unnamed = poise_process(home, *again)
     assert unnamed.returncode == 1
     assert f"was trained with --plugin {mypkg}; add that here too" in unnamed.stderr
-    resumed = poise_in(home, *again, f"--plugin={mypkg}")
+    resumed = poise_process(home, *again, f"--plugin={mypkg}")
     assert resumed.returncode == 0, resumed.stderr
 
     (home / "imported").unlink()
     measured = ["evaluate", str(run / "model.safetensors"), *files(drawn), "--device", "cpu"]
-    unnamed = poise_in(home, *measured)
+    unnamed = poise_process(home, *measured)
     assert unnamed.returncode == 1
     assert f"add --plugin {mypkg}" in unnamed.stderr
     assert unnamed.stderr.count("\n") == 1
     assert not (home / "imported").exists(), "code of a package that was not named was run"
-    named = poise_in(home, *measured, "--plugin", mypkg)
+    named = poise_process(home, *measured, "--plugin", mypkg)
     assert named.returncode == 0, named.stderr
     assert "AP" in named.stdout
-    verified = poise_in(home, "verify", str(run), "--plugin", mypkg)
+    verified = poise_process(home, "verify", str(run), "--plugin", mypkg)
     assert verified.returncode == 0, verified.stderr + verified.stdout
 
 

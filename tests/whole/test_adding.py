@@ -4,7 +4,6 @@ What pages call "the source of poise" is this repository; the user's files lie e
 take two steps in place of many.
 """
 
-import os
 import re
 import shlex
 import shutil
@@ -55,6 +54,9 @@ def here(workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         del sys.modules[name]
 
 
+Process = Callable[..., subprocess.CompletedProcess[str]]
+"""Runs pytest in a process of its own."""
+
 Block = tuple[str, str, str]
 """Its mark ("not run", "refused" or nothing), its kind, its text."""
 
@@ -64,7 +66,7 @@ def blocks(page: Path) -> list[Block]:
     return [((b["mark"] or "").strip("<!-> \n"), b["kind"], b["body"]) for b in FENCE.finditer(text)]
 
 
-def follow(page: str, here: Path, *, but: Callable[[str], bool] = lambda line: False) -> list[str]:
+def follow(page: str, here: Path, process: Process, *, but: Callable[[str], bool] = lambda line: False) -> list[str]:
     """Write the files of a page, run its Python and type its commands, from top to bottom; the commands come back."""
     written: dict[str, object] = {"__name__": f"page_{page}"}
     typed = []
@@ -78,16 +80,16 @@ def follow(page: str, here: Path, *, but: Callable[[str], bool] = lambda line: F
             exec(compile(body, f"{page}.md", "exec"), written)
         for line in body.splitlines() if kind == "sh" else ():
             if not but(line):
-                type_line(line, here, refused=mark == "refused")
+                type_line(line, here, process, refused=mark == "refused")
                 typed.append(line)
     assert typed, f"docs/adding/{page}.md has no command that a newcomer could type"
     return typed
 
 
-def type_line(line: str, here: Path, *, refused: bool) -> None:
+def type_line(line: str, here: Path, process: Process, *, refused: bool) -> None:
     words = shlex.split(line)
     if words[:3] == ["python", "-m", "pytest"]:
-        laws(words[3:], here)
+        laws(words[3:], here, process)
         return
     assert words[0] == "poise", f"who types {line!r}?"
     plugins._named.clear()  # each command is a process of its own
@@ -95,11 +97,10 @@ def type_line(line: str, here: Path, *, refused: bool) -> None:
     assert main([*words[1:], *short]) == int(refused), line
 
 
-def laws(words: list[str], here: Path) -> None:
+def laws(words: list[str], here: Path, laws_process: Process) -> None:
     """Law tests in the source of poise, of a package that lies elsewhere: some are chosen, and all of these pass."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here), *(path for path in sys.path if path)])}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *words]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    path = [str(here), *(path for path in sys.path if path)]
+    done = laws_process(ROOT, "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *words, path=path)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed, done.stdout
@@ -107,18 +108,18 @@ def laws(words: list[str], here: Path) -> None:
 
 
 @pytest.mark.parametrize("page", ["codec", "backbone", "dataset", "model", "loss-and-metric", "plugin"])
-def test_a_newcomer_follows_a_page_and_arrives(page: str, here: Path) -> None:
-    follow(page, here)
+def test_a_newcomer_follows_a_page_and_arrives(page: str, here: Path, laws_process: Process) -> None:
+    follow(page, here, laws_process)
 
 
-def test_a_run_of_the_page_trains_what_it_says(here: Path) -> None:
-    follow("run", here)
+def test_a_run_of_the_page_trains_what_it_says(here: Path, laws_process: Process) -> None:
+    follow("run", here, laws_process)
     model = poise.load(here / "runs" / "animals" / "model.safetensors")
     assert model.skeleton.name == "quadruped"
 
 
-def test_a_codec_of_the_page_is_what_the_model_reads_with(here: Path) -> None:
-    follow("codec", here, but=lambda line: "pytest" in line)
+def test_a_codec_of_the_page_is_what_the_model_reads_with(here: Path, laws_process: Process) -> None:
+    follow("codec", here, laws_process, but=lambda line: "pytest" in line)
     model = poise.load(here / "runs" / "parabola" / "model.safetensors", plugins=["mypkg"])
     assert type(model.codec).__name__ == "Parabola"
 
@@ -137,7 +138,7 @@ def test_every_page_about_adding_is_followed() -> None:
     assert {page.stem for page in ADDING.glob("*.md")} == followed
 
 
-def test_laws_find_faults_in_a_package_too(here: Path) -> None:
+def test_laws_find_faults_in_a_package_too(here: Path, laws_process: Process) -> None:
     faults = {"strides = (4, 8, 16)": "strides = (4, 8, 8)", "self._rows[index][0], index + 1)": "'same', 1)"}
     for page in ("backbone", "dataset"):
         for _, kind, body in blocks(ADDING / f"{page}.md"):
@@ -150,6 +151,7 @@ def test_laws_find_faults_in_a_package_too(here: Path) -> None:
         laws(
             ["tests/nn/test_backbone_laws.py", "tests/data/test_laws.py", "--plugin", "mypkg", "-k", "ThreeSteps or mypkg"],
             here,
+            laws_process,
         )
     assert "test_feature_maps_have_the_channels_and_strides_that_the_backbone_says[ThreeSteps]" in str(failed.value)
     assert "test_a_sample_is_its_image_labels_and_key_and_keys_differ[mypkg.fakes]" in str(failed.value)

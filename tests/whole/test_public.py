@@ -43,6 +43,14 @@ def test_version_is_that_of_the_installed_package() -> None:
     assert poise.__version__ == importlib.metadata.version("poise")
 
 
+def test_dir_shows_the_public_names_before_they_are_used() -> None:
+    done = python("import poise; print(*dir(poise))")
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout.split()
+    assert set(poise.__all__) <= set(shown)
+    assert not [name for name in shown if name not in poise.__all__ and not name.startswith("_")]
+
+
 def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         poise.lod  # noqa: B018

@@ -11,6 +11,48 @@ from typing import Any
 from poise.dims import Size
 from poise.errors import InputError, WriteError, unknown
 
+SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "lr": ("rate",),
+    "learning-rate": ("rate",),
+    "batch-size": ("batch",),
+    "bs": ("batch",),
+    "weights": ("model", "start"),
+    "checkpoint": ("model", "start"),
+    "ckpt": ("model", "start"),
+    "backbone": ("model", "network"),
+    "gpu": ("device",),
+    "gpus": ("devices", "device"),
+    "num-workers": ("workers",),
+    "output": ("out",),
+    "output-dir": ("out",),
+    "save-dir": ("out",),
+    "project": ("out",),
+    "work-dir": ("out",),
+    "weight-decay": ("decay",),
+    "wd": ("decay",),
+    "imgsz": ("size", "side"),
+    "image-size": ("size", "side"),
+    "img-size": ("size", "side"),
+    "labels": ("annotations",),
+    "json": ("annotations",),
+    "ann": ("annotations",),
+    "img": ("images",),
+    "image-dir": ("images",),
+    "val": ("val_annotations",),
+    "max-epochs": ("epochs",),
+    "conf": ("min_box_score", "min_score"),
+    "threshold": ("min_box_score", "min_score"),
+    "iou": ("oks_nms",),
+    "amp": ("precision",),
+    "half": ("precision",),
+    "fp16": ("precision",),
+    "det-model": ("detector",),
+    "bboxes": ("boxes",),
+    "init": ("start",),
+    "finetune-from": ("start",),
+}
+"""What other tools call a flag, and what it is called here."""
+
 
 def flag_names(command: Callable[..., Any]) -> list[str]:
     """The flags of a command, as Python names: its keyword arguments, of option groups their fields.
@@ -38,7 +80,8 @@ def wrong_flag(words: Sequence[str], names: Sequence[str]) -> str | None:
     for word in words:
         flag = word.partition("=")[0].partition(".")[0].replace("_", "-")
         if word.startswith("--") and not {flag, flag.replace("--no-", "--")} & flags:
-            return str(unknown("flag", flag, flags))
+            same = [f"--{name}".replace("_", "-") for name in SYNONYMS.get(flag.removeprefix("--"), ()) if name in names]
+            return f"there is no flag {flag!r}; did you mean {same[0]!r}?" if same else str(unknown("flag", flag, flags))
     return None
 
 

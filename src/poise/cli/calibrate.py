@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from poise.cli.options import DatasetOptions, File, ModelOutputOptions, RunOptions
+from poise.cli.options import DatasetOptions, ModelFile, ModelOutputOptions, RunOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,7 +15,7 @@ Rating = Annotated[Literal["box", "keypoints", "product"] | None, arg(metavar="b
 
 
 def run(
-    model: Positional[File],
+    model: Positional[ModelFile],
     *,
     files: DatasetOptions,
     output: ModelOutputOptions,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from poise.cli._flags import given, refuse
+from poise.cli._inputs import RUN
 from poise.cli.options import BoxFileOptions, EvalFilesOptions, FlipRunOptions, ResamplingOptions
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from poise.analysis.bootstrap import PerImageResults
     from poise.analysis.compare import Difference
 
-RunFile = Annotated[Path, arg(metavar="RUN")]
+RunFile = Annotated[Path, arg(metavar="RUN"), RUN]
 
 
 def run(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from poise.cli._flags import check_out
-from poise.cli.options import BoxFileOptions, CodecOptions, DatasetOptions, DetectionOptions, File, FlipRunOptions
+from poise.cli.options import BoxFileOptions, CodecOptions, DatasetOptions, DetectionOptions, FlipRunOptions, ModelFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ TITLE = "one answer for each image, read in many ways; ms: to read an image"
 
 
 def run(
-    model: Positional[File],
+    model: Positional[ModelFile],
     *,
     files: DatasetOptions,
     readings: Readings = (),

@@ -5,9 +5,11 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from poise.cli._inputs import ANNOTATIONS, IMAGES
+
 Output = Annotated[Path | None, arg(metavar="OUT")]
-Files = Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]")]
-Folders = Annotated[tuple[Path, ...], arg(metavar="DIR [DIR ...]")]
+Files = Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]"), ANNOTATIONS]
+Folders = Annotated[tuple[Path, ...], arg(metavar="DIR [DIR ...]"), IMAGES]
 
 
 def run(files: Positional[Files], *, images: Folders = (), fix: Output = None) -> int:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from poise.cli.options import FolderOutputOptions, ImageFolderOptions, SeedOptions
+from poise.cli.options import AnnotationFile, FolderOutputOptions, ImageFolderOptions, SeedOptions
 
 
 def run(
-    file: Positional[Path],
+    file: Positional[AnnotationFile],
     *,
     files: ImageFolderOptions,
     output: FolderOutputOptions,

@@ -5,10 +5,11 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from poise.cli._inputs import ANNOTATIONS
 from poise.cli.options import ResamplingOptions
 
 Output = Annotated[Path | None, arg(metavar="OUT")]
-Files = Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]")]
+Files = Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]"), ANNOTATIONS]
 
 
 def run(

@@ -1,17 +1,21 @@
 """`poise data split`: an annotation file in two."""
 
-from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from poise.cli.options import FolderOutputOptions, SeedOptions
+from poise.cli.options import AnnotationFile, FolderOutputOptions, SeedOptions
 
 Group = Annotated[str | None, arg(metavar="KEY")]
 
 
 def run(
-    file: Positional[Path], *, output: FolderOutputOptions, chance: SeedOptions, share: float = 0.8, group: Group = None
+    file: Positional[AnnotationFile],
+    *,
+    output: FolderOutputOptions,
+    chance: SeedOptions,
+    share: float = 0.8,
+    group: Group = None,
 ) -> int:
     r"""Split an annotation file in two: OUT/train.json and OUT/val.json.
 

@@ -1,17 +1,15 @@
 """`poise data stats`: what is in an annotation file."""
 
-from pathlib import Path
-
 from tyro.conf import Positional
 
 from poise.cli._flags import refuse
-from poise.cli.options import Number, OptionalImageFolderOptions
+from poise.cli.options import AnnotationFile, Number, OptionalImageFolderOptions
 
 MAX_IMAGES = 2000
 """Images whose channels are measured, where `--count` is not given."""
 
 
-def run(file: Positional[Path], *, files: OptionalImageFolderOptions, count: Number = None) -> int:
+def run(file: Positional[AnnotationFile], *, files: OptionalImageFolderOptions, count: Number = None) -> int:
     """Count people, boxes and keypoints; mean and deviation of the images.
 
     For example:

@@ -6,7 +6,7 @@ from typing import Annotated
 from tyro.conf import arg
 
 from poise.cli._flags import check_out, refuse, view_size
-from poise.cli.options import DatasetOptions, Name, OptionalFile
+from poise.cli.options import DatasetOptions, Name, OptionalModelFile
 
 Page = Annotated[Path, arg(metavar="PAGE.html")]
 AnnotationId = Annotated[int | None, arg(metavar="ID")]
@@ -18,7 +18,7 @@ def run(
     files: DatasetOptions,
     out: Page = Path("walk.html"),
     id: AnnotationId = None,
-    model: OptionalFile = None,
+    model: OptionalModelFile = None,
     codec: Name = None,
     size: Size = None,
 ) -> int:

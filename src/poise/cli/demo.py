@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from poise.cli._packages import require_training
 from poise.cli.options import Folder, InferenceOptions, SeedOptions
 
 
@@ -33,6 +34,7 @@ def run(
         chance: Of drawings and training.
         running: How the model is run.
     """
+    require_training()
     import time
 
     from rich.console import Console
@@ -47,8 +49,9 @@ def run(
     started = time.monotonic()
     console = Console()
     clear(out)
-    say(console, f"drawing {people} people to learn from, 200 to check on and {tested} for the test")
-    recipe = drawn(people=people, checked=200, epochs=epochs, seed=chance.seed, size=(128, 96), watch=with_progress)
+    checked = max(8, min(200, people // 30))
+    say(console, f"drawing {people} people to learn from, {checked} to check on and {tested} for the test")
+    recipe = drawn(people=people, checked=checked, epochs=epochs, seed=chance.seed, size=(128, 96), watch=with_progress)
     annotations = draw_test(out, tested, seed=chance.seed + 2)
     trained = fit(
         recipe,

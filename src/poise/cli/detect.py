@@ -6,10 +6,12 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from poise.cli._flags import check_confidence, check_out
+from poise.cli._inputs import DETECTOR, SOURCE
 from poise.cli.options import DetectionOptions, MinScoreOptions, OptionalImageFolderOptions, PaddedRunOptions
+from poise.errors import InputError
 
-Sources = Annotated[tuple[str, ...], arg(metavar="SOURCE [SOURCE ...]")]
-DetectorName = Annotated[str, arg(metavar="FILE|NAME")]
+Sources = Annotated[tuple[str, ...], arg(metavar="SOURCE [SOURCE ...]"), SOURCE]
+DetectorName = Annotated[str, arg(metavar="FILE|NAME"), DETECTOR]
 JsonFile = Annotated[Path, arg(metavar="FILE.json")]
 
 
@@ -47,10 +49,16 @@ def run(
         running: How the detector is run.
         out: File to write.
     """
+    check_out("--out", out, ends=(".json", ""), reads=(*sources, detector))
+    check_confidence("--min-score", minimum.min_score)
+    annotated, category = len(sources) == 1 and sources[0].lower().endswith(".json"), 1
+    if annotated and files.images is None:
+        raise InputError(f"the images of {sources[0]!r} are needed; give their folder or zip file with --images")
+    if files.images is not None and not annotated:
+        raise InputError("--images is for one annotation file; of images themselves files, folders or patterns are enough")
     from rich.console import Console
 
     from poise.cli._print import counted, print_skipped, say, with_bar
-    from poise.errors import InputError
     from poise.evaluation.boxes import images_of
     from poise.evaluation.eval_set import EvalSet
     from poise.inference.detect import ModelDetector, detect, rows
@@ -60,15 +68,8 @@ def run(
     from poise.skeletons import COCO17
     from poise.zoo.rcnn.torchvision_detectors import names
 
-    check_out("--out", out, ends=(".json", ""), reads=(*sources, detector))
-    check_confidence("--min-score", minimum.min_score)
     if detector in names():  # before its weights are downloaded
         detection.refuse_for_torchvision(detector)
-    annotated, category = len(sources) == 1 and sources[0].lower().endswith(".json"), 1
-    if annotated and files.images is None:
-        raise InputError(f"the images of {sources[0]!r} are needed; give their folder or zip file with --images")
-    if files.images is not None and not annotated:
-        raise InputError("--images is for one annotation file; of images themselves files, folders or patterns are enough")
     if annotated:
         eval_set = EvalSet.of_file(sources[0], files.images, skeleton=COCO17)
         requests = images_of(eval_set)

@@ -7,6 +7,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from poise.cli._flags import given, refuse, refuse_given
+from poise.cli._inputs import HEADS
 from poise.cli.options import (
     BoxOptions,
     DecodingOptions,
@@ -14,15 +15,16 @@ from poise.cli.options import (
     EvalFilesOptions,
     EvalOutputOptions,
     EvalRunOptions,
-    File,
+    ModelFile,
     RescoringOptions,
 )
+from poise.errors import InputError
 
-MatFile = Annotated[Path | None, arg(metavar="FILE.mat")]
+MatFile = Annotated[Path | None, arg(metavar="FILE.mat"), HEADS]
 
 
 def run(
-    model: Positional[File],
+    model: Positional[ModelFile],
     *,
     files: EvalFilesOptions,
     boxes: BoxOptions,
@@ -61,16 +63,6 @@ def run(
         heads: MPII's head boxes: gt_val.mat of the usual archives, or MPII's own .mat; a column `head_box` of the JSON will do.
         self_test: Run no network: labels go through crop, encoding and decoding and back. AP is 1 but for what the codec costs.
     """
-    from rich.console import Console
-
-    from poise.cli._evaluate import evaluate_detector, folders_of, measure, measure_codec, print_measured, write_evaluation
-    from poise.cli._report import model_text
-    from poise.errors import InputError
-    from poise.evaluation.eval_set import EvalSet
-    from poise.models.base import require_image, require_pose
-    from poise.weights.model_file import load
-
-    console = Console()
     output.check(reads=(files.annotations, boxes.boxes, heads))
     scoring.check()
     if self_test:
@@ -79,6 +71,15 @@ def run(
     elif files.images is None:
         raise InputError("there are no images to look at; give their folder or zip file with --images")
     boxes.check()
+    from rich.console import Console
+
+    from poise.cli._evaluate import evaluate_detector, folders_of, measure, measure_codec, print_measured, write_evaluation
+    from poise.cli._report import model_text
+    from poise.evaluation.eval_set import EvalSet
+    from poise.models.base import require_image, require_pose
+    from poise.weights.model_file import load
+
+    console = Console()
     found = require_image(load(model))
     decoding.adjust(found, detection)
     if not found.finds_keypoints:

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from poise.cli._flags import given, refuse
+from poise.cli._inputs import MODEL_OR_POSES
 from poise.cli.options import BoxFileOptions, EvalFilesOptions, FlipOptions
 
-ModelOrResults = Annotated[Path, arg(metavar="MODEL|FILE.json")]
+ModelOrResults = Annotated[Path, arg(metavar="MODEL|FILE.json"), MODEL_OR_POSES]
 ImageName = Annotated[str, arg(metavar="IMAGE")]
 
 

@@ -5,10 +5,11 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from poise.cli._inputs import CHECKPOINT
 from poise.cli.options import ModelOutputOptions, Name
 
 ModelName = Annotated[str, arg(metavar="NAME")]
-CheckpointFile = Annotated[Path, arg(metavar="CHECKPOINT")]
+CheckpointFile = Annotated[Path, arg(metavar="CHECKPOINT"), CHECKPOINT]
 
 
 def run(

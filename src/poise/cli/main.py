@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from poise.cli._packages import TRAIN_EXTRA, missing_package
 from poise.errors import InputError, PoiseError
 from poise.plugins import use_plugin
 
@@ -31,8 +32,57 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data sigmas": ("data_sigmas:run", "OKS sigmas of any keypoints, from repeated annotations"),
 }
 
-TRAIN_EXTRA = ("lightning", "tensorboard", "timm")
-"""Packages that only training needs, and that come with the extra of that name."""
+SYNONYMS: dict[str, str] = {
+    "fit": "train",
+    "finetune": "train finetune",
+    "fine-tune": "train finetune",
+    "resume": "train --resume RUN",
+    "eval": "evaluate",
+    "val": "evaluate",
+    "validate": "evaluate",
+    "test": "evaluate",
+    "score": "evaluate",
+    "benchmark": "evaluate",
+    "infer": "predict",
+    "inference": "predict",
+    "run": "predict",
+    "pose": "predict",
+    "estimate": "predict",
+    "detection": "detect",
+    "convert": "import",
+    "load": "import",
+    "models": "zoo",
+    "list": "zoo",
+    "download": "zoo NAME --fetch DIR",
+    "fetch": "zoo NAME --fetch DIR",
+    "check": "data check",
+    "lint": "data check",
+    "fix": "data check --fix OUT",
+    "split": "data split",
+    "stats": "data stats",
+    "info": "data stats",
+    "draw": "data draw",
+    "show": "data draw",
+    "visualize": "data draw",
+    "plot": "data draw",
+    "walk": "data walk",
+    "sigmas": "data sigmas",
+    "recipes": "train --help",
+    "help": "--help",
+    "version": "--version",
+}
+"""What other tools, and people, call a command, and what it is called here."""
+
+_WEIGHTS = "a model file holds PyTorch weights (safetensors) for poise.load; other runtimes are not written for yet"
+_FRAMES = "poise looks at single images and follows nobody from one to the next yet; poise predict takes a folder of frames"
+_SERVER = "there is no server yet; in Python a poise.Predictor keeps its model ready and answers image after image"
+
+NOT_THERE: dict[str, str] = (
+    dict.fromkeys(("export", "onnx", "tensorrt", "coreml", "openvino", "quantize", "compile"), _WEIGHTS)
+    | dict.fromkeys(("track", "tracking", "video", "camera", "webcam", "stream"), _FRAMES)
+    | dict.fromkeys(("serve", "server", "api", "deploy"), _SERVER)
+)
+"""What is asked for and not there: what to do instead."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         extra = (error.name or "").partition(".")[0]
         if extra not in TRAIN_EXTRA:
             raise
-        sys.stderr.write(f"poise {name}: the package {extra!r} is not installed; it comes with: pip install 'poise[train]'\n")
+        sys.stderr.write(f"poise {name}: {missing_package(extra)}\n")
         return 1
     except BrokenPipeError:  # somebody downstream, such as head, has read enough
         sys.stderr.close()
@@ -119,6 +169,7 @@ def _run(name: str, words: list[str]) -> int:
     if file == "train":  # its flags depend on the recipe, which stands among its words
         return int(command(words) or 0)
     from poise.cli._flags import flag_names, wrong_flag
+    from poise.cli._inputs import checked
 
     if wrong := wrong_flag(words, flag_names(command)):
         sys.stderr.write(f"poise {name}: {wrong}\n")
@@ -126,7 +177,7 @@ def _run(name: str, words: list[str]) -> int:
     import tyro
 
     try:  # groups of flags have no prefix
-        return int(tyro.cli(command, args=words, prog=f"poise {name}", config=(tyro.conf.OmitArgPrefixes,)) or 0)
+        return int(tyro.cli(checked(command), args=words, prog=f"poise {name}", config=(tyro.conf.OmitArgPrefixes,)) or 0)
     except SystemExit as leave:  # tyro leaves after --help and after a wrong flag
         return int(leave.code or 0)
 
@@ -141,7 +192,11 @@ def _no_such(words: list[str]) -> int:
         wrong, near = f"data {words[1]}", [f"data {n}" for n in get_close_matches(words[1], inside)]
     else:
         wrong, near = words[0], get_close_matches(words[0], list(COMMANDS))
-    hint = f"did you mean {' or '.join(near)}?" if near else "poise --help lists them"
+    if wrong in NOT_THERE:
+        hint = NOT_THERE[wrong]
+    else:
+        meant = [SYNONYMS[wrong]] if wrong in SYNONYMS else near
+        hint = f"did you mean {' or '.join(f'poise {name}' for name in meant)}?" if meant else "poise --help lists them"
     sys.stderr.write(f"poise: there is no command {wrong!r}; {hint}\n")
     return 2
 

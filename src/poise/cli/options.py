@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import arg
 
 from poise.cli._flags import check_confidence, check_number, check_out, given, refuse_given, threshold
+from poise.cli._inputs import ANNOTATIONS, BOXES, DETECTOR, IMAGES, MODEL
 from poise.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 Name = Annotated[str | None, arg(metavar="NAME")]
 Number = Annotated[int | None, arg(metavar="N")]
 Score = Annotated[float | None, arg(metavar="T")]
-File = Annotated[Path, arg(metavar="FILE")]
-OptionalFile = Annotated[Path | None, arg(metavar="FILE")]
+ModelFile = Annotated[Path, arg(metavar="FILE"), MODEL]
+OptionalModelFile = Annotated[Path | None, arg(metavar="FILE"), MODEL]
+AnnotationFile = Annotated[Path, arg(metavar="FILE"), ANNOTATIONS]
 Folder = Annotated[Path, arg(metavar="DIR")]
-OptionalFolder = Annotated[Path | None, arg(metavar="DIR")]
 Assignments = Annotated[tuple[str, ...], arg(metavar="NAME=VALUE [NAME=VALUE ...]")]
 Factors = Annotated[tuple[float, ...], arg(metavar="F [F ...]")]
 
@@ -54,7 +55,7 @@ class AnnotationOptions:
         annotations: COCO-style keypoint file.
     """
 
-    annotations: File
+    annotations: AnnotationFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ class ImageFolderOptions:
         images: Folder or zip file of the images of the annotation file.
     """
 
-    images: Folder
+    images: Annotated[Path, arg(metavar="DIR"), IMAGES]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,7 @@ class OptionalImageFolderOptions:
         images: Folder or zip file of the images of the annotation file, where images are read.
     """
 
-    images: OptionalFolder = None
+    images: Annotated[Path | None, arg(metavar="DIR"), IMAGES] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,7 +246,7 @@ class BoxFileOptions:
             bbox, score. Models that look at whole images take none.
     """
 
-    boxes: Annotated[str | None, arg(metavar="gt|FILE")] = None
+    boxes: Annotated[str | None, arg(metavar="gt|FILE"), BOXES] = None
 
     def check_for(self, model: "ImageModel") -> None:
         """Refuse boxes for a model that looks at whole images.
@@ -282,7 +283,7 @@ class BoxOptions(BoxFileOptions):
             detector or a model that finds boxes by itself.
     """
 
-    detector: Annotated[str | None, arg(metavar="FILE|NAME")] = None
+    detector: Annotated[str | None, arg(metavar="FILE|NAME"), DETECTOR] = None
     min_box_score: Score = None
 
     def check(self) -> None:

@@ -7,9 +7,18 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from poise.cli._flags import check_number
-from poise.cli.options import BoxOptions, DecodingOptions, DetectionOptions, MinScoreOptions, OptionalFile, PaddedRunOptions
+from poise.cli._inputs import BOXES, SOURCE
+from poise.cli.options import (
+    BoxOptions,
+    DecodingOptions,
+    DetectionOptions,
+    MinScoreOptions,
+    OptionalModelFile,
+    PaddedRunOptions,
+)
+from poise.errors import InputError
 
-Sources = Annotated[tuple[str, ...], arg(metavar="SOURCE [SOURCE ...]")]
+Sources = Annotated[tuple[str, ...], arg(metavar="SOURCE [SOURCE ...]"), SOURCE]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,13 +30,13 @@ class PhotoBoxOptions(BoxOptions):
             names are the ids. Without it every image is one person. Models that look at whole images take none.
     """
 
-    boxes: Annotated[str | None, arg(metavar="FILE")] = None
+    boxes: Annotated[str | None, arg(metavar="FILE"), BOXES] = None
 
 
 def run(
     sources: Positional[Sources],
     *,
-    model: OptionalFile = None,
+    model: OptionalModelFile = None,
     boxes: PhotoBoxOptions,
     minimum: MinScoreOptions,
     decoding: DecodingOptions,
@@ -55,16 +64,6 @@ def run(
         running: How the model is run.
         out: Folder for predictions.json and the pictures.
     """
-    from rich.console import Console
-
-    from poise.cli._predict import DETECTOR_MINIMUM, print_predictions, write_predictions
-    from poise.errors import InputError
-    from poise.inference.predictor import Predictor
-    from poise.inference.sources import boxes_of, find_images
-    from poise.inference.write import Writer, results_folder
-    from poise.models.base import require_pose
-    from poise.weights.model_file import load
-
     if model is None:
         raise InputError(
             "no model was given; `poise demo` and `poise train` make one, `poise import NAME CHECKPOINT` turns an official "
@@ -72,6 +71,15 @@ def run(
         )
     boxes.check()
     check_number("--min-score", minimum.min_score)
+    from rich.console import Console
+
+    from poise.cli._predict import DETECTOR_MINIMUM, print_predictions, write_predictions
+    from poise.inference.predictor import Predictor
+    from poise.inference.sources import boxes_of, find_images
+    from poise.inference.write import Writer, results_folder
+    from poise.models.base import require_pose
+    from poise.weights.model_file import load
+
     images = find_images(sources, without=out)
     read = None if boxes.boxes is None else boxes_of(boxes.boxes, images, min_score=boxes.min_box_score or 0.0)
     network = require_pose(load(model))

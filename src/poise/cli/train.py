@@ -7,17 +7,18 @@ import json
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from tyro.conf import arg
 
 from poise.cli._flags import wrong_flag
+from poise.cli._inputs import check_flags
+from poise.cli._packages import require_training
 from poise.cli.options import TrainingOptions
 from poise.errors import CheckpointError, InputError
 from poise.plugins import named
-
-if TYPE_CHECKING:
-    from poise.recipes.base import ModelOptions
+from poise.recipes.find import find, find_outlined, outlined
+from poise.recipes.options import ModelOptions
 
 Maker = Callable[..., Any]
 """Gives a recipe."""
@@ -47,7 +48,7 @@ class RecipeCommand:
     """
 
     maker: Maker
-    options: "type[ModelOptions] | None"
+    options: type[ModelOptions] | None
     parser: Any
 
     @classmethod
@@ -64,6 +65,27 @@ class RecipeCommand:
         """
         options = _options_of(maker)
         chosen = None if options is None else options.for_model(_given("--model", words))
+        return cls(maker, chosen, _parser(maker, chosen))
+
+    @classmethod
+    def outlined(cls, name: str, words: Sequence[str]) -> "RecipeCommand | None":
+        """The command of a recipe of poise with its flags alone: it is asked, not run, and nothing heavy is imported.
+
+        Args:
+            name: Of the recipe.
+            words: Of the command line, after it; they name the model.
+
+        Returns:
+            None where only the recipe or the model itself can tell the flags.
+
+        Raises:
+            UnknownName: There is no such recipe.
+        """
+        maker = find_outlined(name)
+        options = None if maker is None else _options_of(maker)
+        chosen = None if options is None else options.by_name(_given("--model", words))
+        if maker is None or (options is not None and chosen is None):
+            return None
         return cls(maker, chosen, _parser(maker, chosen))
 
     @property
@@ -147,17 +169,15 @@ def run(words: Sequence[str]) -> int:
     """
     import sys
 
-    from poise.recipes.find import find, recipes
-
     if not words or words[0] in ("-h", "--help"):
-        rows = (f"  {name:<22}{(inspect.getdoc(f) or '').splitlines()[0]}\n" for name, f in recipes().items())
+        rows = (f"  {name:<22}{(inspect.getdoc(f) or '').splitlines()[0]}\n" for name, f in outlined().items())
         sys.stdout.write(_USAGE + "".join(rows))
         return 0
     _check_resumed(words)
     resumed = words[0].startswith("-")
     words = [*_words_of(words), *words] if resumed else list(words)
     name, rest = words[0], words[1:]
-    command = RecipeCommand.of(find(name), rest)
+    command = RecipeCommand.outlined(name, rest) or RecipeCommand.of(find(name), rest)
     if resumed:
         rest = command.without_other_kinds(rest)
     command.check_kind(rest)
@@ -168,6 +188,10 @@ def run(words: Sequence[str]) -> int:
         flags = command.parse(rest, program=f"poise train {name}")
     except SystemExit as leave:  # tyro leaves after --help and after a wrong flag
         return int(leave.code or 0)
+    require_training()
+    if ":" not in name:
+        check_flags(flags)
+        command = RecipeCommand.of(find(name), rest)
     recipe = command.recipe_again(flags, words) if resumed else command.recipe(flags)
     training = TrainingOptions(**_subset(flags, [field.name for field in dataclasses.fields(TrainingOptions)]))
     training.train(dataclasses.replace(recipe, settings=_settings(words)))
@@ -184,8 +208,6 @@ def recipe_of(words: Sequence[str]) -> Any:
         CheckpointError: This poise does not take the command any more.
         UnknownName: There is no such recipe any more.
     """
-    from poise.recipes.find import find
-
     command = RecipeCommand.of(find(words[0]), words[1:])
     try:
         flags = command.parse(command.without_other_kinds(words[1:]), program="poise train")
@@ -268,15 +290,13 @@ def _settings(words: Sequence[str]) -> dict[str, Any]:
     return {"command": list(words)} | ({"plugins": packages} if packages else {})
 
 
-def _options_of(maker: Maker) -> "type[ModelOptions] | None":
+def _options_of(maker: Maker) -> type[ModelOptions] | None:
     """The type of the options that are a recipe's one argument; None where it has flags of its own."""
-    from poise.recipes.base import ModelOptions
-
     hints = (hint for name, hint in typing.get_type_hints(maker).items() if name != "return")
     return next((hint for hint in hints if isinstance(hint, type) and issubclass(hint, ModelOptions)), None)
 
 
-def _parser(maker: Maker, options: "type[ModelOptions] | None") -> type:
+def _parser(maker: Maker, options: type[ModelOptions] | None) -> type:
     """A dataclass of the flags of a recipe and of every run; one that both have, such as `seed`, stands there once.
 
     Raises:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
+from poise.cli._inputs import RUN
 from poise.cli.options import Name, ResamplingOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from poise.analysis.verify import Check
 
-RunFolder = Annotated[Path, arg(metavar="RUN")]
+RunFolder = Annotated[Path, arg(metavar="RUN"), RUN]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 from poise.codecs import label_kernel, label_tensors
 from poise.codecs.label_tensors import scatter_extreme
 from poise.dims import Size
+from poise.machine import by_loops
 from poise.scenes import Scenes
 
 STRIDE = 4
@@ -252,5 +253,5 @@ def _shortest(keypoints: LabelledKeypoints, maps: Int64[Tensor, "n m"], each: in
 
 
 def _backend(labels: Tensor) -> ModuleType:
-    """Compiled loops on a CPU, tensor operations elsewhere."""
-    return label_kernel if labels.device.type == "cpu" else label_tensors
+    """Compiled loops on a CPU, tensor operations elsewhere and without numba."""
+    return label_kernel if by_loops(labels.device.type) else label_tensors

@@ -61,6 +61,11 @@ class Dataset(ABC):
         """The annotation files that were read; () for a data set that is generated."""
         return ()
 
+    @property
+    def generated(self) -> bool:
+        """Whether labels are made by a program, image by image, so that having all of them takes long."""
+        return False
+
     def file_size(self, index: int) -> int | None:
         """Size of the stored image file, bytes; None for an image that is missing or generated."""
         return None

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from poise.dims import Size
-from poise.errors import AnnotationError, BoxError, ReadError
+from poise.errors import AnnotationError, BoxError, ReadError, missing
 
 
 @final
@@ -77,7 +77,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     try:
         rows = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise ReadError(f"there is no file of boxes {str(path)!r}; check the path") from None
+        raise ReadError(missing("file of boxes", path)) from None
     except OSError as error:
         raise ReadError(f"the file of boxes {str(path)!r} cannot be read: {error.strerror or error}") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

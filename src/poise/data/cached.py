@@ -17,7 +17,7 @@ from poise.structures import Key, Labels, Sample
 Progress = Callable[[Iterable[Sample], int], Iterable[Sample]]
 """Wraps the iterator of samples, given their number; for progress bars."""
 
-MIN_PARALLEL = 500
+MIN_PARALLEL = 150
 """Number of samples from which worker processes pay for the time they take to start."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from poise.dims import Size
-from poise.errors import AnnotationError, ReadError
+from poise.errors import AnnotationError, ReadError, missing
 from poise.writing import write_atomic
 
 Document = dict[str, Any]
@@ -55,7 +55,7 @@ def read_json(path: Path | str) -> Any:
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
-        raise ReadError(f"there is no annotation file {str(path)!r}; check the path") from None
+        raise ReadError(missing("annotation file", path)) from None
     except OSError as error:
         raise ReadError(f"annotation file {str(path)!r} cannot be read: {error.strerror or error}") from error
     collecting = gc.isenabled()

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from poise.data.images import SUFFIXES, decode, read_bytes
-from poise.errors import ImageError, ReadError
+from poise.errors import ImageError, ReadError, missing
 
 
 @final
@@ -38,7 +38,7 @@ class ImageFiles:
             if not any(map(_is_image, self._archive().namelist())):
                 raise ReadError(f"{str(root)!r} contains no images; give the folder or zip file of the images")
         elif not self.root.is_dir():
-            raise ReadError(f"there is no images folder or zip file {str(root)!r}; check the path")
+            raise ReadError(missing("images folder or zip file", root))
         elif next(self.root.iterdir(), None) is None:
             raise ReadError(f"the images folder {str(root)!r} is empty")
 

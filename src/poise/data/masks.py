@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
-from hotcoco import mask as rle
 from jaxtyping import Bool
 
+from poise.counting import masks
 from poise.dims import Size
 from poise.errors import AnnotationError
 
@@ -25,7 +25,7 @@ def mask(segmentation: Segmentation, size: Size) -> Bool[np.ndarray, "H W"]:
         AnnotationError: It is neither polygons of at least three points nor a run-length encoding, or has another size than the
             image.
     """
-    return np.asarray(rle.decode(_encoded(segmentation, size))).astype(bool)
+    return np.asarray(masks().decode(_encoded(segmentation, size))).astype(bool)
 
 
 def mask_area(segmentation: Segmentation, size: Size) -> float:
@@ -38,7 +38,7 @@ def mask_area(segmentation: Segmentation, size: Size) -> float:
     Raises:
         AnnotationError: The segmentation is one that `mask` refuses.
     """
-    return float(rle.area(_encoded(segmentation, size)))
+    return float(masks().area(_encoded(segmentation, size)))
 
 
 def check_segmentation(segmentation: Segmentation, size: Size) -> None:
@@ -66,7 +66,7 @@ def has_segmentation(annotation: Mapping[str, Any]) -> bool:
 def _encoded(segmentation: Segmentation, size: Size) -> dict[str, Any]:
     if isinstance(segmentation, Mapping):
         return _run_lengths(segmentation, size)
-    merged: dict[str, Any] = rle.merge(rle.frPyObjects(_polygons(segmentation), *size))
+    merged: dict[str, Any] = masks().merge(masks().frPyObjects(_polygons(segmentation), *size))
     return merged
 
 
@@ -88,9 +88,9 @@ def _run_lengths(found: Mapping[str, Any], size: Size) -> dict[str, Any]:
         if isinstance(counts, str | bytes):
             encoded: dict[str, Any] = {"size": list(size), "counts": counts.encode() if isinstance(counts, str) else counts}
         else:
-            encoded = rle.frPyObjects({"size": list(size), "counts": list(counts)}, *size)
+            encoded = masks().frPyObjects({"size": list(size), "counts": list(counts)}, *size)
         covered = sum(counts) if isinstance(counts, list) else size[0] * size[1]
-        rle.area(encoded)
+        masks().area(encoded)
     except (TypeError, ValueError, OverflowError) as error:
         raise AnnotationError(f"run lengths that cannot be read ({error}): {str(counts)[:80]}") from error
     if covered != size[0] * size[1]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from poise.errors import ReadError
+from poise.errors import ReadError, missing
 from poise.writing import write_atomic
 
 _NUMBERS = {
@@ -45,7 +45,7 @@ def read_mat(path: Path | str) -> dict[str, Any]:
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
-        raise ReadError(f"there is no MATLAB file {str(path)!r}; check the path") from None
+        raise ReadError(missing("MATLAB file", path)) from None
     except OSError as error:
         raise ReadError(f"MATLAB file {str(path)!r} cannot be read: {error.strerror or error}") from error
     if data.startswith((b"MATLAB 7.3", b"\x89HDF")) or data[512:516] == b"\x89HDF":

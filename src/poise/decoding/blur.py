@@ -12,6 +12,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from poise.decoding.kernels import blur, border_index, find_top_cells, workspace_size
+from poise.machine import by_loops
 
 
 def blur_taps(size: int) -> tuple[float, ...]:
@@ -45,7 +46,7 @@ def iterate_blurred(maps: Float[Tensor, "n h w"], size: int, border: Border) -> 
         size: Side of the blur, cells.
         border: Values beyond the border.
     """
-    if maps.device.type != "cpu":
+    if not by_loops(maps.device.type):
         yield slice(0, len(maps)), _blurred_as_images(maps, size, border).permute(1, 2, 0)
         return
     values, low, high = torch.empty(len(maps), 0), *torch.empty(2, len(maps))
@@ -91,7 +92,7 @@ def blurred_at(
         size: Side of the blur, cells.
         border: Values beyond the border.
     """
-    if maps.device.type != "cpu":
+    if not by_loops(maps.device.type):
         smooth = _blurred_as_images(maps, size, border).flatten(1)
         return smooth.gather(1, index), smooth.amin(dim=1), smooth.amax(dim=1)
     values, low, high = maps.new_empty(index.shape), maps.new_empty(len(maps)), maps.new_empty(len(maps))
@@ -114,7 +115,7 @@ def blurred_peaks(
         tie: Cells lower than the highest by at most this share count as equally high; the first of them in row-major order is
             taken.
     """
-    if maps.device.type != "cpu":
+    if not by_loops(maps.device.type):
         cells, values = _peaks_of_images(_blurred_as_images(F.pad(maps, (margin,) * 4), size, border), count, tie=tie)
         return cells - margin, values
     cells, values = torch.empty(len(maps), count, 2, dtype=torch.int64), torch.empty(len(maps), count)

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from poise.machine import compiled
+from poise.machine import by_loops, compiled
 
 A = -0.75
 """Parameter of Keys' kernel."""
@@ -40,7 +40,7 @@ def bicubic_argmax(
         maps: Heatmaps of the keypoints of each box; a map with non-finite values has its highest pixel anywhere.
         lengths: Width and height, pixels, that the maps of each box are resized to.
     """
-    if maps.device.type != "cpu":
+    if not by_loops(maps.device.type):
         return bicubic_argmax_exhaustive(maps, lengths)
     argmax, values = torch.zeros(*maps.shape[:2], 2, dtype=torch.int64), torch.empty(maps.shape[:2])
     height, width = maps.shape[2:]

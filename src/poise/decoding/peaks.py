@@ -13,6 +13,7 @@ from poise.decoding.gaussian_fit import fit_gaussian, fit_gaussian_known_sigma
 from poise.decoding.grouping_config import GroupingConfig
 from poise.decoding.peak_kernels import sparse_upsampled_peaks
 from poise.decoding.subpixel import SubpixelMethod, dark_blur_kernel, refine
+from poise.machine import compiles
 
 UpsamplingMode = Literal["bicubic", "bilinear"]
 
@@ -79,10 +80,21 @@ def fast_peaks(maps: Float[Tensor, "b k h w"], *, top: int, stride: int, thresho
         stride: Pixels per cell.
         threshold: Lowest score of a peak.
     """
+    if not compiles():
+        return _above(upsampled_peaks(maps, "bicubic", top=top, stride=stride), threshold)
     batch, keypoints = maps.shape[:2]
     array = maps.detach().flatten(0, 1).contiguous().cpu().numpy()
     found = sparse_upsampled_peaks(array, top, stride, threshold)
     return Peaks(*(part.view(batch, keypoints, *part.shape[1:]).to(maps.device) for part in found))
+
+
+def _above(peaks: Peaks, threshold: float) -> Peaks:
+    """Those that reach a threshold; 0 for missing ones, and as many columns as the map with the most has."""
+    there = (peaks.score >= threshold) & (peaks.score > 0)
+    most = max(int(there.sum(dim=-1).max()), 1) if there.numel() else 1
+    there = there[..., :most]
+    parts = (part[:, :, :most] for part in (peaks.xy, peaks.score, peaks.index))
+    return Peaks(*(part * (there[..., None] if part.ndim > there.ndim else there) for part in parts))
 
 
 def top_local_maxima(maps: Float[Tensor, "b k h w"], *, top: int) -> tuple[Float[Tensor, "b k n"], Int64[Tensor, "b k n"]]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from poise.data.boxes import read_boxes
 from poise.data.images import SUFFIXES, read_image
-from poise.errors import InputError, ReadError
+from poise.errors import InputError, ReadError, missing
 from poise.geometry import xywh_to_xyxy
 from poise.inference.request import ImageRequest
 from poise.structures import Key
@@ -72,8 +72,9 @@ def _images_of(text: str, without: Path | None) -> list[tuple[Path, str]]:
         return [(path, path.name)]
     matches = [p for p in map(Path, sorted(glob.glob(text, recursive=True))) if _is_image(p)]  # noqa: PTH207
     if not matches:
-        what = "no image is called" if glob.has_magic(text) else "there is no file or folder"
-        raise ReadError(f"{what} {text!r}; check the path")
+        if glob.has_magic(text):
+            raise ReadError(f"no image is called {text!r}; check the path")
+        raise ReadError(missing("file or folder", text))
     return [(p, p.name) for p in matches]
 
 

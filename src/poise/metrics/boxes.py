@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-import hotcoco
 import numpy as np
 from jaxtyping import Float
 
+from poise.counting import evaluation
 from poise.errors import AnnotationError, InputError
 
 BOX_NUMBERS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
@@ -83,8 +83,8 @@ def box_evaluation(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]
         raise AnnotationError(f"results are for images {unknown[:5]} that the annotations do not list; is it another file?")
     ids = [{"id": image["id"]} for image in truth["images"]]
     named = [{"id": category["id"], "name": str(category.get("name", category["id"]))} for category in truth["categories"]]
-    gt = hotcoco.COCO({"images": ids, "annotations": labels, "categories": named})
-    return hotcoco.COCOeval(gt, gt.load_res([row for row in boxes if row["category_id"] in categories]), "bbox")
+    found = [row for row in boxes if row["category_id"] in categories]
+    return evaluation({"images": ids, "annotations": labels, "categories": named}, found, "bbox")
 
 
 def checked_box_annotations(truth: Mapping[str, Any]) -> list[dict[str, Any]]:

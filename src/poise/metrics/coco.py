@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import hotcoco
 import numpy as np
 from jaxtyping import Float
 
+from poise.counting import evaluation
 from poise.errors import InputError
 from poise.metrics.coco_format import (
     GroundTruth,
@@ -189,9 +189,9 @@ def _runs(
         group = sorted(i for i, skeleton in of.items() if skeleton.sigmas == sigmas)
         chosen = [person for person in people if person["category_id"] in group]
         categories = [{"id": i, "name": names[i]} for i in group]
-        gt = hotcoco.COCO({"images": ids, "annotations": chosen, "categories": categories})
+        labels = {"images": ids, "annotations": chosen, "categories": categories}
         of_group = poses if len(group) == len(of) else [pose for pose in poses if pose["category_id"] in group]
-        run = hotcoco.COCOeval(gt, gt.load_res(of_group), "keypoints")
+        run = evaluation(labels, of_group, "keypoints")
         run.params.kpt_oks_sigmas = list(sigmas)
         if images is not None:
             run.params.img_ids = sorted(images)

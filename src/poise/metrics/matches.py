@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Float64, Int8, Int64
 
-from poise.machine import compiled
+from poise.machine import compiled, compiles
 from poise.metrics.boxes import box_evaluation
 from poise.metrics.coco import coco_evaluations
 from poise.metrics.coco_format import GroundTruth, Record
@@ -52,7 +52,11 @@ class Matches:
         precision = np.full((len(counts), len(self.outcome), len(RECALLS)), -1.0)
         recall = np.full((len(counts), len(self.outcome)), -1.0)
         memory = np.empty((2, self.outcome.shape[1] + 1))
-        compiled(_curves)(self.outcome, self.image, self.people, counts.astype(np.int64), RECALLS, memory, precision, recall)
+        given = (self.outcome, self.image, self.people, counts.astype(np.int64), RECALLS)
+        if compiles():
+            compiled(_curves)(*given, memory, precision, recall)
+        else:
+            _curves_by_arrays(*given, precision, recall)
         return precision, recall
 
 
@@ -154,3 +158,26 @@ def _curves(
                 while s < steps and memory[1, s] < recalls[r]:
                     s += 1
                 precision[draw, t, r] = memory[0, s] if s < steps else 0.0
+
+
+def _curves_by_arrays(
+    outcome: Int8[np.ndarray, "t n"],
+    image: Int64[np.ndarray, " n"],
+    people: Int64[np.ndarray, " i"],
+    counts: Int64[np.ndarray, "b i"],
+    recalls: Float64[np.ndarray, " r"],
+    precision: Float64[np.ndarray, "b t r"],
+    recall: Float64[np.ndarray, "b t"],
+) -> None:
+    """`_curves` by NumPy, to the bit, where nothing is compiled."""
+    for draw, drawn in enumerate(counts):
+        often, total = drawn[image], int(drawn @ people)
+        if total == 0:
+            continue
+        hits, false = (np.cumsum((outcome == kind) * often, axis=1) for kind in (TRUE_POSITIVE, FALSE_POSITIVE))
+        recall[draw] = hits[:, -1] / total if len(image) else 0.0
+        for t in range(len(outcome)):
+            step = (outcome[t] == TRUE_POSITIVE) & (often > 0)
+            found = hits[t, step] / (false[t, step] + hits[t, step] + np.finfo(np.float64).eps)
+            best = np.append(np.maximum.accumulate(found[::-1])[::-1], 0.0)
+            precision[draw, t] = best[np.searchsorted(hits[t, step] / total, recalls)]

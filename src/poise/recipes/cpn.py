@@ -4,13 +4,15 @@ from pathlib import Path
 from typing import Literal
 
 from poise.codecs.megvii import cpn_codecs
-from poise.codecs.staged import HEIGHT
 from poise.recipes.base import Optimizer, Recipe, Schedule
-from poise.recipes.coco import STRIDE, on_coco
+from poise.recipes.coco import STRIDE, check2017, on_coco
 from poise.recipes.ranges import check_positive
 from poise.skeletons import COCO17
 from poise.transforms.jitter import Augmentation
 from poise.zoo.cpn import cpn as build
+
+HEIGHT = 255.0
+"""Of a label in the release."""
 
 SCORES = {(50, (256, 192)): 0.692, (50, (384, 288)): 0.722, (101, (384, 288)): 0.723}
 """On COCO val2017 with detected boxes and the flip test, from the release's page."""
@@ -57,6 +59,7 @@ def cpn(
             part of the gradient here, is stronger than what the labels say.
         pretrained: Start the backbone from ImageNet weights, as the authors did.
     """
+    check2017(data)
     check_positive("--height", height)
     weight = (HEIGHT / height) ** 2 if weight is None else weight
     model = build(depth, size=size, pretrained=pretrained)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from poise.models.base import require_top_down
 from poise.recipes.base import Optimizer, Recipe
-from poise.recipes.coco import BASELINE_STEPS, BASELINE_VIEWS, HRNET_STEPS, HRNET_VIEWS, on_coco
+from poise.recipes.coco import BASELINE_STEPS, BASELINE_VIEWS, HRNET_STEPS, HRNET_VIEWS, check2017, on_coco
 from poise.zoo.find import build, releases
 
 Net = Literal[
@@ -31,6 +31,7 @@ def dark(*, data: Path, network: Net = "hrnet_w32", size: tuple[int, int] = (256
         size: Height and width of the views.
         pretrained: Start the backbone from ImageNet weights, as the authors did; hourglasses have none.
     """
+    check2017(data)
     name = f"darkpose_{network}_coco_{size[0]}x{size[1]}"
     hourglass, hrnet = network.startswith("hourglass"), network.startswith("hrnet")
     known = releases().get(name)

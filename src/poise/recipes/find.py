@@ -5,15 +5,17 @@ import inspect
 import pkgutil
 import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from poise.errors import InputError, unknown
 from poise.plugins import use_plugin
-from poise.recipes.base import Recipe
+from poise.recipes import outline
 
-Maker = Callable[..., Recipe]
+Maker = Callable[..., Any]
 """Makes a recipe of its arguments."""
 
 ALIASES: Mapping[str, str] = {"own": "finetune"}
@@ -25,11 +27,23 @@ def recipes() -> Mapping[str, Maker]:
     """The recipes of poise, by name."""
     package = importlib.import_module(__package__)
     modules = [importlib.import_module(f"{__package__}.{info.name}") for info in pkgutil.iter_modules(package.__path__)]
+    return _recipes_of(modules, _recipe_type())
+
+
+@cache
+def outlined() -> Mapping[str, Maker]:
+    """The same with their names, flags and texts alone: they can be asked and not called, and nothing heavy is imported."""
+    return _recipes_of(outline.modules().values(), outline.stand_in("poise.training.recipe").Recipe)
+
+
+def _recipes_of(modules: Iterable[ModuleType], promised: object) -> Mapping[str, Maker]:
     return {
         name: function
         for module in modules
         for name, function in sorted(vars(module).items())
-        if getattr(function, "__module__", "") == module.__name__ and gives_recipe(function) and _documented(name, function)
+        if getattr(function, "__module__", "") == module.__name__
+        and _promises(function, promised)
+        and _documented(name, function)
     }
 
 
@@ -39,7 +53,38 @@ def _documented(name: str, function: Maker) -> bool:
 
 def gives_recipe(value: object) -> bool:
     """Whether something is a function whose annotation promises a `Recipe`."""
-    return inspect.isfunction(value) and typing.get_type_hints(value).get("return") is Recipe
+    return _promises(value, _recipe_type())
+
+
+def _promises(value: object, promised: object) -> bool:
+    return inspect.isfunction(value) and typing.get_type_hints(value).get("return") is promised
+
+
+def _recipe_type() -> type:
+    from poise.recipes.base import Recipe
+
+    return Recipe
+
+
+def find_outlined(name: str) -> Maker | None:
+    """The outline of the function behind a name; None where that is not one of poise.
+
+    Args:
+        name: Of a recipe of poise, also an older one, or `module:function`.
+
+    Raises:
+        UnknownName: There is no such recipe; the message gives the nearest.
+    """
+    if ":" in name:
+        return None
+    return _by_name(name, outlined())
+
+
+def _by_name(name: str, known: Mapping[str, Maker]) -> Maker:
+    name = ALIASES.get(name, name)
+    if name not in known:
+        raise unknown("recipe", name, known)
+    return known[name]
 
 
 def find(name: str) -> Maker:
@@ -54,10 +99,7 @@ def find(name: str) -> Maker:
         InputError: The function does not promise a `Recipe`.
     """
     if ":" not in name:
-        name = ALIASES.get(name, name)
-        if name not in recipes():
-            raise unknown("recipe", name, recipes())
-        return recipes()[name]
+        return _by_name(name, recipes())
     where, _, function = name.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:

@@ -1,5 +1,6 @@
 """Runs on a user's own COCO-style keypoint files, for every kind of model."""
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,6 +67,8 @@ class FinetuneOptions(ModelOptions):
     """
 
     augmentation_type: ClassVar[type | None] = None
+    names: ClassVar[str | None] = None
+    """Pattern of names of poise's models of this kind; None where there are none."""
 
     annotations: list[Path]
     images: list[Path]
@@ -88,6 +91,11 @@ class FinetuneOptions(ModelOptions):
     def kinds(cls) -> tuple[type["FinetuneOptions"], ...]:
         """The options of the kinds of models that poise has."""
         return TopDownOptions, BottomUpOptions, DetectorOptions
+
+    @classmethod
+    def by_name(cls, name: str | None = None) -> type["FinetuneOptions"] | None:
+        """The options of a model of poise by its name; None for other names, which only the model itself can tell."""
+        return next((kind for kind in cls.kinds() if re.fullmatch(kind.names or "", name or cls.model)), None)
 
     @classmethod
     def for_model(cls, name: str | None = None) -> type["FinetuneOptions"]:
@@ -216,6 +224,9 @@ class TopDownOptions(ViewOptions):
 
     kind: ClassVar[str] = "top-down models"
     augmentation_type: ClassVar[type | None] = Augmentation
+    names: ClassVar[str | None] = (
+        r"poise_[ts]|(poise_[ts]|(darkpose_|udp_)?(hrnet|poseresnet|hourglass)|cpn|lpn|mspn|rsn|timm)(?!.*rcnn).*_\d+x\d+"
+    )
 
     half_body: float = 0.0
 
@@ -235,6 +246,7 @@ class BottomUpOptions(ViewOptions):
 
     kind: ClassVar[str] = "bottom-up models"
     augmentation_type: ClassVar[type | None] = SceneAugmentation
+    names: ClassVar[str | None] = r"poise_scene_[ts]|(poise_scene_[ts]|offsetguided_).*_\d+x\d+"
 
     def _augmented(self, recipe: Recipe) -> Recipe:
         if self.size is not None:
@@ -256,6 +268,7 @@ class DetectorOptions(ViewOptions):
 
     kind: ClassVar[str] = "detectors"
     augmentation_type: ClassVar[type | None] = DetectorAugmentation
+    names: ClassVar[str | None] = r"poise_rcnn_[ts]|poise_rcnn_[ts]_.*_\d+x\d+|(maskrcnn_)?keypoint_rcnn_.*"
 
     mosaic: float = 0.0
     empty: bool = True

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from poise.models.base import require_top_down
 from poise.recipes.base import Recipe
-from poise.recipes.coco import BASELINE_STEPS, BASELINE_VIEWS, on_coco
+from poise.recipes.coco import BASELINE_STEPS, BASELINE_VIEWS, check2017, on_coco
 from poise.zoo.find import build
 
 
@@ -32,6 +32,7 @@ def grmi(
         size: Height and width of the views.
         pretrained: Start the backbone from ImageNet weights.
     """
+    check2017(data)
     return on_coco(
         "grmi",
         require_top_down(build(f"{network}_coco_{size[0]}x{size[1]}", codec="GRMI", pretrained=pretrained)),

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from poise.recipes.base import Optimizer, Recipe, Schedule
-from poise.recipes.coco import codec_for, on_coco
+from poise.recipes.coco import check2017, codec_for, on_coco
 from poise.skeletons import COCO17
 from poise.transforms.jitter import Augmentation
 from poise.zoo.hourglass import hourglass as build
@@ -36,6 +36,7 @@ def hourglass(
         size: Height and width of the views.
         codec: Another codec than the release's, by the name of its class (`Dark`).
     """
+    check2017(data)
     return on_coco(
         "hourglass",
         build(stacks, blocks, skeleton=COCO17, size=size, codec=codec_for(codec, size)),

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from poise.recipes.base import Recipe
-from poise.recipes.coco import HRNET_STEPS, HRNET_VIEWS, codec_for, on_coco
+from poise.recipes.coco import HRNET_STEPS, HRNET_VIEWS, check2017, codec_for, on_coco
 from poise.zoo.hrnet import hrnet as build
 
 AP = {(32, (256, 192)): 0.744, (32, (384, 288)): 0.758, (48, (256, 192)): 0.751, (48, (384, 288)): 0.763}
@@ -39,6 +39,7 @@ def hrnet(
         select: Leave out people whose keypoints lie off the middle of their box; off in the release's settings.
         codec: Another codec than the paper's, by the name of its class (`UDPOffset`).
     """
+    check2017(data)
     batch = 4 * (24 if (width, size[0]) == (48, 384) else 32)
     return on_coco(
         "hrnet",

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from poise.recipes.base import Recipe
-from poise.recipes.coco import BASELINE_STEPS, BASELINE_VIEWS, codec_for, on_coco
+from poise.recipes.coco import BASELINE_STEPS, BASELINE_VIEWS, check2017, codec_for, on_coco
 from poise.zoo.lpn import lpn as build
 
 SCORES = {50: 0.691, 101: 0.704, 152: 0.710}
@@ -38,6 +38,7 @@ def lpn(
         size: Height and width of the views.
         codec: Another codec than the paper's, by the name of its class (`Dark`).
     """
+    check2017(data)
     published = attention == "gc" and size == (256, 192) and codec is None
     return on_coco(
         "lpn",

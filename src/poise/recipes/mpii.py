@@ -46,11 +46,12 @@ def mpii(
     early = network.startswith(("poseresnet", "lpn"))
     lpn = network.startswith("lpn")
     wanted = "mpii-val/PCKh@0.5"
+    train, val = part(data, "train"), part(data, "valid")  # before weights are asked for
     return Recipe(
         name="mpii",
         model=require_pose(build(name, pretrained=pretrained and not lpn)),
-        train=part(data, "train"),
-        val=part(data, "valid"),
+        train=train,
+        val=val,
         epochs=150 if lpn else 140 if early else 210,
         batch=batch,
         base_batch=32 if lpn else 128,

@@ -5,7 +5,7 @@ from typing import Literal
 
 from poise.models.base import PoseModel
 from poise.recipes.base import Optimizer, Recipe, Schedule
-from poise.recipes.coco import epochs_of, keypoints2017, on_coco
+from poise.recipes.coco import check2017, epochs_of, keypoints2017, on_coco
 from poise.recipes.ranges import check_count
 from poise.skeletons import COCO17
 from poise.transforms.jitter import Augmentation
@@ -66,6 +66,7 @@ def mspn(
         iterations: Steps of 256 people; another batch takes as many more as it is smaller.
         pretrained: Start the encoders from ImageNet weights, as the authors did.
     """
+    check2017(data)
     score = MSPN_SCORES.get((network_stages, size)) if (iterations, pretrained) == (ITERATIONS, True) else None
     return _run("mspn", build_mspn(network_stages, size=size, pretrained=pretrained), data, iterations, score)
 
@@ -93,6 +94,7 @@ def rsn(
         size: Height and width of the views.
         iterations: Steps of 256 people; another batch takes as many more as it is smaller.
     """
+    check2017(data)
     score = RSN_SCORES.get((kind, size)) if iterations == ITERATIONS else None
     return _run("rsn", build_rsn(kind, size=size), data, iterations, score)
 

@@ -8,7 +8,7 @@ from poise.codecs.guiding_losses import LabelMaps
 from poise.dims import Size
 from poise.models.base import PoseModel
 from poise.recipes.base import Optimizer, Recipe, Schedule
-from poise.recipes.coco import on_coco
+from poise.recipes.coco import check2017, on_coco
 from poise.recipes.ranges import check_count, check_views
 from poise.skeletons import COCO17
 from poise.transforms.scene_jitter import SceneAugmentation
@@ -61,6 +61,7 @@ def offset_guided(
     Raises:
         InputError: A size that is no multiple, or epochs below 0.
     """
+    check2017(data)
     check_count("--warmup-epochs", warmup_epochs, minimum=0)
     usual = (network, limbs, scale, kernel, size, rate) == ("hg104", "19", True, 1, (512, 512), RATE)
     recipe = _on_coco(
@@ -103,6 +104,7 @@ def offset_guided_hrnet(
         pretrained: Start the backbone from ImageNet weights.
         rate: Learning rate for batches of 8, one GPU's.
     """
+    check2017(data)
     return _on_coco(
         "offset_guided_hrnet",
         bottom_up(f"hrnet{width}", codec=build_codec(COCO17, which=limbs), pretrained=pretrained),

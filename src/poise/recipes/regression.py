@@ -10,7 +10,7 @@ from typing import Literal
 from poise.codecs.integral import Integral
 from poise.codecs.regression import Regression
 from poise.recipes.base import Optimizer, Recipe
-from poise.recipes.coco import HRNET_VIEWS, MMPOSE_STEPS, STRIDE, on_coco
+from poise.recipes.coco import HRNET_VIEWS, MMPOSE_STEPS, STRIDE, check2017, on_coco
 from poise.skeletons import COCO17
 from poise.structures import Preprocess
 from poise.zoo.simple_baselines import poseresnet
@@ -43,6 +43,7 @@ def regression(
         penalty: Of the distance from the labels; `laplace` learns a deviation, too.
         pretrained: Start the backbone from ImageNet weights.
     """
+    check2017(data)
     codec = Regression(size, (size[0] // STRIDE, size[1] // STRIDE), len(COCO17), penalty=penalty)
     return _run("regression", codec, data, depth, pretrained=pretrained)
 
@@ -71,6 +72,7 @@ def integral(
         map_weight: Of the maps' own loss beside that of the places.
         pretrained: Start the backbone from ImageNet weights.
     """
+    check2017(data)
     codec = Integral(size, (size[0] // STRIDE, size[1] // STRIDE), len(COCO17), map_weight=map_weight)
     score = 0.633 if (depth, size, map_weight, pretrained) == (50, (256, 256), 1.0, True) else None
     return _run("integral", codec, data, depth, pretrained=pretrained, score=score)

@@ -6,7 +6,7 @@ from typing import Literal
 from poise.codecs.simcc import SimCC
 from poise.models.base import PoseModel
 from poise.recipes.base import Recipe
-from poise.recipes.coco import BASELINE_STEPS, HRNET_VIEWS, MMPOSE_STEPS, STRIDE, on_coco
+from poise.recipes.coco import BASELINE_STEPS, HRNET_VIEWS, MMPOSE_STEPS, STRIDE, check2017, on_coco
 from poise.skeletons import COCO17
 from poise.structures import Preprocess
 from poise.zoo.hrnet import hrnet
@@ -45,6 +45,7 @@ def simcc(
         sigma: Width of the labels' Gaussians, bins.
         pretrained: Start the backbone from ImageNet weights.
     """
+    check2017(data)
     large = size[0] == 384
     cells = (size[0] // STRIDE, size[1] // STRIDE)
     codec = SimCC(size, cells, len(COCO17), ratio=ratio, sigma=sigma, normalize=True, beta=None)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from poise.recipes.base import Recipe
-from poise.recipes.coco import BASELINE_STEPS, BASELINE_VIEWS, codec_for, on_coco
+from poise.recipes.coco import BASELINE_STEPS, BASELINE_VIEWS, check2017, codec_for, on_coco
 from poise.zoo.simple_baselines import poseresnet
 
 AP = {
@@ -44,6 +44,7 @@ def simple_baseline(
         pretrained: Start the backbone from ImageNet weights, as the authors did.
         codec: Another codec than the paper's, by the name of its class (`Dark`).
     """
+    check2017(data)
     return on_coco(
         "simple_baseline",
         poseresnet(depth, size=size, codec=codec_for(codec, size), pretrained=pretrained),

@@ -7,7 +7,7 @@ from typing import Literal
 from poise.codecs.udp_offset import UDPOffset
 from poise.models.base import require_top_down
 from poise.recipes.base import Optimizer, Recipe, Schedule
-from poise.recipes.coco import HRNET_STEPS, HRNET_VIEWS, MMPOSE_STEPS, STRIDE, on_coco
+from poise.recipes.coco import HRNET_STEPS, HRNET_VIEWS, MMPOSE_STEPS, STRIDE, check2017, on_coco
 from poise.recipes.dropping import Dropping, dropped
 from poise.skeletons import COCO17
 from poise.zoo.find import build, releases
@@ -42,6 +42,7 @@ def udp(
         size: Height and width of the views.
         pretrained: Start the backbone from ImageNet weights, as the authors did.
     """
+    check2017(data)
     name = f"udp_{network}_{target}_coco_{size[0]}x{size[1]}"
     known = releases().get(name)
     return on_coco(
@@ -82,6 +83,7 @@ def udp_aid(
         drop: How information is dropped in the second stage; Cutout in the release.
         pretrained: Start the backbone from ImageNet weights, as the authors did.
     """
+    check2017(data)
     cells = (size[0] // STRIDE, size[1] // STRIDE)
     radius = 0.0546875 * cells[0]
     codec = UDPOffset(size, cells, len(COCO17), radius=radius, everywhere=True, heat_blur=23, offset_blur=1)

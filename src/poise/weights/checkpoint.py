@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 import torch
 from torch import Tensor
 
-from poise.errors import CheckpointError
+from poise.errors import CheckpointError, missing
 from poise.weights.restricted_pickle import read_pickled
 
 COUNTER = "num_batches_tracked"
@@ -27,7 +27,7 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
         CheckpointError: The file is missing, truncated, no checkpoint, or holds code.
     """
     if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint {path}; give the path of a file written by torch.save")
+        raise CheckpointError(missing("checkpoint", path, hint="give the path of a file written by torch.save"))
     if path.suffix == ".pkl":
         return read_pickled(path)
     try:

@@ -21,7 +21,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from poise.codecs.registry import check_kept as check_codec
-from poise.errors import CheckpointError, InputError, PoiseError
+from poise.errors import CheckpointError, InputError, PoiseError, missing
 from poise.models.base import Model
 from poise.models.card import Card, with_readout
 from poise.models.registry import model_types
@@ -121,7 +121,7 @@ def load(path: str | os.PathLike[str], *, plugins: Sequence[str] = ()) -> Model:
 
 def _read(source: Path) -> tuple[dict[str, Tensor], str]:
     if not source.is_file():
-        raise CheckpointError(f"there is no model file {source}; train one, or convert a checkpoint with: poise import")
+        raise CheckpointError(missing("model file", source, hint="train one, or convert a checkpoint with: poise import"))
     try:
         with safe_open(source, framework="pt") as file:
             metadata: Mapping[str, str] = file.metadata() or {}

@@ -64,6 +64,11 @@ class FigureDataset(Dataset):
         self._count, self._size, self._per_image, self._seed = count, size, per_image, seed
         self._labels: dict[int, Labels] = {}
 
+    @property
+    def generated(self) -> bool:
+        """True: labels are drawn with their image."""
+        return True
+
     def __len__(self) -> int:
         """Number of images."""
         return self._count

@@ -1,6 +1,8 @@
 """Any backbone of timm by its name, with timm's weights if wanted. timm is an optional package."""
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, final
 
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 
 from poise.dims import Size
 from poise.errors import InputError, MissingExtra, ReadError, UnknownName
+from poise.machine import answers
 from poise.nn.base import Backbone, Feature
 
 
@@ -105,7 +108,8 @@ def _create(name: str, options: dict[str, Any]) -> nn.Module:
     if not models.is_model(name):  # also refuses `hf-hub:` and `local-dir:` names, which load foreign files
         raise _no_such(name, models.list_models())
     try:
-        model: nn.Module = models.create_model(name, **options)
+        with _hub_once() if options["pretrained"] else nullcontext():
+            model: nn.Module = models.create_model(name, **options)
     except OSError as error:
         raise ReadError(
             f"the weights of {name!r} cannot be downloaded or read ({str(error).splitlines()[0]}); start where there is a "
@@ -114,6 +118,19 @@ def _create(name: str, options: dict[str, Any]) -> nn.Module:
     except RuntimeError as error:
         raise InputError(f"timm's {name!r} cannot be used as a backbone: {error}") from error
     return model
+
+
+@contextmanager
+def _hub_once() -> Iterator[None]:
+    """Where the hub does not answer, weights are taken from its cache or refused at once, and not asked for again and again."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not answers(constants.ENDPOINT)
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _no_such(name: str, known: list[str]) -> UnknownName:

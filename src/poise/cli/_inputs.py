@@ -1,0 +1,131 @@
+"""Files that a command reads, looked at before anything heavy is imported: a wrong path is told within half a second."""
+
+import dataclasses
+import functools
+import glob
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from poise.errors import CheckpointError, PoiseError, ReadError, missing
+
+
+@final
+@dataclass(frozen=True)
+class Reads:
+    """Beside the type of an argument: it is a file or folder that is read.
+
+    Attributes:
+        what: It is, for the message.
+        error: Kind of the error where it is not there.
+        hint: What to do then.
+        names: Whether it may also be something that is no path, such as the name of a detector: then only what looks like a
+            path (it has an ending or a folder) is looked for.
+        patterns: Whether it may be a pattern, such as `photos/*.jpg`.
+    """
+
+    what: str
+    error: type[PoiseError] = ReadError
+    hint: str = "check the path"
+    names: bool = False
+    patterns: bool = False
+
+    def check(self, value: Path | str) -> None:
+        """Refuse a path where nothing is.
+
+        Raises:
+            PoiseError: There is nothing.
+        """
+        text = str(value)
+        if (self.names and not _looks_like_path(text)) or (self.patterns and glob.has_magic(text)):
+            return
+        try:
+            there = Path(value).exists()
+        except (OSError, ValueError):  # whoever reads it says more
+            return
+        if not there:
+            raise self.error(missing(self.what, value, hint=self.hint))
+
+
+MODEL = Reads("model file", CheckpointError, "train one, or convert a checkpoint with: poise import")
+ANNOTATIONS = Reads("annotation file")
+IMAGES = Reads("images folder or zip file")
+BOXES = Reads("file of boxes", names=True)
+DETECTOR = Reads("model file", CheckpointError, MODEL.hint, names=True)
+HEADS = Reads("MATLAB file")
+CHECKPOINT = Reads("checkpoint", CheckpointError, "give the path of a file written by torch.save")
+RUN = Reads("folder or file of a run")
+MODEL_OR_POSES = Reads("model file or file of poses")
+SOURCE = Reads("file or folder", patterns=True)
+
+RECIPE_FLAGS: Mapping[str, Reads] = {
+    "annotations": ANNOTATIONS,
+    "val_annotations": ANNOTATIONS,
+    "images": IMAGES,
+    "val_images": IMAGES,
+    "data": Reads("folder of the data set"),
+    "start": MODEL,
+}
+"""What recipes read, by the name of the flag."""
+
+
+def checked(command: Callable[..., int]) -> Callable[..., int]:
+    """A command that looks for the files it reads before it begins.
+
+    Args:
+        command: Its `run` function, whose arguments, or the fields of its option groups, say what they are by `Reads`.
+    """
+
+    @functools.wraps(command)
+    def run(*positional: Any, **named: Any) -> int:
+        given = inspect.signature(command).bind(*positional, **named).arguments
+        check_group(given, typing.get_type_hints(command, include_extras=True))
+        return command(*positional, **named)
+
+    return run
+
+
+def check_group(values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
+    """Look for the files that arguments name.
+
+    Args:
+        values: By the name of the argument.
+        hints: Their types, with what stands beside these.
+
+    Raises:
+        PoiseError: One is not there.
+    """
+    for name, value in values.items():
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+            check_group(fields, typing.get_type_hints(type(value), include_extras=True))
+        for reads in getattr(hints.get(name), "__metadata__", ()):
+            if isinstance(reads, Reads):
+                _check_all(value, reads)
+
+
+def check_flags(values: Mapping[str, Any]) -> None:
+    """Look for the files that the flags of a recipe name.
+
+    Args:
+        values: By the name of the flag.
+
+    Raises:
+        PoiseError: One is not there.
+    """
+    for name, reads in RECIPE_FLAGS.items():
+        _check_all(values.get(name), reads)
+
+
+def _check_all(value: Any, reads: Reads) -> None:
+    if value is None:
+        return
+    for one in value if isinstance(value, list | tuple) else (value,):
+        reads.check(one)
+
+
+def _looks_like_path(text: str) -> bool:
+    return bool(Path(text).suffix) or "/" in text or "\\" in text
