@@ -29,8 +29,8 @@ def evaluation(truth: Mapping[str, Any], results: Rows, kind: Literal["keypoints
     if by_hotcoco():
         import hotcoco
 
-        gt = hotcoco.COCO(truth)
-        return hotcoco.COCOeval(gt, gt.load_res(list(results)), kind)
+        gt = hotcoco.COCO(dict(truth))
+        return hotcoco.COCOeval(gt, gt.load_res([dict(row) for row in results]), kind)
     return OfficialEvaluation(truth, results, kind)
 
 
