@@ -328,17 +328,15 @@ def refuse_for_whole_images(model: "ImageModel", flags: list[str]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RescoringOptions:
-    """How poses are scored.
+class KeypointScoreOptions:
+    """Which keypoints count.
 
     Attributes:
-        min_keypoint_score: Keypoints above it make the score of a pose; by default as the model's release does.
-        oks_nms: Of two poses that are more similar than this OKS the better one stays, or "off"; by default as the model's
-            release does.
+        min_keypoint_score: Keypoints above it make the score of a pose, and lower ones are drawn thin; by default as the
+            model's release does.
     """
 
     min_keypoint_score: Score = None
-    oks_nms: Annotated[str | None, arg(metavar="T|off")] = None
 
     def check(self) -> None:
         """Refuse a minimum that is no number.
@@ -347,6 +345,23 @@ class RescoringOptions:
             InputError: It is nan.
         """
         check_number("--min-keypoint-score", self.min_keypoint_score)
+
+    def adjust(self, model: "PoseModel") -> None:
+        """Change which keypoints of a model count."""
+        if self.min_keypoint_score is not None:
+            model.preprocess = replace(model.preprocess, min_keypoint_score=self.min_keypoint_score)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RescoringOptions(KeypointScoreOptions):
+    """How poses are scored.
+
+    Attributes:
+        oks_nms: Of two poses that are more similar than this OKS the better one stays, or "off"; by default as the model's
+            release does.
+    """
+
+    oks_nms: Annotated[str | None, arg(metavar="T|off")] = None
 
     def check_for(self, model: "ImageModel") -> None:
         """Refuse a minimum for a model that scores poses by itself.

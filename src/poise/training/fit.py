@@ -7,6 +7,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
+from poise.training.box_share import note_box_share
 from poise.training.callbacks import Interrupted, Interrupts, ProgressBar
 from poise.training.checkpoint import check_same, check_state
 from poise.training.checkpointer import Checkpointer
@@ -125,6 +126,7 @@ def _run(recipe: Recipe, budget: Budget, *, hardware: Hardware, console: Console
         print_resumed(console, recipe, plan, progress, folder=budget.whole or folder)
     if carried is not None:
         console.print(f"start from {budget.start}: {carried}", highlight=False, soft_wrap=True)
+    note_box_share(recipe)
     module = Module(recipe, plan, train=views, val=val_views)
     module.model.to(memory_format=torch.channels_last)
     with Interrupts() as interrupts, quiet_lightning(), explain_step_errors(plan), unwrap_worker_errors():
