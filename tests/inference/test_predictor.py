@@ -172,8 +172,7 @@ def test_a_model_that_learnt_tight_boxes_warns_once_where_it_gets_whole_images(d
     model.card = replace(model.card, box_share=0.1)
     predictor = poise.Predictor(model, precision="fp32")
     with pytest.warns(UserWarning, match="boxes it learnt cover 10% of their images") as told:
-        list(predictor([image, image]))
-        predictor(image)
+        [list(predictor([image, image])), predictor(image)]
     assert len(told) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
