@@ -629,6 +629,8 @@ class TrainingOptions(DeviceOptions, SeedOptions):
         minutes: Stop after so many minutes of training; stages share them by their epochs.
         steps: Stop after so many steps; stages share them too.
         save_minutes: Minutes between two saved states.
+        logger: Where losses and scores go: tensorboard (the default), csv, wandb, mlflow, comet; several may be given; "none";
+            or module:function of your own, which is called with the folder of the run and gives a logger of Lightning.
     """
 
     out: Path | None = None
@@ -644,6 +646,12 @@ class TrainingOptions(DeviceOptions, SeedOptions):
     minutes: float | None = None
     steps: int | None = None
     save_minutes: float = 5.0
+    logger: list[str] | None = None
+
+    @property
+    def loggers(self) -> list[str]:
+        """Names of the loggers."""
+        return ["tensorboard"] if self.logger is None else [name for name in self.logger if name != "none"]
 
     def train(self, recipe: "Recipe") -> None:
         """Train.
@@ -673,4 +681,5 @@ class TrainingOptions(DeviceOptions, SeedOptions):
             minutes=self.minutes,
             steps=self.steps,
             save_minutes=self.save_minutes,
+            loggers=self.loggers,
         )
