@@ -20,7 +20,7 @@ def advice(name: str) -> str | None:
         )
     family = next((family for family in families().values() if family.match(name) is not None), None)
     if family is None:
-        near = get_close_matches(name, names(), n=1, cutoff=0.8)
+        near = [known for known in names() if known.startswith(f"{name}_")] or get_close_matches(name, names(), n=1, cutoff=0.8)
         return f"there is no model file {name}, and no model {name!r} in the zoo; did you mean {near[0]!r}?" if near else None
     if not family.keys:
         return (
