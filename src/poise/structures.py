@@ -374,6 +374,7 @@ class Poses:
         chosen = self._named_by(skeleton)
         count = self.xy.shape[1]
         names = [f"keypoint_{i}" for i in range(1, count + 1)] if chosen is None else list(chosen.keypoints)
+        names = [f"keypoint_{name}" if name in ("box", "pose") else name for name in names]  # whose scores have columns already
         columns = [f"{name}_{part}" for name in names for part in ("x", "y", "score")]
         rows = []
         for number, one in enumerate(self, start=1):

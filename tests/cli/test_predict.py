@@ -180,6 +180,9 @@ def test_a_table_has_a_line_for_each_person_with_named_columns(model, photos, tm
         ("more/7.png", "1", "80", "80.0"),
     ]
     assert {"nose_x", "nose_y", "nose_score", "right_ankle_score", "category_id"} <= rows[0].keys()
+    assert predict(photos, "--model", model, "--format", "csv", "--min-score", "2", "--out", tmp_path / "out") == 0
+    header = (tmp_path / "out" / "predictions.csv").read_text().splitlines()
+    assert [line.split(",") for line in header] == [list(rows[0])], "nobody: the columns alone"
 
 
 def test_lines_have_an_object_for_each_image_also_where_nobody_is(model, photos, tmp_path):

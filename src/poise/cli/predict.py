@@ -100,7 +100,7 @@ def run(
     from poise.cli._predict import DETECTOR_MINIMUM, print_predictions, write_predictions
     from poise.cli._print import say
     from poise.errors import InputError
-    from poise.inference.formats import result_format
+    from poise.inference.formats import check_format
     from poise.inference.predictor import Predictor
     from poise.inference.sources import boxes_of, find_images
     from poise.inference.write import Writer, results_folder
@@ -115,7 +115,7 @@ def run(
     boxes.check()
     check_number("--min-score", minimum.min_score)
     keypoints.check()
-    result_format(format)
+    check_format(format)
     images = find_images(sources, without=out)
     read = None if boxes.boxes is None else boxes_of(boxes.boxes, images, min_score=boxes.min_box_score or 0.0)
     network = require_pose(load(model))

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
+import torch
 
 from poise.errors import unknown
 from poise.geometry import xyxy_to_xywh
-from poise.structures import Poses
+from poise.skeletons import Skeleton
+from poise.structures import Key, Poses
 
 Row = Mapping[str, Any]
 """What is written of a person, or of an image, by name; plain values."""
@@ -67,56 +69,85 @@ def _rounded(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def json_text(rows: Sequence[Row]) -> str:
-    """All rows as one JSON list."""
-    return json.dumps(rows)
-
-
-def csv_text(rows: Sequence[Row]) -> str:
-    """A header and a line for each row; nothing where there is no row. Values that are not there are empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
-    if rows:
-        writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def lines_text(rows: Sequence[Row]) -> str:
-    """A line of JSON for each row."""
-    return "".join(json.dumps(row) + "\n" for row in rows)
-
-
 @final
 @dataclass(frozen=True)
 class ResultFormat:
-    """A form of results.
+    """A form of results, written row by row.
 
     Attributes:
         file: Name of the file.
         rows: The rows of the poses of one image, given the category id of each person.
-        text: The content of the file, of the rows of all images.
+        begin: What the file begins with.
+        line: The text of a row, given how many there were before.
+        end: What the file ends with, given how many rows there were.
     """
 
     file: str
     rows: Callable[[Poses, Sequence[int]], list[Row]]
-    text: Callable[[Sequence[Row]], str]
+    begin: str
+    line: Callable[[Row, int], str]
+    end: Callable[[int], str]
 
 
-FORMATS: Mapping[str, ResultFormat] = {
-    "coco": ResultFormat("predictions.json", prediction_rows, json_text),
-    "csv": ResultFormat("predictions.csv", table_rows, csv_text),
-    "jsonl": ResultFormat("predictions.jsonl", image_rows, lines_text),
-}
-"""By the name of `--format`."""
+def _coco(skeleton: Skeleton) -> ResultFormat:
+    """One JSON list."""
+    return ResultFormat(
+        "predictions.json",
+        prediction_rows,
+        "[",
+        lambda row, before: (",\n" if before else "\n") + json.dumps(row),
+        lambda count: "\n]\n" if count else "]\n",
+    )
 
 
-def result_format(name: str) -> ResultFormat:
-    """The form of a name.
+def _csv(skeleton: Skeleton) -> ResultFormat:
+    """A header, then a line for each person; numbers that are not there are empty."""
+    one, xy, score = torch.zeros(1), torch.zeros(1, len(skeleton), 2), torch.zeros(1, len(skeleton))
+    somebody = Poses(xy, score, torch.zeros(1, 4), one, one, Key(""), skeleton=skeleton, size=(0, 0))
+    columns = list(table_rows(somebody, [1])[0])
+    return ResultFormat(
+        "predictions.csv",
+        table_rows,
+        _csv_line(columns),
+        lambda row, before: _csv_line([row[column] for column in columns]),
+        lambda count: "",
+    )
+
+
+def _csv_line(values: Sequence[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue()
+
+
+def _jsonl(skeleton: Skeleton) -> ResultFormat:
+    """A line of JSON for each image."""
+    return ResultFormat("predictions.jsonl", image_rows, "", lambda row, before: json.dumps(row) + "\n", lambda count: "")
+
+
+FORMATS: Mapping[str, Callable[[Skeleton], ResultFormat]] = {"coco": _coco, "csv": _csv, "jsonl": _jsonl}
+"""By the name of `--format`; the keypoints decide the columns of a table."""
+
+
+def check_format(name: str) -> None:
+    """Refuse a form of results that does not exist.
 
     Raises:
         UnknownName: There is none of that name.
     """
     if name not in FORMATS:
         raise unknown("format of results", name, FORMATS)
-    return FORMATS[name]
+
+
+def result_format(name: str, skeleton: Skeleton) -> ResultFormat:
+    """The form of a name.
+
+    Args:
+        name: One of `FORMATS`.
+        skeleton: The keypoints of the results.
+
+    Raises:
+        UnknownName: There is none of that name.
+    """
+    check_format(name)
+    return FORMATS[name](skeleton)

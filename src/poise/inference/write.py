@@ -100,7 +100,7 @@ class Writer:
         format: str = "coco",
     ) -> None:
         self.folder, self.model, self.categories = folder, model, categories
-        self.format = result_format(format)
+        self.format = result_format(format, model.skeleton)
         self.predictions = folder / self.format.file
         self.min_score, self.min_box_score = min_score, min_box_score
         self.draw_boxes = draw_boxes or not model.takes_boxes
@@ -154,7 +154,9 @@ class Writer:
         Raises:
             WriteError: The file cannot be written.
         """
-        write_atomic(self.predictions, self.format.text(self.rows).encode())
+        lines = (self.format.line(row, before) for before, row in enumerate(self.rows))
+        text = "".join((self.format.begin, *lines, self.format.end(len(self.rows))))
+        write_atomic(self.predictions, text.encode())
         return self.predictions
 
     def _picture(self, name: str) -> Path:
