@@ -1,10 +1,14 @@
 import json
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from poise.errors import InputError, SkeletonMismatch
+from poise.errors import InputError, MissingExtra, SkeletonMismatch
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Batch, Key, Normalization, Poses, Preprocess
 
@@ -173,3 +177,52 @@ def test_a_fill_that_is_no_colour_is_refused(fill):
 def test_preprocessing_that_cannot_be_is_refused(wrong):
     with pytest.raises(InputError, match="`sides`"):
         Preprocess(**wrong)
+
+
+def test_poses_that_know_their_keypoints_and_image_say_so():
+    known = replace(poses(2), skeleton=TWO, size=(40, 60))
+    found = known.to_dict()
+    assert (found["width"], found["height"], found["keypoint_names"]) == (60, 40, ["nose", "tail"])
+    assert known[0].skeleton is TWO
+    assert Poses.merge([known, poses(1)]).size == (40, 60)
+
+
+def test_a_table_of_poses_has_a_row_for_each_person_and_a_column_for_each_number():
+    first, second = replace(poses(2, start=1, track=torch.tensor([4, 5])), skeleton=TWO, size=(40, 60)).to_rows()
+    assert list(first) == [
+        *("file_name", "image_id", "width", "height", "person", "track", "pose_score", "box_score"),
+        *("box_x0", "box_y0", "box_x1", "box_y1", "nose_x", "nose_y", "nose_score", "tail_x", "tail_y", "tail_score"),
+    ]
+    assert (first["person"], second["person"], second["track"]) == (1, 2, 5)
+    assert (first["box_x1"], first["nose_x"], first["tail_y"]) == (6.0, 10.0, 13.0)
+    assert "keypoint_2_score" in poses(1).to_rows()[0]
+    assert poses(0).to_rows() == []
+
+
+def test_a_frame_is_the_table_in_pandas_and_without_pandas_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=lambda rows: ("frame", rows)))
+    assert poses(2).to_frame(TWO) == ("frame", poses(2).to_rows(TWO))
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'poise\[pandas\]'"):
+        poses(2).to_frame(TWO)
+
+
+def test_poses_are_drawn_on_an_image_that_is_given_or_on_their_file(tmp_path):
+    image = np.zeros((40, 60, 3), np.uint8)
+    file = tmp_path / "a.png"
+    Image.fromarray(image).save(file)
+    made = replace(poses(2, start=1, key=Key(str(file))), skeleton=TWO)
+    drawn = made.plot(image)
+    assert drawn.size == (60, 40)
+    assert np.asarray(drawn).any()
+    assert np.array_equal(made.plot(), drawn)
+    assert not np.array_equal(made.plot(boxes=True), drawn)
+    assert not np.array_equal(made.plot(min_score=0.001), drawn), "those below are thin"
+
+
+def test_drawing_needs_an_image_and_a_skeleton():
+    image = np.zeros((40, 60, 3), np.uint8)
+    with pytest.raises(InputError, match="give plot a skeleton="):
+        poses(1).plot(image)
+    with pytest.raises(InputError, match="give plot the image"):
+        poses(1, key=Key("")).plot(skeleton=TWO)

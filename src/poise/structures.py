@@ -7,10 +7,11 @@
 Annotations (`Labels`) and predictions (`Points`, `Poses`) are different types.
 """
 
+import importlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -18,8 +19,12 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from poise.dims import Size
-from poise.errors import InputError, SkeletonMismatch
+from poise.errors import InputError, MissingExtra, SkeletonMismatch
 from poise.skeletons import Skeleton
+
+if TYPE_CHECKING:
+    import pandas
+    from PIL.Image import Image as PillowImage
 
 
 @dataclass(frozen=True)
@@ -248,6 +253,8 @@ class Poses:
         pose_score: Confidence of each pose, after rescoring.
         key: File name and id of the image; its frame and time in a video.
         track: Id of the track that each person belongs to, -1 for none; None where nobody was tracked.
+        skeleton: Names, bones and pairs of the keypoints; None where nobody said.
+        size: Size of the image (h, w), pixels; None where nobody said.
     """
 
     xy: Float[Tensor, "n k 2"]
@@ -257,6 +264,8 @@ class Poses:
     pose_score: Float[Tensor, " n"]
     key: Key
     track: Int64[Tensor, " n"] | None = None
+    skeleton: Skeleton | None = None
+    size: Size | None = None
 
     def __len__(self) -> int:
         """Number of people, n."""
@@ -333,25 +342,106 @@ class Poses:
         """The poses as numbers, text, lists and dictionaries that `json.dumps` takes; values that are not finite are None.
 
         Args:
-            skeleton: Whose names the keypoints have; without it they are listed without names.
+            skeleton: Whose names the keypoints have; by default that of the poses. Without any they are listed without names.
 
         Returns:
-            `file_name`, `image_id`; `frame` and `time` where the image is of a video; `keypoint_names` where a skeleton is
-            given; and `people`, a list of dictionaries with `keypoints` (a list of x, y, score for each keypoint), `box` (x0,
-            y0, x1, y1), `box_score`, `pose_score`, and `track` where people were tracked.
+            `file_name`, `image_id`; `frame` and `time` where the image is of a video; `width` and `height` where its size is
+            known; `keypoint_names` where there is a skeleton; and `people`, a list of dictionaries with `keypoints` (a list of
+            x, y, score for each keypoint), `box` (x0, y0, x1, y1), `box_score`, `pose_score`, and `track` where people were
+            tracked.
 
         Raises:
             SkeletonMismatch: The skeleton has another number of keypoints.
         """
-        if skeleton is not None and len(skeleton) != self.xy.shape[1]:
+        chosen = self._named_by(skeleton)
+        names = {} if chosen is None else {"keypoint_names": list(chosen.keypoints)}
+        return {**self._image(), **names, "people": [one._person() for one in self]}
+
+    def to_rows(self, skeleton: Skeleton | None = None) -> list[dict[str, Any]]:
+        """A table of the poses, one flat dictionary a person; values that are not finite are None.
+
+        Args:
+            skeleton: Whose names the keypoints have; by default that of the poses. Without any they are `keypoint_1`, ...
+
+        Returns:
+            For each person what `to_dict` says of the image, then `person` (from 1), `track` where people were tracked,
+            `pose_score`, `box_score`, `box_x0`, `box_y0`, `box_x1`, `box_y1`, and `NAME_x`, `NAME_y`, `NAME_score` of each
+            keypoint.
+
+        Raises:
+            SkeletonMismatch: The skeleton has another number of keypoints.
+        """
+        chosen = self._named_by(skeleton)
+        count = self.xy.shape[1]
+        names = [f"keypoint_{i}" for i in range(1, count + 1)] if chosen is None else list(chosen.keypoints)
+        names = [f"keypoint_{name}" if name in ("box", "pose") else name for name in names]  # whose scores have columns already
+        columns = [f"{name}_{part}" for name in names for part in ("x", "y", "score")]
+        rows = []
+        for number, one in enumerate(self, start=1):
+            person = one._person()
+            track = {"track": person["track"]} if "track" in person else {}
+            scores = {name: person[name] for name in ("pose_score", "box_score")}
+            box = dict(zip(("box_x0", "box_y0", "box_x1", "box_y1"), person["box"], strict=True))
+            values = [value for keypoint in person["keypoints"] for value in keypoint]
+            named = dict(zip(columns, values, strict=True))
+            rows.append({**self._image(), "person": number, **track, **scores, **box, **named})
+        return rows
+
+    def to_frame(self, skeleton: Skeleton | None = None) -> "pandas.DataFrame":
+        """The table of `to_rows` as a DataFrame of pandas; `pandas.concat` joins those of several images.
+
+        Args:
+            skeleton: Whose names the keypoints have; by default that of the poses.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+            SkeletonMismatch: The skeleton has another number of keypoints.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtra(
+                "to_frame makes a DataFrame of pandas, which is not installed: pip install 'poise[pandas]'; to_rows gives the "
+                "same table as a list of dictionaries"
+            ) from error
+        return pandas.DataFrame(self.to_rows(skeleton))
+
+    def plot(
+        self, image: Any = None, *, min_score: float = 0.2, boxes: bool = False, skeleton: Skeleton | None = None
+    ) -> "PillowImage":
+        """The image with the poses drawn on it; a notebook shows it, `.save("found.png")` writes it.
+
+        Args:
+            image: The image that was looked at, as `poise.predict` takes it; by default the file of the key.
+            min_score: Keypoints of a lower score are drawn thin.
+            boxes: Whether boxes are drawn, too.
+            skeleton: Whose bones are drawn; by default that of the poses.
+
+        Raises:
+            InputError: There is no image, or no skeleton.
+            ImageError: The file of the key is missing or cannot be decoded.
+            SkeletonMismatch: The skeleton has another number of keypoints.
+        """
+        chosen = self._named_by(skeleton)
+        drawing = importlib.import_module("poise.inference.plot")  # by name: drawing and files stand above values
+        drawn: PillowImage = drawing.plot(self, image, skeleton=chosen, min_score=min_score, boxes=boxes)
+        return drawn
+
+    def _named_by(self, skeleton: Skeleton | None) -> Skeleton | None:
+        """The skeleton that was given, else that of the poses; refused if it has another number of keypoints."""
+        chosen = self.skeleton if skeleton is None else skeleton
+        if chosen is not None and len(chosen) != self.xy.shape[1]:
             raise SkeletonMismatch(
-                f"the poses have {self.xy.shape[1]} keypoints and skeleton {skeleton.name!r} has {len(skeleton)}; "
+                f"the poses have {self.xy.shape[1]} keypoints and skeleton {chosen.name!r} has {len(chosen)}; "
                 f"give the skeleton of the model"
             )
-        image = {name: getattr(self.key, name) for name in ("file_name", "image_id")}
+        return chosen
+
+    def _image(self) -> dict[str, Any]:
+        """What is known of the image, as plain values."""
         video = {name: value for name in ("frame", "time") if (value := getattr(self.key, name)) is not None}
-        names = {} if skeleton is None else {"keypoint_names": list(skeleton.keypoints)}
-        return {**image, **video, **names, "people": [one._person() for one in self]}
+        size = {} if self.size is None else {"width": self.size[1], "height": self.size[0]}
+        return {"file_name": self.key.file_name, "image_id": self.key.image_id, **video, **size}
 
     def _person(self) -> dict[str, Any]:
         """The only person of these poses, for `to_dict`."""

@@ -295,3 +295,42 @@ def test_a_run_of_nothing_is_refused(drawn, tmp_path, flag, capsys):
     assert main(words(drawn, "--out", tmp_path / "run", *flag)) == 1
     assert f"{flag[1]}; these must be above 0" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_repeated_with_changes(drawn, trained, tmp_path, capsys):
+    again = ["train", "--settings", str(trained / "settings.json"), "--out", str(tmp_path / "again")]
+    assert main([*again, "--steps", "1", "--batch", "2", "--logger", "csv"]) == 0
+    settings = json.loads((tmp_path / "again" / "settings.json").read_text())
+    first = json.loads((trained / "settings.json").read_text())
+    assert (settings["plan"]["batch"], settings["plan"]["steps"], settings["epochs"]) == (2, 1, first["epochs"])
+    assert settings["data"] == first["data"]
+    command = settings["settings"]["command"]
+    assert (command.count("--batch"), command.count("--out"), command.count("--settings")) == (1, 1, 0)
+    assert list((tmp_path / "again" / "csv").iterdir())
+    assert not (tmp_path / "again" / "tensorboard").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ((), "say where with --out NEW"),
+        (("--out", "x", "--resume", "x"), "leave one of them out"),
+        (("--out", "x", "--half-bodi", "1"), "there is no flag '--half-bodi'"),
+        (("--out", "x", "--logger", "carrier-pigeon"), "no logger 'carrier-pigeon'"),
+    ],
+)
+def test_a_repeated_run_is_a_run_of_its_own(more, says, trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--settings", str(trained), *more]) != 0
+    assert says in capsys.readouterr().err
+    assert main(["train", "finetune", "--settings", str(trained), "--out", "x"]) == 1
+    assert "says which recipe it is; leave finetune out" in capsys.readouterr().err
+    assert main(["train", "--settings", "nowhere.json", "--out", "x"]) == 1
+    assert "there is no file nowhere.json" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_python_began_cannot_be_repeated_by_a_command(tmp_path, capsys):
+    (tmp_path / "settings.json").write_text('{"settings": {}}')
+    assert main(["train", "--settings", str(tmp_path), "--out", str(tmp_path / "new")]) == 1
+    assert "does not say which command made it" in capsys.readouterr().err

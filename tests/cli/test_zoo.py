@@ -1,14 +1,18 @@
+import re
+
 import pytest
 import torch
 
 from poise.cli.main import main
+from poise.errors import CheckpointError
+from poise.skeletons import from_category
 from poise.weights.model_file import load
 from poise.zoo import build, names
 from poise.zoo.importing import official_state
 
 
 def test_the_list_has_every_name_its_size_and_its_score(capsys):
-    assert main(["zoo"]) == 0
+    assert main(["zoo", "--all"]) == 0
     text = capsys.readouterr().out
     assert all(name in text for name in names())
     row = next(line for line in text.splitlines() if line.startswith("hrnet_w32_coco_256x192"))
@@ -68,3 +72,52 @@ def test_a_checkpoint_becomes_a_model_file(tmp_path, capsys):
     assert "16 keypoints" in capsys.readouterr().out
     again = official_state(load(out), name)
     assert all(torch.equal(again[key], value) for key, value in state.items())
+
+
+def test_the_short_list_fits_a_terminal_and_has_one_model_of_each_kind(capsys):
+    assert main(["zoo"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    rows = [line.split()[0] for line in lines if line and line.split()[0] in names()]
+    assert "hrnet_w32_coco_256x192" in rows
+    assert "hrnet_w32_coco_384x288" not in rows
+    assert len(rows) < 0.6 * len(names())
+    assert any("poise zoo --all" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("hrnet_w32_coco_256x192", "then: poise import hrnet_w32_coco_256x192 pose_hrnet_w32_256x192.pth --out"),
+        ("hrnet_w32_coco_256x192.safetensors", "is the name of a network of the zoo, not a model file"),
+        ("poise_t_coco_192x160", "nobody published weights of it; train it: poise train finetune --model poise_t_coco_192x160"),
+        ("hrnet_w32_coco_320x256", "poise import hrnet_w32_coco_320x256 CHECKPOINT"),
+        ("hrnet_w32_coco", "did you mean 'hrnet_w32_coco_256x192'?"),
+        ("fasterrcnn_resnet50_fpn_v2", "for --detector fasterrcnn_resnet50_fpn_v2"),
+        ("run", "it holds one: run/model.safetensors"),
+        ("mine", "there is no model file mine; train one"),
+    ],
+)
+def test_a_name_in_place_of_a_model_file_says_what_to_do(name, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model.safetensors").touch()
+    with pytest.raises(CheckpointError, match=re.escape(says)):
+        load(name)
+
+
+def test_own_keypoints_make_a_model_of_them(tmp_path, capsys):
+    name, paws = "poseresnet_18_coco_64x64", ["nose", "left_paw", "right_paw"]
+    skeleton = from_category({"name": "own", "keypoints": paws})
+    state = official_state(build(name, skeleton=skeleton), name)
+    torch.save({"state_dict": {"model.net." + k: v for k, v in state.items()}}, tmp_path / "best.ckpt")
+    out = tmp_path / "own.safetensors"
+    assert main(["import", name, str(tmp_path / "best.ckpt"), "--out", str(out)]) == 1
+    assert "it is that network for 3 keypoints, and 17 were expected; name the 3 in their order" in capsys.readouterr().err
+    assert main(["import", name, str(tmp_path / "best.ckpt"), "--keypoints", *paws, "--out", str(out)]) == 0
+    assert "fine-tuned on other keypoints" in capsys.readouterr().out
+    made = load(out)
+    assert made.skeleton.keypoints == tuple(paws)
+    assert made.skeleton.mirror == (("left_paw", "right_paw"),)
+    assert all(torch.equal(official_state(made, name)[key], value) for key, value in state.items())
+    assert made.card.scores == {}

@@ -1,7 +1,10 @@
 """A predictor: single images and streams, boxes given or detected, from several threads."""
 
+import io
 import itertools
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -127,3 +130,55 @@ def test_a_model_in_training_is_put_back_into_training_by_predict_alone(dots):
     assert training.training
     poise.Predictor(training)
     assert not training.training
+
+
+def test_a_list_of_files_bytes_and_pillow_images_gives_a_list(dots, tmp_path):
+    model, array = dots.model(), dots.picture(dots.people)
+    file, content = tmp_path / "dots.png", io.BytesIO()
+    Image.fromarray(array).save(file)
+    Image.fromarray(array).save(content, "png")
+    images = [
+        str(file),
+        file,
+        content.getvalue(),
+        bytearray(content.getvalue()),
+        Image.fromarray(array),
+        array[..., ::-1][..., ::-1],
+    ]
+    found = poise.predict(model, images, precision="fp32")
+    assert len(found) == len(images)
+    alone = [poise.predict(model, image, precision="fp32") for image in images]
+    for one, other in zip(found, alone, strict=True):
+        assert torch.equal(one.xy, other.xy)
+        assert torch.equal(one.xy, found[0].xy)
+    assert [one.key.file_name for one in found] == [str(file), str(file), "", "", "", ""]
+    assert (found[0].skeleton, found[0].size) == (model.skeleton, (240, 320))
+    assert found[0].to_dict()["keypoint_names"] == ["red", "green", "blue"]
+    with pytest.raises(ImageError, match=r"\(bytes\)"):
+        poise.predict(model, b"no image")
+
+
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [((9, 9), "repeat the grey"), ((9, 9, 4), r"leave out alpha: image\[\.\.\., :3\]"), ((2, 9, 9, 3), "list of images")],
+)
+def test_pixels_of_another_shape_are_told_what_to_do(dots, shape, hint):
+    with pytest.raises(InputError, match=hint):
+        poise.predict(dots.model(), np.zeros(shape, np.uint8))
+
+
+def test_a_model_that_learnt_tight_boxes_warns_once_where_it_gets_whole_images(dots):
+    model, image = dots.model(), dots.picture(dots.people)
+    model.card = replace(model.card, box_share=0.1)
+    predictor = poise.Predictor(model, precision="fp32")
+    with pytest.warns(UserWarning, match="boxes it learnt cover 10% of their images") as told:
+        [list(predictor([image, image])), predictor(image)]
+    assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        predictor = poise.Predictor(model, precision="fp32", whole_image=True)
+        predictor(image)
+        poise.predict(model, image, boxes=dots.boxes, precision="fp32")
+        poise.predict(model, image, whole_image=True, precision="fp32")
+        model.card = replace(model.card, box_share=0.8)
+        poise.predict(model, image, precision="fp32")

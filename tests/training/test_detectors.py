@@ -214,9 +214,9 @@ def test_a_picture_has_four_rows_and_a_column_per_view(recipe):
     task = ModelTask(recipe.model.eval())
     views = task.val_views(recipe.val, seed=0)
     batch = views.collate([views[(0, i)] for i in range(3)]).batch
-    assert task.picture(batch).shape == (4 * 96, 3 * 128, 3)
+    assert task.picture(batch).shape == (4 * (96 + 22), 3 * 128, 3)
     nobody = replace(batch.scenes, **{n: getattr(batch.scenes, n)[:0] for n in ("xy", "visible", "boxes", "extent", "scene")})
-    assert task.picture(replace(batch, scenes=nobody)).shape == (4 * 96, 3 * 128, 3)
+    assert task.picture(replace(batch, scenes=nobody)).shape == (4 * (96 + 22), 3 * 128, 3)
 
 
 def test_what_stays_as_it_is_does_not_learn_nor_count(recipe, tmp_path):

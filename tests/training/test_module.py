@@ -27,7 +27,7 @@ def test_a_picture_has_four_rows_and_a_column_per_view(tiny):
     model = recipe.model.eval()
     views = PersonViews(recipe.train, PersonCrop((64, 64), model.preprocess, model.skeleton), seed=0)
     picture = model.picture(views.collate([views[(0, i)] for i in range(3)]).batch)
-    assert picture.shape == (4 * 64, 3 * 64, 3)
+    assert picture.shape == (4 * (64 + 22), 3 * 64, 3), "each row below its caption"
     assert png(picture).startswith(b"\x89PNG")
 
 

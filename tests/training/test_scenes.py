@@ -146,7 +146,7 @@ def test_a_picture_has_five_rows_and_a_column_per_view(recipe):
     task = ModelTask(recipe.model.eval())
     views = task.train_views(recipe.data, seed=0)
     batch = views.collate([views[(0, i)] for i in range(3)]).batch
-    assert task.picture(batch).shape == (5 * 128, 3 * 128, 3)
+    assert task.picture(batch).shape == (5 * (128 + 22), 3 * 128, 3), "each row below its caption"
 
 
 def test_arrows_lead_from_keypoint_to_keypoint(recipe):

@@ -110,3 +110,14 @@ def test_a_view_outline_may_reach_beyond_the_image():
     image = np.zeros((20, 20, 3), np.uint8)
     drawn = draw_view_outline(image, torch.tensor([[-1e9, -5.0], [10.0, -5.0], [10.0, 1e9], [-1e9, 1e9]]))
     assert drawn[10, 10].max() > 200
+
+
+def test_uncertain_keypoints_are_thin_where_that_is_wanted_and_lost_ones_absent():
+    xy, _ = body()
+    low, high = torch.full((1, 17), 0.1), torch.full((1, 17), 0.9)
+    thin, thick = (int((draw_people(WHITE, xy, score, COCO17, faint=True) != 255).sum()) for score in (low, high))
+    assert 0 < thin < 0.6 * thick
+    assert (draw_people(WHITE, xy * 0, low * 0, COCO17, faint=True) == 255).all(), "not found: score 0 at 0, 0"
+    assert (draw_people(WHITE, xy, low * 0, COCO17, faint=True) != 255).any(), "a guess of score 0"
+    mixed = torch.where(torch.arange(17) < 5, high, low)
+    assert (draw_people(WHITE, xy, mixed, COCO17) != draw_people(WHITE, xy, mixed, COCO17, faint=True)).any()

@@ -4,11 +4,14 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from poise.cli.main import main
 from poise.codecs.udp_offset import UDPOffset
 from poise.errors import CheckpointError
+from poise.skeletons import from_category
 from poise.weights.checkpoint import read_checkpoint
+from poise.weights.model_file import save
 from poise.zoo import build, import_release
 from poise.zoo.importing import import_checkpoint, official_state
 
@@ -34,8 +37,15 @@ def wrapped(state, prefix):
         lambda s: {"model": s},
         lambda s: {"state_dict": {"model": wrapped(s, "module.")}},
         lambda s: {key: value for key, value in s.items() if not key.endswith("num_batches_tracked")},
+        lambda s: wrapped(s, "model."),
+        lambda s: {"state_dict": wrapped(s, "model.module.net."), "epoch": 3},
+        lambda s: wrapped(s, "_orig_mod."),
+        lambda s: {"network": wrapped(s, "network."), "best": 0.5},
     ],
-    ids=["plain", "module", "module-module", "training-state", "model", "nested", "old"],
+    ids=[
+        *("plain", "module", "module-module", "training-state", "model", "nested", "old"),
+        *("lightning", "lightning-and-more", "compiled", "network"),
+    ],
 )
 def test_a_checkpoint_is_taken_however_it_is_wrapped(state, wrap):
     model = import_release(NAME, wrap(state))
@@ -71,6 +81,68 @@ def test_a_checkpoint_of_another_network_is_refused_with_counts(state):
 def test_two_weights_of_one_name_are_refused(state):
     with pytest.raises(CheckpointError, match="two weights called"):
         import_release(NAME, dict(state) | {"module.conv1.weight": state["conv1.weight"]})
+
+
+def test_what_is_no_part_of_the_network_is_told_as_unexpected(state):
+    with pytest.raises(CheckpointError, match=r"weights: 1 unexpected: criterion\.weight"):
+        import_release(NAME, wrapped(state, "model.") | {"criterion.weight": torch.zeros(1)})
+
+
+FIVE = from_category({"name": "own", "keypoints": ["nose", "tail", "left_paw", "right_paw", "hump"]})
+OTHERS = [
+    *("cpn_50_coco_64x64", "darkpose_hrnet_w32_coco_64x64", "hourglass_1stack_b1_16j_64x64", "hrnet_w32_mpii_64x64"),
+    *("lpn_50_gc_coco_64x64", "mspn_1stg_coco_64x64", "rsn_res18_coco_64x64", "udp_poseresnet50_offset_coco_64x64"),
+]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_networks_of_every_family_are_imported_with_other_keypoints(name):
+    state = official_state(build(name, skeleton=FIVE), name)
+    with pytest.raises(CheckpointError, match=r"it is that network for 5 keypoints, and 1[67] were expected"):
+        import_release(name, state)
+    made = import_release(name, state, skeleton=FIVE)
+    assert made.skeleton == FIVE
+    assert made.codec.keypoints == 5
+    assert all(torch.equal(value, state[key]) for key, value in official_state(made, name).items())
+
+
+def test_networks_of_mmpose_are_imported_with_other_keypoints():
+    own = official_state(build(NAME, skeleton=FIVE), NAME)
+    state = {
+        ("head." if "layer" in k.partition(".")[0] and "_" in k.partition(".")[0] else "backbone.") + k: v
+        for k, v in own.items()
+    }
+    assert import_release(NAME, {"state_dict": state}, skeleton=FIVE).skeleton == FIVE
+
+
+def test_limbs_that_a_checkpoint_does_not_list_are_not_guessed():
+    name = "offsetguided_hrnet18_128x128"
+    with pytest.raises(CheckpointError, match="along limbs that a checkpoint does not list"):
+        import_release(name, {"basenet.conv1.weight": torch.zeros(1)}, skeleton=FIVE)
+
+
+class Small(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 2)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickled_network_is_told_with_the_way_to_its_weights(tmp_path, zipped):
+    torch.save({"model": Small()}, tmp_path / "whole.pth", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(CheckpointError, match=r"is a whole network, pickled .*weights_only=False\)\.state_dict\(\)"):
+        read_checkpoint(tmp_path / "whole.pth")
+
+
+def test_weights_in_safetensors_are_read_and_a_model_file_is_told(tmp_path):
+    save_file({"conv1.weight": torch.ones(2)}, tmp_path / "a.safetensors")
+    assert read_checkpoint(tmp_path / "a.safetensors")["conv1.weight"].tolist() == [1, 1]
+    save(build("poise_t_coco_64x64"), tmp_path / "own.safetensors")
+    with pytest.raises(CheckpointError, match="is a model file of poise already"):
+        read_checkpoint(tmp_path / "own.safetensors")
+    (tmp_path / "half.safetensors").write_bytes((tmp_path / "a.safetensors").read_bytes()[:20])
+    with pytest.raises(CheckpointError, match=r"half\.safetensors is truncated"):
+        read_checkpoint(tmp_path / "half.safetensors")
 
 
 def test_values_that_are_no_weights_are_refused(state):

@@ -12,6 +12,7 @@ from poise.inference.request import Skipped, none_usable
 from poise.inference.sources import Source, SourceBoxes, requests_of
 from poise.inference.write import Writer
 from poise.models.base import PoseModel
+from poise.skeletons.nouns import nouns
 
 DETECTOR_MINIMUM = MIN_BOX_SCORE
 """Boxes of a detector with a lower confidence are left out, where `--min-box-score` is not given."""
@@ -70,5 +71,25 @@ def print_predictions(
     if writer.lost_boxes:
         say(console, lost_text(writer.lost_boxes))
     say(console, f"read by {described(model.codec)}")
-    people, used = counted(len(writer.rows), "person", "people"), counted(requests - len(skipped), "image")
-    say(console, f"{people} in {used}: {writer.predictions} and pictures beside it")
+    if writer.unsure:
+        say(console, unsure_text(writer.unsure, writer.with_people, below=writer.min_keypoint_score))
+    found, used = counted(writer.people, *nouns(model.skeleton)), counted(requests - len(skipped), "image")
+    say(console, f"{found} in {used}: {writer.predictions} and pictures beside it")
+
+
+def unsure_text(unsure: int, images: int, *, below: float) -> str:
+    """What to say where no keypoint has a score that counts.
+
+    Args:
+        unsure: In how many images that is so.
+        images: In how many images somebody was found.
+        below: Scores that count are not below it.
+
+    >>> unsure_text(1, 3, below=0.2)[:74]
+    'all keypoints below 0.2 in 1 of 3 images: the model is unsure there, and t'
+    """
+    where, there = ("", "") if unsure == images else (f" in {unsure} of {counted(images, 'image')}", " there")
+    return (
+        f"all keypoints below {below:g}{where}: the model is unsure{there}, and they are drawn thin; does it know such "
+        "pictures, and are the boxes right?"
+    )

@@ -89,5 +89,6 @@ def run(
     empty = sum(not len(one.boxes) for one in found)
     if empty:
         say(console, f"{counted(empty, 'image')} without anybody")
-    say(console, f"{counted(len(written), 'box', 'boxes')} of people in {counted(len(found), 'image')} by {finder.name}: {out}")
+    boxes = f"{counted(len(written), 'box', 'boxes')} of {finder.nouns[1]}"
+    say(console, f"{boxes} in {counted(len(found), 'image')} by {finder.name}: {out}")
     return 0

@@ -19,6 +19,7 @@ def run(
     *,
     output: ModelOutputOptions,
     codec: Name = None,
+    keypoints: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = (),
 ) -> int:
     """Turn an official checkpoint, or one of MMPose, into a model file.
 
@@ -28,6 +29,8 @@ def run(
 
         poise import keypoint_rcnn_R_50_FPN_3x model_final_a6e10b.pkl --out keypoint_rcnn.safetensors
 
+        poise import hrnet_w32_coco_256x192 best.pth --keypoints nose tail left_paw right_paw --out own.safetensors
+
         poise import keypointrcnn_resnet50_fpn keypointrcnn_resnet50_fpn_coco-fc266e95.pth --out keypoint_rcnn.safetensors
 
     Args:
@@ -36,10 +39,13 @@ def run(
             Simple Baseline of MMPose. Code in it is not run.
         output: What is written.
         codec: Another codec than that of the name, for weights trained with it, such as MMPose's UDP models: UDPGaussian.
+        keypoints: Names of the keypoints, in the order of the checkpoint's, of a network that was fine-tuned on others than the
+            name says. Left and right are told by them, and sigmas of OKS.
     """
     from rich.console import Console
 
     from poise.models.base import require_image
+    from poise.skeletons import from_category
     from poise.weights.checkpoint import read_checkpoint
     from poise.weights.model_file import save
     from poise.zoo.find import family_of
@@ -47,7 +53,8 @@ def run(
 
     output.check(reads=(checkpoint,))
     family_of(name)  # a wrong name is told before the file is read
-    found = import_checkpoint(name, read_checkpoint(checkpoint), codec=codec)
+    skeleton = from_category({"name": "own keypoints", "keypoints": list(keypoints)}) if keypoints else None
+    found = import_checkpoint(name, read_checkpoint(checkpoint), codec=codec, skeleton=skeleton)
     model = found.model
     save(model, output.out)
     console = Console()

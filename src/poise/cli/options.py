@@ -329,17 +329,15 @@ def refuse_for_whole_images(model: "ImageModel", flags: list[str]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RescoringOptions:
-    """How poses are scored.
+class KeypointScoreOptions:
+    """Which keypoints count.
 
     Attributes:
-        min_keypoint_score: Keypoints above it make the score of a pose; by default as the model's release does.
-        oks_nms: Of two poses that are more similar than this OKS the better one stays, or "off"; by default as the model's
-            release does.
+        min_keypoint_score: Keypoints above it make the score of a pose, and lower ones are drawn thin; by default as the
+            model's release does.
     """
 
     min_keypoint_score: Score = None
-    oks_nms: Annotated[str | None, arg(metavar="T|off")] = None
 
     def check(self) -> None:
         """Refuse a minimum that is no number.
@@ -348,6 +346,23 @@ class RescoringOptions:
             InputError: It is nan.
         """
         check_number("--min-keypoint-score", self.min_keypoint_score)
+
+    def adjust(self, model: "PoseModel") -> None:
+        """Change which keypoints of a model count."""
+        if self.min_keypoint_score is not None:
+            model.preprocess = replace(model.preprocess, min_keypoint_score=self.min_keypoint_score)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RescoringOptions(KeypointScoreOptions):
+    """How poses are scored.
+
+    Attributes:
+        oks_nms: Of two poses that are more similar than this OKS the better one stays, or "off"; by default as the model's
+            release does.
+    """
+
+    oks_nms: Annotated[str | None, arg(metavar="T|off")] = None
 
     def check_for(self, model: "ImageModel") -> None:
         """Refuse a minimum for a model that scores poses by itself.
@@ -615,6 +630,8 @@ class TrainingOptions(DeviceOptions, SeedOptions):
         minutes: Stop after so many minutes of training; stages share them by their epochs.
         steps: Stop after so many steps; stages share them too.
         save_minutes: Minutes between two saved states.
+        logger: Where losses and scores go: tensorboard (the default), csv, wandb, mlflow, comet; several may be given; "none";
+            or module:function of your own, which is called with the folder of the run and gives a logger of Lightning.
     """
 
     out: Path | None = None
@@ -630,6 +647,12 @@ class TrainingOptions(DeviceOptions, SeedOptions):
     minutes: float | None = None
     steps: int | None = None
     save_minutes: float = 5.0
+    logger: list[str] | None = None
+
+    @property
+    def loggers(self) -> list[str]:
+        """Names of the loggers."""
+        return ["tensorboard"] if self.logger is None else [name for name in self.logger if name != "none"]
 
     def train(self, recipe: "Recipe") -> None:
         """Train.
@@ -659,4 +682,5 @@ class TrainingOptions(DeviceOptions, SeedOptions):
             minutes=self.minutes,
             steps=self.steps,
             save_minutes=self.save_minutes,
+            loggers=self.loggers,
         )

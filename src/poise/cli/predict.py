@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
@@ -12,11 +12,15 @@ from poise.cli.options import (
     BoxOptions,
     DecodingOptions,
     DetectionOptions,
+    KeypointScoreOptions,
     MinScoreOptions,
     OptionalModelFile,
     PaddedRunOptions,
 )
 from poise.errors import InputError
+
+if TYPE_CHECKING:
+    from poise.models.base import PoseModel
 
 Sources = Annotated[tuple[str, ...], arg(metavar="SOURCE [SOURCE ...]"), SOURCE]
 
@@ -27,10 +31,30 @@ class PhotoBoxOptions(BoxOptions):
 
     Attributes:
         boxes: A detector's JSON list of image_id, bbox (x, y, width, height), score; rows may have file_name, else the images'
-            names are the ids. Without it every image is one person. Models that look at whole images take none.
+            names are the ids. Without boxes and detector every image is one person. Models that look at whole images take none.
+        whole_image: Every image is one person (or animal) who fills it: nothing is said about missing boxes.
     """
 
     boxes: Annotated[str | None, arg(metavar="FILE"), BOXES] = None
+    whole_image: bool = False
+
+    def check(self) -> None:
+        """Refuse boxes from two places.
+
+        Raises:
+            InputError: Whole images are wanted, and boxes too; or as of all boxes.
+        """
+        super().check()
+        if self.whole_image and (self.boxes is not None or self.detector is not None):
+            raise InputError("--whole-image takes each image as one box, and --boxes and --detector give others; leave one out")
+
+    def whole_image_note(self, model: "PoseModel") -> str | None:
+        """What to say where no box was given to a model that learnt tight ones; else None."""
+        if self.whole_image or self.boxes is not None or self.detector is not None:
+            return None
+        from poise.inference.whole_image import whole_image_note
+
+        return whole_image_note(model)
 
 
 def run(
@@ -39,12 +63,16 @@ def run(
     model: OptionalModelFile = None,
     boxes: PhotoBoxOptions,
     minimum: MinScoreOptions,
+    keypoints: KeypointScoreOptions,
     decoding: DecodingOptions,
     detection: DetectionOptions,
     running: PaddedRunOptions,
+    format: Annotated[str, arg(metavar="coco|csv|jsonl")] = "coco",
     out: Path = Path("poise-predictions"),
 ) -> int:
-    """Find keypoints on images; writes predictions.json and the images with the people drawn on them.
+    """Find keypoints on images; writes predictions.json and the images with what was found drawn on them.
+
+    Keypoints of a low score are drawn thin.
 
     For example:
 
@@ -59,10 +87,14 @@ def run(
         model: Model file.
         boxes: Where people are.
         minimum: Who is left out.
+        keypoints: Which keypoints count.
         decoding: How the network's outputs are read.
         detection: How whole images are seen, and people found in them.
         running: How the model is run.
-        out: Folder for predictions.json and the pictures.
+        format: Of the results: coco for COCO's list of results (predictions.json), csv for a table with a line for each person
+            (predictions.csv), jsonl for a line of JSON for each image (predictions.jsonl). All have the names of the keypoints
+            and the sizes of the images.
+        out: Folder for the results and the pictures.
     """
     if model is None:
         raise InputError(
@@ -71,20 +103,28 @@ def run(
         )
     boxes.check()
     check_number("--min-score", minimum.min_score)
+    keypoints.check()
     from rich.console import Console
 
     from poise.cli._predict import DETECTOR_MINIMUM, print_predictions, write_predictions
+    from poise.cli._print import say
+    from poise.inference.formats import check_format
     from poise.inference.predictor import Predictor
     from poise.inference.sources import boxes_of, find_images
     from poise.inference.write import Writer, results_folder
     from poise.models.base import require_pose
     from poise.weights.model_file import load
 
+    check_format(format)
     images = find_images(sources, without=out)
     read = None if boxes.boxes is None else boxes_of(boxes.boxes, images, min_score=boxes.min_box_score or 0.0)
     network = require_pose(load(model))
     boxes.check_for(network, own_minimum=True)
     decoding.adjust(network, detection)
+    keypoints.adjust(network)
+    console = Console()
+    if note := boxes.whole_image_note(network):
+        say(console, note)
     confidence = DETECTOR_MINIMUM if boxes.min_box_score is None else boxes.min_box_score
     predictor = Predictor(
         network,
@@ -95,6 +135,7 @@ def run(
         workers=running.threads,
         pad_batches=running.pad_batches,
         min_box_score=confidence,
+        whole_image=True,  # what there is to say has been said
     )
     with results_folder(out) as folder:
         writer = Writer(
@@ -105,7 +146,8 @@ def run(
             draw_boxes=read is not None or boxes.detector is not None,
             min_score=minimum.min_score,
             min_box_score=confidence if network.finds_boxes else 0.0,
+            format=format,
         )
         skipped = write_predictions(predictor, images, read, writer)
-    print_predictions(Console(), network, images, read, writer=writer, skipped=skipped)
+    print_predictions(console, network, images, read, writer=writer, skipped=skipped)
     return 0

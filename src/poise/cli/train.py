@@ -27,6 +27,7 @@ _USAGE = """poise train: train a recipe
 
 usage: poise train RECIPE [flags]
        poise train --resume RUN [flags]
+       poise train --settings RUN/settings.json --out NEW [flags that are to differ]
 
 example:
   poise train finetune --annotations mine.json --images photos --minutes 60 --out runs/mine
@@ -106,12 +107,7 @@ class RecipeCommand:
 
     def without_other_kinds(self, words: Sequence[str]) -> list[str]:
         """The words of an older run, without flags of other kinds of models: those were taken if they changed nothing."""
-        others = {} if self.options is None else self.options.other_flags()
-        kept, skipping = [], False
-        for word in words:
-            skipping = _flag_name(word) in others if word.startswith("--") else skipping
-            kept += [] if skipping else [word]
-        return kept
+        return _without_flags(words, {} if self.options is None else self.options.other_flags())
 
     def parse(self, words: Sequence[str], *, program: str) -> dict[str, Any]:
         """The values of all flags.
@@ -174,11 +170,14 @@ def run(words: Sequence[str]) -> int:
         sys.stdout.write(_USAGE + "".join(rows))
         return 0
     _check_resumed(words)
+    typed, words = words, _repeated(words)
     resumed = words[0].startswith("-")
     words = [*_words_of(words), *words] if resumed else list(words)
     name, rest = words[0], words[1:]
     command = RecipeCommand.outlined(name, rest) or RecipeCommand.of(find(name), rest)
-    if resumed:
+    if words is not typed:  # kept flags of another kind of model than a new --model are of no use; typed ones are refused
+        command.check_kind(typed)
+    if resumed or words is not typed:
         rest = command.without_other_kinds(rest)
     command.check_kind(rest)
     if wrong := wrong_flag(rest, command.names):
@@ -255,16 +254,49 @@ def _words_of(words: Sequence[str]) -> list[str]:
     settings = folder / "settings.json"
     if not settings.is_file():
         raise CheckpointError(f"{folder} holds no run: it has no settings.json; --resume wants the folder of a run")
+    return _command_in(settings)
+
+
+def _command_in(settings: Path) -> list[str]:
+    """The words of the command that made a run, after `poise train`, without `--resume`."""
+    folder = settings.parent
     try:
         settings_of = json.loads(settings.read_text(encoding="utf-8"))["settings"]
         kept = settings_of["command"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{folder} does not say which command made it ({error}); name the recipe and its flags"
         ) from error
     check_plugins(settings_of, folder)
     resume = [i for i, word in enumerate(kept) if word == "--resume"]
     return [str(word) for i, word in enumerate(kept) if i not in resume and i - 1 not in resume]
+
+
+def _repeated(words: Sequence[str]) -> Sequence[str]:
+    """The command of the run that `--settings` names, with the flags that were typed in place of its own; else the words."""
+    given = _given("--settings", words)
+    if given is None:
+        return words
+    changes = _without_flags(words, {"settings"})
+    if changes and not changes[0].startswith("-"):
+        raise InputError(f"--settings {given} says which recipe it is; leave {changes[0]} out")
+    if _given("--resume", words) is not None:
+        raise InputError("--settings begins a new run like another, and --resume goes on with one; leave one of them out")
+    if _given("--out", words) is None:
+        raise InputError(f"--settings {given} trains like that run again; say where with --out NEW")
+    file = Path(given) / "settings.json" if Path(given).is_dir() else Path(given)
+    if not file.is_file():
+        raise CheckpointError(f"there is no file {file}; --settings wants the settings.json of a run, or its folder")
+    return [*_without_flags(_command_in(file), {_flag_name(w) for w in changes if w.startswith("--")}), *changes]
+
+
+def _without_flags(words: Sequence[str], names: Collection[str]) -> list[str]:
+    """Words without some flags, and what stands after them up to the next flag."""
+    kept, skipping = [], False
+    for word in words:
+        skipping = _flag_name(word) in names if word.startswith("--") else skipping
+        kept += [] if skipping else [word]
+    return kept
 
 
 def check_plugins(settings: Mapping[str, Any], folder: Path) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
     from rich.table import Table
 
@@ -23,29 +25,28 @@ def run(
     /,
     *,
     fetch: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
+    all: bool = False,
 ) -> int:
     """List the models of the zoo, or show one and fetch its official file.
 
     For example: poise zoo hrnet_w32_coco_256x192 --fetch downloads
 
     Args:
-        name: Of one model; without it all are listed. Other sizes than the listed ones may be given.
+        name: Of one model; without it one of each kind is listed. Other sizes than the listed ones may be given.
         fetch: Download the official file of that model into this folder and check it.
+        all: List every model, with its licence and official file, and the forms of all names.
     """
     from rich.console import Console
 
     from poise.errors import InputError
 
     console = Console()
+    if name and all:
+        raise InputError(f"--all lists every model, and {name} is one; leave one of them out")
     if name:
         _show(name, console)
     elif fetch is None:
-        table = _table()
-        if not console.is_terminal:
-            room = console.options.update(max_width=LONGEST)
-            console.width = max(console.width, console.measure(table, options=room).maximum)  # a row is one line
-        console.print(table)
-        console.print(_footnote())
+        _list(console, everything=all)
     else:
         raise InputError("--fetch needs the name of a model; poise zoo lists them")
     if fetch is not None:
@@ -63,34 +64,60 @@ def _fetch(name: str, folder: Path) -> Path:
     return fetch(releases()[name], folder)
 
 
-def _table() -> Table:
+def _list(console: Console, *, everything: bool) -> None:
+    """Print the models: one of each kind in a table of 80 columns, or every one with all that is known."""
+    from poise.zoo.find import releases
+
+    shown = dict(releases()) if everything else _one_of_each(releases())
+    table = _table(shown, everything=everything)
+    if not console.is_terminal:
+        room = console.options.update(max_width=LONGEST)
+        console.width = max(console.width, console.measure(table, options=room).maximum)  # a row is one line
+    console.print(table)
+    console.print(_footnote() if everything else _short_footnote(len(shown), len(releases())), soft_wrap=True, highlight=False)
+
+
+def _one_of_each(releases: Mapping[str, Release]) -> dict[str, Release]:
+    """The first model of each network, of those that differ in size and data set alone."""
+    import re
+
+    kinds: dict[str, Release] = {}
+    for name, release in releases.items():
+        kinds.setdefault(re.sub(r"_(coco|mpii)|_(16|17|18)j|_\d+x\d+$", "", name), release)
+    return {release.name: release for release in kinds.values()}
+
+
+def _table(releases: Mapping[str, Release], *, everything: bool) -> Table:
     from rich.table import Table
 
     from poise.zoo.cost import model_costs
-    from poise.zoo.find import releases
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("name", no_wrap=True)
     for heading in ("params M", "mult-adds G"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("published score", "licence", "official file"):
+    for heading in ("published score", "licence", "official file") if everything else ("score",):
         table.add_column(heading, overflow="fold")
-    sizes = model_costs(releases())
-    for release in releases().values():
+    sizes = model_costs(releases)
+    for release in releases.values():
         size = sizes[release.name]
-        table.add_row(
-            release.name,
-            f"{size.parameters / 1e6:.1f}",
-            f"{size.multiply_adds / 1e9:.2f}",
-            ", ".join(f"{key.partition('/')[2]} {100 * value:.1f}" for key, value in release.scores.items()),
-            release.licence.partition(";")[0],
-            release.file,
-        )
+        scores = [f"{key.partition('/')[2]} {100 * value:.1f}" for key, value in release.scores.items()]
+        more = (", ".join(scores), release.licence.partition(";")[0], release.file) if everything else (*scores[:1],)
+        table.add_row(release.name, f"{size.parameters / 1e6:.1f}", f"{size.multiply_adds / 1e9:.2f}", *more)
     return table
 
 
 def _scores(release: Release) -> str:
     return ", ".join(f"{name} {100 * value:.1f}" for name, value in release.scores.items()) or "none"
+
+
+def _short_footnote(shown: int, count: int) -> str:
+    return (
+        f"\n{shown} kinds of networks, {count} models by data set and size; scores are the authors'.\n"
+        "poise zoo --all      every model, its licence, its official file, the forms of names\n"
+        "poise zoo NAME       one model, and where its weights are\n"
+        "poise import NAME FILE --out model.safetensors    makes a model file of them"
+    )
 
 
 def _footnote() -> str:

@@ -16,10 +16,13 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from poise.data.heif import allow_heif
 from poise.errors import ImageError, WriteError
 from poise.writing import write_atomic
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".heic", ".heif", ".avif"}
+)
 """Suffixes of the files that count as images when a folder is searched."""
 
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
@@ -132,6 +135,7 @@ def _opencv(data: bytes) -> np.ndarray | None:
 def _opened(data: bytes, name: str) -> Image.Image:
     if not data:
         raise ImageError(f"image {name!r} is empty (0 bytes); replace the file")
+    allow_heif(data, name=name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

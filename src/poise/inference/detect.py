@@ -16,8 +16,9 @@ from poise.inference.request import ImageRequest, Skipped, Watch, none_usable
 from poise.inference.settings import InferenceSettings
 from poise.inference.sources import SourceBoxes
 from poise.inference.stream import prefetch, stream_boxes
-from poise.models.base import ImageModel, Model, require_box_finder
+from poise.models.base import ImageModel, Model, PoseModel, require_box_finder
 from poise.models.device import choose_device
+from poise.skeletons.nouns import PERSON, Nouns, nouns
 from poise.structures import Key
 from poise.weights.model_file import load
 from poise.zoo.rcnn.torchvision_detectors import CocoDetector, load_detector, names
@@ -54,9 +55,11 @@ class Detector(ABC):
 
     Attributes:
         name: Name in tables and messages.
+        nouns: What it finds, one and many.
     """
 
     name: str
+    nouns: Nouns = PERSON
 
     @abstractmethod
     def find(self, requests: Iterable[ImageRequest], *, skipped: list[Skipped]) -> Iterator[Detected]:
@@ -79,6 +82,7 @@ class ModelDetector(Detector):
 
     def __init__(self, model: ImageModel, settings: InferenceSettings) -> None:
         self.name, self.model, self.settings = model.card.name, require_box_finder(model), settings
+        self.nouns = nouns(model.skeleton) if isinstance(model, PoseModel) else PERSON
 
     def find(self, requests: Iterable[ImageRequest], *, skipped: list[Skipped]) -> Iterator[Detected]:
         """The model's boxes with their confidences."""

@@ -10,11 +10,14 @@ from jaxtyping import Float, Shaped, UInt8
 from PIL.Image import Image as PillowImage
 from torch import Tensor
 
-from poise.data.images import read_image
+from poise.data.images import decode, read_image
 from poise.errors import BoxError, InputError
 
-ImageLike = str | os.PathLike[str] | Shaped[np.ndarray, "..."] | Shaped[Tensor, "..."] | PillowImage
-"""An image: its file, its RGB pixels (height, width, 3), uint8, or an image of Pillow."""
+ImageLike = str | os.PathLike[str] | bytes | bytearray | Shaped[np.ndarray, "..."] | Shaped[Tensor, "..."] | PillowImage
+"""An image: its file or the content of one, its RGB pixels (height, width, 3), uint8, or an image of Pillow.
+
+OpenCV reads BGR: give `image[..., ::-1]`. Of a file the EXIF orientation is applied, of an image of Pillow it is not.
+"""
 
 BoxesLike = Sequence[Any] | Shaped[np.ndarray, "..."] | Shaped[Tensor, "..."]
 """Boxes x0 y0 x1 y1, one per row: a list, an array or a tensor."""
@@ -22,7 +25,7 @@ BoxesLike = Sequence[Any] | Shaped[np.ndarray, "..."] | Shaped[Tensor, "..."]
 
 def is_image(value: object) -> bool:
     """Whether something is one image, and no collection of images."""
-    return isinstance(value, str | os.PathLike | np.ndarray | Tensor | PillowImage)
+    return isinstance(value, str | os.PathLike | bytes | bytearray | np.ndarray | Tensor | PillowImage)
 
 
 def as_image(image: ImageLike) -> UInt8[Tensor, "3 H W"]:
@@ -34,15 +37,27 @@ def as_image(image: ImageLike) -> UInt8[Tensor, "3 H W"]:
     """
     if isinstance(image, str | os.PathLike):
         return read_image(os.fspath(image))
+    if isinstance(image, bytes | bytearray):
+        return decode(bytes(image), name="(bytes)")
     if isinstance(image, PillowImage):
         image = np.asarray(image.convert("RGB"))
     pixels = image.detach().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
     if pixels.dtype != np.uint8:
         raise InputError(f"an image has whole values 0..255 (uint8), found {pixels.dtype}; scale it and use .astype('uint8')")
     if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
-        hint = "; move the channels to the end" if pixels.ndim == 3 and pixels.shape[0] == 3 else ""
-        raise InputError(f"an image has the shape (height, width, 3), RGB, found {pixels.shape}{hint}")
+        raise InputError(f"an image has the shape (height, width, 3), RGB, found {pixels.shape}{_shape_hint(pixels)}")
     return torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1)
+
+
+def _shape_hint(pixels: np.ndarray) -> str:
+    """How pixels of another shape become those of an image."""
+    if pixels.ndim == 2:
+        return "; repeat the grey: np.stack([image] * 3, axis=-1)"
+    if pixels.ndim == 4:
+        return "; give a list of images for several"
+    if pixels.ndim == 3 and pixels.shape[2] == 4:
+        return "; leave out alpha: image[..., :3]"
+    return "; move the channels to the end" if pixels.ndim == 3 and pixels.shape[0] == 3 else ""
 
 
 def as_boxes(boxes: BoxesLike) -> Float[Tensor, "n 4"]:

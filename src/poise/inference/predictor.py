@@ -1,6 +1,7 @@
 """`Predictor`: a model on a device, with a detector if wanted, for single images and streams of images."""
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -16,6 +17,7 @@ from poise.inference.inputs import BoxesLike, ImageLike, as_boxes, as_image, is_
 from poise.inference.request import ImagePoses, ImageRequest, Skipped
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import find_poses, prepare
+from poise.inference.whole_image import whole_image_note
 from poise.models.base import Model, PoseModel, require_pose
 from poise.models.values import Image
 from poise.structures import Key, Poses
@@ -48,6 +50,11 @@ class Predictor:
         pad_batches: Whether views of whole images are padded to the largest of their batch, so that images of mixed shapes
             share it: faster on a GPU; results then vary slightly with the other images of the batch.
         min_box_score: Lowest confidence of the detector's boxes that are used.
+        whole_image: Whether images without boxes show one person (or animal) who fills them, so that there is nothing to warn
+            of.
+
+    Warns:
+        UserWarning: Once, where a whole image is taken as a box, and the model learnt tight ones.
 
     Raises:
         InputError: The model finds no keypoints, or a detector is given to a model that finds people by itself.
@@ -68,6 +75,7 @@ class Predictor:
         workers: int = 2,
         pad_batches: bool = False,
         min_box_score: float = MIN_BOX_SCORE,
+        whole_image: bool = False,
     ) -> None:
         self.model: PoseModel = require_pose(model if isinstance(model, Model) else load(model))
         if detector is not None and not self.model.takes_boxes:
@@ -85,6 +93,7 @@ class Predictor:
             pad_batches=pad_batches and detector is None,  # with a detector it is the detector that sees whole images
         )
         self.min_box_score = min_box_score
+        self._warned = whole_image or self.model.card.box_share is None
         prepare(self.model, self.settings.device)
         self.detector = (
             detector
@@ -103,7 +112,8 @@ class Predictor:
         """The poses of an image; or, for several images, an iterator over the poses of each, in their order.
 
         Args:
-            images: A file or RGB pixels (height, width, 3), uint8; or any iterable of those, also an endless one.
+            images: A file, its content (bytes), RGB pixels (height, width, 3), uint8, or an image of Pillow; or any iterable of
+                those, also an endless one. An array of OpenCV's is BGR: give `image[..., ::-1]`.
             boxes: Boxes of the people in a single image, x0 y0 x1 y1 in pixels, one per row; they may extend beyond the image.
                 Without boxes the detector finds them; without a detector the whole image is one person; an empty list means
                 no people. A model that finds people by itself takes none.
@@ -133,7 +143,15 @@ class Predictor:
         """
         if self.detector is not None:
             requests = self._detected(self.detector, requests, skipped)
-        yield from find_poses(self.model, requests, self.settings, skipped=skipped, prepared=True)
+        yield from find_poses(self.model, map(self._noted, requests), self.settings, skipped=skipped, prepared=True)
+
+    def _noted(self, request: ImageRequest) -> ImageRequest:
+        """The request; a warning where it is the first without boxes, and the model learnt tight ones."""
+        if request.boxes is None and not self._warned:
+            self._warned = True
+            if note := whole_image_note(self.model):
+                warnings.warn(note, stacklevel=4)
+        return request
 
     def _single(self, image: ImageLike, boxes: BoxesLike | None) -> Poses:
         pixels = as_image(image)
@@ -147,7 +165,7 @@ class Predictor:
             requests: Iterable[ImageRequest] = [request]
             if self.detector is not None and given is None:
                 requests = self._detected(self.detector, requests, None)
-            [found] = find_poses(self.model, requests, alone, prepared=True)
+            [found] = find_poses(self.model, map(self._noted, requests), alone, prepared=True)
         return found.poses
 
     def _detected(
@@ -175,7 +193,8 @@ class Predictor:
             _skip(asked.pop(one.key.image_id), one, skipped)
 
 
-def predict(
+@overload
+def predict(  # type: ignore[overload-overlap]
     model: Model,
     image: ImageLike,
     *,
@@ -185,8 +204,38 @@ def predict(
     batch: int | None = None,
     device: str | None = None,
     precision: str | None = None,
-) -> Poses:
-    """Find the keypoints of the people in an image; for many images make a `Predictor` once.
+    whole_image: bool = False,
+) -> Poses: ...
+
+
+@overload
+def predict(
+    model: Model,
+    image: Iterable[ImageLike],
+    *,
+    boxes: None = None,
+    detector: Detector | Model | str | None = None,
+    flip: bool | None = None,
+    batch: int | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    whole_image: bool = False,
+) -> list[Poses]: ...
+
+
+def predict(
+    model: Model,
+    image: ImageLike | Iterable[ImageLike],
+    *,
+    boxes: BoxesLike | None = None,
+    detector: Detector | Model | str | None = None,
+    flip: bool | None = None,
+    batch: int | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    whole_image: bool = False,
+) -> Poses | list[Poses]:
+    """Find the keypoints of the people in an image, or in each of a list; for many images make a `Predictor` once.
 
     Example:
         >>> poses = poise.predict(model, "photo.jpg", boxes=[[10, 20, 110, 220]])  # doctest: +SKIP
@@ -195,18 +244,21 @@ def predict(
 
     Args:
         model: A model (`poise.load`, `poise.zoo.build`). It is moved to `device`, and stays there.
-        image: A file, or RGB pixels (height, width, 3), uint8.
-        boxes: Boxes of the people, x0 y0 x1 y1 in pixels, one per row; they may extend beyond the image. Without boxes and
-            without a detector the whole image is one person; an empty list means no people. A model that finds people by
-            itself takes none.
+        image: A file, its content (bytes), RGB pixels (height, width, 3), uint8, or an image of Pillow; or a list of those. An
+            array of OpenCV's is BGR: give `image[..., ::-1]`.
+        boxes: Boxes of the people in a single image, x0 y0 x1 y1 in pixels, one per row; they may extend beyond the image.
+            Without boxes and without a detector the whole image is one person; an empty list means no people. A model that
+            finds people by itself takes none.
         detector: Finds the boxes, as for `Predictor`.
         flip: Whether to average with the mirrored view; by default as the model's release does.
         batch: People per batch; by default the model's.
         device: "cpu", "cuda", ...; by default a GPU where there is one, else the CPU.
         precision: "fp32" or "bf16"; by default bf16 where it is faster.
+        whole_image: Whether an image without boxes shows one person (or animal) who fills it; else a model that learnt tight
+            boxes warns.
 
     Returns:
-        One pose per box or person, as from `Predictor`.
+        One pose per box or person, as from `Predictor`; of a list of images a list of those.
 
     Raises:
         ImageError: The file is missing or cannot be decoded.
@@ -216,8 +268,18 @@ def predict(
     """
     training = model.training
     try:
-        predictor = Predictor(model, detector=detector, device=device, precision=precision, flip=flip, batch=batch, workers=0)
-        return predictor(image, boxes=boxes)
+        predictor = Predictor(
+            model,
+            detector=detector,
+            device=device,
+            precision=precision,
+            flip=flip,
+            batch=batch,
+            workers=0,
+            whole_image=whole_image,
+        )
+        found: Poses | Iterator[Poses] = predictor(image, boxes=boxes)  # type: ignore[arg-type]  # one image or several
+        return found if isinstance(found, Poses) else list(found)
     finally:
         model.train(training)
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar, final
 
@@ -116,8 +116,15 @@ def stream_poses(
         seconds = [old + new for old, new in zip(own.seconds or [0.0] * len(spent), spent, strict=True)]
         boxes, asked = own.views.boxes, own.request.boxes
         lost = 0 if asked is None or boxes is None else len(asked) - len(boxes)
+        size = (own.image.shape[1], own.image.shape[2])
         yield [
-            ImagePoses(own.image, poses, list(range(len(poses))) if boxes is None else boxes, each, lost)
+            ImagePoses(
+                own.image,
+                replace(poses, skeleton=model.skeleton, size=size),
+                list(range(len(poses))) if boxes is None else boxes,
+                each,
+                lost,
+            )
             for poses, each in zip(found, seconds, strict=True)
         ]
 

@@ -7,11 +7,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, final
 
-import numpy as np
-
 from poise.data.images import write_image
 from poise.errors import InputError, WriteError
-from poise.geometry import xyxy_to_xywh
+from poise.inference.formats import Row, result_format
 from poise.inference.request import ImagePoses
 from poise.inference.sources import Source
 from poise.models.base import PoseModel
@@ -65,41 +63,28 @@ def write_json(value: Any, path: Path | str) -> Path:
     return Path(path)
 
 
-def prediction_rows(poses: Poses, *, image_id: int, categories: Sequence[int]) -> list[dict[str, Any]]:
-    """Rows of `predictions.json`: COCO's results with file name, box (x, y, width, height) and box score."""
-    triples = np.concatenate((poses.xy.numpy(), poses.score.numpy()[..., None]), axis=-1).reshape(
-        len(poses), 3 * poses.xy.shape[1]
-    )
-    boxes = xyxy_to_xywh(poses.boxes)
-    return [
-        {
-            "image_id": image_id,
-            "file_name": poses.key.file_name,
-            "category_id": categories[index],
-            "keypoints": [round(v, 3) for v in triples[index].tolist()],
-            "score": round(float(poses.pose_score[index]), 5),
-            "bbox": [round(v, 2) for v in boxes[index].tolist()],
-            "box_score": round(float(poses.box_score[index]), 5),
-        }
-        for index in range(len(poses))
-    ]
-
-
 @final
 class Writer:
-    """Writes a picture of every image as it comes, and `predictions.json` at the end.
+    """Writes a picture of every image as it comes, and `predictions.json` or another form of results at the end.
 
     Args:
-        folder: Folder of the pictures and of `predictions.json`.
+        folder: Folder of the pictures and of the results.
         model: Model whose skeleton is drawn.
         sources: The images.
         categories: Category id of each given box, by image id; without it all poses have category 1.
         draw_boxes: Whether given boxes are drawn. Boxes of a model that takes none are always drawn.
         min_score: Lowest pose score that is kept.
         min_box_score: Lowest box score that is kept.
+        format: Form of the results (`inference.formats`).
+
+    Attributes:
+        people: How many poses were kept.
+        with_people: In how many images.
+        unsure: In how many of these every keypoint has a lower score than `min_keypoint_score`.
 
     Raises:
         InputError: A picture would overwrite one of the images.
+        UnknownName: There is no such form.
     """
 
     def __init__(
@@ -112,12 +97,16 @@ class Writer:
         draw_boxes: bool = False,
         min_score: float = 0.0,
         min_box_score: float = 0.0,
+        format: str = "coco",
     ) -> None:
         self.folder, self.model, self.categories = folder, model, categories
-        self.predictions = folder / "predictions.json"
+        self.format = result_format(format, model.skeleton)
+        self.predictions = folder / self.format.file
         self.min_score, self.min_box_score = min_score, min_box_score
         self.draw_boxes = draw_boxes or not model.takes_boxes
-        self.rows: list[dict[str, Any]] = []
+        self.min_keypoint_score = model.preprocess.min_keypoint_score
+        self.rows: list[Row] = []
+        self.people = self.with_people = self.unsure = 0
         self.used_boxes = 0
         self.lost_boxes = 0
         taken = {source.path.resolve() for source in sources}
@@ -141,24 +130,34 @@ class Writer:
         confident = (found.poses.pose_score >= self.min_score) & (found.poses.box_score >= self.min_box_score)
         kept = confident.nonzero().flatten()
         poses = found.poses[kept]
-        self.rows += prediction_rows(poses, image_id=key.image_id, categories=[categories[i] for i in kept.tolist()])
+        self.rows += self.format.rows(poses, [categories[i] for i in kept.tolist()])
+        self._count(poses)
         drawn = draw_people(
             found.image.permute(1, 2, 0).numpy(),
             poses.xy,
             poses.score,
             self.model.skeleton,
             boxes=poses.boxes if self.draw_boxes else None,
-            min_score=self.model.preprocess.min_keypoint_score,
+            min_score=self.min_keypoint_score,
+            faint=True,
         )
         write_image(self._picture(key.file_name), drawn)
 
+    def _count(self, poses: Poses) -> None:
+        self.people += len(poses)
+        self.with_people += bool(len(poses))
+        self.unsure += bool(len(poses)) and bool((poses.score < self.min_keypoint_score).all())
+
     def finish(self) -> Path:
-        """Write `predictions.json`.
+        """Write the results.
 
         Raises:
             WriteError: The file cannot be written.
         """
-        return write_json(self.rows, self.predictions)
+        lines = (self.format.line(row, before) for before, row in enumerate(self.rows))
+        text = "".join((self.format.begin, *lines, self.format.end(len(self.rows))))
+        write_atomic(self.predictions, text.encode())
+        return self.predictions
 
     def _picture(self, name: str) -> Path:
         flat = name.replace("/", "_")

@@ -309,6 +309,10 @@ class PoseModel(ImageModel):
     def score(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
         """The `val_scores` of what `validate` found, by the index of the view among `val_views`."""
 
+    def keypoint_scores(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
+        """A score of each keypoint for loggers, by name such as "pck@0.1/nose"; none by default. Arguments as of `score`."""
+        return {}
+
     @abstractmethod
     def picture(self, batch: Batch) -> Picture:
         """The first views of a batch: labels, targets, outputs, predictions. The model is in evaluation mode."""

@@ -203,6 +203,11 @@ class BottomUp(DenseModel):
         numbers = coco.evaluate(truth, rows, self.skeleton).numbers
         return {name: numbers[name] for name in self.val_scores}
 
+    def keypoint_scores(self, truth: Mapping[str, Any], found: Mapping[int, People]) -> dict[str, float]:
+        """AP of each keypoint, as if it alone were labelled."""
+        rows = [row for image in sorted(found) for row in _rows(found[image], image)]
+        return {f"AP/{n}": v["AP"] for n, v in coco.evaluate_keypoints(truth, rows, self.skeleton).items() if v["AP"] >= 0}
+
     @torch.no_grad()
     def picture(self, batch: SceneBatch) -> Picture:
         """Labels, target maps, predicted people, predicted maps."""

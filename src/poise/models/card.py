@@ -8,6 +8,9 @@ from torch import nn
 from poise.nn.base import Readout
 from poise.structures import Architecture
 
+WHOLE_IMAGE = 0.5
+"""Share of an image from which on a box is no tight one: people are then seen at most 1.4 times smaller than in training."""
+
 
 @dataclass(frozen=True)
 class Card:
@@ -19,6 +22,7 @@ class Card:
         licence: Of the weights.
         scores: Measured figures by name, such as "coco-val/AP".
         notes: Where the weights are from, in words.
+        box_share: Share of its image that the box of a person covered in training, the median; None where nobody knows.
     """
 
     name: str
@@ -26,6 +30,12 @@ class Card:
     licence: str = "unknown"
     scores: dict[str, float] = field(default_factory=dict)
     notes: str = ""
+    box_share: float | None = None
+
+    @property
+    def learnt_whole_images(self) -> bool:
+        """Whether the boxes it was trained on were most of their images."""
+        return self.box_share is not None and self.box_share >= WHOLE_IMAGE
 
 
 Whole = TypeVar("Whole", bound=nn.Module)

@@ -341,6 +341,15 @@ class KeypointRCNN(RCNNLosses, PoseModel):
         numbers |= {f"box {name}": value for name, value in evaluate_boxes(truth, boxes).numbers.items()}
         return {name: numbers[name] for name in self.val_scores}
 
+    def keypoint_scores(self, truth: Mapping[str, Any], found: Mapping[int, People]) -> dict[str, float]:
+        """AP of each keypoint, as if it alone were labelled."""
+        rows: list[dict[str, Any]] = []
+        for image in sorted(found):
+            people = found[image]
+            ones = torch.ones(len(people), dtype=torch.int64)
+            rows += coco_format.to_coco_results(people.xy, people.score, people.pose_score, image=image, categories=ones)
+        return {f"AP/{n}": v["AP"] for n, v in coco.evaluate_keypoints(truth, rows, self.skeleton).items() if v["AP"] >= 0}
+
     @torch.no_grad()
     def picture(self, batch: SceneBatch) -> Picture:
         """Labelled and predicted people with their boxes, and target and predicted maps in the labelled boxes."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import isfinite
 from typing import Any, final
 
 import torch
@@ -68,6 +69,15 @@ def score_people(truth: PeopleTruth, found: Mapping[int, FoundPerson]) -> dict[s
     rows = [row for index in indices for row in _result(truth.images[index], found[index])]
     protocol = coco.evaluate(truth.document, rows, truth.skeleton)
     return {"pck@0.1": pck(xy, truth.people.select(torch.tensor(indices)), 0.1).mean, "AP": protocol.numbers["AP"]}
+
+
+def score_keypoints(truth: PeopleTruth, found: Mapping[int, FoundPerson]) -> dict[str, float]:
+    """pck@0.1 of each keypoint that is labelled, by "pck@0.1/" and its name."""
+    indices = sorted(found)
+    xy = torch.stack([found[index].xy for index in indices])
+    shares = pck(xy, truth.people.select(torch.tensor(indices)), 0.1).keypoints
+    named = zip(truth.skeleton.keypoints, shares, strict=True)
+    return {f"pck@0.1/{name}": share for name, share in named if isfinite(share)}
 
 
 def _result(image: int, found: FoundPerson) -> list[dict[str, Any]]:

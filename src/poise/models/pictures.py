@@ -17,7 +17,7 @@ from poise.scenes import Canvas, People, SceneBatch
 from poise.skeletons import Skeleton
 from poise.structures import Batch, Normalization
 from poise.transforms.render import denormalise
-from poise.viz.draw import draw_arrows, draw_people
+from poise.viz.draw import draw_arrows, draw_people, titled
 from poise.viz.maps import max_over_keypoints, overlay
 
 Picture: TypeAlias = UInt8[np.ndarray, "_ _ 3"]
@@ -54,7 +54,7 @@ def person_picture(
         columns.append(
             (labels, overlay(view, max_over_keypoints(targets[i])), found, overlay(view, max_over_keypoints(answers[i])))
         )
-    return _beside(columns)
+    return _beside(columns, ("labels", "target maps", "found", "predicted maps"))
 
 
 def scene_picture(
@@ -93,7 +93,7 @@ def scene_picture(
                 guided,
             )
         )
-    return _beside(columns)
+    return _beside(columns, ("labels", "target maps", "found", "predicted maps", "offsets to others of the person"))
 
 
 def detector_picture(
@@ -132,7 +132,7 @@ def detector_picture(
         xy, score, framed = (part.float().cpu()[good] for part in (people.xy, people.score, people.boxes))
         found = draw_people(view, xy, score, skeleton, boxes=framed, min_score=canvas.min_keypoint_score)
         columns.append((labels, found, *(overlay(view, pasted(part[here], own, _size(view))) for part in maps)))
-    return _beside(columns)
+    return _beside(columns, ("labels", "found", "target maps", "predicted maps"))
 
 
 def pasted(maps: Float[Tensor, "n k h w"], boxes: Float[Tensor, "n 4"], size: Size) -> Float[Tensor, "hh ww"]:
@@ -157,9 +157,11 @@ def _pixels(images: torch.Tensor, colours: Normalization) -> list[Picture]:
     return [np.ascontiguousarray(denormalise(one, colours).permute(1, 2, 0).cpu().numpy()) for one in images]
 
 
-def _beside(columns: Sequence[Sequence[Picture]]) -> Picture:
-    """Rows of pictures under each other, columns beside each other."""
-    picture: Picture = np.concatenate([np.concatenate(column, axis=0) for column in columns], axis=1)
+def _beside(columns: Sequence[Sequence[Picture]], captions: Sequence[str]) -> Picture:
+    """Rows of pictures under each other, each below its caption; columns beside each other."""
+    rows = [np.concatenate(row, axis=1) for row in zip(*columns, strict=True)]
+    captioned = [titled(row, caption) for row, caption in zip(rows, captions, strict=True)]
+    picture: Picture = np.concatenate(captioned, axis=0)
     return picture
 
 

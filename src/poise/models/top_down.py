@@ -17,7 +17,7 @@ from poise.geometry import apply, invert
 from poise.metrics.oks import pose_oks, rescore
 from poise.models.base import codec_losses, total_loss
 from poise.models.dense import DenseModel
-from poise.models.person_scores import FoundPerson, PeopleTruth, score_people
+from poise.models.person_scores import FoundPerson, PeopleTruth, score_keypoints, score_people
 from poise.models.pictures import Picture, person_picture
 from poise.models.values import Decoder, Image, ImageViews, LabelledImage, Rescoring, RoundTrip
 from poise.models.views.base import TrainData
@@ -209,6 +209,10 @@ class TopDown(DenseModel):
     def score(self, truth: PeopleTruth, found: Mapping[int, FoundPerson]) -> dict[str, float]:
         """AP of the COCO protocol and pck@0.1."""
         return score_people(truth, found)
+
+    def keypoint_scores(self, truth: PeopleTruth, found: Mapping[int, FoundPerson]) -> dict[str, float]:
+        """pck@0.1 of each keypoint."""
+        return score_keypoints(truth, found)
 
     @torch.no_grad()
     def picture(self, batch: Batch) -> Picture:

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any, final
 
@@ -61,19 +62,23 @@ class Interrupts:
 
 @final
 class ProgressBar(RunCallback):
-    """A progress bar on a terminal; nothing elsewhere.
+    """A progress bar on a terminal; elsewhere a line a minute.
 
     Args:
         console: The terminal.
+        every: Seconds between two lines where there is no terminal.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, every: float = 60.0) -> None:
         self.console = console
+        self.every = every
+        self._told = time.monotonic()
         self._bar: Progress | None = None
         self._task = TaskID(0)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar."""
+        self._told = time.monotonic()
         if trainer.is_global_zero and self.console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
             self._bar = Progress(*columns, console=self.console, transient=True)
@@ -83,11 +88,19 @@ class ProgressBar(RunCallback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Update the bar."""
+        """Update the bar, or print a line where there is none and a minute is over."""
+        module = self.of(pl_module)
+        text = f"epoch {trainer.current_epoch + 1}/{module.recipe.epochs}"
         if self._bar is not None:
-            module = self.of(pl_module)
-            text = f"epoch {trainer.current_epoch + 1}/{module.recipe.epochs}  loss {module.loss_value:.4g}"
-            self._bar.update(self._task, completed=batch_idx + 1, total=len(module.order), description=text)
+            description = f"{text}  loss {module.loss_value:.4g}"
+            self._bar.update(self._task, completed=batch_idx + 1, total=len(module.order), description=description)
+        elif trainer.is_global_zero and time.monotonic() - self._told >= self.every:
+            self._told = time.monotonic()
+            self.console.print(
+                f"{text}  batch {batch_idx + 1}/{len(module.order)}  loss {module.loss_value:.4g}  {module.now() / 60:.1f} min",
+                highlight=False,
+                soft_wrap=True,
+            )
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show that the validation runs."""

@@ -1,19 +1,24 @@
 """`fit(recipe, out=folder)` trains a recipe."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.loggers import Logger
 from rich.console import Console
 from safetensors.torch import load_file
 
+from poise.training.box_share import note_box_share
 from poise.training.callbacks import Interrupted, Interrupts, ProgressBar
 from poise.training.checkpoint import check_same, check_state
 from poise.training.checkpointer import Checkpointer
 from poise.training.checks import check_best, check_free, check_left, check_readable, explain_step_errors, make_folder
 from poise.training.clock import Clock
 from poise.training.data import unwrap_worker_errors
-from poise.training.logging import print_resumed, print_run, settings_of
+from poise.training.loggers import TENSORBOARD, check_loggers, make_loggers
+from poise.training.logging import hparams_of, print_resumed, print_run, settings_of
 from poise.training.metrics_log import MetricsLog
 from poise.training.module import Module
 from poise.training.previews import Previews
@@ -44,6 +49,8 @@ def fit(
     minutes: float | None = None,
     steps: int | None = None,
     save_minutes: float = 5.0,
+    loggers: Sequence[str | Logger] = (TENSORBOARD,),
+    callbacks: Sequence[Callback] = (),
     console: Console | None = None,
 ) -> RunResult:
     """Train a recipe and save its best model.
@@ -69,17 +76,23 @@ def fit(
         minutes: Most minutes of training; stages share them in proportion to their epochs. Validation follows.
         steps: Most optimizer steps; stages share them, too.
         save_minutes: Minutes between two checkpoints.
+        loggers: Loggers of Lightning, or names of those to make (`training.loggers`): "tensorboard", "csv", "wandb", "mlflow",
+            "comet", or `module:function` of your own, which is called with the folder of the run. They receive losses, scores,
+            the score of each keypoint, pictures and hyperparameters; () for none.
+        callbacks: Callbacks of Lightning, called after poise's own.
         console: Terminal to print to.
 
     Raises:
         InputError: Flags that do not fit together, batches too small to learn from, or a model that could not be loaded from
             its file (`weights.model_file.check_kept`).
         WriteError: The folder holds another run, or cannot be written.
+        UnknownName, MissingExtra: There is no such logger, or its package is not installed.
         CheckpointError: The checkpoint to resume, or the model to start from, cannot be used.
         TrainingError: The loss is not finite, or the memory does not suffice.
         KeyboardInterrupt: The run was interrupted; its checkpoint is saved.
     """
     model_file.check_kept(recipe.model)
+    check_loggers(loggers)
     console = (console or Console()) if rank_of_process() == 0 else Console(quiet=True)
     hardware = Hardware(
         device=device,
@@ -92,7 +105,7 @@ def fit(
         strategy=strategy,
         save_minutes=save_minutes,
     )
-    one = partial(_run, hardware=hardware, console=console)
+    one = partial(_run, hardware=hardware, console=console, loggers=loggers, more=callbacks)
     resumed, begin = (None if path is None else Path(path) for path in (resume, start))
     budget = Budget(resumed or Path(out), resumed is not None, seed, begin, minutes, steps)
     if recipe.then:
@@ -102,7 +115,15 @@ def fit(
     return one(recipe, budget)
 
 
-def _run(recipe: Recipe, budget: Budget, *, hardware: Hardware, console: Console) -> RunResult:
+def _run(
+    recipe: Recipe,
+    budget: Budget,
+    *,
+    hardware: Hardware,
+    console: Console,
+    loggers: Sequence[str | Logger],
+    more: Sequence[Callback],
+) -> RunResult:
     folder = budget.folder
     state, progress = check_state(folder) if budget.resume else (None, None)
     plan = run_plan(recipe, budget, hardware)
@@ -125,13 +146,16 @@ def _run(recipe: Recipe, budget: Budget, *, hardware: Hardware, console: Console
         print_resumed(console, recipe, plan, progress, folder=budget.whole or folder)
     if carried is not None:
         console.print(f"start from {budget.start}: {carried}", highlight=False, soft_wrap=True)
+    note_box_share(recipe)
     module = Module(recipe, plan, train=views, val=val_views)
     module.model.to(memory_format=torch.channels_last)
     with Interrupts() as interrupts, quiet_lightning(), explain_step_errors(plan), unwrap_worker_errors():
         checkpointer = Checkpointer(folder, interrupts, best=recipe.best)
         metrics_log = MetricsLog(folder, console, settings=settings_of(recipe, plan) if main else {})
-        callbacks = [Clock(console), metrics_log, checkpointer, Previews(folder), ProgressBar(console)]
-        lightning = trainer(recipe, plan, callbacks, hardware=hardware)
+        previews = Previews(folder, hparams_of(recipe, plan))
+        callbacks = [Clock(console), metrics_log, checkpointer, previews, ProgressBar(console), *more]
+        made = make_loggers(loggers, folder, step=progress.get("steps", 0) if progress else 0)
+        lightning = trainer(recipe, plan, callbacks, hardware=hardware, loggers=made)
         try:
             lightning.fit(module, ckpt_path=state, weights_only=True if state else None)
         except (Interrupted, SystemExit) as error:  # Lightning exits the process at a second Ctrl-C

@@ -99,6 +99,27 @@ def settings_of(recipe: Recipe, plan: RunPlan) -> dict[str, Any]:
     } | provenance(recipe, plan)
 
 
+def hparams_of(recipe: Recipe, plan: RunPlan) -> dict[str, str | int | float | bool]:
+    """The hyperparameters of a run for loggers: one level, numbers and text."""
+    values = {
+        "recipe": recipe.name,
+        "model": recipe.model.card.name,
+        "codec": described(recipe.model.codec),
+        "epochs": recipe.epochs,
+        "batch": plan.batch * plan.accumulate,
+        "rate": plan.rate,
+        "seed": plan.seed,
+        "precision": plan.precision,
+        "average": recipe.average,
+        "clip": recipe.clip,
+        "freeze_epochs": recipe.freeze_epochs,
+    }
+    parts = {"optimizer": recipe.optimizer, "schedule": recipe.schedule, "augmentation": recipe.augmentation}
+    for part, value in parts.items():
+        values |= {f"{part}/{name}": item for name, item in (asdict(value) if value is not None else {}).items()}
+    return {name: value if isinstance(value, str | int | float | bool) else str(value) for name, value in values.items()}
+
+
 def _rate(recipe: Recipe, plan: RunPlan) -> str:
     return rate_of(recipe, batch=plan.batch, accumulate=plan.accumulate)[1]
 

@@ -38,6 +38,7 @@ class Module(LightningModule):
         task: Task of the model.
         best_task: Task of the model that is validated and saved: the average where there is one.
         scores: Scores of the last validation, by name.
+        keypoint_scores: A score of each keypoint, by name, where there are loggers.
         loss_value: Loss of the last step.
         parts: Parts of the last step's loss, by name.
         norm: Norm of the last step's gradient, before clipping.
@@ -61,6 +62,7 @@ class Module(LightningModule):
         self.truth = self.task.truth(val.dataset) if val is not None else None
         self.order = ResumableSampler(len(train), plan.share, seed=plan.seed, rank=plan.rank, world=plan.world)
         self.scores: dict[str, float] = {}
+        self.keypoint_scores: dict[str, float] = {}
         self.loss_value = float("nan")
         self.norm = float("nan")
         self.rate = 0.0
@@ -210,6 +212,7 @@ class Module(LightningModule):
             found = {index: one for part, _ in gathered for index, one in part.items()}
             losses = [row for _, part in gathered for row in part]
         total = sum(n for _, n in losses)
+        self.keypoint_scores = self.task.keypoint_scores(self.truth, found) if self.trainer.loggers else {}
         self.scores = self.task.score(self.truth, found) | {"loss": sum(value * n for value, n in losses) / total}
 
     # checkpoints

@@ -1,18 +1,17 @@
-"""Previews of a run: pictures in its folder, and TensorBoard."""
+"""Previews of a run: pictures in its folder; and what loggers receive: losses, scores, pictures, hyperparameters."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from poise.models.device import autocast
-from poise.models.pictures import png
+from poise.models.pictures import Picture, png
 from poise.training.callbacks import RunCallback
 from poise.writing import write_atomic
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
 
 EVERY = 20
 """Steps between two logged losses."""
@@ -20,42 +19,52 @@ EVERY = 20
 
 @final
 class Previews(RunCallback):
-    """Writes pictures of a batch to `pictures/`, and those, losses and scores to `tensorboard/`.
+    """Writes pictures of a batch to `pictures/`, and those, losses and scores to the loggers.
 
     Args:
         folder: Folder of the run.
+        hparams: Hyperparameters, one level of plain values.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, hparams: Mapping[str, Any]) -> None:
         self.folder = folder
-        self._writer: SummaryWriter | None = None
+        self.hparams = dict(hparams)
+        self._best = float("-inf")
         self._shown = -1
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Open TensorBoard's file; steps after the one resumed from are removed."""
-        if trainer.is_global_zero:
-            from torch.utils.tensorboard import SummaryWriter
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Give the loggers the hyperparameters."""
+        for logger in trainer.loggers:
+            logger.log_hyperparams(self.hparams)
 
-            self._writer = SummaryWriter(self.folder / "tensorboard", purge_step=trainer.global_step)
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give TensorBoard the score by which it lists the hyperparameters of runs."""
+        recipe = self.of(pl_module).recipe
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.log_hyperparams(self.hparams, {f"best/{recipe.best}": 0.0}, step=trainer.global_step)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Log loss, norm of the gradient and learning rate."""
         module, step = self.of(pl_module), trainer.global_step
-        if self._writer is not None and step % EVERY == 0 and step != self._shown:
+        if trainer.loggers and step % EVERY == 0 and step != self._shown:
             self._shown = step
-            parts = [(name, float(module.parts[name].detach())) for name in module.task.loss_parts]
-            for name, value in (("loss", module.loss_value), *parts, ("norm", module.norm), ("rate", module.rate)):
-                self._writer.add_scalar(f"train/{name}", value, step)
+            parts = {name: float(module.parts[name].detach()) for name in module.task.loss_parts}
+            values = {"loss": module.loss_value, **parts, "norm": module.norm, "rate": module.rate}
+            self._log(trainer, {f"train/{name}": value for name, value in values.items()})
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log scores and a picture of the last training batch."""
         module = self.of(pl_module)
-        if self._writer is None:
+        if not trainer.is_global_zero:
             return
-        for name, value in module.scores.items():
-            self._writer.add_scalar(f"val/{name}", value, trainer.global_step)
+        self._best = max(self._best, module.scores.get(module.recipe.best, self._best))
+        best = {f"best/{module.recipe.best}": self._best} if self._best > float("-inf") else {}
+        scores = {f"val/{name}": value for name, value in module.scores.items()}
+        each = {f"keypoints/{name}": value for name, value in module.keypoint_scores.items()}
+        self._log(trainer, {"epoch": trainer.current_epoch + 1.0, **scores, **best, **each})
         model = module.best_model
         was = model.training
         model.eval()
@@ -63,11 +72,18 @@ class Previews(RunCallback):
             picture = module.best_task.picture(module.loaded.batch)
         model.train(was)
         write_atomic(self.folder / "pictures" / f"epoch-{trainer.current_epoch + 1:04d}.png", png(picture))
-        self._writer.add_image("batch", torch.from_numpy(picture), trainer.global_step, dataformats="HWC")
-        self._writer.flush()
+        self._show(trainer, picture)
+        for logger in trainer.loggers:
+            logger.save()
 
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Close the file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+    def _log(self, trainer: Trainer, values: Mapping[str, float]) -> None:
+        for logger in trainer.loggers:
+            logger.log_metrics(dict(values), step=trainer.global_step)
+
+    def _show(self, trainer: Trainer, picture: Picture) -> None:
+        """Give a picture to the loggers that take pictures."""
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image("batch", torch.from_numpy(picture), trainer.global_step, dataformats="HWC")
+            elif hasattr(logger, "log_image"):
+                logger.log_image(key="batch", images=[picture], step=trainer.global_step)

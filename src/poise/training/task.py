@@ -87,6 +87,10 @@ class Task(ABC):
     def score(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
         """The `val_scores`, from the ground truth and the results of `validate` by the index of the view in `val_views`."""
 
+    def keypoint_scores(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
+        """A score of each keypoint, by name, for loggers; none by default."""
+        return {}
+
     @abstractmethod
     def picture(self, batch: Any) -> Picture:
         """The first views of a batch: labels, targets, outputs, predictions. The model is in evaluation mode."""
@@ -138,6 +142,10 @@ class ModelTask(Task):
     def score(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
         """`PoseModel.score`."""
         return self.model.score(truth, found)
+
+    def keypoint_scores(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
+        """`PoseModel.keypoint_scores`."""
+        return self.model.keypoint_scores(truth, found)
 
     def picture(self, batch: Any) -> Picture:
         """`PoseModel.picture`."""

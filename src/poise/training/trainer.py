@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
 
 from poise.errors import unknown
@@ -27,8 +28,10 @@ IGNORED_WARNINGS = (
 """Warnings of Lightning that do not apply here."""
 
 
-def trainer(recipe: Recipe, plan: RunPlan, callbacks: Sequence[Callback], *, hardware: Hardware) -> Trainer:
-    """A trainer whose logs, checkpoints, pictures and progress bar are callbacks of poise."""
+def trainer(
+    recipe: Recipe, plan: RunPlan, callbacks: Sequence[Callback], *, hardware: Hardware, loggers: Sequence[Logger] = ()
+) -> Trainer:
+    """A trainer whose logs, checkpoints, pictures and progress bar are callbacks of poise; `Previews` feeds the loggers."""
     accelerator = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[plan.device.type]
     one = plan.device.index is not None and hardware.devices == 1
     return Trainer(
@@ -41,7 +44,8 @@ def trainer(recipe: Recipe, plan: RunPlan, callbacks: Sequence[Callback], *, har
         accumulate_grad_batches=plan.accumulate,
         callbacks=list(callbacks),
         plugins=[AtomicIO()],
-        logger=False,
+        logger=list(loggers),
+        log_every_n_steps=1,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

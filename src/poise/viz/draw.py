@@ -21,6 +21,9 @@ LEFT: Colour = (255, 140, 0)
 RIGHT: Colour = (0, 160, 255)
 MIDDLE: Colour = (90, 210, 90)
 BOX: Colour = (240, 240, 80)
+HIDDEN, SURE, FAINT = 1, 2, 3
+"""How a keypoint is drawn: as a ring, as a dot, as a small thin ring; 0 is not at all."""
+
 _DARK: Colour = (20, 20, 20)
 _SHIFT = 4
 """Number of fractional bits of the coordinates that OpenCV draws with."""
@@ -34,10 +37,12 @@ def draw_people(
     *,
     boxes: Float[Tensor, "n 4"] | Float[np.ndarray, "n 4"] | None = None,
     min_score: float = 0.2,
+    faint: bool = False,
 ) -> Pixels:
     """A copy of the image with poses drawn on it.
 
-    Hidden keypoints are drawn as rings. Line widths grow with the size of the person.
+    Hidden keypoints are drawn as rings, uncertain ones as small thin rings with thin bones. Line widths grow with the size of
+    the person.
 
     Args:
         image: RGB, 0 to 255.
@@ -45,7 +50,8 @@ def draw_people(
         visible: Visibility 0, 1 (hidden) or 2 of labels, as integers; or confidence of predictions, as floats.
         skeleton: The keypoints, their bones and left-right pairs.
         boxes: Boxes x0 y0 x1 y1 to draw, pixels; None for no boxes.
-        min_score: Keypoints with a lower confidence are not drawn.
+        min_score: Keypoints with a lower confidence are not drawn, or thin.
+        faint: Whether these are drawn thin; those that were not found at all (score 0 at 0, 0) never are.
 
     Raises:
         InputError: The skeleton has another number of keypoints.
@@ -54,13 +60,15 @@ def draw_people(
     if points.shape[1] != len(skeleton):
         raise InputError(f"{points.shape[1]} keypoints cannot be drawn as {skeleton.name!r}, which has {len(skeleton)}")
     if state.dtype.kind == "f":
-        state = np.where(state >= min_score, 2, 0)
+        lost = (state == 0) & (points == 0).all(axis=-1)
+        state = np.where(state >= min_score, SURE, np.where(faint & ~lost, FAINT, 0))
     state = np.where(np.isfinite(points).all(axis=-1), state, 0)
     frames = None if boxes is None else np.asarray(boxes, dtype=np.float64)
     out: Pixels = np.ascontiguousarray(image).copy()
     for person in range(len(points)):
         box = None if frames is None else frames[person]
-        width = _width(points[person][state[person] > 0], box)
+        sure = (state[person] == HIDDEN) | (state[person] == SURE)
+        width = _width(points[person][sure if sure.any() else state[person] > 0], box)
         if box is not None and np.isfinite(box).all():
             cv2.rectangle(out, _fixed(box[:2]), _fixed(box[2:]), BOX, max(1, round(width / 2)), cv2.LINE_AA, _SHIFT)
         _draw_person(out, points[person], state[person], skeleton, width)
@@ -127,16 +135,25 @@ def _draw_person(out: Pixels, xy: Float[np.ndarray, "k 2"], visible: np.ndarray,
     for a, b in skeleton.edges:
         if visible[a] and visible[b]:
             shade = colour[a] if colour[a] == colour[b] else MIDDLE
-            cv2.line(out, _fixed(xy[a]), _fixed(xy[b]), _DARK, line + 2, cv2.LINE_AA, _SHIFT)
-            cv2.line(out, _fixed(xy[a]), _fixed(xy[b]), shade, line, cv2.LINE_AA, _SHIFT)
+            thin = FAINT in (visible[a], visible[b])
+            if not thin:
+                cv2.line(out, _fixed(xy[a]), _fixed(xy[b]), _DARK, line + 2, cv2.LINE_AA, _SHIFT)
+            cv2.line(out, _fixed(xy[a]), _fixed(xy[b]), shade, _hair(width) if thin else line, cv2.LINE_AA, _SHIFT)
     radius = round(max(1.3 * width, 2.0) * 2**_SHIFT)
-    _uncover(out, before, xy[visible == 1], radius)
+    _uncover(out, before, xy[visible == HIDDEN], radius)
     for point, state, shade in zip(xy, visible, colour, strict=True):
-        if state == 1:
+        if state == HIDDEN:
             cv2.circle(out, _fixed(point), radius, shade, max(1, round(width / 2)), cv2.LINE_AA, _SHIFT)
+        elif state == FAINT:
+            cv2.circle(out, _fixed(point), round(0.7 * radius), shade, _hair(width), cv2.LINE_AA, _SHIFT)
         elif state:
             cv2.circle(out, _fixed(point), radius + 2**_SHIFT, _DARK, -1, cv2.LINE_AA, _SHIFT)
             cv2.circle(out, _fixed(point), radius, shade, -1, cv2.LINE_AA, _SHIFT)
+
+
+def _hair(width: float) -> int:
+    """Width of the lines of uncertain keypoints: a quarter of the others."""
+    return max(1, round(width / 4))
 
 
 def _uncover(out: Pixels, before: Pixels, xy: Float[np.ndarray, "h 2"], radius: int) -> None:

@@ -12,12 +12,16 @@ from torch import Tensor
 
 from poise.errors import CheckpointError, missing
 from poise.weights.restricted_pickle import read_pickled
+from poise.weights.whole_network import read_safetensors, whole_network
 
 COUNTER = "num_batches_tracked"
 """Of batch norm; checkpoints older than torch 0.4.1 have none, and nothing depends on it."""
 
-WRAPPINGS = ("state_dict", "model", "model_state_dict")
+WRAPPINGS = ("state_dict", "model", "model_state_dict", "net", "network", "weights", "params")
 """Under which weights may stand, beside the numbers of a run."""
+
+PREFIXES = ("module", "_orig_mod", "model", "net", "network", "model_ema", "ema_model", "ema", "pose_model", "pose_net")
+"""Parts of a trainer of which the network is one, and what torch puts around it; removed where most names begin so."""
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
@@ -30,18 +34,24 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
         raise CheckpointError(missing("checkpoint", path, hint="give the path of a file written by torch.save"))
     if path.suffix == ".pkl":
         return read_pickled(path)
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         code = [line.strip() for line in str(error).splitlines() if "GLOBAL" in line or "Unsupported class" in line]
         if not code:
             raise CheckpointError(f"{path} is no checkpoint of torch; was a web page saved in its place?") from error
+        if whole := whole_network(path):
+            raise CheckpointError(whole) from error
         raise CheckpointError(
             f"{path} holds more than weights and plain values ({code[0][:200]}); code in it could run, so it is not read. "
             "Where you trust it, save its weights alone: "
             "torch.save(torch.load(FILE, weights_only=False)['state_dict'], 'weights.pth')"
         ) from error
     except (RuntimeError, EOFError, BadZipFile, OSError, ValueError, LookupError) as error:
+        if whole := whole_network(path):
+            raise CheckpointError(whole) from error
         raise CheckpointError(f"{path} is truncated or no checkpoint of torch ({_first(error)}); fetch it again") from error
     if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
         raise CheckpointError(f"{path} holds a {type(found).__name__}; expected a dictionary of weights by name")
@@ -61,26 +71,43 @@ def unwrap(state: Mapping[str, Any]) -> dict[str, Tensor]:
     for key in WRAPPINGS:
         if isinstance(state.get(key), Mapping):
             return unwrap(state[key])
-    weights: dict[str, Tensor] = {}
-    for key, value in state.items():
-        if not isinstance(value, Tensor):
-            raise CheckpointError(
-                f"the checkpoint has a {type(value).__name__} called {key!r}; expected weights, alone or under "
-                f"{', '.join(map(repr, WRAPPINGS[:-1]))} or {WRAPPINGS[-1]!r}"
-            )
-        short = _without_wrappers(key)
-        if short in weights:
-            raise CheckpointError(f"the checkpoint has two weights called {short!r}, with and without 'module.'")
-        weights[short] = value
-    if not weights:
+    strange = next((key for key, value in state.items() if not isinstance(value, Tensor)), None)
+    if strange is not None:
+        raise CheckpointError(
+            f"the checkpoint has a {type(state[strange]).__name__} called {strange!r}; expected weights, alone or under "
+            f"{', '.join(map(repr, WRAPPINGS[:-1]))} or {WRAPPINGS[-1]!r}"
+        )
+    if not state:
         raise CheckpointError("the checkpoint has no weights")
-    return weights
+    return _without_prefixes(state)
 
 
-def _without_wrappers(key: str) -> str:
-    while key.startswith("module."):
-        key = key.removeprefix("module.")
-    return key
+def _without_prefixes(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights without what a trainer put before the names of its network, such as `module.` and `model.`.
+
+    Names that do not begin like most stay as they are: what they are of, such as a loss, is then told as unexpected.
+
+    Raises:
+        CheckpointError: Two weights have the same name then.
+    """
+    while (prefix := _prefix(weights)) is not None:
+        short: dict[str, Tensor] = {}
+        for key, value in weights.items():
+            name = key.removeprefix(prefix)
+            if name in short:
+                raise CheckpointError(f"the checkpoint has two weights called {name!r}, with and without {prefix!r}")
+            short[name] = value
+        weights = short
+    return dict(weights)
+
+
+def _prefix(weights: Mapping[str, Tensor]) -> str | None:
+    """The prefix with which the names of more than half of the weights begin, or `module.` where any does; else None."""
+    for prefix in (f"{part}." for part in PREFIXES):
+        count = sum(key.startswith(prefix) for key in weights)
+        if 2 * count > len(weights) or (count and prefix == "module."):
+            return prefix
+    return None
 
 
 @dataclass(frozen=True)

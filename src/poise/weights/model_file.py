@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -25,7 +26,7 @@ from poise.errors import CheckpointError, InputError, PoiseError, missing
 from poise.models.base import Model
 from poise.models.card import Card, with_readout
 from poise.models.registry import model_types
-from poise.plugins import builder, name_of, own_names, resolve, use_plugin
+from poise.plugins import ZOO, builder, name_of, own_names, resolve, use_plugin
 from poise.structures import Architecture, Normalization
 from poise.weights.checkpoint import compare
 from poise.writing import write_atomic
@@ -121,7 +122,7 @@ def load(path: str | os.PathLike[str], *, plugins: Sequence[str] = ()) -> Model:
 
 def _read(source: Path) -> tuple[dict[str, Tensor], str]:
     if not source.is_file():
-        raise CheckpointError(missing("model file", source, hint="train one, or convert a checkpoint with: poise import"))
+        raise CheckpointError(_no_file(source))
     try:
         with safe_open(source, framework="pt") as file:
             metadata: Mapping[str, str] = file.metadata() or {}
@@ -133,6 +134,17 @@ def _read(source: Path) -> tuple[dict[str, Tensor], str]:
     if "poise" not in metadata:
         raise CheckpointError(f"{source} was not written by poise: it says neither skeleton nor architecture; use poise import")
     return weights, metadata["poise"]
+
+
+def _no_file(source: Path) -> str:
+    """What to say of a model file that does not exist, but may be the name of something else."""
+    name = str(source)
+    if source.is_dir() and (source / "model.safetensors").is_file():
+        return f"{name} is a folder, not a model file; it holds one: {source / 'model.safetensors'}"
+    if source.is_dir():
+        return f"{name} is a folder, not a model file; name the .safetensors file in it"
+    advice: str | None = import_module(f"{ZOO.rpartition('.')[0]}.advice").advice(source.stem if source.suffix else name)
+    return advice or missing("model file", source, hint="train one, or convert a checkpoint with: poise import")
 
 
 def _single(value: Tensor) -> Tensor:

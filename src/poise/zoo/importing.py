@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from poise.errors import CheckpointError
-from poise.models.base import Model
+from poise.models.base import Model, PoseModel, require_pose
+from poise.skeletons import Skeleton
 from poise.weights import mmpose_keys
-from poise.weights.checkpoint import check_finite, compare, few, unwrap
+from poise.weights.checkpoint import Difference, check_finite, compare, few, unwrap
 from poise.zoo import mmpose
 from poise.zoo.family import Family, PretrainedBackbone
 from poise.zoo.find import build, family_of, releases
@@ -41,7 +42,7 @@ class Imported:
     description: str
 
 
-def import_release(name: str, state: Mapping[str, Any], *, codec: str | None = None) -> Model:
+def import_release(name: str, state: Mapping[str, Any], *, codec: str | None = None, skeleton: Skeleton | None = None) -> Model:
     """The model of a name with the weights of an official checkpoint, or of MMPose's.
 
     Weights of layers that the release never calls are left out. From a checkpoint for another task that models of this name may
@@ -49,18 +50,22 @@ def import_release(name: str, state: Mapping[str, Any], *, codec: str | None = N
 
     Args:
         name: Name such as `hrnet_w32_coco_256x192`.
-        state: The state dict; also with `module.` before its names, or under "state_dict", "model" or "model_state_dict".
+        state: The state dict; also with `module.`, `model.` or `net.` before its names, or under "state_dict", "model" or
+            "model_state_dict".
         codec: Another codec than that of the name, for weights that were trained with it (`UDPGaussian`).
+        skeleton: Other keypoints than those of the name, for weights that were fine-tuned on them.
 
     Raises:
         UnknownName: No family has such a name, or there is no such codec.
         CheckpointError: Weights are missing, unexpected, of another shape or not finite. Only missing batch counters, and
             layers that are left out, are tolerated.
     """
-    return import_checkpoint(name, state, codec=codec).model
+    return import_checkpoint(name, state, codec=codec, skeleton=skeleton).model
 
 
-def import_checkpoint(name: str, state: Mapping[str, Any], *, codec: str | None = None) -> Imported:
+def import_checkpoint(
+    name: str, state: Mapping[str, Any], *, codec: str | None = None, skeleton: Skeleton | None = None
+) -> Imported:
     """The model of `import_release`, and what the checkpoint was taken for.
 
     Checkpoints of MMPose, and of torchvision's and Detectron2's detectors, are recognised by the names of their weights.
@@ -69,6 +74,7 @@ def import_checkpoint(name: str, state: Mapping[str, Any], *, codec: str | None 
         name: Name such as `hrnet_w32_coco_256x192`.
         state: The state dict.
         codec: Another codec than that of the name.
+        skeleton: Other keypoints than those of the name.
     """
     family = family_of(name)
     if not family.keys:
@@ -78,13 +84,18 @@ def import_checkpoint(name: str, state: Mapping[str, Any], *, codec: str | None 
     name, weights = to_maskrcnn_names(name, weights)
     if mmpose_keys.is_mmpose(weights):
         given = mmpose_keys.originals(weights)
-        found = mmpose.build_for(name, given, codec=codec)
+        found = mmpose.build_for(name, given, codec=codec, skeleton=skeleton)
         _fill(found.model, name, given, words="MMPose checkpoint")
         found.model.card = replace(
             found.model.card, licence=mmpose.LICENCE, scores={}, notes=f"imported from {found.description}"
         )
         return Imported(found.model, found.description)
-    model = build(name, codec=codec)
+    model = build(name, codec=codec, skeleton=skeleton)
+    if skeleton is not None and (not isinstance(model, PoseModel) or not (model.takes_boxes or model.finds_boxes)):
+        raise CheckpointError(
+            f"other keypoints are for models that find the keypoints of a box; those of {name!r} are found otherwise (along "
+            "limbs that a checkpoint does not list), or there are none: leave --keypoints (skeleton=) out"
+        )
     if family.start is not None and _is_start(weights, family):
         return _started(model, name, weights, family.start)
     needed = official_state(model, name)
@@ -92,7 +103,15 @@ def import_checkpoint(name: str, state: Mapping[str, Any], *, codec: str | None 
     _fill(model, name, read, words="checkpoint")
     spare = tuple(key for key in weights if key not in read)
     left_out = f"; {len(spare)} weights of layers that its release never asks were left out: {few(spare)}" if spare else ""
+    if skeleton is not None:
+        model.card = replace(model.card, licence="that of the checkpoint", scores={}, notes=_own_note(model, name))
+        return Imported(model, f"a checkpoint of {name!r} fine-tuned on other keypoints{left_out}{norm_note(name)}")
     return Imported(_with_card(model, name, read), f"an official checkpoint of {name!r}{left_out}{norm_note(name)}")
+
+
+def _own_note(model: Model, name: str) -> str:
+    names = ", ".join(require_pose(model).skeleton.keypoints)
+    return f"imported from a checkpoint of {name} that somebody fine-tuned on {names}"
 
 
 def _is_start(weights: Mapping[str, Tensor], family: Family) -> bool:
@@ -129,14 +148,42 @@ def _fill(model: Model, name: str, given: Mapping[str, Tensor], *, words: str) -
     family = family_of(name)
     copies = family.duplicate_keys(model.network.state_dict())
     single = _once(name, given, copies)
-    difference = compare({key: value for key, value in official_state(model, name).items() if key not in copies}, single)
+    needed = {key: value for key, value in official_state(model, name).items() if key not in copies}
+    difference = compare(needed, single)
     if difference:
         other = guess_release(given, near=name)
         hint = f"by the names and shapes of its weights it is one of {other!r}; weights: " if other else "weights: "
+        hint = _keypoints_hint(model, needed, single, difference) or hint
         raise CheckpointError(f"the {words} is not one of {name!r}; {hint}{difference}")
     weights = {family.ours(key): value for key, value in single.items()}
     model.network.load_state_dict(weights, strict=False)  # `compare` was strict; only counters may lack
     model.eval()
+
+
+def _keypoints_hint(
+    model: Model, needed: Mapping[str, Tensor], given: Mapping[str, Tensor], difference: Difference
+) -> str | None:
+    """What to say where the weights are of the same network for another number of keypoints; else None."""
+    if not isinstance(model, PoseModel) or difference.missing or difference.unexpected:
+        return None
+    known = len(model.skeleton)
+    pairs = [(needed[key].shape, given[key].shape) for key in needed if key in given and given[key].shape != needed[key].shape]
+    counts = {_keypoints_of(own, other, known) for own, other in pairs}
+    if len(counts) != 1 or None in counts:
+        return None
+    [found] = counts
+    return (
+        f"it is that network for {found} keypoints, and {known} were expected; name the {found} in their order: --keypoints "
+        "NAME NAME ... (skeleton=); weights: "
+    )
+
+
+def _keypoints_of(own: torch.Size, other: torch.Size, known: int) -> int | None:
+    """For how many keypoints a weight is that differs in one side from one for a known number; None if that is not so."""
+    sides = [(a, b) for a, b in zip(own, other, strict=False) if a != b]
+    if len(own) != len(other) or len(sides) != 1 or sides[0][1] * known % sides[0][0]:
+        return None
+    return sides[0][1] * known // sides[0][0]
 
 
 def _once(name: str, given: Mapping[str, Tensor], copies: Mapping[str, str]) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from poise.codecs.udp_offset import UDPOffset
 from poise.errors import CheckpointError, InputError
 from poise.models.base import Model, PoseModel, require_top_down
+from poise.skeletons import Skeleton
 from poise.zoo.find import build
 
 LAST = "final_layer.weight"
@@ -37,22 +38,23 @@ class MatchedModel:
     description: str
 
 
-def build_for(name: str, weights: Mapping[str, Tensor], *, codec: str | None) -> MatchedModel:
+def build_for(name: str, weights: Mapping[str, Tensor], *, codec: str | None, skeleton: Skeleton | None = None) -> MatchedModel:
     """The model of a name as MMPose would build it, with random weights.
 
     Args:
         name: Name of the model.
         weights: Weights under the original names; the shape of the last layer decides about the codec.
         codec: Another codec than that of the name, or than UDP's offsets for three outputs a keypoint.
+        skeleton: Other keypoints than those of the name.
 
     Raises:
         CheckpointError: The name is not that of a top-down model.
     """
-    model = _top_down(build(name, codec=codec))
+    model = _top_down(build(name, codec=codec, skeleton=skeleton))
     outputs = len(weights[LAST]) if LAST in weights else 0
     words = f"an MMPose checkpoint of {name!r}"
     if codec is None and outputs == 3 * len(model.skeleton):
-        model = _top_down(build(name, codec=UDPOffset.__name__))
+        model = _top_down(build(name, codec=UDPOffset.__name__, skeleton=skeleton))
         known = model.codec
         radius = RADIUS * known.cells[0]
         model.codec = UDPOffset(

@@ -1,0 +1,95 @@
+"""The loggers of a run: Lightning's own, by name, or one of a user's own package."""
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from lightning.pytorch.loggers import CometLogger, CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
+
+from poise.errors import InputError, MissingExtra, unknown
+from poise.plugins import locate
+
+TENSORBOARD = "tensorboard"
+
+PROJECT = "poise"
+"""Name under which services that collect runs list those of poise."""
+
+
+def _tensorboard(folder: Path, step: int) -> Logger:
+    return TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False, purge_step=step)
+
+
+def _csv(folder: Path, step: int) -> Logger:
+    return CSVLogger(folder, name="csv")
+
+
+def _wandb(folder: Path, step: int) -> Logger:
+    return WandbLogger(project=PROJECT, name=folder.name, save_dir=folder)
+
+
+def _mlflow(folder: Path, step: int) -> Logger:
+    return MLFlowLogger(experiment_name=PROJECT, run_name=folder.name, save_dir=str(folder / "mlruns"))
+
+
+def _comet(folder: Path, step: int) -> Logger:
+    return CometLogger(project=PROJECT, name=folder.name)
+
+
+MAKERS: Mapping[str, tuple[Callable[[Path, int], Logger], str]] = {
+    TENSORBOARD: (_tensorboard, "tensorboard"),
+    "csv": (_csv, "csv"),
+    "wandb": (_wandb, "wandb"),
+    "mlflow": (_mlflow, "mlflow"),
+    "comet": (_comet, "comet_ml"),
+}
+"""Name of a logger: what makes it, given the folder of the run and the step it begins at, and the package it needs."""
+
+
+def check_loggers(chosen: Sequence[str | Logger]) -> None:
+    """Refuse loggers that cannot be made, before a run begins.
+
+    Raises:
+        UnknownName: There is no logger of that name.
+        MissingExtra: Its package is not installed.
+        InputError: `module:function` cannot be imported.
+    """
+    for name in chosen:
+        if isinstance(name, Logger):
+            continue
+        if ":" in name:
+            locate(name)
+        elif name not in MAKERS:
+            raise unknown("logger", name, [*MAKERS, "module:function of your own"])
+        elif find_spec(MAKERS[name][1]) is None:
+            raise MissingExtra(f"the logger {name} needs a package that is not installed: pip install {MAKERS[name][1]}")
+
+
+def make_loggers(chosen: Sequence[str | Logger], folder: Path, *, step: int) -> list[Logger]:
+    """The loggers of a run.
+
+    Args:
+        chosen: Loggers, or their names.
+        folder: Of the run.
+        step: At which the run goes on; what was logged after it is removed where the logger can do that.
+
+    Raises:
+        InputError: A function of the user's own gives something else.
+    """
+    made = []
+    for name in chosen:
+        if isinstance(name, Logger):
+            made.append(name)
+        elif ":" in name:
+            made.append(_own(name, folder))
+        else:
+            made.append(MAKERS[name][0](folder, step))
+    return made
+
+
+def _own(name: str, folder: Path) -> Logger:
+    found = locate(name)(folder)
+    if not isinstance(found, Logger):
+        raise InputError(
+            f"{name} is called with the folder of the run and must give a logger of Lightning, found {found!r:.80}"
+        )
+    return found
