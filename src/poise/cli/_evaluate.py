@@ -8,6 +8,7 @@ from typing import Any, final
 
 from rich.console import Console
 
+from poise.analysis.alignment import AlignmentScores, alignment_scores
 from poise.analysis.report import report_of
 from poise.analysis.sigmas import ap_at_other_sigmas, measured_by_coco
 from poise.cli._print import counted, print_cost, print_evaluation, print_skipped, say, with_bar
@@ -65,12 +66,22 @@ class Measured:
         name: For people to read.
         text: What the scores depend on, by name.
         box_source: Name of what found the boxes.
+        alignment: Scores with and without people who lack the alignment, where they are wanted.
     """
 
     evaluation: Evaluation
     name: str
     text: Mapping[str, str]
     box_source: str
+    alignment: AlignmentScores | None = None
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """All scores by name; those with and without people who lack the alignment begin with the name of their row."""
+        if self.alignment is None:
+            return self.evaluation.numbers
+        rows = {f"{row}: {name}": v for row, one in self.alignment.rows.items() for name, v in one.numbers.items()}
+        return self.evaluation.numbers | rows | {"kept over all": self.alignment.ceiling}
 
 
 def find_boxes(console: Console, eval_set: EvalSet, detector: Detector, *, min_score: float) -> FoundBoxes:
@@ -175,10 +186,26 @@ def measure(
     evaluation = evaluate(model, eval_set, settings, rescoring=scoring, boxes=found, watch=with_bar)
     return Measured(
         evaluation if detected is None else detected.joined(evaluation, eval_set),
+        alignment=_alignment(model, eval_set, evaluation, rescoring),
         name=f"{model.card.name}, {decoder(model.codec)}",
         text=run_text(settings, scoring, boxes=where),
         box_source=model.card.name if detected is None else detected.detector,
     )
+
+
+def _alignment(
+    model: PoseModel, eval_set: EvalSet, evaluation: Evaluation, rescoring: RescoringOptions
+) -> AlignmentScores | None:
+    """Scores with and without people who lack the alignment; None where nobody asks and the data set does not tell."""
+    axis = rescoring.axis_of(model)
+    if axis is None:
+        return None
+    try:
+        return alignment_scores(eval_set, evaluation, axis)
+    except InputError:
+        if rescoring.alignment:
+            raise
+        return None
 
 
 def measure_codec(console: Console, model: PoseModel, eval_set: EvalSet) -> Measured:
@@ -249,9 +276,12 @@ def write_evaluation(
     if out is not None and evaluation.boxes is not None:
         write_boxes(console, out, evaluation.box_results)
     if out is not None:
-        write_scores(out, evaluation.numbers, measured.text)
+        write_scores(out, measured.numbers, measured.text)
     if output.report is not None:
-        page = report_of(eval_set, evaluation, name=measured.name, settings=dict(measured.text), pictures=pictures)
+        text = dict(measured.text)
+        if measured.alignment is not None:
+            text["alignment"] = "; ".join(measured.alignment.lines)
+        page = report_of(eval_set, evaluation, name=measured.name, settings=text, pictures=pictures)
         page.write(output.report)
         say(console, f"{output.report} is the report; open it in a browser")
 
@@ -265,6 +295,8 @@ def print_measured(console: Console, eval_set: EvalSet, measured: Measured) -> N
         measured: The evaluation.
     """
     evaluation, name = measured.evaluation, measured.name
+    for text in measured.alignment.lines if measured.alignment else ():
+        say(console, text)
     others = {} if measured_by_coco(eval_set) else ap_at_other_sigmas(eval_set, evaluation.results)
     print_evaluation(console, evaluation, name=name, boxes=measured.box_source, sigmas=others)
     for text in eval_set.protocol.tables(evaluation.positions, name=name):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from poise.models.base import ImageModel, PoseModel
     from poise.models.values import Rescoring
     from poise.recipes.base import Recipe
+    from poise.skeletons.alignment import BodyAxis
 
 Name = Annotated[str | None, arg(metavar="NAME")]
 Number = Annotated[int | None, arg(metavar="N")]
@@ -360,9 +361,12 @@ class RescoringOptions(KeypointScoreOptions):
     Attributes:
         oks_nms: Of two poses that are more similar than this OKS the better one stays, or "off"; by default as the model's
             release does.
+        alignment: Also print AP with and without the people who lack hips and shoulders, which aligned crops need; aligned
+            models print it without being asked.
     """
 
     oks_nms: Annotated[str | None, arg(metavar="T|off")] = None
+    alignment: bool = False
 
     def check_for(self, model: "ImageModel") -> None:
         """Refuse a minimum for a model that scores poses by itself.
@@ -371,6 +375,24 @@ class RescoringOptions(KeypointScoreOptions):
             InputError: It is given.
         """
         refuse_for_whole_images(model, [flag for flag in given(self) if flag != "--oks-nms"])
+
+    def axis_of(self, model: "PoseModel") -> "BodyAxis | None":
+        """The keypoints that tell the alignment, where scores with and without people who lack them are wanted.
+
+        Raises:
+            InputError: They are asked for, and the model is not top-down or has no such keypoints.
+        """
+        from poise.skeletons.alignment import BodyAxis
+
+        axis: BodyAxis | None = getattr(model.preprocess, "axis", None)
+        if axis is None and self.alignment:
+            if not model.takes_boxes:
+                raise InputError(
+                    f"--alignment is for top-down models, and {model.card.name} looks at whole images; leave it out"
+                )
+            axis = BodyAxis()
+            axis.indices(model.skeleton)
+        return axis
 
     def of(self, model: "PoseModel") -> "Rescoring":
         """How poses of a model are scored: as its release does, but for what flags say.

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
@@ -13,7 +13,7 @@ from poise.data.base import Dataset
 from poise.data.boxes import usable
 from poise.dims import Size
 from poise.errors import InputError
-from poise.geometry import apply, invert
+from poise.geometry import Warp, apply, invert
 from poise.metrics.oks import pose_oks, rescore
 from poise.models.base import codec_losses, total_loss
 from poise.models.dense import DenseModel
@@ -25,7 +25,7 @@ from poise.models.views.person import PersonViews
 from poise.nn.base import Head
 from poise.skeletons import convert
 from poise.structures import Batch, CropRule, Key, Points, Poses, Preprocess
-from poise.transforms.crop import box_frame, crop_warp
+from poise.transforms.crop import Frame, box_frame, frame_warp
 from poise.transforms.jitter import Augmentation
 from poise.transforms.person_crop import PersonCrop
 
@@ -79,9 +79,23 @@ class TopDown(DenseModel):
         score = torch.ones(len(every)) if box_score is None else box_score
         good = usable(every, size)
         crop = PersonCrop(self.codec.size, self.preprocess, self.skeleton)
-        cuts = [crop.crop_box(image, box) for box in every[good]]
+        cuts = [self.first_crop(crop, image, box) for box in every[good]]
         warps = torch.stack([warp for _, warp in cuts]) if cuts else torch.zeros(0, 3, 3)
         return ImageViews([view for view, _ in cuts], (every[good], score[good], warps), good.nonzero().flatten().tolist())
+
+    def first_crop(self, crop: PersonCrop, image: Image, box: Float[Tensor, "4"]) -> tuple[Float[Tensor, "3 h w"], Warp]:
+        """The view of a box, and its warp (3x3, image pixels to view pixels)."""
+        return crop.crop_box(image, box)
+
+    def label_frame(self, xy: Float[Tensor, "k 2"], visible: Int64[Tensor, " k"], box: Float[Tensor, "4"]) -> Frame:
+        """The frame in which a labelled person is seen without augmentation: that of the box.
+
+        Args:
+            xy: Keypoints of the model's skeleton, pixels of the image.
+            visible: 0 where a keypoint is not labelled.
+            box: x0 y0 x1 y1, pixels of the image.
+        """
+        return box_frame(self.preprocess, box, size=self.codec.size)
 
     def answer(
         self,
@@ -139,15 +153,16 @@ class TopDown(DenseModel):
     def round_trip(self, images: Sequence[LabelledImage]) -> list[RoundTrip]:
         """Labelled people through crop and codec and back; all of them are encoded and decoded together."""
         counts = [len(image.people) for image in images]
-        warps = [crop_warp(self.preprocess, box, size=self.codec.size) for image in images for box in image.boxes]
-        if not warps:
+        if not sum(counts):
             return []
         parts = [image.labels.select(torch.tensor(image.people, dtype=torch.int64)) for image in images]
         found = [
             convert(own.xy, own.visible, source=i.skeleton, target=self.skeleton) for i, own in zip(images, parts, strict=True)
         ]
         xy, visible = torch.cat([one for one, _ in found]), torch.cat([one for _, one in found])
-        every = torch.stack(warps)
+        boxes = torch.cat([image.boxes for image in images])
+        frames = [self.label_frame(*one) for one in zip(xy, visible, boxes, strict=True)]
+        every = torch.stack([frame_warp(self.preprocess.crop, frame, size=self.codec.size) for frame in frames])
         seen = apply(every.double(), xy.double()).float()
         [back] = there_and_back([self.codec], seen)
         last = seen.new_tensor([self.codec.size[1] - 1, self.codec.size[0] - 1])

@@ -2,25 +2,30 @@
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 
 from poise.codecs.offset_guided import OffsetGuided
+from poise.data.aligned import AlignedDataset, Missing
 from poise.data.base import Dataset
 from poise.data.subset import hold_out
 from poise.errors import InputError
+from poise.models.aligned import AlignedTopDown
 from poise.models.base import Model, PoseModel, require_box_finder, require_pose
+from poise.models.top_down import TopDown
 from poise.nn.heads.roi import MAP_CELLS
 from poise.recipes.base import ModelOptions, Optimizer, Recipe, Schedule
 from poise.recipes.dropping import Dropping, dropping
 from poise.recipes.fields import set_codec, set_words
 from poise.recipes.files import joined
-from poise.recipes.ranges import check_count, check_share, check_views
+from poise.recipes.ranges import check_count, check_positive, check_share, check_views
 from poise.recipes.scenes import CLIP, PHOTO_VIEWS, small_model
 from poise.skeletons import COCO17, Skeleton
+from poise.skeletons.alignment import BodyAxis
+from poise.transforms.aligned_crop import AlignedPreprocess
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.jitter import Augmentation
 from poise.transforms.scene_jitter import SceneAugmentation
@@ -220,6 +225,15 @@ class TopDownOptions(ViewOptions):
 
     Attributes:
         half_body: Augmentation: probability of showing half a body.
+        padding: Factor on the box that a view shows, or on the circle of an aligned one; the model's own by default (1.25).
+        align: Aligned views as of BlazePose: `circle` cuts them around the circle of the body, `rotated` also turns the body
+            upright. The pose of a prediction is read in a second view, which the first one tells.
+        alignment_keypoints: Learn and predict the circle's centre and top beside the body's keypoints; without them hips and
+            shoulders tell the alignment.
+        missing: What becomes of people whose labels do not tell the alignment: `mask` leaves their alignment keypoints out
+            of the loss, `keep` takes these from the box, `drop` does not train on them.
+        axis_centre: Keypoints whose mean is the centre of the circle; the hips by default.
+        axis_top: Keypoints whose mean lies above it when the body is upright; the shoulders by default.
     """
 
     kind: ClassVar[str] = "top-down models"
@@ -229,6 +243,54 @@ class TopDownOptions(ViewOptions):
     )
 
     half_body: float = 0.0
+    padding: float | None = None
+    align: Literal["circle", "rotated"] | None = None
+    alignment_keypoints: bool = True
+    missing: Missing | None = None
+    axis_centre: tuple[str, ...] = BodyAxis.centre
+    axis_top: tuple[str, ...] = BodyAxis.top
+
+    def _data(self) -> tuple[Dataset, Dataset]:
+        train, val = super()._data()
+        if self.align is None:
+            self._refuse_alignment()
+            return train, val
+        axis = BodyAxis(self.axis_centre, self.axis_top)
+        missing, keypoints = self.missing or "mask", self.alignment_keypoints
+        learnt = AlignedDataset(train, axis=axis, missing=missing, keypoints=keypoints)
+        return learnt, AlignedDataset(val, axis=axis, missing=missing, keypoints=keypoints)
+
+    def _refuse_alignment(self) -> None:
+        own = {f.name: f.default for f in fields(TopDownOptions)}
+        names = ("missing", "axis_centre", "axis_top", "alignment_keypoints")
+        given = [f"--{name.replace('_', '-')}" for name in names if getattr(self, name) != own[name]]
+        if given:
+            raise InputError(f"{' and '.join(given)} change nothing without --align; give that, or leave them out")
+
+    def _built(self, skeleton: Skeleton) -> Model:
+        model = super()._built(skeleton)
+        if not isinstance(model, TopDown):
+            return self._of_other_kind(model)
+        if self.padding is not None:
+            check_positive("--padding", self.padding)
+            model.preprocess = replace(model.preprocess, padding=self.padding)
+        if self.align is None:
+            return model
+        views = AlignedPreprocess(
+            padding=model.preprocess.padding,
+            rotate=self.align == "rotated",
+            axis_centre=self.axis_centre,
+            axis_top=self.axis_top,
+        )
+        return AlignedTopDown.of(model, views)
+
+    def _of_other_kind(self, model: Model) -> Model:
+        given = [flag for flag, value in (("--align", self.align), ("--padding", self.padding)) if value is not None]
+        if given:
+            raise InputError(
+                f"{' and '.join(given)} change the boxes of top-down models, and {self.model} is none; leave them out"
+            )
+        return model
 
     def _augmented(self, recipe: Recipe) -> Recipe:
         if self.size not in (None, recipe.model.codec.size):

@@ -14,12 +14,12 @@ from poise.errors import InputError
 from poise.geometry import Warp, apply, scaling, shearing, translation
 from poise.skeletons import Skeleton
 from poise.structures import Labels, Preprocess, Sample, View
+from poise.transforms.aligned_crop import person_frame
 from poise.transforms.colour import apply_colour_matrix, colour_matrix
 from poise.transforms.crop import (
     Frame,
     aspect_ratio,
     box_frame,
-    crop_warp,
     frame_warp,
     is_centred,
     mirrored_frame_warp,
@@ -83,8 +83,8 @@ class PersonCrop:
         labels = sample.labels.select(slice(person, person + 1))
         preprocess = self.preprocess
         if self.augmentation is None:
-            warp = crop_warp(preprocess, labels.boxes[0], size=self.size)
-            image = render(sample.image, pixel_warp(preprocess.crop, warp), size=self.size, preprocess=preprocess)
+            frame = person_frame(preprocess, labels, self.skeleton, size=self.size)
+            image, warp = self.crop_frame(sample.image, frame)
             return self._view(sample, labels, warp, image, person=person)
         if generator is None:
             raise InputError("an augmentation needs a torch.Generator for its random choices; pass one as generator")
@@ -106,7 +106,7 @@ class PersonCrop:
             labels: Labels of the image.
             person: Index of the person.
         """
-        frame = box_frame(self.preprocess, labels.boxes[person], size=self.size)
+        frame = person_frame(self.preprocess, labels.select(slice(person, person + 1)), self.skeleton, size=self.size)
         return is_centred(frame, labels.xy[person], labels.visible[person])
 
     def crop_box(
@@ -122,8 +122,17 @@ class PersonCrop:
         Raises:
             BoxError: The box has no extent.
         """
-        warp = crop_warp(self.preprocess, box, size=self.size, angle=angle)
-        pixels = pixel_warp(self.preprocess.crop, warp, angle=angle)
+        return self.crop_frame(image, box_frame(self.preprocess, box, size=self.size, angle=angle))
+
+    def crop_frame(self, image: UInt8[Tensor, "3 H W"], frame: Frame) -> tuple[Float[Tensor, "3 h w"], Warp]:
+        """The normalised view of a frame, and its warp (3x3, image pixels to view pixels, for keypoints).
+
+        Args:
+            image: RGB.
+            frame: The region to show; the view shows it upright.
+        """
+        warp = frame_warp(self.preprocess.crop, frame, size=self.size)
+        pixels = pixel_warp(self.preprocess.crop, warp, angle=frame.angle)
         return render(image, pixels, size=self.size, preprocess=self.preprocess), warp
 
     def random_warps(self, draw: Draw, labels: Labels, *, width: int) -> tuple[Warp, Warp]:
@@ -142,7 +151,7 @@ class PersonCrop:
             warp = mirrored_frame_warp(rule, frame, size=self.size, width=width, degrees=draw.degrees)
         else:
             warp = frame_warp(rule, frame, size=self.size, degrees=draw.degrees)
-        pixel = pixel_warp(rule, warp)
+        pixel = pixel_warp(rule, warp, angle=frame.angle)
         if draw.stretch == (1.0, 1.0) and draw.shear == (0.0, 0.0):
             return warp, pixel
         bent = _stretch_and_shear(draw, self.size)
@@ -153,7 +162,7 @@ class PersonCrop:
         rule, options = self.preprocess.crop, self.augmentation or Augmentation()
         w, h = options.sides or self.preprocess.sides
         random = replace(self.preprocess, sides=(w * (1 + draw.grow[0]), h * (1 + draw.grow[1])))
-        whole = box_frame(random, labels.boxes[0], size=self.size)
+        whole = person_frame(random, labels, self.skeleton, size=self.size)
         if not draw.half_body or int((labels.visible > 0).sum()) <= options.half_body_joints:
             return whole
         half = half_body(

@@ -1,0 +1,130 @@
+"""Labels with alignment keypoints, and what becomes of people whose labels do not tell their alignment."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, final, get_args
+
+import torch
+from jaxtyping import Bool, UInt8
+from torch import Tensor
+
+from poise.data.base import Dataset
+from poise.errors import InputError
+from poise.skeletons.alignment import BodyAxis, alignment_points, box_points, with_alignment
+from poise.structures import Key, Labels, Sample
+
+Missing = Literal["keep", "mask", "drop"]
+"""What becomes of people who lack keypoints of the axis.
+
+Their box makes the alignment keypoints ("keep"), these are not labelled ("mask"), or the people are not trained on ("drop").
+"""
+
+
+@final
+class AlignedDataset(Dataset):
+    """A data set with the two alignment keypoints after the others (`skeletons.alignment`).
+
+    Args:
+        dataset: Images and labels; its skeleton has the keypoints of the axis.
+        axis: The keypoints that make centre and direction.
+        missing: What becomes of people who lack keypoints of the axis.
+        keypoints: Whether the alignment keypoints are added; without them only `missing` "drop" changes anything.
+
+    Raises:
+        SkeletonMismatch: The skeleton lacks a keypoint of the axis, or has alignment keypoints already.
+        InputError: There is no such way for people without alignment, or nobody would be left.
+    """
+
+    def __init__(
+        self, dataset: Dataset, *, axis: BodyAxis | None = None, missing: Missing = "mask", keypoints: bool = True
+    ) -> None:
+        if missing not in get_args(Missing):
+            raise InputError(f"people without alignment are dealt with by {', '.join(get_args(Missing))}, found {missing!r}")
+        self.dataset = dataset
+        self.axis = axis or BodyAxis()
+        self.axis.indices(dataset.skeleton)
+        self.missing = missing
+        self.keypoints = keypoints
+        self.skeleton = with_alignment(dataset.skeleton) if keypoints else dataset.skeleton
+        if missing == "drop" and dataset.people() and not self.people():
+            raise InputError(
+                f"none of the {len(dataset.people())} people has all of {', '.join((*self.axis.centre, *self.axis.top))} "
+                "labelled, so nobody is left to train on; take `mask` or `keep` for people without alignment (--missing)"
+            )
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.dataset)
+
+    def key(self, index: int) -> Key:
+        """File name and id of an image."""
+        return self.dataset.key(index)
+
+    def labels(self, index: int) -> Labels:
+        """The annotations of an image, with alignment keypoints; the image is not read."""
+        labels = self.dataset.labels(index)
+        if not self.keypoints:
+            return labels
+        points, usable = self._alignment(labels)
+        if self.missing == "keep":
+            guessed = ~usable & (labels.visible > 0).any(dim=1)
+            points = torch.where(guessed[:, None, None], box_points(labels.boxes), points)
+            usable = usable | guessed
+        visible = torch.where(usable, 2, 0)[:, None].expand(-1, 2)
+        xy = torch.cat((labels.xy, torch.where(usable[:, None, None], points, 0.0)), dim=1)
+        return replace(labels, xy=xy, visible=torch.cat((labels.visible, visible), dim=1))
+
+    def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
+        """An image, RGB, 0 to 255."""
+        return self.dataset.image(index)
+
+    def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
+        """Pixels for which the labels do not say whether somebody is there."""
+        return self.dataset.ignore_mask(index, sample)
+
+    def known(self, index: int) -> Bool[Tensor, " k"]:
+        """True for each keypoint that the source of this image annotates at all; those of the alignment if it has the axis."""
+        known = self.dataset.known(index)
+        if not self.keypoints:
+            return known
+        both = known[[i for group in self.axis.indices(self.dataset.skeleton) for i in group]].all()
+        return torch.cat((known, both[None].expand(2)))
+
+    def masks(self, index: int) -> Bool[Tensor, "n H W"] | None:
+        """Segmentation mask of each person, empty for people without one; None for a data set without masks."""
+        return self.dataset.masks(index)
+
+    @property
+    def files_read(self) -> tuple[Path, ...]:
+        """The annotation files that were read; () for a data set that is generated."""
+        return self.dataset.files_read
+
+    def file_size(self, index: int) -> int | None:
+        """Size of the stored image file, bytes; None for an image that is missing or generated."""
+        return self.dataset.file_size(index)
+
+    def file_path(self, index: int) -> str | None:
+        """Path of the image file; None for an image that is generated."""
+        return self.dataset.file_path(index)
+
+    def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
+        """The people that can be trained on; without those who lack alignment where they are dropped.
+
+        Args:
+            crowd: Whether annotations of groups count as people.
+        """
+        found = self.dataset.people(crowd=crowd)
+        if self.missing != "drop":
+            return found
+        usable = {i: self._alignment(self.dataset.labels(i))[1] for i in dict.fromkeys(i for i, _ in found)}
+        return [(i, person) for i, person in found if bool(usable[i][person])]
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Number of people that can be trained on in the data set, and how many of them have an alignment."""
+        people = self.dataset.people()
+        usable = {i: self._alignment(self.dataset.labels(i))[1] for i in dict.fromkeys(i for i, _ in people)}
+        return len(people), sum(bool(usable[i][person]) for i, person in people)
+
+    def _alignment(self, labels: Labels) -> tuple[Tensor, Tensor]:
+        return alignment_points(labels.xy, labels.visible, self.dataset.skeleton, self.axis)
