@@ -22,8 +22,8 @@ class Reads:
         what: It is, for the message.
         error: Kind of the error where it is not there.
         hint: What to do then.
-        names: Whether it may also be something that is no path, such as the name of a detector: then only what looks like a
-            path (it has an ending or a folder) is looked for.
+        names: Whether it may also be something that is no path, such as the name of a detector, a camera or an address: then
+            only what looks like a path (it has an ending or a folder) is looked for.
         patterns: Whether it may be a pattern, such as `photos/*.jpg`.
     """
 
@@ -50,16 +50,16 @@ class Reads:
             raise self.error(missing(self.what, value, hint=self.hint))
 
 
-MODEL = Reads("model file", CheckpointError, "train one, or convert a checkpoint with: poise import")
+MODEL = Reads("model file", CheckpointError, "train one, or convert a checkpoint with: poise import", names=True)
 ANNOTATIONS = Reads("annotation file")
 IMAGES = Reads("images folder or zip file")
 BOXES = Reads("file of boxes", names=True)
-DETECTOR = Reads("model file", CheckpointError, MODEL.hint, names=True)
+DETECTOR = MODEL
 HEADS = Reads("MATLAB file")
 CHECKPOINT = Reads("checkpoint", CheckpointError, "give the path of a file written by torch.save")
 RUN = Reads("folder or file of a run")
 MODEL_OR_POSES = Reads("model file or file of poses")
-SOURCE = Reads("file or folder", patterns=True)
+SOURCE = Reads("file or folder", names=True, patterns=True)
 
 RECIPE_FLAGS: Mapping[str, Reads] = {
     "annotations": ANNOTATIONS,
@@ -128,4 +128,6 @@ def _check_all(value: Any, reads: Reads) -> None:
 
 
 def _looks_like_path(text: str) -> bool:
+    if "://" in text or text.startswith("/dev/video"):
+        return False
     return bool(Path(text).suffix) or "/" in text or "\\" in text
