@@ -189,7 +189,7 @@ def run(words: Sequence[str]) -> int:
         return int(leave.code or 0)
     require_training()
     if ":" not in name:
-        check_flags(flags)
+        check_flags(flags | ({"start": None} if resumed else {}))  # a run that goes on has its state
         command = RecipeCommand.of(find(name), rest)
     recipe = command.recipe_again(flags, words) if resumed else command.recipe(flags)
     training = TrainingOptions(**_subset(flags, [field.name for field in dataclasses.fields(TrainingOptions)]))
