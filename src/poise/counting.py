@@ -7,15 +7,15 @@ import contextlib
 import copy
 import importlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from poise.errors import MissingExtra
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[dict[str, Any]]
 
 
-def evaluation(truth: Mapping[str, Any], results: Rows, kind: Literal["keypoints", "bbox"]) -> Any:
+def evaluation(truth: dict[str, Any], results: Rows, kind: Literal["keypoints", "bbox"]) -> Any:
     """An evaluation that has not run yet, with the attributes of hotcoco's: `params`, `evaluate`, `accumulate`, `eval`.
 
     Args:
@@ -95,7 +95,7 @@ class OfficialEvaluation:
         kind: What is compared.
     """
 
-    def __init__(self, truth: Mapping[str, Any], results: Rows, kind: str) -> None:
+    def __init__(self, truth: dict[str, Any], results: Rows, kind: str) -> None:
         from pycocotools.cocoeval import COCOeval
 
         gt = _official(truth)
@@ -125,7 +125,7 @@ class OfficialEvaluation:
         return [None if part is None else {**part, "dtMatched": part["dtMatches"] != 0} for part in self._run.evalImgs]
 
 
-def _official(truth: Mapping[str, Any]) -> Any:
+def _official(truth: dict[str, Any]) -> Any:
     from pycocotools.coco import COCO
 
     made = COCO()

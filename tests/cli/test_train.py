@@ -334,3 +334,13 @@ def test_a_run_that_python_began_cannot_be_repeated_by_a_command(tmp_path, capsy
     (tmp_path / "settings.json").write_text('{"settings": {}}')
     assert main(["train", "--settings", str(tmp_path), "--out", str(tmp_path / "new")]) == 1
     assert "does not say which command made it" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_without_the_model_it_once_began_with(trained, tmp_path, monkeypatch):
+    settings = json.loads((trained / "settings.json").read_text())
+    settings["settings"]["command"] += ["--start", str(tmp_path / "gone.safetensors")]
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    trains = []
+    monkeypatch.setattr("poise.cli.options.TrainingOptions.train", lambda options, recipe: trains.append(options.resume))
+    assert main(["train", "--resume", str(tmp_path)]) == 0
+    assert trains == [tmp_path]

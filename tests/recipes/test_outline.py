@@ -55,6 +55,14 @@ def test_other_names_are_left_to_the_model(name):
     assert FinetuneOptions.by_name(name) is None
 
 
+@pytest.mark.parametrize("field", [("a", outline.stand_in("torch").Tensor | None, None), ("b", int, outline.stand_in("x"))])
+def test_a_flag_of_a_type_or_default_from_elsewhere_is_left_to_the_recipe(field):
+    name, hint, default = field
+    made = dataclasses.make_dataclass("Flags", [(name, hint, default), ("size", tuple[int, int], (1, 2))])
+    assert outline.has_stand_ins(dataclasses.fields(made))
+    assert not outline.has_stand_ins(dataclasses.fields(made)[1:])
+
+
 def test_a_recipe_of_the_users_own_has_no_outline():
     assert find.find_outlined("mypkg.runs:my_run") is None
 

@@ -100,7 +100,8 @@ def type_line(line: str, here: Path, process: Process, *, refused: bool) -> None
 def laws(words: list[str], here: Path, laws_process: Process) -> None:
     """Law tests in the source of poise, of a package that lies elsewhere: some are chosen, and all of these pass."""
     path = [str(here), *(path for path in sys.path if path)]
-    done = laws_process(ROOT, "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *words, path=path)
+    quiet = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+    done = laws_process(ROOT, *quiet, *words, path=path)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed, done.stdout

@@ -141,6 +141,8 @@ def test_commands_of_a_page_exist_with_their_flags(
     if not used:
         return
     about = words[1] if name == "train" and not words[1].startswith("-") else ""
+    if name == "train" and "--settings" in words:  # the settings name the recipe
+        about = "finetune"
     named = words[words.index("--model") + 1] if about and "--model" in words else "NAME"
     known = named != "NAME" and "--plugin" not in words  # no placeholder, and no model of the page's own package
     model = ["--model", named] if known else []  # it decides which flags there are

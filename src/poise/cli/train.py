@@ -19,6 +19,7 @@ from poise.errors import CheckpointError, InputError
 from poise.plugins import named
 from poise.recipes.find import find, find_outlined, outlined
 from poise.recipes.options import ModelOptions
+from poise.recipes.outline import has_stand_ins
 
 Maker = Callable[..., Any]
 """Gives a recipe."""
@@ -87,7 +88,8 @@ class RecipeCommand:
         chosen = None if options is None else options.by_name(_given("--model", words))
         if maker is None or (options is not None and chosen is None):
             return None
-        return cls(maker, chosen, _parser(maker, chosen))
+        parser = _parser(maker, chosen)
+        return None if has_stand_ins(dataclasses.fields(parser)) else cls(maker, chosen, parser)
 
     @property
     def names(self) -> list[str]:
@@ -189,7 +191,7 @@ def run(words: Sequence[str]) -> int:
         return int(leave.code or 0)
     require_training()
     if ":" not in name:
-        check_flags(flags)
+        check_flags(flags | ({"start": None} if resumed else {}))  # a run that goes on has its state
         command = RecipeCommand.of(find(name), rest)
     recipe = command.recipe_again(flags, words) if resumed else command.recipe(flags)
     training = TrainingOptions(**_subset(flags, [field.name for field in dataclasses.fields(TrainingOptions)]))

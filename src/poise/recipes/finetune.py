@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import torch
 
 from poise.codecs.offset_guided import OffsetGuided
-from poise.data.aligned import AlignedDataset, Missing
+from poise.data.aligned import AlignedDataset
 from poise.data.base import Dataset
 from poise.data.subset import hold_out
 from poise.errors import InputError
@@ -246,19 +246,22 @@ class TopDownOptions(ViewOptions):
     padding: float | None = None
     align: Literal["circle", "rotated"] | None = None
     alignment_keypoints: bool = True
-    missing: Missing | None = None
-    axis_centre: tuple[str, ...] = BodyAxis.centre
-    axis_top: tuple[str, ...] = BodyAxis.top
+    missing: Literal["keep", "mask", "drop"] | None = None
+    axis_centre: tuple[str, ...] = ()
+    axis_top: tuple[str, ...] = ()
 
     def _data(self) -> tuple[Dataset, Dataset]:
         train, val = super()._data()
         if self.align is None:
             self._refuse_alignment()
             return train, val
-        axis = BodyAxis(self.axis_centre, self.axis_top)
-        missing, keypoints = self.missing or "mask", self.alignment_keypoints
+        axis, missing, keypoints = self._axis, self.missing or "mask", self.alignment_keypoints
         learnt = AlignedDataset(train, axis=axis, missing=missing, keypoints=keypoints)
         return learnt, AlignedDataset(val, axis=axis, missing=missing, keypoints=keypoints)
+
+    @property
+    def _axis(self) -> BodyAxis:
+        return BodyAxis(self.axis_centre or BodyAxis.centre, self.axis_top or BodyAxis.top)
 
     def _refuse_alignment(self) -> None:
         own = {f.name: f.default for f in fields(TopDownOptions)}
@@ -279,8 +282,8 @@ class TopDownOptions(ViewOptions):
         views = AlignedPreprocess(
             padding=model.preprocess.padding,
             rotate=self.align == "rotated",
-            axis_centre=self.axis_centre,
-            axis_top=self.axis_top,
+            axis_centre=self._axis.centre,
+            axis_top=self._axis.top,
         )
         return AlignedTopDown.of(model, views)
 

@@ -8,7 +8,9 @@ import builtins
 import importlib
 import pkgutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import Field
 from functools import cache
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -58,6 +60,17 @@ class StandIn:
 def stand_in(name: str) -> StandIn:
     """The one stand-in of a name."""
     return StandIn(name)
+
+
+def has_stand_ins(fields: Iterable[Field[Any]]) -> bool:
+    """Whether the type or the default of a field is from a module that was not imported: then only the recipe itself has it."""
+    return any(isinstance(part, StandIn) for field in fields for part in (*_parts(field.type), field.default))
+
+
+def _parts(hint: Any) -> Iterator[Any]:
+    yield hint
+    for part in typing.get_args(hint):
+        yield from _parts(part)
 
 
 @cache
