@@ -225,7 +225,7 @@ def test_a_model_that_finds_boxes_is_measured_by_both_protocols(rcnn, folder, la
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--detector", NAME, "--boxes", "b.json"), "leave one of them out"),
+        (("--detector", NAME, "--boxes", "LABELS"), "leave one of them out"),
         (("--detector", "fasterrcnn_resnet50"), "did you mean 'fasterrcnn_resnet50_fpn'"),
         (("--detector", "nowhere.safetensors"), "there is no model file"),
         (("--detector", "MODEL"), "finds no boxes, so it is no detector"),
@@ -233,7 +233,7 @@ def test_a_model_that_finds_boxes_is_measured_by_both_protocols(rcnn, folder, la
 )
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
 def test_detectors_that_are_none_are_told_in_one_sentence(one_person, folder, labels, tmp_path, capsys, command, words, says):
-    given = [one_person if word == "MODEL" else word for word in words]
+    given = [{"MODEL": one_person, "LABELS": labels}.get(word, word) for word in words]
     if command == "predict":
         given = [folder, "--model", one_person, "--out", tmp_path / "found", *given]
     else:
