@@ -177,7 +177,7 @@ def test_other_networks_and_more_chances_can_be_asked_for(coco):
     assert recipe.augmentation.drop.name == "cutout"
     assert recipe.augmentation.turn == 0.5
     assert recipe.expected == {}
-    with pytest.raises(InputError, match=r"is no ResNet, .*; give --freeze 0, and all of it learns"):
+    with pytest.raises(InputError, match=r"is no ResNet, .*; give --freeze 0, and all of it is trained"):
         keypoint_rcnn(**ours)
     with pytest.raises(InputError, match="whole detector"):
         keypoint_rcnn(**ours | {"network": "poise_t_coco_192x160"})

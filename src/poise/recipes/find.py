@@ -91,7 +91,7 @@ def find(name: str) -> Maker:
     """The function behind a name.
 
     Args:
-        name: Of a recipe of poise, also an older one, or `module:function`; modules of the working directory are found too.
+        name: Name of a recipe, also an older one, or `module:function`; modules of the working directory are found too.
             Their package is named thereby: model files may ask for its code (`poise.plugins`).
 
     Raises:

@@ -51,20 +51,20 @@ class FinetuneOptions(ModelOptions):
 
     Attributes:
         annotations: COCO-style keypoint files.
-        images: The folder or zip file of each, or one for all.
+        images: For each annotation file the folder or zip file of its images, or one for all.
         val_annotations: Files to validate on; by default a part of the training images is kept for that.
-        val_images: Their folders.
+        val_images: Folders or zip files of their images.
         val_share: Share of the images kept for validation when there are no files for it; 0.1 by default.
-        split_seed: Which images those are; 0 by default.
+        split_seed: Seed of that split; 0 by default.
         model: `poise_t`, `poise_s` (top-down), `poise_scene_t`, `poise_scene_s` (bottom-up), `poise_rcnn_t`, `poise_rcnn_s`
             (detectors), or any name of the zoo such as `poseresnet_18_coco_256x192`, which has its own size. It decides which
             flags there are.
         pretrained: Start a backbone of the zoo with ImageNet weights.
-        epochs: Passes through the data.
+        epochs: Epochs.
         rate: Learning rate for batches of 32.
         decay: Weight decay (AdamW).
         backbone_rate: Factor on the learning rate of the backbone.
-        freeze_epochs: Epochs in which the backbone stays as it is.
+        freeze_epochs: Epochs in which the backbone is frozen.
         average: Decay of the moving average of the weights.
         codec: Another codec than the model's, by the name of its class, such as `UDPOffset`, `Dark` or `SimCC`; bottom-up
             models take none but their own.
@@ -182,7 +182,7 @@ class ViewOptions(FinetuneOptions, ABC):
         size: Height and width of the views, for `poise_t` and `poise_s` (by default 192x160), `poise_scene_t` and
             `poise_scene_s`, `poise_rcnn_t` and `poise_rcnn_s` (320x320). The larger one is the long side of whole images that
             the model is validated and used on.
-        scale: Augmentation: growth of the frame.
+        scale: Augmentation: relative change of the frame's size.
         rotation: Augmentation: degrees, one standard deviation.
         colour: Augmentation: relative change.
         drop: Drop information from views (AID, arXiv 2008.07139), in a second stage from the best weights of a plain one.
@@ -324,8 +324,8 @@ class DetectorOptions(ViewOptions):
 
     Attributes:
         mosaic: Augmentation: probability of four images in one view.
-        empty: Learn from images without people, too, and from those whose people have no labelled keypoints.
-        detecting_set: How the detector learns and is read, such as `learning.copies=2` (APDI) or `learning.truth=false`.
+        empty: Train on images without people too, and on those whose people have no labelled keypoints.
+        detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI) or `learning.truth=false`.
     """
 
     kind: ClassVar[str] = "detectors"
@@ -388,7 +388,7 @@ def finetune(options: FinetuneOptions) -> Recipe:
     earlier. Score and time depend on the data; docs/results.md has those of real people on two CPU cores.
 
     Args:
-        options: Of the kind of the model.
+        options: Options for the type of the model.
 
     Raises:
         InputError: Numbers of files and folders differ, a field or share that cannot be, or one that the model has not, or a
@@ -402,7 +402,7 @@ def options_of(model: Model) -> type[FinetuneOptions]:
     """The options of a kind of model: those of its augmentation; of a kind of a user's own those that all models share.
 
     Args:
-        model: Its weights do not matter.
+        model: Model, with or without weights.
     """
     views = getattr(model, "augmentation_type", None)
     kinds = [kind for kind in FinetuneOptions.kinds() if views is not None and views is kind.augmentation_type]
@@ -421,7 +421,8 @@ def start_model(
 
     Args:
         name: Such as `poise_s` or `hrnet_w32_coco_256x192`.
-        size: Of the views (h, w), of our own; by default 192x160 for views of one person, 320x320 for whole images.
+        size: Size of the views (h, w) of poise's own models; by default 192x160 for views of one person, 320x320 for whole
+            images.
         skeleton: The keypoints; by default those of the name, or COCO's.
         pretrained: Start the backbone from ImageNet weights.
         codec: Another codec than the model's, by the name of its class.

@@ -35,7 +35,7 @@ class Imported:
 
     Attributes:
         model: The model.
-        description: What the checkpoint was taken for.
+        description: What the checkpoint was recognised as, for messages.
     """
 
     model: Model
