@@ -73,7 +73,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownName:
     """The error for a name that does not exist. Its message lists up to three similar names, or else the known ones.
 
     Args:
-        kind: What the name should name, such as "recipe".
+        kind: Type of the thing that is named, such as "recipe".
         name: The name that was asked for.
         known: All names that exist.
 

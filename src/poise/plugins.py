@@ -21,7 +21,7 @@ from typing import Any
 from poise.errors import InputError
 
 GROUP = "poise.plugins"
-"""Of entry points: installing a package that has one is naming it. Its value is a module."""
+"""Group of entry points: a package with one is used as soon as it is installed. Its value is a module."""
 
 ZOO = "poise.zoo.find"
 """Lists the builders that come with poise; imported by name, since the zoo itself stands above."""
@@ -84,7 +84,7 @@ def resolve(name: str, base: type | None = None) -> Any:
 
     Args:
         name: `module:class`, as files keep it.
-        base: What the class must be derived from, and not be abstract; None for anything that the package has.
+        base: Base class; the class must be derived from it and not be abstract. None for any value of the package.
 
     Raises:
         InputError: The package was not named (nothing of it is imported then), cannot be imported, or has no such class.
@@ -94,7 +94,7 @@ def resolve(name: str, base: type | None = None) -> Any:
 
 
 def locate(name: str, base: type | None = None) -> Any:
-    """As `resolve`, of any package that can be imported: for names that are not from a file.
+    """A class or function of any package that can be imported, as `resolve`; for names that are not from a file.
 
     Raises:
         InputError: It cannot be imported by name in another process, or has no such class.
@@ -106,12 +106,12 @@ def locate(name: str, base: type | None = None) -> Any:
 
 
 def builder(name: str, base: type) -> Callable[..., Any]:
-    """What builds a network: one of the zoo's, or of a package that was named.
+    """The builder of a network: one of the zoo's, or of a package that was named.
 
     Args:
         name: `hrnet:network` of the zoo; `module:function`, or `module:class`, of others.
-        base: What it builds. A function must be annotated to return that or a class derived from it, so that a file cannot have
-            any other function called.
+        base: Type that it builds. A function must be annotated to return that or a class derived from it, so that a file
+            cannot have any other function called.
 
     Raises:
         InputError: The package was not named (nothing of it is imported then), cannot be imported, or has no such builder.
@@ -195,7 +195,7 @@ def _check_named(name: str) -> None:
 
 
 def _found(name: str) -> Any:
-    """What a module has by a name; it must be of the same package, so that a file cannot reach what a module has imported."""
+    """The value of a name in a module; it must be of that package, so that a file cannot reach what a module has imported."""
     where, colon, what = name.partition(":")
     if "__main__" in where.split("."):
         raise InputError(
@@ -252,7 +252,7 @@ def _is_kind(value: Any, base: type, *, abstract: bool = False) -> bool:
 
 
 def _promised(function: Any) -> Any:
-    """What a function is annotated to return; None where that cannot be told."""
+    """The return annotation of a function; None where it cannot be resolved."""
     if not inspect.isfunction(function):
         return None
     globals_ = inspect.unwrap(function).__globals__

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Key:
-    """Which image a sample is.
+    """The image of a sample.
 
     Attributes:
         file_name: Name of the image file, as the annotation file or the caller gives it.
@@ -123,7 +123,7 @@ class Sample:
         image: RGB, 0 to 255; stored row by row, so that a view of shape (H, W, 3) needs no copy.
         labels: Annotations of all people in the image.
         key: File name and id of the image.
-        ignore: Pixels for which the labels do not say whether somebody is there (`Dataset.sample_with_ignore`); None where
+        ignore: Unlabelled pixels, which may show people (`Dataset.sample_with_ignore`); None where
             that was not asked for.
         known: True for each keypoint that this data set annotates at all; None where it annotates all of them.
         masks: Segmentation mask of each person (`Dataset.sample_with_masks`); None where that was not asked for.
@@ -508,7 +508,7 @@ class Preprocess(Normalization):
     """How the crops of a top-down model are made, and how its poses are rescored and suppressed.
 
     Attributes:
-        crop: Which release's rule cuts a box out of the image (`transforms/crop.py`).
+        crop: Release whose rule crops a box from the image (`transforms/crop.py`).
         padding: Factor by which the box grows before it is cut.
         sides: Factors by which width and height grow first, before the box gets the aspect ratio of the view (MSPN, CPN).
         flip_test: Whether the release averages the outputs of the view and its mirror image at test time.

@@ -46,7 +46,7 @@ class CodecRow:
 
     Attributes:
         codec: Name of the codec's class.
-        reading: How its maps are decoded; "own" is its own way.
+        reading: Decoder of its maps; "own" is that of the codec.
         crop: Crop rule of the views.
         mean: Mean distance of decoded keypoints from their labels.
         p95: 95th percentile of that distance.
@@ -89,7 +89,7 @@ def codec_report(
         images: Indices of the images to use; by default all.
 
     Raises:
-        AnnotationError: Nobody is labelled, or the annotations cannot be evaluated against.
+        AnnotationError: No person is labelled, or the annotations cannot be evaluated against.
         UnknownName: There is no such codec or reading.
     """
     names = list(codecs) or sorted(codec_types())

@@ -32,10 +32,10 @@ def report_of(
     """The report of an evaluation.
 
     Args:
-        eval_set: What was evaluated on.
+        eval_set: Data set of the evaluation.
         evaluation: The evaluation.
         name: Name of the model.
-        settings: What the numbers depend on, by name.
+        settings: Settings that the scores depend on, as text by name.
         pictures: Whether the best and worst images are read and shown.
     """
     diagnosis = diagnose(eval_set.truth, evaluation.results, eval_set.skeletons)

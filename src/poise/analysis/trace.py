@@ -206,7 +206,7 @@ def find_person(dataset: CocoDataset, annotation: int | None) -> tuple[int, int]
         annotation: Annotation id; None for the first person.
 
     Raises:
-        InputError: There is no such annotation, or it cannot be trained on, or nobody can.
+        InputError: There is no such annotation, or it cannot be trained on, or none can.
     """
     if annotation is None:
         people = dataset.people()

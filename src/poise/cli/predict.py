@@ -27,7 +27,7 @@ Sources = Annotated[tuple[str, ...], arg(metavar="SOURCE [SOURCE ...]"), SOURCE]
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoBoxOptions(BoxOptions):
-    """Where people are.
+    """Boxes of people.
 
     Attributes:
         boxes: A detector's JSON list of image_id, bbox (x, y, width, height), score; rows may have file_name, else the images'
@@ -89,7 +89,7 @@ def run(
         minimum: Who is left out.
         keypoints: Which keypoints count.
         decoding: How the network's outputs are read.
-        detection: How whole images are seen, and people found in them.
+        detection: Sizes of whole images, and detection of people in them.
         running: How the model is run.
         format: Of the results: coco for COCO's list of results (predictions.json), csv for a table with a line for each person
             (predictions.csv), jsonl for a line of JSON for each image (predictions.jsonl). All have the names of the keypoints

@@ -123,7 +123,7 @@ class InstanceCodec(ABC):
 
     @property
     def output_type(self) -> str:
-        """What the channels of a keypoint hold, as one word.
+        """Type of a keypoint's channels, as one word.
 
         Between codecs of the same word the rows of a head's last layer are transferred, keypoint by keypoint
         (`weights.transfer`). By default "map" for one channel per keypoint, and the name of the class for several.

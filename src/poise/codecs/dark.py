@@ -24,7 +24,7 @@ class Dark(MapCodec):
 
     Attributes:
         kernel: Cells a side of the Gaussian blur before maps are decoded (section 3.1); odd.
-        lattice: Where the cells lie on the view: "isotropic" as in DARK's release, "strided" as in HRNet's (which MMPose
+        lattice: Position of the cells on the view: "isotropic" as in DARK's release, "strided" as in HRNet's (which MMPose
             keeps), "cornered" as in UDP's.
     """
 

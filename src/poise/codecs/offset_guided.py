@@ -66,9 +66,9 @@ class OffsetGuided(SceneCodec):
 
     Attributes:
         limbs: Pairs (from, to) of indices of keypoints (`skeletons.limbs`).
-        maps: Which maps there are, and what their targets are.
+        maps: Maps and their targets.
         cost: The losses of these maps.
-        reading: How people are read out of them.
+        reading: Decoder of people from the maps.
         sigmas: OKS sigma of each keypoint, for `LabelMaps.scale`.
 
     Raises:

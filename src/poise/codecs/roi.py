@@ -80,11 +80,11 @@ class RoICodec(ABC):
     @property
     @abstractmethod
     def score_kind(self) -> ScoreKind:
-        """What the scores of `decode` mean."""
+        """Type of the scores of `decode`."""
 
     @property
     def output_type(self) -> str:
-        """What the channels of a keypoint hold, as `InstanceCodec.output_type`; by default the name of the class."""
+        """Type of a keypoint's channels, as `InstanceCodec.output_type`; by default the name of the class."""
         return type(self).__name__
 
     @property

@@ -32,7 +32,7 @@ class EvalSet:
         truth: COCO annotations (images, annotations, categories).
         skeletons: Skeleton of each category id.
         ids: Image ids, in the order of the data set.
-        protocol: Which people are evaluated, in which boxes, and the metrics beside COCO's.
+        protocol: Protocol: the people that are evaluated, their boxes, and the metrics beside COCO's.
     """
 
     dataset: Dataset

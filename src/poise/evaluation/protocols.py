@@ -113,7 +113,7 @@ class MpiiProtocol(EvalProtocol):
         return self.dataset.boxes(index, rule)
 
     def rows(self, positions: Positions) -> list[tuple[str, dict[str, float]]]:
-        """PCKh where head boxes are known, else PCK@0.2 by torso; percent. empty where nobody is labelled."""
+        """PCKh where head boxes are known, else PCK@0.2 by torso; percent; empty where no person is labelled."""
         row, people, heads = self.pckh(positions)
         if not people:
             return []
@@ -126,7 +126,7 @@ class MpiiProtocol(EvalProtocol):
         return [(caption, row)]
 
     def tables(self, positions: Positions, *, name: str) -> list[str]:
-        """PCKh for the terminal; where nobody is labelled, a hint how to submit the results."""
+        """PCKh for the terminal; where no person is labelled, a hint how to submit the results."""
         rows = self.rows(positions)
         if not rows:
             return ["nobody is labelled, so there is no PCKh: results on the test set are submitted (--out FILE.mat)"]

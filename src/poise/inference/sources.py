@@ -174,7 +174,7 @@ def boxes_of(path: Path | str, sources: Sequence[Source], *, min_score: float = 
 
 
 def _names(source: Source) -> list[str | int]:
-    """What a row may call an image, the most specific first."""
+    """The names that a row may use for an image, the most specific first."""
     stem = source.path.stem
     return [source.name, source.path.name, *([int(stem)] if stem.isascii() and stem.isdigit() else [])]
 

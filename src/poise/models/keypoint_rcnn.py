@@ -179,7 +179,7 @@ class KeypointRCNN(RCNNLosses, PoseModel):
         Args:
             xy: Keypoints of the people of one view or image.
             boxes: Their boxes, highest confidence first, which decides between equal pose scores.
-            pose_score: What ranks them.
+            pose_score: Pose scores, by which people are ranked.
         """
         best = pose_score.argsort(descending=True, stable=True)
         threshold = self.config.keypoint_nms
@@ -288,7 +288,7 @@ class KeypointRCNN(RCNNLosses, PoseModel):
             )
         every = range(len(data.dataset)) if data.empty else list(dict.fromkeys(i for i, _ in data.dataset.people()))
         if not every:
-            raise InputError(data.nobody())
+            raise InputError(data.no_people_message())
         if self.learns_masks:
             self._check_masks(data.dataset, every)
         crop, random = self._crop(data.augmentation), data.augmentation is not None

@@ -93,7 +93,7 @@ def flip_passes(
     """The views with their feature maps; with `flip` the mirrored ones, too.
 
     Args:
-        network: In evaluation mode.
+        network: Network in evaluation mode.
         images: Normalised views; smaller ones are padded at the right and below.
         canvas: Canvas of the model, which says the pixel convention of boxes.
         flip: Whether to add the mirrored views.

@@ -27,7 +27,7 @@ def set_codec(model: PoseModel, words: Sequence[str]) -> None:
     """Set fields of a model's codec, and of the codecs of its intermediate outputs where they are of the same class.
 
     Args:
-        model: Changed in place.
+        model: Model, changed in place.
         words: Such as `sigma=3`, `ohkm=8`, `reading=dark` or `joint_weights=(1,1,2)`; nested fields are written with a dot,
             as in `cost.heat=l2`.
 
@@ -46,7 +46,7 @@ def set_config(model: RCNNBoxes, words: Sequence[str]) -> None:
     """Set fields of a detector's configuration.
 
     Args:
-        model: Changed in place.
+        model: Model, changed in place.
         words: Such as `nms=0.6`, `learning.truth=false`, `calibration.middle=0.4` or `calibration=none`.
 
     Raises:
@@ -61,7 +61,7 @@ def set_words(model: RCNNBoxes, *, codec: Sequence[str] = (), config: Sequence[s
     """Set fields of a detector's codec and configuration together, for the scores of keypoints must fit the ranking of people.
 
     Args:
-        model: Changed in place.
+        model: Model, changed in place.
         codec: Fields of the codec as name=value, such as `sigma=3`; for models with keypoints.
         config: Fields of the configuration as name=value, such as `nms=0.6`.
 

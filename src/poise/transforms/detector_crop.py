@@ -50,7 +50,7 @@ class DetectorCrop:
     All people with a box are trained on, except crowds; also those without labelled keypoints. Boxes are clipped to the view.
 
     Attributes:
-        canvas: How the model takes images.
+        canvas: Preprocessing of the model.
         skeleton: Its mirror pairs are used for flips.
         augmentation: How images are changed at random.
     """

@@ -31,7 +31,7 @@ class DetectorDraw:
         degrees: Rotation, counter-clockwise.
         flip: Whether it is mirrored.
         window: Shares of its height and width that the crop shows.
-        place: Where the crop lies in what is left over, as shares (x, y).
+        place: Position of the crop, as shares (x, y) of the room that it can move in.
         grey: Whether it becomes greyscale.
         tint: Six random numbers of -1..1 for `colour_matrix`.
         seed: Seed of the generator for `paint` and `drop`.
@@ -65,7 +65,7 @@ class DetectorAugmentation:
         grey: Probability of a greyscale view.
         paint: Noise, blur and contrast of the finished view; None for none.
         drop: Information dropping on the finished view (AID); None for none.
-        boxes: How tight the boxes of rotated people are (`transforms.rotated_boxes`).
+        boxes: Rule for the boxes of rotated people (`transforms.rotated_boxes`).
         least: People with a smaller share of their box inside the view than this are not trained on, and their region is
             ignored.
 
@@ -99,7 +99,7 @@ class DetectorAugmentation:
         if not self.sides or min(self.sides) < 1 or (self.most is not None and self.most < 1):
             raise InputError(f"augmentation: sides and most are pixels, 1 and more, found {self.sides} and {self.most}")
         if self.crop and not self.crop_share:
-            raise InputError("augmentation: a window of an image is more than nothing of it; give crop_share above 0")
+            raise InputError("augmentation: a crop of share 0 shows nothing; give crop_share above 0")
         check_box_rule(self.boxes)
 
     def draw(self, generator: torch.Generator) -> DetectorDraw:

@@ -10,7 +10,7 @@ from poise.transforms.drop import Drop
 from poise.transforms.paint import Paint
 
 RepeatMode = Literal["plain", "flip", "turn"]
-"""Which view of a person this is, where recipes show each person several times in an epoch: plain, mirrored or rotated."""
+"""View of a person in recipes that show each person several times in an epoch: plain, mirrored or rotated."""
 
 
 @final

@@ -74,7 +74,7 @@ class PersonCrop:
             sample: Image and labels.
             person: Index of the person in the labels.
             generator: Source of random choices; needed if there is an augmentation.
-            repeat_mode: Which of the augmentation's repetitions this is; None where people are not repeated.
+            repeat_mode: Repeat mode of this view; None where people are not repeated.
 
         Raises:
             BoxError: The person's box has no extent.

@@ -32,7 +32,7 @@ class SceneCrop:
 
     Attributes:
         size: Size of the views (h, w).
-        canvas: How the model takes images.
+        canvas: Preprocessing of the model.
         skeleton: Its mirror pairs are used for flips.
         augmentation: How images are changed at random; None for validation.
     """
@@ -112,7 +112,7 @@ class SceneCrop:
 
 
 def select_learnt(labels: Labels, *, min_area: float = 0.0) -> Labels:
-    """The people to train on: no crowds, and nobody without a labelled keypoint (golden og03).
+    """The people to train on: without crowds, and without people who have no labelled keypoint (golden og03).
 
     People whose annotated area is at most `min_area` (square pixels) stay, with nothing labelled, as in OffsetGuided's release.
     """

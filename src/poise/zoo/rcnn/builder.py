@@ -79,7 +79,7 @@ def keypoint_rcnn(
         box_width: Channels of the box head's fully connected layers.
         size: Length of the short side of images, and largest length of the long side, pixels.
         pretrained: Load ImageNet weights of torchvision or timm into the backbone.
-        config: How people are read out of the outputs, and how the model learns; by default as the variant does.
+        config: Configuration of post-processing and training; by default as the variant does.
         name: Name of the model; by default made of the variant and the backbone.
 
     Raises:
@@ -147,7 +147,7 @@ def faster_rcnn(
         box_width: Channels of the box head's fully connected layers.
         size: Length of the short side of images, and largest length of the long side, pixels.
         pretrained: Load ImageNet weights of torchvision or timm into the backbone.
-        config: How boxes of people are read out of the outputs; by default as the variant does.
+        config: Configuration of post-processing; by default as the variant does.
         name: Name of the model; by default made of the variant and the backbone.
 
     Raises:

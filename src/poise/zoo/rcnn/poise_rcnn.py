@@ -108,7 +108,7 @@ def small_detector(
         size: Size of the views it is trained on (h, w), pixels, multiples of 32; images are resized so that their long side is
             the larger of the two.
         codec: Codec of the keypoint head; by default Gaussians on 56x56 cells.
-        config: How people are read out of the outputs, and how the model learns; by default from 64 proposals of an image, and
+        config: Configuration of post-processing and training; by default from 64 proposals of an image, and
             keypoints from 16.
         name: Name of the model.
 

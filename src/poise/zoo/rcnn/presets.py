@@ -123,7 +123,7 @@ def assemble_keypoint_rcnn(
         codec: Reads the keypoint head.
         canvas: Preprocessing; without mirror pairs the model is evaluated without the flip test.
         skeleton: The keypoints.
-        config: How people are read out of the outputs, and how the model learns.
+        config: Configuration of post-processing and training.
 
     Raises:
         InputError: Codec and skeleton count keypoints differently.

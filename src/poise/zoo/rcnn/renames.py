@@ -118,7 +118,7 @@ def _within(key: str) -> str:
 
 
 def _with_background(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The background first: moved there where classes are told apart, as zeros where boxes and masks are learnt."""
+    """The background as first class: moved there for class logits, added as zeros for boxes and masks."""
 
     def changed(key: str, value: Tensor) -> Tensor:
         if "predictor.cls_score." in key:
