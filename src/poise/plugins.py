@@ -100,7 +100,7 @@ def locate(name: str, base: type | None = None) -> Any:
         InputError: It cannot be imported by name in another process, or has no such class.
     """
     found = _found(name)
-    if base is not None and not _is_kind(found, base):
+    if base is not None and not _is_subclass(found, base):
         raise InputError(f"{name!r} is no class derived from {base.__name__} of which there can be values")
     return found
 
@@ -121,7 +121,7 @@ def builder(name: str, base: type) -> Callable[..., Any]:
         return built_in[name]
     _check_named(name)
     found = _found(name)
-    if not (_is_kind(found, base) or _is_kind(_promised(found), base, abstract=True)):
+    if not (_is_subclass(found, base) or _is_subclass(_promised(found), base, abstract=True)):
         raise InputError(
             f"{name!r} is neither a class derived from {base.__name__} nor a function annotated to return one "
             f"(def {name.partition(':')[2]}(...) -> {base.__name__}); without that a file could have any function called"
@@ -161,7 +161,7 @@ def members(base: type, packages: Iterable[str]) -> Mapping[str, type[Any]]:
     found: dict[str, type[Any]] = {}
     for module in (module for package in packages for module in modules(package)):
         for cls in vars(module).values():
-            if _is_kind(cls, base) and cls.__module__ == module.__name__ and cls not in found.values():
+            if _is_subclass(cls, base) and cls.__module__ == module.__name__ and cls not in found.values():
                 found[cls.__name__ if cls.__name__ not in found else f"{module.__name__}:{cls.__name__}"] = cls
     return found
 
@@ -247,7 +247,7 @@ def _is_path(name: str) -> bool:
     return all(part.isidentifier() for part in name.split("."))
 
 
-def _is_kind(value: Any, base: type, *, abstract: bool = False) -> bool:
+def _is_subclass(value: Any, base: type, *, abstract: bool = False) -> bool:
     return inspect.isclass(value) and issubclass(value, base) and (abstract or not inspect.isabstract(value))
 
 

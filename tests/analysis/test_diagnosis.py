@@ -155,7 +155,7 @@ def test_nothing_found_is_everybody_missed():
     assert len(found.matching.missed) == len(truth["annotations"])
     assert found.scores.numbers["AP"] == 0
     assert [step.ap for step in found.separate] == [0] * (len(CORRECTIONS) - 1) + [pytest.approx(1)]
-    assert found.kinds == dict.fromkeys(ERROR_KINDS, 0)
+    assert found.error_counts == dict.fromkeys(ERROR_KINDS, 0)
 
 
 def test_crowds_and_people_without_labels_are_neither_found_nor_missed():
@@ -253,7 +253,7 @@ def test_categories_of_different_skeletons_are_diagnosed_each_by_its_own():
     }
     both = diagnose(truth, found + [row | {"category_id": 2} for row in more], {1: COCO17, 2: MPII16})
     single = [diagnose(t, r, s) for t, r, s in ((one, found, COCO17), (other, more, MPII16))]
-    assert both.kinds == {kind: sum(part.kinds[kind] for part in single) for kind in ERROR_KINDS}
+    assert both.error_counts == {kind: sum(part.error_counts[kind] for part in single) for kind in ERROR_KINDS}
     assert both.cumulative[-1].ap == pytest.approx(1, abs=1e-12)
 
 

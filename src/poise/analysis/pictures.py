@@ -87,7 +87,7 @@ def rank_images(eval_set: EvalSet, results: Sequence[Record], diagnosis: Diagnos
 
 
 def best_and_worst(
-    eval_set: EvalSet, results: Sequence[Record], diagnosis: Diagnosis, *, most: int = 20, without: Sequence[int] = ()
+    eval_set: EvalSet, results: Sequence[Record], diagnosis: Diagnosis, *, max_count: int = 20, without: Sequence[int] = ()
 ) -> tuple[list[CaptionedPicture], list[CaptionedPicture]]:
     """The pictures of the best images, best first, and of the worst, worst first; none is in both.
 
@@ -95,12 +95,12 @@ def best_and_worst(
         eval_set: Data set of the evaluation; its images are read.
         results: Results in COCO's format.
         diagnosis: Diagnosis of the results.
-        most: Number of pictures of each.
+        max_count: Largest number of pictures of each.
         without: Ids of images that cannot be read.
     """
     skipped_ids = set(without)
     order = [one for one in rank_images(eval_set, results, diagnosis) if one.image not in skipped_ids]
-    half = min(most, ceil(len(order) / 2))
+    half = min(max_count, ceil(len(order) / 2))
     rows: dict[int, list[Record]] = {}
     for row in results:
         rows.setdefault(row["image_id"], []).append(row)
@@ -110,7 +110,7 @@ def best_and_worst(
         index = index_of[one.image]
         return f"{eval_set.dataset.key(index).file_name}: {one.words}", side_by_side(eval_set, index, rows.get(one.image, []))
 
-    return [shown(one) for one in order[:half]], [shown(one) for one in order[half:][::-1][:most]]
+    return [shown(one) for one in order[:half]], [shown(one) for one in order[half:][::-1][:max_count]]
 
 
 def side_by_side(eval_set: EvalSet, index: int, results: Sequence[Record]) -> AnyPixels:

@@ -37,7 +37,7 @@ class InstanceCodec(ABC):
 
     Other facts that the package needs stand in the codec too, each with a default: the crop rule of its release (`crop_rule`),
     the weight of its loss in a detector (`roi_weight`, `mse_share`), which heads can start from each other (`output_type`), the
-    readings that a report shows beside its own (`report_readings`), its values for a view size (`for_size`).
+    readings that a report shows beside its own (`report_methods`), its values for a view size (`for_size`).
 
     Attributes:
         size: Size of a view (h, w), pixels.
@@ -131,7 +131,7 @@ class InstanceCodec(ABC):
         return "map" if self.channels == self.keypoints else type(self).__name__
 
     @property
-    def report_readings(self) -> tuple[str, ...]:
+    def report_methods(self) -> tuple[str, ...]:
         """Readings (`reading`) that the report of all codecs shows beside the codec's own (`analysis.codec_report`)."""
         return ()
 

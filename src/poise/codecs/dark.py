@@ -48,7 +48,7 @@ class Dark(MapCodec):
         return "dark"
 
     @property
-    def report_readings(self) -> tuple[str, ...]:
+    def report_methods(self) -> tuple[str, ...]:
         """The quarter shift and the fit of 5x5 cells: labels are exact, so that their errors are those of the reading alone."""
         return ("quarter", "fit5")
 

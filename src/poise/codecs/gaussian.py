@@ -101,7 +101,7 @@ class Gaussian(StridedMaps):
     """A Gaussian on the cell nearest to each keypoint, read with a quarter shift."""
 
     @property
-    def report_readings(self) -> tuple[str, ...]:
+    def report_methods(self) -> tuple[str, ...]:
         """DARK's step and the fit of 5x5 cells: no reading gives back what the rounded label has lost."""
         return ("dark", "fit5")
 

@@ -122,8 +122,8 @@ class EvalSet:
             )
 
     def people(self, index: int) -> list[int]:
-        """Row indices of the labels of an image that are evaluated (`EvalProtocol.wanted`)."""
-        rows: list[int] = self.protocol.wanted(self.dataset.labels(index)).nonzero().flatten().tolist()
+        """Row indices of the labels of an image that are evaluated (`EvalProtocol.evaluated`)."""
+        rows: list[int] = self.protocol.evaluated(self.dataset.labels(index)).nonzero().flatten().tolist()
         return rows
 
     @property

@@ -36,7 +36,7 @@ class EvalProtocol(ABC):
     submission: ClassVar[str | None] = None
 
     @abstractmethod
-    def wanted(self, labels: Labels) -> Bool[Tensor, " n"]:
+    def evaluated(self, labels: Labels) -> Bool[Tensor, " n"]:
         """Mask of the people of an image that are evaluated."""
 
     @abstractmethod
@@ -81,7 +81,7 @@ class EvalProtocol(ABC):
 class CocoProtocol(EvalProtocol):
     """COCO's protocol: people with a labelled keypoint and a box of some size, in boxes cleaned as in the release."""
 
-    def wanted(self, labels: Labels) -> Bool[Tensor, " n"]:
+    def evaluated(self, labels: Labels) -> Bool[Tensor, " n"]:
         """People with a labelled keypoint and a box of some size, and no crowds."""
         return trainable(labels)
 
@@ -103,7 +103,7 @@ class MpiiProtocol(EvalProtocol):
     def __init__(self, dataset: MpiiDataset) -> None:
         self.dataset = dataset
 
-    def wanted(self, labels: Labels) -> Bool[Tensor, " n"]:
+    def evaluated(self, labels: Labels) -> Bool[Tensor, " n"]:
         """People with a box of some size."""
         mask: Tensor = (labels.boxes[:, 2:] > labels.boxes[:, :2]).all(dim=1)
         return mask

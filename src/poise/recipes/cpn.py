@@ -19,7 +19,7 @@ SCORES = {(50, (256, 192)): 0.692, (50, (384, 288)): 0.722, (101, (384, 288)): 0
 
 VIEWS = Augmentation(
     scale_range=(0.7, 1.35),
-    scale_most=1.25,
+    max_scale=1.25,
     rotation=45.0,
     rotation_law="uniform",
     gain=0.2,

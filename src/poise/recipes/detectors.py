@@ -95,7 +95,7 @@ def detector_drawn(
     model = small_detector(width, size=(side, side), codec=codec)
     set_config(model, detecting_set or ())
     views = DetectorAugmentation(
-        sides=_sides(side), most=None, rotation=10.0, crop=0.25, crop_share=0.6, mosaic=mosaic, colour=0.1
+        sides=_sides(side), max_side=None, rotation=10.0, crop=0.25, crop_share=0.6, mosaic=mosaic, colour=0.1
     )
     usual = (images, epochs, side, width, mosaic, rate) == (IMAGES, EPOCHS, SIDE, WIDTH, MOSAIC, RATE)
     plain = head in ("gaussian", "one_hot") and (weight, height, sigma, drop) == (None,) * 4 and not detecting_set
@@ -183,7 +183,7 @@ def detector_mixed(
     model = small_detector(width, size=(side, side), codec=codec)
     set_config(model, detecting_set or ())
     views = DetectorAugmentation(
-        sides=_sides(side), most=2 * side, rotation=20.0, crop=0.5, crop_share=0.4, mosaic=mosaic, colour=0.2, grey=0.02
+        sides=_sides(side), max_side=2 * side, rotation=20.0, crop=0.5, crop_share=0.4, mosaic=mosaic, colour=0.2, grey=0.02
     )
     train, val = mixture(
         annotations,

@@ -1,4 +1,4 @@
-"""Runs on a user's own COCO-style keypoint files, for every kind of model."""
+"""Runs on a user's own COCO-style keypoint files, for every type of model."""
 
 import re
 from abc import ABC, abstractmethod
@@ -47,7 +47,7 @@ SMALL = {
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneOptions(ModelOptions):
-    """Options for a model of any kind.
+    """Options for a model of any type.
 
     Attributes:
         annotations: COCO-style keypoint files.
@@ -93,8 +93,8 @@ class FinetuneOptions(ModelOptions):
     codec_set: list[str] | None = None
 
     @classmethod
-    def kinds(cls) -> tuple[type["FinetuneOptions"], ...]:
-        """The options of the kinds of models that poise has."""
+    def types(cls) -> tuple[type["FinetuneOptions"], ...]:
+        """The options of the types of models that poise has."""
         return TopDownOptions, BottomUpOptions, DetectorOptions
 
     @classmethod
@@ -114,11 +114,11 @@ class FinetuneOptions(ModelOptions):
             return options_of(start_model(name or cls.model))
 
     def recipe(self) -> Recipe:
-        """The run, without changes to the views: what the kinds of models share.
+        """The run, without changes to the views: the common part of all types of models.
 
         Raises:
             InputError: Numbers of files and folders differ, a field or share that cannot be, or one that the model has not; or
-                the model is of another kind.
+                the model is of another type.
             UnknownName: There is no such model or codec.
         """
         check_count("--freeze-epochs", self.freeze_epochs, minimum=0)
@@ -344,7 +344,7 @@ class DetectorOptions(ViewOptions):
         side = recipe.model.preprocess.side
         views = DetectorAugmentation(
             sides=tuple(round(side * factor) for factor in (1 - self.scale, 1.0, 1 + self.scale)),
-            most=2 * side,
+            max_side=2 * side,
             rotation=self.rotation,
             crop=0.3,
             colour=self.colour,
@@ -383,7 +383,7 @@ def finetune(options: FinetuneOptions) -> Recipe:
 
         poise train finetune --annotations mine.json --images photos --model poise_rcnn_t --mosaic 0.3 --minutes 60
 
-    The flags are those of the kind of model: `poise train finetune --model poise_rcnn_t --help` shows those of detectors. The
+    The flags are those of the type of model: `poise train finetune --model poise_rcnn_t --help` shows those of detectors. The
     older name `poise train own` does the same. A cosine over the epochs, or over --minutes where they are given and end
     earlier. Score and time depend on the data; docs/results.md has those of real people on two CPU cores.
 
@@ -399,14 +399,14 @@ def finetune(options: FinetuneOptions) -> Recipe:
 
 
 def options_of(model: Model) -> type[FinetuneOptions]:
-    """The options of a kind of model: those of its augmentation; of a kind of a user's own those that all models share.
+    """The options of a type of model: those of its augmentation; for a user's own type those of all models.
 
     Args:
         model: Model, with or without weights.
     """
     views = getattr(model, "augmentation_type", None)
-    kinds = [kind for kind in FinetuneOptions.kinds() if views is not None and views is kind.augmentation_type]
-    return kinds[0] if kinds else FinetuneOptions
+    found = [options for options in FinetuneOptions.types() if views is not None and views is options.augmentation_type]
+    return found[0] if found else FinetuneOptions
 
 
 def start_model(

@@ -42,7 +42,7 @@ RESNET_STILL = (
 def as_large(views: DetectorAugmentation, canvas: Canvas) -> DetectorAugmentation:
     """The release's augmentation, for images of 800 pixels, scaled to the input size of a model."""
     sides = tuple(round(side * canvas.side / min(SIZE)) for side in views.sides)
-    return replace(views, sides=sides, most=canvas.most or 2 * canvas.side)
+    return replace(views, sides=sides, max_side=canvas.most or 2 * canvas.side)
 
 
 def keypoint_rcnn(

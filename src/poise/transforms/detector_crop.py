@@ -101,9 +101,9 @@ class DetectorCrop:
             view: Size of the view (h, w); by default that of the drawn crop.
             shrink: The image is shown this many times smaller than alone.
         """
-        most = self.augmentation.most
+        max_side = self.augmentation.max_side
         side = max(1, draw.side // shrink)
-        longest = None if most is None else max(side, most // shrink)
+        longest = None if max_side is None else max(side, max_side // shrink)
         layout = canvas_layout(replace(self.canvas, side=side, fit="short", most=longest, multiple=1), size)
         inner = layout.inner
         whole = inner[::-1] if round(draw.degrees / 90) % 2 else inner  # what lies on its side gets a view that does
@@ -157,9 +157,9 @@ class DetectorCrop:
             )
         )
         boxes = torch.cat((whole[:, :2].clamp(min=0), torch.minimum(whole[:, 2:], sides - convention.boxes)), dim=1)
-        least = (boxes[:, 2:] - boxes[:, :2]).amin(dim=1)
-        there = least > 0
-        trained = there & (box_area(boxes) >= self.augmentation.least * box_area(whole)) & (least >= 1)
+        shorter = (boxes[:, 2:] - boxes[:, :2]).amin(dim=1)
+        there = shorter > 0
+        trained = there & (box_area(boxes) >= self.augmentation.min_visible * box_area(whole)) & (shorter >= 1)
         xy, slack = apply(warps.warp, labels.xy), convention.keypoints / 2
         inside = ((xy >= -slack) & (xy <= sides - slack)).all(dim=-1)
         moved = replace(labels, xy=xy, visible=torch.where(inside, labels.visible, 0), boxes=boxes)
