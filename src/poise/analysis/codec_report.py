@@ -1,6 +1,6 @@
 """The upper bound of each codec on a set of annotations, before training: labels are encoded and decoded again.
 
-An ideal network outputs `encode(xy)`. What is decoded from that is the best that training can reach: DARK (arXiv 1910.06278,
+`encode(xy)` is the perfect output. What is decoded from it is the best that training can reach: DARK (arXiv 1910.06278,
 section 3) and UDP (arXiv 1911.07524, section 3) start from this error.
 """
 
@@ -54,7 +54,7 @@ class CodecRow:
         flip_p95: 95th percentile of that distance.
         lost: Share of all labelled keypoints that are decoded more than `FAR` cells off.
         outside: Share of all labelled keypoints that lie outside their view, by the crop.
-        ap: AP of the decoded keypoints: the upper bound for an ideal network.
+        ap: AP of the decoded keypoints: the upper bound, of a perfect output.
     """
 
     codec: str

@@ -1,4 +1,4 @@
-"""Keypoints through codecs and back: what they would read out of a perfect output."""
+"""Encoding and decoding of keypoints: what codecs decode from a perfect output."""
 
 from collections.abc import Iterator, Sequence
 

@@ -227,7 +227,7 @@ def _typed(hint: Any) -> str:
         return "numbers as in (1,2,3)" if parts[1:] == (...,) else f"{len(parts)} numbers as in (1,2)"
     if parts:
         return " or ".join(_typed(part) for part in parts)
-    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word", type(None): "none"}
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "none"}
     return words.get(hint, str(hint))
 
 
