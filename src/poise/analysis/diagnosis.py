@@ -160,12 +160,12 @@ def _corrected_score(correction: Correction, scores: CocoScores, before: float) 
     return CorrectedScore(correction, ap, ap - before, precision_curve(scores, 0.75))
 
 
-def _with_keypoints_corrected(row: Record, annotation: Record, moved: np.ndarray) -> Record:
+def _with_keypoints_corrected(row: Record, annotation: Record, corrected: np.ndarray) -> Record:
     """A prediction with some keypoints moved onto their labels."""
-    if not moved.any():
+    if not corrected.any():
         return row
     found, label = (np.array(one["keypoints"], dtype=np.float64).reshape(-1, 3) for one in (row, annotation))
-    found[moved, :2] = label[moved, :2]
+    found[corrected, :2] = label[corrected, :2]
     return {**row, "keypoints": found.reshape(-1).tolist()}
 
 

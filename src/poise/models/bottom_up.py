@@ -233,8 +233,8 @@ def poses_of_people(people: People, warp: Warp, key: Key) -> Poses:
 def _people_home(people: People, home: Float[Tensor, "3 3"]) -> People:
     best = people.pose_score.argsort(descending=True)[:MAX_PEOPLE]
     xy, score, pose_score = (part[best].float().cpu() for part in (people.xy, people.score, people.pose_score))
-    moved = apply(home, xy.to(home.dtype)).float() * (score > 0)[..., None]
-    return People(moved, score, pose_score)
+    warped = apply(home, xy.to(home.dtype)).float() * (score > 0)[..., None]
+    return People(warped, score, pose_score)
 
 
 def _rows(people: People, image: int) -> list[dict[str, Any]]:

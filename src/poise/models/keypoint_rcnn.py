@@ -152,8 +152,8 @@ class KeypointRCNN(RCNNLosses, PoseModel):
         return [_split(points, many) for points in each]
 
     def _read(self, both: list[FlipPass], boxes: Boxes, decoders: Sequence[Decoder]) -> list[Points]:
-        answers = [self.network.keypoint_maps(shown.features, shown.flip_boxes(boxes)).float() for shown in both]
-        flip = self.skeleton.flip.to(answers[0].device)
+        outputs = [self.network.keypoint_maps(shown.features, shown.flip_boxes(boxes)).float() for shown in both]
+        flip = self.skeleton.flip.to(outputs[0].device)
         every = self._pooled_boxes(boxes)
         with torch.autocast(every.device.type, enabled=False):
             straight, *mirrored = answers

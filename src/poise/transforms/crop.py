@@ -216,8 +216,8 @@ def integer_box(frame: Frame) -> tuple[int, int, int, int]:
 
 def _frame_to_origin(frame: Frame) -> Warp:
     """Moves the centre of a frame to (0, 0) and turns the frame upright."""
-    moved = translation(-frame.centre[0], -frame.centre[1])
-    return rotation(-frame.angle) @ moved if frame.angle else moved
+    shifted = translation(-frame.centre[0], -frame.centre[1])
+    return rotation(-frame.angle) @ shifted if frame.angle else shifted
 
 
 def _integer_box_warp(frame: Frame, size: Size) -> Warp:

@@ -162,11 +162,11 @@ class DetectorCrop:
         trained = there & (box_area(boxes) >= self.augmentation.min_visible * box_area(whole)) & (shorter >= 1)
         xy, slack = apply(warps.warp, labels.xy), convention.keypoints / 2
         inside = ((xy >= -slack) & (xy <= sides - slack)).all(dim=-1)
-        moved = replace(labels, xy=xy, visible=torch.where(inside, labels.visible, 0), boxes=boxes)
+        warped = replace(labels, xy=xy, visible=torch.where(inside, labels.visible, 0), boxes=boxes)
         extent = box_area(labels.boxes).sqrt() * float(torch.linalg.det(warps.warp[:2, :2]).abs().sqrt())
         ignore = self._ignored(sample, people, warps) | box_mask(boxes[there & ~trained], warps.size)
         masks = None if sample.masks is None else _warp_masks(sample.masks[people][trained], warps)
-        return MosaicTile(pixels, moved.select(trained), extent[trained], ignore, known, masks)
+        return MosaicTile(pixels, warped.select(trained), extent[trained], ignore, known, masks)
 
     def _ignored(self, sample: Sample, people: Bool[Tensor, " n"], warps: ViewWarps) -> Bool[Tensor, "h w"]:
         """Pixels of the view whose people are not labelled.
@@ -198,11 +198,11 @@ class DetectorCrop:
 def _warp_masks(masks: Bool[Tensor, "n H W"], warps: ViewWarps) -> Bool[Tensor, "n h w"]:
     """Masks of an image in its view, by nearest neighbour."""
     height, width = warps.size
-    moved = torch.zeros(len(masks), height, width, dtype=torch.uint8)
-    for mask, target in zip(masks, moved, strict=True):
+    warped = torch.zeros(len(masks), height, width, dtype=torch.uint8)
+    for mask, target in zip(masks, warped, strict=True):
         flat = np.ascontiguousarray(mask.view(torch.uint8).numpy())
         cv2.warpAffine(flat, warps.pixels[:2].numpy(), (width, height), dst=target.numpy(), flags=cv2.INTER_NEAREST)
-    return moved.view(torch.bool)
+    return warped.view(torch.bool)
 
 
 def _rotation_warp(draw: DetectorDraw, inner: Size, whole: Size, edge: int) -> Warp:
