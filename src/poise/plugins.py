@@ -27,7 +27,7 @@ ZOO = "poise.zoo.find"
 """Lists the builders that come with poise; imported by name, since the zoo itself stands above."""
 
 LEFT_OUT = ("__main__", "conftest", "setup", "test", "tests")
-"""Modules of a package that are scripts or tests: nothing is looked for in them."""
+"""Modules of a package that are scripts or tests: they are not searched."""
 
 _named: dict[str, None] = {}  # of this process, in the order of naming
 

@@ -133,7 +133,7 @@ def test_with_one_kind_of_error_correcting_it_gives_ap_1_and_the_others_gain_not
     found = diagnose(truth, results, COCO17)
     gains = {step.correction: step for step in found.separate}
     assert gains[cure].ap == pytest.approx(1, abs=1e-12)
-    wrong = {kind: count for kind, count in found.kinds.items() if kind != "good" and count}
+    wrong = {kind: count for kind, count in found.error_counts.items() if kind != "good" and count}
     assert set(wrong) == ({planted_kind} & set(ERROR_KINDS))
     for other in set(CORRECTIONS) - {cure, "scoring"}:
         assert gains[other].gain == pytest.approx(0, abs=1e-12)

@@ -31,7 +31,7 @@ def sample(size=(80, 120), *, boxes=((20.0, 10.0, 60.0, 70.0),), labelled=True, 
 
 
 def cutter(canvas=CANVAS, **options):
-    plain = {"sides": (100,), "most": 160, "flip": 0.0}
+    plain = {"sides": (100,), "max_side": 160, "flip": 0.0}
     return DetectorCrop(canvas, COCO17, DetectorAugmentation(**plain | options))
 
 
@@ -232,7 +232,7 @@ def test_the_same_number_of_random_numbers_is_drawn_whatever_the_options():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"mosaic": 1.5}, {"rotation": 200.0}, {"sides": ()}, {"sides": (0,)}, {"most": 0}, {"crop": 0.5, "crop_share": 0.0}],
+    [{"mosaic": 1.5}, {"rotation": 200.0}, {"sides": ()}, {"sides": (0,)}, {"max_side": 0}, {"crop": 0.5, "crop_share": 0.0}],
 )
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(InputError, match="augmentation"):

@@ -151,7 +151,7 @@ class InstanceCodec(ABC):
 
     @abstractmethod
     def unflip(self, output: Float[Tensor, "b ..."], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b ..."]:
-        """The output for a mirrored view, turned into one for the view itself. `flip` is `Skeleton.flip`."""
+        """The output for a mirrored view, converted to one for the view itself. `flip` is `Skeleton.flip`."""
 
     @abstractmethod
     def picture(self, output: Float[Tensor, "b ..."]) -> Float[Tensor, "b k h w"]:

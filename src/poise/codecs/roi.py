@@ -108,7 +108,7 @@ class RoICodec(ABC):
 
     @abstractmethod
     def unflip(self, output: Float[Tensor, "n ..."], flip: Int64[Tensor, " k"]) -> Float[Tensor, "n ..."]:
-        """The output for the mirrored boxes of a mirrored view, turned into one for the boxes. `flip` is `Skeleton.flip`."""
+        """The output for the mirrored boxes of a mirrored view, converted to one for the boxes. `flip` is `Skeleton.flip`."""
 
     @abstractmethod
     def picture(self, output: Float[Tensor, "n ..."]) -> Float[Tensor, "n k h w"]:

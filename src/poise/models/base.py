@@ -413,7 +413,7 @@ def codec_losses(codecs: Sequence[Any], outputs: Sequence[Tensor], *labels: Any)
     """
     count = len(codecs)
     names = [
-        f"codec {type(codec).__name__}" + (f" for answer {number} of {count}" if count > 1 else "")
+        f"codec {type(codec).__name__}" + (f" for output {number} of {count}" if count > 1 else "")
         for number, codec in enumerate(codecs, start=1)
     ]
     return {name: codec.loss(output, *labels) for name, codec, output in zip(names, codecs, outputs, strict=True)}

@@ -156,7 +156,7 @@ class KeypointRCNN(RCNNLosses, PoseModel):
         flip = self.skeleton.flip.to(outputs[0].device)
         every = self._pooled_boxes(boxes)
         with torch.autocast(every.device.type, enabled=False):
-            straight, *mirrored = answers
+            straight, *mirrored = outputs
             output = (straight + self.codec.unflip(mirrored[0], flip)) / 2 if mirrored else straight
             return [decode(output, every) for decode in decoders]
 

@@ -59,7 +59,7 @@ class TopDown(DenseModel):
         return [part.float() for part in ([answer] if isinstance(answer, Tensor) else answer)]
 
     def merged(self, straight: Float[Tensor, "b ..."], mirrored: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
-        """The mean of an output and of that for the mirrored views, turned back."""
+        """The mean of an output and of the unflipped one of the mirrored views."""
         return (straight + self.codec.unflip(mirrored, self.skeleton.flip.to(mirrored.device))) / 2
 
     # inference

@@ -116,8 +116,8 @@ class PersonCrop:
 
         Args:
             image: RGB.
-            box: x0 y0 x1 y1, pixels of the image; of a turned box, the box before it is turned about its centre.
-            angle: Degrees by which the box is turned, clockwise on the screen; the view shows it upright.
+            box: x0 y0 x1 y1, pixels of the image; for a rotated box, the box before its rotation about its centre.
+            angle: Degrees by which the box is rotated, clockwise on the screen; the view shows it upright.
 
         Raises:
             BoxError: The box has no extent.
