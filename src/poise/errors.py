@@ -90,12 +90,12 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownName:
 
 
 def missing(what: str, path: object, *, hint: str = "check the path") -> str:
-    """What to say of a file or folder that is not there.
+    """Message about a missing file or folder.
 
     Args:
         what: It is.
-        path: Where it should be.
-        hint: What to do.
+        path: Path where it should be.
+        hint: Advice for the user.
 
     >>> missing("annotation file", "a.json")
     "there is no annotation file 'a.json'; check the path"

@@ -63,9 +63,9 @@ class Measured:
 
     Attributes:
         evaluation: Poses, perhaps boxes, and their scores.
-        name: For people to read.
-        text: What the scores depend on, by name.
-        box_source: Name of what found the boxes.
+        name: Name for tables.
+        text: Settings that the scores depend on, by name.
+        box_source: Name of the detector of the boxes.
         alignment: Scores with and without people who lack the alignment, where they are wanted.
     """
 

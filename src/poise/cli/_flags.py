@@ -51,7 +51,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "init": ("start",),
     "finetune-from": ("start",),
 }
-"""What other tools call a flag, and what it is called here."""
+"""Names of flags in other tools, and those of poise."""
 
 
 def flag_names(command: Callable[..., Any]) -> list[str]:

@@ -78,7 +78,7 @@ def print_predictions(
 
 
 def unsure_text(unsure: int, images: int, *, below: float) -> str:
-    """What to say where no keypoint has a score that counts.
+    """Message where no keypoint reaches the minimum score.
 
     Args:
         unsure: In how many images that is so.

@@ -71,7 +71,7 @@ SYNONYMS: dict[str, str] = {
     "help": "--help",
     "version": "--version",
 }
-"""What other tools, and people, call a command, and what it is called here."""
+"""Names of commands in other tools, and those of poise."""
 
 _WEIGHTS = "a model file holds PyTorch weights (safetensors) for poise.load; other runtimes are not written for yet"
 _FRAMES = "poise looks at single images and follows nobody from one to the next yet; poise predict takes a folder of frames"
@@ -82,7 +82,7 @@ NOT_THERE: dict[str, str] = (
     | dict.fromkeys(("track", "tracking", "video", "camera", "webcam", "stream"), _FRAMES)
     | dict.fromkeys(("serve", "server", "api", "deploy"), _SERVER)
 )
-"""What is asked for and not there: what to do instead."""
+"""Commands that users expect and poise does not have: what to do instead."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -331,11 +331,11 @@ def refuse_for_whole_images(model: "ImageModel", flags: list[str]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class KeypointScoreOptions:
-    """Which keypoints count.
+    """Minimum scores of keypoints.
 
     Attributes:
-        min_keypoint_score: Keypoints above it make the score of a pose, and lower ones are drawn thin; by default as the
-            model's release does.
+        min_keypoint_score: Least keypoint score that counts for the score of a pose; lower ones are drawn thin; by default as
+            the model's release does.
     """
 
     min_keypoint_score: Score = None
@@ -359,8 +359,8 @@ class RescoringOptions(KeypointScoreOptions):
     """How poses are scored.
 
     Attributes:
-        oks_nms: Of two poses that are more similar than this OKS the better one stays, or "off"; by default as the model's
-            release does.
+        oks_nms: OKS above which the lower scored of two poses is removed as a duplicate, or "off"; by default as the
+            model's release does.
         alignment: Also print AP with and without the people who lack hips and shoulders, which aligned crops need; aligned
             models print it without being asked.
     """
@@ -648,12 +648,12 @@ class TrainingOptions(DeviceOptions, SeedOptions):
         stages: Number of times the whole recipe is trained, each time from the best weights before, with a new schedule.
         devices: GPUs, or CPU processes, on each machine.
         nodes: Machines.
-        strategy: Lightning's name for how they work together.
-        minutes: Stop after so many minutes of training; stages share them by their epochs.
-        steps: Stop after so many steps; stages share them too.
-        save_minutes: Minutes between two saved states.
-        logger: Where losses and scores go: tensorboard (the default), csv, wandb, mlflow, comet; several may be given; "none";
-            or module:function of your own, which is called with the folder of the run and gives a logger of Lightning.
+        strategy: Lightning's name of the distributed strategy.
+        minutes: Largest training time; stages share it by their epochs.
+        steps: Largest number of steps; stages share them too.
+        save_minutes: Minutes between two checkpoints.
+        logger: Loggers of losses and scores: tensorboard (the default), csv, wandb, mlflow, comet; several may be given;
+            "none"; or module:function of your own, which is called with the folder of the run and gives a logger of Lightning.
     """
 
     out: Path | None = None

@@ -73,8 +73,8 @@ class RecipeCommand:
         """The command of a recipe of poise with its flags alone: it is asked, not run, and nothing heavy is imported.
 
         Args:
-            name: Of the recipe.
-            words: Of the command line, after it; they name the model.
+            name: Name of the recipe.
+            words: Words of the command line, after the name; `--model` decides the options.
 
         Returns:
             None where only the recipe or the model itself can tell the flags.

@@ -54,7 +54,7 @@ class Detector(ABC):
 
     Attributes:
         name: Name in tables and messages.
-        nouns: What it finds, one and many.
+        nouns: Singular and plural of what it finds.
     """
 
     name: str

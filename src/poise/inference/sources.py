@@ -91,7 +91,7 @@ def _images_of(text: str, without: Path | None) -> list[tuple[Path, str]]:
 
 
 def _moving(text: str) -> str:
-    """What to say of a video, a camera or an address; nothing of anything else.
+    """Message about a video, a camera or an address; empty for other sources.
 
     >>> _moving("photo.jpg")
     ''

@@ -114,7 +114,7 @@ class ImageModel(Model):
     @property
     @abstractmethod
     def output_text(self) -> str:
-        """What it finds, in words: "17 keypoints"."""
+        """What the model finds, as text: "17 keypoints"."""
 
     def settings_text(self) -> dict[str, str]:
         """Settings that results depend on beside the network, as text by name, for reports; none by default."""
@@ -321,7 +321,7 @@ class PoseModel(ImageModel):
 
     @property
     def output_text(self) -> str:
-        """What it finds, in words."""
+        """What the model finds, as text."""
         return f"{len(self.skeleton)} keypoints"
 
     def codec_text(self) -> dict[str, str]:
@@ -450,7 +450,7 @@ def require_keypoint_detector(model: Model) -> PoseModel:
     """The model, which must be one that finds boxes and keypoints at once, such as Keypoint R-CNN.
 
     Raises:
-        InputError: It is of another kind.
+        InputError: It is of another type.
     """
     if isinstance(model, PoseModel) and model.finds_boxes:
         return model

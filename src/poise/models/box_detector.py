@@ -49,7 +49,7 @@ class BoxDetector(RCNNBoxes, ImageModel):
 
     @property
     def output_text(self) -> str:
-        """What it finds, in words."""
+        """What the model finds, as text."""
         return "boxes of people"
 
     def to_plain(self) -> dict[str, Any]:

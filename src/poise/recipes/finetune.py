@@ -100,7 +100,7 @@ class FinetuneOptions(ModelOptions):
     @classmethod
     def by_name(cls, name: str | None = None) -> type["FinetuneOptions"] | None:
         """The options of a model of poise by its name; None for other names, which only the model itself can tell."""
-        return next((kind for kind in cls.kinds() if re.fullmatch(kind.names or "", name or cls.model)), None)
+        return next((kind for kind in cls.types() if re.fullmatch(kind.names or "", name or cls.model)), None)
 
     @classmethod
     def for_model(cls, name: str | None = None) -> type["FinetuneOptions"]:
@@ -230,7 +230,7 @@ class TopDownOptions(ViewOptions):
             upright. The pose of a prediction is read in a second view, which the first one tells.
         alignment_keypoints: Learn and predict the circle's centre and top beside the body's keypoints; without them hips and
             shoulders tell the alignment.
-        missing: What becomes of people whose labels do not tell the alignment: `mask` leaves their alignment keypoints out
+        missing: Treatment of people whose labels do not give the alignment: `mask` leaves their alignment keypoints out
             of the loss, `keep` takes these from the box, `drop` does not train on them.
         axis_centre: Keypoints whose mean is the centre of the circle; the hips by default.
         axis_top: Keypoints whose mean lies above it when the body is upright; the shoulders by default.

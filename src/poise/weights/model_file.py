@@ -137,7 +137,7 @@ def _read(source: Path) -> tuple[dict[str, Tensor], str]:
 
 
 def _no_file(source: Path) -> str:
-    """What to say of a model file that does not exist, but may be the name of something else."""
+    """Message about a model file that does not exist, but may be the name of something else."""
     name = str(source)
     if source.is_dir() and (source / "model.safetensors").is_file():
         return f"{name} is a folder, not a model file; it holds one: {source / 'model.safetensors'}"
