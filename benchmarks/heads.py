@@ -102,7 +102,7 @@ def detector(way: Way, setting: Setting) -> PoseModel:
 def recipe(name: str, model: PoseModel, setting: Setting, train: Dataset, val: Dataset) -> Recipe:
     """As `detector_drawn` without windows and mosaics."""
     side = setting.side
-    views = DetectorAugmentation(sides=tuple(round(side * scale) for scale in SCALES), most=None, rotation=10.0, colour=0.1)
+    views = DetectorAugmentation(sides=tuple(round(side * scale) for scale in SCALES), max_side=None, rotation=10.0, colour=0.1)
     made = short_run(name, model, train, val, epochs=1000, rate=setting.rate or RATE, clip=CLIP, augmentation=views)
     made = replace(made, batch=setting.batch, best="box AP")
     if setting.rule == "adamw":

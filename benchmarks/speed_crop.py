@@ -28,17 +28,17 @@ def rows() -> Iterator[Row]:
     image = cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC)
     tensor = torch.from_numpy(image).permute(2, 0, 1)
     for rule in ("hrnet", "unbiased"):
-        cutter = PersonCrop(SIZE, Preprocess(crop=rule), COCO17)
-        yield crop(f"crop + normalise, {rule}", cutter, tensor, image, same=rule == "hrnet")
+        person_crop = PersonCrop(SIZE, Preprocess(crop=rule), COCO17)
+        yield crop(f"crop + normalise, {rule}", person_crop, tensor, image, same=rule == "hrnet")
 
 
-def crop(name: str, cutter: PersonCrop, tensor: torch.Tensor, image: Array, *, same: bool) -> Row:
+def crop(name: str, person_crop: PersonCrop, tensor: torch.Tensor, image: Array, *, same: bool) -> Row:
     box = (100.0, 50.0, 300.0, 400.0)
     corners = torch.tensor(box)
-    ours, theirs = cutter.crop_box(tensor, corners)[0].numpy(), hrnet(image, box)
+    ours, theirs = person_crop.crop_box(tensor, corners)[0].numpy(), hrnet(image, box)
     assert ours.shape == theirs.shape
     assert not same or np.abs(ours - theirs).mean() < 0.01, np.abs(ours - theirs).mean()
-    return Row(name, lambda: cutter.crop_box(tensor, corners), lambda: hrnet(image, box), PUBLIC, 1.0, 400)
+    return Row(name, lambda: person_crop.crop_box(tensor, corners), lambda: hrnet(image, box), PUBLIC, 1.0, 400)
 
 
 def hrnet(image: Array, box: tuple[float, float, float, float], padding: float = 1.25) -> Array:

@@ -21,8 +21,8 @@ def main() -> None:
     print(f"{len(people.skeleton)} + {len(animals.skeleton)} keypoints, {len(shared)} shared: {len(both.skeleton)} in all")
 
     model = require_top_down(zoo.build("poise_t_coco_192x160", skeleton=both.skeleton))
-    cutter = PersonCrop(model.codec.size, model.preprocess, model.skeleton)
-    batch = Batch.of([cutter(both[index], person) for index, person in both.people()])
+    crop = PersonCrop(model.codec.size, model.preprocess, model.skeleton)
+    batch = Batch.of([crop(both[index], person) for index, person in both.people()])
 
     output = model(batch.images).detach().requires_grad_()
     (gradient,) = torch.autograd.grad(model.codec.loss(output, batch.xy, batch.visible), output)

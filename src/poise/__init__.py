@@ -44,7 +44,7 @@ def __dir__() -> list[str]:
 
 
 def _version() -> str:
-    """Of the installed package, which has it from the tag of its commit."""
+    """Version of the installed package, made from the tag of its commit."""
     import importlib.metadata
 
     try:

@@ -21,7 +21,7 @@ def evaluation(truth: dict[str, Any], results: Rows, kind: Literal["keypoints", 
     Args:
         truth: Valid annotations in COCO's form.
         results: Valid results.
-        kind: What is compared.
+        kind: Type of the comparison.
 
     Raises:
         MissingExtra: Neither package is installed.
@@ -92,7 +92,7 @@ class OfficialEvaluation:
     Args:
         truth: Valid annotations in COCO's form.
         results: Valid results.
-        kind: What is compared.
+        kind: Type of the comparison.
     """
 
     def __init__(self, truth: dict[str, Any], results: Rows, kind: str) -> None:

@@ -73,7 +73,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownName:
     """The error for a name that does not exist. Its message lists up to three similar names, or else the known ones.
 
     Args:
-        kind: What the name should name, such as "recipe".
+        kind: Type of the thing that is named, such as "recipe".
         name: The name that was asked for.
         known: All names that exist.
 
@@ -90,12 +90,12 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownName:
 
 
 def missing(what: str, path: object, *, hint: str = "check the path") -> str:
-    """What to say of a file or folder that is not there.
+    """Message about a missing file or folder.
 
     Args:
         what: It is.
-        path: Where it should be.
-        hint: What to do.
+        path: Path where it should be.
+        hint: Advice for the user.
 
     >>> missing("annotation file", "a.json")
     "there is no annotation file 'a.json'; check the path"

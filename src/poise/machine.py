@@ -23,7 +23,7 @@ def answers(url: str, *, seconds: float = 5.0) -> bool:
     Libraries that download weights try again for a minute or two where there is no network; they are asked after this.
 
     Args:
-        url: Of the server.
+        url: Address of the server.
         seconds: To wait.
     """
     import urllib.error

@@ -21,13 +21,13 @@ from typing import Any
 from poise.errors import InputError
 
 GROUP = "poise.plugins"
-"""Of entry points: installing a package that has one is naming it. Its value is a module."""
+"""Group of entry points: a package with one is used as soon as it is installed. Its value is a module."""
 
 ZOO = "poise.zoo.find"
 """Lists the builders that come with poise; imported by name, since the zoo itself stands above."""
 
 LEFT_OUT = ("__main__", "conftest", "setup", "test", "tests")
-"""Modules of a package that are scripts or tests: nothing is looked for in them."""
+"""Modules of a package that are scripts or tests: they are not searched."""
 
 _named: dict[str, None] = {}  # of this process, in the order of naming
 
@@ -84,7 +84,7 @@ def resolve(name: str, base: type | None = None) -> Any:
 
     Args:
         name: `module:class`, as files keep it.
-        base: What the class must be derived from, and not be abstract; None for anything that the package has.
+        base: Base class; the class must be derived from it and not be abstract. None for any value of the package.
 
     Raises:
         InputError: The package was not named (nothing of it is imported then), cannot be imported, or has no such class.
@@ -94,24 +94,24 @@ def resolve(name: str, base: type | None = None) -> Any:
 
 
 def locate(name: str, base: type | None = None) -> Any:
-    """As `resolve`, of any package that can be imported: for names that are not from a file.
+    """A class or function of any package that can be imported, as `resolve`; for names that are not from a file.
 
     Raises:
         InputError: It cannot be imported by name in another process, or has no such class.
     """
     found = _found(name)
-    if base is not None and not _is_kind(found, base):
+    if base is not None and not _is_subclass(found, base):
         raise InputError(f"{name!r} is no class derived from {base.__name__} of which there can be values")
     return found
 
 
 def builder(name: str, base: type) -> Callable[..., Any]:
-    """What builds a network: one of the zoo's, or of a package that was named.
+    """The builder of a network: one of the zoo's, or of a package that was named.
 
     Args:
         name: `hrnet:network` of the zoo; `module:function`, or `module:class`, of others.
-        base: What it builds. A function must be annotated to return that or a class derived from it, so that a file cannot have
-            any other function called.
+        base: Type that it builds. A function must be annotated to return that or a class derived from it, so that a file
+            cannot have any other function called.
 
     Raises:
         InputError: The package was not named (nothing of it is imported then), cannot be imported, or has no such builder.
@@ -121,7 +121,7 @@ def builder(name: str, base: type) -> Callable[..., Any]:
         return built_in[name]
     _check_named(name)
     found = _found(name)
-    if not (_is_kind(found, base) or _is_kind(_promised(found), base, abstract=True)):
+    if not (_is_subclass(found, base) or _is_subclass(_promised(found), base, abstract=True)):
         raise InputError(
             f"{name!r} is neither a class derived from {base.__name__} nor a function annotated to return one "
             f"(def {name.partition(':')[2]}(...) -> {base.__name__}); without that a file could have any function called"
@@ -161,7 +161,7 @@ def members(base: type, packages: Iterable[str]) -> Mapping[str, type[Any]]:
     found: dict[str, type[Any]] = {}
     for module in (module for package in packages for module in modules(package)):
         for cls in vars(module).values():
-            if _is_kind(cls, base) and cls.__module__ == module.__name__ and cls not in found.values():
+            if _is_subclass(cls, base) and cls.__module__ == module.__name__ and cls not in found.values():
                 found[cls.__name__ if cls.__name__ not in found else f"{module.__name__}:{cls.__name__}"] = cls
     return found
 
@@ -195,7 +195,7 @@ def _check_named(name: str) -> None:
 
 
 def _found(name: str) -> Any:
-    """What a module has by a name; it must be of the same package, so that a file cannot reach what a module has imported."""
+    """The value of a name in a module; it must be of that package, so that a file cannot reach what a module has imported."""
     where, colon, what = name.partition(":")
     if "__main__" in where.split("."):
         raise InputError(
@@ -247,12 +247,12 @@ def _is_path(name: str) -> bool:
     return all(part.isidentifier() for part in name.split("."))
 
 
-def _is_kind(value: Any, base: type, *, abstract: bool = False) -> bool:
+def _is_subclass(value: Any, base: type, *, abstract: bool = False) -> bool:
     return inspect.isclass(value) and issubclass(value, base) and (abstract or not inspect.isabstract(value))
 
 
 def _promised(function: Any) -> Any:
-    """What a function is annotated to return; None where that cannot be told."""
+    """The return annotation of a function; None where it cannot be resolved."""
     if not inspect.isfunction(function):
         return None
     globals_ = inspect.unwrap(function).__globals__

@@ -25,10 +25,10 @@ class Canvas(Normalization):
     Attributes:
         fill: Colour of the padding, RGB, 0 to 255 (OffsetGuided's, nearly the mean colour).
         side: Length that the fitted side of an image is resized to, pixels.
-        fit: Which side is fitted: the longer one, the shorter one, or the height.
+        fit: Side that is fitted: the longer one, the shorter one, or the height.
         most: Greatest length of the longer side where the shorter one is fitted, pixels; None for no limit.
         multiple: Height and width of a view are padded to a multiple of this, pixels.
-        place: Where the image lies in the padded view: in the upper left corner, or in the middle.
+        place: Position of the image in the padded view: in the upper left corner, or in the middle.
         rule: How pixels and keypoints are resampled (`transforms/canvas.py`). "unbiased" warps both by one matrix.
             "offsetguided" maps the centres of the corner pixels onto each other for keypoints, and the corners of the image for
             pixels. "torchvision" maps the corners for both; so do "pillow" and "detectron2", which average pixels when they
@@ -75,7 +75,7 @@ class Canvas(Normalization):
 
 @dataclass(frozen=True, eq=False)
 class SceneView:
-    """A whole image, resized and padded to the input size of a network, with the labels of everybody in it.
+    """A whole image, resized and padded to the input size of a network, with the labels of all people in it.
 
     Attributes:
         image: Pixels, normalised as the model's `Canvas` says.

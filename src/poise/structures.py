@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Key:
-    """Which image a sample is.
+    """The image of a sample.
 
     Attributes:
         file_name: Name of the image file, as the annotation file or the caller gives it.
@@ -123,7 +123,7 @@ class Sample:
         image: RGB, 0 to 255; stored row by row, so that a view of shape (H, W, 3) needs no copy.
         labels: Annotations of all people in the image.
         key: File name and id of the image.
-        ignore: Pixels for which the labels do not say whether somebody is there (`Dataset.sample_with_ignore`); None where
+        ignore: Unlabelled pixels, which may show people (`Dataset.sample_with_ignore`); None where
             that was not asked for.
         known: True for each keypoint that this data set annotates at all; None where it annotates all of them.
         masks: Segmentation mask of each person (`Dataset.sample_with_masks`); None where that was not asked for.
@@ -252,9 +252,9 @@ class Poses:
         box_score: Confidence of each box; 1 for boxes that were given, the pose score where the model needs no boxes.
         pose_score: Confidence of each pose, after rescoring.
         key: File name and id of the image; its frame and time in a video.
-        track: Id of the track that each person belongs to, -1 for none; None where nobody was tracked.
-        skeleton: Names, bones and pairs of the keypoints; None where nobody said.
-        size: Size of the image (h, w), pixels; None where nobody said.
+        track: Id of the track that each person belongs to, -1 for none; None where people were not tracked.
+        skeleton: Names, bones and pairs of the keypoints; None where not given.
+        size: Size of the image (h, w), pixels; None where not given.
     """
 
     xy: Float[Tensor, "n k 2"]
@@ -342,7 +342,8 @@ class Poses:
         """The poses as numbers, text, lists and dictionaries that `json.dumps` takes; values that are not finite are None.
 
         Args:
-            skeleton: Whose names the keypoints have; by default that of the poses. Without any they are listed without names.
+            skeleton: Skeleton with the names of the keypoints; by default that of the poses. Without any the
+                keypoints have no names.
 
         Returns:
             `file_name`, `image_id`; `frame` and `time` where the image is of a video; `width` and `height` where its size is
@@ -361,7 +362,8 @@ class Poses:
         """A table of the poses, one flat dictionary a person; values that are not finite are None.
 
         Args:
-            skeleton: Whose names the keypoints have; by default that of the poses. Without any they are `keypoint_1`, ...
+            skeleton: Skeleton with the names of the keypoints; by default that of the poses. Without any they are
+                `keypoint_1`, ...
 
         Returns:
             For each person what `to_dict` says of the image, then `person` (from 1), `track` where people were tracked,
@@ -391,7 +393,7 @@ class Poses:
         """The table of `to_rows` as a DataFrame of pandas; `pandas.concat` joins those of several images.
 
         Args:
-            skeleton: Whose names the keypoints have; by default that of the poses.
+            skeleton: Skeleton with the names of the keypoints; by default that of the poses.
 
         Raises:
             MissingExtra: pandas is not installed.
@@ -415,7 +417,7 @@ class Poses:
             image: The image that was looked at, as `poise.predict` takes it; by default the file of the key.
             min_score: Keypoints of a lower score are drawn thin.
             boxes: Whether boxes are drawn, too.
-            skeleton: Whose bones are drawn; by default that of the poses.
+            skeleton: Skeleton whose bones are drawn; by default that of the poses.
 
         Raises:
             InputError: There is no image, or no skeleton.
@@ -438,7 +440,7 @@ class Poses:
         return chosen
 
     def _image(self) -> dict[str, Any]:
-        """What is known of the image, as plain values."""
+        """The image's name, id and size, as plain values."""
         video = {name: value for name in ("frame", "time") if (value := getattr(self.key, name)) is not None}
         size = {} if self.size is None else {"width": self.size[1], "height": self.size[0]}
         return {"file_name": self.key.file_name, "image_id": self.key.image_id, **video, **size}
@@ -508,7 +510,7 @@ class Preprocess(Normalization):
     """How the crops of a top-down model are made, and how its poses are rescored and suppressed.
 
     Attributes:
-        crop: Which release's rule cuts a box out of the image (`transforms/crop.py`).
+        crop: Release whose rule crops a box from the image (`transforms/crop.py`).
         padding: Factor by which the box grows before it is cut.
         sides: Factors by which width and height grow first, before the box gets the aspect ratio of the view (MSPN, CPN).
         flip_test: Whether the release averages the outputs of the view and its mirror image at test time.

@@ -133,7 +133,7 @@ def test_with_one_kind_of_error_correcting_it_gives_ap_1_and_the_others_gain_not
     found = diagnose(truth, results, COCO17)
     gains = {step.correction: step for step in found.separate}
     assert gains[cure].ap == pytest.approx(1, abs=1e-12)
-    wrong = {kind: count for kind, count in found.kinds.items() if kind != "good" and count}
+    wrong = {kind: count for kind, count in found.error_counts.items() if kind != "good" and count}
     assert set(wrong) == ({planted_kind} & set(ERROR_KINDS))
     for other in set(CORRECTIONS) - {cure, "scoring"}:
         assert gains[other].gain == pytest.approx(0, abs=1e-12)
@@ -155,7 +155,7 @@ def test_nothing_found_is_everybody_missed():
     assert len(found.matching.missed) == len(truth["annotations"])
     assert found.scores.numbers["AP"] == 0
     assert [step.ap for step in found.separate] == [0] * (len(CORRECTIONS) - 1) + [pytest.approx(1)]
-    assert found.kinds == dict.fromkeys(ERROR_KINDS, 0)
+    assert found.error_counts == dict.fromkeys(ERROR_KINDS, 0)
 
 
 def test_crowds_and_people_without_labels_are_neither_found_nor_missed():
@@ -253,7 +253,7 @@ def test_categories_of_different_skeletons_are_diagnosed_each_by_its_own():
     }
     both = diagnose(truth, found + [row | {"category_id": 2} for row in more], {1: COCO17, 2: MPII16})
     single = [diagnose(t, r, s) for t, r, s in ((one, found, COCO17), (other, more, MPII16))]
-    assert both.kinds == {kind: sum(part.kinds[kind] for part in single) for kind in ERROR_KINDS}
+    assert both.error_counts == {kind: sum(part.error_counts[kind] for part in single) for kind in ERROR_KINDS}
     assert both.cumulative[-1].ap == pytest.approx(1, abs=1e-12)
 
 

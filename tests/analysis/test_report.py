@@ -83,7 +83,7 @@ def test_pictures_go_from_best_to_worst_and_none_is_shown_twice(eval_set):
     found = evaluation(eval_set)
     diagnosis = diagnose(eval_set.truth, found.results, eval_set.skeletons)
     assert [one.image for one in rank_images(eval_set, found.results, diagnosis)] == list(eval_set.ids)
-    best, worst = best_and_worst(eval_set, found.results, diagnosis, most=2)
+    best, worst = best_and_worst(eval_set, found.results, diagnosis, max_count=2)
     names = [eval_set.dataset.key(i).file_name for i in range(IMAGES)]
     assert [words.split(":")[0] for words, _ in best] == names[:2]
     assert [words.split(":")[0] for words, _ in worst] == names[::-1][:2]

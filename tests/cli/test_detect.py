@@ -277,7 +277,7 @@ def test_what_cannot_be_looked_at_is_told(rcnn, folder, labels, tmp_path, monkey
         (("evaluate", "MODEL", "--out", "IMAGE"), "--out names a file that ends in .json or .mat; found"),
         (("evaluate", "MODEL", "--report", "IMAGE"), "--report names a file that ends in .html or .htm; found"),
         (("evaluate", "MODEL", "--min-keypoint-score", "nan"), "--min-keypoint-score is a number; found nan"),
-        (("evaluate", "MODEL", "--scales", 1000), "make images of 96000 pixels, and 8192 are the most"),
+        (("evaluate", "MODEL", "--scales", 1000), "make images of 96000 pixels, the maximum is 8192"),
         (("compare-decoders", "MODEL", "--out", "LABELS"), "is read by this command, and --out would overwrite it"),
         (("calibrate", "MODEL", "--out", "LABELS/new.safetensors"), "cannot be written"),
         (("calibrate", "MODEL", "--out", "FOLDER.safetensors"), "is a folder; --out names a file"),

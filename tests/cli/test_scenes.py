@@ -68,7 +68,7 @@ def test_evaluate_needs_no_boxes_and_stores_how_it_read(model, labels, tmp_path,
     beside = json.loads((tmp_path / "results.scores.json").read_text())
     assert beside["settings"]["decoder"].startswith("OffsetGuided cell: ")
     assert "long side 64 and 128 pixels" in beside["settings"]["input"]
-    assert beside["settings"]["doubles"] == "off"
+    assert beside["settings"]["duplicates"] == "off"
     text = page.read_text(encoding="utf-8")
     assert "OffsetGuided cell: " in text
     assert run("evaluate", *looked_at(model, labels), "--no-flip", *ALL_PEAKS, "--out", out) == 0

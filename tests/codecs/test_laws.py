@@ -358,7 +358,7 @@ def test_a_codec_without_a_roi_weight_of_its_own_is_told_what_to_write():
 
 def test_a_new_codec_gets_no_other_codecs_values():
     codec = OfAUser.for_size((384, 288), (96, 72), 5)
-    assert (codec.sigma, codec.roi_weight, codec.mse_share, codec.report_readings) == (2.0, 1.0, None, ())
+    assert (codec.sigma, codec.roi_weight, codec.mse_share, codec.report_methods) == (2.0, 1.0, None, ())
     assert preprocess_for(codec, Preprocess(crop="hrnet")).crop == "unbiased"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from poise.codecs.decoders import read_as, readings_of
+from poise.codecs.decoders import methods_of, read_as
 from poise.codecs.guiding_losses import LabelMaps
 from poise.codecs.offset_guided import READING_TOLERANCE, OffsetGuided
 from poise.codecs.registry import codec_from_plain, to_plain
@@ -288,7 +288,7 @@ def test_every_peak_method_has_a_known_error():
 
 
 def test_readings_of_whole_views_are_named_and_changed_as_others():
-    assert readings_of(codec()) == PEAK_METHODS
+    assert methods_of(codec()) == PEAK_METHODS
     assert read_as(codec(), "dark").reading == replace(PRACTITIONER_CONFIG, peaks="dark")
     with pytest.raises(UnknownName, match="did you mean 'dark'"):
         read_as(codec(), "drak")

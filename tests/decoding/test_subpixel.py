@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from poise.codecs.dark import Dark
-from poise.codecs.decoders import read_as, readings_of
+from poise.codecs.decoders import methods_of, read_as
 from poise.codecs.gaussian import Gaussian
 from poise.codecs.regression import Regression
 from poise.codecs.simcc import SimCC
@@ -81,7 +81,7 @@ def test_an_unknown_subpixel_method_is_refused(codec, message):
 
 def test_codecs_without_maps_have_one_way_of_decoding():
     codec = Regression(SIZE, CELLS, 3)
-    assert readings_of(codec) == ()
+    assert methods_of(codec) == ()
     with pytest.raises(ValueError, match="outputs of Regression can be read in one way only"):
         read_as(codec, "dark")
 

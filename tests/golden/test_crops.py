@@ -330,7 +330,7 @@ def test_a_mirrored_detectors_view_has_the_keypoints_of_mask_rcnns_release(golde
     labels = Labels.of(given[..., :2], given[..., 2].long(), box)
     image = torch.zeros(height, width, 3, dtype=torch.uint8).permute(2, 0, 1)
     canvas = Canvas(side=min(height, width), fit="short", multiple=1, rule="pillow")
-    options = DetectorAugmentation(sides=(min(height, width),), most=None, flip=1.0)
+    options = DetectorAugmentation(sides=(min(height, width),), max_side=None, flip=1.0)
     view = DetectorCrop(canvas, COCO17, options)(Sample(image, labels, Key("a")), torch.Generator().manual_seed(0))
     wanted = torch.from_numpy(z["krcnn_flip"])
     seen = wanted[..., 2] > 0  # the release sets the others to 0

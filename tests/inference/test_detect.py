@@ -24,7 +24,6 @@ from poise.inference.detect import (
     detect,
     detector_of,
     rows,
-    source_boxes,
 )
 from poise.inference.request import ImageRequest, Skipped
 from poise.inference.settings import InferenceSettings
@@ -340,7 +339,6 @@ def test_the_file_of_boxes_is_the_usual_one(tmp_path, eval_set):
     (tmp_path / "boxes.json").write_text(json.dumps(written))
     back = read_boxes(tmp_path / "boxes.json")
     assert torch.allclose(xyxy_to_xywh(back.boxes[1]), xyxy_to_xywh(found[0].boxes), atol=0.01)
-    assert source_boxes(found)[2].boxes.shape == (0, 4)
 
 
 def test_boxes_without_a_size_and_numbers_that_are_none_go():

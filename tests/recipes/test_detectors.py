@@ -80,7 +80,7 @@ def test_the_resnet_trains_as_its_release(coco, no_downloads):
     assert recipe.epochs == 120_000  # the folder has 12 images
     assert recipe.schedule.milestones == pytest.approx((80_000, 106_666.67))
     assert (recipe.schedule.warmup_steps, recipe.schedule.warmup_start) == (500, 1 / 3)
-    assert (recipe.augmentation.sides, recipe.augmentation.most) == ((640, 672, 704, 736, 768, 800), 1333)
+    assert (recipe.augmentation.sides, recipe.augmentation.max_side) == ((640, 672, 704, 736, 768, 800), 1333)
     assert recipe.augmentation.flip == 0.5
     assert recipe.still == ("backbone.body.conv1", "backbone.body.bn1", "backbone.body.layer1")
     assert recipe.expected == {"coco-val2017/box AP": 0.537, "coco-val2017/AP": 0.643}
@@ -177,7 +177,7 @@ def test_other_networks_and_more_chances_can_be_asked_for(coco):
     assert recipe.augmentation.drop.name == "cutout"
     assert recipe.augmentation.turn == 0.5
     assert recipe.expected == {}
-    with pytest.raises(InputError, match=r"is no ResNet, .*; give --freeze 0, and all of it learns"):
+    with pytest.raises(InputError, match=r"is no ResNet, .*; give --freeze 0, and all of it is trained"):
         keypoint_rcnn(**ours)
     with pytest.raises(InputError, match="whole detector"):
         keypoint_rcnn(**ours | {"network": "poise_t_coco_192x160"})

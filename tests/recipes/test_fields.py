@@ -106,7 +106,7 @@ def test_the_parts_of_the_loss_are_weighed_by_words(detector):
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("person=3", "^person=3: the box head of poise_rcnn_t tells the classes 0, the background, to 1; people are 1$"),
+        ("person=3", r"^person=3: the box head of poise_rcnn_t has the classes 0 \(background\) to 1; people are class 1$"),
         ("person=0", "^config: person is at least 1, not 0$"),
         ("nms=2", r"^config: nms is a number from 0 to 1, not 2\.0$"),
         ("score=2", r"^config: score is a number from 0 to 1, not 2\.0$"),

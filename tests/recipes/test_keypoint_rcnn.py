@@ -26,5 +26,5 @@ def test_views_are_as_large_as_a_model_is_shown_images():
     usual = DetectorAugmentation()
     assert as_large(usual, Canvas(side=800, most=1333, fit="short")) == usual
     small = as_large(usual, Canvas(side=400, most=600, fit="short"))
-    assert (small.sides, small.most) == ((320, 336, 352, 368, 384, 400), 600)
-    assert as_large(usual, Canvas(side=320)).most == 640
+    assert (small.sides, small.max_side) == ((320, 336, 352, 368, 384, 400), 600)
+    assert as_large(usual, Canvas(side=320)).max_side == 640

@@ -25,7 +25,7 @@ from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.scene_jitter import SceneAugmentation
 from poise.zoo.rcnn.poise_rcnn import small_detector
 
-VIEWS = DetectorAugmentation(sides=(64, 80), most=None, mosaic=0.5)
+VIEWS = DetectorAugmentation(sides=(64, 80), max_side=None, mosaic=0.5)
 
 
 @pytest.fixture(scope="module")

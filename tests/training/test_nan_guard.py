@@ -63,7 +63,7 @@ def test_of_several_answers_the_codec_whose_loss_is_at_fault_is_named(tiny, batc
     size = {"size": (64, 64), "cells": (16, 16), "keypoints": 2}
     codecs = [UDPGaussian(**size), UDPGaussian(**size, joint_weights=(1e30, 1e30)), UDPGaussian(**size)]
     model = several(tiny.recipe().model, codecs)
-    with pytest.raises(TrainingError, match=r"First at fault: the loss of codec UDPGaussian for answer 2 of 3\."):
+    with pytest.raises(TrainingError, match=r"First at fault: the loss of codec UDPGaussian for output 2 of 3\."):
         check_finite(Step(7, 1e-3, float("inf"), float("nan")), ModelTask(model), batch, precision="fp32")
 
 

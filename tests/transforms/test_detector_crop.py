@@ -31,7 +31,7 @@ def sample(size=(80, 120), *, boxes=((20.0, 10.0, 60.0, 70.0),), labelled=True, 
 
 
 def cutter(canvas=CANVAS, **options):
-    plain = {"sides": (100,), "most": 160, "flip": 0.0}
+    plain = {"sides": (100,), "max_side": 160, "flip": 0.0}
     return DetectorCrop(canvas, COCO17, DetectorAugmentation(**plain | options))
 
 
@@ -83,7 +83,7 @@ def test_an_image_that_lies_on_its_side_gets_a_view_that_does():
 
 
 def test_boxes_are_clipped_to_the_crop_and_people_hardly_inside_are_not_trained_on():
-    found = cutter(crop=1.0, crop_share=0.2, least=0.4)
+    found = cutter(crop=1.0, crop_share=0.2, min_visible=0.4)
     kinds = set()
     for seed in range(60):
         view = cut(found, seed=seed)
@@ -232,7 +232,7 @@ def test_the_same_number_of_random_numbers_is_drawn_whatever_the_options():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"mosaic": 1.5}, {"rotation": 200.0}, {"sides": ()}, {"sides": (0,)}, {"most": 0}, {"crop": 0.5, "crop_share": 0.0}],
+    [{"mosaic": 1.5}, {"rotation": 200.0}, {"sides": ()}, {"sides": (0,)}, {"max_side": 0}, {"crop": 0.5, "crop_share": 0.0}],
 )
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(InputError, match="augmentation"):
@@ -243,7 +243,7 @@ def test_impossible_settings_are_refused(wrong):
 def test_maskrcnns_boxes_are_trained_from_first_to_last_pixel(flip, expected):
     """20 to 59 of 120 pixels are 40 to 118 of 240, and 121 to 199 in the mirrored view; boxes end a pixel on."""
     release = replace(CANVAS, rule="pillow")
-    view = cut(cutter(release, sides=(160,), most=None, flip=flip, rotation=0.0))
+    view = cut(cutter(release, sides=(160,), max_side=None, flip=flip, rotation=0.0))
     assert view.labels.boxes.tolist() == [expected]
     tested = cutter(replace(release, side=160, most=None)).test_view(sample())
     assert tested.labels.boxes.tolist() == [[40.0, 20.0, 119.0, 139.0]]

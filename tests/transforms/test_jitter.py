@@ -26,7 +26,7 @@ MSPN = Augmentation(
 )
 CPN = Augmentation(
     scale_range=(0.7, 1.35),
-    scale_most=1.25,
+    max_scale=1.25,
     rotation=45.0,
     rotation_law="uniform",
     gain=0.2,
@@ -168,7 +168,7 @@ def test_the_same_seed_gives_the_same_view_and_another_seed_another(options):
         ({"rotation_probability": -0.1}, "rotation_probability is a probability"),
         ({"gain": 1.0}, "gain is a share"),
         ({"scale_range": (1.2, 0.8)}, "scale_range goes from"),
-        ({"scale_most": 0.0}, "scale_most is a factor above 0"),
+        ({"max_scale": 0.0}, "max_scale is a factor above 0"),
         ({"sides": (1.0, 0.0)}, "sides are factors above 0"),
         ({"extents": (-0.1, 0.0)}, "extents are shares"),
         ({"shear": 60.0}, "shear is in degrees, 0 to below 45"),

@@ -25,7 +25,7 @@ class AlignmentScores:
 
     Attributes:
         people: Number of people that are evaluated.
-        kept: How many of them have all keypoints of the axis labelled.
+        kept: Number of them with all keypoints of the axis labelled.
         missing: For each keypoint of the axis, how many of the others lack it.
         everybody: All predictions, all of the ground truth.
         filtered_predictions: Predictions without those of people who lack the alignment, all of the ground truth: what a
@@ -59,7 +59,7 @@ class AlignmentScores:
 
     @property
     def lines(self) -> list[str]:
-        """What a terminal or a report says."""
+        """The text for a terminal or a report."""
         lacking = ", ".join(f"{name} {count}" for name, count in self.missing.items() if count)
         head = f"{self.kept} of {self.people} people have all keypoints of the alignment"
         head += f"; not labelled: {lacking}" if lacking else ""
@@ -78,7 +78,7 @@ def alignment_scores(eval_set: EvalSet, evaluation: Evaluation, axis: BodyAxis) 
 
     Args:
         eval_set: A COCO-style file with one category.
-        evaluation: Of a top-down model.
+        evaluation: Evaluation of a top-down model.
         axis: The keypoints that an aligned crop needs.
 
     Raises:

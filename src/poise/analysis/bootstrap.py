@@ -28,7 +28,7 @@ Scores = Mapping[str, Float64[np.ndarray, " b"]]
 @final
 @dataclass(frozen=True, eq=False)
 class PerImageResults:
-    """What a run got right, image by image: enough to score any resample of the images.
+    """Matches and hits of a run for each image, from which any resample of the images is scored.
 
     Attributes:
         matches: Matches of COCO's keypoint protocol, for each category.
@@ -75,7 +75,7 @@ class PerImageResults:
         return len(self.hits)
 
     def scores(self, counts: Int64[np.ndarray, "b i"]) -> dict[str, Float64[np.ndarray, " b"]]:
-        """The scores of resamples; equal to those of the protocol if every image counts once. NaN where nobody is labelled.
+        """The scores of resamples; equal to those of the protocol if every image counts once. NaN where no person is labelled.
 
         Scores of boxes, if there are any, are named "box AP" and so on.
 

@@ -1,6 +1,6 @@
 """The upper bound of each codec on a set of annotations, before training: labels are encoded and decoded again.
 
-An ideal network outputs `encode(xy)`. What is decoded from that is the best that training can reach: DARK (arXiv 1910.06278,
+`encode(xy)` is the perfect output. What is decoded from it is the best that training can reach: DARK (arXiv 1910.06278,
 section 3) and UDP (arXiv 1911.07524, section 3) start from this error.
 """
 
@@ -46,7 +46,7 @@ class CodecRow:
 
     Attributes:
         codec: Name of the codec's class.
-        reading: How its maps are decoded; "own" is its own way.
+        reading: Decoder of its maps; "own" is that of the codec.
         crop: Crop rule of the views.
         mean: Mean distance of decoded keypoints from their labels.
         p95: 95th percentile of that distance.
@@ -54,7 +54,7 @@ class CodecRow:
         flip_p95: 95th percentile of that distance.
         lost: Share of all labelled keypoints that are decoded more than `FAR` cells off.
         outside: Share of all labelled keypoints that lie outside their view, by the crop.
-        ap: AP of the decoded keypoints: the upper bound for an ideal network.
+        ap: AP of the decoded keypoints: the upper bound, of a perfect output.
     """
 
     codec: str
@@ -83,13 +83,13 @@ def codec_report(
     Args:
         eval_set: The annotations; its images are not read.
         size: Size of the views (h, w).
-        codecs: Names of codec classes; by default all, also in their other `report_readings`.
+        codecs: Names of codec classes; by default all, also in their other `report_methods`.
         readings: Other ways to decode the maps of the codecs that have them.
         padding: Factor by which boxes grow.
         images: Indices of the images to use; by default all.
 
     Raises:
-        AnnotationError: Nobody is labelled, or the annotations cannot be evaluated against.
+        AnnotationError: No person is labelled, or the annotations cannot be evaluated against.
         UnknownName: There is no such codec or reading.
     """
     names = list(codecs) or sorted(codec_types())
@@ -109,7 +109,7 @@ def codec_report(
             raise AnnotationError(
                 "the annotations have no person with a box and labelled keypoints, so no codec can be tried on them"
             )
-        others = readings or (() if codecs else own.report_readings)
+        others = readings or (() if codecs else own.report_methods)
         rows += _rows(eval_set, _read(own, others), seen[preprocess.crop], preprocess=preprocess, images=images)
     return rows
 
@@ -144,9 +144,9 @@ def _rows(
     xy, inside = views.xy[views.labelled][:, None], views.inside[views.labelled]
     some = inside.nonzero().flatten()[evenly_spaced(int(inside.sum()), FLIPPED)]
     back = there_and_back(list(readers.values()), xy)
-    turned = there_and_back(list(readers.values()), xy[some], torch.zeros(1, dtype=torch.int64))
+    mirrored = there_and_back(list(readers.values()), xy[some], torch.zeros(1, dtype=torch.int64))
     far = FAR * max(codec.size[0] / codec.cells[0], codec.size[1] / codec.cells[1])
-    for reading, found, flipped in zip(readers, back, turned, strict=True):
+    for reading, found, flipped in zip(readers, back, mirrored, strict=True):
         distance = (found.xy - xy).norm(dim=-1).flatten()
         mean, p95 = _spread(distance[inside])
         flip, flip_p95 = _spread((flipped.xy - xy[some]).norm(dim=-1).flatten())
@@ -160,7 +160,7 @@ def _rows(
             flip_p95=flip_p95,
             lost=float((distance > far).double().mean()),
             outside=1 - float(inside.double().mean()),
-            ap=_ceiling(eval_set, views, found, least=preprocess.min_keypoint_score, images=images),
+            ap=_upper_bound(eval_set, views, found, min_score=preprocess.min_keypoint_score, images=images),
         )
 
 
@@ -170,7 +170,9 @@ def _spread(errors: Float[Tensor, " e"]) -> tuple[float, float]:
     return (float(values.mean()), float(np.quantile(values, 0.95))) if len(values) else (float("nan"), float("nan"))
 
 
-def _ceiling(eval_set: EvalSet, views: LabelledViews, back: Points, *, least: float, images: Sequence[int] | None) -> float:
+def _upper_bound(
+    eval_set: EvalSet, views: LabelledViews, back: Points, *, min_score: float, images: Sequence[int] | None
+) -> float:
     """AP of the decoded keypoints, by COCO's protocol."""
     xy, scores = torch.zeros_like(views.xy), torch.zeros(views.xy.shape[:2])
     xy[views.labelled], scores[views.labelled] = back.xy.squeeze(1), back.score.squeeze(1)
@@ -181,17 +183,17 @@ def _ceiling(eval_set: EvalSet, views: LabelledViews, back: Points, *, least: fl
     for category, skeleton in eval_set.skeletons.items():
         own, columns = of == category, list(keypoint_indices(eval_set.skeleton, skeleton))
         score = scores[own][:, columns]
-        rated = rescore(torch.ones(len(score)), score, least)
+        rated = rescore(torch.ones(len(score)), score, min_score)
         rows = coco_format.to_coco_results(xy[own][:, columns], score, rated, image=0, categories=of[own])
         results += [row | {"image_id": i} for row, i in zip(rows, np.array(ids)[own.numpy()].tolist(), strict=True)]
     counted = None if images is None else [eval_set.ids[i] for i in images]
     return coco.evaluate(eval_set.truth, results, eval_set.skeletons, images=counted).numbers["AP"]
 
 
-def evenly_spaced(total: int, most: int) -> list[int]:
-    """At most `most` indices of a list of `total`, evenly spaced.
+def evenly_spaced(total: int, max_count: int) -> list[int]:
+    """At most `max_count` indices of a list of `total`, evenly spaced.
 
     >>> evenly_spaced(10, 4)
     [0, 2, 5, 7]
     """
-    return list(range(total)) if total <= most else [i * total // most for i in range(most)]
+    return list(range(total)) if total <= max_count else [i * total // max_count for i in range(max_count)]

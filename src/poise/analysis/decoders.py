@@ -28,9 +28,9 @@ class DecoderRow:
     """The result of one way of decoding.
 
     Attributes:
-        reading: Its name; "own" if it is the codec's own and has no name.
+        reading: Name of the reading; "own" if it is the codec's own and has no name.
         own: Whether it is the model's own way.
-        evaluation: Its scores.
+        evaluation: Scores of the decoder.
         milliseconds: Median time of decoding an image.
         people: Number of people found.
     """
@@ -82,7 +82,7 @@ def compare_decoders(
 
     Args:
         model: A model of any kind.
-        eval_set: What it is evaluated on.
+        eval_set: Data set of the evaluation.
         settings: How the network is run, the same for all rows.
         readings: Names of readings; by default all.
         boxes: Boxes of a detector, for a top-down model; by default the labelled ones.

@@ -18,10 +18,10 @@ from poise.metrics.coco_format import GroundTruth, Record, skeletons_by_category
 from poise.skeletons import Skeleton
 
 Correction = Literal["miss", "swap", "inversion", "jitter", "scoring", "false positives", "missed people"]
-"""A kind of error that can be corrected."""
+"""A type of error that can be corrected."""
 
 CORRECTIONS: tuple[Correction, ...] = ("miss", "swap", "inversion", "jitter", "scoring", "false positives", "missed people")
-"""In the order of the paper: keypoints, then scores, then false positives and missed people."""
+"""All corrections in the order of the paper: keypoints, then scores, then false positives and missed people."""
 
 
 @final
@@ -30,7 +30,7 @@ class CorrectedScore:
     """AP after a correction.
 
     Attributes:
-        correction: What was corrected.
+        correction: Type of error that was corrected.
         ap: AP after it.
         gain: Gain in AP: over the AP as it is, or over that before this correction.
         curve: Precision at OKS 0.75 and recall 0, 0.01 .. 1.
@@ -45,12 +45,12 @@ class CorrectedScore:
 @final
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """The errors of an evaluation by kind.
+    """The errors of an evaluation by type.
 
     Attributes:
         scores: Scores as they are.
-        matching: Which predictions were matched to which people.
-        keypoints: Number of keypoints of each kind, by the name of the keypoint.
+        matching: Matching of predictions and people.
+        keypoints: Number of errors of each type, by the name of the keypoint.
         separate: AP after each correction alone.
         cumulative: AP after each correction and all before it.
     """
@@ -62,8 +62,8 @@ class Diagnosis:
     cumulative: tuple[CorrectedScore, ...]
 
     @property
-    def kinds(self) -> dict[ErrorKind, int]:
-        """Number of keypoints of each kind."""
+    def error_counts(self) -> dict[ErrorKind, int]:
+        """Number of keypoints with each type of error."""
         return {kind: sum(counts[kind] for counts in self.keypoints.values()) for kind in ERROR_KINDS}
 
 
@@ -93,7 +93,7 @@ def diagnose(truth: GroundTruth, results: Sequence[Record], skeletons: Skeleton 
 
 
 def precision_curve(scores: CocoScores, threshold: float | None = None) -> Float[np.ndarray, "101"]:
-    """Precision at recall 0, 0.01 .. 1, averaged over categories; NaN where nobody is labelled.
+    """Precision at recall 0, 0.01 .. 1, averaged over categories; NaN where no person is labelled.
 
     Args:
         scores: Scores of an evaluation.
@@ -124,8 +124,8 @@ def correct(
         truth: The annotations.
         results: Results in COCO's format, those of the matching.
         of: Skeleton of each category, by its id.
-        matching: Which predictions were matched to which people.
-        corrections: What to correct.
+        matching: Matching of predictions and people.
+        corrections: Types of errors to correct.
         best: OKS of each prediction with the nearest person once its keypoints are corrected; computed by default.
     """
     rows = {i: results[i] for i in matching.best}  # results beyond the first 20 of their image are not in it
@@ -160,12 +160,12 @@ def _corrected_score(correction: Correction, scores: CocoScores, before: float) 
     return CorrectedScore(correction, ap, ap - before, precision_curve(scores, 0.75))
 
 
-def _with_keypoints_corrected(row: Record, annotation: Record, moved: np.ndarray) -> Record:
+def _with_keypoints_corrected(row: Record, annotation: Record, corrected: np.ndarray) -> Record:
     """A prediction with some keypoints moved onto their labels."""
-    if not moved.any():
+    if not corrected.any():
         return row
     found, label = (np.array(one["keypoints"], dtype=np.float64).reshape(-1, 3) for one in (row, annotation))
-    found[moved, :2] = label[moved, :2]
+    found[corrected, :2] = label[corrected, :2]
     return {**row, "keypoints": found.reshape(-1).tolist()}
 
 

@@ -35,12 +35,12 @@ class Explanation:
 
     @property
     def ap(self) -> float:
-        """AP, the mean over the thresholds; -1 where nobody counts."""
+        """AP, the mean over the thresholds; -1 where no person counts."""
         return float(np.mean([one.ap for one in self.rounds]))
 
     @property
     def ar(self) -> float:
-        """AR, the mean over the thresholds; -1 where nobody counts."""
+        """AR, the mean over the thresholds; -1 where no person counts."""
         return float(np.mean([one.ar for one in self.rounds]))
 
     def at(self, threshold: float) -> ThresholdResult:

@@ -32,8 +32,8 @@ class ThresholdResult:
         precision: `tp` divided by `tp` + `fp`.
         envelope: Highest precision from each prediction on.
         levels: The envelope where the recall first reaches each of `RECALLS`; 0 where it never does.
-        ap: AP: mean of `levels`; -1 where nobody counts.
-        ar: AR: the last recall; -1 where nobody counts.
+        ap: AP: mean of `levels`; -1 where no person counts.
+        ar: AR: the last recall; -1 where no person counts.
     """
 
     threshold: float

@@ -62,12 +62,12 @@ class MatchedPerson:
 @final
 @dataclass(frozen=True, eq=False)
 class Matching:
-    """Which predictions were matched to which people. People and predictions are indices into annotations and results.
+    """Matching of predictions and people. Both are indices into annotations and results.
 
     Attributes:
         pairs: People who were found.
         missed: People who were not found.
-        background: Predictions where nobody is labelled.
+        background: Predictions where no person is labelled.
         duplicates: Predictions of people whom another prediction had found already.
         ignored: Predictions of labels that the protocol ignores: crowds, and people without labelled keypoints.
         best: For each prediction that counts, the highest OKS with a person who counts.

@@ -41,7 +41,7 @@ class ImageScore:
         oks: Mean OKS of its people, where missed people and false positives count as 0.
         people: Number of labelled people.
         missed: Number of people who were not found.
-        false: Number of predictions of nobody, or of people who were found already.
+        false: Number of false positives: predictions of background, or of people who were matched already.
         kinds: Number of keypoints of each kind.
     """
 
@@ -64,7 +64,7 @@ def rank_images(eval_set: EvalSet, results: Sequence[Record], diagnosis: Diagnos
     """Every image with people or predictions that count, best first.
 
     Args:
-        eval_set: What was evaluated on.
+        eval_set: Data set of the evaluation.
         results: Results in COCO's format.
         diagnosis: Diagnosis of the results.
     """
@@ -87,20 +87,20 @@ def rank_images(eval_set: EvalSet, results: Sequence[Record], diagnosis: Diagnos
 
 
 def best_and_worst(
-    eval_set: EvalSet, results: Sequence[Record], diagnosis: Diagnosis, *, most: int = 20, without: Sequence[int] = ()
+    eval_set: EvalSet, results: Sequence[Record], diagnosis: Diagnosis, *, max_count: int = 20, without: Sequence[int] = ()
 ) -> tuple[list[CaptionedPicture], list[CaptionedPicture]]:
     """The pictures of the best images, best first, and of the worst, worst first; none is in both.
 
     Args:
-        eval_set: What was evaluated on; its images are read.
+        eval_set: Data set of the evaluation; its images are read.
         results: Results in COCO's format.
         diagnosis: Diagnosis of the results.
-        most: Number of pictures of each.
+        max_count: Largest number of pictures of each.
         without: Ids of images that cannot be read.
     """
     skipped_ids = set(without)
     order = [one for one in rank_images(eval_set, results, diagnosis) if one.image not in skipped_ids]
-    half = min(most, ceil(len(order) / 2))
+    half = min(max_count, ceil(len(order) / 2))
     rows: dict[int, list[Record]] = {}
     for row in results:
         rows.setdefault(row["image_id"], []).append(row)
@@ -110,14 +110,14 @@ def best_and_worst(
         index = index_of[one.image]
         return f"{eval_set.dataset.key(index).file_name}: {one.words}", side_by_side(eval_set, index, rows.get(one.image, []))
 
-    return [shown(one) for one in order[:half]], [shown(one) for one in order[half:][::-1][:most]]
+    return [shown(one) for one in order[:half]], [shown(one) for one in order[half:][::-1][:max_count]]
 
 
 def side_by_side(eval_set: EvalSet, index: int, results: Sequence[Record]) -> AnyPixels:
     """The part of an image where people are: labels on the left, predictions on the right.
 
     Args:
-        eval_set: What was evaluated on.
+        eval_set: Data set of the evaluation.
         index: Index of the image.
         results: Results of the image.
     """
@@ -139,7 +139,7 @@ def side_by_side(eval_set: EvalSet, index: int, results: Sequence[Record]) -> An
 
 
 def _around(size: tuple[int, ...], annotations: Sequence[Record], results: Sequence[Record]) -> tuple[int, int, int, int]:
-    """x0 y0 x1 y1 around everybody, inside the image; the whole image where nobody is."""
+    """x0 y0 x1 y1 around all people, inside the image; the whole image where there are none."""
     height, width = size[:2]
     points = [np.empty((0, 2))]
     for one, min_visibility in (*((a, 0.0) for a in annotations), *((row, float("-inf")) for row in results)):

@@ -32,10 +32,10 @@ def report_of(
     """The report of an evaluation.
 
     Args:
-        eval_set: What was evaluated on.
+        eval_set: Data set of the evaluation.
         evaluation: The evaluation.
         name: Name of the model.
-        settings: What the numbers depend on, by name.
+        settings: Settings that the scores depend on, as text by name.
         pictures: Whether the best and worst images are read and shown.
     """
     diagnosis = diagnose(eval_set.truth, evaluation.results, eval_set.skeletons)
@@ -102,13 +102,13 @@ def _keypoints(page: Report, evaluation: Evaluation) -> None:
 
 
 def _errors(page: Report, diagnosis: Diagnosis) -> None:
-    matching, kinds = diagnosis.matching, diagnosis.kinds
-    total = max(sum(kinds.values()), 1)
+    matching, errors = diagnosis.matching, diagnosis.error_counts
+    total = max(sum(errors.values()), 1)
     page.section("Errors by kind").text(
         "Every labelled keypoint of a person who was found is good, or an error of one kind (Ronchi and Perona, Benchmarking "
         "and Error Diagnosis in Multi-Instance Pose Estimation, 2017)."
     )
-    page.facts({kind: f"{kinds[kind]} ({kinds[kind] / total:.1%}): {_MEANING[kind]}" for kind in ERROR_KINDS})
+    page.facts({kind: f"{errors[kind]} ({errors[kind] / total:.1%}): {_MEANING[kind]}" for kind in ERROR_KINDS})
     rows = {
         name: [float(counts[kind]) / max(sum(counts.values()), 1) for kind in ERROR_KINDS]
         for name, counts in diagnosis.keypoints.items()

@@ -73,7 +73,7 @@ def estimate_sigmas(
 
     Raises:
         InputError: Fewer than two data sets, or fewer than 100 resamples.
-        AnnotationError: They share no images, nobody is annotated twice, or a keypoint never differs.
+        AnnotationError: They share no images, no person is annotated twice, or a keypoint never differs.
     """
     if len(datasets) < 2 or resamples < 100:
         raise InputError(
@@ -126,7 +126,7 @@ def _scatter(labels: Labels) -> tuple[Float64[np.ndarray, " k"], Float64[np.ndar
 
 
 def _people(datasets: Sequence[Dataset], *, by: Pairing) -> list[Labels]:
-    """Everybody who is annotated more than once: their annotations, one row each."""
+    """The people who are annotated more than once: their annotations, one row each."""
     first = datasets[0]
     by_name = [{PurePosixPath(d.key(i).file_name).name: i for i in range(len(d))} for d in datasets]
     shared = [name for name in by_name[0] if any(name in other for other in by_name[1:])]
@@ -203,7 +203,7 @@ def ap_at_other_sigmas(eval_set: EvalSet, results: Sequence[Record]) -> Mapping[
     """AP with the sigmas multiplied by each of `FACTORS`: how much a score depends on the choice of sigmas.
 
     Args:
-        eval_set: What was evaluated on.
+        eval_set: Data set of the evaluation.
         results: Results in COCO's format.
     """
     found: dict[float, float] = {}

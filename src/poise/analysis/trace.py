@@ -1,7 +1,7 @@
 """One person traced through the pipeline: image, warp, view, maps, mirrored view, and back to the image.
 
 The functions of training and prediction are called one after another, and every intermediate result is kept. A codec without a
-network is traced with the output of an ideal network, `encode(xy)`.
+network is traced with the perfect output, `encode(xy)`.
 """
 
 from collections.abc import Callable
@@ -64,7 +64,7 @@ class Trace:
         view: The normalised view.
         xy: Labels (x, y), pixels of the view.
         visible: Visibility of the labels; 0 is not labelled.
-        target: Output of an ideal network.
+        target: Perfect output.
         output: Output of the network; the target if there is none.
         mirrored: The flip test; None if the skeleton has no mirror pairs.
         without_flip: Keypoints decoded without the flip test, pixels of the view.
@@ -128,7 +128,7 @@ def trace_person(
         skeleton: Skeleton of the codec; keypoints that `source` lacks are not labelled.
         codec: The codec.
         preprocess: Crop rule, padding and colours.
-        network: The network; by default an ideal one.
+        network: The network; by default one with the perfect output.
 
     Raises:
         BoxError: The person's box has no extent.
@@ -206,7 +206,7 @@ def find_person(dataset: CocoDataset, annotation: int | None) -> tuple[int, int]
         annotation: Annotation id; None for the first person.
 
     Raises:
-        InputError: There is no such annotation, or it cannot be trained on, or nobody can.
+        InputError: There is no such annotation, or it cannot be trained on, or none can.
     """
     if annotation is None:
         people = dataset.people()

@@ -37,7 +37,7 @@ PREFIX = "val/"
 @final
 @dataclass(frozen=True, eq=False)
 class RunRecord:
-    """What a run left that can be verified.
+    """Model, settings and scores of a run, for verification.
 
     Attributes:
         folder: Folder of the run.

@@ -1,4 +1,4 @@
-"""What `poise data` prints and draws."""
+"""Tables and pictures of `poise data`."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def clear(out: Path) -> None:
 
 
 def with_progress(samples: Iterable[Sample], total: int) -> Iterable[Sample]:
-    """The same samples, with a progress bar on stderr where that is a terminal."""
+    """The samples, with a progress bar on stderr where that is a terminal."""
     console = Console(stderr=True)
     return track(samples, description="drawing", total=total, console=console, disable=not console.is_terminal, transient=True)
 
@@ -107,7 +107,7 @@ def _pair(sample: Sample, xy: torch.Tensor, score: torch.Tensor, model: PoseMode
 
 
 def _maps(model: PoseModel, sample: Sample) -> list[tuple[str, AnyPixels]]:
-    """What the network is asked for and what it answers, for one person."""
+    """Targets and outputs of the network for one person."""
     view = PersonCrop(model.codec.size, model.preprocess, model.skeleton)(sample, 0)
     pixels = denormalise(view.image, model.preprocess).permute(1, 2, 0).contiguous().numpy()
     with torch.inference_mode():

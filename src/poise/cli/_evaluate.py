@@ -33,11 +33,11 @@ from poise.skeletons import COCO17
 @final
 @dataclass(frozen=True, eq=False)
 class FoundBoxes:
-    """What a detector found in a data set.
+    """Boxes of a detector in a data set.
 
     Attributes:
-        detector: Its name.
-        boxes: By category.
+        detector: Name of the detector.
+        boxes: Boxes by category.
         skipped: Images that could not be used.
     """
 
@@ -59,13 +59,13 @@ class FoundBoxes:
 @final
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """An evaluation of poses, and what it is of.
+    """An evaluation of poses, with its name and settings.
 
     Attributes:
         evaluation: Poses, perhaps boxes, and their scores.
-        name: For people to read.
-        text: What the scores depend on, by name.
-        box_source: Name of what found the boxes.
+        name: Name for tables.
+        text: Settings that the scores depend on, by name.
+        box_source: Name of the detector of the boxes.
         alignment: Scores with and without people who lack the alignment, where they are wanted.
     """
 
@@ -88,7 +88,7 @@ def find_boxes(console: Console, eval_set: EvalSet, detector: Detector, *, min_s
     """Run a detector on a data set.
 
     Args:
-        console: Where to say how many boxes there are.
+        console: Console to print to.
         eval_set: The data set.
         detector: The detector.
         min_score: Boxes of a lower confidence are left out.
@@ -96,7 +96,7 @@ def find_boxes(console: Console, eval_set: EvalSet, detector: Detector, *, min_s
     Raises:
         AnnotationError: Boxes cannot be scored against the annotations.
         ImageError: No image can be used.
-        InputError: Nobody was found.
+        InputError: No box was found.
     """
     checked_box_annotations(eval_set.truth)  # before anything slow
     skipped: list[Skipped] = []
@@ -120,12 +120,12 @@ def evaluate_detector(
     """Evaluate a model that finds boxes and no keypoints by COCO's box protocol, print the scores, and perhaps write both.
 
     Args:
-        console: Where to print.
+        console: Console to print to.
         model: The detector.
-        settings: How it is run.
-        file: Its file.
-        files: What it is evaluated on.
-        output: What is written.
+        settings: Settings of inference.
+        file: File of the detector.
+        files: Labels and images.
+        output: Files to write.
         min_score: Boxes of a lower confidence are left out.
 
     Raises:
@@ -163,10 +163,10 @@ def measure(
     """Evaluate a model's poses in labelled boxes, those of a file or those of a detector; or in whole images.
 
     Args:
-        console: Where to say how.
+        console: Console to print to.
         model: The model.
         eval_set: The data set.
-        boxes: Where people are.
+        boxes: Boxes of people.
         rescoring: How poses are scored.
         run: How the model and the detector are run.
 
@@ -212,8 +212,8 @@ def measure_codec(console: Console, model: PoseModel, eval_set: EvalSet) -> Meas
     """Evaluate the labels after crop, encoding and decoding and back, and print what each costs.
 
     Args:
-        console: Where to print.
-        model: Its network is not run.
+        console: Console to print to.
+        model: Model, whose network is not run.
         eval_set: The data set.
     """
     test = self_test(model, eval_set)
@@ -259,11 +259,11 @@ def write_evaluation(
     """Write everything that is asked for, and say so.
 
     Args:
-        console: Where to say it.
+        console: Console to print to.
         eval_set: The data set.
         measured: The evaluation.
         annotations: The file of the data set.
-        output: What is asked for.
+        output: Files to write.
         pictures: Whether the report shows images.
     """
     evaluation, out = measured.evaluation, output.out
@@ -290,7 +290,7 @@ def print_measured(console: Console, eval_set: EvalSet, measured: Measured) -> N
     """Print all tables: keypoints, what was left out, boxes, the protocol's numbers, and those of the data set's own protocol.
 
     Args:
-        console: Where to print.
+        console: Console to print to.
         eval_set: The data set.
         measured: The evaluation.
     """

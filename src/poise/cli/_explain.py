@@ -196,8 +196,8 @@ def poses_in(
     Args:
         model: The model.
         eval_set: The data set of the image.
-        image_id: Of the image.
-        boxes: Where people are.
+        image_id: Id of the image.
+        boxes: Boxes of people.
         running: How the model is run.
     """
     index = eval_set.ids.index(image_id)

@@ -51,14 +51,14 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "init": ("start",),
     "finetune-from": ("start",),
 }
-"""What other tools call a flag, and what it is called here."""
+"""Names of flags in other tools, and those of poise."""
 
 
 def flag_names(command: Callable[..., Any]) -> list[str]:
     """The flags of a command, as Python names: its keyword arguments, of option groups their fields.
 
     Args:
-        command: Its `run` function.
+        command: `run` function of the command.
     """
     hints = typing.get_type_hints(command)
     names = [p.name for p in inspect.signature(command).parameters.values() if p.kind is p.KEYWORD_ONLY]
@@ -67,11 +67,11 @@ def flag_names(command: Callable[..., Any]) -> list[str]:
 
 
 def wrong_flag(words: Sequence[str], names: Sequence[str]) -> str | None:
-    """What to say of the first word that begins with `--` and is no flag; None where all are.
+    """Message about the first word that begins with `--` and is no flag; None where all are.
 
     Args:
-        words: Of the command line, after the command.
-        names: Of the arguments of the command.
+        words: Words of the command line, after the command.
+        names: Names of the arguments of the command.
 
     >>> wrong_flag(["--epoch", "3"], ["epochs", "batch"])
     "there is no flag '--epoch'; did you mean '--epochs' or '--batch'?"
@@ -107,11 +107,11 @@ def refuse(flags: Mapping[str, object], *, why: str) -> None:
     """Refuse flags that would change nothing.
 
     Args:
-        flags: Their values by name; one that is None, False or empty was not given.
-        why: Nothing would change.
+        flags: Values of the flags by name; one that is None, False or empty was not given.
+        why: Reason why nothing would change.
 
     Raises:
-        InputError: One is given.
+        InputError: A flag was given.
 
     >>> refuse({"--device": None, "--no-flip": False, "--scales": ()}, why="no network is run")
     """
@@ -122,11 +122,11 @@ def refuse_given(flags: Sequence[str], *, why: str) -> None:
     """Refuse flags that would change nothing.
 
     Args:
-        flags: Those that were given.
-        why: Nothing would change.
+        flags: Flags that were given.
+        why: Reason why nothing would change.
 
     Raises:
-        InputError: There is one.
+        InputError: A flag was given.
     """
     if flags:
         raise InputError(f"{why}; leave out {' and '.join(flags)}")
@@ -191,7 +191,7 @@ def check_out(flag: str, out: Path, *, ends: Sequence[str], reads: Sequence[Path
     """Refuse a file to write that is a folder, has the ending of other kinds of files, or is one of those that are read.
 
     Args:
-        flag: That names it.
+        flag: Flag that names the file.
         out: The file.
         ends: How its name may end, the usual one first; "" for names without an ending.
         reads: Files that the command reads; None stands for none.

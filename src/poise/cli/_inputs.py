@@ -21,7 +21,7 @@ class Reads:
     Attributes:
         what: It is, for the message.
         error: Kind of the error where it is not there.
-        hint: What to do then.
+        hint: Advice for the user.
         names: Whether it may also be something that is no path, such as the name of a detector, a camera or an address: then
             only what looks like a path (it has an ending or a folder) is looked for.
         patterns: Whether it may be a pattern, such as `photos/*.jpg`.
@@ -69,7 +69,7 @@ RECIPE_FLAGS: Mapping[str, Reads] = {
     "data": Reads("folder of the data set"),
     "start": MODEL,
 }
-"""What recipes read, by the name of the flag."""
+"""Files that recipes read, by the name of the flag."""
 
 
 def checked(command: Callable[..., int]) -> Callable[..., int]:

@@ -23,5 +23,5 @@ def require_training() -> None:
 
 
 def missing_package(name: str) -> str:
-    """What to say of a package that is not installed."""
+    """Message about a package that is not installed."""
     return f"the package {name!r} is not installed; it comes with: pip install 'poise[train]'"

@@ -26,7 +26,7 @@ def write_predictions(
     Args:
         predictor: Model and perhaps detector.
         images: The images.
-        boxes: Of a file, by image id; None for none.
+        boxes: Boxes from a file, by image id; None for none.
         writer: Writes pictures as they come, and the poses at the end.
 
     Raises:
@@ -57,10 +57,10 @@ def print_predictions(
     """Print what was left out, how the model was read, and how many people were found.
 
     Args:
-        console: Where to print.
+        console: Console to print to.
         model: The model.
         images: The images.
-        boxes: Of a file, by image id; None for none.
+        boxes: Boxes from a file, by image id; None for none.
         writer: Has written the poses.
         skipped: Images that could not be used.
     """
@@ -78,7 +78,7 @@ def print_predictions(
 
 
 def unsure_text(unsure: int, images: int, *, below: float) -> str:
-    """What to say where no keypoint has a score that counts.
+    """Message where no keypoint reaches the minimum score.
 
     Args:
         unsure: In how many images that is so.

@@ -1,4 +1,4 @@
-"""What commands print: sentences, tables of an evaluation, a progress bar."""
+"""Output of commands: sentences, tables of an evaluation, a progress bar."""
 
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
@@ -19,13 +19,13 @@ T = TypeVar("T")
 def print_evaluation(
     console: Console, evaluation: Evaluation, *, name: str, boxes: str = "", sigmas: Mapping[float, float] | None = None
 ) -> None:
-    """The keypoints, the categories, what was left out, where the sigmas are from; last rows to copy, first that of the boxes.
+    """Print scores of keypoints and categories, what was left out, the source of the sigmas; last rows to copy, boxes first.
 
     Args:
-        console: Where to.
-        evaluation: What was measured.
-        name: Of the model.
-        boxes: Name of what found the boxes; of the model if none is given.
+        console: Console to print to.
+        evaluation: Evaluation to print.
+        name: Name of the model.
+        boxes: Name of the detector; by default that of the model.
         sigmas: AP at the sigmas times some factors, where they are not COCO's own.
     """
     columns = ("pck@0.05", "pck@0.1", "pck@0.2", "AP", "AR")
@@ -56,7 +56,7 @@ def print_evaluation(
 
 
 def print_cost(console: Console, test: SelfTest) -> None:
-    """What crop and codec cost."""
+    """Print the loss of AP by crop and codec."""
     if len(test.errors):
         mean, largest = float(test.errors.mean()), float(test.errors.max())
         text = f"{mean:.2f} pixels of the view away, {largest:.2f} at most"
@@ -70,7 +70,7 @@ def print_cost(console: Console, test: SelfTest) -> None:
 
 
 def lost_text(boxes: int) -> str:
-    """What to say of boxes that could not be used."""
+    """Message about boxes that could not be used."""
     return f"nobody was looked for in {counted(boxes, 'box', 'boxes')} of no size or outside the image"
 
 
@@ -103,6 +103,6 @@ def say(console: Console, text: str) -> None:
 
 
 def with_bar(stream: Iterable[T], total: int) -> Iterable[T]:
-    """The same images, with a progress bar on stderr where that is a terminal."""
+    """The images, with a progress bar on stderr where that is a terminal."""
     console = Console(stderr=True)
     return track(stream, description="images", total=total, console=console, disable=not console.is_terminal, transient=True)

@@ -1,4 +1,4 @@
-"""What a score depends on, in words, for reports and files of scores."""
+"""Settings that a score depends on, as text for reports and files of scores."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,9 +17,9 @@ def model_text(model: ImageModel, *, file: Path, annotations: Path, images: Path
 
     Args:
         model: The model.
-        file: Its file.
-        annotations: What it was compared with.
-        images: Where the images are.
+        file: File of the model.
+        annotations: File of the labels.
+        images: Folder or zip file of the images.
     """
     return {
         "model": f"{model.card.name}, {file}",
@@ -33,12 +33,12 @@ def model_text(model: ImageModel, *, file: Path, annotations: Path, images: Path
 
 
 def boxes_text(model: ImageModel, found: Mapping[int, PersonBoxes] | None, source: str | None) -> str:
-    """Where people are looked for.
+    """The boxes of an evaluation, as text.
 
     Args:
         model: The model.
         found: A detector's boxes by category; None for the labelled ones.
-        source: Where those come from.
+        source: Name of the detector, or the file, of these boxes.
     """
     if not model.takes_boxes:
         return "whole images"
@@ -51,7 +51,7 @@ def flip_text(settings: InferenceSettings) -> str:
 
 
 def device_text(settings: InferenceSettings) -> str:
-    """What computes, and in which numbers."""
+    """Device and precision."""
     return f"{settings.device} in {settings.precision}"
 
 
@@ -59,9 +59,9 @@ def run_text(settings: InferenceSettings, rescoring: Rescoring | None, *, boxes:
     """How the model was run and its poses scored.
 
     Args:
-        settings: How it was run.
+        settings: Settings of inference.
         rescoring: How poses were scored; None where there are none.
-        boxes: Where people were looked for, in words.
+        boxes: Boxes, as text from `boxes_text`.
     """
     return {
         "boxes": boxes,
@@ -77,5 +77,5 @@ def _rescoring_text(rescoring: Rescoring) -> dict[str, str]:
     own = "the codec's own"
     return {
         "pose score": own if minimum is None else f"box score times the mean of the keypoint scores above {minimum:g}",
-        "doubles": "off" if nms is None else f"the better of two poses nearer than OKS {nms:g} stays",
+        "duplicates": "off" if nms is None else f"OKS-NMS at {nms:g}",
     }

@@ -1,4 +1,4 @@
-"""`poise calibrate`: a detector's keypoint scores made probabilities."""
+"""`poise calibrate`: a detector's keypoint scores, calibrated as probabilities."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,11 +23,11 @@ def run(
     rating: Rating = None,
     flip: bool = False,
 ) -> int:
-    """Make the scores of a Keypoint R-CNN's keypoints probabilities, and rank people by what ranks them best.
+    """Calibrate keypoint scores and choose the pose score of highest AP.
 
-    Logits, shares of a softmax and heights of Gaussians mean different things; fitted to whether keypoints were right (an OKS
-    of their own of at least 0.5) all say how probable a keypoint is. Take labelled images that the model was not trained on,
-    and others than those that it is tested on.
+    Keypoint scores of a Keypoint R-CNN are logits, softmax probabilities or heights of Gaussians. They are fitted to whether
+    keypoints were correct (an OKS of the single keypoint of at least 0.5) and become probabilities. Use labelled images
+    that are neither in the training set nor in the test set.
 
     For example:
 
@@ -36,11 +36,11 @@ def run(
     Args:
         model: Model file of a Keypoint R-CNN.
         files: Labels and images.
-        output: What is written.
+        output: Files to write.
         running: How the model is run.
-        rating: What people are ranked by from now on: the score of their box, the mean of their keypoints' probabilities, or
-            both multiplied; by default what has the highest AP on these images.
-        flip: Average with the mirrored view; scores differ a little then, so calibrate as the model will be run.
+        rating: Pose score: the score of the box, the mean of the keypoints' probabilities, or
+            their product; by default the one of highest AP on these images.
+        flip: Average with the mirrored view; scores then differ slightly, so calibrate as the model will be run.
     """
     from dataclasses import replace
 

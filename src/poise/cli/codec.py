@@ -1,4 +1,4 @@
-"""`poise codec`: what each codec could reach at best, before training."""
+"""`poise codec`: the upper bound of AP of each codec, before training."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,9 +28,9 @@ def run(
     padding: float = 1.25,
     count: int = 2000,
 ) -> int:
-    """Labels through every codec and back: the error, the mirrored error, what is lost, the AP no network can pass.
+    """Encode and decode labels with each codec: error, error with flip, lost keypoints, the upper bound of AP.
 
-    Maps have a cell for every 4 pixels. Views are cut as the releases of each codec cut them. No image is read.
+    Maps have a cell for every 4 pixels. Views are cropped as the releases of each codec crop them. No image is read.
 
     For example:
 
@@ -40,11 +40,11 @@ def run(
 
     Args:
         files: Labels.
-        size: Of the views, height x width in pixels.
+        size: Size of the views, height x width in pixels.
         codec: Names of codecs; all by default.
         reading: Other ways to read their maps: cell, quarter, dark, udp, fit3, fit5, soft, centre.
-        padding: The boxes grow by this factor before they are cut.
-        count: So many images at most, evenly spread over the file.
+        padding: Factor by which boxes are enlarged before the crop.
+        count: Largest number of images, evenly spread over the file.
     """
     from rich.console import Console
 
@@ -61,8 +61,8 @@ def run(
     other = next((name for name in codec if name in others), None)
     if other is not None:
         raise InputError(
-            f"{other} is a codec for {others[other]}, and this command cuts views of people; what it could reach at best says "
-            "poise evaluate MODEL --annotations FILE --self-test"
+            f"{other} is a codec for {others[other]}, and this command crops views of people; its upper bound of AP "
+            "is printed by poise evaluate MODEL --annotations FILE --self-test"
         )
     eval_set = EvalSet.of_file(files.annotations, None, skeleton=COCO17)
     images = evenly_spaced(len(eval_set.dataset), count)

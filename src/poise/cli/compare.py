@@ -1,4 +1,4 @@
-"""`poise compare`: whether the difference of two runs is more than chance."""
+"""`poise compare`: whether the difference of two runs is significant."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,10 +29,10 @@ def run(
     resampling: ResamplingOptions,
     running: FlipRunOptions,
 ) -> int:
-    """Is the second run better, or is it chance? The difference of their scores, with a 95 % interval.
+    """Test whether two runs differ significantly: the difference of their scores, with a 95 % interval.
 
-    Images are drawn anew, with replacement, and both runs are scored on each draw (paired bootstrap). An interval that holds
-    0 says that these images cannot tell the runs apart.
+    Images are resampled with replacement, and both runs are scored on each resample (paired bootstrap). If the interval
+    contains 0, the difference is not significant on these images.
 
     For example:
 
@@ -41,10 +41,10 @@ def run(
         poise compare runs/a runs/b --annotations val.json --images images
 
     Args:
-        first: Results as `poise evaluate --out` writes them (.json), a model file, or the folder of a run.
-        second: Another.
+        first: First run: results as `poise evaluate --out` writes them (.json), a model file, or the folder of a run.
+        second: Second run, in the same forms.
         files: Labels, and images where a model is to be evaluated.
-        boxes: Where models look for people.
+        boxes: Boxes of people.
         resampling: Intervals, over images.
         running: How models are run.
     """
@@ -75,7 +75,7 @@ def is_results(run: Path) -> bool:
 def _results(
     console: "Console", run: Path, files: EvalFilesOptions, *, boxes: BoxFileOptions, running: FlipRunOptions
 ) -> "PerImageResults":
-    """What a run got right: read from its results, or found now."""
+    """The per-image results of a run: from its file, or evaluated now."""
     from poise.analysis.bootstrap import PerImageResults
     from poise.cli._print import say, with_bar
     from poise.cli._report import device_text, flip_text

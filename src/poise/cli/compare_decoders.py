@@ -1,4 +1,4 @@
-"""`poise compare-decoders`: one network, read in many ways."""
+"""`poise compare-decoders`: all decoders of one network."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,9 +33,9 @@ def run(
     running: FlipRunOptions,
     out: JsonFile = None,
 ) -> int:
-    """What each way to read a network's outputs scores, and how long it takes: AP, AR and milliseconds for an image.
+    """Compare all decoders of a network's outputs: AP, AR and milliseconds per image.
 
-    The network sees every image once, and every decoder reads the same output. The model's own decoder comes first; the last
+    The network is run once for each image, and all decoders read the same output. The model's own decoder comes first; the last
     lines are rows to copy.
 
     For example:
@@ -47,12 +47,12 @@ def run(
     Args:
         model: Model file.
         files: Labels and images.
-        readings: Names of readings; all by default. Of views of one person cell, quarter, dark, udp, fit3, fit5, soft, centre;
-            of whole images upsampled, fast, bilinear, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma; of detectors
+        readings: Names of readings; all by default. For views of one person cell, quarter, dark, udp, fit3, fit5, soft, centre;
+            for whole images upsampled, fast, bilinear, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma; for detectors
             those of the codec in their boxes, or peak and blurred where that is one cell.
-        codec: For all decoders.
-        detection: How whole images are seen, and people found in them.
-        boxes: Where people are.
+        codec: Fields of the codec, for all decoders.
+        detection: Sizes of whole images, and detection of people in them.
+        boxes: Boxes of people.
         running: How the model is run.
         out: Write the table as JSON, with what it depends on.
     """

@@ -13,9 +13,9 @@ Folders = Annotated[tuple[Path, ...], arg(metavar="DIR [DIR ...]"), IMAGES]
 
 
 def run(files: Positional[Files], *, images: Folders = (), fix: Output = None) -> int:
-    """Find what breaks training or makes AP 0 or -1; exit code 1 when something is left.
+    """Find what breaks training or makes AP 0 or -1; exit code 1 if something is left.
 
-    With several files also the images they share are found, by name, by id and by content.
+    With several files, images present in more than one are found too (leakage), by name, id and content.
 
     For example:
 

@@ -16,7 +16,7 @@ def run(
     count: int = 20,
     side: int = 480,
 ) -> int:
-    """Draw labels on pictures, and the mirrored picture with mirrored labels beside each.
+    """Draw labels on images, and the mirrored image with mirrored labels beside each.
 
     In both, the person's own left is warm (orange) and right is cool (blue); hidden keypoints are hollow. Where the file
     has segmentations, people are outlined and crowds tinted.
@@ -28,10 +28,10 @@ def run(
     Args:
         file: COCO-style keypoint file.
         files: Images.
-        output: What is written.
-        chance: Of the choice.
-        count: How many pictures, drawn at random from those with people.
-        side: Smaller pictures are enlarged until their longer side has so many pixels.
+        output: Files to write.
+        chance: Seed of the choice.
+        count: Number of images, drawn at random from those with people.
+        side: Least length of the longer side, pixels; smaller images are enlarged.
     """
     import random
 

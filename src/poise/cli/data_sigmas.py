@@ -21,8 +21,8 @@ def run(
 ) -> int:
     """Estimate the OKS sigmas of any keypoints from repeated annotations, with 95 % intervals.
 
-    Each file is another annotator's, of the same images. Images are found by file name, keypoints by name, people by their
-    boxes. With the sigmas written into a file's categories, AP is judged by how well people themselves agree.
+    Each file has the labels of one annotator, of the same images. Images are found by file name, keypoints by name, people by
+    their boxes. With the sigmas written into a file's categories, AP is measured relative to the agreement of annotators.
 
     For example:
 
@@ -32,7 +32,7 @@ def run(
         files: COCO-style keypoint files, two or more.
         by: How the annotations of one person are found: boxes that overlap most, or annotations of one id.
         resampling: Intervals, over people.
-        out: Write a copy of the first file with the sigmas; keypoints too few people have keep what they had.
+        out: Write a copy of the first file with the sigmas; keypoints of too few people keep their sigmas.
     """
     from rich.console import Console
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""`poise data split`: an annotation file in two."""
+"""`poise data split`: split an annotation file in two."""
 
 from typing import Annotated
 
@@ -27,9 +27,9 @@ def run(
 
     Args:
         file: COCO-style keypoint file.
-        output: What is written.
-        chance: Of the parts.
-        share: Of the images that go to train.json.
+        output: Files to write.
+        chance: Seed of the split.
+        share: Share of the images that go to train.json.
         group: Images of one group stay together: a field of the image records, or a regular expression on file_name.
     """
     from rich.console import Console

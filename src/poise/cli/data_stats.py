@@ -19,7 +19,7 @@ def run(file: Positional[AnnotationFile], *, files: OptionalImageFolderOptions, 
     Args:
         file: COCO-style keypoint file.
         files: Images; without them only the labels are counted.
-        count: Mean and deviation are of so many images at most, evenly spread over the file (2000).
+        count: Largest number of images for mean and deviation, evenly spread over the file (2000).
     """
     from rich.console import Console
 
@@ -33,7 +33,7 @@ def run(file: Positional[AnnotationFile], *, files: OptionalImageFolderOptions, 
     if images is None:
         refuse({"--count": count}, why="without --images the labels alone are counted")
     if limit < 1:
-        raise InputError(f"mean and deviation of {limit} images cannot be told; --count is 1 or more")
+        raise InputError(f"mean and deviation of {limit} images cannot be computed; --count is 1 or more")
     dataset = CocoDataset(file, images)
     console = Console()
     print_statistics(console, label_statistics(dataset), dataset.skeleton)

@@ -22,7 +22,7 @@ def run(
     codec: Name = None,
     size: Size = None,
 ) -> int:
-    """Show one person's whole way on a page: photo, warp, view, target, answer, mirrored view, mean, and back on the photo.
+    """Show one person's steps on a page: image, warp, view, target, output, mirrored view, mean, and back in the image.
 
     Each step with its shape and values. Without a model the codec is shown as if its network gave the target itself.
 
@@ -35,11 +35,11 @@ def run(
     Args:
         files: Labels and images.
         out: The page, one file.
-        id: Of the annotation of the person; by default the first one that can be shown.
-        model: Model file; its own codec, size and way to cut views are shown.
+        id: Id of the person's annotation; by default the first one that can be shown.
+        model: Model file; its own codec, size and crop are shown.
         codec: Without a model: a codec by the name of its class, such as `Gaussian` (UDPGaussian); maps are a quarter of the
             size.
-        size: Without a model: of the view, height x width (256x192).
+        size: Without a model: size of the view, height x width (256x192).
     """
     from rich.console import Console
 

@@ -27,11 +27,11 @@ def run(
 
     Args:
         out: Folder for everything; a demo that is already there is replaced.
-        people: Drawings to learn from.
-        tested: Unseen drawings to measure on.
-        epochs: Passes through them.
-        minutes: Most time for the training.
-        chance: Of drawings and training.
+        people: Drawings to train on.
+        tested: Unseen drawings to evaluate on.
+        epochs: Epochs.
+        minutes: Longest time of the training.
+        chance: Seed of drawings and training.
         running: How the model is run.
     """
     require_training()

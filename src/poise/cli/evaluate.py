@@ -36,12 +36,12 @@ def run(
     heads: MatFile = None,
     self_test: bool = False,
 ) -> int:
-    """Measure a model: the ten numbers of COCO's protocol, PCK, every keypoint; the last lines are a row to copy.
+    """Evaluate a model: the ten numbers of COCO's protocol, PCK, each keypoint; the last lines are a row to copy.
 
     Keypoints of the file are found in the model by name. OKS uses the sigmas of the file's skeleton. Annotations may also be
-    MPII's list of people with center and scale: then the last table is PCKh, and everybody in the file is looked for, labelled
-    or not. Models that look at whole images see all of them, and people found where nobody is labelled are false positives. Of
-    a detector without keypoints the boxes alone are measured.
+    MPII's list of people with center and scale: then the last table is PCKh, and all people in the file are predicted, labelled
+    or not. Models for whole images are run on all of them, and people found where none are labelled are false positives. For
+    a detector without keypoints only the boxes are measured.
 
     For example:
 
@@ -54,11 +54,11 @@ def run(
     Args:
         model: Model file.
         files: Labels and images.
-        boxes: Where people are.
+        boxes: Boxes of people.
         scoring: How poses are scored.
         decoding: How the network's outputs are read.
-        detection: How whole images are seen, and people found in them.
-        output: What is written.
+        detection: Sizes of whole images, and detection of people in them.
+        output: Files to write.
         running: How the model is run.
         heads: MPII's head boxes: gt_val.mat of the usual archives, or MPII's own .mat; a column `head_box` of the JSON will do.
         self_test: Run no network: labels go through crop, encoding and decoding and back. AP is 1 but for what the codec costs.

@@ -23,11 +23,11 @@ def run(
     threshold: float = 0.5,
     area: Literal["all", "medium", "large"] = "all",
 ) -> int:
-    """Show how one image gets its AP and AR: OKS of everybody with everybody, who takes whom, precision and recall by score.
+    """Show how one image gets its AP and AR: OKS of each prediction with each label, the matching, precision and recall.
 
-    Predictions take labels in the order of their scores, not of their OKS, so the most similar prediction of a label may come
-    too late. --images is needed where IMAGE is not the path of a file. The last lines are the protocol's own numbers for this
-    image.
+    Predictions are matched in the order of their scores, not of their OKS, so a label may already be taken when its most
+    similar prediction comes. --images is needed where IMAGE is not the path of a file. The last lines are the protocol's
+    own numbers for this image.
 
     For example:
 
@@ -37,12 +37,12 @@ def run(
 
     Args:
         model: Model file; or poses in COCO's result format, as `poise evaluate --out` writes them.
-        image: Of the annotations: its file, its file_name or its id.
+        image: Image: its file, file_name or id in the annotations.
         files: Labels and images.
-        boxes: Where the model looks for people.
+        boxes: Boxes of people.
         running: How the model is run.
         threshold: The OKS whose steps are shown: 0.5, 0.55 .. 0.95.
-        area: Which people count.
+        area: Range of areas of the people that are evaluated.
     """
     from rich.console import Console
 

@@ -34,10 +34,10 @@ def run(
         poise import keypointrcnn_resnet50_fpn keypointrcnn_resnet50_fpn_coco-fc266e95.pth --out keypoint_rcnn.safetensors
 
     Args:
-        name: Of the model, as `poise zoo` lists it.
-        checkpoint: The file of the authors (.pth, .pth.tar, Detectron2's .pkl), one of torchvision's detectors, or an HRNet or
+        name: Name of the model, as `poise zoo` lists it.
+        checkpoint: File of the authors (.pth, .pth.tar, Detectron2's .pkl), one of torchvision's detectors, or an HRNet or
             Simple Baseline of MMPose. Code in it is not run.
-        output: What is written.
+        output: Files to write.
         codec: Another codec than that of the name, for weights trained with it, such as MMPose's UDP models: UDPGaussian.
         keypoints: Names of the keypoints, in the order of the checkpoint's, of a network that was fine-tuned on others than the
             name says. Left and right are told by them, and sigmas of OKS.

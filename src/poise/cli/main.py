@@ -14,21 +14,21 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo:run", "draw data, train, evaluate, predict and report; needs no files"),
     "train": ("train:run", "train a recipe, or on your own COCO-style files"),
     "evaluate": ("evaluate:run", "the COCO protocol and PCK for a model"),
-    "compare": ("compare:run", "is one run better than another, or is it chance"),
-    "compare-decoders": ("compare_decoders:run", "one network read in many ways: scores and milliseconds of each"),
-    "codec": ("codec:run", "the best that each codec could reach on some annotations"),
-    "calibrate": ("calibrate:run", "a detector's keypoint scores made probabilities, and people ranked by them"),
+    "compare": ("compare:run", "test whether two runs differ significantly"),
+    "compare-decoders": ("compare_decoders:run", "scores and milliseconds of all decoders of one network"),
+    "codec": ("codec:run", "upper bound of AP of each codec on some annotations"),
+    "calibrate": ("calibrate:run", "calibrate a detector's keypoint scores as probabilities"),
     "verify": ("verify:run", "evaluate a run again: PASS or FAIL against its stored scores"),
     "predict": ("predict:run", "keypoints on photographs"),
     "detect": ("detect:run", "boxes of people on photographs, from a model or a detector of torchvision's"),
     "explain": ("explain:run", "how one image gets its score, step by step"),
     "import": ("import_:run", "an official checkpoint to a poise model file"),
     "zoo": ("zoo:run", "published models: sizes, scores, where their weights are"),
-    "data split": ("data_split:run", "an annotation file in two, by share and group"),
+    "data split": ("data_split:run", "split an annotation file in two, by share and group"),
     "data stats": ("data_stats:run", "what is in an annotation file"),
-    "data draw": ("data_draw:run", "pictures with their labels, and mirrored"),
-    "data walk": ("data_walk:run", "one person's whole way, from the photo to the maps and back, on a page"),
-    "data check": ("data_check:run", "find, and mend, what breaks training or evaluation"),
+    "data draw": ("data_draw:run", "images with their labels, and mirrored"),
+    "data walk": ("data_walk:run", "a page of one person's steps, from the image to the heatmaps and back"),
+    "data check": ("data_check:run", "find and fix what breaks training or evaluation"),
     "data sigmas": ("data_sigmas:run", "OKS sigmas of any keypoints, from repeated annotations"),
 }
 
@@ -71,7 +71,7 @@ SYNONYMS: dict[str, str] = {
     "help": "--help",
     "version": "--version",
 }
-"""What other tools, and people, call a command, and what it is called here."""
+"""Names of commands in other tools, and those of poise."""
 
 _WEIGHTS = "a model file holds PyTorch weights (safetensors) for poise.load; other runtimes are not written for yet"
 _FRAMES = "poise looks at single images and follows nobody from one to the next yet; poise predict takes a folder of frames"
@@ -82,11 +82,11 @@ NOT_THERE: dict[str, str] = (
     | dict.fromkeys(("track", "tracking", "video", "camera", "webcam", "stream"), _FRAMES)
     | dict.fromkeys(("serve", "server", "api", "deploy"), _SERVER)
 )
-"""What is asked for and not there: what to do instead."""
+"""Commands that users expect and poise does not have: what to do instead."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code comes back.
+    """Run one command and return the exit code.
 
     Returns:
         0 for success, 1 for a mistake that is explained, 2 for a command or flag that does not exist, 130 for Ctrl-C.

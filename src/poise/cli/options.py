@@ -96,7 +96,7 @@ class SeedOptions:
     """Random choices.
 
     Attributes:
-        seed: Of all random choices: the same seed gives the same result.
+        seed: Seed: the same seed gives the same result.
     """
 
     seed: int = 0
@@ -115,7 +115,7 @@ class ResamplingOptions(SeedOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class MinScoreOptions:
-    """What is left out.
+    """Minimum scores.
 
     Attributes:
         min_score: Results, people or boxes, with a lower score are left out.
@@ -240,10 +240,10 @@ class EvalRunOptions(PaddedRunOptions, FlipRunOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class BoxFileOptions:
-    """Where people are.
+    """Boxes of people.
 
     Attributes:
-        boxes: Where people are: "gt" for the labelled boxes (the default), or a detector's JSON list of image_id, category_id,
+        boxes: Boxes of people: "gt" for the labelled boxes (the default), or a detector's JSON list of image_id, category_id,
             bbox, score. Models that look at whole images take none.
     """
 
@@ -274,12 +274,12 @@ class BoxFileOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class BoxOptions(BoxFileOptions):
-    """Where people are.
+    """Boxes of people.
 
     Attributes:
         detector: Finds the boxes: a model file, such as a Keypoint or Faster R-CNN, or the name of one of torchvision's
             detectors, such as fasterrcnn_resnet50_fpn_v2 (`poise detect --help` names more). `poise evaluate` measures its
-            boxes, too.
+            boxes too.
         min_box_score: Boxes with a lower confidence are left out; by default none, but below 0.3 where `poise predict` runs a
             detector or a model that finds boxes by itself.
     """
@@ -319,11 +319,11 @@ def refuse_for_whole_images(model: "ImageModel", flags: list[str]) -> None:
     """Refuse flags that are for models that look at one person at a time (top-down).
 
     Args:
-        model: Perhaps of another kind.
-        flags: Those that were given.
+        model: Model of any type.
+        flags: Flags that were given.
 
     Raises:
-        InputError: There is one, and the model looks at whole images.
+        InputError: A flag was given, and the model looks at whole images.
     """
     if not model.takes_boxes:
         refuse_given(flags, why=f"{model.card.name} looks at whole images and finds and rates people by itself")
@@ -331,11 +331,11 @@ def refuse_for_whole_images(model: "ImageModel", flags: list[str]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class KeypointScoreOptions:
-    """Which keypoints count.
+    """Minimum scores of keypoints.
 
     Attributes:
-        min_keypoint_score: Keypoints above it make the score of a pose, and lower ones are drawn thin; by default as the
-            model's release does.
+        min_keypoint_score: Least keypoint score that counts for the score of a pose; lower ones are drawn thin; by default as
+            the model's release does.
     """
 
     min_keypoint_score: Score = None
@@ -359,8 +359,8 @@ class RescoringOptions(KeypointScoreOptions):
     """How poses are scored.
 
     Attributes:
-        oks_nms: Of two poses that are more similar than this OKS the better one stays, or "off"; by default as the model's
-            release does.
+        oks_nms: OKS above which the lower scored of two poses is removed as a duplicate, or "off"; by default as the
+            model's release does.
         alignment: Also print AP with and without the people who lack hips and shoulders, which aligned crops need; aligned
             models print it without being asked.
     """
@@ -410,13 +410,13 @@ class RescoringOptions(KeypointScoreOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionOptions:
-    """How a model sees whole images, and how a detector finds people in them.
+    """Sizes of whole images, and detection of people in them.
 
     Attributes:
-        detecting_set: How a detector finds and ranks people, such as suppression=soft or nms=0.6 (docs/concepts/detectors.md).
+        detecting_set: Fields of the detector's configuration, such as suppression=soft or nms=0.6 (docs/concepts/detectors.md).
         side: Length in pixels of the fitted side of a whole image: the long side, or the short one where a detector's release
             does so; by default as in the model file.
-        scales: Factors on it; of several the answers are averaged, and detectors join the people they find in each.
+        scales: Factors on that length; with several, outputs are averaged, and detectors merge the people found at each.
     """
 
     detecting_set: Assignments = ()
@@ -427,7 +427,7 @@ class DetectionOptions:
         """Change how a model is used; its weights stay.
 
         Args:
-            model: Its configuration, codec and canvas change.
+            model: Model; its configuration, codec and canvas change.
             codec_set: Fields of the codec, which of a detector change together with its configuration.
 
         Raises:
@@ -490,7 +490,7 @@ class DetectionOptions:
         largest = side * max(self.scales, default=max(canvas.scales))
         if largest > MAX_SIDE:
             raise InputError(
-                f"--side and --scales make images of {largest:g} pixels, and {MAX_SIDE} are the most; "
+                f"--side and --scales make images of {largest:g} pixels, the maximum is {MAX_SIDE}; "
                 "give a smaller side or factor"
             )
         limit = None if canvas.most is None else round(canvas.most * side / canvas.side)
@@ -499,7 +499,7 @@ class DetectionOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class CodecOptions:
-    """How the network's outputs are read.
+    """Decoding of the network's outputs.
 
     Attributes:
         preset: Thresholds with which people are read out of whole images: practitioner or release.
@@ -513,8 +513,8 @@ class CodecOptions:
         """Change how a model is read and used; its weights stay.
 
         Args:
-            model: Its codec, configuration and canvas change.
-            detection: How it sees whole images and finds people.
+            model: Model; its codec, configuration and canvas change.
+            detection: Sizes of whole images, and detection of people in them.
 
         Raises:
             InputError: A flag that is for another kind of model, or a value that cannot be.
@@ -525,8 +525,8 @@ class CodecOptions:
         if given(self):
             if not model.finds_keypoints:
                 raise InputError(f"{model.card.name} finds no keypoints; leave out --reading, --preset and --codec-set")
-            posed = require_pose(model)
-            posed.codec = self.changed(posed.codec)
+            pose_model = require_pose(model)
+            pose_model.codec = self.changed(pose_model.codec)
         detection.adjust(model, codec_set=self.codec_set)
 
     def changed(self, codec: "Codec") -> "Codec":
@@ -542,12 +542,12 @@ class CodecOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DecodingOptions(CodecOptions):
-    """How the network's outputs are read.
+    """Decoding of the network's outputs.
 
     Attributes:
-        reading: How positions are read from the maps: cell, quarter, dark, udp, fit3, fit5, soft, centre; votes where there
-            are vectors; of whole images fast, upsampled, bilinear, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma; of
-            detectors that learnt cells peak, blurred; by default as the model's own codec does.
+        reading: Decoder of positions from the maps: cell, quarter, dark, udp, fit3, fit5, soft, centre; votes where there
+            are offsets; for whole images fast, upsampled, bilinear, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma;
+            for detectors with OneHot peak, blurred; by default as the model's own codec does.
     """
 
     reading: Name = None
@@ -562,7 +562,7 @@ class DecodingOptions(CodecOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class EvalOutputOptions:
-    """What is written.
+    """Files to write.
 
     Attributes:
         out: Write the poses in COCO's result format, and beside it the scores and what they depend on, in a file that ends in
@@ -596,13 +596,13 @@ class EvalOutputOptions:
 
     @property
     def folders(self) -> list[Path]:
-        """Where something is written."""
+        """The paths that are written."""
         return [file.parent for file in (self.out, self.report) if file is not None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOutputOptions:
-    """What is written.
+    """Files to write.
 
     Attributes:
         out: Model file to write, ending in .safetensors.
@@ -625,7 +625,7 @@ class ModelOutputOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class FolderOutputOptions:
-    """What is written.
+    """Files to write.
 
     Attributes:
         out: Folder for the results.
@@ -642,18 +642,18 @@ class TrainingOptions(DeviceOptions, SeedOptions):
         out: Folder of the run; by default `runs/` and the name of the recipe.
         batch: People per step, over all devices; the learning rate follows it linearly.
         accumulate: Steps whose gradients are added up.
-        workers: Processes that cut views.
-        resume: Folder of a run to go on with.
+        workers: Processes that read images and crop views.
+        resume: Folder of a run to continue.
         start: Model file to fine-tune, also of another skeleton.
-        stages: How often to train the whole recipe, each time from the best weights before, the learning rate at its start.
+        stages: Number of times the whole recipe is trained, each time from the best weights before, with a new schedule.
         devices: GPUs, or CPU processes, on each machine.
         nodes: Machines.
-        strategy: Lightning's name for how they work together.
-        minutes: Stop after so many minutes of training; stages share them by their epochs.
-        steps: Stop after so many steps; stages share them too.
-        save_minutes: Minutes between two saved states.
-        logger: Where losses and scores go: tensorboard (the default), csv, wandb, mlflow, comet; several may be given; "none";
-            or module:function of your own, which is called with the folder of the run and gives a logger of Lightning.
+        strategy: Lightning's name of the distributed strategy.
+        minutes: Largest training time; stages share it by their epochs.
+        steps: Largest number of steps; stages share them too.
+        save_minutes: Minutes between two checkpoints.
+        logger: Loggers of losses and scores: tensorboard (the default), csv, wandb, mlflow, comet; several may be given;
+            "none"; or module:function of your own, which is called with the folder of the run and gives a logger of Lightning.
     """
 
     out: Path | None = None
@@ -680,7 +680,7 @@ class TrainingOptions(DeviceOptions, SeedOptions):
         """Train.
 
         Args:
-            recipe: Made from its own flags.
+            recipe: Recipe, made from its own flags.
 
         Raises:
             PoiseError: As `fit`.

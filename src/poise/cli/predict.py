@@ -27,7 +27,7 @@ Sources = Annotated[tuple[str, ...], arg(metavar="SOURCE [SOURCE ...]"), SOURCE]
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoBoxOptions(BoxOptions):
-    """Where people are.
+    """Boxes of people.
 
     Attributes:
         boxes: A detector's JSON list of image_id, bbox (x, y, width, height), score; rows may have file_name, else the images'
@@ -49,7 +49,7 @@ class PhotoBoxOptions(BoxOptions):
             raise InputError("--whole-image takes each image as one box, and --boxes and --detector give others; leave one out")
 
     def whole_image_note(self, model: "PoseModel") -> str | None:
-        """What to say where no box was given to a model that learnt tight ones; else None."""
+        """Note where no box is given to a model trained on tight boxes; else None."""
         if self.whole_image or self.boxes is not None or self.detector is not None:
             return None
         from poise.inference.whole_image import whole_image_note
@@ -85,14 +85,14 @@ def run(
     Args:
         sources: Image files, folders, or patterns in quotes.
         model: Model file.
-        boxes: Where people are.
-        minimum: Who is left out.
-        keypoints: Which keypoints count.
+        boxes: Boxes of people.
+        minimum: Minimum scores.
+        keypoints: Minimum scores of keypoints.
         decoding: How the network's outputs are read.
-        detection: How whole images are seen, and people found in them.
+        detection: Sizes of whole images, and detection of people in them.
         running: How the model is run.
-        format: Of the results: coco for COCO's list of results (predictions.json), csv for a table with a line for each person
-            (predictions.csv), jsonl for a line of JSON for each image (predictions.jsonl). All have the names of the keypoints
+        format: Format of the results: coco for COCO's list of results (predictions.json), csv for a table with a line for each
+            person (predictions.csv), jsonl for a line of JSON for each image (predictions.jsonl). All have the names of the keypoints
             and the sizes of the images.
         out: Folder for the results and the pictures.
     """

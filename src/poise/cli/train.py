@@ -59,7 +59,7 @@ class RecipeCommand:
 
         Args:
             maker: Gives the recipe.
-            words: Of the command line, after the name of the recipe; they name the model.
+            words: Words of the command line, after the name of the recipe; `--model` decides the options.
 
         Raises:
             InputError: A flag of the recipe and one of every run mean different things by one name.
@@ -74,8 +74,8 @@ class RecipeCommand:
         """The command of a recipe of poise with its flags alone: it is asked, not run, and nothing heavy is imported.
 
         Args:
-            name: Of the recipe.
-            words: Of the command line, after it; they name the model.
+            name: Name of the recipe.
+            words: Words of the command line, after the name; `--model` decides the options.
 
         Returns:
             None where only the recipe or the model itself can tell the flags.
@@ -97,10 +97,10 @@ class RecipeCommand:
         return [field.name for field in dataclasses.fields(self.parser)]
 
     def check_kind(self, words: Sequence[str]) -> None:
-        """Refuse flags of other kinds of models.
+        """Refuse flags of other types of models.
 
         Raises:
-            InputError: There is one.
+            InputError: A flag was given.
         """
         if self.options is not None:
             model = _given("--model", words) or str(_dataclass_flags(self.options)["model"][1])
@@ -125,7 +125,7 @@ class RecipeCommand:
         """The recipe; the weights a network begins with are drawn by it.
 
         Args:
-            flags: Their values.
+            flags: Values of the flags, by name.
 
         Raises:
             InputError: One cannot be.
@@ -141,8 +141,8 @@ class RecipeCommand:
         """The recipe of a run that began before; what it is refused for now was no mistake then.
 
         Args:
-            flags: Their values.
-            words: Of its command, for the message.
+            flags: Values of the flags, by name.
+            words: Words of its command, for the message.
 
         Raises:
             CheckpointError: This poise refuses it.
@@ -160,7 +160,7 @@ def run(words: Sequence[str]) -> int:
     """Train a recipe.
 
     Args:
-        words: Of the command line, after `poise train`.
+        words: Words of the command line, after `poise train`.
 
     Returns:
         The exit code.
@@ -203,7 +203,7 @@ def recipe_of(words: Sequence[str]) -> Any:
     """The recipe of a command that ran before, made again; nothing is trained.
 
     Args:
-        words: Of the command line, after `poise train`, as `settings.json` keeps them.
+        words: Words of the command line, after `poise train`, as `settings.json` keeps them.
 
     Raises:
         CheckpointError: This poise does not take the command any more.
@@ -228,7 +228,7 @@ def _flag_name(word: str) -> str:
 
 
 def _given(flag: str, words: Sequence[str]) -> str | None:
-    """What a flag is given among words; None where it is not."""
+    """Value of a flag among words; None where it is missing."""
     after = [b for a, b in itertools.pairwise(words) if a == flag]
     after += [word.removeprefix(f"{flag}=") for word in words if word.startswith(f"{flag}=")]
     return after[-1] if after else None
@@ -306,7 +306,7 @@ def check_plugins(settings: Mapping[str, Any], folder: Path) -> None:
 
     Args:
         settings: How the recipe was made, as `settings.json` keeps it.
-        folder: Of the run.
+        folder: Folder of the run.
 
     Raises:
         CheckpointError: One is not named now.
@@ -384,7 +384,7 @@ def _field(name: str, hint: Any, default: Any) -> tuple[str, Any, Any]:
 
 
 def _metavar(hint: Any) -> str | None:
-    """What may stand after an optional flag: PATH for `Path`, INT INT for a pair, PATH [PATH ...] for a list; else None."""
+    """Metavar of an optional flag: PATH for `Path`, INT INT for a pair, PATH [PATH ...] for a list; else None."""
     types = [part for part in typing.get_args(hint) if part is not type(None)]
     parts = typing.get_args(types[0]) or (types[0],) if len(types) == 1 else ()
     metavars = {Path: "PATH", int: "INT", float: "FLOAT", str: "STR", bool: "True|False"}
@@ -402,6 +402,6 @@ def _documented(maker: Maker, options: type | None) -> str:
 
 
 def _attributes(options: type) -> str:
-    """What the docstrings of options and of those they extend say of their fields."""
+    """Help of the fields of options, from their docstrings and those of their base classes."""
     texts = [inspect.cleandoc(part.__doc__ or "").partition("\nAttributes:\n")[2] for part in reversed(options.__mro__)]
     return "\n".join(text.partition("\n\n")[0] for text in texts if text)

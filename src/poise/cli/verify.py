@@ -41,16 +41,16 @@ def run(
 ) -> int:
     """Evaluate a run again, on the same data: PASS, or FAIL and exit code 1.
 
-    The data are found by the command that trained the run, and told by their checksums; they are measured as in training:
-    labelled boxes or whole images, no flip test, answers read as the model's codec does.
+    The data are found by the command that trained the run and compared by checksum. The evaluation is that of training:
+    labelled boxes or whole images, no flip test, outputs decoded by the model's codec.
 
     For example:
 
         poise verify runs/mine
 
     Args:
-        folder: Of a run, as poise train leaves it.
-        tolerance: How far a score may be from the stored one.
+        folder: Folder of the run, as poise train writes it.
+        tolerance: Largest difference of a score from the stored one.
         resampling: Intervals, over images.
         running: How the model is run.
     """

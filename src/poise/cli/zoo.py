@@ -32,7 +32,7 @@ def run(
     For example: poise zoo hrnet_w32_coco_256x192 --fetch downloads
 
     Args:
-        name: Of one model; without it one of each kind is listed. Other sizes than the listed ones may be given.
+        name: Name of one model; without it one of each kind is listed. Other sizes than the listed ones may be given.
         fetch: Download the official file of that model into this folder and check it.
         all: List every model, with its licence and official file, and the forms of all names.
     """

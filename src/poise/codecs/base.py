@@ -37,7 +37,7 @@ class InstanceCodec(ABC):
 
     Other facts that the package needs stand in the codec too, each with a default: the crop rule of its release (`crop_rule`),
     the weight of its loss in a detector (`roi_weight`, `mse_share`), which heads can start from each other (`output_type`), the
-    readings that a report shows beside its own (`report_readings`), its values for a view size (`for_size`).
+    readings that a report shows beside its own (`report_methods`), its values for a view size (`for_size`).
 
     Attributes:
         size: Size of a view (h, w), pixels.
@@ -123,7 +123,7 @@ class InstanceCodec(ABC):
 
     @property
     def output_type(self) -> str:
-        """What the channels of a keypoint hold, as one word.
+        """Type of a keypoint's channels, as one word.
 
         Between codecs of the same word the rows of a head's last layer are transferred, keypoint by keypoint
         (`weights.transfer`). By default "map" for one channel per keypoint, and the name of the class for several.
@@ -131,7 +131,7 @@ class InstanceCodec(ABC):
         return "map" if self.channels == self.keypoints else type(self).__name__
 
     @property
-    def report_readings(self) -> tuple[str, ...]:
+    def report_methods(self) -> tuple[str, ...]:
         """Readings (`reading`) that the report of all codecs shows beside the codec's own (`analysis.codec_report`)."""
         return ()
 
@@ -151,7 +151,7 @@ class InstanceCodec(ABC):
 
     @abstractmethod
     def unflip(self, output: Float[Tensor, "b ..."], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b ..."]:
-        """The output for a mirrored view, turned into one for the view itself. `flip` is `Skeleton.flip`."""
+        """The output for a mirrored view, converted to one for the view itself. `flip` is `Skeleton.flip`."""
 
     @abstractmethod
     def picture(self, output: Float[Tensor, "b ..."]) -> Float[Tensor, "b k h w"]:

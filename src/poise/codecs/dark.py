@@ -24,7 +24,7 @@ class Dark(MapCodec):
 
     Attributes:
         kernel: Cells a side of the Gaussian blur before maps are decoded (section 3.1); odd.
-        lattice: Where the cells lie on the view: "isotropic" as in DARK's release, "strided" as in HRNet's (which MMPose
+        lattice: Position of the cells on the view: "isotropic" as in DARK's release, "strided" as in HRNet's (which MMPose
             keeps), "cornered" as in UDP's.
     """
 
@@ -48,7 +48,7 @@ class Dark(MapCodec):
         return "dark"
 
     @property
-    def report_readings(self) -> tuple[str, ...]:
+    def report_methods(self) -> tuple[str, ...]:
         """The quarter shift and the fit of 5x5 cells: labels are exact, so that their errors are those of the reading alone."""
         return ("quarter", "fit5")
 

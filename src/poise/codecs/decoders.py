@@ -54,7 +54,7 @@ def described(codec: Codec) -> str:
 
 def names_of(codec: Codec) -> tuple[str, ...]:
     """The names of the readings of a codec; empty if there is one way only to read it."""
-    return PEAK_METHODS if _grouping(codec) is not None else readings_of(_inner(codec))
+    return PEAK_METHODS if _grouping(codec) is not None else methods_of(_inner(codec))
 
 
 def read_by(codec: C, name: str) -> C:
@@ -87,7 +87,7 @@ def preset(codec: C, name: str) -> C:
     return _with_numbers(codec, {number: getattr(PRESETS[name], number) for number in NUMBERS})
 
 
-def readings_of(codec: Codec) -> tuple[str, ...]:
+def methods_of(codec: Codec) -> tuple[str, ...]:
     """The values of the field `reading` of a codec; empty if it has none. Those of `RoIAdapter` are none: see `names_of`."""
     if "reading" not in {field.name for field in fields(codec)}:
         return ()
@@ -104,7 +104,7 @@ def read_as(codec: C, reading: str) -> C:
         InputError: It can be read in one way only.
         UnknownName: There is no such reading.
     """
-    known = readings_of(codec)
+    known = methods_of(codec)
     if not known:
         raise InputError(f"outputs of {type(codec).__name__} can be read in one way only; other readings are for maps")
     check_method(reading, known)

@@ -26,7 +26,7 @@ class StridedMaps(MapCodec):
         shift_flipped: Whether maps of the mirrored view are shifted by one cell to the right (HRNet's SHIFT_HEATMAP). Cell 0 of
             the strided grid does not mirror onto the last cell, and the shift corrects most of that.
         exact: Whether Gaussians stand on the keypoints themselves instead of the nearest cells.
-        lattice: Where the cells lie on the view; "cornered" is UDP's.
+        lattice: Position of the cells on the view; "cornered" is UDP's.
         compensate: Whether positions are moved by half of `mirror_error`, which is the error of the mean of both views. On a
             strided grid with `shift_flipped` that is half a pixel, 1 / 2s cells. It is meant for the flip test: without one
             positions are off by as much.
@@ -101,7 +101,7 @@ class Gaussian(StridedMaps):
     """A Gaussian on the cell nearest to each keypoint, read with a quarter shift."""
 
     @property
-    def report_readings(self) -> tuple[str, ...]:
+    def report_methods(self) -> tuple[str, ...]:
         """DARK's step and the fit of 5x5 cells: no reading gives back what the rounded label has lost."""
         return ("dark", "fit5")
 

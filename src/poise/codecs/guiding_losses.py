@@ -1,4 +1,4 @@
-"""Which maps OffsetGuided has, what their targets are, and the losses of an output (arXiv 2107.03098, section 3.3)."""
+"""Maps of OffsetGuided, their targets, and the losses of an output (arXiv 2107.03098, section 3.3)."""
 
 from dataclasses import dataclass
 from typing import Literal, final, get_args
@@ -15,7 +15,7 @@ from poise.losses.heatmaps import focal_squared_error, squared_error
 @final
 @dataclass(frozen=True)
 class LabelMaps:
-    """Which maps there are, and what their targets are.
+    """Maps and their targets.
 
     Attributes:
         sigma: Width of the Gaussians of heatmaps, pixels.

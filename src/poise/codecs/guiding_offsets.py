@@ -143,7 +143,7 @@ def draw_gaussians(maps: Float[Tensor, "b q h w"], keypoints: LabelledKeypoints,
 
     Args:
         maps: Contiguous maps, changed in place; the first k channels are those of the keypoints.
-        keypoints: Where to draw.
+        keypoints: Centres of the Gaussians.
         sigma: Width of the Gaussians, pixels.
         clip: Height below which nothing is drawn.
     """
@@ -159,7 +159,7 @@ def guiding_offsets(
     """Vectors from the cells around each limb's first keypoint to its second one; each limb has maps of its own.
 
     Args:
-        keypoints: Those that are labelled.
+        keypoints: Labelled keypoints.
         starts: Index of the first keypoint of each limb.
         ends: Index of the second keypoint of each limb.
         fill: Cells a side of the window.
@@ -175,7 +175,7 @@ def jitter_offsets(keypoints: LabelledKeypoints, *, fill: int) -> OffsetTargets:
     """Vectors from the cells around each keypoint to the keypoint itself; all keypoints share one pair of maps.
 
     Args:
-        keypoints: Those that are labelled.
+        keypoints: Labelled keypoints.
         fill: Cells a side of the window.
     """
     index, inside, pixels = _windows(keypoints.xy, fill, keypoints.cells)
@@ -201,7 +201,7 @@ def split_output(
 
     Args:
         output: All maps.
-        maps: How many of them are returned whole.
+        maps: Number of heatmaps that are returned whole.
         index: Index of each value in the flattened output.
     """
     first, values = _Split.apply(output, maps, index)
@@ -243,10 +243,10 @@ def _shortest(keypoints: LabelledKeypoints, maps: Int64[Tensor, "n m"], each: in
     """Target vectors of windows. In each cell of a map the shortest one is valid, among equal ones the first person's.
 
     Args:
-        keypoints: Those that are labelled.
+        keypoints: Labelled keypoints.
         maps: Index of the map of each window, counted through all views.
         each: Maps of a view.
-        windows: Their cells, which of these there are, and the vectors.
+        windows: Cells around the keypoints, their mask, and the vectors.
     """
     found = _backend(maps).shortest(maps, *windows, count=keypoints.views * each, cells=keypoints.cells)
     return OffsetTargets(keypoints.scene, *found)

@@ -34,7 +34,7 @@ class Integral(InstanceCodec):
         sigma: Standard deviation of the Gaussian of a perfect output, cells.
         beta: Factor of the maps before the softmax.
         map_weight: Factor of the squared error of the probabilities, whose label is a Gaussian.
-        cells_on: Where the cells lie on the view: "corners" is the cornered grid, whose mirror image maps cells onto cells;
+        cells_on: Position of the cells on the view: "corners" is the cornered grid, whose mirror image maps cells onto cells;
             with "strides" cell 0 is at pixel 0, as in the releases.
         joint_weights: Weight of each keypoint in the loss; None for 1 each.
         ohkm: Number of keypoints of each view that make the loss, those with the largest one (online hard keypoint mining,

@@ -12,7 +12,7 @@ from poise.dims import Size
 from poise.machine import compiled
 
 WindowTargets = tuple[Int64[Tensor, "n m c"], Float[Tensor, "n m c 2"], Bool[Tensor, "n m c"]]
-"""Of n people's m keypoints or limbs: the index of each cell of a window, its vector in pixels, and whether that is valid."""
+"""For n people's m keypoints or limbs: the index of each cell of a window, its vector in pixels, and whether that is valid."""
 
 
 def draw(

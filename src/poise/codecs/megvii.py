@@ -32,7 +32,7 @@ class Megvii(StagedCodec):
 
     Attributes:
         kernel: Cells a side of the blur that makes the label; odd.
-        level: Which cell of the label is `height` high: the highest one, or the keypoint's own (MMPose). They differ next to
+        level: Cell of the label that is `height` high: the highest one, or the keypoint's own (MMPose). They differ next to
             the border, where the blur mirrors the label.
         reading: How positions are read from the maps. "mspn" goes from the highest cell of the blurred map towards the
             next highest one; "cpn" does so too, but divides each map by its maximum first, which turns maps

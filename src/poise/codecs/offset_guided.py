@@ -66,9 +66,9 @@ class OffsetGuided(SceneCodec):
 
     Attributes:
         limbs: Pairs (from, to) of indices of keypoints (`skeletons.limbs`).
-        maps: Which maps there are, and what their targets are.
+        maps: Maps and their targets.
         cost: The losses of these maps.
-        reading: How people are read out of them.
+        reading: Decoder of people from the maps.
         sigmas: OKS sigma of each keypoint, for `LabelMaps.scale`.
 
     Raises:
@@ -88,7 +88,7 @@ class OffsetGuided(SceneCodec):
         if not ends <= set(range(self.keypoints)) or any(len(set(limb)) != 2 for limb in self.limbs):
             raise InputError(f"limbs join two of the {self.keypoints} keypoints, counted from 0; found {self.limbs}")
         if len(set(self.limbs)) != len(self.limbs):
-            raise InputError(f"a limb stands there twice: {sorted({m for m in self.limbs if self.limbs.count(m) > 1})}")
+            raise InputError(f"duplicate limbs: {sorted({m for m in self.limbs if self.limbs.count(m) > 1})}")
         if self.maps.scale and len(self.sigmas) != self.keypoints:
             raise InputError(
                 f"maps of scales need `sigmas`, OKS's of each of the {self.keypoints} keypoints; found {len(self.sigmas)}"
@@ -108,7 +108,7 @@ class OffsetGuided(SceneCodec):
 
     @property
     def tolerance(self) -> float:
-        """Pixels: the error of the reading on perfect maps, or the distance of two keypoints that jitter can exchange."""
+        """Pixels: the error of the decoder on perfect outputs, or the distance of two keypoints that jitter can exchange."""
         return JITTER_TOLERANCE if self.maps.jitter else READING_TOLERANCE[self.reading.peaks]
 
     def split(self, output: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b q h w"], ...]:

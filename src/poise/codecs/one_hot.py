@@ -57,10 +57,10 @@ BLUR = dark_blur_kernel(3.0)
 @final
 @dataclass(frozen=True)
 class OneHot(RoICodec):
-    """The cell that a keypoint lies in, learnt as one class of h x w.
+    """The cell of a keypoint, trained as one class of h x w by cross-entropy.
 
     Attributes:
-        score: What the score of a keypoint is.
+        score: Score of a keypoint: its logit, a softmax probability, or the mass around the peak (`Score`).
         reading: How the position is read from the map.
         search: Whether only pixels are computed among which the highest can be ("bounded"), or all of them ("whole"), as in the
             release. Both give the same result, the first in a hundredth of the time; on other devices than the CPU all are

@@ -80,11 +80,11 @@ class RoICodec(ABC):
     @property
     @abstractmethod
     def score_kind(self) -> ScoreKind:
-        """What the scores of `decode` mean."""
+        """Type of the scores of `decode`."""
 
     @property
     def output_type(self) -> str:
-        """What the channels of a keypoint hold, as `InstanceCodec.output_type`; by default the name of the class."""
+        """Type of a keypoint's channels, as `InstanceCodec.output_type`; by default the name of the class."""
         return type(self).__name__
 
     @property
@@ -108,7 +108,7 @@ class RoICodec(ABC):
 
     @abstractmethod
     def unflip(self, output: Float[Tensor, "n ..."], flip: Int64[Tensor, " k"]) -> Float[Tensor, "n ..."]:
-        """The output for the mirrored boxes of a mirrored view, turned into one for the boxes. `flip` is `Skeleton.flip`."""
+        """The output for the mirrored boxes of a mirrored view, converted to one for the boxes. `flip` is `Skeleton.flip`."""
 
     @abstractmethod
     def picture(self, output: Float[Tensor, "n ..."]) -> Float[Tensor, "n k h w"]:

@@ -126,7 +126,7 @@ class RoIAdapter(RoICodec):
         return Points((share * _sides(boxes)[:, None] + boxes[:, None, :2]).float(), found.score)
 
     def unflip(self, output: Float[Tensor, "n ..."], flip: Int64[Tensor, " k"]) -> Float[Tensor, "n ..."]:
-        """The output turned as the codec does."""
+        """The output unflipped by the codec."""
         return self.codec.unflip(output, flip)
 
     def picture(self, output: Float[Tensor, "n ..."]) -> Float[Tensor, "n k h w"]:

@@ -1,4 +1,4 @@
-"""Keypoints through codecs and back: what they would read out of a perfect output."""
+"""Encoding and decoding of keypoints: what codecs decode from a perfect output."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,7 +16,7 @@ BATCH = 512
 def there_and_back(
     readers: Sequence[InstanceCodec], xy: Float[Tensor, "n k 2"], flip: Int64[Tensor, " k"] | None = None
 ) -> list[Points]:
-    """What codecs read out of a perfect output: that of the first codec for these keypoints.
+    """What codecs decode from a perfect output: that of the first codec for these keypoints.
 
     Args:
         readers: At least one codec; they differ only in how they read.

@@ -239,8 +239,8 @@ def dark_refine(vectors: Float[Tensor, "n l"], bins: Int64[Tensor, " n"], sigma:
     near = (bins[:, None] + torch.arange(-2, 3, device=bins.device)).clamp(0, vectors.shape[1] - 1)
     values = smooth.gather(1, near) * (vectors.amax(dim=-1) / smooth.amax(dim=-1))[:, None]
     l2, l1, c, r1, r2 = values.clamp(MIN_VALUE, MAX_VALUE).log().unbind(-1)
-    moved = bins - 0.5 * (r1 - l1) / (1e-9 + 0.25 * (r2 - 2 * c + l2))
-    return torch.where(moved.isfinite() & (bins >= 0), moved, bins).float()
+    shifted = bins - 0.5 * (r1 - l1) / (1e-9 + 0.25 * (r2 - 2 * c + l2))
+    return torch.where(shifted.isfinite() & (bins >= 0), shifted, bins).float()
 
 
 def _smoothed(vectors: Float[Tensor, "n l"], taps: tuple[float, ...]) -> Float[Tensor, "n l"]:

@@ -14,7 +14,7 @@ from poise.skeletons.alignment import BodyAxis, alignment_points, box_points, wi
 from poise.structures import Key, Labels, Sample
 
 Missing = Literal["keep", "mask", "drop"]
-"""What becomes of people who lack keypoints of the axis.
+"""Treatment of people who lack keypoints of the axis.
 
 Their box makes the alignment keypoints ("keep"), these are not labelled ("mask"), or the people are not trained on ("drop").
 """
@@ -27,7 +27,7 @@ class AlignedDataset(Dataset):
     Args:
         dataset: Images and labels; its skeleton has the keypoints of the axis.
         axis: The keypoints that make centre and direction.
-        missing: What becomes of people who lack keypoints of the axis.
+        missing: Treatment of people who lack keypoints of the axis.
         keypoints: Whether the alignment keypoints are added; without them only `missing` "drop" changes anything.
 
     Raises:

@@ -79,7 +79,7 @@ class Dataset(ABC):
         return Sample(self.image(index), self.labels(index), self.key(index))
 
     def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """Pixels for which the labels do not say whether somebody is there (`Labels.ignore_mask`), here made from boxes.
+        """Unlabelled pixels, which may show people (`Labels.ignore_mask`), here made from boxes.
 
         Args:
             index: Index of the image.

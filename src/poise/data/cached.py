@@ -57,7 +57,7 @@ class CachedDataset(Dataset):
         return self._samples[index].image
 
     def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """Pixels for which the labels do not say whether somebody is there; read from the other data set."""
+        """Unlabelled pixels, which may show people; read from the other data set."""
         return self.dataset.ignore_mask(index, sample)
 
     @property

@@ -112,7 +112,7 @@ class CocoDataset(Dataset):
         return self._known
 
     def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """Pixels for which the labels do not say whether somebody is there (`Labels.ignore_mask`).
+        """Unlabelled pixels, which may show people (`Labels.ignore_mask`).
 
         These are the segmentations, or else the boxes, of crowds and of people without a labelled keypoint. For an image in
         which not everybody is annotated they are also all pixels outside the boxes of labelled people. The first call reads

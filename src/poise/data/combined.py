@@ -69,7 +69,7 @@ class CombinedDataset(Dataset):
         return self.datasets[source].image(inner)
 
     def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """Pixels for which the labels do not say whether somebody is there."""
+        """Unlabelled pixels, which may show people."""
         source, inner = self.locate(index)
         return self.datasets[source].ignore_mask(inner, sample)
 

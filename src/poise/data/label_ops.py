@@ -16,7 +16,7 @@ def flip_sample(sample: Sample, skeleton: Skeleton) -> Sample:
 
     Args:
         sample: The sample.
-        skeleton: Its skeleton; left and right keypoints are exchanged.
+        skeleton: Skeleton of the labels; left and right keypoints are exchanged.
     """
     return replace(
         sample,
@@ -33,7 +33,7 @@ def flip_labels(labels: Labels, skeleton: Skeleton, width: int) -> Labels:
 
     Args:
         labels: The labels of an image.
-        skeleton: Their skeleton; left and right keypoints are exchanged.
+        skeleton: Skeleton of the labels; left and right keypoints are exchanged.
         width: Width of the image, pixels.
     """
     turn = geometry.horizontal_flip(width)
@@ -48,7 +48,7 @@ def convert_labels(labels: Labels, *, source: Skeleton, target: Skeleton) -> Lab
 
     Args:
         labels: The labels of an image.
-        source: Their skeleton.
+        source: Skeleton of the labels.
         target: The skeleton wanted; its keypoints that `source` does not have are not labelled.
 
     Raises:

@@ -45,7 +45,7 @@ class Subset(Dataset):
         return self.dataset.image(self.indices[index])
 
     def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """Pixels for which the labels do not say whether somebody is there."""
+        """Unlabelled pixels, which may show people."""
         return self.dataset.ignore_mask(self.indices[index], sample)
 
     def known(self, index: int) -> Bool[Tensor, " k"]:

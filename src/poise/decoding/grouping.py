@@ -68,9 +68,9 @@ def _group_view(
     keypoints: int,
 ) -> tuple[Float32[np.ndarray, "p k 5"], Int64[np.ndarray, "p k"]]:
     """All people of one view, in the order in which they were started; -1 for missing keypoints."""
-    most = int(valid.sum())
-    people = np.full((most, keypoints, 5), EMPTY, np.float32)
-    index = np.full((most, keypoints), EMPTY, np.int64)
+    max_people = int(valid.sum())
+    people = np.full((max_people, keypoints, 5), EMPTY, np.float32)
+    index = np.full((max_people, keypoints), EMPTY, np.int64)
     count = np.zeros(1, np.int64)
     compiled(_group_greedily)(
         ends_data, peak_index, score, *select_limbs(peak_index, score, valid), pairs, people, index, count
@@ -143,13 +143,13 @@ def _group_greedily(
 ) -> None:
     # One limb type after another. Comparisons use the state before the type, or before the step; of several changes to one
     # person the last one wins: the release makes all changes at once.
-    most, keypoints = index.shape
+    max_people, keypoints = index.shape
     types, length = score.shape
-    shared = np.zeros((most, length), np.int64)
-    better = np.zeros((most, length), np.bool_)
-    held = np.zeros((most, 2), np.float32)
-    joins = np.zeros(most, np.int64)
-    gone = np.zeros(most, np.bool_)
+    shared = np.zeros((max_people, length), np.int64)
+    better = np.zeros((max_people, length), np.bool_)
+    held = np.zeros((max_people, 2), np.float32)
+    joins = np.zeros(max_people, np.int64)
+    gone = np.zeros(max_people, np.bool_)
     alive = 0
     for kind in range(types):
         f, t = pairs[kind, 0], pairs[kind, 1]

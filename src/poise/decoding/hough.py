@@ -23,7 +23,7 @@ class HoughVotes:
 
     Attributes:
         map: Index of the map each vote is for.
-        xy: Where the vote's vector ends (x, y), cells.
+        xy: End of the vote's vector (x, y), cells.
         weight: Weight of the vote.
         maps: Number of maps.
     """

@@ -30,13 +30,13 @@ def sparse_upsampled_peaks(
     xy = np.zeros((count, top, 2), np.float32)
     score = np.zeros((count, top), np.float32)
     index = np.zeros((count, top), np.int64)
-    most = np.zeros(1, np.int64)
+    max_found = np.zeros(1, np.int64)
     made = np.zeros((height * stride + 2, width * stride + 2), np.float32)  # a pixel of 0 around, as the release has it
     rows = np.zeros((height, width * stride), np.float32)
     hot = np.zeros((2, height, width), np.bool_)
     given = (stride, np.float32(threshold), np.float32(threshold / NEAR), *_taps(stride))
-    compiled(_peaks, contract=True)(maps, *given, made, rows, hot, xy, score, index, most)
-    n = max(int(most[0]), 1)
+    compiled(_peaks, contract=True)(maps, *given, made, rows, hot, xy, score, index, max_found)
+    n = max(int(max_found[0]), 1)
     return torch.from_numpy(xy[:, :n]), torch.from_numpy(score[:, :n]), torch.from_numpy(index[:, :n])
 
 
@@ -57,7 +57,7 @@ def _peaks(
     maps: Float32[np.ndarray, "m h w"],
     stride: int,
     threshold: np.float32,
-    least: np.float32,
+    low_threshold: np.float32,
     first: Int64[np.ndarray, " s"],
     weights: Float32[np.ndarray, "s 4"],
     made: Float32[np.ndarray, "H W"],
@@ -66,7 +66,7 @@ def _peaks(
     xy: Float32[np.ndarray, "m n 2"],
     score: Float32[np.ndarray, "m n"],
     index: Int64[np.ndarray, "m n"],
-    most: Int64[np.ndarray, " 1"],
+    max_found: Int64[np.ndarray, " 1"],
 ) -> None:
     # `hot[0]`: cells whose pixels are computed. `hot[1]`: these and cells one or two rows away, upsampled along x into `rows`.
     count, height, width = maps.shape
@@ -76,7 +76,7 @@ def _peaks(
         hot[:] = False
         for y in range(height):
             for x in range(width):
-                if small[y, x] >= least:
+                if small[y, x] >= low_threshold:
                     for v in range(max(y - 1, 0), min(y + 2, height)):
                         for u in range(max(x - 1, 0), min(x + 2, width)):
                             hot[0, v, u] = True
@@ -138,4 +138,4 @@ def _peaks(
                     for j in range(y * stride + 1, y * stride + stride + 1):
                         for i in range(x * stride + 1, x * stride + stride + 1):
                             made[j, i] = 0
-        most[0] = max(most[0], found)
+        max_found[0] = max(max_found[0], found)

@@ -68,7 +68,7 @@ def merged_offsets(
 ) -> Float[Tensor, "b m h w"]:
     """The average of guiding offsets and those of the mirrored view.
 
-    Limbs whose direction a mirror reverses stay as they are: the mirrored view has no map of them.
+    Limbs whose direction a mirror reverses are not averaged: the mirrored view has no map of them.
 
     Args:
         offsets: Offsets of the view.
@@ -104,8 +104,8 @@ def unflipped_offsets(mirrored: Float[Tensor, "b m h w"], order: Int64[Tensor, "
     """Offsets of a mirrored view as offsets of the view itself."""
     batch, channels, height, width = mirrored.shape
     back = mirrored.flip(-1).reshape(batch, channels // 2, 2, height, width)[:, order]
-    turned: Tensor = back * back.new_tensor((-1, 1))[:, None, None]
-    return turned
+    unflipped: Tensor = back * back.new_tensor((-1, 1))[:, None, None]
+    return unflipped
 
 
 def averaged_offsets(

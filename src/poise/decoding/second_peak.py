@@ -40,7 +40,7 @@ def find_top_peaks(maps: Float[Tensor, "n h w"], blur: int, count: int) -> tuple
 def _top_peaks_within(
     maps: Float[Tensor, "n h w"], blur: int, count: int, *, edge: int
 ) -> tuple[Float[Tensor, "n c 2"], Float[Tensor, " n"]]:
-    """As `find_top_peaks`, with a margin of `edge` cells; the corner of the whole margin if no value is above 0."""
+    """The highest cells, as `find_top_peaks`, outside a margin of `edge` cells; its corner if no value is above 0."""
     cells, value = blurred_peaks(maps, blur, "zeros", count=count, margin=edge, tie=TIE)
     spots = torch.where((value <= 0)[..., None] & (edge < MARGIN), -MARGIN, cells)
     return spots.to(maps), value[:, 0]

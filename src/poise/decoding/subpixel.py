@@ -119,9 +119,9 @@ def quarter_offset(
         maps: Heatmaps.
         cells: The highest cell (x, y) of each map.
         start: Positions (x, y), cells, to be refined.
-        border: Where nothing is added: "both axes", if either coordinate is 0, 1 or the last (HRNet's release); "each axis", on
-            an axis with coordinate 0, 1 or the last, or if the other coordinate is 0 (MMPose); "outermost", if either
-            coordinate is 0 or the last (stacked hourglass).
+        border: Cells to which nothing is added: "both axes", if either coordinate is 0, 1 or the last (HRNet's release);
+            "each axis", on an axis with coordinate 0, 1 or the last, or if the other coordinate is 0 (MMPose); "outermost", if
+            either coordinate is 0 or the last (stacked hourglass).
     """
     height, width = maps.shape[-2:]
     inside = (cells > int(border != "outermost")) & (cells < cells.new_tensor((width - 1, height - 1)))

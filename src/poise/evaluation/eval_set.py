@@ -32,7 +32,7 @@ class EvalSet:
         truth: COCO annotations (images, annotations, categories).
         skeletons: Skeleton of each category id.
         ids: Image ids, in the order of the data set.
-        protocol: Which people are evaluated, in which boxes, and the metrics beside COCO's.
+        protocol: Protocol: the people that are evaluated, their boxes, and the metrics beside COCO's.
     """
 
     dataset: Dataset
@@ -122,8 +122,8 @@ class EvalSet:
             )
 
     def people(self, index: int) -> list[int]:
-        """Row indices of the labels of an image that are evaluated (`EvalProtocol.wanted`)."""
-        rows: list[int] = self.protocol.wanted(self.dataset.labels(index)).nonzero().flatten().tolist()
+        """Row indices of the labels of an image that are evaluated (`EvalProtocol.evaluated`)."""
+        rows: list[int] = self.protocol.evaluated(self.dataset.labels(index)).nonzero().flatten().tolist()
         return rows
 
     @property

@@ -15,7 +15,7 @@ from poise.codecs.decoders import Codec, decoder
 from poise.data.boxes import PersonBoxes
 from poise.errors import BoxError, ImageError
 from poise.evaluation.eval_set import EvalSet
-from poise.evaluation.requests import ScoredPoses, eval_requests, lost_boxes, nobody
+from poise.evaluation.requests import ScoredPoses, eval_requests, lost_boxes, no_boxes_message
 from poise.inference.request import Skipped, Watch, none_usable
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import stream_poses
@@ -143,7 +143,7 @@ def evaluate_each(
     if len(skipped) == len(images):
         raise ImageError(none_usable(skipped))
     if lost and not any(one.categories for one in scored[0].values()):
-        raise BoxError(nobody(lost))
+        raise BoxError(no_boxes_message(lost))
     rescoring = rescoring or model.rescoring
     return [
         replace(

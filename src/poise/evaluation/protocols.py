@@ -36,7 +36,7 @@ class EvalProtocol(ABC):
     submission: ClassVar[str | None] = None
 
     @abstractmethod
-    def wanted(self, labels: Labels) -> Bool[Tensor, " n"]:
+    def evaluated(self, labels: Labels) -> Bool[Tensor, " n"]:
         """Mask of the people of an image that are evaluated."""
 
     @abstractmethod
@@ -81,7 +81,7 @@ class EvalProtocol(ABC):
 class CocoProtocol(EvalProtocol):
     """COCO's protocol: people with a labelled keypoint and a box of some size, in boxes cleaned as in the release."""
 
-    def wanted(self, labels: Labels) -> Bool[Tensor, " n"]:
+    def evaluated(self, labels: Labels) -> Bool[Tensor, " n"]:
         """People with a labelled keypoint and a box of some size, and no crowds."""
         return trainable(labels)
 
@@ -103,7 +103,7 @@ class MpiiProtocol(EvalProtocol):
     def __init__(self, dataset: MpiiDataset) -> None:
         self.dataset = dataset
 
-    def wanted(self, labels: Labels) -> Bool[Tensor, " n"]:
+    def evaluated(self, labels: Labels) -> Bool[Tensor, " n"]:
         """People with a box of some size."""
         mask: Tensor = (labels.boxes[:, 2:] > labels.boxes[:, :2]).all(dim=1)
         return mask
@@ -113,7 +113,7 @@ class MpiiProtocol(EvalProtocol):
         return self.dataset.boxes(index, rule)
 
     def rows(self, positions: Positions) -> list[tuple[str, dict[str, float]]]:
-        """PCKh where head boxes are known, else PCK@0.2 by torso; percent. empty where nobody is labelled."""
+        """PCKh where head boxes are known, else PCK@0.2 by torso; percent; empty where no person is labelled."""
         row, people, heads = self.pckh(positions)
         if not people:
             return []
@@ -126,7 +126,7 @@ class MpiiProtocol(EvalProtocol):
         return [(caption, row)]
 
     def tables(self, positions: Positions, *, name: str) -> list[str]:
-        """PCKh for the terminal; where nobody is labelled, a hint how to submit the results."""
+        """PCKh for the terminal; where no person is labelled, a hint how to submit the results."""
         rows = self.rows(positions)
         if not rows:
             return ["nobody is labelled, so there is no PCKh: results on the test set are submitted (--out FILE.mat)"]

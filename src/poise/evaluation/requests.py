@@ -85,7 +85,7 @@ def eval_requests(model: PoseModel, eval_set: EvalSet, boxes: Boxes | None) -> d
         return _whole_images(model, eval_set)
     requests = _labelled(model, eval_set) if boxes is None else _detected(eval_set, boxes)
     if not requests:
-        raise BoxError(nobody(lost_boxes(eval_set, boxes)))
+        raise BoxError(no_boxes_message(lost_boxes(eval_set, boxes)))
     return requests
 
 
@@ -94,14 +94,14 @@ def lost_boxes(eval_set: EvalSet, boxes: Boxes | None) -> int:
     return eval_set.sizeless if boxes is None else sum(part.skipped for part in boxes.values())
 
 
-def nobody(lost: int) -> str:
+def no_boxes_message(lost: int) -> str:
     """Error message where no box can be used.
 
     Args:
         lost: Number of boxes that cannot be used.
     """
     if not lost:
-        return "there is nobody to look for: no labelled people, or no boxes for these images"
+        return "there are no boxes to predict in: no labelled people, or no boxes for these images"
     return (
         f"none of the {lost} boxes can be used: they have no size or lie outside their image; expected `bbox` as x, y, "
         f"width, height in pixels, width and height above 0"

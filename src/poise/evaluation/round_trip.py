@@ -53,12 +53,12 @@ class LabelledViews:
 
     @property
     def labelled(self) -> Bool[Tensor, "n k"]:
-        """Which keypoints are labelled."""
+        """Mask of the labelled keypoints."""
         return self.visible > 0
 
     @property
     def inside(self) -> Bool[Tensor, "n k"]:
-        """Which keypoints are labelled and inside the view."""
+        """Mask of the labelled keypoints inside the view."""
         last = self.xy.new_tensor([self.size[1] - 1, self.size[0] - 1])
         return self.labelled & ((self.xy >= 0) & (self.xy <= last)).all(dim=-1)
 

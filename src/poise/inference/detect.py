@@ -14,7 +14,6 @@ from poise.errors import ImageError, InputError, PoiseError, unknown
 from poise.geometry import xyxy_to_xywh
 from poise.inference.request import ImageRequest, Skipped, Watch, none_usable
 from poise.inference.settings import InferenceSettings
-from poise.inference.sources import SourceBoxes
 from poise.inference.stream import prefetch, stream_boxes
 from poise.models.base import ImageModel, Model, PoseModel, require_box_finder
 from poise.models.device import choose_device
@@ -55,7 +54,7 @@ class Detector(ABC):
 
     Attributes:
         name: Name in tables and messages.
-        nouns: What it finds, one and many.
+        nouns: Singular and plural of what it finds.
     """
 
     name: str
@@ -191,11 +190,6 @@ def detect(
     if requests and not found:
         raise ImageError(none_usable(skipped[before:]))
     return found
-
-
-def source_boxes(found: Iterable[Detected]) -> dict[int, SourceBoxes]:
-    """The boxes found, by image id, as boxes for a top-down model; images without people have none."""
-    return {one.key.image_id: SourceBoxes(one.boxes, one.scores, [1] * len(one.boxes)) for one in found}
 
 
 def rows(found: Iterable[Detected], *, category: int = 1, named: bool = False) -> list[dict[str, Any]]:

@@ -16,14 +16,14 @@ from poise.skeletons import Skeleton
 from poise.structures import Key, Poses
 
 Row = Mapping[str, Any]
-"""What is written of a person, or of an image, by name; plain values."""
+"""Values that are written of a person or an image, by name; plain types."""
 
 
 def prediction_rows(poses: Poses, categories: Sequence[int]) -> list[Row]:
     """COCO's results: a row a person with file name, box (x, y, width, height) and box score, size of the image, names.
 
     Args:
-        poses: Of one image.
+        poses: Poses of one image.
         categories: Category id of each person.
     """
     triples = np.concatenate((poses.xy.numpy(), poses.score.numpy()[..., None]), axis=-1).reshape(
@@ -77,9 +77,9 @@ class ResultFormat:
     Attributes:
         file: Name of the file.
         rows: The rows of the poses of one image, given the category id of each person.
-        begin: What the file begins with.
+        begin: First text of the file.
         line: The text of a row, given how many there were before.
-        end: What the file ends with, given how many rows there were.
+        end: Gives the last text of the file from the number of rows.
     """
 
     file: str

@@ -14,9 +14,9 @@ def plot(poses: Poses, image: ImageLike | None, *, skeleton: Skeleton | None, mi
     """The image with the poses drawn on it.
 
     Args:
-        poses: Of this image.
+        poses: Poses of this image.
         image: The image; None for the file of the key.
-        skeleton: Whose bones are drawn.
+        skeleton: Skeleton whose bones are drawn.
         min_score: Keypoints of a lower score are drawn thin.
         boxes: Whether boxes are drawn, too.
 

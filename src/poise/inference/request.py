@@ -42,7 +42,7 @@ class ImagePoses:
         poses: One per box of the request that can be used; without boxes one per person found.
         boxes: For each pose the index of its box in the request, or without boxes its own index.
         seconds: Time it took to decode the network's outputs into poses.
-        lost_boxes: How many of the request's boxes have no size or lie outside the image.
+        lost_boxes: Number of the request's boxes that have no size or lie outside the image.
     """
 
     image: Image

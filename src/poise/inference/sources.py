@@ -91,7 +91,7 @@ def _images_of(text: str, without: Path | None) -> list[tuple[Path, str]]:
 
 
 def _moving(text: str) -> str:
-    """What to say of a video, a camera or an address; nothing of anything else.
+    """Message about a video, a camera or an address; empty for other sources.
 
     >>> _moving("photo.jpg")
     ''
@@ -174,7 +174,7 @@ def boxes_of(path: Path | str, sources: Sequence[Source], *, min_score: float = 
 
 
 def _names(source: Source) -> list[str | int]:
-    """What a row may call an image, the most specific first."""
+    """The names that a row may use for an image, the most specific first."""
     stem = source.path.stem
     return [source.name, source.path.name, *([int(stem)] if stem.isascii() and stem.isdigit() else [])]
 

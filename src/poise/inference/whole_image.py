@@ -1,4 +1,4 @@
-"""What to say where nobody said where to look, and a model that learnt tight boxes takes each whole image as one."""
+"""Notes where no box is given and a model trained on tight boxes gets each whole image as one box."""
 
 from poise.models.base import PoseModel
 from poise.skeletons.nouns import PERSON, nouns

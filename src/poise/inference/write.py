@@ -78,7 +78,7 @@ class Writer:
         format: Form of the results (`inference.formats`).
 
     Attributes:
-        people: How many poses were kept.
+        people: Number of poses that were kept.
         with_people: In how many images.
         unsure: In how many of these every keypoint has a lower score than `min_keypoint_score`.
 

@@ -28,7 +28,7 @@ def disk_regression_loss(
     Args:
         maps: All cells of each map.
         near: Cells of each map that include those inside the disk.
-        inside: Which of these are inside.
+        inside: Mask of those inside the disk.
         weight: Weight of each keypoint.
         distance: Loss of a cell.
     """
@@ -47,7 +47,7 @@ def disk_cross_entropy(
     Args:
         maps: All cells of each map.
         near: Cells of each map that include those inside the disk.
-        inside: Which of these are inside.
+        inside: Mask of those inside the disk.
     """
     return F.softplus(maps).sum(dim=-1) - (near * inside).sum(dim=-1)
 
@@ -60,7 +60,7 @@ def offset_component_loss(
     Args:
         near: Predicted vectors of the cells.
         target: True vectors of the cells.
-        inside: Which cells are inside the disk.
+        inside: Mask of the cells inside the disk.
         distance: Loss of a component.
     """
     difference = (near - target) * inside[..., None]
@@ -76,7 +76,7 @@ def offset_huber_loss(
     Args:
         near: Predicted vectors of the cells.
         target: True vectors of the cells.
-        inside: Which cells are inside the disk.
+        inside: Mask of the cells inside the disk.
     """
     squared = ((near - target) * inside[..., None]).square().sum(dim=-1)
     return (0.5 * squared.clamp(max=1) + squared.clamp(min=1).sqrt() - 1).sum(dim=-1)

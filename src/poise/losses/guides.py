@@ -31,7 +31,7 @@ def offset_errors(
         output: Predicted vectors.
         target: True vectors.
         counts: Whether a vector counts.
-        distance: How errors are measured.
+        distance: Distance function of the errors.
         size: Size of the vector's person, pixels, or one for each component; for "instance_l1".
         log_spread: Predicted logarithm of Laplace's b; for "laplace".
     """

@@ -70,7 +70,7 @@ class Collector:
             self._count(threshold, count)
 
     def compute(self) -> dict[str, float]:
-        """PCK at every threshold ("pck@0.1", ...) and COCO's ten metrics ("AP", ...), by name; {} where nobody was added."""
+        """PCK at every threshold ("pck@0.1", ...) and COCO's ten metrics ("AP", ...), by name; {} if no person was added."""
         if not self._labels:
             return {}
         return {f"pck@{t:g}": count.mean for t, count in self._counts.items()} | coco.evaluate(

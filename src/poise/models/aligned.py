@@ -111,7 +111,7 @@ class AlignedTopDown(TopDown):
     def _aligned_views(
         self, found: Points, warps: Sequence[Warp], images: Sequence[Image]
     ) -> tuple[list[int], list[Float[Tensor, "3 h w"]], list[Warp]]:
-        """Which views tell an alignment, their aligned views, and the warps of these."""
+        """Mask of the views with an alignment, their aligned views, and the warps of these."""
         points, usable = predicted_alignment(self.preprocess, Points(found.xy.cpu(), found.score.cpu()), self.skeleton)
         rows: list[int] = usable.nonzero().flatten().tolist()
         crop = PersonCrop(self.codec.size, self.preprocess, self.skeleton)

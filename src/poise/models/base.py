@@ -1,7 +1,7 @@
-"""The contract of a model: how it cuts views, answers, gives poses, is measured, is trained and is kept in a file.
+"""The contract of a model: its views, outputs, poses, evaluation, training and model file.
 
-Commands, streams, evaluation and training know this contract and no kind of model. A new kind is one class in one file: of
-this folder, or of a package of the user's own.
+Commands, inference, evaluation and training use this contract and know no type of model. A new type is one class in one file,
+of this folder or of a package of the user's own.
 """
 
 from abc import ABC, abstractmethod
@@ -34,11 +34,11 @@ class Model(nn.Module, ABC):
     """Anything with a network, weights and a name.
 
     Attributes:
-        kind: Name of this kind of model in model files; of a class of the user's own package its `module:Class`.
+        kind: Name of this type of model in model files; for a class of the user's own package its `module:Class`.
         network: Holds the weights.
         card: Name, architecture, licence, scores.
-        preprocess: How images are cropped or resized, and normalised; of models that are run on images.
-        preprocess_type: Its type.
+        preprocess: How images are cropped or resized, and normalised, for models that are run on images.
+        preprocess_type: Type of `preprocess`.
         finds_keypoints: Whether it is a `PoseModel`, which `require_pose` gives.
     """
 
@@ -51,14 +51,14 @@ class Model(nn.Module, ABC):
 
     @property
     def no_keypoints(self) -> str:
-        """What to say to whoever needs keypoints of a model that finds none."""
+        """Message of the error where keypoints are needed and the model finds none."""
         return f"{self.card.name!r} finds no keypoints, which are needed here"
 
     def to_plain(self) -> dict[str, Any]:
-        """What a model file says of the model beside its network, preprocessing and card, as plain values.
+        """Values that a model file stores beside network, preprocessing and card, as plain JSON types.
 
         Raises:
-            InputError: Models of this kind cannot be kept in a file.
+            InputError: Models of this type cannot be saved.
         """
         raise InputError(f"{self.card.name!r} cannot be kept in a model file")
 
@@ -67,13 +67,13 @@ class Model(nn.Module, ABC):
         """The model that `to_plain` wrote.
 
         Args:
-            network: Built, with its weights.
-            preprocess: How its views are made, of `preprocess_type`.
+            network: Network with its weights.
+            preprocess: Preprocessing, of `preprocess_type`.
             card: Name, architecture, licence, scores.
-            values: What `to_plain` gave.
+            values: Values that `to_plain` gave.
 
         Raises:
-            InputError: Models of this kind cannot be read from a file.
+            InputError: Models of this type cannot be loaded.
         """
         raise InputError(f"models of the kind {cls.__name__} cannot be read from a file")
 
@@ -82,10 +82,10 @@ class ImageModel(Model):
     """A model that is run on images: of keypoints (`PoseModel`), or of boxes alone.
 
     Attributes:
-        takes_boxes: Whether it looks at one person at a time, in boxes that are given (top-down); else at whole images.
+        takes_boxes: Whether it looks at one person at a time, in given boxes (top-down); else at whole images.
         finds_boxes: Whether it finds boxes with scores of their own, which are evaluated too.
         config: Thresholds, NMS and scores of models that find boxes; others have none.
-        default_batch: Views in a batch where nobody says: of one person each, or of whole images.
+        default_batch: Default number of views in a batch: of one person each, or of whole images.
     """
 
     takes_boxes: ClassVar[bool] = False
@@ -100,7 +100,7 @@ class ImageModel(Model):
 
     @abstractmethod
     def check_flip(self) -> None:
-        """Refuse the flip test where nobody knows what a mirror exchanges.
+        """Refuse the flip test where the keypoints that a mirror image exchanges are not known.
 
         Raises:
             SkeletonMismatch: The skeleton has no mirror pairs.
@@ -109,15 +109,15 @@ class ImageModel(Model):
     @property
     @abstractmethod
     def input_text(self) -> str:
-        """What the network is shown, in words, for reports."""
+        """Input of the network as text for reports, such as its size."""
 
     @property
     @abstractmethod
     def output_text(self) -> str:
-        """What it finds, in words: "17 keypoints"."""
+        """What the model finds, as text: "17 keypoints"."""
 
     def settings_text(self) -> dict[str, str]:
-        """What results depend on beside the network, by name, in words, for reports; nothing by default."""
+        """Settings that results depend on beside the network, as text by name, for reports; none by default."""
         return {}
 
     def codec_text(self) -> dict[str, str]:
@@ -128,27 +128,27 @@ class ImageModel(Model):
 class PoseModel(ImageModel):
     """A model that finds keypoints.
 
-    `views` -> batches of views -> `answer` -> `poses` is the way of an image; nothing else is asked in inference. `answer`
-    and `poses` read with the decoders they are given, one or several ways of reading one answer.
+    Inference calls `views` -> batches of views -> `answer` -> `poses` and nothing else. `answer` and `poses` decode with the
+    decoders they are given, one or several for one output.
 
-    Laws, checked for every kind:
+    Laws, checked for every type:
 
-    1. A batch of 2 views answers as 2 batches of 1.
-    2. Saved and loaded, it answers the same.
-    3. `round_trip` of labelled people inside the image gives them back to within the codec's tolerance.
-    4. A few steps on one batch make its loss smaller.
+    1. A batch of 2 views gives the same output as 2 batches of 1.
+    2. A model that was saved and loaded gives the same output.
+    3. `round_trip` of labelled people inside the image returns them to within the codec's tolerance.
+    4. A few training steps on one batch lower its loss.
 
     Attributes:
         codec: The contract between keypoints and the network's output.
-        skeleton: The keypoints, as many as the codec's.
-        deep: Codecs of earlier outputs of the network, which only make losses (deep supervision).
+        skeleton: Keypoints, as many as the codec has.
+        deep: Codecs of the network's intermediate outputs, which are used for losses only (deep supervision).
         partial_poses: Whether a pose may lack keypoints, which then have score 0.
         codec_type: Type of its codecs.
-        augmentation_type: Type of the augmentations of its training views; None for a kind of model without.
-        rows_by_keypoint: Whether `keypoint_axis` tells which weights belong to which keypoint.
-        unit: What a batch counts, one and many: ("person", "people") or ("image", "images").
-        val_boxes: Where a validation looks, in words.
-        val_scores: Names of the scores of a validation beside "loss"; more is better.
+        augmentation_type: Type of the augmentations of its training views; None for a type of model without.
+        rows_by_keypoint: Whether `keypoint_axis` gives the axis of weights that are separate for each keypoint.
+        unit: Unit of the batch size, singular and plural: ("person", "people") or ("image", "images").
+        val_boxes: Boxes of a validation, as text for reports.
+        val_scores: Names of the scores of a validation beside "loss"; higher is better.
         loss_parts: Names of the parts of the loss that are logged beside their sum; none by default.
     """
 
@@ -183,7 +183,7 @@ class PoseModel(ImageModel):
     def views(
         self, image: Image, boxes: Float[Tensor, "n 4"] | None = None, box_score: Float[Tensor, " n"] | None = None
     ) -> ImageViews:
-        """The views of an image that the network is to see.
+        """The views of an image, inputs of the network.
 
         Args:
             image: RGB pixels.
@@ -200,23 +200,23 @@ class PoseModel(ImageModel):
         flip: bool,
         decoders: Sequence[Decoder],
     ) -> Sequence[Any]:
-        """What the network answers to a batch: one answer for each view, for `poses`.
+        """The decoded outputs of a batch, one for each view, for `poses`.
 
         Args:
             images: The views as one batch; smaller ones are padded at the right and below.
-            views: Whose views these are: the image's views, and the index among them.
-            flip: Whether to average with the answers to the mirrored views.
-            decoders: Ways of reading an answer; those of `codec` or alike.
+            views: For each view of the batch, the views of its image and the index among them.
+            flip: Whether to average with the outputs of the mirrored views.
+            decoders: Decoders of the outputs: `codec`, or codecs of its class with other fields.
         """
 
     @abstractmethod
     def poses(self, views: ImageViews, answers: Sequence[Any], key: Key, *, decoders: Sequence[Decoder]) -> list[Poses]:
-        """The people of an image, in its pixels: for each decoder, out of the answers to all of its views.
+        """The people of an image, in its pixels, for each decoder, from the answers to all of its views.
 
         Args:
-            views: Of the image.
-            answers: Of `answer`, to each view.
-            key: Of the image.
+            views: Views of the image, as `views` gave them.
+            answers: What `answer` returned for each view.
+            key: Key of the image.
             decoders: As given to `answer`.
         """
 
@@ -237,21 +237,21 @@ class PoseModel(ImageModel):
 
     @property
     def crop_rule(self) -> CropRule:
-        """Whose reader cleans annotated boxes before they are looked into; "unbiased" leaves them as they are."""
+        """The release whose rule cleans annotated boxes before they are used; "unbiased" leaves them unchanged."""
         return "unbiased"
 
     @abstractmethod
     def similarity(self, poses: Poses, sigmas: Sequence[float]) -> Float[Tensor, "n n"]:
-        """OKS of every pose of an image with every other, by which duplicates are told.
+        """OKS of every pose of an image with every other, for the removal of duplicates.
 
         Args:
-            poses: Of one image.
+            poses: Poses of one image.
             sigmas: OKS sigmas of their keypoints.
         """
 
     @abstractmethod
     def round_trip(self, images: Sequence[LabelledImage]) -> list[RoundTrip]:
-        """Labels through crop or resize, encoding, decoding and back; no network is asked."""
+        """Labels after crop or resize, encoding, decoding and the inverse warp; the network is not used."""
 
     # training
 
@@ -271,27 +271,27 @@ class PoseModel(ImageModel):
 
     @abstractmethod
     def train_size(self, data: TrainData) -> Size:
-        """Size of the views the model learns from (h, w), pixels."""
+        """Size of the training views (h, w), pixels."""
 
     @abstractmethod
     def train_views(self, data: TrainData, *, seed: int) -> ViewDataset[Any, Any]:
-        """What the model learns from.
+        """The training views of the data.
 
         Raises:
-            InputError: The data has nobody to learn from, or the augmentation is for another kind of model.
+            InputError: The data has no person to train on, or the augmentation is for another type of model.
         """
 
     @abstractmethod
     def val_views(self, dataset: Dataset, *, seed: int) -> ViewDataset[Any, Any]:
-        """What the model is validated on.
+        """The validation views of the data.
 
         Raises:
-            InputError: The data has nobody to validate on.
+            InputError: The data has no person to validate on.
         """
 
     @abstractmethod
     def validate(self, batch: Batch) -> tuple[Float[Tensor, ""], list[Any]]:
-        """The loss of a batch, and what was found in each of its views, in pixels of the image; can be pickled."""
+        """The loss of a batch, and the predictions for each of its views, in pixels of the image; can be pickled."""
 
     @abstractmethod
     def raw(self, images: Float[Tensor, "b 3 h w"]) -> Sequence[Tensor]:
@@ -321,7 +321,7 @@ class PoseModel(ImageModel):
 
     @property
     def output_text(self) -> str:
-        """What it finds, in words."""
+        """What the model finds, as text."""
         return f"{len(self.skeleton)} keypoints"
 
     def codec_text(self) -> dict[str, str]:
@@ -330,10 +330,10 @@ class PoseModel(ImageModel):
         return {"decoder": described(self.codec), "codec": str(self.codec), "skeleton": skeleton}
 
     def change_codecs(self, change: Callable[[Any], Any]) -> None:
-        """Read the network's outputs in another way.
+        """Change fields of the codec, and of the codecs of intermediate outputs of the same class.
 
         Args:
-            change: Gives the codec with other fields; also asked for codecs of earlier outputs that are of the same type.
+            change: Returns a codec with changed fields; also called for codecs of intermediate outputs of the same class.
 
         Raises:
             OtherNetworkError: The codec would need another network.
@@ -345,12 +345,12 @@ class PoseModel(ImageModel):
         self.codec = codec
 
     def keypoint_axis(self, name: str, weight: Tensor) -> int | None:
-        """Along which axis a weight of the network has a part for each keypoint; None for weights shared by all keypoints.
+        """The axis along which a weight of the network has a part for each keypoint; None for weights shared by all keypoints.
 
         Fine-tuning on other keypoints copies these parts by keypoint name. By default none has.
 
         Args:
-            name: Of the weight in the network's state dict.
+            name: Name of the weight in the network's state dict.
             weight: The weight.
         """
         return None
@@ -380,21 +380,21 @@ class BoxFinder(ABC):
 
     @abstractmethod
     def views(self, image: Image) -> ImageViews:
-        """The views of an image that the network is to see."""
+        """The views of an image, inputs of the network."""
 
     @abstractmethod
     def boxes(self, images: Float[Tensor, "b 3 h w"], views: Sequence[tuple[ImageViews, int]], *, flip: bool) -> Sequence[Any]:
-        """The boxes in each view of a batch; keypoints, which take longer, are not looked for.
+        """The boxes in each view of a batch, without keypoints, which take longer.
 
         Args:
             images: The views as one batch; smaller ones are padded at the right and below.
-            views: Whose views these are: the image's views, and the index among them.
-            flip: Whether to average with the answers to the mirrored views.
+            views: For each view of the batch, the views of its image and the index among them.
+            flip: Whether to average with the outputs of the mirrored views.
         """
 
     @abstractmethod
     def joined_boxes(self, views: ImageViews, answers: Sequence[Any]) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
-        """The boxes of an image, in its pixels, with their confidences, the highest first, out of those in its views."""
+        """The boxes of an image, in its pixels, with their confidences, the highest first, from the boxes in its views."""
 
 
 def total_loss(parts: Mapping[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
@@ -408,19 +408,19 @@ def codec_losses(codecs: Sequence[Any], outputs: Sequence[Tensor], *labels: Any)
 
     Args:
         codecs: One for each output.
-        outputs: Of the network, the one that is read last.
-        labels: What the codecs' `loss` takes beside the output.
+        outputs: Outputs of the network, the one for predictions last.
+        labels: Further arguments of the codecs' `loss`.
     """
     count = len(codecs)
     names = [
-        f"codec {type(codec).__name__}" + (f" for answer {number} of {count}" if count > 1 else "")
+        f"codec {type(codec).__name__}" + (f" for output {number} of {count}" if count > 1 else "")
         for number, codec in enumerate(codecs, start=1)
     ]
     return {name: codec.loss(output, *labels) for name, codec, output in zip(names, codecs, outputs, strict=True)}
 
 
 def _outputs(codec: Any) -> tuple[Any, ...]:
-    """What a codec wants of a network."""
+    """Properties of the network's output that a codec requires, to compare."""
     return tuple(getattr(codec, name, None) for name in ("channels", "vectors", "parts"))
 
 
@@ -450,7 +450,7 @@ def require_keypoint_detector(model: Model) -> PoseModel:
     """The model, which must be one that finds boxes and keypoints at once, such as Keypoint R-CNN.
 
     Raises:
-        InputError: It is of another kind.
+        InputError: It is of another type.
     """
     if isinstance(model, PoseModel) and model.finds_boxes:
         return model
@@ -464,12 +464,13 @@ def require_top_down(model: Model) -> PoseModel:
     """The model, which must be one that looks at one person at a time (top-down).
 
     Raises:
-        InputError: It is of another kind.
+        InputError: It is of another type.
     """
     if isinstance(model, PoseModel) and model.takes_boxes:
         return model
     raise InputError(
-        f"this needs a top-down model, for views of one person, such as poise_t_coco_192x160, and {model.card.name!r} is none"
+        "this needs a top-down model, for views of one person, such as poise_t_coco_192x160; "
+        f"{model.card.name!r} is not top-down"
     )
 
 

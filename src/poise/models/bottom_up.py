@@ -1,4 +1,4 @@
-"""Bottom-up models: a network finds the keypoints of everybody in a whole image, the codec groups them into people."""
+"""Bottom-up models: a network finds the keypoints of all people in a whole image, the codec groups them into people."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -115,7 +115,7 @@ class BottomUp(DenseModel):
         return pose_oks(poses.xy, box_area(poses.boxes), sigmas, known=poses.score > 0, of="both")
 
     def round_trip(self, images: Sequence[LabelledImage]) -> list[RoundTrip]:
-        """Whole images through resize and codec and back; whose a pose is has to be told by OKS."""
+        """Whole images after resize, encoding and decoding; poses are matched to people by OKS."""
         trips = []
         for image in images:
             layout = canvas_layout(self.preprocess, image.size(), max(self.preprocess.scales))
@@ -145,7 +145,7 @@ class BottomUp(DenseModel):
     # training
 
     def compared(self, outputs: Sequence[Float[Tensor, "b c hh ww"]], batch: SceneBatch) -> dict[str, Float[Tensor, ""]]:
-        """The same for outputs at hand, in float32 even where the network computes in less."""
+        """The loss of each output by its codec, computed in float32."""
         with torch.autocast(batch.images.device.type, enabled=False):
             return codec_losses((*self.deep, self.codec), outputs, batch.scenes)
 
@@ -155,7 +155,7 @@ class BottomUp(DenseModel):
         return data.size or (side, side)
 
     def train_views(self, data: TrainData, *, seed: int) -> SceneViews:
-        """Random views of the images with somebody to learn from."""
+        """Augmented views of the images with labelled people."""
         if data.select or not isinstance(data.augmentation, SceneAugmentation | None):
             raise InputError(
                 f"recipe {data.name!r}: {self.card.name} sees whole images, which are changed by a SceneAugmentation, "
@@ -164,7 +164,7 @@ class BottomUp(DenseModel):
         crop = SceneCrop(self.train_size(data), self.preprocess, self.skeleton, data.augmentation)
         images = list(dict.fromkeys(image for image, _ in data.dataset.people()))
         if not images:
-            raise InputError(data.nobody())
+            raise InputError(data.no_people_message())
         return SceneViews(data.dataset, crop, seed=seed, images=images)
 
     def val_views(self, dataset: Dataset, *, seed: int) -> SceneViews:
@@ -221,7 +221,7 @@ def poses_of_people(people: People, warp: Warp, key: Key) -> Poses:
     Args:
         people: Pixels of the view.
         warp: Image to view (3 3).
-        key: Of the image.
+        key: Key of the image.
     """
     score, pose_score = people.score.cpu(), people.pose_score.cpu()
     found = score > 0
@@ -233,8 +233,8 @@ def poses_of_people(people: People, warp: Warp, key: Key) -> Poses:
 def _people_home(people: People, home: Float[Tensor, "3 3"]) -> People:
     best = people.pose_score.argsort(descending=True)[:MAX_PEOPLE]
     xy, score, pose_score = (part[best].float().cpu() for part in (people.xy, people.score, people.pose_score))
-    moved = apply(home, xy.to(home.dtype)).float() * (score > 0)[..., None]
-    return People(moved, score, pose_score)
+    warped = apply(home, xy.to(home.dtype)).float() * (score > 0)[..., None]
+    return People(warped, score, pose_score)
 
 
 def _rows(people: People, image: int) -> list[dict[str, Any]]:

@@ -41,7 +41,7 @@ class BoxDetector(RCNNBoxes, ImageModel):
 
     @property
     def no_keypoints(self) -> str:
-        """What to say to whoever needs keypoints."""
+        """Message of the error where keypoints are needed."""
         return (
             f"{self.card.name!r} finds boxes of people and no keypoints, which are needed here; take a model with keypoints, "
             "and this one as its --detector (`poise detect` and `poise evaluate` take it by itself)"
@@ -49,7 +49,7 @@ class BoxDetector(RCNNBoxes, ImageModel):
 
     @property
     def output_text(self) -> str:
-        """What it finds, in words."""
+        """What the model finds, as text."""
         return "boxes of people"
 
     def to_plain(self) -> dict[str, Any]:

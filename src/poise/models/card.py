@@ -1,4 +1,4 @@
-"""What a model file says about its model, and the layers that its architecture adds to a network."""
+"""The description of a model in its file, and the layers that its architecture adds to a network."""
 
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -14,12 +14,12 @@ WHOLE_IMAGE = 0.5
 
 @dataclass(frozen=True)
 class Card:
-    """What a model file says about its model.
+    """The description of a model in its file.
 
     Attributes:
-        name: Of the model.
-        architecture: How to build the network again.
-        licence: Of the weights.
+        name: Name of the model.
+        architecture: Builder of the network and its arguments.
+        licence: Licence of the weights.
         scores: Measured figures by name, such as "coco-val/AP".
         notes: Where the weights are from, in words.
         box_share: Share of its image that the box of a person covered in training, the median; None where nobody knows.

@@ -1,4 +1,4 @@
-"""What top-down and bottom-up models have in common: a network whose outputs codecs read, with deep supervision."""
+"""Base of top-down and bottom-up models: a network whose outputs codecs decode, with deep supervision."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ class DenseModel(PoseModel):
         self.card = card
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b ..."]:
-        """What the codec reads, for normalised views; float32 whatever the network computed in."""
+        """The output that the codec decodes, for normalised views; float32 whatever precision the network computed in."""
         return self.outputs(images)[-1]
 
     @abstractmethod
@@ -64,7 +64,7 @@ class DenseModel(PoseModel):
         """The loss of each output by its codec, in float32 even where the network computes in less."""
 
     def output(self, images: Float[Tensor, "b 3 h w"], *, flip: bool) -> Float[Tensor, "b ..."]:
-        """What the codec reads, averaged with that for the mirrored views if `flip`.
+        """The output that the codec decodes, averaged with that of the mirrored views if `flip`.
 
         Raises:
             SkeletonMismatch: The flip test is wanted and the skeleton has no mirror pairs.
@@ -78,12 +78,12 @@ class DenseModel(PoseModel):
         return self.merged(straight, mirrored)
 
     def read(self, output: Float[Tensor, "b ..."]) -> Any:
-        """What the codec decodes from an output, in pixels of the views; in float32 even where the network computes in less."""
+        """The predictions that the codec decodes from an output, pixels of the views; computed in float32."""
         with torch.autocast(output.device.type, enabled=False):
             return self.codec.decode(output)
 
     def predict(self, images: Float[Tensor, "b 3 h w"], *, flip: bool) -> Any:
-        """The same for views, with the flip test if `flip`."""
+        """The predictions for views, with the flip test if `flip`."""
         return self.read(self.output(images, flip=flip))
 
     def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:

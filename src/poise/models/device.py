@@ -1,4 +1,4 @@
-"""Where a model runs and in which numbers.
+"""Device and precision of a model.
 
 bfloat16 is taken where it is known to be faster: on GPUs that compute in it, and on CPUs with AMX or AVX512_BF16
 instructions (a ResNet-18 at 192x160 answers 10 to 20 times as many views a second there). Weights stay float32.
@@ -39,11 +39,11 @@ def choose_device(name: str | None = None) -> torch.device:
 
 
 def choose_precision(name: str | None, device: torch.device) -> Precision:
-    """The numbers to compute in; without a name (or with "auto") bfloat16 where it is faster, else float32.
+    """The precision; without a name (or with "auto") bfloat16 where it is faster, else float32.
 
     Args:
         name: "fp32", "bf16", "auto" or None.
-        device: What computes.
+        device: Device of the model.
 
     Raises:
         UnknownName: No such precision.

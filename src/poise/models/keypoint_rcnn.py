@@ -152,11 +152,11 @@ class KeypointRCNN(RCNNLosses, PoseModel):
         return [_split(points, many) for points in each]
 
     def _read(self, both: list[FlipPass], boxes: Boxes, decoders: Sequence[Decoder]) -> list[Points]:
-        answers = [self.network.keypoint_maps(shown.features, shown.flip_boxes(boxes)).float() for shown in both]
-        flip = self.skeleton.flip.to(answers[0].device)
+        outputs = [self.network.keypoint_maps(shown.features, shown.flip_boxes(boxes)).float() for shown in both]
+        flip = self.skeleton.flip.to(outputs[0].device)
         every = self._pooled_boxes(boxes)
         with torch.autocast(every.device.type, enabled=False):
-            straight, *mirrored = answers
+            straight, *mirrored = outputs
             output = (straight + self.codec.unflip(mirrored[0], flip)) / 2 if mirrored else straight
             return [decode(output, every) for decode in decoders]
 
@@ -179,7 +179,7 @@ class KeypointRCNN(RCNNLosses, PoseModel):
         Args:
             xy: Keypoints of the people of one view or image.
             boxes: Their boxes, highest confidence first, which decides between equal pose scores.
-            pose_score: What ranks them.
+            pose_score: Pose scores, by which people are ranked.
         """
         best = pose_score.argsort(descending=True, stable=True)
         threshold = self.config.keypoint_nms
@@ -288,7 +288,7 @@ class KeypointRCNN(RCNNLosses, PoseModel):
             )
         every = range(len(data.dataset)) if data.empty else list(dict.fromkeys(i for i, _ in data.dataset.people()))
         if not every:
-            raise InputError(data.nobody())
+            raise InputError(data.no_people_message())
         if self.learns_masks:
             self._check_masks(data.dataset, every)
         crop, random = self._crop(data.augmentation), data.augmentation is not None

@@ -11,12 +11,12 @@ from poise.models.card import Card
 
 @final
 class NetworkPart(Model):
-    """A network and what is known of it.
+    """A network and its card.
 
     Args:
-        network: Any module; what it takes and answers is its own affair.
+        network: Any module, with inputs and outputs of any form.
         card: Name, architecture, licence.
-        words: What it is, in words.
+        words: Description for messages, such as "a part of a detector".
     """
 
     kind = "part"
@@ -29,7 +29,7 @@ class NetworkPart(Model):
 
     @property
     def no_keypoints(self) -> str:
-        """What to say to whoever needs a whole model."""
+        """Message of the error where a whole model is needed."""
         return (
             f"{self.card.name!r} is {self.words}: it has weights, but cannot be trained, run on images or kept in a model file "
             "by itself; take a whole model"

@@ -45,14 +45,14 @@ def person_picture(
     points = codec.decode(output)
     labelled = (visible > 0)[..., None, None]
     targets = (codec.picture(codec.encode(xy)) * labelled).float().cpu()
-    answers = codec.picture(output).float().cpu()
+    pictured = codec.picture(output).float().cpu()
     columns = []
     for i, view in enumerate(_pixels(images, colours)):
         labels = draw_people(view, xy[i : i + 1].cpu(), visible[i : i + 1].cpu(), skeleton)
         score = points.score[i : i + 1].float().cpu()
         found = draw_people(view, points.xy[i : i + 1].float().cpu(), score, skeleton, min_score=MIN_SCORE)
         columns.append(
-            (labels, overlay(view, max_over_keypoints(targets[i])), found, overlay(view, max_over_keypoints(answers[i])))
+            (labels, overlay(view, max_over_keypoints(targets[i])), found, overlay(view, max_over_keypoints(pictured[i])))
         )
     return _beside(columns, ("labels", "target maps", "found", "predicted maps"))
 
@@ -74,7 +74,7 @@ def scene_picture(
     scenes = batch.scenes
     everybody = codec.decode(output)
     targets = codec.picture(codec.encode(scenes)).float().cpu()
-    answers = codec.picture(output).float().cpu()
+    pictured = codec.picture(output).float().cpu()
     arrows = codec.arrows(output, scenes).float().cpu().numpy()
     columns = []
     for i, view in enumerate(_pixels(batch.images, canvas)):
@@ -89,7 +89,7 @@ def scene_picture(
                 labels,
                 overlay(view, max_over_keypoints(targets[i])),
                 found,
-                overlay(view, max_over_keypoints(answers[i])),
+                overlay(view, max_over_keypoints(pictured[i])),
                 guided,
             )
         )

@@ -93,7 +93,7 @@ def flip_passes(
     """The views with their feature maps; with `flip` the mirrored ones, too.
 
     Args:
-        network: In evaluation mode.
+        network: Network in evaluation mode.
         images: Normalised views; smaller ones are padded at the right and below.
         canvas: Canvas of the model, which says the pixel convention of boxes.
         flip: Whether to add the mirrored views.
@@ -118,9 +118,9 @@ def find_boxes(network: RCNN, both: list[FlipPass], config: RCNNConfig) -> list[
     sizes = both[0].sizes
     proposed = [shown.flip_boxes(network.propose(shown.images, shown.features, sizes=sizes).boxes) for shown in both]
     proposals = [torch.cat(own) for own in zip(*proposed, strict=True)]
-    answers = [network.predict_boxes(shown.features, shown.flip_boxes(proposals)) for shown in both]
-    logits = torch.stack([logits.float() for logits, _ in answers]).mean(dim=0)
-    deltas = torch.stack([one.unflip_deltas(own.float()) for one, (_, own) in zip(both, answers, strict=True)]).mean(dim=0)
+    outputs = [network.predict_boxes(shown.features, shown.flip_boxes(proposals)) for shown in both]
+    logits = torch.stack([logits.float() for logits, _ in outputs]).mean(dim=0)
+    deltas = torch.stack([one.unflip_deltas(own.float()) for one, (_, own) in zip(both, outputs, strict=True)]).mean(dim=0)
     return detections_from(logits, deltas, proposals, sizes=sizes, config=config)
 
 

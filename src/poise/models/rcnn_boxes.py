@@ -21,13 +21,13 @@ from poise.transforms.canvas import Layout, boxes_to_image, canvas_layout
 
 
 class RCNNBoxes(BoxFinder):
-    """What Keypoint R-CNN, Faster R-CNN and Mask R-CNN have in common: how images are shown, and how boxes are found.
+    """Base of Keypoint R-CNN, Faster R-CNN and Mask R-CNN: preprocessing of images, and detection of boxes.
 
     Attributes:
         network: Backbone, region proposals, heads.
         preprocess: How images are resized and normalised.
-        config: Thresholds, NMS, and which class people are.
-        codec: Of models with keypoints.
+        config: Thresholds, NMS, and the class of people.
+        codec: Codec of the keypoint head, in models with keypoints.
         card: Name, architecture, licence, scores.
     """
 

@@ -51,7 +51,7 @@ class Calibration:
 @final
 @dataclass(frozen=True)
 class Learning:
-    """Which proposals the heads learn from.
+    """Sampling of the proposals that the heads are trained on.
 
     Attributes:
         per_image: Proposals sampled per image, positives and negatives together.
@@ -132,17 +132,17 @@ class RCNNConfig:
         nms: IoU above which two boxes are duplicates.
         suppression: NMS ("hard") or Soft-NMS ("soft").
         sigma: Width of the Gaussian penalty of Soft-NMS.
-        per_image: Most boxes per image.
+        per_image: Largest number of boxes per image.
         keypoint_nms: OKS above which two people are duplicates (OKS-NMS); None for no OKS-NMS.
-        keypoint_score: Which keypoint score is returned.
-        rating: Which pose score ranks people.
+        keypoint_score: Keypoint score that is returned.
+        rating: Pose score that ranks people.
         calibration: Converts the codec's scores to probabilities; None where they are probabilities already.
         person: Index of the class of people; 0 is the background. Other classes take part in `per_image`, and are dropped.
-        learning: Which proposals the heads learn from.
+        learning: Sampling of the proposals that the heads are trained on.
         weights: Factors of the parts of the loss.
 
     Raises:
-        InputError: A threshold outside 0 to 1, a number below 1, or a word that means nothing here.
+        InputError: A threshold outside 0 to 1, a number below 1, or an unknown option.
     """
 
     score: float = 0.05

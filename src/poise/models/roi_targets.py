@@ -176,7 +176,7 @@ def jittered_like_detector(
         found: Boxes that the detector found, of all views.
         theirs: The labelled box of each.
         labelled: Labelled boxes of each view.
-        copies: Copies of each labelled box; there are none while the detector finds nobody.
+        copies: Copies of each labelled box; none while the detector finds no people.
     """
     if not len(found) or not copies:
         return [known.boxes[:0] for known in labelled]

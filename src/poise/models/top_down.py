@@ -59,7 +59,7 @@ class TopDown(DenseModel):
         return [part.float() for part in ([answer] if isinstance(answer, Tensor) else answer)]
 
     def merged(self, straight: Float[Tensor, "b ..."], mirrored: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
-        """The mean of an output and of that for the mirrored views, turned back."""
+        """The mean of an output and of the unflipped one of the mirrored views."""
         return (straight + self.codec.unflip(mirrored, self.skeleton.flip.to(mirrored.device))) / 2
 
     # inference
@@ -186,7 +186,7 @@ class TopDown(DenseModel):
     # training
 
     def compared(self, outputs: Sequence[Float[Tensor, "b ..."]], batch: Batch) -> dict[str, Float[Tensor, ""]]:
-        """The same for outputs at hand, in float32 even where the network computes in less."""
+        """The loss of each output by its codec, computed in float32."""
         with torch.autocast(batch.xy.device.type, enabled=False):
             return codec_losses((*self.deep, self.codec), outputs, batch.xy, batch.visible)
 
@@ -195,7 +195,7 @@ class TopDown(DenseModel):
         return self.codec.size
 
     def train_views(self, data: TrainData, *, seed: int) -> PersonViews:
-        """Random views of everybody."""
+        """Augmented views of all people."""
         if not isinstance(data.augmentation, Augmentation | None):
             raise InputError(
                 f"recipe {data.name!r}: {self.card.name} sees one person at a time, so its views are changed by an "
@@ -205,7 +205,7 @@ class TopDown(DenseModel):
         return PersonViews(data.dataset, crop, seed=seed, select=data.select)
 
     def val_views(self, dataset: Dataset, *, seed: int) -> PersonViews:
-        """Everybody, in the middle of the view."""
+        """All people, in the middle of their views."""
         return PersonViews(dataset, PersonCrop(self.codec.size, self.preprocess, self.skeleton), seed=seed)
 
     def validate(self, batch: Batch) -> tuple[Float[Tensor, ""], list[FoundPerson]]:
@@ -218,7 +218,7 @@ class TopDown(DenseModel):
         return batch.xy[batch.visible > 0]
 
     def truth(self, dataset: Dataset) -> PeopleTruth:
-        """The labels of everybody."""
+        """The labels of all people."""
         return PeopleTruth.of(dataset)
 
     def score(self, truth: PeopleTruth, found: Mapping[int, FoundPerson]) -> dict[str, float]:

@@ -21,10 +21,10 @@ Image: TypeAlias = UInt8[Tensor, "3 H W"]
 """RGB pixels of 0 to 255."""
 
 Decoder: TypeAlias = Callable[..., Any]
-"""Reads an answer of the network, as the codec's `decode` does."""
+"""Decodes an output of the network, as the codec's `decode` does."""
 
 Batch: TypeAlias = Any
-"""What a model learns from at a step: `structures.Batch`, `scenes.SceneBatch`, or a type of the model's own."""
+"""A training batch: `structures.Batch`, `scenes.SceneBatch`, or a type of the model's own."""
 
 
 @final
@@ -34,8 +34,8 @@ class ImageViews:
 
     Attributes:
         views: Normalised views, each (3 h w).
-        layout: How they were made: whatever the model needs to bring an answer back into the image.
-        boxes: Indices of the boxes that the views show; boxes outside the image are left out. None where the model takes none.
+        layout: How they were made: what the model needs to map predictions back into the image.
+        boxes: Indices of the boxes that the views show; boxes outside the image are left out. None for models without boxes.
     """
 
     views: Sequence[Float[Tensor, "3 _ _"]]
@@ -64,8 +64,8 @@ class LabelledImage:
     """One labelled image without its pixels, for the round trip of a codec.
 
     Attributes:
-        key: Of the image.
-        labels: Everybody in it, pixels of the image.
+        key: Key of the image.
+        labels: Labels of all people in it, pixels of the image.
         people: Indices of the labelled people in `labels` who can be evaluated.
         boxes: Boxes x0 y0 x1 y1 of these people (n 4), as the reader of the model's release cleans them.
         skeleton: Keypoints of the labels.
@@ -83,14 +83,14 @@ class LabelledImage:
 @final
 @dataclass(frozen=True, eq=False)
 class RoundTrip:
-    """What comes back of the labels of one image after crop or resize, encoding, decoding and the way back.
+    """The labels of one image after crop or resize, encoding, decoding and the inverse warp.
 
     Attributes:
         poses: The labels as predictions.
-        lossless: Poses whose keypoints outside the view stay where they are labelled: the error of the codec alone.
+        lossless: Poses whose keypoints outside the view are those of the labels: the error of the codec alone.
         people: Indices of the labels the poses belong to; None where they have to be matched by OKS.
         warps: Image to view, of each person (n 3 3) or of the whole image (1 3 3).
-        outside: How many labelled keypoints lie outside their view, where no network can find them.
+        outside: Number of labelled keypoints outside their view, which no network can find.
         errors: Distances (pixels of the view) between labelled keypoints inside their view and what came back; None where
             poses have to be matched first.
     """

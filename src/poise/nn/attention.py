@@ -11,7 +11,7 @@ POOLINGS = ("attention", "average")
 """How a map becomes one vector: by a weighted mean with learned weights, or by the plain mean."""
 
 FUSIONS = ("add", "multiply", "multiply_add")
-"""What the vector does to every cell: it is added; it scales the channels by 0..1; or it scales, then another is added."""
+"""How the vector is combined with each cell: added; as a factor 0..1 of the channels; or as factor, then another is added."""
 
 MIN_HIDDEN = 16
 REDUCTION = 16
@@ -58,7 +58,7 @@ class GlobalContext(nn.Module):
     Args:
         channels: Channels of the feature map.
         pooling: How the map becomes one vector, one of `POOLINGS`.
-        fusion: What the vector does to every cell, one of `FUSIONS`.
+        fusion: How the vector is combined with each cell, one of `FUSIONS`.
 
     Raises:
         UnknownName: Another pooling or fusion.

@@ -108,7 +108,7 @@ def check_size(size: Size, multiple: int, what: str) -> None:
 
     Args:
         size: Size of the views (h, w).
-        multiple: What height and width must be multiples of, pixels.
+        multiple: Number of pixels that height and width must be multiples of.
         what: The network, for the message.
 
     Raises:

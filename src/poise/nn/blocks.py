@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Style = Literal["pytorch", "caffe"]
-"""Which convolution of a bottleneck has the stride: "pytorch" the 3x3, "caffe" the first 1x1."""
+"""Convolution of a bottleneck that has the stride: "pytorch" the 3x3, "caffe" the first 1x1."""
 
 
 def conv3x3(channels: int, width: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
@@ -68,7 +68,7 @@ class Bottleneck(nn.Module):
         channels: Input channels.
         width: Channels of the 3x3 convolution.
         stride: Stride of the block.
-        style: Which convolution has the stride: "pytorch" the 3x3, "caffe" the first 1x1. The weights have the same names.
+        style: Convolution that has the stride: "pytorch" the 3x3, "caffe" the first 1x1. The weights have the same names.
         groups: Groups of the 3x3 convolution (ResNeXt, arXiv 1611.05431).
         group_width: Channels of a group where `width` is 64; wider blocks have wider groups. 8 in ResNeXt 32x8d.
     """

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Norm: TypeAlias = Literal["batch", "frozen", "bare", "kept"]
-"""What a backbone's batch norms are.
+"""Type of a backbone's batch norms.
 
 "batch": they are trained. All others are frozen: "frozen" adds 1e-5, or the epsilon of the norm, to the variance (torchvision,
 Detectron2); "bare" adds nothing (maskrcnn-benchmark); "kept" adds what the weights hold, a number for each channel called `eps`

@@ -1,7 +1,7 @@
-"""What a recipe is: a typed function that gives a `Recipe`; its keyword arguments are the flags of `poise train`.
+"""A recipe is a typed function that gives a `Recipe`; its keyword arguments are the flags of `poise train`.
 
 A recipe of your own stands in any module: `poise train mypackage.runs:my_run --some-flag 3`. Its docstring says the
-command, the expected score and the time. A recipe for several kinds of models takes one argument instead, its options: a frozen
+command, the expected score and the time. A recipe for several types of models takes one argument instead, its options: a frozen
 dataclass whose fields are the flags, of a type that the model decides (`ModelOptions`).
 """
 

@@ -14,7 +14,7 @@ from poise.transforms.scene_jitter import SceneAugmentation
 from poise.zoo.assemble import named_codec
 
 AP = "coco-val2017/AP"
-"""Of an expected score: boxes of a detector, flip test."""
+"""Name of an expected score: boxes of a detector, flip test."""
 
 STRIDE = 4
 
@@ -25,13 +25,13 @@ HRNET_VIEWS = Augmentation(scale=0.35, rotation=45.0, half_body=0.3, half_body_j
 """Views of HRNet (arXiv 1902.09212) on COCO."""
 
 BASELINE_STEPS = Schedule("steps", milestones=(90, 120))
-"""Of 140 epochs."""
+"""Learning-rate schedule of runs of 140 epochs."""
 
 HRNET_STEPS = Schedule("steps", milestones=(170, 200))
-"""Of 210 epochs."""
+"""Learning-rate schedule of runs of 210 epochs."""
 
 MMPOSE_STEPS = Schedule("steps", milestones=(170, 200), warmup_steps=500, warmup_start=0.001)
-"""MMPose's for nearly everything, of 210 epochs."""
+"""Learning-rate schedule of most MMPose configurations, 210 epochs."""
 
 
 def keypoints2017(data: Path, part: str) -> CocoDataset:
@@ -95,17 +95,17 @@ def on_coco(
     """A run on COCO's people; Adam at 1e-3 by default.
 
     Args:
-        name: Of the recipe.
-        model: Its weights are the run's first.
+        name: Name of the recipe.
+        model: Model to train, from the weights that it has.
         data: Folder of COCO 2017.
-        epochs: Passes through the people.
+        epochs: Epochs.
         batch: People per step.
-        augmentation: Chances of a view.
-        schedule: Of the learning rate.
-        optimizer: Which rule moves the weights.
+        augmentation: Augmentation of the views.
+        schedule: Schedule of the learning rate.
+        optimizer: Optimizer; Adam at 1e-3 by default.
         select: Leave out people whose keypoints lie off the middle of their box.
         score: AP to expect; None where none was published.
-        notes: In words.
+        notes: Remarks for the summary of the run.
     """
     return Recipe(
         name=name,
@@ -136,7 +136,7 @@ def codec_for(name: str | None, size: Size) -> InstanceCodec | None:
 
 
 def epochs_of(iterations: int, *, people: int, batch: int) -> int:
-    """Passes through the people that make so many steps: MSPN's schedules are said in steps.
+    """Number of epochs that have so many steps: MSPN's schedules are in steps.
 
     >>> epochs_of(96000, people=149813, batch=256)
     164

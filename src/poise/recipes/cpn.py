@@ -19,13 +19,13 @@ SCORES = {(50, (256, 192)): 0.692, (50, (384, 288)): 0.722, (101, (384, 288)): 0
 
 VIEWS = Augmentation(
     scale_range=(0.7, 1.35),
-    scale_most=1.25,
+    max_scale=1.25,
     rotation=45.0,
     rotation_law="uniform",
     gain=0.2,
     repeat=("plain", "flip", "turn", "turn"),
 )
-"""Every person comes four times in an epoch: plain, mirrored, and turned twice."""
+"""Each person is shown four times per epoch: plain, mirrored, and rotated twice."""
 
 
 def cpn(
@@ -37,7 +37,7 @@ def cpn(
     weight: float | None = None,
     pretrained: bool = True,
 ) -> Recipe:
-    """GlobalNet and RefineNet on COCO: 32 epochs of Adam, the rate halved every 6, every person four times in each.
+    """GlobalNet and RefineNet on COCO: 32 epochs of Adam, the rate halved every 6, each person four times per epoch.
 
     For example:
 
@@ -51,12 +51,12 @@ def cpn(
 
     Args:
         data: Folder of COCO 2017, as its archives unpack.
-        depth: Of the ResNet.
+        depth: Depth of the ResNet: 50 or 101.
         size: Height and width of the views; 256 256 for square ones.
-        height: Of the labels' Gaussians.
-        weight: Of the loss; by default the one that makes labels of any height pull at the weights as those of 255 do, for a
-            height A acts like a weight of A^2. With height 1 and weight 1, the practitioner's settings, Adam's decay, which is
-            part of the gradient here, is stronger than what the labels say.
+        height: Height of the Gaussian labels.
+        weight: Weight of the loss; by default (255 / height)^2, which gives labels of any height the gradients of those of
+            255. With height 1 and weight 1, the practitioner's settings, Adam's weight decay, which is part of the gradient
+            here, is larger than the gradient of the loss.
         pretrained: Start the backbone from ImageNet weights, as the authors did.
     """
     check2017(data)

@@ -14,7 +14,7 @@ Net = Literal[
 
 
 def dark(*, data: Path, network: Net = "hrnet_w32", size: tuple[int, int] = (256, 192), pretrained: bool = True) -> Recipe:
-    """Known networks with un-rounded labels and a Taylor step on COCO, each on the schedule of its paper.
+    """DARK on COCO, unrounded labels and a Taylor step at the peak: known networks, each on the schedule of its paper.
 
     For example:
 
@@ -27,7 +27,7 @@ def dark(*, data: Path, network: Net = "hrnet_w32", size: tuple[int, int] = (256
 
     Args:
         data: Folder of COCO 2017, as its archives unpack.
-        network: Which network.
+        network: Name of the network, such as hrnet_w32.
         size: Height and width of the views.
         pretrained: Start the backbone from ImageNet weights, as the authors did; hourglasses have none.
     """

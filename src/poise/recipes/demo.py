@@ -21,17 +21,17 @@ def demo(
     About a minute and a half on two CPU cores with bf16; pck@0.1 on unseen drawings above 0.90.
 
     Args:
-        people: Drawings to learn from, one person each.
-        checked: Drawings to check on after each epoch.
-        epochs: Passes through the drawings.
-        seed: Of the drawings.
+        people: Drawings to train on, one person each.
+        checked: Drawings to validate on after each epoch.
+        epochs: Epochs.
+        seed: Seed of the drawings.
         size: Height and width of the views.
     """
     return drawn(people=people, checked=checked, epochs=epochs, seed=seed, size=size)
 
 
 def drawn(*, people: int, checked: int, epochs: int, seed: int, size: tuple[int, int], watch: Progress | None = None) -> Recipe:
-    """The same, with somebody watching the drawings being made."""
+    """The recipe of `demo`; `watch` gets the progress of drawing."""
     train = CachedDataset(FigureDataset(people, size=DRAWN, seed=seed), progress=watch)
     return Recipe(
         name="demo",

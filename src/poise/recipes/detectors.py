@@ -30,13 +30,13 @@ IMAGES = 3000
 EPOCHS = 30
 SIDE = 320
 MOSAIC = 0.15
-"""Of drawings, and of the scores that are expected of them."""
+"""Settings of the run on drawings, with which the expected scores were measured."""
 
 RATE = 3e-3
-"""Learning rate for batches of 16: a third of it learns half as fast in the first minutes."""
+"""Learning rate for batches of 16: with a third of it the loss falls half as fast in the first minutes."""
 
 SCALES = (0.7, 0.8, 0.9, 1.0, 1.1)
-"""Short sides of views, in shares of the side that is tested; a batch takes the time of its largest."""
+"""Short sides of views, in shares of the side that is evaluated; a batch takes the time of its largest view."""
 
 
 def detector_drawn(
@@ -56,7 +56,7 @@ def detector_drawn(
     detecting_set: list[str] | None = None,
     rate: float = RATE,
 ) -> Recipe:
-    """A small Keypoint R-CNN on drawings of 1 to 8 people who hide each other: their boxes, and keypoints in each.
+    """A small Keypoint R-CNN on drawings of 1 to 8 overlapping people: their boxes, and keypoints in each.
 
     For example:
 
@@ -69,21 +69,21 @@ def detector_drawn(
     and 0.329, 0.286 and 0.372, 0.289 and 0.390, 0.211 and 0.330. The cost: 40 minutes on two CPU cores.
 
     Args:
-        images: Drawings to learn from.
-        checked: Drawings to check on after each epoch.
-        epochs: Passes through the drawings; the learning rate falls over --minutes where they end earlier.
-        seed: Of the drawings.
-        side: Of the drawings, pixels, a multiple of 32.
+        images: Drawings to train on.
+        checked: Drawings to validate on after each epoch.
+        epochs: Epochs; with --minutes the learning rate falls over the given time if that ends earlier.
+        seed: Seed of the drawings.
+        side: Side of the drawings, pixels, a multiple of 32.
         width: "t" (2.5 million parameters) or "s" (4.9 million).
-        head: What is learnt in a box: "gaussian", a Gaussian on a keypoint; "one_hot", the cell of it; or the class of another
-            codec, such as `UDPGaussian`.
+        head: Codec of the keypoints in a box: "gaussian", a Gaussian for each keypoint; "one_hot", the cell of it by
+            cross-entropy; or the class of another codec, such as `UDPGaussian`.
         weight: Factor of the mean squared error of Gaussians, 2000 by default, or of another codec's loss, by default such that
-            it begins as large as that of cells, about 8.
-        height: Of Gaussians; 1 by default.
-        sigma: Of Gaussians, cells of 56; the codec's own by default, which is 2 for "gaussian".
+            it begins as large as that of one_hot, about 8.
+        height: Height of the Gaussians; 1 by default.
+        sigma: Sigma of the Gaussians, cells of a 56x56 map; by default that of the codec, 2 for "gaussian".
         mosaic: Probability of four drawings in one view.
         drop: Drop information from views (AID).
-        detecting_set: How the detector learns and is read, such as `learning.copies=2` (APDI) or `learning.truth=false`.
+        detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI) or `learning.truth=false`.
         rate: Learning rate for batches of 16.
 
     Raises:
@@ -95,7 +95,7 @@ def detector_drawn(
     model = small_detector(width, size=(side, side), codec=codec)
     set_config(model, detecting_set or ())
     views = DetectorAugmentation(
-        sides=_sides(side), most=None, rotation=10.0, crop=0.25, crop_share=0.6, mosaic=mosaic, colour=0.1
+        sides=_sides(side), max_side=None, rotation=10.0, crop=0.25, crop_share=0.6, mosaic=mosaic, colour=0.1
     )
     usual = (images, epochs, side, width, mosaic, rate) == (IMAGES, EPOCHS, SIDE, WIDTH, MOSAIC, RATE)
     plain = head in ("gaussian", "one_hot") and (weight, height, sigma, drop) == (None,) * 4 and not detecting_set
@@ -142,8 +142,8 @@ def detector_mixed(
         poise train detector_mixed --annotations coco.json lsp.json --images coco lsp --complete True False --copies 10 1 \
             --start runs/detector/model.safetensors --minutes 30 --out runs/mixed
 
-    Keypoints that a file does not label are learnt from the others. The first file's images are what the run is checked on, but
-    for those it learns from. In images of files where not everybody is labelled only the labelled people are learnt.
+    Keypoints that a file does not label are learnt from the others. The run is validated on images of the first file that are
+    not trained on. In images of files where not all people are labelled only the boxes of labelled people give a loss.
 
     No score is published for such a mixture; Keypoint R-CNN on all of COCO is at box AP 0.537 and keypoint AP 0.643, a
     practitioner's on HRNet was at 0.295 and 0.343, and a few hundred photographs cannot give that. The cost: half an hour on
@@ -151,26 +151,26 @@ def detector_mixed(
 
     Args:
         annotations: COCO-style keypoint files; keypoints are joined to COCO's by name.
-        images: The folder or zip file of each, or one for all.
-        complete: Of each file, whether everybody in its images is labelled, as by default.
-        copies: How often the images of each file come in an epoch; once by default.
-        drawn: Drawings of 1 to 8 people to learn from beside them; 0 for none.
-        val_share: Share of the first file's images that are kept to check on.
-        split_seed: Which images those are.
-        epochs: Passes through the images; the learning rate falls over --minutes where they end earlier.
-        seed: Of the drawings.
-        side: Of the views, pixels, a multiple of 32.
+        images: For each annotation file the folder or zip file of its images, or one for all.
+        complete: For each file, whether all people in its images are labelled; true by default.
+        copies: For each file, how often its images are shown in an epoch; once by default.
+        drawn: Drawings of 1 to 8 people to train on as well; 0 for none.
+        val_share: Share of the first file's images kept for validation.
+        split_seed: Seed of that split.
+        epochs: Epochs; with --minutes the learning rate falls over the given time if that ends earlier.
+        seed: Seed of the drawings.
+        side: Side of the views, pixels, a multiple of 32.
         width: "t" (2.5 million parameters) or "s" (4.9 million).
-        head: What is learnt in a box: "gaussian", "one_hot", or the class of another codec.
+        head: Codec of the keypoints in a box: "gaussian", "one_hot", or the class of another codec.
         weight: Factor of the mean squared error of Gaussians, 2000 by default, or of another codec's loss, by default such that
-            it begins as large as that of cells, about 8.
-        height: Of Gaussians; 1 by default.
-        sigma: Of Gaussians, cells of 56; the codec's own by default, which is 2 for "gaussian".
+            it begins as large as that of one_hot, about 8.
+        height: Height of the Gaussians; 1 by default.
+        sigma: Sigma of the Gaussians, cells of a 56x56 map; by default that of the codec, 2 for "gaussian".
         mosaic: Probability of four images in one view.
         drop: Drop information from views (AID).
-        empty: Learn from images without people, too, and from those whose people have no labelled keypoints. Of files where not
-            everybody is labelled they teach nothing but what has a box.
-        detecting_set: How the detector learns and is read, such as `learning.copies=2` (APDI).
+        empty: Train on images without people too, and on those whose people have no labelled keypoints. In files where not
+            all people are labelled only their boxes give a loss.
+        detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI).
         rate: Learning rate for batches of 16.
 
     Raises:
@@ -183,7 +183,7 @@ def detector_mixed(
     model = small_detector(width, size=(side, side), codec=codec)
     set_config(model, detecting_set or ())
     views = DetectorAugmentation(
-        sides=_sides(side), most=2 * side, rotation=20.0, crop=0.5, crop_share=0.4, mosaic=mosaic, colour=0.2, grey=0.02
+        sides=_sides(side), max_side=2 * side, rotation=20.0, crop=0.5, crop_share=0.4, mosaic=mosaic, colour=0.2, grey=0.02
     )
     train, val = mixture(
         annotations,

@@ -12,14 +12,14 @@ from poise.transforms.jitter import Augmentation
 from poise.transforms.scene_jitter import SceneAugmentation
 
 Dropping = Literal["cutout", "random-erasing", "hide-and-seek", "grid-mask"]
-"""As the flags of recipes call the ways to drop."""
+"""Values of --drop."""
 
 
 _A = TypeVar("_A", bound=Augmentation | SceneAugmentation | DetectorAugmentation)
 
 
 def dropped(views: _A, drop: Dropping | None) -> _A:
-    """The same views, with information dropped; as they are where it is not said how."""
+    """The views with information dropped; unchanged if `drop` is None."""
     return views if drop is None else replace(views, drop=drop_by_name(drop.replace("-", "_")))
 
 
@@ -27,8 +27,8 @@ def dropping(recipe: Recipe, drop: Dropping, *, plain: float) -> Recipe:
     """The recipe in two stages: a share of its epochs as they are, the rest with information dropped.
 
     Args:
-        recipe: Of one stage.
-        drop: How.
+        recipe: Recipe of one stage.
+        drop: How information is dropped.
         plain: Share of the epochs without dropping; 0 for one stage that drops from the start.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Fields of a codec, set by words of the command line such as `ohkm=8` or `cost.heat=l2`."""
+"""Fields of a codec or detector, set on the command line as name=value, such as `ohkm=8` or `cost.heat=l2`."""
 
 import ast
 import typing
@@ -15,20 +15,20 @@ from poise.models.rcnn_config import RCNNConfig
 from poise.nn.heads.roi import BoxPredictor
 
 FIXED = ("size", "cells", "keypoints", "limbs")
-"""What the network has settled of a codec."""
+"""Codec fields fixed by the network."""
 
 Changes = Mapping[str, Any]
-"""New values of fields; of a field that has fields itself, their changes."""
+"""New values of fields, by name; for a field that is a dataclass, the changes of its fields."""
 
 _C = TypeVar("_C")
 
 
 def set_codec(model: PoseModel, words: Sequence[str]) -> None:
-    """Give a model's codec, and those of its earlier outputs that are alike, other values.
+    """Set fields of a model's codec, and of the codecs of its intermediate outputs where they are of the same class.
 
     Args:
-        model: Changed in place.
-        words: Such as `sigma=3`, `ohkm=8`, `reading=dark` or `joint_weights=(1,1,2)`; a field of a field stands behind a dot,
+        model: Model, changed in place.
+        words: Such as `sigma=3`, `ohkm=8`, `reading=dark` or `joint_weights=(1,1,2)`; nested fields are written with a dot,
             as in `cost.heat=l2`.
 
     Raises:
@@ -43,30 +43,30 @@ def set_codec(model: PoseModel, words: Sequence[str]) -> None:
 
 
 def set_config(model: RCNNBoxes, words: Sequence[str]) -> None:
-    """Have a detector learn or find people in another way.
+    """Set fields of a detector's configuration.
 
     Args:
-        model: Changed in place.
+        model: Model, changed in place.
         words: Such as `nms=0.6`, `learning.truth=false`, `calibration.middle=0.4` or `calibration=none`.
 
     Raises:
-        InputError: No `name=value`, a value that cannot be, or that nobody reads then, or a class of people that the box head
-            does not tell.
+        InputError: No `name=value`, a value that cannot be or that has no effect with the others, or a class of people that
+            the box head does not have.
         UnknownName: There is no such field.
     """
     set_words(model, config=words)
 
 
 def set_words(model: RCNNBoxes, *, codec: Sequence[str] = (), config: Sequence[str] = ()) -> None:
-    """Change a detector's codec and configuration at once, for what keypoints are scored by must go with what ranks people.
+    """Set fields of a detector's codec and configuration together, for the scores of keypoints must fit the ranking of people.
 
     Args:
-        model: Changed in place.
-        codec: Fields of the codec as name=value, such as `sigma=3`; of a model with keypoints.
+        model: Model, changed in place.
+        codec: Fields of the codec as name=value, such as `sigma=3`; for models with keypoints.
         config: Fields of the configuration as name=value, such as `nms=0.6`.
 
     Raises:
-        InputError: As of these two, or people would be ranked by what is no probability.
+        InputError: As for `set_codec` and `set_config`, or people would be ranked by a value that is no probability.
         UnknownName: There is no such field.
     """
     made = _config(model, config)
@@ -77,7 +77,7 @@ def set_words(model: RCNNBoxes, *, codec: Sequence[str] = (), config: Sequence[s
 
 @contextmanager
 def _named(words: Sequence[str]) -> Iterator[None]:
-    """Say which words a codec cannot have."""
+    """Name the fields in errors of a codec that does not accept them."""
     try:
         yield
     except OtherNetworkError as error:
@@ -89,8 +89,8 @@ def _codec_changes(codec: Codec, words: Sequence[str]) -> Changes:
 
 
 def _config(model: RCNNBoxes, words: Sequence[str]) -> RCNNConfig:
-    """How a detector works that has changed as words say."""
-    changes = _changes(model.config, words, what="how a detector works", such="learning.copies=2")
+    """The configuration of a detector with changed fields, from name=value."""
+    changes = _changes(model.config, words, what="a detector's configuration", such="learning.copies=2")
     made: RCNNConfig = _changed(model.config, changes)
     _check_read(words, made)
     _check_person(model, made.person)
@@ -98,15 +98,15 @@ def _config(model: RCNNBoxes, words: Sequence[str]) -> RCNNConfig:
 
 
 def refuse_words(words: Sequence[str], names: Sequence[str], *, why: str) -> None:
-    """Refuse words of a detector that would change nothing.
+    """Refuse settings that have no effect.
 
     Args:
-        words: Such as `nms=0.6`.
-        names: Of the fields that nobody reads.
-        why: Nobody does.
+        words: Settings, such as `nms=0.6`.
+        names: Fields without effect.
+        why: Reason they have none.
 
     Raises:
-        InputError: Words set one of them.
+        InputError: One of these fields is set.
     """
     found = [word for word in words if word.partition("=")[0].partition(".")[0] in names]
     if found:
@@ -114,7 +114,7 @@ def refuse_words(words: Sequence[str], names: Sequence[str], *, why: str) -> Non
 
 
 def _check_read(words: Sequence[str], config: RCNNConfig) -> None:
-    """Refuse words that nobody reads where people are found so."""
+    """Refuse settings that have no effect in this configuration."""
     if config.suppression == "soft":
         refuse_words(words, ("nms",), why="suppression is soft, and lowers scores by sigma")
     else:
@@ -125,7 +125,7 @@ def _check_read(words: Sequence[str], config: RCNNConfig) -> None:
 
 
 def _changes(owner: Any, words: Sequence[str], *, what: str, such: str) -> dict[str, Any]:
-    """What words ask for."""
+    """Changed fields, from name=value."""
     changes: dict[str, Any] = {}
     for word in words:
         name, equals, text = word.partition("=")
@@ -136,18 +136,18 @@ def _changes(owner: Any, words: Sequence[str], *, what: str, such: str) -> dict[
 
 
 def _check_person(model: RCNNBoxes, person: int) -> None:
-    """Refuse a class of people that the box head has not."""
+    """Refuse a class of people that the box head does not have."""
     reader = None if model.network.box is None else model.network.box.head.reader
     if isinstance(reader, BoxPredictor) and person >= reader.cls_score.out_features:
         last = reader.cls_score.out_features - 1
         raise InputError(
-            f"person={person}: the box head of {model.card.name} tells the classes 0, the background, to {last}; "
-            f"people are {'1' if last == 1 else f'one of 1 to {last}'}"
+            f"person={person}: the box head of {model.card.name} has the classes 0 (background) to {last}; "
+            f"people are class {'1' if last == 1 else f'one of 1 to {last}'}"
         )
 
 
 def _value(owner: Any, path: Sequence[str], text: str) -> Changes:
-    """The change that a word asks for, of a codec or of a field with fields of its own."""
+    """The change of one field, or of a nested one, from its path and text."""
     name, *rest = path
     kind = type(owner).__name__
     fixed = FIXED if isinstance(owner, Codec) else ()
@@ -161,10 +161,10 @@ def _value(owner: Any, path: Sequence[str], text: str) -> Changes:
     if rest:
         raise InputError(f"{name} of {kind} has no fields; found {'.'.join(path)!r}")
     hint = _hint(owner, name)
-    value = _read(text, _kinds(hint))
+    value = _read(text, _types(hint))
     if inner is not None and value is not None:
         own = ", ".join(f"{name}.{field.name}" for field in fields(inner))
-        none = ", or is none" if type(None) in _kinds(hint) else ""
+        none = ", or is none" if type(None) in _types(hint) else ""
         raise InputError(f"{name} of {kind} is set by its own fields{none}; found {text!r}, expected {own}")
     if not _fits(value, hint):
         raise InputError(f"{name} of {kind} cannot be {text!r}; expected {_typed(hint)}")
@@ -176,37 +176,37 @@ def _hint(owner: Any, name: str) -> Any:
 
 
 def _inner(owner: Any, name: str) -> Any:
-    """The value of a field that has fields itself, with its defaults where it may be and is none; None for other fields."""
+    """The value of a field that is a dataclass; its defaults if the value is None; None for other fields."""
     value = getattr(owner, name)
     if is_dataclass(value):
         return value
-    kinds = [part for part in _kinds(_hint(owner, name)) if is_dataclass(part) and isinstance(part, type)]
-    return kinds[0]() if value is None and len(kinds) == 1 else None
+    found = [part for part in _types(_hint(owner, name)) if is_dataclass(part) and isinstance(part, type)]
+    return found[0]() if value is None and len(found) == 1 else None
 
 
-def _read(text: str, kinds: set[Any]) -> Any:
-    """A value out of a word; one that is none of Python's is the word itself."""
-    simple: dict[str, bool | None] = {"true": True, "false": False} if bool in kinds else {}
-    if type(None) in kinds:
+def _read(text: str, types: set[Any]) -> Any:
+    """A Python value from text; other text stays a string."""
+    simple: dict[str, bool | None] = {"true": True, "false": False} if bool in types else {}
+    if type(None) in types:
         simple["none"] = None
-    if text in kinds:
+    if text in types:
         return text
     if text.lower() in simple:
         return simple[text.lower()]
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        return float(text) if text.lstrip("+-") == "inf" and float in kinds else text
-    return _in_floats(value) if float in kinds and int not in kinds else value
+        return float(text) if text.lstrip("+-") == "inf" and float in types else text
+    return _in_floats(value) if float in types and int not in types else value
 
 
-def _kinds(hint: Any) -> set[Any]:
-    """The types and words a hint is made of."""
-    return {hint}.union(*(_kinds(part) for part in typing.get_args(hint)))
+def _types(hint: Any) -> set[Any]:
+    """The types and literals in a type hint."""
+    return {hint}.union(*(_types(part) for part in typing.get_args(hint)))
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a type made of simple ones, words, tuples and unions."""
+    """Whether a value fits a type hint of simple types, literals, tuples and unions."""
     parts, origin = typing.get_args(hint), typing.get_origin(hint)
     if origin is typing.Literal:
         return value in parts
@@ -219,7 +219,7 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _typed(hint: Any) -> str:
-    """A type in words."""
+    """A type hint as text for messages."""
     parts, origin = typing.get_args(hint), typing.get_origin(hint)
     if origin is typing.Literal:
         return " or ".join(map(str, parts))
@@ -227,19 +227,19 @@ def _typed(hint: Any) -> str:
         return "numbers as in (1,2,3)" if parts[1:] == (...,) else f"{len(parts)} numbers as in (1,2)"
     if parts:
         return " or ".join(_typed(part) for part in parts)
-    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word", type(None): "none"}
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "none"}
     return words.get(hint, str(hint))
 
 
 def _in_floats(value: Any) -> Any:
-    """Whole numbers as the floats they stand for, in tuples too."""
+    """Integers as floats, in tuples too."""
     if isinstance(value, tuple):
         return tuple(_in_floats(part) for part in value)
     return float(value) if type(value) is int else value
 
 
 def _add(changes: dict[str, Any], more: Changes) -> None:
-    """Put changes to others, fields of fields to those of the same field."""
+    """Merge changes, nested ones too."""
     for name, value in more.items():
         if isinstance(value, Mapping):
             _add(changes.setdefault(name, {}), value)

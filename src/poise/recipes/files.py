@@ -16,8 +16,8 @@ def coco_files(annotations: Sequence[Path], images: Sequence[Path], *, complete:
 
     Args:
         annotations: The files.
-        images: The folder or zip file of each, or one for all.
-        complete: Of each, whether everybody in its images is labelled; all are by default.
+        images: For each annotation file the folder or zip file of its images, or one for all.
+        complete: For each file, whether all people in its images are labelled; true by default.
 
     Raises:
         InputError: Numbers of files, folders and statements differ.
@@ -46,19 +46,19 @@ def mixture(
     val_share: float,
     split_seed: int,
 ) -> tuple[Dataset, Dataset]:
-    """What to learn from, files and other data sets one after the other, and a part of the first file to check on.
+    """The training set, files and other data sets concatenated, and the validation set, a part of the first file.
 
-    Images to check on are not learnt from where they are listed in another file, too.
+    Images of the validation set are not trained on where another file lists them too.
 
     Args:
         annotations: The files; keypoints are joined by name.
-        images: The folder or zip file of each, or one for all.
-        complete: Of each file, whether everybody in its images is labelled; all are by default.
-        copies: How often the images of each file come in an epoch; once by default.
-        more: What is learnt from beside them; asked for when all else is in order.
-        skeleton: The keypoints wanted.
-        val_share: Share of the first file's images that are kept to check on.
-        split_seed: Which images those are.
+        images: For each annotation file the folder or zip file of its images, or one for all.
+        complete: For each file, whether all people in its images are labelled; true by default.
+        copies: For each file, how often its images are shown in an epoch; once by default.
+        more: Gives further data sets to train on; called after the other arguments are checked.
+        skeleton: The keypoints of both sets.
+        val_share: Share of the first file's images kept for validation.
+        split_seed: Seed of that split.
 
     Raises:
         InputError: Numbers of files, folders, statements and copies differ, or a share that is none or leaves a part empty.
@@ -79,7 +79,7 @@ def joined(annotations: Sequence[Path], images: Sequence[Path], *, skeleton: Ske
 
     Args:
         annotations: The files.
-        images: The folder or zip file of each, or one for all.
+        images: For each annotation file the folder or zip file of its images, or one for all.
         skeleton: The keypoints wanted; by default all of all files.
 
     Raises:

@@ -32,7 +32,7 @@ def recipes() -> Mapping[str, Maker]:
 
 @cache
 def outlined() -> Mapping[str, Maker]:
-    """The same with their names, flags and texts alone: they can be asked and not called, and nothing heavy is imported."""
+    """The recipes by name, with flags and help but not callable; imports nothing heavy."""
     return _recipes_of(outline.modules().values(), outline.stand_in("poise.training.recipe").Recipe)
 
 
@@ -70,7 +70,7 @@ def find_outlined(name: str) -> Maker | None:
     """The outline of the function behind a name; None where that is not one of poise.
 
     Args:
-        name: Of a recipe of poise, also an older one, or `module:function`.
+        name: Name of a recipe, also an older one, or `module:function`.
 
     Raises:
         UnknownName: There is no such recipe; the message gives the nearest.
@@ -91,7 +91,7 @@ def find(name: str) -> Maker:
     """The function behind a name.
 
     Args:
-        name: Of a recipe of poise, also an older one, or `module:function`; modules of the working directory are found too.
+        name: Name of a recipe, also an older one, or `module:function`; modules of the working directory are found too.
             Their package is named thereby: model files may ask for its code (`poise.plugins`).
 
     Raises:

@@ -1,4 +1,4 @@
-"""Runs on a user's own COCO-style keypoint files, for every kind of model."""
+"""Runs on a user's own COCO-style keypoint files, for every type of model."""
 
 import re
 from abc import ABC, abstractmethod
@@ -47,24 +47,24 @@ SMALL = {
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneOptions(ModelOptions):
-    """Options for a model of any kind.
+    """Options for a model of any type.
 
     Attributes:
         annotations: COCO-style keypoint files.
-        images: The folder or zip file of each, or one for all.
+        images: For each annotation file the folder or zip file of its images, or one for all.
         val_annotations: Files to validate on; by default a part of the training images is kept for that.
-        val_images: Their folders.
+        val_images: Folders or zip files of their images.
         val_share: Share of the images kept for validation when there are no files for it; 0.1 by default.
-        split_seed: Which images those are; 0 by default.
+        split_seed: Seed of that split; 0 by default.
         model: `poise_t`, `poise_s` (top-down), `poise_scene_t`, `poise_scene_s` (bottom-up), `poise_rcnn_t`, `poise_rcnn_s`
             (detectors), or any name of the zoo such as `poseresnet_18_coco_256x192`, which has its own size. It decides which
             flags there are.
         pretrained: Start a backbone of the zoo with ImageNet weights.
-        epochs: Passes through the data.
+        epochs: Epochs.
         rate: Learning rate for batches of 32.
         decay: Weight decay (AdamW).
         backbone_rate: Factor on the learning rate of the backbone.
-        freeze_epochs: Epochs in which the backbone stays as it is.
+        freeze_epochs: Epochs in which the backbone is frozen.
         average: Decay of the moving average of the weights.
         codec: Another codec than the model's, by the name of its class, such as `UDPOffset`, `Dark` or `SimCC`; bottom-up
             models take none but their own.
@@ -93,14 +93,14 @@ class FinetuneOptions(ModelOptions):
     codec_set: list[str] | None = None
 
     @classmethod
-    def kinds(cls) -> tuple[type["FinetuneOptions"], ...]:
-        """The options of the kinds of models that poise has."""
+    def types(cls) -> tuple[type["FinetuneOptions"], ...]:
+        """The options of the types of models that poise has."""
         return TopDownOptions, BottomUpOptions, DetectorOptions
 
     @classmethod
     def by_name(cls, name: str | None = None) -> type["FinetuneOptions"] | None:
         """The options of a model of poise by its name; None for other names, which only the model itself can tell."""
-        return next((kind for kind in cls.kinds() if re.fullmatch(kind.names or "", name or cls.model)), None)
+        return next((kind for kind in cls.types() if re.fullmatch(kind.names or "", name or cls.model)), None)
 
     @classmethod
     def for_model(cls, name: str | None = None) -> type["FinetuneOptions"]:
@@ -114,11 +114,11 @@ class FinetuneOptions(ModelOptions):
             return options_of(start_model(name or cls.model))
 
     def recipe(self) -> Recipe:
-        """The run, without changes to the views: what the kinds of models share.
+        """The run, without changes to the views: the common part of all types of models.
 
         Raises:
             InputError: Numbers of files and folders differ, a field or share that cannot be, or one that the model has not; or
-                the model is of another kind.
+                the model is of another type.
             UnknownName: There is no such model or codec.
         """
         check_count("--freeze-epochs", self.freeze_epochs, minimum=0)
@@ -182,7 +182,7 @@ class ViewOptions(FinetuneOptions, ABC):
         size: Height and width of the views, for `poise_t` and `poise_s` (by default 192x160), `poise_scene_t` and
             `poise_scene_s`, `poise_rcnn_t` and `poise_rcnn_s` (320x320). The larger one is the long side of whole images that
             the model is validated and used on.
-        scale: Augmentation: growth of the frame.
+        scale: Augmentation: relative change of the frame's size.
         rotation: Augmentation: degrees, one standard deviation.
         colour: Augmentation: relative change.
         drop: Drop information from views (AID, arXiv 2008.07139), in a second stage from the best weights of a plain one.
@@ -230,7 +230,7 @@ class TopDownOptions(ViewOptions):
             upright. The pose of a prediction is read in a second view, which the first one tells.
         alignment_keypoints: Learn and predict the circle's centre and top beside the body's keypoints; without them hips and
             shoulders tell the alignment.
-        missing: What becomes of people whose labels do not tell the alignment: `mask` leaves their alignment keypoints out
+        missing: Treatment of people whose labels do not give the alignment: `mask` leaves their alignment keypoints out
             of the loss, `keep` takes these from the box, `drop` does not train on them.
         axis_centre: Keypoints whose mean is the centre of the circle; the hips by default.
         axis_top: Keypoints whose mean lies above it when the body is upright; the shoulders by default.
@@ -327,8 +327,8 @@ class DetectorOptions(ViewOptions):
 
     Attributes:
         mosaic: Augmentation: probability of four images in one view.
-        empty: Learn from images without people, too, and from those whose people have no labelled keypoints.
-        detecting_set: How the detector learns and is read, such as `learning.copies=2` (APDI) or `learning.truth=false`.
+        empty: Train on images without people too, and on those whose people have no labelled keypoints.
+        detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI) or `learning.truth=false`.
     """
 
     kind: ClassVar[str] = "detectors"
@@ -347,7 +347,7 @@ class DetectorOptions(ViewOptions):
         side = recipe.model.preprocess.side
         views = DetectorAugmentation(
             sides=tuple(round(side * factor) for factor in (1 - self.scale, 1.0, 1 + self.scale)),
-            most=2 * side,
+            max_side=2 * side,
             rotation=self.rotation,
             crop=0.3,
             colour=self.colour,
@@ -386,12 +386,12 @@ def finetune(options: FinetuneOptions) -> Recipe:
 
         poise train finetune --annotations mine.json --images photos --model poise_rcnn_t --mosaic 0.3 --minutes 60
 
-    The flags are those of the kind of model: `poise train finetune --model poise_rcnn_t --help` shows those of detectors. The
+    The flags are those of the type of model: `poise train finetune --model poise_rcnn_t --help` shows those of detectors. The
     older name `poise train own` does the same. A cosine over the epochs, or over --minutes where they are given and end
     earlier. Score and time depend on the data; docs/results.md has those of real people on two CPU cores.
 
     Args:
-        options: Of the kind of the model.
+        options: Options for the type of the model.
 
     Raises:
         InputError: Numbers of files and folders differ, a field or share that cannot be, or one that the model has not, or a
@@ -402,14 +402,14 @@ def finetune(options: FinetuneOptions) -> Recipe:
 
 
 def options_of(model: Model) -> type[FinetuneOptions]:
-    """The options of a kind of model: those of its augmentation; of a kind of a user's own those that all models share.
+    """The options of a type of model: those of its augmentation; for a user's own type those of all models.
 
     Args:
-        model: Its weights do not matter.
+        model: Model, with or without weights.
     """
     views = getattr(model, "augmentation_type", None)
-    kinds = [kind for kind in FinetuneOptions.kinds() if views is not None and views is kind.augmentation_type]
-    return kinds[0] if kinds else FinetuneOptions
+    found = [options for options in FinetuneOptions.types() if views is not None and views is options.augmentation_type]
+    return found[0] if found else FinetuneOptions
 
 
 def start_model(
@@ -424,7 +424,8 @@ def start_model(
 
     Args:
         name: Such as `poise_s` or `hrnet_w32_coco_256x192`.
-        size: Of the views (h, w), of our own; by default 192x160 for views of one person, 320x320 for whole images.
+        size: Size of the views (h, w) of poise's own models; by default 192x160 for views of one person, 320x320 for whole
+            images.
         skeleton: The keypoints; by default those of the name, or COCO's.
         pretrained: Start the backbone from ImageNet weights.
         codec: Another codec than the model's, by the name of its class.

@@ -18,7 +18,7 @@ def hourglass(
     size: tuple[int, int] = (256, 256),
     codec: str | None = None,
 ) -> Recipe:
-    """Stacked hourglasses on COCO's people, from nothing: 100 epochs of RMSprop.
+    """Stacked hourglasses on COCO's people, from random weights: 100 epochs of RMSprop.
 
     For example:
 
@@ -31,8 +31,8 @@ def hourglass(
 
     Args:
         data: Folder of COCO 2017, as its archives unpack.
-        stacks: Hourglasses in a row.
-        blocks: Residual blocks at every place of an hourglass.
+        stacks: Number of stacked hourglasses.
+        blocks: Residual blocks at each resolution of an hourglass.
         size: Height and width of the views.
         codec: Another codec than the release's, by the name of its class (`Dark`).
     """

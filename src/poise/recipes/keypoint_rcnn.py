@@ -18,10 +18,10 @@ from poise.zoo.rcnn.presets import SIZE
 
 BOX_AP = "coco-val2017/box AP"
 KEYPOINT_AP = "coco-val2017/AP"
-"""Of expected scores: short side 800, without the flip test."""
+"""Names of expected scores: short side 800, without the flip test."""
 
 NETWORK = "keypoint_rcnn_r50_fpn"
-"""Of the releases, whose stem and stage 1 stay as they are: `FREEZE`."""
+"""Network of the releases, whose stem and stage 1 are frozen: `FREEZE`."""
 
 BATCH = 16
 ITERATIONS = 90_000
@@ -36,13 +36,13 @@ RESNET_STILL = (
     ("backbone.body.layer3",),
     ("backbone.body.layer4",),
 )
-"""Stages of a ResNet in the order in which they may stay as they are: its stem, then its stages."""
+"""Parts of a ResNet in the order in which they are frozen: its stem, then its stages."""
 
 
 def as_large(views: DetectorAugmentation, canvas: Canvas) -> DetectorAugmentation:
-    """The release's views, for images of 800 pixels, as large as a model is shown images."""
+    """The release's augmentation, for images of 800 pixels, scaled to the input size of a model."""
     sides = tuple(round(side * canvas.side / min(SIZE)) for side in views.sides)
-    return replace(views, sides=sides, most=canvas.most or 2 * canvas.side)
+    return replace(views, sides=sides, max_side=canvas.most or 2 * canvas.side)
 
 
 def keypoint_rcnn(
@@ -82,19 +82,19 @@ def keypoint_rcnn(
         network: Name of a detector with keypoints.
         pretrained: Start the backbone from ImageNet weights.
         iterations: Steps of 16 images.
-        milestones: After which of them the rate falls to a tenth.
+        milestones: Steps after which the learning rate is divided by 10.
         rate: Learning rate for batches of 16.
-        freeze: How many stages of a ResNet stay as they are, the stem first; 2 in the release, with the stem and stage 1.
+        freeze: Number of frozen ResNet stages, the stem first; 2 in the release, the stem and stage 1.
         codec: Another codec in the boxes than one cell by cross-entropy, by the name of its class, such as `UDPGaussian`.
         codec_set: Fields of the codec, such as `weight=6000`.
-        detecting_set: How the detector learns and is read, such as `learning.copies=2` (APDI), `learning.truth=false` or
+        detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI), `learning.truth=false` or
             `weights.keypoints=0.5`.
-        rotation: Views turn by up to so many degrees; 0 in the release.
-        turn: Probability of half a turn beside that.
-        crop: Probability that only a window of an image is shown.
+        rotation: Largest rotation of a view, degrees; 0 in the release.
+        turn: Probability of a further rotation by 180 degrees.
+        crop: Probability of a random crop of the image.
         mosaic: Probability of four images in one view.
         drop: Drop information from views (AID).
-        empty: Learn from images without people, too, and from those whose people have no labelled keypoints; the releases leave
+        empty: Train on images without people too, and on those whose people have no labelled keypoints; the releases leave
             them out.
 
     Raises:
@@ -156,21 +156,22 @@ def keypoint_rcnn_hrnet(
 
     Args:
         data: Folder of COCO 2017, as its archives unpack.
-        width: Of the finest branch: those of the release's detectors. Others are built by their names, for --network.
+        width: Channels of HRNet's finest branch: 18, 32, 40 or 48 in the release. Others are built by name, by --network of
+            keypoint_rcnn.
         pretrained: Start the backbone from ImageNet weights.
         iterations: Steps of 16 images; the release has 180,000 (2x) too.
-        milestones: After which of them the rate falls to a tenth; 150,000 and 170,000 in 2x.
+        milestones: Steps after which the learning rate is divided by 10; 150,000 and 170,000 in 2x.
         rate: Learning rate for batches of 16.
-        sides: The short side is one of these.
+        sides: Short sides of views, pixels; one is drawn for each view.
         codec: Another codec in the boxes than one cell by cross-entropy, by the name of its class.
         codec_set: Fields of the codec, such as `weight=6000`.
-        detecting_set: How the detector learns and is read, such as `learning.copies=2` (APDI).
-        rotation: Views turn by up to so many degrees; 0 in the release.
-        turn: Probability of half a turn beside that.
-        crop: Probability that only a window of an image is shown.
+        detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI).
+        rotation: Largest rotation of a view, degrees; 0 in the release.
+        turn: Probability of a further rotation by 180 degrees.
+        crop: Probability of a random crop of the image.
         mosaic: Probability of four images in one view.
         drop: Drop information from views (AID).
-        empty: Learn from images without people, too, and from those whose people have no labelled keypoints; the releases leave
+        empty: Train on images without people too, and on those whose people have no labelled keypoints; the releases leave
             them out.
 
     Raises:
@@ -197,20 +198,20 @@ def keypoint_rcnn_hrnet(
 
 
 def still(model: PoseModel, stages: int) -> tuple[str, ...]:
-    """The parts of a ResNet that stay as they are, its stem first.
+    """Names of the first parts of a ResNet, its stem first, which are frozen.
 
     Raises:
         InputError: The backbone has no such stages.
     """
     if not 0 <= stages <= len(RESNET_STILL):
-        raise InputError(f"0 to {len(RESNET_STILL)} stages of a backbone can stay as they are, its stem first; not {stages}")
+        raise InputError(f"0 to {len(RESNET_STILL)} stages of a backbone can be frozen, its stem first; not {stages}")
     names = tuple(name for stage in RESNET_STILL[:stages] for name in stage)
     parts = dict(model.network.named_modules())
     missing = [name for name in names if name not in parts]
     if missing:
         raise InputError(
             f"the backbone of {model.card.name!r} is no ResNet, it has no {', '.join(missing)}; give --freeze 0, and "
-            "all of it learns"
+            "all of it is trained"
         )
     return names
 
@@ -230,7 +231,7 @@ def _on_coco(
     empty: bool,
     expected: dict[str, float] | None = None,
 ) -> Recipe:
-    """SGD with momentum over so many steps, which epochs are counted by, on the images with somebody in them, or on all."""
+    """SGD with momentum over so many steps, converted to epochs, on images with people, or on all."""
     check_count("--iterations", iterations)
     check_count("each of --milestones", min(milestones, default=1))
     set_words(require_box_finder(model), codec=codec_set or (), config=detecting_set or ())

@@ -1,4 +1,4 @@
-"""The releases' runs on MPII: Simple Baselines, HRNet, LPN, DARK and UDP differ in network and schedule alone."""
+"""The releases' runs on MPII: those of Simple Baselines, HRNet, LPN, DARK and UDP differ in network and schedule alone."""
 
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ Net = Literal[
 ]  # fmt: skip
 
 VIEWS = Augmentation(scale=0.25, rotation=30.0)
-"""Of all these releases on MPII; no half bodies."""
+"""Views of all these releases on MPII; no half bodies."""
 
 
 def mpii(
@@ -36,7 +36,7 @@ def mpii(
 
     Args:
         data: Folder with `annot/train.json` and `annot/valid.json` of the usual archives, and MPII's `images`.
-        network: Which network, by the first part of its name in the zoo.
+        network: Name of the network, the first part of its name in the zoo, such as hrnet_w32.
         size: Height and width of the views.
         pretrained: Start the backbone from ImageNet weights, as the authors did but for LPN's.
         batch: People per step.

@@ -50,7 +50,7 @@ def mspn(
     iterations: int = ITERATIONS,
     pretrained: bool = True,
 ) -> Recipe:
-    """Stages of ResNet-50 encoders on COCO: 96,000 steps of Adam, its rate falling in a line.
+    """MSPN on COCO: 96,000 steps of Adam, linear learning-rate decay.
 
     For example:
 
@@ -61,7 +61,7 @@ def mspn(
 
     Args:
         data: Folder of COCO 2017, as its archives unpack.
-        network_stages: Encoders in a row, each with its way up.
+        network_stages: Number of stages, each a ResNet-50 encoder with its upsampling path.
         size: Height and width of the views.
         iterations: Steps of 256 people; another batch takes as many more as it is smaller.
         pretrained: Start the encoders from ImageNet weights, as the authors did.
@@ -78,7 +78,7 @@ def rsn(
     size: tuple[int, int] = (256, 192),
     iterations: int = ITERATIONS,
 ) -> Recipe:
-    """Residual steps in MSPN's frame on COCO, from nothing: MSPN's 96,000 steps.
+    """RSN on COCO, from random weights: 96,000 steps, as MSPN.
 
     For example:
 
@@ -90,7 +90,7 @@ def rsn(
 
     Args:
         data: Folder of COCO 2017, as its archives unpack.
-        kind: Of the network.
+        kind: Network: res18, rsn18 or 4xrsn18.
         size: Height and width of the views.
         iterations: Steps of 256 people; another batch takes as many more as it is smaller.
     """

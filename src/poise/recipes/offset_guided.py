@@ -15,10 +15,10 @@ from poise.transforms.scene_jitter import SceneAugmentation
 from poise.zoo.offset_guided import bottom_up, build_codec
 
 RATE = 1.25e-4
-"""For batches of 8."""
+"""Learning rate for batches of 8."""
 
 STEPS = 57_000 // 32
-"""Of an epoch in batches of 32: about 57,000 images of train2017 have somebody with labelled keypoints."""
+"""Steps of an epoch in batches of 32: about 57,000 images of train2017 have people with labelled keypoints."""
 
 
 def offset_guided(
@@ -33,7 +33,7 @@ def offset_guided(
     warmup_epochs: int = 0,
     restart: bool = False,
 ) -> Recipe:
-    """OffsetGuided's hourglass on COCO: people found without boxes, by heatmaps and offsets from keypoint to keypoint.
+    """OffsetGuided's hourglass on COCO: bottom-up, by heatmaps and offsets from keypoint to keypoint.
 
     For example:
 
@@ -52,7 +52,7 @@ def offset_guided(
         network: Two hourglasses or one.
         limbs: Set of limbs (`skeletons.limbs`).
         scale: Learn keypoints' sizes too, with the losses of the release's page.
-        kernel: Of the heads.
+        kernel: Kernel size of the heads, cells.
         size: Height and width of the views, multiples of 128.
         rate: Learning rate for batches of 8, one GPU's; 1.25e-4 of the command on the release's page, whose code has 2.5e-4.
         warmup_epochs: Epochs over which the rate rises linearly (the release can: 15), at most a tenth of the run.
@@ -87,7 +87,7 @@ def offset_guided_hrnet(
     pretrained: bool = True,
     rate: float = RATE,
 ) -> Recipe:
-    """OffsetGuided on HRNet, as the release's branch "develop" trains it, for long.
+    """OffsetGuided on HRNet, as the release's branch "develop" trains it: 320 epochs.
 
     For example:
 
@@ -98,7 +98,7 @@ def offset_guided_hrnet(
 
     Args:
         data: Folder of COCO 2017, as its archives unpack.
-        width: Of the finest branch.
+        width: Channels of the finest branch.
         limbs: Set of limbs (`skeletons.limbs`).
         size: Height and width of the views, multiples of 32.
         pretrained: Start the backbone from ImageNet weights.

@@ -1,4 +1,4 @@
-"""What the options of a recipe for several kinds of models are; loads nothing heavy."""
+"""Base class of the options of a recipe for several types of models; loads nothing heavy."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -10,21 +10,21 @@ from poise.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions(ABC):
-    """Options of a recipe that trains models of several kinds; each kind has a type of options, with the flags it reads.
+    """Options of a recipe for several types of models; each type has options of its own, with the flags it reads.
 
     Attributes:
         model: Name of the model.
     """
 
     kind: ClassVar[str] = "models"
-    """What the models of these options are called, in the plural."""
+    """Name of these models, in the plural, for messages."""
 
     model: str
 
     @classmethod
     @abstractmethod
-    def kinds(cls) -> tuple[type["ModelOptions"], ...]:
-        """The options of all kinds of models."""
+    def types(cls) -> tuple[type["ModelOptions"], ...]:
+        """The options of all types of models."""
 
     @classmethod
     @abstractmethod
@@ -32,7 +32,7 @@ class ModelOptions(ABC):
         """The options of a model.
 
         Args:
-            name: Of the model; by default the model that is trained where nobody names one.
+            name: Name of the model; by default the default model of the recipe.
 
         Raises:
             UnknownName: There is no such model.
@@ -41,34 +41,34 @@ class ModelOptions(ABC):
 
     @classmethod
     def by_name(cls, name: str | None = None) -> type["ModelOptions"] | None:
-        """The options of a model whose name alone tells its kind, without making it; None where it does not.
+        """The options of a model whose type is known from its name, without building it; None for other names.
 
         Args:
-            name: Of the model; by default the model that is trained where nobody names one.
+            name: Name of the model; by default the default model of the recipe.
         """
         return None
 
     @classmethod
     def other_flags(cls) -> Mapping[str, str]:
-        """Flags that other kinds of models have and these have not, with what those kinds are called."""
+        """Flags of other types of models that these options do not have, with the names of those types."""
         own, found = {field.name for field in fields(cls)}, dict[str, list[str]]()
-        for kind in cls.kinds():
-            for field in fields(kind):
+        for options in cls.types():
+            for field in fields(options):
                 if field.name not in own:
-                    found.setdefault(field.name, []).append(kind.kind)
-        return {name: " and ".join(kinds) for name, kinds in found.items()}
+                    found.setdefault(field.name, []).append(options.kind)
+        return {name: " and ".join(names) for name, names in found.items()}
 
     @classmethod
     def refuse(cls, flags: Mapping[str, str], *, model: str) -> None:
-        """Refuse flags of other kinds of models.
+        """Refuse flags of other types of models.
 
         Args:
-            flags: Those that are given: as Python names, and as typed.
+            flags: Flags that were given: Python names, and the words typed.
             model: Name of the model.
 
         Raises:
-            InputError: There is one.
+            InputError: A flag of another type was given.
         """
-        for name, kinds in cls.other_flags().items():
+        for name, types in cls.other_flags().items():
             if name in flags:
-                raise InputError(f"{flags[name]} is for {kinds}, and {model} is not one of them; leave it out")
+                raise InputError(f"{flags[name]} is for {types}, and {model} is not one of them; leave it out")

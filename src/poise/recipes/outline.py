@@ -25,20 +25,20 @@ class StandIn:
     """In place of something that was not imported; what is made of it at the top of a module is one, too.
 
     Attributes:
-        name: Where it would be from.
+        name: Module and name of the function or class.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def __getattr__(self, name: str) -> "StandIn":
-        """What it would have by a name, the same each time."""
+        """An outline of the attribute of that name, the same each time."""
         if name.startswith("__"):
             raise AttributeError(name)
         return stand_in(f"{self.name}.{name}")
 
     def __call__(self, *_: Any, **__: Any) -> "StandIn":
-        """What it would return or make."""
+        """An outline of the value it would return."""
         return self
 
     def __or__(self, _: Any) -> "StandIn":

@@ -1,4 +1,4 @@
-"""Numbers instead of maps on COCO, as MMPose trains them.
+"""Coordinate regression on COCO, as MMPose trains it.
 
 Plain regression (DeepPose, arXiv 1312.4659), with a deviation too (RLE without its flow, arXiv 2107.11291), and integral
 regression (Sun et al.; ECCV 2018; arXiv 1711.08229).
@@ -26,7 +26,7 @@ def regression(
     penalty: Literal["smooth_l1", "l1", "laplace"] = "smooth_l1",
     pretrained: bool = True,
 ) -> Recipe:
-    """Coordinates read linearly off each keypoint's map, on COCO: 210 epochs of Adam.
+    """Coordinates by a linear layer from each keypoint's map, on COCO: 210 epochs of Adam.
 
     For example:
 
@@ -38,9 +38,9 @@ def regression(
 
     Args:
         data: Folder of COCO 2017, as its archives unpack.
-        depth: Of the ResNet.
+        depth: Depth of the ResNet: 18, 50, 101 or 152.
         size: Height and width of the views.
-        penalty: Of the distance from the labels; `laplace` learns a deviation, too.
+        penalty: Loss of the distance; `laplace` learns a deviation too.
         pretrained: Start the backbone from ImageNet weights.
     """
     check2017(data)
@@ -56,7 +56,7 @@ def integral(
     map_weight: float = 1.0,
     pretrained: bool = True,
 ) -> Recipe:
-    """The mean place of each map, on COCO: 210 epochs of Adam.
+    """Integral regression on COCO, the soft-argmax of each map: 210 epochs of Adam.
 
     For example:
 
@@ -67,9 +67,9 @@ def integral(
 
     Args:
         data: Folder of COCO 2017, as its archives unpack.
-        depth: Of the ResNet.
+        depth: Depth of the ResNet: 18, 50, 101 or 152.
         size: Height and width of the views.
-        map_weight: Of the maps' own loss beside that of the places.
+        map_weight: Weight of the heatmap loss, beside that of the coordinates.
         pretrained: Start the backbone from ImageNet weights.
     """
     check2017(data)

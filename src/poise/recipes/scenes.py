@@ -27,22 +27,22 @@ IMAGES = 3000
 EPOCHS = 60
 SIDE = 320
 RATE = 2e-3
-"""Of drawings, and of the score that is expected of them."""
+"""Settings of the run on drawings, with which the expected score was measured."""
 
 CROWD = (1, 8)
-"""Fewest and most people in a drawing."""
+"""Minimum and maximum number of people in a drawing."""
 
 MAPS = LabelMaps(sigma=4.0, fill=5)
-"""Narrower than the release's, for in images of 320 pixels the smallest people are 60 pixels high: from labels without fault
-people are read with AP 0.99, from Gaussians of 7 pixels with 0.977."""
+"""Narrower than the release's, for in images of 320 pixels the smallest people are 60 pixels high: perfect outputs decode to AP
+0.99, those of Gaussians of 7 pixels to 0.977."""
 
 COSTS = Costs(weights=(0.04, 0.0, 0.0, 20.0, 0.0))
-"""Both parts send gradients of like size back: with Gaussians of 6 pixels black heatmaps cost a view about 300 and pull 3,000
-times as hard as the mean of offsets does, 1,000 times once they are half learnt, and half as hard with Gaussians of 4; the
-release's weights are 1 and 100."""
+"""With these weights both losses give gradients of similar size: with Gaussians of 6 pixels heatmaps of 0 have a loss of about
+300 for a view and 3,000 times the gradient of the mean of offsets, 1,000 times halfway through training, and half that with
+Gaussians of 4; the release's weights are 1 and 100."""
 
 CLIP = 20.0
-"""Norm of the gradient that these costs reach only where something is odd."""
+"""Largest norm of the gradient; with these costs it is exceeded only in outliers."""
 
 DRAWN_VIEWS = SceneAugmentation(
     scale_range=(0.7, 1.4),
@@ -53,12 +53,12 @@ DRAWN_VIEWS = SceneAugmentation(
     shake_probability=0.0,
     colour=0.1,
 )
-"""The test is drawn as the training is; views are changed so that a few thousand drawings last."""
+"""Augmentation of drawings; validation images are drawn like those of training, but a few thousand would be overfitted."""
 
 PHOTO_VIEWS = SceneAugmentation(
     scale_range=(0.6, 1.8), scale_of="view", rotation=30.0, translation=0.2, small="ignore", shake_probability=0.0, colour=0.2
 )
-"""Of photographs of people."""
+"""Augmentation of photographs of people."""
 
 
 def small_model(width: str, *, side: int, skeleton: Skeleton = COCO17) -> PoseModel:
@@ -66,7 +66,7 @@ def small_model(width: str, *, side: int, skeleton: Skeleton = COCO17) -> PoseMo
 
     Args:
         width: "t" or "s".
-        side: Of the views, pixels.
+        side: Side of the views, pixels.
         skeleton: The keypoints.
 
     Raises:
@@ -87,7 +87,7 @@ def scenes_drawn(
     width: Width = WIDTH,
     rate: float = RATE,
 ) -> Recipe:
-    """A small network on drawings of 1 to 8 people who hide each other, whom it finds by itself.
+    """A small bottom-up network on drawings of 1 to 8 overlapping people.
 
     For example:
 
@@ -98,11 +98,11 @@ def scenes_drawn(
     the drawings take one or two.
 
     Args:
-        images: Drawings to learn from.
-        checked: Drawings to check on after each epoch.
-        epochs: Passes through the drawings; the learning rate falls over --minutes where they end earlier.
-        seed: Of the drawings.
-        side: Of the drawings and of the views, pixels, a multiple of 32.
+        images: Drawings to train on.
+        checked: Drawings to validate on after each epoch.
+        epochs: Epochs; with --minutes the learning rate falls over the given time if that ends earlier.
+        seed: Seed of the drawings.
+        side: Side of the drawings and of the views, pixels, a multiple of 32.
         width: "t" (1.8 million parameters) or "s" (2.7 million).
         rate: Learning rate for batches of 16.
 
@@ -139,31 +139,31 @@ def scenes_mixed(
     width: Width = WIDTH,
     rate: float = RATE,
 ) -> Recipe:
-    """A small network on photographs and on drawings together: COCO's keypoints, found by itself in whole images.
+    """A small bottom-up network on photographs and on drawings together: COCO's keypoints in whole images.
 
     For example:
 
         poise train scenes_mixed --annotations coco.json lsp.json --images coco lsp --complete True False --copies 10 1 \
             --minutes 60 --out runs/mixed
 
-    Keypoints that a file does not label are learnt from the others. The first file's images are what the run is checked on, but
-    for those it learns from.
+    Keypoints that a file does not label are learnt from the others. The run is validated on images of the first file that are
+    not trained on.
 
     No score is published for such a mixture; a practitioner's OffsetGuided, four epochs into all of COCO, was at AP 0.51 to
     0.55, which a few hundred photographs cannot give. The cost: an hour on two CPU cores.
 
     Args:
         annotations: COCO-style keypoint files; keypoints are joined to COCO's by name.
-        images: The folder or zip file of each, or one for all.
-        complete: Of each file, whether everybody in its images is labelled, as by default; where not, only the labelled
-            people's boxes are learnt from.
-        copies: How often the images of each file come in an epoch; once by default.
-        drawn: Drawings of 1 to 8 people to learn from beside them; 0 for none.
-        val_share: Share of the first file's images that are kept to check on.
-        split_seed: Which images those are.
-        epochs: Passes through the images; the learning rate falls over --minutes where they end earlier.
-        seed: Of the drawings.
-        side: Of the views, pixels, a multiple of 32.
+        images: For each annotation file the folder or zip file of its images, or one for all.
+        complete: For each file, whether all people in its images are labelled; true by default. Where not, only cells in
+            the boxes of labelled people give a loss.
+        copies: For each file, how often its images are shown in an epoch; once by default.
+        drawn: Drawings of 1 to 8 people to train on as well; 0 for none.
+        val_share: Share of the first file's images kept for validation.
+        split_seed: Seed of that split.
+        epochs: Epochs; with --minutes the learning rate falls over the given time if that ends earlier.
+        seed: Seed of the drawings.
+        side: Side of the views, pixels, a multiple of 32.
         width: "t" (1.8 million parameters) or "s" (2.7 million).
         rate: Learning rate for batches of 16.
 

@@ -23,15 +23,15 @@ def short_run(
     """A short run of a small network: AdamW, a cosine over the epochs or the time, an average of the weights.
 
     Args:
-        name: Of the recipe.
-        model: Its weights are the run's first.
-        train: What it learns from.
-        val: What it is checked on.
-        epochs: Passes through `train`.
+        name: Name of the recipe.
+        model: Model to train, from the weights that it has.
+        train: Training set.
+        val: Validation set.
+        epochs: Epochs.
         rate: Learning rate for batches of 16.
-        augmentation: Chances of a view.
+        augmentation: Augmentation of the views.
         clip: Largest norm of the gradient.
-        empty: Whether a detector learns from images without people, too.
+        empty: Whether a detector is trained on images without people too.
         expected: Scores to expect.
     """
     return Recipe(

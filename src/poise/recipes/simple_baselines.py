@@ -39,7 +39,7 @@ def simple_baseline(
 
     Args:
         data: Folder of COCO 2017, as its archives unpack.
-        depth: Of the ResNet.
+        depth: Depth of the ResNet: 18, 34, 50, 101 or 152.
         size: Height and width of the views.
         pretrained: Start the backbone from ImageNet weights, as the authors did.
         codec: Another codec than the paper's, by the name of its class (`Dark`).

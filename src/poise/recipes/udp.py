@@ -24,7 +24,7 @@ def udp(
     size: tuple[int, int] = (256, 192),
     pretrained: bool = True,
 ) -> Recipe:
-    """Unbiased geometry on COCO: HRNet with wider last sums, or Simple Baselines; 210 epochs of Adam.
+    """UDP (unbiased data processing) on COCO: HRNet with wider last sums, or Simple Baselines; 210 epochs of Adam.
 
     For example:
 
@@ -37,8 +37,8 @@ def udp(
 
     Args:
         data: Folder of COCO 2017, as its archives unpack.
-        network: Which network.
-        target: Gaussians, or disks and vectors.
+        network: Name of the network, such as hrnet_w32.
+        target: Labels: Gaussians, or disks and offsets.
         size: Height and width of the views.
         pretrained: Start the backbone from ImageNet weights, as the authors did.
     """
@@ -78,7 +78,7 @@ def udp_aid(
 
     Args:
         data: Folder of COCO 2017, as its archives unpack.
-        width: Of HRNet's finest branch; 32 and 48 are published.
+        width: Channels of HRNet's finest branch: 18, 32 or 48; scores are published for 32 and 48.
         size: Height and width of the views.
         drop: How information is dropped in the second stage; Cutout in the release.
         pretrained: Start the backbone from ImageNet weights, as the authors did.

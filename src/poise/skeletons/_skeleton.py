@@ -26,7 +26,7 @@ class Skeleton:
             of one keypoint with itself. Without any pair the exchange is unknown, and the flip test is refused (`check_flip`).
         sigmas: OKS sigma of each keypoint: the standard deviation of repeated annotations, divided by the object's scale.
         upper: Names of the upper-body keypoints, for half-body augmentation.
-        sigma_source: Where the sigmas come from, a sentence for reports.
+        sigma_source: Source of the sigmas, a sentence for reports.
 
     Raises:
         SkeletonMismatch: A name repeats, a pair names a keypoint that does not exist, or the sigmas are not one positive number

@@ -28,7 +28,7 @@ SIGMA = 0.107
 @final
 @dataclass(frozen=True)
 class BodyAxis:
-    """Which keypoints tell where a body is and how it is turned.
+    """Keypoints that give the position and rotation of a body.
 
     Attributes:
         centre: Names of the keypoints whose mean is the centre of the circle.
@@ -104,7 +104,7 @@ def with_alignment(skeleton: Skeleton, names: Sequence[str] = (CENTRE, CIRCLE)) 
 
     Args:
         skeleton: The body's keypoints.
-        names: Of the alignment keypoints.
+        names: Names of the alignment keypoints.
 
     Raises:
         SkeletonMismatch: It has keypoints of these names.

@@ -1,4 +1,4 @@
-"""What a model finds, one and many, for sentences: people, or animals and things by the name of their category."""
+"""Singular and plural of what a model finds, for messages: people, or animals and things by the name of their category."""
 
 import re
 
@@ -42,7 +42,7 @@ _LONGEST = 30
 
 
 def nouns(skeleton: Skeleton) -> Nouns:
-    """What has these keypoints, one and many: by the name of the skeleton, which is that of the category in a COCO file.
+    """Singular and plural of what has these keypoints: the name of the skeleton, that of the category in a COCO file.
 
     >>> nouns(Skeleton("camel", ("hump",), sigmas=(0.1,)))
     ('camel', 'camels')

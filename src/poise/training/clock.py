@@ -114,7 +114,7 @@ class Clock(RunCallback):
 
         Args:
             workers: Loader processes.
-            one: What a view shows: "person" or "image".
+            one: Content of a view: "person" or "image".
         """
         each = {name: 1000 * value / self.views for name, value in self.seconds.items()}
         where = f"in {workers} workers beside" if workers else "within the wait"

@@ -60,7 +60,7 @@ def fit(
     itself, and no flip test. A recipe of several stages leaves such a folder for each (`training.stages`).
 
     Args:
-        recipe: What to train.
+        recipe: Recipe to train.
         out: Folder of the run.
         seed: Seed of all random numbers. The same seed gives the same run, whatever the number of workers.
         device: "cpu", "cuda", ...; by default a GPU where there is one.

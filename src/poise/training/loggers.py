@@ -69,7 +69,7 @@ def make_loggers(chosen: Sequence[str | Logger], folder: Path, *, step: int) -> 
 
     Args:
         chosen: Loggers, or their names.
-        folder: Of the run.
+        folder: Folder of the run.
         step: At which the run goes on; what was logged after it is removed where the logger can do that.
 
     Raises:

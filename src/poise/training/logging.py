@@ -1,4 +1,4 @@
-"""What a run prints when it begins (summary, data, learning rate), and its `settings.json`."""
+"""The summary that a run prints at its start (data, learning rate), and its `settings.json`."""
 
 import copy
 from collections.abc import Mapping

@@ -96,11 +96,11 @@ class MetricsLog(RunCallback):
         self._loss, self._parts, self._steps, self._views, self._begin = 0.0, {}, 0, 0, now
         if trainer.is_global_zero:
             write_csv(self.folder / "metrics.csv", self.rows)
-            self._tell(row, module.task.loss_parts, epochs=module.recipe.epochs, unit=module.task.unit[1])
+            self._print_epoch(row, module.task.loss_parts, epochs=module.recipe.epochs, unit=module.task.unit[1])
 
-    def _tell(self, row: Row, told: tuple[str, ...], *, epochs: int, unit: str) -> None:
+    def _print_epoch(self, row: Row, loss_parts: tuple[str, ...], *, epochs: int, unit: str) -> None:
         scores = "  ".join(f"{name.removeprefix('val/')} {value:.4g}" for name, value in row.items() if name.startswith("val/"))
-        parts = "  ".join(f"{name} {row[f'train/{name}']:.3g}" for name in told if f"train/{name}" in row)
+        parts = "  ".join(f"{name} {row[f'train/{name}']:.3g}" for name in loss_parts if f"train/{name}" in row)
         self.console.print(
             f"epoch {int(row['epoch'])}/{epochs}  loss {row['train/loss']:.5g}{f' ({parts})' if parts else ''}  "
             f"val ({scores or 'none'})  "

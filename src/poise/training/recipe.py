@@ -163,7 +163,7 @@ class Recipe:
         return TrainData(self.name, self.train, self.augmentation, self.size, self.select, self.empty)
 
     def staged(self, count: int) -> "Recipe":
-        """The same recipe, trained `count` times over, each time from the best weights before (LPN, arXiv 1911.10346).
+        """The recipe trained `count` times, each time from the best weights before (LPN, arXiv 1911.10346).
 
         Raises:
             InputError: No positive number, or the recipe has stages of its own.

@@ -1,4 +1,4 @@
-"""What a run leaves: its best model, scores, and the table of metrics (`metrics.csv`)."""
+"""Results of a run: its best model, scores, and the table of metrics (`metrics.csv`)."""
 
 import csv
 import io

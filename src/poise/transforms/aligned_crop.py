@@ -76,8 +76,8 @@ def person_frame(preprocess: Preprocess, labels: Labels, skeleton: Skeleton, *, 
 
     Args:
         preprocess: How crops are made.
-        labels: Of one person.
-        skeleton: Of the labels.
+        labels: Labels of one person.
+        skeleton: Skeleton of the labels.
         size: Size of the view (h, w).
 
     Raises:
@@ -107,9 +107,9 @@ def predicted_alignment(
     """The alignment that predicted keypoints tell: the alignment keypoints if the model has them, else those of the body.
 
     Args:
-        preprocess: Which keypoints make the axis, and the score that they need.
+        preprocess: Keypoints of the axis, and the score that they need.
         found: Predicted keypoints of n people.
-        skeleton: Of the model.
+        skeleton: Skeleton of the model.
 
     Returns:
         The two points of each person, in the pixels of `found`, and whether the scores suffice.

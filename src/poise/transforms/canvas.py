@@ -177,7 +177,7 @@ def letterbox(image: UInt8[Tensor, "3 H W"], canvas: Canvas, factor: float = 1.0
 
     Args:
         image: RGB.
-        canvas: How the model takes images.
+        canvas: Preprocessing of the model.
         factor: Multiplies `canvas.side`: one of `canvas.scales` (multi-scale test).
     """
     layout = canvas_layout(canvas, (image.shape[1], image.shape[2]), factor)

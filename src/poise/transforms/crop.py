@@ -21,14 +21,14 @@ from poise.structures import CropRule, Preprocess
 
 @dataclass(frozen=True)
 class Frame:
-    """The region of an image that a view shows: a rectangle, upright or turned about its centre.
+    """The region of an image that a view shows: a rectangle, upright or rotated about its centre.
 
     A view shows its frame upright: the content of a frame turned clockwise appears turned counter-clockwise.
 
     Attributes:
         centre: Centre (x, y), pixels of the image.
         extent: Width and height before the turn, pixels of the image.
-        angle: Degrees by which the rectangle is turned about its centre, clockwise on the screen (from the x axis towards the
+        angle: Degrees by which the rectangle is rotated about its centre, clockwise on the screen (from the x axis towards the
             y axis, as `geometry.rotation`); 0 is upright.
     """
 
@@ -53,7 +53,7 @@ class Frame:
 
     @property
     def upright_warp(self) -> Warp:
-        """The warp that turns the frame upright about its centre: image pixels to pixels of the turned image."""
+        """The warp that rotates the frame upright about its centre: image pixels to pixels of the rotated image."""
         x, y = self.centre
         return translation(x, y) @ rotation(-self.angle) @ translation(-x, -y)
 
@@ -89,9 +89,9 @@ def box_frame(preprocess: Preprocess, box: Float[Tensor, "4"], *, size: Size, an
 
     Args:
         preprocess: Crop rule, factors on the two sides, padding.
-        box: x0 y0 x1 y1, pixels of the image; of a turned box, the box before it is turned about its centre.
+        box: x0 y0 x1 y1, pixels of the image; for a rotated box, the box before its rotation about its centre.
         size: Size of the view (h, w).
-        angle: Degrees by which the box is turned, clockwise on the screen.
+        angle: Degrees by which the box is rotated, clockwise on the screen.
 
     Raises:
         BoxError: The box is not finite or has no extent.
@@ -175,9 +175,9 @@ def crop_warp(preprocess: Preprocess, box: Float[Tensor, "4"], *, size: Size, an
 
     Args:
         preprocess: Crop rule, factors on the two sides, padding.
-        box: x0 y0 x1 y1, pixels of the image; of a turned box, the box before it is turned about its centre.
+        box: x0 y0 x1 y1, pixels of the image; for a rotated box, the box before its rotation about its centre.
         size: Size of the view (h, w).
-        angle: Degrees by which the box is turned, clockwise on the screen; the view shows it upright.
+        angle: Degrees by which the box is rotated, clockwise on the screen; the view shows it upright.
 
     Raises:
         BoxError: The box is not finite or has no extent.
@@ -216,8 +216,8 @@ def integer_box(frame: Frame) -> tuple[int, int, int, int]:
 
 def _frame_to_origin(frame: Frame) -> Warp:
     """Moves the centre of a frame to (0, 0) and turns the frame upright."""
-    moved = translation(-frame.centre[0], -frame.centre[1])
-    return rotation(-frame.angle) @ moved if frame.angle else moved
+    shifted = translation(-frame.centre[0], -frame.centre[1])
+    return rotation(-frame.angle) @ shifted if frame.angle else shifted
 
 
 def _integer_box_warp(frame: Frame, size: Size) -> Warp:

@@ -50,7 +50,7 @@ class DetectorCrop:
     All people with a box are trained on, except crowds; also those without labelled keypoints. Boxes are clipped to the view.
 
     Attributes:
-        canvas: How the model takes images.
+        canvas: Preprocessing of the model.
         skeleton: Its mirror pairs are used for flips.
         augmentation: How images are changed at random.
     """
@@ -101,9 +101,9 @@ class DetectorCrop:
             view: Size of the view (h, w); by default that of the drawn crop.
             shrink: The image is shown this many times smaller than alone.
         """
-        most = self.augmentation.most
+        max_side = self.augmentation.max_side
         side = max(1, draw.side // shrink)
-        longest = None if most is None else max(side, most // shrink)
+        longest = None if max_side is None else max(side, max_side // shrink)
         layout = canvas_layout(replace(self.canvas, side=side, fit="short", most=longest, multiple=1), size)
         inner = layout.inner
         whole = inner[::-1] if round(draw.degrees / 90) % 2 else inner  # what lies on its side gets a view that does
@@ -157,16 +157,16 @@ class DetectorCrop:
             )
         )
         boxes = torch.cat((whole[:, :2].clamp(min=0), torch.minimum(whole[:, 2:], sides - convention.boxes)), dim=1)
-        least = (boxes[:, 2:] - boxes[:, :2]).amin(dim=1)
-        there = least > 0
-        trained = there & (box_area(boxes) >= self.augmentation.least * box_area(whole)) & (least >= 1)
+        shorter = (boxes[:, 2:] - boxes[:, :2]).amin(dim=1)
+        there = shorter > 0
+        trained = there & (box_area(boxes) >= self.augmentation.min_visible * box_area(whole)) & (shorter >= 1)
         xy, slack = apply(warps.warp, labels.xy), convention.keypoints / 2
         inside = ((xy >= -slack) & (xy <= sides - slack)).all(dim=-1)
-        moved = replace(labels, xy=xy, visible=torch.where(inside, labels.visible, 0), boxes=boxes)
+        warped = replace(labels, xy=xy, visible=torch.where(inside, labels.visible, 0), boxes=boxes)
         extent = box_area(labels.boxes).sqrt() * float(torch.linalg.det(warps.warp[:2, :2]).abs().sqrt())
         ignore = self._ignored(sample, people, warps) | box_mask(boxes[there & ~trained], warps.size)
         masks = None if sample.masks is None else _warp_masks(sample.masks[people][trained], warps)
-        return MosaicTile(pixels, moved.select(trained), extent[trained], ignore, known, masks)
+        return MosaicTile(pixels, warped.select(trained), extent[trained], ignore, known, masks)
 
     def _ignored(self, sample: Sample, people: Bool[Tensor, " n"], warps: ViewWarps) -> Bool[Tensor, "h w"]:
         """Pixels of the view whose people are not labelled.
@@ -198,11 +198,11 @@ class DetectorCrop:
 def _warp_masks(masks: Bool[Tensor, "n H W"], warps: ViewWarps) -> Bool[Tensor, "n h w"]:
     """Masks of an image in its view, by nearest neighbour."""
     height, width = warps.size
-    moved = torch.zeros(len(masks), height, width, dtype=torch.uint8)
-    for mask, target in zip(masks, moved, strict=True):
+    warped = torch.zeros(len(masks), height, width, dtype=torch.uint8)
+    for mask, target in zip(masks, warped, strict=True):
         flat = np.ascontiguousarray(mask.view(torch.uint8).numpy())
         cv2.warpAffine(flat, warps.pixels[:2].numpy(), (width, height), dst=target.numpy(), flags=cv2.INTER_NEAREST)
-    return moved.view(torch.bool)
+    return warped.view(torch.bool)
 
 
 def _rotation_warp(draw: DetectorDraw, inner: Size, whole: Size, edge: int) -> Warp:

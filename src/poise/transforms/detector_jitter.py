@@ -31,7 +31,7 @@ class DetectorDraw:
         degrees: Rotation, counter-clockwise.
         flip: Whether it is mirrored.
         window: Shares of its height and width that the crop shows.
-        place: Where the crop lies in what is left over, as shares (x, y).
+        place: Position of the crop, as shares (x, y) of the room that it can move in.
         grey: Whether it becomes greyscale.
         tint: Six random numbers of -1..1 for `colour_matrix`.
         seed: Seed of the generator for `paint` and `drop`.
@@ -54,7 +54,7 @@ class DetectorAugmentation:
 
     Attributes:
         sides: Lengths of the short side, pixels, of which one is drawn, each as likely.
-        most: Largest length of the long side, pixels; None for no limit.
+        max_side: Largest length of the long side, pixels; None for no limit.
         rotation: The image is rotated about its centre by U(-rotation, rotation) degrees ...
         turn: ... and, with this probability, by 180 degrees more. The view of an image that ends up on its side is turned too.
         flip: Probability of a horizontal flip.
@@ -65,9 +65,8 @@ class DetectorAugmentation:
         grey: Probability of a greyscale view.
         paint: Noise, blur and contrast of the finished view; None for none.
         drop: Information dropping on the finished view (AID); None for none.
-        boxes: How tight the boxes of rotated people are (`transforms.rotated_boxes`).
-        least: People with a smaller share of their box inside the view than this are not trained on, and their region is
-            ignored.
+        boxes: Rule for the boxes of rotated people (`transforms.rotated_boxes`).
+        min_visible: Least share of a person's box inside the view; others are not trained on, and their region is ignored.
 
     Raises:
         InputError: A probability or share outside 0..1, or an impossible number of pixels or degrees.
@@ -75,7 +74,7 @@ class DetectorAugmentation:
     """
 
     sides: tuple[int, ...] = RELEASE_SIDES
-    most: int | None = 1333
+    max_side: int | None = 1333
     rotation: float = 0.0
     turn: float = 0.0
     flip: float = 0.5
@@ -87,19 +86,19 @@ class DetectorAugmentation:
     paint: Paint | None = None
     drop: Drop | None = None
     boxes: BoxRule = "body"
-    least: float = 0.1
+    min_visible: float = 0.1
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("turn", "flip", "crop", "mosaic", "grey", "crop_share", "least", "colour"):
+        for name in ("turn", "flip", "crop", "mosaic", "grey", "crop_share", "min_visible", "colour"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"augmentation: {name} is a share or a probability, 0 to 1, not {getattr(self, name)}")
         if not 0 <= self.rotation <= 180:
             raise InputError(f"augmentation: rotation is in degrees, 0 to 180, not {self.rotation}")
-        if not self.sides or min(self.sides) < 1 or (self.most is not None and self.most < 1):
-            raise InputError(f"augmentation: sides and most are pixels, 1 and more, found {self.sides} and {self.most}")
+        if not self.sides or min(self.sides) < 1 or (self.max_side is not None and self.max_side < 1):
+            raise InputError(f"augmentation: sides and max_side are pixels, 1 and more, found {self.sides} and {self.max_side}")
         if self.crop and not self.crop_share:
-            raise InputError("augmentation: a window of an image is more than nothing of it; give crop_share above 0")
+            raise InputError("augmentation: a crop of share 0 shows nothing; give crop_share above 0")
         check_box_rule(self.boxes)
 
     def draw(self, generator: torch.Generator) -> DetectorDraw:

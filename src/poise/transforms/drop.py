@@ -83,9 +83,9 @@ class Drop(ABC):
     def _sample(self, size: Size, generator: torch.Generator) -> DropMask:
         """The random mask of a view from which something is dropped."""
 
-    def _share(self, what: str, value: float, *, most: float = 1.0) -> None:
-        if not 0 <= value <= most:
-            raise InputError(f"{self.name}: {what} is 0 to {most:g}, not {value}")
+    def _share(self, what: str, value: float, *, max_value: float = 1.0) -> None:
+        if not 0 <= value <= max_value:
+            raise InputError(f"{self.name}: {what} is 0 to {max_value:g}, not {value}")
 
     def _span(self, what: str, low: float, high: float) -> None:
         if not 0 < low <= high:

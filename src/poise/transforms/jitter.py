@@ -10,7 +10,7 @@ from poise.transforms.drop import Drop
 from poise.transforms.paint import Paint
 
 RepeatMode = Literal["plain", "flip", "turn"]
-"""Which view of a person this is, where recipes show each person several times in an epoch: plain, mirrored or rotated."""
+"""View of a person in recipes that show each person several times in an epoch: plain, mirrored or rotated."""
 
 
 @final
@@ -62,7 +62,7 @@ class Augmentation:
         half_body_joints: ... if more than this many keypoints are labelled.
         colour: Largest relative change of brightness, contrast, saturation and channel gains; 0 for none.
         scale_range: The frame grows by a uniform number of this range instead (MSPN: 0.6 to 1.0; CPN: 0.7 to 1.35) ...
-        scale_most: ... but at most by this (CPN: 1.25, the part of the image that it had cropped before); None for no limit.
+        max_scale: ... but at most by this (CPN: 1.25, the part of the image that it had cropped before); None for no limit.
         rotation_law: "uniform" rotates by U(-rotation, rotation) degrees instead (MSPN, CPN).
         sides: Factors on the sides of the box in training, in place of the model's `Preprocess.sides` (MSPN: 1.05 each).
         extents: The sides grow by up to these shares more, each uniformly (MSPN: 0.6 and 0.8).
@@ -88,7 +88,7 @@ class Augmentation:
     half_body_joints: int = 8
     colour: float = 0.0
     scale_range: tuple[float, float] | None = None
-    scale_most: float | None = None
+    max_scale: float | None = None
     rotation_law: Literal["normal", "uniform"] = "normal"
     sides: tuple[float, float] | None = None
     extents: tuple[float, float] = (0.0, 0.0)
@@ -117,8 +117,8 @@ class Augmentation:
     def _check_ranges(self) -> None:
         if self.scale_range is not None and not 0 < self.scale_range[0] <= self.scale_range[1]:
             raise InputError(f"augmentation: scale_range goes from a factor above 0 to one not smaller, not {self.scale_range}")
-        if self.scale_most is not None and not self.scale_most > 0:
-            raise InputError(f"augmentation: scale_most is a factor above 0, not {self.scale_most}")
+        if self.max_scale is not None and not self.max_scale > 0:
+            raise InputError(f"augmentation: max_scale is a factor above 0, not {self.max_scale}")
         if self.sides is not None and not min(self.sides) > 0:
             raise InputError(f"augmentation: sides are factors above 0, not {self.sides}")
         if min(self.extents) < 0:
@@ -147,17 +147,17 @@ class Augmentation:
         grow = torch.rand(2, generator=generator).tolist()
         more = (torch.rand(9, generator=generator).double() * 2 - 1).tolist()
         seed = int(torch.randint(2**62, (), generator=generator))
-        turned = uniform[0] < self.rotation_probability if repeat_mode is None else repeat_mode == "turn"
+        rotated = uniform[0] < self.rotation_probability if repeat_mode is None else repeat_mode == "turn"
         return Draw(
             scale=self._scale(normal[0], (more[0] + 1) / 2),
-            degrees=self._degrees(normal[1], more[1]) if turned else 0.0,
+            degrees=self._degrees(normal[1], more[1]) if rotated else 0.0,
             flip=uniform[1] < self.flip if repeat_mode is None else repeat_mode == "flip",
             shift=((2 * uniform[2] - 1) * self.translation, (2 * uniform[3] - 1) * self.translation),
             half_body=uniform[4] < self.half_body,
             prefer_upper=normal[2] < 0.5,  # the release compares randn(), not rand(): 69 % upper
             grow=(grow[0] * self.extents[0], grow[1] * self.extents[1]),
-            stretch=(1 + more[2] * self.stretch, 1 + more[3] * self.stretch) if turned else (1.0, 1.0),
-            shear=(more[4] * self.shear, more[5] * self.shear) if turned else (0.0, 0.0),
+            stretch=(1 + more[2] * self.stretch, 1 + more[3] * self.stretch) if rotated else (1.0, 1.0),
+            shear=(more[4] * self.shear, more[5] * self.shear) if rotated else (0.0, 0.0),
             tint=tuple(tint),
             gains=(1 + more[6] * self.gain, 1 + more[7] * self.gain, 1 + more[8] * self.gain),
             seed=seed,
@@ -168,7 +168,7 @@ class Augmentation:
             drawn = min(max(1 + self.scale * normal, 1 - self.scale), 1 + self.scale)
         else:
             drawn = self.scale_range[0] + (self.scale_range[1] - self.scale_range[0]) * uniform
-        return drawn if self.scale_most is None else min(drawn, self.scale_most)
+        return drawn if self.max_scale is None else min(drawn, self.max_scale)
 
     def _degrees(self, normal: float, uniform: float) -> float:
         if self.rotation_law == "uniform":

@@ -74,7 +74,7 @@ class PersonCrop:
             sample: Image and labels.
             person: Index of the person in the labels.
             generator: Source of random choices; needed if there is an augmentation.
-            repeat_mode: Which of the augmentation's repetitions this is; None where people are not repeated.
+            repeat_mode: Repeat mode of this view; None where people are not repeated.
 
         Raises:
             BoxError: The person's box has no extent.
@@ -96,8 +96,8 @@ class PersonCrop:
         )
         if self.augmentation.drop is not None:
             image = self.augmentation.drop.draw(self.size, own).apply(image, preprocess)
-        moved = mirror_labels(labels, self.skeleton.flip) if draw.flip else labels
-        return self._view(sample, moved, warp, image, person=person)
+        flipped = mirror_labels(labels, self.skeleton.flip) if draw.flip else labels
+        return self._view(sample, flipped, warp, image, person=person)
 
     def is_centred(self, labels: Labels, person: int) -> bool:
         """Whether a person's keypoints lie around the centre of the view without augmentation (`crop.is_centred`).
@@ -116,8 +116,8 @@ class PersonCrop:
 
         Args:
             image: RGB.
-            box: x0 y0 x1 y1, pixels of the image; of a turned box, the box before it is turned about its centre.
-            angle: Degrees by which the box is turned, clockwise on the screen; the view shows it upright.
+            box: x0 y0 x1 y1, pixels of the image; for a rotated box, the box before its rotation about its centre.
+            angle: Degrees by which the box is rotated, clockwise on the screen; the view shows it upright.
 
         Raises:
             BoxError: The box has no extent.
@@ -185,8 +185,8 @@ class PersonCrop:
         return pixels if options.paint is None else options.paint.draw(self.size, own).apply(pixels)
 
     def _view(self, sample: Sample, labels: Labels, warp: Warp, image: Float[Tensor, "3 h w"], *, person: int) -> View:
-        moved = replace(labels, xy=apply(warp, labels.xy), boxes=warp_boxes(warp, labels.boxes))
-        return View(image=image, labels=moved, warp=warp, key=sample.key, person=person)
+        warped = replace(labels, xy=apply(warp, labels.xy), boxes=warp_boxes(warp, labels.boxes))
+        return View(image=image, labels=warped, warp=warp, key=sample.key, person=person)
 
 
 def mirror_labels(labels: Labels, flip: Int64[Tensor, " k"]) -> Labels:
@@ -207,5 +207,5 @@ def warp_boxes(warp: Warp, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
         boxes: Boxes x0 y0 x1 y1.
     """
     corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
-    moved = apply(warp, corners)
-    return torch.cat((moved.amin(dim=1), moved.amax(dim=1)), dim=1)
+    warped = apply(warp, corners)
+    return torch.cat((warped.amin(dim=1), warped.amax(dim=1)), dim=1)

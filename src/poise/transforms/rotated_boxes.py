@@ -52,7 +52,7 @@ def rotated_boxes(
         boxes: Boxes x0 y0 x1 y1 before the warp.
         xy: Keypoints before the warp.
         visible: 0 where a keypoint is not labelled.
-        rule: How tight the boxes are.
+        rule: Rule for the tightness of the boxes.
     """
     outer = corners_through(warp, boxes)
     if rule == "corners" or len(boxes) == 0:

@@ -23,7 +23,7 @@ class ScaledLayout:
     """One view of a multi-scale test.
 
     Attributes:
-        layout: Where the image lies in the view.
+        layout: Position of the image in the view.
         cells: Cells (h, w), from the left upper corner of the largest view, that its maps are resized to.
     """
 
@@ -54,7 +54,7 @@ def scaled_views(image: UInt8[Tensor, "3 H W"], canvas: Canvas, *, stride: int) 
 
     Args:
         image: RGB.
-        canvas: How the model takes images, with its scales.
+        canvas: Preprocessing of the model, with its scales.
         stride: Pixels per cell.
     """
     largest = max(canvas.scales)

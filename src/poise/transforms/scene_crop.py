@@ -32,7 +32,7 @@ class SceneCrop:
 
     Attributes:
         size: Size of the views (h, w).
-        canvas: How the model takes images.
+        canvas: Preprocessing of the model.
         skeleton: Its mirror pairs are used for flips.
         augmentation: How images are changed at random; None for validation.
     """
@@ -82,13 +82,13 @@ class SceneCrop:
         image = normalise(_change_colours(pixels, options, draw=draw, own=own), self.canvas)
         if options.drop is not None:
             image = options.drop.draw(self.size, own).apply(image, self.canvas)
-        turned = mirror_labels(labels, self.skeleton.flip) if draw.flip else labels
+        flipped = mirror_labels(labels, self.skeleton.flip) if draw.flip else labels
         ignore = _ignore_region(sample, small=options.min_area if options.small == "ignore" else 0.0)
-        view = self._view(sample, turned, warp, image=image, ignore=ignore)
+        view = self._view(sample, flipped, warp, image=image, ignore=ignore)
         if draw.shaken:
             low, high = options.shake
-            moved = view.labels.xy + low + (high - low) * torch.rand(view.labels.xy.shape, generator=own)
-            view = replace(view, labels=replace(view.labels, xy=moved))
+            shifted = view.labels.xy + low + (high - low) * torch.rand(view.labels.xy.shape, generator=own)
+            view = replace(view, labels=replace(view.labels, xy=shifted))
         return replace(view, known=view.known[self.skeleton.flip]) if draw.flip and view.known is not None else view
 
     def _view(
@@ -98,7 +98,7 @@ class SceneCrop:
         inside = ((xy > -0.5) & (xy < xy.new_tensor([self.size[1], self.size[0]]) - 0.5)).all(dim=-1)
         visible = torch.where(inside, labels.visible, 0)
         there = (visible > 0).any(dim=1)
-        moved = replace(labels, xy=xy, visible=visible, boxes=warp_boxes(warp, labels.boxes)).select(there)
+        warped = replace(labels, xy=xy, visible=visible, boxes=warp_boxes(warp, labels.boxes)).select(there)
         factor = float(torch.linalg.det(warp[:2, :2]).abs().sqrt())
         extent = (labels.boxes[:, 2:] - labels.boxes[:, :2]).clamp(min=0).prod(dim=1).sqrt()[there] * factor
         if ignore is None:
@@ -108,11 +108,11 @@ class SceneCrop:
                 ignore.view(torch.uint8).numpy(), warp[:2].numpy(), (self.size[1], self.size[0]), flags=cv2.INTER_NEAREST
             )
             hidden = torch.from_numpy(flat).view(torch.bool)
-        return SceneView(image, moved, extent, hidden, warp, sample.key, sample.known)
+        return SceneView(image, warped, extent, hidden, warp, sample.key, sample.known)
 
 
 def select_learnt(labels: Labels, *, min_area: float = 0.0) -> Labels:
-    """The people to train on: no crowds, and nobody without a labelled keypoint (golden og03).
+    """The people to train on: without crowds, and without people who have no labelled keypoint (golden og03).
 
     People whose annotated area is at most `min_area` (square pixels) stay, with nothing labelled, as in OffsetGuided's release.
     """
@@ -150,8 +150,8 @@ def scene_warp(draw: SceneDraw, centre: tuple[float, float], *, canvas: Canvas, 
     if canvas.rule == "unbiased":
         return translation(right, down) @ bent @ translation(-centre[0], -centre[1])
     across, along = (image[1] - 1) / 2, (image[0] - 1) / 2
-    moved = translation((across - centre[0]) * x, (along - centre[1]) * y)
-    return moved @ translation(right, down) @ bent @ translation(-across, -along)
+    shifted = translation((across - centre[0]) * x, (along - centre[1]) * y)
+    return shifted @ translation(right, down) @ bent @ translation(-across, -along)
 
 
 def _fit(image: Size, view: Size) -> float:

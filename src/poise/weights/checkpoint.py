@@ -15,7 +15,7 @@ from poise.weights.restricted_pickle import read_pickled
 from poise.weights.whole_network import read_safetensors, whole_network
 
 COUNTER = "num_batches_tracked"
-"""Of batch norm; checkpoints older than torch 0.4.1 have none, and nothing depends on it."""
+"""Suffix of batch norm's counters; checkpoints older than torch 0.4.1 have none, and no result depends on them."""
 
 WRAPPINGS = ("state_dict", "model", "model_state_dict", "net", "network", "weights", "params")
 """Under which weights may stand, beside the numbers of a run."""
@@ -116,8 +116,8 @@ class Difference:
 
     Attributes:
         missing: Needed and not there.
-        unexpected: There and not needed.
-        reshaped: Of another shape; with both shapes.
+        unexpected: Names in the checkpoint that the network does not have.
+        reshaped: Names of weights of another shape, with both shapes.
     """
 
     missing: tuple[str, ...]

@@ -18,7 +18,7 @@ def is_mmpose(weights: Mapping[str, Tensor]) -> bool:
 
 
 def originals(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same weights under the originals' names; what belongs to neither keeps its name."""
+    """The weights under the originals' names; unknown names are kept."""
     return {_head(key) or key.removeprefix(BODY): value for key, value in weights.items()}
 
 

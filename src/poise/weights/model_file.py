@@ -32,7 +32,7 @@ from poise.weights.checkpoint import compare
 from poise.writing import write_atomic
 
 TOP_DOWN = "top-down"
-"""What models of files without a kind are: the first ones said none."""
+"""Type of the models in files without `kind`, which the first versions wrote."""
 
 FORMAT = 1
 """Version of the metadata; files of later versions are refused."""
@@ -42,7 +42,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> Path:
     """Write a model file; it is there whole or not at all.
 
     Args:
-        model: With whatever weights it has.
+        model: Model to save.
         path: Ends in `.safetensors`; folders are made.
 
     Returns:
@@ -97,7 +97,7 @@ def load(path: str | os.PathLike[str], *, plugins: Sequence[str] = ()) -> Model:
     """Read a model file; the model is on the CPU and ready to predict.
 
     Args:
-        path: Of a file that `save` wrote.
+        path: Path of a file that `save` wrote.
         plugins: Packages of your own whose code the file may ask for, as if each was named by `poise.use_plugin`.
 
     Raises:
@@ -137,7 +137,7 @@ def _read(source: Path) -> tuple[dict[str, Tensor], str]:
 
 
 def _no_file(source: Path) -> str:
-    """What to say of a model file that does not exist, but may be the name of something else."""
+    """Message about a model file that does not exist, but may be the name of something else."""
     name = str(source)
     if source.is_dir() and (source / "model.safetensors").is_file():
         return f"{name} is a folder, not a model file; it holds one: {source / 'model.safetensors'}"

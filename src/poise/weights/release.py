@@ -1,4 +1,4 @@
-"""What is known of one published model: its file, where that lies, its licence and scores."""
+"""A published model: its file, its address, its licence and scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ class Release:
     """One published model.
 
     Attributes:
-        name: In this zoo.
-        file: What the official file is called, with its folder there; empty where none was published.
+        name: Name in this zoo.
+        file: Name of the official file, with its folder there; empty where none was published.
         page: The page of its authors that leads to the file.
-        folder: Where the file lies, for a browser.
+        folder: Address of the file's folder, for a browser.
         url: The file itself, where it can be downloaded without a browser.
-        sha256: Of the file, where known.
-        licence: Of code and weights, in words.
-        scores: What the authors report, by name; shares, not per cent.
+        sha256: SHA-256 of the file, where known.
+        licence: Licence of code and weights.
+        scores: Scores that the authors report, by name, from 0 to 1.
     """
 
     name: str

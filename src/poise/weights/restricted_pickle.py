@@ -32,7 +32,7 @@ BROKEN = (
     *(EOFError, OSError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError),
     *(MemoryError, RuntimeError, SystemError),  # of numpy, for states that no array has
 )
-"""What reading a file of which bytes are lost or changed may raise."""
+"""Exceptions of reading a damaged file."""
 
 
 @final

@@ -21,12 +21,12 @@ the keypoints (`nn.base`), and a detector's other heads have nothing to do with 
 @final
 @dataclass(frozen=True)
 class Transferred:
-    """What a new model took over.
+    """Weights that a new model took over.
 
     Attributes:
-        kept: Keypoints whose rows were copied, in every layer that gives or takes their maps.
-        new: Keypoints that start anew.
-        layers: Weights beside those rows that start anew because they are of another shape.
+        kept: Keypoints whose rows were copied, in every layer with a part for each keypoint.
+        new: Keypoints with new random weights.
+        layers: Further weights that are random because their shape differs.
     """
 
     kept: tuple[str, ...]
@@ -145,7 +145,7 @@ def _width(model: PoseModel) -> int:
 
 
 def _channels(model: PoseModel, names: tuple[str, ...]) -> Tensor:
-    """Of the maps of some keypoints."""
+    """Indices of the channels of some keypoints."""
     first = torch.tensor([model.skeleton.index(name) for name in names])[:, None] * _width(model)
     return (first + torch.arange(_width(model))).flatten()
 

@@ -17,10 +17,10 @@ MOST = 1 << 26
 
 
 def whole_network(path: Path) -> str | None:
-    """What to say of a file that is a network with its code, pickled or TorchScript; None for other files. No code is run.
+    """Message about a file that is a network with its code, pickled or TorchScript; None for other files. No code is run.
 
     Args:
-        path: Of a file written by torch.
+        path: Path of a file written by torch.
     """
     names = _members(path)
     if any(name.endswith("/constants.pkl") for name in names):

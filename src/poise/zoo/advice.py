@@ -1,4 +1,4 @@
-"""What to do with a name that was given where a model file is wanted."""
+"""Advice for a name that was given in place of a model file."""
 
 from difflib import get_close_matches
 from pathlib import Path

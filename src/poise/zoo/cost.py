@@ -55,7 +55,7 @@ def measure_network(network: nn.Module, size: Size) -> NetworkCost:
 STORED = Path(__file__).with_suffix(".json")
 
 
-def model_costs(wanted: Iterable[str]) -> Mapping[str, NetworkCost]:
+def model_costs(names: Iterable[str]) -> Mapping[str, NetworkCost]:
     """Costs of models, by name.
 
     Raises:
@@ -63,7 +63,7 @@ def model_costs(wanted: Iterable[str]) -> Mapping[str, NetworkCost]:
         InputError: A part of a detector, which takes no images by itself.
     """
     stored = {name: NetworkCost(*numbers) for name, numbers in json.loads(STORED.read_text()).items()}
-    return {name: stored[name] if name in stored else measure_model(name) for name in wanted}
+    return {name: stored[name] if name in stored else measure_model(name) for name in names}
 
 
 def measure_model(name: str) -> NetworkCost:

@@ -32,7 +32,7 @@ def guess_release(weights: Mapping[str, Tensor], *, near: str) -> str | None:
     if (same and _others(asked, shapes) < MAX_OTHER_SHAPES * len(shapes)) or 0 < len(asked.keys() ^ shapes.keys()) <= FEW_NAMES:
         return None
     strange: set[str] = set()
-    for name in _kinds(near):
+    for name in _one_of_each(near):
         family = family_of(name).form
         own = {} if family in strange else _official(name)
         if own.keys() == shapes.keys() and _others(own, shapes) < MAX_OTHER_SHAPES * len(shapes):
@@ -59,13 +59,13 @@ def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     return {key: value.shape for key, value in weights.items() if not key.endswith("num_batches_tracked")}
 
 
-def _kinds(near: str) -> list[str]:
-    """A listed name of each kind of network but that of `near`, the most similar first."""
+def _one_of_each(near: str) -> list[str]:
+    """One listed name of each network but that of `near`, the most similar first."""
     found: dict[str, str] = {}
     for name in sorted(names(), key=lambda name: -difflib.SequenceMatcher(None, name, near).ratio()):
-        found.setdefault(_kind(name), name)
-    return [name for kind, name in found.items() if kind != _kind(near)]
+        found.setdefault(_network_name(name), name)
+    return [name for network, name in found.items() if network != _network_name(near)]
 
 
-def _kind(name: str) -> str:
+def _network_name(name: str) -> str:
     return re.sub(r"_(coco|mpii)|_(16|17|18)j|_\d+x\d+$", "", name)

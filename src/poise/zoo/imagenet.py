@@ -23,7 +23,7 @@ def start_resnet(backbone: ResNet, depth: int, style: Style) -> None:
     Args:
         backbone: The ResNet.
         depth: Its depth.
-        style: Which convolution of a bottleneck has the stride.
+        style: Convolution of a bottleneck that has the stride: "pytorch" the 3x3, "caffe" the first 1x1.
 
     Raises:
         InputError: Caffe style, for which torchvision has none.

@@ -35,7 +35,7 @@ class Imported:
 
     Attributes:
         model: The model.
-        description: What the checkpoint was taken for.
+        description: What the checkpoint was recognised as, for messages.
     """
 
     model: Model
@@ -163,7 +163,7 @@ def _fill(model: Model, name: str, given: Mapping[str, Tensor], *, words: str) -
 def _keypoints_hint(
     model: Model, needed: Mapping[str, Tensor], given: Mapping[str, Tensor], difference: Difference
 ) -> str | None:
-    """What to say where the weights are of the same network for another number of keypoints; else None."""
+    """Message where the weights are those of the network for another number of keypoints; else None."""
     if not isinstance(model, PoseModel) or difference.missing or difference.unexpected:
         return None
     known = len(model.skeleton)

@@ -31,7 +31,7 @@ class MatchedModel:
 
     Attributes:
         model: The model, with random weights.
-        description: What the weights were taken for.
+        description: What the weights were recognised as, for messages.
     """
 
     model: PoseModel

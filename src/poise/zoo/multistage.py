@@ -1,4 +1,4 @@
-"""What MSPN and RSN share: weight names and their order, supervision of the stages, preprocessing."""
+"""Common parts of MSPN and RSN: weight names and their order, supervision of the stages, preprocessing."""
 
 import re
 from collections.abc import Mapping

@@ -250,7 +250,7 @@ def _read_words(words: Iterable[str], name: str) -> tuple[LabelMaps, str | None,
     """The maps, limbs and kernel that the words of a name ask for.
 
     Raises:
-        UnknownName: A word without a meaning.
+        UnknownName: There is no such option.
     """
     asked: set[str] = set()
     which, kernel = None, 1
@@ -263,7 +263,7 @@ def _read_words(words: Iterable[str], name: str) -> tuple[LabelMaps, str | None,
         elif kind in ("omp", "limbs"):
             which = number or None
         elif kind not in ("hmp", "hmps") or not number:
-            raise unknown(f"word of {name!r} called", word, (*WORDS, *KERNELS, "omp16", "omp31", "omp44"))
+            raise unknown(f"option of {name!r} called", word, (*WORDS, *KERNELS, "omp16", "omp31", "omp44"))
     return LabelMaps(**dict.fromkeys(sorted(asked), True)), which, kernel
 
 

@@ -39,7 +39,7 @@ def network(depth: int, channels: int, style: Style = "pytorch") -> Network:
     Args:
         depth: 18, 34, 50, 101 or 152.
         channels: Channels of the codec.
-        style: Which convolution of a bottleneck has the stride.
+        style: Convolution of a bottleneck that has the stride: "pytorch" the 3x3, "caffe" the first 1x1.
     """
     backbone = ResNet(depth, style)
     return Network(backbone, DeconvHead(backbone.channels[-1], channels))
@@ -62,7 +62,7 @@ def poseresnet(
         depth: 18, 34, 50, 101 or 152.
         skeleton: The keypoints.
         size: Size of the views (h, w), multiples of 32.
-        style: Which convolution of a bottleneck has the stride; "caffe" from depth 50 on.
+        style: Convolution of a bottleneck that has the stride; "caffe" from depth 50 on.
         codec: Codec for views of `size` and maps of a quarter of it; the release's by default.
         preprocess: Crop rule, padding and colours; by default the release's, which takes BGR.
         pretrained: Whether the backbone starts from torchvision's ImageNet weights.

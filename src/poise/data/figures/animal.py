@@ -73,9 +73,9 @@ def animal(species: Species, pelt: Pelt, gait: Gait, *, vary: list[float]) -> Fi
     """The tubes and keypoints of an animal.
 
     Args:
-        species: Its proportions.
-        pelt: Its textures.
-        gait: Its pose.
+        species: Proportions of the animal.
+        pelt: Textures of the animal.
+        gait: Pose of the animal.
         vary: Factors on the lengths of legs, girth, neck, head, ears and tail.
     """
     world = turn(0, -gait.tilt) @ turn(2, gait.roll) @ turn(1, gait.yaw)

@@ -69,7 +69,7 @@ class Canvas:
 
     Attributes:
         image: RGB (H W 3), float32, 0 to 255.
-        owner: Which figure is visible at each pixel (H W): 0 for none, figures from 1, `OCCLUDER` for objects in front.
+        owner: Index of the figure visible at each pixel (H W): 0 for none, figures from 1, `OCCLUDER` for objects in front.
         depth: Depth of the surface of the figure drawn last (H W), pixels; minus infinity outside it.
         inside: Silhouette of the figure drawn last (H W).
     """
@@ -87,7 +87,7 @@ class Canvas:
 
         Args:
             figure: The body.
-            camera: Its projection.
+            camera: Projection of the camera.
             light: The light source.
             number: The number of the figure in `owner`, from 1.
         """

@@ -17,7 +17,7 @@ from poise.skeletons import COCO17, QUADRUPED
 from poise.structures import Key, Labels, Sample
 
 FigureType = Literal["people", "animals"]
-"""What is drawn: people (COCO-17) or four-legged animals (`QUADRUPED`)."""
+"""Skeleton of the figures: people (COCO-17) or four-legged animals (`QUADRUPED`)."""
 
 
 @final

@@ -18,7 +18,7 @@ from poise.errors import ImageError
 @final
 @dataclass(frozen=True)
 class ImageInfo:
-    """What an image file contains.
+    """Contents of an image file.
 
     Attributes:
         digest: SHA-256 of the file, hexadecimal; "" where it was not read.
@@ -71,7 +71,7 @@ def check_image_files(document: Document, infos: Mapping[str, ImageInfo]) -> Ite
 
     Args:
         document: The annotation file.
-        infos: What the image files contain, by name.
+        infos: Contents of the image files, by name.
     """
     yield from _unreadable(document, infos)
     yield from _sizes(document, infos)

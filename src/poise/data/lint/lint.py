@@ -15,7 +15,7 @@ def check_file(document: Document, infos: Mapping[str, ImageInfo]) -> LintReport
 
     Args:
         document: The annotation file (`read_document`).
-        infos: What the image files contain (`read_image_infos`), by name; empty to check no image files.
+        infos: Contents of the image files (`read_image_infos`), by name; empty to check no image files.
     """
     fixed = _copied(document)
     findings = [

@@ -15,7 +15,7 @@ class Finding:
         rule: Name of the rule that is broken, a few words, such as "image id repeats".
         where: The record with the error, such as "annotation 12" or "image 'a.jpg'".
         found: The wrong value.
-        fix: What the fixed copy has instead; "" where only the author of the file can correct it.
+        fix: Correction in the fixed copy; "" where only the author of the file can correct it.
     """
 
     rule: str

@@ -33,7 +33,7 @@ class AnyBatch(Protocol):
         """The views (b 3 h w), normalised."""
 
     def __len__(self) -> int:
-        """How many views."""
+        """Number of views."""
 
     def to(self, *args: Any, **kwargs: Any) -> "AnyBatch":
         """The batch moved as by `Tensor.to`."""
@@ -51,14 +51,14 @@ _TRIES = 10
 @final
 @dataclass(frozen=True, eq=False)
 class LoadedBatch(Generic[B]):
-    """What a loader hands over: a batch, the indices of its views, and the seconds it took.
+    """A batch of a loader, the indices of its views, and the seconds it took.
 
     Attributes:
         batch: Views of one size, stacked.
-        indices: Of the views in the list of views.
+        indices: Indices of these views in the list of views.
         read: Seconds of reading and decoding images.
-        warp: Seconds of cutting views.
-        bad: What could not be read, and why.
+        warp: Seconds of warping views.
+        bad: Messages about images that could not be read.
     """
 
     batch: B
@@ -79,7 +79,7 @@ class LoadedBatch(Generic[B]):
 @final
 @dataclass(frozen=True, eq=False)
 class TimedView(Generic[V]):
-    """One view, the seconds it took, and what could not be read on the way to it."""
+    """One view, the seconds it took, and messages about images that could not be read."""
 
     view: V
     index: int
@@ -92,8 +92,8 @@ class ViewDataset(ABC, TorchDataset[TimedView[V]], Generic[V, B]):
     """The views of a data set, by (epoch, index).
 
     Args:
-        dataset: Where the images are.
-        seed: Of all chances.
+        dataset: Data set of the images.
+        seed: Seed of all random choices.
     """
 
     def __init__(self, dataset: Dataset, *, seed: int) -> None:
@@ -102,7 +102,7 @@ class ViewDataset(ABC, TorchDataset[TimedView[V]], Generic[V, B]):
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many views an epoch has."""
+        """Number of views in an epoch."""
 
     @abstractmethod
     def image(self, index: int) -> int:
@@ -114,7 +114,7 @@ class ViewDataset(ABC, TorchDataset[TimedView[V]], Generic[V, B]):
 
     @abstractmethod
     def cut(self, sample: Sample, index: int, generator: torch.Generator) -> V:
-        """The view of that index, of its sample; chances come from the generator."""
+        """The view of that index, from its sample; the generator makes all random choices."""
 
     @abstractmethod
     def stack(self, views: list[V]) -> B:
@@ -167,15 +167,15 @@ def mixed_seed(*numbers: int) -> int:
 @final
 @dataclass(frozen=True, eq=False)
 class TrainData:
-    """What a recipe says about the views to learn from.
+    """Data and augmentation of a recipe's training views.
 
     Attributes:
         name: Name of the recipe, for messages.
-        dataset: Where the images are.
-        augmentation: Chances of a training view, of the type that the kind of model wants; None for none.
+        dataset: Data set of the images.
+        augmentation: Augmentation of training views, of the model's `augmentation_type`; None for none.
         size: Size of training views (h, w), pixels, of models for whole images; None for the model's own.
         select: Whether people whose keypoints lie off the middle of their box are left out (HRNet's SELECT_DATA).
-        empty: Whether images without anybody to learn from are learnt from too, by detectors.
+        empty: Whether detectors are also trained on images without labelled people.
     """
 
     name: str
@@ -185,8 +185,8 @@ class TrainData:
     select: bool = False
     empty: bool = False
 
-    def nobody(self) -> str:
-        """What to say where nobody can be learnt from."""
+    def no_people_message(self) -> str:
+        """The message for data without a person to train on."""
         return (
             f"none of the {len(self.dataset)} images has a person with a labelled keypoint and a box of positive size; "
             "`poise data check` tells why"

@@ -15,15 +15,15 @@ from poise.transforms.detector_crop import DetectorCrop
 
 @final
 class DetectorViews(ViewDataset[SceneView, SceneBatch]):
-    """Images of a data set as views with boxes, each of its own size; as tested, or random, or four in one.
+    """Images of a data set as views with boxes, each of its own size: for validation, or augmented, or mosaics of four.
 
     Args:
-        dataset: Where the images are.
-        crop: Brings them to views.
-        seed: Of all chances.
-        images: Which of them, by their indices.
+        dataset: Data set of the images.
+        crop: Warps an image to a view.
+        seed: Seed of all random choices.
+        images: Indices of the images in the data set.
         random: Whether the crop's augmentation is used.
-        masks: Whether people's outlines are asked for.
+        masks: Whether the views have people's masks.
     """
 
     def __init__(
@@ -43,19 +43,19 @@ class DetectorViews(ViewDataset[SceneView, SceneBatch]):
         self.masks = masks
 
     def __len__(self) -> int:
-        """How many views an epoch has."""
+        """Number of views in an epoch."""
         return len(self.images)
 
     def image(self, index: int) -> int:
-        """The image in that place."""
+        """The image at that index."""
         return self.images[index]
 
     def sample(self, image: int) -> Sample:
-        """The image, and where its labels say nothing."""
+        """The image, and where it is unlabelled."""
         return self.dataset.sample_with_masks(image) if self.masks else self.dataset.sample_with_ignore(image)
 
     def cut(self, sample: Sample, index: int, generator: torch.Generator) -> SceneView:
-        """The view of the image in that place; perhaps with three others that chance takes."""
+        """The view of the image at that index; in a mosaic with three others at random."""
         if not self.random:
             return self.crop.test_view(sample)
         meeting = self.crop.augmentation.mosaic_centre(generator)

@@ -13,16 +13,16 @@ from poise.transforms.person_crop import PersonCrop
 
 @final
 class PersonViews(ViewDataset[View, Batch]):
-    """The people of a data set as views; each as often as the crop has ways to show it.
+    """The people of a data set as views, each once for every repeat mode of the crop.
 
     Args:
-        dataset: Where the people are.
-        crop: Cuts them.
-        seed: Of all chances.
-        select: Leave out people whose keypoints lie off the middle of their view.
+        dataset: Data set of the people.
+        crop: Warps a person's box to a view.
+        seed: Seed of all random choices.
+        select: Leave out people whose keypoints are far from the middle of their view.
 
     Raises:
-        InputError: The data set has nobody to train on.
+        InputError: The data set has no person to train on.
     """
 
     def __init__(self, dataset: Dataset, crop: PersonCrop, *, seed: int, select: bool = False) -> None:
@@ -32,7 +32,7 @@ class PersonViews(ViewDataset[View, Batch]):
         if self.people and select:
             self.people = [(i, person) for i, person in self.people if crop.is_centred(dataset.labels(i), person)]
             if not self.people:
-                raise InputError("nobody's keypoints lie around the middle of the box; train without select")
+                raise InputError("no person has keypoints around the middle of the box; train without select")
         if not self.people:
             raise InputError(
                 f"none of the {len(dataset)} images has a person with a labelled keypoint and a box of positive size; "
@@ -40,18 +40,18 @@ class PersonViews(ViewDataset[View, Batch]):
             )
 
     def __len__(self) -> int:
-        """How many views an epoch has."""
+        """Number of views in an epoch."""
         return len(self.people) * len(self.crop.repeat_modes)
 
     def image(self, index: int) -> int:
-        """The image of the person in that place."""
+        """The image of the person at that index."""
         return self.people[index % len(self.people)][0]
 
     def cut(self, sample: Sample, index: int, generator: torch.Generator) -> View:
-        """The view of the person in that place."""
+        """The view of the person at that index."""
         _, person = self.people[index % len(self.people)]
         return self.crop(sample, person, generator, repeat_mode=self.crop.repeat_modes[index // len(self.people)])
 
     def stack(self, views: list[View]) -> Batch:
-        """Views to one batch."""
+        """A batch of views."""
         return Batch.of(views)

@@ -18,22 +18,22 @@ from poise.structures import Sample
 from poise.transforms.scene_crop import SceneCrop
 
 T = TypeVar("T")
-"""What is said about a view."""
+"""An answer to one view."""
 
 Crop = Callable[[Sample, torch.Generator], SceneView]
-"""Brings a sample to a view."""
+"""Makes a view of a sample."""
 
 
 @final
 @dataclass(frozen=True)
 class WholeImageCrop:
-    """Brings whole images to views as they are tested: as large as the model's canvas says, each of its own size."""
+    """Makes validation views of whole images, resized by the model's canvas, each of its own size."""
 
     canvas: Canvas
     skeleton: Skeleton
 
     def __call__(self, sample: Sample, generator: torch.Generator) -> SceneView:
-        """The view of a sample; chance has no part in it."""
+        """The view of a sample; nothing is random."""
         side = self.canvas.side
         return SceneCrop((side, side), self.canvas, self.skeleton).test_view(sample)
 
@@ -43,10 +43,10 @@ class SceneViews(ViewDataset[SceneView, SceneBatch]):
     """Images of a data set as views.
 
     Args:
-        dataset: Where the images are.
-        crop: Brings them to the size of views.
-        seed: Of all chances.
-        images: Which of them, by their indices.
+        dataset: Data set of the images.
+        crop: Warps an image to a view.
+        seed: Seed of all random choices.
+        images: Indices of the images in the data set.
     """
 
     def __init__(self, dataset: Dataset, crop: Crop, *, seed: int, images: Sequence[int]) -> None:
@@ -55,29 +55,29 @@ class SceneViews(ViewDataset[SceneView, SceneBatch]):
         self.images = images
 
     def __len__(self) -> int:
-        """How many views an epoch has."""
+        """Number of views in an epoch."""
         return len(self.images)
 
     def image(self, index: int) -> int:
-        """The image in that place."""
+        """The image at that index."""
         return self.images[index]
 
     def sample(self, image: int) -> Sample:
-        """The image, and where its labels say nothing: empty places are learnt from too."""
+        """The image, and where it is unlabelled; the rest of the background is trained on too."""
         return self.dataset.sample_with_ignore(image)
 
     def cut(self, sample: Sample, index: int, generator: torch.Generator) -> SceneView:
-        """The view of the image in that place."""
+        """The view of the image at that index."""
         return self.crop(sample, generator)
 
     def stack(self, views: list[SceneView]) -> SceneBatch:
-        """Views to one batch; smaller ones grow to the right and downwards."""
+        """A batch of views; smaller ones are padded at the right and below."""
         size = max(v.ignore.shape[0] for v in views), max(v.ignore.shape[1] for v in views)
         return SceneBatch.of([grown(v, size) for v in views])
 
 
 def grown(view: SceneView, size: Size) -> SceneView:
-    """A view with as much of the mean colour at its right and lower edge as brings it to `size` (h, w)."""
+    """A view padded with the mean colour at the right and below to `size` (h, w)."""
     h, w = view.ignore.shape
     more = (0, size[1] - w, 0, size[0] - h)
     if not any(more):
@@ -89,12 +89,12 @@ def grown(view: SceneView, size: Size) -> SceneView:
 def answered_alike(
     batch: SceneBatch, multiple: int, answer: Callable[[Float[Tensor, "_ 3 h w"], list[Size]], Iterable[T]]
 ) -> list[T]:
-    """What is said about each view as inference asks: without what fills it up to the largest, beside others of its size.
+    """The answer to each view as in inference: without the padding of the batch, in batches of views of one size.
 
     Args:
-        batch: Views, perhaps filled up (`grown`).
-        multiple: The sides of views are multiples of it before they are.
-        answer: To some views of one size, of which so much is no filling (h, w).
+        batch: Views, padded to the largest (`grown`).
+        multiple: Number of pixels that the sides of views are multiples of before padding.
+        answer: Gives the answers to views of one size; its second argument is their content sizes (h, w), without padding.
     """
     alike: dict[Size, list[int]] = {}
     for view, (height, width) in enumerate(batch.content_size):

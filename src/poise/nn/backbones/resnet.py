@@ -29,7 +29,7 @@ class ResNet(Backbone):
 
     Args:
         depth: 18, 34, 50, 101 or 152.
-        style: Which convolution of a bottleneck has the stride; "caffe" exists from depth 50 on.
+        style: Convolution of a bottleneck that has the stride; "caffe" exists from depth 50 on.
         stages: Number of stages, 1 to 4; detectors of the C4 form use the last one in their heads.
         groups: Groups of ResNeXt's 3x3 convolutions (arXiv 1611.05431); 1 for ResNet.
         group_width: Channels of a group in the first stage; 64 for ResNet.
@@ -83,7 +83,7 @@ def stage(depth: int, number: int, style: Style, *, groups: int = 1, group_width
     Args:
         depth: 18, 34, 50, 101 or 152.
         number: Number of the stage, 1 to 4.
-        style: Which convolution of a bottleneck has the stride.
+        style: Convolution of a bottleneck that has the stride: "pytorch" the 3x3, "caffe" the first 1x1.
         groups: Groups of the 3x3 convolutions.
         group_width: Channels of a group in the first stage.
     """

@@ -182,8 +182,8 @@ def build_rpn(
             `post_nms_top_n`.
         smooth_l1_beta: Beta of the smooth L1 loss of deltas.
         inside_only: Whether only anchors inside the image are trained on.
-        batch_post_nms_top_n: How many times the number of images a batch keeps in training, the highest objectness over the
-            whole batch; None for no limit over the batch.
+        batch_post_nms_top_n: Proposals that a batch keeps in training, per image, those of highest objectness in the whole
+            batch; None for no limit over the batch.
     """
     network = RPN(
         anchors,  # typed as torchvision's own generator, of which only the call is used

@@ -20,7 +20,7 @@ from poise.zoo.imagenet import start_hrnet, start_resnet, start_timm
 from poise.zoo.rcnn.variants import Variant, VariantName
 
 NeckName = Literal["fpn", "hrfpn", "plain", "c4", "c5"]
-"""What heads read: an FPN (arXiv 1612.03144) or HRFPN (arXiv 1908.07919) of several maps; the finest branch of an HRNet alone
+"""Necks: an FPN (arXiv 1612.03144) or HRFPN (arXiv 1908.07919) of several maps; the finest branch of an HRNet alone
 ("plain"); stage 4 of a ResNet, whose last stage is in the heads ("c4"); its last stage ("c5")."""
 
 RESNET = re.compile(r"resnet(?P<depth>\d+)|resnext(?P<deep>\d+)_(?P<groups>\d+)x(?P<wide>\d+)d")
@@ -32,7 +32,7 @@ NECKS: Mapping[re.Pattern[str], tuple[NeckName, ...]] = {
     HRNET: ("hrfpn", "fpn", "plain"),
     TIMM: ("fpn",),
 }
-"""Which necks a backbone can have; the first is the usual one."""
+"""Necks that a backbone can have; the first is the default."""
 
 RESNET_NAME = re.compile(
     r"(?:(?:r|resnet)_?(?P<depth>\d+)|x_?(?P<deep>\d+)_(?P<groups>\d+)x(?P<wide>\d+)d)_?(?P<neck>fpn|c4|c5)"
@@ -50,9 +50,9 @@ class BackboneSpec:
 
     Attributes:
         body: `resnet50`, `resnext101_32x8d`, `hrnet_w32` with any depth or width, or `timm_NAME` for a backbone of timm.
-        neck: What stands on it.
-        pooling: How an HRFPN shrinks maps.
-        spelling: How a release writes the whole, if otherwise than `name` would.
+        neck: Neck on the backbone.
+        pooling: Pooling by which an HRFPN shrinks its maps.
+        spelling: Name in a release, if it differs from `name`.
 
     Raises:
         UnknownName: There is no such backbone.
@@ -76,7 +76,7 @@ class BackboneSpec:
 
     @classmethod
     def of(cls, body: str, neck: NeckName | None = None, pooling: Pooling | None = None) -> "BackboneSpec":
-        """With the usual neck of a body, unless another one is given: FPN, of an HRNet HRFPN.
+        """A backbone with the default neck of its body unless one is given: HRFPN for HRNets, FPN for others.
 
         Raises:
             UnknownName: There is no such backbone.
@@ -86,14 +86,14 @@ class BackboneSpec:
 
     @classmethod
     def parse(cls, name: str) -> "BackboneSpec":
-        """Out of the name that releases and model files give both.
+        """From the name of body and neck in releases and model files.
 
         Args:
             name: `r50_fpn`, `r101_c4`, `r50_c5`, `x101_32x8d_fpn`, `hrnet_w32_hrfpn`, `hrnet_w32_hrfpn_max`, `hrnet_w32_fpn`,
                 `hrnet_w32_plain` (so is `hrnet_w32`, as files of earlier versions say), `timm_NAME_fpn`.
 
         Raises:
-            UnknownName: There is none of that name.
+            UnknownName: There is no backbone of that name.
         """
         if found := RESNET_NAME.fullmatch(name):
             depth = found["depth"]
@@ -148,7 +148,7 @@ class BackboneSpec:
 
 
 def necks_of(body: str) -> tuple[NeckName, ...]:
-    """Which necks a body can have, the usual one first.
+    """Necks that a body can have, the default first.
 
     Raises:
         UnknownName: There is no such backbone.
@@ -163,7 +163,7 @@ def necks_of(body: str) -> tuple[NeckName, ...]:
 
 
 def resnet_arguments(body: str, variant: Variant) -> dict[str, Any]:
-    """What `ResNet` and `resnet.stage` take for a body such as `resnet50` or `resnext101_32x8d`."""
+    """Arguments of `ResNet` and `resnet.stage` for a body such as `resnet50` or `resnext101_32x8d`."""
     found = RESNET.fullmatch(body)
     assert found is not None, "other bodies have been taken apart before"
     if found["depth"]:
@@ -175,9 +175,9 @@ def load_imagenet(network: nn.Module, backbone: BackboneSpec, variant: VariantNa
     """Load the ImageNet weights of torchvision or timm into a backbone, in place.
 
     Args:
-        network: What `backbone.build` made.
-        backbone: What it is.
-        variant: Whose.
+        network: Network from `backbone.build`; changed in place.
+        backbone: Specification of the backbone.
+        variant: Code base of the detector.
 
     Raises:
         InputError: Its code base starts from other weights, which neither torchvision nor timm has.

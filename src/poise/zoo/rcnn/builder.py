@@ -31,7 +31,7 @@ COCO_CLASSES = 81
 """Classes of COCO with the background."""
 
 COCO_CLASSES_WITH_GAPS = 91
-"""The same by COCO's category ids, eleven of which no data set uses; torchvision counts so."""
+"""Classes of COCO by its category ids, eleven of which are unused, with the background, as in torchvision."""
 
 
 def keypoint_rcnn(
@@ -60,27 +60,27 @@ def keypoint_rcnn(
     Args:
         backbone: `resnet50` (18, 34, 50, 101, 152), `resnext101_32x8d`, `hrnet_w32` (any width), or `timm_NAME` for a backbone
             of timm.
-        neck: What stands on the backbone: "fpn"; for ResNets also "c4" and "c5", for HRNets "hrfpn" and "plain". By default
+        neck: Neck on the backbone: "fpn"; for ResNets also "c4" and "c5", for HRNets "hrfpn" and "plain". By default
             HRFPN for HRNets and FPN for all others.
-        hrfpn_pooling: How an HRFPN shrinks its maps; "average" by default.
+        hrfpn_pooling: Pooling by which an HRFPN shrinks its maps; "average" by default.
         variant: The code base whose anchors, proposals, strides, preprocessing and scores the detector has: "maskrcnn",
             "hrnet", "torchvision", "detectron2", or ours.
-        norm: What the backbone's batch norms are, if other ones than the variant's.
+        norm: Batch norms of the backbone, if other than the variant's.
         skeleton: The keypoints.
-        codec: What the keypoint head learns: the class of a codec (`UDPGaussian`), a codec for views of one person, which is
-            put into the boxes with its `roi_weight`, or one for boxes. By default one cell by cross-entropy, as in the paper.
-        maps: Cells of the keypoint head's maps (h, w), 4 or more a side; 56x56 by default. A codec that is given brings its
+        codec: Codec of the keypoint head: the class of a codec (`UDPGaussian`), a codec for views of one person, which is
+            adapted to boxes with its `roi_weight`, or one for boxes. By default one cell by cross-entropy, as in the paper.
+        maps: Cells of the keypoint head's maps (h, w), 4 or more a side; 56x56 by default. A codec that is given has its
             own.
-        classes: Of the box head, with the background; people are class 1 (`RCNNConfig.person`).
-        masks: Whether there is a mask head, too.
+        classes: Classes of the box head, with the background; people are class 1 (`RCNNConfig.person`).
+        masks: Whether there is a mask head too.
         shared_features: Whether the keypoint head reads the features of the box head.
-        convolutions: Of the keypoint head.
+        convolutions: Number of convolutions of the keypoint head.
         width: Channels of these convolutions.
         box_width: Channels of the box head's fully connected layers.
         size: Length of the short side of images, and largest length of the long side, pixels.
         pretrained: Load ImageNet weights of torchvision or timm into the backbone.
-        config: How people are read out of the outputs, and how the model learns; by default as the variant does.
-        name: Of the model; by default made of the variant and the backbone.
+        config: Configuration of post-processing and training; by default as the variant does.
+        name: Name of the model; by default made of the variant and the backbone.
 
     Raises:
         UnknownName: There is no such backbone, variant or codec.
@@ -92,11 +92,11 @@ def keypoint_rcnn(
     _check_norm(norm)
     _check_size(size)
     _check_counts(classes=classes, convolutions=convolutions, width=width, box_width=box_width)
-    boxed = _codec(codec, maps, skeleton, variant)
+    head_codec = _codec(codec, maps, skeleton, variant)
     heads = Heads(
         classes=classes,
-        channels=boxed.channels,
-        cells=boxed.cells,
+        channels=head_codec.channels,
+        cells=head_codec.cells,
         convolutions=convolutions,
         width=width,
         shared=shared_features,
@@ -109,10 +109,10 @@ def keypoint_rcnn(
         name or _name("keypoint_rcnn", spec, variant),
         architecture,
         network,
-        codec=boxed,
+        codec=head_codec,
         canvas=canvas_for(preset, cast(BackboneWithNeck, network.backbone), size),
         skeleton=skeleton,
-        config=config or config_for(preset, boxed),
+        config=config or config_for(preset, head_codec),
     )
 
 
@@ -140,15 +140,15 @@ def faster_rcnn(
         hrfpn_pooling: Pooling by which an HRFPN shrinks its maps; "average" by default.
         variant: The code base the detector follows: "maskrcnn", "hrnet", "torchvision", "detectron2", or ours.
         norm: Batch norms of the backbone, if other ones than the variant's.
-        classes: Of the box head, with the background; by default COCO's, 81, or 91 as torchvision counts them. People are
-            class 1 (`RCNNConfig.person`).
+        classes: Classes of the box head, with the background; by default COCO's, 81, or 91 as torchvision counts them.
+            People are class 1 (`RCNNConfig.person`).
         masks: Whether there is a mask head.
         shared_features: Whether the mask head reads the features of the box head; that of the neck "c4" always does.
         box_width: Channels of the box head's fully connected layers.
-        size: Pixels of the short side of images, and of the long side at most.
+        size: Length of the short side of images, and largest length of the long side, pixels.
         pretrained: Load ImageNet weights of torchvision or timm into the backbone.
-        config: How boxes of people are read out of the outputs; by default as the variant does.
-        name: Of the model; by default made of the variant and the backbone.
+        config: Configuration of post-processing; by default as the variant does.
+        name: Name of the model; by default made of the variant and the backbone.
 
     Raises:
         UnknownName: There is no such backbone or variant.
@@ -174,17 +174,17 @@ def faster_rcnn(
 def rcnn_network(
     backbone: BackboneSpec, variant: VariantName, heads: Heads, *, norm: Norm | None, pretrained: bool
 ) -> tuple[RCNN, Architecture]:
-    """The network of a detector, and how a model file says to build it again.
+    """The network of a detector, and the architecture that a model file stores.
 
     Args:
-        backbone: With its neck.
+        backbone: Backbone with its neck.
         variant: The code base.
-        heads: Which it has.
-        norm: What the backbone's batch norms are, if other ones than the variant's.
+        heads: Heads of the detector.
+        norm: Batch norms of the backbone, if other than the variant's.
         pretrained: Load ImageNet weights into the backbone.
 
     Raises:
-        InputError: Sizes that cannot be, features to share that there are not, or ImageNet weights that nobody has.
+        InputError: Sizes that cannot be, features to share that there are not, or ImageNet weights that do not exist.
         ReadError: The ImageNet weights cannot be had.
     """
     network = build_network(backbone, variant_of(variant, norm), heads)
@@ -195,7 +195,7 @@ def rcnn_network(
 
 
 def coco_classes(variant: VariantName) -> int:
-    """How many classes of COCO a code base tells apart, with the background."""
+    """Number of COCO classes in a code base, with the background."""
     return COCO_CLASSES_WITH_GAPS if variant == "torchvision" else COCO_CLASSES
 
 
@@ -213,19 +213,19 @@ def _codec(
     """The codec of the keypoint head; one that is given says how many cells and keypoints it has."""
     if codec is None or isinstance(codec, str):
         return roi_codec(codec, maps or MAP_CELLS, len(skeleton), score=PRESETS[variant].score)
-    boxed = adapted(codec) if isinstance(codec, InstanceCodec) else codec
-    if maps is not None and maps != boxed.cells:
-        raise InputError(f"the codec has maps of {boxed.cells} cells, and {maps} are asked for; leave out maps")
-    if boxed.keypoints != len(skeleton):
+    head_codec = adapted(codec) if isinstance(codec, InstanceCodec) else codec
+    if maps is not None and maps != head_codec.cells:
+        raise InputError(f"the codec has maps of {head_codec.cells} cells, and {maps} are asked for; leave out maps")
+    if head_codec.keypoints != len(skeleton):
         raise InputError(
-            f"the codec has {boxed.keypoints} keypoints, and the skeleton {skeleton.name!r} has {len(skeleton)}; they must be "
-            "the same"
+            f"the codec has {head_codec.keypoints} keypoints, and the skeleton {skeleton.name!r} has {len(skeleton)}; they "
+            "must be the same"
         )
-    return boxed
+    return head_codec
 
 
 def _name(detector: str, backbone: BackboneSpec, variant: VariantName) -> str:
-    """As releases are named."""
+    """The name of a model, spelled as releases spell theirs."""
     prefix = {"poise": "", "hrnet": "hrnet_maskrcnn_"}.get(variant, f"{variant}_")
     return f"{prefix}{detector}_{backbone.name}"
 

@@ -30,10 +30,10 @@ from poise.zoo.rcnn.backbones import BackboneSpec, resnet_arguments
 from poise.zoo.rcnn.variants import Variant
 
 MIN_CLASSES = 2
-"""Of a box head: one and the background."""
+"""Least number of classes of a box head: one and the background."""
 
 LAST_STAGE = 4
-"""Number of a ResNet's last stage, which the C4 form has in its heads."""
+"""Number of a ResNet's last stage, which is part of the heads in the C4 form."""
 
 C4_MASK_CHANNELS = 256
 """Hidden channels of the mask predictor on a last stage."""
@@ -41,13 +41,13 @@ C4_MASK_CHANNELS = 256
 
 @dataclass(frozen=True)
 class Heads:
-    """Which heads a detector has; the fields stand in model files.
+    """Heads of a detector; the fields are stored in model files.
 
     Attributes:
-        classes: With the background; 0 for a region proposal network alone.
-        channels: Of the codec; 0 for no keypoints.
-        cells: Of the codec's maps (h, w).
-        convolutions: Of the keypoint head.
+        classes: Number of classes with the background; 0 for a region proposal network alone.
+        channels: Channels of the codec; 0 for no keypoints.
+        cells: Size of the codec's maps (h, w), cells.
+        convolutions: Number of convolutions of the keypoint head.
         width: Channels of the keypoint head's convolutions.
         shared: Whether the keypoint head reads the box head's features.
         masks: Whether there is a mask head; that of the C4 form always reads the box head's features.
@@ -68,9 +68,9 @@ def build_network(backbone: BackboneSpec, variant: Variant, heads: Heads) -> RCN
     """The network of a detector, with random weights.
 
     Args:
-        backbone: With its neck.
+        backbone: Backbone with its neck.
         variant: How its code base builds it.
-        heads: Which heads it has.
+        heads: Heads of the detector.
 
     Raises:
         InputError: Sizes that cannot be, or features to share that there are not.

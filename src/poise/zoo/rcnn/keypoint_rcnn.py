@@ -53,7 +53,7 @@ def network(
         trunk: The backbone with its neck, as `BackboneSpec.parse` reads it: `r50_fpn`.
         heads: Fields of `Heads`.
         variant: The code base, one of `VARIANTS`.
-        norm: What the backbone's batch norms are, if other ones than the variant's.
+        norm: Batch norms of the backbone, if other than the variant's.
         manner: The variant, in files of earlier versions.
     """
     return build_network(BackboneSpec.parse(trunk), variant_of(manner or variant, norm), Heads(**heads))

@@ -66,10 +66,10 @@ DETECTOR_OPTIONS: Mapping[Detector, tuple[str, ...]] = {
     "fasterrcnn": ("size", "pooling", "eps", "classes"),
     "rpn": ("size", "pooling", "eps"),
 }
-"""Which options each type of detector has."""
+"""Options of each type of detector."""
 
 BACKBONE_OPTIONS = ("size", "pooling", "eps")
-"""Which options a backbone has."""
+"""Options of a backbone."""
 
 Head = Literal["rpn_head", "box_head", "keypoint_head", "mask_head"]
 
@@ -79,7 +79,7 @@ HEAD_OPTIONS: Mapping[Head, tuple[str, ...]] = {
     "keypoint_head": ("pooled", "keypoints", "channels", "size", "maps"),
     "mask_head": ("pooled", "classes", "channels", "size", "last stage", "eps"),
 }
-"""Which options each head has.
+"""Options of each head.
 
 The size is that of the features a box head reads; for a keypoint head that of its maps or, beside `maps`, of the features. The
 other heads are convolutions and take features of any size.
@@ -114,7 +114,7 @@ class NameOptions:
     """The options of a name.
 
     Attributes:
-        values: How each is written, by what it is (`OPTIONS`).
+        values: Text of each option, by its name in `OPTIONS`.
     """
 
     values: Mapping[str, str]
@@ -141,14 +141,14 @@ class NameOptions:
 @final
 @dataclass(frozen=True)
 class DetectorName:
-    """What the name of a whole detector says.
+    """The parts of a whole detector's name.
 
     Attributes:
         variant: The code base.
-        detector: The type.
-        backbone: With its neck.
-        norm: What the backbone's batch norms are, if other ones than the variant's.
-        options: The rest.
+        detector: Type of the detector.
+        backbone: Backbone with its neck.
+        norm: Batch norms of the backbone, if other than the variant's.
+        options: Options at the end of the name.
     """
 
     variant: VariantName
@@ -161,7 +161,7 @@ class DetectorName:
 @final
 @dataclass(frozen=True)
 class BackboneName:
-    """What the name of a backbone alone says; the attributes are those of `DetectorName`."""
+    """The parts of a backbone's name; the attributes are those of `DetectorName`."""
 
     variant: VariantName
     backbone: BackboneSpec
@@ -171,10 +171,10 @@ class BackboneName:
 @final
 @dataclass(frozen=True)
 class HeadName:
-    """What the name of a head alone says; the other attributes are those of `DetectorName`.
+    """The parts of a head's name; the other attributes are those of `DetectorName`.
 
     Attributes:
-        head: Which one.
+        head: Type of the head.
     """
 
     variant: VariantName
@@ -184,11 +184,11 @@ class HeadName:
 
 
 def parse_name(request: BuildRequest) -> DetectorName | BackboneName | HeadName:
-    """What a name says, from the groups of `detector_pattern` and `HEAD_PATTERN`.
+    """The parts of a name, from the groups of `detector_pattern` and `HEAD_PATTERN`.
 
     Raises:
         InputError: An option that the detector, backbone or head does not have, or that cannot be.
-        UnknownName: A backbone that there is not.
+        UnknownName: There is no such backbone.
     """
     parts = {key: value.lower() for key, value in request.parts.items()}
     if parts.get("head"):
@@ -210,7 +210,7 @@ def parse_name(request: BuildRequest) -> DetectorName | BackboneName | HeadName:
 
 
 def split_options(text: str) -> list[tuple[str, str]]:
-    """What each option is, and how it is written.
+    """Each option of a name, and the text that sets it.
 
     >>> split_options("_after_pooler_2cls_14x14")
     [('pooled', 'after_pooler'), ('classes', '2cls'), ('size', '14x14')]
@@ -223,10 +223,10 @@ def parse_options(text: str, known: Collection[str], *, name: str, what: str) ->
     """The options at the end of a name.
 
     Args:
-        text: Each after a `_`.
-        known: Which there may be, beside those that change no network.
+        text: Options, each after a `_`.
+        known: Options that are allowed, beside those that change no network.
         name: The whole name.
-        what: It is of.
+        what: What is named, for messages, such as "a backbone".
 
     Raises:
         InputError: Another option, two that contradict each other, or a number that is too small.
@@ -265,14 +265,14 @@ def with_neck(backbone: str, variant: VariantName) -> str:
 
 
 def _variant(prefix: str, backbone: str) -> VariantName:
-    """Of a name; HRNets named after maskrcnn-benchmark are of the code base that added HRNet to it."""
+    """Variant of a name; HRNets named after maskrcnn-benchmark are those of the code base that added HRNet to it."""
     if prefix == "maskrcnn" and HRNET_NAME.fullmatch(backbone):
         return "hrnet"
     return PREFIX_VARIANTS.get(prefix, cast(VariantName, prefix))
 
 
 def _backbone(name: str, options: NameOptions, variant: VariantName) -> BackboneSpec:
-    """With the neck of its code base, and the pooling of the options."""
+    """The backbone of a name, with the neck of its code base and the pooling of the options."""
     pooled = f"{name}_{options.values['pooling']}" if "pooling" in options else name
     return BackboneSpec.parse(with_neck(pooled, variant))
 

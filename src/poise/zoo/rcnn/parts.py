@@ -83,7 +83,7 @@ def _head(request: BuildRequest, name: HeadName, last: LastStage | None) -> nn.M
 
 
 def _map_cells(request: BuildRequest, name: HeadName) -> Size:
-    """Of a keypoint head's maps: those of the option `maps`, else of `size`, which beside `maps` is that of the features."""
+    """Cells (h, w) of a keypoint head's maps: the option `maps`, else `size`, which beside `maps` is that of the features."""
     options = name.options
     cells = options.size("maps", options.size("size", MAP_CELLS))
     if "maps" not in options and any(side % 4 for side in cells):

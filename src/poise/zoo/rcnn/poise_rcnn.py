@@ -30,14 +30,14 @@ from poise.zoo.rcnn.roi_codecs import gaussian_roi_codec, roi_codec
 @final
 @dataclass(frozen=True)
 class Widths:
-    """Channels of a network's layers.
+    """Channels of the network's layers, and the depth of its keypoint head.
 
     Attributes:
-        stages: Of the backbone's four stages.
-        pyramid: Of the maps that heads read.
-        features: Of the box head's fully connected layers.
-        keypoints: Of the keypoint head's convolutions.
-        convolutions: How many of these there are.
+        stages: Channels of the four backbone stages.
+        pyramid: Channels of the pyramid maps that heads read.
+        features: Channels of the fully connected layers of the box head.
+        keypoints: Channels of the keypoint-head convolutions.
+        convolutions: Number of keypoint-head convolutions.
     """
 
     stages: Stages
@@ -51,13 +51,13 @@ WIDTHS: dict[str, Widths] = {
     "t": Widths((24, 48, 96, 160), 64, 128, 64),
     "s": Widths((32, 64, 128, 192), 96, 256, 128),
 }
-"""Of the tiny and the small network."""
+"""Channels of the tiny and the small network."""
 
 BLOCKS: Stages = (1, 2, 2, 3)
 PROPOSALS = (500, 200)
-"""Of each map before non-maximum suppression, and of an image after it: in training, in testing.
+"""Number of proposals of each map before non-maximum suppression, and of an image after it: in training, in inference.
 
-Drawings of 320 pixels hold no more people than that.
+Drawings of 320 pixels contain fewer people than that.
 """
 
 ANCHORS = ((24,), (48,), (96,), (192,))
@@ -108,7 +108,7 @@ def small_detector(
         size: Size of the views it is trained on (h, w), pixels, multiples of 32; images are resized so that their long side is
             the larger of the two.
         codec: Codec of the keypoint head; by default Gaussians on 56x56 cells.
-        config: How people are read out of the outputs, and how the model learns; by default from 64 proposals of an image, and
+        config: Configuration of post-processing and training; by default from 64 proposals of an image, and
             keypoints from 16.
         name: Name of the model.
 

@@ -1,4 +1,4 @@
-"""What a code base of detectors prescribes beside the network: preprocessing, scores, and the model that all this makes."""
+"""Presets of the code bases of detectors, preprocessing and scores, and how a model is assembled with them."""
 
 import math
 from collections.abc import Mapping
@@ -70,17 +70,16 @@ PRESETS: Mapping[VariantName, Preset] = {
         grouped_std=(57.375 / 255, 57.12 / 255, 58.395 / 255),
     ),
 }
-"""By variant."""
+"""The preset of each variant, by name."""
 
 
 def canvas_for(preset: Preset, backbone: BackboneWithNeck, size: Size = SIZE) -> Canvas:
-    """How images are shown to a backbone: as its code base does, but to one of timm with the colours that it expects.
+    """Preprocessing for a backbone: that of its code base; for timm with the normalisation of the weights.
 
     Args:
-        preset: Of the code base.
-        backbone: Of the detector.
-        size: The smaller number is what the short side gets, the larger one the most that the long side may have, for images
-            of either orientation.
+        preset: Preset of the code base.
+        backbone: Backbone of the detector, with its neck.
+        size: Length of the short side and largest length of the long side, pixels, in either order.
     """
     body, canvas = backbone.body, preset.canvas
     canvas = replace(canvas, side=min(size), most=max(size), multiple=math.lcm(canvas.multiple, backbone.multiple))
@@ -94,8 +93,9 @@ def config_for(preset: Preset, codec: RoICodec | None) -> RCNNConfig:
     """How a code base reads and trains its detectors.
 
     Args:
-        preset: Of the code base.
-        codec: Of the keypoints; None for a detector of boxes. People are ranked by its scores, too, if they are probabilities.
+        preset: Preset of the code base.
+        codec: Codec of the keypoints; None for a detector of boxes. People are ranked by its scores too if they are
+            probabilities.
     """
     learning = Learning(smooth=preset.smooth_l1_beta)
     if codec is None or codec.score_kind == "logit":
@@ -116,13 +116,14 @@ def assemble_keypoint_rcnn(
     """A model that is yet to be trained.
 
     Args:
-        name: Of the model.
-        architecture: Which builder made the network, and from what.
-        network: What it made; its initial weights stay, but for the layer that makes maps if the codec wants a quiet start.
+        name: Name of the model.
+        architecture: Builder of the network and its arguments.
+        network: Network with its initial weights; the layer that outputs maps is initialised with small weights if the codec
+            asks for it.
         codec: Reads the keypoint head.
-        canvas: How images are shown; without mirror pairs the model is tested without mirrored views.
+        canvas: Preprocessing; without mirror pairs the model is evaluated without the flip test.
         skeleton: The keypoints.
-        config: How people are read out of the outputs, and how the model learns.
+        config: Configuration of post-processing and training.
 
     Raises:
         InputError: Codec and skeleton count keypoints differently.

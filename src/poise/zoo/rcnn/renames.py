@@ -67,8 +67,8 @@ def to_maskrcnn_names(name: str, weights: Mapping[str, Tensor]) -> tuple[str, di
     weights count none, and add nothing.
 
     Args:
-        name: Of a detector, of any variant.
-        weights: Of any model; those of other models come back unchanged.
+        name: Name of a detector of any variant.
+        weights: Weights of any model; those that are not of a detector are returned unchanged.
     """
     if any(key.startswith(("proposal_generator.", "backbone.bottom_up.")) for key in weights):
         kept = {key: value for key, value in weights.items() if not re.fullmatch(COMPUTED, key)}
@@ -118,7 +118,7 @@ def _within(key: str) -> str:
 
 
 def _with_background(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The background first: moved there where classes are told apart, as zeros where boxes and masks are learnt."""
+    """The background as first class: moved there for class logits, added as zeros for boxes and masks."""
 
     def changed(key: str, value: Tensor) -> Tensor:
         if "predictor.cls_score." in key:

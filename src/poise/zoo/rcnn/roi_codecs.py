@@ -28,14 +28,14 @@ def roi_codec(
 
     Args:
         name: Class of the codec (`OneHot`, or any one for views of one person); None for `OneHot`, one cell by cross-entropy.
-        cells: Of its maps (h, w).
-        keypoints: How many.
+        cells: Size of its maps (h, w), cells.
+        keypoints: Number of keypoints.
         score: Score of a keypoint of `OneHot`, which is then read at the highest pixel, as the releases do. None reads it at
             the highest blurred probability and scores it by the probability around there.
         weight: Factor of its loss; of the mean squared error for maps of Gaussians. By default the codec's own
             (`InstanceCodec.roi_weight`).
-        height: Of Gaussians; 1 by default.
-        sigma: Width of Gaussians, cells; of other codecs their field of this name. By default that of the codec.
+        height: Height of the Gaussians; 1 by default.
+        sigma: Sigma of the Gaussians, cells; for other codecs their field of this name. By default that of the codec.
 
     Raises:
         UnknownName: There is no such codec.
@@ -55,14 +55,14 @@ def roi_codec(
 def gaussian_roi_codec(
     cells: Size, keypoints: int, *, weight: float | None = None, height: float | None = None, sigma: float | None = None
 ) -> RoIAdapter:
-    """Gaussians in the box, learnt by a weighted mean squared error.
+    """The codec of Gaussians in the box, trained by a weighted mean squared error.
 
     Args:
-        cells: Of the maps (h, w).
-        keypoints: How many.
+        cells: Size of the maps (h, w), cells.
+        keypoints: Number of keypoints.
         weight: Factor of the mean squared error; by default 2000, less for higher Gaussians, whose squares are larger.
-        height: Of the Gaussians; 1 by default.
-        sigma: Width of the Gaussians, cells; 2 by default.
+        height: Height of the Gaussians; 1 by default.
+        sigma: Sigma of the Gaussians, cells; 2 by default.
 
     Raises:
         InputError: A weight, height or sigma that makes no loss.
@@ -78,8 +78,8 @@ def adapted(
     Args:
         inside: The codec.
         weight: Factor of its loss; by default the codec's own, less for higher Gaussians.
-        height: Of Gaussians; 1 by default.
-        sigma: Width of Gaussians, cells; of other codecs their field of this name. By default that of the codec.
+        height: Height of the Gaussians; 1 by default.
+        sigma: Sigma of the Gaussians, cells; for other codecs their field of this name. By default that of the codec.
 
     Raises:
         InputError: A number that makes no loss, or one that the codec does not take.

@@ -16,7 +16,7 @@ VariantName = Literal["poise", "maskrcnn", "hrnet", "torchvision", "detectron2"]
 
 @dataclass(frozen=True)
 class ProposalConfig:
-    """How many boxes the region proposal network gives, and how features are pooled in boxes.
+    """Number of proposals of the region proposal network, and pooling of features in boxes.
 
     Attributes:
         sampling_ratio: Points along each side that a cell of a box is averaged from (RoIAlign); 0 for as many as there are
@@ -35,27 +35,27 @@ class ProposalConfig:
 
 
 MASKRCNN_PYRAMID = ProposalConfig(batch_post_nms_top_n=1000)
-"""Of maskrcnn-benchmark with several maps: on a device with 2 images, as it trains, 2000 of both together."""
+"""Proposals of maskrcnn-benchmark with several maps: 1000 per image over the batch, so 2000 of 2 images on one device."""
 
 SINGLE_MAP = ProposalConfig(0, pre_nms_top_n=(12000, 6000))
-"""Of maskrcnn-benchmark and Detectron2 with one map (C4)."""
+"""Proposals of maskrcnn-benchmark and Detectron2 with one map (C4)."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What the code bases of Keypoint R-CNN do differently in its network.
+    """Differences of the code bases of Keypoint R-CNN in its network.
 
     Attributes:
-        style: Which convolution of a bottleneck strides; in ResNeXt it is that of "pytorch" everywhere.
-        norm: What the backbone's batch norms are.
+        style: Convolution of a bottleneck that has the stride (`resnet`); ResNeXt has that of "pytorch" in every variant.
+        norm: Type of the backbone's batch norms.
         anchor_rule: How anchors are made.
         pyramid: Proposals and pooling with several maps.
         single_map: Proposals and pooling with one map.
         aligned: Whether the middle of a map's first cell is at half a stride when features are pooled (RoIAlign's `aligned`).
         inclusive_boxes: Whether heads pool features of boxes without their last row and column.
-        rpn_smooth_l1_beta: Up to where errors of proposals count by their square; for boxes see `Learning.smooth`.
+        rpn_smooth_l1_beta: Smooth L1 beta of the proposals' deltas; for boxes see `Learning.smooth`.
         hrfpn_by_default: Whether an HRNet has an HRFPN where a model's name says no neck.
-        inside_anchors_only: Whether proposals learn only from anchors that reach nowhere over the image's border.
+        inside_anchors_only: Whether the loss of proposals leaves out anchors that cross the image's border.
         anchors_by_size: Whether a cell's anchors are ordered size by size, else ratio by ratio; it matters with one map.
     """
 
@@ -100,7 +100,7 @@ VARIANTS: Mapping[VariantName, Variant] = {
         anchors_by_size=True,
     ),
 }
-"""By name."""
+"""The variants by name."""
 
 
 def variant_of(name: str, norm: Norm | None = None) -> Variant:
@@ -108,10 +108,10 @@ def variant_of(name: str, norm: Norm | None = None) -> Variant:
 
     Args:
         name: One of `VARIANTS`.
-        norm: What the backbone's batch norms are, if other ones than the variant's.
+        norm: Batch norms of the backbone, if other than the variant's.
 
     Raises:
-        UnknownName: There is none of that name.
+        UnknownName: There is no variant of that name.
     """
     known: Mapping[str, Variant] = {str(key): value for key, value in VARIANTS.items()}
     if name not in known:
