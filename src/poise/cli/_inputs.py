@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, final
 
 from poise.errors import CheckpointError, PoiseError, ReadError, missing
+from poise.inference.moving import moving_text
 
 
 @final
@@ -25,6 +26,7 @@ class Reads:
         names: Whether it may also be something that is no path, such as the name of a detector, a camera or an address: then
             only what looks like a path (it has an ending or a folder) is looked for.
         patterns: Whether it may be a pattern, such as `photos/*.jpg`.
+        refused: What to say of something that is not read whether it is there or not; nothing for all else.
     """
 
     what: str
@@ -32,6 +34,7 @@ class Reads:
     hint: str = "check the path"
     names: bool = False
     patterns: bool = False
+    refused: Callable[[str], str] | None = None
 
     def check(self, value: Path | str) -> None:
         """Refuse a path where nothing is.
@@ -40,6 +43,8 @@ class Reads:
             PoiseError: There is nothing.
         """
         text = str(value)
+        if self.refused is not None and (said := self.refused(text)):
+            raise self.error(said)
         if (self.names and not _looks_like_path(text)) or (self.patterns and glob.has_magic(text)):
             return
         try:
@@ -51,6 +56,8 @@ class Reads:
 
 
 MODEL = Reads("model file", CheckpointError, "train one, or convert a checkpoint with: poise import", names=True)
+"""Also a name, of the zoo perhaps, of which `load` says what to do."""
+
 ANNOTATIONS = Reads("annotation file")
 IMAGES = Reads("images folder or zip file")
 BOXES = Reads("file of boxes", names=True)
@@ -59,7 +66,7 @@ HEADS = Reads("MATLAB file")
 CHECKPOINT = Reads("checkpoint", CheckpointError, "give the path of a file written by torch.save")
 RUN = Reads("folder or file of a run")
 MODEL_OR_POSES = Reads("model file or file of poses")
-SOURCE = Reads("file or folder", names=True, patterns=True)
+SOURCE = Reads("file or folder", patterns=True, refused=moving_text)
 
 RECIPE_FLAGS: Mapping[str, Reads] = {
     "annotations": ANNOTATIONS,
@@ -128,6 +135,4 @@ def _check_all(value: Any, reads: Reads) -> None:
 
 
 def _looks_like_path(text: str) -> bool:
-    if "://" in text or text.startswith("/dev/video"):
-        return False
     return bool(Path(text).suffix) or "/" in text or "\\" in text

@@ -644,6 +644,7 @@ class TrainingOptions(DeviceOptions, SeedOptions):
         accumulate: Steps whose gradients are added up.
         workers: Processes that read images and crop views.
         resume: Folder of a run to continue.
+        settings: The settings.json of a run to train again, but for the flags that are typed; in place of the recipe's name.
         start: Model file to fine-tune, also of another skeleton.
         stages: Number of times the whole recipe is trained, each time from the best weights before, with a new schedule.
         devices: GPUs, or CPU processes, on each machine.
@@ -661,6 +662,7 @@ class TrainingOptions(DeviceOptions, SeedOptions):
     accumulate: int = 1
     workers: int | None = None
     resume: Path | None = None
+    settings: Path | None = None
     start: Path | None = None
     stages: int = 1
     devices: int = 1

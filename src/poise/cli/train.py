@@ -173,13 +173,13 @@ def run(words: Sequence[str]) -> int:
         return 0
     _check_resumed(words)
     typed, words = words, _repeated(words)
-    resumed = words[0].startswith("-")
+    repeated, resumed = words is not typed, words[0].startswith("-")
     words = [*_words_of(words), *words] if resumed else list(words)
     name, rest = words[0], words[1:]
     command = RecipeCommand.outlined(name, rest) or RecipeCommand.of(find(name), rest)
-    if words is not typed:  # kept flags of another kind of model than a new --model are of no use; typed ones are refused
+    if repeated:  # kept flags of another kind of model than a new --model are of no use; typed ones are refused
         command.check_kind(typed)
-    if resumed or words is not typed:
+    if resumed or repeated:
         rest = command.without_other_kinds(rest)
     command.check_kind(rest)
     if wrong := wrong_flag(rest, command.names):

@@ -96,13 +96,14 @@ def _table(releases: Mapping[str, Release], *, everything: bool) -> Table:
     table.add_column("name", no_wrap=True)
     for heading in ("params M", "mult-adds G"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("published score", "licence", "official file") if everything else ("score",):
+    for heading in ("published score", "licence", "official file") if everything else ("score", "file"):
         table.add_column(heading, overflow="fold")
     sizes = model_costs(releases)
     for release in releases.values():
         size = sizes[release.name]
         scores = [f"{key.partition('/')[2]} {100 * value:.1f}" for key, value in release.scores.items()]
-        more = (", ".join(scores), release.licence.partition(";")[0], release.file) if everything else (*scores[:1],)
+        every = ", ".join(scores), release.licence.partition(";")[0], release.file
+        more = every if everything else ("".join(scores[:1]), "yes" if release.file else "")
         table.add_row(release.name, f"{size.parameters / 1e6:.1f}", f"{size.multiply_adds / 1e9:.2f}", *more)
     return table
 
@@ -113,10 +114,10 @@ def _scores(release: Release) -> str:
 
 def _short_footnote(shown: int, count: int) -> str:
     return (
-        f"\n{shown} kinds of networks, {count} models by data set and size; scores are the authors'.\n"
-        "poise zoo --all      every model, its licence, its official file, the forms of names\n"
-        "poise zoo NAME       one model, and where its weights are\n"
-        "poise import NAME FILE --out model.safetensors    makes a model file of them"
+        f"\n{shown} kinds of networks, {count} models; score and file are the authors'.\n"
+        "poise zoo --all    every model, its licence and file, the forms of names\n"
+        "poise zoo NAME     one model, and where its weights are\n"
+        "poise import NAME FILE --out model.safetensors   makes a model file of them"
     )
 
 

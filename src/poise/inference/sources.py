@@ -2,7 +2,6 @@
 
 import glob
 import json
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,14 +17,9 @@ from poise.data.boxes import read_boxes
 from poise.data.images import SUFFIXES, read_image
 from poise.errors import InputError, ReadError, missing
 from poise.geometry import xywh_to_xyxy
+from poise.inference.moving import VIDEOS, moving_text
 from poise.inference.request import ImageRequest
 from poise.structures import Key
-
-VIDEOS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".mts", ".3gp", ".flv"})
-"""Suffixes of videos, which are no images yet."""
-
-CAMERAS = frozenset({"camera", "webcam", "cam", "video", "/dev/video0"})
-"""Words by which a camera is asked for; numbers do so too."""
 
 
 @final
@@ -75,10 +69,10 @@ def _images_of(text: str, without: Path | None) -> list[tuple[Path, str]]:
         if not inside:
             film = next((p for p in sorted(path.rglob("*")) if p.suffix.lower() in VIDEOS), None)
             raise ReadError(
-                _moving(str(film)) if film else f"the folder {text!r} holds no images ({', '.join(sorted(SUFFIXES))})"
+                moving_text(str(film)) if film else f"the folder {text!r} holds no images ({', '.join(sorted(SUFFIXES))})"
             )
         return [(p, p.relative_to(path).as_posix()) for p in inside]
-    if moving := _moving(text):
+    if moving := moving_text(text):
         raise ReadError(moving)
     if path.exists():
         return [(path, path.name)]
@@ -88,28 +82,6 @@ def _images_of(text: str, without: Path | None) -> list[tuple[Path, str]]:
             raise ReadError(f"no image is called {text!r}; check the path")
         raise ReadError(missing("file or folder", text))
     return [(p, p.name) for p in matches]
-
-
-def _moving(text: str) -> str:
-    """Message about a video, a camera or an address; empty for other sources.
-
-    >>> _moving("photo.jpg")
-    ''
-    """
-    if Path(text).suffix.lower() in VIDEOS and "://" not in text:
-        return (
-            f"{text!r} is a video, and photographs are looked at here; cut it into pictures first, such as with: mkdir frames "
-            f"&& ffmpeg -i {shlex.quote(text)} frames/%06d.jpg; then give the folder frames"
-        )
-    if Path(text).exists() and text not in CAMERAS:
-        return ""
-    if text.lower() in CAMERAS or text.isdigit() or text.startswith(("/dev/video", "rtsp://", "rtmp://")):
-        return (
-            f"{text!r} asks for a camera, and photographs are looked at here; save its pictures as files and name their folder"
-        )
-    if text.startswith(("http://", "https://", "ftp://", "s3://", "gs://")):
-        return f"{text!r} is an address, and files are looked at here; download it first and name the file"
-    return ""
 
 
 def _is_image(path: Path) -> bool:

@@ -90,6 +90,6 @@ def _own(name: str, folder: Path) -> Logger:
     found = locate(name)(folder)
     if not isinstance(found, Logger):
         raise InputError(
-            f"{name} is called with the folder of the run and must give a logger of Lightning, found {found!r:.80}"
+            f"{name} is called with the folder of the run and must give a logger of Lightning; found {found!r:.80}"
         )
     return found

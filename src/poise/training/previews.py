@@ -49,7 +49,7 @@ class Previews(RunCallback):
     ) -> None:
         """Log loss, norm of the gradient and learning rate."""
         module, step = self.of(pl_module), trainer.global_step
-        if trainer.loggers and step % EVERY == 0 and step != self._shown:
+        if trainer.is_global_zero and trainer.loggers and step % EVERY == 0 and step != self._shown:
             self._shown = step
             parts = {name: float(module.parts[name].detach()) for name in module.task.loss_parts}
             values = {"loss": module.loss_value, **parts, "norm": module.norm, "rate": module.rate}
