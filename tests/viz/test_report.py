@@ -97,12 +97,13 @@ def test_pictures_are_stored_as_what_is_smaller(kind, chosen):
 
 
 def test_a_photograph_is_not_packed_slowly_for_nothing(monkeypatch):
-    picture, asked, encode = np.random.default_rng(0).integers(0, 255, (90, 90, 3), dtype=np.uint8), [], cv2.imencode
-    blurred = cv2.GaussianBlur(picture, (5, 5), 1.0)
+    asked, encode, rows, columns = [], cv2.imencode, *np.mgrid[:120, :120]
+    waves = 127 + 100 * np.sin(columns[..., None] / 30 + np.arange(3)) * np.cos(rows[..., None] / 20)
+    photograph = (waves + np.random.default_rng(0).normal(0, 3, (120, 120, 1))).clip(0, 255).astype(np.uint8)
     monkeypatch.setattr(cv2, "imencode", lambda ending, image, options: asked.append(options) or encode(ending, image, options))
-    Report("pictures").pictures([("one", blurred)])
+    Report("pictures").pictures([("one", photograph)])
     assert [cv2.IMWRITE_PNG_COMPRESSION, 9] not in asked
-    Report("pictures").pictures([("one", np.zeros_like(picture))])
+    Report("pictures").pictures([("one", np.zeros_like(photograph))])
     assert [cv2.IMWRITE_PNG_COMPRESSION, 9] in asked
 
 

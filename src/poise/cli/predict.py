@@ -92,8 +92,8 @@ def run(
         detection: Sizes of whole images, and detection of people in them.
         running: How the model is run.
         format: Format of the results: coco for COCO's list of results (predictions.json), csv for a table with a line for each
-            person (predictions.csv), jsonl for a line of JSON for each image (predictions.jsonl). All have the names of the keypoints
-            and the sizes of the images.
+            person (predictions.csv), jsonl for a line of JSON for each image (predictions.jsonl). All have the names of the
+            keypoints and the sizes of the images.
         out: Folder for the results and the pictures.
     """
     if model is None:
