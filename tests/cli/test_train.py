@@ -229,7 +229,8 @@ def test_help_shows_the_flags_that_a_kind_of_model_reads(capsys):
     shared = {"--annotations", "--size", "--rotation", "--codec-set", "--drop-from", "--minutes", "--seed"}
     assert shared <= detector & scene & person
     assert {"--empty", "--no-empty", "--detecting-set"} == detector - person - {"--half-body"}
-    assert person - scene == {"--half-body"}
+    assert {"--half-body", "--align", "--padding"} <= person - scene
+    assert not {"--empty", "--mosaic", "--detecting-set"} & person
     assert not {"--empty", "--detecting-set"} & scene
 
 

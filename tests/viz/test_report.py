@@ -1,6 +1,8 @@
+import base64
 import re
 from html.parser import HTMLParser
 
+import cv2
 import numpy as np
 import pytest
 
@@ -81,6 +83,28 @@ def test_tables_and_charts_that_do_not_fit_are_refused():
         Report("x").bars("kinds", {"a": [1.0]}, ["1"], parts=["good", "bad"], longest=1.0)
     with pytest.raises(InputError, match="a colour for each of 1 parts"):
         Report("x").bars("kinds", {"a": [1.0]}, ["1"], parts=["good"], longest=1.0, colours=[1, 2])
+
+
+@pytest.mark.parametrize(("kind", "chosen"), [("flat", "png"), ("noise", "jpeg")])
+def test_pictures_are_stored_as_what_is_smaller(kind, chosen):
+    noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3), dtype=np.uint8)
+    picture = noise if kind == "noise" else np.full((200, 300, 3), 77, np.uint8)
+    page = Report("pictures").pictures([("one", picture)]).html()
+    data = re.findall(r'src="data:image/(\w+);base64,([^"]+)"', page)
+    assert [name for name, _ in data] == [chosen]
+    back = cv2.imdecode(np.frombuffer(base64.b64decode(data[0][1]), np.uint8), cv2.IMREAD_COLOR)
+    assert back.shape == picture.shape
+
+
+def test_a_photograph_is_not_packed_slowly_for_nothing(monkeypatch):
+    asked, encode, rows, columns = [], cv2.imencode, *np.mgrid[:120, :120]
+    waves = 127 + 100 * np.sin(columns[..., None] / 30 + np.arange(3)) * np.cos(rows[..., None] / 20)
+    photograph = (waves + np.random.default_rng(0).normal(0, 3, (120, 120, 1))).clip(0, 255).astype(np.uint8)
+    monkeypatch.setattr(cv2, "imencode", lambda ending, image, options: asked.append(options) or encode(ending, image, options))
+    Report("pictures").pictures([("one", photograph)])
+    assert [cv2.IMWRITE_PNG_COMPRESSION, 9] not in asked
+    Report("pictures").pictures([("one", np.zeros_like(photograph))])
+    assert [cv2.IMWRITE_PNG_COMPRESSION, 9] in asked
 
 
 def test_it_is_written_whole_or_not_at_all(tmp_path):

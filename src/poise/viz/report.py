@@ -54,6 +54,9 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
   th, td { padding: .38rem .45rem; } }
 """
 
+HOPELESS = 4
+"""Times the size of the JPEG that a fast PNG may have for a slow one to be tried: that takes a second for a photograph."""
+
 
 @final
 class Report:
@@ -235,6 +238,12 @@ def _cell(value: str | float | int) -> str:
 def _data(image: Pixels, quality: int) -> str:
     """The image as a data URL, as PNG or JPEG, whichever is smaller."""
     bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
-    formats = (("png", [cv2.IMWRITE_PNG_COMPRESSION, 9]), ("jpeg", [cv2.IMWRITE_JPEG_QUALITY, quality]))
-    name, data = min(((n, cv2.imencode(f".{n}", bgr, o)[1].tobytes()) for n, o in formats), key=lambda pair: len(pair[1]))
+    data, name = _encoded(bgr, ".jpeg", cv2.IMWRITE_JPEG_QUALITY, quality), "jpeg"
+    if len(_encoded(bgr, ".png", cv2.IMWRITE_PNG_COMPRESSION, 1)) < HOPELESS * len(data):
+        small = _encoded(bgr, ".png", cv2.IMWRITE_PNG_COMPRESSION, 9)
+        data, name = min((data, "jpeg"), (small, "png"), key=lambda pair: len(pair[0]))
     return f"data:image/{name};base64,{base64.b64encode(data).decode()}"
+
+
+def _encoded(bgr: Pixels, ending: str, option: int, value: int) -> bytes:
+    return bytes(cv2.imencode(ending, bgr, [option, value])[1].tobytes())
