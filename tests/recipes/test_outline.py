@@ -5,6 +5,7 @@ import inspect
 
 import pytest
 
+from poise.cli._inputs import check_flags
 from poise.cli.train import RecipeCommand
 from poise.errors import ReadError
 from poise.recipes import find, outline
@@ -61,6 +62,12 @@ def test_a_flag_of_a_type_or_default_from_elsewhere_is_left_to_the_recipe(field)
     made = dataclasses.make_dataclass("Flags", [(name, hint, default), ("size", tuple[int, int], (1, 2))])
     assert outline.has_stand_ins(dataclasses.fields(made))
     assert not outline.has_stand_ins(dataclasses.fields(made)[1:])
+
+
+@pytest.mark.parametrize("name", ["detector_drawn", "scenes_drawn", "demo"])
+def test_flags_of_a_recipe_that_reads_no_files_are_not_taken_for_files(name):
+    flags = RecipeCommand.outlined(name, []).parse([], program="poise train")
+    check_flags(flags | {"images": 3000})
 
 
 def test_a_recipe_of_the_users_own_has_no_outline():

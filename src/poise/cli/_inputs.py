@@ -118,13 +118,14 @@ def check_flags(values: Mapping[str, Any]) -> None:
     """Look for the files that the flags of a recipe name.
 
     Args:
-        values: By the name of the flag.
+        values: By the name of the flag; one that is no path, such as a number of images, is something else by that name.
 
     Raises:
         PoiseError: One is not there.
     """
     for name, reads in RECIPE_FLAGS.items():
-        _check_all(values.get(name), reads)
+        value = values.get(name)
+        _check_all([one for one in (value if isinstance(value, list) else [value]) if isinstance(one, Path)], reads)
 
 
 def _check_all(value: Any, reads: Reads) -> None:
