@@ -43,7 +43,7 @@ TORCHVISION = "fasterrcnn_resnet50_fpn_v2"
 @pytest.mark.parametrize(
     ("command", "flag", "says"),
     [
-        (SELF_TEST, "--boxes nowhere.json", "--self-test runs no network and looks for nobody; leave out --boxes"),
+        (SELF_TEST, "--boxes LABELS", "--self-test runs no network and looks for nobody; leave out --boxes"),
         (SELF_TEST, "--detector nonsense", "leave out --detector"),
         (SELF_TEST, "--min-box-score 0.5", "leave out --min-box-score"),
         (SELF_TEST, "--min-keypoint-score 0.2", "leave out --min-keypoint-score"),

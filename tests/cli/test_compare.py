@@ -57,8 +57,8 @@ def test_a_model_a_run_folder_and_a_file_can_be_compared(labels, tmp_path, capsy
 @pytest.mark.parametrize(
     ("first", "says"),
     [
-        ("nowhere", "is no run"),
-        ("none.json", "no file of poses"),
+        ("nowhere", "no folder or file of a run"),
+        ("none.json", "no folder or file of a run"),
         ("model.safetensors", "--images"),
         ("labels.json", "no list of poses"),
         ("text.json", "pose 0 has image_id [1]"),
