@@ -79,7 +79,7 @@ def test_a_model_looks_at_the_image(folder, capsys):
         ),
         (("tiny.safetensors", "4"), "image 'a/4.jpg' must be read; give its path, or its folder"),
         (("labels.json", "4"), "is no list of poses"),
-        (("nothing.json", "4"), "there is no file of poses"),
+        (("nothing.json", "4"), "there is no model file or file of poses"),
         (("boxes.json", "4"), "pose 0 has no keypoints; each needs"),
         (("text.json", "4"), "pose 0 needs `keypoints`, a flat list of finite numbers"),
         (("half.json", "4"), "is not valid JSON"),
