@@ -17,7 +17,7 @@ def cores() -> int:
 
 
 @cache
-def answers(url: str, *, seconds: float = 5.0) -> bool:
+def answers(url: str, *, seconds: float = 10.0) -> bool:
     """Whether a server answers anything at all; asked once in a process, also through the proxy of the environment.
 
     Libraries that download weights try again for a minute or two where there is no network; they are asked after this.

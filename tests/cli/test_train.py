@@ -230,7 +230,7 @@ def test_help_shows_the_flags_that_a_kind_of_model_reads(capsys):
     assert shared <= detector & scene & person
     assert {"--empty", "--no-empty", "--detecting-set"} == detector - person - {"--half-body"}
     assert {"--half-body", "--align", "--padding"} <= person - scene
-    assert not {"--empty", "--mosaic", "--detecting-set"} & person
+    assert not {"--empty", "--detecting-set"} & person
     assert not {"--empty", "--detecting-set"} & scene
 
 
