@@ -127,6 +127,7 @@ def write_fixed(console: Console, documents: Sequence[Document], paths: Sequence
     """Write the copies, and say what is in them."""
     for document, path in zip(documents, paths, strict=True):
         write_document(document, path)
+    for document, path in zip(documents, paths, strict=True):
         count = f"{len(document['images'])} images, {len(document['annotations'])} annotations"
         console.print(f"fixed copy: {path} ({count})", soft_wrap=True, highlight=False)
 

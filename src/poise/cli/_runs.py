@@ -38,11 +38,12 @@ class RunCommand:
         if not file.is_file():
             raise CheckpointError(f"{folder} holds no run: it has no settings.json; --resume wants the folder of a run")
         try:
-            return cls.of(json.loads(file.read_text(encoding="utf-8")), folder)
+            settings = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise CheckpointError(
                 f"{folder} does not say which command made it ({error}); name the recipe and its flags"
             ) from error
+        return cls.of(settings, folder)
 
     @classmethod
     def of(cls, settings: Any, folder: Path) -> "RunCommand":

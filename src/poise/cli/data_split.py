@@ -41,8 +41,10 @@ def run(
     check_targets(places, flag="--out", new=True)
     document = read_document(file)
     console = Console()
-    for place, part in zip(places, split(document, share=share, seed=chance.seed, group=group), strict=True):
+    parts = split(document, share=share, seed=chance.seed, group=group)
+    for place, part in zip(places, parts, strict=True):
         write_document(part, place)
+    for place, part in zip(places, parts, strict=True):
         count = f"{len(part['images'])} images, {len(part['annotations'])} annotations"
         of = f", {len(set(groups(part, group)))} groups" if group else ""
         console.print(f"{place}: {count}{of}", soft_wrap=True, highlight=False)
