@@ -57,6 +57,18 @@ class WriteError(PoiseError, OSError):
     """A file or folder that cannot be written."""
 
 
+class Stopped(KeyboardInterrupt):
+    """The process was asked to stop by a signal, such as SIGTERM; it is no error, and nothing to correct.
+
+    Args:
+        number: Of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
 class UnknownName(PoiseError, LookupError):
     """A name that does not exist; the message lists similar ones."""
 

@@ -1,9 +1,10 @@
-"""The machine: how many cores it has, loops compiled for it, and whether a server can be reached from it."""
+"""The machine: its cores, loops compiled for it, whether a server can be reached, and signals that ask a process to stop."""
 
 import importlib.util
 import inspect
 import logging
 import os
+import signal
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -83,3 +84,10 @@ def compiled(function: Callable[..., None], *, contract: bool = False) -> Callab
     except RuntimeError:  # numba raises this where no cache folder can be written
         made = numba.njit(**options)(source)
     return made
+
+
+def stop_signals() -> list[signal.Signals]:
+    """The signals that ask a process to stop, but for a SIGHUP that is ignored."""
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    heard = [] if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN else [hangup]
+    return [signal.SIGINT, signal.SIGTERM, *heard]

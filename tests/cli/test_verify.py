@@ -105,7 +105,7 @@ def shortened(home):
         (relabelled, "annotations.json has changed"),
         (resized, "its image files have other names or sizes"),
         (shortened, "people were"),
-        (lambda home: (home / "annotations.json").unlink(), "there is no annotation file 'annotations.json'"),
+        (lambda home: (home / "annotations.json").unlink(), "annotations.json'; check the path"),
         (lambda home: shutil.rmtree(home / "images"), "no images folder"),
         (lambda home: (home / "run" / "model.safetensors").unlink(), "holds no run"),
         (lambda home: (home / "run" / "settings.json").write_text("{}"), "kept no checksums"),

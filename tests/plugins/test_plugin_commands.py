@@ -63,13 +63,16 @@ def test_a_model_and_a_codec_of_ones_own_train_go_on_and_evaluate_by_their_names
     assert verified.returncode == 0, verified.stderr + verified.stdout
 
 
-def test_the_package_of_a_run_of_ones_own_is_named_by_the_run(mypkg, home, monkeypatch):
+def test_the_package_of_a_run_of_ones_own_is_named_by_who_types_it_and_again_to_go_on(mypkg, home, monkeypatch, capsys):
     monkeypatch.chdir(home)
     torch.set_num_threads(1)
     words = ["train", f"{mypkg}.runs:mine", "--count", "4", "--steps", "2", "--workers", "0", "--device", "cpu"]
     assert main([*words, "--out", "run"]) == 0
     assert "plugins" not in json.loads((home / "run" / "settings.json").read_text())["settings"]
-    assert main(["train", "--resume", "run", "--steps", "3"]) == 0
+    monkeypatch.setattr("poise.plugins._named", {})  # as in another process
+    assert main(["train", "--resume", "run", "--steps", "3"]) == 1
+    assert capsys.readouterr().err.endswith(f"add --plugin {mypkg}\n")
+    assert main(["train", "--resume", "run", "--steps", "3", "--plugin", mypkg]) == 0
     assert type(poise.load(home / "run" / "model.safetensors").codec).__name__ == "MyCodec"
 
 

@@ -123,3 +123,29 @@ def test_another_ending_and_unwritable_places_are_refused_and_nothing_is_left(mo
     with pytest.raises(WriteError):
         save(model, tmp_path / "folder.safetensors")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.safetensors", "taken"]
+
+
+def test_a_damaged_byte_is_noticed_wherever_it_is(file):
+    data = file.read_bytes()
+    for place in (*range(8, len(data), len(data) // 40), len(data) - 1):
+        file.write_bytes(data[:place] + bytes([data[place] ^ 0x11]) + data[place + 1 :])
+        with pytest.raises(CheckpointError):
+            load(file)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("part", ["conv1.weight", "bn1.running_var", "bn1.running_mean"])
+def test_weights_and_statistics_that_are_no_numbers_are_refused(model, tmp_path, part, value):
+    import copy
+
+    spoiled = copy.deepcopy(model)
+    names = [name for name in spoiled.network.state_dict() if name.endswith(part)]
+    with torch.no_grad():
+        spoiled.network.state_dict()[names[0]].view(-1)[0] = value
+    with pytest.raises(CheckpointError, match=r"hold NaN or infinite values \(.*" + part):
+        load(save(spoiled, tmp_path / "spoiled.safetensors"))
+
+
+def test_files_of_older_versions_without_a_checksum_load(file):
+    edit(file)
+    assert load(file)

@@ -71,19 +71,22 @@ class RunRecord:
         settings = _settings(folder if stage is None else folder / f"stage{stage}")
         model = require_pose(load(file))
         scores = {name.removeprefix(PREFIX): v for name, v in model.card.scores.items() if name.startswith(PREFIX)}
-        data = (settings.get("data") or {}).get("val")
+        data = settings.get("data")
+        data = data.get("val") if isinstance(data, dict) else None
         if not scores or data is None:
             what = "scores of a validation" if not scores else "checksums of its validation data"
             raise CheckpointError(f"the run in {str(folder)!r} kept no {what}, so there is nothing to verify it against")
+        if not isinstance(data, dict):
+            raise CheckpointError(f"the checksums in the settings of {str(folder)!r} are {str(data)[:40]!r}, which are none")
         return cls(folder, model, settings, stage or 0, scores, Digest.from_plain(data))
 
 
 def _settings(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{folder / 'settings.json'} cannot be read: {error}") from error
-    return found if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) else {}  # and then without checksums
 
 
 def _best_stage(folder: Path) -> int:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from poise.data.coco import CocoDataset
 from poise.data.document import Document, read_document, write_document
@@ -19,8 +20,10 @@ from poise.data.lint import Finding
 from poise.data.lint.image_files import ImageInfo, read_image_infos
 from poise.data.stats import PERCENTILES, LabelStatistics
 from poise.errors import InputError
+from poise.plain import plain
 from poise.skeletons import Skeleton
 from poise.structures import Labels, Sample
+from poise.terminal import Console
 from poise.viz.draw import contact_sheet, draw_mask, draw_outline, draw_people, enlarged, titled
 
 EXAMPLES = 3
@@ -84,7 +87,7 @@ def read_file(console: Console, file: Path, images: Path | None) -> LintedFile:
         return str(file), document, {}
     files = ImageFiles(images)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"reading the images of {file.name}", total=len(document["images"]))
+        task = progress.add_task(escape(f"reading the images of {plain(file.name)}"), total=len(document["images"]))
         return str(file), document, read_image_infos(document, files, advance=lambda: progress.advance(task))
 
 
@@ -98,8 +101,8 @@ def targets(files: Sequence[Path], fix: Path) -> list[Path]:
     if one and len(files) > 1:
         raise InputError(f"{len(files)} files need a folder for their fixed copies, found {str(fix)!r}")
     found = [fix] if one else [fix / file.name for file in files]
-    originals = {file.resolve() for file in files}
-    if len(set(found)) < len(found) or any(target.resolve() in originals for target in found):
+    originals = {os.path.realpath(file) for file in files}
+    if len(set(found)) < len(found) or any(os.path.realpath(target) in originals for target in found):
         raise InputError(f"fixed copies in {str(fix)!r} would overwrite an original or each other; choose another folder")
     return found
 
@@ -115,20 +118,16 @@ def print_findings(console: Console, name: str, findings: Sequence[Finding], *, 
     for (rule, _), members in sorted(rules.items(), key=lambda item: (bool(item[1][0].fix), -len(item[1]))):
         for row, finding in enumerate(members[:EXAMPLES]):
             count = f"{len(members)}" if row == 0 else ""
-            after = finding.fix or "[red]left: only you can know[/]"
-            table.add_row(rule if row == 0 else "", count, _plain(finding.where), _plain(finding.found), after)
+            after = finding.fix or Text("left: only you can know", "red")
+            table.add_row(rule if row == 0 else "", count, str(finding.where), str(finding.found), after)
     console.print(table)
-
-
-def _plain(text: Any) -> str:
-    """Text that rich takes as it is."""
-    return str(text).replace("[", "\\[")
 
 
 def write_fixed(console: Console, documents: Sequence[Document], paths: Sequence[Path]) -> None:
     """Write the copies, and say what is in them."""
     for document, path in zip(documents, paths, strict=True):
         write_document(document, path)
+    for document, path in zip(documents, paths, strict=True):
         count = f"{len(document['images'])} images, {len(document['annotations'])} annotations"
         console.print(f"fixed copy: {path} ({count})", soft_wrap=True, highlight=False)
 

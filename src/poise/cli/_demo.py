@@ -1,14 +1,14 @@
 """The parts of `poise demo` that make no decision: drawing, clearing, writing what was found."""
 
 import json
-import shutil
+import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from rich.console import Console
 from rich.progress import track
 
 from poise.cli._print import cell
@@ -23,6 +23,7 @@ from poise.inference.stream import find_poses
 from poise.models.base import PoseModel, require_top_down
 from poise.recipes.demo import DRAWN
 from poise.structures import Sample
+from poise.terminal import Console
 from poise.training.result import RunResult
 from poise.transforms.person_crop import PersonCrop
 from poise.transforms.render import denormalise
@@ -30,33 +31,86 @@ from poise.viz.draw import AnyPixels, beside, draw_people, titled
 from poise.viz.maps import grid, max_over_keypoints, overlay
 from poise.viz.report import Report
 from poise.weights.model_file import save
-from poise.writing import write_atomic
+from poise.writing import DRAFT, LOCK, check_target, write_atomic
 
 SHOWN = 12
 """Pictures of labels beside predictions."""
 
-_OURS = ("data", "run", "pictures", "metrics.json", "model.safetensors", "report.html")
+MARKER = ".poise-demo"
+"""Name of the file that says which files of its folder a demo made."""
+
+FOLDERS = ("data", "pictures", "run")
+"""Folders that a demo makes."""
+
+MADE = (
+    *("metrics.json", "model.safetensors", "report.html", "pictures/*.png", "data/annotations.json", "data/images/*.jpg"),
+    *("run/settings.json", "run/metrics.csv", "run/model.safetensors", "run/checkpoints/last.ckpt", "run/pictures/epoch-*.png"),
+    "run/tensorboard/events.*",
+)
+"""What a demo makes, as patterns: what it may have made where it was killed, before its marker could say more."""
+
+
+def check_folder(out: Path) -> None:
+    """Refuse a folder that holds anything but what an earlier demo made, as its marker says.
+
+    Raises:
+        WriteError: It does, or it is no folder.
+    """
+    if not out.is_dir():
+        return check_target(out, flag="--out")
+    made = _made(out)
+    strange = [name for name in _files(out) if name not in made]
+    if strange:
+        raise WriteError(f"{str(out)!r} holds what no demo made ({', '.join(strange[:3])}); give a new folder with --out")
+    return None
 
 
 def clear(out: Path) -> None:
-    """Make the folder, without what an earlier demo left.
+    """Delete what an earlier demo made in a folder, and mark it as a demo's.
 
     Raises:
         WriteError: It cannot be written, or holds something else.
     """
-    strange = sorted(p.name for p in out.iterdir() if p.name not in _OURS) if out.is_dir() else []
-    if strange:
-        raise WriteError(f"{out} holds what no demo writes ({', '.join(strange[:3])}); give a new folder with --out")
+    check_folder(out)
     try:
-        for name in _OURS:
-            place = out / name
-            if place.is_dir():
-                shutil.rmtree(place)
-            elif place.exists():
-                place.unlink()
-        (out / "pictures").mkdir(parents=True)
+        for name in sorted(_made(out) - {MARKER}):
+            (out / name).unlink(missing_ok=True)
+        for folder in sorted((path for top in FOLDERS for path in (out / top).rglob("*")), reverse=True):
+            folder.rmdir()
+        for top in FOLDERS:
+            with suppress(FileNotFoundError):
+                (out / top).rmdir()
     except OSError as error:
         raise WriteError(f"the folder {out} cannot be written ({error.strerror or error}); give another with --out") from error
+    write_atomic(out / MARKER, b"{}\n")
+
+
+def mark(out: Path) -> None:
+    """Write into the marker which files the demo has made."""
+    write_atomic(out / MARKER, (json.dumps({"files": _files(out)}, indent=1) + "\n").encode())
+
+
+def _files(out: Path) -> list[str]:
+    """Everything below a folder but folders, locks and drafts; links to folders are not followed."""
+    return sorted(
+        path.relative_to(out).as_posix()
+        for folder, folders, files in os.walk(out)
+        for path in (Path(folder) / name for name in (*files, *folders))
+        if (path.is_symlink() or not path.is_dir()) and path.name not in (LOCK, MARKER) and not path.match(DRAFT)
+    )
+
+
+def _made(out: Path) -> set[str]:
+    """What an earlier demo made in a folder, drafts included; nothing where it left no marker."""
+    try:
+        marker = json.loads((out / MARKER).read_bytes())
+        named = (
+            set(marker["files"]) if "files" in marker else {p.relative_to(out).as_posix() for g in MADE for p in out.glob(g)}
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        return set()
+    inside = {name for name in _files(out) if name in named}
+    return inside | {path.relative_to(out).as_posix() for path in out.rglob(DRAFT) if path.is_file()}
 
 
 def with_progress(samples: Iterable[Sample], total: int) -> Iterable[Sample]:

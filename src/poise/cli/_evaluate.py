@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from rich.console import Console
-
 from poise.analysis.alignment import AlignmentScores, alignment_scores
 from poise.analysis.report import report_of
 from poise.analysis.sigmas import ap_at_other_sigmas, measured_by_coco
@@ -28,6 +26,7 @@ from poise.inference.write import results_folder, write_json
 from poise.metrics.boxes import BoxScores, checked_box_annotations, evaluate_boxes, table
 from poise.models.base import ImageModel, PoseModel
 from poise.skeletons import COCO17
+from poise.terminal import Console
 
 
 @final
@@ -237,12 +236,12 @@ def folders_of(output: EvalOutputOptions) -> Iterator[None]:
 
 def write_scores(out: Path, numbers: Mapping[str, float], text: Mapping[str, str]) -> None:
     """Write scores with what they depend on, beside the results."""
-    write_json({"scores": numbers, "settings": dict(text)}, out.with_suffix(".scores.json"))
+    write_json({"scores": numbers, "settings": dict(text)}, EvalOutputOptions(out=out).beside["scores"])
 
 
 def write_boxes(console: Console, out: Path, rows: list[dict[str, Any]]) -> None:
     """Write boxes beside the results, and say so."""
-    place = out.with_suffix(".boxes.json")
+    place = EvalOutputOptions(out=out).beside["boxes"]
     write_json(rows, place)
     say(console, f"{len(rows)} boxes written to {place}")
 

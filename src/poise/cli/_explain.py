@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from poise.analysis.explain import Explanation
 from poise.analysis.matching import ThresholdResult
@@ -22,6 +22,7 @@ from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import evaluate
 from poise.metrics.coco_format import Record
 from poise.models.base import PoseModel
+from poise.terminal import Console
 
 LABEL = 13
 """Letters that a label's column takes; labels that do not fit beside each other go into the next table."""
@@ -75,8 +76,9 @@ def similarities(matrix: OksTable, result: ThresholdResult, columns: Sequence[in
     return table
 
 
-def _oks_cell(value: float, *, taken: bool, late: bool) -> str:
-    return f"[bold green]{value:.3f} *[/]" if taken else f"[yellow]{value:.3f} ^[/]" if late else f"{value:.3f}  "
+def _oks_cell(value: float, *, taken: bool, late: bool) -> Text:
+    mark, style = ("*", "bold green") if taken else ("^", "yellow") if late else (" ", "")
+    return Text(f"{value:.3f} {mark}", style)
 
 
 def matched_too_late(matrix: OksTable, result: ThresholdResult) -> list[int | None]:
@@ -96,7 +98,7 @@ def verdicts(matrix: OksTable, result: ThresholdResult) -> Table:
         taken = ("-", "") if label is None else (f"{matrix.ids[label]}", f"{matrix.oks[row, label]:.3f}")
         curve = (result.recall[row], result.precision[row], result.envelope[row])
         numbers = (f"{result.tp[row]}", f"{result.fp[row]}", *(f"{v:.3f}" if matrix.people else "-" for v in curve))
-        text = f"[{colour[verdict]}]{verdict}[/]"
+        text = Text(verdict, colour[verdict])
         table.add_row(f"p{row + 1}", f"{score:.3f}", *taken, text, *numbers)
     return table
 

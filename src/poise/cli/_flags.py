@@ -1,6 +1,7 @@
 """Flags that do not exist, whose values cannot be, or that would change nothing, where tyro would say less or nothing."""
 
 import dataclasses
+import functools
 import inspect
 import math
 import typing
@@ -10,6 +11,7 @@ from typing import Any
 
 from poise.dims import Size
 from poise.errors import InputError, WriteError, unknown
+from poise.writing import check_target, protecting
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "lr": ("rate",),
@@ -187,22 +189,59 @@ def view_size(text: str) -> Size:
     return int(sides[0]), int(sides[1])
 
 
-def check_out(flag: str, out: Path, *, ends: Sequence[str], reads: Sequence[Path | str | None] = ()) -> None:
-    """Refuse a file to write that is a folder, has the ending of other kinds of files, or is one of those that are read.
+def check_out(flag: str, out: Path, *, ends: Sequence[str]) -> None:
+    """Refuse a file to write that is a folder, has the ending of other kinds of files, or must not be replaced.
 
     Args:
         flag: Flag that names the file.
         out: The file.
         ends: How its name may end, the usual one first; "" for names without an ending.
-        reads: Files that the command reads; None stands for none.
 
     Raises:
-        WriteError: It is a folder, or a file that is read.
+        WriteError: It is a folder, no regular file, or a file that is read.
         InputError: Its name ends otherwise.
     """
     if out.is_dir():
         raise WriteError(f"{str(out)!r} is a folder; {flag} names a file, such as {str(out / ('results' + ends[0]))!r}")
     if out.suffix.lower() not in ends:
         raise InputError(f"{flag} names a file that ends in {' or '.join(filter(None, ends))}; found {str(out)!r}")
-    if any(path is not None and out.resolve() == Path(path).resolve() for path in reads):
-        raise WriteError(f"{str(out)!r} is read by this command, and {flag} would overwrite it; give another name")
+    check_target(out, flag=flag)
+
+
+WRITTEN = ("out", "report", "fix", "tables", "fetch", "resume")
+"""Arguments that name what is written; everything else that names a file names one that is read."""
+
+
+def files_read(arguments: Mapping[str, Any]) -> list[Path | str]:
+    """All paths among the arguments of a command that are not written, also those inside groups and lists.
+
+    Args:
+        arguments: Values by name; an argument without a name has a number.
+
+    >>> files_read({"model": Path("m.safetensors"), "out": Path("r.json"), "sources": ("a.jpg", "b.jpg"), "batch": 4})
+    [PosixPath('m.safetensors'), 'a.jpg', 'b.jpg']
+    """
+    return [path for name, value in arguments.items() if name not in WRITTEN for path in _paths_in(value)]
+
+
+def _paths_in(value: Any) -> list[Path | str]:
+    if isinstance(value, Path | str):
+        return [value]
+    if dataclasses.is_dataclass(value):
+        return files_read({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+    return [path for one in value for path in _paths_in(one)] if isinstance(value, list | tuple) else []
+
+
+def protected(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    """A command that replaces none of the files that its arguments name to be read, whatever it writes.
+
+    Args:
+        command: Its `run` function.
+    """
+
+    @functools.wraps(command)
+    def run(*numbered: Any, **named: Any) -> int | None:
+        with protecting(files_read({str(i): value for i, value in enumerate(numbered)} | named)):
+            return command(*numbered, **named)
+
+    return run

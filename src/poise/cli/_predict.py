@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from rich.console import Console
-
 from poise.cli._print import counted, lost_text, print_skipped, say, with_bar
 from poise.codecs.decoders import described
 from poise.errors import BoxError, ImageError
@@ -13,6 +11,7 @@ from poise.inference.sources import Source, SourceBoxes, requests_of
 from poise.inference.write import Writer
 from poise.models.base import PoseModel
 from poise.skeletons.nouns import nouns
+from poise.terminal import Console
 
 DETECTOR_MINIMUM = MIN_BOX_SCORE
 """Boxes of a detector with a lower confidence are left out, where `--min-box-score` is not given."""
@@ -27,7 +26,7 @@ def write_predictions(
         predictor: Model and perhaps detector.
         images: The images.
         boxes: Boxes from a file, by image id; None for none.
-        writer: Writes pictures as they come, and the poses at the end.
+        writer: Writes pictures and poses as they come.
 
     Raises:
         ImageError: No image can be used.
@@ -35,13 +34,13 @@ def write_predictions(
     """
     skipped: list[Skipped] = []
     requests = requests_of(images, boxes)
-    for found in with_bar(predictor.stream(requests, skipped=skipped), len(requests)):
-        writer.add(found)
-    if len(skipped) == len(requests):
-        raise ImageError(none_usable(skipped))
-    if not writer.used_boxes and writer.lost_boxes:
-        raise BoxError(f"{lost_text(writer.lost_boxes)}; expected `bbox` as x, y, width, height in pixels of these images")
-    writer.finish()
+    with writer:
+        for found in with_bar(predictor.stream(requests, skipped=skipped), len(requests)):
+            writer.add(found)
+        if len(skipped) == len(requests):
+            raise ImageError(none_usable(skipped))
+        if not writer.used_boxes and writer.lost_boxes:
+            raise BoxError(f"{lost_text(writer.lost_boxes)}; expected `bbox` as x, y, width, height in pixels of these images")
     return skipped
 
 

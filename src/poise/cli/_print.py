@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
@@ -12,6 +11,8 @@ from poise.evaluation.self_test import SelfTest
 from poise.inference.request import Skipped
 from poise.metrics.boxes import table as box_table
 from poise.metrics.coco import table
+from poise.terminal import Console
+from poise.terminal import say as say
 
 T = TypeVar("T")
 
@@ -95,11 +96,6 @@ def print_skipped(console: Console, skipped: list[Skipped], consequence: str) ->
 def cell(value: float) -> str:
     """Three decimals; "-" where there is no number."""
     return f"{value:.3f}" if value >= 0 else "-"
-
-
-def say(console: Console, text: str) -> None:
-    """Text as it stands: no markup, no colour, no line breaks of ours."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def with_bar(stream: Iterable[T], total: int) -> Iterable[T]:

@@ -7,9 +7,8 @@ from tyro.conf import Positional, arg
 from poise.cli.options import DatasetOptions, ModelFile, ModelOutputOptions, RunOptions
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from poise.analysis.calibration import CalibrationReport
+    from poise.terminal import Console
 
 Rating = Annotated[Literal["box", "keypoints", "product"] | None, arg(metavar="box|keypoints|product")]
 
@@ -44,16 +43,15 @@ def run(
     """
     from dataclasses import replace
 
-    from rich.console import Console
-
     from poise.analysis.calibration import calibrate
     from poise.cli._print import print_skipped, say, with_bar
     from poise.evaluation.eval_set import EvalSet
     from poise.inference.write import results_folder
     from poise.models.base import require_keypoint_detector
+    from poise.terminal import Console
     from poise.weights.model_file import load, save
 
-    output.check(reads=(model, files.annotations))
+    output.check()
     detector = require_keypoint_detector(load(model))
     eval_set = EvalSet.of_file(files.annotations, files.images, skeleton=detector.skeleton)
     settings = running.settings_for(detector, flip=flip)

@@ -10,9 +10,8 @@ from poise.cli.options import AnnotationOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-
     from poise.analysis.codec_report import CodecRow
+    from poise.terminal import Console
 
 Size = Annotated[str, arg(metavar="HxW")]
 Names = Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")]
@@ -46,14 +45,13 @@ def run(
         padding: Factor by which boxes are enlarged before the crop.
         count: Largest number of images, evenly spread over the file.
     """
-    from rich.console import Console
-
     from poise.analysis.codec_report import FAR, STRIDE, codec_report, evenly_spaced
     from poise.cli._print import say
     from poise.codecs.registry import roi_codec_types, scene_codec_types
     from poise.errors import InputError
     from poise.evaluation.eval_set import EvalSet
     from poise.skeletons import COCO17
+    from poise.terminal import Console
 
     if count < 1 or not padding > 0:
         raise InputError(f"--count is at least 1 and --padding above 0, found {count} and {padding:g}")

@@ -12,10 +12,9 @@ from poise.cli.options import BoxFileOptions, EvalFilesOptions, FlipRunOptions, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-
     from poise.analysis.bootstrap import PerImageResults
     from poise.analysis.compare import Difference
+    from poise.terminal import Console
 
 RunFile = Annotated[Path, arg(metavar="RUN"), RUN]
 
@@ -48,11 +47,10 @@ def run(
         resampling: Intervals, over images.
         running: How models are run.
     """
-    from rich.console import Console
-
     from poise.analysis.bootstrap import resample_counts
     from poise.analysis.compare import compare
     from poise.cli._print import say
+    from poise.terminal import Console
 
     if is_results(first) and is_results(second):
         flags = {"--images": files.images} | given(boxes, running)

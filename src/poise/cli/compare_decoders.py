@@ -11,10 +11,9 @@ from poise.cli.options import BoxFileOptions, CodecOptions, DatasetOptions, Dete
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-
     from poise.analysis.decoders import DecoderRow
     from poise.models.base import PoseModel
+    from poise.terminal import Console
 
 JsonFile = Annotated[Path | None, arg(metavar="FILE.json")]
 Readings = Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")]
@@ -58,8 +57,6 @@ def run(
     """
     from contextlib import nullcontext
 
-    from rich.console import Console
-
     from poise.analysis.decoders import compare_decoders
     from poise.cli._print import say, with_bar
     from poise.cli._report import boxes_text, device_text, flip_text, model_text, run_text
@@ -67,11 +64,12 @@ def run(
     from poise.evaluation.eval_set import EvalSet
     from poise.inference.write import results_folder, write_json
     from poise.models.base import require_pose
+    from poise.terminal import Console
     from poise.weights.model_file import load
 
     console = Console()
     if out is not None:
-        check_out("--out", out, ends=(".json", ""), reads=(files.annotations, boxes.boxes))
+        check_out("--out", out, ends=(".json", ""))
     network = require_pose(load(model))
     codec.adjust(network, detection)
     boxes.check_for(network)

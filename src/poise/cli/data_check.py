@@ -24,19 +24,21 @@ def run(files: Positional[Files], *, images: Folders = (), fix: Output = None) -
     Args:
         files: COCO-style keypoint files.
         images: Folder or zip file of the images: one for all files, or one for each.
-        fix: Write fixed copies there: a file name, or a folder (needed for several files). The originals stay.
+        fix: Write fixed copies there: a file name, or a folder (needed for several files). The originals
+            stay, and nothing that exists is replaced.
     """
-    from rich.console import Console
-
     from poise.cli._data import print_findings, read_file, targets, verdict, write_fixed
     from poise.data.lint import check_file, remove_leakage
     from poise.errors import InputError
+    from poise.terminal import Console
+    from poise.writing import check_targets
 
     if not files or len(images) not in (0, 1, len(files)):
         raise InputError(
             f"found {len(files)} files and {len(images)} image folders; give files, and one folder or one for each"
         )
     copies = targets(files, fix) if fix else []
+    check_targets(copies, flag="--fix", new=True)
     console = Console()
     folders = images if len(images) == len(files) else (images or (None,)) * len(files)
     read = [read_file(console, file, folder) for file, folder in zip(files, folders, strict=True)]

@@ -33,14 +33,15 @@ def run(
         count: Number of images, drawn at random from those with people.
         side: Least length of the longer side, pixels; smaller images are enlarged.
     """
+    import os
     import random
-
-    from rich.console import Console
 
     from poise.cli._data import labelled_pair
     from poise.data.coco import CocoDataset
     from poise.data.images import write_image
     from poise.errors import AnnotationError, ImageError, InputError
+    from poise.terminal import Console, say
+    from poise.writing import check_targets, protecting, short_name
 
     if count < 1:
         raise InputError(f"--count {count} pictures cannot be drawn; give 1 or more")
@@ -50,14 +51,18 @@ def run(
         raise AnnotationError(f"{str(file)!r} labels nobody, so there is nothing to draw")
     console, failed = Console(), 0
     chosen = sorted(random.Random(chance.seed).sample(with_people, min(count, len(with_people))))
+    pictures = {i: output.out / short_name(f"{i:06d}_{Path(dataset.key(i).file_name).stem}", ending=".jpg") for i in chosen}
+    if any(map(os.path.lexists, pictures.values())):  # pictures of an earlier time, but not images of the data set
+        with protecting(path for path in map(dataset.file_path, range(len(dataset))) if path):
+            check_targets(pictures.values(), flag="--out")
     for index in chosen:
         try:
             picture = labelled_pair(dataset, index, side)
         except (ImageError, AnnotationError) as error:
             failed += 1
-            console.print(f"[yellow]left out:[/] {error}", highlight=False)
+            say(console, f"left out: {error}")
             continue
-        write_image(output.out / f"{index:06d}_{Path(dataset.key(index).file_name).stem}.jpg", picture)
+        write_image(pictures[index], picture)
     console.print(
         f"{len(chosen) - failed} pictures in {output.out}" + (f", {failed} left out" if failed else ""), highlight=False
     )

@@ -34,15 +34,17 @@ def run(
         resampling: Intervals, over people.
         out: Write a copy of the first file with the sigmas; keypoints of too few people keep their sigmas.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from poise.analysis.sigmas import MIN_PEOPLE, check_pairing, estimate_sigmas, with_sigmas
     from poise.cli._data import targets
     from poise.data.coco import CocoDataset
     from poise.data.document import read_document, write_document
+    from poise.terminal import Console
+    from poise.writing import check_targets
 
     copy = targets(files[:1], out)[0] if out and files else None
+    check_targets([copy] if copy else [], flag="--out")
     datasets = [CocoDataset(file, None) for file in files]
     found = estimate_sigmas(datasets, by=check_pairing(by), resamples=resampling.resamples, seed=resampling.seed)
     table = Table("keypoint", "people", "sigma", "95 % interval", "now", title="sigmas of OKS", title_justify="left")

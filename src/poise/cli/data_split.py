@@ -32,16 +32,20 @@ def run(
         share: Share of the images that go to train.json.
         group: Images of one group stay together: a field of the image records, or a regular expression on file_name.
     """
-    from rich.console import Console
-
     from poise.data.document import read_document, write_document
     from poise.data.split import groups, split
+    from poise.terminal import Console
+    from poise.writing import check_targets
 
+    places = [output.out / f"{name}.json" for name in ("train", "val")]
+    check_targets(places, flag="--out", new=True)
     document = read_document(file)
     console = Console()
-    for name, part in zip(("train", "val"), split(document, share=share, seed=chance.seed, group=group), strict=True):
-        write_document(part, output.out / f"{name}.json")
+    parts = split(document, share=share, seed=chance.seed, group=group)
+    for place, part in zip(places, parts, strict=True):
+        write_document(part, place)
+    for place, part in zip(places, parts, strict=True):
         count = f"{len(part['images'])} images, {len(part['annotations'])} annotations"
         of = f", {len(set(groups(part, group)))} groups" if group else ""
-        console.print(f"{output.out / name}.json: {count}{of}", soft_wrap=True, highlight=False)
+        console.print(f"{place}: {count}{of}", soft_wrap=True, highlight=False)
     return 0

@@ -21,13 +21,12 @@ def run(file: Positional[AnnotationFile], *, files: OptionalImageFolderOptions, 
         files: Images; without them only the labels are counted.
         count: Largest number of images for mean and deviation, evenly spread over the file (2000).
     """
-    from rich.console import Console
-
     from poise.analysis.codec_report import evenly_spaced
     from poise.cli._data import print_statistics
     from poise.data.coco import CocoDataset
     from poise.data.stats import channel_statistics, label_statistics
     from poise.errors import InputError
+    from poise.terminal import Console, say
 
     images, limit = files.images, MAX_IMAGES if count is None else count
     if images is None:
@@ -48,5 +47,5 @@ def run(file: Positional[AnnotationFile], *, files: OptionalImageFolderOptions, 
         highlight=False,
     )
     for problem in found.unreadable[:10]:
-        console.print(f"[yellow]left out:[/] {problem}", highlight=False)
+        say(console, f"left out: {problem}")
     return 1 if found.unreadable else 0

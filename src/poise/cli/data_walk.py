@@ -41,18 +41,17 @@ def run(
             size.
         size: Without a model: size of the view, height x width (256x192).
     """
-    from rich.console import Console
-
     from poise.analysis.trace import find_person, network_of, trace_person
     from poise.cli._print import say
     from poise.cli._walk import page
     from poise.data.coco import CocoDataset
     from poise.models.base import require_top_down
     from poise.structures import Preprocess
+    from poise.terminal import Console
     from poise.weights.model_file import load
     from poise.zoo.assemble import named_codec, preprocess_for
 
-    check_out("--out", out, ends=(".html", ".htm", ""), reads=(files.annotations,))
+    check_out("--out", out, ends=(".html", ".htm", ""))
     if model is not None:
         refuse({"--codec": codec, "--size": size}, why="a model has a codec and a size of its own")
     dataset = CocoDataset(files.annotations, files.images)

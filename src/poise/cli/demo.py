@@ -26,7 +26,7 @@ def run(
         poise demo --out poise-demo
 
     Args:
-        out: Folder for everything; a demo that is already there is replaced.
+        out: Folder for everything; what an earlier demo made there is replaced, anything else is left alone and refused.
         people: Drawings to train on.
         tested: Unseen drawings to evaluate on.
         epochs: Epochs.
@@ -37,36 +37,41 @@ def run(
     require_training()
     import time
 
-    from rich.console import Console
-
-    from poise.cli._demo import clear, draw_test, finish, with_progress
+    from poise.cli._demo import check_folder, clear, draw_test, finish, mark, with_progress
     from poise.cli._print import print_evaluation, say, with_bar
     from poise.evaluation.eval_set import EvalSet
     from poise.evaluation.evaluate import evaluate
+    from poise.models.device import choose_device, choose_precision
     from poise.recipes.demo import drawn
+    from poise.terminal import Console
     from poise.training.fit import fit
+    from poise.writing import locked
 
     started = time.monotonic()
     console = Console()
-    clear(out)
+    choose_precision(running.precision, choose_device(running.device))
+    check_folder(out)
     checked = max(8, min(200, people // 30))
     say(console, f"drawing {people} people to learn from, {checked} to check on and {tested} for the test")
     recipe = drawn(people=people, checked=checked, epochs=epochs, seed=chance.seed, size=(128, 96), watch=with_progress)
-    annotations = draw_test(out, tested, seed=chance.seed + 2)
-    trained = fit(
-        recipe,
-        out=out / "run",
-        seed=chance.seed,
-        device=running.device,
-        precision=running.precision,
-        minutes=minutes,
-        console=console,
-    )
-    eval_set = EvalSet.of_file(annotations, annotations.parent / "images", skeleton=trained.model.skeleton)
-    settings = running.settings_for(trained.model)
-    found = evaluate(trained.model, eval_set, settings, watch=with_bar)
-    print_evaluation(console, found, name=trained.model.card.name)
-    finish(out, trained, eval_set, found, settings, seconds=time.monotonic() - started)
+    with locked(out, what="another demo"):
+        clear(out)
+        annotations = draw_test(out, tested, seed=chance.seed + 2)
+        trained = fit(
+            recipe,
+            out=out / "run",
+            seed=chance.seed,
+            device=running.device,
+            precision=running.precision,
+            minutes=minutes,
+            console=console,
+        )
+        eval_set = EvalSet.of_file(annotations, annotations.parent / "images", skeleton=trained.model.skeleton)
+        settings = running.settings_for(trained.model)
+        found = evaluate(trained.model, eval_set, settings, watch=with_bar)
+        print_evaluation(console, found, name=trained.model.card.name)
+        finish(out, trained, eval_set, found, settings, seconds=time.monotonic() - started)
+        mark(out)
     say(console, f"pck@0.1 on {len(eval_set.dataset)} unseen drawings: {found.pck['pck@0.1']:.3f}")
     say(console, f"{time.monotonic() - started:.0f} seconds; look at {out / 'report.html'} and {out / 'pictures'}")
     say(

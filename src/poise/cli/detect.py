@@ -1,7 +1,8 @@
 """`poise detect`: boxes of people on photographs, as a detection file."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
@@ -49,23 +50,22 @@ def run(
         running: How the detector is run.
         out: File to write.
     """
-    check_out("--out", out, ends=(".json", ""), reads=(*sources, detector))
+    check_out("--out", out, ends=(".json", ""))
     check_confidence("--min-score", minimum.min_score)
     annotated, category = len(sources) == 1 and sources[0].lower().endswith(".json"), 1
     if annotated and files.images is None:
         raise InputError(f"the images of {sources[0]!r} are needed; give their folder or zip file with --images")
     if files.images is not None and not annotated:
         raise InputError("--images is for one annotation file; of images themselves files, folders or patterns are enough")
-    from rich.console import Console
-
     from poise.cli._print import counted, print_skipped, say, with_bar
     from poise.evaluation.boxes import images_of
     from poise.evaluation.eval_set import EvalSet
     from poise.inference.detect import ModelDetector, detect, rows
     from poise.inference.request import Skipped
     from poise.inference.sources import find_images, requests_of
-    from poise.inference.write import results_folder, write_json
+    from poise.inference.write import RowFile, results_folder
     from poise.skeletons import COCO17
+    from poise.terminal import Console
     from poise.zoo.rcnn.torchvision_detectors import names
 
     if detector in names():  # before its weights are downloaded
@@ -80,15 +80,19 @@ def run(
     if isinstance(finder, ModelDetector):
         detection.adjust_detector(finder)
     skipped: list[Skipped] = []
-    with results_folder(out.parent):
-        found = detect(finder, requests, min_score=minimum.min_score, skipped=skipped, watch=with_bar)
-        written = rows(found, category=category, named=not annotated)
-        write_json(written, out)
+    with results_folder(out.parent), RowFile(out) as written:
+
+        def watch(stream: Iterable[Any], total: int) -> Iterator[Any]:
+            for one in with_bar(stream, total):
+                written.add(rows([one.confident(minimum.min_score)], category=category, named=not annotated))
+                yield one
+
+        found = detect(finder, requests, min_score=minimum.min_score, skipped=skipped, watch=watch)
     console = Console()
     print_skipped(console, skipped, "they have no boxes" if len(skipped) > 1 else "it has no boxes")
     empty = sum(not len(one.boxes) for one in found)
     if empty:
         say(console, f"{counted(empty, 'image')} without anybody")
-    boxes = f"{counted(len(written), 'box', 'boxes')} of {finder.nouns[1]}"
+    boxes = f"{counted(written.count, 'box', 'boxes')} of {finder.nouns[1]}"
     say(console, f"{boxes} in {counted(len(found), 'image')} by {finder.name}: {out}")
     return 0

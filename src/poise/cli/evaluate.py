@@ -63,7 +63,7 @@ def run(
         heads: MPII's head boxes: gt_val.mat of the usual archives, or MPII's own .mat; a column `head_box` of the JSON will do.
         self_test: Run no network: labels go through crop, encoding and decoding and back. AP is 1 but for what the codec costs.
     """
-    output.check(reads=(files.annotations, boxes.boxes, heads))
+    output.check()
     scoring.check()
     if self_test:
         unused = replace(detection, side=None, scales=())
@@ -71,12 +71,11 @@ def run(
     elif files.images is None:
         raise InputError("there are no images to look at; give their folder or zip file with --images")
     boxes.check()
-    from rich.console import Console
-
     from poise.cli._evaluate import evaluate_detector, folders_of, measure, measure_codec, print_measured, write_evaluation
     from poise.cli._report import model_text
     from poise.evaluation.eval_set import EvalSet
     from poise.models.base import require_image, require_pose
+    from poise.terminal import Console
     from poise.weights.model_file import load
 
     console = Console()

@@ -44,8 +44,6 @@ def run(
         threshold: The OKS whose steps are shown: 0.5, 0.55 .. 0.95.
         area: Range of areas of the people that are evaluated.
     """
-    from rich.console import Console
-
     from poise.analysis.explain import explain
     from poise.cli._explain import find_record, folder_of, poses_in, print_explanation
     from poise.cli._print import say
@@ -53,6 +51,7 @@ def run(
     from poise.evaluation.results import read_results
     from poise.models.base import require_pose
     from poise.skeletons import COCO17
+    from poise.terminal import Console
     from poise.weights.model_file import load
 
     console = Console()

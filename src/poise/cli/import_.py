@@ -42,16 +42,15 @@ def run(
         keypoints: Names of the keypoints, in the order of the checkpoint's, of a network that was fine-tuned on others than the
             name says. Left and right are told by them, and sigmas of OKS.
     """
-    from rich.console import Console
-
     from poise.models.base import require_image
     from poise.skeletons import from_category
+    from poise.terminal import Console
     from poise.weights.checkpoint import read_checkpoint
     from poise.weights.model_file import save
     from poise.zoo.find import family_of
     from poise.zoo.importing import import_checkpoint
 
-    output.check(reads=(checkpoint,))
+    output.check()
     family_of(name)  # a wrong name is told before the file is read
     skeleton = from_category({"name": "own keypoints", "keypoints": list(keypoints)}) if keypoints else None
     found = import_checkpoint(name, read_checkpoint(checkpoint), codec=codec, skeleton=skeleton)

@@ -1,13 +1,22 @@
 """The command line: names plugins, finds the command, prints errors as one sentence. Imports nothing heavy."""
 
 import importlib
+import io
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from poise.cli._packages import TRAIN_EXTRA, missing_package
-from poise.errors import InputError, PoiseError
+from poise.errors import InputError, PoiseError, Stopped
+from poise.machine import stop_signals
+from poise.plain import say_error
 from poise.plugins import use_plugin
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -86,16 +95,38 @@ NOT_THERE: dict[str, str] = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code.
+    """Run one command; the exit code comes back.
 
     Returns:
-        0 for success, 1 for a mistake that is explained, 2 for a command or flag that does not exist, 130 for Ctrl-C.
+        0 for success, 1 for a mistake that is explained, 2 for a command or flag that does not exist, 141 where nobody reads
+        the output any more, 128 and the number of the signal that stopped it: 130 for Ctrl-C, 129 for SIGHUP, 143 for SIGTERM.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    _prepare_output()
+    stopped: list[int] = []
     try:
-        words = _without_plugins(list(sys.argv[1:] if arguments is None else arguments))
-    except PoiseError as error:
-        sys.stderr.write(f"poise: {error}\n")
-        return 1
+        with _stopping(stopped):
+            try:
+                code = _command(words)
+                sys.stdout.flush()
+            except BaseException as error:
+                if not stopped or isinstance(error, KeyboardInterrupt):
+                    raise
+                raise Stopped(stopped[-1]) from None  # whatever an interrupted import or library made of it
+        return code
+    except BaseException as error:
+        told = _told(error)
+        if told is None:
+            raise
+        code, text = told
+        if text:
+            say_error(f"{_name(words)}: {text}")
+        return code
+
+
+def _command(words: Sequence[str]) -> int:
+    """Run the command that words name."""
+    words = _without_plugins(list(words))
     if not words or words[0] in ("-h", "--help"):
         sys.stdout.write(overview())
         return 0
@@ -105,25 +136,83 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"poise {__version__}\n")
         return 0
     name = " ".join(words[:2]) if words[0] == "data" else words[0]
-    if name not in COMMANDS:
-        return _no_such(words)
+    return _run(name, words[len(name.split()) :]) if name in COMMANDS else _no_such(words)
+
+
+def _name(words: Sequence[str]) -> str:
+    """The command as it is called in messages."""
+    name = " ".join(words[:2]) if words[:1] == ["data"] else "".join(words[:1])
+    return f"poise {name}" if name in COMMANDS else "poise"
+
+
+def _prepare_output() -> None:
+    """Make stdout and stderr take any text, and be there."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  # for as long as the process lives
+        elif isinstance(getattr(sys, name), io.TextIOWrapper):
+            getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _stopping(stopped: list[int]) -> Iterator[None]:
+    """While this lasts, the signals that ask a process to stop raise `Stopped`, and their numbers are noted.
+
+    Args:
+        stopped: Receives the numbers.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.append(number)
+        raise Stopped(number)
+
+    main_thread = threading.current_thread() is threading.main_thread()
+    wanted = [number for number in stop_signals() if signal.getsignal(number) is not signal.SIG_IGN] if main_thread else []
+    former = {number: signal.signal(number, stop) for number in wanted}
     try:
-        return _run(name, words[len(name.split()) :])
-    except PoiseError as error:
-        sys.stderr.write(f"poise {name}: {' '.join(str(error).split())}\n")
-        return 1
-    except ModuleNotFoundError as error:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _told(error: BaseException) -> tuple[int, str] | None:
+    """Exit code of an error and what to say of it; None for one that is a mistake of poise's own."""
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + getattr(error, "number", signal.SIGINT), _sentence("interrupted", error)
+    if isinstance(error, PoiseError):
+        return 1, _sentence(str(error), error)
+    if isinstance(error, BrokenPipeError):  # somebody downstream, such as head, has read enough
+        _give_up_output()
+        return 141, ""
+    if isinstance(error, ModuleNotFoundError):
         extra = (error.name or "").partition(".")[0]
-        if extra not in TRAIN_EXTRA:
-            raise
-        sys.stderr.write(f"poise {name}: {missing_package(extra)}\n")
-        return 1
-    except BrokenPipeError:  # somebody downstream, such as head, has read enough
-        sys.stderr.close()
-        return 0
-    except KeyboardInterrupt:
-        sys.stderr.write(f"\npoise {name}: interrupted\n")
-        return 130
+        return (1, missing_package(extra)) if extra in TRAIN_EXTRA else None
+    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "Insufficient memory" in str(error):
+        return 1, _sentence("the memory does not suffice; give a smaller batch, fewer workers or smaller images", error)
+    if isinstance(error, OSError):
+        if error.filename is None:
+            _give_up_output()
+        where = "the output cannot be" if error.filename is None else f"{error.filename!r} cannot be read or"
+        return 1, _sentence(f"{where} written: {error.strerror or error}", error)
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):
+        return 1, f"{error}: a link that leads to itself; name the file or folder"
+    if isinstance(error, ValueError) and "null byte" in str(error):
+        return 1, "a name holds the character NUL, which no file has in its name; mend the name"
+    if isinstance(error, UnicodeEncodeError):
+        return 1, f"the name {error.object[:80]!r} holds half a character, which no file has in its name; mend the name"
+    return None
+
+
+def _sentence(text: str, error: BaseException) -> str:
+    """What to say of an error as one line, with what was noted of it on its way."""
+    return " ".join("; ".join([text, *getattr(error, "__notes__", ())]).split())
+
+
+def _give_up_output() -> None:
+    """Let nothing more be written to stdout, where what it still holds would fail once more as the process ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def overview() -> str:
@@ -168,16 +257,17 @@ def _run(name: str, words: list[str]) -> int:
     command = getattr(importlib.import_module(f"poise.cli.{file}"), function)
     if file == "train":  # its flags depend on the recipe, which stands among its words
         return int(command(words) or 0)
-    from poise.cli._flags import flag_names, wrong_flag
+    from poise.cli._flags import flag_names, protected, wrong_flag
     from poise.cli._inputs import checked
 
     if wrong := wrong_flag(words, flag_names(command)):
-        sys.stderr.write(f"poise {name}: {wrong}\n")
+        say_error(f"poise {name}: {wrong}")
         return 2
     import tyro
 
     try:  # groups of flags have no prefix
-        return int(tyro.cli(checked(command), args=words, prog=f"poise {name}", config=(tyro.conf.OmitArgPrefixes,)) or 0)
+        run = protected(checked(command))
+        return int(tyro.cli(run, args=words, prog=f"poise {name}", config=(tyro.conf.OmitArgPrefixes,)) or 0)
     except SystemExit as leave:  # tyro leaves after --help and after a wrong flag
         return int(leave.code or 0)
 
@@ -197,9 +287,24 @@ def _no_such(words: list[str]) -> int:
     else:
         meant = [SYNONYMS[wrong]] if wrong in SYNONYMS else near
         hint = f"did you mean {' or '.join(f'poise {name}' for name in meant)}?" if meant else "poise --help lists them"
-    sys.stderr.write(f"poise: there is no command {wrong!r}; {hint}\n")
+    say_error(f"poise: there is no command {wrong!r}; {hint}")
     return 2
 
 
+def leave(code: int) -> NoReturn:
+    """End the process at once, with its exit code: nothing is left to do, and taking Python and torch down takes seconds.
+
+    Args:
+        code: Of `main`.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    if "multiprocessing" in sys.modules:
+        for child in sys.modules["multiprocessing"].active_children():
+            child.kill()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

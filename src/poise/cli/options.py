@@ -13,6 +13,7 @@ from tyro.conf import arg
 from poise.cli._flags import check_confidence, check_number, check_out, given, refuse_given, threshold
 from poise.cli._inputs import ANNOTATIONS, BOXES, DETECTOR, IMAGES, MODEL
 from poise.errors import InputError
+from poise.writing import check_targets
 
 if TYPE_CHECKING:
     from poise.codecs.decoders import Codec
@@ -574,20 +575,23 @@ class EvalOutputOptions:
     out: Annotated[Path | None, arg(metavar="FILE.json|FILE.mat")] = None
     report: Annotated[Path | None, arg(metavar="FILE.html")] = None
 
-    def check(self, *, reads: tuple[Path | str | None, ...]) -> None:
+    def check(self) -> None:
         """Refuse files that cannot be written.
 
-        Args:
-            reads: Files that are read.
-
         Raises:
-            WriteError: One is a folder, or a file that is read.
+            WriteError: One is a folder, no regular file, or a file that is read; or two are one.
             InputError: A name ends otherwise.
         """
         if self.out is not None:
-            check_out("--out", self.out, ends=(".json", ".mat", ""), reads=reads)
+            check_out("--out", self.out, ends=(".json", ".mat", ""))
         if self.report is not None:
-            check_out("--report", self.report, ends=(".html", ".htm", ""), reads=reads)
+            check_out("--report", self.report, ends=(".html", ".htm", ""))
+        check_targets([file for file in (self.report, self.out, *self.beside.values()) if file is not None], flag="--out")
+
+    @property
+    def beside(self) -> dict[str, Path]:
+        """What is written beside the poses."""
+        return {} if self.out is None else {name: self.out.with_suffix(f".{name}.json") for name in ("scores", "boxes")}
 
     @property
     def submission(self) -> bool:
@@ -610,17 +614,14 @@ class ModelOutputOptions:
 
     out: Annotated[Path, arg(metavar="FILE.safetensors")]
 
-    def check(self, *, reads: tuple[Path, ...]) -> None:
+    def check(self) -> None:
         """Refuse a file that cannot be written.
 
-        Args:
-            reads: Files that are read.
-
         Raises:
-            WriteError: It is a folder, or a file that is read.
+            WriteError: It is a folder, no regular file, or a file that is read.
             InputError: Its name ends otherwise.
         """
-        check_out("--out", self.out, ends=(".safetensors",), reads=reads)
+        check_out("--out", self.out, ends=(".safetensors",))
 
 
 @dataclass(frozen=True, kw_only=True)

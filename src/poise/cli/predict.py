@@ -104,8 +104,6 @@ def run(
     boxes.check()
     check_number("--min-score", minimum.min_score)
     keypoints.check()
-    from rich.console import Console
-
     from poise.cli._predict import DETECTOR_MINIMUM, print_predictions, write_predictions
     from poise.cli._print import say
     from poise.inference.formats import check_format
@@ -113,6 +111,7 @@ def run(
     from poise.inference.sources import boxes_of, find_images
     from poise.inference.write import Writer, results_folder
     from poise.models.base import require_pose
+    from poise.terminal import Console
     from poise.weights.model_file import load
 
     check_format(format)

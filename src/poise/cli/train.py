@@ -3,7 +3,6 @@
 import dataclasses
 import inspect
 import itertools
-import json
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -11,15 +10,18 @@ from typing import Annotated, Any
 
 from tyro.conf import arg
 
-from poise.cli._flags import wrong_flag
+from poise.cli._flags import files_read, wrong_flag
 from poise.cli._inputs import check_flags
 from poise.cli._packages import require_training
+from poise.cli._runs import RunCommand
 from poise.cli.options import TrainingOptions
 from poise.errors import CheckpointError, InputError
+from poise.plain import say_error
 from poise.plugins import named
 from poise.recipes.find import find, find_outlined, outlined
 from poise.recipes.options import ModelOptions
 from poise.recipes.outline import has_stand_ins
+from poise.writing import protecting
 
 Maker = Callable[..., Any]
 """Gives a recipe."""
@@ -176,14 +178,14 @@ def run(words: Sequence[str]) -> int:
     repeated, resumed = words is not typed, words[0].startswith("-")
     words = [*_words_of(words), *words] if resumed else list(words)
     name, rest = words[0], words[1:]
-    command = RecipeCommand.outlined(name, rest) or RecipeCommand.of(find(name), rest)
+    command = RecipeCommand.outlined(name, rest) or RecipeCommand.of(find(name, here=not (resumed or repeated)), rest)
     if repeated:  # kept flags of another kind of model than a new --model are of no use; typed ones are refused
         command.check_kind(typed)
     if resumed or repeated:
         rest = command.without_other_kinds(rest)
     command.check_kind(rest)
     if wrong := wrong_flag(rest, command.names):
-        sys.stderr.write(f"poise train {name}: {wrong}; poise train {name} --help shows all\n")
+        say_error(f"poise train {name}: {wrong}; poise train {name} --help shows all")
         return 2
     try:
         flags = command.parse(rest, program=f"poise train {name}")
@@ -195,26 +197,33 @@ def run(words: Sequence[str]) -> int:
         command = RecipeCommand.of(find(name), rest)
     recipe = command.recipe_again(flags, words) if resumed else command.recipe(flags)
     training = TrainingOptions(**_subset(flags, [field.name for field in dataclasses.fields(TrainingOptions)]))
-    training.train(dataclasses.replace(recipe, settings=_settings(words)))
+    with protecting(files_read(flags)):
+        training.train(dataclasses.replace(recipe, settings=_settings(words)))
     return 0
 
 
-def recipe_of(words: Sequence[str]) -> Any:
+def recipe_of(command: RunCommand) -> Any:
     """The recipe of a command that ran before, made again; nothing is trained.
 
+    Of recipes of poise only the paths among the flags are looked for in the folder in which the command was typed. The code of
+    a recipe of the user's own, which he has named, runs in that folder, once it is imported.
+
     Args:
-        words: Words of the command line, after `poise train`, as `settings.json` keeps them.
+        command: Command of the run.
 
     Raises:
         CheckpointError: This poise does not take the command any more.
         UnknownName: There is no such recipe any more.
     """
-    command = RecipeCommand.of(find(words[0]), words[1:])
+    words = command.words
+    made = RecipeCommand.of(find(words[0], here=False), words[1:])
     try:
-        flags = command.parse(command.without_other_kinds(words[1:]), program="poise train")
+        flags = made.parse(made.without_other_kinds(words[1:]), program="poise train")
     except SystemExit as leave:
         raise CheckpointError(f"the command of the run is not understood any more: poise train {' '.join(words)}") from leave
-    return command.recipe_again(flags, words)
+    there = flags if command.own_code else {name: command.from_here(value) for name, value in flags.items()}
+    with command.place():
+        return made.recipe_again(there, words)
 
 
 def _subset(flags: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
@@ -253,25 +262,14 @@ def _words_of(words: Sequence[str]) -> list[str]:
     folder = Path(run)
     if not folder.is_dir():
         raise CheckpointError(f"there is no folder {folder}; --resume wants the folder of a run")
-    settings = folder / "settings.json"
-    if not settings.is_file():
-        raise CheckpointError(f"{folder} holds no run: it has no settings.json; --resume wants the folder of a run")
-    return _command_in(settings)
+    return _command_in(folder / "settings.json")
 
 
 def _command_in(settings: Path) -> list[str]:
     """The words of the command that made a run, after `poise train`, without `--resume`."""
-    folder = settings.parent
-    try:
-        settings_of = json.loads(settings.read_text(encoding="utf-8"))["settings"]
-        kept = settings_of["command"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{folder} does not say which command made it ({error}); name the recipe and its flags"
-        ) from error
-    check_plugins(settings_of, folder)
+    kept = RunCommand.read(settings).words
     resume = [i for i, word in enumerate(kept) if word == "--resume"]
-    return [str(word) for i, word in enumerate(kept) if i not in resume and i - 1 not in resume]
+    return [word for i, word in enumerate(kept) if i not in resume and i - 1 not in resume]
 
 
 def _repeated(words: Sequence[str]) -> Sequence[str]:
@@ -299,22 +297,6 @@ def _without_flags(words: Sequence[str], names: Collection[str]) -> list[str]:
         skipping = _flag_name(word) in names if word.startswith("--") else skipping
         kept += [] if skipping else [word]
     return kept
-
-
-def check_plugins(settings: Mapping[str, Any], folder: Path) -> None:
-    """Refuse to make the recipe of a run again without the packages that were named for it; only the user names packages.
-
-    Args:
-        settings: How the recipe was made, as `settings.json` keeps it.
-        folder: Folder of the run.
-
-    Raises:
-        CheckpointError: One is not named now.
-    """
-    missing = [package for package in settings.get("plugins", ()) if package not in named()]
-    if missing:
-        flags = " ".join(f"--plugin {package}" for package in missing)
-        raise CheckpointError(f"the run in {folder} was trained with {flags}; add that here too, if you want to run that code")
 
 
 def _settings(words: Sequence[str]) -> dict[str, Any]:

@@ -12,9 +12,8 @@ from poise.cli.options import Name, ResamplingOptions, RunOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-
     from poise.analysis.verify import Check
+    from poise.terminal import Console
 
 RunFolder = Annotated[Path, arg(metavar="RUN"), RUN]
 
@@ -41,8 +40,9 @@ def run(
 ) -> int:
     """Evaluate a run again, on the same data: PASS, or FAIL and exit code 1.
 
-    The data are found by the command that trained the run and compared by checksum. The evaluation is that of training:
-    labelled boxes or whole images, no flip test, outputs decoded by the model's codec.
+    The data are found by the command that trained the run, from the folder in which it was typed, and compared by checksum; a
+    recipe of your own runs only where you name its package with --plugin. The evaluation is that of training: labelled boxes or
+    whole images, no flip test, outputs decoded by the model's codec.
 
     For example:
 
@@ -54,40 +54,41 @@ def run(
         resampling: Intervals, over images.
         running: How the model is run.
     """
-    from contextlib import chdir
-
-    from rich.console import Console
-
     from poise.analysis.verify import RunRecord, verify
     from poise.cli._print import say, with_bar
     from poise.cli._report import boxes_text, device_text
-    from poise.cli.train import check_plugins, recipe_of
+    from poise.cli._runs import RunCommand
+    from poise.cli.train import recipe_of
     from poise.codecs.decoders import described
     from poise.errors import CheckpointError
+    from poise.terminal import Console
 
     record = RunRecord.read(folder)
-    command = (record.settings.get("settings") or {}).get("command")
-    if not command:
+    if not (record.settings.get("settings") or {}):
         raise CheckpointError(
             f"the run in {str(folder)!r} was not started by a command, so its data cannot be found again; in Python: "
             "poise.analysis.verify.verify(RunRecord.read(folder), dataset, setting)"
         )
-    check_plugins(record.settings["settings"], folder)
-    plan, home = record.settings["plan"], Path(record.settings.get("folder", "."))
+    command = RunCommand.of(record.settings, folder)
+    plan = record.settings.get("plan")
+    if not isinstance(plan, dict) or not all(isinstance(plan.get(name), str) for name in ("device", "precision")):
+        raise CheckpointError(f"the settings of the run in {str(folder)!r} do not say what it ran on; put settings.json back")
     same = running.device is None or running.device == plan["device"]
     device, precision = running.device or _available(plan["device"]), running.precision or (plan["precision"] if same else None)
     settings = replace(running, device=device, precision=precision).settings_for(record.model, flip=False)
     console = Console()
-    with chdir(home if home.is_dir() else Path.cwd()):
-        recipe = recipe_of(command)
-        stages = (recipe, *recipe.then)
-        dataset = stages[min(record.stage, len(stages) - 1)].val
-        if dataset is None:
-            raise CheckpointError(
-                f"the recipe of the run in {str(folder)!r} validates on nothing now, so there is nothing to verify"
-            )
-        how = f"no flip test, read by {described(record.model.codec)}, {device_text(settings)}"
-        say(console, f"{len(dataset)} images, {boxes_text(record.model, None, None)}, {how}")
+    recipe = recipe_of(command)
+    if not command.own_code:
+        record = replace(record, data=replace(record.data, files=command.files_from_here(record.data.files)))
+    stages = (recipe, *recipe.then)
+    dataset = stages[min(record.stage, len(stages) - 1)].val
+    if dataset is None:
+        raise CheckpointError(
+            f"the recipe of the run in {str(folder)!r} validates on nothing now, so there is nothing to verify"
+        )
+    how = f"no flip test, read by {described(record.model.codec)}, {device_text(settings)}"
+    say(console, f"{len(dataset)} images, {boxes_text(record.model, None, None)}, {how}")
+    with command.place():
         checks = verify(
             record,
             dataset,

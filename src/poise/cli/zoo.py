@@ -10,9 +10,9 @@ import tyro
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rich.console import Console
     from rich.table import Table
 
+    from poise.terminal import Console
     from poise.weights.release import Release
 
 
@@ -36,9 +36,8 @@ def run(
         fetch: Download the official file of that model into this folder and check it.
         all: List every model, with its licence and official file, and the forms of all names.
     """
-    from rich.console import Console
-
     from poise.errors import InputError
+    from poise.terminal import Console
 
     console = Console()
     if name and all:
@@ -164,7 +163,7 @@ def _show(name: str, console: Console) -> None:
             "sha256": release.sha256 or "not published",
         }
     for key, value in rows.items():
-        table.add_row(f"[bold]{key}", Text(value, overflow="fold"))
+        table.add_row(Text(key, "bold"), Text(value, overflow="fold"))
     console.print(table)
     if release.file:
         file = Path(release.file).name

@@ -50,9 +50,12 @@ class Digest:
             CheckpointError: A field is missing or unknown.
         """
         try:
-            return cls(**values)
+            made = cls(**values)
+            if not isinstance(made.files, Mapping) or not all(isinstance(n, int) for n in (made.images, made.people)):
+                raise TypeError(f"found {str(values)[:80]}")
         except TypeError as error:
             raise CheckpointError(f"the checksums of the data have other fields than this poise knows: {error}") from error
+        return made
 
     def changes(self, now: "Digest") -> list[str]:
         """One sentence for each difference; [] where there is none.
@@ -87,10 +90,10 @@ def digest(dataset: Dataset) -> Digest:
     for index in chosen:
         key, rows = dataset.key(index), dataset.labels(index)
         people += len(rows)
-        labels.update(f"{key.file_name}\0{key.image_id}\0{key.source}\0{tuple(rows.xy.shape)}\n".encode())
+        labels.update(f"{key.file_name}\0{key.image_id}\0{key.source}\0{tuple(rows.xy.shape)}\n".encode(errors="surrogatepass"))
         for field in fields(Labels):
             labels.update(np.ascontiguousarray(getattr(rows, field.name).numpy()).tobytes())
-        pictures.update(f"{key.file_name}\0{dataset.file_size(index)}\n".encode())
+        pictures.update(f"{key.file_name}\0{dataset.file_size(index)}\n".encode(errors="surrogatepass"))
     files = {str(path): file_digest(path) for path in dataset.files_read}
     if len(chosen) < len(dataset):
         people = len(dataset.people())

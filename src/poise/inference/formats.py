@@ -89,15 +89,18 @@ class ResultFormat:
     end: Callable[[int], str]
 
 
+JSON_LIST = ResultFormat(
+    "predictions.json",
+    prediction_rows,
+    "[",
+    lambda row, before: (",\n" if before else "\n") + json.dumps(row),
+    lambda count: "\n]\n" if count else "]\n",
+)
+"""One JSON list of COCO's results."""
+
+
 def _coco(skeleton: Skeleton) -> ResultFormat:
-    """One JSON list."""
-    return ResultFormat(
-        "predictions.json",
-        prediction_rows,
-        "[",
-        lambda row, before: (",\n" if before else "\n") + json.dumps(row),
-        lambda count: "\n]\n" if count else "]\n",
-    )
+    return JSON_LIST
 
 
 def _csv(skeleton: Skeleton) -> ResultFormat:

@@ -2,6 +2,7 @@
 
 import glob
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,10 +52,10 @@ def find_images(sources: Sequence[str], *, without: Path | None = None) -> list[
     """
     if not sources:
         raise InputError("no images were given; name files, folders or patterns")
-    found: dict[Path, tuple[Path, str]] = {}
+    found: dict[str, tuple[Path, str]] = {}
     for text in sources:
         for path, name in _images_of(text, without):
-            found.setdefault(path.resolve(), (path, name))
+            found.setdefault(os.path.realpath(path), (path, name))
     count = Counter(name for _, name in found.values())
     named = [(path, name if count[name] == 1 else path.as_posix().lstrip("/")) for path, name in found.values()]
     stems = [path.stem for path, _ in named]
@@ -90,9 +91,10 @@ def _is_image(path: Path) -> bool:
 
 def _below(path: Path, without: Path | None, folder: Path) -> bool:
     """Whether an image lies in the folder to leave out, which is itself inside `folder`."""
-    if without is None or folder.resolve() not in without.resolve().parents:
+    if without is None:
         return False
-    return without.resolve() in path.resolve().parents
+    left_out = Path(os.path.realpath(without))
+    return Path(os.path.realpath(folder)) in left_out.parents and left_out in Path(os.path.realpath(path)).parents
 
 
 @final

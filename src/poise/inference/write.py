@@ -1,21 +1,24 @@
 """Writing results; every file is written atomically."""
 
+import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, final
+from tempfile import TemporaryFile
+from types import TracebackType
+from typing import IO, Any, final
 
 from poise.data.images import write_image
-from poise.errors import InputError, WriteError
-from poise.inference.formats import Row, result_format
+from poise.errors import InputError, PoiseError, WriteError
+from poise.inference.formats import JSON_LIST, ResultFormat, result_format
 from poise.inference.request import ImagePoses
 from poise.inference.sources import Source
 from poise.models.base import PoseModel
 from poise.structures import Poses
 from poise.viz.draw import draw_people
-from poise.writing import write_atomic
+from poise.writing import check_target, check_targets, clean, short_name, write_atomic
 
 
 def writable_folder(path: Path | str) -> Path:
@@ -25,11 +28,11 @@ def writable_folder(path: Path | str) -> Path:
         WriteError: It cannot be created or written to.
     """
     folder = Path(path)
-    trial = folder / f".poise-{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        trial.touch()
-        trial.unlink()
+        clean(folder)
+        with TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise WriteError(f"the folder {str(folder)!r} cannot be written: {error.strerror or error}; choose another") from error
     return folder
@@ -64,8 +67,104 @@ def write_json(value: Any, path: Path | str) -> Path:
 
 
 @final
+class RowFile:
+    """Results that are written row by row: into `FILE.part` as rows come, which becomes the file at the end of the block.
+
+    Where the block fails after rows came, the file holds those; where the process is killed, `FILE.part` does, without the
+    end (of a JSON list the closing bracket). Where the block fails before that, an older file stays.
+
+    Args:
+        path: The file.
+        format: Form of the rows.
+
+    Attributes:
+        count: Number of rows so far.
+
+    Raises:
+        WriteError: The file must not be replaced, or cannot be written.
+    """
+
+    def __init__(self, path: Path, format: ResultFormat = JSON_LIST) -> None:
+        self.path, self.format = path, format
+        self.draft = path.with_name(f"{path.name}.part")
+        check_targets((self.draft, path), flag="--out")
+        self.count = 0
+        self._images = 0
+        self._file: IO[bytes] | None = None
+
+    def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write the rows of an image.
+
+        Raises:
+            WriteError: They cannot be written.
+        """
+        try:
+            file = self._opened()
+            for row in rows:
+                file.write(self.format.line(row, self.count).encode(errors="backslashreplace"))
+                self.count += 1
+            file.flush()
+        except OSError as error:
+            raise self._failed(error) from error
+        self._images += 1
+
+    def __enter__(self) -> "RowFile":
+        """Itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Finish the file.
+
+        Raises:
+            WriteError: It cannot be written.
+        """
+        if error is None:
+            return self._finish()
+        if not self._images:
+            return self._drop()
+        place = self.path
+        try:
+            self._finish()
+        except WriteError:  # the disk is full, perhaps
+            place = self.draft
+        return error.add_note(f"what was found before, in {self._images} images, is in {str(place)!r}")
+
+    def _drop(self) -> None:
+        if self._file is not None:
+            with suppress(OSError):
+                self.draft.unlink()
+            with suppress(OSError):
+                self._file.close()
+
+    def _finish(self) -> None:
+        try:
+            with self._opened() as file:
+                file.write(self.format.end(self.count).encode())
+            check_target(self.path)
+            self.draft.replace(self.path)
+        except PoiseError:
+            raise
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _opened(self) -> IO[bytes]:
+        if self._file is None:
+            check_target(self.draft)
+            self.draft.unlink(missing_ok=True)  # of a process that was killed
+            self._file = self.draft.open("xb")
+            self._file.write(self.format.begin.encode(errors="backslashreplace"))
+        return self._file
+
+    def _failed(self, error: OSError) -> WriteError:
+        return WriteError(f"{str(self.path)!r} cannot be written: {error.strerror or error}; choose another path")
+
+
+@final
 class Writer:
-    """Writes a picture of every image as it comes, and `predictions.json` or another form of results at the end.
+    """Writes a picture and the rows of every image as it comes; a context manager, at whose end the results are whole.
+
+    Of pictures whose names would be the same, or the same but for upper and lower case, later ones are numbered; long names
+    are shortened.
 
     Args:
         folder: Folder of the pictures and of the results.
@@ -78,6 +177,7 @@ class Writer:
         format: Form of the results (`inference.formats`).
 
     Attributes:
+        predictions: File of the results.
         people: Number of poses that were kept.
         with_people: In how many images.
         unsure: In how many of these every keypoint has a lower score than `min_keypoint_score`.
@@ -85,6 +185,7 @@ class Writer:
     Raises:
         InputError: A picture would overwrite one of the images.
         UnknownName: There is no such form.
+        WriteError: Something that is no regular file, or that is read, stands where a file is to be written.
     """
 
     def __init__(
@@ -99,26 +200,40 @@ class Writer:
         min_box_score: float = 0.0,
         format: str = "coco",
     ) -> None:
-        self.folder, self.model, self.categories = folder, model, categories
+        self.model, self.categories = model, categories
         self.format = result_format(format, model.skeleton)
         self.predictions = folder / self.format.file
         self.min_score, self.min_box_score = min_score, min_box_score
         self.draw_boxes = draw_boxes or not model.takes_boxes
         self.min_keypoint_score = model.preprocess.min_keypoint_score
-        self.rows: list[Row] = []
         self.people = self.with_people = self.unsure = 0
         self.used_boxes = 0
         self.lost_boxes = 0
-        taken = {source.path.resolve() for source in sources}
-        hit = next((s for s in sources if self._picture(s.name).resolve() in taken), None)
+        self._pictures = {name: folder / file for name, file in picture_names([s.name for s in sources]).items()}
+        taken = {os.path.realpath(source.path) for source in sources}
+        hit = next((s for s in sources if os.path.realpath(self._pictures[s.name]) in taken), None)
         if hit is not None:
             raise InputError(f"the picture of {hit.name!r} would overwrite an image; give another folder with --out")
+        check_targets(self._pictures.values(), flag="--out")
+        self._rows = RowFile(self.predictions, self.format)
 
-    def add(self, found: ImagePoses) -> None:
-        """Draw an image and keep its rows; nothing where none of its boxes could be used.
+    def __enter__(self) -> "Writer":
+        """Itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Finish the results, also with what there is where the block fails.
 
         Raises:
             WriteError: The file cannot be written.
+        """
+        self._rows.__exit__(kind, error, trace)
+
+    def add(self, found: ImagePoses) -> None:
+        """Draw an image and write its rows; nothing where none of its boxes could be used.
+
+        Raises:
+            WriteError: A file cannot be written.
         """
         key = found.poses.key
         known = None if self.categories is None else self.categories[key.image_id]
@@ -130,8 +245,6 @@ class Writer:
         confident = (found.poses.pose_score >= self.min_score) & (found.poses.box_score >= self.min_box_score)
         kept = confident.nonzero().flatten()
         poses = found.poses[kept]
-        self.rows += self.format.rows(poses, [categories[i] for i in kept.tolist()])
-        self._count(poses)
         drawn = draw_people(
             found.image.permute(1, 2, 0).numpy(),
             poses.xy,
@@ -141,24 +254,32 @@ class Writer:
             min_score=self.min_keypoint_score,
             faint=True,
         )
-        write_image(self._picture(key.file_name), drawn)
+        write_image(self._pictures[key.file_name], drawn)
+        self._rows.add(self.format.rows(poses, [categories[i] for i in kept.tolist()]))
+        self._count(poses)
 
     def _count(self, poses: Poses) -> None:
         self.people += len(poses)
         self.with_people += bool(len(poses))
         self.unsure += bool(len(poses)) and bool((poses.score < self.min_keypoint_score).all())
 
-    def finish(self) -> Path:
-        """Write the results.
 
-        Raises:
-            WriteError: The file cannot be written.
-        """
-        lines = (self.format.line(row, before) for before, row in enumerate(self.rows))
-        text = "".join((self.format.begin, *lines, self.format.end(len(self.rows))))
-        write_atomic(self.predictions, text.encode())
-        return self.predictions
+def picture_names(names: Sequence[str]) -> dict[str, str]:
+    """A file name for the picture of each image, in one folder: different ones, also where upper and lower case are the same.
 
-    def _picture(self, name: str) -> Path:
-        flat = name.replace("/", "_")
-        return self.folder / (flat if flat.lower().endswith((".jpg", ".jpeg")) else f"{flat}.jpg")
+    Args:
+        names: Of images, with folders.
+
+    >>> picture_names(["a/b.jpg", "a_b.jpg", "c.png"])
+    {'a/b.jpg': 'a_b.jpg', 'a_b.jpg': 'a_b-2.jpg', 'c.png': 'c.png.jpg'}
+    """
+    taken: set[str] = set()
+    found: dict[str, str] = {}
+    for name in names:
+        flat = name.replace("/", "_").replace("\\", "_").replace("\0", "_")
+        whole = flat.lower().endswith((".jpg", ".jpeg"))
+        stem, ending = (flat.rpartition(".")[0], f".{flat.rpartition('.')[2]}") if whole else (flat, ".jpg")
+        tries = (short_name(stem, ending=ending if i == 1 else f"-{i}{ending}") for i in itertools.count(1))
+        found[name] = next(one for one in tries if one.casefold() not in taken)
+        taken.add(found[name].casefold())
+    return found

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from poise.errors import InputError, unknown
+from poise.errors import InputError, PoiseError, unknown
 from poise.plugins import use_plugin
 from poise.recipes import outline
 
@@ -45,6 +45,24 @@ def _recipes_of(modules: Iterable[ModuleType], promised: object) -> Mapping[str,
         and _promises(function, promised)
         and _documented(name, function)
     }
+
+
+def _module(where: str, name: str) -> ModuleType:
+    """The module of a recipe.
+
+    Raises:
+        InputError: There is none, or it cannot be imported.
+    """
+    try:
+        return importlib.import_module(where)
+    except ModuleNotFoundError as error:
+        raise InputError(f"recipe {name!r}: there is no module {error.name!r} here; expected module:function") from error
+    except PoiseError:
+        raise
+    except Exception as error:  # whatever the user's own code does
+        raise InputError(
+            f"recipe {name!r}: the module {where!r} cannot be imported ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _documented(name: str, function: Maker) -> bool:
@@ -87,29 +105,28 @@ def _by_name(name: str, known: Mapping[str, Maker]) -> Maker:
     return known[name]
 
 
-def find(name: str) -> Maker:
+def find(name: str, *, here: bool = True) -> Maker:
     """The function behind a name.
 
     Args:
         name: Name of a recipe, also an older one, or `module:function`; modules of the working directory are found too.
             Their package is named thereby: model files may ask for its code (`poise.plugins`).
+        here: Whether the user has typed the name, which is what finds modules of the working directory and names the package.
 
     Raises:
         UnknownName: There is none; the message gives the nearest.
-        InputError: The function does not promise a `Recipe`.
+        InputError: It is no name of a function in a module, the module cannot be imported, or the function does not promise a
+            `Recipe`.
     """
     if ":" not in name:
         return _by_name(name, recipes())
     where, _, function = name.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        module = importlib.import_module(where)
-    except ModuleNotFoundError as error:
-        raise InputError(f"recipe {name!r}: there is no module {error.name!r} here; expected module:function") from error
-    package = where.partition(".")[0]
-    if package != __package__.partition(".")[0]:
+    if not all(part.isidentifier() for part in (*where.split("."), function)):
+        raise InputError(f"{name!r} names no recipe; expected a name of `poise train --help`, or module:function of your own")
+    if here and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    module, package = _module(where, name), where.partition(".")[0]
+    if here and package != __package__.partition(".")[0]:
         use_plugin(package)
     makers = {n: f for n, f in vars(module).items() if inspect.isfunction(f)}
     if function not in makers:

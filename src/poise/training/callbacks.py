@@ -10,6 +10,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from poise.errors import Stopped
+from poise.machine import stop_signals
 from poise.training.module import Module
 
 
@@ -29,22 +31,24 @@ class Interrupted(Exception):  # no error
 
 @final
 class Interrupts:
-    """Handles Ctrl-C and SIGTERM: the first asks the run to stop after its checkpoint is saved, the second stops at once.
+    """Handles Ctrl-C, SIGTERM and SIGHUP: the first asks the run to stop after its state is saved, the second stops at once.
 
-    Use it as a context manager; the former handlers are restored at its end.
+    Use it as a context manager; the former handlers are restored at its end. A SIGHUP that is ignored stays so (`nohup`).
 
     Attributes:
         asked: Whether the run was asked to stop.
+        number: Of the signal that asked.
     """
 
     def __init__(self) -> None:
         self.asked = False
+        self.number: int = signal.SIGINT
         self._former: dict[int, Any] = {}
 
     def __enter__(self) -> "Interrupts":
         """Install the handlers, in the main thread only; signals reach no other."""
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in stop_signals():
                 self._former[number] = signal.signal(number, self._ask)
         return self
 
@@ -56,8 +60,8 @@ class Interrupts:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
+            raise Stopped(number)
+        self.asked, self.number = True, number
 
 
 @final

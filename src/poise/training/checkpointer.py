@@ -7,6 +7,7 @@ from typing import Any, final
 from lightning.pytorch import LightningModule, Trainer
 
 from poise.codecs.decoders import described
+from poise.errors import CheckpointError
 from poise.training.callbacks import Interrupted, Interrupts, RunCallback
 from poise.training.module import Module
 from poise.weights import model_file
@@ -60,6 +61,22 @@ class Checkpointer(RunCallback):
         """Restore best score and scores."""
         self.best_score = state_dict["best_score"]
         self.best_scores = state_dict["best_scores"]
+        if self.best_score > float("-inf"):
+            self._check_best()
+
+    def _check_best(self) -> None:
+        """Refuse to go on without the best model so far, which would be lost without a word.
+
+        Raises:
+            CheckpointError: Its file is missing, damaged, or of another network.
+        """
+        try:
+            model_file.read_weights(self.model_file)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"the run has a best model, and its file cannot be used: {error}. Put {self.model_file} back from a copy, or "
+                "begin anew with another --out"
+            ) from error
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock of checkpoints."""

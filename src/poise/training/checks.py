@@ -1,17 +1,21 @@
 """Checks before a run begins, and errors of torch while it trains as messages that name a flag."""
 
-from collections.abc import Iterator, Mapping
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from poise.errors import InputError, TrainingError, WriteError, unknown
+from poise.errors import CheckpointError, InputError, PoiseError, TrainingError, WriteError, unknown
 from poise.models.views.base import ViewDataset
+from poise.training.checkpoint import ANEW, first_line
 from poise.training.recipe import Recipe
 from poise.training.run_plan import RunPlan
 from poise.training.task import Task
+from poise.writing import check_target
 
 ONE_VALUE = "Expected more than 1 value per channel when training"
 """Beginning of torch's message where a batch norm has one value per channel."""
@@ -57,14 +61,48 @@ def check_left(plan: RunPlan, progress: Mapping[str, Any]) -> None:
     raise InputError(f"the run has trained {done}; --resume with more {more} goes on")
 
 
+RUN_FILES = ("checkpoints/last.ckpt", "stages.json", "model.safetensors", "metrics.csv", "settings.json")
+"""Files that a run writes and replaces, in its folder."""
+
+
 def check_free(folder: Path) -> None:
-    """Refuse a folder that holds a run already.
+    """Refuse a folder that holds a run already, or files that a run would replace.
+
+    A run that was killed before its first state was saved leaves `settings.json` alone, and may begin again.
 
     Raises:
-        WriteError: The folder has a checkpoint.
+        WriteError: The folder has one of them.
     """
-    if (folder / "checkpoints" / "last.ckpt").exists():
+    found = [name for name in RUN_FILES if os.path.lexists(folder / name)]
+    found += sorted(f"pictures/{path.name}" for path in folder.glob("pictures/epoch-*.png"))[:1]
+    if found == ["settings.json"] and _of_a_run(folder / "settings.json"):
+        return
+    if "checkpoints/last.ckpt" in found:
         raise WriteError(f"{folder} already holds a run; go on with --resume {folder}, or give another --out")
+    if found:
+        raise WriteError(
+            f"{folder} already holds a run or what one would replace ({found[0]}), and no state to go on from; "
+            "give another --out"
+        )
+
+
+def check_run_files(folder: Path) -> None:
+    """Refuse the folder of a run whose files cannot be replaced: links, or what is no regular file.
+
+    Raises:
+        WriteError: There is one.
+    """
+    for name in RUN_FILES:
+        check_target(folder / name, flag="--out")
+
+
+def _of_a_run(settings: Path) -> bool:
+    """Whether a file has the settings of a run."""
+    try:
+        found = json.loads(settings.read_bytes()) if settings.is_file() and not settings.is_symlink() else None
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and {"recipe", "settings"} <= set(found)
 
 
 def make_folder(folder: Path) -> None:
@@ -77,6 +115,30 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+
+
+@contextmanager
+def explain_restore_errors(state: Path | None, begun: Callable[[], bool]) -> Iterator[None]:
+    """Turn errors from what a saved state lacks into one that says what to do.
+
+    Args:
+        state: The state a run goes on from; None for a run that begins.
+        begun: Whether training has begun, after which no error is the state's.
+
+    Raises:
+        CheckpointError: The state cannot be restored.
+    """
+    try:
+        yield
+    except (PoiseError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        if state is None or begun():
+            raise
+        raise CheckpointError(
+            f"{state} cannot be restored ({type(error).__name__}: {first_line(error)}): it is damaged, or was saved by another "
+            f"version; {ANEW}"
+        ) from error
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from rich.console import Console
 from torch import nn
 
+from poise.terminal import say
 from poise.training.callbacks import RunCallback
 
 MAX_WAIT_SHARE = 0.15
@@ -107,7 +108,7 @@ class Clock(RunCallback):
         if self.steps and trainer.is_global_zero:
             module = self.of(pl_module)
             for line in self.lines(module.plan.workers, one=module.task.unit[0]):
-                self.console.print(line, highlight=False, soft_wrap=True)
+                say(self.console, line)
 
     def lines(self, workers: int, *, one: str = "person") -> list[str]:
         """Milliseconds per view or image by phase, and a warning where the data loader is the bottleneck.

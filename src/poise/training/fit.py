@@ -1,6 +1,7 @@
 """`fit(recipe, out=folder)` trains a recipe."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -8,13 +9,24 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.loggers import Logger
 from rich.console import Console
-from safetensors.torch import load_file
 
+from poise import terminal
+from poise.errors import CheckpointError, Stopped
+from poise.terminal import say
 from poise.training.box_share import note_box_share
 from poise.training.callbacks import Interrupted, Interrupts, ProgressBar
-from poise.training.checkpoint import check_same, check_state
+from poise.training.checkpoint import check_data, check_same, check_state, load_best
 from poise.training.checkpointer import Checkpointer
-from poise.training.checks import check_best, check_free, check_left, check_readable, explain_step_errors, make_folder
+from poise.training.checks import (
+    check_best,
+    check_free,
+    check_left,
+    check_readable,
+    check_run_files,
+    explain_restore_errors,
+    explain_step_errors,
+    make_folder,
+)
 from poise.training.clock import Clock
 from poise.training.data import unwrap_worker_errors
 from poise.training.loggers import TENSORBOARD, check_loggers, make_loggers
@@ -22,6 +34,7 @@ from poise.training.logging import hparams_of, print_resumed, print_run, setting
 from poise.training.metrics_log import MetricsLog
 from poise.training.module import Module
 from poise.training.previews import Previews
+from poise.training.provenance import checksums
 from poise.training.recipe import Recipe
 from poise.training.result import RunResult
 from poise.training.run_plan import Budget, Hardware, rank_of_process, run_plan
@@ -29,6 +42,7 @@ from poise.training.stages import fit_stages, refuse_stages
 from poise.training.trainer import quiet_lightning, trainer
 from poise.weights import model_file
 from poise.weights.transfer import transfer
+from poise.writing import locked
 
 
 def fit(
@@ -85,15 +99,15 @@ def fit(
     Raises:
         InputError: Flags that do not fit together, batches too small to learn from, or a model that could not be loaded from
             its file (`weights.model_file.check_kept`).
-        WriteError: The folder holds another run, or cannot be written.
+        WriteError: The folder holds another run, another training writes into it, or it cannot be written.
         UnknownName, MissingExtra: There is no such logger, or its package is not installed.
-        CheckpointError: The checkpoint to resume, or the model to start from, cannot be used.
+        CheckpointError: The checkpoint to resume, or the model to start from, cannot be used, or the data have changed.
         TrainingError: The loss is not finite, or the memory does not suffice.
-        KeyboardInterrupt: The run was interrupted; its checkpoint is saved.
+        Stopped: The run was interrupted (Ctrl-C, SIGTERM, SIGHUP), a `KeyboardInterrupt`; its checkpoint is saved.
     """
     model_file.check_kept(recipe.model)
     check_loggers(loggers)
-    console = (console or Console()) if rank_of_process() == 0 else Console(quiet=True)
+    console = (console or terminal.Console()) if rank_of_process() == 0 else Console(quiet=True)
     hardware = Hardware(
         device=device,
         precision=precision,
@@ -108,11 +122,14 @@ def fit(
     one = partial(_run, hardware=hardware, console=console, loggers=loggers, more=callbacks)
     resumed, begin = (None if path is None else Path(path) for path in (resume, start))
     budget = Budget(resumed or Path(out), resumed is not None, seed, begin, minutes, steps)
-    if recipe.then:
-        return fit_stages(recipe, one, budget, console=console)
-    if resumed is not None:
-        refuse_stages(resumed)
-    return one(recipe, budget)
+    if resumed is not None and not resumed.is_dir():
+        raise CheckpointError(f"there is no folder {resumed}; --resume wants the folder of a run")
+    with locked(budget.folder, what="another training") if rank_of_process() == 0 else nullcontext():
+        if recipe.then:
+            return fit_stages(recipe, one, budget, console=console)
+        if resumed is not None:
+            refuse_stages(resumed)
+        return one(recipe, budget)
 
 
 def _run(
@@ -130,8 +147,10 @@ def _run(
     main = plan.rank == 0
     task = recipe.task(recipe.model)
     check_best(recipe, task)
+    data = checksums(recipe)
     if progress is not None:
         check_same(progress, recipe.model, folder)
+        check_data(progress, data, folder)
         check_left(plan, progress)
     views = task.train_views(recipe.data, seed=plan.seed)
     val_views = task.val_views(recipe.val, seed=plan.seed) if recipe.val is not None else None
@@ -141,39 +160,41 @@ def _run(
     carried = transfer(model_file.load(budget.start), recipe.model) if budget.start is not None and state is None else None
     if main:
         make_folder(folder)
+        check_run_files(folder)
     print_run(console, recipe, plan, learnt=len(views), checked=None if val_views is None else len(val_views))
     if progress is not None:
         print_resumed(console, recipe, plan, progress, folder=budget.whole or folder)
     if carried is not None:
-        console.print(f"start from {budget.start}: {carried}", highlight=False, soft_wrap=True)
+        say(console, f"start from {budget.start}: {carried}")
     note_box_share(recipe)
-    module = Module(recipe, plan, train=views, val=val_views)
+    module = Module(recipe, plan, train=views, val=val_views, data=data)
     module.model.to(memory_format=torch.channels_last)
     with Interrupts() as interrupts, quiet_lightning(), explain_step_errors(plan), unwrap_worker_errors():
         checkpointer = Checkpointer(folder, interrupts, best=recipe.best)
-        metrics_log = MetricsLog(folder, console, settings=settings_of(recipe, plan) if main else {})
+        metrics_log = MetricsLog(folder, console, settings=settings_of(recipe, plan, data) if main else {})
         previews = Previews(folder, hparams_of(recipe, plan))
         callbacks = [Clock(console), metrics_log, checkpointer, previews, ProgressBar(console), *more]
         made = make_loggers(loggers, folder, step=progress.get("steps", 0) if progress else 0)
         lightning = trainer(recipe, plan, callbacks, hardware=hardware, loggers=made)
         try:
-            lightning.fit(module, ckpt_path=state, weights_only=True if state else None)
+            with explain_restore_errors(state, lambda: module.begun):
+                lightning.fit(module, ckpt_path=state, weights_only=True if state else None)
         except (Interrupted, SystemExit) as error:  # Lightning exits the process at a second Ctrl-C
-            console.print(f"stopped; go on with --resume {budget.whole or folder}", highlight=False, soft_wrap=True)
-            raise KeyboardInterrupt from error
+            say(console, f"stopped; go on with --resume {budget.whole or folder}")
+            raise Stopped(interrupts.number) from error
     return _result(module, checkpointer, metrics_log, console)
 
 
 def _result(module: Module, checkpointer: Checkpointer, metrics_log: MetricsLog, console: Console) -> RunResult:
     for message in module.unreadable:
-        console.print(f"skipped: {message}", highlight=False, soft_wrap=True)
+        say(console, f"skipped: {message}")
     if module.unreadable:
-        console.print(
-            f"{len(module.unreadable)} images could not be read; others took their place", highlight=False, soft_wrap=True
-        )
+        say(console, f"{len(module.unreadable)} images could not be read; others took their place")
     model = module.best_model.cpu()
     if checkpointer.model_file.exists():  # weights only: the network may be the user's own, not one of the zoo
-        model.network.load_state_dict(load_file(checkpointer.model_file))
+        load_best(model, checkpointer.model_file)
+    if module.begun:  # the last line comes when all is done
+        say(console, f"the best model: {checkpointer.model_file}")
     return RunResult(
         model.eval(), dict(checkpointer.best_scores), checkpointer.folder, checkpointer.model_file, metrics_log.rows
     )

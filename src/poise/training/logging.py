@@ -8,11 +8,14 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from torch import nn
 
 from poise.codecs.decoders import codec_name, described
 from poise.dims import Size
 from poise.models.base import PoseModel
+from poise.plain import plain
+from poise.terminal import say
 from poise.training.provenance import provenance
 from poise.training.recipe import Recipe
 from poise.training.run_plan import RunPlan, rate_of
@@ -32,12 +35,11 @@ def print_run(console: Console, recipe: Recipe, plan: RunPlan, *, learnt: int, c
     task = recipe.task(recipe.model)
     console.print(summary(recipe.model, task.train_size(recipe.data)))
     checking = "nothing to check on" if checked is None else f"{checked} {task.unit[1]} to check on, with {task.val_boxes}"
-    console.print(
+    say(
+        console,
         f"{recipe.name}: {recipe.model.card.name} on {plan.device} in {plan.precision}; "
         f"{learnt} {task.unit[1]} to learn from, {checking}; {plan.workers} workers\n"
         f"batch {plan.batch} x {plan.accumulate}; {_rate(recipe, plan)}",
-        highlight=False,
-        soft_wrap=True,
     )
     print_expected(console, recipe)
 
@@ -47,7 +49,7 @@ def print_expected(console: Console, recipe: Recipe) -> None:
     if recipe.expected:
         scores = ", ".join(f"{name} {value:.3g}" for name, value in recipe.expected.items())
         notes = f" ({recipe.notes})" if recipe.notes else ""
-        console.print(f"expected: {scores}{notes}", highlight=False, soft_wrap=True)
+        say(console, f"expected: {scores}{notes}")
 
 
 def print_resumed(console: Console, recipe: Recipe, plan: RunPlan, progress: Mapping[str, Any], *, folder: Path) -> None:
@@ -62,22 +64,20 @@ def print_resumed(console: Console, recipe: Recipe, plan: RunPlan, progress: Map
     """
     rate = progress.get("rate", plan.rate)
     if progress["epoch"] >= recipe.epochs:
-        console.print(
+        say(
+            console,
             f"the run is finished, nothing is left to train: {progress['epoch']} of {recipe.epochs} epochs are done; "
             f"--resume {folder} with more --epochs goes on",
-            highlight=False,
-            soft_wrap=True,
         )
     elif rate != plan.rate:
-        console.print(
+        say(
+            console,
             f"the learning rate was {rate:.3g} so far and is {plan.rate:.3g} from here on: the recipe's, or its flags, changed",
-            highlight=False,
-            soft_wrap=True,
         )
 
 
-def settings_of(recipe: Recipe, plan: RunPlan) -> dict[str, Any]:
-    """The content of `settings.json`, as plain values."""
+def settings_of(recipe: Recipe, plan: RunPlan, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of `settings.json`, as plain values; `data` are the checksums of the data."""
     return {
         "recipe": recipe.name,
         "settings": recipe.settings,
@@ -96,7 +96,7 @@ def settings_of(recipe: Recipe, plan: RunPlan) -> dict[str, Any]:
         "still": recipe.still,
         "empty": recipe.empty,
         "validation": recipe.task(recipe.model).val_boxes,
-    } | provenance(recipe, plan)
+    } | provenance(recipe, plan, data)
 
 
 def hparams_of(recipe: Recipe, plan: RunPlan) -> dict[str, str | int | float | bool]:
@@ -129,15 +129,15 @@ def summary(model: PoseModel, size: Size) -> Table:
     network = copy.deepcopy(model.network).to("meta")  # counts without computing
     cost = measure_network(network, size)
     views, codec = f"views of {size[0]}x{size[1]}", f"codec {codec_name(model.codec)}"
-    table = Table(title=f"{model.card.name}, {views}, {len(model.skeleton)} keypoints, {codec}")
+    table = Table(title=Text(plain(f"{model.card.name}, {views}, {len(model.skeleton)} keypoints, {codec}")))
     for name in ("part", "kind"):
         table.add_column(name)
     for name in ("layers", "parameters", "multiply-adds"):
         table.add_column(name, justify="right")
     for name, part in network.named_children():
-        table.add_row(name, type(part).__name__, *_numbers(part), "")
+        table.add_row(Text(plain(name)), type(part).__name__, *_numbers(part), "")
         for inner, child in part.named_children():
-            table.add_row(f"  {inner}", type(child).__name__, *_numbers(child), "")
+            table.add_row(Text(plain(f"  {inner}")), type(child).__name__, *_numbers(child), "")
     table.add_row("all", type(network).__name__, *_numbers(network), f"{cost.multiply_adds / 1e6:,.0f} M", end_section=True)
     return table
 

@@ -8,6 +8,7 @@ from typing import Any, final
 from lightning.pytorch import LightningModule, Trainer
 from rich.console import Console
 
+from poise.terminal import say
 from poise.training.callbacks import RunCallback
 from poise.training.result import Row, write_csv
 from poise.writing import write_atomic
@@ -101,10 +102,9 @@ class MetricsLog(RunCallback):
     def _print_epoch(self, row: Row, loss_parts: tuple[str, ...], *, epochs: int, unit: str) -> None:
         scores = "  ".join(f"{name.removeprefix('val/')} {value:.4g}" for name, value in row.items() if name.startswith("val/"))
         parts = "  ".join(f"{name} {row[f'train/{name}']:.3g}" for name in loss_parts if f"train/{name}" in row)
-        self.console.print(
+        say(
+            self.console,
             f"epoch {int(row['epoch'])}/{epochs}  loss {row['train/loss']:.5g}{f' ({parts})' if parts else ''}  "
             f"val ({scores or 'none'})  "
             f"lr {row['rate']:.2e}  {row[f'{unit}_per_second']:.1f} {unit}/s  {row['minutes']:.1f} min",
-            highlight=False,
-            soft_wrap=True,
         )

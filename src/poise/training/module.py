@@ -2,6 +2,7 @@
 
 import copy
 import time
+from collections.abc import Mapping
 from typing import Any, final
 
 import torch
@@ -31,6 +32,7 @@ class Module(LightningModule):
         plan: Batches, learning rate, seed, budget of this run.
         train: Training views.
         val: Validation views, or None.
+        data: Checksums of the data (`provenance.checksums`), which the state keeps.
 
     Attributes:
         model: The model that is trained.
@@ -44,15 +46,23 @@ class Module(LightningModule):
         norm: Norm of the last step's gradient, before clipping.
         elapsed: Seconds of training up to the last step, over all sessions; the same on every process.
         unreadable: Error messages of images that could not be read.
+        begun: Whether training has begun; before, a saved state is restored.
     """
 
     def __init__(
-        self, recipe: Recipe, plan: RunPlan, *, train: ViewDataset[Any, Any], val: ViewDataset[Any, Any] | None
+        self,
+        recipe: Recipe,
+        plan: RunPlan,
+        *,
+        train: ViewDataset[Any, Any],
+        val: ViewDataset[Any, Any] | None,
+        data: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.recipe = recipe
         self.plan = plan
         self.views = train
+        self.data = dict(data or {})
         self.val_views = val
         self.model = recipe.model
         self.parts: dict[str, Float[Tensor, ""]] = {}
@@ -69,6 +79,7 @@ class Module(LightningModule):
         self.elapsed = 0.0
         self.unreadable: dict[str, None] = {}
         self.frozen = False
+        self.begun = False
         self._earlier = 0.0
         self._since = time.monotonic()
         self._found: dict[int, Any] = {}
@@ -111,6 +122,7 @@ class Module(LightningModule):
 
     def on_train_start(self) -> None:
         """Start the clock."""
+        self.begun = True
         self._since = time.monotonic()
         self._freeze()
 
@@ -230,6 +242,7 @@ class Module(LightningModule):
             "rate": self.plan.rate,
             "steps": self.trainer.global_step,
             "model": identity(self.model),
+            **({"data": self.data} if self.data else {}),
         }
 
     def _sampling(self) -> dict[str, int]:

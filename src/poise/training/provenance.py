@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,15 @@ from poise.training.run_plan import RunPlan
 PACKAGES = ("torch", "torchvision", "lightning", "numpy", "opencv-python-headless", "pillow", "hotcoco", "numba", "timm")
 
 
-def provenance(recipe: Recipe, plan: RunPlan) -> dict[str, Any]:
-    """Data, seeds, versions and hardware of a run, as plain values."""
+def checksums(recipe: Recipe) -> dict[str, Any]:
+    """Checksums of the data of a recipe, as plain values; labels are read, images are not."""
+    return {"train": _data(recipe.train), "val": None if recipe.val is None else _data(recipe.val)}
+
+
+def provenance(recipe: Recipe, plan: RunPlan, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Data (`checksums`), seeds, versions and hardware of a run, as plain values."""
     return {
-        "data": {"train": _data(recipe.train), "val": None if recipe.val is None else _data(recipe.val)},
+        "data": dict(data),
         "folder": str(Path.cwd()),
         "seeds": {"run": plan.seed, "torch": torch.initial_seed()},
         "rate": {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from poise.errors import ReadError
 from poise.models.base import PoseModel
 from poise.writing import write_atomic
 
@@ -46,13 +47,20 @@ def write_csv(path: Path, rows: list[Row]) -> None:
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_atomic(path, text.getvalue().encode())
+    write_atomic(path, text.getvalue().encode(errors="backslashreplace"))
 
 
 def read_csv(path: Path) -> list[Row]:
-    """The rows that `write_csv` wrote; missing values stay missing."""
-    with path.open(newline="") as file:
-        return [{name: _number(text) for name, text in row.items() if text} for row in csv.DictReader(file)]
+    """The rows that `write_csv` wrote; missing values stay missing.
+
+    Raises:
+        ReadError: The file is missing, or something else.
+    """
+    try:
+        with path.open(newline="") as file:
+            return [{name: _number(text) for name, text in row.items() if text} for row in csv.DictReader(file)]
+    except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
+        raise ReadError(f"the metrics of the run, {path}, cannot be read ({error}); put the file back from a copy") from error
 
 
 def _number(text: str) -> int | float:

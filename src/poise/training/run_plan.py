@@ -137,13 +137,15 @@ def run_plan(recipe: Recipe, budget: Budget, hardware: Hardware) -> RunPlan:
     device = choose_device(hardware.device)
     batch = recipe.batch if hardware.batch is None else hardware.batch
     world = hardware.devices * hardware.nodes
+    rank = rank_of_process()
+    check_rank(rank, max(1, world))  # `RunPlan` refuses a world of 0
     return RunPlan(
         seed=budget.seed,
         batch=batch,
         accumulate=hardware.accumulate,
         rate=rate_of(recipe, batch=batch, accumulate=hardware.accumulate)[0],
         world=world,
-        rank=rank_of_process(),
+        rank=rank,
         workers=_workers(world) if hardware.workers is None else hardware.workers,
         device=device,
         precision=choose_precision(hardware.precision, device),
@@ -163,11 +165,35 @@ def _workers(world: int) -> int:
 
 
 def rank_of_process() -> int:
-    """Rank of this process, from the environment of Lightning's launcher, torchrun or SLURM."""
-    for name in ("RANK", "SLURM_PROCID"):
-        if name in os.environ:
-            return int(os.environ[name])
-    return int(os.environ.get("LOCAL_RANK", 0))
+    """Rank of this process, from the environment of Lightning's launcher, torchrun or SLURM.
+
+    Raises:
+        InputError: The rank is no whole number, 0 or more, or no launcher has set it.
+    """
+    name = next((name for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK") if name in os.environ), None)
+    if name is None:
+        return 0
+    text = os.environ[name]
+    if not (text.isascii() and text.isdigit()):
+        raise InputError(f"the environment says {name}={text!r}, and a rank is a whole number, 0 or more; unset {name}")
+    if name == "RANK" and int(text) and "TORCHELASTIC_RUN_ID" not in os.environ:
+        raise InputError(
+            f"the environment says RANK={text}, as torchrun sets it, and this process was not started by torchrun; unset RANK"
+        )
+    return int(text)
+
+
+def check_rank(rank: int, world: int) -> None:
+    """Refuse a process that is not one of the run, for it would train and write nothing.
+
+    Raises:
+        InputError: The rank is not below the number of processes.
+    """
+    if rank >= world:
+        raise InputError(
+            f"the environment says that this is process {rank} of a run of {world}, counted from 0; unset RANK, LOCAL_RANK and "
+            "SLURM_PROCID, or say with --devices and --nodes how many there are"
+        )
 
 
 def rate_of(recipe: Recipe, *, batch: int, accumulate: int) -> tuple[float, str]:

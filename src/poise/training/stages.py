@@ -17,10 +17,12 @@ from typing import Any, final
 
 from rich.console import Console
 from rich.table import Table
-from safetensors.torch import load_file
 
 from poise.errors import CheckpointError, WriteError
 from poise.models.views.base import mixed_seed
+from poise.terminal import say
+from poise.training.checkpoint import load_best
+from poise.training.checks import check_free
 from poise.training.logging import print_expected
 from poise.training.recipe import Recipe
 from poise.training.result import Row, RunResult, read_csv, write_csv
@@ -72,7 +74,7 @@ def fit_stages(recipe: Recipe, run: Run, budget: Budget, *, console: Console) ->
     done = _open(recipe, budget, count=len(stages))
     print_expected(console, recipe)
     if len(done) >= len(stages):
-        console.print(f"nothing is left to train: {len(stages)} of {len(stages)} stages are done", highlight=False)
+        say(console, f"nothing is left to train: {len(stages)} of {len(stages)} stages are done")
     for index, stage in list(enumerate(stages))[len(done) :]:
         if index:
             _start(stage, budget.folder / f"stage{index - 1}" / MODEL)
@@ -81,7 +83,7 @@ def fit_stages(recipe: Recipe, run: Run, budget: Budget, *, console: Console) ->
         if rank_of_process() == 0:
             _keep(budget.folder, done, best=recipe.best)
         scores = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items()) or "not checked"
-        console.print(f"stage {index} of 0 to {len(stages) - 1} is done: {scores}", highlight=False, soft_wrap=True)
+        say(console, f"stage {index} of 0 to {len(stages) - 1} is done: {scores}")
     done = done[: len(stages)]
     console.print(_table(done, best=recipe.best, checked=recipe.task(recipe.model).val_boxes))
     return _result(recipe, budget.folder, done)
@@ -114,10 +116,12 @@ def _open(recipe: Recipe, budget: Budget, *, count: int) -> list[FinishedStage]:
             what = "a run of one stage; it goes on without --stages" if alone else "no run; --resume wants the folder of one"
             raise CheckpointError(f"{budget.folder} holds {what}")
         done = _read(record)
-    elif main and (alone or record.exists()):
+    elif main and record.exists():
         raise WriteError(f"{budget.folder} already holds a run; go on with --resume {budget.folder}, or give another --out")
     else:
         done = []
+        if main:
+            check_free(budget.folder)
     if budget.start is not None and not budget.resume:
         transfer(model_file.load(budget.start), copy.deepcopy(recipe.model))  # what cannot be a start is refused before writing
     if main:
@@ -131,8 +135,11 @@ def _open(recipe: Recipe, budget: Budget, *, count: int) -> list[FinishedStage]:
 
 def _read(record: Path) -> list[FinishedStage]:
     try:
-        return [FinishedStage(**row) for row in json.loads(record.read_text(encoding="utf-8"))["done"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        done = [FinishedStage(**row) for row in json.loads(record.read_text(encoding="utf-8"))["done"]]
+        if not all(isinstance(v, int | float) for stage in done for v in (stage.epochs, *stage.scores.values())):
+            raise ValueError("scores and epochs are no numbers")
+        return done
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{record} does not say which stages are done ({error}); begin anew with another --out"
         ) from error
@@ -145,8 +152,8 @@ def _write(record: Path, done: Sequence[FinishedStage]) -> None:
 def _start(stage: Recipe, file: Path) -> None:
     """Load the best weights of the stage before."""
     if not file.is_file():
-        raise CheckpointError(f"the best model of the stage before is missing: {file}")
-    stage.model.network.load_state_dict(load_file(file))
+        raise CheckpointError(f"the best model of the stage before is missing: {file}; put it back, or begin anew")
+    load_best(stage.model, file)
 
 
 def _stage_budget(stages: Sequence[Recipe], budget: Budget, index: int) -> Budget:
@@ -203,7 +210,7 @@ def _result(recipe: Recipe, folder: Path, done: Sequence[FinishedStage]) -> RunR
     metrics = dict(scores[chosen])
     model = recipe.model.cpu()
     # The stage's own file: the other processes do not wait for the copy that the first one makes of it.
-    model.network.load_state_dict(load_file(folder / f"stage{chosen}" / MODEL))
+    load_best(model, folder / f"stage{chosen}" / MODEL)
     known: dict[str, Any] = {f"val/{name}": value for name, value in metrics.items() if name != "loss"}
     model.card = replace(model.card, scores=model.card.scores | known)
     return RunResult(model.eval(), metrics, folder, folder / MODEL, _rows(folder, len(done)), tuple(scores))

@@ -223,7 +223,7 @@ class Report:
         Raises:
             WriteError: The file cannot be written.
         """
-        write_atomic(path, self.html().encode())
+        write_atomic(path, self.html().encode(errors="backslashreplace"))
         return Path(path)
 
 

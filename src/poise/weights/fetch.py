@@ -8,6 +8,7 @@ from pathlib import Path
 
 from poise.errors import CheckpointError, ReadError, WriteError
 from poise.weights.release import Release
+from poise.writing import check_target
 
 TIMEOUT = 30
 """Seconds without an answer after which the server counts as not there."""
@@ -30,6 +31,7 @@ def fetch(release: Release, folder: Path) -> Path:
     if target.is_file():
         _check(target, release)
         return target
+    check_target(target, flag="--fetch")
     if release.url is None:
         raise ReadError(f"the file of {release.name!r} lies in a folder for browsers only; {by_hand}")
     try:

@@ -1,8 +1,8 @@
 """A model as one `.safetensors` file: weights, and as JSON metadata everything else a model is.
 
-The metadata has one entry, "poise": the format's version, the kind of model, skeleton and codec of one with keypoints,
-preprocessing, and the card with the architecture. Files without a kind are of models of views of one person, the only ones
-there were.
+The metadata has two entries: the checksum of all else (`CHECKSUM`), and "poise": the format's version, the kind of model,
+skeleton and codec of one with keypoints, preprocessing, and the card with the architecture. Files without a kind are of models
+of views of one person, the only ones there were.
 Loading runs no code but that of poise, and network builders, codecs and models of packages that the user has named
 (`poise.plugins`).
 """
@@ -28,11 +28,15 @@ from poise.models.card import Card, with_readout
 from poise.models.registry import model_types
 from poise.plugins import ZOO, builder, name_of, own_names, resolve, use_plugin
 from poise.structures import Architecture, Normalization
-from poise.weights.checkpoint import compare
+from poise.weights.checkpoint import check_finite, compare
+from poise.weights.checksum import checksum
 from poise.writing import write_atomic
 
 TOP_DOWN = "top-down"
 """Type of the models in files without `kind`, which the first versions wrote."""
+
+CHECKSUM = "sha256"
+"""Entry of the metadata with the checksum of weights and description; older files have none."""
 
 FORMAT = 1
 """Version of the metadata; files of later versions are refused."""
@@ -54,9 +58,9 @@ def save(model: Model, path: str | os.PathLike[str]) -> Path:
     """
     target = model_path(path)
     check_kept(model)
-    metadata = {"poise": json.dumps(describe(model))}
+    text = json.dumps(describe(model))
     weights = {key: value.detach().cpu().contiguous() for key, value in model.network.state_dict().items()}
-    write_atomic(target, to_bytes(weights, metadata=metadata))
+    write_atomic(target, to_bytes(weights, metadata={"poise": text, CHECKSUM: checksum([text, weights])}))
     return target
 
 
@@ -101,8 +105,8 @@ def load(path: str | os.PathLike[str], *, plugins: Sequence[str] = ()) -> Model:
         plugins: Packages of your own whose code the file may ask for, as if each was named by `poise.use_plugin`.
 
     Raises:
-        CheckpointError: The file is missing, truncated, not one of poise, of a later version, or asks for code of a package
-            that was not named.
+        CheckpointError: The file is missing, truncated, damaged, not one of poise, of a later version, has weights or
+            statistics that are NaN or infinite, or asks for code of a package that was not named.
         InputError: There is no such package.
     """
     for plugin in plugins:
@@ -110,6 +114,7 @@ def load(path: str | os.PathLike[str], *, plugins: Sequence[str] = ()) -> Model:
     source = Path(path)
     weights, text = _read(source)
     try:
+        check_finite(weights)
         values = json.loads(text)
         return _assemble(values, weights)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
@@ -120,20 +125,36 @@ def load(path: str | os.PathLike[str], *, plugins: Sequence[str] = ()) -> Model:
         raise CheckpointError(f"{source}: {error}") from error
 
 
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The weights of a model file that is whole, in float32, by name; the network need not be one of the zoo's.
+
+    Args:
+        path: Of a file that `save` wrote.
+
+    Raises:
+        CheckpointError: The file is missing, truncated, damaged, or not one of poise.
+    """
+    return _read(path)[0]
+
+
 def _read(source: Path) -> tuple[dict[str, Tensor], str]:
     if not source.is_file():
         raise CheckpointError(_no_file(source))
     try:
         with safe_open(source, framework="pt") as file:
             metadata: Mapping[str, str] = file.metadata() or {}
-            weights = {key: _single(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118  # not a dictionary
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # not a dictionary
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{source} is truncated or no .safetensors file ({error}); an official checkpoint becomes one with: poise import"
         ) from error
     if "poise" not in metadata:
         raise CheckpointError(f"{source} was not written by poise: it says neither skeleton nor architecture; use poise import")
-    return weights, metadata["poise"]
+    if metadata.get(CHECKSUM) not in (None, checksum([metadata["poise"], weights])):
+        raise CheckpointError(
+            f"{source} is damaged: its checksum is not that of its weights and description; take a copy of it, or make it anew"
+        )
+    return {key: _single(value) for key, value in weights.items()}, metadata["poise"]
 
 
 def _no_file(source: Path) -> str:

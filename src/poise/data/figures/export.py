@@ -12,7 +12,7 @@ from poise.data.figures.dataset import FigureDataset
 from poise.data.figures.scene import Scene
 from poise.errors import WriteError
 from poise.skeletons import Skeleton
-from poise.writing import write_atomic
+from poise.writing import check_target, write_atomic
 
 
 def write_coco(dataset: FigureDataset, folder: Path) -> Path:
@@ -34,6 +34,7 @@ def write_coco(dataset: FigureDataset, folder: Path) -> Path:
     images: list[dict[str, Any]] = []
     people: list[dict[str, Any]] = []
     target = folder / "annotations.json"
+    check_target(target)
     try:
         (folder / "images").mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
