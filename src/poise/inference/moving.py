@@ -1,4 +1,4 @@
-"""What is no photograph: videos, cameras, addresses. Imports nothing heavy."""
+"""Sources that are no photographs: videos, cameras, addresses. Imports nothing heavy."""
 
 import shlex
 from pathlib import Path
@@ -14,7 +14,7 @@ DEVICE = "/dev/video"
 
 
 def moving_text(text: str) -> str:
-    """What to say of a video, a camera or an address; nothing of anything else.
+    """Message about a video, a camera or an address; empty for other sources.
 
     Args:
         text: That was given as images.

@@ -12,7 +12,7 @@ from poise.transforms.jitter import Augmentation
 from poise.zoo.cpn import cpn as build
 
 HEIGHT = 255.0
-"""Of a label in the release."""
+"""Height of the Gaussian labels in the release."""
 
 SCORES = {(50, (256, 192)): 0.692, (50, (384, 288)): 0.722, (101, (384, 288)): 0.723}
 """On COCO val2017 with detected boxes and the flip test, from the release's page."""

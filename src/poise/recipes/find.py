@@ -33,7 +33,11 @@ def recipes() -> Mapping[str, Maker]:
 @cache
 def outlined() -> Mapping[str, Maker]:
     """The recipes by name, with flags and help but not callable; imports nothing heavy."""
-    return _recipes_of(outline.modules().values(), outline.stand_in("poise.training.recipe").Recipe)
+    return _outlined(outline.modules())
+
+
+def _outlined(modules: Iterable[ModuleType]) -> Mapping[str, Maker]:
+    return _recipes_of(modules, outline.stand_in("poise.training.recipe").Recipe)
 
 
 def _recipes_of(modules: Iterable[ModuleType], promised: object) -> Mapping[str, Maker]:
@@ -95,7 +99,8 @@ def find_outlined(name: str) -> Maker | None:
     """
     if ":" in name:
         return None
-    return _by_name(name, outlined())
+    name = ALIASES.get(name, name)
+    return _outlined(outline.modules(name)).get(name) or _by_name(name, outlined())
 
 
 def _by_name(name: str, known: Mapping[str, Maker]) -> Maker:

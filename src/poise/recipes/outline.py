@@ -88,10 +88,19 @@ def outline(module: str) -> ModuleType:
     return made
 
 
-def modules() -> Mapping[str, ModuleType]:
-    """The outlines of all modules of this folder that may hold recipes."""
-    names = [f"{__package__}.{info.name}" for info in pkgutil.iter_modules([str(Path(__file__).parent)])]
-    return {name: outline(name) for name in names if name not in (*LIGHT, __name__, f"{__package__}.find")}
+def modules(function: str = "") -> list[ModuleType]:
+    """The outlines of all modules of this folder that may hold recipes.
+
+    Args:
+        function: Name of one recipe: only the modules that have a function of that name.
+    """
+    folder = Path(__file__).parent
+    names = [f"{__package__}.{info.name}" for info in pkgutil.iter_modules([str(folder)])]
+    chosen = [name for name in names if name not in (*LIGHT, __name__, f"{__package__}.find")]
+    if function:
+        begin, texts = f"def {function}(", {name: folder / f"{name.rpartition('.')[2]}.py" for name in chosen}
+        chosen = [name for name in chosen if begin in texts[name].read_text(encoding="utf-8")]
+    return [outline(name) for name in chosen]
 
 
 def _import(
