@@ -52,8 +52,8 @@ def test_detectors_are_shown_with_the_view_they_are_counted_on(name, parameters,
         (["zoo", "hrnet_w32_coco_256x192", "--fetch", "down"], "in a browser"),
         (["zoo", "hrnet_w32_coco_64x64", "--fetch", "down"], "no published model"),
         (["zoo", "--fetch", "down"], "needs the name"),
-        (["import", "hrnet_w32_coco_256x192", "none.pth", "--out", "x.safetensors"], "no checkpoint none.pth"),
-        (["import", "hrnet", "none.pth", "--out", "x.safetensors"], "no model 'hrnet'"),
+        (["import", "hrnet_w32_coco_256x192", "none.pth", "--out", "x.safetensors"], "no checkpoint 'none.pth'"),
+        (["import", "hrnet", __file__, "--out", "x.safetensors"], "no model 'hrnet'"),
     ],
 )
 def test_mistakes_are_one_sentence_and_exit_code_1(words, message, capsys, tmp_path, monkeypatch):
@@ -95,7 +95,7 @@ def test_the_short_list_fits_a_terminal_and_has_one_model_of_each_kind(capsys):
         ("hrnet_w32_coco", "did you mean 'hrnet_w32_coco_256x192'?"),
         ("fasterrcnn_resnet50_fpn_v2", "for --detector fasterrcnn_resnet50_fpn_v2"),
         ("run", "it holds one: run/model.safetensors"),
-        ("mine", "there is no model file mine; train one"),
+        ("mine", "there is no model file 'mine'; train one"),
     ],
 )
 def test_a_name_in_place_of_a_model_file_says_what_to_do(name, says, tmp_path, monkeypatch):

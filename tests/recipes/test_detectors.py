@@ -179,7 +179,7 @@ def test_other_networks_and_more_chances_can_be_asked_for(coco):
     assert recipe.expected == {}
     with pytest.raises(InputError, match=r"is no ResNet, .*; give --freeze 0, and all of it is trained"):
         keypoint_rcnn(**ours)
-    with pytest.raises(InputError, match="whole detector"):
+    with pytest.raises(InputError, match="a detector that finds boxes and keypoints"):
         keypoint_rcnn(**ours | {"network": "poise_t_coco_192x160"})
     with pytest.raises(InputError, match="0 to 5 stages"):
         keypoint_rcnn(**ours, freeze=6)
