@@ -31,7 +31,7 @@ class Console(RichConsole):
             stderr=stderr, quiet=quiet, record=record, width=width, file=file, markup=False, emoji=False, highlight=False
         )
 
-    def render_str(self, text: str, **options: Any) -> Text:  # type: ignore[override]  # all options are rich's
+    def render_str(self, text: str, **options: Any) -> Text:
         """Text of which nothing is a command to the terminal."""
         return super().render_str(plain(text), **options)
 

@@ -167,8 +167,10 @@ def test_rows_of_all_images_before_a_failure_are_kept(model, tmp_path, monkeypat
         add(self, found)
 
     monkeypatch.setattr(Writer, "add", fail)
-    with pytest.raises(MemoryError):
-        main(["predict", str(tmp_path / "in"), "--model", str(model), "--out", str(tmp_path / "out")])
+    assert main(["predict", str(tmp_path / "in"), "--model", str(model), "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("poise predict: the memory does not suffice")
+    assert said.endswith(f"what was found before, in 3 images, is in {str(tmp_path / 'out' / 'predictions.json')!r}\n")
     rows = json.loads((tmp_path / "out" / "predictions.json").read_text())
     assert [row["file_name"] for row in rows] == ["1.png", "2.png", "3.png"]
 

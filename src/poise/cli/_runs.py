@@ -64,7 +64,7 @@ class RunCommand:
                 f"{folder} does not say which command made it (settings.json: settings.command is a list of words); name the "
                 "recipe and its flags"
             )
-        _check_named(words[0], plugins, folder)
+        _check_named(words[0], list(plugins or ()), folder)
         home = settings.get("folder", ".")
         return cls(tuple(words), Path(home if isinstance(home, str) else "."))
 
