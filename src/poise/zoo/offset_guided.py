@@ -170,7 +170,7 @@ def bottom_up(
         )
     stacks = int(architecture.arguments.get("stacks", 1))
     codec = replace(codec, cost=replace(codec.cost, weight=codec.cost.weight / stacks))
-    canvas = canvas if skeleton.mirror else replace(canvas, flip_test=False)
+    canvas = canvas if skeleton.mirrors else replace(canvas, flip_test=False)
     own = f"poise_scene_{backbone}" if ours else f"offsetguided_{backbone}"
     card = Card(name or own, architecture, licence="of whoever trains it")
     return BottomUp(network, codec, canvas, skeleton, card, deep=(codec,) * (stacks - 1))
