@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol, TypeVar, final
+from typing import Protocol, TypeVar, final, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,16 +29,18 @@ from poise.transforms.half_body import half_body
 from poise.transforms.jitter import Augmentation, Draw, RepeatMode
 from poise.transforms.render import normalise, render, resample
 
-D = TypeVar("D", bound="AnyDraw")
-"""The random choices for a view of any kind."""
 
-
+@runtime_checkable
 class AnyDraw(Protocol):
     """The random choices for a view: a frozen dataclass."""
 
     @property
     def flip(self) -> bool:
         """Whether the view is mirrored."""
+
+
+D = TypeVar("D", bound=AnyDraw)
+"""The random choices for a view of any kind."""
 
 
 @final
