@@ -11,6 +11,7 @@ import torch
 from poise.codecs.offset_guided import OffsetGuided
 from poise.data.aligned import AlignedDataset
 from poise.data.base import Dataset
+from poise.data.naming import naming_of
 from poise.data.subset import hold_out
 from poise.errors import InputError
 from poise.models.aligned import AlignedTopDown
@@ -54,6 +55,11 @@ class FinetuneOptions(ModelOptions):
         images: For each annotation file the folder or zip file of its images, or one for all.
         val_annotations: Files to validate on; by default a part of the training images is kept for that.
         val_images: Folders or zip files of their images.
+        skeleton: Names of the keypoints where files have none: of a public data set, such as wflw or coco_wholebody, or a JSON
+            or text file with the names.
+        fields: Fields of the annotations that hold the keypoints, one after the other, such as keypoints foot_kpts.
+        mirror: Pairs of keypoints that a mirror exchanges, where names do not tell: left_paw:right_paw; nose:nose alone where
+            it exchanges none.
         val_share: Share of the images kept for validation when there are no files for it; 0.1 by default.
         split_seed: Seed of that split; 0 by default.
         model: `poise_t`, `poise_s` (top-down), `poise_scene_t`, `poise_scene_s` (bottom-up), `poise_rcnn_t`, `poise_rcnn_s`
@@ -79,6 +85,9 @@ class FinetuneOptions(ModelOptions):
     images: list[Path]
     val_annotations: list[Path] | None = None
     val_images: list[Path] | None = None
+    skeleton: str | None = None
+    fields: list[str] | None = None
+    mirror: list[str] | None = None
     val_share: float | None = None
     split_seed: int | None = None
     model: str = "poise_s"
@@ -156,13 +165,14 @@ class FinetuneOptions(ModelOptions):
 
     def _data(self) -> tuple[Dataset, Dataset]:
         """The images to learn from, and those to validate on."""
+        naming = naming_of(self.skeleton, self.fields or (), self.mirror or ())
         if self.val_annotations is None:
             if self.val_images is not None:
                 raise InputError(
                     "--val-images are the folders of --val-annotations, which are missing; give those, or leave both out"
                 )
             share = 0.1 if self.val_share is None else self.val_share
-            return hold_out(joined(self.annotations, self.images), share=share, seed=self.split_seed or 0)
+            return hold_out(joined(self.annotations, self.images, naming=naming), share=share, seed=self.split_seed or 0)
         shares = {"--val-share": self.val_share, "--split-seed": self.split_seed}
         given = [flag for flag, value in shares.items() if value is not None]
         if given:
@@ -170,8 +180,9 @@ class FinetuneOptions(ModelOptions):
                 f"--val-annotations are what the run is checked on, and no image of --annotations is kept for that; leave "
                 f"{' and '.join(given)} out"
             )
-        train = joined(self.annotations, self.images)
-        return train, joined(self.val_annotations, self.val_images or self.images, skeleton=train.skeleton)
+        train = joined(self.annotations, self.images, naming=naming)
+        unpaired = naming and replace(naming, mirror=())
+        return train, joined(self.val_annotations, self.val_images or self.images, skeleton=train.skeleton, naming=unpaired)
 
 
 @dataclass(frozen=True, kw_only=True)

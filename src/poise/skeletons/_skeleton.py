@@ -104,6 +104,18 @@ class Skeleton:
         paired = {name for pair in self.mirror if len(set(pair)) == 2 for name in pair}
         return tuple(name for name in self.keypoints if name not in paired)
 
+    @property
+    def mirror_text(self) -> str:
+        """What a mirror exchanges and what it leaves, in words; or how to say so where it is unknown."""
+        if not self.mirrors:
+            return (
+                f"nothing is mirrored, in training and tests: of {_few(self.keypoints)} none is known as the left or right of "
+                "another; --mirror A:B C:D or `mirror` in the file's category names pairs (A:A where a mirror exchanges none)"
+            )
+        pairs = [f"{a} - {b}" for a, b in self.mirror if a != b]
+        left = f"leave alone {_few(self.unpaired)}" if self.unpaired else "leave none alone"
+        return f"mirrored views exchange {_few(pairs)} and {left}" if pairs else "mirrored views exchange no keypoints"
+
     def with_mirror(self, pairs: Sequence[Pair]) -> "Skeleton":
         """The skeleton with further mirror pairs; earlier pairs of the same keypoints give way.
 
@@ -131,7 +143,17 @@ class Skeleton:
         if not self.mirrors:
             raise SkeletonMismatch(
                 "the flip test averages with the flipped view and must know which keypoints a flip exchanges, but skeleton "
-                f"{self.name!r} has no mirror pairs; give it some before training (`mirror` or names with left_ and right_ in a "
-                "COCO file, or --mirror A:B; a keypoint paired with itself if none is exchanged), or turn the flip test off "
+                f"{self.name!r} has no mirror pairs; give it some before training (`mirror`, or names with left_ and right_ in "
+                "a COCO file, or --mirror A:B; a keypoint paired with itself if none is exchanged), or turn the flip test off "
                 "(--no-flip, flip=False)"
             )
+
+
+SHOWN = 12
+"""Names that a sentence lists."""
+
+
+def _few(names: Sequence[str]) -> str:
+    """Names in a sentence, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

@@ -91,9 +91,10 @@ def _stated_pairs(label: str, names: tuple[str, ...], pairs: Any) -> tuple[Pair,
     wrong = [k for pair in pairs for k in pair if not isinstance(k, str | int) or k not in known]
     if wrong:
         raise AnnotationError(
-            f"category {label!r}: `mirror` names {wrong[0]!r}; expected pairs of its keypoints by name, or by number from {first}"
+            f"category {label!r}: `mirror` names {wrong[0]!r}; give pairs of its keypoints, by name or by number from {first}"
         )
-    distinct = tuple({frozenset(pair): _sided(known[pair[0]], known[pair[1]]) for pair in pairs}.values())
+    first_of = {frozenset(pair): _sided(known[pair[0]], known[pair[1]]) for pair in reversed(pairs)}
+    distinct = tuple(first_of.values())[::-1]
     if len({k for pair in distinct for k in pair}) < sum(len(set(pair)) for pair in distinct):
         raise AnnotationError(f"category {label!r}: `mirror` has a keypoint in two pairs; give each keypoint one partner")
     return distinct
@@ -105,8 +106,8 @@ def _by_index(label: str, names: tuple[str, ...], flip: Any) -> tuple[Pair, ...]
     whole = isinstance(flip, list | tuple) and len(flip) == len(names) and all(type(i) is int and i in indices for i in flip)
     if not whole or any(flip[flip[i]] != i for i in indices):
         raise AnnotationError(
-            f"category {label!r}: `flip_idx` must hold for each of the {len(names)} keypoints the index of its partner, from 0, "
-            f"and partners each other's; found {str(flip)[:80]}"
+            f"category {label!r}: `flip_idx` must hold for each of the {len(names)} keypoints the index of its partner, from "
+            f"0, and partners each other's; found {str(flip)[:80]}"
         )
     return tuple(_sided(names[i], names[flip[i]]) for i in indices if i < flip[i]) or ((names[0], names[0]),)
 

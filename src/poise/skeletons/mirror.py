@@ -15,8 +15,8 @@ _WORD_PAIRS = (
     "gauche droite", "gauche droit", "izquierda derecha", "izquierdo derecho", "izq der", "esquerda direita",
     "esquerdo direito", "esq dir", "sinistra destra", "sinistro destro", "sx dx", "vänster höger", "vanster hoger",
     "venstre højre", "venstre høyre", "vasen oikea", "lewy prawy", "lewa prawa", "lewe prawe", "левый правый", "левая правая",
-    "левое правое", "sol sağ", "sol sag", "kiri kanan", "trái phải", "levý pravý", "levá pravá", "levé pravé", "sinister dexter",
-    "左 右", "왼쪽 오른쪽", "왼 오른", "ひだり みぎ", "hidari migi",
+    "левое правое", "sol sağ", "sol sag", "kiri kanan", "trái phải", "levý pravý", "levá pravá", "levé pravé",
+    "sinister dexter", "左 右", "왼쪽 오른쪽", "왼 오른", "ひだり みぎ", "hidari migi",
 )  # fmt: skip
 _SINGLE_PAIRS = ("l r", "g d")
 """One letter beside other words: l_hip, hanche_g."""

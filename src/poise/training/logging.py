@@ -41,7 +41,15 @@ def print_run(console: Console, recipe: Recipe, plan: RunPlan, *, learnt: int, c
         f"{learnt} {task.unit[1]} to learn from, {checking}; {plan.workers} workers\n"
         f"batch {plan.batch} x {plan.accumulate}; {_rate(recipe, plan)}",
     )
+    if mirrors_views(recipe):
+        console.print(recipe.model.skeleton.mirror_text, highlight=False, markup=False, soft_wrap=True)
     print_expected(console, recipe)
+
+
+def mirrors_views(recipe: Recipe) -> bool:
+    """Whether the augmentation of a recipe mirrors views, where mirror pairs are known."""
+    views = recipe.augmentation
+    return bool(getattr(views, "flip", 0)) or "flip" in getattr(views, "repeat", ())
 
 
 def print_expected(console: Console, recipe: Recipe) -> None:
