@@ -51,7 +51,7 @@ def test_without_names_the_message_says_which_sets_have_as_many(tmp_path):
 
 def test_a_name_of_another_length_is_refused_with_those_that_fit(tmp_path):
     file = write(tmp_path / "a.json", [{"keypoints": points(98)}])
-    with pytest.raises(SkeletonMismatch, match="hold 98 keypoints, and skeleton 'cofw29' has 29; .* such as wflw98"):
+    with pytest.raises(SkeletonMismatch, match=r"hold 98 keypoints, and skeleton 'cofw29' has 29; .* such as wflw98"):
         CocoDataset(file, None, naming=naming_of("cofw"))
 
 

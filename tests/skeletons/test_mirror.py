@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from poise.errors import AnnotationError, SkeletonMismatch
-from poise.skeletons import COCO17, Skeleton, from_category, mirror_pairs
+from poise.skeletons import COCO17, Skeleton, from_category, keypoint_partners, mirror_pairs
 from poise.skeletons.registry import all_skeletons, find
 
 
@@ -144,3 +144,22 @@ def test_faces_mirror_about_their_middle():
     assert face[:17] == list(range(16, -1, -1))  # the jaw
     assert [face[i] for i in (27, 30, 33, 51, 57)] == [27, 30, 33, 51, 57]  # nose and lips
     assert find("wflw").flip.tolist()[96:] == [97, 96]  # pupils
+
+
+def test_keypoints_of_animals_are_found_by_meaning_where_names_are_spelled_otherwise():
+    drawn, lab = find("quadruped"), find("animalpose20")
+    partners = keypoint_partners(drawn, lab)
+    assert partners["L_F_Paw"] == "left_front_paw"
+    assert partners["R_B_Knee"] == "right_back_knee"
+    assert partners["TailBase"] == "tail_base"
+    assert partners["Nose"] == "nose"
+    assert {"L_EarBase", "R_EarBase"}.isdisjoint(partners), "an ear's base is no ear"
+    coded = Skeleton("dog", ("LF_elbow", "RF_elbow", "hind_right_paw", "tail"), sigmas=(0.1,) * 4)
+    assert keypoint_partners(drawn, coded) == {
+        "LF_elbow": "left_front_elbow",
+        "RF_elbow": "right_front_elbow",
+        "hind_right_paw": "right_back_paw",
+    }
+    assert keypoint_partners(COCO17, COCO17) == {name: name for name in COCO17.keypoints}
+    twice = Skeleton("twice", ("left_eye", "L_eye", "eyeL"), sigmas=(0.1,) * 3)
+    assert keypoint_partners(COCO17, twice) == {"left_eye": "left_eye"}

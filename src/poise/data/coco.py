@@ -71,9 +71,10 @@ class CocoDataset(Dataset):
         self._known = torch.tensor([name in labelled.keypoints for name in self.skeleton.keypoints])
         self.categories = {c: str(r.get("name", c)) for r in document["categories"] if (c := r.get("id")) in sources}
         if len(self.categories) > 1:
+            named = " and ".join(self.categories.values())
             note(
-                f"{name!r}: {' and '.join(self.categories.values())} are joined by keypoint name, {len(self.skeleton)} keypoints in "
-                "all; models for whole images find them as one class"
+                f"{name!r}: {named} are joined by keypoint name ({len(self.skeleton)} keypoints in all); "
+                "models for whole images find them as one class"
             )
         self._records = [_record(i, r, name) for i, r in enumerate(document["images"])]
         order = {r["id"]: i for i, r in enumerate(self._records)}

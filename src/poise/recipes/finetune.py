@@ -12,7 +12,7 @@ from poise.codecs.offset_guided import OffsetGuided
 from poise.data.aligned import AlignedDataset
 from poise.data.base import Dataset
 from poise.data.naming import naming_of
-from poise.data.subset import hold_out
+from poise.data.subset import hold_out, with_people
 from poise.errors import InputError
 from poise.models.aligned import AlignedTopDown
 from poise.models.base import Model, PoseModel, require_box_finder, require_pose
@@ -67,6 +67,8 @@ class FinetuneOptions(ModelOptions):
             flags there are.
         pretrained: Start a backbone of the zoo with ImageNet weights.
         epochs: Epochs.
+        repeats: How often each person or image comes in an epoch; by default so often that an epoch has 10 steps, and once
+            where it has more.
         rate: Learning rate for batches of 32.
         decay: Weight decay (AdamW).
         backbone_rate: Factor on the learning rate of the backbone.
@@ -93,6 +95,7 @@ class FinetuneOptions(ModelOptions):
     model: str = "poise_s"
     pretrained: bool = False
     epochs: int = 100
+    repeats: int | None = None
     rate: float = 1e-3
     decay: float = 0.01
     backbone_rate: float = 1.0
@@ -131,6 +134,7 @@ class FinetuneOptions(ModelOptions):
             UnknownName: There is no such model or codec.
         """
         check_count("--freeze-epochs", self.freeze_epochs, minimum=0)
+        check_count("--repeats", 1 if self.repeats is None else self.repeats, minimum=1)
         train, val = self._data()
         made = require_pose(self._built(train.skeleton))
         if options_of(made) is not type(self):
@@ -152,6 +156,7 @@ class FinetuneOptions(ModelOptions):
             clip=1.0,
             best="pck@0.1" if "pck@0.1" in made.val_scores else made.val_scores[0],
             freeze_epochs=self.freeze_epochs,
+            repeats=self.repeats,
             notes=f"keypoints of {train.skeleton.name}; OKS sigmas: {train.skeleton.sigma_source}",
         )
 
@@ -172,7 +177,8 @@ class FinetuneOptions(ModelOptions):
                     "--val-images are the folders of --val-annotations, which are missing; give those, or leave both out"
                 )
             share = 0.1 if self.val_share is None else self.val_share
-            return hold_out(joined(self.annotations, self.images, naming=naming), share=share, seed=self.split_seed or 0)
+            whole = self._with_people(joined(self.annotations, self.images, naming=naming))
+            return hold_out(whole, share=share, seed=self.split_seed or 0)
         shares = {"--val-share": self.val_share, "--split-seed": self.split_seed}
         given = [flag for flag, value in shares.items() if value is not None]
         if given:
@@ -182,7 +188,12 @@ class FinetuneOptions(ModelOptions):
             )
         train = joined(self.annotations, self.images, naming=naming)
         unpaired = naming and replace(naming, mirror=())
-        return train, joined(self.val_annotations, self.val_images or self.images, skeleton=train.skeleton, naming=unpaired)
+        val = joined(self.val_annotations, self.val_images or self.images, skeleton=train.skeleton, naming=unpaired)
+        return self._with_people(train), self._with_people(val)
+
+    def _with_people(self, dataset: Dataset) -> Dataset:
+        """The images that somebody labelled; the others may be those of an export that nobody has looked at yet."""
+        return with_people(dataset)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,7 +349,8 @@ class DetectorOptions(ViewOptions):
 
     Attributes:
         mosaic: Augmentation: probability of four images in one view.
-        empty: Train on images without people too, and on those whose people have no labelled keypoints.
+        empty: Train on images without people too, and on those whose people have no labelled keypoints; for files in which
+            somebody has looked through all images.
         detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI) or `learning.truth=false`.
     """
 
@@ -347,8 +359,11 @@ class DetectorOptions(ViewOptions):
     names: ClassVar[str | None] = r"poise_rcnn_[ts]|poise_rcnn_[ts]_.*_\d+x\d+|(maskrcnn_)?keypoint_rcnn_.*"
 
     mosaic: float = 0.0
-    empty: bool = True
+    empty: bool = False
     detecting_set: list[str] | None = None
+
+    def _with_people(self, dataset: Dataset) -> Dataset:
+        return dataset if self.empty else with_people(dataset, hint="; --empty learns that nobody is there")
 
     def _set_fields(self, model: PoseModel) -> None:
         set_words(require_box_finder(model), codec=self.codec_set or (), config=self.detecting_set or ())

@@ -166,3 +166,28 @@ def _any(spelled: list[str]) -> Readings:
     """All of these, for names that are spelled in two ways: LFoot and Rfoot."""
     for readings in _TIERS:
         yield from readings(spelled)
+
+
+_ENDS_OF_BODY = {
+    **dict.fromkeys(("front", "fore", "f"), "front"),
+    **dict.fromkeys(("back", "hind", "rear", "b", "h"), "back"),
+}
+
+
+def meaning_of(name: str) -> tuple[str, ...]:
+    """Side, end of the body, and the rest of a name, in one spelling.
+
+    >>> meaning_of("L_F_Paw") == meaning_of("frontLeftPaw") == meaning_of("left_front_paw")
+    True
+    """
+    words = [part for word in _spelled(name) for part in _of_leg(word)]
+    sided = [side for word in words for _, side in _sides(word)[:1]]
+    ends = [_ENDS_OF_BODY[word] for word in words if word in _ENDS_OF_BODY and (len(word) > 1 or sided)]
+    rest = "".join(w for w in words if not _sides(w) and not (w in _ENDS_OF_BODY and (len(w) > 1 or sided)))
+    return (*sorted(sided), *sorted(ends), rest)
+
+
+def _of_leg(word: str) -> list[str]:
+    """The two letters of a leg: lf, fl."""
+    legs = len(word) == 2 and any(c in "lr" for c in word) and any(c in "fbh" for c in word)
+    return list(word) if legs else [word]
