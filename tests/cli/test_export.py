@@ -24,8 +24,8 @@ def export(tmp_path):
 
 def test_the_five_lines_of_the_readme_survive_an_export(export, monkeypatch, capsys):
     monkeypatch.chdir(export)
-    assert main("data check annotations.json".split()) in (0, 1)
-    assert main("data split annotations.json --share 0.75 --out splits".split()) == 0
+    assert main(["data", "check", "annotations.json"]) in (0, 1)
+    assert main(["data", "split", "annotations.json", "--share", "0.75", "--out", "splits"]) == 0
     told = capsys.readouterr().out
     assert "labelled people, 100 images without any" in told
     files = ("--annotations", "splits/train.json", "--val-annotations", "splits/val.json", "--images", "images")

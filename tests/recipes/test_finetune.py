@@ -273,6 +273,6 @@ def test_one_keypoint_has_no_limbs_and_says_which_models_take_it(drawn, tmp_path
         drawn, tmp_path / "a.json", unlabelled=0, category={"keypoints": ["tip"], "skeleton": []}, keypoints=[5, 5, 2]
     )
     small = {"annotations": [one], "images": [drawn / "images"], "size": (64, 64)}
-    with pytest.raises(InputError, match="1 keypoint and so no limbs.*poise_rcnn_t"):
+    with pytest.raises(InputError, match=r"1 keypoint and so no limbs.*poise_rcnn_t"):
         finetuned(**small, model="poise_scene_t")
     assert finetuned(**small, model="poise_t").model.skeleton.mirrors
