@@ -9,7 +9,9 @@ MAX_IMAGES = 2000
 """Images whose channels are measured, where `--count` is not given."""
 
 
-def run(file: Positional[AnnotationFile], *, files: OptionalImageFolderOptions, names: MirrorOptions, count: Number = None) -> int:
+def run(
+    file: Positional[AnnotationFile], *, files: OptionalImageFolderOptions, names: MirrorOptions, count: Number = None
+) -> int:
     """Count people, boxes and keypoints; mean and deviation of the images.
 
     For example:

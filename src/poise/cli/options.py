@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import arg
 
 from poise.cli._flags import check_confidence, check_number, check_out, given, refuse_given, threshold
-from poise.cli._inputs import ANNOTATIONS, BOXES, DETECTOR, IMAGES, MODEL
+from poise.cli._inputs import ANNOTATIONS, BOXES, DETECTOR, IMAGES, MODEL, SKELETON
 from poise.errors import InputError
 from poise.writing import check_targets
 
@@ -60,7 +60,7 @@ class NameOptions:
         fields: Fields of the annotations that hold the keypoints, one after the other, such as keypoints foot_kpts.
     """
 
-    skeleton: Annotated[str | None, arg(metavar="NAME|FILE")] = None
+    skeleton: Annotated[str | None, arg(metavar="NAME|FILE"), SKELETON] = None
     fields: Annotated[tuple[str, ...], arg(metavar="FIELD [FIELD ...]")] = ()
 
     @property
