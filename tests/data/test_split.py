@@ -1,6 +1,6 @@
 import pytest
 
-from poise.data.split import select_images, split
+from poise.data.split import people_of, select_images, split
 from poise.errors import AnnotationError, InputError
 
 
@@ -68,3 +68,33 @@ def test_a_part_holds_the_images_asked_for():
     some = select_images(made(), {1, 2})
     assert ids(some) == {1, 2}
     assert len(some["annotations"]) == 4
+
+
+def labelled(people: dict[int, int], *, empty=0):
+    """Images 1, 2, ... with so many labelled people each, then images without any."""
+    images = [{"id": i, "file_name": f"{i}.jpg"} for i in range(1, len(people) + empty + 1)]
+    rows = [{"image_id": i, "keypoints": [1, 1, 2]} for i, count in people.items() for _ in range(count)]
+    unlabelled = [{"image_id": i["id"], "keypoints": [0, 0, 0]} for i in images]
+    annotations = [{"id": n + 1, **row} for n, row in enumerate(rows + unlabelled)]
+    return {"images": images, "annotations": annotations, "categories": [{"id": 1, "keypoints": ["tip"]}]}
+
+
+def test_labelled_people_count_and_the_unlabelled_images_of_an_export_do_not():
+    document = labelled(dict.fromkeys(range(1, 13), 1), empty=100)
+    for seed in range(5):
+        first, second = split(document, share=0.75, seed=seed)
+        assert (sum(people_of(first).values()), sum(people_of(second).values())) == (9, 3)
+        assert (len(first["images"]), len(second["images"])) == (109, 3)
+    crowded = labelled({1: 20, 2: 1, 3: 1, 4: 1, 5: 1})
+    for seed in range(5):
+        parts = split(crowded, share=0.8, seed=seed)
+        assert [sum(people_of(part).values()) for part in parts] == [20, 4]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.8, 0.99])
+def test_no_part_is_empty(share):
+    for people in ({1: 1, 2: 1}, {1: 1, 2: 50}, {1: 2, 2: 1, 3: 1}):
+        for seed in range(4):
+            assert all(people_of(part) for part in split(labelled(people, empty=3), share=share, seed=seed))
+    with pytest.raises(AnnotationError, match="5 labelled people in 1 groups cannot be split"):
+        split(labelled({1: 5}, empty=9), share=share)

@@ -1,4 +1,5 @@
 import json
+import logging
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from poise.errors import InputError, UnknownName
 from poise.models.base import Model
 from poise.models.top_down import TopDown
+from poise.notes import forget_notes
 from poise.recipes.finetune import (
     BottomUpOptions,
     DetectorOptions,
@@ -16,6 +18,7 @@ from poise.recipes.finetune import (
     options_of,
     start_model,
 )
+from poise.skeletons import COCO17
 
 from .finetuned import finetuned
 
@@ -219,3 +222,57 @@ def test_flags_of_another_kind_say_which_kinds_they_are_for():
     own = ("half_body", "padding", "align", "alignment_keypoints", "missing", "axis_centre", "axis_top")
     assert DetectorOptions.other_flags() == dict.fromkeys(own, "top-down models")
     assert FinetuneOptions.other_flags()["size"] == "top-down models and bottom-up models and detectors"
+
+
+def exported(folder, target, *, unlabelled=10, category=None, **people):
+    """The annotations as an export leaves them: images that nobody has labelled yet stand beside the others."""
+    document = json.loads((folder / "annotations.json").read_text())
+    document["images"] += [
+        {"id": 1000 + i, "file_name": f"later_{i}.jpg", "width": 96, "height": 96} for i in range(unlabelled)
+    ]
+    document["annotations"] = [a | people for a in document["annotations"]]
+    document["categories"] = [c | (category or {}) for c in document["categories"]]
+    target.write_text(json.dumps(document))
+    return target
+
+
+@pytest.mark.parametrize("model", ["poise_t", "poise_rcnn_t", "poise_scene_t"])
+def test_unlabelled_images_of_an_export_are_counted_once_and_ignored(drawn, tmp_path, caplog, model):
+    forget_notes()
+    file = exported(drawn, tmp_path / "a.json", unlabelled=100)
+    with caplog.at_level(logging.WARNING, "poise"):
+        recipe = finetuned(annotations=[file], images=[drawn / "images"], val_share=0.25, model=model, size=(64, 64))
+    assert (len(recipe.train), len(recipe.val)) == (9, 3)
+    assert len({i for i, _ in recipe.val.people()}) == 3
+    assert [r.message.count("100 of the 112 images") for r in caplog.records] == [1]
+    assert recipe.repeats is None, "few images come several times in an epoch"
+    if model == "poise_rcnn_t":
+        assert "--empty" in caplog.text
+        asked = finetuned(annotations=[file], images=[drawn / "images"], model=model, size=(64, 64), empty=True)
+        assert len(asked.train) + len(asked.val) == 112
+
+
+def test_names_and_pairs_of_a_file_without_are_flags(drawn, tmp_path):
+    names = [f"k{i}" for i in range(17)]
+    numbered = exported(drawn, tmp_path / "a.json", unlabelled=0, category={"keypoints": names, "skeleton": []})
+    small = {"annotations": [numbered], "images": [drawn / "images"], "model": "poise_t", "size": (64, 64)}
+    assert not finetuned(**small).model.skeleton.mirrors
+    assert not finetuned(**small).model.flip
+    paired = finetuned(**small, mirror=["k1:k2", "k3:k4"])
+    assert paired.model.skeleton.flip.tolist()[:5] == [0, 2, 1, 4, 3]
+    assert paired.model.flip
+    named = finetuned(**small, skeleton="coco")
+    assert named.model.skeleton.keypoints == COCO17.keypoints
+    nameless = exported(drawn, tmp_path / "b.json", unlabelled=0, category={"keypoints": [], "skeleton": []})
+    two = small | {"annotations": [nameless], "val_annotations": [nameless]}
+    assert finetuned(**two, skeleton="coco17").val.skeleton.mirrors
+
+
+def test_one_keypoint_has_no_limbs_and_says_which_models_take_it(drawn, tmp_path):
+    one = exported(
+        drawn, tmp_path / "a.json", unlabelled=0, category={"keypoints": ["tip"], "skeleton": []}, keypoints=[5, 5, 2]
+    )
+    small = {"annotations": [one], "images": [drawn / "images"], "size": (64, 64)}
+    with pytest.raises(InputError, match=r"1 keypoint and so no limbs.*poise_rcnn_t"):
+        finetuned(**small, model="poise_scene_t")
+    assert finetuned(**small, model="poise_t").model.skeleton.mirrors

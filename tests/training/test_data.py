@@ -5,7 +5,7 @@ from poise.errors import ImageError, InputError
 from poise.models.views.base import mixed_seed
 from poise.models.views.person import PersonViews
 from poise.structures import Labels, Preprocess
-from poise.training.data import ResumableSampler, loader
+from poise.training.data import ResumableSampler, loader, repeats_of
 from poise.transforms.jitter import Augmentation
 from poise.transforms.person_crop import PersonCrop
 
@@ -46,7 +46,8 @@ def test_validation_shows_everybody_in_order_however_many_processes_share_it():
 
 
 def test_fewer_people_than_a_batch_come_again():
-    assert sorted(rows(ResumableSampler(3, 8, seed=0))) == [0, 0, 0, 1, 1, 1, 2, 2]
+    shown = rows(ResumableSampler(3, 8, seed=0))
+    assert sorted(shown.count(who) for who in range(3)) == [2, 3, 3]
 
 
 def test_seeds_are_mixed_without_collisions():
@@ -126,3 +127,26 @@ def test_people_who_are_repeated_come_once_in_each_way(tiny):
         assert [bool(cut.warp[:2, :2].det() < 0) for cut in cuts] == [False, True, False, False]
         assert [abs(cut.warp[0, 1].item()) > 1e-9 for cut in cuts] == [False, False, True, True]
         assert not torch.equal(cuts[2].warp, cuts[3].warp)
+
+
+def test_few_people_come_several_times_in_an_epoch_each_time_with_other_chances():
+    order = ResumableSampler(5, 4, seed=0, repeats=6)
+    shown = [one for batch in order for one in batch]
+    assert len(order) == 6
+    assert len(shown) == 24 == len(set(shown)), "no view is cut twice with the same chances"
+    counts = [sum(view == who for _, view in shown) for who in range(5)]
+    assert set(counts) <= {4, 5}
+    order.set_epoch(1)
+    assert set(shown).isdisjoint(one for batch in order for one in batch)
+    parts = [ResumableSampler(5, 2, seed=0, rank=r, world=2, repeats=6) for r in (0, 1)]
+    order.set_epoch(0)
+    for batch, *shares in zip(order, *parts, strict=True):
+        assert sorted(batch) == sorted(shares[0] + shares[1])
+
+
+@pytest.mark.parametrize(
+    ("repeats", "count", "batch", "wanted"),
+    [(None, 12, 32, 10), (None, 122, 32, 4), (None, 320, 32, 1), (1, 12, 32, 1), (3, 5, 2, 3)],
+)
+def test_a_recipe_that_leaves_repeats_open_gets_epochs_of_ten_steps(repeats, count, batch, wanted):
+    assert repeats_of(repeats, count=count, batch=batch) == wanted

@@ -142,7 +142,7 @@ def trace_person(
     target = codec.encode(view_xy)
     output = target if network is None else network(view[None])
     mirrored_view = (
-        _mirrored(view, view_xy, output, codec=codec, skeleton=skeleton, network=network) if skeleton.mirror else None
+        _mirrored(view, view_xy, output, codec=codec, skeleton=skeleton, network=network) if skeleton.mirrors else None
     )
     found = codec.decode(output if mirrored_view is None else mirrored_view.averaged)
     to_image = invert(pixel_warp(preprocess.crop, warp))

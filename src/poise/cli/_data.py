@@ -18,6 +18,7 @@ from poise.data.files import ImageFiles
 from poise.data.label_ops import flip_sample
 from poise.data.lint import Finding
 from poise.data.lint.image_files import ImageInfo, read_image_infos
+from poise.data.naming import Naming
 from poise.data.stats import PERCENTILES, LabelStatistics
 from poise.errors import InputError
 from poise.plain import plain
@@ -48,6 +49,7 @@ def print_statistics(console: Console, found: LabelStatistics, skeleton: Skeleto
         table.add_row(name, *counts, "" if partner == name else partner, f"{skeleton.sigmas[k]:g}")
     console.print(table)
     console.print(f"sigmas: {skeleton.sigma_source}", highlight=False)
+    console.print(skeleton.mirror_text, highlight=False, markup=False, soft_wrap=True)
     for name, values in (("height", found.box_height), ("width", found.box_width)):
         shown = ", ".join(f"{p} %: {v:.0f}" for p, v in zip(PERCENTILES, values, strict=False))
         console.print(f"box {name}, pixels: {shown or 'no boxes'}", highlight=False)
@@ -55,13 +57,18 @@ def print_statistics(console: Console, found: LabelStatistics, skeleton: Skeleto
 
 
 def labelled_pair(dataset: CocoDataset, index: int, side: int) -> np.ndarray:
-    """A picture with its labels, and the mirrored one beside; crowds are tinted, people outlined, where masks say so."""
+    """A picture with its labels, and the mirrored one beside where mirror pairs are known.
+
+    Crowds are tinted and people outlined, where masks say so.
+    """
     sample = dataset[index]
     stated = dataset.size(index) == sample.size
     masks = dataset.masks(index).numpy() if stated else np.zeros((len(sample.labels), *sample.size), dtype=np.bool_)
     left = _drawn(sample, dataset.skeleton, side, masks=masks)
-    right = _drawn(flip_sample(sample, dataset.skeleton), dataset.skeleton, side, masks=masks[:, :, ::-1])
     name = Path(sample.key.file_name).name
+    if not dataset.skeleton.mirrors:
+        return titled(left, name)
+    right = _drawn(flip_sample(sample, dataset.skeleton), dataset.skeleton, side, masks=masks[:, :, ::-1])
     return contact_sheet([titled(left, name), titled(right, "mirrored")], 2)
 
 
@@ -80,9 +87,9 @@ def _drawn(sample: Sample, skeleton: Skeleton, side: int, *, masks: np.ndarray) 
     )
 
 
-def read_file(console: Console, file: Path, images: Path | None) -> LintedFile:
+def read_file(console: Console, file: Path, images: Path | None, naming: Naming | None = None) -> LintedFile:
     """An annotation file and, where there is a folder, its images, all read once."""
-    document = read_document(file)
+    document = read_document(file, naming=naming)
     if images is None:
         return str(file), document, {}
     files = ImageFiles(images)

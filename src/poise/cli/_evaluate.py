@@ -135,7 +135,8 @@ def evaluate_detector(
         raise InputError(
             f"{str(output.out)!r}: a .mat holds MPII's poses, and this model finds boxes alone; end the name in .json"
         )
-    eval_set, out = EvalSet.of_file(files.annotations, files.images, skeleton=COCO17), output.out
+    eval_set, out = EvalSet.of_file(files.annotations, files.images, skeleton=COCO17, naming=files.naming), output.out
+    eval_set = eval_set.one_class(model.card.name)
     say(console, f"whole images, {flip_text(settings)}, boxes alone, {device_text(settings)}")
     with nullcontext() if out is None else results_folder(out.parent):
         found = find_boxes(console, eval_set, ModelDetector(model, settings), min_score=min_score)

@@ -63,6 +63,7 @@ IMAGES = Reads("images folder or zip file")
 BOXES = Reads("file of boxes", names=True)
 DETECTOR = MODEL
 HEADS = Reads("MATLAB file")
+SKELETON = Reads("file of keypoint names", names=True)
 CHECKPOINT = Reads("checkpoint", CheckpointError, "give the path of a file written by torch.save")
 RUN = Reads("folder or file of a run")
 MODEL_OR_POSES = Reads("model file or file of poses")

@@ -53,7 +53,8 @@ def run(
 
     output.check()
     detector = require_keypoint_detector(load(model))
-    eval_set = EvalSet.of_file(files.annotations, files.images, skeleton=detector.skeleton)
+    eval_set = EvalSet.of_file(files.annotations, files.images, skeleton=detector.skeleton, naming=files.naming)
+    eval_set = eval_set.one_class(detector.card.name)
     settings = running.settings_for(detector, flip=flip)
     with results_folder(output.out.parent):
         found = calibrate(detector, eval_set, settings, watch=with_bar)

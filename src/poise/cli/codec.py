@@ -62,7 +62,7 @@ def run(
             f"{other} is a codec for {others[other]}, and this command crops views of people; its upper bound of AP "
             "is printed by poise evaluate MODEL --annotations FILE --self-test"
         )
-    eval_set = EvalSet.of_file(files.annotations, None, skeleton=COCO17)
+    eval_set = EvalSet.of_file(files.annotations, None, skeleton=COCO17, naming=files.naming)
     images = evenly_spaced(len(eval_set.dataset), count)
     rows = codec_report(eval_set, view_size(size), codecs=codec, readings=reading, padding=padding, images=images)
     console = Console()

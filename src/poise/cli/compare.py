@@ -87,7 +87,8 @@ def _results(
     from poise.weights.model_file import load
 
     if is_results(run):
-        return PerImageResults.of(EvalSet.of_file(files.annotations, None, skeleton=COCO17), read_results(run))
+        eval_set = EvalSet.of_file(files.annotations, None, skeleton=COCO17, naming=files.naming)
+        return PerImageResults.of(eval_set, read_results(run))
     file = run / "model.safetensors" if run.is_dir() else run
     if not file.is_file():
         raise ReadError(f"{str(run)!r} is no run: expected a file of results (.json), a model file, or a folder with a model")
@@ -95,7 +96,8 @@ def _results(
         raise InputError(f"{str(run)!r} is a model and must look at the images; give their folder or zip file with --images")
     model = require_pose(load(file))
     boxes.check_for(model)
-    eval_set = EvalSet.of_file(files.annotations, files.images, skeleton=model.skeleton)
+    eval_set = EvalSet.of_file(files.annotations, files.images, skeleton=model.skeleton, naming=files.naming)
+    eval_set = eval_set if model.takes_boxes else eval_set.one_class(model.card.name)
     settings, found = running.settings_for(model), boxes.read(eval_set)
     how = f"{flip_text(settings)}, read by {described(model.codec)}, {device_text(settings)}"
     say(console, f"{run}: {model.card.name}, {how}")

@@ -73,7 +73,7 @@ def run(
     network = require_pose(load(model))
     codec.adjust(network, detection)
     boxes.check_for(network)
-    eval_set = EvalSet.of_file(files.annotations, files.images, skeleton=network.skeleton)
+    eval_set = EvalSet.of_file(files.annotations, files.images, skeleton=network.skeleton, naming=files.naming)
     settings, detected = running.settings_for(network), boxes.read(eval_set)
     where = boxes_text(network, detected, boxes.boxes)
     say(console, f"{len(eval_set.ids)} images, {where}, {flip_text(settings)}")

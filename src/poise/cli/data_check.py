@@ -6,13 +6,14 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from poise.cli._inputs import ANNOTATIONS, IMAGES
+from poise.cli.options import MirrorOptions
 
 Output = Annotated[Path | None, arg(metavar="OUT")]
 Files = Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]"), ANNOTATIONS]
 Folders = Annotated[tuple[Path, ...], arg(metavar="DIR [DIR ...]"), IMAGES]
 
 
-def run(files: Positional[Files], *, images: Folders = (), fix: Output = None) -> int:
+def run(files: Positional[Files], *, names: MirrorOptions, images: Folders = (), fix: Output = None) -> int:
     """Find what breaks training or makes AP 0 or -1; exit code 1 if something is left.
 
     With several files, images present in more than one are found too (leakage), by name, id and content.
@@ -23,6 +24,7 @@ def run(files: Positional[Files], *, images: Folders = (), fix: Output = None) -
 
     Args:
         files: COCO-style keypoint files.
+        names: Of keypoints; fixed copies have them.
         images: Folder or zip file of the images: one for all files, or one for each.
         fix: Write fixed copies there: a file name, or a folder (needed for several files). The originals
             stay, and nothing that exists is replaced.
@@ -41,7 +43,7 @@ def run(files: Positional[Files], *, images: Folders = (), fix: Output = None) -
     check_targets(copies, flag="--fix", new=True)
     console = Console()
     folders = images if len(images) == len(files) else (images or (None,)) * len(files)
-    read = [read_file(console, file, folder) for file, folder in zip(files, folders, strict=True)]
+    read = [read_file(console, file, folder, names.naming) for file, folder in zip(files, folders, strict=True)]
     results = [check_file(document, infos) for _, document, infos in read]
     fixed = [(name, result.fixed, infos) for (name, _, infos), result in zip(read, results, strict=True)]
     found = {name: list(result.findings) for (name, _, _), result in zip(read, results, strict=True)}

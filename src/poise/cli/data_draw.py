@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from poise.cli.options import AnnotationFile, FolderOutputOptions, ImageFolderOptions, SeedOptions
+from poise.cli.options import AnnotationFile, FolderOutputOptions, ImageFolderOptions, MirrorOptions, SeedOptions
 
 
 def run(
@@ -13,13 +13,15 @@ def run(
     files: ImageFolderOptions,
     output: FolderOutputOptions,
     chance: SeedOptions,
+    names: MirrorOptions,
     count: int = 20,
     side: int = 480,
 ) -> int:
     """Draw labels on images, and the mirrored image with mirrored labels beside each.
 
     In both, the person's own left is warm (orange) and right is cool (blue); hidden keypoints are hollow. Where the file
-    has segmentations, people are outlined and crowds tinted.
+    has segmentations, people are outlined and crowds tinted. Where nobody knows which keypoints a mirror exchanges, there is
+    no mirrored picture.
 
     For example:
 
@@ -30,6 +32,7 @@ def run(
         files: Images.
         output: Files to write.
         chance: Seed of the choice.
+        names: Names of keypoints.
         count: Number of images, drawn at random from those with people.
         side: Least length of the longer side, pixels; smaller images are enlarged.
     """
@@ -45,7 +48,7 @@ def run(
 
     if count < 1:
         raise InputError(f"--count {count} pictures cannot be drawn; give 1 or more")
-    dataset = CocoDataset(file, files.images)
+    dataset = CocoDataset(file, files.images, naming=names.naming)
     with_people = sorted({i for i, _ in dataset.people(crowd=True)})
     if not with_people:
         raise AnnotationError(f"{str(file)!r} labels nobody, so there is nothing to draw")
@@ -63,6 +66,7 @@ def run(
             say(console, f"left out: {error}")
             continue
         write_image(pictures[index], picture)
+    console.print(dataset.skeleton.mirror_text, highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"{len(chosen) - failed} pictures in {output.out}" + (f", {failed} left out" if failed else ""), highlight=False
     )

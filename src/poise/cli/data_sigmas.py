@@ -6,7 +6,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from poise.cli._inputs import ANNOTATIONS
-from poise.cli.options import ResamplingOptions
+from poise.cli.options import NameOptions, ResamplingOptions
 
 Output = Annotated[Path | None, arg(metavar="OUT")]
 Files = Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]"), ANNOTATIONS]
@@ -17,6 +17,7 @@ def run(
     *,
     by: Annotated[str, arg(metavar="overlap|id")] = "overlap",
     resampling: ResamplingOptions,
+    names: NameOptions,
     out: Output = None,
 ) -> int:
     """Estimate the OKS sigmas of any keypoints from repeated annotations, with 95 % intervals.
@@ -32,6 +33,7 @@ def run(
         files: COCO-style keypoint files, two or more.
         by: How the annotations of one person are found: boxes that overlap most, or annotations of one id.
         resampling: Intervals, over people.
+        names: Names of keypoints.
         out: Write a copy of the first file with the sigmas; keypoints of too few people keep their sigmas.
     """
     from rich.table import Table
@@ -45,7 +47,7 @@ def run(
 
     copy = targets(files[:1], out)[0] if out and files else None
     check_targets([copy] if copy else [], flag="--out")
-    datasets = [CocoDataset(file, None) for file in files]
+    datasets = [CocoDataset(file, None, naming=names.naming) for file in files]
     found = estimate_sigmas(datasets, by=check_pairing(by), resamples=resampling.resamples, seed=resampling.seed)
     table = Table("keypoint", "people", "sigma", "95 % interval", "now", title="sigmas of OKS", title_justify="left")
     for one, now in zip(found, datasets[0].skeleton.sigmas, strict=True):
@@ -55,6 +57,6 @@ def run(
     console = Console()
     console.print(table)
     if copy is not None:
-        write_document(with_sigmas(read_document(files[0]), found), copy)
+        write_document(with_sigmas(read_document(files[0], naming=names.naming), found), copy)
         console.print(f"copy with sigmas: {copy}", highlight=False, soft_wrap=True)
     return 0

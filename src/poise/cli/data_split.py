@@ -29,11 +29,11 @@ def run(
         file: COCO-style keypoint file.
         output: Files to write.
         chance: Seed of the split.
-        share: Share of the images that go to train.json.
+        share: Share of the labelled people that go to train.json; images without any go there too.
         group: Images of one group stay together: a field of the image records, or a regular expression on file_name.
     """
     from poise.data.document import read_document, write_document
-    from poise.data.split import groups, split
+    from poise.data.split import groups, people_of, split
     from poise.terminal import Console
     from poise.writing import check_targets
 
@@ -45,7 +45,10 @@ def run(
     for place, part in zip(places, parts, strict=True):
         write_document(part, place)
     for place, part in zip(places, parts, strict=True):
-        count = f"{len(part['images'])} images, {len(part['annotations'])} annotations"
+        people = people_of(part)
+        count = f"{len(part['images'])} images, {len(part['annotations'])} annotations, {sum(people.values())} labelled people"
+        empty = len(part["images"]) - len(people)
+        count += f", {empty} images without any" if empty and people else ""
         of = f", {len(set(groups(part, group)))} groups" if group else ""
         console.print(f"{place}: {count}{of}", soft_wrap=True, highlight=False)
     return 0

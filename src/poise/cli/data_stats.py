@@ -3,13 +3,15 @@
 from tyro.conf import Positional
 
 from poise.cli._flags import refuse
-from poise.cli.options import AnnotationFile, Number, OptionalImageFolderOptions
+from poise.cli.options import AnnotationFile, MirrorOptions, Number, OptionalImageFolderOptions
 
 MAX_IMAGES = 2000
 """Images whose channels are measured, where `--count` is not given."""
 
 
-def run(file: Positional[AnnotationFile], *, files: OptionalImageFolderOptions, count: Number = None) -> int:
+def run(
+    file: Positional[AnnotationFile], *, files: OptionalImageFolderOptions, names: MirrorOptions, count: Number = None
+) -> int:
     """Count people, boxes and keypoints; mean and deviation of the images.
 
     For example:
@@ -19,6 +21,7 @@ def run(file: Positional[AnnotationFile], *, files: OptionalImageFolderOptions, 
     Args:
         file: COCO-style keypoint file.
         files: Images; without them only the labels are counted.
+        names: Names of keypoints.
         count: Largest number of images for mean and deviation, evenly spread over the file (2000).
     """
     from poise.analysis.codec_report import evenly_spaced
@@ -33,7 +36,7 @@ def run(file: Positional[AnnotationFile], *, files: OptionalImageFolderOptions, 
         refuse({"--count": count}, why="without --images the labels alone are counted")
     if limit < 1:
         raise InputError(f"mean and deviation of {limit} images cannot be computed; --count is 1 or more")
-    dataset = CocoDataset(file, images)
+    dataset = CocoDataset(file, images, naming=names.naming)
     console = Console()
     print_statistics(console, label_statistics(dataset), dataset.skeleton)
     if images is None:

@@ -54,7 +54,7 @@ def run(
     check_out("--out", out, ends=(".html", ".htm", ""))
     if model is not None:
         refuse({"--codec": codec, "--size": size}, why="a model has a codec and a size of its own")
-    dataset = CocoDataset(files.annotations, files.images)
+    dataset = CocoDataset(files.annotations, files.images, naming=files.naming)
     index, person = find_person(dataset, id)
     sample, source = dataset[index], dataset.skeleton
     if model is None:

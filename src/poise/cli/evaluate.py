@@ -90,7 +90,9 @@ def run(
     network = require_pose(found)
     boxes.check_for(network)
     scoring.check_for(network)
-    eval_set = EvalSet.of_file(files.annotations, files.images, skeleton=network.skeleton, heads=heads)
+    eval_set = EvalSet.of_file(files.annotations, files.images, skeleton=network.skeleton, heads=heads, naming=files.naming)
+    if boxes.detector is not None or not network.takes_boxes:
+        eval_set = eval_set.one_class(boxes.detector or network.card.name)
     if output.submission and eval_set.protocol.submission is None:
         raise InputError(f"{str(output.out)!r}: results are written as .mat for MPII's JSON alone; end the name in .json")
     with folders_of(output):

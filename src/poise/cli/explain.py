@@ -58,14 +58,17 @@ def run(
     if model.suffix.lower() == ".json":
         flags = {"--images": files.images} | given(boxes, running)
         refuse(flags, why=f"the poses of {str(model)!r} are found already, and no model looks at the image")
-        eval_set = EvalSet.of_file(files.annotations, None, skeleton=COCO17)
+        eval_set = EvalSet.of_file(files.annotations, None, skeleton=COCO17, naming=files.naming)
         record = find_record(eval_set.truth["images"], image)
         results = read_results(model)
     else:
         network = require_pose(load(model))
         skeleton = network.skeleton
-        record = find_record(EvalSet.of_file(files.annotations, None, skeleton=skeleton).truth["images"], image)
-        eval_set = EvalSet.of_file(files.annotations, files.images or folder_of(record, image), skeleton=skeleton)
+        labels = EvalSet.of_file(files.annotations, None, skeleton=skeleton, naming=files.naming)
+        record = find_record(labels.truth["images"], image)
+        eval_set = EvalSet.of_file(
+            files.annotations, files.images or folder_of(record, image), skeleton=skeleton, naming=files.naming
+        )
         results = poses_in(network, eval_set, int(record["id"]), boxes=boxes, running=running)
     image_id = int(record["id"])
     say(console, f"image {image_id}, {record.get('file_name', '')}; people of {area} areas")

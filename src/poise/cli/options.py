@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import arg
 
 from poise.cli._flags import check_confidence, check_number, check_out, given, refuse_given, threshold
-from poise.cli._inputs import ANNOTATIONS, BOXES, DETECTOR, IMAGES, MODEL
+from poise.cli._inputs import ANNOTATIONS, BOXES, DETECTOR, IMAGES, MODEL, SKELETON
 from poise.errors import InputError
 from poise.writing import check_targets
 
 if TYPE_CHECKING:
     from poise.codecs.decoders import Codec
     from poise.data.boxes import PersonBoxes
+    from poise.data.naming import Naming
     from poise.evaluation.eval_set import EvalSet
     from poise.inference.detect import Detector, ModelDetector
     from poise.inference.settings import InferenceSettings
@@ -50,7 +51,51 @@ KEYPOINT_FIELDS = ("keypoint_nms", "keypoint_score", "rating", "calibration")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnnotationOptions:
+class NameOptions:
+    """Names of keypoints.
+
+    Attributes:
+        skeleton: Names of the keypoints where the file has none: of a public data set, such as wflw or coco_wholebody, or a
+            JSON or text file with the names.
+        fields: Fields of the annotations that hold the keypoints, one after the other, such as keypoints foot_kpts.
+    """
+
+    skeleton: Annotated[str | None, arg(metavar="NAME|FILE"), SKELETON] = None
+    fields: Annotated[tuple[str, ...], arg(metavar="FIELD [FIELD ...]")] = ()
+
+    @property
+    def naming(self) -> "Naming | None":
+        """What these flags say; None where none is given.
+
+        Raises:
+            PoiseError: There is no such skeleton, or a pair is none.
+        """
+        from poise.data.naming import naming_of
+
+        return naming_of(self.skeleton, self.fields)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MirrorOptions(NameOptions):
+    """Names and mirror pairs of keypoints.
+
+    Attributes:
+        mirror: Pairs of keypoints that a mirror exchanges, where names do not tell: left_paw:right_paw; nose:nose alone where
+            it exchanges none.
+    """
+
+    mirror: Annotated[tuple[str, ...], arg(metavar="A:B [A:B ...]")] = ()
+
+    @property
+    def naming(self) -> "Naming | None":
+        """What these flags say; None where none is given."""
+        from poise.data.naming import naming_of
+
+        return naming_of(self.skeleton, self.fields, self.mirror)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnnotationOptions(NameOptions):
     """The labels.
 
     Attributes:

@@ -15,9 +15,11 @@ from poise.data.coco_labels import FIX, read_labels
 from poise.data.document import Document, read_document, stated_size
 from poise.data.files import ImageFiles
 from poise.data.masks import Segmentation, has_segmentation, mask
+from poise.data.naming import Naming, names_hint, note_unread_fields
 from poise.dims import Size
 from poise.errors import AnnotationError, ImageError
 from poise.geometry import box_mask
+from poise.notes import note
 from poise.skeletons import Skeleton, check_shared, from_categories, from_category, union
 from poise.structures import Key, Labels, Sample
 
@@ -37,6 +39,7 @@ class CocoDataset(Dataset):
         skeleton: The keypoints of the labels, found by name in the file; by default the union of the file's categories.
         complete: Whether every person in an image has an annotation. If not, and for images whose record has
             `all_persons_known: false`, the ignore mask covers everything outside the boxes of labelled people.
+        naming: Names of the keypoints where the file has none, fields beside `keypoints`, and further mirror pairs.
 
     Raises:
         ReadError: A file or folder is missing, empty or cannot be read.
@@ -51,13 +54,15 @@ class CocoDataset(Dataset):
         *,
         skeleton: Skeleton | None = None,
         complete: bool = True,
+        naming: Naming | None = None,
     ) -> None:
-        document = read_document(annotations)
+        document = read_document(annotations, naming=naming)
         name = str(annotations)
         if not document["images"]:
             raise AnnotationError(f"{name!r} lists no images; a data set needs at least one record under `images`")
         sources = _sources(document, name, skeleton)
         self.annotations = Path(annotations)
+        self.naming = naming
         self.files = None if images is None else ImageFiles(images)
         self.skeleton = skeleton or from_categories(document["categories"])
         self.complete = complete
@@ -65,10 +70,17 @@ class CocoDataset(Dataset):
         check_shared(labelled, self.skeleton)
         self._known = torch.tensor([name in labelled.keypoints for name in self.skeleton.keypoints])
         self.categories = {c: str(r.get("name", c)) for r in document["categories"] if (c := r.get("id")) in sources}
+        if len(self.categories) > 1:
+            named = " and ".join(self.categories.values())
+            note(
+                f"{name!r}: {named} are joined by keypoint name ({len(self.skeleton)} keypoints in all); "
+                "models for whole images find them as one class"
+            )
         self._records = [_record(i, r, name) for i, r in enumerate(document["images"])]
         order = {r["id"]: i for i, r in enumerate(self._records)}
         if len(order) < len(self._records):
             raise AnnotationError(f"{name!r}: {len(self._records)} images share {len(order)} ids; {FIX}")
+        note_unread_fields(document["annotations"], naming, annotations)
         kept = [a for a in document["annotations"] if a.get("category_id", next(iter(sources))) in sources]
         index = _image_index(kept, order, name)
         turn = np.argsort(index, kind="stable")
@@ -204,7 +216,7 @@ class CocoDataset(Dataset):
         return {key: found for key, found in self._read_segmentations().items() if key[0] in wanted}
 
     def _read_segmentations(self) -> dict[tuple[Any, Any], Segmentation]:
-        everything = read_document(self.annotations)["annotations"]
+        everything = read_document(self.annotations, naming=self.naming)["annotations"]
         return {(a.get("image_id"), a.get("id")): a["segmentation"] for a in everything if has_segmentation(a)}
 
 
@@ -216,7 +228,7 @@ def _sources(document: Document, name: str, skeleton: Skeleton | None) -> dict[A
     if skeleton is None:
         raise AnnotationError(
             f"{name!r}: no category lists its `keypoints`, so the keypoints have no names; "
-            f"add the names to `categories`, or give a skeleton"
+            f"{names_hint(document['annotations'])}"
         )
     return dict.fromkeys({a.get("category_id", 1) for a in document["annotations"]} or {1}, skeleton)
 

@@ -4,26 +4,33 @@ import gc
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from poise.dims import Size
 from poise.errors import AnnotationError, ReadError, missing
 from poise.writing import write_atomic
 
+if TYPE_CHECKING:
+    from poise.data.naming import Naming
+
 Document = dict[str, Any]
 """An annotation file: the lists `images`, `annotations`, `categories`, and all other fields of the file."""
 
 
-def read_document(path: Path | str, read: Any = None) -> Document:
+def read_document(path: Path | str, read: Any = None, *, naming: "Naming | None" = None) -> Document:
     """Read a keypoint file without changing its content, except that a missing `categories` becomes [].
+
+    Mirror pairs that the file states as a whole (`flip_idx`, `mirror`) are those of each category with keypoints.
 
     Args:
         path: The JSON file.
         read: Result of `read_json` for this file, if it was read already.
+        naming: Names of its keypoints, where it has none.
 
     Raises:
         ReadError: The file is missing or cannot be read.
         AnnotationError: The file is not JSON, or not a keypoint file; the message says what it is instead.
+        SkeletonMismatch: The names do not fit its annotations.
     """
     document = read_json(path) if read is None else read
     if isinstance(document, list):
@@ -38,6 +45,9 @@ def read_document(path: Path | str, read: Any = None) -> Document:
         )
     document["categories"] = document.get("categories") or []
     _check_records(document, path)
+    stated = {key: document[key] for key in ("flip_idx", "mirror") if document.get(key)}
+    document["categories"] = [{**stated, **c} if c.get("keypoints") else c for c in document["categories"]]
+    document = document if naming is None else naming.applied(document, path)
     _check_kind(document, path)
     return document
 

@@ -1,6 +1,7 @@
 """Splitting an annotation file into two that share no image, or no group of images."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Hashable, Mapping
 from typing import Any
 
@@ -14,44 +15,73 @@ def split(document: Document, *, share: float, seed: int = 0, group: str | None 
     """Split a keypoint file into two; the same seed gives the same split.
 
     Images of one group stay together. Groups are taken in random order; each goes to the first document if that brings it
-    nearer to its share.
+    nearer to its share. Labelled people count, so that unlabelled images of an export do not; groups without any go to the
+    first document, and both documents have some. Where nobody at all is labelled, images count.
 
     Args:
         document: A keypoint file (`read_document`).
-        share: Share of the images in the first document, between 0 and 1.
+        share: Share of the labelled people in the first document, between 0 and 1.
         seed: Seed of the random order.
         group: A field of the image records (such as `sequence`), or a regular expression whose first group, matched in
             `file_name`, is the name of the group. None: every image is a group of its own.
 
     Returns:
-        The first document, with about `share` of the images, and the second.
+        The first document, with about `share` of the labelled people, and the second.
 
     Raises:
         InputError: `share` is not between 0 and 1, or `group` is neither a field nor a regular expression.
-        AnnotationError: An image lacks the field or does not match, or one document would be empty.
+        AnnotationError: An image lacks the field or does not match, or all labelled people are in one group.
     """
     if not 0 < share < 1:
         raise InputError(f"the share of the first file must lie between 0 and 1, found {share}")
     members: dict[Hashable, list[int]] = {}
     for index, name in enumerate(groups(document, group)):
         members.setdefault(name, []).append(index)
-    wanted, taken = share * len(document["images"]), 0
-    first: set[int] = set()
-    order = np.random.default_rng(seed).permutation(len(members))
-    names = sorted(members, key=repr)
-    for i in order:
-        size = len(members[names[i]])
-        if abs(taken + size - wanted) < abs(taken - wanted):
-            taken += size
-            first.update(members[names[i]])
-    if not 0 < len(first) < len(document["images"]):
+    people = people_of(document)
+    counts = [people.get(image.get("id"), 0) if people else 1 for image in document["images"]]
+    sizes = {name: sum(counts[i] for i in members[name]) for name in sorted(members, key=repr)}
+    second = _second(sizes, share=share, seed=seed)
+    if second is None:
+        what = f"{sum(people.values())} labelled people" if people else f"{len(document['images'])} images"
         raise AnnotationError(
-            f"{len(document['images'])} images in {len(members)} groups cannot be split by {share} so that both files "
-            f"have images; choose another share or group"
+            f"{what} in {sum(map(bool, sizes.values()))} groups cannot be split so that both files have some; choose another "
+            "group"
         )
     ids = [image.get("id") for image in document["images"]]
-    second = {image_id for index, image_id in enumerate(ids) if index not in first}
-    return select_images(document, {ids[i] for i in first}), select_images(document, second)
+    held = {ids[i] for name in second for i in members[name]}
+    return select_images(document, set(ids) - held), select_images(document, held)
+
+
+def people_of(document: Document) -> dict[Hashable, int]:
+    """Number of people with a labelled keypoint in each image that has some, by image id.
+
+    Args:
+        document: A keypoint file.
+    """
+    return dict(Counter(a.get("image_id") for a in document["annotations"] if not a.get("iscrowd") and _labelled(a)))
+
+
+def _labelled(annotation: Mapping[str, Any]) -> bool:
+    values = annotation.get("keypoints")
+    return isinstance(values, list) and any(isinstance(v, int | float) and v > 0 for v in values[2::3])
+
+
+def _second(sizes: Mapping[Hashable, int], *, share: float, seed: int) -> list[Hashable] | None:
+    """The groups of the second document; None where fewer than two have any size."""
+    names = list(sizes)
+    counted = [names[i] for i in np.random.default_rng(seed).permutation(len(names)) if sizes[names[i]]]
+    if len(counted) < 2:
+        return None
+    wanted, taken = share * sum(sizes.values()), 0
+    second = []
+    for name in counted:
+        if abs(taken + sizes[name] - wanted) < abs(taken - wanted):
+            taken += sizes[name]
+        else:
+            second.append(name)
+    if not second:  # a small share of few people is one group
+        return [min(counted, key=lambda name: sizes[name])]
+    return second if len(second) < len(counted) else [name for name in second if name != min(second, key=lambda n: sizes[n])]
 
 
 def groups(document: Document, key: str | None) -> list[Hashable]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from poise.data.base import Dataset
 from poise.errors import InputError
+from poise.notes import note
 from poise.structures import Key, Labels, Sample
 
 
@@ -107,6 +108,21 @@ def hold_out(dataset: Dataset, *, share: float, seed: int) -> tuple[Subset, Subs
     order = torch.randperm(len(files), generator=torch.Generator().manual_seed(seed)).tolist()
     first, second = ([index for i in chosen for index in files[i]] for chosen in (order[count:], order[:count]))
     return Subset(dataset, sorted(first)), Subset(dataset, sorted(second))
+
+
+def with_people(dataset: Dataset, *, hint: str = "") -> Dataset:
+    """A data set without the images that have nobody to learn from, which are counted once; all images where nobody has.
+
+    Args:
+        dataset: The data set.
+        hint: What to add where some are left out.
+    """
+    images = sorted({image for image, _ in dataset.people()})
+    if not images or len(images) == len(dataset):
+        return dataset
+    files = ", ".join(str(path) for path in dataset.files_read)
+    note(f"{len(dataset) - len(images)} of the {len(dataset)} images of {files} have no labelled person and are ignored{hint}")
+    return Subset(dataset, images)
 
 
 def without(dataset: Dataset, other: Dataset) -> Dataset:

@@ -1,7 +1,7 @@
 """`EvalSet`: a data set with its labels as COCO annotations and its evaluation protocol."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -13,11 +13,13 @@ from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
 from poise.data.document import read_document, read_json
 from poise.data.mpii import MpiiDataset, is_mpii
+from poise.data.naming import Naming
 from poise.dims import Size
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
 from poise.evaluation.protocols import CocoProtocol, EvalProtocol, MpiiProtocol
 from poise.metrics.coco_format import to_coco_annotations
 from poise.models.values import LabelledImage
+from poise.notes import note
 from poise.skeletons import Skeleton, from_category
 from poise.structures import CropRule
 
@@ -43,7 +45,13 @@ class EvalSet:
 
     @classmethod
     def of_file(
-        cls, annotations: Path | str, images: Path | str | None, *, skeleton: Skeleton, heads: Path | str | None = None
+        cls,
+        annotations: Path | str,
+        images: Path | str | None,
+        *,
+        skeleton: Skeleton,
+        heads: Path | str | None = None,
+        naming: Naming | None = None,
     ) -> "EvalSet":
         """A COCO-style keypoint file, or one of MPII's, and its images.
 
@@ -52,6 +60,7 @@ class EvalSet:
             images: Folder or zip file; None where no image will be read.
             skeleton: Skeleton of the keypoints where no category of the file names them.
             heads: A .mat file with MPII's head boxes.
+            naming: Names of the keypoints where the file has none, and fields beside `keypoints`.
 
         Raises:
             ReadError: A file or folder is missing or unreadable.
@@ -63,7 +72,7 @@ class EvalSet:
             return cls._of_mpii(MpiiDataset(annotations, images, heads=heads))
         if heads is not None:
             raise InputError(f"head boxes are for MPII's JSON, which {str(annotations)!r} is not; leave them out")
-        truth = read_document(annotations, read)
+        truth = read_document(annotations, read, naming=naming)
         named = [c for c in truth["categories"] if c.get("keypoints")]
         nameless = next((c for c in named if not isinstance(c.get("id"), int)), None)
         if nameless is not None:
@@ -78,7 +87,7 @@ class EvalSet:
             named = [{"id": c} for c in skeletons]
         only = next(iter(skeletons), 1)
         people = [{"category_id": only} | a for a in truth["annotations"] if a.get("category_id", only) in skeletons]
-        dataset = CocoDataset(annotations, images, skeleton=None if named[0].get("keypoints") else skeleton)
+        dataset = CocoDataset(annotations, images, skeleton=None if named[0].get("keypoints") else skeleton, naming=naming)
         ids = tuple(dataset.key(i).image_id for i in range(len(dataset)))
         return cls(dataset, {"images": truth["images"], "annotations": people, "categories": named}, skeletons, ids)
 
@@ -102,6 +111,20 @@ class EvalSet:
         ids = tuple(dataset.key(i).image_id for i in range(len(dataset)))
         truth = to_coco_annotations({i: dataset.labels(row) for row, i in enumerate(ids)}, dataset.skeleton)
         return cls(dataset, truth, {1: dataset.skeleton}, ids, MpiiProtocol(dataset))
+
+    def one_class(self, finder: str) -> "EvalSet":
+        """The set with all categories as one, which is said once; models that find people by themselves do not tell them apart.
+
+        Args:
+            finder: Name of the model.
+        """
+        if len(self.skeletons) == 1:
+            return self
+        names = [str(c.get("name", c["id"])) for c in self.truth["categories"]]
+        note(f"{' and '.join(names)} are scored as one class with all their keypoints: {finder} does not tell them apart")
+        labels = {i: self.dataset.labels(row) for row, i in enumerate(self.ids)}
+        truth = to_coco_annotations(labels, self.dataset.skeleton) | {"images": self.truth["images"]}
+        return replace(self, truth=truth, skeletons={1: self.dataset.skeleton})
 
     @property
     def skeleton(self) -> Skeleton:

@@ -95,7 +95,7 @@ def evaluate(
         AnnotationError: The annotations cannot be scored against.
         BoxError: No box can be used.
         ImageError: No image can be read.
-        InputError: A model that finds people by itself is given boxes, or annotations of several categories.
+        InputError: A model that finds people by itself is given boxes.
     """
     [found] = evaluate_each(model, eval_set, settings, codecs=[model.codec], rescoring=rescoring, boxes=boxes, watch=watch)
     return found
@@ -122,6 +122,7 @@ def evaluate_each(
         boxes: Boxes of a detector, by category id; the labelled boxes by default.
         watch: Wraps the stream of images, for a progress bar.
     """
+    eval_set = eval_set if model.takes_boxes else eval_set.one_class(model.card.name)
     eval_set.known_to(model.skeleton)
     coco_format.check_annotations(eval_set.truth, eval_set.skeletons)  # before anything slow
     if model.finds_boxes:

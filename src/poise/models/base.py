@@ -220,6 +220,11 @@ class PoseModel(ImageModel):
             decoders: As given to `answer`.
         """
 
+    @property
+    def flip(self) -> bool:
+        """Whether the release averages with the mirrored view (flip test); without mirror pairs nothing is mirrored."""
+        return super().flip and self.skeleton.mirrors
+
     def check_flip(self) -> None:
         """Refuse the flip test where the skeleton has no mirror pairs.
 

@@ -1,23 +1,32 @@
 """A user's COCO-style files, as the flags of recipes name them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
 from poise.data.combined import CombinedDataset
+from poise.data.naming import Naming
 from poise.data.subset import hold_out, without
 from poise.errors import InputError
 from poise.skeletons import Skeleton, union
 
 
-def coco_files(annotations: Sequence[Path], images: Sequence[Path], *, complete: Sequence[bool] | None = None) -> list[Dataset]:
+def coco_files(
+    annotations: Sequence[Path],
+    images: Sequence[Path],
+    *,
+    complete: Sequence[bool] | None = None,
+    naming: Naming | None = None,
+) -> list[Dataset]:
     """Each file with its images.
 
     Args:
         annotations: The files.
         images: For each annotation file the folder or zip file of its images, or one for all.
         complete: For each file, whether all people in its images are labelled; true by default.
+        naming: Names of the keypoints where files have none.
 
     Raises:
         InputError: Numbers of files, folders and statements differ.
@@ -32,7 +41,7 @@ def coco_files(annotations: Sequence[Path], images: Sequence[Path], *, complete:
         raise InputError(
             f"`complete` says of each of the {len(annotations)} files whether everybody is labelled; found {whole}"
         )
-    return [CocoDataset(a, i, complete=c) for a, i, c in zip(annotations, folders, whole, strict=True)]
+    return [CocoDataset(a, i, complete=c, naming=naming) for a, i, c in zip(annotations, folders, whole, strict=True)]
 
 
 def mixture(
@@ -74,18 +83,23 @@ def mixture(
     return CombinedDataset([*parts, *more()], skeleton=skeleton), CombinedDataset([val], skeleton=skeleton)
 
 
-def joined(annotations: Sequence[Path], images: Sequence[Path], *, skeleton: Skeleton | None = None) -> Dataset:
+def joined(
+    annotations: Sequence[Path], images: Sequence[Path], *, skeleton: Skeleton | None = None, naming: Naming | None = None
+) -> Dataset:
     """Files as one data set, joined by keypoint name.
 
     Args:
         annotations: The files.
         images: For each annotation file the folder or zip file of its images, or one for all.
         skeleton: The keypoints wanted; by default all of all files.
+        naming: Names of the keypoints where files have none, and mirror pairs of all files together.
 
     Raises:
         InputError: Numbers of files and folders differ.
+        SkeletonMismatch: A mirror pair names a keypoint that no file has.
     """
-    parts = coco_files(annotations, images)
-    if len(parts) == 1 and skeleton is None:
+    parts = coco_files(annotations, images, naming=naming and replace(naming, mirror=()))
+    wanted = (skeleton or union([p.skeleton for p in parts])).with_mirror(naming.mirror if naming else ())
+    if len(parts) == 1 and wanted is parts[0].skeleton:
         return parts[0]
-    return CombinedDataset(parts, skeleton=skeleton or union([p.skeleton for p in parts]))
+    return CombinedDataset(parts, skeleton=wanted)

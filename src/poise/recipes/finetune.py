@@ -11,7 +11,8 @@ import torch
 from poise.codecs.offset_guided import OffsetGuided
 from poise.data.aligned import AlignedDataset
 from poise.data.base import Dataset
-from poise.data.subset import hold_out
+from poise.data.naming import naming_of
+from poise.data.subset import hold_out, with_people
 from poise.errors import InputError
 from poise.models.aligned import AlignedTopDown
 from poise.models.base import Model, PoseModel, require_box_finder, require_pose
@@ -54,6 +55,11 @@ class FinetuneOptions(ModelOptions):
         images: For each annotation file the folder or zip file of its images, or one for all.
         val_annotations: Files to validate on; by default a part of the training images is kept for that.
         val_images: Folders or zip files of their images.
+        skeleton: Names of the keypoints where files have none: of a public data set, such as wflw or coco_wholebody, or a JSON
+            or text file with the names.
+        fields: Fields of the annotations that hold the keypoints, one after the other, such as keypoints foot_kpts.
+        mirror: Pairs of keypoints that a mirror exchanges, where names do not tell: left_paw:right_paw; nose:nose alone where
+            it exchanges none.
         val_share: Share of the images kept for validation when there are no files for it; 0.1 by default.
         split_seed: Seed of that split; 0 by default.
         model: `poise_t`, `poise_s` (top-down), `poise_scene_t`, `poise_scene_s` (bottom-up), `poise_rcnn_t`, `poise_rcnn_s`
@@ -61,6 +67,8 @@ class FinetuneOptions(ModelOptions):
             flags there are.
         pretrained: Start a backbone of the zoo with ImageNet weights.
         epochs: Epochs.
+        repeats: How often each person or image comes in an epoch; by default so often that an epoch has 10 steps, and once
+            where it has more.
         rate: Learning rate for batches of 32.
         decay: Weight decay (AdamW).
         backbone_rate: Factor on the learning rate of the backbone.
@@ -79,11 +87,15 @@ class FinetuneOptions(ModelOptions):
     images: list[Path]
     val_annotations: list[Path] | None = None
     val_images: list[Path] | None = None
+    skeleton: str | None = None
+    fields: list[str] | None = None
+    mirror: list[str] | None = None
     val_share: float | None = None
     split_seed: int | None = None
     model: str = "poise_s"
     pretrained: bool = False
     epochs: int = 100
+    repeats: int | None = None
     rate: float = 1e-3
     decay: float = 0.01
     backbone_rate: float = 1.0
@@ -122,6 +134,7 @@ class FinetuneOptions(ModelOptions):
             UnknownName: There is no such model or codec.
         """
         check_count("--freeze-epochs", self.freeze_epochs, minimum=0)
+        check_count("--repeats", 1 if self.repeats is None else self.repeats, minimum=1)
         train, val = self._data()
         made = require_pose(self._built(train.skeleton))
         if options_of(made) is not type(self):
@@ -143,6 +156,7 @@ class FinetuneOptions(ModelOptions):
             clip=1.0,
             best="pck@0.1" if "pck@0.1" in made.val_scores else made.val_scores[0],
             freeze_epochs=self.freeze_epochs,
+            repeats=self.repeats,
             notes=f"keypoints of {train.skeleton.name}; OKS sigmas: {train.skeleton.sigma_source}",
         )
 
@@ -156,13 +170,15 @@ class FinetuneOptions(ModelOptions):
 
     def _data(self) -> tuple[Dataset, Dataset]:
         """The images to learn from, and those to validate on."""
+        naming = naming_of(self.skeleton, self.fields or (), self.mirror or ())
         if self.val_annotations is None:
             if self.val_images is not None:
                 raise InputError(
                     "--val-images are the folders of --val-annotations, which are missing; give those, or leave both out"
                 )
             share = 0.1 if self.val_share is None else self.val_share
-            return hold_out(joined(self.annotations, self.images), share=share, seed=self.split_seed or 0)
+            whole = self._with_people(joined(self.annotations, self.images, naming=naming))
+            return hold_out(whole, share=share, seed=self.split_seed or 0)
         shares = {"--val-share": self.val_share, "--split-seed": self.split_seed}
         given = [flag for flag, value in shares.items() if value is not None]
         if given:
@@ -170,8 +186,14 @@ class FinetuneOptions(ModelOptions):
                 f"--val-annotations are what the run is checked on, and no image of --annotations is kept for that; leave "
                 f"{' and '.join(given)} out"
             )
-        train = joined(self.annotations, self.images)
-        return train, joined(self.val_annotations, self.val_images or self.images, skeleton=train.skeleton)
+        train = joined(self.annotations, self.images, naming=naming)
+        unpaired = naming and replace(naming, mirror=())
+        val = joined(self.val_annotations, self.val_images or self.images, skeleton=train.skeleton, naming=unpaired)
+        return self._with_people(train), self._with_people(val)
+
+    def _with_people(self, dataset: Dataset) -> Dataset:
+        """The images that somebody labelled; the others may be those of an export that nobody has looked at yet."""
+        return with_people(dataset)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,7 +349,8 @@ class DetectorOptions(ViewOptions):
 
     Attributes:
         mosaic: Augmentation: probability of four images in one view.
-        empty: Train on images without people too, and on those whose people have no labelled keypoints.
+        empty: Train on images without people too, and on those whose people have no labelled keypoints; for files in which
+            somebody has looked through all images.
         detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI) or `learning.truth=false`.
     """
 
@@ -336,8 +359,11 @@ class DetectorOptions(ViewOptions):
     names: ClassVar[str | None] = r"poise_rcnn_[ts]|poise_rcnn_[ts]_.*_\d+x\d+|(maskrcnn_)?keypoint_rcnn_.*"
 
     mosaic: float = 0.0
-    empty: bool = True
+    empty: bool = False
     detecting_set: list[str] | None = None
+
+    def _with_people(self, dataset: Dataset) -> Dataset:
+        return dataset if self.empty else with_people(dataset, hint="; --empty learns that nobody is there")
 
     def _set_fields(self, model: PoseModel) -> None:
         set_words(require_box_finder(model), codec=self.codec_set or (), config=self.detecting_set or ())

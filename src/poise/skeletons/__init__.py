@@ -2,10 +2,11 @@
 
 from poise.skeletons._skeleton import Skeleton
 from poise.skeletons.animals import ANIMAL18
-from poise.skeletons.category import from_categories, from_category, mirror_pairs
+from poise.skeletons.category import from_categories, from_category
 from poise.skeletons.coco import COCO17
-from poise.skeletons.convert import check_shared, convert, keypoint_indices, select, union
+from poise.skeletons.convert import check_shared, convert, keypoint_indices, keypoint_partners, select, union
 from poise.skeletons.lsp import LSP14
+from poise.skeletons.mirror import mirror_pairs
 from poise.skeletons.mpii import MPII16
 from poise.skeletons.quadruped import QUADRUPED
 
@@ -21,6 +22,7 @@ __all__ = [
     "from_categories",
     "from_category",
     "keypoint_indices",
+    "keypoint_partners",
     "mirror_pairs",
     "select",
     "union",

@@ -1,6 +1,7 @@
 """The type of a skeleton: keypoints by name, bones, left-right pairs and OKS sigmas."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
 
@@ -23,7 +24,7 @@ class Skeleton:
         keypoints: Names of the keypoints, in the order of the k axis of every tensor.
         bones: Pairs of keypoint names that are drawn as lines.
         mirror: Pairs of names (left, right) that a flip exchanges; other keypoints stay. If a flip exchanges none, give a pair
-            of one keypoint with itself. Without any pair the exchange is unknown, and the flip test is refused (`check_flip`).
+            of one keypoint with itself. Without any pair the exchange is unknown, and nothing is mirrored (`mirrors`).
         sigmas: OKS sigma of each keypoint: the standard deviation of repeated annotations, divided by the object's scale.
         upper: Names of the upper-body keypoints, for half-body augmentation.
         sigma_source: Source of the sigmas, a sentence for reports.
@@ -89,6 +90,45 @@ class Skeleton:
         with torch.inference_mode(False):  # it is kept, and training may need it after a prediction asked first
             return torch.tensor([self.keypoints.index(partner.get(n, n)) for n in self.keypoints])
 
+    @property
+    def mirrors(self) -> bool:
+        """Whether it is known what a left-right flip exchanges: there are pairs, or one keypoint alone.
+
+        Where it is not, neither training views nor tests are mirrored.
+        """
+        return len(self) == 1 or bool(self.mirror)
+
+    @property
+    def unpaired(self) -> tuple[str, ...]:
+        """The keypoints that a flip leaves as they are, because they are in no pair."""
+        paired = {name for pair in self.mirror if len(set(pair)) == 2 for name in pair}
+        return tuple(name for name in self.keypoints if name not in paired)
+
+    @property
+    def mirror_text(self) -> str:
+        """What a mirror exchanges and what it leaves, in words; or how to say so where it is unknown."""
+        if not self.mirrors:
+            return (
+                f"nothing is mirrored, in training and tests: of {_few(self.keypoints)} none is known as the left or right of "
+                "another; --mirror A:B C:D or `mirror` in the file's category names pairs (A:A where a mirror exchanges none)"
+            )
+        pairs = [f"{a} - {b}" for a, b in self.mirror if a != b]
+        left = f"leave alone {_few(self.unpaired)}" if self.unpaired else "leave none alone"
+        return f"mirrored views exchange {_few(pairs)} and {left}" if pairs else "mirrored views exchange no keypoints"
+
+    def with_mirror(self, pairs: Sequence[Pair]) -> "Skeleton":
+        """The skeleton with further mirror pairs; earlier pairs of the same keypoints give way.
+
+        Args:
+            pairs: Names (left, right), or a keypoint with itself.
+
+        Raises:
+            SkeletonMismatch: A name is no keypoint, or is in two of the pairs.
+        """
+        given = {name for pair in pairs for name in pair}
+        kept = tuple(pair for pair in self.mirror if given.isdisjoint(pair))
+        return replace(self, mirror=(*kept, *pairs)) if pairs else self
+
     @cached_property
     def edges(self) -> tuple[tuple[int, int], ...]:
         """The bones as pairs of keypoint indices."""
@@ -100,9 +140,20 @@ class Skeleton:
         Raises:
             SkeletonMismatch: There are several keypoints and no mirror pair.
         """
-        if len(self) > 1 and not self.mirror:
+        if not self.mirrors:
             raise SkeletonMismatch(
                 "the flip test averages with the flipped view and must know which keypoints a flip exchanges, but skeleton "
-                f"{self.name!r} has no mirror pairs; give it some (`mirror`, or names with left_ and right_ in a COCO "
-                "file; a keypoint paired with itself if none is exchanged), or turn the flip test off (--no-flip, flip=False)"
+                f"{self.name!r} has no mirror pairs; give it some before training (`mirror`, or names with left_ and right_ in "
+                "a COCO file, or --mirror A:B; a keypoint paired with itself if none is exchanged), or turn the flip test off "
+                "(--no-flip, flip=False)"
             )
+
+
+SHOWN = 12
+"""Names that a sentence lists."""
+
+
+def _few(names: Sequence[str]) -> str:
+    """Names in a sentence, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

@@ -1,6 +1,5 @@
 """Skeletons read from the `categories` of a COCO file."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,48 +9,26 @@ from poise.skeletons._skeleton import Pair, Skeleton
 from poise.skeletons.coco import COCO17, sigmas_by_name
 from poise.skeletons.convert import union
 from poise.skeletons.lsp import LSP14
+from poise.skeletons.mirror import mirror_pairs
 from poise.skeletons.mpii import MPII16
 
-_SWAPPED = {"left": "right", "right": "left", "l": "r", "r": "l"}
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_GLUED = re.compile(r"^(left|right)(?=[a-z])")
 _UPPER = frozenset(COCO17.upper + MPII16.upper + LSP14.upper) | {"head"}
-
-
-def mirror_pairs(names: Sequence[str]) -> tuple[Pair, ...]:
-    """The pairs (left, right) among keypoint names: `left_eye`, `LeftEye`, `lefteye`, `eye_left`, `l_eye`, `L_F_Paw`, `LEye`.
-
-    >>> mirror_pairs(("nose", "right_eye", "left_eye", "L_F_Paw", "R_F_Paw"))
-    (('left_eye', 'right_eye'), ('L_F_Paw', 'R_F_Paw'))
-    """
-    words = {tuple(_split(name)): name for name in names}
-    pairs: dict[frozenset[str], Pair] = {}
-    for spelled, name in words.items():
-        partner = words.get(tuple(_SWAPPED.get(word, word) for word in spelled))
-        if partner is None or partner == name:
-            continue
-        side = next(word for word in spelled if word in _SWAPPED)
-        pairs.setdefault(frozenset((name, partner)), (name, partner) if side.startswith("l") else (partner, name))
-    return tuple(pairs.values())
-
-
-def _split(name: str) -> list[str]:
-    words = [word.lower() for word in _WORDS.findall(name)]
-    return [part for word in words for part in re.split(r"\s+", _GLUED.sub(r"\1 ", word))]
 
 
 def from_category(category: Mapping[str, Any]) -> Skeleton:
     """The skeleton of one entry of `categories`.
 
     Keypoints and bones are its `keypoints` and `skeleton` (indices from 1; from 0 if a 0 occurs). Mirror pairs follow from the
-    names (`mirror_pairs`). Sigmas are its optional list `sigmas`, else they follow from the names (`sigmas_by_name`).
-    Keypoints named and ordered like COCO's, MPII's or LSP's give that skeleton.
+    names (`mirror_pairs`); its optional list `mirror` (pairs of names, or of indices as in `skeleton`) adds to them, and its
+    optional list `flip_idx` (for each keypoint the index, from 0, of the one that a flip makes of it) replaces them. Sigmas are
+    its optional list `sigmas`, else they follow from the names (`sigmas_by_name`). Keypoints named and ordered like COCO's,
+    MPII's or LSP's give that skeleton.
 
     Args:
         category: The entry, as it is in the file.
 
     Raises:
-        AnnotationError: It has no keypoints, or a bone joins a keypoint that does not exist.
+        AnnotationError: It has no keypoints, a bone joins a keypoint that does not exist, or mirror pairs cannot be.
         SkeletonMismatch: Names repeat, or the sigmas are not one positive number per keypoint.
     """
     label = str(category.get("name", category.get("id", "?")))
@@ -60,7 +37,7 @@ def from_category(category: Mapping[str, Any]) -> Skeleton:
     if not names or not all(isinstance(n, str | int) for n in given):
         raise AnnotationError(f"category {label!r} names no keypoints; a keypoint file lists them under `keypoints`")
     standard = next((s for s in (COCO17, MPII16, LSP14) if s.keypoints == names), None)
-    skeleton = standard or _new(label, names, category)
+    skeleton = _mirrored(standard or _new(label, names, category), label, category)
     if not category.get("sigmas"):
         return skeleton
     try:
@@ -93,6 +70,51 @@ def _bones(label: str, names: tuple[str, ...], pairs: Sequence[Sequence[int]]) -
             f"category {label!r}: `skeleton` joins {wrong[0]}, but there are {len(names)} keypoints, counted from {first}"
         )
     return tuple((names[a - first], names[b - first]) for a, b in pairs if a != b)
+
+
+def _mirrored(skeleton: Skeleton, label: str, category: Mapping[str, Any]) -> Skeleton:
+    """The skeleton with the mirror pairs that the file itself states, by `flip_idx` or `mirror`."""
+    if not category.get("flip_idx"):
+        return skeleton.with_mirror(_stated_pairs(label, skeleton.keypoints, category.get("mirror") or []))
+    pairs = _by_index(label, skeleton.keypoints, category["flip_idx"])
+    same = {frozenset(pair) for pair in pairs} == {frozenset(pair) for pair in skeleton.mirror}
+    return skeleton if same else replace(skeleton, mirror=pairs)
+
+
+def _stated_pairs(label: str, names: tuple[str, ...], pairs: Any) -> tuple[Pair, ...]:
+    pairs = list(pairs.items()) if isinstance(pairs, dict) else pairs
+    if not isinstance(pairs, list | tuple) or not all(isinstance(p, list | tuple) and len(p) == 2 for p in pairs):
+        raise AnnotationError(f"category {label!r}: `mirror` must be a list of pairs of keypoints, found {str(pairs)[:80]}")
+    numbers = all(type(k) is int for pair in pairs for k in pair)
+    first = 0 if numbers and any(0 in pair for pair in pairs) else 1
+    known: dict[Any, str] = dict(enumerate(names, start=first)) if numbers else {name: name for name in names}
+    wrong = [k for pair in pairs for k in pair if not isinstance(k, str | int) or k not in known]
+    if wrong:
+        raise AnnotationError(
+            f"category {label!r}: `mirror` names {wrong[0]!r}; give pairs of its keypoints, by name or by number from {first}"
+        )
+    first_of = {frozenset(pair): _sided(known[pair[0]], known[pair[1]]) for pair in reversed(pairs)}
+    distinct = tuple(first_of.values())[::-1]
+    if len({k for pair in distinct for k in pair}) < sum(len(set(pair)) for pair in distinct):
+        raise AnnotationError(f"category {label!r}: `mirror` has a keypoint in two pairs; give each keypoint one partner")
+    return distinct
+
+
+def _by_index(label: str, names: tuple[str, ...], flip: Any) -> tuple[Pair, ...]:
+    """The pairs of a list of partners; where it exchanges nothing, the first keypoint with itself says so."""
+    indices = range(len(names))
+    whole = isinstance(flip, list | tuple) and len(flip) == len(names) and all(type(i) is int and i in indices for i in flip)
+    if not whole or any(flip[flip[i]] != i for i in indices):
+        raise AnnotationError(
+            f"category {label!r}: `flip_idx` must hold for each of the {len(names)} keypoints the index of its partner, from "
+            f"0, and partners each other's; found {str(flip)[:80]}"
+        )
+    return tuple(_sided(names[i], names[flip[i]]) for i in indices if i < flip[i]) or ((names[0], names[0]),)
+
+
+def _sided(a: str, b: str) -> Pair:
+    """A pair with the left one first, where the names tell."""
+    return next(iter(mirror_pairs((a, b))), (a, b))
 
 
 def from_categories(categories: Sequence[Mapping[str, Any]]) -> Skeleton:

@@ -1,6 +1,6 @@
 """Conversions between skeletons: keypoints matched by name, unions, subsets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Float, Int64
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from poise.errors import SkeletonMismatch
 from poise.skeletons._skeleton import Skeleton
+from poise.skeletons.mirror import meaning_of
 
 
 def keypoint_indices(source: Skeleton, target: Skeleton) -> tuple[int, ...]:
@@ -19,6 +20,30 @@ def keypoint_indices(source: Skeleton, target: Skeleton) -> tuple[int, ...]:
     """
     known = {name: i for i, name in enumerate(source.keypoints)}
     return tuple(known.get(name, -1) for name in target.keypoints)
+
+
+def keypoint_partners(source: Skeleton, target: Skeleton) -> dict[str, str]:
+    """For keypoints of `target` the one of `source` that means the same: of equal name, or of a name spelled otherwise.
+
+    `L_F_Paw`, `frontLeftPaw` and `left_front_paw` are the same; a name that could mean two keypoints means none.
+
+    Args:
+        source: The skeleton whose keypoints are looked up.
+        target: The skeleton whose keypoints look for them.
+    """
+    equal = [name for name in target.keypoints if name in source.keypoints]
+    old = _by_meaning(name for name in source.keypoints if name not in equal)
+    new = _by_meaning(name for name in target.keypoints if name not in equal)
+    spelled = {name: old[meaning] for meaning, name in new.items() if meaning in old}
+    return {name: name if name in equal else spelled[name] for name in target.keypoints if name in equal or name in spelled}
+
+
+def _by_meaning(names: Iterable[str]) -> dict[tuple[str, ...], str]:
+    """Names by what they mean, without those that share a meaning."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name in names:
+        found.setdefault(meaning_of(name), []).append(name)
+    return {meaning: alike[0] for meaning, alike in found.items() if len(alike) == 1}
 
 
 def check_shared(source: Skeleton, target: Skeleton) -> None:

@@ -2,10 +2,14 @@
 
 import importlib
 import pkgutil
+import re
 
 from poise import skeletons
 from poise.errors import unknown
 from poise.skeletons._skeleton import Skeleton
+
+SYNONYMS = {"300w": "face68", "ibug68": "face68", "cocowholebody": "wholebody133", "cocowholebody133": "wholebody133"}
+"""Names of data sets whose skeleton is called otherwise."""
 
 
 def all_skeletons() -> dict[str, Skeleton]:
@@ -18,15 +22,23 @@ def all_skeletons() -> dict[str, Skeleton]:
 
 
 def find(name: str) -> Skeleton:
-    """A skeleton by name.
+    """A skeleton by name, also without the number of keypoints where that leaves one.
 
     Args:
-        name: `coco17`, `mpii16`, `lsp14`, `animal18`, `quadruped`, or that of a file added to this folder.
+        name: `coco17`, `wflw98` or `wflw`, or that of a file added to this folder; `300w` is `face68`.
 
     Raises:
-        UnknownName: There is no skeleton of that name.
+        UnknownName: There is no skeleton of that name, or several.
     """
     everything = all_skeletons()
-    if name not in everything:
-        raise unknown("skeleton", name, everything)
-    return everything[name]
+    plain = re.sub(r"[\W_]", "", name.casefold())
+    plain = SYNONYMS.get(plain, plain)
+    fits = [one for known, one in everything.items() if plain in (known.replace("_", ""), known.rstrip("0123456789"))]
+    if name not in everything and len(fits) != 1:
+        raise unknown("skeleton", name, [one.name for one in fits] or everything)
+    return everything.get(name) or fits[0]
+
+
+def of_length(count: int) -> list[str]:
+    """Names of the skeletons with so many keypoints."""
+    return [name for name, one in all_skeletons().items() if len(one) == count]

@@ -22,14 +22,16 @@ class ResumableSampler:
         seed: Seed of the shuffle; None keeps the order of the data, and the last batch may be smaller.
         rank: Rank of this process.
         world: Number of processes that share the data.
+        repeats: How often each view comes in a shuffled epoch, in another order and with other chances each time.
     """
 
-    def __init__(self, count: int, batch: int, *, seed: int | None, rank: int = 0, world: int = 1) -> None:
+    def __init__(self, count: int, batch: int, *, seed: int | None, rank: int = 0, world: int = 1, repeats: int = 1) -> None:
         self.count = count
         self.batch = batch
         self.seed = seed
         self.rank = rank
         self.world = world
+        self.repeats = repeats
         self.epoch = 0
         self._begin = (0, 0)
 
@@ -51,23 +53,40 @@ class ResumableSampler:
         """Batches per epoch. Shuffled epochs drop the last, incomplete batch."""
         if self.seed is None:
             return -(-len(range(self.rank, self.count, self.world)) // self.batch)
-        return max(1, self.count // (self.batch * self.world))
+        return self.repeats * max(1, self.count // (self.batch * self.world))
 
     def __iter__(self) -> Iterator[list[ViewIndex]]:
         """The batches of the epoch, from its first one or the one set by `begin`."""
         first = self._begin[1] if self.epoch == self._begin[0] else 0
         order = self._order()
         for index in range(first, len(self)):
-            yield [(self.epoch, view) for view in order[index * self.batch : (index + 1) * self.batch]]
+            yield order[index * self.batch : (index + 1) * self.batch]
 
-    def _order(self) -> list[int]:
+    def _order(self) -> list[ViewIndex]:
         if self.seed is None:
-            return list(range(self.rank, self.count, self.world))
-        generator = torch.Generator().manual_seed(mixed_seed(self.seed, self.epoch))
-        order: list[int] = torch.randperm(self.count, generator=generator).tolist()
+            return [(self.epoch, view) for view in range(self.rank, self.count, self.world)]
         total = len(self) * self.batch * self.world
-        order = (order * -(-total // self.count))[:total]  # fewer views than one batch: they are repeated
-        return order[self.rank :: self.world]
+        passes = -(-total // self.count)  # several, where views are repeated or fewer than a batch
+        order: list[ViewIndex] = []
+        for number in range(self.epoch * passes, (self.epoch + 1) * passes):
+            generator = torch.Generator().manual_seed(mixed_seed(self.seed, number))
+            order += [(number, view) for view in torch.randperm(self.count, generator=generator).tolist()]
+        return order[:total][self.rank :: self.world]
+
+
+MIN_STEPS = 10
+"""Steps of an epoch of few views, where a recipe leaves the number of repeats open."""
+
+
+def repeats_of(repeats: int | None, *, count: int, batch: int) -> int:
+    """How often each view comes in an epoch.
+
+    Args:
+        repeats: What the recipe says; None for so often that an epoch has `MIN_STEPS` steps.
+        count: Number of views.
+        batch: Views of a step, over all processes.
+    """
+    return -(-MIN_STEPS // max(1, count // batch)) if repeats is None else repeats
 
 
 def loader(views: ViewDataset[Any, Any], order: ResumableSampler, *, workers: int, pin: bool) -> DataLoader[LoadedBatch[Any]]:

@@ -16,6 +16,7 @@ from poise.dims import Size
 from poise.models.base import PoseModel
 from poise.plain import plain
 from poise.terminal import say
+from poise.training.data import repeats_of
 from poise.training.provenance import provenance
 from poise.training.recipe import Recipe
 from poise.training.run_plan import RunPlan, rate_of
@@ -41,7 +42,18 @@ def print_run(console: Console, recipe: Recipe, plan: RunPlan, *, learnt: int, c
         f"{learnt} {task.unit[1]} to learn from, {checking}; {plan.workers} workers\n"
         f"batch {plan.batch} x {plan.accumulate}; {_rate(recipe, plan)}",
     )
+    repeats = repeats_of(recipe.repeats, count=learnt, batch=plan.batch)
+    if repeats > 1:
+        say(console, f"{learnt} {task.unit[1]} are few: an epoch goes through them {repeats} times")
+    if mirrors_views(recipe):
+        say(console, recipe.model.skeleton.mirror_text)
     print_expected(console, recipe)
+
+
+def mirrors_views(recipe: Recipe) -> bool:
+    """Whether the augmentation of a recipe mirrors views, where mirror pairs are known."""
+    views = recipe.augmentation
+    return bool(getattr(views, "flip", 0)) or "flip" in getattr(views, "repeat", ())
 
 
 def print_expected(console: Console, recipe: Recipe) -> None:
@@ -95,6 +107,7 @@ def settings_of(recipe: Recipe, plan: RunPlan, data: Mapping[str, Any]) -> dict[
         "freeze_epochs": recipe.freeze_epochs,
         "still": recipe.still,
         "empty": recipe.empty,
+        "repeats": recipe.repeats,
         "validation": recipe.task(recipe.model).val_boxes,
     } | provenance(recipe, plan, data)
 

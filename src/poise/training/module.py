@@ -16,7 +16,7 @@ from poise.models.base import PoseModel, total_loss
 from poise.models.views.base import LoadedBatch, ViewDataset, mixed_seed
 from poise.training import optim
 from poise.training.checkpoint import identity
-from poise.training.data import ResumableSampler, loader
+from poise.training.data import ResumableSampler, loader, repeats_of
 from poise.training.nan_guard import Step, check_finite
 from poise.training.recipe import Recipe
 from poise.training.run_plan import RunPlan
@@ -70,7 +70,8 @@ class Module(LightningModule):
         self.task = recipe.task(self.model)
         self.best_task = recipe.task(self.best_model)
         self.truth = self.task.truth(val.dataset) if val is not None else None
-        self.order = ResumableSampler(len(train), plan.share, seed=plan.seed, rank=plan.rank, world=plan.world)
+        repeats = repeats_of(recipe.repeats, count=len(train), batch=plan.batch)
+        self.order = ResumableSampler(len(train), plan.share, seed=plan.seed, rank=plan.rank, world=plan.world, repeats=repeats)
         self.scores: dict[str, float] = {}
         self.keypoint_scores: dict[str, float] = {}
         self.loss_value = float("nan")
@@ -248,7 +249,8 @@ class Module(LightningModule):
     def _sampling(self) -> dict[str, int]:
         """The numbers that decide the order of views."""
         plan = self.plan
-        return {self.task.unit[1]: len(self.views), "batch": plan.batch, "accumulate": plan.accumulate, "seed": plan.seed}
+        numbers = {self.task.unit[1]: len(self.views), "batch": plan.batch, "accumulate": plan.accumulate, "seed": plan.seed}
+        return numbers | ({"repeats": self.order.repeats} if self.order.repeats > 1 else {})
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Resume from there.

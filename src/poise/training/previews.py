@@ -16,6 +16,9 @@ from poise.writing import write_atomic
 EVERY = 20
 """Steps between two logged losses."""
 
+PICTURE_EVERY = 4
+"""Steps between two pictures at least; an epoch of few people can be one step."""
+
 
 @final
 class Previews(RunCallback):
@@ -31,6 +34,7 @@ class Previews(RunCallback):
         self.hparams = dict(hparams)
         self._best = float("-inf")
         self._shown = -1
+        self._pictured = -PICTURE_EVERY
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Give the loggers the hyperparameters."""
@@ -65,6 +69,10 @@ class Previews(RunCallback):
         scores = {f"val/{name}": value for name, value in module.scores.items()}
         each = {f"keypoints/{name}": value for name, value in module.keypoint_scores.items()}
         self._log(trainer, {"epoch": trainer.current_epoch + 1.0, **scores, **best, **each})
+        last = trainer.current_epoch + 1 >= module.recipe.epochs or trainer.should_stop
+        if trainer.global_step - self._pictured < PICTURE_EVERY and not last:
+            return
+        self._pictured = trainer.global_step
         model = module.best_model
         was = model.training
         model.eval()

@@ -99,6 +99,7 @@ class Recipe:
         best: Score that selects the best model; more is better.
         freeze_epochs: First epochs in which the backbone is frozen.
         still: Names of the parts of the network that are frozen over the whole run, such as "backbone.body.layer1".
+        repeats: How often each view comes in an epoch; None for so often that an epoch has `training.data.MIN_STEPS` steps.
         empty: Whether a detector also learns from images without labelled people.
         select: Whether to leave out people whose keypoints lie off the middle of their box, as HRNet's release can.
         expected: Expected scores, by name.
@@ -125,6 +126,7 @@ class Recipe:
     best: str = "pck@0.1"
     freeze_epochs: int = 0
     still: tuple[str, ...] = ()
+    repeats: int | None = 1
     empty: bool = False
     select: bool = False
     expected: Mapping[str, float] = field(default_factory=dict)

@@ -19,7 +19,7 @@ from poise.transforms.canvas import CONVENTIONS, PixelConvention, box_warp, canv
 from poise.transforms.colour import apply_colour_matrix, colour_matrix, greyscale
 from poise.transforms.detector_jitter import DetectorAugmentation, DetectorDraw
 from poise.transforms.mosaic import MosaicTile, join_tiles, tile_sizes
-from poise.transforms.person_crop import mirror_labels
+from poise.transforms.person_crop import mirror_if_known, mirror_labels
 from poise.transforms.render import normalise, resample
 from poise.transforms.rotated_boxes import rotated_boxes
 
@@ -61,7 +61,7 @@ class DetectorCrop:
 
     def __call__(self, sample: Sample, generator: torch.Generator) -> SceneView:
         """The random view of one sample."""
-        draw = self.augmentation.draw(generator)
+        draw = mirror_if_known(self.augmentation.draw(generator), self.skeleton)
         warps = self.layout(draw, sample.size)
         return self._finish(self._tile(sample, draw, warps), draw, sample, warps.warp)
 
@@ -85,7 +85,7 @@ class DetectorCrop:
             meeting: Their common corner, in shares (x, y) of the view's sides.
             generator: Source of the random choices.
         """
-        draws = [self.augmentation.draw(generator) for _ in samples]
+        draws = [mirror_if_known(self.augmentation.draw(generator), self.skeleton) for _ in samples]
         size = tuple(max(side, 2) for side in self.layout(replace(draws[0], window=(1.0, 1.0)), samples[0].size).size)
         parts = tile_sizes((size[0], size[1]), meeting)
         layouts = [self.layout(d, s.size, view=part, shrink=2) for d, s, part in zip(draws, samples, parts, strict=True)]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import final
+from typing import Protocol, TypeVar, final, runtime_checkable
 
 import numpy as np
 import torch
@@ -28,6 +28,19 @@ from poise.transforms.crop import (
 from poise.transforms.half_body import half_body
 from poise.transforms.jitter import Augmentation, Draw, RepeatMode
 from poise.transforms.render import normalise, render, resample
+
+
+@runtime_checkable
+class AnyDraw(Protocol):
+    """The random choices for a view: a frozen dataclass."""
+
+    @property
+    def flip(self) -> bool:
+        """Whether the view is mirrored."""
+
+
+D = TypeVar("D", bound=AnyDraw)
+"""The random choices for a view of any kind."""
 
 
 @final
@@ -88,7 +101,7 @@ class PersonCrop:
             return self._view(sample, labels, warp, image, person=person)
         if generator is None:
             raise InputError("an augmentation needs a torch.Generator for its random choices; pass one as generator")
-        draw = self.augmentation.draw(generator, repeat_mode=repeat_mode)
+        draw = mirror_if_known(self.augmentation.draw(generator, repeat_mode=repeat_mode), self.skeleton)
         warp, pixel = self.random_warps(draw, labels, width=sample.size[1])
         own = torch.Generator().manual_seed(draw.seed)
         image = normalise(
@@ -187,6 +200,11 @@ class PersonCrop:
     def _view(self, sample: Sample, labels: Labels, warp: Warp, image: Float[Tensor, "3 h w"], *, person: int) -> View:
         warped = replace(labels, xy=apply(warp, labels.xy), boxes=warp_boxes(warp, labels.boxes))
         return View(image=image, labels=warped, warp=warp, key=sample.key, person=person)
+
+
+def mirror_if_known(draw: D, skeleton: Skeleton) -> D:
+    """The random choices, without a flip where it is unknown which keypoints a flip exchanges (`Skeleton.mirrors`)."""
+    return draw if skeleton.mirrors or not draw.flip else replace(draw, flip=False)  # type: ignore[type-var]  # a dataclass
 
 
 def mirror_labels(labels: Labels, flip: Int64[Tensor, " k"]) -> Labels:

@@ -17,7 +17,7 @@ from poise.skeletons import Skeleton
 from poise.structures import Labels, Sample
 from poise.transforms.canvas import Layout, canvas_layout, corner_scale, fitted_layout
 from poise.transforms.colour import apply_colour_matrix, colour_matrix, greyscale, shift_hsv
-from poise.transforms.person_crop import mirror_labels, warp_boxes
+from poise.transforms.person_crop import mirror_if_known, mirror_labels, warp_boxes
 from poise.transforms.render import normalise, resample
 from poise.transforms.scene_jitter import SceneAugmentation, SceneDraw
 
@@ -69,7 +69,7 @@ class SceneCrop:
         return self._view(sample, select_learnt(sample.labels), layout.warp, image=image, ignore=_ignore_region(sample))
 
     def _random(self, sample: Sample, options: SceneAugmentation, generator: torch.Generator) -> SceneView:
-        draw = options.draw(generator)
+        draw = mirror_if_known(options.draw(generator), self.skeleton)
         own = torch.Generator().manual_seed(draw.seed)
         labels = select_learnt(sample.labels, min_area=options.min_area)
         fit = 1.0 if options.scale_of == "image" else _fit(sample.size, self.size)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from poise.errors import CheckpointError
 from poise.models.base import Model, PoseModel, require_pose
+from poise.skeletons import keypoint_partners
 from poise.weights.checkpoint import compare
 
 BACKBONE = "backbone."
@@ -80,8 +81,9 @@ def transfer_rows(start: PoseModel, target: PoseModel) -> Transferred:
     """Copy backbone, head and the rows of the keypoints both know into `target`, in place.
 
     Rows of every layer that gives or takes maps of keypoints (`PoseModel.keypoint_axis`) are told apart by the keypoint's name,
-    also where each has several channels. Where the codecs are of different types, or what is before those layers is of another
-    width, they start anew. The layers that read vectors off maps are kept where they are of the same shape.
+    also where it is spelled otherwise (`skeletons.keypoint_partners`) and where each has several channels. Where the codecs are
+    of different types, or what is before those layers is of another width, they start anew. The layers that read vectors off
+    maps are kept where they are of the same shape.
 
     Args:
         start: The trained model.
@@ -101,11 +103,13 @@ def transfer_rows(start: PoseModel, target: PoseModel) -> Transferred:
     anew = tuple(key for key in body if key not in set(fits))
     rows = {key: axis for key, axis in axes.items() if axis is not None}
     same_body = not any(key.startswith(READS) for key in anew)
-    kept = _shared(start, target) if same_body and _alike(start, target, rows) else ()
+    same = same_body and _alike(start, target, rows)
+    partners = keypoint_partners(start.skeleton, target.skeleton) if same else {}
+    kept = tuple(partners)
     with torch.no_grad():
         for key in fits:
             needed[key].copy_(given[key])
-        old, new = _channels(start, kept), _channels(target, kept)
+        old, new = _channels(start, tuple(partners.values())), _channels(target, kept)
         for key, axis in rows.items() if kept else ():
             _copy_rows(given[key], needed[key], axis, old, new)
     return Transferred(kept=kept, new=tuple(name for name in target.skeleton.keypoints if name not in kept), layers=anew)
@@ -131,11 +135,6 @@ def _alike(start: PoseModel, target: PoseModel, rows: dict[str, int]) -> bool:
 def _without(weight: Tensor, axis: int) -> tuple[int, ...]:
     """The shape of a weight but for one axis."""
     return tuple(side for i, side in enumerate(weight.shape) if i != axis)
-
-
-def _shared(start: PoseModel, target: PoseModel) -> tuple[str, ...]:
-    """Keypoints of both, in the order of the new model."""
-    return tuple(name for name in target.skeleton.keypoints if name in start.skeleton.keypoints)
 
 
 def _width(model: PoseModel) -> int:

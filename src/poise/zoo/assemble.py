@@ -48,7 +48,7 @@ def assemble(
     whole = replace(architecture, cells=codec.cells, vectors=codec.vectors) if codec.vectors else architecture
     built = with_readout(network, whole)
     card = Card(name, whole, licence="of whoever trains it")
-    preprocess = preprocess if skeleton.mirror else replace(preprocess, flip_test=False)
+    preprocess = preprocess if skeleton.mirrors else replace(preprocess, flip_test=False)
     return TopDown(built, codec, preprocess, skeleton, card, deep=() if codec.vectors else deep)
 
 

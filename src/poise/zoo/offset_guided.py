@@ -150,12 +150,18 @@ def bottom_up(
         name: Name of the model.
 
     Raises:
-        InputError: A codec of other keypoints, no such kernel, or ImageNet weights for another network than HRNet.
+        InputError: A codec of other keypoints or without limbs, no such kernel, or ImageNet weights for another network than
+            HRNet.
         UnknownName: There is no such backbone.
         MissingExtra, ReadError: The ImageNet weights cannot be loaded or downloaded.
     """
     ours = backbone in WIDTHS
     codec = codec or build_codec(skeleton, reading=PRACTITIONER_CONFIG if ours else RELEASE_CONFIG)
+    if not codec.limbs:
+        raise InputError(
+            f"skeleton {skeleton.name!r} has {len(skeleton)} keypoint and so no limbs, by which a bottom-up model joins "
+            "keypoints to people; take a detector such as poise_rcnn_t, or a top-down model such as poise_t"
+        )
     architecture = _architecture(backbone, parts_of(codec), kernel)
     network = FAMILY.networks[architecture.builder.partition(":")[2]](**architecture.arguments)
     if pretrained:
@@ -170,7 +176,7 @@ def bottom_up(
         )
     stacks = int(architecture.arguments.get("stacks", 1))
     codec = replace(codec, cost=replace(codec.cost, weight=codec.cost.weight / stacks))
-    canvas = canvas if skeleton.mirror else replace(canvas, flip_test=False)
+    canvas = canvas if skeleton.mirrors else replace(canvas, flip_test=False)
     own = f"poise_scene_{backbone}" if ours else f"offsetguided_{backbone}"
     card = Card(name or own, architecture, licence="of whoever trains it")
     return BottomUp(network, codec, canvas, skeleton, card, deep=(codec,) * (stacks - 1))

@@ -322,3 +322,16 @@ def test_an_odd_value_anywhere_is_a_sentence_or_a_finding_and_what_is_mended_can
             refused = str(error)
         left = [finding for finding in checked.findings if not finding.fix]
         assert left or not refused, f"{path} passed the check, but: {refused}"
+
+
+def test_people_in_a_category_without_names_are_told():
+    """A category lists keypoints, and the annotations are of another."""
+    document = {
+        "images": [{"id": 5, "file_name": "a.jpg", "width": 9, "height": 9}],
+        "annotations": [{"id": 1, "image_id": 5, "category_id": 2, "keypoints": [0, 0, 0, 0, 2, 1, 4, 1, 2], "iscrowd": 0}],
+        "categories": [{"id": 1, "name": "a", "keypoints": ["a_1", "a_2", "a_3"]}, {"id": 2, "name": "b", "keypoints": []}],
+    }
+    [found] = [f for f in check_file(document, {}).findings if "without names" in f.rule]
+    assert found.where == "category 'b'"
+    assert "3 keypoints each" in found.found
+    assert "--skeleton" in found.found

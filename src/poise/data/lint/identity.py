@@ -5,6 +5,7 @@ from typing import Any
 
 from poise.data.document import Document
 from poise.data.lint.report import Finding
+from poise.data.naming import fields_of
 from poise.errors import PoiseError
 from poise.skeletons import Skeleton, from_category
 
@@ -105,8 +106,18 @@ def check_categories(document: Document) -> Iterator[Finding]:
         if category.get("id") in seen or not _whole(category.get("id")):
             yield Finding("category id repeats or is not a whole number", where, f"id {category.get('id')!r}")
         seen.add(category.get("id"))
+        yield from _without_names(document, category)
         if category.get("keypoints") and isinstance(problem := skeleton_of(category), str):
             yield Finding("skeleton cannot be used", where, problem)
+
+
+def _without_names(document: Document, category: dict[str, Any]) -> Iterator[Finding]:
+    """People with keypoints in a category without names, which no command reads."""
+    held = fields_of([a for a in document["annotations"] if a.get("category_id") == category.get("id")]).get("keypoints")
+    if held and not category.get("keypoints") and any(c.get("keypoints") for c in document["categories"]):
+        where = f"category {category.get('name', category.get('id'))!r}"
+        found = f"its annotations have {held} keypoints each, and it lists no `keypoints`; --skeleton names them"
+        yield Finding("annotations with keypoints in a category without names", where, found)
 
 
 def skeleton_of(category: dict[str, Any]) -> Skeleton | str:

@@ -129,7 +129,7 @@ def assemble_keypoint_rcnn(
         InputError: Codec and skeleton count keypoints differently.
     """
     whole = replace(architecture, cells=codec.cells, vectors=codec.vectors) if codec.vectors else architecture
-    canvas = canvas if skeleton.mirror else replace(canvas, flip_test=False)
+    canvas = canvas if skeleton.mirrors else replace(canvas, flip_test=False)
     card = Card(name, whole, licence="of whoever trains it")
     if codec.quiet_start and network.keypoint is not None:
         _init_near_zero(network.keypoint.head.reader)
