@@ -1,4 +1,5 @@
 import json
+import logging
 from dataclasses import replace
 from functools import partial
 
@@ -22,6 +23,7 @@ from poise.inference.request import ImageRequest, Skipped
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import find_poses
 from poise.models.values import Rescoring
+from poise.notes import forget_notes
 from poise.skeletons import COCO17
 from poise.structures import Key, Poses
 
@@ -146,8 +148,9 @@ def test_whole_images_come_in_small_batches_by_default(knowing):
     assert InferenceSettings.of(model).batch == 4
     assert InferenceSettings.of(model).flip
     model.skeleton = replace(COCO17, mirror=())
+    assert not InferenceSettings.of(model).flip
     with pytest.raises(SkeletonMismatch, match="no mirror pairs"):
-        InferenceSettings.of(model)
+        InferenceSettings.of(model, flip=True)
 
 
 @pytest.fixture(scope="module")
@@ -229,15 +232,18 @@ def test_annotations_without_people_have_no_scores_and_no_crash(knowing, tmp_pat
     assert np.isnan(found.pck["pck@0.1"])
 
 
-def test_annotations_of_several_categories_are_refused(model, labels, tmp_path):
+def test_annotations_of_several_categories_are_scored_as_one_class(model, labels, tmp_path, caplog):
     document = json.loads(labels.read_text())
     document["categories"].append({"id": 7, "name": "dog", "keypoints": list(COCO17.keypoints)})
     path = tmp_path / "labels.json"
     path.write_text(json.dumps(document))
     eval_set = EvalSet.of_file(path, labels.parent, skeleton=COCO17)
-    for look in (partial(evaluate, model, eval_set, setting(model)), partial(self_test, model, eval_set)):
-        with pytest.raises(InputError, match=r"does not predict the category.*2 categories \(1, 7\)"):
-            look()
+    forget_notes()
+    with caplog.at_level(logging.WARNING, "poise"):
+        joined, alone = (evaluate(model, one, setting(model)).coco.numbers for one in (eval_set, eval_set_of(labels)))
+        assert joined == alone
+        assert self_test(model, eval_set).codec_ap == self_test(model, eval_set_of(labels)).codec_ap
+    assert caplog.text.count("person and dog are scored as one class") == 1
 
 
 def test_detected_boxes_are_refused(model, labels):

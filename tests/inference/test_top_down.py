@@ -90,7 +90,8 @@ def test_settings_without_sense_are_refused(dots):
     colours = dots.model()
     colours.skeleton = replace(dots.skeleton, mirror=())
     with pytest.raises(SkeletonMismatch, match="has no mirror pairs"):
-        InferenceSettings.of(colours)
+        InferenceSettings.of(colours, flip=True)
+    assert InferenceSettings.of(colours).flip is False, "nobody asked for a mirror"
     assert InferenceSettings.of(colours, flip=False).flip is False
 
 

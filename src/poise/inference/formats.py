@@ -129,7 +129,7 @@ def _jsonl(skeleton: Skeleton) -> ResultFormat:
 
 
 FORMATS: Mapping[str, Callable[[Skeleton], ResultFormat]] = {"coco": _coco, "csv": _csv, "jsonl": _jsonl}
-"""By the name of `--format`; the keypoints decide the columns of a table."""
+"""The formats by the value of `--format`; the keypoints decide the columns of a table."""
 
 
 def check_format(name: str) -> None:

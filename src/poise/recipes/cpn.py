@@ -15,7 +15,7 @@ HEIGHT = 255.0
 """Height of the Gaussian labels in the release."""
 
 SCORES = {(50, (256, 192)): 0.692, (50, (384, 288)): 0.722, (101, (384, 288)): 0.723}
-"""On COCO val2017 with detected boxes and the flip test, from the release's page."""
+"""Published AP on COCO val2017 with detected boxes and the flip test, from the release's page."""
 
 VIEWS = Augmentation(
     scale_range=(0.7, 1.35),

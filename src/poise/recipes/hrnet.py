@@ -8,7 +8,7 @@ from poise.recipes.coco import HRNET_STEPS, HRNET_VIEWS, check2017, codec_for, o
 from poise.zoo.hrnet import hrnet as build
 
 AP = {(32, (256, 192)): 0.744, (32, (384, 288)): 0.758, (48, (256, 192)): 0.751, (48, (384, 288)): 0.763}
-"""On COCO val2017 with a detector's boxes (person AP 56.4) and the flip test, from the release's page."""
+"""Published AP on COCO val2017 with a detector's boxes (person AP 56.4) and the flip test, from the release's page."""
 
 
 def hrnet(

@@ -19,10 +19,10 @@ MSPN_SCORES = {
     (4, (256, 192)): 0.759,
     (4, (384, 288)): 0.769,
 }
-"""On COCO minival with a detector's boxes and the flip test, from table 6 of the paper and its page."""
+"""Published AP on COCO minival with a detector's boxes and the flip test, from table 6 of the paper and its page."""
 
 RSN_SCORES = {("res18", (256, 192)): 0.652, ("rsn18", (256, 192)): 0.704}
-"""On COCO val2017 with a detector's boxes and the flip test: the release's PyTorch trainings."""
+"""Published AP on COCO val2017 with a detector's boxes and the flip test: the release's PyTorch trainings."""
 
 VIEWS = Augmentation(
     sides=(1.05, 1.05),

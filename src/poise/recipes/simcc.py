@@ -13,7 +13,7 @@ from poise.zoo.hrnet import hrnet
 from poise.zoo.simple_baselines import poseresnet
 
 SCORES = {("poseresnet_50", (256, 192)): 0.721, ("poseresnet_50", (384, 288)): 0.735}
-"""On COCO val2017 with a detector's boxes (person AP 56.4) and the flip test, from MMPose's pages."""
+"""Published AP on COCO val2017 with a detector's boxes (person AP 56.4) and the flip test, from MMPose's pages."""
 
 Net = Literal["poseresnet_18", "poseresnet_50", "poseresnet_101", "poseresnet_152", "hrnet_w18", "hrnet_w32", "hrnet_w48"]
 

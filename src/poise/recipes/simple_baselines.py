@@ -15,7 +15,7 @@ AP = {
     (152, (256, 192)): 0.720,
     (152, (384, 288)): 0.743,
 }
-"""On COCO val2017 with a detector's boxes (person AP 56.4) and the flip test, from the release's page."""
+"""Published AP on COCO val2017 with a detector's boxes (person AP 56.4) and the flip test, from the release's page."""
 
 
 def simple_baseline(

@@ -124,7 +124,12 @@ def draw_view_outline(image: Pixels, corners: Float[Tensor, "4 2"], *, colour: C
 
 def colours(skeleton: Skeleton) -> tuple[Colour, ...]:
     """Colour of each keypoint: `LEFT`, `RIGHT`, or `MIDDLE` for keypoints without a left-right partner."""
-    side = {name: colour for pair in skeleton.mirror for name, colour in zip(pair, (LEFT, RIGHT), strict=True)}
+    side = {
+        name: colour
+        for pair in skeleton.mirror
+        if len(set(pair)) == 2
+        for name, colour in zip(pair, (LEFT, RIGHT), strict=True)
+    }
     return tuple(side.get(name, MIDDLE) for name in skeleton.keypoints)
 
 
