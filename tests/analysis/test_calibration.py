@@ -132,7 +132,7 @@ def test_the_command_takes_detectors_with_keypoints_alone(figures, tmp_path: Pat
     out = tmp_path / "out.safetensors"
     words = [str(other), "--annotations", str(labels), "--images", str(labels.parent / "images"), "--out", str(out)]
     assert main(["calibrate", *words]) == 1
-    assert "only the scores of a Keypoint R-CNN are calibrated" in capsys.readouterr().err
+    assert "needs a detector that finds boxes and keypoints" in capsys.readouterr().err
     assert not out.exists()
 
 
