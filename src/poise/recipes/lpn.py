@@ -8,7 +8,7 @@ from poise.recipes.coco import BASELINE_STEPS, BASELINE_VIEWS, check2017, codec_
 from poise.zoo.lpn import lpn as build
 
 SCORES = {50: 0.691, 101: 0.704, 152: 0.710}
-"""Published AP on COCO val2017 with a detector's boxes (person AP 56.4), the flip test and soft-argmax, from the release's page."""
+"""Published AP on COCO val2017 with boxes of a detector (person AP 56.4), flip test and soft-argmax, from the release."""
 
 
 def lpn(
