@@ -116,7 +116,7 @@ def test_a_flag_that_may_change_something_is_taken_whatever_its_value(run, text)
 def test_channels_of_no_image_are_refused(run):
     code, said = run("data stats LABELS --images IMAGES --count 0")
     assert code == 1
-    assert "--count is 1 or more" in said
+    assert "--count is a whole number, 1 to" in said
 
 
 @pytest.mark.parametrize("kind", ["PERSON", "RCNN"])

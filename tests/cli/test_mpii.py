@@ -37,6 +37,7 @@ def evaluate(model, labels, *words) -> int:
 
 
 def test_the_last_lines_are_pckh_and_results_are_written_as_people_submit_them(model, labels, tmp_path, capsys):
+    pytest.importorskip("scipy.io")
     out = tmp_path / "pred.mat"
     assert evaluate(model, labels, "--self-test", "--heads", tmp_path / "gt_val.mat", "--out", out) == 0
     said = capsys.readouterr().out.splitlines()
@@ -57,6 +58,7 @@ def test_without_heads_it_says_so_and_measures_in_torsos(model, labels, tmp_path
 
 
 def test_people_without_labels_are_looked_for_so_that_they_can_be_handed_in(model, labels, tmp_path, capsys):
+    pytest.importorskip("scipy.io")
     people = json.loads(labels.read_text())
     labels.write_text(json.dumps([{k: v for k, v in p.items() if not k.startswith("joints")} for p in people]))
     assert evaluate(model, labels, "--images", tmp_path, "--no-flip", "--out", tmp_path / "pred.mat") == 0

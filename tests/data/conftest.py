@@ -49,3 +49,11 @@ def faked_types(tmp_path_factory) -> set[type]:
     """The classes of all data sets that the fakes make."""
     found = [load(path).datasets(tmp_path_factory.mktemp("fakes")) for path in makers()]
     return {type(dataset) for made in found for dataset in made}
+
+
+@pytest.fixture
+def scipy_io(monkeypatch):
+    """scipy's reader of MATLAB files, which then runs in this process: starting another takes a second."""
+    io = pytest.importorskip("scipy.io", reason="scipy comes with the extra mpii")
+    monkeypatch.setattr("poise.data.mat._loaded", lambda path: io.loadmat(path, simplify_cells=True))
+    return io

@@ -1,7 +1,5 @@
 import io
-import struct
 import zipfile
-import zlib
 
 import cv2
 import numpy as np
@@ -112,28 +110,18 @@ def test_a_damaged_png_is_an_error():
 
 
 def test_what_is_no_image_is_named_with_the_reason(tmp_path):
-    for data, reason in ((b"", "0 bytes"), (b"hello", "not an image"), (b"\xff\xd8\xff", "it")):
+    for data, reason in ((b"", "0 bytes"), (b"hello", "no image file"), (b"\xff\xd8\xff", "it")):
         with pytest.raises(ImageError, match=reason):
             decode(data, name="it")
-    with pytest.raises(ImageError, match="does not exist"):
+    with pytest.raises(ImageError, match=r"there is no image .*a\.jpg"):
         read_image(tmp_path / "a.jpg")
-    with pytest.raises(ImageError, match="cannot be read"):
+    with pytest.raises(ImageError, match="is a folder"):
         read_image(tmp_path)
 
 
 def test_floats_without_a_range_are_refused():
     with pytest.raises(ImageError, match="floats"):
         decode(encoded(Image.fromarray(GREY.astype(np.float32)), "TIFF"), name="it")
-
-
-def test_a_bomb_is_an_error_not_a_crash():
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60000, 60000, 8, 6, 0, 0, 0))
-    data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-    with pytest.raises(ImageError):
-        decode(data, name="it")
 
 
 def test_written_images_are_read_back(tmp_path):

@@ -49,7 +49,7 @@ def test_the_test_part_has_nobody_labelled(made):
         data.image(0)
 
 
-def test_heads_come_from_the_mat_of_the_archives_row_by_row(made):
+def test_heads_come_from_the_mat_of_the_archives_row_by_row(made, scipy_io):
     file, images, heads = made
     data = MpiiDataset(file, images, heads=heads)
     sizes = torch.cat([data.heads(i)[:, 2:] - data.heads(i)[:, :2] for i in range(3)])
@@ -65,8 +65,8 @@ def test_heads_come_from_a_column_and_may_be_missing_in_a_row(made):
     assert data.heads(0)[1].isnan().all()
 
 
-def test_heads_come_from_mpii_s_own_file_by_image_and_place(made, tmp_path):
-    io = pytest.importorskip("scipy.io")
+def test_heads_come_from_mpii_s_own_file_by_image_and_place(made, tmp_path, scipy_io):
+    io = scipy_io
     people = json.loads(made[0].read_text())
 
     def rect(p):
@@ -85,14 +85,61 @@ def test_heads_come_from_mpii_s_own_file_by_image_and_place(made, tmp_path):
     assert MpiiDataset(made[0], None, heads=tmp_path / "release.mat").heads(2).isnan().all()
 
 
-def test_predictions_are_written_as_people_submit_them(tmp_path):
+def rectangle(person, **changes):
+    values = {"x1": 1.0, "y1": 2.0, "x2": 7.0, "y2": 6.0, "objpos": {"x": person["center"][0], "y": person["center"][1]}}
+    return values | changes
+
+
+@pytest.mark.parametrize("writer", ["one struct", "cells of structs", "cells in cells", "whole numbers"])
+def test_heads_of_mpii_s_own_file_come_from_any_writer(made, tmp_path, writer, scipy_io):
+    io = scipy_io
+    people = json.loads(made[0].read_text())
+    records = [{"image": {"name": p["image"]}, "annorect": rectangle(p)} for p in (people[i] for i in (0, 1, 3))]
+    if writer == "whole numbers":
+        records[2]["annorect"] |= {"x1": np.int32(1), "y2": np.uint8(6)}
+    records.append({"image": {"name": "nobody.jpg"}, "annorect": np.zeros((0, 0))})
+    records.append({"image": {"name": "no centre.jpg"}, "annorect": rectangle(people[0], objpos=np.zeros((0, 0)))})
+    cells = np.empty(len(records), dtype=object)
+    cells[:] = records
+    if writer == "cells in cells":
+        for record in records[:3]:
+            inner = np.empty(1, dtype=object)
+            inner[0] = record["annorect"]
+            record["annorect"] = inner
+    annolist = records[2] if writer == "one struct" else cells
+    io.savemat(tmp_path / "release.mat", {"RELEASE": {"annolist": annolist}})
+    data = MpiiDataset(made[0], None, heads=tmp_path / "release.mat")
+    assert data.heads(2)[0].tolist() == [0, 1, 6, 5]
+
+
+@pytest.mark.parametrize(
+    ("release", "says"),
+    [
+        ({"other": 1.0}, "RELEASE has no `annolist`"),
+        (5.0, "RELEASE has no `annolist`"),
+        (
+            {"annolist": {"annorect": rectangle({"center": [1.0, 1.0]})}},
+            r"image 1 of `annolist` has people and no `image\.name`",
+        ),
+        (
+            {"annolist": {"image": {"name": "a"}, "annorect": rectangle({"center": [1.0, 1.0]}, x1="one")}},
+            "a person of 'a' has 'one'",
+        ),
+    ],
+)
+def test_a_file_that_is_nearly_mpii_s_own_is_told(made, tmp_path, scipy_io, release, says):
+    scipy_io.savemat(tmp_path / "release.mat", {"RELEASE": release})
+    with pytest.raises(AnnotationError, match=says):
+        MpiiDataset(made[0], None, heads=tmp_path / "release.mat")
+
+
+def test_predictions_are_written_as_people_submit_them(tmp_path, scipy_io):
     xy = torch.rand(5, 16, 2)
     write_predictions(tmp_path / "pred.mat", xy)
     stored = read_mat(tmp_path / "pred.mat")["preds"]
     assert stored.shape == (5, 16, 2)
     assert np.abs(stored - 1 - xy.numpy()).max() < 1e-6
-    io = pytest.importorskip("scipy.io")
-    assert (io.loadmat(tmp_path / "pred.mat")["preds"] == stored).all()
+    assert (scipy_io.loadmat(tmp_path / "pred.mat")["preds"] == stored).all()
 
 
 def short(people):
@@ -123,7 +170,7 @@ def test_broken_rows_are_refused_with_their_place(made, change, says):
         MpiiDataset(made[0], None)
 
 
-def test_heads_of_another_part_and_files_without_heads_are_refused(made, tmp_path):
+def test_heads_of_another_part_and_files_without_heads_are_refused(made, tmp_path, scipy_io):
     changed(made[0], lambda people: people.pop())
     with pytest.raises(AnnotationError, match="of another set"):
         MpiiDataset(made[0], None, heads=made[2])

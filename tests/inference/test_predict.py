@@ -117,7 +117,7 @@ def test_boxes_nobody_can_be_in_are_refused(dots, boxes, says):
 
 
 def test_missing_and_broken_images_are_refused(dots, tmp_path):
-    with pytest.raises(ImageError, match="does not exist"):
+    with pytest.raises(ImageError, match="there is no image"):
         predict(dots.model(), tmp_path / "nothing.jpg")
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 and no more")
     with pytest.raises(ImageError, match=r"broken\.jpg"):

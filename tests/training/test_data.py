@@ -102,8 +102,23 @@ def test_unreadable_images_in_a_row_stop_the_run(views, tiny, monkeypatch):
         raise ImageError(f"dots-{index}.png is gone")
 
     monkeypatch.setattr(tiny.Dots, "image", image)
-    with pytest.raises(ImageError, match=r"10 images in a row.*dots-2\.png is gone"):
+    with pytest.raises(ImageError, match=r"6 images in a row.*dots-2\.png is gone"):
         views[(0, 2)]
+
+
+def test_a_broken_image_of_many_people_does_not_stop_the_run(views, tiny, monkeypatch):
+    read = tiny.Dots.image
+
+    def image(self, index):
+        if index == 2:
+            raise ImageError("dots-2.png is cut")
+        return read(self, index)
+
+    monkeypatch.setattr(tiny.Dots, "image", image)
+    views.people = [(2, 0)] * 30 + [(3, 0)]
+    found = views[(0, 5)]
+    assert found.index == 30
+    assert found.bad == ("dots-2.png is cut",), "it is read and told once"
 
 
 def test_people_off_the_middle_can_be_left_out(tiny):

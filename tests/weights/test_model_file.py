@@ -149,3 +149,71 @@ def test_weights_and_statistics_that_are_no_numbers_are_refused(model, tmp_path,
 def test_files_of_older_versions_without_a_checksum_load(file):
     edit(file)
     assert load(file)
+
+
+def codec_of(model, **changes):
+    return {"codec": describe(model)["codec"] | changes}
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        [64, float("nan")],
+        [64, float("inf")],
+        [64.5, 64],
+        [64, 64, 64],
+        [100_000, 100_000],
+        [0, 64],
+        [-64, 64],
+        "64x64",
+        64,
+        None,
+    ],
+)
+@pytest.mark.parametrize("field", ["size", "cells"])
+def test_a_codec_of_a_size_that_cannot_be_is_refused_before_it_is_made(model, file, field, size):
+    edit(file, **codec_of(model, **{field: size}))
+    with pytest.raises(CheckpointError, match=rf"model\.safetensors: its codec\.{field} is .*two whole numbers from 1 to 8192"):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (lambda model: codec_of(model, keypoints=10**6), r"its codec\.keypoints is 1000000, and 4,096 are the most"),
+        (lambda model: codec_of(model, keypoints=2.5), r"its codec\.keypoints is 2\.5; expected a whole number"),
+        (lambda model: codec_of(model, sigma=float("nan")), r"its codec\.sigma is nan"),
+        (
+            lambda model: {"preprocess": describe(model)["preprocess"] | {"padding": float("inf")}},
+            r"preprocess\.padding is inf",
+        ),
+        (
+            lambda model: {"preprocess": describe(model)["preprocess"] | {"std": [0.1, float("nan"), 1]}},
+            r"preprocess\.std is nan",
+        ),
+        (lambda model: {"preprocess": 5}, "neither preprocessing nor card"),
+        (lambda model: {"card": {"name": "x"}}, "no architecture"),
+        (
+            lambda model: {"deep": [describe(model)["codec"] | {"size": [10**5, 10**5]}]},
+            r"its deep\.size is \[100000, 100000\]",
+        ),
+    ],
+)
+def test_numbers_of_a_file_that_cannot_be_are_named(model, file, changes, says):
+    edit(file, **changes(model))
+    with pytest.raises(CheckpointError, match=says):
+        load(file)
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, '{"format": ' + "9" * 400 + "}", "[]", "5", "null", '{"format": 1}'])
+def test_metadata_that_is_none_is_refused(file, text):
+    save_file(load_file(file), file, metadata={"poise": text})
+    with pytest.raises(CheckpointError, match="its metadata"):
+        load(file)
+
+
+def test_a_network_of_very_many_parts_is_refused_before_it_is_made(model, file):
+    endless = {"builder": "hourglass:network", "arguments": {"stacks": 999_999, "blocks": 1, "channels": 17}}
+    edit(file, card=describe(model)["card"] | {"architecture": endless})
+    with pytest.raises(CheckpointError, match=r"architecture\.arguments\.stacks is 999999, and 64 are the most"):
+        load(file)

@@ -4,7 +4,6 @@ Scores are measured as training measures them after each epoch: without flip tes
 labelled boxes, with the mean keypoint score as a pose's score; otherwise on all whole images.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +27,7 @@ from poise.metrics import coco_format
 from poise.metrics.matches import find_matches
 from poise.metrics.pck import pck
 from poise.models.base import PoseModel, require_pose
+from poise.reading import read_json
 from poise.weights.model_file import load
 
 PREFIX = "val/"
@@ -82,10 +82,7 @@ class RunRecord:
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{folder / 'settings.json'} cannot be read: {error}") from error
+    found = read_json(folder / "settings.json", what="record of a run", error=CheckpointError, missing=CheckpointError)
     return found if isinstance(found, dict) else {}  # and then without checksums
 
 

@@ -1,7 +1,6 @@
 """The command that a run was started with, as its folder keeps it: read with care, for the folder may be of somebody else."""
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from poise.errors import CheckpointError
 from poise.plugins import named
+from poise.reading import read_json
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class RunCommand:
         if not file.is_file():
             raise CheckpointError(f"{folder} holds no run: it has no settings.json; --resume wants the folder of a run")
         try:
-            settings = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            settings = read_json(file, what="record of a run", error=CheckpointError, missing=CheckpointError)
+        except CheckpointError as error:
             raise CheckpointError(
                 f"{folder} does not say which command made it ({error}); name the recipe and its flags"
             ) from error

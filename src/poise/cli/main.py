@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -126,7 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(words: Sequence[str]) -> int:
     """Run the command that words name."""
-    words = _without_plugins(list(words))
+    words, limits = _without_limits(list(words))
+    words = _without_plugins(words)
     if not words or words[0] in ("-h", "--help"):
         sys.stdout.write(overview())
         return 0
@@ -136,7 +137,8 @@ def _command(words: Sequence[str]) -> int:
         sys.stdout.write(f"poise {__version__}\n")
         return 0
     name = " ".join(words[:2]) if words[0] == "data" else words[0]
-    return _run(name, words[len(name.split()) :]) if name in COMMANDS else _no_such(words)
+    with _environment(limits):
+        return _run(name, words[len(name.split()) :]) if name in COMMANDS else _no_such(words)
 
 
 def _name(words: Sequence[str]) -> str:
@@ -182,6 +184,8 @@ def _told(error: BaseException) -> tuple[int, str] | None:
         return 128 + getattr(error, "number", signal.SIGINT), _sentence("interrupted", error)
     if isinstance(error, PoiseError):
         return 1, _sentence(str(error), error)
+    if isinstance(error, RecursionError):
+        return 1, "something in its files is nested too deep to be read"
     if isinstance(error, BrokenPipeError):  # somebody downstream, such as head, has read enough
         _give_up_output()
         return 141, ""
@@ -224,10 +228,53 @@ def overview() -> str:
         f"usage: poise COMMAND [flags]\n\ncommands:\n{rows}\n\n"
         "before or after any command, as often as wanted:\n"
         f"  {'--plugin PACKAGE':<{width}}  also use codecs, networks and models of a Python package of your own;\n"
-        f"  {'':<{width}}  model files may then run code of it\n\n"
+        f"  {'':<{width}}  model files may then run code of it\n"
+        f"  {'--max-pixels N':<{width}}  read images of up to so many pixels (100,000,000)\n"
+        f"  {'--outside-images':<{width}}  also read images that an annotation file names outside --images\n\n"
         "poise COMMAND --help shows the flags and an example.\n"
         "Start with: poise demo\n"
     )
+
+
+def _without_limits(words: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The words without `--max-pixels N` and `--outside-images`, and the environment variables that these set.
+
+    Raises:
+        InputError: The number of pixels cannot be.
+    """
+    from poise.cli._ranges import check_ranges
+
+    rest: list[str] = []
+    variables: dict[str, str] = {}
+    left = iter(words)
+    for word in left:
+        flag, same, value = word.replace("_", "-").partition("=")
+        if flag == "--outside-images":
+            variables["POISE_OUTSIDE_IMAGES"] = "1"
+        elif flag == "--max-pixels":
+            value = value if same else next(left, "")
+            check_ranges([flag, value])
+            if not (value.isascii() and value.isdigit()):
+                raise InputError(f"--max-pixels wants a number of pixels, such as --max-pixels 400000000; found {value!r}")
+            variables["POISE_MAX_PIXELS"] = value
+        else:
+            rest.append(word)
+    return rest, variables
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables while a command runs; processes that it starts have them, too."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _without_plugins(words: list[str]) -> list[str]:
@@ -259,10 +306,12 @@ def _run(name: str, words: list[str]) -> int:
         return int(command(words) or 0)
     from poise.cli._flags import flag_names, protected, wrong_flag
     from poise.cli._inputs import checked
+    from poise.cli._ranges import check_ranges, repeated
 
-    if wrong := wrong_flag(words, flag_names(command)):
+    if wrong := wrong_flag(words, flag_names(command)) or repeated(words):
         say_error(f"poise {name}: {wrong}")
         return 2
+    check_ranges(words)
     import tyro
 
     try:  # groups of flags have no prefix

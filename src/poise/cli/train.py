@@ -13,6 +13,7 @@ from tyro.conf import arg
 from poise.cli._flags import files_read, wrong_flag
 from poise.cli._inputs import check_flags
 from poise.cli._packages import require_training
+from poise.cli._ranges import EVERY_RUN, RANGES, check_finite, check_ranges, repeated
 from poise.cli._runs import RunCommand
 from poise.cli.options import TrainingOptions
 from poise.errors import CheckpointError, InputError
@@ -174,23 +175,26 @@ def run(words: Sequence[str]) -> int:
         sys.stdout.write(_USAGE + "".join(rows))
         return 0
     _check_resumed(words)
+    _check_typed(words)
+    twice = repeated(words)
     typed, words = words, _repeated(words)
-    repeated, resumed = words is not typed, words[0].startswith("-")
+    again, resumed = words is not typed, words[0].startswith("-")
     words = [*_words_of(words), *words] if resumed else list(words)
     name, rest = words[0], words[1:]
-    command = RecipeCommand.outlined(name, rest) or RecipeCommand.of(find(name, here=not (resumed or repeated)), rest)
-    if repeated:  # kept flags of another kind of model than a new --model are of no use; typed ones are refused
+    command = RecipeCommand.outlined(name, rest) or RecipeCommand.of(find(name, here=not (resumed or again)), rest)
+    if again:  # kept flags of another kind of model than a new --model are of no use; typed ones are refused
         command.check_kind(typed)
-    if resumed or repeated:
+    if resumed or again:
         rest = command.without_other_kinds(rest)
     command.check_kind(rest)
-    if wrong := wrong_flag(rest, command.names):
+    if wrong := wrong_flag(rest, command.names) or twice:
         say_error(f"poise train {name}: {wrong}; poise train {name} --help shows all")
         return 2
     try:
         flags = command.parse(rest, program=f"poise train {name}")
     except SystemExit as leave:  # tyro leaves after --help and after a wrong flag
         return int(leave.code or 0)
+    check_finite(flags)
     require_training()
     if ":" not in name:
         check_flags(flags | ({"start": None} if resumed else {}))  # a run that goes on has its state
@@ -200,6 +204,11 @@ def run(words: Sequence[str]) -> int:
     with protecting(files_read(flags)):
         training.train(dataclasses.replace(recipe, settings=_settings(words)))
     return 0
+
+
+def _check_typed(words: Sequence[str]) -> None:
+    """Refuse numbers that a flag cannot be; recipes of a user's own have flags of their own."""
+    check_ranges(words, EVERY_RUN if ":" in words[0] else RANGES)
 
 
 def recipe_of(command: RunCommand) -> Any:

@@ -142,10 +142,19 @@ def _made(values: Mapping[str, Any], base: type, find: Find) -> Any:
     name = str(values.get("type", ""))
     kind = find(name, base)
     fields = {key: value for key, value in values.items() if key != "type"}
+    _check_pairs(name, fields)
     try:
         return _filled(kind, fields, find)
     except TypeError as error:
         raise InputError(f"codec {name} cannot be made from {sorted(fields)}: {error}") from error
+
+
+def _check_pairs(name: str, fields: Mapping[str, Any]) -> None:
+    """Refuse sizes that are no height and width: they would be found out in the middle of a prediction."""
+    for key in ("size", "cells"):
+        pair = fields.get(key, (1, 1))
+        if not (isinstance(pair, list | tuple) and len(pair) == 2 and all(type(n) is int and n > 0 for n in pair)):
+            raise InputError(f"{key} of the codec {name} is {str(pair)[:60]}; expected height and width, whole numbers")
 
 
 def _filled(kind: type[Any], values: Mapping[str, Any], find: Find) -> Any:

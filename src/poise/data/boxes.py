@@ -1,6 +1,5 @@
 """Boxes of people: from a detector's file, from MPII's labels, and checks of boxes."""
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from poise.dims import Size
-from poise.errors import AnnotationError, BoxError, ReadError, missing
+from poise.errors import AnnotationError, BoxError
+from poise.reading import read_json
 
 
 @final
@@ -74,14 +74,7 @@ def read_boxes(path: Path | str, *, min_score: float = 0.0, categories: Collecti
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        rows = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise ReadError(missing("file of boxes", path)) from None
-    except OSError as error:
-        raise ReadError(f"the file of boxes {str(path)!r} cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise AnnotationError(f"{str(path)!r} is not valid JSON ({error}); is the file complete?") from error
+    rows = read_json(path, what="file of boxes")
     if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
         raise AnnotationError(
             f"{str(path)!r} is not a list of detections; expected [{{image_id, category_id, bbox, score}}, ...]. "

@@ -1,13 +1,13 @@
 """COCO annotation files as plain JSON: reading, checks of their structure, writing."""
 
-import gc
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poise.dims import Size
-from poise.errors import AnnotationError, ReadError, missing
+from poise.errors import AnnotationError
+from poise.reading import read_json
 from poise.writing import write_atomic
 
 if TYPE_CHECKING:
@@ -50,33 +50,6 @@ def read_document(path: Path | str, read: Any = None, *, naming: "Naming | None"
     document = document if naming is None else naming.applied(document, path)
     _check_kind(document, path)
     return document
-
-
-def read_json(path: Path | str) -> Any:
-    """Read a JSON file.
-
-    Args:
-        path: The file.
-
-    Raises:
-        ReadError: The file is missing or cannot be read.
-        AnnotationError: The file is not JSON.
-    """
-    try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise ReadError(missing("annotation file", path)) from None
-    except OSError as error:
-        raise ReadError(f"annotation file {str(path)!r} cannot be read: {error.strerror or error}") from error
-    collecting = gc.isenabled()
-    gc.disable()  # twice as fast for the millions of objects of a large file, of which none is garbage
-    try:
-        return json.loads(data)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise AnnotationError(f"{str(path)!r} is not valid JSON ({error}); is the file complete?") from error
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def stated_size(image: Mapping[str, Any]) -> Size | None:

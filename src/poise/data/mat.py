@@ -1,33 +1,59 @@
 """MATLAB files of version 5 (written by MATLAB with -v6 and -v7), the format of MPII's labels and results.
 
-Format: "MAT-File Format", MathWorks, chapter 1. Files of version 7.3 are HDF5 and are not read.
+They are read by scipy in a process of its own, after a look at what they say to hold: scipy takes memory for every size that a
+file claims, and breaks down on some damaged files. Format: "MAT-File Format", MathWorks, chapter 1. Files of version 7.3 are
+HDF5 and are not read.
 """
 
+import importlib.util
+import os
+import pickle
 import struct
+import subprocess
+import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from poise.errors import ReadError, missing
+from poise.errors import MissingExtra, ReadError
+from poise.reading import read_file
 from poise.writing import write_atomic
 
-_NUMBERS = {
-    1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8", 16: "u1", 17: "u2", 18: "u4",
-}  # fmt: skip
-"""NumPy type of stored numbers, by the type of a data element (miINT8, ...)."""
+MOST = 2**28
+"""Bytes of a file, and of what it is unpacked to; MPII's labels have 12 million packed."""
 
-_CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
-"""NumPy type of an array, by its class (mxDOUBLE_CLASS, ...)."""
+MOST_ARRAYS = 10_000_000
+"""Arrays in a file, those in cells and structs counted."""
 
-_ENCODINGS = {1: "latin-1", 2: "latin-1", 3: "utf-16", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
+NESTING = 50
+"""Cells and structs in each other, at most."""
 
-_MATRIX, _COMPRESSED, _CELL, _STRUCT, _CHAR = 14, 15, 1, 2, 4
-_COMPLEX = 0x0800
+_MATRIX, _COMPRESSED = 14, 15
+_CELL, _STRUCT, _OBJECT, _SPARSE, _FUNCTION = 1, 2, 3, 5, 16
+_EMPTY_STRUCTS = 100_000
+"""Structs without fields, which take no bytes."""
 _HEADER = 128
+
+SECONDS = 600
+"""That reading may take; MPII's labels take some ten."""
+
+_CHILD = f"""
+import pickle, sys
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, ({32 * MOST}, {32 * MOST}))
+except (ImportError, ValueError, OSError):
+    pass
+from scipy.io import loadmat
+sys.stdout.buffer.write(pickle.dumps(loadmat(sys.argv[1], simplify_cells=True), protocol=5))
+"""
+"""Reads a file in a process of its own: scipy breaks down on some damaged ones, and Python with it."""
+
+_Part = memoryview
 
 
 def read_mat(path: Path | str) -> dict[str, Any]:
@@ -37,104 +63,108 @@ def read_mat(path: Path | str) -> dict[str, Any]:
         path: The .mat file.
 
     Returns:
-        Values by name: arrays of numbers, text, cell arrays as arrays of objects, struct arrays as arrays of dictionaries.
+        Values by name: numbers and text, arrays of these without sides of length 1, structs as dictionaries, arrays of structs
+        and cells as lists or arrays of objects.
 
     Raises:
-        ReadError: The file is missing, damaged, of version 7.3, or contains values of another class.
+        ReadError: The file is missing, damaged, of version 7.3, or claims more than it holds.
+        MissingExtra: scipy is not installed.
     """
-    try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise ReadError(missing("MATLAB file", path)) from None
-    except OSError as error:
-        raise ReadError(f"MATLAB file {str(path)!r} cannot be read: {error.strerror or error}") from error
+    data = read_file(path, what="MATLAB file", most=MOST)
     if data.startswith((b"MATLAB 7.3", b"\x89HDF")) or data[512:516] == b"\x89HDF":
         raise ReadError(f"{str(path)!r} is a MATLAB file of version 7.3 (HDF5); save it in MATLAB with -v7")
     if len(data) < _HEADER or data[126:128] not in (b"IM", b"MI"):
         raise ReadError(f"{str(path)!r} is not a MATLAB file of version 5")
     try:
-        return _variables(data, "<" if data[126:128] == b"IM" else ">")
-    except (struct.error, zlib.error, ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
-        raise ReadError(f"MATLAB file {str(path)!r} is damaged or has values of an unknown class: {error}") from error
+        _check(data, "<" if data[126:128] == b"IM" else ">")
+    except (struct.error, zlib.error, ValueError) as error:
+        raise ReadError(f"MATLAB file {str(path)!r} is damaged, or claims more than it holds: {error}") from error
+    return {name: value for name, value in _loaded(path).items() if not name.startswith("__")}
 
 
-def _variables(data: bytes, order: str) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    at = _HEADER
+def _loaded(path: Path | str) -> dict[str, Any]:
+    if importlib.util.find_spec("scipy") is None:
+        raise MissingExtra(
+            f"MATLAB files such as {str(path)!r} are read by scipy, which is not installed: pip install 'poise[mpii]'"
+        )
+    paths = os.pathsep.join(filter(None, sys.path))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _CHILD, str(path)],
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+            env=os.environ | {"PYTHONPATH": paths},
+        )
+    except subprocess.TimeoutExpired:
+        raise ReadError(f"MATLAB file {str(path)!r} took more than {SECONDS} seconds to read; is it MPII's?") from None
+    if done.returncode:
+        said = (done.stderr.decode(errors="replace").splitlines() or ["scipy broke down"])[-1][:200]
+        raise ReadError(f"MATLAB file {str(path)!r} is damaged or has values of an unknown class ({said})")
+    found: dict[str, Any] = pickle.loads(done.stdout)  # what our own process has written
+    return found
+
+
+def _check(data: bytes, order: str) -> None:
+    """Refuse a file that claims more than it holds.
+
+    Raises:
+        ValueError: It does, or ends early.
+    """
+    left = MOST
+    parts: list[tuple[_Part, int]] = []
+    for kind, body in _elements(memoryview(data)[_HEADER:], order):
+        if kind == _COMPRESSED:
+            content = zlib.decompressobj().decompress(body, left + 1)
+            left -= len(content)
+            if left < 0:
+                raise ValueError(f"it would become larger than {MOST:,} bytes")
+            parts += [(inner, 0) for kind, inner in _elements(memoryview(content), order) if kind == _MATRIX]
+        elif kind == _MATRIX:
+            parts.append((body, 0))
+    for _ in range(MOST_ARRAYS):
+        if not parts:
+            return
+        body, depth = parts.pop()
+        if depth > NESTING:
+            raise ValueError(f"its cells and structs are nested more than {NESTING} deep")
+        parts += [(inner, depth + 1) for inner in _inside(body, order)]
+    raise ValueError(f"it has more than {MOST_ARRAYS:,} arrays")
+
+
+def _elements(data: _Part, order: str) -> Iterator[tuple[int, _Part]]:
+    """Type and content of each data element."""
+    at = 0
     while at + 8 <= len(data):
-        element_type, body, at = _element(data, at, order)
-        if element_type == _COMPRESSED:
-            element_type, body, _ = _element(zlib.decompress(body), 0, order)
-        if element_type == _MATRIX:
-            name, value = _matrix(body, order)
-            out[name] = value
-    return out
+        kind, size = struct.unpack_from(order + "II", data, at)
+        if kind >> 16:  # a small data element has its content, up to four bytes, in the tag
+            yield kind & 0xFFFF, data[at + 4 : at + 4 + min(4, kind >> 16)]
+            at += 8
+            continue
+        if at + 8 + size > len(data):
+            raise ValueError("it ends early")
+        yield kind, data[at + 8 : at + 8 + size]
+        at += 8 + size + (0 if kind == _COMPRESSED else -size % 8)
 
 
-def _element(data: bytes, at: int, order: str) -> tuple[int, bytes, int]:
-    """Type and content of the data element at a byte offset, and the offset of the next one."""
-    element_type, size = struct.unpack_from(order + "II", data, at)
-    if element_type >> 16:  # a small data element has its content, up to four bytes, in the tag
-        return element_type & 0xFFFF, data[at + 4 : at + 4 + (element_type >> 16)], at + 8
-    body = data[at + 8 : at + 8 + size]
-    if len(body) < size:
-        raise ValueError("it ends early")
-    return element_type, body, at + 8 + size + (0 if element_type == _COMPRESSED else -size % 8)
-
-
-def _numbers(element_type: int, body: bytes, order: str) -> np.ndarray:
-    return np.frombuffer(body, np.dtype(order + _NUMBERS[element_type]))
-
-
-def _matrix(data: bytes, order: str) -> tuple[str, Any]:
-    if not data:
-        return "", np.zeros((0, 0))
-    _, head, at = _element(data, 0, order)
-    element_type, sizes, at = _element(data, at, order)
-    shape = tuple(_numbers(element_type, sizes, order).tolist())
-    _, label, at = _element(data, at, order)
-    flags = struct.unpack_from(order + "I", head)[0]
-    return label.decode("latin-1"), _value(data, at, order, shape=shape, flags=flags)
-
-
-def _value(data: bytes, at: int, order: str, *, shape: tuple[int, ...], flags: int) -> Any:
-    family = flags & 0xFF
-    if family == _CELL:
-        return _objects(_matrices(data, at, order, prod(shape)), shape)
-    if family == _STRUCT:
-        return _structs(data, at, order, shape)
-    if family == _CHAR:
-        element_type, body, _ = _element(data, at, order)
-        end = {"<": "-le", ">": "-be"}[order] if "8" not in (name := _ENCODINGS[element_type]) and name != "latin-1" else ""
-        return body.decode(name + end)
-    if family not in _CLASSES or flags & _COMPLEX:
-        raise ValueError(f"an array of class {family}" + (", complex" if flags & _COMPLEX else ""))
-    element_type, body, _ = _element(data, at, order)
-    return _numbers(element_type, body, order).astype(_CLASSES[family]).reshape(shape, order="F")
-
-
-def _matrices(data: bytes, at: int, order: str, count: int) -> list[Any]:
-    out = []
-    for _ in range(count):
-        _, body, at = _element(data, at, order)
-        out.append(_matrix(body, order)[1])
-    return out
-
-
-def _structs(data: bytes, at: int, order: str, shape: tuple[int, ...]) -> np.ndarray:
-    _, body, at = _element(data, at, order)
-    width = struct.unpack_from(order + "i", body)[0]
-    _, body, at = _element(data, at, order)
-    names = [body[i : i + width].split(b"\0")[0].decode("latin-1") for i in range(0, len(body), width)]
-    values = _matrices(data, at, order, prod(shape) * len(names))
-    rows = [dict(zip(names, values[i * len(names) :], strict=False)) for i in range(prod(shape))]
-    return _objects(rows, shape)
-
-
-def _objects(values: list[Any], shape: tuple[int, ...]) -> np.ndarray:
-    out = np.empty(len(values), dtype=object)
-    out[:] = values
-    return out.reshape(shape, order="F")
+def _inside(body: _Part, order: str) -> list[_Part]:
+    """The arrays in an array of cells or structs; none in one of numbers, whose bytes must be as many as it says."""
+    parts = list(_elements(body, order))
+    if len(parts) < 3:  # an empty array may have nothing at all
+        return []
+    family = struct.unpack_from(order + "I", parts[0][1])[0] & 0xFF
+    sides = struct.unpack(f"{order}{len(parts[1][1]) // 4}i", parts[1][1][: len(parts[1][1]) // 4 * 4])
+    count = prod(sides)
+    if min(sides, default=0) < 0 or len(sides) > 32:
+        raise ValueError(f"an array of {' x '.join(map(str, sides[:8]))}")
+    if family in (_CELL, _STRUCT, _OBJECT):
+        inner = [part for kind, part in parts[3:] if kind == _MATRIX]
+        if count > max(len(inner), _EMPTY_STRUCTS):
+            raise ValueError(f"an array of {count:,} cells or structs, of which it has {len(inner):,}")
+        return inner
+    if family not in (_SPARSE, _FUNCTION) and count > sum(len(part) for _, part in parts[3:]):
+        raise ValueError(f"an array of {count:,} numbers in {len(body):,} bytes")
+    return []
 
 
 def write_mat(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:

@@ -18,10 +18,10 @@ from torch import Tensor
 from poise.data.base import Dataset
 from poise.data.boxes import mpii_boxes
 from poise.data.coco_labels import BODY_SHARE, box_around
-from poise.data.document import read_json
 from poise.data.files import ImageFiles
 from poise.data.mat import read_mat, write_mat
 from poise.errors import AnnotationError, ImageError
+from poise.reading import read_json
 from poise.skeletons import MPII16
 from poise.structures import CropRule, Key, Labels
 
@@ -221,7 +221,9 @@ def _from_mat(path: Path | str, rows: Sequence[Mapping[str, Any]], centre: np.nd
     """Head boxes (n 4), counted from pixel 1: from the releases' .mat by index, from MPII's own by image and centre."""
     found = read_mat(path)
     if "headboxes_src" in found:
-        boxes = np.asarray(found["headboxes_src"], dtype=np.float64)
+        boxes = _numbers(found["headboxes_src"], f"{str(path)!r}: headboxes_src")
+        if boxes.shape == (2, 2):  # of a single person
+            boxes = boxes[..., None]
         if boxes.shape != (2, 2, len(rows)):
             raise AnnotationError(
                 f"{str(path)!r} has head boxes of shape {boxes.shape} and the JSON {len(rows)} people, so they are of another "
@@ -233,23 +235,44 @@ def _from_mat(path: Path | str, rows: Sequence[Mapping[str, Any]], centre: np.nd
             f"{str(path)!r} contains no head boxes but {', '.join(found) or 'nothing'}; expected gt_val.mat with headboxes_src "
             f"or MPII's mpii_human_pose_v1_u12_1.mat with RELEASE"
         )
-    people = _released(found["RELEASE"])
+    people = _released(found["RELEASE"], str(path))
     return np.array([_nearest(people.get(str(row["image"]), []), c) for row, c in zip(rows, centre, strict=True)])
 
 
-def _released(release: np.ndarray) -> dict[str, list[np.ndarray]]:
-    """Centre and head box (6 numbers) of each person in MPII's own file, by image."""
+def _released(release: Any, name: str) -> dict[str, list[np.ndarray]]:
+    """Centre and head box (6 numbers) of each person in MPII's own file, by image; people without either are left out."""
     out: dict[str, list[np.ndarray]] = {}
-    for record in release.flat[0]["annolist"].flat:
-        people = record["annorect"]
-        for person in people.flat if people.dtype == object else ():
-            centre = person.get("objpos", np.zeros(0))
-            corners = [person.get(side, np.zeros(0)) for side in ("x1", "y1", "x2", "y2")]
-            if centre.size and all(corner.size for corner in corners):
-                xy = [centre.flat[0]["x"], centre.flat[0]["y"]]
-                numbers = [float(np.ravel(value)[0]) for value in (*xy, *corners)]
-                out.setdefault(str(record["image"].flat[0]["name"]), []).append(np.array(numbers))
+    records = [record for part in _each(release) for record in _each(part.get("annolist"))]
+    if not records:
+        raise AnnotationError(f"{name!r}: RELEASE has no `annolist` with images, as MPII's own file has")
+    for index, record in enumerate(records):
+        image = next((str(part["name"]) for part in _each(record.get("image")) if "name" in part), None)
+        people = _each(record.get("annorect"))
+        if people and image is None:
+            raise AnnotationError(f"{name!r}: image {index + 1} of `annolist` has people and no `image.name`")
+        for person in people:
+            centre = next(iter(_each(person.get("objpos"))), {})
+            values = [centre.get("x"), centre.get("y"), *(person.get(side) for side in ("x1", "y1", "x2", "y2"))]
+            if all(value is not None and np.size(value) for value in values):
+                numbers = [_numbers(value, f"{name!r}: a person of {image!r}").flat[0] for value in values]
+                out.setdefault(str(image), []).append(np.array(numbers))
     return out
+
+
+def _each(value: Any) -> list[Mapping[str, Any]]:
+    """The structs of a value of a .mat file: of one, of an array or of cells; [] where it has none."""
+    if isinstance(value, Mapping):
+        return [value]
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        value = value.ravel().tolist()
+    return [struct for part in value for struct in _each(part)] if isinstance(value, list) else []
+
+
+def _numbers(value: Any, where: str) -> np.ndarray:
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise AnnotationError(f"{where} has {str(value)[:60]!r} where numbers should be") from None
 
 
 def _nearest(people: Sequence[np.ndarray], centre: np.ndarray) -> np.ndarray:

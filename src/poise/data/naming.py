@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from poise.data.document import read_json
 from poise.errors import AnnotationError, InputError, ReadError, SkeletonMismatch
 from poise.notes import note
+from poise.reading import read_json
 from poise.skeletons import Skeleton, from_categories, mirror_pairs, select
 from poise.skeletons.coco import sigmas_by_name
 from poise.skeletons.registry import find, of_length

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
-from poise.data.document import read_document, read_json
+from poise.data.document import read_document
 from poise.data.mpii import MpiiDataset, is_mpii
 from poise.data.naming import Naming
 from poise.dims import Size
@@ -20,6 +20,7 @@ from poise.evaluation.protocols import CocoProtocol, EvalProtocol, MpiiProtocol
 from poise.metrics.coco_format import to_coco_annotations
 from poise.models.values import LabelledImage
 from poise.notes import note
+from poise.reading import read_json
 from poise.skeletons import Skeleton, from_category
 from poise.structures import CropRule
 

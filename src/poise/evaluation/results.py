@@ -1,11 +1,10 @@
 """Reading poses from a file in COCO's result format."""
 
-import json
 from pathlib import Path
-from typing import Any
 
-from poise.errors import AnnotationError, ReadError
+from poise.errors import AnnotationError
 from poise.metrics.coco_format import RESULT_FIELDS, Record, finite
+from poise.reading import read_json
 
 
 def read_results(path: Path | str) -> list[Record]:
@@ -16,7 +15,7 @@ def read_results(path: Path | str) -> list[Record]:
         AnnotationError: It is no such list; the message names the first faulty row.
     """
     name = repr(str(path))
-    rows = _parsed(Path(path), name)
+    rows = read_json(path, what="file of poses")
     if not isinstance(rows, list):
         raise AnnotationError(f"{name} is no list of poses; expected [{{image_id, category_id, keypoints, score}}, ...]")
     for index, row in enumerate(rows):
@@ -35,14 +34,3 @@ def read_results(path: Path | str) -> list[Record]:
                 f"whole numbers"
             )
     return rows
-
-
-def _parsed(path: Path, name: str) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise ReadError(f"there is no file of poses {name}; check the path") from None
-    except OSError as error:
-        raise ReadError(f"the file of poses {name} cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise AnnotationError(f"{name} is not valid JSON ({error}); is the file complete?") from error

@@ -1,7 +1,6 @@
 """Images to predict on: files, folders and patterns, and the boxes that belong to them."""
 
 import glob
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,11 +14,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poise.data.boxes import read_boxes
-from poise.data.images import SUFFIXES, read_image
+from poise.data.images import MOST_BYTES, SUFFIXES, read_image
 from poise.errors import InputError, ReadError, missing
 from poise.geometry import xywh_to_xyxy
 from poise.inference.moving import VIDEOS, moving_text
 from poise.inference.request import ImageRequest
+from poise.reading import check_file, check_folder, read_json
 from poise.structures import Key
 
 
@@ -65,7 +65,8 @@ def find_images(sources: Sequence[str], *, without: Path | None = None) -> list[
 
 def _images_of(text: str, without: Path | None) -> list[tuple[Path, str]]:
     path = Path(text)
-    if path.is_dir():
+    if os.path.isdir(text):  # noqa: PTH112  # Path.is_dir raises where a folder may not be looked into
+        check_folder(text, what="folder")
         inside = [p for p in sorted(path.rglob("*")) if _is_image(p) and not _below(p, without, path)]
         if not inside:
             film = next((p for p in sorted(path.rglob("*")) if p.suffix.lower() in VIDEOS), None)
@@ -75,7 +76,8 @@ def _images_of(text: str, without: Path | None) -> list[tuple[Path, str]]:
         return [(p, p.relative_to(path).as_posix()) for p in inside]
     if moving := moving_text(text):
         raise ReadError(moving)
-    if path.exists():
+    if os.path.exists(text):  # noqa: PTH110  # as above
+        check_file(text, what="image", most=MOST_BYTES)
         return [(path, path.name)]
     matches = [p for p in map(Path, sorted(glob.glob(text, recursive=True))) if _is_image(p)]  # noqa: PTH207
     if not matches:
@@ -131,7 +133,7 @@ def boxes_of(path: Path | str, sources: Sequence[Source], *, min_score: float = 
     read_boxes(path)  # raises the error that names what is wrong with the file
     rows = [
         row
-        for row in json.loads(Path(path).read_bytes())
+        for row in read_json(path, what="file of boxes")
         if row.get("score", 1.0) is not None and float(row.get("score", 1.0)) >= min_score
     ]
     groups: dict[str | int, list[dict[str, Any]]] = {}

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from poise.errors import CheckpointError, WriteError
 from poise.models.views.base import mixed_seed
+from poise.reading import read_json
 from poise.terminal import say
 from poise.training.checkpoint import load_best
 from poise.training.checks import check_free
@@ -135,11 +136,12 @@ def _open(recipe: Recipe, budget: Budget, *, count: int) -> list[FinishedStage]:
 
 def _read(record: Path) -> list[FinishedStage]:
     try:
-        done = [FinishedStage(**row) for row in json.loads(record.read_text(encoding="utf-8"))["done"]]
+        found = read_json(record, what="record of stages", error=CheckpointError, missing=CheckpointError)
+        done = [FinishedStage(**row) for row in found["done"]]
         if not all(isinstance(v, int | float) for stage in done for v in (stage.epochs, *stage.scores.values())):
             raise ValueError("scores and epochs are no numbers")
         return done
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{record} does not say which stages are done ({error}); begin anew with another --out"
         ) from error

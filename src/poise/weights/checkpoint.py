@@ -1,17 +1,18 @@
 """Checkpoints of others: read without running code, taken out of their wrappings, compared with what a network needs."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import torch
 from torch import Tensor
 
-from poise.errors import CheckpointError, missing
-from poise.weights.restricted_pickle import read_pickled
+from poise.errors import CheckpointError
+from poise.reading import check_file
+from poise.weights.archives import expanded_size
+from poise.weights.restricted_pickle import SPARE, STAND_INS, read_pickled, unpacked
 from poise.weights.whole_network import read_safetensors, whole_network
 
 COUNTER = "num_batches_tracked"
@@ -23,23 +24,36 @@ WRAPPINGS = ("state_dict", "model", "model_state_dict", "net", "network", "weigh
 PREFIXES = ("module", "_orig_mod", "model", "net", "network", "model_ema", "ema_model", "ema", "pose_model", "pose_net")
 """Parts of a trainer of which the network is one, and what torch puts around it; removed where most names begin so."""
 
+MOST_WRAPPINGS = 5
+"""Around each other."""
+
+MOST = 64 * 2**30
+"""Bytes of a checkpoint."""
+
+CODE = ("GLOBAL", "Unsupported class", "an array of")
+"""What torch, or the stand-ins for numpy, say of a file that asks for more than weights."""
+
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
     """A checkpoint written by `torch.save`, or Detectron2's `.pkl`; only tensors and plain values are read, never code.
 
+    Numbers and arrays of numpy, as stand beside the weights of some releases, are read too.
+
     Raises:
-        CheckpointError: The file is missing, truncated, no checkpoint, or holds code.
+        CheckpointError: The file is missing, truncated, no checkpoint, holds code, or is made to become far larger than it is.
     """
-    if not path.is_file():
-        raise CheckpointError(missing("checkpoint", path, hint="give the path of a file written by torch.save"))
+    check_file(path, what="checkpoint", most=MOST, error=CheckpointError)
     if path.suffix == ".pkl":
         return read_pickled(path)
     if path.suffix == ".safetensors":
         return read_safetensors(path)
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        size = expanded_size(path)
+        with torch.serialization.safe_globals(list(STAND_INS)):
+            found = unpacked(torch.load(path, map_location="cpu", weights_only=True), bytes_of_file=size)
+        _check_expanded(found, size)
     except pickle.UnpicklingError as error:
-        code = [line.strip() for line in str(error).splitlines() if "GLOBAL" in line or "Unsupported class" in line]
+        code = [line.strip() for line in str(error).splitlines() if any(sign in line for sign in CODE)]
         if not code:
             raise CheckpointError(f"{path} is no checkpoint of torch; was a web page saved in its place?") from error
         if whole := whole_network(path):
@@ -49,13 +63,39 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
             "Where you trust it, save its weights alone: "
             "torch.save(torch.load(FILE, weights_only=False)['state_dict'], 'weights.pth')"
         ) from error
-    except (RuntimeError, EOFError, BadZipFile, OSError, ValueError, LookupError) as error:
+    except Exception as error:  # whatever bytes that are lost or changed make of a checkpoint
         if whole := whole_network(path):
             raise CheckpointError(whole) from error
         raise CheckpointError(f"{path} is truncated or no checkpoint of torch ({_first(error)}); fetch it again") from error
     if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
         raise CheckpointError(f"{path} holds a {type(found).__name__}; expected a dictionary of weights by name")
     return found
+
+
+def _check_expanded(found: Any, size: int) -> None:
+    """Refuse tensors that repeat a few numbers of the file without end; each copy of them would need the memory.
+
+    Raises:
+        ValueError: They are far larger than the file.
+    """
+    whole = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(found))
+    if whole > 4 * size + SPARE:
+        raise ValueError(f"its weights say to have {whole:,} bytes, and the file has {size:,}")
+
+
+def _tensors(found: Any) -> Iterator[Tensor]:
+    """Every tensor in dictionaries, lists and tuples, once."""
+    seen: set[int] = set()
+    left = [found]
+    while left:
+        value = left.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, Mapping | list | tuple):
+            left += value.values() if isinstance(value, Mapping) else value
 
 
 def _first(error: BaseException) -> str:
@@ -68,9 +108,11 @@ def unwrap(state: Mapping[str, Any]) -> dict[str, Tensor]:
     Raises:
         CheckpointError: There are no weights, or something stands among them that is none.
     """
-    for key in WRAPPINGS:
-        if isinstance(state.get(key), Mapping):
-            return unwrap(state[key])
+    for _ in range(MOST_WRAPPINGS):
+        inner = next((state[key] for key in WRAPPINGS if isinstance(state.get(key), Mapping)), None)
+        if inner is None:
+            break
+        state = inner
     strange = next((key for key, value in state.items() if not isinstance(value, Tensor)), None)
     if strange is not None:
         raise CheckpointError(

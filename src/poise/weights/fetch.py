@@ -1,10 +1,20 @@
-"""Official files over the network, checked and written whole."""
+"""Official files over the network, checked and written whole.
+
+Only https is asked, also where a server sends elsewhere; http on this machine itself alone. What was fetched once is remembered
+by its sha256 in a file beside it (`model.pth.sha256`, as `sha256sum -c` reads it), so that another file of the name is noticed
+where its authors published no checksum.
+"""
 
 import hashlib
-import shutil
+import http.client
+import ipaddress
+import re
 import tempfile
+import time
 import urllib.request
 from pathlib import Path
+from typing import Any, final
+from urllib.parse import urlsplit
 
 from poise.errors import CheckpointError, ReadError, WriteError
 from poise.weights.release import Release
@@ -13,13 +23,23 @@ from poise.writing import check_target
 TIMEOUT = 30
 """Seconds without an answer after which the server counts as not there."""
 
+TOTAL_TIME = 3600.0
+"""Seconds that a download may take; the largest official file has half a gigabyte."""
+
+MOST = 8 * 2**30
+"""Bytes of a download."""
+
+_PIECE = 2**16
+_PAGE = re.compile(rb"\s*(<!doctype|<html|<\?xml|<head)", re.IGNORECASE)
+
 
 def fetch(release: Release, folder: Path) -> Path:
     """Download the official file of a release into `folder`, unless it is there.
 
     Raises:
-        ReadError: Nothing was published, or only for a browser, or there is no network; the message says where to put the file.
-        CheckpointError: The file has another sha256 than the published one.
+        ReadError: Nothing was published, or only for a browser, or it cannot be downloaded whole; the message says where to put
+            the file.
+        CheckpointError: The file has another sha256 than the published one, or than when it was first fetched.
         WriteError: The folder cannot be written.
     """
     if not release.file:
@@ -29,7 +49,7 @@ def fetch(release: Release, folder: Path) -> Path:
         f"poise import {release.name} {target} --out {release.name}.safetensors"
     )
     if target.is_file():
-        _check(target, release)
+        _check(target, release, pin=_pin(target))
         return target
     check_target(target, flag="--fetch")
     if release.url is None:
@@ -38,9 +58,10 @@ def fetch(release: Release, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".poise-", dir=folder) as draft:
             path = Path(draft) / target.name
-            _download(release.url, path, by_hand)
-            _check(path, release)
+            download(release.url, path, instead=by_hand)
+            digest = _check(path, release, pin=_pin(target))
             path.replace(target)
+        _pin(target).write_text(f"{digest}  {target.name}\n", encoding="utf-8")
     except ReadError:
         raise
     except OSError as error:
@@ -48,20 +69,98 @@ def fetch(release: Release, folder: Path) -> Path:
     return target
 
 
-def _download(url: str, path: Path, by_hand: str) -> None:
+def download(url: str, path: Path, *, instead: str, seconds: float | None = None, most: int = MOST) -> None:
+    """Download a file whole.
+
+    Args:
+        url: Of the file; https, or http of this machine.
+        path: Where it goes.
+        instead: What to do where that fails, for the message.
+        seconds: It may take in all; `TOTAL_TIME` by default.
+        most: Bytes it may have.
+
+    Raises:
+        ReadError: Another scheme, no answer, a web page in place of a file, fewer bytes than the server announced, more than
+            there may be, or too slow.
+        WriteError: The place cannot be written.
+    """
+    end = time.monotonic() + (TOTAL_TIME if seconds is None else seconds)
+    _check_address(url, instead)
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, path.open("wb") as file:
-            shutil.copyfileobj(answer, file)
-    except (OSError, ValueError) as error:
-        raise ReadError(f"{url} cannot be downloaded ({error}); {by_hand}") from error
+        with urllib.request.build_opener(_SafeRedirect(instead)).open(url, timeout=TIMEOUT) as answer:
+            _copy(answer, path, url=url, end=end, most=most, instead=instead)
+    except (ReadError, WriteError):
+        raise
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise ReadError(f"{url} cannot be downloaded ({error or type(error).__name__}); {instead}") from error
 
 
-def _check(path: Path, release: Release) -> None:
-    if release.sha256 is None:
+@final
+class _SafeRedirect(urllib.request.HTTPRedirectHandler):
+    """Follows a server to addresses that might have been asked at once, and to no others."""
+
+    def __init__(self, instead: str) -> None:
+        self.instead = instead
+
+    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: Any) -> Any:
+        """The next request."""
+        _check_address(newurl, self.instead)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _check_address(url: str, instead: str) -> None:
+    """Refuse what anybody on the way could change, and what is no address of a server."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_own(parts.hostname or "")):
         return
+    raise ReadError(f"{url} is not asked: only https is, which nobody on the way can change; {instead}")
+
+
+def _is_own(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _copy(answer: Any, path: Path, *, url: str, end: float, most: int, instead: str) -> None:
+    announced = answer.headers.get("Content-Length") or ""
+    length = int(announced) if announced.isdecimal() else None
+    count = 0
+    try:
+        file = path.open("wb")
+    except OSError as error:
+        raise WriteError(f"{str(path)!r} cannot be written: {error.strerror or error}; choose another folder") from error
+    with file:
+        while piece := answer.read1(_PIECE):
+            if not count and (_PAGE.match(piece) or "text/html" in (answer.headers.get("Content-Type") or "")):
+                raise ReadError(f"{url} gave a web page in place of the file, perhaps to log in; {instead}")
+            count += len(piece)
+            if count > most or (length or 0) > most:
+                raise ReadError(f"{url} is larger than {most:,} bytes, so it is no file of weights; {instead}")
+            if time.monotonic() > end:
+                raise ReadError(f"{url} is too slow: {count:,} bytes came in the time there is; {instead}")
+            file.write(piece)
+    if not count or (length is not None and count != length):
+        raise ReadError(f"{url} was cut: {count:,} bytes came of {announced or 'some'}; try again, or {instead}")
+
+
+def _pin(target: Path) -> Path:
+    """Where the sha256 of a file stands that was fetched before."""
+    return target.with_name(f"{target.name}.sha256")
+
+
+def _check(path: Path, release: Release, *, pin: Path) -> str:
+    """The sha256 of a file, which is the published one, or that of the first time."""
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != release.sha256:
+    known, which = release.sha256, "the published"
+    if known is None and pin.is_file():
+        known, which = pin.read_text(encoding="utf-8", errors="replace").partition(" ")[0].strip(), f"the first fetched ({pin})"
+    if known is not None and found != known:
         raise CheckpointError(
-            f"{path.name} has sha256 {found}, not the published {release.sha256}; delete it and fetch it again"
+            f"{path.name} has sha256 {found}, not {which} {known}; delete it and fetch it again"
+            + ("" if release.sha256 else ", or delete the other file, too, if the authors changed theirs")
         )
+    return found

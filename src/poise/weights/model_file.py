@@ -27,9 +27,11 @@ from poise.models.base import Model
 from poise.models.card import Card, with_readout
 from poise.models.registry import model_types
 from poise.plugins import ZOO, builder, name_of, own_names, resolve, use_plugin
+from poise.reading import check_file, parse_json
 from poise.structures import Architecture, Normalization
 from poise.weights.checkpoint import check_finite, compare
 from poise.weights.checksum import checksum
+from poise.weights.model_values import check_values
 from poise.writing import write_atomic
 
 TOP_DOWN = "top-down"
@@ -37,6 +39,9 @@ TOP_DOWN = "top-down"
 
 CHECKSUM = "sha256"
 """Entry of the metadata with the checksum of weights and description; older files have none."""
+
+MOST = 64 * 2**30
+"""Bytes of a model file."""
 
 FORMAT = 1
 """Version of the metadata; files of later versions are refused."""
@@ -115,14 +120,14 @@ def load(path: str | os.PathLike[str], *, plugins: Sequence[str] = ()) -> Model:
     weights, text = _read(source)
     try:
         check_finite(weights)
-        values = json.loads(text)
+        values = parse_json(text, name="its metadata", error=CheckpointError)
+        check_values(values)
         return _assemble(values, weights)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        if isinstance(error, PoiseError):
-            raise CheckpointError(f"{source}: {error}") from error
-        raise CheckpointError(f"the metadata of {source} cannot be understood ({error!r}); was it edited?") from error
     except PoiseError as error:
         raise CheckpointError(f"{source}: {error}") from error
+    except Exception as error:  # whatever values that were changed make of a network or codec
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise CheckpointError(f"the metadata of {source} cannot be understood ({said}); was it edited?") from error
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -138,8 +143,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _read(source: Path) -> tuple[dict[str, Tensor], str]:
-    if not source.is_file():
+    if not os.path.exists(source) or os.path.isdir(source):  # noqa: PTH110, PTH112  # also for names no file can have
         raise CheckpointError(_no_file(source))
+    check_file(source, what="model file", most=MOST, error=CheckpointError)
     try:
         with safe_open(source, framework="pt") as file:
             metadata: Mapping[str, str] = file.metadata() or {}

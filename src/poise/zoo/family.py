@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from poise.dims import Size
+from poise.errors import InputError
 from poise.models.base import Model
 from poise.nn.base import Network
 from poise.nn.rcnn import RCNN
 from poise.skeletons import COCO17, MPII16, Skeleton
 from poise.weights.release import Release
+
+LIMITS = {"stacks": (1, 32), "blocks": (1, 32), "stages": (1, 32), "width": (1, 1024), "size": (0, 8192), "maps": (1, 8192)}
+"""The least and the most that numbers of a name may be, by the name of the part; larger ones would never be made."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,20 @@ class Family:
     start: PretrainedBackbone | None = None
 
     def match(self, name: str) -> Mapping[str, str] | None:
-        """The parts of a name, or None if it is not of this family."""
+        """The parts of a name, or None if it is not of this family.
+
+        Raises:
+            InputError: A number in it is beyond `LIMITS`.
+        """
         found = re.fullmatch(self.pattern, name)
-        return None if found is None else {key: value or "" for key, value in found.groupdict().items()}
+        if found is None:
+            return None
+        parts = {key: value or "" for key, value in found.groupdict().items()}
+        for key, (low, high) in LIMITS.items():
+            numbers = re.findall(r"\d+", parts.get(key, ""))
+            if any(len(number) > 9 or not low <= int(number) <= high for number in numbers):
+                raise InputError(f"the {key} of a network: {low} to {high}; found {parts[key][:40]} in {name[:80]!r}")
+        return parts
 
     def ours(self, official: str) -> str:
         """Our name of a weight."""

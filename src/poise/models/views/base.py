@@ -129,12 +129,19 @@ class ViewDataset(ABC, TorchDataset[TimedView[V]], Generic[V, B]):
         """
         epoch, index = where
         bad: list[str] = []
-        for offset in range(_TRIES):
+        broken: set[int] = set()  # the next views may be of the same image
+        for offset in range(len(self)):
+            view = (index + offset) % len(self)
+            if self.image(view) in broken:
+                continue
             try:
-                return self._timed(epoch, (index + offset) % len(self), tuple(bad))
+                return self._timed(epoch, view, tuple(bad))
             except ImageError as error:
                 bad.append(str(error))
-        raise ImageError(f"{_TRIES} images in a row cannot be read; the first: {bad[0]}")
+                broken.add(self.image(view))
+            if len(bad) == _TRIES:
+                break
+        raise ImageError(f"{len(bad)} images in a row cannot be read; the first: {bad[0]}")
 
     def _timed(self, epoch: int, index: int, bad: tuple[str, ...]) -> TimedView[V]:
         begin = time.perf_counter()

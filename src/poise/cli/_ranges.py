@@ -1,0 +1,200 @@
+"""What numbers the flags may be: looked up by the words of the command line, before anything is imported or read.
+
+Flags of one name mean the same in every command, so a range stands here once. Recipes of a user's own choose their flags
+themselves; of theirs only those of every run are looked at here, and what is no number is refused afterwards (`check_finite`).
+"""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from poise.errors import InputError
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that a flag may be.
+
+    Attributes:
+        low: The smallest.
+        high: The largest.
+        whole: Whether it is a whole number.
+        open_low: Whether it is above `low`.
+        open_high: Whether it is below `high`.
+    """
+
+    low: int | float
+    high: int | float
+    whole: bool = False
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: int | float) -> bool:
+        """Whether a number is one of them; nan is not."""
+        above = self.low < value if self.open_low else self.low <= value
+        return above and (value < self.high if self.open_high else value <= self.high)
+
+    def __str__(self) -> str:
+        """In words."""
+        low = f"above {self.low:,.10g}" if self.open_low else f"{self.low:,.10g}"
+        high = f"to below {self.high:,.10g}" if self.open_high else f"to {self.high:,.10g}"
+        return f"{'a whole number' if self.whole else 'a number'}, {low} {high}"
+
+
+def _count(low: int, high: int) -> Range:
+    return Range(low, high, whole=True)
+
+
+def _above_zero(high: int | float) -> Range:
+    return Range(0, high, open_low=True)
+
+
+_SEED = _count(0, 2**32 - 1)
+_EPOCHS = _count(0, 1_000_000)
+_IMAGES = _count(1, 10_000_000)
+_SIDE = _count(8, 8192)
+_SHARE = Range(0, 1)
+_PART = Range(0, 1, open_high=True)
+_SCORE = Range(-1e9, 1e9)
+
+EVERY_RUN: Mapping[str, Range] = {
+    "seed": _SEED,
+    "batch": _count(1, 100_000),
+    "accumulate": _count(1, 100_000),
+    "workers": _count(0, 1024),
+    "stages": _count(1, 1000),
+    "devices": _count(1, 1024),
+    "nodes": _count(1, 100_000),
+    "minutes": _above_zero(1e7),
+    "save_minutes": Range(0, 1e7),
+    "steps": _count(1, 10**12),
+}
+"""Of the flags of every training, by their names in Python."""
+
+RANGES: Mapping[str, Range] = {
+    **EVERY_RUN,
+    "average": _PART,
+    "backbone_rate": Range(0, 1000),
+    "checked": _IMAGES,
+    "colour": Range(0, 10),
+    "copies": _count(0, 100_000),
+    "count": _IMAGES,
+    "crop": _SHARE,
+    "decay": Range(0, 10),
+    "drawn": _count(0, 10_000_000),
+    "drop_from": _PART,
+    "epochs": _count(1, 1_000_000),
+    "freeze": _count(0, 100),
+    "freeze_epochs": _EPOCHS,
+    "half_body": _SHARE,
+    "height": _above_zero(1e6),
+    "id": _count(-(2**63), 2**63 - 1),
+    "iterations": _count(1, 10**12),
+    "map_weight": Range(0, 1e9),
+    "max_pixels": _count(1, 10**12),
+    "milestones": _count(1, 10**12),
+    "min_box_score": _SHARE,
+    "min_keypoint_score": _SCORE,
+    "min_score": _SCORE,
+    "mosaic": _SHARE,
+    "padding": _above_zero(100),
+    "people": _IMAGES,
+    "rate": _above_zero(1000),
+    "ratio": _above_zero(100),
+    "resamples": _count(1, 1_000_000),
+    "rotation": Range(0, 360),
+    "scale": _PART,
+    "scales": _above_zero(100),
+    "share": Range(0, 1, open_low=True, open_high=True),
+    "side": _SIDE,
+    "sides": _SIDE,
+    "sigma": _above_zero(1000),
+    "size": _SIDE,
+    "split_seed": _SEED,
+    "tested": _IMAGES,
+    "threshold": _SHARE,
+    "tolerance": Range(0, 1000),
+    "turn": _SHARE,
+    "val_share": _PART,
+    "warmup_epochs": _EPOCHS,
+    "weight": Range(0, 1e9),
+}
+"""Of the flags of every command and every recipe of poise, by their names in Python."""
+
+
+def check_ranges(words: Sequence[str], ranges: Mapping[str, Range] = RANGES) -> None:
+    """Refuse numbers that a flag cannot be; words that are no numbers are left to whoever reads them.
+
+    Args:
+        words: Of the command line, after the command.
+        ranges: Of the flags, by their names in Python.
+
+    Raises:
+        InputError: A number is out of its range, is nan or infinite.
+
+    >>> check_ranges(["--batch", "4", "--seed=-1"])
+    Traceback (most recent call last):
+    ...
+    poise.errors.InputError: --seed is a whole number, 0 to 4,294,967,295; found -1
+    """
+    flag = ""
+    for word in words:
+        value = word
+        if word.startswith("--"):
+            flag, _, value = word.partition("=")
+        wanted = ranges.get(python_name(flag))
+        number = _number(value)
+        if wanted is not None and number is not None and (number not in wanted or (wanted.whole and number % 1)):
+            raise InputError(f"{flag} is {wanted}; found {value if len(value) <= 40 else value[:37] + '...'}")
+
+
+def python_name(flag: str) -> str:
+    """The name in Python of a flag as typed: without `--`, `--no-` and `=VALUE`.
+
+    >>> python_name("--no-flip"), python_name("--min-score=0.5")
+    ('flip', 'min_score')
+    """
+    return flag.partition("=")[0].removeprefix("--").removeprefix("no-").replace("-", "_")
+
+
+def _number(word: str) -> int | float | None:
+    """The number of a word, whole ones exactly; None for other words."""
+    try:
+        return int(word) if word.lstrip("+-").isdecimal() and len(word) < 4000 else float(word)
+    except ValueError:
+        return None
+
+
+def check_finite(flags: Mapping[str, Any], *, besides: Collection[str] = ()) -> None:
+    """Refuse what only looks like a number, of any flag.
+
+    Args:
+        flags: Values by name.
+        besides: Names of flags that may be anything.
+
+    Raises:
+        InputError: One is nan or infinite.
+    """
+    for name, value in flags.items():
+        each = value if isinstance(value, list | tuple) else (value,)
+        if name not in besides and any(isinstance(one, float) and not math.isfinite(one) for one in each):
+            raise InputError(f"--{name.replace('_', '-')} is a finite number; found {value}")
+
+
+def repeated(words: Sequence[str]) -> str | None:
+    """What to say of the first flag that is given twice; None where none is.
+
+    Args:
+        words: Of the command line, after the command, as the user typed them.
+
+    >>> repeated(["--batch", "4", "--batch=1"])
+    'the flag --batch is given twice; which one counts? give it once'
+    """
+    seen: set[str] = set()
+    for word in words:
+        name = python_name(word)
+        if word.startswith("--") and name in seen:
+            return f"the flag {word.partition('=')[0]} is given twice; which one counts? give it once"
+        seen |= {name} if word.startswith("--") else set()
+    return None
