@@ -104,10 +104,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     _prepare_output()
     stopped: list[int] = []
+    called = ["poise"]
     try:
         with _stopping(stopped):
             try:
-                code = _command(words)
+                code = _command(words, called)
                 sys.stdout.flush()
             except BaseException as error:
                 if not stopped or isinstance(error, KeyboardInterrupt):
@@ -120,14 +121,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         code, text = told
         if text:
-            say_error(f"{_name(words)}: {text}")
+            say_error(f"{called[-1]}: {text}")
         return code
 
 
-def _command(words: Sequence[str]) -> int:
-    """Run the command that words name."""
+def _command(words: Sequence[str], called: list[str]) -> int:
+    """Run the command that words name; what it is called in messages is added to `called`, once that is known."""
     words, limits = _without_limits(list(words))
     words = _without_plugins(words)
+    called.append(_name(words))
     if not words or words[0] in ("-h", "--help"):
         sys.stdout.write(overview())
         return 0
