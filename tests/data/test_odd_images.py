@@ -101,7 +101,7 @@ def test_only_named_formats_are_opened(kind):
 def test_damaged_files_of_every_format_are_image_errors():
     random = np.random.default_rng(3)
     odd = [b"8BPS\0\1" + bytes(40), b"DDS " + bytes(124), b"\x89PNG\r\n\x1a\n\0\0\0\0IEND\xaeB`\x82"]
-    for kind in FORMATS:
+    for kind in (kind for kind in FORMATS if kind != "HEIF"):  # of another package
         good = encoded(Image.fromarray(SMOOTH), kind)
         for _ in range(25):
             data = bytearray(good)

@@ -14,13 +14,14 @@ from rich.progress import track
 from poise.cli._print import cell
 from poise.data.figures import FigureDataset, write_coco
 from poise.data.images import write_image
-from poise.errors import WriteError
+from poise.errors import PoiseError, WriteError
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation
 from poise.inference.request import ImageRequest
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import find_poses
 from poise.models.base import PoseModel, require_top_down
+from poise.reading import read_json
 from poise.recipes.demo import DRAWN
 from poise.structures import Sample
 from poise.terminal import Console
@@ -103,11 +104,11 @@ def _files(out: Path) -> list[str]:
 def _made(out: Path) -> set[str]:
     """What an earlier demo made in a folder, drafts included; nothing where it left no marker."""
     try:
-        marker = json.loads((out / MARKER).read_bytes())
+        marker = read_json(out / MARKER, what="marker")
         named = (
             set(marker["files"]) if "files" in marker else {p.relative_to(out).as_posix() for g in MADE for p in out.glob(g)}
         )
-    except (OSError, ValueError, TypeError, KeyError):
+    except (PoiseError, TypeError, KeyError):
         return set()
     inside = {name for name in _files(out) if name in named}
     return inside | {path.relative_to(out).as_posix() for path in out.rglob(DRAFT) if path.is_file()}

@@ -1,6 +1,5 @@
 """Checks before a run begins, and errors of torch while it trains as messages that name a flag."""
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import torch
 
 from poise.errors import CheckpointError, InputError, PoiseError, TrainingError, WriteError, unknown
 from poise.models.views.base import ViewDataset
+from poise.reading import read_json
 from poise.training.checkpoint import ANEW, first_line
 from poise.training.recipe import Recipe
 from poise.training.run_plan import RunPlan
@@ -99,8 +99,8 @@ def check_run_files(folder: Path) -> None:
 def _of_a_run(settings: Path) -> bool:
     """Whether a file has the settings of a run."""
     try:
-        found = json.loads(settings.read_bytes()) if settings.is_file() and not settings.is_symlink() else None
-    except (OSError, ValueError, RecursionError):
+        found = read_json(settings) if settings.is_file() and not settings.is_symlink() else None
+    except PoiseError:
         return False
     return isinstance(found, dict) and {"recipe", "settings"} <= set(found)
 
