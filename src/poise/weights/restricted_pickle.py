@@ -178,9 +178,10 @@ def check_opcodes(data: bytes) -> None:
 
 def _opcodes(file: io.BytesIO) -> Iterator[tuple[str, Any]]:
     """Name and argument of each opcode; as `pickletools.genops`, which takes Python 2's texts for ASCII."""
+    by_code = {opcode.code: opcode for opcode in pickletools.opcodes}
     name = ""
     while name != "STOP":
-        opcode = pickletools.code2op[file.read(1).decode("latin-1")]
+        opcode = by_code[file.read(1).decode("latin-1")]
         name = opcode.name
         yield name, file.readline() if name == "STRING" else None if opcode.arg is None else opcode.arg.reader(file)
 
