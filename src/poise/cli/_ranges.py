@@ -102,6 +102,7 @@ RANGES: Mapping[str, Range] = {
     "people": _IMAGES,
     "rate": _above_zero(1000),
     "ratio": _above_zero(100),
+    "repeats": _count(1, 1_000_000),
     "resamples": _count(1, 1_000_000),
     "rotation": Range(0, 360),
     "scale": _PART,
