@@ -37,9 +37,9 @@ class Range:
 
     def __str__(self) -> str:
         """In words."""
-        low = f"above {self.low:,.10g}" if self.open_low else f"{self.low:,.10g}"
-        high = f"to below {self.high:,.10g}" if self.open_high else f"to {self.high:,.10g}"
-        return f"{'a whole number' if self.whole else 'a number'}, {low} {high}"
+        low, high = (f"{end:,}" if isinstance(end, int) else f"{end:,.10g}" for end in (self.low, self.high))
+        ends = f"{'above ' * self.open_low}{low} to {'below ' * self.open_high}{high}"
+        return f"{'a whole number' if self.whole else 'a number'}, {ends}"
 
 
 def _count(low: int, high: int) -> Range:
@@ -102,6 +102,7 @@ RANGES: Mapping[str, Range] = {
     "people": _IMAGES,
     "rate": _above_zero(1000),
     "ratio": _above_zero(100),
+    "repeats": _count(1, 1_000_000),
     "resamples": _count(1, 1_000_000),
     "rotation": Range(0, 360),
     "scale": _PART,
