@@ -52,7 +52,7 @@ TORCHVISION = "fasterrcnn_resnet50_fpn_v2"
         (SELF_TEST, "--no-flip", "leave out --no-flip"),
         (SELF_TEST, "--device cpu", "leave out --device"),
         (SELF_TEST, "--precision bf16", "leave out --precision"),
-        (SELF_TEST, "--batch -3", "leave out --batch"),
+        (SELF_TEST, "--batch 3", "leave out --batch"),
         (SELF_TEST, "--workers 2", "leave out --workers"),
         (SELF_TEST, "--pad-batches", "leave out --pad-batches"),
         (SELF_TEST, "--device cpu --batch 2", "leave out --device and --batch"),
@@ -80,7 +80,7 @@ TORCHVISION = "fasterrcnn_resnet50_fpn_v2"
         (COMPARE, "--workers 2", "leave out --workers"),
         (WALK, "--codec Gaussian", "a model has a codec and a size of its own; leave out --codec"),
         (WALK, "--size banana", "leave out --size"),
-        ("data stats LABELS", "--count -5", "without --images the labels alone are counted; leave out --count"),
+        ("data stats LABELS", "--count 5", "without --images the labels alone are counted; leave out --count"),
         (RCNN, "--detecting-set sigma=0.3", "sigma=0.3: it is of soft suppression, and suppression is hard, so nothing would"),
         (RCNN, "--detecting-set nms=0.6 suppression=soft", "nms=0.6: suppression is soft, and lowers scores by sigma"),
         (

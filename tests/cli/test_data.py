@@ -105,7 +105,7 @@ def test_check_of_two_files_finds_what_they_share(coco, tmp_path, capsys):
 @pytest.mark.parametrize("count", [0, -3])
 def test_draw_refuses_to_draw_nothing(coco, tmp_path, capsys, count):
     assert run("draw", coco[0], "--images", coco[1], "--out", tmp_path / "drawn", "--count", count) == 1
-    assert "give 1 or more" in capsys.readouterr().err
+    assert "--count is a whole number, 1 to" in capsys.readouterr().err
 
 
 def test_draw_outlines_people_and_tints_crowds(coco, tmp_path):

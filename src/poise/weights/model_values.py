@@ -24,6 +24,9 @@ MOST: Mapping[str, int] = {
 LARGEST = 10**9
 """The most that any other whole number may be."""
 
+CODECS = ("codec.", "deep.")
+"""Beginnings of the fields of codecs."""
+
 SIZES = ("size", "cells")
 """Fields of codecs that are a height and a width."""
 
@@ -54,17 +57,22 @@ def _check(value: Any, where: str) -> None:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             _check(inner, f"{where}.{key}" if where else str(key))
-    elif name in SIZES and where.startswith(("codec.", "deep.")):
+    elif name in SIZES and where.startswith(CODECS):
         _check_size(value, where)
     elif isinstance(value, list):
         for inner in value:
             _check(inner, where)
     elif isinstance(value, float) and math.isnan(value):
         raise CheckpointError(f"its {where} is nan, which is no number; was it edited?")
-    elif isinstance(value, int) and not -LARGEST <= value <= MOST.get(name, LARGEST):
-        raise CheckpointError(f"its {where} is {value}, and {MOST.get(name, LARGEST):,} are the most")
-    elif name in MOST and isinstance(value, float):
+    elif isinstance(value, int) and not -LARGEST <= value <= _most(where):
+        raise CheckpointError(f"its {where} is {value}, and {_most(where):,} are the most")
+    elif name in MOST and where.startswith(CODECS) and isinstance(value, float):
         raise CheckpointError(f"its {where} is {value}; expected a whole number")
+
+
+def _most(where: str) -> int:
+    """The most that a whole number may be: of codecs and networks by its name."""
+    return MOST.get(where.rpartition(".")[2], LARGEST) if where.startswith((*CODECS, "card.")) else LARGEST
 
 
 def _check_size(value: Any, where: str) -> None:
