@@ -142,8 +142,10 @@ def _show(name: str, console: Console) -> None:
     from poise.weights.release import Release
     from poise.zoo.cost import model_costs, view_size_of
     from poise.zoo.find import family_of, releases
+    from poise.zoo.get import obtainable
 
     release = releases().get(name, Release(name, licence="that of whoever trains it"))
+    parts = obtainable().get(name, ())
     cost, (height, width) = model_costs([name])[name], view_size_of(name)
     table = Table(box=None, show_header=False, pad_edge=False)
     rows = {
@@ -153,7 +155,7 @@ def _show(name: str, console: Console) -> None:
         "multiply-adds": f"{cost.multiply_adds:,} for one view of {height}x{width} (height x width)",
         "published scores": _scores(release),
         "licence": release.licence,
-        "official file": release.file or "none was published",
+        "official file": " and ".join(part.file for part in parts) or "none was published",
     }
     if release.file:
         rows |= {
@@ -165,6 +167,8 @@ def _show(name: str, console: Console) -> None:
     for key, value in rows.items():
         table.add_row(Text(key, "bold"), Text(value, overflow="fold"))
     console.print(table)
-    if release.file:
+    if parts and all(part.url or part.member for part in parts):
+        console.print(f"bring it with: poise get {name}", soft_wrap=True)
+    elif release.file:
         file = Path(release.file).name
         console.print(f"then: poise import {name} {file} --out {name}.safetensors", soft_wrap=True)
