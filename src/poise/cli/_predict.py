@@ -13,7 +13,7 @@ from poise.inference.sources import Source, SourceBoxes, requests_of
 from poise.inference.write import Writer
 from poise.models.base import PoseModel
 from poise.skeletons.nouns import nouns
-from poise.terminal import Console
+from poise.terminal import Console, say
 from poise.weights.cache import model_place
 from poise.zoo.get import DEFAULT, get, obtainable
 

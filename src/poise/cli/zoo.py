@@ -90,6 +90,7 @@ def _table(releases: Mapping[str, Release], *, everything: bool) -> Table:
     from rich.table import Table
 
     from poise.zoo.cost import model_costs
+    from poise.zoo.get import obtainable
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("name", no_wrap=True)
@@ -102,7 +103,7 @@ def _table(releases: Mapping[str, Release], *, everything: bool) -> Table:
         size = sizes[release.name]
         scores = [f"{key.partition('/')[2]} {100 * value:.1f}" for key, value in release.scores.items()]
         every = ", ".join(scores), release.licence.partition(";")[0], release.file
-        more = every if everything else ("".join(scores[:1]), "yes" if release.file else "")
+        more = every if everything else ("".join(scores[:1]), "yes" if release.name in obtainable() else "")
         table.add_row(release.name, f"{size.parameters / 1e6:.1f}", f"{size.multiply_adds / 1e9:.2f}", *more)
     return table
 
@@ -116,6 +117,7 @@ def _short_footnote(shown: int, count: int) -> str:
         f"\n{shown} kinds of networks, {count} models; score and file are the authors'.\n"
         "poise zoo --all    every model, its licence and file, the forms of names\n"
         "poise zoo NAME     one model, and where its weights are\n"
+        "poise get NAME     an official model into the cache, where its file needs no browser\n"
         "poise import NAME FILE --out model.safetensors   makes a model file of them"
     )
 
