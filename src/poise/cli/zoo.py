@@ -117,7 +117,7 @@ def _short_footnote(shown: int, count: int) -> str:
         f"\n{shown} kinds of networks, {count} models; score and file are the authors'.\n"
         "poise zoo --all    every model, its licence and file, the forms of names\n"
         "poise zoo NAME     one model, and where its weights are\n"
-        "poise get NAME     an official model into the cache, where its file needs no browser\n"
+        "poise get NAME     an official model into the cache, by its name\n"
         "poise import NAME FILE --out model.safetensors   makes a model file of them"
     )
 
