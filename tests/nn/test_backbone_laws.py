@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 import poise.nn.backbones
+from poise.nn.backbones.blazepose_wang import WangTrunk
 from poise.nn.backbones.hourglass import HourglassStem
 from poise.nn.backbones.hourglass104 import Hourglass104
 from poise.nn.backbones.hrnet import HRNet
@@ -34,6 +35,7 @@ WIDTHS = (16, 24, 32, 40)
 ONE_EACH = (1, 1, 1, 1)
 
 TINY: dict[str, dict[str, Callable[[], Backbone]]] = {
+    "blazepose_wang": {"blazepose-wang": WangTrunk},
     "hourglass": {"hourglass": lambda: HourglassStem(16)},
     "hourglass104": {
         "hourglass104": lambda: Hourglass104(2, (8, 8, 12), (1, 2, 1)),

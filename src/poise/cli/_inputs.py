@@ -12,6 +12,7 @@ from typing import Any, final
 
 from poise.errors import CheckpointError, PoiseError, ReadError, missing
 from poise.inference.moving import moving_text
+from poise.weights.cache import NO_MODEL, located
 
 
 @final
@@ -27,6 +28,7 @@ class Reads:
             only what looks like a path (it has an ending or a folder) is looked for.
         patterns: Whether it may be a pattern, such as `photos/*.jpg`.
         refused: What to say of something that is not read whether it is there or not; nothing for all else.
+        kept: Whether it may be the name of a model that `poise get` has brought.
     """
 
     what: str
@@ -35,6 +37,7 @@ class Reads:
     names: bool = False
     patterns: bool = False
     refused: Callable[[str], str] | None = None
+    kept: bool = False
 
     def check(self, value: Path | str) -> None:
         """Refuse a path where nothing is.
@@ -48,14 +51,14 @@ class Reads:
         if (self.names and not _looks_like_path(text)) or (self.patterns and glob.has_magic(text)):
             return
         try:
-            there = Path(value).exists()
+            there = (located(value) if self.kept else Path(value)).exists()
         except (OSError, ValueError):  # whoever reads it says more
             return
         if not there:
             raise self.error(missing(self.what, value, hint=self.hint))
 
 
-MODEL = Reads("model file", CheckpointError, "train one, or convert a checkpoint with: poise import", names=True)
+MODEL = Reads("model file", CheckpointError, NO_MODEL, names=True)
 """Also a name, of the zoo perhaps, of which `load` says what to do."""
 
 ANNOTATIONS = Reads("annotation file")
@@ -65,8 +68,8 @@ DETECTOR = MODEL
 HEADS = Reads("MATLAB file")
 SKELETON = Reads("file of keypoint names", names=True)
 CHECKPOINT = Reads("checkpoint", CheckpointError, "give the path of a file written by torch.save")
-RUN = Reads("folder or file of a run")
-MODEL_OR_POSES = Reads("model file or file of poses")
+RUN = Reads("folder or file of a run", kept=True)
+MODEL_OR_POSES = Reads("model file or file of poses", kept=True)
 SOURCE = Reads("file or folder", patterns=True, refused=moving_text)
 
 RECIPE_FLAGS: Mapping[str, Reads] = {

@@ -1,20 +1,52 @@
 """The parts of `poise predict`: the one pass over the images, and what is said of it."""
 
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from poise.cli._print import counted, lost_text, print_skipped, say, with_bar
+from poise.cli._print import counted, lost_text, print_skipped, with_bar
 from poise.codecs.decoders import described
-from poise.errors import BoxError, ImageError
+from poise.errors import BoxError, ImageError, InputError
 from poise.inference.predictor import MIN_BOX_SCORE, Predictor
 from poise.inference.request import Skipped, none_usable
 from poise.inference.sources import Source, SourceBoxes, requests_of
 from poise.inference.write import Writer
 from poise.models.base import PoseModel
 from poise.skeletons.nouns import nouns
-from poise.terminal import Console
+from poise.terminal import Console, say
+from poise.weights.cache import model_place
+from poise.zoo.get import DEFAULT, get, obtainable
 
 DETECTOR_MINIMUM = MIN_BOX_SCORE
 """Boxes of a detector with a lower confidence are left out, where `--min-box-score` is not given."""
+
+
+def default_model(console: Console, *, yes: bool) -> Path:
+    """The file of the default model, which is got first where it is not there and the user wants that.
+
+    Args:
+        console: Where to ask.
+        yes: Whether nobody is asked.
+
+    Raises:
+        InputError: It is not there, and nobody is there to ask or the answer is no.
+        PoiseError: As `get`.
+    """
+    place = model_place(DEFAULT)
+    if place.is_file():
+        return place
+    parts = obtainable()[DEFAULT]
+    what = f"{DEFAULT} ({' and '.join(part.file for part in parts)}, {parts[0].licence})"
+    if not yes and not (sys.stdin.isatty() and _agreed(console, what)):
+        raise InputError(
+            f"no model was given, and the default one, {what}, is not here; `poise get {DEFAULT}` or --yes brings it, "
+            "or give a file with --model (`poise train` and `poise import` make some)"
+        )
+    return get(DEFAULT, say=lambda text: say(console, text)).path
+
+
+def _agreed(console: Console, what: str) -> bool:
+    return console.input(f"no model was given; get {what}? [y/N] ", markup=False).strip().lower() in ("y", "yes")
 
 
 def write_predictions(

@@ -33,7 +33,7 @@ def run(
         poise calibrate runs/detector/model.safetensors --annotations valid.json --images images --out calibrated.safetensors
 
     Args:
-        model: Model file of a Keypoint R-CNN.
+        model: Model file of a Keypoint R-CNN, or its name in `poise get`.
         files: Labels and images.
         output: Files to write.
         running: How the model is run.

@@ -84,12 +84,13 @@ def _results(
     from poise.evaluation.results import read_results
     from poise.models.base import require_pose
     from poise.skeletons import COCO17
+    from poise.weights.cache import located
     from poise.weights.model_file import load
 
     if is_results(run):
         eval_set = EvalSet.of_file(files.annotations, None, skeleton=COCO17, naming=files.naming)
         return PerImageResults.of(eval_set, read_results(run))
-    file = run / "model.safetensors" if run.is_dir() else run
+    file = run / "model.safetensors" if run.is_dir() else located(run)
     if not file.is_file():
         raise ReadError(f"{str(run)!r} is no run: expected a file of results (.json), a model file, or a folder with a model")
     if files.images is None:

@@ -44,7 +44,7 @@ def run(
         poise compare-decoders model.safetensors --annotations annotations.json --images images --readings cell quarter dark
 
     Args:
-        model: Model file.
+        model: Model file, or the name of a model of `poise get`.
         files: Labels and images.
         readings: Names of readings; all by default. For views of one person cell, quarter, dark, udp, fit3, fit5, soft, centre;
             for whole images upsampled, fast, bilinear, cell, quarter, dark, fit1, fit2, fit1-sigma, fit2-sigma; for detectors

@@ -36,7 +36,7 @@ def run(
         files: Labels and images.
         out: The page, one file.
         id: Id of the person's annotation; by default the first one that can be shown.
-        model: Model file; its own codec, size and crop are shown.
+        model: Model file, or name of a model of `poise get`; its own codec, size and crop are shown.
         codec: Without a model: a codec by the name of its class, such as `Gaussian` (UDPGaussian); maps are a quarter of the
             size.
         size: Without a model: size of the view, height x width (256x192).

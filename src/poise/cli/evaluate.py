@@ -52,7 +52,7 @@ def run(
         poise evaluate scenes.safetensors --annotations annotations.json --images images --reading cell --scales 0.5 1 2
 
     Args:
-        model: Model file.
+        model: Model file, or the name of a model of `poise get`.
         files: Labels and images.
         boxes: Boxes of people.
         scoring: How poses are scored.

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "detect": ("detect:run", "boxes of people on photographs, from a model or a detector of torchvision's"),
     "explain": ("explain:run", "how one image gets its score, step by step"),
     "import": ("import_:run", "an official checkpoint to a poise model file"),
+    "get": ("get:run", "an official model by name, brought into a cache; without a name, which there are"),
     "zoo": ("zoo:run", "published models: sizes, scores, where their weights are"),
     "data split": ("data_split:run", "split an annotation file in two, by share and group"),
     "data stats": ("data_stats:run", "what is in an annotation file"),

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 Name = Annotated[str | None, arg(metavar="NAME")]
 Number = Annotated[int | None, arg(metavar="N")]
 Score = Annotated[float | None, arg(metavar="T")]
-ModelFile = Annotated[Path, arg(metavar="FILE"), MODEL]
-OptionalModelFile = Annotated[Path | None, arg(metavar="FILE"), MODEL]
+ModelFile = Annotated[Path, arg(metavar="FILE|NAME"), MODEL]
+OptionalModelFile = Annotated[Path | None, arg(metavar="FILE|NAME"), MODEL]
 AnnotationFile = Annotated[Path, arg(metavar="FILE"), ANNOTATIONS]
 Folder = Annotated[Path, arg(metavar="DIR")]
 Assignments = Annotated[tuple[str, ...], arg(metavar="NAME=VALUE [NAME=VALUE ...]")]
@@ -323,9 +323,9 @@ class BoxOptions(BoxFileOptions):
     """Boxes of people.
 
     Attributes:
-        detector: Finds the boxes: a model file, such as a Keypoint or Faster R-CNN, or the name of one of torchvision's
-            detectors, such as fasterrcnn_resnet50_fpn_v2 (`poise detect --help` names more). `poise evaluate` measures its
-            boxes too.
+        detector: Finds the boxes: a model file, such as a Keypoint or Faster R-CNN, the name of a model of `poise get`, such as
+            blazepose_detector, or that of one of torchvision's detectors, such as fasterrcnn_resnet50_fpn_v2
+            (`poise detect --help` names more). `poise evaluate` measures its boxes too.
         min_box_score: Boxes with a lower confidence are left out; by default none, but below 0.3 where `poise predict` runs a
             detector or a model that finds boxes by itself.
     """
@@ -527,10 +527,14 @@ class DetectionOptions:
             refuse_words(self.detecting_set, KEYPOINT_FIELDS, why=f"{model.card.name} finds no keypoints")
 
     def _resize(self, model: "ImageModel") -> None:
+        from poise.scenes import Canvas
+
         if model.takes_boxes:
             raise InputError(
                 f"--side and --scales are for models that look at whole images; {model.card.name} looks at one person at a time"
             )
+        if not isinstance(model.preprocess, Canvas):
+            raise InputError(f"{model.card.name} takes views of one size only; leave out --side and --scales")
         canvas = model.preprocess
         side = canvas.side if self.side is None else self.side
         largest = side * max(self.scales, default=max(canvas.scales))

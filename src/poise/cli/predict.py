@@ -69,12 +69,17 @@ def run(
     running: PaddedRunOptions,
     format: Annotated[str, arg(metavar="coco|csv|jsonl")] = "coco",
     out: Path = Path("poise-predictions"),
+    yes: bool = False,
 ) -> int:
     """Find keypoints on images; writes predictions.json and the images with what was found drawn on them.
 
     Keypoints of a low score are drawn thin.
 
+    Without a model it is blazepose_full, which finds everybody by itself; it is got once (`poise get`).
+
     For example:
+
+        poise predict photo.jpg
 
         poise predict photos holiday/*.jpg --model model.safetensors --boxes detections.json --out found
 
@@ -84,7 +89,7 @@ def run(
 
     Args:
         sources: Image files, folders, or patterns in quotes.
-        model: Model file.
+        model: Model file, or name of a model of `poise get`; blazepose_full by default.
         boxes: Boxes of people.
         minimum: Minimum scores.
         keypoints: Minimum scores of keypoints.
@@ -95,16 +100,12 @@ def run(
             person (predictions.csv), jsonl for a line of JSON for each image (predictions.jsonl). All have the names of the
             keypoints and the sizes of the images.
         out: Folder for the results and the pictures.
+        yes: Get the model without asking, where none is given and it is not there.
     """
-    if model is None:
-        raise InputError(
-            "no model was given; `poise demo` and `poise train` make one, `poise import NAME CHECKPOINT` turns an official "
-            "checkpoint into one (`poise zoo` lists them). Then: poise predict SOURCE --model FILE.safetensors"
-        )
     boxes.check()
     check_number("--min-score", minimum.min_score)
     keypoints.check()
-    from poise.cli._predict import DETECTOR_MINIMUM, print_predictions, write_predictions
+    from poise.cli._predict import DETECTOR_MINIMUM, default_model, print_predictions, write_predictions
     from poise.cli._print import say
     from poise.inference.formats import check_format
     from poise.inference.predictor import Predictor
@@ -117,7 +118,7 @@ def run(
     check_format(format)
     images = find_images(sources, without=out)
     read = None if boxes.boxes is None else boxes_of(boxes.boxes, images, min_score=boxes.min_box_score or 0.0)
-    network = require_pose(load(model))
+    network = require_pose(load(default_model(Console(stderr=True), yes=yes) if model is None else model))
     boxes.check_for(network, own_minimum=True)
     decoding.adjust(network, detection)
     keypoints.adjust(network)

@@ -90,6 +90,7 @@ def _table(releases: Mapping[str, Release], *, everything: bool) -> Table:
     from rich.table import Table
 
     from poise.zoo.cost import model_costs
+    from poise.zoo.get import obtainable
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("name", no_wrap=True)
@@ -102,7 +103,7 @@ def _table(releases: Mapping[str, Release], *, everything: bool) -> Table:
         size = sizes[release.name]
         scores = [f"{key.partition('/')[2]} {100 * value:.1f}" for key, value in release.scores.items()]
         every = ", ".join(scores), release.licence.partition(";")[0], release.file
-        more = every if everything else ("".join(scores[:1]), "yes" if release.file else "")
+        more = every if everything else ("".join(scores[:1]), "yes" if release.name in obtainable() else "")
         table.add_row(release.name, f"{size.parameters / 1e6:.1f}", f"{size.multiply_adds / 1e9:.2f}", *more)
     return table
 
@@ -116,6 +117,7 @@ def _short_footnote(shown: int, count: int) -> str:
         f"\n{shown} kinds of networks, {count} models; score and file are the authors'.\n"
         "poise zoo --all    every model, its licence and file, the forms of names\n"
         "poise zoo NAME     one model, and where its weights are\n"
+        "poise get NAME     an official model into the cache, by its name\n"
         "poise import NAME FILE --out model.safetensors   makes a model file of them"
     )
 
@@ -142,8 +144,10 @@ def _show(name: str, console: Console) -> None:
     from poise.weights.release import Release
     from poise.zoo.cost import model_costs, view_size_of
     from poise.zoo.find import family_of, releases
+    from poise.zoo.get import obtainable
 
     release = releases().get(name, Release(name, licence="that of whoever trains it"))
+    parts = obtainable().get(name, ())
     cost, (height, width) = model_costs([name])[name], view_size_of(name)
     table = Table(box=None, show_header=False, pad_edge=False)
     rows = {
@@ -153,7 +157,7 @@ def _show(name: str, console: Console) -> None:
         "multiply-adds": f"{cost.multiply_adds:,} for one view of {height}x{width} (height x width)",
         "published scores": _scores(release),
         "licence": release.licence,
-        "official file": release.file or "none was published",
+        "official file": " and ".join(part.file for part in parts) or "none was published",
     }
     if release.file:
         rows |= {
@@ -165,6 +169,8 @@ def _show(name: str, console: Console) -> None:
     for key, value in rows.items():
         table.add_row(Text(key, "bold"), Text(value, overflow="fold"))
     console.print(table)
-    if release.file:
+    if parts and all(part.url or part.member for part in parts):
+        console.print(f"bring it with: poise get {name}", soft_wrap=True)
+    elif release.file:
         file = Path(release.file).name
         console.print(f"then: poise import {name} {file} --out {name}.safetensors", soft_wrap=True)

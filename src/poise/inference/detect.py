@@ -19,7 +19,9 @@ from poise.models.base import ImageModel, Model, PoseModel, require_box_finder
 from poise.models.device import choose_device
 from poise.skeletons.nouns import PERSON, Nouns, nouns
 from poise.structures import Key
+from poise.weights.cache import located
 from poise.weights.model_file import load
+from poise.zoo.find import releases
 from poise.zoo.rcnn.torchvision_detectors import CocoDetector, load_detector, names
 
 MAX_ASPECT = 500
@@ -138,7 +140,7 @@ def detector_of(
     workers: int = 2,
     pad_batches: bool = False,
 ) -> Detector:
-    """A detector: a model of poise or its file, or the name of one of torchvision's.
+    """A detector: a model of poise, its file, its name in `poise get`, or the name of one of torchvision's.
 
     Args:
         detector: The model, the file or the name.
@@ -154,14 +156,16 @@ def detector_of(
         InputError: The model finds no boxes, or batches of torchvision's are to be padded.
         ReadError: The weights cannot be downloaded; the message says which file belongs where.
     """
-    if isinstance(detector, Model) or Path(detector).suffix == ".safetensors" or Path(detector).is_file():
+    if isinstance(detector, Model) or Path(detector).suffix == ".safetensors" or located(detector).is_file():
         model = require_box_finder(detector if isinstance(detector, Model) else load(detector))
         settings = InferenceSettings.of(
             model, device=device, precision=precision, batch=batch, workers=workers, pad_batches=pad_batches
         )
         return ModelDetector(model, settings)
     if detector not in names():
-        raise unknown("detector", detector, names())
+        if detector in releases():
+            raise InputError(f"the detector {detector!r} is not here yet; bring it with: poise get {detector}")
+        raise unknown("detector", detector, (*names(), "blazepose_detector"))
     if pad_batches:
         raise InputError(
             f"torchvision's {detector} sees one image at a time: nothing to pad; leave out --pad-batches (pad_batches)"

@@ -175,6 +175,8 @@ def in_batches(
     waiting: deque[BatchedViews] = deque()
     pending: dict[Shape, list[Waiting]] = {}
     run = partial(_answer, model, answer, settings, prepared)
+    if not prepared:  # some models ask a network while they make views, in threads that begin now
+        model.to(settings.device).to(memory_format=torch.channels_last)
     for request, job in prefetch(partial(_views, model), requests, settings.workers):
         if request.boxes is not None and not model.takes_boxes:
             raise InputError(no_boxes(model))

@@ -15,7 +15,7 @@ def whole_image_note(model: PoseModel) -> str | None:
     Args:
         model: The model.
     """
-    if not model.takes_boxes or model.card.learnt_whole_images:
+    if not model.takes_boxes or model.finds_people or model.card.learnt_whole_images:
         return None
     words, share = nouns(model.skeleton), model.card.box_share
     learnt = f"it learnt boxes around one {words[0]}" if share is None else f"boxes it learnt cover {share:.0%} of their images"

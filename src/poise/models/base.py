@@ -94,6 +94,11 @@ class ImageModel(Model):
     default_batch: ClassVar[int] = 4
 
     @property
+    def finds_people(self) -> bool:
+        """Whether it finds people in an image without boxes; else one that takes boxes takes the whole image as one."""
+        return not self.takes_boxes
+
+    @property
     def flip(self) -> bool:
         """Whether the release averages with the mirrored view (flip test)."""
         return bool(self.preprocess.flip_test)
@@ -348,6 +353,11 @@ class PoseModel(ImageModel):
             raise OtherNetworkError("the codec would then need another network")
         self.deep = tuple(change(part) if type(part) is type(codec) else part for part in self.deep)
         self.codec = codec
+
+    @property
+    def row_keypoints(self) -> int:
+        """How many keypoints have parts in the weights of `keypoint_axis`: those of the skeleton, or also some after them."""
+        return len(self.skeleton)
 
     def keypoint_axis(self, name: str, weight: Tensor) -> int | None:
         """The axis along which a weight of the network has a part for each keypoint; None for weights shared by all keypoints.

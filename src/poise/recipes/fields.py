@@ -5,11 +5,12 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from poise.codecs.decoders import Codec
 from poise.errors import InputError, UnknownName, unknown
 from poise.models.base import OtherNetworkError, PoseModel
+from poise.models.blaze_detector import BlazeDetector
 from poise.models.rcnn_boxes import RCNNBoxes
 from poise.models.rcnn_config import RCNNConfig
 from poise.nn.heads.roi import BoxPredictor
@@ -57,7 +58,7 @@ def set_config(model: RCNNBoxes, words: Sequence[str]) -> None:
     set_words(model, config=words)
 
 
-def set_words(model: RCNNBoxes, *, codec: Sequence[str] = (), config: Sequence[str] = ()) -> None:
+def set_words(model: RCNNBoxes | BlazeDetector, *, codec: Sequence[str] = (), config: Sequence[str] = ()) -> None:
     """Set fields of a detector's codec and configuration together, for the scores of keypoints must fit the ranking of people.
 
     Args:
@@ -69,8 +70,8 @@ def set_words(model: RCNNBoxes, *, codec: Sequence[str] = (), config: Sequence[s
         InputError: As for `set_codec` and `set_config`, or people would be ranked by a value that is no probability.
         UnknownName: There is no such field.
     """
-    made = _config(model, config)
-    changes = _codec_changes(model.codec, codec) if codec else {}
+    made, owner = _config(model, config), cast(Any, model)  # of one with keypoints, where fields of a codec are given
+    changes = _codec_changes(owner.codec, codec) if codec else {}
     with _named(codec):
         model.reconfigure(lambda own: _changed(own, changes), lambda _: made)
 
@@ -88,8 +89,10 @@ def _codec_changes(codec: Codec, words: Sequence[str]) -> Changes:
     return _changes(codec, words, what="a codec", such="ohkm=8")
 
 
-def _config(model: RCNNBoxes, words: Sequence[str]) -> RCNNConfig:
+def _config(model: RCNNBoxes | BlazeDetector, words: Sequence[str]) -> Any:
     """The configuration of a detector with changed fields, from name=value."""
+    if isinstance(model, BlazeDetector):
+        return _changed(model.config, _changes(model.config, words, what="this detector's configuration", such="min_score=0.3"))
     changes = _changes(model.config, words, what="a detector's configuration", such="learning.copies=2")
     made: RCNNConfig = _changed(model.config, changes)
     _check_read(words, made)

@@ -2,6 +2,7 @@
 
 from poise.skeletons._skeleton import Skeleton
 from poise.skeletons.animals import ANIMAL18
+from poise.skeletons.blazepose import BLAZEPOSE33, BLAZEPOSE39
 from poise.skeletons.category import from_categories, from_category
 from poise.skeletons.coco import COCO17
 from poise.skeletons.convert import check_shared, convert, keypoint_indices, keypoint_partners, select, union
@@ -12,6 +13,8 @@ from poise.skeletons.quadruped import QUADRUPED
 
 __all__ = [
     "ANIMAL18",
+    "BLAZEPOSE33",
+    "BLAZEPOSE39",
     "COCO17",
     "LSP14",
     "MPII16",

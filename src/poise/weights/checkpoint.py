@@ -13,6 +13,7 @@ from poise.errors import CheckpointError
 from poise.reading import check_file
 from poise.weights.archives import expanded_size
 from poise.weights.restricted_pickle import SPARE, STAND_INS, read_pickled, unpacked
+from poise.weights.tflite_file import is_tflite, read_tflite
 from poise.weights.whole_network import read_safetensors, whole_network
 
 COUNTER = "num_batches_tracked"
@@ -35,11 +36,14 @@ CODE = ("GLOBAL", "Unsupported class", "an array of")
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
-    """A checkpoint written by `torch.save`, or Detectron2's `.pkl`; only tensors and plain values are read, never code.
+    """A checkpoint written by `torch.save`, Detectron2's `.pkl` or a `.tflite`; only tensors and plain values, never code.
+
+    Of a `.tflite` the convolutions come by their number (`tflite_file`).
 
     Numbers and arrays of numpy, as stand beside the weights of some releases, are read too.
 
     Raises:
+        MissingExtra: It is a `.tflite` and the package that reads it is not installed.
         CheckpointError: The file is missing, truncated, no checkpoint, holds code, or is made to become far larger than it is.
     """
     check_file(path, what="checkpoint", most=MOST, error=CheckpointError)
@@ -47,6 +51,8 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
         return read_pickled(path)
     if path.suffix == ".safetensors":
         return read_safetensors(path)
+    if path.suffix == ".tflite" or is_tflite(path):
+        return read_tflite(path)
     try:
         size = expanded_size(path)
         with torch.serialization.safe_globals(list(STAND_INS)):

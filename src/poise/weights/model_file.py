@@ -29,6 +29,7 @@ from poise.models.registry import model_types
 from poise.plugins import ZOO, builder, name_of, own_names, resolve, use_plugin
 from poise.reading import check_file, parse_json
 from poise.structures import Architecture, Normalization
+from poise.weights.cache import NO_MODEL, located
 from poise.weights.checkpoint import check_finite, compare
 from poise.weights.checksum import checksum
 from poise.weights.model_values import check_values
@@ -106,7 +107,7 @@ def load(path: str | os.PathLike[str], *, plugins: Sequence[str] = ()) -> Model:
     """Read a model file; the model is on the CPU and ready to predict.
 
     Args:
-        path: Path of a file that `save` wrote.
+        path: Path of a file that `save` wrote; or the name of a model that `poise get` has brought (`weights.cache`).
         plugins: Packages of your own whose code the file may ask for, as if each was named by `poise.use_plugin`.
 
     Raises:
@@ -116,7 +117,7 @@ def load(path: str | os.PathLike[str], *, plugins: Sequence[str] = ()) -> Model:
     """
     for plugin in plugins:
         use_plugin(plugin)
-    source = Path(path)
+    source = located(path)
     weights, text = _read(source)
     try:
         check_finite(weights)
@@ -171,7 +172,7 @@ def _no_file(source: Path) -> str:
     if source.is_dir():
         return f"{name} is a folder, not a model file; name the .safetensors file in it"
     advice: str | None = import_module(f"{ZOO.rpartition('.')[0]}.advice").advice(source.stem if source.suffix else name)
-    return advice or missing("model file", source, hint="train one, or convert a checkpoint with: poise import")
+    return advice or missing("model file", source, hint=NO_MODEL)
 
 
 def _single(value: Tensor) -> Tensor:

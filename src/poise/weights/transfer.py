@@ -109,9 +109,9 @@ def transfer_rows(start: PoseModel, target: PoseModel) -> Transferred:
     with torch.no_grad():
         for key in fits:
             needed[key].copy_(given[key])
-        old, new = _channels(start, tuple(partners.values())), _channels(target, kept)
         for key, axis in rows.items() if kept else ():
-            _copy_rows(given[key], needed[key], axis, old, new)
+            old = _channels(start, given[key], axis, tuple(partners.values()))
+            _copy_rows(given[key], needed[key], axis, old, _channels(target, needed[key], axis, kept))
     return Transferred(kept=kept, new=tuple(name for name in target.skeleton.keypoints if name not in kept), layers=anew)
 
 
@@ -143,10 +143,11 @@ def _width(model: PoseModel) -> int:
     return channels // len(model.skeleton)
 
 
-def _channels(model: PoseModel, names: tuple[str, ...]) -> Tensor:
-    """Indices of the channels of some keypoints."""
-    first = torch.tensor([model.skeleton.index(name) for name in names])[:, None] * _width(model)
-    return (first + torch.arange(_width(model))).flatten()
+def _channels(model: PoseModel, weight: Tensor, axis: int, names: tuple[str, ...]) -> Tensor:
+    """Of some keypoints, along an axis of a weight."""
+    width = weight.shape[axis] // model.row_keypoints
+    first = torch.tensor([model.skeleton.index(name) for name in names])[:, None] * width
+    return (first + torch.arange(width)).flatten()
 
 
 def _copy_rows(source: Tensor, target: Tensor, axis: int, old: Tensor, new: Tensor) -> None:

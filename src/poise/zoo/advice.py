@@ -4,6 +4,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from poise.zoo.find import families, names, releases
+from poise.zoo.get import obtainable
 from poise.zoo.rcnn import torchvision_detectors
 
 
@@ -22,6 +23,8 @@ def advice(name: str) -> str | None:
     if family is None:
         near = [known for known in names() if known.startswith(f"{name}_")] or get_close_matches(name, names(), n=1, cutoff=0.8)
         return f"there is no model file {name}, and no model {name!r} in the zoo; did you mean {near[0]!r}?" if near else None
+    if (parts := obtainable().get(name)) and all(part.url or part.member for part in parts):
+        return f"{name} is an official model that is not here yet; bring it with: poise get {name}"
     if not family.keys:
         return (
             f"{name} is the name of a network of the zoo, not a model file, and nobody published weights of it; train it: "

@@ -16,6 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from poise.dims import Size
 from poise.models.base import Model, require_image
+from poise.models.blaze_detector import BlazeDetector
+from poise.models.blazepose import BlazePose
 from poise.nn.rcnn import RCNN, RoIBranch
 from poise.scenes import Canvas
 from poise.zoo.find import build, build_request, names
@@ -88,7 +90,10 @@ def view_size_of(name: str) -> Size:
     request = build_request(name)
     if request.parts.get("size"):
         return request.size
-    canvas = require_image(_unbuilt(name)).preprocess
+    model = require_image(_unbuilt(name))
+    if isinstance(model, BlazePose | BlazeDetector):
+        return (model.network.side, model.network.side)
+    canvas = model.preprocess
     assert isinstance(canvas, Canvas), name  # all others have their size in their name
     width = -(-(canvas.most or canvas.side) // canvas.multiple) * canvas.multiple
     return -(-canvas.side // canvas.multiple) * canvas.multiple, width

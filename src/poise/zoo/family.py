@@ -4,13 +4,11 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from poise.dims import Size
 from poise.errors import InputError
 from poise.models.base import Model
-from poise.nn.base import Network
-from poise.nn.rcnn import RCNN
 from poise.skeletons import COCO17, MPII16, Skeleton
 from poise.weights.release import Release
 
@@ -88,19 +86,22 @@ class Family:
         unused_keys: Regular expression of official names that the output does not depend on, of layers that the release never
             calls.
         start: A checkpoint for another task whose backbone models of the family may start from.
+        rename: From a model of the family and the weights of an official file that has no names of its own, the weights under
+            official names.
     """
 
     paper: str
     form: str
     pattern: str
     build: Callable[[BuildRequest], Model]
-    networks: Mapping[str, Callable[..., Network | RCNN]]
+    networks: Mapping[str, Callable[..., nn.Module]]
     releases: tuple[Release, ...] = ()
     keys: tuple[tuple[str, str], ...] = ()
     order: Callable[[str], tuple[int, ...]] | None = None
     duplicates: Callable[[Collection[str]], Mapping[str, str]] | None = None
     unused_keys: str | None = None
     start: PretrainedBackbone | None = None
+    rename: Callable[[Model, Mapping[str, Tensor]], Mapping[str, Tensor]] | None = None
 
     def match(self, name: str) -> Mapping[str, str] | None:
         """The parts of a name, or None if it is not of this family.

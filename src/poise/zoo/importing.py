@@ -1,7 +1,9 @@
 """Imports official checkpoints: which release a checkpoint is of, and its weights under our names."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -11,7 +13,7 @@ from poise.errors import CheckpointError
 from poise.models.base import Model, PoseModel, require_pose
 from poise.skeletons import Skeleton
 from poise.weights import mmpose_keys
-from poise.weights.checkpoint import Difference, check_finite, compare, few, unwrap
+from poise.weights.checkpoint import Difference, check_finite, compare, few, read_checkpoint, unwrap
 from poise.zoo import mmpose
 from poise.zoo.family import Family, PretrainedBackbone
 from poise.zoo.find import build, family_of, releases
@@ -42,7 +44,13 @@ class Imported:
     description: str
 
 
-def import_release(name: str, state: Mapping[str, Any], *, codec: str | None = None, skeleton: Skeleton | None = None) -> Model:
+def import_release(
+    name: str,
+    state: Mapping[str, Any] | str | os.PathLike[str],
+    *,
+    codec: str | None = None,
+    skeleton: Skeleton | None = None,
+) -> Model:
     """The model of a name with the weights of an official checkpoint, or of MMPose's.
 
     Weights of layers that the release never calls are left out. From a checkpoint for another task that models of this name may
@@ -51,7 +59,7 @@ def import_release(name: str, state: Mapping[str, Any], *, codec: str | None = N
     Args:
         name: Name such as `hrnet_w32_coco_256x192`.
         state: The state dict; also with `module.`, `model.` or `net.` before its names, or under "state_dict", "model" or
-            "model_state_dict".
+            "model_state_dict". Or its file, which may be a `.tflite`.
         codec: Another codec than that of the name, for weights that were trained with it (`UDPGaussian`).
         skeleton: Other keypoints than those of the name, for weights that were fine-tuned on them.
 
@@ -64,7 +72,11 @@ def import_release(name: str, state: Mapping[str, Any], *, codec: str | None = N
 
 
 def import_checkpoint(
-    name: str, state: Mapping[str, Any], *, codec: str | None = None, skeleton: Skeleton | None = None
+    name: str,
+    state: Mapping[str, Any] | str | os.PathLike[str],
+    *,
+    codec: str | None = None,
+    skeleton: Skeleton | None = None,
 ) -> Imported:
     """The model of `import_release`, and what the checkpoint was taken for.
 
@@ -72,14 +84,14 @@ def import_checkpoint(
 
     Args:
         name: Name such as `hrnet_w32_coco_256x192`.
-        state: The state dict.
+        state: The state dict, or the file of it.
         codec: Another codec than that of the name.
         skeleton: Other keypoints than those of the name.
     """
     family = family_of(name)
     if not family.keys:
         raise CheckpointError(f"{name!r} is a model of this project and has no official checkpoints; use poise.load")
-    weights = unwrap(state)
+    weights = unwrap(state if isinstance(state, Mapping) else read_checkpoint(Path(state)))
     check_finite(weights)
     name, weights = to_maskrcnn_names(name, weights)
     if mmpose_keys.is_mmpose(weights):
@@ -98,6 +110,8 @@ def import_checkpoint(
         )
     if family.start is not None and _is_start(weights, family):
         return _started(model, name, weights, family.start)
+    if family.rename is not None:
+        weights = dict(family.rename(model, weights))
     needed = official_state(model, name)
     read = {key: value for key, value in weights.items() if family.is_used(key) or key in needed}
     _fill(model, name, read, words="checkpoint")

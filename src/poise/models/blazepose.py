@@ -1,0 +1,176 @@
+"""BlazePose as a top-down model: a turned view of each person, landmarks by the official network or one like it."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poise.codecs.blaze_landmarks import BlazeLandmarks
+from poise.data.boxes import usable
+from poise.decoding.blaze_landmarks import KERNEL
+from poise.errors import InputError
+from poise.models.blaze_pipeline import (
+    MIN_PRESENCE,
+    BlazePerson,
+    circle_boxes,
+    detect,
+    landmark_view,
+    people,
+    regions,
+    regions_in_boxes,
+)
+from poise.models.blaze_video import BlazePoseVideo
+from poise.models.top_down import TopDown
+from poise.models.values import Decoder, Image, ImageViews
+from poise.nn.blaze.landmark import LandmarkNet
+from poise.structures import Key, Points, Poses
+from poise.transforms.blaze_crop import region_warp
+from poise.transforms.crop import Frame
+
+
+class BlazePose(TopDown):
+    """A landmark network, perhaps with the detector that finds and aligns people for it.
+
+    Without boxes the detector finds everybody in an image; without a detector the whole image is one person, upright. In a box
+    the detector says how the person is turned; where it finds nobody there, or is missing, the view is upright around the box.
+
+    Attributes:
+        network: `nn.blaze.landmark.LandmarkNet`; its `detector` may be None.
+        codec: Reads the first of its landmarks, as many as the skeleton has keypoints.
+    """
+
+    kind = "blazepose"
+    default_batch: ClassVar[int] = 16
+
+    codec: BlazeLandmarks
+    network: LandmarkNet
+
+    @property
+    def finds_people(self) -> bool:
+        """Whether it has a detector."""
+        return self.network.detector is not None
+
+    @property
+    def input_text(self) -> str:
+        """Size of the views, and how people are found."""
+        height, width = self.codec.size
+        how = "without detector, upright" if self.network.detector is None else "turned as its detector says"
+        return f"{height} x {width} pixels (h x w), square views, {how}"
+
+    # the network
+
+    def outputs(self, images: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b k n"]]:
+        """The numbers and the heatmap of each keypoint, float32; the network always computes in it.
+
+        In bfloat16 a coordinate of 200 pixels would be off by half a pixel.
+        """
+        with torch.autocast(images.device.type, enabled=False):
+            numbers, presence, _, heatmaps, _ = self.network(images.float())
+        rows = numbers.reshape(len(numbers), -1, 5)
+        there = presence[:, None].expand(-1, rows.shape[1], -1)
+        return [torch.cat((rows, there, heatmaps.flatten(2)), dim=-1)[:, : len(self.skeleton)]]
+
+    # weights
+
+    @property
+    def row_keypoints(self) -> int:
+        """The network's landmarks."""
+        return self.network.head.heatmap.final.out_channels
+
+    def keypoint_axis(self, name: str, weight: Tensor) -> int | None:
+        """The axis of output channels of layers called `final`."""
+        parts = name.split(".")
+        return 0 if parts[0] == "head" and "final" in parts else None
+
+    # inference
+
+    def views(
+        self, image: Image, boxes: Float[Tensor, "n 4"] | None = None, box_score: Float[Tensor, " n"] | None = None
+    ) -> ImageViews:
+        """A turned view for each box, or for each person that the detector finds."""
+        size = (image.shape[1], image.shape[2])
+        if boxes is None and self.network.detector is not None:
+            found = detect(self.network.detector, image)
+            return self._cut(image, regions(found, size), circle_boxes(found, size), found.score, None)
+        every = torch.tensor([[0.0, 0.0, size[1], size[0]]]) if boxes is None else boxes
+        score = torch.ones(len(every)) if box_score is None else box_score
+        good = usable(every, size)
+        where = regions_in_boxes(self.network.detector, image, every[good])
+        return self._cut(image, where, every[good], score[good], good.nonzero().flatten().tolist())
+
+    def _cut(
+        self,
+        image: Image,
+        where: Sequence[Frame],
+        boxes: Float[Tensor, "n 4"],
+        score: Float[Tensor, " n"],
+        indices: list[int] | None,
+    ) -> ImageViews:
+        views = [landmark_view(image, region) for region in where]
+        warps = [region_warp(region, self.codec.size[0]) for region in where]
+        return ImageViews(views, (boxes, score, torch.stack(warps) if warps else torch.zeros(0, 3, 3)), indices)
+
+    def answer(
+        self,
+        images: Float[Tensor, "b 3 h w"],
+        views: Sequence[tuple[ImageViews, int]],
+        *,
+        flip: bool,
+        decoders: Sequence[Decoder],
+    ) -> list[Any]:
+        """The keypoints in each view, as each decoder reads them, and the probability that there is a person."""
+        output = self.output(images, flip=flip)
+        read = [decode(output) for decode in decoders]
+        each = [Points(points.xy.cpu(), points.score.cpu()) for points in read]
+        presence = output[:, 0, 5].tolist()
+        return [([Points(p.xy[i : i + 1], p.score[i : i + 1]) for p in each], presence[i]) for i in range(len(images))]
+
+    def poses(self, views: ImageViews, answers: Sequence[Any], key: Key, *, decoders: Sequence[Decoder]) -> list[Poses]:
+        """A pose for each box; of people that the detector found, only where the network is sure that there is one."""
+        found = super().poses(views, [points for points, _ in answers], key, decoders=decoders)
+        if views.boxes is not None:
+            return found
+        there = torch.tensor([presence > MIN_PRESENCE for _, presence in answers], dtype=torch.bool)
+        return [poses[there] for poses in found]
+
+    # the official pipeline
+
+    def people(self, image: Image, *, kernel: int = KERNEL) -> list[BlazePerson]:
+        """Everybody that the detector finds in an image, with depth, world landmarks, presence and segmentation.
+
+        Args:
+            image: RGB, uint8 (3 H W).
+            kernel: Side of the window on the heatmaps: 7 as MediaPipe's graph declares it, 9 as its Python package runs.
+
+        Raises:
+            InputError: The model has no detector.
+        """
+        detector, size = self._detector(), (image.shape[1], image.shape[2])
+        found = people(self.network, image, regions(detect(detector, image), size), kernel=kernel)
+        return [person for person in found if person.presence > MIN_PRESENCE]
+
+    def video(self, *, smooth: bool = True, kernel: int = KERNEL) -> BlazePoseVideo:
+        """Follows one person through the frames of a video, with MediaPipe's filters.
+
+        Example:
+            >>> follow = model.video()  # doctest: +SKIP
+            >>> people = [follow(frame) for frame in frames]  # doctest: +SKIP
+
+        Args:
+            smooth: Whether landmarks are smoothed; the region always is.
+            kernel: As for `people`.
+
+        Raises:
+            InputError: The model has no detector.
+        """
+        return BlazePoseVideo(self._detector(), self.network, smooth=smooth, kernel=kernel)
+
+    def _detector(self) -> Any:
+        if self.network.detector is None:
+            raise InputError(
+                f"{self.card.name!r} has no detector to find people with; take blazepose_lite, blazepose_full or "
+                "blazepose_heavy, or give boxes"
+            )
+        return self.network.detector

@@ -1,0 +1,49 @@
+"""The folder that holds official files and the models made of them (`poise get`), so that models are known by name."""
+
+import os
+import sys
+from pathlib import Path
+
+VARIABLE = "POISE_HOME"
+"""Environment variable that names another folder than the platform's for caches."""
+
+NO_MODEL = "train one, convert a checkpoint with `poise import`, or get an official one by its name with `poise get`"
+"""What to do where a model file is not there."""
+
+
+def home() -> Path:
+    """The folder: `$POISE_HOME`, else `poise` in the platform's folder for caches."""
+    given = os.environ.get(VARIABLE)
+    if given:
+        return Path(given).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "poise"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "poise"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "poise"
+
+
+def files_folder() -> Path:
+    """Where official files lie."""
+    return home() / "files"
+
+
+def model_place(name: str) -> Path:
+    """Where the model of a name is kept, whether it is there or not."""
+    return home() / "models" / f"{name}.safetensors"
+
+
+def kept_models() -> dict[str, Path]:
+    """The models that are there, by name."""
+    return {path.stem: path for path in sorted((home() / "models").glob("*.safetensors"))}
+
+
+def located(path: str | os.PathLike[str]) -> Path:
+    """The file of a model: the path itself, or that of a model that is kept under this name and no file is called so.
+
+    Args:
+        path: A path, or a name such as `blazepose_full`.
+    """
+    given = Path(path)
+    plain = given.suffix == "" and given.name == str(path) and not given.exists()
+    return model_place(given.name) if plain and model_place(given.name).is_file() else given
