@@ -43,7 +43,14 @@ def test_several_categories_are_one_class_for_models_of_whole_images(export, mon
     monkeypatch.chdir(export)
     document = json.loads((export / "annotations.json").read_text())
     names = document["categories"][0]["keypoints"]
-    cats = {**document["categories"][0], "id": 2, "name": "cat", "keypoints": [*names[:5], "tip"], "skeleton": []}
+    cats = {
+        **document["categories"][0],
+        "id": 2,
+        "name": "cat",
+        "keypoints": [*names[:5], "tip"],
+        "skeleton": [],
+        "sigmas": None,
+    }
     for annotation in document["annotations"][::2]:
         annotation |= {"category_id": 2, "keypoints": annotation["keypoints"][:18]}
     (export / "two.json").write_text(json.dumps(document | {"categories": [*document["categories"], cats]}))

@@ -1,7 +1,6 @@
 """Names for files without, lists of keypoints beside `keypoints`, mirror pairs that a user gives."""
 
 import json
-import logging
 
 import pytest
 import torch
@@ -71,16 +70,14 @@ BODY = {
 NAMES17 = {"keypoints": list(COCO17.keypoints)}
 
 
-def test_the_whole_body_is_told_and_read_on_request(tmp_path, caplog):
+def test_the_whole_body_is_told_and_read_on_request(tmp_path, capsys):
     file = write(tmp_path / "a.json", [BODY], **NAMES17)
     forget_notes()
-    with caplog.at_level(logging.WARNING, "poise"):
-        assert len(CocoDataset(file, None).skeleton) == 17
-        CocoDataset(file, None)
-    [told] = [r.message for r in caplog.records if "not read" in r.message]
+    assert len(CocoDataset(file, None).skeleton) == 17
+    CocoDataset(file, None)
+    [told] = capsys.readouterr().err.splitlines()
     assert "`foot_kpts` (6 keypoints)" in told
     assert "--fields keypoints foot_kpts face_kpts lefthand_kpts righthand_kpts" in told
-    caplog.clear()
     for naming in (naming_of("coco_wholebody"), naming_of(None, tuple(f for f in BODY if f.endswith(("kpts", "points"))))):
         whole = CocoDataset(file, None, naming=naming)
         labels = whole.labels(0)
@@ -88,7 +85,7 @@ def test_the_whole_body_is_told_and_read_on_request(tmp_path, caplog):
         assert whole.skeleton.sigmas == find("wholebody133").sigmas
         assert labels.visible[0].tolist() == [2] * 23 + [2] * 68 + [2] * 21 + [0] * 21
         assert labels.xy[0, 17].tolist() == [3.0, 2.0]
-    assert not caplog.records
+    assert not capsys.readouterr().err
 
 
 def test_a_hand_alone_has_its_own_names_and_box(tmp_path):
@@ -102,15 +99,14 @@ def test_a_hand_alone_has_its_own_names_and_box(tmp_path):
 
 
 @pytest.mark.parametrize("field", ["keypoints_21", "lefthand_keypoints", "landmarks"])
-def test_other_lists_of_keypoints_are_named_and_read_with_their_names(tmp_path, caplog, field):
+def test_other_lists_of_keypoints_are_named_and_read_with_their_names(tmp_path, capsys, field):
     person = {"keypoints": points(17), field: points(21, first=9.0), "bbox": [0, 0, 60, 50]}
     file = write(tmp_path / "a.json", [person], **NAMES17)
     names = tmp_path / "names.txt"
     names.write_text("\n".join(f"left_{i}" if i < 10 else f"right_{i - 10}" for i in range(20)) + "\ntip\n")
     forget_notes()
-    with caplog.at_level(logging.WARNING, "poise"):
-        CocoDataset(file, None)
-    assert f"`{field}` (21 keypoints)" in caplog.text
+    CocoDataset(file, None)
+    assert f"`{field}` (21 keypoints)" in capsys.readouterr().err
     read = CocoDataset(file, None, naming=naming_of(str(names)))
     assert len(read.skeleton) == 21
     assert read.skeleton.flip.tolist() == [*range(10, 20), *range(10), 20]

@@ -1,5 +1,4 @@
 import json
-import logging
 from dataclasses import replace
 
 import pytest
@@ -237,24 +236,24 @@ def exported(folder, target, *, unlabelled=10, category=None, **people):
 
 
 @pytest.mark.parametrize("model", ["poise_t", "poise_rcnn_t", "poise_scene_t"])
-def test_unlabelled_images_of_an_export_are_counted_once_and_ignored(drawn, tmp_path, caplog, model):
+def test_unlabelled_images_of_an_export_are_counted_once_and_ignored(drawn, tmp_path, capsys, model):
     forget_notes()
     file = exported(drawn, tmp_path / "a.json", unlabelled=100)
-    with caplog.at_level(logging.WARNING, "poise"):
-        recipe = finetuned(annotations=[file], images=[drawn / "images"], val_share=0.25, model=model, size=(64, 64))
+    recipe = finetuned(annotations=[file], images=[drawn / "images"], val_share=0.25, model=model, size=(64, 64))
     assert (len(recipe.train), len(recipe.val)) == (9, 3)
     assert len({i for i, _ in recipe.val.people()}) == 3
-    assert [r.message.count("100 of the 112 images") for r in caplog.records] == [1]
+    told = capsys.readouterr().err
+    assert told.count("100 of the 112 images") == 1
     assert recipe.repeats is None, "few images come several times in an epoch"
     if model == "poise_rcnn_t":
-        assert "--empty" in caplog.text
+        assert "--empty" in told
         asked = finetuned(annotations=[file], images=[drawn / "images"], model=model, size=(64, 64), empty=True)
         assert len(asked.train) + len(asked.val) == 112
 
 
 def test_names_and_pairs_of_a_file_without_are_flags(drawn, tmp_path):
     names = [f"k{i}" for i in range(17)]
-    numbered = exported(drawn, tmp_path / "a.json", unlabelled=0, category={"keypoints": names, "skeleton": []})
+    numbered = exported(drawn, tmp_path / "a.json", unlabelled=0, category={"keypoints": names, "skeleton": [], "sigmas": None})
     small = {"annotations": [numbered], "images": [drawn / "images"], "model": "poise_t", "size": (64, 64)}
     assert not finetuned(**small).model.skeleton.mirrors
     assert not finetuned(**small).model.flip
@@ -270,7 +269,11 @@ def test_names_and_pairs_of_a_file_without_are_flags(drawn, tmp_path):
 
 def test_one_keypoint_has_no_limbs_and_says_which_models_take_it(drawn, tmp_path):
     one = exported(
-        drawn, tmp_path / "a.json", unlabelled=0, category={"keypoints": ["tip"], "skeleton": []}, keypoints=[5, 5, 2]
+        drawn,
+        tmp_path / "a.json",
+        unlabelled=0,
+        category={"keypoints": ["tip"], "skeleton": [], "sigmas": None},
+        keypoints=[5, 5, 2],
     )
     small = {"annotations": [one], "images": [drawn / "images"], "size": (64, 64)}
     with pytest.raises(InputError, match=r"1 keypoint and so no limbs.*poise_rcnn_t"):
