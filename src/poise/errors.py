@@ -61,7 +61,7 @@ class Stopped(KeyboardInterrupt):
     """The process was asked to stop by a signal, such as SIGTERM; it is no error, and nothing to correct.
 
     Args:
-        number: Of the signal.
+        number: Number of the signal.
     """
 
     def __init__(self, number: int) -> None:

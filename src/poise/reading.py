@@ -136,11 +136,11 @@ def read_json(
 
 
 def parse_json(data: bytes | str, *, name: str, error: type[PoiseError] = AnnotationError) -> Any:
-    """What a JSON text holds; `NaN` and `Infinity` are taken, as Python writes them.
+    """The value of a JSON text; `NaN` and `Infinity` are taken, as Python writes them.
 
     Args:
         data: The text.
-        name: Of the file, for the message.
+        name: Name of the file, for the message.
         error: What is raised.
 
     Raises:

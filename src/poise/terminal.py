@@ -1,4 +1,4 @@
-"""What is printed: text as it stands, where nothing that a user or a file brings is markup or a command to the terminal."""
+"""Printing of plain text: nothing in it from a user or file acts as markup or as a command to the terminal."""
 
 from collections.abc import Iterable
 from typing import Any

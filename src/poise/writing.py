@@ -219,7 +219,7 @@ def locked(folder: Path | str, *, what: str) -> Iterator[Path]:
 
     Args:
         folder: The folder.
-        what: Who writes there, for the message.
+        what: Name of the writer, for the message.
 
     Raises:
         WriteError: Somebody else has locked it, or it cannot be made or written.

@@ -48,7 +48,7 @@ MADE = (
     *("run/settings.json", "run/metrics.csv", "run/model.safetensors", "run/checkpoints/last.ckpt", "run/pictures/epoch-*.png"),
     "run/tensorboard/events.*",
 )
-"""What a demo makes, as patterns: what it may have made where it was killed, before its marker could say more."""
+"""Patterns of the files of a demo, for one that was killed before its marker listed them."""
 
 
 def check_folder(out: Path) -> None:
@@ -102,7 +102,7 @@ def _files(out: Path) -> list[str]:
 
 
 def _made(out: Path) -> set[str]:
-    """What an earlier demo made in a folder, drafts included; nothing where it left no marker."""
+    """Files of an earlier demo in a folder, drafts included; none where it left no marker."""
     try:
         marker = read_json(out / MARKER, what="marker")
         named = (

@@ -1,4 +1,4 @@
-"""What numbers the flags may be: looked up by the words of the command line, before anything is imported or read.
+"""Ranges of the numbers of flags: looked up by the words of the command line, before anything is imported or read.
 
 Flags of one name mean the same in every command, so a range stands here once. Recipes of a user's own choose their flags
 themselves; of theirs only those of every run are looked at here, and what is no number is refused afterwards (`check_finite`).
@@ -70,7 +70,7 @@ EVERY_RUN: Mapping[str, Range] = {
     "save_minutes": Range(0, 1e7),
     "steps": _count(1, 10**12),
 }
-"""Of the flags of every training, by their names in Python."""
+"""Ranges of the flags of every training, by their names in Python."""
 
 RANGES: Mapping[str, Range] = {
     **EVERY_RUN,
@@ -121,15 +121,15 @@ RANGES: Mapping[str, Range] = {
     "warmup_epochs": _EPOCHS,
     "weight": Range(0, 1e9),
 }
-"""Of the flags of every command and every recipe of poise, by their names in Python."""
+"""Ranges of the flags of every command and recipe of poise, by their names in Python."""
 
 
 def check_ranges(words: Sequence[str], ranges: Mapping[str, Range] = RANGES) -> None:
     """Refuse numbers that a flag cannot be; words that are no numbers are left to whoever reads them.
 
     Args:
-        words: Of the command line, after the command.
-        ranges: Of the flags, by their names in Python.
+        words: Words of the command line, after the command.
+        ranges: Ranges of the flags, by their names in Python.
 
     Raises:
         InputError: A number is out of its range, is nan or infinite.
@@ -184,10 +184,10 @@ def check_finite(flags: Mapping[str, Any], *, besides: Collection[str] = ()) -> 
 
 
 def repeated(words: Sequence[str]) -> str | None:
-    """What to say of the first flag that is given twice; None where none is.
+    """Message about the first flag that is given twice; None where none is.
 
     Args:
-        words: Of the command line, after the command, as the user typed them.
+        words: Words of the command line, after the command, as the user typed them.
 
     >>> repeated(["--batch", "4", "--batch=1"])
     'the flag --batch is given twice; which one counts? give it once'

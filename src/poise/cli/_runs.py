@@ -17,7 +17,7 @@ class RunCommand:
     """The command of a run.
 
     Attributes:
-        words: Of the command line, after `poise train`.
+        words: Words of the command line, after `poise train`.
         home: Folder in which they were typed; relative paths among them are those below it.
     """
 
@@ -51,7 +51,7 @@ class RunCommand:
 
         Args:
             settings: The content.
-            folder: Of the run, for messages.
+            folder: Folder of the run, for messages.
 
         Raises:
             CheckpointError: It has another form, or needs code of a package that was not named.
@@ -110,7 +110,7 @@ def _check_named(recipe: str, plugins: list[str], folder: Path) -> None:
     Args:
         recipe: Name of the recipe.
         plugins: Packages that were named beside that of the recipe.
-        folder: Of the run.
+        folder: Folder of the run.
 
     Raises:
         CheckpointError: One is not named now.

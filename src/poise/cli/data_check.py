@@ -24,7 +24,7 @@ def run(files: Positional[Files], *, names: MirrorOptions, images: Folders = (),
 
     Args:
         files: COCO-style keypoint files.
-        names: Of keypoints; fixed copies have them.
+        names: Names of keypoints; fixed copies have them.
         images: Folder or zip file of the images: one for all files, or one for each.
         fix: Write fixed copies there: a file name, or a folder (needed for several files). The originals
             stay, and nothing that exists is replaced.

@@ -212,7 +212,7 @@ def _told(error: BaseException) -> tuple[int, str] | None:
 
 
 def _sentence(text: str, error: BaseException) -> str:
-    """What to say of an error as one line, with what was noted of it on its way."""
+    """The message of an error as one line, with its notes."""
     return " ".join("; ".join([text, *getattr(error, "__notes__", ())]).split())
 
 
@@ -347,7 +347,7 @@ def leave(code: int) -> NoReturn:
     """End the process at once, with its exit code: nothing is left to do, and taking Python and torch down takes seconds.
 
     Args:
-        code: Of `main`.
+        code: Exit code of `main`.
     """
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):

@@ -65,7 +65,7 @@ class NameOptions:
 
     @property
     def naming(self) -> "Naming | None":
-        """What these flags say; None where none is given.
+        """The values of these flags; None where none is given.
 
         Raises:
             PoiseError: There is no such skeleton, or a pair is none.
@@ -88,7 +88,7 @@ class MirrorOptions(NameOptions):
 
     @property
     def naming(self) -> "Naming | None":
-        """What these flags say; None where none is given."""
+        """The values of these flags; None where none is given."""
         from poise.data.naming import naming_of
 
         return naming_of(self.skeleton, self.fields, self.mirror)
@@ -639,7 +639,7 @@ class EvalOutputOptions:
 
     @property
     def beside(self) -> dict[str, Path]:
-        """What is written beside the poses."""
+        """Files that are written beside the poses."""
         return {} if self.out is None else {name: self.out.with_suffix(f".{name}.json") for name in ("scores", "boxes")}
 
     @property

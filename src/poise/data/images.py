@@ -34,7 +34,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF", "HEIF", "
 """Pillow's names of the formats that it may decode."""
 
 MOST_BYTES = 2**30
-"""Of an image file."""
+"""Largest size of an image file, bytes."""
 
 MAX_PIXELS = 100_000_000
 """Pixels that an image may have, unless `MAX_PIXELS_VARIABLE` says otherwise: 10,000 x 10,000, 300 MB."""
@@ -48,7 +48,7 @@ _EIGHT_BIT_GREY_OR_RGB = ((8, 0), (8, 2))
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_SCAN = 0xDA
 _NO_DATA = 128
-"""What a JPEG's pixels are, in each channel, where its data end early."""
+"""Value of a JPEG's pixels, in each channel, where its data end early."""
 
 _FILLING = bytes(range(1, 255)) * 2
 
@@ -171,7 +171,7 @@ def write_image(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
 
 @dataclass(frozen=True)
 class _Frame:
-    """What the header of a JPEG or PNG file says.
+    """Contents of the header of a JPEG or PNG file.
 
     Attributes:
         height: Pixels.

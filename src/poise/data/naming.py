@@ -22,7 +22,7 @@ _BOXES = {"face_kpts": "face_box", "lefthand_kpts": "lefthand_box", "righthand_k
 @final
 @dataclass(frozen=True, kw_only=True)
 class Naming:
-    """What a user says about the keypoints of a file.
+    """A user's statements about the keypoints of a file.
 
     Attributes:
         skeleton: Names, bones, mirror pairs and sigmas, for categories without names and for `fields`.
@@ -40,7 +40,7 @@ class Naming:
 
         Args:
             document: The file's content; it may change.
-            path: Of the file, for messages.
+            path: Path of the file, for messages.
 
         Raises:
             AnnotationError: No annotation has such a field, or none has as many keypoints as the skeleton.
@@ -121,9 +121,9 @@ def note_unread_fields(annotations: Sequence[Mapping[str, Any]], naming: Naming 
     """Say once which fields with keypoints are not read, and how to read them.
 
     Args:
-        annotations: Of the file.
+        annotations: Annotations of the file.
         naming: What the user said; whoever chose fields or a skeleton knows them.
-        path: Of the file.
+        path: Path of the file.
     """
     if naming is not None and (naming.skeleton is not None or naming.fields):
         return
@@ -273,7 +273,7 @@ def read_pairs(words: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 def naming_of(skeleton: str | None, fields: Sequence[str] = (), mirror: Sequence[str] = ()) -> Naming | None:
-    """What flags say about keypoints; None where none is given.
+    """The statements of flags about keypoints; None where none is given.
 
     Args:
         skeleton: Name or file (`find_skeleton`).

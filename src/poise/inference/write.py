@@ -268,7 +268,7 @@ def picture_names(names: Sequence[str]) -> dict[str, str]:
     """A file name for the picture of each image, in one folder: different ones, also where upper and lower case are the same.
 
     Args:
-        names: Of images, with folders.
+        names: Names of images, with folders.
 
     >>> picture_names(["a/b.jpg", "a_b.jpg", "c.png"])
     {'a/b.jpg': 'a_b.jpg', 'a_b.jpg': 'a_b-2.jpg', 'c.png': 'c.png.jpg'}

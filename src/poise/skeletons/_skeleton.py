@@ -106,7 +106,7 @@ class Skeleton:
 
     @property
     def mirror_text(self) -> str:
-        """What a mirror exchanges and what it leaves, in words; or how to say so where it is unknown."""
+        """The keypoints that a mirror image exchanges and those it does not, as text; or how to declare them where unknown."""
         if not self.mirrors:
             return (
                 f"nothing is mirrored, in training and tests: of {_few(self.keypoints)} none is known as the left or right of "

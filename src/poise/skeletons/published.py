@@ -19,7 +19,7 @@ def published(
     """A skeleton whose bones and mirror pairs are written as indices from 0.
 
     Args:
-        name: Of the skeleton: that of the data set and the number of keypoints.
+        name: Name of the skeleton: that of the data set and the number of keypoints.
         keypoints: Names, in the order of the data set's files.
         bones: Pairs of indices that are drawn as lines.
         mirror: Pairs of indices (left, right) that names do not tell.

@@ -37,7 +37,7 @@ class Interrupts:
 
     Attributes:
         asked: Whether the run was asked to stop.
-        number: Of the signal that asked.
+        number: Number of the signal.
     """
 
     def __init__(self) -> None:

@@ -95,7 +95,7 @@ def check_state(path: Path) -> tuple[Path, dict[str, Any]]:
 
 
 ANEW = "take a copy of it, or begin anew with another --out and --start and the model file of the run"
-"""What to do where a state cannot be used."""
+"""Advice where a state cannot be used."""
 
 
 def first_line(error: Exception) -> str:
@@ -104,7 +104,7 @@ def first_line(error: Exception) -> str:
 
 
 def _wrong_part(whole: Mapping[str, Any]) -> str:
-    """What cannot be in a state; "" where all can."""
+    """Description of the wrong value in a state; "" where there is none."""
     progress, weights = whole["poise"], whole.get("state_dict")
     if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         return "it has no weights by name (state_dict)"
@@ -122,7 +122,7 @@ def _wrong_part(whole: Mapping[str, Any]) -> str:
 
 
 def _wrong_progress(progress: Mapping[str, Any]) -> str:
-    """What cannot be in the progress of a run; "" where all can."""
+    """Description of the wrong value in the progress of a run; "" where there is none."""
     kinds: Mapping[str, Any] = {"epoch": int, "batch": int, "elapsed": int | float, "scores": dict, "plan": dict}
     optional: Mapping[str, Any] = {"rate": int | float, "steps": int, "model": dict, "data": dict}
     for name, kind in (*kinds.items(), *((n, k) for n, k in optional.items() if n in progress)):

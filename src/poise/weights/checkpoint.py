@@ -32,7 +32,7 @@ MOST = 64 * 2**30
 """Bytes of a checkpoint."""
 
 CODE = ("GLOBAL", "Unsupported class", "an array of")
-"""What torch, or the stand-ins for numpy, say of a file that asks for more than weights."""
+"""Texts in the errors of torch and of the stand-ins for numpy about files with more than weights."""
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:

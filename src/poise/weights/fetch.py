@@ -124,7 +124,7 @@ def download(url: str, path: Path, *, instead: str, seconds: float | None = None
     """Download a file whole.
 
     Args:
-        url: Of the file; https, or http of this machine.
+        url: Address of the file; https, or http of this machine.
         path: Where it goes.
         instead: What to do where that fails, for the message.
         seconds: It may take in all; `TOTAL_TIME` by default.

@@ -135,7 +135,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """The weights of a model file that is whole, in float32, by name; the network need not be one of the zoo's.
 
     Args:
-        path: Of a file that `save` wrote.
+        path: Path of a file that `save` wrote.
 
     Raises:
         CheckpointError: The file is missing, truncated, damaged, or not one of poise.

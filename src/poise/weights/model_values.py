@@ -11,7 +11,7 @@ from typing import Any
 from poise.errors import CheckpointError
 
 LARGEST_SIDE = 8192
-"""Of views and maps: pixels or cells."""
+"""Largest side of views and maps, pixels or cells."""
 
 MOST: Mapping[str, int] = {
     **dict.fromkeys(("stacks", "blocks", "stages"), 64),

@@ -31,7 +31,7 @@ SPARE = 2**26
 
 
 class Dtype:
-    """What a file says of the numbers of an array, in place of `numpy.dtype`."""
+    """Type of the numbers of an array in a file, in place of `numpy.dtype`."""
 
     def __init__(self, kind: Any = "", *_: Any) -> None:
         self.kind = kind.decode("latin-1") if isinstance(kind, bytes) else kind
@@ -43,7 +43,7 @@ class Dtype:
 
 
 class Array:
-    """What a file says of an array, in place of `numpy.ndarray`; a single number where it has no shape."""
+    """An array in a file, in place of `numpy.ndarray`; a single number where it has no shape."""
 
     def __init__(self, *_: Any) -> None:
         self.state: tuple[Any, ...] = ()
@@ -246,7 +246,7 @@ def _sides(sides: tuple[int, ...], count: int) -> tuple[int, ...]:
 
 
 def unpacked(value: Any, *, bytes_of_file: int) -> Any:
-    """What was read with the stand-ins, arrays as tensors and single numbers as Python's.
+    """The values read with the stand-ins, arrays as tensors and single numbers as Python's.
 
     Args:
         value: Dictionaries, lists and tuples of anything.
