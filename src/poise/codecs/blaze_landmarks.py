@@ -18,7 +18,8 @@ from poise.geometry import Grid
 from poise.structures import Points
 
 NUMBERS = 6
-"""Numbers of a keypoint before its heatmap: x, y, z, logits of visibility and presence, probability that there is a person."""
+"""Numbers of a keypoint before its heatmap: x, y, z as shares of the view, logits of visibility and presence, probability that
+there is a person."""
 
 SURE = 40.0
 """Logit of a probability of 1 (in float32 the sigmoid is 1, and its logarithm 4e-18)."""
@@ -30,7 +31,7 @@ LEAST_LOGIT, MOST_LOGIT = -80.0, 15.0
 @final
 @dataclass(frozen=True)
 class BlazeLandmarks(InstanceCodec):
-    """Coordinates in pixels of the view, which move to the centre of mass of their heatmap around them.
+    """Coordinates as shares of the view, which move to the centre of mass of their heatmap around them.
 
     Attributes:
         kernel: Side of the window on a heatmap, cells; 7 as MediaPipe's graph declares it, 9 as its Python package runs.
@@ -99,7 +100,7 @@ class BlazeLandmarks(InstanceCodec):
         """The numbers, float32: z 0, everything visible, and a Gaussian."""
         at = self.grid.to_cells(xy).float()
         sure = torch.full_like(at[..., :1], SURE)
-        numbers = (xy.float(), torch.zeros_like(sure), sure, sure, torch.ones_like(sure))
+        numbers = (xy.float() / self._sides(xy), torch.zeros_like(sure), sure, sure, torch.ones_like(sure))
         heat = torch.logit(self._heat(at)).clamp(LEAST_LOGIT, MOST_LOGIT)
         return torch.cat((*numbers, heat.flatten(2)), dim=-1)
 
@@ -123,11 +124,11 @@ class BlazeLandmarks(InstanceCodec):
             return output.sum()
         weight, values = self.weights(xy, visible), output.float()
         counts = (weight > 0)[..., None]
-        label = torch.where(counts, xy.float(), values[..., :2].detach())
-        sides = values.new_tensor((self.size[1], self.size[0]))
-        place = F.smooth_l1_loss(values[..., :2] / sides, label / sides, reduction="none").mean(dim=-1)
+        sides = self._sides(values)
+        label = torch.where(counts, xy.float() / sides, values[..., :2].detach())
+        place = F.smooth_l1_loss(values[..., :2], label, reduction="none").mean(dim=-1)
         logits = self._maps(values)
-        heat = self._heat(self.grid.to_cells(label)).clamp(0, torch.sigmoid(torch.tensor(MOST_LOGIT)).item())
+        heat = self._heat(self.grid.to_cells(label * sides)).clamp(0, torch.sigmoid(torch.tensor(MOST_LOGIT)).item())
         map_error = (logits.sigmoid() - heat).square().mean(dim=(-2, -1))
         seen = F.binary_cross_entropy_with_logits(values[..., 3], (visible == 2).float(), reduction="none")
         return ohkm_mean(place + self.heat_weight * map_error + self.visibility_weight * seen, weight, self.ohkm)
@@ -143,18 +144,17 @@ class BlazeLandmarks(InstanceCodec):
         self._check(output)
         values = output.detach().float()
         finite = values[..., :NUMBERS].isfinite().all(dim=-1)
-        sides = values.new_tensor((self.size[1], self.size[0]))
-        share = torch.where(finite[..., None], values[..., :2] / sides, 0.5)
+        share = torch.where(finite[..., None], values[..., :2], 0.5)
         heat = self._maps(values).nan_to_num(-SURE)
         moved = torch.where(finite[..., None], refined(share, heat, kernel=self.kernel), share)
         score = (values[..., 3].sigmoid() * values[..., 5]).nan_to_num(0) * finite
-        return Points(moved * sides, score)
+        return Points(moved * self._sides(values), score)
 
     def unflip(self, output: Float[Tensor, "b k n"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b k n"]:
         """X becomes the view's width - 1 - x, heatmaps are mirrored; left and right keypoints swapped."""
         back = output[:, flip]
         heat = self._maps(back).flip(-1).flatten(2)
-        return torch.cat((self.size[1] - 1 - back[..., :1], back[..., 1:NUMBERS], heat), dim=-1)
+        return torch.cat((1 - 1 / self.size[1] - back[..., :1], back[..., 1:NUMBERS], heat), dim=-1)
 
     def picture(self, output: Float[Tensor, "b k n"]) -> Float[Tensor, "b k h w"]:
         """The heatmaps."""
@@ -162,7 +162,11 @@ class BlazeLandmarks(InstanceCodec):
 
     def _maps(self, output: Float[Tensor, "b k n"]) -> Float[Tensor, "b k h w"]:
         """The heatmaps' logits."""
-        return output[..., NUMBERS:].reshape(*output.shape[:2], *self.cells)
+        return output[..., NUMBERS:].reshape(*output.shape[:2], *self.cells).contiguous()
+
+    def _sides(self, like: Tensor) -> Float[Tensor, " 2"]:
+        """Width and height of the view."""
+        return torch.tensor((self.size[1], self.size[0]), dtype=torch.float32, device=like.device)
 
     def _heat(self, at: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k h w"]:
         """A Gaussian around each position (cells)."""

@@ -69,6 +69,7 @@ class BlazePose(TopDown):
         with torch.autocast(images.device.type, enabled=False):
             numbers, presence, _, heatmaps, _ = self.network(images.float())
         rows = numbers.reshape(len(numbers), -1, 5)
+        rows = torch.cat((rows[..., :3] / self.network.side, rows[..., 3:]), dim=-1)
         there = presence[:, None].expand(-1, rows.shape[1], -1)
         return [torch.cat((rows, there, heatmaps.flatten(2)), dim=-1)[:, : len(self.skeleton)]]
 
