@@ -14,8 +14,8 @@ from poise.inference.write import Writer
 from poise.models.base import PoseModel
 from poise.skeletons.nouns import nouns
 from poise.terminal import Console, say
-from poise.weights.cache import model_place
-from poise.zoo.get import DEFAULT, get, obtainable
+from poise.weights.cache import DEFAULT, NO_DEFAULT, model_place
+from poise.zoo.get import get, obtainable
 
 DETECTOR_MINIMUM = MIN_BOX_SCORE
 """Boxes of a detector with a lower confidence are left out, where `--min-box-score` is not given."""
@@ -38,10 +38,7 @@ def default_model(console: Console, *, yes: bool) -> Path:
     parts = obtainable()[DEFAULT]
     what = f"{DEFAULT} ({' and '.join(part.file for part in parts)}, {parts[0].licence})"
     if not yes and not (sys.stdin.isatty() and _agreed(console, what)):
-        raise InputError(
-            f"no model was given, and the default one, {what}, is not here; `poise get {DEFAULT}` or --yes brings it, "
-            "or give a file with --model (`poise train` and `poise import` make some)"
-        )
+        raise InputError(NO_DEFAULT)
     return get(DEFAULT, say=lambda text: say(console, text)).path
 
 

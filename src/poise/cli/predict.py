@@ -1,5 +1,6 @@
 """`poise predict`: keypoints on photographs."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ from poise.cli.options import (
     PaddedRunOptions,
 )
 from poise.errors import InputError
+from poise.weights.cache import DEFAULT, NO_DEFAULT, model_place
 
 if TYPE_CHECKING:
     from poise.models.base import PoseModel
@@ -105,6 +107,10 @@ def run(
     boxes.check()
     check_number("--min-score", minimum.min_score)
     keypoints.check()
+    if not sources:
+        raise InputError("no images were given; name files, folders or patterns")
+    if model is None and not (yes or sys.stdin.isatty() or model_place(DEFAULT).is_file()):
+        raise InputError(NO_DEFAULT)
     from poise.cli._predict import DETECTOR_MINIMUM, default_model, print_predictions, write_predictions
     from poise.cli._print import say
     from poise.inference.formats import check_format

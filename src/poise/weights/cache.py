@@ -7,6 +7,15 @@ from pathlib import Path
 VARIABLE = "POISE_HOME"
 """Environment variable that names another folder than the platform's for caches."""
 
+DEFAULT = "blazepose_full"
+"""What `poise predict` takes where no model is given."""
+
+NO_DEFAULT = (
+    f"no model was given, and the default one, {DEFAULT} (Apache-2.0, code and weights of MediaPipe), is not here; "
+    f"`poise get {DEFAULT}` or --yes brings it, or give a file with --model (`poise train` and `poise import` make some)"
+)
+"""What to say where it is not there either."""
+
 NO_MODEL = "train one, convert a checkpoint with `poise import`, or get an official one by its name with `poise get`"
 """What to do where a model file is not there."""
 

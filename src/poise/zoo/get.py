@@ -16,9 +16,6 @@ from poise.zoo.blazepose import joined
 from poise.zoo.find import releases
 from poise.zoo.importing import import_release
 
-DEFAULT = "blazepose_full"
-"""What `poise predict` takes where no model is given."""
-
 JOINED: Mapping[str, tuple[str, str]] = {
     f"blazepose_{variant}": (f"blazepose_landmark_{variant}", "blazepose_detector") for variant in ("lite", "full", "heavy")
 }
