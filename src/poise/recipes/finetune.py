@@ -262,6 +262,7 @@ class TopDownOptions(ViewOptions):
     augmentation_type: ClassVar[type | None] = Augmentation
     names: ClassVar[str | None] = (
         r"poise_[ts]|(poise_[ts]|(darkpose_|udp_)?(hrnet|poseresnet|hourglass)|cpn|lpn|mspn|rsn|timm)(?!.*rcnn).*_\d+x\d+"
+        r"|blazepose_(?!detector).*"
     )
 
     half_body: float = 0.0
