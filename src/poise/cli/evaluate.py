@@ -67,6 +67,7 @@ def run(
     from poise.cli._report import model_text
     from poise.errors import InputError
     from poise.evaluation.eval_set import EvalSet
+    from poise.evaluation.requests import seen_by
     from poise.models.base import PoseModel, require_image
     from poise.weights.model_file import load
 
@@ -90,6 +91,7 @@ def run(
     boxes.check_for(network)
     scoring.check_for(network)
     eval_set = EvalSet.of_file(files.annotations, files.images, skeleton=network.skeleton, heads=heads)
+    eval_set = seen_by(network, eval_set)
     if output.submission and eval_set.protocol.submission is None:
         raise InputError(f"{str(output.out)!r}: results are written as .mat for MPII's JSON alone; end the name in .json")
     with folders_of(output):

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from poise.errors import InputError, PoiseError
+from poise.notes import forget_notes
 from poise.plugins import use_plugin
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(f"poise {__version__}\n")
         return 0
+    forget_notes()
     name = " ".join(words[:2]) if words[0] == "data" else words[0]
     if name not in COMMANDS:
         return _no_such(words)

@@ -3,7 +3,6 @@
 import os
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -12,26 +11,33 @@ from typing import Any, final
 from jaxtyping import UInt8
 from torch import Tensor
 
+from poise.data.image_names import ImageNames, shared_tails, tail_of
 from poise.data.images import SUFFIXES, decode, read_bytes
 from poise.errors import ImageError, ReadError
+from poise.notes import note
 
 
 @final
 class ImageFiles:
     """Images by name, in a folder or a zip file.
 
-    If there is no file of a name, the name is tried with folders added or removed: `000000000036.jpg` finds
-    `train2017/000000000036.jpg` if that is the only file of this name, and the other way round.
+    If there is no file of a name, it is tried in other spellings (backslashes, URL escapes, case, unicode form) and with
+    folders added or removed: `000000000036.jpg` finds `train2017/000000000036.jpg` if that is the only file of this name, and
+    the other way round; but `cam1/7.jpg` never finds `cam2/7.jpg` (`ImageNames`). The first name found so is told.
 
     Args:
         root: A folder or a zip file.
+        names: The names of all images that will be asked for, where they are known: names with one last part in different
+            folders are then told apart.
 
     Raises:
         ReadError: There is no such folder or file, it contains no images, or it is not a zip file.
     """
 
-    def __init__(self, root: Path | str) -> None:
+    def __init__(self, root: Path | str, *, names: Iterable[str] = ()) -> None:
         self.root = Path(root)
+        self._shared = shared_tails(names)
+        self._told = False
         self._zip: zipfile.ZipFile | None = None
         self._process = 0
         if self.root.is_file():
@@ -44,7 +50,7 @@ class ImageFiles:
 
     def __getstate__(self) -> dict[str, Any]:
         """The state without the open zip file, which cannot be sent to another process."""
-        return {"root": self.root, "_zip": None, "_process": 0}
+        return {"root": self.root, "_shared": self._shared, "_told": self._told, "_zip": None, "_process": 0}
 
     def bytes(self, name: str) -> bytes:
         """The content of an image file.
@@ -56,10 +62,14 @@ class ImageFiles:
             ImageError: The file is missing or cannot be read.
         """
         if self.root.is_dir():
-            return read_bytes(self._path(name))
+            path = self._path(name)
+            if not path.is_file() and (elsewhere := self._elsewhere(name)):
+                raise ImageError(f"image {name!r} is not in {str(self.root)!r}{elsewhere}")
+            return read_bytes(path)
         member = self._member(name)
         if member is None:
-            raise ImageError(f"image {name!r} is not in {str(self.root)!r}; check the file name and which zip file it is in")
+            where = self._elsewhere(name) or "; check the file name and which zip file it is in"
+            raise ImageError(f"image {name!r} is not in {str(self.root)!r}{where}")
         try:
             return self._archive().read(member)
         except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
@@ -107,29 +117,35 @@ class ImageFiles:
         path = self.root / name
         if path.is_file():
             return path
-        flat = self.root / PurePosixPath(name).name
-        if flat.is_file():
-            return flat
-        deeper = self._by_tail.get(PurePosixPath(name).name)
-        return self.root / deeper if deeper else path
+        found = self._guess(name)
+        return self.root / found if found else path
 
     def _member(self, name: str) -> str | None:
-        names = self._members
-        if name in names:
-            return name
-        tail = PurePosixPath(name).name
-        return tail if tail in names else self._by_tail.get(tail)
+        return name if name in self._members else self._guess(name)
+
+    def _guess(self, name: str) -> str | None:
+        """The file that a name written otherwise means; for the first one that is said."""
+        found = self._names.find(name, alone=tail_of(name) not in self._shared)
+        if found is not None and not self._told:
+            self._told = True
+            note(f"image {name!r} is taken to be {found!r} of {str(self.root)!r}, and others of this file likewise")
+        return found
+
+    def _elsewhere(self, name: str) -> str:
+        """What to say of files with the same last part as an image that is missing; "" where there are none."""
+        near = self._names.near(name)
+        if not near:
+            return ""
+        which = "several files end like that" if len(near) > 1 else "its folder contradicts the name"
+        return f"; there is {near[0]!r}, but {which}: name the folder in the label file, or give that folder as the images"
 
     @cached_property
     def _members(self) -> frozenset[str]:
         return frozenset(self._archive().namelist())
 
     @cached_property
-    def _by_tail(self) -> dict[str, str]:
-        """Names of the images by their last component, for components that occur once."""
-        names = self.names()
-        count = Counter(PurePosixPath(n).name for n in names)
-        return {tail: n for n in names if count[tail := PurePosixPath(n).name] == 1}
+    def _names(self) -> ImageNames:
+        return ImageNames(self.names(), root=self.root.absolute().parts if self.root.is_dir() else ())
 
     def _archive(self) -> zipfile.ZipFile:
         """The zip file, opened once per process, because forked workers must not share a file position."""

@@ -123,6 +123,7 @@ def evaluate_each(
         watch: Wraps the stream of images, for a progress bar.
     """
     eval_set.known_to(model.skeleton)
+    eval_set.check_somebody()
     coco_format.check_annotations(eval_set.truth, eval_set.skeletons)  # before anything slow
     if model.finds_boxes:
         checked_box_annotations(eval_set.truth)

@@ -108,6 +108,16 @@ def nobody(lost: int) -> str:
     )
 
 
+def seen_by(model: PoseModel, eval_set: EvalSet) -> EvalSet:
+    """The evaluation set as a model sees it: with one category for all people where it does not tell categories apart.
+
+    Args:
+        model: The model.
+        eval_set: The evaluation set.
+    """
+    return eval_set if model.takes_boxes or len(eval_set.skeletons) < 2 else eval_set.joined()
+
+
 def only_category(finder: str, eval_set: EvalSet) -> int:
     """The only category id of the annotations, for a model that does not predict categories.
 

@@ -2,7 +2,7 @@
 
 from poise.skeletons._skeleton import Skeleton
 from poise.skeletons.animals import ANIMAL18
-from poise.skeletons.category import from_categories, from_category, mirror_pairs
+from poise.skeletons.category import from_categories, from_category, mirror_pairs, usable_bones
 from poise.skeletons.coco import COCO17
 from poise.skeletons.convert import check_shared, convert, keypoint_indices, select, union
 from poise.skeletons.lsp import LSP14
@@ -24,4 +24,5 @@ __all__ = [
     "mirror_pairs",
     "select",
     "union",
+    "usable_bones",
 ]
