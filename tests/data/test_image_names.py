@@ -41,7 +41,6 @@ FOUND = [
     ("train/1.jpg", "train\\1.jpg"),
     ("train/1.jpg", "D:\\data\\train\\1.jpg"),
     ("train/1.jpg", "/home/somebody/data/train/1.jpg"),
-    ("train/1.jpg", "./train/1.jpg"),
     ("train/1.jpg", "1.jpg"),
     ("1.jpg", "train/1.jpg"),
     ("a b.jpg", "a%20b.jpg"),

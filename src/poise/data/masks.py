@@ -10,6 +10,9 @@ from jaxtyping import Bool
 from poise.dims import Size
 from poise.errors import AnnotationError
 
+FARTHEST = 1e6
+"""Largest coordinate of a polygon, pixels; one farther away would take hours to fill."""
+
 Segmentation: TypeAlias = Any
 """A segmentation as it is in a file, not yet checked: polygons [[x, y, x, y, ...], ...], or {"size": [h, w], "counts": ...}."""
 
@@ -75,7 +78,7 @@ def _polygons(segmentation: Segmentation) -> list[list[float]]:
         polygons = [np.asarray(polygon, dtype=np.float64) for polygon in segmentation if len(polygon)]
     except (TypeError, ValueError, OverflowError):
         polygons = []
-    if not polygons or any(p.ndim != 1 or len(p) < 6 or len(p) % 2 or not np.isfinite(p).all() for p in polygons):
+    if not polygons or any(p.ndim != 1 or len(p) < 6 or len(p) % 2 or not (np.abs(p) < FARTHEST).all() for p in polygons):
         raise AnnotationError(f"a polygon needs x and y of at least three points, found {str(segmentation)[:80]}")
     return [p.tolist() for p in polygons]
 
