@@ -143,11 +143,10 @@ def _boxes(annotations: Sequence[Mapping[str, Any]], xy: np.ndarray, visible: np
 
 
 def _four_numbers(box: Any) -> bool:
-    return (
-        isinstance(box, list)
-        and len(box) == 4
-        and all((isinstance(v, int | float) and abs(v) <= LARGEST) or v != v for v in box)
-    )
+    """Whether a box is four numbers, which may be nan or infinite."""
+    if not isinstance(box, list) or len(box) != 4:
+        return False
+    return all(isinstance(v, float) or (isinstance(v, int) and abs(v) <= LARGEST) for v in box)
 
 
 def box_around(xy: np.ndarray) -> np.ndarray:

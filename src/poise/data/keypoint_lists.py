@@ -43,6 +43,8 @@ class KeypointLists:
         flat, rule = _flat(values), "`keypoints` are rows"
         if flat is values:
             rule = "`keypoints` have text, null or nan"
+        if values and len(values) == count and all(v is None for v in values):
+            flat = [0] * (3 * count)
         known = [None] if flat is None else [number(v) for v in flat]
         if None in known:
             return None
@@ -73,7 +75,7 @@ class KeypointLists:
                 continue
             if not any(v > 0 for v in values[2::3]):
                 annotation["keypoints"] = [0] * (3 * count)
-                yield annotation, "`keypoints` of another length", f"{len(values)} numbers, none labelled", f"{3 * count} zeros"
+                yield annotation, "`keypoints` of nobody of another length", f"{len(values)} numbers", f"{3 * count} zeros"
             else:
                 groups.setdefault((_key(annotation.get("category_id")), len(values)), []).append(annotation)
         for (category, length), members in groups.items():

@@ -133,8 +133,8 @@ def _label(annotation_id: int, found: Mapping[str, Any], known: set[int], catego
         raise AnnotationError(f"{where} has no {'bbox' if box is None else 'area'}; `poise data check FILE --fix OUT` adds it")
     if not isinstance(box, list | tuple) or len(box) != 4 or not finite([*box, area]) or min(*box[2:], area) < 0:
         raise AnnotationError(
-            f"{where} has the box {str(box)[:80]} and the area {str(area)[:60]!r}; expected finite numbers, sizes of 0 or "
-            f"more; `poise data check FILE --fix OUT` corrects it"
+            f"{where} has the box {str(box)[:80]} and the area {str(area)[:60]}; expected finite sizes of 0 or more; "
+            f"`poise data check FILE --fix OUT` corrects it"
         )
     crowd = flag(found.get("iscrowd"))
     if crowd is None:
