@@ -125,14 +125,15 @@ def test_draw_outlines_people_and_tints_crowds(coco, tmp_path):
     assert 0 < change[y : y + h, max(x, 14) : x + w].float().mean() < 0.6, "of the person there is a line"
 
 
-def test_draw_ignores_a_segmentation_that_is_broken_and_says_so(coco, tmp_path, capsys, caplog):
+def test_draw_ignores_a_segmentation_that_is_broken_and_says_so(coco, tmp_path, capsys):
     document = json.loads(coco[0].read_text())
     document["annotations"][0]["segmentation"] = [[1, 2, 3]]
     coco[0].write_text(json.dumps(document))
     assert run("draw", coco[0], "--images", coco[1], "--out", tmp_path / "drawn") == 0
-    assert "1 segmentation is ignored" in caplog.text
-    assert "annotation 1: a polygon needs" in caplog.text
-    assert "3 pictures" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "1 segmentation is ignored" in err
+    assert "annotation 1: a polygon needs" in err
+    assert "3 pictures" in out
 
 
 @pytest.mark.parametrize("kind", ["captions", "instances"])
