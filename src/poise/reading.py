@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from poise.errors import AnnotationError, PoiseError, ReadError
+from poise.fields import LARGEST
 
 MOST = 4 * 2**30
 """Bytes of a file that is read whole, at most."""
 
 NESTING = 100
 """Lists and objects inside each other, at most; files of labels have five."""
-
-LARGEST = 2**63 - 1
-"""Whole numbers beyond this fit into no array."""
 
 _DIGITS = bytes(48 if 48 <= byte < 58 else 32 for byte in range(256))
 _LONG_NUMBER = b"0" * 19

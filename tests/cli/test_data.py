@@ -85,7 +85,7 @@ def test_check_reports_then_mends_then_is_content(coco, tmp_path, capsys):
 
 def test_check_leaves_with_1_when_something_cannot_be_mended(coco, tmp_path, capsys):
     document = json.loads(coco[0].read_text())
-    document["categories"][0]["keypoints"][1] = "nose"
+    document["categories"][0]["keypoints"][1] = ["nose"]
     coco[0].write_text(json.dumps(document))
     assert run("check", coco[0], "--fix", tmp_path / "fixed") == 1
     assert "only you can know" in capsys.readouterr().out
@@ -125,14 +125,15 @@ def test_draw_outlines_people_and_tints_crowds(coco, tmp_path):
     assert 0 < change[y : y + h, max(x, 14) : x + w].float().mean() < 0.6, "of the person there is a line"
 
 
-def test_draw_leaves_out_a_picture_whose_segmentation_is_broken(coco, tmp_path, capsys):
+def test_draw_ignores_a_segmentation_that_is_broken_and_says_so(coco, tmp_path, capsys):
     document = json.loads(coco[0].read_text())
     document["annotations"][0]["segmentation"] = [[1, 2, 3]]
     coco[0].write_text(json.dumps(document))
-    assert run("draw", coco[0], "--images", coco[1], "--out", tmp_path / "drawn") == 1
-    out = capsys.readouterr().out
-    assert "a polygon needs" in out
-    assert "2 pictures" in out
+    assert run("draw", coco[0], "--images", coco[1], "--out", tmp_path / "drawn") == 0
+    out, err = capsys.readouterr()
+    assert "1 segmentation is ignored" in err
+    assert "annotation 1: a polygon needs" in err
+    assert "3 pictures" in out
 
 
 @pytest.mark.parametrize("kind", ["captions", "instances"])

@@ -76,3 +76,55 @@ def test_usable_boxes_touch_the_image():
     for place, message in ((2, "outside the image of 20 x 10"), (4, "has no size"), (5, "is not finite")):
         with pytest.raises(BoxError, match=message):
             check_boxes(boxes[place : place + 1], (10, 20))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image_id": "7"},
+        {"image_id": 7.0},
+        {"category_id": "1"},
+        {"category_id": None},
+        {"bbox": ["1", "2", "3", "4"]},
+        {"bbox": ["1.0", "2,0", 3, 4]},
+        {"score": "0.5"},
+    ],
+    ids=repr,
+)
+def test_detections_with_other_spellings_are_the_same_boxes(file, change):
+    found = read_boxes(file([row(7, [1, 2, 3, 4]) | change]), categories={1})
+    assert found.of(7)[0].tolist() == [[1, 2, 4, 6]]
+    assert found.of(7)[1].tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"category_id": [1]}, r"detection 1 has category_id '\[1\]'"),
+        ({"category_id": "person"}, "detection 1 has category_id 'person'"),
+        ({"category_id": {"a": 1}}, "detection 1 has category_id"),
+        ({"bbox": "wide"}, "detection 1 has bbox 'wide'"),
+        ({"bbox": [1, 2, 3, "wide"]}, "detection 1 has bbox"),
+        ({"bbox": {"x": 1}}, "detection 1 has bbox"),
+        ({"bbox": None}, "detection 1 has bbox"),
+        ({"image_id": 1e30}, "detection 1 has image_id"),
+        ({"image_id": 10**30}, "beyond 64 bits"),
+        ({"image_id": None}, "detection 1 has image_id"),
+        ({"image_id": [7]}, "detection 1 has image_id"),
+        ({"score": "high"}, "detection 1 has score 'high'"),
+        ({"score": [1]}, "detection 1 has score"),
+    ],
+)
+@pytest.mark.parametrize("categories", [None, {1}])
+def test_detections_without_a_meaning_are_refused_by_file_row_and_field(file, change, says, categories):
+    path = file([row(7, [1, 2, 3, 4]), row(7, [1, 2, 3, 4]) | change])
+    with pytest.raises(AnnotationError, match=r"detections\.json.*" + says):
+        read_boxes(path, categories=categories)
+
+
+def test_of_thousands_of_boxes_in_an_image_the_best_are_used_and_that_is_said(file, capsys):
+    rows = [row(1, [i, 0, 5, 5], score=i / 5000) for i in range(3000)] + [row(2, [0, 0, 5, 5])]
+    found = read_boxes(file(rows))
+    assert found.of(1)[0][:, 0].tolist() == list(range(2999, 1999, -1))
+    assert len(found.of(2)[0]) == 1
+    assert "1 images have more than 1000 boxes" in capsys.readouterr().err

@@ -176,7 +176,7 @@ def test_annotations_that_cannot_be_scored_against_are_refused(dots, folder):
     with pytest.raises(AnnotationError, match="has no area"):
         evaluate(model, eval_set(folder, content, model), quick(model))
     assert model.network.calls == []  # told before hours of work
-    with pytest.raises(InputError, match="there are no boxes to predict in"):
+    with pytest.raises(InputError, match="nobody to score"):
         evaluate(model, eval_set(folder, document(dots) | {"annotations": []}, model), quick(model))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from poise.data.coco import CocoDataset
-from poise.data.document import Document, read_document, write_document
+from poise.data.conversions import as_lists
+from poise.data.document import Document, read_raw, write_document
 from poise.data.files import ImageFiles
 from poise.data.label_ops import flip_sample
-from poise.data.lint import Finding
+from poise.data.lint import Finding, LintReport
 from poise.data.lint.image_files import ImageInfo, read_image_infos
 from poise.data.naming import Naming
 from poise.data.stats import PERCENTILES, LabelStatistics
@@ -89,13 +91,15 @@ def _drawn(sample: Sample, skeleton: Skeleton, side: int, *, masks: np.ndarray) 
 
 def read_file(console: Console, file: Path, images: Path | None, naming: Naming | None = None) -> LintedFile:
     """An annotation file and, where there is a folder, its images, all read once."""
-    document = read_document(file, naming=naming)
+    document = read_raw(file, naming=naming)
     if images is None:
         return str(file), document, {}
-    files = ImageFiles(images)
+    listed = dict(document)
+    as_lists(listed)
+    files = ImageFiles(images, names=(n for r in listed["images"] if isinstance(n := r.get("file_name"), str)))
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(escape(f"reading the images of {plain(file.name)}"), total=len(document["images"]))
-        return str(file), document, read_image_infos(document, files, advance=lambda: progress.advance(task))
+        task = progress.add_task(escape(f"reading the images of {plain(file.name)}"), total=len(listed["images"]))
+        return str(file), document, read_image_infos(listed, files, advance=lambda: progress.advance(task))
 
 
 def targets(files: Sequence[Path], fix: Path) -> list[Path]:
@@ -128,6 +132,39 @@ def print_findings(console: Console, name: str, findings: Sequence[Finding], *, 
             after = finding.fix or Text("left: only you can know", "red")
             table.add_row(rule if row == 0 else "", count, str(finding.where), str(finding.found), after)
     console.print(table)
+
+
+MAX_LOST = 0.1
+"""Largest share of the labelled people that a fixed copy may lack."""
+
+
+def losses(reports: Mapping[str, LintReport]) -> str | None:
+    """What to say where fixed copies would lack more than `MAX_LOST` of the labelled people; None where they do not.
+
+    Args:
+        reports: The report of each file, by its name.
+    """
+    for name, report in reports.items():
+        if report.lost <= MAX_LOST * report.people:
+            continue
+        reasons: Counter[str] = Counter()
+        for finding in report.findings:
+            reasons[finding.rule] += finding.lost
+        why = ", ".join(f"{count} by {rule!r}" for rule, count in reasons.most_common(3) if count)
+        return (
+            f"{name!r}: a fixed copy would lack {report.lost} of {report.people} labelled people ({why}), more than a tenth; "
+            f"nothing was written. Mend that in the file or by other flags, such as the right --images, first"
+        )
+    return None
+
+
+def say_lost(console: Console, reports: Mapping[str, LintReport]) -> None:
+    """How many labelled people the fixed copies lack, and why."""
+    for name, report in reports.items():
+        reasons = dict.fromkeys(finding.rule for finding in report.findings if finding.lost)
+        if reasons:
+            text = f"{name}: the fixed copy lacks {report.lost} of {report.people} labelled people: {', '.join(reasons)}"
+            console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
 def write_fixed(console: Console, documents: Sequence[Document], paths: Sequence[Path]) -> None:

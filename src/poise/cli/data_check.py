@@ -1,5 +1,6 @@
 """`poise data check`: what breaks training or evaluation."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,9 @@ def run(files: Positional[Files], *, names: MirrorOptions, images: Folders = (),
 
         poise data check train.json val.json --images images --fix fixed
 
+    A fixed copy says the same in COCO's form. What cannot be converted is left out of it and counted; copies that would lack
+    more than a tenth of the labelled people are not written (exit code 2).
+
     Args:
         files: COCO-style keypoint files.
         names: Names of keypoints; fixed copies have them.
@@ -29,7 +33,7 @@ def run(files: Positional[Files], *, names: MirrorOptions, images: Folders = (),
         fix: Write fixed copies there: a file name, or a folder (needed for several files). The originals
             stay, and nothing that exists is replaced.
     """
-    from poise.cli._data import print_findings, read_file, targets, verdict, write_fixed
+    from poise.cli._data import losses, print_findings, read_file, say_lost, targets, verdict, write_fixed
     from poise.data.lint import check_file, remove_leakage
     from poise.errors import InputError
     from poise.terminal import Console
@@ -52,6 +56,11 @@ def run(files: Positional[Files], *, names: MirrorOptions, images: Folders = (),
             found[f"{first[0]} and {second[0]}"] = remove_leakage(first, second)
     for name, findings in found.items():
         print_findings(console, name, findings, fixed=fix is not None)
+    reports = {name: result for (name, _, _), result in zip(read, results, strict=True)}
+    if fix is not None and (refusal := losses(reports)) is not None:
+        sys.stderr.write(f"poise data check: {refusal}\n")
+        return 2
+    say_lost(console, reports if fix is not None else {})
     write_fixed(console, [document for _, document, _ in fixed][: len(copies)], copies)
     everything = [finding for findings in found.values() for finding in findings]
     left = [finding for finding in everything if fix is None or not finding.fix]

@@ -16,6 +16,7 @@ from typing import NoReturn
 from poise.cli._packages import TRAIN_EXTRA, missing_package
 from poise.errors import InputError, PoiseError, Stopped
 from poise.machine import stop_signals
+from poise.notes import forget_notes
 from poise.plain import say_error
 from poise.plugins import use_plugin
 
@@ -139,6 +140,7 @@ def _command(words: Sequence[str], called: list[str]) -> int:
 
         sys.stdout.write(f"poise {__version__}\n")
         return 0
+    forget_notes()
     name = " ".join(words[:2]) if words[0] == "data" else words[0]
     with _environment(limits):
         return _run(name, words[len(name.split()) :]) if name in COMMANDS else _no_such(words)

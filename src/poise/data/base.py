@@ -1,11 +1,11 @@
 """The interface of a data set: images and their labels."""
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from poise.data.label_ops import trainable
@@ -73,6 +73,21 @@ class Dataset(ABC):
     def file_path(self, index: int) -> str | None:
         """Path of the image file, equal for two names of one file; None for an image that is generated."""
         return None
+
+    @property
+    def all_labels(self) -> Labels:
+        """The annotations of all images, image by image."""
+        parts = [self.labels(i) for i in range(len(self))]
+        if not parts:
+            k = len(self.skeleton)
+            return Labels.of(torch.zeros(0, k, 2), torch.zeros(0, k, dtype=torch.int64), torch.zeros(0, 4))
+        names = [field.name for field in fields(Labels)]
+        return Labels(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+
+    @property
+    def label_counts(self) -> Int64[Tensor, " i"]:
+        """Number of annotations of each image."""
+        return torch.tensor([len(self.labels(i)) for i in range(len(self))], dtype=torch.int64)
 
     def __getitem__(self, index: int) -> Sample:
         """Image, labels and key."""

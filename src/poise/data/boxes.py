@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from torch import Tensor
 
 from poise.dims import Size
 from poise.errors import AnnotationError, BoxError
+from poise.fields import number, whole
+from poise.notes import note
 from poise.reading import read_json
 
 
@@ -53,24 +55,77 @@ def read_boxes(path: Path | str, *, min_score: float = 0.0, categories: Collecti
         ReadError: The file is missing or cannot be read.
         AnnotationError: The file is not such a list.
     """
-    rows = _rows(Path(path))
+    rows = read_detections(path)
     if categories is not None:
-        rows = [r for r in rows if r.get("category_id", next(iter(categories), 1)) in categories]
-    try:
-        ids = np.array([r["image_id"] for r in rows], dtype=np.int64)
-        boxes = np.array([r["bbox"] for r in rows], dtype=np.float64).reshape(len(rows), 4)
-        scores = np.array([r.get("score", 1.0) for r in rows], dtype=np.float64)
-    except KeyError as error:
-        raise AnnotationError(f"{str(path)!r}: a detection lacks {error}; each needs `image_id`, `bbox` and `score`") from None
-    except (TypeError, ValueError):
-        raise AnnotationError(
-            f"{str(path)!r}: each detection needs a whole number `image_id`, `bbox` of four numbers x, y, width, height, "
-            f"and a number `score`"
-        ) from None
+        default = next(iter(categories), 1)
+        rows = [row for row in rows if (default if row.category_id is None else row.category_id) in categories]
+    ids = np.array([row.image_id for row in rows], dtype=np.int64)
+    boxes = np.array([row.bbox for row in rows], dtype=np.float64).reshape(len(rows), 4)
+    scores = np.array([row.score for row in rows], dtype=np.float64)
     good = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1) & np.isfinite(scores)
     boxes[:, 2:] += boxes[:, :2]
     kept = good & (scores >= min_score)
-    return _grouped(ids[kept], boxes[kept], scores[kept], skipped=int((~good).sum()))
+    found = _grouped(ids[kept], boxes[kept], scores[kept], skipped=int((~good).sum()))
+    return _best(found, path)
+
+
+BOXES_PER_IMAGE = 1000
+"""Most boxes of an image that are used, the best first; poses in more could not be compared with each other (OKS-NMS)."""
+
+
+class Detection(NamedTuple):
+    """A row of a file of detections.
+
+    Attributes:
+        image_id: Id of the image.
+        category_id: Id of the category; None where the row has none.
+        bbox: x, y, width, height, pixels; perhaps empty or nan.
+        score: Confidence; 1 where the row has none.
+        file_name: Name of the image file; "" where the row has none.
+    """
+
+    image_id: int
+    category_id: int | None
+    bbox: tuple[float, ...]
+    score: float
+    file_name: str
+
+
+def read_detections(path: Path | str) -> list[Detection]:
+    """The rows of a detector's results in COCO's format, with values as in `poise.fields`.
+
+    Args:
+        path: The JSON file.
+
+    Raises:
+        ReadError: The file is missing or cannot be read.
+        AnnotationError: The file is no list of detections, or a field has no meaning; the message names the detection.
+    """
+    return [_detection(index, row, str(path)) for index, row in enumerate(_rows(Path(path)))]
+
+
+def _detection(index: int, row: Mapping[str, Any], path: str) -> Detection:
+    image, category, box = whole(row.get("image_id")), row.get("category_id"), row.get("bbox")
+    given = row.get("score", 1.0)
+    numbers = [number(v) for v in box] if isinstance(box, list | tuple) and len(box) == 4 else [None]
+    score = number(given)
+    faults = {
+        "image_id": image is None,
+        "category_id": category is not None and whole(category) is None,
+        "bbox": None in numbers,
+        "score": score is None,
+    }
+    wrong = next((name for name, fault in faults.items() if fault), None)
+    if wrong is not None:
+        found = f"has {wrong} {str(row[wrong])[:60]!r}" if wrong in row else f"lacks {wrong!r}"
+        raise AnnotationError(
+            f"{path!r}: detection {index} {found}; each needs a whole number `image_id`, `bbox` of four numbers x, y, width, "
+            f"height, a number `score`, and a whole number `category_id` if any"
+        )
+    kept = [float(v) for v in numbers if v is not None]
+    name = row.get("file_name")
+    own = None if category is None else whole(category)
+    return Detection(int(image or 0), own, tuple(kept), float(score or 0.0), name if isinstance(name, str) else "")
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -81,6 +136,16 @@ def _rows(path: Path) -> list[dict[str, Any]]:
             f"To use the boxes of an annotation file, leave out the file of boxes"
         )
     return rows
+
+
+def _best(found: PersonBoxes, path: Path | str) -> PersonBoxes:
+    """The `BOXES_PER_IMAGE` best boxes of each image; what is left out is said once."""
+    many = sum(len(boxes) > BOXES_PER_IMAGE for boxes in found.boxes.values())
+    if not many:
+        return found
+    note(f"{str(path)!r}: {many} images have more than {BOXES_PER_IMAGE} boxes; of these the best {BOXES_PER_IMAGE} are used")
+    kept = {i: boxes[:BOXES_PER_IMAGE].clone() for i, boxes in found.boxes.items()}
+    return PersonBoxes(kept, {i: scores[:BOXES_PER_IMAGE].clone() for i, scores in found.scores.items()}, found.skipped)
 
 
 def _grouped(ids: np.ndarray, boxes: np.ndarray, scores: np.ndarray, *, skipped: int) -> PersonBoxes:

@@ -1,6 +1,7 @@
 """Keypoint files in COCO's format (cocodataset.org/#format-data), with any keypoints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -11,11 +12,13 @@ from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from poise.data.base import Dataset
-from poise.data.coco_labels import FIX, read_labels
-from poise.data.document import Document, read_document, stated_size
+from poise.data.coco_labels import FIX, labelled, read_labels
+from poise.data.document import read_document
 from poise.data.files import ImageFiles
-from poise.data.masks import Segmentation, has_segmentation, mask
+from poise.data.masks import Segmentation, check_segmentation, has_segmentation, mask
 from poise.data.naming import Naming, names_hint, note_unread_fields
+from poise.data.recognise import refuse_mistaken
+from poise.data.records import Document, stated_size
 from poise.dims import Size
 from poise.errors import AnnotationError, ImageError
 from poise.geometry import box_mask
@@ -40,6 +43,7 @@ class CocoDataset(Dataset):
         complete: Whether every person in an image has an annotation. If not, and for images whose record has
             `all_persons_known: false`, the ignore mask covers everything outside the boxes of labelled people.
         naming: Names of the keypoints where the file has none, fields beside `keypoints`, and further mirror pairs.
+        document: The content of the file (`read_document`), with these names, where it was read already.
 
     Raises:
         ReadError: A file or folder is missing, empty or cannot be read.
@@ -55,20 +59,26 @@ class CocoDataset(Dataset):
         skeleton: Skeleton | None = None,
         complete: bool = True,
         naming: Naming | None = None,
+        document: Document | None = None,
     ) -> None:
-        document = read_document(annotations, naming=naming)
+        document = read_document(annotations, naming=naming) if document is None else document
+        self.naming = naming
+        with _naming_file(annotations):
+            self._read(document, annotations, images, skeleton, complete)
+
+    def _read(
+        self, document: Document, annotations: Path | str, images: Path | str | None, skeleton: Skeleton | None, complete: bool
+    ) -> None:
         name = str(annotations)
         if not document["images"]:
             raise AnnotationError(f"{name!r} lists no images; a data set needs at least one record under `images`")
         sources = _sources(document, name, skeleton)
         self.annotations = Path(annotations)
-        self.naming = naming
-        self.files = None if images is None else ImageFiles(images)
         self.skeleton = skeleton or from_categories(document["categories"])
         self.complete = complete
-        labelled = union(list(sources.values()))
-        check_shared(labelled, self.skeleton)
-        self._known = torch.tensor([name in labelled.keypoints for name in self.skeleton.keypoints])
+        stated = union(list(sources.values()))
+        check_shared(stated, self.skeleton)
+        self._known = torch.tensor([name in stated.keypoints for name in self.skeleton.keypoints])
         self.categories = {c: str(r.get("name", c)) for r in document["categories"] if (c := r.get("id")) in sources}
         if len(self.categories) > 1:
             named = " and ".join(self.categories.values())
@@ -77,16 +87,20 @@ class CocoDataset(Dataset):
                 "models for whole images find them as one class"
             )
         self._records = [_record(i, r, name) for i, r in enumerate(document["images"])]
+        self.files = None if images is None else ImageFiles(images, names=(r["file_name"] for r in self._records))
         order = {r["id"]: i for i, r in enumerate(self._records)}
         if len(order) < len(self._records):
-            raise AnnotationError(f"{name!r}: {len(self._records)} images share {len(order)} ids; {FIX}")
-        note_unread_fields(document["annotations"], naming, annotations)
-        kept = [a for a in document["annotations"] if a.get("category_id", next(iter(sources))) in sources]
+            raise AnnotationError(f"{name!r}: {_shared_id(self._records)}; give each image an id of its own")
+        refuse_mistaken(document, annotations, fix=FIX)
+        note_unread_fields(document["annotations"], self.naming, annotations)
+        kept = _kept(document, sources, name)
         index = _image_index(kept, order, name)
         turn = np.argsort(index, kind="stable")
         kept = [kept[i] for i in turn]
         self._first = np.searchsorted(index[turn], np.arange(len(order) + 1))
-        self._labels = read_labels(kept, self.skeleton, sources, [self._records[i] for i in index[turn]])
+        faults: list[str] = []
+        self._labels = read_labels(kept, self.skeleton, sources, [self._records[i] for i in index[turn]], faults=faults)
+        note_unreadable(annotations, faults)
 
     def __len__(self) -> int:
         """Number of images."""
@@ -105,6 +119,16 @@ class CocoDataset(Dataset):
         """The annotations of an image, in the order of the file."""
         index = range(len(self))[index]
         return self._labels.select(torch.arange(*self._first[index : index + 2].tolist()))
+
+    @property
+    def all_labels(self) -> Labels:
+        """The annotations of all images, image by image."""
+        return self._labels
+
+    @property
+    def label_counts(self) -> Int64[Tensor, " i"]:
+        """Number of annotations of each image."""
+        return torch.from_numpy(np.diff(self._first))
 
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
         """An image, RGB, 0 to 255.
@@ -187,7 +211,10 @@ class CocoDataset(Dataset):
         """
         size = self.size(index)
         if size is None:
-            raise AnnotationError(f"image {self.key(index).file_name!r} has no `width` and `height`; {FIX}")
+            raise AnnotationError(
+                f"{str(self.annotations)!r}: image {self.key(index).file_name!r} has no `width` and `height`; "
+                f"`poise data check FILE --images IMAGES --fix OUT` adds them"
+            )
         ids = self.labels(index).ids.tolist()
         out = torch.zeros((len(ids), *size), dtype=torch.bool)
         for person, annotation_id in enumerate(ids):
@@ -216,8 +243,21 @@ class CocoDataset(Dataset):
         return {key: found for key, found in self._read_segmentations().items() if key[0] in wanted}
 
     def _read_segmentations(self) -> dict[tuple[Any, Any], Segmentation]:
-        everything = read_document(self.annotations, naming=self.naming)["annotations"]
-        return {(a.get("image_id"), a.get("id")): a["segmentation"] for a in everything if has_segmentation(a)}
+        """Segmentations that cannot be read are left out, which is said once."""
+        sizes = {record["id"]: record["size"] for record in self._records}
+        found, faults = {}, []
+        for annotation in read_document(self.annotations, naming=self.naming)["annotations"]:
+            size = sizes.get(annotation.get("image_id"))
+            if not has_segmentation(annotation) or size is None:
+                continue
+            try:
+                check_segmentation(annotation["segmentation"], size)
+            except AnnotationError as error:
+                faults.append(f"annotation {annotation.get('id')}: {error}")
+                continue
+            found[(annotation.get("image_id"), annotation.get("id"))] = annotation["segmentation"]
+        note_unreadable(self.annotations, faults)
+        return found
 
 
 def _sources(document: Document, name: str, skeleton: Skeleton | None) -> dict[Any, Skeleton]:
@@ -236,19 +276,79 @@ def _sources(document: Document, name: str, skeleton: Skeleton | None) -> dict[A
 def _record(index: int, record: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The fields of an image record that are used; a missing `file_name` is taken from `coco_url`, with its folder."""
     file_name = record.get("file_name") or "/".join(str(record.get("coco_url", "")).split("/")[-2:])
-    if not file_name or not isinstance(file_name, str) or not isinstance(record.get("id"), int):
-        raise AnnotationError(
-            f"{name!r}: image number {index} needs a `file_name` and a whole number `id`, found {record}; {FIX}"
-        )
+    if not file_name or not isinstance(file_name, str):
+        raise AnnotationError(f"{name!r}: image number {index} needs a `file_name`, found {_shown(record)}; add the name")
+    if not isinstance(record.get("id"), int):
+        raise AnnotationError(f"{name!r}: image number {index} needs a whole number `id`, found {_shown(record)}; {FIX}")
     complete = bool(record.get("all_persons_known", True))
     return {"id": record["id"], "file_name": file_name, "size": stated_size(record), "complete": complete}
 
 
+def _shown(record: Mapping[str, Any]) -> str:
+    text = str(dict(record))
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def _shared_id(records: Sequence[Mapping[str, Any]]) -> str:
+    names: dict[int, list[str]] = {}
+    for record in records:
+        names.setdefault(record["id"], []).append(record["file_name"])
+    shared = {i: found for i, found in names.items() if len(found) > 1}
+    first, found = next(iter(shared.items()))
+    return f"{len(records)} images share {len(names)} ids, such as {first} of {found[0]!r} and {found[1]!r}"
+
+
+def _kept(document: Document, sources: Mapping[Any, Skeleton], name: str) -> list[dict[str, Any]]:
+    """The annotations of categories with keypoints; what else has labelled keypoints or no category is said once."""
+    kept, lost = [], []
+    for annotation in document["annotations"]:
+        if "category_id" not in annotation and len(sources) > 1:
+            raise AnnotationError(
+                f"{name!r}: annotation {annotation.get('id')} has no `category_id`, and {len(sources)} categories have "
+                f"keypoints; add the id of one"
+            )
+        if annotation.get("category_id", next(iter(sources))) in sources:
+            kept.append(annotation)
+        elif labelled(annotation):
+            lost.append(annotation)
+    if lost:
+        ids = ", ".join(sorted({repr(a.get("category_id")) for a in lost})[:5])
+        note(
+            f"{name!r}: {len(lost)} annotations with labelled keypoints are left out, such as {lost[0].get('id')}: they are of "
+            f"categories without keypoint names (`category_id` {ids})"
+        )
+    return kept
+
+
 def _image_index(annotations: Sequence[Mapping[str, Any]], order: Mapping[int, int], name: str) -> np.ndarray:
-    index = [order.get(a.get("image_id", -1), -1) for a in annotations]
+    index = [order.get(a.get("image_id", -1), -1) if "image_id" in a else -1 for a in annotations]
     if -1 in index:
         wrong = annotations[index.index(-1)]
         raise AnnotationError(
-            f"{name!r}: annotation {wrong.get('id')} is of image {wrong.get('image_id')}, which is not among `images`; {FIX}"
+            f"{name!r}: annotation {wrong.get('id')} is of image {wrong.get('image_id')}, which is not among `images`; "
+            f"`poise data check FILE --fix OUT` drops it"
         )
     return np.array(index, dtype=np.int64)
+
+
+@contextmanager
+def _naming_file(path: Path | str) -> Iterator[None]:
+    """Errors name the file."""
+    try:
+        yield
+    except AnnotationError as error:
+        if repr(str(path)) in str(error):
+            raise
+        raise AnnotationError(f"{str(path)!r}: {error}") from error
+
+
+def note_unreadable(path: Path | str, faults: Sequence[str]) -> None:
+    """Say once how many segmentations of a file are ignored.
+
+    Args:
+        path: The file.
+        faults: What is wrong with each, beginning with its annotation.
+    """
+    if faults:
+        count = "1 segmentation is" if len(faults) == 1 else f"{len(faults)} segmentations are"
+        note(f"{str(path)!r}: {count} ignored as no polygon or run lengths that can be read, such as of {faults[0]}")

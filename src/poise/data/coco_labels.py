@@ -10,6 +10,7 @@ from torch import Tensor
 
 from poise.data.masks import has_segmentation, mask_area
 from poise.errors import AnnotationError
+from poise.fields import LARGEST, flag
 from poise.skeletons import Skeleton, keypoint_indices
 from poise.structures import Labels
 
@@ -21,12 +22,16 @@ BOX_MARGIN = 0.1
 
 FIX = "`poise data check FILE --fix OUT` lists and fixes such errors"
 
+DROP = "`poise data check FILE --fix OUT` lists such annotations and drops them"
+
 
 def read_labels(
     annotations: Sequence[Mapping[str, Any]],
     skeleton: Skeleton,
     sources: Mapping[Any, Skeleton],
     records: Sequence[Mapping[str, Any]],
+    *,
+    faults: list[str] | None = None,
 ) -> Labels:
     """Read annotations; the labels have them in the same order.
 
@@ -35,6 +40,7 @@ def read_labels(
         skeleton: The keypoints of the labels, found by name in the categories.
         sources: Skeleton of each category, by category id.
         records: Record of each annotation's image, with its `size` (h, w) or None.
+        faults: Gets a sentence for each segmentation that cannot be read; it is ignored.
 
     Raises:
         AnnotationError: A field has no valid value; the message names the annotation.
@@ -55,21 +61,29 @@ def read_labels(
         xy=torch.from_numpy(xy),
         visible=torch.from_numpy(visible),
         boxes=boxes,
-        area=_areas(annotations, boxes, records),
-        crowd=torch.tensor([bool(a.get("iscrowd")) for a in annotations], dtype=torch.bool),
+        area=_areas(annotations, boxes, records, faults=[] if faults is None else faults),
+        crowd=torch.tensor([flag(a.get("iscrowd")) == 1 for a in annotations], dtype=torch.bool),
         ids=_ids(annotations),
-        categories=_whole(categories, "category_id"),
+        categories=_whole(annotations, categories, "category_id"),
     )
 
 
+def labelled(annotation: Mapping[str, Any]) -> bool:
+    """Whether an annotation has a labelled keypoint."""
+    values = annotation.get("keypoints")
+    seen = values[2::3] if isinstance(values, list) else []
+    return any(isinstance(v, int | float) and v > 0 for v in seen)
+
+
 def _ids(annotations: Sequence[Mapping[str, Any]]) -> Int64[Tensor, " n"]:
-    return _whole([a.get("id", i + 1) for i, a in enumerate(annotations)], "id")
+    return _whole(annotations, [a.get("id", i + 1) for i, a in enumerate(annotations)], "id")
 
 
-def _whole(values: list[Any], what: str) -> Int64[Tensor, " n"]:
-    wrong = [v for v in values if not isinstance(v, int) or abs(v) >= 2**63]
-    if wrong:
-        raise AnnotationError(f"annotations need a whole number `{what}`, found {wrong[0]!r}; {FIX}")
+def _whole(annotations: Sequence[Mapping[str, Any]], values: list[Any], what: str) -> Int64[Tensor, " n"]:
+    wrong = next((i for i, v in enumerate(values) if not isinstance(v, int) or abs(v) >= 2**63), None)
+    if wrong is not None:
+        of = f"of image {annotations[wrong].get('image_id')} " if what == "id" else f"{annotations[wrong].get('id')} "
+        raise AnnotationError(f"annotation {of}needs a whole number `{what}`, found {str(values[wrong])[:60]!r}; {FIX}")
     return torch.tensor(values, dtype=torch.int64)
 
 
@@ -84,12 +98,16 @@ def _keypoints(annotations: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> 
         raise AnnotationError(
             f"annotation {annotations[wrong].get('id')} (image {annotations[wrong].get('image_id')}) has {found} "
             f"numbers under `keypoints`; expected {count}, 3 for each of the {len(skeleton)} keypoints of {skeleton.name!r}; "
-            f"{FIX}"
+            f"{DROP}"
         )
     try:
         rows = np.array(lists, dtype=np.float64).reshape(len(lists), len(skeleton), 3)
-    except (TypeError, ValueError):
-        raise AnnotationError(f"`keypoints` must be flat lists of numbers x, y, visible; {FIX}") from None
+    except (TypeError, ValueError, OverflowError):
+        wrong, value = next((i, v) for i, values in enumerate(lists) for v in values if not isinstance(v, int | float))
+        raise AnnotationError(
+            f"annotation {annotations[wrong].get('id')} (image {annotations[wrong].get('image_id')}): `keypoints` must be flat "
+            f"lists of numbers x, y, visible, found {str(value)[:60]!r}; {DROP}"
+        ) from None
     v = rows[..., 2]
     bad = ~np.isin(v, (0, 1, 2)) | ((v > 0) & ~np.isfinite(rows[..., :2]).all(axis=-1))
     if bad.any():
@@ -106,19 +124,29 @@ def _boxes(annotations: Sequence[Mapping[str, Any]], xy: np.ndarray, visible: np
     given = [a.get("bbox") for a in annotations]
     boxes = np.zeros((len(given), 4), np.float64)
     rows = [i for i, box in enumerate(given) if box]
-    try:
-        boxes[rows] = np.array([given[i] for i in rows], dtype=np.float64).reshape(-1, 4)
-    except (TypeError, ValueError):
-        raise AnnotationError(f"`bbox` must be four numbers x, y, width, height; {FIX}") from None
-    wrong = ~np.isfinite(boxes).all(axis=1)
+    odd = next((i for i in rows if not _four_numbers(given[i])), None)
+    if odd is not None:
+        raise AnnotationError(
+            f"annotation {annotations[odd].get('id')}: `bbox` must be four numbers x, y, width, height, "
+            f"found {str(given[odd])[:80]}; {FIX}"
+        )
+    boxes[rows] = np.array([given[i] for i in rows], dtype=np.float64).reshape(-1, 4)
+    wrong = ~np.isfinite(boxes).all(axis=1) | (np.abs(boxes) > 1e15).any(axis=1)
     if wrong.any():
         first = annotations[int(wrong.argmax())]
-        raise AnnotationError(f"annotation {first.get('id')}: `bbox` {first['bbox']} is not finite; {FIX}")
+        raise AnnotationError(f"annotation {first.get('id')}: `bbox` {str(first['bbox'])[:80]} is not finite; {FIX}")
     boxes[:, 2:] += boxes[:, :2]
     without = [i for i, box in enumerate(given) if not box and visible[i].any()]
     for i in without:
         boxes[i] = box_around(xy[i][visible[i] > 0])
     return torch.from_numpy(boxes.astype(np.float32))
+
+
+def _four_numbers(box: Any) -> bool:
+    """Whether a box is four numbers, which may be nan or infinite."""
+    if not isinstance(box, list) or len(box) != 4:
+        return False
+    return all(isinstance(v, float) or (isinstance(v, int) and abs(v) <= LARGEST) for v in box)
 
 
 def box_around(xy: np.ndarray) -> np.ndarray:
@@ -129,7 +157,11 @@ def box_around(xy: np.ndarray) -> np.ndarray:
 
 
 def _areas(
-    annotations: Sequence[Mapping[str, Any]], boxes: Float[Tensor, "n 4"], records: Sequence[Mapping[str, Any]]
+    annotations: Sequence[Mapping[str, Any]],
+    boxes: Float[Tensor, "n 4"],
+    records: Sequence[Mapping[str, Any]],
+    *,
+    faults: list[str],
 ) -> Float[Tensor, " n"]:
     """Areas, square pixels: the annotated one, else that of the segmentation, else `BODY_SHARE` of the box."""
     sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)
@@ -139,5 +171,8 @@ def _areas(
         if isinstance(area, (int, float)) and 0 < area < float("inf"):
             areas[i] = area
         elif has_segmentation(annotation) and (size := records[i]["size"]):
-            areas[i] = mask_area(annotation["segmentation"], size) or areas[i]
+            try:
+                areas[i] = mask_area(annotation["segmentation"], size) or areas[i]
+            except AnnotationError as error:
+                faults.append(f"annotation {annotation.get('id')}: {error}")
     return torch.from_numpy(areas)

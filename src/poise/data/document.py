@@ -5,26 +5,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from poise.dims import Size
+from poise.data.conversions import as_lists, convert, summary
+from poise.data.other_tools import named_by_content, named_by_path
+from poise.data.records import Document as Document
 from poise.errors import AnnotationError
+from poise.notes import note
 from poise.reading import read_json
 from poise.writing import write_atomic
 
 if TYPE_CHECKING:
     from poise.data.naming import Naming
 
-Document = dict[str, Any]
-"""An annotation file: the lists `images`, `annotations`, `categories`, and all other fields of the file."""
-
 
 def read_document(path: Path | str, read: Any = None, *, naming: "Naming | None" = None) -> Document:
-    """Read a keypoint file without changing its content, except that a missing `categories` becomes [].
-
-    Mirror pairs that the file states as a whole (`flip_idx`, `mirror`) are those of each category with keypoints.
+    """Read a keypoint file in COCO's form; values written otherwise are converted (`convert`), which is said once.
 
     Args:
         path: The JSON file.
-        read: Result of `read_json` for this file, if it was read already.
+        read: Result of `read_labels_json` for this file, if it was read already; changed in place.
         naming: Names of its keypoints, where it has none.
 
     Raises:
@@ -32,57 +30,118 @@ def read_document(path: Path | str, read: Any = None, *, naming: "Naming | None"
         AnnotationError: The file is not JSON, or not a keypoint file; the message says what it is instead.
         SkeletonMismatch: The names do not fit its annotations.
     """
-    document = read_json(path) if read is None else read
+    document = read_raw(path, read, naming=naming)
+    if changes := convert(document):
+        note(f"{str(path)!r} is read with conversions: {summary(changes)}; `poise data check FILE --fix OUT` writes them down")
+    return document
+
+
+def read_raw(path: Path | str, read: Any = None, *, naming: "Naming | None" = None) -> Document:
+    """Read a keypoint file without changing its content, except that a missing `categories` becomes [].
+
+    Mirror pairs that the file states as a whole (`flip_idx`, `mirror`) are those of each category with keypoints.
+
+    Args:
+        path: The JSON file.
+        read: Result of `read_labels_json` for this file, if it was read already.
+        naming: Names of its keypoints, where it has none.
+
+    Raises:
+        ReadError: The file is missing or cannot be read.
+        AnnotationError: The file is not JSON, or not a keypoint file; the message says what it is instead.
+        SkeletonMismatch: The names do not fit its annotations.
+    """
+    document = read_labels_json(path) if read is None else read
+    parts = isinstance(document, dict) and all(_rows_of(document.get(k)) is not None for k in ("images", "annotations"))
+    if not parts and (other := named_by_content(path, document)) is not None:
+        raise AnnotationError(other)
     if isinstance(document, list):
         raise AnnotationError(
             f"{str(path)!r} is a list, as files of detections or results are; a keypoint file is an object with "
             f"`images`, `annotations` and `categories`"
         )
-    if not isinstance(document, dict) or not all(isinstance(document.get(k), list) for k in ("images", "annotations")):
+    if not parts:
         found = ", ".join(map(repr, list(document)[:8])) if isinstance(document, dict) else type(document).__name__
         raise AnnotationError(
             f"{str(path)!r} is no COCO keypoint file: it needs lists `images`, `annotations` and `categories`, found {found}"
         )
     document["categories"] = document.get("categories") or []
     _check_records(document, path)
+    _check_references(document, path)
+    _state_mirror(document)
+    if naming is not None:
+        as_lists(document)  # names are given to lists of records
+    named: Document = document if naming is None else naming.applied(document, path)
+    _check_kind(named, path)
+    return named
+
+
+def _state_mirror(document: Document) -> None:
+    """Give what the file states as a whole about its mirror pairs to each category with keypoints."""
     stated = {key: document[key] for key in ("flip_idx", "mirror") if document.get(key)}
-    document["categories"] = [{**stated, **c} if c.get("keypoints") else c for c in document["categories"]]
-    document = document if naming is None else naming.applied(document, path)
-    _check_kind(document, path)
-    return document
+    for category in _rows_of(document["categories"]) or []:
+        if category.get("keypoints"):
+            category.update({**stated, **category})
 
 
-def stated_size(image: Mapping[str, Any]) -> Size | None:
-    """Size (h, w) in a record of `images`, pixels; None where it is missing or not two positive whole numbers."""
-    sides = [image.get("height"), image.get("width")]
-    if not all(isinstance(v, int | float) and 0 < v < 2**31 and v == int(v) for v in sides):
-        return None
-    return int(image["height"]), int(image["width"])
+def read_labels_json(path: Path | str) -> Any:
+    """`read_json`, whose message for a file that is no JSON says which tool's file it is.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ReadError: The file is missing or cannot be read.
+        AnnotationError: The file is not JSON.
+    """
+    try:
+        return read_json(path)
+    except AnnotationError:
+        other = named_by_path(path)
+        if other is None:
+            raise
+        raise AnnotationError(other) from None
 
 
 _REFERENCES = {"images": ("id",), "annotations": ("id", "image_id", "category_id"), "categories": ("id", "name")}
 """Fields that refer to records or are referred to; lists and objects cannot be looked up."""
 
 
+def _rows_of(part: Any) -> list[Any] | None:
+    """The records of a part: a list, or an object of them by id; None for anything else."""
+    return part if isinstance(part, list) else list(part.values()) if isinstance(part, dict) else None
+
+
 def _check_records(document: Document, path: Path | str) -> None:
-    for part, names in _REFERENCES.items():
-        rows = document[part]
-        wrong = [row for row in rows if not isinstance(row, dict)] if isinstance(rows, list) else [rows]
+    for part in _REFERENCES:
+        rows = _rows_of(document[part])
+        texts = part == "images" and isinstance(document[part], dict)
+        kinds = dict | str if texts else dict
+        wrong = [document[part]] if rows is None else [row for row in rows if not isinstance(row, kinds)]
         if wrong:
             raise AnnotationError(f"{str(path)!r}: `{part}` must be a list of objects, found {str(wrong[0])[:80]!r}")
+
+
+def _check_references(document: Document, path: Path | str) -> None:
+    for part, names in _REFERENCES.items():
+        rows = [row for row in _rows_of(document[part]) or [] if isinstance(row, dict)]
         for name in names:
-            odd = next((row for row in rows if isinstance(row.get(name), list | dict)), None)
+            odd = next(((i, row) for i, row in enumerate(rows) if isinstance(row.get(name), list | dict)), None)
             if odd is not None:
-                raise AnnotationError(f"{str(path)!r}: `{name}` in `{part}` must be a number or text, found {odd[name]!r}")
+                raise AnnotationError(
+                    f"{str(path)!r}: `{name}` of number {odd[0]} of `{part}` must be a number or text, "
+                    f"found {str(odd[1][name])[:80]}"
+                )
 
 
 def _check_kind(document: Document, path: Path | str) -> None:
     """Refuse files of captions and of instances, which COCO's archive has beside the keypoint files."""
-    if any("keypoints" in a for a in document["annotations"]) or any(c.get("keypoints") for c in document["categories"]):
+    people, categories = _rows_of(document["annotations"]) or [], _rows_of(document["categories"]) or []
+    if any("keypoints" in a for a in people) or any(c.get("keypoints") for c in categories):
         return
-    if not document["annotations"]:
+    if not people:
         raise AnnotationError(f"{str(path)!r} has no annotations and no category with keypoints; give a keypoint file")
-    first = document["annotations"][0]
+    first = people[0]
     kind = "captions" if "caption" in first else "instances" if "segmentation" in first or "bbox" in first else "unknown"
     name = Path(path).name
     better = next((name.replace(k, "person_keypoints", 1) for k in ("captions", "instances") if name.startswith(k)), None)

@@ -3,7 +3,6 @@
 import builtins
 import os
 import zipfile
-from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -12,8 +11,10 @@ from typing import Any, final
 from jaxtyping import UInt8
 from torch import Tensor
 
+from poise.data.image_names import ImageNames, shared_tails, tail_of
 from poise.data.images import MOST_BYTES, SUFFIXES, decode, read_bytes
 from poise.errors import ImageError, ReadError
+from poise.notes import note
 from poise.reading import check_file, check_folder
 
 OUTSIDE_VARIABLE = "POISE_OUTSIDE_IMAGES"
@@ -33,21 +34,26 @@ _CHUNK = 4096
 class ImageFiles:
     """Images by name, in a folder or a zip file.
 
-    A name that leads out of the folder (`/etc/x.png`, `../x.png`) counts as a name without folders, unless the environment
-    variable `OUTSIDE_VARIABLE` is set: whoever wrote the labels would choose which files of this machine are read.
+    A name that leads out of the folder (`/etc/x.png`, `../x.png`) counts as one whose folders are not there, unless the
+    environment variable `OUTSIDE_VARIABLE` is set: whoever wrote the labels would choose which files of this machine are read.
 
-    If there is no file of a name, the name is tried with folders added or removed: `000000000036.jpg` finds
-    `train2017/000000000036.jpg` if that is the only file of this name, and the other way round.
+    If there is no file of a name, it is tried in other spellings (backslashes, URL escapes, case, unicode form) and with
+    folders added or removed: `000000000036.jpg` finds `train2017/000000000036.jpg` if that is the only file of this name, and
+    the other way round; but `cam1/7.jpg` never finds `cam2/7.jpg` (`ImageNames`). The first name found so is told.
 
     Args:
         root: A folder or a zip file.
+        names: The names of all images that will be asked for, where they are known: names with one last part in different
+            folders are then told apart.
 
     Raises:
         ReadError: There is no such folder or file, it contains no images, or it is not a zip file.
     """
 
-    def __init__(self, root: Path | str) -> None:
+    def __init__(self, root: Path | str, *, names: Iterable[str] = ()) -> None:
         self.root = Path(root)
+        self._shared = shared_tails(names)
+        self._told = False
         self._zip: zipfile.ZipFile | None = None
         self._process = 0
         if not os.path.isdir(root):  # noqa: PTH112  # Path.is_dir raises where a folder may not be looked into
@@ -61,7 +67,7 @@ class ImageFiles:
 
     def __getstate__(self) -> dict[str, Any]:
         """The state without the open zip file, which cannot be sent to another process."""
-        return {"root": self.root, "_zip": None, "_process": 0}
+        return {"root": self.root, "_shared": self._shared, "_told": self._told, "_zip": None, "_process": 0}
 
     def bytes(self, name: str) -> bytes:
         """The content of an image file.
@@ -74,15 +80,13 @@ class ImageFiles:
         """
         if self.root.is_dir():
             path = self._path(name)
-            if _leads_out(self.root, name) and not (_allowed() or _is_file(path)):
-                raise ImageError(
-                    f"image {name!r} lies outside the images folder {str(self.root)!r} and is not read; where you trust the "
-                    f"file that names it, add --outside-images (in Python: set the environment variable {OUTSIDE_VARIABLE})"
-                )
+            if not _is_file(path):
+                self._refuse(name)
             return read_bytes(path)
         member = self._member(name)
         if member is None:
-            raise ImageError(f"image {name!r} is not in {str(self.root)!r}; check the file name and which zip file it is in")
+            where = self._elsewhere(name) or "; check the file name and which zip file it is in"
+            raise ImageError(f"image {name!r} is not in {str(self.root)!r}{where}")
         try:
             return self._unpacked(self._archive().getinfo(member))
         except Exception as error:  # of each way of packing, and of archives that are damaged or newer than Python
@@ -140,31 +144,47 @@ class ImageFiles:
         path = self.root / os.path.normpath(name) if inside else self.root / name
         if (inside or _allowed()) and _is_file(path):
             return path
-        flat = self.root / PurePosixPath(name).name
-        if _is_file(flat):
-            return flat
-        deeper = self._by_tail.get(PurePosixPath(name).name)
-        if deeper:
-            return self.root / deeper
-        return path if inside or _allowed() else flat
+        found = self._guess(name)
+        if found:
+            return self.root / found
+        return path if inside or _allowed() else self.root / PurePosixPath(name).name
+
+    def _refuse(self, name: str) -> None:
+        """Raise an error that says more of a missing image than its name, where there is more to say."""
+        if _leads_out(self.root, name) and not _allowed():
+            raise ImageError(
+                f"image {name!r} lies outside the images folder {str(self.root)!r} and is not read; where you trust the "
+                f"file that names it, add --outside-images (in Python: set the environment variable {OUTSIDE_VARIABLE})"
+            )
+        if elsewhere := self._elsewhere(name):
+            raise ImageError(f"image {name!r} is not in {str(self.root)!r}{elsewhere}")
 
     def _member(self, name: str) -> str | None:
-        names = self._members
-        if name in names:
-            return name
-        tail = PurePosixPath(name).name
-        return tail if tail in names else self._by_tail.get(tail)
+        return name if name in self._members else self._guess(name)
+
+    def _guess(self, name: str) -> str | None:
+        """The file that a name written otherwise means; for the first one that is said."""
+        found = self._names.find(name, alone=tail_of(name) not in self._shared)
+        if found is not None and not self._told:
+            self._told = True
+            note(f"image {name!r} is taken to be {found!r} of {str(self.root)!r}, and others of this file likewise")
+        return found
+
+    def _elsewhere(self, name: str) -> str:
+        """What to say of files with the same last part as an image that is missing; "" where there are none."""
+        near = self._names.near(name)
+        if not near:
+            return ""
+        which = "several files end like that" if len(near) > 1 else "its folder contradicts the name"
+        return f"; there is {near[0]!r}, but {which}: name the folder in the label file, or give that folder as the images"
 
     @cached_property
     def _members(self) -> frozenset[str]:
         return frozenset(self._archive().namelist())
 
     @cached_property
-    def _by_tail(self) -> dict[str, str]:
-        """Names of the images by their last component, for components that occur once."""
-        names = self.names()
-        count = Counter(PurePosixPath(n).name for n in names)
-        return {tail: n for n in names if count[tail := PurePosixPath(n).name] == 1}
+    def _names(self) -> ImageNames:
+        return ImageNames(self.names(), root=self.root.absolute().parts if self.root.is_dir() else ())
 
     def _archive(self) -> zipfile.ZipFile:
         """The zip file, opened once per process, because forked workers must not share a file position."""

@@ -145,13 +145,43 @@ def is_turned(data: bytes, *, name: str) -> bool:
     Raises:
         ImageError: The data are not an image.
     """
+    return orientation(data, name=name) >= 5
+
+
+def orientation(data: bytes, *, name: str) -> int:
+    """The EXIF orientation of an image file, 1 to 8; 1 where it states none, 5 and more exchange width and height.
+
+    Args:
+        data: Content of the file.
+        name: Name of the file, for error messages.
+
+    Raises:
+        ImageError: The data are not an image.
+    """
     try:
         with _opened(data, name) as image:
-            return bool(image.getexif().get(0x0112, 1) >= 5)
+            found = image.getexif().get(0x0112, 1)
+            return int(found) if found in range(1, 9) else 1
     except (ImageError, InputError):
         raise
     except Exception:  # notes beside the pixels that are damaged say nothing
-        return False
+        return 1
+
+
+def has_16_bits(data: bytes, *, name: str) -> bool:
+    """Whether an image file has 16 bits per channel, of which `decode` keeps the upper 8.
+
+    Args:
+        data: Content of the file.
+        name: Name of the file, for error messages.
+
+    Raises:
+        ImageError: The data are not an image.
+    """
+    if data.startswith(_PNG):
+        return data[24:25] == b"\x10"
+    with _opened(data, name) as image:
+        return image.mode.startswith("I")
 
 
 def write_image(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from poise.data.document import Document
+from poise.data.coco_labels import labelled
+from poise.data.records import Document
 from poise.errors import AnnotationError, InputError
 
 
@@ -58,12 +59,7 @@ def people_of(document: Document) -> dict[Hashable, int]:
     Args:
         document: A keypoint file.
     """
-    return dict(Counter(a.get("image_id") for a in document["annotations"] if not a.get("iscrowd") and _labelled(a)))
-
-
-def _labelled(annotation: Mapping[str, Any]) -> bool:
-    values = annotation.get("keypoints")
-    return isinstance(values, list) and any(isinstance(v, int | float) and v > 0 for v in values[2::3])
+    return dict(Counter(a.get("image_id") for a in document["annotations"] if not a.get("iscrowd") and labelled(a)))
 
 
 def _second(sizes: Mapping[Hashable, int], *, share: float, seed: int) -> list[Hashable] | None:

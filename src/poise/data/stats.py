@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -52,23 +51,21 @@ PERCENTILES = (5, 25, 50, 75, 95)
 
 def label_statistics(dataset: Dataset) -> LabelStatistics:
     """Statistics of the labels of a data set; images are not read."""
-    labels = [dataset.labels(i) for i in range(len(dataset))]
-    good = [one.select(trainable(one)) for one in labels]
-    boxes = torch.cat([one.boxes for one in good]) if good else torch.zeros((0, 4))
-    areas = torch.cat([one.area for one in good]) if good else torch.zeros(0)
-    known = torch.cat([one.visible[(one.visible > 0).any(dim=1)] for one in labels]) if labels else torch.zeros((0, 1))
-    sides = boxes[:, 2:] - boxes[:, :2]
+    labels, counts = dataset.all_labels, dataset.label_counts
+    good = labels.select(trainable(labels))
+    known = labels.visible[(labels.visible > 0).any(dim=1)]
+    sides = good.boxes[:, 2:] - good.boxes[:, :2]
     return LabelStatistics(
-        images=len(labels),
-        empty=sum(len(one) == 0 for one in labels),
-        annotations=sum(map(len, labels)),
-        crowds=sum(int(one.crowd.sum()) for one in labels),
-        people=len(boxes),
-        per_image=max(map(len, labels), default=0),
+        images=len(counts),
+        empty=int((counts == 0).sum()),
+        annotations=len(labels),
+        crowds=int(labels.crowd.sum()),
+        people=len(good),
+        per_image=int(counts.max()) if len(counts) else 0,
         visible=tuple(_counted(known[:, k]) for k in range(len(dataset.skeleton))),
         box_height=_percentiles(sides[:, 1]),
         box_width=_percentiles(sides[:, 0]),
-        area_share=float((areas / box_area(boxes)).mean()) if len(boxes) else 0.0,
+        area_share=float((good.area / box_area(good.boxes)).mean()) if len(good) else 0.0,
     )
 
 

@@ -11,16 +11,18 @@ from torch import Tensor
 
 from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
-from poise.data.document import read_document
+from poise.data.coco_labels import labelled
+from poise.data.document import read_document, read_labels_json
 from poise.data.mpii import MpiiDataset, is_mpii
 from poise.data.naming import Naming
+from poise.data.records import stated_size
 from poise.dims import Size
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
 from poise.evaluation.protocols import CocoProtocol, EvalProtocol, MpiiProtocol
+from poise.fields import flag
 from poise.metrics.coco_format import to_coco_annotations
 from poise.models.values import LabelledImage
 from poise.notes import note
-from poise.reading import read_json
 from poise.skeletons import Skeleton, from_category
 from poise.structures import CropRule
 
@@ -36,6 +38,7 @@ class EvalSet:
         skeletons: Skeleton of each category id.
         ids: Image ids, in the order of the data set.
         protocol: Protocol: the people that are evaluated, their boxes, and the metrics beside COCO's.
+        left_out: Number of annotations of the file that are of categories without keypoint names.
     """
 
     dataset: Dataset
@@ -43,6 +46,7 @@ class EvalSet:
     skeletons: Mapping[int, Skeleton]
     ids: tuple[int, ...]
     protocol: EvalProtocol = field(default_factory=CocoProtocol)
+    left_out: int = 0
 
     @classmethod
     def of_file(
@@ -68,7 +72,7 @@ class EvalSet:
             AnnotationError: The annotations are invalid.
             InputError: Head boxes are given for another data set than MPII.
         """
-        read = read_json(annotations)
+        read = read_labels_json(annotations)
         if is_mpii(read):
             return cls._of_mpii(MpiiDataset(annotations, images, heads=heads))
         if heads is not None:
@@ -79,18 +83,26 @@ class EvalSet:
         if nameless is not None:
             raise AnnotationError(
                 f"{str(annotations)!r}: category {nameless.get('name')!r} has the id {nameless.get('id')!r}; expected a whole "
-                f"number, the `category_id` of its annotations"
+                f"number, the `category_id` of its annotations; `poise data check FILE --fix OUT` numbers it"
             )
-        if named:
+        known = bool(named)
+        dataset = CocoDataset(annotations, images, skeleton=None if known else skeleton, naming=naming, document=truth)
+        if known:
             skeletons = {int(c["id"]): from_category(c) for c in named}
         else:
             skeletons = {int(c): skeleton for c in {a.get("category_id", 1) for a in truth["annotations"]}}
             named = [{"id": c} for c in skeletons]
         only = next(iter(skeletons), 1)
-        people = [{"category_id": only} | a for a in truth["annotations"] if a.get("category_id", only) in skeletons]
-        dataset = CocoDataset(annotations, images, skeleton=None if named[0].get("keypoints") else skeleton, naming=naming)
+        people = [
+            {"category_id": only} | {name: value for name, value in a.items() if name != "segmentation"}
+            for a in truth["annotations"]
+            if a.get("category_id", only) in skeletons
+        ]
+        people = [{**a, "id": n} if not isinstance(a.get("id"), int) else a for n, a in enumerate(people, start=1)]
+        lost = len(truth["annotations"]) - len(people)
         ids = tuple(dataset.key(i).image_id for i in range(len(dataset)))
-        return cls(dataset, {"images": truth["images"], "annotations": people, "categories": named}, skeletons, ids)
+        truth = {"images": truth["images"], "annotations": people, "categories": named}
+        return cls(dataset, truth, skeletons, ids, left_out=lost)
 
     @classmethod
     def of_dataset(cls, dataset: Dataset) -> "EvalSet":
@@ -145,6 +157,23 @@ class EvalSet:
                 f"{', '.join(skeleton.keypoints)}. Rename keypoints in the file's categories, or fine-tune the model on them"
             )
 
+    def check_somebody(self) -> None:
+        """Refuse a set in which nobody can be scored, and say where the annotations went; MPII's test set has no labels.
+
+        Raises:
+            AnnotationError: No single person has a labelled keypoint.
+        """
+        people = self.truth["annotations"]
+        single = [a for a in people if not flag(a.get("iscrowd"))]
+        if not isinstance(self.protocol, CocoProtocol) or any(map(labelled, single)):
+            return
+        names = ", ".join(repr(str(path)) for path in self.dataset.files_read) or "the data set"
+        raise AnnotationError(
+            f"{names}: there is nobody to score: of {len(people) + self.left_out} annotations {self.left_out} are of "
+            f"categories without keypoint names, {len(people) - len(single)} are crowds, {len(single)} have no labelled "
+            f"keypoint; `poise predict` needs no labels"
+        )
+
     def people(self, index: int) -> list[int]:
         """Row indices of the labels of an image that are evaluated (`EvalProtocol.evaluated`)."""
         rows: list[int] = self.protocol.evaluated(self.dataset.labels(index)).nonzero().flatten().tolist()
@@ -174,8 +203,7 @@ class EvalSet:
 
     def known_size(self, index: int) -> Size | None:
         """Size (h, w) of an image in the annotations; None where they have none."""
-        record = self.truth["images"][index]
-        return (int(record["height"]), int(record["width"])) if record.get("height") and record.get("width") else None
+        return stated_size(self.truth["images"][index])
 
     def size(self, index: int) -> Size:
         """Size (h, w) of an image: from the annotations, or by reading it."""

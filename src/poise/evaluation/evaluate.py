@@ -124,6 +124,7 @@ def evaluate_each(
     """
     eval_set = eval_set if model.takes_boxes else eval_set.one_class(model.card.name)
     eval_set.known_to(model.skeleton)
+    eval_set.check_somebody()
     coco_format.check_annotations(eval_set.truth, eval_set.skeletons)  # before anything slow
     if model.finds_boxes:
         checked_box_annotations(eval_set.truth)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from poise.errors import AnnotationError
+from poise.fields import number, whole
 from poise.metrics.coco_format import RESULT_FIELDS, Record, finite
 from poise.reading import read_json
 
@@ -24,13 +25,18 @@ def read_results(path: Path | str) -> list[Record]:
             raise AnnotationError(
                 f"{name}: pose {index} has no {', '.join(missing)}; each needs {', '.join(sorted(RESULT_FIELDS))}"
             )
+        if isinstance(row["keypoints"], list):
+            row |= {"keypoints": [number(v) for v in row["keypoints"]], "score": number(row["score"])}
         if not isinstance(row["keypoints"], list) or not finite(row["keypoints"]) or not finite([row["score"]]):
             raise AnnotationError(
                 f"{name}: pose {index} needs `keypoints`, a flat list of finite numbers x, y, score, and a finite `score`"
             )
-        if not isinstance(row["image_id"], int) or not isinstance(row["category_id"], int):
+        ids = {name: whole(row[name]) for name in ("image_id", "category_id")}
+        row |= {name: found for name, found in ids.items() if found is not None}
+        if None in ids.values():
             raise AnnotationError(
-                f"{name}: pose {index} has image_id {row['image_id']!r} and category_id {row['category_id']!r}; both must be "
+                f"{name}: pose {index} has image_id {str(row['image_id'])[:60]!r} and category_id "
+                f"{str(row['category_id'])[:60]!r}; both must be "
                 f"whole numbers"
             )
     return rows

@@ -44,6 +44,7 @@ def self_test(model: PoseModel, eval_set: EvalSet) -> SelfTest:
     """
     eval_set = eval_set if model.takes_boxes else eval_set.one_class(model.card.name)
     eval_set.known_to(model.skeleton)
+    eval_set.check_somebody()
     category = None if model.takes_boxes or model.finds_boxes else only_category(model.card.name, eval_set)
     indices = [i for i in range(len(eval_set.dataset)) if eval_set.people(i) or not model.takes_boxes]
     trips = dict(zip(indices, model.round_trip([eval_set.labelled(i, model.crop_rule) for i in indices]), strict=True))

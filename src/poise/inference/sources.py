@@ -7,19 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poise.data.boxes import read_boxes
+from poise.data.boxes import BOXES_PER_IMAGE, Detection, read_detections
 from poise.data.images import MOST_BYTES, SUFFIXES, read_image
 from poise.errors import InputError, ReadError, missing
 from poise.geometry import xywh_to_xyxy
 from poise.inference.moving import VIDEOS, moving_text
 from poise.inference.request import ImageRequest
-from poise.reading import check_file, check_folder, read_json
+from poise.notes import note
+from poise.reading import check_file, check_folder
 from poise.structures import Key
 
 
@@ -130,15 +131,15 @@ def boxes_of(path: Path | str, sources: Sequence[Source], *, min_score: float = 
         AnnotationError: It is no list of detections.
         InputError: No box belongs to any of the images.
     """
-    read_boxes(path)  # raises the error that names what is wrong with the file
-    rows = [
-        row
-        for row in read_json(path, what="file of boxes")
-        if row.get("score", 1.0) is not None and float(row.get("score", 1.0)) >= min_score
-    ]
-    groups: dict[str | int, list[dict[str, Any]]] = {}
-    for row in sorted(rows, key=lambda row: -float(row.get("score", 1.0))):
-        groups.setdefault(str(row["file_name"]) if row.get("file_name") else int(row["image_id"]), []).append(row)
+    rows = [row for row in read_detections(path) if row.score >= min_score]
+    groups: dict[str | int, list[Detection]] = {}
+    for row in sorted(rows, key=lambda row: -row.score):
+        groups.setdefault(row.file_name or row.image_id, []).append(row)
+    if many := sum(len(group) > BOXES_PER_IMAGE for group in groups.values()):
+        note(
+            f"{str(path)!r}: {many} images have more than {BOXES_PER_IMAGE} boxes; of these the best {BOXES_PER_IMAGE} are used"
+        )
+    groups = {name: group[:BOXES_PER_IMAGE] for name, group in groups.items()}
     owners = {s.image_id: [groups[name] for name in _names(s) if name in groups] for s in sources}
     found = {image: _boxes(parts[0]) for image, parts in owners.items() if parts}
     if not found:
@@ -155,11 +156,11 @@ def _names(source: Source) -> list[str | int]:
     return [source.name, source.path.name, *([int(stem)] if stem.isascii() and stem.isdigit() else [])]
 
 
-def _boxes(rows: Sequence[Mapping[str, Any]]) -> SourceBoxes:
+def _boxes(rows: Sequence[Detection]) -> SourceBoxes:
     return SourceBoxes(
-        xywh_to_xyxy(torch.tensor([row["bbox"] for row in rows], dtype=torch.float32)),
-        torch.tensor([float(row.get("score", 1.0)) for row in rows]),
-        [int(row.get("category_id", 1)) for row in rows],
+        xywh_to_xyxy(torch.tensor([row.bbox for row in rows], dtype=torch.float32)),
+        torch.tensor([row.score for row in rows]),
+        [1 if row.category_id is None else row.category_id for row in rows],
     )
 
 

@@ -3,9 +3,9 @@
 hotcoco computes it, with results equal to pycocotools' to the last digit (the tests check this). Its inputs are checked here.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, final
 
 import numpy as np
@@ -13,6 +13,8 @@ from jaxtyping import Float
 
 from poise.counting import evaluation
 from poise.errors import AnnotationError, InputError
+from poise.fields import flag
+from poise.metrics.coco_format import compact_ids, finite
 
 BOX_NUMBERS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 """The twelve metrics of the protocol: AP over IoU 0.50 to 0.95, at 0.50, at 0.75, of small, medium and large boxes; recall with
@@ -57,7 +59,8 @@ def evaluate_boxes(
     """
     run = box_evaluation(truth, results)
     if images is not None:
-        run.params.img_ids = sorted(images)
+        ids = compact_ids(image["id"] for image in truth["images"])
+        run.params.img_ids = sorted(ids[image] for image in images)
     run.evaluate()
     run.accumulate()
     found = run.eval or {}
@@ -81,10 +84,12 @@ def box_evaluation(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]
     unknown = sorted({row["image_id"] for row in boxes} - known)
     if unknown:
         raise AnnotationError(f"results are for images {unknown[:5]} that the annotations do not list; is it another file?")
-    ids = [{"id": image["id"]} for image in truth["images"]]
-    named = [{"id": category["id"], "name": str(category.get("name", category["id"]))} for category in truth["categories"]]
-    found = [row for row in boxes if row["category_id"] in categories]
-    return evaluation({"images": ids, "annotations": labels, "categories": named}, found, "bbox")
+    image_ids, category_ids = compact_ids(known), compact_ids(categories)
+    ids = [{"id": i} for i in image_ids.values()]
+    named = [{"id": category_ids[c["id"]], "name": str(c.get("name", c["id"]))} for c in truth["categories"]]
+    for row in (*labels, *(boxes := [row for row in boxes if row["category_id"] in categories])):
+        row |= {"image_id": image_ids[row["image_id"]], "category_id": category_ids[row["category_id"]]}
+    return evaluation({"images": ids, "annotations": labels, "categories": named}, boxes, "bbox")
 
 
 def checked_box_annotations(truth: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -125,15 +130,21 @@ def _label(annotation_id: int, found: Mapping[str, Any], known: set[int], catego
     box, area = found.get("bbox"), found.get("area")
     if box is None or area is None:
         raise AnnotationError(f"{where} has no {'bbox' if box is None else 'area'}; `poise data check FILE --fix OUT` adds it")
-    if len(box) != 4 or not math.isfinite(sum(box, area)) or min(*box[2:], area) < 0:
-        raise AnnotationError(f"{where} has the box {box} and the area {area}; expected finite sizes of 0 or more")
+    if not isinstance(box, list | tuple) or len(box) != 4 or not finite([*box, area]) or min(*box[2:], area) < 0:
+        raise AnnotationError(
+            f"{where} has the box {str(box)[:80]} and the area {str(area)[:60]}; expected finite sizes of 0 or more; "
+            f"`poise data check FILE --fix OUT` corrects it"
+        )
+    crowd = flag(found.get("iscrowd"))
+    if crowd is None:
+        raise AnnotationError(f"{where} has `iscrowd` {str(found['iscrowd'])[:60]!r}; expected 0 or 1")
     return {
         "id": annotation_id,
         "image_id": found["image_id"],
         "category_id": found["category_id"],
         "bbox": box,
         "area": area,
-        "iscrowd": int(found.get("iscrowd") or 0),
+        "iscrowd": crowd,
     }
 
 
@@ -142,9 +153,13 @@ def _result(index: int, row: Mapping[str, Any]) -> dict[str, Any]:
     if missing:
         raise InputError(f"result {index} has no {missing[0]}; expected image_id, category_id, bbox and score")
     box, score = row["bbox"], row["score"]
-    if len(box) != 4 or not math.isfinite(sum(box, score)) or min(box[2:]) < 0:
+    for name in ("image_id", "category_id"):
+        if isinstance(row[name], bool) or not isinstance(row[name], Integral):
+            raise InputError(f"result {index} has {name} {str(row[name])[:60]!r}; expected a whole number")
+    if not isinstance(box, list | tuple) or len(box) != 4 or not finite([*box, score]) or min(box[2:]) < 0:
         raise InputError(
-            f"result {index} has the box {box} and the score {score}; expected four finite numbers, sizes of 0 or more"
+            f"result {index} has the box {str(box)[:80]} and the score {str(score)[:60]!r}; expected four finite numbers, "
+            f"sizes of 0 or more"
         )
     return {"image_id": row["image_id"], "category_id": row["category_id"], "bbox": box, "score": score}
 

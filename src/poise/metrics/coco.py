@@ -18,6 +18,7 @@ from poise.metrics.coco_format import (
     Record,
     checked_annotations,
     checked_results,
+    compact_ids,
     skeletons_by_category,
     with_one_keypoint,
 )
@@ -79,7 +80,8 @@ def evaluate(
     """Evaluate poses by the COCO protocol, with the OKS sigmas of the skeletons. The arguments are not changed.
 
     Crowds and people without labelled keypoints are ignored, 20 results per image count, and the area of a result is that of
-    the box around its keypoints (a `bbox` in it is not read). `num_keypoints` and `iscrowd` may be missing, `area` may not.
+    the box around its keypoints (a `bbox` in it is not read). `num_keypoints` is counted, not read; `iscrowd` may be missing,
+    `area` may not.
 
     Args:
         truth: COCO annotations.
@@ -163,7 +165,8 @@ def coco_evaluations(
         skeletons: The skeleton of all categories, or that of each category by its id.
 
     Returns:
-        The ids of the categories of each group, and the evaluation.
+        The ids of the categories of each group, and the evaluation, in which images and categories have the ids of
+        `compact_ids`.
 
     Raises:
         AnnotationError: The annotations are not valid (`evaluate`).
@@ -184,18 +187,26 @@ def _runs(
 ) -> Iterator[tuple[list[int], Any]]:
     """One evaluation for each group of categories with equal sigmas, because hotcoco takes one list of sigmas."""
     names = {int(c["id"]): str(c.get("name", c["id"])) for c in truth["categories"]}
-    ids = [{"id": image["id"]} for image in truth["images"]]
+    image_ids, category_ids = compact_ids(image["id"] for image in truth["images"]), compact_ids(of)
+    ids = [{"id": i} for i in image_ids.values()]
+    if any(old != new for ids_ in (image_ids, category_ids) for old, new in ids_.items()):
+        people, poses = ([_compact(row, image_ids, category_ids) for row in rows] for rows in (people, poses))
     for sigmas in dict.fromkeys(skeleton.sigmas for skeleton in of.values()):
         group = sorted(i for i, skeleton in of.items() if skeleton.sigmas == sigmas)
-        chosen = [person for person in people if person["category_id"] in group]
-        categories = [{"id": i, "name": names[i]} for i in group]
+        inside = {category_ids[i] for i in group}
+        chosen = [person for person in people if person["category_id"] in inside]
+        categories = [{"id": category_ids[i], "name": names[i]} for i in group]
         labels = {"images": ids, "annotations": chosen, "categories": categories}
-        of_group = poses if len(group) == len(of) else [pose for pose in poses if pose["category_id"] in group]
+        of_group = poses if len(group) == len(of) else [pose for pose in poses if pose["category_id"] in inside]
         run = evaluation(labels, of_group, "keypoints")
         run.params.kpt_oks_sigmas = list(sigmas)
         if images is not None:
-            run.params.img_ids = sorted(images)
+            run.params.img_ids = sorted(image_ids[image] for image in images)
         yield group, run
+
+
+def _compact(row: Mapping[str, Any], images: Mapping[int, int], categories: Mapping[int, int]) -> dict[str, Any]:
+    return {**row, "image_id": images[row["image_id"]], "category_id": categories[row["category_id"]]}
 
 
 def _numbers(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:

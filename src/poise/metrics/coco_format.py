@@ -4,7 +4,8 @@ Files may lack fields, repeat ids and contain invalid numbers; whatever would si
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
+from poise.fields import flag
 from poise.geometry import xyxy_to_xywh
 from poise.skeletons import Skeleton
 from poise.structures import Labels
@@ -139,7 +141,7 @@ def finite(values: Sequence[Any]) -> bool:
     # A sum is finite if all values are, unless they are too large to be pixels; three times faster than an array.
     try:
         return math.isfinite(sum(values))
-    except TypeError:
+    except (TypeError, OverflowError):
         return False
 
 
@@ -163,19 +165,23 @@ def checked_annotations(truth: GroundTruth, of: Mapping[int, Skeleton]) -> list[
     for annotation_id, found in enumerate(truth["annotations"], start=1):
         where = f"annotation {found.get('id', annotation_id)}"
         category = found.get("category_id")
-        if found.get("image_id") not in known or category not in of:
+        if not _listed(found.get("image_id"), known) or not _listed(category, of):
             raise AnnotationError(
-                f"{where} names image {found.get('image_id')} and category {category}; one of them is not listed"
+                f"{where} names image {found.get('image_id')!r} and category {category!r}; one of them is not listed"
             )
         missing = [field for field in ("area", "bbox") if found.get(field) is None]
         if missing:
             raise AnnotationError(f"{where} has no {missing[0]}, which OKS needs; `poise data check FILE --fix OUT` adds it")
         k = len(of[category])
         keypoints = found.get("keypoints") or [0] * (3 * k)
+        if not isinstance(keypoints, list | tuple):
+            raise AnnotationError(f"{where} has `keypoints` {str(keypoints)[:60]!r}; expected a flat list of x, y, visible")
         if len(keypoints) != 3 * k:
             raise SkeletonMismatch(f"{where} has {len(keypoints) / 3:g} keypoints and skeleton {of[category].name!r} has {k}")
         _check_numbers(where, found["area"], found["bbox"], keypoints)
-        counted = found.get("num_keypoints")
+        crowd = flag(found.get("iscrowd"))
+        if crowd is None:
+            raise AnnotationError(f"{where} has `iscrowd` {str(found['iscrowd'])[:60]!r}; expected 0 or 1")
         people.append(
             {
                 "id": annotation_id,
@@ -183,8 +189,8 @@ def checked_annotations(truth: GroundTruth, of: Mapping[int, Skeleton]) -> list[
                 "category_id": category,
                 "bbox": found["bbox"],
                 "area": found["area"],
-                "iscrowd": int(found.get("iscrowd") or 0),
-                "num_keypoints": sum(v > 0 for v in keypoints[2::3]) if counted is None else counted,
+                "iscrowd": crowd,
+                "num_keypoints": sum(v > 0 for v in keypoints[2::3]),
                 "keypoints": keypoints,
             }
         )
@@ -195,7 +201,7 @@ def _check_numbers(where: str, area: Any, box: Sequence[Any], keypoints: Sequenc
     fix = "`poise data check FILE --fix OUT` corrects it"
     if not finite([area]) or area < 0:
         raise AnnotationError(f"{where} has an area of {area!r}; expected a finite number of 0 or more; {fix}")
-    if len(box) != 4 or not finite(box):
+    if not isinstance(box, list | tuple) or len(box) != 4 or not finite(box):
         raise AnnotationError(f"{where} has a bbox of {box!r}; expected four finite numbers x, y, width, height; {fix}")
     if not finite(keypoints):
         raise AnnotationError(f"{where} has keypoints that are not finite numbers; {fix}")
@@ -215,6 +221,7 @@ def checked_results(truth: GroundTruth, results: Sequence[Record], of: Mapping[i
         InputError: A result lacks a field or is not finite.
     """
     known = {image["id"] for image in truth["images"]}
+    _check_ids(results)
     incomplete = next(
         ((i, RESULT_FIELDS - row.keys()) for i, row in enumerate(results) if not row.keys() >= RESULT_FIELDS), None
     )
@@ -237,9 +244,41 @@ def checked_results(truth: GroundTruth, results: Sequence[Record], of: Mapping[i
     if wrong is not None:
         k = len(of[wrong["category_id"]])
         raise SkeletonMismatch(f"a result has {len(wrong['keypoints'])} values in its keypoints; {k} keypoints need {3 * k}")
+    if not all(isinstance(p["keypoints"], list | tuple) for p in poses):
+        raise InputError("a result has `keypoints` that are no flat list of x, y, score")
     if not all(finite(p["keypoints"]) and finite((p["score"],)) for p in poses):
         raise InputError("a result has a position or a score that is not finite; every number must be")
     return poses
+
+
+def _listed(value: Any, known: Container[Any]) -> bool:
+    return not isinstance(value, list | dict) and value in known
+
+
+def _check_ids(results: Sequence[Record]) -> None:
+    for index, row in enumerate(results):
+        for name in ("image_id", "category_id"):
+            if (
+                name in row
+                and type(row[name]) is not int
+                and (isinstance(row[name], bool) or not isinstance(row[name], Integral))
+            ):
+                raise InputError(f"result {index} has {name} {str(row[name])[:60]!r}; expected a whole number")
+
+
+def compact_ids(ids: Iterable[int]) -> dict[int, int]:
+    """Ids that hotcoco takes, in the order of the old ones, by these: neither negative nor very large.
+
+    Args:
+        ids: Ids of images or of categories; they stay where all can be taken.
+
+    >>> compact_ids([7, -3, 10**18]), compact_ids([7, 3])
+    ({-3: 1, 7: 2, 1000000000000000000: 3}, {3: 3, 7: 7})
+    """
+    order = sorted(set(ids))
+    if not order or (order[0] >= 0 and order[-1] < 2**53):
+        return {i: i for i in order}
+    return {old: new for new, old in enumerate(order, start=1)}
 
 
 def with_one_keypoint(people: list[dict[str, Any]], of: Mapping[int, Skeleton], name: str) -> list[dict[str, Any]]:

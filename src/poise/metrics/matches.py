@@ -10,7 +10,7 @@ from jaxtyping import Float64, Int8, Int64
 from poise.machine import compiled, compiles
 from poise.metrics.boxes import box_evaluation
 from poise.metrics.coco import coco_evaluations
-from poise.metrics.coco_format import GroundTruth, Record
+from poise.metrics.coco_format import GroundTruth, Record, compact_ids
 from poise.skeletons import Skeleton
 
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -92,14 +92,16 @@ def find_box_matches(truth: GroundTruth, results: Sequence[Record]) -> list[Matc
 
 def _of_runs(truth: GroundTruth, each: Iterable[tuple[list[int], Any]]) -> list[Matches]:
     """The matches of every category, from evaluations that have not run yet."""
-    index = {image["id"]: i for i, image in enumerate(truth["images"])}
+    images = compact_ids(image["id"] for image in truth["images"])
+    categories = compact_ids(int(category["id"]) for category in truth["categories"])
+    index = {images[image["id"]]: i for i, image in enumerate(truth["images"])}
     found: dict[int, Matches] = {}
     for group, run in each:
         run.params.area_rng = EVERY_SIZE
         run.params.area_rng_lbl = ["all"]
         run.evaluate()
         for category in group:
-            parts = [part for part in run.eval_imgs if part is not None and part["category_id"] == category]
+            parts = [part for part in run.eval_imgs if part is not None and part["category_id"] == categories[category]]
             found[category] = _joined(parts, index)
     return [found[category] for category in sorted(found)]
 

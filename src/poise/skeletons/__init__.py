@@ -3,7 +3,7 @@
 from poise.skeletons._skeleton import Skeleton
 from poise.skeletons.animals import ANIMAL18
 from poise.skeletons.blazepose import BLAZEPOSE33, BLAZEPOSE39
-from poise.skeletons.category import from_categories, from_category
+from poise.skeletons.category import from_categories, from_category, usable_bones
 from poise.skeletons.coco import COCO17
 from poise.skeletons.convert import check_shared, convert, keypoint_indices, keypoint_partners, select, union
 from poise.skeletons.lsp import LSP14
@@ -29,4 +29,5 @@ __all__ = [
     "mirror_pairs",
     "select",
     "union",
+    "usable_bones",
 ]

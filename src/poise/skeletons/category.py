@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from poise.errors import AnnotationError, SkeletonMismatch
+from poise.fields import whole
+from poise.notes import note
 from poise.skeletons._skeleton import Pair, Skeleton
 from poise.skeletons.coco import COCO17, sigmas_by_name
 from poise.skeletons.convert import union
@@ -18,7 +20,7 @@ _UPPER = frozenset(COCO17.upper + MPII16.upper + LSP14.upper) | {"head"}
 def from_category(category: Mapping[str, Any]) -> Skeleton:
     """The skeleton of one entry of `categories`.
 
-    Keypoints and bones are its `keypoints` and `skeleton` (indices from 1; from 0 if a 0 occurs). Mirror pairs follow from the
+    Keypoints and bones are its `keypoints` and `skeleton` (`usable_bones`). Mirror pairs follow from the
     names (`mirror_pairs`); its optional list `mirror` (pairs of names, or of indices as in `skeleton`) adds to them, and its
     optional list `flip_idx` (for each keypoint the index, from 0, of the one that a flip makes of it) replaces them. Sigmas are
     its optional list `sigmas`, else they follow from the names (`sigmas_by_name`). Keypoints named and ordered like COCO's,
@@ -28,7 +30,7 @@ def from_category(category: Mapping[str, Any]) -> Skeleton:
         category: The entry, as it is in the file.
 
     Raises:
-        AnnotationError: It has no keypoints, a bone joins a keypoint that does not exist, or mirror pairs cannot be.
+        AnnotationError: It has no keypoints, or mirror pairs cannot be.
         SkeletonMismatch: Names repeat, or the sigmas are not one positive number per keypoint.
     """
     label = str(category.get("name", category.get("id", "?")))
@@ -52,7 +54,7 @@ def _new(label: str, names: tuple[str, ...], category: Mapping[str, Any]) -> Ske
     return Skeleton(
         name=label,
         keypoints=names,
-        bones=_bones(label, names, category.get("skeleton") or ()),
+        bones=_bones(label, names, category.get("skeleton")),
         mirror=mirror_pairs(names),
         sigmas=sigmas,
         upper=tuple(n for n in names if n in _UPPER),
@@ -60,16 +62,51 @@ def _new(label: str, names: tuple[str, ...], category: Mapping[str, Any]) -> Ske
     )
 
 
-def _bones(label: str, names: tuple[str, ...], pairs: Sequence[Sequence[int]]) -> tuple[Pair, ...]:
-    if not isinstance(pairs, list | tuple) or not all(isinstance(p, list | tuple) for p in pairs):
-        raise AnnotationError(f"category {label!r}: `skeleton` must be a list of pairs of numbers, found {str(pairs)[:80]}")
-    first = 0 if any(0 in pair for pair in pairs) else 1
-    wrong = [p for p in pairs if len(p) != 2 or not all(isinstance(i, int) and first <= i < first + len(names) for i in p)]
+def usable_bones(names: Sequence[str], given: Any) -> tuple[tuple[Pair, ...], list[Any]]:
+    """The bones of a file that join two of its keypoints, and what else is listed there.
+
+    Ends are indices from 1 (from 0 if a 0 occurs), also as text or with a point, or names. Bones are only drawn: whatever is
+    wrong with them, the file can be used.
+
+    Args:
+        names: The keypoints.
+        given: The field `skeleton` of a category.
+
+    >>> usable_bones(("a", "b", "c"), [[1, 2], ["2", 3.0], ["a", "c"], [1, 9], None, [1, 1]])
+    ((('a', 'b'), ('b', 'c'), ('a', 'c')), [[1, 9], None])
+    """
+    if not given:
+        return (), []
+    if not isinstance(given, list | tuple):
+        return (), [given]
+    pairs = [tuple(pair) if isinstance(pair, list | tuple) else () for pair in given]
+    first = 0 if any(whole(end) == 0 for pair in pairs for end in pair) else 1
+    bones, wrong = [], []
+    for pair, found in zip(pairs, given, strict=True):
+        ends = [_end(end, names, first) for end in pair]
+        if len(ends) != 2 or None in ends:
+            wrong.append(found)
+        elif ends[0] != ends[1]:
+            bones.append((str(ends[0]), str(ends[1])))
+    return tuple(bones), wrong
+
+
+def _end(value: Any, names: Sequence[str], first: int) -> str | None:
+    """The keypoint that an end of a bone is."""
+    if isinstance(value, str) and value in names:
+        return value
+    index = whole(value)
+    return names[index - first] if index is not None and first <= index < first + len(names) else None
+
+
+def _bones(label: str, names: tuple[str, ...], given: Any) -> tuple[Pair, ...]:
+    bones, wrong = usable_bones(names, given)
     if wrong:
-        raise AnnotationError(
-            f"category {label!r}: `skeleton` joins {wrong[0]}, but there are {len(names)} keypoints, counted from {first}"
+        note(
+            f"category {label!r}: {len(wrong)} of its bones join none of its {len(names)} keypoints, such as "
+            f"{str(wrong[0])[:60]}; they are left out, as bones are only drawn"
         )
-    return tuple((names[a - first], names[b - first]) for a, b in pairs if a != b)
+    return bones
 
 
 def _mirrored(skeleton: Skeleton, label: str, category: Mapping[str, Any]) -> Skeleton:

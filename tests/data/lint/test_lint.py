@@ -140,9 +140,8 @@ def test_a_defect_is_found_mended_and_gone(folder, tmp_path, change, kind):
 
 LEFT = [
     (at("categories", to=[]), "no categories"),
-    (at("categories", 0, "keypoints", 1, to="nose"), "skeleton cannot be used"),
-    (at("categories", 0, "sigmas", to=[0.1]), "skeleton cannot be used"),
-    (lambda d: d["categories"].append(d["categories"][0]), "category id repeats or is not a whole number"),
+    (at("categories", 0, "keypoints", 1, to=["nose"]), "skeleton cannot be used"),
+    (lambda d: d["categories"].append({**d["categories"][0], "name": "other"}), "category id repeats"),
     (at("images", 1, "id", to=11), "image id repeats"),
     (without("images", 1, "file_name"), "image without file name"),
     (at("images", 1, "width", to=41), "image size wrong"),

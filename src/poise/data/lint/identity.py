@@ -1,13 +1,12 @@
-"""Rules for the ids of images, categories and annotations, and for references to them."""
+"""Rules for the ids of images and annotations, and for references to them."""
 
 from collections.abc import Hashable, Iterator
 from typing import Any
 
-from poise.data.document import Document
+from poise.data.coco_labels import labelled
 from poise.data.lint.report import Finding
-from poise.data.naming import fields_of
-from poise.errors import PoiseError
-from poise.skeletons import Skeleton, from_category
+from poise.data.records import Document
+from poise.fields import LARGEST
 
 
 def check_images(document: Document) -> Iterator[Finding]:
@@ -49,15 +48,49 @@ def _repeated_ids(document: Document) -> Iterator[Finding]:
 def _repeated_names(document: Document) -> Iterator[Finding]:
     first: dict[str, dict[str, Any]] = {}
     duplicates = {}
+    people = None
     for image in document["images"]:
         known = first.setdefault(image.get("file_name") or str(id(image)), image)
-        if known is not image and known.get("id") != image.get("id"):
+        if known is image or known.get("id") == image.get("id"):
+            continue
+        people = labelled_people(document) if people is None else people
+        found = f"ids {known.get('id')} and {image.get('id')}"
+        if same_people(people, known.get("id"), image.get("id")):
             duplicates[image.get("id")] = known.get("id")
-            found = f"ids {known.get('id')} and {image.get('id')}"
-            yield Finding(
-                "the same image twice", _image(image), found, f"one record, id {known.get('id')}, with all annotations"
-            )
+            fix = f"one record, id {known.get('id')}, with all annotations"
+            yield Finding("the same image twice", _image(image), found, fix)
+        else:
+            yield Finding("one file name, different people", _image(image), f"{found}: are they of different folders?")
     merge_images(document, duplicates)
+
+
+People = dict[Any, set[tuple[Any, ...]]]
+"""The keypoints of the labelled people of each image, by image id."""
+
+
+def labelled_people(document: Document) -> People:
+    """The keypoints of the labelled people of each image.
+
+    Args:
+        document: The document.
+    """
+    people: People = {}
+    for annotation in document["annotations"]:
+        if labelled(annotation):
+            people.setdefault(annotation.get("image_id"), set()).add(tuple(map(repr, annotation["keypoints"])))
+    return people
+
+
+def same_people(people: People, first: Any, second: Any) -> bool:
+    """Whether two records can be of one image: one has no labelled people, or only such as the other has, too.
+
+    Args:
+        people: The people of all images.
+        first: Id of an image.
+        second: Id of another.
+    """
+    a, b = people.get(first, set()), people.get(second, set())
+    return a <= b or b <= a
 
 
 def merge_images(document: Document, duplicates: dict[Any, Any]) -> None:
@@ -76,11 +109,11 @@ def merge_images(document: Document, duplicates: dict[Any, Any]) -> None:
 
 def _odd_ids(document: Document) -> Iterator[Finding]:
     """Gives new ids to images whose id is 0, missing or not a whole number, and to their annotations."""
-    taken = max((i["id"] for i in document["images"] if _whole(i.get("id"))), default=0)
-    moved = {}
+    taken = max((i["id"] for i in document["images"] if is_id(i.get("id"))), default=0)
+    taken, moved = max(taken, 0), {}
     for image in document["images"]:
         old = image.get("id")
-        if _whole(old) and old != 0:
+        if is_id(old) and old != 0:
             continue
         taken += 1
         image["id"] = taken
@@ -94,76 +127,44 @@ def _odd_ids(document: Document) -> Iterator[Finding]:
             annotation["image_id"] = moved.get(old, annotation.get("image_id"))
 
 
-def check_categories(document: Document) -> Iterator[Finding]:
-    """Categories without a valid skeleton or with repeated ids. Corrects nothing, as only the author knows the names."""
-    seen: set[Hashable] = set()
-    if not document["categories"]:
-        yield Finding("no categories", "the file", "`categories` is missing or empty, so the keypoints have no names")
-    elif not any(category.get("keypoints") for category in document["categories"]):
-        yield Finding("no category with keypoints", "the file", "no category lists its `keypoints`, so they have no names")
-    for category in document["categories"]:
-        where = f"category {category.get('name', category.get('id'))!r}"
-        if category.get("id") in seen or not _whole(category.get("id")):
-            yield Finding("category id repeats or is not a whole number", where, f"id {category.get('id')!r}")
-        seen.add(category.get("id"))
-        yield from _without_names(document, category)
-        if category.get("keypoints") and isinstance(problem := skeleton_of(category), str):
-            yield Finding("skeleton cannot be used", where, problem)
-
-
-def _without_names(document: Document, category: dict[str, Any]) -> Iterator[Finding]:
-    """People with keypoints in a category without names, which no command reads."""
-    held = fields_of([a for a in document["annotations"] if a.get("category_id") == category.get("id")]).get("keypoints")
-    if held and not category.get("keypoints") and any(c.get("keypoints") for c in document["categories"]):
-        where = f"category {category.get('name', category.get('id'))!r}"
-        found = f"its annotations have {held} keypoints each, and it lists no `keypoints`; --skeleton names them"
-        yield Finding("annotations with keypoints in a category without names", where, found)
-
-
-def skeleton_of(category: dict[str, Any]) -> Skeleton | str:
-    """The skeleton of a category, or the error message if it is not valid."""
-    try:
-        return from_category(category)
-    except PoiseError as error:
-        return str(error)
-
-
 def check_annotation_ids(document: Document) -> Iterator[Finding]:
     """Annotations whose id is 0, missing or repeated, or whose image or category does not exist. Corrects `document`."""
     images = {image.get("id") for image in document["images"]}
-    taken = max((a["id"] for a in document["annotations"] if _whole(a.get("id"))), default=0)
+    taken = max((a["id"] for a in document["annotations"] if is_id(a.get("id"))), default=0)
+    taken, categories = max(taken, 0), [c.get("id") for c in document["categories"]]
     seen: set[int] = set()
     kept = []
     for index, annotation in enumerate(document["annotations"]):
         old = annotation.get("id")
         where = f"annotation {old if old is not None else f'number {index}'}"
         if annotation.get("image_id") not in images:
-            yield Finding("annotation without image", where, f"image {annotation.get('image_id')!r} does not exist", "dropped")
+            found, lost = f"image {annotation.get('image_id')!r} does not exist", int(labelled(annotation))
+            yield Finding("annotation without image", where, found, "dropped", lost=lost)
             continue
         kept.append(annotation)
-        if not _whole(old) or old == 0 or old in seen:
+        if not is_id(old) or old == 0 or old in seen:
             taken += 1
             annotation["id"] = taken
-            rule = "annotation id is 0" if old == 0 else "annotation id repeats" if _whole(old) else "annotation id is missing"
+            rule = "annotation id is 0" if old == 0 else "annotation id repeats" if is_id(old) else "annotation id is missing"
             yield Finding(rule, where, f"id {old!r}", f"id {taken}")
         seen.add(annotation["id"])
-        yield from _category(annotation, document, where)
+        yield from _category(annotation, categories, where)
     document["annotations"] = kept
 
 
-def _category(annotation: dict[str, Any], document: Document, where: str) -> Iterator[Finding]:
-    ids = [c.get("id") for c in document["categories"]]
+def _category(annotation: dict[str, Any], ids: list[Any], where: str) -> Iterator[Finding]:
     old = annotation.get("category_id")
     if old in ids or not ids:
         return
-    fixed = f"category {ids[0]}, the only one" if len(ids) == 1 and _whole(ids[0]) else ""
+    fixed = f"category {ids[0]}, the only one" if len(ids) == 1 and is_id(ids[0]) else ""
     if fixed:
         annotation["category_id"] = ids[0]
     yield Finding("annotation without category", where, f"category {old!r} does not exist", fixed)
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+def is_id(value: Any) -> bool:
+    """Whether a value is a whole number that can be an id."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def _image(image: dict[str, Any]) -> str:

@@ -6,11 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, final
 
-from poise.data.document import Document, stated_size
+from jaxtyping import UInt8
+from torch import Tensor
+
 from poise.data.files import ImageFiles
-from poise.data.images import decode, is_turned
-from poise.data.lint.identity import merge_images
+from poise.data.images import decode, has_16_bits, orientation
+from poise.data.lint.identity import People, labelled_people, merge_images, same_people
 from poise.data.lint.report import Finding
+from poise.data.records import Document, stated_size
 from poise.dims import Size
 from poise.errors import ImageError
 
@@ -24,12 +27,16 @@ class ImageInfo:
         digest: SHA-256 of the file, hexadecimal; "" where it was not read.
         size: Size of the image (h, w) after its EXIF orientation is applied, pixels.
         stored: Size of the image (h, w) as it is stored, pixels.
+        orientation: EXIF orientation, 1 to 8; 5 and more exchange width and height.
+        bits: Number of bits per channel that are used, where the file has 16 and fewer than 15 are; 0 for all other files.
         problem: "missing", or the error message of a file that cannot be read; "" for none.
     """
 
     digest: str = ""
     size: Size = (0, 0)
     stored: Size = (0, 0)
+    orientation: int = 1
+    bits: int = 0
     problem: str = ""
 
 
@@ -59,11 +66,22 @@ def read_image_infos(
 def _read(files: ImageFiles, name: str) -> ImageInfo:
     try:
         data = files.bytes(name)
-        _, h, w = decode(data, name=name).shape
-        return ImageInfo(hashlib.sha256(data).hexdigest(), (h, w), (w, h) if is_turned(data, name=name) else (h, w))
+        pixels = decode(data, name=name)
+        _, h, w = pixels.shape
+        turn = orientation(data, name=name)
+        digest = hashlib.sha256(data).hexdigest()
+        return ImageInfo(digest, (h, w), (w, h) if turn >= 5 else (h, w), turn, _bits(data, pixels, name))
     except ImageError as error:
         missing = not files.has(name)
         return ImageInfo(problem="missing" if missing else str(error))
+
+
+def _bits(data: bytes, pixels: UInt8[Tensor, "3 H W"], name: str) -> int:
+    """Bits that a file of 16 bits uses, where they are so few that its picture is dark; 0 for other files."""
+    largest = int(pixels.max())
+    if largest >= 64 or not has_16_bits(data, name=name):
+        return 0
+    return 8 + largest.bit_length()
 
 
 def check_image_files(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[Finding]:
@@ -75,21 +93,25 @@ def check_image_files(document: Document, infos: Mapping[str, ImageInfo]) -> Ite
     """
     yield from _unreadable(document, infos)
     yield from _sizes(document, infos)
+    yield from _dark(document, infos)
     yield from _duplicates(document, infos)
 
 
 def _unreadable(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[Finding]:
     lost = set()
     kept = []
+    people: People | None = None
     for image in document["images"]:
         info = infos.get(image.get("file_name", ""), ImageInfo())
         if not info.problem:
             kept.append(image)
             continue
         lost.add(image.get("id"))
+        people = labelled_people(document) if people is None else people
         rule = "image file missing" if info.problem == "missing" else "image file unreadable"
         found = "not in the images folder" if info.problem == "missing" else info.problem
-        yield Finding(rule, f"image {image['file_name']!r}", found, "dropped with its annotations")
+        gone = len(people.get(image.get("id"), ()))
+        yield Finding(rule, f"image {image['file_name']!r}", found, "dropped with its annotations", lost=gone)
     document["images"] = kept
     if lost:
         document["annotations"] = [a for a in document["annotations"] if a.get("image_id") not in lost]
@@ -105,6 +127,10 @@ def _sizes(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[Findi
                 yield Finding("image size missing", where, given)
             continue
         if stated == info.size:
+            if info.orientation > 1 and stated == info.stored:
+                turn = f"EXIF orientation {info.orientation}, and {shown} either way"
+                found = f"{turn}: were the labels made on the picture as shown?"
+                yield Finding("size does not tell whether labels follow the EXIF orientation", where, found)
             continue
         if stated is not None and stated == info.stored:
             found = f"labelled as stored ({stated[1]} x {stated[0]}), but its EXIF orientation shows it as {shown}"
@@ -113,6 +139,16 @@ def _sizes(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[Findi
         rule = "image size missing" if stated is None else "image size wrong"
         fixed = _resized(image, info.size)
         yield Finding(rule, where, f"stated {given}, the file is {shown}", fixed)
+
+
+def _dark(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[Finding]:
+    for image in document["images"]:
+        info = infos.get(image.get("file_name", ""), ImageInfo())
+        if info.bits:
+            found = (
+                f"its largest value needs {info.bits} of 16 bits, so the picture is nearly black; scale its values to 16 bits"
+            )
+            yield Finding("image uses few of its 16 bits", f"image {image.get('file_name')!r}", found)
 
 
 def _resized(image: dict[str, Any], size: Size) -> str:
@@ -126,12 +162,18 @@ def _resized(image: dict[str, Any], size: Size) -> str:
 def _duplicates(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[Finding]:
     first: dict[str, dict[str, Any]] = {}
     duplicates = {}
+    people: People | None = None
     for image in document["images"]:
         digest = infos.get(image.get("file_name", ""), ImageInfo()).digest
         known = first.setdefault(digest, image) if digest else image
-        if known is not image and known.get("id") != image.get("id"):
+        if known is image or known.get("id") == image.get("id") or known["file_name"] == image["file_name"]:
+            continue
+        found = f"the same bytes as {known['file_name']!r}"
+        people = labelled_people(document) if people is None else people
+        if same_people(people, known.get("id"), image.get("id")):
             duplicates[image.get("id")] = known.get("id")
-            found = f"the same bytes as {known['file_name']!r}"
             fixed = f"one record, {known['file_name']!r}, with all annotations"
             yield Finding("the same image twice", f"image {image['file_name']!r}", found, fixed)
+        else:
+            yield Finding("one picture, different people", f"image {image['file_name']!r}", f"{found}, labelled otherwise")
     merge_images(document, duplicates)

@@ -7,12 +7,13 @@ from typing import Any, final
 
 import numpy as np
 
-from poise.data.coco_labels import BODY_SHARE, box_around
-from poise.data.document import Document, stated_size
-from poise.data.lint.identity import skeleton_of
+from poise.data.coco_labels import BODY_SHARE, box_around, labelled
+from poise.data.lint.categories import skeleton_of
 from poise.data.lint.report import Finding
 from poise.data.masks import check_segmentation, has_segmentation, mask, mask_area
+from poise.data.records import Document, stated_size
 from poise.errors import AnnotationError
+from poise.fields import flag
 from poise.skeletons import Skeleton
 
 EDGE = 1.0
@@ -42,17 +43,18 @@ class _Person:
     findings: list[Finding] = field(default_factory=list)
     dropped: bool = False
 
-    def report(self, rule: str, found: str, fix: str = "") -> None:
+    def report(self, rule: str, found: str, fix: str = "", *, lost: int = 0) -> None:
         name = self.image.get("file_name")
-        self.findings.append(Finding(rule, f"annotation {self.annotation.get('id')} ({name})", found, fix))
+        self.findings.append(Finding(rule, f"annotation {self.annotation.get('id')} ({name})", found, fix, lost))
 
-    def drop(self, rule: str, found: str) -> None:
-        self.report(rule, found, "annotation dropped")
+    def drop(self, rule: str, found: str, *, again: bool = False) -> None:
+        """Leave the annotation out; `again` says that the same person stays in another one."""
+        self.report(rule, found, "annotation dropped", lost=0 if again else int(labelled(self.annotation)))
         self.dropped = True
 
     @property
     def crowd(self) -> bool:
-        return bool(self.annotation.get("iscrowd"))
+        return self.annotation.get("iscrowd") == 1
 
     @property
     def size(self) -> tuple[float, float]:
@@ -85,7 +87,7 @@ def check_people(document: Document) -> Iterator[Finding]:
             kept.append(annotation)
         yield from person.findings
     document["annotations"] = kept
-    if skeletons and not any(a.get("num_keypoints") for a in kept):
+    if skeletons and not any(a.get("num_keypoints") and a.get("category_id") in skeletons for a in kept):
         yield Finding("no labelled keypoints", "the file", "no annotation has a labelled keypoint, so nothing can be trained")
 
 
@@ -102,7 +104,7 @@ def _check_duplicate(person: _Person, seen: set[Any]) -> None:
         return
     same = (a["image_id"], a.get("category_id"), tuple(a["keypoints"]))
     if same in seen:
-        person.drop("the same person twice", "another annotation of this image has the same keypoints")
+        person.drop("the same person twice", "another annotation of this image has the same keypoints", again=True)
     seen.add(same)
 
 
@@ -110,8 +112,9 @@ def _crowd(person: _Person) -> None:
     value = person.annotation.get("iscrowd")
     if value in (0, 1):
         return
-    person.annotation["iscrowd"] = int(bool(value))
-    person.report("iscrowd missing", f"`iscrowd` is {value!r}", f"{int(bool(value))}")
+    person.annotation["iscrowd"] = new = flag(value) or 0
+    rule = "iscrowd missing" if value is None else "iscrowd is not 0 or 1"
+    person.report(rule, f"`iscrowd` is {value!r}", f"{new}")
 
 
 def _keypoint_list(person: _Person) -> None:
@@ -124,7 +127,7 @@ def _keypoint_list(person: _Person) -> None:
         count = len(values) if isinstance(values, list) else repr(values)
         person.drop("wrong number of keypoints", f"{count} numbers, {wanted} expected for {len(person.skeleton)} keypoints")
     elif odd := [v for v in values if not isinstance(v, (int, float))]:
-        person.drop("keypoints are no numbers", repr(odd[0]))
+        person.drop("keypoints are no numbers", repr(odd[0])[:80])
 
 
 def _keypoint_values(person: _Person) -> None:
@@ -133,6 +136,7 @@ def _keypoint_values(person: _Person) -> None:
     if _valid(np.array(values, dtype=np.float64).reshape(-1, 3), h, w):
         return
     before = len(person.labelled())
+    left = before
     for k, name in enumerate(person.skeleton.keypoints):
         x, y, v = (float(value) for value in values[3 * k : 3 * k + 3])
         rule = _keypoint_fault(x, y, v, h, w)
@@ -140,7 +144,9 @@ def _keypoint_values(person: _Person) -> None:
             continue
         state = min(int(v), 2) if v > 2 and math.isfinite(v) and _keypoint_fault(x, y, 2.0, h, w) is None else 0
         values[3 * k : 3 * k + 3] = [x, y, 2] if state else [0, 0, 0]
-        person.report(rule, f"{name} is {x:g}, {y:g}, {v:g}", "visibility 2" if state else "not labelled")
+        left -= int(v > 0 and not state)
+        gone = int(v > 0 and not state and left == 0)
+        person.report(rule, f"{name} is {x:g}, {y:g}, {v:g}", "visibility 2" if state else "not labelled", lost=gone)
     if person.annotation.get("num_keypoints") == before:
         person.annotation["num_keypoints"] = len(person.labelled())
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
-from poise.data.document import Document
+from poise.data.records import Document
 
 
 @final
@@ -16,12 +16,14 @@ class Finding:
         where: The record with the error, such as "annotation 12" or "image 'a.jpg'".
         found: The wrong value.
         fix: Correction in the fixed copy; "" where only the author of the file can correct it.
+        lost: Number of labelled people that the fixed copy lacks by this.
     """
 
     rule: str
     where: str
     found: str
     fix: str = ""
+    lost: int = 0
 
 
 @final
@@ -32,7 +34,14 @@ class LintReport:
     Attributes:
         findings: All errors.
         fixed: The document with all errors corrected for which `Finding.fix` is not empty.
+        people: Number of labelled people in the file.
     """
 
     findings: tuple[Finding, ...]
     fixed: Document
+    people: int = 0
+
+    @property
+    def lost(self) -> int:
+        """Number of labelled people that the fixed copy lacks; people who were in the file twice do not count."""
+        return sum(finding.lost for finding in self.findings)

@@ -1,0 +1,93 @@
+"""Label files of other tools, recognised by their names and first bytes, so that the message says what a file is."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+_BY_SUFFIX = {
+    ".slp": "a label file of SLEAP",
+    ".csv": "a table (DeepLabCut's CollectedData and Lightning Pose have such)",
+    ".h5": "an HDF5 file (DeepLabCut's CollectedData is one)",
+    ".xml": "an XML file (CVAT for images and Pascal VOC write such)",
+    ".yaml": "a YAML file (a data set of Ultralytics YOLO, or a project of DeepLabCut)",
+    ".yml": "a YAML file (a data set of Ultralytics YOLO, or a project of DeepLabCut)",
+    ".txt": "a text file (Ultralytics YOLO has one for each image)",
+    ".mat": "a MATLAB file",
+    ".npy": "a NumPy file",
+    ".npz": "a NumPy file",
+    ".pkl": "a pickle",
+    ".parquet": "a Parquet file",
+}
+WAY = (
+    "poise reads COCO's keypoint files: JSON with `images`, `annotations` (`keypoints` as x, y, visible) and `categories` with "
+    "the names; most tools export it (CVAT: 'COCO Keypoints 1.0'), and 'Labels of other tools' in docs/concepts/data.md says "
+    "what goes where"
+)
+"""How one comes from the files of other tools to a file that is read."""
+
+
+def named_by_path(path: Path | str) -> str | None:
+    """What a file that is no JSON is, and the way from it to COCO's form; None where nothing tells.
+
+    Args:
+        path: The file; it exists.
+    """
+    place = Path(path)
+    if place.is_dir():
+        return None
+    if zipfile.is_zipfile(place):
+        return f"{str(path)!r} is a zip file; {_inside(place)}"
+    what = _BY_SUFFIX.get(place.suffix.lower()) or _by_bytes(place)
+    return None if what is None else f"{str(path)!r} is {what}, not a file of COCO's; {WAY}"
+
+
+def named_by_content(path: Path | str, document: Any) -> str | None:
+    """What a JSON file of another tool is, and the way from it to COCO's form; None where nothing tells.
+
+    Args:
+        path: The file.
+        document: Its content.
+    """
+    what = _tool(document)
+    return None if what is None else f"{str(path)!r} is {what}, not a file of COCO's; {WAY}"
+
+
+def _tool(document: Any) -> str | None:
+    rows = document if isinstance(document, list) else [document]
+    keys = set(rows[0]) if rows and isinstance(rows[0], dict) else set()
+    if {"shapes", "imagePath"} <= keys:
+        return "a label file of labelme"
+    if "annotations" in keys and "data" in keys and isinstance(document, list):
+        return "an export of Label Studio"
+    if "_via_img_metadata" in keys or {"filename", "regions"} <= keys:
+        return "a project of VGG Image Annotator"
+    if "regions" in next((v for v in _values(document) if isinstance(v, dict)), {}):
+        return "a file of VGG Image Annotator"
+    if {"skeletons", "nodes"} & keys and "videos" in keys:
+        return "a label file of SLEAP"
+    if {"data_rows", "projects"} & keys or "data_row" in keys:
+        return "an export of Labelbox"
+    return None
+
+
+def _values(document: Any) -> list[Any]:
+    return list(document.values())[:1] if isinstance(document, dict) else []
+
+
+def _by_bytes(path: Path) -> str | None:
+    with path.open("rb") as file:
+        head = file.read(512)
+    if head.startswith(b"\x89HDF"):
+        return _BY_SUFFIX[".h5"]
+    return _BY_SUFFIX[".xml"] if head.lstrip().startswith(b"<?xml") else None
+
+
+def _inside(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = next((n for n in archive.namelist() if n.lower().endswith(".json")), None)
+    except (OSError, zipfile.BadZipFile):
+        found = None
+    if found is not None:
+        return f"unpack it and give the label file inside, {found!r}"
+    return f"it holds no JSON; {WAY}"
