@@ -13,7 +13,8 @@ def run() -> NoReturn:
     """Run the command of the command line, and end the process."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
-    from poise.cli.main import leave, main
+    from poise.cli._process import leave
+    from poise.cli.main import main
 
     sys.unraisablehook = _unraisable
     leave(main())

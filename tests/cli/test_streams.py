@@ -206,7 +206,7 @@ def test_too_little_memory_is_a_sentence(error, monkeypatch, capsys):
 def test_a_process_ends_with_its_last_line_though_threads_and_children_go_on():
     script = (
         "import multiprocessing, threading, time, sys\n"
-        "from poise.cli.main import leave\n"
+        "from poise.cli._process import leave\n"
         "multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,)).start()\n"
         "threading.Thread(target=time.sleep, args=(60,)).start()\n"
         "print('last', flush=True)\n"

@@ -1,24 +1,15 @@
 """The command line: names plugins, finds the command, prints errors as one sentence. Imports nothing heavy."""
 
 import importlib
-import io
-import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from difflib import get_close_matches
-from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
-from poise.cli._packages import TRAIN_EXTRA, missing_package
-from poise.errors import InputError, PoiseError, Stopped
-from poise.machine import stop_signals
+from poise.cli._global_flags import without_limits, without_plugins
+from poise.cli._process import environment, exit_code, leave, prepare_output, stopping
+from poise.errors import Stopped
 from poise.notes import forget_notes
 from poise.plain import say_error
-from poise.plugins import use_plugin
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo:run", "draw data, train, evaluate, predict and report; needs no files"),
@@ -64,8 +55,8 @@ SYNONYMS: dict[str, str] = {
     "load": "import",
     "models": "zoo",
     "list": "zoo",
-    "download": "zoo NAME --fetch DIR",
-    "fetch": "zoo NAME --fetch DIR",
+    "download": "get NAME",
+    "fetch": "get NAME",
     "check": "data check",
     "lint": "data check",
     "fix": "data check --fix OUT",
@@ -104,11 +95,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         the output any more, 128 and the number of the signal that stopped it: 130 for Ctrl-C, 129 for SIGHUP, 143 for SIGTERM.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    _prepare_output()
+    prepare_output()
     stopped: list[int] = []
     called = ["poise"]
     try:
-        with _stopping(stopped):
+        with stopping(stopped):
             try:
                 code = _command(words, called)
                 sys.stdout.flush()
@@ -118,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise Stopped(stopped[-1]) from None  # whatever an interrupted import or library made of it
         return code
     except BaseException as error:
-        told = _told(error)
+        told = exit_code(error)
         if told is None:
             raise
         code, text = told
@@ -129,8 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(words: Sequence[str], called: list[str]) -> int:
     """Run the command that words name; what it is called in messages is added to `called`, once that is known."""
-    words, limits = _without_limits(list(words))
-    words = _without_plugins(words)
+    words, limits = without_limits(list(words))
+    words = without_plugins(words)
     called.append(_name(words))
     if not words or words[0] in ("-h", "--help"):
         sys.stdout.write(overview())
@@ -142,7 +133,7 @@ def _command(words: Sequence[str], called: list[str]) -> int:
         return 0
     forget_notes()
     name = " ".join(words[:2]) if words[0] == "data" else words[0]
-    with _environment(limits):
+    with environment(limits):
         return _run(name, words[len(name.split()) :]) if name in COMMANDS else _no_such(words)
 
 
@@ -150,78 +141,6 @@ def _name(words: Sequence[str]) -> str:
     """The command as it is called in messages."""
     name = " ".join(words[:2]) if words[:1] == ["data"] else "".join(words[:1])
     return f"poise {name}" if name in COMMANDS else "poise"
-
-
-def _prepare_output() -> None:
-    """Make stdout and stderr take any text, and be there."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # it was closed
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  # for as long as the process lives
-        elif isinstance(getattr(sys, name), io.TextIOWrapper):
-            getattr(sys, name).reconfigure(errors="backslashreplace")
-
-
-@contextmanager
-def _stopping(stopped: list[int]) -> Iterator[None]:
-    """While this lasts, the signals that ask a process to stop raise `Stopped`, and their numbers are noted.
-
-    Args:
-        stopped: Receives the numbers.
-    """
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopped.append(number)
-        raise Stopped(number)
-
-    main_thread = threading.current_thread() is threading.main_thread()
-    wanted = [number for number in stop_signals() if signal.getsignal(number) is not signal.SIG_IGN] if main_thread else []
-    former = {number: signal.signal(number, stop) for number in wanted}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
-
-
-def _told(error: BaseException) -> tuple[int, str] | None:
-    """Exit code of an error and what to say of it; None for one that is a mistake of poise's own."""
-    if isinstance(error, KeyboardInterrupt):
-        return 128 + getattr(error, "number", signal.SIGINT), _sentence("interrupted", error)
-    if isinstance(error, PoiseError):
-        return 1, _sentence(str(error), error)
-    if isinstance(error, RecursionError):
-        return 1, "something in its files is nested too deep to be read"
-    if isinstance(error, BrokenPipeError):  # somebody downstream, such as head, has read enough
-        _give_up_output()
-        return 141, ""
-    if isinstance(error, ModuleNotFoundError):
-        extra = (error.name or "").partition(".")[0]
-        return (1, missing_package(extra)) if extra in TRAIN_EXTRA else None
-    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "Insufficient memory" in str(error):
-        return 1, _sentence("the memory does not suffice; give a smaller batch, fewer workers or smaller images", error)
-    if isinstance(error, OSError):
-        if error.filename is None:
-            _give_up_output()
-        where = "the output cannot be" if error.filename is None else f"{error.filename!r} cannot be read or"
-        return 1, _sentence(f"{where} written: {error.strerror or error}", error)
-    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):
-        return 1, f"{error}: a link that leads to itself; name the file or folder"
-    if isinstance(error, ValueError) and "null byte" in str(error):
-        return 1, "a name holds the character NUL, which no file has in its name; mend the name"
-    if isinstance(error, UnicodeEncodeError):
-        return 1, f"the name {error.object[:80]!r} holds half a character, which no file has in its name; mend the name"
-    return None
-
-
-def _sentence(text: str, error: BaseException) -> str:
-    """The message of an error as one line, with its notes."""
-    return " ".join("; ".join([text, *getattr(error, "__notes__", ())]).split())
-
-
-def _give_up_output() -> None:
-    """Let nothing more be written to stdout, where what it still holds would fail once more as the process ends."""
-    with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def overview() -> str:
@@ -239,69 +158,6 @@ def overview() -> str:
         "poise COMMAND --help shows the flags and an example.\n"
         "Start with: poise demo\n"
     )
-
-
-def _without_limits(words: list[str]) -> tuple[list[str], dict[str, str]]:
-    """The words without `--max-pixels N` and `--outside-images`, and the environment variables that these set.
-
-    Raises:
-        InputError: The number of pixels cannot be.
-    """
-    from poise.cli._ranges import check_ranges
-
-    rest: list[str] = []
-    variables: dict[str, str] = {}
-    left = iter(words)
-    for word in left:
-        flag, same, value = word.replace("_", "-").partition("=")
-        if flag == "--outside-images":
-            variables["POISE_OUTSIDE_IMAGES"] = "1"
-        elif flag == "--max-pixels":
-            value = value if same else next(left, "")
-            check_ranges([flag, value])
-            if not (value.isascii() and value.isdigit()):
-                raise InputError(f"--max-pixels wants a number of pixels, such as --max-pixels 400000000; found {value!r}")
-            variables["POISE_MAX_PIXELS"] = value
-        else:
-            rest.append(word)
-    return rest, variables
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables while a command runs; processes that it starts have them, too."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _without_plugins(words: list[str]) -> list[str]:
-    """The words without `--plugin PACKAGE`; the packages are named, those of the working directory too.
-
-    Raises:
-        InputError: There is no such package, or none is given.
-    """
-    rest, packages, left = [], [], iter(words)
-    for word in left:
-        flag, same, value = word.partition("=")
-        if flag != "--plugin":
-            rest.append(word)
-            continue
-        packages.append(value if same else next(left, ""))
-        if not packages[-1] or packages[-1].startswith("-"):
-            raise InputError("--plugin wants the name of a package of your own, as in: poise evaluate --plugin mypkg")
-    if packages and str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # last: what is installed comes before what lies here
-    for package in packages:
-        use_plugin(package)
-    return rest
 
 
 def _run(name: str, words: list[str]) -> int:
@@ -343,21 +199,6 @@ def _no_such(words: list[str]) -> int:
         hint = f"did you mean {' or '.join(f'poise {name}' for name in meant)}?" if meant else "poise --help lists them"
     say_error(f"poise: there is no command {wrong!r}; {hint}")
     return 2
-
-
-def leave(code: int) -> NoReturn:
-    """End the process at once, with its exit code: nothing is left to do, and taking Python and torch down takes seconds.
-
-    Args:
-        code: Exit code of `main`.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            stream.flush()
-    if "multiprocessing" in sys.modules:
-        for child in sys.modules["multiprocessing"].active_children():
-            child.kill()
-    os._exit(code)
 
 
 if __name__ == "__main__":
