@@ -1,8 +1,8 @@
 """Shapes and types of every call in the package are checked while the tests run, and chance is the same in every run.
 
 `scripts/test --hypothesis-profile=explore` draws examples, weights and noise afresh, many of each example.
-`python -m pytest --plugin mypkg tests/codecs tests/nn/test_backbone_laws.py tests/data/test_laws.py` also tries the laws on the
-codecs, backbones and data sets of a package of your own.
+`python -m pytest --plugin mypkg` also tries the laws on the codecs, backbones, data sets and models of a package of your own:
+in `tests/codecs`, `tests/nn/test_backbone_laws.py`, `tests/data/test_laws.py` and `tests/models/test_kind_laws.py`.
 """
 
 import importlib.util

@@ -111,7 +111,7 @@ def test_a_detectors_boxes_and_a_broken_image(model, labels, tmp_path, capsys):
         (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--boxes", "{tmp}/empty.json"), "none of the 2 boxes"),
         (("{model}", "--annotations", "{labels}", "--images", "{tmp}", "--boxes", "{tmp}/out.json"), "none of the 3 boxes"),
         (("{model}", "--annotations", "{tmp}/sizeless.json", "--images", "{tmp}"), "none of the 3 boxes"),
-        (("{model}", "--annotations", "{tmp}/noarea.json", "--images", "{tmp}"), "has no area"),
+        (("{model}", "--annotations", "{tmp}/oddarea.json", "--images", "{tmp}"), "has an area of -3"),
         (("{model}", "--annotations", "{tmp}/noid.json", "--images", "{tmp}"), "has the id None; expected a whole number"),
     ],
 )
@@ -123,7 +123,7 @@ def test_mistakes_are_told_in_one_sentence_and_leave_nothing(words, says, model,
     people, categories = document["annotations"], document["categories"]
     write = lambda name, value: (tmp_path / name).write_text(json.dumps(value))  # noqa: E731
     write("sizeless.json", document | {"annotations": [p | {"bbox": [5, 5, 0, 0]} for p in people]})
-    write("noarea.json", document | {"annotations": [{k: v for k, v in p.items() if k != "area"} for p in people]})
+    write("oddarea.json", document | {"annotations": [p | {"area": -3} for p in people]})
     write("noid.json", document | {"categories": [{k: v for k, v in c.items() if k != "id"} for c in categories]})
     write("empty.json", [{"image_id": 1, "category_id": 1, "bbox": box, "score": 1} for box in ([1, 1, 0, 9], [1, 1, 9, -9])])
     write("out.json", [{"image_id": i, "category_id": 1, "bbox": [900, 900, 9, 9], "score": 1} for i in (1, 2, 3)])

@@ -296,6 +296,17 @@ def test_scores_of_nobody_are_an_error_that_says_where_people_went(folder, chang
         EvalSet.of_file(folder(change)[0], None, skeleton=COCO17).check_somebody()
 
 
+@pytest.mark.parametrize("areas", [{"area": 0}, {"area": None}, {"area": 0, "bbox": None}])
+def test_people_without_an_area_or_a_box_are_scored_by_those_of_the_reader_and_that_is_said(folder, areas, capsys):
+    """As exports of CVAT have them: an area of 0 would make each of them a miss."""
+    path, _ = folder(each("annotations", lambda a: (a.pop("segmentation", None), a.update(areas))))
+    assert score_of_itself(path) == pytest.approx(1)
+    truth = EvalSet.of_file(path, None, skeleton=COCO17)
+    expected = [float(v) for row in range(len(truth.ids)) for v in truth.dataset.labels(row).area]
+    assert sorted(a["area"] for a in truth.truth["annotations"]) == pytest.approx(sorted(expected))
+    assert capsys.readouterr().err.count("labelled people, such as annotation 1, have no area") == 1
+
+
 BROKEN = {
     "a point": [[10.0, 20.0]],
     "two points": [[1, 2, 3, 4]],

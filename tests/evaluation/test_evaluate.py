@@ -172,8 +172,8 @@ def test_crowds_and_people_without_labels_are_not_looked_for(dots, folder):
 def test_annotations_that_cannot_be_scored_against_are_refused(dots, folder):
     model = dots.model()
     content = document(dots)
-    del content["annotations"][0]["area"]
-    with pytest.raises(AnnotationError, match="has no area"):
+    content["annotations"][0]["area"] = -3
+    with pytest.raises(AnnotationError, match="an area of -3"):
         evaluate(model, eval_set(folder, content, model), quick(model))
     assert model.network.calls == []  # told before hours of work
     with pytest.raises(InputError, match="nobody to score"):

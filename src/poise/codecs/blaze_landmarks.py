@@ -11,7 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.maps import cell_indices, check_weights, gaussian, keypoint_weights, ohkm_mean
+from poise.codecs.maps import cell_indices, check_vectors, check_weights, gaussian, keypoint_weights, ohkm_mean
 from poise.decoding.blaze_landmarks import KERNEL, refined
 from poise.errors import InputError
 from poise.geometry import Grid
@@ -119,7 +119,7 @@ class BlazeLandmarks(InstanceCodec):
         Raises:
             InputError: The output is not of this codec's size.
         """
-        self._check(output)
+        check_vectors(self, output)
         if not output.numel():
             return output.sum()
         weight, values = self.weights(xy, visible), output.float()
@@ -141,7 +141,7 @@ class BlazeLandmarks(InstanceCodec):
         Raises:
             InputError: The output is not of this codec's size.
         """
-        self._check(output)
+        check_vectors(self, output)
         values = output.detach().float()
         finite = values[..., :NUMBERS].isfinite().all(dim=-1)
         share = torch.where(finite[..., None], values[..., :2], 0.5)
@@ -173,10 +173,3 @@ class BlazeLandmarks(InstanceCodec):
         sides = ((at[..., 1], self.cells[0]), (at[..., 0], self.cells[1]))
         column, row = (gaussian(cell_indices(along, length) - along[..., None], self.sigma) for along, length in sides)
         return column[..., None] * row[..., None, :]
-
-    def _check(self, output: Tensor) -> None:
-        if output.shape[1:] != (self.keypoints, *self.vectors):
-            raise InputError(
-                f"BlazeLandmarks reads {self.vectors[0]} numbers of each of {self.keypoints} keypoints, found "
-                f"{tuple(output.shape[1:])}; the network must be built for this codec"
-            )

@@ -11,7 +11,16 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.maps import cell_indices, check_weights, gaussian, keypoint_weights, ohkm_mean, round_half_up, usual_sigma
+from poise.codecs.maps import (
+    cell_indices,
+    check_maps,
+    check_weights,
+    gaussian,
+    keypoint_weights,
+    ohkm_mean,
+    round_half_up,
+    usual_sigma,
+)
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid
@@ -119,7 +128,7 @@ class Integral(InstanceCodec):
         Raises:
             InputError: The output is not of this codec's size.
         """
-        self._check(output)
+        check_maps(self, output)
         weight = self.weights(xy, visible)
         if not output.numel():
             return output.sum()
@@ -139,7 +148,7 @@ class Integral(InstanceCodec):
         Raises:
             InputError: The output is not of this codec's size.
         """
-        self._check(output)
+        check_maps(self, output)
         maps = output.detach().float().nan_to_num(-torch.inf, torch.finfo(torch.float32).max, -torch.inf)
         probability = self._probability(maps)
         at = expectation(probability)
@@ -173,13 +182,6 @@ class Integral(InstanceCodec):
     def _inside(self, xy: Float[Tensor, "b k 2"]) -> Bool[Tensor, "b k"]:
         last = xy.new_tensor((self.size[1] - 1, self.size[0] - 1))
         return ((xy >= 0) & (xy <= last)).all(dim=-1)
-
-    def _check(self, output: Tensor) -> None:
-        if output.shape[1:] != (self.keypoints, *self.cells):
-            raise InputError(
-                f"Integral reads {self.keypoints} maps of {self.cells} cells, found {tuple(output.shape[1:])}; "
-                "the network must be built for this codec"
-            )
 
 
 class _SoftMean(torch.autograd.Function):

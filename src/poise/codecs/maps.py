@@ -177,6 +177,20 @@ def check_maps(codec: InstanceCodec, output: Float[Tensor, "b ..."]) -> None:
         )
 
 
+def check_vectors(codec: InstanceCodec, output: Float[Tensor, "b ..."]) -> None:
+    """Check that an output has the codec's vectors for each keypoint.
+
+    Raises:
+        InputError: It has others; the message says both.
+    """
+    if output.shape[1:] != (codec.keypoints, sum(codec.vectors)):
+        lengths = " + ".join(str(length) for length in codec.vectors)
+        raise InputError(
+            f"{type(codec).__name__} reads {lengths} numbers of each of {codec.keypoints} keypoints, found "
+            f"{tuple(output.shape[1:])}; the network must be built for this codec"
+        )
+
+
 def check_weights(codec: InstanceCodec, joint_weights: tuple[float, ...] | None, ohkm: int | None) -> None:
     """Check that there is a weight for each keypoint of a codec, and that `ohkm` is not above their number.
 

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.maps import cell_indices, check_weights, gaussian, keypoint_weights, ohkm_mean
-from poise.errors import InputError, unknown
+from poise.codecs.maps import cell_indices, check_vectors, check_weights, gaussian, keypoint_weights, ohkm_mean
+from poise.errors import unknown
 from poise.geometry import Grid
 from poise.structures import Points
 
@@ -107,7 +107,7 @@ class Regression(InstanceCodec):
         Raises:
             InputError: The output is not of this codec's size.
         """
-        self._check(output)
+        check_vectors(self, output)
         if not output.numel():
             return output.sum()
         weight, values = self.weights(xy, visible), output.float()
@@ -125,7 +125,7 @@ class Regression(InstanceCodec):
         Raises:
             InputError: The output is not of this codec's size.
         """
-        self._check(output)
+        check_vectors(self, output)
         values = output.detach().float()
         share = values[..., :2]
         finite = share.isfinite().all(dim=-1)
@@ -149,13 +149,6 @@ class Regression(InstanceCodec):
     def _inside(self, xy: Float[Tensor, "b k 2"]) -> Bool[Tensor, "b k"]:
         last = xy.new_tensor((self.size[1] - 1, self.size[0] - 1))
         return ((xy >= 0) & (xy <= last)).all(dim=-1)
-
-    def _check(self, output: Tensor) -> None:
-        if output.shape[1:] != (self.keypoints, *self.vectors):
-            raise InputError(
-                f"Regression reads {self.vectors[0]} numbers of each of {self.keypoints} keypoints, found "
-                f"{tuple(output.shape[1:])}; the network must be built for this codec"
-            )
 
 
 def laplace_nll(off: Float[Tensor, "*b 2"], deviation: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b 2"]:

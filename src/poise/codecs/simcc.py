@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.maps import cell_indices, check_weights, gaussian, keypoint_weights, ohkm_mean
+from poise.codecs.maps import cell_indices, check_vectors, check_weights, gaussian, keypoint_weights, ohkm_mean
 from poise.decoding.blur import blur_taps
 from poise.decoding.subpixel import argmax_rows, check_method
 from poise.errors import InputError
@@ -187,11 +187,7 @@ class SimCC(InstanceCodec):
         return 1 / (sigma * math.sqrt(2 * math.pi)) if self.normalize else 1.0
 
     def _split(self, output: Float[Tensor, "b k n"]) -> tuple[Float[Tensor, "b k x"], Float[Tensor, "b k y"]]:
-        if output.shape[1:] != (self.keypoints, sum(self.vectors)):
-            raise InputError(
-                f"SimCC reads {self.keypoints} vectors of {self.vectors[0]} and {self.vectors[1]} bins, found "
-                f"{tuple(output.shape[1:])}; the network must be built for this codec"
-            )
+        check_vectors(self, output)
         x, y = torch.split(output, list(self.vectors), dim=-1)
         return x, y
 

@@ -1,7 +1,6 @@
 """Keypoint files in COCO's format (cocodataset.org/#format-data), with any keypoints."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -12,18 +11,27 @@ from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from poise.data.base import Dataset
-from poise.data.coco_labels import FIX, labelled, read_labels
+from poise.data.coco_labels import FIX, read_labels
+from poise.data.coco_records import (
+    image_index,
+    image_record,
+    kept_annotations,
+    names_file,
+    note_unreadable,
+    shared_id,
+    sources_of,
+)
 from poise.data.document import read_document
 from poise.data.files import ImageFiles
 from poise.data.masks import Segmentation, check_segmentation, has_segmentation, mask
-from poise.data.naming import Naming, names_hint, note_unread_fields
+from poise.data.naming import Naming, note_unread_fields
 from poise.data.recognise import refuse_mistaken
-from poise.data.records import Document, stated_size
+from poise.data.records import Document
 from poise.dims import Size
 from poise.errors import AnnotationError, ImageError
 from poise.geometry import box_mask
 from poise.notes import note
-from poise.skeletons import Skeleton, check_shared, from_categories, from_category, union
+from poise.skeletons import Skeleton, check_shared, from_categories, union
 from poise.structures import Key, Labels, Sample
 
 
@@ -63,7 +71,7 @@ class CocoDataset(Dataset):
     ) -> None:
         document = read_document(annotations, naming=naming) if document is None else document
         self.naming = naming
-        with _naming_file(annotations):
+        with names_file(annotations):
             self._read(document, annotations, images, skeleton, complete)
 
     def _read(
@@ -72,7 +80,7 @@ class CocoDataset(Dataset):
         name = str(annotations)
         if not document["images"]:
             raise AnnotationError(f"{name!r} lists no images; a data set needs at least one record under `images`")
-        sources = _sources(document, name, skeleton)
+        sources = sources_of(document, name, skeleton)
         self.annotations = Path(annotations)
         self.skeleton = skeleton or from_categories(document["categories"])
         self.complete = complete
@@ -86,15 +94,15 @@ class CocoDataset(Dataset):
                 f"{name!r}: {named} are joined by keypoint name ({len(self.skeleton)} keypoints in all); "
                 "models for whole images find them as one class"
             )
-        self._records = [_record(i, r, name) for i, r in enumerate(document["images"])]
+        self._records = [image_record(i, r, name) for i, r in enumerate(document["images"])]
         self.files = None if images is None else ImageFiles(images, names=(r["file_name"] for r in self._records))
         order = {r["id"]: i for i, r in enumerate(self._records)}
         if len(order) < len(self._records):
-            raise AnnotationError(f"{name!r}: {_shared_id(self._records)}; give each image an id of its own")
+            raise AnnotationError(f"{name!r}: {shared_id(self._records)}; give each image an id of its own")
         refuse_mistaken(document, annotations, fix=FIX)
         note_unread_fields(document["annotations"], self.naming, annotations)
-        kept = _kept(document, sources, name)
-        index = _image_index(kept, order, name)
+        kept = kept_annotations(document, sources, name)
+        index = image_index(kept, order, name)
         turn = np.argsort(index, kind="stable")
         kept = [kept[i] for i in turn]
         self._first = np.searchsorted(index[turn], np.arange(len(order) + 1))
@@ -258,97 +266,3 @@ class CocoDataset(Dataset):
             found[(annotation.get("image_id"), annotation.get("id"))] = annotation["segmentation"]
         note_unreadable(self.annotations, faults)
         return found
-
-
-def _sources(document: Document, name: str, skeleton: Skeleton | None) -> dict[Any, Skeleton]:
-    """Skeleton of each category that has keypoints, by category id."""
-    with_keypoints = [c for c in document["categories"] if c.get("keypoints")]
-    if with_keypoints:
-        return {c.get("id", 1): from_category(c) for c in with_keypoints}
-    if skeleton is None:
-        raise AnnotationError(
-            f"{name!r}: no category lists its `keypoints`, so the keypoints have no names; "
-            f"{names_hint(document['annotations'])}"
-        )
-    return dict.fromkeys({a.get("category_id", 1) for a in document["annotations"]} or {1}, skeleton)
-
-
-def _record(index: int, record: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The fields of an image record that are used; a missing `file_name` is taken from `coco_url`, with its folder."""
-    file_name = record.get("file_name") or "/".join(str(record.get("coco_url", "")).split("/")[-2:])
-    if not file_name or not isinstance(file_name, str):
-        raise AnnotationError(f"{name!r}: image number {index} needs a `file_name`, found {_shown(record)}; add the name")
-    if not isinstance(record.get("id"), int):
-        raise AnnotationError(f"{name!r}: image number {index} needs a whole number `id`, found {_shown(record)}; {FIX}")
-    complete = bool(record.get("all_persons_known", True))
-    return {"id": record["id"], "file_name": file_name, "size": stated_size(record), "complete": complete}
-
-
-def _shown(record: Mapping[str, Any]) -> str:
-    text = str(dict(record))
-    return text if len(text) <= 200 else text[:197] + "..."
-
-
-def _shared_id(records: Sequence[Mapping[str, Any]]) -> str:
-    names: dict[int, list[str]] = {}
-    for record in records:
-        names.setdefault(record["id"], []).append(record["file_name"])
-    shared = {i: found for i, found in names.items() if len(found) > 1}
-    first, found = next(iter(shared.items()))
-    return f"{len(records)} images share {len(names)} ids, such as {first} of {found[0]!r} and {found[1]!r}"
-
-
-def _kept(document: Document, sources: Mapping[Any, Skeleton], name: str) -> list[dict[str, Any]]:
-    """The annotations of categories with keypoints; what else has labelled keypoints or no category is said once."""
-    kept, lost = [], []
-    for annotation in document["annotations"]:
-        if "category_id" not in annotation and len(sources) > 1:
-            raise AnnotationError(
-                f"{name!r}: annotation {annotation.get('id')} has no `category_id`, and {len(sources)} categories have "
-                f"keypoints; add the id of one"
-            )
-        if annotation.get("category_id", next(iter(sources))) in sources:
-            kept.append(annotation)
-        elif labelled(annotation):
-            lost.append(annotation)
-    if lost:
-        ids = ", ".join(sorted({repr(a.get("category_id")) for a in lost})[:5])
-        note(
-            f"{name!r}: {len(lost)} annotations with labelled keypoints are left out, such as {lost[0].get('id')}: they are of "
-            f"categories without keypoint names (`category_id` {ids})"
-        )
-    return kept
-
-
-def _image_index(annotations: Sequence[Mapping[str, Any]], order: Mapping[int, int], name: str) -> np.ndarray:
-    index = [order.get(a.get("image_id", -1), -1) if "image_id" in a else -1 for a in annotations]
-    if -1 in index:
-        wrong = annotations[index.index(-1)]
-        raise AnnotationError(
-            f"{name!r}: annotation {wrong.get('id')} is of image {wrong.get('image_id')}, which is not among `images`; "
-            f"`poise data check FILE --fix OUT` drops it"
-        )
-    return np.array(index, dtype=np.int64)
-
-
-@contextmanager
-def _naming_file(path: Path | str) -> Iterator[None]:
-    """Errors name the file."""
-    try:
-        yield
-    except AnnotationError as error:
-        if repr(str(path)) in str(error):
-            raise
-        raise AnnotationError(f"{str(path)!r}: {error}") from error
-
-
-def note_unreadable(path: Path | str, faults: Sequence[str]) -> None:
-    """Say once how many segmentations of a file are ignored.
-
-    Args:
-        path: The file.
-        faults: What is wrong with each, beginning with its annotation.
-    """
-    if faults:
-        count = "1 segmentation is" if len(faults) == 1 else f"{len(faults)} segmentations are"
-        note(f"{str(path)!r}: {count} ignored as no polygon or run lengths that can be read, such as of {faults[0]}")

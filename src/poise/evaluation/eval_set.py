@@ -11,7 +11,7 @@ from torch import Tensor
 
 from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
-from poise.data.coco_labels import labelled
+from poise.data.coco_labels import BODY_SHARE, labelled
 from poise.data.document import read_document, read_labels_json
 from poise.data.mpii import MpiiDataset, is_mpii
 from poise.data.naming import Naming
@@ -99,6 +99,7 @@ class EvalSet:
             if a.get("category_id", only) in skeletons
         ]
         people = [{**a, "id": n} if not isinstance(a.get("id"), int) else a for n, a in enumerate(people, start=1)]
+        people = _completed(people, dataset, annotations)
         lost = len(truth["annotations"]) - len(people)
         ids = tuple(dataset.key(i).image_id for i in range(len(dataset)))
         truth = {"images": truth["images"], "annotations": people, "categories": named}
@@ -223,3 +224,33 @@ class EvalSet:
             self.skeleton,
             partial(self.size, index),
         )
+
+
+def _completed(people: list[dict[str, Any]], dataset: CocoDataset, path: Path | str) -> list[dict[str, Any]]:
+    """Annotations of a file with the areas and boxes that the data set gives to those without, which is said once.
+
+    Args:
+        people: The annotations of categories with keypoints, in the order of the file.
+        dataset: The data set of the file.
+        path: The file.
+    """
+    if all(a.get("area") and a.get("bbox") for a in people):
+        return people
+    labels = dataset.all_labels
+    image = {dataset.key(i).image_id: i for i in range(len(dataset))}
+    after = dict(enumerate((dataset.label_counts.cumsum(0) - dataset.label_counts).tolist()))
+    made = []
+    for person in people:
+        row = after[image[person["image_id"]]]
+        after[image[person["image_id"]]] += 1
+        x0, y0, x1, y1 = labels.boxes[row].tolist()
+        box = {} if person.get("bbox") or x1 <= x0 or y1 <= y0 else {"bbox": [x0, y0, x1 - x0, y1 - y0]}
+        area = {} if person.get("area") or not labels.area[row] > 0 else {"area": float(labels.area[row])}
+        made.append({**person, **box, **area})
+    without = [a for a, old in zip(made, people, strict=True) if a.get("area") != old.get("area") and labelled(a)]
+    if without:
+        note(
+            f"{str(path)!r}: {len(without)} labelled people, such as annotation {without[0].get('id')}, have no area, which "
+            f"OKS needs; it is that of their segmentation, else {BODY_SHARE:g} of their box"
+        )
+    return made

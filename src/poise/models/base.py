@@ -136,7 +136,7 @@ class PoseModel(ImageModel):
     Inference calls `views` -> batches of views -> `answer` -> `poses` and nothing else. `answer` and `poses` decode with the
     decoders they are given, one or several for one output.
 
-    Laws, checked for every type:
+    Laws (`tests/models/test_kind_laws.py`, with `--plugin` for those of a package):
 
     1. A batch of 2 views gives the same output as 2 batches of 1.
     2. A model that was saved and loaded gives the same output.
