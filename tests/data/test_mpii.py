@@ -185,3 +185,10 @@ def test_a_coco_file_and_a_list_of_detections_are_not_mpii():
     assert not is_mpii({"images": [], "annotations": []})
     assert not is_mpii([{"image_id": 1, "bbox": [0, 0, 1, 1], "score": 1.0}])
     assert not is_mpii([])
+
+
+def test_heads_of_another_set_are_told_before_anything_is_scored(made, tmp_path, scipy_io):
+    records = {"image": {"name": "other.jpg"}, "annorect": rectangle({"center": [1.0, 1.0]})}
+    scipy_io.savemat(tmp_path / "release.mat", {"RELEASE": {"annolist": records}})
+    with pytest.raises(AnnotationError, match="head boxes of 1 images, and none of them belongs to the 4 people"):
+        MpiiDataset(made[0], None, heads=tmp_path / "release.mat")

@@ -12,7 +12,7 @@ from poise.analysis.verify import measured_again
 from poise.codecs.decoders import decoder, described, preset, read_by
 from poise.data.boxes import PersonBoxes
 from poise.data.coco import CocoDataset
-from poise.errors import ImageError, InputError, SkeletonMismatch, UnknownName
+from poise.errors import AnnotationError, ImageError, InputError, SkeletonMismatch, UnknownName
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import evaluate, score_poses
 from poise.evaluation.requests import ScoredPoses
@@ -223,12 +223,11 @@ def test_doubles_stay_unless_they_are_to_go(model, knowing, labels):
     assert gone.results[0]["keypoints"][12:15] == [0, 0, 0]
 
 
-def test_annotations_without_people_have_no_scores_and_no_crash(knowing, tmp_path):
+def test_annotations_without_people_are_refused_as_nobody_is_scored(knowing, tmp_path):
     path = knowing.write(tmp_path, [((360, 480), knowing.people())])
     one = knowing.model(knowing.SCENES)
-    found = evaluate(one, eval_set_of(path), setting(one))
-    assert found.coco.numbers["AP"] == -1
-    assert np.isnan(found.pck["pck@0.1"])
+    with pytest.raises(AnnotationError, match="nobody to score: of 0 annotations"):
+        evaluate(one, eval_set_of(path), setting(one))
 
 
 def test_annotations_of_several_categories_are_scored_as_one_class(model, labels, tmp_path, capsys):

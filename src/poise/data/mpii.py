@@ -219,9 +219,9 @@ def _head_field(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray | No
 
 def _from_mat(path: Path | str, rows: Sequence[Mapping[str, Any]], centre: np.ndarray) -> np.ndarray:
     """Head boxes (n 4), counted from pixel 1: from the releases' .mat by index, from MPII's own by image and centre."""
-    found = read_mat(path)
-    if "headboxes_src" in found:
-        boxes = _numbers(found["headboxes_src"], f"{str(path)!r}: headboxes_src")
+    content = read_mat(path)
+    if "headboxes_src" in content:
+        boxes = _numbers(content["headboxes_src"], f"{str(path)!r}: headboxes_src")
         if boxes.shape == (2, 2):  # of a single person
             boxes = boxes[..., None]
         if boxes.shape != (2, 2, len(rows)):
@@ -230,13 +230,19 @@ def _from_mat(path: Path | str, rows: Sequence[Mapping[str, Any]], centre: np.nd
                 f"set; expected (2, 2, {len(rows)})"
             )
         return boxes.transpose(2, 0, 1).reshape(len(rows), 4)
-    if "RELEASE" not in found:
+    if "RELEASE" not in content:
         raise AnnotationError(
-            f"{str(path)!r} contains no head boxes but {', '.join(found) or 'nothing'}; expected gt_val.mat with headboxes_src "
-            f"or MPII's mpii_human_pose_v1_u12_1.mat with RELEASE"
+            f"{str(path)!r} contains no head boxes but {', '.join(content) or 'nothing'}; expected gt_val.mat with "
+            f"headboxes_src or MPII's mpii_human_pose_v1_u12_1.mat with RELEASE"
         )
-    people = _released(found["RELEASE"], str(path))
-    return np.array([_nearest(people.get(str(row["image"]), []), c) for row, c in zip(rows, centre, strict=True)])
+    people = _released(content["RELEASE"], str(path))
+    found = np.array([_nearest(people.get(str(row["image"]), []), c) for row, c in zip(rows, centre, strict=True)])
+    if len(rows) and np.isnan(found).all():
+        raise AnnotationError(
+            f"{str(path)!r} has head boxes of {len(people)} images, and none of them belongs to the {len(rows)} people of the "
+            f"JSON, such as those of {str(rows[0]['image'])[:80]!r}; give the file of the same set"
+        )
+    return found
 
 
 def _released(release: Any, name: str) -> dict[str, list[np.ndarray]]:

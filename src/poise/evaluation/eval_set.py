@@ -244,8 +244,9 @@ def _completed(people: list[dict[str, Any]], dataset: CocoDataset, path: Path | 
         row = after[image[person["image_id"]]]
         after[image[person["image_id"]]] += 1
         x0, y0, x1, y1 = labels.boxes[row].tolist()
-        box = {} if person.get("bbox") or x1 <= x0 or y1 <= y0 else {"bbox": [x0, y0, x1 - x0, y1 - y0]}
-        area = {} if person.get("area") or not labels.area[row] > 0 else {"area": float(labels.area[row])}
+        box = {} if person.get("bbox") else {"bbox": [x0, y0, x1 - x0, y1 - y0]}
+        known = person.get("area") or (labelled(person) and not labels.area[row] > 0)
+        area = {} if known else {"area": float(labels.area[row])}
         made.append({**person, **box, **area})
     without = [a for a, old in zip(made, people, strict=True) if a.get("area") != old.get("area") and labelled(a)]
     if without:
