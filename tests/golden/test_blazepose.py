@@ -67,6 +67,12 @@ def data(source: str) -> Path:
     return path
 
 
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file, which is closed."""
+    with np.load(path) as stored:
+        return dict(stored)
+
+
 FIRST = 24
 """Frames of the video that are kept from its start on, and a few later ones."""
 
@@ -166,7 +172,7 @@ def test_every_head_of_the_official_networks_is_within_the_tolerances(golden_fil
     folder = golden_file.parents[1]
     tolerances = json.loads((folder / "tolerances.json").read_text())[model]
     found = heads(model, given(name, 224 if model == "pose_detection" else 256, folder))
-    stored = np.load(golden_file)
+    stored = arrays(golden_file)
     compared = [key for key in found if key in stored and not key.endswith(("argmax", "sum"))]
     assert len(compared) == (2 if model == "pose_detection" else 5)
     for key in compared:
@@ -331,7 +337,7 @@ def test_kernel_9_gives_what_the_python_package_ships(golden_file: Path):
 
 @pytest.mark.golden("blazepose/pipeline/segmentation_*.npz")
 def test_masks_are_the_official_ones(golden_file: Path):
-    stored = np.load(golden_file)
+    stored = arrays(golden_file)
     for name in [key for key in stored.files if key.endswith("_mask_s4")]:
         found = person(golden_file.parent / f"full__{name.removesuffix('_mask_s4')}.json").mask
         off = np.abs(found[::4, ::4] - stored[name])
@@ -345,7 +351,7 @@ def test_masks_are_the_official_ones(golden_file: Path):
 
 @pytest.mark.golden("blazepose/video/*_k7.npz", "blazepose/video/*_k9.npz")
 def test_filters_on_the_official_unfiltered_values_give_the_official_ones(golden_file: Path):
-    z, size = np.load(golden_file), (1920, 1080)
+    z, size = arrays(golden_file), (1920, 1080)
     sides, smoother = np.array((1080, 1920, 1080)), BlazeSmoother()
     for k, microseconds in enumerate(z["timestamps_us"]):
         if np.isnan(z["unfiltered_landmarks"][k]).any():
@@ -364,7 +370,7 @@ def test_filters_on_the_official_unfiltered_values_give_the_official_ones(golden
 
 @pytest.mark.golden(VIDEO)
 def test_frames_given_the_official_region_give_the_official_landmarks(golden_file: Path):
-    z, sides = np.load(golden_file), np.array((1080, 1920))
+    z, sides = arrays(golden_file), np.array((1080, 1920))
     for k in (0, 1, 20, 50):
         [found] = blaze_pipeline.people(network("blazepose_landmark_full"), frame(k), [stated(z["roi_norm"][k], (1920, 1080))])
         assert np.abs(found.xy.numpy() - z["unfiltered_landmarks"][k][:, :2] * sides).max() <= 0.01
@@ -373,7 +379,7 @@ def test_frames_given_the_official_region_give_the_official_landmarks(golden_fil
 
 @pytest.mark.golden(VIDEO)
 def test_a_video_that_runs_free_stays_near_the_official_one(golden_file: Path):
-    z, sides = np.load(golden_file), np.array((1080, 1920))
+    z, sides = arrays(golden_file), np.array((1080, 1920))
     follow = BlazePoseVideo(network("blazepose_detector"), network("blazepose_landmark_full"))
     away, asked, masks = [], [], []
     for k in range(FIRST):
@@ -385,14 +391,14 @@ def test_a_video_that_runs_free_stays_near_the_official_one(golden_file: Path):
             masks.append(found.found.mask if not masks else smoothed_mask(found.found.mask, masks[-1]))
     assert asked == z["detector_ran"][: len(asked)].tolist()
     assert np.median(away) < 1.0  # 0.3 over all 104 frames; feedback makes more of every last digit
-    stored = np.load(golden_file.parents[1] / "pipeline" / "segmentation_k7_ratio0.7.npz")["squats_000_003_mask_s16"]
+    stored = arrays(golden_file.parents[1] / "pipeline" / "segmentation_k7_ratio0.7.npz")["squats_000_003_mask_s16"]
     for mask, expected in zip(masks, stored, strict=False):
         assert np.abs(mask[::16, ::16] - expected).mean() < 5e-4
 
 
 @pytest.mark.golden("blazepose/video/*_smooth_landmarks_false_*.npz")
 def test_without_smoothing_the_region_is_smoothed_all_the_same(golden_file: Path):
-    z, size, smoother = np.load(golden_file), (1920, 1080), BlazeSmoother(smooth=False)
+    z, size, smoother = arrays(golden_file), (1920, 1080), BlazeSmoother(smooth=False)
     for k, microseconds in enumerate(z["timestamps_us"]):
         landmarks = torch.from_numpy(np.concatenate((z["unfiltered_landmarks"][k], z["unfiltered_aux"][k]))).float()
         body, alignment, _ = smoother(
