@@ -338,7 +338,7 @@ def test_kernel_9_gives_what_the_python_package_ships(golden_file: Path):
 @pytest.mark.golden("blazepose/pipeline/segmentation_*.npz")
 def test_masks_are_the_official_ones(golden_file: Path):
     stored = arrays(golden_file)
-    for name in [key for key in stored.files if key.endswith("_mask_s4")]:
+    for name in [key for key in stored if key.endswith("_mask_s4")]:
         found = person(golden_file.parent / f"full__{name.removesuffix('_mask_s4')}.json").mask
         off = np.abs(found[::4, ::4] - stored[name])
         assert off.mean() < 1e-4
