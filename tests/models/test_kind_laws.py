@@ -124,13 +124,14 @@ def test_labels_come_back_to_within_the_codecs_tolerance(models):
     for model in models:
         frames = Frames(model.skeleton)
         labelled = [EvalSet.of_dataset(frames).labelled(index, model.crop_rule) for index in range(len(frames))]
+        # Along each axis, as in the laws of codecs.
         allowed = model.codec.exceptions.get(1, model.codec.tolerance) * (1 + 1e-6)
         for image, trip in zip(labelled, model.round_trip(labelled), strict=True):
             assert trip.outside == 0
             assert trip.poses.key == image.key
             back, there = (apply(trip.warps, xy) for xy in (trip.poses.xy, image.labels.xy))
-            assert (back - there).norm(dim=-1).max() <= allowed
-            assert trip.errors is None or trip.errors.max() <= allowed
+            assert (back - there).abs().max() <= allowed
+            assert trip.errors is None or trip.errors.max() <= 2**0.5 * allowed
 
 
 def test_a_few_steps_on_a_batch_lower_its_loss(models):
