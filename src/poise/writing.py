@@ -225,7 +225,7 @@ def locked(folder: Path | str, *, what: str) -> Iterator[Path]:
         WriteError: Somebody else has locked it, or it cannot be made or written.
     """
     place = Path(folder)
-    there, name = place.is_dir(), os.path.realpath(place)
+    made, name = [path for path in (place, *place.parents) if not path.is_dir()], os.path.realpath(place)
     try:
         place.mkdir(parents=True, exist_ok=True)
         file = None if name in _held else _open_lock(place / LOCK)
@@ -241,9 +241,9 @@ def locked(folder: Path | str, *, what: str) -> Iterator[Path]:
             (place / LOCK).unlink()
         _held.discard(name)
         file.close()
-        if not there:
-            with suppress(OSError):  # it is not empty
-                place.rmdir()
+        with suppress(OSError):  # one is not empty
+            for path in made:
+                path.rmdir()
 
 
 def _open_lock(path: Path) -> IO[bytes] | None:

@@ -161,7 +161,9 @@ def test_nothing_found_is_everybody_missed():
 def test_crowds_and_people_without_labels_are_neither_found_nor_missed():
     truth, results, _ = case(1, {}, images=2)
     truth["annotations"][0]["iscrowd"] = 1
-    truth["annotations"][1]["num_keypoints"] = 0
+    unlabelled = truth["annotations"][1]
+    results = [r for r in results if r["keypoints"][:2] != unlabelled["keypoints"][:2]]
+    unlabelled["keypoints"] = [0] * 51
     found = diagnose(truth, results, COCO17)
     assert {pair.person for pair in found.matching.pairs} == set(range(2, 6))
     assert not found.matching.missed + found.matching.background + found.matching.duplicates
@@ -169,7 +171,7 @@ def test_crowds_and_people_without_labels_are_neither_found_nor_missed():
 
 def test_attempts_at_an_ignored_person_are_ignored_and_removed_with_false_positives():
     truth, results, _ = case(1, {}, images=2)
-    truth["annotations"][0]["num_keypoints"] = 0
+    truth["annotations"][0]["iscrowd"] = 1
     whose = next(i for i, r in enumerate(results) if r["keypoints"][:2] == truth["annotations"][0]["keypoints"][:2])
     far = np.array(results[whose]["keypoints"]).reshape(-1, 3)
     far[2:, :2] += 3000  # two keypoints of many still fit

@@ -40,7 +40,7 @@ def test_codecs_and_their_readings_are_rows_and_no_image_is_read(labels, capsys)
         (["--codec", "Drak"], "no codec 'Drak'; did you mean 'Dark'?"),
         (["--codec", "OffsetGuided"], "OffsetGuided is a codec for whole images"),
         (["--codec", "RoIAdapter"], "RoIAdapter is a codec for boxes of a detector"),
-        (["--count", "0"], "--count is at least 1"),
+        (["--count", "0"], "--count is a whole number, 1"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(words, says, labels, capsys):

@@ -127,7 +127,7 @@ EVALUATE = "--annotations LABELS --images IMAGES"
             f"{TORCHVISION} is torchvision's and used as it was published",
         ),
         (f"{DETECT} {TORCHVISION} --scales 1 2", "leave out --scales"),
-        (f"{DETECT} RCNN --scales 1000", "make images of 64000 pixels, the maximum is 8192"),
+        (f"{DETECT} RCNN --scales 1000", "--scales is a number, above 0"),
         (f"evaluate RCNN {EVALUATE} --detecting-set learning.copies=2", "learning.copies=2: that is how a detector learns"),
         ("predict IMAGES --model RCNN --detecting-set weights.boxes=2", "weights.boxes=2: that is how a detector learns"),
         (f"compare-decoders RCNN {EVALUATE} --detecting-set learning.truth=false", "that is how a detector learns"),

@@ -92,9 +92,9 @@ def test_the_self_test_says_what_the_codec_costs(model, labels, capsys):
         (("--codec-set", "reading.top=3"), "no field of GroupingConfig 'top'; did you mean 'top_k'"),
         (("--codec-set", "reading.threshold=high"), "threshold of GroupingConfig cannot be .high.; expected a number"),
         (("--codec-set", "maps.jitter=True"), "would then need another network"),
-        (("--side", "0"), "side and multiple must be 1 pixel or more, found 0 and 32"),
-        (("--scales", "0"), "factors above 0"),
-        (("--batch", "0"), "at least 1 view"),
+        (("--side", "0"), "--side is a whole number, 8 to 8,192; found 0"),
+        (("--scales", "0"), "--scales is a number, above 0"),
+        (("--batch", "0"), "--batch is a whole number, 1 to"),
     ],
 )
 def test_what_is_not_for_whole_images_is_refused(model, labels, words, message, capsys):

@@ -116,7 +116,8 @@ def test_changed_data_and_missing_files_are_told_in_one_sentence(change, says, c
     assert main(["verify", str(copy / "run")]) == 1
     error = capsys.readouterr().err
     assert says in error
-    assert error.count("\n") == 1
+    assert error.count("poise verify: ") == 1
+    assert error.splitlines()[-1].startswith("poise verify: ")
 
 
 def test_a_detector_is_measured_again_by_keypoints_and_boxes_and_fails_with_other_weights(tmp_path, capsys):

@@ -250,7 +250,7 @@ def test_get_lists_what_is_there_and_what_can_be_got(published, capsys):
 
 
 def test_predict_without_a_model_gets_the_default_one_if_that_is_wanted(published, photo, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("poise.cli._predict.DEFAULT", "blazepose_lite")
+    monkeypatch.setattr("poise.weights.cache.DEFAULT", "blazepose_lite")
     words = ["predict", photo, "--out", str(tmp_path / "out")]
     assert main(words) == 1
     assert "poise get blazepose_lite` or --yes" in " ".join(capsys.readouterr().err.split())
@@ -261,7 +261,7 @@ def test_predict_without_a_model_gets_the_default_one_if_that_is_wanted(publishe
 
 
 def test_predict_asks_once_where_somebody_can_answer(published, photo, tmp_path, monkeypatch):
-    monkeypatch.setattr("poise.cli._predict.DEFAULT", "blazepose_lite")
+    monkeypatch.setattr("poise.weights.cache.DEFAULT", "blazepose_lite")
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     answers = iter(["n", "y"])
     monkeypatch.setattr("rich.console.Console.input", lambda *_, **__: next(answers))

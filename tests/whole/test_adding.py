@@ -93,8 +93,14 @@ def type_line(line: str, here: Path, process: Process, *, refused: bool) -> None
         return
     assert words[0] == "poise", f"who types {line!r}?"
     plugins._named.clear()  # each command is a process of its own
-    short = SHORT if words[1] == "train" and "--help" not in words else []
-    assert main([*words[1:], *short]) == int(refused), line
+    short = words[1] == "train" and "--help" not in words
+    assert main([*without(words[1:], SHORT), *SHORT] if short else words[1:]) == int(refused), line
+
+
+def without(words: list[str], flags: list[str]) -> list[str]:
+    """The words without flags, each of one value, that are given anew."""
+    known = {flag for flag in flags if flag.startswith("--")}
+    return [word for i, word in enumerate(words) if word not in known and words[i - 1] not in known]
 
 
 def laws(words: list[str], here: Path, laws_process: Process) -> None:

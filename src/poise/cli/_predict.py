@@ -14,7 +14,7 @@ from poise.inference.write import Writer
 from poise.models.base import PoseModel
 from poise.skeletons.nouns import nouns
 from poise.terminal import Console, say
-from poise.weights.cache import DEFAULT, NO_DEFAULT, model_place
+from poise.weights import cache
 from poise.zoo.get import get, obtainable
 
 DETECTOR_MINIMUM = MIN_BOX_SCORE
@@ -32,14 +32,14 @@ def default_model(console: Console, *, yes: bool) -> Path:
         InputError: It is not there, and nobody is there to ask or the answer is no.
         PoiseError: As `get`.
     """
-    place = model_place(DEFAULT)
+    place = cache.model_place(cache.DEFAULT)
     if place.is_file():
         return place
-    parts = obtainable()[DEFAULT]
-    what = f"{DEFAULT} ({' and '.join(part.file for part in parts)}, {parts[0].licence})"
+    parts = obtainable()[cache.DEFAULT]
+    what = f"{cache.DEFAULT} ({' and '.join(part.file for part in parts)}, {parts[0].licence})"
     if not yes and not (sys.stdin.isatty() and _agreed(console, what)):
-        raise InputError(NO_DEFAULT)
-    return get(DEFAULT, say=lambda text: say(console, text)).path
+        raise InputError(cache.no_default())
+    return get(cache.DEFAULT, say=lambda text: say(console, text)).path
 
 
 def _agreed(console: Console, what: str) -> bool:

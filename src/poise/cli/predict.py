@@ -19,7 +19,7 @@ from poise.cli.options import (
     PaddedRunOptions,
 )
 from poise.errors import InputError
-from poise.weights.cache import DEFAULT, NO_DEFAULT, model_place
+from poise.weights import cache
 
 if TYPE_CHECKING:
     from poise.models.base import PoseModel
@@ -109,8 +109,8 @@ def run(
     keypoints.check()
     if not sources:
         raise InputError("no images were given; name files, folders or patterns")
-    if model is None and not (yes or sys.stdin.isatty() or model_place(DEFAULT).is_file()):
-        raise InputError(NO_DEFAULT)
+    if model is None and not (yes or sys.stdin.isatty() or cache.model_place(cache.DEFAULT).is_file()):
+        raise InputError(cache.no_default())
     from poise.cli._predict import DETECTOR_MINIMUM, default_model, print_predictions, write_predictions
     from poise.cli._print import say
     from poise.inference.formats import check_format

@@ -10,12 +10,6 @@ VARIABLE = "POISE_HOME"
 DEFAULT = "blazepose_full"
 """What `poise predict` takes where no model is given."""
 
-NO_DEFAULT = (
-    f"no model was given, and the default one, {DEFAULT} (Apache-2.0, code and weights of MediaPipe), is not here; "
-    f"`poise get {DEFAULT}` or --yes brings it, or give a file with --model (`poise train` and `poise import` make some)"
-)
-"""What to say where it is not there either."""
-
 NO_MODEL = "train one, convert a checkpoint with `poise import`, or get an official one by its name with `poise get`"
 """What to do where a model file is not there."""
 
@@ -40,6 +34,14 @@ def files_folder() -> Path:
 def model_place(name: str) -> Path:
     """Where the model of a name is kept, whether it is there or not."""
     return home() / "models" / f"{name}.safetensors"
+
+
+def no_default() -> str:
+    """What to say where no model is given and the default one is not there."""
+    return (
+        f"no model was given, and the default one, {DEFAULT} (Apache-2.0, code and weights of MediaPipe), is not here; "
+        f"`poise get {DEFAULT}` or --yes brings it, or give a file with --model (`poise train` and `poise import` make some)"
+    )
 
 
 def kept_models() -> dict[str, Path]:
