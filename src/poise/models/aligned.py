@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from poise.codecs.base import InstanceCodec
 from poise.geometry import Warp, apply, invert
 from poise.models.card import Card
-from poise.models.top_down import TopDown
+from poise.models.top_down import TopDown, by_view
 from poise.models.values import Decoder, Image, ImageViews
 from poise.skeletons import Skeleton
 from poise.structures import Key, Labels, Points, Poses
@@ -127,8 +127,7 @@ class AlignedTopDown(TopDown):
     ) -> list[list[Points]]:
         read = [decode(output) for decode in decoders]
         back = invert(torch.stack(list(warps)).double())
-        each = [Points(apply(back, points.xy.cpu().double()).float(), points.score.cpu()) for points in read]
-        return [[Points(p.xy[i : i + 1], p.score[i : i + 1]) for p in each] for i in range(len(warps))]
+        return by_view([Points(apply(back, points.xy.cpu().double()).float(), points.score.cpu()) for points in read])
 
     def poses(
         self, views: ImageViews, answers: Sequence[list[Points]], key: Key, *, decoders: Sequence[Decoder]

@@ -94,6 +94,14 @@ class ImageModel(Model):
     default_batch: ClassVar[int] = 4
 
     @property
+    def no_keypoints(self) -> str:
+        """Message for a caller that needs keypoints; a model of images without them finds boxes."""
+        return (
+            f"{self.card.name!r} finds boxes of people and no keypoints, which are needed here; take a model with keypoints, "
+            "and this one as its --detector (`poise detect` and `poise evaluate` take it by itself)"
+        )
+
+    @property
     def finds_people(self) -> bool:
         """Whether it finds people in an image without boxes; else one that takes boxes takes the whole image as one."""
         return not self.takes_boxes

@@ -59,14 +59,6 @@ class BlazeDetector(BoxFinder, ImageModel):
         self.config = config or BlazeDetecting()
 
     @property
-    def no_keypoints(self) -> str:
-        """What to say to whoever needs keypoints."""
-        return (
-            f"{self.card.name!r} finds boxes of people and no keypoints, which are needed here; take a model with keypoints, "
-            "and this one as its --detector (`poise detect` and `poise evaluate` take it by itself)"
-        )
-
-    @property
     def input_text(self) -> str:
         """Size of the view."""
         return f"whole images in the middle of {SIDE} x {SIDE} pixels"

@@ -47,8 +47,8 @@ class BlazePerson:
         size: Size of the image (h, w), pixels.
         presence: Probability that there is a person.
         raw: x, y, z as shares of the view's side, visibility and presence, of 39 landmarks, as the regression says.
-        crop: The same, moved by the heatmaps.
-        landmarks: The same in the image: x / width, y / height, z / width, visibility, presence.
+        crop: Landmarks refined by the heatmaps (39 5): x, y, z as shares of the side of the view, visibility, presence.
+        landmarks: Landmarks in the image (39 5): x / width, y / height, z / width, visibility, presence.
         world: x, y, z in metres from the middle of the hips, turned as the image is.
         segmentation: Logits of who the person is, of the pixels of the view.
     """

@@ -43,7 +43,7 @@ class SmoothedPerson:
     Attributes:
         found: What was found in this frame alone.
         landmarks: x / width, y / height, z / width, visibility of the 33 landmarks of the body, smoothed.
-        alignment: The same of the two landmarks that say where the next frame's region is.
+        alignment: x / width, y / height, z / width, visibility of the two landmarks that tell the next region, smoothed.
         world: x, y, z in metres and visibility of the 33 landmarks, smoothed.
         region: Where the next frame is looked at.
     """

@@ -40,14 +40,6 @@ class BoxDetector(RCNNBoxes, ImageModel):
         self.config = config or RCNNConfig()
 
     @property
-    def no_keypoints(self) -> str:
-        """Message of the error where keypoints are needed."""
-        return (
-            f"{self.card.name!r} finds boxes of people and no keypoints, which are needed here; take a model with keypoints, "
-            "and this one as its --detector (`poise detect` and `poise evaluate` take it by itself)"
-        )
-
-    @property
     def output_text(self) -> str:
         """What the model finds, as text."""
         return "boxes of people"

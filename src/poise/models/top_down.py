@@ -108,8 +108,7 @@ class TopDown(DenseModel):
         """The keypoints in each view, in its pixels, as each decoder reads them."""
         output = self.output(images, flip=flip)
         read = [decode(output) for decode in decoders]
-        each = [Points(points.xy.cpu(), points.score.cpu()) for points in read]
-        return [[Points(p.xy[i : i + 1], p.score[i : i + 1]) for p in each] for i in range(len(images))]
+        return by_view([Points(points.xy.cpu(), points.score.cpu()) for points in read])
 
     def poses(
         self, views: ImageViews, answers: Sequence[list[Points]], key: Key, *, decoders: Sequence[Decoder]
@@ -246,6 +245,11 @@ class TopDown(DenseModel):
             return 0
         takes = cast(Head, self.network.head).takes
         return 1 if set(takes) & set(parts) and weight.ndim > 1 else None
+
+
+def by_view(each: Sequence[Points]) -> list[list[Points]]:
+    """For each view the points of every decoder, from the points of each decoder in all views."""
+    return [[Points(p.xy[i : i + 1], p.score[i : i + 1]) for p in each] for i in range(len(each[0].xy))] if each else []
 
 
 def _stacked(each: Sequence[Points], keypoints: int) -> Points:
