@@ -74,6 +74,10 @@ class Dataset(ABC):
         """Path of the image file, equal for two names of one file; None for an image that is generated."""
         return None
 
+    def sequence(self, index: int) -> str | None:
+        """Name of the video or sequence that an image is part of, whose frame is `key(index).frame`; None for a photo."""
+        return None
+
     @property
     def all_labels(self) -> Labels:
         """The annotations of all images, image by image."""

@@ -1,8 +1,8 @@
 """Boxes of people: from a detector's file, from MPII's labels, and checks of boxes."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from poise.dims import Size
-from poise.errors import AnnotationError, BoxError
+from poise.errors import AnnotationError, BoxError, InputError
 from poise.fields import number, whole
 from poise.notes import note
 from poise.reading import read_json
@@ -102,6 +102,47 @@ def read_detections(path: Path | str) -> list[Detection]:
         AnnotationError: The file is no list of detections, or a field has no meaning; the message names the detection.
     """
     return [_detection(index, row, str(path)) for index, row in enumerate(_rows(Path(path)))]
+
+
+def detections_by_name(path: Path | str, names: Sequence[str], *, min_score: float = 0.0) -> dict[int, list[Detection]]:
+    """The rows of a detector's file for images, by index of the image; images without rows are left out.
+
+    A row belongs to an image if it has its `file_name`, or else if the image's name is the number `image_id` (as COCO's are).
+
+    Args:
+        path: The JSON file.
+        names: Names of the images; a row may have the last part alone.
+        min_score: Lowest confidence that is kept.
+
+    Returns:
+        The best rows of each image, at most `BOXES_PER_IMAGE`, the best first.
+
+    Raises:
+        ReadError: The file is missing or cannot be read.
+        AnnotationError: It is no list of detections.
+        InputError: No row belongs to any of the images.
+    """
+    groups: dict[str | int, list[Detection]] = {}
+    for row in sorted((row for row in read_detections(path) if row.score >= min_score), key=lambda row: -row.score):
+        groups.setdefault(row.file_name or row.image_id, []).append(row)
+    if many := sum(len(group) > BOXES_PER_IMAGE for group in groups.values()):
+        note(
+            f"{str(path)!r}: {many} images have more than {BOXES_PER_IMAGE} boxes; of these the best {BOXES_PER_IMAGE} are used"
+        )
+    owned = {i: next((groups[own] for own in _names(name) if own in groups), []) for i, name in enumerate(names)}
+    found = {i: group[:BOXES_PER_IMAGE] for i, group in owned.items() if group}
+    if not found:
+        raise InputError(
+            f"none of the boxes in {str(path)!r} with a score of at least {min_score:g} belongs to these images; a row "
+            f"needs the image's `file_name`, or the image's name must be the number `image_id`"
+        )
+    return found
+
+
+def _names(name: str) -> list[str | int]:
+    """The names that a row may use for an image, the most specific first."""
+    path = PurePath(name)
+    return [name, path.name, *([int(path.stem)] if path.stem.isascii() and path.stem.isdigit() else [])]
 
 
 def _detection(index: int, row: Mapping[str, Any], path: str) -> Detection:

@@ -69,6 +69,10 @@ class CachedDataset(Dataset):
         """Size of the stored image file, bytes; None for an image that is missing or generated."""
         return self.dataset.file_size(index)
 
+    def sequence(self, index: int) -> str | None:
+        """Name of the sequence that an image is part of; None for a photo."""
+        return self.dataset.sequence(index)
+
     def file_path(self, index: int) -> str | None:
         """Path of the image file; None for an image that is generated."""
         return self.dataset.file_path(index)

@@ -95,6 +95,12 @@ class CombinedDataset(Dataset):
         source, inner = self.locate(index)
         return self.datasets[source].file_size(inner)
 
+    def sequence(self, index: int) -> str | None:
+        """Name of the sequence that an image is part of, behind the number of its data set; None for a photo."""
+        source, inner = self.locate(index)
+        name = self.datasets[source].sequence(inner)
+        return None if name is None else f"{source}: {name}"
+
     def file_path(self, index: int) -> str | None:
         """Path of the image file; None for an image that is generated."""
         source, inner = self.locate(index)

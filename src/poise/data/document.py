@@ -36,6 +36,23 @@ def read_document(path: Path | str, read: Any = None, *, naming: "Naming | None"
     return document
 
 
+def read_boxes_document(path: Path | str, read: Any = None) -> Document:
+    """Read a file in COCO's form of which only images, boxes and categories are wanted, with or without keypoints.
+
+    Args:
+        path: The JSON file.
+        read: Result of `read_labels_json` for this file, if it was read already; changed in place.
+
+    Raises:
+        ReadError: The file is missing or cannot be read.
+        AnnotationError: The file is not JSON, or not in COCO's form.
+    """
+    document = _read_parts(path, read)
+    if changes := convert(document):
+        note(f"{str(path)!r} is read with conversions: {summary(changes)}")
+    return document
+
+
 def read_raw(path: Path | str, read: Any = None, *, naming: "Naming | None" = None) -> Document:
     """Read a keypoint file without changing its content, except that a missing `categories` becomes [].
 
@@ -51,6 +68,17 @@ def read_raw(path: Path | str, read: Any = None, *, naming: "Naming | None" = No
         AnnotationError: The file is not JSON, or not a keypoint file; the message says what it is instead.
         SkeletonMismatch: The names do not fit its annotations.
     """
+    document = _read_parts(path, read)
+    _state_mirror(document)
+    if naming is not None:
+        as_lists(document)  # names are given to lists of records
+    named: Document = document if naming is None else naming.applied(document, path)
+    _check_kind(named, path)
+    return named
+
+
+def _read_parts(path: Path | str, read: Any) -> Document:
+    """A document with the three parts of COCO's form, each of records."""
     document = read_labels_json(path) if read is None else read
     parts = isinstance(document, dict) and all(_rows_of(document.get(k)) is not None for k in ("images", "annotations"))
     if not parts and (other := named_by_content(path, document)) is not None:
@@ -68,12 +96,8 @@ def read_raw(path: Path | str, read: Any = None, *, naming: "Naming | None" = No
     document["categories"] = document.get("categories") or []
     _check_records(document, path)
     _check_references(document, path)
-    _state_mirror(document)
-    if naming is not None:
-        as_lists(document)  # names are given to lists of records
-    named: Document = document if naming is None else naming.applied(document, path)
-    _check_kind(named, path)
-    return named
+    made: Document = document
+    return made
 
 
 def _state_mirror(document: Document) -> None:

@@ -21,6 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from poise.data.heif import allow_heif
+from poise.dims import Size
 from poise.errors import ImageError, InputError, WriteError
 from poise.reading import read_file
 from poise.writing import write_atomic
@@ -133,6 +134,23 @@ def _check_pixels(height: int, width: int, name: str) -> None:
             f"image {name!r} has {width} x {height} pixels, and {most:,} are the most, as a small file may claim any size; "
             f"make it smaller, or add --max-pixels {height * width} (in Python: the environment variable {MAX_PIXELS_VARIABLE})"
         )
+
+
+def image_size(data: bytes, *, name: str) -> Size:
+    """Size (h, w) of the image that `decode` gives, pixels; only the header is read.
+
+    Args:
+        data: Content of the file.
+        name: Name of the file, for error messages.
+
+    Raises:
+        ImageError: The data are not an image.
+    """
+    if not data:
+        raise ImageError(f"image {name!r} is empty (0 bytes); replace the file")
+    with _opened(data, name) as image:
+        size = image.height, image.width
+    return size[::-1] if is_turned(data, name=name) else size
 
 
 def is_turned(data: bytes, *, name: str) -> bool:

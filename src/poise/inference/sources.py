@@ -13,13 +13,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poise.data.boxes import BOXES_PER_IMAGE, Detection, read_detections
+from poise.data.boxes import Detection, detections_by_name
 from poise.data.images import MOST_BYTES, SUFFIXES, read_image
 from poise.errors import InputError, ReadError, missing
 from poise.geometry import xywh_to_xyxy
 from poise.inference.moving import VIDEOS, moving_text
 from poise.inference.request import ImageRequest
-from poise.notes import note
 from poise.reading import check_file, check_folder
 from poise.structures import Key
 
@@ -131,29 +130,8 @@ def boxes_of(path: Path | str, sources: Sequence[Source], *, min_score: float = 
         AnnotationError: It is no list of detections.
         InputError: No box belongs to any of the images.
     """
-    rows = [row for row in read_detections(path) if row.score >= min_score]
-    groups: dict[str | int, list[Detection]] = {}
-    for row in sorted(rows, key=lambda row: -row.score):
-        groups.setdefault(row.file_name or row.image_id, []).append(row)
-    if many := sum(len(group) > BOXES_PER_IMAGE for group in groups.values()):
-        note(
-            f"{str(path)!r}: {many} images have more than {BOXES_PER_IMAGE} boxes; of these the best {BOXES_PER_IMAGE} are used"
-        )
-    groups = {name: group[:BOXES_PER_IMAGE] for name, group in groups.items()}
-    owners = {s.image_id: [groups[name] for name in _names(s) if name in groups] for s in sources}
-    found = {image: _boxes(parts[0]) for image, parts in owners.items() if parts}
-    if not found:
-        raise InputError(
-            f"none of the boxes in {str(path)!r} with a score of at least {min_score:g} belongs to these images; a row "
-            f"needs the image's `file_name`, or the image's name must be the number `image_id`"
-        )
-    return found
-
-
-def _names(source: Source) -> list[str | int]:
-    """The names that a row may use for an image, the most specific first."""
-    stem = source.path.stem
-    return [source.name, source.path.name, *([int(stem)] if stem.isascii() and stem.isdigit() else [])]
+    found = detections_by_name(path, [source.name for source in sources], min_score=min_score)
+    return {sources[index].image_id: _boxes(rows) for index, rows in found.items()}
 
 
 def _boxes(rows: Sequence[Detection]) -> SourceBoxes:
