@@ -70,6 +70,8 @@ def _scores(page: Report, eval_set: EvalSet, evaluation: Evaluation, diagnosis: 
             f"{len(evaluation.box_results)} boxes were found. AP and AR of COCO's box protocol, the mean over IoU 0.50 to "
             f"0.95; small, medium and large people; recall with 1, 10 and 100 boxes an image."
         ).numbers({f"box {name}": _number(value) for name, value in evaluation.boxes.numbers.items()})
+    for one in evaluation.measured:
+        (page.text(f"{one.name}: {one.note}.") if one.note else page).numbers(one.numbers)
     for said, row in eval_set.protocol.rows(evaluation.positions):
         page.text(said).numbers(row)
     if len(evaluation.coco.categories) > 1:
@@ -98,6 +100,12 @@ def _keypoints(page: Report, evaluation: Evaluation) -> None:
     ]
     page.section("Every keypoint").text("AP and AR as if this keypoint alone were labelled.")
     page.table(("keypoint", *columns, "sigma"), rows)
+    if evaluation.measured:
+        shares = [one.counts.keypoints for one in evaluation.measured]
+        further: list[tuple[str | float, ...]] = [
+            (name, *(share[i] for share in shares)) for i, name in enumerate(evaluation.skeleton.keypoints)
+        ]
+        page.table(("keypoint", *(one.name for one in evaluation.measured)), further)
     page.text(f"Sigmas of OKS, skeleton {evaluation.skeleton.name}: {evaluation.skeleton.sigma_source}.")
 
 

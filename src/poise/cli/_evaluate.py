@@ -1,6 +1,6 @@
 """The parts of `poise evaluate`: boxes of a detector, the evaluation of poses or of boxes alone, and what is written."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +18,14 @@ from poise.errors import InputError
 from poise.evaluation.boxes import images_of, measured_rows, person_boxes
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation, evaluate
+from poise.evaluation.measures import measure_pck
 from poise.evaluation.self_test import self_test
 from poise.inference.detect import Detector, ModelDetector, detect
 from poise.inference.request import Skipped
 from poise.inference.settings import InferenceSettings
 from poise.inference.write import results_folder, write_json
 from poise.metrics.boxes import BoxScores, checked_box_annotations, evaluate_boxes, table
+from poise.metrics.measure_names import PCKMeasure
 from poise.models.base import ImageModel, PoseModel
 from poise.skeletons import COCO17
 from poise.terminal import Console
@@ -220,6 +222,38 @@ def measure_codec(console: Console, model: PoseModel, eval_set: EvalSet) -> Meas
     print_cost(console, test)
     text = {"self-test": "labels through crop and codec; no image is read, no network is run"}
     return Measured(test.evaluation, name="labels through the codec", text=text, box_source=model.card.name)
+
+
+def with_measures(
+    console: Console,
+    measured: Measured,
+    measures: Sequence[PCKMeasure],
+    model: PoseModel,
+    *,
+    eval_set: EvalSet,
+    run: EvalRunOptions,
+) -> Measured:
+    """The evaluation with PCK by further thresholds and units.
+
+    Args:
+        console: Console to print to.
+        measured: The evaluation.
+        measures: Thresholds and units.
+        model: The model, which is run again where its maps are compared.
+        eval_set: The data set.
+        run: How the model is run.
+
+    Raises:
+        InputError: The data set does not tell a unit, or there are no maps.
+    """
+    if not measures:
+        return measured
+    if any(one.unit == "map" for one in measures):
+        say(console, "PCK on maps: labelled boxes, no flip test, the highest cell of each map")
+    evaluation = measured.evaluation
+    settings = run.settings_for(model)
+    found = measure_pck(measures, eval_set, evaluation.positions, model=model, settings=settings)
+    return replace(measured, evaluation=replace(evaluation, measured=found))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from rich.progress import track
 from rich.table import Table
 
 from poise.evaluation.evaluate import Evaluation
+from poise.evaluation.measures import BATCH
 from poise.evaluation.self_test import SelfTest
 from poise.inference.request import Skipped
 from poise.metrics.boxes import table as box_table
@@ -41,6 +42,8 @@ def print_evaluation(
     everything = evaluation.numbers
     grid.add_row("all", *(cell(everything[c]) for c in columns), "")
     console.print(grid)
+    if evaluation.measured:
+        print_measures(console, evaluation)
     if len(evaluation.coco.categories) > 1:
         for category, numbers in evaluation.coco.categories.items():
             say(console, f"category {category}: AP {cell(numbers['AP'])}, AR {cell(numbers['AR'])}")
@@ -54,6 +57,28 @@ def print_evaluation(
     if evaluation.boxes is not None:
         say(console, box_table(boxes or name, evaluation.boxes.numbers) + "\n")
     say(console, table(name, evaluation.coco.numbers))
+
+
+def print_measures(console: Console, evaluation: Evaluation) -> None:
+    """Print PCK by the thresholds and units that were asked for, keypoint by keypoint."""
+    measured = evaluation.measured
+    title = f"all: every label; mean: of the keypoints; batches of {BATCH}: as the releases print it"
+    grid = Table("keypoint", *(one.name for one in measured), title=title, title_justify="left")
+    for column in grid.columns[1:]:
+        column.justify = "right"
+    shares = [one.counts.keypoints for one in measured]
+    for index, keypoint in enumerate(evaluation.skeleton.keypoints):
+        grid.add_row(keypoint, *(cell(share[index]) for share in shares))
+    grid.add_section()
+    grid.add_row("all", *(cell(one.counts.mean) for one in measured))
+    grid.add_row("mean", *(cell(one.counts.over_keypoints) for one in measured))
+    if any(one.published is not None for one in measured):
+        published = ["" if one.published is None else cell(one.published) for one in measured]
+        grid.add_row(f"batches of {BATCH}", *published)
+    console.print(grid)
+    for one in measured:
+        if one.note:
+            say(console, f"{one.name}: {one.note}")
 
 
 def print_cost(console: Console, test: SelfTest) -> None:

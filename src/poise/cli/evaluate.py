@@ -19,8 +19,10 @@ from poise.cli.options import (
     RescoringOptions,
 )
 from poise.errors import InputError
+from poise.metrics.measure_names import parse_measures
 
 MatFile = Annotated[Path | None, arg(metavar="FILE.mat"), HEADS]
+Measures = Annotated[tuple[str, ...], arg(metavar="THRESHOLD:UNIT,...")]
 
 
 def run(
@@ -34,6 +36,7 @@ def run(
     output: EvalOutputOptions,
     running: EvalRunOptions,
     heads: MatFile = None,
+    pck: Measures = (),
     self_test: bool = False,
 ) -> int:
     """Evaluate a model: the ten numbers of COCO's protocol, PCK, each keypoint; the last lines are a row to copy.
@@ -49,6 +52,7 @@ def run(
         poise evaluate model.safetensors --annotations annotations.json --images images --report report.html
         poise evaluate model.safetensors --annotations valid.json --images images --heads gt_val.mat --out pred.mat
         poise evaluate model.safetensors --annotations valid.json --images images --detector fasterrcnn_resnet50_fpn_v2
+        poise evaluate animals.safetensors --annotations annotations.json --images images --pck 0.05:map,0.1:image
         poise evaluate scenes.safetensors --annotations annotations.json --images images --reading cell --scales 0.5 1 2
 
     Args:
@@ -61,19 +65,34 @@ def run(
         output: Files to write.
         running: How the model is run.
         heads: MPII's head boxes: gt_val.mat of the usual archives, or MPII's own .mat; a column `head_box` of the JSON will do.
+        pck: Also measure PCK by these thresholds and units, with a table of every keypoint, such as 0.2:torso,0.05:map. Units
+            are box, torso, head, image (longer side) and map: the highest cell of each heatmap against the label's, in labelled
+            boxes, over all people and, as the releases print it, over batches of 6.
         self_test: Run no network: labels go through crop, encoding and decoding and back. AP is 1 but for what the codec costs.
     """
     output.check()
     scoring.check()
+    measures = parse_measures(pck)
     if self_test:
         unused = replace(detection, side=None, scales=())
         refuse_given(list(given(boxes, scoring, unused, running)), why="--self-test runs no network and looks for nobody")
     elif files.images is None:
         raise InputError("there are no images to look at; give their folder or zip file with --images")
     boxes.check()
-    from poise.cli._evaluate import evaluate_detector, folders_of, measure, measure_codec, print_measured, write_evaluation
+    if self_test and any(one.unit == "map" for one in measures):
+        raise InputError("--self-test runs no network, so there are no maps to compare; leave map out of --pck")
+    from poise.cli._evaluate import (
+        evaluate_detector,
+        folders_of,
+        measure,
+        measure_codec,
+        print_measured,
+        with_measures,
+        write_evaluation,
+    )
     from poise.cli._report import model_text
     from poise.evaluation.eval_set import EvalSet
+    from poise.evaluation.measures import check_measures
     from poise.models.base import require_image, require_pose
     from poise.terminal import Console
     from poise.weights.model_file import load
@@ -83,7 +102,7 @@ def run(
     decoding.adjust(found, detection)
     if not found.finds_keypoints:
         flags = given(replace(boxes, min_box_score=None), scoring)
-        flags |= {"--heads": heads, "--report": output.report, "--self-test": self_test}
+        flags |= {"--heads": heads, "--report": output.report, "--pck": pck, "--self-test": self_test}
         refuse(flags, why=f"{found.card.name} finds boxes in whole images and no keypoints")
         settings, minimum = running.settings_for(found), boxes.min_box_score or 0.0
         return evaluate_detector(console, found, settings, file=model, files=files, output=output, min_score=minimum)
@@ -95,11 +114,13 @@ def run(
         eval_set = eval_set.one_class(boxes.detector or network.card.name)
     if output.submission and eval_set.protocol.submission is None:
         raise InputError(f"{str(output.out)!r}: results are written as .mat for MPII's JSON alone; end the name in .json")
+    check_measures(measures, eval_set, network)
     with folders_of(output):
         if self_test:
             measured = measure_codec(console, network, eval_set)
         else:
             measured = measure(console, network, eval_set, boxes=boxes, rescoring=scoring, run=running)
+        measured = with_measures(console, measured, measures, network, eval_set=eval_set, run=running)
         text = model_text(network, file=model, annotations=files.annotations, images=files.images)
         measured = replace(measured, text=text | dict(measured.text))
         write_evaluation(console, eval_set, measured, annotations=files.annotations, output=output, pictures=not self_test)

@@ -22,6 +22,7 @@ from poise.inference.stream import stream_poses
 from poise.metrics import coco, coco_format
 from poise.metrics.boxes import BoxScores, checked_box_annotations, evaluate_boxes
 from poise.metrics.coco_format import to_coco_box_results
+from poise.metrics.measures import MeasuredPCK
 from poise.metrics.oks import oks_nms, rescore
 from poise.metrics.pck import PCK, THRESHOLDS, match_to_labels, pck
 from poise.models.base import PoseModel
@@ -48,6 +49,7 @@ class Evaluation:
         seconds: Median time to decode the outputs of an image.
         boxes: The twelve numbers of COCO's box protocol, of a model that finds boxes.
         box_results: Its boxes in COCO's result format.
+        measured: PCK by further thresholds and units (`evaluation.measures`).
     """
 
     coco: coco.CocoScores
@@ -62,12 +64,14 @@ class Evaluation:
     seconds: float = 0.0
     boxes: BoxScores | None = None
     box_results: list[dict[str, Any]] = field(default_factory=list)
+    measured: Sequence[MeasuredPCK] = ()
 
     @property
     def numbers(self) -> dict[str, float]:
         """COCO's ten numbers and PCK; of a model that finds boxes also the twelve of its boxes, as "box AP" and so on."""
         boxes = {} if self.boxes is None else self.boxes.numbers
-        return self.coco.numbers | self.pck | {f"box {name}": value for name, value in boxes.items()}
+        further = {name: value for one in self.measured for name, value in one.numbers.items()}
+        return self.coco.numbers | self.pck | further | {f"box {name}": value for name, value in boxes.items()}
 
 
 def evaluate(
