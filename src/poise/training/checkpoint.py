@@ -124,7 +124,7 @@ def _wrong_part(whole: Mapping[str, Any]) -> str:
 def _wrong_progress(progress: Mapping[str, Any]) -> str:
     """Description of the wrong value in the progress of a run; "" where there is none."""
     kinds: Mapping[str, Any] = {"epoch": int, "batch": int, "elapsed": int | float, "scores": dict, "plan": dict}
-    optional: Mapping[str, Any] = {"rate": int | float, "steps": int, "model": dict, "data": dict}
+    optional: Mapping[str, Any] = {"rate": int | float, "steps": int, "model": dict, "data": dict, "task": dict}
     for name, kind in (*kinds.items(), *((n, k) for n, k in optional.items() if n in progress)):
         value = progress[name]
         if not isinstance(value, kind) or isinstance(value, bool):
@@ -177,7 +177,8 @@ def check_data(progress: Mapping[str, Any], data: Mapping[str, Any], folder: Pat
     Raises:
         CheckpointError: They differ; the message says how.
     """
-    for name, what in (("train", "training"), ("val", "validation")):
+    for name in dict.fromkeys(("train", "val", *data)):
+        what = {"train": "training", "val": "validation"}.get(name, name)
         then, now = (values.get(name) for values in (progress.get("data", data), data))
         changes = _changes(then, now)
         if changes:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from poise.errors import CheckpointError, InputError, PoiseError, TrainingError, WriteError, unknown
-from poise.models.views.base import ViewDataset
+from poise.models.views.base import AnyViews
 from poise.reading import read_json
 from poise.training.checkpoint import ANEW, first_line
 from poise.training.recipe import Recipe
@@ -31,7 +31,7 @@ def check_best(recipe: Recipe, task: Task) -> None:
         raise unknown(f"score of {task.val_boxes} (recipe {recipe.name!r}, best)", recipe.best, task.val_scores)
 
 
-def check_readable(*each: ViewDataset[Any, Any] | None) -> None:
+def check_readable(*each: AnyViews[Any, Any] | None) -> None:
     """Read the first view of each set, so that a wrong image folder is noticed before anything is written.
 
     Raises:

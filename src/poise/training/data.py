@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from poise.errors import PoiseError
-from poise.models.views.base import LoadedBatch, ViewDataset, ViewIndex, mixed_seed
+from poise.models.views.base import AnyViews, LoadedBatch, ViewIndex, mixed_seed
 
 
 @final
@@ -89,7 +89,7 @@ def repeats_of(repeats: int | None, *, count: int, batch: int) -> int:
     return -(-MIN_STEPS // max(1, count // batch)) if repeats is None else repeats
 
 
-def loader(views: ViewDataset[Any, Any], order: ResumableSampler, *, workers: int, pin: bool) -> DataLoader[LoadedBatch[Any]]:
+def loader(views: AnyViews[Any, Any], order: ResumableSampler, *, workers: int, pin: bool) -> DataLoader[LoadedBatch[Any]]:
     """A data loader with the batches of a sampler, loaded by `workers` processes (0: in this one).
 
     With workers OpenCV is set to one thread, in this process too: a process forked while OpenCV's thread pool waits has no

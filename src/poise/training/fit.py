@@ -167,7 +167,15 @@ def _run(
     if carried is not None:
         say(console, f"start from {budget.start}: {carried}")
     note_box_share(recipe)
-    module = Module(recipe, plan, train=views, val=val_views, data=data)
+    module = Module(
+        recipe,
+        plan,
+        train=views,
+        val=val_views,
+        data=data,
+        folder=folder if main else None,
+        say=partial(say, console),
+    )
     module.model.to(memory_format=torch.channels_last)
     with Interrupts() as interrupts, quiet_lightning(), explain_step_errors(plan), unwrap_worker_errors():
         checkpointer = Checkpointer(folder, interrupts, best=recipe.best)

@@ -2,7 +2,8 @@
 
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -13,13 +14,14 @@ from torch.utils.data import DataLoader
 
 from poise.errors import CheckpointError
 from poise.models.base import PoseModel, total_loss
-from poise.models.views.base import LoadedBatch, ViewDataset, mixed_seed
+from poise.models.views.base import AnyViews, LoadedBatch, ViewDataset, mixed_seed
 from poise.training import optim
 from poise.training.checkpoint import identity
 from poise.training.data import ResumableSampler, loader, repeats_of
 from poise.training.nan_guard import Step, check_finite
 from poise.training.recipe import Recipe
 from poise.training.run_plan import RunPlan
+from poise.training.task import TaskRun
 from poise.weights.checkpoint import compare
 
 
@@ -33,6 +35,8 @@ class Module(LightningModule):
         train: Training views.
         val: Validation views, or None.
         data: Checksums of the data (`provenance.checksums`), which the state keeps.
+        folder: Folder of the run, for what its task writes; None for nothing.
+        say: Prints a line of the task.
 
     Attributes:
         model: The model that is trained.
@@ -54,9 +58,11 @@ class Module(LightningModule):
         recipe: Recipe,
         plan: RunPlan,
         *,
-        train: ViewDataset[Any, Any],
+        train: AnyViews[Any, Any],
         val: ViewDataset[Any, Any] | None,
         data: Mapping[str, Any] | None = None,
+        folder: Path | None = None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         super().__init__()
         self.recipe = recipe
@@ -69,6 +75,9 @@ class Module(LightningModule):
         self.average = copy.deepcopy(recipe.model).requires_grad_(False) if recipe.average is not None else None
         self.task = recipe.task(self.model)
         self.best_task = recipe.task(self.best_model)
+        self.extra = self.task.extra
+        self.folder = folder
+        self.say = say
         self.truth = self.task.truth(val.dataset) if val is not None else None
         repeats = repeats_of(recipe.repeats, count=len(train), batch=plan.batch)
         self.order = ResumableSampler(len(train), plan.share, seed=plan.seed, rank=plan.rank, world=plan.world, repeats=repeats)
@@ -110,7 +119,7 @@ class Module(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The recipe's optimizer, at the scaled learning rate."""
-        return optim.build(self.recipe.optimizer, self.model.network, rate=self.plan.rate)
+        return optim.build(self.recipe.optimizer, self.model.network, rate=self.plan.rate, extra=self.extra)
 
     def train(self, mode: bool = True) -> "Module":
         """Set training mode; the average and frozen parts stay in evaluation mode."""
@@ -122,14 +131,36 @@ class Module(LightningModule):
         return self
 
     def on_train_start(self) -> None:
-        """Start the clock."""
+        """Start the clock, and tell the task of the run."""
         self.begun = True
         self._since = time.monotonic()
         self._freeze()
+        self.task.start(self._task_run())
+        self.trainer.should_stop = self.trainer.should_stop or self.task.done
+
+    def _task_run(self) -> TaskRun:
+        plan = self.plan
+        return TaskRun(
+            best=self.best_model,
+            average=self.average,
+            folder=self.folder,
+            seed=plan.seed,
+            epochs=self.recipe.epochs,
+            batch=plan.share,
+            workers=plan.workers,
+            device=plan.device,
+            precision=plan.precision,
+            say=self.say,
+        )
 
     def on_train_epoch_start(self) -> None:
-        """Unfreeze the backbone after `Recipe.freeze_epochs`."""
+        """Unfreeze the backbone after `Recipe.freeze_epochs`; what the task does before an epoch."""
         self._freeze()
+        self.task.begin_epoch(self.current_epoch)
+
+    def on_train_epoch_end(self) -> None:
+        """End the run where its task says so."""
+        self.trainer.should_stop = self.trainer.should_stop or self.task.done
 
     def _freeze(self) -> None:
         self.frozen = self.current_epoch < self.recipe.freeze_epochs
@@ -166,7 +197,8 @@ class Module(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Stop at a loss or gradient that is not finite, then clip the gradient."""
-        weights = [p for p in self.model.parameters() if p.grad is not None]
+        beside = () if self.extra is None else self.extra.parameters()
+        weights = [p for p in (*self.model.parameters(), *beside) if p.grad is not None]
         if self.frozen:
             for p in self._backbone().parameters():
                 p.grad = None
@@ -227,6 +259,7 @@ class Module(LightningModule):
         total = sum(n for _, n in losses)
         self.keypoint_scores = self.task.keypoint_scores(self.truth, found) if self.trainer.loggers else {}
         self.scores = self.task.score(self.truth, found) | {"loss": sum(value * n for value, n in losses) / total}
+        self.scores |= self.task.check()
 
     # checkpoints
 
@@ -244,6 +277,7 @@ class Module(LightningModule):
             "steps": self.trainer.global_step,
             "model": identity(self.model),
             **({"data": self.data} if self.data else {}),
+            **({"task": state} if (state := self.task.state()) else {}),
         }
 
     def _sampling(self) -> dict[str, int]:
@@ -268,6 +302,7 @@ class Module(LightningModule):
             raise CheckpointError(
                 f"the run trained another network than {self.recipe.model.card.name!r} of this recipe; weights: {difference}"
             )
+        self.task.load_state(state.get("task", {}))
         self.order.begin(state["epoch"], state["batch"])
         self._earlier = self.elapsed = state["elapsed"]
         self.scores = state["scores"]

@@ -2,15 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
 from poise.errors import TrainingError
 from poise.models.device import Precision, autocast
-from poise.scenes import SceneBatch
-from poise.structures import Batch
 from poise.training.task import Task
 
 
@@ -32,13 +30,13 @@ class Step:
     norm: float
 
 
-def check_finite(step: Step, task: Task, batch: Batch | SceneBatch, *, precision: Precision) -> None:
+def check_finite(step: Step, task: Task, batch: Any, *, precision: Precision) -> None:
     """Stop when the loss or the gradient of a step is not finite.
 
     Args:
         step: Figures of the step.
         task: Task of the model, which has the gradients of the step.
-        batch: Batch of the step.
+        batch: Batch of the step: of the task's type, with images and keys.
         precision: "fp32" or "bf16".
 
     Raises:
@@ -56,7 +54,7 @@ def check_finite(step: Step, task: Task, batch: Batch | SceneBatch, *, precision
     )
 
 
-def first_fault(task: Task, batch: Batch | SceneBatch) -> str:
+def first_fault(task: Task, batch: Any) -> str:
     """Where a value that is not finite appears first: labels, images, a weight, a layer's output, a loss, or a gradient."""
     for name, values in (("the labels", task.labelled(batch)), ("the images", batch.images)):
         if not _finite(values):
@@ -77,14 +75,14 @@ def first_fault(task: Task, batch: Batch | SceneBatch) -> str:
     return f"the gradient of {bad_gradients[-1]}" if bad_gradients else "the sum of the gradient"
 
 
-def _first_loss(task: Task, batch: Batch | SceneBatch) -> str:
+def _first_loss(task: Task, batch: Any) -> str:
     """The first part of the loss that is not finite."""
     with torch.no_grad():
         parts = task.losses(batch)
     return next((f"the loss of {name}" for name, part in parts.items() if not _finite(part)), "")
 
 
-def _first_layer(task: Task, batch: Batch | SceneBatch) -> str:
+def _first_layer(task: Task, batch: Any) -> str:
     found: list[str] = []
     handles = []
     for name, layer in task.model.network.named_modules():

@@ -11,14 +11,15 @@ MAX_WARMUP = 0.1
 """Largest share of a run, in steps or in time, for the warm-up of the learning rate."""
 
 
-def build(options: Optimizer, network: nn.Module, *, rate: float) -> torch.optim.Optimizer:
+def build(options: Optimizer, network: nn.Module, *, rate: float, extra: nn.Module | None = None) -> torch.optim.Optimizer:
     """The optimizer for a network, with the scaled learning rate.
 
     Each group carries `rate`, the full learning rate that `set_rate` multiplies. With `Optimizer.spare` norms and biases have
-    no weight decay.
+    no weight decay. `extra` has the parts that a task trains beside the network (`Task.extra`), at the full rate.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in network.named_parameters():
+    beside = () if extra is None else extra.named_parameters(prefix="extra")
+    for name, parameter in (*network.named_parameters(), *beside):
         factor = (options.backbone if in_backbone(name) else 1.0) * (options.bias if name.endswith("bias") else 1.0)
         decay = options.decay if parameter.ndim > 1 or not options.spare else 0.0
         groups.setdefault((factor, decay), []).append(parameter)

@@ -21,7 +21,8 @@ PACKAGES = ("torch", "torchvision", "lightning", "numpy", "opencv-python-headles
 
 def checksums(recipe: Recipe) -> dict[str, Any]:
     """Checksums of the data of a recipe, as plain values; labels are read, images are not."""
-    return {"train": _data(recipe.train), "val": None if recipe.val is None else _data(recipe.val)}
+    more = {name: _data(dataset) for name, dataset in recipe.task(recipe.model).more_data.items()}
+    return {"train": _data(recipe.train), "val": None if recipe.val is None else _data(recipe.val)} | more
 
 
 def provenance(recipe: Recipe, plan: RunPlan, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,27 +1,98 @@
-"""`Task`: views, losses, validation and pictures for the training loop. By default those of the model (`ModelTask`)."""
+"""`Task`: views, losses, validation, pictures, hooks and state for the training loop. By default the model's (`ModelTask`)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
+import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from poise.data.base import Dataset
 from poise.dims import Size
 from poise.models.base import PoseModel
+from poise.models.device import Precision
 from poise.models.pictures import Picture
-from poise.models.views.base import TrainData, ViewDataset
+from poise.models.views.base import AnyViews, TrainData, ViewDataset
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class TaskRun:
+    """What a task may know of the run in which it trains.
+
+    Attributes:
+        best: The model that is validated and saved: the average of the weights where there is one.
+        average: The moving average of the weights, or None.
+        folder: Folder of the run; None on processes that write nothing.
+        seed: Seed of all random numbers.
+        epochs: Epochs of the run.
+        batch: Views of a step of this process.
+        workers: Data loader processes.
+        device: Device of the model.
+        precision: "fp32" or "bf16".
+        say: Prints a line.
+    """
+
+    best: PoseModel
+    average: PoseModel | None
+    folder: Path | None
+    seed: int
+    epochs: int
+    batch: int
+    workers: int
+    device: torch.device
+    precision: Precision
+    say: Callable[[str], None]
 
 
 class Task(ABC):
     """How a model is trained and validated. `ModelTask` is supervised training; other tasks train in another way.
 
+    A run makes one task for the model that is trained and one for the average that is validated. The hooks `start`,
+    `begin_epoch`, `check` and the state (`state`, `load_state`) are called of the first alone. What a run must not forget when
+    it is interrupted is in `state`; it is saved with every checkpoint and restored before `start`.
+
     Attributes:
         model: The model that is trained or validated.
+        extra: Parts that are trained beside the network, with the same optimizer, and saved in checkpoints; None for none.
     """
 
     model: PoseModel
+    extra: nn.Module | None = None
+
+    def start(self, run: TaskRun) -> None:  # noqa: B027  # a hook, empty by default
+        """Called once when a run begins or goes on, before its first step and after `load_state`."""
+
+    def begin_epoch(self, epoch: int) -> None:  # noqa: B027  # a hook, empty by default
+        """Called at the start of each epoch, counted from 0; not for the rest of an epoch that was interrupted."""
+
+    def check(self) -> dict[str, float]:
+        """Further scores of a validation (more is better), which `val_scores` names; none by default."""
+        return {}
+
+    @property
+    def done(self) -> bool:
+        """Whether the run ends with this epoch, by a rule of the task."""
+        return False
+
+    def state(self) -> dict[str, Any]:
+        """What a run that goes on needs beside weights, as plain values and tensors; nothing by default."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027  # a hook, empty by default
+        """Restore what `state` gave.
+
+        Raises:
+            CheckpointError: Something is missing.
+        """
+
+    @property
+    def more_data(self) -> Mapping[str, Dataset]:
+        """Data sets beside those of the recipe that the run learns from, by name; their checksums are kept."""
+        return {}
 
     @property
     def unit(self) -> tuple[str, str]:
@@ -48,7 +119,7 @@ class Task(ABC):
         """Size of the views the model learns from (h, w), pixels."""
 
     @abstractmethod
-    def train_views(self, data: TrainData, *, seed: int) -> ViewDataset[Any, Any]:
+    def train_views(self, data: TrainData, *, seed: int) -> AnyViews[Any, Any]:
         """Training views.
 
         Raises:

@@ -88,7 +88,27 @@ class TimedView(Generic[V]):
     bad: tuple[str, ...] = ()
 
 
-class ViewDataset(ABC, TorchDataset[TimedView[V]], Generic[V, B]):
+class AnyViews(ABC, TorchDataset[TimedView[V]], Generic[V, B]):
+    """What a loader needs of views: `ViewDataset`, or several of them together (`adaptation.joint`)."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of views in an epoch."""
+
+    @abstractmethod
+    def __getitem__(self, where: ViewIndex) -> TimedView[V]:
+        """The view of one index in one epoch, the same whenever it is asked for.
+
+        Raises:
+            ImageError: Its image, and those of views after it, cannot be read.
+        """
+
+    @abstractmethod
+    def collate(self, cuts: list[TimedView[V]]) -> LoadedBatch[B]:
+        """Views to one batch whose images are channels-last."""
+
+
+class ViewDataset(AnyViews[V, B]):
     """The views of a data set, by (epoch, index).
 
     Args:

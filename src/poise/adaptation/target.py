@@ -1,0 +1,107 @@
+"""The target of an adaptation: images with boxes, whose labels, if there are any, nobody learns from."""
+
+from pathlib import Path
+from typing import final
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from poise.data.base import Dataset
+from poise.data.label_ops import convert_labels
+from poise.errors import InputError
+from poise.skeletons import Skeleton
+from poise.structures import Key, Labels
+
+
+@final
+class Target(Dataset):
+    """The images and boxes of a data set without its labels: no keypoint is labelled, and every box is a person to look at.
+
+    Law 5 of data sets does not hold: `people` lists all boxes of positive size that are no crowd.
+
+    Args:
+        dataset: Images with boxes.
+        skeleton: Keypoints of the model that adapts.
+
+    Raises:
+        InputError: No image has a box.
+    """
+
+    def __init__(self, dataset: Dataset, *, skeleton: Skeleton) -> None:
+        self.dataset = dataset
+        self.skeleton = skeleton
+        self._people = [
+            (i, row)
+            for i in range(len(dataset))
+            for row in _boxed(dataset.labels(i)).nonzero().flatten().tolist()
+        ]  # fmt: skip
+        if not self._people:
+            raise InputError(f"none of the {len(dataset)} target images has a box of positive size, so there is nobody to see")
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.dataset)
+
+    def key(self, index: int) -> Key:
+        """File name and id of an image."""
+        return self.dataset.key(index)
+
+    def labels(self, index: int) -> Labels:
+        """The boxes of an image; no keypoint is labelled."""
+        own = self.dataset.labels(index)
+        return _hidden(own, len(self.skeleton))
+
+    def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
+        """An image, RGB, 0 to 255."""
+        return self.dataset.image(index)
+
+    def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
+        """All boxes of positive size, as pairs of an image index and an index into its labels.
+
+        Args:
+            crowd: Without effect; crowds are left out.
+        """
+        return self._people
+
+    def truth(self, index: int) -> Labels:
+        """The labels of an image in the model's keypoints, to score only; visible 0 where there are none."""
+        own = self.dataset.labels(index)
+        if set(self.dataset.skeleton.keypoints).isdisjoint(self.skeleton.keypoints):
+            return _hidden(own, len(self.skeleton))
+        return convert_labels(own, source=self.dataset.skeleton, target=self.skeleton)
+
+    @property
+    def generated(self) -> bool:
+        """Whether labels are made by a program, image by image."""
+        return self.dataset.generated
+
+    @property
+    def files_read(self) -> tuple[Path, ...]:
+        """The annotation files that were read."""
+        return self.dataset.files_read
+
+    def file_size(self, index: int) -> int | None:
+        """Size of the stored image file, bytes; None for an image that is missing or generated."""
+        return self.dataset.file_size(index)
+
+    def file_path(self, index: int) -> str | None:
+        """Path of the image file; None for an image that is generated."""
+        return self.dataset.file_path(index)
+
+
+def _boxed(labels: Labels) -> Tensor:
+    return ~labels.crowd & (labels.boxes[:, 2:] > labels.boxes[:, :2]).all(dim=1)
+
+
+def _hidden(labels: Labels, keypoints: int) -> Labels:
+    n = len(labels)
+    return Labels(
+        xy=torch.zeros(n, keypoints, 2),
+        visible=torch.zeros(n, keypoints, dtype=torch.int64),
+        boxes=labels.boxes,
+        area=labels.area,
+        crowd=labels.crowd,
+        ids=labels.ids,
+        categories=labels.categories,
+    )

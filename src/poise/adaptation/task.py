@@ -1,0 +1,151 @@
+"""`AdaptTask`: a task that learns from a labelled source and an unlabelled target at once."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poise.adaptation.joint import SOURCE, TARGET, EpochLength, JointBatch, JointViews
+from poise.adaptation.target import Target
+from poise.data.base import Dataset
+from poise.dims import Size
+from poise.models.base import PoseModel, require_top_down, total_loss
+from poise.models.pictures import Picture
+from poise.models.views.base import AnyViews, TrainData, ViewDataset
+from poise.structures import Batch
+from poise.training.task import Task, TaskRun
+from poise.transforms.jitter import Augmentation
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Domains:
+    """What every adaptation learns from beside the recipe's own, labelled data (the source).
+
+    Attributes:
+        target: The unlabelled images.
+        augmentation: How target views are changed at random; None for the source's.
+        length: Views of an epoch: of the longer of source and target, of the shorter (CC-SSL's release), or a number.
+        more: Further data sets of the batch, by name: `WS-CDA` has people, animals and target.
+    """
+
+    target: Target
+    augmentation: Augmentation | None = None
+    length: EpochLength | int = "longest"
+    more: Mapping[str, Dataset] = field(default_factory=dict)
+
+
+class AdaptTask(Task):
+    """Training on source and target together; what is done with the target is the method's (`target_losses`).
+
+    The loss is that of the source as the model computes it ("source") plus the method's parts. Validation, scores and pictures
+    are those of the model; the recipe's validation data are labelled source data.
+
+    Args:
+        model: The model that is trained or validated; a top-down model.
+        domains: The data beside the source.
+
+    Attributes:
+        run: The run, once it has begun; the task of the validated model never has one.
+    """
+
+    def __init__(self, model: PoseModel, domains: Domains) -> None:
+        self.model = require_top_down(model)
+        self.domains = domains
+        self.run: TaskRun | None = None
+
+    # the method
+
+    @property
+    @abstractmethod
+    def target_parts(self) -> tuple[str, ...]:
+        """Names of the parts of `target_losses`, always the same."""
+
+    @abstractmethod
+    def target_losses(self, batch: JointBatch) -> dict[str, Float[Tensor, ""]]:
+        """What the method adds to the loss of the source, by name, weighted."""
+
+    def source_losses(self, batch: JointBatch) -> Float[Tensor, ""]:
+        """The loss of the labelled part of a batch."""
+        return total_loss(self.model.losses(batch.source))
+
+    # the contract of tasks
+
+    def start(self, run: TaskRun) -> None:
+        """Keep what is known of the run."""
+        self.run = run
+
+    @property
+    def loss_parts(self) -> tuple[str, ...]:
+        """Source, then the parts of the method."""
+        return (SOURCE, *self.target_parts)
+
+    @property
+    def more_data(self) -> Mapping[str, Dataset]:
+        """The target, and further data sets."""
+        return {TARGET: self.domains.target, **self.domains.more}
+
+    def train_size(self, data: TrainData) -> Size:
+        """Size of the views (h, w), pixels."""
+        return self.model.train_size(data)
+
+    def train_views(self, data: TrainData, *, seed: int) -> AnyViews[Any, Any]:
+        """Labelled views of the source and unlabelled ones of the target, and of further data sets, paired."""
+        own: dict[str, AnyViews[Any, Any]] = {SOURCE: self.model.train_views(data, seed=seed)}
+        for number, (name, dataset) in enumerate(self.more_data.items(), start=1):
+            own[name] = self.model.train_views(self.part_data(name, dataset, data), seed=seed + number)
+        return JointViews(own, seed=seed, length=self.domains.length)
+
+    def part_data(self, name: str, dataset: Dataset, data: TrainData) -> TrainData:
+        """Data and augmentation of the views of another data set than the source.
+
+        Args:
+            name: Name of the part: "target", or one of `Domains.more`.
+            dataset: The data set.
+            data: Data and augmentation of the source.
+        """
+        other = self.domains.augmentation if name == TARGET else None
+        return TrainData(data.name, dataset, data.augmentation if other is None else other, data.size)
+
+    def val_views(self, dataset: Dataset, *, seed: int) -> ViewDataset[Any, Any]:
+        """The model's."""
+        return self.model.val_views(dataset, seed=seed)
+
+    def losses(self, batch: JointBatch) -> dict[str, Float[Tensor, ""]]:
+        """The loss of the source and the parts of the method."""
+        return {SOURCE: self.source_losses(batch), **self.target_losses(batch)}
+
+    def validate(self, batch: Batch) -> tuple[Float[Tensor, ""], list[Any]]:
+        """The model's."""
+        return self.model.validate(batch)
+
+    def raw(self, images: Float[Tensor, "b 3 h w"]) -> Sequence[Tensor]:
+        """The model's."""
+        return self.model.raw(images)
+
+    def labelled(self, batch: JointBatch) -> Float[Tensor, "_ 2"]:
+        """Labelled keypoints of all parts of a batch."""
+        return torch.cat([self.model.labelled(part) for part in batch.parts.values()])
+
+    def truth(self, dataset: Dataset) -> Any:
+        """The model's."""
+        return self.model.truth(dataset)
+
+    def score(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
+        """The model's."""
+        return self.model.score(truth, found)
+
+    def keypoint_scores(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
+        """The model's."""
+        return self.model.keypoint_scores(truth, found)
+
+    def picture(self, batch: JointBatch) -> Picture:
+        """The pictures of all parts, one below the other."""
+        parts = [self.model.picture(part) for part in batch.parts.values()]
+        width = max(part.shape[1] for part in parts)
+        return np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0))) for part in parts])
