@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from poise.data.coco import CocoDataset
-from poise.data.figures import FigureDataset, write_coco
+from poise.data.figures import FigureDataset, surface, write_coco
 from poise.errors import InputError, WriteError
 from poise.skeletons import COCO17, QUADRUPED
 
@@ -36,6 +36,17 @@ def test_another_seed_and_another_index_give_other_images():
     a, b = FigureDataset(2, size=(96, 96), seed=0), FigureDataset(2, size=(96, 96), seed=1)
     assert not torch.equal(a.image(0), b.image(0))
     assert not torch.equal(a.image(0), a.image(1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parts_drawn_together_give_the_pixels_of_parts_drawn_one_by_one(kind, monkeypatch):
+    crowd = FigureDataset(4, kind=kind, per_image=(1, 3), size=(120, 160), seed=2)
+    many = [crowd.scene(i) for i in range(4)]
+    monkeypatch.setattr(surface, "TOGETHER", 1)
+    for i in range(4):
+        one = crowd.scene(i)
+        assert (one.image == many[i].image).all()
+        assert (one.silhouettes == many[i].silhouettes).all()
 
 
 def test_images_are_rows_of_pixels_of_the_size_asked_for(crowd):
