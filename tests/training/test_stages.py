@@ -178,3 +178,11 @@ def test_folders_of_runs_and_of_stages_are_not_taken_for_each_other(tiny, whole,
     fit(tiny.recipe(), out=tmp_path, steps=1, console=silent(), **HERE)
     with pytest.raises(CheckpointError, match="a run of one stage"):
         fit(tiny.recipe().staged(2), out=tmp_path, resume=tmp_path, console=silent(), **HERE)
+
+
+def test_a_stage_tells_the_epochs_it_trained_not_those_it_planned(tiny, tmp_path):
+    console = recorder()
+    fit(tiny.recipe(tiny.Tiny(epochs=150, people=24)).staged(2), out=tmp_path / "run", steps=6, console=console, **HERE)
+    done = json.loads((tmp_path / "run/stages.json").read_text())["done"]
+    assert [stage["epochs"] for stage in done] == [1, 1]
+    assert "150" not in console.export_text().split("stages; scores of each")[1]

@@ -1,13 +1,14 @@
 """The checkpointer: saves the state of a run and its best model, and stops the run."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any, final
 
 from lightning.pytorch import LightningModule, Trainer
 
 from poise.codecs.decoders import described
-from poise.errors import CheckpointError
+from poise.errors import CheckpointError, TrainingError
 from poise.training.callbacks import Interrupted, Interrupts, RunCallback
 from poise.training.module import Module
 from poise.weights import model_file
@@ -127,11 +128,11 @@ class Checkpointer(RunCallback):
             raise Interrupted
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the model if it is the best so far."""
+        """Save the model if it is the best so far; one with a score or loss that is not finite never is."""
         module = self.of(pl_module)
         self._check_seconds = module.now() - self._check_began
         value = module.scores.get(self.best, float("-inf"))
-        if value > self.best_score:
+        if value > self.best_score and all(map(math.isfinite, (value, module.scores.get("loss", 0.0)))):
             self.best_score, self.best_scores = value, dict(module.scores)
             self._write(trainer, module)
 
@@ -149,6 +150,18 @@ class Checkpointer(RunCallback):
         if module.val_views is None:
             self._write(trainer, module)
         trainer.strategy.barrier()
+
+    def check_kept(self, module: Module) -> None:
+        """Refuse a run that ends without any model.
+
+        Raises:
+            TrainingError: It was validated, and no validation was finite.
+        """
+        if module.begun and module.val_views is not None and not self.model_file.exists() and module.plan.rank == 0:
+            raise TrainingError(
+                f"no validation of this run gave a finite loss and {self.best}, so {self.folder} holds no model; begin anew "
+                f"with another --out and a lower learning rate, such as --rate {module.recipe.optimizer.rate / 10:.2g}"
+            )
 
     def _save(self, trainer: Trainer, module: Module) -> None:
         trainer.save_checkpoint(self.state_file)

@@ -29,6 +29,7 @@ from poise.training.checks import (
 )
 from poise.training.clock import Clock
 from poise.training.data import unwrap_worker_errors
+from poise.training.divergence import DivergenceWarnings
 from poise.training.loggers import TENSORBOARD, check_loggers, make_loggers
 from poise.training.logging import hparams_of, print_resumed, print_run, settings_of
 from poise.training.metrics_log import MetricsLog
@@ -102,7 +103,7 @@ def fit(
         WriteError: The folder holds another run, another training writes into it, or it cannot be written.
         UnknownName, MissingExtra: There is no such logger, or its package is not installed.
         CheckpointError: The checkpoint to resume, or the model to start from, cannot be used, or the data have changed.
-        TrainingError: The loss is not finite, or the memory does not suffice.
+        TrainingError: The loss is not finite, in training or in every validation, or the memory does not suffice.
         Stopped: The run was interrupted (Ctrl-C, SIGTERM, SIGHUP), a `KeyboardInterrupt`; its checkpoint is saved.
     """
     model_file.check_kept(recipe.model)
@@ -181,7 +182,8 @@ def _run(
         checkpointer = Checkpointer(folder, interrupts, best=recipe.best)
         metrics_log = MetricsLog(folder, console, settings=settings_of(recipe, plan, data) if main else {})
         previews = Previews(folder, hparams_of(recipe, plan))
-        callbacks = [Clock(console), metrics_log, checkpointer, previews, ProgressBar(console), *more]
+        told = (metrics_log, DivergenceWarnings(console))
+        callbacks = [Clock(console), *told, checkpointer, previews, ProgressBar(console), *more]
         made = make_loggers(loggers, folder, step=progress.get("steps", 0) if progress else 0)
         lightning = trainer(recipe, plan, callbacks, hardware=hardware, loggers=made)
         try:
@@ -199,6 +201,7 @@ def _result(module: Module, checkpointer: Checkpointer, metrics_log: MetricsLog,
     if module.unreadable:
         say(console, f"{len(module.unreadable)} images could not be read; others took their place")
     model = module.best_model.cpu()
+    checkpointer.check_kept(module)
     if checkpointer.model_file.exists():  # weights only: the network may be the user's own, not one of the zoo
         load_best(model, checkpointer.model_file)
     if module.begun:  # the last line comes when all is done

@@ -46,7 +46,7 @@ class FinishedStage:
 
     Attributes:
         recipe: Name of its recipe.
-        epochs: Number of its epochs.
+        epochs: Number of epochs it trained.
         scores: Validation scores of its best model, by name.
     """
 
@@ -80,7 +80,7 @@ def fit_stages(recipe: Recipe, run: Run, budget: Budget, *, console: Console) ->
         if index:
             _start(stage, budget.folder / f"stage{index - 1}" / MODEL)
         result = run(stage, _stage_budget(stages, budget, index))
-        done.append(FinishedStage(stage.name, stage.epochs, result.metrics))
+        done.append(FinishedStage(stage.name, _epochs(result), result.metrics))
         if rank_of_process() == 0:
             _keep(budget.folder, done, best=recipe.best)
         scores = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items()) or "not checked"
@@ -188,6 +188,11 @@ def _keep(folder: Path, done: Sequence[FinishedStage], *, best: str) -> None:
     write_atomic(folder / MODEL, (folder / f"stage{chosen}" / MODEL).read_bytes())
     write_csv(folder / "metrics.csv", _rows(folder, len(done)))
     _write(folder / RECORD, done)
+
+
+def _epochs(result: RunResult) -> int:
+    """The epoch in which a stage ended, begun ones counted: limits of time or steps cut a schedule short."""
+    return int(result.history[-1]["epoch"]) if result.history else 0
 
 
 def _rows(folder: Path, count: int) -> list[Row]:

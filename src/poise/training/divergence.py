@@ -1,0 +1,84 @@
+"""Warnings of a run that diverges: a part of the loss a hundred times its start, or a validation that is not finite."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, final
+
+from lightning.pytorch import LightningModule, Trainer
+from rich.console import Console
+
+from poise.terminal import say
+from poise.training.callbacks import RunCallback
+from poise.training.module import Module
+
+LARGEST_RISE = 100.0
+"""Factor on its start above which a part of the loss is told."""
+
+SMALLEST_SHARE = 0.01
+"""Share of the whole loss at the start below which a part of it counts as that share: parts may start at 0."""
+
+
+@final
+class DivergenceWarnings(RunCallback):
+    """Tells that a part of the loss is a hundred times its start, once for each, and that a validation is not finite.
+
+    Args:
+        console: Terminal to print to.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._start: dict[str, float] = {}
+        self._told: set[str] = set()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The losses at the start and what was told, for the checkpoint."""
+        return {"start": self._start, "told": sorted(self._told)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore them."""
+        self._start, self._told = dict(state_dict["start"]), set(state_dict["told"])
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Compare the parts of the loss of the step with those of the first step."""
+        module = self.of(pl_module)
+        parts = {name: float(part.detach()) for name, part in module.parts.items()}
+        total = sum(parts.values())
+        self._compare({"": total} if len(parts) < 2 else parts, whole=total, what="training loss", module=module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tell a validation that is not finite, and compare its loss with that of the first one."""
+        module = self.of(pl_module)
+        loss = module.scores.get("loss", 0.0)
+        if not math.isfinite(loss):
+            self._tell(
+                f"epoch {trainer.current_epoch + 1}: the validation loss is {loss:g}, so this model is not kept; the training "
+                f"diverges at a learning rate of {module.rate:.3g} with batches of {module.plan.batch}",
+                module,
+            )
+            return
+        self._compare({"val": loss}, whole=loss, what="validation loss", module=module)
+
+    def _compare(self, parts: Mapping[str, float], *, whole: float, what: str, module: Module) -> None:
+        for name, value in parts.items():
+            start = max(abs(self._start.setdefault(name, value)), SMALLEST_SHARE * abs(self._start.setdefault("whole", whole)))
+            if name in self._told or not value > LARGEST_RISE * start > 0:
+                continue
+            self._told.add(name)
+            part = f" of {name}" if name not in ("", "val") else ""
+            self._tell(
+                f"step {module.trainer.global_step}: the {what}{part} is {value:.4g}, {value / start:.0f} times its "
+                f"{start:.4g} at the start; the training diverges at a learning rate of {module.rate:.3g} with batches of "
+                f"{module.plan.batch}",
+                module,
+            )
+
+    def _tell(self, what: str, module: Module) -> None:
+        if module.plan.rank == 0:
+            clip = "" if module.recipe.clip is not None else ", or clip the gradient: --clip 1"
+            say(
+                self.console,
+                f"warning: {what}. Take a lower learning rate, such as --rate {module.recipe.optimizer.rate / 10:.2g}{clip}",
+            )
