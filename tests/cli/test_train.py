@@ -47,8 +47,8 @@ def test_the_flags_are_the_recipes_and_the_runs(trained):
 
 def test_a_run_goes_on_without_naming_its_recipe_again(trained, capsys):
     settings = json.loads((trained / "settings.json").read_text())
-    older = {name: value for name, value in settings.items() if name not in ("expected", "notes")}
-    assert len(older) == len(settings) - 2
+    older = {name: value for name, value in settings.items() if name not in ("expected", "notes", "differs")}
+    assert len(older) == len(settings) - 3
     (trained / "settings.json").write_text(json.dumps(older))
     assert main(["train", "--resume", str(trained), "--steps", "4"]) == 0
     assert main(["train", "--resume", str(trained)]) == 1
@@ -212,6 +212,19 @@ def test_codec_and_dropping_are_flags(drawn, tmp_path, capsys):
     assert (type(codec).__name__, codec.ohkm, codec.radius) == ("UDPOffset", 8, 3.0)
     assert main(words(drawn, "--out", tmp_path / "wrong", "--codec", "UDPOfset")) == 1
     assert "did you mean 'UDPOffset'" in capsys.readouterr().err
+
+
+def test_what_differs_from_a_recipe_is_printed_kept_and_made_again(drawn, tmp_path, capsys):
+    out, more = tmp_path / "run", ["--optimizer", "sgd", "--augmentation", "gain=0.2", "--clip", 3, "--sigma", 1.5]
+    assert main(words(drawn, "--out", out, "--steps", 1, *more)) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "not the recipe as it stands: clip 3.0 (" in said
+    assert "optimizer.kind sgd (adamw)" in said
+    settings = json.loads((out / "settings.json").read_text())
+    assert (settings["optimizer"]["kind"], settings["augmentation"]["gain"], settings["clip"]) == ("sgd", 0.2, 3.0)
+    assert "codec.sigma 1.5 (" in settings["differs"]
+    assert main(["train", "--resume", str(out), "--steps", "2"]) == 0
+    assert json.loads((out / "settings.json").read_text())["differs"] == settings["differs"]
 
 
 def test_flags_of_a_recipe_and_of_every_run_mean_the_same():

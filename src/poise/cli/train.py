@@ -20,7 +20,7 @@ from poise.errors import CheckpointError, InputError
 from poise.plain import say_error
 from poise.plugins import named
 from poise.recipes.find import find, find_outlined, outlined
-from poise.recipes.options import ModelOptions
+from poise.recipes.options import ModelOptions, RecipeChanges
 from poise.recipes.outline import has_stand_ins
 from poise.writing import protecting
 
@@ -135,10 +135,12 @@ class RecipeCommand:
         """
         import torch
 
+        from poise.recipes.changes import changed
+
         torch.manual_seed(flags["seed"])
-        if self.options is not None:
-            return self.maker(self.options(**_subset(flags, [field.name for field in dataclasses.fields(self.options)])))
-        return self.maker(**_subset(flags, inspect.signature(self.maker).parameters))
+        given = _subset(flags, _own_flags(self.maker, self.options))
+        changes = RecipeChanges(**_subset(flags, _change_flags(self.maker, self.options)))
+        return changed(self.maker(**given) if self.options is None else self.maker(self.options(**given)), changes)
 
     def recipe_again(self, flags: Mapping[str, Any], words: Sequence[str]) -> Any:
         """The recipe of a run that began before; what it is refused for now was no mistake then.
@@ -327,8 +329,7 @@ def _parser(maker: Maker, options: type[ModelOptions] | None) -> type:
     Raises:
         InputError: They mean different things by one name.
     """
-    own = _recipe_flags(maker) if options is None else _dataclass_flags(options)
-    every = _dataclass_flags(TrainingOptions)
+    own, every = _own_flags(maker, options), _dataclass_flags(TrainingOptions)
     for name in set(every) & set(own):
         hint, shared = own[name][0], _plain(every[name][0])
         if hint not in (shared, *typing.get_args(shared)):
@@ -336,13 +337,21 @@ def _parser(maker: Maker, options: type[ModelOptions] | None) -> type:
                 f"recipe {maker.__name__!r} and every run have a flag --{name.replace('_', '-')}, of different types; give the "
                 "recipe's argument another name"
             )
-    fields = [
-        _field(name, hint, default)
-        for name, (hint, default) in (own | {n: f for n, f in every.items() if n not in own}).items()
-    ]
+    fields = [_field(name, hint, default) for name, (hint, default) in (every | _change_flags(maker, options) | own).items()]
     made = dataclasses.make_dataclass("Flags", fields, kw_only=True, frozen=True)
     made.__doc__ = _documented(maker, options)
     return made
+
+
+def _own_flags(maker: Maker, options: type[ModelOptions] | None) -> dict[str, tuple[Any, Any]]:
+    """Type and default of each flag of a recipe's own."""
+    return _recipe_flags(maker) if options is None else _dataclass_flags(options)
+
+
+def _change_flags(maker: Maker, options: type[ModelOptions] | None) -> dict[str, tuple[Any, Any]]:
+    """Type and default of each flag that changes a recipe, where no kind of model has one of that name."""
+    own = {*_own_flags(maker, options), *(() if options is None else options.other_flags())}
+    return {name: flag for name, flag in _dataclass_flags(RecipeChanges).items() if name not in own}
 
 
 def _recipe_flags(maker: Maker) -> dict[str, tuple[Any, Any]]:
@@ -388,8 +397,18 @@ def _metavar(hint: Any) -> str | None:
 def _documented(maker: Maker, options: type | None) -> str:
     """The recipe's docstring, its arguments followed by those of every run."""
     text, _, rest = (inspect.getdoc(maker) or "").partition("\nArgs:\n")
-    arguments = rest.partition("\n\n")[0] if options is None else _attributes(options)
-    return f"{text}\nArgs:\n{arguments}\n{_attributes(TrainingOptions)}"
+    own = rest.partition("\n\n")[0] if options is None else _attributes(options)
+    changes = _entries(_attributes(RecipeChanges), _change_flags(maker, options))
+    return f"{text}\nArgs:\n{own}\n{changes}\n{_attributes(TrainingOptions)}"
+
+
+def _entries(text: str, names: Collection[str]) -> str:
+    """Help of some fields, each with the lines that continue it."""
+    kept, keeping = [], True
+    for line in text.splitlines():
+        keeping = keeping if line.startswith("     ") else line.strip().partition(":")[0] in names
+        kept += [line] if keeping else []
+    return "\n".join(kept)
 
 
 def _attributes(options: type) -> str:

@@ -22,6 +22,7 @@ Changes = Mapping[str, Any]
 """New values of fields, by name; for a field that is a dataclass, the changes of its fields."""
 
 _C = TypeVar("_C")
+_D = TypeVar("_D")
 
 
 def set_codec(model: PoseModel, words: Sequence[str]) -> None:
@@ -74,6 +75,22 @@ def set_words(model: RCNNBoxes | BlazeDetector, *, codec: Sequence[str] = (), co
     changes = _codec_changes(owner.codec, codec) if codec else {}
     with _named(codec):
         model.reconfigure(lambda own: _changed(own, changes), lambda _: made)
+
+
+def changed_fields(owner: _D, words: Sequence[str], *, what: str, such: str) -> _D:
+    """A dataclass with changed fields.
+
+    Args:
+        owner: The dataclass, such as an augmentation.
+        words: Changes as name=value; nested fields are written with a dot.
+        what: What it is, for messages.
+        such: An example of a change.
+
+    Raises:
+        InputError: No `name=value`, or a value that cannot be.
+        UnknownName: It has no such field.
+    """
+    return _changed(owner, _changes(owner, words, what=what, such=such))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from poise.errors import InputError
 
@@ -72,3 +72,42 @@ class ModelOptions(ABC):
         for name, types in cls.other_flags().items():
             if name in flags:
                 raise InputError(f"{flags[name]} is for {types}, and {model} is not one of them; leave it out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeChanges:
+    """What is to differ from a recipe as it stands. A recipe's own flag of such a name is meant instead.
+
+    Attributes:
+        epochs: Epochs, of each stage.
+        rate: Learning rate, for batches of the size that the recipe's own is meant for; it follows --batch linearly.
+        milestones: Epochs after which the schedule "steps" multiplies the learning rate by its factor.
+        decay: Weight decay.
+        optimizer: adam, adamw, sgd or rmsprop.
+        schedule: Schedule of the learning rate: steps, cosine, linear or constant.
+        warmup: Steps of linear warm-up of the learning rate.
+        clip: Largest norm of the gradient.
+        average: Decay of the moving average (EMA) of the weights.
+        loss: Loss of the codec, where it has several: OffsetGuided's heatmaps focal or l2, penalties of regression.
+        weight: Weight of the codec's loss, where it has one.
+        sigma: Standard deviation of the codec's Gaussian labels, cells.
+        codec_set: Fields of the codec, such as `ohkm=8` or `height=1`; nested ones as `cost.heat=l2`.
+        padding: Factor by which a box grows before the view of a person is cut from it.
+        augmentation: Fields of the augmentation, such as `rotation=30` or `flip=0`; "none" for no augmentation.
+    """
+
+    epochs: int | None = None
+    rate: float | None = None
+    milestones: list[float] | None = None
+    decay: float | None = None
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] | None = None
+    schedule: Literal["steps", "cosine", "linear", "constant"] | None = None
+    warmup: int | None = None
+    clip: float | None = None
+    average: float | None = None
+    loss: str | None = None
+    weight: float | None = None
+    sigma: float | None = None
+    codec_set: list[str] | None = None
+    padding: float | None = None
+    augmentation: list[str] | None = None

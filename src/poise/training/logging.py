@@ -57,7 +57,9 @@ def mirrors_views(recipe: Recipe) -> bool:
 
 
 def print_expected(console: Console, recipe: Recipe) -> None:
-    """Print the expected scores of the recipe, where they are known."""
+    """Print the expected scores of the recipe, where they are known, and what differs from it."""
+    if recipe.differs:
+        say(console, recipe.differs)
     if recipe.expected:
         scores = ", ".join(f"{name} {value:.3g}" for name, value in recipe.expected.items())
         notes = f" ({recipe.notes})" if recipe.notes else ""
@@ -95,6 +97,7 @@ def settings_of(recipe: Recipe, plan: RunPlan, data: Mapping[str, Any]) -> dict[
         "settings": recipe.settings,
         "expected": dict(recipe.expected),
         "notes": recipe.notes,
+        "differs": recipe.differs,
         "decoder": described(recipe.model.codec),
         "plan": asdict(plan),
         "learning_rate": _rate(recipe, plan),

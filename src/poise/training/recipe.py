@@ -104,6 +104,7 @@ class Recipe:
         select: Whether to leave out people whose keypoints lie off the middle of their box, as HRNet's release can.
         expected: Expected scores, by name.
         notes: Remarks on the expected scores.
+        differs: What differs from the recipe as it stands in the source, in words; empty for nothing.
         settings: Name and arguments of the recipe, to make it again. Filled by `recipes.find`.
         task: Function from a model to its `Task`; supervised training (`ModelTask`) by default. Adaptation trains the same
             models with another task.
@@ -131,6 +132,7 @@ class Recipe:
     select: bool = False
     expected: Mapping[str, float] = field(default_factory=dict)
     notes: str = ""
+    differs: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     task: MakeTask = ModelTask
     then: tuple["Recipe", ...] = ()

@@ -1,0 +1,147 @@
+"""Changes to a finished recipe, by the flags that every recipe has, and what then differs from it."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from poise.errors import InputError
+from poise.models.base import PoseModel
+from poise.recipes.fields import changed_fields, set_codec
+from poise.recipes.options import RecipeChanges
+from poise.structures import Preprocess
+from poise.training.recipe import Optimizer, Recipe, Schedule
+
+LOSSES = ("loss", "penalty", "cost.heat")
+"""Fields of codecs that say which loss is meant, of which a codec has one or none."""
+
+
+def changed(recipe: Recipe, changes: RecipeChanges) -> Recipe:
+    """A recipe with changes; all of its stages have them. Scores to expect go, for they are those of the recipe unchanged.
+
+    Args:
+        recipe: The recipe; its model is changed in place.
+        changes: What is to differ.
+
+    Raises:
+        InputError: A value cannot be, or has no effect with this recipe.
+        UnknownName: The codec or the augmentation has no such field.
+    """
+    if changes == RecipeChanges():
+        return recipe
+    before = described(recipe)
+    set_codec(recipe.model, list(_codec_words(recipe.model, changes)))
+    _change_crop(recipe.model, changes.padding)
+    made = replace(_stage(recipe, changes), then=tuple(_stage(stage, changes) for stage in recipe.then))
+    texts = differences(before, described(made))
+    return replace(made, expected={}, differs=texts) if texts else made
+
+
+def differences(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """What differs, in words.
+
+    >>> differences({"epochs": "210", "clip": "None"}, {"epochs": "4", "clip": "None"})
+    'not the recipe as it stands: epochs 4 (210)'
+    """
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    texts = [f"{name} {after.get(name, 'none')} ({before.get(name, 'none')})" for name in names]
+    return f"not the recipe as it stands: {', '.join(texts)}" if texts else ""
+
+
+def described(recipe: Recipe) -> dict[str, str]:
+    """What flags can change of a recipe, as text by name."""
+    found: dict[str, Any] = {"epochs": recipe.epochs, "clip": recipe.clip, "average": recipe.average}
+    if isinstance(recipe.model.preprocess, Preprocess):
+        found["padding"] = recipe.model.preprocess.padding
+    parts = {"optimizer": recipe.optimizer, "schedule": recipe.schedule, "augmentation": recipe.augmentation}
+    parts |= {"codec": recipe.model.codec}
+    flat = {f"{part}.{name}": value for part, owner in parts.items() for name, value in _flat(owner)}
+    return {name: str(value) for name, value in (found | flat).items()}
+
+
+def _flat(owner: Any) -> Iterator[tuple[str, Any]]:
+    """Names of fields, of nested dataclasses with a dot, and their values."""
+    for field in fields(owner) if is_dataclass(owner) else ():
+        value = getattr(owner, field.name)
+        if is_dataclass(value) and not isinstance(value, type):
+            yield from ((f"{field.name}.{name}", one) for name, one in _flat(value))
+        else:
+            yield field.name, value
+
+
+def _stage(recipe: Recipe, changes: RecipeChanges) -> Recipe:
+    schedule = _schedule(recipe, changes)
+    epochs = recipe.epochs if changes.epochs is None else changes.epochs
+    never = [milestone for milestone in schedule.milestones if milestone >= epochs]
+    if never and changes.milestones is not None:
+        raise InputError(f"--milestones {' '.join(f'{m:g}' for m in never)} are after the last of {epochs} epochs")
+    return replace(
+        recipe,
+        epochs=epochs,
+        optimizer=_optimizer(recipe, changes),
+        schedule=schedule,
+        clip=recipe.clip if changes.clip is None else changes.clip,
+        average=recipe.average if changes.average is None else changes.average,
+        augmentation=_augmentation(recipe, changes),
+    )
+
+
+def _optimizer(recipe: Recipe, changes: RecipeChanges) -> Optimizer:
+    given = {"kind": changes.optimizer, "rate": changes.rate, "decay": changes.decay}
+    return replace(recipe.optimizer, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+
+def _schedule(recipe: Recipe, changes: RecipeChanges) -> Schedule:
+    schedule = recipe.schedule
+    kind = changes.schedule or schedule.kind
+    if changes.milestones is not None and kind != "steps":
+        raise InputError(f"--milestones are those of --schedule steps, and this schedule is {kind}; leave one of them out")
+    if kind == "steps" and schedule.kind != "steps" and changes.milestones is None:
+        raise InputError("--schedule steps needs --milestones, the epochs after which the learning rate falls")
+    milestones = () if kind != "steps" else schedule.milestones if changes.milestones is None else tuple(changes.milestones)
+    warmup = schedule.warmup_steps if changes.warmup is None else changes.warmup
+    return replace(schedule, kind=kind, milestones=milestones, warmup_steps=warmup)
+
+
+def _augmentation(recipe: Recipe, changes: RecipeChanges) -> Any:
+    words = changes.augmentation or []
+    if not words:
+        return recipe.augmentation
+    if words == ["none"]:
+        return None
+    owner = recipe.augmentation
+    if owner is None:
+        if recipe.model.augmentation_type is None:
+            raise InputError(f"{recipe.model.card.name} has views without augmentation; leave --augmentation out")
+        owner = recipe.model.augmentation_type()
+    return changed_fields(owner, words, what="the augmentation", such="rotation=30")
+
+
+def _codec_words(model: PoseModel, changes: RecipeChanges) -> Iterator[str]:
+    for name in ("sigma", "weight"):
+        value = getattr(changes, name)
+        if value is not None:
+            yield f"{_field(model, name, (name, f'maps.{name}'))}={value:g}"
+    if changes.loss is not None:
+        yield f"{_field(model, 'loss', LOSSES)}={changes.loss}"
+    yield from changes.codec_set or ()
+
+
+def _field(model: PoseModel, flag: str, names: tuple[str, ...]) -> str:
+    """The one of these fields that the codec has."""
+    known = {name for name, _ in _flat(model.codec)}
+    for name in names:
+        if name in known:
+            return name
+    own = ", ".join(field.name for field in fields(model.codec))
+    raise InputError(f"the codec {type(model.codec).__name__} has no {flag} of its own; leave --{flag} out. It has {own}")
+
+
+def _change_crop(model: PoseModel, padding: float | None) -> None:
+    if padding is None:
+        return
+    if not isinstance(model.preprocess, Preprocess):
+        raise InputError(f"{model.card.name} looks at whole images, which have no padding; leave --padding out")
+    if not 0 < padding < math.inf:
+        raise InputError(f"--padding is a factor above 0; found {padding:g}")
+    model.preprocess = replace(model.preprocess, padding=padding)
