@@ -4,7 +4,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from poise.errors import InputError, UnknownName
+from poise.cli.main import main
+from poise.data.coco import CocoDataset
+from poise.data.figures import FigureDataset, write_coco
+from poise.errors import InputError, SkeletonMismatch, UnknownName
 from poise.models.base import Model
 from poise.models.top_down import TopDown
 from poise.notes import forget_notes
@@ -17,7 +20,8 @@ from poise.recipes.finetune import (
     options_of,
     start_model,
 )
-from poise.skeletons import COCO17
+from poise.skeletons import COCO17, QUADRUPED
+from poise.weights.model_file import load, save
 
 from .finetuned import finetuned
 
@@ -279,3 +283,72 @@ def test_one_keypoint_has_no_limbs_and_says_which_models_take_it(drawn, tmp_path
     with pytest.raises(InputError, match=r"1 keypoint and so no limbs.*poise_rcnn_t"):
         finetuned(**small, model="poise_scene_t")
     assert finetuned(**small, model="poise_t").model.skeleton.mirrors
+
+
+@pytest.fixture(scope="module")
+def animals(tmp_path_factory):
+    """A folder with `annotations.json` and `images/` of eight drawn animals."""
+    folder = tmp_path_factory.mktemp("animals")
+    write_coco(FigureDataset(8, kind="animals", size=(96, 96)), folder)
+    return folder
+
+
+def both(animals, drawn):
+    return {
+        "annotations": [animals / "annotations.json", drawn / "annotations.json"],
+        "images": [animals / "images", drawn / "images"],
+        "model": "poise_t",
+        "size": (64, 64),
+    }
+
+
+def test_people_join_animals_by_a_map_with_missing_keypoints_masked(animals, drawn):
+    recipe = finetuned(**both(animals, drawn), map=["left_wrist:tail_base", "analogies"], val_share=0.25)
+    assert recipe.model.skeleton.keypoints == QUADRUPED.keypoints
+    assert (len(recipe.train), len(recipe.val)) == (6 + 12, 2)
+    labels, person = recipe.train.labels(6), COCO17.index
+    own = CocoDataset(drawn / "annotations.json", drawn / "images").labels(0)
+    at = QUADRUPED.index("tail_base")
+    assert torch.equal(labels.visible[:, at], own.visible[:, person("left_wrist")])
+    seen = labels.visible[:, at] > 0
+    assert torch.equal(labels.xy[seen, at], own.xy[seen, person("left_wrist")])
+    unseen = [QUADRUPED.index(name) for name in ("throat", "withers", "left_front_paw")]
+    assert not labels.visible[:, unseen].any()
+    assert not recipe.train.known(6)[unseen].any()
+    assert recipe.train.known(0).all()
+    views = recipe.model.train_views(recipe.data, seed=0)
+    batch = views.collate([views[0, i] for i in range(len(views))]).batch
+    recipe.model.loss(batch).backward()
+    assert recipe.mapping is not None
+    recipe.mapping.check_used()
+
+
+def test_a_map_of_unknown_names_is_told(animals, drawn):
+    with pytest.raises(SkeletonMismatch, match="there is no keypoint 'left_front_pew'"):
+        finetuned(**both(animals, drawn), map=["left_wrist:left_front_pew"])
+    recipe = finetuned(**both(animals, drawn), map=["left_wrst:left_front_paw", "analogies"])
+    with pytest.raises(InputError, match="--map left_wrst:left_front_paw changes nothing"):
+        recipe.mapping.check_used()
+
+
+def test_an_animal_model_starts_from_one_of_people(animals, tmp_path):
+    person = start_model("poise_t", size=(64, 64))
+    with torch.no_grad():
+        person.network.head.final.weight.normal_()
+    start, run = save(person, tmp_path / "people.safetensors"), tmp_path / "run"
+    words = ["train", "finetune", "--annotations", animals / "annotations.json", "--images", animals / "images"]
+    words += ["--model", "poise_t", "--size", "64", "64", "--map", "analogies", "--steps", "1", "--batch", "4"]
+    assert main([str(word) for word in (*words, "--start", start, "--out", run, "--rate", "1e-9", "--logger", "none")]) == 0
+    made = load(run / "model.safetensors")
+    row = made.network.head.final.weight[QUADRUPED.index("left_front_paw")]
+    assert torch.allclose(row, person.network.head.final.weight[COCO17.index("left_wrist")], atol=1e-4)
+
+
+def test_a_map_without_a_start_is_told(animals, tmp_path, capsys):
+    words = ["train", "finetune", "--annotations", animals / "annotations.json", "--images", animals / "images"]
+    words += ["--model", "poise_t", "--size", "64", "64", "--map", "analogies", "--out", tmp_path / "run"]
+    assert main([str(word) for word in words]) == 1
+    said = capsys.readouterr().err
+    assert "--map analogies changes nothing" in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "run").exists()

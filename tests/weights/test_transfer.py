@@ -6,8 +6,9 @@ from poise.codecs.gaussian import Gaussian
 from poise.codecs.one_hot import OneHot
 from poise.codecs.roi_adapter import RoIAdapter
 from poise.codecs.udp import UDPGaussian
-from poise.errors import CheckpointError
+from poise.errors import CheckpointError, InputError
 from poise.skeletons import COCO17, LSP14, QUADRUPED
+from poise.skeletons.mapping import KeypointMap
 from poise.weights.transfer import transfer, transfer_rows
 from poise.zoo.rcnn.poise_rcnn import small_detector
 from poise.zoo.simple_baselines import poseresnet
@@ -179,3 +180,27 @@ def test_a_detectors_maps_are_kept_where_both_are_gaussians_or_both_are_cells(he
 def test_a_detector_with_another_trunk_is_refused():
     with pytest.raises(CheckpointError, match="backbone is another"):
         transfer(detector(), detector(width="s"))
+
+
+def test_a_map_says_where_the_rows_of_the_head_go(start):
+    with torch.no_grad():
+        start.network.head.final.weight.normal_()
+        start.network.head.final.bias.normal_()
+    target = poseresnet(18, skeleton=QUADRUPED, size=SIZE)
+    before = target.network.head.final.weight.clone()
+    carried = transfer(start, target, mapping=KeypointMap.of(["left_wrist:tail_base", "analogies"]))
+    for new, old in (("tail_base", "left_wrist"), ("left_back_paw", "left_ankle"), ("right_front_paw", "right_wrist")):
+        assert all(torch.equal(a, b) for a, b in zip(rows(target, new), rows(start, old), strict=True))
+        assert carried.renamed[new] == old
+        assert f"{new} from {old}" in str(carried)
+    assert all(torch.equal(a, b) for a, b in zip(rows(target, "nose"), rows(start, "nose"), strict=True))
+    assert "nose" not in carried.renamed
+    assert set(carried.new) == {"throat", "withers", "left_front_paw"}, "the left wrist is taken"
+    for name in carried.new:
+        place = QUADRUPED.index(name)
+        assert torch.equal(target.network.head.final.weight[place], before[place])
+
+
+def test_a_map_is_refused_where_no_keypoint_has_weights_of_its_own(start):
+    with pytest.raises(InputError, match="only the backbone is kept"):
+        transfer(start, zoo.build("poise_scene_t_coco_64x64"), mapping=KeypointMap(analogies=True))

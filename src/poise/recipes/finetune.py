@@ -21,11 +21,12 @@ from poise.nn.heads.roi import MAP_CELLS
 from poise.recipes.base import ModelOptions, Optimizer, Recipe, Schedule
 from poise.recipes.dropping import Dropping, dropping
 from poise.recipes.fields import set_codec, set_words
-from poise.recipes.files import joined
+from poise.recipes.files import joined, mapped_split, used_by
 from poise.recipes.ranges import check_count, check_positive, check_share, check_views
 from poise.recipes.scenes import CLIP, PHOTO_VIEWS, small_model
 from poise.skeletons import COCO17, Skeleton
 from poise.skeletons.alignment import BodyAxis
+from poise.skeletons.mapping import KeypointMap
 from poise.transforms.aligned_crop import AlignedPreprocess
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.jitter import Augmentation
@@ -60,6 +61,9 @@ class FinetuneOptions(ModelOptions):
         fields: Fields of the annotations that hold the keypoints, one after the other, such as keypoints foot_kpts.
         mirror: Pairs of keypoints that a mirror exchanges, where names do not tell: left_paw:right_paw; nose:nose alone where
             it exchanges none.
+        map: Keypoints of a model to start from (--start), or of further annotation files, that stand for those of the first
+            file: left_wrist:left_front_paw and so on, and `analogies` for those of a person that are like an animal's. With it
+            the first file alone says which keypoints there are, and what has no partner in it is left out of the others.
         val_share: Share of the images kept for validation when there are no files for it; 0.1 by default.
         split_seed: Seed of that split; 0 by default.
         model: `poise_t`, `poise_s` (top-down), `poise_scene_t`, `poise_scene_s` (bottom-up), `poise_rcnn_t`, `poise_rcnn_s`
@@ -90,6 +94,7 @@ class FinetuneOptions(ModelOptions):
     skeleton: str | None = None
     fields: list[str] | None = None
     mirror: list[str] | None = None
+    map: list[str] | None = None
     val_share: float | None = None
     split_seed: int | None = None
     model: str = "poise_s"
@@ -135,6 +140,7 @@ class FinetuneOptions(ModelOptions):
         """
         check_count("--freeze-epochs", self.freeze_epochs, minimum=0)
         check_count("--repeats", 1 if self.repeats is None else self.repeats, minimum=1)
+        mapping = None if self.map is None else KeypointMap.of(self.map)
         train, val = self._data()
         made = require_pose(self._built(train.skeleton))
         if options_of(made) is not type(self):
@@ -157,6 +163,7 @@ class FinetuneOptions(ModelOptions):
             best="pck@0.1" if "pck@0.1" in made.val_scores else made.val_scores[0],
             freeze_epochs=self.freeze_epochs,
             repeats=self.repeats,
+            mapping=mapping and used_by(mapping, train),
             notes=f"keypoints of {train.skeleton.name}; OKS sigmas: {train.skeleton.sigma_source}",
         )
 
@@ -171,14 +178,17 @@ class FinetuneOptions(ModelOptions):
     def _data(self) -> tuple[Dataset, Dataset]:
         """The images to learn from, and those to validate on."""
         naming = naming_of(self.skeleton, self.fields or (), self.mirror or ())
+        mapping = None if self.map is None else KeypointMap.of(self.map)
         if self.val_annotations is None:
             if self.val_images is not None:
                 raise InputError(
                     "--val-images are the folders of --val-annotations, which are missing; give those, or leave both out"
                 )
-            share = 0.1 if self.val_share is None else self.val_share
-            whole = self._with_people(joined(self.annotations, self.images, naming=naming))
-            return hold_out(whole, share=share, seed=self.split_seed or 0)
+            share, seed = 0.1 if self.val_share is None else self.val_share, self.split_seed or 0
+            if mapping is not None:
+                split = mapped_split(self.annotations, self.images, naming=naming, mapping=mapping, val_share=share, seed=seed)
+                return self._with_people(split[0]), split[1]
+            return hold_out(self._with_people(joined(self.annotations, self.images, naming=naming)), share=share, seed=seed)
         shares = {"--val-share": self.val_share, "--split-seed": self.split_seed}
         given = [flag for flag, value in shares.items() if value is not None]
         if given:
@@ -186,9 +196,10 @@ class FinetuneOptions(ModelOptions):
                 f"--val-annotations are what the run is checked on, and no image of --annotations is kept for that; leave "
                 f"{' and '.join(given)} out"
             )
-        train = joined(self.annotations, self.images, naming=naming)
+        train = joined(self.annotations, self.images, naming=naming, mapping=mapping)
         unpaired = naming and replace(naming, mirror=())
-        val = joined(self.val_annotations, self.val_images or self.images, skeleton=train.skeleton, naming=unpaired)
+        folders = self.val_images or self.images
+        val = joined(self.val_annotations, folders, skeleton=train.skeleton, naming=unpaired, mapping=mapping)
         return self._with_people(train), self._with_people(val)
 
     def _with_people(self, dataset: Dataset) -> Dataset:

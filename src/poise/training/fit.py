@@ -42,7 +42,7 @@ from poise.training.run_plan import Budget, Hardware, rank_of_process, run_plan
 from poise.training.stages import fit_stages, refuse_stages
 from poise.training.trainer import quiet_lightning, trainer
 from poise.weights import model_file
-from poise.weights.transfer import transfer
+from poise.weights.transfer import Transferred, transfer
 from poise.writing import locked
 
 
@@ -158,7 +158,7 @@ def _run(
     if state is None and main:
         check_free(folder)
     check_readable(views, val_views)
-    carried = transfer(model_file.load(budget.start), recipe.model) if budget.start is not None and state is None else None
+    carried = _begin(recipe, budget) if state is None else None
     if main:
         make_folder(folder)
         check_run_files(folder)
@@ -193,6 +193,15 @@ def _run(
             say(console, f"stopped; go on with --resume {budget.whole or folder}")
             raise Stopped(interrupts.number) from error
     return _result(module, checkpointer, metrics_log, console)
+
+
+def _begin(recipe: Recipe, budget: Budget) -> Transferred | None:
+    """Give the model the weights of the model to start from, if there is one."""
+    if budget.start is not None:
+        return transfer(model_file.load(budget.start), recipe.model, mapping=recipe.mapping)
+    if recipe.mapping is not None:
+        recipe.mapping.check_used()
+    return None
 
 
 def _result(module: Module, checkpointer: Checkpointer, metrics_log: MetricsLog, console: Console) -> RunResult:

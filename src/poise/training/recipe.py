@@ -9,6 +9,7 @@ from poise.dims import Size
 from poise.errors import InputError
 from poise.models.base import PoseModel
 from poise.models.views.base import TrainData
+from poise.skeletons.mapping import KeypointMap
 from poise.training.task import MakeTask, ModelTask
 from poise.transforms.jitter import Augmentation
 
@@ -108,6 +109,7 @@ class Recipe:
         settings: Name and arguments of the recipe, to make it again. Filled by `recipes.find`.
         task: Function from a model to its `Task`; supervised training (`ModelTask`) by default. Adaptation trains the same
             models with another task.
+        mapping: Which keypoint of a model to start from stands for which of this one, where names do not tell.
         then: Further stages, each a whole schedule that starts from the best weights of the one before; of the same model.
     """
 
@@ -135,6 +137,7 @@ class Recipe:
     differs: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     task: MakeTask = ModelTask
+    mapping: KeypointMap | None = None
     then: tuple["Recipe", ...] = ()
 
     def __post_init__(self) -> None:

@@ -69,7 +69,7 @@ def fit_stages(recipe: Recipe, run: Run, budget: Budget, *, console: Console) ->
         CheckpointError: There is no run to resume.
     """
     stages = [  # the score to expect is that of all of them
-        replace(stage, name=f"{stage.name}, stage {i}", expected={})
+        replace(stage, name=f"{stage.name}, stage {i}", expected={}, mapping=None if i else recipe.mapping)
         for i, stage in enumerate((replace(recipe, then=()), *recipe.then))
     ]
     done = _open(recipe, budget, count=len(stages))
@@ -124,7 +124,8 @@ def _open(recipe: Recipe, budget: Budget, *, count: int) -> list[FinishedStage]:
         if main:
             check_free(budget.folder)
     if budget.start is not None and not budget.resume:
-        transfer(model_file.load(budget.start), copy.deepcopy(recipe.model))  # what cannot be a start is refused before writing
+        start, model = model_file.load(budget.start), copy.deepcopy(recipe.model)
+        transfer(start, model, mapping=recipe.mapping)  # what cannot be a start is refused before writing
     if main:
         budget.folder.mkdir(parents=True, exist_ok=True)
         known = {"expected": dict(recipe.expected), "notes": recipe.notes}

@@ -1,14 +1,16 @@
 """A trained model as the start of another, for other keypoints: what fits is kept, by name."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
 from torch import Tensor
 
-from poise.errors import CheckpointError
+from poise.errors import CheckpointError, InputError
 from poise.models.base import Model, PoseModel, require_pose
 from poise.skeletons import keypoint_partners
+from poise.skeletons.mapping import KeypointMap
 from poise.weights.checkpoint import compare
 
 BACKBONE = "backbone."
@@ -28,32 +30,44 @@ class Transferred:
         kept: Keypoints whose rows were copied, in every layer with a part for each keypoint.
         new: Keypoints with new random weights.
         layers: Further weights that are random because their shape differs.
+        renamed: For kept keypoints that the start calls otherwise, its name.
     """
 
     kept: tuple[str, ...]
     new: tuple[str, ...]
     layers: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """In words, to print."""
-        kept = f"kept the backbone and {len(self.kept)} keypoints of the head" + (
-            f" ({', '.join(self.kept)})" if self.kept else ""
-        )
+        names = [f"{name} from {self.renamed[name]}" if name in self.renamed else name for name in self.kept]
+        kept = f"kept the backbone and {len(names)} keypoints of the head" + (f" ({', '.join(names)})" if names else "")
         new = f"; {len(self.new)} start anew ({', '.join(self.new)})" if self.new else ""
         layers = f"; these layers of the head start anew: {', '.join(self.layers)}" if self.layers else ""
         return kept + new + layers
 
 
-def transfer(start: Model, target: Model) -> Transferred:
+def transfer(start: Model, target: Model, *, mapping: KeypointMap | None = None) -> Transferred:
     """Copy what fits of a trained model into a new one, in place: `transfer_rows` or `transfer_whole`.
+
+    Args:
+        start: The trained model.
+        target: The new model.
+        mapping: Which keypoint of the start stands for which of the new model, where names do not tell.
 
     Raises:
         CheckpointError: The backbones differ.
-        InputError: One of them finds no keypoints.
+        InputError: One of them finds no keypoints, or a map is given and keypoints have no rows of their own.
+        SkeletonMismatch: The map names a keypoint that there is not.
     """
     old, new = require_pose(start), require_pose(target)
     if old.rows_by_keypoint and new.rows_by_keypoint and old.codec_type is new.codec_type:
-        return transfer_rows(old, new)
+        return transfer_rows(old, new, mapping=mapping)
+    if mapping is not None and set(mapping.words) - mapping.used:
+        raise InputError(
+            f"--map changes which keypoint's weights a new keypoint starts from, and from {old.card.name!r} to "
+            f"{new.card.name!r} only the backbone is kept; leave it out"
+        )
     return transfer_whole(old, new)
 
 
@@ -77,7 +91,7 @@ def transfer_whole(start: PoseModel, target: PoseModel) -> Transferred:
     return Transferred(keypoints, (), anew) if same else Transferred((), keypoints)
 
 
-def transfer_rows(start: PoseModel, target: PoseModel) -> Transferred:
+def transfer_rows(start: PoseModel, target: PoseModel, *, mapping: KeypointMap | None = None) -> Transferred:
     """Copy backbone, head and the rows of the keypoints both know into `target`, in place.
 
     Rows of every layer that gives or takes maps of keypoints (`PoseModel.keypoint_axis`) are told apart by the keypoint's name,
@@ -88,13 +102,16 @@ def transfer_rows(start: PoseModel, target: PoseModel) -> Transferred:
     Args:
         start: The trained model.
         target: The new model; its codec and skeleton may be others.
+        mapping: Which keypoint of the start stands for which of the new model, where names do not tell.
 
     Returns:
         What was kept and what starts anew.
 
     Raises:
         CheckpointError: The backbones, or the necks on them, differ.
+        SkeletonMismatch: The map names a keypoint that there is not.
     """
+    wanted = (mapping or KeypointMap()).partners(start.skeleton, target.skeleton)
     given, needed = start.network.state_dict(), target.network.state_dict()
     _same_backbone(start, target, given, needed)
     axes = {key: target.keypoint_axis(key, value) for key, value in needed.items()}
@@ -104,7 +121,7 @@ def transfer_rows(start: PoseModel, target: PoseModel) -> Transferred:
     rows = {key: axis for key, axis in axes.items() if axis is not None}
     same_body = not any(key.startswith(READS) for key in anew)
     same = same_body and _alike(start, target, rows)
-    partners = keypoint_partners(start.skeleton, target.skeleton) if same else {}
+    partners = wanted if same else {}
     kept = tuple(partners)
     with torch.no_grad():
         for key in fits:
@@ -112,7 +129,10 @@ def transfer_rows(start: PoseModel, target: PoseModel) -> Transferred:
         for key, axis in rows.items() if kept else ():
             old = _channels(start, given[key], axis, tuple(partners.values()))
             _copy_rows(given[key], needed[key], axis, old, _channels(target, needed[key], axis, kept))
-    return Transferred(kept=kept, new=tuple(name for name in target.skeleton.keypoints if name not in kept), layers=anew)
+    alike = keypoint_partners(start.skeleton, target.skeleton)
+    renamed = {name: old for name, old in partners.items() if alike.get(name) != old}
+    new = tuple(name for name in target.skeleton.keypoints if name not in kept)
+    return Transferred(kept, new, anew, renamed)
 
 
 def _same_backbone(start: Model, target: Model, given: dict[str, Tensor], needed: dict[str, Tensor]) -> None:
