@@ -91,7 +91,7 @@ def _drawn(sample: Sample, skeleton: Skeleton, side: int, *, masks: np.ndarray) 
 
 def read_file(console: Console, file: Path, images: Path | None, naming: Naming | None = None) -> LintedFile:
     """An annotation file and, where there is a folder, its images, all read once."""
-    document = read_raw(file, naming=naming)
+    document = read_raw(file, naming=naming, images=images)
     if images is None:
         return str(file), document, {}
     listed = dict(document)
@@ -111,7 +111,7 @@ def targets(files: Sequence[Path], fix: Path) -> list[Path]:
     one = fix.suffix.lower() == ".json"
     if one and len(files) > 1:
         raise InputError(f"{len(files)} files need a folder for their fixed copies, found {str(fix)!r}")
-    found = [fix] if one else [fix / file.name for file in files]
+    found = [fix] if one else [fix / (file.name if file.suffix == ".json" else f"{file.stem}.json") for file in files]
     originals = {os.path.realpath(file) for file in files}
     if len(set(found)) < len(found) or any(os.path.realpath(target) in originals for target in found):
         raise InputError(f"fixed copies in {str(fix)!r} would overwrite an original or each other; choose another folder")

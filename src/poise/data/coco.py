@@ -69,7 +69,7 @@ class CocoDataset(Dataset):
         naming: Naming | None = None,
         document: Document | None = None,
     ) -> None:
-        document = read_document(annotations, naming=naming) if document is None else document
+        document = read_document(annotations, naming=naming, images=images) if document is None else document
         self.naming = naming
         with names_file(annotations):
             self._read(document, annotations, images, skeleton, complete)
@@ -95,6 +95,7 @@ class CocoDataset(Dataset):
                 "models for whole images find them as one class"
             )
         self._records = [image_record(i, r, name) for i, r in enumerate(document["images"])]
+        self._root = images
         self.files = None if images is None else ImageFiles(images, names=(r["file_name"] for r in self._records))
         order = {r["id"]: i for i, r in enumerate(self._records)}
         if len(order) < len(self._records):
@@ -254,7 +255,7 @@ class CocoDataset(Dataset):
         """Segmentations that cannot be read are left out, which is said once."""
         sizes = {record["id"]: record["size"] for record in self._records}
         found, faults = {}, []
-        for annotation in read_document(self.annotations, naming=self.naming)["annotations"]:
+        for annotation in read_document(self.annotations, naming=self.naming, images=self._root)["annotations"]:
             size = sizes.get(annotation.get("image_id"))
             if not has_segmentation(annotation) or size is None:
                 continue

@@ -12,6 +12,9 @@ from poise.data.base import Dataset
 from poise.errors import CheckpointError, ReadError
 from poise.structures import Labels
 
+LABEL_SUFFIXES = frozenset({".json", ".txt", ".pts", ".xml", ".yaml", ".yml"})
+"""Endings of the files in a folder of labels; images beside them count by their sizes."""
+
 GENERATED = 64
 """Images whose labels count, at most, of a data set that is generated."""
 
@@ -107,11 +110,15 @@ def _looked_at(dataset: Dataset) -> Sequence[int]:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal.
+    """SHA-256 of a file, or of the names and contents of the files of a folder of labels, hexadecimal.
 
     Raises:
         ReadError: The file is missing or cannot be read.
     """
+    if path.is_dir():
+        inside = sorted(p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in LABEL_SUFFIXES)
+        rows = [f"{p.relative_to(path).as_posix()}\0{file_digest(p)}\n" for p in inside]
+        return hashlib.sha256("".join(rows).encode(errors="surrogatepass")).hexdigest()
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

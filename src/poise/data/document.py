@@ -6,31 +6,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poise.data.conversions import as_lists, convert, summary
+from poise.data.forms import read_form
 from poise.data.other_tools import named_by_content, named_by_path
 from poise.data.records import Document as Document
 from poise.errors import AnnotationError
 from poise.notes import note
-from poise.reading import read_json
+from poise.reading import check_folder, read_json
 from poise.writing import write_atomic
 
 if TYPE_CHECKING:
     from poise.data.naming import Naming
 
 
-def read_document(path: Path | str, read: Any = None, *, naming: "Naming | None" = None) -> Document:
+def read_document(
+    path: Path | str, read: Any = None, *, naming: "Naming | None" = None, images: Path | str | None = None
+) -> Document:
     """Read a keypoint file in COCO's form; values written otherwise are converted (`convert`), which is said once.
 
     Args:
         path: The JSON file.
         read: Result of `read_labels_json` for this file, if it was read already; changed in place.
         naming: Names of its keypoints, where it has none.
+        images: Folder of its images, for forms whose labels are shares of them.
 
     Raises:
         ReadError: The file is missing or cannot be read.
         AnnotationError: The file is not JSON, or not a keypoint file; the message says what it is instead.
         SkeletonMismatch: The names do not fit its annotations.
     """
-    document = read_raw(path, read, naming=naming)
+    document = read_raw(path, read, naming=naming, images=images)
     if changes := convert(document):
         note(f"{str(path)!r} is read with conversions: {summary(changes)}; `poise data check FILE --fix OUT` writes them down")
     return document
@@ -53,7 +57,9 @@ def read_boxes_document(path: Path | str, read: Any = None) -> Document:
     return document
 
 
-def read_raw(path: Path | str, read: Any = None, *, naming: "Naming | None" = None) -> Document:
+def read_raw(
+    path: Path | str, read: Any = None, *, naming: "Naming | None" = None, images: Path | str | None = None
+) -> Document:
     """Read a keypoint file without changing its content, except that a missing `categories` becomes [].
 
     Mirror pairs that the file states as a whole (`flip_idx`, `mirror`) are those of each category with keypoints.
@@ -62,13 +68,14 @@ def read_raw(path: Path | str, read: Any = None, *, naming: "Naming | None" = No
         path: The JSON file.
         read: Result of `read_labels_json` for this file, if it was read already.
         naming: Names of its keypoints, where it has none.
+        images: Folder of its images, for forms whose labels are shares of them.
 
     Raises:
         ReadError: The file is missing or cannot be read.
         AnnotationError: The file is not JSON, or not a keypoint file; the message says what it is instead.
         SkeletonMismatch: The names do not fit its annotations.
     """
-    document = _read_parts(path, read)
+    document = _read_parts(path, read, images)
     _state_mirror(document)
     if naming is not None:
         as_lists(document)  # names are given to lists of records
@@ -77,10 +84,12 @@ def read_raw(path: Path | str, read: Any = None, *, naming: "Naming | None" = No
     return named
 
 
-def _read_parts(path: Path | str, read: Any) -> Document:
+def _read_parts(path: Path | str, read: Any, images: Path | str | None = None) -> Document:
     """A document with the three parts of COCO's form, each of records."""
-    document = read_labels_json(path) if read is None else read
+    document = read_labels_json(path, images=images) if read is None else read
     parts = isinstance(document, dict) and all(_rows_of(document.get(k)) is not None for k in ("images", "annotations"))
+    if not parts and (made := read_form(path, document)) is not None:
+        document, parts = made, True
     if not parts and (other := named_by_content(path, document)) is not None:
         raise AnnotationError(other)
     if isinstance(document, list):
@@ -108,23 +117,39 @@ def _state_mirror(document: Document) -> None:
             category.update({**stated, **category})
 
 
-def read_labels_json(path: Path | str) -> Any:
-    """`read_json`, whose message for a file that is no JSON says which tool's file it is.
+def read_labels_json(path: Path | str, *, images: Path | str | None = None) -> Any:
+    """The content of a JSON file; of a file or folder of another form that is known (`read_form`) the document in COCO's form.
 
     Args:
-        path: The file.
+        path: The file or folder.
+        images: Folder of its images, for forms whose labels are shares of them.
 
     Raises:
         ReadError: The file is missing or cannot be read.
-        AnnotationError: The file is not JSON.
+        AnnotationError: The file is of no form that is known; the message says which tool's file it is.
     """
+    if Path(path).is_dir():
+        return _read_folder(path, images)
     try:
         return read_json(path)
     except AnnotationError:
+        if (made := read_form(path, images=images)) is not None:
+            return made
         other = named_by_path(path)
         if other is None:
             raise
         raise AnnotationError(other) from None
+
+
+def _read_folder(path: Path | str, images: Path | str | None) -> Document:
+    check_folder(path, what="folder of labels")
+    made = read_form(path, images=images)
+    if made is None:
+        raise AnnotationError(
+            f"{str(path)!r} is a folder, and its files are none of the labels that are read as a folder (labelme's JSON, "
+            f"YOLO's .txt, .pts of faces); give the label file itself"
+        )
+    return made
 
 
 _REFERENCES = {"images": ("id",), "annotations": ("id", "image_id", "category_id"), "categories": ("id", "name")}

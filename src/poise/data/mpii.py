@@ -137,9 +137,18 @@ class MpiiDataset(Dataset):
         return torch.arange(*self._first[start : start + 2].tolist())
 
 
-def is_mpii(rows: Any) -> bool:
-    """Whether the content of a JSON file is MPII's list of people."""
+def is_people_list(rows: Any) -> bool:
+    """Whether the content of a JSON file is a list of people in MPII's form, with any number of joints."""
     return isinstance(rows, list) and bool(rows) and all(isinstance(r, dict) and all(n in r for n in _NEEDED) for r in rows)
+
+
+def is_mpii(rows: Any) -> bool:
+    """Whether the content of a JSON file is MPII's list of people; those of other sets have another number of joints."""
+    return is_people_list(rows) and not any(_is_other(row.get("joints")) for row in rows[:1])
+
+
+def _is_other(joints: Any) -> bool:
+    return isinstance(joints, list) and len(joints) > 0 and len(joints) != len(MPII16) and isinstance(joints[0], list)
 
 
 def write_predictions(path: Path | str, xy: Float[Tensor, "n k 2"]) -> None:
@@ -248,16 +257,16 @@ def _from_mat(path: Path | str, rows: Sequence[Mapping[str, Any]], centre: np.nd
 def _released(release: Any, name: str) -> dict[str, list[np.ndarray]]:
     """Centre and head box (6 numbers) of each person in MPII's own file, by image; people without either are left out."""
     out: dict[str, list[np.ndarray]] = {}
-    records = [record for part in _each(release) for record in _each(part.get("annolist"))]
+    records = [record for part in each_struct(release) for record in each_struct(part.get("annolist"))]
     if not records:
         raise AnnotationError(f"{name!r}: RELEASE has no `annolist` with images, as MPII's own file has")
     for index, record in enumerate(records):
-        image = next((str(part["name"]) for part in _each(record.get("image")) if "name" in part), None)
-        people = _each(record.get("annorect"))
+        image = next((str(part["name"]) for part in each_struct(record.get("image")) if "name" in part), None)
+        people = each_struct(record.get("annorect"))
         if people and image is None:
             raise AnnotationError(f"{name!r}: image {index + 1} of `annolist` has people and no `image.name`")
         for person in people:
-            centre = next(iter(_each(person.get("objpos"))), {})
+            centre = next(iter(each_struct(person.get("objpos"))), {})
             values = [centre.get("x"), centre.get("y"), *(person.get(side) for side in ("x1", "y1", "x2", "y2"))]
             if all(value is not None and np.size(value) for value in values):
                 numbers = [_numbers(value, f"{name!r}: a person of {image!r}").flat[0] for value in values]
@@ -265,13 +274,13 @@ def _released(release: Any, name: str) -> dict[str, list[np.ndarray]]:
     return out
 
 
-def _each(value: Any) -> list[Mapping[str, Any]]:
+def each_struct(value: Any) -> list[Mapping[str, Any]]:
     """The structs of a value of a .mat file: of one, of an array or of cells; [] where it has none."""
     if isinstance(value, Mapping):
         return [value]
     if isinstance(value, np.ndarray) and value.dtype == object:
         value = value.ravel().tolist()
-    return [struct for part in value for struct in _each(part)] if isinstance(value, list) else []
+    return [struct for part in value for struct in each_struct(part)] if isinstance(value, list) else []
 
 
 def _numbers(value: Any, where: str) -> np.ndarray:

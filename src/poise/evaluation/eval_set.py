@@ -72,7 +72,7 @@ class EvalSet:
             AnnotationError: The annotations are invalid.
             InputError: Head boxes are given for another data set than MPII.
         """
-        read = read_labels_json(annotations)
+        read = read_labels_json(annotations, images=images)
         if is_mpii(read):
             return cls._of_mpii(MpiiDataset(annotations, images, heads=heads))
         if heads is not None:

@@ -102,3 +102,31 @@ LOCUST35 = published(
         (33, 32), (34, 33),
     ),
 )  # fmt: skip
+
+ANIMALKINGDOM23 = published(
+    "animal_kingdom23",
+    (
+        "Head_Mid_Top", "Eye_Left", "Eye_Right", "Mouth_Front_Top", "Mouth_Back_Left", "Mouth_Back_Right",
+        "Mouth_Front_Bottom", "Shoulder_Left", "Shoulder_Right", "Elbow_Left", "Elbow_Right", "Wrist_Left", "Wrist_Right",
+        "Torso_Mid_Back", "Hip_Left", "Hip_Right", "Knee_Left", "Knee_Right", "Ankle_Left", "Ankle_Right", "Tail_Top_Back",
+        "Tail_Mid_Back", "Tail_End_Back",
+    ),
+    bones=(
+        (3, 0), (1, 0), (2, 0), (0, 7), (0, 8), (7, 9), (8, 10), (9, 11), (10, 12), (0, 13), (13, 20), (20, 14), (20, 15),
+        (14, 16), (15, 17), (16, 18), (17, 19), (20, 21), (21, 22), (3, 4), (3, 5), (6, 4), (6, 5),
+    ),
+)  # fmt: skip
+
+STANFORDEXTRA24 = published(
+    "stanford_extra24",
+    (
+        *(f"{side}_{end}_{joint}" for side in ("left", "right") for end in ("front", "rear")
+          for joint in ("paw", "knee", "elbow")),
+        "tail_start", "tail_end", "left_ear_base", "right_ear_base", "nose", "chin", "left_ear_tip", "right_ear_tip",
+        "left_eye", "right_eye", "withers", "throat",
+    ),
+    bones=(
+        (0, 1), (1, 2), (3, 4), (4, 5), (6, 7), (7, 8), (9, 10), (10, 11), (12, 13), (14, 18), (15, 19), (16, 20), (16, 21),
+        (16, 17), (22, 23), (22, 12),
+    ),
+)  # fmt: skip

@@ -16,3 +16,14 @@ HAND_SIGMAS = (
 HAND21 = published("hand21", HAND_NAMES, bones=HAND_BONES, sigmas=HAND_SIGMAS, source="COCO-WholeBody's").with_mirror(
     (("wrist", "wrist"),)  # every keypoint of a hand stays what it is
 )
+
+_TIPS_FIRST = ("wrist", *(f"{finger}{joint}" for finger in _FINGERS for joint in (4, 3, 2, 1)))
+
+RHD21 = published(
+    "rhd21",
+    _TIPS_FIRST,
+    bones=tuple((_TIPS_FIRST.index(HAND_NAMES[a]), _TIPS_FIRST.index(HAND_NAMES[b])) for a, b in HAND_BONES),
+    sigmas=tuple(HAND_SIGMAS[HAND_NAMES.index(name)] for name in _TIPS_FIRST),
+    source="COCO-WholeBody's",
+).with_mirror((("wrist", "wrist"),))
+"""The same keypoints in the order of the Rendered Hand Pose data set: each finger from its tip."""

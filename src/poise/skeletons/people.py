@@ -62,3 +62,16 @@ H36M17 = published(
         (14, 15), (15, 16),
     ),
 )  # fmt: skip
+
+JRDB17 = published(
+    "jrdb17",
+    (
+        "head", "right_eye", "left_eye", "right_shoulder", "center_shoulder", "left_shoulder", "right_elbow", "left_elbow",
+        "center_hip", "right_wrist", "right_hip", "left_hip", "left_wrist", "right_knee", "left_knee", "right_foot",
+        "left_foot",
+    ),
+    bones=(
+        (0, 1), (0, 2), (0, 4), (3, 4), (4, 5), (3, 6), (5, 7), (4, 8), (6, 9), (8, 10), (8, 11), (7, 12), (10, 13), (11, 14),
+        (13, 15), (14, 16),
+    ),
+)  # fmt: skip

@@ -8,7 +8,24 @@ from poise import skeletons
 from poise.errors import unknown
 from poise.skeletons._skeleton import Skeleton
 
-SYNONYMS = {"300w": "face68", "ibug68": "face68", "cocowholebody": "wholebody133", "cocowholebody133": "wholebody133"}
+SYNONYMS = {
+    "300w": "face68",
+    "ibug68": "face68",
+    "cocowholebody": "wholebody133",
+    "cocowholebody133": "wholebody133",
+    "onehand10k": "hand21",
+    "freihand": "hand21",
+    "panoptic": "hand21",
+    "interhand": "hand21",
+    "humanart": "coco17",
+    "macaquepose": "coco17",
+    "posetrack18": "posetrack17",
+    "posetrack21": "posetrack17",
+    "aichallenger": "aic14",
+    "apt36k": "ap10k17",
+    "exlpose": "crowdpose14",
+    "stanfordextra": "stanford_extra24",
+}
 """Names of data sets whose skeleton is called otherwise."""
 
 
@@ -33,7 +50,8 @@ def find(name: str) -> Skeleton:
     everything = all_skeletons()
     plain = re.sub(r"[\W_]", "", name.casefold())
     plain = SYNONYMS.get(plain, plain)
-    fits = [one for known, one in everything.items() if plain in (known.replace("_", ""), known.rstrip("0123456789"))]
+    short = {known: known.replace("_", "") for known in everything}
+    fits = [one for known, one in everything.items() if plain in (short[known], short[known].rstrip("0123456789"))]
     if name not in everything and len(fits) != 1:
         raise unknown("skeleton", name, [one.name for one in fits] or everything)
     return everything.get(name) or fits[0]
