@@ -423,8 +423,8 @@ def test_one_file_name_of_two_records_with_different_people_is_told_not_merged(f
 
 
 TOOLS = {
-    "labelme.json": ('{"version": "5", "shapes": [], "imagePath": "a.jpg"}', "labelme"),
-    "CollectedData_Ann.csv": ("scorer,Ann\nbodyparts,nose\n", "DeepLabCut"),
+    "labelbox.json": ('{"data_row": {}}', "Labelbox"),
+    "table.csv": ("a,b\n1,2\n", "DeepLabCut"),
     "labels.slp": ("\x89HDF\r\n", "SLEAP"),
     "annotations.xml": ("<?xml version='1.0'?><annotations/>", "CVAT"),
     "data.yaml": ("kpt_shape: [17, 3]\n", "YOLO"),

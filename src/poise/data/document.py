@@ -191,6 +191,11 @@ def _check_kind(document: Document, path: Path | str) -> None:
     if not people:
         raise AnnotationError(f"{str(path)!r} has no annotations and no category with keypoints; give a keypoint file")
     first = people[0]
+    if "joint_valid" in first and "hand_type" in first:
+        raise AnnotationError(
+            f"{str(path)!r} is of InterHand2.6M, whose keypoints are 3-D and stand in InterHand2.6M_*_joint_3d.json; project "
+            f"them by the cameras of InterHand2.6M_*_camera.json and add them as `keypoints`"
+        )
     kind = "captions" if "caption" in first else "instances" if "segmentation" in first or "bbox" in first else "unknown"
     name = Path(path).name
     better = next((name.replace(k, "person_keypoints", 1) for k in ("captions", "instances") if name.startswith(k)), None)

@@ -4,24 +4,36 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+_YAML = (
+    "a YAML file: of a data set of Ultralytics YOLO give the folder of its .txt files, such as labels/train (names are then "
+    "read from here); of a project of DeepLabCut the tables labeled-data/*/CollectedData_*.csv"
+)
+_SLEAP = (
+    "a label file of SLEAP; in Python `import sleap_io; sleap_io.save_coco(sleap_io.load_slp('labels.slp'), 'labels.json')` "
+    "(pip install sleap-io) makes COCO's form, whose images are to be saved by the names that it says"
+)
 _BY_SUFFIX = {
-    ".slp": "a label file of SLEAP",
-    ".csv": "a table (DeepLabCut's CollectedData and Lightning Pose have such)",
-    ".h5": "an HDF5 file (DeepLabCut's CollectedData is one)",
-    ".xml": "an XML file (CVAT for images and Pascal VOC write such)",
-    ".yaml": "a YAML file (a data set of Ultralytics YOLO, or a project of DeepLabCut)",
-    ".yml": "a YAML file (a data set of Ultralytics YOLO, or a project of DeepLabCut)",
-    ".txt": "a text file (Ultralytics YOLO has one for each image)",
+    ".slp": _SLEAP,
+    ".csv": "a table; DeepLabCut's and Lightning Pose's (CollectedData_*.csv, beginning with `scorer`), MacaquePose's are read",
+    ".h5": (
+        "an HDF5 file; of DeepLabCut give the CollectedData_*.csv that lies beside it, of DeepPoseKit's zebras, flies and "
+        "locusts MMPose's COCO files"
+    ),
+    ".xml": "an XML file; of those CVAT's 'CVAT for images 1.1' is read (Pascal VOC's have no keypoints)",
+    ".yaml": _YAML,
+    ".yml": _YAML,
+    ".txt": "a text file: of Ultralytics YOLO, which has one for each image, give the folder",
     ".mat": "a MATLAB file",
     ".npy": "a NumPy file",
     ".npz": "a NumPy file",
-    ".pkl": "a pickle",
+    ".pkl": "a pickle (Rendered Hand Pose has such; MMPose has it in COCO's form, rhd_train.json)",
+    ".pickle": "a pickle (Rendered Hand Pose has such; MMPose has it in COCO's form, rhd_train.json)",
     ".parquet": "a Parquet file",
 }
 WAY = (
     "poise reads COCO's keypoint files: JSON with `images`, `annotations` (`keypoints` as x, y, visible) and `categories` with "
-    "the names; most tools export it (CVAT: 'COCO Keypoints 1.0'), and 'Labels of other tools' in docs/concepts/data.md says "
-    "what goes where"
+    "the names; most tools export it (CVAT: 'COCO Keypoints 1.0'), and 'Labels of other tools' in docs/concepts/data.md lists "
+    "the other forms that are read"
 )
 """How one comes from the files of other tools to a file that is read."""
 
@@ -37,6 +49,9 @@ def named_by_path(path: Path | str) -> str | None:
         return None
     if zipfile.is_zipfile(place):
         return f"{str(path)!r} is a zip file; {_inside(place)}"
+    table = place.with_suffix(".csv")
+    if place.suffix.lower() == ".h5" and table.is_file():
+        return f"{str(path)!r} is an HDF5 file of DeepLabCut; give {table.name!r}, which lies beside it and says the same"
     what = _BY_SUFFIX.get(place.suffix.lower()) or _by_bytes(place)
     return None if what is None else f"{str(path)!r} is {what}, not a file of COCO's; {WAY}"
 
@@ -57,6 +72,10 @@ def _tool(document: Any) -> str | None:
     keys = set(rows[0]) if rows and isinstance(rows[0], dict) else set()
     if {"shapes", "imagePath"} <= keys:
         return "a label file of labelme"
+    if isinstance(document, list) and document and isinstance(document[0], list):
+        return "a list of lists, such as FreiHAND's 3-D positions; MMPose has its 2-D ones in COCO's form, freihand_train.json"
+    if "item1" in keys and "pair_id" in keys:
+        return "a file of DeepFashion2, for one image; its authors' deepfashion2_to_coco.py makes COCO's form of all"
     if "annotations" in keys and "data" in keys and isinstance(document, list):
         return "an export of Label Studio"
     if "_via_img_metadata" in keys or {"filename", "regions"} <= keys:
@@ -64,7 +83,7 @@ def _tool(document: Any) -> str | None:
     if "regions" in next((v for v in _values(document) if isinstance(v, dict)), {}):
         return "a file of VGG Image Annotator"
     if {"skeletons", "nodes"} & keys and "videos" in keys:
-        return "a label file of SLEAP"
+        return _SLEAP
     if {"data_rows", "projects"} & keys or "data_row" in keys:
         return "an export of Labelbox"
     return None

@@ -52,7 +52,7 @@ class FinetuneOptions(ModelOptions):
     """Options for a model of any type.
 
     Attributes:
-        annotations: COCO-style keypoint files.
+        annotations: COCO-style keypoint files, or labels of labelme, YOLO, CVAT, DeepLabCut and others (docs/concepts/data.md).
         images: For each annotation file the folder or zip file of its images, or one for all.
         val_annotations: Files to validate on; by default a part of the training images is kept for that.
         val_images: Folders or zip files of their images.

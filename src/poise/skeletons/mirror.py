@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Literal
 
 Pair = tuple[str, str]
@@ -63,6 +64,11 @@ def mirror_pairs(names: Sequence[str]) -> tuple[Pair, ...]:
     >>> mirror_pairs(("nose", "right_eye", "left_eye", "L_F_Paw", "R_F_Paw"))
     (('left_eye', 'right_eye'), ('L_F_Paw', 'R_F_Paw'))
     """
+    return _pairs(tuple(names))
+
+
+@lru_cache(maxsize=256)
+def _pairs(names: tuple[str, ...]) -> tuple[Pair, ...]:
     words = {name: _spelled(name) for name in names}
     pairs: list[Pair] = []
     for readings in (*_TIERS, _any):

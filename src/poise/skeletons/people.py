@@ -1,5 +1,6 @@
 """Keypoints of public data sets of people beside COCO, MPII and LSP, in the order of their files."""
 
+from poise.skeletons.coco import COCO17
 from poise.skeletons.published import published
 
 CROWDPOSE14 = published(
@@ -62,6 +63,10 @@ H36M17 = published(
         (14, 15), (15, 16),
     ),
 )  # fmt: skip
+
+HUMANART21 = published(
+    "humanart21", (*COCO17.keypoints, "left_finger", "right_finger", "left_toe", "right_toe"), bones=COCO17.edges
+)
 
 JRDB17 = published(
     "jrdb17",

@@ -24,7 +24,6 @@ SYNONYMS = {
     "aichallenger": "aic14",
     "apt36k": "ap10k17",
     "exlpose": "crowdpose14",
-    "stanfordextra": "stanford_extra24",
 }
 """Names of data sets whose skeleton is called otherwise."""
 

@@ -21,12 +21,17 @@ def _fits(source: Source) -> bool:
 
 
 def _read(source: Source) -> Document:
+    if source.first.startswith("MATLAB 7.3"):
+        raise AnnotationError(
+            f"{str(source.path)!r} is a MATLAB file of version 7.3 (HDF5); save it in MATLAB with -v7. COFW's, which has its "
+            f"images inside, exists in COCO's form: MMPose's cofw_train.json, with --skeleton cofw"
+        )
     content = read_mat(source.path)
     if "RELEASE" in content:
         return _mpii(content["RELEASE"], repr(str(source.path)))
     variable = next((name for name in _IMAGES if name in content), None)
     shape = np.shape(content[variable]) if variable else ()
-    if variable is None or len(shape) not in (2, 3) or sorted(shape)[:2] != [3, 14]:
+    if variable is None or len(shape) not in (2, 3) or shape[:2] not in ((3, 14), (14, 3)):
         raise AnnotationError(
             f"{str(source.path)!r} is a MATLAB file with {_described(content)}; of these LSP's, LSPET's and SLP's (`joints`, "
             f"`joints_gt`: 3 x 14 x people) and MPII's (`RELEASE`) are read; of other sets take COCO's form, as MMPose has it"
