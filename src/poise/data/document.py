@@ -88,8 +88,8 @@ def _read_parts(path: Path | str, read: Any, images: Path | str | None = None) -
     """A document with the three parts of COCO's form, each of records."""
     document = read_labels_json(path, images=images) if read is None else read
     parts = isinstance(document, dict) and all(_rows_of(document.get(k)) is not None for k in ("images", "annotations"))
-    if not parts and (made := read_form(path, document)) is not None:
-        document, parts = made, True
+    if not parts and (other_form := read_form(path, document)) is not None:
+        document, parts = other_form, True
     if not parts and (other := named_by_content(path, document)) is not None:
         raise AnnotationError(other)
     if isinstance(document, list):
