@@ -5,7 +5,7 @@ from poise.errors import ImageError, InputError
 from poise.models.views.base import mixed_seed
 from poise.models.views.person import PersonViews
 from poise.structures import Labels, Preprocess
-from poise.training.data import ResumableSampler, loader, repeats_of
+from poise.training.data import ResumableSampler, loader, repeats_of, val_every_of
 from poise.transforms.jitter import Augmentation
 from poise.transforms.person_crop import PersonCrop
 
@@ -165,3 +165,19 @@ def test_few_people_come_several_times_in_an_epoch_each_time_with_other_chances(
 )
 def test_a_recipe_that_leaves_repeats_open_gets_epochs_of_ten_steps(repeats, count, batch, wanted):
     assert repeats_of(repeats, count=count, batch=batch) == wanted
+
+
+@pytest.mark.parametrize(
+    ("asked", "steps", "epochs", "wanted"),
+    [
+        (None, 50, 100, 1),
+        (None, 10, 100, 5),
+        (None, 1, 100, 10),
+        (None, 1, 1000, 50),
+        (None, 1, 9, 1),
+        (3, 187, 9, 3),
+        (1, 1, 100, 1),
+    ],
+)
+def test_short_epochs_are_validated_so_rarely_that_fifty_steps_lie_between_but_ten_times_a_run(asked, steps, epochs, wanted):
+    assert val_every_of(asked, steps=steps, epochs=epochs) == wanted

@@ -73,6 +73,8 @@ class FinetuneOptions(ModelOptions):
         epochs: Epochs.
         repeats: How often each person or image comes in an epoch; by default so often that an epoch has 10 steps, and once
             where it has more.
+        val_every: Epochs from one validation to the next, which always follows the last epoch; by default so many that 50 steps
+            lie between two, but at most a tenth of the epochs.
         rate: Learning rate for batches of 32.
         decay: Weight decay (AdamW).
         backbone_rate: Factor on the learning rate of the backbone.
@@ -101,6 +103,7 @@ class FinetuneOptions(ModelOptions):
     pretrained: bool = False
     epochs: int = 100
     repeats: int | None = None
+    val_every: int | None = None
     rate: float = 1e-3
     decay: float = 0.01
     backbone_rate: float = 1.0
@@ -141,6 +144,7 @@ class FinetuneOptions(ModelOptions):
         check_count("--freeze-epochs", self.freeze_epochs, minimum=0)
         check_count("--repeats", 1 if self.repeats is None else self.repeats, minimum=1)
         mapping = None if self.map is None else KeypointMap.of(self.map)
+        check_count("--val-every", 1 if self.val_every is None else self.val_every, minimum=1)
         train, val = self._data()
         made = require_pose(self._built(train.skeleton))
         if options_of(made) is not type(self):
@@ -164,6 +168,7 @@ class FinetuneOptions(ModelOptions):
             freeze_epochs=self.freeze_epochs,
             repeats=self.repeats,
             mapping=mapping and used_by(mapping, train),
+            val_every=self.val_every,
             notes=f"keypoints of {train.skeleton.name}; OKS sigmas: {train.skeleton.sigma_source}",
         )
 

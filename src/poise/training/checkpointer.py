@@ -103,7 +103,8 @@ class Checkpointer(RunCallback):
         self._asked = asked
         if left == 0:
             return  # saved after the epoch's validation
-        last_chance = module.val_views is not None and left <= plan.accumulate and self._check_seconds > PATIENCE
+        validated = module.val_views is not None and module.due
+        last_chance = validated and left <= plan.accumulate and self._check_seconds > PATIENCE
         if asked or over or last_chance or seconds - self._saved >= plan.save_every:
             self._save(trainer, module)
         self._ready = last_chance
@@ -137,9 +138,10 @@ class Checkpointer(RunCallback):
             self._write(trainer, module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save a checkpoint after the validation, unless the epoch was cut short and its checkpoint exists already."""
+        """Save a checkpoint where one is due, unless the epoch was cut short and its checkpoint exists already."""
         module = self.of(pl_module)
-        if trainer.fit_loop.epoch_loop.batch_progress.current.ready >= len(module.order):
+        due = module.due or self._asked or module.elapsed - self._saved >= module.plan.save_every
+        if due and trainer.fit_loop.epoch_loop.batch_progress.current.ready >= len(module.order):
             self._save(trainer, module)
         if self._asked:
             raise Interrupted

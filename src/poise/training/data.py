@@ -89,6 +89,25 @@ def repeats_of(repeats: int | None, *, count: int, batch: int) -> int:
     return -(-MIN_STEPS // max(1, count // batch)) if repeats is None else repeats
 
 
+VAL_STEPS = 50
+"""Steps between two validations, where a recipe leaves their number open."""
+
+MIN_VALIDATIONS = 10
+"""Validations of a run of as many epochs, at least."""
+
+
+def val_every_of(val_every: int | None, *, steps: int, epochs: int) -> int:
+    """Epochs from one validation to the next.
+
+    Args:
+        val_every: What the recipe says; None for so many that `VAL_STEPS` steps lie between two, but for a run of
+            `MIN_VALIDATIONS` at least.
+        steps: Optimizer steps of an epoch.
+        epochs: Epochs of the run.
+    """
+    return val_every or max(1, min(-(-VAL_STEPS // steps), epochs // MIN_VALIDATIONS))
+
+
 def loader(views: AnyViews[Any, Any], order: ResumableSampler, *, workers: int, pin: bool) -> DataLoader[LoadedBatch[Any]]:
     """A data loader with the batches of a sampler, loaded by `workers` processes (0: in this one).
 

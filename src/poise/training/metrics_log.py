@@ -34,6 +34,7 @@ class MetricsLog(RunCallback):
         self._steps = 0
         self._views = 0
         self._begin = 0.0
+        self._trained: float | None = None
 
     @property
     def state_key(self) -> str:
@@ -81,7 +82,7 @@ class MetricsLog(RunCallback):
         """Write the row of the epoch."""
         module = self.of(pl_module)
         now = module.now()
-        trained = self._trained if module.val_views is not None else now
+        trained = now if self._trained is None else self._trained
         row: Row = {
             "epoch": trainer.current_epoch + 1,
             "step": trainer.global_step,
@@ -92,9 +93,9 @@ class MetricsLog(RunCallback):
             "train/norm": module.norm,
             f"{module.task.unit[1]}_per_second": round(self._views / max(1e-9, trained - self._begin), 1),
         }
-        row |= {f"val/{name}": value for name, value in module.scores.items()}
+        row |= {f"val/{name}": value for name, value in module.new_scores.items()}
         self.rows.append(row)
-        self._loss, self._parts, self._steps, self._views, self._begin = 0.0, {}, 0, 0, now
+        self._loss, self._parts, self._steps, self._views, self._begin, self._trained = 0.0, {}, 0, 0, now, None
         if trainer.is_global_zero:
             write_csv(self.folder / "metrics.csv", self.rows)
             self._print_epoch(row, module.task.loss_parts, epochs=module.recipe.epochs, unit=module.task.unit[1])
@@ -105,6 +106,6 @@ class MetricsLog(RunCallback):
         say(
             self.console,
             f"epoch {int(row['epoch'])}/{epochs}  loss {row['train/loss']:.5g}{f' ({parts})' if parts else ''}  "
-            f"val ({scores or 'none'})  "
+            f"{f'val ({scores})' if scores else 'no validation'}  "
             f"lr {row['rate']:.2e}  {row[f'{unit}_per_second']:.1f} {unit}/s  {row['minutes']:.1f} min",
         )

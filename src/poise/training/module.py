@@ -17,7 +17,7 @@ from poise.models.base import PoseModel, total_loss
 from poise.models.views.base import AnyViews, LoadedBatch, ViewDataset, mixed_seed
 from poise.training import optim
 from poise.training.checkpoint import identity
-from poise.training.data import ResumableSampler, loader, repeats_of
+from poise.training.data import ResumableSampler, loader, repeats_of, val_every_of
 from poise.training.nan_guard import Step, check_finite
 from poise.training.recipe import Recipe
 from poise.training.run_plan import RunPlan
@@ -95,6 +95,8 @@ class Module(LightningModule):
         self._found: dict[int, Any] = {}
         self._val_loss: list[tuple[float, int]] = []
         self._steps_per_epoch = -(-len(self.order) // plan.accumulate)
+        self._val_every = val_every_of(recipe.val_every, steps=self._steps_per_epoch, epochs=recipe.epochs)
+        self._scored = -1
         self._freeze_still()
 
     @property
@@ -233,6 +235,21 @@ class Module(LightningModule):
 
     # validation
 
+    @property
+    def due(self) -> bool:
+        """Whether this epoch ends with a validation, a picture and a saved state: every so many epochs, and at the end."""
+        done = self.current_epoch + 1
+        return done % self._val_every == 0 or done >= self.recipe.epochs or self.trainer.should_stop
+
+    @property
+    def new_scores(self) -> dict[str, float]:
+        """Scores of this epoch's validation, by name; none without one."""
+        return self.scores if self._scored == self.current_epoch else {}
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        """Tell Lightning whether a validation follows, after the callbacks have decided whether the run ends here."""
+        self.trainer.check_val_every_n_epoch = 1 if self.due else self.recipe.epochs + 1
+
     def on_validation_start(self) -> None:
         """Clear the results of the last validation."""
         self._found = {}
@@ -257,6 +274,7 @@ class Module(LightningModule):
             found = {index: one for part, _ in gathered for index, one in part.items()}
             losses = [row for _, part in gathered for row in part]
         total = sum(n for _, n in losses)
+        self._scored = self.current_epoch
         self.keypoint_scores = self.task.keypoint_scores(self.truth, found) if self.trainer.loggers else {}
         self.scores = self.task.score(self.truth, found) | {"loss": sum(value * n for value, n in losses) / total}
         self.scores |= self.task.check()

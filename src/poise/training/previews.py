@@ -16,9 +16,6 @@ from poise.writing import write_atomic
 EVERY = 20
 """Steps between two logged losses."""
 
-PICTURE_EVERY = 4
-"""Steps between two pictures at least; an epoch of few people can be one step."""
-
 
 @final
 class Previews(RunCallback):
@@ -34,7 +31,6 @@ class Previews(RunCallback):
         self.hparams = dict(hparams)
         self._best = float("-inf")
         self._shown = -1
-        self._pictured = -PICTURE_EVERY
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Give the loggers the hyperparameters."""
@@ -60,19 +56,17 @@ class Previews(RunCallback):
             self._log(trainer, {f"train/{name}": value for name, value in values.items()})
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log scores and a picture of the last training batch."""
+        """Log scores, and a picture of the last training batch where a validation is due."""
         module = self.of(pl_module)
         if not trainer.is_global_zero:
             return
-        self._best = max(self._best, module.scores.get(module.recipe.best, self._best))
+        self._best = max(self._best, module.new_scores.get(module.recipe.best, self._best))
         best = {f"best/{module.recipe.best}": self._best} if self._best > float("-inf") else {}
-        scores = {f"val/{name}": value for name, value in module.scores.items()}
-        each = {f"keypoints/{name}": value for name, value in module.keypoint_scores.items()}
+        scores = {f"val/{name}": value for name, value in module.new_scores.items()}
+        each = {f"keypoints/{name}": value for name, value in module.keypoint_scores.items() if scores}
         self._log(trainer, {"epoch": trainer.current_epoch + 1.0, **scores, **best, **each})
-        last = trainer.current_epoch + 1 >= module.recipe.epochs or trainer.should_stop
-        if trainer.global_step - self._pictured < PICTURE_EVERY and not last:
+        if not module.due:
             return
-        self._pictured = trainer.global_step
         model = module.best_model
         was = model.training
         model.eval()

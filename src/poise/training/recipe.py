@@ -85,7 +85,7 @@ class Recipe:
         name: Name of the recipe.
         model: The model, with its initial weights.
         train: Training data.
-        val: Validation data, used after each epoch, with ground-truth boxes or as whole images; None for no validation.
+        val: Validation data, used every `val_every` epochs, with ground-truth boxes or as whole images; None for no validation.
         epochs: Passes through the training data.
         batch: People, or whole images, per step, over all devices.
         base_batch: The batch that `optimizer.rate` is meant for; another batch scales the rate linearly. None: `batch`.
@@ -101,6 +101,8 @@ class Recipe:
         freeze_epochs: First epochs in which the backbone is frozen.
         still: Names of the parts of the network that are frozen over the whole run, such as "backbone.body.layer1".
         repeats: How often each view comes in an epoch; None for so often that an epoch has `training.data.MIN_STEPS` steps.
+        val_every: Epochs from one validation, with its picture and saved state, to the next; the last epoch always has one.
+            None for so many that `training.data.VAL_STEPS` steps lie between two, but at most a tenth of the epochs.
         empty: Whether a detector also learns from images without labelled people.
         select: Whether to leave out people whose keypoints lie off the middle of their box, as HRNet's release can.
         expected: Expected scores, by name.
@@ -130,6 +132,7 @@ class Recipe:
     freeze_epochs: int = 0
     still: tuple[str, ...] = ()
     repeats: int | None = 1
+    val_every: int | None = None
     empty: bool = False
     select: bool = False
     expected: Mapping[str, float] = field(default_factory=dict)
@@ -146,6 +149,8 @@ class Recipe:
             raise InputError(
                 f"recipe {self.name!r} needs at least one epoch and a batch of one, found {self.epochs}, {self.batch}"
             )
+        if self.val_every is not None and self.val_every < 1:
+            raise InputError(f"recipe {self.name!r}: a validation comes every epoch or more rarely, not every {self.val_every}")
         if self.average is not None and not 0 <= self.average < 1:
             raise InputError(f"recipe {self.name!r}: the decay of the weight average is 0 to below 1, not {self.average}")
         for dataset in (self.train, self.val):
