@@ -185,7 +185,7 @@ def _report(
     answers: list[tuple[str, AnyPixels]],
     seconds: float,
 ) -> Report:
-    epochs = [row["epoch"] for row in trained.history]
+    checked = [row for row in trained.history if "val/loss" in row]
     columns = ("pck@0.05", "pck@0.1", "pck@0.2", "AP", "AR")
     sigmas = dict(zip(found.skeleton.keypoints, found.skeleton.sigmas, strict=True))
     rows: list[tuple[str | float, ...]] = [
@@ -200,15 +200,15 @@ def _report(
         )
         .section("Training")
         .curve(
-            "loss",
-            epochs,
-            {"training": [r["train/loss"] for r in trained.history], "validation": [r["val/loss"] for r in trained.history]},
+            "loss in training",
+            [row["epoch"] for row in trained.history],
+            {"training": [row["train/loss"] for row in trained.history]},
             xlabel="epoch",
         )
         .curve(
             "validation, ground-truth boxes",
-            epochs,
-            {"pck@0.1": [r["val/pck@0.1"] for r in trained.history], "AP": [r["val/AP"] for r in trained.history]},
+            [row["epoch"] for row in checked],
+            {name: [row[f"val/{name}"] for row in checked] for name in ("pck@0.1", "AP")},
             xlabel="epoch",
         )
         .section("Unseen drawings")
