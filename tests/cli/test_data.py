@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from poise.cli.main import main
+from poise.data.coco import CocoDataset
 from poise.data.images import read_image
+from poise.skeletons import ANIMAL18
 
 spec = importlib.util.spec_from_file_location("fake_coco", Path(__file__).parents[1] / "data" / "fakes" / "coco.py")
 fake = importlib.util.module_from_spec(spec)
@@ -106,6 +108,50 @@ def test_check_of_two_files_finds_what_they_share(coco, tmp_path, capsys):
 def test_draw_refuses_to_draw_nothing(coco, tmp_path, capsys, count):
     assert run("draw", coco[0], "--images", coco[1], "--out", tmp_path / "drawn", "--count", count) == 1
     assert "--count is a whole number, 1 to" in capsys.readouterr().err
+
+
+def test_draw_writes_a_data_set_of_drawn_animals_of_a_look(tmp_path, capsys):
+    words = (
+        "--kind",
+        "horse",
+        "--look",
+        "wild",
+        "--keypoints",
+        "animal18",
+        "--size",
+        64,
+        96,
+        "--count",
+        3,
+        "--per-image",
+        1,
+        2,
+    )
+    assert run("draw", *words, "--out", tmp_path / "horses") == 0
+    assert "3 images" in capsys.readouterr().out
+    read = CocoDataset(tmp_path / "horses" / "annotations.json", tmp_path / "horses" / "images")
+    assert read.skeleton.keypoints == ANIMAL18.keypoints
+    assert [read.size(i) for i in range(3)] == [(64, 96)] * 3
+    assert (tmp_path / "horses" / "labels.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--kind", "hrose"), "horse"),
+        (("--kind", "horse", "--look", "wlid"), "wild"),
+        (("--kind", "horse", "--backgrounds", "gone"), "gone"),
+        (("--kind", "horse", "--side", 100), "leave out --side"),
+        (("--look", "wild"), "leave out --look"),
+        ((), "--kind"),
+    ],
+)
+def test_draw_says_what_it_cannot_draw(tmp_path, capsys, words, said):
+    assert run("draw", *words, "--out", tmp_path / "drawn") == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "drawn").exists()
 
 
 def test_draw_outlines_people_and_tints_crowds(coco, tmp_path):

@@ -101,6 +101,7 @@ RANGES: Mapping[str, Range] = {
     "mosaic": _SHARE,
     "padding": _above_zero(100),
     "people": _IMAGES,
+    "per_image": _count(1, 100),
     "rate": _above_zero(1000),
     "ratio": _above_zero(100),
     "repeats": _count(1, 1_000_000),

@@ -1,4 +1,4 @@
-"""Backgrounds of drawn figures (landscapes, rooms, blur, clutter) and occluders."""
+"""Backgrounds of drawn figures (landscapes, rooms, blur, clutter), gradients, noise and occluders."""
 
 import cv2
 import numpy as np
@@ -16,17 +16,31 @@ GROUNDS = (((96.0, 130.0, 66.0), 3.0), ((150.0, 130.0, 100.0), 2.0), ((120.0, 12
 """Colours of the ground (grass, earth, asphalt, sand) and their weights."""
 
 
-def backdrop(rng: np.random.Generator, size: Size) -> Image:
-    """A random background: a landscape, a room or a blur, with objects in it that are no bodies.
+def backdrop(rng: np.random.Generator, size: Size, *, name: str, clutter: tuple[int, int]) -> Image:
+    """A random background with objects in it that are no bodies.
 
     Args:
         rng: Random numbers.
         size: Size of the image (h, w), pixels.
+        name: "landscape", "room" or "blur".
+        clutter: Fewest and most objects.
     """
-    image = weighted_choice(rng, ((_landscape, 0.45), (_room, 0.3), (_blur, 0.25)))(rng, size)
-    for _ in range(int(rng.integers(2, 10))):
-        _object(rng, image, colour(rng), centre=_anywhere(rng, size), reach=rng.uniform(0.03, 0.2) * min(size))
+    image = {"landscape": _landscape, "room": _room, "blur": _blur}[name](rng, size)
+    scattered(rng, image, count=int(rng.integers(clutter[0], clutter[1] + 1)))
     return image
+
+
+def scattered(rng: np.random.Generator, image: Image, *, count: int) -> None:
+    """Draw objects that are no bodies anywhere in an image.
+
+    Args:
+        rng: Random numbers.
+        image: RGB, changed in place.
+        count: Number of objects.
+    """
+    size = image.shape[:2]
+    for _ in range(count):
+        _object(rng, image, colour(rng), centre=_anywhere(rng, size), reach=rng.uniform(0.03, 0.2) * min(size))
 
 
 def occluder(rng: np.random.Generator, image: Image, *, box: tuple[float, float, float, float]) -> None:
@@ -64,8 +78,16 @@ def _anywhere(rng: np.random.Generator, size: Size) -> tuple[float, float]:
     return rng.uniform(0, size[1]), rng.uniform(0, size[0])
 
 
-def _ramp(rng: np.random.Generator, size: Size, tint: Colour, *, contrast: float, cells: int = 3) -> Image:
-    """A smooth gradient between shades of a colour."""
+def gradient(rng: np.random.Generator, size: Size, tint: Colour, *, contrast: float, cells: int = 3) -> Image:
+    """A smooth gradient between shades of a colour.
+
+    Args:
+        rng: Random numbers.
+        size: Size of the image (h, w), pixels.
+        tint: The colour.
+        contrast: Largest difference of a shade, 0 to 255.
+        cells: Number of shades in each direction.
+    """
     grey = rng.uniform(-contrast, contrast, (cells, cells, 1)) + rng.uniform(-0.25, 0.25, (cells, cells, 3)) * contrast
     return _stretched(np.clip(np.array(tint) + grey, 0, 255).astype(np.uint8), size)
 
@@ -74,8 +96,15 @@ def _stretched(grid: Image, size: Size) -> Image:
     return cv2.resize(grid, (size[1], size[0]), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
 
-def _grain(rng: np.random.Generator, image: Image, *, cells: int, strength: float) -> None:
-    """Add grey noise of `cells` x `cells` values, resized to the image, in place."""
+def grain(rng: np.random.Generator, image: Image, *, cells: int, strength: float) -> None:
+    """Add grey noise.
+
+    Args:
+        rng: Random numbers.
+        image: RGB, changed in place.
+        cells: The noise has `cells` x `cells` values, resized to the image.
+        strength: Amplitude, as a share of 128.
+    """
     noise = np.frombuffer(rng.bytes(cells * cells), np.uint8).reshape(cells, cells)
     wide = cv2.resize(noise, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR)
     rough = cv2.cvtColor(wide, cv2.COLOR_GRAY2RGB)
@@ -87,10 +116,10 @@ def _landscape(rng: np.random.Generator, size: Size) -> Image:
     h, w = size
     horizon = int(h * rng.uniform(0.25, 0.75))
     image = np.empty((h, w, 3), np.uint8)
-    image[:horizon] = _ramp(rng, (horizon, w), mixed(weighted_choice(rng, SKIES), colour(rng), 0.4), contrast=35.0)
-    image[horizon:] = _ramp(rng, (h - horizon, w), mixed(weighted_choice(rng, GROUNDS), colour(rng), 0.4), contrast=35.0)
-    _grain(rng, image[horizon:], cells=int(rng.integers(10, 70)), strength=rng.uniform(0.1, 0.45))
-    _grain(rng, image[:horizon], cells=int(rng.integers(4, 8)), strength=rng.uniform(0.0, 0.4))
+    image[:horizon] = gradient(rng, (horizon, w), mixed(weighted_choice(rng, SKIES), colour(rng), 0.4), contrast=35.0)
+    image[horizon:] = gradient(rng, (h - horizon, w), mixed(weighted_choice(rng, GROUNDS), colour(rng), 0.4), contrast=35.0)
+    grain(rng, image[horizon:], cells=int(rng.integers(10, 70)), strength=rng.uniform(0.1, 0.45))
+    grain(rng, image[:horizon], cells=int(rng.integers(4, 8)), strength=rng.uniform(0.0, 0.4))
     line = rng.integers(3)
     if line == 0:
         xs = np.arange(0, w + 16, 16)
@@ -122,9 +151,9 @@ def _room(rng: np.random.Generator, size: Size) -> Image:
     h, w = size
     edge = int(h * rng.uniform(0.5, 0.92))
     image = np.empty((h, w, 3), np.uint8)
-    image[:edge] = _ramp(rng, (edge, w), colour(rng, loudness=0.6), contrast=20.0)
-    image[edge:] = _ramp(rng, (h - edge, w), colour(rng, loudness=0.6), contrast=20.0)
-    _grain(rng, image, cells=int(rng.integers(20, 80)), strength=rng.uniform(0.02, 0.15))
+    image[:edge] = gradient(rng, (edge, w), colour(rng, loudness=0.6), contrast=20.0)
+    image[edge:] = gradient(rng, (h - edge, w), colour(rng, loudness=0.6), contrast=20.0)
+    grain(rng, image, cells=int(rng.integers(20, 80)), strength=rng.uniform(0.02, 0.15))
     ink = colour(rng)
     step = max(6, int(rng.uniform(0.06, 0.25) * w))
     style = rng.integers(4)
@@ -148,8 +177,8 @@ def _room(rng: np.random.Generator, size: Size) -> Image:
 
 def _blur(rng: np.random.Generator, size: Size) -> Image:
     """Colours without shapes, like an out-of-focus background."""
-    image = _ramp(rng, size, colour(rng, loudness=0.8), contrast=60.0, cells=int(rng.integers(3, 8)))
-    _grain(rng, image, cells=int(rng.integers(16, 100)), strength=rng.uniform(0.0, 0.3))
+    image = gradient(rng, size, colour(rng, loudness=0.8), contrast=60.0, cells=int(rng.integers(3, 8)))
+    grain(rng, image, cells=int(rng.integers(16, 100)), strength=rng.uniform(0.0, 0.3))
     return image
 
 

@@ -5,7 +5,7 @@ is at positive x.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -60,6 +60,15 @@ class Trim:
     offset: float = 0.0
     sharp: float = 30.0
 
+    def turned(self, rotation: Matrix) -> "Trim":
+        """The trim of a part that is turned.
+
+        Args:
+            rotation: The rotation (3 3).
+        """
+        x, y, z = (rotation @ np.array(self.direction)).tolist() if any(self.direction) else self.direction
+        return replace(self, direction=(x, y, z))
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -83,6 +92,16 @@ class BodyPart:
     trim: Trim | None = None
     shape: Matrix | None = None
 
+    def turned(self, rotation: Matrix) -> "BodyPart":
+        """The part turned about the origin.
+
+        Args:
+            rotation: The rotation (3 3).
+        """
+        trim = self.trim and self.trim.turned(rotation)
+        shape = None if self.shape is None else rotation @ self.shape
+        return BodyPart(rotation @ self.start, rotation @ self.end, self.radii, self.texture, trim, shape)
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -93,13 +112,25 @@ class Figure:
         parts: The tubes.
         points: Keypoint positions in space (k 3), units of the body.
         slack: Depth of each keypoint below the surface up to which it counts as visible (k), units of the body.
-        foot: y of the ground under the body.
+        foot: Distance of the ground from the origin, along `down`.
+        down: Unit vector (3) that points to the ground; y by default.
     """
 
     parts: tuple[BodyPart, ...]
     points: NDArray[np.float64]
     slack: NDArray[np.float64]
     foot: float
+    down: tuple[float, float, float] = (0.0, 1.0, 0.0)
+
+    def turned(self, rotation: Matrix) -> "Figure":
+        """The figure turned about its origin, together with the ground.
+
+        Args:
+            rotation: The rotation (3 3).
+        """
+        x, y, z = (rotation @ np.array(self.down)).tolist()
+        parts = tuple(part.turned(rotation) for part in self.parts)
+        return replace(self, parts=parts, points=self.points @ rotation.T, down=(x, y, z))
 
 
 @final
@@ -130,13 +161,14 @@ class FigureBuilder:
         """
         self.keypoints[name], self._slack[name] = position, slack
 
-    def build(self, skeleton: Skeleton, *, sole: float) -> Figure:
+    def build(self, skeleton: Skeleton, *, sole: float = 0.0, ground: float | None = None) -> Figure:
         """The finished figure.
 
         Args:
             skeleton: Gives the order of the keypoints.
             sole: Distance of the ground below the lowest keypoint, units of the body.
+            ground: y of the ground, units of the body; by default `sole` below the lowest keypoint.
         """
         points = np.stack([self.keypoints[name] for name in skeleton.keypoints])
         slack = np.array([self._slack[name] for name in skeleton.keypoints])
-        return Figure(tuple(self.parts), points, slack, float(points[:, 1].max()) + sole)
+        return Figure(tuple(self.parts), points, slack, float(points[:, 1].max()) + sole if ground is None else ground)

@@ -1,6 +1,7 @@
 """A data set of drawn figures: nothing is downloaded, and all labels are exact."""
 
-from typing import Literal, final
+from functools import partial
+from typing import TypeAlias, final
 
 import numpy as np
 import torch
@@ -8,21 +9,26 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from poise.data.base import Dataset
-from poise.data.figures.animal import random_animal
+from poise.data.figures.animal import LAYOUTS, random_animal
+from poise.data.figures.look import Look, named_look
 from poise.data.figures.person import random_person
-from poise.data.figures.scene import Scene, draw_scene
+from poise.data.figures.scene import Body, Scene, draw_scene
+from poise.data.figures.species import SPECIES
 from poise.dims import Size
 from poise.errors import InputError, unknown
-from poise.skeletons import COCO17, QUADRUPED
+from poise.skeletons import COCO17, QUADRUPED, Skeleton
 from poise.structures import Key, Labels, Sample
 
-FigureType = Literal["people", "animals"]
-"""Skeleton of the figures: people (COCO-17) or four-legged animals (`QUADRUPED`)."""
+FigureType: TypeAlias = str
+"""What is drawn: "people", "animals" of any species, or the name of a species, such as "horse"."""
+
+KINDS = ("people", "animals", *SPECIES)
+"""All kinds of figures."""
 
 
 @final
 class FigureDataset(Dataset):
-    """Images of people (COCO-17) or four-legged animals (`QUADRUPED`), drawn when they are asked for.
+    """Images of people (COCO-17) or four-legged animals (`QUADRUPED`, `ANIMAL18`), drawn when they are asked for.
 
     An image depends only on its index and the seed, not on the order of calls, the machine or the number of images. Keypoints
     hidden by other figures, by objects in front or by the body itself have visibility 1, keypoints outside the image 0. Boxes
@@ -31,13 +37,16 @@ class FigureDataset(Dataset):
     Args:
         count: Number of images.
         size: Size of each image (h, w), pixels.
-        kind: Whether people or animals are drawn.
+        kind: What is drawn: people, animals of any species, or animals of one of `KINDS`.
         per_image: Smallest and greatest number of figures in an image.
         seed: Seed of the random numbers; another seed gives other images.
+        look: How the images look, or the name of a look (`look.LOOKS`).
+        keypoints: Name of the keypoints of animals: "quadruped" or "animal18"; people have COCO's.
 
     Raises:
-        InputError: `count` is below 1, `size` below 32 pixels, `seed` below 0, or `per_image` not a range within 1 to 100.
-        UnknownName: There is no such kind of figure.
+        InputError: `count` is below 1, `size` below 32 pixels, `seed` below 0, or `per_image` not a range within 1 to 100; or
+            people with keypoints of animals.
+        UnknownName: There is no such kind of figure, look or layout of keypoints.
     """
 
     def __init__(
@@ -48,10 +57,9 @@ class FigureDataset(Dataset):
         kind: FigureType = "people",
         per_image: tuple[int, int] = (1, 1),
         seed: int = 0,
+        look: Look | str = "default",
+        keypoints: str | None = None,
     ) -> None:
-        bodies = {"people": (random_person, COCO17), "animals": (random_animal, QUADRUPED)}
-        if kind not in bodies:
-            raise unknown("kind of figure", kind, bodies)
         if count < 1:
             raise InputError(f"found a count of {count} drawn images; ask for at least 1")
         if min(size) < 32:
@@ -60,7 +68,8 @@ class FigureDataset(Dataset):
             raise InputError(f"found per_image {per_image}; give the fewest and the most figures of an image, 1 to 100")
         if seed < 0:
             raise InputError(f"found seed {seed}; a seed is 0 or more")
-        self._body, self.skeleton = bodies[kind]
+        self._look = named_look(look) if isinstance(look, str) else look
+        self._body, self.skeleton = _body(kind, keypoints, self._look)
         self._count, self._size, self._per_image, self._seed = count, size, per_image, seed
         self._labels: dict[int, Labels] = {}
 
@@ -81,7 +90,7 @@ class FigureDataset(Dataset):
     def scene(self, index: int) -> Scene:
         """Draw an image, with its labels and the silhouettes of the figures."""
         rng, count = self._started(self._checked(index))
-        return draw_scene(rng, self._size, body=self._body, count=count)
+        return draw_scene(rng, self._size, body=self._body, count=count, look=self._look)
 
     def labels(self, index: int) -> Labels:
         """The annotations of an image. The image is drawn for the first call; later calls are answered from memory."""
@@ -121,6 +130,24 @@ class FigureDataset(Dataset):
         if not -self._count <= index < self._count:
             raise IndexError(f"there is no image {index}; there are {self._count}, counted from 0")
         return index % self._count
+
+
+def _body(kind: FigureType, keypoints: str | None, look: Look) -> tuple[Body, Skeleton]:
+    """What draws a figure, and its keypoints."""
+    if kind not in KINDS:
+        raise unknown("kind of figure", kind, KINDS)
+    if kind == "people":
+        if keypoints not in (None, COCO17.name):
+            raise InputError(
+                f"found keypoints {keypoints!r} for people; drawn people have those of {COCO17.name}, so leave them out"
+            )
+        return random_person, COCO17
+    if keypoints is not None and keypoints not in LAYOUTS:
+        raise unknown("layout of keypoints of drawn animals", keypoints, LAYOUTS)
+    skeleton = LAYOUTS[keypoints] if keypoints else QUADRUPED
+    return partial(
+        random_animal, kind=kind, coats=look.coats, views=look.views, riders=look.riders, skeleton=skeleton
+    ), skeleton
 
 
 def _labelled(scene: Scene) -> Labels:

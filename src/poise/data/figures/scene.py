@@ -1,18 +1,19 @@
 """A scene: figures on a background, with light, occluders and camera noise."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from poise.data.figures.backdrop import backdrop, occluder, shadow
+from poise.data.figures.backdrop import occluder, shadow
 from poise.data.figures.body_part import Figure
 from poise.data.figures.canvas import Camera, Canvas, Light
+from poise.data.figures.look import Look
+from poise.data.figures.photograph import photographed
 from poise.data.figures.sampling import weighted_choice
+from poise.data.figures.surroundings import background, cast_shadow, strands
 from poise.dims import Size
 
 Body = Callable[[np.random.Generator], Figure]
@@ -41,7 +42,7 @@ class Scene:
     silhouettes: NDArray[np.bool_]
 
 
-def draw_scene(rng: np.random.Generator, size: Size, *, body: Body, count: int) -> Scene:
+def draw_scene(rng: np.random.Generator, size: Size, *, body: Body, count: int, look: Look | None = None) -> Scene:
     """Draw a random scene; nearer figures occlude farther ones.
 
     Args:
@@ -49,15 +50,17 @@ def draw_scene(rng: np.random.Generator, size: Size, *, body: Body, count: int) 
         size: Size of the image (h, w), pixels.
         body: Draws a random figure from random numbers.
         count: Number of figures.
+        look: How the image looks; `Look()` by default.
     """
-    canvas = Canvas(backdrop(rng, size))
-    light = _light(rng)
-    placed = [_placed(body(rng), camera_distance=rng.uniform(3.5, 9)) for _ in range(count)]
+    look = look or Look()
+    canvas = Canvas(background(rng, size, look))
+    light = _light(rng, look)
+    placed = [_placed(body(rng), camera_distance=rng.uniform(look.views.near, look.views.far)) for _ in range(count)]
     cameras = _arranged(rng, [p[1] for p in placed], [p[2] for p in placed], size)
     far_to_near = sorted(range(count), key=lambda i: cameras[i].scale)
-    found = [_drawn(rng, canvas, placed[i][0], cameras[i], light, number=n + 1) for n, i in enumerate(far_to_near)]
-    _occlude(rng, canvas, [f[2] for f in found])
-    image = _photographed(rng, canvas.image)
+    found = [_drawn(rng, canvas, placed[i][0], cameras[i], light, number=n + 1, look=look) for n, i in enumerate(far_to_near)]
+    _occlude(rng, canvas, [f[2] for f in found], look)
+    image = photographed(rng, canvas.image, look)
     xy = np.stack([f[0] for f in found])
     visible = np.stack([_sight(canvas, f[0], f[1], number=n + 1) for n, f in enumerate(found)])
     silhouettes = np.stack([f[3] for f in found])
@@ -67,11 +70,11 @@ def draw_scene(rng: np.random.Generator, size: Size, *, body: Body, count: int) 
     return Scene(image, labelled, visible, boxes, silhouettes.sum(axis=(1, 2)).astype(np.float32), silhouettes)
 
 
-def _light(rng: np.random.Generator) -> Light:
+def _light(rng: np.random.Generator, look: Look) -> Light:
     """A random light in front of the scene, mostly above it."""
     direction = np.array((rng.normal(0, 0.7), rng.normal(-0.5, 0.4), rng.uniform(0.35, 1)))
     x, y, z = (direction / np.linalg.norm(direction)).tolist()
-    ambient = rng.uniform(0.35, 0.75)
+    ambient = rng.uniform(*look.ambient)
     return Light((x, y, z), ambient, 1.15 - 0.8 * ambient)
 
 
@@ -129,15 +132,12 @@ def _shared(a: Box, b: Box) -> float:
 
 
 def _drawn(
-    rng: np.random.Generator, canvas: Canvas, figure: Figure, camera: Camera, light: Light, *, number: int
+    rng: np.random.Generator, canvas: Canvas, figure: Figure, camera: Camera, light: Light, *, number: int, look: Look
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], Box, NDArray[np.bool_]]:
     """Draw one figure; returns its keypoints, which of them its own body hides, its box and its silhouette."""
     seen = camera.project(figure.points)
-    feet = camera.project(np.array([[0.0, figure.foot, 0.0]]))[0]
-    if rng.random() < 0.7:
-        middle = float(seen[:, 0].mean())
-        wide = 0.3 * float(np.ptp(seen[:, 0])) + 0.2 * camera.scale
-        shadow(canvas.image, centre=(middle, feet[1]), reach=(wide, 0.08 * camera.scale))
+    if rng.random() < look.shadows:
+        _shaded(canvas, figure, camera, light, look=look)
     canvas.draw(figure, camera, light, number=number)
     columns, rows, inside = _pixels(seen[:, :2], canvas.owner.shape)
     surface = canvas.depth[rows, columns]
@@ -145,6 +145,17 @@ def _drawn(
     hidden = surface > seen[:, 2] + margin
     silhouette = canvas.inside.copy()
     return seen[:, :2], hidden & inside, _box(silhouette, seen[inside, :2]), silhouette
+
+
+def _shaded(canvas: Canvas, figure: Figure, camera: Camera, light: Light, *, look: Look) -> None:
+    """Draw the shadow of a figure."""
+    if look.shadow == "cast":
+        cast_shadow(canvas.image, figure, camera, light)
+        return
+    xs = camera.project(figure.points)[:, 0]
+    feet = camera.project(figure.foot * np.array([figure.down]))[0]
+    wide = 0.3 * float(np.ptp(xs)) + 0.2 * camera.scale
+    shadow(canvas.image, centre=(float(xs.mean()), feet[1]), reach=(wide, 0.08 * camera.scale))
 
 
 def _pixels(xy: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
@@ -173,28 +184,19 @@ def _box(silhouette: NDArray[np.bool_], points: NDArray[np.float64]) -> Box:
     return max(low[0], 0.0), max(low[1], 0.0), min(high[0], w - 1.0), min(high[1], h - 1.0)
 
 
-def _occlude(rng: np.random.Generator, canvas: Canvas, boxes: list[Box]) -> None:
+def _occlude(rng: np.random.Generator, canvas: Canvas, boxes: list[Box], look: Look) -> None:
     """Draw occluders over some of the figures."""
     for box in boxes:
-        for _ in range(weighted_choice(rng, ((0, 0.68), (1, 0.24), (2, 0.08)))):
-            before = canvas.image.astype(np.uint8)
-            after = before.copy()
-            occluder(rng, after, box=box)
-            changed = (after != before).any(axis=2)
-            np.copyto(canvas.image, after, where=changed[..., None])
-            canvas.owner[changed] = Canvas.OCCLUDER
+        for _ in range(weighted_choice(rng, tuple(enumerate(look.occluders)))):
+            _covered(rng, canvas, occluder, box)
+        if look.strands and rng.random() < look.strands:
+            _covered(rng, canvas, strands, box)
 
 
-def _photographed(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The image after random exposure, contrast, tint, blur and noise."""
-    tint = rng.normal(1, 0.05, 3) * math.exp(rng.normal(0, 0.18))
-    contrast = rng.uniform(0.65, 1.2)
-    offset = 127.5 * (1 - contrast) + rng.normal(0, 10)
-    exposed = cv2.transform(image, np.column_stack((np.diag(tint * contrast), [offset] * 3)))
-    if rng.random() < 0.4:
-        cv2.GaussianBlur(exposed, (5, 5), rng.uniform(0.4, 1.1), dst=exposed)
-    strength = rng.uniform(0, 9) if rng.random() < 0.7 else 0.0
-    grain = np.frombuffer(rng.bytes(image.shape[0] * image.shape[1]), np.uint8).reshape(image.shape[:2])
-    grey = cv2.cvtColor(grain, cv2.COLOR_GRAY2RGB)
-    share = strength / 74
-    return cv2.addWeighted(exposed, 1.0, grey, share, -127.5 * share, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
+def _covered(rng: np.random.Generator, canvas: Canvas, draw: Callable[..., None], box: Box) -> None:
+    before = canvas.image.astype(np.uint8)
+    after = before.copy()
+    draw(rng, after, box=box)
+    changed = (after != before).any(axis=2)
+    np.copyto(canvas.image, after, where=changed[..., None])
+    canvas.owner[changed] = Canvas.OCCLUDER

@@ -1,0 +1,106 @@
+"""Flags of drawn figures, and writing them as a data set."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import arg
+
+from poise.cli._inputs import Reads
+from poise.cli.options import Name
+from poise.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from poise.data.figures import FigureDataset
+
+BACKGROUNDS = Reads("folder of backgrounds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureOptions:
+    """Drawing a data set instead.
+
+    Attributes:
+        kind: Draw figures with their labels and write them as a data set: people, animals of any species, or one such as horse,
+            dog, cow, tiger or camel.
+        look: How they look: default, plain, textured, wild or everything.
+        keypoints: Keypoints of animals: quadruped or animal18.
+        backgrounds: Folder of images to draw behind most figures.
+        size: Height and width of the images, pixels.
+        per_image: Fewest and most figures in an image.
+    """
+
+    kind: Name = None
+    look: Name = None
+    keypoints: Name = None
+    backgrounds: Annotated[Path | None, arg(metavar="DIR"), BACKGROUNDS] = None
+    size: Annotated[tuple[int, int] | None, arg(metavar="H W")] = None
+    per_image: Annotated[tuple[int, int] | None, arg(metavar="N N")] = None
+
+    def dataset(self, count: int, *, seed: int) -> "FigureDataset":
+        """The drawings.
+
+        Args:
+            count: Number of images.
+            seed: Seed of the drawings.
+
+        Raises:
+            PoiseError: There is no such kind, look or layout, or a number is out of its range.
+        """
+        from poise.data.figures import FigureDataset, named_look
+
+        assert self.kind is not None, "called where --kind is given"
+        look = named_look(self.look or "default")
+        if self.backgrounds is not None:
+            look = look.with_folder(self.backgrounds)
+        return FigureDataset(
+            count,
+            kind=self.kind,
+            size=self.size or (256, 256),
+            per_image=self.per_image or (1, 1),
+            seed=seed,
+            look=look,
+            keypoints=self.keypoints,
+        )
+
+
+def write_figures(figures: FigureOptions, out: Path, *, count: int, seed: int) -> None:
+    """Write drawings and a picture of the first ones with their labels.
+
+    Args:
+        figures: What is drawn.
+        out: Folder of the data set.
+        count: Number of images.
+        seed: Seed of the drawings.
+
+    Raises:
+        PoiseError: It cannot be drawn, or the folder cannot be written.
+    """
+    from poise.data.figures import write_coco
+    from poise.data.images import write_image
+    from poise.terminal import Console
+
+    if count < 1:
+        raise InputError(f"--count {count} images cannot be drawn; give 1 or more")
+    dataset = figures.dataset(count, seed=seed)
+    written = write_coco(dataset, out)
+    write_image(out / "labels.jpg", _sheet(dataset))
+    Console().print(
+        f"{count} images in {out / 'images'}, labels in {written}, the first ones with labels in {out / 'labels.jpg'}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _sheet(dataset: "FigureDataset") -> "np.ndarray":
+    from poise.viz.draw import contact_sheet, draw_people
+
+    pictures = []
+    for index in range(min(24, len(dataset))):
+        sample = dataset[index]
+        labels, pixels = sample.labels, sample.image.permute(1, 2, 0).numpy()
+        pictures.append(draw_people(pixels, labels.xy, labels.visible, dataset.skeleton, boxes=labels.boxes))
+    return contact_sheet(pictures, 6)
