@@ -2,6 +2,7 @@ import pytest
 
 from poise.skeletons import ANIMAL18, COCO17, LSP14, MPII16, QUADRUPED, Skeleton, from_category, select, union
 from poise.skeletons.nouns import nouns
+from poise.skeletons.registry import all_skeletons
 
 
 def named(name: str) -> Skeleton:
@@ -37,3 +38,11 @@ def test_the_skeletons_of_poise_are_of_people_and_animals():
     assert {nouns(skeleton) for skeleton in (ANIMAL18, QUADRUPED)} == {("animal", "animals")}
     assert nouns(select(COCO17, ("nose",))) == ("person", "people")
     assert nouns(union([named("dog"), from_category({"name": "cat", "keypoints": ["tail"]})])) == ("pose", "poses")
+
+
+def test_every_skeleton_by_name_has_a_word():
+    words = {skeleton.name: nouns(skeleton)[1] for skeleton in all_skeletons().values()}
+    assert "poses" not in words.values()
+    assert {words[name] for name in ("blazepose33", "wholebody133", "h36m17", "halpe136")} == {"people"}
+    assert (words["face68"], words["wflw98"], words["hand21"], words["horse22"]) == ("faces", "faces", "hands", "horses")
+    assert (words["ap10k17"], words["fly32"]) == ("animals", "flies")

@@ -12,7 +12,14 @@ ANIMAL: Nouns = ("animal", "animals")
 POSE: Nouns = ("pose", "poses")
 """Where the name of the skeleton is no word."""
 
-_OWN = {"coco": PERSON, "mpii": PERSON, "lsp": PERSON, "human": PERSON, "quadruped": ANIMAL, "animal": ANIMAL}
+FACE: Nouns = ("face", "faces")
+
+_OWN = (
+    dict.fromkeys(("coco", "mpii", "lsp", "human", "blazepose", "crowdpose", "aic", "posetrack", "wholebody"), PERSON)
+    | dict.fromkeys(("h36m", "halpe"), PERSON)
+    | dict.fromkeys(("quadruped", "animal", "ap10k", "animalpose", "atrw"), ANIMAL)
+    | dict.fromkeys(("wflw", "lapa", "cofw", "aflw"), FACE)
+)
 _IRREGULAR = {
     "person": "people",
     "man": "men",
@@ -50,6 +57,7 @@ def nouns(skeleton: Skeleton) -> Nouns:
     ('pose', 'poses')
     """
     words = re.sub(r"[\s_-]+", " ", skeleton.name).strip()
+    words = words.removesuffix(str(len(skeleton)))  # as in horse22
     own = _OWN.get(re.sub(r"\d+( \d+)?$", "", words.lower()))
     if own is not None:
         return own
