@@ -71,6 +71,15 @@ MISSING = [
         "train udp --data gone",
         "train detector_mixed --annotations gone.json --images .",
         "zoo --fetch folder",
+        "zoo nope",
+        "get nope",
+        "evaluate nope --annotations here.json --images .",
+        "evaluate hrnet_w32_coc --annotations here.json --images .",
+        "predict here.jpg --model nope",
+        "predict here.jpg --model hrnet_w32",
+        "compare-decoders nope --annotations here.json --images .",
+        "train finetune --model nope --annotations here.json --images .",
+        "train finetune --model hrnet_w32_coc --annotations here.json --images .",
         "export model.safetensors",
     )
 ]
@@ -130,6 +139,23 @@ def test_a_missing_file_or_model_is_told_in_one_sentence_without_torch(answers, 
     assert err.startswith("poise") or (code == 2 and out + err)  # what is left out altogether tyro says in a frame
     gone = [word for word in words if "gone" in word]
     assert not gone or repr(gone[0]) in err or gone[0] in err
+
+
+def test_a_name_near_to_one_of_the_zoo_is_answered_with_it(answers):
+    near = {" ".join(words): rest[2] for words, rest in answers.items() if "hrnet_w32" in words or "hrnet_w32_coc" in words}
+    assert len(near) == 3
+    assert all("did you mean 'hrnet_w32_coco_256x192'" in said for said in near.values())
+    assert all("nope" in rest[2] for words, rest in answers.items() if "nope" in words)
+
+
+def test_the_stored_names_are_those_of_the_zoo():
+    from poise.recipes.finetune import SMALL, FinetuneOptions
+    from poise.weights.zoo_names import STORED, zoo_names
+    from poise.zoo.index import index
+
+    assert index() == json.loads(STORED.read_text(encoding="utf-8")), "run python -m poise.zoo.index to renew them"
+    assert all(FinetuneOptions.by_name(name) for name in SMALL)
+    assert all(map(zoo_names().can_build, zoo_names().models))
 
 
 def test_every_refusal_takes_less_than_half_a_second(answers):

@@ -13,6 +13,7 @@ from typing import Any, final
 from poise.errors import CheckpointError, PoiseError, ReadError, missing
 from poise.inference.moving import moving_text
 from poise.weights.cache import NO_MODEL, located
+from poise.weights.zoo_names import nothing_called
 
 
 @final
@@ -58,13 +59,20 @@ class Reads:
             raise self.error(missing(self.what, value, hint=self.hint))
 
 
-MODEL = Reads("model file", CheckpointError, NO_MODEL, names=True)
-"""Also a name, of the zoo perhaps, of which `load` says what to do."""
+def _no_model(text: str) -> str:
+    """What to say of a word that is no path and no name of the zoo; "" for all else, of which `load` says what to do."""
+    return "" if _looks_like_path(text) else nothing_called(text)
+
+
+MODEL = Reads("model file", CheckpointError, NO_MODEL, names=True, refused=_no_model)
+"""Also a name, of the zoo perhaps."""
 
 ANNOTATIONS = Reads("annotation file")
 IMAGES = Reads("images folder or zip file")
 BOXES = Reads("file of boxes", names=True)
-DETECTOR = MODEL
+DETECTOR = Reads("model file", CheckpointError, NO_MODEL, names=True)
+"""Also a name, of torchvision's perhaps."""
+
 HEADS = Reads("MATLAB file")
 SKELETON = Reads("file of keypoint names", names=True)
 CHECKPOINT = Reads("checkpoint", CheckpointError, "give the path of a file written by torch.save")

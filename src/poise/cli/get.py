@@ -32,7 +32,7 @@ def run(name: Positional[ModelName] = "", /, *, file: Files = ()) -> int:
     """
     from poise.errors import InputError
     from poise.terminal import Console, say
-    from poise.zoo.get import get
+    from poise.weights.zoo_names import check_obtainable
 
     console = Console()
     if not name:
@@ -40,6 +40,9 @@ def run(name: Positional[ModelName] = "", /, *, file: Files = ()) -> int:
             raise InputError("--file needs the name of a model: poise get NAME --file FILE; poise get lists them")
         print_listing(console)
         return 0
+    check_obtainable(name)
+    from poise.zoo.get import get
+
     got = get(name, file, say=lambda text: say(console, text))
     say(console, f"{'made' if got.new else 'already there:'} {got.path}")
     say(console, f"licence: {got.licence}; from {' and '.join(got.sources)}")

@@ -22,6 +22,7 @@ from poise.plugins import named
 from poise.recipes.find import find, find_outlined, outlined
 from poise.recipes.options import ModelOptions, RecipeChanges
 from poise.recipes.outline import has_stand_ins
+from poise.weights.zoo_names import check_model
 from poise.writing import protecting
 
 Maker = Callable[..., Any]
@@ -84,11 +85,14 @@ class RecipeCommand:
             None where only the recipe or the model itself can tell the flags.
 
         Raises:
-            UnknownName: There is no such recipe.
+            UnknownName: There is no such recipe, or no such model.
         """
         maker = find_outlined(name)
         options = None if maker is None else _options_of(maker)
-        chosen = None if options is None else options.by_name(_given("--model", words))
+        model = _given("--model", words)
+        chosen = None if options is None else options.by_name(model)
+        if options is not None and chosen is None and model:
+            check_model(model)
         if maker is None or (options is not None and chosen is None):
             return None
         parser = _parser(maker, chosen)

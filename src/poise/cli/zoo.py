@@ -38,11 +38,13 @@ def run(
     """
     from poise.errors import InputError
     from poise.terminal import Console
+    from poise.weights.zoo_names import check_model
 
     console = Console()
     if name and all:
         raise InputError(f"--all lists every model, and {name} is one; leave one of them out")
     if name:
+        check_model(name)
         _show(name, console)
     elif fetch is None:
         _list(console, everything=all)

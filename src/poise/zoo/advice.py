@@ -1,8 +1,8 @@
 """Advice for a name that was given in place of a model file."""
 
-from difflib import get_close_matches
 from pathlib import Path
 
+from poise.weights.zoo_names import near_model
 from poise.zoo.find import families, names, releases
 from poise.zoo.get import obtainable
 from poise.zoo.rcnn import torchvision_detectors
@@ -21,8 +21,7 @@ def advice(name: str) -> str | None:
         )
     family = next((family for family in families().values() if family.match(name) is not None), None)
     if family is None:
-        near = [known for known in names() if known.startswith(f"{name}_")] or get_close_matches(name, names(), n=1, cutoff=0.8)
-        return f"there is no model file {name}, and no model {name!r} in the zoo; did you mean {near[0]!r}?" if near else None
+        return near_model(name, names())
     if (parts := obtainable().get(name)) and all(part.url or part.member for part in parts):
         return f"{name} is an official model that is not here yet; bring it with: poise get {name}"
     if not family.keys:

@@ -9,11 +9,11 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-from poise.errors import UnknownName, unknown
 from poise.models.base import Model
 from poise.plugins import modules, named
 from poise.skeletons import Skeleton
 from poise.weights.release import Release
+from poise.weights.zoo_names import unknown_model
 from poise.zoo.family import BuildRequest, Family
 
 
@@ -57,9 +57,7 @@ def family_of(name: str) -> Family:
     for family in families().values():
         if family.match(name) is not None:
             return family
-    hint = str(unknown("model", name, names()))
-    forms = ", ".join(family.form for family in families().values())
-    raise UnknownName(f"{hint} Names look like: {forms}")
+    raise unknown_model(name, names(), [family.form for family in families().values()])
 
 
 def build(name: str, *, skeleton: Skeleton | None = None, pretrained: bool = False, codec: str | None = None) -> Model:
