@@ -201,3 +201,18 @@ def test_an_unwritable_place_is_one_sentence(coco, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert run("split", coco[0], "--out", tmp_path / "file" / "parts") == 1
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_both_parts_of_a_file_without_names_have_those_that_are_given(coco, tmp_path):
+    content = json.loads(coco[0].read_text())
+    count = len(content["categories"][0].pop("keypoints"))
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(f"point{i}" for i in range(count)))
+    nameless = tmp_path / "nameless.json"
+    nameless.write_text(json.dumps(content))
+    words = ("split", nameless, "--share", 0.5, "--skeleton", names, "--mirror", "point0:point1", "--out", tmp_path / "parts")
+    assert run(*words) == 0
+    for name in ("train", "val"):
+        [category] = json.loads((tmp_path / "parts" / f"{name}.json").read_text())["categories"]
+        assert category["keypoints"][:2] == ["point0", "point1"]
+        assert ["point0", "point1"] in category["mirror"]

@@ -1,13 +1,15 @@
 """Recipes of models that find people by themselves: settings, first batches, and a small run from first step to file."""
 
+import json
 import math
 
 import pytest
 import torch
 from rich.console import Console
 
-from poise.errors import InputError
+from poise.errors import AnnotationError, InputError
 from poise.models.base import total_loss
+from poise.recipes.detectors import detector_mixed
 from poise.recipes.find import recipes
 from poise.recipes.offset_guided import offset_guided, offset_guided_hrnet
 from poise.recipes.scenes import COSTS, scenes_drawn, scenes_mixed
@@ -142,3 +144,19 @@ def test_a_small_run_learns_is_checked_resumes_to_the_same_end_and_its_file_find
     loaded = model_file.load(whole.file)
     image = recipe().val[0].image[None].float() / 255
     assert torch.equal(loaded(image), whole.model(image))
+
+
+@pytest.mark.parametrize("recipe", [scenes_mixed, detector_mixed])
+def test_files_of_a_mixture_that_have_no_names_get_them_and_others_keep_theirs(recipe, drawn, tmp_path):
+    content = json.loads((drawn / "annotations.json").read_text())
+    for category in content["categories"]:
+        del category["keypoints"]
+    nameless = tmp_path / "nameless.json"
+    nameless.write_text(json.dumps(content))
+    files = {"annotations": [drawn / "annotations.json", nameless], "images": [drawn / "images"]}
+    with pytest.raises(AnnotationError, match="no category lists its `keypoints`"):
+        recipe(**files, drawn=0, **TWO)
+    made = recipe(**files, drawn=0, val_share=0.25, skeleton="coco17", **TWO)
+    assert len(made.train) == 18
+    visible = [int((made.train.labels(i).visible > 0).sum()) for i in (0, len(made.train) - 1)]
+    assert min(visible) > 0

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from poise.cli.options import AnnotationFile, FolderOutputOptions, SeedOptions
+from poise.cli.options import AnnotationFile, FolderOutputOptions, MirrorOptions, SeedOptions
 
 Group = Annotated[str | None, arg(metavar="KEY")]
 
@@ -13,6 +13,7 @@ def run(
     file: Positional[AnnotationFile],
     *,
     output: FolderOutputOptions,
+    names: MirrorOptions,
     chance: SeedOptions,
     share: float = 0.8,
     group: Group = None,
@@ -28,6 +29,7 @@ def run(
     Args:
         file: COCO-style keypoint file.
         output: Files to write.
+        names: Names of keypoints; both parts have them.
         chance: Seed of the split.
         share: Share of the labelled people that go to train.json; images without any go there too.
         group: Images of one group stay together: a field of the image records, or a regular expression on file_name.
@@ -39,7 +41,7 @@ def run(
 
     places = [output.out / f"{name}.json" for name in ("train", "val")]
     check_targets(places, flag="--out", new=True)
-    document = read_document(file)
+    document = read_document(file, naming=names.naming)
     console = Console()
     parts = split(document, share=share, seed=chance.seed, group=group)
     for place, part in zip(places, parts, strict=True):

@@ -60,6 +60,9 @@ class Naming:
             )
         skeleton = self.skeleton or _of_fields(wanted, path)
         counts = [held[name] for name in wanted]
+        if sum(counts) != len(skeleton) and not self.fields and _all_named(document):
+            note(f"{str(path)!r}: its keypoints have names, and --skeleton {skeleton.name} is for files without")
+            return document
         if sum(counts) != len(skeleton):
             raise SkeletonMismatch(
                 f"{str(path)!r}: {' and '.join(wanted)} hold {' + '.join(map(str, counts))} keypoints, and skeleton "
@@ -135,6 +138,11 @@ def note_unread_fields(annotations: Sequence[Mapping[str, Any]], naming: Naming 
             f"{str(path)!r}: annotations also have {_described(others)}, not read; "
             f"`--fields {' '.join(found)}{names}` reads all"
         )
+
+
+def _all_named(document: Mapping[str, Any]) -> bool:
+    categories = document.get("categories") or []
+    return bool(categories) and all(category.get("keypoints") for category in categories)
 
 
 def _described(fields: Mapping[str, int]) -> str:

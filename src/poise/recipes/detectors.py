@@ -7,6 +7,7 @@ from poise.codecs.one_hot import OneHot
 from poise.codecs.roi import RoICodec
 from poise.data.cached import CachedDataset
 from poise.data.figures import FigureDataset
+from poise.data.naming import naming_of
 from poise.nn.heads.roi import MAP_CELLS
 from poise.recipes.base import Recipe
 from poise.recipes.dropping import Dropping, dropped
@@ -118,6 +119,8 @@ def detector_mixed(
     images: list[Path],
     complete: list[bool] | None = None,
     copies: list[int] | None = None,
+    skeleton: str | None = None,
+    fields: list[str] | None = None,
     drawn: int = 2000,
     val_share: float = 0.15,
     split_seed: int = 0,
@@ -154,6 +157,9 @@ def detector_mixed(
         images: For each annotation file the folder or zip file of its images, or one for all.
         complete: For each file, whether all people in its images are labelled; true by default.
         copies: For each file, how often its images are shown in an epoch; once by default.
+        skeleton: Names of the keypoints where files have none: of a public data set, such as coco_wholebody, or a JSON or text
+            file with the names.
+        fields: Fields of the annotations that hold the keypoints, one after the other, such as keypoints foot_kpts.
         drawn: Drawings of 1 to 8 people to train on as well; 0 for none.
         val_share: Share of the first file's images kept for validation.
         split_seed: Seed of that split.
@@ -175,7 +181,7 @@ def detector_mixed(
 
     Raises:
         InputError: Numbers of files, folders, statements and copies differ, or a value that cannot be.
-        SkeletonMismatch: A file has none of COCO's keypoints.
+        SkeletonMismatch: A file has none of COCO's keypoints, or the names do not fit it.
         UnknownName: There is no such codec, or no such field.
     """
     check_run(epochs=epochs, rate=rate)
@@ -194,6 +200,7 @@ def detector_mixed(
         skeleton=COCO17,
         val_share=val_share,
         split_seed=split_seed,
+        naming=naming_of(skeleton, fields or ()),
     )
     return short_run(
         "detector_mixed",

@@ -56,6 +56,7 @@ def mixture(
     skeleton: Skeleton,
     val_share: float,
     split_seed: int,
+    naming: Naming | None = None,
 ) -> tuple[Dataset, Dataset]:
     """The training set, files and other data sets concatenated, and the validation set, a part of the first file.
 
@@ -70,12 +71,13 @@ def mixture(
         skeleton: The keypoints of both sets.
         val_share: Share of the first file's images kept for validation.
         split_seed: Seed of that split.
+        naming: Names of the keypoints where files have none.
 
     Raises:
         InputError: Numbers of files, folders, statements and copies differ, or a share that is none or leaves a part empty.
         SkeletonMismatch: A file has none of the keypoints.
     """
-    files = coco_files(annotations, images, complete=complete)
+    files = coco_files(annotations, images, complete=complete, naming=naming)
     first, val = hold_out(files[0], share=val_share, seed=split_seed)
     times = copies or [1] * len(files)
     if len(times) != len(files) or min(times) < 1:

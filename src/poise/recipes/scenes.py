@@ -7,6 +7,7 @@ from typing import Literal
 from poise.codecs.guiding_losses import Costs, LabelMaps
 from poise.data.cached import CachedDataset
 from poise.data.figures import FigureDataset
+from poise.data.naming import naming_of
 from poise.decoding.grouping_config import PRACTITIONER_CONFIG
 from poise.models.base import PoseModel
 from poise.nn.backbones.plain import PlainNet
@@ -130,6 +131,8 @@ def scenes_mixed(
     images: list[Path],
     complete: list[bool] | None = None,
     copies: list[int] | None = None,
+    skeleton: str | None = None,
+    fields: list[str] | None = None,
     drawn: int = 2000,
     val_share: float = 0.15,
     split_seed: int = 0,
@@ -158,6 +161,9 @@ def scenes_mixed(
         complete: For each file, whether all people in its images are labelled; true by default. Where not, only cells in
             the boxes of labelled people give a loss.
         copies: For each file, how often its images are shown in an epoch; once by default.
+        skeleton: Names of the keypoints where files have none: of a public data set, such as coco_wholebody, or a JSON or text
+            file with the names.
+        fields: Fields of the annotations that hold the keypoints, one after the other, such as keypoints foot_kpts.
         drawn: Drawings of 1 to 8 people to train on as well; 0 for none.
         val_share: Share of the first file's images kept for validation.
         split_seed: Seed of that split.
@@ -170,7 +176,7 @@ def scenes_mixed(
     Raises:
         InputError: Numbers of files, folders, statements and copies differ, a share that leaves a part empty, or a side
             that is no multiple of 32.
-        SkeletonMismatch: A file has none of COCO's keypoints.
+        SkeletonMismatch: A file has none of COCO's keypoints, or the names do not fit it.
     """
     check_run(epochs=epochs, rate=rate)
     model = small_model(width, side=side)
@@ -183,6 +189,7 @@ def scenes_mixed(
         skeleton=COCO17,
         val_share=val_share,
         split_seed=split_seed,
+        naming=naming_of(skeleton, fields or ()),
     )
     return short_run(
         "scenes_mixed",
