@@ -54,6 +54,8 @@ def whole(value: Any) -> int | None:
     >>> whole("007"), whole(7.0), whole(-3), whole("7.0"), whole(7.5), whole(True), whole(10**30), whole("a7")
     (7, 7, -3, 7, None, None, None, None)
     """
+    if type(value) is int:
+        return value if -LARGEST <= value <= LARGEST else None
     if isinstance(value, bool):
         return None
     if isinstance(value, str) and value.strip().lstrip("+-").isdecimal() and value.isascii() and len(value) <= 32:

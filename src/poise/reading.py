@@ -20,6 +20,9 @@ MOST = 4 * 2**30
 NESTING = 100
 """Lists and objects inside each other, at most; files of labels have five."""
 
+LARGE = 2**24
+"""Bytes of a file whose objects are kept from the search for garbage."""
+
 _DIGITS = bytes(48 if 48 <= byte < 58 else 32 for byte in range(256))
 _LONG_NUMBER = b"0" * 19
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -149,10 +152,15 @@ def parse_json(data: bytes | str, *, name: str, error: type[PoiseError] = Annota
         raw = raw.replace(b"\0", b"")
     if _is_deep(raw):
         raise error(f"{name} is no file of data: its lists and objects are nested more than {NESTING} deep")
-    collecting = gc.isenabled()
+    collecting, large = gc.isenabled(), len(raw) > LARGE
+    if large:
+        gc.collect()
     gc.disable()  # twice as fast for the millions of objects of a large file, of which none is garbage
     try:
-        return json.loads(data, parse_int=_whole if _LONG_NUMBER in raw.translate(_DIGITS) else None)
+        found = json.loads(data, parse_int=_whole if _LONG_NUMBER in raw.translate(_DIGITS) else None)
+        if large:
+            gc.freeze()  # nor is it looked through for garbage afterwards; it goes as soon as nobody refers to it
+        return found
     except json.JSONDecodeError as fault:
         raise error(f"{name} is not valid JSON ({fault}); is the file complete?") from fault
     except UnicodeDecodeError as fault:

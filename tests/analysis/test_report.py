@@ -13,7 +13,8 @@ from poise.data.figures import FigureDataset, write_coco
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation
 from poise.inference.request import Skipped
-from poise.metrics.coco import evaluate, evaluate_keypoints
+from poise.metrics.coco import evaluate
+from poise.metrics.single_keypoints import evaluate_keypoints
 from poise.skeletons import COCO17
 
 IMAGES = 6

@@ -178,3 +178,26 @@ def test_a_skeleton_without_mirror_pairs_is_measured_without_the_flip_test_unask
     one = save(build("poise_t_coco_192x160", skeleton=lone), tmp_path / "lone.safetensors")
     assert evaluate(one, "--annotations", labels, "--images", tmp_path) == 0
     assert "flip test off" in capsys.readouterr().out
+
+
+def test_the_self_test_of_a_large_file_takes_a_part_and_says_so(model, labels, tmp_path, capsys, monkeypatch):
+    content = json.loads(labels.read_text())
+    one, person = content["images"][0], content["annotations"][0]
+    content["images"] = [one | {"id": i, "file_name": f"{i}.jpg"} for i in range(1, 41)]
+    content["annotations"] = [person | {"id": i, "image_id": 2 * i} for i in range(1, 21)]
+    labels.write_text(json.dumps(content))
+    monkeypatch.setattr("poise.cli._evaluate.SELF_TEST_PEOPLE", 8)
+    out = tmp_path / "results.json"
+    assert evaluate(model, "--annotations", labels, "--self-test", "--out", out) == 0
+    said = capsys.readouterr().out
+    assert "the self-test uses 8 of 20 people" in said
+    assert "of 40 images drawn at random" in said
+    assert "AP is 1.000" in said
+    rows = json.loads(out.read_text())
+    assert len(rows) == 8
+    assert evaluate(model, "--annotations", labels, "--self-test", "--out", tmp_path / "again.json") == 0
+    assert json.loads((tmp_path / "again.json").read_text()) == rows
+    assert json.loads((tmp_path / "results.scores.json").read_text())["settings"]["people"].startswith("8 in ")
+    monkeypatch.setattr("poise.cli._evaluate.SELF_TEST_PEOPLE", 20)
+    assert evaluate(model, "--annotations", labels, "--self-test") == 0
+    assert "the self-test uses" not in capsys.readouterr().out

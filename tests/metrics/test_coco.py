@@ -9,7 +9,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
-from poise.metrics.coco import NUMBERS, evaluate, evaluate_keypoints
+from poise.metrics import single_keypoints
+from poise.metrics.coco import NUMBERS, evaluate
+from poise.metrics.single_keypoints import evaluate_keypoints
 from poise.skeletons import Skeleton
 
 
@@ -120,20 +122,36 @@ def test_categories_of_their_own_skeletons_are_scored_with_their_own_sigmas():
     assert got.numbers["AP"] == pytest.approx((got.categories["c0"]["AP"] + got.categories["c1"]["AP"]) / 2)
 
 
-def test_a_keypoint_alone_scores_as_a_file_in_which_nothing_else_is_labelled():
-    rng = np.random.default_rng(3)
-    truth, results = drawn(rng, k=4)
+def alone(truth, keypoint: int) -> dict:
+    """The file with nothing else labelled."""
+    part = copy.deepcopy(truth)
+    for person in part["annotations"]:
+        for other in range(len(person["keypoints"]) // 3):
+            if other != keypoint:
+                person["keypoints"][3 * other : 3 * other + 3] = [0, 0, 0]
+        person["num_keypoints"] = int(person["keypoints"][3 * keypoint + 2] > 0)
+    return part
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_keypoint_alone_scores_as_a_file_in_which_nothing_else_is_labelled(seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    truth, results = drawn(rng, k=4, categories=1 + seed % 2, images=30)
     bones = skeleton(4, sigmas=(0.03, 0.05, 0.08, 0.1))
+    monkeypatch.setattr(single_keypoints, "MEMORY", (1, 2**21)[seed % 2])  # image by image, or all at once
     table = evaluate_keypoints(truth, results, bones)
     assert list(table) == ["k0", "k1", "k2", "k3"]
     for i, numbers in enumerate(table.values()):
-        part = copy.deepcopy(truth)
-        for person in part["annotations"]:
-            rest = [j for j in range(4) if j != i]
-            for j in rest:
-                person["keypoints"][3 * j : 3 * j + 3] = [0, 0, 0]
-            person["num_keypoints"] = int(person["keypoints"][3 * i + 2] > 0)
-        assert np.abs(np.array([*numbers.values()]) - referee(part, results, bones.sigmas).stats).max() < 1e-9
+        expected = referee(alone(truth, i), results, bones.sigmas).stats
+        assert np.abs(np.array([numbers["AP"], numbers["AR"]]) - expected[[0, 5]]).max() < 1e-9
+
+
+def test_a_keypoint_that_nobody_has_is_minus_one_and_without_results_it_is_0():
+    truth, results = drawn(np.random.default_rng(0), k=2)
+    assert evaluate_keypoints(alone(truth, 0), results, skeleton(2))["k1"] == {"AP": -1.0, "AR": -1.0}
+    assert evaluate_keypoints(truth, [], skeleton(2))["k1"] == {"AP": 0.0, "AR": 0.0}
+    other = {1: Skeleton("mine", ("k0", "k1"), sigmas=(0.05, 0.05))}
+    assert evaluate_keypoints(truth | {"annotations": []}, results, other)["k0"] == {"AP": -1.0, "AR": -1.0}
 
 
 def test_without_results_precision_is_zero_and_without_people_it_is_minus_one():

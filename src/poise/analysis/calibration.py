@@ -17,11 +17,12 @@ from torchvision.ops import box_iou
 from poise.analysis.pairs import MISS_SIMILARITY, keypoint_similarity
 from poise.errors import ImageError, InputError
 from poise.evaluation.eval_set import EvalSet
-from poise.evaluation.evaluate import score_poses
+from poise.evaluation.evaluate import pose_results
 from poise.evaluation.requests import ScoredPoses, eval_requests
 from poise.inference.request import Skipped, Watch, none_usable
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import find_poses
+from poise.metrics import coco
 from poise.models.base import PoseModel
 from poise.models.rcnn_config import Calibration, Rating, RCNNConfig
 from poise.skeletons import keypoint_indices
@@ -107,7 +108,8 @@ def calibrate(
 
     def ap(config: RCNNConfig) -> float:
         ranked = {index: _rescored(one, config) for index, one in scored.items()}
-        return score_poses(model, eval_set, ranked, how, skipped=skipped, lost=0).coco.numbers["AP"]
+        rows = pose_results(model, eval_set, ranked, how)
+        return coco.evaluate(eval_set.truth, rows, eval_set.skeletons).numbers["AP"]
 
     ratings: tuple[Rating, ...] = get_args(Rating)
     return CalibrationReport(

@@ -59,14 +59,34 @@ def read_boxes(path: Path | str, *, min_score: float = 0.0, categories: Collecti
     if categories is not None:
         default = next(iter(categories), 1)
         rows = [row for row in rows if (default if row.category_id is None else row.category_id) in categories]
+    return _best(_of_rows(rows, min_score), path)
+
+
+def read_boxes_by_category(path: Path | str, *, categories: Collection[int], min_score: float = 0.0) -> dict[int, PersonBoxes]:
+    """`read_boxes` of each category; rows without a category are of each.
+
+    Args:
+        path: The JSON file, which is read once.
+        categories: Ids of the categories.
+        min_score: Boxes with a lower score are left out.
+
+    Raises:
+        ReadError: The file is missing or cannot be read.
+        AnnotationError: The file is not such a list.
+    """
+    rows = read_detections(path)
+    each = {category: [row for row in rows if row.category_id in (category, None)] for category in categories}
+    return {category: _best(_of_rows(part, min_score), path) for category, part in each.items()}
+
+
+def _of_rows(rows: Sequence["Detection"], min_score: float) -> PersonBoxes:
     ids = np.array([row.image_id for row in rows], dtype=np.int64)
     boxes = np.array([row.bbox for row in rows], dtype=np.float64).reshape(len(rows), 4)
     scores = np.array([row.score for row in rows], dtype=np.float64)
     good = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1) & np.isfinite(scores)
     boxes[:, 2:] += boxes[:, :2]
     kept = good & (scores >= min_score)
-    found = _grouped(ids[kept], boxes[kept], scores[kept], skipped=int((~good).sum()))
-    return _best(found, path)
+    return _grouped(ids[kept], boxes[kept], scores[kept], skipped=int((~good).sum()))
 
 
 BOXES_PER_IMAGE = 1000

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from poise.data.boxes import PersonBoxes, read_boxes
+from poise.data.boxes import PersonBoxes, read_boxes_by_category
 from poise.errors import BoxError, InputError
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.requests import only_category
@@ -24,7 +24,7 @@ def detections(path: Path | str, eval_set: EvalSet, *, min_score: float) -> dict
         BoxError: None of its boxes has a size.
         InputError: None of its boxes is for an image and a category of the data set.
     """
-    found = {category: read_boxes(path, min_score=min_score, categories={category}) for category in eval_set.skeletons}
+    found = read_boxes_by_category(path, min_score=min_score, categories=eval_set.skeletons)
     known = set(eval_set.ids)
     unusable = sum(part.skipped for part in found.values())
     if unusable and not any(map(len, found.values())):

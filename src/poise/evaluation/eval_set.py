@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from poise.data.document import read_document, read_labels_json
 from poise.data.mpii import MpiiDataset, is_mpii
 from poise.data.naming import Naming
 from poise.data.records import stated_size
+from poise.data.subset import Subset
 from poise.dims import Size
 from poise.errors import AnnotationError, InputError, SkeletonMismatch
 from poise.evaluation.protocols import CocoProtocol, EvalProtocol, MpiiProtocol
@@ -177,24 +179,59 @@ class EvalSet:
 
     def people(self, index: int) -> list[int]:
         """Row indices of the labels of an image that are evaluated (`EvalProtocol.evaluated`)."""
-        rows: list[int] = self.protocol.evaluated(self.dataset.labels(index)).nonzero().flatten().tolist()
-        return rows
+        return self._people[range(len(self.dataset))[index]]
+
+    @cached_property
+    def _people(self) -> list[list[int]]:
+        """`people` of every image, found for all of them at once."""
+        counts = self.dataset.label_counts
+        rows = self.protocol.evaluated(self.dataset.all_labels).nonzero().flatten()
+        image = torch.repeat_interleave(torch.arange(len(counts)), counts)[rows]
+        found: list[list[int]] = [[] for _ in range(len(counts))]
+        for index, row in zip(image.tolist(), (rows - (counts.cumsum(0) - counts)[image]).tolist(), strict=True):
+            found[index].append(row)
+        return found
+
+    def sample(self, people: int) -> "EvalSet":
+        """The set where it has no more than some people to evaluate; else images that are drawn at random, each time the same.
+
+        A set with a protocol of its own (MPII) stays whole.
+
+        Args:
+            people: Number of people of which there are enough.
+        """
+        counts = torch.tensor([len(rows) for rows in self._people])
+        if int(counts.sum()) <= people or not isinstance(self.protocol, CocoProtocol):
+            return self
+        order = torch.randperm(len(counts), generator=torch.Generator().manual_seed(0))
+        enough = int((counts[order].cumsum(0) < people).sum()) + 1
+        chosen = sorted(order[:enough].tolist())
+        ids = tuple(self.ids[index] for index in chosen)
+        known = set(ids)
+        images = [self.truth["images"][index] for index in chosen]
+        labelled = [row for row in self.truth["annotations"] if row["image_id"] in known]
+        truth = {**self.truth, "images": images, "annotations": labelled}
+        return replace(self, dataset=Subset(self.dataset, chosen), truth=truth, ids=ids)
+
+    @property
+    def everybody(self) -> int:
+        """Number of the people that are evaluated."""
+        return sum(map(len, self._people))
 
     @property
     def sizeless(self) -> int:
         """Number of people with a labelled keypoint whose box has no size."""
-        count = 0
-        for index in range(len(self.dataset)):
-            labels = self.dataset.labels(index)
-            known = (labels.visible > 0).any(dim=1) & ~labels.crowd
-            known[self.people(index)] = False
-            count += int(known.sum())
-        return count
+        labels = self.dataset.all_labels
+        known = (labels.visible > 0).any(dim=1) & ~labels.crowd
+        return int((known & ~self.protocol.evaluated(labels)).sum())
 
     def categories(self, index: int) -> list[int]:
         """Category id of each of `people`."""
-        found: list[int] = self.dataset.labels(index).categories[self.people(index)].tolist()
-        return found if len(self.skeletons) > 1 else [next(iter(self.skeletons))] * len(found)
+        rows = self.people(index)
+        if len(self.skeletons) == 1:
+            return [next(iter(self.skeletons))] * len(rows)
+        found: list[int] = self.dataset.labels(index).categories[rows].tolist()
+        return found
 
     def boxes(self, index: int, rule: CropRule) -> Float[Tensor, "n 4"]:
         """Boxes of `people`, x0 y0 x1 y1, as the release of a crop rule reads them."""

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
-from operator import add
 from statistics import median
 from typing import Any, final
 
@@ -24,7 +22,8 @@ from poise.metrics.boxes import BoxScores, checked_box_annotations, evaluate_box
 from poise.metrics.coco_format import to_coco_box_results
 from poise.metrics.measures import MeasuredPCK
 from poise.metrics.oks import oks_nms, rescore
-from poise.metrics.pck import PCK, THRESHOLDS, match_to_labels, pck
+from poise.metrics.pck import THRESHOLDS, match_to_labels, pck_at
+from poise.metrics.single_keypoints import evaluate_keypoints
 from poise.models.base import PoseModel
 from poise.models.values import Rescoring
 from poise.skeletons import Skeleton, keypoint_indices
@@ -182,7 +181,6 @@ def score_poses(
     """
     results: list[dict[str, Any]] = []
     found_boxes: list[dict[str, Any]] = []
-    counts: dict[float, list[PCK]] = {t: [] for t in THRESHOLDS}
     everywhere: list[Tensor] = []
     columns = list(keypoint_indices(model.skeleton, eval_set.skeleton))
     for index, image in enumerate(eval_set.ids):
@@ -195,12 +193,11 @@ def score_poses(
             found_boxes += to_coco_box_results(poses.boxes, poses.box_score, image=image, categories=one.categories)
             positions = _positions(replace(one, poses=poses), labels, eval_set.skeleton)
         everywhere.append(positions)
-        for threshold in THRESHOLDS:
-            counts[threshold].append(pck(positions, labels, threshold))
-    total = {f"pck@{t:g}": reduce(add, parts) for t, parts in counts.items()}
-    alone = coco.evaluate_keypoints(eval_set.truth, results, eval_set.skeletons)
+    counts = pck_at(torch.cat(everywhere), eval_set.dataset.all_labels, THRESHOLDS)
+    total = {f"pck@{t:g}": count for t, count in zip(THRESHOLDS, counts, strict=True)}
+    alone = evaluate_keypoints(eval_set.truth, results, eval_set.skeletons)
     keypoints = {
-        name: {label: count.keypoints[i] for label, count in total.items()} | {n: alone[name][n] for n in ("AP", "AR")}
+        name: {label: count.keypoints[i] for label, count in total.items()} | alone[name]
         for i, name in enumerate(eval_set.skeleton.keypoints)
     }
     scores = coco.evaluate(eval_set.truth, results, eval_set.skeletons)
@@ -209,6 +206,25 @@ def score_poses(
     if not model.finds_boxes:
         return measured
     return replace(measured, boxes=evaluate_boxes(eval_set.truth, found_boxes), box_results=found_boxes)
+
+
+def pose_results(
+    model: PoseModel, eval_set: EvalSet, scored: Mapping[int, ScoredPoses], rescoring: Rescoring
+) -> list[dict[str, Any]]:
+    """Poses as COCO results, where nothing but AP is wanted of them (`score_poses`).
+
+    Args:
+        model: The model that found the poses.
+        eval_set: The data set and its ground truth.
+        scored: The poses of each image, by the index of the image.
+        rescoring: Pose scores and OKS-NMS.
+    """
+    columns = list(keypoint_indices(model.skeleton, eval_set.skeleton))
+    rows: list[dict[str, Any]] = []
+    for index in sorted(scored):
+        poses, image = _rescored(scored[index].poses, columns, rescoring), eval_set.ids[index]
+        rows += _results(model, eval_set, poses, scored[index].categories, image=image, oks=rescoring.oks_nms)
+    return rows
 
 
 def _rescored(poses: Poses, columns: list[int], rescoring: Rescoring) -> Poses:

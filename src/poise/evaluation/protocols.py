@@ -37,7 +37,7 @@ class EvalProtocol(ABC):
 
     @abstractmethod
     def evaluated(self, labels: Labels) -> Bool[Tensor, " n"]:
-        """Mask of the people of an image that are evaluated."""
+        """Mask of the people that are evaluated, each decided alone: the labels may be those of many images."""
 
     @abstractmethod
     def boxes(self, index: int, boxes: Float[Tensor, "n 4"], rule: CropRule, *, size: Size | None) -> Float[Tensor, "n 4"]:

@@ -8,9 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poise.evaluation.eval_set import EvalSet
-from poise.evaluation.evaluate import Evaluation, score_poses
+from poise.evaluation.evaluate import Evaluation, pose_results, score_poses
 from poise.evaluation.requests import ScoredPoses, only_category
 from poise.geometry import apply
+from poise.metrics import coco
 from poise.models.base import PoseModel
 from poise.models.values import Rescoring, RoundTrip
 from poise.structures import Poses
@@ -49,16 +50,16 @@ def self_test(model: PoseModel, eval_set: EvalSet) -> SelfTest:
     indices = [i for i in range(len(eval_set.dataset)) if eval_set.people(i) or not model.takes_boxes]
     trips = dict(zip(indices, model.round_trip([eval_set.labelled(i, model.crop_rule) for i in indices]), strict=True))
     rescoring = Rescoring(model.rescoring.min_keypoint_score, None)
-
-    def scored(which: str) -> Evaluation:
-        poses = {index: _scored(eval_set, index, trip, getattr(trip, which), category) for index, trip in trips.items()}
-        return score_poses(model, eval_set, poses, rescoring, skipped=[], lost=0)
-
-    evaluation = scored("poses")
-    ideal = evaluation if category is not None else scored("lossless")
+    found = {index: _scored(eval_set, index, trip, trip.poses, category) for index, trip in trips.items()}
+    evaluation = score_poses(model, eval_set, found, rescoring, skipped=[], lost=0)
+    codec_ap = evaluation.coco.numbers["AP"]
+    if category is None:
+        ideal = {index: _scored(eval_set, index, trip, trip.lossless, None) for index, trip in trips.items()}
+        rows = pose_results(model, eval_set, ideal, rescoring)
+        codec_ap = coco.evaluate(eval_set.truth, rows, eval_set.skeletons).numbers["AP"]
     errors = [_errors(eval_set, index, trip, evaluation) for index, trip in trips.items()]
     outside = sum(trip.outside for trip in trips.values())
-    return SelfTest(evaluation, ideal.coco.numbers["AP"], torch.cat([torch.zeros(0), *errors]), outside)
+    return SelfTest(evaluation, codec_ap, torch.cat([torch.zeros(0), *errors]), outside)
 
 
 def _scored(eval_set: EvalSet, index: int, trip: RoundTrip, poses: Poses, category: int | None) -> ScoredPoses:

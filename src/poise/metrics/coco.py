@@ -20,7 +20,6 @@ from poise.metrics.coco_format import (
     checked_results,
     compact_ids,
     skeletons_by_category,
-    with_one_keypoint,
 )
 from poise.skeletons import Skeleton
 
@@ -98,33 +97,6 @@ def evaluate(
     people = checked_annotations(truth, of)
     poses = checked_results(truth, results, of)
     return _score(truth, people, poses, of, images=images)
-
-
-def evaluate_keypoints(
-    truth: GroundTruth, results: Sequence[Record], skeletons: Skeleton | Mapping[int, Skeleton]
-) -> dict[str, dict[str, float]]:
-    """The ten metrics for each keypoint, computed as if no other keypoint were labelled.
-
-    The OKS of a result then depends on this keypoint only, and people on whom it is not labelled are ignored.
-
-    Args:
-        truth: COCO annotations.
-        results: Poses in COCO's format.
-        skeletons: The skeleton of all categories, or that of each category by its id.
-
-    Returns:
-        The metrics `NUMBERS` by name, by the name of the keypoint.
-
-    Raises:
-        AnnotationError: The annotations are not valid (`evaluate`).
-        SkeletonMismatch: Annotations or results have another number of keypoints than the skeleton of their category.
-        InputError: A result lacks a field or is not finite.
-    """
-    of = skeletons_by_category(truth, skeletons)
-    people = checked_annotations(truth, of)
-    poses = checked_results(truth, results, of)
-    names = dict.fromkeys(name for skeleton in of.values() for name in skeleton.keypoints)
-    return {name: _score(truth, with_one_keypoint(people, of, name), poses, of, images=None).numbers for name in names}
 
 
 def _score(

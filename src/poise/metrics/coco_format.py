@@ -279,23 +279,3 @@ def compact_ids(ids: Iterable[int]) -> dict[int, int]:
     if not order or (order[0] >= 0 and order[-1] < 2**53):
         return {i: i for i in order}
     return {old: new for new, old in enumerate(order, start=1)}
-
-
-def with_one_keypoint(people: list[dict[str, Any]], of: Mapping[int, Skeleton], name: str) -> list[dict[str, Any]]:
-    """The annotations with only one keypoint labelled.
-
-    Args:
-        people: Annotations (`checked_annotations`).
-        of: Skeleton of each category, by category id.
-        name: Name of the keypoint.
-    """
-    return [{**person, **_one_labelled(person, of[person["category_id"]], name)} for person in people]
-
-
-def _one_labelled(person: dict[str, Any], skeleton: Skeleton, name: str) -> dict[str, Any]:
-    keypoints = [0.0] * len(person["keypoints"])
-    if name not in skeleton.keypoints:
-        return {"keypoints": keypoints, "num_keypoints": 0}
-    start = 3 * skeleton.index(name)
-    keypoints[start : start + 3] = person["keypoints"][start : start + 3]
-    return {"keypoints": keypoints, "num_keypoints": int(keypoints[start + 2] > 0 and person["num_keypoints"] > 0)}

@@ -59,6 +59,13 @@ class Matches:
             _curves_by_arrays(*given, precision, recall)
         return precision, recall
 
+    def curves(self) -> tuple[Float64[np.ndarray, "10 101"], Float64[np.ndarray, " 10"]]:
+        """Precision by threshold and recall, and recall by threshold, of every image once; -1 where there are no labels."""
+        precision, recall = np.full((1, len(self.outcome), len(RECALLS)), -1.0), np.full((1, len(self.outcome)), -1.0)
+        once = np.ones((1, len(self.people)), np.int64)
+        _curves_by_arrays(self.outcome, self.image, self.people, once, RECALLS, precision, recall)
+        return precision[0], recall[0]
+
 
 def find_matches(truth: GroundTruth, results: Sequence[Record], skeletons: Skeleton | Mapping[int, Skeleton]) -> list[Matches]:
     """The matches of every category, in the order of category ids.

@@ -71,8 +71,24 @@ def pck(found: Float[Tensor, "n k 2"], labels: Labels, threshold: float, *, size
         threshold: Share of the size; a keypoint at exactly this distance is wrong.
         size: Size of each person, pixels; by default the longer side of the box.
     """
+    [count] = pck_at(found, labels, (threshold,), size=size)
+    return count
+
+
+def pck_at(
+    found: Float[Tensor, "n k 2"], labels: Labels, thresholds: Sequence[float], *, size: Size | None = None
+) -> list[PCK]:
+    """`pck` at several thresholds.
+
+    Args:
+        found: Keypoint positions of one pose for each person of `labels`, pixels.
+        labels: Labels of the people.
+        thresholds: Shares of the size.
+        size: Size of each person, pixels; by default the longer side of the box.
+    """
     distance, counted = distances(found, labels, size=size)
-    return PCK(hits=((distance < threshold) & counted).sum(dim=0), labelled=counted.sum(dim=0))
+    labelled = counted.sum(dim=0)
+    return [PCK(hits=((distance < one) & counted).sum(dim=0), labelled=labelled) for one in thresholds]
 
 
 def distances(

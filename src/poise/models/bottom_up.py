@@ -15,6 +15,7 @@ from poise.errors import InputError
 from poise.geometry import Warp, apply, box_area, boxes_around, invert
 from poise.metrics import coco, coco_format
 from poise.metrics.oks import pose_oks
+from poise.metrics.single_keypoints import evaluate_keypoints
 from poise.models.base import codec_losses, total_loss
 from poise.models.dense import DenseModel
 from poise.models.pictures import IMAGES, Picture, scene_picture
@@ -206,7 +207,7 @@ class BottomUp(DenseModel):
     def keypoint_scores(self, truth: Mapping[str, Any], found: Mapping[int, People]) -> dict[str, float]:
         """AP of each keypoint, as if it alone were labelled."""
         rows = [row for image in sorted(found) for row in _rows(found[image], image)]
-        return {f"AP/{n}": v["AP"] for n, v in coco.evaluate_keypoints(truth, rows, self.skeleton).items() if v["AP"] >= 0}
+        return {f"AP/{n}": v["AP"] for n, v in evaluate_keypoints(truth, rows, self.skeleton).items() if v["AP"] >= 0}
 
     @torch.no_grad()
     def picture(self, batch: SceneBatch) -> Picture:

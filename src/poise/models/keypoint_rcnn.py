@@ -17,6 +17,7 @@ from poise.geometry import Warp, apply, box_area, invert
 from poise.metrics import coco, coco_format
 from poise.metrics.boxes import evaluate_boxes
 from poise.metrics.oks import oks_nms, pose_oks
+from poise.metrics.single_keypoints import evaluate_keypoints
 from poise.models.base import PoseModel, total_loss
 from poise.models.card import Card
 from poise.models.pictures import IMAGES, Picture, detector_picture
@@ -348,7 +349,7 @@ class KeypointRCNN(RCNNLosses, PoseModel):
             people = found[image]
             ones = torch.ones(len(people), dtype=torch.int64)
             rows += coco_format.to_coco_results(people.xy, people.score, people.pose_score, image=image, categories=ones)
-        return {f"AP/{n}": v["AP"] for n, v in coco.evaluate_keypoints(truth, rows, self.skeleton).items() if v["AP"] >= 0}
+        return {f"AP/{n}": v["AP"] for n, v in evaluate_keypoints(truth, rows, self.skeleton).items() if v["AP"] >= 0}
 
     @torch.no_grad()
     def picture(self, batch: SceneBatch) -> Picture:

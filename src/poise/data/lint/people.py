@@ -23,6 +23,8 @@ MAX_OUTSIDE = 0.1
 """Share of the box's longer side that a keypoint may lie outside the box. Crops are 1.25 times the box, so they still contain
 such keypoints; COCO's boxes, drawn around masks, leave out hidden ankles by more than a few pixels."""
 
+_PLAIN = frozenset({int, float})
+
 
 @final
 @dataclass
@@ -33,6 +35,7 @@ class _Person:
         annotation: The annotation.
         image: Record of its image.
         skeleton: Skeleton of its category.
+        size: Size of the image (h, w), pixels; infinite where the file does not state it.
         findings: Its errors so far.
         dropped: Whether it is left out of the fixed copy.
     """
@@ -40,6 +43,7 @@ class _Person:
     annotation: dict[str, Any]
     image: dict[str, Any]
     skeleton: Skeleton
+    size: tuple[float, float]
     findings: list[Finding] = field(default_factory=list)
     dropped: bool = False
 
@@ -56,22 +60,16 @@ class _Person:
     def crowd(self) -> bool:
         return self.annotation.get("iscrowd") == 1
 
-    @property
-    def size(self) -> tuple[float, float]:
-        """Size of the image (h, w), pixels; infinite where the file does not state it."""
-        h, w = stated_size(self.image) or (math.inf, math.inf)
-        return float(h), float(w)
-
-    def labelled(self) -> np.ndarray:
-        """Positions of the labelled keypoints (n 2), pixels."""
-        rows = np.array(self.annotation["keypoints"], dtype=np.float64).reshape(-1, 3)
-        return rows[rows[:, 2] > 0, :2]
+    def labelled(self) -> list[tuple[Any, Any]]:
+        """Positions of the labelled keypoints, pixels."""
+        return [(x, y) for x, y, v in _triplets(self.annotation["keypoints"]) if v > 0]
 
 
 def check_people(document: Document) -> Iterator[Finding]:
     """Errors in keypoints, boxes and areas. Corrects `document` in place; its ids must be valid already (`identity`)."""
     skeletons = {c.get("id"): skeleton_of(c) for c in document["categories"] if c.get("keypoints")}
     images = {image.get("id"): image for image in document["images"]}
+    sizes = {key: _size(image) for key, image in images.items()}
     kept: list[dict[str, Any]] = []
     seen: set[Any] = set()
     for annotation in document["annotations"]:
@@ -79,7 +77,8 @@ def check_people(document: Document) -> Iterator[Finding]:
         if not isinstance(skeleton, Skeleton) or annotation.get("image_id") not in images:
             kept.append(annotation)
             continue
-        person = _Person(annotation, images[annotation["image_id"]], skeleton)
+        image = annotation["image_id"]
+        person = _Person(annotation, images[image], skeleton, sizes[image])
         _check(person)
         if not person.dropped:
             _check_duplicate(person, seen)
@@ -89,6 +88,16 @@ def check_people(document: Document) -> Iterator[Finding]:
     document["annotations"] = kept
     if skeletons and not any(a.get("num_keypoints") and a.get("category_id") in skeletons for a in kept):
         yield Finding("no labelled keypoints", "the file", "no annotation has a labelled keypoint, so nothing can be trained")
+
+
+def _size(image: dict[str, Any]) -> tuple[float, float]:
+    h, w = stated_size(image) or (math.inf, math.inf)
+    return float(h), float(w)
+
+
+def _triplets(values: list[Any]) -> Iterator[tuple[Any, Any, Any]]:
+    """x, y and visibility of each keypoint. Plain numbers: for the few keypoints of a person arrays take ten times longer."""
+    return zip(values[::3], values[1::3], values[2::3], strict=True)
 
 
 def _check(person: _Person) -> None:
@@ -126,14 +135,14 @@ def _keypoint_list(person: _Person) -> None:
     elif not isinstance(values, list) or len(values) != wanted:
         count = len(values) if isinstance(values, list) else repr(values)
         person.drop("wrong number of keypoints", f"{count} numbers, {wanted} expected for {len(person.skeleton)} keypoints")
-    elif odd := [v for v in values if not isinstance(v, (int, float))]:
+    elif not _PLAIN.issuperset(map(type, values)) and (odd := [v for v in values if not isinstance(v, (int, float))]):
         person.drop("keypoints are no numbers", repr(odd[0])[:80])
 
 
 def _keypoint_values(person: _Person) -> None:
     values: list[float] = person.annotation["keypoints"]
     h, w = person.size
-    if _valid(np.array(values, dtype=np.float64).reshape(-1, 3), h, w):
+    if _valid(values, h, w):
         return
     before = len(person.labelled())
     left = before
@@ -151,11 +160,13 @@ def _keypoint_values(person: _Person) -> None:
         person.annotation["num_keypoints"] = len(person.labelled())
 
 
-def _valid(rows: np.ndarray, h: float, w: float) -> bool:
-    """Whether `_keypoint_fault` finds nothing in any row: a fast check, as nearly all rows are valid."""
-    x, y, v = rows.T
-    inside = (x >= -EDGE) & (x <= w + EDGE) & (y >= -EDGE) & (y <= h + EDGE) & ((x != 0) | (y != 0))
-    return bool(((v == 0) | (((v == 1) | (v == 2)) & inside)).all())
+def _valid(values: list[Any], h: float, w: float) -> bool:
+    """Whether `_keypoint_fault` finds nothing in any keypoint: a fast check, as nearly all are valid."""
+    low, right, bottom = -EDGE, w + EDGE, h + EDGE
+    return all(
+        v == 0 or (v in (1, 2) and low <= x <= right and low <= y <= bottom and (x != 0 or y != 0))
+        for x, y, v in _triplets(values)
+    )
 
 
 def _keypoint_fault(x: float, y: float, v: float, h: float, w: float) -> str | None:
@@ -203,12 +214,12 @@ def _grow_box(person: _Person) -> None:
     x0, y0, width, height = _given_box(person)
     x1, y1 = x0 + width, y0 + height
     points = person.labelled()
-    if person.crowd or not len(points):
+    if person.crowd or not points:
         return
-    beyond = max(x0 - points[:, 0].min(), y0 - points[:, 1].min(), points[:, 0].max() - x1, points[:, 1].max() - y1)
+    left, top, right, bottom = (float(end(p[axis] for p in points)) for end in (min, max) for axis in (0, 1))
+    beyond = max(x0 - left, y0 - top, right - x1, bottom - y1)
     if beyond > MAX_OUTSIDE * max(x1 - x0, y1 - y0) + EDGE:
-        low, high = np.minimum(points.min(axis=0), (x0, y0)), np.maximum(points.max(axis=0), (x1, y1))
-        _set_box(person, (*low.tolist(), *high.tolist()))
+        _set_box(person, (min(left, x0), min(top, y0), max(right, x1), max(bottom, y1)))
         person.report("box does not hold its keypoints", f"one lies {beyond:.1f} pixels outside", "box grown to hold them")
 
 
@@ -234,7 +245,7 @@ def _box_fault(person: _Person) -> tuple[str, str] | None:
 def _replace_box(person: _Person, rule: str, found: str) -> None:
     points, covered = person.labelled(), _covered_box(person)
     if len(points):
-        corners, source = tuple(box_around(points).tolist()), "around the keypoints"
+        corners, source = tuple(box_around(np.array(points, dtype=np.float64)).tolist()), "around the keypoints"
     elif covered is not None:
         corners, source = covered, "around the segmentation"
     else:
