@@ -6,6 +6,7 @@ that nobody holds is what a killed process left; the next process that writes in
 
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +35,11 @@ FileId = tuple[int, int]
 """Device and number of a file: the same for all of its names and links."""
 
 _protected: ContextVar[frozenset[FileId]] = ContextVar("protected", default=frozenset())
+
+Draft = tuple[Path, Path, IO[bytes]]
+"""A file that was written as a draft: the draft, its place, and itself, open and locked."""
+
+_waiting: ContextVar[list[Draft] | None] = ContextVar("waiting", default=None)
 
 _held: set[str] = set()  # folders that this process has locked; a system's lock does not keep a process from itself
 
@@ -130,19 +136,59 @@ def atomic_file(path: Path | str) -> Iterator[IO[bytes]]:
         clean(target.parent)
         draft, file = _draft(target.parent)
         try:
-            with file:
-                yield file
-                file.flush()
-                check_target(target)  # something may have come there meanwhile
-                draft.replace(target)
+            yield file
+            file.flush()
+            _finish((draft, target, file))
         except BaseException:
-            with suppress(OSError):
-                draft.unlink()
+            _drop(draft, file)
             raise
     except PoiseError:
         raise
     except (OSError, ValueError) as error:
         raise WriteError(f"{str(path)!r} cannot be written: {_reason(error)}; choose another path") from error
+
+
+def _finish(draft: Draft) -> None:
+    """Give a draft its place, or let it wait for others (`together`)."""
+    waiting = _waiting.get()
+    if waiting is not None:
+        waiting.append(draft)
+        return
+    check_target(draft[1])  # something may have come there meanwhile
+    draft[0].replace(draft[1])
+    draft[2].close()
+
+
+def _drop(draft: Path, file: IO[bytes]) -> None:
+    with suppress(OSError):
+        draft.unlink()
+    with suppress(OSError):
+        file.close()
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """While this lasts, files are written as drafts, which take their places when the block ends; where it fails none does.
+
+    Raises:
+        WriteError: One cannot take its place.
+    """
+    waiting: list[Draft] = []
+    token = _waiting.set(waiting)
+    try:
+        yield
+        _waiting.set(None)
+        for _, target, _ in waiting:
+            check_target(target)
+        while waiting:
+            _finish(waiting[0])
+            waiting.pop(0)
+    except OSError as error:
+        raise WriteError(f"{str(waiting[0][1])!r} cannot be written: {_reason(error)}; choose another path") from error
+    finally:
+        _waiting.reset(token)
+        for draft, _, file in waiting:
+            _drop(draft, file)
 
 
 def write_atomic(path: Path | str, data: bytes) -> None:
@@ -197,6 +243,29 @@ def _locks_work(file: IO[bytes]) -> bool:
     return True
 
 
+@contextmanager
+def draft_folder(parent: Path) -> Iterator[Path]:
+    """A new folder beside what is made in it; it goes at the end of the block, or where the process is killed, with `clean`.
+
+    Args:
+        parent: Where it is made.
+    """
+    clean(parent)
+    while True:
+        path = parent / DRAFT.replace("*", os.urandom(6).hex())
+        path.mkdir()
+        with suppress(FileNotFoundError):  # it was cleaned away before it was locked
+            file = (path / LOCK).open("xb")
+            if _lock(file) or not _locks_work(file):
+                break
+            file.close()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        file.close()
+
+
 @cache
 def clean(folder: Path) -> None:
     """Remove drafts that killed processes have left in a folder; once for each folder in a process.
@@ -206,9 +275,23 @@ def clean(folder: Path) -> None:
     """
     with suppress(OSError):
         for path in folder.glob(DRAFT):
-            with suppress(OSError), path.open("rb") as file:
-                if _lock(file):
-                    path.unlink()
+            with suppress(OSError):
+                _clean_folder(path) if path.is_dir() else _clean_file(path)
+
+
+def _clean_file(path: Path) -> None:
+    with path.open("rb") as file:
+        if _lock(file):
+            path.unlink()
+
+
+def _clean_folder(path: Path) -> None:
+    if not (path / LOCK).exists():
+        path.rmdir()  # only if it is empty
+        return
+    with (path / LOCK).open("rb") as file:
+        if _lock(file):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from poise.cli.main import main
+from poise.errors import WriteError
 from poise.skeletons import COCO17
 from poise.weights.model_file import save
 from poise.zoo import build
@@ -201,3 +202,19 @@ def test_the_self_test_of_a_large_file_takes_a_part_and_says_so(model, labels, t
     monkeypatch.setattr("poise.cli._evaluate.SELF_TEST_PEOPLE", 20)
     assert evaluate(model, "--annotations", labels, "--self-test") == 0
     assert "the self-test uses" not in capsys.readouterr().out
+
+
+def test_where_one_file_of_an_evaluation_cannot_be_written_there_is_none_and_nothing_was_said(
+    model, labels, tmp_path, capsys, monkeypatch
+):
+    def full(*_):
+        raise WriteError("no space left on the device")
+
+    out = tmp_path / "new" / "results.json"
+    monkeypatch.setattr("poise.viz.report.write_atomic", full)
+    words = ("--annotations", labels, "--self-test", "--out", out, "--report", out.with_suffix(".html"))
+    assert evaluate(model, *words) == 1
+    said = capsys.readouterr()
+    assert "no space left" in said.err
+    assert "poses written" not in said.out
+    assert not out.parent.exists()

@@ -1,4 +1,4 @@
-"""The README's five lines on an export: areas of 0, and a hundred images that nobody has labelled yet."""
+"""The README's five lines on an export: areas of 0, a hundred images that nobody has labelled yet, paths of Windows."""
 
 import json
 
@@ -18,6 +18,8 @@ def export(tmp_path):
     document["annotations"] = [
         {k: v for k, v in a.items() if k != "segmentation"} | {"area": 0} for a in document["annotations"]
     ]
+    for image in document["images"]:
+        image["file_name"] = "D:\\Labels\\Project 1\\" + image["file_name"].replace("/", "\\")
     (tmp_path / "annotations.json").write_text(json.dumps(document))
     return tmp_path
 
@@ -36,6 +38,8 @@ def test_the_five_lines_of_the_readme_survive_an_export(export, monkeypatch, cap
     assert main(["evaluate", model, "--annotations", "splits/val.json", "--images", "images", "--device", "cpu"]) == 0
     assert main(["evaluate", model, "--annotations", "splits/val.json", "--self-test"]) == 0
     assert "-1.000" not in capsys.readouterr().out
+    assert main(["data", "check", "splits/val.json", "--images", "images"]) in (0, 1)
+    assert "missing" not in capsys.readouterr().out
     assert main(["predict", "images/*.jpg", "--model", model, "--out", "found", "--device", "cpu"]) in (0, 1)
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 
 import pytest
@@ -137,3 +138,25 @@ def test_a_detector_is_measured_again_by_keypoints_and_boxes_and_fails_with_othe
     save(model, run / "model.safetensors")
     assert main(again) == 1
     assert capsys.readouterr().out.splitlines()[-1].startswith("FAIL")
+
+
+def test_a_run_is_measured_with_the_limits_it_was_trained_with_unless_others_are_given(copy, capsys, monkeypatch, caplog):
+    monkeypatch.delenv("POISE_MAX_PIXELS", raising=False)
+    place = copy / "run" / "settings.json"
+    settings = json.loads(place.read_text())
+    assert "limits" not in settings["settings"]
+    settings["settings"]["limits"] = {"--max-pixels": "1000", "--outside-images": "yes", "PATH": "1"}
+    place.write_text(json.dumps(settings))
+    assert main(["verify", str(copy / "run"), "--resamples", "100"]) == 1
+    assert "1,000 are the most" in capsys.readouterr().err
+    assert "images are read as in the run" in caplog.text
+    assert "POISE_MAX_PIXELS" not in os.environ
+    assert main(["verify", str(copy / "run"), "--resamples", "100", "--max-pixels", "100000"]) == 0
+
+
+def test_a_run_keeps_the_limits_of_its_command(monkeypatch):
+    from poise.cli.train import _settings
+
+    monkeypatch.setenv("POISE_MAX_PIXELS", "400000000")
+    monkeypatch.setenv("POISE_OUTSIDE_IMAGES", "1")
+    assert _settings(["finetune"])["limits"] == {"--max-pixels": "400000000", "--outside-images": "1"}

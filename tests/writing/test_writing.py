@@ -8,7 +8,7 @@ import pytest
 
 from poise import writing
 from poise.errors import WriteError
-from poise.writing import atomic_file, check_targets, locked, protecting, short_name, write_atomic
+from poise.writing import atomic_file, check_targets, draft_folder, locked, protecting, short_name, together, write_atomic
 
 
 @pytest.fixture(autouse=True)
@@ -140,3 +140,48 @@ def test_long_names_are_shortened_and_stay_different(tmp_path):
     assert len(set(names)) == 3
     for name in names:
         write_atomic(tmp_path / name, b"")
+
+
+def written_together(folder, then):
+    with together():
+        write_atomic(folder / "a.txt", b"new")
+        write_atomic(folder / "b.txt", b"new")
+        assert (folder / "a.txt").read_bytes() == b"old"
+        then()
+
+
+def test_files_that_belong_together_are_there_together_or_not_at_all(tmp_path):
+    write_atomic(tmp_path / "a.txt", b"old")
+    with pytest.raises(ZeroDivisionError):
+        written_together(tmp_path, lambda: 1 / 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_bytes() == b"old"
+    written_together(tmp_path, lambda: None)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.txt": b"new", "b.txt": b"new"}
+
+
+def test_where_one_of_them_cannot_take_its_place_none_does(tmp_path):
+    write_atomic(tmp_path / "a.txt", b"old")
+    with pytest.raises(WriteError, match="is a folder"):
+        written_together(tmp_path, (tmp_path / "b.txt").mkdir)
+    assert (tmp_path / "a.txt").read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b.txt"]
+
+
+def test_the_folder_that_a_killed_download_left_goes_at_the_next_start_and_one_in_use_stays(tmp_path):
+    script = (
+        "import sys; from pathlib import Path; from poise.writing import draft_folder\n"
+        "with draft_folder(Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'half.pth').write_bytes(b'x'); print('here', flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"here\n"
+        with draft_folder(tmp_path) as own:
+            (own / "other.pth").write_bytes(b"x")
+            assert len(list(tmp_path.iterdir())) == 2
+        assert len(list(tmp_path.iterdir())) == 1
+        process.kill()
+    writing.clean.cache_clear()
+    writing.clean(tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -1,5 +1,4 @@
 import json
-from urllib.error import URLError
 
 import pytest
 import torch
@@ -10,6 +9,7 @@ from poise.errors import InputError, ReadError, UnknownName
 from poise.nn.backbones.hrnet import HRNet
 from poise.nn.backbones.resnet import ResNet
 from poise.skeletons import COCO17, MPII16, QUADRUPED
+from poise.weights import torch_cache
 from poise.zoo.cost import STORED, measure_model, model_costs
 from poise.zoo.find import families, releases
 from poise.zoo.simple_baselines import poseresnet
@@ -110,10 +110,12 @@ def test_every_weight_of_resnet_stands_in_torchvisions(depth):
     assert all(given[key].shape == value.shape for key, value in needed.items())
 
 
-def test_imagenet_weights_out_of_reach_say_how_to_go_on(monkeypatch):
-    def no_network(*_args, **_options):
-        raise URLError("no network")
+def test_imagenet_weights_out_of_reach_say_how_to_go_on(monkeypatch, tmp_path):
+    def no_network(url, path, *, instead):
+        raise ReadError(f"{url} cannot be downloaded; {instead}")
 
-    monkeypatch.setattr(torchvision.models.ResNet18_Weights.IMAGENET1K_V1.__class__, "get_state_dict", no_network)
+    monkeypatch.setattr(torch_cache, "download", no_network)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
     with pytest.raises(ReadError, match=r"TORCH_HOME.*start without"):
         zoo.build("poseresnet_18_coco_64x64", pretrained=True)

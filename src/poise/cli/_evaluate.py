@@ -19,7 +19,7 @@ from poise.evaluation.boxes import images_of, measured_rows, person_boxes
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation, evaluate
 from poise.evaluation.measures import measure_pck
-from poise.evaluation.self_test import self_test
+from poise.evaluation.self_test import SelfTest, self_test
 from poise.inference.detect import Detector, ModelDetector, detect
 from poise.inference.request import Skipped
 from poise.inference.settings import InferenceSettings
@@ -29,6 +29,7 @@ from poise.metrics.measure_names import PCKMeasure
 from poise.models.base import ImageModel, PoseModel
 from poise.skeletons import COCO17
 from poise.terminal import Console
+from poise.writing import together
 
 
 @final
@@ -68,6 +69,7 @@ class Measured:
         text: Settings that the scores depend on, by name.
         box_source: Name of the detector of the boxes.
         alignment: Scores with and without people who lack the alignment, where they are wanted.
+        cost: Of the self-test: what crop and codec cost.
     """
 
     evaluation: Evaluation
@@ -75,6 +77,7 @@ class Measured:
     text: Mapping[str, str]
     box_source: str
     alignment: AlignmentScores | None = None
+    cost: SelfTest | None = None
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -146,8 +149,10 @@ def evaluate_detector(
         if out is not None:
             text = model_text(model, file=file, annotations=files.annotations, images=files.images)
             numbers = {f"box {name}": value for name, value in scores.numbers.items()}
-            write_boxes(console, out, rows)
-            write_scores(out, numbers, text | run_text(settings, None, boxes="whole images"))
+            with together():
+                said = write_boxes(out, rows)
+                write_scores(out, numbers, text | run_text(settings, None, boxes="whole images"))
+            say(console, said)
     print_skipped(console, found.skipped, "their people count as missed")
     say(console, table(model.card.name, scores.numbers))
     return 0
@@ -210,7 +215,7 @@ def _alignment(
         return None
 
 
-SELF_TEST_PEOPLE = 20_000
+SELF_TEST_PEOPLE = 10_000
 """People of a large file who go through the self-test: the cost of a codec is known to the third decimal from fewer."""
 
 
@@ -228,21 +233,19 @@ def sampled(console: Console, eval_set: EvalSet) -> EvalSet:
     return part
 
 
-def measure_codec(console: Console, model: PoseModel, eval_set: EvalSet) -> Measured:
-    """Evaluate the labels after crop, encoding and decoding and back, and print what each costs.
+def measure_codec(model: PoseModel, eval_set: EvalSet) -> Measured:
+    """Evaluate the labels after crop, encoding and decoding and back.
 
     Args:
-        console: Console to print to.
         model: Model, whose network is not run.
         eval_set: The data set.
     """
     test = self_test(model, eval_set)
-    print_cost(console, test)
     text = {
         "self-test": "labels through crop and codec; no image is read, no network is run",
         "people": f"{eval_set.everybody} in {len(eval_set.ids)} images",
     }
-    return Measured(test.evaluation, name="labels through the codec", text=text, box_source=model.card.name)
+    return Measured(test.evaluation, name="labels through the codec", text=text, box_source=model.card.name, cost=test)
 
 
 def with_measures(
@@ -295,11 +298,11 @@ def write_scores(out: Path, numbers: Mapping[str, float], text: Mapping[str, str
     write_json({"scores": numbers, "settings": dict(text)}, EvalOutputOptions(out=out).beside["scores"])
 
 
-def write_boxes(console: Console, out: Path, rows: list[dict[str, Any]]) -> None:
-    """Write boxes beside the results, and say so."""
+def write_boxes(out: Path, rows: list[dict[str, Any]]) -> str:
+    """Write boxes beside the results, and return what to say of it."""
     place = EvalOutputOptions(out=out).beside["boxes"]
     write_json(rows, place)
-    say(console, f"{len(rows)} boxes written to {place}")
+    return f"{len(rows)} boxes written to {place}"
 
 
 def write_evaluation(
@@ -311,7 +314,7 @@ def write_evaluation(
     output: EvalOutputOptions,
     pictures: bool,
 ) -> None:
-    """Write everything that is asked for, and say so.
+    """Write everything that is asked for, all of it or nothing, then say so.
 
     Args:
         console: Console to print to.
@@ -321,15 +324,25 @@ def write_evaluation(
         output: Files to write.
         pictures: Whether the report shows images.
     """
-    evaluation, out = measured.evaluation, output.out
+    with together():
+        said = _written(eval_set, measured, annotations=annotations, output=output, pictures=pictures)
+    for text in said:
+        say(console, text)
+
+
+def _written(
+    eval_set: EvalSet, measured: Measured, *, annotations: Path, output: EvalOutputOptions, pictures: bool
+) -> list[str]:
+    """Write everything, and return what to say of it."""
+    evaluation, out, said = measured.evaluation, output.out, list[str]()
     if out is not None and output.submission:
         count = eval_set.protocol.submit(out, evaluation.positions)
-        say(console, f"{count} poses written to {out}, in the order of {annotations}")
+        said.append(f"{count} poses written to {out}, in the order of {annotations}")
     elif out is not None:
         write_json(evaluation.results, out)
-        say(console, f"{len(evaluation.results)} poses written to {out}")
+        said.append(f"{len(evaluation.results)} poses written to {out}")
     if out is not None and evaluation.boxes is not None:
-        write_boxes(console, out, evaluation.box_results)
+        said.append(write_boxes(out, evaluation.box_results))
     if out is not None:
         write_scores(out, measured.numbers, measured.text)
     if output.report is not None:
@@ -338,7 +351,8 @@ def write_evaluation(
             text["alignment"] = "; ".join(measured.alignment.lines)
         page = report_of(eval_set, evaluation, name=measured.name, settings=text, pictures=pictures)
         page.write(output.report)
-        say(console, f"{output.report} is the report; open it in a browser")
+        said.append(f"{output.report} is the report; open it in a browser")
+    return said
 
 
 def print_measured(console: Console, eval_set: EvalSet, measured: Measured) -> None:
@@ -350,6 +364,8 @@ def print_measured(console: Console, eval_set: EvalSet, measured: Measured) -> N
         measured: The evaluation.
     """
     evaluation, name = measured.evaluation, measured.name
+    if measured.cost is not None:
+        print_cost(console, measured.cost)
     for text in measured.alignment.lines if measured.alignment else ():
         say(console, text)
     others = {} if measured_by_coco(eval_set) else ap_at_other_sigmas(eval_set, evaluation.results)

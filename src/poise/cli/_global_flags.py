@@ -1,10 +1,36 @@
 """Flags of every command, before or after it: `--plugin`, `--max-pixels`, `--outside-images`."""
 
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from poise.errors import InputError
+from poise.notes import note
 from poise.plugins import use_plugin
+
+LIMITS: Mapping[str, str] = {"--max-pixels": "POISE_MAX_PIXELS", "--outside-images": "POISE_OUTSIDE_IMAGES"}
+"""Flags of what may be read, and the environment variables that say the same."""
+
+
+def limits_now() -> dict[str, str]:
+    """What may be read now, by flag; what nobody said is left out."""
+    return {flag: os.environ[name] for flag, name in LIMITS.items() if os.environ.get(name)}
+
+
+def set_limits(kept: object, *, run: Path) -> None:
+    """Let be read what a run was allowed to read, unless this command says otherwise; it is said.
+
+    Args:
+        kept: `limits_now` of the run, as its settings have it; what has another form is left out.
+        run: Folder of the run, for the message.
+    """
+    for flag, value in kept.items() if isinstance(kept, dict) else ():
+        if flag not in LIMITS or not isinstance(value, str) or not (value.isascii() and value.isdigit()):
+            continue
+        if not os.environ.get(LIMITS[flag]):
+            os.environ[LIMITS[flag]] = value
+            note(f"images are read as in the run {str(run)!r}: {flag}{f' {value}' if flag == '--max-pixels' else ''}")
 
 
 def without_limits(words: list[str]) -> tuple[list[str], dict[str, str]]:
@@ -21,13 +47,13 @@ def without_limits(words: list[str]) -> tuple[list[str], dict[str, str]]:
     for word in left:
         flag, same, value = word.replace("_", "-").partition("=")
         if flag == "--outside-images":
-            variables["POISE_OUTSIDE_IMAGES"] = "1"
+            variables[LIMITS[flag]] = "1"
         elif flag == "--max-pixels":
             value = value if same else next(left, "")
             check_ranges([flag, value])
             if not (value.isascii() and value.isdigit()):
                 raise InputError(f"--max-pixels wants a number of pixels, such as --max-pixels 400000000; found {value!r}")
-            variables["POISE_MAX_PIXELS"] = value
+            variables[LIMITS[flag]] = value
         else:
             rest.append(word)
     return rest, variables

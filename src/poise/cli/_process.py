@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -89,9 +89,14 @@ def _give_up_output() -> None:
 
 
 @contextmanager
-def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables while a command runs; processes that it starts have them, too."""
-    before = {name: os.environ.get(name) for name in variables}
+def environment(variables: Mapping[str, str], *, besides: Iterable[str] = ()) -> Iterator[None]:
+    """Environment variables while a command runs; processes that it starts have them, too.
+
+    Args:
+        variables: Their values by name.
+        besides: Others that the command may set, which are as before at its end, too.
+    """
+    before = {name: os.environ.get(name) for name in (*variables, *besides)}
     os.environ.update(variables)
     try:
         yield

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from poise.cli._global_flags import set_limits
 from poise.errors import CheckpointError
 from poise.plugins import named
 from poise.reading import read_json
@@ -19,10 +20,14 @@ class RunCommand:
     Attributes:
         words: Words of the command line, after `poise train`.
         home: Folder in which they were typed; relative paths among them are those below it.
+        folder: Folder of the run.
+        limits: What it was allowed to read (`_global_flags.limits_now`).
     """
 
     words: tuple[str, ...]
     home: Path
+    folder: Path
+    limits: object = None
 
     @classmethod
     def read(cls, file: Path) -> "RunCommand":
@@ -66,7 +71,11 @@ class RunCommand:
             )
         _check_named(words[0], list(plugins or ()), folder)
         home = settings.get("folder", ".")
-        return cls(tuple(words), Path(home if isinstance(home, str) else "."))
+        return cls(tuple(words), Path(home if isinstance(home, str) else "."), folder, made.get("limits"))
+
+    def set_limits(self) -> None:
+        """Let this command read what the run was allowed to read (`_global_flags.set_limits`)."""
+        set_limits(self.limits, run=self.folder)
 
     @property
     def own_code(self) -> bool:

@@ -69,7 +69,7 @@ def run(
             are box, torso, head, image (longer side) and map: the highest cell of each heatmap against the label's, in labelled
             boxes, over all people and, as the releases print it, over batches of 6.
         self_test: Run no network: labels go through crop, encoding and decoding and back. AP is 1 but for what the codec costs.
-            Of more than 20,000 people a random part is tested.
+            Of more than 10,000 people a random part is tested.
     """
     output.check()
     scoring.check()
@@ -121,7 +121,7 @@ def run(
     check_measures(measures, eval_set, network)
     with folders_of(output):
         if self_test:
-            measured = measure_codec(console, network, eval_set)
+            measured = measure_codec(network, eval_set)
         else:
             measured = measure(console, network, eval_set, boxes=boxes, rescoring=scoring, run=running)
         measured = with_measures(console, measured, measures, network, eval_set=eval_set, run=running)

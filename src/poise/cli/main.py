@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from poise.cli._global_flags import without_limits, without_plugins
+from poise.cli._global_flags import LIMITS, without_limits, without_plugins
 from poise.cli._process import environment, exit_code, leave, prepare_output, stopping
 from poise.errors import Stopped
 from poise.notes import forget_notes
@@ -133,7 +133,7 @@ def _command(words: Sequence[str], called: list[str]) -> int:
         return 0
     forget_notes()
     name = " ".join(words[:2]) if words[0] == "data" else words[0]
-    with environment(limits):
+    with environment(limits, besides=LIMITS.values()):
         return _run(name, words[len(name.split()) :]) if name in COMMANDS else _no_such(words)
 
 

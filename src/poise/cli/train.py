@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from tyro.conf import arg
 
 from poise.cli._flags import files_read, wrong_flag
+from poise.cli._global_flags import limits_now
 from poise.cli._inputs import check_flags
 from poise.cli._packages import require_training
 from poise.cli._ranges import EVERY_RUN, RANGES, check_finite, check_ranges, repeated
@@ -282,7 +283,9 @@ def _words_of(words: Sequence[str]) -> list[str]:
 
 def _command_in(settings: Path) -> list[str]:
     """The words of the command that made a run, after `poise train`, without `--resume`."""
-    kept = RunCommand.read(settings).words
+    run = RunCommand.read(settings)
+    run.set_limits()
+    kept = run.words
     resume = [i for i, word in enumerate(kept) if word == "--resume"]
     return [word for i, word in enumerate(kept) if i not in resume and i - 1 not in resume]
 
@@ -318,7 +321,8 @@ def _settings(words: Sequence[str]) -> dict[str, Any]:
     """How a recipe was made: the command, and the packages named beside that of the recipe itself."""
     own = words[0].partition(":")[0].partition(".")[0] if ":" in words[0] else ""
     packages = [package for package in named() if package != own]
-    return {"command": list(words)} | ({"plugins": packages} if packages else {})
+    limits = limits_now()
+    return {"command": list(words)} | ({"plugins": packages} if packages else {}) | ({"limits": limits} if limits else {})
 
 
 def _options_of(maker: Maker) -> type[ModelOptions] | None:

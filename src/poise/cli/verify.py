@@ -70,6 +70,7 @@ def run(
             "poise.analysis.verify.verify(RunRecord.read(folder), dataset, setting)"
         )
     command = RunCommand.of(record.settings, folder)
+    command.set_limits()
     plan = record.settings.get("plan")
     if not isinstance(plan, dict) or not all(isinstance(plan.get(name), str) for name in ("device", "precision")):
         raise CheckpointError(f"the settings of the run in {str(folder)!r} do not say what it ran on; put settings.json back")

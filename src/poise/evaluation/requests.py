@@ -13,6 +13,7 @@ from poise.evaluation.eval_set import EvalSet
 from poise.inference.request import ImagePoses, ImageRequest
 from poise.inference.stream import no_boxes
 from poise.models.base import PoseModel
+from poise.notes import note
 from poise.structures import Poses
 
 Boxes = Mapping[int, PersonBoxes]
@@ -153,4 +154,10 @@ def _whole_images(model: PoseModel, eval_set: EvalSet) -> dict[int, EvalRequest]
     category = only_category(model.card.name, eval_set)
     dataset = eval_set.dataset
     requests = [ImageRequest(dataset.key(index), partial(dataset.image, index)) for index in range(len(dataset))]
+    empty = int((dataset.label_counts == 0).sum())
+    if empty:
+        note(
+            f"{empty} of {len(dataset)} images have no annotation and are searched too: whoever is found there is a false "
+            "positive, as in COCO's protocol. Leave images out of the file that nobody has labelled yet"
+        )
     return {i: EvalRequest(request, None, category, model.partial_poses) for i, request in enumerate(requests)}

@@ -22,7 +22,7 @@ from zipfile import BadZipFile, ZipFile
 
 from poise.errors import CheckpointError, ReadError, WriteError
 from poise.weights.release import Member, Release
-from poise.writing import check_target
+from poise.writing import check_target, clean, draft_folder
 
 TIMEOUT = 30
 """Seconds without an answer after which the server counts as not there."""
@@ -50,6 +50,7 @@ def fetch(release: Release, folder: Path) -> Path:
     """
     if not release.file:
         raise ReadError(f"the authors published no file for {release.name!r} ({release.page}); train it")
+    clean(folder)
     target = folder / Path(release.file).name
     by_hand = f"download {release.file} from {release.folder or release.page} in a browser to {target}, then run: " + (
         f"poise import {release.name} {target} --out {release.name}.safetensors"
@@ -62,8 +63,8 @@ def fetch(release: Release, folder: Path) -> Path:
         raise ReadError(f"the file of {release.name!r} lies in a folder for browsers only; {by_hand}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".poise-", dir=folder) as draft:
-            path = Path(draft) / target.name
+        with draft_folder(folder) as draft:
+            path = draft / target.name
             _from_anywhere(release, path, by_hand)
             digest = check_official(path, release, pin=_pin(target))
             path.replace(target)
@@ -102,7 +103,7 @@ def _take_out(member: Member, path: Path) -> None:
     Raises:
         ReadError: pip cannot get the package, or it is another one.
     """
-    with tempfile.TemporaryDirectory(prefix=".poise-", dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         command = (sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", *member.options)
         done = subprocess.run(
             [*command, "--dest", folder, member.package], capture_output=True, text=True, errors="replace", check=False

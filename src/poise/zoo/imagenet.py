@@ -6,12 +6,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from poise.errors import CheckpointError, InputError, ReadError
+from poise.errors import CheckpointError, InputError
 from poise.nn.backbones.hrnet import MODULES, HRNet
 from poise.nn.backbones.multistage import MultiStage
 from poise.nn.backbones.resnet import ResNet
 from poise.nn.backbones.timm import TimmBackbone, whole_model
 from poise.nn.blocks import Style
+from poise.weights.torch_cache import UNREADABLE, bring
 
 LAST_FUSION = (f"stage4.{MODULES[-1] - 1}.fuse_layers.",)
 """Prefix of HRNet's weights between its last branches and its outputs."""
@@ -28,6 +29,7 @@ def start_resnet(backbone: ResNet, depth: int, style: Style) -> None:
     Raises:
         InputError: Caffe style, for which torchvision has none.
         ReadError: They are not in torch's cache and cannot be downloaded.
+        CheckpointError: The file in torch's cache is damaged.
     """
     if style == "caffe":
         raise InputError(
@@ -42,6 +44,7 @@ def start_mspn(backbone: MultiStage) -> None:
 
     Raises:
         ReadError: They are not in torch's cache and cannot be downloaded.
+        CheckpointError: The file in torch's cache is damaged.
     """
     _fill(backbone, resnet_as_mspn(_torchvision(50), backbone.state_dict()), "torchvision's resnet50")
 
@@ -71,14 +74,16 @@ def _torchvision(depth: int) -> Mapping[str, Tensor]:
     from torchvision.models import get_model_weights
 
     weights = get_model_weights(f"resnet{depth}").IMAGENET1K_V1
+    by_hand = (
+        f"put {weights.url} into torch's cache (the folder hub/checkpoints of $TORCH_HOME), or start without "
+        "(--no-pretrained, pretrained=False)"
+    )
+    file = bring(weights.url, what=f"ResNet-{depth} (ImageNet)", instead=by_hand)
     try:
-        state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+        state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
         return state
-    except (OSError, RuntimeError) as error:  # RuntimeError: a broken download, by its hash
-        raise ReadError(
-            f"the ImageNet weights of ResNet-{depth} cannot be downloaded ({error}); put {weights.url} into torch's cache "
-            "(the folder hub/checkpoints of $TORCH_HOME), or start without (--no-pretrained, pretrained=False)"
-        ) from error
+    except (OSError, RuntimeError, *UNREADABLE) as error:
+        raise CheckpointError(f"{file} is damaged ({error}); delete it, and {by_hand}") from error
 
 
 def start_hrnet(backbone: HRNet, width: int) -> None:

@@ -334,3 +334,26 @@ def test_people_in_a_category_without_names_are_told():
     assert found.where == "category 'b'"
     assert "3 keypoints each" in found.found
     assert "--skeleton" in found.found
+
+
+def labelled_and_not(folder):
+    """A picture with a person, one that is broken, and one that is not there; nobody is labelled in these two."""
+    (folder / "images").mkdir()
+    cv2.imwrite(str(folder / "images" / "good.png"), np.zeros((80, 80, 3), np.uint8))
+    (folder / "images" / "bad.jpg").write_bytes(b"broken")
+    names = ("good.png", "bad.jpg", "gone.jpg")
+    records = [{"id": i, "file_name": name, "width": 80, "height": 80} for i, name in enumerate(names, start=1)]
+    one = {"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0, "bbox": [5, 5, 60, 60], "area": 2000, "num_keypoints": 1}
+    people = [one | {"keypoints": [20, 20, 2]}]
+    category = {"id": 1, "name": "thing", "keypoints": ["tip"], "skeleton": []}
+    return {"images": records, "annotations": people, "categories": [category]}, folder / "images"
+
+
+def test_images_without_annotations_are_looked_for_and_not_read(tmp_path, caplog):
+    document, images = labelled_and_not(tmp_path)
+    checked = check_file(document, read_image_infos(document, ImageFiles(images)))
+    assert [(f.rule, f.where) for f in checked.findings] == [("image file missing", "image 'gone.jpg'")]
+    assert "2 of 3 images have no annotation: they are looked for, and not read" in caplog.text
+    del document["images"][1]["width"]
+    checked = check_file(document, read_image_infos(document, ImageFiles(images)))
+    assert "image file unreadable" in {finding.rule for finding in checked.findings}

@@ -1,15 +1,15 @@
 """torchvision's detectors without a network and without their files: random weights in a cache of the test's own."""
 
 import hashlib
-from urllib.error import URLError
 
 import pytest
 import torch
 from torchvision.models import get_model
 
 from poise.errors import CheckpointError, ReadError, UnknownName
-from poise.zoo.rcnn import torchvision_detectors
-from poise.zoo.rcnn.torchvision_detectors import cached, load_detector, names
+from poise.weights import torch_cache
+from poise.weights.torch_cache import bring, cached, digest_of
+from poise.zoo.rcnn.torchvision_detectors import load_detector, names
 
 SMALLEST = "ssdlite320_mobilenet_v3_large"
 URL = "https://download.pytorch.org/models/ssdlite320_mobilenet_v3_large_coco-a79551df.pth"
@@ -19,12 +19,12 @@ URL = "https://download.pytorch.org/models/ssdlite320_mobilenet_v3_large_coco-a7
 def hub(tmp_path, monkeypatch):
     """Torch's cache is empty and there is no network."""
 
-    def fails(url, *args, **kwargs):
-        raise URLError("Name or service not known")
+    def fails(url, path, *, instead):
+        raise ReadError(f"{url} cannot be downloaded (Name or service not known); {instead}")
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torch.hub, "_hub_dir", None)
-    monkeypatch.setattr(torch.hub, "download_url_to_file", fails)
+    monkeypatch.setattr(torch_cache, "download", fails)
     return tmp_path / "hub" / "checkpoints"
 
 
@@ -78,6 +78,25 @@ def test_the_digest_of_every_detector_stands_in_the_name_of_its_file():
     from torchvision.models import get_model_weights
 
     for name in names():
-        digest = torchvision_detectors._digest(get_model_weights(name).DEFAULT.url)
+        digest = digest_of(get_model_weights(name).DEFAULT.url)
         assert len(digest) == 8
         assert int(digest, 16) >= 0
+
+
+@pytest.mark.parametrize("data", [b"the weights", b"others"])
+def test_what_is_downloaded_is_kept_if_it_has_the_sha256_of_its_name(hub, monkeypatch, data):
+    digest = hashlib.sha256(b"the weights").hexdigest()[:8]
+    monkeypatch.setattr(torch_cache, "download", lambda _, path, *, instead: path.write_bytes(data))
+    url = f"https://download.pytorch.org/models/net-{digest}.pth"
+    if data == b"the weights":
+        assert bring(url, what="net", instead="").read_bytes() == data
+    else:
+        with pytest.raises(ReadError, match=r"the weights of net came damaged .* try again, or do it by hand"):
+            bring(url, what="net", instead="do it by hand")
+    assert [path.name for path in hub.iterdir()] == [f"net-{digest}.pth"] * (data == b"the weights")
+
+
+def test_torchs_cache_is_filled_from_https_alone(hub, monkeypatch):
+    monkeypatch.undo()
+    with pytest.raises(ReadError, match="only https is"):
+        bring("http://download.pytorch.org/models/net-12345678.pth", what="net", instead="")

@@ -16,6 +16,7 @@ from poise.data.lint.report import Finding
 from poise.data.records import Document, stated_size
 from poise.dims import Size
 from poise.errors import ImageError
+from poise.notes import note
 
 
 @final
@@ -43,7 +44,10 @@ class ImageInfo:
 def read_image_infos(
     document: Document, files: ImageFiles, *, advance: Callable[[], None] | None = None
 ) -> dict[str, ImageInfo]:
-    """Read every image file of a document once.
+    """Read the image files of a document once; of images without annotations only whether they are there, which is said.
+
+    Nobody learns from those, and no score depends on what is in them but for people that a model of whole images invents. They
+    are read where the document does not state their size.
 
     Args:
         document: The annotation file.
@@ -54,13 +58,32 @@ def read_image_infos(
         What each file contains, by `file_name`.
     """
     names = list(dict.fromkeys(str(i["file_name"]) for i in document["images"] if i.get("file_name")))
+    idle = _idle(document)
+    if idle:
+        note(f"{len(idle)} of {len(names)} images have no annotation: they are looked for, and not read")
     found = {}
     with ThreadPoolExecutor(4) as pool:
-        for name, info in zip(names, pool.map(lambda n: _read(files, n), names), strict=True):
+        read = pool.map(lambda n: _look_for(files, n) if n in idle else _read(files, n), names)
+        for name, info in zip(names, read, strict=True):
             found[name] = info
             if advance:
                 advance()
     return found
+
+
+def _idle(document: Document) -> set[str]:
+    """Names of the images without annotations whose size is stated; none where annotations name images in another way."""
+    named = {str(a.get("image_id")) for a in document["annotations"]}
+    if not named <= {str(image.get("id")) for image in document["images"]}:
+        return set()
+    idle: dict[bool, set[str]] = {True: set(), False: set()}
+    for image in document["images"]:
+        idle[str(image.get("id")) not in named and stated_size(image) is not None].add(str(image.get("file_name")))
+    return idle[True] - idle[False]
+
+
+def _look_for(files: ImageFiles, name: str) -> ImageInfo:
+    return ImageInfo() if files.has(name) else ImageInfo(problem="missing")
 
 
 def _read(files: ImageFiles, name: str) -> ImageInfo:

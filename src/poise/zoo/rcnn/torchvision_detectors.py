@@ -1,20 +1,14 @@
 """torchvision's detectors, trained on COCO: networks and weights by name, through torchvision's own loader."""
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, final
-from zipfile import BadZipFile
 
-import torch
 from torch import Tensor, nn
 
-from poise.errors import CheckpointError, ReadError, unknown
-
-UNREADABLE = (pickle.UnpicklingError, EOFError, BadZipFile, ValueError, LookupError)
-"""Errors of reading a file that holds no weights."""
+from poise.errors import CheckpointError, unknown
+from poise.weights.torch_cache import UNREADABLE, bring, cached, digest_of
 
 PERSON = "person"
 """COCO's name of the class of people."""
@@ -66,23 +60,18 @@ def load_detector(name: str) -> CocoDetector:
     return CocoDetector(name, network.eval(), weights.meta["categories"].index(PERSON))
 
 
-def cached(url: str) -> Path:
-    """Path of a downloaded file in torch's cache."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
-
-
 def _state(name: str, weights: Any) -> Mapping[str, Tensor]:
     file = cached(weights.url)
+    by_hand = (
+        f"fetch {weights.url} where there is a network and put it into the folder {file.parent} (its sha256 begins with "
+        f"{digest_of(weights.url)})"
+    )
+    bring(weights.url, what=name, instead=by_hand)
     try:
         state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
         return state
-    except (OSError, RuntimeError, *UNREADABLE) as error:  # RuntimeError: a download of another hash
-        if file.is_file():
-            raise CheckpointError(_damaged(weights.url, error)) from error
-        raise ReadError(
-            f"the weights of {name} cannot be downloaded ({_first_line(error)}); fetch {weights.url} where there is a network "
-            f"and put it into the folder {file.parent} (its sha256 begins with {_digest(weights.url)})"
-        ) from error
+    except (OSError, RuntimeError, *UNREADABLE) as error:
+        raise CheckpointError(_damaged(weights.url, error)) from error
 
 
 def _damaged(url: str, error: Exception) -> str:
@@ -91,17 +80,8 @@ def _damaged(url: str, error: Exception) -> str:
         found = hashlib.file_digest(content, "sha256").hexdigest()
     return (
         f"{file} is damaged or another file ({_first_line(error)}): its sha256 begins with {found[:8]}, that of {url} with "
-        f"{_digest(url)}; delete it and fetch it again"
+        f"{digest_of(url)}; delete it and fetch it again"
     )
-
-
-def _digest(url: str) -> str:
-    """The beginning of the sha256 that torch's file names end in.
-
-    >>> _digest("https://download.pytorch.org/models/fasterrcnn_resnet50_fpn_coco-258fb6c6.pth")
-    '258fb6c6'
-    """
-    return url.rpartition("-")[2].partition(".")[0]
 
 
 def _first_line(error: Exception) -> str:
