@@ -1,17 +1,17 @@
 """Labels with alignment keypoints, and what becomes of people whose labels do not tell their alignment."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal, final, get_args
 
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool
 from torch import Tensor
 
 from poise.data.base import Dataset
+from poise.data.wrapped import WrappedDataset
 from poise.errors import InputError
 from poise.skeletons.alignment import BodyAxis, alignment_points, box_points, with_alignment
-from poise.structures import Key, Labels, Sample
+from poise.structures import Labels
 
 Missing = Literal["keep", "mask", "drop"]
 """Treatment of people who lack keypoints of the axis.
@@ -21,7 +21,7 @@ Their box makes the alignment keypoints ("keep"), these are not labelled ("mask"
 
 
 @final
-class AlignedDataset(Dataset):
+class AlignedDataset(WrappedDataset):
     """A data set with the two alignment keypoints after the others (`skeletons.alignment`).
 
     Args:
@@ -40,7 +40,7 @@ class AlignedDataset(Dataset):
     ) -> None:
         if missing not in get_args(Missing):
             raise InputError(f"people without alignment are dealt with by {', '.join(get_args(Missing))}, found {missing!r}")
-        self.dataset = dataset
+        super().__init__(dataset)
         self.axis = axis or BodyAxis()
         self.axis.indices(dataset.skeleton)
         self.missing = missing
@@ -51,14 +51,6 @@ class AlignedDataset(Dataset):
                 f"none of the {len(dataset.people())} people has all of {', '.join((*self.axis.centre, *self.axis.top))} "
                 "labelled, so nobody is left to train on; take `mask` or `keep` for people without alignment (--missing)"
             )
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.dataset)
-
-    def key(self, index: int) -> Key:
-        """File name and id of an image."""
-        return self.dataset.key(index)
 
     def labels(self, index: int) -> Labels:
         """The annotations of an image, with alignment keypoints; the image is not read."""
@@ -74,14 +66,6 @@ class AlignedDataset(Dataset):
         xy = torch.cat((labels.xy, torch.where(usable[:, None, None], points, 0.0)), dim=1)
         return replace(labels, xy=xy, visible=torch.cat((labels.visible, visible), dim=1))
 
-    def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
-        """An image, RGB, 0 to 255."""
-        return self.dataset.image(index)
-
-    def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """Pixels for which the labels do not say whether somebody is there."""
-        return self.dataset.ignore_mask(index, sample)
-
     def known(self, index: int) -> Bool[Tensor, " k"]:
         """True for each keypoint that the source of this image annotates at all; those of the alignment if it has the axis."""
         known = self.dataset.known(index)
@@ -89,27 +73,6 @@ class AlignedDataset(Dataset):
             return known
         both = known[[i for group in self.axis.indices(self.dataset.skeleton) for i in group]].all()
         return torch.cat((known, both[None].expand(2)))
-
-    def masks(self, index: int) -> Bool[Tensor, "n H W"] | None:
-        """Segmentation mask of each person, empty for people without one; None for a data set without masks."""
-        return self.dataset.masks(index)
-
-    @property
-    def files_read(self) -> tuple[Path, ...]:
-        """The annotation files that were read; () for a data set that is generated."""
-        return self.dataset.files_read
-
-    def file_size(self, index: int) -> int | None:
-        """Size of the stored image file, bytes; None for an image that is missing or generated."""
-        return self.dataset.file_size(index)
-
-    def sequence(self, index: int) -> str | None:
-        """Name of the sequence that an image is part of; None for a photo."""
-        return self.dataset.sequence(index)
-
-    def file_path(self, index: int) -> str | None:
-        """Path of the image file; None for an image that is generated."""
-        return self.dataset.file_path(index)
 
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
         """The people that can be trained on; without those who lack alignment where they are dropped.

@@ -2,15 +2,15 @@
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import final
 
 import cv2
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from poise.data.base import Dataset
+from poise.data.wrapped import WrappedDataset
 from poise.machine import cores
 from poise.structures import Key, Labels, Sample
 
@@ -22,7 +22,7 @@ MIN_PARALLEL = 150
 
 
 @final
-class CachedDataset(Dataset):
+class CachedDataset(WrappedDataset):
     """All samples of another data set, read into memory when this one is made.
 
     Args:
@@ -33,8 +33,7 @@ class CachedDataset(Dataset):
     """
 
     def __init__(self, dataset: Dataset, *, processes: int | None = None, progress: Progress | None = None) -> None:
-        self.skeleton = dataset.skeleton
-        self.dataset = dataset
+        super().__init__(dataset)
         if processes is None:
             processes = 0 if len(dataset) < MIN_PARALLEL else cores()
         made = _made(dataset, processes if processes > 1 else 0)
@@ -55,35 +54,6 @@ class CachedDataset(Dataset):
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
         """An image, RGB, 0 to 255."""
         return self._samples[index].image
-
-    def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """Unlabelled pixels, which may show people; read from the other data set."""
-        return self.dataset.ignore_mask(index, sample)
-
-    @property
-    def files_read(self) -> tuple[Path, ...]:
-        """The annotation files that were read; () for a data set that is generated."""
-        return self.dataset.files_read
-
-    def file_size(self, index: int) -> int | None:
-        """Size of the stored image file, bytes; None for an image that is missing or generated."""
-        return self.dataset.file_size(index)
-
-    def sequence(self, index: int) -> str | None:
-        """Name of the sequence that an image is part of; None for a photo."""
-        return self.dataset.sequence(index)
-
-    def file_path(self, index: int) -> str | None:
-        """Path of the image file; None for an image that is generated."""
-        return self.dataset.file_path(index)
-
-    def known(self, index: int) -> Bool[Tensor, " k"]:
-        """True for each keypoint that the source of this image annotates at all."""
-        return self.dataset.known(index)
-
-    def masks(self, index: int) -> Bool[Tensor, "n H W"] | None:
-        """Segmentation mask of each person, read from the other data set; None for a data set without masks."""
-        return self.dataset.masks(index)
 
     def __getitem__(self, index: int) -> Sample:
         """Image, labels and key."""

@@ -1,23 +1,23 @@
 """A data set in the keypoints of another body, such as people among animals."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import final
 
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool
 from torch import Tensor
 
 from poise.data.base import Dataset
 from poise.data.label_ops import trainable
+from poise.data.wrapped import WrappedDataset
 from poise.errors import SkeletonMismatch
 from poise.skeletons import Skeleton
 from poise.skeletons.mapping import KeypointMap
-from poise.structures import Key, Labels, Sample
+from poise.structures import Labels
 
 
 @final
-class MappedDataset(Dataset):
+class MappedDataset(WrappedDataset):
     """A data set whose keypoints stand for those of another skeleton; keypoints without a partner are not labelled.
 
     Args:
@@ -30,7 +30,7 @@ class MappedDataset(Dataset):
     """
 
     def __init__(self, dataset: Dataset, *, skeleton: Skeleton, mapping: KeypointMap) -> None:
-        self.dataset = dataset
+        super().__init__(dataset)
         self.skeleton = skeleton
         self.mapping = mapping
         self.partners = mapping.partners(dataset.skeleton, skeleton)
@@ -42,14 +42,6 @@ class MappedDataset(Dataset):
         index = [dataset.skeleton.index(self.partners[n]) if n in self.partners else -1 for n in skeleton.keypoints]
         self._index = torch.tensor(index)
 
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.dataset)
-
-    def key(self, index: int) -> Key:
-        """File name and id of an image."""
-        return self.dataset.key(index)
-
     def labels(self, index: int) -> Labels:
         """The annotations of an image, in the keypoints wanted; the image is not read."""
         own = self.dataset.labels(index)
@@ -57,43 +49,14 @@ class MappedDataset(Dataset):
         visible = own.visible[:, column] * there
         return replace(own, xy=torch.where(there[:, None], own.xy[:, column], 0.0), visible=visible)
 
-    def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
-        """An image, RGB, 0 to 255."""
-        return self.dataset.image(index)
-
-    def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """Unlabelled pixels, which may show people."""
-        return self.dataset.ignore_mask(index, sample)
-
     def known(self, index: int) -> Bool[Tensor, " k"]:
         """True for each keypoint that has a partner which the source of this image annotates."""
         return (self._index >= 0) & self.dataset.known(index)[self._index.clamp(min=0)]
-
-    def masks(self, index: int) -> Bool[Tensor, "n H W"] | None:
-        """Segmentation mask of each person, empty for people without one; None for a data set without masks."""
-        return self.dataset.masks(index)
 
     @property
     def generated(self) -> bool:
         """Whether labels are made by a program, image by image."""
         return self.dataset.generated
-
-    @property
-    def files_read(self) -> tuple[Path, ...]:
-        """The annotation files that were read."""
-        return self.dataset.files_read
-
-    def file_size(self, index: int) -> int | None:
-        """Size of the stored image file, bytes; None for an image that is missing or generated."""
-        return self.dataset.file_size(index)
-
-    def file_path(self, index: int) -> str | None:
-        """Path of the image file; None for an image that is generated."""
-        return self.dataset.file_path(index)
-
-    def sequence(self, index: int) -> str | None:
-        """Name of the sequence that an image is part of; None for a photo."""
-        return self.dataset.sequence(index)
 
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
         """The people that can be trained on, with a labelled keypoint that has a partner.

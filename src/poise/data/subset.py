@@ -2,21 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import final
 
 import torch
-from jaxtyping import Bool, UInt8
-from torch import Tensor
 
 from poise.data.base import Dataset
+from poise.data.wrapped import WrappedDataset
 from poise.errors import InputError
 from poise.notes import note
-from poise.structures import Key, Labels, Sample
 
 
 @final
-class Subset(Dataset):
+class Subset(WrappedDataset):
     """Some images of a data set, in the order given.
 
     Args:
@@ -25,54 +22,15 @@ class Subset(Dataset):
     """
 
     def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:
-        self.dataset = dataset
+        super().__init__(dataset)
         self.indices = tuple(indices)
-        self.skeleton = dataset.skeleton
+
+    def _row(self, index: int) -> int:
+        return self.indices[index]
 
     def __len__(self) -> int:
         """Number of images."""
         return len(self.indices)
-
-    def key(self, index: int) -> Key:
-        """File name and id of an image."""
-        return self.dataset.key(self.indices[index])
-
-    def labels(self, index: int) -> Labels:
-        """The annotations of an image; the image is not read."""
-        return self.dataset.labels(self.indices[index])
-
-    def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
-        """An image, RGB, 0 to 255."""
-        return self.dataset.image(self.indices[index])
-
-    def ignore_mask(self, index: int, sample: Sample) -> Bool[Tensor, "H W"]:
-        """Unlabelled pixels, which may show people."""
-        return self.dataset.ignore_mask(self.indices[index], sample)
-
-    def known(self, index: int) -> Bool[Tensor, " k"]:
-        """True for each keypoint that the source of this image annotates at all."""
-        return self.dataset.known(self.indices[index])
-
-    def masks(self, index: int) -> Bool[Tensor, "n H W"] | None:
-        """Segmentation mask of each person, empty for people without one; None for a data set without masks."""
-        return self.dataset.masks(self.indices[index])
-
-    @property
-    def files_read(self) -> tuple[Path, ...]:
-        """The annotation files that were read; () for a data set that is generated."""
-        return self.dataset.files_read
-
-    def file_size(self, index: int) -> int | None:
-        """Size of the stored image file, bytes; None for an image that is missing or generated."""
-        return self.dataset.file_size(self.indices[index])
-
-    def sequence(self, index: int) -> str | None:
-        """Name of the sequence that an image is part of; None for a photo."""
-        return self.dataset.sequence(self.indices[index])
-
-    def file_path(self, index: int) -> str | None:
-        """Path of the image file; None for an image that is generated."""
-        return self.dataset.file_path(self.indices[index])
 
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
         """The people that can be trained on, as pairs of an image index and an index into its labels.
