@@ -178,17 +178,24 @@ def together() -> Iterator[None]:
     try:
         yield
         _waiting.set(None)
-        for _, target, _ in waiting:
-            check_target(target)
-        while waiting:
-            _finish(waiting[0])
-            waiting.pop(0)
-    except OSError as error:
-        raise WriteError(f"{str(waiting[0][1])!r} cannot be written: {_reason(error)}; choose another path") from error
+        _finish_all(waiting)
     finally:
         _waiting.reset(token)
         for draft, _, file in waiting:
             _drop(draft, file)
+
+
+def _finish_all(waiting: list[Draft]) -> None:
+    for _, target, _ in waiting:
+        check_target(target)
+    while waiting:
+        try:
+            _finish(waiting[0])
+        except PoiseError:
+            raise
+        except OSError as error:
+            raise WriteError(f"{str(waiting[0][1])!r} cannot be written: {_reason(error)}; choose another path") from error
+        waiting.pop(0)
 
 
 def write_atomic(path: Path | str, data: bytes) -> None:

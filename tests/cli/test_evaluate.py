@@ -199,6 +199,7 @@ def test_the_self_test_of_a_large_file_takes_a_part_and_says_so(model, labels, t
     assert evaluate(model, "--annotations", labels, "--self-test", "--out", tmp_path / "again.json") == 0
     assert json.loads((tmp_path / "again.json").read_text()) == rows
     assert json.loads((tmp_path / "results.scores.json").read_text())["settings"]["people"].startswith("8 in ")
+    capsys.readouterr()
     monkeypatch.setattr("poise.cli._evaluate.SELF_TEST_PEOPLE", 20)
     assert evaluate(model, "--annotations", labels, "--self-test") == 0
     assert "the self-test uses" not in capsys.readouterr().out

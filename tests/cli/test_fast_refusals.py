@@ -105,7 +105,8 @@ def answers(tmp_path_factory):
         (folder / name).write_bytes(b"")
     asked = [*HELP, *RECIPES, *OF_MODELS, *WRONG_FLAGS, *MISSING]
     command = [sys.executable, "-c", SCRIPT, json.dumps(asked)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=True)
+    alone = {**os.environ, "POISE_HOME": str(tmp_path_factory.mktemp("home"))}  # whatever models this machine has
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=True, env=alone)
     assert sorted(p.name for p in folder.iterdir()) == ["here.jpg", "here.json", "here.safetensors"]
     return {tuple(words): rest for words, *rest in map(json.loads, done.stdout.splitlines())}
 
@@ -144,7 +145,7 @@ def test_a_missing_file_or_model_is_told_in_one_sentence_without_torch(answers, 
 def test_a_name_near_to_one_of_the_zoo_is_answered_with_it(answers):
     near = {" ".join(words): rest[2] for words, rest in answers.items() if "hrnet_w32" in words or "hrnet_w32_coc" in words}
     assert len(near) == 3
-    assert all("did you mean 'hrnet_w32_coco_256x192'" in said for said in near.values())
+    assert all("did you mean" in said and "'hrnet_w32_coco_256x192'" in said for said in near.values())
     assert all("nope" in rest[2] for words, rest in answers.items() if "nope" in words)
 
 

@@ -181,8 +181,8 @@ def test_a_file_is_not_changed_where_nothing_is_said(tmp_path):
     assert read_document(file, naming=Naming())["annotations"] == read_document(file)["annotations"]
 
 
-def test_a_file_whose_keypoints_have_names_keeps_them_beside_one_without(tmp_path, caplog):
+def test_a_file_whose_keypoints_have_names_keeps_them_beside_one_without(tmp_path, capsys):
     named = write(tmp_path / "a.json", [{"keypoints": points(3)}], keypoints=["a", "b", "c"])
     dataset = CocoDataset(named, None, naming=naming_of("wflw"))
     assert dataset.skeleton.keypoints == ("a", "b", "c")
-    assert "its keypoints have names, and --skeleton wflw98 is for files without" in caplog.text
+    assert "its keypoints have names, and --skeleton wflw98 is for files without" in capsys.readouterr().err

@@ -5,7 +5,7 @@ import functools
 import glob
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -121,9 +121,15 @@ def check_group(values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
             check_group(fields, typing.get_type_hints(type(value), include_extras=True))
-        for reads in getattr(hints.get(name), "__metadata__", ()):
-            if isinstance(reads, Reads):
-                _check_all(value, reads)
+        for reads in _reads_in(hints.get(name)):
+            _check_all(value, reads)
+
+
+def _reads_in(hint: Any) -> Iterator[Reads]:
+    """What stands beside a type, or beside a part of it."""
+    yield from (one for one in getattr(hint, "__metadata__", ()) if isinstance(one, Reads))
+    for part in typing.get_args(hint):
+        yield from _reads_in(part)
 
 
 def check_flags(values: Mapping[str, Any]) -> None:

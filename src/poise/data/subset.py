@@ -10,6 +10,7 @@ from poise.data.base import Dataset
 from poise.data.wrapped import WrappedDataset
 from poise.errors import InputError
 from poise.notes import note
+from poise.structures import Labels
 
 
 @final
@@ -31,6 +32,10 @@ class Subset(WrappedDataset):
     def __len__(self) -> int:
         """Number of images."""
         return len(self.indices)
+
+    def labels(self, index: int) -> Labels:
+        """The annotations of an image; the image is not read."""
+        return self.dataset.labels(self.indices[index])
 
     def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
         """The people that can be trained on, as pairs of an image index and an index into its labels.

@@ -6,11 +6,11 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from poise.data.base import Dataset
-from poise.structures import Key, Labels, Sample
+from poise.structures import Key, Sample
 
 
 class WrappedDataset(Dataset):
-    """Another data set, image by image; subclasses say what differs, and whether it is `generated`.
+    """Another data set, image by image; subclasses say what its labels are, what else differs, and whether it is `generated`.
 
     Args:
         dataset: The data set that is shown.
@@ -31,10 +31,6 @@ class WrappedDataset(Dataset):
     def key(self, index: int) -> Key:
         """File name and id of an image."""
         return self.dataset.key(self._row(index))
-
-    def labels(self, index: int) -> Labels:
-        """The annotations of an image; the image is not read."""
-        return self.dataset.labels(self._row(index))
 
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
         """An image, RGB, 0 to 255."""

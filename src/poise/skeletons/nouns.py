@@ -57,7 +57,7 @@ def nouns(skeleton: Skeleton) -> Nouns:
     ('pose', 'poses')
     """
     words = re.sub(r"[\s_-]+", " ", skeleton.name).strip()
-    words = words.removesuffix(str(len(skeleton)))  # as in horse22
+    words = words.removesuffix(str(len(skeleton))).strip()  # as in horse22
     own = _OWN.get(re.sub(r"\d+( \d+)?$", "", words.lower()))
     if own is not None:
         return own

@@ -7,7 +7,7 @@ from zipfile import BadZipFile
 
 import torch
 
-from poise.errors import ReadError, WriteError
+from poise.errors import PoiseError, ReadError, WriteError
 from poise.weights.fetch import download, sha256_of
 from poise.writing import draft_folder
 
@@ -63,6 +63,8 @@ def _download(url: str, target: Path, *, what: str, instead: str) -> None:
             if not sha256_of(path).startswith(digest_of(url)):
                 raise ReadError(f"the weights of {what} came damaged from {url} (another sha256); try again, or {instead}")
             path.replace(target)
+    except PoiseError:
+        raise
     except OSError as error:
         raise WriteError(
             f"torch's cache {str(target.parent)!r} cannot be written ({error.strerror or error}); set TORCH_HOME to another "

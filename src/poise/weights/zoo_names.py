@@ -19,6 +19,9 @@ from poise.weights.cache import NO_MODEL, located
 STORED = Path(__file__).parents[1] / "zoo" / "index.json"
 """The file."""
 
+SHORTEST = 4
+"""Letters from which the beginning of a name says which is meant."""
+
 OF_TORCHVISION = ("fasterrcnn_", "maskrcnn_", "keypointrcnn_", "fcos_", "retinanet_", "ssd")
 """Beginnings of the names of torchvision's detectors, of which the zoo says what they are for."""
 
@@ -92,7 +95,8 @@ def near_model(name: str, models: Sequence[str]) -> str | None:
         name: The name.
         models: The models worth listing.
     """
-    near = [known for known in models if known.startswith(f"{name}_")] or get_close_matches(name, models, n=1, cutoff=0.8)
+    longer = [known for known in models if known.startswith(f"{name}_")] or [k for k in models if k.startswith(name)]
+    near = longer if len(name) >= SHORTEST and longer else get_close_matches(name, models, n=1, cutoff=0.8)
     return f"there is no model file {name}, and no model {name!r} in the zoo; did you mean {near[0]!r}?" if near else None
 
 

@@ -349,11 +349,11 @@ def labelled_and_not(folder):
     return {"images": records, "annotations": people, "categories": [category]}, folder / "images"
 
 
-def test_images_without_annotations_are_looked_for_and_not_read(tmp_path, caplog):
+def test_images_without_annotations_are_looked_for_and_not_read(tmp_path, capsys):
     document, images = labelled_and_not(tmp_path)
     checked = check_file(document, read_image_infos(document, ImageFiles(images)))
     assert [(f.rule, f.where) for f in checked.findings] == [("image file missing", "image 'gone.jpg'")]
-    assert "2 of 3 images have no annotation: they are looked for, and not read" in caplog.text
+    assert "2 of 3 images have no annotation: they are looked for, and not read" in capsys.readouterr().err
     del document["images"][1]["width"]
     checked = check_file(document, read_image_infos(document, ImageFiles(images)))
     assert "image file unreadable" in {finding.rule for finding in checked.findings}
