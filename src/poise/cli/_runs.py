@@ -70,8 +70,8 @@ class RunCommand:
                 "recipe and its flags"
             )
         _check_named(words[0], list(plugins or ()), folder)
-        home = settings.get("folder", ".")
-        return cls(tuple(words), Path(home if isinstance(home, str) else "."), folder, made.get("limits"))
+        home, limits = settings.get("folder", "."), made.get("limits") if isinstance(made, dict) else None
+        return cls(tuple(words), Path(home if isinstance(home, str) else "."), folder, limits)
 
     def set_limits(self) -> None:
         """Let this command read what the run was allowed to read (`_global_flags.set_limits`)."""
