@@ -13,12 +13,24 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import settings
-from jaxtyping import install_import_hook
 
 settings.register_profile("repeatable", derandomize=True, max_examples=100, deadline=None)
 settings.register_profile("explore", max_examples=3000, deadline=None)
 settings.load_profile("repeatable")
-install_import_hook("poise", "beartype.beartype")
+
+
+def _beside(name: str) -> Any:
+    """A module beside this file."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+check_calls = _beside("checked").install
+check_calls("poise")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from poise.plugins import use_plugin
 
     for package in config.getoption("--plugin"):
-        install_import_hook(package, "beartype.beartype")
+        check_calls(package)
         use_plugin(package)
 
 
@@ -50,25 +62,16 @@ def _chance_of_a_test(request: pytest.FixtureRequest) -> None:
     _seed(request)
 
 
-def _forks(*, hooked: bool) -> Any:
-    spec = importlib.util.spec_from_file_location("forks", Path(__file__).with_name("forks.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Forks(hooked=hooked)
-
-
 @pytest.fixture(scope="session")
 def _forks_of_poise() -> Iterator[Any]:
-    forks = _forks(hooked=False)
+    forks = _beside("forks").Forks(hooked=False)
     yield forks
     forks.end()
 
 
 @pytest.fixture(scope="session")
 def _forks_of_pytest() -> Iterator[Any]:
-    forks = _forks(hooked=True)
+    forks = _beside("forks").Forks(hooked=True)
     yield forks
     forks.end()
 

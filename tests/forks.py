@@ -88,11 +88,12 @@ def _serve() -> None:
 
 
 def _import_everything() -> None:
+    if "hooked" in sys.argv:
+        import checked
+
+        checked.install("poise")
     sys.path.remove(str(Path(__file__).parent))  # where no command looks
     if "hooked" in sys.argv:
-        from jaxtyping import install_import_hook
-
-        install_import_hook("poise", "beartype.beartype")
         import hypothesis  # noqa: F401
         import pytest  # noqa: F401
     import lightning.pytorch  # noqa: F401

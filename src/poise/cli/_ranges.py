@@ -119,6 +119,7 @@ RANGES: Mapping[str, Range] = {
     "threshold": _SHARE,
     "tolerance": Range(0, 1000),
     "turn": _SHARE,
+    "val_every": _count(1, 1_000_000),
     "val_share": _PART,
     "warmup": _count(0, 10**12),
     "warmup_epochs": _EPOCHS,
