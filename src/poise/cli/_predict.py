@@ -12,6 +12,7 @@ from poise.inference.request import Skipped, none_usable
 from poise.inference.sources import Source, SourceBoxes, requests_of
 from poise.inference.write import Writer
 from poise.models.base import PoseModel
+from poise.models.blazepose import BlazePose
 from poise.skeletons.nouns import nouns
 from poise.terminal import Console, say
 from poise.weights import cache
@@ -101,8 +102,28 @@ def print_predictions(
     say(console, f"read by {described(model.codec)}")
     if writer.unsure:
         say(console, unsure_text(writer.unsure, writer.with_people, below=writer.min_keypoint_score))
-    found, used = counted(writer.people, *nouns(model.skeleton)), counted(requests - len(skipped), "image")
+    used = counted(requests - len(skipped), "image")
+    if requests - len(skipped) - writer.with_people > 0:
+        say(console, nobody_text(requests - len(skipped) - writer.with_people, used, model))
+    found = counted(writer.people, *nouns(model.skeleton))
     say(console, f"{found} in {used}: {writer.predictions} and pictures beside it")
+
+
+def nobody_text(empty: int, used: str, model: PoseModel) -> str:
+    """Message where nobody was found in images.
+
+    Args:
+        empty: In how many.
+        used: Images that were looked at, as words.
+        model: The model; BlazePose looks for people in a small view of the whole image.
+    """
+    text = f"nobody was found in {empty} of {used}"
+    if not isinstance(model, BlazePose):
+        return text
+    return (
+        f"{text}; BlazePose looks for people in a view of 224 pixels of the whole image and misses those who are small: "
+        "--detector FILE|NAME finds boxes first, such as fasterrcnn_resnet50_fpn_v2 of torchvision"
+    )
 
 
 def unsure_text(unsure: int, images: int, *, below: float) -> str:

@@ -307,7 +307,9 @@ def sleap_json(folder: Path) -> Fake:
 def freihand(folder: Path) -> Fake:
     rows = [[[0.1, 0.2, 0.7]] * 21] * 2
     return Fake(
-        labels=write_json(folder / "training_xyz.json", rows), images=_files(folder), refused=r"3-D.*freihand_train\.json"
+        labels=write_json(folder / "training_xyz.json", rows),
+        images=_files(folder),
+        refused=r"3-D, MMPose.*freihand_train\.json",
     )
 
 
