@@ -21,6 +21,25 @@ def test_the_list_has_every_name_its_size_and_its_score(capsys):
     assert "github.com" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("torchvision_keypoint_rcnn_r50_fpn", ("AP 65.0", "box AP 54.6", "BSD-3-Clause", "fc266e95")),
+        ("detectron2_keypoint_rcnn_r50_fpn", ("AP 65.5", "box AP 55.4", "CC BY-SA 3.0", "model_final_a6e10b.pkl")),
+        ("maskrcnn_keypoint_rcnn_r50_fpn", ("AP 64.3", "box AP 53.7", "MIT", "maskrcnn-benchmark")),
+        ("offsetguided_hg104_scale_512x512", ("AP 66.1",)),
+    ],
+)
+def test_detectors_and_bottom_up_models_stand_in_the_list_with_their_figures(name, parts, capsys):
+    assert main(["zoo", "--all"]) == 0
+    text = capsys.readouterr().out
+    row = next(line for line in text.splitlines() if line.split()[:1] == [name])
+    shown = [part for part in parts if part in row or part in text]
+    assert shown == list(parts)
+    assert main(["zoo", name]) == 0
+    assert parts[0].removeprefix("AP ") in capsys.readouterr().out
+
+
 def test_one_model_is_shown_with_its_licence_and_page(capsys):
     assert main(["zoo", "poseresnet_50_coco_256x192"]) == 0
     text = capsys.readouterr().out

@@ -73,6 +73,19 @@ def test_a_file_of_another_checksum_is_refused_and_not_left(release, tmp_path):
     assert list((tmp_path / "down").iterdir()) == []
 
 
+def test_the_first_digits_of_a_checksum_are_checked_where_no_more_was_published(release, tmp_path):
+    digest = hashlib.sha256(DATA).hexdigest()
+    path = fetch(replace(release, sha256=digest[:8]), tmp_path / "kept")
+    assert path.read_bytes() == DATA
+    other = f"{int(digest[:8], 16) ^ 1:08x}"
+    with pytest.raises(CheckpointError, match=f"not the published {other}"):
+        fetch(replace(release, sha256=other), tmp_path / "none")
+    assert not list((tmp_path / "none").iterdir())
+    path.write_bytes(DATA + b"!")
+    with pytest.raises(CheckpointError, match="not the first fetched"):
+        fetch(replace(release, sha256=digest[:8]), tmp_path / "kept")
+
+
 def test_a_file_without_a_published_checksum_must_stay_what_it_was_first(release, tmp_path):
     open_release = replace(release, sha256=None)
     path = fetch(open_release, tmp_path)

@@ -131,7 +131,7 @@ def _footnote() -> str:
     forms = "\n".join(f"  {family.form}  ({family.paper})" for family in families().values())
     return (
         "\nScores are the authors', flip test: AP on COCO val2017 with the boxes of a detector, PCKh on MPII val;\n"
-        "OffsetGuided's and others that find people by themselves are given no boxes.\n"
+        "OffsetGuided's and others that find people by themselves are given no boxes; detectors run without the flip test.\n"
         "The detectors differ: person AP 56.4 in most papers, 65.1 in UDP's, others in CPN's, MSPN's and RSN's.\n"
         "Weights were trained on ImageNet and on COCO or MPII images, whose own terms hold.\n"
         f"Official files: {', '.join(pages)}\n"

@@ -31,7 +31,7 @@ class Release:
         page: The page of its authors that leads to the file.
         folder: Address of the file's folder, for a browser.
         url: The file itself, where it can be downloaded without a browser.
-        sha256: SHA-256 of the file, where known.
+        sha256: SHA-256 of the file, or its first digits, which some releases have in the file's name; None where unknown.
         licence: Licence of code and weights.
         scores: Scores that the authors report, by name, from 0 to 1.
         member: Where the same file stands inside a Python package.

@@ -17,6 +17,7 @@ from poise.nn.frozen import Norm
 from poise.nn.heads.roi import MAP_CELLS
 from poise.nn.rcnn import RCNN
 from poise.skeletons import COCO17, Skeleton
+from poise.weights.release import Release
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.rcnn.backbones import BackboneSpec
 from poise.zoo.rcnn.builder import coco_classes, faster_rcnn, keypoint_rcnn, rcnn_network
@@ -130,6 +131,71 @@ def _part(request: BuildRequest, name: DetectorName, heads: Heads, words: str) -
     return NetworkPart(network, Card(request.name, architecture, licence="of whoever trains it"), words)
 
 
+_TORCHVISION = "https://download.pytorch.org/models"
+_DETECTRON2 = "https://dl.fbaipublicfiles.com/detectron2"
+
+
+def _torchvision(name: str, file: str, *, box: float, keypoints: float | None = None) -> Release:
+    """A checkpoint of torchvision; its file's name ends in the first digits of its sha256."""
+    return Release(
+        f"torchvision_{name}",
+        file=file,
+        page="https://docs.pytorch.org/vision/stable/models.html",
+        url=f"{_TORCHVISION}/{file}",
+        sha256=file.removesuffix(".pth").rpartition("-")[2],
+        licence="BSD-3-Clause (code); weights trained on COCO",
+        scores=_scores(box, keypoints),
+    )
+
+
+def _detectron2(name: str, file: str, *, box: float, keypoints: float | None = None) -> Release:
+    """A checkpoint of Detectron2, of its 3x schedule."""
+    return Release(
+        f"detectron2_{name}",
+        file=file,
+        page="https://github.com/facebookresearch/detectron2/blob/main/MODEL_ZOO.md",
+        url=f"{_DETECTRON2}/{file}",
+        licence="CC BY-SA 3.0 (weights), Apache-2.0 (code)",
+        scores=_scores(box, keypoints),
+    )
+
+
+def _scores(box: float, keypoints: float | None) -> dict[str, float]:
+    """AP on COCO val2017, of keypoints first, without the flip test."""
+    return ({} if keypoints is None else {"coco-val2017/AP": keypoints}) | {"coco-val2017/box AP": box}
+
+
+RELEASES = (
+    _torchvision("keypoint_rcnn_r50_fpn", "keypointrcnn_resnet50_fpn_coco-fc266e95.pth", box=0.546, keypoints=0.650),
+    _detectron2(
+        "keypoint_rcnn_r50_fpn",
+        "COCO-Keypoints/keypoint_rcnn_R_50_FPN_3x/137849621/model_final_a6e10b.pkl",
+        box=0.554,
+        keypoints=0.655,
+    ),
+    _detectron2(
+        "keypoint_rcnn_r101_fpn",
+        "COCO-Keypoints/keypoint_rcnn_R_101_FPN_3x/138363331/model_final_997cc7.pkl",
+        box=0.564,
+        keypoints=0.661,
+    ),
+    _detectron2(
+        "keypoint_rcnn_x101_32x8d_fpn",
+        "COCO-Keypoints/keypoint_rcnn_X_101_32x8d_FPN_3x/139686956/model_final_5ad38f.pkl",
+        box=0.573,
+        keypoints=0.660,
+    ),
+    Release(
+        "maskrcnn_keypoint_rcnn_r50_fpn",
+        page="https://github.com/facebookresearch/maskrcnn-benchmark/blob/main/MODEL_ZOO.md",
+        licence="MIT (code)",
+        scores=_scores(0.537, 0.643),
+    ),
+    _torchvision("faster_rcnn_r50_fpn", "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth", box=0.370),
+    _torchvision("mask_rcnn_r50_fpn", "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", box=0.379),
+)
+"""Published detectors, by the names that build them. Others of the same networks can be imported from a file."""
+
 FAMILY = Family(
     paper="Keypoint R-CNN (arXiv 1703.06870), detectors of boxes alone and parts: maskrcnn-benchmark, torchvision, Detectron2",
     form=(
@@ -139,6 +205,7 @@ FAMILY = Family(
     pattern=f"{detector_pattern(BACKBONE)}|{HEAD_PATTERN}",
     build=build,
     networks={"network": network},
+    releases=RELEASES,
     keys=keys((("body.stem.conv1.", "body.conv1."), ("body.stem.bn1.", "body.bn1."), *PYRAMID)),
     order=order,
     duplicates=duplicates,
