@@ -105,7 +105,11 @@ def _table(releases: Mapping[str, Release], *, everything: bool) -> Table:
         size = sizes[release.name]
         scores = [f"{key.partition('/')[2]} {100 * value:.1f}" for key, value in release.scores.items()]
         every = ", ".join(scores), release.licence.partition(";")[0], release.file
-        more = every if everything else ("".join(scores[:1]), "yes" if release.name in obtainable() else "")
+        more = (
+            every
+            if everything
+            else ("".join(scores[:1]).replace("box AP", "box"), "yes" if release.name in obtainable() else "")
+        )
         table.add_row(release.name, f"{size.parameters / 1e6:.1f}", f"{size.multiply_adds / 1e9:.2f}", *more)
     return table
 
