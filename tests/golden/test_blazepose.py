@@ -1,6 +1,6 @@
 """The official BlazePose: networks with the official weights, every stage of the pipeline, end results, a video.
 
-The weights are those of `poise get`: from the cache, or from a package index where one can be reached.
+The weights are those that `poise get` brought: into the folder of POISE_HOME, else into the platform's cache (`.ci/run` does so).
 """
 
 import hashlib
@@ -18,14 +18,13 @@ import torch
 from torch import Tensor
 
 from poise.decoding.blaze_boxes import weighted_nms
-from poise.errors import CheckpointError, MissingExtra, ReadError
 from poise.models import blaze_pipeline
 from poise.models.blaze_pipeline import BlazePerson, read_people
 from poise.models.blaze_video import BlazePoseVideo, BlazeSmoother, smoothed_mask
 from poise.nn.blaze.detector import anchors
 from poise.transforms.blaze_crop import aligned_region, letterbox_region, region_view
 from poise.transforms.crop import Frame
-from poise.weights.cache import files_folder
+from poise.weights.cache import kept_file
 from poise.weights.fetch import fetch
 from poise.zoo import import_release
 from poise.zoo.find import releases
@@ -44,15 +43,10 @@ def network(name: str) -> torch.nn.Module:
     """A network with the official weights."""
     pytest.importorskip("tflite")
     release = releases()[name]
-    path = files_folder() / Path(release.file).name
-    try:
-        if not path.is_file() and release.member is None:
-            pytest.skip(f"{path.name} is not in {path.parent}, and no package holds it: poise get {name} --file FILE")
-        made: torch.nn.Module = import_release(name, fetch(release, path.parent)).network
-    except (ReadError, MissingExtra) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        pytest.skip(f"the official file cannot be had: {error}")
+    path = kept_file(Path(release.file).name)
+    if path is None:
+        pytest.skip(f"{release.file} is neither in POISE_HOME's folder nor in the platform's cache: poise get {name}")
+    made: torch.nn.Module = import_release(name, fetch(release, path.parent)).network
     return made
 
 

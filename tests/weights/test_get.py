@@ -20,7 +20,7 @@ from poise.errors import CheckpointError, InputError, ReadError, UnknownName
 from poise.nn.blaze.detector import DetectorNet
 from poise.nn.blaze.landmark import SIZES, LandmarkNet
 from poise.weights import fetch as fetching
-from poise.weights.cache import home, kept_models, located
+from poise.weights.cache import home, kept_file, kept_models, located
 from poise.weights.fetch import fetch
 from poise.weights.release import Member, Release
 from poise.zoo import get as getting
@@ -305,3 +305,14 @@ def _person() -> dict:
     from poise.skeletons import COCO17
 
     return {"id": 1, "name": "person", "keypoints": list(COCO17.keypoints), "skeleton": []}
+
+
+def test_an_official_file_is_found_in_the_folder_of_poise_home_and_else_in_the_platforms_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setattr("sys.platform", "linux")
+    assert kept_file("a.tflite") is None
+    places = (tmp_path / "xdg" / "poise" / "files", tmp_path / "home" / "files")
+    for place in places:
+        place.mkdir(parents=True)
+        (place / "a.tflite").touch()
+        assert kept_file("a.tflite") == place / "a.tflite"

@@ -7,6 +7,9 @@ from pathlib import Path
 VARIABLE = "POISE_HOME"
 """Environment variable that names another folder than the platform's for caches."""
 
+FILES = "files"
+"""Name of the part of the folder that holds official files."""
+
 DEFAULT = "blazepose_full"
 """What `poise predict` takes where no model is given."""
 
@@ -17,8 +20,11 @@ NO_MODEL = "train one, convert a checkpoint with `poise import`, or get an offic
 def home() -> Path:
     """The folder: `$POISE_HOME`, else `poise` in the platform's folder for caches."""
     given = os.environ.get(VARIABLE)
-    if given:
-        return Path(given).expanduser()
+    return Path(given).expanduser() if given else platform_home()
+
+
+def platform_home() -> Path:
+    """`poise` in the platform's folder for caches."""
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "poise"
     if sys.platform == "darwin":
@@ -28,7 +34,17 @@ def home() -> Path:
 
 def files_folder() -> Path:
     """Where official files lie."""
-    return home() / "files"
+    return home() / FILES
+
+
+def kept_file(name: str) -> Path | None:
+    """An official file that is there: in the folder, else in the platform's; None where neither has it.
+
+    Args:
+        name: Such as `pose_landmark_full.tflite`.
+    """
+    places = (files_folder() / name, platform_home() / FILES / name)
+    return next((path for path in places if path.is_file()), None)
 
 
 def model_place(name: str) -> Path:
