@@ -39,6 +39,8 @@ FORMS = {
     "SimCC-dark": ("SimCC", {"ratio": 1.5, "reading": "dark"}),
     "SimDR": ("SimCC", {"label": "one-hot", "smoothing": 0.1, "beta": None}),
     "Regression-laplace": ("Regression", {"penalty": "laplace"}),
+    "Regression-visibility": ("Regression", {"visibility_weight": 0.01}),
+    "Regression-both": ("Regression", {"penalty": "laplace", "visibility_weight": 0.01}),
     "Regression-unshifted": ("Regression", {"penalty": "mse", "shift_flipped": False}),
     "Integral-strides": ("Integral", {"cells_on": "strides", "map_weight": 1.0}),
 }

@@ -1,6 +1,6 @@
 """The official BlazePose: networks with the official weights, every stage of the pipeline, end results, a video.
 
-The weights are those that `poise get` brought: into the folder of POISE_HOME, else into the platform's cache (`.ci/run` does so).
+The weights are those that `poise get` brought: into the folder of POISE_HOME, else into the platform's cache.
 """
 
 import hashlib

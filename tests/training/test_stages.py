@@ -12,10 +12,12 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
+from poise.data.figures import FigureDataset
 from poise.errors import CheckpointError, InputError, WriteError
 from poise.training import module as module_file
 from poise.training.fit import fit
 from poise.training.stages import best_stage
+from poise.zoo.plain import plain
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -154,10 +156,13 @@ def test_steps_are_shared_by_the_epochs_of_stages(tiny, tmp_path):
     assert last == {0: 2, 1: 6}
 
 
-def test_stages_may_differ_but_not_in_their_model(tiny):
+def test_stages_may_differ_but_not_in_their_keypoints(tiny):
     recipe = tiny.recipe()
-    with pytest.raises(InputError, match="the recipe's own model"):
-        replace(recipe, then=(tiny.recipe(),))
+    animals = FigureDataset(2, size=(64, 64), kind="animals")
+    other = replace(recipe, model=plain("t", skeleton=animals.skeleton, size=(64, 64)), train=animals, val=None)
+    for wrong in (other, replace(recipe, then=(recipe,))):
+        with pytest.raises(InputError, match="the recipe's own keypoints, and have no stages itself"):
+            replace(recipe, then=(wrong,))
     with pytest.raises(InputError, match="2 stages of its own"):
         replace(recipe, then=(recipe,)).staged(2)
     with pytest.raises(InputError, match="at least one stage"):

@@ -1,5 +1,6 @@
-"""The coordinates themselves (DeepPose, arXiv 1312.4659), with or without their deviations."""
+"""The coordinates themselves (DeepPose, arXiv 1312.4659), with or without their deviations and visibility."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.maps import cell_indices, check_vectors, check_weights, gaussian, keypoint_weights, ohkm_mean
-from poise.errors import unknown
+from poise.errors import InputError, unknown
 from poise.geometry import Grid
 from poise.structures import Points
 
@@ -27,7 +28,7 @@ MIN_DEVIATION = 0.001
 """Smallest deviation of Laplace's distribution, as a share of the view: labels are not more precise."""
 
 ZERO_LOGIT = -40.0
-"""Logit of a deviation of 0 (its sigmoid is 0 in float32)."""
+"""Logit of a deviation of 0 (its sigmoid is 0 in float32), or of the opposite of being visible."""
 
 SPOT_SIGMA = 1.5
 """Standard deviation of a keypoint in pictures, cells."""
@@ -41,6 +42,8 @@ class Regression(InstanceCodec):
     Attributes:
         penalty: The loss of a share. With "laplace" the output also has the logits of two deviations, the loss is the negative
             log-likelihood of the label, and the score of a keypoint depends on the deviations; else it is 1.
+        visibility_weight: Factor of the cross-entropy of the visibility (2 visible, 1 hidden), whose logit is the last number
+            of a keypoint (BlazePose, arXiv 2006.10204, section 2); its probability is then a factor of the score. 0 for none.
         shift_flipped: Whether the width of a pixel is subtracted from a mirrored x, which maps pixels onto pixels. Some
             releases do not.
         joint_weights: Weight of each keypoint in the loss; None for 1 each.
@@ -50,6 +53,7 @@ class Regression(InstanceCodec):
 
     penalty: Penalty = "smooth_l1"
     shift_flipped: bool = True
+    visibility_weight: float = 0.0
     joint_weights: tuple[float, ...] | None = None
     ohkm: int | None = None
 
@@ -58,6 +62,8 @@ class Regression(InstanceCodec):
         super().__post_init__()
         if self.penalty not in (*PENALTIES, "laplace"):
             raise unknown("penalty of Regression", self.penalty, (*PENALTIES, "laplace"))
+        if not 0 <= self.visibility_weight < math.inf:
+            raise InputError(f"Regression needs a visibility_weight of 0 or more, found {self.visibility_weight}")
         check_weights(self, self.joint_weights, self.ohkm)
 
     @cached_property
@@ -77,8 +83,8 @@ class Regression(InstanceCodec):
 
     @property
     def vectors(self) -> tuple[int, ...]:
-        """Two numbers, x and y; with "laplace" four, the logits of their deviations too."""
-        return (4,) if self.penalty == "laplace" else (2,)
+        """Two numbers, x and y; with "laplace" the logits of their deviations too; with visibility its logit."""
+        return ((4 if self.penalty == "laplace" else 2) + (self.visibility_weight > 0),)
 
     @property
     def tolerance(self) -> float:
@@ -91,9 +97,12 @@ class Regression(InstanceCodec):
         return {} if self.shift_flipped else {3: 1 + self.tolerance}
 
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k n"]:
-        """The coordinates, float32; with "laplace" deviations of 0."""
+        """The coordinates, float32; with "laplace" deviations of 0; everything visible."""
         labels = self.grid.to_cells(xy).float()
-        return torch.cat((labels, torch.full_like(labels, ZERO_LOGIT)), dim=-1) if self.penalty == "laplace" else labels
+        parts = [labels]
+        parts += [torch.full_like(labels, ZERO_LOGIT)] if self.penalty == "laplace" else []
+        parts += [torch.full_like(labels[..., :1], -ZERO_LOGIT)] if self.visibility_weight else []
+        return torch.cat(parts, dim=-1)
 
     def weights(self, xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """Weight of each keypoint in the loss: 0 where it is not labelled or outside the view."""
@@ -102,7 +111,7 @@ class Regression(InstanceCodec):
     def loss(
         self, output: Float[Tensor, "b k n"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
     ) -> Float[Tensor, ""]:
-        """The mean penalty over all coordinates; that of keypoints without weight is 0.
+        """The mean penalty over all coordinates, and the error of the visibility; that of keypoints without weight is 0.
 
         Raises:
             InputError: The output is not of this codec's size.
@@ -114,13 +123,15 @@ class Regression(InstanceCodec):
         # Keypoints without weight get the output as their label.
         label = torch.where(weight[..., None] > 0, self.grid.to_cells(xy).float(), values[..., :2].detach())
         if self.penalty == "laplace":
-            lost = laplace_nll(values[..., :2] - label, values[..., 2:].sigmoid())
+            lost = laplace_nll(values[..., :2] - label, values[..., 2:4].sigmoid())
         else:
-            lost = PENALTIES[self.penalty](values, label, reduction="none")
-        return ohkm_mean(lost.mean(dim=-1), weight, self.ohkm)
+            lost = PENALTIES[self.penalty](values[..., :2], label, reduction="none")
+        return ohkm_mean(lost.mean(dim=-1) + self._visibility_loss(values, visible), weight, self.ohkm)
 
     def decode(self, output: Float[Tensor, "b k n"]) -> Points:
-        """The coordinates, and 1 minus the mean deviation as the score; where they are not finite the middle of the view and 0.
+        """The coordinates; the score is 1 minus the mean deviation, times the probability that the keypoint is visible.
+
+        Where a coordinate is not finite it is the middle of the view with score 0.
 
         Raises:
             InputError: The output is not of this codec's size.
@@ -129,8 +140,12 @@ class Regression(InstanceCodec):
         values = output.detach().float()
         share = values[..., :2]
         finite = share.isfinite().all(dim=-1)
-        confidence = (1 - values[..., 2:].sigmoid().mean(dim=-1)).nan_to_num(0) if self.penalty == "laplace" else 1.0
-        return Points(self.grid.to_pixels(torch.where(finite[..., None], share, 0.5)), confidence * finite)
+        score = finite.float()
+        if self.penalty == "laplace":
+            score = score * (1 - values[..., 2:4].sigmoid().mean(dim=-1)).nan_to_num(0)
+        if self.visibility_weight:
+            score = score * values[..., -1].sigmoid().nan_to_num(0)
+        return Points(self.grid.to_pixels(torch.where(finite[..., None], share, 0.5)), score)
 
     def unflip(self, output: Float[Tensor, "b k n"], flip: Int64[Tensor, " k"]) -> Float[Tensor, "b k n"]:
         """X becomes 1 - x (minus a pixel if `shift_flipped`); left and right keypoints swapped."""
@@ -145,6 +160,12 @@ class Regression(InstanceCodec):
         sides = ((y, height), (x, width))
         column, row = (gaussian(cell_indices(at, length) - at[..., None], SPOT_SIGMA) for at, length in sides)
         return (column[..., None] * row[..., None, :]).nan_to_num(0)
+
+    def _visibility_loss(self, values: Float[Tensor, "b k n"], visible: Int64[Tensor, "b k"]) -> Float[Tensor, "b k"]:
+        if not self.visibility_weight:
+            return torch.zeros_like(values[..., 0])
+        lost = F.binary_cross_entropy_with_logits(values[..., -1], (visible == 2).float(), reduction="none")
+        return self.visibility_weight * lost
 
     def _inside(self, xy: Float[Tensor, "b k 2"]) -> Bool[Tensor, "b k"]:
         last = xy.new_tensor((self.size[1] - 1, self.size[0] - 1))

@@ -185,9 +185,11 @@ class TopDown(DenseModel):
     # training
 
     def compared(self, outputs: Sequence[Float[Tensor, "b ..."]], batch: Batch) -> dict[str, Float[Tensor, ""]]:
-        """The loss of each output by its codec, computed in float32."""
+        """The loss of each output by its codec, computed in float32; in evaluation the first outputs may be left out."""
+        codecs = (*self.deep, self.codec)
+        left_out = 0 if self.training else max(len(codecs) - len(outputs), 0)
         with torch.autocast(batch.xy.device.type, enabled=False):
-            return codec_losses((*self.deep, self.codec), outputs, batch.xy, batch.visible)
+            return codec_losses(codecs[left_out:], outputs, batch.xy, batch.visible)
 
     def train_size(self, data: TrainData) -> Size:
         """Size of the codec's views."""

@@ -76,8 +76,11 @@ class Head(nn.Module, ABC):
     takes: tuple[str, ...] = ()
 
     @abstractmethod
-    def forward(self, features: list[Feature]) -> Feature | list[Feature]:
-        """The output that the codec decodes; or a list whose last output is decoded and whose others only enter the loss."""
+    def forward(self, features: list[Feature]) -> Tensor | list[Tensor]:
+        """The output that the codec decodes; or a list whose last output is decoded and whose others only enter the loss.
+
+        In evaluation a head may leave out the first outputs of its list.
+        """
 
 
 @final
@@ -94,7 +97,7 @@ class Network(nn.Module):
         self.head = head
         self.readout: Readout | None = None
 
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Feature | list[Feature] | Float[Tensor, "b k n"]:
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Tensor | list[Tensor]:
         """The output that the codec decodes, for normalised views; or a list that ends with it."""
         output: Tensor | list[Tensor] = self.head(self.backbone(images))
         if self.readout is None:

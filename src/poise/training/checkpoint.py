@@ -210,6 +210,18 @@ def load_best(model: PoseModel, file: Path) -> None:
     model.network.load_state_dict(weights, strict=False)
 
 
+def load_fitting(model: PoseModel, before: PoseModel) -> None:
+    """Copy the weights of another network of the same keypoints that have the same name and shape.
+
+    Args:
+        model: Gets them.
+        before: Has them.
+    """
+    given, needed = before.network.state_dict(), model.network.state_dict()
+    fits = {name: value for name, value in given.items() if name in needed and needed[name].shape == value.shape}
+    model.network.load_state_dict(fits, strict=False)
+
+
 def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     """Nested values with dotted names."""
     found: dict[str, Any] = {}

@@ -106,7 +106,8 @@ def fit(
         TrainingError: The loss is not finite, in training or in every validation, or the memory does not suffice.
         Stopped: The run was interrupted (Ctrl-C, SIGTERM, SIGHUP), a `KeyboardInterrupt`; its checkpoint is saved.
     """
-    model_file.check_kept(recipe.model)
+    for stage in (recipe, *recipe.then):
+        model_file.check_kept(stage.model)
     check_loggers(loggers)
     console = (console or terminal.Console()) if rank_of_process() == 0 else Console(quiet=True)
     hardware = Hardware(

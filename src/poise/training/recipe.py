@@ -112,7 +112,8 @@ class Recipe:
         task: Function from a model to its `Task`; supervised training (`ModelTask`) by default. Adaptation trains the same
             models with another task.
         mapping: Which keypoint of a model to start from stands for which of this one, where names do not tell.
-        then: Further stages, each a whole schedule that starts from the best weights of the one before; of the same model.
+        then: Further stages, each a whole schedule that starts from the best weights of the one before. A stage may train
+            another network on the same keypoints: weights of the same name and shape are carried on.
     """
 
     name: str
@@ -166,8 +167,10 @@ class Recipe:
                 f"recipe {self.name!r}: {', '.join(strange)} cannot stay as it is, the network has no such part; there are "
                 f"{', '.join(name for name in parts if name and name.count('.') < 3)[:400]}"
             )
-        if any(stage.model is not self.model or stage.then for stage in self.then):
-            raise InputError(f"recipe {self.name!r}: every stage must train the recipe's own model, and have no stages itself")
+        if any(stage.then or stage.model.skeleton.keypoints != self.model.skeleton.keypoints for stage in self.then):
+            raise InputError(
+                f"recipe {self.name!r}: every stage must train the recipe's own keypoints, and have no stages itself"
+            )
 
     @property
     def data(self) -> TrainData:

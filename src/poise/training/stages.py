@@ -2,10 +2,12 @@
 
 Two papers train so. LPN (arXiv 1911.10346, section 3.3) repeats one schedule, the learning rate back at its start each time:
 `Recipe.staged`. AID (arXiv 2008.07139) first trains plainly, then drops information: its stages differ (`Recipe.then`).
+BlazePose (arXiv 2006.10204) learns heatmaps, then offsets beside them, then a regression on their maps: its networks differ.
 
 The folder of the run receives `stages.json` (what is done, with its scores), `settings.json`, `model.safetensors` (the best
-of all stages so far), `metrics.csv` (the rows of all stages) and a folder for each, `stage0`, `stage1`, ..., like that
-of a run of its own. A finished stage is never opened again; the one that was interrupted goes on exactly where it was.
+of all stages so far that train the network of the last), `metrics.csv` (the rows of all stages) and a folder for each,
+`stage0`, `stage1`, ..., like that of a run of its own. A finished stage is never opened again; the one that was interrupted
+goes on exactly where it was.
 """
 
 import copy
@@ -22,7 +24,7 @@ from poise.errors import CheckpointError, WriteError
 from poise.models.views.base import mixed_seed
 from poise.reading import read_json
 from poise.terminal import say
-from poise.training.checkpoint import load_best
+from poise.training.checkpoint import identity, load_best, load_fitting
 from poise.training.checks import check_free
 from poise.training.logging import print_expected
 from poise.training.recipe import Recipe
@@ -78,16 +80,16 @@ def fit_stages(recipe: Recipe, run: Run, budget: Budget, *, console: Console) ->
         say(console, f"nothing is left to train: {len(stages)} of {len(stages)} stages are done")
     for index, stage in list(enumerate(stages))[len(done) :]:
         if index:
-            _start(stage, budget.folder / f"stage{index - 1}" / MODEL)
+            _start(stage, stages[index - 1], budget.folder / f"stage{index - 1}" / MODEL)
         result = run(stage, _stage_budget(stages, budget, index))
         done.append(FinishedStage(stage.name, _epochs(result), result.metrics))
         if rank_of_process() == 0:
-            _keep(budget.folder, done, best=recipe.best)
+            _keep(budget.folder, stages, done)
         scores = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items()) or "not checked"
         say(console, f"stage {index} of 0 to {len(stages) - 1} is done: {scores}")
     done = done[: len(stages)]
-    console.print(_table(done, best=recipe.best, checked=recipe.task(recipe.model).val_boxes))
-    return _result(recipe, budget.folder, done)
+    console.print(_table(stages, done, checked=recipe.task(recipe.model).val_boxes))
+    return _result(stages, budget.folder, done)
 
 
 def refuse_stages(folder: Path) -> None:
@@ -152,11 +154,15 @@ def _write(record: Path, done: Sequence[FinishedStage]) -> None:
     write_atomic(record, (json.dumps({"done": [asdict(stage) for stage in done]}, indent=2) + "\n").encode())
 
 
-def _start(stage: Recipe, file: Path) -> None:
-    """Load the best weights of the stage before."""
+def _start(stage: Recipe, before: Recipe, file: Path) -> None:
+    """Load the best weights of the stage before, those that the network has."""
     if not file.is_file():
         raise CheckpointError(f"the best model of the stage before is missing: {file}; put it back, or begin anew")
-    load_best(stage.model, file)
+    if before.model is not stage.model:
+        load_best(before.model, file)
+        load_fitting(stage.model, before.model)
+    else:
+        load_best(stage.model, file)
 
 
 def _stage_budget(stages: Sequence[Recipe], budget: Budget, index: int) -> Budget:
@@ -174,6 +180,13 @@ def _stage_budget(stages: Sequence[Recipe], budget: Budget, index: int) -> Budge
     )
 
 
+def _chosen(stages: Sequence[Recipe], done: Sequence[FinishedStage]) -> int:
+    """Index of the best of the finished stages that train the same network as the last of them, by the score of the recipe."""
+    last = identity(stages[len(done) - 1].model)
+    rivals = [i for i, stage in enumerate(stages[: len(done)]) if identity(stage.model) == last]
+    return rivals[best_stage([done[i].scores for i in rivals], best=stages[0].best)]
+
+
 def best_stage(scores: Sequence[Mapping[str, float]], *, best: str) -> int:
     """Index of the stage with the highest score, the later of equal ones; the last without validation.
 
@@ -183,9 +196,9 @@ def best_stage(scores: Sequence[Mapping[str, float]], *, best: str) -> int:
     return max(range(len(scores)), key=lambda i: (scores[i].get(best, float("-inf")), i))
 
 
-def _keep(folder: Path, done: Sequence[FinishedStage], *, best: str) -> None:
+def _keep(folder: Path, stages: Sequence[Recipe], done: Sequence[FinishedStage]) -> None:
     """Write the best model and the metrics of all stages, then the record: a stage it names is complete."""
-    chosen = best_stage([stage.scores for stage in done], best=best)
+    chosen = _chosen(stages, done)
     write_atomic(folder / MODEL, (folder / f"stage{chosen}" / MODEL).read_bytes())
     write_csv(folder / "metrics.csv", _rows(folder, len(done)))
     _write(folder / RECORD, done)
@@ -200,23 +213,23 @@ def _rows(folder: Path, count: int) -> list[Row]:
     return [{"stage": i} | row for i in range(count) for row in read_csv(folder / f"stage{i}" / "metrics.csv")]
 
 
-def _table(done: Sequence[FinishedStage], *, best: str, checked: str) -> Table:
+def _table(stages: Sequence[Recipe], done: Sequence[FinishedStage], *, checked: str) -> Table:
     table = Table(title=f"stages; scores of each one's best model, with {checked}, no flip test")
     names = list(dict.fromkeys(name for stage in done for name in stage.scores))
     for name in ("stage", "epochs", *names, ""):
         table.add_column(name, justify="right")
-    chosen = best_stage([stage.scores for stage in done], best=best)
+    chosen = _chosen(stages, done)
     for i, stage in enumerate(done):
         scores = (f"{stage.scores[name]:.4f}" if name in stage.scores else "" for name in names)
         table.add_row(str(i), str(stage.epochs), *scores, "best" if i == chosen else "")
     return table
 
 
-def _result(recipe: Recipe, folder: Path, done: Sequence[FinishedStage]) -> RunResult:
+def _result(stages: Sequence[Recipe], folder: Path, done: Sequence[FinishedStage]) -> RunResult:
     scores = [stage.scores for stage in done]
-    chosen = best_stage(scores, best=recipe.best)
+    chosen = _chosen(stages, done)
     metrics = dict(scores[chosen])
-    model = recipe.model.cpu()
+    model = stages[chosen].model.cpu()
     # The stage's own file: the other processes do not wait for the copy that the first one makes of it.
     load_best(model, folder / f"stage{chosen}" / MODEL)
     known: dict[str, Any] = {f"val/{name}": value for name, value in metrics.items() if name != "loss"}

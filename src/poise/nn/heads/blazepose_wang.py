@@ -51,6 +51,31 @@ class HeatmapHead(PyramidHead):
         return output.sigmoid() if self.bounded else output
 
 
+class RegressionHead(PyramidHead):
+    """The pyramid's maps, brought down to stride 32 again with the trunk's maps added on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv12_a1 = MobileBottleneck(32, 120, 5, squeeze=True, relu=True)
+        self.conv13_a1 = MobileBottleneck(64, 200, 3, squeeze=False, relu=False)
+        self.conv13_a2 = MobileBottleneck(64, 184, 3, squeeze=False, relu=False)
+        self.conv14_a1 = MobileBottleneck(128, 480, 3, squeeze=True, relu=False)
+        self.conv14_a2 = MobileBottleneck(128, 672, 3, squeeze=True, relu=False)
+        self.conv15_a1 = MobileBottleneck(192, 960, 5, squeeze=True, relu=False)
+        self.conv12 = DepthSeparable(32, 64)
+        self.conv13 = DepthSeparable(64, 128)
+        self.conv14 = DepthSeparable(128, 192)
+
+    def regressed(self, pyramid: Feature, features: list[Feature]) -> Feature:
+        """The maps of stride 32, 192 channels."""
+        s4, s8, s16, s32 = features
+        x = self.conv12(self.conv12_a1(pyramid + s4)) + s8
+        x = self.conv13(self.conv13_a2(self.conv13_a1(x))) + s16
+        x = self.conv14(self.conv14_a2(self.conv14_a1(x))) + s32
+        maps: Tensor = self.conv15_a1(x)
+        return maps
+
+
 @final
 class KeypointMaps(nn.Module):
     """The map of each keypoint.
@@ -71,7 +96,7 @@ class KeypointMaps(nn.Module):
 
 
 @final
-class VectorHead(PyramidHead):
+class VectorHead(RegressionHead):
     """Maps of stride 32, which a readout makes vectors of (full).
 
     Args:
@@ -81,15 +106,6 @@ class VectorHead(PyramidHead):
 
     def __init__(self, outputs: int, *, detached: bool = True) -> None:
         super().__init__()
-        self.conv12_a1 = MobileBottleneck(32, 120, 5, squeeze=True, relu=True)
-        self.conv13_a1 = MobileBottleneck(64, 200, 3, squeeze=False, relu=False)
-        self.conv13_a2 = MobileBottleneck(64, 184, 3, squeeze=False, relu=False)
-        self.conv14_a1 = MobileBottleneck(128, 480, 3, squeeze=True, relu=False)
-        self.conv14_a2 = MobileBottleneck(128, 672, 3, squeeze=True, relu=False)
-        self.conv15_a1 = MobileBottleneck(192, 960, 5, squeeze=True, relu=False)
-        self.conv12 = DepthSeparable(32, 64)
-        self.conv13 = DepthSeparable(64, 128)
-        self.conv14 = DepthSeparable(128, 192)
         self.vectors = KeypointMaps(192, outputs)
         self.detached = detached
 
@@ -97,11 +113,8 @@ class VectorHead(PyramidHead):
         """The maps that the readout reads, 0 to 1."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detached):
             pyramid = self.pyramid(features)
-        s4, s8, s16, s32 = (maps.detach() if self.detached else maps for maps in features)
-        x = self.conv12(self.conv12_a1(pyramid + s4)) + s8
-        x = self.conv13(self.conv13_a2(self.conv13_a1(x))) + s16
-        x = self.conv14(self.conv14_a2(self.conv14_a1(x))) + s32
-        output: Tensor = self.vectors(self.conv15_a1(x))
+        maps = [part.detach() if self.detached else part for part in features]
+        output: Tensor = self.vectors(self.regressed(pyramid, maps))
         return output.sigmoid()
 
 
