@@ -7,8 +7,8 @@
 Two sets of people. "drawn": figures turned by any angle, of whom four in ten lack the label of a hip or a shoulder. "coco":
 `$POISE_DATA/coco-subset` and `$POISE_DATA/coco-more`; images of the first whose id divides by 3 are for the test, all others
 for training. `poise_t` sees views of 64x64; rows whose step costs more take fewer (`aligned_rows.py`), so that each has about
-the same processor time of one thread. All rows of a set start from one training in upright views that are turned (one standard
-deviation is 60 degrees): of the same figures, and of the athletes of `$POISE_DATA/lspet`.
+the same processor time of one thread. All rows of a set and a network start from one training in upright views that are turned
+(one standard deviation is 60 degrees): of the same figures, and of the athletes of `$POISE_DATA/lspet`.
 
 Each row is written to OUT/SET/ROW.json as it is done; OUT/aligned.md has the table: AP with labelled boxes of everybody, of
 predictions filtered, of both filtered, of masked ground truth, and the ceiling, as `poise evaluate --alignment` prints them.
@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 import torch
 import tyro
-from aligned_rows import ROWS, SIZE, Way
+from aligned_rows import ROWS, SIZE, STARTS, Way
 from numpy.typing import NDArray
 
 from poise.analysis.alignment import AlignmentScores, alignment_scores
@@ -47,7 +47,7 @@ from poise.skeletons.alignment import BodyAxis
 from poise.training.fit import fit
 from poise.weights.model_file import load
 
-STEPS, START_STEPS = 110, 450
+STEPS, START_STEPS = 350, 450
 """Steps of 32 views of 64x64 of a row, and of the common start."""
 
 Files = dict[str, tuple[list[Path], list[Path]]]
@@ -156,13 +156,14 @@ def numbers(scores: AlignmentScores) -> dict[str, Any]:
     return {"people": scores.people, "kept": scores.kept, "ceiling": scores.ceiling, "missing": dict(scores.missing)} | rows
 
 
-def start_of(out: Path, which: str, files: Files) -> Path:
-    """The common start of all rows of a set: people seen at any angle, in upright views."""
-    folder = out / which / "start"
+def start_of(out: Path, which: str, name: str, files: Files) -> Path:
+    """The common start of rows of a set: people seen at any angle, in upright views."""
+    folder = out / which / name
     if not (folder / "done").exists():
         data = Path(os.environ["POISE_DATA"]) / "lspet"
         athletes = ([data / "person_keypoints_train.json"], [data / "images"])
-        way = Way("start", {"align": None, "missing": None, "rotation": 60.0})
+        way = Way(name, {"align": None, "missing": None, "rotation": 60.0} | STARTS[name])
+        shutil.rmtree(folder, ignore_errors=True)
         made = options(way, athletes if which == "coco" else files["train"], files["test"])
         train(made, folder, steps=START_STEPS, start=None)
         (folder / "done").touch()
@@ -176,7 +177,7 @@ def row(out: Path, which: str, way: Way, files: Files) -> None:
         return
     folder = out / which / way.name
     shutil.rmtree(folder, ignore_errors=True)
-    start = start_of(out, which, files) if way.starts else None
+    start = start_of(out, which, way.start, files)
     seconds = train(options(way, files["train"], files["test"]), folder, steps=round(STEPS * way.share), start=start)
     file = folder / "model.safetensors"
     found = {name: measure(file, files["test"], flip=flip) for name, flip in (("flip", True), ("no flip", False))}

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SIZE = (64, 64)
+PAPER = "blazepose_paper_17j_64x64"
+BRANCH = "start of BlazePose"
 
 
 @dataclass(frozen=True)
@@ -15,14 +17,17 @@ class Way:
         name: Of its file, and in the table.
         options: Options that differ from the base: rotated views of 64x64, alignment keypoints, people without them masked.
         share: Steps as a share of the base's, so that the processor time is the same.
-        starts: Whether it starts from the weights that are common to the rows on photographs.
+        start: The common training that it starts from: of `poise_t`, or of the first branch of the paper's BlazePose.
     """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     share: float = 1.0
-    starts: bool = True
+    start: str = "start"
 
+
+STARTS: Mapping[str, Mapping[str, Any]] = {"start": {}, BRANCH: {"model": PAPER, "codec": "UDPGaussian"}}
+"""Options of the common trainings; they are upright, as is the first stage of BlazePose."""
 
 ROWS = (
     Way("base"),
@@ -42,4 +47,7 @@ ROWS = (
     ),
     Way("the same, not dropped", {"align": "circle", "alignment_keypoints": False, "padding": 1.75}),
     Way("the same, not dropped, padding 1.25", {"align": "circle", "alignment_keypoints": False}),
+    Way("BlazePose: heatmap", {"model": PAPER, "codec": "UDPGaussian"}, 0.9, BRANCH),
+    Way("BlazePose: heatmap and offset", {"model": PAPER, "codec": "UDPOffset"}, 0.9, BRANCH),
+    Way("BlazePose: heatmap, offset and regression", {"model": PAPER}, 0.6, BRANCH),
 )

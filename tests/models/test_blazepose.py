@@ -14,13 +14,14 @@ from poise.inference.detect import detector_of
 from poise.inference.predictor import Predictor
 from poise.models import blazepose as kind
 from poise.models.blaze_detector import BlazeDetecting
-from poise.models.blaze_pipeline import regions_in_boxes
+from poise.models.blaze_pipeline import people, refined_regions, regions_in_boxes
 from poise.skeletons import BLAZEPOSE33, BLAZEPOSE39, COCO17, MPII16, convert
 from poise.skeletons.registry import find
 from poise.structures import Batch
+from poise.transforms.blaze_crop import region_warp
 from poise.transforms.render import resample
 from poise.weights.transfer import transfer
-from poise.zoo.blazepose import blaze_detector, blazepose
+from poise.zoo.blazepose import blaze_detector, blazepose, joined
 
 
 @pytest.fixture(autouse=True)
@@ -157,6 +158,27 @@ def test_without_a_detector_views_are_upright_around_the_box(image):
     assert len(model.views(torch.from_numpy(image).permute(2, 0, 1)).views) == 1, "the whole image is one person"
     with pytest.raises(InputError, match=r"no detector to find people with.*give boxes"):
         model.video()
+
+
+def test_landmarks_in_a_box_tell_where_to_look_again(model, image, monkeypatch):
+    pixels, boxes = torch.from_numpy(image).permute(2, 0, 1), torch.tensor([[20.0, 40.0, 80.0, 200.0]])
+    twice = joined("blazepose_lite", model.network, model.network.detector)
+    assert (twice.preprocess.passes, model.preprocess.passes) == (2, 1)
+    for presence, again in ((9.0, True), (-9.0, False)):
+        with torch.no_grad():
+            twice.network.head.presence.bias.fill_(presence)
+        [first] = regions_in_boxes(twice.network.detector, pixels, boxes)
+        [person] = people(twice.network, pixels, [first])
+        expected = region_warp(person.next_region if again else first, 256)
+        [warp] = twice.views(pixels, boxes).layout[2]
+        assert torch.equal(warp, expected)
+        twice.preprocess = replace(twice.preprocess, passes=1)
+        assert torch.equal(twice.views(pixels, boxes).layout[2][0], region_warp(first, 256))
+        twice.preprocess = replace(twice.preprocess, passes=2)
+    own = blazepose("lite", skeleton=COCO17)
+    assert refined_regions(own.network.eval(), pixels, [first]) == [first], "it has no landmarks of the alignment"
+    with pytest.raises(InputError, match="1 or 2 passes, found 3"):
+        replace(twice.preprocess, passes=3)
 
 
 def test_boxes_out_of_the_image_are_left_out(model, image):

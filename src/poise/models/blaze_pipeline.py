@@ -36,6 +36,9 @@ BOXES_AT_ONCE = 16
 MIN_PRESENCE = 0.5
 """Probability above which there is a person in a region."""
 
+MAYBE = 0.3
+"""Probability above which landmarks in a box tell where to look again; in a box of a label there is somebody."""
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -175,6 +178,25 @@ def regions_in_boxes(network: DetectorNet | None, image: Image, boxes: Float[Ten
     rows = [row for boxes_of, logits in answers for row in zip(boxes_of, logits, strict=True)]
     found = [weighted_nms(candidates(*row)) for row in rows]
     return [_aligned_in(region, one, size) for region, one in zip(where, found, strict=True)]
+
+
+@torch.inference_mode()
+def refined_regions(network: LandmarkNet, image: Image, where: Sequence[Frame]) -> list[Frame]:
+    """The regions that the landmarks found in regions tell, as the next frame of a video looks there.
+
+    Where there may be nobody (`MAYBE`), or the network has no landmarks of the alignment, a region stays.
+
+    Args:
+        network: In evaluation mode.
+        image: RGB.
+        where: Regions of the image.
+    """
+    if network.head.heatmap.final.out_channels != landmark_net.LANDMARKS:
+        return list(where)
+    parts = [where[first : first + BOXES_AT_ONCE] for first in range(0, len(where), BOXES_AT_ONCE)]
+    with torch.autocast(_device(network).type, enabled=False):
+        found = [person for part in parts for person in people(network, image, part)]
+    return [person.next_region if person.presence > MAYBE else person.region for person in found]
 
 
 def _aligned_in(upright: Frame, found: BlazeDetections, size: Size) -> Frame:

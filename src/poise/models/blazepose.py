@@ -1,7 +1,8 @@
 """BlazePose as a top-down model: a turned view of each person, landmarks by the official network or one like it."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
 
 import torch
 from jaxtyping import Float
@@ -18,6 +19,7 @@ from poise.models.blaze_pipeline import (
     detect,
     landmark_view,
     people,
+    refined_regions,
     regions,
     regions_in_boxes,
 )
@@ -25,9 +27,31 @@ from poise.models.blaze_video import BlazePoseVideo
 from poise.models.top_down import TopDown
 from poise.models.values import Decoder, Image, ImageViews
 from poise.nn.blaze.landmark import LandmarkNet
-from poise.structures import Key, Points, Poses
+from poise.structures import Key, Points, Poses, Preprocess
 from poise.transforms.blaze_crop import region_warp
 from poise.transforms.crop import Frame
+
+
+@final
+@dataclass(frozen=True)
+class BlazePreprocess(Preprocess):
+    """How BlazePose looks at people.
+
+    Attributes:
+        passes: 2 looks at a box again where the landmarks of the first look tell (the official models with a detector), 1 reads
+            these. People whom the detector finds in a whole image are looked at once, as MediaPipe does.
+
+    Raises:
+        InputError: A number of passes other than 1 or 2; or as `Preprocess`.
+    """
+
+    passes: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the passes."""
+        super().__post_init__()
+        if self.passes not in (1, 2):
+            raise InputError(f"preprocessing: BlazePose takes 1 or 2 passes, found {self.passes}")
 
 
 class BlazePose(TopDown):
@@ -35,6 +59,7 @@ class BlazePose(TopDown):
 
     Without boxes the detector finds everybody in an image; without a detector the whole image is one person, upright. In a box
     the detector says how the person is turned; where it finds nobody there, or is missing, the view is upright around the box.
+    With two passes (`BlazePreprocess`) the landmarks in that view tell a second one, in which they are read.
 
     Attributes:
         network: `nn.blaze.landmark.LandmarkNet`; its `detector` may be None.
@@ -44,8 +69,11 @@ class BlazePose(TopDown):
     kind = "blazepose"
     default_batch: ClassVar[int] = 16
 
+    preprocess_type = BlazePreprocess
+
     codec: BlazeLandmarks
     network: LandmarkNet
+    preprocess: BlazePreprocess
 
     @property
     def finds_people(self) -> bool:
@@ -67,7 +95,7 @@ class BlazePose(TopDown):
         In bfloat16 a coordinate of 200 pixels would be off by half a pixel.
         """
         with torch.autocast(images.device.type, enabled=False):
-            numbers, presence, _, heatmaps, _ = self.network(images.float())
+            numbers, presence, heatmaps = self.network.keypoint_outputs(images.float())
         rows = numbers.reshape(len(numbers), -1, 5)
         rows = torch.cat((rows[..., :3] / self.network.side, rows[..., 3:]), dim=-1)
         there = presence[:, None].expand(-1, rows.shape[1], -1)
@@ -99,6 +127,8 @@ class BlazePose(TopDown):
         score = torch.ones(len(every)) if box_score is None else box_score
         good = usable(every, size)
         where = regions_in_boxes(self.network.detector, image, every[good])
+        if self.preprocess.passes == 2:
+            where = refined_regions(self.network, image, where)
         return self._cut(image, where, every[good], score[good], good.nonzero().flatten().tolist())
 
     def _cut(

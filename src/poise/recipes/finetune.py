@@ -311,7 +311,7 @@ class TopDownOptions(ViewOptions):
 
     def _built(self, skeleton: Skeleton) -> Model:
         model = super()._built(skeleton)
-        if not isinstance(model, TopDown):
+        if type(model) is not TopDown:
             return self._of_other_kind(model)
         if self.padding is not None:
             check_positive("--padding", self.padding)
@@ -330,7 +330,7 @@ class TopDownOptions(ViewOptions):
         given = [flag for flag, value in (("--align", self.align), ("--padding", self.padding)) if value is not None]
         if given:
             raise InputError(
-                f"{' and '.join(given)} change the boxes of top-down models, and {self.model} is none; leave them out"
+                f"{' and '.join(given)} change how views are cut out of boxes, and {self.model} cuts its own; leave them out"
             )
         return model
 

@@ -13,13 +13,13 @@ from poise.codecs.blaze_landmarks import BlazeLandmarks
 from poise.errors import CheckpointError, InputError, unknown
 from poise.models.base import Model
 from poise.models.blaze_detector import BlazeDetector
-from poise.models.blazepose import BlazePose
+from poise.models.blazepose import BlazePose, BlazePreprocess
 from poise.models.card import Card
 from poise.nn.blaze.detector import DetectorNet
 from poise.nn.blaze.landmark import LANDMARKS, SIDE, SIZES, LandmarkNet
 from poise.skeletons import Skeleton
 from poise.skeletons.blazepose import BLAZEPOSE33, BLAZEPOSE39
-from poise.structures import Architecture, Normalization, Preprocess
+from poise.structures import Architecture, Normalization
 from poise.weights.release import Member, Release
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.imagenet import refuse_pretrained
@@ -83,7 +83,7 @@ def blazepose(
     values = {"variant": variant, "landmarks": landmarks, "detector": detector}
     network = landmark_network(variant, landmarks, detector)
     codec = codec or BlazeLandmarks((SIDE, SIDE), (SIDE // 4, SIDE // 4), len(skeleton))
-    preprocess = Preprocess(crop="mspn", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), flip_test=False)
+    preprocess = BlazePreprocess(crop="mspn", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), flip_test=False)
     card = Card(name or f"blazepose_{variant}", Architecture("blazepose:landmark_network", values), "of whoever trains it")
     return BlazePose(network, codec, preprocess, skeleton, card)
 
@@ -163,6 +163,7 @@ def joined(name: str, landmarks: nn.Module, detector: nn.Module) -> BlazePose:
     model = blazepose(match["variant"], name=name)
     state = landmarks.state_dict() | {f"detector.{key}": value for key, value in detector.state_dict().items()}
     model.network.load_state_dict(state)
+    model.preprocess = replace(model.preprocess, passes=2)
     model.card = replace(model.card, licence=LICENCE, notes="MediaPipe's detector and landmark network")
     return model.eval()
 

@@ -68,7 +68,7 @@ class Level(nn.Module):
 
     def forward(self, coarser: Maps, trunk: Maps) -> Maps:
         """The maps."""
-        out: Tensor = self.units(F.relu6(self.top(doubled(coarser))) + self.lateral(trunk))
+        out: Tensor = self.units(F.relu6(self.top(doubled(coarser)), True) + self.lateral(trunk))
         return out
 
 

@@ -176,6 +176,14 @@ class LandmarkNet(nn.Module):
         outputs: LandmarkOutputs = self.head(self.backbone(images))
         return outputs
 
+    def keypoint_outputs(
+        self, images: Float[Tensor, "b 3 h w"]
+    ) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b 1"], Float[Tensor, "b k hh ww"]]:
+        """Landmarks, presence and heatmaps, as `forward` gives them; the other heads are not run."""
+        maps = self.backbone(images)
+        pyramid = self.head.pyramid(maps)
+        return (*self.head.found(self.head.regression(pyramid, maps)), self.head.heatmap(pyramid))
+
     def release_order(self) -> list[nn.Conv2d]:
         """The convolutions in the order in which the official file executes them."""
         head, blocks = self.head, list(self.backbone.blocks)
@@ -234,12 +242,15 @@ class LandmarkHead(nn.Module):
         pyramid = self.pyramid(maps)
         coarse = self.regression(pyramid, maps)
         return (
-            self.landmarks(coarse).flatten(1),
-            self.presence(coarse).flatten(1).sigmoid(),
+            *self.found(coarse),
             self.segmentation(pyramid, maps[0]),
             self.heatmap(pyramid),
             self.world(coarse).flatten(1),
         )
+
+    def found(self, coarse: Maps) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b 1"]]:
+        """Landmarks, and the probability that there is a person."""
+        return self.landmarks(coarse).flatten(1), self.presence(coarse).flatten(1).sigmoid()
 
     def at_taps(self) -> Iterator[list[nn.Conv2d]]:
         """The convolutions that read the trunk's maps of strides 2, 4, 8 and 16."""

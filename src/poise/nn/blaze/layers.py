@@ -47,7 +47,7 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Maps) -> Maps:
         """The output of the block."""
-        out: Tensor = self.project(F.relu6(self.depthwise(F.relu6(self.expand(x)))))
+        out: Tensor = self.project(F.relu6(self.depthwise(F.relu6(self.expand(x), True)), True))
         return out + x if self.skips else out
 
 
@@ -75,12 +75,12 @@ class BlazeUnit(nn.Module):
     def forward(self, x: Maps) -> Maps:
         """The output of the unit."""
         inner = self.depthwise(F.pad(x, (0, 1, 0, 1)) if self.stride == 2 else x)
-        out: Tensor = self.pointwise(F.relu6(inner) if self.active else inner)
+        out: Tensor = self.pointwise(F.relu6(inner, True) if self.active else inner)
         if self.stride == 2:
             out = out + F.pad(F.max_pool2d(x, 2), (0, 0, 0, 0, 0, self.more))
         elif self.more == 0:
             out = out + x
-        return F.relu6(out)
+        return F.relu6(out, True)
 
 
 def units(count: int, width: int, *, active: bool = True) -> list[BlazeUnit]:

@@ -68,13 +68,13 @@ class BlazeTrunk(nn.Module):
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Maps]:
         """The maps, finest first."""
-        x: Tensor = self.stem_project(F.relu6(self.stem_depthwise(F.relu6(self.stem(images)))))
+        x: Tensor = self.stem_project(F.relu6(self.stem_depthwise(F.relu6(self.stem(images), True)), True))
         maps = [x]
         for number, stage in enumerate(self.stages):
             x = stage(x)
             if number in (0, 1, 3):  # the two stages of stride 16 are one
                 maps.append(x)
-        return [*maps, F.relu6(self.depthwise(F.relu6(self.expand(x))))]
+        return [*maps, F.relu6(self.depthwise(F.relu6(self.expand(x), True)), True)]
 
     @property
     def blocks(self) -> Iterator[InvertedResidual]:
