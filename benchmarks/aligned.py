@@ -74,7 +74,8 @@ def turn(annotations: Path, folder: Path, *, seed: int) -> None:
         image = cv2.imread(str(file))
         assert image is not None
         height, width = image.shape[:2]
-        matrix = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), float(rng.uniform(-180, 180)), 0.8)
+        middle, angle = (width / 2 - 0.5, height / 2 - 0.5), float(rng.uniform(-180, 180))
+        matrix = cv2.getRotationMatrix2D(middle, angle, 0.8).astype(np.float64)
         cv2.imwrite(str(file), cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101))
         person |= turned_labels(person, matrix, rng)
         person.pop("segmentation", None)
@@ -123,9 +124,10 @@ def options(way: Way, train: tuple[list[Path], list[Path]], test: tuple[list[Pat
         "align": "rotated",
         "missing": "mask",
         "rotation": 20.0,
-    } | way.options
-    files = {"annotations": train[0], "images": train[1], "val_annotations": test[0], "val_images": test[1]}
-    return TopDownOptions(**files, **{name: value for name, value in chosen.items() if value is not None})
+        **way.options,
+    }
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return TopDownOptions(annotations=train[0], images=train[1], val_annotations=test[0], val_images=test[1], **given)
 
 
 def train(made: TopDownOptions, out: Path, *, steps: int, start: Path | None) -> float:
@@ -162,7 +164,7 @@ def start_of(out: Path, which: str, name: str, files: Files) -> Path:
     if not (folder / "done").exists():
         data = Path(os.environ["POISE_DATA"]) / "lspet"
         athletes = ([data / "person_keypoints_train.json"], [data / "images"])
-        way = Way(name, {"align": None, "missing": None, "rotation": 60.0} | STARTS[name])
+        way = Way(name, {"align": None, "missing": None, "rotation": 60.0, **STARTS[name]})
         shutil.rmtree(folder, ignore_errors=True)
         made = options(way, athletes if which == "coco" else files["train"], files["test"])
         train(made, folder, steps=START_STEPS, start=None)

@@ -22,6 +22,7 @@ from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import evaluate
 from poise.inference.settings import InferenceSettings
 from poise.models import blazepose as kind
+from poise.models.blaze_pipeline import regions_in_boxes
 from poise.models.values import Image
 from poise.skeletons.alignment import BodyAxis, alignment_points, box_points
 from poise.transforms.aligned_crop import AlignedPreprocess, circle_frame
@@ -71,7 +72,7 @@ def main(annotations: Path, images: Path, model: Path = Path("blazepose_full")) 
     net = load(located(model))
     assert isinstance(net, kind.BlazePose)
     eval_set = EvalSet.of_file(annotations, images, skeleton=net.skeleton)
-    points, detected = points_by_box(eval_set), kind.regions_in_boxes
+    points, detected = points_by_box(eval_set), regions_in_boxes
     ways: dict[str, tuple[Regions, int]] = {
         "circle, turned, padding 1.25": (by_label(points, rotate=True, padding=1.25), 1),
         "circle, not turned, padding 1.25": (by_label(points, rotate=False, padding=1.25), 1),
@@ -84,7 +85,7 @@ def main(annotations: Path, images: Path, model: Path = Path("blazepose_full")) 
     }
     print("| view | AP | AP50 | predictions filtered | both filtered | masked | ceiling |\n|" + "---|" * 7)
     for name, (regions, passes) in ways.items():
-        kind.regions_in_boxes = regions  # type: ignore[assignment]
+        setattr(kind, "regions_in_boxes", regions)  # noqa: B010  # the model looks it up there
         net.preprocess = replace(net.preprocess, passes=passes)
         found = evaluate(net, eval_set, InferenceSettings.of(net, workers=0))
         scores = alignment_scores(eval_set, found, BodyAxis())

@@ -7,7 +7,7 @@ from typing import Literal
 from poise.codecs.udp import UDPGaussian
 from poise.codecs.udp_offset import UDPOffset
 from poise.errors import InputError
-from poise.models.base import require_top_down
+from poise.models.base import PoseModel
 from poise.models.top_down import TopDown
 from poise.recipes.base import Recipe
 from poise.recipes.finetune import TopDownOptions, start_model
@@ -73,14 +73,15 @@ def blazepose(
         rate=rate,
     )
     last = replace(options.recipe(), name="blazepose")
-    whole = require_top_down(last.model)
-    codecs = (UDPGaussian.__name__, UDPOffset.__name__)
-    first = [replace(last, model=_branch(whole, name), epochs=n) for name, n in zip(codecs, epochs[:2], strict=True) if n]
+    names = (UDPGaussian.__name__, UDPOffset.__name__)
+    first = [replace(last, model=_branch(last.model, name), epochs=n) for name, n in zip(names, epochs[:2], strict=True) if n]
     stages = [*first, last]
     return replace(stages[0], then=tuple(stages[1:]))
 
 
-def _branch(whole: TopDown, codec: str) -> TopDown:
+def _branch(whole: PoseModel, codec: str) -> TopDown:
     """The first branch alone, which sees what the whole network sees."""
-    alone = require_top_down(start_model(whole.card.name, skeleton=whole.skeleton, codec=codec))
+    alone = start_model(whole.card.name, skeleton=whole.skeleton, codec=codec)
+    assert isinstance(whole, TopDown), "a model of the zoo for views of one person"
+    assert isinstance(alone, TopDown), "a model of the zoo for views of one person"
     return type(whole)(alone.network, alone.codec, whole.preprocess, whole.skeleton, alone.card)

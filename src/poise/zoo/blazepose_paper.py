@@ -6,6 +6,8 @@ are those of the third party's network (`blazepose_wang`), for the paper does no
 (`--codec UDPOffset`) the network is the first branch alone: what the first stages of its training learn.
 """
 
+from typing import Any
+
 from poise.codecs.base import InstanceCodec
 from poise.codecs.regression import Regression
 from poise.codecs.udp_offset import UDPOffset
@@ -87,7 +89,7 @@ def blazepose_paper(
         return assemble(name, architecture, network(codec.channels), codec=codec, preprocess=views, skeleton=skeleton)
     heatmaps = heatmaps or UDPOffset(size, fine, len(skeleton))
     check_codec(heatmaps, size=size, cells=fine, skeleton=skeleton)
-    values = {
+    values: dict[str, Any] = {
         "heatmaps": heatmaps.channels,
         "keypoints": len(skeleton),
         "numbers": sum(codec.vectors),
