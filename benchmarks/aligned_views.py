@@ -25,6 +25,7 @@ from poise.models import blazepose as kind
 from poise.models.blaze_pipeline import regions_in_boxes
 from poise.models.values import Image
 from poise.skeletons.alignment import BodyAxis, alignment_points, box_points
+from poise.structures import CropRule
 from poise.transforms.aligned_crop import AlignedPreprocess, circle_frame
 from poise.transforms.crop import Frame
 from poise.weights.cache import located
@@ -34,14 +35,15 @@ SIZE = (256, 256)
 Regions = Callable[[object, Image, Float[Tensor, "n 4"]], list[Frame]]
 
 
-def points_by_box(eval_set: EvalSet) -> dict[tuple[float, ...], Tensor]:
+def points_by_box(eval_set: EvalSet, rule: CropRule) -> dict[tuple[float, ...], Tensor]:
     """The alignment of each labelled person, by the numbers of the box."""
     found: dict[tuple[float, ...], Tensor] = {}
     for index in range(len(eval_set.dataset)):
-        labels = eval_set.dataset.labels(index)
+        image = eval_set.labelled(index, rule)
+        labels = image.labels.select(torch.tensor(image.people, dtype=torch.int64))
         points, usable = alignment_points(labels.xy, labels.visible, eval_set.skeleton, BodyAxis())
-        every = torch.where(usable[:, None, None], points, box_points(labels.boxes))
-        found |= {key(box): pair for box, pair in zip(labels.boxes, every, strict=True)}
+        every = torch.where(usable[:, None, None], points, box_points(image.boxes))
+        found |= {key(box): pair for box, pair in zip(image.boxes, every, strict=True)}
     return found
 
 
@@ -72,7 +74,7 @@ def main(annotations: Path, images: Path, model: Path = Path("blazepose_full")) 
     net = load(located(model))
     assert isinstance(net, kind.BlazePose)
     eval_set = EvalSet.of_file(annotations, images, skeleton=net.skeleton)
-    points, detected = points_by_box(eval_set), regions_in_boxes
+    points, detected = points_by_box(eval_set, net.crop_rule), regions_in_boxes
     ways: dict[str, tuple[Regions, int]] = {
         "circle, turned, padding 1.25": (by_label(points, rotate=True, padding=1.25), 1),
         "circle, not turned, padding 1.25": (by_label(points, rotate=False, padding=1.25), 1),
