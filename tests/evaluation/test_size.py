@@ -11,8 +11,11 @@ from poise.data.boxes import BOXES_PER_IMAGE
 from poise.data.lint import check_file
 from poise.evaluation.boxes import detections
 from poise.evaluation.eval_set import EvalSet
+from poise.evaluation.requests import eval_requests
 from poise.metrics.single_keypoints import evaluate_keypoints
+from poise.models.base import require_pose
 from poise.skeletons import COCO17
+from poise.zoo import build
 
 
 def labels(people: int) -> dict:
@@ -95,3 +98,13 @@ def test_many_boxes_of_few_images_are_read_once_in_little_memory_and_the_best_ar
     assert found[1].scores[3].tolist() == pytest.approx(best[:BOXES_PER_IMAGE])
     assert most < 25 * size  # 70 bytes a row in the file
     assert kept < 3 * size
+
+
+@pytest.mark.parametrize("more", [2, 3])
+def test_models_of_whole_images_say_that_most_images_have_no_annotation(more, tmp_path, capsys):
+    document = labels(4)
+    document["images"] += [{"id": 100 + i, "file_name": f"later{i}.jpg", "width": 200, "height": 200} for i in range(more)]
+    model = require_pose(build("poise_scene_t_coco_64x64"))
+    assert len(eval_requests(model, of_file(document, tmp_path), None)) == 2 + more  # all are searched
+    said = capsys.readouterr().err
+    assert ("3 of 5 images have no annotation and are searched too" in said) == (more == 3)
