@@ -74,20 +74,31 @@ class JointViews(AnyViews[tuple[TimedView[Any], ...], JointBatch]):
         parts: Views by name; all of one size.
         length: Views of an epoch: those of the longest part, of the shortest, or a number.
         seed: Seed of the orders.
+        tied: Parts that show the same people in the same order as another one, by name: "teacher" as "target".
 
     Raises:
-        InputError: There are no parts, or a length below 1.
+        InputError: There are no parts, a length below 1, or tied parts of different lengths.
     """
 
-    def __init__(self, parts: Mapping[str, AnyViews[Any, Batch]], *, seed: int, length: EpochLength | int = "longest") -> None:
+    def __init__(
+        self,
+        parts: Mapping[str, AnyViews[Any, Batch]],
+        *,
+        seed: int,
+        length: EpochLength | int = "longest",
+        tied: Mapping[str, str] | None = None,
+    ) -> None:
         if not parts:
             raise InputError("joining views needs at least one data set, found none")
         if isinstance(length, int) and length < 1:
             raise InputError(f"an epoch has at least 1 view, not {length}")
         self.parts = dict(parts)
         self.seed = seed
-        sizes = [len(part) for part in parts.values()]
-        self.length = length if isinstance(length, int) else max(sizes) if length == "longest" else min(sizes)
+        names, same = list(parts), dict(tied or {})
+        if any(len(parts[name]) != len(parts[other]) for name, other in same.items()):
+            raise InputError(f"tied views show the same people, and {same} have different numbers of them")
+        self._orders = [names.index(same.get(name, name)) for name in names]
+        self.length = length if isinstance(length, int) else epoch_length([len(part) for part in parts.values()], length)
 
     def __len__(self) -> int:
         """Number of views of each part in an epoch."""
@@ -104,7 +115,7 @@ class JointViews(AnyViews[tuple[TimedView[Any], ...], JointBatch]):
         size = len(list(self.parts.values())[part])
         rounds = -(-self.length // size)
         number = epoch * rounds + index // size
-        return number, _order(mixed_seed(self.seed, part, number), size)[index % size]
+        return number, _order(mixed_seed(self.seed, self._orders[part], number), size)[index % size]
 
     def __getitem__(self, where: ViewIndex) -> TimedView[tuple[TimedView[Any], ...]]:
         """A view of each part.
@@ -122,6 +133,11 @@ class JointViews(AnyViews[tuple[TimedView[Any], ...], JointBatch]):
         batch = JointBatch({name: one.batch for name, one in loaded.items()})
         read, warp = (sum(getattr(one, name) for one in loaded.values()) for name in ("read", "warp"))
         return LoadedBatch(batch, tuple(cut.index for cut in cuts), read, warp, tuple(m for cut in cuts for m in cut.bad))
+
+
+def epoch_length(sizes: Sequence[int], length: EpochLength) -> int:
+    """Views of an epoch of parts with so many views."""
+    return max(sizes) if length == "longest" else min(sizes)
 
 
 @lru_cache(maxsize=64)

@@ -1,5 +1,7 @@
 """The target of an adaptation: images with boxes, whose labels, if there are any, nobody learns from."""
 
+from dataclasses import fields
+from functools import cached_property
 from pathlib import Path
 from typing import final
 
@@ -8,6 +10,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from poise.data.base import Dataset
+from poise.data.frames import boxed
 from poise.data.label_ops import convert_labels
 from poise.errors import InputError
 from poise.skeletons import Skeleton
@@ -31,11 +34,7 @@ class Target(Dataset):
     def __init__(self, dataset: Dataset, *, skeleton: Skeleton) -> None:
         self.dataset = dataset
         self.skeleton = skeleton
-        self._people = [
-            (i, row)
-            for i in range(len(dataset))
-            for row in _boxed(dataset.labels(i)).nonzero().flatten().tolist()
-        ]  # fmt: skip
+        self._people = boxed(dataset)
         if not self._people:
             raise InputError(f"none of the {len(dataset)} target images has a box of positive size, so there is nobody to see")
 
@@ -71,6 +70,23 @@ class Target(Dataset):
             return _hidden(own, len(self.skeleton))
         return convert_labels(own, source=self.dataset.skeleton, target=self.skeleton)
 
+    @cached_property
+    def rows(self) -> dict[tuple[Key, int], int]:
+        """Row of each person in `people`, by the key of the image and the index in it."""
+        return {(self.key(i), person): row for row, (i, person) in enumerate(self._people)}
+
+    @cached_property
+    def labelled(self) -> bool:
+        """Whether any box has a labelled keypoint of the model, so that predictions can be scored."""
+        return any(bool((self.truth(i).visible[row] > 0).any()) for i, row in self._people)
+
+    @property
+    def people_truth(self) -> Labels:
+        """The labels of all people, in their order, to score only."""
+        known = {i: self.truth(i) for i in dict.fromkeys(i for i, _ in self._people)}
+        parts = [known[i].select(slice(row, row + 1)) for i, row in self._people]
+        return Labels(**{f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Labels)})
+
     @property
     def generated(self) -> bool:
         """Whether labels are made by a program, image by image."""
@@ -85,13 +101,13 @@ class Target(Dataset):
         """Size of the stored image file, bytes; None for an image that is missing or generated."""
         return self.dataset.file_size(index)
 
+    def sequence(self, index: int) -> str | None:
+        """Name of the sequence that an image is part of; None for a photo."""
+        return self.dataset.sequence(index)
+
     def file_path(self, index: int) -> str | None:
         """Path of the image file; None for an image that is generated."""
         return self.dataset.file_path(index)
-
-
-def _boxed(labels: Labels) -> Tensor:
-    return ~labels.crowd & (labels.boxes[:, 2:] > labels.boxes[:, :2]).all(dim=1)
 
 
 def _hidden(labels: Labels, keypoints: int) -> Labels:

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
@@ -10,14 +11,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poise.adaptation.criteria import ORACLE, TargetCheck
 from poise.adaptation.joint import SOURCE, TARGET, EpochLength, JointBatch, JointViews
 from poise.adaptation.target import Target
 from poise.data.base import Dataset
 from poise.dims import Size
 from poise.models.base import PoseModel, require_top_down, total_loss
 from poise.models.pictures import Picture
-from poise.models.views.base import AnyViews, TrainData, ViewDataset
-from poise.structures import Batch
+from poise.models.views.base import AnyViews, TrainData, ViewDataset, mixed_seed
+from poise.structures import Batch, Labels
 from poise.training.task import Task, TaskRun
 from poise.transforms.jitter import Augmentation
 
@@ -49,14 +51,16 @@ class AdaptTask(Task):
     Args:
         model: The model that is trained or validated; a top-down model.
         domains: The data beside the source.
+        check: Scores of the target that need no labels, after each epoch; none by default.
 
     Attributes:
         run: The run, once it has begun; the task of the validated model never has one.
     """
 
-    def __init__(self, model: PoseModel, domains: Domains) -> None:
+    def __init__(self, model: PoseModel, domains: Domains, *, check: TargetCheck | None = None) -> None:
         self.model = require_top_down(model)
         self.domains = domains
+        self.target_check = TargetCheck(people=0) if check is None else check
         self.run: TaskRun | None = None
 
     # the method
@@ -74,11 +78,36 @@ class AdaptTask(Task):
         """The loss of the labelled part of a batch."""
         return total_loss(self.model.losses(batch.source))
 
+    @property
+    def tied(self) -> Mapping[str, str]:
+        """Parts of a batch that show the same people as another one, by name; none by default."""
+        return {}
+
     # the contract of tasks
 
     def start(self, run: TaskRun) -> None:
         """Keep what is known of the run."""
         self.run = run
+
+    @property
+    def val_scores(self) -> tuple[str, ...]:
+        """Those of the model on source data, and those of the target (`criteria`)."""
+        looked = self.target_check.names
+        return (*self.model.val_scores, *looked, *((ORACLE,) if looked and self.domains.target.labelled else ()))
+
+    def check(self) -> dict[str, float]:
+        """The scores of the target."""
+        assert self.run is not None
+        return self.target_check.scores(self._checked, self.run) if self.target_check.people else {}
+
+    @cached_property
+    def _checked(self) -> Target:
+        return self.target_check.part(self.domains.target)
+
+    @cached_property
+    def target_truth(self) -> Labels | None:
+        """The labels of the target's people, to report how good pseudo-labels are; None where there are none."""
+        return self.domains.target.people_truth if self.domains.target.labelled else None
 
     @property
     def loss_parts(self) -> tuple[str, ...]:
@@ -96,10 +125,19 @@ class AdaptTask(Task):
 
     def train_views(self, data: TrainData, *, seed: int) -> AnyViews[Any, Any]:
         """Labelled views of the source and unlabelled ones of the target, and of further data sets, paired."""
+        return JointViews(self.part_views(data, seed=seed), seed=seed, length=self.domains.length, tied=self.tied)
+
+    def part_views(self, data: TrainData, *, seed: int) -> dict[str, AnyViews[Any, Any]]:
+        """The views of each part of a batch, by name; a method may add parts.
+
+        Args:
+            data: Data and augmentation of the source.
+            seed: Seed of the run.
+        """
         own: dict[str, AnyViews[Any, Any]] = {SOURCE: self.model.train_views(data, seed=seed)}
         for number, (name, dataset) in enumerate(self.more_data.items(), start=1):
-            own[name] = self.model.train_views(self.part_data(name, dataset, data), seed=seed + number)
-        return JointViews(own, seed=seed, length=self.domains.length)
+            own[name] = self.model.train_views(self.part_data(name, dataset, data), seed=mixed_seed(seed, number))
+        return own
 
     def part_data(self, name: str, dataset: Dataset, data: TrainData) -> TrainData:
         """Data and augmentation of the views of another data set than the source.

@@ -87,6 +87,10 @@ RECIPE_FLAGS: Mapping[str, Reads] = {
     "val_images": IMAGES,
     "data": Reads("folder of the data set"),
     "start": MODEL,
+    "source_images": IMAGES,
+    "target": Reads("target", hint="--target is a folder of frames, a frames.json or a COCO file"),
+    "target_images": IMAGES,
+    "target_boxes": Reads("file of boxes"),
 }
 """Files that recipes read, by the name of the flag."""
 

@@ -14,6 +14,7 @@ from poise.plain import say_error
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo:run", "draw data, train, evaluate, predict and report; needs no files"),
     "train": ("train:run", "train a recipe, or on your own COCO-style files"),
+    "adapt": ("adapt:run", "adapt a model to unlabelled images of another kind, such as frames of your own animal"),
     "evaluate": ("evaluate:run", "the COCO protocol and PCK for a model"),
     "compare": ("compare:run", "test whether two runs differ significantly"),
     "compare-decoders": ("compare_decoders:run", "scores and milliseconds of all decoders of one network"),
@@ -38,6 +39,9 @@ SYNONYMS: dict[str, str] = {
     "fit": "train",
     "finetune": "train finetune",
     "fine-tune": "train finetune",
+    "adaptation": "adapt",
+    "domain-adaptation": "adapt",
+    "pseudo-label": "adapt cc-ssl",
     "resume": "train --resume RUN",
     "eval": "evaluate",
     "val": "evaluate",
@@ -163,7 +167,7 @@ def overview() -> str:
 def _run(name: str, words: list[str]) -> int:
     file, function = COMMANDS[name][0].split(":")
     command = getattr(importlib.import_module(f"poise.cli.{file}"), function)
-    if file == "train":  # its flags depend on the recipe, which stands among its words
+    if file in ("train", "adapt"):  # flags depend on the recipe, which stands among the words
         return int(command(words) or 0)
     from poise.cli._flags import flag_names, protected, wrong_flag
     from poise.cli._inputs import checked

@@ -166,11 +166,12 @@ class RecipeCommand:
             ) from error
 
 
-def run(words: Sequence[str]) -> int:
+def run(words: Sequence[str], *, called: str | None = None) -> int:
     """Train a recipe.
 
     Args:
         words: Words of the command line, after `poise train`.
+        called: The command and the recipe as the user typed them, for messages; by default `poise train` and its name.
 
     Returns:
         The exit code.
@@ -188,6 +189,7 @@ def run(words: Sequence[str]) -> int:
     again, resumed = words is not typed, words[0].startswith("-")
     words = [*_words_of(words), *words] if resumed else list(words)
     name, rest = words[0], words[1:]
+    program = called or f"poise train {name}"
     command = RecipeCommand.outlined(name, rest) or RecipeCommand.of(find(name, here=not (resumed or again)), rest)
     if again:  # kept flags of another kind of model than a new --model are of no use; typed ones are refused
         command.check_kind(typed)
@@ -195,10 +197,10 @@ def run(words: Sequence[str]) -> int:
         rest = command.without_other_kinds(rest)
     command.check_kind(rest)
     if wrong := wrong_flag(rest, command.names) or twice:
-        say_error(f"poise train {name}: {wrong}; poise train {name} --help shows all")
+        say_error(f"{program}: {wrong}; {program} --help shows all")
         return 2
     try:
-        flags = command.parse(rest, program=f"poise train {name}")
+        flags = command.parse(rest, program=program)
     except SystemExit as leave:  # tyro leaves after --help and after a wrong flag
         return int(leave.code or 0)
     check_finite(flags)
