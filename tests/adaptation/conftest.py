@@ -12,12 +12,14 @@ SCRIPT = Path(__file__).parents[1] / "training" / "tiny.py"
 
 @pytest.fixture(scope="session")
 def tiny():
-    """The module `tiny.py` of the tests of training; its network is one of a user's own, so it must be found by name."""
-    sys.path.insert(0, str(SCRIPT.parent))
+    """The module `tiny.py` of the tests of training; its network and that of `eyes.py` are a user's own, found by name."""
+    folders = [str(SCRIPT.parent), str(Path(__file__).parent)]
+    sys.path[:0] = folders
     try:
         yield importlib.import_module("tiny")
     finally:
-        sys.path.remove(str(SCRIPT.parent))
+        for folder in folders:
+            sys.path.remove(folder)
 
 
 @pytest.fixture

@@ -19,7 +19,11 @@ def test_every_recipe_says_its_command_and_documents_every_flag(name):
         assert f"\n    {argument}: " in text
 
 
-@pytest.mark.parametrize("name", sorted(set(recipes()) - {"finetune", "demo"}))
+BASELINES = {"source_only", "supervised", "mean_teacher"}
+"""Of adaptation; no paper's animals were trained so."""
+
+
+@pytest.mark.parametrize("name", sorted(set(recipes()) - {"finetune", "demo"} - BASELINES))
 def test_every_recipe_of_a_paper_says_a_score_what_a_practitioner_found_and_the_cost(name):
     text = inspect.getdoc(recipes()[name]) or ""
     assert re.search(r"Expected on|reports AP|No score is published", text)

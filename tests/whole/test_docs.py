@@ -140,7 +140,7 @@ def test_commands_of_a_page_exist_with_their_flags(
     used = set(FLAG.findall(call)) - {"--help", "--plugin"}  # these two go with every command
     if not used:
         return
-    about = words[1] if name == "train" and not words[1].startswith("-") else ""
+    about = words[1] if name in ("train", "adapt") and not words[1].startswith("-") else ""
     if name == "train" and "--settings" in words:  # the settings name the recipe
         about = "finetune"
     named = words[words.index("--model") + 1] if about and "--model" in words else "NAME"

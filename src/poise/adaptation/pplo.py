@@ -88,12 +88,12 @@ class Pplo(PseudoTask):
         return accept_people(found.score, self.growth.share(len(self.rounds)), keypoints=self.growth.keypoints)
 
     def losses(self, batch: JointBatch) -> dict[str, Float[Tensor, ""]]:
-        """The loss of the source and that of the target in turn; the other one is 0."""
-        none = batch.source.images.new_zeros(())
-        learnt = self.labels is not None and self.steps % 2 == 1
+        """The loss of the source and that of the target in turn, the other one 0; of the source where no label is accepted."""
+        none, turn = batch.source.images.new_zeros(()), self.steps % 2
         if self.model.training:
             self.steps += 1
-        return {SOURCE: none, **self.target_losses(batch)} if learnt else {SOURCE: self.source_losses(batch), TARGET: none}
+        found = self.target_losses(batch) if turn and self.gamma else {TARGET: none}
+        return {SOURCE: none, **found} if found[TARGET].requires_grad else {SOURCE: self.source_losses(batch), TARGET: none}
 
     @property
     def done(self) -> bool:

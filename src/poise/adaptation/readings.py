@@ -27,6 +27,9 @@ A turn is at most 60 degrees. A mirrored view is not among them.
 CHANGES = replace(VIEWS, translation=0.1, flip=0.5)
 """Random views that are also shifted and mirrored: a model that always answers the middle of the view does not agree then."""
 
+FEW = 500
+"""Views that are read sooner than loader processes have started."""
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -98,7 +101,8 @@ def view_batches(views: ViewDataset[Any, Any], run: TaskRun, *, epoch: int) -> I
     order = ResumableSampler(len(views), max(run.batch, 32), seed=None)
     order.set_epoch(epoch)
     expected = iter(range(len(views)))
-    for loaded in loader(views, order, workers=run.workers, pin=False):
+    workers = run.workers if len(views) > FEW else 0
+    for loaded in loader(views, order, workers=workers, pin=False):
         wanted = [next(expected) for _ in loaded.indices]
         rows = torch.tensor([i for i, view in enumerate(loaded.indices) if view == wanted[i]], dtype=torch.int64)
         if len(rows):

@@ -87,6 +87,7 @@ RECIPE_FLAGS: Mapping[str, Reads] = {
     "val_images": IMAGES,
     "data": Reads("folder of the data set"),
     "start": MODEL,
+    "source": Reads("source", hint="--source is a COCO keypoint file or the name of a recipe", names=True),
     "source_images": IMAGES,
     "target": Reads("target", hint="--target is a folder of frames, a frames.json or a COCO file"),
     "target_images": IMAGES,

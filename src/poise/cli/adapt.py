@@ -7,6 +7,7 @@ from typing import Any
 
 from poise.cli import train
 from poise.errors import unknown
+from poise.plain import say_error
 from poise.recipes.find import outlined
 
 _USAGE = """poise adapt: adapt a model from labelled to unlabelled images
@@ -49,7 +50,10 @@ def run(words: Sequence[str]) -> int:
         sys.stdout.write(_USAGE + "".join(rows))
         return 0
     if words[0].startswith("-"):
-        return train.run(words)
+        if {word.partition("=")[0] for word in words} & {"--resume", "--settings"}:
+            return train.run(words)
+        say_error(f"poise adapt: a method comes before {words[0]}; there are: {', '.join(known)}")
+        return 2
     method = words[0].replace("_", "-")
     if method not in known:
         raise unknown("method of adaptation", words[0], known)

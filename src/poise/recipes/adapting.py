@@ -58,7 +58,7 @@ class AdaptOptions(ModelOptions):
 
     kind: ClassVar[str] = "adaptations"
 
-    source: str
+    source: Path
     source_images: Path | None = None
     source_set: list[str] | None = None
     target: Path

@@ -49,11 +49,11 @@ def _converted(dataset: Dataset, skeleton: Skeleton) -> Dataset:
     return CombinedDataset([dataset], skeleton=skeleton)
 
 
-def open_source(source: str, images: Path | None, *, settings: Sequence[str], val_share: float, split_seed: int) -> Source:
+def open_source(source: Path, images: Path | None, *, settings: Sequence[str], val_share: float, split_seed: int) -> Source:
     """Labelled data: a COCO keypoint file, or those of a recipe of poise.
 
     Args:
-        source: Path of the file, or name of the recipe.
+        source: The file, which has an ending, or the name of the recipe.
         images: Folder or zip file of the images of a file; by default `images` beside it, else its folder.
         settings: Arguments of the recipe, such as `people=600`.
         val_share: Share of a file's images that is held out.
@@ -64,17 +64,16 @@ def open_source(source: str, images: Path | None, *, settings: Sequence[str], va
         UnknownName: There is no such recipe.
         InputError: Arguments that the recipe does not have, or arguments of no meaning.
     """
-    if _is_path(source):
-        if settings:
-            raise InputError(f"--source-set sets arguments of a recipe, and {source} is a file; leave it out")
-        file = Path(source)
-        if not file.is_file():
-            raise ReadError(missing("source", source, hint="--source is a COCO keypoint file or the name of a recipe"))
-        train, val = hold_out(with_people(CocoDataset(file, images or _beside(file))), share=val_share, seed=split_seed)
-        return Source(train, val)
-    if images is not None:
-        raise InputError(f"--source-images is the folder of a file's images, and {source} is a recipe; leave it out")
-    return _recipe_source(source, settings)
+    if not source.suffix:
+        if images is not None:
+            raise InputError(f"--source-images is the folder of a file's images, and {source.name} is a recipe; leave it out")
+        return _recipe_source(source.name, settings)
+    if settings:
+        raise InputError(f"--source-set sets arguments of a recipe, and {source} is a file; leave it out")
+    if not source.is_file():
+        raise ReadError(missing("source", source, hint="--source is a COCO keypoint file or the name of a recipe"))
+    train, val = hold_out(with_people(CocoDataset(source, images or _beside(source))), share=val_share, seed=split_seed)
+    return Source(train, val)
 
 
 def _recipe_source(name: str, settings: Sequence[str]) -> Source:
@@ -174,10 +173,6 @@ def _has_keypoints(file: Path) -> bool:
 def _beside(file: Path) -> Path:
     folder = file.parent / "images"
     return folder if folder.is_dir() else file.parent
-
-
-def _is_path(text: str) -> bool:
-    return bool(Path(text).suffix) or "/" in text or "\\" in text
 
 
 def open_model(start: Path | None, model: str, *, size: tuple[int, int] | None, codec: str | None, source: Source) -> PoseModel:
