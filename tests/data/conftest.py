@@ -55,5 +55,5 @@ def faked_types(tmp_path_factory) -> set[type]:
 def scipy_io(monkeypatch):
     """scipy's reader of MATLAB files, which then runs in this process: starting another takes a second."""
     io = pytest.importorskip("scipy.io", reason="scipy comes with the extra mpii")
-    monkeypatch.setattr("poise.data.mat._loaded", lambda path: io.loadmat(path, simplify_cells=True))
+    monkeypatch.setattr("poise.data.mat._loaded", lambda paths: [io.loadmat(path, simplify_cells=True) for path in paths])
     return io

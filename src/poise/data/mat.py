@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,12 @@ try:
 except (ImportError, ValueError, OSError):
     pass
 from scipy.io import loadmat
-sys.stdout.buffer.write(pickle.dumps(loadmat(sys.argv[1], simplify_cells=True), protocol=5))
+sys.stdout.buffer.write(pickle.dumps([loadmat(path, simplify_cells=True) for path in sys.argv[1:]], protocol=5))
 """
-"""Reads a file in a process of its own: scipy breaks down on some damaged ones, and Python with it."""
+"""Reads files in a process of its own: scipy breaks down on some damaged ones, and Python with it."""
+
+_AT_ONCE = 200
+"""Files that one such process reads; starting it takes a second."""
 
 _Part = memoryview
 
@@ -70,6 +73,28 @@ def read_mat(path: Path | str) -> dict[str, Any]:
         ReadError: The file is missing, damaged, of version 7.3, or claims more than it holds.
         MissingExtra: scipy is not installed.
     """
+    return read_mats([path])[0]
+
+
+def read_mats(paths: Sequence[Path | str]) -> list[dict[str, Any]]:
+    """Read the variables of several files, as `read_mat` does; faster than one by one.
+
+    Args:
+        paths: The .mat files.
+
+    Raises:
+        ReadError: A file is missing, damaged, of version 7.3, or claims more than it holds.
+        MissingExtra: scipy is not installed.
+    """
+    for path in paths:
+        _look_at(path)
+    groups = [paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE)]
+    found = [content for group in groups for content in _loaded(group)]
+    return [{name: value for name, value in content.items() if not name.startswith("__")} for content in found]
+
+
+def _look_at(path: Path | str) -> None:
+    """Refuse a file that is no MATLAB file of version 5, or claims more than it holds."""
     data = read_file(path, what="MATLAB file", most=MOST)
     if data.startswith((b"MATLAB 7.3", b"\x89HDF")) or data[512:516] == b"\x89HDF":
         raise ReadError(f"{str(path)!r} is a MATLAB file of version 7.3 (HDF5); save it in MATLAB with -v7")
@@ -79,29 +104,31 @@ def read_mat(path: Path | str) -> dict[str, Any]:
         _check(data, "<" if data[126:128] == b"IM" else ">")
     except (struct.error, zlib.error, ValueError) as error:
         raise ReadError(f"MATLAB file {str(path)!r} is damaged, or claims more than it holds: {error}") from error
-    return {name: value for name, value in _loaded(path).items() if not name.startswith("__")}
 
 
-def _loaded(path: Path | str) -> dict[str, Any]:
+def _loaded(paths: Sequence[Path | str]) -> list[dict[str, Any]]:
+    """The content of files, read in one process; where that fails one by one, so that the message names the file."""
     if importlib.util.find_spec("scipy") is None:
         raise MissingExtra(
-            f"MATLAB files such as {str(path)!r} are read by scipy, which is not installed: pip install 'poise[mpii]'"
+            f"MATLAB files such as {str(paths[0])!r} are read by scipy, which is not installed: pip install 'poise[mpii]'"
         )
-    paths = os.pathsep.join(filter(None, sys.path))
+    first = repr(str(paths[0]))
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _CHILD, str(path)],
+            [sys.executable, "-c", _CHILD, *map(str, paths)],
             capture_output=True,
             timeout=SECONDS,
             check=False,
-            env=os.environ | {"PYTHONPATH": paths},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
     except subprocess.TimeoutExpired:
-        raise ReadError(f"MATLAB file {str(path)!r} took more than {SECONDS} seconds to read; is it MPII's?") from None
+        raise ReadError(f"MATLAB file {first} took more than {SECONDS} seconds to read; is it the right file?") from None
+    if done.returncode and len(paths) > 1:
+        return [content for path in paths for content in _loaded([path])]
     if done.returncode:
         said = (done.stderr.decode(errors="replace").splitlines() or ["scipy broke down"])[-1][:200]
-        raise ReadError(f"MATLAB file {str(path)!r} is damaged or has values of an unknown class ({said})")
-    found: dict[str, Any] = pickle.loads(done.stdout)  # what our own process has written
+        raise ReadError(f"MATLAB file {first} is damaged or has values of an unknown class ({said})")
+    found: list[dict[str, Any]] = pickle.loads(done.stdout)  # what our own process has written
     return found
 
 

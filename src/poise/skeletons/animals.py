@@ -3,6 +3,9 @@
 In the order of the release. TigDog has the neck as a last, 19th keypoint, and its tigers have knees and elbows exchanged.
 """
 
+from dataclasses import replace
+from itertools import pairwise
+
 from poise.skeletons._skeleton import Skeleton
 from poise.skeletons.coco import sigmas_by_name
 
@@ -32,3 +35,14 @@ ANIMAL18 = Skeleton(
     upper=("left_eye", "right_eye", "chin", "left_shoulder", "right_shoulder"),
     sigma_source=_SOURCE,
 )  # fmt: skip
+
+_TRUNK = tuple(f"trunk_{number}" for number in range(1, 8))
+
+ELEPHANT25 = replace(
+    ANIMAL18,
+    name="elephant25",
+    keypoints=(*_NAMES, *_TRUNK),
+    bones=(*ANIMAL18.bones, ("chin", _TRUNK[0]), *pairwise(_TRUNK)),
+    sigmas=(*_SIGMAS, *sigmas_by_name(_TRUNK)[0]),
+)
+"""The keypoints of the synthetic elephants: seven of the trunk behind the others; the release does not name them."""
