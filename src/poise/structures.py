@@ -516,6 +516,8 @@ class Preprocess(Normalization):
         flip_test: Whether the release averages the outputs of the view and its mirror image at test time.
         min_keypoint_score: Keypoints with a higher score count for the score of a pose (rescoring).
         oks_nms: OKS above which the worse of two poses is removed.
+        stretch: Whether the values of each view, all channels together, are stretched to 0 to 255 before they are normalised,
+            as the releases of stacked hourglasses do by resizing with scipy's `imresize` (golden t04).
 
     Raises:
         InputError: The crop rule does not exist, `sides` are not above 0, or `fill` is not a colour.
@@ -527,6 +529,7 @@ class Preprocess(Normalization):
     flip_test: bool = True
     min_keypoint_score: float = 0.2
     oks_nms: float = 0.9
+    stretch: bool = False
 
     def __post_init__(self) -> None:
         """Check the crop rule, the sides and the fill colour."""

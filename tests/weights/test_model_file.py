@@ -108,7 +108,7 @@ def test_metadata_that_does_not_fit_is_refused(model, file):
 
 def test_files_from_before_sides_and_fill_load_as_they_were(model, file):
     values = describe(model)
-    old = {name: value for name, value in values["preprocess"].items() if name not in ("sides", "fill")}
+    old = {name: value for name, value in values["preprocess"].items() if name not in ("sides", "fill", "stretch")}
     edit(file, **(values | {"preprocess": old}))
     assert load(file).preprocess == model.preprocess
 

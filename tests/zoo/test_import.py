@@ -8,10 +8,11 @@ from safetensors.torch import save_file
 
 from poise.cli.main import main
 from poise.codecs.udp_offset import UDPOffset
-from poise.errors import CheckpointError
-from poise.skeletons import from_category
+from poise.errors import CheckpointError, InputError
+from poise.skeletons import ANIMAL18, from_category
+from poise.transforms.person_crop import PersonCrop
 from poise.weights.checkpoint import read_checkpoint
-from poise.weights.model_file import save
+from poise.weights.model_file import load, save
 from poise.zoo import build, import_release
 from poise.zoo.importing import import_checkpoint, official_state
 
@@ -313,3 +314,51 @@ def test_the_command_says_what_it_took_the_file_for(tmp_path, capsys):
         assert main(["import", NAME, str(tmp_path / f"{file}.pth"), "--out", str(out)]) == 0
         assert f"taken for {words} of '{NAME}'" in capsys.readouterr().out.replace("\n", " ")
         assert out.is_file()
+
+
+ANIMAL = "hourglass_1stack_b1_18j_64x64"
+
+
+@pytest.fixture(scope="module")
+def animal():
+    return official_state(build(ANIMAL), ANIMAL)
+
+
+def test_animals_are_read_with_the_mean_of_the_synthetic_horses_and_stretched(animal):
+    cut = import_release(ANIMAL, animal).preprocess
+    assert cut.mean == (0.4038, 0.3956, 0.3925)
+    assert cut.std == (1, 1, 1)
+    assert cut.stretch
+    view = PersonCrop((64, 64), cut, ANIMAL18).crop_box(
+        torch.full((3, 80, 80), 90).to(torch.uint8), torch.tensor([9.0, 9, 60, 60])
+    )
+    torch.testing.assert_close(view[0].mean(dim=(1, 2)), -torch.tensor(cut.mean))
+    people = build("hourglass_1stack_b1_16j_64x64").preprocess
+    assert (people.mean, people.stretch) == ((0.4404, 0.4440, 0.4327), False)
+
+
+def test_a_file_of_the_real_set_and_whoever_knows_better_give_another_mean(animal, tmp_path, capsys):
+    torch.save({"state_dict": wrapped(animal, "module.")}, tmp_path / "real_animal.pth.tar")
+    found = import_checkpoint(ANIMAL, tmp_path / "real_animal.pth.tar")
+    assert found.model.preprocess.mean == (0.5319, 0.5107, 0.4206)
+    assert "was trained on real animals, so their mean 0.5319 0.5107 0.4206 is subtracted" in found.description
+    out = tmp_path / "own.safetensors"
+    words = ["import", ANIMAL, str(tmp_path / "real_animal.pth.tar"), "--mean", "0.1", "0.2", "0.3", "--std", "0.5", "0.5", "1"]
+    assert main([*words, "--out", str(out)]) == 0
+    assert "mean 0.1 0.2 0.3, std 0.5 0.5 1 as given" in capsys.readouterr().out.replace("\n", " ")
+    cut = load(out).preprocess
+    assert (cut.mean, cut.std, cut.stretch) == ((0.1, 0.2, 0.3), (0.5, 0.5, 1.0), True)
+
+
+def test_a_mean_is_given_as_red_green_blue_whatever_the_network_reads():
+    name = "lpn_50_gc_coco_64x64"
+    made = import_release(name, official_state(build(name), name), mean=(0.1, 0.2, 0.3)).preprocess
+    assert (made.channels, made.mean) == ("bgr", (0.3, 0.2, 0.1))
+
+
+@pytest.mark.parametrize("mean", [(103.0, 116.0, 123.0), (0.1, 0.2, float("nan")), (-0.1, 0.2, 0.3)])
+def test_a_mean_beyond_its_range_is_refused_in_one_sentence(animal, mean):
+    with pytest.raises(InputError, match="mean takes three numbers for red, green and blue, as shares of 255"):
+        import_release(ANIMAL, animal, mean=mean)
+    with pytest.raises(InputError, match="std takes three numbers"):
+        import_release(ANIMAL, animal, std=(0.0, 1.0, 1.0))

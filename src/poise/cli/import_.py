@@ -9,6 +9,7 @@ from poise.cli._inputs import CHECKPOINT
 from poise.cli.options import ModelOutputOptions, Name
 
 ModelName = Annotated[str, arg(metavar="NAME")]
+Colour = Annotated[tuple[float, float, float] | None, arg(metavar="R G B")]
 CheckpointFile = Annotated[Path, arg(metavar="CHECKPOINT"), CHECKPOINT]
 
 
@@ -20,6 +21,8 @@ def run(
     output: ModelOutputOptions,
     codec: Name = None,
     keypoints: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = (),
+    mean: Colour = None,
+    std: Colour = None,
 ) -> int:
     """Turn an official checkpoint, or one of MMPose, into a model file.
 
@@ -31,6 +34,8 @@ def run(
 
         poise import hrnet_w32_coco_256x192 best.pth --keypoints nose tail left_paw right_paw --out own.safetensors
 
+        poise import hourglass_4stack_b1_18j_256x256 real_animal.pth.tar --mean 0.5319 0.5107 0.4206 --out horse.safetensors
+
         poise import keypointrcnn_resnet50_fpn keypointrcnn_resnet50_fpn_coco-fc266e95.pth --out keypoint_rcnn.safetensors
 
     Args:
@@ -41,11 +46,13 @@ def run(
         codec: Another codec than that of the name, for weights trained with it, such as MMPose's UDP models: UDPGaussian.
         keypoints: Names of the keypoints, in the order of the checkpoint's, of a network that was fine-tuned on others than the
             name says. Left and right are told by them, and sigmas of OKS.
+        mean: Mean that the checkpoint was trained with, red, green, blue, as shares of 255, where it is not the name's: each
+            animal of Learning from Synthetic Animals has its own.
+        std: Standard deviation, likewise.
     """
     from poise.models.base import require_image
     from poise.skeletons import from_category
     from poise.terminal import Console
-    from poise.weights.checkpoint import read_checkpoint
     from poise.weights.model_file import save
     from poise.zoo.find import family_of
     from poise.zoo.importing import import_checkpoint
@@ -53,7 +60,7 @@ def run(
     output.check()
     family_of(name)  # a wrong name is told before the file is read
     skeleton = from_category({"name": "own keypoints", "keypoints": list(keypoints)}) if keypoints else None
-    found = import_checkpoint(name, read_checkpoint(checkpoint), codec=codec, skeleton=skeleton)
+    found = import_checkpoint(name, checkpoint, codec=codec, skeleton=skeleton, mean=mean, std=std)
     model = found.model
     save(model, output.out)
     console = Console()

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from poise.dims import Size
@@ -35,11 +35,25 @@ def resample(
 def normalise(pixels: UInt8[np.ndarray, "h w 3"], colours: Normalization) -> Float[Tensor, "3 h w"]:
     """RGB pixels as the network reads them: (value / 255 - mean) / std, in the channel order of `colours`.
 
-    The memory stays channels last.
+    They are stretched before (`stretched`) where `colours` says so. The memory stays channels last.
     """
+    pixels = stretched(pixels) if isinstance(colours, Preprocess) and colours.stretch else pixels
     ordered = pixels if colours.channels == "rgb" else pixels[..., ::-1]
     floats = cv2.LUT(np.ascontiguousarray(ordered), _table(colours.mean, colours.std))
     return torch.from_numpy(floats).permute(2, 0, 1)
+
+
+def stretched(pixels: Shaped[np.ndarray, "h w _"]) -> UInt8[np.ndarray, "h w _"]:
+    """Values stretched so that the smallest becomes 0 and the largest 255, rounded; all 0 where they are equal (golden t04).
+
+    Args:
+        pixels: Numbers of any range.
+    """
+    low = float(pixels.min())
+    span = float(pixels.max()) - low
+    scaled = (pixels.astype(np.float64) - low) * (255 / (span or 1.0))
+    whole: UInt8[np.ndarray, "h w _"] = np.floor(scaled.clip(0, 255) + 0.5).astype(np.uint8)
+    return whole
 
 
 def denormalise(view: Float[Tensor, "3 h w"], colours: Normalization) -> UInt8[Tensor, "3 h w"]:

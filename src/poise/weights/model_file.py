@@ -213,7 +213,8 @@ def _preprocess(values: Mapping[str, Any], kind: type[Normalization]) -> Normali
     numbers = [found[name] for name, hint in get_type_hints(kind).items() if hint in (int, float)]
     right = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (*numbers, *made.mean, *made.std))
     three = len(made.mean) == len(made.std) == 3
-    words = made.channels in ("rgb", "bgr") and isinstance(found.get("flip_test", False), bool)
+    flags = all(isinstance(found.get(name, False), bool) for name in ("flip_test", "stretch"))
+    words = made.channels in ("rgb", "bgr") and flags
     if not (right and three and words and min(made.std) > 0 and found.get("padding", 1.0) > 0):
         raise CheckpointError(f"its preprocessing cannot be: {made}")
     return made

@@ -88,6 +88,8 @@ class Family:
         start: A checkpoint for another task whose backbone models of the family may start from.
         rename: From a model of the family and the weights of an official file that has no names of its own, the weights under
             official names.
+        mean_of_file: From the name of an official file, the mean (red, green, blue) that its network subtracts, where it is
+            another than that of the family; None for no such files.
     """
 
     paper: str
@@ -102,6 +104,7 @@ class Family:
     unused_keys: str | None = None
     start: PretrainedBackbone | None = None
     rename: Callable[[Model, Mapping[str, Tensor]], Mapping[str, Tensor]] | None = None
+    mean_of_file: Callable[[str], tuple[float, float, float] | None] | None = None
 
     def match(self, name: str) -> Mapping[str, str] | None:
         """The parts of a name, or None if it is not of this family.

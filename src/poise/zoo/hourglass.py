@@ -39,6 +39,14 @@ KEYS = (*((f"{part}.", f"head.{part}.") for part in ("hg", "res", "fc", "fc_", "
 MEAN = (0.4404, 0.4440, 0.4327)
 """Mean of MPII's images (red, green, blue), which pytorch-pose subtracts; it divides by nothing."""
 
+Mean = tuple[float, float, float]
+
+SYNTHETIC_MEAN: Mean = (0.4038, 0.3956, 0.3925)
+"""Mean of the synthetic horses (red, green, blue)."""
+
+REAL_MEAN: Mean = (0.5319, 0.5107, 0.4206)
+"""Mean of TigDog's horses (red, green, blue), of checkpoints trained on them."""
+
 
 def network(stacks: int, blocks: int, channels: int, features: int = 256) -> Network:
     """The network alone, with PyTorch's initial weights.
@@ -74,13 +82,23 @@ def hourglass_codec(size: Size, skeleton: Skeleton) -> Hourglass:
 
 
 def release_preprocess(skeleton: Skeleton) -> Preprocess:
-    """The releases' preprocessing: square boxes padded by a quarter, those of animals by a half; without flip test.
+    """The releases' preprocessing: square boxes padded by a quarter; without flip test, and without deviation.
 
-    Each animal's checkpoint was trained with the mean of its own images, which its release keeps in a separate file; that of
-    MPII is used here.
+    Boxes of animals are padded by a half, their views stretched and read with the mean of the synthetic horses, which the
+    checkpoints trained on synthetic images and by CC-SSL subtract from real images too. The means of other animals are in files
+    of the release beside its images (`poise import --mean`).
     """
-    padding = 1.5 if skeleton is ANIMAL18 else 1.25
-    return Preprocess(crop="hourglass", padding=padding, mean=MEAN, std=(1.0, 1.0, 1.0), flip_test=False)
+    people = Preprocess(crop="hourglass", padding=1.25, mean=MEAN, std=(1.0, 1.0, 1.0), flip_test=False)
+    return replace(people, padding=1.5, mean=SYNTHETIC_MEAN, stretch=True) if skeleton is ANIMAL18 else people
+
+
+def mean_of_file(file_name: str) -> Mean | None:
+    """The mean of a checkpoint of the animals' release whose file name says that it was trained on real horses; else None.
+
+    Args:
+        file_name: Name of the file; the release calls its files by the data set that they were trained on.
+    """
+    return REAL_MEAN if file_name.startswith("real_animal") else None
 
 
 def hourglass(
@@ -149,4 +167,5 @@ FAMILY = Family(
         ),
     ),
     keys=(*KEYS, ("", "backbone.")),
+    mean_of_file=mean_of_file,
 )

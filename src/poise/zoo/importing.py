@@ -15,6 +15,7 @@ from poise.skeletons import Skeleton
 from poise.weights import mmpose_keys
 from poise.weights.checkpoint import Difference, check_finite, compare, few, read_checkpoint, unwrap
 from poise.zoo import mmpose
+from poise.zoo.colours import Colour, check_colour, with_colours
 from poise.zoo.family import Family, PretrainedBackbone
 from poise.zoo.find import build, family_of, releases
 from poise.zoo.guess import guess_release
@@ -50,6 +51,8 @@ def import_release(
     *,
     codec: str | None = None,
     skeleton: Skeleton | None = None,
+    mean: Colour | None = None,
+    std: Colour | None = None,
 ) -> Model:
     """The model of a name with the weights of an official checkpoint, or of MMPose's.
 
@@ -62,13 +65,15 @@ def import_release(
             "model_state_dict". Or its file, which may be a `.tflite`.
         codec: Another codec than that of the name, for weights that were trained with it (`UDPGaussian`).
         skeleton: Other keypoints than those of the name, for weights that were fine-tuned on them.
+        mean: Another mean than the name's (red, green, blue, 0 to 1), for weights that were trained with it.
+        std: Another deviation, likewise.
 
     Raises:
         UnknownName: No family has such a name, or there is no such codec.
         CheckpointError: Weights are missing, unexpected, of another shape or not finite. Only missing batch counters, and
             layers that are left out, are tolerated.
     """
-    return import_checkpoint(name, state, codec=codec, skeleton=skeleton).model
+    return import_checkpoint(name, state, codec=codec, skeleton=skeleton, mean=mean, std=std).model
 
 
 def import_checkpoint(
@@ -77,6 +82,8 @@ def import_checkpoint(
     *,
     codec: str | None = None,
     skeleton: Skeleton | None = None,
+    mean: Colour | None = None,
+    std: Colour | None = None,
 ) -> Imported:
     """The model of `import_release`, and what the checkpoint was taken for.
 
@@ -87,7 +94,21 @@ def import_checkpoint(
         state: The state dict, or the file of it.
         codec: Another codec than that of the name.
         skeleton: Other keypoints than those of the name.
+        mean: Another mean than the name's or the file's (red, green, blue, 0 to 1).
+        std: Another deviation than the name's.
     """
+    check_colour(mean, what="mean")
+    check_colour(std, what="std")
+    found = _imported(name, state, codec=codec, skeleton=skeleton)
+    file_name = "" if isinstance(state, Mapping) else Path(state).name
+    said = with_colours(found.model, family_of(name), file_name, mean=mean, std=std)
+    return replace(found, description=found.description + said)
+
+
+def _imported(
+    name: str, state: Mapping[str, Any] | str | os.PathLike[str], *, codec: str | None, skeleton: Skeleton | None
+) -> Imported:
+    """The model of a name with the weights of a checkpoint, with mean and deviation of the name."""
     family = family_of(name)
     if not family.keys:
         raise CheckpointError(f"{name!r} is a model of this project and has no official checkpoints; use poise.load")
