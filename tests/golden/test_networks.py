@@ -24,6 +24,7 @@ NETWORKS = (
     "models/rsn_4xrsn18_*.json",
     "models/lpn_*.json",
     "models/hourglass_[0-9]*.json",
+    "models/hourglass_multitask_*.json",
     "models/darkpose_*.json",
     "models/udp_*.json",
     "models/offsetguided_hg*.json",
@@ -47,6 +48,13 @@ def idle_keys(golden: Replay) -> dict[str, tuple[int, ...]]:
     ours = own_keys(golden.name)
     family = family_of(golden.name)
     return {key: shape for key, shape in (golden.keys or {}).items() if key not in ours and not family.is_used(key)}
+
+
+def idle_multiply_adds(golden: Replay) -> int:
+    """Multiply-adds of layers that the release asks for nothing: their answer is not used. Ours has none of them."""
+    idle = {key.removesuffix(".weight"): shape for key, shape in idle_keys(golden).items() if key.endswith(".weight")}
+    rows = [row for row in golden.meta.get("trace", ()) if row[0] in idle]
+    return sum(math.prod(idle[name]) * math.prod(shape[2:]) for name, _, shape, *_ in rows)
 
 
 def split(answers: list[torch.Tensor], model) -> list[torch.Tensor]:
@@ -83,7 +91,8 @@ def test_parameters_and_multiply_adds_are_the_official_ones(golden_file: Path):
         network = build(golden.name).network
     found = measure_network(network, tuple(golden.meta["input_shapes"][0][2:]))
     unasked = sum(math.prod(shape) for shape in idle_keys(golden).values())
-    assert (found.parameters + unasked, found.multiply_adds) == (golden.meta["params"], golden.multiply_adds)
+    multiply_adds = found.multiply_adds + idle_multiply_adds(golden)
+    assert (found.parameters + unasked, multiply_adds) == (golden.meta["params"], golden.multiply_adds)
 
 
 @pytest.mark.golden(UNREAD)

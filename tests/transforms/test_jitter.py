@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from poise.skeletons import COCO17
 from poise.structures import Key, Labels, Preprocess, Sample
 from poise.transforms.crop import box_frame
 from poise.transforms.drop import Cutout
-from poise.transforms.jitter import Augmentation, Draw
+from poise.transforms.jitter import SUPER, Augmentation, Draw
 from poise.transforms.paint import Paint
 from poise.transforms.person_crop import PersonCrop
 
@@ -186,3 +187,50 @@ def test_impossible_settings_are_refused_in_a_sentence(options, sentence):
 def test_an_upper_body_of_unknown_keypoints_is_refused():
     with pytest.raises(InputError, match="half_body_upper names left_hoof, which skeleton 'coco17' does not have"):
         PersonCrop((48, 36), Preprocess(), COCO17, Augmentation(half_body_upper=("nose", "left_hoof")))
+
+
+def animal(seed: int, augmentation: Augmentation, *, size=(64, 64)):
+    image = torch.full((90, 120, 3), 100, dtype=torch.uint8)
+    image[30:60, 40:80] = 200
+    xy = torch.tensor([[[40.0, 30.0], [79.0, 30.0], [79.0, 59.0], [40.0, 59.0], *[[60.0, 45.0]] * 13]])
+    labels = Labels.of(xy, torch.full((1, 17), 2), torch.tensor([[40.0, 30.0, 80.0, 60.0]]))
+    crop = PersonCrop(size, Preprocess(crop="hourglass", padding=1.25, mean=(0.0,) * 3, std=(1.0,) * 3), COCO17, augmentation)
+    return crop(Sample(image.permute(2, 0, 1), labels, Key("a.png")), 0, chance(seed))
+
+
+def test_the_super_augmentation_draws_from_the_ranges_of_its_release():
+    drawn = draws(SUPER)
+    bent = [one for one in drawn if one.refit]
+    assert 0.4 < len(bent) / len(drawn) < 0.6
+    assert all(
+        one.stretch == (1, 1) and one.shear == (0, 0) and one.degrees == 0 and one.fill is None
+        for one in drawn
+        if not one.refit
+    )
+    assert max(abs(one.degrees) for one in bent) <= 30
+    assert max(abs(value) for one in bent for value in one.shear) <= 20
+    stretches = [value for one in bent for value in one.stretch]
+    assert 0.5 <= min(stretches) < 0.55
+    assert 1.45 < max(stretches) <= 1.5
+    assert len({one.fill for one in bent}) > 50
+    assert all(0 <= one.fill <= 255 for one in bent)
+    assert all(one.scale == 1 for one in drawn)
+    assert max(abs(value) for one in drawn for value in one.shift) <= 0.05
+
+
+def test_a_bent_animal_is_framed_anew():
+    changed = replace(SUPER, paint=None, translation=0.0, rotation_probability=1.0)
+    for seed in range(30):
+        view = animal(seed, changed)
+        corners = view.labels.xy[0]
+        low, high = corners.amin(dim=0), corners.amax(dim=0)
+        assert torch.allclose((low + high) / 2, torch.tensor([32.0, 32.0]), atol=1.5)
+        assert float((high - low).max()) == pytest.approx(64 / 1.25, abs=1.5)
+        inside = corners.mean(dim=0).round().long()
+        assert float(view.image[0, inside[1], inside[0]]) == pytest.approx(200 / 255, abs=0.02)
+
+
+def test_outside_the_image_a_bent_view_has_one_grey():
+    changed = replace(SUPER, paint=None, rotation_probability=1.0, refit=False)
+    edges = {float(animal(seed, replace(changed, scale_range=(3.0, 3.0))).image[:, 0, 0].mean()) for seed in range(12)}
+    assert len(edges) > 6

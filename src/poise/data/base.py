@@ -114,6 +114,10 @@ class Dataset(ABC):
         """Segmentation mask of each person, empty for people without one; None for a data set without masks."""
         return None
 
+    def parts(self, index: int) -> UInt8[Tensor, "H W"] | None:
+        """Number of the body part that each pixel of an image shows, 0 for none; None for an image without part masks."""
+        return None
+
     def sample_with_masks(self, index: int) -> Sample:
         """`sample_with_ignore`, with a segmentation mask of each person, empty for people without one."""
         sample = self.sample_with_ignore(index)

@@ -95,6 +95,11 @@ class CombinedDataset(Dataset):
         source, inner = self.locate(index)
         return self.datasets[source].file_size(inner)
 
+    def parts(self, index: int) -> UInt8[Tensor, "H W"] | None:
+        """Number of the body part that each pixel of an image shows; None without part masks."""
+        source, inner = self.locate(index)
+        return self.datasets[source].parts(inner)
+
     def sequence(self, index: int) -> str | None:
         """Name of the sequence that an image is part of, behind the number of its data set; None for a photo."""
         source, inner = self.locate(index)

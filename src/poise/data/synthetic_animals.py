@@ -128,20 +128,19 @@ class SyntheticAnimals(Dataset):
         """
         return self.files.read(self.key(index).file_name)
 
-    def parts(self, index: int) -> Int64[Tensor, "H W"]:
-        """The part that each pixel of an image shows: 0 for the background, 1 to `PARTS`.
+    def parts(self, index: int) -> UInt8[Tensor, "H W"] | None:
+        """The part that each pixel of an image shows: 0 for the background, 1 to `PARTS`; None where there is no such file.
 
         Raises:
-            ImageError: The mask is missing, or no image of part numbers.
+            ImageError: The file is no image of part numbers.
         """
         path = self.folder / f"{self._names[index]}_seg.png"
-        return read_parts(path)
+        return read_parts(path) if path.is_file() else None
 
     def masks(self, index: int) -> Bool[Tensor, "n H W"] | None:
         """Mask of the animal: all its parts; None where the set has no part masks."""
-        if not (self.folder / f"{self._names[index]}_seg.png").is_file():
-            return None
-        return (self.parts(index) > 0)[None]
+        parts = self.parts(index)
+        return None if parts is None else (parts > 0)[None]
 
     def file_size(self, index: int) -> int | None:
         """Size of the image file, bytes."""
@@ -152,7 +151,7 @@ class SyntheticAnimals(Dataset):
         return self.files.resolved_path(self.key(index).file_name)
 
 
-def read_parts(path: Path) -> Int64[Tensor, "H W"]:
+def read_parts(path: Path) -> UInt8[Tensor, "H W"]:
     """A mask of part numbers: an image of one channel, a palette, or equal channels; values from 0 to `PARTS`.
 
     Args:
@@ -173,7 +172,7 @@ def read_parts(path: Path) -> Int64[Tensor, "H W"]:
             f"part mask {str(path)!r} is coloured or has values above {PARTS}; expected the number of the part of each pixel, "
             f"0 (background) to {PARTS}, in a grey or palette image"
         )
-    return torch.from_numpy(pixels.astype(np.int64))
+    return torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.uint8))
 
 
 def image_folder(root: Path, animal: str) -> Path:

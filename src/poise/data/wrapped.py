@@ -64,3 +64,7 @@ class WrappedDataset(Dataset):
     def sequence(self, index: int) -> str | None:
         """Name of the sequence that an image is part of; None for a photo."""
         return self.dataset.sequence(self._row(index))
+
+    def parts(self, index: int) -> UInt8[Tensor, "H W"] | None:
+        """Number of the body part that each pixel of an image shows; None without part masks."""
+        return self.dataset.parts(self._row(index))

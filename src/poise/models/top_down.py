@@ -1,7 +1,7 @@
 """Top-down models: keypoints of one person in each view, which is cropped around a box."""
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from jaxtyping import Float, Int64
@@ -44,7 +44,7 @@ class TopDown(DenseModel):
     default_batch = 32
     unit = ("person", "people")
     val_boxes = "ground-truth boxes"
-    val_scores = ("pck@0.1", "AP")
+    val_scores: ClassVar[tuple[str, ...]] = ("pck@0.1", "AP")
     rows_by_keypoint = True
 
     codec: InstanceCodec

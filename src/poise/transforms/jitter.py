@@ -31,6 +31,8 @@ class Draw:
         tint: Six random numbers of -1..1 for `colour_matrix`.
         gains: Factors on red, green and blue.
         seed: Seed of the generator for `paint` and `drop`.
+        fill: Grey of what lies outside the image, 0 to 255; None for the colour of the model's preprocessing.
+        refit: Whether the frame is drawn anew around the person after rotation, stretch and shear.
     """
 
     scale: float
@@ -45,6 +47,8 @@ class Draw:
     tint: tuple[float, ...] = (0.0,) * 6
     gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
     seed: int = 0
+    fill: float | None = None
+    refit: bool = False
 
 
 @final
@@ -70,6 +74,9 @@ class Augmentation:
         gain: Each channel is multiplied by U(1 - gain, 1 + gain) (CPN: 0.2).
         stretch: A rotated view is also stretched along each axis by U(1 - stretch, 1 + stretch) (animals: 0.5) ...
         shear: ... and sheared along each axis by U(-shear, shear) degrees (animals: 20).
+        random_fill: Whether what lies outside the image has a random grey in rotated views (animals).
+        refit: Whether the frame is drawn anew around the person after rotation, stretch and shear, which then change the shape
+            of the person but not its place and size (animals).
         repeat: Views of each person in an epoch (CPN: plain, flip, turn, turn); empty for one, with `flip` and
             `rotation_probability` as they are.
         paint: Noise, blur and contrast of the finished view (animals); None for none.
@@ -96,6 +103,8 @@ class Augmentation:
     gain: float = 0.0
     stretch: float = 0.0
     shear: float = 0.0
+    random_fill: bool = False
+    refit: bool = False
     repeat: tuple[RepeatMode, ...] = ()
     paint: Paint | None = None
     drop: Drop | None = None
@@ -161,6 +170,8 @@ class Augmentation:
             tint=tuple(tint),
             gains=(1 + more[6] * self.gain, 1 + more[7] * self.gain, 1 + more[8] * self.gain),
             seed=seed,
+            fill=float(seed % 256) if rotated and self.random_fill else None,
+            refit=rotated and self.refit,
         )
 
     def _scale(self, normal: float, uniform: float) -> float:
@@ -174,3 +185,23 @@ class Augmentation:
         if self.rotation_law == "uniform":
             return self.rotation * uniform
         return min(max(self.rotation * normal, -2 * self.rotation), 2 * self.rotation)
+
+
+SUPER = Augmentation(
+    scale=0.0,
+    rotation=30.0,
+    rotation_law="uniform",
+    rotation_probability=0.5,
+    translation=0.05,
+    stretch=0.5,
+    shear=20.0,
+    random_fill=True,
+    refit=True,
+    paint=Paint(),
+)
+"""The super augmentation of Learning from Synthetic Animals (arXiv 1912.08265), for networks that learn from rendered images.
+
+Half of the views are rotated by up to 30 degrees, stretched along each axis by 0.5 to 1.5, sheared by up to 20 degrees and have
+a random grey outside the image; half of them get noise, half blur, half another contrast; half are mirrored; all are shifted by
+up to 5 %.
+"""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from poise.dims import Size
 from poise.errors import InputError
-from poise.geometry import Warp, apply, scaling, shearing, translation
+from poise.geometry import Warp, apply, horizontal_flip, rotation, scaling, shearing, translation
 from poise.skeletons import Skeleton
 from poise.structures import Labels, Preprocess, Sample, View
 from poise.transforms.aligned_crop import person_frame
@@ -104,9 +104,8 @@ class PersonCrop:
         draw = mirror_if_known(self.augmentation.draw(generator, repeat_mode=repeat_mode), self.skeleton)
         warp, pixel = self.random_warps(draw, labels, width=sample.size[1])
         own = torch.Generator().manual_seed(draw.seed)
-        image = normalise(
-            self._change_colours(resample(sample.image, pixel, self.size, fill=preprocess.fill), draw, own), preprocess
-        )
+        fill = preprocess.fill if draw.fill is None else (draw.fill,) * 3
+        image = normalise(self._change_colours(resample(sample.image, pixel, self.size, fill=fill), draw, own), preprocess)
         if self.augmentation.drop is not None:
             image = self.augmentation.drop.draw(self.size, own).apply(image, preprocess)
         flipped = mirror_labels(labels, self.skeleton.flip) if draw.flip else labels
@@ -159,6 +158,9 @@ class PersonCrop:
             width: Width of the image, pixels.
         """
         rule = self.preprocess.crop
+        if draw.refit:
+            warp = self._refitted(draw, labels, width=width)
+            return warp, pixel_warp(rule, warp)
         frame = self._random_frame(draw, labels).scaled(draw.scale).shifted(*draw.shift)
         if draw.flip:
             warp = mirrored_frame_warp(rule, frame, size=self.size, width=width, degrees=draw.degrees)
@@ -169,6 +171,25 @@ class PersonCrop:
             return warp, pixel
         bent = _stretch_and_shear(draw, self.size)
         return bent @ warp, bent @ pixel
+
+    def _refitted(self, draw: Draw, labels: Labels, *, width: int) -> Warp:
+        """The warp of a person that is bent in the image first, and then cropped by the box around it.
+
+        The box goes around the bent keypoints and the bent middles of the sides of the box, which its outline touches.
+        """
+        x0, y0, x1, y1 = labels.boxes[0].tolist()
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        about = (
+            translation(x, y) @ shearing(*draw.shear) @ scaling(*draw.stretch) @ rotation(draw.degrees) @ translation(-x, -y)
+        )
+        mirror = horizontal_flip(width) if draw.flip else translation(0.0, 0.0)
+        bent = mirror @ about
+        sides = torch.tensor([(x, y0), (x1, y), (x, y1), (x0, y)], dtype=torch.float64)
+        seen = apply(bent, torch.cat((labels.xy[0][labels.visible[0] > 0].double(), sides)))
+        around = torch.cat((seen.amin(dim=0), seen.amax(dim=0))).float()
+        alone = replace(labels, boxes=around[None], xy=apply(bent, labels.xy))
+        frame = self._random_frame(draw, alone).scaled(draw.scale).shifted(*draw.shift)
+        return frame_warp(self.preprocess.crop, frame, size=self.size) @ bent
 
     def _random_frame(self, draw: Draw, labels: Labels) -> Frame:
         """The frame before scale and shift: that of half of the body if drawn and possible."""
