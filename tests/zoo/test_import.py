@@ -329,10 +329,10 @@ def test_animals_are_read_with_the_mean_of_the_synthetic_horses_and_stretched(an
     assert cut.mean == (0.4038, 0.3956, 0.3925)
     assert cut.std == (1, 1, 1)
     assert cut.stretch
-    view = PersonCrop((64, 64), cut, ANIMAL18).crop_box(
-        torch.full((3, 80, 80), 90).to(torch.uint8), torch.tensor([9.0, 9, 60, 60])
-    )
-    torch.testing.assert_close(view[0].mean(dim=(1, 2)), -torch.tensor(cut.mean))
+    grey = (torch.arange(80) + 60).to(torch.uint8).expand(3, 80, 80).permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    view, _ = PersonCrop((64, 64), cut, ANIMAL18).crop_box(grey, torch.tensor([30.0, 30.0, 50.0, 50.0]))
+    torch.testing.assert_close(view.amin(dim=(1, 2)), -torch.tensor(cut.mean))
+    torch.testing.assert_close(view.amax(dim=(1, 2)), 1 - torch.tensor(cut.mean))
     people = build("hourglass_1stack_b1_16j_64x64").preprocess
     assert (people.mean, people.stretch) == ((0.4404, 0.4440, 0.4327), False)
 

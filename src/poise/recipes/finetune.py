@@ -29,7 +29,7 @@ from poise.skeletons.alignment import BodyAxis
 from poise.skeletons.mapping import KeypointMap
 from poise.transforms.aligned_crop import AlignedPreprocess
 from poise.transforms.detector_jitter import DetectorAugmentation
-from poise.transforms.jitter import Augmentation
+from poise.transforms.jitter import SUPER, Augmentation
 from poise.transforms.scene_jitter import SceneAugmentation
 from poise.zoo.find import build
 from poise.zoo.imagenet import refuse_pretrained
@@ -263,6 +263,8 @@ class TopDownOptions(ViewOptions):
 
     Attributes:
         half_body: Augmentation: probability of showing half a body.
+        super_augmentation: The views of Learning from Synthetic Animals instead, for drawn or rendered data: half of them
+            rotated, stretched and sheared with a random grey outside, half each with noise, blur, another contrast.
         padding: Factor on the box that a view shows, or on the circle of an aligned one; the model's own by default (1.25).
         align: Aligned views as of BlazePose: `circle` cuts them around the circle of the body, `rotated` also turns the body
             upright. The pose of a prediction is read in a second view, which the first one tells.
@@ -282,6 +284,7 @@ class TopDownOptions(ViewOptions):
     )
 
     half_body: float = 0.0
+    super_augmentation: bool = False
     padding: float | None = None
     align: Literal["circle", "rotated"] | None = None
     alignment_keypoints: bool = True
@@ -326,6 +329,13 @@ class TopDownOptions(ViewOptions):
         )
         return AlignedTopDown.of(model, views)
 
+    def _refuse_amounts(self) -> None:
+        own = {f.name: f.default for f in fields(TopDownOptions)}
+        names = ("scale", "rotation", "colour", "half_body")
+        given = [f"--{name.replace('_', '-')}" for name in names if getattr(self, name) != own[name]]
+        if given:
+            raise InputError(f"--super-augmentation has amounts of its own; leave {' and '.join(given)} out")
+
     def _of_other_kind(self, model: Model) -> Model:
         given = [flag for flag, value in (("--align", self.align), ("--padding", self.padding)) if value is not None]
         if given:
@@ -341,6 +351,9 @@ class TopDownOptions(ViewOptions):
                 f"{self.model} has views of {h}x{w} (height x width) by its name; say another size there, and leave --size out"
             )
         views = Augmentation(scale=self.scale, rotation=self.rotation, colour=self.colour, half_body=self.half_body)
+        if self.super_augmentation:
+            self._refuse_amounts()
+            views = SUPER
         return replace(recipe, augmentation=views)
 
 
