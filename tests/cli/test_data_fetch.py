@@ -81,7 +81,7 @@ def test_a_set_becomes_a_coco_file_that_every_command_takes(fake, tmp_path, caps
     assert f"--images: {base / 'horse'}" in text
     read = CocoDataset(out, base / "horse")
     assert read.skeleton.keypoints == real.skeleton.keypoints
-    assert read.skeleton.mirror == real.skeleton.mirror
+    assert torch.equal(read.skeleton.flip, real.skeleton.flip)
     for i in range(len(real)):
         ours, theirs = real.labels(i), read.labels(i)
         torch.testing.assert_close(ours.xy, theirs.xy, atol=1e-3, rtol=0)
