@@ -161,7 +161,7 @@ def test_damaged_and_missing_files_are_named(tigdog):
     (tigdog / "horse" / "00000021.jpg").unlink()
     with pytest.raises(ImageError, match=r"1 of 7 labelled frames are not in .* such as '00000021.jpg'"):
         TigDogDataset(tigdog)
-    with pytest.raises(PoiseError, match="there is no"):
+    with pytest.raises(ReadError, match="holds no TigDog of 'tiger'"):
         TigDogDataset(tigdog, "tiger")
     with pytest.raises(PoiseError, match="there is no TigDog folder"):
         TigDogDataset(tigdog / "nowhere")

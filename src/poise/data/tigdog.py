@@ -96,6 +96,11 @@ class TigDogDataset(Dataset):
         base = base / FOLDER if (base / FOLDER).is_dir() else base
         check_folder(base, what="TigDog folder")
         self._file = base / "ranges" / animal / "ranges.mat"
+        if not self._file.is_file():
+            raise ReadError(
+                f"{str(base)!r} holds no TigDog of {animal!r}: expected ranges/{animal}/ranges.mat there; `poise data fetch "
+                "tigdog` says where it lives"
+            )
         shots, points = _labelled_shots(base, animal, _read_shots(self._file))
         self._shots = [shot for shot in shots for _ in range(shot.first, shot.last + 1)]
         self._frames = [frame for shot in shots for frame in range(shot.first, shot.last + 1)]
