@@ -135,9 +135,18 @@ def test_draw_writes_a_data_set_of_drawn_animals_of_a_look(tmp_path, capsys):
     assert (tmp_path / "horses" / "labels.jpg").exists()
 
 
+def test_draw_writes_sequences_of_moving_animals(tmp_path, capsys):
+    assert run("draw", "--kind", "dog", "--frames", 3, "--count", 2, "--size", 64, 64, "--out", tmp_path / "walks") == 0
+    assert "6 images" in capsys.readouterr().out
+    rows = json.loads((tmp_path / "walks" / "frames.json").read_text())
+    assert [(row["sequence"], row["frame"]) for row in rows] == [(f"dog-{s:03d}", f) for s in (1, 2) for f in (0, 1, 2)]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("--kind", "people", "--frames", 3), "animals"),
+        (("--frames", 3), "leave out --frames"),
         (("--kind", "hrose"), "horse"),
         (("--kind", "horse", "--look", "wlid"), "wild"),
         (("--kind", "horse", "--backgrounds", "gone"), "gone"),

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from poise.cli._inputs import Reads
-from poise.cli.options import Name
+from poise.cli.options import Name, Number
 from poise.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from poise.data.figures import FigureDataset
+    from poise.data.figures.drawn import DrawnDataset
 
 BACKGROUNDS = Reads("folder of backgrounds")
 
@@ -30,6 +30,7 @@ class FigureOptions:
         backgrounds: Folder of images to draw behind most figures.
         size: Height and width of the images, pixels.
         per_image: Fewest and most figures in an image.
+        frames: Draw sequences of so many frames, each of the same animals in motion; --count is then their number.
     """
 
     kind: Name = None
@@ -38,8 +39,9 @@ class FigureOptions:
     backgrounds: Annotated[Path | None, arg(metavar="DIR"), BACKGROUNDS] = None
     size: Annotated[tuple[int, int] | None, arg(metavar="H W")] = None
     per_image: Annotated[tuple[int, int] | None, arg(metavar="N N")] = None
+    frames: Number = None
 
-    def dataset(self, count: int, *, seed: int) -> "FigureDataset":
+    def dataset(self, count: int, *, seed: int) -> "DrawnDataset":
         """The drawings.
 
         Args:
@@ -49,17 +51,23 @@ class FigureOptions:
         Raises:
             PoiseError: There is no such kind, look or layout, or a number is out of its range.
         """
-        from poise.data.figures import FigureDataset, named_look
+        from poise.data.figures import FigureDataset, FigureSequences, named_look
 
         assert self.kind is not None, "called where --kind is given"
         look = named_look(self.look or "default")
         if self.backgrounds is not None:
             look = look.with_folder(self.backgrounds)
-        return FigureDataset(
+        size, per_image, kind = self.size or (256, 256), self.per_image or (1, 1), self.kind
+        if self.frames is None:
+            return FigureDataset(
+                count, kind=kind, size=size, per_image=per_image, seed=seed, look=look, keypoints=self.keypoints
+            )
+        return FigureSequences(
             count,
-            kind=self.kind,
-            size=self.size or (256, 256),
-            per_image=self.per_image or (1, 1),
+            frames=self.frames,
+            kind=kind,
+            size=size,
+            per_image=per_image,
             seed=seed,
             look=look,
             keypoints=self.keypoints,
@@ -88,14 +96,14 @@ def write_figures(figures: FigureOptions, out: Path, *, count: int, seed: int) -
     written = write_coco(dataset, out)
     write_image(out / "labels.jpg", _sheet(dataset))
     Console().print(
-        f"{count} images in {out / 'images'}, labels in {written}, the first ones with labels in {out / 'labels.jpg'}",
+        f"{len(dataset)} images in {out / 'images'}, labels in {written}, the first ones with labels in {out / 'labels.jpg'}",
         highlight=False,
         markup=False,
         soft_wrap=True,
     )
 
 
-def _sheet(dataset: "FigureDataset") -> "np.ndarray":
+def _sheet(dataset: "DrawnDataset") -> "np.ndarray":
     from poise.viz.draw import contact_sheet, draw_people
 
     pictures = []

@@ -91,6 +91,7 @@ RANGES: Mapping[str, Range] = {
     "epochs": _count(1, 1_000_000),
     "every": _count(1, 1_000_000),
     "first_share": _KEPT,
+    "frames": _count(1, 100_000),
     "freeze": _count(0, 100),
     "freeze_epochs": _EPOCHS,
     "gamma": Range(0, 1e6),

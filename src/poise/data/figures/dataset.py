@@ -4,12 +4,9 @@ from functools import partial
 from typing import TypeAlias, final
 
 import numpy as np
-import torch
-from jaxtyping import Bool, UInt8
-from torch import Tensor
 
-from poise.data.base import Dataset
 from poise.data.figures.animal import LAYOUTS, random_animal
+from poise.data.figures.drawn import DrawnDataset
 from poise.data.figures.look import Look, named_look
 from poise.data.figures.person import random_person
 from poise.data.figures.scene import Body, Scene, draw_scene
@@ -17,7 +14,7 @@ from poise.data.figures.species import SPECIES
 from poise.dims import Size
 from poise.errors import InputError, unknown
 from poise.skeletons import COCO17, QUADRUPED, Skeleton
-from poise.structures import Key, Labels, Sample
+from poise.structures import Key
 
 FigureType: TypeAlias = str
 """What is drawn: "people", "animals" of any species, or the name of a species, such as "horse"."""
@@ -27,7 +24,7 @@ KINDS = ("people", "animals", *SPECIES)
 
 
 @final
-class FigureDataset(Dataset):
+class FigureDataset(DrawnDataset):
     """Images of people (COCO-17) or four-legged animals (`QUADRUPED`, `ANIMAL18`), drawn when they are asked for.
 
     An image depends only on its index and the seed, not on the order of calls, the machine or the number of images. Keypoints
@@ -60,27 +57,12 @@ class FigureDataset(Dataset):
         look: Look | str = "default",
         keypoints: str | None = None,
     ) -> None:
-        if count < 1:
-            raise InputError(f"found a count of {count} drawn images; ask for at least 1")
-        if min(size) < 32:
-            raise InputError(f"found an image size of {size} (h, w); a figure needs at least 32 pixels each way")
+        super().__init__(count, size=size, seed=seed)
         if not 1 <= per_image[0] <= per_image[1] <= 100:
             raise InputError(f"found per_image {per_image}; give the fewest and the most figures of an image, 1 to 100")
-        if seed < 0:
-            raise InputError(f"found seed {seed}; a seed is 0 or more")
         self._look = named_look(look) if isinstance(look, str) else look
         self._body, self.skeleton = _body(kind, keypoints, self._look)
-        self._count, self._size, self._per_image, self._seed = count, size, per_image, seed
-        self._labels: dict[int, Labels] = {}
-
-    @property
-    def generated(self) -> bool:
-        """True: labels are drawn with their image."""
-        return True
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return self._count
+        self._per_image = per_image
 
     def key(self, index: int) -> Key:
         """A file name and an id, both the index of the image plus 1."""
@@ -92,44 +74,15 @@ class FigureDataset(Dataset):
         rng, count = self._started(self._checked(index))
         return draw_scene(rng, self._size, body=self._body, count=count, look=self._look)
 
-    def labels(self, index: int) -> Labels:
-        """The annotations of an image. The image is drawn for the first call; later calls are answered from memory."""
-        known = self._labels.get(self._checked(index))
-        return known if known is not None else self[index].labels
-
-    def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
-        """An image, RGB, 0 to 255."""
-        return self[index].image
-
-    def __getitem__(self, index: int) -> Sample:
-        """Image, labels and key."""
-        index = self._checked(index)
-        scene = self.scene(index)
-        labels = self._labels.setdefault(index, _labelled(scene))
-        return Sample(torch.from_numpy(scene.image).permute(2, 0, 1), labels, self.key(index))
-
-    def masks(self, index: int) -> Bool[Tensor, "n H W"]:
-        """Silhouette of each figure, with its occluded pixels; the image is drawn again."""
-        return torch.from_numpy(self.scene(index).silhouettes)
-
-    def people(self, *, crowd: bool = False) -> list[tuple[int, int]]:
-        """All figures, as pairs of an image index and an index into its labels; nothing is drawn.
-
-        Args:
-            crowd: Without effect, as no figure is a crowd.
-        """
-        return [(i, person) for i in range(self._count) for person in range(self._started(i)[1])]
+    def figures(self, index: int) -> int:
+        """Number of figures in an image; nothing is drawn."""
+        return self._started(self._checked(index))[1]
 
     def _started(self, index: int) -> tuple[np.random.Generator, int]:
         """The random number generator of an image, and its number of figures."""
         low, high = self._per_image
         rng = np.random.default_rng(np.random.SeedSequence((self._seed, index)))
         return rng, low if low == high else int(rng.integers(low, high + 1))
-
-    def _checked(self, index: int) -> int:
-        if not -self._count <= index < self._count:
-            raise IndexError(f"there is no image {index}; there are {self._count}, counted from 0")
-        return index % self._count
 
 
 def _body(kind: FigureType, keypoints: str | None, look: Look) -> tuple[Body, Skeleton]:
@@ -142,18 +95,18 @@ def _body(kind: FigureType, keypoints: str | None, look: Look) -> tuple[Body, Sk
                 f"found keypoints {keypoints!r} for people; drawn people have those of {COCO17.name}, so leave them out"
             )
         return random_person, COCO17
-    if keypoints is not None and keypoints not in LAYOUTS:
-        raise unknown("layout of keypoints of drawn animals", keypoints, LAYOUTS)
-    skeleton = LAYOUTS[keypoints] if keypoints else QUADRUPED
+    skeleton = animal_layout(keypoints)
     return partial(
         random_animal, kind=kind, coats=look.coats, views=look.views, riders=look.riders, skeleton=skeleton
     ), skeleton
 
 
-def _labelled(scene: Scene) -> Labels:
-    return Labels.of(
-        torch.from_numpy(scene.xy),
-        torch.from_numpy(scene.visible),
-        torch.from_numpy(scene.boxes),
-        area=torch.from_numpy(scene.area),
-    )
+def animal_layout(keypoints: str | None) -> Skeleton:
+    """The keypoints of animals of a name; those of `QUADRUPED` by default.
+
+    Raises:
+        UnknownName: There is no such layout.
+    """
+    if keypoints is not None and keypoints not in LAYOUTS:
+        raise unknown("layout of keypoints of drawn animals", keypoints, LAYOUTS)
+    return LAYOUTS[keypoints] if keypoints else QUADRUPED

@@ -1,5 +1,6 @@
 """Writing drawn figures as a COCO keypoint file and images."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poise.data.document import write_document
-from poise.data.figures.dataset import FigureDataset
+from poise.data.figures.drawn import DrawnDataset
 from poise.data.figures.scene import Scene
 from poise.errors import WriteError
 from poise.skeletons import Skeleton
 from poise.writing import check_target, write_atomic
 
 
-def write_coco(dataset: FigureDataset, folder: Path) -> Path:
+def write_coco(dataset: DrawnDataset, folder: Path) -> Path:
     """Write `annotations.json` and `images/*.jpg` into a folder, in COCO's format.
 
     Segmentations are polygons around the silhouettes; boxes are x, y, width, height; all ids start at 1. The images are JPEGs
-    of quality 95.
+    of quality 95. Of a sequence, images say their `sequence` and `frame`, annotations their `track_id`, and `frames.json` lists
+    frames with boxes and areas alone, as unlabelled video for adaptation (`poise adapt`).
 
     Args:
         dataset: The data set to write.
@@ -33,6 +35,7 @@ def write_coco(dataset: FigureDataset, folder: Path) -> Path:
     """
     images: list[dict[str, Any]] = []
     people: list[dict[str, Any]] = []
+    frames: list[dict[str, Any]] = []
     target = folder / "annotations.json"
     check_target(target)
     try:
@@ -44,9 +47,14 @@ def write_coco(dataset: FigureDataset, folder: Path) -> Path:
         scene, key = dataset.scene(i), dataset.key(i)
         write_atomic(folder / "images" / key.file_name, _jpeg(scene.image))
         height, width = scene.image.shape[:2]
-        images.append({"id": key.image_id, "file_name": key.file_name, "width": width, "height": height})
-        people += _annotations(scene, image_id=key.image_id, first=len(people) + 1)
+        place = {} if key.frame is None else {"sequence": dataset.sequence(i), "frame": key.frame}
+        images.append({"id": key.image_id, "file_name": key.file_name, "width": width, "height": height} | place)
+        rows = _annotations(scene, image_id=key.image_id, first=len(people) + 1)
+        people += [row | {"track_id": n + 1} for n, row in enumerate(rows)] if place else rows
+        frames += [{"file_name": key.file_name, **place, "bbox": row["bbox"], "area": row["area"]} for row in rows if place]
     whole = {"images": images, "annotations": people, "categories": [_category(dataset.skeleton)]}
+    if frames:
+        write_atomic(folder / "frames.json", json.dumps(frames, indent=1).encode())
     write_document(whole, target)
     return target
 

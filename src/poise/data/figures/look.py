@@ -132,12 +132,12 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
         ),
         "wild": Look(
             coats="natural", views=_EVERYWHERE, backgrounds=_ALL, occluders=(0.6, 0.28, 0.12), strands=0.35, riders=True,
-            shadow="cast", ambient=(0.3, 0.75), exposure=0.3, tint=0.1, contrast=(0.5, 1.25), blur=(0.5, 0.5, 1.8),
+            shadow="cast", ambient=(0.3, 0.75), exposure=0.24, tint=0.08, contrast=(0.65, 1.25), blur=(0.5, 0.5, 1.8),
             motion=(0.25, 0.035), noise=(0.6, 8.0), jpeg=(0.6, 25),
         ),
         "everything": Look(
             coats="any", views=_EVERYWHERE, backgrounds=_ALL, occluders=(0.6, 0.28, 0.12), strands=0.35, riders=True,
-            shadow="cast", ambient=(0.3, 0.75), exposure=0.3, tint=0.12, contrast=(0.5, 1.25), blur=(0.5, 0.5, 1.8),
+            shadow="cast", ambient=(0.3, 0.75), exposure=0.24, tint=0.1, contrast=(0.65, 1.25), blur=(0.5, 0.5, 1.8),
             motion=(0.2, 0.03), noise=(0.6, 8.0), jpeg=(0.5, 30),
         ),
     }

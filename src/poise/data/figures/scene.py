@@ -1,6 +1,6 @@
 """A scene: figures on a background, with light, occluders and camera noise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -11,13 +11,17 @@ from poise.data.figures.backdrop import occluder, shadow
 from poise.data.figures.body_part import Figure
 from poise.data.figures.canvas import Camera, Canvas, Light
 from poise.data.figures.look import Look
-from poise.data.figures.photograph import photographed
+from poise.data.figures.photograph import Shot
 from poise.data.figures.sampling import weighted_choice
 from poise.data.figures.surroundings import background, cast_shadow, strands
 from poise.dims import Size
 
 Body = Callable[[np.random.Generator], Figure]
 Box = tuple[float, float, float, float]
+Occluder = Callable[..., None]
+"""Draws an object over an image: called with random numbers, the image and `box`."""
+Drawn = tuple[NDArray[np.float64], NDArray[np.bool_], Box, NDArray[np.bool_]]
+"""Keypoints of a figure (k 2), which of them its own body hides (k), its box and its silhouette (H W)."""
 
 
 @final
@@ -54,13 +58,41 @@ def draw_scene(rng: np.random.Generator, size: Size, *, body: Body, count: int, 
     """
     look = look or Look()
     canvas = Canvas(background(rng, size, look))
-    light = _light(rng, look)
-    placed = [_placed(body(rng), camera_distance=rng.uniform(look.views.near, look.views.far)) for _ in range(count)]
+    light = random_light(rng, look)
+    placed = [placed_figure(body(rng), camera_distance=rng.uniform(look.views.near, look.views.far)) for _ in range(count)]
     cameras = _arranged(rng, [p[1] for p in placed], [p[2] for p in placed], size)
     far_to_near = sorted(range(count), key=lambda i: cameras[i].scale)
-    found = [_drawn(rng, canvas, placed[i][0], cameras[i], light, number=n + 1, look=look) for n, i in enumerate(far_to_near)]
-    _occlude(rng, canvas, [f[2] for f in found], look)
-    image = photographed(rng, canvas.image, look)
+    staged = [(placed[i][0], cameras[i]) for i in far_to_near]
+    shaded = [rng.random() < look.shadows for _ in staged]
+    boxes, found = draw_figures(canvas, staged, light, look=look, shaded=shaded)
+    for box in boxes:
+        for occluded in random_occluders(rng, look):
+            cover(canvas, occluded, rng, box)
+    return found(Shot.random(rng, look, size).taken(rng, canvas.image))
+
+
+def draw_figures(
+    canvas: Canvas, staged: Sequence[tuple[Figure, Camera]], light: Light, *, look: Look, shaded: Sequence[bool]
+) -> tuple[list[Box], Callable[[NDArray[np.uint8]], Scene]]:
+    """Draw figures; returns the boxes of their silhouettes, and what makes a scene of the finished image.
+
+    Objects may be drawn over the figures before the scene is made; `canvas.owner` says where.
+
+    Args:
+        canvas: The background, drawn over.
+        staged: The figures and their cameras, the farthest first.
+        light: The light.
+        look: Which shadows there are.
+        shaded: Whether each figure has a shadow.
+    """
+    found = [
+        _drawn(canvas, figure, camera, light, number=n + 1, look=look if shaded[n] else None)
+        for n, (figure, camera) in enumerate(staged)
+    ]
+    return [f[2] for f in found], lambda image: _labelled(canvas, found, image)
+
+
+def _labelled(canvas: Canvas, found: Sequence[Drawn], image: NDArray[np.uint8]) -> Scene:
     xy = np.stack([f[0] for f in found])
     visible = np.stack([_sight(canvas, f[0], f[1], number=n + 1) for n, f in enumerate(found)])
     silhouettes = np.stack([f[3] for f in found])
@@ -70,7 +102,7 @@ def draw_scene(rng: np.random.Generator, size: Size, *, body: Body, count: int, 
     return Scene(image, labelled, visible, boxes, silhouettes.sum(axis=(1, 2)).astype(np.float32), silhouettes)
 
 
-def _light(rng: np.random.Generator, look: Look) -> Light:
+def random_light(rng: np.random.Generator, look: Look) -> Light:
     """A random light in front of the scene, mostly above it."""
     direction = np.array((rng.normal(0, 0.7), rng.normal(-0.5, 0.4), rng.uniform(0.35, 1)))
     x, y, z = (direction / np.linalg.norm(direction)).tolist()
@@ -78,7 +110,7 @@ def _light(rng: np.random.Generator, look: Look) -> Light:
     return Light((x, y, z), ambient, 1.15 - 0.8 * ambient)
 
 
-def _placed(figure: Figure, *, camera_distance: float) -> tuple[Figure, Camera, Box]:
+def placed_figure(figure: Figure, *, camera_distance: float) -> tuple[Figure, Camera, Box]:
     """The figure, a camera of scale 1, and the box of the figure in that camera."""
     camera = Camera(1.0, 0.0, 0.0, camera_distance)
     ends = np.array([(p.start, p.end) for p in figure.parts]).reshape(-1, 3)
@@ -131,12 +163,10 @@ def _shared(a: Box, b: Box) -> float:
     return max(wide, 0.0) * max(high, 0.0) / smaller
 
 
-def _drawn(
-    rng: np.random.Generator, canvas: Canvas, figure: Figure, camera: Camera, light: Light, *, number: int, look: Look
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], Box, NDArray[np.bool_]]:
-    """Draw one figure; returns its keypoints, which of them its own body hides, its box and its silhouette."""
+def _drawn(canvas: Canvas, figure: Figure, camera: Camera, light: Light, *, number: int, look: Look | None) -> Drawn:
+    """Draw one figure, with a shadow where there is a look."""
     seen = camera.project(figure.points)
-    if rng.random() < look.shadows:
+    if look is not None:
         _shaded(canvas, figure, camera, light, look=look)
     canvas.draw(figure, camera, light, number=number)
     columns, rows, inside = _pixels(seen[:, :2], canvas.owner.shape)
@@ -184,16 +214,23 @@ def _box(silhouette: NDArray[np.bool_], points: NDArray[np.float64]) -> Box:
     return max(low[0], 0.0), max(low[1], 0.0), min(high[0], w - 1.0), min(high[1], h - 1.0)
 
 
-def _occlude(rng: np.random.Generator, canvas: Canvas, boxes: list[Box], look: Look) -> None:
-    """Draw occluders over some of the figures."""
-    for box in boxes:
-        for _ in range(weighted_choice(rng, tuple(enumerate(look.occluders)))):
-            _covered(rng, canvas, occluder, box)
-        if look.strands and rng.random() < look.strands:
-            _covered(rng, canvas, strands, box)
+def random_occluders(rng: np.random.Generator, look: Look) -> Iterator[Occluder]:
+    """What stands in front of one figure, drawn as it is asked for."""
+    for _ in range(weighted_choice(rng, tuple(enumerate(look.occluders)))):
+        yield occluder
+    if look.strands and rng.random() < look.strands:
+        yield strands
 
 
-def _covered(rng: np.random.Generator, canvas: Canvas, draw: Callable[..., None], box: Box) -> None:
+def cover(canvas: Canvas, draw: Occluder, rng: np.random.Generator, box: Box) -> None:
+    """Draw an object over the figure in a box.
+
+    Args:
+        canvas: The image and whose each pixel is, changed in place.
+        draw: Draws the object.
+        rng: Random numbers of the object.
+        box: The box x0 y0 x1 y1, pixels.
+    """
     before = canvas.image.astype(np.uint8)
     after = before.copy()
     draw(rng, after, box=box)

@@ -55,6 +55,7 @@ class Species:
         points: Chance of dark legs and mane.
         socks: Chance of white socks.
         rider: Chance of a rider where a look has riders.
+        variety: Standard deviation of the lengths of individuals, as a share.
     """
 
     height: float
@@ -91,21 +92,17 @@ class Species:
     points: float = 0.0
     socks: float = 0.0
     rider: float = 0.0
+    variety: float = 0.07
 
     @property
     def axis(self) -> float:
         """Height of the trunk's axis above the ground when it stands."""
         return self.height - 0.95 * self.depth
 
-    def varied(self, rng: np.random.Generator, *, spread: float = 0.07) -> "Species":
-        """An individual: lengths are multiplied by random factors.
-
-        Args:
-            rng: Random numbers.
-            spread: Standard deviation of the factors.
-        """
+    def varied(self, rng: np.random.Generator) -> "Species":
+        """An individual: lengths are multiplied by random factors."""
         names = ("height", "depth", "limb", "neck", "skull", "muzzle", "ear", "tail", "bush", "horn", "mane")
-        factors = np.clip(rng.normal(1, spread, len(names)), 0.8, 1.25).tolist()
+        factors = np.clip(rng.normal(1, self.variety, len(names)), 0.75, 1.3).tolist()
         lengths = {name: getattr(self, name) * factor for name, factor in zip(names, factors, strict=True)}
         lengths["muzzle"] *= 0.5 + 0.5 * lengths["skull"] / self.skull
         lengths["height"] = max(lengths["height"], 1.7 * lengths["depth"])
@@ -130,7 +127,7 @@ _DOG = Species(
     tail=0.45, tail_carriage=20.0, bush=0.035,
     patterns=("plain", "plain", "patches", "spots"),
     palette=((BROWN, WHITE), (BLACK, TAN), (TAN, WHITE), (WHITE, BLACK), (GREY, WHITE), (RUST, WHITE), (CREAM, WHITE)),
-    pale=0.45, socks=0.25,
+    pale=0.45, socks=0.25, variety=0.13,
 )  # fmt: skip
 _CAT = Species(
     height=0.72, depth=0.17, width=0.72, tuck=0.86, limb=0.036, carpus=0.28, hock=0.33, fetlock=0.09, foot=1.4, hooves=False,
@@ -176,7 +173,7 @@ SPECIES: Mapping[str, Species] = MappingProxyType({
     "dog": _DOG,
     "hound": replace(
         _DOG, height=0.8, depth=0.19, limb=0.034, neck=0.25, skull=0.11, muzzle=0.25, snout=0.5, ear=0.17, ears="hang",
-        tail=0.48, tail_carriage=35.0, bush=0.05, patterns=("patches", "plain", "plain"),
+        tail=0.48, tail_carriage=30.0, bush=0.06, patterns=("patches", "plain", "plain"),
         palette=((WHITE, BROWN), (TAN, WHITE), (BROWN, BLACK), (BLACK, TAN), (CREAM, WHITE)),
     ),
     "cat": _CAT,
