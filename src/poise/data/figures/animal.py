@@ -113,7 +113,8 @@ def _trunk(builder: FigureBuilder, animal: Animal, trunk: Matrix) -> None:
     chest, rump = trunk @ vector(0.0, 0.0, 0.27), trunk @ vector(0.0, -0.06 * d, -0.3)
     shape = trunk * np.array((species.width, 1.0, 0.2 / d))
     down = trunk @ vector(0.0, 1.0, 0.0)
-    belly = Trim(pelt.belly, direction=(down[0], down[1], down[2]), offset=pelt.belly_line, sharp=6.0)
+    direction = (float(down[0]), float(down[1]), float(down[2]))
+    belly = Trim(pelt.belly, direction=direction, offset=pelt.belly_line, sharp=6.0) if pelt.belly_line < 1 else None
     tuck = species.tuck
     builder.add(BodyPart(chest, rump, (d, (0.55 + 0.45 * tuck) * d, tuck * d), pelt.body, belly, shape))
     croup, withers = trunk @ vector(0.0, -0.22 * d, -0.32), trunk @ vector(0.0, -0.5 * d, 0.24)

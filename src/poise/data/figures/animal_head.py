@@ -74,7 +74,8 @@ def _neck(builder: FigureBuilder, species: Species, pelt: Pelt, *, ends: tuple[V
     points = [(1 - t) ** 2 * base + 2 * t * (1 - t) * middle + t * t * nape for t in (0.0, 0.33, 0.67, 1.0)]
     radii = [thick * (1 - t) ** 1.3 + thin * (1 - (1 - t) ** 1.3) for t in np.linspace(0, 1, 7)]
     flat = np.stack((0.66 * aside[:, 0], *_across(line, aside)), axis=1)
-    pale = Trim(pelt.belly, direction=(float(below[0]), float(below[1]), float(below[2])), offset=pelt.belly_line, sharp=6.0)
+    direction = (float(below[0]), float(below[1]), float(below[2]))
+    pale = Trim(pelt.belly, direction=direction, offset=pelt.belly_line, sharp=6.0) if pelt.belly_line < 1 else None
     for n in range(3):
         builder.add(
             BodyPart(points[n], points[n + 1], (radii[2 * n], radii[2 * n + 1], radii[2 * n + 2]), pelt.body, pale, flat)
