@@ -74,7 +74,7 @@ def test_the_background_and_what_stands_on_it_move_with_the_camera(walks):
 
 
 def test_a_walking_animal_and_the_ground_move_against_each_other(walks):
-    """A camera that follows leaves the animal in place, one that stands leaves the ground; together it is the animal's speed."""
+    """A camera that follows leaves the animal in place, one that stands the ground; together it is the speed of the animal."""
     for number in range(3):
         motion = walks.motion(number)
         course = motion.courses[-1]
