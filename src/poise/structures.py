@@ -558,9 +558,11 @@ class Architecture:
         arguments: Arguments of the builder, plain values by name.
         cells: Size of the feature map (h, w) that vectors are read from, in cells; None where the codec decodes maps.
         vectors: Lengths of those vectors, in bins.
+        adaptation: Channels of the feature maps that a domain adaptation layer changes; () for none.
     """
 
     builder: str
     arguments: dict[str, Any] = field(default_factory=dict)
     cells: Size | None = None
     vectors: tuple[int, ...] = ()
+    adaptation: tuple[int, ...] = ()

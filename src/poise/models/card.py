@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from torch import nn
 
+from poise.nn.adaptation import AdaptationLayer
 from poise.nn.base import Readout
 from poise.structures import Architecture
 
@@ -43,7 +44,9 @@ Whole = TypeVar("Whole", bound=nn.Module)
 
 
 def with_readout(network: Whole, made: Architecture) -> Whole:
-    """The network with the layers that read vectors off its maps, where its architecture has them."""
+    """The network with the layers that its architecture adds: those that read vectors off its maps, and domain adaptation."""
     if made.cells is not None and made.vectors:
         network.readout = Readout(made.cells, made.vectors)
+    if made.adaptation:
+        network.adaptation = AdaptationLayer(made.adaptation)
     return network

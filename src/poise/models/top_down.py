@@ -1,7 +1,7 @@
 """Top-down models: keypoints of one person in each view, which is cropped around a box."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float, Int64
@@ -55,7 +55,10 @@ class TopDown(DenseModel):
 
     def outputs(self, images: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b ..."]]:
         """Every output of the network, the one that is read last; float32 whatever it computed in."""
-        answer: Tensor | list[Tensor] = self.network(images)
+        return self.listed(self.network(images))
+
+    def listed(self, answer: Any) -> list[Float[Tensor, "b ..."]]:
+        """What the network answered, a tensor or a list, as a list in float32."""
         return [part.float() for part in ([answer] if isinstance(answer, Tensor) else answer)]
 
     def merged(self, straight: Float[Tensor, "b ..."], mirrored: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:

@@ -89,6 +89,8 @@ class Network(nn.Module):
 
     Attributes:
         readout: Makes vectors of the head's last maps; None if the codec decodes maps. Set when network and codec are joined.
+        adaptation: Changes the feature maps (list to list) between backbone and head; None for most networks, and set by
+            adversarial domain adaptation (`nn.adaptation.AdaptationLayer`).
     """
 
     def __init__(self, backbone: Backbone, head: Head) -> None:
@@ -96,10 +98,19 @@ class Network(nn.Module):
         self.backbone = backbone
         self.head = head
         self.readout: Readout | None = None
+        self.adaptation: nn.Module | None = None
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Tensor | list[Tensor]:
         """The output that the codec decodes, for normalised views; or a list that ends with it."""
-        output: Tensor | list[Tensor] = self.head(self.backbone(images))
+        return self.answer(self.adapted(self.backbone(images)))
+
+    def adapted(self, features: list[Feature]) -> list[Feature]:
+        """The backbone's feature maps as the head reads them."""
+        return features if self.adaptation is None else self.adaptation(features)
+
+    def answer(self, features: list[Feature]) -> Feature | list[Feature] | Float[Tensor, "b k n"]:
+        """The output that the codec decodes, for feature maps; or a list that ends with it."""
+        output: Tensor | list[Tensor] = self.head(features)
         if self.readout is None:
             return output
         vectors: Tensor = self.readout(output if isinstance(output, Tensor) else output[-1])

@@ -14,6 +14,7 @@ from poise.data.base import Dataset
 from poise.data.naming import naming_of
 from poise.data.subset import hold_out, with_people
 from poise.errors import InputError
+from poise.metrics.measure_names import parse_measures
 from poise.models.aligned import AlignedTopDown
 from poise.models.base import Model, PoseModel, require_box_finder, require_pose
 from poise.models.top_down import TopDown
@@ -27,6 +28,7 @@ from poise.recipes.scenes import CLIP, PHOTO_VIEWS, small_model
 from poise.skeletons import COCO17, Skeleton
 from poise.skeletons.alignment import BodyAxis
 from poise.skeletons.mapping import KeypointMap
+from poise.training.measured_task import measured
 from poise.transforms.aligned_crop import AlignedPreprocess
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.jitter import SUPER, Augmentation
@@ -262,6 +264,8 @@ class TopDownOptions(ViewOptions):
     """Options for top-down models, which see one person at a time.
 
     Attributes:
+        pck: Also measure PCK by these thresholds and units after each epoch, such as 0.05:map (on heatmaps, as the releases of
+            animals do) or 0.2:torso; units are box, torso and map.
         half_body: Augmentation: probability of showing half a body.
         super_augmentation: The views of Learning from Synthetic Animals instead, for drawn or rendered data: half of them
             rotated, stretched and sheared with a random grey outside, half each with noise, blur, another contrast.
@@ -283,6 +287,7 @@ class TopDownOptions(ViewOptions):
         r"|blazepose_(?!detector).*"
     )
 
+    pck: list[str] | None = None
     half_body: float = 0.0
     super_augmentation: bool = False
     padding: float | None = None
@@ -354,7 +359,8 @@ class TopDownOptions(ViewOptions):
         if self.super_augmentation:
             self._refuse_amounts()
             views = SUPER
-        return replace(recipe, augmentation=views)
+        measures = parse_measures(self.pck or ())
+        return replace(recipe, augmentation=views, task=measured(measures) if measures else recipe.task)
 
 
 @dataclass(frozen=True, kw_only=True)

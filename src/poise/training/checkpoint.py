@@ -13,6 +13,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from poise.codecs.registry import renamed, to_plain
 from poise.data.digest import Digest
 from poise.errors import CheckpointError, WriteError
+from poise.models.adapted import LAYER, add_adaptation
 from poise.models.base import PoseModel
 from poise.weights.checkpoint import compare
 from poise.weights.checksum import checksum
@@ -141,6 +142,18 @@ def identity(model: PoseModel) -> dict[str, Any]:
     return plain
 
 
+def add_layers(progress: Mapping[str, Any], model: PoseModel) -> None:
+    """Give the model of a recipe the layers that it had got from the model its run started from.
+
+    Args:
+        progress: Progress of the run (`check_state`).
+        model: Model of the recipe.
+    """
+    network = progress.get("model", {}).get("network", {})
+    if isinstance(network, dict) and network.get("adaptation"):
+        add_adaptation(model)
+
+
 def check_same(progress: Mapping[str, Any], model: PoseModel, folder: Path) -> None:
     """Refuse to resume a run with another network or codec.
 
@@ -204,6 +217,8 @@ def load_best(model: PoseModel, file: Path) -> None:
         CheckpointError: The file is missing or damaged, or of another network.
     """
     weights = read_weights(file)
+    if any(name.startswith(LAYER) for name in weights):
+        add_adaptation(model)
     difference = compare(model.network.state_dict(), weights)
     if difference:
         raise CheckpointError(f"{file} is of another network than that of the run: {difference}; put the run's own file back")

@@ -15,7 +15,7 @@ from poise.errors import CheckpointError, Stopped
 from poise.terminal import say
 from poise.training.box_share import note_box_share
 from poise.training.callbacks import Interrupted, Interrupts, ProgressBar
-from poise.training.checkpoint import check_data, check_same, check_state, load_best
+from poise.training.checkpoint import add_layers, check_data, check_same, check_state, load_best
 from poise.training.checkpointer import Checkpointer
 from poise.training.checks import (
     check_best,
@@ -147,6 +147,8 @@ def _run(
     state, progress = check_state(folder) if budget.resume else (None, None)
     plan = run_plan(recipe, budget, hardware)
     main = plan.rank == 0
+    if progress is not None:
+        add_layers(progress, recipe.model)
     task = recipe.task(recipe.model)
     check_best(recipe, task)
     data = checksums(recipe)

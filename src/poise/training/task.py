@@ -167,7 +167,6 @@ class Task(ABC):
         """The first views of a batch: labels, targets, outputs, predictions. The model is in evaluation mode."""
 
 
-@final
 class ModelTask(Task):
     """Supervised training: everything is the model's own (`PoseModel`).
 

@@ -88,12 +88,15 @@ def describe(model: Model) -> dict[str, Any]:
     Raises:
         InputError: It is no whole model, or one of a class that no other process finds by its name.
     """
+    card = dataclasses.asdict(model.card)
+    if not model.card.architecture.adaptation:
+        del card["architecture"]["adaptation"]  # so that an older poise reads the file
     return {
         "format": FORMAT,
         "kind": _kind_name(type(model)),
         **model.to_plain(),
         "preprocess": dataclasses.asdict(model.preprocess),
-        "card": dataclasses.asdict(model.card),
+        "card": card,
     }
 
 

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from poise.errors import CheckpointError, InputError
+from poise.models.adapted import LAYER, add_adaptation, is_adapted
 from poise.models.base import Model, PoseModel, require_pose
+from poise.nn.base import Network
 from poise.skeletons import keypoint_partners
 from poise.skeletons.mapping import KeypointMap
 from poise.weights.checkpoint import compare
@@ -50,6 +52,8 @@ class Transferred:
 def transfer(start: Model, target: Model, *, mapping: KeypointMap | None = None) -> Transferred:
     """Copy what fits of a trained model into a new one, in place: `transfer_rows` or `transfer_whole`.
 
+    A domain adaptation layer of the start is added to the new model; one that only the new model has stays as it is.
+
     Args:
         start: The trained model.
         target: The new model.
@@ -61,6 +65,8 @@ def transfer(start: Model, target: Model, *, mapping: KeypointMap | None = None)
         SkeletonMismatch: The map names a keypoint that there is not.
     """
     old, new = require_pose(start), require_pose(target)
+    if is_adapted(old) and isinstance(new.network, Network):
+        add_adaptation(new)
     if old.rows_by_keypoint and new.rows_by_keypoint and old.codec_type is new.codec_type:
         return transfer_rows(old, new, mapping=mapping)
     if mapping is not None and set(mapping.words) - mapping.used:
@@ -83,11 +89,12 @@ def transfer_whole(start: PoseModel, target: PoseModel) -> Transferred:
     _same_backbone(start, target, given, needed)
     keypoints = target.skeleton.keypoints
     same = type(start.codec) is type(target.codec) and start.skeleton.keypoints == keypoints
-    fits = [k for k, v in needed.items() if k in given and given[k].shape == v.shape and (same or k.startswith(BACKBONE))]
+    alike = [key for key, value in needed.items() if key in given and given[key].shape == value.shape]
+    fits = [key for key in alike if same or key.startswith((BACKBONE, LAYER))]
     with torch.no_grad():
         for key in fits:
             needed[key].copy_(given[key])
-    anew = tuple(key for key in needed if key not in set(fits))
+    anew = tuple(key for key in needed if key not in set(fits) and not key.startswith(LAYER))
     return Transferred(keypoints, (), anew) if same else Transferred((), keypoints)
 
 
@@ -117,7 +124,7 @@ def transfer_rows(start: PoseModel, target: PoseModel, *, mapping: KeypointMap |
     axes = {key: target.keypoint_axis(key, value) for key, value in needed.items()}
     body = [key for key in needed if axes[key] is None]
     fits = [key for key in body if key in given and given[key].shape == needed[key].shape]
-    anew = tuple(key for key in body if key not in set(fits))
+    anew = tuple(key for key in body if key not in set(fits) and not key.startswith(LAYER))
     rows = {key: axis for key, axis in axes.items() if axis is not None}
     same_body = not any(key.startswith(READS) for key in anew)
     same = same_body and _alike(start, target, rows)
