@@ -91,6 +91,8 @@ RECIPE_FLAGS: Mapping[str, Reads] = {
     "source_images": IMAGES,
     "target": Reads("target", hint="--target is a folder of frames, a frames.json or a COCO file"),
     "target_images": IMAGES,
+    "people": ANNOTATIONS,
+    "people_images": IMAGES,
     "target_boxes": Reads("file of boxes"),
 }
 """Files that recipes read, by the name of the flag."""

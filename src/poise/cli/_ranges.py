@@ -86,6 +86,8 @@ RANGES: Mapping[str, Range] = {
     "crop": _SHARE,
     "decay": Range(0, 10),
     "drawn": _count(0, 10_000_000),
+    "discriminator_layers": _count(0, 100),
+    "discriminator_width": _count(1, 65536),
     "drop_from": _PART,
     "epoch_views": _IMAGES,
     "epochs": _count(1, 1_000_000),
@@ -139,6 +141,8 @@ RANGES: Mapping[str, Range] = {
     "val_every": _count(1, 1_000_000),
     "val_share": _PART,
     "warmup": _count(0, 10**12),
+    "w1": Range(0, 1e9),
+    "w2": Range(0, 1e9),
     "warmup_epochs": _EPOCHS,
     "weight": Range(0, 1e9),
 }

@@ -13,6 +13,8 @@ from poise.errors import InputError
 from poise.recipes.base import ModelOptions, Optimizer, Recipe, Schedule
 from poise.recipes.domains import open_model, open_source, open_target
 from poise.recipes.ranges import check_count
+from poise.skeletons import Skeleton
+from poise.skeletons.mapping import KeypointMap
 from poise.training.task import MakeTask
 from poise.transforms.jitter import Augmentation
 from poise.transforms.paint import Paint
@@ -41,6 +43,9 @@ class AdaptOptions(ModelOptions):
         split_seed: Seed of that split.
         model: Name of a new model, where there is no --start.
         start: Model file that learnt from the source; its network, codec and keypoints are used.
+        map: Keypoints of the model of --start that stand for those of the source, where names do not tell:
+            left_wrist:left_front_paw and so on, and `analogies` for those of a person that are like an animal's. The model then
+            has the source's keypoints.
         size: Height and width of the views of a new model.
         codec: Another codec of a new model, by the name of its class.
         epochs: Epochs.
@@ -69,6 +74,7 @@ class AdaptOptions(ModelOptions):
     split_seed: int = 0
     model: str = "poise_t"
     start: Path | None = None
+    map: list[str] | None = None
     size: tuple[int, int] | None = None
     codec: str | None = None
     epochs: int = 30
@@ -107,6 +113,22 @@ class AdaptOptions(ModelOptions):
         """Augmentation of the target's views: also strong changes of appearance."""
         return replace(self.views, colour=max(self.colour, 0.4), gain=0.2, paint=PAINT)
 
+    def start_map(self, skeleton: Skeleton) -> KeypointMap | None:
+        """Which keypoint of the model to start from stands for which of the source; None without --map.
+
+        Args:
+            skeleton: Keypoints of the source.
+
+        Raises:
+            InputError: A word is no pair, or there is no model to start from.
+        """
+        if self.map is None:
+            return None
+        mapping = KeypointMap.of(self.map)
+        if self.start is None:
+            mapping.check_used()
+        return mapping
+
     def recipe(self, name: str, method: Method) -> Recipe:
         """The run.
 
@@ -125,7 +147,8 @@ class AdaptOptions(ModelOptions):
             val_share=self.val_share,
             split_seed=self.split_seed,
         )
-        model = open_model(self.start, self.model, size=self.size, codec=self.codec, source=source)
+        mapping = self.start_map(source.train.skeleton)
+        model = open_model(self.start, self.model, size=self.size, codec=self.codec, source=source, mapping=mapping)
         learnt = source.with_skeleton(model.skeleton)
         target = open_target(
             self.target,

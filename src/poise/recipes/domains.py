@@ -18,7 +18,9 @@ from poise.models.base import PoseModel, require_top_down
 from poise.reading import read_json
 from poise.recipes.finetune import start_model
 from poise.skeletons import Skeleton
+from poise.skeletons.mapping import KeypointMap
 from poise.weights.model_file import load
+from poise.weights.other_keypoints import with_keypoints
 
 
 @final
@@ -72,7 +74,7 @@ def open_source(source: Path, images: Path | None, *, settings: Sequence[str], v
         raise InputError(f"--source-set sets arguments of a recipe, and {source} is a file; leave it out")
     if not source.is_file():
         raise ReadError(missing("source", source, hint="--source is a COCO keypoint file or the name of a recipe"))
-    train, val = hold_out(with_people(CocoDataset(source, images or _beside(source))), share=val_share, seed=split_seed)
+    train, val = hold_out(with_people(CocoDataset(source, images or beside(source))), share=val_share, seed=split_seed)
     return Source(train, val)
 
 
@@ -160,7 +162,7 @@ def open_target(
     if not target.exists():
         raise ReadError(missing("target", target, hint="--target is a folder of frames, a frames.json or a COCO file"))
     if target.suffix.lower() == ".json" and boxes is None and not categories and _has_keypoints(target):
-        return Target(CocoDataset(target, images or _beside(target)), skeleton=skeleton)
+        return Target(CocoDataset(target, images or beside(target)), skeleton=skeleton)
     return Target(open_frames(target, images, skeleton=skeleton, boxes=boxes, categories=categories), skeleton=skeleton)
 
 
@@ -170,12 +172,21 @@ def _has_keypoints(file: Path) -> bool:
     return isinstance(rows, list) and any(isinstance(row, dict) and row.get("keypoints") for row in rows)
 
 
-def _beside(file: Path) -> Path:
+def beside(file: Path) -> Path:
+    """The folder of the images of an annotation file: `images` beside it, else its own."""
     folder = file.parent / "images"
     return folder if folder.is_dir() else file.parent
 
 
-def open_model(start: Path | None, model: str, *, size: tuple[int, int] | None, codec: str | None, source: Source) -> PoseModel:
+def open_model(
+    start: Path | None,
+    model: str,
+    *,
+    size: tuple[int, int] | None,
+    codec: str | None,
+    source: Source,
+    mapping: KeypointMap | None = None,
+) -> PoseModel:
     """The model that adapts: that of a file, or a new one for the source's keypoints.
 
     Args:
@@ -184,14 +195,18 @@ def open_model(start: Path | None, model: str, *, size: tuple[int, int] | None, 
         size: Size of its views (h, w).
         codec: Another codec of a new model, by the name of its class.
         source: Labelled data.
+        mapping: Which keypoint of the model file stands for which of the source, whose keypoints the model then has; without it
+            it keeps its own.
 
     Raises:
         InputError: It is no top-down model, or a size or codec is given for a model file.
         CheckpointError: The file is no model file.
+        SkeletonMismatch: The map names a keypoint that there is not.
     """
     if start is None:
         return require_top_down(start_model(model, size=size, skeleton=source.train.skeleton, codec=codec))
     given = [flag for flag, value in (("--size", size), ("--codec", codec)) if value is not None]
     if given:
         raise InputError(f"the model of --start has its own views and codec; leave {' and '.join(given)} out")
-    return require_top_down(load(start))
+    found = require_top_down(load(start))
+    return found if mapping is None else with_keypoints(found, source.train.skeleton, mapping=mapping)[0]
