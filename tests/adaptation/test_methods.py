@@ -210,7 +210,7 @@ def test_pplo_learns_from_source_and_target_in_turn_and_ends_by_its_rule(tiny):
     batch = next(iter_batches(task, recipe))
     recipe.model.train()
     task.labels = PseudoLabels(torch.full((12, 2, 2), 30.0), torch.ones(12, 2), torch.ones(12, 2, dtype=torch.bool))
-    parts = [{name: float(value) for name, value in task.losses(batch).items()} for _ in range(4)]
+    parts = [{name: float(value.detach()) for name, value in task.losses(batch).items()} for _ in range(4)]
     assert [(p["source"] > 0, p["target"] > 0) for p in parts] == [(True, False), (False, True)] * 2
 
 
