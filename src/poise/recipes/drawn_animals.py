@@ -15,9 +15,9 @@ def drawn_animals(
     kind: str = "animals",
     look: str = "wild",
     keypoints: str = "animal18",
-    images: int = 4000,
+    images: int = 3000,
     checked: int = 200,
-    epochs: int = 12,
+    epochs: int = 10,
     seed: int = 0,
     size: tuple[int, int] = (128, 128),
     width: str = "t",
@@ -28,7 +28,7 @@ def drawn_animals(
         poise train drawn_animals --out runs/animals
         poise train drawn_animals --kind horse --look textured --out runs/horses
 
-    Six minutes on one CPU core.
+    About ten minutes on one CPU core.
 
     Args:
         kind: Animals of any species, or one such as horse, dog, cow, tiger or camel.
