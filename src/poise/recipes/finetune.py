@@ -392,7 +392,9 @@ class DetectorOptions(ViewOptions):
 
     kind: ClassVar[str] = "detectors"
     augmentation_type: ClassVar[type | None] = DetectorAugmentation
-    names: ClassVar[str | None] = r"poise_rcnn_[ts]|poise_rcnn_[ts]_.*_\d+x\d+|(maskrcnn_)?keypoint_rcnn_.*"
+    names: ClassVar[str | None] = (
+        r"poise_rcnn_[ts]|poise_rcnn_[ts]_.*_\d+x\d+|((maskrcnn|torchvision|detectron2)_)?keypoint_rcnn_.*"
+    )
 
     mosaic: float = 0.0
     empty: bool = False
