@@ -41,8 +41,8 @@ def _checked(thing: Any) -> Any:
 
 def _function(function: Any) -> Any:
     hints = {name: _destring_annotation(hint, function.__globals__) for name, hint in function.__annotations__.items()}
-    if inspect.isgeneratorfunction(function):
-        hints.pop("return", None)
+    if inspect.isgeneratorfunction(function):  # its body runs later, among the axes of whoever asks for values
+        hints = {name: hint for name, hint in hints.items() if name != "return" and not _has_shape(hint)}
     checked = beartype(conf=CONF)(_copy(function, hints))
     call = _within_a_memory(checked) if any(map(_has_shape, hints.values())) else checked
 
