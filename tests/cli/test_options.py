@@ -35,7 +35,7 @@ def described(owner, heading: str) -> dict[str, str]:
 def commands():
     for where, _ in COMMANDS.values():
         file, name = where.split(":")
-        if file != "train":
+        if file not in ("train", "adapt"):  # whose flags are those of recipes
             yield getattr(importlib.import_module(f"poise.cli.{file}"), name)
 
 
