@@ -33,6 +33,7 @@ AXES: Mapping[str, Mapping[str, str]] = {
     "people and keypoints": {
         "n": "people, boxes, RoIs, results or other items of one kind",
         "m": "a second number of items in the same signature, such as predictions beside labels",
+        "g": "labelled people of an image (ground truth)",
         "k": "keypoints of a skeleton",
         "k2": "keypoints of a second skeleton",
         "l": "limbs of a skeleton",
