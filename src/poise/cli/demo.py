@@ -9,9 +9,9 @@ from poise.cli.options import Folder, InferenceOptions, SeedOptions
 def run(
     *,
     out: Folder = Path("poise-demo"),
-    people: int = 6000,
+    people: int = 4500,
     tested: int = 300,
-    epochs: int = 9,
+    epochs: int = 15,
     minutes: float = 2.6,
     chance: SeedOptions,
     running: InferenceOptions,
@@ -43,7 +43,7 @@ def run(
     from poise.evaluation.eval_set import EvalSet
     from poise.evaluation.evaluate import evaluate
     from poise.models.device import choose_device, choose_precision
-    from poise.recipes.demo import drawn
+    from poise.recipes.demo import SIZE, drawn
     from poise.terminal import Console
     from poise.training.fit import fit
     from poise.writing import locked
@@ -54,7 +54,7 @@ def run(
     check_folder(out)
     checked = max(8, min(200, people // 30))
     say(console, f"drawing {people} people to learn from, {checked} to check on and {tested} for the test")
-    recipe = drawn(people=people, checked=checked, epochs=epochs, seed=chance.seed, size=(128, 96), watch=with_progress)
+    recipe = drawn(people=people, checked=checked, epochs=epochs, seed=chance.seed, size=SIZE, watch=with_progress)
     with locked(out, what="another demo"):
         clear(out)
         annotations = draw_test(out, tested, seed=chance.seed + 2)
