@@ -222,7 +222,17 @@ def test_options_of_another_kind_of_model_are_refused(drawn):
 
 def test_flags_of_another_kind_say_which_kinds_they_are_for():
     assert TopDownOptions.other_flags() == {"mosaic": "detectors", "empty": "detectors", "detecting_set": "detectors"}
-    own = ("half_body", "padding", "align", "alignment_keypoints", "missing", "axis_centre", "axis_top")
+    own = (
+        "half_body",
+        "super_augmentation",
+        "pck",
+        "padding",
+        "align",
+        "alignment_keypoints",
+        "missing",
+        "axis_centre",
+        "axis_top",
+    )
     assert DetectorOptions.other_flags() == dict.fromkeys(own, "top-down models")
     assert FinetuneOptions.other_flags()["size"] == "top-down models and bottom-up models and detectors"
 

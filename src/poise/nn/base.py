@@ -108,7 +108,7 @@ class Network(nn.Module):
         """The backbone's feature maps as the head reads them."""
         return features if self.adaptation is None else self.adaptation(features)
 
-    def answer(self, features: list[Feature]) -> Feature | list[Feature] | Float[Tensor, "b k n"]:
+    def answer(self, features: list[Feature]) -> Feature | list[Feature | Float[Tensor, "b k n"]] | Float[Tensor, "b k n"]:
         """The output that the codec decodes, for feature maps; or a list that ends with it."""
         output: Tensor | list[Tensor] = self.head(features)
         if self.readout is None:
