@@ -11,7 +11,7 @@ def run(
     out: Folder = Path("poise-demo"),
     people: int = 4500,
     tested: int = 300,
-    epochs: int = 15,
+    epochs: int = 12,
     minutes: float = 2.6,
     chance: SeedOptions,
     running: InferenceOptions,
