@@ -163,7 +163,7 @@ def batches(views: ViewDataset[Any, Any], size: int, count: int | None = None) -
 def pulls(model: PoseModel, setting: Setting, train: Dataset, *, count: int = 4) -> dict[str, float]:
     """How long the gradient of each part of the loss is in the trunk, and where that of the keypoints points; means."""
     task = ModelTask(model.train())
-    views = task.train_views(recipe("pulls", model, setting, train, train).data, seed=1)
+    views = model.train_views(recipe("pulls", model, setting, train, train).data, seed=1)
     trunk = [p for p in model.network.backbone.parameters() if p.requires_grad]
     sums: dict[str, float] = {}
     number = -1

@@ -26,7 +26,7 @@ class Consensus:
     Attributes:
         xy: Positions, pixels of the image.
         score: Mean of all views' Gaussians there: high where confident views agree.
-        agreement: The same with all confidences 1: share of the views that agree, 1 at most.
+        agreement: Mean of all views' Gaussians there with every confidence 1: share of the views that agree, 0 to 1.
         confidence: Confidence of the first view alone.
     """
 

@@ -1,7 +1,7 @@
 """`AdaptTask`: a task that learns from a labelled source and an unlabelled target at once."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, final
@@ -15,12 +15,11 @@ from poise.adaptation.criteria import ORACLE, TargetCheck
 from poise.adaptation.joint import SOURCE, TARGET, EpochLength, JointBatch, JointViews
 from poise.adaptation.target import Target
 from poise.data.base import Dataset
-from poise.dims import Size
 from poise.models.base import PoseModel, require_top_down, total_loss
 from poise.models.pictures import Picture
-from poise.models.views.base import AnyViews, TrainData, ViewDataset, mixed_seed
-from poise.structures import Batch, Labels
-from poise.training.task import Task, TaskRun
+from poise.models.views.base import AnyViews, TrainData, mixed_seed
+from poise.structures import Labels
+from poise.training.task import ModelTask, TaskRun
 from poise.transforms.jitter import Augmentation
 
 
@@ -42,7 +41,7 @@ class Domains:
     more: Mapping[str, Dataset] = field(default_factory=dict)
 
 
-class AdaptTask(Task):
+class AdaptTask(ModelTask):
     """Training on source and target together; what is done with the target is the method's (`target_losses`).
 
     The loss is that of the source as the model computes it ("source") plus the method's parts. Validation, scores and pictures
@@ -58,7 +57,7 @@ class AdaptTask(Task):
     """
 
     def __init__(self, model: PoseModel, domains: Domains, *, check: TargetCheck | None = None) -> None:
-        self.model = require_top_down(model)
+        super().__init__(require_top_down(model))
         self.domains = domains
         self.target_check = TargetCheck(people=0) if check is None else check
         self.run: TaskRun | None = None
@@ -119,10 +118,6 @@ class AdaptTask(Task):
         """The target, and further data sets."""
         return {TARGET: self.domains.target, **self.domains.more}
 
-    def train_size(self, data: TrainData) -> Size:
-        """Size of the views (h, w), pixels."""
-        return self.model.train_size(data)
-
     def train_views(self, data: TrainData, *, seed: int) -> AnyViews[Any, Any]:
         """Labelled views of the source and unlabelled ones of the target, and of further data sets, paired."""
         return JointViews(self.part_views(data, seed=seed), seed=seed, length=self.domains.length, tied=self.tied)
@@ -150,37 +145,13 @@ class AdaptTask(Task):
         other = self.domains.augmentation if name == TARGET else None
         return TrainData(data.name, dataset, data.augmentation if other is None else other, data.size)
 
-    def val_views(self, dataset: Dataset, *, seed: int) -> ViewDataset[Any, Any]:
-        """The model's."""
-        return self.model.val_views(dataset, seed=seed)
-
     def losses(self, batch: JointBatch) -> dict[str, Float[Tensor, ""]]:
         """The loss of the source and the parts of the method."""
         return {SOURCE: self.source_losses(batch), **self.target_losses(batch)}
 
-    def validate(self, batch: Batch) -> tuple[Float[Tensor, ""], list[Any]]:
-        """The model's."""
-        return self.model.validate(batch)
-
-    def raw(self, images: Float[Tensor, "b 3 h w"]) -> Sequence[Tensor]:
-        """The model's."""
-        return self.model.raw(images)
-
     def labelled(self, batch: JointBatch) -> Float[Tensor, "_ 2"]:
         """Labelled keypoints of all parts of a batch."""
         return torch.cat([self.model.labelled(part) for part in batch.parts.values()])
-
-    def truth(self, dataset: Dataset) -> Any:
-        """The model's."""
-        return self.model.truth(dataset)
-
-    def score(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
-        """The model's."""
-        return self.model.score(truth, found)
-
-    def keypoint_scores(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
-        """The model's."""
-        return self.model.keypoint_scores(truth, found)
 
     def picture(self, batch: JointBatch) -> Picture:
         """The pictures of all parts, one below the other."""

@@ -121,7 +121,7 @@ class MapErrors:
     Attributes:
         distances: Distance of each keypoint of each person from its target, in tenths of the map's size; -1 where the target
             does not have it.
-        batches: The same as the releases compute it, batch by batch.
+        batches: These distances for each batch of the releases, a row for each keypoint.
     """
 
     distances: Float[Tensor, "n k"]

@@ -181,7 +181,7 @@ def part_loss(logits: Float[Tensor, "b c h w"], parts: UInt8[Tensor, "b h w"]) -
     """Mean cross entropy over the pixels whose part is known; 0 where none is.
 
     Args:
-        logits: Of each part, the background first.
+        logits: A channel for each body part, the background first, before softmax.
         parts: The part of each pixel, `UNKNOWN` where nobody knows.
 
     >>> part_loss(torch.zeros(1, 10, 2, 2), torch.zeros(1, 2, 2, dtype=torch.uint8))

@@ -181,7 +181,7 @@ class ModelTask(Task):
         """Size of the views the model learns from (h, w), pixels."""
         return self.model.train_size(data)
 
-    def train_views(self, data: TrainData, *, seed: int) -> ViewDataset[Any, Any]:
+    def train_views(self, data: TrainData, *, seed: int) -> AnyViews[Any, Any]:
         """`PoseModel.train_views`."""
         return self.model.train_views(data, seed=seed)
 

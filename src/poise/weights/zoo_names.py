@@ -34,7 +34,7 @@ class ZooNames:
     Attributes:
         models: Every model worth listing.
         patterns: Regular expressions of all names that can be built.
-        forms: The same for people.
+        forms: Forms of the names for messages, such as `hrnet_w{32,48}_coco_HEIGHTxWIDTH`.
         obtainable: Models of `poise get`.
     """
 

@@ -41,7 +41,7 @@ def with_colours(model: Model, family: Family, file_name: str, *, mean: Colour |
         family: Its family, which may tell the mean by the name of a file.
         file_name: Name of the checkpoint's file; "" where it is not known.
         mean: Red, green, blue, 0 to 1; None for that of the file or the family.
-        std: The same of the deviation; None for that of the family.
+        std: Standard deviation of red, green, blue, 0 to 1; None for that of the family.
 
     Raises:
         InputError: They are no colours, or the model reads no images.
