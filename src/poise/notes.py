@@ -4,12 +4,17 @@ They go to the logger "poise" as warnings; where no logging is set up Python pri
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+Counted = tuple[str, str, str]
+"""What happened to a thing, the thing's name, and what to say of the first of its kind."""
 
 _LOG = logging.getLogger("poise")
 _SAID: set[str] = set()
+_COUNTED: dict[str, set[str]] = {}
 _silent = False
+_collected: list[Counted] | None = None
 
 
 def note(text: str) -> None:
@@ -34,6 +39,54 @@ def without_notes() -> Iterator[None]:
         _silent = before
 
 
+def note_counted(what: str, name: str, first: str) -> None:
+    """Say a sentence of the first of several things, and count them; `note_counts` says how many there were.
+
+    Args:
+        what: What happened to each, after "12 images": "were read as they are stored".
+        name: Name of this one; each counts once.
+        first: What to say of the first.
+    """
+    if _collected is not None:
+        _collected.append((what, name, first))
+        return
+    if _silent:
+        return
+    names = _COUNTED.setdefault(what, set())
+    if not names:
+        note(first)
+    names.add(name)
+
+
+def collect_counted() -> None:
+    """Keep what is counted in this process for `take_counted`, instead of saying it: for processes that load data."""
+    global _collected
+    _collected = []
+
+
+def take_counted() -> tuple[Counted, ...]:
+    """What was counted in this process since the last call; () where it is said here."""
+    if not _collected:
+        return ()
+    taken = tuple(_collected)
+    _collected.clear()
+    return taken
+
+
+def add_counted(taken: Iterable[Counted]) -> None:
+    """Count what another process took."""
+    for one in taken:
+        note_counted(*one)
+
+
+def note_counts() -> None:
+    """Say how many things were counted, of each kind of which there was more than one."""
+    for what, names in _COUNTED.items():
+        if len(names) > 1:
+            note(f"{len(names)} images {what}")
+
+
 def forget_notes() -> None:
     """Let every sentence be said anew, as at the start of a command."""
     _SAID.clear()
+    _COUNTED.clear()

@@ -39,6 +39,12 @@ def fake() -> ModuleType:
     return load(FAKES / "coco.py")
 
 
+@pytest.fixture(scope="session")
+def fake_mpii() -> ModuleType:
+    """The made-up MPII."""
+    return load(FAKES / "mpii.py")
+
+
 @pytest.fixture
 def fake_datasets(request, tmp_path):
     return load(request.param).datasets(tmp_path)

@@ -1,4 +1,4 @@
-"""Flags of every command, before or after it: `--plugin`, `--max-pixels`, `--outside-images`."""
+"""Flags of every command, before or after it: `--plugin`, `--max-pixels`, `--orientation`, `--outside-images`."""
 
 import os
 import sys
@@ -9,8 +9,15 @@ from poise.errors import InputError
 from poise.notes import note
 from poise.plugins import use_plugin
 
-LIMITS: Mapping[str, str] = {"--max-pixels": "POISE_MAX_PIXELS", "--outside-images": "POISE_OUTSIDE_IMAGES"}
-"""Flags of what may be read, and the environment variables that say the same."""
+LIMITS: Mapping[str, str] = {
+    "--max-pixels": "POISE_MAX_PIXELS",
+    "--outside-images": "POISE_OUTSIDE_IMAGES",
+    "--orientation": "POISE_ORIENTATION",
+}
+"""Flags of what may be read and how, and the environment variables that say the same."""
+
+ORIENTATIONS = ("stored", "shown")
+"""Values of `--orientation`."""
 
 
 def limits_now() -> dict[str, str]:
@@ -19,25 +26,29 @@ def limits_now() -> dict[str, str]:
 
 
 def set_limits(kept: object, *, run: Path) -> None:
-    """Let be read what a run was allowed to read, unless this command says otherwise; it is said.
+    """Read as a run did, and let be read what it was allowed to read, unless this command says otherwise; it is said.
 
     Args:
         kept: `limits_now` of the run, as its settings have it; what has another form is left out.
         run: Folder of the run, for the message.
     """
     for flag, value in kept.items() if isinstance(kept, dict) else ():
-        if flag not in LIMITS or not isinstance(value, str) or not (value.isascii() and value.isdigit()):
+        if flag not in LIMITS or not isinstance(value, str) or not _can_be(flag, value):
             continue
         if not os.environ.get(LIMITS[flag]):
             os.environ[LIMITS[flag]] = value
-            note(f"images are read as in the run {str(run)!r}: {flag}{f' {value}' if flag == '--max-pixels' else ''}")
+            note(f"images are read as in the run {str(run)!r}: {flag}{'' if flag == '--outside-images' else f' {value}'}")
+
+
+def _can_be(flag: str, value: str) -> bool:
+    return value in ORIENTATIONS if flag == "--orientation" else value.isascii() and value.isdigit()
 
 
 def without_limits(words: list[str]) -> tuple[list[str], dict[str, str]]:
-    """The words without `--max-pixels N` and `--outside-images`, and the environment variables that these set.
+    """The words without `--max-pixels N`, `--orientation HOW` and `--outside-images`, and the environment variables they set.
 
     Raises:
-        InputError: The number of pixels cannot be.
+        InputError: The number of pixels, or the orientation, cannot be.
     """
     from poise.cli._ranges import check_ranges
 
@@ -48,6 +59,11 @@ def without_limits(words: list[str]) -> tuple[list[str], dict[str, str]]:
         flag, same, value = word.replace("_", "-").partition("=")
         if flag == "--outside-images":
             variables[LIMITS[flag]] = "1"
+        elif flag == "--orientation":
+            value = value if same else next(left, "")
+            if value not in ORIENTATIONS:
+                raise InputError(f"--orientation is stored or shown; found {value[:40]!r}")
+            variables[LIMITS[flag]] = value
         elif flag == "--max-pixels":
             value = value if same else next(left, "")
             check_ranges([flag, value])

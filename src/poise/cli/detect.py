@@ -55,6 +55,7 @@ def run(
     check_out("--out", out, ends=(".json", ""))
     check_confidence("--min-score", minimum.min_score)
     annotated, category = len(sources) == 1 and sources[0].lower().endswith(".json"), 1
+    sizes = {}
     if annotated and files.images is None:
         raise InputError(f"the images of {sources[0]!r} are needed; give their folder or zip file with --images")
     if files.images is not None and not annotated:
@@ -76,6 +77,7 @@ def run(
         eval_set = EvalSet.of_file(sources[0], files.images, skeleton=COCO17)
         requests = images_of(eval_set)
         category = next(iter(eval_set.skeletons)) if len(eval_set.skeletons) == 1 else 1
+        sizes = {image: size for row, image in enumerate(eval_set.ids) if (size := eval_set.known_size(row))}
     else:
         requests = requests_of(find_images(sources), None)
     finder = running.detector(detector, batch=running.batch)
@@ -86,7 +88,7 @@ def run(
 
         def watch(stream: Iterable[Any], total: int) -> Iterator[Any]:
             for one in with_bar(stream, total):
-                written.add(rows([one.confident(minimum.min_score)], category=category, named=not annotated))
+                written.add(rows([one.confident(minimum.min_score)], category=category, named=not annotated, sizes=sizes))
                 yield one
 
         found = detect(finder, requests, min_score=minimum.min_score, skipped=skipped, watch=watch)

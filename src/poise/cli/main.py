@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from poise.cli._global_flags import LIMITS, without_limits, without_plugins
 from poise.cli._process import environment, exit_code, leave, prepare_output, stopping
 from poise.errors import Stopped
-from poise.notes import forget_notes
+from poise.notes import forget_notes, note_counts
 from poise.plain import say_error
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -139,7 +139,10 @@ def _command(words: Sequence[str], called: list[str]) -> int:
     forget_notes()
     name = " ".join(words[:2]) if words[0] == "data" else words[0]
     with environment(limits, besides=LIMITS.values()):
-        return _run(name, words[len(name.split()) :]) if name in COMMANDS else _no_such(words)
+        try:
+            return _run(name, words[len(name.split()) :]) if name in COMMANDS else _no_such(words)
+        finally:
+            note_counts()
 
 
 def _name(words: Sequence[str]) -> str:
@@ -159,7 +162,9 @@ def overview() -> str:
         f"  {'--plugin PACKAGE':<{width}}  also use codecs, networks and models of a Python package of your own;\n"
         f"  {'':<{width}}  model files may then run code of it\n"
         f"  {'--max-pixels N':<{width}}  read images of up to so many pixels (100,000,000)\n"
-        f"  {'--outside-images':<{width}}  also read images that an annotation file names outside --images\n\n"
+        f"  {'--outside-images':<{width}}  also read images that an annotation file names outside --images\n"
+        f"  {'--orientation HOW':<{width}}  read all images as stored, or as shown (turned by their EXIF orientation);\n"
+        f"  {'':<{width}}  by default as the sizes in the label file tell, else as shown\n\n"
         "poise COMMAND --help shows the flags and an example.\n"
         "Start with: poise demo\n"
     )

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from poise.data.records import stated_size
 from poise.dims import Size
 from poise.errors import AnnotationError, BoxError, InputError
 from poise.fields import number, whole
@@ -102,6 +103,7 @@ class Detection(NamedTuple):
         bbox: x, y, width, height, pixels; perhaps empty or nan.
         score: Confidence; 1 where the row has none.
         file_name: Name of the image file; "" where the row has none.
+        size: Size (h, w) of the image, pixels; None where the row states none.
     """
 
     image_id: int
@@ -109,6 +111,7 @@ class Detection(NamedTuple):
     bbox: tuple[float, ...]
     score: float
     file_name: str
+    size: Size | None = None
 
 
 def read_detections(path: Path | str) -> list[Detection]:
@@ -186,7 +189,8 @@ def _detection(index: int, row: Mapping[str, Any], path: str) -> Detection:
     kept = [float(v) for v in numbers if v is not None]
     name = row.get("file_name")
     own = None if category is None else whole(category)
-    return Detection(int(image or 0), own, tuple(kept), float(score or 0.0), name if isinstance(name, str) else "")
+    named = name if isinstance(name, str) else ""
+    return Detection(int(image or 0), own, tuple(kept), float(score or 0.0), named, stated_size(row))
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -140,7 +140,7 @@ class CocoDataset(Dataset):
         return torch.from_numpy(np.diff(self._first))
 
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
-        """An image, RGB, 0 to 255.
+        """An image, RGB, 0 to 255: as its labels count its pixels (`data.orientation`).
 
         Raises:
             ImageError: The image is missing or cannot be decoded, or the data set has labels only.
@@ -150,7 +150,7 @@ class CocoDataset(Dataset):
             raise ImageError(
                 f"image {name!r} cannot be read: the data set was opened without images; give their folder or zip file"
             )
-        return self.files.read(name)
+        return self.files.read_labelled(name, stated=self.size(index))
 
     def known(self, index: int) -> Bool[Tensor, " k"]:
         """True for each keypoint that a category of the file has."""

@@ -12,7 +12,9 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from poise.data.image_names import ImageNames, shared_tails, tail_of
-from poise.data.images import MOST_BYTES, SUFFIXES, decode, read_bytes
+from poise.data.images import MOST_BYTES, SUFFIXES, Orientation, decode, read_bytes
+from poise.data.orientation import decode_labelled
+from poise.dims import Size
 from poise.errors import ImageError, ReadError
 from poise.notes import note
 from poise.reading import check_file, check_folder
@@ -111,6 +113,21 @@ class ImageFiles:
             ImageError: The file is missing, cannot be read, is truncated, or is not an image.
         """
         return decode(self.bytes(name), name=f"{self.root}/{name}")
+
+    def read_labelled(
+        self, name: str, *, stated: Size | None = None, labels: Orientation | None = None
+    ) -> UInt8[Tensor, "3 H W"]:
+        """An image as its labels count its pixels: as it is stored, or turned by its EXIF orientation (`data.orientation`).
+
+        Args:
+            name: Name of the file, relative to `root`.
+            stated: Size (h, w) that the label file states; None where it states none.
+            labels: What labels of this form count; None where that is not known.
+
+        Raises:
+            ImageError: The file is missing, cannot be read, is truncated, or is not an image.
+        """
+        return decode_labelled(self.bytes(name), name=f"{self.root}/{name}", stated=stated, labels=labels)
 
     def has(self, name: str) -> bool:
         """Whether there is an image of that name."""

@@ -112,7 +112,9 @@ def _listed_frame(
     if (whole_image and len(rows) > 1) or len(set(boxes)) < len(boxes):
         raise AnnotationError(f"{wheres[-1]} repeats an earlier row; each animal of an image stands in the list once")
     areas = () if whole_image else tuple(_area(row.get("area"), where) for (_, row), where in zip(rows, wheres, strict=True))
-    return FrameRecord(first["file_name"], image_id, sequence, frame, None if whole_image else boxes, areas)
+    return FrameRecord(
+        first["file_name"], image_id, sequence, frame, None if whole_image else boxes, areas, size=stated_size(first)
+    )
 
 
 def folder_frames(root: Path | str, *, boxes: Path | str | None = None, min_score: float = 0.0) -> list[FrameRecord]:
@@ -137,10 +139,10 @@ def folder_frames(root: Path | str, *, boxes: Path | str | None = None, min_scor
     if boxes is None:
         return [FrameRecord(name, i, *places[name]) for i, name in enumerate(names, start=1)]
     found = detections_by_name(boxes, names, min_score=min_score)
-    kept = [
-        FrameRecord(names[i], i + 1, *places[names[i]], tuple(_box(row.bbox, f"{str(boxes)!r}: {names[i]!r}") for row in rows))
-        for i, rows in found.items()
-    ]
+    kept = []
+    for i, rows in found.items():
+        own = tuple(_box(row.bbox, f"{str(boxes)!r}: {names[i]!r}") for row in rows)
+        kept.append(FrameRecord(names[i], i + 1, *places[names[i]], own, size=rows[0].size))
     if len(kept) < len(names):
         note(f"{str(boxes)!r} has no box for {len(names) - len(kept)} of {len(names)} images; they are left out")
     return kept
@@ -186,7 +188,7 @@ def _coco_frame(image: Mapping[str, Any], rows: Sequence[tuple[Box, float, int, 
                 "`poise data check` lists such boxes"
             )
     sequence, frame = _place(image, f"{name!r}: image {file!r}", (None, order))
-    return FrameRecord(file, image_id, sequence, None if sequence is None else frame, boxes, areas, kinds, ids)
+    return FrameRecord(file, image_id, sequence, None if sequence is None else frame, boxes, areas, kinds, ids, size)
 
 
 def places_by_name(names: Sequence[str], root: str) -> dict[str, tuple[str, int]]:

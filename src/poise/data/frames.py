@@ -15,6 +15,7 @@ from poise.data.boxes import check_boxes
 from poise.data.coco_labels import BODY_SHARE
 from poise.data.files import ImageFiles
 from poise.data.images import image_size
+from poise.dims import Size
 from poise.errors import AnnotationError, BoxError, ImageError
 from poise.skeletons import Skeleton
 from poise.structures import Key, Labels, Sample
@@ -37,6 +38,7 @@ class FrameRecord:
         areas: Area of each box's animal, square pixels; nan for `BODY_SHARE` of the box. () for nan everywhere.
         categories: Category id of each box; () for 1 everywhere.
         ids: Id of each box's annotation; () for numbers from 1.
+        size: Size (h, w) that the file of boxes states, pixels; None where it states none.
     """
 
     file_name: str
@@ -47,6 +49,7 @@ class FrameRecord:
     areas: tuple[float, ...] = ()
     categories: tuple[int, ...] = ()
     ids: tuple[int, ...] = ()
+    size: Size | None = None
 
 
 @final
@@ -121,7 +124,10 @@ class FramesDataset(Dataset):
         Raises:
             ImageError: The image cannot be decoded.
         """
-        return self.files.read(self._frames[index].file_name)
+        frame = self._frames[index]
+        if frame.boxes is None or frame.size is None:
+            return self.files.read(frame.file_name)
+        return self.files.read_labelled(frame.file_name, stated=frame.size)
 
     def __getitem__(self, index: int) -> Sample:
         """Image, boxes and key.

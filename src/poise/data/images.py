@@ -3,15 +3,16 @@
 Formats are those of `FORMATS` and no others: Pillow would hand PostScript to another program. Images of more than `max_pixels`
 are refused by their header. Ordinary JPEG and PNG files are decoded by OpenCV, which is faster. All others (CMYK, 16 bits,
 palettes, alpha, TIFF, GIF, WebP, files with a damaged end) are decoded by Pillow, which raises an error where OpenCV fills
-missing pixels with grey; of JPEG files that say to end too early both do (`_is_cut`). EXIF orientation is applied, alpha is
-dropped, and of 16 bits the upper 8 are kept.
+missing pixels with grey; of JPEG files that say to end too early both do (`is_cut`). EXIF orientation is applied, but where
+labels count stored pixels (`data.orientation`); alpha is dropped, and of 16 bits the upper 8 are kept.
 """
 
 import io
 import os
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from poise.data.heif import allow_heif
+from poise.data.image_frames import JPEG, PNG, is_cut, jpeg_frame, png_frame
 from poise.dims import Size
 from poise.errors import ImageError, InputError, WriteError
 from poise.reading import read_file
@@ -43,15 +45,22 @@ MAX_PIXELS = 100_000_000
 MAX_PIXELS_VARIABLE = "POISE_MAX_PIXELS"
 """Environment variable of another limit, which processes that read images inherit; `--max-pixels` sets it."""
 
-_JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-_EIGHT_BIT_GREY_OR_RGB = ((8, 0), (8, 2))
-_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_SCAN = 0xDA
-_NO_DATA = 128
-"""Value of a JPEG's pixels, in each channel, where its data end early."""
+ORIENTATION_VARIABLE = "POISE_ORIENTATION"
+"""Environment variable that says how all images are read, `stored` or `shown`; `--orientation` sets it."""
 
-_FILLING = bytes(range(1, 255)) * 2
+Orientation = Literal["stored", "shown"]
+"""How an image is read: as its pixels are stored, or turned as its EXIF orientation says."""
+
+_BACK: Mapping[int, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""What undoes each EXIF orientation."""
 
 
 def max_pixels() -> int:
@@ -64,6 +73,23 @@ def max_pixels() -> int:
     if not (text.isascii() and text.isdigit() and int(text[:20]) > 0):
         raise InputError(f"{MAX_PIXELS_VARIABLE} is a number of pixels, 1 or more; found {text[:40]!r}")
     return int(text[:20])
+
+
+def asked() -> Orientation | None:
+    """How all images are to be read; None where each decides by its size (`data.orientation`).
+
+    Raises:
+        InputError: The environment variable says something else.
+    """
+    match os.environ.get(ORIENTATION_VARIABLE) or None:
+        case None:
+            return None
+        case "stored":
+            return "stored"
+        case "shown":
+            return "shown"
+        case other:
+            raise InputError(f"{ORIENTATION_VARIABLE} is stored or shown; found {other[:40]!r}")
 
 
 def read_image(path: Path | str) -> UInt8[Tensor, "3 H W"]:
@@ -90,12 +116,13 @@ def read_bytes(path: Path) -> bytes:
     return read_file(path, what="image", most=MOST_BYTES, error=ImageError)
 
 
-def decode(data: bytes, *, name: str) -> UInt8[Tensor, "3 H W"]:
+def decode(data: bytes, *, name: str, turn: bool | None = None) -> UInt8[Tensor, "3 H W"]:
     """Decode an image file to RGB, 0 to 255, stored row by row.
 
     Args:
         data: Content of the file.
         name: Name of the file, for error messages.
+        turn: Whether its EXIF orientation is applied; by default unless `asked` says `stored`.
 
     Raises:
         ImageError: The data are truncated, damaged, or not an image.
@@ -103,7 +130,7 @@ def decode(data: bytes, *, name: str) -> UInt8[Tensor, "3 H W"]:
     if not data:
         raise ImageError(f"image {name!r} is empty (0 bytes); replace the file")
     try:
-        pixels = _decoded(data, name)
+        pixels = _decoded(data, name, asked() != "stored" if turn is None else turn)
     except (ImageError, InputError):
         raise
     except Exception as error:  # decoders raise whatever a damaged file makes them
@@ -111,13 +138,13 @@ def decode(data: bytes, *, name: str) -> UInt8[Tensor, "3 H W"]:
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
-def _decoded(data: bytes, name: str) -> np.ndarray:
-    frame = _jpeg_frame(data) if data.startswith(_JPEG) else _png_frame(data)
+def _decoded(data: bytes, name: str, turn: bool) -> np.ndarray:
+    frame = jpeg_frame(data) if data.startswith(JPEG) else png_frame(data)
     if frame is not None:
         _check_pixels(frame.height, frame.width, name)
-    found = _opencv(data) if frame is not None and frame.ordinary else None
-    pixels = _pillow(data, name) if found is None else found
-    if data.startswith(_JPEG) and frame is not None and _is_cut(data, pixels, frame):
+    found = _opencv(data, turn) if frame is not None and frame.ordinary else None
+    pixels = _pillow(data, name, turn) if found is None else found
+    if data.startswith(JPEG) and frame is not None and is_cut(data, pixels, frame):
         raise ImageError(f"image {name!r} is cut: its file ends before its last pixels, which would be grey; replace the file")
     return pixels
 
@@ -136,21 +163,23 @@ def _check_pixels(height: int, width: int, name: str) -> None:
         )
 
 
-def image_size(data: bytes, *, name: str) -> Size:
+def image_size(data: bytes, *, name: str, turn: bool | None = None) -> Size:
     """Size (h, w) of the image that `decode` gives, pixels; only the header is read.
 
     Args:
         data: Content of the file.
         name: Name of the file, for error messages.
+        turn: Whether its EXIF orientation is applied; by default unless `asked` says `stored`.
 
     Raises:
         ImageError: The data are not an image.
     """
     if not data:
         raise ImageError(f"image {name!r} is empty (0 bytes); replace the file")
+    turn = asked() != "stored" if turn is None else turn
     with _opened(data, name) as image:
-        size = image.height, image.width
-    return size[::-1] if is_turned(data, name=name) else size
+        size, stored = (image.height, image.width), image.format != "TIFF"  # of TIFF Pillow gives the turned size
+    return size[::-1] if turn == stored and is_turned(data, name=name) else size
 
 
 def is_turned(data: bytes, *, name: str) -> bool:
@@ -178,8 +207,7 @@ def orientation(data: bytes, *, name: str) -> int:
     """
     try:
         with _opened(data, name) as image:
-            found = image.getexif().get(0x0112, 1)
-            return int(found) if found in range(1, 9) else 1
+            return _orientation(image)
     except (ImageError, InputError):
         raise
     except Exception:  # notes beside the pixels that are damaged say nothing
@@ -196,7 +224,7 @@ def has_16_bits(data: bytes, *, name: str) -> bool:
     Raises:
         ImageError: The data are not an image.
     """
-    if data.startswith(_PNG):
+    if data.startswith(PNG):
         return data[24:25] == b"\x10"
     with _opened(data, name) as image:
         return image.mode.startswith("I")
@@ -217,80 +245,10 @@ def write_image(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
     write_atomic(path, cv2.imencode(path.suffix, cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """Contents of the header of a JPEG or PNG file.
-
-    Attributes:
-        height: Pixels.
-        width: Pixels.
-        ordinary: Whether OpenCV and Pillow decode such a file to the same pixels.
-        layered: Whether a JPEG's pixels come in several scans, each finer or of one channel, or have four channels.
-        begin: Where its first scan begins, bytes.
-    """
-
-    height: int
-    width: int
-    ordinary: bool
-    layered: bool = False
-    begin: int = 0
-
-
-def _png_frame(data: bytes) -> _Frame | None:
-    """The header of a PNG file (ISO/IEC 15948, 11.2.2); None where there is none."""
-    if len(data) < 33 or not data.startswith(_PNG) or data[12:16] != b"IHDR":
-        return None
-    width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-    ordinary = data.endswith(_PNG_END) and (data[24], data[25]) in _EIGHT_BIT_GREY_OR_RGB and b"eXIf" not in data
-    return _Frame(height, width, ordinary)
-
-
-def _jpeg_frame(data: bytes) -> _Frame | None:
-    """The first frame header (ITU T.81, annex B); None where there is none."""
-    at, found = 2, None
-    while at + 9 < len(data) and data[at] == 0xFF:
-        if data[at + 1] == 0xFF:  # any number of these may stand before a marker
-            at += 1
-            continue
-        if data[at + 1] in _JPEG_FRAMES:
-            found = at
-        if data[at + 1] == _JPEG_SCAN:
-            break
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    if found is None:
-        return None
-    height, width = (int.from_bytes(data[found + k : found + k + 2], "big") for k in (5, 7))
-    channels, in_scan = data[found + 9], data[at + 4] if at + 4 < len(data) else 0
-    layered = data[found + 1] not in (0xC0, 0xC1) or in_scan < channels or channels > 3
-    return _Frame(height, width, channels in (1, 3) and data.endswith(_JPEG_END), layered, at)
-
-
-def _is_cut(data: bytes, pixels: np.ndarray, frame: _Frame) -> bool:
-    """Whether a JPEG has an end but not all of its pixels: then more data before that end would change some.
-
-    Asked where a corner's pixel is as those without data are, and where corners do not tell. Pillow is asked, which says
-    nothing of damaged data on the terminal, at an eighth of the size where each scan has all of a pixel.
-    """
-    corners = pixels[:: max(1, len(pixels) - 1), :: max(1, pixels.shape[1] - 1)]
-    if not frame.layered and not (corners == _NO_DATA).all(axis=2).any():
-        return False
-    end = len(data) - 2 if data.endswith(_JPEG_END) else -1 if frame.layered else data.find(_JPEG_END, frame.begin)
-    if end < 0:
-        return False
-    shrink = 1 if frame.layered else 8
-    was, now = (_shrunk(content, shrink) for content in (data, data[:end] + _FILLING + data[end:]))
-    return not np.array_equal(was, now)
-
-
-def _shrunk(data: bytes, factor: int) -> np.ndarray:
-    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-        image.draft(None, (image.width // factor, image.height // factor))
-        return np.array(image)
-
-
-def _opencv(data: bytes) -> np.ndarray | None:
+def _opencv(data: bytes, turn: bool) -> np.ndarray | None:
+    flags = cv2.IMREAD_COLOR if turn else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         return None
     return None if pixels is None else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
@@ -314,14 +272,30 @@ def _opened(data: bytes, name: str) -> Image.Image:
     return image
 
 
-def _pillow(data: bytes, name: str) -> np.ndarray:
+def _pillow(data: bytes, name: str, turn: bool) -> np.ndarray:
     with _opened(data, name) as image, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        tiff = image.format == "TIFF"
         try:
+            stated = _orientation(image) if tiff else 1
             image.load()
         except Exception as error:  # as above
             raise ImageError(f"image {name!r} is truncated or damaged: {_said(error)}") from error
-        return np.ascontiguousarray(_rgb(ImageOps.exif_transpose(image)))
+        if tiff:  # which Pillow has turned
+            return np.ascontiguousarray(_rgb(image if turn or stated == 1 else image.transpose(_BACK[stated])))
+        return np.ascontiguousarray(_rgb(ImageOps.exif_transpose(_without_xmp(image)) if turn else image))
+
+
+def _orientation(image: Image.Image) -> int:
+    found = _without_xmp(image).getexif().get(0x0112, 1)
+    return int(found) if found in range(1, 9) else 1
+
+
+def _without_xmp(image: Image.Image) -> Image.Image:
+    """An image without its XMP notes, where Pillow looks for an orientation and OpenCV does not."""
+    for key in ("xmp", "XML:com.adobe.xmp"):
+        image.info.pop(key, None)
+    return image
 
 
 def _rgb(image: Image.Image) -> np.ndarray:

@@ -88,7 +88,7 @@ class MpiiDataset(Dataset):
         return None if self._heads is None else self._heads[self._rows(index)]
 
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
-        """An image, RGB, 0 to 255.
+        """An image, RGB, 0 to 255; not turned by its EXIF orientation, which MPII's labels do not know.
 
         Raises:
             ImageError: The image is missing or cannot be decoded, or the data set has labels only.
@@ -98,7 +98,7 @@ class MpiiDataset(Dataset):
                 f"image {self._names[index]!r} cannot be read: the data set was opened without images; give their folder or "
                 f"zip file"
             )
-        return self.files.read(self._names[index])
+        return self.files.read_labelled(self._names[index], labels="stored")
 
     @property
     def files_read(self) -> tuple[Path, ...]:

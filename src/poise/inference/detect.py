@@ -1,7 +1,7 @@
 """Person detection: boxes from a model of poise that finds boxes, or from a detector of torchvision."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from poise.dims import Size
 from poise.errors import ImageError, InputError, PoiseError, unknown
 from poise.geometry import xyxy_to_xywh
 from poise.inference.request import ImageRequest, Skipped, Watch, none_usable
@@ -196,17 +197,22 @@ def detect(
     return found
 
 
-def rows(found: Iterable[Detected], *, category: int = 1, named: bool = False) -> list[dict[str, Any]]:
+def rows(
+    found: Iterable[Detected], *, category: int = 1, named: bool = False, sizes: Mapping[int, Size] | None = None
+) -> list[dict[str, Any]]:
     """Boxes in COCO's result format: image_id, category_id, bbox (x, y, width, height), score.
 
     Args:
         found: Boxes of each image.
         category: Category id of people.
         named: Whether each row also has its image's `file_name`.
+        sizes: Size (h, w) of images by id, which their rows have as `width` and `height`: they tell whoever reads the rows
+            whether the image was turned by its EXIF orientation.
     """
     return [
         {"image_id": one.key.image_id, "category_id": category, "bbox": box, "score": score}
         | ({"file_name": one.key.file_name} if named else {})
+        | ({"width": size[1], "height": size[0]} if (size := (sizes or {}).get(one.key.image_id)) else {})
         for one in found
         for box, score in zip(_plain(xyxy_to_xywh(one.boxes), 2), _plain(one.scores, 5), strict=True)
         if min(box[2:]) > 0  # rounded to a size of 0

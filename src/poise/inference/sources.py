@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from poise.data.boxes import Detection, detections_by_name
-from poise.data.images import MOST_BYTES, SUFFIXES, read_image
+from poise.data.images import MOST_BYTES, SUFFIXES, read_bytes, read_image
+from poise.data.orientation import decode_labelled
+from poise.dims import Size
 from poise.errors import InputError, ReadError, missing
 from poise.geometry import xywh_to_xyxy
 from poise.inference.moving import VIDEOS, moving_text
@@ -108,11 +110,13 @@ class SourceBoxes:
         boxes: x0 y0 x1 y1, pixels.
         scores: Confidence of each box.
         categories: Category id of each box.
+        size: Size (h, w) of the image that the file of boxes states, pixels; None where it states none.
     """
 
     boxes: Float[Tensor, "n 4"]
     scores: Float[Tensor, " n"]
     categories: list[int]
+    size: Size | None = None
 
 
 def boxes_of(path: Path | str, sources: Sequence[Source], *, min_score: float = 0.0) -> dict[int, SourceBoxes]:
@@ -139,6 +143,7 @@ def _boxes(rows: Sequence[Detection]) -> SourceBoxes:
         xywh_to_xyxy(torch.tensor([row.bbox for row in rows], dtype=torch.float32)),
         torch.tensor([row.score for row in rows]),
         [1 if row.category_id is None else row.category_id for row in rows],
+        rows[0].size,
     )
 
 
@@ -148,9 +153,14 @@ def requests_of(sources: Sequence[Source], where: Mapping[int, SourceBoxes] | No
     return [
         ImageRequest(
             Key(s.name, s.image_id),
-            partial(read_image, s.path),
+            partial(_read, s.path, None if where is None else where[s.image_id].size),
             None if where is None else where[s.image_id].boxes,
             None if where is None else where[s.image_id].scores,
         )
         for s in kept
     ]
+
+
+def _read(path: Path, stated: Size | None) -> UInt8[Tensor, "3 H W"]:
+    """An image as boxes count its pixels, where their file states its size."""
+    return read_image(path) if stated is None else decode_labelled(read_bytes(path), name=str(path), stated=stated)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any, final
 
 import cv2
@@ -10,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from poise.errors import PoiseError
 from poise.models.views.base import AnyViews, LoadedBatch, ViewIndex, mixed_seed
+from poise.notes import collect_counted, take_counted
 
 
 @final
@@ -120,7 +123,7 @@ def loader(views: AnyViews[Any, Any], order: ResumableSampler, *, workers: int, 
         views,  # type: ignore[arg-type]  # the stubs know no collate that changes the type
         batch_sampler=order,
         num_workers=workers,
-        collate_fn=views.collate,
+        collate_fn=partial(_collated, views),
         pin_memory=pin,
         persistent_workers=workers > 0,
         worker_init_fn=_quiet_worker,
@@ -141,7 +144,13 @@ def unwrap_worker_errors() -> Iterator[None]:
         raise error_type(sentence.strip()) from None
 
 
+def _collated(views: AnyViews[Any, Any], cuts: list[Any]) -> LoadedBatch[Any]:
+    """A batch, with what was counted while its images were read in a process of a loader."""
+    return replace(views.collate(cuts), counted=take_counted())
+
+
 def _quiet_worker(number: int) -> None:
     # The processes are the parallelism; threads inside them would fight over the cores.
+    collect_counted()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

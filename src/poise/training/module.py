@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from poise.errors import CheckpointError
 from poise.models.base import PoseModel, total_loss
 from poise.models.views.base import AnyViews, LoadedBatch, ViewDataset, mixed_seed
+from poise.notes import add_counted
 from poise.training import optim
 from poise.training.checkpoint import identity
 from poise.training.data import ResumableSampler, loader, repeats_of, val_every_of
@@ -192,6 +193,7 @@ class Module(LightningModule):
         """The loss of a batch. Random numbers of the network (dropout) depend on seed and step alone."""
         torch.manual_seed(mixed_seed(self.plan.seed, self.current_epoch, batch_idx, self.plan.rank))
         self.unreadable.update(dict.fromkeys(loaded.bad))
+        add_counted(loaded.counted)
         self.loaded = loaded
         self.parts = self.task.losses(loaded.batch)
         self.loss = total_loss(self.parts)
@@ -262,6 +264,7 @@ class Module(LightningModule):
         self._val_loss.append((float(loss), len(loaded.batch)))
         self._found.update(zip(loaded.indices, found, strict=True))
         self.unreadable.update(dict.fromkeys(loaded.bad))
+        add_counted(loaded.counted)
 
     def on_validation_epoch_end(self) -> None:
         """Gather the results of all processes and score them."""

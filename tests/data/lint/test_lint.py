@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -172,18 +171,6 @@ def test_missing_truncated_and_double_images_are_found(folder):
     assert [i["id"] for i in checked.fixed["images"]] == [33, 44]
     assert {a["image_id"] for a in checked.fixed["annotations"]} == {33}
     assert "truncated" in checked.findings[1].found
-
-
-def test_labels_made_on_an_image_not_turned_are_found(folder):
-    document = fake.document()
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    with Image.open(folder / "000000000001.jpg") as image:
-        image.load()
-        image.save(folder / "000000000001.jpg", exif=exif)
-    checked = check_file(document, read_image_infos(document, ImageFiles(folder)))
-    assert kinds(checked) == {"labels ignore the EXIF orientation"}
-    assert not checked.findings[0].fix
 
 
 def test_text_ids_are_numbered_and_annotations_follow():

@@ -10,6 +10,7 @@ from typing import Any, final
 from PIL import Image
 
 from poise.data.forms._form import Form, Person, Picture, Source, document_of, finite, unnamed
+from poise.data.images import asked
 from poise.data.records import Document
 from poise.dims import Size
 from poise.errors import AnnotationError, MissingExtra
@@ -64,11 +65,11 @@ def _picture(path: Path, lines: list[str], source: Source, stated: "_Stated", wi
 
 
 def _size(image: Path) -> Size:
-    """Height and width as the image is shown: Ultralytics turns pictures by their EXIF orientation first."""
+    """Height and width as the image is read: Ultralytics turns pictures by their EXIF orientation first."""
     try:
         with Image.open(image) as opened:
             w, h = opened.size
-            turned = opened.getexif().get(0x0112, 1) >= 5
+            turned = opened.getexif().get(0x0112, 1) >= 5 and asked() != "stored"
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise AnnotationError(f"the size of image {str(image)!r} cannot be read: {error}") from error
     return (w, h) if turned else (h, w)

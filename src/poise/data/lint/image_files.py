@@ -10,13 +10,17 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from poise.data.files import ImageFiles
-from poise.data.images import decode, has_16_bits, orientation
+from poise.data.images import asked, decode, has_16_bits, orientation
 from poise.data.lint.identity import People, labelled_people, merge_images, same_people
 from poise.data.lint.report import Finding
 from poise.data.records import Document, stated_size
 from poise.dims import Size
 from poise.errors import ImageError
+from poise.fields import number
 from poise.notes import note
+
+EXAMPLES = 3
+"""Images that are named where several are read in one way."""
 
 
 @final
@@ -28,7 +32,7 @@ class ImageInfo:
         digest: SHA-256 of the file, hexadecimal; "" where it was not read.
         size: Size of the image (h, w) after its EXIF orientation is applied, pixels.
         stored: Size of the image (h, w) as it is stored, pixels.
-        orientation: EXIF orientation, 1 to 8; 5 and more exchange width and height.
+        orientation: EXIF orientation, 1 to 8; 5 and more exchange width and height; 1 where all images are read as stored.
         bits: Number of bits per channel that are used, where the file has 16 and fewer than 15 are; 0 for all other files.
         problem: "missing", or the error message of a file that cannot be read; "" for none.
     """
@@ -91,7 +95,7 @@ def _read(files: ImageFiles, name: str) -> ImageInfo:
         data = files.bytes(name)
         pixels = decode(data, name=name)
         _, h, w = pixels.shape
-        turn = orientation(data, name=name)
+        turn = 1 if asked() == "stored" else orientation(data, name=name)
         digest = hashlib.sha256(data).hexdigest()
         return ImageInfo(digest, (h, w), (w, h) if turn >= 5 else (h, w), turn, _bits(data, pixels, name))
     except ImageError as error:
@@ -141,6 +145,8 @@ def _unreadable(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[
 
 
 def _sizes(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[Finding]:
+    unturned: list[str] = []
+    corners = _corners(document)
     for image in document["images"]:
         info = infos.get(image.get("file_name", ""), ImageInfo())
         stated, given = stated_size(image), f"`width` {image.get('width')!r}, `height` {image.get('height')!r}"
@@ -150,18 +156,54 @@ def _sizes(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[Findi
                 yield Finding("image size missing", where, given)
             continue
         if stated == info.size:
-            if info.orientation > 1 and stated == info.stored:
+            if info.orientation > 1 and stated == info.stored and asked() is None:
                 turn = f"EXIF orientation {info.orientation}, and {shown} either way"
-                found = f"{turn}: were the labels made on the picture as shown?"
+                found = f"{turn}: were the labels made on the picture as shown? Else add --orientation stored"
                 yield Finding("size does not tell whether labels follow the EXIF orientation", where, found)
             continue
         if stated is not None and stated == info.stored:
+            if asked() is None:
+                unturned.append(str(image.get("file_name")))
+                continue
             found = f"labelled as stored ({stated[1]} x {stated[0]}), but its EXIF orientation shows it as {shown}"
             yield Finding("labels ignore the EXIF orientation", where, found)
             continue
-        rule = "image size missing" if stated is None else "image size wrong"
-        fixed = _resized(image, info.size)
+        rule, size = "image size missing" if stated is None else "image size wrong", info.size
+        if info.size != info.stored and _fits(corner := corners.get(image.get("id")), info.stored) and not _fits(corner, size):
+            size, shown = info.stored, f"{info.stored[1]} x {info.stored[0]} as it is stored, and its labels fit no other way"
+        fixed = _resized(image, size)
         yield Finding(rule, where, f"stated {given}, the file is {shown}", fixed)
+    if unturned:
+        first = ", ".join(map(repr, unturned[:EXAMPLES]))
+        which = f"image {first} is" if len(unturned) == 1 else f"{len(unturned)} images, such as {first}, are"
+        note(f"{which} read as stored, for the file states the stored size, not the one that the EXIF orientation gives")
+
+
+def _corners(document: Document) -> dict[Any, tuple[float, float]]:
+    """How far labels reach in each image, y and x, by the image's id."""
+    far: dict[Any, tuple[float, float]] = {}
+    for one in document["annotations"]:
+        for x, y in _points(one):
+            image = one.get("image_id")
+            high, right = far.get(image, (0.0, 0.0))
+            far[image] = max(high, y), max(right, x)
+    return far
+
+
+def _points(annotation: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
+    """Labelled keypoints and the far corner of the box, x and y; what is no number is left out."""
+    values, box = annotation.get("keypoints"), annotation.get("bbox")
+    numbers = [number(v) for v in values] if isinstance(values, list) else []
+    corner = [number(v) for v in box] if isinstance(box, list) and len(box) == 4 else []
+    rows = [(x, y) for x, y, v in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=False) if v]
+    if corner and None not in corner:
+        rows.append((corner[0] + corner[2], corner[1] + corner[3]))  # type: ignore[operator]  # none is None
+    yield from ((float(x), float(y)) for x, y in rows if x is not None and y is not None)
+
+
+def _fits(corner: tuple[float, float] | None, size: Size) -> bool:
+    """Whether labels that reach so far lie in an image of that size."""
+    return corner is not None and corner[0] <= size[0] and corner[1] <= size[1]
 
 
 def _dark(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset as TorchDataset
 from poise.data.base import Dataset
 from poise.dims import Size
 from poise.errors import ImageError
+from poise.notes import Counted
 from poise.structures import Sample
 
 ViewIndex = tuple[int, int]
@@ -59,6 +60,7 @@ class LoadedBatch(Generic[B]):
         read: Seconds of reading and decoding images.
         warp: Seconds of warping views.
         bad: Messages about images that could not be read.
+        counted: What was counted while they were read (`notes.take_counted`).
     """
 
     batch: B
@@ -66,6 +68,7 @@ class LoadedBatch(Generic[B]):
     read: float
     warp: float
     bad: tuple[str, ...] = ()
+    counted: tuple[Counted, ...] = ()
 
     def to(self, *args: Any, **kwargs: Any) -> "LoadedBatch[B]":
         """The batch moved as by `Tensor.to`; Lightning asks for this."""
