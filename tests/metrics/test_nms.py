@@ -43,6 +43,15 @@ def test_a_pose_without_extent_stays():
     assert nearby_nms(torch.zeros(1, 4, 2), torch.ones(1)).tolist() == [0]
 
 
+def test_linear_soft_nms_lowers_by_one_minus_the_iou_from_its_threshold_on():
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10], [5, 0, 15, 10], [50, 50, 60, 60]])
+    score = torch.tensor([0.9, 0.8, 0.7, 0.1])
+    rows, lowered = soft_box_nms(boxes, score, linear=0.3)
+    assert rows.tolist() == [0, 2, 3]  # the copy of the first has nothing left
+    assert lowered.tolist() == pytest.approx([0.9, 0.7 * 2 / 3, 0.1])
+    assert soft_box_nms(boxes, score, linear=0.5)[1].tolist() == pytest.approx([0.9, 0.7, 0.1])
+
+
 def test_softly_suppressed_boxes_stay_with_lower_scores():
     boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10], [5, 0, 15, 10], [50, 50, 60, 60]])
     rows, score = soft_box_nms(boxes, torch.tensor([0.9, 0.8, 0.7, 0.1]), sigma=0.5)

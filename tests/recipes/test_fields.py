@@ -87,7 +87,7 @@ def test_what_may_be_missing_is_made_by_its_fields_and_taken_away_by_none(detect
         ("learning.copies=true", "expected a whole number"),
         ("learning.posed=few", "expected a whole number or none"),
         ("nms=none", "expected a number"),
-        ("suppression=hrd", "expected hard or soft"),
+        ("suppression=hrd", "expected hard, soft or soft-linear"),
         ("nms.x=1", "has no fields"),
     ],
 )
@@ -129,6 +129,7 @@ def test_a_number_that_cannot_be_is_told_with_its_field_alone(detector, word, me
             "^sigma=0.3: it is of soft suppression, and .* hard, so nothing would change; leave it out$",
         ),
         (["nms=0.4", "suppression=soft"], "^nms=0.4: suppression is soft, and lowers scores by sigma"),
+        (["sigma=0.4", "suppression=soft-linear"], "^sigma=0.4: suppression is linear, and lowers scores from the IoU nms on"),
         (["calibration.width=2", "keypoint_score=raw", "rating=box"], "^calibration.width=2: keypoint_score is raw"),
     ],
 )

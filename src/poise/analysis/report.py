@@ -72,6 +72,8 @@ def _scores(page: Report, eval_set: EvalSet, evaluation: Evaluation, diagnosis: 
         ).numbers({f"box {name}": _number(value) for name, value in evaluation.boxes.numbers.items()})
     for one in evaluation.measured:
         (page.text(f"{one.name}: {one.note}.") if one.note else page).numbers(one.numbers)
+    for score in evaluation.further:
+        (page.text(f"{score.measure.name}: {score.note}.") if score.note else page).numbers(score.numbers)
     for said, row in eval_set.protocol.rows(evaluation.positions):
         page.text(said).numbers(row)
     if len(evaluation.coco.categories) > 1:

@@ -9,7 +9,7 @@ from typing import Any, final
 from poise.analysis.alignment import AlignmentScores, alignment_scores
 from poise.analysis.report import report_of
 from poise.analysis.sigmas import ap_at_other_sigmas, measured_by_coco
-from poise.cli._print import counted, print_cost, print_evaluation, print_skipped, say, with_bar
+from poise.cli._print import counted, print_cost, print_evaluation, print_further, print_skipped, say, with_bar
 from poise.cli._report import boxes_text, device_text, flip_text, model_text, run_text
 from poise.cli.options import BoxOptions, EvalFilesOptions, EvalOutputOptions, EvalRunOptions, RescoringOptions
 from poise.codecs.decoders import decoder, described
@@ -18,18 +18,42 @@ from poise.errors import InputError
 from poise.evaluation.boxes import images_of, measured_rows, person_boxes
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation, evaluate
-from poise.evaluation.measures import measure_pck
+from poise.evaluation.further import Found, check_further, measure_further
+from poise.evaluation.measures import check_measures, measure_pck
 from poise.evaluation.self_test import SelfTest, self_test
 from poise.inference.detect import Detector, ModelDetector, detect
 from poise.inference.request import Skipped
 from poise.inference.settings import InferenceSettings
 from poise.inference.write import results_folder, write_json
 from poise.metrics.boxes import BoxScores, checked_box_annotations, evaluate_boxes, table
-from poise.metrics.measure_names import PCKMeasure
+from poise.metrics.measure_names import FurtherMeasure, PCKMeasure
 from poise.models.base import ImageModel, PoseModel
 from poise.skeletons import COCO17
 from poise.terminal import Console
 from poise.writing import together
+
+
+@final
+@dataclass(frozen=True)
+class Measures:
+    """What to measure beside COCO's numbers.
+
+    Attributes:
+        pck: Thresholds and units of PCK.
+        further: Other measures.
+    """
+
+    pck: Sequence[PCKMeasure] = ()
+    further: Sequence[FurtherMeasure] = ()
+
+    def check(self, eval_set: EvalSet, model: PoseModel) -> None:
+        """Refuse what cannot be measured, before anything slow.
+
+        Raises:
+            InputError: The data set does not tell a unit, or there are no maps.
+        """
+        check_measures(self.pck, eval_set, model)
+        check_further(self.further, eval_set)
 
 
 @final
@@ -120,6 +144,7 @@ def evaluate_detector(
     files: EvalFilesOptions,
     output: EvalOutputOptions,
     min_score: float,
+    measures: Sequence[FurtherMeasure] = (),
 ) -> int:
     """Evaluate a model that finds boxes and no keypoints by COCO's box protocol, print the scores, and perhaps write both.
 
@@ -131,9 +156,10 @@ def evaluate_detector(
         files: Labels and images.
         output: Files to write.
         min_score: Boxes of a lower confidence are left out.
+        measures: What else to measure of the boxes.
 
     Raises:
-        InputError: A .mat is to be written.
+        InputError: A .mat is to be written, or a measure is of keypoints.
         PoiseError: As `find_boxes`.
     """
     if output.submission:
@@ -142,23 +168,27 @@ def evaluate_detector(
         )
     eval_set, out = EvalSet.of_file(files.annotations, files.images, skeleton=COCO17, naming=files.naming), output.out
     eval_set = eval_set.one_class(model.card.name)
+    check_further(measures, eval_set, keypoints=False)
     say(console, f"whole images, {flip_text(settings)}, boxes alone, {device_text(settings)}")
     with nullcontext() if out is None else results_folder(out.parent):
         found = find_boxes(console, eval_set, ModelDetector(model, settings), min_score=min_score)
         scores, rows = found.scored(eval_set)
+        further = measure_further(measures, eval_set, Found(boxes=rows))
         if out is not None:
             text = model_text(model, file=file, annotations=files.annotations, images=files.images)
             numbers = {f"box {name}": value for name, value in scores.numbers.items()}
+            numbers |= {name: value for one in further for name, value in one.numbers.items()}
             with together():
                 said = write_boxes(out, rows)
                 write_scores(out, numbers, text | run_text(settings, None, boxes="whole images"))
             say(console, said)
     print_skipped(console, found.skipped, "their people count as missed")
+    print_further(console, further)
     say(console, table(model.card.name, scores.numbers))
     return 0
 
 
-def measure(
+def measure_poses(
     console: Console,
     model: PoseModel,
     eval_set: EvalSet,
@@ -251,18 +281,18 @@ def measure_codec(model: PoseModel, eval_set: EvalSet) -> Measured:
 def with_measures(
     console: Console,
     measured: Measured,
-    measures: Sequence[PCKMeasure],
+    measures: Measures,
     model: PoseModel,
     *,
     eval_set: EvalSet,
     run: EvalRunOptions,
 ) -> Measured:
-    """The evaluation with PCK by further thresholds and units.
+    """The evaluation with PCK by further thresholds and units, and other measures.
 
     Args:
         console: Console to print to.
         measured: The evaluation.
-        measures: Thresholds and units.
+        measures: What else to measure.
         model: The model, which is run again where its maps are compared.
         eval_set: The data set.
         run: How the model is run.
@@ -270,14 +300,15 @@ def with_measures(
     Raises:
         InputError: The data set does not tell a unit, or there are no maps.
     """
-    if not measures:
-        return measured
-    if any(one.unit == "map" for one in measures):
+    if any(one.unit == "map" for one in measures.pck):
         say(console, "PCK on maps: labelled boxes, no flip test, the highest cell of each map")
     evaluation = measured.evaluation
     settings = run.settings_for(model)
-    found = measure_pck(measures, eval_set, evaluation.positions, model=model, settings=settings)
-    return replace(measured, evaluation=replace(evaluation, measured=found))
+    shares = measure_pck(measures.pck, eval_set, evaluation.positions, model=model, settings=settings)
+    boxes = None if evaluation.boxes is None else evaluation.box_results
+    found = Found(evaluation.positions, evaluation.results, boxes)
+    further = measure_further(measures.further, eval_set, found)
+    return replace(measured, evaluation=replace(evaluation, measured=shares, further=further))
 
 
 @contextmanager

@@ -154,26 +154,6 @@ def check_confidence(flag: str, value: float | None) -> None:
         raise InputError(f"{flag} is a number from 0 to 1, as scores of boxes are, not {value:g}")
 
 
-def threshold(flag: str, text: str) -> float | None:
-    """A number from 0 to 1; None for "off".
-
-    Raises:
-        InputError: It is neither.
-
-    >>> threshold("--oks-nms", "0.9"), threshold("--oks-nms", "off")
-    (0.9, None)
-    """
-    if text == "off":
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise InputError(f'{flag} is a number from 0 to 1, or "off", not {text!r}')
-    return value
-
-
 def view_size(text: str) -> Size:
     """Height and width of views whose maps have a cell for every 4 pixels.
 

@@ -1,12 +1,13 @@
 """Output of commands: sentences, tables of an evaluation, a progress bar."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from rich.progress import track
 from rich.table import Table
 
 from poise.evaluation.evaluate import Evaluation
+from poise.evaluation.further import FurtherScores
 from poise.evaluation.measures import BATCH
 from poise.evaluation.self_test import SelfTest
 from poise.inference.request import Skipped
@@ -44,6 +45,7 @@ def print_evaluation(
     console.print(grid)
     if evaluation.measured:
         print_measures(console, evaluation)
+    print_further(console, evaluation.further)
     if len(evaluation.coco.categories) > 1:
         for category, numbers in evaluation.coco.categories.items():
             say(console, f"category {category}: AP {cell(numbers['AP'])}, AR {cell(numbers['AR'])}")
@@ -79,6 +81,20 @@ def print_measures(console: Console, evaluation: Evaluation) -> None:
     for one in measured:
         if one.note:
             say(console, f"{one.name}: {one.note}")
+
+
+def print_further(console: Console, scores: Sequence[FurtherScores]) -> None:
+    """Print further measures, one of their numbers a line, each with what must be known of it."""
+    for one in scores:
+        if one.note:
+            say(console, f"{one.measure.name}: {one.note}")
+        for name, value in one.numbers.items():
+            say(console, f"{name}: {_plain(value)}")
+
+
+def _plain(value: float) -> str:
+    """A count as it is, another number with three decimals; "-" for nan."""
+    return "-" if value != value else f"{value:.0f}" if value == int(value) and value > 1 else f"{value:.3f}"
 
 
 def print_cost(console: Console, test: SelfTest) -> None:

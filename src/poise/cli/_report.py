@@ -73,9 +73,9 @@ def run_text(settings: InferenceSettings, rescoring: Rescoring | None, *, boxes:
 
 
 def _rescoring_text(rescoring: Rescoring) -> dict[str, str]:
-    minimum, nms = rescoring.min_keypoint_score, rescoring.oks_nms
+    minimum = rescoring.min_keypoint_score
     own = "the codec's own"
     return {
         "pose score": own if minimum is None else f"box score times the mean of the keypoint scores above {minimum:g}",
-        "duplicates": "off" if nms is None else f"OKS-NMS at {nms:g}",
+        "duplicates": rescoring.duplicates,
     }

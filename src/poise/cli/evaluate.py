@@ -19,10 +19,11 @@ from poise.cli.options import (
     RescoringOptions,
 )
 from poise.errors import InputError
-from poise.metrics.measure_names import parse_measures
+from poise.metrics.measure_names import parse_further, parse_measures
 
 MatFile = Annotated[Path | None, arg(metavar="FILE.mat"), HEADS]
-Measures = Annotated[tuple[str, ...], arg(metavar="THRESHOLD:UNIT,...")]
+PCKs = Annotated[tuple[str, ...], arg(metavar="THRESHOLD:UNIT,...")]
+Further = Annotated[tuple[str, ...], arg(metavar="MEASURE,...")]
 
 
 def run(
@@ -36,7 +37,8 @@ def run(
     output: EvalOutputOptions,
     running: EvalRunOptions,
     heads: MatFile = None,
-    pck: Measures = (),
+    pck: PCKs = (),
+    measure: Further = (),
     self_test: bool = False,
 ) -> int:
     """Evaluate a model: the ten numbers of COCO's protocol, PCK, each keypoint; the last lines are a row to copy.
@@ -53,6 +55,7 @@ def run(
         poise evaluate model.safetensors --annotations valid.json --images images --heads gt_val.mat --out pred.mat
         poise evaluate model.safetensors --annotations valid.json --images images --detector fasterrcnn_resnet50_fpn_v2
         poise evaluate animals.safetensors --annotations annotations.json --images images --pck 0.05:map,0.1:image
+        poise evaluate model.safetensors --annotations annotations.json --images images --oks-nms soft --measure auc,epe,f1:0.3
         poise evaluate scenes.safetensors --annotations annotations.json --images images --reading cell --scales 0.5 1 2
 
     Args:
@@ -66,14 +69,19 @@ def run(
         running: How the model is run.
         heads: MPII's head boxes: gt_val.mat of the usual archives, or MPII's own .mat; a column `head_box` of the JSON will do.
         pck: Also measure PCK by these thresholds and units, with a table of every keypoint, such as 0.2:torso,0.05:map. Units
-            are box, torso, head, image (longer side) and map: the highest cell of each heatmap against the label's, in labelled
+            are box, torso, head, image (longer side), a number of pixels (30px), the distance of two keypoints
+            (left_eye/right_eye) and map: the highest cell of each heatmap against the label's, in labelled
             boxes, over all people and, as the releases print it, over batches of 6.
+        measure: Further measures, such as auc:30px,epe,nme:box,voc,f1:0.3 (docs/concepts/evaluation.md): area under the curve
+            of PCK, mean error in pixels and in units of a size, AP by PASCAL VOC's rules (11 points and all), and precision,
+            recall, F1 and the confusion matrix of results with a score of at least 0.3; f1 alone takes the score of the highest
+            F1.
         self_test: Run no network: labels go through crop, encoding and decoding and back. AP is 1 but for what the codec costs.
             Of more than 10,000 people a random part is tested.
     """
     output.check()
     scoring.check()
-    measures = parse_measures(pck)
+    measures, further = parse_measures(pck), parse_further(measure)
     if self_test:
         unused = replace(detection, side=None, scales=())
         refuse_given(list(given(boxes, scoring, unused, running)), why="--self-test runs no network and looks for nobody")
@@ -83,10 +91,11 @@ def run(
     if self_test and any(one.unit == "map" for one in measures):
         raise InputError("--self-test runs no network, so there are no maps to compare; leave map out of --pck")
     from poise.cli._evaluate import (
+        Measures,
         evaluate_detector,
         folders_of,
-        measure,
         measure_codec,
+        measure_poses,
         print_measured,
         sampled,
         with_measures,
@@ -94,7 +103,6 @@ def run(
     )
     from poise.cli._report import model_text
     from poise.evaluation.eval_set import EvalSet
-    from poise.evaluation.measures import check_measures
     from poise.models.base import require_image, require_pose
     from poise.terminal import Console
     from poise.weights.model_file import load
@@ -107,7 +115,9 @@ def run(
         flags |= {"--heads": heads, "--report": output.report, "--pck": pck, "--self-test": self_test}
         refuse(flags, why=f"{found.card.name} finds boxes in whole images and no keypoints")
         settings, minimum = running.settings_for(found), boxes.min_box_score or 0.0
-        return evaluate_detector(console, found, settings, file=model, files=files, output=output, min_score=minimum)
+        return evaluate_detector(
+            console, found, settings, file=model, files=files, output=output, min_score=minimum, measures=further
+        )
     network = require_pose(found)
     boxes.check_for(network)
     scoring.check_for(network)
@@ -118,13 +128,14 @@ def run(
         eval_set = sampled(console, eval_set)
     if output.submission and eval_set.protocol.submission is None:
         raise InputError(f"{str(output.out)!r}: results are written as .mat for MPII's JSON alone; end the name in .json")
-    check_measures(measures, eval_set, network)
+    wanted = Measures(measures, further)
+    wanted.check(eval_set, network)
     with folders_of(output):
         if self_test:
             measured = measure_codec(network, eval_set)
         else:
-            measured = measure(console, network, eval_set, boxes=boxes, rescoring=scoring, run=running)
-        measured = with_measures(console, measured, measures, network, eval_set=eval_set, run=running)
+            measured = measure_poses(console, network, eval_set, boxes=boxes, rescoring=scoring, run=running)
+        measured = with_measures(console, measured, wanted, network, eval_set=eval_set, run=running)
         text = model_text(network, file=model, annotations=files.annotations, images=files.images)
         measured = replace(measured, text=text | dict(measured.text))
         write_evaluation(console, eval_set, measured, annotations=files.annotations, output=output, pictures=not self_test)

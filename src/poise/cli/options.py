@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
-from poise.cli._flags import check_confidence, check_number, check_out, given, refuse_given, threshold
+from poise.cli._flags import check_confidence, check_number, check_out, given, refuse_given
 from poise.cli._inputs import ANNOTATIONS, BOXES, DETECTOR, IMAGES, MODEL, SKELETON
 from poise.errors import InputError
 from poise.writing import check_targets
@@ -405,13 +405,15 @@ class RescoringOptions(KeypointScoreOptions):
     """How poses are scored.
 
     Attributes:
-        oks_nms: OKS above which the lower scored of two poses is removed as a duplicate, or "off"; by default as the
-            model's release does.
+        oks_nms: OKS above which the lower scored of two poses is removed as a duplicate, "off", or soft OKS-NMS: "soft" as in
+            HRNet's release, where it only orders poses and 20 of an image stay, "soft-lowered" where it also lowers their
+            scores, "soft-linear" and "soft-linear-lowered" by 1 - OKS; "soft:0.9" says the parameter; by default as the model's
+            release does.
         alignment: Also print AP with and without the people who lack hips and shoulders, which aligned crops need; aligned
             models print it without being asked.
     """
 
-    oks_nms: Annotated[str | None, arg(metavar="T|off")] = None
+    oks_nms: Annotated[str | None, arg(metavar="T|off|soft[:T]")] = None
     alignment: bool = False
 
     def check_for(self, model: "ImageModel") -> None:
@@ -444,14 +446,12 @@ class RescoringOptions(KeypointScoreOptions):
         """How poses of a model are scored: as its release does, but for what flags say.
 
         Raises:
-            InputError: `--oks-nms` is neither a number from 0 to 1 nor "off".
+            InputError: `--oks-nms` is no treatment of duplicates (`Rescoring.with_nms`).
         """
-        changes: dict[str, float | None] = {}
+        scoring = model.rescoring
         if self.min_keypoint_score is not None:
-            changes["min_keypoint_score"] = self.min_keypoint_score
-        if self.oks_nms is not None:
-            changes["oks_nms"] = threshold("--oks-nms", self.oks_nms)
-        return replace(model.rescoring, **changes)
+            scoring = replace(scoring, min_keypoint_score=self.min_keypoint_score)
+        return scoring if self.oks_nms is None else scoring.with_nms(self.oks_nms)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from poise.codecs.decoders import Codec, decoder
 from poise.data.boxes import PersonBoxes
 from poise.errors import BoxError, ImageError
 from poise.evaluation.eval_set import EvalSet
+from poise.evaluation.further import FurtherScores
 from poise.evaluation.requests import ScoredPoses, eval_requests, lost_boxes, no_boxes_message
 from poise.inference.request import Skipped, Watch, none_usable
 from poise.inference.settings import InferenceSettings
@@ -21,7 +22,7 @@ from poise.metrics import coco, coco_format
 from poise.metrics.boxes import BoxScores, checked_box_annotations, evaluate_boxes
 from poise.metrics.coco_format import to_coco_box_results
 from poise.metrics.measures import MeasuredPCK
-from poise.metrics.oks import oks_nms, rescore
+from poise.metrics.oks import rescore
 from poise.metrics.pck import THRESHOLDS, match_to_labels, pck_at
 from poise.metrics.single_keypoints import evaluate_keypoints
 from poise.models.base import PoseModel
@@ -49,6 +50,7 @@ class Evaluation:
         boxes: The twelve numbers of COCO's box protocol, of a model that finds boxes.
         box_results: Its boxes in COCO's result format.
         measured: PCK by further thresholds and units (`evaluation.measures`).
+        further: AUC, EPE, NME, PASCAL VOC's AP, F1 (`evaluation.further`), where they are asked for.
     """
 
     coco: coco.CocoScores
@@ -64,12 +66,14 @@ class Evaluation:
     boxes: BoxScores | None = None
     box_results: list[dict[str, Any]] = field(default_factory=list)
     measured: Sequence[MeasuredPCK] = ()
+    further: Sequence[FurtherScores] = ()
 
     @property
     def numbers(self) -> dict[str, float]:
         """COCO's ten numbers and PCK; of a model that finds boxes also the twelve of its boxes, as "box AP" and so on."""
         boxes = {} if self.boxes is None else self.boxes.numbers
-        further = {name: value for one in self.measured for name, value in one.numbers.items()}
+        numbers = [one.numbers for one in self.measured] + [one.numbers for one in self.further]
+        further = {name: value for one in numbers for name, value in one.items()}
         return self.coco.numbers | self.pck | further | {f"box {name}": value for name, value in boxes.items()}
 
 
@@ -189,7 +193,7 @@ def score_poses(
         if index in scored:
             one = scored[index]
             poses = _rescored(one.poses, columns, rescoring)
-            results += _results(model, eval_set, poses, one.categories, image=image, oks=rescoring.oks_nms)
+            results += _results(model, eval_set, poses, one.categories, image=image, rescoring=rescoring)
             found_boxes += to_coco_box_results(poses.boxes, poses.box_score, image=image, categories=one.categories)
             positions = _positions(replace(one, poses=poses), labels, eval_set.skeleton)
         everywhere.append(positions)
@@ -223,7 +227,7 @@ def pose_results(
     rows: list[dict[str, Any]] = []
     for index in sorted(scored):
         poses, image = _rescored(scored[index].poses, columns, rescoring), eval_set.ids[index]
-        rows += _results(model, eval_set, poses, scored[index].categories, image=image, oks=rescoring.oks_nms)
+        rows += _results(model, eval_set, poses, scored[index].categories, image=image, rescoring=rescoring)
     return rows
 
 
@@ -249,17 +253,17 @@ def _positions(one: ScoredPoses, labels: Labels, skeleton: Skeleton) -> Float[Te
 
 
 def _results(
-    model: PoseModel, eval_set: EvalSet, poses: Poses, categories: list[int], *, image: int, oks: float | None
+    model: PoseModel, eval_set: EvalSet, poses: Poses, categories: list[int], *, image: int, rescoring: Rescoring
 ) -> list[dict[str, Any]]:
-    """COCO result rows of an image, poses in the keypoints of their category; OKS-NMS unless `oks` is None."""
+    """COCO result rows of an image, poses in the keypoints of their category; perhaps without duplicates."""
     rows: list[dict[str, Any]] = []
     for category in dict.fromkeys(categories):
         one = poses[torch.tensor([c == category for c in categories])]
         own = list(keypoint_indices(eval_set.skeleton, eval_set.skeletons[category]))
         one = replace(one, xy=one.xy[:, own], score=one.score[:, own])
-        if oks is not None:
-            similar = model.similarity(one, eval_set.skeletons[category].sigmas)
-            one = one[oks_nms(similar, one.pose_score, oks)]
+        if rescoring.oks_nms is not None:
+            index, scores = rescoring.kept(model.similarity(one, eval_set.skeletons[category].sigmas), one.pose_score)
+            one = replace(one[index], pose_score=scores)
         ids = torch.full((len(one),), category, dtype=torch.int64)
         rows += coco_format.to_coco_results(one.xy, one.score, one.pose_score, image=image, categories=ids)
     return rows

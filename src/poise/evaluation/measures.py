@@ -61,19 +61,11 @@ def check_measures(measures: Sequence[PCKMeasure], eval_set: EvalSet, model: Pos
     Raises:
         InputError: The data set does not tell a unit, or there are no maps.
     """
-    labels = eval_set.dataset.all_labels.select(slice(0, 0))
     for unit in dict.fromkeys(one.unit for one in measures):
         if unit == "map":
             _check_maps(model)
         else:
-            heads = _heads(eval_set)
-            person_sizes(
-                unit,
-                labels,
-                eval_set.skeleton,
-                heads=None if heads is None else heads[:0],
-                images=torch.zeros(0, dtype=torch.float64),
-            )
+            sizes_of(unit, eval_set, some=0)
 
 
 def _check_maps(model: PoseModel | None) -> None:
@@ -91,14 +83,37 @@ def _check_maps(model: PoseModel | None) -> None:
 
 
 def _measure(measure: PCKMeasure, eval_set: EvalSet, positions: Sequence[Tensor]) -> MeasuredPCK:
-    labels = eval_set.dataset.all_labels
-    images = _image_sides(eval_set) if measure.unit == "image" else None
-    size = person_sizes(measure.unit, labels, eval_set.skeleton, heads=_heads(eval_set), images=images)
+    labels, size = eval_set.dataset.all_labels, sizes_of(measure.unit, eval_set)
     found, counted = distances(torch.cat(list(positions)), labels, size=size)
     labelled = (labels.visible > 0).any(dim=1) & ~labels.crowd
     without = int((labelled & ~counted.any(dim=1)).sum())
     note = f"{without} of {int(labelled.sum())} labelled people have no {measure.unit} size and do not count" if without else ""
     return MeasuredPCK(measure, PCK((correct(measure, found) & counted).sum(dim=0), counted.sum(dim=0)), note)
+
+
+def sizes_of(unit: str, eval_set: EvalSet, *, some: int | None = None) -> Float[Tensor, " n"]:
+    """The unit of each labelled person, pixels; 0 for people who do not count.
+
+    Args:
+        unit: Any unit but the map.
+        eval_set: The data set.
+        some: The first people alone; 0 to check whether the data set tells the unit.
+
+    Raises:
+        InputError: The data set does not tell the unit.
+        SkeletonMismatch: A keypoint of the unit is none of the skeleton.
+    """
+    heads = _heads(eval_set)
+    images = None
+    if unit == "image":
+        images = torch.zeros(0, dtype=torch.float64) if some == 0 else _image_sides(eval_set)[:some]
+    return person_sizes(
+        unit,
+        eval_set.dataset.all_labels.select(slice(0, some)),
+        eval_set.skeleton,
+        heads=None if heads is None else heads[:some],
+        images=images,
+    )
 
 
 def _heads(eval_set: EvalSet) -> Float[Tensor, " n"] | None:

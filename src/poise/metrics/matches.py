@@ -32,11 +32,13 @@ class Matches:
             positive, 2 false positive.
         image: Index of the image of each result.
         people: Number of labelled people in each image that are not ignored.
+        score: Score of each result; None where it is not kept.
     """
 
     outcome: Int8[np.ndarray, "10 n"]
     image: Int64[np.ndarray, " n"]
     people: Int64[np.ndarray, " i"]
+    score: Float64[np.ndarray, " n"] | None = None
 
     def resampled(
         self, counts: Int64[np.ndarray, "b i"]
@@ -124,11 +126,12 @@ def _joined(parts: Sequence[Mapping[str, Any]], index: Mapping[int, int]) -> Mat
             scores.append(np.array(part["dtScores"], np.float64))
             hits.append(np.array(part["dtMatched"], np.bool_))
             ignored.append(np.array(part["dtIgnore"], np.bool_))
-    order = np.argsort(-np.concatenate(scores), kind="stable")
+    every = np.concatenate(scores)
+    order = np.argsort(-every, kind="stable")
     outcome = np.where(
         np.concatenate(ignored, axis=1), IGNORED, np.where(np.concatenate(hits, axis=1), TRUE_POSITIVE, FALSE_POSITIVE)
     )
-    return Matches(outcome[:, order].astype(np.int8), np.concatenate(images)[order], people)
+    return Matches(outcome[:, order].astype(np.int8), np.concatenate(images)[order], people, every[order])
 
 
 def _curves(

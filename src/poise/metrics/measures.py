@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from poise.errors import InputError
-from poise.metrics.measure_names import PCKMeasure
+from poise.metrics.measure_names import PCKMeasure, pixels_of
 from poise.metrics.pck import PCK
-from poise.metrics.sizes import box_sides, torso_sizes
+from poise.metrics.sizes import box_sides, keypoint_distances, torso_sizes
 from poise.skeletons import Skeleton
 from poise.structures import Labels
 
@@ -66,7 +66,7 @@ def person_sizes(
     """The unit of each person, pixels; 0 for people who do not count.
 
     Args:
-        unit: Any unit but the map, whose distances are in cells.
+        unit: Any unit but the map, whose distances are in cells (`measure_names.check_unit`).
         labels: Labels of the people.
         skeleton: The keypoints of the labels.
         heads: Size of each head (`metrics.sizes.head_sizes`), where they are known.
@@ -80,6 +80,11 @@ def person_sizes(
             "PCK by the head needs head boxes, which only MPII's JSON can have: give them with --heads, or measure by "
             "another unit: box, torso, image"
         )
+    if "/" in unit:
+        first, _, second = unit.partition("/")
+        return _counted(keypoint_distances(labels, skeleton, first, second), labels)
+    if (pixels := pixels_of(unit)) is not None:
+        return _counted(torch.full((len(labels),), pixels, dtype=torch.float64), labels)
     makers: Mapping[str, Callable[[], Tensor | None]] = {
         "box": lambda: box_sides(labels),
         "torso": lambda: torso_sizes(labels, skeleton),
@@ -89,4 +94,9 @@ def person_sizes(
     size = makers[unit]() if unit in makers else None
     if size is None:
         raise InputError(f"people have no size by the {unit}")
+    return _counted(size, labels)
+
+
+def _counted(size: Float[Tensor, " n"], labels: Labels) -> Float[Tensor, " n"]:
+    """Sizes, 0 for crowds."""
     return torch.where(labels.crowd, torch.zeros_like(size), size.double())

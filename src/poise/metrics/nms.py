@@ -39,14 +39,23 @@ def box_nms(
 
 
 def soft_box_nms(
-    boxes: Float[Tensor, "n 4"], score: Float[Tensor, " n"], *, sigma: float = 0.5, min_score: float = 0.0, max_count: int = 100
+    boxes: Float[Tensor, "n 4"],
+    score: Float[Tensor, " n"],
+    *,
+    sigma: float = 0.5,
+    linear: float | None = None,
+    min_score: float = 0.0,
+    max_count: int = 100,
 ) -> tuple[Int64[Tensor, " m"], Float[Tensor, " m"]]:
-    """Soft-NMS of boxes (arXiv 1704.04503, equation 3): a chosen box multiplies the other scores by exp(-iou^2 / sigma).
+    """Soft-NMS of boxes (arXiv 1704.04503): a chosen box lowers the scores of the others.
+
+    It multiplies them by exp(-iou^2 / sigma) (equation 3), or, where the IoU is at least `linear`, by 1 - iou (section 3).
 
     Args:
         boxes: Boxes x0 y0 x1 y1, pixels.
         score: Confidence of each box; of equal scores the first box counts first.
         sigma: Width of the Gaussian decay, in IoU squared.
+        linear: IoU from which the linear decay takes the place of the Gaussian one; None for the Gaussian.
         min_score: Boxes whose score is not above it, or falls to it, are removed.
         max_count: Greatest number of boxes that stay.
 
@@ -54,6 +63,7 @@ def soft_box_nms(
         Indices of the boxes that stay, highest score first, and their lowered scores.
     """
     overlap = box_iou(boxes, boxes).numpy()
+    share = np.exp(-(overlap**2) / sigma) if linear is None else np.where(overlap >= linear, 1 - overlap, 1.0)
     left = score.double().numpy().copy()
     left[left <= min_score] = -np.inf
     chosen: list[int] = []
@@ -62,8 +72,9 @@ def soft_box_nms(
         best = int(left.argmax())
         chosen.append(best)
         scores.append(float(left[best]))
-        left *= np.exp(-(overlap[best] ** 2) / sigma)
         left[best] = -np.inf
+        alive = np.isfinite(left)
+        left[alive] *= share[best, alive]
     return torch.tensor(chosen, dtype=torch.int64), torch.tensor(scores, dtype=score.dtype)
 
 

@@ -134,6 +134,18 @@ def soft_oks_nms(
     Returns:
         Indices of the poses that stay, highest lowered score first.
     """
+    return soft_oks_scores(similar, score, threshold, max_count=max_count, decay=decay)[0]
+
+
+def soft_oks_scores(
+    similar: Float[Tensor, "n n"],
+    score: Float[Tensor, " n"],
+    threshold: float,
+    *,
+    max_count: int = 20,
+    decay: Literal["gauss", "linear"] = "gauss",
+) -> tuple[Int64[Tensor, " m"], Float[Tensor, " m"]]:
+    """`soft_oks_nms` with the lowered scores: the indices of the poses that stay, and the score of each when it was chosen."""
     left, scores, matrix = _descending(score), score.double().numpy().copy(), similar.numpy()
     kept: list[int] = []
     while len(left) and len(kept) < max_count:
@@ -141,7 +153,8 @@ def soft_oks_nms(
         kept.append(int(best))
         scores[left] *= _share(matrix[best, left], threshold, decay)
         left = left[np.argsort(scores[left], kind="stable")[::-1]]
-    return torch.tensor(kept, dtype=torch.int64)
+    index = torch.tensor(kept, dtype=torch.int64)
+    return index, torch.from_numpy(scores)[index].to(score.dtype)
 
 
 def decayed_scores(

@@ -42,11 +42,30 @@ def torso_sizes(labels: Labels, skeleton: Skeleton) -> Float[Tensor, " n"]:
         )
     size = torch.zeros(len(labels), dtype=torch.float64)
     for pair in reversed(_TORSOS):
-        ends = [skeleton.index(name) for name in pair]
-        known = (labels.visible[:, ends] > 0).all(dim=1) & ~labels.crowd
-        length = (labels.xy[:, ends[0]].double() - labels.xy[:, ends[1]].double()).norm(dim=-1)
-        size = torch.where(known, length, size)
+        length = keypoint_distances(labels, skeleton, *pair)
+        size = torch.where(length > 0, length, size)
     return size
+
+
+def keypoint_distances(labels: Labels, skeleton: Skeleton, first: str, second: str) -> Float[Tensor, " n"]:
+    """Distance of two keypoints of each person, pixels, such as of the outer corners of both eyes for the error of faces.
+
+    Args:
+        labels: Labels of the people.
+        skeleton: The keypoints of the labels.
+        first: Name of a keypoint.
+        second: Name of the other one.
+
+    Returns:
+        The distances; 0 for crowds and where one of the two is not labelled, so that these people do not count.
+
+    Raises:
+        SkeletonMismatch: The skeleton has no such keypoint.
+    """
+    ends = [skeleton.index(name) for name in (first, second)]
+    known = (labels.visible[:, ends] > 0).all(dim=1) & ~labels.crowd
+    length = (labels.xy[:, ends[0]].double() - labels.xy[:, ends[1]].double()).norm(dim=-1)
+    return torch.where(known, length, torch.zeros_like(length))
 
 
 def head_sizes(heads: Float[Tensor, "n 4"]) -> Float[Tensor, " n"]:

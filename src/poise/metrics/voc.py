@@ -25,11 +25,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from poise.errors import InputError
+from poise.metrics.matches import IGNORED, TRUE_POSITIVE, Matches
 from poise.metrics.nms import box_iou
 
 
@@ -95,6 +97,43 @@ def match_boxes(
 
 
 @final
+@dataclass(frozen=True)
+class Counts:
+    """The confusion matrix of people against nobody.
+
+    Attributes:
+        hits: Results that are matched with a person (true positives).
+        false: Results that are not (false positives).
+        missed: People without a result (false negatives).
+
+    >>> Counts(3, 1, 2).precision, Counts(3, 1, 2).recall, round(Counts(3, 1, 2).f1, 3)
+    (0.75, 0.6, 0.667)
+    """
+
+    hits: int
+    false: int
+    missed: int
+
+    @property
+    def precision(self) -> float:
+        """Share of the results that are right; nan without any."""
+        found = self.hits + self.false
+        return self.hits / found if found else float("nan")
+
+    @property
+    def recall(self) -> float:
+        """Share of the people that are found; nan without any."""
+        people = self.hits + self.missed
+        return self.hits / people if people else float("nan")
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall; nan where nobody is labelled and nobody found."""
+        every = 2 * self.hits + self.false + self.missed
+        return 2 * self.hits / every if every else float("nan")
+
+
+@final
 @dataclass(frozen=True, eq=False)
 class Curve:
     """A precision-recall curve: one point for each box, in descending order of score.
@@ -131,6 +170,38 @@ class Curve:
         right = hit[order].cumsum(dim=0)
         kept = torch.arange(1, len(right) + 1, dtype=torch.float64)
         return cls(right / people, right / kept, score[order], people)
+
+    @classmethod
+    def of_matches(cls, parts: Sequence[Matches], overlap: float = 0.5) -> "Curve":
+        """The curve of results that COCO's protocol has matched, of all categories together.
+
+        Args:
+            parts: The matches of each category, with scores.
+            overlap: OKS or IoU of a true positive, one of 0.5, 0.55 .. 0.95.
+
+        Raises:
+            InputError: Nobody is labelled.
+        """
+        row = round((overlap - 0.5) / 0.05)
+        hits = [torch.from_numpy(part.outcome[row] == TRUE_POSITIVE) for part in parts]
+        ignored = [torch.from_numpy(part.outcome[row] == IGNORED) for part in parts]
+        scores = [torch.from_numpy(np.zeros(0) if part.score is None else part.score) for part in parts]
+        every = zip(hits, ignored, scores, parts, strict=True)
+        return cls.of([Match(hit, left, score, int(part.people.sum())) for hit, left, score, part in every])
+
+    def at_score(self, score: float) -> "Counts":
+        """True and false positives among the results of at least this score, and the people without one."""
+        kept = int((self.score >= score).sum())
+        hits = round(float(self.recall[kept - 1]) * self.people) if kept else 0
+        return Counts(hits, kept - hits, self.people - hits)
+
+    def best_score(self) -> float:
+        """The score above which F1 is highest; nan without results."""
+        if not len(self.score):
+            return float("nan")
+        last = torch.cat((self.score[1:] != self.score[:-1], torch.ones(1, dtype=torch.bool)))  # of equal scores all count
+        f1 = 2 * self.precision * self.recall / (self.precision + self.recall).clamp(min=1e-12)
+        return float(self.score[torch.where(last, f1, -1.0).argmax()])
 
     def envelope(self) -> Float[Tensor, " m"]:
         """Precision made monotonic: the best at each recall or any higher one."""

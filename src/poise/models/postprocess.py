@@ -159,7 +159,7 @@ def _kept(boxes: Float[Tensor, "n c 4"], scores: Float[Tensor, "n c"], size: Siz
     flat, score, label = flat[confident], score[confident], label[confident]
     large = remove_small_boxes(flat, MIN_BOX_SIDE)
     flat, score, label = flat[large], score[large], label[large]
-    if config.suppression == "soft":
+    if config.suppression != "hard":
         people = flat[label == config.person]
         index, lowered = suppressed(people, score[label == config.person], config)
         return Detections(people[index], lowered)
@@ -178,9 +178,15 @@ def suppressed(
         score: Confidence of each box.
         config: NMS or Soft-NMS, its threshold, and how many stay.
     """
-    if config.suppression == "soft":
+    if config.suppression != "hard":
+        linear = config.nms if config.suppression == "soft-linear" else None
         index, lowered = soft_box_nms(
-            boxes.cpu(), score.cpu(), sigma=config.sigma, min_score=config.score, max_count=config.per_image
+            boxes.cpu(),
+            score.cpu(),
+            sigma=config.sigma,
+            linear=linear,
+            min_score=config.score,
+            max_count=config.per_image,
         )
         return index.to(boxes.device), lowered.to(score)
     kept = nms(boxes, score, config.nms)[: config.per_image]

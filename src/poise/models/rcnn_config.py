@@ -10,8 +10,9 @@ from torch import Tensor
 
 from poise.errors import InputError
 
-Suppression = Literal["hard", "soft"]
-"""NMS: of two overlapping boxes the lower-scored is removed, or its score is lowered (Soft-NMS, arXiv 1704.04503)."""
+Suppression = Literal["hard", "soft", "soft-linear"]
+"""NMS: of two overlapping boxes the lower-scored is removed, or its score is lowered (Soft-NMS, arXiv 1704.04503): by a
+Gaussian of the IoU, or by 1 - IoU from the IoU `nms` on."""
 
 KeypointScore = Literal["raw", "probability", "product"]
 """Keypoint score: the codec's own; its probability (`Calibration`); the probability times the box score."""
@@ -129,8 +130,8 @@ class RCNNConfig:
 
     Attributes:
         score: Lowest box score (confidence) that is kept.
-        nms: IoU above which two boxes are duplicates.
-        suppression: NMS ("hard") or Soft-NMS ("soft").
+        nms: IoU above which two boxes are duplicates; of linear Soft-NMS the IoU from which scores are lowered.
+        suppression: NMS ("hard") or Soft-NMS ("soft", "soft-linear").
         sigma: Width of the Gaussian penalty of Soft-NMS.
         per_image: Largest number of boxes per image.
         keypoint_nms: OKS above which two people are duplicates (OKS-NMS); None for no OKS-NMS.

@@ -1,16 +1,19 @@
 """The values that go in and out of a model: images and views, how poses are scored, labels on their way through a codec."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, final
 
-from jaxtyping import Float, UInt8
+import torch
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.roi import RoICodec
 from poise.codecs.scene import SceneCodec
 from poise.dims import Size
+from poise.errors import InputError
+from poise.metrics.oks import oks_nms, soft_oks_scores
 from poise.skeletons import Skeleton
 from poise.structures import Key, Labels, Poses
 
@@ -25,6 +28,15 @@ Decoder: TypeAlias = Callable[..., Any]
 
 Batch: TypeAlias = Any
 """A training batch: `structures.Batch`, `scenes.SceneBatch`, or a type of the model's own."""
+
+Decay = Literal["gauss", "linear"]
+"""Decay of soft OKS-NMS (`metrics.oks.decayed_scores`)."""
+
+SOFT = ("soft", "soft-linear", "soft-lowered", "soft-linear-lowered")
+"""Words for soft OKS-NMS."""
+
+SOFT_OKS = 0.9
+"""Parameter of its decay in HRNet's release, for models without OKS-NMS."""
 
 
 @final
@@ -52,10 +64,82 @@ class Rescoring:
         min_keypoint_score: Keypoint scores above it make the score of a pose (box score times their mean); None keeps the
             score that the model gave.
         oks_nms: OKS above which the lower scored of two poses is a duplicate and removed; None keeps all.
+        soft: Decay of soft OKS-NMS, with `oks_nms` as its parameter: no pose is removed as a duplicate, 20 of an image stay
+            (HRNet's release, `SOFT_NMS`). None for OKS-NMS.
+        lowered: Whether soft OKS-NMS also lowers the scores of poses; in the releases it only orders them.
     """
 
     min_keypoint_score: float | None = None
     oks_nms: float | None = None
+    soft: Decay | None = None
+    lowered: bool = False
+
+    def with_nms(self, text: str) -> "Rescoring":
+        """With another treatment of duplicates: a threshold, "off", "soft", "soft-linear", both also with "-lowered".
+
+        Args:
+            text: The treatment; after a soft one perhaps a colon and the parameter of its decay, by default this `oks_nms`,
+                else 0.9 (HRNet's release).
+
+        Raises:
+            InputError: It is none of these, or the number is not from 0 to 1.
+
+        >>> Rescoring().with_nms("soft"), Rescoring().with_nms("soft-linear-lowered:0.5")
+        (Rescoring(min_keypoint_score=None, oks_nms=0.9, soft='gauss', lowered=False), \
+Rescoring(min_keypoint_score=None, oks_nms=0.5, soft='linear', lowered=True))
+        """
+        word, _, number = text.partition(":")
+        if word in SOFT:
+            soft: Decay = "linear" if "linear" in word else "gauss"
+            default = SOFT_OKS if self.oks_nms is None else self.oks_nms
+            value = _share(number, text) if number else default
+            return replace(self, oks_nms=value, soft=soft, lowered=word.endswith("lowered"))
+        return replace(self, oks_nms=None if text == "off" else _share(text, text), soft=None, lowered=False)
+
+    def kept(
+        self, similar: Float[Tensor, "n n"], score: Float[Tensor, " n"]
+    ) -> tuple[Int64[Tensor, " m"], Float[Tensor, " m"]]:
+        """The poses of one image that stay, the best first, and their scores.
+
+        Args:
+            similar: OKS of every pose with every other.
+            score: Confidence of each pose.
+        """
+        if self.oks_nms is None:
+            return torch.arange(len(score)), score
+        if self.soft is None:
+            index = oks_nms(similar, score, self.oks_nms)
+            return index, score[index]
+        index, lowered = soft_oks_scores(similar, score, self.oks_nms, decay=self.soft)
+        return index, lowered if self.lowered else score[index]
+
+    @property
+    def duplicates(self) -> str:
+        """The treatment of duplicates in words."""
+        if self.oks_nms is None:
+            return "off"
+        if self.soft is None:
+            return f"OKS-NMS at {self.oks_nms:g}"
+        what = "lowers scores" if self.lowered else "orders poses"
+        return f"soft OKS-NMS ({self.soft}, {self.oks_nms:g}) {what}; at most 20 of an image"
+
+
+def _share(number: str, text: str) -> float:
+    """A number from 0 to 1.
+
+    Raises:
+        InputError: It is none.
+    """
+    try:
+        value = float(number)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        words = ", ".join(f'"{word}"' for word in SOFT)
+        raise InputError(
+            f'--oks-nms is a number from 0 to 1, or "off", or {words}, perhaps with its number ("soft:0.9"); not {text!r}'
+        )
+    return value
 
 
 @final

@@ -135,7 +135,9 @@ def refuse_words(words: Sequence[str], names: Sequence[str], *, why: str) -> Non
 
 def _check_read(words: Sequence[str], config: RCNNConfig) -> None:
     """Refuse settings that have no effect in this configuration."""
-    if config.suppression == "soft":
+    if config.suppression == "soft-linear":
+        refuse_words(words, ("sigma",), why="suppression is linear, and lowers scores from the IoU nms on")
+    elif config.suppression == "soft":
         refuse_words(words, ("nms",), why="suppression is soft, and lowers scores by sigma")
     else:
         refuse_words(words, ("sigma",), why="it is of soft suppression, and suppression is hard")
