@@ -87,7 +87,7 @@ def test_what_may_be_missing_is_made_by_its_fields_and_taken_away_by_none(detect
         ("learning.copies=true", "expected a whole number"),
         ("learning.posed=few", "expected a whole number or none"),
         ("nms=none", "expected a number"),
-        ("suppression=hrd", "expected hard, soft or soft-linear"),
+        ("suppression=hrd", "expected hard or soft or soft-linear"),
         ("nms.x=1", "has no fields"),
     ],
 )
