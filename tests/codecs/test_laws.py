@@ -367,7 +367,7 @@ def test_a_new_codec_gets_no_other_codecs_values():
 CROPS = {
     "Gaussian": "hrnet", "SoftArgmax": "hrnet", "Dark": "dark", "UDPGaussian": "udp", "UDPOffset": "udp",
     "Hourglass": "hourglass", "Megvii": "mspn", "MegviiUDP": "udp",
-} | dict.fromkeys(("GRMI", "SimCC", "Regression", "Integral", "BlazeLandmarks"), "unbiased")  # fmt: skip
+} | dict.fromkeys(("CentredMaps", "GRMI", "SimCC", "Regression", "Integral", "BlazeLandmarks"), "unbiased")  # fmt: skip
 """The crop rule of each."""
 
 
@@ -381,6 +381,6 @@ def test_gaussians_are_as_wide_as_the_releases_make_them_at_a_size_but_for_the_h
     cells = (size[0] // 4, size[1] // 4)
     made = {name: kind.for_size(size, cells, 5) for name, kind in codec_types().items()}
     widths = {name: codec.sigma for name, codec in made.items() if hasattr(codec, "sigma")}
-    scaled = dict.fromkeys(("Gaussian", "SoftArgmax", "Dark", "UDPGaussian", "Integral"), sigma)
+    scaled = dict.fromkeys(("CentredMaps", "Gaussian", "SoftArgmax", "Dark", "UDPGaussian", "Integral"), sigma)
     assert widths == scaled | {"Hourglass": 1.0, "BlazeLandmarks": 1.0, "MegviiUDP": 1.4105, "SimCC": None}
     assert all(codec == codec_types()[name](size, cells, 5) for name, codec in made.items() if name not in scaled)

@@ -88,11 +88,12 @@ class Replay:
 
     @property
     def tolerance(self) -> float:
-        """Share of each output's largest value: what the index suggests, and at least 2e-5."""
+        """Share of each output's largest value: what the index suggests, ten times what rounding costs, and at least 2e-5."""
         index = self.path.with_name("index.json")
         rows = json.loads(index.read_text()) if index.is_file() else [self.meta | {"file": self.path.name}]
         found = [row.get("suggested_rtol_of_absmax", 0.0) for row in rows if row["file"] == self.path.name]
-        return max(LEAST_TOLERANCE, *found, 0.0)
+        rounding = [10 * row["max_abs_err_over_absmax"] for row in self.meta.get("fp32_vs_fp64", ()) if isinstance(row, dict)]
+        return max(LEAST_TOLERANCE, *found, *rounding)
 
     def errors(self, answers: list[Tensor]) -> list[float]:
         """For each output the largest error, as a share of its largest value; 0 of an output for no boxes at all."""

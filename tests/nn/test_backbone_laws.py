@@ -21,12 +21,14 @@ from poise.nn.backbones.blazepose_wang import WangTrunk
 from poise.nn.backbones.hourglass import HourglassStem
 from poise.nn.backbones.hourglass104 import Hourglass104
 from poise.nn.backbones.hrnet import HRNet
+from poise.nn.backbones.litehrnet import LiteHRNet
 from poise.nn.backbones.lpn import LPN
+from poise.nn.backbones.mobilenetv2 import MobileNetV2
 from poise.nn.backbones.mspn import resnet_bottleneck
 from poise.nn.backbones.multistage import Encoder, MultiStage
 from poise.nn.backbones.plain import PlainNet
 from poise.nn.backbones.resnet import ResNet
-from poise.nn.backbones.rsn import ResidualStepsBlock, plain_bottleneck
+from poise.nn.backbones.rsn import ResidualStepsBlock, attentive_block, plain_bottleneck
 from poise.nn.backbones.timm import TimmBackbone
 from poise.nn.base import Backbone
 from poise.plugins import members, named
@@ -43,6 +45,8 @@ TINY: dict[str, dict[str, Callable[[], Backbone]]] = {
     },
     "hrnet": {"hrnet": lambda: HRNet(4), "hrnet-branches": lambda: HRNet(4, branches=4, gain=2)},
     "lpn": {"lpn-gc": lambda: LPN(50), "lpn-se": lambda: LPN(50, "se")},
+    "litehrnet": {"litehrnet": LiteHRNet},
+    "mobilenetv2": {"mobilenetv2": lambda: MobileNetV2(0.25)},
     "mspn": {"mspn": lambda: MultiStage(Encoder(resnet_bottleneck, ONE_EACH, WIDTHS), 1)},
     "multistage": {"multistage": lambda: MultiStage(Encoder(resnet_bottleneck, (1, 2, 1, 1), WIDTHS), 3)},
     "plain": {"plain": lambda: PlainNet((8, 12, 16, 20), (1, 2, 1, 1))},
@@ -54,6 +58,7 @@ TINY: dict[str, dict[str, Callable[[], Backbone]]] = {
     "rsn": {
         "rsn": lambda: MultiStage(Encoder(ResidualStepsBlock, ONE_EACH, WIDTHS), 2),
         "rsn-plain": lambda: MultiStage(Encoder(plain_bottleneck, ONE_EACH, WIDTHS), 2),
+        "rsn-udp": lambda: MultiStage(Encoder(attentive_block, ONE_EACH, (64,) * 4), 1, deep_stem=True, refined=True),
     },
     "timm": {
         "timm-resnet": lambda: TimmBackbone("test_resnet"),

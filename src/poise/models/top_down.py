@@ -5,7 +5,7 @@ from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor
+from torch import Tensor, nn
 
 from poise.codecs.base import InstanceCodec
 from poise.codecs.round_trip import there_and_back
@@ -247,7 +247,8 @@ class TopDown(DenseModel):
         if parts[0] != "head" or weight.ndim == 0:
             return None
         if "final" in parts:
-            return 0
+            layer = self.network.get_submodule(name.rpartition(".")[0])
+            return int(isinstance(layer, nn.ConvTranspose2d) and weight.ndim > 1)
         takes = cast(Head, self.network.head).takes
         return 1 if set(takes) & set(parts) and weight.ndim > 1 else None
 

@@ -32,14 +32,16 @@ class SqueezeExcite(nn.Module):
 
     Args:
         channels: Channels of the feature map.
+        hidden: Channels between the two layers; `hidden_channels` by default.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, hidden: int | None = None) -> None:
         super().__init__()
+        hidden = hidden or hidden_channels(channels)
         self.fc = nn.Sequential(
-            nn.Linear(channels, hidden_channels(channels), bias=False),
+            nn.Linear(channels, hidden, bias=False),
             nn.ReLU(inplace=True),
-            nn.Linear(hidden_channels(channels), channels, bias=False),
+            nn.Linear(hidden, channels, bias=False),
             nn.Sigmoid(),
         )
 

@@ -143,11 +143,12 @@ class ConvBN(nn.Module):
         kernel: Side of the convolution, odd.
         stride: Stride of the convolution.
         relu: Whether a ReLU follows.
+        groups: Groups of the convolution.
     """
 
-    def __init__(self, channels: int, width: int, kernel: int, *, stride: int = 1, relu: bool = True) -> None:
+    def __init__(self, channels: int, width: int, kernel: int, *, stride: int = 1, relu: bool = True, groups: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, width, kernel, stride=stride, padding=kernel // 2)
+        self.conv = nn.Conv2d(channels, width, kernel, stride=stride, padding=kernel // 2, groups=groups)
         self.bn = nn.BatchNorm2d(width)
         self.relu: nn.Module = nn.ReLU(inplace=True) if relu else nn.Identity()
 

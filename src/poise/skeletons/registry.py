@@ -24,6 +24,11 @@ SYNONYMS = {
     "aichallenger": "aic14",
     "apt36k": "ap10k17",
     "exlpose": "crowdpose14",
+    "face106": "lapa106",
+    "face6": "lapa106",
+    "quadruped39": "superanimalquadruped39",
+    "topviewmouse27": "superanimaltopviewmouse27",
+    "bird42": "superanimalbird42",
 }
 """Names of data sets whose skeleton is called otherwise."""
 

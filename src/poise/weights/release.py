@@ -31,6 +31,7 @@ class Release:
         page: The page of its authors that leads to the file.
         folder: Address of the file's folder, for a browser.
         url: The file itself, where it can be downloaded without a browser.
+        mirrors: Further addresses of the same file, in the order in which they are tried.
         sha256: SHA-256 of the file, or its first digits, which some releases have in the file's name; None where unknown.
         licence: Licence of code and weights.
         scores: Scores that the authors report, by name, from 0 to 1.
@@ -46,3 +47,4 @@ class Release:
     licence: str = "unknown"
     scores: Mapping[str, float] = field(default_factory=dict)
     member: Member | None = None
+    mirrors: tuple[str, ...] = ()

@@ -10,10 +10,14 @@ from poise.dims import Size
 from poise.errors import InputError
 from poise.models.base import Model
 from poise.skeletons import COCO17, MPII16, Skeleton
+from poise.skeletons.registry import find
 from poise.weights.release import Release
 
 LIMITS = {"stacks": (1, 32), "blocks": (1, 32), "stages": (1, 32), "width": (1, 1024), "size": (0, 8192), "maps": (1, 8192)}
 """The least and the most that numbers of a name may be, by the name of the part; larger ones would never be made."""
+
+DATA = r"(?P<data>coco|mpii|[a-z][a-z0-9_]*[0-9])"
+"""The part of a name that says the keypoints: a data set, or the name of a skeleton with its number ("coco17", "ap10k17")."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,17 @@ class BuildRequest:
 
     @property
     def keypoints(self) -> Skeleton:
-        """The skeleton given, else that of the part `data` ("coco" or "mpii")."""
+        """The skeleton given, else that of the part `data` (`published_skeleton`)."""
         return self.skeleton or published_skeleton(self.parts["data"])
 
 
 def published_skeleton(data: str) -> Skeleton:
-    """Skeleton of a data set by its word in names: "coco" or "mpii"."""
-    return MPII16 if data == "mpii" else COCO17
+    """Skeleton of a data set by its word in names: "coco", "mpii", or that of a skeleton, such as "halpe26" (`registry.find`).
+
+    Raises:
+        UnknownName: There is no such skeleton.
+    """
+    return COCO17 if data in ("", "coco") else MPII16 if data == "mpii" else find(data)
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,11 @@ class Family:
             if any(len(number) > 9 or not low <= int(number) <= high for number in numbers):
                 raise InputError(f"the {key} of a network: {low} to {high}; found {parts[key][:40]} in {name[:80]!r}")
         return parts
+
+    @property
+    def of_mmpose(self) -> bool:
+        """Whether the official names are those of MMPose or a library like it, which begin with the part of the network."""
+        return any(old.startswith(("head.", "heads.")) for old, _ in self.keys)
 
     def ours(self, official: str) -> str:
         """Our name of a weight."""

@@ -115,7 +115,7 @@ def _imported(
     weights = unwrap(state if isinstance(state, Mapping) else read_checkpoint(Path(state)))
     check_finite(weights)
     name, weights = to_maskrcnn_names(name, weights)
-    if mmpose_keys.is_mmpose(weights):
+    if mmpose_keys.is_mmpose(weights) and not family.of_mmpose:
         given = mmpose_keys.originals(weights)
         found = mmpose.build_for(name, given, codec=codec, skeleton=skeleton)
         _fill(found.model, name, given, words="MMPose checkpoint")

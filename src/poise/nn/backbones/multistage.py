@@ -60,6 +60,44 @@ class Stem(nn.Module):
 
 
 @final
+class DeepStem(nn.Module):
+    """Three convolutions in place of one and a pooling (UDP's RSN): 3x3 of stride 2, 7x7, 3x3 of stride 2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(ConvBN(3, ENTRY, 3, stride=2), ConvBN(ENTRY, ENTRY, 7), ConvBN(ENTRY, ENTRY, 3, stride=2))
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Feature:
+        """The input of the first stage."""
+        output: Tensor = self.conv(images)
+        return output
+
+
+@final
+class PoseRefine(nn.Module):
+    """A pose refine machine (RSN, arXiv 2003.04030, section 3.3): each cell weighed by attention to its channel and its place.
+
+    Args:
+        channels: Channels of the map.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv_bn_relu_prm_1 = ConvBN(channels, channels, 3)
+        self.conv_bn_relu_prm_2_1 = ConvBN(channels, channels, 1)
+        self.conv_bn_relu_prm_2_2 = ConvBN(channels, channels, 1)
+        self.conv_bn_relu_prm_3_1 = ConvBN(channels, channels, 1)
+        self.conv_bn_relu_prm_3_2 = ConvBN(channels, channels, 9, groups=channels)
+
+    def forward(self, x: Feature) -> Feature:
+        """The refined map."""
+        out: Tensor = self.conv_bn_relu_prm_1(x)
+        channel = self.conv_bn_relu_prm_2_2(self.conv_bn_relu_prm_2_1(out.mean(dim=(2, 3), keepdim=True))).sigmoid()
+        place = self.conv_bn_relu_prm_3_2(self.conv_bn_relu_prm_3_1(out)).sigmoid()
+        return out * (1 + channel * place)
+
+
+@final
 class DownsampleModule(nn.Module):
     """The encoder of a stage.
 
@@ -102,15 +140,17 @@ class UpsampleUnit(nn.Module):
         coarsest: Whether this is the first unit, with none below.
         aids: Whether it makes maps for the encoder of the next stage.
         entry: Whether it makes the input of the next stage.
+        refined: Whether a pose refine machine ends it.
     """
 
-    def __init__(self, channels: int, *, coarsest: bool, aids: bool, entry: bool) -> None:
+    def __init__(self, channels: int, *, coarsest: bool, aids: bool, entry: bool, refined: bool = False) -> None:
         super().__init__()
         self.u_skip = ConvBN(channels, WIDTH, 1, relu=False)
         self.up_conv = None if coarsest else ConvBN(WIDTH, WIDTH, 1, relu=False)
         self.skip1 = ConvBN(channels, channels, 1) if aids else None
         self.skip2 = ConvBN(WIDTH, channels, 1) if aids else None
         self.cross_conv = ConvBN(WIDTH, ENTRY, 1) if entry else None
+        self.prm = PoseRefine(WIDTH) if refined else None
 
     def forward(self, x: Feature, below: Feature | None) -> Feature:
         """The map of this resolution.
@@ -122,7 +162,8 @@ class UpsampleUnit(nn.Module):
         out: Tensor = self.u_skip(x)
         if self.up_conv is not None and below is not None:
             out = out + self.up_conv(resize_maps(below, (x.shape[-2], x.shape[-1])))
-        return torch.relu(out)
+        out = torch.relu(out)
+        return out if self.prm is None else self.prm(out)
 
     def aid(self, x: Feature, out: Feature) -> Feature | None:
         """The map that is added to the encoder of the next stage at this resolution.
@@ -144,12 +185,19 @@ class UpsampleModule(nn.Module):
     Args:
         channels: Channels of the encoder, finest first.
         last: Whether this is the last stage.
+        refined: Whether a pose refine machine ends the finest unit of the last stage.
     """
 
-    def __init__(self, channels: tuple[int, int, int, int], *, last: bool) -> None:
+    def __init__(self, channels: tuple[int, int, int, int], *, last: bool, refined: bool = False) -> None:
         super().__init__()
         self.up1, self.up2, self.up3, self.up4 = (
-            UpsampleUnit(width, coarsest=level == 3, aids=not last, entry=level == 0 and not last)
+            UpsampleUnit(
+                width,
+                coarsest=level == 3,
+                aids=not last,
+                entry=level == 0 and not last,
+                refined=level == 0 and last and refined,
+            )
             for level, width in reversed(list(enumerate(channels)))
         )
 
@@ -175,12 +223,13 @@ class SingleStage(nn.Module):
     Args:
         encoder: Blocks of the encoder.
         last: Whether this is the last stage.
+        refined: Whether a pose refine machine ends the last stage.
     """
 
-    def __init__(self, encoder: Encoder, *, last: bool) -> None:
+    def __init__(self, encoder: Encoder, *, last: bool, refined: bool = False) -> None:
         super().__init__()
         self.downsample = DownsampleModule(encoder)
-        self.upsample = UpsampleModule(encoder.channels, last=last)
+        self.upsample = UpsampleModule(encoder.channels, last=last, refined=refined)
 
     def forward(self, x: Feature, aids: list[Feature]) -> tuple[list[Feature], list[Feature], Feature | None]:
         """The maps of the decoder and those for the next encoder, both finest first; and the input of the next stage.
@@ -202,6 +251,8 @@ class MultiStage(Backbone):
     Args:
         encoder: Blocks of the encoders.
         stages: Number of stages; published are 1 to 4.
+        deep_stem: Whether the stem has three convolutions.
+        refined: Whether a pose refine machine ends the last stage.
 
     Raises:
         InputError: Fewer than one stage.
@@ -209,12 +260,12 @@ class MultiStage(Backbone):
 
     multiple = 32
 
-    def __init__(self, encoder: Encoder, stages: int) -> None:
+    def __init__(self, encoder: Encoder, stages: int, *, deep_stem: bool = False, refined: bool = False) -> None:
         super().__init__()
         if stages < 1:
             raise InputError(f"a network of stages needs at least one of them, not {stages}")
-        self.top = Stem()
-        self.stages = nn.ModuleList(SingleStage(encoder, last=number == stages - 1) for number in range(stages))
+        self.top = DeepStem() if deep_stem else Stem()
+        self.stages = nn.ModuleList(SingleStage(encoder, last=n == stages - 1, refined=refined) for n in range(stages))
         self.channels = (WIDTH,) * (4 * stages)
         self.strides = STRIDES * stages
 

@@ -1,4 +1,4 @@
-"""Heads with one output: transposed convolutions (Simple Baselines, LPN), or one 1x1 convolution (HRNet)."""
+"""Heads with one output: transposed convolutions (Simple Baselines, LPN), or one 1x1 convolution (HRNet, DeepLabCut)."""
 
 from math import gcd
 from typing import final
@@ -80,6 +80,27 @@ class PixelwiseHead(Head):
     def __init__(self, channels: int, outputs: int) -> None:
         super().__init__()
         self.final = final_layer(channels, outputs)
+
+    def forward(self, features: list[Feature]) -> Feature:
+        """The output that the codec decodes."""
+        output: Tensor = self.final(features[0])
+        return output
+
+
+@final
+class TransposedHead(Head):
+    """One transposed 1x1 convolution on the finest feature map, as DeepLabCut has it; the weights are (in, out, 1, 1).
+
+    Args:
+        channels: Channels of the finest feature map.
+        outputs: Channels of the codec.
+    """
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__()
+        self.final = nn.ConvTranspose2d(channels, outputs, 1)
+        nn.init.normal_(self.final.weight, std=0.001)
+        nn.init.zeros_(self.final.bias)  # type: ignore[arg-type]  # a layer's bias may be None; not here
 
     def forward(self, features: list[Feature]) -> Feature:
         """The output that the codec decodes."""
