@@ -34,6 +34,8 @@ NETWORKS = (
     "models/litehrnet_*.json",
     "models/mobilenetv2_*.json",
     "models/deeplabcut3_hrnet_*.json",
+    "models/higherhrnet_*.json",
+    "models/dekr_*.json",
 )
 
 UNREAD = "models/offsetguided_imhn*.json"
@@ -75,7 +77,7 @@ def repeated_multiply_adds(golden: Replay) -> int:
 
 def split(answers: list[torch.Tensor], model) -> list[torch.Tensor]:
     """The vectors of each axis by themselves, where the network has vectors."""
-    vectors = getattr(model.codec, "vectors", ())
+    vectors = getattr(getattr(model, "codec", None), "vectors", ())
     return [part for answer in answers for part in (answer.split(vectors, dim=-1) if vectors else (answer,))]
 
 

@@ -83,6 +83,7 @@ def _release(row: Mapping[str, str]) -> Release:
         name=row["name"],
         file=addresses[0].rpartition("/")[2],
         page=first.page,
+        folder=first.page,
         url=addresses[0],
         mirrors=addresses[1:],
         sha256=row["sha256"] or None,

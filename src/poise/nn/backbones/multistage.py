@@ -94,7 +94,8 @@ class PoseRefine(nn.Module):
         out: Tensor = self.conv_bn_relu_prm_1(x)
         channel = self.conv_bn_relu_prm_2_2(self.conv_bn_relu_prm_2_1(out.mean(dim=(2, 3), keepdim=True))).sigmoid()
         place = self.conv_bn_relu_prm_3_2(self.conv_bn_relu_prm_3_1(out)).sigmoid()
-        return out * (1 + channel * place)
+        refined: Tensor = out * (1 + channel * place)
+        return refined
 
 
 @final
@@ -162,8 +163,8 @@ class UpsampleUnit(nn.Module):
         out: Tensor = self.u_skip(x)
         if self.up_conv is not None and below is not None:
             out = out + self.up_conv(resize_maps(below, (x.shape[-2], x.shape[-1])))
-        out = torch.relu(out)
-        return out if self.prm is None else self.prm(out)
+        output: Tensor = torch.relu(out) if self.prm is None else self.prm(torch.relu(out))
+        return output
 
     def aid(self, x: Feature, out: Feature) -> Feature | None:
         """The map that is added to the encoder of the next stage at this resolution.
