@@ -283,7 +283,8 @@ class TopDownOptions(ViewOptions):
     kind: ClassVar[str] = "top-down models"
     augmentation_type: ClassVar[type | None] = Augmentation
     names: ClassVar[str | None] = (
-        r"poise_[ts]|(poise_[ts]|(darkpose_|udp_)?(hrnet|poseresnet|hourglass)|cpn|lpn|mspn|rsn|timm)(?!.*rcnn).*_\d+x\d+"
+        r"poise_[ts]|(poise_[ts]|(darkpose_|udp_|deeplabcut3_)?(hrnet|poseresnet|hourglass)|cpn|lpn|mspn|rsn|timm)(?!.*rcnn)"
+        r".*_\d+x\d+|(litehrnet|mobilenetv2).*_\d+x\d+"
         r"|blazepose_(?!detector).*"
     )
 
