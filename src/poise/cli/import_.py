@@ -41,7 +41,8 @@ def run(
     Args:
         name: Name of the model, as `poise zoo` lists it.
         checkpoint: File of the authors (.pth, .pth.tar, Detectron2's .pkl, MediaPipe's .tflite), one of torchvision's
-            detectors, or an HRNet or Simple Baseline of MMPose. Code in it is not run.
+            detectors, or an HRNet or Simple Baseline of MMPose; or the state of a training, of which the network is used. Code
+            in it is not run.
         output: Files to write.
         codec: Another codec than that of the name, for weights trained with it, such as MMPose's UDP models: UDPGaussian.
         keypoints: Names of the keypoints, in the order of the checkpoint's, of a network that was fine-tuned on others than the

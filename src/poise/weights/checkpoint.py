@@ -14,13 +14,17 @@ from poise.reading import check_file
 from poise.weights.archives import expanded_size
 from poise.weights.restricted_pickle import SPARE, STAND_INS, read_pickled, unpacked
 from poise.weights.tflite_file import is_tflite, read_tflite
+from poise.weights.training_states import BESIDE
 from poise.weights.whole_network import read_safetensors, whole_network
 
 COUNTER = "num_batches_tracked"
 """Suffix of batch norm's counters; checkpoints older than torch 0.4.1 have none, and no result depends on them."""
 
-WRAPPINGS = ("state_dict", "model", "model_state_dict", "net", "network", "weights", "params")
-"""Under which weights may stand, beside the numbers of a run."""
+WRAPPINGS = (
+    *("state_dict", "model", "model_state_dict", "net", "network", "weights", "params"),
+    *("best_state_dict", "ema_state_dict", "state_dict_ema", "model_ema"),
+)
+"""Under which weights may stand, beside the numbers of a run; the first that is there is read."""
 
 PREFIXES = ("module", "_orig_mod", "model", "net", "network", "model_ema", "ema_model", "ema", "pose_model", "pose_net")
 """Parts of a trainer of which the network is one, and what torch puts around it; removed where most names begin so."""
@@ -31,7 +35,7 @@ MOST_WRAPPINGS = 5
 MOST = 64 * 2**30
 """Bytes of a checkpoint."""
 
-CODE = ("GLOBAL", "Unsupported class", "an array of")
+CODE = ("GLOBAL", "Unsupported class", "an array of", "Trying to call", "Can only")
 """Texts in the errors of torch and of the stand-ins for numpy about files with more than weights."""
 
 
@@ -40,7 +44,8 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
 
     Of a `.tflite` the convolutions come by their number (`tflite_file`).
 
-    Numbers and arrays of numpy, as stand beside the weights of some releases, are read too.
+    Numbers and arrays of numpy, as stand beside the weights of some releases, are read too; settings, paths and the like that
+    trainers keep there are no more than dictionaries (`training_states.Aside`).
 
     Raises:
         MissingExtra: It is a `.tflite` and the package that reads it is not installed.
@@ -55,8 +60,8 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
         return read_tflite(path)
     try:
         size = expanded_size(path)
-        with torch.serialization.safe_globals(list(STAND_INS)):
-            found = unpacked(torch.load(path, map_location="cpu", weights_only=True), bytes_of_file=size)
+        with torch.serialization.safe_globals([*STAND_INS, *BESIDE]):
+            found = unpacked(torch.load(path, map_location="cpu", weights_only=True), bytes_of_file=size, beside=True)
         _check_expanded(found, size)
     except pickle.UnpicklingError as error:
         code = [line.strip() for line in str(error).splitlines() if any(sign in line for sign in CODE)]
@@ -108,17 +113,48 @@ def _first(error: BaseException) -> str:
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
 
 
+def _inside(state: Mapping[str, Any]) -> list[str]:
+    """Under which names weights stand, from the outermost to the innermost."""
+    found: list[str] = []
+    for _ in range(MOST_WRAPPINGS):
+        inner = next((key for key in WRAPPINGS if isinstance(state.get(key), Mapping)), None)
+        if inner is None:
+            break
+        found.append(inner)
+        state = state[inner]
+    return found
+
+
+def beside_weights(state: Mapping[str, Any]) -> tuple[str, ...]:
+    """What stands in a training state beside the weights that `unwrap` takes: names, and plain values with theirs.
+
+    Args:
+        state: Content of a checkpoint.
+
+    >>> beside_weights({"epoch": 210, "state_dict": {}, "optimizer": {"state": {}}, "perf": 0.744})
+    ('epoch 210', 'optimizer', 'perf 0.744')
+    """
+    found: list[str] = []
+    for inner in _inside(state):
+        found += [_named(key, value) for key, value in state.items() if key != inner]
+        state = state[inner]
+    return tuple(found)
+
+
+def _named(key: str, value: Any) -> str:
+    if isinstance(value, bool | int | str):
+        return f"{key} {str(value)[:40]}"
+    return f"{key} {value:.6g}" if isinstance(value, float) else key
+
+
 def unwrap(state: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights themselves: out of "state_dict", "model" or "model_state_dict", without `module.` before their names.
 
     Raises:
         CheckpointError: There are no weights, or something stands among them that is none.
     """
-    for _ in range(MOST_WRAPPINGS):
-        inner = next((state[key] for key in WRAPPINGS if isinstance(state.get(key), Mapping)), None)
-        if inner is None:
-            break
-        state = inner
+    for inner in _inside(state):
+        state = state[inner]
     strange = next((key for key, value in state.items() if not isinstance(value, Tensor)), None)
     if strange is not None:
         raise CheckpointError(

@@ -15,7 +15,6 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from poise.errors import CheckpointError
 from poise.reading import read_file
@@ -192,10 +191,12 @@ class _Unpacking:
 
     Args:
         most: Bytes of arrays, at most.
+        beside: Whether arrays of anything else than numbers are set aside, not refused.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, beside: bool) -> None:
         self.left = most
+        self.beside = beside
         self.made: dict[int, tuple[Any, Any]] = {}  # what was read, too, so that its place is not given away
 
     def value(self, read: Any, depth: int = 0) -> Any:
@@ -219,8 +220,10 @@ class _Unpacking:
         self.made[id(read)] = (read, into)
         return into
 
-    def _array(self, read: Array) -> Tensor | int | float | bool:
+    def _array(self, read: Array) -> Any:
         shape, dtype, by_columns, data = read.state
+        if self.beside and not (isinstance(dtype, Dtype) and dtype.kind in KINDS):
+            return {}
         if not isinstance(dtype, Dtype) or dtype.kind not in KINDS or dtype.order not in ("<", ">", "=", "|"):
             raise pickle.UnpicklingError(f"an array of {str(getattr(dtype, 'kind', dtype))[:20]!r}")
         data = encode(data) if isinstance(data, str) else data
@@ -245,15 +248,16 @@ def _sides(sides: tuple[int, ...], count: int) -> tuple[int, ...]:
     return sides
 
 
-def unpacked(value: Any, *, bytes_of_file: int) -> Any:
+def unpacked(value: Any, *, bytes_of_file: int, beside: bool = False) -> Any:
     """The values read with the stand-ins, arrays as tensors and single numbers as Python's.
 
     Args:
         value: Dictionaries, lists and tuples of anything.
         bytes_of_file: Size of what it was read from.
+        beside: Whether arrays of anything else than numbers may stand beside the weights; they are empty then.
 
     Raises:
         ValueError: Shape, kind and bytes of an array do not agree, it is nested too deep, or is far larger than its file.
         UnpicklingError: An array is of something else than numbers.
     """
-    return _Unpacking(4 * bytes_of_file + SPARE).value(value)
+    return _Unpacking(4 * bytes_of_file + SPARE, beside=beside).value(value)

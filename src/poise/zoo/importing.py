@@ -13,7 +13,7 @@ from poise.errors import CheckpointError
 from poise.models.base import Model, PoseModel, require_pose
 from poise.skeletons import Skeleton
 from poise.weights import mmpose_keys
-from poise.weights.checkpoint import Difference, check_finite, compare, few, read_checkpoint, unwrap
+from poise.weights.checkpoint import Difference, beside_weights, check_finite, compare, few, read_checkpoint, unwrap
 from poise.zoo import mmpose
 from poise.zoo.colours import Colour, check_colour, with_colours
 from poise.zoo.family import Family, PretrainedBackbone
@@ -99,20 +99,25 @@ def import_checkpoint(
     """
     check_colour(mean, what="mean")
     check_colour(std, what="std")
-    found = _imported(name, state, codec=codec, skeleton=skeleton)
+    content = state if isinstance(state, Mapping) else read_checkpoint(Path(state))
+    found = _imported(name, content, codec=codec, skeleton=skeleton)
     file_name = "" if isinstance(state, Mapping) else Path(state).name
     said = with_colours(found.model, family_of(name), file_name, mean=mean, std=std)
-    return replace(found, description=found.description + said)
+    return replace(found, description=found.description + said + _left_text(content))
 
 
-def _imported(
-    name: str, state: Mapping[str, Any] | str | os.PathLike[str], *, codec: str | None, skeleton: Skeleton | None
-) -> Imported:
+def _left_text(content: Mapping[str, Any]) -> str:
+    """What of a training state was left aside, for messages; "" for weights alone."""
+    left = beside_weights(content)
+    return f"; of the training state only the network is used, and left aside: {few(left, 8)}" if left else ""
+
+
+def _imported(name: str, content: Mapping[str, Any], *, codec: str | None, skeleton: Skeleton | None) -> Imported:
     """The model of a name with the weights of a checkpoint, with mean and deviation of the name."""
     family = family_of(name)
     if not family.keys:
         raise CheckpointError(f"{name!r} is a model of this project and has no official checkpoints; use poise.load")
-    weights = unwrap(state if isinstance(state, Mapping) else read_checkpoint(Path(state)))
+    weights = unwrap(content)
     check_finite(weights)
     name, weights = to_maskrcnn_names(name, weights)
     if mmpose_keys.is_mmpose(weights) and not family.of_mmpose:
