@@ -1,0 +1,86 @@
+"""Flags of every training run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poise.cli.options.running import DeviceOptions, SeedOptions
+
+if TYPE_CHECKING:
+    from poise.recipes.base import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions(DeviceOptions, SeedOptions):
+    """How a recipe is run.
+
+    Attributes:
+        out: Folder of the run; by default `runs/` and the name of the recipe.
+        batch: People per step, over all devices; the learning rate follows it linearly.
+        accumulate: Steps whose gradients are added up.
+        workers: Processes that read images and crop views.
+        resume: Folder of a run to continue.
+        settings: The settings.json of a run to train again, but for the flags that are typed; in place of the recipe's name.
+        start: Model file to fine-tune, also of another skeleton.
+        stages: Number of times the whole recipe is trained, each time from the best weights before, with a new schedule.
+        devices: GPUs, or CPU processes, on each machine.
+        nodes: Machines.
+        strategy: Lightning's name of the distributed strategy.
+        minutes: Largest training time; stages share it by their epochs.
+        steps: Largest number of steps; stages share them too.
+        save_minutes: Minutes between two checkpoints.
+        logger: Loggers of losses and scores: tensorboard (the default), csv, wandb, mlflow, comet; several may be given;
+            "none"; or module:function of your own, which is called with the folder of the run and gives a logger of Lightning.
+    """
+
+    out: Path | None = None
+    batch: int | None = None
+    accumulate: int = 1
+    workers: int | None = None
+    resume: Path | None = None
+    settings: Path | None = None
+    start: Path | None = None
+    stages: int = 1
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "auto"
+    minutes: float | None = None
+    steps: int | None = None
+    save_minutes: float = 5.0
+    logger: list[str] | None = None
+
+    @property
+    def loggers(self) -> list[str]:
+        """Names of the loggers."""
+        return ["tensorboard"] if self.logger is None else [name for name in self.logger if name != "none"]
+
+    def train(self, recipe: "Recipe") -> None:
+        """Train.
+
+        Args:
+            recipe: Recipe, made from its own flags.
+
+        Raises:
+            PoiseError: As `fit`.
+        """
+        from poise.training.fit import fit
+
+        fit(
+            recipe.staged(self.stages),
+            out=self.out or Path("runs") / recipe.name,
+            seed=self.seed,
+            device=self.device,
+            precision=self.precision,
+            batch=self.batch,
+            accumulate=self.accumulate,
+            workers=self.workers,
+            resume=self.resume,
+            start=self.start,
+            devices=self.devices,
+            nodes=self.nodes,
+            strategy=self.strategy,
+            minutes=self.minutes,
+            steps=self.steps,
+            save_minutes=self.save_minutes,
+            loggers=self.loggers,
+        )
