@@ -7,8 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from poise.errors import CheckpointError, ReadError, WriteError
-from poise.weights import fetch as module
-from poise.weights.fetch import download, fetch
+from poise.weights import download as module
+from poise.weights.download import download
+from poise.weights.fetch import fetch
 from poise.weights.release import Release
 
 DATA = b"weights" * 1000

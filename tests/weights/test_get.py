@@ -131,7 +131,7 @@ def test_an_index_without_the_package_is_told_beside_the_url_that_failed(indexed
 
 def test_sources_are_tried_in_order(indexed, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(fetching, "download", lambda url, path, instead: asked.append("url") or _fail())
+    monkeypatch.setattr(fetching, "download", lambda url, path, instead, part: asked.append("url") or _fail())
     monkeypatch.setattr(fetching, "_take_out", lambda member, path: asked.append("package") or path.write_bytes(DATA))
     path = fetch(indexed, tmp_path / "down")
     assert asked == ["url", "package"]

@@ -40,7 +40,7 @@ def run(name: Positional[ModelName] = "", /, *, file: Files = ()) -> int:
             raise InputError("--file needs the name of a model: poise get NAME --file FILE; poise get lists them")
         print_listing(console)
         return 0
-    check_obtainable(name)
+    name = check_obtainable(name)
     from poise.zoo.get import get
 
     got = get(name, file, say=lambda text: say(console, text))

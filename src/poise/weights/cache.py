@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from poise.weights.aliases import known_as
+
 VARIABLE = "POISE_HOME"
 """Environment variable that names another folder than the platform's for caches."""
 
@@ -69,8 +71,10 @@ def located(path: str | os.PathLike[str]) -> Path:
     """The file of a model: the path itself, or that of a model that is kept under this name and no file is called so.
 
     Args:
-        path: A path, or a name such as `blazepose_full`.
+        path: A path, or a name such as `blazepose_full`, also as people write it (`weights.aliases`).
     """
     given = Path(path)
-    plain = given.suffix == "" and given.name == str(path) and not given.exists()
-    return model_place(given.name) if plain and model_place(given.name).is_file() else given
+    if given.suffix != "" or given.name != str(path) or given.exists():
+        return given
+    place = model_place(known_as(given.name, kept_models()))
+    return place if place.is_file() else given

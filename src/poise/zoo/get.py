@@ -8,8 +8,9 @@ from typing import final
 
 from poise.errors import CheckpointError, InputError, ReadError, WriteError, unknown
 from poise.models.base import Model
+from poise.weights.aliases import known_as
 from poise.weights.cache import files_folder, kept_models, model_place
-from poise.weights.fetch import check_official, fetch, sha256_of
+from poise.weights.fetch import check_official, fetch, file_name, sha256_of
 from poise.weights.model_file import save
 from poise.weights.release import Release
 from poise.zoo.blazepose import joined
@@ -56,7 +57,7 @@ def get(name: str, files: Sequence[Path] = (), *, say: Callable[[str], None] = l
     before all of them files that are given.
 
     Args:
-        name: As `poise get` lists it.
+        name: As `poise get` lists it, or as people write it (`weights.aliases`).
         files: Official files that were downloaded by hand.
         say: Is told what is done.
 
@@ -68,6 +69,7 @@ def get(name: str, files: Sequence[Path] = (), *, say: Callable[[str], None] = l
         WriteError: The cache cannot be written.
     """
     known = obtainable()
+    name = known_as(name, known)
     if name not in known:
         raise unknown("model to get", name, known)
     parts, place = known[name], model_place(name)
@@ -92,14 +94,14 @@ def _network(release: Release, given: Path | None, say: Callable[[str], None]) -
     if given is not None:
         path = _kept(release, given)
     else:
-        say(f"getting {release.file} ({release.url or release.page})")
-        path = _fetched(release)
+        say(f"getting {release.file} ({release.url or release.page}); its terms: {release.licence}")
+        path = _fetched(release, say)
     return import_release(release.name, path)
 
 
-def _fetched(release: Release) -> Path:
+def _fetched(release: Release, say: Callable[[str], None]) -> Path:
     try:
-        return fetch(release, files_folder())
+        return fetch(release, files_folder(), say=say)
     except ReadError as error:
         if isinstance(error, CheckpointError):
             raise
@@ -113,7 +115,7 @@ def _fetched(release: Release) -> Path:
 def _kept(release: Release, given: Path) -> Path:
     """A file that was given, copied into the cache."""
     check_official(given, release)
-    target = files_folder() / Path(release.file).name
+    target = files_folder() / file_name(release)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_name(f".{target.name}")
