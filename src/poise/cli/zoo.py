@@ -80,11 +80,11 @@ def _list(console: Console, *, everything: bool) -> None:
 
 def _one_of_each(releases: Mapping[str, Release]) -> dict[str, Release]:
     """The first model of each network, of those that differ in size and data set alone."""
-    import re
+    from poise.zoo.guess import network_name
 
     kinds: dict[str, Release] = {}
     for name, release in releases.items():
-        kinds.setdefault(re.sub(r"_(coco|mpii)|_(16|17|18)j|_\d+x\d+$", "", name), release)
+        kinds.setdefault(network_name(name), release)
     return {release.name: release for release in kinds.values()}
 
 

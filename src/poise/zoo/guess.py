@@ -63,9 +63,14 @@ def _one_of_each(near: str) -> list[str]:
     """One listed name of each network but that of `near`, the most similar first."""
     found: dict[str, str] = {}
     for name in sorted(names(), key=lambda name: -difflib.SequenceMatcher(None, name, near).ratio()):
-        found.setdefault(_network_name(name), name)
-    return [name for network, name in found.items() if network != _network_name(near)]
+        found.setdefault(network_name(name), name)
+    return [name for network, name in found.items() if network != network_name(near)]
 
 
-def _network_name(name: str) -> str:
-    return re.sub(r"_(coco|mpii)|_(16|17|18)j|_\d+x\d+$", "", name)
+def network_name(name: str) -> str:
+    """A name of the zoo without data set or skeleton, number of keypoints and size.
+
+    >>> network_name("hrnet_w32_coco_256x192"), network_name("litehrnet_18_hand21_256x256")
+    ('hrnet_w32', 'litehrnet_18')
+    """
+    return re.sub(r"_(coco|mpii)|_(16|17|18)j|_[a-z]+\d+(?=_\d+x\d+$)|_\d+x\d+$", "", name)
