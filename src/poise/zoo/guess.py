@@ -73,4 +73,4 @@ def network_name(name: str) -> str:
     >>> network_name("hrnet_w32_coco_256x192"), network_name("litehrnet_18_hand21_256x256")
     ('hrnet_w32', 'litehrnet_18')
     """
-    return re.sub(r"_(coco|mpii)|_(16|17|18)j|_[a-z]+\d+(?=_\d+x\d+$)|_\d+x\d+$", "", name)
+    return re.sub(r"_[a-z]+\d+(?=_\d+x\d+$)|_(coco|mpii)|_(16|17|18)j|_\d+x\d+$", "", name)
