@@ -15,7 +15,7 @@ from poise.errors import MissingExtra
 Rows = Sequence[dict[str, Any]]
 
 
-def evaluation(truth: dict[str, Any], results: Rows, kind: Literal["keypoints", "bbox"]) -> Any:
+def evaluation(truth: dict[str, Any], results: Rows, kind: Literal["keypoints", "bbox", "segm"]) -> Any:
     """An evaluation that has not run yet, with the attributes of hotcoco's: `params`, `evaluate`, `accumulate`, `eval`.
 
     Args:
@@ -35,7 +35,7 @@ def evaluation(truth: dict[str, Any], results: Rows, kind: Literal["keypoints", 
 
 
 def masks() -> Any:
-    """The module for run lengths: `decode`, `area`, `merge`, `frPyObjects`.
+    """The module for run lengths: `encode`, `decode`, `area`, `merge`, `frPyObjects`.
 
     Raises:
         MissingExtra: Neither package is installed.

@@ -253,6 +253,7 @@ class People:
         detected_boxes: Boxes x0 y0 x1 y1 from a detector; None for a model without a box head. With them every keypoint counts
             as found, whatever its score.
         box_score: Confidence of each detected box; None for a model without a box head.
+        masks: Probability of each cell of each box that it shows the person; None for a model without a mask head.
     """
 
     xy: Float[Tensor, "n k 2"]
@@ -260,6 +261,7 @@ class People:
     pose_score: Float[Tensor, " n"]
     detected_boxes: Float[Tensor, "n 4"] | None = None
     box_score: Float[Tensor, " n"] | None = None
+    masks: Float[Tensor, "n mh mw"] | None = None
 
     def __len__(self) -> int:
         """Number of people, n."""

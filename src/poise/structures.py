@@ -255,6 +255,8 @@ class Poses:
         track: Id of the track that each person belongs to, -1 for none; None where people were not tracked.
         skeleton: Names, bones and pairs of the keypoints; None where not given.
         size: Size of the image (h, w), pixels; None where not given.
+        masks: Probability of each cell of a person's box that it shows the person (`models.rcnn_masks.pasted` makes pixels of
+            them); None for models that predict no masks.
     """
 
     xy: Float[Tensor, "n k 2"]
@@ -266,6 +268,7 @@ class Poses:
     track: Int64[Tensor, " n"] | None = None
     skeleton: Skeleton | None = None
     size: Size | None = None
+    masks: Float[Tensor, "n mh mw"] | None = None
 
     def __len__(self) -> int:
         """Number of people, n."""
@@ -301,7 +304,7 @@ class Poses:
     def merge(cls, parts: Sequence["Poses"]) -> "Poses":
         """All people of several `Poses` of one image, in the order given.
 
-        People of a part without tracks get track -1 where another part has tracks.
+        People of a part without tracks get track -1 where another part has tracks. Masks stay where all parts have them.
 
         Args:
             parts: At least one; all of the same image and with the same number of keypoints.
@@ -323,6 +326,8 @@ class Poses:
             )
         tracked = any(part.track is not None for part in parts)
         numbered = [part._with_track() if tracked else part for part in parts]
+        if any(part.masks is None for part in parts):
+            first, numbered = replace(first, masks=None), [replace(part, masks=None) for part in numbered]
         joined: dict[str, Any] = {
             name: torch.cat([part._tensors()[name] for part in numbered]) for name in numbered[0]._tensors()
         }

@@ -10,6 +10,7 @@ from torchvision.models.detection import fasterrcnn_resnet50_fpn, keypointrcnn_r
 from poise.geometry import apply, invert
 from poise.models.box_detector import BoxDetector
 from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.models.rcnn_masks import pasted
 from poise.scenes import SceneBatch, Scenes
 from poise.transforms.canvas import letterbox
 from poise.zoo import import_release
@@ -143,6 +144,32 @@ def test_a_detector_without_keypoints_finds_the_boxes_of_people_that_torchvision
         boxes = apply(invert(warp), one.boxes.view(-1, 2, 2)).view(-1, 4)
         assert (boxes - other["boxes"][people]).abs().max() < 1e-3
         assert (one.score - other["scores"][people]).abs().max() < 1e-5
+
+
+@torch.no_grad()
+def test_masks_of_people_cover_the_pixels_that_torchvisions_do(images):
+    theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, **KEPT, **SHOWN, box_score_thresh=0.01)
+    state = by_rule(theirs.state_dict(), scale=0.5)
+    state["roi_heads.box_predictor.cls_score.bias"][PERSON] += 1.0
+    theirs.load_state_dict(state)
+    logits: list[Tensor] = []
+    hook = theirs.roi_heads.mask_predictor.register_forward_hook(lambda *parts: logits.append(parts[2][:, PERSON]))
+    theirs.eval()([image / 255 for image in images])
+    hook.remove()
+    state["roi_heads.mask_predictor.mask_fcn_logits.bias"][PERSON] -= logits[0].median()  # half of the cells are inside
+    theirs.load_state_dict(state)
+    ours = smaller(import_release("maskrcnn_resnet50_fpn", state))
+    expected = theirs.eval()([image / 255 for image in images])
+    views = [ours.views(image) for image in images]
+    found = ours.boxes(stacked([own.views[0] for own in views]), [(own, 0) for own in views], flip=False, masks=True)
+    for one, own, other in zip(found, views, expected, strict=True):
+        people, joined = other["labels"] == PERSON, ours.joined_boxes(own, [one])
+        whole = other["masks"][people, 0]
+        covered = [torch.from_numpy(mask) for mask in pasted(joined.masks, joined.boxes, tuple(whole.shape[-2:]))]
+        assert len(covered) == len(whole) > 0
+        assert all(mask.any() for mask in covered)
+        differ = (torch.stack(covered) != (whole > 0.5)) & ((whole - 0.5).abs() > 1e-3)
+        assert not differ.any(), "only pixels that are as likely inside as outside may differ"
 
 
 def test_losses_are_those_of_torchvision(theirs, ours, images):

@@ -70,6 +70,9 @@ def _scores(page: Report, eval_set: EvalSet, evaluation: Evaluation, diagnosis: 
             f"{len(evaluation.box_results)} boxes were found. AP and AR of COCO's box protocol, the mean over IoU 0.50 to "
             f"0.95; small, medium and large people; recall with 1, 10 and 100 boxes an image."
         ).numbers({f"box {name}": _number(value) for name, value in evaluation.boxes.numbers.items()})
+    if evaluation.masks is not None:
+        masks = {f"mask {name}": _number(value) for name, value in evaluation.masks.numbers.items()}
+        page.text(f"{len(evaluation.mask_results)} masks were found. AP and AR of COCO's mask protocol.").numbers(masks)
     for one in evaluation.measured:
         (page.text(f"{one.name}: {one.note}.") if one.note else page).numbers(one.numbers)
     for score in evaluation.further:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -19,15 +19,17 @@ from poise.evaluation.boxes import images_of, measured_rows, person_boxes
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation, evaluate
 from poise.evaluation.further import Found, check_further, measure_further
+from poise.evaluation.masks import score_masks
 from poise.evaluation.measures import check_measures, measure_pck
 from poise.evaluation.self_test import SelfTest, self_test
-from poise.inference.detect import Detector, ModelDetector, detect
+from poise.inference.detect import Detected, Detector, ModelDetector, detect
 from poise.inference.request import Skipped
 from poise.inference.settings import InferenceSettings
 from poise.inference.write import results_folder, write_json
 from poise.metrics.boxes import BoxScores, checked_box_annotations, evaluate_boxes, table
 from poise.metrics.measure_names import FurtherMeasure, PCKMeasure
 from poise.models.base import ImageModel, PoseModel
+from poise.models.rcnn_masks import mask_rows
 from poise.skeletons import COCO17
 from poise.terminal import Console
 from poise.writing import together
@@ -65,11 +67,13 @@ class FoundBoxes:
         detector: Name of the detector.
         boxes: Boxes by category.
         skipped: Images that could not be used.
+        masks: Masks in COCO's result format; empty where none are predicted.
     """
 
     detector: str
     boxes: dict[int, PersonBoxes]
     skipped: list[Skipped]
+    masks: list[dict[str, Any]] = field(default_factory=list)
 
     def scored(self, eval_set: EvalSet) -> tuple[BoxScores, list[dict[str, Any]]]:
         """The scores of the boxes, and they themselves in COCO's form."""
@@ -132,7 +136,15 @@ def find_boxes(console: Console, eval_set: EvalSet, detector: Detector, *, min_s
     boxes = person_boxes(found, eval_set, detector=detector.name)
     number = counted(sum(map(len, boxes.values())), "box", "boxes")
     say(console, f"{number} of people in {counted(len(found), 'image')} by {detector.name}")
-    return FoundBoxes(detector.name, boxes, skipped)
+    masks = [row for one in found for row in _mask_rows(one, next(iter(boxes)))]
+    return FoundBoxes(detector.name, boxes, skipped, masks)
+
+
+def _mask_rows(found: Detected, category: int) -> list[dict[str, Any]]:
+    """The masks of an image in COCO's result format."""
+    if found.masks is None:
+        return []
+    return mask_rows(found.masks, found.scores, image=found.key.image_id, categories=[category] * len(found.masks))
 
 
 def evaluate_detector(
@@ -171,19 +183,24 @@ def evaluate_detector(
     check_further(measures, eval_set, keypoints=False)
     say(console, f"whole images, {flip_text(settings)}, boxes alone, {device_text(settings)}")
     with nullcontext() if out is None else results_folder(out.parent):
-        found = find_boxes(console, eval_set, ModelDetector(model, settings), min_score=min_score)
+        found = find_boxes(console, eval_set, ModelDetector(model, settings, masks=True), min_score=min_score)
         scores, rows = found.scored(eval_set)
+        masks = score_masks(eval_set, found.masks) if found.masks else None
         further = measure_further(measures, eval_set, Found(boxes=rows))
         if out is not None:
             text = model_text(model, file=file, annotations=files.annotations, images=files.images)
             numbers = {f"box {name}": value for name, value in scores.numbers.items()}
+            numbers |= {} if masks is None else {f"mask {name}": value for name, value in masks.numbers.items()}
             numbers |= {name: value for one in further for name, value in one.numbers.items()}
             with together():
-                said = write_boxes(out, rows)
+                said = [write_boxes(out, rows), *write_masks(out, found.masks)]
                 write_scores(out, numbers, text | run_text(settings, None, boxes="whole images"))
-            say(console, said)
+            for line in said:
+                say(console, line)
     print_skipped(console, found.skipped, "their people count as missed")
     print_further(console, further)
+    if masks is not None:
+        say(console, table(model.card.name, masks.numbers, what="mask") + "\n")
     say(console, table(model.card.name, scores.numbers))
     return 0
 
@@ -336,6 +353,15 @@ def write_boxes(out: Path, rows: list[dict[str, Any]]) -> str:
     return f"{len(rows)} boxes written to {place}"
 
 
+def write_masks(out: Path, rows: list[dict[str, Any]]) -> list[str]:
+    """Write masks beside the results where there are any, and return what to say of it."""
+    if not rows:
+        return []
+    place = EvalOutputOptions(out=out).beside["masks"]
+    write_json(rows, place)
+    return [f"{len(rows)} masks written to {place}, as run lengths"]
+
+
 def write_evaluation(
     console: Console,
     eval_set: EvalSet,
@@ -373,7 +399,7 @@ def _written(
         write_json(evaluation.results, out)
         said.append(f"{len(evaluation.results)} poses written to {out}")
     if out is not None and evaluation.boxes is not None:
-        said.append(write_boxes(out, evaluation.box_results))
+        said += [write_boxes(out, evaluation.box_results), *write_masks(out, evaluation.mask_results)]
     if out is not None:
         write_scores(out, measured.numbers, measured.text)
     if output.report is not None:

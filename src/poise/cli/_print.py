@@ -58,6 +58,8 @@ def print_evaluation(
     print_skipped(console, evaluation.skipped, "their people count as missed")
     if evaluation.boxes is not None:
         say(console, box_table(boxes or name, evaluation.boxes.numbers) + "\n")
+    if evaluation.masks is not None:
+        say(console, box_table(boxes or name, evaluation.masks.numbers, what="mask") + "\n")
     say(console, table(name, evaluation.coco.numbers))
 
 

@@ -14,6 +14,7 @@ from poise.errors import InputError
 Sources = Annotated[tuple[str, ...], arg(metavar="SOURCE [SOURCE ...]"), SOURCE]
 DetectorName = Annotated[str, arg(metavar="FILE|NAME"), DETECTOR]
 JsonFile = Annotated[Path, arg(metavar="FILE.json")]
+Pictures = Annotated[Path | None, arg(metavar="DIR")]
 
 
 def run(
@@ -25,17 +26,21 @@ def run(
     detection: DetectionOptions,
     running: PaddedRunOptions,
     out: JsonFile = Path("detections.json"),
+    pictures: Pictures = None,
 ) -> int:
     """Find the boxes of people; writes the usual detection file.
 
     That is rows of image_id, category_id, bbox (x, y, width, height) and score, as `poise evaluate --boxes` and
-    `poise predict --boxes` read it. Torchvision's detectors are used as they were published, in fp32.
+    `poise predict --boxes` read it. Detectors with masks (Mask R-CNN) also write `segmentation`, the mask of each box as COCO's
+    run lengths. Torchvision's detectors are used as they were published, in fp32.
 
     For example:
 
         poise detect photos holiday/*.jpg --detector fasterrcnn_resnet50_fpn_v2 --out detections.json
 
         poise detect photos --detector blazepose_detector --out detections.json
+
+        poise detect photos --detector maskrcnn_resnet50_fpn_v2 --pictures drawn --out masks.json
 
         poise detect person_keypoints_val2017.json --images val2017 --detector keypoint_rcnn.safetensors --out detections.json
 
@@ -51,6 +56,7 @@ def run(
         detection: How people are found in images.
         running: How the detector is run.
         out: File to write.
+        pictures: Folder for pictures of boxes and masks.
     """
     check_out("--out", out, ends=(".json", ""))
     check_confidence("--min-score", minimum.min_score)
@@ -63,6 +69,7 @@ def run(
     from poise.cli._print import counted, print_skipped, say, with_bar
     from poise.evaluation.boxes import images_of
     from poise.evaluation.eval_set import EvalSet
+    from poise.inference.box_pictures import BoxPictures
     from poise.inference.detect import ModelDetector, detect, rows
     from poise.inference.request import Skipped
     from poise.inference.sources import find_images, requests_of
@@ -83,12 +90,17 @@ def run(
     finder = running.detector(detector, batch=running.batch)
     if isinstance(finder, ModelDetector):
         detection.adjust_detector(finder)
+    finder.masks = True
+    drawings = None if pictures is None else BoxPictures(pictures, requests)
     skipped: list[Skipped] = []
     with results_folder(out.parent), RowFile(out) as written:
 
         def watch(stream: Iterable[Any], total: int) -> Iterator[Any]:
             for one in with_bar(stream, total):
-                written.add(rows([one.confident(minimum.min_score)], category=category, named=not annotated, sizes=sizes))
+                kept = one.confident(minimum.min_score)
+                written.add(rows([kept], category=category, named=not annotated, sizes=sizes))
+                if drawings is not None:
+                    drawings.add(kept)
                 yield one
 
         found = detect(finder, requests, min_score=minimum.min_score, skipped=skipped, watch=watch)

@@ -31,6 +31,17 @@ def mask(segmentation: Segmentation, size: Size) -> Bool[np.ndarray, "H W"]:
     return np.asarray(masks().decode(_encoded(segmentation, size))).astype(bool)
 
 
+def run_lengths(covered: Bool[np.ndarray, "H W"]) -> dict[str, Any]:
+    """A mask as COCO's compressed run lengths: `size` [h, w] and `counts`, a text.
+
+    Args:
+        covered: True for the pixels that it covers.
+    """
+    packed: dict[str, Any] = masks().encode(np.asfortranarray(covered.astype(np.uint8)))
+    counts = packed["counts"]
+    return {"size": list(packed["size"]), "counts": counts.decode() if isinstance(counts, bytes) else counts}
+
+
 def mask_area(segmentation: Segmentation, size: Size) -> float:
     """Number of pixels that a segmentation covers.
 

@@ -14,6 +14,7 @@ from poise.data.boxes import PersonBoxes
 from poise.errors import BoxError, ImageError
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.further import FurtherScores
+from poise.evaluation.masks import score_masks
 from poise.evaluation.requests import ScoredPoses, eval_requests, lost_boxes, no_boxes_message
 from poise.inference.request import Skipped, Watch, none_usable
 from poise.inference.settings import InferenceSettings
@@ -26,6 +27,7 @@ from poise.metrics.oks import rescore
 from poise.metrics.pck import THRESHOLDS, match_to_labels, pck_at
 from poise.metrics.single_keypoints import evaluate_keypoints
 from poise.models.base import PoseModel
+from poise.models.rcnn_masks import mask_rows, pose_masks
 from poise.models.values import Rescoring
 from poise.skeletons import Skeleton, keypoint_indices
 from poise.structures import Labels, Poses
@@ -49,6 +51,8 @@ class Evaluation:
         seconds: Median time to decode the outputs of an image.
         boxes: The twelve numbers of COCO's box protocol, of a model that finds boxes.
         box_results: Its boxes in COCO's result format.
+        masks: The twelve numbers of COCO's mask protocol, of a model that predicts masks, where masks are labelled.
+        mask_results: Its masks in COCO's result format.
         measured: PCK by further thresholds and units (`evaluation.measures`).
         further: AUC, EPE, NME, PASCAL VOC's AP, F1 (`evaluation.further`), where they are asked for.
     """
@@ -65,16 +69,19 @@ class Evaluation:
     seconds: float = 0.0
     boxes: BoxScores | None = None
     box_results: list[dict[str, Any]] = field(default_factory=list)
+    masks: BoxScores | None = None
+    mask_results: list[dict[str, Any]] = field(default_factory=list)
     measured: Sequence[MeasuredPCK] = ()
     further: Sequence[FurtherScores] = ()
 
     @property
     def numbers(self) -> dict[str, float]:
-        """COCO's ten numbers and PCK; of a model that finds boxes also the twelve of its boxes, as "box AP" and so on."""
-        boxes = {} if self.boxes is None else self.boxes.numbers
+        """COCO's ten numbers and PCK; also the twelve of boxes and masks that were found, as "box AP", "mask AP" and so on."""
+        parts = {"box": self.boxes, "mask": self.masks}
+        twelve = {f"{what} {n}": v for what, one in parts.items() if one is not None for n, v in one.numbers.items()}
         numbers = [one.numbers for one in self.measured] + [one.numbers for one in self.further]
         further = {name: value for one in numbers for name, value in one.items()}
-        return self.coco.numbers | self.pck | further | {f"box {name}": value for name, value in boxes.items()}
+        return self.coco.numbers | self.pck | further | twelve
 
 
 def evaluate(
@@ -185,6 +192,7 @@ def score_poses(
     """
     results: list[dict[str, Any]] = []
     found_boxes: list[dict[str, Any]] = []
+    found_masks: list[dict[str, Any]] = []
     everywhere: list[Tensor] = []
     columns = list(keypoint_indices(model.skeleton, eval_set.skeleton))
     for index, image in enumerate(eval_set.ids):
@@ -195,6 +203,8 @@ def score_poses(
             poses = _rescored(one.poses, columns, rescoring)
             results += _results(model, eval_set, poses, one.categories, image=image, rescoring=rescoring)
             found_boxes += to_coco_box_results(poses.boxes, poses.box_score, image=image, categories=one.categories)
+            if (masks := pose_masks(poses)) is not None:
+                found_masks += mask_rows(masks, poses.box_score, image=image, categories=one.categories)
             positions = _positions(replace(one, poses=poses), labels, eval_set.skeleton)
         everywhere.append(positions)
     counts = pck_at(torch.cat(everywhere), eval_set.dataset.all_labels, THRESHOLDS)
@@ -209,7 +219,8 @@ def score_poses(
     measured = Evaluation(scores, shares, keypoints, results, eval_set.skeleton, skipped, lost, everywhere)
     if not model.finds_boxes:
         return measured
-    return replace(measured, boxes=evaluate_boxes(eval_set.truth, found_boxes), box_results=found_boxes)
+    measured = replace(measured, boxes=evaluate_boxes(eval_set.truth, found_boxes), box_results=found_boxes)
+    return replace(measured, masks=score_masks(eval_set, found_masks), mask_results=found_masks) if found_masks else measured
 
 
 def pose_results(

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from poise.data.masks import run_lengths
 from poise.dims import Size
 from poise.errors import ImageError, InputError, PoiseError, unknown
 from poise.geometry import xyxy_to_xywh
@@ -18,6 +19,7 @@ from poise.inference.settings import InferenceSettings
 from poise.inference.stream import prefetch, stream_boxes
 from poise.models.base import ImageModel, Model, PoseModel, require_box_finder
 from poise.models.device import choose_device
+from poise.models.rcnn_masks import INSIDE, pasted
 from poise.skeletons.nouns import PERSON, Nouns, nouns
 from poise.structures import Key
 from poise.weights.cache import located
@@ -38,18 +40,21 @@ class Detected:
         key: Key of the image.
         boxes: x0 y0 x1 y1, pixels of the image, highest confidence first.
         scores: Confidence of each box, 0 to 1.
+        masks: Run lengths of the mask of each box, in the pixels of the image; None where masks are not predicted.
     """
 
     key: Key
     boxes: Float[Tensor, "n 4"]
     scores: Float[Tensor, " n"]
+    masks: tuple[dict[str, Any], ...] | None = None
 
     def confident(self, min_score: float) -> "Detected":
         """The finite boxes of some size whose confidence is at least `min_score`."""
         good = (
             (self.scores >= min_score) & (self.boxes[:, 2:] > self.boxes[:, :2]).all(dim=1) & self.boxes.isfinite().all(dim=1)
         )
-        return Detected(self.key, self.boxes[good], self.scores[good])
+        masks = None if self.masks is None else tuple(self.masks[i] for i in good.nonzero().flatten().tolist())
+        return Detected(self.key, self.boxes[good], self.scores[good], masks)
 
 
 class Detector(ABC):
@@ -58,10 +63,12 @@ class Detector(ABC):
     Attributes:
         name: Name in tables and messages.
         nouns: Singular and plural of what it finds.
+        masks: Whether masks are predicted too, where it has a head for them.
     """
 
     name: str
     nouns: Nouns = PERSON
+    masks: bool = False
 
     @abstractmethod
     def find(self, requests: Iterable[ImageRequest], *, skipped: list[Skipped]) -> Iterator[Detected]:
@@ -80,16 +87,21 @@ class ModelDetector(Detector):
     Args:
         model: The model.
         settings: Device, precision, flip test, batches.
+        masks: Whether masks are predicted too, where the model has a head for them.
     """
 
-    def __init__(self, model: ImageModel, settings: InferenceSettings) -> None:
-        self.name, self.model, self.settings = model.card.name, require_box_finder(model), settings
+    def __init__(self, model: ImageModel, settings: InferenceSettings, *, masks: bool = False) -> None:
+        self.name, self.model, self.settings, self.masks = model.card.name, require_box_finder(model), settings, masks
         self.nouns = nouns(model.skeleton) if isinstance(model, PoseModel) else PERSON
 
     def find(self, requests: Iterable[ImageRequest], *, skipped: list[Skipped]) -> Iterator[Detected]:
-        """The model's boxes with their confidences."""
-        for key, boxes, scores in stream_boxes(self.model, requests, self.settings, skipped=skipped):
-            yield Detected(key, boxes, scores)
+        """The model's boxes with their confidences, perhaps with masks."""
+        for own, found in stream_boxes(self.model, requests, self.settings, skipped=skipped, masks=self.masks):
+            size = (own.image.shape[1], own.image.shape[2])
+            masks = None
+            if found.masks is not None:
+                masks = tuple(run_lengths(mask) for mask in pasted(found.masks, found.boxes, size))
+            yield Detected(own.request.key, found.boxes, found.score, masks)
 
 
 @final
@@ -115,17 +127,20 @@ class TorchvisionDetector(Detector):
             except PoiseError as error:
                 skipped.append(Skipped(request.key, str(error)))
                 continue
-            yield Detected(request.key, *self._boxes(image))
+            yield self._boxes(request.key, image)
 
-    def _boxes(self, image: UInt8[Tensor, "3 H W"]) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
+    def _boxes(self, key: Key, image: UInt8[Tensor, "3 H W"]) -> Detected:
         if max(image.shape[1:]) > MAX_ASPECT * min(image.shape[1:]):
-            return torch.zeros(0, 4), torch.zeros(0)
+            return Detected(key, torch.zeros(0, 4), torch.zeros(0))
         with torch.inference_mode():
             [output] = self.network([image.to(self.device).float() / 255])
         people = output["labels"] == self.person
         scores = output["scores"][people].cpu()
         order = scores.argsort(descending=True, stable=True)
-        return output["boxes"][people].cpu()[order], scores[order]
+        masks = None
+        if self.masks and "masks" in output:  # probabilities of all pixels
+            masks = tuple(run_lengths((mask[0] > INSIDE).numpy()) for mask in output["masks"][people].cpu()[order])
+        return Detected(key, output["boxes"][people].cpu()[order], scores[order], masks)
 
 
 def _read(request: ImageRequest) -> UInt8[Tensor, "3 H W"]:
@@ -200,7 +215,7 @@ def detect(
 def rows(
     found: Iterable[Detected], *, category: int = 1, named: bool = False, sizes: Mapping[int, Size] | None = None
 ) -> list[dict[str, Any]]:
-    """Boxes in COCO's result format: image_id, category_id, bbox (x, y, width, height), score.
+    """Boxes in COCO's result format: image_id, category_id, bbox (x, y, width, height), score; `segmentation` of masks.
 
     Args:
         found: Boxes of each image.
@@ -213,8 +228,9 @@ def rows(
         {"image_id": one.key.image_id, "category_id": category, "bbox": box, "score": score}
         | ({"file_name": one.key.file_name} if named else {})
         | ({"width": size[1], "height": size[0]} if (size := (sizes or {}).get(one.key.image_id)) else {})
+        | ({} if one.masks is None else {"segmentation": one.masks[index]})
         for one in found
-        for box, score in zip(_plain(xyxy_to_xywh(one.boxes), 2), _plain(one.scores, 5), strict=True)
+        for index, (box, score) in enumerate(zip(_plain(xyxy_to_xywh(one.boxes), 2), _plain(one.scores, 5), strict=True))
         if min(box[2:]) > 0  # rounded to a size of 0
     ]
 

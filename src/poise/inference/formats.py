@@ -12,6 +12,7 @@ import torch
 
 from poise.errors import unknown
 from poise.geometry import xyxy_to_xywh
+from poise.models.rcnn_masks import pose_masks
 from poise.skeletons import Skeleton
 from poise.structures import Key, Poses
 
@@ -20,7 +21,7 @@ Row = Mapping[str, Any]
 
 
 def prediction_rows(poses: Poses, categories: Sequence[int]) -> list[Row]:
-    """COCO's results: a row a person with file name, box (x, y, width, height) and box score, size of the image, names.
+    """COCO's results: a row a person with file name, box (x, y, width, height) and box score, mask, size of the image, names.
 
     Args:
         poses: Poses of one image.
@@ -32,6 +33,7 @@ def prediction_rows(poses: Poses, categories: Sequence[int]) -> list[Row]:
     boxes = xyxy_to_xywh(poses.boxes)
     size = {} if poses.size is None else {"width": poses.size[1], "height": poses.size[0]}
     names = {} if poses.skeleton is None else {"keypoint_names": list(poses.skeleton.keypoints)}
+    masks = pose_masks(poses)
     return [
         {
             "image_id": poses.key.image_id,
@@ -41,6 +43,7 @@ def prediction_rows(poses: Poses, categories: Sequence[int]) -> list[Row]:
             "score": round(float(poses.pose_score[index]), 5),
             "bbox": [round(v, 2) for v in boxes[index].tolist()],
             "box_score": round(float(poses.box_score[index]), 5),
+            **({} if masks is None else {"segmentation": masks[index]}),
             **size,
             **names,
         }
@@ -57,6 +60,8 @@ def image_rows(poses: Poses, categories: Sequence[int]) -> list[Row]:
     """One row an image, also where nobody was found: `Poses.to_dict`, each person with a category id."""
     found = _rounded(poses.to_dict())
     people = [{**person, "category_id": category} for person, category in zip(found["people"], categories, strict=True)]
+    if (masks := pose_masks(poses)) is not None:
+        people = [{**person, "segmentation": mask} for person, mask in zip(people, masks, strict=True)]
     return [{**found, "people": people}]
 
 

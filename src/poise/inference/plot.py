@@ -5,9 +5,10 @@ from PIL import Image
 
 from poise.errors import InputError
 from poise.inference.inputs import ImageLike, as_image
+from poise.models.rcnn_masks import pasted
 from poise.skeletons import Skeleton
 from poise.structures import Poses
-from poise.viz.draw import draw_people
+from poise.viz.draw import draw_masks, draw_people
 
 
 def plot(poses: Poses, image: ImageLike | None, *, skeleton: Skeleton | None, min_score: float, boxes: bool) -> Image.Image:
@@ -29,8 +30,11 @@ def plot(poses: Poses, image: ImageLike | None, *, skeleton: Skeleton | None, mi
     if image is None and not poses.key.file_name:
         raise InputError("these poses were found in pixels and not in a file; give plot the image: poses.plot(image)")
     pixels = as_image(poses.key.file_name if image is None else image)
+    photo = np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
+    if poses.masks is not None:
+        photo = draw_masks(photo, pasted(poses.masks, poses.boxes, (pixels.shape[1], pixels.shape[2])))
     drawn = draw_people(
-        np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()),
+        photo,
         poses.xy.float().cpu(),
         poses.score.float().cpu(),
         skeleton,

@@ -22,8 +22,7 @@ from poise.inference.request import ImagePoses, ImageRequest, Skipped
 from poise.inference.settings import InferenceSettings
 from poise.models.base import BoxFinder, ImageModel, PoseModel, require_box_finder
 from poise.models.device import Precision, autocast
-from poise.models.values import Image, ImageViews
-from poise.structures import Key
+from poise.models.values import Detections, Image, ImageViews
 
 MAX_WAITING = 4
 """Batches of images that may wait for other views to fill a batch; then the first image runs in a smaller batch."""
@@ -130,24 +129,30 @@ def stream_poses(
 
 
 def stream_boxes(
-    model: ImageModel, requests: Iterable[ImageRequest], settings: InferenceSettings, *, skipped: list[Skipped] | None = None
-) -> Iterator[tuple[Key, Float[Tensor, "n 4"], Float[Tensor, " n"]]]:
-    """Key, boxes (x0 y0 x1 y1, pixels) and confidences of each image, highest first; the keypoint head does not run.
+    model: ImageModel,
+    requests: Iterable[ImageRequest],
+    settings: InferenceSettings,
+    *,
+    skipped: list[Skipped] | None = None,
+    masks: bool = False,
+) -> Iterator[tuple[BatchedViews, Detections]]:
+    """Each image, and its boxes (x0 y0 x1 y1, pixels) and confidences, highest first; the keypoint head does not run.
 
     Args:
         model: Finds boxes (`BoxFinder`).
         requests: Images without boxes.
         settings: Device, precision, flip test, batches, threads.
         skipped: Receives the images that cannot be read; without it the first such image raises its error.
+        masks: Whether masks are predicted too, where there is a head for them.
     """
     finder: BoxFinder = require_box_finder(model)
 
     def answer(images: Tensor, batch: Sequence[Waiting]) -> Sequence[Any]:
-        return finder.boxes(images, [(own.views, index) for own, index in batch], flip=settings.flip)
+        return finder.boxes(images, [(own.views, index) for own, index in batch], flip=settings.flip, masks=masks)
 
     for own in in_batches(model, requests, answer=answer, settings=settings, skipped=skipped):
         answers = [own.answers[index] for index in range(len(own.views.views))]
-        yield own.request.key, *finder.joined_boxes(own.views, answers)
+        yield own, finder.joined_boxes(own.views, answers)
 
 
 def in_batches(

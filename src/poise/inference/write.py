@@ -16,8 +16,9 @@ from poise.inference.formats import JSON_LIST, ResultFormat, result_format
 from poise.inference.request import ImagePoses
 from poise.inference.sources import Source
 from poise.models.base import PoseModel
+from poise.models.rcnn_masks import pasted
 from poise.structures import Poses
-from poise.viz.draw import draw_people
+from poise.viz.draw import draw_masks, draw_people
 from poise.writing import check_target, check_targets, clean, short_name, write_atomic
 
 
@@ -245,8 +246,11 @@ class Writer:
         confident = (found.poses.pose_score >= self.min_score) & (found.poses.box_score >= self.min_box_score)
         kept = confident.nonzero().flatten()
         poses = found.poses[kept]
+        image = found.image.permute(1, 2, 0).numpy()
+        if poses.masks is not None:
+            image = draw_masks(image, pasted(poses.masks, poses.boxes, (image.shape[0], image.shape[1])))
         drawn = draw_people(
-            found.image.permute(1, 2, 0).numpy(),
+            image,
             poses.xy,
             poses.score,
             self.model.skeleton,

@@ -63,7 +63,15 @@ def evaluate_boxes(
         run.params.img_ids = sorted(ids[image] for image in images)
     run.evaluate()
     run.accumulate()
-    found = run.eval or {}
+    return box_scores(run.eval or {})
+
+
+def box_scores(found: Mapping[str, Any]) -> BoxScores:
+    """The scores of an evaluation of boxes or masks that was accumulated.
+
+    Args:
+        found: Its `precision`, `recall` and `scores`.
+    """
     return BoxScores(_numbers(found["precision"], found["recall"]), found["precision"], found["recall"], found["scores"])
 
 
@@ -108,16 +116,30 @@ def checked_box_annotations(truth: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [_label(i, found, known, categories) for i, found in enumerate(truth["annotations"], start=1)]
 
 
-def table(name: str, numbers: Mapping[str, float]) -> str:
+def table(name: str, numbers: Mapping[str, float], *, what: str = "box") -> str:
     """The twelve metrics as a Markdown table; "-" where there are no labels.
 
     Args:
         name: Text of the first column.
         numbers: The metrics, by the names of `BOX_NUMBERS`.
+        what: What was found, `box` or `mask`.
     """
-    heads = ("box AP", "AP .5", "AP .75", "AP (S)", "AP (M)", "AP (L)", "AR 1", "AR 10", "AR 100", "AR (S)", "AR (M)", "AR (L)")
+    heads = (
+        f"{what} AP",
+        "AP .5",
+        "AP .75",
+        "AP (S)",
+        "AP (M)",
+        "AP (L)",
+        "AR 1",
+        "AR 10",
+        "AR 100",
+        "AR (S)",
+        "AR (M)",
+        "AR (L)",
+    )
     cells = tuple(f"{numbers[n]:.3f}" if numbers[n] >= 0 else "-" for n in BOX_NUMBERS)
-    rows = (("Boxes", *heads), ("---",) * (len(heads) + 1), (name, *cells))
+    rows = (("Masks" if what == "mask" else "Boxes", *heads), ("---",) * (len(heads) + 1), (name, *cells))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 

@@ -20,7 +20,7 @@ from poise.dims import Size
 from poise.errors import InputError
 from poise.models.card import Card
 from poise.models.pictures import Picture
-from poise.models.values import Batch, Decoder, Image, ImageViews, LabelledImage, Rescoring, RoundTrip
+from poise.models.values import Batch, Decoder, Detections, Image, ImageViews, LabelledImage, Rescoring, RoundTrip
 from poise.models.views.base import TrainData, ViewDataset
 from poise.skeletons import Skeleton
 from poise.structures import CropRule, Key, Normalization, Poses
@@ -406,17 +406,20 @@ class BoxFinder(ABC):
         """The views of an image, inputs of the network."""
 
     @abstractmethod
-    def boxes(self, images: Float[Tensor, "b 3 h w"], views: Sequence[tuple[ImageViews, int]], *, flip: bool) -> Sequence[Any]:
+    def boxes(
+        self, images: Float[Tensor, "b 3 h w"], views: Sequence[tuple[ImageViews, int]], *, flip: bool, masks: bool = False
+    ) -> Sequence[Any]:
         """The boxes in each view of a batch, without keypoints, which take longer.
 
         Args:
             images: The views as one batch; smaller ones are padded at the right and below.
             views: For each view of the batch, the views of its image and the index among them.
             flip: Whether to average with the outputs of the mirrored views.
+            masks: Whether masks are predicted too, where there is a head for them.
         """
 
     @abstractmethod
-    def joined_boxes(self, views: ImageViews, answers: Sequence[Any]) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
+    def joined_boxes(self, views: ImageViews, answers: Sequence[Any]) -> Detections:
         """The boxes of an image, in its pixels, with their confidences, the highest first, from the boxes in its views."""
 
 

@@ -13,7 +13,7 @@ from poise.errors import InputError
 from poise.models.base import BoxFinder, ImageModel
 from poise.models.blaze_pipeline import circle_boxes, detections, detector_view
 from poise.models.card import Card
-from poise.models.values import Image, ImageViews
+from poise.models.values import Detections, Image, ImageViews
 from poise.nn.blaze.detector import SIDE, DetectorNet
 from poise.structures import Normalization
 
@@ -89,7 +89,9 @@ class BlazeDetector(BoxFinder, ImageModel):
         """The whole image."""
         return ImageViews([detector_view(image)], (image.shape[1], image.shape[2]))
 
-    def boxes(self, images: Float[Tensor, "b 3 h w"], views: Sequence[tuple[ImageViews, int]], *, flip: bool) -> list[Any]:
+    def boxes(
+        self, images: Float[Tensor, "b 3 h w"], views: Sequence[tuple[ImageViews, int]], *, flip: bool, masks: bool = False
+    ) -> list[Any]:
         """The boxes of each image in its pixels, with their confidences."""
         with torch.autocast(images.device.type, enabled=False):
             boxes, logits = self.network(images.float())
@@ -99,10 +101,10 @@ class BlazeDetector(BoxFinder, ImageModel):
         ]
         return [(circle_boxes(found, own.layout), found.score) for found, (own, _) in zip(each, views, strict=True)]
 
-    def joined_boxes(self, views: ImageViews, answers: Sequence[Any]) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
+    def joined_boxes(self, views: ImageViews, answers: Sequence[Any]) -> Detections:
         """The boxes of an image, highest confidence first."""
         [(boxes, score)] = answers
-        return boxes, score
+        return Detections(boxes, score)
 
     def reconfigure(self, codec: Callable[[Any], Any], config: Callable[[BlazeDetecting], BlazeDetecting]) -> None:
         """Change how people are found.

@@ -1,4 +1,4 @@
-"""Detectors without keypoints: Faster R-CNN (arXiv 1506.01497), or Mask R-CNN of which only the boxes are read."""
+"""Detectors without keypoints: Faster R-CNN (arXiv 1506.01497), or Mask R-CNN (arXiv 1703.06870)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ class BoxDetector(RCNNBoxes, ImageModel):
     """Network, preprocessing, and how the answers are made boxes of people.
 
     Args:
-        network: Backbone, region proposals and a box head; a mask head is kept, and never asked.
+        network: Backbone, region proposals and a box head; a mask head runs where masks are asked for.
         preprocess: How images are resized and normalised.
         card: Name, architecture, licence, scores.
         config: Thresholds, and which class people are; what it says of keypoints and of learning does not matter.
@@ -42,7 +42,7 @@ class BoxDetector(RCNNBoxes, ImageModel):
     @property
     def output_text(self) -> str:
         """What the model finds, as text."""
-        return "boxes of people"
+        return "boxes of people" if self.network.mask is None else "boxes and masks of people"
 
     def to_plain(self) -> dict[str, Any]:
         """The configuration as plain values."""

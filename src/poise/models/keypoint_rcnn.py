@@ -25,6 +25,7 @@ from poise.models.postprocess import Boxes, Detections, FlipPass, find_boxes, su
 from poise.models.rcnn_boxes import config_from_plain, filled_sizes
 from poise.models.rcnn_config import RCNNConfig
 from poise.models.rcnn_losses import RCNNLosses
+from poise.models.rcnn_masks import with_masks
 from poise.models.values import Decoder, ImageViews, LabelledImage, RoundTrip
 from poise.models.views.base import TrainData
 from poise.models.views.detector import DetectorViews
@@ -118,7 +119,13 @@ class KeypointRCNN(RCNNLosses, PoseModel):
         return people
 
     def read(
-        self, images: Float[Tensor, "b 3 h w"], *, flip: bool, sizes: list[Size] | None = None, decoders: Sequence[Decoder]
+        self,
+        images: Float[Tensor, "b 3 h w"],
+        *,
+        flip: bool,
+        sizes: list[Size] | None = None,
+        decoders: Sequence[Decoder],
+        masks: bool = False,
     ) -> list[list[People]]:
         """People in pixels of the views for each of several decoders of the keypoint maps; the network runs once.
 
@@ -127,12 +134,15 @@ class KeypointRCNN(RCNNLosses, PoseModel):
             flip: Whether to average with the mirrored views.
             sizes: Size of each view without padding (h, w).
             decoders: Decoders of the keypoint head's outputs.
+            masks: Whether masks are predicted too, where there is a head for them.
 
         Returns:
             For each decoder the people of each view.
         """
         both = self.passes(images, flip=flip, sizes=sizes)
         found = find_boxes(self.network, both, self.config)
+        if masks and self.network.mask is not None:
+            found = with_masks(self.network, both, found, person=self.config.person)
         each = self._points(both, [own.boxes for own in found], decoders)
         return [[self._people(own, points) for own, points in zip(found, read, strict=True)] for read in each]
 
@@ -170,7 +180,8 @@ class KeypointRCNN(RCNNLosses, PoseModel):
             config.keypoint_score
         ]
         best = self.oks_nms(points.xy, found.boxes, pose_score)
-        return People(points.xy[best], score[best], pose_score[best], found.boxes[best], found.score[best])
+        masks = None if found.masks is None else found.masks[best]
+        return People(points.xy[best], score[best], pose_score[best], found.boxes[best], found.score[best], masks)
 
     def oks_nms(
         self, xy: Float[Tensor, "n k 2"], boxes: Float[Tensor, "n 4"], pose_score: Float[Tensor, " n"]
@@ -202,7 +213,7 @@ class KeypointRCNN(RCNNLosses, PoseModel):
         decoders: Sequence[Decoder],
     ) -> list[list[People]]:
         """The people in each view, pixels of the view, for each decoder of the keypoint maps; boxes are the same for all."""
-        each = self.read(images, flip=flip, sizes=filled_sizes(views), decoders=decoders)
+        each = self.read(images, flip=flip, sizes=filled_sizes(views), decoders=decoders, masks=True)
         return [[people[view] for people in each] for view in range(len(images))]
 
     def poses(
@@ -452,7 +463,8 @@ def poses_in_boxes(people: People, warp: Warp, key: Key, *, canvas: Canvas) -> P
     boxes = boxes_to_image(canvas, warp, people.boxes.cpu().float())
     pose_score = people.pose_score.cpu().float()
     confidence = pose_score if people.box_score is None else people.box_score.cpu().float()
-    return Poses(xy, people.score.cpu().float(), boxes, confidence, pose_score, key)
+    masks = None if people.masks is None else people.masks.cpu().float()
+    return Poses(xy, people.score.cpu().float(), boxes, confidence, pose_score, key, masks=masks)
 
 
 def _to_image(people: People, warp: Float[Tensor, "3 3"], canvas: Canvas) -> People:

@@ -12,6 +12,7 @@ from poise.dims import Size
 from poise.metrics.nms import soft_box_nms
 from poise.models.rcnn_config import RCNNConfig
 from poise.models.roi_targets import CODER
+from poise.models.values import Detections as Detections
 from poise.nn.base import Feature
 from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas
@@ -22,20 +23,6 @@ Boxes: TypeAlias = list[Float[Tensor, "_ 4"]]
 
 MIN_BOX_SIDE = 1e-2
 """Boxes with a shorter side (pixels) are dropped."""
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Detections:
-    """Boxes of people in one view, highest confidence first.
-
-    Attributes:
-        boxes: x0 y0 x1 y1, pixels of the view.
-        score: Confidence of each box, 0 to 1.
-    """
-
-    boxes: Float[Tensor, "n 4"]
-    score: Float[Tensor, " n"]
 
 
 @final

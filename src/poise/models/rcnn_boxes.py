@@ -11,9 +11,10 @@ from torch import Tensor
 from poise.dims import Size
 from poise.models.base import BoxFinder
 from poise.models.card import Card
-from poise.models.postprocess import Detections, FlipPass, feature_maps, find_boxes, flip_passes, suppressed
+from poise.models.postprocess import FlipPass, feature_maps, find_boxes, flip_passes, suppressed
 from poise.models.rcnn_config import RCNNConfig
-from poise.models.values import Image, ImageViews
+from poise.models.rcnn_masks import with_masks
+from poise.models.values import Detections, Image, ImageViews
 from poise.nn.base import Feature
 from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas
@@ -82,14 +83,15 @@ class RCNNBoxes(BoxFinder):
         """Boxes need no mirror pairs."""
 
     def boxes(
-        self, images: Float[Tensor, "b 3 h w"], views: Sequence[tuple[ImageViews, int]], *, flip: bool
+        self, images: Float[Tensor, "b 3 h w"], views: Sequence[tuple[ImageViews, int]], *, flip: bool, masks: bool = False
     ) -> list[Detections]:
-        """The boxes in each view of a batch, in its pixels."""
-        return self.find(images, flip=flip, sizes=filled_sizes(views))
+        """The boxes in each view of a batch, in its pixels, perhaps with masks."""
+        if not masks or self.network.mask is None:
+            return self.find(images, flip=flip, sizes=filled_sizes(views))
+        both = self.passes(images, flip=flip, sizes=filled_sizes(views))
+        return with_masks(self.network, both, find_boxes(self.network, both, self.config), person=self.config.person)
 
-    def joined_boxes(
-        self, views: ImageViews, answers: Sequence[Detections]
-    ) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
+    def joined_boxes(self, views: ImageViews, answers: Sequence[Detections]) -> Detections:
         """The boxes of an image, pixels, highest confidence first, and their confidences; several scales are joined by NMS."""
         layouts: list[Layout] = views.layout
         pairs = list(zip(answers, layouts, strict=True))
@@ -99,7 +101,8 @@ class RCNNBoxes(BoxFinder):
             best, score = suppressed(every, score, self.config)
         else:
             score, best = score.sort(descending=True, stable=True)
-        return every[best], score
+        masks = [found.masks.cpu().float() for found in answers if found.masks is not None]
+        return Detections(every[best], score, torch.cat(masks)[best] if masks else None)
 
     def reconfigure(self, codec: Callable[[Any], Any], config: Callable[[RCNNConfig], RCNNConfig]) -> None:
         """Change the configuration; a model with keypoints changes its codec with it.

@@ -56,6 +56,22 @@ class ImageViews:
 
 
 @final
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Boxes of people in one view or image, highest confidence first.
+
+    Attributes:
+        boxes: x0 y0 x1 y1, pixels of the view or image.
+        score: Confidence of each box, 0 to 1.
+        masks: Probability of each cell of each box that it shows the person; None where masks are not predicted.
+    """
+
+    boxes: Float[Tensor, "n 4"]
+    score: Float[Tensor, " n"]
+    masks: Float[Tensor, "n mh mw"] | None = None
+
+
+@final
 @dataclass(frozen=True)
 class Rescoring:
     """How the score of a pose is made, and which poses are duplicates.

@@ -1,6 +1,7 @@
 """Drawing of poses, boxes and masks on images, and grids of images. Left keypoints are warm, right cool, others green."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import cycle
 from math import ceil
 from typing import TypeAlias
 
@@ -21,6 +22,7 @@ LEFT: Colour = (255, 140, 0)
 RIGHT: Colour = (0, 160, 255)
 MIDDLE: Colour = (90, 210, 90)
 BOX: Colour = (240, 240, 80)
+TINTS: tuple[Colour, ...] = ((230, 80, 80), (80, 140, 240), (90, 200, 110), (220, 170, 60), (190, 100, 220), (70, 200, 210))
 HIDDEN, SURE, FAINT = 1, 2, 3
 """How a keypoint is drawn: as a ring, as a dot, as a small thin ring; 0 is not at all."""
 
@@ -93,6 +95,19 @@ def draw_mask(image: Pixels, mask: Bool[np.ndarray, "H W"], colour: Colour = BOX
     """A copy of the image in which the pixels of a mask are tinted."""
     out: Pixels = image.copy()
     out[mask] = (0.5 * image[mask] + 0.5 * np.array(colour)).astype(np.uint8)
+    return out
+
+
+def draw_masks(image: Pixels, masks: Iterable[Bool[np.ndarray, "H W"]]) -> Pixels:
+    """A copy of the image in which each mask is tinted and outlined, each in another colour than the one before.
+
+    Args:
+        image: RGB, 0 to 255.
+        masks: The pixels of each mask.
+    """
+    out: Pixels = image.copy()
+    for mask, colour in zip(masks, cycle(TINTS), strict=False):
+        out = draw_outline(draw_mask(out, mask, colour), mask, colour)
     return out
 
 

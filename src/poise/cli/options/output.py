@@ -17,8 +17,8 @@ class EvalOutputOptions:
 
     Attributes:
         out: Write the poses in COCO's result format, and beside it the scores and what they depend on, in a file that ends in
-            .scores.json, and the boxes of a model or detector that found them, in one that ends in .boxes.json; for MPII, a
-            name in .mat is written as results are submitted.
+            .scores.json, and the boxes and masks of a model or detector that found them, in .boxes.json and .masks.json;
+            for MPII, a name in .mat is written as results are submitted.
         report: Write one page: tables, precision and recall, errors by kind and what each costs, best and worst pictures.
     """
 
@@ -41,7 +41,9 @@ class EvalOutputOptions:
     @property
     def beside(self) -> dict[str, Path]:
         """Files that are written beside the poses."""
-        return {} if self.out is None else {name: self.out.with_suffix(f".{name}.json") for name in ("scores", "boxes")}
+        return (
+            {} if self.out is None else {name: self.out.with_suffix(f".{name}.json") for name in ("scores", "boxes", "masks")}
+        )
 
     @property
     def submission(self) -> bool:
