@@ -40,6 +40,7 @@ def run(
     pck: PCKs = (),
     measure: Further = (),
     self_test: bool = False,
+    snapshots: bool = False,
 ) -> int:
     """Evaluate a model: the ten numbers of COCO's protocol, PCK, each keypoint; the last lines are a row to copy.
 
@@ -57,9 +58,10 @@ def run(
         poise evaluate animals.safetensors --annotations annotations.json --images images --pck 0.05:map,0.1:image
         poise evaluate model.safetensors --annotations annotations.json --images images --oks-nms soft --measure auc,epe,f1:0.3
         poise evaluate scenes.safetensors --annotations annotations.json --images images --reading cell --scales 0.5 1 2
+        poise evaluate runs/cpn --snapshots --annotations valid.json --images images --report epochs.html
 
     Args:
-        model: Model file, or the name of a model of `poise get`.
+        model: Model file, or the name of a model of `poise get`; with --snapshots the folder of a run.
         files: Labels and images.
         boxes: Boxes of people.
         scoring: How poses are scored.
@@ -78,6 +80,8 @@ def run(
             F1.
         self_test: Run no network: labels go through crop, encoding and decoding and back. AP is 1 but for what the codec costs.
             Of more than 10,000 people a random part is tested.
+        snapshots: Evaluate the snapshots of a run (`poise train --snapshots`): a row for each and the curve of AP, or of PCKh
+            on MPII; --out writes the scores, --report a page with the curve.
     """
     output.check()
     scoring.check()
@@ -88,6 +92,26 @@ def run(
     elif files.images is None:
         raise InputError("there are no images to look at; give their folder or zip file with --images")
     boxes.check()
+    if snapshots:
+        refuse({"--self-test": self_test}, why="--snapshots runs the network of each snapshot")
+        if output.submission:
+            raise InputError(f"{str(output.out)!r}: scores of snapshots are written as JSON; end the name in .json")
+        from poise.cli._evaluate import Measures
+        from poise.cli._snapshots import SnapshotFlags, evaluate_snapshots
+        from poise.terminal import Console
+
+        every = SnapshotFlags(
+            files=files,
+            boxes=boxes,
+            scoring=scoring,
+            decoding=decoding,
+            detection=detection,
+            output=output,
+            running=running,
+            heads=heads,
+            measures=Measures(measures, further),
+        )
+        return evaluate_snapshots(Console(), model, every)
     if self_test and any(one.unit == "map" for one in measures):
         raise InputError("--self-test runs no network, so there are no maps to compare; leave map out of --pck")
     from poise.cli._evaluate import (

@@ -74,7 +74,8 @@ def check_free(folder: Path) -> None:
         WriteError: The folder has one of them.
     """
     found = [name for name in RUN_FILES if os.path.lexists(folder / name)]
-    found += sorted(f"pictures/{path.name}" for path in folder.glob("pictures/epoch-*.png"))[:1]
+    for kind in ("pictures/epoch-*.png", "snapshots/epoch-*.safetensors"):
+        found += sorted(path.relative_to(folder).as_posix() for path in folder.glob(kind))[:1]
     if found == ["settings.json"] and _of_a_run(folder / "settings.json"):
         return
     if "checkpoints/last.ckpt" in found:

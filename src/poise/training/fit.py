@@ -1,6 +1,6 @@
 """`fit(recipe, out=folder)` trains a recipe."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,7 @@ from poise.training.provenance import checksums
 from poise.training.recipe import Recipe
 from poise.training.result import RunResult
 from poise.training.run_plan import Budget, Hardware, rank_of_process, run_plan
+from poise.training.snapshots import SnapshotKeeper, snapshot_epochs
 from poise.training.stages import fit_stages, refuse_stages
 from poise.training.trainer import quiet_lightning, trainer
 from poise.weights import model_file
@@ -64,6 +65,7 @@ def fit(
     minutes: float | None = None,
     steps: int | None = None,
     save_minutes: float = 5.0,
+    snapshots: int | Sequence[int] | None = None,
     loggers: Sequence[str | Logger] = (TENSORBOARD,),
     callbacks: Sequence[Callback] = (),
     console: Console | None = None,
@@ -91,6 +93,7 @@ def fit(
         minutes: Most minutes of training; stages share them in proportion to their epochs. Validation follows.
         steps: Most optimizer steps; stages share them, too.
         save_minutes: Minutes between two checkpoints.
+        snapshots: Also keep the model of every so many epochs, or of these epochs (counted from 1), in `snapshots/`.
         loggers: Loggers of Lightning, or names of those to make (`training.loggers`): "tensorboard", "csv", "wandb", "mlflow",
             "comet", or `module:function` of your own, which is called with the folder of the run. They receive losses, scores,
             the score of each keypoint, pictures and hyperparameters; () for none.
@@ -121,7 +124,8 @@ def fit(
         strategy=strategy,
         save_minutes=save_minutes,
     )
-    one = partial(_run, hardware=hardware, console=console, loggers=loggers, more=callbacks)
+    kept = snapshot_epochs(snapshots, epochs=max(stage.epochs for stage in (recipe, *recipe.then)))
+    one = partial(_run, hardware=hardware, console=console, loggers=loggers, more=callbacks, snapshots=kept)
     resumed, begin = (None if path is None else Path(path) for path in (resume, start))
     budget = Budget(resumed or Path(out), resumed is not None, seed, begin, minutes, steps)
     if resumed is not None and not resumed.is_dir():
@@ -142,6 +146,7 @@ def _run(
     console: Console,
     loggers: Sequence[str | Logger],
     more: Sequence[Callback],
+    snapshots: Collection[int],
 ) -> RunResult:
     folder = budget.folder
     state, progress = check_state(folder) if budget.resume else (None, None)
@@ -186,7 +191,8 @@ def _run(
         metrics_log = MetricsLog(folder, console, settings=settings_of(recipe, plan, data) if main else {})
         previews = Previews(folder, hparams_of(recipe, plan))
         told = (metrics_log, DivergenceWarnings(console))
-        callbacks = [Clock(console), *told, checkpointer, previews, ProgressBar(console), *more]
+        saved = (checkpointer, SnapshotKeeper(folder, snapshots))
+        callbacks = [Clock(console), *told, *saved, previews, ProgressBar(console), *more]
         made = make_loggers(loggers, folder, step=progress.get("steps", 0) if progress else 0)
         lightning = trainer(recipe, plan, callbacks, hardware=hardware, loggers=made)
         try:

@@ -29,6 +29,8 @@ class TrainingOptions(DeviceOptions, SeedOptions):
         minutes: Largest training time; stages share it by their epochs.
         steps: Largest number of steps; stages share them too.
         save_minutes: Minutes between two checkpoints.
+        snapshots: Also keep the model of every so many epochs (--snapshots 50), or of a list of epochs (--snapshots 200 350
+            400), in snapshots/; `poise evaluate RUN --snapshots` makes a table of them.
         logger: Loggers of losses and scores: tensorboard (the default), csv, wandb, mlflow, comet; several may be given;
             "none"; or module:function of your own, which is called with the folder of the run and gives a logger of Lightning.
     """
@@ -47,6 +49,7 @@ class TrainingOptions(DeviceOptions, SeedOptions):
     minutes: float | None = None
     steps: int | None = None
     save_minutes: float = 5.0
+    snapshots: list[int] | None = None
     logger: list[str] | None = None
 
     @property
@@ -82,5 +85,6 @@ class TrainingOptions(DeviceOptions, SeedOptions):
             minutes=self.minutes,
             steps=self.steps,
             save_minutes=self.save_minutes,
+            snapshots=self.snapshots[0] if self.snapshots is not None and len(self.snapshots) == 1 else self.snapshots,
             loggers=self.loggers,
         )
