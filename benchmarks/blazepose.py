@@ -6,8 +6,8 @@
 
 The official runtime (LiteRT, XNNPACK) is measured by the other Python, for its packages need not fit ours; without --python in
 this one. All take turns, a few views each, so that all have the same load of the machine; a row has the medians over all turns.
-Ours: as written, in channels_last, compiled (`torch.compile`, frozen weights), each with all heads and with those that
-keypoints need. The answers are compared first.
+Ours: as written, in channels_last, compiled (`torch.compile`, frozen weights), in ONNX Runtime and in OpenVINO
+(`poise[onnx]`, `poise[openvino]`), each with all heads and with those that keypoints need. The answers are compared first.
 """
 
 import copy
@@ -26,6 +26,10 @@ import tyro
 from torch import Tensor, nn
 
 from poise.nn.blaze.landmark import SIDE, LandmarkNet
+from poise.runtimes.engine import Engine
+from poise.runtimes.onnx import OnnxRuntime
+from poise.runtimes.openvino import OpenVino
+from poise.runtimes.parts import Flat, difference, leaves
 from poise.weights.cache import kept_file
 from poise.zoo import import_release
 
@@ -116,7 +120,30 @@ def variants(network: LandmarkNet, view: Tensor, *, compiled: bool) -> dict[str,
         torch._inductor.config.freezing = True
         found["compiled"] = ours(compiled_network(network), view)
         found["compiled, keypoints"] = ours(compiled_network(Keypoints(laid)), last)
+    for engine in (OnnxRuntime(), OpenVino()):
+        if engine.installed:
+            found[engine.label] = by_engine(engine, network, "forward", view)
+            found[f"{engine.label}, keypoints"] = by_engine(engine, network, "keypoint_outputs", view)
     return found
+
+
+def by_engine(engine: Engine, network: LandmarkNet, method: str, view: Tensor) -> Turn:
+    program = engine.convert(Flat(network, method, (None,)), [view.expand(2, -1, -1, -1).contiguous()], [(0,)])
+    session = engine.start(program, threads=torch.get_num_threads(), device="cpu", bf16=False)
+    with torch.inference_mode():
+        right = leaves(getattr(network, method)(view))
+    wrong = difference(session([view]), right, bf16=False)
+    assert not wrong, f"{engine.label}: {wrong}"
+
+    def turn(count: int) -> list[float]:
+        spent = []
+        for _ in range(count):
+            began = time.perf_counter()
+            session([view])
+            spent.append(1000 * (time.perf_counter() - began))
+        return spent
+
+    return turn
 
 
 def measure(name: str, threads: int, python: str, folder: Path, *, turns: int, compiled: bool) -> dict[str, float]:

@@ -6,6 +6,7 @@ in `tests/codecs`, `tests/nn/test_backbone_laws.py`, `tests/data/test_laws.py` a
 """
 
 import importlib.util
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ def _beside(name: str) -> Any:
     return module
 
 
+os.environ["POISE_RUNTIME"] = "torch"  # converting a network takes a second; tests of runtimes name one
 check_calls = _beside("checked").install
 check_calls("poise")
 

@@ -51,8 +51,9 @@ def flip_text(settings: InferenceSettings) -> str:
 
 
 def device_text(settings: InferenceSettings) -> str:
-    """Device and precision."""
-    return f"{settings.device} in {settings.precision}"
+    """Device and precision, and the runtime unless it is PyTorch."""
+    by = f", by {settings.runtime.text}" if settings.runtime.text else ""
+    return f"{settings.device} in {settings.precision}{by}"
 
 
 def run_text(settings: InferenceSettings, rescoring: Rescoring | None, *, boxes: str) -> dict[str, str]:

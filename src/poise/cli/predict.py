@@ -141,6 +141,7 @@ def run(
         workers=running.threads,
         pad_batches=running.pad_batches,
         min_box_score=confidence,
+        runtime=running.runtime or "auto",
         whole_image=True,  # what there is to say has been said
     )
     with results_folder(out) as folder:

@@ -61,6 +61,7 @@ def run(
     from poise.cli.train import recipe_of
     from poise.codecs.decoders import described
     from poise.errors import CheckpointError
+    from poise.runtimes.choice import TORCH
     from poise.terminal import Console
 
     record = RunRecord.read(folder)
@@ -76,7 +77,8 @@ def run(
         raise CheckpointError(f"the settings of the run in {str(folder)!r} do not say what it ran on; put settings.json back")
     same = running.device is None or running.device == plan["device"]
     device, precision = running.device or _available(plan["device"]), running.precision or (plan["precision"] if same else None)
-    settings = replace(running, device=device, precision=precision).settings_for(record.model, flip=False)
+    same_way = replace(running, device=device, precision=precision, runtime=running.runtime or TORCH)
+    settings = same_way.settings_for(record.model, flip=False)
     console = Console()
     recipe = recipe_of(command)
     if not command.own_code:

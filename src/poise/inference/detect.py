@@ -20,6 +20,7 @@ from poise.inference.stream import prefetch, stream_boxes
 from poise.models.base import ImageModel, Model, PoseModel, require_box_finder
 from poise.models.device import choose_device
 from poise.models.rcnn_masks import INSIDE, pasted
+from poise.runtimes.choice import TORCH
 from poise.skeletons.nouns import PERSON, Nouns, nouns
 from poise.structures import Key
 from poise.weights.cache import located
@@ -155,6 +156,7 @@ def detector_of(
     batch: int | None = None,
     workers: int = 2,
     pad_batches: bool = False,
+    runtime: str | None = TORCH,
 ) -> Detector:
     """A detector: a model of poise, its file, its name in `poise get`, or the name of one of torchvision's.
 
@@ -165,6 +167,7 @@ def detector_of(
         batch: Images per batch; torchvision's detectors see one image at a time.
         workers: Threads that read images.
         pad_batches: Whether images of mixed shapes share batches; refused for torchvision's detectors, which have no batches.
+        runtime: What runs a model of poise (`InferenceSettings.of`); torchvision's detectors are PyTorch's.
 
     Raises:
         UnknownName: Neither a model file nor a known name; the message gives the nearest names.
@@ -175,7 +178,7 @@ def detector_of(
     if isinstance(detector, Model) or Path(detector).suffix == ".safetensors" or located(detector).is_file():
         model = require_box_finder(detector if isinstance(detector, Model) else load(detector))
         settings = InferenceSettings.of(
-            model, device=device, precision=precision, batch=batch, workers=workers, pad_batches=pad_batches
+            model, device=device, precision=precision, batch=batch, workers=workers, pad_batches=pad_batches, runtime=runtime
         )
         return ModelDetector(model, settings)
     if detector not in names():

@@ -15,11 +15,13 @@ from poise.errors import ImageError, InputError
 from poise.inference.detect import Detector, detector_of
 from poise.inference.inputs import BoxesLike, ImageLike, as_boxes, as_image, is_image
 from poise.inference.request import ImagePoses, ImageRequest, Skipped
+from poise.inference.runtime import attach
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import find_poses, prepare
 from poise.inference.whole_image import whole_image_note
 from poise.models.base import Model, PoseModel, require_pose
 from poise.models.values import Image
+from poise.runtimes.choice import TORCH
 from poise.structures import Key, Poses
 from poise.weights.model_file import load
 
@@ -52,6 +54,8 @@ class Predictor:
         min_box_score: Lowest confidence of the detector's boxes that are used.
         whole_image: Whether images without boxes show one person (or animal) who fills them, so that there is nothing to warn
             of.
+        runtime: What runs the networks: "torch", "compile", "onnxruntime", "openvino", or "auto" for the fastest that is
+            installed; by default that for a file or a name, and PyTorch for a model, which its holder may go on training.
 
     Warns:
         UserWarning: Once, where a whole image is taken as a box, and the model learnt tight ones.
@@ -76,7 +80,9 @@ class Predictor:
         pad_batches: bool = False,
         min_box_score: float = MIN_BOX_SCORE,
         whole_image: bool = False,
+        runtime: str | None = None,
     ) -> None:
+        wanted = runtime or (TORCH if isinstance(model, Model) else None)
         self.model: PoseModel = require_pose(model if isinstance(model, Model) else load(model))
         if detector is not None and not self.model.takes_boxes:
             raise InputError(
@@ -91,14 +97,18 @@ class Predictor:
             batch=batch,
             workers=workers,
             pad_batches=pad_batches and detector is None,  # with a detector it is the detector that sees whole images
+            runtime=wanted,
         )
         self.min_box_score = min_box_score
         self._warned = whole_image or self.model.card.box_share is None
         prepare(self.model, self.settings.device)
+        attach(self.model, self.settings.runtime)
         self.detector = (
             detector
             if isinstance(detector, Detector | None)
-            else detector_of(detector, device=device, precision=precision, workers=workers, pad_batches=pad_batches)
+            else detector_of(
+                detector, device=device, precision=precision, workers=workers, pad_batches=pad_batches, runtime=wanted
+            )
         )
         self._lock = Lock()
 

@@ -1,6 +1,6 @@
 """How a model is run: device, precision, flip test, batches, threads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
@@ -8,6 +8,7 @@ import torch
 from poise.errors import InputError
 from poise.models.base import ImageModel
 from poise.models.device import Precision, choose_device, choose_precision
+from poise.runtimes.choice import TORCH, Choice, choose_runtime
 
 
 @final
@@ -22,6 +23,7 @@ class InferenceSettings:
         batch: Views per batch.
         workers: Threads that read images and make views; 0 does it in the calling thread.
         pad_batches: Whether views of whole images are padded to the largest of their batch, so that sizes can be mixed.
+        runtime: Runtimes that run the network, to be tried one after the other; none for PyTorch.
     """
 
     device: torch.device
@@ -30,6 +32,7 @@ class InferenceSettings:
     batch: int = 32
     workers: int = 2
     pad_batches: bool = False
+    runtime: Choice = field(default_factory=Choice)
 
     @classmethod
     def of(
@@ -42,11 +45,15 @@ class InferenceSettings:
         batch: int | None = None,
         workers: int = 2,
         pad_batches: bool = False,
+        runtime: str | None = TORCH,
     ) -> "InferenceSettings":
         """Choose what is not given: device and precision by the machine, flip test and batch by the model.
 
+        The runtime is PyTorch unless another is named; None, or "auto", takes the fastest that is installed.
+
         Raises:
-            UnknownName: No such device or precision.
+            UnknownName: No such device, precision or runtime.
+            MissingExtra: The runtime is not installed.
             InputError: This machine has no such device, a number is too small, or views of one person are to be padded.
             SkeletonMismatch: The flip test needs mirror pairs, and the skeleton has none.
         """
@@ -61,4 +68,12 @@ class InferenceSettings:
         chosen = choose_device(device)
         if use_flip:
             model.check_flip()
-        return cls(chosen, choose_precision(precision, chosen), use_flip, views, workers, pad_batches)
+        return cls(
+            chosen,
+            choose_precision(precision, chosen),
+            use_flip,
+            views,
+            workers,
+            pad_batches,
+            choose_runtime(runtime, chosen.type),
+        )

@@ -19,6 +19,7 @@ from torch.nn.functional import pad
 
 from poise.errors import InputError, PoiseError
 from poise.inference.request import ImagePoses, ImageRequest, Skipped
+from poise.inference.runtime import attach
 from poise.inference.settings import InferenceSettings
 from poise.models.base import BoxFinder, ImageModel, PoseModel, require_box_finder
 from poise.models.device import Precision, autocast
@@ -182,6 +183,7 @@ def in_batches(
     run = partial(_answer, model, answer, settings, prepared)
     if not prepared:  # some models ask a network while they make views, in threads that begin now
         model.to(settings.device).to(memory_format=torch.channels_last)
+        attach(model, settings.runtime)
     for request, job in prefetch(partial(_views, model), requests, settings.workers):
         if request.boxes is not None and not model.takes_boxes:
             raise InputError(no_boxes(model))

@@ -20,7 +20,7 @@ from poise.dims import Size
 from poise.errors import InputError
 from poise.models.card import Card
 from poise.models.pictures import Picture
-from poise.models.values import Batch, Decoder, Detections, Image, ImageViews, LabelledImage, Rescoring, RoundTrip
+from poise.models.values import Batch, Decoder, Detections, Image, ImageViews, LabelledImage, Part, Rescoring, RoundTrip
 from poise.models.views.base import TrainData, ViewDataset
 from poise.skeletons import Skeleton
 from poise.structures import CropRule, Key, Normalization, Poses
@@ -40,9 +40,11 @@ class Model(nn.Module, ABC):
         preprocess: How images are cropped or resized, and normalised, for models that are run on images.
         preprocess_type: Type of `preprocess`.
         finds_keypoints: Whether it is a `PoseModel`, which `require_pose` gives.
+        runtime_parts: What of the network another runtime than PyTorch may run (`inference.runtime`); by default all of it.
     """
 
     kind: ClassVar[str]
+    runtime_parts: ClassVar[tuple[Part, ...]] = (Part(),)
     finds_keypoints: ClassVar[bool] = False
     preprocess_type: ClassVar[type[Normalization]]
     network: Any

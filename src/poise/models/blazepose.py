@@ -25,7 +25,7 @@ from poise.models.blaze_pipeline import (
 )
 from poise.models.blaze_video import BlazePoseVideo
 from poise.models.top_down import TopDown
-from poise.models.values import Decoder, Image, ImageViews
+from poise.models.values import Decoder, Image, ImageViews, Part
 from poise.nn.blaze.landmark import LandmarkNet
 from poise.structures import Key, Points, Poses, Preprocess
 from poise.transforms.blaze_crop import region_warp
@@ -67,6 +67,7 @@ class BlazePose(TopDown):
     """
 
     kind = "blazepose"
+    runtime_parts = (Part(method="keypoint_outputs"), Part(), Part("detector"))
     default_batch: ClassVar[int] = 16
 
     preprocess_type = BlazePreprocess

@@ -19,7 +19,7 @@ from poise.metrics.single_keypoints import evaluate_keypoints
 from poise.models.base import codec_losses, total_loss
 from poise.models.dense import DenseModel
 from poise.models.pictures import IMAGES, Picture, scene_picture
-from poise.models.values import Decoder, Image, ImageViews, LabelledImage, RoundTrip
+from poise.models.values import Decoder, Image, ImageViews, LabelledImage, Part, RoundTrip
 from poise.models.views.base import TrainData
 from poise.models.views.scene import SceneViews, WholeImageCrop, answered_alike
 from poise.scenes import Canvas, People, SceneBatch, Scenes
@@ -46,6 +46,7 @@ class BottomUp(DenseModel):
     preprocess_type = Canvas
     codec_type = SceneCodec
     augmentation_type = SceneAugmentation
+    runtime_parts = (Part(free=(2, 3)),)
     partial_poses = True
     default_batch = 4
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -14,7 +14,7 @@ from poise.models.card import Card
 from poise.models.postprocess import FlipPass, feature_maps, find_boxes, flip_passes, suppressed
 from poise.models.rcnn_config import RCNNConfig
 from poise.models.rcnn_masks import with_masks
-from poise.models.values import Detections, Image, ImageViews
+from poise.models.values import Detections, Image, ImageViews, Part
 from poise.nn.base import Feature
 from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas
@@ -32,6 +32,12 @@ class RCNNBoxes(BoxFinder):
         card: Name, architecture, licence, scores.
     """
 
+    runtime_parts: ClassVar[tuple[Part, ...]] = (
+        Part("backbone", free=(2, 3)),
+        Part("rpn.head", free=(2, 3)),
+        Part("box.head"),
+        Part("keypoint.head"),
+    )
     network: RCNN
     preprocess: Canvas
     config: RCNNConfig

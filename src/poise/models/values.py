@@ -40,6 +40,26 @@ SOFT_OKS = 0.9
 
 
 @final
+@dataclass(frozen=True)
+class Part:
+    """A part of a model's network that another runtime may run (`inference.runtime`): from tensors to tensors.
+
+    Attributes:
+        module: Dotted path of the module below the network; "" for the network itself.
+        method: The method that is called.
+        free: Axes of its inputs that may have any length, beside the first, the batch.
+    """
+
+    module: str = ""
+    method: str = "forward"
+    free: tuple[int, ...] = ()
+
+    def name(self, owner: Any) -> str:
+        """The part in words."""
+        return f"{self.module or type(owner).__name__}{'' if self.method == 'forward' else f'.{self.method}'}"
+
+
+@final
 @dataclass(frozen=True, eq=False)
 class ImageViews:
     """The views that a model wants of one image, and how they were made.

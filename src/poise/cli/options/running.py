@@ -52,7 +52,14 @@ class DeviceOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceOptions(DeviceOptions):
-    """How the model is run."""
+    """How the model is run.
+
+    Attributes:
+        runtime: What runs the network: torch, compile, onnxruntime (poise[onnx]) or openvino (poise[openvino]); by default the
+            fastest that is installed. A model is converted once, kept, and compared with PyTorch before it is used.
+    """
+
+    runtime: Name = None
 
     def settings_for(self, model: "ImageModel", *, flip: bool | None = None) -> "InferenceSettings":
         """How a model is run with these flags; what they leave open the model and the machine choose.
@@ -138,6 +145,7 @@ class PaddedRunOptions(RunOptions):
             batch=batch,
             workers=self.threads,
             pad_batches=self.pad_batches,
+            runtime=self.runtime,
         )
 
 

@@ -147,4 +147,4 @@ def anchors() -> Float[Tensor, "n 2"]:
 
 def _rows(maps: Maps, numbers: int) -> Float[Tensor, "b n m"]:
     """The numbers of each anchor: cells row by row, a cell's anchors one after another."""
-    return maps.permute(0, 2, 3, 1).reshape(len(maps), -1, numbers)
+    return maps.permute(0, 2, 3, 1).reshape(maps.shape[0], -1, numbers)

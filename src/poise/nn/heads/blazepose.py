@@ -35,7 +35,7 @@ class KeypointNumbers(nn.Module):
     def forward(self, x: Feature) -> Float[Tensor, "b k n"]:
         """The numbers."""
         out: Tensor = self.final(x)
-        return out.reshape(len(out), -1, self.numbers)
+        return out.reshape(out.shape[0], -1, self.numbers)
 
 
 @final

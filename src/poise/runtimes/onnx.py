@@ -1,0 +1,111 @@
+"""ONNX Runtime: on CPUs, and on GPUs through its CUDA and TensorRT providers."""
+
+import io
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from poise.errors import InputError
+from poise.runtimes.engine import Engine, Session
+from poise.writing import write_atomic
+
+OPSET = 18
+"""Version of ONNX's operators: read by ONNX Runtime 1.14 (2023) and later."""
+
+GPU_PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+"""Where a GPU runs it, the fastest first."""
+
+
+@final
+class OnnxRuntime(Engine):
+    """ONNX Runtime."""
+
+    name, label, package, extra, suffix = "onnxruntime", "ONNX Runtime", "onnxruntime", "onnx", ".onnx"
+
+    def convert(self, module: nn.Module, inputs: Sequence[Tensor], free: Sequence[Sequence[int]]) -> bytes:
+        """The traced module as an ONNX file."""
+        return to_onnx(module, inputs, names=[f"input{number}" for number in range(len(inputs))], free=free)
+
+    def save(self, program: Any, path: Path) -> None:
+        """Write the file."""
+        write_atomic(path, program)
+
+    def read(self, path: Path) -> bytes:
+        """The content of the file."""
+        return path.read_bytes()
+
+    def start(self, program: Any, *, threads: int, device: str, bf16: bool) -> Session:
+        """A session; on a CPU it computes in float32, whatever it may."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(program, options, providers=_providers(device))
+        names = [one.name for one in session.get_inputs()]
+
+        def run(inputs: Sequence[Tensor]) -> list[Tensor]:
+            arrays = {name: one.cpu().contiguous().numpy() for name, one in zip(names, inputs, strict=True)}
+            return [torch.from_numpy(output).to(inputs[0].device) for output in session.run(None, arrays)]
+
+        return run
+
+
+def _providers(device: str) -> list[str]:
+    """The providers of a kind of device.
+
+    Raises:
+        InputError: ONNX Runtime is here without any for it.
+    """
+    if device == "cpu":
+        return ["CPUExecutionProvider"]
+    import onnxruntime
+
+    there = [name for name in GPU_PROVIDERS if name in onnxruntime.get_available_providers()]
+    if not there:
+        raise InputError(
+            f"ONNX Runtime is installed without a provider for {device}; pip install onnxruntime-gpu in its place, or run it "
+            "with --device cpu"
+        )
+    return [*there, "CPUExecutionProvider"]
+
+
+def to_onnx(
+    module: nn.Module,
+    inputs: Sequence[Tensor],
+    *,
+    names: Sequence[str],
+    free: Sequence[Sequence[int]],
+    outputs: Sequence[str] = (),
+    free_outputs: Sequence[Sequence[int]] = (),
+) -> bytes:
+    """A module as the content of an ONNX file.
+
+    Args:
+        module: From tensors to a tuple of tensors, in evaluation mode.
+        inputs: An example of its inputs.
+        names: Names of its inputs.
+        free: Axes of each input that may have any length; the first is the batch.
+        outputs: Names of its outputs.
+        free_outputs: Axes of each output that may have any length, where they are to be named.
+    """
+    axes = [*zip(names, free, strict=True), *zip(outputs, free_outputs, strict=bool(free_outputs))]
+    named = {name: {axis: "batch" if axis == 0 else f"{name}_{axis}" for axis in own} for name, own in axes if own}
+    file = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of tracing: what depends on a size is checked afterwards
+        torch.onnx.export(
+            module,
+            tuple(inputs),
+            file,  # type: ignore[arg-type]  # the exporter by tracing writes into files that are open
+            input_names=list(names),
+            output_names=list(outputs) or None,
+            dynamic_axes=named,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    return file.getvalue()
