@@ -68,7 +68,7 @@ def test_boxes_and_keypoints_of_a_detector_are_those_of_pytorch_at_any_size(name
         assert torch.allclose(one.poses.boxes, other.poses.boxes, atol=1e-2)
         assert torch.allclose(one.poses.xy, other.poses.xy, atol=1e-1)
     assert all(runner(model, part)._sessions for part in range(4)), "backbone, proposals, boxes, keypoints"
-    boxes = [boxes for _, boxes, _ in stream_boxes(model, requests(sizes), by)]
+    boxes = [detections.boxes for _, detections in stream_boxes(model, requests(sizes), by)]
     assert [len(one) for one in boxes] == [len(one.poses) for one in right]
 
 

@@ -35,7 +35,7 @@ class Compile(Engine):
 
     def start(self, program: Any, *, threads: int, device: str, bf16: bool) -> Session:
         """The compiled module, for any batch."""
-        compiled = torch.compile(program, dynamic=True)  # type: ignore[no-untyped-call,unused-ignore]
+        compiled: Any = torch.compile(program, dynamic=True)
 
         def run(inputs: Sequence[Tensor]) -> list[Tensor]:
             with torch.autocast(device, dtype=torch.bfloat16, enabled=bf16):
