@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from poise.cli._print import print_parts
+from poise.data.naming import naming_of
 from poise.errors import AnnotationError, ImageError, InputError, SkeletonMismatch
 from poise.evaluation.boxes import detections
 from poise.evaluation.eval_set import EvalSet
@@ -15,6 +17,9 @@ from poise.evaluation.self_test import self_test
 from poise.geometry import xyxy_to_xywh
 from poise.inference.settings import InferenceSettings
 from poise.models.values import Rescoring
+from poise.skeletons.wholebody import FIELDS, WHOLEBODY133
+from poise.terminal import Console
+from poise.zoo.simple_baselines import poseresnet
 
 NAMES = ["red", "green", "blue"]
 
@@ -262,3 +267,28 @@ def test_detections_are_rated_and_thinned_out_as_hrnets_evaluation_does(dots, fo
     kept = evaluate(model, task, quick(model), boxes=found, rescoring=Rescoring(0.2, threshold)).results
     assert kept == wanted
     assert 2 < len(kept) < 16
+
+
+def test_a_whole_body_is_scored_by_its_parts_too(folder, tmp_path, capsys):
+    random = np.random.default_rng(0)
+    content = {"images": [{"id": i, "file_name": f"{i}.png", "width": 320, "height": 240} for i in (1, 2)], "annotations": []}
+    for image in (1, 2):
+        parts = {
+            name: np.c_[random.uniform(40, 200, (len(names), 2)), np.full(len(names), 2)] for name, names in FIELDS.items()
+        }
+        parts["foot_kpts"][:] = 0
+        row = {"id": image, "image_id": image, "category_id": 1, "bbox": [30, 30, 180, 180], "area": 32400, "iscrowd": 0}
+        content["annotations"].append(
+            row | {name: part.ravel().tolist() for name, part in parts.items()} | {"num_keypoints": 17}
+        )
+    content["categories"] = [{"id": 1, "name": "person"}]
+    path = folder(content)
+    model = poseresnet(18, skeleton=WHOLEBODY133, size=(256, 256))
+    naming = naming_of("coco_wholebody", list(FIELDS))
+    found = self_test(model, EvalSet.of_file(path, folder.path, skeleton=model.skeleton, naming=naming)).evaluation
+    assert list(found.parts) == ["body", "foot", "face", "left hand", "right hand", "hand", "whole"]
+    assert found.parts["foot"]["AP"] == -1
+    assert found.parts["body"]["AP"] > 0.9
+    assert found.numbers["face AP"] == found.parts["face"]["AP"]
+    print_parts(Console(), found.parts)
+    assert "left hand" in capsys.readouterr().out

@@ -1,10 +1,25 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from poise.errors import InputError
 from poise.skeletons import COCO17, LSP14
-from poise.viz.draw import LEFT, RIGHT, contact_sheet, draw_mask, draw_outline, draw_people, draw_view_outline, enlarged, titled
+from poise.skeletons.hands import HAND21
+from poise.skeletons.wholebody import WHOLEBODY133
+from poise.viz.draw import (
+    LEFT,
+    RIGHT,
+    contact_sheet,
+    draw_mask,
+    draw_outline,
+    draw_people,
+    draw_view_outline,
+    enlarged,
+    fine_keypoints,
+    titled,
+)
 
 WHITE = np.full((120, 100, 3), 255, np.uint8)
 
@@ -121,3 +136,17 @@ def test_uncertain_keypoints_are_thin_where_that_is_wanted_and_lost_ones_absent(
     assert (draw_people(WHITE, xy, low * 0, COCO17, faint=True) != 255).any(), "a guess of score 0"
     mixed = torch.where(torch.arange(17) < 5, high, low)
     assert (draw_people(WHITE, xy, mixed, COCO17) != draw_people(WHITE, xy, mixed, COCO17, faint=True)).any()
+
+
+def test_face_and_hands_of_a_whole_body_are_drawn_thin_and_a_hand_alone_is_not():
+    spread = torch.rand(1, 133, 2, generator=torch.Generator().manual_seed(0)) * 380 + 10
+    page = np.zeros((400, 400, 3), np.uint8)
+    seen = torch.full((1, 133), 2)
+    body, rest = seen.clone(), seen.clone()
+    body[:, 23:], rest[:, :23] = 0, 0
+    one = replace(WHOLEBODY133, bones=())
+    painted = [(draw_people(page, spread, part, one).any(axis=-1)).sum() / (part > 0).sum().item() for part in (body, rest)]
+    assert painted[1] < 0.25 * painted[0]
+    assert sum(fine_keypoints(WHOLEBODY133)) == 68 + 42
+    assert not any(fine_keypoints(HAND21))
+    assert not any(fine_keypoints(COCO17))

@@ -46,6 +46,8 @@ def print_evaluation(
     if evaluation.measured:
         print_measures(console, evaluation)
     print_further(console, evaluation.further)
+    if evaluation.parts:
+        print_parts(console, evaluation.parts)
     if len(evaluation.coco.categories) > 1:
         for category, numbers in evaluation.coco.categories.items():
             say(console, f"category {category}: AP {cell(numbers['AP'])}, AR {cell(numbers['AR'])}")
@@ -61,6 +63,17 @@ def print_evaluation(
     if evaluation.masks is not None:
         say(console, box_table(boxes or name, evaluation.masks.numbers, what="mask") + "\n")
     say(console, table(name, evaluation.coco.numbers))
+
+
+def print_parts(console: Console, parts: Mapping[str, Mapping[str, float]]) -> None:
+    """Print AP and AR of the parts of a whole body."""
+    columns = ("AP", "AP50", "AP75", "AR")
+    grid = Table("part", *columns, title="parts, as COCO-WholeBody's tool scores them", title_justify="left")
+    for column in grid.columns[1:]:
+        column.justify = "right"
+    for part, numbers in parts.items():
+        grid.add_row(part, *(cell(numbers[name]) for name in columns))
+    console.print(grid)
 
 
 def print_measures(console: Console, evaluation: Evaluation) -> None:

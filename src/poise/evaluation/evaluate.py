@@ -24,6 +24,7 @@ from poise.metrics.boxes import BoxScores, checked_box_annotations, evaluate_box
 from poise.metrics.coco_format import to_coco_box_results
 from poise.metrics.measures import MeasuredPCK
 from poise.metrics.oks import rescore
+from poise.metrics.parts import evaluate_parts, has_parts
 from poise.metrics.pck import THRESHOLDS, match_to_labels, pck_at
 from poise.metrics.single_keypoints import evaluate_keypoints
 from poise.models.base import PoseModel
@@ -55,6 +56,7 @@ class Evaluation:
         mask_results: Its masks in COCO's result format.
         measured: PCK by further thresholds and units (`evaluation.measures`).
         further: AUC, EPE, NME, PASCAL VOC's AP, F1 (`evaluation.further`), where they are asked for.
+        parts: COCO's ten numbers of body, foot, face, hands and the whole (`metrics.parts`), of whole-body skeletons.
     """
 
     coco: coco.CocoScores
@@ -73,14 +75,16 @@ class Evaluation:
     mask_results: list[dict[str, Any]] = field(default_factory=list)
     measured: Sequence[MeasuredPCK] = ()
     further: Sequence[FurtherScores] = ()
+    parts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def numbers(self) -> dict[str, float]:
-        """COCO's ten numbers and PCK; also the twelve of boxes and masks that were found, as "box AP", "mask AP" and so on."""
-        parts = {"box": self.boxes, "mask": self.masks}
-        twelve = {f"{what} {n}": v for what, one in parts.items() if one is not None for n, v in one.numbers.items()}
+        """COCO's ten numbers and PCK; the twelve of boxes and masks as "box AP", "mask AP", those of parts as "face AP"."""
+        of = {"box": self.boxes, "mask": self.masks}
+        twelve = {f"{what} {n}": v for what, one in of.items() if one is not None for n, v in one.numbers.items()}
         numbers = [one.numbers for one in self.measured] + [one.numbers for one in self.further]
         further = {name: value for one in numbers for name, value in one.items()}
+        further |= {f"{part} {name}": value for part, one in self.parts.items() for name, value in one.items()}
         return self.coco.numbers | self.pck | further | twelve
 
 
@@ -216,7 +220,9 @@ def score_poses(
     }
     scores = coco.evaluate(eval_set.truth, results, eval_set.skeletons)
     shares = {label: count.mean for label, count in total.items()}
-    measured = Evaluation(scores, shares, keypoints, results, eval_set.skeleton, skipped, lost, everywhere)
+    whole = len(eval_set.skeletons) == 1 and has_parts(eval_set.skeleton)
+    parts = evaluate_parts(eval_set.truth, results, eval_set.skeleton) if whole else {}
+    measured = Evaluation(scores, shares, keypoints, results, eval_set.skeleton, skipped, lost, everywhere, parts=parts)
     if not model.finds_boxes:
         return measured
     measured = replace(measured, boxes=evaluate_boxes(eval_set.truth, found_boxes), box_results=found_boxes)

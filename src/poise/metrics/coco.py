@@ -96,17 +96,26 @@ def evaluate(
     of = skeletons_by_category(truth, skeletons)
     people = checked_annotations(truth, of)
     poses = checked_results(truth, results, of)
-    return _score(truth, people, poses, of, images=images)
+    return score_checked(truth, people, poses, of, images=images)
 
 
-def _score(
+def score_checked(
     truth: GroundTruth,
     people: list[dict[str, Any]],
     poses: list[dict[str, Any]],
     of: Mapping[int, Skeleton],
     *,
-    images: Sequence[int] | None,
+    images: Sequence[int] | None = None,
 ) -> CocoScores:
+    """Scores of annotations and results that were checked (`metrics.coco_format`); a `bbox` in a result says its area.
+
+    Args:
+        truth: COCO annotations, of which images and categories are read.
+        people: The annotations that count.
+        poses: The results.
+        of: Skeleton of each category, by category id.
+        images: Ids of the images that count; by default all.
+    """
     names = {int(c["id"]): str(c.get("name", c["id"])) for c in truth["categories"]}
     tensors: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
     for group, run in _runs(truth, people, poses, of, images=images):

@@ -31,6 +31,9 @@ WHOLEBODY133 = published(
     source="COCO-WholeBody's",
 )  # fmt: skip
 
+FINE = frozenset((*FACE68.keypoints, *_HANDS["left"], *_HANDS["right"]))
+"""Names of keypoints that lie so densely on a whole body that they are drawn thin: of face and hands."""
+
 _HALPE = (
     *COCO17.keypoints, "head", "neck", "hip", "left_big_toe", "right_big_toe", "left_small_toe", "right_small_toe",
     "left_heel", "right_heel",

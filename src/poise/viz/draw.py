@@ -12,6 +12,7 @@ from torch import Tensor
 
 from poise.errors import InputError
 from poise.skeletons import Skeleton
+from poise.skeletons.wholebody import FINE
 
 Pixels: TypeAlias = UInt8[np.ndarray, "H W 3"]
 AnyPixels: TypeAlias = UInt8[np.ndarray, "_ _ 3"]
@@ -25,6 +26,9 @@ BOX: Colour = (240, 240, 80)
 TINTS: tuple[Colour, ...] = ((230, 80, 80), (80, 140, 240), (90, 200, 110), (220, 170, 60), (190, 100, 220), (70, 200, 210))
 HIDDEN, SURE, FAINT = 1, 2, 3
 """How a keypoint is drawn: as a ring, as a dot, as a small thin ring; 0 is not at all."""
+
+FINE_SHARE = 0.3
+"""Width of the lines and dots of face and hands of a whole body, as a share of the others'."""
 
 _DARK: Colour = (20, 20, 20)
 _SHIFT = 4
@@ -149,26 +153,51 @@ def colours(skeleton: Skeleton) -> tuple[Colour, ...]:
 
 
 def _draw_person(out: Pixels, xy: Float[np.ndarray, "k 2"], visible: np.ndarray, skeleton: Skeleton, width: float) -> None:
-    colour = colours(skeleton)
-    line = max(1, round(width))
+    colour, fine = colours(skeleton), fine_keypoints(skeleton)
     before = out.copy()
     for a, b in skeleton.edges:
         if visible[a] and visible[b]:
             shade = colour[a] if colour[a] == colour[b] else MIDDLE
-            thin = FAINT in (visible[a], visible[b])
-            if not thin:
-                cv2.line(out, _fixed(xy[a]), _fixed(xy[b]), _DARK, line + 2, cv2.LINE_AA, _SHIFT)
-            cv2.line(out, _fixed(xy[a]), _fixed(xy[b]), shade, _hair(width) if thin else line, cv2.LINE_AA, _SHIFT)
-    radius = round(max(1.3 * width, 2.0) * 2**_SHIFT)
-    _uncover(out, before, xy[visible == HIDDEN], radius)
-    for point, state, shade in zip(xy, visible, colour, strict=True):
-        if state == HIDDEN:
-            cv2.circle(out, _fixed(point), radius, shade, max(1, round(width / 2)), cv2.LINE_AA, _SHIFT)
-        elif state == FAINT:
-            cv2.circle(out, _fixed(point), round(0.7 * radius), shade, _hair(width), cv2.LINE_AA, _SHIFT)
-        elif state:
+            _draw_bone(out, (xy[a], xy[b]), shade, width * _share(fine[a] and fine[b]), thin=FAINT in (visible[a], visible[b]))
+    for share in (1.0, FINE_SHARE):
+        ringed = (visible == HIDDEN) & (np.array([_share(f) for f in fine]) == share)
+        _uncover(out, before, xy[ringed], _radius(width * share))
+    for point, state, shade, small in zip(xy, visible, colour, fine, strict=True):
+        _draw_keypoint(out, point, int(state), shade, width * _share(small))
+
+
+def _draw_bone(out: Pixels, ends: tuple[np.ndarray, np.ndarray], shade: Colour, width: float, *, thin: bool) -> None:
+    line, points = max(1, round(width)), (_fixed(ends[0]), _fixed(ends[1]))
+    if not thin and width >= 1:
+        cv2.line(out, *points, _DARK, line + 2, cv2.LINE_AA, _SHIFT)
+    cv2.line(out, *points, shade, _hair(width) if thin else line, cv2.LINE_AA, _SHIFT)
+
+
+def _draw_keypoint(out: Pixels, point: np.ndarray, state: int, shade: Colour, width: float) -> None:
+    radius = _radius(width)
+    if state == HIDDEN:
+        cv2.circle(out, _fixed(point), radius, shade, max(1, round(width / 2)), cv2.LINE_AA, _SHIFT)
+    elif state == FAINT:
+        cv2.circle(out, _fixed(point), round(0.7 * radius), shade, _hair(width), cv2.LINE_AA, _SHIFT)
+    elif state:
+        if width >= 1:
             cv2.circle(out, _fixed(point), radius + 2**_SHIFT, _DARK, -1, cv2.LINE_AA, _SHIFT)
-            cv2.circle(out, _fixed(point), radius, shade, -1, cv2.LINE_AA, _SHIFT)
+        cv2.circle(out, _fixed(point), radius, shade, -1, cv2.LINE_AA, _SHIFT)
+
+
+def _radius(width: float) -> int:
+    """Radius of a keypoint in OpenCV's fixed point; that of a keypoint finer than a pixel is a pixel."""
+    return round((max(1.3 * width, 2.0) if width >= 1 else 1.0) * 2**_SHIFT)
+
+
+def _share(fine: bool) -> float:
+    return FINE_SHARE if fine else 1.0
+
+
+def fine_keypoints(skeleton: Skeleton) -> tuple[bool, ...]:
+    """Whether each keypoint is drawn thin: those of face and hands where there is a body, too."""
+    fine = tuple(name in FINE for name in skeleton.keypoints)
+    return fine if not all(fine) else (False,) * len(fine)
 
 
 def _hair(width: float) -> int:
