@@ -187,7 +187,9 @@ def _draw_keypoint(out: Pixels, point: np.ndarray, state: int, shade: Colour, wi
 
 def _radius(width: float) -> int:
     """Radius of a keypoint in OpenCV's fixed point; that of a keypoint finer than a pixel is a pixel."""
-    return round((max(1.3 * width, 2.0) if width >= 1 else 1.0) * 2**_SHIFT)
+    pixels = max(1.3 * width, 2.0) if width >= 1 else 1.0
+    sixteenths: int = round(pixels * 2**_SHIFT)
+    return sixteenths
 
 
 def _share(fine: bool) -> float:
