@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from tyro.conf import arg
 
+from poise.cli._config import FLAG, command_of_file
 from poise.cli._flags import files_read, wrong_flag
 from poise.cli._global_flags import limits_now
 from poise.cli._inputs import check_flags
@@ -34,9 +35,11 @@ _USAGE = """poise train: train a recipe
 usage: poise train RECIPE [flags]
        poise train --resume RUN [flags]
        poise train --settings RUN/settings.json --out NEW [flags that are to differ]
+       poise train --config FILE.yaml|FILE.py [KEY value ...] [flags]
 
 example:
   poise train finetune --annotations mine.json --images photos --minutes 60 --out runs/mine
+  poise train --config w32_256x192_adam_lr1e-3.yaml TRAIN.END_EPOCH 20 --out runs/hrnet
 
 poise train RECIPE --help shows the flags of a recipe. RECIPE is a name below, or module:function of your own.
 
@@ -182,6 +185,8 @@ def run(words: Sequence[str], *, called: str | None = None) -> int:
         rows = (f"  {name:<22}{(inspect.getdoc(f) or '').splitlines()[0]}\n" for name, f in outlined().items())
         sys.stdout.write(_USAGE + "".join(rows))
         return 0
+    if any(word.partition("=")[0] == FLAG for word in words):
+        words = command_of_file(words)
     _check_resumed(words)
     _check_typed(words)
     twice = repeated(words)

@@ -1,0 +1,201 @@
+"""MMPose's Python files as flags of `poise train`: what their data say; code in them is not run."""
+
+from typing import Any
+
+from poise.errors import InputError
+from poise.recipes.config_values import Reading
+
+CODECS = {
+    "MSRAHeatmap": "Gaussian",
+    "UDPHeatmap": "UDPGaussian",
+    "MegviiHeatmap": "Megvii",
+    "SimCCLabel": "SimCC",
+    "RegressionLabel": "Regression",
+    "IntegralRegressionLabel": "Integral",
+}
+"""MMPose's codecs and ours."""
+
+DATA = {"CocoDataset": "coco", "MpiiDataset": "mpii", "AP10KDataset": "ap10k17", "CocoWholeBodyDataset": "wholebody133"}
+"""Types of data sets, and the word for their keypoints in names; others are told by --skeleton."""
+
+CSPNEXT = {(0.167, 0.375): "t", (0.33, 0.5): "s", (0.67, 0.75): "m", (1.0, 1.0): "l", (1.33, 1.25): "x"}
+"""Depth and width of CSPNeXt, and the letter of its size."""
+
+ELSEWHERE = {
+    "_base_ *": "the file that it stands on is not there",
+    "default_*": "poise has its own",
+    "env_cfg.*": "poise chooses it",
+    "custom_hooks.*": "the second stage of RTMPose is poise train rtmpose's",
+    "log_*": "poise logs into the folder of the run",
+    "vis*": "each validation writes a picture",
+    "resume": "poise train --resume RUN goes on with a run",
+    "load_from": "give --start",
+    "backend_args*": "images are read from a folder or a zip",
+    "test_*": "poise evaluate measures a model",
+    "val_evaluator.*": "AP by COCO's protocol is measured",
+    "model.test_cfg.*": "training validates without the flip test; afterwards poise evaluate --flip or --no-flip",
+    "model.data_preprocessor.*": "the model's own colours",
+    "model.head.loss.*": "the codec's own loss is taken",
+    "model.*": "the name of the network says it",
+    "codec.*": "the codec of that name is taken",
+    "*": "",
+}
+"""Values that have no flag of `poise train`, and what there is instead."""
+
+
+def read_mmpose(reading: Reading) -> None:
+    """Make flags of the values of an MMPose file.
+
+    Args:
+        reading: The values; receives words, and what was taken.
+
+    Raises:
+        InputError: A network or number that cannot be.
+    """
+    size = reading.size("codec.input_size") or (256, 192)
+    name = f"{_network(reading)}_{_keypoints(reading)}_{size[0]}x{size[1]}"
+    reading.words += ["finetune", "--model", name]
+    reading.say("codec.input_size", f"the model {name}")
+    _data(reading)
+    _codec(reading)
+    _schedule(reading)
+    _views(reading)
+    init = [key for key in reading.values if "init_cfg" in key and key.endswith("checkpoint")]
+    if init:
+        reading.flag(init, "--pretrained", note="ImageNet weights of torchvision or timm")
+    reading.leave({key: why for key, why in ELSEWHERE.items() if why})
+
+
+def _network(reading: Reading) -> str:
+    kind, at = reading.get("model.backbone.type"), "model.backbone"
+    reading.say(f"{at}.type", f"the network {kind}")
+    if kind in ("ResNet", "ResNetV1d"):
+        depth = reading.get(f"{at}.depth", 50)
+        reading.say(f"{at}.depth", f"depth {depth}")
+        return f"poseresnet_{depth}"
+    if kind == "HRNet":
+        widths = reading.get(f"{at}.extra.stage2.num_channels", [32])
+        reading.say(f"{at}.extra.stage2.num_channels", f"width {widths[0]}")
+        return f"hrnet_w{widths[0]}"
+    if kind == "MobileNetV2":
+        return "mobilenetv2"
+    if kind == "LiteHRNet":
+        deep = reading.get(f"{at}.extra.stages_spec.num_modules") == [3, 8, 3]
+        return f"litehrnet_{30 if deep else 18}"
+    if kind == "CSPNeXt":
+        factors = (reading.get(f"{at}.deepen_factor", 1.0), reading.get(f"{at}.widen_factor", 1.0))
+        for key in ("deepen_factor", "widen_factor"):
+            reading.say(f"{at}.{key}", f"RTMPose's size {CSPNEXT.get(factors)}")
+        if factors in CSPNEXT:
+            return f"rtmpose_{CSPNEXT[factors]}"
+    known = "ResNet, HRNet, MobileNetV2, LiteHRNet and CSPNeXt"
+    raise InputError(f"model.backbone.type is {kind!r}; {known} are known here")
+
+
+def _keypoints(reading: Reading) -> str:
+    kind = next((reading.get(k) for k in ("dataset_type", "train_dataloader.dataset.type") if reading.get(k)), "CocoDataset")
+    for key in ("dataset_type", "train_dataloader.dataset.type", "val_dataloader.dataset.type"):
+        reading.say(key, f"keypoints of {DATA.get(str(kind), 'the file')}")
+    reading.say("model.head.out_channels", "as many as the keypoints")
+    return DATA.get(str(kind), "coco")
+
+
+def _data(reading: Reading) -> None:
+    for part, flags in (("train", ("--annotations", "--images")), ("val", ("--val-annotations", "--val-images"))):
+        at = f"{part}_dataloader.dataset"
+        root = str(reading.get(f"{at}.data_root", reading.get("data_root", "data/coco/")))
+        file, folder = reading.get(f"{at}.ann_file"), reading.get(f"{at}.data_prefix.img", "")
+        if file is None:
+            if part == "train":
+                raise InputError("the file names no train_dataloader.dataset.ann_file; its `_base_` may be missing beside it")
+            continue
+        join = root if root.endswith("/") or not root else f"{root}/"
+        reading.flag([f"{at}.ann_file", f"{at}.data_root", "data_root"], flags[0], f"{join}{file}")
+        reading.flag(f"{at}.data_prefix.img", flags[1], f"{join}{folder}".rstrip("/"))
+
+
+def _codec(reading: Reading) -> None:
+    kind = reading.get("codec.type")
+    ours = CODECS.get(str(kind))
+    if kind == "UDPHeatmap" and reading.get("codec.heatmap_type") == "combined":
+        ours = "UDPOffset"
+        reading.say("codec.heatmap_type", "disks and offsets")
+    if ours is None:
+        if kind is not None:
+            reading.left["codec.type"] = "poise has no codec of that kind; the model's own is taken"
+        return
+    if not (ours == "SimCC" and any("rtmpose" in word for word in reading.words)):
+        reading.flag("codec.type", "--codec", ours)
+    else:
+        reading.say("codec.type", "RTMPose's own")
+    sigma = reading.get("codec.sigma")
+    if isinstance(sigma, int | float) and ours in ("Gaussian", "UDPGaussian"):
+        reading.flag("codec.sigma", "--sigma", float(sigma))
+
+
+def _schedule(reading: Reading) -> None:
+    batch = reading.number("train_dataloader.batch_size") or 32.0
+    reading.flag("train_dataloader.batch_size", "--batch", int(batch), note="of one GPU; its files are for several")
+    at = "optim_wrapper.optimizer"
+    if (rate := reading.number(f"{at}.lr", reading.number("base_lr"))) is not None:
+        base = reading.number("auto_scale_lr.base_batch_size") or batch
+        reading.flag([f"{at}.lr", "base_lr"], "--rate", rate * 32 / base, note=f"{rate:g} at {base:g} people; --rate is for 32")
+        reading.say("auto_scale_lr.base_batch_size", "the batch that the rate is for")
+    kind = str(reading.get(f"{at}.type", "Adam")).lower()
+    reading.flag(f"{at}.type", "--optimizer", kind, "--decay", float(reading.number(f"{at}.weight_decay") or 0.0))
+    reading.say(f"{at}.weight_decay", "--decay")
+    if (epochs := reading.number("train_cfg.max_epochs", reading.number("max_epochs"))) is not None:
+        reading.flag(["train_cfg.max_epochs", "max_epochs"], "--epochs", int(epochs))
+    if (every := reading.number("train_cfg.val_interval")) is not None:
+        reading.flag("train_cfg.val_interval", "--val-every", int(every))
+    if (clip := reading.number("optim_wrapper.clip_grad.max_norm")) is not None:
+        reading.flag("optim_wrapper.clip_grad.max_norm", "--clip", clip)
+    if not any("momentum" in name and "hook" in name for name in reading.values):
+        reading.words += ["--average", "0"]
+    for number in sorted({name.split(".")[1] for name in reading.values if name.startswith("param_scheduler.")}):
+        _step(reading, f"param_scheduler.{number}")
+
+
+def _step(reading: Reading, at: str) -> None:
+    """One part of the schedule of the learning rate."""
+    kind = reading.get(f"{at}.type")
+    steps: Any = reading.get(f"{at}.milestones")
+    if kind == "LinearLR" and (end := reading.number(f"{at}.end")):
+        reading.flag([f"{at}.type", f"{at}.end"], "--warmup", int(end))
+    elif kind == "MultiStepLR" and steps:
+        reading.flag([f"{at}.type", f"{at}.milestones"], "--schedule", "steps", "--milestones", *steps)
+    elif kind == "CosineAnnealingLR":
+        reading.flag(f"{at}.type", "--schedule", "cosine", note="over all epochs")
+    reading.leave({f"{at}.*": "the kind of schedule says it"})
+
+
+def _views(reading: Reading) -> None:
+    """Flags of the augmentation, from the steps of the training pipeline."""
+    steps = {name.split(".")[1] for name in reading.values if name.startswith("train_pipeline.")}
+    changed = []
+    for number in sorted(steps, key=int):
+        at = f"train_pipeline.{number}"
+        kind = reading.get(f"{at}.type")
+        if kind == "RandomFlip":
+            changed.append("flip=0.5")
+            reading.say(f"{at}.type", "--augmentation flip=0.5")
+        elif kind == "RandomHalfBody":
+            reading.flag(f"{at}.type", "--half-body", 0.3)
+        elif kind == "RandomBBoxTransform":
+            changed += _boxes(reading, at)
+        else:
+            reading.left[f"{at}.type"] = "crops, labels and colours are the model's own"
+        reading.leave({f"{at}.*": "the model's own"})
+    reading.words += ["--colour", "0", *(["--augmentation", *changed] if changed else [])]
+
+
+def _boxes(reading: Reading, at: str) -> list[str]:
+    """Scale, rotation and shift; MMPose's defaults where the file says none."""
+    scale = reading.get(f"{at}.scale_factor", [0.5, 1.5])
+    rotation = reading.number(f"{at}.rotate_factor", 80.0) or 0.0
+    share = (float(scale[1]) - float(scale[0])) / 2 if isinstance(scale, list) and len(scale) == 2 else 0.5
+    reading.flag([f"{at}.type", f"{at}.scale_factor"], "--scale", round(share, 6))
+    reading.flag(f"{at}.rotate_factor", "--rotation", rotation / 2, note="one standard deviation, half of the largest")
+    shift = reading.number(f"{at}.shift_factor", 0.16) or 0.0
+    reading.say(f"{at}.shift_factor", f"--augmentation translation={shift:g}")
+    return [f"translation={shift:g}"] if shift else []
