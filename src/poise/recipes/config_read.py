@@ -119,10 +119,10 @@ def _value(node: ast.expr, known: Mapping[str, Any], file: str) -> Any:
         keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
         return {str(k): _value(v, known, file) for k, v in zip(keys, node.values, strict=True) if k is not None}
     if isinstance(node, ast.List | ast.Tuple):
-        parts = [_value(part, known, file) for part in node.elts]
-        if any(isinstance(part, dict) for part in parts):
-            return {str(number): part for number, part in enumerate(parts)}
-        plain = [part.value for part in parts]
+        items: list[Any] = [_value(part, known, file) for part in node.elts]
+        if any(isinstance(item, dict) for item in items):
+            return {str(number): item for number, item in enumerate(items)}
+        plain = [item.value for item in items]
         return Value(Unknown() if any(isinstance(p, Unknown) for p in plain) else plain, node.lineno, file)
     if isinstance(node, ast.Name) and node.id in known:
         return known[node.id]

@@ -78,10 +78,9 @@ class Reading:
         found = self.get(name)
         if found is None:
             return None
-        pair = found if isinstance(found, list) and len(found) == 2 else [None]
-        if not all(isinstance(side, int) and side > 0 for side in pair):
-            raise InputError(f"{self.values[name].place}: {name} is {found!r}, and [width, height] was expected")
-        return pair[1], pair[0]
+        if isinstance(found, list) and len(found) == 2 and all(isinstance(side, int) and side > 0 for side in found):
+            return int(found[1]), int(found[0])
+        raise InputError(f"{self.values[name].place}: {name} is {found!r}, and [width, height] was expected")
 
     def flag(self, names: str | Sequence[str], *words: object, note: str = "") -> None:
         """Add a flag and say which values it was made of."""
