@@ -134,6 +134,23 @@ def test_the_loss_of_grmi_is_the_papers():
     assert torch.allclose(codec.loss(output, xy, visible), 4 * logistic + huber)
 
 
+def test_vectors_of_grmi_may_be_learnt_by_l1_and_sums_divided_in_three_ways():
+    xy, visible = places(4), torch.full((4, 3), 2)
+    output = 2 * torch.randn(4, 9, *CELLS, generator=torch.Generator().manual_seed(0))
+    codec = GRMI(SIZE, CELLS, 3, distance="l1", disk_weight=0.0)
+    true = codec.encode(xy).unflatten(1, (3, 3))
+    disk = (true[:, :, 0] > 0).float()
+    error = ((output.unflatten(1, (3, 3))[:, :, 1:] - true[:, :, 1:]).abs() * disk[:, :, None]).sum(dim=(2, 3, 4))
+    cells = CELLS[0] * CELLS[1]
+    assert torch.allclose(codec.loss(output, xy, visible), error.mean() / cells)
+    disks = replace(codec, reduction="disk")
+    assert torch.allclose(disks.loss(output, xy, visible), (error / disk.sum(dim=(2, 3))).mean())
+    total = replace(codec, reduction="sum")
+    assert torch.allclose(total.loss(output, xy, visible), error.sum(dim=1).mean())
+    whole = [replace(one, disk_weight=4.0).loss(output, xy, visible) for one in (codec, total)]
+    assert torch.allclose(whole[0] * cells * 3, whole[1])
+
+
 @pytest.mark.parametrize("kind", [UDPOffset, GRMI])
 def test_joint_weights_and_hard_keypoints_change_the_loss(kind):
     xy, visible = places(4), torch.full((4, 3), 2)

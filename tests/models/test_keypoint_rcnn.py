@@ -246,6 +246,33 @@ def test_copies_of_people_join_the_proposals_once_the_detector_finds_them(learnt
     model.eval()
 
 
+def test_with_copies_in_the_rpn_more_anchors_are_positive_and_move_to_the_labelled_boxes(learnt, drawn, monkeypatch):
+    seen = []
+    learn = type(learnt.network).propose
+
+    def watched(self, *parts, **named):
+        seen.append(named)
+        return learn(self, *parts, **named)
+
+    monkeypatch.setattr(type(learnt.network), "propose", watched)
+    for inside in (False, True):
+        learning = replace(LEARNING, per_image=64, copies=3, copies_in_rpn=inside)
+        model = KeypointRCNN(
+            learnt.network, learnt.codec, learnt.preprocess, COCO17, learnt.card, RCNNConfig(learning=learning)
+        )
+        assert all(bool(part.isfinite()) for part in model.losses(drawn).values())
+    model.eval()
+    plain, first, copied = seen
+    assert plain["moved"] is None
+    assert first.get("truth") is None, "proposals of the detector as it is, to know its errors"
+    many = [len(boxes) for boxes in plain["truth"]]
+    assert [len(boxes) for boxes in copied["truth"]] == [4 * own for own in many]
+    for truth, boxes, moved in zip(plain["truth"], copied["truth"], copied["moved"], strict=True):
+        assert torch.equal(moved, truth.repeat(4, 1))
+        assert torch.equal(boxes[: len(truth)], truth)
+        assert not torch.equal(boxes, moved)
+
+
 def test_losses_are_also_told_in_evaluation_mode(model):
     with torch.no_grad():
         parts = model.losses(batch_of(scenes_of([[10, 10, 60, 110]], [0])))

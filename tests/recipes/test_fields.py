@@ -128,6 +128,7 @@ def test_a_number_that_cannot_be_is_told_with_its_field_alone(detector, word, me
             ["sigma=0.3"],
             "^sigma=0.3: it is of soft suppression, and .* hard, so nothing would change; leave it out$",
         ),
+        (["learning.copies_in_rpn=true"], "there are no copies that the RPN could learn from; add learning.copies=2"),
         (["nms=0.4", "suppression=soft"], "^nms=0.4: suppression is soft, and lowers scores by sigma"),
         (["sigma=0.4", "suppression=soft-linear"], "^sigma=0.4: suppression is linear, and lowers scores from the IoU nms on"),
         (["calibration.width=2", "keypoint_score=raw", "rating=box"], "^calibration.width=2: keypoint_score is raw"),

@@ -30,7 +30,7 @@ SMALL = {
     "dark": {"network": "poseresnet_18"},
     "udp": {"network": "poseresnet18"},
     "udp_aid": {"width": 18},
-    "grmi": {"network": "poseresnet_18"},
+    "grmi": {"network": "grmi_18_x2", "size": (65, 49)},
     "simcc": {"network": "poseresnet_18"},
     "regression": {"depth": 18},
     "integral": {"depth": 18},
@@ -49,7 +49,7 @@ def one_thread():
 
 def small(name, coco, drawn, **more):
     """The recipe with the smallest network it has, on views of 64x64."""
-    flags = SMALL[name] | {"size": SIZE} | more
+    flags = {"size": SIZE} | SMALL[name] | more
     takes = TopDownOptions.__dataclass_fields__ if name == "finetune" else inspect.signature(recipes()[name]).parameters
     flags |= {"pretrained": False} if "pretrained" in takes else {}
     flags |= {"data": coco} if "data" in takes else {}

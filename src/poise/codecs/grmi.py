@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, final
 
 import torch
 from jaxtyping import Float, Int64
@@ -11,10 +11,16 @@ from torch import Tensor
 from poise.codecs.maps import check_maps, keypoint_weights
 from poise.codecs.offsets import OffsetCodec, OffsetReading, near_disks
 from poise.errors import InputError
-from poise.losses.dense import disk_cross_entropy, offset_huber_loss
+from poise.losses.dense import disk_cross_entropy, offset_huber_loss, offset_l1_loss
 
 CROP = (353, 257)
 """Size of the paper's views (h, w), pixels."""
+
+VectorDistance = Literal["huber", "l1"]
+"""Loss of a vector."""
+
+Reduction = Literal["cells", "disk", "sum"]
+"""What sums over cells are divided by."""
 
 PERFECT_LOGIT = 30.0
 """Logit of a perfect output inside the disk, and its negative outside."""
@@ -28,12 +34,18 @@ class GRMI(OffsetCodec):
     Attributes:
         radius: Radius of the disk in a view of 353x257, pixels; it is scaled with the view.
         disk_weight: Factor of the logistic loss of the disk.
-        vector_weight: Factor of the Huber loss of the vectors, which is quadratic below one cell.
+        vector_weight: Factor of the loss of the vectors.
+        distance: Loss of a vector: "huber", of its length, quadratic below one cell (the paper), or "l1", of its components.
+        reduction: What sums over cells are divided by: "cells", the number of all cells; "disk", for vectors the number of
+            cells inside the disk instead, so that their weight does not depend on the size of the map; "sum", nothing.
+            Views and keypoints are averaged, with "sum" keypoints are added.
     """
 
     radius: float = 25.0
     disk_weight: float = 4.0
     vector_weight: float = 1.0
+    distance: VectorDistance = "huber"
+    reduction: Reduction = "cells"
 
     def __post_init__(self) -> None:
         """Refuse a disk without extent."""
@@ -74,7 +86,7 @@ class GRMI(OffsetCodec):
     def loss(
         self, output: Float[Tensor, "b c h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]
     ) -> Float[Tensor, ""]:
-        """Logistic loss of the disks plus Huber loss of the vectors inside, both summed over cells and divided by their number.
+        """Logistic loss of the disks plus the loss of the vectors inside, both summed over cells and divided (`reduction`).
 
         Raises:
             InputError: The output is not of this codec's size.
@@ -83,5 +95,10 @@ class GRMI(OffsetCodec):
         disks = self.disks(xy, visible > 0)
         heat, near, to = near_disks(output.float(), disks)
         lost = self.disk_weight * disk_cross_entropy(heat, near, disks.inside)
-        lost = lost + self.vector_weight * offset_huber_loss(to, disks.vectors, disks.inside)
-        return self.mean(lost * keypoint_weights(visible > 0, self.joint_weights))
+        measure = offset_huber_loss if self.distance == "huber" else offset_l1_loss
+        off = measure(to, disks.vectors, disks.inside)
+        cells = self.cells[0] * self.cells[1]
+        if self.reduction == "disk":
+            off = off * cells / disks.inside.sum(dim=-1).clamp(min=1)
+        mean = self.mean((lost + self.vector_weight * off) * keypoint_weights(visible > 0, self.joint_weights))
+        return mean * cells * (self.ohkm or self.keypoints) if self.reduction == "sum" else mean

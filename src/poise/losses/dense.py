@@ -82,5 +82,18 @@ def offset_huber_loss(
     return (0.5 * squared.clamp(max=1) + squared.clamp(min=1).sqrt() - 1).sum(dim=-1)
 
 
+def offset_l1_loss(
+    near: Float[Tensor, "b k i 2"], target: Float[Tensor, "b k i 2"], inside: Bool[Tensor, "b k i"]
+) -> Float[Tensor, "b k"]:
+    """Absolute error of both components of the vectors inside the disk (the L1 counterpart of `heatmaps.mse`, "JointsL1").
+
+    Args:
+        near: Predicted vectors of the cells.
+        target: True vectors of the cells.
+        inside: Mask of the cells inside the disk.
+    """
+    return ((near - target) * inside[..., None]).abs().sum(dim=(-2, -1))
+
+
 def _half_huber(difference: Tensor) -> Tensor:
     return 0.5 * F.smooth_l1_loss(difference, torch.zeros_like(difference), reduction="none")

@@ -60,7 +60,9 @@ class Learning:
         overlap: Lowest IoU with a labelled box at which a proposal is positive.
         truth: Whether the labelled boxes are added to the proposals.
         copies: Jittered copies of each labelled box that are added, each off by as much as some box that the detector found
-            (APDI, `roi_targets.jittered_like_detector`).
+            (our reading of APDI, `roi_targets.jittered_like_detector`).
+        copies_in_rpn: Whether the RPN learns from the copies too: an anchor that overlaps a copy enough is positive, and is to
+            move to the labelled box.
         posed: Most positives per image that the keypoint head learns from; None for all.
         ignored: Negatives with more than this share of their area in ignored regions are left out.
         smooth: Beta of smooth L1 on box deltas: quadratic below it, linear above.
@@ -74,6 +76,7 @@ class Learning:
     overlap: float = 0.5
     truth: bool = True
     copies: int = 0
+    copies_in_rpn: bool = False
     posed: int | None = None
     ignored: float = 0.5
     smooth: float = 1 / 9

@@ -41,8 +41,12 @@ class RCNNLosses(RCNNBoxes):
         labelled = view_truths(scenes, sizes)
         ignored = [integral_image(region) for region in scenes.ignore] if bool(scenes.ignore.any()) else None
         features = self.forward(batch.images)
-        truth = [own.boxes for own in labelled]
-        proposed = self.network.propose(batch.images, features, sizes=sizes, truth=truth, ignored=ignored)
+        near = self._copies_for_rpn(batch, features, labelled, ignored)
+        truth = [torch.cat((own.boxes, copies)) for own, copies in zip(labelled, near, strict=True)]
+        moved = [own.boxes.repeat(len(boxes) // max(len(own.boxes), 1), 1) for own, boxes in zip(labelled, truth, strict=True)]
+        proposed = self.network.propose(
+            batch.images, features, sizes=sizes, truth=truth, ignored=ignored, moved=moved if any(map(len, near)) else None
+        )
         rois = self._rois(features, [own.detach() for own in proposed.boxes], labelled, ignored)
         cls_loss, box_loss = self._box_losses(features, rois)
         parts = {
@@ -61,16 +65,31 @@ class RCNNLosses(RCNNBoxes):
         learning = self.config.learning
         parts = [proposed]
         if learning.copies:
-            first = sampled_rois(proposed, labelled, learning, ignored=ignored)
-            people = first.positives
-            with torch.no_grad():
-                deltas = self.network.predict_boxes(features, people.boxes)[1].float()
-            found = apply_deltas(people.boxes, deltas, self.config.person)
-            parts.append(jittered_like_detector(found, people.truth, labelled, learning.copies))
+            parts.append(self._copies(features, proposed, labelled, ignored))
         if learning.truth:
             parts.append([own.boxes for own in labelled])
         every = [torch.cat(own) for own in zip(*parts, strict=True)]
         return sampled_rois(every, labelled, learning, ignored=ignored)
+
+    def _copies(
+        self, features: list[Feature], proposed: Boxes, labelled: list[ViewTruth], ignored: list[Tensor] | None
+    ) -> Boxes:
+        """Copies of the labelled boxes with the errors of the boxes that the detector finds now (our reading of APDI)."""
+        people = sampled_rois(proposed, labelled, self.config.learning, ignored=ignored).positives
+        with torch.no_grad():
+            deltas = self.network.predict_boxes(features, people.boxes)[1].float()
+        found = apply_deltas(people.boxes, deltas, self.config.person)
+        return jittered_like_detector(found, people.truth, labelled, self.config.learning.copies)
+
+    def _copies_for_rpn(
+        self, batch: SceneBatch, features: list[Feature], labelled: list[ViewTruth], ignored: list[Tensor] | None
+    ) -> Boxes:
+        """The copies that the RPN learns from; none unless `Learning.copies_in_rpn`."""
+        if not self.config.learning.copies_in_rpn:
+            return [own.boxes[:0] for own in labelled]
+        with torch.no_grad():
+            proposed = self.network.propose(batch.images, features, sizes=list(batch.content_size)).boxes
+            return self._copies(features, proposed, labelled, ignored)
 
     def _box_losses(self, features: list[Feature], rois: RoIs) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         logits, deltas = self.network.predict_boxes(features, rois.boxes)

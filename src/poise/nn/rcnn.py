@@ -97,6 +97,7 @@ class RCNN(nn.Module):
         sizes: list[Size] | None = None,
         truth: list[Tensor] | None = None,
         ignored: list[Tensor] | None = None,
+        moved: list[Tensor] | None = None,
     ) -> Proposals:
         """Proposals of each view, and with ground truth the losses of the region proposal network.
 
@@ -106,11 +107,14 @@ class RCNN(nn.Module):
             sizes: Size (h, w) of each view without padding, to which proposals are clipped; by default the padded size.
             truth: Ground-truth boxes x0 y0 x1 y1 of each view; None for no losses.
             ignored: Integral image (`heads.rpn.integral_image`) of each view's region that is not trained on.
+            moved: For each box of `truth` the box that its anchors are to move to; by default itself.
         """
         whole = [(images.shape[-2], images.shape[-1])] * len(images)
         targets = None if truth is None else [{"boxes": boxes} for boxes in truth]
         for target, sums in zip(targets or [], ignored or [], strict=False):
             target["ignored"] = sums
+        for target, to in zip(targets or [], moved or [], strict=False):
+            target["moved"] = to
         named = {str(level): feature for level, feature in enumerate(features)}
         boxes, losses = self.rpn(ImageList(images, sizes or whole), named, targets)
         return Proposals(boxes, losses)

@@ -84,7 +84,8 @@ def detector_drawn(
         sigma: Sigma of the Gaussians, cells of a 56x56 map; by default that of the codec, 2 for "gaussian".
         mosaic: Probability of four drawings in one view.
         drop: Drop information from views (AID).
-        detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI) or `learning.truth=false`.
+        detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI as we read it) or
+            `learning.truth=false`.
         rate: Learning rate for batches of 16.
 
     Raises:
@@ -176,7 +177,7 @@ def detector_mixed(
         drop: Drop information from views (AID).
         empty: Train on images without people too, and on those whose people have no labelled keypoints. In files where not
             all people are labelled only their boxes give a loss.
-        detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI).
+        detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI as we read it).
         rate: Learning rate for batches of 16.
 
     Raises:

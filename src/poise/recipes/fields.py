@@ -135,6 +135,8 @@ def refuse_words(words: Sequence[str], names: Sequence[str], *, why: str) -> Non
 
 def _check_read(words: Sequence[str], config: RCNNConfig) -> None:
     """Refuse settings that have no effect in this configuration."""
+    if config.learning.copies_in_rpn and not config.learning.copies:
+        raise InputError("learning.copies_in_rpn: there are no copies that the RPN could learn from; add learning.copies=2")
     if config.suppression == "soft-linear":
         refuse_words(words, ("sigma",), why="suppression is linear, and lowers scores from the IoU nms on")
     elif config.suppression == "soft":

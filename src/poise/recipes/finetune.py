@@ -388,7 +388,8 @@ class DetectorOptions(ViewOptions):
         mosaic: Augmentation: probability of four images in one view.
         empty: Train on images without people too, and on those whose people have no labelled keypoints; for files in which
             somebody has looked through all images.
-        detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI) or `learning.truth=false`.
+        detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI as we read it) or
+            `learning.truth=false`.
     """
 
     kind: ClassVar[str] = "detectors"

@@ -87,7 +87,8 @@ def keypoint_rcnn(
         freeze: Number of frozen ResNet stages, the stem first; 2 in the release, the stem and stage 1.
         codec: Another codec in the boxes than one cell by cross-entropy, by the name of its class, such as `UDPGaussian`.
         codec_set: Fields of the codec, such as `weight=6000`.
-        detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI), `learning.truth=false` or
+        detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI as we read it),
+            `learning.truth=false` or
             `weights.keypoints=0.5`.
         rotation: Largest rotation of a view, degrees; 0 in the release.
         turn: Probability of a further rotation by 180 degrees.
@@ -165,7 +166,7 @@ def keypoint_rcnn_hrnet(
         sides: Short sides of views, pixels; one is drawn for each view.
         codec: Another codec in the boxes than one cell by cross-entropy, by the name of its class.
         codec_set: Fields of the codec, such as `weight=6000`.
-        detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI).
+        detecting_set: Fields of the detector's configuration, such as `learning.copies=2` (APDI as we read it).
         rotation: Largest rotation of a view, degrees; 0 in the release.
         turn: Probability of a further rotation by 180 degrees.
         crop: Probability of a random crop of the image.

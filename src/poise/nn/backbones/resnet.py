@@ -77,6 +77,33 @@ class ResNet(Backbone):
         return features
 
 
+def dilate(backbone: ResNet, stages: int = 2) -> ResNet:
+    """Replace the strides of the last stages by dilation (arXiv 1606.00915, section 3.1), in place; weights stay usable.
+
+    Args:
+        backbone: A ResNet; its maps get larger.
+        stages: Number of last stages without stride: 2 for an output stride of 8.
+
+    Raises:
+        InputError: Not 1 to 3 stages.
+    """
+    if not 1 <= stages <= 3:
+        raise InputError(f"1 to 3 stages of a ResNet can be dilated, not {stages}")
+    dilation = 1
+    for name in backbone._stages[-stages:]:
+        for number, block in enumerate(getattr(backbone, name)):
+            own = dilation if number == 0 else 2 * dilation  # the first block continues on the cells of the stage before
+            for layer in block.modules():
+                if isinstance(layer, nn.Conv2d):
+                    layer.stride = (1, 1)
+                    if layer.kernel_size == (3, 3):
+                        layer.dilation = layer.padding = (own, own)
+        dilation *= 2
+    kept = backbone.strides[: len(backbone.strides) - stages]
+    backbone.strides = (*kept, *(kept[-1:] * stages))
+    return backbone
+
+
 def stage(depth: int, number: int, style: Style, *, groups: int = 1, group_width: int = 64) -> nn.Sequential:
     """The blocks of one stage of a ResNet.
 

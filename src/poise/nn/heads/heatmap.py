@@ -1,9 +1,10 @@
-"""Heads with one output: transposed convolutions (Simple Baselines, LPN), or one 1x1 convolution (HRNet, DeepLabCut)."""
+"""Heads with one output: transposed convolutions (Simple Baselines, LPN), or one 1x1 convolution (HRNet, DeepLabCut, G-RMI)."""
 
 from math import gcd
 from typing import final
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from poise.nn.base import Feature, Head
 from poise.nn.blocks import conv1x1
@@ -85,6 +86,29 @@ class PixelwiseHead(Head):
         """The output that the codec decodes."""
         output: Tensor = self.final(features[0])
         return output
+
+
+@final
+class UpsampledHead(Head):
+    """One 1x1 convolution on the last feature map, resized bilinearly (G-RMI, arXiv 1701.01779, section 3.2).
+
+    Args:
+        channels: Channels of the last feature map.
+        outputs: Channels of the codec.
+        factor: Factor of the resolution; corner cells stay corner cells, so n cells become (n - 1) factor + 1.
+    """
+
+    def __init__(self, channels: int, outputs: int, factor: int = 8) -> None:
+        super().__init__()
+        self.final = final_layer(channels, outputs)
+        self.factor = factor
+
+    def forward(self, features: list[Feature]) -> Feature:
+        """The output that the codec decodes."""
+        maps: Tensor = self.final(features[-1])
+        height, width = maps.shape[-2:]
+        size = ((height - 1) * self.factor + 1, (width - 1) * self.factor + 1)
+        return maps if self.factor == 1 else functional.interpolate(maps, size=size, mode="bilinear", align_corners=True)
 
 
 @final

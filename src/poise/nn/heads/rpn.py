@@ -68,7 +68,8 @@ class RPN(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no ty
             images: Images as torchvision's detectors hold them.
             features: Feature maps by any name.
             targets: For each view "boxes", the ground truth x0 y0 x1 y1, and optionally "ignored", the integral image of its
-                ignored region (`integral_image`): negatives that lie in it by more than half are not trained on.
+                ignored region (`integral_image`): negatives that lie in it by more than half are not trained on; and "moved",
+                for each box the one that its anchors are to move to.
         """
         maps = list(features.values())
         objectness, deltas = self.head(maps)
@@ -82,6 +83,7 @@ class RPN(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no ty
         if targets is None:
             return kept, {}
         labels, matched = self.assign_targets_to_anchors(anchors, targets)
+        matched = [_moved(boxes, target) for boxes, target in zip(matched, targets, strict=True)]
         for label, anchors_of_view, target, size in zip(labels, anchors, targets, images.image_sizes, strict=True):
             if self.inside_only:
                 label[~inside_view(anchors_of_view, size)] = -1
@@ -115,6 +117,14 @@ class RPN(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no ty
             deltas[positives], torch.cat(list(delta_targets))[positives], beta=self.smooth_l1_beta, reduction="sum"
         )
         return objectness_loss, box_loss / len(sampled)
+
+
+def _moved(matched: Float[Tensor, "n 4"], target: dict[str, Tensor]) -> Float[Tensor, "n 4"]:
+    """The boxes that anchors are to move to, from those that they overlap."""
+    if "moved" not in target or not len(target["boxes"]):
+        return matched
+    which = torch.stack([(matched == box).all(dim=1) for box in target["boxes"]], dim=1).float().argmax(dim=1)
+    return target["moved"][which]
 
 
 def top_scoring(
