@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from poise.inference.predictor import Predictor, predict
+    from poise.inference.video import video
     from poise.plugins import use_plugin
     from poise.weights.model_file import load, save
 
     __version__: str
 
-__all__ = ["Predictor", "__version__", "load", "predict", "save", "use_plugin"]
+__all__ = ["Predictor", "__version__", "load", "predict", "save", "use_plugin", "video"]
 
 _HOMES = {
     "load": "poise.weights.model_file",
@@ -24,6 +25,7 @@ _HOMES = {
     "predict": "poise.inference.predictor",
     "Predictor": "poise.inference.predictor",
     "use_plugin": "poise.plugins",
+    "video": "poise.inference.video",
 }
 
 

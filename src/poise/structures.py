@@ -253,6 +253,8 @@ class Poses:
         pose_score: Confidence of each pose, after rescoring.
         key: File name and id of the image; its frame and time in a video.
         track: Id of the track that each person belongs to, -1 for none; None where people were not tracked.
+        filled: True for keypoints that smoothing put in where the model found none, or found one far off
+            (`tracking.smoothing`); None where nothing was filled.
         skeleton: Names, bones and pairs of the keypoints; None where not given.
         size: Size of the image (h, w), pixels; None where not given.
         masks: Probability of each cell of a person's box that it shows the person (`models.rcnn_masks.pasted` makes pixels of
@@ -266,6 +268,7 @@ class Poses:
     pose_score: Float[Tensor, " n"]
     key: Key
     track: Int64[Tensor, " n"] | None = None
+    filled: Bool[Tensor, "n k"] | None = None
     skeleton: Skeleton | None = None
     size: Size | None = None
     masks: Float[Tensor, "n mh mw"] | None = None
@@ -325,7 +328,8 @@ class Poses:
                 f"poses to be merged need the same keypoints, found {' and '.join(map(str, counts))} of them"
             )
         tracked = any(part.track is not None for part in parts)
-        numbered = [part._with_track() if tracked else part for part in parts]
+        filled = any(part.filled is not None for part in parts)
+        numbered = [part._complete(track=tracked, filled=filled) for part in parts]
         if any(part.masks is None for part in parts):
             first, numbered = replace(first, masks=None), [replace(part, masks=None) for part in numbered]
         joined: dict[str, Any] = {
@@ -353,8 +357,8 @@ class Poses:
         Returns:
             `file_name`, `image_id`; `frame` and `time` where the image is of a video; `width` and `height` where its size is
             known; `keypoint_names` where there is a skeleton; and `people`, a list of dictionaries with `keypoints` (a list of
-            x, y, score for each keypoint), `box` (x0, y0, x1, y1), `box_score`, `pose_score`, and `track` where people were
-            tracked.
+            x, y, score for each keypoint), `box` (x0, y0, x1, y1), `box_score`, `pose_score`, `track` where people were
+            tracked, and `filled`, the indices of keypoints that smoothing put in, where it was allowed to.
 
         Raises:
             SkeletonMismatch: The skeleton has another number of keypoints.
@@ -459,16 +463,22 @@ class Poses:
             "box_score": _plain(self.box_score[0]),
             "pose_score": _plain(self.pose_score[0]),
         }
-        return person if self.track is None else {**person, "track": int(self.track[0])}
+        track = {} if self.track is None else {"track": int(self.track[0])}
+        marked = {} if self.filled is None else {"filled": self.filled[0].nonzero().flatten().tolist()}
+        return {**person, **track, **marked}
 
     def _tensors(self) -> dict[str, Tensor]:
         found = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: value for name, value in found.items() if isinstance(value, Tensor)}
 
-    def _with_track(self) -> "Poses":
-        if self.track is not None:
-            return self
-        return replace(self, track=torch.full((len(self),), -1, dtype=torch.int64, device=self.xy.device))
+    def _complete(self, *, track: bool, filled: bool) -> "Poses":
+        """With tracks (-1) and with marks of filled keypoints (False), where these are wanted and not there."""
+        wanted: dict[str, Any] = {}
+        if track and self.track is None:
+            wanted["track"] = torch.full((len(self),), -1, dtype=torch.int64, device=self.xy.device)
+        if filled and self.filled is None:
+            wanted["filled"] = torch.zeros(self.xy.shape[:2], dtype=torch.bool, device=self.xy.device)
+        return replace(self, **wanted)
 
 
 def _plain(values: Tensor) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, final
 
 from poise.errors import CheckpointError, PoiseError, ReadError, missing
-from poise.inference.moving import moving_text
+from poise.inference.moving import VIDEOS, is_video, moving_text, no_source_text
 from poise.weights.cache import NO_MODEL, located
 from poise.weights.zoo_names import nothing_called
 
@@ -30,6 +30,7 @@ class Reads:
         patterns: Whether it may be a pattern, such as `photos/*.jpg`.
         refused: What to say of something that is not read whether it is there or not; nothing for all else.
         kept: Whether it may be the name of a model that `poise get` has brought.
+        besides: Whether something is none of these and not looked for.
     """
 
     what: str
@@ -39,6 +40,7 @@ class Reads:
     patterns: bool = False
     refused: Callable[[str], str] | None = None
     kept: bool = False
+    besides: Callable[[str], bool] | None = None
 
     def check(self, value: Path | str) -> None:
         """Refuse a path where nothing is.
@@ -51,6 +53,8 @@ class Reads:
             raise self.error(said)
         if (self.names and not _looks_like_path(text)) or (self.patterns and glob.has_magic(text)):
             return
+        if self.besides is not None and self.besides(text):
+            return
         try:
             there = (located(value) if self.kept else Path(value)).exists()
         except (OSError, ValueError):  # whoever reads it says more
@@ -62,6 +66,11 @@ class Reads:
 def _no_model(text: str) -> str:
     """What to say of a word that is no path and no name of the zoo; "" for all else, of which `load` says what to do."""
     return "" if _looks_like_path(text) else nothing_called(text)
+
+
+def is_no_file(text: str) -> bool:
+    """Whether it is a camera, or a numbered pattern of images."""
+    return is_video(text) and Path(text).suffix.lower() not in VIDEOS
 
 
 MODEL = Reads("model file", CheckpointError, NO_MODEL, names=True, refused=_no_model)
@@ -79,6 +88,8 @@ CHECKPOINT = Reads("checkpoint", CheckpointError, "give the path of a file writt
 RUN = Reads("folder or file of a run", kept=True)
 MODEL_OR_POSES = Reads("model file or file of poses", kept=True)
 SOURCE = Reads("file or folder", patterns=True, refused=moving_text)
+FILM = Reads("file or folder", patterns=True, refused=no_source_text, besides=is_no_file)
+"""Also a camera, or a numbered pattern."""
 
 RECIPE_FLAGS: Mapping[str, Reads] = {
     "annotations": ANNOTATIONS,

@@ -1,20 +1,43 @@
 """Sources that are no photographs: videos, cameras, addresses. Imports nothing heavy."""
 
-import shlex
+import re
 from pathlib import Path
 
-VIDEOS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".mts", ".3gp", ".flv"})
+VIDEOS = frozenset(
+    {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".mts", ".m2ts", ".ts", ".3gp", ".flv", ".ogv"}
+)
 """Suffixes of videos."""
 
-CAMERAS = frozenset({"camera", "webcam", "cam", "video"})
-"""Words by which a camera is asked for; numbers do so too."""
+CAMERA = re.compile(r"camera(:\d+)?")
+"""How a camera is asked for."""
+
+CAMERAS = frozenset({"webcam", "cam", "video"})
+"""Words by which people ask for a camera; numbers do so too."""
 
 DEVICE = "/dev/video"
 """Beginning of the names of cameras on Linux."""
 
+NUMBERED = re.compile(r"%0?\d*d")
+"""The number in a pattern of images, such as frame_%06d.png."""
+
+
+def is_video(text: str) -> bool:
+    """Whether something is a video, a camera or a numbered pattern, by its name; folders are photographs.
+
+    Args:
+        text: That was given as images.
+
+    >>> [is_video(text) for text in ("walk.MP4", "camera:0", "frame_%06d.png", "photo.jpg")]
+    [True, True, True, False]
+    """
+    if CAMERA.fullmatch(text):
+        return True
+    name = Path(text).name
+    return "://" not in text and (Path(text).suffix.lower() in VIDEOS or bool(NUMBERED.search(name))) and not _is_folder(text)
+
 
 def moving_text(text: str) -> str:
-    """Message about a video, a camera or an address; empty for other sources.
+    """Message about a video, a camera or an address, for a command that looks at photographs; empty for other sources.
 
     Args:
         text: That was given as images.
@@ -22,21 +45,33 @@ def moving_text(text: str) -> str:
     >>> moving_text("photo.jpg")
     ''
     """
+    if is_video(text):
+        return f"{text!r} is a video, and photographs are looked at here; poise predict takes videos and cameras"
+    return no_source_text(text)
+
+
+def no_source_text(text: str) -> str:
+    """Message about an address, or about a camera by another name; empty for other sources.
+
+    Args:
+        text: That was given as images.
+    """
     try:
-        folder, there = Path(text).is_dir(), Path(text).exists()
+        there = Path(text).exists()
     except (OSError, ValueError):  # whoever reads it says more
         return ""
-    if folder:
-        return ""
-    if Path(text).suffix.lower() in VIDEOS and "://" not in text:
-        return (
-            f"{text!r} is a video, and photographs are looked at here; cut it into pictures first, such as with: mkdir frames "
-            f"&& ffmpeg -i {shlex.quote(text)} frames/%06d.jpg; then give the folder frames"
-        )
     if there and not text.startswith(DEVICE):
         return ""
-    if text.lower() in CAMERAS or text.isdigit() or text.startswith((DEVICE, "rtsp://", "rtmp://")):
-        return f"{text!r} asks for a camera, and photographs are looked at here; save its pictures and name their folder"
-    if text.startswith(("http://", "https://", "ftp://", "s3://", "gs://")):
+    if text.lower() in CAMERAS or text.isdigit() or text.startswith(DEVICE):
+        number = text.removeprefix(DEVICE)
+        return f"{text!r} names no file; a camera is called camera:{number if number.isdigit() else 0} here"
+    if text.startswith(("rtsp://", "rtmp://", "http://", "https://", "ftp://", "s3://", "gs://")):
         return f"{text!r} is an address, and files are looked at here; download it first and name the file"
     return ""
+
+
+def _is_folder(text: str) -> bool:
+    try:
+        return Path(text).is_dir()
+    except (OSError, ValueError):
+        return False

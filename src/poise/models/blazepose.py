@@ -1,7 +1,7 @@
 """BlazePose as a top-down model: a turned view of each person, landmarks by the official network or one like it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, final
 
 import torch
@@ -11,8 +11,11 @@ from torch import Tensor
 from poise.codecs.blaze_landmarks import BlazeLandmarks
 from poise.data.boxes import usable
 from poise.decoding.blaze_landmarks import KERNEL
+from poise.dims import Size
 from poise.errors import InputError
+from poise.geometry import apply, invert
 from poise.models.blaze_pipeline import (
+    BODY,
     MIN_PRESENCE,
     BlazePerson,
     circle_boxes,
@@ -24,11 +27,12 @@ from poise.models.blaze_pipeline import (
     regions_in_boxes,
 )
 from poise.models.blaze_video import BlazePoseVideo
-from poise.models.top_down import TopDown
-from poise.models.values import Decoder, Image, ImageViews, Part
-from poise.nn.blaze.landmark import LandmarkNet
+from poise.models.top_down import TopDown, by_view
+from poise.models.values import Decoder, Image, ImageViews, Part, Region
+from poise.nn.blaze.landmark import LANDMARKS, LandmarkNet
+from poise.skeletons.alignment import BodyAxis, alignment_points
 from poise.structures import Key, Points, Poses, Preprocess
-from poise.transforms.blaze_crop import region_warp
+from poise.transforms.blaze_crop import aligned_region, region_warp
 from poise.transforms.crop import Frame
 
 
@@ -95,12 +99,21 @@ class BlazePose(TopDown):
 
         In bfloat16 a coordinate of 200 pixels would be off by half a pixel.
         """
+        return [self._landmarks(images)[:, : len(self.skeleton)]]
+
+    def _landmarks(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k n"]:
+        """The numbers and the heatmap of every landmark of the network."""
         with torch.autocast(images.device.type, enabled=False):
             numbers, presence, heatmaps = self.network.keypoint_outputs(images.float())
         rows = numbers.reshape(len(numbers), -1, 5)
         rows = torch.cat((rows[..., :3] / self.network.side, rows[..., 3:]), dim=-1)
         there = presence[:, None].expand(-1, rows.shape[1], -1)
-        return [torch.cat((rows, there, heatmaps.flatten(2)), dim=-1)[:, : len(self.skeleton)]]
+        return torch.cat((rows, there, heatmaps.flatten(2)), dim=-1)
+
+    @property
+    def _aligns(self) -> bool:
+        """Whether the two landmarks after those of the body say where the body is, as those of the official networks do."""
+        return self.row_keypoints == LANDMARKS and len(self.skeleton) in (BODY, LANDMARKS)
 
     # weights
 
@@ -152,20 +165,85 @@ class BlazePose(TopDown):
         flip: bool,
         decoders: Sequence[Decoder],
     ) -> list[Any]:
-        """The keypoints in each view, as each decoder reads them, and the probability that there is a person."""
-        output = self.output(images, flip=flip)
+        """The keypoints in each view, as each decoder reads them, the probability that there is a person, the alignment.
+
+        The alignment is the two landmarks that say where the person is in the next frame of a video, pixels of the view; None
+        with the flip test, and of networks without these landmarks.
+        """
+        if flip or not self._aligns:
+            output, aligned = self.output(images, flip=flip), None
+        else:
+            every = self._landmarks(images)
+            output, aligned = every[:, : len(self.skeleton)], every[:, BODY : BODY + 2]
         read = [decode(output) for decode in decoders]
         each = [Points(points.xy.cpu(), points.score.cpu()) for points in read]
-        presence = output[:, 0, 5].tolist()
-        return [([Points(p.xy[i : i + 1], p.score[i : i + 1]) for p in each], presence[i]) for i in range(len(images))]
+        two = replace(self.codec, keypoints=2, joint_weights=None)
+        places = [None] * len(images) if aligned is None else list(two.decode(aligned).xy.cpu())
+        return list(zip(by_view(each), output[:, 0, 5].tolist(), places, strict=True))
 
     def poses(self, views: ImageViews, answers: Sequence[Any], key: Key, *, decoders: Sequence[Decoder]) -> list[Poses]:
         """A pose for each box; of people that the detector found, only where the network is sure that there is one."""
-        found = super().poses(views, [points for points, _ in answers], key, decoders=decoders)
+        found = super().poses(views, [points for points, _, _ in answers], key, decoders=decoders)
         if views.boxes is not None:
             return found
-        there = torch.tensor([presence > MIN_PRESENCE for _, presence in answers], dtype=torch.bool)
+        there = torch.tensor([presence > MIN_PRESENCE for _, presence, _ in answers], dtype=torch.bool)
         return [poses[there] for poses in found]
+
+    # video
+
+    def regions(self, image: Image, boxes: Float[Tensor, "n 4"], scores: Float[Tensor, " n"]) -> list[Region]:
+        """Where to look for the people in boxes, turned as the detector says."""
+        kept = super().regions(image, boxes, scores)
+        if not kept:
+            return []
+        where = regions_in_boxes(self.network.detector, image, torch.stack([region.box for region in kept]))
+        return [replace(region, frame=frame) for region, frame in zip(kept, where, strict=True)]
+
+    def found_regions(self, image: Image) -> list[Region]:
+        """The people that the detector finds, turned upright."""
+        size = (image.shape[1], image.shape[2])
+        found = detect(self._detector(), image)
+        rows = zip(circle_boxes(found, size), found.score.tolist(), regions(found, size), strict=True)
+        return [Region(box, score, frame) for box, score, frame in rows]
+
+    def region_views(self, image: Image, regions: Sequence[Region]) -> ImageViews:
+        """The turned view of each region."""
+        frames = [region.frame for region in regions if region.frame is not None]
+        boxes = torch.stack([region.box for region in regions]) if regions else torch.zeros(0, 4)
+        return self._cut(image, frames, boxes, torch.tensor([region.score for region in regions]), list(range(len(regions))))
+
+    def next_regions(
+        self, views: ImageViews, answers: Sequence[Any], *, poses: Poses, size: Size, growth: float
+    ) -> list[Region | None]:
+        """Where the alignment landmarks say, or, of networks without, around the body's axis; None where nobody is there.
+
+        Args:
+            views: Of the regions of the frame.
+            answers: To these.
+            poses: What `poses` made of them, as many.
+            size: Size of the frame (h, w), pixels.
+            growth: Of a box around keypoints; a region by alignment grows as the release says.
+        """
+        sides = torch.tensor([size[1], size[0]], dtype=torch.float32)
+        boxes = super().next_regions(views, answers, poses=poses, size=size, growth=growth)
+        found: list[Region | None] = []
+        for points, box, (_, presence, _) in zip(self._alignments(views, answers, poses), boxes, answers, strict=True):
+            if presence <= MIN_PRESENCE or points is None:
+                found.append(None)
+                continue
+            frame = aligned_region(points[0] / sides, points[1] / sides, size)
+            middle, half = torch.tensor(frame.centre), frame.extent[0] / 2
+            square = torch.cat((middle - half, middle + half))
+            found.append(Region(square if box is None else box.box, frame=frame))
+        return found
+
+    def _alignments(self, views: ImageViews, answers: Sequence[Any], poses: Poses) -> list[Float[Tensor, "2 2"] | None]:
+        """The two alignment points of each person, pixels of the image."""
+        if self._aligns and all(place is not None for _, _, place in answers):
+            back = invert(views.layout[2].double())
+            return [apply(own, place.double()).float() for own, (_, _, place) in zip(back, answers, strict=True)]
+        points, good = alignment_points(poses.xy, poses.score >= self.preprocess.min_keypoint_score, self.skeleton, BodyAxis())
+        return [own if use else None for own, use in zip(points, good.tolist(), strict=True)]
 
     # the official pipeline
 

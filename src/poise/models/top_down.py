@@ -19,7 +19,7 @@ from poise.models.base import codec_losses, total_loss
 from poise.models.dense import DenseModel
 from poise.models.person_scores import FoundPerson, PeopleTruth, score_keypoints, score_people
 from poise.models.pictures import Picture, person_picture
-from poise.models.values import Decoder, Image, ImageViews, LabelledImage, Rescoring, RoundTrip
+from poise.models.values import Decoder, Image, ImageViews, LabelledImage, Region, Rescoring, RoundTrip
 from poise.models.views.base import TrainData
 from poise.models.views.person import PersonViews
 from poise.nn.base import Head
@@ -28,6 +28,9 @@ from poise.structures import Batch, CropRule, Key, Points, Poses, Preprocess
 from poise.transforms.crop import Frame, box_frame, frame_warp
 from poise.transforms.jitter import Augmentation
 from poise.transforms.person_crop import PersonCrop
+
+MIN_KEYPOINTS = 3
+"""Confident keypoints without which a person is lost in a video; all of a skeleton with fewer."""
 
 
 class TopDown(DenseModel):
@@ -134,6 +137,58 @@ class TopDown(DenseModel):
         xy = apply(invert(warps.double()), points.xy.double()).float()
         score = rescore(box_score, points.score, self.preprocess.min_keypoint_score)
         return Poses(xy, points.score, boxes, box_score, score, key)
+
+    # video
+
+    def regions(self, image: Image, boxes: Float[Tensor, "n 4"], scores: Float[Tensor, " n"]) -> list[Region]:
+        """Where to look for the people in boxes, those of some size that meet the image.
+
+        Args:
+            image: RGB.
+            boxes: x0 y0 x1 y1, pixels.
+            scores: Confidence of each.
+        """
+        good = usable(boxes, (image.shape[1], image.shape[2])).tolist()
+        rows = zip(boxes, scores.tolist(), good, strict=True)
+        return [Region(box, score) for box, score, use in rows if use]
+
+    def found_regions(self, image: Image) -> list[Region]:
+        """Where to look for the people that the model finds by itself; none, and it is asked only if `finds_people`."""
+        return []
+
+    def region_views(self, image: Image, regions: Sequence[Region]) -> ImageViews:
+        """A view of each region."""
+        if not regions:
+            return self.views(image, torch.zeros(0, 4), torch.zeros(0))
+        boxes = torch.stack([region.box for region in regions])
+        return self.views(image, boxes, torch.tensor([region.score for region in regions]))
+
+    def next_regions(
+        self, views: ImageViews, answers: Sequence[Any], *, poses: Poses, size: Size, growth: float
+    ) -> list[Region | None]:
+        """Where the people of a frame are looked for in the next one: around their confident keypoints.
+
+        Args:
+            views: Of the regions of the frame.
+            answers: To these.
+            poses: What `poses` made of them, as many.
+            size: Size of the frame (h, w), pixels.
+            growth: Factor by which the box around the keypoints grows.
+
+        Returns:
+            One for each pose; None where the person was lost.
+        """
+        known = poses.score >= self.preprocess.min_keypoint_score
+        found: list[Region | None] = []
+        for xy, sure in zip(poses.xy, known, strict=True):
+            own = xy[sure]
+            if len(own) < min(MIN_KEYPOINTS, len(self.skeleton)):
+                found.append(None)
+                continue
+            low, high = own.amin(dim=0), own.amax(dim=0)
+            middle, half = (low + high) / 2, ((high - low) / 2).clamp(min=1.0) * growth
+            found.append(Region(torch.cat((middle - half, middle + half))))
+        return found
 
     # evaluation
 

@@ -16,6 +16,7 @@ from poise.errors import InputError
 from poise.metrics.oks import oks_nms, soft_oks_scores
 from poise.skeletons import Skeleton
 from poise.structures import Key, Labels, Poses
+from poise.transforms.crop import Frame
 
 Codec: TypeAlias = InstanceCodec | SceneCodec | RoICodec
 """Any codec: for views of one person, for whole views, for boxes of a detector."""
@@ -89,6 +90,22 @@ class Detections:
     boxes: Float[Tensor, "n 4"]
     score: Float[Tensor, " n"]
     masks: Float[Tensor, "n mh mw"] | None = None
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Where a top-down model looks for one person in a frame of a video.
+
+    Attributes:
+        box: x0 y0 x1 y1 around it, pixels.
+        score: Confidence of that box; 1 where the person was followed.
+        frame: The turned square of a model with alignment keypoints; None for a box.
+    """
+
+    box: Float[Tensor, "4"]
+    score: float = 1.0
+    frame: Frame | None = None
 
 
 @final

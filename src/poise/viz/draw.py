@@ -81,6 +81,31 @@ def draw_people(
     return out
 
 
+def labelled(image: Pixels, labels: Sequence[tuple[tuple[float, float], int]]) -> Pixels:
+    """A copy of the image with numbers on it, each number in a colour of its own.
+
+    Args:
+        image: RGB, 0 to 255.
+        labels: Where (x, y) each number stands, its foot in the middle, and the number.
+    """
+    out: Pixels = np.ascontiguousarray(image).copy()
+    scale = max(0.4, min(out.shape[:2]) / 720)
+    for (x, y), number in labels:
+        text, thick = str(number), max(1, round(2 * scale))
+        (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
+        foot = (round(x - width / 2), round(max(y - 4 * scale, height + 2)))
+        cv2.putText(out, text, foot, cv2.FONT_HERSHEY_SIMPLEX, scale, _DARK, 3 * thick, cv2.LINE_AA)
+        cv2.putText(out, text, foot, cv2.FONT_HERSHEY_SIMPLEX, scale, number_colour(number), thick, cv2.LINE_AA)
+    return out
+
+
+def number_colour(number: int) -> Colour:
+    """A light colour for a number; neighbours have hues far apart (golden angle)."""
+    hue = np.uint8([[[round(number * 0.381966 * 180) % 180, 150, 255]]])
+    red, green, blue = cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0].tolist()
+    return red, green, blue
+
+
 def draw_arrows(image: Pixels, lines: Float[np.ndarray, "n 4"], colour: Colour = BOX) -> Pixels:
     """A copy of the image with arrows.
 

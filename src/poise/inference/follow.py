@@ -1,0 +1,175 @@
+"""Detect and follow: a detector finds people every some frames, and in between each person's keypoints say where to look next.
+
+So a video costs little more than its keypoints. Of models with alignment keypoints (BlazePose) these say it.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, final
+
+import torch
+
+from poise.errors import InputError
+from poise.inference.detect import Detector
+from poise.inference.request import ImageRequest
+from poise.inference.settings import InferenceSettings
+from poise.inference.stream import eval_mode
+from poise.metrics.nms import box_iou, greedy_nms
+from poise.models.top_down import TopDown
+from poise.models.values import Image, Region
+from poise.structures import Key, Poses
+from poise.transforms.crop import Frame
+
+
+@final
+@dataclass(frozen=True)
+class FollowSettings:
+    """How people are followed from frame to frame.
+
+    Attributes:
+        detect_every: Frames from one run of the detector to the next; 1 runs it in every frame, and follows nobody.
+        min_score: Pose score below which a person is lost: the detector runs again in the next frame.
+        growth: Factor by which the box around confident keypoints grows (Simple Baselines' tracking: 1.15).
+        overlap: IoU from which a detected box belongs to somebody who is followed, and takes the place of the followed box.
+        duplicate: OKS above which two poses are one person: the one of lower score goes.
+
+    Raises:
+        InputError: A number is out of its range.
+    """
+
+    detect_every: int = 10
+    min_score: float = 0.15
+    growth: float = 1.15
+    overlap: float = 0.3
+    duplicate: float = 0.7
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if self.detect_every < 1 or self.growth <= 0 or not 0 <= self.overlap <= 1 or self.duplicate <= 0:
+            raise InputError(
+                f"following: detect_every is at least 1, growth and duplicate are above 0 and overlap is 0 to 1, found "
+                f"{self.detect_every}, {self.growth}, {self.duplicate} and {self.overlap}"
+            )
+
+
+@final
+@dataclass(eq=False)
+class Follower:
+    """Finds people in one frame after another.
+
+    Attributes:
+        model: On its device, in evaluation mode (`inference.stream.prepare`).
+        settings: How the model is run.
+        detector: Finds boxes; None for a model that finds people by itself, or that is given the whole image.
+        min_box_score: Lowest confidence of the detector's boxes.
+        how: How people are followed.
+        regions: Where the next frame is looked at.
+        seconds: Time that the detector and the model took.
+    """
+
+    model: TopDown
+    settings: InferenceSettings
+    detector: Detector | None = None
+    min_box_score: float = 0.3
+    how: FollowSettings = field(default_factory=FollowSettings)
+    regions: list[Region] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=lambda: {"detector": 0.0, "network": 0.0})
+    _since: int = 0
+    _lost: bool = True
+
+    def __call__(self, image: Image, key: Key) -> Poses:
+        """The people of the next frame.
+
+        Args:
+            image: RGB, uint8.
+            key: Of the frame.
+        """
+        size = (image.shape[1], image.shape[2])
+        self._since += 1
+        if self._lost or self._since >= self.how.detect_every:
+            begun = time.perf_counter()
+            self.regions, self._since = self._detected(image), 0
+            self.seconds["detector"] += time.perf_counter() - begun
+        begun = time.perf_counter()
+        poses, following = self._look(image, key)
+        self.seconds["network"] += time.perf_counter() - begun
+        good = (poses.pose_score >= self.how.min_score) & torch.tensor([r is not None for r in following], dtype=torch.bool)
+        self._lost = not bool(good.any()) or not bool(good.all())
+        kept = self._different(poses)
+        self.regions = [r for i in kept if good[i] and (r := following[i]) is not None]
+        return replace(poses[kept], skeleton=self.model.skeleton, size=size)
+
+    def _detected(self, image: Image) -> list[Region]:
+        """Regions of detected people, and those of followed people whom the detector does not see."""
+        if self.detector is not None:
+            request = ImageRequest(Key("", 1), partial(_same, image))
+            [found] = self.detector.find([request], skipped=[])
+            confident = found.confident(self.min_box_score)
+            fresh = self.model.regions(image, confident.boxes, confident.scores)
+        elif self.model.finds_people:
+            fresh = self.model.found_regions(image)
+        else:
+            whole = torch.tensor([[0.0, 0.0, float(image.shape[2]), float(image.shape[1])]])
+            fresh = [] if self.regions else self.model.regions(image, whole, torch.ones(1))
+        if not fresh or not self.regions:
+            return [*fresh, *self.regions]
+        shared = box_iou(torch.stack([r.box for r in fresh]), torch.stack([r.box for r in self.regions]))
+        if self.detector is None:  # the model's own detector is coarser than what it follows
+            return [*self.regions, *(r for i, r in enumerate(fresh) if shared[i].max() < self.how.overlap)]
+        return [*fresh, *(r for j, r in enumerate(self.regions) if shared[:, j].max() < self.how.overlap)]
+
+    def _look(self, image: Image, key: Key) -> tuple[Poses, list[Region | None]]:
+        """The pose in each region, and where each person is looked for next."""
+        views = self.model.region_views(image, self.regions)
+        size = (image.shape[1], image.shape[2])
+        decoders = [self.model.codec.decode]
+        answers: list[Any] = []
+        for start in range(0, len(views.views), self.settings.batch):
+            batch = views.views[start : start + self.settings.batch]
+            with eval_mode(None, batch, device=self.settings.device, precision=self.settings.precision) as images:
+                wanted = [(views, start + i) for i in range(len(batch))]
+                answers += self.model.answer(images, wanted, flip=self.settings.flip, decoders=decoders)
+        with torch.inference_mode():
+            [poses] = self.model.poses(views, answers, key, decoders=decoders)
+            return poses, self.model.next_regions(views, answers, poses=poses, size=size, growth=self.how.growth)
+
+    def _different(self, poses: Poses) -> list[int]:
+        """Indices of the poses without second ones of the same person, in their order."""
+        if len(poses) < 2:
+            return list(range(len(poses)))
+        similar = self.model.similarity(poses, self.model.skeleton.sigmas)
+        kept = greedy_nms((similar > self.how.duplicate).numpy(), poses.pose_score)
+        return sorted(kept.tolist())
+
+    def to_plain(self) -> dict[str, Any]:
+        """Where it looks next, as plain types."""
+        regions = [
+            {
+                "box": region.box.tolist(),
+                "score": region.score,
+                "frame": None if region.frame is None else [*region.frame.centre, *region.frame.extent, region.frame.angle],
+            }
+            for region in self.regions
+        ]
+        return {"regions": regions, "since": self._since, "lost": self._lost}
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """Look where `to_plain` said."""
+        self._since, self._lost = int(values["since"]), bool(values["lost"])
+        self.regions = [
+            Region(torch.tensor(one["box"], dtype=torch.float32), float(one["score"]), _frame(one["frame"]))
+            for one in values["regions"]
+        ]
+
+
+def _frame(numbers: Sequence[float] | None) -> Frame | None:
+    if numbers is None:
+        return None
+    x, y, width, height, angle = numbers
+    return Frame((x, y), (width, height), angle)
+
+
+def _same(image: Image) -> Image:
+    return image

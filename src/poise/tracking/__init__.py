@@ -1,0 +1,1 @@
+"""Poses over the frames of a video: who is who (`tracker`), steady positions (`smoothing`), how steady (`quality`)."""

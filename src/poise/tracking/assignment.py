@@ -1,0 +1,27 @@
+"""The best one-to-one assignment (Hungarian algorithm, by scipy)."""
+
+import numpy as np
+from jaxtyping import Float
+
+from poise.errors import MissingExtra
+
+
+def assign(similarity: Float[np.ndarray, "m n"], minimum: Float[np.ndarray, "m n"] | float) -> list[tuple[int, int]]:
+    """Pairs of rows and columns with the greatest sum of similarities, of which those below a minimum are left out.
+
+    Args:
+        similarity: Of each row with each column; those below the minimum count as 0 while pairs are chosen.
+        minimum: The lowest similarity of a pair.
+
+    Raises:
+        MissingExtra: scipy is not installed.
+    """
+    if not similarity.size:
+        return []
+    try:
+        from scipy.optimize import linear_sum_assignment
+    except ImportError as error:
+        raise MissingExtra("tracking assigns poses with scipy, which is not installed: pip install 'poise[video]'") from error
+    good = similarity >= minimum
+    rows, columns = linear_sum_assignment(np.where(good, similarity, 0.0), maximize=True)
+    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if good[i, j]]

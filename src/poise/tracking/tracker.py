@@ -1,0 +1,348 @@
+"""Ids of people from frame to frame: Hungarian assignment on OKS, IoU and motion, with a second round for low scores.
+
+The second round is ByteTrack's idea (arXiv 2110.06864): a pose of low score next to where a person is expected is that person,
+half hidden; a pose of low score elsewhere begins nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from poise.errors import InputError, SkeletonMismatch
+from poise.skeletons import Skeleton
+from poise.structures import Poses
+from poise.tracking.assignment import assign
+from poise.tracking.motion import BoxMotion
+
+SIGMA = 0.079
+"""OKS sigma of keypoints whose skeleton has none: the mean of COCO's."""
+
+FARTHEST = float(np.exp(-0.5 * 3.0**2))
+"""Nearness below which a pose is out of reach: three times the reach away."""
+
+FEW = 3
+"""Keypoints that make a box around them; with fewer known ones the box of the pose counts."""
+
+
+@final
+@dataclass(frozen=True)
+class TrackSettings:
+    """How people are followed.
+
+    Attributes:
+        min_score: Poses of at least this score are assigned first, and begin tracks.
+        low_score: Poses of at least this score may continue a track in the second round.
+        min_keypoint_score: Keypoints of a lower score do not count for the similarity.
+        oks: Weight of the OKS with the keypoints, moved as the box is expected to move.
+        iou: Weight of the IoU with the expected box.
+        motion: Weight of the nearness to the expected centre.
+        appearance: Weight of the cosine similarity of appearances, where they are given.
+        min_similarity: Lowest similarity (the weighted mean, 0 to 1) of the first round.
+        second_similarity: Lowest similarity of the second round.
+        reach: Distance from the expected centre, in body sizes, at which the nearness has fallen to exp(-1/2).
+        widening: By what share OKS and nearness become more tolerant with each frame in which a person was not seen.
+        duplicate: IoU with somebody who was found, above which a pose that belongs to nobody begins nothing.
+        max_lost: Frames for which a person who is not seen is remembered.
+        confirm: Frames in a row in which somebody new must be seen to get an id; in those before the id is -1.
+        memory: Share of the old in the remembered appearance.
+
+    Raises:
+        InputError: A number is out of its range.
+    """
+
+    min_score: float = 0.2
+    low_score: float = 0.05
+    min_keypoint_score: float = 0.05
+    oks: float = 1.0
+    iou: float = 0.5
+    motion: float = 0.5
+    appearance: float = 0.5
+    min_similarity: float = 0.2
+    second_similarity: float = 0.4
+    reach: float = 0.25
+    widening: float = 0.15
+    duplicate: float = 0.8
+    max_lost: int = 30
+    confirm: int = 1
+    memory: float = 0.9
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        weights = (self.oks, self.iou, self.motion, self.appearance)
+        if min(weights) < 0 or sum(weights[:3]) <= 0:
+            raise InputError(f"tracking: weights cannot be below 0 and one must be above, found {weights}")
+        if self.reach <= 0 or self.max_lost < 0 or self.confirm < 1:
+            raise InputError(
+                f"tracking: reach must be above 0, max_lost at least 0 and confirm at least 1, found {self.reach}, "
+                f"{self.max_lost} and {self.confirm}"
+            )
+
+
+@dataclass(eq=False)
+class Track:
+    """One person, as the tracker remembers them.
+
+    Attributes:
+        id: Number of the track, from 1; -1 until it is confirmed.
+        motion: Box and its velocity.
+        xy: Keypoints where they were seen last, pixels.
+        known: Which of them were confident.
+        centre: Centre of the box at that time.
+        lost: Frames since then; 0 where the person was seen in the last frame.
+        seen: Frames in a row in which the person has been seen, until it is confirmed.
+        look: Appearance, of length 1; None where none was given.
+    """
+
+    id: int
+    motion: BoxMotion
+    xy: Float[np.ndarray, "k 2"]
+    known: Bool[np.ndarray, " k"]
+    centre: Float[np.ndarray, "2"]
+    lost: int = 0
+    seen: int = 1
+    look: Float[np.ndarray, " d"] | None = None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Its values as plain types."""
+        return {
+            "id": self.id,
+            "motion": self.motion.to_plain(),
+            "xy": self.xy.tolist(),
+            "known": self.known.tolist(),
+            "centre": self.centre.tolist(),
+            "lost": self.lost,
+            "seen": self.seen,
+            "look": None if self.look is None else self.look.tolist(),
+        }
+
+    @classmethod
+    def from_plain(cls, values: dict[str, Any]) -> "Track":
+        """The track that `to_plain` wrote."""
+        own = dict(values)
+        arrays = {"xy": np.array(own["xy"], dtype=np.float64).reshape(-1, 2), "known": np.array(own["known"], dtype=bool)}
+        look = None if own["look"] is None else np.array(own["look"])
+        motion = BoxMotion.from_plain(own["motion"])
+        return cls(**(own | arrays | {"motion": motion, "centre": np.array(own["centre"]), "look": look}))
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """The poses of a frame as arrays of float64."""
+
+    xy: Float[np.ndarray, "n k 2"]
+    known: Bool[np.ndarray, "n k"]
+    boxes: Float[np.ndarray, "n 4"]
+    score: Float[np.ndarray, " n"]
+    looks: Float[np.ndarray, "n d"] | None = None
+
+
+@final
+@dataclass(eq=False)
+class Tracker:
+    """Gives the people of each frame the ids they had in the frame before.
+
+    Example:
+        >>> tracker = Tracker()  # doctest: +SKIP
+        >>> for image in camera:  # doctest: +SKIP
+        ...     poses = tracker.update(predictor(image))
+        ...     print(poses.track)
+
+    Attributes:
+        settings: Weights, scores and patience.
+        tracks: Who is remembered.
+    """
+
+    settings: TrackSettings = field(default_factory=TrackSettings)
+    tracks: list[Track] = field(default_factory=list)
+    _next: int = 1
+
+    def update(self, poses: Poses, *, appearance: Float[Tensor, "n d"] | None = None) -> Poses:
+        """The poses of the next frame with their `track`: ids from 1, and -1 for those that belong to no track.
+
+        Poses without keypoints (boxes alone) are followed by their boxes.
+
+        Args:
+            poses: Of the next frame.
+            appearance: A vector for each person, such as those of `colour_histograms` or of a re-identification network;
+                people who look alike have vectors of similar direction.
+
+        Raises:
+            SkeletonMismatch: The poses have other keypoints than those of the frames before.
+            InputError: There is not one appearance for each pose.
+            MissingExtra: scipy is not installed.
+        """
+        seen = self._seen(poses, appearance)
+        for track in self.tracks:
+            track.motion.predict()
+        ids = np.full(len(poses), -1, dtype=np.int64)
+        free, waiting = self._round(seen, ids, np.flatnonzero(seen.score >= self.settings.min_score), self.tracks)
+        low = np.flatnonzero((seen.score >= self.settings.low_score) & (seen.score < self.settings.min_score))
+        active = [track for track in waiting if track.lost == 0]
+        _, unseen = self._round(seen, ids, low, active, minimum=self.settings.second_similarity)
+        lost = [*unseen, *(track for track in waiting if track.lost > 0)]
+        self._begin(seen, ids, free)
+        self._forget(lost)
+        return replace(poses, track=torch.from_numpy(ids))
+
+    # one frame
+
+    def _seen(self, poses: Poses, appearance: Float[Tensor, "n d"] | None) -> _Seen:
+        self._check(poses, appearance)
+        xy = poses.xy.detach().cpu().double().numpy()
+        known = (poses.score.detach().cpu().numpy() >= self.settings.min_keypoint_score) & np.isfinite(xy).all(axis=-1)
+        boxes = poses.boxes.detach().cpu().double().numpy().copy()
+        for i in np.flatnonzero(known.sum(axis=1) >= FEW):
+            own = xy[i][known[i]]
+            around = np.concatenate((own.min(axis=0), own.max(axis=0)))
+            if (around[2:] > around[:2]).all():
+                boxes[i] = around
+        self._sigmas = _sigmas(poses.skeleton, xy.shape[1])
+        looks = None if appearance is None else _unit(appearance.detach().cpu().double().numpy())
+        return _Seen(xy, known, boxes, poses.pose_score.detach().cpu().numpy(), looks)
+
+    def _check(self, poses: Poses, appearance: Float[Tensor, "n d"] | None) -> None:
+        keypoints = {len(track.xy) for track in self.tracks} | {poses.xy.shape[1]}
+        if len(keypoints) > 1:
+            raise SkeletonMismatch(
+                f"a tracker follows poses of the same keypoints, found {' and '.join(map(str, sorted(keypoints)))} of them; "
+                "take a new Tracker for another model"
+            )
+        if appearance is not None and (appearance.ndim != 2 or len(appearance) != len(poses)):
+            raise InputError(
+                f"tracking: appearance has a row for each of {len(poses)} poses, found the shape {tuple(appearance.shape)}"
+            )
+
+    def _round(
+        self, seen: _Seen, ids: np.ndarray, rows: np.ndarray, tracks: Sequence[Track], *, minimum: float | None = None
+    ) -> tuple[list[int], list[Track]]:
+        """Assign poses to tracks; the poses and the tracks that are left over come back."""
+        lowest = self.settings.min_similarity if minimum is None else minimum
+        pairs = assign(self._similarity(seen, rows, tracks), lowest)
+        for i, j in pairs:
+            self._found(tracks[i], seen, int(rows[j]))
+            ids[rows[j]] = tracks[i].id
+        taken, used = {i for i, _ in pairs}, {j for _, j in pairs}
+        return (
+            [int(row) for j, row in enumerate(rows) if j not in used],
+            [track for i, track in enumerate(tracks) if i not in taken],
+        )
+
+    def _similarity(self, seen: _Seen, rows: np.ndarray, tracks: Sequence[Track]) -> Float[np.ndarray, "m n"]:
+        """Weighted mean of the similarities of each track with each pose; 0 where the pose is out of reach."""
+        if not tracks or not len(rows):
+            return np.zeros((len(tracks), len(rows)))
+        s, boxes = self.settings, seen.boxes[rows]
+        expected = np.stack([track.motion.box for track in tracks])
+        wide = 1 + s.widening * np.array([track.lost for track in tracks], dtype=np.float64)
+        near = _nearness(expected, boxes, s.reach * wide)
+        total = np.full(near.shape, s.iou + s.motion)
+        summed = s.iou * _iou(expected, boxes) + s.motion * near
+        similar, comparable = self._oks(seen, rows, tracks, expected, wide)
+        total, summed = total + s.oks * comparable, summed + s.oks * similar * comparable
+        if seen.looks is not None and all(track.look is not None for track in tracks):
+            looks = np.stack([track.look for track in tracks if track.look is not None])
+            total, summed = total + s.appearance, summed + s.appearance * np.clip(looks @ seen.looks[rows].T, 0, 1)
+        found: np.ndarray = np.where(near < FARTHEST, 0.0, summed / np.maximum(total, 1e-12))
+        return found
+
+    def _oks(
+        self, seen: _Seen, rows: np.ndarray, tracks: Sequence[Track], expected: np.ndarray, wide: np.ndarray
+    ) -> tuple[Float[np.ndarray, "m n"], Bool[np.ndarray, "m n"]]:
+        """OKS of the keypoints of each track, moved as its box is expected to move; and where any keypoint can be compared."""
+        moved = _centres(expected) - np.stack([track.centre for track in tracks])
+        xy = np.stack([track.xy for track in tracks]) + moved[:, None]
+        both = np.stack([track.known for track in tracks])[:, None] & seen.known[rows][None]
+        area = (_areas(expected)[:, None] + _areas(seen.boxes[rows])[None]) / 2
+        scale = 2 * area[..., None] * (2 * self._sigmas[None, None] * wide[:, None, None]) ** 2
+        away = ((xy[:, None] - np.where(seen.known[rows][..., None], seen.xy[rows], 0.0)[None]) ** 2).sum(axis=-1)
+        similar = (np.exp(-away / np.maximum(scale, 1e-9)) * both).sum(axis=-1)
+        return similar / np.maximum(both.sum(axis=-1), 1), both.any(axis=-1)
+
+    def _found(self, track: Track, seen: _Seen, row: int) -> None:
+        track.motion.update(seen.boxes[row])
+        known, centre = seen.known[row], _centres(seen.boxes[row])
+        track.xy = np.where(known[:, None], seen.xy[row], track.xy + (centre - track.centre))
+        track.known = known if known.any() else track.known
+        track.centre, track.lost, track.seen = centre, 0, track.seen + 1
+        if seen.looks is not None:
+            old = seen.looks[row] if track.look is None else track.look
+            track.look = _unit(self.settings.memory * old + (1 - self.settings.memory) * seen.looks[row])
+        self._confirm(track)
+
+    def _begin(self, seen: _Seen, ids: np.ndarray, free: Sequence[int]) -> None:
+        """New tracks for confident poses that belong to nobody."""
+        taken = [track.motion.box for track in self.tracks if track.lost == 0]
+        for row in sorted(free, key=lambda row: -float(seen.score[row])):
+            box = seen.boxes[row]
+            if taken and _iou(np.stack(taken), box[None]).max() > self.settings.duplicate:
+                continue
+            look = None if seen.looks is None else seen.looks[row]
+            track = Track(-1, BoxMotion(box), seen.xy[row].copy(), seen.known[row].copy(), _centres(box), look=look)
+            self._confirm(track)
+            self.tracks.append(track)
+            taken.append(box)
+            ids[row] = track.id
+
+    def _confirm(self, track: Track) -> None:
+        if track.id < 0 and track.seen >= self.settings.confirm:
+            track.id, self._next = self._next, self._next + 1
+
+    def _forget(self, lost: Sequence[Track]) -> None:
+        for track in lost:
+            track.lost += 1
+        self.tracks = [t for t in self.tracks if t.lost == 0 or (t.id > 0 and t.lost <= self.settings.max_lost)]
+
+    # state
+
+    def to_plain(self) -> dict[str, Any]:
+        """What it remembers, as plain types."""
+        return {"tracks": [track.to_plain() for track in self.tracks], "next": self._next}
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """Remember what `to_plain` wrote."""
+        self.tracks, self._next = [Track.from_plain(one) for one in values["tracks"]], int(values["next"])
+
+
+def _sigmas(skeleton: Skeleton | None, keypoints: int) -> Float[np.ndarray, " k"]:
+    if skeleton is None or len(skeleton.sigmas) != keypoints:
+        return np.full(keypoints, SIGMA)
+    return np.array(skeleton.sigmas, dtype=np.float64)
+
+
+def _centres(boxes: Float[np.ndarray, "*n 4"]) -> Float[np.ndarray, "*n 2"]:
+    middle: np.ndarray = (boxes[..., :2] + boxes[..., 2:]) / 2
+    return middle
+
+
+def _areas(boxes: Float[np.ndarray, "*n 4"]) -> Float[np.ndarray, "*n"]:
+    found: np.ndarray = np.maximum(boxes[..., 2:] - boxes[..., :2], 0.0).prod(axis=-1)
+    return found
+
+
+def _iou(a: Float[np.ndarray, "m 4"], b: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "m n"]:
+    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.maximum(high - low, 0.0).prod(axis=-1)
+    found: np.ndarray = shared / np.maximum(_areas(a)[:, None] + _areas(b)[None] - shared, 1e-9)
+    return found
+
+
+def _nearness(
+    expected: Float[np.ndarray, "m 4"], boxes: Float[np.ndarray, "n 4"], reach: Float[np.ndarray, " m"]
+) -> Float[np.ndarray, "m n"]:
+    """1 where the centres meet, exp(-1/2) where they are `reach` body sizes apart."""
+    sides = [np.maximum((own[:, 2:] - own[:, :2]).max(axis=1), 1.0) for own in (expected, boxes)]
+    size = np.maximum(sides[0][:, None], sides[1][None])
+    away = np.linalg.norm(_centres(expected)[:, None] - _centres(boxes)[None], axis=-1) / (size * reach[:, None])
+    found: np.ndarray = np.exp(-0.5 * away**2)
+    return found
+
+
+def _unit(looks: np.ndarray) -> np.ndarray:
+    """Vectors of length 1."""
+    found: np.ndarray = looks / np.maximum(np.linalg.norm(looks, axis=-1, keepdims=True), 1e-12)
+    return found
