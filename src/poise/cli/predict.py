@@ -1,4 +1,4 @@
-"""`poise predict`: keypoints on photographs."""
+"""`poise predict`: keypoints on photographs and in videos."""
 
 import sys
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from poise.cli._flags import check_number
-from poise.cli._inputs import BOXES, SOURCE
+from poise.cli._inputs import BOXES, FILM
 from poise.cli.options import (
     BoxOptions,
     DecodingOptions,
@@ -18,13 +18,15 @@ from poise.cli.options import (
     OptionalModelFile,
     PaddedRunOptions,
 )
+from poise.cli.options.video import VideoOptions
 from poise.errors import InputError
+from poise.inference.moving import is_video
 from poise.weights import cache
 
 if TYPE_CHECKING:
     from poise.models.base import PoseModel
 
-Sources = Annotated[tuple[str, ...], arg(metavar="SOURCE [SOURCE ...]"), SOURCE]
+Sources = Annotated[tuple[str, ...], arg(metavar="SOURCE [SOURCE ...]"), FILM]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +71,12 @@ def run(
     decoding: DecodingOptions,
     detection: DetectionOptions,
     running: PaddedRunOptions,
+    video: VideoOptions,
     format: Annotated[str, arg(metavar="coco|csv|jsonl")] = "coco",
     out: Path = Path("poise-predictions"),
     yes: bool = False,
 ) -> int:
-    """Find keypoints on images; writes predictions.json and the images with what was found drawn on them.
+    """Find keypoints on images or in a video; writes the results, and pictures or a video with what was found drawn on them.
 
     Keypoints of a low score are drawn thin.
 
@@ -89,8 +92,13 @@ def run(
 
         poise predict photos --model scenes.safetensors --preset release
 
+        poise predict walk.mp4 --model model.safetensors --detector fasterrcnn_resnet50_fpn_v2 --out walk --report
+
+        poise predict camera:0 --live
+
     Args:
-        sources: Image files, folders, or patterns in quotes.
+        sources: Image files, folders, or patterns in quotes; or one video: a file, camera:0, a pattern such as frame_%06d.png,
+            or a folder of frames with --as-video.
         model: Model file, or name of a model of `poise get`; blazepose_full by default.
         boxes: Boxes of people.
         minimum: Minimum scores.
@@ -98,6 +106,7 @@ def run(
         decoding: How the network's outputs are read.
         detection: Sizes of whole images, and detection of people in them.
         running: How the model is run.
+        video: How a video is read, and what is written of it.
         format: Format of the results: coco for COCO's list of results (predictions.json), csv for a table with a line for each
             person (predictions.csv), jsonl for a line of JSON for each image (predictions.jsonl). All have the names of the
             keypoints and the sizes of the images.
@@ -111,6 +120,29 @@ def run(
         raise InputError("no images were given; name files, folders or patterns")
     if model is None and not (yes or sys.stdin.isatty() or cache.model_place(cache.DEFAULT).is_file()):
         raise InputError(cache.no_default())
+    if video.as_video or any(is_video(source) for source in sources):
+        if len(sources) != 1:
+            raise InputError(f"one video at a time: found {len(sources)} sources; give the video alone")
+        if boxes.boxes is not None:
+            raise InputError("--boxes are those of photographs; in a video --detector finds people")
+        from poise.cli._video import predict_video
+
+        def adjust(network: "PoseModel") -> None:
+            decoding.adjust(network, detection)
+            keypoints.adjust(network)
+
+        return predict_video(
+            sources[0],
+            model=model,
+            boxes=boxes,
+            adjust=adjust,
+            min_score=minimum.min_score,
+            running=running,
+            video=video,
+            out=out,
+            yes=yes,
+        )
+    video.refuse_for_photographs()
     from poise.cli._predict import DETECTOR_MINIMUM, default_model, print_predictions, write_predictions
     from poise.cli._print import say
     from poise.inference.formats import check_format

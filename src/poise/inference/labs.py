@@ -1,15 +1,16 @@
 """Results of a video in the files of the labs' tools: DeepLabCut, SLEAP, movement, OpenPose; made of its `poses.jsonl`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float
 
-from poise.errors import InputError, MissingExtra
+from poise.errors import InputError, MissingExtra, unknown
 from poise.inference.tables import TABLES, Table
 from poise.inference.video_results import read_frames
 from poise.skeletons import Skeleton
@@ -206,3 +207,27 @@ EXPORTS: Mapping[str, tuple[str, Table]] = {
     "openpose": ("openpose", write_openpose),
 }
 """File and writer of each form of results, by the name in `--also`."""
+
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "parquet": ("pyarrow",),
+    "dlc": ("pandas", "tables"),
+    "dlc-csv": ("pandas",),
+    "sleap": ("sleap_io",),
+    "movement": ("xarray", "h5netcdf"),
+}
+"""Packages without which a form cannot be written."""
+
+
+def check_exports(names: Sequence[str]) -> None:
+    """Refuse forms that do not exist, or whose packages are not installed, before a video is worked on.
+
+    Raises:
+        UnknownName: There is no such form.
+        MissingExtra: A package is not installed.
+    """
+    for name in names:
+        if name not in EXPORTS:
+            raise unknown("form of results (--also)", name, EXPORTS)
+        lacking = [package.replace("_", "-") for package in NEEDS.get(name, ()) if find_spec(package) is None]
+        if lacking:
+            raise MissingExtra(f"--also {name} is written with {' and '.join(lacking)}: pip install {' '.join(lacking)}")

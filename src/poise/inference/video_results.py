@@ -112,7 +112,7 @@ class VideoResults:
         Raises:
             WriteError: A file cannot be written.
         """
-        drawn = ((frame, self.drawn(frame)) for frame in frames)
+        drawn: Iterator[tuple[VideoFrame, Pixels]] = ((frame, self.drawn(frame)) for frame in frames)
         if frames and self._with_video:
             drawn = self._part(drawn, frames[0])
         try:

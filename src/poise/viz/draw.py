@@ -101,7 +101,7 @@ def labelled(image: Pixels, labels: Sequence[tuple[tuple[float, float], int]]) -
 
 def number_colour(number: int) -> Colour:
     """A light colour for a number; neighbours have hues far apart (golden angle)."""
-    hue = np.uint8([[[round(number * 0.381966 * 180) % 180, 150, 255]]])
+    hue = np.array([[[round(number * 0.381966 * 180) % 180, 150, 255]]], dtype=np.uint8)
     red, green, blue = cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0].tolist()
     return red, green, blue
 

@@ -1,0 +1,89 @@
+"""Flags of videos."""
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import arg
+
+from poise.errors import InputError
+
+if TYPE_CHECKING:
+    from poise.inference.video import VideoSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoOptions:
+    """How a video is read, and what is written of it.
+
+    Attributes:
+        as_video: The images of a folder are frames of a video, in the order of the numbers in their names.
+        every: Every how manieth frame of a video is looked at.
+        start: Second of the video at which to begin.
+        end: Second of the video at which to stop.
+        rate: Frames a second of a folder or a pattern (30), or of a video file that says a wrong rate.
+        detect_every: Frames of a video from one run of the detector to the next; in between people are followed by their
+            keypoints. 1 runs it in every frame.
+        smooth: Smoothers of a video: none, or some of median (single jumps), fill (gaps of up to 5 frames, marked), and
+            one-euro or kalman.
+        max_lost: Frames for which a person of a video who is not seen keeps the id.
+        appearance: Colours of people help to tell them apart.
+        no_video: No annotated video is written.
+        live: Show the frames in a window, or, where there is none, frames a second.
+        report: Write report.html: contact sheet, people over time, gaps and jumps.
+        also: Further results of a video: coco (predictions.json), csv, parquet, dlc (DeepLabCut's .h5), dlc-csv, sleap,
+            movement, openpose.
+        resume: Go on with a video where an earlier run with the same settings stopped.
+    """
+
+    as_video: bool = False
+    every: int = 1
+    start: float = 0.0
+    end: Annotated[float | None, arg(metavar="SECONDS")] = None
+    rate: Annotated[float | None, arg(metavar="N")] = None
+    detect_every: int = 10
+    smooth: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ("one-euro",)
+    max_lost: int = 30
+    appearance: bool = False
+    no_video: bool = False
+    live: bool = False
+    report: bool = False
+    also: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ("coco", "csv")
+    resume: bool = False
+
+    def settings(self, *, whole_image: bool) -> "VideoSettings":
+        """The values of these flags.
+
+        Args:
+            whole_image: Whether each frame shows one person who fills it.
+
+        Raises:
+            InputError: A number is out of its range, or smoothers do not go together.
+            UnknownName: There is no such smoother.
+        """
+        from poise.inference.follow import FollowSettings
+        from poise.inference.video import VideoSettings
+        from poise.tracking.tracker import TrackSettings
+
+        return VideoSettings(
+            every=self.every,
+            start=self.start,
+            end=self.end,
+            follow=FollowSettings(detect_every=self.detect_every),
+            track=TrackSettings(max_lost=self.max_lost),
+            smooth=tuple(name for name in self.smooth if name != "none") if len(self.smooth) == 1 else self.smooth,
+            appearance=self.appearance,
+            whole_image=whole_image,
+        )
+
+    def refuse_for_photographs(self) -> None:
+        """Refuse flags of videos where photographs were given.
+
+        Raises:
+            InputError: One was given.
+        """
+        given = [f.name.replace("_", "-") for f in fields(self) if getattr(self, f.name) != f.default]
+        if given:
+            raise InputError(
+                f"--{given[0]} is for videos, and photographs were given; a folder of frames in order is a video with "
+                "--as-video"
+            )
