@@ -21,8 +21,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "codec": ("codec:run", "upper bound of AP of each codec on some annotations"),
     "calibrate": ("calibrate:run", "calibrate a detector's keypoint scores as probabilities"),
     "verify": ("verify:run", "evaluate a run again: PASS or FAIL against its stored scores"),
-    "predict": ("predict:run", "keypoints on photographs"),
+    "predict": ("predict:run", "keypoints on photographs and in videos"),
     "detect": ("detect:run", "boxes of people on photographs, from a model or a detector of torchvision's"),
+    "track evaluate": ("track_evaluate:run", "HOTA, MOTA, IDF1 of tracks; jitter and lag of a smoother"),
     "explain": ("explain:run", "how one image gets its score, step by step"),
     "import": ("import_:run", "an official checkpoint to a poise model file"),
     "get": ("get:run", "an official model by name, brought into a cache; without a name, which there are"),
@@ -75,20 +76,24 @@ SYNONYMS: dict[str, str] = {
     "walk": "data walk",
     "sigmas": "data sigmas",
     "recipes": "train --help",
+    "track": "track evaluate FILE",
+    "tracking": "predict VIDEO",
+    "video": "predict VIDEO",
+    "camera": "predict camera:0 --live",
+    "webcam": "predict camera:0 --live",
+    "stream": "predict camera:0 --live",
+    "mot": "track evaluate FILE",
     "help": "--help",
     "version": "--version",
 }
 """Names of commands in other tools, and those of poise."""
 
 _WEIGHTS = "a model file holds PyTorch weights (safetensors) for poise.load; other runtimes are not written for yet"
-_FRAMES = "poise looks at single images and follows nobody from one to the next yet; poise predict takes a folder of frames"
 _SERVER = "there is no server yet; in Python a poise.Predictor keeps its model ready and answers image after image"
 
-NOT_THERE: dict[str, str] = (
-    dict.fromkeys(("export", "onnx", "tensorrt", "coreml", "openvino", "quantize", "compile"), _WEIGHTS)
-    | dict.fromkeys(("track", "tracking", "video", "camera", "webcam", "stream"), _FRAMES)
-    | dict.fromkeys(("serve", "server", "api", "deploy"), _SERVER)
-)
+NOT_THERE: dict[str, str] = dict.fromkeys(
+    ("export", "onnx", "tensorrt", "coreml", "openvino", "quantize", "compile"), _WEIGHTS
+) | dict.fromkeys(("serve", "server", "api", "deploy"), _SERVER)
 """Commands that users expect and poise does not have: what to do instead."""
 
 
@@ -137,7 +142,7 @@ def _command(words: Sequence[str], called: list[str]) -> int:
         sys.stdout.write(f"poise {__version__}\n")
         return 0
     forget_notes()
-    name = " ".join(words[:2]) if words[0] == "data" else words[0]
+    name = _command_name(words)
     with environment(limits, besides=LIMITS.values()):
         try:
             return _run(name, words[len(name.split()) :]) if name in COMMANDS else _no_such(words)
@@ -147,8 +152,14 @@ def _command(words: Sequence[str], called: list[str]) -> int:
 
 def _name(words: Sequence[str]) -> str:
     """The command as it is called in messages."""
-    name = " ".join(words[:2]) if words[:1] == ["data"] else "".join(words[:1])
+    name = _command_name(words)
     return f"poise {name}" if name in COMMANDS else "poise"
+
+
+def _command_name(words: Sequence[str]) -> str:
+    """The words that name a command: two of `data check` and its like."""
+    two = " ".join(words[:2])
+    return two if words[:1] == ["data"] or two in COMMANDS else "".join(words[:1])
 
 
 def overview() -> str:

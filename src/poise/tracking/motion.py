@@ -11,6 +11,9 @@ POSITION = 1 / 20
 VELOCITY = 1 / 160
 """Standard deviation of the change of a velocity from frame to frame, as a share of the longer side (ByteTrack's 1/160)."""
 
+START = 0.2
+"""Standard deviation of the velocity of somebody new, as a share of the longer side a frame."""
+
 _STEP = np.array([[1.0, 1.0], [0.0, 1.0]])
 
 
@@ -27,7 +30,7 @@ class BoxMotion:
     def __init__(self, box: Float[np.ndarray, "4"]) -> None:
         self.mean = np.stack((_centred(box), np.zeros(4)))
         size = self.size
-        self.cov = np.diag([(2 * POSITION * size) ** 2, (10 * VELOCITY * size) ** 2])
+        self.cov = np.diag([(2 * POSITION * size) ** 2, (START * size) ** 2])
 
     @property
     def size(self) -> float:
@@ -39,6 +42,11 @@ class BoxMotion:
         """The box x0 y0 x1 y1, pixels."""
         centre, half = self.mean[0, :2], np.maximum(self.mean[0, 2:], 1e-3) / 2
         return np.concatenate((centre - half, centre + half))
+
+    @property
+    def doubt(self) -> float:
+        """Standard deviation of the expected centre, as a share of the longer side."""
+        return float(np.sqrt(self.cov[0, 0])) / self.size
 
     def predict(self) -> None:
         """Move on to the next frame."""

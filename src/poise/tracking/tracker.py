@@ -44,7 +44,8 @@ class TrackSettings:
         appearance: Weight of the cosine similarity of appearances, where they are given.
         min_similarity: Lowest similarity (the weighted mean, 0 to 1) of the first round.
         second_similarity: Lowest similarity of the second round.
-        reach: Distance from the expected centre, in body sizes, at which the nearness has fallen to exp(-1/2).
+        reach: Distance from the expected centre, in body sizes, at which the nearness has fallen to exp(-1/2); farther where
+            the velocity is not known well yet.
         widening: By what share OKS and nearness become more tolerant with each frame in which a person was not seen.
         duplicate: IoU with somebody who was found, above which a pose that belongs to nobody begins nothing.
         max_lost: Frames for which a person who is not seen is remembered.
@@ -59,12 +60,12 @@ class TrackSettings:
     low_score: float = 0.05
     min_keypoint_score: float = 0.05
     oks: float = 1.0
-    iou: float = 0.5
-    motion: float = 0.5
+    iou: float = 0.25
+    motion: float = 1.0
     appearance: float = 0.5
     min_similarity: float = 0.2
     second_similarity: float = 0.4
-    reach: float = 0.25
+    reach: float = 0.1
     widening: float = 0.15
     duplicate: float = 0.8
     max_lost: int = 30
@@ -239,7 +240,8 @@ class Tracker:
         s, boxes = self.settings, seen.boxes[rows]
         expected = np.stack([track.motion.box for track in tracks])
         wide = 1 + s.widening * np.array([track.lost for track in tracks], dtype=np.float64)
-        near = _nearness(expected, boxes, s.reach * wide)
+        doubt = np.array([track.motion.doubt for track in tracks])
+        near = _nearness(expected, boxes, np.hypot(s.reach * wide, doubt))
         total = np.full(near.shape, s.iou + s.motion)
         summed = s.iou * _iou(expected, boxes) + s.motion * near
         similar, comparable = self._oks(seen, rows, tracks, expected, wide)
