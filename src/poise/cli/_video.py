@@ -1,7 +1,7 @@
 """`poise predict` on a video: the loop, its progress, and what is said at the end."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +49,14 @@ def predict_video(
         model: Model file, or a name of `poise get`; None for the default.
         boxes: Flags of boxes.
         adjust: Sets how the model's outputs are read.
-        min_score: People of a lower score begin no track.
+        min_score: People of a lower score are left out.
         running: How the model is run.
         video: Flags of videos.
         out: Folder of the results.
         yes: Whether the default model is got without asking.
     """
     console = Console()
-    settings = video.settings(whole_image=boxes.whole_image)
+    settings = video.settings(whole_image=boxes.whole_image, min_score=min_score)
     check_exports(video.also)
     opened = open_source(source, rate=video.rate)
     if opened.live and (video.resume or video.report):
@@ -108,9 +108,7 @@ def predict_video(
                 raise
         seconds = time.monotonic() - began
         results.join_parts(start=settings.start)
-        for name in video.also:
-            file, write = EXPORTS[name]
-            write(results.poses, folder / file, network.skeleton)
+        _write_also(console, video.also, results, network)
         if video.report:
             facts = _facts(network, pipeline, opened, seconds, results.frames)
             names = network.skeleton.keypoints
@@ -121,6 +119,16 @@ def predict_video(
     say(console, _speed_text(pipeline, results.frames, seconds))
     _say_found(console, network, results, folder, video)
     return 0
+
+
+def _write_also(console: Console, names: Sequence[str], results: VideoResults, model: PoseModel) -> None:
+    """The further results; those that need somebody with a track are left out, with a word, where nobody has one."""
+    for name in names:
+        file, write = EXPORTS[name]
+        try:
+            write(results.poses, results.folder / file, model.skeleton)
+        except InputError as error:
+            say(console, f"{file} was not written: {error}")
 
 
 def _say_how(console: Console, pipeline: VideoPipeline, source: FrameSource) -> None:

@@ -28,6 +28,7 @@ def run(
     by: Annotated[str, arg(metavar="oks|iou")] = "oks",
     raw: Raw = None,
     names: TrackNameOptions,
+    min_keypoint_score: Annotated[float | None, arg(metavar="T")] = None,
     out: Annotated[Path | None, arg(metavar="FILE")] = None,
 ) -> int:
     """Score tracks: HOTA, MOTA, IDF1 and their parts, MOTA of each keypoint; jitter of keypoints at rest, and lag.
@@ -44,6 +45,7 @@ def run(
         by: How people are compared: oks, or the iou of boxes.
         raw: The same video without smoothing: its jitter beside, where its keypoints rest, and the lag behind it.
         names: Names of keypoints.
+        min_keypoint_score: Keypoints of a lower score count as not found; by default those of score 0.
         out: JSON file for the scores.
     """
     from rich.table import Table
@@ -59,7 +61,7 @@ def run(
     check_targets([out] if out else [], flag="--out")
     console = Console()
     truth = None if annotations is None else read_truth(annotations, naming=names.naming)
-    found = read_tracks(tracks, None if truth is None else truth.skeleton)
+    found = read_tracks(tracks, None if truth is None else truth.skeleton, min_keypoint_score=min_keypoint_score)
     if truth is not None:
         evaluation = evaluate_tracks(truth, found, by=by)
         title = f"tracks by {by.upper()}, {counted(evaluation.frames, 'frame')}"
@@ -87,7 +89,7 @@ def run(
         own, _ = jitter(list(smooth.values()))
         say(console, f"jitter of keypoints at rest: {_thousandths(own)}")
         return 0
-    before = positions_of(read_tracks(raw))
+    before = positions_of(read_tracks(raw, min_keypoint_score=min_keypoint_score))
     both = [track for track in smooth if track in before and smooth[track].xy.shape == before[track].xy.shape]
     if not both:
         raise InputError(f"{str(tracks)!r} and {str(raw)!r} have no track in common over the same frames and keypoints")

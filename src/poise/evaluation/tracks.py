@@ -31,9 +31,6 @@ SIMILARITIES = ("oks", "iou")
 HEAD = 0.2
 """Size of a head by the longer side of the box, where no box of the head is labelled."""
 
-MIN_SCORE = 0.05
-"""Keypoints of a lower confidence count as not found, for the MOTA of keypoints."""
-
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -173,12 +170,15 @@ def _head(person: Mapping[str, Any], side: float) -> float:
     return HEAD * float(side) if not box else 0.6 * float(np.hypot(box[2], box[3]))
 
 
-def read_tracks(path: Path, skeleton: Skeleton | None = None) -> dict[tuple[str, int, int], TrackedFrame]:
+def read_tracks(
+    path: Path, skeleton: Skeleton | None = None, *, min_keypoint_score: float | None = None
+) -> dict[tuple[str, int, int], TrackedFrame]:
     """Found tracks: a `poses.jsonl`, or COCO's results with `track_id`; by file name, frame (-1 where not said) and image id.
 
     Args:
         path: The file.
         skeleton: What the results must have; by default whatever they have.
+        min_keypoint_score: Keypoints of a lower score count as not found (nan); by default those of score 0.
 
     Raises:
         ReadError: It is missing or no such file.
@@ -199,7 +199,9 @@ def read_tracks(path: Path, skeleton: Skeleton | None = None) -> dict[tuple[str,
         ids = [int(person["track"]) for person in people]
         ones = np.ones(len(people))
         key = (str(row["file_name"]), int(row.get("frame", -1)), int(row["image_id"]))
-        found[key] = TrackedFrame(ids, values[..., :2], values[..., 2], boxes, ones, ones)
+        score = values[..., 2]
+        seen = score != 0 if min_keypoint_score is None else score >= min_keypoint_score
+        found[key] = TrackedFrame(ids, np.where(seen[..., None], values[..., :2], np.nan), score, boxes, ones, ones)
     if not any(frame.ids for frame in found.values()):
         raise InputError(f"{str(path)!r} has nobody with a track id, so there is nothing to evaluate")
     return found
@@ -297,7 +299,8 @@ def _similarity(labels: TrackedFrame, found: TrackedFrame, skeleton: Skeleton, b
         torch.from_numpy(labels.boxes).float(),
         area=torch.from_numpy(labels.area).float(),
     )
-    return np.asarray(oks(torch.from_numpy(found.xy).float(), own, skeleton.sigmas).numpy().T)
+    there = torch.from_numpy(np.nan_to_num(found.xy, nan=-1e6)).float()  # far from everything
+    return np.asarray(oks(there, own, skeleton.sigmas).numpy().T)
 
 
 def _without_ignored(labels: TrackedFrame, found: TrackedFrame, skeleton: Skeleton, by: str) -> tuple[TrackedFrame, int]:
@@ -321,8 +324,7 @@ def _compared(labels: TrackedFrame, found: TrackedFrame, skeleton: Skeleton, by:
 
 def _points(labels: TrackedFrame, found: TrackedFrame) -> FrameKeypoints:
     ids = (np.array(labels.ids, dtype=np.int64), np.array(found.ids, dtype=np.int64))
-    seen = np.where(found.score[..., None] >= MIN_SCORE, found.xy, np.nan)
-    return FrameKeypoints(*ids, labels.xy, seen, labels.head)
+    return FrameKeypoints(*ids, labels.xy, found.xy, labels.head)
 
 
 def positions_of(found: Mapping[tuple[str, int, int], TrackedFrame]) -> dict[int, TrackPositions]:
@@ -334,8 +336,7 @@ def positions_of(found: Mapping[tuple[str, int, int], TrackedFrame]) -> dict[int
     size = {track: np.full(len(frames), np.nan) for track in ids}
     for index, frame in enumerate(frames):
         for row, track in enumerate(frame.ids):
-            known = frame.score[row] >= MIN_SCORE
-            xy[track][index] = np.where(known[:, None], frame.xy[row], np.nan)
+            xy[track][index] = frame.xy[row]
             size[track][index] = max(float((frame.boxes[row, 2:] - frame.boxes[row, :2]).max()), 1.0)
     return {track: TrackPositions(xy[track], size[track]) for track in ids}
 

@@ -84,6 +84,7 @@ class VideoSettings:
         causal: Whether smoothers may not wait for later frames, as with a camera.
         appearance: Whether colours of people help to tell them apart.
         whole_image: Whether each frame shows one person who fills it.
+        min_score: People of a lower pose score are left out.
 
     Raises:
         InputError: A number is out of its range, or smoothers do not go together.
@@ -99,10 +100,11 @@ class VideoSettings:
     causal: bool = False
     appearance: bool = False
     whole_image: bool = False
+    min_score: float | None = None
 
     def __post_init__(self) -> None:
         """Check the numbers and names."""
-        if self.every < 1 or self.start < 0 or (self.end is not None and self.end <= self.start):
+        if self.every < 1 or not self.start >= 0 or (self.end is not None and not self.end > self.start):
             raise InputError(
                 f"a video is read every 1, 2, ... frames from a second on until a later one, found every {self.every}, start "
                 f"{self.start:g} and end {self.end}"
@@ -170,7 +172,9 @@ class VideoPipeline:
         found = self._followed(chunk) if self.follower is not None else self._streamed(chunk)
         begun = time.perf_counter()
         out: list[VideoFrame] = []
-        for frame, poses in zip(chunk, found, strict=True):
+        lowest = self.settings.min_score
+        for frame, every in zip(chunk, found, strict=True):
+            poses = every if lowest is None else every[every.pose_score >= lowest]
             looks = colour_histograms(frame.image, poses.boxes) if self.settings.appearance else None
             tracked = self.tracker.update(poses, appearance=looks)
             self._waiting.append(frame)

@@ -58,9 +58,8 @@ def video_report(
         for person in row["people"]:
             if person.get("track", -1) > 0:
                 _add(tracks.setdefault(person["track"], _Track()), row, person, names=names, jumps=jumps)
-    page = Report(title)
-    page.numbers({"frames": frames, "seconds": last, "people": len(tracks), "people a frame": people / max(frames, 1)})
-    page.facts(facts)
+    length = {"length": f"{frames} frames, {last:.1f} s", "people": f"{len(tracks)}, {people / max(frames, 1):.2f} a frame"}
+    page = Report(title).facts(length | facts)
     if sheet:
         page.section("Contact sheet").pictures(sheet, width=200)
     if tracks:

@@ -25,6 +25,7 @@ class VideoOptions:
             keypoints. 1 runs it in every frame.
         smooth: Smoothers of a video: none, or some of median (single jumps), fill (gaps of up to 5 frames, marked), and
             one-euro or kalman.
+        track_score: Pose score from which somebody in a video gets an id; a person with one is followed to lower scores.
         max_lost: Frames for which a person of a video who is not seen keeps the id.
         appearance: Colours of people help to tell them apart.
         no_video: No annotated video is written.
@@ -42,6 +43,7 @@ class VideoOptions:
     rate: Annotated[float | None, arg(metavar="N")] = None
     detect_every: int = 10
     smooth: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ("one-euro",)
+    track_score: float = 0.2
     max_lost: int = 30
     appearance: bool = False
     no_video: bool = False
@@ -50,11 +52,12 @@ class VideoOptions:
     also: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ("coco", "csv")
     resume: bool = False
 
-    def settings(self, *, whole_image: bool) -> "VideoSettings":
+    def settings(self, *, whole_image: bool, min_score: float) -> "VideoSettings":
         """The values of these flags.
 
         Args:
             whole_image: Whether each frame shows one person who fills it.
+            min_score: People of a lower score are left out; 0 leaves nobody out.
 
         Raises:
             InputError: A number is out of its range, or smoothers do not go together.
@@ -68,11 +71,12 @@ class VideoOptions:
             every=self.every,
             start=self.start,
             end=self.end,
-            follow=FollowSettings(detect_every=self.detect_every),
-            track=TrackSettings(max_lost=self.max_lost),
+            follow=FollowSettings(detect_every=self.detect_every, min_score=min(0.15, self.track_score)),
+            track=TrackSettings(min_score=self.track_score, low_score=min(0.05, self.track_score), max_lost=self.max_lost),
             smooth=tuple(name for name in self.smooth if name != "none") if len(self.smooth) == 1 else self.smooth,
             appearance=self.appearance,
             whole_image=whole_image,
+            min_score=min_score or None,
         )
 
     def refuse_for_photographs(self) -> None:
