@@ -58,11 +58,17 @@ AXES: Mapping[str, Mapping[str, str]] = {
         "j": "columns that border padding takes",
         "w4": "columns of a row with four values for each cell",
     },
+    "videos": {
+        "t": "frames",
+        "d": "values of an appearance, or the 2 of a point",
+    },
     "detectors": {
         "a": "anchors",
         "f": "features of a RoI head",
         "cells": "`*cells`: rows and columns of the features in a RoI, or nothing where they are vectors",
         "c4": "four box deltas for each class",
+        "mh": "rows of a mask, cells",
+        "mw": "columns of a mask, cells",
     },
     "scores over images": {
         "i": "images of a data set",

@@ -78,7 +78,7 @@ def test_a_command_has_each_flag_once(command):
 
 
 def test_a_flag_of_a_group_is_a_flag_of_the_command():
-    [evaluate] = [command for command in commands() if command.__module__.endswith("evaluate")]
+    [evaluate] = [command for command in commands() if command.__module__.endswith(".evaluate")]
     assert {"annotations", "device", "oks_nms", "heads"} <= set(flag_names(evaluate))
     assert "boxes" in flag_names(evaluate)
     assert "files" not in flag_names(evaluate)

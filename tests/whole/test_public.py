@@ -32,11 +32,12 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_public_names_are_these() -> None:
-    assert sorted(poise.__all__) == ["Predictor", "__version__", "load", "predict", "save", "use_plugin"]
+    assert sorted(poise.__all__) == ["Predictor", "__version__", "load", "predict", "save", "use_plugin", "video"]
     assert poise.load.__module__ == "poise.weights.model_file"
     assert poise.save.__module__ == "poise.weights.model_file"
     assert poise.use_plugin.__module__ == "poise.plugins"
     assert poise.predict.__module__ == "poise.inference.predictor"
+    assert poise.video.__module__ == "poise.inference.video"
 
 
 def test_version_is_that_of_the_installed_package() -> None:
