@@ -149,6 +149,9 @@ class AdaptTask(ModelTask):
         """The loss of the source and the parts of the method."""
         return {SOURCE: self.source_losses(batch), **self.target_losses(batch)}
 
+    def accuracy(self, answer: Any, batch: JointBatch) -> None:
+        """None: the network answers to several parts of a batch."""
+
     def labelled(self, batch: JointBatch) -> Float[Tensor, "_ 2"]:
         """Labelled keypoints of all parts of a batch."""
         return torch.cat([self.model.labelled(part) for part in batch.parts.values()])

@@ -70,6 +70,7 @@ EVERY_RUN: Mapping[str, Range] = {
     "minutes": _above_zero(1e7),
     "save_minutes": Range(0, 1e7),
     "snapshots": _count(1, 1_000_000),
+    "log_every": _count(1, 10**9),
     "steps": _count(1, 10**12),
 }
 """Ranges of the flags of every training, by their names in Python."""

@@ -26,6 +26,7 @@ def run(
     *,
     fetch: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None,
     all: bool = False,
+    layers: bool = False,
 ) -> int:
     """List the models of the zoo, or show one and fetch its official file.
 
@@ -35,17 +36,22 @@ def run(
         name: Name of one model; without it one of each kind is listed. Other sizes than the listed ones may be given.
         fetch: Download the official file of that model into this folder and check it.
         all: List every model, with its licence and official file, and the forms of all names.
+        layers: List the layers of that model: kernel, shape of the output, parameters, multiply-adds.
     """
     from poise.errors import InputError
     from poise.terminal import Console
     from poise.weights.zoo_names import check_model
 
     console = Console()
+    if layers and not name:
+        raise InputError("--layers needs the name of a model; poise zoo lists them")
     if name and all:
         raise InputError(f"--all lists every model, and {name} is one; leave one of them out")
     if name:
         check_model(name)
         _show(name, console)
+        if layers:
+            _wide(console, _layers(name))
     elif fetch is None:
         _list(console, everything=all)
     else:
@@ -70,12 +76,37 @@ def _list(console: Console, *, everything: bool) -> None:
     from poise.zoo.find import releases
 
     shown = dict(releases()) if everything else _one_of_each(releases())
-    table = _table(shown, everything=everything)
+    _wide(console, _table(shown, everything=everything))
+    console.print(_footnote() if everything else _short_footnote(len(shown), len(releases())), soft_wrap=True, highlight=False)
+
+
+def _wide(console: Console, table: Table) -> None:
+    """Print a table; in a pipe or file each row is one line."""
     if not console.is_terminal:
         room = console.options.update(max_width=LONGEST)
-        console.width = max(console.width, console.measure(table, options=room).maximum)  # a row is one line
+        console.width = max(console.width, console.measure(table, options=room).maximum)
     console.print(table)
-    console.print(_footnote() if everything else _short_footnote(len(shown), len(releases())), soft_wrap=True, highlight=False)
+
+
+def _layers(name: str) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    from poise.zoo.layers import layers_of
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("layer", "kind", "kernel", "output"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("parameters", "multiply-adds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    rows = layers_of(name)
+    for one in rows:
+        calls = f" x{one.calls}" if one.calls > 1 else ""
+        shape = "x".join(map(str, one.output))
+        table.add_row(Text(one.name), one.kind + calls, one.kernel, shape, f"{one.parameters:,}", f"{one.multiply_adds:,}")
+    total = sum(one.parameters for one in rows), sum(one.multiply_adds for one in rows)
+    table.add_row("all", "", "", "", f"{total[0]:,}", f"{total[1]:,}")
+    return table
 
 
 def _one_of_each(releases: Mapping[str, Release]) -> dict[str, Release]:

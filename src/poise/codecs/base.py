@@ -4,7 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jaxtyping import Float, Int64
+import torch
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.dims import Size
@@ -138,6 +139,18 @@ class InstanceCodec(ABC):
     @abstractmethod
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b ..."]:
         """The perfect output for keypoints at `xy` (pixels of the view), all of them labelled."""
+
+    def highest_cells(self, xy: Float[Tensor, "b k 2"], labelled: Bool[Tensor, "b k"]) -> Float[Tensor, "b k 2"]:
+        """The highest cell (x, y) of the first label map of each keypoint; (0, 0) where it has no label there.
+
+        Args:
+            xy: Keypoints, pixels of the view; of those that are not labelled they may be anything.
+            labelled: Which keypoints are labelled.
+        """
+        maps = self.encode(torch.where(labelled[..., None], xy, 0))[:, :: self.channels // self.keypoints]
+        highest, index = maps.flatten(2).max(dim=2)
+        cells = torch.stack((index % maps.shape[3], index // maps.shape[3]), dim=-1)
+        return cells.double() * ((highest > 0) & labelled)[..., None]
 
     @abstractmethod
     def loss(

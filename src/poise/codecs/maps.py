@@ -101,6 +101,11 @@ class MapCodec(InstanceCodec):
         column, row = self._target(cells, self._in_reach(cells))
         return column[..., None] * row[..., None, :]
 
+    def highest_cells(self, xy: Float[Tensor, "b k 2"], labelled: Bool[Tensor, "b k"]) -> Float[Tensor, "b k 2"]:
+        """The highest of column and row of each label; no map is made."""
+        cells = self.grid.to_cells(xy)
+        return highest_of(*self._target(cells, self._in_reach(cells) & labelled))
+
     def weights(self, xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """Weight of each keypoint in the loss: 0 where it is not labelled or out of reach of the map."""
         return keypoint_weights(self._in_reach(self.grid.to_cells(xy)) & (visible > 0), self.joint_weights)
@@ -162,6 +167,12 @@ class MapCodec(InstanceCodec):
         x, y = torch.where(counts[..., None], cells, 0).unbind(-1)
         column, row = self.profile(y, self.cells[0]), self.profile(x, self.cells[1])
         return (column * counts[..., None]).float(), row.float()
+
+
+def highest_of(column: Float[Tensor, "b k h"], row: Float[Tensor, "b k w"]) -> Float[Tensor, "b k 2"]:
+    """The highest cell (x, y) of each map that is a column times a row; (0, 0) where it has nothing above 0."""
+    (high, y), (wide, x) = column.max(dim=-1), row.max(dim=-1)
+    return torch.stack((x, y), dim=-1).double() * ((high > 0) & (wide > 0))[..., None]
 
 
 def check_maps(codec: InstanceCodec, output: Float[Tensor, "b ..."]) -> None:

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
-from poise.codecs.maps import check_maps, check_weights, keypoint_weights
+from poise.codecs.maps import check_maps, check_weights, highest_of, keypoint_weights
 from poise.errors import InputError
 from poise.losses.heatmaps import mean_squares, ohkm_squares, outer_squares
 
@@ -83,6 +83,10 @@ class StagedCodec(InstanceCodec):
         """The label of each keypoint, float32; zeros where it is outside the view."""
         column, row = self._target(xy, self._inside(xy))
         return column[..., None] * row[..., None, :]
+
+    def highest_cells(self, xy: Float[Tensor, "b k 2"], labelled: Bool[Tensor, "b k"]) -> Float[Tensor, "b k 2"]:
+        """The highest of column and row of each label; no map is made."""
+        return highest_of(*self._target(xy, self._inside(xy) & labelled))
 
     def loss(
         self, output: Float[Tensor, "b k h w"], xy: Float[Tensor, "b k 2"], visible: Int64[Tensor, "b k"]

@@ -30,6 +30,11 @@ class Accuracy:
         counted = self.keypoints >= 0
         return float(self.keypoints[counted].mean()) if counted.any() else 0.0
 
+    @property
+    def counted(self) -> int:
+        """Number of the keypoints that a target has: by it the releases weight the mean over an epoch."""
+        return int((self.keypoints >= 0).sum())
+
 
 def map_accuracy(
     output: Float[Tensor, "b k h w"], target: Float[Tensor, "b k h w"], *, threshold: float = THRESHOLD
@@ -62,9 +67,22 @@ def released_accuracy(
         first: Index of the first row and column: 0 in Simple Baselines and HRNet, 1 in pytorch-pose and CC-SSL, whose maps are
             square, so that the exchange has no effect.
     """
-    found, expected = (peaks(maps, first=first) for maps in (output, target))
+    return released_accuracy_at(output, peaks(target, first=first), first=first)
+
+
+def released_accuracy_at(
+    output: Float[Tensor, "b k h w"], expected: Float[Tensor, "b k 2"], *, first: Literal[0, 1] = 0
+) -> Accuracy:
+    """`released_accuracy` where the highest cells of the target maps are known, so that none are made.
+
+    Args:
+        output: Output maps of a network.
+        expected: Highest cell (x, y) of each target map, counted from `first`; (0, 0) where it has none.
+        first: Index of the first row and column.
+    """
     swapped = torch.tensor([output.shape[2], output.shape[3]], dtype=torch.float64) / 10
-    return accuracy(found, expected, swapped, shown=(expected > 1).all(dim=-1), threshold=THRESHOLD)
+    shown = (expected > 1).all(dim=-1)
+    return accuracy(peaks(output, first=first), expected, swapped, shown=shown, threshold=THRESHOLD)
 
 
 def accuracy(

@@ -18,6 +18,7 @@ from poise.codecs.registry import codec_from_plain, to_plain
 from poise.data.base import Dataset
 from poise.dims import Size
 from poise.errors import InputError
+from poise.metrics.accuracy import Accuracy
 from poise.models.card import Card
 from poise.models.pictures import Picture
 from poise.models.values import Batch, Decoder, Detections, Image, ImageViews, LabelledImage, Part, Rescoring, RoundTrip
@@ -288,6 +289,15 @@ class PoseModel(ImageModel):
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """The parts of the loss of a batch by name, weighted; they are added up."""
+
+    def batch_accuracy(self, answer: Any, batch: Batch) -> Accuracy | None:
+        """PCK on the maps of a training batch, as the releases print it while they train; None where there are no such maps.
+
+        Args:
+            answer: What the network answered to the batch's images.
+            batch: The batch.
+        """
+        return None
 
     @abstractmethod
     def train_size(self, data: TrainData) -> Size:

@@ -13,6 +13,7 @@ from torch.nn import functional
 from poise.codecs.base import InstanceCodec
 from poise.data.base import Dataset
 from poise.errors import InputError
+from poise.metrics.accuracy import Accuracy
 from poise.models.base import total_loss
 from poise.models.card import Card
 from poise.models.person_scores import FoundPerson, PeopleTruth
@@ -134,6 +135,10 @@ class MultitaskTopDown(TopDown):
         if labels is None:
             return found | {"parts": 0 * torch.stack([part.sum() for part in parts]).sum()}
         return found | {"parts": self.parts_weight * torch.stack([part_loss(part, labels) for part in parts]).sum()}
+
+    def batch_accuracy(self, answer: Any, batch: Batch) -> Accuracy | None:
+        """That of the maps of keypoints."""
+        return super().batch_accuracy(answer[: len(answer) // 2], batch)
 
     def train_views(self, data: TrainData, *, seed: int) -> PartsViews:  # type: ignore[override]  # views with more in them
         """Augmented views of all people, with part masks."""

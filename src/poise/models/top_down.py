@@ -14,6 +14,7 @@ from poise.data.boxes import usable
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Warp, apply, invert
+from poise.metrics.accuracy import Accuracy, released_accuracy_at
 from poise.metrics.oks import pose_oks, rescore
 from poise.models.base import codec_losses, total_loss
 from poise.models.dense import DenseModel
@@ -248,6 +249,16 @@ class TopDown(DenseModel):
         left_out = 0 if self.training else max(len(codecs) - len(outputs), 0)
         with torch.autocast(batch.xy.device.type, enabled=False):
             return codec_losses(codecs[left_out:], outputs, batch.xy, batch.visible)
+
+    @torch.no_grad()
+    def batch_accuracy(self, answer: Any, batch: Batch) -> Accuracy | None:
+        """The accuracy of HRNet's trainer (`released_accuracy`), of codecs with a map for each keypoint and perhaps vectors."""
+        codec, output = self.codec, self.listed(answer)[-1].detach()
+        each = codec.channels // codec.keypoints
+        if codec.vectors or output.shape != (len(batch), codec.channels, *codec.cells) or codec.channels % codec.keypoints:
+            return None
+        expected = codec.highest_cells(batch.xy, batch.visible > 0).cpu()
+        return released_accuracy_at(output[:, ::each], expected)
 
     def train_size(self, data: TrainData) -> Size:
         """Size of the codec's views."""

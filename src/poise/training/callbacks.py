@@ -64,21 +64,56 @@ class Interrupts:
         self.asked, self.number = True, number
 
 
+MEASURED = {"loss": ".4g", "accuracy": ".3f", "time": ".3f", "data": ".3f"}
+"""What a line tells of a step, and how its numbers are written; times in seconds."""
+
+
+@final
+class Mean:
+    """The last of several values, and their mean.
+
+    >>> both = Mean()
+    >>> both.add(1.0), both.add(4.0, 2)
+    (None, None)
+    >>> f"{both:.1f}"
+    '4.0 (3.0)'
+    """
+
+    def __init__(self) -> None:
+        self.value = self.total = 0.0
+        self.count = 0
+
+    def add(self, value: float, count: int = 1) -> None:
+        """Add a value that counts so many times."""
+        self.value, self.total, self.count = value, self.total + value * count, self.count + count
+
+    def __format__(self, form: str) -> str:
+        """Both, as the authors' trainers print them."""
+        return f"{self.value:{form}} ({self.total / max(1, self.count):{form}})"
+
+
 @final
 class ProgressBar(RunCallback):
-    """A progress bar on a terminal; elsewhere a line a minute.
+    """A progress bar on a terminal; elsewhere a line a minute. Or a line every so many steps, on a terminal too.
+
+    A line has what the authors' trainers print, each with its mean over the epoch so far: seconds of a step and of waiting for
+    data, speed, loss, and the accuracy on maps, where the model has some.
 
     Args:
         console: The terminal.
         every: Seconds between two lines where there is no terminal.
+        steps: Steps between two lines; None for lines by the clock.
     """
 
-    def __init__(self, console: Console, *, every: float = 60.0) -> None:
+    def __init__(self, console: Console, *, every: float = 60.0, steps: int | None = None) -> None:
         self.console = console
         self.every = every
-        self._told = time.monotonic()
+        self.steps = steps
+        self._told = self._last = time.monotonic()
+        self._waited = 0.0
         self._bar: Progress | None = None
         self._task = TaskID(0)
+        self._means = {name: Mean() for name in MEASURED}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar."""
@@ -89,22 +124,52 @@ class ProgressBar(RunCallback):
             self._task = self._bar.add_task("")
             self._bar.start()
 
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin the means of an epoch."""
+        self._means = {name: Mean() for name in MEASURED}
+        self._last = time.monotonic()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """The batch is there: the wait for data is over."""
+        self._waited = time.monotonic() - self._last
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Update the bar, or print a line where there is none and a minute is over."""
-        module = self.of(pl_module)
+        """Update bar and means, or print a line where one is due."""
+        module, now = self.of(pl_module), time.monotonic()
+        self._add(module, now - self._last)
+        self._last = now
         text = f"epoch {trainer.current_epoch + 1}/{module.recipe.epochs}"
         if self._bar is not None:
-            description = f"{text}  loss {module.loss_value:.4g}"
+            right = f"  accuracy {module.accuracy.mean:.3f}" if module.accuracy is not None else ""
+            description = f"{text}  loss {module.loss_value:.4g}{right}"
             self._bar.update(self._task, completed=batch_idx + 1, total=len(module.order), description=description)
-        elif trainer.is_global_zero and time.monotonic() - self._told >= self.every:
-            self._told = time.monotonic()
+        if trainer.is_global_zero and self._due(batch_idx, now):
+            self._told = now
+            line = self._line(len(batch.batch) * module.plan.world, module.task.unit[1])
+            end = f"{module.now() / 60:.1f} min"
             self.console.print(
-                f"{text}  batch {batch_idx + 1}/{len(module.order)}  loss {module.loss_value:.4g}  {module.now() / 60:.1f} min",
-                highlight=False,
-                soft_wrap=True,
+                f"{text}  batch {batch_idx + 1}/{len(module.order)}  {line}  {end}", highlight=False, soft_wrap=True
             )
+
+    def _due(self, batch_idx: int, now: float) -> bool:
+        if self.steps is not None:
+            return (batch_idx + 1) % self.steps == 0
+        return self._bar is None and now - self._told >= self.every
+
+    def _add(self, module: Module, seconds: float) -> None:
+        self._means["loss"].add(float(module.loss.detach()))
+        self._means["time"].add(seconds)
+        self._means["data"].add(self._waited)
+        if module.accuracy is not None:
+            self._means["accuracy"].add(module.accuracy.mean, module.accuracy.counted)
+
+    def _line(self, views: int, unit: str) -> str:
+        """The last values, each with its mean: loss, accuracy, seconds of a step, seconds of waiting, speed."""
+        parts = [f"{name} {self._means[name]:{form}}" for name, form in MEASURED.items() if self._means[name].count]
+        speed = views / max(self._means["time"].value, 1e-9)
+        return "  ".join([*parts, f"{speed:.1f} {unit}/s"])
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show that the validation runs."""

@@ -1,9 +1,11 @@
 """`fit(recipe, out=folder)` trains a recipe."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, final
 
 import torch
 from lightning.pytorch import Callback
@@ -11,7 +13,7 @@ from lightning.pytorch.loggers import Logger
 from rich.console import Console
 
 from poise import terminal
-from poise.errors import CheckpointError, Stopped
+from poise.errors import CheckpointError, InputError, Stopped
 from poise.terminal import say
 from poise.training.box_share import note_box_share
 from poise.training.callbacks import Interrupted, Interrupts, ProgressBar
@@ -34,7 +36,8 @@ from poise.training.loggers import TENSORBOARD, check_loggers, make_loggers
 from poise.training.logging import hparams_of, print_resumed, print_run, settings_of
 from poise.training.metrics_log import MetricsLog
 from poise.training.module import Module
-from poise.training.previews import Previews
+from poise.training.network_log import NetworkLog, check_network_log
+from poise.training.previews import EVERY, Previews
 from poise.training.provenance import checksums
 from poise.training.recipe import Recipe
 from poise.training.result import RunResult
@@ -67,6 +70,9 @@ def fit(
     save_minutes: float = 5.0,
     snapshots: int | Sequence[int] | None = None,
     loggers: Sequence[str | Logger] = (TENSORBOARD,),
+    log_every: int | None = None,
+    graph: bool = False,
+    histograms: bool = False,
     callbacks: Sequence[Callback] = (),
     console: Console | None = None,
 ) -> RunResult:
@@ -97,6 +103,10 @@ def fit(
         loggers: Loggers of Lightning, or names of those to make (`training.loggers`): "tensorboard", "csv", "wandb", "mlflow",
             "comet", or `module:function` of your own, which is called with the folder of the run. They receive losses, scores,
             the score of each keypoint, pictures and hyperparameters; () for none.
+        log_every: Steps between two printed lines, on a terminal too, and between two logged losses; by default a line a
+            minute where there is no terminal, and a loss every 20 steps.
+        graph: Whether TensorBoard also gets the graph of the network.
+        histograms: Whether TensorBoard also gets histograms of the weights, after each validation.
         callbacks: Callbacks of Lightning, called after poise's own.
         console: Terminal to print to.
 
@@ -112,6 +122,7 @@ def fit(
     for stage in (recipe, *recipe.then):
         model_file.check_kept(stage.model)
     check_loggers(loggers)
+    check_network_log(loggers, graph=graph, histograms=histograms)
     console = (console or terminal.Console()) if rank_of_process() == 0 else Console(quiet=True)
     hardware = Hardware(
         device=device,
@@ -125,7 +136,8 @@ def fit(
         save_minutes=save_minutes,
     )
     kept = snapshot_epochs(snapshots, epochs=max(stage.epochs for stage in (recipe, *recipe.then)))
-    one = partial(_run, hardware=hardware, console=console, loggers=loggers, more=callbacks, snapshots=kept)
+    wanted = Wanted(loggers, kept, log_every, graph, histograms, callbacks)
+    one = partial(_run, hardware=hardware, console=console, wanted=wanted)
     resumed, begin = (None if path is None else Path(path) for path in (resume, start))
     budget = Budget(resumed or Path(out), resumed is not None, seed, begin, minutes, steps)
     if resumed is not None and not resumed.is_dir():
@@ -138,16 +150,44 @@ def fit(
         return one(recipe, budget)
 
 
-def _run(
-    recipe: Recipe,
-    budget: Budget,
-    *,
-    hardware: Hardware,
-    console: Console,
-    loggers: Sequence[str | Logger],
-    more: Sequence[Callback],
-    snapshots: Collection[int],
-) -> RunResult:
+@final
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """What a run keeps and tells beside its best model.
+
+    Attributes:
+        loggers: Loggers of Lightning, or their names.
+        snapshots: Epochs whose models are kept.
+        log_every: Steps between two lines and two logged losses; None for the defaults.
+        graph: Whether TensorBoard gets the graph of the network.
+        histograms: Whether TensorBoard gets histograms of the weights.
+        callbacks: Callbacks after poise's own.
+    """
+
+    loggers: Sequence[str | Logger]
+    snapshots: Collection[int]
+    log_every: int | None
+    graph: bool
+    histograms: bool
+    callbacks: Sequence[Callback]
+
+    def __post_init__(self) -> None:
+        """Refuse a number of steps that is none."""
+        if self.log_every is not None and self.log_every < 1:
+            raise InputError(f"lines come every so many steps, 1 or more, not every {self.log_every} (--log-every)")
+
+    def shown(self, console: Console, folder: Path, hparams: Mapping[str, Any], *, begins: bool) -> list[Callback]:
+        """The callbacks that show how a run goes, which begins or goes on, and keep its snapshots."""
+        return [
+            SnapshotKeeper(folder, self.snapshots),
+            Previews(folder, hparams, every=self.log_every or EVERY),
+            NetworkLog(console, begins=begins, graph=self.graph, histograms=self.histograms),
+            ProgressBar(console, steps=self.log_every),
+            *self.callbacks,
+        ]
+
+
+def _run(recipe: Recipe, budget: Budget, *, hardware: Hardware, console: Console, wanted: Wanted) -> RunResult:
     folder = budget.folder
     state, progress = check_state(folder) if budget.resume else (None, None)
     plan = run_plan(recipe, budget, hardware)
@@ -189,11 +229,9 @@ def _run(
     with Interrupts() as interrupts, quiet_lightning(), explain_step_errors(plan), unwrap_worker_errors():
         checkpointer = Checkpointer(folder, interrupts, best=recipe.best)
         metrics_log = MetricsLog(folder, console, settings=settings_of(recipe, plan, data) if main else {})
-        previews = Previews(folder, hparams_of(recipe, plan))
-        told = (metrics_log, DivergenceWarnings(console))
-        saved = (checkpointer, SnapshotKeeper(folder, snapshots))
-        callbacks = [Clock(console), *told, *saved, previews, ProgressBar(console), *more]
-        made = make_loggers(loggers, folder, step=progress.get("steps", 0) if progress else 0)
+        shown = wanted.shown(console, folder, hparams_of(recipe, plan), begins=state is None)
+        callbacks = [Clock(console), metrics_log, DivergenceWarnings(console), checkpointer, *shown]
+        made = make_loggers(wanted.loggers, folder, step=progress.get("steps", 0) if progress else 0)
         lightning = trainer(recipe, plan, callbacks, hardware=hardware, loggers=made)
         try:
             with explain_restore_errors(state, lambda: module.begun):

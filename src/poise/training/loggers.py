@@ -1,5 +1,6 @@
 """The loggers of a run: Lightning's own, by name, or one of a user's own package."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,7 +29,15 @@ def _wandb(folder: Path, step: int) -> Logger:
 
 
 def _mlflow(folder: Path, step: int) -> Logger:
-    return MLFlowLogger(experiment_name=PROJECT, run_name=folder.name, save_dir=str(folder / "mlruns"))
+    """To the server that MLflow's environment variable names, else to a database in the folder: it keeps no plain files now."""
+    place = folder.absolute()
+    server = os.environ.get("MLFLOW_TRACKING_URI")
+    return MLFlowLogger(
+        experiment_name=PROJECT,
+        run_name=folder.name,
+        tracking_uri=server or f"sqlite:///{place / 'mlflow.db'}",
+        artifact_location=None if server else str(place / "mlruns"),
+    )
 
 
 def _comet(folder: Path, step: int) -> Logger:

@@ -33,6 +33,7 @@ class MetricsLog(RunCallback):
         self._parts: dict[str, float] = {}
         self._steps = 0
         self._views = 0
+        self._right = (0.0, 0)
         self._begin = 0.0
         self._trained: float | None = None
 
@@ -49,6 +50,7 @@ class MetricsLog(RunCallback):
             "parts": self._parts,
             "steps": self._steps,
             "people": self._views,
+            "accuracy": list(self._right),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -56,6 +58,8 @@ class MetricsLog(RunCallback):
         self.rows = state_dict["rows"]
         self._loss, self._steps, self._views = (state_dict[n] for n in ("loss", "steps", "people"))
         self._parts = state_dict.get("parts", {})
+        share, count = state_dict.get("accuracy", (0.0, 0))
+        self._right = (share, count)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write `settings.json` and start the clock."""
@@ -66,11 +70,14 @@ class MetricsLog(RunCallback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Sum the losses."""
+        """Sum losses and accuracies."""
         module = self.of(pl_module)
         self._loss += float(module.loss.detach())
         for name in module.task.loss_parts:
             self._parts[name] = self._parts.get(name, 0.0) + float(module.parts[name].detach())
+        if module.accuracy is not None:
+            counted = module.accuracy.counted
+            self._right = (self._right[0] + module.accuracy.mean * counted, self._right[1] + counted)
         self._steps += 1
         self._views += len(batch.batch) * module.plan.world
 
@@ -90,12 +97,14 @@ class MetricsLog(RunCallback):
             "rate": module.rate,
             "train/loss": self._loss / max(1, self._steps),
             **{f"train/{name}": value / max(1, self._steps) for name, value in self._parts.items()},
+            **({"train/accuracy": self._right[0] / self._right[1]} if self._right[1] else {}),
             "train/norm": module.norm,
             f"{module.task.unit[1]}_per_second": round(self._views / max(1e-9, trained - self._begin), 1),
         }
         row |= {f"val/{name}": value for name, value in module.new_scores.items()}
         self.rows.append(row)
         self._loss, self._parts, self._steps, self._views, self._begin, self._trained = 0.0, {}, 0, 0, now, None
+        self._right = (0.0, 0)
         if trainer.is_global_zero:
             write_csv(self.folder / "metrics.csv", self.rows)
             self._print_epoch(row, module.task.loss_parts, epochs=module.recipe.epochs, unit=module.task.unit[1])
@@ -103,9 +112,10 @@ class MetricsLog(RunCallback):
     def _print_epoch(self, row: Row, loss_parts: tuple[str, ...], *, epochs: int, unit: str) -> None:
         scores = "  ".join(f"{name.removeprefix('val/')} {value:.4g}" for name, value in row.items() if name.startswith("val/"))
         parts = "  ".join(f"{name} {row[f'train/{name}']:.3g}" for name in loss_parts if f"train/{name}" in row)
+        right = f"  accuracy {row['train/accuracy']:.3f}" if "train/accuracy" in row else ""
         say(
             self.console,
-            f"epoch {int(row['epoch'])}/{epochs}  loss {row['train/loss']:.5g}{f' ({parts})' if parts else ''}  "
+            f"epoch {int(row['epoch'])}/{epochs}  loss {row['train/loss']:.5g}{f' ({parts})' if parts else ''}{right}  "
             f"{f'val ({scores})' if scores else 'no validation'}  "
             f"lr {row['rate']:.2e}  {row[f'{unit}_per_second']:.1f} {unit}/s  {row['minutes']:.1f} min",
         )

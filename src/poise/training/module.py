@@ -2,7 +2,8 @@
 
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from poise.errors import CheckpointError
+from poise.metrics.accuracy import Accuracy
 from poise.models.base import PoseModel, total_loss
 from poise.models.views.base import AnyViews, LoadedBatch, ViewDataset, mixed_seed
 from poise.notes import add_counted
@@ -48,6 +50,7 @@ class Module(LightningModule):
         keypoint_scores: A score of each keypoint, by name, where there are loggers.
         loss_value: Loss of the last step.
         parts: Parts of the last step's loss, by name.
+        accuracy: PCK on the maps of the last batch; None where the model has no such maps.
         norm: Norm of the last step's gradient, before clipping.
         elapsed: Seconds of training up to the last step, over all sessions; the same on every process.
         unreadable: Error messages of images that could not be read.
@@ -73,6 +76,7 @@ class Module(LightningModule):
         self.val_views = val
         self.model = recipe.model
         self.parts: dict[str, Float[Tensor, ""]] = {}
+        self.accuracy: Accuracy | None = None
         self.average = copy.deepcopy(recipe.model).requires_grad_(False) if recipe.average is not None else None
         self.task = recipe.task(self.model)
         self.best_task = recipe.task(self.best_model)
@@ -195,7 +199,9 @@ class Module(LightningModule):
         self.unreadable.update(dict.fromkeys(loaded.bad))
         add_counted(loaded.counted)
         self.loaded = loaded
-        self.parts = self.task.losses(loaded.batch)
+        with last_answer(self.model.network) as answers:
+            self.parts = self.task.losses(loaded.batch)
+        self.accuracy = self.task.accuracy(answers[0], loaded.batch) if answers else None
         self.loss = total_loss(self.parts)
         return self.loss
 
@@ -327,6 +333,21 @@ class Module(LightningModule):
         self.order.begin(state["epoch"], state["batch"])
         self._earlier = self.elapsed = state["elapsed"]
         self.scores = state["scores"]
+
+
+@contextmanager
+def last_answer(network: nn.Module) -> Iterator[list[Any]]:
+    """While this lasts, a list that holds what a network answered last; empty before it has."""
+    answers: list[Any] = []
+
+    def keep(module: nn.Module, inputs: object, output: Any) -> None:
+        answers[:] = [output]
+
+    handle = network.register_forward_hook(keep)
+    try:
+        yield answers
+    finally:
+        handle.remove()
 
 
 @torch.no_grad()

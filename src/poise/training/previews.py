@@ -24,11 +24,13 @@ class Previews(RunCallback):
     Args:
         folder: Folder of the run.
         hparams: Hyperparameters, one level of plain values.
+        every: Steps between two logged losses.
     """
 
-    def __init__(self, folder: Path, hparams: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, hparams: Mapping[str, Any], *, every: int = EVERY) -> None:
         self.folder = folder
         self.hparams = dict(hparams)
+        self.every = every
         self._best = float("-inf")
         self._shown = -1
 
@@ -47,12 +49,13 @@ class Previews(RunCallback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log loss, norm of the gradient and learning rate."""
+        """Log loss, accuracy on maps, norm of the gradient and learning rate."""
         module, step = self.of(pl_module), trainer.global_step
-        if trainer.is_global_zero and trainer.loggers and step % EVERY == 0 and step != self._shown:
+        if trainer.is_global_zero and trainer.loggers and step % self.every == 0 and step != self._shown:
             self._shown = step
             parts = {name: float(module.parts[name].detach()) for name in module.task.loss_parts}
             values = {"loss": module.loss_value, **parts, "norm": module.norm, "rate": module.rate}
+            values |= {} if module.accuracy is None else {"accuracy": module.accuracy.mean}
             self._log(trainer, {f"train/{name}": value for name, value in values.items()})
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from poise.data.base import Dataset
 from poise.dims import Size
+from poise.metrics.accuracy import Accuracy
 from poise.models.base import PoseModel
 from poise.models.device import Precision
 from poise.models.pictures import Picture
@@ -138,6 +139,15 @@ class Task(ABC):
     def losses(self, batch: Any) -> dict[str, Float[Tensor, ""]]:
         """The parts of the loss of a batch by name; their sum is minimised."""
 
+    def accuracy(self, answer: Any, batch: Any) -> Accuracy | None:
+        """PCK on the maps of a training batch (`PoseModel.batch_accuracy`); None where nothing is to be told.
+
+        Args:
+            answer: The network's last answer while `losses` were computed.
+            batch: The batch.
+        """
+        return None
+
     @abstractmethod
     def validate(self, batch: Any) -> tuple[Float[Tensor, ""], list[Any]]:
         """The loss of a batch, and the result of each view, pixels of the image; results can be pickled."""
@@ -192,6 +202,10 @@ class ModelTask(Task):
     def losses(self, batch: Any) -> dict[str, Float[Tensor, ""]]:
         """`PoseModel.losses`."""
         return self.model.losses(batch)
+
+    def accuracy(self, answer: Any, batch: Any) -> Accuracy | None:
+        """`PoseModel.batch_accuracy`."""
+        return self.model.batch_accuracy(answer, batch)
 
     def validate(self, batch: Any) -> tuple[Float[Tensor, ""], list[Any]]:
         """`PoseModel.validate`."""

@@ -76,8 +76,12 @@ def measure_model(name: str) -> NetworkCost:
         InputError: A part of a detector, which takes no images by itself.
     """
     size = view_size_of(name)
-    network = _unbuilt(name).network
-    return measure_network(_OneBox(network) if isinstance(network, RCNN) else network, size)
+    return measure_network(countable(unbuilt(name).network), size)
+
+
+def countable(network: nn.Module) -> nn.Module:
+    """A network that answers to a view alone: itself, or a detector with a single box, which needs no values in its weights."""
+    return _OneBox(network) if isinstance(network, RCNN) else network
 
 
 def view_size_of(name: str) -> Size:
@@ -90,7 +94,7 @@ def view_size_of(name: str) -> Size:
     request = build_request(name)
     if request.parts.get("size"):
         return request.size
-    model = require_image(_unbuilt(name))
+    model = require_image(unbuilt(name))
     if isinstance(model, BlazePose | BlazeDetector):
         return (model.network.side, model.network.side)
     canvas = model.preprocess
@@ -99,7 +103,7 @@ def view_size_of(name: str) -> Size:
     return -(-canvas.side // canvas.multiple) * canvas.multiple, width
 
 
-def _unbuilt(name: str) -> Model:
+def unbuilt(name: str) -> Model:
     """The model on the device "meta", without values in its weights."""
     with torch.device("meta"):
         return build(name)

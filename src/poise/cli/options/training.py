@@ -33,6 +33,10 @@ class TrainingOptions(DeviceOptions, SeedOptions):
             400), in snapshots/; `poise evaluate RUN --snapshots` makes a table of them.
         logger: Loggers of losses and scores: tensorboard (the default), csv, wandb, mlflow, comet; several may be given;
             "none"; or module:function of your own, which is called with the folder of the run and gives a logger of Lightning.
+        log_every: Print a line every so many steps, on a terminal too, with loss, accuracy on maps, seconds of a step and of
+            waiting for data, speed; each with its mean over the epoch. Loggers get losses as often.
+        graph: Also give TensorBoard the graph of the network.
+        histograms: Also give TensorBoard histograms of the weights, after each validation, and the learning rate of each group.
     """
 
     out: Path | None = None
@@ -51,6 +55,9 @@ class TrainingOptions(DeviceOptions, SeedOptions):
     save_minutes: float = 5.0
     snapshots: list[int] | None = None
     logger: list[str] | None = None
+    log_every: int | None = None
+    graph: bool = False
+    histograms: bool = False
 
     @property
     def loggers(self) -> list[str]:
@@ -87,4 +94,7 @@ class TrainingOptions(DeviceOptions, SeedOptions):
             save_minutes=self.save_minutes,
             snapshots=self.snapshots[0] if self.snapshots is not None and len(self.snapshots) == 1 else self.snapshots,
             loggers=self.loggers,
+            log_every=self.log_every,
+            graph=self.graph,
+            histograms=self.histograms,
         )
