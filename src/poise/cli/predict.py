@@ -1,7 +1,7 @@
 """`poise predict`: keypoints on photographs and in videos."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,6 +80,8 @@ def run(
 
     Keypoints of a low score are drawn thin.
 
+    For a model of `poise get` that sees one person at a time, a detector finds the boxes where none are given; it is said which.
+
     Without a model it is blazepose_full, which finds everybody by itself; it is got once (`poise get`).
 
     For example:
@@ -148,6 +150,7 @@ def run(
     from poise.inference.formats import check_format
     from poise.inference.predictor import Predictor
     from poise.inference.sources import boxes_of, find_images
+    from poise.inference.usual_detector import usual_detector
     from poise.inference.write import Writer, results_folder
     from poise.models.base import require_pose
     from poise.terminal import Console
@@ -157,10 +160,13 @@ def run(
     images = find_images(sources, without=out)
     read = None if boxes.boxes is None else boxes_of(boxes.boxes, images, min_score=boxes.min_box_score or 0.0)
     network = require_pose(load(default_model(Console(stderr=True), yes=yes) if model is None else model))
+    console = Console()
+    if model is not None and not boxes.whole_image and boxes.boxes is None and boxes.detector is None:
+        picked = usual_detector(network, cache.located(model), say=lambda text: say(console, text))
+        boxes = replace(boxes, detector=picked)
     boxes.check_for(network, own_minimum=True)
     decoding.adjust(network, detection)
     keypoints.adjust(network)
-    console = Console()
     if note := boxes.whole_image_note(network):
         say(console, note)
     confidence = DETECTOR_MINIMUM if boxes.min_box_score is None else boxes.min_box_score

@@ -38,6 +38,26 @@ def names() -> list[str]:
     return found
 
 
+def has_weights(name: str) -> bool:
+    """Whether the default weights of a detector are in torch's cache."""
+    from torchvision.models import get_model_weights
+
+    weights: Any = get_model_weights(name).DEFAULT
+    return cached(weights.url).is_file()
+
+
+def bring_weights(name: str) -> None:
+    """Download the default weights of a detector into torch's cache, unless they are there.
+
+    Raises:
+        ReadError: They cannot be downloaded; the message says which file belongs where.
+    """
+    from torchvision.models import get_model_weights
+
+    weights: Any = get_model_weights(name).DEFAULT
+    bring(weights.url, what=name, instead=_by_hand(weights.url))
+
+
 def load_detector(name: str) -> CocoDetector:
     """A detector with torchvision's default weights, downloaded into torch's cache unless they are there.
 
@@ -61,17 +81,20 @@ def load_detector(name: str) -> CocoDetector:
 
 
 def _state(name: str, weights: Any) -> Mapping[str, Tensor]:
-    file = cached(weights.url)
-    by_hand = (
-        f"fetch {weights.url} where there is a network and put it into the folder {file.parent} (its sha256 begins with "
-        f"{digest_of(weights.url)})"
-    )
-    bring(weights.url, what=name, instead=by_hand)
+    bring(weights.url, what=name, instead=_by_hand(weights.url))
     try:
         state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
         return state
     except (OSError, RuntimeError, *UNREADABLE) as error:
         raise CheckpointError(_damaged(weights.url, error)) from error
+
+
+def _by_hand(url: str) -> str:
+    """What to do where weights cannot be downloaded."""
+    return (
+        f"fetch {url} where there is a network and put it into the folder {cached(url).parent} (its sha256 begins with "
+        f"{digest_of(url)})"
+    )
 
 
 def _damaged(url: str, error: Exception) -> str:

@@ -1,0 +1,70 @@
+"""A published top-down model of people is given a detector where nobody says where to look, and it is said which."""
+
+from dataclasses import replace
+
+import pytest
+
+from poise.errors import ReadError
+from poise.inference import usual_detector as module
+from poise.inference.usual_detector import OURS, TORCHVISION, USUAL, usual_detector
+from poise.skeletons import QUADRUPED
+from poise.weights.cache import model_place
+from poise.zoo.simple_baselines import poseresnet
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("POISE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(module, "has_weights", lambda name: False)
+    monkeypatch.setattr(module, "bring_weights", _no_network)
+
+
+def _no_network(name):
+    raise ReadError(f"{name} cannot be downloaded; put it there")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return poseresnet(18, size=(64, 64), name="published")
+
+
+def picked(model, file=None):
+    said = []
+    return usual_detector(model, file or model_place("published"), say=said.append), said
+
+
+def test_a_detector_that_is_here_is_taken_the_best_first(model, monkeypatch):
+    monkeypatch.setattr(module, "has_weights", lambda name: name in TORCHVISION[1:])
+    name, said = picked(model)
+    assert name == TORCHVISION[1]
+    assert len(said) == 1
+    assert said[0].startswith(f"boxes of people are found by torchvision's {name}, which is here; --detector FILE|NAME takes")
+
+
+def test_blazepose_s_detector_is_taken_where_it_is_all_that_is_here(model):
+    place = model_place(OURS)
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"")
+    assert picked(model)[0] == OURS
+
+
+def test_else_the_best_is_downloaded_and_its_terms_are_said(model, monkeypatch):
+    brought = []
+    monkeypatch.setattr(module, "bring_weights", brought.append)
+    name, said = picked(model)
+    assert (name, brought) == (USUAL, [USUAL])
+    assert "are downloaded once; BSD-3-Clause (code); the weights come from COCO's images" in said[0]
+
+
+def test_without_a_network_it_is_told_and_each_image_stays_one_box(model):
+    name, said = picked(model)
+    assert name is None
+    assert said[-1] == f"{USUAL} cannot be downloaded; put it there"
+
+
+def test_models_of_one_s_own_of_animals_and_of_whole_images_are_left_alone(model, tmp_path):
+    assert picked(model, tmp_path / "mine.safetensors") == (None, [])
+    assert picked(poseresnet(18, size=(64, 64), skeleton=QUADRUPED)) == (None, [])
+    wide = poseresnet(18, size=(64, 64))
+    wide.card = replace(wide.card, box_share=0.9)
+    assert picked(wide) == (None, [])
