@@ -80,7 +80,7 @@ def run(
 
     Keypoints of a low score are drawn thin.
 
-    For a model of `poise get` that sees one person at a time, a detector finds the boxes where none are given; it is said which.
+    For a model of `poise get` that sees one person at a time, a detector finds the boxes where none are given; it says which.
 
     Without a model it is blazepose_full, which finds everybody by itself; it is got once (`poise get`).
 
