@@ -74,6 +74,7 @@ def predict_video(
         precision=running.precision,
         batch=running.batch,
         min_box_score=confidence,
+        runtime=running.runtime or "auto",
     )
     pipeline = VideoPipeline(predictor, opened, settings)
     _say_how(console, pipeline, opened)

@@ -26,6 +26,7 @@ from poise.inference.request import ImageRequest
 from poise.models.base import Model
 from poise.models.top_down import TopDown
 from poise.models.values import Image
+from poise.runtimes.choice import TORCH
 from poise.structures import Key, Poses
 from poise.tracking.appearance import colour_histograms
 from poise.tracking.choose import smoothers
@@ -251,6 +252,7 @@ def predictor_for(
     flip: bool | None = None,
     batch: int | None = None,
     min_box_score: float = MIN_BOX_SCORE,
+    runtime: str | None = None,
 ) -> Predictor:
     """A predictor for a video: its detector works in the calling thread, since frames are read by one of their own.
 
@@ -262,11 +264,13 @@ def predictor_for(
         flip: Whether to average with the mirrored view; by default not, as a video has many frames.
         batch: People, or frames, per batch.
         min_box_score: Lowest confidence of the detector's boxes.
+        runtime: What runs the networks, as for `Predictor`.
     """
+    wanted = runtime or (TORCH if isinstance(model, Model) else None)
     chosen = (
         detector
         if isinstance(detector, Detector | None)
-        else detector_of(detector, device=device, precision=precision, workers=0)
+        else detector_of(detector, device=device, precision=precision, workers=0, runtime=wanted)
     )
     return Predictor(
         model,
@@ -278,6 +282,7 @@ def predictor_for(
         workers=0,
         min_box_score=min_box_score,
         whole_image=True,
+        runtime=wanted,
     )
 
 
@@ -298,6 +303,7 @@ def video(
     batch: int | None = None,
     min_box_score: float = MIN_BOX_SCORE,
     rate: float | None = None,
+    runtime: str | None = None,
 ) -> Iterator[VideoFrame]:
     """The people of a video, frame by frame, with ids that stay.
 
@@ -323,6 +329,8 @@ def video(
         batch: People, or frames, per batch; by default the model's.
         min_box_score: Lowest confidence of the detector's boxes.
         rate: Frames a second of a folder or a pattern, or of a file whose own rate is wrong.
+        runtime: What runs the networks, as for `Predictor`: by default the fastest that is installed for a model file, PyTorch
+            for a model.
 
     Raises:
         ReadError: There is no such file, or it holds no video.
@@ -342,6 +350,7 @@ def video(
         flip=flip,
         batch=batch,
         min_box_score=min_box_score,
+        runtime=runtime,
     )
     pipeline = VideoPipeline(predictor, opened, settings)
     return (frame for chunk in pipeline.chunks() for frame in chunk)

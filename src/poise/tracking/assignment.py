@@ -18,10 +18,14 @@ def assign(similarity: Float[np.ndarray, "m n"], minimum: Float[np.ndarray, "m n
     """
     if not similarity.size:
         return []
+    good = similarity >= minimum
+    if 1 in similarity.shape:  # one person: no need of scipy, whose import takes most of a second
+        best = int(np.where(good, similarity, 0.0).argmax())
+        i, j = divmod(best, similarity.shape[1])
+        return [(i, j)] if good[i, j] else []
     try:
         from scipy.optimize import linear_sum_assignment
     except ImportError as error:
         raise MissingExtra("tracking assigns poses with scipy, which is not installed: pip install 'poise[video]'") from error
-    good = similarity >= minimum
     rows, columns = linear_sum_assignment(np.where(good, similarity, 0.0), maximize=True)
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if good[i, j]]
