@@ -97,6 +97,7 @@ RECIPE_FLAGS: Mapping[str, Reads] = {
     "images": IMAGES,
     "val_images": IMAGES,
     "data": Reads("folder of the data set"),
+    "heads": HEADS,
     "start": MODEL,
     "source": Reads("source", hint="--source is a COCO keypoint file or the name of a recipe", names=True),
     "source_images": IMAGES,
