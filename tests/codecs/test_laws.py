@@ -36,6 +36,8 @@ FORMS = {
     "Megvii-cpn": ("Megvii", {"reading": "cpn", "blur": 21, "shifts": (0.25, 0.125)}),
     "Megvii-mmpose": ("Megvii", {"kernel": 11, "level": "cell", "reading": "mmpose", "blur": 11}),
     "SimCC-paper": ("SimCC", {"sigma": 6.0, "normalize": True, "beta": None, "shift_flipped": False}),
+    "SimCC-rtmw": ("SimCC", {"beta": 1.0, "label_beta": 10.0, "per_bin": True, "shift_flipped": False}),
+    "SimCC-probabilities": ("SimCC", {"per_bin": True, "probabilities": True}),
     "SimCC-dark": ("SimCC", {"ratio": 1.5, "reading": "dark"}),
     "SimDR": ("SimCC", {"label": "one-hot", "smoothing": 0.1, "beta": None}),
     "Regression-laplace": ("Regression", {"penalty": "laplace"}),

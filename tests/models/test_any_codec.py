@@ -24,6 +24,7 @@ NAMES = [
     "mspn_1stg_coco_64x64",
     "rsn_res18_coco_64x64",
     "hourglass_2stack_b1_17j_64x64",
+    "rtmpose_t_coco_64x64",
     "timm_mobilenetv4_conv_small_coco_64x64",
 ]
 """One of every kind of network: one answer or several, maps of one layer or of many."""

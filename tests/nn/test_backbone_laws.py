@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 import poise.nn.backbones
 from poise.nn.backbones.blazepose_wang import WangTrunk
+from poise.nn.backbones.cspnext import CSPNeXt
 from poise.nn.backbones.hourglass import HourglassStem
 from poise.nn.backbones.hourglass104 import Hourglass104
 from poise.nn.backbones.hrnet import HRNet
@@ -30,6 +31,7 @@ from poise.nn.backbones.plain import PlainNet
 from poise.nn.backbones.resnet import ResNet
 from poise.nn.backbones.rsn import ResidualStepsBlock, attentive_block, plain_bottleneck
 from poise.nn.backbones.timm import TimmBackbone
+from poise.nn.backbones.vit import ViT
 from poise.nn.base import Backbone
 from poise.plugins import members, named
 
@@ -38,6 +40,7 @@ ONE_EACH = (1, 1, 1, 1)
 
 TINY: dict[str, dict[str, Callable[[], Backbone]]] = {
     "blazepose_wang": {"blazepose-wang": WangTrunk},
+    "cspnext": {"cspnext": lambda: CSPNeXt(0.125, 0.167), "cspnext-stages": lambda: CSPNeXt(0.125, 0.33, (2, 3, 4))},
     "hourglass": {"hourglass": lambda: HourglassStem(16)},
     "hourglass104": {
         "hourglass104": lambda: Hourglass104(2, (8, 8, 12), (1, 2, 1)),
@@ -66,6 +69,10 @@ TINY: dict[str, dict[str, Callable[[], Backbone]]] = {
         "timm-sized": lambda: TimmBackbone("test_vit", (96, 64)),
         "timm-convnext": lambda: TimmBackbone("test_convnext"),
     },
+    "vit": {
+        "vit": lambda: ViT((48, 32), 24, 2, 3),
+        "vit-experts": lambda: ViT((48, 32), 24, 2, 3, part=8, experts=(0, 1, 2, 3, 4, 5)),
+    },
 }
 """Small backbones by the file they are of, each under a name of its own."""
 
@@ -73,7 +80,7 @@ WITHOUT_EFFECT = {"lpn-gc": ".att.conv_mask.bias"}
 """How weights end that change no answer on purpose: a softmax over cells takes what is added to all of them out again. The
 release has such a bias in every block, and so do its checkpoints."""
 
-ONE_SIZE = {"timm-sized": (96, 64)}
+ONE_SIZE = {"timm-sized": (96, 64), "vit": (48, 32), "vit-experts": (48, 32)}
 """Of backbones that take views of one size (h, w) only."""
 
 MAKERS = {name: make for makers in TINY.values() for name, make in makers.items()} | members(Backbone, named())

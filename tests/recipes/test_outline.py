@@ -84,7 +84,7 @@ def test_a_stand_in_is_the_same_each_time():
 @pytest.mark.parametrize("name", ON_A_FOLDER)
 def test_the_data_folder_is_looked_at_before_weights_are_asked_for(name, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("poise.zoo.imagenet._fill", lambda *_, **__: asked.append(name))
+    monkeypatch.setattr("poise.zoo.imagenet.fill", lambda *_, **__: asked.append(name))
     monkeypatch.setattr("poise.zoo.imagenet.whole_model", lambda *_: asked.append(name))
     monkeypatch.setattr("poise.zoo.imagenet._torchvision", lambda *_: asked.append(name))
     with pytest.raises(ReadError, match="holds no"):

@@ -19,6 +19,7 @@ from poise.decoding.blur import blur_taps
 from poise.decoding.subpixel import argmax_rows, check_method
 from poise.errors import InputError
 from poise.geometry import Grid
+from poise.losses.bins import bin_divergence
 from poise.structures import Points
 
 MIN_VALUE, MAX_VALUE = 0.001, 50.0
@@ -41,7 +42,12 @@ class SimCC(InstanceCodec):
         normalize: Whether the area of a Gaussian is 1 instead of its height.
         beta: The loss is the divergence between output and label after a softmax of `beta` times each (RTMPose). None takes the
             label itself as the distribution, for which a Gaussian must be normalised (SimCC, section 3).
+        label_beta: The factor on the label where it is another than `beta`: 10 in RTMW, whose `beta` is 1. None is `beta`.
+        per_bin: Whether the divergence of an axis is divided by its number of bins, as in RTMPose's and RTMW's releases. With
+            more bins along y than along x it then counts less.
         reading: The highest bin ("cell"), or a DARK step from it.
+        probabilities: Whether a softmax comes before the reading, so that the score is a probability from 0 to 1, and every
+            keypoint is somewhere. RTMPose's outputs are no probabilities: their scores may be above 1.
         shift_flipped: Whether the vector of a mirrored view is shifted so that its pixels lie on those of the view, which
             leaves the bins of the view's last half pixel in place. The releases only reverse the vector, an error of `1 - 1 /
             ratio` pixels.
@@ -56,7 +62,10 @@ class SimCC(InstanceCodec):
     smoothing: float = 0.0
     normalize: bool = False
     beta: float | None = 10.0
+    label_beta: float | None = None
+    per_bin: bool = False
     reading: Literal["cell", "dark"] = "cell"
+    probabilities: bool = False
     shift_flipped: bool = True
     joint_weights: tuple[float, ...] | None = None
     ohkm: int | None = None
@@ -76,6 +85,10 @@ class SimCC(InstanceCodec):
             )
         check_method(self.reading, ("cell", "dark"))
         check_weights(self, self.joint_weights, self.ohkm)
+        if any(beta is not None and not beta > 0 for beta in (self.beta, self.label_beta)):
+            raise InputError(f"SimCC needs betas above 0, found {self.beta} and {self.label_beta}")
+        if self.label_beta is not None and self.beta is None:
+            raise InputError("SimCC without a beta takes the label as a distribution: leave label_beta out")
         if self.beta is None and self.label == "gaussian" and not self.normalize:
             raise InputError("SimCC without a beta takes the label as a distribution: set normalize, or give a beta such as 10")
 
@@ -110,10 +123,19 @@ class SimCC(InstanceCodec):
 
     @property
     def exceptions(self) -> Mapping[int, float]:
-        """Law 3 if flipped vectors are not shifted; law 4 without a beta, since the softmax of a label is not the label."""
+        """Law 3 if flipped vectors are not shifted; law 4 without a beta, since the softmax of a label is not the label.
+
+        So it is where labels have another factor than outputs.
+        """
         off = abs((self.vectors[0] - 1 - self._shift) / self.ratio - (self.size[1] - 1))
         third = {3: self.tolerance + off} if off > 1e-6 else {}
-        return third | ({4: sum(math.log(bins) for bins in self.vectors)} if self.beta is None else {})
+        apart = self.beta is None or self.label_beta not in (None, self.beta)
+        return third | ({4: sum(math.log(bins) / (bins if self.per_bin else 1) for bins in self.vectors)} if apart else {})
+
+    @property
+    def roi_weight(self) -> float:
+        """1; with `per_bin` the mean number of bins, which the loss is then divided by."""
+        return sum(self.vectors) / 2 if self.per_bin else 1.0
 
     def encode(self, xy: Float[Tensor, "b k 2"]) -> Float[Tensor, "b k n"]:
         """The labels, float32, x then y; zeros where the keypoint is out of reach of the bins."""
@@ -130,23 +152,30 @@ class SimCC(InstanceCodec):
     ) -> Float[Tensor, ""]:
         """Kullback-Leibler divergence from the labels, summed over both axes, as a mean over all keypoints.
 
-        That of unlabelled keypoints is 0. The releases also divide by the number of bins, a factor to which Adam is invariant.
+        That of unlabelled keypoints is 0. RTMPose's release gives the sum over the views of a batch in place of their mean, a
+        factor to which Adam is invariant.
 
         Raises:
             InputError: The output is not of this codec's size.
         """
         weight = self.weights(xy, visible)
         labels = self._labels(torch.where(weight[..., None] > 0, self.grid.to_cells(xy).round(), 0))
-        x, y = (self._divergence(*pair) for pair in zip(self._split(output.float()), labels, strict=True))
+        x, y = (
+            bin_divergence(*pair, beta=self.beta, label_beta=self.label_beta, per_bin=self.per_bin)
+            for pair in zip(self._split(output.float()), labels, strict=True)
+        )
         return ohkm_mean(x + y, weight, self.ohkm) if weight.numel() else output.sum()
 
     def decode(self, output: Float[Tensor, "b k n"]) -> Points:
         """The highest bin of each vector; the score is the lower of the two heights. Bin -1 where that is not above 0.
 
+        With `probabilities` a softmax comes first.
+
         Raises:
             InputError: The output is not of this codec's size.
         """
         axes = [axis.detach().float().flatten(0, 1) for axis in self._split(output)]
+        axes = [axis.softmax(dim=-1) for axis in axes] if self.probabilities else axes
         (x, x_confidence), (y, y_confidence) = (argmax_rows(axis) for axis in axes)
         score = torch.minimum(x_confidence, y_confidence)
         bins = torch.stack((x, y), dim=-1).masked_fill((score <= 0)[:, None], -1)
@@ -209,12 +238,6 @@ class SimCC(InstanceCodec):
         else:
             line = torch.where(distance == 0, 1 - self.smoothing, self.smoothing / (length - 1))
         return line.float().unfold(0, length, 1)[middle - at.long()]
-
-    def _divergence(self, output: Float[Tensor, "b k n"], label: Float[Tensor, "b k n"]) -> Float[Tensor, "b k"]:
-        if self.beta is None:
-            return torch.xlogy(label, label).sum(dim=-1) - (label * output.log_softmax(dim=-1)).sum(dim=-1)
-        target, predicted = ((values * self.beta).log_softmax(dim=-1) for values in (label, output))
-        return (target.exp() * (target - predicted)).sum(dim=-1)
 
     def _refined(self, axes: list[Tensor], bins: Int64[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
         both = zip(axes, bins.unbind(-1), self.sigmas, strict=True)

@@ -71,9 +71,11 @@ class Head(nn.Module, ABC):
 
     Attributes:
         takes: Names of layers whose input channels are the codec's, in a head that reads its own earlier outputs.
+        makes_vectors: Whether it makes the vectors of a codec that decodes vectors itself, so that no readout follows it.
     """
 
     takes: tuple[str, ...] = ()
+    makes_vectors: bool = False
 
     @abstractmethod
     def forward(self, features: list[Feature]) -> Tensor | list[Tensor]:

@@ -45,7 +45,8 @@ def assemble(
     Raises:
         InputError: Codec and skeleton have different numbers of keypoints.
     """
-    whole = replace(architecture, cells=codec.cells, vectors=codec.vectors) if codec.vectors else architecture
+    read_off = bool(codec.vectors) and not network.head.makes_vectors
+    whole = replace(architecture, cells=codec.cells, vectors=codec.vectors) if read_off else architecture
     built = with_readout(network, whole)
     card = Card(name, whole, licence="of whoever trains it")
     preprocess = preprocess if skeleton.mirrors else replace(preprocess, flip_test=False)

@@ -18,6 +18,7 @@ from poise.dims import Size
 from poise.models.base import Model, require_image
 from poise.models.blaze_detector import BlazeDetector
 from poise.models.blazepose import BlazePose
+from poise.models.top_down import TopDown
 from poise.nn.rcnn import RCNN, RoIBranch
 from poise.scenes import Canvas
 from poise.zoo.find import build, build_request, names
@@ -95,10 +96,12 @@ def view_size_of(name: str) -> Size:
     if request.parts.get("size"):
         return request.size
     model = require_image(unbuilt(name))
+    if isinstance(model, TopDown):
+        return model.codec.size
     if isinstance(model, BlazePose | BlazeDetector):
         return (model.network.side, model.network.side)
     canvas = model.preprocess
-    assert isinstance(canvas, Canvas), name  # all others have their size in their name
+    assert isinstance(canvas, Canvas), name
     width = -(-(canvas.most or canvas.side) // canvas.multiple) * canvas.multiple
     return -(-canvas.side // canvas.multiple) * canvas.multiple, width
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
@@ -18,6 +18,9 @@ LIMITS = {"stacks": (1, 32), "blocks": (1, 32), "stages": (1, 32), "width": (1, 
 
 DATA = r"(?P<data>coco|mpii|[a-z][a-z0-9_]*[0-9])"
 """The part of a name that says the keypoints: a data set, or the name of a skeleton with its number ("coco17", "ap10k17")."""
+
+UPRIGHT = ("coco17", "halpe26", "wholebody133", "crowdpose14", "aic14")
+"""Skeletons of whole people, who are usually seen in views of 256x192; all others have square ones."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,16 @@ class BuildRequest:
     def keypoints(self) -> Skeleton:
         """The skeleton given, else that of the part `data` (`published_skeleton`)."""
         return self.skeleton or published_skeleton(self.parts["data"])
+
+    def completed(self, *, data: str = "") -> "BuildRequest":
+        """The request with what its name leaves out: keypoints, and the size of views that is usual for them.
+
+        Args:
+            data: Keypoints of a name without any, by the name of a skeleton or data set; "" for COCO's.
+        """
+        named = replace(self, parts={**self.parts, "data": self.parts["data"] or data})
+        usual = "256x192" if named.keypoints.name in UPRIGHT else "256x256"
+        return replace(named, parts={**named.parts, "size": named.parts["size"] or usual})
 
 
 def published_skeleton(data: str) -> Skeleton:

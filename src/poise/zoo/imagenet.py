@@ -36,7 +36,7 @@ def start_resnet(backbone: ResNet, depth: int, style: Style) -> None:
             "torchvision has ImageNet weights for the pytorch style only; take that style, or start without (--no-pretrained, "
             "pretrained=False)"
         )
-    _fill(backbone, _torchvision(depth), f"torchvision's resnet{depth}")
+    fill(backbone, _torchvision(depth), f"torchvision's resnet{depth}")
 
 
 def start_mspn(backbone: MultiStage) -> None:
@@ -46,7 +46,7 @@ def start_mspn(backbone: MultiStage) -> None:
         ReadError: They are not in torch's cache and cannot be downloaded.
         CheckpointError: The file in torch's cache is damaged.
     """
-    _fill(backbone, resnet_as_mspn(_torchvision(50), backbone.state_dict()), "torchvision's resnet50")
+    fill(backbone, resnet_as_mspn(_torchvision(50), backbone.state_dict()), "torchvision's resnet50")
 
 
 def resnet_as_mspn(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -97,7 +97,7 @@ def start_hrnet(backbone: HRNet, width: int) -> None:
         ReadError: The weights are not in its cache and cannot be downloaded.
     """
     anew = () if backbone.channels[0] == width else LAST_FUSION
-    _fill(backbone, whole_model(f"hrnet_w{width}").state_dict(), f"timm's hrnet_w{width}", anew=anew)
+    fill(backbone, whole_model(f"hrnet_w{width}").state_dict(), f"timm's hrnet_w{width}", anew=anew)
 
 
 def start_timm(backbone: TimmBackbone, name: str) -> None:
@@ -106,13 +106,22 @@ def start_timm(backbone: TimmBackbone, name: str) -> None:
     Raises:
         ReadError: The weights are not in its cache and cannot be downloaded.
     """
-    _fill(backbone, TimmBackbone(name, pretrained=True).state_dict(), f"timm's {name}")
+    fill(backbone, TimmBackbone(name, pretrained=True).state_dict(), f"timm's {name}")
 
 
-def _fill(backbone: nn.Module, state: Mapping[str, Tensor], source: str, *, anew: tuple[str, ...] = ()) -> None:
+def fill(backbone: nn.Module, state: Mapping[str, Tensor], source: str, *, anew: tuple[str, ...] = ()) -> None:
     """Load every weight of the backbone from `state`, except those with prefixes in `anew`.
 
     Further weights of the classifier are not used.
+
+    Args:
+        backbone: The backbone.
+        state: Weights under the backbone's names.
+        source: Whose they are, for the message.
+        anew: Beginnings of names of weights that stay as they are.
+
+    Raises:
+        CheckpointError: A weight is missing or of another shape.
     """
     own = {key: value for key, value in backbone.state_dict().items() if not key.startswith(anew)}
     unfit = [key for key, value in own.items() if key not in state or state[key].shape != value.shape]

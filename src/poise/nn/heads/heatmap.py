@@ -22,14 +22,8 @@ class DeconvHead(Head):
 
     def __init__(self, channels: int, outputs: int, widths: tuple[int, ...] = (256, 256, 256)) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        for width in widths:
-            deconv = nn.ConvTranspose2d(channels, width, 4, stride=2, padding=1, bias=False)
-            nn.init.normal_(deconv.weight, std=0.001)
-            layers += [deconv, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
-            channels = width
-        self.layers = nn.Sequential(*layers)
-        self.final = final_layer(channels, outputs)
+        self.layers = deconv_layers(channels, widths)
+        self.final = final_layer(widths[-1] if widths else channels, outputs)
 
     def forward(self, features: list[Feature]) -> Feature:
         """The output that the codec decodes."""
@@ -132,14 +126,31 @@ class TransposedHead(Head):
         return output
 
 
-def final_layer(channels: int, outputs: int) -> nn.Conv2d:
-    """The 1x1 convolution that makes heatmaps, with the small first weights of Simple Baselines' release.
+def deconv_layers(channels: int, widths: tuple[int, ...]) -> nn.Sequential:
+    """Transposed convolutions, each of which doubles the resolution, with batch norm and ReLU.
+
+    Args:
+        channels: Input channels.
+        widths: Channels of the convolutions.
+    """
+    layers: list[nn.Module] = []
+    for width in widths:
+        deconv = nn.ConvTranspose2d(channels, width, 4, stride=2, padding=1, bias=False)
+        nn.init.normal_(deconv.weight, std=0.001)
+        layers += [deconv, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+        channels = width
+    return nn.Sequential(*layers)
+
+
+def final_layer(channels: int, outputs: int, kernel: int = 1) -> nn.Conv2d:
+    """The convolution that makes heatmaps, with the small first weights of Simple Baselines' release.
 
     Args:
         channels: Input channels.
         outputs: Output channels, those of the codec.
+        kernel: Side of the convolution, odd.
     """
-    layer = nn.Conv2d(channels, outputs, 1)
+    layer = nn.Conv2d(channels, outputs, kernel, padding=kernel // 2)
     nn.init.normal_(layer.weight, std=0.001)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # a Conv2d's bias may be None; not here
     return layer

@@ -1,0 +1,47 @@
+"""The neck of RTMDet (arXiv 2212.07784) and RTMW: down from the coarsest map and up again, by cross stage partial layers."""
+
+from itertools import pairwise
+from typing import final
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from poise.nn.base import Feature
+from poise.nn.conv_unit import ConvUnit
+from poise.nn.csp import CSPLayer, CSPNeXtBlock
+
+
+@final
+class PAFPN(nn.Module):
+    """Each map gets what the coarser ones say, and then what the finer ones say; channels stay those of the input maps.
+
+    Args:
+        channels: Channels of the input maps, finest first; each map has half the cells of the one before.
+        blocks: Blocks of each layer.
+    """
+
+    def __init__(self, channels: tuple[int, ...], blocks: int = 2) -> None:
+        super().__init__()
+        steps = list(pairwise(channels))
+        down = steps[::-1]
+        self.reduce_layers = nn.ModuleList(ConvUnit(coarse, fine) for fine, coarse in down)
+        self.top_down_blocks = nn.ModuleList(_layer(2 * fine, fine, blocks) for fine, _ in down)
+        self.downsamples = nn.ModuleList(ConvUnit(fine, fine, 3, stride=2) for fine, _ in steps)
+        self.bottom_up_blocks = nn.ModuleList(_layer(2 * fine, coarse, blocks) for fine, coarse in steps)
+
+    def forward(self, features: list[Feature]) -> list[Feature]:
+        """The new maps, finest first."""
+        reduced = [features[-1]]
+        for finer, reduce, layer in zip(features[-2::-1], self.reduce_layers, self.top_down_blocks, strict=True):
+            reduced[-1] = reduce(reduced[-1])
+            enlarged = functional.interpolate(reduced[-1], scale_factor=2.0, mode="nearest")
+            reduced.append(layer(torch.cat((enlarged, finer), dim=1)))
+        maps = [reduced.pop()]
+        for shrink, layer in zip(self.downsamples, self.bottom_up_blocks, strict=True):
+            maps.append(layer(torch.cat((shrink(maps[-1]), reduced.pop()), dim=1)))
+        return maps
+
+
+def _layer(channels: int, width: int, blocks: int) -> CSPLayer:
+    return CSPLayer(channels, width, blocks, CSPNeXtBlock, shortcut=False)
