@@ -99,6 +99,7 @@ RECIPE_FLAGS: Mapping[str, Reads] = {
     "data": Reads("folder of the data set"),
     "heads": HEADS,
     "start": MODEL,
+    "backbone_weights": CHECKPOINT,
     "source": Reads("source", hint="--source is a COCO keypoint file or the name of a recipe", names=True),
     "source_images": IMAGES,
     "target": Reads("target", hint="--target is a folder of frames, a frames.json or a COCO file"),

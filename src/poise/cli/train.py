@@ -147,6 +147,8 @@ class RecipeCommand:
 
         torch.manual_seed(flags["seed"])
         given = _subset(flags, _own_flags(self.maker, self.options))
+        if flags.get("backbone_weights") is not None and "pretrained" in given:
+            given["pretrained"] = False  # the file is in place of what would be downloaded
         changes = RecipeChanges(**_subset(flags, _change_flags(self.maker, self.options)))
         return changed(self.maker(**given) if self.options is None else self.maker(self.options(**given)), changes)
 
@@ -211,7 +213,8 @@ def run(words: Sequence[str], *, called: str | None = None) -> int:
     check_finite(flags)
     require_training()
     if ":" not in name:
-        check_flags(flags | ({"start": None} if resumed else {}))  # a run that goes on has its state
+        spent = {"start": None, "backbone_weights": None}
+        check_flags(flags | (spent if resumed else {}))  # a run that goes on has its state
         command = RecipeCommand.of(find(name), rest)
     recipe = command.recipe_again(flags, words) if resumed else command.recipe(flags)
     training = TrainingOptions(**_subset(flags, [field.name for field in dataclasses.fields(TrainingOptions)]))

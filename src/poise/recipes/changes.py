@@ -1,16 +1,25 @@
 """Changes to a finished recipe, by the flags that every recipe has, and what then differs from it."""
 
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
+from poise.data.base import Dataset
+from poise.data.coco import CocoDataset
+from poise.data.combined import CombinedDataset
 from poise.errors import InputError
 from poise.models.base import PoseModel
+from poise.notes import note
+from poise.recipes.coco import keypoints2017
 from poise.recipes.fields import changed_fields, set_codec
 from poise.recipes.options import RecipeChanges
+from poise.skeletons import COCO17
 from poise.structures import Preprocess
 from poise.training.recipe import Optimizer, Recipe, Schedule
+
+_PART = re.compile(r"person_keypoints_.+\.json")
 
 LOSSES = ("loss", "penalty", "cost.heat")
 """Fields of codecs that say which loss is meant, of which a codec has one or none."""
@@ -32,6 +41,7 @@ def changed(recipe: Recipe, changes: RecipeChanges) -> Recipe:
     before = described(recipe)
     set_codec(recipe.model, list(_codec_words(recipe.model, changes)))
     _change_crop(recipe.model, changes.padding)
+    recipe = _with_parts(recipe, changes.parts)
     made = replace(_stage(recipe, changes), then=tuple(_stage(stage, changes) for stage in recipe.then))
     texts = differences(before, described(made))
     return replace(made, expected={}, differs=texts) if texts else made
@@ -51,6 +61,7 @@ def differences(before: Mapping[str, str], after: Mapping[str, str]) -> str:
 def described(recipe: Recipe) -> dict[str, str]:
     """What flags can change of a recipe, as text by name."""
     found: dict[str, Any] = {"epochs": recipe.epochs, "clip": recipe.clip, "average": recipe.average}
+    found["data"] = " + ".join(path.stem for path in recipe.train.files_read)
     if isinstance(recipe.model.preprocess, Preprocess):
         found["padding"] = recipe.model.preprocess.padding
     parts = {"optimizer": recipe.optimizer, "schedule": recipe.schedule, "augmentation": recipe.augmentation}
@@ -67,6 +78,26 @@ def _flat(owner: Any) -> Iterator[tuple[str, Any]]:
             yield from ((f"{field.name}.{name}", one) for name, one in _flat(value))
         else:
             yield field.name, value
+
+
+def _with_parts(recipe: Recipe, parts: Sequence[str] | None) -> Recipe:
+    """A recipe that learns from several parts of COCO 2017; what it is then validated on is said."""
+    if parts is None:
+        return recipe
+    data, first = recipe.train, recipe.train.files_read
+    if not (isinstance(data, CocoDataset) and _PART.fullmatch(first[0].name) and recipe.train.skeleton is COCO17):
+        raise InputError(
+            f"--parts are those of COCO 2017 (person_keypoints_PART.json), and {recipe.name} learns from other data; "
+            "several files of your own are --annotations of finetune"
+        )
+    folder = first[0].parent.parent
+    whole: Dataset = CombinedDataset([keypoints2017(folder, part) for part in dict.fromkeys(parts)], skeleton=data.skeleton)
+    checked = {} if recipe.val is None else set(recipe.val.files_read) & set(whole.files_read)
+    if checked:
+        names = ", ".join(sorted(path.name for path in checked))
+        note(f"the images of the validation are learnt from too ({names}): its scores tell nothing about other images")
+    stages = tuple(replace(stage, train=whole) if stage.train is data else stage for stage in recipe.then)
+    return replace(recipe, train=whole, then=stages)
 
 
 def _stage(recipe: Recipe, changes: RecipeChanges) -> Recipe:

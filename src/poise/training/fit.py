@@ -48,6 +48,7 @@ from poise.training.trainer import quiet_lightning, trainer
 from poise.weights import model_file
 from poise.weights.transfer import Transferred, transfer
 from poise.writing import locked
+from poise.zoo.backbone_weights import StartedBackbone, start_backbone
 
 
 def fit(
@@ -65,6 +66,7 @@ def fit(
     strategy: str = "auto",
     resume: Path | str | None = None,
     start: Path | str | None = None,
+    backbone_weights: Path | str | None = None,
     minutes: float | None = None,
     steps: int | None = None,
     save_minutes: float = 5.0,
@@ -96,6 +98,7 @@ def fit(
         strategy: Lightning's name of the strategy for several processes.
         resume: Folder of a run to resume, also from the middle of an epoch; the result is that of an uninterrupted run.
         start: Model file with initial weights, also one of another skeleton.
+        backbone_weights: File of others with ImageNet weights for the backbone (`zoo.backbone_weights`).
         minutes: Most minutes of training; stages share them in proportion to their epochs. Validation follows.
         steps: Most optimizer steps; stages share them, too.
         save_minutes: Minutes between two checkpoints.
@@ -138,8 +141,10 @@ def fit(
     kept = snapshot_epochs(snapshots, epochs=max(stage.epochs for stage in (recipe, *recipe.then)))
     wanted = Wanted(loggers, kept, log_every, graph, histograms, callbacks)
     one = partial(_run, hardware=hardware, console=console, wanted=wanted)
-    resumed, begin = (None if path is None else Path(path) for path in (resume, start))
-    budget = Budget(resumed or Path(out), resumed is not None, seed, begin, minutes, steps)
+    resumed, begin, body = (None if path is None else Path(path) for path in (resume, start, backbone_weights))
+    if begin is not None and body is not None:
+        raise InputError("--start begins from a whole model, its backbone too; leave it or --backbone-weights out")
+    budget = Budget(resumed or Path(out), resumed is not None, seed, begin, minutes, steps, backbone=body)
     if resumed is not None and not resumed.is_dir():
         raise CheckpointError(f"there is no folder {resumed}; --resume wants the folder of a run")
     with locked(budget.folder, what="another training") if rank_of_process() == 0 else nullcontext():
@@ -214,7 +219,7 @@ def _run(recipe: Recipe, budget: Budget, *, hardware: Hardware, console: Console
     if progress is not None:
         print_resumed(console, recipe, plan, progress, folder=budget.whole or folder)
     if carried is not None:
-        say(console, f"start from {budget.start}: {carried}")
+        say(console, f"start from {budget.start or budget.backbone}: {carried}")
     note_box_share(recipe)
     module = Module(
         recipe,
@@ -242,8 +247,10 @@ def _run(recipe: Recipe, budget: Budget, *, hardware: Hardware, console: Console
     return _result(module, checkpointer, metrics_log, console)
 
 
-def _begin(recipe: Recipe, budget: Budget) -> Transferred | None:
-    """Give the model the weights of the model to start from, if there is one."""
+def _begin(recipe: Recipe, budget: Budget) -> Transferred | StartedBackbone | None:
+    """Give the model the weights of the model to start from, or its backbone those of a file, if there is one."""
+    if budget.backbone is not None:
+        return start_backbone(recipe.model, budget.backbone)
     if budget.start is not None:
         return transfer(model_file.load(budget.start), recipe.model, mapping=recipe.mapping)
     if recipe.mapping is not None:

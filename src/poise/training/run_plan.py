@@ -27,6 +27,7 @@ class Budget:
         minutes: Most minutes of training; None for no limit.
         steps: Most optimizer steps; None for no limit.
         whole: Folder of the run of which this is a stage, or None.
+        backbone: File of others with weights for the backbone, or None.
     """
 
     folder: Path
@@ -36,6 +37,7 @@ class Budget:
     minutes: float | None
     steps: int | None
     whole: Path | None = None
+    backbone: Path | None = None
 
 
 @final

@@ -177,6 +177,7 @@ def _stage_budget(stages: Sequence[Recipe], budget: Budget, index: int) -> Budge
         minutes=None if budget.minutes is None else budget.minutes * share,
         steps=None if budget.steps is None else max(1, round(budget.steps * share)),
         whole=budget.folder,
+        backbone=None if index else budget.backbone,
     )
 
 

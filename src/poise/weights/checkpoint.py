@@ -22,7 +22,7 @@ COUNTER = "num_batches_tracked"
 
 WRAPPINGS = (
     *("state_dict", "model", "model_state_dict", "net", "network", "weights", "params"),
-    *("best_state_dict", "ema_state_dict", "state_dict_ema", "model_ema"),
+    *("best_state_dict", "ema_state_dict", "state_dict_ema", "model_ema", "blobs"),
 )
 """Under which weights may stand, beside the numbers of a run; the first that is there is read."""
 

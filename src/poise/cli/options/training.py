@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from poise.cli._inputs import CHECKPOINT
 from poise.cli.options.running import DeviceOptions, SeedOptions
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ class TrainingOptions(DeviceOptions, SeedOptions):
         resume: Folder of a run to continue.
         settings: The settings.json of a run to train again, but for the flags that are typed; in place of the recipe's name.
         start: Model file to fine-tune, also of another skeleton.
+        backbone_weights: File of others with ImageNet weights for the backbone, in place of those that are downloaded: HRNet's
+            (hrnet_w32-36af842e.pth), torchvision's, timm's, Detectron2's, Caffe2's, OpenMMLab's; what matched is printed.
         stages: Number of times the whole recipe is trained, each time from the best weights before, with a new schedule.
         devices: GPUs, or CPU processes, on each machine.
         nodes: Machines.
@@ -46,6 +49,7 @@ class TrainingOptions(DeviceOptions, SeedOptions):
     resume: Path | None = None
     settings: Path | None = None
     start: Path | None = None
+    backbone_weights: Annotated[Path | None, CHECKPOINT] = None
     stages: int = 1
     devices: int = 1
     nodes: int = 1
@@ -86,6 +90,7 @@ class TrainingOptions(DeviceOptions, SeedOptions):
             workers=self.workers,
             resume=self.resume,
             start=self.start,
+            backbone_weights=self.backbone_weights,
             devices=self.devices,
             nodes=self.nodes,
             strategy=self.strategy,
