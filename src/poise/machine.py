@@ -5,7 +5,9 @@ import inspect
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -55,12 +57,30 @@ def compiles() -> bool:
 
 
 def by_loops(device: str) -> bool:
-    """Whether compiled loops do some work; else tensor operations do it.
+    """Whether compiled loops do some work; else tensor operations do it, as they do while a graph is traced.
 
     Args:
         device: Type of the device where the tensors are, such as "cpu".
     """
-    return device == "cpu" and compiles()
+    return device == "cpu" and not is_traced() and compiles()
+
+
+_traced: ContextVar[bool] = ContextVar("traced", default=False)
+
+
+def is_traced() -> bool:
+    """Whether tensor operations are being written down as a graph, in which no step may depend on the values at hand."""
+    return _traced.get()
+
+
+@contextmanager
+def traced() -> Iterator[None]:
+    """While this lasts, a graph is traced."""
+    token = _traced.set(True)
+    try:
+        yield
+    finally:
+        _traced.reset(token)
 
 
 @cache

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "track evaluate": ("track_evaluate:run", "HOTA, MOTA, IDF1 of tracks; jitter and lag of a smoother"),
     "explain": ("explain:run", "how one image gets its score, step by step"),
     "import": ("import_:run", "an official checkpoint to a poise model file"),
+    "export": ("export:run", "a model as ONNX, or for OpenVINO: one file that runs without poise"),
     "get": ("get:run", "an official model by name, brought into a cache; without a name, which there are"),
     "zoo": ("zoo:run", "published models: sizes, scores, where their weights are"),
     "data split": ("data_split:run", "split an annotation file in two, by share and group"),
@@ -59,6 +60,11 @@ SYNONYMS: dict[str, str] = {
     "detection": "detect",
     "convert": "import",
     "load": "import",
+    "onnx": "export MODEL --out FILE.onnx",
+    "openvino": "export MODEL --out FILE.xml",
+    "quantize": "export MODEL --out FILE.onnx --int8 IMAGES",
+    "quantise": "export MODEL --out FILE.onnx --int8 IMAGES",
+    "compile": "predict SOURCE --runtime compile",
     "models": "zoo",
     "list": "zoo",
     "download": "get NAME",
@@ -88,12 +94,12 @@ SYNONYMS: dict[str, str] = {
 }
 """Names of commands in other tools, and those of poise."""
 
-_WEIGHTS = "a model file holds PyTorch weights (safetensors) for poise.load; other runtimes are not written for yet"
+_OTHERS = "it is not written for; its own tools read the .onnx of poise export MODEL --out FILE.onnx"
 _SERVER = "there is no server yet; in Python a poise.Predictor keeps its model ready and answers image after image"
 
-NOT_THERE: dict[str, str] = dict.fromkeys(
-    ("export", "onnx", "tensorrt", "coreml", "openvino", "quantize", "compile"), _WEIGHTS
-) | dict.fromkeys(("serve", "server", "api", "deploy"), _SERVER)
+NOT_THERE: dict[str, str] = dict.fromkeys(("tensorrt", "coreml"), _OTHERS) | dict.fromkeys(
+    ("serve", "server", "api", "deploy"), _SERVER
+)
 """Commands that users expect and poise does not have: what to do instead."""
 
 

@@ -19,6 +19,7 @@ from poise.decoding.subpixel import SubpixelMethod, argmax_cells, check_method, 
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid
+from poise.machine import is_traced
 from poise.structures import CropRule, Points
 
 SHIFT = 0.25
@@ -116,7 +117,7 @@ class Megvii(StagedCodec):
     def _towards_peaks(self, maps: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
         if self.reading == "cpn":
             sign = maps.flatten(1).amax(dim=1).sign()
-            maps_to_read = maps * sign[:, None, None] if (sign < 0).any() else maps
+            maps_to_read = maps * sign[:, None, None] if is_traced() or (sign < 0).any() else maps
         else:
             maps_to_read = maps
         spots, value = find_top_peaks(maps_to_read, self.blur, len(self.shifts) + 1)
@@ -126,7 +127,7 @@ class Megvii(StagedCodec):
             length = way.norm(dim=-1, keepdim=True)
             at = at + torch.where(length > 1e-3, shift * way / length, 0)
         at = at.clamp(at.new_zeros(2), at.new_tensor((self.cells[1] - 1, self.cells[0] - 1)))
-        if not value.isfinite().all():
+        if is_traced() or not value.isfinite().all():
             at = torch.where(value.isfinite()[:, None], at, argmax_cells(maps)[0].to(at))
         near = at.round().long()
         score = maps.flatten(1).gather(1, (near[:, 1] * self.cells[1] + near[:, 0])[:, None]).squeeze(1)
@@ -139,18 +140,25 @@ class Megvii(StagedCodec):
         return torch.where(found.isfinite().all(dim=-1, keepdim=True), found, cells).to(maps), score
 
     def _towards_neighbours(self, maps: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
-        found, finite = maps.new_empty(len(maps), 2), maps.new_empty(len(maps), dtype=torch.bool)
-        for some, smooth in iterate_blurred(maps, self.blur, "zeros"):
-            each = torch.arange(smooth.shape[2], device=maps.device)
-            cells, value, _ = argmax_with_ties(smooth, smooth.amax(dim=1), each)
-            there = quarter_offset(smooth.permute(2, 0, 1).contiguous(), cells, cells)
-            # The release adds half a cell within the map and none at its border; our grid adds it everywhere.
-            found[some] = torch.where(_within(cells, self.cells), there, cells - 0.5)
-            finite[some] = value.isfinite()
+        if is_traced():  # all maps at once
+            [(_, smooth)] = iterate_blurred(maps, self.blur, "zeros")
+            found, finite = self._from_blurred(smooth)
+        else:
+            found, finite = maps.new_empty(len(maps), 2), maps.new_empty(len(maps), dtype=torch.bool)
+            for some, smooth in iterate_blurred(maps, self.blur, "zeros"):
+                found[some], finite[some] = self._from_blurred(smooth)
         cells, score = argmax_cells(maps)
         nothing = torch.where(score[:, None] < 0, -1.5, -0.5)  # without a positive cell the release looks at cell -1
         found = torch.where((score > 0)[:, None], found, nothing)
         return torch.where((finite | (score == 0))[:, None], found, cells.to(maps)), score
+
+    def _from_blurred(self, smooth: Float[Tensor, "h w m"]) -> tuple[Float[Tensor, "m 2"], Bool[Tensor, " m"]]:
+        """Positions in blurred maps, and whether their highest values are finite."""
+        each = torch.arange(smooth.shape[2], device=smooth.device)
+        cells, value, _ = argmax_with_ties(smooth, smooth.amax(dim=1), each)
+        there = quarter_offset(smooth.permute(2, 0, 1).contiguous(), cells, cells)
+        # The release adds half a cell within the map and none at its border; our grid adds it everywhere.
+        return torch.where(_within(cells, self.cells), there, cells - 0.5), value.isfinite()
 
 
 def cpn_codecs(

@@ -22,6 +22,7 @@ from poise.decoding.subpixel import argmax_cells, check_method
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Grid
+from poise.machine import is_traced
 from poise.structures import Points
 
 OffsetReading = Literal["cell", "offset", "votes"]
@@ -145,6 +146,8 @@ class OffsetCodec(InstanceCodec):
         self, heat: Float[Tensor, "n h w"], vectors: Float[Tensor, "n 2 h w"]
     ) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
         reading = self.reading or self.default_reading
+        if reading == "votes" and is_traced():
+            return self._most_voted(heat, vectors)
         if reading == "votes":
             some = zip(torch.split(heat, MAPS_AT_ONCE), torch.split(vectors, MAPS_AT_ONCE), strict=True)
             voted = [self._most_voted(*part) for part in some]
@@ -243,7 +246,7 @@ class _Near(torch.autograd.Function):
 
 def split_channels(output: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k 3 h w"]:
     """Disk map, dx and dy of each keypoint."""
-    return output.reshape(len(output), output.shape[1] // 3, 3, *output.shape[2:])
+    return output.reshape(output.shape[0], output.shape[1] // 3, 3, *output.shape[2:])
 
 
 def blurred_at(maps: Float[Tensor, "n c h w"], cells: Int64[Tensor, "n 2"], size: int) -> Float[Tensor, "n c"]:
@@ -253,7 +256,8 @@ def blurred_at(maps: Float[Tensor, "n c h w"], cells: Int64[Tensor, "n 2"], size
     index = (y[:, :, None] * maps.shape[-1] + x[:, None, :]).flatten(1)
     near = maps.flatten(2).gather(2, index[:, None].expand(-1, maps.shape[1], -1))
     taps = maps.new_tensor(blur_taps(size))
-    return near @ (taps[:, None] * taps).flatten()
+    weights = (taps[:, None] * taps).flatten()
+    return (near * weights).sum(dim=-1) if is_traced() else near @ weights
 
 
 def _mirrored(index: Int64[Tensor, "n i"], length: int) -> Int64[Tensor, "n i"]:

@@ -20,6 +20,7 @@ from poise.decoding.subpixel import argmax_rows, check_method
 from poise.errors import InputError
 from poise.geometry import Grid
 from poise.losses.bins import bin_divergence
+from poise.machine import is_traced
 from poise.structures import Points
 
 MIN_VALUE, MAX_VALUE = 0.001, 50.0
@@ -264,10 +265,11 @@ def dark_refine(vectors: Float[Tensor, "n l"], bins: Int64[Tensor, " n"], sigma:
 
 def _smoothed(vectors: Float[Tensor, "n l"], taps: tuple[float, ...]) -> Float[Tensor, "n l"]:
     """Vectors blurred by taps, with zeros around them."""
-    if vectors.device.type == "cpu" and len(vectors):
+    if vectors.device.type == "cpu" and not is_traced() and len(vectors):
         image = vectors.contiguous().numpy()
         return torch.from_numpy(
             cv2.sepFilter2D(image, -1, np.array(taps), np.ones(1), borderType=cv2.BORDER_CONSTANT).reshape(image.shape)
         )
-    kernel = torch.tensor(taps, dtype=torch.float64, device=vectors.device)
-    return F.conv1d(vectors.double()[:, None], kernel[None, None], padding=len(taps) // 2).squeeze(1)
+    exact = torch.float32 if is_traced() else torch.float64  # runtimes have no convolution in float64
+    kernel = torch.tensor(taps, dtype=exact, device=vectors.device)
+    return F.conv1d(vectors.to(exact)[:, None], kernel[None, None], padding=len(taps) // 2).squeeze(1)

@@ -40,7 +40,8 @@ def refined(xy: Float[Tensor, "*b 2"], heatmaps: Float[Tensor, "*b h w"], *, ker
     """
     high, wide = heatmaps.shape[-2:]
     sides = xy.new_tensor((wide, high))
-    cell = (xy.nan_to_num(-1, -1, -1) * sides).trunc()
+    at = xy.nan_to_num(-1, -1, -1) * sides
+    cell = torch.where(at < 0, at.ceil(), at.floor())
     inside = ((cell >= 0) & (cell < sides)).all(dim=-1)
     reach = kernel // 2
     near = [

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from poise.machine import is_traced
+
 MIN_VOTE = 0.01
 """Cells of lower confidence do not vote: nearly all cells are such, their sum is small, and they would take most time."""
 
@@ -52,7 +54,7 @@ class HoughVotes:
             (wide, (1 - right) * low),
             (wide + 1, right * low),
         ):
-            sums.index_add_(0, start + step, self.weight * share)
+            sums.scatter_add_(0, start + step, self.weight * share)
         return sums.view(count, high, wide)[:, 1:-2, 1:-2].contiguous()
 
     def mean_around(self, xy: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
@@ -64,7 +66,7 @@ class HoughVotes:
             xy: One point (x, y) of each map, cells.
         """
         share = self.weight * self._kernel(xy)
-        moment = self.weight.new_zeros(len(xy), 2).index_add_(0, self.map, self.xy * share[:, None])
+        moment = torch.stack([self._sums(axis * share) for axis in self.xy.unbind(1)], dim=1)
         mass = self._sums(share)[:, None]
         return torch.where(mass > 0, moment / mass, xy)
 
@@ -80,7 +82,7 @@ class HoughVotes:
         return (1 - (self.xy - xy.index_select(0, self.map)).abs()).clamp(min=0).prod(dim=-1)
 
     def _sums(self, values: Float[Tensor, " v"]) -> Float[Tensor, " n"]:
-        return values.new_zeros(self.maps).index_add_(0, self.map, values)
+        return values.new_zeros(self.maps).scatter_add_(0, self.map, values)
 
 
 def cast_votes(weight: Float[Tensor, "n h w"], vectors: Float[Tensor, "n 2 h w"], *, unit: float) -> HoughVotes:
@@ -92,7 +94,11 @@ def cast_votes(weight: Float[Tensor, "n h w"], vectors: Float[Tensor, "n 2 h w"]
         unit: Length of a vector of 1, cells.
     """
     count, height, width = weight.shape
-    voting_cells = _flat_nonzero(weight.flatten() > MIN_VOTE)
+    if is_traced():  # all cells vote, those below with nothing
+        weight = torch.where(weight > MIN_VOTE, weight, 0)
+        voting_cells = torch.arange(weight.flatten().shape[0], device=weight.device)
+    else:
+        voting_cells = _flat_nonzero(weight.flatten() > MIN_VOTE)
     number, cell = voting_cells.div(height * width, rounding_mode="floor"), voting_cells % (height * width)
     dx, dy = (part.reshape(-1).index_select(0, voting_cells) * unit for part in vectors.unbind(1))
     end = torch.stack((cell % width + dx, cell.div(width, rounding_mode="floor") + dy), dim=-1)

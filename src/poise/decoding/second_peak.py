@@ -5,6 +5,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.decoding.blur import blurred_peaks
+from poise.machine import is_traced
 
 MARGIN = 10
 """Width of the zero padding, cells, that the releases add around a map before they blur and decode it."""
@@ -26,7 +27,7 @@ def find_top_peaks(maps: Float[Tensor, "n h w"], blur: int, count: int) -> tuple
         count: Number of cells.
     """
     reach = min(blur // 2, MARGIN)
-    edge = min(reach, 2)
+    edge = reach if is_traced() else min(reach, 2)
     spots, value = _top_peaks_within(maps, blur, count, edge=edge)
     if edge < reach:
         low, high = spots.amin(dim=1), spots.amax(dim=1)
@@ -42,7 +43,7 @@ def _top_peaks_within(
 ) -> tuple[Float[Tensor, "n c 2"], Float[Tensor, " n"]]:
     """The highest cells, as `find_top_peaks`, outside a margin of `edge` cells; its corner if no value is above 0."""
     cells, value = blurred_peaks(maps, blur, "zeros", count=count, margin=edge, tie=TIE)
-    spots = torch.where((value <= 0)[..., None] & (edge < MARGIN), -MARGIN, cells)
+    spots = torch.where((value <= 0)[..., None], -MARGIN, cells) if edge < MARGIN else cells
     return spots.to(maps), value[:, 0]
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from poise.decoding.gaussian_fit import centre_of_mass, fit_gaussian
 from poise.decoding.taylor import dark_taylor_step, mmpose_udp_taylor_step, udp_taylor_step
 from poise.errors import unknown
+from poise.machine import is_traced
 
 SubpixelMethod = Literal["cell", "quarter", "quarter-mmpose", "dark", "udp", "udp-mmpose", "fit3", "fit5", "soft", "centre"]
 """`cell`: the highest cell. `quarter`: a quarter offset towards the higher neighbour (HRNet's; `quarter-mmpose` as MMPose
@@ -103,7 +104,7 @@ def argmax_rows(rows: Float[Tensor, "n i"]) -> tuple[Int64[Tensor, " n"], Float[
 
 def _argmax(rows: Tensor) -> Tensor:
     # NumPy's is vectorised: ten times as fast on a CPU.
-    return rows.argmax(dim=1) if rows.device.type != "cpu" else torch.from_numpy(rows.numpy().argmax(axis=1))
+    return rows.argmax(dim=1) if rows.device.type != "cpu" or is_traced() else torch.from_numpy(rows.numpy().argmax(axis=1))
 
 
 def quarter_offset(
@@ -151,6 +152,10 @@ def soft_argmax(maps: Float[Tensor, "n h w"], *, beta: float) -> Float[Tensor, "
         beta: Factor on the maps before the softmax.
     """
     count, height, width = maps.shape
+    if is_traced():
+        share = (maps.flatten(1) * beta).softmax(dim=1).view_as(maps)
+        y = (share.sum(dim=2) * torch.arange(height, device=maps.device)).sum(dim=1)
+        return torch.stack(((share.sum(dim=1) * torch.arange(width, device=maps.device)).sum(dim=1), y), dim=1)
     rows = max(n for n in (1, 2, 3, 4) if height % n == 0)
     blocks = maps.reshape(-1, rows * width)
     high = blocks.amax(dim=-1).view(count, height // rows)

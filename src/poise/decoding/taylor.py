@@ -13,6 +13,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from poise.decoding.blur import Border, blur_taps, blurred_at, blurred_extremes
+from poise.machine import is_traced
 
 DARK_LOG_MIN = 1e-10
 """Lower bound of values before the logarithm, as in DARK's release."""
@@ -48,7 +49,9 @@ def dark_taylor_step(
     inside = ((cells > 1) & (cells < cells.new_tensor((width - 2, height - 2)))).all(dim=-1)
     near = _blurred_5x5(maps, cells, kernel)
     low = (near <= DARK_LOG_MIN).any(dim=1) & inside
-    if low.any():
+    if is_traced():
+        near = torch.where(low[:, None], near * dark_blur_gain(maps, score, kernel=kernel)[:, None], near)
+    elif low.any():
         near[low] *= dark_blur_gain(maps[low], score[low], kernel=kernel)[:, None]
     return torch.where(inside[:, None], newton_step_5x5(near.clamp(min=DARK_LOG_MIN).log()), 0)
 

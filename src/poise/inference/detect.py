@@ -24,6 +24,7 @@ from poise.runtimes.choice import TORCH
 from poise.skeletons.nouns import PERSON, Nouns, nouns
 from poise.structures import Key
 from poise.weights.cache import located
+from poise.weights.exported_file import ENDINGS
 from poise.weights.model_file import load
 from poise.zoo.find import releases
 from poise.zoo.rcnn.torchvision_detectors import CocoDetector, load_detector, names
@@ -175,7 +176,7 @@ def detector_of(
         InputError: The model finds no boxes, or batches of torchvision's are to be padded.
         ReadError: The weights cannot be downloaded; the message says which file belongs where.
     """
-    if isinstance(detector, Model) or Path(detector).suffix == ".safetensors" or located(detector).is_file():
+    if isinstance(detector, Model) or Path(detector).suffix in (".safetensors", *ENDINGS) or located(detector).is_file():
         model = require_box_finder(detector if isinstance(detector, Model) else load(detector))
         settings = InferenceSettings.of(
             model, device=device, precision=precision, batch=batch, workers=workers, pad_batches=pad_batches, runtime=runtime

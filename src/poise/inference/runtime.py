@@ -24,6 +24,7 @@ from poise.runtimes.engine import Engine, Session
 from poise.runtimes.parts import Flat, difference, leaves, refilled, rows_of, shape_of
 from poise.weights import cache
 from poise.weights.checksum import checksum
+from poise.weights.exported_file import ExportedNetwork
 from poise.writing import draft_folder
 
 CHECKED_SIZES = 4
@@ -47,6 +48,10 @@ def attach(model: Model, choice: Choice) -> None:
         model: Any model.
         choice: Runtimes to try; none leaves the model to PyTorch alone.
     """
+    if isinstance(model.network, ExportedNetwork):
+        model.network.use(choice)
+        note(f"{choice.text} runs {model.network.path}")
+        return
     if choice.engines:
         text = f"{choice.text} runs the network" + ("" if choice.asked else " (--runtime torch for PyTorch)")
         note(text)

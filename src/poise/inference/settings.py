@@ -9,6 +9,7 @@ from poise.errors import InputError
 from poise.models.base import ImageModel
 from poise.models.device import Precision, choose_device, choose_precision
 from poise.runtimes.choice import TORCH, Choice, choose_runtime
+from poise.weights.exported_file import ExportedNetwork
 
 
 @final
@@ -68,12 +69,7 @@ class InferenceSettings:
         chosen = choose_device(device)
         if use_flip:
             model.check_flip()
-        return cls(
-            chosen,
-            choose_precision(precision, chosen),
-            use_flip,
-            views,
-            workers,
-            pad_batches,
-            choose_runtime(runtime, chosen.type),
-        )
+        by = choose_runtime(runtime, chosen.type)
+        if isinstance(model.network, ExportedNetwork):
+            model.network.use(by)
+        return cls(chosen, choose_precision(precision, chosen), use_flip, views, workers, pad_batches, by)

@@ -6,7 +6,7 @@ What each stage gives can be asked for by itself. `docs/concepts/blazepose.md` h
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ from poise.models.values import Image
 from poise.nn.blaze import detector as detector_net
 from poise.nn.blaze import landmark as landmark_net
 from poise.nn.blaze.detector import DetectorNet, anchors
-from poise.nn.blaze.landmark import LandmarkNet
 from poise.transforms.blaze_crop import aligned_region, letterbox_region, mask_in_image, region_view
 from poise.transforms.crop import Frame
 
@@ -181,17 +180,17 @@ def regions_in_boxes(network: DetectorNet | None, image: Image, boxes: Float[Ten
 
 
 @torch.inference_mode()
-def refined_regions(network: LandmarkNet, image: Image, where: Sequence[Frame]) -> list[Frame]:
+def refined_regions(network: Any, image: Image, where: Sequence[Frame]) -> list[Frame]:
     """The regions that the landmarks found in regions tell, as the next frame of a video looks there.
 
     Where there may be nobody (`MAYBE`), or the network has no landmarks of the alignment, a region stays.
 
     Args:
-        network: In evaluation mode.
+        network: A `LandmarkNet`, or that of an exported file; in evaluation mode.
         image: RGB.
         where: Regions of the image.
     """
-    if network.head.heatmap.final.out_channels != landmark_net.LANDMARKS:
+    if network.landmarks != landmark_net.LANDMARKS:
         return list(where)
     parts = [where[first : first + BOXES_AT_ONCE] for first in range(0, len(where), BOXES_AT_ONCE)]
     with torch.autocast(_device(network).type, enabled=False):
@@ -223,11 +222,11 @@ def _box_region(box: Float[Tensor, "4"]) -> Frame:
 
 
 @torch.inference_mode()
-def people(network: LandmarkNet, image: Image, where: Sequence[Frame], *, kernel: int = KERNEL) -> list[BlazePerson]:
+def people(network: Any, image: Image, where: Sequence[Frame], *, kernel: int = KERNEL) -> list[BlazePerson]:
     """Who is in each region, also where the presence is low.
 
     Args:
-        network: In evaluation mode.
+        network: A `LandmarkNet`, or that of an exported file; in evaluation mode.
         image: RGB.
         where: Regions of the image.
         kernel: Side of the window on the heatmaps (`decoding.blaze_landmarks`).
@@ -288,4 +287,4 @@ def turned(xyz: Float[Tensor, "k 3"], region: Frame) -> Float[Tensor, "k 3"]:
 
 
 def _device(network: torch.nn.Module) -> torch.device:
-    return next(network.parameters()).device
+    return next(network.parameters(), torch.empty(0)).device

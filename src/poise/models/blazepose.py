@@ -104,8 +104,13 @@ class BlazePose(TopDown):
     def _landmarks(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k n"]:
         """The numbers and the heatmap of every landmark of the network."""
         with torch.autocast(images.device.type, enabled=False):
-            numbers, presence, heatmaps = self.network.keypoint_outputs(images.float())
-        rows = numbers.reshape(len(numbers), -1, 5)
+            return self.joined(*self.network.keypoint_outputs(images.float()))
+
+    def joined(
+        self, numbers: Float[Tensor, "b n"], presence: Float[Tensor, "b 1"], heatmaps: Float[Tensor, "b k hh ww"]
+    ) -> Float[Tensor, "b kk m"]:
+        """The numbers, the presence and the heatmap of every landmark, from outputs of the network."""
+        rows = numbers.reshape(numbers.shape[0], numbers.shape[1] // 5, 5)
         rows = torch.cat((rows[..., :3] / self.network.side, rows[..., 3:]), dim=-1)
         there = presence[:, None].expand(-1, rows.shape[1], -1)
         return torch.cat((rows, there, heatmaps.flatten(2)), dim=-1)
@@ -120,7 +125,7 @@ class BlazePose(TopDown):
     @property
     def row_keypoints(self) -> int:
         """The network's landmarks."""
-        return self.network.head.heatmap.final.out_channels
+        return self.network.landmarks
 
     def keypoint_axis(self, name: str, weight: Tensor) -> int | None:
         """The axis of output channels of layers called `final`."""

@@ -29,6 +29,7 @@ from poise.models.registry import model_types
 from poise.plugins import ZOO, builder, name_of, own_names, resolve, use_plugin
 from poise.reading import check_file, parse_json
 from poise.structures import Architecture, Normalization
+from poise.weights import exported_file
 from poise.weights.cache import NO_MODEL, located
 from poise.weights.checkpoint import check_finite, compare
 from poise.weights.checksum import checksum
@@ -110,7 +111,8 @@ def load(path: str | os.PathLike[str], *, plugins: Sequence[str] = ()) -> Model:
     """Read a model file; the model is on the CPU and ready to predict.
 
     Args:
-        path: Path of a file that `save` wrote; or the name of a model that `poise get` has brought (`weights.cache`).
+        path: Path of a file that `save` or `poise export` wrote (`.safetensors`, `.onnx`, `.xml`); or the name of a model that
+            `poise get` has brought (`weights.cache`).
         plugins: Packages of your own whose code the file may ask for, as if each was named by `poise.use_plugin`.
 
     Raises:
@@ -121,6 +123,8 @@ def load(path: str | os.PathLike[str], *, plugins: Sequence[str] = ()) -> Model:
     for plugin in plugins:
         use_plugin(plugin)
     source = located(path)
+    if source.suffix.lower() in exported_file.ENDINGS and source.is_file():
+        return _load_exported(source)
     weights, text = _read(source)
     try:
         check_finite(weights)
@@ -130,6 +134,21 @@ def load(path: str | os.PathLike[str], *, plugins: Sequence[str] = ()) -> Model:
     except PoiseError as error:
         raise CheckpointError(f"{source}: {error}") from error
     except Exception as error:  # whatever values that were changed make of a network or codec
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise CheckpointError(f"the metadata of {source} cannot be understood ({said}); was it edited?") from error
+
+
+def _load_exported(source: Path) -> Model:
+    """The model of a file of `poise export`; its network is a runtime's."""
+    values, export = exported_file.read_exported(source)
+    try:
+        plain = _tuples(values)
+        network = exported_file.network_of(source, _kind(str(plain.get("kind", TOP_DOWN))), _tuples(export))
+        model: Model = exported_file.prepared(_model(plain, network), export)
+        return model.eval()
+    except PoiseError:
+        raise
+    except Exception as error:  # as of `load`
         said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise CheckpointError(f"the metadata of {source} cannot be understood ({said}); was it edited?") from error
 

@@ -165,6 +165,11 @@ class LandmarkNet(nn.Module):
         self.head = LandmarkHead(size, landmarks)
         self.detector = detector
 
+    @property
+    def landmarks(self) -> int:
+        """How many the network finds."""
+        return self.head.heatmap.final.out_channels
+
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> LandmarkOutputs:
         """What is found in views of values 0 to 1.
 

@@ -1,0 +1,165 @@
+"""A model as a function from pixels to tensors, which is what an exported file holds: one class for each kind of model."""
+
+from typing import Any, ClassVar, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from poise.decoding.peaks import top_local_maxima
+from poise.errors import InputError
+from poise.models.base import ImageModel
+from poise.models.blaze_detector import BlazeDetector
+from poise.models.blazepose import BlazePose
+from poise.models.bottom_up import BottomUp
+from poise.models.multitask import MultitaskTopDown
+from poise.models.top_down import TopDown
+from poise.nn.blaze.detector import anchors
+from poise.weights.exported_file import Colours
+
+PEAKS = 30
+"""Peaks of each heatmap of a whole image."""
+
+
+class Graph(nn.Module):
+    """From RGB pixels of views, 0 to 255, or from normalised views, to named tensors.
+
+    Args:
+        model: The model, in evaluation mode.
+        normalise: Whether it takes pixels.
+        flip: Whether it averages with the outputs of the mirrored views.
+        decode: Whether it also gives what is read from the outputs.
+
+    Attributes:
+        raw: Names of the outputs of the network, which come first.
+        decoded: Names of what is read from them.
+        free: Axes of the views that may have any length.
+    """
+
+    raw: ClassVar[tuple[str, ...]] = ("output",)
+    decoded: ClassVar[tuple[str, ...]] = ("keypoints", "scores")
+    free: ClassVar[tuple[int, ...]] = (0,)
+
+    def __init__(self, model: Any, *, normalise: bool, flip: bool, decode: bool) -> None:
+        super().__init__()
+        self.model, self.normalise, self.flip, self.decode = model, normalise, flip, decode
+        self.eval()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of its outputs."""
+        return (*self.raw, *self.decoded) if self.decode else self.raw
+
+    def colours(self) -> Colours:
+        """How pixels become the input of the network."""
+        own = self.model.preprocess
+        scale = tuple(1 / (255 * std) for std in own.std)
+        return Colours(scale, tuple(-mean / std for mean, std in zip(own.mean, own.std, strict=True)), own.channels)
+
+    def views(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+        """The views as the network takes them."""
+        return self.colours().views(image) if self.normalise else image
+
+    def forward(self, image: Any) -> tuple[Tensor, ...]:
+        """The outputs by `names`."""
+        output = self.model.output(self.views(image), flip=self.flip)
+        return (output, *self.read(output)) if self.decode else (output,)
+
+    def read(self, output: Any) -> tuple[Tensor, ...]:
+        """Keypoints (b k 2), pixels of the view, and scores (b k)."""
+        found = self.model.read(output)
+        return found.xy, found.score
+
+
+@final
+class PersonGraph(Graph):
+    """A top-down model."""
+
+
+@final
+class SceneGraph(Graph):
+    """A bottom-up model: maps, and the highest local maxima of the heatmaps (b k n), highest first: x, y and scores."""
+
+    decoded = ("peaks", "scores")
+    free = (0, 2, 3)
+
+    def read(self, output: Any) -> tuple[Tensor, ...]:
+        """Peaks (b k n 2), middles of cells in pixels of the view, and their values (b k n)."""
+        codec = self.model.codec
+        score, index = top_local_maxima(output[:, : codec.keypoints], top=PEAKS)
+        width = output.shape[3]
+        cells = torch.stack((index % width, index.div(width, rounding_mode="floor")), dim=-1)
+        return cells * float(codec.stride) + (codec.stride - 1) / 2, score
+
+
+@final
+class BlazeGraph(Graph):
+    """BlazePose's landmark network with all of its heads; the codec reads 33 of its landmarks."""
+
+    raw = ("landmarks", "presence", "segmentation", "heatmaps", "world")
+
+    def colours(self) -> Colours:
+        """Values 0 to 1."""
+        return Colours((1 / 255,) * 3, (0.0,) * 3)
+
+    def forward(self, image: Any) -> tuple[Tensor, ...]:
+        """All heads; positions are refined by the heatmaps."""
+        outputs = self.model.network(self.views(image))
+        if not self.decode:
+            return tuple(outputs)
+        numbers, presence, _, heatmaps, _ = outputs
+        return (*outputs, *self.read(self.model.joined(numbers, presence, heatmaps)[:, : self.model.codec.keypoints]))
+
+
+@final
+class BlazeDetectorGraph(Graph):
+    """BlazePose's detector: boxes x0 y0 x1 y1, four keypoints and a score at each anchor, shares of the view; no NMS."""
+
+    raw = ("numbers", "logits")
+    decoded = ("boxes", "keypoints", "scores")
+
+    def colours(self) -> Colours:
+        """Values -1 to 1."""
+        return Colours((2 / 255,) * 3, (-1.0,) * 3)
+
+    def forward(self, image: Any) -> tuple[Tensor, ...]:
+        """Numbers and logits, and what they say."""
+        numbers, logits = self.model.network(self.views(image))
+        if not self.decode:
+            return numbers, logits
+        points = (numbers / self.model.network.side).unflatten(2, (6, 2))
+        centre = points[:, :, 0] + anchors()
+        half = points[:, :, 1] / 2
+        keypoints = points[:, :, 2:] + anchors()[:, None]
+        return numbers, logits, torch.cat((centre - half, centre + half), dim=2), keypoints, logits[..., 0].sigmoid()
+
+
+def graph_of(model: ImageModel, *, normalise: bool = True, flip: bool = False, decode: bool = True) -> Graph:
+    """The graph of a model.
+
+    Args:
+        model: The model.
+        normalise: Whether it takes pixels.
+        flip: Whether it averages with the outputs of the mirrored views.
+        decode: Whether it also gives what is read from the outputs.
+
+    Raises:
+        InputError: Models of this kind are not exported yet, or the flip test is wanted and there is none.
+    """
+    kinds: dict[type[ImageModel], type[Graph]] = {
+        BlazePose: BlazeGraph,
+        BlazeDetector: BlazeDetectorGraph,
+        BottomUp: SceneGraph,
+        TopDown: PersonGraph,
+    }
+    found = next((graph for kind, graph in kinds.items() if isinstance(model, kind)), None)
+    if found is None or isinstance(model, MultitaskTopDown):
+        raise InputError(
+            f"{model.card.name} cannot be exported: top-down and bottom-up models, BlazePose and its detector can; poise runs "
+            "the others at the speed of a runtime with --runtime openvino"
+        )
+    if flip and issubclass(found, BlazeGraph | BlazeDetectorGraph):
+        raise InputError(f"{model.card.name} is used as it was published, without a flip test; leave out --flip")
+    if flip:
+        model.check_flip()
+    return found(model, normalise=normalise, flip=flip, decode=decode)

@@ -1,0 +1,222 @@
+"""Exported files: what they give is what the model gives, they say what they are, and every door of poise takes them."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from poise.cli.main import main
+from poise.codecs.udp import UDPGaussian
+from poise.data.figures import FigureDataset, write_coco
+from poise.errors import CheckpointError, InputError
+from poise.exporting.graphs import Graph, graph_of
+from poise.exporting.views import drawn_views
+from poise.exporting.write import Exporting, export
+from poise.inference.predictor import Predictor
+from poise.inference.settings import InferenceSettings
+from poise.models.card import Card
+from poise.models.top_down import TopDown
+from poise.skeletons import COCO17
+from poise.structures import Architecture, Preprocess
+from poise.weights.exported_file import EXPORT, MODEL
+from poise.weights.model_file import load, save
+from poise.zoo import build
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("openvino")
+ENDINGS = ("onnx", "xml")
+
+
+class Blobs(nn.Module):
+    """A map with one clear peak for each keypoint, where the view is brightest in a filter of its own."""
+
+    def __init__(self, keypoints: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.mix = nn.Conv2d(3, keypoints, 5, stride=4, padding=2)
+        self.blur = nn.Conv2d(keypoints, keypoints, 7, padding=3, groups=keypoints, bias=False)
+        with torch.no_grad():
+            self.mix.weight.copy_(torch.randn(self.mix.weight.shape, generator=generator))
+            x = torch.arange(-3.0, 4.0)
+            bell = torch.exp(-(x[:, None] ** 2 + x**2) / 4)
+            self.blur.weight.copy_(bell.expand(keypoints, 1, 7, 7))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        bright = self.mix(images)
+        return self.blur((100 * bright).flatten(2).softmax(dim=2).view_as(bright))
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    colours = Preprocess(channels="bgr", mean=(0.4, 0.5, 0.45), std=(0.2, 0.25, 0.3))
+    codec = UDPGaussian((64, 48), (16, 12), 17)
+    return TopDown(Blobs(17), codec, colours, COCO17, Card("blobs", Architecture("none:none"))).eval()
+
+
+@pytest.fixture
+def image():
+    return FigureDataset(1, size=(120, 100)).image(0).permute(1, 2, 0).numpy()
+
+
+BOXES = [[10.0, 5.0, 80.0, 110.0], [30.0, 20.0, 90.0, 100.0]]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_file_finds_what_its_model_finds(ending, flip, model, image, tmp_path):
+    made = export(model, tmp_path / f"m.{ending}", exporting=Exporting(flip=flip), views=drawn_views(model))
+    assert made.pixels < 0.01
+    loaded = load(made.path)
+    assert type(loaded) is TopDown
+    assert loaded.skeleton == model.skeleton
+    assert loaded.codec == model.codec
+    right, found = (Predictor(one, flip=flip)(image, boxes=BOXES) for one in (model, loaded))
+    assert torch.allclose(found.xy, right.xy, atol=0.01)
+    assert torch.allclose(found.score, right.score, atol=1e-3)
+    assert loaded.flip is not flip, "a file with both views needs no second flip test"
+    other = Predictor(loaded, flip=flip, runtime="openvino")(image, boxes=BOXES[:1])
+    assert torch.allclose(other.xy, right.xy[:1], atol=0.01)
+
+
+def test_the_metadata_says_what_a_file_is_and_how_far_from_its_model(model, tmp_path):
+    import onnx
+    import openvino
+
+    for ending in ENDINGS:
+        export(model, tmp_path / f"m.{ending}", exporting=Exporting(), views=drawn_views(model))
+    entries = {one.key: one.value for one in onnx.load(str(tmp_path / "m.onnx")).metadata_props}
+    program = openvino.Core().read_model(tmp_path / "m.xml")
+    assert json.loads(entries[MODEL])["skeleton"]["name"] == COCO17.name
+    for text in (entries[EXPORT], str(program.get_rt_info([EXPORT]).value)):
+        said = json.loads(text)
+        assert said["outputs"] == ["output", "keypoints", "scores"]
+        assert said["difference"]["pixels"] < 0.01
+        assert said["difference"]["views"] == 8
+        assert said["sigmas"] == list(COCO17.sigmas)
+    assert json.loads(entries[MODEL])["card"]["name"] == "blobs"
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_file_runs_with_onnxruntime_alone_for_any_batch(count, model, tmp_path):
+    import onnxruntime
+
+    export(model, tmp_path / "m.onnx", exporting=Exporting(), views=drawn_views(model))
+    session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 3, 64, 48)).astype(np.float32)
+    _, xy, score = session.run(None, {"image": pixels})
+    views = graph_of(model).colours().views(torch.from_numpy(pixels))
+    right = model.predict(views, flip=False)
+    assert np.abs(xy - right.xy.detach().numpy()).max() < 0.01
+    assert score.shape == (count, 17)
+
+
+def test_normalised_views_and_outputs_alone_are_written_too(model, image, tmp_path):
+    made = export(model, tmp_path / "m.onnx", exporting=Exporting(normalise=False, decode=False), views=drawn_views(model))
+    loaded = load(made.path)
+    assert loaded.network.colours is None
+    right, found = (Predictor(one)(image, boxes=BOXES) for one in (model, loaded))
+    assert torch.allclose(found.xy, right.xy, atol=0.01)
+
+
+def test_a_file_that_differs_is_not_written(model, tmp_path, monkeypatch):
+    right = Graph.read
+
+    def shifted(self, output):
+        xy, score = right(self, output)
+        return (xy + 0.2 if torch.jit.is_tracing() else xy), score
+
+    monkeypatch.setattr(Graph, "read", shifted)
+    with pytest.raises(InputError, match=r"not written: a keypoint is 0\.28 pixels .* --no-decode"):
+        export(model, tmp_path / "m.onnx", exporting=Exporting(), views=drawn_views(model))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("precision", "ending"), [("fp16", "onnx"), ("fp16", "xml"), ("bf16", "xml"), ("int8", "onnx"), ("int8", "xml")]
+)
+def test_other_precisions_are_written_with_what_they_cost(precision, ending, model, image, tmp_path):
+    views = drawn_views(model)
+    made = export(model, tmp_path / f"m.{ending}", exporting=Exporting(precision=precision), views=views, calibration=views)
+    assert made.moved is not None
+    assert made.moved < (64 if precision == "int8" else 2)  # this network has no room for int8
+    loaded = load(made.path)
+    assert len(Predictor(loaded)(image, boxes=BOXES)) == 2
+    if precision == "int8" and ending == "onnx":
+        import onnx
+
+        kinds = {node.op_type for node in onnx.load(str(made.path)).graph.node}
+        assert "QuantizeLinear" in kinds
+
+
+def test_whole_images_give_maps_and_peaks(tmp_path):
+    torch.manual_seed(0)
+    model = build("poise_scene_t_coco_64x64").eval()
+    model.preprocess = replace(model.preprocess, side=64)
+    made = export(model, tmp_path / "m.onnx", exporting=Exporting(), views=drawn_views(model))
+    loaded = load(made.path)
+    views = torch.rand(1, 3, 96, 64)
+    with torch.inference_mode():
+        assert torch.allclose(loaded(views), model(views), atol=1e-4)
+        _, peaks, score = graph_of(model, normalise=False)(views)
+    assert peaks.shape == (1, 17, 30, 2)
+    assert bool((score[..., :-1] >= score[..., 1:]).all())
+
+
+def test_blazepose_and_its_detector_are_files_of_their_own(image, tmp_path):
+    torch.manual_seed(0)
+    model, finder = build("blazepose_landmark_lite").eval(), build("blazepose_detector").eval()
+    loaded = load(export(model, tmp_path / "m.onnx", exporting=Exporting(), views=drawn_views(model)).path)
+    right, found = (Predictor(one)(image, boxes=BOXES) for one in (model, loaded))
+    assert torch.allclose(found.xy, right.xy, atol=0.1)
+    made = export(finder, tmp_path / "d.onnx", exporting=Exporting(), views=drawn_views(finder))
+    settings = InferenceSettings.of(finder, precision="fp32", flip=False)
+    assert settings.batch
+    views = drawn_views(finder)
+    with torch.inference_mode():
+        for one, other in zip(load(made.path).network(views), finder.network(views), strict=True):
+            assert torch.allclose(one, other, atol=1e-3)
+
+
+def test_commands_take_an_exported_file_as_they_take_a_model_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    save(build("poise_t_coco_64x64"), "m.safetensors")
+    write_coco(FigureDataset(2, size=(96, 96)), tmp_path / "data")
+    assert main(["export", "m.safetensors", "--out", "m.onnx", "--no-decode"]) == 0
+    assert "pixels from the model at most" in capsys.readouterr().out
+    files = ("--annotations", "data/annotations.json", "--images", "data/images")
+    assert main(["evaluate", "m.onnx", *files]) == 0
+    assert "by ONNX Runtime" in capsys.readouterr().out
+    assert main(["evaluate", "m.onnx", *files, "--runtime", "torch"]) == 0
+    assert main(["evaluate", "m.onnx", *files, "--runtime", "compile"]) == 1
+    assert "leave out --runtime" in capsys.readouterr().err
+    assert main(["predict", "data/images", "--model", "m.onnx", "--out", "found", "--whole-image"]) == 0
+    assert main(["export", "m.onnx", "--out", "n.onnx"]) == 1
+    assert "exported already" in capsys.readouterr().err
+    assert main(["export", "m.safetensors", "--out", "m.tflite"]) == 1
+    assert main(["export", "m.safetensors", "--out", "n.onnx", "--bf16"]) == 1
+    assert main(["export", "m.safetensors", "--out", "n.onnx", "--fp16", "--int8", "data/images"]) == 1
+
+
+def test_files_of_others_and_broken_ones_are_told_in_a_sentence(model, tmp_path):
+    import onnx
+
+    (tmp_path / "a.onnx").write_bytes(b"nothing of the kind")
+    with pytest.raises(CheckpointError, match="damaged"):
+        load(tmp_path / "a.onnx")
+    export(model, tmp_path / "m.onnx", exporting=Exporting(), views=drawn_views(model))
+    other = onnx.load(str(tmp_path / "m.onnx"))
+    del other.metadata_props[:]
+    onnx.save(other, str(tmp_path / "b.onnx"))
+    with pytest.raises(CheckpointError, match="not written by poise"):
+        load(tmp_path / "b.onnx")
+    with pytest.raises(CheckpointError):
+        load(tmp_path / "there-is-none.onnx")
+    with pytest.raises(InputError, match="cannot be exported"):
+        graph_of(build("poise_rcnn_t_coco_96x96"))
+    with pytest.raises(InputError, match="could not be loaded"):
+        save(load(tmp_path / "m.onnx"), tmp_path / "m.safetensors")
