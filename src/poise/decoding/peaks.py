@@ -51,7 +51,8 @@ def find_peaks(maps: Float[Tensor, "b k h w"], config: GroupingConfig, *, stride
     score, index = top_local_maxima(maps, top=config.top_k)
     cells = torch.stack((index % maps.shape[-1], index.div(maps.shape[-1], rounding_mode="floor")), dim=-1)
     at = refine_peaks(maps, cells, score, config)
-    return Peaks(at * stride + (stride - 1) / 2, score, index)
+    centre = (stride - 1) / 2 if config.cell_offset is None else config.cell_offset
+    return Peaks(at * stride + centre, score, index)
 
 
 def upsampled_peaks(maps: Float[Tensor, "b k h w"], mode: UpsamplingMode, *, top: int, stride: int) -> Peaks:

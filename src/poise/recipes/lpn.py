@@ -15,7 +15,7 @@ def lpn(
     *,
     data: Path,
     depth: Literal[50, 101, 152] = 50,
-    attention: Literal["gc", "se", "none"] = "gc",
+    attention: Literal["gc", "gc_avg", "gc_mul", "gc_avg_mul", "se", "none"] = "gc",
     size: tuple[int, int] = (256, 192),
     codec: str | None = None,
 ) -> Recipe:
@@ -35,7 +35,8 @@ def lpn(
     Args:
         data: Folder of COCO 2017, as its archives unpack.
         depth: Depth: 50, 101 or 152.
-        attention: Attention in each block: gc, se or none.
+        attention: Attention in each block: gc (as published), gc with pooling by average, fusion by multiplication or both
+            (gc_avg, gc_mul, gc_avg_mul), se or none.
         size: Height and width of the views.
         codec: Another codec than the paper's, by the name of its class (`Dark`).
     """
@@ -43,7 +44,14 @@ def lpn(
     published = attention == "gc" and size == (256, 192) and codec is None
     return on_coco(
         "lpn",
-        build(depth, attention, size=size, codec=codec_for(codec, size)),
+        build(
+            depth,
+            attention.partition("_")[0],
+            pooling="average" if "avg" in attention else "attention",
+            fusion="multiply" if "mul" in attention else "add",
+            size=size,
+            codec=codec_for(codec, size),
+        ),
         data,
         epochs=150,
         batch=32,

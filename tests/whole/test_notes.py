@@ -1,0 +1,168 @@
+"""Every line of docs/notes.md runs: for one step, on drawn data, with smaller networks and views than it says.
+
+The page is a user's session: later lines use the models of earlier ones. What is made smaller is a flag with another
+value than the line's, or the function that builds a network.
+"""
+
+import inspect
+import json
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from poise.cli.main import main
+from poise.data.figures import FigureDataset, write_coco
+from poise.data.subset import Subset
+from poise.metrics.coco_format import to_coco_box_results
+from poise.recipes.find import recipes
+from poise.training.checkpoint import AtomicIO
+from poise.training.fit import fit
+from poise.transforms.detector_jitter import DetectorAugmentation
+from poise.transforms.jitter import Augmentation
+from poise.zoo import build
+from poise.zoo.offset_guided import bottom_up
+
+PAGE = Path(__file__).parents[2] / "docs" / "notes.md"
+FENCE = re.compile(r"^(?P<skip><!-- not run -->\s*\n)?```sh\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
+
+SMALL = {
+    "simple_baseline": "--depth 18 --size 64 64",
+    "hrnet": "--width 32 --size 64 64",
+    "mpii": "--network poseresnet_50 --size 64 64",
+    "lpn": "--size 64 64",
+    "dark": "--network poseresnet_18 --size 64 64",
+    "udp": "--network poseresnet18 --size 64 64",
+    "udp_aid": "--width 18 --size 64 64",
+    "grmi": "--network grmi_18_x2 --size 65 49",
+    "cpn": "--size 64 64 --epochs 1 --snapshots 1",
+    "mspn": "--network-stages 1 --size 64 64",
+    "rsn": "--kind res18 --size 64 64",
+    "hourglass": "--stacks 1 --size 64 64",
+    "blazepose": "--size 64 64",
+    "finetune": "--model poise_t --size 64 64",
+    "offset_guided": "--size 128 128",
+    "drawn_animals": "--images 4 --checked 2",
+    "adapt": "",
+}
+"""Smaller networks and views of each recipe, in place of a line's own."""
+
+FEW = "--device cpu --workers 0"
+
+
+def lines() -> list[str]:
+    """The commands of the page that run."""
+    bodies = [found["body"] for found in FENCE.finditer(PAGE.read_text(encoding="utf-8")) if not found["skip"]]
+    return [line for body in bodies for line in body.splitlines() if line.startswith("poise ")]
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    """A folder with `coco`, `mpii`, `mine.json`, `photos` and `detections.json`, of four drawings."""
+    here = tmp_path_factory.mktemp("session")
+    drawn = FigureDataset(4, size=(96, 96), per_image=(1, 1), seed=3)
+    write_coco(drawn, here / "made")
+    (here / "photos").symlink_to(here / "made" / "images")
+    document = json.loads((here / "made" / "annotations.json").read_text())
+    (here / "mine.json").write_text(json.dumps(document))
+    (here / "coco" / "annotations").mkdir(parents=True)
+    for part in ("train2017", "val2017"):
+        (here / "coco" / "annotations" / f"person_keypoints_{part}.json").write_text(json.dumps(document))
+        (here / "coco" / part).symlink_to(here / "made" / "images")
+    rows = [
+        row
+        for i in range(len(drawn))
+        for row in to_coco_box_results(drawn.labels(i).boxes, torch.ones(1), image=document["images"][i]["id"], categories=[1])
+    ]
+    (here / "detections.json").write_text(json.dumps(rows))
+    people = [
+        {
+            "image": image["file_name"], "center": [48, 48], "scale": 0.4, "joints": [[48, 48]] * 16, "joints_vis": [1] * 16,
+        }
+        for image in document["images"]
+    ]  # fmt: skip
+    (here / "mpii" / "annot").mkdir(parents=True)
+    (here / "mpii" / "images").symlink_to(here / "made" / "images")
+    for part in ("train", "valid"):
+        (here / "mpii" / "annot" / f"{part}.json").write_text(json.dumps(people))
+    return here
+
+
+@pytest.fixture
+def small(session, monkeypatch):
+    """Small networks without downloads; runs of one step on two images."""
+    monkeypatch.chdir(session)
+    monkeypatch.setattr("poise.recipes.offset_guided.bottom_up", lambda network, **options: tiny(**options))
+    monkeypatch.setattr("poise.recipes.keypoint_rcnn.build", lambda name, *, codec, **_: tiny_detector(codec))
+    monkeypatch.setattr("poise.recipes.keypoint_rcnn.still", lambda model, stages: ())
+
+    def short(recipe, **options):
+        def few(stage):
+            views = stage.augmentation
+            views = replace(views, sides=(64,), max_side=96) if isinstance(views, DetectorAugmentation) else views
+            views = replace(views, repeat=("plain",)) if isinstance(views, Augmentation) else views
+            two = None if stage.val is None else Subset(stage.val, range(2))
+            return replace(stage, train=Subset(stage.train, range(2)), val=two, augmentation=views)
+
+        stages = tuple(few(stage) for stage in recipe.then)[:1]
+        steps = None if options.get("snapshots") else 1 + len(stages)
+        options |= {"steps": steps, "batch": 2, "loggers": (), "workers": 0}
+        return fit(replace(few(recipe), then=stages), **options)
+
+    monkeypatch.setattr("poise.training.fit.fit", short)
+    monkeypatch.setattr("poise.training.logging.summary", lambda model, size: "")
+    monkeypatch.setattr(AtomicIO, "save_checkpoint", lambda *args, **kwargs: None)  # states are large, and not the matter here
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield session
+    torch.set_num_threads(before)
+
+
+def tiny_detector(codec: str | None) -> nn.Module:
+    """A small detector of boxes and keypoints that finds few."""
+    made = build("poise_rcnn_t_coco_64x96", codec=codec)
+    made.config = replace(made.config, per_image=3)
+    return made
+
+
+def tiny(*, codec, kernel: int = 1, **_) -> nn.Module:
+    """A small bottom-up network with the codec of OffsetGuided."""
+    return bottom_up("t", codec=codec, kernel=kernel)
+
+
+def typed(line: str) -> list[str]:
+    """The words of a line with what makes it small."""
+    words = shlex.split(line)[1:]
+    if words[0] != "train":
+        return words
+    for flag, values in flags(SMALL.get(words[1], "").split() + FEW.split()).items():
+        if flag in words:
+            start = words.index(flag)
+            end = next((i for i in range(start + 1, len(words)) if words[i].startswith("--")), len(words))
+            del words[start:end]
+        words += [flag, *values]
+    pretrained = "pretrained" in inspect.signature(recipes()[words[1]]).parameters
+    return [*words, "--no-pretrained"] if pretrained else words
+
+
+def flags(words: list[str]) -> dict[str, list[str]]:
+    """Flags and their values."""
+    found: dict[str, list[str]] = {}
+    for word in words:
+        if word.startswith("--"):
+            found[word] = []
+        else:
+            found[list(found)[-1]].append(word)
+    return found
+
+
+@pytest.mark.parametrize("line", lines())
+def test_every_line_of_the_notes_runs(line, small, capsys):
+    assert main(typed(line)) == 0, capsys.readouterr().err
+    words = shlex.split(line)
+    if words[1] == "train":
+        assert (small / words[words.index("--out") + 1] / "model.safetensors").is_file()
