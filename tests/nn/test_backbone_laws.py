@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 import poise.nn.backbones
 from poise.nn.backbones.blazepose_wang import WangTrunk
+from poise.nn.backbones.csp_darknet import CSPDarknet
 from poise.nn.backbones.cspnext import CSPNeXt
 from poise.nn.backbones.hourglass import HourglassStem
 from poise.nn.backbones.hourglass104 import Hourglass104
@@ -40,6 +41,7 @@ ONE_EACH = (1, 1, 1, 1)
 
 TINY: dict[str, dict[str, Callable[[], Backbone]]] = {
     "blazepose_wang": {"blazepose-wang": WangTrunk},
+    "csp_darknet": {"csp-darknet": lambda: CSPDarknet(0.125, 0.167), "csp-last": lambda: CSPDarknet(0.125, 0.33, (4,))},
     "cspnext": {"cspnext": lambda: CSPNeXt(0.125, 0.167), "cspnext-stages": lambda: CSPNeXt(0.125, 0.33, (2, 3, 4))},
     "hourglass": {"hourglass": lambda: HourglassStem(16)},
     "hourglass104": {

@@ -1,0 +1,171 @@
+"""RTMO as a whole: maps of a view, and the people that are read from them."""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torchvision.ops import nms
+
+from poise.nn.backbones.csp_darknet import CSPDarknet
+from poise.nn.base import Feature
+from poise.nn.rtmo.coordinates import DynamicCoordinates
+from poise.nn.rtmo.encoder import HybridEncoder
+from poise.nn.rtmo.head import HeadModule
+
+STRIDES = (16, 32)
+"""Pixels a cell of the maps that people are read from."""
+
+MIN_SCORE, MAX_IOU = 0.1, 0.65
+"""Least score of a person, and IoU above which the worse of two boxes is left out, as in the release's tests."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FoundPeople:
+    """The people of a view, the best first, pixels of the view.
+
+    Attributes:
+        score: Confidence of each person.
+        boxes: x0 y0 x1 y1, within the view.
+        xy: Keypoints.
+        visible: Probability that a keypoint is seen, its score.
+    """
+
+    score: Float[Tensor, " n"]
+    boxes: Float[Tensor, "n 4"]
+    xy: Float[Tensor, "n k 2"]
+    visible: Float[Tensor, "n k"]
+
+
+@final
+class RTMOHead(nn.Module):
+    """Layers on each map, and the classifier of coordinates.
+
+    Args:
+        channels: Channels of the maps.
+        keypoints: Number of keypoints.
+        width: Factor on the channels inside.
+        pose: Values of a pose vector.
+    """
+
+    def __init__(self, channels: int, keypoints: int, *, width: float, pose: int) -> None:
+        super().__init__()
+        self.head_module = HeadModule(channels, keypoints, width=width, pose=pose)
+        self.dcc = DynamicCoordinates(pose, keypoints)
+
+    def forward(self, features: list[Feature]) -> list[Feature]:
+        """Logits of persons, boxes, logits of visible keypoints and pose vectors: of each the map of every level in turn."""
+        maps: list[Tensor] = self.head_module(features)
+        return maps
+
+    def people(self, maps: list[Feature], *, min_score: float = MIN_SCORE, max_iou: float = MAX_IOU) -> list[FoundPeople]:
+        """The people of each view.
+
+        Args:
+            maps: What the head answered.
+            min_score: Least score of a person.
+            max_iou: IoU above which the worse of two boxes is left out.
+        """
+        levels = [maps[i : i + len(STRIDES)] for i in range(0, len(maps), len(STRIDES))]
+        persons, boxes, visible, poses = (torch.cat([x.flatten(2) for x in own], dim=2).transpose(1, 2) for own in levels)
+        priors, strides = cell_centres([(x.shape[2], x.shape[3]) for x in levels[0]], maps[0])
+        size = maps[0].new_tensor([levels[0][0].shape[3], levels[0][0].shape[2]]) * STRIDES[0]
+        corners = decoded_boxes(boxes, priors, strides)
+        return [
+            self._of_view(*one, priors, size, min_score=min_score, max_iou=max_iou)
+            for one in zip(persons[..., 0].sigmoid(), corners, visible, poses, strict=True)
+        ]
+
+    def _of_view(
+        self,
+        score: Float[Tensor, " n"],
+        boxes: Float[Tensor, "n 4"],
+        visible: Float[Tensor, "n k"],
+        poses: Float[Tensor, "n c"],
+        priors: Float[Tensor, "n 2"],
+        size: Float[Tensor, "2"],
+        *,
+        min_score: float,
+        max_iou: float,
+    ) -> FoundPeople:
+        kept = best_boxes(boxes, score, min_score=min_score, max_iou=max_iou)
+        xy = self.dcc(poses[kept], boxes[kept], priors[kept])
+        within = torch.minimum(boxes[kept].clamp(min=0), size.repeat(2))
+        return FoundPeople(score[kept], within, xy, visible[kept].sigmoid())
+
+
+@final
+class RTMONet(nn.Module):
+    """RTMO.
+
+    Args:
+        keypoints: Number of keypoints.
+        width: Factor on the channels of backbone, neck and head.
+        depth: Factor on the number of blocks.
+        channels: Channels of the maps that the head reads, and values of a pose vector.
+    """
+
+    def __init__(self, keypoints: int, *, width: float, depth: float, channels: int) -> None:
+        super().__init__()
+        self.backbone = CSPDarknet(width, depth)
+        blocks = max(round(3 * depth), 1)
+        self.neck = HybridEncoder(self.backbone.channels, width=width, blocks=blocks, outputs=channels)
+        self.head = RTMOHead(channels, keypoints, width=width, pose=channels)
+
+    def maps(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
+        """Logits of persons, boxes, logits of visible keypoints and pose vectors: of each the map of every level in turn."""
+        maps: list[Tensor] = self.head(self.neck(self.backbone(images)))
+        return maps
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """The maps; in evaluation also scores, boxes, keypoints and their scores of the people of all views together.
+
+        On the device "meta", which has no values, there is nobody.
+        """
+        maps = self.maps(images)
+        if self.training or images.is_meta:
+            return maps
+        found = self.head.people(maps)
+        parts = [[one.score for one in found], [one.boxes for one in found]]
+        parts += [[one.xy for one in found], [one.visible for one in found]]
+        return [*maps, *(torch.cat(own) for own in parts)]
+
+
+def cell_centres(cells: list[tuple[int, int]], like: Tensor) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n 1"]]:
+    """Centre (x, y) of each cell of every level, row by row, and its stride; pixels of the view.
+
+    Args:
+        cells: Cells of each level (h, w).
+        like: Whose device and type the result has.
+    """
+    centres, strides = [], []
+    for (h, w), stride in zip(cells, STRIDES, strict=True):
+        y, x = (torch.arange(side, device=like.device, dtype=like.dtype) * stride + (stride - 1) / 2 for side in (h, w))
+        centres.append(torch.stack((x.expand(h, w), y[:, None].expand(h, w)), dim=-1).flatten(0, 1))
+        strides.append(like.new_full((h * w, 1), stride))
+    return torch.cat(centres), torch.cat(strides)
+
+
+def decoded_boxes(
+    boxes: Float[Tensor, "b n 4"], priors: Float[Tensor, "n 2"], strides: Float[Tensor, "n 1"]
+) -> Float[Tensor, "b n 4"]:
+    """Boxes x0 y0 x1 y1, pixels of the view, from offsets of their centres and logarithms of their sides, in strides."""
+    centre, half = priors + boxes[..., :2] * strides, boxes[..., 2:].exp() * strides / 2
+    return torch.cat((centre - half, centre + half), dim=-1)
+
+
+def best_boxes(
+    boxes: Float[Tensor, "n 4"], score: Float[Tensor, " n"], *, min_score: float, max_iou: float
+) -> Int64[Tensor, " m"]:
+    """Indices of the boxes that stay, the best first.
+
+    Args:
+        boxes: x0 y0 x1 y1.
+        score: Score of each.
+        min_score: Boxes have more than this.
+        max_iou: IoU above which the worse of two is left out.
+    """
+    there = (score > min_score).nonzero().flatten()
+    return there[nms(boxes[there], score[there], max_iou)]
