@@ -143,7 +143,7 @@ def knowing(model: KeypointRCNN, people: torch.Tensor, boxes: torch.Tensor, size
             answers.append(People(apply(layout.warp, people).flip(0), torch.ones(2, 17), best, there.flip(0), best.flip(0)))
         return answers
 
-    def read(images, *, flip, sizes, decoders):
+    def read(images, *, flip, sizes, decoders, masks=False):
         return [predict(images, flip=flip, sizes=sizes) for _ in decoders]
 
     def boxes_alone(images, *, flip, sizes):

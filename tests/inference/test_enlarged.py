@@ -51,7 +51,7 @@ def seeing(model: KeypointRCNN):
     canvas = model.preprocess
     mean, std = (torch.tensor(part).view(3, 1, 1) for part in (canvas.mean, canvas.std))
 
-    def read(images, *, flip, sizes, decoders):
+    def read(images, *, flip, sizes, decoders, masks=False):
         red, green, blue = (images[0] * std + mean) * 255
         edge = 0.0 if canvas.rule in ("torchvision", "detectron2") else -0.5  # where keypoints are counted from
         points = []

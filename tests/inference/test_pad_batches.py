@@ -48,7 +48,7 @@ def test_people_of_padded_views_come_home_and_sizes_of_one_image_are_apart(model
     model.preprocess = replace(model.preprocess, scales=scales)
     shown = []
 
-    def read(images, *, flip, sizes, decoders):
+    def read(images, *, flip, sizes, decoders, masks=False):
         shown.append(tuple(images.shape))
         whole = [torch.tensor([[0.0, 0.0, w - 1, h - 1]]) for h, w in sizes]
         return [[People(b[:, None, 2:].repeat(1, 17, 1), torch.ones(1, 17), torch.ones(1), b, torch.ones(1)) for b in whole]]
