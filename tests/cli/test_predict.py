@@ -118,7 +118,7 @@ def test_people_below_a_score_are_left_out(model, photos, tmp_path):
         (("{photos}", "--model", "{model}", "--whole-image", "--detector", "x"), "--whole-image takes each image as one box"),
         (("camera:93", "--model", "{model}"), "there is no camera 93 on this machine"),
         (("webcam", "--model", "{model}"), "'webcam' names no file; a camera is called camera:0 here"),
-        (("2", "--model", "{model}"), "'2' names no file; a camera is called camera:0 here"),
+        (("2", "--model", "{model}"), "'2' names no file; a camera is called camera:2 here"),
         (("rtsp://door/1", "--model", "{model}"), "is an address, and files are looked at here"),
         (("https://example.org/a.jpg", "--model", "{model}"), "is an address, and files are looked at here"),
         (("{tmp}/clip one.MP4", "--model", "{model}"), "clip one.MP4' is no video that can be read"),
