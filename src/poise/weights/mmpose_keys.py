@@ -29,3 +29,9 @@ def _head(key: str) -> str:
         if layer != key and layer.startswith(LAYERS):
             return layer
     return ""
+
+
+def of_today(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a file of MMPose 0.x under the names of 1.x: the head is called `head`; others stay."""
+    old, new = HEADS
+    return {new + key.removeprefix(old) if key.startswith(old) else key: value for key, value in weights.items()}

@@ -9,6 +9,7 @@ from poise.nn.base import Network, check_size
 from poise.nn.heads.heatmap import DeconvHead, PixelwiseHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
+from poise.weights.mmpose_keys import of_today
 from poise.zoo.assemble import (
     STRIDE,
     assemble,
@@ -139,4 +140,5 @@ FAMILY = Family(
     networks={"litehrnet_network": litehrnet_network, "mobilenet_network": mobilenet_network},
     releases=official("litehrnet_", "mobilenetv2_"),
     keys=(("head.deconv_layers.", "head.layers."), ("head.final_layer.", "head.final."), ("backbone.", "backbone.")),
+    rename=lambda _, weights: of_today(weights),
 )
