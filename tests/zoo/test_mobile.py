@@ -97,4 +97,4 @@ def test_every_published_file_has_an_address_a_page_and_the_digits_that_stand_in
         assert release.licence
         if release.sha256 and len(release.sha256) == 8:
             assert f"-{release.sha256}_" in release.file
-    assert set(HOSTS) == {"openmmlab", "deeplabcut"}, "hosts without a file say nothing"
+    assert {"openmmlab", "deeplabcut"} <= set(HOSTS)

@@ -40,6 +40,16 @@ HOSTS: Mapping[str, Host] = {
         "https://github.com/open-mmlab/mmpose",
         f"Apache-2.0 (code); {COCO_TERMS}",
     ),
+    "vitpose": Host(
+        "https://huggingface.co/usyd-community/",
+        "https://huggingface.co/usyd-community",
+        f"Apache-2.0 (code and weights, says its card); {COCO_TERMS}",
+    ),
+    "dwpose": Host(
+        "https://huggingface.co/yzd-v/",
+        "https://huggingface.co/yzd-v/DWPose",
+        "Apache-2.0 (code and weights, says its card); COCO-WholeBody and UBody, whose labels are for research only",
+    ),
     "deeplabcut": Host(
         "https://huggingface.co/",
         "https://www.mackenziemathislab.org/dlc-modelzoo",
