@@ -47,7 +47,7 @@ from poise.skeletons.alignment import BodyAxis
 from poise.training.fit import fit
 from poise.weights.model_file import load
 
-STEPS, START_STEPS = 350, 450
+STEPS, START_STEPS = 300, 1000
 """Steps of 32 views of 64x64 of a row, and of the common start."""
 
 Files = dict[str, tuple[list[Path], list[Path]]]
