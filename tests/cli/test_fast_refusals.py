@@ -201,5 +201,6 @@ def test_synonyms_of_flags_lead_to_flags_that_are_there():
         "ckpt",
         "backbone",
         "threshold",
+        "fp16",
         "labels",
     }

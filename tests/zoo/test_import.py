@@ -266,7 +266,7 @@ def mmpose(state, head):
 def test_mmposes_checkpoints_are_told_apart_by_their_names_and_answer_alike(name, head):
     official = by_rule(official_state(build(name), name))
     ours, theirs = import_release(name, official), import_checkpoint(name, mmpose(official, head))
-    assert theirs.description == f"an MMPose checkpoint of {name!r}"
+    assert theirs.description.startswith(f"an MMPose checkpoint of {name!r}")
     assert import_checkpoint(name, official).description == f"an official checkpoint of {name!r}"
     view = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():

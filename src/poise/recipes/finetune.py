@@ -285,7 +285,7 @@ class TopDownOptions(ViewOptions):
     names: ClassVar[str | None] = (
         r"poise_[ts]|(poise_[ts]|(darkpose_|udp_|deeplabcut3_)?(hrnet|poseresnet|hourglass)|cpn|lpn|mspn|rsn|timm)(?!.*rcnn)"
         r".*_\d+x\d+|(litehrnet|mobilenetv2).*_\d+x\d+"
-        r"|blazepose_(?!detector).*|(rtmpose|dwpose|rtmw|vitpose)_.*"
+        r"|blazepose_(?!detector).*|(rtmpose|dwpose|rtmw|vitpose|grmi)_.*"
     )
 
     pck: list[str] | None = None

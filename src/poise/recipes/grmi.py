@@ -25,9 +25,9 @@ def grmi(
 
     The paper reports AP 0.649 on test-dev with a ResNet-101 of stride 8, views of 353x257, its own detector and its own
     scoring; it published no code, so the schedule is that of Simple Baselines here and no score is promised. No practitioner's
-    figures are known. The disk's radius is 25 pixels of 353x257 and grows with the view. Dilation makes the network about four
-    times as expensive as Simple Baselines' at that size, and maps of the view's own size take much memory: `grmi_101_x2` has a
-    cell for every 4 pixels, as the other networks.
+    figures are known. The disk's radius is 25 pixels of 353x257 and grows with the view. The cost: dilation makes the network
+    about four times as expensive as Simple Baselines' at that size, and maps of the view's own size take much memory of a GPU;
+    `grmi_101_x2` has a cell for every 4 pixels, as the other networks.
 
     Args:
         data: Folder of COCO 2017, as its archives unpack.

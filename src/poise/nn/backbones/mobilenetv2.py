@@ -22,7 +22,7 @@ LAST = 1280
 def rounded(channels: float, divisor: int = 8) -> int:
     """Channels as a multiple of eight, never below nine tenths of what was wanted.
 
-    >>> rounded(24), rounded(0.35 * 24)
+    >>> rounded(24.0), rounded(0.35 * 24)
     (24, 8)
     """
     near = max(divisor, int(channels + divisor / 2) // divisor * divisor)
