@@ -320,7 +320,7 @@ def with_measures(
     if any(one.unit == "map" for one in measures.pck):
         say(console, "PCK on maps: labelled boxes, no flip test, the highest cell of each map")
     evaluation = measured.evaluation
-    settings = run.settings_for(model)
+    settings = replace(run, pad_batches=run.pad_batches and not model.takes_boxes).settings_for(model)
     shares = measure_pck(measures.pck, eval_set, evaluation.positions, model=model, settings=settings)
     boxes = None if evaluation.boxes is None else evaluation.box_results
     found = Found(evaluation.positions, evaluation.results, boxes)

@@ -21,6 +21,7 @@ from poise.inference.video_report import video_report
 from poise.inference.video_results import POSES, VideoResults
 from poise.inference.write import results_folder
 from poise.models.base import PoseModel, require_pose
+from poise.runtimes.choice import preferred
 from poise.skeletons.nouns import nouns
 from poise.terminal import Console, say
 from poise.weights.model_file import load
@@ -74,7 +75,7 @@ def predict_video(
         precision=running.precision,
         batch=running.batch,
         min_box_score=confidence,
-        runtime=running.runtime or "auto",
+        runtime=preferred(running.runtime),
     )
     pipeline = VideoPipeline(predictor, opened, settings)
     _say_how(console, pipeline, opened)

@@ -153,6 +153,7 @@ def run(
     from poise.inference.usual_detector import usual_detector
     from poise.inference.write import Writer, results_folder
     from poise.models.base import require_pose
+    from poise.runtimes.choice import preferred
     from poise.terminal import Console
     from poise.weights.model_file import load
 
@@ -179,7 +180,7 @@ def run(
         workers=running.threads,
         pad_batches=running.pad_batches,
         min_box_score=confidence,
-        runtime=running.runtime or "auto",
+        runtime=preferred(running.runtime),
         whole_image=True,  # what there is to say has been said
     )
     with results_folder(out) as folder:

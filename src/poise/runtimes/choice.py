@@ -56,7 +56,7 @@ def choose_runtime(name: str | None, device: str) -> Choice:
         UnknownName: There is no such runtime.
         MissingExtra: It is not installed.
     """
-    wanted = name or os.environ.get(VARIABLE) or "auto"
+    wanted = preferred(name)
     if wanted not in NAMES:
         raise unknown("runtime", wanted, NAMES)
     if wanted == TORCH:
@@ -66,6 +66,15 @@ def choose_runtime(name: str | None, device: str) -> Choice:
     [engine] = [one for one in ENGINES if one.name == wanted]
     engine.check_installed()
     return Choice([engine], asked=True)
+
+
+def preferred(name: str | None) -> str:
+    """The runtime of a command: what the user named, else what `POISE_RUNTIME` names, else "auto".
+
+    Args:
+        name: Value of `--runtime`; None where it was not given.
+    """
+    return name or os.environ.get(VARIABLE) or "auto"
 
 
 def _installed() -> list[Engine]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from tyro.conf import arg
+
 from poise.cli._inputs import CHECKPOINT
 from poise.cli.options.running import DeviceOptions, SeedOptions
 
@@ -49,7 +51,7 @@ class TrainingOptions(DeviceOptions, SeedOptions):
     resume: Path | None = None
     settings: Path | None = None
     start: Path | None = None
-    backbone_weights: Annotated[Path | None, CHECKPOINT] = None
+    backbone_weights: Annotated[Path | None, arg(metavar="FILE"), CHECKPOINT] = None
     stages: int = 1
     devices: int = 1
     nodes: int = 1
