@@ -317,6 +317,8 @@ def with_measures(
     Raises:
         InputError: The data set does not tell a unit, or there are no maps.
     """
+    if not measures.pck and not measures.further:
+        return measured
     if any(one.unit == "map" for one in measures.pck):
         say(console, "PCK on maps: labelled boxes, no flip test, the highest cell of each map")
     evaluation = measured.evaluation
