@@ -79,6 +79,7 @@ RANGES: Mapping[str, Range] = {
     **EVERY_RUN,
     "average": _PART,
     "backbone_rate": Range(0, 1000),
+    "box_sides": _above_zero(100),
     "check_people": _count(0, 10_000_000),
     "checked": _IMAGES,
     "clip": _above_zero(1e9),

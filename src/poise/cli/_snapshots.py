@@ -12,6 +12,7 @@ from poise.cli._report import boxes_text, device_text, flip_text, model_text, ru
 from poise.cli._runs import RunCommand
 from poise.cli.options import (
     BoxOptions,
+    CropOptions,
     DecodingOptions,
     DetectionOptions,
     EvalFilesOptions,
@@ -50,6 +51,7 @@ class SnapshotFlags:
         scoring: How poses are scored.
         decoding: How the network's outputs are read.
         detection: Sizes of whole images, and detection of people in them.
+        crop: How boxes are cropped.
         output: Files to write.
         running: How the model is run.
         heads: MPII's head boxes.
@@ -61,6 +63,7 @@ class SnapshotFlags:
     scoring: RescoringOptions
     decoding: DecodingOptions
     detection: DetectionOptions
+    crop: CropOptions
     output: EvalOutputOptions
     running: EvalRunOptions
     heads: Path | None
@@ -74,6 +77,7 @@ class SnapshotFlags:
         """
         model = require_image(load(file))
         self.decoding.adjust(model, self.detection)
+        self.crop.adjust(model)
         pose = require_pose(model)
         self.boxes.check_for(pose)
         self.scoring.check_for(pose)

@@ -10,6 +10,7 @@ from poise.cli._flags import given, refuse, refuse_given
 from poise.cli._inputs import HEADS
 from poise.cli.options import (
     BoxOptions,
+    CropOptions,
     DecodingOptions,
     DetectionOptions,
     EvalFilesOptions,
@@ -34,6 +35,7 @@ def run(
     scoring: RescoringOptions,
     decoding: DecodingOptions,
     detection: DetectionOptions,
+    crop: CropOptions,
     output: EvalOutputOptions,
     running: EvalRunOptions,
     heads: MatFile = None,
@@ -67,6 +69,7 @@ def run(
         scoring: How poses are scored.
         decoding: How the network's outputs are read.
         detection: Sizes of whole images, and detection of people in them.
+        crop: How boxes are cropped.
         output: Files to write.
         running: How the model is run.
         heads: MPII's head boxes: gt_val.mat of the usual archives, or MPII's own .mat; a column `head_box` of the JSON will do.
@@ -106,6 +109,7 @@ def run(
             scoring=scoring,
             decoding=decoding,
             detection=detection,
+            crop=crop,
             output=output,
             running=running,
             heads=heads,
@@ -134,6 +138,7 @@ def run(
     console = Console()
     found = require_image(load(model))
     decoding.adjust(found, detection)
+    crop.adjust(found)
     if not found.finds_keypoints:
         flags = given(replace(boxes, min_box_score=None), scoring)
         flags |= {"--heads": heads, "--report": output.report, "--pck": pck, "--self-test": self_test}

@@ -11,6 +11,7 @@ from poise.cli._flags import check_number
 from poise.cli._inputs import BOXES, FILM
 from poise.cli.options import (
     BoxOptions,
+    CropOptions,
     DecodingOptions,
     DetectionOptions,
     KeypointScoreOptions,
@@ -70,6 +71,7 @@ def run(
     keypoints: KeypointScoreOptions,
     decoding: DecodingOptions,
     detection: DetectionOptions,
+    crop: CropOptions,
     running: PaddedRunOptions,
     video: VideoOptions,
     format: Annotated[str, arg(metavar="coco|csv|jsonl")] = "coco",
@@ -107,6 +109,7 @@ def run(
         keypoints: Minimum scores of keypoints.
         decoding: How the network's outputs are read.
         detection: Sizes of whole images, and detection of people in them.
+        crop: How boxes are cropped.
         running: How the model is run.
         video: How a video is read, and what is written of it.
         format: Format of the results: coco for COCO's list of results (predictions.json), csv for a table with a line for each
@@ -131,6 +134,7 @@ def run(
 
         def adjust(network: "PoseModel") -> None:
             decoding.adjust(network, detection)
+            crop.adjust(network)
             keypoints.adjust(network)
 
         return predict_video(
@@ -167,6 +171,7 @@ def run(
         boxes = replace(boxes, detector=picked)
     boxes.check_for(network, own_minimum=True)
     decoding.adjust(network, detection)
+    crop.adjust(network)
     keypoints.adjust(network)
     if note := boxes.whole_image_note(network):
         say(console, note)

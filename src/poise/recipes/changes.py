@@ -40,7 +40,7 @@ def changed(recipe: Recipe, changes: RecipeChanges) -> Recipe:
         return recipe
     before = described(recipe)
     set_codec(recipe.model, list(_codec_words(recipe.model, changes)))
-    _change_crop(recipe.model, changes.padding)
+    _change_crop(recipe.model, changes)
     recipe = _with_parts(recipe, changes.parts)
     made = replace(_stage(recipe, changes), then=tuple(_stage(stage, changes) for stage in recipe.then))
     texts = differences(before, described(made))
@@ -63,7 +63,7 @@ def described(recipe: Recipe) -> dict[str, str]:
     found: dict[str, Any] = {"epochs": recipe.epochs, "clip": recipe.clip, "average": recipe.average}
     found["data"] = " + ".join(path.stem for path in recipe.train.files_read)
     if isinstance(recipe.model.preprocess, Preprocess):
-        found["padding"] = recipe.model.preprocess.padding
+        found |= {"padding": recipe.model.preprocess.padding, "box sides": recipe.model.preprocess.sides}
     parts = {"optimizer": recipe.optimizer, "schedule": recipe.schedule, "augmentation": recipe.augmentation}
     parts |= {"codec": recipe.model.codec}
     flat = {f"{part}.{name}": value for part, owner in parts.items() for name, value in _flat(owner)}
@@ -168,11 +168,13 @@ def _field(model: PoseModel, flag: str, names: tuple[str, ...]) -> str:
     raise InputError(f"the codec {type(model.codec).__name__} has no {flag} of its own; leave --{flag} out. It has {own}")
 
 
-def _change_crop(model: PoseModel, padding: float | None) -> None:
-    if padding is None:
+def _change_crop(model: PoseModel, changes: RecipeChanges) -> None:
+    given = {"padding": changes.padding, "sides": changes.box_sides}
+    given = {name: value for name, value in given.items() if value is not None}
+    if not given:
         return
     if not isinstance(model.preprocess, Preprocess):
-        raise InputError(f"{model.card.name} looks at whole images, which have no padding; leave --padding out")
-    if not 0 < padding < math.inf:
-        raise InputError(f"--padding is a factor above 0; found {padding:g}")
-    model.preprocess = replace(model.preprocess, padding=padding)
+        raise InputError(f"{model.card.name} looks at whole images, which have no padding; leave --padding and --box-sides out")
+    if changes.padding is not None and not 0 < changes.padding < math.inf:
+        raise InputError(f"--padding is a factor above 0; found {changes.padding:g}")
+    model.preprocess = replace(model.preprocess, **given)  # type: ignore[arg-type]  # each of its field's type

@@ -93,6 +93,7 @@ class RecipeChanges:
         sigma: Standard deviation of the codec's Gaussian labels, cells.
         codec_set: Fields of the codec, such as `ohkm=8` or `height=1`; nested ones as `cost.heat=l2`.
         padding: Factor by which a box grows before the view of a person is cut from it.
+        box_sides: Factors by which width and height of a box grow before that, as in the releases of MSPN and CPN.
         parts: Parts of COCO 2017 that are learnt from together, such as train2017 val2017.
         augmentation: Fields of the augmentation, such as `rotation=30` or `flip=0`; "none" for no augmentation.
     """
@@ -111,5 +112,6 @@ class RecipeChanges:
     sigma: float | None = None
     codec_set: list[str] | None = None
     padding: float | None = None
+    box_sides: tuple[float, float] | None = None
     parts: list[str] | None = None
     augmentation: list[str] | None = None

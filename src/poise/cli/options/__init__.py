@@ -15,6 +15,7 @@ from poise.cli.options.decoding import (
     MAX_SIDE,
     TRAINING_FIELDS,
     CodecOptions,
+    CropOptions,
     DecodingOptions,
     DetectionOptions,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "BoxFileOptions",
     "BoxOptions",
     "CodecOptions",
+    "CropOptions",
     "DatasetOptions",
     "DecodingOptions",
     "DetectionOptions",

@@ -1,7 +1,7 @@
 """Flags of how outputs are decoded, and how people are found in whole images."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
@@ -179,3 +179,38 @@ class DecodingOptions(CodecOptions):
 
         made = super().changed(codec)
         return made if self.reading is None else read_by(made, self.reading)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropOptions:
+    """How the box of a person becomes the view of a model that looks at one person at a time.
+
+    Attributes:
+        padding: Factor by which a box grows before the view is cut from it; by default as the model was trained (1.25 in most
+            releases).
+        box_sides: Factors by which width and height of a box grow before that, as in the releases of MSPN and CPN.
+    """
+
+    padding: Annotated[float | None, arg(metavar="F")] = None
+    box_sides: Annotated[tuple[float, float] | None, arg(metavar="W H")] = None
+
+    def adjust(self, model: "ImageModel") -> None:
+        """Change how boxes are cropped; the weights stay.
+
+        Args:
+            model: Model; its preprocessing changes.
+
+        Raises:
+            InputError: The model looks at whole images, or a factor cannot be.
+        """
+        from poise.structures import Preprocess
+
+        flags = list(given(self))
+        if not flags:
+            return
+        if not model.takes_boxes or not isinstance(model.preprocess, Preprocess):
+            refuse_given(flags, why=f"{model.card.name} crops no boxes of people")
+            return
+        changes: dict[str, Any] = {} if self.padding is None else {"padding": self.padding}
+        changes |= {} if self.box_sides is None else {"sides": self.box_sides}
+        model.preprocess = replace(model.preprocess, **changes)

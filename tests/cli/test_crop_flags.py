@@ -1,0 +1,81 @@
+"""Flags of how boxes become views, of `poise train`, `evaluate` and `predict`: one meaning in each."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from poise.cli.main import main
+from poise.cli.options import CropOptions
+from poise.data.figures import FigureDataset
+from poise.data.figures.export import write_coco
+from poise.errors import InputError
+from poise.recipes.changes import changed
+from poise.recipes.demo import demo
+from poise.recipes.options import RecipeChanges
+from poise.weights.model_file import save
+from poise.zoo import build
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Drawn people with labels, and a model that looks at one person at a time."""
+    folder = tmp_path_factory.mktemp("home")
+    write_coco(FigureDataset(2, size=(96, 96)), folder)
+    torch.manual_seed(0)
+    save(build("poise_t_coco_64x64", codec="Gaussian"), folder / "person.safetensors")
+    save(build("poise_scene_t_coco_64x64"), folder / "scene.safetensors")
+    return folder
+
+
+def results(home, tmp_path, *more) -> list:
+    out = tmp_path / "out.json"
+    out.unlink(missing_ok=True)
+    words = [home / "person.safetensors", "--annotations", home / "annotations.json", "--images", home / "images"]
+    assert main(["evaluate", *map(str, words), "--no-flip", "--out", str(out), *more]) == 0
+    return [row["keypoints"] for row in json.loads(out.read_text())]
+
+
+def test_padding_and_sides_of_boxes_change_what_evaluation_sees(home, tmp_path):
+    as_trained = results(home, tmp_path)
+    assert results(home, tmp_path, "--padding", "1.25") == as_trained
+    assert results(home, tmp_path, "--padding", "1.6") != as_trained
+    assert results(home, tmp_path, "--box-sides", "1.3", "1.1") != as_trained
+    assert results(home, tmp_path, "--padding", "2.5") == results(
+        home, tmp_path, "--box-sides", "2", "2", "--padding", "1.25"
+    ), "both factors are of the whole box"
+
+
+def test_prediction_crops_as_evaluation_does(home, tmp_path):
+    image = tmp_path / "1.png"
+    cv2.imwrite(str(image), np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8))
+    found = []
+    for number, more in enumerate([[], ["--padding", "1.25"], ["--padding", "1.6"]]):
+        out = tmp_path / str(number)
+        words = ["predict", str(image), "--model", str(home / "person.safetensors"), "--whole-image", "--out", str(out)]
+        assert main([*words, *more]) == 0
+        found.append([row["keypoints"] for row in json.loads((out / "predictions.json").read_text())])
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize("flag", [["--padding", "1.1"], ["--box-sides", "1", "1.2"]])
+def test_models_of_whole_images_crop_no_boxes(home, capsys, flag):
+    words = [home / "scene.safetensors", "--annotations", home / "annotations.json", "--images", home / "images"]
+    assert main(["evaluate", *map(str, words), *flag]) == 1
+    assert f"crops no boxes of people; leave out {flag[0]}" in capsys.readouterr().err
+
+
+def test_a_recipe_takes_the_same_factors_and_says_what_differs():
+    made = changed(demo(), RecipeChanges(padding=1.4, box_sides=(1.2, 1.1)))
+    assert (made.model.preprocess.padding, made.model.preprocess.sides) == (1.4, (1.2, 1.1))
+    assert "padding 1.4 (1.25)" in made.differs
+    assert "box sides (1.2, 1.1) ((1.0, 1.0))" in made.differs
+
+
+def test_factors_that_cannot_be_are_refused():
+    model = build("poise_t_coco_64x64")
+    with pytest.raises(InputError, match="above 0"):
+        CropOptions(box_sides=(0.0, 1.0)).adjust(model)
+    assert main(["evaluate", "x.safetensors", "--annotations", "x.json", "--padding", "0"]) == 1
