@@ -1,4 +1,4 @@
-"""Flags of how boxes become views, of `poise train`, `evaluate` and `predict`: one meaning in each."""
+"""Flags of how boxes become views, of `poise evaluate` and `predict`: one meaning in each."""
 
 import json
 
@@ -12,9 +12,6 @@ from poise.cli.options import CropOptions
 from poise.data.figures import FigureDataset
 from poise.data.figures.export import write_coco
 from poise.errors import InputError
-from poise.recipes.changes import changed
-from poise.recipes.demo import demo
-from poise.recipes.options import RecipeChanges
 from poise.weights.model_file import save
 from poise.zoo import build
 
@@ -65,13 +62,6 @@ def test_models_of_whole_images_crop_no_boxes(home, capsys, flag):
     words = [home / "scene.safetensors", "--annotations", home / "annotations.json", "--images", home / "images"]
     assert main(["evaluate", *map(str, words), *flag]) == 1
     assert f"crops no boxes of people; leave out {flag[0]}" in capsys.readouterr().err
-
-
-def test_a_recipe_takes_the_same_factors_and_says_what_differs():
-    made = changed(demo(), RecipeChanges(padding=1.4, box_sides=(1.2, 1.1)))
-    assert (made.model.preprocess.padding, made.model.preprocess.sides) == (1.4, (1.2, 1.1))
-    assert "padding 1.4 (1.25)" in made.differs
-    assert "box sides (1.2, 1.1) ((1.0, 1.0))" in made.differs
 
 
 def test_factors_that_cannot_be_are_refused():

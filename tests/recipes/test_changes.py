@@ -53,6 +53,12 @@ def test_padding_is_that_of_the_crop(plain):
     assert changed(plain, RecipeChanges(padding=1.5)).model.preprocess.padding == 1.5
 
 
+def test_the_sides_of_a_box_and_its_padding_are_told_where_they_differ(plain):
+    made = changed(plain, RecipeChanges(padding=1.4, box_sides=(1.2, 1.1)))
+    assert (made.model.preprocess.padding, made.model.preprocess.sides) == (1.4, (1.2, 1.1))
+    assert "padding 1.4 (1.25), box sides (1.2, 1.1) ((1.0, 1.0))" in made.differs
+
+
 def test_another_schedule_drops_milestones(plain):
     made = changed(plain, RecipeChanges(schedule="cosine"))
     assert (made.schedule.kind, made.schedule.milestones) == ("cosine", ())

@@ -2,17 +2,18 @@
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from poise.cli.main import main
+from poise.data.figures import FigureDataset
 from poise.errors import InputError
 from poise.nn.backbones.resnet import ResNet
 from poise.notes import forget_notes
 from poise.recipes.changes import changed
-from poise.recipes.demo import demo
 from poise.recipes.options import RecipeChanges
 from poise.recipes.simple_baselines import simple_baseline
 
@@ -50,9 +51,11 @@ def test_several_parts_are_one_training_set_and_a_validation_on_them_is_told(coc
     assert len(alone.train) == len(recipe.train)
 
 
-def test_parts_are_refused_for_other_data():
-    with pytest.raises(InputError, match=r"--parts are those of COCO 2017.*demo"):
-        changed(demo(), RecipeChanges(parts=["train2017"]))
+def test_parts_are_refused_for_other_data(coco):
+    recipe = simple_baseline(data=coco, depth=18, size=(64, 64), pretrained=False)
+    own = replace(recipe, name="own", train=FigureDataset(2, size=(64, 64)))
+    with pytest.raises(InputError, match=r"--parts are those of COCO 2017.*own learns from other data"):
+        changed(own, RecipeChanges(parts=["train2017"]))
 
 
 def test_a_run_is_typed_with_parts_and_a_backbone_of_others(coco, tmp_path, capsys):
