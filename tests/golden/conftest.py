@@ -74,7 +74,10 @@ def _endings(name: str) -> list[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "golden(pattern): run once for each golden file of the pattern, given as `golden_file`")
+    config.addinivalue_line(
+        "markers",
+        "golden(pattern): run once for each golden file of the pattern, given as `golden_file`; shapes_alone: once a network",
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -82,8 +85,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if marker is None or "golden_file" not in metafunc.fixturenames:
         return
     paths = [path for pattern in marker.args for path in files(pattern)]
+    if marker.kwargs.get("shapes_alone"):
+        paths = _of_one_setting(paths)
     ids = [("copy-" if path.is_relative_to(HERE) else "") + stem(path) for path in paths]
     metafunc.parametrize("golden_file", paths, ids=ids, indirect=True)
+
+
+def _of_one_setting(paths: list[Path]) -> list[Path]:
+    """One file of each network, whatever its weights: `NAME` where it is there, else `NAME_ws0.5`."""
+    plain = {stem(path) for path in paths if "_ws" not in stem(path)}
+    return [path for path in paths if "_ws" not in stem(path) or stem(path).rpartition("_ws")[0] not in plain]
 
 
 def _tried(request: pytest.FixtureRequest, path: Path) -> Path:

@@ -172,7 +172,7 @@ def test_a_run_killed_at_three_places_goes_on_to_the_same_bytes(
     assert (killed / "poses.jsonl").read_bytes() == (whole / "poses.jsonl").read_bytes()
     assert (killed / "video.mp4").read_bytes() == (whole / "video.mp4").read_bytes()
     assert [row["frame"] for row in read_frames(whole / "poses.jsonl")] == list(range(FRAMES))
-    assert not (killed / ".video").exists()
+    assert not (killed / ".poise-video").exists()
 
 
 def test_what_cannot_be_gone_on_with_is_told(film: Path, tmp_path: Path) -> None:

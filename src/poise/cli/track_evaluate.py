@@ -43,7 +43,7 @@ def run(
         tracks: A poses.jsonl of `poise predict`, or COCO's results with track_id.
         annotations: Labels in COCO's form with track_id, or PoseTrack's. Without them only jitter and lag are measured.
         by: How people are compared: oks, or the iou of boxes.
-        raw: The same video without smoothing: its jitter beside, where its keypoints rest, and the lag behind it.
+        raw: Tracks of the same video without smoothing (--smooth none): prints their jitter, too, and the lag behind them.
         names: Names of keypoints.
         min_keypoint_score: Keypoints of a lower score count as not found; by default those of score 0.
         out: JSON file for the scores.

@@ -115,7 +115,7 @@ class VideoSettings:
 
 @final
 class VideoPipeline:
-    """Finds, follows and smooths the people of a video; `state` and `restore` let it go on after a stop.
+    """Finds, follows and smooths the people of a video; `to_plain` and `restore` let it go on after a stop.
 
     Args:
         predictor: The model, its settings, and perhaps a detector, which is then of one thread.

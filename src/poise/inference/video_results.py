@@ -27,7 +27,9 @@ from poise.writing import check_targets, write_atomic
 
 POSES = "poses.jsonl"
 VIDEO = "video.mp4"
-WORK = ".video"
+WORK = ".poise-video"
+"""Folder of an unfinished video inside that of the results; nobody else uses this name, so it may be deleted."""
+
 STATE = "state.json"
 SHEET_MOST = 60
 """Pictures of the contact sheet at most; beyond, every second one goes."""

@@ -31,7 +31,7 @@ class FrameTracks:
     Attributes:
         truth: Track id of each labelled person.
         found: Track id of each found person.
-        similarity: Of each labelled with each found person, 0 to 1.
+        similarity: OKS or IoU of each labelled person (rows) with each found one (columns), 0 to 1.
     """
 
     truth: Int64[np.ndarray, " g"]

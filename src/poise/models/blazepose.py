@@ -108,7 +108,7 @@ class BlazePose(TopDown):
 
     def joined(
         self, numbers: Float[Tensor, "b n"], presence: Float[Tensor, "b 1"], heatmaps: Float[Tensor, "b k hh ww"]
-    ) -> Float[Tensor, "b kk m"]:
+    ) -> Float[Tensor, "b k m"]:
         """The numbers, the presence and the heatmap of every landmark, from outputs of the network."""
         rows = numbers.reshape(numbers.shape[0], numbers.shape[1] // 5, 5)
         rows = torch.cat((rows[..., :3] / self.network.side, rows[..., 3:]), dim=-1)

@@ -10,8 +10,8 @@ def assign(similarity: Float[np.ndarray, "m n"], minimum: Float[np.ndarray, "m n
     """Pairs of rows and columns with the greatest sum of similarities, of which those below a minimum are left out.
 
     Args:
-        similarity: Of each row with each column; those below the minimum count as 0 while pairs are chosen.
-        minimum: The lowest similarity of a pair.
+        similarity: Similarity of each row with each column, at least 0; those below the minimum count as 0 in the sum.
+        minimum: The lowest similarity of a pair, for all or for each.
 
     Raises:
         MissingExtra: scipy is not installed.

@@ -43,7 +43,7 @@ class _State:
     """The keypoints of a track after a frame; nan before a keypoint is seen.
 
     Attributes:
-        mean: Of each keypoint, x and y: position and velocity, pixels and pixels a frame.
+        mean: Position (pixels) and velocity (pixels a frame) of each keypoint, along x and y.
         cov: Covariance of position and velocity, the same for x and y.
         push: Variance of the change of a velocity in the step to this frame.
     """

@@ -71,7 +71,7 @@ def lag(smoothed: Sequence[TrackPositions], raw: Sequence[TrackPositions]) -> fl
 
     Args:
         smoothed: The people, smoothed.
-        raw: The same people and frames, raw.
+        raw: Positions of the same people in the same frames, not smoothed.
 
     Returns:
         Frames, to about a tenth (a parabola through the best shift and its neighbours); nan where nothing moves.

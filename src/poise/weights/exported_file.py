@@ -33,8 +33,8 @@ class Colours:
     """How RGB pixels become the input of a network: value * scale + shift, in the network's order of channels.
 
     Attributes:
-        scale: Of each channel.
-        shift: Of each channel.
+        scale: Factor of each channel, of pixels 0 to 255.
+        shift: Summand of each channel, after the factor.
         channels: Order of the channels that the network reads.
     """
 
