@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from poise.nn.backbones.csp_stages import CSPStages
 from poise.nn.conv_unit import ConvUnit, PyramidPool
 from poise.nn.csp import CSPLayer, DarknetBlock
+from poise.nn.csp_stages import CSPStages
 
 BLOCKS = (3, 9, 9, 3)
 """Blocks of each stage at depth 1."""
@@ -50,11 +50,14 @@ class CSPDarknet(CSPStages):
     """
 
     def __init__(self, width: float = 1.0, depth: float = 1.0, stages: tuple[int, ...] = (2, 3, 4)) -> None:
-        super().__init__("CSPDarknet", width=width, depth=depth, stages=stages, blocks=BLOCKS, stem=Focus, stage=_stage)
+        super().__init__("CSPDarknet", width=width, depth=depth, stages=stages, blocks=BLOCKS)
 
+    def build_stem(self, channels: int, width: float) -> nn.Module:
+        """Pixels in fours."""
+        return Focus(channels)
 
-def _stage(channels: int, width: int, blocks: int, last: bool) -> nn.Sequential:
-    """A convolution of stride 2 and a layer; the last stage looks around first, and its blocks have no shortcut."""
-    around = [PyramidPool(width, eps=EPS)] if last else []
-    layer = CSPLayer(width, width, blocks, DarknetBlock, shortcut=not last, eps=EPS)
-    return nn.Sequential(ConvUnit(channels, width, 3, stride=2, eps=EPS), *around, layer)
+    def build_stage(self, before: int, after: int, blocks: int, *, last: bool) -> nn.Module:
+        """A convolution of stride 2 and a layer; the last stage looks around first, and its blocks have no shortcut."""
+        around = [PyramidPool(after, eps=EPS)] if last else []
+        layer = CSPLayer(after, after, blocks, DarknetBlock, shortcut=not last, eps=EPS)
+        return nn.Sequential(ConvUnit(before, after, 3, stride=2, eps=EPS), *around, layer)

@@ -1,13 +1,12 @@
 """CSPNeXt (RTMDet, arXiv 2212.07784, section 3.2), the backbone of RTMPose (arXiv 2303.07399) and RTMW (arXiv 2407.08634)."""
 
-from functools import partial
 from typing import final
 
 from torch import nn
 
-from poise.nn.backbones.csp_stages import CHANNELS, CSPStages
 from poise.nn.conv_unit import ConvUnit, PyramidPool
 from poise.nn.csp import CSPLayer, CSPNeXtBlock
+from poise.nn.csp_stages import CHANNELS, CSPStages
 
 BLOCKS = (3, 6, 6, 3)
 """Blocks of each stage at depth 1."""
@@ -27,17 +26,15 @@ class CSPNeXt(CSPStages):
     """
 
     def __init__(self, width: float = 1.0, depth: float = 1.0, stages: tuple[int, ...] = (4,)) -> None:
-        stem = partial(_stem, int(CHANNELS[0] * width // 2))
-        super().__init__("CSPNeXt", width=width, depth=depth, stages=stages, blocks=BLOCKS, stem=stem, stage=_stage)
+        super().__init__("CSPNeXt", width=width, depth=depth, stages=stages, blocks=BLOCKS)
 
+    def build_stem(self, channels: int, width: float) -> nn.Module:
+        """Three convolutions, the first of stride 2."""
+        first = int(CHANNELS[0] * width // 2)
+        return nn.Sequential(ConvUnit(3, first, 3, stride=2), ConvUnit(first, first, 3), ConvUnit(first, channels, 3))
 
-def _stem(first: int, width: int) -> nn.Sequential:
-    """Three convolutions, the first of stride 2."""
-    return nn.Sequential(ConvUnit(3, first, 3, stride=2), ConvUnit(first, first, 3), ConvUnit(first, width, 3))
-
-
-def _stage(channels: int, width: int, blocks: int, last: bool) -> nn.Sequential:
-    """A convolution of stride 2 and a layer; the last stage looks around first, and its blocks have no shortcut."""
-    around = [PyramidPool(width)] if last else []
-    layer = CSPLayer(width, width, blocks, CSPNeXtBlock, shortcut=not last, attention=True)
-    return nn.Sequential(ConvUnit(channels, width, 3, stride=2), *around, layer)
+    def build_stage(self, before: int, after: int, blocks: int, *, last: bool) -> nn.Module:
+        """A convolution of stride 2 and a layer; the last stage looks around first, and its blocks have no shortcut."""
+        around = [PyramidPool(after)] if last else []
+        layer = CSPLayer(after, after, blocks, CSPNeXtBlock, shortcut=not last, attention=True)
+        return nn.Sequential(ConvUnit(before, after, 3, stride=2), *around, layer)

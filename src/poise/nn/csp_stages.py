@@ -1,6 +1,6 @@
 """Backbones of four stages of cross stage partial layers: what CSPDarknet and CSPNeXt have in common."""
 
-from collections.abc import Callable
+from abc import abstractmethod
 from itertools import pairwise
 
 from jaxtyping import Float
@@ -14,9 +14,6 @@ CHANNELS = (64, 128, 256, 512, 1024)
 
 STRIDES = (4, 8, 16, 32)
 """Stride of each stage's map, pixels a cell."""
-
-Stage = Callable[[int, int, int, bool], nn.Module]
-"""Builds a stage from its input and output channels, its blocks, and whether it is the last."""
 
 
 def stage_blocks(counts: tuple[int, ...], depth: float) -> tuple[int, ...]:
@@ -37,8 +34,6 @@ class CSPStages(Backbone):
         depth: Factor on the number of blocks of each stage.
         stages: Numbers of the stages whose maps are the output, 1 to 4, ascending.
         blocks: Blocks of each stage at depth 1.
-        stem: Builds the stem from its output channels.
-        stage: Builds a stage.
 
     Raises:
         InputError: Factors that leave no channels, or another stage.
@@ -46,28 +41,38 @@ class CSPStages(Backbone):
 
     multiple = 32
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        width: float,
-        depth: float,
-        stages: tuple[int, ...],
-        blocks: tuple[int, ...],
-        stem: Callable[[int], nn.Module],
-        stage: Stage,
-    ) -> None:
+    def __init__(self, name: str, *, width: float, depth: float, stages: tuple[int, ...], blocks: tuple[int, ...]) -> None:
         super().__init__()
         channels = tuple(int(c * width) for c in CHANNELS)
         if min(channels) < 4 or depth <= 0 or not stages or not set(stages) <= {1, 2, 3, 4}:
             raise InputError(f"{name}: width {width:g}, depth {depth:g} and stages {stages} make no network")
-        self.stem = stem(channels[0])
+        self.stem = self.build_stem(channels[0], width)
         counts = zip(pairwise(channels), stage_blocks(blocks, depth), strict=True)
         for number, ((before, after), count) in enumerate(counts, start=1):
-            self.add_module(f"stage{number}", stage(before, after, count, number == len(blocks)))
+            self.add_module(f"stage{number}", self.build_stage(before, after, count, last=number == len(blocks)))
         self.out = tuple(sorted(stages))
         self.channels = tuple(channels[number] for number in self.out)
         self.strides = tuple(STRIDES[number - 1] for number in self.out)
+
+    @abstractmethod
+    def build_stem(self, channels: int, width: float) -> nn.Module:
+        """The stem.
+
+        Args:
+            channels: Output channels.
+            width: Factor on all channels.
+        """
+
+    @abstractmethod
+    def build_stage(self, before: int, after: int, blocks: int, *, last: bool) -> nn.Module:
+        """A stage of stride 2.
+
+        Args:
+            before: Input channels.
+            after: Output channels.
+            blocks: Number of its blocks.
+            last: Whether it is the last stage.
+        """
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
         """The maps of the wanted stages, finest first."""
