@@ -32,7 +32,9 @@ class Canvas(Normalization):
         rule: How pixels and keypoints are resampled (`transforms/canvas.py`). "unbiased" warps both by one matrix.
             "offsetguided" maps the centres of the corner pixels onto each other for keypoints, and the corners of the image for
             pixels. "torchvision" maps the corners for both; so do "pillow" and "detectron2", which average pixels when they
-            shrink an image.
+            shrink an image. "higherhrnet" and "mmpose" warp both by one matrix that maps the middle of the image to that of the
+            view: with "higherhrnet" the short side is `side`, with "mmpose" the view is a square of `side` into which the image
+            fits.
         scales: Factors on `side`; with several the predictions are averaged (multi-scale test).
         flip_test: Whether the release averages the outputs of the view and its mirror image at test time.
         min_keypoint_score: Keypoints with a higher score are drawn.
@@ -47,7 +49,7 @@ class Canvas(Normalization):
     most: int | None = None
     multiple: int = 128
     place: Literal["corner", "middle"] = "corner"
-    rule: Literal["unbiased", "offsetguided", "torchvision", "pillow", "detectron2"] = "unbiased"
+    rule: Literal["unbiased", "offsetguided", "torchvision", "pillow", "detectron2", "higherhrnet", "mmpose"] = "unbiased"
     scales: tuple[float, ...] = (1.0,)
     flip_test: bool = True
     min_keypoint_score: float = 0.05
@@ -266,6 +268,12 @@ class People:
     def __len__(self) -> int:
         """Number of people, n."""
         return len(self.xy)
+
+    def map_tensors(self, change: Callable[[Tensor], Tensor]) -> "People":
+        """A copy in which every tensor is the result of `change`, for instance moved to a device."""
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        changed: dict[str, Any] = {name: None if part is None else change(part) for name, part in parts.items()}
+        return People(**changed)
 
     @property
     def boxes(self) -> Float[Tensor, "n 4"]:

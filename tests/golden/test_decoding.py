@@ -16,6 +16,7 @@ from poise.codecs.udp import UDPGaussian
 from poise.codecs.udp_offset import UDPOffset
 from poise.decoding.gaussian_fit import fit_gaussian_and_variance
 from poise.decoding.subpixel import argmax_cells, soft_argmax
+from poise.decoding.taylor import hf_udp_taylor_step
 
 STRIDE = 4
 MAPS = {"main": ("heatmaps", "center", "scale"), "degen": ("degenerate", "dcenter", "dscale")}
@@ -259,6 +260,29 @@ def test_maps_are_read_as_in_mmpose(golden_arrays, problem, key, part):
     np.testing.assert_allclose(codec.grid.to_cells(found.xy).numpy()[there], (expected / stride)[there], rtol=1e-6, atol=CELLS)
     score = problem(part, golden_arrays[f"{key}_{part}_scores"][..., None])[-1][..., 0]
     np.testing.assert_array_equal(found.score.numpy(), score)
+
+
+@pytest.mark.golden("functions/f10_*.npz")
+@pytest.mark.parametrize("kernel", [3, 11, 17])
+def test_maps_are_read_as_in_transformers(golden_arrays, golden_file, golden_input, kernel):
+    """Where a map has no positive value, transformers reads the cell (-1, -1); those keypoints are left out."""
+    if f"k{kernel}_keypoints" not in golden_arrays:
+        pytest.skip(f"this file has no k{kernel}")
+    maps = torch.from_numpy(golden_input(golden_file, "d00_heatmaps_in")["heatmaps"])
+    expected = golden_arrays[f"k{kernel}_keypoints"]
+    maps = maps[: len(expected)]
+    home = (golden_arrays[name][:, None].astype(np.float64) for name in ("centers", "scales"))
+    cells, score = argmax_cells(maps.flatten(0, 1))
+    found = (cells + hf_udp_taylor_step(maps.flatten(0, 1), cells, kernel=kernel)).view(expected.shape).numpy()
+    there = (score > 0).view(expected.shape[:2]).numpy()
+    if kernel == 11:
+        codec = UDPGaussian(
+            (maps.shape[2] * STRIDE, maps.shape[3] * STRIDE), tuple(maps.shape[2:]), maps.shape[1], reading="udp-hf"
+        )
+        np.testing.assert_allclose(codec.grid.to_cells(codec.decode(maps).xy).numpy()[there], found[there], atol=1e-4)
+        np.testing.assert_allclose(found[there], golden_arrays["dark_coords_k11"][there], atol=1e-4)
+    np.testing.assert_allclose(udp_home(found, maps.shape[2:], *home)[there], expected[there], rtol=1e-5, atol=1e-3)
+    np.testing.assert_array_equal(score.view(expected.shape[:2]), golden_arrays[f"k{kernel}_scores"])
 
 
 @pytest.mark.golden("functions/d06_*.npz")

@@ -44,7 +44,7 @@ def reading_of(codec: Codec) -> str | None:
 
 def described(codec: Codec) -> str:
     """`decoder` with every number that the reading depends on."""
-    grouping = _grouping(codec)
+    grouping = _grouping(codec) or getattr(codec, "grouping", None) or getattr(codec, "centres", None)
     if grouping is None:
         return decoder(codec)
     values = {f.name: getattr(grouping, f.name) for f in fields(grouping) if f.name != "peaks"}

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import final
 
+import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
@@ -50,6 +51,16 @@ class SceneCodec(ABC):
     def parts(self) -> tuple[int, ...]:
         """Channels of each head of the network, in their order in an output."""
 
+    @property
+    def origin(self) -> float:
+        """The pixel that the first cell stands for, along both axes: the middle of its pixels, unless a release has another."""
+        return (self.stride - 1) / 2
+
+    @property
+    def mirror_shift(self) -> int:
+        """Pixels that a mirrored view is moved to the left, so that its cells lie on those of the view (flip test)."""
+        return 0
+
     @final
     @property
     def channels(self) -> int:
@@ -90,8 +101,20 @@ class SceneCodec(ABC):
     @abstractmethod
     def merge(
         self, output: Float[Tensor, "b c h w"], mirrored: Float[Tensor, "b c h w"], flip: Int64[Tensor, " k"]
-    ) -> Float[Tensor, "b c h w"]:
-        """The mean of an output and of that for the mirrored views (flip test). `flip` is `Skeleton.flip`."""
+    ) -> Float[Tensor, "b _ h w"]:
+        """The mean of an output and of that for the mirrored views (flip test). `flip` is `Skeleton.flip`.
+
+        Maps that have no mean (tags) follow those of the view as further channels.
+        """
+
+    def averaged(self, outputs: list[Float[Tensor, "b c h w"]], *, main: int) -> Float[Tensor, "b c h w"]:
+        """The mean of outputs for one view at several scales, which were `resized` to the same cells.
+
+        Args:
+            outputs: One for each scale.
+            main: Index of the scale that counts where there is no mean: that nearest to 1.
+        """
+        return torch.stack(outputs).mean(dim=0)
 
     @abstractmethod
     def resized(self, output: Float[Tensor, "b c h w"], cells: Size) -> Float[Tensor, "b c hh ww"]:

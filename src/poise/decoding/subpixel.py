@@ -11,14 +11,17 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.decoding.gaussian_fit import centre_of_mass, fit_gaussian
-from poise.decoding.taylor import dark_taylor_step, mmpose_udp_taylor_step, udp_taylor_step
+from poise.decoding.taylor import dark_taylor_step, hf_udp_taylor_step, mmpose_udp_taylor_step, udp_taylor_step
 from poise.errors import unknown
 from poise.machine import is_traced
 
-SubpixelMethod = Literal["cell", "quarter", "quarter-mmpose", "dark", "udp", "udp-mmpose", "fit3", "fit5", "soft", "centre"]
+SubpixelMethod = Literal[
+    "cell", "quarter", "quarter-mmpose", "dark", "udp", "udp-mmpose", "udp-hf", "fit3", "fit5", "soft", "centre"
+]
 """`cell`: the highest cell. `quarter`: a quarter offset towards the higher neighbour (HRNet's; `quarter-mmpose` as MMPose
-treats the border). `dark`, `udp`, `udp-mmpose`: the Taylor step of DARK, of UDP and of MMPose's UDP. `fit3`, `fit5`: a
-Gaussian fitted to 3x3 or 5x5 cells. `soft`: soft-argmax (LPN). `centre`: centre of mass of 5x5 cells.
+treats the border). `dark`, `udp`, `udp-mmpose`, `udp-hf`: the Taylor step of DARK, of UDP, of MMPose's UDP and of transformers'
+ViTPose. `fit3`, `fit5`: a Gaussian fitted to 3x3 or 5x5 cells. `soft`: soft-argmax (LPN). `centre`: the centre of mass
+of 5x5 cells.
 """
 
 SOFT_ARGMAX_BETA = 160.0
@@ -55,6 +58,8 @@ def refine(
             return cells + udp_taylor_step(maps, cells, score)
         case "udp-mmpose":
             return cells + mmpose_udp_taylor_step(maps, cells, score)
+        case "udp-hf":
+            return cells + hf_udp_taylor_step(maps, cells)
         case "fit3" | "fit5":
             return fit_gaussian(maps, cells, reach=1 if method == "fit3" else 2)
         case "soft":
@@ -65,7 +70,7 @@ def refine(
 
 def rounding_error(method: SubpixelMethod | None) -> float:
     """Largest error, cells, of a method on a noiseless Gaussian centred on the keypoint; None is an exact method."""
-    return 0.001 if method in (None, "dark", "udp", "udp-mmpose", "fit3", "fit5") else 0.5
+    return 0.001 if method in (None, "dark", "udp", "udp-mmpose", "udp-hf", "fit3", "fit5") else 0.5
 
 
 def check_method(method: str | None, known: tuple[str, ...] = get_args(SubpixelMethod)) -> None:

@@ -27,6 +27,9 @@ UDP_BLUR = 7
 MMPOSE_UDP_BLUR = 11
 """Side of the blur of MMPose's UDP, cells."""
 
+HF_UDP_SIGMA = 0.8
+"""Deviation of the blur of transformers' ViTPose, cells, whatever its kernel."""
+
 UDP_MIXED_DERIVATIVE = ((0.5, -0.5, 0), (-0.5, 1, -0.5), (0, -0.5, 0.5))
 """Finite differences of UDP's release for the mixed derivative, along one diagonal."""
 
@@ -125,18 +128,49 @@ def udp_taylor_step(
 
 
 def mmpose_udp_taylor_step(
-    maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"]
+    maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], score: Float[Tensor, " n"], *, kernel: int = MMPOSE_UDP_BLUR
 ) -> Float[Tensor, "n 2"]:
     """UDP's step (x, y), cells, as MMPose takes it: a wider blur, with zeros around the map, that keeps the highest value only.
 
     Args:
         maps: Heatmaps.
         cells: The highest cell (x, y) of each map.
-        score: The value of that cell.
+        score: The highest value of each map.
+        kernel: Side of the blur, cells.
     """
-    near, _, high = _blurred_3x3(maps, cells, MMPOSE_UDP_BLUR, "zeros")
+    near, _, high = _blurred_3x3(maps, cells, kernel, "zeros")
     near = near * (score / high)[:, None]
     return newton_step_3x3(near.clamp(UDP_LOG_MIN, UDP_LOG_MAX).log())
+
+
+def hf_udp_taylor_step(
+    maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], *, kernel: int = MMPOSE_UDP_BLUR
+) -> Float[Tensor, "n 2"]:
+    """UDP's step (x, y), cells, as transformers' ViTPose takes it: a narrow blur of one width, after which nothing is rescaled.
+
+    Args:
+        maps: Heatmaps.
+        cells: The highest cell (x, y) of each map.
+        kernel: Cells after which the blur, of deviation 0.8, ends; its side.
+    """
+    reach = (kernel - 1) // 2
+    taps = torch.arange(-reach, reach + 1, dtype=torch.float64, device=maps.device)
+    weights = taps.square().div(-2 * HF_UDP_SIGMA**2).exp()
+    weights = weights / weights.sum()
+    columns, rows = (
+        _mirrored((c[:, None] + torch.arange(-1, 2, device=c.device)).clamp(0, n - 1)[..., None] + taps.long(), n)
+        for c, n in zip(cells.unbind(-1), (maps.shape[2], maps.shape[1]), strict=True)
+    )
+    index = rows[:, :, :, None, None] * maps.shape[2] + columns[:, None, None]
+    values = maps.flatten(1).gather(1, index.flatten(1)).view(index.shape).double()
+    near = torch.einsum("nyaxb,a,b->nyx", values, weights, weights).flatten(1)
+    return newton_step_3x3(near.clamp(UDP_LOG_MIN, UDP_LOG_MAX).log())
+
+
+def _mirrored(index: Int64[Tensor, "n i t"], length: int) -> Int64[Tensor, "n i t"]:
+    """Indices beyond the border of a row mirrored back into it; the outermost cell is repeated."""
+    round_trip = index % (2 * length)
+    return torch.minimum(round_trip, 2 * length - 1 - round_trip)
 
 
 def _blurred_3x3(

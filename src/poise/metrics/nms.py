@@ -5,6 +5,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from poise.decoding.nearby import best_of_nearby
+
 
 def box_iou(first: Float[Tensor, "m 4"], second: Float[Tensor, "n 4"], *, pixel: float = 0.0) -> Float[Tensor, "m n"]:
     """Intersection over union of boxes, float64; 0 where both boxes are empty.
@@ -103,23 +105,10 @@ def nearby_nms(
     """
     if not len(xy):
         return torch.zeros(0, dtype=torch.int64)
-    points, scores = xy.double(), score.double().numpy()
-    extent = (points.amax(dim=1) - points.amin(dim=1)).norm(dim=-1)
-    gap = (points[:, None] - points[None]).norm(dim=-1)
-    shared = (gap < distance * extent[:, None, None]).sum(dim=-1)
-    near = (shared > (xy.shape[1] // 2 if min_shared is None else min_shared)).numpy()
-    removed: set[int] = set()
-    kept: list[int] = []
-    for pose in np.argsort(scores)[::-1].tolist():
-        if pose in removed:
-            continue
-        group = np.flatnonzero(near[pose])
-        if not len(group):  # a pose without extent is not near itself
-            group = np.array([pose])
-        best = int(group[scores[group].argmax()])
-        if best not in removed:
-            kept.append(best)
-            removed.update(group.tolist())
+    scores = score.double().numpy()
+    shared = xy.shape[1] // 2 if min_shared is None else min_shared
+    order = np.argsort(scores)[::-1].tolist()
+    kept = best_of_nearby(xy, score, order=order, distance=distance, min_shared=shared)
     chosen = sorted(kept, key=lambda pose: -scores[pose])
     return torch.tensor(chosen[:max_count] if max_count > 0 else chosen, dtype=torch.int64)
 

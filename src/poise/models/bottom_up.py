@@ -66,6 +66,11 @@ class BottomUp(DenseModel):
         """The mean as the codec makes it: limbs that a mirror maps onto themselves are not averaged."""
         return self.codec.merge(straight, mirrored, self.skeleton.flip.to(mirrored.device))
 
+    def mirrored_views(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+        """The mirrored views, moved so that their cells lie on those of the views; their last columns stay as they were."""
+        mirrored, shift = images.flip(-1), self.codec.mirror_shift
+        return torch.cat((mirrored[..., shift:], mirrored[..., -shift:]), dim=-1) if shift else mirrored
+
     # inference
 
     @property
@@ -108,7 +113,9 @@ class BottomUp(DenseModel):
             output = answer[None]
             alike = output if output.shape[2:] == cells else self.codec.resized(output, cells)
             parts.append(F.pad(alike, (0, w - alike.shape[3], 0, h - alike.shape[2])))  # less than 0 crops
-        return parts[0] if len(parts) == 1 else torch.stack(parts).mean(dim=0)
+        scales = self.preprocess.scales
+        main = min(range(len(scales)), key=lambda index: abs(scales[index] - 1))
+        return parts[0] if len(parts) == 1 else self.codec.averaged(parts, main=main)
 
     # evaluation
 

@@ -59,6 +59,10 @@ class DenseModel(PoseModel):
     def merged(self, straight: Float[Tensor, "b ..."], mirrored: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
         """An output averaged with that for the mirrored views (flip test)."""
 
+    def mirrored_views(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+        """The mirrored views of the flip test."""
+        return images.flip(-1)
+
     @abstractmethod
     def compared(self, outputs: Sequence[Float[Tensor, "b ..."]], batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """The loss of each output by its codec, in float32 even where the network computes in less."""
@@ -73,7 +77,7 @@ class DenseModel(PoseModel):
             straight: Tensor = self(images)
             return straight
         self.skeleton.check_flip()
-        both: Tensor = self(torch.cat((images, images.flip(-1))))
+        both: Tensor = self(torch.cat((images, self.mirrored_views(images))))
         straight, mirrored = both.chunk(2)
         return self.merged(straight, mirrored)
 

@@ -1,6 +1,6 @@
 """Letterboxing: whole images resized and padded to what a network takes, for bottom-up models and detectors.
 
-Five rules (`Canvas.rule`), which differ in how a resize maps pixels, keypoints and boxes:
+Seven rules (`Canvas.rule`), which differ in how a resize maps pixels, keypoints and boxes:
 
 * "unbiased", ours: one warp for pixels and keypoints; centres of corner pixels map onto each other, one factor for both axes.
 * "offsetguided": the other side is rounded down to whole pixels. Keypoints: centres of corner pixels map onto each other, one
@@ -9,6 +9,8 @@ Five rules (`Canvas.rule`), which differ in how a resize maps pixels, keypoints 
 * "torchvision", "pillow" (maskrcnn-benchmark) and "detectron2": the corners of the images map onto each other for pixels,
   keypoints and boxes; boxes are counted from the edge of the first pixel. "torchvision" does not antialias when it shrinks, the
   other two do.
+* "higherhrnet" (DEKR too) and "mmpose" (RTMO): one warp for pixels and keypoints, with one factor, which maps the middle of the
+  image, for "higherhrnet" rounded to a whole pixel, to half of the view's width and height. Padding is on both sides.
 
 Details of detectors: Detectron2 alone counts keypoints from the edge of the first pixel too, and therefore adds half a pixel to
 labels, whose integers are pixel centres. maskrcnn-benchmark keeps a box as its first and last pixel and scales these: a box
@@ -67,8 +69,16 @@ CONVENTIONS: Mapping[str, PixelConvention] = {
     "torchvision": PixelConvention(0, 0),
     "pillow": PixelConvention(1, 0, inclusive=True),
     "detectron2": PixelConvention(0, 0, shift=0.5),
+    "higherhrnet": PixelConvention(1, 1),
+    "mmpose": PixelConvention(1, 1),
 }
 """Pixel convention of each `Canvas.rule`."""
+
+CENTRED_RULES = ("higherhrnet", "mmpose")
+"""Rules that map the middle of the image to the middle of the view."""
+
+WARPED_RULES = ("unbiased", *CENTRED_RULES)
+"""Rules with one warp for pixels and keypoints."""
 
 ANTIALIASED_RULES = ("pillow", "detectron2")
 """Rules whose resize antialiases where an image shrinks."""
@@ -103,7 +113,7 @@ class Layout:
             image: RGB.
             canvas: Rule and fill colour.
         """
-        if canvas.rule == "unbiased":
+        if canvas.rule in WARPED_RULES:
             return resample(image, self.warp, self.size, fill=canvas.fill)
         (x, y), (h, w) = self.corner, self.inner
         view = np.empty((*self.size, 3), np.uint8)
@@ -125,7 +135,7 @@ class Layout:
             image: RGB.
             canvas: Rule, fill colour, mean and deviation.
         """
-        if canvas.rule in ("unbiased", "offsetguided"):
+        if canvas.rule in (*WARPED_RULES, "offsetguided"):
             return normalise(self.resized_pixels(image, canvas), canvas)
         without_padding = replace(self, corner=(0, 0), size=self.inner)
         (x, y), (h, w) = self.corner, self.inner
@@ -144,6 +154,8 @@ def canvas_layout(canvas: Canvas, size: Size, factor: float = 1.0) -> Layout:
         size: Size of the image (h, w).
         factor: Multiplies `canvas.side` (multi-scale test).
     """
+    if canvas.rule in CENTRED_RULES:
+        return _centred_layout(canvas, size, _centred_view(canvas, size, max(1, round(canvas.side * factor))))
     reference = {"long": max(size), "short": min(size), "height": size[0]}[canvas.fit]
     side = max(1, round(canvas.side * factor))
     max_side, limited = None if canvas.most is None else max(1, round(canvas.most * factor)), 1.0
@@ -167,6 +179,8 @@ def fitted_layout(canvas: Canvas, size: Size, view: Size) -> Layout:
         size: Size of the image (h, w).
         view: Size of the view (h, w).
     """
+    if canvas.rule in CENTRED_RULES:
+        return _centred_layout(canvas, size, view)
     side = max(1, min(new * max(size) // old for old, new in zip(size, view, strict=True)))  # whole numbers lose no pixel
     (high, wide), scales = _resized_size(canvas, size, side=side, reference=max(size))
     return _place_in_view(canvas, (min(high, view[0]), min(wide, view[1])), scales, view=view)  # sides are rounded, up too
@@ -232,6 +246,24 @@ def corner_scale(old: int, new: int) -> float:
         new: Length of the resized side, pixels.
     """
     return (new - 1) / (old - 1) if min(old, new) > 1 else new / old
+
+
+def _centred_view(canvas: Canvas, size: Size, side: int) -> Size:
+    """The view (h, w) of an image: a square, or as long as the image at a short side of `side` pixels."""
+    short = -(-side // canvas.multiple) * canvas.multiple
+    if canvas.rule == "mmpose":
+        return short, short
+    long = int(short / min(size) * max(size))  # the release rounds down, then up to whole multiples
+    long = max(short, -(-long // canvas.multiple) * canvas.multiple)
+    return (long, short) if size[0] > size[1] else (short, long)
+
+
+def _centred_layout(canvas: Canvas, size: Size, view: Size) -> Layout:
+    """The image as large as it fits into its view, its middle in the middle."""
+    middle = [side / 2 if canvas.rule == "mmpose" else int(side / 2 + 0.5) for side in size]
+    factor = min(new / old for old, new in zip(size, view, strict=True))
+    warp = translation(view[1] / 2, view[0] / 2) @ scaling(factor, factor) @ translation(-middle[1], -middle[0])
+    return Layout(warp, view, (0, 0), view)
 
 
 def _resized_size(

@@ -15,7 +15,7 @@ from poise.geometry import Warp, apply, box_mask, rotation, scaling, translation
 from poise.scenes import Canvas, SceneView
 from poise.skeletons import Skeleton
 from poise.structures import Labels, Sample
-from poise.transforms.canvas import Layout, canvas_layout, corner_scale, fitted_layout
+from poise.transforms.canvas import WARPED_RULES, Layout, canvas_layout, corner_scale, fitted_layout
 from poise.transforms.colour import apply_colour_matrix, colour_matrix, greyscale, shift_hsv
 from poise.transforms.person_crop import mirror_if_known, mirror_labels, warp_boxes
 from poise.transforms.render import normalise, resample
@@ -147,7 +147,7 @@ def scene_warp(draw: SceneDraw, centre: tuple[float, float], *, canvas: Canvas, 
     x, y = draw.scale * draw.stretch[0], draw.scale * draw.stretch[1]
     right, down = (view[1] - 1) / 2 + draw.shift[0] * view[1], (view[0] - 1) / 2 + draw.shift[1] * view[0]
     bent = scaling(-1.0 if draw.flip else 1.0, 1.0) @ scaling(x, y) @ rotation(-draw.degrees)
-    if canvas.rule == "unbiased":
+    if canvas.rule in WARPED_RULES:
         return translation(right, down) @ bent @ translation(-centre[0], -centre[1])
     across, along = (image[1] - 1) / 2, (image[0] - 1) / 2
     shifted = translation((across - centre[0]) * x, (along - centre[1]) * y)
