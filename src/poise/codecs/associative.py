@@ -144,7 +144,7 @@ class AssociativeEmbedding(SceneCodec):
         return [self._people(view) for view in large]
 
     def _people(self, maps: Float[Tensor, "c h w"]) -> People:
-        heat, *tags = maps.split(self.keypoints)
+        heat, *tags = torch.split(maps, self.keypoints)
         order = self.order or range(self.keypoints)
         found, score = people_by_tags(heat, torch.stack(tags, dim=-1), self.grouping, order=order)
         people, pose_score = torch.from_numpy(found).to(maps), torch.from_numpy(score).to(maps)
@@ -156,9 +156,12 @@ class AssociativeEmbedding(SceneCodec):
         self, output: Float[Tensor, "b c h w"], mirrored: Float[Tensor, "b c h w"], flip: Int64[Tensor, " k"]
     ) -> Float[Tensor, "b _ h w"]:
         """Heatmaps are averaged; tags of the mirrored view, whose values are others, follow those of the view."""
-        heat, tags = (part[:, : self.keypoints] for part in (output, mirrored)), mirrored[:, self.keypoints :]
+        heat, tags = (
+            merged_maps(output[:, : self.keypoints], mirrored[:, : self.keypoints], flip),
+            mirrored[:, self.keypoints :],
+        )
         back = tags.flip(-1)[:, flip] if self.tagged else tags
-        return torch.cat((merged_maps(*heat, flip), output[:, self.keypoints :], back), dim=1)
+        return torch.cat((heat, output[:, self.keypoints :], back), dim=1)
 
     def averaged(self, outputs: list[Float[Tensor, "b c h w"]], *, main: int) -> Float[Tensor, "b c h w"]:
         """The mean of the heatmaps; the tags of one scale alone, for those of others are others."""

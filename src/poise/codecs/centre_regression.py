@@ -90,6 +90,11 @@ class CentreRegression(SceneCodec):
         """Pixels; perfect offsets are exact, resized ones not."""
         return 1.0
 
+    def split(self, output: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b q h w"], Float[Tensor, "b o h w"]]:
+        """Heatmaps, and offsets."""
+        heat, offsets = torch.split(output, list(self.parts), dim=1)
+        return heat, offsets
+
     def encode(self, scenes: Scenes) -> Float[Tensor, "b c h w"]:
         """The targets; offsets are 0 in cells without any."""
         cells, centres = self._labels(scenes)
@@ -100,14 +105,15 @@ class CentreRegression(SceneCodec):
     def loss(self, output: Float[Tensor, "b c h w"], scenes: Scenes) -> Float[Tensor, ""]:
         """The weighted squared error of the heatmaps, and the smooth L1 of offsets, nearer ones of smaller people first."""
         check_output(self, output, scenes)
-        heat, offsets = output.split(self.parts, dim=1)
+        heat, offsets = self.split(output)
         cells, centres = self._labels(scenes)
         target, weight = self._heat(scenes, cells, centres)
         seen = supervised_cells(scenes.ignore, STRIDE)
         known = F.pad(scenes.supervised, (0, 1), value=True)[:, :, None, None]
         wrong = (heat - target).where(seen & known, 0).square() * weight
         aim, share = centre_offsets(cells, centres, (len(scenes), *heat.shape[2:]), radius=self.radius)
-        return wrong.mean() + self.offset_weight * offset_loss(offsets, aim, share * seen)
+        error: Tensor = wrong.mean() + self.offset_weight * offset_loss(offsets, aim, share * seen)
+        return error
 
     def _labels(self, scenes: Scenes) -> tuple[LabelledCells, Centres]:
         cells = LabelledCells.of(scenes, STRIDE)
@@ -128,7 +134,7 @@ class CentreRegression(SceneCodec):
 
     def decode(self, output: Float[Tensor, "b c h w"]) -> list[People]:
         """The people of each view, the best first: their score is the mean of their keypoints'."""
-        heat, offsets = output.float().nan_to_num(0, 0, 0).split(self.parts, dim=1)
+        heat, offsets = self.split(output.float().nan_to_num(0, 0, 0))
         found = [people_by_centres(*view, self.centres, stride=STRIDE) for view in zip(heat.cpu(), offsets.cpu(), strict=True)]
         people = [People(one.xy, one.score.clamp(min=LEAST_SCORE), one.score.mean(dim=1)) for one in found]
         return [_best_first(one).map_tensors(lambda part: part.to(output.device)) for one in people]
@@ -137,7 +143,7 @@ class CentreRegression(SceneCodec):
         self, output: Float[Tensor, "b c h w"], mirrored: Float[Tensor, "b c h w"], flip: Int64[Tensor, " k"]
     ) -> Float[Tensor, "b c h w"]:
         """The mean of both."""
-        heat, offsets = zip(output.split(self.parts, dim=1), mirrored.split(self.parts, dim=1), strict=True)
+        heat, offsets = zip(self.split(output), self.split(mirrored), strict=True)
         order = torch.cat((flip, flip.new_tensor([self.keypoints])))
         back = unflipped_offsets(offsets[1], flip).flatten(1, 2)
         return torch.cat((merged_maps(*heat, order), (offsets[0] + back) / 2), dim=1)
@@ -147,7 +153,7 @@ class CentreRegression(SceneCodec):
         if output.shape[2:] == cells:
             return output
         growth = output.new_tensor((cells[1] / output.shape[3], cells[0] / output.shape[2]))
-        heat, offsets = F.interpolate(output, cells, mode="bilinear", align_corners=False).split(self.parts, dim=1)
+        heat, offsets = self.split(F.interpolate(output, cells, mode="bilinear", align_corners=False))
         return torch.cat((heat, offsets * growth.repeat(self.keypoints)[:, None, None]), dim=1)
 
     def picture(self, output: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h w"]:

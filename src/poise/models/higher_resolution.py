@@ -27,7 +27,7 @@ class HigherResolution(BottomUp):
         """The coarse maps, the fine ones, and what is read."""
         coarse, fine = (part.float() for part in self.network(images))
         count = cast(AssociativeEmbedding, self.codec).keypoints
-        heat, tags = F.interpolate(coarse, fine.shape[2:], mode="bilinear", align_corners=False).split(count, dim=1)
+        heat, tags = torch.split(F.interpolate(coarse, fine.shape[2:], mode="bilinear", align_corners=False), count, dim=1)
         return [coarse, fine, torch.cat(((heat + fine) / 2, tags), dim=1)]
 
     def compared(self, outputs: Sequence[Float[Tensor, "b c hh ww"]], batch: SceneBatch) -> dict[str, Float[Tensor, ""]]:
