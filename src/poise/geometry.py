@@ -6,6 +6,7 @@ float64, for column vectors (x, y, 1), so the warp that is applied last stands f
 
 import math
 from dataclasses import dataclass
+from typing import final
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -138,6 +139,33 @@ def invert(warp: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:
 
 
 Boxes = Float[Tensor, "n 4"]
+
+
+FACTORS = (8, 4, 2)
+"""By what the sides of a JPEG can be divided while it is decoded, the largest first."""
+
+
+@final
+@dataclass(frozen=True)
+class Reduction:
+    """How the pixels of an image that was read smaller lie in the whole one.
+
+    Attributes:
+        factor: Each of them is the mean of a square of so many pixels a side.
+        size: Size of the whole image (h, w), pixels.
+        offset: Pixels (x, y) by which the first square begins before the whole image, where that was turned or mirrored.
+    """
+
+    factor: int
+    size: Size
+    offset: tuple[int, int] = (0, 0)
+
+    @property
+    def warp(self) -> Warp:
+        """3x3, pixels of the whole image to pixels of the smaller one."""
+        middle = (self.factor - 1) / 2
+        x, y = (before - middle for before in self.offset)
+        return scaling(1 / self.factor, 1 / self.factor) @ translation(x, y)
 
 
 def xywh_to_xyxy(boxes: Boxes) -> Boxes:

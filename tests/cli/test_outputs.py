@@ -9,7 +9,8 @@ import pytest
 
 from poise.cli.main import main
 from poise.data.figures import FigureDataset, write_coco
-from poise.inference.write import RowFile, Writer, picture_names
+from poise.inference.row_file import RowFile
+from poise.inference.write import Writer, picture_names
 from poise.weights.model_file import save
 from poise.zoo import build
 

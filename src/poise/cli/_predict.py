@@ -1,15 +1,19 @@
 """The parts of `poise predict`: the one pass over the images, and what is said of it."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from poise.cli._print import counted, lost_text, print_skipped, with_bar
 from poise.codecs.decoders import described
-from poise.errors import BoxError, ImageError, InputError
+from poise.errors import BoxError, ImageError, InputError, PoiseError
 from poise.inference.predictor import MIN_BOX_SCORE, Predictor
-from poise.inference.request import Skipped, none_usable
-from poise.inference.sources import Source, SourceBoxes, requests_of
+from poise.inference.request import ImagePoses, ImageRequest, Skipped, none_usable
+from poise.inference.sources import Source
+from poise.inference.stages import WRITING
+from poise.inference.stream import prefetch
+from poise.inference.unfinished import EVERY, Unfinished
 from poise.inference.write import Writer
 from poise.models.base import PoseModel
 from poise.models.blazepose import BlazePose
@@ -48,25 +52,46 @@ def _agreed(console: Console, what: str) -> bool:
 
 
 def write_predictions(
-    predictor: Predictor, images: Sequence[Source], boxes: Mapping[int, SourceBoxes] | None, writer: Writer
+    predictor: Predictor, requests: Sequence[ImageRequest], writer: Writer, unfinished: Unfinished
 ) -> list[Skipped]:
     """Write the poses of all images, each of which is read once; the images that could not be used come back.
 
+    Images are read and pictures drawn in threads while the network runs.
+
     Args:
         predictor: Model and perhaps detector.
-        images: The images.
-        boxes: Boxes from a file, by image id; None for none.
+        requests: The images.
         writer: Writes pictures and poses as they come.
+        unfinished: What is behind of the run.
 
     Raises:
         ImageError: No image can be used.
         BoxError: No box can be used.
     """
-    skipped: list[Skipped] = []
-    requests = requests_of(images, boxes)
+    skipped, done, written = unfinished.left_out, unfinished.images, unfinished.images
+    stages, order = predictor.stages, {request.key: index for index, request in enumerate(requests)}
+
+    def draw(found: ImagePoses) -> None:
+        with stages.timed(WRITING):
+            writer.draw(found)
+
+    def keep() -> bool:
+        if not done:
+            return False
+        writer.kept(unfinished).after(done, [one for one in skipped if order[one.key] < done]).write(writer.folder)
+        return True
+
+    left = predictor.stream(requests[done:], skipped=skipped)
     with writer:
-        for found in with_bar(predictor.stream(requests, skipped=skipped), len(requests)):
-            writer.add(found)
+        with _kept_if_stopped(keep):
+            for found, drawn in with_bar(prefetch(draw, left, predictor.settings.workers), len(requests) - done):
+                drawn()
+                with stages.timed(WRITING):
+                    writer.add(found)
+                    done = order[found.poses.key] + 1
+                    if done - written >= EVERY:
+                        keep()
+                        written = done
         if len(skipped) == len(requests):
             raise ImageError(none_usable(skipped))
         if not writer.used_boxes and writer.lost_boxes:
@@ -74,11 +99,23 @@ def write_predictions(
     return skipped
 
 
+@contextmanager
+def _kept_if_stopped(keep: Callable[[], bool]) -> Iterator[None]:
+    """Where the block fails, what is behind is kept, to be gone on with."""
+    try:
+        yield
+    except BaseException as error:
+        with suppress(PoiseError):
+            if keep():
+                error.add_note("--resume goes on")
+        raise
+
+
 def print_predictions(
     console: Console,
     model: PoseModel,
     images: Sequence[Source],
-    boxes: Mapping[int, SourceBoxes] | None,
+    asked: Sequence[ImageRequest],
     *,
     writer: Writer,
     skipped: list[Skipped],
@@ -89,11 +126,11 @@ def print_predictions(
         console: Console to print to.
         model: The model.
         images: The images.
-        boxes: Boxes from a file, by image id; None for none.
+        asked: Those that were looked at.
         writer: Has written the poses.
         skipped: Images that could not be used.
     """
-    requests = len(requests_of(images, boxes))
+    requests = len(asked)
     print_skipped(console, skipped, "nothing was written for it" if len(skipped) == 1 else "nothing was written for them")
     if requests < len(images):
         say(console, f"{counted(len(images) - requests, 'image')} without boxes; nobody was looked for there")
@@ -106,7 +143,7 @@ def print_predictions(
     if requests - len(skipped) - writer.with_people > 0:
         say(console, nobody_text(requests - len(skipped) - writer.with_people, used, model))
     found = counted(writer.people, *nouns(model.skeleton))
-    say(console, f"{found} in {used}: {writer.predictions} and pictures beside it")
+    say(console, f"{found} in {used}: {writer.predictions}{' and pictures beside it' if writer.pictures else ''}")
 
 
 def nobody_text(empty: int, used: str, model: PoseModel) -> str:

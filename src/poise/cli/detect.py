@@ -72,8 +72,9 @@ def run(
     from poise.inference.box_pictures import BoxPictures
     from poise.inference.detect import ModelDetector, detect, rows
     from poise.inference.request import Skipped
+    from poise.inference.row_file import RowFile
     from poise.inference.sources import find_images, requests_of
-    from poise.inference.write import RowFile, results_folder
+    from poise.inference.write import results_folder
     from poise.skeletons import COCO17
     from poise.terminal import Console
     from poise.zoo.rcnn.torchvision_detectors import names

@@ -1,7 +1,7 @@
 """`poise predict`: keypoints on photographs and in videos."""
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +19,7 @@ from poise.cli.options import (
     OptionalModelFile,
     PaddedRunOptions,
 )
+from poise.cli.options.photos import PhotoOptions
 from poise.cli.options.video import VideoOptions
 from poise.errors import InputError
 from poise.inference.moving import is_video
@@ -73,6 +74,7 @@ def run(
     detection: DetectionOptions,
     crop: CropOptions,
     running: PaddedRunOptions,
+    photos: PhotoOptions,
     video: VideoOptions,
     format: Annotated[str, arg(metavar="coco|csv|jsonl")] = "coco",
     out: Path = Path("poise-predictions"),
@@ -96,6 +98,8 @@ def run(
 
         poise predict photos --model scenes.safetensors --preset release
 
+        poise predict archive --model model.safetensors --boxes boxes.json --format jsonl --no-pictures --resume
+
         poise predict walk.mp4 --model model.safetensors --detector fasterrcnn_resnet50_fpn_v2 --out walk --report
 
         poise predict camera:0 --live
@@ -111,6 +115,7 @@ def run(
         detection: Sizes of whole images, and detection of people in them.
         crop: How boxes are cropped.
         running: How the model is run.
+        photos: How photographs are read, and what is written of them.
         video: How a video is read, and what is written of it.
         format: Format of the results: coco for COCO's list of results (predictions.json), csv for a table with a line for each
             person (predictions.csv), jsonl for a line of JSON for each image (predictions.jsonl). All have the names of the
@@ -121,6 +126,7 @@ def run(
     boxes.check()
     check_number("--min-score", minimum.min_score)
     keypoints.check()
+    photos.check()
     if not sources:
         raise InputError("no images were given; name files, folders or patterns")
     if model is None and not (yes or sys.stdin.isatty() or cache.model_place(cache.DEFAULT).is_file()):
@@ -130,6 +136,7 @@ def run(
             raise InputError(f"one video at a time: found {len(sources)} sources; give the video alone")
         if boxes.boxes is not None:
             raise InputError("--boxes are those of photographs; in a video --detector finds people")
+        photos.refuse_for_videos()
         from poise.cli._video import predict_video
 
         def adjust(network: "PoseModel") -> None:
@@ -149,56 +156,23 @@ def run(
             yes=yes,
         )
     video.refuse_for_photographs()
-    from poise.cli._predict import DETECTOR_MINIMUM, default_model, print_predictions, write_predictions
-    from poise.cli._print import say
-    from poise.inference.formats import check_format
-    from poise.inference.predictor import Predictor
-    from poise.inference.sources import boxes_of, find_images
-    from poise.inference.usual_detector import usual_detector
-    from poise.inference.write import Writer, results_folder
-    from poise.models.base import require_pose
-    from poise.runtimes.choice import preferred
-    from poise.terminal import Console
-    from poise.weights.model_file import load
+    from poise.cli._photos import PhotoFlags, predict_photos
 
-    check_format(format)
-    images = find_images(sources, without=out)
-    read = None if boxes.boxes is None else boxes_of(boxes.boxes, images, min_score=boxes.min_box_score or 0.0)
-    network = require_pose(load(default_model(Console(stderr=True), yes=yes) if model is None else model))
-    console = Console()
-    if model is not None and not boxes.whole_image and boxes.boxes is None and boxes.detector is None:
-        picked = usual_detector(network, cache.located(model), say=lambda text: say(console, text))
-        boxes = replace(boxes, detector=picked)
-    boxes.check_for(network, own_minimum=True)
-    decoding.adjust(network, detection)
-    crop.adjust(network)
-    keypoints.adjust(network)
-    if note := boxes.whole_image_note(network):
-        say(console, note)
-    confidence = DETECTOR_MINIMUM if boxes.min_box_score is None else boxes.min_box_score
-    predictor = Predictor(
-        network,
-        detector=boxes.detector,
-        device=running.device,
-        precision=running.precision,
-        batch=running.batch,
-        workers=running.threads,
-        pad_batches=running.pad_batches,
-        min_box_score=confidence,
-        runtime=preferred(running.runtime),
-        whole_image=True,  # what there is to say has been said
-    )
-    with results_folder(out) as folder:
-        writer = Writer(
-            folder,
-            network,
-            images,
-            categories=None if read is None else {image: found.categories for image, found in read.items()},
-            draw_boxes=read is not None or boxes.detector is not None,
-            min_score=minimum.min_score,
-            min_box_score=confidence if network.finds_boxes else 0.0,
+    return predict_photos(
+        sources,
+        PhotoFlags(
+            model=model,
+            boxes=boxes,
+            minimum=minimum,
+            keypoints=keypoints,
+            decoding=decoding,
+            detection=detection,
+            crop=crop,
+            running=running,
+            photos=photos,
+            resume=video.resume,
             format=format,
-        )
-        skipped = write_predictions(predictor, images, read, writer)
-    print_predictions(console, network, images, read, writer=writer, skipped=skipped)
-    return 0
+            out=out,
+            yes=yes,
+        ),
+    )

@@ -141,8 +141,8 @@ def decode(data: bytes, *, name: str, turn: bool | None = None) -> UInt8[Tensor,
 def _decoded(data: bytes, name: str, turn: bool) -> np.ndarray:
     frame = jpeg_frame(data) if data.startswith(JPEG) else png_frame(data)
     if frame is not None:
-        _check_pixels(frame.height, frame.width, name)
-    found = _opencv(data, turn) if frame is not None and frame.ordinary else None
+        check_pixels(frame.height, frame.width, name)
+    found = opencv_pixels(data, turn=turn) if frame is not None and frame.ordinary else None
     pixels = _pillow(data, name, turn) if found is None else found
     if data.startswith(JPEG) and frame is not None and is_cut(data, pixels, frame):
         raise ImageError(f"image {name!r} is cut: its file ends before its last pixels, which would be grey; replace the file")
@@ -153,8 +153,12 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}" if str(error) else type(error).__name__
 
 
-def _check_pixels(height: int, width: int, name: str) -> None:
-    """Refuse an image by what its header says, before memory is taken for it."""
+def check_pixels(height: int, width: int, name: str) -> None:
+    """Refuse an image by what its header says, before memory is taken for it.
+
+    Raises:
+        ImageError: It has more pixels than an image may have.
+    """
     most = max_pixels()
     if height * width > most:
         raise ImageError(
@@ -245,8 +249,15 @@ def write_image(path: Path, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
     write_atomic(path, cv2.imencode(path.suffix, cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
-def _opencv(data: bytes, turn: bool) -> np.ndarray | None:
-    flags = cv2.IMREAD_COLOR if turn else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+def opencv_pixels(data: bytes, *, turn: bool, reading: int = cv2.IMREAD_COLOR) -> np.ndarray | None:
+    """RGB pixels as OpenCV decodes them; None where it cannot.
+
+    Args:
+        data: Content of the file.
+        turn: Whether its EXIF orientation is applied.
+        reading: OpenCV's flag, perhaps for pixels of a smaller size.
+    """
+    flags = reading if turn else reading | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
@@ -268,7 +279,7 @@ def _opened(data: bytes, name: str) -> Image.Image:
     except Exception as error:  # whatever a damaged header makes of a format
         why = "" if isinstance(error, UnidentifiedImageError) else f" ({_said(error)})"
         raise ImageError(f"image {name!r} is no image file that can be read{why}; expected {', '.join(FORMATS)}") from error
-    _check_pixels(image.height, image.width, name)
+    check_pixels(image.height, image.width, name)
     return image
 
 

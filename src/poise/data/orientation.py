@@ -41,8 +41,12 @@ def decode_labelled(
     Raises:
         ImageError: The data are truncated, damaged, or not an image.
     """
-    how = asked() or _told(data, name, stated, labels)
-    return decode(data, name=name, turn=how == "shown")
+    return decode(data, name=name, turn=is_shown(data, name=name, stated=stated, labels=labels))
+
+
+def is_shown(data: bytes, *, name: str, stated: Size | None = None, labels: Orientation | None = None) -> bool:
+    """Whether `decode_labelled` turns an image by its EXIF orientation. Arguments and errors as there."""
+    return (asked() or _told(data, name, stated, labels)) == "shown"
 
 
 def _told(data: bytes, name: str, stated: Size | None, labels: Orientation | None) -> Orientation:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -16,6 +17,7 @@ from poise.errors import ImageError, InputError, PoiseError, unknown
 from poise.geometry import xyxy_to_xywh
 from poise.inference.request import ImageRequest, Skipped, Watch, none_usable
 from poise.inference.settings import InferenceSettings
+from poise.inference.stages import DETECTOR, READING, Stages
 from poise.inference.stream import prefetch, stream_boxes
 from poise.models.base import ImageModel, Model, PoseModel, require_box_finder
 from poise.models.device import choose_device
@@ -66,11 +68,13 @@ class Detector(ABC):
         name: Name in tables and messages.
         nouns: Singular and plural of what it finds.
         masks: Whether masks are predicted too, where it has a head for them.
+        stages: Told where the time goes.
     """
 
     name: str
     nouns: Nouns = PERSON
     masks: bool = False
+    stages: Stages | None = None
 
     @abstractmethod
     def find(self, requests: Iterable[ImageRequest], *, skipped: list[Skipped]) -> Iterator[Detected]:
@@ -98,11 +102,11 @@ class ModelDetector(Detector):
 
     def find(self, requests: Iterable[ImageRequest], *, skipped: list[Skipped]) -> Iterator[Detected]:
         """The model's boxes with their confidences, perhaps with masks."""
-        for own, found in stream_boxes(self.model, requests, self.settings, skipped=skipped, masks=self.masks):
-            size = (own.image.shape[1], own.image.shape[2])
+        every = stream_boxes(self.model, requests, self.settings, skipped=skipped, masks=self.masks, stages=self.stages)
+        for own, found in every:
             masks = None
             if found.masks is not None:
-                masks = tuple(run_lengths(mask) for mask in pasted(found.masks, found.boxes, size))
+                masks = tuple(run_lengths(mask) for mask in pasted(found.masks, found.boxes, own.size))
             yield Detected(own.request.key, found.boxes, found.score, masks)
 
 
@@ -123,13 +127,16 @@ class TorchvisionDetector(Detector):
 
     def find(self, requests: Iterable[ImageRequest], *, skipped: list[Skipped]) -> Iterator[Detected]:
         """The boxes of people with their confidences."""
-        for request, job in prefetch(_read, requests, self.workers):
+        stages = self.stages or Stages()
+        for request, job in prefetch(partial(_read, stages), requests, self.workers):
             try:
                 image = job()
             except PoiseError as error:
                 skipped.append(Skipped(request.key, str(error)))
                 continue
-            yield self._boxes(request.key, image)
+            with stages.timed(DETECTOR):
+                found = self._boxes(request.key, image)
+            yield found
 
     def _boxes(self, key: Key, image: UInt8[Tensor, "3 H W"]) -> Detected:
         if max(image.shape[1:]) > MAX_ASPECT * min(image.shape[1:]):
@@ -145,8 +152,9 @@ class TorchvisionDetector(Detector):
         return Detected(key, output["boxes"][people].cpu()[order], scores[order], masks)
 
 
-def _read(request: ImageRequest) -> UInt8[Tensor, "3 H W"]:
-    return request.read()
+def _read(stages: Stages, request: ImageRequest) -> UInt8[Tensor, "3 H W"]:
+    with stages.timed(READING):
+        return request.read()
 
 
 def detector_of(

@@ -16,7 +16,8 @@ from poise.inference.detect import Detector, detector_of
 from poise.inference.inputs import BoxesLike, ImageLike, as_boxes, as_image, is_image
 from poise.inference.request import ImagePoses, ImageRequest, Skipped
 from poise.inference.runtime import attach
-from poise.inference.settings import InferenceSettings
+from poise.inference.settings import InferenceSettings, Pixels
+from poise.inference.stages import Stages
 from poise.inference.stream import find_poses, prepare
 from poise.inference.whole_image import whole_image_note
 from poise.models.base import Model, PoseModel, require_pose
@@ -56,6 +57,11 @@ class Predictor:
             of.
         runtime: What runs the networks: "torch", "compile", "onnxruntime", "openvino", or "auto" for the fastest that is
             installed; by default that for a file or a name, and PyTorch for a model, which its holder may go on training.
+        pixels: What becomes of the images of a stream: "kept" with their poses, "dropped" (less memory), or "reduced": dropped,
+            and JPEG files of more pixels than crops need are read at a half, a quarter or an eighth of their size.
+
+    Attributes:
+        stages: Where the time of streams went so far.
 
     Warns:
         UserWarning: Once, where a whole image is taken as a box, and the model learnt tight ones.
@@ -81,6 +87,7 @@ class Predictor:
         min_box_score: float = MIN_BOX_SCORE,
         whole_image: bool = False,
         runtime: str | None = None,
+        pixels: Pixels = "kept",
     ) -> None:
         wanted = runtime or (TORCH if isinstance(model, Model) else None)
         self.model: PoseModel = require_pose(model if isinstance(model, Model) else load(model))
@@ -98,7 +105,9 @@ class Predictor:
             workers=workers,
             pad_batches=pad_batches and detector is None,  # with a detector it is the detector that sees whole images
             runtime=wanted,
+            pixels=pixels,
         )
+        self.stages = Stages()
         self.min_box_score = min_box_score
         self._warned = whole_image or self.model.card.box_share is None
         prepare(self.model, self.settings.device)
@@ -110,6 +119,8 @@ class Predictor:
                 detector, device=device, precision=precision, workers=workers, pad_batches=pad_batches, runtime=wanted
             )
         )
+        if self.detector is not None:
+            self.detector.stages = self.stages
         self._lock = Lock()
 
     @overload
@@ -153,7 +164,8 @@ class Predictor:
         """
         if self.detector is not None:
             requests = self._detected(self.detector, requests, skipped)
-        yield from find_poses(self.model, map(self._noted, requests), self.settings, skipped=skipped, prepared=True)
+        noted = map(self._noted, requests)
+        yield from find_poses(self.model, noted, self.settings, skipped=skipped, prepared=True, stages=self.stages)
 
     def _noted(self, request: ImageRequest) -> ImageRequest:
         """The request; a warning where it is the first without boxes, and the model learnt tight ones."""
@@ -198,7 +210,8 @@ class Predictor:
             lost.clear()
             confident, index = found.confident(self.min_box_score), found.key.image_id
             request = asked.pop(index)
-            yield replace(request, read=partial(kept.pop, index), boxes=confident.boxes, box_score=confident.scores)
+            pixels = partial(kept.pop, index)
+            yield replace(request, read=pixels, read_reduced=None, boxes=confident.boxes, box_score=confident.scores)
         for one in lost:
             _skip(asked.pop(one.key.image_id), one, skipped)
 

@@ -7,6 +7,8 @@ from typing import Any, final
 from jaxtyping import Float
 from torch import Tensor
 
+from poise.data.reduced import Pick
+from poise.geometry import Reduction
 from poise.models.values import Image
 from poise.structures import Key, Poses
 
@@ -24,12 +26,14 @@ class ImageRequest:
         read: Reads the image, uint8 (3 H W).
         boxes: x0 y0 x1 y1, pixels; None means the whole image, which a top-down model takes as one person.
         box_score: Confidence of each box; 1 by default.
+        read_reduced: Reads the image smaller where it can, and says how its pixels then lie; given what picks the factor.
     """
 
     key: Key
     read: Callable[[], Image]
     boxes: Float[Tensor, "n 4"] | None = None
     box_score: Float[Tensor, " n"] | None = None
+    read_reduced: Callable[[Pick], tuple[Image, Reduction | None]] | None = None
 
 
 @final
@@ -38,14 +42,14 @@ class ImagePoses:
     """The people of one image.
 
     Attributes:
-        image: The image, uint8 (3 H W).
+        image: The image, uint8 (3 H W); None where pixels are not kept (`InferenceSettings.pixels`).
         poses: One per box of the request that can be used; without boxes one per person found.
         boxes: For each pose the index of its box in the request, or without boxes its own index.
         seconds: Time it took to decode the network's outputs into poses.
         lost_boxes: Number of the request's boxes that have no size or lie outside the image.
     """
 
-    image: Image
+    image: Image | None
     poses: Poses
     boxes: list[int]
     seconds: float = 0.0

@@ -1,7 +1,7 @@
 """How a model is run: device, precision, flip test, batches, threads."""
 
 from dataclasses import dataclass, field
-from typing import final
+from typing import Literal, final
 
 import torch
 
@@ -10,6 +10,9 @@ from poise.models.base import ImageModel
 from poise.models.device import Precision, choose_device, choose_precision
 from poise.runtimes.choice import TORCH, Choice, choose_runtime
 from poise.weights.exported_file import ExportedNetwork
+
+Pixels = Literal["kept", "dropped", "reduced"]
+"""What becomes of an image once its views are made."""
 
 
 @final
@@ -25,6 +28,8 @@ class InferenceSettings:
         workers: Threads that read images and make views; 0 does it in the calling thread.
         pad_batches: Whether views of whole images are padded to the largest of their batch, so that sizes can be mixed.
         runtime: Runtimes that run the network, to be tried one after the other; none for PyTorch.
+        pixels: What becomes of an image whose views are made: it is "kept" with its poses, or "dropped"; "reduced" drops it and
+            reads JPEG files smaller where every view still has a pixel for each of its own.
     """
 
     device: torch.device
@@ -34,6 +39,7 @@ class InferenceSettings:
     workers: int = 2
     pad_batches: bool = False
     runtime: Choice = field(default_factory=Choice)
+    pixels: Pixels = "kept"
 
     @classmethod
     def of(
@@ -47,6 +53,7 @@ class InferenceSettings:
         workers: int = 2,
         pad_batches: bool = False,
         runtime: str | None = TORCH,
+        pixels: Pixels = "kept",
     ) -> "InferenceSettings":
         """Choose what is not given: device and precision by the machine, flip test and batch by the model.
 
@@ -72,4 +79,4 @@ class InferenceSettings:
         by = choose_runtime(runtime, chosen.type)
         if isinstance(model.network, ExportedNetwork):
             model.network.use(by)
-        return cls(chosen, choose_precision(precision, chosen), use_flip, views, workers, pad_batches, by)
+        return cls(chosen, choose_precision(precision, chosen), use_flip, views, workers, pad_batches, by, pixels)

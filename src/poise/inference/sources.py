@@ -14,11 +14,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from poise.data.boxes import Detection, detections_by_name
-from poise.data.images import MOST_BYTES, SUFFIXES, read_bytes, read_image
-from poise.data.orientation import decode_labelled
+from poise.data.images import MOST_BYTES, SUFFIXES, decode, read_bytes
+from poise.data.orientation import decode_labelled, is_shown
+from poise.data.reduced import Pick, decode_reduced
 from poise.dims import Size
 from poise.errors import InputError, ReadError, missing
-from poise.geometry import xywh_to_xyxy
+from poise.geometry import Reduction, xywh_to_xyxy
 from poise.inference.moving import VIDEOS, moving_text
 from poise.inference.request import ImageRequest
 from poise.reading import check_file, check_folder
@@ -156,6 +157,7 @@ def requests_of(sources: Sequence[Source], where: Mapping[int, SourceBoxes] | No
             partial(_read, s.path, None if where is None else where[s.image_id].size),
             None if where is None else where[s.image_id].boxes,
             None if where is None else where[s.image_id].scores,
+            partial(_read_reduced, s.path, None if where is None else where[s.image_id].size),
         )
         for s in kept
     ]
@@ -163,4 +165,16 @@ def requests_of(sources: Sequence[Source], where: Mapping[int, SourceBoxes] | No
 
 def _read(path: Path, stated: Size | None) -> UInt8[Tensor, "3 H W"]:
     """An image as boxes count its pixels, where their file states its size."""
-    return read_image(path) if stated is None else decode_labelled(read_bytes(path), name=str(path), stated=stated)
+    return _decoded(read_bytes(path), path, stated)
+
+
+def _read_reduced(path: Path, stated: Size | None, pick: Pick) -> tuple[UInt8[Tensor, "3 H W"], Reduction | None]:
+    """An image, smaller where that can be."""
+    data = read_bytes(path)
+    turn = None if stated is None else is_shown(data, name=str(path), stated=stated)
+    smaller = decode_reduced(data, name=str(path), pick=pick, turn=turn)
+    return (_decoded(data, path, stated), None) if smaller is None else smaller
+
+
+def _decoded(data: bytes, path: Path, stated: Size | None) -> UInt8[Tensor, "3 H W"]:
+    return decode(data, name=str(path)) if stated is None else decode_labelled(data, name=str(path), stated=stated)

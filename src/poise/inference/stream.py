@@ -17,16 +17,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from poise.dims import Size
 from poise.errors import InputError, PoiseError
 from poise.inference.request import ImagePoses, ImageRequest, Skipped
 from poise.inference.runtime import attach
-from poise.inference.settings import InferenceSettings
+from poise.inference.settings import InferenceSettings, Pixels
+from poise.inference.stages import CROPS, DECODING, DETECTOR, NETWORK, READING, Stages
 from poise.models.base import BoxFinder, ImageModel, PoseModel, require_box_finder
 from poise.models.device import Precision, autocast
 from poise.models.values import Detections, Image, ImageViews
 
 MAX_WAITING = 4
 """Batches of images that may wait for other views to fill a batch; then the first image runs in a smaller batch."""
+
+MOST_BYTES = 2**29
+"""Bytes of images that may wait so: 14 of 12 megapixels."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,14 +44,16 @@ class BatchedViews:
 
     Attributes:
         request: The request.
-        image: The image, uint8 (3 H W).
+        image: The image, uint8 (3 H W); None where it is not kept.
+        size: Size of the image (h, w), pixels.
         views: The views of the image.
         answers: The model's answer to each view, by the index of the view.
         seconds: Time that decoding took, for each decoder.
     """
 
     request: ImageRequest
-    image: Image
+    image: Image | None
+    size: Size
     views: ImageViews
     answers: dict[int, Any] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
@@ -55,6 +62,11 @@ class BatchedViews:
     def done(self) -> bool:
         """Whether all views have been answered."""
         return len(self.answers) == len(self.views.views)
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the pixels."""
+        return 0 if self.image is None else self.image.numel()
 
 
 Waiting = tuple[BatchedViews, int]
@@ -71,9 +83,10 @@ def find_poses(
     *,
     skipped: list[Skipped] | None = None,
     prepared: bool = False,
+    stages: Stages | None = None,
 ) -> Iterator[ImagePoses]:
     """The poses of each image, in the order of the requests, decoded by the model's codec (`stream_poses`)."""
-    for [found] in stream_poses(model, requests, settings, skipped=skipped, prepared=prepared):
+    for [found] in stream_poses(model, requests, settings, skipped=skipped, prepared=prepared, stages=stages):
         yield found
 
 
@@ -85,6 +98,7 @@ def stream_poses(
     codecs: Sequence[Any] | None = None,
     skipped: list[Skipped] | None = None,
     prepared: bool = False,
+    stages: Stages | None = None,
 ) -> Iterator[list[ImagePoses]]:
     """The poses of each image, in the order of the requests, as each of several codecs decodes the same outputs.
 
@@ -95,10 +109,12 @@ def stream_poses(
         codecs: Codecs that differ from the model's in decoding only; by default the model's own.
         skipped: Receives the images that cannot be read; without it the first such image raises its error.
         prepared: Whether the model is on the device and in evaluation mode already (`prepare`).
+        stages: Told where the time goes.
 
     Raises:
         InputError: A request has boxes and the model finds people by itself.
     """
+    stages = stages or Stages()
     timers = [DecoderTimer(codec) for codec in ([model.codec] if codecs is None else codecs)]
 
     def answer(images: Tensor, batch: Sequence[Waiting]) -> Sequence[Any]:
@@ -107,20 +123,22 @@ def stream_poses(
             answers = model.answer(images, views, flip=settings.flip, decoders=timers)
         for own, _ in batch:
             own.seconds = [old + new / len(batch) for old, new in zip(own.seconds or [0.0] * len(spent), spent, strict=True)]
+        stages.add(NETWORK, -sum(spent))  # it was running meanwhile
+        stages.add(DECODING, sum(spent))
         return answers
 
-    for own in in_batches(model, requests, answer=answer, settings=settings, skipped=skipped, prepared=prepared):
+    every = in_batches(model, requests, answer=answer, settings=settings, skipped=skipped, prepared=prepared, stages=stages)
+    for own in every:
         answers = [own.answers[index] for index in range(len(own.views.views))]
-        with torch.inference_mode(), timed(timers) as spent:
+        with torch.inference_mode(), timed(timers) as spent, stages.timed(DECODING):
             found = model.poses(own.views, answers, own.request.key, decoders=timers)
         seconds = [old + new for old, new in zip(own.seconds or [0.0] * len(spent), spent, strict=True)]
         boxes, asked = own.views.boxes, own.request.boxes
         lost = 0 if asked is None or boxes is None else len(asked) - len(boxes)
-        size = (own.image.shape[1], own.image.shape[2])
         yield [
             ImagePoses(
                 own.image,
-                replace(poses, skeleton=model.skeleton, size=size),
+                replace(poses, skeleton=model.skeleton, size=own.size),
                 list(range(len(poses))) if boxes is None else boxes,
                 each,
                 lost,
@@ -136,6 +154,7 @@ def stream_boxes(
     *,
     skipped: list[Skipped] | None = None,
     masks: bool = False,
+    stages: Stages | None = None,
 ) -> Iterator[tuple[BatchedViews, Detections]]:
     """Each image, and its boxes (x0 y0 x1 y1, pixels) and confidences, highest first; the keypoint head does not run.
 
@@ -145,13 +164,15 @@ def stream_boxes(
         settings: Device, precision, flip test, batches, threads.
         skipped: Receives the images that cannot be read; without it the first such image raises its error.
         masks: Whether masks are predicted too, where there is a head for them.
+        stages: Told where the time goes.
     """
     finder: BoxFinder = require_box_finder(model)
 
     def answer(images: Tensor, batch: Sequence[Waiting]) -> Sequence[Any]:
         return finder.boxes(images, [(own.views, index) for own, index in batch], flip=settings.flip, masks=masks)
 
-    for own in in_batches(model, requests, answer=answer, settings=settings, skipped=skipped):
+    every = in_batches(model, requests, answer=answer, settings=settings, skipped=skipped, stages=stages, stage=DETECTOR)
+    for own in every:
         answers = [own.answers[index] for index in range(len(own.views.views))]
         yield own, finder.joined_boxes(own.views, answers)
 
@@ -164,6 +185,8 @@ def in_batches(
     settings: InferenceSettings,
     skipped: list[Skipped] | None,
     prepared: bool = False,
+    stages: Stages | None = None,
+    stage: str = NETWORK,
 ) -> Iterator[BatchedViews]:
     """The images in their order, each with the answers to all of its views.
 
@@ -174,17 +197,24 @@ def in_batches(
         settings: Device, batches and threads.
         skipped: Receives the images that cannot be read; without it the first such image raises its error.
         prepared: Whether the model is on the device and in evaluation mode already (`prepare`).
+        stages: Told where the time goes.
+        stage: What the time of the model goes to.
 
     Raises:
         InputError: A request has boxes and the model takes none.
     """
+    stages = stages or Stages()
     waiting: deque[BatchedViews] = deque()
     pending: dict[Shape, list[Waiting]] = {}
-    run = partial(_answer, model, answer, settings, prepared)
+
+    def run(batch: Sequence[Waiting]) -> None:
+        with stages.timed(stage):
+            _answer(model, answer, settings, prepared, batch)
+
     if not prepared:  # some models ask a network while they make views, in threads that begin now
         model.to(settings.device).to(memory_format=torch.channels_last)
         attach(model, settings.runtime)
-    for request, job in prefetch(partial(_views, model), requests, settings.workers):
+    for request, job in prefetch(partial(_views, model, settings.pixels, stages), requests, settings.workers):
         if request.boxes is not None and not model.takes_boxes:
             raise InputError(no_boxes(model))
         try:
@@ -201,7 +231,7 @@ def in_batches(
             pending.setdefault(shape, []).append((own, index))
             if len(pending[shape]) == settings.batch:
                 run(pending.pop(shape))
-        if len(waiting) > MAX_WAITING * settings.batch:
+        if len(waiting) > MAX_WAITING * settings.batch or sum(one.bytes for one in waiting) > MOST_BYTES:
             for shape in [s for s, views in pending.items() if any(one is waiting[0] for one, _ in views)]:
                 run(pending.pop(shape))
         yield from _finished(waiting)
@@ -311,10 +341,20 @@ def _synchronize(output: Tensor) -> None:
         torch.cuda.synchronize(output.device)
 
 
-def _views(model: Any, request: ImageRequest) -> BatchedViews:
-    image = request.read()
-    made = model.views(image, request.boxes, request.box_score) if model.takes_boxes else model.views(image)
-    return BatchedViews(request, image, made)
+def _views(model: Any, pixels: Pixels, stages: Stages, request: ImageRequest) -> BatchedViews:
+    reduction = None
+    with stages.timed(READING):
+        if pixels == "reduced" and request.read_reduced is not None:
+            image, reduction = request.read_reduced(lambda size: int(model.reduced_by(size, request.boxes)))
+        else:
+            image = request.read()
+    size = (image.shape[1], image.shape[2]) if reduction is None else reduction.size
+    with stages.timed(CROPS):
+        if reduction is not None:
+            made = model.reduced_views(image, request.boxes, request.box_score, reduction=reduction)
+        else:
+            made = model.views(image, request.boxes, request.box_score) if model.takes_boxes else model.views(image)
+    return BatchedViews(request, image if pixels == "kept" else None, size, made)
 
 
 def _answer(

@@ -5,21 +5,27 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
-from typing import IO, Any, final
+from typing import Any, final
 
 from poise.data.images import write_image
-from poise.errors import InputError, PoiseError, WriteError
-from poise.inference.formats import JSON_LIST, ResultFormat, result_format
+from poise.errors import InputError, WriteError
+from poise.inference.formats import result_format
 from poise.inference.request import ImagePoses
+from poise.inference.row_file import RowFile
 from poise.inference.sources import Source
+from poise.inference.unfinished import Unfinished
 from poise.models.base import PoseModel
 from poise.models.rcnn_masks import pasted
 from poise.structures import Poses
 from poise.viz.draw import draw_masks, draw_people
-from poise.writing import check_target, check_targets, clean, short_name, write_atomic
+from poise.writing import check_targets, clean, short_name, write_atomic
+
+COUNTS = ("people", "with_people", "unsure", "used_boxes", "lost_boxes")
+"""What a `Writer` counts."""
 
 
 def writable_folder(path: Path | str) -> Path:
@@ -68,99 +74,6 @@ def write_json(value: Any, path: Path | str) -> Path:
 
 
 @final
-class RowFile:
-    """Results that are written row by row: into `FILE.part` as rows come, which becomes the file at the end of the block.
-
-    Where the block fails after rows came, the file holds those; where the process is killed, `FILE.part` does, without the
-    end (of a JSON list the closing bracket). Where the block fails before that, an older file stays.
-
-    Args:
-        path: The file.
-        format: Form of the rows.
-
-    Attributes:
-        count: Number of rows so far.
-
-    Raises:
-        WriteError: The file must not be replaced, or cannot be written.
-    """
-
-    def __init__(self, path: Path, format: ResultFormat = JSON_LIST) -> None:
-        self.path, self.format = path, format
-        self.draft = path.with_name(f"{path.name}.part")
-        check_targets((self.draft, path), flag="--out")
-        self.count = 0
-        self._images = 0
-        self._file: IO[bytes] | None = None
-
-    def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write the rows of an image.
-
-        Raises:
-            WriteError: They cannot be written.
-        """
-        try:
-            file = self._opened()
-            for row in rows:
-                file.write(self.format.line(row, self.count).encode(errors="backslashreplace"))
-                self.count += 1
-            file.flush()
-        except OSError as error:
-            raise self._failed(error) from error
-        self._images += 1
-
-    def __enter__(self) -> "RowFile":
-        """Itself."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Finish the file.
-
-        Raises:
-            WriteError: It cannot be written.
-        """
-        if error is None:
-            return self._finish()
-        if not self._images:
-            return self._drop()
-        place = self.path
-        try:
-            self._finish()
-        except WriteError:  # the disk is full, perhaps
-            place = self.draft
-        return error.add_note(f"what was found before, in {self._images} images, is in {str(place)!r}")
-
-    def _drop(self) -> None:
-        if self._file is not None:
-            with suppress(OSError):
-                self.draft.unlink()
-            with suppress(OSError):
-                self._file.close()
-
-    def _finish(self) -> None:
-        try:
-            with self._opened() as file:
-                file.write(self.format.end(self.count).encode())
-            check_target(self.path)
-            self.draft.replace(self.path)
-        except PoiseError:
-            raise
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def _opened(self) -> IO[bytes]:
-        if self._file is None:
-            check_target(self.draft)
-            self.draft.unlink(missing_ok=True)  # of a process that was killed
-            self._file = self.draft.open("xb")
-            self._file.write(self.format.begin.encode(errors="backslashreplace"))
-        return self._file
-
-    def _failed(self, error: OSError) -> WriteError:
-        return WriteError(f"{str(self.path)!r} cannot be written: {error.strerror or error}; choose another path")
-
-
-@final
 class Writer:
     """Writes a picture and the rows of every image as it comes; a context manager, at whose end the results are whole.
 
@@ -176,12 +89,17 @@ class Writer:
         min_score: Lowest pose score that is kept.
         min_box_score: Lowest box score that is kept.
         format: Form of the results (`inference.formats`).
+        pictures: Whether pictures are written at all.
 
     Attributes:
+        folder: Folder of the pictures and of the results.
+        pictures: Whether pictures are written.
         predictions: File of the results.
         people: Number of poses that were kept.
         with_people: In how many images.
         unsure: In how many of these every keypoint has a lower score than `min_keypoint_score`.
+        used_boxes: Boxes in which somebody was looked for.
+        lost_boxes: Boxes that could not be used.
 
     Raises:
         InputError: A picture would overwrite one of the images.
@@ -200,6 +118,7 @@ class Writer:
         min_score: float = 0.0,
         min_box_score: float = 0.0,
         format: str = "coco",
+        pictures: bool = True,
     ) -> None:
         self.model, self.categories = model, categories
         self.format = result_format(format, model.skeleton)
@@ -210,12 +129,8 @@ class Writer:
         self.people = self.with_people = self.unsure = 0
         self.used_boxes = 0
         self.lost_boxes = 0
-        self._pictures = {name: folder / file for name, file in picture_names([s.name for s in sources]).items()}
-        taken = {os.path.realpath(source.path) for source in sources}
-        hit = next((s for s in sources if os.path.realpath(self._pictures[s.name]) in taken), None)
-        if hit is not None:
-            raise InputError(f"the picture of {hit.name!r} would overwrite an image; give another folder with --out")
-        check_targets(self._pictures.values(), flag="--out")
+        self.folder, self.pictures = folder, pictures
+        self._pictures = _pictures(folder, sources) if pictures else {}
         self._rows = RowFile(self.predictions, self.format)
 
     def __enter__(self) -> "Writer":
@@ -230,22 +145,26 @@ class Writer:
         """
         self._rows.__exit__(kind, error, trace)
 
-    def add(self, found: ImagePoses) -> None:
-        """Draw an image and write its rows; nothing where none of its boxes could be used.
+    def go_on(self, found: Unfinished) -> None:
+        """Go on behind the rows of an earlier run."""
+        self._rows = RowFile(self.predictions, self.format, kept=(found.bytes, found.rows, found.images))
+        for name, value in (found.counts or {}).items():
+            setattr(self, name, value)
+
+    def kept(self, unfinished: Unfinished) -> Unfinished:
+        """With the rows and counts so far, which are on the disk then."""
+        size, rows = self._rows.stored()
+        return replace(unfinished, bytes=size, rows=rows, counts={name: getattr(self, name) for name in COUNTS})
+
+    def draw(self, found: ImagePoses) -> None:
+        """Write the picture of an image, if pictures are wanted; several threads may do that at once.
 
         Raises:
-            WriteError: A file cannot be written.
+            WriteError: It cannot be written.
         """
-        key = found.poses.key
-        known = None if self.categories is None else self.categories[key.image_id]
-        categories = [1] * len(found.poses) if known is None else [known[index] for index in found.boxes]
-        self.lost_boxes += found.lost_boxes
-        self.used_boxes += len(found.boxes)
-        if not found.boxes and found.lost_boxes:
+        if found.image is None or not self.pictures or (not found.boxes and found.lost_boxes):
             return
-        confident = (found.poses.pose_score >= self.min_score) & (found.poses.box_score >= self.min_box_score)
-        kept = confident.nonzero().flatten()
-        poses = found.poses[kept]
+        poses = self._confident(found)[0]
         image = found.image.permute(1, 2, 0).numpy()
         if poses.masks is not None:
             image = draw_masks(image, pasted(poses.masks, poses.boxes, (image.shape[0], image.shape[1])))
@@ -258,14 +177,51 @@ class Writer:
             min_score=self.min_keypoint_score,
             faint=True,
         )
-        write_image(self._pictures[key.file_name], drawn)
-        self._rows.add(self.format.rows(poses, [categories[i] for i in kept.tolist()]))
+        write_image(self._pictures[poses.key.file_name], drawn)
+
+    def add(self, found: ImagePoses) -> None:
+        """Write the rows of an image; nothing where none of its boxes could be used.
+
+        Raises:
+            WriteError: They cannot be written.
+        """
+        key = found.poses.key
+        known = None if self.categories is None else self.categories[key.image_id]
+        categories = [1] * len(found.poses) if known is None else [known[index] for index in found.boxes]
+        self.lost_boxes += found.lost_boxes
+        self.used_boxes += len(found.boxes)
+        if not found.boxes and found.lost_boxes:
+            return
+        poses, kept = self._confident(found)
+        self._rows.add(self.format.rows(poses, [categories[i] for i in kept]))
         self._count(poses)
+
+    def _confident(self, found: ImagePoses) -> tuple[Poses, list[int]]:
+        """The poses that are kept, and which they are."""
+        confident = (found.poses.pose_score >= self.min_score) & (found.poses.box_score >= self.min_box_score)
+        kept = confident.nonzero().flatten()
+        return found.poses[kept], kept.tolist()
 
     def _count(self, poses: Poses) -> None:
         self.people += len(poses)
         self.with_people += bool(len(poses))
         self.unsure += bool(len(poses)) and bool((poses.score < self.min_keypoint_score).all())
+
+
+def _pictures(folder: Path, sources: Sequence[Source]) -> dict[str, Path]:
+    """The picture of each image by its name.
+
+    Raises:
+        InputError: One would overwrite an image.
+        WriteError: Something that is no regular file stands there.
+    """
+    found = {name: folder / file for name, file in picture_names([s.name for s in sources]).items()}
+    taken = {os.path.realpath(source.path) for source in sources}
+    hit = next((s for s in sources if os.path.realpath(found[s.name]) in taken), None)
+    if hit is not None:
+        raise InputError(f"the picture of {hit.name!r} would overwrite an image; give another folder with --out")
+    check_targets(found.values(), flag="--out")
+    return found
 
 
 def picture_names(names: Sequence[str]) -> dict[str, str]:

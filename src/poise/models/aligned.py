@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from poise.codecs.base import InstanceCodec
+from poise.dims import Size
 from poise.geometry import Warp, apply, invert
 from poise.models.card import Card
 from poise.models.top_down import TopDown, by_view
@@ -79,6 +80,10 @@ class AlignedTopDown(TopDown):
         """Size of the views, crop rule and alignment."""
         turned = "turned upright" if self.preprocess.rotate else "not turned"
         return f"{super().input_text}, around the circle of the body, {turned}, {self.preprocess.passes} passes"
+
+    def reduced_by(self, size: Size, boxes: Float[Tensor, "n 4"] | None) -> int:
+        """1: its second pass cuts other views, which are smaller."""
+        return 1
 
     def views(
         self, image: Image, boxes: Float[Tensor, "n 4"] | None = None, box_score: Float[Tensor, " n"] | None = None

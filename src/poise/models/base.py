@@ -114,6 +114,17 @@ class ImageModel(Model):
         """Whether the release averages with the mirrored view (flip test)."""
         return bool(self.preprocess.flip_test)
 
+    def reduced_by(self, size: Size, boxes: Float[Tensor, "n 4"] | None) -> int:
+        """By what the sides of an image may be divided while it is read: 1, or one of `geometry.FACTORS`.
+
+        A model for which that may be more than 1 has `reduced_views` (`TopDown`).
+
+        Args:
+            size: Size of the whole image (h, w), pixels.
+            boxes: x0 y0 x1 y1, pixels of the whole image; None for the whole image as one box.
+        """
+        return 1
+
     @abstractmethod
     def check_flip(self) -> None:
         """Refuse the flip test where the keypoints that a mirror image exchanges are not known.

@@ -134,6 +134,10 @@ class BlazePose(TopDown):
 
     # inference
 
+    def reduced_by(self, size: Size, boxes: Float[Tensor, "n 4"] | None) -> int:
+        """1: its detector looks at the whole image."""
+        return 1
+
     def views(
         self, image: Image, boxes: Float[Tensor, "n 4"] | None = None, box_score: Float[Tensor, " n"] | None = None
     ) -> ImageViews:

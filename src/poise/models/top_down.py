@@ -1,5 +1,6 @@
 """Top-down models: keypoints of one person in each view, which is cropped around a box."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
@@ -13,7 +14,7 @@ from poise.data.base import Dataset
 from poise.data.boxes import usable
 from poise.dims import Size
 from poise.errors import InputError
-from poise.geometry import Warp, apply, invert
+from poise.geometry import FACTORS, Reduction, Warp, apply, invert
 from poise.metrics.accuracy import Accuracy, released_accuracy_at
 from poise.metrics.oks import pose_oks, rescore
 from poise.models.base import codec_losses, total_loss
@@ -77,15 +78,40 @@ class TopDown(DenseModel):
         height, width = self.codec.size
         return f"{height} x {width} pixels (h x w), crop as {self.preprocess.crop}"
 
+    def reduced_by(self, size: Size, boxes: Float[Tensor, "n 4"] | None) -> int:
+        """The largest factor with which every view still has a pixel of the image, or more, for each of its own."""
+        every = whole_box(size) if boxes is None else boxes
+        extents = [box_frame(self.preprocess, box, size=self.codec.size).extent for box in every[usable(every, size)]]
+        least = min((min(w / self.codec.size[1], h / self.codec.size[0]) for w, h in extents), default=math.inf)
+        return next((factor for factor in FACTORS if factor <= least), 1)
+
     def views(
         self, image: Image, boxes: Float[Tensor, "n 4"] | None = None, box_score: Float[Tensor, " n"] | None = None
     ) -> ImageViews:
         """A view for each box of some size that meets the image; of the whole image where there are no boxes."""
-        size = (image.shape[1], image.shape[2])
-        every = torch.tensor([[0.0, 0.0, size[1], size[0]]]) if boxes is None else boxes
+        return self.reduced_views(image, boxes, box_score, reduction=None)
+
+    def reduced_views(
+        self,
+        image: Image,
+        boxes: Float[Tensor, "n 4"] | None,
+        box_score: Float[Tensor, " n"] | None,
+        *,
+        reduction: Reduction | None,
+    ) -> ImageViews:
+        """The views of an image that was read smaller; arguments as of `views`, boxes in pixels of the whole image.
+
+        Args:
+            image: The pixels that were read.
+            boxes: See `views`.
+            box_score: See `views`.
+            reduction: How these pixels lie in the whole image; None where they are the whole image.
+        """
+        size = (image.shape[1], image.shape[2]) if reduction is None else reduction.size
+        every = whole_box(size) if boxes is None else boxes
         score = torch.ones(len(every)) if box_score is None else box_score
         good = usable(every, size)
-        crop = PersonCrop(self.codec.size, self.preprocess, self.skeleton)
+        crop = PersonCrop(self.codec.size, self.preprocess, self.skeleton, reduction=reduction)
         cuts = [self.first_crop(crop, image, box) for box in every[good]]
         warps = torch.stack([warp for _, warp in cuts]) if cuts else torch.zeros(0, 3, 3)
         return ImageViews([view for view, _ in cuts], (every[good], score[good], warps), good.nonzero().flatten().tolist())
@@ -329,3 +355,8 @@ def _stacked(each: Sequence[Points], keypoints: int) -> Points:
     if not each:
         return Points(torch.zeros(0, keypoints, 2), torch.zeros(0, keypoints))
     return Points(torch.cat([one.xy for one in each]), torch.cat([one.score for one in each]))
+
+
+def whole_box(size: Size) -> Float[Tensor, "1 4"]:
+    """The box x0 y0 x1 y1 of a whole image of some size (h, w)."""
+    return torch.tensor([[0.0, 0.0, size[1], size[0]]])

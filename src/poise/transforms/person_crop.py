@@ -11,7 +11,7 @@ from torch import Tensor
 
 from poise.dims import Size
 from poise.errors import InputError
-from poise.geometry import Warp, apply, horizontal_flip, rotation, scaling, shearing, translation
+from poise.geometry import Reduction, Warp, apply, horizontal_flip, invert, rotation, scaling, shearing, translation
 from poise.skeletons import Skeleton
 from poise.structures import Labels, Preprocess, Sample, View
 from poise.transforms.aligned_crop import person_frame
@@ -53,12 +53,14 @@ class PersonCrop:
         preprocess: Crop rule, padding, colours of the model.
         skeleton: Its mirror pairs and upper body are used.
         augmentation: How views are changed at random; None for testing.
+        reduction: How the pixels of images lie in the whole ones, where those are read smaller; boxes are of the whole ones.
     """
 
     size: Size
     preprocess: Preprocess
     skeleton: Skeleton
     augmentation: Augmentation | None = None
+    reduction: Reduction | None = None
 
     def __post_init__(self) -> None:
         """Check that the skeleton has what the augmentation names."""
@@ -145,6 +147,8 @@ class PersonCrop:
         """
         warp = frame_warp(self.preprocess.crop, frame, size=self.size)
         pixels = pixel_warp(self.preprocess.crop, warp, angle=frame.angle)
+        if self.reduction is not None:
+            pixels = pixels @ invert(self.reduction.warp)
         return render(image, pixels, size=self.size, preprocess=self.preprocess), warp
 
     def random_warps(self, draw: Draw, labels: Labels, *, width: int) -> tuple[Warp, Warp]:

@@ -33,7 +33,7 @@ class VideoOptions:
         report: Write report.html: contact sheet, people over time, gaps and jumps.
         also: Further results of a video: coco (predictions.json), csv, parquet, dlc (DeepLabCut's .h5), dlc-csv, sleap,
             movement, openpose.
-        resume: Go on with a video where an earlier run with the same settings stopped.
+        resume: Go on where an earlier run with the same settings stopped, with a video or with photographs.
     """
 
     as_video: bool = False
@@ -85,7 +85,7 @@ class VideoOptions:
         Raises:
             InputError: One was given.
         """
-        given = [f.name.replace("_", "-") for f in fields(self) if getattr(self, f.name) != f.default]
+        given = [f.name.replace("_", "-") for f in fields(self) if getattr(self, f.name) != f.default and f.name != "resume"]
         if given:
             raise InputError(
                 f"--{given[0]} is for videos, and photographs were given; a folder of frames in order is a video with "
