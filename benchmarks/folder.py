@@ -42,7 +42,7 @@ def drawn_folder(folder: Path, count: int, times: int) -> tuple[Path, Path]:
         name, source = images / f"{number + 1:06d}.jpg", folder / "drawn" / "images" / files[image]
         first = images / f"{number % len(files) + 1:06d}.jpg"
         if number < len(files):
-            pixels = cv2.resize(cv2.imread(str(source)), None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
+            pixels = cv2.resize(np.asarray(cv2.imread(str(source))), None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
             cv2.imwrite(str(name), pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])
         else:
             os.link(first, name)
