@@ -18,8 +18,8 @@ from poise.zoo.rcnn.variants import variant_of
 
 SIDE = 96
 
-TRUNKS = ("r18_c4", "r50_c4", "r18_c5", "x50_32x4d_fpn", "timm_resnet18_fpn", "timm_mobilenetv4_conv_small_fpn")
-"""Of the C4 form (the last stage is in the heads, of two kinds of blocks), of C5, a ResNeXt, two of timm's."""
+TRUNKS = ("r18_c4", "r50_c4", "r18_c5", "x50_32x4d_fpn", "r18_fpn_c5p6p7_gn", "timm_mobilenetv4_conv_small_fpn")
+"""Of the C4 form (the last stage is in the heads, of two kinds of blocks), of C5, a ResNeXt, RetinaNet's, one of timm's."""
 
 
 @pytest.fixture(autouse=True)

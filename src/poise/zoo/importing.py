@@ -1,7 +1,7 @@
 """Imports official checkpoints: which release a checkpoint is of, and its weights under our names."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from poise.errors import CheckpointError
 from poise.models.base import Model, PoseModel, require_pose
+from poise.models.network_part import NetworkPart
 from poise.skeletons import Skeleton
 from poise.weights import mmpose_keys
 from poise.weights.checkpoint import Difference, beside_weights, check_finite, compare, few, read_checkpoint, unwrap
@@ -19,6 +20,7 @@ from poise.zoo.colours import Colour, check_colour, with_colours
 from poise.zoo.family import Family, PretrainedBackbone
 from poise.zoo.find import build, family_of, releases
 from poise.zoo.guess import guess_release
+from poise.zoo.rcnn.keys import HEADS
 from poise.zoo.rcnn.renames import norm_note, to_maskrcnn_names
 
 
@@ -139,6 +141,7 @@ def _imported(name: str, content: Mapping[str, Any], *, codec: str | None, skele
     if family.rename is not None:
         weights = dict(family.rename(model, weights))
     needed = official_state(model, name)
+    weights, others = part_of(weights, needed) if isinstance(model, NetworkPart) else (weights, "")
     read = {key: value for key, value in weights.items() if family.is_used(key) or key in needed}
     _fill(model, name, read, words="checkpoint")
     spare = tuple(key for key in weights if key not in read)
@@ -146,7 +149,22 @@ def _imported(name: str, content: Mapping[str, Any], *, codec: str | None, skele
     if skeleton is not None:
         model.card = replace(model.card, licence="that of the checkpoint", scores={}, notes=_own_note(model, name))
         return Imported(model, f"a checkpoint of {name!r} fine-tuned on other keypoints{left_out}{norm_note(name)}")
-    return Imported(_with_card(model, name, read), f"an official checkpoint of {name!r}{left_out}{norm_note(name)}")
+    return Imported(_with_card(model, name, read), f"an official checkpoint of {name!r}{left_out}{others}{norm_note(name)}")
+
+
+def part_of(weights: Mapping[str, Tensor], needed: Collection[str]) -> tuple[dict[str, Tensor], str]:
+    """The weights of a part of a detector out of those of a whole one, and what was left aside, in words.
+
+    Args:
+        weights: Weights under official names, of the part alone or of a whole detector.
+        needed: Official names of the part's weights.
+    """
+    for beginning in ("backbone.", *HEADS):
+        inside = {key.removeprefix(beginning): value for key, value in weights.items() if key.startswith(beginning)}
+        if any(key in inside for key in needed) and not any(key in weights for key in needed):
+            spare = tuple(key for key in weights if not key.startswith(beginning))
+            return inside, f"; the {len(spare)} weights of its other parts were left aside: {few(spare)}" if spare else ""
+    return dict(weights), ""
 
 
 def _own_note(model: Model, name: str) -> str:

@@ -102,7 +102,7 @@ def test_a_part_says_that_it_cannot_be_run():
 
 
 def test_imagenet_weights_of_another_release_are_refused():
-    with pytest.raises(InputError, match="a maskrcnn detector on r50fpn"):
+    with pytest.raises(InputError, match="a maskrcnn detector on resnet50 starts"):
         built("maskrcnn_keypoint_rcnn_r50fpn", pretrained=True)
 
 

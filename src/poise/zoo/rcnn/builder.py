@@ -21,7 +21,8 @@ from poise.nn.necks.hrfpn import Pooling
 from poise.nn.rcnn import RCNN
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture
-from poise.zoo.rcnn.backbones import BackboneSpec, NeckName, load_imagenet
+from poise.zoo.rcnn.backbones import BackboneSpec, Pyramid
+from poise.zoo.rcnn.bodies import NeckName, load_imagenet
 from poise.zoo.rcnn.heads import MIN_CLASSES, Heads, build_network
 from poise.zoo.rcnn.presets import PRESETS, SIZE, assemble_keypoint_rcnn, canvas_for, config_for
 from poise.zoo.rcnn.roi_codecs import adapted, roi_codec
@@ -39,6 +40,7 @@ def keypoint_rcnn(
     *,
     neck: NeckName | None = None,
     hrfpn_pooling: Pooling | None = None,
+    pyramid: Pyramid | None = None,
     variant: VariantName = "poise",
     norm: Norm | None = None,
     skeleton: Skeleton = COCO17,
@@ -58,11 +60,12 @@ def keypoint_rcnn(
     """A Keypoint R-CNN (arXiv 1703.06870, section 5) with random weights: boxes of people, and keypoints in each.
 
     Args:
-        backbone: `resnet50` (18, 34, 50, 101, 152), `resnext101_32x8d`, `hrnet_w32` (any width), or `timm_NAME` for a backbone
-            of timm.
+        backbone: `resnet50` (18, 34, 50, 101, 152), `resnext101_32x8d`, `hrnet_w32` (any width), `timm_NAME` for a backbone
+            of timm, or a small one (`BackboneSpec.body`).
         neck: Neck on the backbone: "fpn"; for ResNets also "c4" and "c5", for HRNets "hrfpn" and "plain". By default
             HRFPN for HRNets and FPN for all others.
         hrfpn_pooling: Pooling by which an HRFPN shrinks its maps; "average" by default.
+        pyramid: Options of an FPN: its channels, P3 to P7 in RetinaNet's two ways, norm and ReLU of its convolutions.
         variant: The code base whose anchors, proposals, strides, preprocessing and scores the detector has: "maskrcnn",
             "hrnet", "torchvision", "detectron2", or ours.
         norm: Batch norms of the backbone, if other than the variant's.
@@ -87,7 +90,7 @@ def keypoint_rcnn(
         InputError: Arguments that do not go together, or a number that cannot be.
         ReadError: The ImageNet weights cannot be had.
     """
-    spec = _backbone(backbone, neck, hrfpn_pooling)
+    spec = _backbone(backbone, neck, hrfpn_pooling, pyramid)
     variant_of(variant)  # refused before anything is built
     _check_norm(norm)
     _check_size(size)
@@ -121,6 +124,7 @@ def faster_rcnn(
     *,
     neck: NeckName | None = None,
     hrfpn_pooling: Pooling | None = None,
+    pyramid: Pyramid | None = None,
     variant: VariantName = "poise",
     norm: Norm | None = None,
     classes: int | None = None,
@@ -138,6 +142,7 @@ def faster_rcnn(
         backbone: `resnet50` (18, 34, 50, 101, 152), `resnext101_32x8d`, `hrnet_w32` (any width), or `timm_NAME`.
         neck: "fpn", "c4", "c5", "hrfpn" or "plain"; by default HRFPN for HRNets and FPN for all others.
         hrfpn_pooling: Pooling by which an HRFPN shrinks its maps; "average" by default.
+        pyramid: Options of an FPN: its channels, P3 to P7 in RetinaNet's two ways, norm and ReLU of its convolutions.
         variant: The code base the detector follows: "maskrcnn", "hrnet", "torchvision", "detectron2", or ours.
         norm: Batch norms of the backbone, if other ones than the variant's.
         classes: Classes of the box head, with the background; by default COCO's, 81, or 91 as torchvision counts them.
@@ -155,7 +160,7 @@ def faster_rcnn(
         InputError: Arguments that do not go together, or a number that cannot be.
         ReadError: The ImageNet weights cannot be had.
     """
-    spec = _backbone(backbone, neck, hrfpn_pooling)
+    spec = _backbone(backbone, neck, hrfpn_pooling, pyramid)
     variant_of(variant)
     _check_norm(norm)
     _check_size(size)
@@ -189,7 +194,7 @@ def rcnn_network(
     """
     network = build_network(backbone, variant_of(variant, norm), heads)
     if pretrained:
-        load_imagenet(network.backbone, backbone, variant)
+        load_imagenet(cast(BackboneWithNeck, network.backbone).body, backbone.body, variant)
     arguments = {"trunk": backbone.name, "variant": variant, "heads": asdict(heads), "norm": norm}
     return network, Architecture("keypoint_rcnn:network", arguments)
 
@@ -199,11 +204,13 @@ def coco_classes(variant: VariantName) -> int:
     return COCO_CLASSES_WITH_GAPS if variant == "torchvision" else COCO_CLASSES
 
 
-def _backbone(backbone: str | BackboneSpec, neck: NeckName | None, pooling: Pooling | None) -> BackboneSpec:
+def _backbone(
+    backbone: str | BackboneSpec, neck: NeckName | None, pooling: Pooling | None, pyramid: Pyramid | None
+) -> BackboneSpec:
     if isinstance(backbone, str):
-        return BackboneSpec.of(backbone, neck, pooling)
-    if neck is not None or pooling is not None:
-        raise InputError(f"the backbone {backbone.name!r} says its neck already; leave out neck and hrfpn_pooling")
+        return BackboneSpec.of(backbone, neck, pooling, pyramid)
+    if (neck, pooling, pyramid) != (None, None, None):
+        raise InputError(f"the backbone {backbone.name!r} says its neck already; leave out neck, hrfpn_pooling and pyramid")
     return backbone
 
 

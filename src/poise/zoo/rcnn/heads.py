@@ -26,7 +26,8 @@ from poise.nn.heads.rpn import build_rpn
 from poise.nn.necks.base import BackboneWithNeck
 from poise.nn.pooler import RoIPooler
 from poise.nn.rcnn import RCNN, RoIBranch
-from poise.zoo.rcnn.backbones import BackboneSpec, resnet_arguments
+from poise.zoo.rcnn.backbones import BackboneSpec
+from poise.zoo.rcnn.bodies import resnet_arguments
 from poise.zoo.rcnn.variants import Variant
 
 MIN_CLASSES = 2
@@ -37,6 +38,9 @@ LAST_STAGE = 4
 
 C4_MASK_CHANNELS = 256
 """Hidden channels of the mask predictor on a last stage."""
+
+RETINA_ANCHOR = 4
+"""Size of anchors on P3 to P7, in strides: 32 to 512 pixels, as on P2 to P6."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ def build_network(backbone: BackboneSpec, variant: Variant, heads: Heads) -> RCN
     """
     body = backbone.build(variant)
     proposals = variant.proposals(body)
-    anchors = AnchorGenerator(body.strides, rule=variant.anchor_rule, by_size=variant.anchors_by_size)
+    sizes = None if backbone.pyramid.ending == "pool" else tuple((RETINA_ANCHOR * stride,) for stride in body.strides)
+    anchors = AnchorGenerator(body.strides, sizes=sizes, rule=variant.anchor_rule, by_size=variant.anchors_by_size)
     rpn = build_rpn(
         body.channels[0],
         anchors,

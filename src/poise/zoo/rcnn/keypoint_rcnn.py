@@ -202,7 +202,7 @@ FAMILY = Family(
     paper="Keypoint R-CNN (arXiv 1703.06870), detectors of boxes alone and parts: maskrcnn-benchmark, torchvision, Detectron2",
     form=(
         "[maskrcnn_|torchvision_|detectron2_]{keypoint_rcnn,faster_rcnn,mask_rcnn,rpn}_{r50,r101,x101_32x8d}_{fpn,c4,c5}"
-        "[_HEIGHTxWIDTH]"
+        "[_c5p6p7|_p5p6p7][_gn|_bn][_relu][_HEIGHTxWIDTH]"
     ),
     pattern=f"{detector_pattern(BACKBONE)}|{HEAD_PATTERN}",
     build=build,

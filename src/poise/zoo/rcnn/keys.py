@@ -43,10 +43,13 @@ def _convolutions(official: str, ours: str) -> tuple[tuple[str, str], ...]:
     return tuple((f"feature_extractor.{official}{number + 1}.", f"{ours}.{number}.") for number in range(16))
 
 
-PYRAMID = tuple(
-    (f"fpn.fpn_{official}{level + 1}.", f"neck.{ours}.{level}.")
-    for official, ours in (("inner", "lateral"), ("layer", "output"))
-    for level in range(4)
+PYRAMID = (
+    *(
+        (f"fpn.fpn_{official}{level + 1}.", f"neck.{ours}.{level}.")
+        for official, ours in (("inner", "lateral"), ("layer", "output"))
+        for level in range(4)
+    ),
+    *((f"fpn.top_blocks.{p}.", f"neck.{p}.") for p in ("p6", "p7")),
 )
 """Beginnings of names in an FPN, official and ours."""
 

@@ -13,7 +13,8 @@ from poise.dims import Size
 from poise.errors import InputError
 from poise.nn.frozen import Norm
 from poise.zoo.family import BuildRequest
-from poise.zoo.rcnn.backbones import HRNET_NAME, BackboneSpec
+from poise.zoo.rcnn.backbones import HRNET_NAME, PYRAMID_WORDS, BackboneSpec
+from poise.zoo.rcnn.bodies import SMALL
 from poise.zoo.rcnn.heads import MIN_CLASSES
 from poise.zoo.rcnn.variants import VARIANTS, VariantName, variant_of
 
@@ -26,8 +27,8 @@ PREFIX = r"maskrcnn_hr|hrnet_maskrcnn|maskrcnn|torchvision|detectron2|poise"
 PREFIX_VARIANTS: Mapping[str, VariantName] = {"maskrcnn_hr": "hrnet", "hrnet_maskrcnn": "hrnet", "": "poise"}
 """Beginnings of names that are not the name of a variant."""
 
-BACKBONE = r"(?:r|resnet)_?\d+_?(?:fpn|c4|c5)|x_?\d+_\d+x\d+d_?(?:fpn|c4|c5)|timm_.+?_fpn"
-"""ResNets, ResNeXts and backbones of timm with their necks, in names."""
+BACKBONE = rf"(?:(?:r|resnet)_?\d+_?(?:fpn|c4|c5)|x_?\d+_\d+x\d+d_?(?:fpn|c4|c5)|(?:timm_.+?|{SMALL})_fpn){PYRAMID_WORDS}"
+"""ResNets, ResNeXts, backbones of timm and small ones with their necks, in names."""
 
 OPTIONS: Mapping[str, tuple[str, str]] = {
     "classes": (r"\d+(?:cls|classes)", "81cls"),
@@ -260,7 +261,7 @@ def with_neck(backbone: str, variant: VariantName) -> str:
     found = HRNET_NAME.fullmatch(backbone)
     if found is None or found["neck"]:
         return backbone
-    hrfpn, end = found["pyramid"] or VARIANTS[variant].hrfpn_by_default, found.end("width")
+    hrfpn, end = found["before"] or VARIANTS[variant].hrfpn_by_default, found.end("width")
     return f"{backbone[:end]}_{'hrfpn' if hrfpn else 'plain'}{backbone[end:]}"
 
 

@@ -1,11 +1,15 @@
-"""Our own small detectors with keypoints: a plain backbone, an FPN and slim heads, made to be trained on a plain CPU."""
+"""Our own small detectors with keypoints: a plain backbone, an FPN and slim heads, made to be trained on a plain CPU.
 
-from dataclasses import dataclass
-from typing import Any, final
+The same slim heads stand on any other backbone too (`poise_rcnn_t_hrnet_w10_hrfpn_coco_320x320`), whose batch norms then learn:
+they start from nothing, and batches are large.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, cast, final
 
 from poise.codecs.roi import RoICodec
 from poise.dims import Size
-from poise.errors import unknown
+from poise.errors import InputError, unknown
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.rcnn_config import Learning, RCNNConfig
 from poise.nn.anchors import AnchorGenerator
@@ -23,8 +27,10 @@ from poise.structures import Architecture
 from poise.weights.release import Release
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.imagenet import refuse_pretrained
-from poise.zoo.rcnn.presets import assemble_keypoint_rcnn
+from poise.zoo.rcnn.backbones import BackboneSpec
+from poise.zoo.rcnn.presets import assemble_keypoint_rcnn, coloured_for
 from poise.zoo.rcnn.roi_codecs import gaussian_roi_codec, roi_codec
+from poise.zoo.rcnn.variants import variant_of
 
 
 @final
@@ -60,39 +66,71 @@ PROPOSALS = (500, 200)
 Drawings of 320 pixels contain fewer people than that.
 """
 
-ANCHORS = ((24,), (48,), (96,), (192,))
-"""Square roots of the areas of anchors, pixels, on each map: six cells each."""
+ANCHOR = 6
+"""Square root of the area of anchors on each map, in strides: 24 to 192 pixels."""
 
 LEARNING = Learning(per_image=64, posed=16)
 
 
-def network(width: str, channels: int, cells: Size = MAP_CELLS) -> RCNN:
+def network(width: str, channels: int, cells: Size = MAP_CELLS, trunk: str | None = None) -> RCNN:
     """The network alone, with random weights.
 
     Args:
         width: "t" or "s".
         channels: Channels that the codec reads.
         cells: Size of its maps (h, w), cells; 4 or more a side.
+        trunk: Another backbone with its neck, as `BackboneSpec.parse` reads it; its pyramid is as wide as ours.
 
     Raises:
-        UnknownName: There is no such width.
-        InputError: Maps of less than 4 cells a side.
+        UnknownName: There is no such width or backbone.
+        InputError: Maps of less than 4 cells a side, or a backbone without a pyramid.
     """
-    if width not in WIDTHS:
-        raise unknown("width of poise's own network", width, WIDTHS)
-    own = WIDTHS[width]
-    body = PlainNet(own.stages, BLOCKS)
-    backbone = BackboneWithNeck(body, FPN(body.channels, body.strides, own.pyramid, extra=0))
-    rpn = build_rpn(own.pyramid, AnchorGenerator(backbone.strides, sizes=ANCHORS), post_nms_top_n=PROPOSALS)
+    own = widths_of(width)
+    backbone = slim_backbone(own, trunk)
+    sizes = tuple((ANCHOR * stride,) for stride in backbone.strides)
+    rpn = build_rpn(own.pyramid, AnchorGenerator(backbone.strides, sizes=sizes), post_nms_top_n=PROPOSALS)
     box = RoIBranch(RoIPooler(backbone.strides, (7, 7)), box_head(own.pyramid, width=own.features))
     widths = (own.keypoints,) * own.convolutions
     head = keypoint_head(own.pyramid, channels, cells=cells, widths=widths)
     return RCNN(backbone, rpn, box=box, keypoint=RoIBranch(RoIPooler(backbone.strides, pooled_cells_for(cells)), head))
 
 
+def widths_of(width: str) -> Widths:
+    """Channels of a network of ours.
+
+    Raises:
+        UnknownName: There is no such width.
+    """
+    if width not in WIDTHS:
+        raise unknown("width of poise's own network", width, WIDTHS)
+    return WIDTHS[width]
+
+
+def slim_backbone(own: Widths, trunk: str | None) -> BackboneWithNeck:
+    """Our plain backbone with an FPN, or another one with a pyramid as wide; no maps are coarser than the backbone's.
+
+    Args:
+        own: Channels of the network.
+        trunk: Another backbone with its neck, as `BackboneSpec.parse` reads it.
+
+    Raises:
+        UnknownName: There is no such backbone.
+        InputError: It has no pyramid.
+    """
+    if trunk is None:
+        body = PlainNet(own.stages, BLOCKS)
+        return BackboneWithNeck(body, FPN(body.channels, body.strides, own.pyramid, extra=0))
+    spec = BackboneSpec.parse(trunk)
+    if spec.neck not in ("fpn", "hrfpn"):
+        raise InputError(f"slim heads read a pyramid, of the neck fpn or hrfpn; {trunk!r} has the neck {spec.neck!r}")
+    slim = replace(spec, pyramid=replace(spec.pyramid, width=own.pyramid))
+    return slim.build(variant_of("poise", "batch"), coarser=False)
+
+
 def small_detector(
     width: str = "t",
     *,
+    trunk: str | None = None,
     skeleton: Skeleton = COCO17,
     size: Size = (320, 320),
     codec: RoICodec | None = None,
@@ -104,6 +142,7 @@ def small_detector(
     Args:
         width: "t" (2.5 million parameters) or "s" (4.9 million). On one CPU core they learn from 12 and 7 images of 320x320 a
             second, and from 16 and 10 in bfloat16.
+        trunk: Another backbone with its neck in place of the plain one, such as `r18_fpn`, `hrnet_w10_hrfpn`, `timm_NAME_fpn`.
         skeleton: The keypoints.
         size: Size of the views it is trained on (h, w), pixels, multiples of 32; images are resized so that their long side is
             the larger of the two.
@@ -119,12 +158,14 @@ def small_detector(
     check_size(size, PlainNet.multiple, f"poise_rcnn_{width}")
     codec = codec or gaussian_roi_codec(MAP_CELLS, len(skeleton))
     arguments: dict[str, Any] = {"width": width, "channels": codec.channels, "cells": codec.cells}
+    arguments |= {} if trunk is None else {"trunk": trunk}
+    built = network(**arguments)
     return assemble_keypoint_rcnn(
-        name or f"poise_rcnn_{width}",
+        name or "_".join(("poise_rcnn", width, *(() if trunk is None else (trunk,)))),
         Architecture("poise_rcnn:network", arguments),
-        network(**arguments),
+        built,
         codec=codec,
-        canvas=Canvas(side=max(size), multiple=PlainNet.multiple),
+        canvas=coloured_for(Canvas(side=max(size), multiple=PlainNet.multiple), cast(BackboneWithNeck, built.backbone)),
         skeleton=skeleton,
         config=config or RCNNConfig(learning=LEARNING),
     )
@@ -136,13 +177,23 @@ def build(request: BuildRequest) -> KeypointRCNN:
     maps, points = request.parts["maps"], len(request.keypoints)
     cells = (int(maps.split("x")[0]), int(maps.split("x")[1])) if maps else MAP_CELLS
     codec = gaussian_roi_codec(cells, points) if request.codec is None else roi_codec(request.codec, cells, points)
-    return small_detector(request.parts["width"], skeleton=request.keypoints, size=request.size, codec=codec, name=request.name)
+    return small_detector(
+        request.parts["width"],
+        trunk=request.parts["trunk"] or None,
+        skeleton=request.keypoints,
+        size=request.size,
+        codec=codec,
+        name=request.name,
+    )
 
 
 FAMILY = Family(
     paper="Keypoint R-CNN (arXiv 1703.06870) in poise's own small size",
-    form="poise_rcnn_{t,s}_{coco,mpii}_HEIGHTxWIDTH[_mapsHEIGHTxWIDTH]",
-    pattern=r"poise_rcnn_(?P<width>[a-z]+)_(?P<data>coco|mpii)_(?P<size>\d+x\d+)(?:_maps(?P<maps>\d+x\d+))?",
+    form="poise_rcnn_{t,s}[_TRUNK_{fpn,hrfpn}]_{coco,mpii}_HEIGHTxWIDTH[_mapsHEIGHTxWIDTH]",
+    pattern=(
+        r"poise_rcnn_(?P<width>[a-z]+)(?:_(?P<trunk>.+fpn.*?))?_(?P<data>coco|mpii)_(?P<size>\d+x\d+)"
+        r"(?:_maps(?P<maps>\d+x\d+))?"
+    ),
     build=build,
     networks={"network": network},
     releases=tuple(Release(f"poise_rcnn_{width}_coco_320x320", licence="Apache-2.0 (code)") for width in WIDTHS),

@@ -81,12 +81,15 @@ def canvas_for(preset: Preset, backbone: BackboneWithNeck, size: Size = SIZE) ->
         backbone: Backbone of the detector, with its neck.
         size: Length of the short side and largest length of the long side, pixels, in either order.
     """
-    body, canvas = backbone.body, preset.canvas
-    canvas = replace(canvas, side=min(size), most=max(size), multiple=math.lcm(canvas.multiple, backbone.multiple))
-    if isinstance(body, TimmBackbone):
-        return replace(canvas, channels="rgb", mean=body.mean, std=body.std)
+    body, canvas = backbone.body, coloured_for(replace(preset.canvas, side=min(size), most=max(size)), backbone)
     grouped = isinstance(body, ResNet) and body.groups > 1
     return replace(canvas, std=preset.grouped_std) if grouped and preset.grouped_std else canvas
+
+
+def coloured_for(canvas: Canvas, backbone: BackboneWithNeck) -> Canvas:
+    """A canvas whose views a backbone takes: of its multiple, and for timm with the normalisation of the weights."""
+    body, canvas = backbone.body, replace(canvas, multiple=math.lcm(canvas.multiple, backbone.multiple))
+    return replace(canvas, channels="rgb", mean=body.mean, std=body.std) if isinstance(body, TimmBackbone) else canvas
 
 
 def config_for(preset: Preset, codec: RoICodec | None) -> RCNNConfig:
