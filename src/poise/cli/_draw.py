@@ -24,8 +24,8 @@ class FigureOptions:
 
     Attributes:
         kind: Draw figures with their labels and write them as a data set: people, animals of any species, or one such as horse,
-            dog, cow, tiger or camel.
-        look: How they look: default, plain, textured, wild or everything.
+            dog, cow, tiger or camel; or bodies, people rendered from a parametric body (needs poise[bodies]).
+        look: How they look: default, plain, textured, wild or everything; wild by default for bodies.
         keypoints: Keypoints of animals: quadruped or animal18.
         backgrounds: Folder of images to draw behind most figures.
         size: Height and width of the images, pixels.
@@ -54,6 +54,8 @@ class FigureOptions:
         from poise.data.figures import FigureDataset, FigureSequences, named_look
 
         assert self.kind is not None, "called where --kind is given"
+        if self.kind == "bodies":
+            return self._bodies(count, seed=seed)
         look = named_look(self.look or "default")
         if self.backgrounds is not None:
             look = look.with_folder(self.backgrounds)
@@ -72,6 +74,21 @@ class FigureOptions:
             look=look,
             keypoints=self.keypoints,
         )
+
+    def _bodies(self, count: int, *, seed: int) -> "DrawnDataset":
+        """Rendered people."""
+        from poise.cli._flags import refuse
+        from poise.data.bodies import BodyDataset
+        from poise.data.figures import named_look
+
+        refuse(
+            {"--keypoints": self.keypoints, "--frames": self.frames},
+            why="rendered bodies have COCO's keypoints and stand still",
+        )
+        look = named_look(self.look or "wild")
+        if self.backgrounds is not None:
+            look = look.with_folder(self.backgrounds)
+        return BodyDataset(count, size=self.size or (256, 256), per_image=self.per_image or (1, 1), seed=seed, look=look)
 
 
 def write_figures(figures: FigureOptions, out: Path, *, count: int, seed: int) -> None:

@@ -1,0 +1,5 @@
+"""Rendered people: a parametric body of any age, shape and pose, with clothes, light and exact labels (`poise[bodies]`)."""
+
+from poise.data.bodies.dataset import BodyDataset
+
+__all__ = ["BodyDataset"]
