@@ -72,7 +72,7 @@ def labelled(annotation: Mapping[str, Any]) -> bool:
     """Whether an annotation has a labelled keypoint."""
     values = annotation.get("keypoints")
     seen = values[2::3] if isinstance(values, list) else []
-    return any(isinstance(v, int | float) and v > 0 for v in seen)
+    return any(seen) and any(isinstance(v, int | float) and v > 0 for v in seen)
 
 
 def _ids(annotations: Sequence[Mapping[str, Any]]) -> Int64[Tensor, " n"]:

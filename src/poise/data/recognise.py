@@ -65,7 +65,8 @@ def _points(annotation: Mapping[str, Any]) -> list[Any] | None:
     values = annotation.get("keypoints")
     if not isinstance(values, list) or not values or len(values) % 3 or not {int, float}.issuperset(map(type, values)):
         return None
-    return values if any(v > 0 for v in values[2::3]) else None
+    seen = values[2::3]
+    return values if any(seen) and any(v > 0 for v in seen) else None
 
 
 def _labelled(annotation: Mapping[str, Any]) -> Float[np.ndarray, "n 2"]:

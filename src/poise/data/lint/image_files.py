@@ -146,7 +146,8 @@ def _unreadable(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[
 
 def _sizes(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[Finding]:
     unturned: list[str] = []
-    corners = _corners(document)
+    turned = {i.get("id") for i in document["images"] if _turned(infos.get(i.get("file_name", ""), ImageInfo()))}
+    corners = _corners(document, turned)
     for image in document["images"]:
         info = infos.get(image.get("file_name", ""), ImageInfo())
         stated, given = stated_size(image), f"`width` {image.get('width')!r}, `height` {image.get('height')!r}"
@@ -169,7 +170,7 @@ def _sizes(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[Findi
             yield Finding("labels ignore the EXIF orientation", where, found)
             continue
         rule, size = "image size missing" if stated is None else "image size wrong", info.size
-        if info.size != info.stored and _fits(corner := corners.get(image.get("id")), info.stored) and not _fits(corner, size):
+        if _turned(info) and _fits(corner := corners.get(image.get("id")), info.stored) and not _fits(corner, size):
             size, shown = info.stored, f"{info.stored[1]} x {info.stored[0]} as it is stored, and its labels fit no other way"
         fixed = _resized(image, size)
         yield Finding(rule, where, f"stated {given}, the file is {shown}", fixed)
@@ -179,12 +180,17 @@ def _sizes(document: Document, infos: Mapping[str, ImageInfo]) -> Iterator[Findi
         note(f"{which} read as stored, for the file states the stored size, not the one that the EXIF orientation gives")
 
 
-def _corners(document: Document) -> dict[Any, tuple[float, float]]:
-    """How far labels reach in each image, y and x, by the image's id."""
+def _turned(info: ImageInfo) -> bool:
+    """Whether the picture as shown has another size than as stored."""
+    return bool(info.digest) and info.size != info.stored
+
+
+def _corners(document: Document, images: set[Any]) -> dict[Any, tuple[float, float]]:
+    """How far labels reach in each of these images, y and x, by the image's id."""
     far: dict[Any, tuple[float, float]] = {}
-    for one in document["annotations"]:
-        for x, y in _points(one):
-            image = one.get("image_id")
+    for one in document["annotations"] if images else ():
+        image = one.get("image_id")
+        for x, y in _points(one) if image in images else ():
             high, right = far.get(image, (0.0, 0.0))
             far[image] = max(high, y), max(right, x)
     return far

@@ -23,7 +23,8 @@ MAX_OUTSIDE = 0.1
 """Share of the box's longer side that a keypoint may lie outside the box. Crops are 1.25 times the box, so they still contain
 such keypoints; COCO's boxes, drawn around masks, leave out hidden ankles by more than a few pixels."""
 
-_PLAIN = frozenset({int, float})
+_NUMBERS = (int, float)
+_PLAIN = frozenset(_NUMBERS)
 
 
 @final
@@ -62,7 +63,8 @@ class _Person:
 
     def labelled(self) -> list[tuple[Any, Any]]:
         """Positions of the labelled keypoints, pixels."""
-        return [(x, y) for x, y, v in _triplets(self.annotation["keypoints"]) if v > 0]
+        values = self.annotation["keypoints"]
+        return [(x, y) for x, y, v in _triplets(values) if v > 0] if any(values[2::3]) else []
 
 
 def check_people(document: Document) -> Iterator[Finding]:
@@ -163,7 +165,7 @@ def _keypoint_values(person: _Person) -> None:
 def _valid(values: list[Any], h: float, w: float) -> bool:
     """Whether `_keypoint_fault` finds nothing in any keypoint: a fast check, as nearly all are valid."""
     low, right, bottom = -EDGE, w + EDGE, h + EDGE
-    return all(
+    return not any(values[2::3]) or all(
         v == 0 or (v in (1, 2) and low <= x <= right and low <= y <= bottom and (x != 0 or y != 0))
         for x, y, v in _triplets(values)
     )
@@ -225,8 +227,11 @@ def _grow_box(person: _Person) -> None:
 
 def _given_box(person: _Person) -> list[float]:
     box: Any = person.annotation.get("bbox")
-    good = isinstance(box, list) and len(box) == 4 and all(isinstance(v, (int, float)) for v in box)
-    return [float(v) for v in box] if good else []
+    if not isinstance(box, list) or len(box) != 4:
+        return []
+    a, b, c, d = box
+    good = isinstance(a, _NUMBERS) and isinstance(b, _NUMBERS) and isinstance(c, _NUMBERS) and isinstance(d, _NUMBERS)
+    return [float(a), float(b), float(c), float(d)] if good else []
 
 
 def _box_fault(person: _Person) -> tuple[str, str] | None:
