@@ -183,6 +183,11 @@ def box_area(boxes: Boxes) -> Float[Tensor, " n"]:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
+def large(boxes: Boxes, min_area: float) -> Bool[Tensor, " n"]:
+    """Boxes x0 y0 x1 y1 with an area of at least so many square pixels; with 0 all, whatever they are."""
+    return box_area(boxes) >= min_area if min_area > 0 else torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
+
+
 def boxes_around(xy: Float[Tensor, "n k 2"], known: Bool[Tensor, "n k"]) -> Boxes:
     """The smallest box x0 y0 x1 y1 around the points that are `known`, pixels; zeros where none is."""
     low = torch.where(known[..., None], xy, torch.inf).amin(dim=1)

@@ -132,7 +132,8 @@ def find_boxes(console: Console, eval_set: EvalSet, detector: Detector, *, min_s
     """
     checked_box_annotations(eval_set.truth)  # before anything slow
     skipped: list[Skipped] = []
-    found = detect(detector, images_of(eval_set), min_score=min_score, skipped=skipped, watch=with_bar)
+    every = detect(detector, images_of(eval_set), min_score=min_score, skipped=skipped, watch=with_bar)
+    found = [one.large(eval_set.min_area) for one in every]
     boxes = person_boxes(found, eval_set, detector=detector.name)
     number = counted(sum(map(len, boxes.values())), "box", "boxes")
     say(console, f"{number} of people in {counted(len(found), 'image')} by {detector.name}")
@@ -156,6 +157,7 @@ def evaluate_detector(
     files: EvalFilesOptions,
     output: EvalOutputOptions,
     min_score: float,
+    min_area: float = 0.0,
     measures: Sequence[FurtherMeasure] = (),
 ) -> int:
     """Evaluate a model that finds boxes and no keypoints by COCO's box protocol, print the scores, and perhaps write both.
@@ -168,6 +170,7 @@ def evaluate_detector(
         files: Labels and images.
         output: Files to write.
         min_score: Boxes of a lower confidence are left out.
+        min_area: Labelled and found people of a smaller area do not count (`EvalSet.at_least`).
         measures: What else to measure of the boxes.
 
     Raises:
@@ -179,7 +182,7 @@ def evaluate_detector(
             f"{str(output.out)!r}: a .mat holds MPII's poses, and this model finds boxes alone; end the name in .json"
         )
     eval_set, out = EvalSet.of_file(files.annotations, files.images, skeleton=COCO17, naming=files.naming), output.out
-    eval_set = eval_set.one_class(model.card.name)
+    eval_set = eval_set.one_class(model.card.name).at_least(min_area)
     check_further(measures, eval_set, keypoints=False)
     say(console, f"whole images, {flip_text(settings)}, boxes alone, {device_text(settings)}")
     with nullcontext() if out is None else results_folder(out.parent):

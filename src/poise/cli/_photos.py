@@ -71,6 +71,7 @@ class PhotoFlags:
         options: dict[str, Any] = {name: getattr(self, name) for name in names}
         running = replace(self.running, batch=None, workers=None)
         more = {"model": model.card, "detector": self.boxes.detector, "confidence": self.confidence, "pixels": self.pixels}
+        more |= {"min area": self.boxes.min_area} if self.boxes.min_area else {}
         return asked_of(requests, {**options, **more, "running": running})
 
 
@@ -91,6 +92,7 @@ def predict_photos(sources: tuple[str, ...], flags: PhotoFlags) -> int:
             draw_boxes=read is not None or flags.boxes.detector is not None,
             min_score=flags.minimum.min_score,
             min_box_score=flags.confidence if model.finds_boxes else 0.0,
+            min_area=flags.boxes.min_area,
             format=flags.format,
             pictures=not flags.photos.no_pictures,
         )

@@ -136,6 +136,9 @@ def print_predictions(
         say(console, f"{counted(len(images) - requests, 'image')} without boxes; nobody was looked for there")
     if writer.lost_boxes:
         say(console, lost_text(writer.lost_boxes))
+    if writer.small:
+        many = counted(writer.small, *nouns(model.skeleton))
+        say(console, f"{many} with an area below {writer.min_area:g} px^2 {'was' if writer.small == 1 else 'were'} left out")
     say(console, f"read by {described(model.codec)}")
     if writer.unsure:
         say(console, unsure_text(writer.unsure, writer.with_people, below=writer.min_keypoint_score))

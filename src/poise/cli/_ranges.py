@@ -116,6 +116,7 @@ RANGES: Mapping[str, Range] = {
     "min_box_score": _SHARE,
     "min_keypoint_score": _SCORE,
     "min_score": _SCORE,
+    "min_area": Range(0, 1e12),
     "mosaic": _SHARE,
     "padding": _above_zero(100),
     "patience": _count(1, 1_000_000),

@@ -94,6 +94,7 @@ class SnapshotFlags:
         )
         if self.boxes.detector is not None or not model.takes_boxes:
             found = found.one_class(self.boxes.detector or model.card.name)
+        found = found.at_least(self.boxes.min_area)
         self.measures.check(found, model)
         return found
 

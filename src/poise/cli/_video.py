@@ -37,6 +37,7 @@ def predict_video(
     model: Path | None,
     boxes: Any,
     adjust: Callable[[PoseModel], object],
+    read_as: str,
     min_score: float,
     running: PaddedRunOptions,
     video: VideoOptions,
@@ -49,7 +50,8 @@ def predict_video(
         source: A video file, a camera, a pattern, or a folder of frames.
         model: Model file, or a name of `poise get`; None for the default.
         boxes: Flags of boxes.
-        adjust: Sets how the model's outputs are read.
+        adjust: Sets how boxes are cropped and the model's outputs read.
+        read_as: The flags that `adjust` sets, as text: a run that goes on must have the same.
         min_score: People of a lower score are left out.
         running: How the model is run.
         video: Flags of videos.
@@ -57,7 +59,7 @@ def predict_video(
         yes: Whether the default model is got without asking.
     """
     console = Console()
-    settings = video.settings(whole_image=boxes.whole_image, min_score=min_score)
+    settings = video.settings(whole_image=boxes.whole_image, min_score=min_score, min_area=boxes.min_area)
     check_exports(video.also)
     opened = open_source(source, rate=video.rate)
     if opened.live and (video.resume or video.report):
@@ -84,6 +86,7 @@ def predict_video(
         "model": network.card.name,
         "detector": "" if boxes.detector is None else str(boxes.detector),
         "settings": str(settings),
+        "read as": read_as,
         "video": not video.no_video,
     }
     with results_folder(out) as folder, locked(folder, what="another run of poise predict"):

@@ -26,6 +26,7 @@ def run(
     detection: DetectionOptions,
     running: PaddedRunOptions,
     out: JsonFile = Path("detections.json"),
+    min_area: Annotated[float, arg(metavar="PX2")] = 0.0,
     pictures: Pictures = None,
 ) -> int:
     """Find the boxes of people; writes the usual detection file.
@@ -56,6 +57,7 @@ def run(
         detection: How people are found in images.
         running: How the detector is run.
         out: File to write.
+        min_area: Boxes of a smaller area (square pixels of the image) are left out.
         pictures: Folder for pictures of boxes and masks.
     """
     check_out("--out", out, ends=(".json", ""))
@@ -98,7 +100,7 @@ def run(
 
         def watch(stream: Iterable[Any], total: int) -> Iterator[Any]:
             for one in with_bar(stream, total):
-                kept = one.confident(minimum.min_score)
+                kept = one.confident(minimum.min_score).large(min_area)
                 written.add(rows([kept], category=category, named=not annotated, sizes=sizes))
                 if drawings is not None:
                     drawings.add(kept)
@@ -107,7 +109,7 @@ def run(
         found = detect(finder, requests, min_score=minimum.min_score, skipped=skipped, watch=watch)
     console = Console()
     print_skipped(console, skipped, "they have no boxes" if len(skipped) > 1 else "it has no boxes")
-    empty = sum(not len(one.boxes) for one in found)
+    empty = sum(not len(one.large(min_area).boxes) for one in found)
     if empty:
         say(console, f"{counted(empty, 'image')} without anybody")
     boxes = f"{counted(written.count, 'box', 'boxes')} of {finder.nouns[1]}"

@@ -140,12 +140,20 @@ def run(
     decoding.adjust(found, detection)
     crop.adjust(found)
     if not found.finds_keypoints:
-        flags = given(replace(boxes, min_box_score=None), scoring)
+        flags = given(replace(boxes, min_box_score=None, min_area=0.0), scoring)
         flags |= {"--heads": heads, "--report": output.report, "--pck": pck, "--self-test": self_test}
         refuse(flags, why=f"{found.card.name} finds boxes in whole images and no keypoints")
         settings, minimum = running.settings_for(found), boxes.min_box_score or 0.0
         return evaluate_detector(
-            console, found, settings, file=model, files=files, output=output, min_score=minimum, measures=further
+            console,
+            found,
+            settings,
+            file=model,
+            files=files,
+            output=output,
+            min_score=minimum,
+            min_area=boxes.min_area,
+            measures=further,
         )
     network = require_pose(found)
     boxes.check_for(network)
@@ -153,6 +161,7 @@ def run(
     eval_set = EvalSet.of_file(files.annotations, files.images, skeleton=network.skeleton, heads=heads, naming=files.naming)
     if boxes.detector is not None or not network.takes_boxes:
         eval_set = eval_set.one_class(boxes.detector or network.card.name)
+    eval_set = eval_set.at_least(boxes.min_area)
     if self_test:
         eval_set = sampled(console, eval_set)
     if output.submission and eval_set.protocol.submission is None:

@@ -149,6 +149,7 @@ def run(
             model=model,
             boxes=boxes,
             adjust=adjust,
+            read_as=str((decoding, detection, crop, keypoints)),
             min_score=minimum.min_score,
             running=running,
             video=video,

@@ -61,7 +61,8 @@ def person_boxes(found: Iterable[Detected], eval_set: EvalSet, *, detector: str)
         InputError: No boxes were found, or the annotations have several categories.
     """
     category = only_category(detector, eval_set)
-    nonempty = [one for one in found if len(one.boxes)]
+    large = (one.large(eval_set.min_area) for one in found)
+    nonempty = [one for one in large if len(one.boxes)]
     if not nonempty:
         raise InputError(f"{detector} found nobody in these images; a lower --min-box-score, or another detector, may")
     boxes = {one.key.image_id: one.boxes for one in nonempty}

@@ -14,6 +14,7 @@ from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
 from poise.data.coco_labels import BODY_SHARE, labelled
 from poise.data.document import read_document, read_labels_json
+from poise.data.large import LargePeople, large_text
 from poise.data.mpii import MpiiDataset, is_mpii
 from poise.data.naming import Naming
 from poise.data.records import stated_size
@@ -41,6 +42,7 @@ class EvalSet:
         ids: Image ids, in the order of the data set.
         protocol: Protocol: the people that are evaluated, their boxes, and the metrics beside COCO's.
         left_out: Number of annotations of the file that are of categories without keypoint names.
+        min_area: Area (square pixels) below which whoever is found does not count; labelled people below it are crowds here.
     """
 
     dataset: Dataset
@@ -49,6 +51,7 @@ class EvalSet:
     ids: tuple[int, ...]
     protocol: EvalProtocol = field(default_factory=CocoProtocol)
     left_out: int = 0
+    min_area: float = 0.0
 
     @classmethod
     def of_file(
@@ -127,6 +130,27 @@ class EvalSet:
         ids = tuple(dataset.key(i).image_id for i in range(len(dataset)))
         truth = to_coco_annotations({i: dataset.labels(row) for row, i in enumerate(ids)}, dataset.skeleton)
         return cls(dataset, truth, {1: dataset.skeleton}, ids, MpiiProtocol(dataset))
+
+    def at_least(self, min_area: float) -> "EvalSet":
+        """The set without people of a smaller area, labelled or found; how many labelled ones that are is said.
+
+        Labelled ones count as crowds, as COCO's protocol treats people outside of its ranges of areas: finding them is neither
+        right nor wrong.
+
+        Args:
+            min_area: Square pixels; 0 for everybody.
+
+        Raises:
+            InputError: The set has a protocol of its own (MPII's), which evaluates everybody.
+        """
+        if not min_area:
+            return self
+        if not isinstance(self.protocol, CocoProtocol):
+            raise InputError("MPII's protocol evaluates everybody, and its people have no areas; leave --min-area out")
+        dataset = LargePeople(self.dataset, min_area)
+        note(large_text(dataset, done="evaluated"))
+        people = [{**a, "iscrowd": 1} if float(a.get("area", 0)) < min_area else a for a in self.truth["annotations"]]
+        return replace(self, dataset=dataset, truth={**self.truth, "annotations": people}, min_area=min_area)
 
     def one_class(self, finder: str) -> "EvalSet":
         """The set with all categories as one, which is said once; models that find people by themselves do not tell them apart.

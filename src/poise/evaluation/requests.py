@@ -10,6 +10,7 @@ import torch
 from poise.data.boxes import PersonBoxes
 from poise.errors import BoxError, InputError
 from poise.evaluation.eval_set import EvalSet
+from poise.geometry import large
 from poise.inference.request import ImagePoses, ImageRequest
 from poise.inference.stream import no_boxes
 from poise.models.base import PoseModel
@@ -51,17 +52,20 @@ class EvalRequest:
         rows: For each box the row of its label; None for boxes of a detector, or without boxes.
         categories: Category id of each box; one id where the model finds people by itself.
         partial: Whether keypoints of score 0 were not found.
+        min_area: Area of the box, square pixels, below which whoever a model found by itself is left out.
     """
 
     request: ImageRequest
     rows: list[int] | None
     categories: list[int] | int
     partial: bool = False
+    min_area: float = 0.0
 
     def scored(self, found: ImagePoses) -> ScoredPoses:
         """The poses found, with rows and categories."""
         if isinstance(self.categories, int):
-            return ScoredPoses(found.poses, None, [self.categories] * len(found.poses), self.partial)
+            poses = found.poses[large(found.poses.boxes, self.min_area)]
+            return ScoredPoses(poses, None, [self.categories] * len(poses), self.partial)
         rows = None if self.rows is None else [self.rows[i] for i in found.boxes]
         return ScoredPoses(found.poses, rows, [self.categories[i] for i in found.boxes])
 
@@ -146,10 +150,12 @@ def _detected(eval_set: EvalSet, boxes: Boxes) -> dict[int, EvalRequest]:
     for index, image in enumerate(eval_set.ids):
         found = {category: part.of(image) for category, part in boxes.items()}
         every = torch.cat([b for b, _ in found.values()])
-        if len(every):
-            score = torch.cat([s for _, s in found.values()])
-            request = ImageRequest(eval_set.dataset.key(index), partial(eval_set.dataset.image, index), every, score)
-            requests[index] = EvalRequest(request, None, [category for category, (b, _) in found.items() for _ in b])
+        kept = large(every, eval_set.min_area)
+        if bool(kept.any()):
+            score = torch.cat([s for _, s in found.values()])[kept]
+            request = ImageRequest(eval_set.dataset.key(index), partial(eval_set.dataset.image, index), every[kept], score)
+            categories = [category for category, (b, _) in found.items() for _ in b]
+            requests[index] = EvalRequest(request, None, [categories[i] for i in kept.nonzero().flatten().tolist()])
     return requests
 
 
@@ -163,4 +169,5 @@ def _whole_images(model: PoseModel, eval_set: EvalSet) -> dict[int, EvalRequest]
             f"{empty} of {len(dataset)} images have no annotation and are searched too: whoever is found there is a false "
             "positive, as in COCO's protocol. Leave images out of the file that nobody has labelled yet"
         )
-    return {i: EvalRequest(request, None, category, model.partial_poses) for i, request in enumerate(requests)}
+    area = eval_set.min_area
+    return {i: EvalRequest(request, None, category, model.partial_poses, area) for i, request in enumerate(requests)}

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from poise.data.masks import run_lengths
 from poise.dims import Size
 from poise.errors import ImageError, InputError, PoiseError, unknown
-from poise.geometry import xyxy_to_xywh
+from poise.geometry import large, xyxy_to_xywh
 from poise.inference.request import ImageRequest, Skipped, Watch, none_usable
 from poise.inference.settings import InferenceSettings
 from poise.inference.stages import DETECTOR, READING, Stages
@@ -57,6 +57,13 @@ class Detected:
         good = (
             (self.scores >= min_score) & (self.boxes[:, 2:] > self.boxes[:, :2]).all(dim=1) & self.boxes.isfinite().all(dim=1)
         )
+        return self._only(good)
+
+    def large(self, min_area: float) -> "Detected":
+        """The boxes with an area of at least `min_area` square pixels."""
+        return self._only(large(self.boxes, min_area))
+
+    def _only(self, good: Bool[Tensor, " n"]) -> "Detected":
         masks = None if self.masks is None else tuple(self.masks[i] for i in good.nonzero().flatten().tolist())
         return Detected(self.key, self.boxes[good], self.scores[good], masks)
 

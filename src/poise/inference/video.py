@@ -19,6 +19,7 @@ from torch import Tensor
 
 from poise.data.video.frames import Frame, FrameSource, ahead, open_source
 from poise.errors import InputError
+from poise.geometry import large
 from poise.inference.detect import Detector, detector_of
 from poise.inference.follow import Follower, FollowSettings
 from poise.inference.predictor import MIN_BOX_SCORE, Predictor
@@ -86,6 +87,7 @@ class VideoSettings:
         appearance: Whether colours of people help to tell them apart.
         whole_image: Whether each frame shows one person who fills it.
         min_score: People of a lower pose score are left out.
+        min_area: People whose box has a smaller area, square pixels, are left out.
 
     Raises:
         InputError: A number is out of its range, or smoothers do not go together.
@@ -102,6 +104,7 @@ class VideoSettings:
     appearance: bool = False
     whole_image: bool = False
     min_score: float | None = None
+    min_area: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the numbers and names."""
@@ -176,6 +179,7 @@ class VideoPipeline:
         lowest = self.settings.min_score
         for frame, every in zip(chunk, found, strict=True):
             poses = every if lowest is None else every[every.pose_score >= lowest]
+            poses = poses[large(poses.boxes, self.settings.min_area)]
             looks = colour_histograms(frame.image, poses.boxes) if self.settings.appearance else None
             tracked = self.tracker.update(poses, appearance=looks)
             self._waiting.append(frame)

@@ -13,6 +13,7 @@ from typing import Any, final
 
 from poise.data.images import write_image
 from poise.errors import InputError, WriteError
+from poise.geometry import large
 from poise.inference.formats import result_format
 from poise.inference.request import ImagePoses
 from poise.inference.row_file import RowFile
@@ -88,6 +89,7 @@ class Writer:
         draw_boxes: Whether given boxes are drawn. Boxes of a model that takes none are always drawn.
         min_score: Lowest pose score that is kept.
         min_box_score: Lowest box score that is kept.
+        min_area: Least area of a person's box that is kept, square pixels.
         format: Form of the results (`inference.formats`).
         pictures: Whether pictures are written at all.
 
@@ -97,6 +99,7 @@ class Writer:
         predictions: File of the results.
         people: Number of poses that were kept.
         with_people: In how many images.
+        small: Number of poses that were left out for their area.
         unsure: In how many of these every keypoint has a lower score than `min_keypoint_score`.
         used_boxes: Boxes in which somebody was looked for.
         lost_boxes: Boxes that could not be used.
@@ -117,16 +120,17 @@ class Writer:
         draw_boxes: bool = False,
         min_score: float = 0.0,
         min_box_score: float = 0.0,
+        min_area: float = 0.0,
         format: str = "coco",
         pictures: bool = True,
     ) -> None:
         self.model, self.categories = model, categories
         self.format = result_format(format, model.skeleton)
         self.predictions = folder / self.format.file
-        self.min_score, self.min_box_score = min_score, min_box_score
+        self.min_score, self.min_box_score, self.min_area = min_score, min_box_score, min_area
         self.draw_boxes = draw_boxes or not model.takes_boxes
         self.min_keypoint_score = model.preprocess.min_keypoint_score
-        self.people = self.with_people = self.unsure = 0
+        self.people = self.with_people = self.unsure = self.small = 0
         self.used_boxes = 0
         self.lost_boxes = 0
         self.folder, self.pictures = folder, pictures
@@ -193,13 +197,14 @@ class Writer:
         if not found.boxes and found.lost_boxes:
             return
         poses, kept = self._confident(found)
+        self.small += len(found.poses) - int(large(found.poses.boxes, self.min_area).sum())
         self._rows.add(self.format.rows(poses, [categories[i] for i in kept]))
         self._count(poses)
 
     def _confident(self, found: ImagePoses) -> tuple[Poses, list[int]]:
         """The poses that are kept, and which they are."""
         confident = (found.poses.pose_score >= self.min_score) & (found.poses.box_score >= self.min_box_score)
-        kept = confident.nonzero().flatten()
+        kept = (confident & large(found.poses.boxes, self.min_area)).nonzero().flatten()
         return found.poses[kept], kept.tolist()
 
     def _count(self, poses: Poses) -> None:

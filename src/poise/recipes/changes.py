@@ -9,6 +9,7 @@ from typing import Any
 from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
 from poise.data.combined import CombinedDataset
+from poise.data.large import LargePeople, large_text
 from poise.errors import InputError
 from poise.models.base import PoseModel
 from poise.notes import note
@@ -41,7 +42,7 @@ def changed(recipe: Recipe, changes: RecipeChanges) -> Recipe:
     before = described(recipe)
     set_codec(recipe.model, list(_codec_words(recipe.model, changes)))
     _change_crop(recipe.model, changes)
-    recipe = _with_parts(recipe, changes.parts)
+    recipe = _without_small(_with_parts(recipe, changes.parts), changes.min_area)
     made = replace(_stage(recipe, changes), then=tuple(_stage(stage, changes) for stage in recipe.then))
     texts = differences(before, described(made))
     return replace(made, expected={}, differs=texts) if texts else made
@@ -62,6 +63,7 @@ def described(recipe: Recipe) -> dict[str, str]:
     """What flags can change of a recipe, as text by name."""
     found: dict[str, Any] = {"epochs": recipe.epochs, "clip": recipe.clip, "average": recipe.average}
     found["data"] = " + ".join(path.stem for path in recipe.train.files_read)
+    found["min area"] = recipe.train.min_area if isinstance(recipe.train, LargePeople) else 0
     if isinstance(recipe.model.preprocess, Preprocess):
         found |= {"padding": recipe.model.preprocess.padding, "box sides": recipe.model.preprocess.sides}
     parts = {"optimizer": recipe.optimizer, "schedule": recipe.schedule, "augmentation": recipe.augmentation}
@@ -98,6 +100,20 @@ def _with_parts(recipe: Recipe, parts: Sequence[str] | None) -> Recipe:
         note(f"the images of the validation are learnt from too ({names}): its scores tell nothing about other images")
     stages = tuple(replace(stage, train=whole) if stage.train is data else stage for stage in recipe.then)
     return replace(recipe, train=whole, then=stages)
+
+
+def _without_small(recipe: Recipe, min_area: float | None) -> Recipe:
+    """A recipe whose data sets show small people as crowds; how many there are is said."""
+    if not min_area:
+        return recipe
+    stages = (recipe, *recipe.then)
+    train = {id(stage.train): LargePeople(stage.train, min_area) for stage in stages}
+    val = {id(stage.val): LargePeople(stage.val, min_area) for stage in stages if stage.val is not None}
+    for own, done in ((train, "trained on"), (val, "validated on")):
+        for dataset in own.values():
+            note(large_text(dataset, done=done))
+    made = [replace(stage, train=train[id(stage.train)], val=val.get(id(stage.val)), then=()) for stage in stages]
+    return replace(made[0], then=tuple(made[1:]))
 
 
 def _stage(recipe: Recipe, changes: RecipeChanges) -> Recipe:

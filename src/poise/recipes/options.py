@@ -95,6 +95,8 @@ class RecipeChanges:
         padding: Factor by which a box grows before the view of a person is cut from it.
         box_sides: Factors by which width and height of a box grow before that, as in the releases of MSPN and CPN.
         parts: Parts of COCO 2017 that are learnt from together, such as train2017 val2017.
+        min_area: Labelled people of a smaller area (square pixels of the image) are neither learnt nor validated on, as if they
+            were crowds.
         augmentation: Fields of the augmentation, such as `rotation=30` or `flip=0`; "none" for no augmentation.
     """
 
@@ -114,4 +116,5 @@ class RecipeChanges:
     padding: float | None = None
     box_sides: tuple[float, float] | None = None
     parts: list[str] | None = None
+    min_area: float | None = None
     augmentation: list[str] | None = None

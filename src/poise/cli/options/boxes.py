@@ -71,10 +71,13 @@ class BoxOptions(BoxFileOptions):
             (`poise detect --help` names more). `poise evaluate` measures its boxes too.
         min_box_score: Boxes with a lower confidence are left out; by default none, but below 0.3 where `poise predict` runs a
             detector or a model that finds boxes by itself.
+        min_area: People of a smaller area (square pixels of the image) do not count. `poise evaluate`: labelled ones, by their
+            annotated area, are as crowds, and found ones, by their box, are left out; `poise predict`: they are not written.
     """
 
     detector: Annotated[str | None, arg(metavar="FILE|NAME"), DETECTOR] = None
     min_box_score: Score = None
+    min_area: Annotated[float, arg(metavar="PX2")] = 0.0
 
     def check(self) -> None:
         """Refuse boxes from two places, and a minimum that no box could have.
@@ -97,7 +100,8 @@ class BoxOptions(BoxFileOptions):
             InputError: One of the flags would change nothing.
         """
         kept = own_minimum and model.finds_boxes
-        refuse_for_whole_images(model, [flag for flag in given(self) if not (kept and flag == "--min-box-score")])
+        free = ("--min-area", "--min-box-score") if kept else ("--min-area",)
+        refuse_for_whole_images(model, [flag for flag in given(self) if flag not in free])
         if self.min_box_score is not None and self.boxes in (None, "gt") and self.detector is None and not kept:
             raise InputError(
                 "--min-box-score is for boxes of --detector, or of a file of --boxes; leave it out, or give one of them"

@@ -52,12 +52,13 @@ class VideoOptions:
     also: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ("coco", "csv")
     resume: bool = False
 
-    def settings(self, *, whole_image: bool, min_score: float) -> "VideoSettings":
+    def settings(self, *, whole_image: bool, min_score: float, min_area: float = 0.0) -> "VideoSettings":
         """The values of these flags.
 
         Args:
             whole_image: Whether each frame shows one person who fills it.
             min_score: People of a lower score are left out; 0 leaves nobody out.
+            min_area: People whose box has a smaller area, square pixels, are left out.
 
         Raises:
             InputError: A number is out of its range, or smoothers do not go together.
@@ -77,6 +78,7 @@ class VideoOptions:
             appearance=self.appearance,
             whole_image=whole_image,
             min_score=min_score or None,
+            min_area=min_area,
         )
 
     def refuse_for_photographs(self) -> None:
