@@ -5,12 +5,18 @@ import pytest
 import torch
 
 from poise.codecs.centre_regression import offset_loss
-from poise.codecs.centre_targets import Centres, LabelledCells, centre_offsets, draw_windows
+from poise.codecs.centre_targets import Centres, LabelledCells, centre_offsets, draw_windows, heat_error
 from poise.decoding.centre_poses import CentreConfig, heat_at, kept_poses, people_by_centres, posemap, proposed_poses
 from poise.decoding.scene_maps import unflipped_offsets
+from poise.models.disentangled import links_of, torso_of
+from poise.nn.rescore import RescoreNet, pose_features
 from poise.skeletons import COCO17
 
+from .replay import by_rule
+
 STRIDE = 4
+
+LINKS, TORSO = links_of(COCO17), torso_of(COCO17)
 
 
 def close(found, expected, atol=1e-5):
@@ -49,7 +55,7 @@ def test_targets_are_those_of_the_release(golden_arrays):
 def test_losses_are_those_of_the_release(golden_arrays):
     names = ("pred_heatmap", "target_heatmap", "target_mask", "pred_offset", "target_offset", "target_offset_weight")
     heat, aim, weight, *offsets = (torch.from_numpy(golden_arrays[name])[None] for name in names)
-    assert float(((heat - aim).square() * weight).mean()) == pytest.approx(float(golden_arrays["loss_heatmap"]), rel=1e-5)
+    assert float(heat_error(heat, aim, weight)) == pytest.approx(float(golden_arrays["loss_heatmap"]), rel=1e-5)
     assert float(offset_loss(*offsets)) == pytest.approx(float(golden_arrays["loss_offset"]), rel=1e-5)
 
 
@@ -93,3 +99,17 @@ def test_people_are_read_as_in_mmpose(golden_arrays):
     close(found.centre_score, golden_arrays["mm_root_scores"])
     close(found.heat, golden_arrays["mm_keypoint_scores"])
     np.testing.assert_array_equal(kept_poses(found, config), golden_arrays["mm_nms_keep"])
+
+
+@pytest.mark.golden("functions/b03_*.npz")
+def test_poses_are_rescored_as_in_mmpose_and_in_the_release(golden_arrays):
+    found = [torch.from_numpy(golden_arrays[name]) for name in ("mm_keypoints", "mm_keypoint_scores")]
+    assert golden_arrays["rescore_skeleton"].tolist() == [list(link) for link in LINKS]
+    features = pose_features(*found, LINKS, torso=TORSO)
+    close(features, golden_arrays["rescore_feature_mm_norm56"], atol=1e-4)
+    links = list(zip(*golden_arrays["rescore_links_dekr"].tolist(), strict=True))
+    close(pose_features(*found, links, torso=(9, 11)), golden_arrays["rescore_feature_dekr"], atol=1e-4)
+    network = RescoreNet(len(LINKS), found[0].shape[1])
+    network.load_state_dict(by_rule(network.state_dict(), scale=1.0))
+    with torch.no_grad():
+        close(network(features), golden_arrays["rescore_out_mm_norm56"], atol=1e-4)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from poise.codecs.centre_targets import heat_error
 from poise.decoding.blur import blur_maps, blurred_extremes
 from poise.decoding.tags import TagConfig, filled, grouping_order, match_tags, people_by_tags, stepped, tag_candidates
 from poise.decoding.taylor import UDP_LOG_MAX, UDP_LOG_MIN, mmpose_udp_taylor_step
@@ -109,6 +110,13 @@ def test_losses_of_tags_are_those_of_higherhrnet(golden_arrays, push):
     close(push_error.detach().numpy(), golden_arrays[f"{push}_push"])
     [grad] = torch.autograd.grad((pull + push_error).sum(), tags)
     close(grad.numpy(), golden_arrays[f"{push}_grad"])
+
+
+@pytest.mark.golden("functions/b02_*.npz")
+def test_losses_of_heatmaps_are_those_of_higherhrnet(golden_arrays):
+    heat, target, mask = (torch.from_numpy(golden_arrays[f"hm_{name}"]) for name in ("pred", "gt", "mask"))
+    each = [float(heat_error(*(part[i : i + 1] for part in (heat, target, mask[:, None])))) for i in range(len(heat))]
+    close(np.array(each, np.float32), golden_arrays["hm_loss"])
 
 
 @pytest.mark.golden("functions/b02_*.npz")

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from poise.codecs.centre_targets import LabelledCells, draw_windows, supervised_cells
+from poise.codecs.centre_targets import LabelledCells, draw_windows, heat_error, supervised_cells
 from poise.codecs.scene import SceneCodec
 from poise.decoding.scene_maps import merged_maps
 from poise.decoding.tags import TagConfig, people_by_tags
@@ -115,7 +115,7 @@ class AssociativeEmbedding(SceneCodec):
         target = heat.new_zeros(heat.shape)
         draw_windows(target, cells, self._channels.to(heat.device), sigma=self.sigma)
         counted = seen & scenes.supervised[:, :, None, None]
-        error = (heat - target).where(counted, 0).square().mean()
+        error = heat_error(heat, target, counted.to(heat))
         if not (self.tagged and self.tag_weight):
             return error
         pull, push = self._tag_errors(output[:, self.keypoints :], cells, seen)
@@ -138,7 +138,7 @@ class AssociativeEmbedding(SceneCodec):
         """The people of each view, from maps enlarged to pixels (`PROJECT2IMAGE`); the best first."""
         if output.shape[1] < 2 * self.keypoints:
             raise InputError("people are grouped by tags, and this output has none")
-        values = output.float().nan_to_num(0, 0, 0)
+        values = output.detach().float().nan_to_num(0, 0, 0)
         size = (output.shape[2] * self.cell, output.shape[3] * self.cell)
         large = F.interpolate(values, size, mode="bilinear", align_corners=False)
         return [self._people(view) for view in large]

@@ -1,5 +1,6 @@
 """DEKR (arXiv 2104.02300): heatmaps of keypoints and of centres, and around each centre the offsets of its keypoints."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import final
@@ -10,9 +11,17 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from poise.codecs.associative import check_output
-from poise.codecs.centre_targets import Centres, LabelledCells, centre_offsets, centres_of, draw_windows, supervised_cells
+from poise.codecs.centre_targets import (
+    Centres,
+    LabelledCells,
+    centre_offsets,
+    centres_of,
+    draw_windows,
+    heat_error,
+    supervised_cells,
+)
 from poise.codecs.scene import SceneCodec
-from poise.decoding.centre_poses import CentreConfig, people_by_centres
+from poise.decoding.centre_poses import CentreConfig, CentrePoses, people_by_centres
 from poise.decoding.scene_maps import merged_maps, unflipped_offsets
 from poise.dims import Size
 from poise.errors import InputError
@@ -23,6 +32,9 @@ STRIDE = 4
 
 SMOOTH = 1 / 9
 """Beta of the smooth L1 loss of offsets, cells."""
+
+Rescore = Callable[[CentrePoses], Float[Tensor, " n"]]
+"""Says how good poses are."""
 
 LEAST_SCORE = 1e-6
 """Score of keypoints whose heat is not positive: a regressed keypoint always has a place."""
@@ -110,9 +122,9 @@ class CentreRegression(SceneCodec):
         target, weight = self._heat(scenes, cells, centres)
         seen = supervised_cells(scenes.ignore, STRIDE)
         known = F.pad(scenes.supervised, (0, 1), value=True)[:, :, None, None]
-        wrong = (heat - target).where(seen & known, 0).square() * weight
+        wrong = heat_error(heat, target, weight * (seen & known))
         aim, share = centre_offsets(cells, centres, (len(scenes), *heat.shape[2:]), radius=self.radius)
-        error: Tensor = wrong.mean() + self.offset_weight * offset_loss(offsets, aim, share * seen)
+        error: Tensor = wrong + self.offset_weight * offset_loss(offsets, aim, share * seen)
         return error
 
     def _labels(self, scenes: Scenes) -> tuple[LabelledCells, Centres]:
@@ -132,11 +144,20 @@ class CentreRegression(SceneCodec):
             draw_windows(maps, middle, channels[-1:], sigma=self.centre_sigma, flat=flat)
         return heat, drawn + self.background * (drawn == 0)
 
-    def decode(self, output: Float[Tensor, "b c h w"]) -> list[People]:
-        """The people of each view, the best first: their score is the mean of their keypoints'."""
-        heat, offsets = self.split(output.float().nan_to_num(0, 0, 0))
+    def decode(self, output: Float[Tensor, "b c h w"], rescore: Rescore | None = None) -> list[People]:
+        """The people of each view, the best first: their score is the mean of their keypoints'.
+
+        Args:
+            output: Maps.
+            rescore: Gives a factor on the score of each pose.
+        """
+        heat, offsets = self.split(output.detach().float().nan_to_num(0, 0, 0))
         found = [people_by_centres(*view, self.centres, stride=STRIDE) for view in zip(heat.cpu(), offsets.cpu(), strict=True)]
-        people = [People(one.xy, one.score.clamp(min=LEAST_SCORE), one.score.mean(dim=1)) for one in found]
+        factors = [one.heat.new_ones(len(one.xy)) if rescore is None else rescore(one) for one in found]
+        people = [
+            People(one.xy, one.score.clamp(min=LEAST_SCORE), one.score.mean(dim=1) * factor)
+            for one, factor in zip(found, factors, strict=True)
+        ]
         return [_best_first(one).map_tensors(lambda part: part.to(output.device)) for one in people]
 
     def merge(

@@ -73,6 +73,19 @@ def draw_windows(
     label_tensors.draw(maps, channel, cells.inside, index, sides, clip=0.0)
 
 
+def heat_error(
+    heat: Float[Tensor, "b c h w"], target: Float[Tensor, "b c h w"], weight: Float[Tensor, "b _ _ _"]
+) -> Float[Tensor, ""]:
+    """The mean of squared errors times their weights; cells of weight 0 may have any value.
+
+    Args:
+        heat: Predicted heatmaps.
+        target: The heatmaps.
+        weight: Weight of each cell.
+    """
+    return ((heat - target).where(weight > 0, 0).square() * weight).mean()
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class Centres:

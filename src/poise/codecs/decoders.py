@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from poise.codecs.base import InstanceCodec
+from poise.codecs.dynamic_bins import DynamicBins
 from poise.codecs.roi import RoICodec
 from poise.codecs.roi_adapter import RoIAdapter
 from poise.codecs.scene import SceneCodec
@@ -15,7 +16,7 @@ from poise.decoding.grouping_config import PEAK_METHODS, PRACTITIONER_CONFIG, RE
 from poise.decoding.subpixel import check_method
 from poise.errors import InputError, unknown
 
-Codec = InstanceCodec | SceneCodec | RoICodec
+Codec = InstanceCodec | SceneCodec | RoICodec | DynamicBins
 C = TypeVar("C", bound=Codec)
 
 PRESETS: Mapping[str, GroupingConfig] = {"practitioner": PRACTITIONER_CONFIG, "release": RELEASE_CONFIG}

@@ -10,12 +10,13 @@ from functools import cache
 from typing import Any, TypeAlias, get_type_hints
 
 from poise.codecs.base import InstanceCodec
+from poise.codecs.dynamic_bins import DynamicBins
 from poise.codecs.roi import RoICodec
 from poise.codecs.scene import SceneCodec
 from poise.errors import InputError, unknown
 from poise.plugins import members, name_of, named, resolve
 
-Codec: TypeAlias = InstanceCodec | SceneCodec | RoICodec
+Codec: TypeAlias = InstanceCodec | SceneCodec | RoICodec | DynamicBins
 """Any codec."""
 
 Find: TypeAlias = Callable[[str, type], type[Any]]

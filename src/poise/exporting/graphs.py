@@ -13,6 +13,7 @@ from poise.models.blaze_detector import BlazeDetector
 from poise.models.blazepose import BlazePose
 from poise.models.bottom_up import BottomUp
 from poise.models.multitask import MultitaskTopDown
+from poise.models.one_stage import OneStage
 from poise.models.top_down import TopDown
 from poise.nn.blaze.detector import anchors
 from poise.weights.exported_file import Colours
@@ -89,7 +90,7 @@ class SceneGraph(Graph):
         score, index = top_local_maxima(output[:, : codec.keypoints], top=PEAKS)
         width = output.shape[3]
         cells = torch.stack((index % width, index.div(width, rounding_mode="floor")), dim=-1)
-        return cells * float(codec.stride) + (codec.stride - 1) / 2, score
+        return cells * float(codec.stride) + codec.origin, score
 
 
 @final
@@ -153,7 +154,7 @@ def graph_of(model: ImageModel, *, normalise: bool = True, flip: bool = False, d
         TopDown: PersonGraph,
     }
     found = next((graph for kind, graph in kinds.items() if isinstance(model, kind)), None)
-    if found is None or isinstance(model, MultitaskTopDown):
+    if found is None or isinstance(model, MultitaskTopDown | OneStage):
         raise InputError(
             f"{model.card.name} cannot be exported: top-down and bottom-up models, BlazePose and its detector can; poise runs "
             "the others at the speed of a runtime with --runtime openvino"

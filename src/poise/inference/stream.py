@@ -316,12 +316,12 @@ class DecoderTimer:
         self.codec = codec
         self.seconds = 0.0
 
-    def __call__(self, output: Tensor, *boxes: Tensor) -> Any:
-        """The codec's `decode`."""
+    def __call__(self, output: Tensor, *more: Any) -> Any:
+        """The codec's `decode`; a detector's is given boxes too, and RTMO's the network that finds people in its maps."""
         _synchronize(output)  # what is timed after this is decoding alone
         started = time.perf_counter()
         with torch.autocast(output.device.type, enabled=False):  # decoding stays in float32 where the network runs in bfloat16
-            found = self.codec.decode(output, *boxes)
+            found = self.codec.decode(output, *more)
         _synchronize(output)
         self.seconds += time.perf_counter() - started
         return found

@@ -71,6 +71,17 @@ class BottomUp(DenseModel):
         mirrored, shift = images.flip(-1), self.codec.mirror_shift
         return torch.cat((mirrored[..., shift:], mirrored[..., -shift:]), dim=-1) if shift else mirrored
 
+    @property
+    def decoding_parts(self) -> tuple[Any, ...]:
+        """What a decoder gets beside the output: parts of the network that people are read with; none by default."""
+        return ()
+
+    def read(self, output: Float[Tensor, "b c h w"]) -> list[People]:
+        """The people of each view."""
+        with torch.autocast(output.device.type, enabled=False):
+            people: list[People] = self.codec.decode(output, *self.decoding_parts)
+        return people
+
     # inference
 
     @property
@@ -103,7 +114,8 @@ class BottomUp(DenseModel):
     ) -> list[Poses]:
         """The people of the image, the best first."""
         output = self._averaged(views.layout, answers)
-        return [poses_of_people(people, views.layout.warp, key) for [people] in (decode(output) for decode in decoders)]
+        found = [decode(output, *self.decoding_parts) for decode in decoders]
+        return [poses_of_people(people, views.layout.warp, key) for [people] in found]
 
     def _averaged(self, scaled: ScaledViews, answers: Sequence[Float[Tensor, "c _ _"]]) -> Float[Tensor, "1 c h w"]:
         """The maps of all scales, resized to the largest and averaged; beyond a view its maps say that nothing is there."""
@@ -193,8 +205,7 @@ class BottomUp(DenseModel):
 
     def _predict_batch(self, images: Float[Tensor, "_ 3 h w"], sizes: list[Size]) -> list[People]:
         """Who is in some views of one size."""
-        people: list[People] = self.read(self(images))
-        return people
+        return self.read(self(images))
 
     def labelled(self, batch: SceneBatch) -> Float[Tensor, "_ 2"]:
         """All labelled keypoints of a batch."""

@@ -24,8 +24,11 @@ class HigherResolution(BottomUp):
     kind = "higher-resolution"
 
     def outputs(self, images: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b c hh ww"]]:
-        """The coarse maps, the fine ones, and what is read."""
-        coarse, fine = (part.float() for part in self.network(images))
+        """The coarse maps, the fine ones, and what is read; an exported file gives that alone."""
+        coarse, *rest = (part.float() for part in self.network(images))
+        if not rest:
+            return [coarse]
+        [fine] = rest
         count = cast(AssociativeEmbedding, self.codec).keypoints
         heat, tags = torch.split(F.interpolate(coarse, fine.shape[2:], mode="bilinear", align_corners=False), count, dim=1)
         return [coarse, fine, torch.cat(((heat + fine) / 2, tags), dim=1)]

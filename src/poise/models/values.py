@@ -9,6 +9,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from poise.codecs.base import InstanceCodec
+from poise.codecs.dynamic_bins import DynamicBins
 from poise.codecs.roi import RoICodec
 from poise.codecs.scene import SceneCodec
 from poise.dims import Size
@@ -18,8 +19,8 @@ from poise.skeletons import Skeleton
 from poise.structures import Key, Labels, Poses
 from poise.transforms.crop import Frame
 
-Codec: TypeAlias = InstanceCodec | SceneCodec | RoICodec
-"""Any codec: for views of one person, for whole views, for boxes of a detector."""
+Codec: TypeAlias = InstanceCodec | SceneCodec | RoICodec | DynamicBins
+"""Any codec: for views of one person, for whole views, for boxes of a detector, RTMO's."""
 
 Image: TypeAlias = UInt8[Tensor, "3 H W"]
 """RGB pixels of 0 to 255."""

@@ -262,7 +262,7 @@ def _centred_layout(canvas: Canvas, size: Size, view: Size) -> Layout:
     """The image as large as it fits into its view, its middle in the middle."""
     middle = [side / 2 if canvas.rule == "mmpose" else int(side / 2 + 0.5) for side in size]
     factor = min(new / old for old, new in zip(size, view, strict=True))
-    warp = translation(view[1] / 2, view[0] / 2) @ scaling(factor, factor) @ translation(-middle[1], -middle[0])
+    warp = translation(view[1] / 2, view[0] / 2) @ scaling(factor, factor) @ translation(-float(middle[1]), -float(middle[0]))
     return Layout(warp, view, (0, 0), view)
 
 

@@ -122,7 +122,7 @@ def _imported(name: str, content: Mapping[str, Any], *, codec: str | None, skele
     weights = unwrap(content)
     check_finite(weights)
     name, weights = to_maskrcnn_names(name, weights)
-    if mmpose_keys.is_mmpose(weights) and not family.of_mmpose:
+    if mmpose_keys.is_mmpose(weights) and not family.of_mmpose and family.rename is None:
         given = mmpose_keys.originals(weights)
         found = mmpose.build_for(name, given, codec=codec, skeleton=skeleton)
         _fill(found.model, name, given, words="MMPose checkpoint")
@@ -131,10 +131,10 @@ def _imported(name: str, content: Mapping[str, Any], *, codec: str | None, skele
         )
         return Imported(found.model, found.description)
     model = build(name, codec=codec, skeleton=skeleton)
-    if skeleton is not None and (not isinstance(model, PoseModel) or not (model.takes_boxes or model.finds_boxes)):
+    if skeleton is not None and (not isinstance(model, PoseModel) or hasattr(model.codec, "limbs")):
         raise CheckpointError(
-            f"other keypoints are for models that find the keypoints of a box; those of {name!r} are found otherwise (along "
-            "limbs that a checkpoint does not list), or there are none: leave --keypoints (skeleton=) out"
+            f"other keypoints are not for {name!r}: its keypoints are found along limbs that a checkpoint does not list, or "
+            "there are none: leave --keypoints (skeleton=) out"
         )
     if family.start is not None and _is_start(weights, family):
         return _started(model, name, weights, family.start)
