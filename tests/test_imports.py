@@ -9,7 +9,7 @@ ASKED = """
 import contextlib, io, sys
 import poise
 from poise.cli.main import main
-for words in (["--help"], ["predict", "--help"], ["evaluate", "--help"]):
+for words in (["--help"], ["predict", "--help"], ["evaluate", "--help"], ["plan", "--help"]):
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
         assert main(words) == 0, words

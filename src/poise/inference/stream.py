@@ -30,6 +30,12 @@ from poise.models.values import Detections, Image, ImageViews
 MAX_WAITING = 4
 """Batches of images that may wait for other views to fill a batch; then the first image runs in a smaller batch."""
 
+BATCHES_AHEAD = 2
+"""Batches of views that are read ahead: while one runs, the next one is made (`analysis.skew` simulates it)."""
+
+MOST_AHEAD = 16
+"""Images that are read ahead where their pixels are kept."""
+
 MOST_BYTES = 2**29
 """Bytes of images that may wait so: 14 of 12 megapixels."""
 
@@ -214,7 +220,9 @@ def in_batches(
     if not prepared:  # some models ask a network while they make views, in threads that begin now
         model.to(settings.device).to(memory_format=torch.channels_last)
         attach(model, settings.runtime)
-    for request, job in prefetch(partial(_views, model, settings.pixels, stages), requests, settings.workers):
+    read = partial(_views, model, settings.pixels, stages)
+    ahead, most = BATCHES_AHEAD * settings.batch, MOST_AHEAD if settings.pixels == "kept" else BATCHES_AHEAD * settings.batch
+    for request, job in prefetch(read, requests, settings.workers, weigh=_people, ahead=ahead, most=most):
         if request.boxes is not None and not model.takes_boxes:
             raise InputError(no_boxes(model))
         try:
@@ -280,13 +288,24 @@ def eval_mode(
             model.train(training)
 
 
-def prefetch(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[tuple[T, Callable[[], R]]]:
+def prefetch(
+    work: Callable[[T], R],
+    items: Iterable[T],
+    workers: int,
+    *,
+    weigh: Callable[[T], int] = lambda item: 1,
+    ahead: int = 0,
+    most: int = MOST_AHEAD,
+) -> Iterator[tuple[T, Callable[[], R]]]:
     """Every item with a function that returns its result or raises its error; `workers` threads are a few items ahead.
 
     Args:
         work: Function that runs in a thread.
         items: Arguments of `work`; they come back in this order; may be endless.
         workers: Threads; with 0 the work is done when its result is asked for.
+        weigh: How much of `ahead` an item is.
+        ahead: Threads are at least two items each ahead, and so many that these weigh this much,
+        most: but no more than this.
     """
     if workers == 0:
         yield from ((item, partial(work, item)) for item in items)
@@ -294,9 +313,12 @@ def prefetch(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterat
     pool = ThreadPoolExecutor(workers, thread_name_prefix="poise-read")
     try:
         jobs: deque[tuple[T, Callable[[], R]]] = deque()
+        waiting = 0
         for item in items:
             jobs.append((item, pool.submit(work, item).result))
-            if len(jobs) > 2 * workers:
+            waiting += weigh(item)
+            while len(jobs) > 2 * workers and (waiting >= ahead or len(jobs) > most):
+                waiting -= weigh(jobs[0][0])
                 yield jobs.popleft()
         while jobs:
             yield jobs.popleft()
@@ -339,6 +361,11 @@ def timed(timers: Sequence[DecoderTimer]) -> Iterator[list[float]]:
 def _synchronize(output: Tensor) -> None:
     if output.is_cuda:
         torch.cuda.synchronize(output.device)
+
+
+def _people(request: ImageRequest) -> int:
+    """Views of a request, as far as that is known before it is read."""
+    return 1 if request.boxes is None else len(request.boxes)
 
 
 def _views(model: Any, pixels: Pixels, stages: Stages, request: ImageRequest) -> BatchedViews:
