@@ -194,8 +194,9 @@ def _requests(model: PoseModel, sources: Sequence[Source], people: float) -> lis
 
 def _drawn(folder: Path) -> str:
     """A folder of drawn images."""
-    for number, sample in enumerate(FigureDataset(DRAWN, size=(SIZE[0] // 2, SIZE[1] // 2)), start=1):
-        pixels = cv2.resize(sample.image.permute(1, 2, 0).numpy()[..., ::-1], SIZE[::-1])
+    drawn = FigureDataset(DRAWN, size=(SIZE[0] // 2, SIZE[1] // 2))
+    for number in range(DRAWN):
+        pixels = cv2.resize(drawn.image(number).permute(1, 2, 0).numpy()[..., ::-1], SIZE[::-1])
         cv2.imwrite(str(folder / f"{number}.jpg"), pixels)
     return str(folder)
 
