@@ -36,6 +36,7 @@ SMALL = {
     "integral": {"depth": 18},
     "finetune": {"model": "poise_t", "epochs": 2},
     "demo": {"people": 4, "checked": 4, "epochs": 1},
+    "people": {"small": SIZE, "small_epochs": 2, "epochs": 2, "val_share": 0.5},
 }
 
 
@@ -92,7 +93,8 @@ def test_the_first_batch_of_every_recipe_is_encoded_and_has_a_loss(name, coco, d
 
 
 @pytest.mark.parametrize(
-    "name", ["lpn", "cpn", "mspn", "rsn", "hourglass", "dark", "udp", "udp_aid", "grmi", "simcc", "regression", "integral"]
+    "name",
+    ["lpn", "cpn", "mspn", "rsn", "hourglass", "dark", "udp", "udp_aid", "grmi", "simcc", "regression", "people"],
 )
 def test_a_small_recipe_of_each_family_learns_two_steps_and_is_checked(name, coco, drawn, tmp_path, monkeypatch):
     monkeypatch.setattr(AtomicIO, "save_checkpoint", lambda *args, **kwargs: None)  # states are large, and not the matter here
@@ -108,4 +110,4 @@ def test_a_small_recipe_of_each_family_learns_two_steps_and_is_checked(name, coc
     assert all(math.isfinite(value) for value in result.metrics.values())
     assert result.history[0]["step"] >= 2
     assert any(not torch.equal(a, b) for a, b in zip(before, result.model.network.parameters(), strict=True))
-    assert len(result.stages) == (2 if name == "udp_aid" else 0)
+    assert len(result.stages) == (2 if name in ("udp_aid", "people") else 0)

@@ -1,0 +1,119 @@
+"""The run that makes poise's own model of people: rendered bodies and photographs, from random weights."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from poise.data.base import Dataset
+from poise.data.bodies import BodyDataset
+from poise.data.cached import CachedDataset
+from poise.data.naming import naming_of
+from poise.recipes.base import Optimizer, Recipe, Schedule
+from poise.recipes.files import mixture
+from poise.recipes.ranges import check_run
+from poise.skeletons import COCO17
+from poise.transforms.jitter import Augmentation
+from poise.zoo.plain import plain
+
+VIEWS = Augmentation(scale=0.35, rotation=40.0, half_body=0.3, translation=0.05, colour=0.3)
+"""Half bodies, since people in photographs are often cut off by the border."""
+
+RENDERED_SIZE = (256, 256)
+"""Height and width of rendered images."""
+
+
+def people(
+    *,
+    annotations: list[Path],
+    images: list[Path],
+    copies: list[int] | None = None,
+    skeleton: str | None = None,
+    fields: list[str] | None = None,
+    rendered: int = 0,
+    val_share: float = 0.15,
+    split_seed: int = 0,
+    small_epochs: int = 60,
+    epochs: int = 20,
+    seed: int = 0,
+    width: Literal["t", "s"] = "t",
+    small: tuple[int, int] = (128, 96),
+    size: tuple[int, int] = (256, 192),
+    rate: float = 5e-3,
+    batch: int = 32,
+) -> Recipe:
+    """Train `poise_people`: COCO's keypoints from rendered people and photographs together, first on small views.
+
+    For example:
+
+        poise data draw --kind bodies --count 20000 --per-image 1 2 --out bodies
+        poise train people --annotations coco.json lsp.json bodies/annotations.json --images coco lsp bodies/images \
+            --copies 4 1 1 --minutes 130 --out runs/people
+
+    Keypoints that a file does not label are learnt from the others. The run is validated on images of the first file that are
+    not trained on, with labelled boxes. Score and time: docs/results.md.
+
+    Args:
+        annotations: COCO-style keypoint files; keypoints are joined to COCO's by name.
+        images: For each annotation file the folder or zip file of its images, or one for all.
+        copies: For each file, how often its people are shown in an epoch; once by default.
+        skeleton: Names of the keypoints where files have none: of a public data set, or a JSON or text file with the names.
+        fields: Fields of the annotations that hold the keypoints, one after the other, such as keypoints foot_kpts.
+        rendered: Images of one or two rendered people besides, held in memory (0.2 MB each; needs `poise[bodies]`).
+        val_share: Share of the first file's images kept for validation.
+        split_seed: Seed of that split.
+        small_epochs: Epochs on small views; they take most of the run, for a small view costs a quarter.
+        epochs: Epochs on full views, from the best weights on small ones.
+        seed: Seed of the rendered images.
+        width: "t" (2.9 million parameters) or "s" (7.9 million).
+        small: Height and width of the small views, multiples of 32.
+        size: Height and width of the full views, multiples of 32.
+        rate: Learning rate for batches of 32 small views; half of it for full views.
+        batch: Views in a step.
+
+    Raises:
+        InputError: Numbers of files, folders and copies differ, a share that leaves a part empty, or a size that is no
+            multiple of 32.
+        SkeletonMismatch: A file has none of COCO's keypoints, or the names do not fit it.
+        MissingExtra: Rendered people without `poise[bodies]`.
+    """
+    check_run(epochs=epochs, rate=rate)
+    check_run(epochs=small_epochs, rate=rate)
+    first, last = (plain(width, size=views, name="poise_people") for views in (small, size))
+    train, val = mixture(
+        annotations,
+        images,
+        complete=None,
+        copies=copies,
+        more=lambda: _rendered(rendered, seed),
+        skeleton=COCO17,
+        val_share=val_share,
+        split_seed=split_seed,
+        naming=naming_of(skeleton, fields or ()),
+    )
+    run = Recipe(
+        name="people",
+        model=first,
+        train=train,
+        val=val,
+        epochs=small_epochs,
+        batch=batch,
+        base_batch=32,
+        augmentation=VIEWS,
+        optimizer=Optimizer("adamw", rate=rate, decay=0.05),
+        schedule=Schedule("cosine", floor=0.1, warmup_steps=300, over_time=True),
+        average=0.998,
+        clip=1.0,
+        best="AP",
+    )
+    full = replace(
+        run,
+        model=last,
+        epochs=epochs,
+        optimizer=Optimizer("adamw", rate=rate / 2, decay=0.05),
+        schedule=Schedule("cosine", warmup_steps=100, over_time=True),
+    )
+    return replace(run, then=(full,))
+
+
+def _rendered(count: int, seed: int) -> list[Dataset]:
+    return [CachedDataset(BodyDataset(count, size=RENDERED_SIZE, per_image=(1, 2), seed=seed))] if count else []
