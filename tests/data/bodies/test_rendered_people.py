@@ -9,7 +9,7 @@ from poise.data.bodies import BodyDataset
 from poise.data.bodies.camera import Camera, random_camera
 from poise.data.bodies.joints import LIMITS, NAMES
 from poise.data.bodies.model import body_model
-from poise.data.bodies.people import person
+from poise.data.bodies.people import person, random_person
 from poise.data.bodies.postures import random_posture
 from poise.data.bodies.scene import Buffer, visibility
 from poise.data.bodies.wear import random_look
@@ -120,3 +120,19 @@ def test_a_data_set_is_like_every_other():
         assert box.tolist() == pytest.approx(
             [max(columns.min() - 0.5, 0), max(rows.min() - 0.5, 0), min(columns.max() + 0.5, 159), min(rows.max() + 0.5, 191)]
         )
+
+
+def test_what_is_worn_covers_the_body_and_moves_with_it():
+    model = body_model()
+    for seed in range(40):
+        who = random_person(np.random.default_rng(seed))
+        assert len(who.material) == len(who.faces)
+        assert who.faces.max() == len(who.vertices) - 1
+        assert np.isfinite(who.vertices).all()
+        for extra in who.extras:
+            assert np.allclose(extra.weights.sum(axis=1), 1, atol=1e-3)
+        if len(who.extras) > 1:
+            near = np.linalg.norm(who.vertices[len(model.template) :, None] - who.joints[None], axis=2).min(axis=1)
+            assert near.max() < 0.8
+            return
+    pytest.fail("nobody wears anything")

@@ -108,6 +108,7 @@ def shade(
     density: Floats,
     rough: Floats,
     noise: Floats,
+    forward: Floats,
     light: Floats,
     image: Floats,
 ) -> None:
@@ -124,6 +125,7 @@ def shade(
         density: Pixels of the texture per metre (m).
         rough: How much folds change the normal (m).
         noise: Smooth noise in a cube that repeats (n n n), -1 to 1.
+        forward: Where the camera looks (3); surfaces that are seen from behind are lit on that side.
         light: Rows of (x, y, z, strength): the light's direction and strength, the sky's direction and strength, and the
             strength of the light from everywhere in the last place (3 4).
         image: RGB (H W 3), changed where there is a triangle.
@@ -144,14 +146,20 @@ def shade(
             ny = wa * directions[a, 1] + wb * directions[b, 1] + wc * directions[c, 1]
             nz = wa * directions[a, 2] + wb * directions[b, 2] + wc * directions[c, 2]
             m = material[f]
-            # Three components of the noise, from three places of the cube, tilt the normal.
-            ix = math.floor(px * 40) % cells
-            iy = math.floor(py * 40) % cells
-            iz = math.floor(pz * 40) % cells
-            r = rough[m]
-            nx += r * noise[ix, iy, iz]
-            ny += r * noise[iy, iz, ix]
-            nz += r * noise[iz, ix, iy]
+            if nx * forward[0] + ny * forward[1] + nz * forward[2] > 0.25:
+                nx, ny, nz = -nx, -ny, -nz
+            # Folds: three components of the noise at two scales tilt the normal.
+            for scale, strength in ((22.0, 1.0), (70.0, 0.5)):
+                gx, gy, gz = px * scale, py * scale, pz * 0.6 * scale
+                ix, iy, iz = math.floor(gx), math.floor(gy), math.floor(gz)
+                ux, uy, uz = gx - ix, gy - iy, gz - iz
+                for corner in range(8):
+                    dx, dy, dz = corner & 1, (corner >> 1) & 1, corner >> 2
+                    w = (ux if dx else 1 - ux) * (uy if dy else 1 - uy) * (uz if dz else 1 - uz) * strength * rough[m]
+                    cx, cy, cz = (ix + dx) % cells, (iy + dy) % cells, (iz + dz) % cells
+                    nx += w * noise[cx, cy, cz]
+                    ny += w * noise[cy, cz, cx]
+                    nz += w * noise[cz, cx, cy]
             length = math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9
             direct = (nx * light[0, 0] + ny * light[0, 1] + nz * light[0, 2]) / length
             sky = 0.5 + 0.5 * (nx * light[1, 0] + ny * light[1, 1] + nz * light[1, 2]) / length

@@ -71,19 +71,31 @@ class BodyModel:
         return rest, heads
 
     def posed(self, rest: Floats, transforms: Floats) -> Floats:
-        """Vertices (v 3) moved by bones.
+        """Vertices (v 3) of the body moved by bones.
 
         Args:
             rest: Vertices of the rest pose (v 3).
             transforms: Transform of each bone (b 3 4).
         """
-        out = np.empty_like(rest)
-        compiled(skin)(rest, transforms, self.bones, self.weights, out)
-        return out
+        return skinned(rest, transforms, bones=self.bones, weights=self.weights)
 
     def bone(self, name: str) -> int:
         """The index of a bone."""
         return self.names.index(name)
+
+
+def skinned(rest: Floats, transforms: Floats, *, bones: Whole, weights: Floats) -> Floats:
+    """Vertices (v 3) moved by bones.
+
+    Args:
+        rest: Vertices of the rest pose (v 3).
+        transforms: Transform of each bone (b 3 4).
+        bones: Bones that move each vertex (v w).
+        weights: Their weights (v w).
+    """
+    out = np.empty_like(rest)
+    compiled(skin)(rest, transforms, bones, weights, out)
+    return out
 
 
 @cache

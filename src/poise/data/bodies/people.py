@@ -1,6 +1,7 @@
 """One person: a shape, a pose and a look, as a mesh in the world with its keypoints."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import final
 
@@ -8,21 +9,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from poise.data.bodies.extras import Extra, Frame, random_extras
 from poise.data.bodies.joints import Rig
 from poise.data.bodies.kernels import normals
-from poise.data.bodies.model import body_model
-from poise.data.bodies.wear import Look
+from poise.data.bodies.model import body_model, skinned
+from poise.data.bodies.postures import random_posture
+from poise.data.bodies.wear import MATERIALS, Look, random_look, random_phenotype
 from poise.machine import compiled
 
 Floats = NDArray[np.float32]
+Whole = NDArray[np.int32]
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Person:
-    """A mesh in the world. Axes: z up; the ground is at z = 0.
+    """A mesh in the world: the body, then what is worn beside it. Axes: z up; the ground is at z = 0.
 
     Attributes:
+        faces: Triangles (f 3), those of the body first.
+        material: Material of each triangle (f), an index into `wear.MATERIALS`.
+        extras: What is worn beside the body, in the order of their triangles.
         vertices: Vertices (v 3), metres.
         rest: The same vertices in the rest pose (v 3), by which textures are laid on.
         directions: Normals (v 3).
@@ -30,6 +37,9 @@ class Person:
         look: Its surface.
     """
 
+    faces: Whole
+    material: Whole
+    extras: tuple[Extra, ...]
     vertices: Floats
     rest: Floats
     directions: Floats
@@ -42,7 +52,16 @@ class Person:
         Args:
             shift: How far (3), metres.
         """
-        return Person(self.vertices + shift, self.rest, self.directions, self.joints + shift, self.look)
+        return replace(self, vertices=self.vertices + shift, joints=self.joints + shift)
+
+    def showing(self, kind: str, body: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which triangles (f) do not hide a keypoint that lies behind them.
+
+        Args:
+            kind: Kind of the keypoint, such as "hip".
+            body: Which triangles of the body do not.
+        """
+        return np.concatenate((body, *(np.full(len(extra.faces), kind in extra.shows) for extra in self.extras)))
 
 
 @cache
@@ -51,13 +70,24 @@ def rig() -> Rig:
     return Rig.of(body_model())
 
 
-def person(phenotype: dict[str, float], angles: Floats, look: Look) -> Person:
+def random_person(rng: np.random.Generator) -> Person:
+    """A random person.
+
+    Args:
+        rng: Random numbers.
+    """
+    phenotype, angles = random_phenotype(rng), random_posture(rng)
+    return person(phenotype, angles, random_look(rng, body_model()), rng=rng)
+
+
+def person(phenotype: dict[str, float], angles: Floats, look: Look, *, rng: np.random.Generator | None = None) -> Person:
     """A person whose lowest point touches the ground.
 
     Args:
         phenotype: Shape (`BodyModel.shaped`).
         angles: Pose (a), radians (`joints.NAMES`).
         look: Surface.
+        rng: Random numbers of what is worn beside the body; None for nothing.
     """
     model = body_model()
     rest, heads = model.shaped(phenotype)
@@ -65,11 +95,34 @@ def person(phenotype: dict[str, float], angles: Floats, look: Look) -> Person:
         found = rig().transforms(torch.from_numpy(angles)[None], torch.from_numpy(heads)[None])
     transforms = np.ascontiguousarray(found[0].numpy())
     joints = model.regressor @ model.posed(rest, transforms)
-    outward = np.empty_like(rest)
-    compiled(normals)(rest, model.faces, outward)
-    vertices = model.posed(rest + look.thickness[:, None] * outward, transforms)
-    directions = np.empty_like(vertices)
-    compiled(normals)(vertices, model.faces, directions)
-    made = Person(vertices, rest, directions, joints.astype(np.float32), look)
+    frame = Frame(model, rest, heads)
+    worn = random_extras(rng, frame, feminine=phenotype["gender"], hat=look.hat) if rng is not None else []
+    clothed = rest + look.thickness[:, None] * _normals(rest, model.faces)
+    posed = [skinned(e.rest, transforms, bones=e.bones, weights=e.weights) for e in worn]
+    vertices = np.concatenate((model.posed(clothed, transforms), *posed))
+    faces = _joined([model.faces, *(e.faces for e in worn)], [len(rest), *(len(e.rest) for e in worn)])
+    material = [look.material, *(np.full(len(e.faces), MATERIALS.index(e.material), np.int32) for e in worn)]
+    made = Person(
+        faces=faces,
+        material=np.concatenate(material),
+        extras=tuple(worn),
+        vertices=vertices,
+        rest=np.concatenate((rest, *(e.rest for e in worn))),
+        directions=_normals(vertices, faces),
+        joints=joints.astype(np.float32),
+        look=look,
+    )
     centre = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
     return made.moved(np.array((-centre[0], -centre[1], -vertices[:, 2].min()), np.float32))
+
+
+def _joined(faces: Sequence[Whole], counts: Sequence[int]) -> Whole:
+    """Triangles of several meshes as those of one; `counts` are their numbers of vertices."""
+    starts = np.cumsum([0, *counts[:-1]])
+    return np.concatenate([own + start for own, start in zip(faces, starts, strict=True)]).astype(np.int32)
+
+
+def _normals(vertices: Floats, faces: Whole) -> Floats:
+    out = np.empty_like(vertices)
+    compiled(normals)(vertices, faces, out)
+    return out

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from poise.data.bodies.camera import Camera, random_camera
 from poise.data.bodies.kernels import rasterise, shade
 from poise.data.bodies.model import body_model
-from poise.data.bodies.people import Person, person
-from poise.data.bodies.postures import random_posture
+from poise.data.bodies.people import Person, random_person
 from poise.data.bodies.regions import keypoint_parts
-from poise.data.bodies.wear import random_look, random_phenotype
 from poise.data.figures.canvas import Canvas
 from poise.data.figures.look import Look
 from poise.data.figures.photograph import Shot
@@ -48,13 +46,15 @@ class Buffer:
 
     Attributes:
         depth: Depth of each pixel (H W), metres; infinite where there is nothing.
-        owner: Triangle of each pixel (H W), -1 for none; those of person i begin at i times the triangles of the body.
+        owner: Triangle of each pixel (H W), counted through all people; -1 for none.
         shares: Share of the first and the second vertex (H W 2).
+        starts: Number of the first triangle of each person, and of none after the last (n + 1).
     """
 
     depth: Floats
     owner: NDArray[np.int32]
     shares: Floats
+    starts: tuple[int, ...]
 
     @classmethod
     def of(cls, people: Sequence[Person], camera: Camera, size: Size) -> "Buffer":
@@ -65,19 +65,28 @@ class Buffer:
             camera: The camera.
             size: Size of the image (h, w), pixels.
         """
-        faces = body_model().faces
         shape = (FINE * size[0], FINE * size[1])
-        found = cls(np.full(shape, np.inf, np.float32), np.full(shape, -1, np.int32), np.zeros((*shape, 2), np.float32))
+        starts = tuple(np.cumsum([0, *(len(who.faces) for who in people)]).tolist())
+        depth, owner = np.full(shape, np.inf, np.float32), np.full(shape, -1, np.int32)
+        shares = np.zeros((*shape, 2), np.float32)
         fine = camera.enlarged(FINE)
-        for i, who in enumerate(people):
+        for start, who in zip(starts, people, strict=False):
             seen = fine.project(who.vertices).astype(np.float32)
-            compiled(rasterise)(seen, faces, i * len(faces), NEAR, found.depth, found.owner, found.shares)
-        return found
+            compiled(rasterise)(seen, who.faces, start, NEAR, depth, owner, shares)
+        return cls(depth, owner, shares, starts)
+
+    def of_person(self, number: int) -> NDArray[np.int32]:
+        """The triangle of one person in each pixel (H W), counted from 0; -1 elsewhere.
+
+        Args:
+            number: Number of the person, from 1.
+        """
+        start, end = self.starts[number - 1 : number + 1]
+        return np.where((self.owner >= start) & (self.owner < end), self.owner - start, -1).astype(np.int32)
 
     def numbers(self) -> NDArray[np.uint8]:
         """Who is seen in each pixel of the image (H W), counted from 1; 0 for nobody."""
-        count = len(body_model().faces)
-        return ((self.owner[::FINE, ::FINE] + count) // count).astype(np.uint8)
+        return np.searchsorted(self.starts, self.owner[::FINE, ::FINE], side="right").astype(np.uint8)
 
 
 def draw_bodies(rng: Random, size: Size, *, count: int, look: Look, kept: Sequence[int]) -> Scene:
@@ -97,7 +106,7 @@ def draw_bodies(rng: Random, size: Size, *, count: int, look: Look, kept: Sequen
         if all(np.count_nonzero(numbers == i + 1) >= LEAST for i in range(count)):
             break
     canvas = Canvas(background(rng, size, look))
-    canvas.image[:] = _rendered(rng, canvas.image, people, buffer)
+    canvas.image[:] = _rendered(rng, canvas.image, people, buffer, camera)
     canvas.owner[:] = numbers
     for i in range(count):
         for occluder in random_occluders(rng, look):
@@ -108,7 +117,7 @@ def draw_bodies(rng: Random, size: Size, *, count: int, look: Look, kept: Sequen
 
 def _staged(rng: Random, size: Size, count: int) -> tuple[list[Person], Camera]:
     """Random people and a camera that looks at the first of them."""
-    people = [person(random_phenotype(rng), random_posture(rng), random_look(rng, body_model())) for _ in range(count)]
+    people = [random_person(rng) for _ in range(count)]
     target, span = _framing(rng, people[0])
     camera = random_camera(rng, size, target=target, span=span * (1 + 0.35 * (count - 1)))
     right, forward = camera.rotation[0] * (1, 1, 0), camera.rotation[2] * (1, 1, 0)
@@ -152,18 +161,15 @@ def _noise() -> Floats:
     return even
 
 
-def _rendered(rng: Random, behind: Floats, people: Sequence[Person], buffer: Buffer) -> Floats:
+def _rendered(rng: Random, behind: Floats, people: Sequence[Person], buffer: Buffer, camera: Camera) -> Floats:
     """People before a background (H W 3), 0 to 255."""
-    faces = body_model().faces
     light = _light(rng)
     drawn = np.zeros((*buffer.owner.shape, 3), np.float32)
     for i, who in enumerate(people):
-        own = buffer.owner - i * len(faces)
-        own = np.where((own >= 0) & (own < len(faces)), own, -1).astype(np.int32)
         worn = who.look
         compiled(shade)(
-            own, buffer.shares, faces, worn.material, who.rest, who.directions, worn.tiles, worn.density, worn.rough, _noise(),
-            light, drawn,
+            buffer.of_person(i + 1), buffer.shares, who.faces, who.material, who.rest, who.directions, worn.tiles, worn.density,
+            worn.rough, _noise(), camera.rotation[2], light, drawn,
         )  # fmt: skip
     opaque = (buffer.owner >= 0).astype(np.float32)
     wide, high = behind.shape[1], behind.shape[0]
@@ -227,9 +233,10 @@ def visibility(buffer: Buffer, who: Person, camera: Camera, owner: NDArray[np.ui
     """
     model, fine = body_model(), camera.enlarged(FINE)
     places, coarse = fine.project(who.joints), camera.project(who.joints)
-    tall = float(np.ptp(who.rest[:, 2])) / 1.7
+    tall = float(np.ptp(who.rest[: len(model.template), 2])) / 1.7
     found = np.zeros(len(places), np.int64)
     height, width = owner.shape
+    faces = buffer.of_person(number)
     for k, (name, shown) in enumerate(zip(model.keypoints, _parts(), strict=True)):
         x, y, depth = coarse[k]
         if not (0 <= x <= width - 1 and 0 <= y <= height - 1 and depth > NEAR):
@@ -239,10 +246,9 @@ def visibility(buffer: Buffer, who: Person, camera: Camera, owner: NDArray[np.ui
             continue
         fx, fy = round(float(places[k, 0])), round(float(places[k, 1]))
         window = (slice(max(fy - 1, 0), fy + 2), slice(max(fx - 1, 0), fx + 2))
-        face = buffer.owner[window] - (number - 1) * len(model.faces)
-        own = (face >= 0) & (face < len(model.faces))
-        before = depth - buffer.depth[window] <= tall * DEEP[name.rsplit("_", 1)[-1]]
-        if (own & before & shown[np.where(own, face, 0)]).any():
+        kind = name.rsplit("_", 1)[-1]
+        before = depth - buffer.depth[window] <= tall * DEEP[kind]
+        if ((faces[window] >= 0) & before & who.showing(kind, shown)[faces[window]]).any():
             found[k] = 2
     return found
 

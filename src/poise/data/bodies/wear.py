@@ -11,7 +11,7 @@ from poise.data.bodies.regions import Regions, regions
 from poise.data.figures import texture
 from poise.data.figures.sampling import weighted_choice
 
-MATERIALS: Final = ("skin", "hair", "top", "bottom", "shoes", "white", "iris", "lips", "brow", "socks", "hat")
+MATERIALS: Final = ("skin", "hair", "top", "bottom", "shoes", "white", "iris", "lips", "brow", "socks", "hat", "dark", "inner")
 Random = np.random.Generator
 
 
@@ -26,6 +26,7 @@ class Look:
         tiles: Texture of each material (m s s 3), 0 to 255.
         density: Pixels of the texture per metre (m).
         rough: How much folds change the light (m).
+        hat: Whether there is a hat.
     """
 
     material: NDArray[np.int32]
@@ -33,6 +34,7 @@ class Look:
     tiles: NDArray[np.float32]
     density: NDArray[np.float32]
     rough: NDArray[np.float32]
+    hat: bool
 
 
 def random_phenotype(rng: Random) -> dict[str, float]:
@@ -64,7 +66,8 @@ def random_look(rng: Random, model: BodyModel) -> Look:
         lift[covered] = thick
     _paint_face(rng, material, where)
     tiles, density, rough = _textures(rng)
-    return Look(material, _smooth(model, lift), tiles, density, rough)
+    hat = bool((material == MATERIALS.index("hat")).any())
+    return Look(material, _smooth(model, lift), tiles, density, rough, hat)
 
 
 def _layers(rng: Random, where: Regions) -> list[tuple[str, NDArray[np.bool_], float]]:
@@ -83,6 +86,9 @@ def _layers(rng: Random, where: Regions) -> list[tuple[str, NDArray[np.bool_], f
     bare = rng.random() < 0.06
     trousers = ("bottom", bottom, float(rng.uniform(0.002, 0.018)))
     shirt = [] if bare else [("top", top, loose)]
+    if rng.random() < 0.22:  # an open jacket over a shirt
+        gap = (np.abs(where.centre[:, 0]) < rng.uniform(0.015, 0.07)) & (where.centre[:, 1] < -0.02)
+        shirt = [("inner", top, 0.003), ("top", top & ~(gap & trunk), loose)]
     found += [*shirt, trousers] if tucked else [trousers, *shirt]
     if rng.random() < 0.88:
         high = rng.uniform(1.75, 2.1)
@@ -100,7 +106,13 @@ def _on_head(rng: Random, where: Regions) -> list[tuple[str, NDArray[np.bool_], 
     hair = head & (z > line)
     found = []
     if rng.random() < 0.93:
-        found.append(("hair", hair, float(rng.uniform(0.003, 0.035))))
+        found.append(
+            (
+                "hair",
+                hair,
+                float(weighted_choice(rng, ((rng.uniform(0.003, 0.02), 0.5), (rng.uniform(0.02, 0.045), 0.4), (0.075, 0.1)))),
+            )
+        )
     if rng.random() < 0.2:
         found.append(("hat", head & (z > rng.uniform(0.4, 1.0)), float(rng.uniform(0.015, 0.035))))
     return found
@@ -133,11 +145,12 @@ def _textures(rng: Random) -> tuple[NDArray[np.float32], NDArray[np.float32], ND
         "white": ((225.0, 222.0, 218.0), 0.01), "iris": (texture.mixed(dark, texture.colour(rng), 0.35), 0.02),
         "lips": (texture.mixed(skin, (170.0, 60.0, 60.0), rng.uniform(0.25, 0.6)), 0.03),
         "brow": (texture.mixed(hair, skin, rng.uniform(0.1, 0.5)), 0.1), "socks": (texture.colour(rng, loudness=0.4), 0.06),
-        "hat": (texture.colour(rng), 0.08),
+        "hat": (texture.colour(rng), 0.08), "dark": ((24.0, 24.0, 28.0), 0.02),
     }  # fmt: skip
     made = {name: texture.plain(rng, tint, rough=rough) for name, (tint, rough) in plain.items()} | {
         "top": top,
         "bottom": bottom,
+        "inner": texture.garment(rng),
     }
     folds = {"top": rng.uniform(0.1, 0.4), "bottom": rng.uniform(0.1, 0.35), "hair": 0.5, "skin": 0.04}
     return (
