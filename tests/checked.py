@@ -40,18 +40,27 @@ def _checked(thing: Any) -> Any:
 
 
 def _function(function: Any) -> Any:
-    hints = {name: _destring_annotation(hint, function.__globals__) for name, hint in function.__annotations__.items()}
-    if inspect.isgeneratorfunction(function):  # its body runs later, among the axes of whoever asks for values
-        hints = {name: hint for name, hint in hints.items() if name != "return" and not _has_shape(hint)}
-    checked = beartype(conf=CONF)(_copy(function, hints))
-    call = _within_a_memory(checked) if any(map(_has_shape, hints.values())) else checked
+    """The function with checks, which are made at its first call: a test calls few of a package's functions."""
+    made: list[Any] = []
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        return (function if config.jaxtyping_disable else call)(*args, **kwargs)
+        if config.jaxtyping_disable:
+            return function(*args, **kwargs)
+        if not made:
+            made.append(_with_checks(function))
+        return made[0](*args, **kwargs)
 
     return wrapped
+
+
+def _with_checks(function: Any) -> Any:
+    hints = {name: _destring_annotation(hint, function.__globals__) for name, hint in function.__annotations__.items()}
+    if inspect.isgeneratorfunction(function):  # its body runs later, among the axes of whoever asks for values
+        hints = {name: hint for name, hint in hints.items() if name != "return" and not _has_shape(hint)}
+    checked = beartype(conf=CONF)(_copy(function, hints))
+    return _within_a_memory(checked) if any(map(_has_shape, hints.values())) else checked
 
 
 def _within_a_memory(checked: Any) -> Any:
