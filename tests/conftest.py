@@ -1,6 +1,7 @@
 """Shapes and types of every call in the package are checked while the tests run, and chance is the same in every run.
 
 `scripts/test --hypothesis-profile=explore` draws examples, weights and noise afresh, many of each example.
+`scripts/test --exhaustive` also runs what the default leaves out: laws on each form of a codec at every size.
 `python -m pytest --plugin mypkg` also tries the laws on the codecs, backbones, data sets and models of a package of your own:
 in `tests/codecs`, `tests/nn/test_backbone_laws.py`, `tests/data/test_laws.py` and `tests/models/test_kind_laws.py`.
 """
@@ -33,10 +34,12 @@ def _beside(name: str) -> Any:
 os.environ["POISE_RUNTIME"] = "torch"  # converting a network takes a second; tests of runtimes name one
 check_calls = _beside("checked").install
 check_calls("poise")
+_beside("weights_drawn").install()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--plugin", action="append", default=[], metavar="PACKAGE", help="also try the laws on this package")
+    parser.addoption("--exhaustive", action="store_true", help="also run the tests that are marked 'exhaustive'")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,6 +48,15 @@ def pytest_configure(config: pytest.Config) -> None:
     for package in config.getoption("--plugin"):
         check_calls(package)
         use_plugin(package)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--exhaustive"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
 
 
 def _seed(request: pytest.FixtureRequest) -> None:

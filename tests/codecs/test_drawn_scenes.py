@@ -13,7 +13,7 @@ from poise.scenes import Scenes
 from poise.skeletons import COCO17
 from poise.skeletons.limbs import limbs
 
-IMAGES = 24
+IMAGES = 12
 
 
 def scene_of(labels, size):

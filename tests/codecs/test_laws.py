@@ -1,6 +1,7 @@
 """The laws of `codecs/base.py`, for every codec of the folder, at several sizes.
 
 A new codec is tried as soon as its file is there, as `Kind(size, cells, keypoints)`. Its other forms are listed in `FORMS`.
+Sizes that show little beside those of `TELLING` are left to `--exhaustive`, but for codecs of a package of one's own.
 """
 
 import json
@@ -24,6 +25,9 @@ SIZES = {
     "wide": ((100, 260), (25, 65)),
     "full-resolution": ((40, 52), (40, 52)),
 }
+TELLING = ("odd", "full-resolution")
+"""Views whose cells are no whole number of pixels and have two different sides, and cells that are pixels."""
+
 TINY = [(1, 1), (1, 4), (3, 1), (2, 2), (5, 3)]
 FORMS = {
     "Gaussian-unbiased": ("Gaussian", {"exact": True, "lattice": "cornered", "shift_flipped": False, "reading": "udp"}),
@@ -64,9 +68,23 @@ def kind(request):
     return lambda size, cells: codec_types()[name](size, cells, len(FLIP), **fields)
 
 
-@pytest.fixture(params=SIZES)
-def codec(kind, request):
-    return kind(*SIZES[request.param])
+def is_telling(form, size):
+    """Whether a form at a size shows what others do not: other forms than the defaults are tried at one size."""
+    name, fields = forms()[form]
+    own = not codec_types()[name].__module__.startswith("poise.")
+    return own or size in (TELLING[:1] if fields else TELLING)
+
+
+def sized(form, size):
+    marks = () if is_telling(form, size) else pytest.mark.exhaustive
+    return pytest.param((form, size), id=f"{form}-{size}", marks=marks)
+
+
+@pytest.fixture(params=[sized(form, size) for form in forms() for size in SIZES])
+def codec(request):
+    form, size = request.param
+    name, fields = forms()[form]
+    return codec_types()[name](*SIZES[size], len(FLIP), **fields)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,17 @@ def drawn(key: str, shape: tuple[int, ...], scale: float) -> Tensor:
     else:
         value = rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:])) * scale
     return torch.from_numpy(np.asarray(value, np.float32))
+
+
+def _is_scaled(key: str, shape: tuple[int, ...]) -> bool:
+    """Whether the scale of a file is for this weight."""
+    return len(shape) != 1 and not key.endswith(("running_mean", ".bias", "running_var", ".eps", "num_batches_tracked"))
+
+
+@lru_cache(maxsize=1)
+def _unscaled(keys: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, Tensor]:
+    """The checkpoint of a scale of 1; files of the same network follow one another, and differ in scale."""
+    return {key: drawn(key, shape, 1.0) for key, shape in keys}
 
 
 def by_rule(state: Mapping[str, Tensor], *, scale: float) -> dict[str, Tensor]:
@@ -72,7 +84,9 @@ class Replay:
 
     def weights(self, keys: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
         """The checkpoint."""
-        return {key: drawn(key, shape, self.meta["ndim2_weight_extra_scale"]) for key, shape in keys.items()}
+        scale = self.meta["ndim2_weight_extra_scale"]
+        drawn_once = _unscaled(tuple(keys.items()))
+        return {key: value * scale if _is_scaled(key, keys[key]) else value.clone() for key, value in drawn_once.items()}
 
     def inputs(self) -> list[Tensor]:
         """What the network was given."""

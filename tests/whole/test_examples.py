@@ -2,13 +2,15 @@
 
 import doctest
 import importlib
-import pkgutil
+from pathlib import Path
 
 import pytest
 
 import poise
 
-MODULES = [info.name for info in pkgutil.walk_packages(poise.__path__, "poise.")]
+ROOT = Path(poise.__file__).parents[1]
+FILES = [path.relative_to(ROOT) for path in sorted(ROOT.glob("poise/**/*.py")) if ">>>" in path.read_text(encoding="utf-8")]
+MODULES = [".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in FILES]
 
 
 @pytest.mark.parametrize("name", MODULES)
