@@ -23,6 +23,7 @@ from poise.evaluation.masks import score_masks
 from poise.evaluation.measures import check_measures, measure_pck
 from poise.evaluation.self_test import SelfTest, self_test
 from poise.inference.detect import Detected, Detector, ModelDetector, detect
+from poise.inference.ray_engine import RayCluster
 from poise.inference.request import Skipped
 from poise.inference.settings import InferenceSettings
 from poise.inference.write import results_folder, write_json
@@ -216,6 +217,7 @@ def measure_poses(
     boxes: BoxOptions,
     rescoring: RescoringOptions,
     run: EvalRunOptions,
+    cluster: RayCluster | None = None,
 ) -> Measured:
     """Evaluate a model's poses in labelled boxes, those of a file or those of a detector; or in whole images.
 
@@ -226,6 +228,7 @@ def measure_poses(
         boxes: Boxes of people.
         rescoring: How poses are scored.
         run: How the model and the detector are run.
+        cluster: Runs the model; a detector runs in this process.
 
     Raises:
         PoiseError: As `find_boxes` and `evaluate`.
@@ -240,7 +243,7 @@ def measure_poses(
         found, source = detected.boxes, detected.detector
     where = boxes_text(model, found, source)
     say(console, f"{where}, {flip_text(settings)}, read by {described(model.codec)}, {device_text(settings)}")
-    evaluation = evaluate(model, eval_set, settings, rescoring=scoring, boxes=found, watch=with_bar)
+    evaluation = evaluate(model, eval_set, settings, rescoring=scoring, boxes=found, watch=with_bar, cluster=cluster)
     return Measured(
         evaluation if detected is None else detected.joined(evaluation, eval_set),
         alignment=_alignment(model, eval_set, evaluation, rescoring),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, final
 
 from poise.errors import CheckpointError, PoiseError, ReadError, missing
-from poise.inference.moving import VIDEOS, is_video, moving_text, no_source_text
+from poise.inference.moving import VIDEOS, address_of, is_video, moving_text, no_source_text
 from poise.weights.cache import NO_MODEL, located
 from poise.weights.zoo_names import nothing_called
 
@@ -69,8 +69,13 @@ def _no_model(text: str) -> str:
 
 
 def is_no_file(text: str) -> bool:
-    """Whether it is a camera, or a numbered pattern of images."""
-    return is_video(text) and Path(text).suffix.lower() not in VIDEOS
+    """Whether it is a camera, a numbered pattern of images, or an address of another file system (`inference.addresses`)."""
+    return (is_video(text) and Path(text).suffix.lower() not in VIDEOS) or bool(address_of(text))
+
+
+def _no_film(text: str) -> str:
+    """What to say of an address of a page or film; "" for those of file systems, and for all else."""
+    return "" if address_of(text) else no_source_text(text)
 
 
 MODEL = Reads("model file", CheckpointError, NO_MODEL, names=True, refused=_no_model)
@@ -88,8 +93,8 @@ CHECKPOINT = Reads("checkpoint", CheckpointError, "give the path of a file writt
 RUN = Reads("folder or file of a run", kept=True)
 MODEL_OR_POSES = Reads("model file or file of poses", kept=True)
 SOURCE = Reads("file or folder", patterns=True, refused=moving_text)
-FILM = Reads("file or folder", patterns=True, refused=no_source_text, besides=is_no_file)
-"""Also a camera, or a numbered pattern."""
+FILM = Reads("file or folder", patterns=True, refused=_no_film, besides=is_no_file)
+"""Also a camera, a numbered pattern, or an address."""
 
 RECIPE_FLAGS: Mapping[str, Reads] = {
     "annotations": ANNOTATIONS,

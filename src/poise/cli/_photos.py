@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 from poise.cli._predict import DETECTOR_MINIMUM, default_model, print_predictions, write_predictions
 from poise.cli._print import say
@@ -15,6 +15,7 @@ from poise.cli.options import (
     MinScoreOptions,
     PaddedRunOptions,
 )
+from poise.cli.options.engine import EngineOptions
 from poise.cli.options.photos import PhotoOptions
 from poise.inference.formats import check_format
 from poise.inference.predictor import Predictor
@@ -50,6 +51,7 @@ class PhotoFlags:
     crop: CropOptions
     running: PaddedRunOptions
     photos: PhotoOptions
+    engine: EngineOptions
     resume: bool
     format: str
     out: Path
@@ -65,14 +67,23 @@ class PhotoFlags:
         """What becomes of images whose views are made."""
         return "kept" if not self.photos.no_pictures else "dropped" if self.photos.full_size else "reduced"
 
+    @property
+    def part_pixels(self) -> Pixels:
+        """The same where results are written in parts, without pictures."""
+        return "dropped" if self.photos.full_size else "reduced"
+
     def asked(self, model: PoseModel, requests: list[ImageRequest]) -> dict[str, str]:
         """What the rows depend on, in words."""
-        names = ("minimum", "keypoints", "decoding", "detection", "crop", "format")
-        options: dict[str, Any] = {name: getattr(self, name) for name in names}
+        return asked_of(requests, self.options(model) | {"format": self.format, "pixels": self.pixels})
+
+    def options(self, model: PoseModel) -> dict[str, object]:
+        """What the rows depend on beside the images and their form."""
+        names = ("minimum", "keypoints", "decoding", "detection", "crop")
+        options: dict[str, object] = {name: getattr(self, name) for name in names}
         running = replace(self.running, batch=None, workers=None)
-        more = {"model": model.card, "detector": self.boxes.detector, "confidence": self.confidence, "pixels": self.pixels}
+        more = {"model": model.card, "detector": self.boxes.detector, "confidence": self.confidence}
         more |= {"min area": self.boxes.min_area} if self.boxes.min_area else {}
-        return asked_of(requests, {**options, **more, "running": running})
+        return {**options, **more, "running": running}
 
 
 def predict_photos(sources: tuple[str, ...], flags: PhotoFlags) -> int:
@@ -81,7 +92,7 @@ def predict_photos(sources: tuple[str, ...], flags: PhotoFlags) -> int:
     images, boxes = find_images(sources, without=flags.out), flags.boxes
     read = None if boxes.boxes is None else boxes_of(boxes.boxes, images, min_score=boxes.min_box_score or 0.0)
     console = Console()
-    model, flags = _model(console, flags)
+    model, flags = model_of(console, flags)
     requests = requests_of(images, read)
     with results_folder(flags.out) as folder, locked(folder, what="another run of poise predict"):
         writer = Writer(
@@ -109,7 +120,7 @@ def predict_photos(sources: tuple[str, ...], flags: PhotoFlags) -> int:
     return 0
 
 
-def _model(console: Console, flags: PhotoFlags) -> tuple[PoseModel, PhotoFlags]:
+def model_of(console: Console, flags: PhotoFlags) -> tuple[PoseModel, PhotoFlags]:
     """The model, read as the flags say; and the flags with the detector that is usual for it, where none is given."""
     boxes, file = flags.boxes, flags.model
     model = require_pose(load(default_model(Console(stderr=True), yes=flags.yes) if file is None else file))

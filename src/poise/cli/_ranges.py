@@ -77,6 +77,7 @@ EVERY_RUN: Mapping[str, Range] = {
 
 RANGES: Mapping[str, Range] = {
     **EVERY_RUN,
+    "actors": _count(1, 1_000_000),
     "average": _PART,
     "backbone_rate": Range(0, 1000),
     "box_sides": _above_zero(100),
@@ -122,6 +123,7 @@ RANGES: Mapping[str, Range] = {
     "mosaic": _SHARE,
     "network_ms": _above_zero(1e7),
     "padding": _above_zero(100),
+    "part": _IMAGES,
     "patience": _count(1, 1_000_000),
     "people": _IMAGES,
     "people_per_image": _above_zero(10_000),

@@ -19,6 +19,7 @@ from poise.cli.options import (
     ModelFile,
     RescoringOptions,
 )
+from poise.cli.options.engine import EngineOptions
 from poise.errors import InputError
 from poise.metrics.measure_names import parse_further, parse_measures
 
@@ -38,6 +39,7 @@ def run(
     crop: CropOptions,
     output: EvalOutputOptions,
     running: EvalRunOptions,
+    engine: EngineOptions,
     heads: MatFile = None,
     pck: PCKs = (),
     measure: Further = (),
@@ -72,6 +74,7 @@ def run(
         crop: How boxes are cropped.
         output: Files to write.
         running: How the model is run.
+        engine: Work on many machines, which must find the images at the same paths; a detector runs in this process.
         heads: MPII's head boxes: gt_val.mat of the usual archives, or MPII's own .mat; a column `head_box` of the JSON will do.
         pck: Also measure PCK by these thresholds and units, with a table of every keypoint, such as 0.2:torso,0.05:map. Units
             are box, torso, head, image (longer side), a number of pixels (30px), the distance of two keypoints
@@ -88,15 +91,17 @@ def run(
     """
     output.check()
     scoring.check()
+    engine.check()
     measures, further = parse_measures(pck), parse_further(measure)
     if self_test:
+        refuse({"--engine": engine.engine}, why="--self-test runs no network")
         unused = replace(detection, side=None, scales=())
         refuse_given(list(given(boxes, scoring, unused, running)), why="--self-test runs no network and looks for nobody")
     elif files.images is None:
         raise InputError("there are no images to look at; give their folder or zip file with --images")
     boxes.check()
     if snapshots:
-        refuse({"--self-test": self_test}, why="--snapshots runs the network of each snapshot")
+        refuse({"--self-test": self_test, "--engine": engine.engine}, why="--snapshots runs the network of each snapshot")
         if output.submission:
             raise InputError(f"{str(output.out)!r}: scores of snapshots are written as JSON; end the name in .json")
         from poise.cli._evaluate import Measures
@@ -141,7 +146,13 @@ def run(
     crop.adjust(found)
     if not found.finds_keypoints:
         flags = given(replace(boxes, min_box_score=None, min_area=0.0), scoring)
-        flags |= {"--heads": heads, "--report": output.report, "--pck": pck, "--self-test": self_test}
+        flags |= {
+            "--engine": engine.engine,
+            "--heads": heads,
+            "--report": output.report,
+            "--pck": pck,
+            "--self-test": self_test,
+        }
         refuse(flags, why=f"{found.card.name} finds boxes in whole images and no keypoints")
         settings, minimum = running.settings_for(found), boxes.min_box_score or 0.0
         return evaluate_detector(
@@ -172,7 +183,8 @@ def run(
         if self_test:
             measured = measure_codec(network, eval_set)
         else:
-            measured = measure_poses(console, network, eval_set, boxes=boxes, rescoring=scoring, run=running)
+            cluster = engine.cluster(running.device)
+            measured = measure_poses(console, network, eval_set, boxes=boxes, rescoring=scoring, run=running, cluster=cluster)
         measured = with_measures(console, measured, wanted, network, eval_set=eval_set, run=running)
         text = model_text(network, file=model, annotations=files.annotations, images=files.images)
         measured = replace(measured, text=text | dict(measured.text))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from poise.cli._flags import check_number
+from poise.cli._flags import check_number, refuse
 from poise.cli._inputs import BOXES, FILM
 from poise.cli.options import (
     BoxOptions,
@@ -19,10 +19,12 @@ from poise.cli.options import (
     OptionalModelFile,
     PaddedRunOptions,
 )
+from poise.cli.options.engine import EngineOptions
 from poise.cli.options.photos import PhotoOptions
+from poise.cli.options.types import Number
 from poise.cli.options.video import VideoOptions
 from poise.errors import InputError
-from poise.inference.moving import is_video
+from poise.inference.moving import address_of, is_video
 from poise.weights import cache
 
 if TYPE_CHECKING:
@@ -75,8 +77,10 @@ def run(
     crop: CropOptions,
     running: PaddedRunOptions,
     photos: PhotoOptions,
+    engine: EngineOptions,
+    part: Number = None,
     video: VideoOptions,
-    format: Annotated[str, arg(metavar="coco|csv|jsonl")] = "coco",
+    format: Annotated[str, arg(metavar="coco|csv|jsonl|parquet")] = "coco",
     out: Path = Path("poise-predictions"),
     yes: bool = False,
 ) -> int:
@@ -104,9 +108,11 @@ def run(
 
         poise predict camera:0 --live
 
+        poise predict s3://bucket/photos --model model.safetensors --engine ray --address auto --out s3://bucket/found
+
     Args:
-        sources: Image files, folders, or patterns in quotes; or one video: a file, camera:0, a pattern such as frame_%06d.png,
-            or a folder of frames with --as-video.
+        sources: Image files, folders, or patterns in quotes; addresses such as s3://bucket/folder; or one video: a file,
+            camera:0, a pattern such as frame_%06d.png, or a folder of frames with --as-video.
         model: Model file, or name of a model of `poise get`; blazepose_full by default.
         boxes: Boxes of people.
         minimum: Minimum scores.
@@ -116,17 +122,20 @@ def run(
         crop: How boxes are cropped.
         running: How the model is run.
         photos: How photographs are read, and what is written of them.
+        engine: Work on many machines.
+        part: Images of a part (256), where results are written in parts.
         video: How a video is read, and what is written of it.
         format: Format of the results: coco for COCO's list of results (predictions.json), csv for a table with a line for each
             person (predictions.csv), jsonl for a line of JSON for each image (predictions.jsonl). All have the names of the
-            keypoints and the sizes of the images.
-        out: Folder for the results and the pictures.
+            keypoints and the sizes of the images. parquet writes parts of some images each, as an engine does.
+        out: Folder for the results and the pictures; for parts also an address, such as s3://bucket/found.
         yes: Get the model without asking, where none is given and it is not there.
     """
     boxes.check()
     check_number("--min-score", minimum.min_score)
     keypoints.check()
     photos.check()
+    engine.check()
     if not sources:
         raise InputError("no images were given; name files, folders or patterns")
     if model is None and not (yes or sys.stdin.isatty() or cache.model_place(cache.DEFAULT).is_file()):
@@ -137,6 +146,7 @@ def run(
         if boxes.boxes is not None:
             raise InputError("--boxes are those of photographs; in a video --detector finds people")
         photos.refuse_for_videos()
+        refuse({"--engine": engine.engine, "--part": part}, why="a video is worked on in order, by one process")
         from poise.cli._video import predict_video
 
         def adjust(network: "PoseModel") -> None:
@@ -159,21 +169,26 @@ def run(
     video.refuse_for_photographs()
     from poise.cli._photos import PhotoFlags, predict_photos
 
-    return predict_photos(
-        sources,
-        PhotoFlags(
-            model=model,
-            boxes=boxes,
-            minimum=minimum,
-            keypoints=keypoints,
-            decoding=decoding,
-            detection=detection,
-            crop=crop,
-            running=running,
-            photos=photos,
-            resume=video.resume,
-            format=format,
-            out=out,
-            yes=yes,
-        ),
+    flags = PhotoFlags(
+        model=model,
+        boxes=boxes,
+        minimum=minimum,
+        keypoints=keypoints,
+        decoding=decoding,
+        detection=detection,
+        crop=crop,
+        running=running,
+        photos=photos,
+        engine=engine,
+        resume=video.resume,
+        format=format,
+        out=out,
+        yes=yes,
     )
+    if engine.engine is None and format != "parquet" and not any(map(address_of, sources)) and not address_of(out):
+        refuse({"--part": part}, why="there are no parts without --engine ray, --format parquet or an address")
+        return predict_photos(sources, flags)
+    from poise.cli._fleet import predict_parts
+    from poise.inference.parts import IMAGES
+
+    return predict_parts(sources, flags, images_of_part=part or IMAGES)

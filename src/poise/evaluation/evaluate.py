@@ -16,6 +16,7 @@ from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.further import FurtherScores
 from poise.evaluation.masks import score_masks
 from poise.evaluation.requests import ScoredPoses, eval_requests, lost_boxes, no_boxes_message
+from poise.inference.ray_engine import RayCluster, stream_on_ray
 from poise.inference.request import Skipped, Watch, none_usable
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import stream_poses
@@ -96,6 +97,7 @@ def evaluate(
     rescoring: Rescoring | None = None,
     boxes: Mapping[int, PersonBoxes] | None = None,
     watch: Watch | None = None,
+    cluster: RayCluster | None = None,
 ) -> Evaluation:
     """Predict the poses of an evaluation set and score them.
 
@@ -107,6 +109,7 @@ def evaluate(
         boxes: Boxes of a detector, by category id; the labelled boxes by default. None for a model that finds people by
             itself, which sees all images.
         watch: Wraps the stream of images, for a progress bar.
+        cluster: Runs the model on many machines, which must find the images at the same paths; None for this process.
 
     Raises:
         SkeletonMismatch: The model lacks keypoints of the data set.
@@ -115,7 +118,10 @@ def evaluate(
         ImageError: No image can be read.
         InputError: A model that finds people by itself is given boxes.
     """
-    [found] = evaluate_each(model, eval_set, settings, codecs=[model.codec], rescoring=rescoring, boxes=boxes, watch=watch)
+    codecs = [model.codec]
+    [found] = evaluate_each(
+        model, eval_set, settings, codecs=codecs, rescoring=rescoring, boxes=boxes, watch=watch, cluster=cluster
+    )
     return found
 
 
@@ -128,6 +134,7 @@ def evaluate_each(
     rescoring: Rescoring | None = None,
     boxes: Mapping[int, PersonBoxes] | None = None,
     watch: Watch | None = None,
+    cluster: RayCluster | None = None,
 ) -> list[Evaluation]:
     """An `Evaluation` for each of several codecs that decode the same outputs; the network runs once per image.
 
@@ -139,6 +146,7 @@ def evaluate_each(
         rescoring: Pose scores and OKS-NMS; as in the model's release by default.
         boxes: Boxes of a detector, by category id; the labelled boxes by default.
         watch: Wraps the stream of images, for a progress bar.
+        cluster: As of `evaluate`.
     """
     eval_set = eval_set if model.takes_boxes else eval_set.one_class(model.card.name)
     eval_set.known_to(model.skeleton)
@@ -153,7 +161,11 @@ def evaluate_each(
     seconds: list[list[float]] = [[] for _ in codecs]
     order = {one.request.key: index for index, one in requests.items()}
     images = [one.request for one in requests.values()]
-    stream: Iterable[Any] = stream_poses(model, images, settings, codecs=codecs, skipped=skipped)
+    stream: Iterable[Any] = (
+        stream_poses(model, images, settings, codecs=codecs, skipped=skipped)
+        if cluster is None
+        else stream_on_ray(cluster, model, images, settings, codecs=codecs, skipped=skipped)
+    )
     for decoded in watch(stream, len(images)) if watch else stream:
         index = order[decoded[0].poses.key]
         lost += requests[index].lost(decoded[0])

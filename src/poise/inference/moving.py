@@ -21,6 +21,24 @@ NUMBERED = re.compile(r"%0?\d*d")
 """The number in a pattern of images, such as frame_%06d.png."""
 
 
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/{1,3}(?=[^/])")
+
+OTHERS = frozenset({"http", "https", "ftp", "rtsp", "rtmp", "file"})
+"""Schemes that are not read so: of pages, cameras and films; and of local files, whose paths are given."""
+
+
+def address_of(path: str | Path) -> str:
+    """The address that a text or path is, such as "s3://bucket/photos"; "" for paths of files.
+
+    >>> address_of(Path("s3://bucket/photos")), address_of("photos/s3.jpg"), address_of("https://x.org/a.jpg")
+    ('s3://bucket/photos', '', '')
+    """
+    found = _SCHEME.match(str(path))  # a Path has made one slash of two
+    if found is None or found.group(1) in OTHERS or len(found.group(1)) < 2:
+        return ""
+    return f"{found.group(1)}://{str(path)[found.end() :]}"
+
+
 def is_video(text: str) -> bool:
     """Whether something is a video, a camera or a numbered pattern, by its name; folders are photographs.
 

@@ -3,7 +3,7 @@
 import glob
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,9 +61,21 @@ def find_images(sources: Sequence[str], *, without: Path | None = None) -> list[
             found.setdefault(os.path.realpath(path), (path, name))
     count = Counter(name for _, name in found.values())
     named = [(path, name if count[name] == 1 else path.as_posix().lstrip("/")) for path, name in found.values()]
-    stems = [path.stem for path, _ in named]
+    ids = ids_of([path.stem for path, _ in named])
+    return [Source(path, name, number) for (path, name), number in zip(named, ids, strict=True)]
+
+
+def ids_of(stems: Sequence[str]) -> list[int]:
+    """Ids of images: the numbers that their names are, where all are different numbers; else their places, from 1.
+
+    Args:
+        stems: Names without folders and endings.
+
+    >>> ids_of(["000012", "7"]), ids_of(["a", "7"])
+    ([12, 7], [1, 2])
+    """
     numbered = all(s.isascii() and s.isdigit() and int(s) > 0 for s in stems) and len({int(s) for s in stems}) == len(stems)
-    return [Source(path, name, int(path.stem) if numbered else i) for i, (path, name) in enumerate(named, start=1)]
+    return [int(stem) if numbered else place for place, stem in enumerate(stems, start=1)]
 
 
 def _images_of(text: str, without: Path | None) -> list[tuple[Path, str]]:
@@ -151,30 +163,47 @@ def _boxes(rows: Sequence[Detection]) -> SourceBoxes:
 def requests_of(sources: Sequence[Source], where: Mapping[int, SourceBoxes] | None) -> list[ImageRequest]:
     """Requests: each image that has boxes with its boxes; without boxes every image as a whole."""
     kept = [s for s in sources if where is None or s.image_id in where]
-    return [
-        ImageRequest(
-            Key(s.name, s.image_id),
-            partial(_read, s.path, None if where is None else where[s.image_id].size),
-            None if where is None else where[s.image_id].boxes,
-            None if where is None else where[s.image_id].scores,
-            partial(_read_reduced, s.path, None if where is None else where[s.image_id].size),
-        )
-        for s in kept
-    ]
+    return [_request(s, None if where is None else where[s.image_id]) for s in kept]
 
 
-def _read(path: Path, stated: Size | None) -> UInt8[Tensor, "3 H W"]:
-    """An image as boxes count its pixels, where their file states its size."""
-    return _decoded(read_bytes(path), path, stated)
+def _request(source: Source, found: SourceBoxes | None) -> ImageRequest:
+    size, read = None if found is None else found.size, partial(read_bytes, source.path)
+    return ImageRequest(
+        Key(source.name, source.image_id),
+        partial(read_from, read, str(source.path), size),
+        None if found is None else found.boxes,
+        None if found is None else found.scores,
+        partial(read_reduced_from, read, str(source.path), size),
+    )
 
 
-def _read_reduced(path: Path, stated: Size | None, pick: Pick) -> tuple[UInt8[Tensor, "3 H W"], Reduction | None]:
-    """An image, smaller where that can be."""
-    data = read_bytes(path)
-    turn = None if stated is None else is_shown(data, name=str(path), stated=stated)
-    smaller = decode_reduced(data, name=str(path), pick=pick, turn=turn)
-    return (_decoded(data, path, stated), None) if smaller is None else smaller
+def read_from(read: Callable[[], bytes], name: str, stated: Size | None) -> UInt8[Tensor, "3 H W"]:
+    """An image as boxes count its pixels, where their file states its size.
+
+    Args:
+        read: Gives the content of the file.
+        name: Name of the file, for messages.
+        stated: Size (h, w) that a file of boxes states, pixels.
+    """
+    return _decoded(read(), name, stated)
 
 
-def _decoded(data: bytes, path: Path, stated: Size | None) -> UInt8[Tensor, "3 H W"]:
-    return decode(data, name=str(path)) if stated is None else decode_labelled(data, name=str(path), stated=stated)
+def read_reduced_from(
+    read: Callable[[], bytes], name: str, stated: Size | None, pick: Pick
+) -> tuple[UInt8[Tensor, "3 H W"], Reduction | None]:
+    """As `read_from`, smaller where that can be.
+
+    Args:
+        read: Gives the content of the file.
+        name: Name of the file, for messages.
+        stated: Size (h, w) that a file of boxes states, pixels.
+        pick: By what the sides may be divided.
+    """
+    data = read()
+    turn = None if stated is None else is_shown(data, name=name, stated=stated)
+    smaller = decode_reduced(data, name=name, pick=pick, turn=turn)
+    return (_decoded(data, name, stated), None) if smaller is None else smaller
+
+
+def _decoded(data: bytes, name: str, stated: Size | None) -> UInt8[Tensor, "3 H W"]:
+    return decode(data, name=name) if stated is None else decode_labelled(data, name=name, stated=stated)
