@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
+from poise.cli._flags import refuse
 from poise.cli._inputs import Reads
 from poise.cli.options import Name, Number
 from poise.errors import InputError
@@ -28,6 +29,7 @@ class FigureOptions:
         look: How they look: default, plain, textured, wild or everything; wild by default for bodies.
         keypoints: Keypoints of animals: quadruped or animal18.
         backgrounds: Folder of images to draw behind most figures.
+        poses: Of bodies: file of poses that most of them take (poise data poses).
         size: Height and width of the images, pixels.
         per_image: Fewest and most figures in an image.
         frames: Draw sequences of so many frames, each of the same animals in motion; --count is then their number.
@@ -37,6 +39,7 @@ class FigureOptions:
     look: Name = None
     keypoints: Name = None
     backgrounds: Annotated[Path | None, arg(metavar="DIR"), BACKGROUNDS] = None
+    poses: Annotated[Path | None, arg(metavar="FILE"), Reads("file of poses")] = None
     size: Annotated[tuple[int, int] | None, arg(metavar="H W")] = None
     per_image: Annotated[tuple[int, int] | None, arg(metavar="N N")] = None
     frames: Number = None
@@ -56,6 +59,7 @@ class FigureOptions:
         assert self.kind is not None, "called where --kind is given"
         if self.kind == "bodies":
             return self._bodies(count, seed=seed)
+        refuse({"--poses": self.poses}, why="only --kind bodies takes poses from a file")
         look = named_look(self.look or "default")
         if self.backgrounds is not None:
             look = look.with_folder(self.backgrounds)
@@ -77,8 +81,7 @@ class FigureOptions:
 
     def _bodies(self, count: int, *, seed: int) -> "DrawnDataset":
         """Rendered people."""
-        from poise.cli._flags import refuse
-        from poise.data.bodies import BodyDataset
+        from poise.data.bodies import BodyDataset, Poses
         from poise.data.figures import named_look
 
         refuse(
@@ -88,7 +91,9 @@ class FigureOptions:
         look = named_look(self.look or "wild")
         if self.backgrounds is not None:
             look = look.with_folder(self.backgrounds)
-        return BodyDataset(count, size=self.size or (256, 256), per_image=self.per_image or (1, 1), seed=seed, look=look)
+        poses = Poses.read(self.poses) if self.poses is not None else None
+        size, per_image = self.size or (256, 256), self.per_image or (1, 1)
+        return BodyDataset(count, size=size, per_image=per_image, seed=seed, look=look, poses=poses)
 
 
 def write_figures(figures: FigureOptions, out: Path, *, count: int, seed: int) -> None:

@@ -4,6 +4,7 @@ from typing import final
 
 import numpy as np
 
+from poise.data.bodies.library import Poses
 from poise.data.bodies.model import body_model
 from poise.data.bodies.scene import draw_bodies
 from poise.data.figures.drawn import DrawnDataset
@@ -28,6 +29,7 @@ class BodyDataset(DrawnDataset):
         per_image: Smallest and greatest number of people in an image.
         seed: Seed of the random numbers; another seed gives other images.
         look: Backgrounds, what stands in front and faults of the camera, or the name of a look (`figures.LOOKS`).
+        poses: A library of poses, which most people take theirs from; None for the built-in mixtures alone.
 
     Raises:
         InputError: `count` is below 1, `size` below 32 pixels, `seed` below 0, or `per_image` not a range within 1 to 20.
@@ -45,12 +47,13 @@ class BodyDataset(DrawnDataset):
         per_image: tuple[int, int] = (1, 1),
         seed: int = 0,
         look: Look | str = "wild",
+        poses: Poses | None = None,
     ) -> None:
         super().__init__(count, size=size, seed=seed)
         if not 1 <= per_image[0] <= per_image[1] <= 20:
             raise InputError(f"found per_image {per_image}; give the fewest and the most people of an image, 1 to 20")
         self._look = named_look(look) if isinstance(look, str) else look
-        self._per_image = per_image
+        self._per_image, self._poses = per_image, poses
         known = body_model().keypoints
         self._kept = [known.index(name) for name in self.skeleton.keypoints]
 
@@ -62,7 +65,7 @@ class BodyDataset(DrawnDataset):
     def scene(self, index: int) -> Scene:
         """Render an image, with its labels and the masks of the people."""
         rng, count = self._started(self._checked(index))
-        return draw_bodies(rng, self._size, count=count, look=self._look, kept=self._kept)
+        return draw_bodies(rng, self._size, count=count, look=self._look, kept=self._kept, poses=self._poses)
 
     def figures(self, index: int) -> int:
         """Number of people in an image; nothing is rendered."""

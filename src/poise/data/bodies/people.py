@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from poise.data.bodies.extras import Extra, Frame, random_extras
 from poise.data.bodies.joints import Rig
 from poise.data.bodies.kernels import normals
+from poise.data.bodies.library import Poses
 from poise.data.bodies.model import body_model, skinned
 from poise.data.bodies.postures import random_posture
 from poise.data.bodies.wear import MATERIALS, Look, random_look, random_phenotype
@@ -19,6 +20,9 @@ from poise.machine import compiled
 
 Floats = NDArray[np.float32]
 Whole = NDArray[np.int32]
+
+FITTED = 0.6
+"""Share of people whose pose is of a library, where there is one."""
 
 
 @final
@@ -70,13 +74,15 @@ def rig() -> Rig:
     return Rig.of(body_model())
 
 
-def random_person(rng: np.random.Generator) -> Person:
+def random_person(rng: np.random.Generator, *, poses: Poses | None = None) -> Person:
     """A random person.
 
     Args:
         rng: Random numbers.
+        poses: Poses that `FITTED` of the people have; the others, and all without it, have those of `postures`.
     """
-    phenotype, angles = random_phenotype(rng), random_posture(rng)
+    phenotype = random_phenotype(rng)
+    angles = poses.draw(rng) if poses is not None and rng.random() < FITTED else random_posture(rng)
     return person(phenotype, angles, random_look(rng, body_model()), rng=rng)
 
 

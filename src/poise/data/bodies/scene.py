@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from poise.data.bodies.camera import Camera, random_camera
 from poise.data.bodies.kernels import rasterise, shade
+from poise.data.bodies.library import Poses
 from poise.data.bodies.model import body_model
 from poise.data.bodies.people import Person, random_person
 from poise.data.bodies.regions import keypoint_parts
@@ -89,7 +90,7 @@ class Buffer:
         return np.searchsorted(self.starts, self.owner[::FINE, ::FINE], side="right").astype(np.uint8)
 
 
-def draw_bodies(rng: Random, size: Size, *, count: int, look: Look, kept: Sequence[int]) -> Scene:
+def draw_bodies(rng: Random, size: Size, *, count: int, look: Look, kept: Sequence[int], poses: Poses | None = None) -> Scene:
     """Draw a random scene.
 
     Args:
@@ -98,9 +99,10 @@ def draw_bodies(rng: Random, size: Size, *, count: int, look: Look, kept: Sequen
         count: Number of people.
         look: Backgrounds, what stands in front, and the faults of the camera.
         kept: Keypoints of the labels, as indices into those of the body model.
+        poses: A library of poses, which most people take theirs from.
     """
     for _ in range(6):
-        people, camera = _staged(rng, size, count)
+        people, camera = _staged(rng, size, count, poses)
         buffer = Buffer.of(people, camera, size)
         numbers = buffer.numbers()
         if all(np.count_nonzero(numbers == i + 1) >= LEAST for i in range(count)):
@@ -115,9 +117,9 @@ def draw_bodies(rng: Random, size: Size, *, count: int, look: Look, kept: Sequen
     return labelled(image, people, camera, buffer, canvas.owner, kept=kept)
 
 
-def _staged(rng: Random, size: Size, count: int) -> tuple[list[Person], Camera]:
+def _staged(rng: Random, size: Size, count: int, poses: Poses | None) -> tuple[list[Person], Camera]:
     """Random people and a camera that looks at the first of them."""
-    people = [random_person(rng) for _ in range(count)]
+    people = [random_person(rng, poses=poses) for _ in range(count)]
     target, span = _framing(rng, people[0])
     camera = random_camera(rng, size, target=target, span=span * (1 + 0.35 * (count - 1)))
     right, forward = camera.rotation[0] * (1, 1, 0), camera.rotation[2] * (1, 1, 0)
