@@ -39,14 +39,15 @@ def small(name, coco, drawn):
     flags = {
         "keypoint_rcnn": {"data": coco, "pretrained": False, "detecting_set": FEW},
         "keypoint_rcnn_hrnet": {"data": coco, "width": 18, "sides": (64,), "pretrained": False, "detecting_set": FEW},
-        "detector_drawn": {"images": 4, "checked": 2, "head": "gaussian", **SMALL},
+        "keypoint_fcos": {"data": coco, "network": "keypoint_fcos_r18_fpn", "pretrained": False, "detecting_set": FEW},
+        "detector_drawn": {"images": 4, "checked": 2, "head": "gaussian", "one_stage": True, "trunk": "r18_fpn", **SMALL},
         "detector_mixed": {**files, "drawn": 2, "copies": [3], **SMALL},
     }
     recipe = recipes()[name](**flags[name])
     return replace(recipe, augmentation=replace(recipe.augmentation, sides=(64,)))
 
 
-@pytest.mark.parametrize("name", ["keypoint_rcnn", "keypoint_rcnn_hrnet", "detector_drawn", "detector_mixed"])
+@pytest.mark.parametrize("name", ["keypoint_rcnn", "keypoint_rcnn_hrnet", "keypoint_fcos", "detector_drawn", "detector_mixed"])
 def test_the_first_batch_of_every_recipe_has_a_loss_in_all_parts(name, coco, drawn):
     torch.manual_seed(0)
     recipe = small(name, coco, drawn)
@@ -58,10 +59,9 @@ def test_the_first_batch_of_every_recipe_has_a_loss_in_all_parts(name, coco, dra
     assert tuple(parts) == task.loss_parts
     assert all(0 < part.item() < math.inf for part in parts.values())
     task.model.loss(batch).backward()
-    heads = ("rpn", "box", "keypoint", "backbone")
-    grads = {
-        head: [p.grad for p in recipe.model.network.get_submodule(head).parameters() if p.grad is not None] for head in heads
-    }
+    parts = dict(recipe.model.network.named_children())
+    assert {"backbone", "keypoint"} < set(parts)
+    grads = {name: [p.grad for p in part.parameters() if p.grad is not None] for name, part in parts.items()}
     assert all(any(float(grad.abs().sum()) > 0 for grad in found) for found in grads.values())
     assert recipe.best in task.val_scores
     assert {name.rpartition("/")[2] for name in recipe.expected} <= set(task.val_scores)

@@ -21,7 +21,7 @@ from poise.metrics.single_keypoints import evaluate_keypoints
 from poise.models.base import PoseModel, total_loss
 from poise.models.card import Card
 from poise.models.pictures import IMAGES, Picture, detector_picture
-from poise.models.postprocess import Boxes, Detections, FlipPass, find_boxes, suppressed
+from poise.models.postprocess import Boxes, Detections, FlipPass, suppressed
 from poise.models.rcnn_boxes import config_from_plain, filled_sizes
 from poise.models.rcnn_config import RCNNConfig
 from poise.models.rcnn_losses import RCNNLosses
@@ -30,7 +30,6 @@ from poise.models.values import Decoder, ImageViews, LabelledImage, RoundTrip
 from poise.models.views.base import TrainData
 from poise.models.views.detector import DetectorViews
 from poise.models.views.scene import answered_alike
-from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas, People, SceneBatch
 from poise.skeletons import Skeleton, convert
 from poise.structures import Key, Points, Poses
@@ -55,7 +54,7 @@ class KeypointRCNN(RCNNLosses, PoseModel):
     """Network, codec, preprocessing, skeleton and postprocessing in one.
 
     Args:
-        network: Backbone, region proposals, a box head and a keypoint head.
+        network: An `RCNN` with a box head and a keypoint head.
         codec: Encodes keypoints in a box as targets of the keypoint head, and decodes its outputs.
         preprocess: How images are resized and normalised.
         skeleton: The keypoints, as many as the codec's.
@@ -80,7 +79,7 @@ class KeypointRCNN(RCNNLosses, PoseModel):
 
     def __init__(
         self,
-        network: RCNN,
+        network: Any,
         codec: RoICodec,
         preprocess: Canvas,
         skeleton: Skeleton,
@@ -90,8 +89,7 @@ class KeypointRCNN(RCNNLosses, PoseModel):
         super().__init__()
         config = config or RCNNConfig()
         self.check_keypoints(skeleton, codec)
-        if network.box is None or network.keypoint is None:
-            raise InputError(f"{card.name!r} lacks a box head or a keypoint head, and a Keypoint R-CNN has both")
+        self.check_heads(network, card.name)
         check_scores(codec, config)
         self.network = network
         self.codec = codec
@@ -99,6 +97,16 @@ class KeypointRCNN(RCNNLosses, PoseModel):
         self.skeleton = skeleton
         self.card = card
         self.config = config
+
+    @staticmethod
+    def check_heads(network: Any, name: str) -> None:
+        """Refuse a network that lacks a head.
+
+        Raises:
+            InputError: It has no box head or no keypoint head.
+        """
+        if network.box is None or network.keypoint is None:
+            raise InputError(f"{name!r} lacks a box head or a keypoint head, and a Keypoint R-CNN has both")
 
     # the network in inference
 
@@ -140,7 +148,7 @@ class KeypointRCNN(RCNNLosses, PoseModel):
             For each decoder the people of each view.
         """
         both = self.passes(images, flip=flip, sizes=sizes)
-        found = find_boxes(self.network, both, self.config)
+        found = self.found(both)
         if masks and self.network.mask is not None:
             found = with_masks(self.network, both, found, person=self.config.person)
         each = self._points(both, [own.boxes for own in found], decoders)
@@ -163,7 +171,7 @@ class KeypointRCNN(RCNNLosses, PoseModel):
         return [_split(points, many) for points in each]
 
     def _read(self, both: list[FlipPass], boxes: Boxes, decoders: Sequence[Decoder]) -> list[Points]:
-        outputs = [self.network.keypoint_maps(shown.features, shown.flip_boxes(boxes)).float() for shown in both]
+        outputs = [self.network.keypoint_maps(shown.features, shown.flip_boxes(boxes), shown.sizes).float() for shown in both]
         flip = self.skeleton.flip.to(outputs[0].device)
         every = self._pooled_boxes(boxes)
         with torch.autocast(every.device.type, enabled=False):
@@ -369,7 +377,7 @@ class KeypointRCNN(RCNNLosses, PoseModel):
         scenes = batch.scenes
         people = self.predict(batch.images, flip=False, sizes=list(batch.inner) or None)
         boxes = [scenes.boxes[scenes.scene == view] for view in range(len(batch))]
-        outputs = self.network.keypoint_maps(self(batch.images), boxes).float()
+        outputs = self.network.keypoint_maps(self(batch.images), boxes, list(batch.content_size)).float()
         return detector_picture(
             batch,
             people,

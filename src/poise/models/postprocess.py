@@ -5,7 +5,7 @@ from typing import TypeAlias, final
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.ops import batched_nms, clip_boxes_to_image, nms, remove_small_boxes
 
 from poise.dims import Size
@@ -60,6 +60,12 @@ class FlipPass:
         ends = [float(width - self.edge) for _, width in self.sizes]
         return [own[:, order] * signs + own.new_tensor((end, 0.0, end, 0.0)) for own, end in zip(boxes, ends, strict=True)]
 
+    def flip_view(self, boxes: Float[Tensor, "n 4"], view: int) -> Float[Tensor, "n 4"]:
+        """`flip_boxes` for the boxes of one view."""
+        every = [boxes[:0]] * len(self.sizes)
+        every[view] = boxes
+        return self.flip_boxes(every)[view]
+
     def unflip_deltas(self, deltas: Float[Tensor, "n c4"]) -> Float[Tensor, "n c4"]:
         """Box deltas predicted in these views, in the coordinates of the plain views."""
         if not self.mirrored:
@@ -68,14 +74,14 @@ class FlipPass:
         return signed.view_as(deltas)
 
 
-def feature_maps(network: RCNN, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
+def feature_maps(network: nn.Module, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
     """Feature maps of normalised views; float32 whatever precision the network computed in."""
     features: list[Tensor] = network(images)
     return [feature.float() for feature in features]
 
 
 def flip_passes(
-    network: RCNN, images: Float[Tensor, "b 3 h w"], *, canvas: Canvas, flip: bool, sizes: list[Size] | None
+    network: nn.Module, images: Float[Tensor, "b 3 h w"], *, canvas: Canvas, flip: bool, sizes: list[Size] | None
 ) -> list[FlipPass]:
     """The views with their feature maps; with `flip` the mirrored ones, too.
 

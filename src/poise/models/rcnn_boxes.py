@@ -16,7 +16,6 @@ from poise.models.rcnn_config import RCNNConfig
 from poise.models.rcnn_masks import with_masks
 from poise.models.values import Detections, Image, ImageViews, Part
 from poise.nn.base import Feature
-from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas
 from poise.transforms.canvas import Layout, boxes_to_image, canvas_layout
 
@@ -25,7 +24,7 @@ class RCNNBoxes(BoxFinder):
     """Base of Keypoint R-CNN, Faster R-CNN and Mask R-CNN: preprocessing of images, and detection of boxes.
 
     Attributes:
-        network: Backbone, region proposals, heads.
+        network: An `RCNN`, or an `FCOS`.
         preprocess: How images are resized and normalised.
         config: Thresholds, NMS, and the class of people.
         codec: Codec of the keypoint head, in models with keypoints.
@@ -38,7 +37,7 @@ class RCNNBoxes(BoxFinder):
         Part("box.head"),
         Part("keypoint.head"),
     )
-    network: RCNN
+    network: Any
     preprocess: Canvas
     config: RCNNConfig
     codec: Any
@@ -73,7 +72,15 @@ class RCNNBoxes(BoxFinder):
             flip: Whether to average with the mirrored views.
             sizes: Size (h, w) of each view without its padding; boxes end there. The whole view by default.
         """
-        return find_boxes(self.network, self.passes(images, flip=flip, sizes=sizes), self.config)
+        return self.found(self.passes(images, flip=flip, sizes=sizes))
+
+    def found(self, both: list[FlipPass]) -> list[Detections]:
+        """The boxes of people in each view.
+
+        Args:
+            both: The plain views, and for the flip test the mirrored ones.
+        """
+        return find_boxes(self.network, both, self.config)
 
     def passes(self, images: Float[Tensor, "b 3 h w"], *, flip: bool, sizes: list[Size] | None = None) -> list[FlipPass]:
         """The views with their feature maps; with the flip test the mirrored ones, too.
@@ -95,7 +102,7 @@ class RCNNBoxes(BoxFinder):
         if not masks or self.network.mask is None:
             return self.find(images, flip=flip, sizes=filled_sizes(views))
         both = self.passes(images, flip=flip, sizes=filled_sizes(views))
-        return with_masks(self.network, both, find_boxes(self.network, both, self.config), person=self.config.person)
+        return with_masks(self.network, both, self.found(both), person=self.config.person)
 
     def joined_boxes(self, views: ImageViews, answers: Sequence[Detections]) -> Detections:
         """The boxes of an image, pixels, highest confidence first, and their confidences; several scales are joined by NMS."""

@@ -105,6 +105,8 @@ class LossWeights:
         boxes: Box head, smooth L1 of the deltas of positive proposals.
         keypoints: Keypoint head, the codec's loss.
         masks: Mask head, binary cross-entropy of the cells of positive proposals.
+        centerness: Of one-stage detectors, binary cross-entropy of how far in the middle of its box a cell is; these have no
+            `objectness` and no `proposals`.
 
     Raises:
         InputError: A factor below 0.
@@ -116,6 +118,7 @@ class LossWeights:
     boxes: float = 1.0
     keypoints: float = 1.0
     masks: float = 1.0
+    centerness: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the factors."""

@@ -6,6 +6,7 @@ from torch import Tensor
 from torchvision.models.detection.roi_heads import maskrcnn_loss
 
 from poise.codecs.roi import RoICodec, has_labelled_keypoint
+from poise.dims import Size
 from poise.models.postprocess import Boxes
 from poise.models.rcnn_boxes import RCNNBoxes
 from poise.models.roi_targets import (
@@ -54,7 +55,7 @@ class RCNNLosses(RCNNBoxes):
             "proposals": weights.proposals * proposed.losses["loss_rpn_box_reg"],
             "classes": weights.classes * cls_loss,
             "boxes": weights.boxes * box_loss,
-            "keypoints": weights.keypoints * self._keypoint_loss(features, rois, scenes),
+            "keypoints": weights.keypoints * self._keypoint_loss(features, rois, scenes, sizes),
         }
         if self.network.mask is not None and scenes.masks is not None:
             parts["masks"] = weights.masks * self._mask_loss(features, rois, scenes.masks)
@@ -102,13 +103,15 @@ class RCNNLosses(RCNNBoxes):
                 smooth=self.config.learning.smooth,
             )
 
-    def _keypoint_loss(self, features: list[Feature], rois: RoIs, scenes: Scenes) -> Float[Tensor, ""]:
+    def _keypoint_loss(
+        self, features: list[Feature], rois: RoIs, scenes: Scenes, sizes: list[Size] | None = None
+    ) -> Float[Tensor, ""]:
         """The codec's loss of the positives with a labelled keypoint inside."""
         people = rois.positives
         every = self._pooled_boxes(people.boxes)
         useful = people.select(has_labelled_keypoint(scenes.xy[people.person], scenes.visible[people.person], every))
         some = useful.at_most(self.config.learning.posed)
-        maps = self.network.keypoint_maps(features, some.boxes)
+        maps = self.network.keypoint_maps(features, some.boxes, sizes)
         with torch.autocast(maps.device.type, enabled=False):
             return self.codec.loss(
                 maps.float(), scenes.xy[some.person], scenes.visible[some.person], self._pooled_boxes(some.boxes)

@@ -1,7 +1,8 @@
-"""Channel attention: the content of a whole feature map changes each of its cells."""
+"""Attention: the content of a whole feature map changes each of its cells, or that of a cell its channels."""
 
 from typing import final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -92,6 +93,28 @@ class GlobalContext(nn.Module):
         weights = self.conv_mask(x).flatten(2).softmax(dim=2)
         context: Tensor = x.flatten(2) @ weights.transpose(1, 2)
         return context[..., None]
+
+
+@final
+class SpatialAttention(nn.Module):
+    """Scales each cell by 0..1, depending on means and maxima over the channels around it (CBAM, arXiv 1807.06521, section 3).
+
+    CenterMask (arXiv 1911.06667, section 3.3) has it in its mask branch, with a kernel of 3.
+
+    Args:
+        kernel: Side of the convolution, odd.
+    """
+
+    def __init__(self, kernel: int = 3) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=False)
+        nn.init.normal_(self.conv.weight, std=0.01)  # all cells alike at first
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """The scaled map."""
+        seen = torch.cat((x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)), dim=1)
+        output: Tensor = x * self.conv(seen).sigmoid()
+        return output
 
 
 def _transform(channels: int) -> nn.Sequential:

@@ -1,6 +1,6 @@
 """RoIAlign on a feature pyramid (arXiv 1703.06870, section 3; levels by arXiv 1612.03144, equation 1)."""
 
-from typing import final
+from typing import Literal, TypeAlias, final
 
 import torch
 from jaxtyping import Float, Int64
@@ -18,6 +18,12 @@ DEEPEST = 32
 """Largest stride of the maps that boxes are pooled from."""
 
 
+LevelRule: TypeAlias = Literal["size", "share"]
+"""By what a box is given its map: "size", its size in pixels (arXiv 1612.03144, equation 1), or "share", its share of the area
+of the view (CenterMask, arXiv 1911.06667, equation 2): a box as large as the view is pooled from the coarsest map, one of half
+that area from the next finer one, and so on."""
+
+
 @final
 class RoIPooler(nn.Module):
     """Pools the features of boxes, each from the pyramid level that fits its size.
@@ -30,6 +36,7 @@ class RoIPooler(nn.Module):
             pixel (Detectron2). False puts it at 0 (the other releases).
         inclusive: Whether the last row and column of a box are left out (`pooled_boxes`), as in maskrcnn-benchmark, whose boxes
             run from first to last pixel.
+        rule: By what a box is given its map.
     """
 
     def __init__(
@@ -40,6 +47,7 @@ class RoIPooler(nn.Module):
         sampling: int = 2,
         aligned: bool = True,
         inclusive: bool = False,
+        rule: LevelRule = "size",
     ) -> None:
         super().__init__()
         self.strides = tuple(stride for stride in strides if stride <= DEEPEST) or strides[:1]
@@ -47,20 +55,24 @@ class RoIPooler(nn.Module):
         self.sampling = sampling
         self.aligned = aligned
         self.inclusive = inclusive
+        self.rule = rule
 
-    def forward(self, features: list[Feature], boxes: list[Float[Tensor, "_ 4"]]) -> Float[Tensor, "n c hh ww"]:
+    def forward(
+        self, features: list[Feature], boxes: list[Float[Tensor, "_ 4"]], sizes: list[Size] | None = None
+    ) -> Float[Tensor, "n c hh ww"]:
         """The pooled features of all boxes, view by view.
 
         Args:
             features: Feature maps of the pyramid.
             boxes: Boxes x0 y0 x1 y1 of each view, pixels of the view.
+            sizes: Size of each view without padding (h, w), of which boxes are shares; by default that of the finest map.
         """
         all_boxes = torch.cat(boxes)
         view = torch.cat([torch.full_like(boxes_of_view[:, :1], index) for index, boxes_of_view in enumerate(boxes)])
         rois = torch.cat((view, self.pooled_boxes(all_boxes)), dim=1).to(features[0].dtype)
         if len(self.strides) == 1:
             return self._cut(features[0], rois, self.strides[0])
-        level = self.assign_levels(all_boxes)
+        level = self.assign_levels(all_boxes, self._areas(features, boxes, sizes) if self.rule == "share" else None)
         pooled = features[0].new_zeros(len(rois), features[0].shape[1], *self.cells)
         for index, stride in enumerate(self.strides):
             of_level = torch.where(level == index)[0]
@@ -71,13 +83,30 @@ class RoIPooler(nn.Module):
         """The part of each box that is pooled; the cells of heads divide it, so keypoints are encoded and decoded in it."""
         return exclude_last_pixel(boxes) if self.inclusive else boxes
 
-    def assign_levels(self, boxes: Float[Tensor, "n 4"]) -> Int64[Tensor, " n"]:
-        """Index of the map that each box is pooled from, by the square root of its area."""
+    def assign_levels(self, boxes: Float[Tensor, "n 4"], areas: Float[Tensor, " n"] | None = None) -> Int64[Tensor, " n"]:
+        """Index of the map that each box is pooled from, by the square root of its area, or by its share of `areas`.
+
+        Args:
+            boxes: Boxes x0 y0 x1 y1.
+            areas: Area of the view of each box, pixels; None for the rule "size".
+        """
+        if areas is not None:
+            share = (boxes[:, 2] - boxes[:, 0]).mul(boxes[:, 3] - boxes[:, 1]) / areas
+            last = len(self.strides) - 1
+            return torch.ceil(last + torch.log2(share.clamp(min=1e-9)) - 1e-6).clamp(min=0, max=last).to(torch.int64)
         side = (boxes[:, 2] - boxes[:, 0]).mul(boxes[:, 3] - boxes[:, 1]).sqrt()
         first, last = (stride.bit_length() - 1 for stride in (self.strides[0], self.strides[-1]))
         # The epsilon is torchvision's: a side of exactly 224 goes to the coarser level.
         exponent = torch.floor(4 + torch.log2(side / CANONICAL) + 1e-6)
         return exponent.clamp(min=first, max=last).to(torch.int64) - first
+
+    def _areas(
+        self, features: list[Feature], boxes: list[Float[Tensor, "_ 4"]], sizes: list[Size] | None
+    ) -> Float[Tensor, " n"]:
+        """Area of the view of each box."""
+        whole = (features[0].shape[-2] * self.strides[0], features[0].shape[-1] * self.strides[0])
+        every = sizes or [whole] * len(boxes)
+        return torch.cat([own.new_full((len(own),), float(h * w)) for own, (h, w) in zip(boxes, every, strict=True)])
 
     def _cut(self, feature: Feature, rois: Float[Tensor, "n 5"], stride: int) -> Float[Tensor, "n c hh ww"]:
         pooled: Tensor = roi_align(feature, rois, self.cells, 1 / stride, self.sampling, self.aligned)

@@ -134,17 +134,20 @@ class RCNN(nn.Module):
         _, cls_logits, box_deltas = self._run_branch("box", features, boxes)
         return cls_logits, box_deltas
 
-    def keypoint_maps(self, features: list[Feature], boxes: list[Float[Tensor, "_ 4"]]) -> Float[Tensor, "n ..."]:
+    def keypoint_maps(
+        self, features: list[Feature], boxes: list[Float[Tensor, "_ 4"]], sizes: list[Size] | None = None
+    ) -> Float[Tensor, "n ..."]:
         """The output of the keypoint head that the codec decodes, for the boxes of all views, view by view.
 
         Args:
             features: Feature maps of the views.
             boxes: Boxes x0 y0 x1 y1 of each view.
+            sizes: Size of each view without padding (h, w), for a pooler that asks for it.
 
         Raises:
             InputError: There is no keypoint head.
         """
-        output = self._run_branch("keypoint", features, boxes)[-1]
+        output = self._run_branch("keypoint", features, boxes, sizes)[-1]
         if self.readout is None:
             return output
         vectors: Tensor = self.readout(output)
@@ -174,12 +177,14 @@ class RCNN(nn.Module):
         """
         return self._run_branch("mask", features, boxes)[-1]
 
-    def _run_branch(self, name: str, features: list[Feature], boxes: list[Tensor]) -> tuple[Tensor, ...]:
+    def _run_branch(
+        self, name: str, features: list[Feature], boxes: list[Tensor], sizes: list[Size] | None = None
+    ) -> tuple[Tensor, ...]:
         branch: RoIBranch | None = getattr(self, name)
         if branch is None:
             raise InputError(f"this detector has no {name} head; build one that has")
         if branch.pooler is not None:
-            outputs: tuple[Tensor, ...] = branch.head(branch.pooler(features, boxes))
+            outputs: tuple[Tensor, ...] = branch.head(branch.pooler(features, boxes, sizes))
             return outputs
         shared: tuple[Tensor, ...] = branch.head(self._run_branch("box", features, boxes)[0])
         return shared

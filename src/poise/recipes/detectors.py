@@ -18,6 +18,7 @@ from poise.recipes.scenes import CROWD
 from poise.recipes.short import short_run
 from poise.skeletons import COCO17
 from poise.transforms.detector_jitter import DetectorAugmentation
+from poise.zoo.rcnn.keypoint_fcos import slim_fcos
 from poise.zoo.rcnn.poise_rcnn import small_detector
 from poise.zoo.rcnn.roi_codecs import gaussian_roi_codec, roi_codec
 
@@ -48,6 +49,8 @@ def detector_drawn(
     seed: int = 0,
     side: int = SIDE,
     width: Width = WIDTH,
+    trunk: str | None = None,
+    one_stage: bool = False,
     head: str = "gaussian",
     weight: float | None = None,
     height: float | None = None,
@@ -76,6 +79,9 @@ def detector_drawn(
         seed: Seed of the drawings.
         side: Side of the drawings, pixels, a multiple of 32.
         width: "t" (2.5 million parameters) or "s" (4.9 million).
+        trunk: Another backbone with its neck under the same slim heads, such as r18_fpn, hrnet_w8_hrfpn or timm_NAME_fpn, from
+            random weights.
+        one_stage: Find boxes in one stage, by FCOS, and keypoints by a branch with spatial attention (CenterMask2's manner).
         head: Codec of the keypoints in a box: "gaussian", a Gaussian for each keypoint; "one_hot", the cell of it by
             cross-entropy; or the class of another codec, such as `UDPGaussian`.
         weight: Factor of the mean squared error of Gaussians, 2000 by default, or of another codec's loss, by default such that
@@ -94,13 +100,14 @@ def detector_drawn(
     """
     check_run(epochs=epochs, rate=rate)
     codec = head_codec(head, weight=weight, height=height, sigma=sigma)
-    model = small_detector(width, size=(side, side), codec=codec)
+    make = slim_fcos if one_stage else small_detector
+    model = make(width, trunk=trunk, size=(side, side), codec=codec)
     set_config(model, detecting_set or ())
     views = DetectorAugmentation(
         sides=_sides(side), max_side=None, rotation=10.0, crop=0.25, crop_share=0.6, mosaic=mosaic, colour=0.1
     )
     usual = (images, epochs, side, width, mosaic, rate) == (IMAGES, EPOCHS, SIDE, WIDTH, MOSAIC, RATE)
-    plain = head in ("gaussian", "one_hot") and (weight, height, sigma, drop) == (None,) * 4 and not detecting_set
+    plain = head in ("gaussian", "one_hot") and (weight, height, sigma, drop, trunk) == (None,) * 5 and not detecting_set
     return short_run(
         "detector_drawn",
         model,
@@ -110,7 +117,7 @@ def detector_drawn(
         rate=rate,
         clip=CLIP,
         augmentation=dropped(views, drop),
-        expected={"AP": 0.48, "box AP": 0.6} if usual and plain else None,
+        expected={"AP": 0.48, "box AP": 0.6} if usual and plain and not one_stage else None,
     )
 
 
@@ -129,6 +136,8 @@ def detector_mixed(
     seed: int = 0,
     side: int = SIDE,
     width: Width = WIDTH,
+    trunk: str | None = None,
+    one_stage: bool = False,
     head: str = "gaussian",
     weight: float | None = None,
     height: float | None = None,
@@ -168,6 +177,9 @@ def detector_mixed(
         seed: Seed of the drawings.
         side: Side of the views, pixels, a multiple of 32.
         width: "t" (2.5 million parameters) or "s" (4.9 million).
+        trunk: Another backbone with its neck under the same slim heads, such as r18_fpn, hrnet_w8_hrfpn or timm_NAME_fpn, from
+            random weights.
+        one_stage: Find boxes in one stage, by FCOS, and keypoints by a branch with spatial attention (CenterMask2's manner).
         head: Codec of the keypoints in a box: "gaussian", "one_hot", or the class of another codec.
         weight: Factor of the mean squared error of Gaussians, 2000 by default, or of another codec's loss, by default such that
             it begins as large as that of one_hot, about 8.
@@ -187,7 +199,8 @@ def detector_mixed(
     """
     check_run(epochs=epochs, rate=rate)
     codec = head_codec(head, weight=weight, height=height, sigma=sigma)
-    model = small_detector(width, size=(side, side), codec=codec)
+    make = slim_fcos if one_stage else small_detector
+    model = make(width, trunk=trunk, size=(side, side), codec=codec)
     set_config(model, detecting_set or ())
     views = DetectorAugmentation(
         sides=_sides(side), max_side=2 * side, rotation=20.0, crop=0.5, crop_share=0.4, mosaic=mosaic, colour=0.2, grey=0.02

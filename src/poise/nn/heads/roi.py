@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from poise.dims import Size
 from poise.errors import InputError
+from poise.nn.attention import SpatialAttention
 
 MAP_CELLS: Size = (56, 56)
 """Cells of the heatmaps of a box (section 5 of the paper)."""
@@ -88,9 +89,10 @@ class ConvStack(nn.Module):
     Args:
         channels: Channels of the pooled features.
         widths: Channels of the convolutions; 8 of 512 for keypoints, 4 of 256 for masks.
+        attention: Whether spatial attention follows them.
     """
 
-    def __init__(self, channels: int, widths: tuple[int, ...] = (512,) * 8) -> None:
+    def __init__(self, channels: int, widths: tuple[int, ...] = (512,) * 8, *, attention: bool = False) -> None:
         super().__init__()
         self.conv = nn.ModuleList(
             nn.Conv2d(in_channels, out_channels, 3, padding=1)
@@ -98,13 +100,15 @@ class ConvStack(nn.Module):
         )
         self.width = widths[-1]
         _initialise(self)
+        self.attention = SpatialAttention() if attention else nn.Identity()
 
     def forward(self, pooled: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f h w"]:
         """Features at the same resolution."""
         x: Tensor = pooled
         for conv in self.conv:
             x = functional.relu(conv(x), inplace=True)
-        return x
+        output: Tensor = self.attention(x)
+        return output
 
 
 @final
@@ -199,7 +203,9 @@ def box_head(channels: int, *, cells: Size = (7, 7), width: int = 1024, classes:
     return RoIHead(FullyConnectedLayers(channels, cells, width), BoxPredictor(width, classes))
 
 
-def keypoint_head(channels: int, outputs: int, *, cells: Size = MAP_CELLS, widths: tuple[int, ...] = (512,) * 8) -> RoIHead:
+def keypoint_head(
+    channels: int, outputs: int, *, cells: Size = MAP_CELLS, widths: tuple[int, ...] = (512,) * 8, attention: bool = False
+) -> RoIHead:
     """The keypoint head with pooled features of its own.
 
     Args:
@@ -207,8 +213,9 @@ def keypoint_head(channels: int, outputs: int, *, cells: Size = MAP_CELLS, width
         outputs: Channels of the codec.
         cells: Cells of the codec's maps (h, w).
         widths: Channels of the convolutions.
+        attention: Whether spatial attention follows them.
     """
-    return RoIHead(ConvStack(channels, widths), KeypointPredictor(widths[-1], outputs, cells))
+    return RoIHead(ConvStack(channels, widths, attention=attention), KeypointPredictor(widths[-1], outputs, cells))
 
 
 def mask_head(channels: int, *, widths: tuple[int, ...] = (256,) * 4, classes: int = 81) -> RoIHead:

@@ -95,7 +95,7 @@ def keypoint_rcnn(
     _check_norm(norm)
     _check_size(size)
     _check_counts(classes=classes, convolutions=convolutions, width=width, box_width=box_width)
-    head_codec = _codec(codec, maps, skeleton, variant)
+    head_codec = made_codec(codec, maps, skeleton, variant)
     heads = Heads(
         classes=classes,
         channels=head_codec.channels,
@@ -214,10 +214,21 @@ def _backbone(
     return backbone
 
 
-def _codec(
-    codec: str | InstanceCodec | RoICodec | None, maps: Size | None, skeleton: Skeleton, variant: VariantName
+def made_codec(
+    codec: str | InstanceCodec | RoICodec | None, maps: Size | None, skeleton: Skeleton, variant: VariantName = "poise"
 ) -> RoICodec:
-    """The codec of the keypoint head; one that is given says how many cells and keypoints it has."""
+    """The codec of the keypoint head; one that is given says how many cells and keypoints it has.
+
+    Args:
+        codec: The class of a codec, a codec for views of one person or one for boxes; None for one cell by cross-entropy.
+        maps: Cells of the maps (h, w).
+        skeleton: The keypoints.
+        variant: The code base, which says how one cell is scored.
+
+    Raises:
+        UnknownName: There is no such codec.
+        InputError: Its maps or keypoints are others.
+    """
     if codec is None or isinstance(codec, str):
         return roi_codec(codec, maps or MAP_CELLS, len(skeleton), score=PRESETS[variant].score)
     head_codec = adapted(codec) if isinstance(codec, InstanceCodec) else codec

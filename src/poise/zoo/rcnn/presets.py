@@ -15,6 +15,7 @@ from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.rcnn_config import Learning, RCNNConfig
 from poise.nn.backbones.resnet import ResNet
 from poise.nn.backbones.timm import TimmBackbone
+from poise.nn.fcos import FCOS
 from poise.nn.necks.base import BackboneWithNeck
 from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas
@@ -109,12 +110,13 @@ def config_for(preset: Preset, codec: RoICodec | None) -> RCNNConfig:
 def assemble_keypoint_rcnn(
     name: str,
     architecture: Architecture,
-    network: RCNN,
+    network: RCNN | FCOS,
     *,
     codec: RoICodec,
     canvas: Canvas,
     skeleton: Skeleton,
     config: RCNNConfig | None = None,
+    kind: type[KeypointRCNN] = KeypointRCNN,
 ) -> KeypointRCNN:
     """A model that is yet to be trained.
 
@@ -127,6 +129,7 @@ def assemble_keypoint_rcnn(
         canvas: Preprocessing; without mirror pairs the model is evaluated without the flip test.
         skeleton: The keypoints.
         config: Configuration of post-processing and training.
+        kind: Type of the model.
 
     Raises:
         InputError: Codec and skeleton count keypoints differently.
@@ -136,7 +139,7 @@ def assemble_keypoint_rcnn(
     card = Card(name, whole, licence="of whoever trains it")
     if codec.quiet_start and network.keypoint is not None:
         _init_near_zero(network.keypoint.head.reader)
-    return KeypointRCNN(with_readout(network, whole), codec, canvas, skeleton, card, config)
+    return kind(with_readout(network, whole), codec, canvas, skeleton, card, config)
 
 
 def _init_near_zero(predictor: nn.Module) -> None:
