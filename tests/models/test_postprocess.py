@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from poise.codecs.one_hot import OneHot
-from poise.models import keypoint_rcnn
+from poise.models import rcnn_boxes
 from poise.models.card import Card
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.postprocess import Detections, detections_from
@@ -97,7 +97,7 @@ def people(monkeypatch, *, probability=LIKELY, boxes=BOXES, **options) -> People
     card = Card("ears", Architecture("tests:ears"), licence="MIT")
     model = KeypointRCNN(network, OneHot((56, 56), 2, score="mass"), Canvas(side=64, multiple=32), EARS, card, config).eval()
     answer = Detections(boxes, torch.tensor([0.9, 0.8, 0.7]))
-    monkeypatch.setattr(keypoint_rcnn, "find_boxes", lambda *_: [answer])
+    monkeypatch.setattr(rcnn_boxes, "find_boxes", lambda *_: [answer])
     with torch.no_grad():
         [[one]] = model.read(torch.zeros(1, 3, 64, 64), flip=False, decoders=[lambda *_: Points(POSES, probability)])
     return one
