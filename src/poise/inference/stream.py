@@ -282,7 +282,8 @@ def eval_mode(
         prepare(model, device)
     try:
         with torch.inference_mode(), autocast(device, precision):
-            yield torch.stack(list(views)).to(device).contiguous(memory_format=torch.channels_last)
+            batch = views[0][None] if len(views) == 1 else torch.stack(list(views))
+            yield batch.to(device).contiguous(memory_format=torch.channels_last)
     finally:
         if model is not None:
             model.train(training)

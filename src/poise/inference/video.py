@@ -2,7 +2,8 @@
 
     frames --data.video--> Follower or Predictor.stream --tracking--> Tracker --> smoothers --> VideoFrame
 
-Frames are worked on in chunks, at whose ends nothing waits in a batch: there a run can stop and go on to the same results.
+Frames are worked on as they come, while a thread decodes the next ones. They belong to chunks, at whose ends nothing waits in
+a batch: there a run can stop and go on to the same results.
 """
 
 import itertools
@@ -35,7 +36,10 @@ from poise.tracking.smoothing import Chain
 from poise.tracking.tracker import Tracker, TrackSettings
 
 CHUNK = 64
-"""Frames of a chunk."""
+"""Most frames of a chunk."""
+
+CHUNK_BYTES = 200_000_000
+"""Largest memory of the frames of a chunk, which are kept until it is written; a chunk has 8 frames at least."""
 
 SMOOTH = ("one-euro",)
 """Smoothers where nothing else is said."""
@@ -151,9 +155,10 @@ class VideoPipeline:
 
     def chunks(self) -> Iterator[list[VideoFrame]]:
         """The frames, some at a time; after each list the state can be kept."""
-        frames = self._frames()
-        while chunk := list(itertools.islice(frames, CHUNK if not self.source.live else 1)):
-            yield self._work(chunk)
+        frames, height, width = self._frames(), *self.source.size
+        count = 1 if self.source.live else min(CHUNK, max(8, CHUNK_BYTES // (3 * height * width)))
+        for first in frames:
+            yield self._work(itertools.chain([first], itertools.islice(frames, count - 1)))
         yield self._end()
 
     def _frames(self) -> Iterator[Frame]:
@@ -172,20 +177,22 @@ class VideoPipeline:
         finally:
             stream.close()
 
-    def _work(self, chunk: list[Frame]) -> list[VideoFrame]:
-        found = self._followed(chunk) if self.follower is not None else self._streamed(chunk)
-        begun = time.perf_counter()
+    def _work(self, chunk: Iterator[Frame]) -> list[VideoFrame]:
         out: list[VideoFrame] = []
-        lowest = self.settings.min_score
-        for frame, every in zip(chunk, found, strict=True):
-            poses = every if lowest is None else every[every.pose_score >= lowest]
-            poses = poses[large(poses.boxes, self.settings.min_area)]
-            looks = colour_histograms(frame.image, poses.boxes) if self.settings.appearance else None
-            tracked = self.tracker.update(poses, appearance=looks)
-            self._waiting.append(frame)
-            out += self._ready(self.chain.update(tracked))
-        self.seconds["tracking"] += time.perf_counter() - begun
+        for frame, every in self._followed(chunk) if self.follower is not None else self._streamed(chunk):
+            begun = time.perf_counter()
+            out += self._tracked(frame, every)
+            self.seconds["tracking"] += time.perf_counter() - begun
         return out
+
+    def _tracked(self, frame: Frame, every: Poses) -> list[VideoFrame]:
+        """The frames that are ready once the people of one more are known."""
+        lowest = self.settings.min_score
+        poses = every if lowest is None else every[every.pose_score >= lowest]
+        poses = poses[large(poses.boxes, self.settings.min_area)]
+        looks = colour_histograms(frame.image, poses.boxes) if self.settings.appearance else None
+        self._waiting.append(frame)
+        return self._ready(self.chain.update(self.tracker.update(poses, appearance=looks)))
 
     def _end(self) -> list[VideoFrame]:
         return self._ready(self.chain.finish())
@@ -197,19 +204,30 @@ class VideoPipeline:
             out.append(VideoFrame(frame.index, frame.time, frame.image, poses))
         return out
 
-    def _followed(self, chunk: list[Frame]) -> list[Poses]:
+    def _followed(self, chunk: Iterator[Frame]) -> Iterator[tuple[Frame, Poses]]:
         assert self.follower is not None
-        found = [self.follower(frame.image, self._key(frame)) for frame in chunk]
-        self.seconds |= self.follower.seconds
-        return found
+        for frame in chunk:
+            found = self.follower(frame.image, self._key(frame))
+            self.seconds |= self.follower.seconds
+            yield frame, found
 
-    def _streamed(self, chunk: list[Frame]) -> list[Poses]:
+    def _streamed(self, chunk: Iterator[Frame]) -> Iterator[tuple[Frame, Poses]]:
         """People of several frames share batches; what a detector finds comes by the same loop."""
-        begun = time.perf_counter()
-        requests = [ImageRequest(self._key(frame), partial(_same, frame.image)) for frame in chunk]
-        found = [one.poses for one in self.predictor.stream(requests)]
-        self.seconds["network"] += time.perf_counter() - begun
-        return found
+        asked: deque[Frame] = deque()
+
+        def requests() -> Iterator[ImageRequest]:
+            for frame in chunk:
+                asked.append(frame)
+                yield ImageRequest(self._key(frame), partial(_same, frame.image))
+
+        stream = self.predictor.stream(requests())
+        while True:
+            begun, read = time.perf_counter(), self.seconds["reading"]
+            found = next(stream, None)
+            self.seconds["network"] += time.perf_counter() - begun - (self.seconds["reading"] - read)
+            if found is None:
+                return
+            yield asked.popleft(), found.poses
 
     def _key(self, frame: Frame) -> Key:
         return Key(frame.name, frame.index + 1, frame=frame.index, time=frame.time)

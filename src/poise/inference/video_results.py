@@ -114,9 +114,9 @@ class VideoResults:
         Raises:
             WriteError: A file cannot be written.
         """
-        drawn: Iterator[tuple[VideoFrame, Pixels]] = ((frame, self.drawn(frame)) for frame in frames)
+        drawn: Iterator[tuple[VideoFrame, Pixels | None]] = ((frame, None) for frame in frames)
         if frames and self._with_video:
-            drawn = self._part(drawn, frames[0])
+            drawn = self._part(frames)
         try:
             with self.poses.open("ab") as file:
                 for frame, pixels in drawn:
@@ -133,19 +133,20 @@ class VideoResults:
             raise WriteError(f"{str(self.poses)!r} cannot be written: {error.strerror or error}") from error
         self._keep(size, pipeline)
 
-    def _part(self, drawn: Iterator[tuple[VideoFrame, Pixels]], first: VideoFrame) -> Iterator[tuple[VideoFrame, Pixels]]:
-        """The frames, written into a part of the annotated video as they pass."""
+    def _part(self, frames: Sequence[VideoFrame]) -> Iterator[tuple[VideoFrame, Pixels]]:
+        """The frames as they are drawn, each then written into a part of the annotated video."""
         name = f"{len(self._parts):06d}.mp4"
         writer = PartWriter(self.work / name, self.source.size, rate=self.source.rate)
         try:
-            for frame, pixels in drawn:
-                writer.add(pixels, frame.time - first.time)
+            for frame in frames:
+                pixels = self.drawn(frame)
+                writer.add(pixels, frame.time - frames[0].time)
                 yield frame, pixels
         except BaseException:
             writer.drop()
             raise
         writer.close()
-        self._parts.append((name, first.time))
+        self._parts.append((name, frames[0].time))
 
     def drawn(self, frame: VideoFrame) -> Pixels:
         """The frame with its people: filled keypoints as rings, uncertain ones thin, each person with the id of the track."""
@@ -157,10 +158,11 @@ class VideoResults:
         out = draw_people(frame.pixels, poses.xy, state.astype(np.int64), self.model.skeleton)
         return labelled(out, [(_corner(poses, row), track) for row, track in enumerate(frame.ids) if track > 0])
 
-    def _thumb(self, frame: VideoFrame, pixels: Pixels) -> None:
+    def _thumb(self, frame: VideoFrame, drawn: Pixels | None) -> None:
         """Keep a small picture of some frames, fewer of a long video."""
         if not self._every or self.frames % self._every:
             return
+        pixels = self.drawn(frame) if drawn is None else drawn
         height = max(1, round(pixels.shape[0] * SHEET_WIDTH / pixels.shape[1]))
         small = cv2.resize(pixels, (SHEET_WIDTH, height), interpolation=cv2.INTER_AREA)
         write_image(self.work / f"thumb-{frame.index:09d}.jpg", small)

@@ -95,7 +95,7 @@ def mask_in_image(mask: Float[np.ndarray, "h w"], region: Frame, size: Size) -> 
 
 def _resampled(pixels: Any, x: Float[np.ndarray, "h w"], y: Float[np.ndarray, "h w"], border: Border) -> Any:
     """The pixels at positions, rounded to 1/32 pixel."""
-    i, j = (np.rint(np.clip(at, -LIMIT, LIMIT) * STEPS).astype(np.int64) for at in (x, y))
+    i, j = (np.rint(np.clip(at, -LIMIT, LIMIT) * STEPS).astype(np.int32) for at in (x, y))
     whole = np.stack((i >> 5, j >> 5), axis=-1).astype(np.int16)
     part = ((j & 31) * STEPS + (i & 31)).astype(np.uint16)
     mode = cv2.BORDER_CONSTANT if border == "zero" else cv2.BORDER_REPLICATE
