@@ -8,15 +8,19 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torchvision.ops import box_iou
 
 from poise.cli.main import main
+from poise.codecs.dynamic_bins import RTMOBins
 from poise.data.base import Dataset
 from poise.errors import InputError
 from poise.inference.predictor import Predictor
 from poise.metrics import coco_format
+from poise.models.one_stage_targets import one_stage_losses
 from poise.models.values import LabelledImage
 from poise.models.views.base import TrainData
 from poise.nn.rescore import RescoreNet
+from poise.nn.rtmo.network import RTMOHead
 from poise.scenes import Canvas, SceneBatch
 from poise.skeletons import COCO17
 from poise.structures import Key, Labels
@@ -150,11 +154,55 @@ def test_rtmo_sees_blue_green_red_as_they_are_and_grey_around():
     assert view[:, 2, 2].tolist() == pytest.approx([114, 114, 114], abs=1e-3)
 
 
-def test_rtmo_has_no_flip_test_and_is_not_trained(models):
+def test_rtmo_has_no_flip_test(models):
     with pytest.raises(InputError, match="without a flip test"):
         models[0].predict(torch.zeros(1, 3, 96, 96), flip=True)
-    with pytest.raises(InputError, match="not trained here"):
-        models[0].train_views(TrainData("mine", One()), seed=0)
+
+
+@pytest.mark.parametrize("proxy", [False, True])
+def test_rtmo_learns_with_all_of_its_weights_and_nobody_teaches_scores_alone(proxy):
+    model = rtmo("t", side=96)
+    model.codec = replace(model.codec, proxy=proxy)
+    views = model.train().train_views(TrainData("one", One(), size=(96, 96)), seed=0)
+    batch = views.collate([views[0, 0], views[1, 0]]).batch
+    parts = model.losses(batch)
+    assert tuple(parts) == model.loss_parts
+    torch.stack(list(parts.values())).sum().backward()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
+    nobody = model.losses(replace(batch, scenes=replace(batch.scenes, visible=batch.scenes.visible * 0)))
+    assert nobody["persons"].item() > 0
+    assert all(nobody[name].item() == 0 for name in nobody if name != "persons")
+    hidden = replace(batch.scenes, ignore=batch.scenes.ignore | True)
+    assert model.losses(replace(batch, scenes=hidden))["persons"].item() == 0
+    loss, people = model.eval().validate(batch)
+    assert loss.isfinite()
+    assert len(people) == 2
+    assert model.picture(batch).shape[2] == 3
+
+
+def test_what_rtmo_learns_is_what_is_read():
+    torch.manual_seed(0)
+    view = One.view(rtmo("t", side=96))
+    views = [replace(view, labels=replace(view.labels, xy=16 + 32 * torch.rand(1, KEYPOINTS, 2))) for _ in range(6)]
+    scenes, head = SceneBatch.of(views).scenes, RTMOHead(64, KEYPOINTS, width=0.25, pose=32)
+    counts = (1, 4, KEYPOINTS, 32, 2 * KEYPOINTS)
+    maps = [(0.1 * torch.randn(6, count, side, side)).requires_grad_() for count in counts for side in (4, 2)]
+    optimizer = torch.optim.Adam([{"params": maps, "lr": 0.03}, {"params": head.dcc.parameters(), "lr": 3e-3}])
+    for _ in range(120):
+        optimizer.zero_grad()
+        parts = one_stage_losses(maps, scenes, head, RTMOBins(KEYPOINTS), torch.tensor(COCO17.sigmas))
+        torch.stack(list(parts.values())).sum().backward()
+        optimizer.step()
+    head.dcc.pose_to_kpts[1].momentum = 0.9  # so that the norm knows these people
+    with torch.no_grad():
+        for _ in range(8):
+            one_stage_losses(maps, scenes, head, RTMOBins(KEYPOINTS), torch.tensor(COCO17.sigmas))
+        found = head.eval().people(maps[: 4 * 2])
+    assert min(one.score[0] for one in found) > 0.6
+    assert torch.stack([box_iou(one.boxes[:1], scenes.boxes[i, None]) for i, one in enumerate(found)]).median() > 0.6
+    away = torch.cat([(one.xy[0] - scenes.xy[i]).norm(dim=-1) for i, one in enumerate(found)])
+    assert away.median() < 11  # a guess is 17 off
+    assert torch.stack([one.visible[0] for one in found]).median() > 0.7
 
 
 def test_people_of_several_scales_are_joined(models):

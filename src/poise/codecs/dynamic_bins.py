@@ -60,7 +60,14 @@ class DynamicBins:
 @final
 @dataclass(frozen=True)
 class RTMOBins(DynamicBins):
-    """The bins of RTMO's releases: 192 across and 256 down a box that is a quarter larger than the person's."""
+    """The bins of RTMO's releases: 192 across and 256 down a box that is a quarter larger than the person's.
+
+    Attributes:
+        proxy: Whether the classified keypoints teach scores and regressed keypoints, as in the second half of the release's
+            training; for fine-tuning a released model.
+    """
+
+    proxy: bool = False
 
     def within(self, xy: Float[Tensor, "n k 2"], boxes: Boxes) -> Float[Tensor, "n k 2"]:
         """Positions clamped to the bins of their box: no others can be found.

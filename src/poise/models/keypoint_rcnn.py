@@ -325,7 +325,7 @@ class KeypointRCNN(RCNNLosses, PoseModel):
         """The loss of sampled proposals, and the people found in each view, pixels of its image."""
         loss = total_loss(self.losses(batch))
         people = answered_alike(batch, self.preprocess.multiple, self._predict_batch)
-        return loss, [_to_image(own, warp, self.preprocess) for own, warp in zip(people, batch.warps.cpu(), strict=True)]
+        return loss, [people_to_image(own, warp, self.preprocess) for own, warp in zip(people, batch.warps.cpu(), strict=True)]
 
     def _predict_batch(self, images: Float[Tensor, "_ 3 h w"], sizes: list[Size]) -> list[People]:
         """The people in views of one size."""
@@ -475,7 +475,7 @@ def poses_in_boxes(people: People, warp: Warp, key: Key, *, canvas: Canvas) -> P
     return Poses(xy, people.score.cpu().float(), boxes, confidence, pose_score, key, masks=masks)
 
 
-def _to_image(people: People, warp: Float[Tensor, "3 3"], canvas: Canvas) -> People:
+def people_to_image(people: People, warp: Float[Tensor, "3 3"], canvas: Canvas) -> People:
     """People of a view in pixels of its image, on the CPU."""
     parts = (people.xy, people.score, people.pose_score, people.boxes)
     xy, score, pose_score, boxes = (part.float().cpu() for part in parts)

@@ -1,7 +1,6 @@
 """RTMO (arXiv 2312.07526): everybody, their boxes and their keypoints from one pass of a network over a whole image."""
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
 
 import torch
 from jaxtyping import Float
@@ -12,15 +11,20 @@ from poise.codecs.dynamic_bins import DynamicBins, RTMOBins
 from poise.errors import InputError
 from poise.geometry import apply, box_area
 from poise.metrics.oks import pose_oks
-from poise.models.base import BoxFinder
+from poise.models.base import BoxFinder, total_loss
 from poise.models.bottom_up import BottomUp
-from poise.models.keypoint_rcnn import poses_in_boxes
+from poise.models.keypoint_rcnn import people_to_image, poses_in_boxes
+from poise.models.one_stage_targets import one_stage_losses
+from poise.models.pictures import IMAGES, Picture, people_picture
 from poise.models.values import Decoder, Detections, Image, ImageViews, LabelledImage, Part, RoundTrip
-from poise.models.views.base import TrainData
+from poise.models.views.scene import answered_alike
 from poise.scenes import People, SceneBatch
 from poise.skeletons import convert
 from poise.structures import Key, Poses
 from poise.transforms.canvas import Layout, boxes_to_view, canvas_layout
+
+PARTS = ("boxes", "visible", "coordinates", "keypoints", "persons")
+"""Parts of the loss."""
 
 
 class OneStage(BottomUp, BoxFinder):
@@ -28,7 +32,6 @@ class OneStage(BottomUp, BoxFinder):
 
     kind = "one-stage"
     codec_type = DynamicBins  # type: ignore[assignment]  # as `codec`
-    augmentation_type = None  # type: ignore[assignment]  # it is not trained
     runtime_parts = (Part(method="maps", free=(2, 3)),)
     partial_poses = False
 
@@ -139,26 +142,27 @@ class OneStage(BottomUp, BoxFinder):
 
     # training
 
-    def compared(self, outputs: Sequence[Any], batch: SceneBatch) -> NoReturn:
-        """RTMO learns nothing here.
-
-        Raises:
-            InputError: Always.
-        """
-        raise InputError(self.not_trained)
-
-    def train_views(self, data: TrainData, *, seed: int) -> NoReturn:
-        """RTMO learns nothing here.
-
-        Raises:
-            InputError: Always.
-        """
-        raise InputError(self.not_trained)
-
     @property
-    def not_trained(self) -> str:
-        """Message where somebody wants to train it."""
-        return (
-            f"{self.card.name} can be used and evaluated, but not trained here: RTMO's assignment of people to cells and its "
-            "losses are missing; train poise_scene_s, a DEKR (dekr_w32) or a detector (poise_rcnn_s), or take a released RTMO"
-        )
+    def loss_parts(self) -> tuple[str, ...]:
+        """Names of the parts of the loss."""
+        return PARTS
+
+    def losses(self, batch: SceneBatch) -> dict[str, Float[Tensor, ""]]:
+        """The parts of the loss, computed in float32."""
+        maps: list[Tensor] = self.network.learnt(batch.images)
+        sigmas = torch.tensor(self.skeleton.sigmas, device=batch.images.device)
+        with torch.autocast(batch.images.device.type, enabled=False):
+            return one_stage_losses(maps, batch.scenes, self.network.head, self.codec, sigmas)
+
+    def validate(self, batch: SceneBatch) -> tuple[Float[Tensor, ""], list[People]]:
+        """The loss, and the best people of each view in pixels of its image."""
+        people = answered_alike(batch, self.preprocess.multiple, lambda images, _: self.predict(images, flip=False))
+        pairs = zip(people, batch.warps.cpu(), strict=True)
+        return total_loss(self.losses(batch)), [people_to_image(own, warp, self.preprocess) for own, warp in pairs]
+
+    @torch.no_grad()
+    def picture(self, batch: SceneBatch) -> Picture:
+        """Labels and predicted people."""
+        batch = batch.first(IMAGES)
+        people = self.predict(batch.images, flip=False)
+        return people_picture(batch, people, canvas=self.preprocess, skeleton=self.skeleton)

@@ -96,6 +96,26 @@ def scene_picture(
     return _beside(columns, ("labels", "target maps", "found", "predicted maps", "offsets to others of the person"))
 
 
+def people_picture(batch: SceneBatch, everybody: Sequence[People], *, canvas: Canvas, skeleton: Skeleton) -> Picture:
+    """The first views of a batch, one column each: labels, predicted people.
+
+    Args:
+        batch: Views and their labels, at most `IMAGES`.
+        everybody: The people predicted in each view.
+        canvas: Resizing and normalisation of the views.
+        skeleton: Skeleton to draw.
+    """
+    scenes, columns = batch.scenes, []
+    for i, view in enumerate(_pixels(batch.images, canvas)):
+        here = (scenes.scene == i).cpu()
+        labels = draw_people(view, scenes.xy.cpu()[here], scenes.visible.cpu()[here], skeleton, boxes=scenes.boxes.cpu()[here])
+        good = (everybody[i].pose_score >= MIN_SCORE).cpu()
+        xy, score, framed = (part.float().cpu()[good] for part in (everybody[i].xy, everybody[i].score, everybody[i].boxes))
+        found = draw_people(view, xy, score, skeleton, boxes=framed, min_score=canvas.min_keypoint_score)
+        columns.append((labels, found))
+    return _beside(columns, ("labels", "found"))
+
+
 def detector_picture(
     batch: SceneBatch,
     everybody: Sequence[People],

@@ -3,14 +3,17 @@
 The weights are named as in RTMO's release.
 """
 
+import math
 from typing import final
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from poise.nn.backbones.csp_darknet import EPS
 from poise.nn.base import Feature
 from poise.nn.conv_unit import ConvUnit
+
+FIRST_SCORE = 0.01
+"""Score of every cell with the first weights."""
 
 GROUPS = 8
 """Groups of all but the first convolution towards box and pose."""
@@ -39,19 +42,23 @@ class HeadModule(nn.Module):
         self.out_kpt_reg = nn.ModuleList(nn.Conv2d(inner, 2 * keypoints, 1) for _ in levels)
         self.out_kpt_vis = nn.ModuleList(nn.Conv2d(inner, keypoints, 1) for _ in levels)
         self.out_pose = nn.ModuleList(nn.Conv2d(inner, pose, 1) for _ in levels)
+        for layer in self.out_cls:
+            nn.init.constant_(layer.bias, -math.log(1 / FIRST_SCORE - 1))  # type: ignore[arg-type]  # a convolution's
 
     def forward(self, features: list[Feature]) -> list[Feature]:
         """Logits of persons, boxes, logits of visible keypoints and pose vectors: of each the map of every level in turn."""
+        return self._maps(features, (self.out_bbox, self.out_kpt_vis, self.out_pose))
+
+    def learnt(self, features: list[Feature]) -> list[Feature]:
+        """The maps of `forward`, then the keypoints of each cell relative to it, strides, which are only for the loss."""
+        return self._maps(features, (self.out_bbox, self.out_kpt_vis, self.out_pose, self.out_kpt_reg))
+
+    def _maps(self, features: list[Feature], layers: tuple[nn.ModuleList, ...]) -> list[Feature]:
+        """Logits of persons, and the maps of some layers."""
         halves = [x.chunk(2, dim=1) for x in features]
         persons = [out(conv(x)) for out, conv, (x, _) in zip(self.out_cls, self.conv_cls, halves, strict=True)]
         inner = [conv(x) for conv, (_, x) in zip(self.conv_pose, halves, strict=True)]
-        rest = (self.out_bbox, self.out_kpt_vis, self.out_pose)
-        return [*persons, *(out(x) for layers in rest for out, x in zip(layers, inner, strict=True))]
-
-    def offsets(self, features: list[Feature]) -> list[Float[Tensor, "b _ h w"]]:
-        """Keypoints of each cell relative to it, strides: only for the loss."""
-        inner = [conv(x.chunk(2, dim=1)[1]) for conv, x in zip(self.conv_pose, features, strict=True)]
-        return [out(x) for out, x in zip(self.out_kpt_reg, inner, strict=True)]
+        return [*persons, *(out(x) for own in layers for out, x in zip(own, inner, strict=True))]
 
 
 def _stack(channels: int, width: int, count: int, *, groups: int) -> nn.Sequential:

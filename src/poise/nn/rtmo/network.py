@@ -119,6 +119,11 @@ class RTMONet(nn.Module):
         maps: list[Tensor] = self.head(self.neck(self.backbone(images)))
         return maps
 
+    def learnt(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
+        """The maps, and the keypoints of each cell relative to it, strides."""
+        maps: list[Tensor] = self.head.head_module.learnt(self.neck(self.backbone(images)))
+        return maps
+
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """The maps; in evaluation also scores, boxes, keypoints and their scores of the people of all views together.
 
