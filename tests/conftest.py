@@ -6,6 +6,7 @@
 in `tests/codecs`, `tests/nn/test_backbone_laws.py`, `tests/data/test_laws.py` and `tests/models/test_kind_laws.py`.
 """
 
+import gc
 import importlib.util
 import os
 from collections.abc import Callable, Iterator
@@ -57,6 +58,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # modules and tests stay: the collector need not look through a million of their objects again and again
 
 
 def _seed(request: pytest.FixtureRequest) -> None:

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poise.analysis.diagnosis import CORRECTIONS, correct, diagnose, precision_curve
@@ -107,6 +107,7 @@ ALL = {"jitter": 0.1, "inversion": 0.1, "swap": 0.08, "miss": 0.07, "missed": 0.
 
 
 @pytest.mark.parametrize("skeleton", [COCO17, MPII16], ids=lambda s: s.name)
+@settings(max_examples=settings().max_examples // 4)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_planted_errors_are_classified_and_correcting_all_gives_ap_1(skeleton, seed):
     truth, results, counts = case(seed, ALL, skeleton=skeleton, images=3)

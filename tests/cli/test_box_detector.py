@@ -12,7 +12,7 @@ from poise.cli.main import main
 from poise.models.box_detector import BoxDetector
 from poise.skeletons import COCO17
 from poise.weights.model_file import load, save
-from poise.zoo import build
+from poise.zoo import build, faster_rcnn
 from poise.zoo.importing import official_state
 
 NAME = "faster_rcnn_r18_fpn_2cls"
@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
     category = {"id": 1, "name": "person", "keypoints": list(COCO17.keypoints)}
     (place / "labels.json").write_text(json.dumps({"images": images, "annotations": people, "categories": [category]}))
     torch.manual_seed(0)
-    made = build(NAME)
+    made = faster_rcnn("resnet18", classes=2, box_width=16, name=NAME)
     made.preprocess = replace(made.preprocess, side=64, most=128)
     made.config = replace(made.config, score=0.0, per_image=3)
     save(made, place / "boxes.safetensors")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from poise.weights.model_file import save
-from poise.zoo import build
+from poise.zoo import build, faster_rcnn
 
 from ..data.fakes import coco as fake
 
@@ -19,13 +19,18 @@ MOST = 60
 """People of an image at most: more than stay where the worse of two goes, fewer than where it is only lowered."""
 
 
+def small_boxes():
+    """Of the name's backbone, with a small head."""
+    return faster_rcnn("resnet18", classes=2, box_width=16, name="faster_rcnn_r18_fpn_2cls")
+
+
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
     """Labels of four images, the images, and models; of detectors everything is somebody, and boxes overlap everywhere."""
     home = tmp_path_factory.mktemp("home")
     labels, images = fake.write(home / "coco")
     torch.manual_seed(0)
-    made = {"RCNN": build("poise_rcnn_t_coco_64x64"), "BOXES": build("faster_rcnn_r18_fpn_2cls")}
+    made = {"RCNN": build("poise_rcnn_t_coco_64x64"), "BOXES": small_boxes()}
     made["BOXES"].preprocess = replace(made["BOXES"].preprocess, side=64, most=128)
     for model in made.values():
         model.config = replace(model.config, score=0.0, per_image=MOST)

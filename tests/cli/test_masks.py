@@ -15,7 +15,7 @@ from poise.models.rcnn_masks import pasted
 from poise.skeletons import COCO17
 from poise.structures import Poses
 from poise.weights.model_file import load, save
-from poise.zoo import build
+from poise.zoo import faster_rcnn, keypoint_rcnn
 
 SIZES = ((100, 120), (80, 60))
 
@@ -35,9 +35,13 @@ def folder(tmp_path_factory):
     images = [{"id": i, "file_name": f"{i}.png", "height": h, "width": w} for i, (h, w) in enumerate(SIZES, start=1)]
     category = {"id": 1, "name": "person", "keypoints": list(COCO17.keypoints)}
     (place / "labels.json").write_text(json.dumps({"images": images, "annotations": people, "categories": [category]}))
-    for name, file in (("mask_rcnn_r18_fpn_2cls", "masks"), ("keypoint_mask_rcnn_r18_fpn_2cls", "both")):
+    small = {"convolutions": 1, "width": 16, "box_width": 16}
+    for builder, others, file in (
+        (faster_rcnn, {"name": "mask_rcnn_r18_fpn_2cls"}, "masks"),
+        (keypoint_rcnn, {"name": "keypoint_mask_rcnn_r18_fpn_2cls"} | small, "both"),
+    ):
         torch.manual_seed(0)
-        made = build(name)
+        made = builder("resnet18", classes=2, masks=True, **others)
         made.preprocess = replace(made.preprocess, side=64, most=128)
         made.config = replace(made.config, score=0.0, per_image=3, nms=0.3)
         made.network.mask.head.reader.logits.bias.data += 0.01

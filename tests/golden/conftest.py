@@ -13,6 +13,7 @@ says how many files it tried and which ones no test knows; those do not fail.
 """
 
 import filecmp
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -76,7 +77,8 @@ def _endings(name: str) -> list[str]:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "golden(pattern): run once for each golden file of the pattern, given as `golden_file`; shapes_alone: once a network",
+        "golden(pattern): run once for each golden file of the pattern, given as `golden_file`; shapes_alone: once a network; "
+        "costly: large networks with the weights of one scale alone, but for --exhaustive",
     )
 
 
@@ -88,7 +90,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if marker.kwargs.get("shapes_alone"):
         paths = _of_one_setting(paths)
     ids = [("copy-" if path.is_relative_to(HERE) else "") + stem(path) for path in paths]
-    metafunc.parametrize("golden_file", paths, ids=ids, indirect=True)
+    costly = marker.kwargs.get("costly", False)
+    params = [
+        pytest.param(path, id=name, marks=pytest.mark.exhaustive if costly and _is_large_twin(path) else ())
+        for path, name in zip(paths, ids, strict=True)
+    ]
+    metafunc.parametrize("golden_file", params, indirect=True)
+
+
+LARGE = 50_000_000
+"""Parameters from which the weights of a second scale, which show little more, are left to `--exhaustive` by costly tests."""
+
+
+def _is_large_twin(path: Path) -> bool:
+    name, scaled, _ = stem(path).rpartition("_ws")
+    twin = bool(scaled) and path.with_name(f"{name}.json").is_file()
+    return twin and bool(json.loads(path.read_text()).get("params", 0) > LARGE)
 
 
 def _of_one_setting(paths: list[Path]) -> list[Path]:

@@ -97,7 +97,7 @@ def in_layers(network: torch.nn.Module, size: tuple[int, int]) -> int:
     return sum(count for kind, count in flops.items() if kind not in products and "attention" not in str(kind)) // 2
 
 
-@pytest.mark.golden(*NETWORKS, RENAMED, UNREAD)
+@pytest.mark.golden(*NETWORKS, RENAMED, UNREAD, costly=True)
 def test_a_network_with_official_weights_gives_the_official_answer(golden_file: Path):
     golden = Replay(golden_file)
     model = import_release(golden.name, golden.weights(golden.keys or own_keys(golden.name)))

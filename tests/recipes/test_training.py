@@ -92,9 +92,13 @@ def test_the_first_batch_of_every_recipe_is_encoded_and_has_a_loss(name, coco, d
     assert any(float(p.grad.abs().sum()) > 0 for p in model.network.parameters() if p.grad is not None)
 
 
+IN_NOTES = ("lpn", "cpn", "mspn", "rsn", "dark", "udp", "udp_aid", "hourglass")
+"""Trained and checked for a step by `tests/whole/test_notes.py` too."""
+
+
 @pytest.mark.parametrize(
     "name",
-    ["lpn", "cpn", "mspn", "rsn", "hourglass", "dark", "udp", "udp_aid", "grmi", "simcc", "regression", "people"],
+    ["grmi", "simcc", "regression", "people", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in IN_NOTES)],
 )
 def test_a_small_recipe_of_each_family_learns_two_steps_and_is_checked(name, coco, drawn, tmp_path, monkeypatch):
     monkeypatch.setattr(AtomicIO, "save_checkpoint", lambda *args, **kwargs: None)  # states are large, and not the matter here

@@ -160,20 +160,25 @@ def started(tiny, script, tmp_path):
     process.communicate()
 
 
+@pytest.fixture(scope="module")
+def straight(tiny, tmp_path_factory):
+    """The folder of a run of 40 steps that nothing stopped, and what it ended with."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("straight")
+    return folder, fit(tiny.recipe(tiny.Tiny(epochs=60)), out=folder, steps=40, console=silent(), **HERE)
+
+
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_killed_or_interrupted_goes_on_to_the_same_end(tiny, started, tmp_path, kind):
+def test_a_run_killed_or_interrupted_goes_on_to_the_same_end(tiny, started, straight, kind):
     process, folder = started
     process.send_signal(kind)
     output = process.communicate(timeout=60)[0]
     assert process.returncode != 0
     assert kind == signal.SIGKILL or "--resume" in output
-    options = tiny.Tiny(epochs=60)
-    resumed = fit(tiny.recipe(options), out=folder, resume=folder, steps=40, console=silent(), **HERE)
-    straight = fit(tiny.recipe(options), out=tmp_path / "straight", steps=40, console=silent(), **HERE)
-    assert resumed.history[-1]["step"] == straight.history[-1]["step"]
-    state = [
-        torch.load(f / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for f in (folder, tmp_path / "straight")
-    ]
+    resumed = fit(tiny.recipe(tiny.Tiny(epochs=60)), out=folder, resume=folder, steps=40, console=silent(), **HERE)
+    whole, ended = straight
+    assert resumed.history[-1]["step"] == ended.history[-1]["step"]
+    state = [torch.load(f / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for f in (folder, whole)]
     assert all(torch.equal(state[0][name], state[1][name]) for name in state[1])
 
 

@@ -127,7 +127,7 @@ def test_another_ending_and_unwritable_places_are_refused_and_nothing_is_left(mo
 
 def test_a_damaged_byte_is_noticed_wherever_it_is(file):
     data = file.read_bytes()
-    for place in (*range(8, len(data), len(data) // 40), len(data) - 1):
+    for place in (*range(8, len(data), len(data) // 16), len(data) - 1):
         file.write_bytes(data[:place] + bytes([data[place] ^ 0x11]) + data[place + 1 :])
         with pytest.raises(CheckpointError):
             load(file)

@@ -214,14 +214,16 @@ def stepped(people: Found, heat: Float[Tensor, "k h w"], config: TagConfig) -> F
     there = people[..., 2] > 0
     moved = people.copy()
     maps = heat.cpu()
-    who, which = np.nonzero(there)
-    cells = torch.from_numpy(people[who, which, :2]).long()
-    if config.rule == "mmpose":
-        placed = quarter_offset(maps[which], cells, cells.float(), border="each axis") + config.shift
-    else:
-        placed = _half_stepped(maps[which], cells)
-    moved[who, which, :2] = placed.numpy()
+    for keypoint, whose in enumerate(there.T):
+        same = maps[keypoint].expand(int(whose.sum()), -1, -1)  # without a copy of the map for each person
+        moved[whose, keypoint, :2] = _placed(same, torch.from_numpy(people[whose, keypoint, :2]).long(), config).numpy()
     return moved
+
+
+def _placed(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"], config: TagConfig) -> Float[Tensor, "n 2"]:
+    if config.rule == "mmpose":
+        return quarter_offset(maps, cells, cells.float(), border="each axis") + config.shift
+    return _half_stepped(maps, cells)
 
 
 def _half_stepped(maps: Float[Tensor, "n h w"], cells: Int64[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:

@@ -131,7 +131,7 @@ def _one_side(spelled: list[str]) -> Readings:
 def _inside(spelled: list[str]) -> Readings:
     """A word of a side inside another: hipleft, frontleftpaw, 左肩."""
     text = "".join(spelled)
-    for word, others in _INSIDE.items():
+    for word, others in ((word, others) for word, others in _INSIDE.items() if word in text):
         for found in re.finditer(re.escape(word), text):
             before, after = text[: found.start()], text[found.end() :]
             if len(before) != 1 or not word.isascii():
