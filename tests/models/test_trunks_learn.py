@@ -46,7 +46,10 @@ def batch() -> SceneBatch:
     return SceneBatch(torch.randn(1, 3, SIDE, SIDE, generator=chance), scenes, torch.eye(3)[None])
 
 
-@pytest.mark.parametrize("name", TRUNKS)
+LARGE = ("r50_c4", "x50_32x4d_fpn")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.exhaustive if n in LARGE else ()) for n in TRUNKS])
 def test_a_step_moves_trunk_and_heads_and_leaves_frozen_norms(name):
     if "timm" in name:
         pytest.importorskip("timm")
