@@ -44,7 +44,7 @@ def folder(tmp_path_factory):
         made = builder("resnet18", classes=2, masks=True, **others)
         made.preprocess = replace(made.preprocess, side=64, most=128)
         made.config = replace(made.config, score=0.0, per_image=3, nms=0.3)
-        made.network.mask.head.reader.logits.weight.data *= 0.01  # so that a tenth of a pixel of a box changes no mask
+        made.network.mask.head.reader.logits.weight.data *= 1e-3  # so that a part of a pixel of a box changes no mask
         made.network.mask.head.reader.logits.bias.data += 0.01
         save(made, place / f"{file}.safetensors")
     return place
