@@ -136,3 +136,11 @@ def test_what_is_worn_covers_the_body_and_moves_with_it():
             assert near.max() < 0.8
             return
     pytest.fail("nobody wears anything")
+
+
+def test_somebody_is_always_seen_and_their_box_is_theirs():
+    dataset = BodyDataset(30, size=(96, 96), per_image=(1, 3), seed=9)
+    for i in range(30):
+        labels = dataset[i].labels
+        assert (labels.area >= 15).all()
+        assert ((labels.boxes[:, 2:] - labels.boxes[:, :2]) > 2).all()

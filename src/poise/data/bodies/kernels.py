@@ -56,13 +56,16 @@ def normals(vertices: Floats, faces: Whole, out: Floats) -> None:
             out[v, k] /= length
 
 
-def rasterise(seen: Floats, faces: Whole, first: int, near: float, depth: Floats, owner: Whole, shares: Floats) -> None:
+def rasterise(
+    seen: Floats, faces: Whole, first: int, solid: int, near: float, depth: Floats, owner: Whole, shares: Floats
+) -> None:
     """Draw triangles into a z-buffer.
 
     Args:
         seen: Vertices in the image (v 3): x and y in pixels, and depth.
         faces: Triangles (f 3), indices of vertices.
         first: Number that the first triangle gets in `owner`.
+        solid: Number of triangles, the first ones, that are left out where they are seen from behind.
         near: Triangles with a vertex nearer than this are left out.
         depth: Depth of each pixel (H W), changed where a triangle is nearer.
         owner: Number of the triangle in each pixel (H W), changed likewise.
@@ -76,7 +79,7 @@ def rasterise(seen: Floats, faces: Whole, first: int, near: float, depth: Floats
             continue
         xa, ya, xb, yb, xc, yc = seen[a, 0], seen[a, 1], seen[b, 0], seen[b, 1], seen[c, 0], seen[c, 1]
         area = (xb - xa) * (yc - ya) - (yb - ya) * (xc - xa)
-        if area == 0:
+        if area == 0 or (area > 0 and f < solid):
             continue
         x0, x1 = max(math.ceil(min(xa, xb, xc)), 0), min(math.floor(max(xa, xb, xc)), width - 1)
         y0, y1 = max(math.ceil(min(ya, yb, yc)), 0), min(math.floor(max(ya, yb, yc)), height - 1)
@@ -148,18 +151,23 @@ def shade(
             m = material[f]
             if nx * forward[0] + ny * forward[1] + nz * forward[2] > 0.25:
                 nx, ny, nz = -nx, -ny, -nz
-            # Folds: three components of the noise at two scales tilt the normal.
-            for scale, strength in ((22.0, 1.0), (70.0, 0.5)):
-                gx, gy, gz = px * scale, py * scale, pz * 0.6 * scale
+            # Folds: three components of the noise tilt the normal, smoothly at a coarse scale, and at a fine one.
+            r = rough[m]
+            if r >= 0.06:
+                gx, gy, gz = px * 22.0, py * 22.0, pz * 13.0
                 ix, iy, iz = math.floor(gx), math.floor(gy), math.floor(gz)
                 ux, uy, uz = gx - ix, gy - iy, gz - iz
                 for corner in range(8):
                     dx, dy, dz = corner & 1, (corner >> 1) & 1, corner >> 2
-                    w = (ux if dx else 1 - ux) * (uy if dy else 1 - uy) * (uz if dz else 1 - uz) * strength * rough[m]
+                    w = (ux if dx else 1 - ux) * (uy if dy else 1 - uy) * (uz if dz else 1 - uz) * r
                     cx, cy, cz = (ix + dx) % cells, (iy + dy) % cells, (iz + dz) % cells
                     nx += w * noise[cx, cy, cz]
                     ny += w * noise[cy, cz, cx]
                     nz += w * noise[cz, cx, cy]
+                fx, fy, fz = math.floor(px * 90.0) % cells, math.floor(py * 90.0) % cells, math.floor(pz * 60.0) % cells
+                nx += 0.4 * r * noise[fx, fy, fz]
+                ny += 0.4 * r * noise[fy, fz, fx]
+                nz += 0.4 * r * noise[fz, fx, fy]
             length = math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9
             direct = (nx * light[0, 0] + ny * light[0, 1] + nz * light[0, 2]) / length
             sky = 0.5 + 0.5 * (nx * light[1, 0] + ny * light[1, 1] + nz * light[1, 2]) / length

@@ -41,7 +41,10 @@ class Regions:
 
     def is_part(self, *names: str) -> NDArray[np.bool_]:
         """Which triangles (f) are of these parts."""
-        return np.isin(self.part, [PARTS.index(name) for name in names])
+        found = np.zeros(len(self.part), np.bool_)
+        for name in names:
+            found |= self.part == PARTS.index(name)
+        return found
 
 
 def _part(bone: str) -> int:

@@ -15,11 +15,12 @@ from poise.data.bodies.library import Poses
 from poise.data.bodies.model import body_model
 from poise.data.bodies.people import Person, random_person
 from poise.data.bodies.regions import keypoint_parts
+from poise.data.bodies.setting import PIECES, cast, piece_in_front
 from poise.data.figures.canvas import Canvas
 from poise.data.figures.look import Look
 from poise.data.figures.photograph import Shot
 from poise.data.figures.sampling import weighted_choice
-from poise.data.figures.scene import Scene, cover, random_occluders
+from poise.data.figures.scene import Occluder, Scene, cover, random_occluders
 from poise.data.figures.surroundings import background
 from poise.dims import Size
 from poise.machine import compiled
@@ -70,10 +71,10 @@ class Buffer:
         starts = tuple(np.cumsum([0, *(len(who.faces) for who in people)]).tolist())
         depth, owner = np.full(shape, np.inf, np.float32), np.full(shape, -1, np.int32)
         shares = np.zeros((*shape, 2), np.float32)
-        fine = camera.enlarged(FINE)
+        fine, solid = camera.enlarged(FINE), len(body_model().faces)
         for start, who in zip(starts, people, strict=False):
             seen = fine.project(who.vertices).astype(np.float32)
-            compiled(rasterise)(seen, who.faces, start, NEAR, depth, owner, shares)
+            compiled(rasterise)(seen, who.faces, start, solid, NEAR, depth, owner, shares)
         return cls(depth, owner, shares, starts)
 
     def of_person(self, number: int) -> NDArray[np.int32]:
@@ -108,13 +109,32 @@ def draw_bodies(rng: Random, size: Size, *, count: int, look: Look, kept: Sequen
         if all(np.count_nonzero(numbers == i + 1) >= LEAST for i in range(count)):
             break
     canvas = Canvas(background(rng, size, look))
-    canvas.image[:] = _rendered(rng, canvas.image, people, buffer, camera)
+    light = random_light(rng)
+    if rng.random() < look.shadows:
+        cast(canvas.image, people, camera, light[0, :3])
+    canvas.image[:] = rendered(canvas.image, people, buffer, camera, light)
     canvas.owner[:] = numbers
     for i in range(count):
-        for occluder in random_occluders(rng, look):
-            cover(canvas, occluder, rng, _around(numbers == i + 1))
+        _covered(rng, canvas, look, number=i + 1)
     image = Shot.random(rng, look, size).taken(rng, canvas.image)
     return labelled(image, people, camera, buffer, canvas.owner, kept=kept)
+
+
+def _covered(rng: Random, canvas: Canvas, look: Look, *, number: int) -> None:
+    """Put things in front of a person; none that leaves less than a third of them to be seen."""
+    makers: list[Occluder] = list(random_occluders(rng, look))
+    pieces = len(look.occluders) > 1 and rng.random() < PIECES
+    box = _around(canvas.owner == number)
+    for maker in [*makers, None] if pieces else makers:
+        image, owner = canvas.image.copy(), canvas.owner.copy()
+        if maker is None:
+            piece_in_front(rng, canvas, look, box)
+        else:
+            cover(canvas, maker, rng, box)
+        for other in np.unique(owner[(owner > 0) & (owner != Canvas.OCCLUDER)]):
+            if np.count_nonzero(canvas.owner == other) < max(LEAST, np.count_nonzero(owner == other) / 3):
+                canvas.image[:], canvas.owner[:] = image, owner
+                break
 
 
 def _staged(rng: Random, size: Size, count: int, poses: Poses | None) -> tuple[list[Person], Camera]:
@@ -163,9 +183,16 @@ def _noise() -> Floats:
     return even
 
 
-def _rendered(rng: Random, behind: Floats, people: Sequence[Person], buffer: Buffer, camera: Camera) -> Floats:
-    """People before a background (H W 3), 0 to 255."""
-    light = _light(rng)
+def rendered(behind: Floats, people: Sequence[Person], buffer: Buffer, camera: Camera, light: Floats) -> Floats:
+    """People before a background (H W 3), 0 to 255.
+
+    Args:
+        behind: The background (H W 3).
+        people: The people.
+        buffer: What the camera sees.
+        camera: The camera.
+        light: The light (`random_light`).
+    """
     drawn = np.zeros((*buffer.owner.shape, 3), np.float32)
     for i, who in enumerate(people):
         worn = who.look
@@ -181,7 +208,7 @@ def _rendered(rng: Random, behind: Floats, people: Sequence[Person], buffer: Buf
     return result
 
 
-def _light(rng: Random) -> Floats:
+def random_light(rng: Random) -> Floats:
     """A random sun or lamp, and a sky, as `kernels.shade` takes them."""
     towards = np.array((rng.normal(), rng.normal(), abs(rng.normal(0.6, 0.7))))
     towards /= np.linalg.norm(towards)

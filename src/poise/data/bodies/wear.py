@@ -162,8 +162,6 @@ def _textures(rng: Random) -> tuple[NDArray[np.float32], NDArray[np.float32], ND
 
 def _smooth(model: BodyModel, lift: NDArray[np.float32]) -> NDArray[np.float32]:
     """Thickness at vertices (v): the mean of the triangles around each."""
-    total = np.zeros(len(model.template), np.float32)
-    count = np.zeros(len(model.template), np.float32)
-    np.add.at(total, model.faces, lift[:, None])
-    np.add.at(count, model.faces, 1)
-    return (total / np.maximum(count, 1)).astype(np.float32)
+    around, count = model.faces.ravel(), len(model.template)
+    total, number = np.bincount(around, np.repeat(lift, 3), count), np.bincount(around, minlength=count)
+    return (total / np.maximum(number, 1)).astype(np.float32)
