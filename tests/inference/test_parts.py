@@ -75,6 +75,8 @@ def test_images_at_an_address_have_the_names_and_ids_that_a_folder_gives_them(me
     assert images[-1].name == "more/011.png"
     assert [one.image_id for one in images] == list(range(1, COUNT + 1))
     assert read_address(images[3].address) == picture(4)
+    assert [one.name for one in list_images(["memory://photos/00[2-4].png"])] == ["002.png", "003.png", "004.png"]
+    assert [one.name for one in list_images(["memory://photos/004.png"])] == ["004.png"]
 
 
 def test_a_part_is_called_by_what_it_is_made_of(memory):

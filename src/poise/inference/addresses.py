@@ -1,5 +1,6 @@
 """Images and results at addresses of any file system of fsspec: `s3://bucket/folder`, `gs://...`, `memory://...`, folders."""
 
+import glob
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ def list_images(sources: Iterable[str]) -> list[RemoteImage]:
     """The images of folders and files, with the folders in them, in the order of their names.
 
     Args:
-        sources: Addresses or paths.
+        sources: Addresses or paths, also patterns.
 
     Raises:
         ReadError: One cannot be read, or has no image.
@@ -59,8 +60,9 @@ def list_images(sources: Iterable[str]) -> list[RemoteImage]:
 def _images_at(source: str) -> list[tuple[str, str, int]]:
     files, root = file_system(source)
     with _told(source, ReadError):
-        listed: dict[str, dict[str, Any]] = files.find(root, detail=True)
-        alone = list(listed) == [root]
+        pattern = glob.has_magic(root) and not files.exists(root)
+        listed: dict[str, dict[str, Any]] = files.glob(root, detail=True) if pattern else files.find(root, detail=True)
+        alone = pattern or list(listed) == [root]
     rows = []
     for path, about in sorted(listed.items()):
         name = PurePosixPath(path).name if alone else path.removeprefix(root).lstrip("/")
