@@ -14,7 +14,6 @@ from pathlib import Path
 
 import torch
 import tyro
-from jaxtyping import Float
 from torch import Tensor
 
 from poise.analysis.alignment import alignment_scores
@@ -23,7 +22,6 @@ from poise.evaluation.evaluate import evaluate
 from poise.inference.settings import InferenceSettings
 from poise.models import blazepose as kind
 from poise.models.blaze_pipeline import regions_in_boxes
-from poise.models.values import Image
 from poise.skeletons.alignment import BodyAxis, alignment_points, box_points
 from poise.structures import CropRule
 from poise.transforms.aligned_crop import AlignedPreprocess, circle_frame
@@ -32,7 +30,7 @@ from poise.weights.cache import located
 from poise.weights.model_file import load
 
 SIZE = (256, 256)
-Regions = Callable[[object, Image, Float[Tensor, "n 4"]], list[Frame]]
+Regions = Callable[..., list[Frame]]
 
 
 def points_by_box(eval_set: EvalSet, rule: CropRule) -> dict[tuple[float, ...], Tensor]:
@@ -54,13 +52,13 @@ def key(box: Tensor) -> tuple[float, ...]:
 def by_label(points: dict[tuple[float, ...], Tensor], *, rotate: bool, padding: float) -> Regions:
     """The circle of the labelled body."""
     rule = AlignedPreprocess(padding=padding, rotate=rotate)
-    return lambda _, __, boxes: [circle_frame(rule, points[key(box)], size=SIZE) for box in boxes]
+    return lambda _, __, boxes, **___: [circle_frame(rule, points[key(box)], size=SIZE) for box in boxes]
 
 
 def by_box(padding: float) -> Regions:
     """The upright square around the box."""
     rule = AlignedPreprocess(padding=padding, rotate=False)
-    return lambda _, __, boxes: [circle_frame(rule, points, size=SIZE) for points in box_points(boxes)]
+    return lambda _, __, boxes, **___: [circle_frame(rule, points, size=SIZE) for points in box_points(boxes)]
 
 
 def main(annotations: Path, images: Path, model: Path = Path("blazepose_full")) -> None:

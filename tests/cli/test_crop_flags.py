@@ -14,6 +14,7 @@ from poise.data.figures.export import write_coco
 from poise.errors import InputError
 from poise.weights.model_file import save
 from poise.zoo import build
+from poise.zoo.blazepose import blazepose
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,24 @@ def test_models_of_whole_images_crop_no_boxes(home, capsys, flag):
     words = [home / "scene.safetensors", "--annotations", home / "annotations.json", "--images", home / "images"]
     assert main(["evaluate", *map(str, words), *flag]) == 1
     assert f"crops no boxes of people; leave out {flag[0]}" in capsys.readouterr().err
+
+
+def test_passes_are_those_of_models_that_turn_their_views_and_are_given_boxes():
+    blaze, plain = blazepose("lite"), build("poise_t_coco_64x64")
+    CropOptions(passes=2, padding=1.5, box_sides=(1.0, 1.2)).adjust(blaze)
+    assert (blaze.preprocess.passes, blaze.preprocess.padding, blaze.preprocess.sides) == (2, 1.5, (1.0, 1.2))
+    CropOptions(padding=1.1).adjust(blaze, boxes=False)
+    assert blaze.preprocess.padding == 1.1
+    refused = [
+        (plain, CropOptions(passes=2), {}, "turns no views; leave out --passes"),
+        (blaze, CropOptions(passes=1), {"boxes": False}, "leave out --passes"),
+        (blaze, CropOptions(passes=1), {"video": True}, "leave out --passes"),
+        (blaze, CropOptions(box_sides=(1.0, 1.2)), {"boxes": False}, "leave out --box-sides"),
+    ]
+    for model, options, how, said in refused:
+        with pytest.raises(InputError, match=said):
+            options.adjust(model, **how)
+    assert main(["evaluate", "x.safetensors", "--annotations", "x.json", "--passes", "3"]) == 1
 
 
 def test_factors_that_cannot_be_are_refused():

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from poise.data.aligned import AlignedDataset
+from poise.data.aligned import AlignedDataset, aligned_part
 from poise.data.figures import FigureDataset
 from poise.data.subset import Subset
 from poise.errors import InputError, SkeletonMismatch
@@ -41,12 +41,19 @@ def test_people_without_alignment_are_masked_kept_or_dropped(figures):
     assert [i for i, _ in dropped.people()] == [0, 2]
     assert [len(d.people()) for d in (masked, kept)] == [3, 3]
     assert masked.counts == (3, 2)
+    said = "1 of 3 people lack one of left_hip, right_hip, left_shoulder, right_shoulder: "
+    for data, way in ((masked, "mask"), (kept, "keep"), (dropped, "drop")):
+        assert data.text.startswith(said + "the")
+        assert data.text.endswith(f"(--missing {way})")
+    assert aligned_part(Subset(masked, [1])) is masked
+    assert aligned_part(figures) is None
 
 
 def test_without_alignment_keypoints_people_can_still_be_dropped(figures):
     dropped = AlignedDataset(figures, missing="drop", keypoints=False)
     assert dropped.skeleton is COCO17
     assert len(dropped.people()) == 2
+    assert AlignedDataset(figures, keypoints=False).text.endswith("they are learnt in views of their boxes")
 
 
 def test_nobody_left_is_refused(figures):

@@ -181,6 +181,23 @@ def test_landmarks_in_a_box_tell_where_to_look_again(model, image, monkeypatch):
         replace(twice.preprocess, passes=3)
 
 
+def test_padding_is_the_factor_on_the_box_and_on_the_circle(image, monkeypatch):
+    monkeypatch.setattr(kind, "detect", lambda *_, **__: found(((0.5, 0.5), (0.5, 0.3))))
+    pixels, boxes = torch.from_numpy(image).permute(2, 0, 1), torch.tensor([[20.0, 40.0, 80.0, 200.0]])
+    whole = blazepose("lite").eval()
+    upright = joined("blazepose_lite", whole.network, whole.network.detector)
+    upright.network.detector, upright.preprocess = None, replace(upright.preprocess, passes=1)
+    for change, in_box in (({}, 200), ({"padding": 1.5}, 240), ({"sides": (1.0, 1.5)}, 300), ({"sides": (3.0, 1.0)}, 225)):
+        upright.preprocess = replace(upright.preprocess, **{"padding": 1.25, "sides": (1.0, 1.0)} | change)
+        assert upright.views(pixels, boxes).layout[2][0, 0, 0].item() == pytest.approx(256 / in_box)
+        whole.preprocess = upright.preprocess
+        diameter = 2 * 0.2 * 240
+        expected = 256 / (diameter * whole.preprocess.padding)
+        assert whole.views(pixels).layout[2][0, 0, 0].item() == pytest.approx(expected)
+        frame = whole.found_regions(pixels)[0].frame
+        assert frame.extent[0] == pytest.approx(diameter * whole.preprocess.padding)
+
+
 def test_boxes_out_of_the_image_are_left_out(model, image):
     boxes = torch.tensor([[900.0, 900.0, 950.0, 990.0], [20.0, 40.0, 80.0, 200.0]])
     assert model.views(torch.from_numpy(image).permute(2, 0, 1), boxes).boxes == [1]

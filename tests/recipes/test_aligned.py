@@ -26,11 +26,14 @@ def test_flags_make_an_aligned_model_with_two_more_keypoints(drawn):
     assert circle.model.preprocess.rotate is False
 
 
-def test_it_learns_is_checked_and_its_file_predicts(drawn, tmp_path):
+def test_it_learns_is_checked_says_who_lacks_the_alignment_and_its_file_predicts(drawn, tmp_path, capsys):
     recipe = finetuned(**files(drawn), align="rotated", epochs=1)
     result = fit(recipe, out=tmp_path / "run", seed=0, workers=0, steps=2)
     assert result.file.is_file()
     assert 0 <= result.metrics["pck@0.1"] <= 1
+    assert "people lack one of left_hip, right_hip, left_shoulder, right_shoulder: they are learnt without" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_padding_is_the_factor_on_boxes_of_any_top_down_model(drawn):

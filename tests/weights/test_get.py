@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import json
+import sys
 import threading
 import zipfile
 from dataclasses import replace
@@ -16,7 +17,7 @@ import torch
 import poise
 from poise.cli.main import main
 from poise.data.images import write_image
-from poise.errors import CheckpointError, InputError, ReadError, UnknownName
+from poise.errors import CheckpointError, InputError, MissingExtra, ReadError, UnknownName, WriteError
 from poise.nn.blaze.detector import DetectorNet
 from poise.nn.blaze.landmark import SIZES, LandmarkNet
 from poise.weights import fetch as fetching
@@ -187,6 +188,44 @@ def test_a_damaged_file_is_refused_and_no_model_is_made(published):
     with pytest.raises(CheckpointError, match="sha256"):
         getting.get("blazepose_detector")
     assert kept_models() == {}
+
+
+def test_a_cache_that_cannot_be_written_is_told_by_its_variable(published, made, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("POISE_HOME", str(tmp_path / "file"))
+    for files in ([], [made[0] / "pose_detection.tflite"]):
+        with pytest.raises(WriteError, match=r"cannot be (written|made).*; set POISE_HOME to a folder that can be written$"):
+            getting.get("blazepose_detector", files)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "models").write_text("")
+    monkeypatch.setenv("POISE_HOME", str(home))
+    with pytest.raises(WriteError, match=r"; set POISE_HOME to a folder that can be written$"):
+        getting.get("blazepose_detector")
+
+
+def test_without_the_package_that_reads_the_files_nothing_is_downloaded(published, monkeypatch):
+    asked = []
+    monkeypatch.setitem(sys.modules, "tflite", None)
+    monkeypatch.setattr(getting, "fetch", lambda *_, **__: asked.append("a file"))
+    with pytest.raises(MissingExtra, match=r"pip install 'poise\[tflite\]'"):
+        getting.get("blazepose_detector")
+    assert asked == []
+
+
+def test_damaged_files_of_the_cache_are_told_with_their_place_and_a_model_is_made_anew(published, cache):
+    place, said = getting.get("blazepose_detector").path, []
+    place.write_bytes(place.read_bytes()[:-9])
+    with pytest.raises(CheckpointError, match=r"truncated.*; it is a model of the cache, which `poise get blazepose_detector`"):
+        poise.load("blazepose_detector")
+    assert getting.get("blazepose_detector", say=said.append).new
+    assert said[0].endswith("; it is made anew")
+    assert poise.load("blazepose_detector").card.name == "blazepose_detector"
+    place.unlink()
+    file = cache / "files" / "pose_detection.tflite"
+    file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(CheckpointError, match=f"{file} has sha256 .* delete it and fetch it again"):
+        getting.get("blazepose_detector")
 
 
 def test_a_wrong_name_is_answered_with_near_ones():

@@ -129,7 +129,7 @@ def model_of(console: Console, flags: PhotoFlags) -> tuple[PoseModel, PhotoFlags
         boxes = replace(boxes, detector=picked)
     boxes.check_for(model, own_minimum=True)
     flags.decoding.adjust(model, flags.detection)
-    flags.crop.adjust(model)
+    flags.crop.adjust(model, boxes=boxes.boxes is not None or boxes.detector is not None)
     flags.keypoints.adjust(model)
     if note := boxes.whole_image_note(model):
         say(console, note)

@@ -124,6 +124,7 @@ RANGES: Mapping[str, Range] = {
     "network_ms": _above_zero(1e7),
     "padding": _above_zero(100),
     "part": _IMAGES,
+    "passes": _count(1, 2),
     "patience": _count(1, 1_000_000),
     "people": _IMAGES,
     "people_per_image": _above_zero(10_000),

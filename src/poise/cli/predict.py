@@ -151,7 +151,7 @@ def run(
 
         def adjust(network: "PoseModel") -> None:
             decoding.adjust(network, detection)
-            crop.adjust(network)
+            crop.adjust(network, boxes=boxes.detector is not None, video=True)
             keypoints.adjust(network)
 
         return predict_video(

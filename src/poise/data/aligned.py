@@ -19,6 +19,24 @@ Missing = Literal["keep", "mask", "drop"]
 Their box makes the alignment keypoints ("keep"), these are not labelled ("mask"), or the people are not trained on ("drop").
 """
 
+TREATED = {
+    "keep": "their alignment keypoints are those of their boxes (--missing keep)",
+    "mask": "they are learnt without alignment keypoints, in views of their boxes (--missing mask)",
+    "drop": "they are dropped (--missing drop)",
+}
+"""What becomes of people who lack keypoints of the axis, in words."""
+
+UNSEEN = "they are learnt in views of their boxes"
+
+
+def aligned_part(dataset: Dataset) -> "AlignedDataset | None":
+    """The data set with alignment that a data set is or shows; None where there is none."""
+    while isinstance(dataset, WrappedDataset):
+        if isinstance(dataset, AlignedDataset):
+            return dataset
+        dataset = dataset.dataset
+    return None
+
 
 @final
 class AlignedDataset(WrappedDataset):
@@ -83,15 +101,31 @@ class AlignedDataset(WrappedDataset):
         found = self.dataset.people(crowd=crowd)
         if self.missing != "drop":
             return found
-        usable = {i: self._alignment(self.dataset.labels(i))[1] for i in dict.fromkeys(i for i, _ in found)}
-        return [(i, person) for i, person in found if bool(usable[i][person])]
+        return [who for who, usable in zip(found, self._usable(found), strict=True) if usable]
 
     @property
     def counts(self) -> tuple[int, int]:
         """Number of people that can be trained on in the data set, and how many of them have an alignment."""
         people = self.dataset.people()
-        usable = {i: self._alignment(self.dataset.labels(i))[1] for i in dict.fromkeys(i for i, _ in people)}
-        return len(people), sum(bool(usable[i][person]) for i, person in people)
+        return len(people), sum(self._usable(people))
+
+    @property
+    def text(self) -> str:
+        """What becomes of the people without alignment, and how many they are, for a terminal."""
+        people, usable = self.counts
+        names = ", ".join((*self.axis.centre, *self.axis.top))
+        head = f"{people - usable} of {people} people lack one of {names}"
+        return f"{head}: {TREATED[self.missing] if self.keypoints or self.missing == 'drop' else UNSEEN}"
+
+    def _usable(self, people: list[tuple[int, int]]) -> list[bool]:
+        """Whether each person has an alignment."""
+        if not people:
+            return []
+        each = {i: self.dataset.labels(i) for i in dict.fromkeys(i for i, _ in people)}
+        xy, visible = (torch.cat([getattr(one, name) for one in each.values()]) for name in ("xy", "visible"))
+        flags = alignment_points(xy, visible, self.dataset.skeleton, self.axis)[1].split([len(one) for one in each.values()])
+        usable = {i: own.tolist() for i, own in zip(each, flags, strict=True)}
+        return [usable[i][person] for i, person in people]
 
     def _alignment(self, labels: Labels) -> tuple[Tensor, Tensor]:
         return alignment_points(labels.xy, labels.visible, self.dataset.skeleton, self.axis)

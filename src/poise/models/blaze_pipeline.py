@@ -20,14 +20,11 @@ from poise.models.values import Image
 from poise.nn.blaze import detector as detector_net
 from poise.nn.blaze import landmark as landmark_net
 from poise.nn.blaze.detector import DetectorNet, anchors
-from poise.transforms.blaze_crop import aligned_region, letterbox_region, mask_in_image, region_view
+from poise.transforms.blaze_crop import GROWTH, aligned_region, letterbox_region, mask_in_image, region_view
 from poise.transforms.crop import Frame
 
 BODY = 33
 """Landmarks of the body; the next two say where the body is in the next frame of a video, as the detector's keypoints do."""
-
-BOX_GROWTH = 1.25
-"""Side of an upright region by the longer side of its box."""
 
 BOXES_AT_ONCE = 16
 """Boxes that the detector looks into at once."""
@@ -77,7 +74,15 @@ class BlazePerson:
     @property
     def next_region(self) -> Frame:
         """The region by the alignment landmarks: where a video looks next, without smoothing."""
-        return aligned_region(self.landmarks[BODY, :2], self.landmarks[BODY + 1, :2], self.size)
+        return self.region_again(GROWTH)
+
+    def region_again(self, growth: float) -> Frame:
+        """The region by the alignment landmarks, of another size.
+
+        Args:
+            growth: Its side by the diameter of the circle around the body.
+        """
+        return aligned_region(self.landmarks[BODY, :2], self.landmarks[BODY + 1, :2], self.size, growth=growth)
 
 
 def detector_view(image: Image) -> Float[Tensor, "3 h w"]:
@@ -119,14 +124,15 @@ def detections(
     return without_letterbox(weighted_nms(candidates(boxes, logits, min_score=min_score)), size)
 
 
-def regions(found: BlazeDetections, size: Size) -> list[Frame]:
+def regions(found: BlazeDetections, size: Size, *, growth: float = GROWTH) -> list[Frame]:
     """The region of each detection: around the middle of the hips, upright as the person is.
 
     Args:
         found: As shares of the image.
         size: Size of the image (h, w), pixels.
+        growth: Side of a region by the diameter of the circle around the body.
     """
-    return [aligned_region(points[0], points[1], size) for points in found.keypoints]
+    return [aligned_region(points[0], points[1], size, growth=growth) for points in found.keypoints]
 
 
 @torch.inference_mode()
@@ -157,7 +163,14 @@ def circle_boxes(found: BlazeDetections, size: Size) -> Float[Tensor, "n 4"]:
 
 
 @torch.inference_mode()
-def regions_in_boxes(network: DetectorNet | None, image: Image, boxes: Float[Tensor, "n 4"]) -> list[Frame]:
+def regions_in_boxes(
+    network: DetectorNet | None,
+    image: Image,
+    boxes: Float[Tensor, "n 4"],
+    *,
+    growth: float = GROWTH,
+    sides: tuple[float, float] = (1.0, 1.0),
+) -> list[Frame]:
     """The region of the person in each box: as the detector says that sees the box alone, else upright around it.
 
     Of several people in a box it is the one whose hips are nearest to its middle.
@@ -166,8 +179,10 @@ def regions_in_boxes(network: DetectorNet | None, image: Image, boxes: Float[Ten
         network: In evaluation mode; None for upright regions.
         image: RGB.
         boxes: x0 y0 x1 y1, pixels of the image.
+        growth: Side of an upright region by the longer side of its box, and of a turned one by the diameter of its circle.
+        sides: Factors by which width and height of a box grow before that.
     """
-    where = [_box_region(box) for box in boxes]
+    where = [_box_region(box, growth, sides) for box in boxes]
     if network is None or not where:
         return where
     views = torch.stack([region_detector_view(image, region) for region in where]).to(_device(network))
@@ -176,11 +191,11 @@ def regions_in_boxes(network: DetectorNet | None, image: Image, boxes: Float[Ten
         answers = [network(views[first : first + BOXES_AT_ONCE]) for first in range(0, len(views), BOXES_AT_ONCE)]
     rows = [row for boxes_of, logits in answers for row in zip(boxes_of, logits, strict=True)]
     found = [weighted_nms(candidates(*row)) for row in rows]
-    return [_aligned_in(region, one, size) for region, one in zip(where, found, strict=True)]
+    return [_aligned_in(region, one, size, growth) for region, one in zip(where, found, strict=True)]
 
 
 @torch.inference_mode()
-def refined_regions(network: Any, image: Image, where: Sequence[Frame]) -> list[Frame]:
+def refined_regions(network: Any, image: Image, where: Sequence[Frame], *, growth: float = GROWTH) -> list[Frame]:
     """The regions that the landmarks found in regions tell, as the next frame of a video looks there.
 
     Where there may be nobody (`MAYBE`), or the network has no landmarks of the alignment, a region stays.
@@ -189,16 +204,17 @@ def refined_regions(network: Any, image: Image, where: Sequence[Frame]) -> list[
         network: A `LandmarkNet`, or that of an exported file; in evaluation mode.
         image: RGB.
         where: Regions of the image.
+        growth: Side of the new regions by the diameter of the circle around the body.
     """
     if network.landmarks != landmark_net.LANDMARKS:
         return list(where)
     parts = [where[first : first + BOXES_AT_ONCE] for first in range(0, len(where), BOXES_AT_ONCE)]
     with torch.autocast(_device(network).type, enabled=False):
         found = [person for part in parts for person in people(network, image, part)]
-    return [person.next_region if person.presence > MAYBE else person.region for person in found]
+    return [person.region_again(growth) if person.presence > MAYBE else person.region for person in found]
 
 
-def _aligned_in(upright: Frame, found: BlazeDetections, size: Size) -> Frame:
+def _aligned_in(upright: Frame, found: BlazeDetections, size: Size, growth: float) -> Frame:
     """The region of the detection nearest to the middle of an upright one; that itself where there is no detection."""
     if not len(found):
         return upright
@@ -207,7 +223,7 @@ def _aligned_in(upright: Frame, found: BlazeDetections, size: Size) -> Frame:
     corner = [at - upright.extent[0] / 2 for at in upright.centre]
     pixels = found.keypoints[nearest, :2] * upright.extent[0] + found.keypoints.new_tensor(corner)
     shares = pixels / pixels.new_tensor((size[1], size[0]))
-    return aligned_region(shares[0], shares[1], size)
+    return aligned_region(shares[0], shares[1], size, growth=growth)
 
 
 def region_detector_view(image: Image, region: Frame) -> Float[Tensor, "3 h w"]:
@@ -215,9 +231,9 @@ def region_detector_view(image: Image, region: Frame) -> Float[Tensor, "3 h w"]:
     return _scaled(region_view(image, region, detector_net.SIDE, border="zero"), 2 / 255) - 1
 
 
-def _box_region(box: Float[Tensor, "4"]) -> Frame:
+def _box_region(box: Float[Tensor, "4"], growth: float, sides: tuple[float, float]) -> Frame:
     x0, y0, x1, y1 = box.tolist()
-    side = max(x1 - x0, y1 - y0) * BOX_GROWTH
+    side = max((x1 - x0) * sides[0], (y1 - y0) * sides[1]) * growth
     return Frame(((x0 + x1) / 2, (y0 + y1) / 2), (side, side))
 
 

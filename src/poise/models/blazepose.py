@@ -41,6 +41,8 @@ from poise.transforms.crop import Frame
 class BlazePreprocess(Preprocess):
     """How BlazePose looks at people.
 
+    `padding` is the factor on the circle around the body, and on a box; 1.25 in MediaPipe.
+
     Attributes:
         passes: 2 looks at a box again where the landmarks of the first look tell (the official models with a detector), 1 reads
             these. People whom the detector finds in a whole image are looked at once, as MediaPipe does.
@@ -145,14 +147,20 @@ class BlazePose(TopDown):
         size = (image.shape[1], image.shape[2])
         if boxes is None and self.network.detector is not None:
             found = detect(self.network.detector, image)
-            return self._cut(image, regions(found, size), circle_boxes(found, size), found.score, None)
+            where = regions(found, size, growth=self.preprocess.padding)
+            return self._cut(image, where, circle_boxes(found, size), found.score, None)
         every = torch.tensor([[0.0, 0.0, size[1], size[0]]]) if boxes is None else boxes
         score = torch.ones(len(every)) if box_score is None else box_score
         good = usable(every, size)
-        where = regions_in_boxes(self.network.detector, image, every[good])
+        where = self._in_boxes(image, every[good])
         if self.preprocess.passes == 2:
-            where = refined_regions(self.network, image, where)
+            where = refined_regions(self.network, image, where, growth=self.preprocess.padding)
         return self._cut(image, where, every[good], score[good], good.nonzero().flatten().tolist())
+
+    def _in_boxes(self, image: Image, boxes: Float[Tensor, "n 4"]) -> list[Frame]:
+        """The region of each box, as large as the preprocessing says."""
+        own = self.preprocess
+        return regions_in_boxes(self.network.detector, image, boxes, growth=own.padding, sides=own.sides)
 
     def _cut(
         self,
@@ -205,14 +213,15 @@ class BlazePose(TopDown):
         kept = super().regions(image, boxes, scores)
         if not kept:
             return []
-        where = regions_in_boxes(self.network.detector, image, torch.stack([region.box for region in kept]))
+        where = self._in_boxes(image, torch.stack([region.box for region in kept]))
         return [replace(region, frame=frame) for region, frame in zip(kept, where, strict=True)]
 
     def found_regions(self, image: Image) -> list[Region]:
         """The people that the detector finds, turned upright."""
         size = (image.shape[1], image.shape[2])
         found = detect(self._detector(), image)
-        rows = zip(circle_boxes(found, size), found.score.tolist(), regions(found, size), strict=True)
+        where = regions(found, size, growth=self.preprocess.padding)
+        rows = zip(circle_boxes(found, size), found.score.tolist(), where, strict=True)
         return [Region(box, score, frame) for box, score, frame in rows]
 
     def region_views(self, image: Image, regions: Sequence[Region]) -> ImageViews:
@@ -231,7 +240,7 @@ class BlazePose(TopDown):
             answers: To these.
             poses: What `poses` made of them, as many.
             size: Size of the frame (h, w), pixels.
-            growth: Of a box around keypoints; a region by alignment grows as the release says.
+            growth: Of a box around keypoints; a region by alignment grows as the preprocessing says.
         """
         sides = torch.tensor([size[1], size[0]], dtype=torch.float32)
         boxes = super().next_regions(views, answers, poses=poses, size=size, growth=growth)
@@ -240,7 +249,7 @@ class BlazePose(TopDown):
             if presence <= MIN_PRESENCE or points is None:
                 found.append(None)
                 continue
-            frame = aligned_region(points[0] / sides, points[1] / sides, size)
+            frame = aligned_region(points[0] / sides, points[1] / sides, size, growth=self.preprocess.padding)
             middle, half = torch.tensor(frame.centre), frame.extent[0] / 2
             square = torch.cat((middle - half, middle + half))
             found.append(Region(square if box is None else box.box, frame=frame))

@@ -12,6 +12,7 @@ from rich.text import Text
 from torch import nn
 
 from poise.codecs.decoders import codec_name, described
+from poise.data.aligned import aligned_part
 from poise.dims import Size
 from poise.models.base import PoseModel
 from poise.plain import plain
@@ -45,6 +46,8 @@ def print_run(console: Console, recipe: Recipe, plan: RunPlan, *, learnt: int, c
     repeats = repeats_of(recipe.repeats, count=learnt, batch=plan.batch)
     if repeats > 1:
         say(console, f"{learnt} {task.unit[1]} are few: an epoch goes through them {repeats} times")
+    if (aligned := aligned_part(recipe.train)) is not None:
+        say(console, aligned.text)
     if mirrors_views(recipe):
         say(console, recipe.model.skeleton.mirror_text)
     print_expected(console, recipe)

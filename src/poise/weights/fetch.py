@@ -59,7 +59,7 @@ def fetch(release: Release, folder: Path, *, say: Say = lambda _: None) -> Path:
         f"poise import {release.name} {target} --out {release.name}.safetensors"
     )
     if target.is_file():
-        check_official(target, release, pin=_pin(target))
+        check_official(target, release, pin=_pin(target), shown=str(target))
         return target
     check_target(target, flag="--fetch")
     if release.url is None and release.member is None:
@@ -172,13 +172,14 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_official(path: Path, release: Release, *, pin: Path | None = None) -> str:
+def check_official(path: Path, release: Release, *, pin: Path | None = None, shown: str = "") -> str:
     """The sha256 of a file, which is the published one (or begins with its published digits), or that of the first time.
 
     Args:
         path: The file.
         release: What it is to be the file of.
         pin: Where the sha256 of the first time stands.
+        shown: What messages call the file; its name by default.
 
     Raises:
         CheckpointError: It is another file.
@@ -189,7 +190,7 @@ def check_official(path: Path, release: Release, *, pin: Path | None = None) -> 
         known, which = pin.read_text(encoding="utf-8", errors="replace").partition(" ")[0].strip(), f"the first fetched ({pin})"
     if known is not None and not found.startswith(known):
         raise CheckpointError(
-            f"{path.name} has sha256 {found}, not {which} {known}; delete it and fetch it again"
+            f"{shown or path.name} has sha256 {found}, not {which} {known}; delete it and fetch it again"
             + ("" if release.sha256 else ", or delete the other file, too, if the authors changed theirs")
         )
     return found

@@ -30,10 +30,11 @@ from poise.plugins import ZOO, builder, name_of, own_names, resolve, use_plugin
 from poise.reading import check_file, parse_json
 from poise.structures import Architecture, Normalization
 from poise.weights import exported_file
-from poise.weights.cache import NO_MODEL, located
+from poise.weights.cache import NO_MODEL, located, model_place
 from poise.weights.checkpoint import check_finite, compare
 from poise.weights.checksum import checksum
 from poise.weights.model_values import check_values
+from poise.weights.zoo_names import zoo_names
 from poise.writing import write_atomic
 
 TOP_DOWN = "top-down"
@@ -123,6 +124,17 @@ def load(path: str | os.PathLike[str], *, plugins: Sequence[str] = ()) -> Model:
     for plugin in plugins:
         use_plugin(plugin)
     source = located(path)
+    try:
+        return _loaded(source)
+    except CheckpointError as error:
+        name = source.stem
+        if source.is_file() and source == model_place(name) and name in zoo_names().obtainable:
+            reason = str(error).partition("; ")[0]
+            raise CheckpointError(f"{reason}; it is a model of the cache, which `poise get {name}` makes anew") from error
+        raise
+
+
+def _loaded(source: Path) -> Model:
     if source.suffix.lower() in exported_file.ENDINGS and source.is_file():
         return _load_exported(source)
     weights, text = _read(source)

@@ -52,6 +52,15 @@ def read_tflite(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} is truncated or damaged ({type(error).__name__}); fetch it again") from error
 
 
+def require_library() -> None:
+    """Refuse to begin where the package that reads the files is not installed.
+
+    Raises:
+        MissingExtra: It is not.
+    """
+    _library()
+
+
 def _library() -> Any:
     try:
         import tflite

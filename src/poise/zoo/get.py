@@ -9,10 +9,11 @@ from typing import final
 from poise.errors import CheckpointError, InputError, ReadError, WriteError, unknown
 from poise.models.base import Model
 from poise.weights.aliases import known_as
-from poise.weights.cache import files_folder, kept_models, model_place
+from poise.weights.cache import VARIABLE, files_folder, kept_models, model_place
 from poise.weights.fetch import check_official, fetch, file_name, sha256_of
-from poise.weights.model_file import save
+from poise.weights.model_file import load, save
 from poise.weights.release import Release
+from poise.weights.tflite_file import require_library
 from poise.zoo.blazepose import joined
 from poise.zoo.find import releases
 from poise.zoo.importing import import_release
@@ -21,6 +22,10 @@ JOINED: Mapping[str, tuple[str, str]] = {
     f"blazepose_{variant}": (f"blazepose_landmark_{variant}", "blazepose_detector") for variant in ("lite", "full", "heavy")
 }
 """Models of two official files, and the release of each: landmarks, detector."""
+
+
+OTHER_HOME = f"set {VARIABLE} to a folder that can be written"
+"""What to do where the cache is read-only."""
 
 
 @final
@@ -67,6 +72,7 @@ def get(name: str, files: Sequence[Path] = (), *, say: Callable[[str], None] = l
         ReadError: A file cannot be had; the message says how to get it by hand.
         CheckpointError: A file is damaged or another one.
         WriteError: The cache cannot be written.
+        MissingExtra: The package that reads the files is not installed.
     """
     known = obtainable()
     name = known_as(name, known)
@@ -75,13 +81,28 @@ def get(name: str, files: Sequence[Path] = (), *, say: Callable[[str], None] = l
     parts, place = known[name], model_place(name)
     sources = tuple(part.file for part in parts)
     licence = parts[0].licence
-    if place.is_file() and not files:
+    if place.is_file() and not files and _whole(place, say):
         return Got(name, place, False, licence, sources)
     given = _by_release(name, parts, files)
+    if any(part.file.endswith(".tflite") for part in parts):
+        require_library()
     networks = [_network(part, given.get(part.name), say) for part in parts]
     model = joined(name, *(one.network for one in networks)) if name in JOINED else networks[0]
     model.card = replace(model.card, notes=f"made of {' and '.join(sources)} ({parts[0].page})")
-    return Got(name, save(model, place), True, licence, sources)
+    try:
+        return Got(name, save(model, place), True, licence, sources)
+    except WriteError as error:
+        raise WriteError(f"{str(error).partition('; ')[0]}; {OTHER_HOME}") from error
+
+
+def _whole(place: Path, say: Callable[[str], None]) -> bool:
+    """Whether a model of the cache can be read; what is wrong with it is told."""
+    try:
+        load(place)
+    except CheckpointError as error:
+        say(f"{str(error).partition('; ')[0]}; it is made anew")
+        return False
+    return True
 
 
 def listing() -> dict[str, Path | None]:
@@ -102,6 +123,8 @@ def _network(release: Release, given: Path | None, say: Callable[[str], None]) -
 def _fetched(release: Release, say: Callable[[str], None]) -> Path:
     try:
         return fetch(release, files_folder(), say=say)
+    except WriteError as error:
+        raise WriteError(f"{str(error).partition('; ')[0]}; {OTHER_HOME}") from error
     except ReadError as error:
         if isinstance(error, CheckpointError):
             raise
@@ -122,7 +145,7 @@ def _kept(release: Release, given: Path) -> Path:
         shutil.copyfile(given, draft)
         draft.replace(target)
     except OSError as error:
-        raise WriteError(f"{target} cannot be written ({error}); set POISE_HOME to a folder that can") from error
+        raise WriteError(f"{target} cannot be written ({error}); {OTHER_HOME}") from error
     return target
 
 

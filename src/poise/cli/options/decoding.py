@@ -189,19 +189,24 @@ class CropOptions:
         padding: Factor by which a box grows before the view is cut from it; by default as the model was trained (1.25 in most
             releases).
         box_sides: Factors by which width and height of a box grow before that, as in the releases of MSPN and CPN.
+        passes: Of models that turn their views (--align, BlazePose): 2 reads the pose in a second view, which the first one
+            tells, 1 in the first; by default as the model says.
     """
 
     padding: Annotated[float | None, arg(metavar="F")] = None
     box_sides: Annotated[tuple[float, float] | None, arg(metavar="W H")] = None
+    passes: Annotated[int | None, arg(metavar="1|2")] = None
 
-    def adjust(self, model: "ImageModel") -> None:
+    def adjust(self, model: "ImageModel", *, boxes: bool = True, video: bool = False) -> None:
         """Change how boxes are cropped; the weights stay.
 
         Args:
             model: Model; its preprocessing changes.
+            boxes: Whether it is given boxes.
+            video: Whether frames of a video are looked at, each where the one before tells.
 
         Raises:
-            InputError: The model looks at whole images, or a factor cannot be.
+            InputError: The model looks at whole images, a factor cannot be, or a flag would change nothing.
         """
         from poise.structures import Preprocess
 
@@ -213,4 +218,10 @@ class CropOptions:
             return
         changes: dict[str, Any] = {} if self.padding is None else {"padding": self.padding}
         changes |= {} if self.box_sides is None else {"sides": self.box_sides}
+        if self.passes is not None:
+            refuse_given([] if hasattr(model.preprocess, "passes") else ["--passes"], why=f"{model.card.name} turns no views")
+            changes["passes"] = self.passes
+        if model.finds_people:
+            idle = ({"--passes"} if video else set()) | (set() if boxes else {"--passes", "--box-sides"})
+            refuse_given([f for f in flags if f in idle], why=f"{model.card.name} looks once at people that it finds by itself")
         model.preprocess = replace(model.preprocess, **changes)
