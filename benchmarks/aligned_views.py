@@ -81,7 +81,7 @@ def main(annotations: Path, images: Path, model: Path = Path("blazepose_full")) 
         "upright box, padding 1.25": (by_box(1.25), 1),
         "upright box, padding 1.75": (by_box(1.75), 1),
         "upright box, padding 1.25, 2 passes": (by_box(1.25), 2),
-        "detector in the box, 2 passes": (detected, 2),  # type: ignore[dict-item]  # it wants its detector
+        "detector in the box, 2 passes": (detected, 2),
     }
     print("| view | AP | AP50 | predictions filtered | both filtered | masked | ceiling |\n|" + "---|" * 7)
     for name, (regions, passes) in ways.items():

@@ -1,6 +1,7 @@
 """Labels with alignment keypoints, and what becomes of people whose labels do not tell their alignment."""
 
 from dataclasses import replace
+from itertools import accumulate
 from typing import Literal, final, get_args
 
 import torch
@@ -123,9 +124,9 @@ class AlignedDataset(WrappedDataset):
             return []
         each = {i: self.dataset.labels(i) for i in dict.fromkeys(i for i, _ in people)}
         xy, visible = (torch.cat([getattr(one, name) for one in each.values()]) for name in ("xy", "visible"))
-        flags = alignment_points(xy, visible, self.dataset.skeleton, self.axis)[1].split([len(one) for one in each.values()])
-        usable = {i: own.tolist() for i, own in zip(each, flags, strict=True)}
-        return [usable[i][person] for i, person in people]
+        flags: list[bool] = alignment_points(xy, visible, self.dataset.skeleton, self.axis)[1].tolist()
+        first = dict(zip(each, accumulate((len(one) for one in each.values()), initial=0), strict=False))
+        return [flags[first[i] + person] for i, person in people]
 
     def _alignment(self, labels: Labels) -> tuple[Tensor, Tensor]:
         return alignment_points(labels.xy, labels.visible, self.dataset.skeleton, self.axis)
