@@ -370,7 +370,9 @@ class BottomUpOptions(ViewOptions):
 
     kind: ClassVar[str] = "bottom-up models"
     augmentation_type: ClassVar[type | None] = SceneAugmentation
-    names: ClassVar[str | None] = r"poise_scene_[ts]|(poise_scene_[ts]|offsetguided_).*_\d+x\d+"
+    names: ClassVar[str | None] = (
+        r"poise_scene_[ts]|(poise_scene_[ts]|offsetguided_).*_\d+x\d+|(rtmo_[tsml]|higherhrnet_w\d+|dekr_w\d+)(_.*)?"
+    )
 
     def _augmented(self, recipe: Recipe) -> Recipe:
         if self.size is not None:
