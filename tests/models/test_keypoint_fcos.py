@@ -21,6 +21,7 @@ from poise.nn.fcos import Cells, squares
 from poise.nn.heads.rpn import integral_image
 from poise.nn.pooler import RoIPooler
 from poise.recipes.fields import set_words
+from poise.recipes.finetune import FinetuneOptions
 from poise.scenes import Canvas, SceneBatch
 from poise.skeletons import COCO17
 from poise.transforms.scene_crop import SceneCrop
@@ -182,3 +183,10 @@ def test_what_needs_a_box_head_is_refused(learnt):
     with pytest.raises(InputError, match="a pyramid of 20 channels"):
         zoo.build("keypoint_fcos_r18_fpn_20wide")
     assert math.isfinite(learnt.config.weights.centerness)
+
+
+def test_it_is_a_detector_for_ones_own_data():
+    for name in ("poise_fcos_t", "poise_fcos_s_r18_fpn_coco_96x96", "keypoint_fcos_r50_fpn"):
+        options = FinetuneOptions.by_name(name)
+        assert options is not None
+        assert options.kind == "detectors"

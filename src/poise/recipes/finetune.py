@@ -37,14 +37,15 @@ from poise.zoo.find import build
 from poise.zoo.imagenet import refuse_pretrained
 from poise.zoo.offset_guided import WIDTHS as SCENE_WIDTHS
 from poise.zoo.plain import WIDTHS
+from poise.zoo.rcnn.keypoint_fcos import slim_fcos
 from poise.zoo.rcnn.poise_rcnn import WIDTHS as DETECTOR_WIDTHS
 from poise.zoo.rcnn.poise_rcnn import small_detector
 from poise.zoo.rcnn.roi_codecs import roi_codec
 
 SMALL = {
-    f"{prefix}{width}"
-    for prefix, widths in (("poise_", WIDTHS), ("poise_rcnn_", DETECTOR_WIDTHS), ("poise_scene_", SCENE_WIDTHS))
-    for width in widths
+    *(f"poise_{width}" for width in WIDTHS),
+    *(f"poise_{kind}_{width}" for kind in ("rcnn", "fcos") for width in DETECTOR_WIDTHS),
+    *(f"poise_scene_{width}" for width in SCENE_WIDTHS),
 }
 """Short names of poise's own networks, whose views have the size that is asked for."""
 
@@ -68,9 +69,9 @@ class FinetuneOptions(ModelOptions):
             the first file alone says which keypoints there are, and what has no partner in it is left out of the others.
         val_share: Share of the images kept for validation when there are no files for it; 0.1 by default.
         split_seed: Seed of that split; 0 by default.
-        model: `poise_t`, `poise_s` (top-down), `poise_scene_t`, `poise_scene_s` (bottom-up), `poise_rcnn_t`, `poise_rcnn_s`
-            (detectors), or any name of the zoo such as `poseresnet_18_coco_256x192`, which has its own size. It decides which
-            flags there are.
+        model: `poise_t`, `poise_s` (top-down), `poise_scene_t`, `poise_scene_s` (bottom-up), `poise_rcnn_t`, `poise_rcnn_s`,
+            `poise_fcos_t`, `poise_fcos_s` (detectors, the last of one stage), or any name of the zoo such as
+            `poseresnet_18_coco_256x192`, which has its own size. It decides which flags there are.
         pretrained: Start a backbone of the zoo with ImageNet weights.
         epochs: Epochs.
         repeats: How often each person or image comes in an epoch; by default so often that an epoch has 10 steps, and once
@@ -397,7 +398,8 @@ class DetectorOptions(ViewOptions):
     kind: ClassVar[str] = "detectors"
     augmentation_type: ClassVar[type | None] = DetectorAugmentation
     names: ClassVar[str | None] = (
-        r"poise_rcnn_[ts]|poise_rcnn_[ts]_.*_\d+x\d+|((maskrcnn|torchvision|detectron2)_)?keypoint_rcnn_.*"
+        r"poise_(rcnn|fcos)_[ts]|poise_(rcnn|fcos)_[ts]_.*_\d+x\d+|((maskrcnn|torchvision|detectron2)_)?keypoint_rcnn_.*"
+        r"|keypoint_fcos_.*"
     )
 
     mosaic: float = 0.0
@@ -512,9 +514,10 @@ def start_model(
         made = build(f"{name}_coco_{h}x{w}", skeleton=keypoints, codec=codec)
         made.card = replace(made.card, name=name)
         return made
-    if family == "poise_rcnn":
+    if family in ("poise_rcnn", "poise_fcos"):
         in_boxes = None if codec is None else roi_codec(codec, MAP_CELLS, len(keypoints))
-        return small_detector(width, size=size or (320, 320), skeleton=keypoints, codec=in_boxes)
+        make = small_detector if family == "poise_rcnn" else slim_fcos
+        return make(width, size=size or (320, 320), skeleton=keypoints, codec=in_boxes)
     if codec not in (None, OffsetGuided.__name__):
         raise InputError(
             f"{name} is bottom-up and takes the codec {OffsetGuided.__name__} only, not {codec!r}; leave --codec out"

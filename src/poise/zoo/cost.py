@@ -19,6 +19,7 @@ from poise.models.base import Model, require_image
 from poise.models.blaze_detector import BlazeDetector
 from poise.models.blazepose import BlazePose
 from poise.models.top_down import TopDown
+from poise.nn.fcos import FCOS
 from poise.nn.rcnn import RCNN, RoIBranch
 from poise.scenes import Canvas
 from poise.zoo.find import build, build_request, names
@@ -82,7 +83,7 @@ def measure_model(name: str) -> NetworkCost:
 
 def countable(network: nn.Module) -> nn.Module:
     """A network that answers to a view alone: itself, or a detector with a single box, which needs no values in its weights."""
-    return _OneBox(network) if isinstance(network, RCNN) else network
+    return _OneBox(network) if isinstance(network, RCNN | FCOS) else network
 
 
 def view_size_of(name: str) -> Size:
@@ -116,14 +117,15 @@ def unbuilt(name: str) -> Model:
 class _OneBox(nn.Module):
     """A detector with a single proposal, which needs no values in its weights."""
 
-    def __init__(self, network: RCNN) -> None:
+    def __init__(self, network: RCNN | FCOS) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> None:
         """Call every part once."""
         features = self.network(images)
-        self.network.rpn.head(features)
+        finder = self.network.rpn.head if isinstance(self.network, RCNN) else self.network.head
+        finder(features)
         for branch in (self.network.box, self.network.keypoint, self.network.mask):
             if isinstance(branch, RoIBranch) and branch.pooler is not None:
                 branch.head(features[0].new_zeros(1, features[0].shape[1], *branch.pooler.cells))
