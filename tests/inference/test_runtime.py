@@ -7,15 +7,20 @@ import torch
 from torch import nn
 
 from poise.cli._report import device_text
+from poise.data.figures import FigureDataset
 from poise.errors import InputError, MissingExtra, UnknownName
 from poise.inference import runtime
 from poise.inference.predictor import Predictor
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import find_poses, stream_boxes
+from poise.models.views.person import PersonViews
 from poise.runtimes import choice
 from poise.runtimes.engine import Engine
 from poise.runtimes.onnx import OnnxRuntime
 from poise.runtimes.openvino import OpenVino
+from poise.skeletons import COCO17
+from poise.training.data import ResumableSampler, loader
+from poise.transforms.person_crop import PersonCrop
 from poise.zoo import build
 
 BOTH = ("onnxruntime", "openvino")
@@ -192,3 +197,16 @@ def test_streams_in_threads_give_the_same(dots, image):
     predictor = Predictor(model, runtime="openvino", workers=2)
     found = list(predictor([image] * 5))
     assert all(torch.equal(one.xy, found[0].xy) for one in found)
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine of one core
+def test_processes_that_load_data_may_be_forked_once_a_runtime_has_run(dots, image):
+    views = PersonViews(FigureDataset(4, size=(64, 64)), PersonCrop((64, 48), dots.model().preprocess, COCO17), seed=0)
+    alone = [part.batch.images for part in loader(views, ResumableSampler(4, 2, seed=1), workers=0, pin=False)]
+    predictors = [Predictor(dots.model(), runtime=name) for name in BOTH]
+    stream = [iter(one([image] * 20)) for one in predictors]
+    for _ in range(3):
+        right = [next(one).xy for one in stream]  # their threads are at work as others are forked
+        helped = [part.batch.images for part in loader(views, ResumableSampler(4, 2, seed=1), workers=2, pin=False)]
+        assert all(torch.equal(one, other) for one, other in zip(alone, helped, strict=True))
+        assert all(torch.equal(next(one).xy, before) for one, before in zip(stream, right, strict=True))
