@@ -153,7 +153,7 @@ def _family(row: Row) -> str:
 
 
 def write(folder: Path, rows: Sequence[Row]) -> None:
-    """Put table and plot into the page."""
+    """Put table and plot into the page; the plot is of models for one person."""
     page = folder / "which-model.md"
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
@@ -161,7 +161,7 @@ def write(folder: Path, rows: Sequence[Row]) -> None:
     page.write_text(
         f"{before}{BEGIN}\n\nMeasured on {machine}.\n\n{table(rows)}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8"
     )
-    (folder / "pictures" / "which_model.svg").write_text(plot(rows), encoding="utf-8")
+    (folder / "pictures" / "which_model.svg").write_text(plot([row for row in rows if not row.whole]), encoding="utf-8")
 
 
 def main() -> None:
