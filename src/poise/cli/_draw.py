@@ -27,7 +27,7 @@ class FigureOptions:
         kind: Draw figures with their labels and write them as a data set: people, animals of any species, or one such as horse,
             dog, cow, tiger or camel; or bodies, people rendered from a parametric body (needs poise[bodies]).
         look: How they look: default, plain, textured, wild or everything; wild by default for bodies.
-        keypoints: Keypoints of animals: quadruped or animal18.
+        keypoints: Keypoints of animals: quadruped or animal18; of bodies: coco17 or halpe26.
         backgrounds: Folder of images to draw behind most figures.
         poses: Of bodies: file of poses that most of them take (poise data poses).
         size: Height and width of the images, pixels.
@@ -84,16 +84,13 @@ class FigureOptions:
         from poise.data.bodies import BodyDataset, Poses
         from poise.data.figures import named_look
 
-        refuse(
-            {"--keypoints": self.keypoints, "--frames": self.frames},
-            why="rendered bodies have COCO's keypoints and stand still",
-        )
+        refuse({"--frames": self.frames}, why="rendered bodies stand still")
         look = named_look(self.look or "wild")
         if self.backgrounds is not None:
             look = look.with_folder(self.backgrounds)
         poses = Poses.read(self.poses) if self.poses is not None else None
         size, per_image = self.size or (256, 256), self.per_image or (1, 1)
-        return BodyDataset(count, size=size, per_image=per_image, seed=seed, look=look, poses=poses)
+        return BodyDataset(count, size=size, per_image=per_image, seed=seed, look=look, keypoints=self.keypoints, poses=poses)
 
 
 def write_figures(figures: FigureOptions, out: Path, *, count: int, seed: int) -> None:

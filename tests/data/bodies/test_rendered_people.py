@@ -1,5 +1,7 @@
 """Rendered people: labels are where the mesh is, mirrored scenes have mirrored labels, what is covered is hidden."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,8 @@ from poise.data.bodies.people import person, random_person
 from poise.data.bodies.postures import random_posture
 from poise.data.bodies.scene import Buffer, visibility
 from poise.data.bodies.wear import random_look
+from poise.data.figures import write_coco
+from poise.errors import UnknownName
 from poise.skeletons import COCO17
 
 SHAPE = {"gender": 0.4, "age": 0.7, "muscle": 0.5, "weight": 0.5, "height": 0.5, "proportions": 0.5}
@@ -144,3 +148,19 @@ def test_somebody_is_always_seen_and_their_box_is_theirs():
         labels = dataset[i].labels
         assert (labels.area >= 15).all()
         assert ((labels.boxes[:, 2:] - labels.boxes[:, :2]) > 2).all()
+
+
+def test_feet_head_and_three_dimensions(tmp_path):
+    dataset = BodyDataset(3, size=SIZE, keypoints="halpe26", seed=1)
+    write_coco(dataset, tmp_path)
+    rows = json.loads((tmp_path / "annotations.json").read_text())["annotations"]
+    for row, scene in zip(rows, map(dataset.scene, range(3)), strict=True):
+        seen, deep = np.array(row["keypoints"]).reshape(26, 3), np.array(row["keypoints_3d"]).reshape(26, 3)
+        assert np.allclose(deep, scene.joints[0], atol=1e-3)
+        inside = seen[:, 2] > 0
+        across = (deep[:, :2] / deep[:, 2:])[inside]
+        if inside.sum() > 3:  # one focal length and one centre explain all places
+            slope = np.polyfit(across[:, 0], seen[inside, 0], 1)
+            assert np.allclose(np.polyval(slope, across[:, 0]), seen[inside, 0], atol=0.5)
+    with pytest.raises(UnknownName, match="halpe26"):
+        BodyDataset(3, keypoints="animal18")

@@ -60,7 +60,7 @@ def fit_poses(
     Args:
         xy: Labels of keypoints, pixels.
         visible: Their visibility; those of 0 are left out.
-        names: Names of the keypoints; of those that the body has, with "neck" and "head_top" (`points`).
+        names: Names of the keypoints; of those that the body has (`points`); "head_top" is "head".
         steps: Steps of Adam.
 
     Raises:
@@ -97,11 +97,7 @@ def points() -> dict[str, Tensor]:
     ones = np.concatenate((model.template, np.ones((len(model.template), 1), np.float32)), axis=1)
     shares = np.einsum("kv,vb,vc->kbc", model.regressor, moved, ones, optimize=True)
     found = {name: torch.from_numpy(row).float() for name, row in zip(model.keypoints, shares, strict=True)}
-    top = int(model.template[:, 2].argmax())
-    found["head_top"] = torch.from_numpy(moved[top, :, None] * ones[top]).float()
-    neck = torch.zeros_like(found["nose"])
-    neck[model.bone("neck01")] = torch.tensor([*model.heads[model.bone("neck01")].tolist(), 1.0])
-    return found | {"neck": neck}
+    return found | {"head_top": found["head"]}
 
 
 def _projected(angles: Tensor, share: Tensor) -> Tensor:

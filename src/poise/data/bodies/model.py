@@ -113,6 +113,7 @@ def body_model() -> BodyModel:
         warnings.simplefilter("ignore")
         model = anny.Anny(skinning_method="lbs").to(dtype=__import__("torch").float32)
         regressor = anny.KeypointsRegressor.coco(model)
+    names, rows = _more_keypoints(model, tuple(regressor.labels), regressor.regression_weights.numpy())
     weights, bones = model.vertex_bone_weights.sort(dim=1, descending=True)
     kept = weights[:, :WEIGHTS] / weights[:, :WEIGHTS].sum(dim=1, keepdim=True)
     return BodyModel(
@@ -126,7 +127,18 @@ def body_model() -> BodyModel:
         uv=model.texture_coordinates[model.face_texture_coordinate_indices].numpy(),
         parents=tuple(model.bone_parents),
         names=tuple(model.bone_labels),
-        keypoints=tuple(regressor.labels),
-        regressor=regressor.regression_weights.numpy(),
+        keypoints=names,
+        regressor=rows,
         anny=model,
     )
+
+
+def _more_keypoints(model: Any, names: tuple[str, ...], rows: Floats) -> tuple[tuple[str, ...], Floats]:
+    """Names and regressors with those of the top of the head, the neck between the shoulders and the middle of the hips."""
+    template = model.template_vertices.numpy()
+    more = np.zeros((3, len(template)), np.float32)
+    more[0, template[:, 2].argmax()] = 1
+    neck = model.template_bone_heads.numpy()[list(model.bone_labels).index("neck01")]
+    more[1, np.linalg.norm(template - neck, axis=1).argsort()[:60]] = 1 / 60
+    more[2] = 0.5 * (rows[names.index("left_hip")] + rows[names.index("right_hip")])
+    return (*names, "head", "neck", "hip"), np.concatenate((rows, more))

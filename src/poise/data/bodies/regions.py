@@ -88,6 +88,9 @@ def keypoint_parts(model: BodyModel) -> list[NDArray[np.bool_]]:
 
 
 def _shows(name: str, where: Regions) -> NDArray[np.bool_]:
+    middle = {"head": ("head",), "neck": ("neck", "trunk"), "hip": ("trunk",)}
+    if name in middle:
+        return where.is_part(*middle[name])
     side, _, joint = name.rpartition("_") if name == "nose" else name.partition("_")
     if joint in ("nose", "eye", "ear"):
         return where.is_part("head", "eye", "neck")

@@ -34,7 +34,7 @@ NEAR: Final = 0.08
 """Surfaces nearer to the camera are not drawn, metres."""
 DEEP: Final = {
     "nose": 0.05, "eye": 0.045, "ear": 0.05, "shoulder": 0.15, "elbow": 0.09, "wrist": 0.07, "hip": 0.2, "knee": 0.12,
-    "ankle": 0.09, "toe": 0.06, "heel": 0.07,
+    "ankle": 0.09, "toe": 0.06, "heel": 0.07, "head": 0.05, "neck": 0.12,
 }  # fmt: skip
 """How far below the surface a keypoint lies at most where it is seen, metres, of a body of 1.7 m."""
 LEAST: Final = 60
@@ -244,7 +244,9 @@ def labelled(
     boxes = np.array([_around(mask) for mask in silhouettes], np.float32).reshape(-1, 4)
     boxes[:, 2:] = np.minimum(boxes[:, 2:], (size[1] - 1, size[0] - 1))
     labelled_xy = np.where(visible[..., None] > 0, xy, 0).astype(np.float32)
-    return Scene(image, labelled_xy, visible, boxes, silhouettes.sum(axis=(1, 2)).astype(np.float32), silhouettes)
+    area = silhouettes.sum(axis=(1, 2)).astype(np.float32)
+    depths = np.stack([(who.joints[kept] - camera.position) @ camera.rotation.T for who in people]).astype(np.float32)
+    return Scene(image, labelled_xy, visible, boxes, area, silhouettes, depths)
 
 
 def visibility(buffer: Buffer, who: Person, camera: Camera, owner: NDArray[np.uint8], *, number: int) -> NDArray[np.int64]:

@@ -21,7 +21,8 @@ def write_coco(dataset: DrawnDataset, folder: Path) -> Path:
 
     Segmentations are polygons around the silhouettes; boxes are x, y, width, height; all ids start at 1. The images are JPEGs
     of quality 95. Of a sequence, images say their `sequence` and `frame`, annotations their `track_id`, and `frames.json` lists
-    frames with boxes and areas alone, as unlabelled video for adaptation (`poise adapt`).
+    frames with boxes and areas alone, as unlabelled video for adaptation (`poise adapt`). Of rendered people, annotations have
+    `keypoints_3d`: right, down and forward in the axes of the camera, metres, one keypoint after the other.
 
     Args:
         dataset: The data set to write.
@@ -93,6 +94,7 @@ def _annotations(scene: Scene, *, image_id: int, first: int) -> list[dict[str, A
                 "segmentation": _polygons(scene.silhouettes[n]),
                 "iscrowd": 0,
             }
+            | ({} if scene.joints is None else {"keypoints_3d": np.round(scene.joints[n].astype(float), 4).ravel().tolist()})
         )
     return rows
 

@@ -35,7 +35,8 @@ class Scene:
         visible: Visibility of each keypoint (n k): 0 outside the image, 1 hidden, 2 visible.
         boxes: Boxes x0 y0 x1 y1 (n 4) around the silhouettes and the keypoints in the image, clipped to the image, pixels.
         area: Area of each silhouette (n), pixels.
-        silhouettes: Silhouette of each figure (n H W), with its occluded pixels.
+        silhouettes: Silhouette of each figure (n H W), with its occluded pixels; of rendered people without.
+        joints: Keypoints in the axes of the camera (n k 3: right, down, forward), metres; None for drawn figures.
     """
 
     image: NDArray[np.uint8]
@@ -44,6 +45,7 @@ class Scene:
     boxes: NDArray[np.float32]
     area: NDArray[np.float32]
     silhouettes: NDArray[np.bool_]
+    joints: NDArray[np.float32] | None = None
 
 
 def draw_scene(rng: np.random.Generator, size: Size, *, body: Body, count: int, look: Look | None = None) -> Scene:
