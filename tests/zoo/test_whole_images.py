@@ -219,12 +219,12 @@ def test_higherhrnet_and_dekr_learn_a_person_by_heart(models):
         views = model.train().train_views(TrainData("one", One(), size=(64, 64)), seed=0)
         batch = views.collate([views[0, 0], views[1, 0]]).batch
         optimizer, losses = torch.optim.Adam(model.parameters(), lr=3e-3), []
-        for _ in range(12):
+        for _ in range(8):
             optimizer.zero_grad()
             losses.append(model.loss(batch))
             losses[-1].backward()
             optimizer.step()
-        assert losses[-1] < 0.7 * losses[0]
+        assert losses[-1] < 0.85 * losses[0]
         _, found = model.eval().validate(batch)
         assert len(found) == 2
 
@@ -309,26 +309,26 @@ def test_mmposes_higherhrnet_is_imported(models):
     )
 
 
-def test_every_published_one_builds_with_its_size_and_keypoints():
-    kinds = ("rtmo_", "higherhrnet_", "dekr_")
-    names = [name for name in releases() if name.startswith(kinds)]
-    assert {"rtmo_t", "rtmo_s", "rtmo_m", "rtmo_l", "dekr_w48_coco17_640x640", "higherhrnet_w48_coco17_512x512"} <= set(names)
-    with torch.device("meta"):
-        for name in names:
-            model = build(name)
-            expected = 14 if name.endswith(("14", "14_512x512", "14_640x640")) else KEYPOINTS
-            assert len(model.skeleton) == expected
-            assert releases()[name].sha256
-            side = (
-                640
-                if "640x640" in name or name.startswith(("rtmo_s", "rtmo_m", "rtmo_l"))
-                else 416
-                if name == "rtmo_t"
-                else 512
-            )
-            assert model.preprocess.side == side
-    millions = {"higherhrnet_w32": 28.6, "higherhrnet_w48": 63.8, "dekr_w32": 29.6, "dekr_w48": 65.7}
-    for stem, expected in millions.items():
+PUBLISHED = {
+    "rtmo_t": (17, 416, 6.8),
+    "rtmo_s_crowdpose14": (14, 640, 9.8),
+    "rtmo_m": (17, 640, 22.5),
+    "rtmo_l_coco": (17, 640, 44.7),
+    "higherhrnet_w32_coco17_640x640": (17, 640, 28.6),
+    "higherhrnet_w48_coco17_512x512": (17, 512, 63.8),
+    "dekr_w32_coco17_512x512": (17, 512, 29.6),
+    "dekr_w48_coco17_640x640": (17, 640, 65.7),
+}
+"""One release of each network: keypoints, side of the views, parameters (millions) as the papers have them."""
+
+
+def test_published_ones_build_with_their_size_and_keypoints():
+    names = [name for name in releases() if name.startswith(("rtmo_", "higherhrnet_", "dekr_"))]
+    assert len(names) == 19
+    assert all(releases()[name].sha256 and releases()[name].url for name in names)
+    for name, expected in PUBLISHED.items():
+        assert name in names
         with torch.device("meta"):
-            count = sum(weight.numel() for weight in build(f"{stem}_coco17_512x512").network.parameters())
-        assert round(count / 1e6, 1) == expected
+            model = build(name)
+        count = sum(weight.numel() for weight in model.network.parameters())
+        assert (len(model.skeleton), model.preprocess.side, round(count / 1e6, 1)) == expected
