@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from poise.cli.main import main
+from poise.cli.options.video import VideoOptions
 from poise.data.figures import FigureDataset
 from poise.data.figures.export import write_coco
 from poise.data.large import LargePeople, large_text
-from poise.errors import InputError
+from poise.errors import InputError, UnknownName
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.protocols import MpiiProtocol
 from poise.geometry import box_area, large
@@ -133,6 +134,15 @@ def test_small_people_are_not_predicted_and_told(home, tmp_path, capsys):
     assert predict(home, tmp_path / "b", home / "frames", "--min-area", 96 * 96 + 1, "--no-pictures") == []
     assert "3 people with an area below 9217 px^2 were left out" in capsys.readouterr().out
     assert large(torch.tensor([[0.0, 0.0, 2.0, torch.nan]]), 0.0).all(), "without a minimum everybody stays"
+
+
+def test_every_setting_of_following_and_tracking_has_a_flag():
+    options = VideoOptions(follow_set=("growth=1.3",), track_set=("reach=0.2", "confirm=3"), causal=True, track_score=0.3)
+    made = options.settings(whole_image=False, min_score=0.0)
+    assert (made.follow.growth, made.track.reach, made.track.confirm, made.track.min_score) == (1.3, 0.2, 3, 0.3)
+    assert made.causal
+    with pytest.raises(UnknownName, match="field of TrackSettings 'raech'"):
+        VideoOptions(track_set=("raech=1",)).settings(whole_image=False, min_score=0.0)
 
 
 def test_videos_are_cropped_as_the_flags_say_and_leave_small_people_out(home, tmp_path):

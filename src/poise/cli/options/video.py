@@ -27,6 +27,10 @@ class VideoOptions:
             one-euro or kalman.
         track_score: Pose score from which somebody in a video gets an id; a person with one is followed to lower scores.
         max_lost: Frames for which a person of a video who is not seen keeps the id.
+        follow_set: Fields of how people are followed between runs of the detector, such as growth=1.3 duplicate=0.8
+            (`inference.follow.FollowSettings`).
+        track_set: Fields of the tracker, such as reach=0.2 confirm=3 (`tracking.tracker.TrackSettings`).
+        causal: Smoothers do not wait for later frames, as with a camera.
         appearance: Colours of people help to tell them apart.
         no_video: No annotated video is written.
         live: Show the frames in a window, or, where there is none, frames a second.
@@ -45,6 +49,9 @@ class VideoOptions:
     smooth: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ("one-euro",)
     track_score: float = 0.2
     max_lost: int = 30
+    follow_set: Annotated[tuple[str, ...], arg(metavar="FIELD=VALUE [FIELD=VALUE ...]")] = ()
+    track_set: Annotated[tuple[str, ...], arg(metavar="FIELD=VALUE [FIELD=VALUE ...]")] = ()
+    causal: bool = False
     appearance: bool = False
     no_video: bool = False
     live: bool = False
@@ -62,18 +69,22 @@ class VideoOptions:
 
         Raises:
             InputError: A number is out of its range, or smoothers do not go together.
-            UnknownName: There is no such smoother.
+            UnknownName: There is no such smoother or field.
         """
         from poise.inference.follow import FollowSettings
         from poise.inference.video import VideoSettings
+        from poise.recipes.fields import changed_fields
         from poise.tracking.tracker import TrackSettings
 
+        follow = FollowSettings(detect_every=self.detect_every, min_score=min(0.15, self.track_score))
+        track = TrackSettings(min_score=self.track_score, low_score=min(0.05, self.track_score), max_lost=self.max_lost)
         return VideoSettings(
             every=self.every,
             start=self.start,
             end=self.end,
-            follow=FollowSettings(detect_every=self.detect_every, min_score=min(0.15, self.track_score)),
-            track=TrackSettings(min_score=self.track_score, low_score=min(0.05, self.track_score), max_lost=self.max_lost),
+            follow=changed_fields(follow, self.follow_set, what="following people", such="growth=1.3"),
+            track=changed_fields(track, self.track_set, what="the tracker", such="reach=0.2"),
+            causal=self.causal,
             smooth=tuple(name for name in self.smooth if name != "none") if len(self.smooth) == 1 else self.smooth,
             appearance=self.appearance,
             whole_image=whole_image,
