@@ -24,13 +24,13 @@ def test_the_arithmetic_is_that_of_its_lines():
     assert fleet == "64 cores, one process each: 5,555.6 / 64 = 86.81 hours"
     assert data.startswith("read: 1,000,000,000 x 150.0 kB = 150.0 TB; written: 1,000,000,000 x 2.0 kB = 2.0 TB")
     assert data.endswith(f"{(150e3 + 2e3) * 1e9 / (86.8056 * 3600) / 1e6:.1f} MB a second together")
-    assert "in a day: 5,555.6 / 24 = 231 cores; in a week: 33 cores" in fleet_lines(COSTS, 1e9, cores=None, gpus=None)
+    assert "in a day: 5,555.6 / 24 = 231.5 cores; in a week: 33.1 cores" in fleet_lines(COSTS, 1e9, cores=None, gpus=None)
     with pytest.raises(InputError, match="--network-ms"):
         fleet_lines(COSTS, 1e9, cores=None, gpus=8.0)
     lines = fleet_lines(COSTS.with_network(0.5, gpu=True), 1e9, cores=None, gpus=8.0)
     assert lines[1] == "1,000,000,000 images x 1.00 ms of a GPU / 3600 s = 277.8 GPU hours"
     assert lines[2] == "cores that keep one GPU busy: 8.00 ms / 1.00 ms = 8.0"
-    assert lines[3] == "8 GPUs with 64 cores: 277.8 / 8 = 34.72 hours"
+    assert lines[3] == "8 GPUs with 64.0 cores: 277.8 / 8 = 34.72 hours"
 
 
 LOOP = LoopCosts(reading=0.006, fixed=0.005, person=0.004, batch=32, workers=2)
@@ -82,6 +82,7 @@ def test_the_command_measures_and_calculates(tmp_path, capsys):
         (["--images", "nan"], "nan"),
         (["--images", "9", "--cores", "2", "--gpus", "3"], "two fleets"),
         (["--images", "9", "--gpus", "3"], "has no GPU"),
+        (["--images", "9", "--gpus", "3", "--network-ms", "1", "--detector", "fasterrcnn_resnet50_fpn"], "the detector's"),
         (["--images", "9", "--seconds", "61"], "0 to 60"),
         (["--images", "9", "--sample", "nowhere"], "nowhere"),
     ],

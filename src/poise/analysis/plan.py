@@ -256,14 +256,14 @@ def _hours(
     """The hours of the fleet, told in `lines`; None where no fleet was named."""
     if gpus is not None:
         took = images * gpu / 3600 / gpus
-        fleet = f"{gpus:g} GPUs with {gpus * core / gpu:,.0f} cores"
+        fleet = f"{gpus:g} GPUs with {gpus * core / gpu:,.1f} cores"
         lines.append(f"{fleet}: {images * gpu / 3600:,.1f} / {gpus:g} = {took:,.2f} hours")
         return took
     hours = images * core / 3600
     if cores is not None:
         lines.append(f"{cores:g} cores, one process each: {hours:,.1f} / {cores:g} = {hours / cores:,.2f} hours")
         return hours / cores
-    lines.append(f"in a day: {hours:,.1f} / 24 = {hours / 24:,.0f} cores; in a week: {hours / 168:,.0f} cores")
+    lines.append(f"in a day: {hours:,.1f} / 24 = {hours / 24:,.1f} cores; in a week: {hours / 168:,.1f} cores")
     return None
 
 

@@ -14,7 +14,7 @@ from poise.terminal import Console, say
 
 def print_costs(console: Console, costs: Costs, settings: InferenceSettings, images: float) -> None:
     """Print what an image takes, stage by stage."""
-    people = f", {costs.people:g} people each" if costs.people else ""
+    people = f", {costs.people:g} {'person' if costs.people == 1 else 'people'} each" if costs.people else ""
     say(console, f"measured here, one thread, {device_text(settings)}: {costs.images} runs over {costs.what}{people}")
     grid = Table("stage", "ms an image", f"hours for {images:,.0f}")
     for column in grid.columns[1:]:
