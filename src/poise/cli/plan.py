@@ -70,8 +70,8 @@ def run(
         raise InputError("--cores and --gpus are two fleets; give one of them (a GPU's cores are calculated)")
     if network_ms is not None and gpus is not None and detector is not None:
         raise InputError(
-            "--network-ms is the time of the model, and nothing tells the detector's on a GPU; leave out --detector, or plan on "
-            "a machine with such a GPU, where both are measured"
+            "--network-ms is the time of the model, and nothing tells the detector's on a GPU; leave out --detector, or plan "
+            "on a machine with such a GPU, where both are measured"
         )
     if network_ms is None and gpus is not None:
         import torch
