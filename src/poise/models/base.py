@@ -503,6 +503,11 @@ def require_keypoint_detector(model: Model) -> PoseModel:
     """
     if isinstance(model, PoseModel) and model.finds_boxes:
         return model
+    if isinstance(model, BoxFinder) and not isinstance(model, PoseModel):
+        raise InputError(
+            f"{model.card.name!r} finds no keypoints, and networks without a keypoint head are not trained here; boxes and masks "
+            "alone are learnt by keypoint_rcnn_r50_fpn or keypoint_mask_rcnn_r50_fpn with --detecting-set weights.keypoints=0"
+        )
     raise InputError(
         f"this needs a detector that finds boxes and keypoints, such as keypoint_rcnn_r50_fpn or poise_rcnn_t; "
         f"{model.card.name!r} is not one"
