@@ -505,7 +505,7 @@ def require_keypoint_detector(model: Model) -> PoseModel:
         return model
     if isinstance(model, BoxFinder) and not isinstance(model, PoseModel):
         raise InputError(
-            f"{model.card.name!r} finds no keypoints, and networks without a keypoint head are not trained here; boxes and masks "
+            f"{model.card.name!r} finds no keypoints, and without a keypoint head nothing is trained here; boxes and masks "
             "alone are learnt by keypoint_rcnn_r50_fpn or keypoint_mask_rcnn_r50_fpn with --detecting-set weights.keypoints=0"
         )
     raise InputError(
