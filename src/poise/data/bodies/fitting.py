@@ -73,12 +73,9 @@ def fit_poses(
     share = torch.stack([known[names[i]] for i in used])
     labelled = (visible[:, used] > 0).float()
     goal, sizes = _normalised(xy[:, used].float(), labelled)
-    start = torch.zeros(len(TURNS), len(goal), len(NAMES))
-    start[:, :, NAMES.index("root_turn")] = torch.deg2rad(torch.tensor(TURNS))[:, None]
-    start += _prior()[0]
-    found, energy = _descended(
-        start.flatten(0, 1), goal.repeat(len(TURNS), 1, 1), labelled.repeat(len(TURNS), 1), share, steps=steps
-    )
+    start = _starts(_inclined(goal, labelled, [names[i] for i in used])).flatten(0, 1)
+    many, much = goal.repeat(len(TURNS), 1, 1), labelled.repeat(len(TURNS), 1)
+    found, energy = _descended(start, many, much, share, steps=steps)
     best = energy.reshape(len(TURNS), -1).argmin(dim=0)
     angles = found.reshape(len(TURNS), -1, len(NAMES))[best, torch.arange(len(goal))].clamp(*limits())
     with torch.no_grad():
@@ -86,6 +83,28 @@ def fit_poses(
     distances = torch.full(visible.shape, torch.nan)
     distances[:, used] = torch.where(labelled > 0, gaps, torch.nan)
     return Fit(angles, distances, sizes)
+
+
+def _inclined(goal: Tensor, labelled: Tensor, names: Sequence[str]) -> Tensor:
+    """How far the trunk of each person (n) is inclined in the image, clockwise, radians; 0 where that is not labelled."""
+    ends = []
+    for joint in ("hip", "shoulder"):
+        at = [i for i, name in enumerate(names) if name in (f"left_{joint}", f"right_{joint}")]
+        seen = labelled[:, at, None]
+        ends.append(((goal[:, at] * seen).sum(dim=1) / seen.sum(dim=1).clamp(min=1), seen.sum(dim=(1, 2)) > 0))
+    (hips, low), (shoulders, high) = ends
+    up = shoulders - hips
+    return torch.where(low & high, torch.atan2(up[:, 0], -up[:, 1]), 0.0)
+
+
+def _starts(inclined: Tensor) -> Tensor:
+    """Poses that fits begin with (t n a): a mean pose that looks in each of the `TURNS`, inclined in the image."""
+    start = torch.zeros(len(TURNS), len(inclined), len(NAMES)) + _prior()[0]
+    for row, turn in zip(start, TURNS, strict=True):
+        angle, sign = ("root_bend", "root_lean")[int(turn / 90) % 2], 1.0 if turn < 180 else -1.0
+        row[:, NAMES.index("root_turn")] = math.radians(turn)
+        row[:, NAMES.index(angle)] = sign * inclined
+    return start
 
 
 @cache
