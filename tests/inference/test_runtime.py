@@ -1,6 +1,7 @@
 """The network of a model in ONNX Runtime and in OpenVINO: the same poses, what is kept, and what PyTorch does all the same."""
 
 import copy
+import sys
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from poise.runtimes import choice
 from poise.runtimes.engine import Engine
 from poise.runtimes.onnx import OnnxRuntime
 from poise.runtimes.openvino import OpenVino
+from poise.runtimes.signal_stack import signal_stack
 from poise.skeletons import COCO17
 from poise.training.data import ResumableSampler, loader
 from poise.transforms.person_crop import PersonCrop
@@ -210,3 +212,11 @@ def test_processes_that_load_data_may_be_forked_once_a_runtime_has_run(dots, ima
         helped = [part.batch.images for part in loader(views, ResumableSampler(4, 2, seed=1), workers=2, pin=False)]
         assert all(torch.equal(one, other) for one, other in zip(alone, helped, strict=True))
         assert all(torch.equal(next(one).xy, before) for one, before in zip(stream, right, strict=True))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="stacks for signals are asked for as Linux has them")
+@pytest.mark.parametrize("name", BOTH)
+def test_a_runtime_leaves_the_stack_for_signals_as_it_was(name, dots, image):
+    before = signal_stack()
+    Predictor(dots.model(), runtime=name)(image, boxes=dots.boxes)
+    assert signal_stack() == before, "a signal that comes after the runtime's own stack is gone ends the process"

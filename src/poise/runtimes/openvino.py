@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from poise.runtimes.engine import Engine, Session
 from poise.runtimes.onnx import to_onnx
+from poise.runtimes.signal_stack import same_signal_stack
 
 
 @final
@@ -46,13 +47,15 @@ class OpenVino(Engine):
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",  # by itself it takes bf16 where there is AMX
         }
-        compiled = openvino.Core().compile_model(program, "CPU", options)
+        with same_signal_stack():
+            compiled = openvino.Core().compile_model(program, "CPU", options)
         requests, count = local(), len(compiled.outputs)
 
         def run(inputs: Sequence[Tensor]) -> list[Tensor]:
             if not hasattr(requests, "own"):
                 requests.own = compiled.create_infer_request()
-            requests.own.infer([one.contiguous().numpy() for one in inputs], share_inputs=True)
+            with same_signal_stack():
+                requests.own.infer([one.contiguous().numpy() for one in inputs], share_inputs=True)
             outputs = [requests.own.get_output_tensor(index).data for index in range(count)]
             return [torch.from_numpy(output.copy()) for output in outputs]  # the next run writes over them
 
