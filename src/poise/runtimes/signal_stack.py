@@ -1,6 +1,7 @@
-"""The stack on which a thread handles signals, which OpenVINO replaces by one that it takes away again with its models.
+"""The stack on which a thread handles signals, which OpenVINO replaces by one of its own as it compiles a model.
 
-A signal that comes after that ends the process: SIGCHLD, say, as the processes of a data loader end.
+A signal that comes once that is gone would end the process: SIGCHLD, say, as the processes of a data loader end. That is likely
+why processes that had run models and then data loaders died by SIGSEGV in poll().
 """
 
 import ctypes
