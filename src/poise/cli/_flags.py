@@ -188,7 +188,7 @@ def check_out(flag: str, out: Path, *, ends: Sequence[str]) -> None:
     check_target(out, flag=flag)
 
 
-WRITTEN = ("out", "report", "pictures", "fix", "tables", "fetch", "resume")
+WRITTEN = ("out", "report", "pictures", "fix", "suspects", "tables", "fetch", "resume")
 """Arguments that name what is written; everything else that names a file names one that is read."""
 
 
