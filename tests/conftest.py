@@ -81,6 +81,15 @@ def _chance_of_a_test(request: pytest.FixtureRequest) -> None:
     _seed(request)
 
 
+@pytest.fixture(scope="module")
+def weights_as_ever() -> Iterator[None]:
+    """Weights of every size are drawn as ever in a module that asks for it: what it compares is near its bounds."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("normal_", "uniform_"):
+            patch.setattr(torch.Tensor, name, getattr(torch.Tensor, name).__wrapped__)
+        yield
+
+
 @pytest.fixture(scope="session")
 def _forks_of_poise() -> Iterator[Any]:
     forks = _beside("forks").Forks(hooked=False)

@@ -17,6 +17,8 @@ from poise.structures import Poses
 from poise.weights.model_file import load, save
 from poise.zoo import faster_rcnn, keypoint_rcnn
 
+pytestmark = pytest.mark.usefixtures("weights_as_ever")
+
 SIZES = ((100, 120), (80, 60))
 
 

@@ -15,6 +15,8 @@ from poise.scenes import People
 from poise.transforms.canvas import letterbox
 from poise.weights.model_file import save
 
+pytestmark = pytest.mark.usefixtures("weights_as_ever")
+
 SIZES = [(90, 120), (60, 120), (120, 60), (45, 120), (120, 40), (120, 90), (60, 110), (1, 1)]
 """Of images, of which 120x60 and 120x40 make upright views."""
 

@@ -16,6 +16,8 @@ from poise.structures import Architecture
 from poise.transforms.canvas import CONVENTIONS
 from poise.zoo import build
 
+pytestmark = pytest.mark.usefixtures("weights_as_ever")
+
 PERSON = 1
 
 
