@@ -202,5 +202,6 @@ def test_synonyms_of_flags_lead_to_flags_that_are_there():
         "backbone",
         "threshold",
         "fp16",
+        "gpus",
         "labels",
     }

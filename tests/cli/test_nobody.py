@@ -16,7 +16,7 @@ def writer():
     """A writer that has found four people in four images."""
     made = object.__new__(Writer)
     made.people = made.with_people = 4
-    made.unsure = made.lost_boxes = 0
+    made.unsure = made.lost_boxes = made.small = 0
     made.predictions, made.pictures = Path("found/predictions.json"), True
     return made
 

@@ -270,7 +270,7 @@ def _hours(
 def _bytes(count: float) -> str:
     """Bytes in a unit that suits.
 
-    >>> _bytes(1500), _bytes(2.5e13)
+    >>> _bytes(1500.0), _bytes(2.5e13)
     ('1.5 kB', '25.0 TB')
     """
     for unit in ("B", "kB", "MB", "GB", "TB"):

@@ -102,7 +102,7 @@ class CentreRegression(SceneCodec):
         """Pixels; perfect offsets are exact, resized ones not."""
         return 1.0
 
-    def split(self, output: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b q h w"], Float[Tensor, "b o h w"]]:
+    def split(self, output: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b q h w"], Float[Tensor, "b v h w"]]:
         """Heatmaps, and offsets."""
         heat, offsets = torch.split(output, list(self.parts), dim=1)
         return heat, offsets
@@ -188,7 +188,7 @@ class CentreRegression(SceneCodec):
 
 
 def offset_loss(
-    offsets: Float[Tensor, "b o h w"], target: Float[Tensor, "b o h w"], weight: Float[Tensor, "b o h w"]
+    offsets: Float[Tensor, "b v h w"], target: Float[Tensor, "b v h w"], weight: Float[Tensor, "b v h w"]
 ) -> Float[Tensor, ""]:
     """Weighted smooth L1, divided by the number of offsets that count.
 

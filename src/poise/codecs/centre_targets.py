@@ -121,7 +121,7 @@ def centres_of(cells: LabelledCells, labelled: Bool[Tensor, "n k"], large: Bool[
 
 def centre_offsets(
     cells: LabelledCells, centres: Centres, shape: tuple[int, int, int], *, radius: int
-) -> tuple[Float[Tensor, "b o h w"], Float[Tensor, "b o h w"]]:
+) -> tuple[Float[Tensor, "b q h w"], Float[Tensor, "b q h w"]]:
     """Offsets from keypoints to the cells around their person's centre, and their weights: 1 / sqrt(area), 0 where none is.
 
     Where squares of two people overlap, the smaller person's offsets stay, by the release's rule: one area for each cell, that

@@ -77,7 +77,7 @@ class CentrePoses:
 
 
 def people_by_centres(
-    heat: Float[Tensor, "c h w"], offsets: Float[Tensor, "o h w"], config: CentreConfig, *, stride: int
+    heat: Float[Tensor, "c h w"], offsets: Float[Tensor, "q h w"], config: CentreConfig, *, stride: int
 ) -> CentrePoses:
     """The people of a view, without duplicates.
 
@@ -91,7 +91,7 @@ def people_by_centres(
     return found[kept_poses(found, config)]
 
 
-def posemap(offsets: Float[Tensor, "o h w"]) -> Float[Tensor, "o h w"]:
+def posemap(offsets: Float[Tensor, "q h w"]) -> Float[Tensor, "q h w"]:
     """Where each cell says that its person's keypoints are, cells, x before y of each."""
     h, w = offsets.shape[1:]
     y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
@@ -99,7 +99,7 @@ def posemap(offsets: Float[Tensor, "o h w"]) -> Float[Tensor, "o h w"]:
 
 
 def proposed_poses(
-    heat: Float[Tensor, "c h w"], offsets: Float[Tensor, "o h w"], config: CentreConfig, *, stride: int
+    heat: Float[Tensor, "c h w"], offsets: Float[Tensor, "q h w"], config: CentreConfig, *, stride: int
 ) -> CentrePoses:
     """The poses of the highest centres, the best first; arguments as of `people_by_centres`."""
     score, index = _centres(heat[-1], config)

@@ -284,8 +284,8 @@ class TopDownOptions(ViewOptions):
     kind: ClassVar[str] = "top-down models"
     augmentation_type: ClassVar[type | None] = Augmentation
     names: ClassVar[str | None] = (
-        r"poise_[ts]|(poise_[ts]|(darkpose_|udp_|deeplabcut3_)?(hrnet|poseresnet|hourglass)|cpn|lpn|mspn|rsn|timm)(?!.*rcnn)"
-        r".*_\d+x\d+|(litehrnet|mobilenetv2).*_\d+x\d+"
+        r"poise_[ts]|(poise_[ts](?![a-z])|(darkpose_|udp_|deeplabcut3_)?(hrnet|poseresnet|hourglass)|cpn|lpn|mspn|rsn|timm)"
+        r"(?!.*rcnn).*_\d+x\d+|(litehrnet|mobilenetv2).*_\d+x\d+"
         r"|blazepose_(?!detector).*|(rtmpose|dwpose|rtmw|vitpose|grmi)_.*"
     )
 

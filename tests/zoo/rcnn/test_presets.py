@@ -133,7 +133,7 @@ def test_backbones_of_timm_start_from_timms_own_weights(monkeypatch):
     monkeypatch.setattr(timm, "_create", trained)
     weights = zoo.build("rpn_timm_resnet10t_fpn", pretrained=True).network.backbone.body.state_dict()
     assert all(bool((value == 0.5).all()) for key, value in weights.items() if "running_" not in key)
-    with pytest.raises(InputError, match="a detectron2 detector on timm_resnet10t_fpn"):
+    with pytest.raises(InputError, match="a detectron2 detector on timm_resnet10t"):
         zoo.build("detectron2_rpn_timm_resnet10t_fpn", pretrained=True)
 
 
