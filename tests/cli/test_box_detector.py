@@ -153,7 +153,7 @@ def test_where_keypoints_are_needed_it_is_told_in_one_sentence_and_nothing_is_le
         ("evaluate BOXES --annotations LABELS --images IMAGES --boxes gt --oks-nms off", "leave out --boxes and --oks-nms"),
         ("evaluate BOXES --annotations LABELS --images IMAGES --reading dark", "leave out --reading, --preset and --codec-set"),
         ("evaluate BOXES --annotations LABELS --images IMAGES --out x.mat", "a .mat holds MPII's poses"),
-        ("calibrate BOXES --annotations LABELS --images IMAGES --out o.safetensors", "is not one"),
+        ("calibrate BOXES --annotations LABELS --images IMAGES --out o.safetensors", "finds no keypoints"),
         (
             "data walk --annotations LABELS --images IMAGES --model BOXES",
             "this needs a top-down model, for views of one person",

@@ -162,7 +162,7 @@ def test_the_stored_names_are_those_of_the_zoo():
 
 def test_every_refusal_takes_less_than_half_a_second(answers):
     busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # this suite runs on all cores
-    slow = {name_of(words): seconds for words, (_, _, _, seconds, _) in answers.items() if seconds > 0.3 * busy}
+    slow = {name_of(words): seconds for words, (_, _, _, seconds, _) in answers.items() if seconds > 0.4 * busy}
     assert not slow, f"with a tenth of a second to start Python these take too long: {slow}"
 
 

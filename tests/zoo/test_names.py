@@ -246,3 +246,11 @@ def test_every_listed_name_is_of_its_own_family():
     assert {family: len(families()[family].releases) for family in listed} == listed
     for family in listed:
         assert all(family_of(release.name) is families()[family] for release in families()[family].releases)
+
+
+def test_names_of_lpn_say_how_its_context_is_pooled_and_fused():
+    with torch.device("meta"):
+        made = zoo.build("lpn_50_gc_avg_mul_coco_256x192").card.architecture.arguments
+        plain = zoo.build("lpn_50_gc_coco_256x192").card.architecture.arguments
+    assert (made["attention"], made["pooling"], made["fusion"]) == ("gc", "average", "multiply")
+    assert (plain["attention"], plain["pooling"], plain["fusion"]) == ("gc", "attention", "add")

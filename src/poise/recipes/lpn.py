@@ -5,6 +5,7 @@ from typing import Literal
 
 from poise.recipes.base import Recipe
 from poise.recipes.coco import BASELINE_STEPS, BASELINE_VIEWS, check2017, codec_for, on_coco
+from poise.zoo.lpn import attention_parts
 from poise.zoo.lpn import lpn as build
 
 SCORES = {50: 0.691, 101: 0.704, 152: 0.710}
@@ -42,13 +43,14 @@ def lpn(
     """
     check2017(data)
     published = attention == "gc" and size == (256, 192) and codec is None
+    kind, pooling, fusion = attention_parts(attention)
     return on_coco(
         "lpn",
         build(
             depth,
-            attention.partition("_")[0],
-            pooling="average" if "avg" in attention else "attention",
-            fusion="multiply" if "mul" in attention else "add",
+            kind,
+            pooling=pooling,
+            fusion=fusion,
             size=size,
             codec=codec_for(codec, size),
         ),

@@ -84,6 +84,16 @@ def lpn(
     )
 
 
+def attention_parts(word: str) -> tuple[str, str, str]:
+    """Attention, pooling and fusion of a word of names.
+
+    >>> attention_parts("gc"), attention_parts("gc_avg_mul")
+    (('gc', 'attention', 'add'), ('gc', 'average', 'multiply'))
+    """
+    kind, *more = word.split("_")
+    return kind, "average" if "avg" in more else "attention", "multiply" if "mul" in more else "add"
+
+
 def build(request: BuildRequest) -> TopDown:
     """The model of a name such as `lpn_50_gc_coco_256x192`; the release takes BGR for COCO and RGB for MPII.
 
@@ -91,9 +101,12 @@ def build(request: BuildRequest) -> TopDown:
     """
     refuse_pretrained(request.pretrained, "LPN")
     codec = requested_codec(request) or soft_argmax_codec(request.size, request.keypoints)
+    attention, pooling, fusion = attention_parts(request.parts["attention"])
     return lpn(
         int(request.parts["depth"]),
-        request.parts["attention"],
+        attention,
+        pooling=pooling,
+        fusion=fusion,
         skeleton=request.keypoints,
         size=request.size,
         codec=codec,
@@ -120,8 +133,8 @@ def _ablation(depth: int, attention: str) -> Release:
 
 FAMILY = Family(
     paper="LPN (arXiv 1911.10346)",
-    form="lpn_{50,101,152}_{gc,se,none}_{coco,mpii}_HEIGHTxWIDTH",
-    pattern=r"lpn_(?P<depth>\d+)_(?P<attention>gc|se|none)_(?P<data>coco|mpii)_(?P<size>\d+x\d+)",
+    form="lpn_{50,101,152}_{gc,gc_avg,gc_mul,gc_avg_mul,se,none}_{coco,mpii}_HEIGHTxWIDTH",
+    pattern=r"lpn_(?P<depth>\d+)_(?P<attention>gc(?:_avg)?(?:_mul)?|se|none)_(?P<data>coco|mpii)_(?P<size>\d+x\d+)",
     build=build,
     networks={"network": network},
     # README of the release: AP on COCO val2017 with boxes of a detector of person AP 56.4; PCKh on MPII val. Flip test.
