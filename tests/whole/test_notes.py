@@ -39,7 +39,7 @@ SMALL = {
     "udp": "--network poseresnet18 --size 64 64",
     "udp_aid": "--width 18 --size 64 64",
     "grmi": "--network grmi_18_x2 --size 65 49",
-    "cpn": "--size 64 64 --epochs 1 --snapshots 1",
+    "cpn": "--size 64 64 --epochs 1 --snapshots 1 --milestones 0.5",
     "mspn": "--network-stages 1 --size 64 64",
     "rsn": "--kind res18 --size 64 64",
     "hourglass": "--stacks 1 --size 64 64",
