@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import cv2
+import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from poise.cli._predict import DETECTOR_MINIMUM, default_model
@@ -31,6 +33,18 @@ TOLD = 5
 """Frames that could not be read, which are named."""
 
 
+@contextmanager
+def _a_core_for_decoding() -> Iterator[None]:
+    """While it lasts, networks have one thread less: with one for each core they wait for the one that decodes beside them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads - 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@_a_core_for_decoding()
 def predict_video(
     source: str,
     *,
