@@ -81,14 +81,14 @@ class FigureOptions:
 
     def _bodies(self, count: int, *, seed: int) -> "DrawnDataset":
         """Rendered people."""
-        from poise.data.bodies import BodyDataset, Poses
+        from poise.data.bodies import BodyDataset, BodyPoses
         from poise.data.figures import named_look
 
         refuse({"--frames": self.frames}, why="rendered bodies stand still")
         look = named_look(self.look or "wild")
         if self.backgrounds is not None:
             look = look.with_folder(self.backgrounds)
-        poses = Poses.read(self.poses) if self.poses is not None else None
+        poses = BodyPoses.read(self.poses) if self.poses is not None else None
         size, per_image = self.size or (256, 256), self.per_image or (1, 1)
         return BodyDataset(count, size=size, per_image=per_image, seed=seed, look=look, keypoints=self.keypoints, poses=poses)
 

@@ -47,8 +47,8 @@ def run(
 
     import numpy as np
 
+    from poise.data.bodies.body_poses import BodyPoses
     from poise.data.bodies.fitting import fit_dataset
-    from poise.data.bodies.library import Poses
     from poise.data.coco import CocoDataset
     from poise.terminal import Console
     from poise.writing import check_targets, write_atomic
@@ -66,7 +66,7 @@ def run(
         poses.append(kept)
         found += [{"annotations": str(file)} | asdict(one) for one in wrong]
     if out is not None:
-        Poses(np.concatenate(poses)).write(out)
+        BodyPoses(np.concatenate(poses)).write(out)
     if suspects is not None:
         write_atomic(suspects, json.dumps(found, indent=1).encode())
     return 0

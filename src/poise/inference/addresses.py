@@ -139,6 +139,6 @@ def _told(address: str, kind: type[Exception]) -> Iterator[None]:
         yield
     except WriteError:
         raise
-    except Exception as error:
+    except Exception as error:  # every file system raises its own
         why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise kind(f"{address!r} cannot be reached ({why}); check the address and who may read it") from error

@@ -89,7 +89,7 @@ class RayCluster:
                 logging_level="ERROR",
                 **({} if self.address or os.environ.get("RAY_ADDRESS") else {"include_dashboard": False}),
             )
-        except Exception as error:
+        except Exception as error:  # Ray raises its own, those of gRPC and of the operating system
             why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise InputError(f"Ray cannot be reached at {self.address or 'this machine'} ({why}); check --address") from error
         ray.data.DataContext.get_current().enable_progress_bars = False

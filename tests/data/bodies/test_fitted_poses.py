@@ -1,4 +1,4 @@
-"""Poses fitted to labels: what is projected is found again, wrong labels are told, libraries are files."""
+"""Poses fitted to labels: what is projected is found again, wrong labels are told, poses are kept in files."""
 
 import json
 
@@ -9,11 +9,11 @@ import torch
 pytest.importorskip("anny", reason="needs poise[bodies]")
 
 from poise.cli.main import main
-from poise.data.bodies import BodyDataset, Poses
+from poise.data.bodies import BodyDataset, BodyPoses
+from poise.data.bodies.body_poses import mirrored
 from poise.data.bodies.fitting import _projected as projected
 from poise.data.bodies.fitting import fit_poses, points
 from poise.data.bodies.joints import NAMES, limits
-from poise.data.bodies.library import mirrored
 from poise.data.bodies.postures import random_posture
 from poise.data.figures import write_coco
 from poise.errors import ReadError
@@ -57,20 +57,20 @@ def test_the_mirror_image_of_a_pose_projects_to_the_mirror_image():
     assert torch.allclose(other[..., 1], labels(pose)[..., 1], atol=0.3)
 
 
-def test_a_library_is_written_read_and_drawn_from(tmp_path):
-    Poses(postures(4).numpy()).write(tmp_path / "poses.npz")
-    poses = Poses.read(tmp_path / "poses.npz")
+def test_a_file_of_poses_is_written_read_and_drawn_from(tmp_path):
+    BodyPoses(postures(4).numpy()).write(tmp_path / "poses.npz")
+    poses = BodyPoses.read(tmp_path / "poses.npz")
     assert poses.draw(np.random.default_rng(0)).shape == (len(NAMES),)
     image = BodyDataset(1, size=(96, 96), poses=poses)[0].image
     assert not image.equal(BodyDataset(1, size=(96, 96))[0].image)
 
 
-def test_what_is_no_library_is_refused(tmp_path):
+def test_what_is_no_file_of_poses_is_refused(tmp_path):
     (tmp_path / "text.npz").write_text("no poses")
     np.savez(tmp_path / "other.npz", names=np.array(["knee"]), angles=np.zeros((2, 1)))
     for name in ("text.npz", "other.npz", "gone.npz"):
         with pytest.raises(ReadError, match=r"poise data poses|make it again"):
-            Poses.read(tmp_path / name)
+            BodyPoses.read(tmp_path / name)
 
 
 def test_from_labels_to_people_in_their_poses(tmp_path, capsys):

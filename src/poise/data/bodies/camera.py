@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from poise.data.bodies.kernels import Floats
 from poise.dims import Size
-
-Floats = NDArray[np.float32]
 
 
 @final

@@ -4,7 +4,7 @@ from typing import Final, final
 
 import numpy as np
 
-from poise.data.bodies.library import Poses
+from poise.data.bodies.body_poses import BodyPoses
 from poise.data.bodies.model import body_model
 from poise.data.bodies.scene import draw_bodies
 from poise.data.figures.drawn import DrawnDataset
@@ -34,7 +34,7 @@ class BodyDataset(DrawnDataset):
         seed: Seed of the random numbers; another seed gives other images.
         look: Backgrounds, what stands in front and faults of the camera, or the name of a look (`figures.LOOKS`).
         keypoints: Name of the keypoints: "coco17", or "halpe26" with head, neck, hip and feet.
-        poses: A library of poses, which most people take theirs from; None for the built-in mixtures alone.
+        poses: Fitted poses, which most people take theirs from; None for the built-in mixtures alone.
 
     Raises:
         InputError: `count` is below 1, `size` below 32 pixels, `seed` below 0, or `per_image` not a range within 1 to 20.
@@ -51,7 +51,7 @@ class BodyDataset(DrawnDataset):
         seed: int = 0,
         look: Look | str = "wild",
         keypoints: str | None = None,
-        poses: Poses | None = None,
+        poses: BodyPoses | None = None,
     ) -> None:
         super().__init__(count, size=size, seed=seed)
         if not 1 <= per_image[0] <= per_image[1] <= 20:

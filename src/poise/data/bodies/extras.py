@@ -7,12 +7,11 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from poise.data.bodies.kernels import Floats, Whole
 from poise.data.bodies.model import WEIGHTS, BodyModel
 from poise.data.figures.sampling import weighted_choice
 
-Floats = NDArray[np.float32]
 Points = NDArray[np.floating[Any]]
-Whole = NDArray[np.int32]
 Random = np.random.Generator
 Bones = Sequence[tuple[str, Floats]]
 """Names of bones and their weights of each vertex."""

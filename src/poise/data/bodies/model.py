@@ -6,14 +6,10 @@ from functools import cache
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from poise.data.bodies.kernels import skin
+from poise.data.bodies.kernels import Floats, Whole, skin
 from poise.errors import MissingExtra
 from poise.machine import compiled
-
-Floats = NDArray[np.float32]
-Whole = NDArray[np.int32]
 
 WEIGHTS = 5
 """Most bones that move one vertex; the weights of others, below 0.02, are left out."""

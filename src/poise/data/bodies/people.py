@@ -9,20 +9,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from poise.data.bodies.body_poses import BodyPoses
 from poise.data.bodies.extras import Extra, Frame, random_extras
 from poise.data.bodies.joints import Rig
-from poise.data.bodies.kernels import normals
-from poise.data.bodies.library import Poses
+from poise.data.bodies.kernels import Floats, Whole, normals
 from poise.data.bodies.model import body_model, skinned
 from poise.data.bodies.postures import random_posture
 from poise.data.bodies.wear import MATERIALS, Look, random_look, random_phenotype
 from poise.machine import compiled
 
-Floats = NDArray[np.float32]
-Whole = NDArray[np.int32]
-
 FITTED = 0.6
-"""Share of people whose pose is of a library, where there is one."""
+"""Share of people whose pose is one of the fitted ones, where there are some."""
 
 
 @final
@@ -35,7 +32,7 @@ class Person:
         material: Material of each triangle (f), an index into `wear.MATERIALS`.
         extras: What is worn beside the body, in the order of their triangles.
         vertices: Vertices (v 3), metres.
-        rest: The same vertices in the rest pose (v 3), by which textures are laid on.
+        rest: Vertices in the rest pose (v 3), metres, by which textures are laid on.
         directions: Normals (v 3).
         joints: Keypoints (k 3), metres, in the order of the body model.
         look: Its surface.
@@ -74,7 +71,7 @@ def rig() -> Rig:
     return Rig.of(body_model())
 
 
-def random_person(rng: np.random.Generator, *, poses: Poses | None = None) -> Person:
+def random_person(rng: np.random.Generator, *, poses: BodyPoses | None = None) -> Person:
     """A random person.
 
     Args:

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from poise.data.bodies.body_poses import BodyPoses
 from poise.data.bodies.camera import Camera, random_camera
-from poise.data.bodies.kernels import rasterise, shade
-from poise.data.bodies.library import Poses
+from poise.data.bodies.kernels import Floats, rasterise, shade
 from poise.data.bodies.model import body_model
 from poise.data.bodies.people import Person, random_person
 from poise.data.bodies.regions import keypoint_parts
@@ -25,7 +25,6 @@ from poise.data.figures.surroundings import background
 from poise.dims import Size
 from poise.machine import compiled
 
-Floats = NDArray[np.float32]
 Random = np.random.Generator
 
 FINE: Final = 2
@@ -91,7 +90,9 @@ class Buffer:
         return np.searchsorted(self.starts, self.owner[::FINE, ::FINE], side="right").astype(np.uint8)
 
 
-def draw_bodies(rng: Random, size: Size, *, count: int, look: Look, kept: Sequence[int], poses: Poses | None = None) -> Scene:
+def draw_bodies(
+    rng: Random, size: Size, *, count: int, look: Look, kept: Sequence[int], poses: BodyPoses | None = None
+) -> Scene:
     """Draw a random scene.
 
     Args:
@@ -100,7 +101,7 @@ def draw_bodies(rng: Random, size: Size, *, count: int, look: Look, kept: Sequen
         count: Number of people.
         look: Backgrounds, what stands in front, and the faults of the camera.
         kept: Keypoints of the labels, as indices into those of the body model.
-        poses: A library of poses, which most people take theirs from.
+        poses: Fitted poses, which most people take theirs from.
     """
     for _ in range(6):
         people, camera = _staged(rng, size, count, poses)
@@ -137,7 +138,7 @@ def _covered(rng: Random, canvas: Canvas, look: Look, *, number: int) -> None:
                 break
 
 
-def _staged(rng: Random, size: Size, count: int, poses: Poses | None) -> tuple[list[Person], Camera]:
+def _staged(rng: Random, size: Size, count: int, poses: BodyPoses | None) -> tuple[list[Person], Camera]:
     """Random people and a camera that looks at the first of them."""
     people = [random_person(rng, poses=poses) for _ in range(count)]
     target, span = _framing(rng, people[0])

@@ -5,15 +5,13 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from poise.data.bodies.camera import Camera
+from poise.data.bodies.kernels import Floats
 from poise.data.bodies.people import Person
 from poise.data.figures.canvas import Canvas
 from poise.data.figures.look import Look
 from poise.data.figures.surroundings import background
-
-Floats = NDArray[np.float32]
 
 PIECES: Final = 0.3
 """Chance of a piece of another picture in front of a person."""

@@ -133,7 +133,7 @@ def keypoint_fcos(
     """A one-stage detector with keypoints, with random weights: FCOS's boxes, and a keypoint branch with spatial attention.
 
     Args:
-        backbone: As for `keypoint_rcnn`: `resnet50`, `hrnet_w32`, `timm_NAME`, ...
+        backbone: Name of the trunk: `resnet50`, `hrnet_w32`, `timm_NAME`, ... (`BackboneSpec.body`).
         neck: "fpn", or "hrfpn" on HRNets; by default HRFPN for HRNets and FPN for all others.
         pyramid: Options of an FPN; by default P3 to P7 with P6 from P5, as in FCOS and CenterMask2, on backbones with maps of
             strides 8 and more.

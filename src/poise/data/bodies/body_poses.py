@@ -1,23 +1,21 @@
-"""Libraries of poses: files of angles that were fitted to labels, and poses drawn from them."""
+"""Files of body poses: angles that were fitted to labels, and poses drawn from them."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from poise.data.bodies.joints import LIMITS, NAMES
+from poise.data.bodies.kernels import Floats
 from poise.errors import ReadError, missing
 from poise.writing import write_atomic
-
-Floats = NDArray[np.float32]
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Poses:
-    """Poses of people.
+class BodyPoses:
+    """Fitted poses of bodies, without shape and place.
 
     Attributes:
         angles: Poses (n a), radians, in the order of `joints.NAMES`.
@@ -26,7 +24,7 @@ class Poses:
     angles: Floats
 
     @classmethod
-    def read(cls, path: Path) -> "Poses":
+    def read(cls, path: Path) -> "BodyPoses":
         """Read a file that `write` has written.
 
         Raises:
@@ -56,7 +54,7 @@ class Poses:
         write_atomic(path, packed.getvalue())
 
     def draw(self, rng: np.random.Generator, *, spread: float = 4.0) -> Floats:
-        """A random pose (a) near one of the library, or near the mirror image of one.
+        """A random pose (a) near one of these, or near the mirror image of one.
 
         Args:
             rng: Random numbers.
