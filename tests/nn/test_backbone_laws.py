@@ -69,6 +69,7 @@ TINY: dict[str, dict[str, Callable[[], Backbone]]] = {
         "timm-resnet": lambda: TimmBackbone("test_resnet"),
         "timm-vit": lambda: TimmBackbone("test_vit"),
         "timm-sized": lambda: TimmBackbone("test_vit", (96, 64)),
+        "timm-last": lambda: TimmBackbone("test_vit", (96, 64), last=True),
         "timm-convnext": lambda: TimmBackbone("test_convnext"),
     },
     "vit": {
@@ -82,7 +83,7 @@ WITHOUT_EFFECT = {"lpn-gc": ".att.conv_mask.bias"}
 """How weights end that change no answer on purpose: a softmax over cells takes what is added to all of them out again. The
 release has such a bias in every block, and so do its checkpoints."""
 
-ONE_SIZE = {"timm-sized": (96, 64), "vit": (48, 32), "vit-experts": (48, 32)}
+ONE_SIZE = {"timm-sized": (96, 64), "timm-last": (96, 64), "vit": (48, 32), "vit-experts": (48, 32)}
 """Of backbones that take views of one size (h, w) only."""
 
 MAKERS = {name: make for makers in TINY.values() for name, make in makers.items()} | members(Backbone, named())

@@ -26,6 +26,36 @@ def test_any_backbone_gets_the_head_and_survives_a_file(name, tmp_path):
     assert again.preprocess == model.preprocess
 
 
+HEADS = [("vit_small_patch16_dinov3", "simple", (64, 48)), ("vit_small_patch14_dinov2", "classic", (84, 56))]
+
+
+@pytest.mark.parametrize(("name", "head", "size"), HEADS)
+def test_vitposes_heads_stand_behind_the_last_norm_of_timms_transformers(name, head, size, tmp_path):
+    pytest.importorskip("timm")
+    model = zoo.build(f"timm_{name}_{head}_coco_{size[0]}x{size[1]}").eval()
+    backbone = model.network.backbone
+    again, view = load(save(model, tmp_path / "model.safetensors")), torch.randn(1, 3, *size)
+    with torch.no_grad():
+        [tokens] = backbone(view)
+        answer = model(view)
+        assert torch.equal(answer, again(view))
+    cells = tuple(side // backbone.multiple for side in size)
+    assert tokens.shape == (1, backbone.channels[-1], *cells)
+    norm = backbone.body.model.norm  # its first weights are 1 and 0, so tokens have mean 0 and deviation 1
+    assert isinstance(norm, torch.nn.LayerNorm)
+    torch.testing.assert_close(tokens.mean(dim=1), torch.zeros(1, *cells), atol=1e-4, rtol=0)
+    torch.testing.assert_close(tokens.std(dim=1, unbiased=False), torch.ones(1, *cells), atol=1e-2, rtol=0)
+    assert answer.shape == (1, 17, cells[0] * 4, cells[1] * 4)
+    assert isinstance(model.network.head.layers[0], torch.nn.ReLU) == (head == "simple")
+
+
+def test_a_pyramid_gets_the_simple_head_on_its_last_map():
+    pytest.importorskip("timm")
+    model = deconv("test_convnext", head="simple", size=(64, 64)).eval()
+    with torch.no_grad():
+        assert model(torch.randn(1, 3, 64, 64)).shape == (1, 17, 16, 16)
+
+
 def test_an_unknown_backbone_names_the_nearest():
     pytest.importorskip("timm")
     with pytest.raises(UnknownName, match="resnet18"):

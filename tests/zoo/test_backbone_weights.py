@@ -177,3 +177,17 @@ def test_a_file_that_is_not_there_is_told_before_anything_else(tmp_path, capsys)
     words = ["train", "hrnet", "--data", str(tmp_path), "--backbone-weights", str(tmp_path / "no.pth")]
     assert main(words) == 1
     assert "there is no checkpoint" in capsys.readouterr().err
+
+
+def test_a_transformers_file_for_other_views_is_taken_with_its_positions_resized(tmp_path):
+    timm = pytest.importorskip("timm")
+    given = timm.create_model("test_vit", img_size=96, num_classes=5).state_dict()
+    torch.save({"state_dict": given}, tmp_path / "vit.pth")
+    model = build("timm_test_vit_simple_coco_64x32")
+    said = start_backbone(model, tmp_path / "vit.pth")
+    state, own = model.network.backbone.body.model.state_dict(), timm.create_model("test_vit", img_size=(64, 32))
+    expected = timm.layers.resample_abs_pos_embed(given["pos_embed"], list(own.patch_embed.grid_size))
+    torch.testing.assert_close(state["pos_embed"], expected)
+    assert torch.equal(state["blocks.5.mlp.fc2.weight"], given["blocks.5.mlp.fc2.weight"])
+    assert torch.equal(state["norm.weight"], given["norm.weight"])
+    assert set(said.left) <= {"head.weight", "head.bias", "fc_norm.weight", "fc_norm.bias"}

@@ -77,8 +77,9 @@ def start_backbone(model: PoseModel, path: Path | str) -> StartedBackbone:
             "such a file: --no-pretrained"
         )
     body.load_state_dict(found, strict=False)  # what is missing was looked at
-    used = {value.data_ptr() for value in found.values()}
-    left = tuple(key for key, value in weights.items() if value.data_ptr() not in used and not key.endswith(COUNTER))
+    used, named = {value.data_ptr() for value in found.values()}, {name for key in found for name in _aliases(key)}
+    spare = (key for key, value in weights.items() if value.data_ptr() not in used and key not in named)
+    left = tuple(key for key in spare if not key.endswith(COUNTER))
     return StartedBackbone(source, len(found), anew, (*left, *beside_weights(content)))
 
 
@@ -102,13 +103,15 @@ def _fitting(body: nn.Module, own: Names, given: Names) -> dict[str, Tensor]:
     """The weights of a backbone that a file has in the same shape."""
     if isinstance(body, MultiStage):
         given = {key: value for key, value in resnet_as_mspn(given, own).items() if not _new(body, key)}
+    if isinstance(body, TimmBackbone):
+        given = body.converted(given)
     found = {key: next((given[name] for name in _aliases(key) if name in given), None) for key in own}
     return {key: value for key, value in found.items() if value is not None and value.shape == own[key].shape}
 
 
 def _aliases(key: str) -> tuple[str, ...]:
-    """A weight's name, and the name it has in a whole model of timm: `stages.0` for `body.stages_0`."""
-    inner = key.removeprefix("body.")
+    """A weight's name, and that in a whole model of timm: `stages.0` for `body.stages_0`, `blocks` for `body.model.blocks`."""
+    inner = key.removeprefix("body.").removeprefix("model.")
     return key, inner, re.sub(r"^([a-z]+)_(\d+)\.", r"\1.\2.", inner)
 
 

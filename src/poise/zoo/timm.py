@@ -1,21 +1,34 @@
-"""The head of Simple Baselines (arXiv 1804.06208) on any backbone of timm."""
+"""The head of Simple Baselines (arXiv 1804.06208), or ViTPose's (arXiv 2204.12484), on any backbone of timm."""
 
 import math
+from typing import Literal, TypeAlias
 
 from poise.codecs.base import InstanceCodec
 from poise.dims import Size
 from poise.models.top_down import TopDown
 from poise.nn.backbones.timm import TimmBackbone
-from poise.nn.base import Network, check_size
+from poise.nn.base import Head, Network, check_size
 from poise.nn.heads.heatmap import DeconvHead
+from poise.nn.heads.vitpose import ViTPoseHead
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.zoo.assemble import STRIDE, assemble, check_codec, gaussian_codec_on, named_codec, preprocess_for
 from poise.zoo.family import BuildRequest, Family
 
+HeadName: TypeAlias = Literal["deconv", "simple", "classic"]
+"""Simple Baselines' head on the last map as it is, or one of ViTPose's, before which a plain transformer's last norm stands."""
 
-def _network(backbone: TimmBackbone, channels: int) -> Network:
-    return Network(backbone, DeconvHead(backbone.channels[-1], channels, (256,) * doublings(backbone.strides[-1])))
+
+def _trunk(name: str, size: Size, head: HeadName, *, pretrained: bool = False) -> TimmBackbone:
+    return TimmBackbone(name, size, pretrained=pretrained, last=head != "deconv")
+
+
+def _network(backbone: TimmBackbone, channels: int, head: HeadName) -> Network:
+    inputs, times = backbone.channels[-1], doublings(backbone.strides[-1])
+    made: Head = DeconvHead(inputs, channels, (256,) * times)
+    if head == "simple":
+        made = ViTPoseHead(inputs, channels, simple=True, enlarged=2**times)
+    return Network(backbone, made)
 
 
 def doublings(stride: int) -> int:
@@ -27,7 +40,7 @@ def doublings(stride: int) -> int:
     return max(round(math.log2(stride / STRIDE)), 0)
 
 
-def network(backbone: str, channels: int, height: int, width: int) -> Network:
+def network(backbone: str, channels: int, height: int, width: int, head: HeadName = "deconv") -> Network:
     """The network alone, with random weights.
 
     Args:
@@ -35,13 +48,15 @@ def network(backbone: str, channels: int, height: int, width: int) -> Network:
         channels: Channels of the codec.
         height: Height of the views, pixels.
         width: Width of the views, pixels.
+        head: The head.
     """
-    return _network(TimmBackbone(backbone, (height, width)), channels)
+    return _network(_trunk(backbone, (height, width), head), channels, head)
 
 
 def deconv(
     backbone: str,
     *,
+    head: HeadName = "deconv",
     skeleton: Skeleton = COCO17,
     size: Size = (256, 192),
     codec: InstanceCodec | str | None = None,
@@ -49,10 +64,12 @@ def deconv(
     pretrained: bool = False,
     name: str | None = None,
 ) -> TopDown:
-    """Transposed convolutions on any timm backbone, up to maps of stride 4 or the nearest possible.
+    """A head on any timm backbone, with maps of stride 4 or the nearest possible.
 
     Args:
-        backbone: Name of the backbone in timm.
+        backbone: Name of the backbone in timm; positions of a transformer are resized to the views.
+        head: Transposed convolutions on the last map ("deconv"), the same behind the last norm of a plain transformer as in
+            ViTPose ("classic"), or one enlargement, not learnt, and a 3x3 convolution behind that norm ("simple").
         skeleton: The keypoints.
         size: Size of the views (h, w), multiples of the backbone's coarsest stride.
         codec: Codec for views of `size` and the maps of this network, or its name; by default Gaussians centred on whole cells.
@@ -66,7 +83,7 @@ def deconv(
         InputError: A size, model or codec that does not fit.
         ReadError: The weights cannot be loaded or downloaded.
     """
-    trunk = TimmBackbone(backbone, size, pretrained=pretrained)
+    trunk = _trunk(backbone, size, head, pretrained=pretrained)
     check_size(size, trunk.multiple, f"timm's {backbone}")
     factor = 2 ** doublings(trunk.strides[-1])
     cells = (size[0] // trunk.strides[-1] * factor, size[1] // trunk.strides[-1] * factor)
@@ -77,14 +94,17 @@ def deconv(
     codec = codec or gaussian_codec_on(size, cells, skeleton)
     check_codec(codec, size=size, cells=cells, skeleton=skeleton)
     arguments = {"backbone": backbone, "channels": codec.channels, "height": size[0], "width": size[1]}
-    architecture, built = Architecture("timm:network", arguments), _network(trunk, codec.channels)
+    arguments |= {} if head == "deconv" else {"head": head}
+    architecture, built = Architecture("timm:network", arguments), _network(trunk, codec.channels, head)
     return assemble(name or f"timm_{backbone}", architecture, built, codec=codec, preprocess=preprocess, skeleton=skeleton)
 
 
 def build(request: BuildRequest) -> TopDown:
-    """The model of a name such as `timm_mobilenetv4_conv_small_coco_256x192`."""
+    """The model of a name such as `timm_resnet18_coco_256x192` or `timm_vit_small_patch16_dinov3_simple_coco_256x192`."""
+    heads: dict[str, HeadName] = {"simple": "simple", "classic": "classic"}
     return deconv(
         request.parts["backbone"],
+        head=heads.get(request.parts["head"], "deconv"),
         skeleton=request.keypoints,
         size=request.size,
         codec=request.codec,
@@ -94,9 +114,9 @@ def build(request: BuildRequest) -> TopDown:
 
 
 FAMILY = Family(
-    paper="the head of Simple Baselines (arXiv 1804.06208) on a backbone of timm",
-    form="timm_BACKBONE_{coco,mpii}_HEIGHTxWIDTH",
-    pattern=r"timm_(?P<backbone>.+)_(?P<data>coco|mpii)_(?P<size>\d+x\d+)",
+    paper="the head of Simple Baselines (arXiv 1804.06208), or ViTPose's (arXiv 2204.12484), on a backbone of timm",
+    form="timm_BACKBONE[_simple,_classic]_{coco,mpii}_HEIGHTxWIDTH",
+    pattern=r"timm_(?P<backbone>.+?)(?:_(?P<head>simple|classic))?_(?P<data>coco|mpii)_(?P<size>\d+x\d+)",
     build=build,
     networks={"network": network},
 )

@@ -1,8 +1,10 @@
 """Any backbone of timm by its name, with timm's weights if wanted. timm is an optional package."""
 
 import difflib
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+import io
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Any, final
 
 import torch
@@ -24,6 +26,7 @@ class TimmBackbone(Backbone):
         size: Size of the views (h, w); transformers with learned positions are built for it. None for views of any size whose
             sides are multiples of `multiple`; a model that cannot take those is refused.
         pretrained: Whether to load timm's weights, downloaded if they are not in its cache.
+        last: Only the last map; of a plain transformer, whose maps all have one stride, behind its last norm. `size` is needed.
 
     Attributes:
         mean: Mean of red, green and blue that the weights expect, of values 0..1.
@@ -36,12 +39,14 @@ class TimmBackbone(Backbone):
         ReadError: Its weights cannot be loaded or downloaded.
     """
 
-    def __init__(self, name: str, size: Size | None = None, *, pretrained: bool = False) -> None:
+    def __init__(self, name: str, size: Size | None = None, *, pretrained: bool = False, last: bool = False) -> None:
         super().__init__()
-        self.body = _features(name, size, pretrained)
+        tokens = _last_tokens(name, size, pretrained) if last else None
+        self.body = _features(name, size, pretrained) if tokens is None else tokens
         info: Any = self.body.feature_info
-        self.channels = tuple(info.channels())
-        self.strides = tuple(info.reduction())
+        self.first = -1 if last else 0
+        self.channels = tuple(info.channels())[self.first :]
+        self.strides = tuple(info.reduction())[self.first :]
         self.multiple = max(self.strides)
         found: dict[str, Any] = _timm().get_pretrained_cfg(name).to_dict()
         self.mean: tuple[float, float, float] = tuple(found["mean"])
@@ -52,8 +57,25 @@ class TimmBackbone(Backbone):
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
         """The model's feature maps, channels first."""
-        features: list[Tensor] = self.body(images)
+        features: list[Tensor] = self.body(images)[self.first :]
         return [f.permute(0, 3, 1, 2) for f in features] if self._last else list(features)
+
+    def converted(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Weights of a file as timm names and shapes those of this model; positions of a transformer are resized to its views.
+
+        Args:
+            weights: Weights by name; where timm has no rule for this model, or they do not fit it, they stay as they are.
+        """
+        model = getattr(self.body, "model", None)  # of a transformer's wrapper
+        rule = getattr(sys.modules.get(type(model).__module__), "checkpoint_filter_fn", None)
+        if rule is None:
+            return weights
+        try:
+            with redirect_stdout(io.StringIO()):  # it prints what it does not find
+                found: Mapping[str, Tensor] = rule(dict(weights), model)
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError):  # of weights of other models
+            return weights
+        return found
 
 
 def _timm() -> Any:
@@ -83,6 +105,20 @@ def _features(name: str, size: Size | None, pretrained: bool) -> nn.Module:
         return _create(name, options | ({"dynamic_img_size": True} if size is None else {"img_size": size}))
     except TypeError:  # convolutional networks take any size and no such argument
         return _create(name, options)
+
+
+def _last_tokens(name: str, size: Size | None, pretrained: bool) -> nn.Module | None:
+    """A plain transformer that gives the map of its last tokens behind its last norm; None for other models."""
+    try:
+        whole = _create(name, {"pretrained": pretrained, "img_size": size})
+    except TypeError:  # convolutional networks
+        return None
+    strides = {part["reduction"] for part in getattr(whole, "feature_info", ())}
+    if len(strides) != 1 or not hasattr(whole, "prune_intermediate_layers"):
+        return None
+    from timm.models._features import FeatureGetterNet
+
+    return FeatureGetterNet(whole, out_indices=1, norm=True)
 
 
 def _check_any_size(name: str, body: nn.Module, multiple: int) -> None:

@@ -20,11 +20,12 @@ class ViTPoseHead(Head):
         outputs: Channels of the codec.
         simple: Whether the map is enlarged four times, not learnt, and read by a 3x3 convolution; else two transposed
             convolutions come before a 1x1 convolution.
+        enlarged: Factor by which the simple head enlarges a map.
     """
 
-    def __init__(self, channels: int, outputs: int, *, simple: bool) -> None:
+    def __init__(self, channels: int, outputs: int, *, simple: bool, enlarged: int = ENLARGED) -> None:
         super().__init__()
-        enlarge = nn.Upsample(scale_factor=ENLARGED, mode="bilinear", align_corners=False)
+        enlarge = nn.Upsample(scale_factor=enlarged, mode="bilinear", align_corners=False)
         self.layers = nn.Sequential(nn.ReLU(), enlarge) if simple else deconv_layers(channels, (256, 256))
         self.final = final_layer(channels, outputs, 3) if simple else final_layer(256, outputs)
 
