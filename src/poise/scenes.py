@@ -17,6 +17,8 @@ from poise.dims import Size
 from poise.errors import InputError
 from poise.structures import Key, Labels, Normalization
 
+CanvasRule = Literal["unbiased", "offsetguided", "torchvision", "pillow", "detectron2", "mmdetection", "higherhrnet", "mmpose"]
+
 
 @dataclass(frozen=True)
 class Canvas(Normalization):
@@ -31,10 +33,10 @@ class Canvas(Normalization):
         place: Position of the image in the padded view: in the upper left corner, or in the middle.
         rule: How pixels and keypoints are resampled (`transforms/canvas.py`). "unbiased" warps both by one matrix.
             "offsetguided" maps the centres of the corner pixels onto each other for keypoints, and the corners of the image for
-            pixels. "torchvision" maps the corners for both; so do "pillow" and "detectron2", which average pixels when they
-            shrink an image. "higherhrnet" and "mmpose" warp both by one matrix that maps the middle of the image to that of the
-            view: with "higherhrnet" the short side is `side`, with "mmpose" the view is a square of `side` into which the image
-            fits.
+            pixels. "torchvision" and "mmdetection" map the corners for both; so do "pillow" and "detectron2", which average
+            pixels when they shrink an image. "higherhrnet" and "mmpose" warp both by one matrix that maps the middle of the
+            image to that of the view: with "higherhrnet" the short side is `side`, with "mmpose" the view is a square of
+            `side` into which the image fits.
         scales: Factors on `side`; with several the predictions are averaged (multi-scale test).
         flip_test: Whether the release averages the outputs of the view and its mirror image at test time.
         min_keypoint_score: Keypoints with a higher score are drawn.
@@ -49,7 +51,7 @@ class Canvas(Normalization):
     most: int | None = None
     multiple: int = 128
     place: Literal["corner", "middle"] = "corner"
-    rule: Literal["unbiased", "offsetguided", "torchvision", "pillow", "detectron2", "higherhrnet", "mmpose"] = "unbiased"
+    rule: CanvasRule = "unbiased"
     scales: tuple[float, ...] = (1.0,)
     flip_test: bool = True
     min_keypoint_score: float = 0.05

@@ -39,7 +39,7 @@ def run(
 
         poise detect photos holiday/*.jpg --detector fasterrcnn_resnet50_fpn_v2 --out detections.json
 
-        poise detect photos --detector blazepose_detector --out detections.json
+        poise detect photos --detector rtmdet_m --out detections.json
 
         poise detect photos --detector maskrcnn_resnet50_fpn_v2 --pictures drawn --out masks.json
 
@@ -49,7 +49,7 @@ def run(
         sources: Image files, folders, or patterns in quotes: ids are the numbers in the files' names, else they count
             from 1, and rows also have file_name. Or one annotation file, whose images and ids are used.
         detector: A model file that finds boxes, as Keypoint, Faster and Mask R-CNN do; the name of a model of `poise get`, such
-            as blazepose_detector; or that of one of torchvision's detectors, whose weights are downloaded:
+            as rtmdet_m or blazepose_detector; or that of one of torchvision's detectors, whose weights are downloaded:
             fasterrcnn_resnet50_fpn, fasterrcnn_resnet50_fpn_v2, fasterrcnn_mobilenet_v3_large_320_fpn,
             retinanet_resnet50_fpn_v2, fcos_resnet50_fpn, ssdlite320_mobilenet_v3_large, keypointrcnn_resnet50_fpn, and others.
         files: Images of an annotation file.

@@ -105,7 +105,7 @@ class ModelDetector(Detector):
 
     def __init__(self, model: ImageModel, settings: InferenceSettings, *, masks: bool = False) -> None:
         self.name, self.model, self.settings, self.masks = model.card.name, require_box_finder(model), settings, masks
-        self.nouns = nouns(model.skeleton) if isinstance(model, PoseModel) else PERSON
+        self.nouns = nouns(model.skeleton) if isinstance(model, PoseModel) else getattr(model, "nouns", PERSON)
 
     def find(self, requests: Iterable[ImageRequest], *, skipped: list[Skipped]) -> Iterator[Detected]:
         """The model's boxes with their confidences, perhaps with masks."""
@@ -200,7 +200,7 @@ def detector_of(
     if detector not in names():
         if detector in releases():
             raise InputError(f"the detector {detector!r} is not here yet; bring it with: poise get {detector}")
-        raise unknown("detector", detector, (*names(), "blazepose_detector"))
+        raise unknown("detector", detector, (*names(), "blazepose_detector", "rtmdet_m", "rtmdet_nano"))
     if pad_batches:
         raise InputError(
             f"torchvision's {detector} sees one image at a time: nothing to pad; leave out --pad-batches (pad_batches)"

@@ -19,22 +19,30 @@ Block: TypeAlias = Callable[[int, bool, float], nn.Module]
 
 @final
 class DepthwiseUnit(nn.Module):
-    """A depthwise 5x5 convolution and a 1x1 convolution, each with batch norm and SiLU.
+    """A depthwise convolution and a 1x1 convolution, each with batch norm and SiLU.
 
     Args:
-        channels: Channels, before and behind.
+        channels: Input channels.
+        width: Output channels.
+        kernel: Side of the depthwise convolution, odd.
+        stride: Its stride.
         eps: What the batch norms add to variances.
     """
 
-    def __init__(self, channels: int, *, eps: float = EPS) -> None:
+    def __init__(self, channels: int, width: int, kernel: int, *, stride: int = 1, eps: float = EPS) -> None:
         super().__init__()
-        self.depthwise_conv = ConvUnit(channels, channels, 5, groups=channels, eps=eps)
-        self.pointwise_conv = ConvUnit(channels, channels, eps=eps)
+        self.depthwise_conv = ConvUnit(channels, channels, kernel, stride=stride, groups=channels, eps=eps)
+        self.pointwise_conv = ConvUnit(channels, width, eps=eps)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def forward(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
         """The output of the unit."""
         output: Tensor = self.pointwise_conv(self.depthwise_conv(x))
         return output
+
+
+def unit(depthwise: bool) -> type[ConvUnit] | type[DepthwiseUnit]:
+    """The type of a layer: a plain convolution, or a depthwise one with its 1x1 as the smallest RTMDet has it."""
+    return DepthwiseUnit if depthwise else ConvUnit
 
 
 @final
@@ -45,12 +53,13 @@ class CSPNeXtBlock(nn.Module):
         channels: Channels, before and behind.
         shortcut: Whether the input is added.
         eps: What the batch norms add to variances.
+        depthwise: Whether the 3x3 convolution is a depthwise one with its 1x1, too.
     """
 
-    def __init__(self, channels: int, shortcut: bool = True, eps: float = EPS) -> None:
+    def __init__(self, channels: int, shortcut: bool = True, eps: float = EPS, *, depthwise: bool = False) -> None:
         super().__init__()
-        self.conv1 = ConvUnit(channels, channels, 3, eps=eps)
-        self.conv2 = DepthwiseUnit(channels, eps=eps)
+        self.conv1 = unit(depthwise)(channels, channels, 3, eps=eps)
+        self.conv2 = DepthwiseUnit(channels, channels, 5, eps=eps)
         self.shortcut = shortcut
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:

@@ -34,6 +34,7 @@ class CSPStages(Backbone):
         depth: Factor on the number of blocks of each stage.
         stages: Numbers of the stages whose maps are the output, 1 to 4, ascending.
         blocks: Blocks of each stage at depth 1.
+        depthwise: Whether the stages' 3x3 convolutions are depthwise ones with their 1x1.
 
     Raises:
         InputError: Factors that leave no channels, or another stage.
@@ -41,8 +42,18 @@ class CSPStages(Backbone):
 
     multiple = 32
 
-    def __init__(self, name: str, *, width: float, depth: float, stages: tuple[int, ...], blocks: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        width: float,
+        depth: float,
+        stages: tuple[int, ...],
+        blocks: tuple[int, ...],
+        depthwise: bool = False,
+    ) -> None:
         super().__init__()
+        self.depthwise = depthwise
         channels = tuple(int(c * width) for c in CHANNELS)
         if min(channels) < 4 or depth <= 0 or not stages or not set(stages) <= {1, 2, 3, 4}:
             raise InputError(f"{name}: width {width:g}, depth {depth:g} and stages {stages} make no network")

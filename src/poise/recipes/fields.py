@@ -11,6 +11,7 @@ from poise.codecs.decoders import Codec
 from poise.errors import InputError, UnknownName, unknown
 from poise.models.base import OtherNetworkError, PoseModel
 from poise.models.blaze_detector import BlazeDetector
+from poise.models.point_detector import PointDetector
 from poise.models.rcnn_boxes import RCNNBoxes
 from poise.models.rcnn_config import RCNNConfig
 from poise.nn.heads.roi import BoxPredictor
@@ -59,7 +60,9 @@ def set_config(model: RCNNBoxes, words: Sequence[str]) -> None:
     set_words(model, config=words)
 
 
-def set_words(model: RCNNBoxes | BlazeDetector, *, codec: Sequence[str] = (), config: Sequence[str] = ()) -> None:
+def set_words(
+    model: RCNNBoxes | BlazeDetector | PointDetector, *, codec: Sequence[str] = (), config: Sequence[str] = ()
+) -> None:
     """Set fields of a detector's codec and configuration together, for the scores of keypoints must fit the ranking of people.
 
     Args:
@@ -106,9 +109,9 @@ def _codec_changes(codec: Codec, words: Sequence[str]) -> Changes:
     return _changes(codec, words, what="a codec", such="ohkm=8")
 
 
-def _config(model: RCNNBoxes | BlazeDetector, words: Sequence[str]) -> Any:
+def _config(model: RCNNBoxes | BlazeDetector | PointDetector, words: Sequence[str]) -> Any:
     """The configuration of a detector with changed fields, from name=value."""
-    if isinstance(model, BlazeDetector):
+    if isinstance(model, BlazeDetector | PointDetector):
         return _changed(model.config, _changes(model.config, words, what="this detector's configuration", such="min_score=0.3"))
     changes = _changes(model.config, words, what="a detector's configuration", such="learning.copies=2")
     made: RCNNConfig = _changed(model.config, changes)

@@ -1,21 +1,22 @@
 """Letterboxing: whole images resized and padded to what a network takes, for bottom-up models and detectors.
 
-Seven rules (`Canvas.rule`), which differ in how a resize maps pixels, keypoints and boxes:
+Eight rules (`Canvas.rule`), which differ in how a resize maps pixels, keypoints and boxes:
 
 * "unbiased", ours: one warp for pixels and keypoints; centres of corner pixels map onto each other, one factor for both axes.
 * "offsetguided": the other side is rounded down to whole pixels. Keypoints: centres of corner pixels map onto each other, one
   factor for each axis. Pixels: `cv2.resize`, which maps the corners of the images onto each other; the two differ by up to half
   a pixel.
-* "torchvision", "pillow" (maskrcnn-benchmark) and "detectron2": the corners of the images map onto each other for pixels,
-  keypoints and boxes; boxes are counted from the edge of the first pixel. "torchvision" does not antialias when it shrinks, the
-  other two do.
+* "torchvision", "pillow" (maskrcnn-benchmark), "detectron2" and "mmdetection" (RTMDet): the corners of the images map onto each
+  other for pixels, keypoints and boxes; boxes are counted from the edge of the first pixel. "torchvision" and "mmdetection" do
+  not antialias when they shrink, the other two do.
 * "higherhrnet" (DEKR too) and "mmpose" (RTMO): one warp for pixels and keypoints, with one factor, which maps the middle of the
   image, for "higherhrnet" rounded to a whole pixel, to half of the view's width and height. Padding is on both sides.
 
 Details of detectors: Detectron2 alone counts keypoints from the edge of the first pixel too, and therefore adds half a pixel to
 labels, whose integers are pixel centres. maskrcnn-benchmark keeps a box as its first and last pixel and scales these: a box
 from 0 to 10 is pixels 0 to 9, which become 0 to 18 in a view twice as large, where the box is 0 to 19. Sides are rounded down,
-those of Detectron2 to the nearest; maskrcnn-benchmark rounds the short side first where the long side is limited.
+those of Detectron2 and MMDetection to the nearest; maskrcnn-benchmark rounds the short side first where the long side is
+limited.
 """
 
 from collections.abc import Mapping
@@ -69,6 +70,7 @@ CONVENTIONS: Mapping[str, PixelConvention] = {
     "torchvision": PixelConvention(0, 0),
     "pillow": PixelConvention(1, 0, inclusive=True),
     "detectron2": PixelConvention(0, 0, shift=0.5),
+    "mmdetection": PixelConvention(0, 0),
     "higherhrnet": PixelConvention(1, 1),
     "mmpose": PixelConvention(1, 1),
 }
@@ -82,6 +84,9 @@ WARPED_RULES = ("unbiased", *CENTRED_RULES)
 
 ANTIALIASED_RULES = ("pillow", "detectron2")
 """Rules whose resize antialiases where an image shrinks."""
+
+COLOURED_RULES = (*WARPED_RULES, "offsetguided", "mmdetection")
+"""Rules that resize whole numbers and pad with the fill colour before anything is normalised."""
 
 
 @final
@@ -122,7 +127,8 @@ class Layout:
         if canvas.rule in ANTIALIASED_RULES:
             view[y : y + h, x : x + w] = np.asarray(Image.fromarray(pixels).resize((w, h), Image.Resampling.BILINEAR))
         else:
-            view[y : y + h, x : x + w] = cv2.resize(pixels, (w, h), interpolation=cv2.INTER_CUBIC)
+            how = cv2.INTER_LINEAR if canvas.rule == "mmdetection" else cv2.INTER_CUBIC
+            view[y : y + h, x : x + w] = cv2.resize(pixels, (w, h), interpolation=how)
         return view
 
     def render(self, image: UInt8[Tensor, "3 H W"], canvas: Canvas) -> Float[Tensor, "3 h w"]:
@@ -135,7 +141,7 @@ class Layout:
             image: RGB.
             canvas: Rule, fill colour, mean and deviation.
         """
-        if canvas.rule in (*WARPED_RULES, "offsetguided"):
+        if canvas.rule in COLOURED_RULES:
             return normalise(self.resized_pixels(image, canvas), canvas)
         without_padding = replace(self, corner=(0, 0), size=self.inner)
         (x, y), (h, w) = self.corner, self.inner
@@ -286,7 +292,7 @@ def _resized_size(
         return inner, (corner_scale(size[1], inner[1]), corner_scale(size[0], inner[0]))
     if canvas.rule != "unbiased":
         high, wide = (limited * _unrounded_length(canvas, length, side=side, reference=reference) for length in size)
-        half = 0.5 if canvas.rule == "detectron2" else 0.0
+        half = 0.5 if canvas.rule in ("detectron2", "mmdetection") else 0.0
         inner = max(1, int(high + half)), max(1, int(wide + half))
         return inner, (inner[1] / size[1], inner[0] / size[0])
     factor = corner_scale(reference, side)

@@ -254,9 +254,10 @@ def _once(name: str, given: Mapping[str, Tensor], copies: Mapping[str, str]) -> 
         copy for copy, first in copies.items() if copy in given and first in given and _differ(given[copy], given[first])
     )
     if torn:
+        other = ": take a name without 'shared'" if "shared" in name else ""
         raise CheckpointError(
             f"two heads of {name!r} share layers, but {len(torn)} of their weights differ between the two in the "
-            f"checkpoint ({few(torn)}); its heads had separate layers: take a name without 'shared'"
+            f"checkpoint ({few(torn)}); its heads had separate layers{other}"
         )
     return {key: value for key, value in given.items() if key not in copies}
 

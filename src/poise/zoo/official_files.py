@@ -50,6 +50,11 @@ HOSTS: Mapping[str, Host] = {
         "https://huggingface.co/yzd-v/DWPose",
         "Apache-2.0 (code and weights, says its card); COCO-WholeBody and UBody, whose labels are for research only",
     ),
+    "sapiens": Host(
+        "https://huggingface.co/facebook/",
+        "https://huggingface.co/facebook/sapiens-pose-bbox-detector",
+        f"Apache-2.0 (code of RTMDet, whose file it is); {COCO_TERMS}",
+    ),
     "deeplabcut": Host(
         "https://huggingface.co/",
         "https://www.mackenziemathislab.org/dlc-modelzoo",

@@ -67,7 +67,7 @@ class BoxOptions(BoxFileOptions):
 
     Attributes:
         detector: Finds the boxes: a model file, such as a Keypoint or Faster R-CNN, the name of a model of `poise get`, such as
-            blazepose_detector, or that of one of torchvision's detectors, such as fasterrcnn_resnet50_fpn_v2
+            rtmdet_m or blazepose_detector, or that of one of torchvision's, such as fasterrcnn_resnet50_fpn_v2
             (`poise detect --help` names more). `poise evaluate` measures its boxes too.
         min_box_score: Boxes with a lower confidence are left out; by default none, but below 0.3 where `poise predict` runs a
             detector or a model that finds boxes by itself.

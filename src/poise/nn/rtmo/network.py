@@ -138,15 +138,18 @@ class RTMONet(nn.Module):
         return [*maps, *(torch.cat(own) for own in parts)]
 
 
-def cell_centres(cells: list[tuple[int, int]], like: Tensor) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n 1"]]:
+def cell_centres(
+    cells: list[tuple[int, int]], like: Tensor, *, of: tuple[int, ...] = STRIDES
+) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n 1"]]:
     """Centre (x, y) of each cell of every level, row by row, and its stride; pixels of the view.
 
     Args:
         cells: Cells of each level (h, w).
         like: Whose device and type the result has.
+        of: Stride of each level.
     """
     centres, strides = [], []
-    for (h, w), stride in zip(cells, STRIDES, strict=True):
+    for (h, w), stride in zip(cells, of, strict=True):
         y, x = (torch.arange(side, device=like.device, dtype=like.dtype) * stride + (stride - 1) / 2 for side in (h, w))
         centres.append(torch.stack((x.expand(h, w), y[:, None].expand(h, w)), dim=-1).flatten(0, 1))
         strides.append(like.new_full((h * w, 1), stride))
