@@ -8,6 +8,8 @@ from poise.codecs.roi import RoICodec
 from poise.data.cached import CachedDataset
 from poise.data.figures import FigureDataset
 from poise.data.naming import naming_of
+from poise.errors import InputError
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.nn.heads.roi import MAP_CELLS
 from poise.recipes.base import Recipe
 from poise.recipes.dropping import Dropping, dropped
@@ -19,7 +21,7 @@ from poise.recipes.short import short_run
 from poise.skeletons import COCO17
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.zoo.rcnn.keypoint_fcos import slim_fcos
-from poise.zoo.rcnn.poise_rcnn import small_detector
+from poise.zoo.rcnn.poise_rcnn import PYRAMID_FROM, small_detector
 from poise.zoo.rcnn.roi_codecs import gaussian_roi_codec, roi_codec
 
 CLIP = 20.0
@@ -51,6 +53,7 @@ def detector_drawn(
     width: Width = WIDTH,
     trunk: str | None = None,
     one_stage: bool = False,
+    finest: int = PYRAMID_FROM,
     head: str = "gaussian",
     weight: float | None = None,
     height: float | None = None,
@@ -82,6 +85,8 @@ def detector_drawn(
         trunk: Another backbone with its neck under the same slim heads, such as r18_fpn, hrnet_w8_hrfpn or timm_NAME_fpn, from
             random weights.
         one_stage: Find boxes in one stage, by FCOS, and keypoints by a branch with spatial attention (CenterMask2's manner).
+        finest: Stride of the finest map of the pyramid that a network of one stage finds boxes on: with 8 in place of 4 it
+            takes less than half of the time, and learns nobody who is smaller than about 16 pixels of a view.
         head: Codec of the keypoints in a box: "gaussian", a Gaussian for each keypoint; "one_hot", the cell of it by
             cross-entropy; or the class of another codec, such as `UDPGaussian`.
         weight: Factor of the mean squared error of Gaussians, 2000 by default, or of another codec's loss, by default such that
@@ -100,8 +105,7 @@ def detector_drawn(
     """
     check_run(epochs=epochs, rate=rate)
     codec = head_codec(head, weight=weight, height=height, sigma=sigma)
-    make = slim_fcos if one_stage else small_detector
-    model = make(width, trunk=trunk, size=(side, side), codec=codec)
+    model = _network(width, one_stage=one_stage, finest=finest, trunk=trunk, side=side, codec=codec)
     set_config(model, detecting_set or ())
     views = DetectorAugmentation(
         sides=_sides(side), max_side=None, rotation=10.0, crop=0.25, crop_share=0.6, mosaic=mosaic, colour=0.1
@@ -138,6 +142,7 @@ def detector_mixed(
     width: Width = WIDTH,
     trunk: str | None = None,
     one_stage: bool = False,
+    finest: int = PYRAMID_FROM,
     head: str = "gaussian",
     weight: float | None = None,
     height: float | None = None,
@@ -180,6 +185,8 @@ def detector_mixed(
         trunk: Another backbone with its neck under the same slim heads, such as r18_fpn, hrnet_w8_hrfpn or timm_NAME_fpn, from
             random weights.
         one_stage: Find boxes in one stage, by FCOS, and keypoints by a branch with spatial attention (CenterMask2's manner).
+        finest: Stride of the finest map of the pyramid that a network of one stage finds boxes on: with 8 in place of 4 it
+            takes less than half of the time, and learns nobody who is smaller than about 16 pixels of a view.
         head: Codec of the keypoints in a box: "gaussian", "one_hot", or the class of another codec.
         weight: Factor of the mean squared error of Gaussians, 2000 by default, or of another codec's loss, by default such that
             it begins as large as that of one_hot, about 8.
@@ -199,8 +206,7 @@ def detector_mixed(
     """
     check_run(epochs=epochs, rate=rate)
     codec = head_codec(head, weight=weight, height=height, sigma=sigma)
-    make = slim_fcos if one_stage else small_detector
-    model = make(width, trunk=trunk, size=(side, side), codec=codec)
+    model = _network(width, one_stage=one_stage, finest=finest, trunk=trunk, side=side, codec=codec)
     set_config(model, detecting_set or ())
     views = DetectorAugmentation(
         sides=_sides(side), max_side=2 * side, rotation=20.0, crop=0.5, crop_share=0.4, mosaic=mosaic, colour=0.2, grey=0.02
@@ -227,6 +233,14 @@ def detector_mixed(
         empty=empty,
         augmentation=dropped(views, drop),
     )
+
+
+def _network(width: Width, *, one_stage: bool, finest: int, trunk: str | None, side: int, codec: RoICodec) -> KeypointRCNN:
+    if one_stage:
+        return slim_fcos(width, trunk=trunk, finest=finest, size=(side, side), codec=codec)
+    if finest != PYRAMID_FROM:
+        raise InputError(f"--finest {finest} is for --one-stage; a Keypoint R-CNN's pyramid begins at stride {PYRAMID_FROM}")
+    return small_detector(width, trunk=trunk, size=(side, side), codec=codec)
 
 
 def head_codec(head: str, *, weight: float | None = None, height: float | None = None, sigma: float | None = None) -> RoICodec:

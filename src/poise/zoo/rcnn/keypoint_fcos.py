@@ -34,7 +34,7 @@ from poise.zoo.imagenet import refuse_pretrained
 from poise.zoo.rcnn.backbones import PYRAMID_WORDS, BackboneSpec, Pyramid
 from poise.zoo.rcnn.bodies import LITE, SMALL, NeckName, load_imagenet
 from poise.zoo.rcnn.builder import made_codec
-from poise.zoo.rcnn.poise_rcnn import LEARNING, slim_backbone, widths_of
+from poise.zoo.rcnn.poise_rcnn import LEARNING, PYRAMID_FROM, slim_backbone, widths_of
 from poise.zoo.rcnn.presets import PRESETS, SIZE, assemble_keypoint_rcnn, canvas_for, coloured_for, config_for
 from poise.zoo.rcnn.roi_codecs import gaussian_roi_codec, roi_codec
 from poise.zoo.rcnn.variants import variant_of
@@ -83,7 +83,7 @@ def network(
     return _network(backbone, channels, cells, widths=(width,) * convolutions, towers=towers)
 
 
-def slim(width: str, channels: int, cells: Size = MAP_CELLS, trunk: str | None = None) -> FCOS:
+def slim(width: str, channels: int, cells: Size = MAP_CELLS, trunk: str | None = None, finest: int = PYRAMID_FROM) -> FCOS:
     """The network of a slim detector alone, with random weights.
 
     Args:
@@ -91,6 +91,7 @@ def slim(width: str, channels: int, cells: Size = MAP_CELLS, trunk: str | None =
         channels: Channels that the codec reads.
         cells: Size of its maps (h, w), cells; 4 or more a side.
         trunk: Another backbone with its neck than the plain one.
+        finest: Stride of the finest map of the plain one's pyramid.
 
     Raises:
         UnknownName: There is no such width or backbone.
@@ -98,7 +99,7 @@ def slim(width: str, channels: int, cells: Size = MAP_CELLS, trunk: str | None =
     """
     own = widths_of(width)
     widths = (own.keypoints,) * own.convolutions
-    return _network(slim_backbone(own, trunk), channels, cells, widths=widths, towers=SLIM_TOWERS)
+    return _network(slim_backbone(own, trunk, finest=finest), channels, cells, widths=widths, towers=SLIM_TOWERS)
 
 
 def _network(backbone: BackboneWithNeck, channels: int, cells: Size, *, widths: tuple[int, ...], towers: int) -> FCOS:
@@ -180,6 +181,7 @@ def slim_fcos(
     width: str = "t",
     *,
     trunk: str | None = None,
+    finest: int = PYRAMID_FROM,
     skeleton: Skeleton = COCO17,
     size: Size = (320, 320),
     codec: RoICodec | None = None,
@@ -191,6 +193,8 @@ def slim_fcos(
     Args:
         width: "t" or "s".
         trunk: Another backbone with its neck in place of the plain one, such as `r18_fpn`.
+        finest: Stride of the finest map of the plain one's pyramid: with 8 in place of 4 it takes less than half of the time,
+            and learns nobody who is smaller than about 16 pixels of a view.
         skeleton: The keypoints.
         size: Size of the views it is trained on (h, w), pixels, multiples of 32.
         codec: Codec of the keypoint branch; by default Gaussians on 56x56 cells.
@@ -205,6 +209,7 @@ def slim_fcos(
     codec = codec or gaussian_roi_codec(MAP_CELLS, len(skeleton))
     arguments: dict[str, Any] = {"width": width, "channels": codec.channels, "cells": codec.cells}
     arguments |= {} if trunk is None else {"trunk": trunk}
+    arguments |= {} if finest == PYRAMID_FROM else {"finest": finest}
     built = slim(**arguments)
     canvas = coloured_for(Canvas(side=max(size), multiple=PlainNet.multiple), cast(BackboneWithNeck, built.backbone))
     name = name or "_".join(("poise_fcos", width, *(() if trunk is None else (trunk,))))

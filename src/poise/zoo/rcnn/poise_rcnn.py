@@ -66,6 +66,9 @@ PROPOSALS = (500, 200)
 Drawings of 320 pixels contain fewer people than that.
 """
 
+PYRAMID_FROM = 4
+"""Stride of the finest map of a pyramid, where nothing else is asked for."""
+
 ANCHOR = 6
 """Square root of the area of anchors on each map, in strides: 24 to 192 pixels."""
 
@@ -106,20 +109,28 @@ def widths_of(width: str) -> Widths:
     return WIDTHS[width]
 
 
-def slim_backbone(own: Widths, trunk: str | None) -> BackboneWithNeck:
+def slim_backbone(own: Widths, trunk: str | None, *, finest: int = PYRAMID_FROM) -> BackboneWithNeck:
     """Our plain backbone with an FPN, or another one with a pyramid as wide; no maps are coarser than the backbone's.
 
     Args:
         own: Channels of the network.
         trunk: Another backbone with its neck, as `BackboneSpec.parse` reads it.
+        finest: Stride of the finest map of our own pyramid, 4, 8, 16 or 32.
 
     Raises:
         UnknownName: There is no such backbone.
-        InputError: It has no pyramid.
+        InputError: It has no pyramid, or there is no map of that stride.
     """
     if trunk is None:
         body = PlainNet(own.stages, BLOCKS)
-        return BackboneWithNeck(body, FPN(body.channels, body.strides, own.pyramid, extra=0))
+        if finest not in body.strides:
+            raise InputError(f"the finest map has a stride of {', '.join(map(str, body.strides))}, not {finest}")
+        first = body.strides.index(finest)
+        return BackboneWithNeck(body, FPN(body.channels, body.strides, own.pyramid, extra=0, first=first))
+    if finest != PYRAMID_FROM:
+        raise InputError(
+            f"the finest map is chosen for our own backbone; that of {trunk!r} is its own (leave finest={finest} out)"
+        )
     spec = BackboneSpec.parse(trunk)
     if spec.neck not in ("fpn", "hrfpn"):
         raise InputError(f"slim heads read a pyramid, of the neck fpn or hrfpn; {trunk!r} has the neck {spec.neck!r}")
