@@ -123,8 +123,9 @@ def predict_photos(sources: tuple[str, ...], flags: PhotoFlags) -> int:
 def model_of(console: Console, flags: PhotoFlags) -> tuple[PoseModel, PhotoFlags]:
     """The model, read as the flags say; and the flags with the detector that is usual for it, where none is given."""
     boxes, file = flags.boxes, flags.model
-    model = require_pose(load(default_model(Console(stderr=True), yes=flags.yes) if file is None else file))
-    if file is not None and not boxes.whole_image and boxes.boxes is None and boxes.detector is None:
+    file = default_model(Console(stderr=True), yes=flags.yes) if file is None else file
+    model = require_pose(load(file))
+    if not boxes.whole_image and boxes.boxes is None and boxes.detector is None:
         picked = usual_detector(model, cache.located(file), say=lambda text: say(console, text))
         boxes = replace(boxes, detector=picked)
     boxes.check_for(model, own_minimum=True)

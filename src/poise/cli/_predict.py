@@ -27,18 +27,20 @@ DETECTOR_MINIMUM = MIN_BOX_SCORE
 
 
 def default_model(console: Console, *, yes: bool) -> Path:
-    """The file of the default model, which is got first where it is not there and the user wants that.
+    """The file of the model that comes with poise; without one that of the default, got first if it is not there.
 
     Args:
-        console: Where to ask.
+        console: Where to say which it is, and to ask.
         yes: Whether nobody is asked.
 
     Raises:
         InputError: It is not there, and nobody is there to ask or the answer is no.
         PoiseError: As `get`.
     """
-    place = cache.model_place(cache.DEFAULT)
+    place = cache.default_place()
     if place.is_file():
+        if place.parent == cache.SHIPPED:
+            say(console, f"no model was given: it is {place.stem}, which comes with poise; --model FILE|NAME takes another")
         return place
     parts = obtainable()[cache.DEFAULT]
     what = f"{cache.DEFAULT} ({' and '.join(part.file for part in parts)}, {parts[0].licence})"

@@ -78,7 +78,10 @@ def predict_video(
     opened = open_source(source, rate=video.rate)
     if opened.live and (video.resume or video.report):
         raise InputError("a camera cannot be gone on with, and has no report: leave out --resume and --report")
-    network = require_pose(load(default_model(Console(stderr=True), yes=yes) if model is None else model))
+    file = default_model(Console(stderr=True), yes=yes) if model is None else model
+    network = require_pose(load(file))
+    if not boxes.whole_image and boxes.detector is None:
+        boxes = replace(boxes, detector=usual_detector(network, located(file), say=lambda text: say(console, text)))
     boxes.check_for(network, own_minimum=True)
     adjust(network)
     if not video.no_video:

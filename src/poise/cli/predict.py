@@ -90,7 +90,7 @@ def run(
 
     For a model of `poise get` that sees one person at a time, a detector finds the boxes where none are given; it says which.
 
-    Without a model it is blazepose_full, which finds everybody by itself; it is got once (`poise get`).
+    Without a model it is poise_people, with boxes of poise_people_detector; both come with poise.
 
     For example:
 
@@ -113,7 +113,7 @@ def run(
     Args:
         sources: Image files, folders, or patterns in quotes; addresses such as s3://bucket/folder; or one video: a file,
             camera:0, a pattern such as frame_%06d.png, or a folder of frames with --as-video.
-        model: Model file, or name of a model of `poise get`; blazepose_full by default.
+        model: Model file, or name of a model of `poise get`; poise_people by default, which comes with poise.
         boxes: Boxes of people.
         minimum: Minimum scores.
         keypoints: Minimum scores of keypoints.
@@ -129,7 +129,7 @@ def run(
             person (predictions.csv), jsonl for a line of JSON for each image (predictions.jsonl). All have the names of the
             keypoints and the sizes of the images. parquet writes parts of some images each, as an engine does.
         out: Folder for the results and the pictures; for parts also an address, such as s3://bucket/found.
-        yes: Get the model without asking, where none is given and it is not there.
+        yes: Get blazepose_full without asking, where no model is given and poise was installed without its own.
     """
     boxes.check()
     check_number("--min-score", minimum.min_score)
@@ -138,7 +138,7 @@ def run(
     engine.check()
     if not sources:
         raise InputError("no images were given; name files, folders or patterns")
-    if model is None and not (yes or sys.stdin.isatty() or cache.model_place(cache.DEFAULT).is_file()):
+    if model is None and not (yes or sys.stdin.isatty() or cache.default_place().is_file()):
         raise InputError(cache.no_default())
     if video.as_video or any(is_video(source) for source in sources):
         if len(sources) != 1:

@@ -7,7 +7,7 @@ from poise.errors import PoiseError
 from poise.inference.whole_image import whole_image_note
 from poise.models.base import PoseModel
 from poise.skeletons.nouns import PERSON, Nouns, nouns
-from poise.weights.cache import kept_models, model_place
+from poise.weights.cache import PEOPLE_DETECTOR, SHIPPED, kept_models, model_place, shipped
 from poise.zoo.get import get
 from poise.zoo.rcnn.torchvision_detectors import bring_weights, has_weights
 
@@ -28,8 +28,9 @@ OTHERS = "--detector FILE|NAME takes another, --boxes FILE boxes of your own, --
 def usual_detector(model: PoseModel, file: Path, *, say: Callable[[str], None]) -> str | None:
     """The name of the detector; None where boxes are not missing, or the model is not a published one of people or hands.
 
-    A detector that is there is taken first; else RTMDet is brought as by `poise get`, and where its host is down, for people,
-    torchvision's best. Models of the user's own keep taking each image as one box, for nobody knows what their boxes are.
+    For the model that comes with poise it is the detector that does. For others one that is there is taken first; else RTMDet is
+    brought as by `poise get`, and where its host is down, for people, torchvision's best, and then the one that comes with
+    poise. Models of the user's own keep taking each image as one box, for nobody knows what their boxes are.
 
     Args:
         model: The model.
@@ -37,9 +38,11 @@ def usual_detector(model: PoseModel, file: Path, *, say: Callable[[str], None]) 
         say: Is told which detector it is, and what else there is.
     """
     noun = nouns(model.skeleton)
-    published = file.parent == model_place(model.card.name).parent
+    published = file.parent in (model_place(model.card.name).parent, SHIPPED)
     if not published or whole_image_note(model) is None or noun not in USUAL:
         return None
+    if file.parent == SHIPPED and (own := _own(say)):
+        return own
     there = _there(noun)
     if there is not None:
         say(f"boxes of {noun[1]} are found by {_named(there)}, which is here; {OTHERS}")
@@ -77,8 +80,16 @@ def _from_torchvision(say: Callable[[str], None]) -> str | None:
         bring_weights(name)
     except PoiseError as error:
         say(str(error))
-        return None
+        return _own(say)
     return name
+
+
+def _own(say: Callable[[str], None]) -> str | None:
+    """The detector that comes with poise; None where poise was installed without it."""
+    if shipped(PEOPLE_DETECTOR) is None:
+        return None
+    say(f"boxes of people are found by {PEOPLE_DETECTOR}, which comes with poise; {OTHERS}")
+    return PEOPLE_DETECTOR
 
 
 def _named(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The folder that holds official files and the models made of them (`poise get`), so that models are known by name."""
+"""Models known by name: those that come with poise, and the folder of official files and models of them (`poise get`)."""
 
 import os
 import sys
@@ -12,8 +12,14 @@ VARIABLE = "POISE_HOME"
 FILES = "files"
 """Name of the part of the folder that holds official files."""
 
+SHIPPED = Path(__file__).parent / "shipped"
+"""Folder of the models that come with poise; a package without weights has none."""
+
+PEOPLE, PEOPLE_DETECTOR = "poise_people", "poise_people_detector"
+"""The models that come with poise: COCO's keypoints in a box, and the boxes."""
+
 DEFAULT = "blazepose_full"
-"""What `poise predict` takes where no model is given."""
+"""What `poise predict` gets where no model is given and none came with poise."""
 
 NO_MODEL = "train one, convert a checkpoint with `poise import`, or get an official one by its name with `poise get`"
 """What to do where a model file is not there."""
@@ -63,12 +69,27 @@ def no_default() -> str:
 
 
 def kept_models() -> dict[str, Path]:
-    """The models that are there, by name."""
-    return {path.stem: path for path in sorted((home() / "models").glob("*.safetensors"))}
+    """The models that are there, by name: those that come with poise, and those of the folder."""
+    return {path.stem: path for folder in (home() / "models", SHIPPED) for path in sorted(folder.glob("*.safetensors"))}
+
+
+def shipped(name: str) -> Path | None:
+    """The file of a model that comes with poise; None where there is no such model.
+
+    Args:
+        name: `PEOPLE` or `PEOPLE_DETECTOR`.
+    """
+    place = SHIPPED / f"{name}.safetensors"
+    return place if place.is_file() else None
+
+
+def default_place() -> Path:
+    """The file of the model where none is given, whether it is there or not: the one that comes with poise, else `DEFAULT`."""
+    return shipped(PEOPLE) or model_place(DEFAULT)
 
 
 def located(path: str | os.PathLike[str]) -> Path:
-    """The file of a model: the path itself, or that of a model that is kept under this name and no file is called so.
+    """The file of a model: the path itself, or that of a model that is there under this name and no file is called so.
 
     Args:
         path: A path, or a name such as `blazepose_full`, also as people write it (`weights.aliases`).
@@ -76,5 +97,5 @@ def located(path: str | os.PathLike[str]) -> Path:
     given = Path(path)
     if given.suffix != "" or given.name != str(path) or given.exists():
         return given
-    place = model_place(known_as(given.name, kept_models()))
-    return place if place.is_file() else given
+    kept = kept_models()
+    return kept.get(known_as(given.name, kept), given)
