@@ -16,6 +16,7 @@ from poise.zoo.simple_baselines import poseresnet
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("POISE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("poise.weights.cache.SHIPPED", tmp_path / "none")
     monkeypatch.setattr(module, "has_weights", lambda name: False)
     monkeypatch.setattr(module, "bring_weights", _no_network)
     monkeypatch.setattr(module, "get", _no_network)

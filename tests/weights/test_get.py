@@ -40,8 +40,9 @@ def sha256(data: bytes) -> str:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """A cache of the test's own."""
+    """A cache of the test's own, and an installation without models."""
     monkeypatch.setenv("POISE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("poise.weights.cache.SHIPPED", tmp_path / "none")
     return tmp_path / "home"
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from poise.codecs.decoders import described
 from poise.data.video.frames import FrameSource, open_source, require_av
 from poise.errors import InputError
 from poise.inference.labs import EXPORTS, check_exports
+from poise.inference.usual_detector import usual_detector
 from poise.inference.video import VideoFrame, VideoPipeline, predictor_for
 from poise.inference.video_report import video_report
 from poise.inference.video_results import POSES, VideoResults
@@ -26,6 +28,7 @@ from poise.models.base import PoseModel, require_pose
 from poise.runtimes.choice import preferred
 from poise.skeletons.nouns import nouns
 from poise.terminal import Console, say
+from poise.weights.cache import located
 from poise.weights.model_file import load
 from poise.writing import locked
 

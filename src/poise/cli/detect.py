@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
@@ -10,9 +10,13 @@ from poise.cli._flags import check_confidence, check_out
 from poise.cli._inputs import DETECTOR, SOURCE
 from poise.cli.options import DetectionOptions, MinScoreOptions, OptionalImageFolderOptions, PaddedRunOptions
 from poise.errors import InputError
+from poise.weights.cache import PEOPLE_DETECTOR, shipped
+
+if TYPE_CHECKING:
+    from poise.terminal import Console
 
 Sources = Annotated[tuple[str, ...], arg(metavar="SOURCE [SOURCE ...]"), SOURCE]
-DetectorName = Annotated[str, arg(metavar="FILE|NAME"), DETECTOR]
+DetectorName = Annotated[str | None, arg(metavar="FILE|NAME"), DETECTOR]
 JsonFile = Annotated[Path, arg(metavar="FILE.json")]
 Pictures = Annotated[Path | None, arg(metavar="DIR")]
 
@@ -20,7 +24,7 @@ Pictures = Annotated[Path | None, arg(metavar="DIR")]
 def run(
     sources: Positional[Sources],
     *,
-    detector: DetectorName,
+    detector: DetectorName = None,
     files: OptionalImageFolderOptions,
     minimum: MinScoreOptions,
     detection: DetectionOptions,
@@ -37,6 +41,8 @@ def run(
 
     For example:
 
+        poise detect photos
+
         poise detect photos holiday/*.jpg --detector fasterrcnn_resnet50_fpn_v2 --out detections.json
 
         poise detect photos --detector rtmdet_m --out detections.json
@@ -52,6 +58,7 @@ def run(
             as rtmdet_m or blazepose_detector; or that of one of torchvision's detectors, whose weights are downloaded:
             fasterrcnn_resnet50_fpn, fasterrcnn_resnet50_fpn_v2, fasterrcnn_mobilenet_v3_large_320_fpn,
             retinanet_resnet50_fpn_v2, fcos_resnet50_fpn, ssdlite320_mobilenet_v3_large, keypointrcnn_resnet50_fpn, and others.
+            By default poise_people_detector, which comes with poise.
         files: Images of an annotation file.
         minimum: Minimum scores.
         detection: How people are found in images.
@@ -81,6 +88,7 @@ def run(
     from poise.terminal import Console
     from poise.zoo.rcnn.torchvision_detectors import names
 
+    detector = detector or _own_detector(Console(stderr=True))
     if detector in names():  # before its weights are downloaded
         detection.refuse_for_torchvision(detector)
     if annotated:
@@ -115,3 +123,17 @@ def run(
     boxes = f"{counted(written.count, 'box', 'boxes')} of {finder.nouns[1]}"
     say(console, f"{boxes} in {counted(len(found), 'image')} by {finder.name}: {out}")
     return 0
+
+
+def _own_detector(console: "Console") -> str:
+    """The detector that comes with poise.
+
+    Raises:
+        InputError: poise was installed without it.
+    """
+    if shipped(PEOPLE_DETECTOR) is None:
+        raise InputError("no detector was given, and poise was installed without its own; name one with --detector FILE|NAME")
+    from poise.terminal import say
+
+    say(console, f"no detector was given: it is {PEOPLE_DETECTOR}, which comes with poise; --detector takes another")
+    return PEOPLE_DETECTOR

@@ -5,12 +5,13 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from poise.cli._flags import check_out
+from poise.cli._flags import check_out, refuse
 from poise.cli._inputs import SOURCE
 from poise.cli.options.types import ModelFile
 from poise.errors import InputError
 
-ExportedFile = Annotated[Path, arg(metavar="FILE.onnx|FILE.xml")]
+ExportedFile = Annotated[Path, arg(metavar="FILE.onnx|FILE.xml|FILE.safetensors")]
+MODEL_FILE = ".safetensors"
 Images = Annotated[tuple[str, ...], arg(metavar="SOURCE [SOURCE ...]"), SOURCE]
 
 
@@ -43,9 +44,12 @@ def run(
 
         poise export model.safetensors --out small.onnx --int8 photos
 
+        poise export runs/first/model.safetensors --out mine.safetensors --fp16
+
     Args:
         model: Model file, or the name of a model of `poise get`.
-        out: File to write; an .xml has its weights in a .bin beside it.
+        out: File to write; an .xml has its weights in a .bin beside it. A .safetensors is a model file of poise again, with
+            --fp16 at half the size; it is computed in fp32.
         normalise: The file takes RGB pixels, 0 to 255; else views normalised as its metadata says.
         flip: The file averages with the mirrored view (flip test); twice the time.
         decode: The file also gives keypoints and scores; else what the network answers alone.
@@ -54,9 +58,13 @@ def run(
         int8: Photographs of single people, or whole images for models of those, by which an int8 file is calibrated.
         images: Photographs on which file and model are compared; drawn people by default.
     """
-    check_out("--out", out, ends=(".onnx", ".xml"))
+    check_out("--out", out, ends=(".onnx", ".xml", MODEL_FILE))
     if sum((fp16, bf16, bool(int8))) > 1:
         raise InputError("--fp16, --bf16 and --int8 are three precisions; give one of them")
+    if out.suffix == MODEL_FILE:
+        others = {"--int8": int8, "--bf16": bf16, "--flip": flip, "--images": images, "--no-decode": not decode}
+        refuse(others | {"--no-normalise": not normalise}, why="a model file of poise is for no runtime and takes --fp16 alone")
+        return _copied(model, out, half=fp16)
     from poise.exporting.views import drawn_views, views_of
     from poise.exporting.write import Exporting, Precision, export
     from poise.models.base import require_image
@@ -74,4 +82,14 @@ def run(
     made = export(found, out, exporting=exporting, views=shown, calibration=views_of(found, int8) if int8 else None)
     console = Console()
     say(console, f"{made.path}: {precision}, {made.text}")
+    return 0
+
+
+def _copied(model: Path, out: Path, *, half: bool) -> int:
+    """Write the model file again, in float16 if wanted."""
+    from poise.terminal import Console, say
+    from poise.weights.model_file import load, save
+
+    path = save(load(model), out, half=half)
+    say(Console(), f"{path}: {'fp16' if half else 'fp32'}, {path.stat().st_size / 1e6:.1f} MB")
     return 0

@@ -32,6 +32,7 @@ def run(name: Positional[ModelName] = "", /, *, file: Files = ()) -> int:
     """
     from poise.errors import InputError
     from poise.terminal import Console, say
+    from poise.weights.cache import shipped
     from poise.weights.zoo_names import check_obtainable
 
     console = Console()
@@ -39,6 +40,9 @@ def run(name: Positional[ModelName] = "", /, *, file: Files = ()) -> int:
         if file:
             raise InputError("--file needs the name of a model: poise get NAME --file FILE; poise get lists them")
         print_listing(console)
+        return 0
+    if (own := shipped(name)) is not None:
+        say(console, f"{name} comes with poise, there is nothing to get: {own}")
         return 0
     name = check_obtainable(name)
     from poise.zoo.get import get
@@ -54,20 +58,23 @@ def run(name: Positional[ModelName] = "", /, *, file: Files = ()) -> int:
 
 
 def print_listing(console: "Console") -> None:
-    """Print every model that can be got, and where those lie that are there."""
+    """Print the models that come with poise, those of the cache, and every one that can be got."""
     from poise.terminal import say
-    from poise.weights.cache import home
+    from poise.weights.cache import SHIPPED, home
     from poise.zoo.get import listing
 
     models = listing()
     width = max(map(len, models))
-    say(console, f"models in {home()}:")
-    for name, path in models.items():
-        if path is not None:
+    there = {name: path for name, path in models.items() if path is not None}
+    own = {name: path for name, path in there.items() if path.parent == SHIPPED}
+    rest = {name: path for name, path in there.items() if name not in own}
+    for title, kept in (("models that come with poise:", own), (f"models in {home()}:", rest)):
+        say(console, title)
+        for name, path in kept.items():
             say(console, f"  {name:<{width}}  {path.stat().st_size / 1e6:.1f} MB")
-    if not any(models.values()):
-        say(console, "  none yet")
+        if not kept:
+            say(console, "  none yet" if kept is rest else "  none in this installation")
     say(console, "that can be got:")
-    for name, path in models.items():
-        if path is None:
+    for name in models:
+        if name not in there:
             say(console, f"  {name}")

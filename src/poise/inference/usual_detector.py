@@ -28,8 +28,8 @@ OTHERS = "--detector FILE|NAME takes another, --boxes FILE boxes of your own, --
 def usual_detector(model: PoseModel, file: Path, *, say: Callable[[str], None]) -> str | None:
     """The name of the detector; None where boxes are not missing, or the model is not a published one of people or hands.
 
-    For the model that comes with poise it is the detector that does. For others one that is there is taken first; else RTMDet is
-    brought as by `poise get`, and where its host is down, for people, torchvision's best, and then the one that comes with
+    For the model that comes with poise it is the detector that does. For others one that is there is taken first; else RTMDet
+    is brought as by `poise get`, and where its host is down, for people, torchvision's best, and then the one that comes with
     poise. Models of the user's own keep taking each image as one box, for nobody knows what their boxes are.
 
     Args:

@@ -50,26 +50,39 @@ FORMAT = 1
 """Version of the metadata; files of later versions are refused."""
 
 
-def save(model: Model, path: str | os.PathLike[str]) -> Path:
+def save(model: Model, path: str | os.PathLike[str], *, half: bool = False) -> Path:
     """Write a model file; it is there whole or not at all.
 
     Args:
         model: Model to save.
         path: Ends in `.safetensors`; folders are made.
+        half: Keep the weights of convolutions and linear layers in float16, half the size; `load` makes float32 of them.
 
     Returns:
         The path.
 
     Raises:
-        InputError: Another ending, no whole model, or one that `load` could not make again (`check_kept`).
+        InputError: Another ending, no whole model, one that `load` could not make again (`check_kept`), or a weight beyond
+            float16's 65504.
         WriteError: The place cannot be written.
     """
     target = model_path(path)
     check_kept(model)
     text = json.dumps(describe(model))
     weights = {key: value.detach().cpu().contiguous() for key, value in model.network.state_dict().items()}
+    weights = {key: _halved(key, value) for key, value in weights.items()} if half else weights
     write_atomic(target, to_bytes(weights, metadata={"poise": text, CHECKSUM: checksum([text, weights])}))
     return target
+
+
+def _halved(name: str, value: Tensor) -> Tensor:
+    """In float16 if it is a kernel or a matrix: biases and the statistics of norms are few, and stay as they are."""
+    if not value.is_floating_point() or value.ndim < 2:
+        return value
+    short = value.half()
+    if not short.isfinite().all():
+        raise InputError(f"the weight {name} has values beyond those of float16, 65504; keep the model in float32")
+    return short
 
 
 def model_path(path: str | os.PathLike[str]) -> Path:
