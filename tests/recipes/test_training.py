@@ -36,7 +36,7 @@ SMALL = {
     "integral": {"depth": 18},
     "finetune": {"model": "poise_t", "epochs": 2},
     "demo": {"people": 4, "checked": 4, "epochs": 1},
-    "people": {"small": SIZE, "small_epochs": 2, "epochs": 2, "val_share": 0.5},
+    "people": {"tiny": SIZE, "small": SIZE, "tiny_epochs": 2, "small_epochs": 2, "epochs": 2, "val_share": 0.5},
 }
 
 
@@ -114,4 +114,4 @@ def test_a_small_recipe_of_each_family_learns_two_steps_and_is_checked(name, coc
     assert all(math.isfinite(value) for value in result.metrics.values())
     assert result.history[0]["step"] >= 2
     assert any(not torch.equal(a, b) for a, b in zip(before, result.model.network.parameters(), strict=True))
-    assert len(result.stages) == (2 if name in ("udp_aid", "people") else 0)
+    assert len(result.stages) == {"udp_aid": 2, "people": 3}.get(name, 0)

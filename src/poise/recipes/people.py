@@ -15,8 +15,9 @@ from poise.skeletons import COCO17
 from poise.transforms.jitter import Augmentation
 from poise.zoo.plain import plain
 
-VIEWS = Augmentation(scale=0.35, rotation=40.0, half_body=0.3, translation=0.05, colour=0.3)
-"""Half bodies, since people in photographs are often cut off by the border."""
+VIEWS = Augmentation(scale=0.25, rotation=20.0, half_body=0.3, translation=0.05, colour=0.3)
+"""Half bodies, since people in photographs are often cut off by the border; little else, since rendered people differ enough:
+after 12,000 views of 64x64, 0.42 of keypoints were found in photographs, and 0.33 with rotations of 40 degrees."""
 
 RENDERED_SIZE = (256, 256)
 """Height and width of rendered images."""
@@ -40,8 +41,8 @@ def people(
     tiny: tuple[int, int] = (64, 64),
     small: tuple[int, int] = (128, 96),
     size: tuple[int, int] = (256, 192),
-    rate: float = 5e-3,
-    batch: int = 32,
+    rate: float = 1e-2,
+    batch: int = 16,
 ) -> Recipe:
     """Train `poise_people`: COCO's keypoints from rendered people and photographs together, first on tiny and small views.
 
