@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data walk": ("data_walk:run", "a page of one person's steps, from the image to the heatmaps and back"),
     "data check": ("data_check:run", "find and fix what breaks training or evaluation"),
     "data fetch": ("data_fetch:run", "where public sets of animals live, their terms, what of one is there"),
+    "data backgrounds": ("data_backgrounds:run", "parts of photographs that show nobody, behind drawn and rendered people"),
     "data poses": ("data_poses:run", "poses fitted to labels, for rendered people; labels that no pose explains"),
     "data sigmas": ("data_sigmas:run", "OKS sigmas of any keypoints, from repeated annotations"),
 }
