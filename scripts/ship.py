@@ -1,0 +1,37 @@
+"""Put two trained models into the package, with their cards and kernels in half precision: what poise ships.
+
+    python scripts/ship.py runs/people runs/detector
+
+The first is a run of `poise train people`, the second one of `poise train detector_mixed`; see `scripts/people`.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from poise.weights.cache import PEOPLE, PEOPLE_DETECTOR
+from poise.weights.model_file import load, save
+
+SHIPPED = Path(__file__).parent.parent / "src" / "poise" / "weights" / "shipped"
+LICENCE = "Apache-2.0"
+NOTES = (
+    "trained by poise from random weights (scripts/people), on people rendered from anny (code Apache-2.0, assets CC0), on 230 "
+    "images of COCO train2017 (labels CC BY 4.0) and on Leeds Sports Pose extended (research data); its limits: docs/people.md"
+)
+
+
+def main() -> None:
+    """Write both model files."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("people", type=Path, help="run of poise train people")
+    parser.add_argument("detector", type=Path, help="run of poise train detector_mixed")
+    given = parser.parse_args()
+    for name, run in ((PEOPLE, given.people), (PEOPLE_DETECTOR, given.detector)):
+        model = load(run / "model.safetensors")
+        model.card = replace(model.card, name=name, licence=LICENCE, notes=NOTES)
+        path = save(model, SHIPPED / f"{name}.safetensors", half=True)
+        print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
