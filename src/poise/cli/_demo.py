@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,9 +21,11 @@ from poise.inference.request import ImageRequest
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import find_poses
 from poise.models.base import PoseModel, require_top_down
+from poise.models.top_down import TopDown
 from poise.reading import read_json
 from poise.recipes.demo import DRAWN
-from poise.structures import Sample
+from poise.skeletons import Skeleton
+from poise.structures import Poses, Sample
 from poise.terminal import Console
 from poise.training.result import RunResult
 from poise.transforms.person_crop import PersonCrop
@@ -31,7 +33,8 @@ from poise.transforms.render import denormalise
 from poise.viz.draw import AnyPixels, beside, draw_people, titled
 from poise.viz.maps import grid, max_over_keypoints, overlay
 from poise.viz.report import Report
-from poise.weights.model_file import save
+from poise.weights.cache import PEOPLE, shipped
+from poise.weights.model_file import load, save
 from poise.writing import DRAFT, LOCK, check_target, write_atomic
 
 SHOWN = 12
@@ -135,12 +138,13 @@ def finish(
     write_atomic(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())
     pairs, answers = [], []
     shown = range(min(SHOWN, len(eval_set.dataset)))
-    requests = [
-        ImageRequest(eval_set.dataset.key(i), _reader(eval_set, i), eval_set.boxes(i, model.preprocess.crop)) for i in shown
-    ]
-    for index, one in enumerate(find_poses(model, requests, setting)):
+    panels = {"found": _poses(model, eval_set, shown, setting)}
+    if (place := shipped(PEOPLE)) is not None:  # what a model of photographs makes of drawings
+        own = require_top_down(load(place))
+        panels[own.card.name] = _poses(own, eval_set, shown, InferenceSettings.of(own, device=setting.device.type))
+    for index in shown:
         sample = eval_set.dataset[index]
-        pair = _pair(sample, one.poses.xy, one.poses.score, model)
+        pair = _pair(sample, {name: found[index] for name, found in panels.items()}, model.skeleton)
         write_image(out / "pictures" / sample.key.file_name.replace(".jpg", ".png"), pair)
         pairs.append((sample.key.file_name, pair))
     for index in shown[:3]:
@@ -152,13 +156,22 @@ def _reader(eval_set: EvalSet, index: int) -> Callable[[], UInt8[torch.Tensor, "
     return lambda: eval_set.dataset.image(index)
 
 
-def _pair(sample: Sample, xy: torch.Tensor, score: torch.Tensor, model: PoseModel) -> AnyPixels:
-    """Labels beside predictions."""
+def _poses(model: TopDown, eval_set: EvalSet, shown: Iterable[int], setting: InferenceSettings) -> list[Poses]:
+    """The poses of a model in some of the drawings, in labelled boxes."""
+    requests = [
+        ImageRequest(eval_set.dataset.key(i), _reader(eval_set, i), eval_set.boxes(i, model.preprocess.crop)) for i in shown
+    ]
+    return [one.poses for one in find_poses(model, requests, setting)]
+
+
+def _pair(sample: Sample, found: Mapping[str, Poses], skeleton: Skeleton) -> AnyPixels:
+    """Labels beside the predictions of one model or several, by name."""
     image = np.ascontiguousarray(sample.image.permute(1, 2, 0).numpy())
     labels = sample.labels
-    left = draw_people(image, labels.xy, labels.visible, model.skeleton)
-    right = draw_people(image, xy.float(), score.float(), model.skeleton)
-    return beside([titled(left, "labels"), titled(right, "found")])
+    drawn = {"labels": draw_people(image, labels.xy, labels.visible, skeleton)}
+    for name, poses in found.items():
+        drawn[name] = draw_people(image, poses.xy.float(), poses.score.float(), skeleton)
+    return beside([titled(picture, name) for name, picture in drawn.items()])
 
 
 def _maps(model: PoseModel, sample: Sample) -> list[tuple[str, AnyPixels]]:
