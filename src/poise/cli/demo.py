@@ -13,10 +13,13 @@ def run(
     tested: int = 300,
     epochs: int = 12,
     minutes: float = 2.6,
+    from_scratch: bool = False,
     chance: SeedOptions,
     running: InferenceOptions,
 ) -> int:
     """Draw people, train a small model on them, evaluate it on unseen drawings, predict, and report.
+
+    It is poise_people, the small model that comes with poise and knows photographs, which learns what drawings look like.
 
     Takes at most three minutes on two CPU cores. DIR receives the model file, `metrics.json`, annotated pictures, the unseen
     drawings as a COCO-style data set, and `report.html`.
@@ -32,6 +35,7 @@ def run(
         epochs: Epochs.
         minutes: Longest time of drawing and training together, of which training gets at least half; evaluation and report
             follow.
+        from_scratch: Start from random weights, and not from poise_people, which comes with poise.
         chance: Seed of drawings and training.
         running: How the model is run.
     """
@@ -46,6 +50,7 @@ def run(
     from poise.recipes.demo import SIZE, drawn
     from poise.terminal import Console
     from poise.training.fit import fit
+    from poise.weights.cache import PEOPLE, shipped
     from poise.writing import locked
 
     started = time.monotonic()
@@ -66,6 +71,7 @@ def run(
             device=running.device,
             precision=running.precision,
             minutes=max(minutes / 2, minutes - drawn_in),
+            start=None if from_scratch else shipped(PEOPLE),
             console=console,
         )
         eval_set = EvalSet.of_file(annotations, annotations.parent / "images", skeleton=trained.model.skeleton)
