@@ -99,6 +99,23 @@ def test_a_keypoint_the_model_does_not_know_is_refused_by_name(dots, folder):
         evaluate(model, eval_set(folder, content, model), quick(model))
 
 
+def test_keypoints_that_both_have_are_scored_alone_where_that_is_wanted(dots, folder, capsys):
+    model, content = dots.model(), document(dots)
+    content["categories"][0]["keypoints"] = ["tail", "red", "blue"]
+    content["annotations"] = [
+        a | {"keypoints": [9, 9, 2, *a["keypoints"][:3], *a["keypoints"][6:]]} for a in content["annotations"]
+    ]
+    shared = eval_set(folder, content, model).shared_with(model.skeleton)
+    assert "2 of 3 labelled keypoints are scored; the model does not find tail" in capsys.readouterr().err
+    found = evaluate(model, shared, quick(model))
+    assert found.numbers["AP"] == pytest.approx(1.0)
+    assert found.pck["pck@0.05"] == 1.0
+    assert shared.shared_with(model.skeleton) is shared
+    content["categories"][0]["keypoints"] = ["tail", "paw", "ear"]
+    with pytest.raises(SkeletonMismatch):
+        eval_set(folder, content, model).shared_with(model.skeleton)
+
+
 def test_categories_without_names_of_keypoints_are_read_as_the_models(dots, folder):
     content = document(dots)
     del content["categories"][0]["keypoints"]

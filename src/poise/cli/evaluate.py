@@ -43,6 +43,7 @@ def run(
     heads: MatFile = None,
     pck: PCKs = (),
     measure: Further = (),
+    shared_keypoints: bool = False,
     self_test: bool = False,
     snapshots: bool = False,
 ) -> int:
@@ -84,6 +85,7 @@ def run(
             of PCK, mean error in pixels and in units of a size, AP by PASCAL VOC's rules (11 points and all), and precision,
             recall, F1 and the confusion matrix of results with a score of at least 0.3; f1 alone takes the score of the highest
             F1.
+        shared_keypoints: Score the keypoints alone that the model finds, by name; others of the labels are left out, and told.
         self_test: Run no network: labels go through crop, encoding and decoding and back. AP is 1 but for what the codec costs.
             Of more than 10,000 people a random part is tested.
         snapshots: Evaluate the snapshots of a run (`poise train --snapshots`): a row for each and the curve of AP, or of PCKh
@@ -101,7 +103,8 @@ def run(
         raise InputError("there are no images to look at; give their folder or zip file with --images")
     boxes.check()
     if snapshots:
-        refuse({"--self-test": self_test, "--engine": engine.engine}, why="--snapshots runs the network of each snapshot")
+        refused = {"--self-test": self_test, "--engine": engine.engine, "--shared-keypoints": shared_keypoints}
+        refuse(refused, why="--snapshots runs the network of each snapshot on all keypoints")
         if output.submission:
             raise InputError(f"{str(output.out)!r}: scores of snapshots are written as JSON; end the name in .json")
         from poise.cli._evaluate import Measures
@@ -152,6 +155,7 @@ def run(
             "--report": output.report,
             "--pck": pck,
             "--self-test": self_test,
+            "--shared-keypoints": shared_keypoints,
         }
         refuse(flags, why=f"{found.card.name} finds boxes in whole images and no keypoints")
         settings, minimum = running.settings_for(found), boxes.min_box_score or 0.0
@@ -170,6 +174,8 @@ def run(
     boxes.check_for(network)
     scoring.check_for(network)
     eval_set = EvalSet.of_file(files.annotations, files.images, skeleton=network.skeleton, heads=heads, naming=files.naming)
+    if shared_keypoints:
+        eval_set = eval_set.shared_with(network.skeleton)
     if boxes.detector is not None or not network.takes_boxes:
         eval_set = eval_set.one_class(boxes.detector or network.card.name)
     eval_set = eval_set.at_least(boxes.min_area)

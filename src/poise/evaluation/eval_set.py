@@ -13,6 +13,7 @@ from torch import Tensor
 from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
 from poise.data.coco_labels import BODY_SHARE, labelled
+from poise.data.combined import CombinedDataset
 from poise.data.document import read_document, read_labels_json
 from poise.data.large import LargePeople, large_text
 from poise.data.mpii import MpiiDataset, is_mpii
@@ -166,6 +167,29 @@ class EvalSet:
         truth = to_coco_annotations(labels, self.dataset.skeleton) | {"images": self.truth["images"]}
         return replace(self, truth=truth, skeletons={1: self.dataset.skeleton})
 
+    def shared_with(self, skeleton: Skeleton) -> "EvalSet":
+        """The set with the keypoints of a model, by name: keypoints that it does not find are not scored, which is said once.
+
+        Keypoints that the data set does not have count as not labelled. All categories become one.
+
+        Args:
+            skeleton: Skeleton of the model.
+
+        Raises:
+            SkeletonMismatch: None of the keypoints is the model's.
+            InputError: The set has a protocol of its own (MPII's), which evaluates all of its keypoints.
+        """
+        lost = [name for name in self.skeleton.keypoints if name not in skeleton.keypoints]
+        if not lost:
+            return self
+        if not isinstance(self.protocol, CocoProtocol):
+            raise InputError("MPII's protocol evaluates all of its keypoints; leave --shared-keypoints out")
+        dataset = CombinedDataset([self.dataset], skeleton=skeleton)
+        kept = len(self.skeleton) - len(lost)
+        note(f"{kept} of {len(self.skeleton)} labelled keypoints are scored; the model does not find {', '.join(lost)}")
+        truth = to_coco_annotations({i: dataset.labels(row) for row, i in enumerate(self.ids)}, skeleton)
+        return replace(self, dataset=dataset, truth=truth | {"images": self.truth["images"]}, skeletons={1: skeleton})
+
     @property
     def skeleton(self) -> Skeleton:
         """Skeleton of the data set: the keypoints of all categories."""
@@ -181,7 +205,8 @@ class EvalSet:
         if missing:
             raise SkeletonMismatch(
                 f"the model's skeleton {skeleton.name!r} has no {', '.join(missing)}, which the annotations ask for; it finds "
-                f"{', '.join(skeleton.keypoints)}. Rename keypoints in the file's categories, or fine-tune the model on them"
+                f"{', '.join(skeleton.keypoints)}. Score those alone that both have (--shared-keypoints), rename "
+                "keypoints in the file's categories, or fine-tune the model on them"
             )
 
     def check_somebody(self) -> None:
