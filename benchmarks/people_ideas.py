@@ -24,6 +24,7 @@ from poise.inference.settings import InferenceSettings
 from poise.recipes.base import Recipe
 from poise.recipes.people import people
 from poise.training.fit import fit
+from poise.transforms.jitter import Augmentation
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def recipe_of(idea: Idea, files: list[tuple[Path, Path]], *, short: int) -> Reci
     copies = [max(count, 1) for count in idea.copies]
     made = people(annotations=annotations, images=images, copies=copies, tiny_epochs=short, **idea.arguments)
     assert isinstance(made.train, CombinedDataset)
+    assert isinstance(made.augmentation, Augmentation)
     # What is not shown is taken out here: the recipe validates on a part of the first file.
     kept = [count > 0 for count, times in zip(idea.copies, copies, strict=True) for _ in range(times)]
     parts = [part for part, use in zip(made.train.datasets, kept, strict=True) if use]

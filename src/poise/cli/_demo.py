@@ -21,7 +21,6 @@ from poise.inference.request import ImageRequest
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import find_poses
 from poise.models.base import PoseModel, require_top_down
-from poise.models.top_down import TopDown
 from poise.reading import read_json
 from poise.recipes.demo import DRAWN
 from poise.skeletons import Skeleton
@@ -156,7 +155,7 @@ def _reader(eval_set: EvalSet, index: int) -> Callable[[], UInt8[torch.Tensor, "
     return lambda: eval_set.dataset.image(index)
 
 
-def _poses(model: TopDown, eval_set: EvalSet, shown: Iterable[int], setting: InferenceSettings) -> list[Poses]:
+def _poses(model: PoseModel, eval_set: EvalSet, shown: Iterable[int], setting: InferenceSettings) -> list[Poses]:
     """The poses of a model in some of the drawings, in labelled boxes."""
     requests = [
         ImageRequest(eval_set.dataset.key(i), _reader(eval_set, i), eval_set.boxes(i, model.preprocess.crop)) for i in shown
