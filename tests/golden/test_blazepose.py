@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from poise.models import blaze_pipeline
 from poise.models.blaze_pipeline import BlazePerson, read_people
 from poise.models.blaze_video import BlazePoseVideo, BlazeSmoother, smoothed_mask
 from poise.nn.blaze.detector import anchors
+from poise.runtimes.choice import choose_runtime
+from poise.runtimes.parts import Flat
 from poise.transforms.blaze_crop import aligned_region, letterbox_region, region_view
 from poise.transforms.crop import Frame
 from poise.weights.cache import kept_file
@@ -48,6 +51,18 @@ def network(name: str) -> torch.nn.Module:
         pytest.skip(f"{release.file} is neither in POISE_HOME's folder nor in the platform's cache: poise get {name}")
     made: torch.nn.Module = import_release(name, fetch(release, path.parent)).network
     return made
+
+
+@cache
+def program(model: str, runtime: str) -> Callable[[Tensor], Sequence[Tensor]]:
+    """That network, perhaps run by another runtime than PyTorch."""
+    whole = network(NETWORKS[model])
+    if runtime == "torch":
+        return whole
+    [engine] = choose_runtime(runtime, "cpu").engines
+    made = engine.convert(Flat(whole, "forward", (None,)), [torch.rand(2, 3, whole.side, whole.side)], [(0,)])
+    session = engine.start(made, threads=1, device="cpu", bf16=False)
+    return lambda view: session([view])
 
 
 def data(source: str) -> Path:
@@ -142,10 +157,10 @@ def synthetic(name: str, side: int) -> np.ndarray:
     return np.stack(wave, axis=-1).astype(np.float32)
 
 
-def heads(model: str, view: Tensor) -> dict[str, np.ndarray]:
+def heads(model: str, view: Tensor, runtime: str = "torch") -> dict[str, np.ndarray]:
     """The outputs under the names of the official file, as the stored ones are cut down."""
     with torch.no_grad():
-        outputs = [part[0].numpy() for part in network(NETWORKS[model])(view)]
+        outputs = [part[0].numpy() for part in program(model, runtime)(view)]
     if model == "pose_detection":
         return {"Identity": outputs[0], "Identity_1": outputs[1][:, 0]}
     landmarks, presence, segmentation, heatmap, world = outputs
@@ -162,10 +177,21 @@ def heads(model: str, view: Tensor) -> dict[str, np.ndarray]:
 
 @pytest.mark.golden("blazepose/networks/outputs/pose_*__*.npz")
 def test_every_head_of_the_official_networks_is_within_the_tolerances(golden_file: Path):
+    check_heads(golden_file, "torch")
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.golden("blazepose/networks/outputs/pose_landmark_heavy__c0.npz")
+def test_every_head_in_another_runtime_is_within_the_tolerances(golden_file: Path, runtime: str):
+    pytest.importorskip(runtime)
+    check_heads(golden_file, runtime)
+
+
+def check_heads(golden_file: Path, runtime: str) -> None:
     model, name = golden_file.stem.split("__")
     folder = golden_file.parents[1]
     tolerances = json.loads((folder / "tolerances.json").read_text())[model]
-    found = heads(model, given(name, 224 if model == "pose_detection" else 256, folder))
+    found = heads(model, given(name, 224 if model == "pose_detection" else 256, folder), runtime)
     stored = arrays(golden_file)
     compared = [key for key in found if key in stored and not key.endswith(("argmax", "sum"))]
     assert len(compared) == (2 if model == "pose_detection" else 5)

@@ -19,6 +19,7 @@ from poise.runtimes import choice
 from poise.runtimes.engine import Engine
 from poise.runtimes.onnx import OnnxRuntime
 from poise.runtimes.openvino import OpenVino
+from poise.runtimes.parts import difference
 from poise.runtimes.signal_stack import signal_stack
 from poise.skeletons import COCO17
 from poise.training.data import ResumableSampler, loader
@@ -161,6 +162,25 @@ def test_a_conversion_that_gives_something_else_is_not_used(dots):
     runtime.attach(model, asked.runtime)
     with torch.inference_mode(), pytest.raises(InputError, match="--runtime torch"):
         model.network(torch.rand(2, 3, 64, 48))
+
+
+def test_sums_in_another_order_are_no_difference_and_another_function_is_one():
+    right = [torch.linspace(-700, 650, 100)]
+    assert not difference([right[0] + 2], right, bf16=False), "what two runs of BlazePose's pixels differ by at most"
+    assert "differ by 14" in difference([right[0] * 1.02], right, bf16=False)
+
+
+def test_a_batch_of_one_has_a_session_of_its_own_with_the_same_answers():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Upsample(scale_factor=2)).eval()
+    views = torch.rand(3, 3, 8, 8)
+    engine = OnnxRuntime()
+    session = engine.start(engine.convert(network, [views], [(0,)]), threads=1, device="cpu", bf16=False)
+    with torch.no_grad():
+        right = network(views)
+    for one in (views, views[:1], views[1:], views[2:]):
+        first = int((views[:, 0, 0, 0] == one[0, 0, 0, 0]).nonzero())
+        assert torch.allclose(session([one])[0], right[first : first + len(one)], atol=1e-6)
 
 
 def test_by_default_it_is_the_fastest_that_is_installed_and_the_environment_may_say_another(dots, monkeypatch):

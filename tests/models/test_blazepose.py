@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import poise
 from poise.decoding.blaze_boxes import BlazeDetections
@@ -15,6 +16,9 @@ from poise.inference.predictor import Predictor
 from poise.models import blazepose as kind
 from poise.models.blaze_detector import BlazeDetecting
 from poise.models.blaze_pipeline import people, refined_regions, regions_in_boxes
+from poise.nn.blaze.layers import GraphUnit
+from poise.runtimes.onnx import OnnxRuntime
+from poise.runtimes.parts import Flat, graph_form
 from poise.skeletons import BLAZEPOSE33, BLAZEPOSE39, COCO17, MPII16, convert
 from poise.skeletons.registry import find
 from poise.structures import Batch
@@ -71,6 +75,31 @@ def test_two_views_together_get_the_answers_they_get_alone(model):
     with torch.no_grad():
         together, alone = model(views), torch.cat([model(view[None]) for view in views])
     assert torch.allclose(together, alone, atol=1e-4)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_networks_are_written_as_a_runtime_runs_them_fastest_and_stay_the_same_function(model, runtime):
+    for network in (blazepose("heavy", detector=False).network, blaze_detector().network):
+        network.eval()
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d):  # large enough that the bound of every ReLU6 is reached
+                nn.init.normal_(layer.weight, std=2 * layer.weight[0].numel() ** -0.5)
+        view = torch.rand(1, 3, network.side, network.side)
+        written = graph_form(network, runtime)
+        assert any(isinstance(part, GraphUnit) for part in written.modules())
+        assert not any(isinstance(part, GraphUnit) for part in network.modules())
+        with torch.no_grad():
+            for ours, theirs in zip(written(view), network(view), strict=True):
+                assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4 * float(theirs.abs().max()))
+
+
+def test_onnx_runtime_never_leaves_the_layout_of_its_convolutions_for_a_bound_or_a_padding(model):
+    onnx = pytest.importorskip("onnx")
+    flat = Flat(model.network, "forward", (None,))
+    graph = onnx.load_from_string(OnnxRuntime().convert(flat, [torch.rand(2, 3, 256, 256)], [(0,)])).graph
+    made_by = {name: node.op_type for node in graph.node for name in node.output}
+    assert {made_by[node.input[0]] for node in graph.node if node.op_type == "Clip"} == {"Conv"}
+    assert "Pad" not in made_by.values()
 
 
 def test_it_computes_in_float32_wherever_it_is_asked_to(model):

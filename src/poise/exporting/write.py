@@ -19,7 +19,7 @@ from poise.models.base import ImageModel
 from poise.runtimes.choice import ENGINES
 from poise.runtimes.engine import Session
 from poise.runtimes.onnx import OPSET, to_onnx
-from poise.runtimes.parts import difference
+from poise.runtimes.parts import difference, graph_form
 from poise.weights.exported_file import ENDINGS, dumped
 from poise.weights.model_file import describe
 from poise.writing import draft_folder
@@ -114,7 +114,7 @@ def export(
     exporting.check(out)
     graph = graph_of(model.eval(), normalise=exporting.normalise, flip=exporting.flip, decode=exporting.decode)
     given = graph.colours().pixels(views) if exporting.normalise else views
-    program = _program(graph, given)
+    program = _program(graph, given, runtime="openvino" if out.suffix == ".xml" else "onnxruntime")
     if exporting.precision == "int8":
         if calibration is None:
             raise InputError("an int8 file is calibrated on images; give them")
@@ -133,14 +133,14 @@ def export(
     return found
 
 
-def _program(graph: Graph, given: Tensor) -> bytes:
-    """The graph as ONNX, whatever file it goes into."""
-    free = [graph.free]
+def _program(graph: Graph, given: Tensor, *, runtime: str) -> bytes:
+    """The graph as ONNX, whatever file it goes into, as a runtime runs it fastest."""
+    written, free = graph_form(graph, runtime), [graph.free]
     two = given[:2] if len(given) > 1 else given.expand(2, -1, -1, -1).contiguous()
     with traced(), torch.no_grad():
         return _traced(
             lambda: to_onnx(
-                graph, [two], names=["image"], free=free, outputs=graph.names, free_outputs=[(0,)] * len(graph.names)
+                written, [two], names=["image"], free=free, outputs=graph.names, free_outputs=[(0,)] * len(graph.names)
             ),
             graph,
         )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from poise.runtimes.engine import Engine, Session
 from poise.runtimes.onnx import to_onnx
+from poise.runtimes.parts import graph_form
 from poise.runtimes.signal_stack import same_signal_stack
 
 
@@ -24,7 +25,7 @@ class OpenVino(Engine):
         import openvino
 
         names = [f"input{number}" for number in range(len(inputs))]
-        return openvino.Core().read_model(to_onnx(module, inputs, names=names, free=free))
+        return openvino.Core().read_model(to_onnx(graph_form(module, self.name), inputs, names=names, free=free))
 
     def save(self, program: Any, path: Path) -> None:
         """Write `.xml` and `.bin`; weights stay float32."""

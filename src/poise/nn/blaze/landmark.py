@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from poise.nn.blaze.detector import DetectorNet
-from poise.nn.blaze.layers import BlazeUnit, Maps, convolutions, doubled, units
+from poise.nn.blaze.layers import BlazeUnit, Maps, MatrixProduct, NarrowConv, convolutions, doubled, units
 from poise.nn.blaze.trunk import BlazeTrunk, TrunkSize
 
 SIDE = 256
@@ -93,7 +93,7 @@ class Segmentation(nn.Module):
         self.lateral = BlazeUnit(size.trunk.widths[0], MASK_WIDTH)
         self.middle = nn.Sequential(*units(2, MASK_WIDTH))
         self.fine = nn.Sequential(*units(2, MASK_WIDTH))
-        self.last = nn.Conv2d(MASK_WIDTH, 1, 3, padding=1)
+        self.last = NarrowConv(MASK_WIDTH, 1, 3, padding=1)
 
     def forward(self, pyramid: Maps, finest: Maps) -> Float[Tensor, "b 1 h w"]:
         """Logits."""
@@ -221,6 +221,11 @@ class FinalLayer(nn.Module):
         """The output."""
         out: Tensor = self.final(x)
         return out
+
+    def as_graph(self, runtime: str) -> nn.Module:
+        """The same function as a runtime runs it fastest: OpenVINO takes long to reorder 39 channels of a convolution."""
+        pointwise = self.final.kernel_size == (1, 1)
+        return MatrixProduct(self.final) if pointwise and runtime == "openvino" else self
 
 
 @final

@@ -2,6 +2,7 @@
 
 from typing import final
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -81,6 +82,91 @@ class BlazeUnit(nn.Module):
         elif self.more == 0:
             out = out + x
         return F.relu6(out, True)
+
+    def as_graph(self, runtime: str) -> nn.Module:
+        """The same function as a runtime runs it fastest (`runtimes.graph_form`)."""
+        return GraphUnit(self, runtime) if self.stride == 2 or self.more == 0 else self
+
+
+@final
+class GraphUnit(nn.Module):
+    """A `BlazeUnit` without steps that runtimes do by themselves, between the convolutions that they are fast at.
+
+    The padding on one side is a row and a column of zeros in the kernel; channels without a skip have a convolution of their
+    own. For ONNX Runtime a 1x1 depthwise convolution of ones stands between a sum and its ReLU6: it takes a ReLU6 into a
+    convolution, but not into a sum, and for one alone it leaves the layout of its convolutions, which costs more.
+
+    Args:
+        unit: The unit.
+        runtime: Which runtime is to run it.
+    """
+
+    def __init__(self, unit: BlazeUnit, runtime: str) -> None:
+        super().__init__()
+        self.stride, self.active = unit.stride, unit.active
+        width = unit.depthwise.out_channels
+        self.depthwise = _padded_alike(unit.depthwise) if unit.stride == 2 else unit.depthwise
+        self.summed = _outputs(unit.pointwise, 0, width)
+        self.fresh = _outputs(unit.pointwise, width, width + unit.more) if unit.more else None
+        self.bounded = convolution(torch.ones(width, 1, 1, 1), groups=width) if runtime == "onnxruntime" else nn.Identity()
+
+    def forward(self, x: Maps) -> Maps:
+        """The output of the unit."""
+        inner = self.depthwise(x)
+        inner = F.relu6(inner) if self.active else inner
+        skip = F.max_pool2d(x, 2) if self.stride == 2 else x
+        out = F.relu6(self.bounded(self.summed(inner) + skip))
+        return out if self.fresh is None else torch.cat((out, F.relu6(self.fresh(inner))), dim=1)
+
+
+@final
+class NarrowConv(nn.Conv2d):
+    """A convolution with one output channel."""
+
+    def as_graph(self, runtime: str) -> nn.Module:
+        """A depthwise convolution and the sum over channels: runtimes compute eight outputs for the one that is wanted."""
+        width = self.in_channels
+        each = convolution(self.weight.transpose(0, 1), groups=width, padding=self.kernel_size[0] // 2)
+        return nn.Sequential(each, convolution(torch.ones(1, width, 1, 1), self.bias))
+
+
+@final
+class MatrixProduct(nn.Module):
+    """A 1x1 convolution as a product of matrices.
+
+    Args:
+        pointwise: The convolution.
+    """
+
+    def __init__(self, pointwise: nn.Conv2d) -> None:
+        super().__init__()
+        assert pointwise.bias is not None
+        self.weight = nn.Parameter(pointwise.weight.detach()[:, :, 0, 0])
+        self.bias = nn.Parameter(pointwise.bias.detach()[:, None])
+
+    def forward(self, x: Maps) -> Maps:
+        """The output."""
+        return (self.weight @ x.flatten(2) + self.bias).unflatten(2, x.shape[2:])
+
+
+def convolution(weight: Tensor, bias: Tensor | None = None, *, groups: int = 1, stride: int = 1, padding: int = 0) -> nn.Conv2d:
+    """A convolution with these weights."""
+    width, channels, kernel, _ = weight.shape
+    made = nn.Conv2d(channels * groups, width, kernel, stride, padding, groups=groups, bias=bias is not None)
+    made.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias}))
+    return made
+
+
+def _padded_alike(depthwise: nn.Conv2d) -> nn.Conv2d:
+    """A convolution that is padded on all sides, in place of one that is padded on the right and below."""
+    kernel = F.pad(depthwise.weight, (1, 0, 1, 0))
+    return convolution(kernel, depthwise.bias, groups=depthwise.groups, stride=2, padding=1)
+
+
+def _outputs(pointwise: nn.Conv2d, first: int, end: int) -> nn.Conv2d:
+    """The part of a convolution that gives the channels from the first to before the end."""
+    assert pointwise.bias is not None
+    return convolution(pointwise.weight[first:end], pointwise.bias[first:end])
 
 
 def units(count: int, width: int, *, active: bool = True) -> list[BlazeUnit]:
