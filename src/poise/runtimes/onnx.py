@@ -53,11 +53,12 @@ class OnnxRuntime(Engine):
         session = _session(program, threads=threads, device=device)
         names = [one.name for one in session.get_inputs()]
         twice = device == "cpu" and len(program) <= ALONE_BYTES
-        alone = cache(partial(_session, program, threads=threads, device=device, batch=1)) if twice else lambda: session
+        alone = cache(partial(_session, program, threads=threads, device=device, batch=1)) if twice else None
 
         def run(inputs: Sequence[Tensor]) -> list[Tensor]:
             arrays = {name: one.cpu().contiguous().numpy() for name, one in zip(names, inputs, strict=True)}
-            outputs = (alone() if len(inputs[0]) == 1 else session).run(None, arrays)
+            fitting = session if alone is None or len(inputs[0]) > 1 else alone()
+            outputs = fitting.run(None, arrays)
             return [torch.from_numpy(output).to(inputs[0].device) for output in outputs]
 
         return run

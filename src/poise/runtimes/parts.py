@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Any, final
+from typing import Any, Protocol, final, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -66,21 +66,27 @@ class Flat(nn.Module):
         return tuple(leaves(answer))
 
 
-def graph_form(module: nn.Module, runtime: str) -> nn.Module:
-    """The module with the parts that can be written as a runtime runs them faster, in evaluation mode; the module itself stays.
+@runtime_checkable
+class Rewritten(Protocol):
+    """A part of a network that says how runtimes run it faster."""
 
-    Such a part has a method `as_graph(runtime)`, which gives a module of the same function.
+    def as_graph(self, runtime: str) -> nn.Module:
+        """A module of the same function for the runtime of this name."""
+
+
+def graph_form(module: nn.Module, runtime: str) -> nn.Module:
+    """The module with its parts (`Rewritten`) as a runtime runs them faster, in evaluation mode; the module itself stays.
 
     Args:
         module: In evaluation mode.
         runtime: Name of the runtime.
     """
-    if not any(hasattr(part, "as_graph") for part in module.modules()):
+    if not any(isinstance(part, Rewritten) for part in module.modules()):
         return module
     copied = copy.deepcopy(module)
     for parent in list(copied.modules()):
         for name, part in list(parent.named_children()):
-            if hasattr(part, "as_graph"):
+            if isinstance(part, Rewritten):
                 setattr(parent, name, part.as_graph(runtime).eval())
     return copied
 

@@ -84,7 +84,7 @@ class BlazeUnit(nn.Module):
         return F.relu6(out, True)
 
     def as_graph(self, runtime: str) -> nn.Module:
-        """The same function as a runtime runs it fastest (`runtimes.graph_form`)."""
+        """The same function as a runtime runs it fastest (`runtimes.parts.graph_form`)."""
         return GraphUnit(self, runtime) if self.stride == 2 or self.more == 0 else self
 
 
@@ -146,7 +146,8 @@ class MatrixProduct(nn.Module):
 
     def forward(self, x: Maps) -> Maps:
         """The output."""
-        return (self.weight @ x.flatten(2) + self.bias).unflatten(2, x.shape[2:])
+        out: Tensor = self.weight @ x.flatten(2) + self.bias
+        return out.reshape(*out.shape[:2], *x.shape[2:])
 
 
 def convolution(weight: Tensor, bias: Tensor | None = None, *, groups: int = 1, stride: int = 1, padding: int = 0) -> nn.Conv2d:
